@@ -1,0 +1,33 @@
+//! The vocabulary of biosweep: pure types and rules that coordinator and worker share.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`vocabulary`] | the named choices: rules, networks, activations, optimisers, datasets |
+//! | [`settings`] | the table of every setting: its name, type, default, and what it applies to |
+//! | [`configuration`] | one trial, complete: shape, hyper-parameters, stopping rule; its key |
+//! | [`spec`] | a spec file → a [`spec::SweepSpec`] that cannot be invalid |
+//! | [`grid`] | blocks → trials by mixed-radix index; nothing is materialised |
+//! | [`plan`] | what a sweep holds and costs, before anything runs |
+//! | [`topology`] | layer → sources: connectivity as data |
+//! | [`curve`] | a learning curve, and the stopping rules that watch it |
+//! | [`outcome`] | how an attempt ended |
+//! | [`ids`] | identifiers the compiler keeps apart |
+//! | [`clock`] | the only reader of time |
+//! | [`wire`] | the only place where generated messages meet domain types |
+//! | [`telemetry`] | logging, set up once per program |
+//! | [`presets`] | spec files compiled in |
+
+pub mod clock;
+pub mod configuration;
+pub mod curve;
+pub mod grid;
+pub mod ids;
+pub mod outcome;
+pub mod plan;
+pub mod presets;
+pub mod settings;
+pub mod spec;
+pub mod telemetry;
+pub mod topology;
+pub mod vocabulary;
+pub mod wire;

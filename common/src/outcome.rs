@@ -1,0 +1,90 @@
+//! How an attempt at a trajectory ended.
+
+use serde::{Deserialize, Serialize};
+
+/// How an attempt ended. Only [`Outcome::Failed`] counts against the retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Trained to its end.
+    Completed,
+    /// The loss ceased to be finite: a result, never retried.
+    Diverged,
+    /// The worker returned it undone, because it was told to stop.
+    Preempted,
+    /// The worker fell silent.
+    WorkerLost,
+    /// An error in the training itself.
+    Failed,
+    /// Stopped because the sweep was cancelled.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] =
+        [Self::Completed, Self::Diverged, Self::Preempted, Self::WorkerLost, Self::Failed, Self::Cancelled];
+
+    /// The name used in messages, stores and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Diverged => "diverged",
+            Self::Preempted => "preempted",
+            Self::WorkerLost => "worker-lost",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The outcome of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+}
+
+/// How a trial stands for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrialStatus {
+    /// Has a score.
+    Completed,
+    /// Its loss ceased to be finite.
+    Diverged,
+    /// Failed more often than its retries allow.
+    Failed,
+}
+
+impl TrialStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Completed, Self::Diverged, Self::Failed];
+
+    /// The name used in stores and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Diverged => "diverged",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back() {
+        assert!(Outcome::ALL.into_iter().all(|outcome| Outcome::from_name(outcome.name()) == Some(outcome)));
+        assert!(TrialStatus::ALL.into_iter().all(|status| TrialStatus::from_name(status.name()) == Some(status)));
+    }
+}

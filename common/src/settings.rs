@@ -1,0 +1,321 @@
+//! The table of every setting: its name, its level, its values, its default, and what it applies to.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
+
+/// The value of one setting.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A name out of a list.
+    Name(String),
+    /// A count, an index or a seed.
+    Integer(u64),
+    /// A quantity.
+    Real(f64),
+    /// A list of layers.
+    Integers(Vec<u64>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.pad(name),
+            Self::Integer(number) => number.fmt(f),
+            Self::Real(number) => write!(f, "{number:?}"),
+            Self::Integers(numbers) => write!(f, "{numbers:?}"),
+        }
+    }
+}
+
+/// How far a setting reaches: what may still differ between things that are trained together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Equal in all lanes of a bundle.
+    Shape,
+    /// May differ from lane to lane.
+    Lane,
+    /// Says only when to stop: may differ within a trajectory.
+    Stop,
+}
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Domain {
+    /// One of these names.
+    Names(&'static [&'static str]),
+    /// A whole number from `min` to `max`.
+    Integer {
+        /// The least that is allowed.
+        min: u64,
+        /// The greatest that is allowed.
+        max: u64,
+    },
+    /// A finite number above zero.
+    Positive,
+    /// A finite number, zero or above.
+    NonNegative,
+    /// A number from 0 up to but not including 1.
+    Fraction,
+    /// A list of hidden layers, as numbers from 1.
+    Layers,
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Names(names) => write!(f, "one of {}", names.join(", ")),
+            Self::Integer { min, max: u64::MAX } => write!(f, "a whole number, at least {min}"),
+            Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Self::Positive => f.write_str("a finite number above 0"),
+            Self::NonNegative => f.write_str("a finite number, 0 or above"),
+            Self::Fraction => f.write_str("a number from 0 up to but not including 1"),
+            Self::Layers => f.write_str("a list of layer numbers, each at least 1"),
+        }
+    }
+}
+
+impl Domain {
+    /// Whether the value is one of this domain.
+    #[must_use]
+    pub fn contains(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Names(names), Value::Name(name)) => names.contains(&name.as_str()),
+            (Self::Integer { min, max }, Value::Integer(number)) => (min..=max).contains(number),
+            (Self::Positive, Value::Real(number)) => number.is_finite() && *number > 0.0,
+            (Self::NonNegative, Value::Real(number)) => number.is_finite() && *number >= 0.0,
+            (Self::Fraction, Value::Real(number)) => (0.0..1.0).contains(number),
+            (Self::Layers, Value::Integers(layers)) => layers.iter().all(|&layer| layer >= 1),
+            _ => false,
+        }
+    }
+
+    /// Whether the values are quantities, so that a whole number in a spec file stands for a real one.
+    #[must_use]
+    pub const fn is_real(self) -> bool {
+        matches!(self, Self::Positive | Self::NonNegative | Self::Fraction)
+    }
+}
+
+/// On what the use of a setting depends.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition {
+    /// The setting that decides.
+    pub on: Setting,
+    /// Whether this value of it (or its absence) makes use of the dependent setting.
+    pub holds: fn(Option<&Value>) -> bool,
+    /// For whom the setting is, in words that end the sentence "it belongs to …".
+    pub belongs_to: &'static str,
+}
+
+/// Declares [`Setting`] and its table, one row a setting.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $variant:ident {
+        name: $name:literal, level: $level:ident, domain: $domain:expr, default: $default:expr, only: $only:expr,
+    })+) => {
+        /// A setting of a trial, in the order of significance in a grid's index.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Setting { $($(#[$doc])* $variant,)+ }
+
+        impl Setting {
+            /// Every setting, most significant first: shape, then lane, then stop.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name used in spec files, results and messages.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// How far the setting reaches.
+            #[must_use]
+            pub const fn level(self) -> Level {
+                match self { $(Self::$variant => Level::$level,)+ }
+            }
+
+            /// What values it takes.
+            #[must_use]
+            pub const fn domain(self) -> Domain {
+                match self { $(Self::$variant => $domain,)+ }
+            }
+
+            /// Its value where a spec names none; `None` where it has to be named or may be absent.
+            #[must_use]
+            pub fn default_value(self) -> Option<Value> {
+                match self { $(Self::$variant => $default,)+ }
+            }
+
+            /// On what its use depends; `None` where every trial uses it.
+            #[must_use]
+            pub const fn condition(self) -> Option<Condition> {
+                match self { $(Self::$variant => $only,)+ }
+            }
+        }
+    };
+}
+
+const fn count(min: u64) -> Domain {
+    Domain::Integer { min, max: u32::MAX as u64 }
+}
+
+const UPDATES: Domain = Domain::Integer { min: 1, max: 1 << 53 };
+const SEEDS: Domain = Domain::Integer { min: 0, max: i64::MAX as u64 };
+
+fn named<T: std::str::FromStr>(value: Option<&Value>, holds: fn(T) -> bool) -> bool {
+    matches!(value, Some(Value::Name(name)) if name.parse().is_ok_and(holds))
+}
+
+const TARGET_PROPAGATION: Option<Condition> = Some(Condition {
+    on: Setting::Rule,
+    holds: |rule| named(rule, Rule::has_decoders),
+    belongs_to: "the target propagation rules (dtp)",
+});
+const FULLY_CONNECTED: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, |network: Network| !network.is_convolutional()),
+    belongs_to: "fully connected networks",
+});
+const CONVOLUTIONAL: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, Network::is_convolutional),
+    belongs_to: "convolutional networks; nn and dn are fully connected",
+});
+const SGD: Option<Condition> = Some(Condition {
+    on: Setting::Optimizer,
+    holds: |optimizer| named(optimizer, |optimizer: Optimizer| optimizer == Optimizer::Sgd),
+    belongs_to: "the optimizer sgd",
+});
+const EARLY_STOPPING: Option<Condition> = Some(Condition {
+    on: Setting::EarlyStopStart,
+    holds: |start| start.is_some(),
+    belongs_to: "trials with an early_stop_start",
+});
+
+settings! {
+    /// What is learned.
+    Dataset { name: "dataset", level: Shape, domain: Domain::Names(Dataset::NAMES), default: None, only: None, }
+    /// Layer kind and connectivity.
+    Network { name: "network", level: Shape, domain: Domain::Names(Network::NAMES), default: None, only: None, }
+    /// What stands in the place of the gradient.
+    Rule { name: "rule", level: Shape, domain: Domain::Names(Rule::NAMES), default: None, only: None, }
+    /// The non-linearity of the hidden layers.
+    Activation {
+        name: "activation", level: Shape, domain: Domain::Names(Activation::NAMES),
+        default: Some(Value::Name(Activation::Relu.name().to_owned())), only: None,
+    }
+    /// Number of hidden layers.
+    Depth { name: "depth", level: Shape, domain: Domain::Integer { min: 1, max: 1_000 }, default: None, only: None, }
+    /// Units of each hidden layer.
+    Hidden {
+        name: "hidden", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
+        default: Some(Value::Integer(128)), only: FULLY_CONNECTED,
+    }
+    /// Channels of convolutional layer l, divided by l.
+    ChannelMultiplier {
+        name: "channel_multiplier", level: Shape, domain: count(1), default: None, only: CONVOLUTIONAL,
+    }
+    /// The convolutional layers after which the resolution halves.
+    DownsampleAfter {
+        name: "downsample_after", level: Shape, domain: Domain::Layers, default: None, only: CONVOLUTIONAL,
+    }
+    /// Images in one update.
+    BatchSize {
+        name: "batch_size", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
+        default: Some(Value::Integer(128)), only: None,
+    }
+    /// What moves the weights.
+    Optimizer {
+        name: "optimizer", level: Shape, domain: Domain::Names(Optimizer::NAMES),
+        default: Some(Value::Name(Optimizer::Adam.name().to_owned())), only: None,
+    }
+    /// Updates between two evaluations.
+    EvalEvery { name: "eval_every", level: Shape, domain: UPDATES, default: Some(Value::Integer(390)), only: None, }
+    /// Step of the forward weights.
+    LearningRate {
+        name: "learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)), only: None,
+    }
+    /// L2 coefficient.
+    WeightDecay {
+        name: "weight_decay", level: Lane, domain: Domain::NonNegative, default: Some(Value::Real(1e-5)), only: None,
+    }
+    /// Heavy-ball momentum.
+    Momentum { name: "momentum", level: Lane, domain: Domain::Fraction, default: Some(Value::Real(0.0)), only: SGD, }
+    /// Step of the output layer's target for its sources.
+    TargetStep {
+        name: "target_step", level: Lane, domain: Domain::Positive, default: Some(Value::Real(0.1)),
+        only: TARGET_PROPAGATION,
+    }
+    /// Standard deviation of the noise the decoders learn to undo.
+    NoiseStd {
+        name: "noise_std", level: Lane, domain: Domain::NonNegative, default: Some(Value::Real(0.1)),
+        only: TARGET_PROPAGATION,
+    }
+    /// Step of the decoders.
+    DecoderLearningRate {
+        name: "decoder_learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)),
+        only: TARGET_PROPAGATION,
+    }
+    /// Which of the ten splits into training and validation images.
+    Fold {
+        name: "fold", level: Lane, domain: Domain::Integer { min: 0, max: FOLDS - 1 },
+        default: Some(Value::Integer(0)), only: None,
+    }
+    /// What all randomness derives from, together with the fold.
+    Seed { name: "seed", level: Lane, domain: SEEDS, default: Some(Value::Integer(0)), only: None, }
+    /// The first update at which early stopping may end training; absent, nothing stops early.
+    EarlyStopStart {
+        name: "early_stop_start", level: Stop, domain: Domain::Integer { min: 0, max: 1 << 53 }, default: None,
+        only: None,
+    }
+    /// Evaluations without improvement that end training.
+    EarlyStopPatience {
+        name: "early_stop_patience", level: Stop, domain: count(1), default: Some(Value::Integer(10)),
+        only: EARLY_STOPPING,
+    }
+    /// Updates after which training ends in any case.
+    MaxUpdates { name: "max_updates", level: Stop, domain: UPDATES, default: Some(Value::Integer(3_900)), only: None, }
+}
+
+/// Splits of the training images into training and validation.
+pub const FOLDS: u64 = 10;
+
+impl Setting {
+    /// The setting of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|setting| setting.name() == name)
+    }
+
+    /// Whether a spec has to name it.
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        matches!(self, Self::Dataset | Self::Network | Self::Rule | Self::Depth)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_stand_in_the_order_of_their_levels() {
+        assert!(Setting::ALL.is_sorted_by_key(|setting| setting.level()));
+    }
+
+    #[test]
+    fn every_default_lies_in_its_domain() {
+        for setting in Setting::ALL {
+            assert!(setting.default_value().is_none_or(|value| setting.domain().contains(&value)), "{setting}");
+            assert_eq!(Setting::from_name(setting.name()), Some(*setting));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The named choices of a trial: learning rules, networks, activations, optimisers, datasets.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A name that stands for no choice in its list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} `{name}`; known: {}", known.join(", "))]
+pub struct UnknownName {
+    /// What was being named, such as `rule`.
+    pub what: &'static str,
+    /// The name as given.
+    pub name: String,
+    /// Every name that would do.
+    pub known: Vec<&'static str>,
+}
+
+/// Declares an enum whose variants are known to people by one name each.
+macro_rules! names {
+    ($(#[$doc:meta])* $type:ident ($what:literal) { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $type {
+            /// Every choice, in the order in which tables list them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// Every name, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// The name used in spec files, results and messages.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownName;
+            fn from_str(name: &str) -> Result<Self, UnknownName> {
+                match name {
+                    $($name => Ok(Self::$variant),)+
+                    _ => Err(UnknownName { what: $what, name: name.to_owned(), known: Self::NAMES.to_vec() }),
+                }
+            }
+        }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+names! {
+    /// A learning rule: what stands in the place of the gradient.
+    Rule("rule") {
+        /// Back-propagation (Rumelhart et al. 1986).
+        Bp = "bp",
+        /// Feedback alignment (Lillicrap et al. 2014): fixed random feedback weights.
+        Fa = "fa",
+        /// Difference target propagation (Lee et al. 2015): targets from learned decoders.
+        Dtp = "dtp",
+    }
+}
+
+names! {
+    /// A network: a layer kind with a connectivity.
+    Network("network") {
+        /// Fully connected, each layer reading the one before it.
+        Nn = "nn",
+        /// Fully connected, each layer reading every hidden layer before it.
+        Dn = "dn",
+    }
+}
+
+names! {
+    /// The non-linearity of the hidden layers.
+    Activation("activation") {
+        /// max(0, z).
+        Relu = "relu",
+        /// 1 / (1 + e^-z).
+        Sigmoid = "sigmoid",
+        /// The hyperbolic tangent.
+        Tanh = "tanh",
+    }
+}
+
+names! {
+    /// How a gradient (or what stands for it) moves the weights.
+    Optimizer("optimizer") {
+        /// Stochastic gradient descent, with optional heavy-ball momentum.
+        Sgd = "sgd",
+        /// Adam (Kingma and Ba 2015) with β = (0.9, 0.999), ε = 1e-8.
+        Adam = "adam",
+    }
+}
+
+names! {
+    /// A dataset of labelled images.
+    Dataset("dataset") {
+        /// The MNIST handwritten digits (LeCun et al. 1998): 60,000 + 10,000 images of 28×28.
+        Mnist = "mnist",
+        /// Digits drawn by biosweep itself from strokes; needs no download.
+        SyntheticDigits = "synthetic-digits",
+    }
+}
+
+impl Rule {
+    /// Whether the rule propagates targets through learned decoders.
+    #[must_use]
+    pub const fn has_decoders(self) -> bool {
+        match self {
+            Self::Bp | Self::Fa => false,
+            Self::Dtp => true,
+        }
+    }
+}
+
+impl Dataset {
+    /// What tells this dataset's bytes from any other's; a part of every trial's key.
+    #[must_use]
+    pub const fn digest(self) -> &'static str {
+        match self {
+            // SHA-256 of the training images; the other three files are checked beside them, and no two sets share it.
+            Self::Mnist => "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            Self::SyntheticDigits => "synthetic-digits/1",
+        }
+    }
+}
+
+impl Network {
+    /// Whether the layers are convolutions.
+    #[must_use]
+    pub const fn is_convolutional(self) -> bool {
+        match self {
+            Self::Nn | Self::Dn => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back() {
+        for rule in Rule::ALL {
+            assert_eq!(rule.name().parse::<Rule>(), Ok(*rule));
+        }
+        for network in Network::ALL {
+            assert_eq!(network.name().parse::<Network>(), Ok(*network));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_known_ones() {
+        let error = "backprop".parse::<Rule>().expect_err("not a rule");
+        assert_eq!(error.to_string(), "unknown rule `backprop`; known: bp, fa, dtp");
+    }
+}

@@ -1,0 +1,2 @@
+//! `biosweep`: the command line and the coordinator.
+fn main() {}

@@ -1,0 +1,78 @@
+//! What outlives the process: sweeps, attempts, results, curves.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`record`] | what is written: one [`record::Record`] for each fact |
+//! | [`Store`] | the verbs |
+//! | [`sql`] | SQLite |
+//! | [`memory`] | for simulation and tests |
+//! | `conformance` | the suite both must pass |
+
+pub(crate) mod memory;
+pub(crate) mod record;
+pub(crate) mod sql;
+
+#[cfg(test)]
+mod conformance;
+
+use async_trait::async_trait;
+use biosweep_common::ids::{SweepId, TrialIndex};
+
+use record::{AttemptRow, CurveRow, Record, Restored, SweepRow, TrialResult};
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The store could not be opened.
+    #[error("cannot open the store {place}: {why}; {next_step}")]
+    Open {
+        /// Its path or address.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+        /// What to do about it.
+        next_step: &'static str,
+    },
+    /// A read or a write failed; nothing of the transaction was kept.
+    #[error("the store {place} failed: {source}")]
+    Failed {
+        /// Its path or address.
+        place: String,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stored row that this version cannot read.
+    #[error("the store {place} holds a row that cannot be read: {what}; it was written by another version or damaged")]
+    Unreadable {
+        /// Its path or address.
+        place: String,
+        /// The row and what is wrong with it.
+        what: String,
+    },
+}
+
+/// Where a coordinator keeps what must not be lost.
+#[async_trait]
+pub(crate) trait Store: Send + Sync {
+    /// Writes all records in one transaction, in order: all of them or none. Durable on return.
+    async fn commit(&self, records: &[Record]) -> Result<(), StoreError>;
+
+    /// What the core needs to go on where it was left.
+    async fn restore(&self) -> Result<Restored, StoreError>;
+
+    /// Every sweep, oldest first.
+    async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError>;
+
+    /// One sweep.
+    async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError>;
+
+    /// Results with an index of at least `from`, in the order of trials, at most `limit`.
+    async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError>;
+
+    /// Accepted curves with a trajectory index of at least `from`, in order, at most `limit`.
+    async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError>;
+
+    /// The attempts of a sweep that did not complete, latest first, at most `limit`: what went wrong.
+    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError>;
+}

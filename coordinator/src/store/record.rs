@@ -1,0 +1,226 @@
+//! The facts a store keeps, as domain types.
+
+use biosweep_common::clock::WallTime;
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::curve::{CurvePoint, Score};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::outcome::{Outcome, TrialStatus};
+use biosweep_common::spec::Format;
+
+/// Where a sweep stands.
+///
+/// ```text
+/// Running ──every trial ended──▶ Finished
+///    └─────cancelled──▶ Cancelled
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum SweepState {
+    /// Has trajectories pending or leased.
+    Running,
+    /// Every trial has a result.
+    Finished,
+    /// Stopped by its owner; what was done stays.
+    Cancelled,
+}
+
+impl SweepState {
+    /// Every state.
+    pub(crate) const ALL: [Self; 3] = [Self::Running, Self::Finished, Self::Cancelled];
+
+    /// The name used in the store and in answers.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of that name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A sweep as submitted.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Submission {
+    /// Its id.
+    pub(crate) id: SweepId,
+    /// The name in its spec.
+    pub(crate) name: String,
+    /// The spec file's text.
+    pub(crate) spec_text: String,
+    /// How the text is written.
+    pub(crate) spec_format: Format,
+    /// The digest of what the spec means (not of how it is written): equal for equal grids.
+    pub(crate) digest: String,
+    /// Trials in its grid.
+    pub(crate) trials: u64,
+    /// Trajectories in its grid.
+    pub(crate) trajectories: u64,
+    /// When it was submitted.
+    pub(crate) submitted_at: WallTime,
+}
+
+/// One fact to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Record {
+    /// A sweep was submitted; it is running.
+    Submitted(Submission),
+    /// A sweep's state changed.
+    StateChanged {
+        /// The sweep.
+        sweep: SweepId,
+        /// Its new state.
+        state: SweepState,
+        /// When.
+        at: WallTime,
+    },
+    /// A run of trajectories was leased to a worker.
+    Leased(LeaseRow),
+    /// One trajectory of a lease ended.
+    Ended(Box<Ending>),
+    /// A report under an attempt that was no longer leased: kept as evidence, never counted.
+    Late {
+        /// The sweep.
+        sweep: SweepId,
+        /// The trajectory.
+        trajectory: TrajectoryIndex,
+        /// The attempt it was reported under.
+        attempt: Attempt,
+        /// The worker that reported it.
+        worker: WorkerId,
+        /// How that attempt says it ended.
+        outcome: Outcome,
+        /// The curve it brought.
+        curve: Vec<CurvePoint>,
+        /// When it came.
+        at: WallTime,
+    },
+}
+
+/// A lease, as granted: a run of trajectories under one fencing number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeaseRow {
+    /// Its fencing number.
+    pub(crate) attempt: Attempt,
+    /// The sweep.
+    pub(crate) sweep: SweepId,
+    /// The first trajectory of the run.
+    pub(crate) first: TrajectoryIndex,
+    /// Trajectories in the run.
+    pub(crate) count: u64,
+    /// The worker it was granted to.
+    pub(crate) worker: WorkerId,
+    /// That worker's name, for people.
+    pub(crate) worker_name: String,
+    /// When.
+    pub(crate) at: WallTime,
+}
+
+/// The accepted end of one trajectory under one attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ending {
+    /// The sweep.
+    pub(crate) sweep: SweepId,
+    /// The trajectory.
+    pub(crate) trajectory: TrajectoryIndex,
+    /// The attempt that is over.
+    pub(crate) attempt: Attempt,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// What went wrong, where something did.
+    pub(crate) cause: Option<String>,
+    /// When.
+    pub(crate) at: WallTime,
+    /// The results of its trials: all of them where the trajectory is now done for good (completed, diverged, or
+    /// failed too often), none where it will run again or was cancelled.
+    pub(crate) results: Vec<TrialResult>,
+    /// Its learning curve; kept where the trajectory is done for good.
+    pub(crate) curve: Vec<CurvePoint>,
+}
+
+/// The one accepted result of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TrialResult {
+    /// The trial.
+    pub(crate) trial: TrialIndex,
+    /// Its identity.
+    pub(crate) key: TrialKey,
+    /// How it stands.
+    pub(crate) status: TrialStatus,
+    /// What it found; only where completed.
+    pub(crate) score: Option<Score>,
+    /// Updates done when it ended.
+    pub(crate) updates: u64,
+    /// Attempts it took, the accepted one included.
+    pub(crate) attempts: u32,
+    /// The worker that brought it.
+    pub(crate) worker_name: String,
+    /// Wall-clock seconds of the accepted attempt.
+    pub(crate) seconds: f64,
+}
+
+/// A stored sweep, with its counts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SweepRow {
+    /// As submitted.
+    pub(crate) submission: Submission,
+    /// Where it stands.
+    pub(crate) state: SweepState,
+    /// Trials with a completed result.
+    pub(crate) completed: u64,
+    /// Trials that diverged.
+    pub(crate) diverged: u64,
+    /// Trials that failed for good.
+    pub(crate) failed: u64,
+}
+
+/// An accepted curve.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CurveRow {
+    /// The trajectory.
+    pub(crate) trajectory: TrajectoryIndex,
+    /// Its evaluations.
+    pub(crate) points: Vec<CurvePoint>,
+}
+
+/// One ended attempt at one trajectory.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AttemptRow {
+    /// The trajectory.
+    pub(crate) trajectory: TrajectoryIndex,
+    /// The fencing number.
+    pub(crate) attempt: Attempt,
+    /// Who had it.
+    pub(crate) worker_name: String,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// What went wrong.
+    pub(crate) cause: Option<String>,
+    /// When.
+    pub(crate) at: WallTime,
+}
+
+/// What the core needs to go on where it was left.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Restored {
+    /// The running sweeps, oldest first.
+    pub(crate) sweeps: Vec<RestoredSweep>,
+    /// The greatest fencing number ever given out; 0 where none was.
+    pub(crate) last_attempt: u64,
+}
+
+/// A running sweep as the store knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RestoredSweep {
+    /// As submitted, with its counts.
+    pub(crate) row: SweepRow,
+    /// The trajectories that are done for good, as ascending disjoint runs of (first, count), merged where they touch.
+    pub(crate) done: Vec<(u64, u64)>,
+    /// The leases not wholly ended, each with the trajectories of its run that are still open.
+    pub(crate) open: Vec<(LeaseRow, Vec<TrajectoryIndex>)>,
+    /// Attempts so far of each trajectory that has had some and is not done: (trajectory, all attempts, failed ones).
+    pub(crate) attempts: Vec<(TrajectoryIndex, u32, u32)>,
+}

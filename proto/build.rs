@@ -1,0 +1,18 @@
+//! Compiles the protocol without protoc: protox parses, tonic-prost-build generates.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let protos = ["biosweep/v1/sweeps.proto", "biosweep/v1/workers.proto"];
+    let descriptors = protox::compile(protos, ["."])?;
+    let descriptor_file = PathBuf::from(env::var("OUT_DIR")?).join("biosweep_descriptor.bin");
+    fs::write(descriptor_file, descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    println!("cargo:rerun-if-changed=biosweep");
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Tried from outside.

@@ -1,0 +1,2 @@
+//! `biosweep-worker`: one process, one device, one bundle at a time.
+fn main() {}
