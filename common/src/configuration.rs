@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::settings::{Setting, Value};
+use crate::settings::{Level, Setting, Value};
 use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 
 /// What must be equal for two trajectories to train as lanes of one program.
@@ -217,6 +217,15 @@ impl Configuration {
             Setting::MaxUpdates => Value::Integer(stop.max_updates),
         })
     }
+}
+
+/// The settings that apply to a trajectory: those of its trials but the ones that say when to stop.
+#[must_use]
+pub fn trajectory_point(shape: &Shape, hyperparameters: Hyperparameters) -> Point {
+    let stopping_rule = StoppingRule { max_updates: 1, early_stop: None };
+    let mut point = Configuration { shape: shape.clone(), hyperparameters, stopping_rule }.to_point();
+    point.retain(|setting, _| setting.level() != Level::Stop);
+    point
 }
 
 /// Reads checked values out of a point, with defaults where it names none.

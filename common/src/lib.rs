@@ -10,7 +10,9 @@
 //! | [`plan`] | what a sweep holds and costs, before anything runs |
 //! | [`topology`] | layer → sources: connectivity as data |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
-//! | [`outcome`] | how an attempt ended |
+//! | [`outcome`] | how attempts, trials and sweeps stand |
+//! | [`messages`] | what coordinator and worker say to each other |
+//! | [`views`] | what a coordinator shows to people |
 //! | [`ids`] | identifiers the compiler keeps apart |
 //! | [`clock`] | the only reader of time |
 //! | [`wire`] | the only place where generated messages meet domain types |
@@ -22,6 +24,7 @@ pub mod configuration;
 pub mod curve;
 pub mod grid;
 pub mod ids;
+pub mod messages;
 pub mod outcome;
 pub mod plan;
 pub mod presets;
@@ -29,5 +32,6 @@ pub mod settings;
 pub mod spec;
 pub mod telemetry;
 pub mod topology;
+pub mod views;
 pub mod vocabulary;
 pub mod wire;

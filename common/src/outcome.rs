@@ -1,4 +1,4 @@
-//! How an attempt at a trajectory ended.
+//! How attempts, trials and sweeps stand: the outcomes and states people read.
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,44 @@ impl TrialStatus {
     }
 }
 
+/// Where a sweep stands.
+///
+/// ```text
+/// Running ──every trial ended──▶ Finished
+///    └─────cancelled──▶ Cancelled
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SweepState {
+    /// Has trajectories pending or leased.
+    Running,
+    /// Every trial has a result.
+    Finished,
+    /// Stopped by its owner; what was done stays.
+    Cancelled,
+}
+
+impl SweepState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Running, Self::Finished, Self::Cancelled];
+
+    /// The name used in the store and in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +124,6 @@ mod tests {
     fn every_name_reads_back() {
         assert!(Outcome::ALL.into_iter().all(|outcome| Outcome::from_name(outcome.name()) == Some(outcome)));
         assert!(TrialStatus::ALL.into_iter().all(|status| TrialStatus::from_name(status.name()) == Some(status)));
+        assert!(SweepState::ALL.into_iter().all(|state| SweepState::from_name(state.name()) == Some(state)));
     }
 }

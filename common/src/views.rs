@@ -1,0 +1,154 @@
+//! What a coordinator shows to people: sweeps, workers, results, curves.
+
+use crate::clock::WallTime;
+use crate::configuration::{Point, TrialKey};
+use crate::curve::{CurvePoint, Score};
+use crate::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use crate::outcome::{Outcome, SweepState, TrialStatus};
+use crate::spec::Format;
+
+/// A sweep and how far it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepView {
+    /// Its id.
+    pub id: SweepId,
+    /// The name in its spec.
+    pub name: String,
+    /// Where it stands.
+    pub state: SweepState,
+    /// Trials in its grid.
+    pub trials: u64,
+    /// Trajectories in its grid.
+    pub trajectories: u64,
+    /// Trials with a score.
+    pub completed: u64,
+    /// Trials whose loss ceased to be finite.
+    pub diverged: u64,
+    /// Trials that failed for good.
+    pub failed: u64,
+    /// Trials in training at present.
+    pub running: u64,
+    /// When it was submitted.
+    pub submitted_at: WallTime,
+    /// Its spec file's text.
+    pub spec_text: String,
+    /// How that text is written.
+    pub spec_format: Format,
+}
+
+impl SweepView {
+    /// Trials that have ended for good.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.completed + self.diverged + self.failed
+    }
+}
+
+/// A sweep with what its workers do and what went wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepStatus {
+    /// The sweep.
+    pub sweep: SweepView,
+    /// The workers the coordinator knows.
+    pub workers: Vec<WorkerView>,
+    /// The latest attempts that did not complete, latest first.
+    pub setbacks: Vec<Setback>,
+}
+
+/// A worker and what it trains.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerView {
+    /// Its id.
+    pub id: WorkerId,
+    /// Its name, for people.
+    pub name: String,
+    /// What it computes on.
+    pub device: String,
+    /// Trajectories it can train at once.
+    pub lanes: u32,
+    /// Whether its stream is up.
+    pub connected: bool,
+    /// What it trains.
+    pub training: Vec<LaneView>,
+}
+
+/// One trajectory in training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaneView {
+    /// The sweep.
+    pub sweep: SweepId,
+    /// The trajectory.
+    pub trajectory: TrajectoryIndex,
+    /// The lease.
+    pub attempt: Attempt,
+    /// Its settings but those that say when to stop.
+    pub point: Point,
+    /// The latest evaluation.
+    pub latest: Option<CurvePoint>,
+    /// Updates done, as last heard.
+    pub updates: u64,
+    /// Updates after which it ends in any case.
+    pub max_updates: u64,
+}
+
+/// An attempt that ended without completing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// The trajectory.
+    pub trajectory: TrajectoryIndex,
+    /// The fencing number.
+    pub attempt: Attempt,
+    /// The worker's name.
+    pub worker_name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What went wrong.
+    pub cause: Option<String>,
+    /// When.
+    pub at: WallTime,
+}
+
+/// The accepted result of a trial, with its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultView {
+    /// The trial.
+    pub trial: TrialIndex,
+    /// Its identity.
+    pub key: TrialKey,
+    /// How it stands.
+    pub status: TrialStatus,
+    /// The settings that apply to it.
+    pub point: Point,
+    /// What it found; only where completed.
+    pub score: Option<Score>,
+    /// Updates done when it ended.
+    pub updates: u64,
+    /// Attempts it took.
+    pub attempts: u32,
+    /// The worker that brought it.
+    pub worker_name: String,
+    /// Wall-clock seconds of the accepted attempt.
+    pub seconds: f64,
+}
+
+/// An accepted learning curve, with its trajectory's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurveView {
+    /// The trajectory.
+    pub trajectory: TrajectoryIndex,
+    /// The first of its trials.
+    pub first_trial: TrialIndex,
+    /// Its settings but those that say when to stop.
+    pub point: Point,
+    /// Its evaluations.
+    pub points: Vec<CurvePoint>,
+}
+
+/// What a watcher of a sweep hears.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WatchEvent {
+    /// The state as a whole: first, at changes, and last.
+    State(Box<SweepStatus>),
+    /// An attempt just ended without completing.
+    Setback(Setback),
+}

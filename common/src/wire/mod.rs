@@ -1,0 +1,183 @@
+//! The only place where generated messages meet domain types.
+//!
+//! | room | turns |
+//! |---|---|
+//! | here | the words both services use: settings, curve points, scores, ids |
+//! | [`workers`] | what coordinator and worker say to each other |
+//! | [`sweeps`] | what people ask and see |
+//!
+//! A message is read with [`FromWire`] and may be refused; it is written with [`IntoWire`] and always can be.
+
+mod sweeps;
+mod workers;
+
+use std::str::FromStr;
+
+use biosweep_proto::v1;
+
+use crate::configuration::{ConfigurationError, Point};
+use crate::curve::{CurvePoint, Score};
+use crate::settings::{Setting, Value};
+
+/// Why a message cannot be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum WireError {
+    /// A part that every such message has is absent.
+    #[error("message without `{field}`; are coordinator and worker of the same version?")]
+    Missing {
+        /// The absent field.
+        field: &'static str,
+    },
+    /// A part that cannot be what it says.
+    #[error(
+        "message with `{field}` = `{value}`, which cannot be read; are coordinator and worker of the same version?"
+    )]
+    Unreadable {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// Settings that are no configuration.
+    #[error("message with impossible settings: {0}")]
+    Configuration(#[from] ConfigurationError),
+    /// A grant whose lanes do not share a shape, or that has none.
+    #[error("message with a bundle whose lanes do not share one shape")]
+    MixedShapes,
+}
+
+/// Reads a domain type from its message.
+pub trait FromWire<Message>: Sized {
+    /// The domain type.
+    ///
+    /// # Errors
+    /// A message that lacks a part or holds one that cannot be.
+    fn from_wire(message: Message) -> Result<Self, WireError>;
+}
+
+/// Writes a domain type as its message.
+pub trait IntoWire<Message> {
+    /// The message.
+    fn into_wire(self) -> Message;
+}
+
+impl<M, D: FromWire<M>> FromWire<Vec<M>> for Vec<D> {
+    fn from_wire(messages: Vec<M>) -> Result<Self, WireError> {
+        messages.into_iter().map(D::from_wire).collect()
+    }
+}
+
+impl<M, D: IntoWire<M>> IntoWire<Vec<M>> for Vec<D> {
+    fn into_wire(self) -> Vec<M> {
+        self.into_iter().map(D::into_wire).collect()
+    }
+}
+
+/// A part of a message that has to be there.
+fn required<T>(part: Option<T>, field: &'static str) -> Result<T, WireError> {
+    part.ok_or(WireError::Missing { field })
+}
+
+/// A part of a message that is a domain type in text.
+fn parsed<T: FromStr>(text: &str, field: &'static str) -> Result<T, WireError> {
+    text.parse().map_err(|_| WireError::Unreadable { field, value: text.to_owned() })
+}
+
+/// A part of a message that is the name of one choice.
+fn named<T>(name: &str, field: &'static str, read: fn(&str) -> Option<T>) -> Result<T, WireError> {
+    read(name).ok_or_else(|| WireError::Unreadable { field, value: name.to_owned() })
+}
+
+/// The text of a cause, empty where there is none.
+fn cause_into_wire(cause: Option<String>) -> String {
+    cause.unwrap_or_default()
+}
+
+/// The cause a text stands for.
+fn cause_from_wire(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+impl IntoWire<Vec<v1::Setting>> for Point {
+    fn into_wire(self) -> Vec<v1::Setting> {
+        use v1::setting::Value as Wire;
+        let settings = self.into_iter().map(|(setting, value)| v1::Setting {
+            name: setting.name().to_owned(),
+            value: Some(match value {
+                Value::Name(name) => Wire::Text(name),
+                Value::Integer(number) => Wire::Integer(number),
+                Value::Real(number) => Wire::Real(number),
+                Value::Integers(values) => Wire::Integers(v1::IntegerList { values }),
+            }),
+        });
+        settings.collect()
+    }
+}
+
+impl FromWire<Vec<v1::Setting>> for Point {
+    fn from_wire(settings: Vec<v1::Setting>) -> Result<Self, WireError> {
+        use v1::setting::Value as Wire;
+        let read = |message: v1::Setting| {
+            let setting = named(&message.name, "setting.name", Setting::from_name)?;
+            let value = match required(message.value, "setting.value")? {
+                Wire::Text(name) => Value::Name(name),
+                Wire::Integer(number) => Value::Integer(number),
+                Wire::Real(number) => Value::Real(number),
+                Wire::Integers(list) => Value::Integers(list.values),
+            };
+            Ok((setting, value))
+        };
+        settings.into_iter().map(read).collect()
+    }
+}
+
+impl IntoWire<v1::CurvePoint> for CurvePoint {
+    fn into_wire(self) -> v1::CurvePoint {
+        let Self { update, train_loss, validation_accuracy, test_accuracy } = self;
+        v1::CurvePoint { update, train_loss, validation_accuracy, test_accuracy }
+    }
+}
+
+impl FromWire<v1::CurvePoint> for CurvePoint {
+    fn from_wire(message: v1::CurvePoint) -> Result<Self, WireError> {
+        let v1::CurvePoint { update, train_loss, validation_accuracy, test_accuracy } = message;
+        Ok(Self { update, train_loss, validation_accuracy, test_accuracy })
+    }
+}
+
+impl IntoWire<v1::Score> for Score {
+    fn into_wire(self) -> v1::Score {
+        let Self { validation_accuracy, test_accuracy, best_update, updates } = self;
+        v1::Score { validation_accuracy, test_accuracy, best_update, updates }
+    }
+}
+
+impl FromWire<v1::Score> for Score {
+    fn from_wire(message: v1::Score) -> Result<Self, WireError> {
+        let v1::Score { validation_accuracy, test_accuracy, best_update, updates } = message;
+        Ok(Self { validation_accuracy, test_accuracy, best_update, updates })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_survives_the_wire() {
+        let point = Point::from([
+            (Setting::Rule, Value::Name("fa".to_owned())),
+            (Setting::Depth, Value::Integer(7)),
+            (Setting::LearningRate, Value::Real(1e-3)),
+            (Setting::DownsampleAfter, Value::Integers(vec![1, 2])),
+        ]);
+        assert_eq!(Point::from_wire(point.clone().into_wire()), Ok(point));
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_by_name() {
+        let message = vec![v1::Setting { name: "colour".to_owned(), value: None }];
+        let error = Point::from_wire(message).expect_err("no such setting");
+        assert!(error.to_string().contains("`colour`"), "{error}");
+    }
+}

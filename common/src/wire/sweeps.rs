@@ -1,0 +1,293 @@
+//! What people ask and see, to and from its messages.
+
+use biosweep_proto::v1;
+
+use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
+use crate::clock::WallTime;
+use crate::configuration::TrialKey;
+use crate::ids::{Attempt, TrajectoryIndex, TrialIndex};
+use crate::outcome::{Outcome, SweepState, TrialStatus};
+use crate::spec::Format;
+use crate::views::{CurveView, LaneView, ResultView, Setback, SweepStatus, SweepView, WatchEvent, WorkerView};
+
+impl IntoWire<v1::Sweep> for SweepView {
+    fn into_wire(self) -> v1::Sweep {
+        v1::Sweep {
+            id: self.id.to_string(),
+            name: self.name,
+            state: self.state.name().to_owned(),
+            trials: self.trials,
+            trajectories: self.trajectories,
+            completed: self.completed,
+            diverged: self.diverged,
+            failed: self.failed,
+            running: self.running,
+            submitted_at_ms: self.submitted_at.0,
+            spec: self.spec_text,
+            format: self.spec_format.name().to_owned(),
+        }
+    }
+}
+
+impl FromWire<v1::Sweep> for SweepView {
+    fn from_wire(message: v1::Sweep) -> Result<Self, WireError> {
+        Ok(Self {
+            id: parsed(&message.id, "sweep.id")?,
+            name: message.name,
+            state: named(&message.state, "sweep.state", SweepState::from_name)?,
+            trials: message.trials,
+            trajectories: message.trajectories,
+            completed: message.completed,
+            diverged: message.diverged,
+            failed: message.failed,
+            running: message.running,
+            submitted_at: WallTime(message.submitted_at_ms),
+            spec_text: message.spec,
+            spec_format: named(&message.format, "sweep.format", Format::from_name)?,
+        })
+    }
+}
+
+impl IntoWire<v1::ShowResponse> for SweepStatus {
+    fn into_wire(self) -> v1::ShowResponse {
+        v1::ShowResponse {
+            sweep: Some(self.sweep.into_wire()),
+            workers: self.workers.into_wire(),
+            setbacks: self.setbacks.into_wire(),
+        }
+    }
+}
+
+impl FromWire<v1::ShowResponse> for SweepStatus {
+    fn from_wire(message: v1::ShowResponse) -> Result<Self, WireError> {
+        Ok(Self {
+            sweep: SweepView::from_wire(required(message.sweep, "sweep")?)?,
+            workers: Vec::from_wire(message.workers)?,
+            setbacks: Vec::from_wire(message.setbacks)?,
+        })
+    }
+}
+
+impl IntoWire<v1::Worker> for WorkerView {
+    fn into_wire(self) -> v1::Worker {
+        let Self { id, name, device, lanes, connected, training } = self;
+        v1::Worker { id: id.to_string(), name, device, lanes, connected, training: training.into_wire() }
+    }
+}
+
+impl FromWire<v1::Worker> for WorkerView {
+    fn from_wire(message: v1::Worker) -> Result<Self, WireError> {
+        let v1::Worker { id, name, device, lanes, connected, training } = message;
+        let (id, training) = (parsed(&id, "worker.id")?, Vec::from_wire(training)?);
+        Ok(Self { id, name, device, lanes, connected, training })
+    }
+}
+
+impl IntoWire<v1::LaneProgress> for LaneView {
+    fn into_wire(self) -> v1::LaneProgress {
+        v1::LaneProgress {
+            sweep: self.sweep.to_string(),
+            trajectory: self.trajectory.0,
+            attempt: self.attempt.0,
+            settings: self.point.into_wire(),
+            latest: self.latest.map(IntoWire::into_wire),
+            max_updates: self.max_updates,
+            updates: self.updates,
+        }
+    }
+}
+
+impl FromWire<v1::LaneProgress> for LaneView {
+    fn from_wire(message: v1::LaneProgress) -> Result<Self, WireError> {
+        Ok(Self {
+            sweep: parsed(&message.sweep, "lane.sweep")?,
+            trajectory: TrajectoryIndex(message.trajectory),
+            attempt: Attempt(message.attempt),
+            point: FromWire::from_wire(message.settings)?,
+            latest: message.latest.map(FromWire::from_wire).transpose()?,
+            updates: message.updates,
+            max_updates: message.max_updates,
+        })
+    }
+}
+
+impl IntoWire<v1::Setback> for Setback {
+    fn into_wire(self) -> v1::Setback {
+        v1::Setback {
+            trajectory: self.trajectory.0,
+            attempt: self.attempt.0,
+            worker: self.worker_name,
+            outcome: self.outcome.name().to_owned(),
+            cause: cause_into_wire(self.cause),
+            at_ms: self.at.0,
+        }
+    }
+}
+
+impl FromWire<v1::Setback> for Setback {
+    fn from_wire(message: v1::Setback) -> Result<Self, WireError> {
+        Ok(Self {
+            trajectory: TrajectoryIndex(message.trajectory),
+            attempt: Attempt(message.attempt),
+            worker_name: message.worker,
+            outcome: named(&message.outcome, "setback.outcome", Outcome::from_name)?,
+            cause: cause_from_wire(message.cause),
+            at: WallTime(message.at_ms),
+        })
+    }
+}
+
+impl IntoWire<v1::WatchEvent> for WatchEvent {
+    fn into_wire(self) -> v1::WatchEvent {
+        let event = match self {
+            Self::State(status) => v1::watch_event::Event::State((*status).into_wire()),
+            Self::Setback(setback) => v1::watch_event::Event::Setback(setback.into_wire()),
+        };
+        v1::WatchEvent { event: Some(event) }
+    }
+}
+
+impl FromWire<v1::WatchEvent> for WatchEvent {
+    fn from_wire(message: v1::WatchEvent) -> Result<Self, WireError> {
+        Ok(match required(message.event, "event")? {
+            v1::watch_event::Event::State(status) => Self::State(Box::new(SweepStatus::from_wire(status)?)),
+            v1::watch_event::Event::Setback(setback) => Self::Setback(Setback::from_wire(setback)?),
+        })
+    }
+}
+
+impl IntoWire<v1::TrialResult> for ResultView {
+    fn into_wire(self) -> v1::TrialResult {
+        v1::TrialResult {
+            trial: self.trial.0,
+            key: self.key.to_string(),
+            status: self.status.name().to_owned(),
+            settings: self.point.into_wire(),
+            score: self.score.map(IntoWire::into_wire),
+            updates: self.updates,
+            attempts: self.attempts,
+            worker: self.worker_name,
+            seconds: self.seconds,
+        }
+    }
+}
+
+impl FromWire<v1::TrialResult> for ResultView {
+    fn from_wire(message: v1::TrialResult) -> Result<Self, WireError> {
+        let key = parsed::<blake3::Hash>(&message.key, "result.key")?;
+        Ok(Self {
+            trial: TrialIndex(message.trial),
+            key: TrialKey(*key.as_bytes()),
+            status: named(&message.status, "result.status", TrialStatus::from_name)?,
+            point: FromWire::from_wire(message.settings)?,
+            score: message.score.map(FromWire::from_wire).transpose()?,
+            updates: message.updates,
+            attempts: message.attempts,
+            worker_name: message.worker,
+            seconds: message.seconds,
+        })
+    }
+}
+
+impl IntoWire<v1::CurvesResponse> for CurveView {
+    fn into_wire(self) -> v1::CurvesResponse {
+        v1::CurvesResponse {
+            trajectory: self.trajectory.0,
+            first_trial: self.first_trial.0,
+            settings: self.point.into_wire(),
+            points: self.points.into_wire(),
+        }
+    }
+}
+
+impl FromWire<v1::CurvesResponse> for CurveView {
+    fn from_wire(message: v1::CurvesResponse) -> Result<Self, WireError> {
+        Ok(Self {
+            trajectory: TrajectoryIndex(message.trajectory),
+            first_trial: TrialIndex(message.first_trial),
+            point: FromWire::from_wire(message.settings)?,
+            points: Vec::from_wire(message.points)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::Point;
+    use crate::curve::{CurvePoint, Score};
+    use crate::ids::{SweepId, WorkerId};
+
+    fn status() -> SweepStatus {
+        let id = SweepId::new();
+        let latest = CurvePoint { update: 390, train_loss: 0.5, validation_accuracy: 0.9, test_accuracy: Some(0.8) };
+        let lane = LaneView {
+            sweep: id,
+            trajectory: TrajectoryIndex(2),
+            attempt: Attempt(5),
+            point: Point::new(),
+            latest: Some(latest),
+            updates: 400,
+            max_updates: 3_900,
+        };
+        SweepStatus {
+            sweep: SweepView {
+                id,
+                name: "first".to_owned(),
+                state: SweepState::Running,
+                trials: 24,
+                trajectories: 12,
+                completed: 1,
+                diverged: 2,
+                failed: 3,
+                running: 4,
+                submitted_at: WallTime(5),
+                spec_text: "name = \"first\"".to_owned(),
+                spec_format: Format::Toml,
+            },
+            workers: vec![WorkerView {
+                id: WorkerId::new(),
+                name: "host/1".to_owned(),
+                device: "cpu".to_owned(),
+                lanes: 1,
+                connected: true,
+                training: vec![lane],
+            }],
+            setbacks: vec![setback()],
+        }
+    }
+
+    fn setback() -> Setback {
+        Setback {
+            trajectory: TrajectoryIndex(2),
+            attempt: Attempt(4),
+            worker_name: "host/2".to_owned(),
+            outcome: Outcome::WorkerLost,
+            cause: None,
+            at: WallTime(9),
+        }
+    }
+
+    #[test]
+    fn what_a_watcher_sees_survives_the_wire() {
+        for seen in [WatchEvent::State(Box::new(status())), WatchEvent::Setback(setback())] {
+            assert_eq!(WatchEvent::from_wire(seen.clone().into_wire()), Ok(seen));
+        }
+    }
+
+    #[test]
+    fn a_result_survives_the_wire() {
+        let result = ResultView {
+            trial: TrialIndex(3),
+            key: TrialKey([7; 32]),
+            status: TrialStatus::Completed,
+            point: Point::new(),
+            score: Some(Score { validation_accuracy: 0.9, test_accuracy: 0.8, best_update: 1, updates: 2 }),
+            updates: 2,
+            attempts: 1,
+            worker_name: "host/1".to_owned(),
+            seconds: 2.5,
+        };
+        assert_eq!(ResultView::from_wire(result.clone().into_wire()), Ok(result));
+    }
+}

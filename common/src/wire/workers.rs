@@ -1,0 +1,318 @@
+//! What coordinator and worker say to each other, to and from its messages.
+
+use biosweep_proto::v1;
+use biosweep_proto::v1::coordinator_message::Message as Down;
+use biosweep_proto::v1::worker_message::Message as Up;
+
+use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
+use crate::configuration::{Configuration, EarlyStop, Point, StoppingRule, trajectory_point};
+use crate::ids::{Attempt, TrajectoryIndex};
+use crate::messages::{Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
+use crate::outcome::Outcome;
+
+impl IntoWire<v1::WorkerMessage> for ToCoordinator {
+    fn into_wire(self) -> v1::WorkerMessage {
+        let message = match self {
+            Self::Hello(hello) => Up::Hello(hello.into_wire()),
+            Self::Poll { lanes } => Up::Poll(v1::Poll { lanes }),
+            Self::Heartbeat { progress } => Up::Heartbeat(v1::Heartbeat { progress: progress.into_wire() }),
+            Self::Evaluated { attempt, trajectory, point } => Up::Evaluated(v1::Evaluated {
+                attempt: attempt.0,
+                trajectory: trajectory.0,
+                point: Some(point.into_wire()),
+            }),
+            Self::Ended(report) => Up::Ended((*report).into_wire()),
+            Self::Goodbye => Up::Goodbye(v1::Goodbye {}),
+        };
+        v1::WorkerMessage { message: Some(message) }
+    }
+}
+
+impl FromWire<v1::WorkerMessage> for ToCoordinator {
+    fn from_wire(message: v1::WorkerMessage) -> Result<Self, WireError> {
+        Ok(match required(message.message, "message")? {
+            Up::Hello(hello) => Self::Hello(Hello::from_wire(hello)?),
+            Up::Poll(v1::Poll { lanes }) => Self::Poll { lanes },
+            Up::Heartbeat(v1::Heartbeat { progress }) => Self::Heartbeat { progress: Vec::from_wire(progress)? },
+            Up::Evaluated(v1::Evaluated { attempt, trajectory, point }) => Self::Evaluated {
+                attempt: Attempt(attempt),
+                trajectory: TrajectoryIndex(trajectory),
+                point: FromWire::from_wire(required(point, "evaluated.point")?)?,
+            },
+            Up::Ended(ended) => Self::Ended(Box::new(Report::from_wire(ended)?)),
+            Up::Goodbye(v1::Goodbye {}) => Self::Goodbye,
+        })
+    }
+}
+
+impl IntoWire<v1::Hello> for Hello {
+    fn into_wire(self) -> v1::Hello {
+        let Self { worker, description, numerics_version, held } = self;
+        let WorkerDescription { name, device, lanes, version } = description;
+        let (worker, held) = (worker.to_string(), held.into_wire());
+        v1::Hello { worker, name, device, lanes, numerics_version, version, held }
+    }
+}
+
+impl FromWire<v1::Hello> for Hello {
+    fn from_wire(message: v1::Hello) -> Result<Self, WireError> {
+        let v1::Hello { worker, name, device, lanes, numerics_version, version, held } = message;
+        Ok(Self {
+            worker: parsed(&worker, "hello.worker")?,
+            description: WorkerDescription { name, device, lanes, version },
+            numerics_version,
+            held: Vec::from_wire(held)?,
+        })
+    }
+}
+
+impl IntoWire<v1::Held> for Held {
+    fn into_wire(self) -> v1::Held {
+        v1::Held { sweep: self.sweep.to_string(), attempt: self.attempt.0, trajectory: self.trajectory.0 }
+    }
+}
+
+impl FromWire<v1::Held> for Held {
+    fn from_wire(message: v1::Held) -> Result<Self, WireError> {
+        Ok(Self {
+            sweep: parsed(&message.sweep, "held.sweep")?,
+            attempt: Attempt(message.attempt),
+            trajectory: TrajectoryIndex(message.trajectory),
+        })
+    }
+}
+
+impl IntoWire<v1::Progress> for Progress {
+    fn into_wire(self) -> v1::Progress {
+        v1::Progress { attempt: self.attempt.0, trajectory: self.trajectory.0, updates: self.updates }
+    }
+}
+
+impl FromWire<v1::Progress> for Progress {
+    fn from_wire(message: v1::Progress) -> Result<Self, WireError> {
+        let v1::Progress { attempt, trajectory, updates } = message;
+        Ok(Self { attempt: Attempt(attempt), trajectory: TrajectoryIndex(trajectory), updates })
+    }
+}
+
+impl IntoWire<v1::Ended> for Report {
+    fn into_wire(self) -> v1::Ended {
+        v1::Ended {
+            sweep: self.held.sweep.to_string(),
+            attempt: self.held.attempt.0,
+            trajectory: self.held.trajectory.0,
+            outcome: self.outcome.name().to_owned(),
+            cause: cause_into_wire(self.cause),
+            curve: self.curve.into_wire(),
+            updates: self.updates,
+            seconds: self.seconds,
+        }
+    }
+}
+
+impl FromWire<v1::Ended> for Report {
+    fn from_wire(message: v1::Ended) -> Result<Self, WireError> {
+        let v1::Ended { sweep, attempt, trajectory, outcome, cause, curve, updates, seconds } = message;
+        Ok(Self {
+            held: Held::from_wire(v1::Held { sweep, attempt, trajectory })?,
+            outcome: named(&outcome, "ended.outcome", Outcome::from_name)?,
+            cause: cause_from_wire(cause),
+            curve: Vec::from_wire(curve)?,
+            updates,
+            seconds,
+        })
+    }
+}
+
+impl IntoWire<v1::CoordinatorMessage> for ToWorker {
+    fn into_wire(self) -> v1::CoordinatorMessage {
+        let message = match self {
+            Self::Welcome { heartbeat_ms } => Down::Welcome(v1::Welcome { heartbeat_ms }),
+            Self::Grant(grant) => Down::Grant((*grant).into_wire()),
+            Self::Acknowledged { attempt, trajectory, accepted } => {
+                Down::Acknowledged(v1::Acknowledged { attempt: attempt.0, trajectory: trajectory.0, accepted })
+            }
+            Self::Stop { attempt, trajectories, reason } => Down::Stop(v1::Stop {
+                attempt: attempt.0,
+                trajectories: trajectories.into_iter().map(|trajectory| trajectory.0).collect(),
+                reason,
+            }),
+            Self::Drain { reason } => Down::Drain(v1::Drain { reason }),
+        };
+        v1::CoordinatorMessage { message: Some(message) }
+    }
+}
+
+impl FromWire<v1::CoordinatorMessage> for ToWorker {
+    fn from_wire(message: v1::CoordinatorMessage) -> Result<Self, WireError> {
+        Ok(match required(message.message, "message")? {
+            Down::Welcome(v1::Welcome { heartbeat_ms }) => Self::Welcome { heartbeat_ms },
+            Down::Grant(grant) => Self::Grant(Box::new(Grant::from_wire(grant)?)),
+            Down::Acknowledged(v1::Acknowledged { attempt, trajectory, accepted }) => {
+                Self::Acknowledged { attempt: Attempt(attempt), trajectory: TrajectoryIndex(trajectory), accepted }
+            }
+            Down::Stop(v1::Stop { attempt, trajectories, reason }) => Self::Stop {
+                attempt: Attempt(attempt),
+                trajectories: trajectories.into_iter().map(TrajectoryIndex).collect(),
+                reason,
+            },
+            Down::Drain(v1::Drain { reason }) => Self::Drain { reason },
+        })
+    }
+}
+
+impl IntoWire<v1::Grant> for Grant {
+    fn into_wire(self) -> v1::Grant {
+        let Self { sweep, attempt, shape, lanes } = self;
+        let lane = |lane: Lane| v1::Lane {
+            trajectory: lane.trajectory.0,
+            settings: trajectory_point(&shape, lane.hyperparameters).into_wire(),
+            stopping_rules: lane.stopping_rules.into_wire(),
+        };
+        v1::Grant { sweep: sweep.to_string(), attempt: attempt.0, lanes: lanes.into_iter().map(lane).collect() }
+    }
+}
+
+impl FromWire<v1::Grant> for Grant {
+    fn from_wire(message: v1::Grant) -> Result<Self, WireError> {
+        let mut shape = None;
+        let mut lanes = Vec::with_capacity(message.lanes.len());
+        for lane in message.lanes {
+            let configuration = Configuration::from_point(&Point::from_wire(lane.settings)?)?;
+            if *shape.get_or_insert_with(|| configuration.shape.clone()) != configuration.shape {
+                return Err(WireError::MixedShapes);
+            }
+            lanes.push(Lane {
+                trajectory: TrajectoryIndex(lane.trajectory),
+                hyperparameters: configuration.hyperparameters,
+                stopping_rules: Vec::from_wire(lane.stopping_rules)?,
+            });
+        }
+        Ok(Self {
+            sweep: parsed(&message.sweep, "grant.sweep")?,
+            attempt: Attempt(message.attempt),
+            shape: shape.ok_or(WireError::MixedShapes)?,
+            lanes,
+        })
+    }
+}
+
+impl IntoWire<v1::StoppingRule> for StoppingRule {
+    fn into_wire(self) -> v1::StoppingRule {
+        let early_stop = self.early_stop.map(|EarlyStop { start, patience }| v1::EarlyStop { start, patience });
+        v1::StoppingRule { max_updates: self.max_updates, early_stop }
+    }
+}
+
+impl FromWire<v1::StoppingRule> for StoppingRule {
+    fn from_wire(message: v1::StoppingRule) -> Result<Self, WireError> {
+        let early_stop = message.early_stop.map(|v1::EarlyStop { start, patience }| EarlyStop { start, patience });
+        Ok(Self { max_updates: message.max_updates, early_stop })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::curve::CurvePoint;
+    use crate::ids::{SweepId, WorkerId};
+    use crate::settings::{Setting, Value};
+
+    fn held() -> Held {
+        Held { sweep: SweepId::new(), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }
+    }
+
+    fn point() -> CurvePoint {
+        CurvePoint { update: 390, train_loss: 0.5, validation_accuracy: 0.9, test_accuracy: None }
+    }
+
+    #[test]
+    fn what_a_worker_says_survives_the_wire() {
+        let description = WorkerDescription {
+            name: "host/1".to_owned(),
+            device: "cpu".to_owned(),
+            lanes: 4,
+            version: "0.1.0".to_owned(),
+        };
+        let report = Report {
+            held: held(),
+            outcome: Outcome::Failed,
+            cause: Some("no such file".to_owned()),
+            curve: vec![point()],
+            updates: 780,
+            seconds: 1.5,
+        };
+        let progress = Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(3), updates: 12 };
+        let hello = Hello { worker: WorkerId::new(), description, numerics_version: 1, held: vec![held()] };
+        let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
+        for said in [
+            ToCoordinator::Hello(hello),
+            ToCoordinator::Poll { lanes: 4 },
+            ToCoordinator::Heartbeat { progress: vec![progress] },
+            ToCoordinator::Evaluated { attempt, trajectory, point: point() },
+            ToCoordinator::Ended(Box::new(report)),
+            ToCoordinator::Goodbye,
+        ] {
+            assert_eq!(ToCoordinator::from_wire(said.clone().into_wire()), Ok(said));
+        }
+    }
+
+    fn grant() -> Grant {
+        let settings = Point::from([
+            (Setting::Dataset, Value::Name("mnist".to_owned())),
+            (Setting::Network, Value::Name("dn".to_owned())),
+            (Setting::Rule, Value::Name("dtp".to_owned())),
+            (Setting::Depth, Value::Integer(5)),
+            (Setting::TargetStep, Value::Real(0.3)),
+        ]);
+        let configuration = Configuration::from_point(&settings).expect("a configuration");
+        let early_stop = Some(EarlyStop { start: 10, patience: 3 });
+        let lane = |trajectory| Lane {
+            trajectory: TrajectoryIndex(trajectory),
+            hyperparameters: configuration.hyperparameters,
+            stopping_rules: vec![
+                StoppingRule { max_updates: 100, early_stop },
+                StoppingRule { max_updates: 200, early_stop: None },
+            ],
+        };
+        Grant {
+            sweep: SweepId::new(),
+            attempt: Attempt(9),
+            shape: configuration.shape.clone(),
+            lanes: vec![lane(3), lane(4)],
+        }
+    }
+
+    #[test]
+    fn what_a_coordinator_says_survives_the_wire() {
+        let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
+        for said in [
+            ToWorker::Welcome { heartbeat_ms: 2_000 },
+            ToWorker::Grant(Box::new(grant())),
+            ToWorker::Acknowledged { attempt, trajectory, accepted: true },
+            ToWorker::Stop { attempt, trajectories: vec![trajectory], reason: "cancelled".to_owned() },
+            ToWorker::Drain { reason: "leaving".to_owned() },
+        ] {
+            assert_eq!(ToWorker::from_wire(said.clone().into_wire()), Ok(said));
+        }
+    }
+
+    #[test]
+    fn a_bundle_of_two_shapes_is_refused() {
+        let mut message: v1::Grant = grant().into_wire();
+        for setting in &mut message.lanes[1].settings {
+            if setting.name == "depth" {
+                setting.value = Some(v1::setting::Value::Integer(6));
+            }
+        }
+        assert_eq!(Grant::from_wire(message), Err(WireError::MixedShapes));
+        let empty = v1::Grant { sweep: SweepId::new().to_string(), attempt: 1, lanes: Vec::new() };
+        assert_eq!(Grant::from_wire(empty), Err(WireError::MixedShapes));
+    }
+
+    #[test]
+    fn a_message_without_its_content_is_refused() {
+        let empty = v1::WorkerMessage { message: None };
+        assert_eq!(ToCoordinator::from_wire(empty), Err(WireError::Missing { field: "message" }));
+    }
+}
