@@ -1,0 +1,35 @@
+# What people do with this project. Each target does all the set-up it needs.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test lint bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Check what a build needs, and fetch libtorch (once)
+	@deploy/setup/check.sh
+	@deploy/setup/libtorch.sh
+
+build: setup ## Build both programs into target/release
+	$(CARGO) build --release --locked --workspace
+
+run: build ## Run the quickstart sweep on embedded data, to results and figures
+	target/release/biosweep run quickstart
+
+# Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint.
+test: build lint ## Run every check and test
+	$(CARGO) test --release --locked --workspace
+
+lint: setup ## Check format, lints and documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items
+
+bench: build ## Measure updates per second beside the bare matrix products of the same step
+	target/release/biosweep-worker bench --optimizer sgd
+	target/release/biosweep-worker bench --optimizer adam
+
+clean: ## Remove what was built; libtorch stays
+	$(CARGO) clean
