@@ -1,1 +1,67 @@
-//! (being written)
+//! The sweeps that come with biosweep: spec files compiled in.
+
+/// A spec file that comes with biosweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preset {
+    /// The name to ask for it by.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// The spec file, in TOML.
+    pub text: &'static str,
+}
+
+/// Every preset.
+pub const ALL: &[Preset] = &[
+    Preset {
+        name: "quickstart",
+        summary: "all rules on both networks, on embedded data, in about a minute",
+        text: include_str!("../presets/quickstart.toml"),
+    },
+    Preset {
+        name: "paper-mini",
+        summary: "the heart of the paper on MNIST: 24 trials, about a quarter of an hour on two cores",
+        text: include_str!("../presets/paper-mini.toml"),
+    },
+    Preset {
+        name: "paper-mlp",
+        summary: "the paper's Table 1 for the fully connected networks, all of it: for a cluster",
+        text: include_str!("../presets/paper-mlp.toml"),
+    },
+];
+
+/// The preset of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Preset> {
+    ALL.iter().find(|preset| preset.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Format, SweepSpec};
+
+    fn parse(name: &str) -> SweepSpec {
+        let preset = find(name).expect("a preset");
+        SweepSpec::parse(preset.text, Format::Toml, name).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    #[test]
+    fn every_preset_is_a_sweep_of_its_own_name() {
+        ALL.iter().for_each(|preset| assert_eq!(parse(preset.name).name, preset.name));
+    }
+
+    #[test]
+    fn paper_mini_has_a_trial_for_each_of_its_24_cells() {
+        let grid = parse("paper-mini").grid;
+        assert_eq!((grid.trials(), grid.trajectories()), (24, 24));
+    }
+
+    #[test]
+    fn paper_mlp_has_the_papers_whole_grid() {
+        let grid = parse("paper-mlp").grid;
+        // networks × folds × learning rates × (relu: rules × depths; sigmoid: the same), each with five stops.
+        let trajectories = 2 * 10 * 3 * (3 * 6 + 3 * 5);
+        assert_eq!((grid.trials(), grid.trajectories()), (5 * trajectories, trajectories));
+    }
+}

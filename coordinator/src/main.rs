@@ -1,2 +1,37 @@
 //! `biosweep`: the command line and the coordinator.
-fn main() {}
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`cli`] | one file per command |
+//! | [`core`] | the scheduler, pure |
+//! | [`driver`] | the only loop around it |
+//! | [`store`] | what outlives the process |
+//! | [`rpc`] | the gRPC services |
+//! | [`submit`], [`queries`], [`watch`] | what the services do |
+//! | [`host`] | all of these as one coordinator in this process |
+//! | [`client`] | the way of every command to a coordinator |
+//! | [`local`] | worker processes beside this one |
+//! | [`results`] | aggregates, exports, figures |
+//! | [`render`] | what people and programs read |
+
+mod cli;
+mod client;
+mod core;
+mod driver;
+mod host;
+mod local;
+mod queries;
+mod render;
+mod results;
+mod rpc;
+mod store;
+mod submit;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}

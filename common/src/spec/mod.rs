@@ -1,6 +1,26 @@
 //! A spec file → a [`SweepSpec`] that cannot be invalid.
+//!
+//! | room | turns |
+//! |---|---|
+//! | `node` | text in TOML, YAML or JSON → one tree that knows where things stand |
+//! | `read` | nodes → values and axes, checked against their settings |
+//! | `blocks` | settings → blocks, checked as a whole |
+//! | `sweep` | the tree → [`SweepSpec`] |
+//! | `error` | the mistakes, all of them at once |
+
+mod blocks;
+mod error;
+mod node;
+mod read;
+mod sweep;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
+
+pub use error::{SpecError, SpecErrors};
+pub use sweep::SweepSpec;
 
 /// How a spec file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

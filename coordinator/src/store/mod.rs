@@ -8,6 +8,7 @@
 //! | [`memory`] | for simulation and tests |
 //! | `conformance` | the suite both must pass |
 
+#[cfg(test)]
 pub(crate) mod memory;
 pub(crate) mod record;
 pub(crate) mod sql;
@@ -33,6 +34,16 @@ pub(crate) enum StoreError {
         /// What to do about it.
         next_step: &'static str,
     },
+    /// Another process has it open.
+    #[error("the store {place} is in use by {holder}; {next_step}")]
+    Locked {
+        /// Its path.
+        place: String,
+        /// Who has it open, as far as that is known.
+        holder: String,
+        /// What to do about it.
+        next_step: &'static str,
+    },
     /// A read or a write failed; nothing of the transaction was kept.
     #[error("the store {place} failed: {source}")]
     Failed {
@@ -41,6 +52,15 @@ pub(crate) enum StoreError {
         /// What the database said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A record that contradicts what is stored, such as a second result of one trial; nothing of the transaction was
+    /// kept. Our own broken invariant, never a matter for a retry.
+    #[error("the store {place} refused a record: {what}; this is a defect of biosweep, please report it")]
+    Refused {
+        /// Its path or address.
+        place: String,
+        /// The record and what it contradicts.
+        what: String,
     },
     /// A stored row that this version cannot read.
     #[error("the store {place} holds a row that cannot be read: {what}; it was written by another version or damaged")]
@@ -56,6 +76,10 @@ pub(crate) enum StoreError {
 #[async_trait]
 pub(crate) trait Store: Send + Sync {
     /// Writes all records in one transaction, in order: all of them or none. Durable on return.
+    ///
+    /// # Errors
+    /// Storage that fails; a sweep or a lease that is not there; a sweep, an attempt, an ending or a result that is
+    /// there already.
     async fn commit(&self, records: &[Record]) -> Result<(), StoreError>;
 
     /// What the core needs to go on where it was left.

@@ -4,43 +4,9 @@ use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, TrialStatus};
+use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
-
-/// Where a sweep stands.
-///
-/// ```text
-/// Running ──every trial ended──▶ Finished
-///    └─────cancelled──▶ Cancelled
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum SweepState {
-    /// Has trajectories pending or leased.
-    Running,
-    /// Every trial has a result.
-    Finished,
-    /// Stopped by its owner; what was done stays.
-    Cancelled,
-}
-
-impl SweepState {
-    /// Every state.
-    pub(crate) const ALL: [Self; 3] = [Self::Running, Self::Finished, Self::Cancelled];
-
-    /// The name used in the store and in answers.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Finished => "finished",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The state of that name.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-}
+use biosweep_common::views::SweepView;
 
 /// A sweep as submitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -219,8 +185,30 @@ pub(crate) struct RestoredSweep {
     pub(crate) row: SweepRow,
     /// The trajectories that are done for good, as ascending disjoint runs of (first, count), merged where they touch.
     pub(crate) done: Vec<(u64, u64)>,
-    /// The leases not wholly ended, each with the trajectories of its run that are still open.
+    /// The leases not wholly ended, by attempt, each with the trajectories of its run that are still open.
     pub(crate) open: Vec<(LeaseRow, Vec<TrajectoryIndex>)>,
-    /// Attempts so far of each trajectory that has had some and is not done: (trajectory, all attempts, failed ones).
+    /// Ended attempts of each trajectory that has had some and is not done, by trajectory: (trajectory, all, failed
+    /// ones). Attempts still open stand in `open` only.
     pub(crate) attempts: Vec<(TrajectoryIndex, u32, u32)>,
+}
+
+impl SweepRow {
+    /// The sweep as people see it while nothing of it is in training.
+    pub(crate) fn view(&self) -> SweepView {
+        let submission = &self.submission;
+        SweepView {
+            id: submission.id,
+            name: submission.name.clone(),
+            state: self.state,
+            trials: submission.trials,
+            trajectories: submission.trajectories,
+            completed: self.completed,
+            diverged: self.diverged,
+            failed: self.failed,
+            running: 0,
+            submitted_at: submission.submitted_at,
+            spec_text: submission.spec_text.clone(),
+            spec_format: submission.spec_format,
+        }
+    }
 }

@@ -1,0 +1,225 @@
+//! An axis: the values one setting takes in a block. A range stays a range, whatever its length.
+
+use std::ops::Range;
+
+use crate::settings::{Setting, Value};
+
+/// The values of one setting, in order, without repetition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Axis {
+    /// As listed.
+    List(Vec<Value>),
+    /// `from`, `from + step`, …: `count` whole numbers.
+    Range {
+        /// The first.
+        from: u64,
+        /// From one to the next, at least 1.
+        step: u64,
+        /// How many, at least 1.
+        count: u64,
+    },
+}
+
+impl Axis {
+    /// The number of values.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::List(values) => values.len() as u64,
+            Self::Range { count, .. } => *count,
+        }
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value in that place, which must be below [`Axis::len`].
+    #[must_use]
+    pub fn value(&self, place: u64) -> Value {
+        match self {
+            Self::List(values) => values[usize::try_from(place).expect("a list's places fit in memory")].clone(),
+            Self::Range { from, step, .. } => Value::Integer(from + place * step),
+        }
+    }
+
+    /// The places of a value: one or none, save in a zipped list, which may repeat itself.
+    pub fn places(&self, value: &Value) -> Vec<u64> {
+        match self {
+            Self::List(values) => (0..).zip(values).filter(|(_, other)| *other == value).map(|(at, _)| at).collect(),
+            Self::Range { .. } => self.place(value).into_iter().collect(),
+        }
+    }
+
+    /// The first place of a value.
+    #[must_use]
+    pub fn place(&self, value: &Value) -> Option<u64> {
+        match (self, value) {
+            (Self::List(values), _) => values.iter().position(|other| other == value).map(|place| place as u64),
+            (Self::Range { from, step, count }, Value::Integer(number)) => {
+                let distance = number.checked_sub(*from)?;
+                (distance % step == 0 && distance / step < *count).then_some(distance / step)
+            }
+            (Self::Range { .. }, _) => None,
+        }
+    }
+}
+
+/// Axes that advance together: one axis, or a zipped group of equal lengths.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dimension {
+    axes: Vec<(Setting, Axis)>,
+    /// The places in use: ascending, disjoint, not empty.
+    places: Vec<Range<u64>>,
+}
+
+impl Dimension {
+    /// All places of these axes, which are of one length, above zero.
+    #[must_use]
+    pub fn new(axes: Vec<(Setting, Axis)>) -> Self {
+        let length = axes.first().map_or(0, |(_, axis)| axis.len());
+        debug_assert!(axes.iter().all(|(_, axis)| axis.len() == length), "zipped axes are of one length");
+        let whole = 0..length;
+        Self { axes, places: Vec::from([whole]) }
+    }
+
+    /// The same with other places in use; `None` where there are none.
+    #[must_use]
+    pub(super) fn with_places(&self, places: Vec<Range<u64>>) -> Option<Self> {
+        (!places.is_empty()).then(|| Self { axes: self.axes.clone(), places })
+    }
+
+    /// The places in use.
+    pub(super) fn places(&self) -> &[Range<u64>] {
+        &self.places
+    }
+
+    /// Its axes.
+    #[must_use]
+    pub fn axes(&self) -> &[(Setting, Axis)] {
+        &self.axes
+    }
+
+    /// The axis of that setting.
+    #[must_use]
+    pub fn axis(&self, setting: Setting) -> Option<&Axis> {
+        self.axes.iter().find(|(other, _)| *other == setting).map(|(_, axis)| axis)
+    }
+
+    /// The number of places in use.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.places.iter().map(|run| run.end - run.start).sum()
+    }
+
+    /// Whether no place is in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The settings in its `digit`-th place in use, `digit` below [`Dimension::len`].
+    pub fn values(&self, digit: u64) -> impl Iterator<Item = (Setting, Value)> {
+        let place = nth(&self.places, digit).expect("a digit is below its dimension's length");
+        self.axes.iter().map(move |(setting, axis)| (*setting, axis.value(place)))
+    }
+
+    /// The most significant of its settings, by which dimensions are ordered.
+    #[must_use]
+    pub fn significance(&self) -> Setting {
+        self.axes.iter().map(|(setting, _)| *setting).min().expect("a dimension has an axis")
+    }
+}
+
+/// Ascending places as runs.
+pub(super) fn runs(places: impl IntoIterator<Item = u64>) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for place in places {
+        match runs.last_mut() {
+            Some(last) if last.end == place => last.end += 1,
+            _ => runs.push(place..place + 1),
+        }
+    }
+    runs
+}
+
+/// The `n`-th place of ascending disjoint runs.
+fn nth(runs: &[Range<u64>], mut n: u64) -> Option<u64> {
+    for run in runs {
+        let length = run.end - run.start;
+        if n < length {
+            return Some(run.start + n);
+        }
+        n -= length;
+    }
+    None
+}
+
+/// The places in both.
+pub(super) fn intersection(left: &[Range<u64>], right: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut both = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    while let (Some(a), Some(b)) = (left.get(i), right.get(j)) {
+        let common = a.start.max(b.start)..a.end.min(b.end);
+        if !common.is_empty() {
+            both.push(common);
+        }
+        if a.end < b.end { i += 1 } else { j += 1 }
+    }
+    both
+}
+
+/// The places of `left` that are not in `right`.
+pub(super) fn difference(left: &[Range<u64>], right: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut rest = Vec::new();
+    for run in left {
+        let mut start = run.start;
+        for cut in right.iter().filter(|cut| cut.start < run.end && cut.end > run.start) {
+            if cut.start > start {
+                rest.push(start..cut.start);
+            }
+            start = start.max(cut.end);
+        }
+        if start < run.end {
+            rest.push(start..run.end);
+        }
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn some_runs() -> impl Strategy<Value = Vec<Range<u64>>> {
+        prop::collection::btree_set(0_u64..30, 0..20).prop_map(runs)
+    }
+
+    fn flat(runs: &[Range<u64>]) -> Vec<u64> {
+        runs.iter().cloned().flatten().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn runs_meet_and_part_as_sets_do(left in some_runs(), right in some_runs()) {
+            let (l, r) = (flat(&left), flat(&right));
+            let both: Vec<u64> = l.iter().copied().filter(|place| r.contains(place)).collect();
+            let rest: Vec<u64> = l.iter().copied().filter(|place| !r.contains(place)).collect();
+            prop_assert_eq!(flat(&intersection(&left, &right)), both);
+            prop_assert_eq!(flat(&difference(&left, &right)), rest);
+        }
+    }
+
+    #[test]
+    fn a_range_knows_its_places() {
+        let axis = Axis::Range { from: 5, step: 3, count: 4 };
+        assert_eq!((0..4).map(|place| axis.value(place)).collect::<Vec<_>>(), [5, 8, 11, 14].map(Value::Integer));
+        assert_eq!(axis.place(&Value::Integer(11)), Some(2));
+        assert_eq!(axis.place(&Value::Integer(12)), None);
+        assert_eq!(axis.place(&Value::Integer(17)), None);
+    }
+}

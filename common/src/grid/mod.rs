@@ -1,0 +1,153 @@
+//! Blocks → trials by mixed-radix index: nothing is materialised.
+//!
+//! The trials of a sweep are numbered block after block, and within a block with shape settings most significant and
+//! stopping settings least. So the trials of a trajectory are neighbours, and so are the trajectories of one shape: a
+//! run of trajectory indices is a bundle.
+//!
+//! | room | holds |
+//! |---|---|
+//! | here | [`Grid`]: index → configuration |
+//! | [`axis`] | the values of one setting, and what advances together |
+//! | [`block`] | one product |
+//! | `overlap` | the points two blocks share |
+
+pub mod axis;
+pub mod block;
+mod overlap;
+
+use std::collections::BTreeSet;
+
+pub use block::Block;
+pub(crate) use overlap::common_point;
+
+use crate::configuration::{Configuration, Hyperparameters, Point, Shape, StoppingRule};
+use crate::ids::{TrajectoryIndex, TrialIndex};
+use crate::settings::{Setting, Value};
+use crate::vocabulary::Dataset;
+
+/// All trials of a sweep: a union of disjoint blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grid {
+    blocks: Vec<Block>,
+    /// Trials and trajectories before each block, and in all of them last.
+    starts: Vec<(u64, u64)>,
+}
+
+/// The trials that differ only in when to stop: trained once, watched by all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trajectory {
+    /// What is trained.
+    pub shape: Shape,
+    /// By what numbers.
+    pub hyperparameters: Hyperparameters,
+    /// The first of its trials; the others follow it.
+    pub first_trial: TrialIndex,
+    /// When each of its trials ends, in their order.
+    pub stopping_rules: Vec<StoppingRule>,
+}
+
+impl Grid {
+    /// The union of blocks that share no point; `None` where its trials are beyond counting.
+    #[must_use]
+    pub fn new(blocks: Vec<Block>) -> Option<Self> {
+        let mut starts = vec![(0_u64, 0_u64)];
+        let mut end = (0_u64, 0_u64);
+        for block in &blocks {
+            end = (end.0.checked_add(block.checked_trials()?)?, end.1.checked_add(block.trajectories())?);
+            starts.push(end);
+        }
+        Some(Self { blocks, starts })
+    }
+
+    /// The number of trials.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        self.starts.last().map_or(0, |end| end.0)
+    }
+
+    /// The number of trajectories.
+    #[must_use]
+    pub fn trajectories(&self) -> u64 {
+        self.starts.last().map_or(0, |end| end.1)
+    }
+
+    /// A trial's configuration; `None` beyond the last.
+    #[must_use]
+    pub fn configuration(&self, trial: TrialIndex) -> Option<Configuration> {
+        let (block, start) = self.block_of(trial.0, |start| start.0)?;
+        Some(block.configuration(trial.0 - start.0))
+    }
+
+    /// The settings that apply to a trial; `None` beyond the last.
+    #[must_use]
+    pub fn point(&self, trial: TrialIndex) -> Option<Point> {
+        self.configuration(trial).map(|configuration| configuration.to_point())
+    }
+
+    /// A trajectory; `None` beyond the last.
+    #[must_use]
+    pub fn trajectory(&self, index: TrajectoryIndex) -> Option<Trajectory> {
+        let (block, start) = self.block_of(index.0, |start| start.1)?;
+        let stops = block.trials() / block.trajectories();
+        let first = (index.0 - start.1) * stops;
+        let Configuration { shape, hyperparameters, .. } = block.configuration(first);
+        let stopping_rules = (first..first + stops).map(|index| block.configuration(index).stopping_rule).collect();
+        Some(Trajectory { shape, hyperparameters, first_trial: TrialIndex(start.0 + first), stopping_rules })
+    }
+
+    /// The trajectory of a trial; `None` beyond the last.
+    #[must_use]
+    pub fn trajectory_of(&self, trial: TrialIndex) -> Option<TrajectoryIndex> {
+        let (block, start) = self.block_of(trial.0, |start| start.0)?;
+        let stops = block.trials() / block.trajectories();
+        Some(TrajectoryIndex(start.1 + (trial.0 - start.0) / stops))
+    }
+
+    /// The end (exclusive) of the run of trajectories of one shape in which this one lies.
+    #[must_use]
+    pub fn shape_run_end(&self, index: TrajectoryIndex) -> u64 {
+        let Some((block, start)) = self.block_of(index.0, |start| start.1) else { return self.trajectories() };
+        let lanes = block.trajectories() / block.shapes();
+        start.1 + ((index.0 - start.1) / lanes + 1) * lanes
+    }
+
+    /// The settings that vary anywhere in the grid, in their order of significance.
+    #[must_use]
+    pub fn axes(&self) -> Vec<Setting> {
+        let varies = |setting: Setting| {
+            let mut first: Option<Option<Value>> = None;
+            self.blocks.iter().any(|block| {
+                let varies =
+                    block.dimensions().iter().any(|dimension| dimension.len() > 1 && dimension.axis(setting).is_some());
+                let here = block.raw_point(0).get(&setting).cloned().or_else(|| setting.default_value());
+                varies || *first.get_or_insert_with(|| here.clone()) != here
+            })
+        };
+        Setting::ALL.iter().copied().filter(|&setting| varies(setting)).collect()
+    }
+
+    /// Its blocks, in order.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The datasets it trains on.
+    #[must_use]
+    pub fn datasets(&self) -> BTreeSet<Dataset> {
+        let names = self.blocks.iter().filter_map(|block| block.values(Setting::Dataset)).flatten();
+        let parse = |value| match value {
+            Value::Name(name) => name.parse().ok(),
+            Value::Integer(_) | Value::Real(_) | Value::Integers(_) => None,
+        };
+        names.filter_map(parse).collect()
+    }
+
+    fn block_of(&self, index: u64, key: impl Fn(&(u64, u64)) -> u64) -> Option<(&Block, (u64, u64))> {
+        let place = self.starts.partition_point(|start| key(start) <= index).checked_sub(1)?;
+        Some((self.blocks.get(place)?, self.starts[place]))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! The mistakes in a spec file, each at its place, reported together.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Every mistake found in a spec file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpecErrors {
+    /// The file's name.
+    pub origin: String,
+    /// Its text.
+    pub text: String,
+    /// The mistakes, in the order of the text; at least one.
+    pub errors: Vec<SpecError>,
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpecError {
+    /// Its bytes in the text.
+    pub span: Range<usize>,
+    /// Its line, from 1.
+    pub line: usize,
+    /// Its column in that line, in characters from 1.
+    pub column: usize,
+    /// Its place in the tree, such as `block[1].depth.from`; empty for the file as a whole.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
+}
+
+impl std::error::Error for SpecErrors {}
+
+impl fmt::Display for SpecErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, error) in self.errors.iter().enumerate() {
+            let SpecError { line, column, place, message, help, .. } = error;
+            let newline = if count == 0 { "" } else { "\n" };
+            let place = if place.is_empty() { String::new() } else { format!(" {place}:") };
+            write!(f, "{newline}{}:{line}:{column}:{place} {message}; {help}", self.origin)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes mistakes in as they are found.
+#[derive(Debug)]
+pub(super) struct Mistakes<'a> {
+    text: &'a str,
+    found: Vec<SpecError>,
+}
+
+impl<'a> Mistakes<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, found: Vec::new() }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        span: &Range<usize>,
+        place: impl Into<String>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let (line, column) = line_and_column(self.text, span.start);
+        let (place, message, help) = (place.into(), message.into(), help.into());
+        self.found.push(SpecError { span: span.clone(), line, column, place, message, help });
+    }
+
+    pub(super) fn are_none(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All of them, in the order of the text.
+    pub(super) fn into_errors(mut self, origin: &str) -> SpecErrors {
+        self.found.sort_by_key(|error| error.span.start);
+        SpecErrors { origin: origin.to_owned(), text: self.text.to_owned(), errors: self.found }
+    }
+}
+
+fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// "; did you mean …" for the known name nearest to one that is not known, where one is near.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |other: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), other);
+    let nearest = known.into_iter().min_by_key(distance)?;
+    (distance(&nearest) <= 2.max(name.len() / 3)).then_some(nearest)
+}

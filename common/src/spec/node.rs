@@ -1,0 +1,226 @@
+//! A spec file as a tree of nodes that know where they stand, whatever the format it is written in.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use toml::de::{DeTable, DeValue};
+
+use super::Format;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Node {
+    /// Its bytes in the text.
+    pub(super) span: Range<usize>,
+    /// What it is.
+    pub(super) kind: Kind,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Kind {
+    /// Keys and values, in the order of the text.
+    Table(Vec<(Key, Node)>),
+    List(Vec<Node>),
+    Text(String),
+    Integer(i128),
+    Real(f64),
+    Boolean(bool),
+    /// Nothing, or something no setting takes, such as a date.
+    Other(&'static str),
+}
+
+/// A key and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Key {
+    pub(super) span: Range<usize>,
+    pub(super) name: String,
+}
+
+/// The text is not of its format.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SyntaxError {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+}
+
+impl Kind {
+    /// What to call it in a message.
+    pub(super) fn describe(&self) -> Cow<'static, str> {
+        match self {
+            Self::Table(_) => "a table".into(),
+            Self::List(_) => "a list".into(),
+            Self::Text(text) => format!("the text \"{text}\"").into(),
+            Self::Integer(number) => format!("the whole number {number}").into(),
+            Self::Real(number) => format!("the number {number}").into(),
+            Self::Boolean(truth) => format!("{truth}").into(),
+            Self::Other(what) => (*what).into(),
+        }
+    }
+}
+
+/// Reads a text.
+pub(super) fn parse(text: &str, format: Format) -> Result<Node, SyntaxError> {
+    match format {
+        Format::Toml => from_toml(text),
+        Format::Yaml => from_yaml(text),
+        Format::Json => from_json(text),
+    }
+}
+
+fn from_toml(text: &str) -> Result<Node, SyntaxError> {
+    let table = DeTable::parse(text)
+        .map_err(|error| SyntaxError { span: error.span().unwrap_or(0..0), message: error.message().to_owned() })?;
+    Ok(Node { span: 0..text.len(), kind: toml_table(table.get_ref()) })
+}
+
+fn toml_table(table: &DeTable<'_>) -> Kind {
+    let entry = |(key, value): (&toml::Spanned<Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+        let key = Key { span: key.span(), name: key.get_ref().to_string() };
+        (key, toml_value(value))
+    };
+    let mut entries: Vec<_> = table.iter().map(entry).collect();
+    entries.sort_by_key(|(key, _)| key.span.start);
+    Kind::Table(entries)
+}
+
+fn toml_value(value: &toml::Spanned<DeValue<'_>>) -> Node {
+    let kind = match value.get_ref() {
+        DeValue::String(text) => Kind::Text(text.to_string()),
+        DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
+            .map_or(Kind::Other("a whole number beyond counting"), Kind::Integer),
+        DeValue::Float(float) => float.as_str().parse().map_or(Kind::Other("no number"), Kind::Real),
+        DeValue::Boolean(truth) => Kind::Boolean(*truth),
+        DeValue::Datetime(_) => Kind::Other("a date"),
+        DeValue::Array(items) => Kind::List(items.iter().map(toml_value).collect()),
+        DeValue::Table(table) => toml_table(table),
+    };
+    Node { span: value.span(), kind }
+}
+
+fn from_json(text: &str) -> Result<Node, SyntaxError> {
+    // Every JSON text is a YAML text: this looks for what JSON forbids, the YAML reader then knows where things stand.
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
+        let start = byte_of_line(text, error.line()) + error.column().saturating_sub(1);
+        let start = start.min(text.len());
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        return Err(SyntaxError { span: start..(start + 1).min(text.len()), message });
+    }
+    from_yaml(text)
+}
+
+fn from_yaml(text: &str) -> Result<Node, SyntaxError> {
+    let bytes = CharacterBytes::of(text);
+    let documents = MarkedYaml::load_from_str(text).map_err(|error| {
+        let start = bytes.at(error.marker().index());
+        SyntaxError { span: start..(start + 1).min(text.len()), message: error.info().to_owned() }
+    })?;
+    match documents.as_slice() {
+        [] => Ok(Node { span: 0..text.len(), kind: Kind::Table(Vec::new()) }),
+        [document] => Ok(yaml_value(document, &bytes)),
+        [_, second, ..] => Err(SyntaxError {
+            span: yaml_span(second, &bytes),
+            message: "a second document; a spec file holds one".to_owned(),
+        }),
+    }
+}
+
+fn yaml_value(value: &MarkedYaml<'_>, bytes: &CharacterBytes) -> Node {
+    let kind = match &value.data {
+        YamlData::Value(Scalar::String(text)) => Kind::Text(text.to_string()),
+        YamlData::Value(Scalar::Integer(number)) => Kind::Integer((*number).into()),
+        YamlData::Value(Scalar::FloatingPoint(number)) => Kind::Real(number.into_inner()),
+        YamlData::Value(Scalar::Boolean(truth)) => Kind::Boolean(*truth),
+        YamlData::Value(Scalar::Null) => Kind::Other("nothing"),
+        YamlData::Sequence(items) => Kind::List(items.iter().map(|item| yaml_value(item, bytes)).collect()),
+        YamlData::Mapping(entries) => {
+            let entry = |(key, value): (&MarkedYaml<'_>, &MarkedYaml<'_>)| {
+                let name = key.data.as_str().map_or_else(|| "?".to_owned(), str::to_owned);
+                (Key { span: yaml_span(key, bytes), name }, yaml_value(value, bytes))
+            };
+            Kind::Table(entries.iter().map(entry).collect())
+        }
+        YamlData::Tagged(_, inner) => return yaml_value(inner, bytes),
+        YamlData::Representation(text, ..) => Kind::Text(text.to_string()),
+        YamlData::Alias(_) => Kind::Other("an alias"),
+        YamlData::BadValue => Kind::Other("a value YAML does not allow"),
+    };
+    Node { span: yaml_span(value, bytes), kind }
+}
+
+fn yaml_span(value: &MarkedYaml<'_>, bytes: &CharacterBytes) -> Range<usize> {
+    let (start, end) = (bytes.at(value.span.start.index()), bytes.at(value.span.end.index()));
+    start..end.max(start)
+}
+
+/// Where each character of a text starts.
+struct CharacterBytes(Vec<usize>);
+
+impl CharacterBytes {
+    fn of(text: &str) -> Self {
+        let mut starts: Vec<usize> = text.char_indices().map(|(start, _)| start).collect();
+        starts.push(text.len());
+        Self(starts)
+    }
+
+    fn at(&self, character: usize) -> usize {
+        self.0.get(character).or(self.0.last()).copied().unwrap_or(0)
+    }
+}
+
+fn byte_of_line(text: &str, line: usize) -> usize {
+    text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(node: &Node) -> String {
+        match &node.kind {
+            Kind::Table(entries) => {
+                let entries = entries.iter().map(|(key, value)| format!("{}={}", key.name, shape(value)));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+            }
+            Kind::List(items) => format!("[{}]", items.iter().map(shape).collect::<Vec<_>>().join(",")),
+            other => other.describe().into_owned(),
+        }
+    }
+
+    #[test]
+    fn the_three_formats_make_the_same_tree() {
+        let toml = parse("name = \"a\"\n[grid]\ndepth = [1, 2]\nlearning_rate = 0.5\n", Format::Toml);
+        let yaml = parse("name: a\ngrid:\n  depth: [1, 2]\n  learning_rate: 0.5\n", Format::Yaml);
+        let json = parse("{\"name\": \"a\", \"grid\": {\"depth\": [1, 2], \"learning_rate\": 0.5}}", Format::Json);
+        let (toml, yaml, json) = (toml.expect("toml"), yaml.expect("yaml"), json.expect("json"));
+        assert_eq!(shape(&toml), shape(&yaml));
+        assert_eq!(shape(&toml), shape(&json));
+    }
+
+    #[test]
+    fn a_node_knows_its_bytes_in_every_format() {
+        for (text, format) in [
+            ("# é\ndepth = 17\n", Format::Toml),
+            ("# é\ndepth: 17\n", Format::Yaml),
+            ("{\"é\": 1,\n\"depth\": 17}", Format::Json),
+        ] {
+            let Kind::Table(entries) = parse(text, format).expect("good").kind else { panic!("{format:?}: no table") };
+            let (key, value) = entries.last().expect("an entry");
+            assert_eq!(&text[value.span.clone()], "17", "{format:?}");
+            assert_eq!(text[key.span.clone()].trim_matches('"'), "depth", "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_knows_its_place() {
+        for (text, format) in
+            [("a = 1\nb = = 2\n", Format::Toml), ("a: 1\nb: [1, 2\n", Format::Yaml), ("{\n\"a\": }", Format::Json)]
+        {
+            let error = parse(text, format).expect_err("broken");
+            assert!(error.span.start >= 2 && !error.message.is_empty(), "{format:?}: {error:?}");
+        }
+        assert!(parse("{\"a\": 1, \"a\": 2}", Format::Json).is_err(), "a key twice");
+    }
+}

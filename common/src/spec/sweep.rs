@@ -1,0 +1,286 @@
+//! The whole of a spec file: its tables, what they share, and the sweep they make.
+
+use std::collections::BTreeMap;
+
+use super::Format;
+use super::blocks::{self, Draft, Entry, Exclude, Zip};
+use super::error::{Mistakes, SpecErrors};
+use super::node::{self, Key, Kind, Node};
+use super::read::{self, Given};
+use crate::grid::Grid;
+use crate::settings::Setting;
+
+/// A sweep that can be run: its name, its trials, and how often a failed one is tried again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepSpec {
+    /// What its author calls it.
+    pub name: String,
+    /// Its trials.
+    pub grid: Grid,
+    /// Attempts beyond the first that a failing trajectory gets.
+    pub retries_max: u32,
+}
+
+const RETRIES_DEFAULT: u32 = 2;
+const NAME_CHARACTERS_MAX: usize = 128;
+const TOP: [&str; 7] = ["name", "seed", "retries", "data", "train", "grid", "block"];
+const BESIDE_SETTINGS: [&str; 2] = ["zip", "exclude"];
+
+impl SweepSpec {
+    /// Reads a spec file's text; `origin` names the file in what is said of it.
+    ///
+    /// # Errors
+    /// Every mistake in the text, each with its place and how to mend it.
+    pub fn parse(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
+        let mut mistakes = Mistakes::new(text);
+        match node::parse(text, format) {
+            Ok(root) => {
+                if let Some(spec) = read_root(&root, &mut mistakes)
+                    && mistakes.are_none()
+                {
+                    return Ok(spec);
+                }
+            }
+            Err(error) => {
+                let help = format!("mend the {} syntax here", format.name().to_uppercase());
+                mistakes.add(&error.span, "", error.message, help);
+            }
+        }
+        Err(mistakes.into_errors(origin))
+    }
+
+    /// What tells this sweep from any other, however it is written: a BLAKE3 hash in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        // The debug form of the blocks is a complete and canonical account of them.
+        let meaning = format!("{:?}", (&self.name, self.retries_max, self.grid.blocks()));
+        blake3::hash(meaning.as_bytes()).to_hex().to_string()
+    }
+}
+
+/// The entries of a table; a mistake where it is none.
+fn table<'a>(node: &'a Node, place: &str, mistakes: &mut Mistakes<'_>) -> &'a [(Key, Node)] {
+    if let Kind::Table(entries) = &node.kind {
+        return entries;
+    }
+    let message = format!("`{place}` cannot be {}", node.kind.describe());
+    mistakes.add(&node.span, place, message, "it is a table of settings");
+    &[]
+}
+
+fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
+    let Kind::Table(entries) = &root.kind else {
+        mistakes.add(&root.span, "", "a spec file is a table", "begin with `name`, [data], [grid]");
+        return None;
+    };
+    for (key, _) in entries.iter().filter(|(key, _)| !TOP.contains(&key.name.as_str())) {
+        unknown_at_top(key, mistakes);
+    }
+    let part = |name: &str| entries.iter().find(|(key, _)| key.name == name);
+    let name = read_name(root, part("name"), mistakes);
+    let retries_max = part("retries").map_or(Some(RETRIES_DEFAULT), |(_, node)| read_retries(node, mistakes));
+
+    let mut shared = Shared::default();
+    if let Some((_, node)) = part("data") {
+        shared.constants(node, "data", Some(&[Setting::Dataset]), mistakes);
+    }
+    if let Some((_, node)) = part("train") {
+        shared.constants(node, "train", None, mistakes);
+    }
+    if let Some((key, node)) = part("seed")
+        && let Some(value) = read::value(Setting::Seed, node, "seed", mistakes)
+    {
+        let place = key.name.clone();
+        shared
+            .entries
+            .insert(Setting::Seed, Entry { given: Given::One(value), span: node.span.clone(), place, shared: true });
+    }
+    if let Some((_, node)) = part("grid") {
+        shared.table(node, "grid", true, mistakes);
+    }
+    let drafts = drafts(root, shared, part("block").map(|(_, node)| node), mistakes);
+    let blocks = blocks::build(&drafts, mistakes);
+    if !mistakes.are_none() {
+        return None;
+    }
+    let grid = Grid::new(blocks);
+    if grid.is_none() {
+        let help = format!("{} trials are the most there can be", u64::MAX);
+        mistakes.add(&root.span, "", "the grid has more trials than can be counted", help);
+    }
+    Some(SweepSpec { name: name?, grid: grid?, retries_max: retries_max? })
+}
+
+fn unknown_at_top(key: &Key, mistakes: &mut Mistakes<'_>) {
+    if Setting::from_name(&key.name).is_some() {
+        let message = format!("the setting `{}` stands outside every table", key.name);
+        let help = "move it under [train] where it is the same for all trials, or under [grid]";
+        return mistakes.add(&key.span, key.name.clone(), message, help);
+    }
+    read::unknown(key, &key.name, "key", TOP, mistakes);
+}
+
+fn read_name(root: &Node, name: Option<&(Key, Node)>, mistakes: &mut Mistakes<'_>) -> Option<String> {
+    let Some((_, node)) = name else {
+        let start = root.span.start..root.span.start;
+        mistakes.add(&start, "name", "the sweep has no name", "add a line such as name = \"my-sweep\"");
+        return None;
+    };
+    let sound = |name: &str| {
+        let characters = name.chars().count();
+        (1..=NAME_CHARACTERS_MAX).contains(&characters) && !name.chars().any(|c| c.is_control() || c == '/')
+    };
+    match &node.kind {
+        Kind::Text(name) if sound(name.trim()) => Some(name.trim().to_owned()),
+        other => {
+            let message = format!("the name cannot be {}", other.describe());
+            let help = format!("it takes 1 to {NAME_CHARACTERS_MAX} characters, none of them a slash or a line break");
+            mistakes.add(&node.span, "name", message, help);
+            None
+        }
+    }
+}
+
+fn read_retries(node: &Node, mistakes: &mut Mistakes<'_>) -> Option<u32> {
+    if let Kind::Integer(number) = node.kind
+        && let Ok(number) = u32::try_from(number)
+    {
+        return Some(number);
+    }
+    let message = format!("`retries` cannot be {}", node.kind.describe());
+    mistakes.add(&node.span, "retries", message, "it takes a whole number, 0 or above");
+    None
+}
+
+/// What a table, or all that is common to the blocks, says.
+#[derive(Debug, Clone, Default)]
+struct Shared {
+    entries: BTreeMap<Setting, Entry>,
+    zips: Vec<Zip>,
+    excludes: Vec<Exclude>,
+}
+
+impl Shared {
+    /// Takes in a table of constants: those settings, or any.
+    fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, mistakes: &mut Mistakes<'_>) {
+        for (key, node) in table(node, name, mistakes) {
+            let place = format!("{name}.{}", key.name);
+            let Some(setting) = read::setting(key, &place, &[], mistakes) else { continue };
+            if only.is_some_and(|only| !only.contains(&setting)) {
+                let message = format!("`{setting}` does not belong in [{name}]");
+                mistakes.add(&key.span, place, message, "move it to [train] or [grid]");
+                continue;
+            }
+            let mut given = read::given(setting, node, &place, mistakes);
+            if let Given::Many(_) = given {
+                let message = format!("[{name}] holds one value for each setting, and `{setting}` has several");
+                mistakes.add(&node.span, place.clone(), message, "move it to [grid] or into a [[block]]");
+                given = Given::Mistaken;
+            }
+            self.entries.insert(setting, Entry { given, span: node.span.clone(), place, shared: true });
+        }
+    }
+
+    /// Takes in a table of constants and axes, with what is zipped and excluded.
+    fn table(&mut self, node: &Node, name: &str, shared: bool, mistakes: &mut Mistakes<'_>) {
+        for (key, node) in table(node, name, mistakes) {
+            let place = format!("{name}.{}", key.name);
+            match key.name.as_str() {
+                "zip" => self.zips.extend(read_zips(node, &place, mistakes)),
+                "exclude" => self.excludes.extend(read_excludes(node, &place, shared, mistakes)),
+                _ => {
+                    let Some(setting) = read::setting(key, &place, &BESIDE_SETTINGS, mistakes) else { continue };
+                    let given = read::given(setting, node, &place, mistakes);
+                    self.entries.insert(setting, Entry { given, span: node.span.clone(), place, shared });
+                }
+            }
+        }
+    }
+}
+
+fn drafts(root: &Node, shared: Shared, blocks: Option<&Node>, mistakes: &mut Mistakes<'_>) -> Vec<Draft> {
+    let draft = |own: Shared, node: &Node, place: String| Draft {
+        entries: own.entries,
+        zips: own.zips,
+        excludes: own.excludes,
+        span: node.span.clone(),
+        place,
+    };
+    let Some(node) = blocks else {
+        let start = Node { span: root.span.start..root.span.start, kind: Kind::Other("") };
+        return vec![draft(shared, &start, "grid".to_owned())];
+    };
+    let Kind::List(items) = &node.kind else {
+        let help = "begin each with a line [[block]], or give a list of tables";
+        mistakes.add(&node.span, "block", "the blocks are a list of tables", help);
+        return Vec::new();
+    };
+    if items.is_empty() {
+        mistakes.add(&node.span, "block", "the list of blocks is empty", "leave it out, or add a block");
+    }
+    let own = |(index, item): (usize, &Node)| {
+        let place = format!("block[{index}]");
+        let mut own = shared.clone();
+        own.table(item, &place, false, mistakes);
+        draft(own, item, place)
+    };
+    items.iter().enumerate().map(own).collect()
+}
+
+fn items<'a>(node: &'a Node, place: &str, what: &str, mistakes: &mut Mistakes<'_>) -> &'a [Node] {
+    if let Kind::List(items) = &node.kind {
+        return items;
+    }
+    mistakes.add(&node.span, place, format!("cannot be {}", node.kind.describe()), format!("it is a list of {what}"));
+    &[]
+}
+
+fn read_zips(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Vec<Zip> {
+    const FORM: &str = "lists of names, such as [[\"depth\", \"learning_rate\"]]";
+    let mut zips = Vec::new();
+    for (index, group) in items(node, place, FORM, mistakes).iter().enumerate() {
+        let place = format!("{place}[{index}]");
+        let mut settings = Vec::new();
+        for name in items(group, &place, "names of axes", mistakes) {
+            let Kind::Text(text) = &name.kind else {
+                let message = format!("a zipped axis cannot be {}", name.kind.describe());
+                mistakes.add(&name.span, place.clone(), message, "zip holds names of axes");
+                continue;
+            };
+            let key = Key { span: name.span.clone(), name: text.clone() };
+            settings.extend(read::setting(&key, &place, &[], mistakes));
+        }
+        let named = matches!(&group.kind, Kind::List(names) if names.len() >= 2);
+        if !named {
+            mistakes.add(&group.span, place, "fewer than two axes are zipped", "name two or more, or leave zip out");
+        } else if settings.len() >= 2 {
+            zips.push(Zip { settings, span: group.span.clone(), place });
+        }
+    }
+    zips
+}
+
+fn read_excludes(node: &Node, place: &str, shared: bool, mistakes: &mut Mistakes<'_>) -> Vec<Exclude> {
+    const FORM: &str = "tables, such as [{ network = \"nn\", depth = [9, 10] }]";
+    let mut excludes = Vec::new();
+    for (index, item) in items(node, place, FORM, mistakes).iter().enumerate() {
+        let place = format!("{place}[{index}]");
+        let mut settings = Vec::new();
+        for (key, node) in table(item, &place, mistakes) {
+            let place = format!("{place}.{}", key.name);
+            let Some(setting) = read::setting(key, &place, &[], mistakes) else { continue };
+            match read::given(setting, node, &place, mistakes) {
+                Given::One(value) => settings.push((setting, vec![value])),
+                Given::Many(axis) => settings.push((setting, (0..axis.len()).map(|at| axis.value(at)).collect())),
+                Given::Mistaken => {}
+            }
+        }
+        let said = matches!(&item.kind, Kind::Table(entries) if entries.is_empty());
+        if said {
+            mistakes.add(&item.span, place, "this would exclude everything", "name the settings to exclude");
+        } else if !settings.is_empty() {
+            excludes.push(Exclude { settings, span: item.span.clone(), place, shared });
+        }
+    }
+    excludes
+}

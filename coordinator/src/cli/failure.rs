@@ -1,0 +1,87 @@
+//! How a command can end: the exit codes, and what is said where it ends badly.
+
+use biosweep_common::spec::SpecErrors;
+use miette::{Report, miette};
+
+use crate::client::ClientError;
+use crate::host::HostError;
+use crate::render::spec_error;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Done,
+    /// Some trials failed.
+    SomeFailed,
+    /// What was asked cannot be done as it was asked.
+    BadInput,
+    /// Something this needs is missing or broken.
+    Environment,
+    /// The user stopped it.
+    Interrupted,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::SomeFailed => 1,
+            Self::BadInput => 2,
+            Self::Environment => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// A command that could not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) report: Report,
+}
+
+impl Failure {
+    /// The user can mend it by asking otherwise.
+    pub(crate) fn bad_input(message: impl std::fmt::Display) -> Self {
+        Self { exit: Exit::BadInput, report: miette!("{message}") }
+    }
+
+    /// The machine or the network lacks something.
+    pub(crate) fn environment(message: impl std::fmt::Display) -> Self {
+        Self { exit: Exit::Environment, report: miette!("{message}") }
+    }
+
+    /// An error of the environment.
+    pub(crate) fn from_environment(error: impl std::error::Error) -> Self {
+        Self::environment(error)
+    }
+}
+
+impl From<SpecErrors> for Failure {
+    fn from(errors: SpecErrors) -> Self {
+        Self { exit: Exit::BadInput, report: spec_error::report(errors) }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(_) => Self::bad_input(error),
+            ClientError::Host(error) => error.into(),
+            ClientError::Unreachable { .. } | ClientError::Failed(_) | ClientError::Unreadable(_) => {
+                Self::environment(error)
+            }
+        }
+    }
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Unprotected { .. } => Self::bad_input(error),
+            _ => Self::environment(error),
+        }
+    }
+}

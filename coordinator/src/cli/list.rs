@@ -1,0 +1,26 @@
+//! `biosweep list`: the sweeps.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output};
+use crate::client::Client;
+use crate::render::{answer, human, json};
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let sweeps = client.list().await?;
+    client.close().await?;
+    answer(match output {
+        Output::Human => human::sweeps(&sweeps),
+        Output::Json => json::sweeps(&sweeps),
+    })
+}

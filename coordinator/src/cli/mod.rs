@@ -1,0 +1,155 @@
+//! The command line: what there is, and what is common to it. One file per command.
+
+mod cancel;
+mod failure;
+mod list;
+mod plan;
+mod preset;
+mod results;
+mod run;
+mod serve;
+mod show;
+mod source;
+mod submit;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use biosweep_common::telemetry::{self, Destination};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use etcetera::{BaseStrategy, choose_base_strategy};
+
+use crate::client::Target;
+pub(crate) use failure::{Exit, Failure};
+
+/// Hyper-parameter sweeps over learning rules: BP, feedback alignment, target propagation and their kin.
+///
+/// Exit codes: 0 all is well, 1 some trials failed, 2 bad input, 3 something in the environment is missing or broken,
+/// 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Folder of sweeps, results, datasets and logs [default: biosweep in the user's data folder]
+    #[arg(long, global = true, env = "BIOSWEEP_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// How to answer
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
+    output: Output,
+}
+
+/// Who reads the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// People.
+    Human,
+    /// Programs: JSON with stable field names.
+    Json,
+}
+
+/// Which coordinator is meant.
+#[derive(Debug, Args)]
+pub(crate) struct Coordinator {
+    /// Address of a coordinator, such as http://10.0.0.1:7465 [default: the one that serves --home]
+    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL")]
+    coordinator: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a sweep on this machine, from nothing to results
+    Run(run::RunArgs),
+    /// Say what a sweep holds and costs, without running it
+    Plan(plan::PlanArgs),
+    /// Coordinate sweeps for workers and people elsewhere
+    Serve(serve::ServeArgs),
+    /// Hand a sweep to a coordinator
+    Submit(submit::SubmitArgs),
+    /// List the sweeps
+    List(list::ListArgs),
+    /// Show one sweep: how far it is, what its workers do, what went wrong
+    Show(show::ShowArgs),
+    /// Follow a sweep until it has ended
+    Watch(watch::WatchArgs),
+    /// Stop a sweep for good; what was done stays
+    Cancel(cancel::CancelArgs),
+    /// Export the results of a sweep
+    Results(results::ResultsArgs),
+    /// The sweeps that come with biosweep
+    #[command(subcommand)]
+    Preset(preset::PresetCommand),
+}
+
+impl Common {
+    /// The home folder.
+    fn home(&self) -> Result<PathBuf, Failure> {
+        if let Some(home) = &self.home {
+            return Ok(home.clone());
+        }
+        let base = choose_base_strategy().map_err(|error| {
+            Failure::environment(format!("no home folder is known ({error}); name one with --home"))
+        })?;
+        Ok(base.data_dir().join("biosweep"))
+    }
+}
+
+impl Coordinator {
+    /// The coordinator the command means.
+    fn target<'a>(&'a self, home: &'a std::path::Path) -> Target<'a> {
+        match &self.coordinator {
+            Some(url) => Target::Url(url),
+            None => Target::Home(home),
+        }
+    }
+}
+
+/// Does what was asked and says how it went.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let exit = dispatch(cli).unwrap_or_else(|failure| {
+        let exit = failure.exit;
+        crate::render::say(format_args!("{:?}", failure.report));
+        exit
+    });
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let Cli { command, common } = cli;
+    match command {
+        Command::Plan(args) => return plan::run(&args, common.output),
+        Command::Preset(command) => return preset::run(&command, common.output),
+        _ => {}
+    }
+    let home = common.home()?;
+    let log = home.join("logs").join("biosweep.log");
+    let destination = match command {
+        Command::Serve(_) => Destination::Stderr,
+        _ => Destination::File(&log),
+    };
+    telemetry::init(destination, "info").map_err(Failure::from_environment)?;
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::environment(format!("the runtime cannot be started: {error}")))?;
+    let output = common.output;
+    runtime.block_on(async {
+        match command {
+            Command::Run(args) => run::run(&args, &home, output).await,
+            Command::Serve(args) => serve::run(&args, &home).await,
+            Command::Submit(args) => submit::run(&args, &home, output).await,
+            Command::List(args) => list::run(&args, &home, output).await,
+            Command::Show(args) => show::run(&args, &home, output).await,
+            Command::Watch(args) => watch::run(&args, &home, output).await,
+            Command::Cancel(args) => cancel::run(&args, &home, output).await,
+            Command::Results(args) => results::run(&args, &home, output).await,
+            Command::Plan(_) | Command::Preset(_) => unreachable!("answered above"),
+        }
+    })
+}

@@ -1,0 +1,150 @@
+//! `biosweep run`: a sweep on this machine, from nothing to results.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use biosweep_common::outcome::SweepState;
+use biosweep_common::views::SweepView;
+use biosweep_common::vocabulary::Dataset;
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::source::Source;
+use super::{Output, source, watch};
+use crate::client::Client;
+use crate::host::{Host, Options, PATIENCE, Scope};
+use crate::local::{self, Fleet, LocalError, WorkerOptions, interrupted};
+use crate::render::progress::Progress;
+use crate::render::{answer, human, json, say};
+use crate::results::folder::ResultsFolder;
+use crate::submit as submission;
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// A spec file (.toml, .yaml or .json), or the name of a preset
+    spec: String,
+    /// Worker processes [default: one per core]
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroU32>,
+    /// What the workers compute on
+    #[arg(long, default_value = "cpu", value_name = "cpu|cuda:0")]
+    device: String,
+    /// Where to look for datasets first
+    #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Start a new sweep even where an equal one is unfinished or has finished
+    #[arg(long)]
+    fresh: bool,
+}
+
+/// How the wait for a sweep ended.
+enum Wait {
+    Ended(SweepView),
+    Interrupted(&'static str),
+}
+
+pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let source = source::read(&args.spec)?;
+    let workers = WorkerOptions {
+        program: local::find_program()?,
+        device: args.device.clone(),
+        data_dir: args.data_dir.clone(),
+        home: home.to_owned(),
+    };
+    let digest = submission::digest(&source.spec);
+    let host = Host::start(Options {
+        home,
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        insecure: false,
+        // An unfinished sweep of another spec waits for its own command.
+        scope: if args.fresh { Scope::Nothing } else { Scope::Digest(&digest) },
+        patience: PATIENCE,
+    });
+    let mut host = host.await?;
+    let result = run_on(args, &mut host, &workers, source, output).await;
+    host.stop().await?;
+    result
+}
+
+async fn run_on(
+    args: &RunArgs,
+    host: &mut Host,
+    workers: &WorkerOptions,
+    source: Source,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let url = host.url();
+    let mut client = Client::reach(&url).await?;
+    let datasets: Vec<Dataset> = source.spec.grid.datasets().into_iter().collect();
+    let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
+    let id = sweep.id.to_string();
+    let sweep = if sweep.state == SweepState::Running {
+        workers.check(&datasets).await?;
+        say(human::starting(&sweep, found));
+        let count = worker_count(args.workers, sweep.trajectories);
+        let fleet = Fleet::start(count, workers, &url, &host.handle);
+        let mut progress = Progress::new(&sweep);
+        let wait = wait(&mut client, &id, &mut progress, fleet, host).await;
+        progress.finish();
+        match wait? {
+            Wait::Ended(sweep) => sweep,
+            Wait::Interrupted(how) => {
+                let now = client.show(&id).await?.sweep;
+                say(human::interrupted(how, &now, &args.spec));
+                return Ok(Exit::Interrupted);
+            }
+        }
+    } else {
+        say(human::done_before(&sweep));
+        sweep
+    };
+    let results = client.results(&id).await?;
+    let curves = client.curves(&id).await?;
+    let folder = ResultsFolder::write(&workers.home, &sweep, &results, &curves).map_err(Failure::from_environment)?;
+    answer(match output {
+        Output::Human => human::outcome(&sweep, &results, &folder),
+        Output::Json => json::outcome(&sweep, &results, &folder),
+    })?;
+    Ok(watch::exit_of(&sweep))
+}
+
+/// Follows the sweep to its end, to a failure, or until the user has had enough; the workers have left on return.
+async fn wait(
+    client: &mut Client,
+    id: &str,
+    progress: &mut Progress,
+    mut fleet: Fleet,
+    host: &mut Host,
+) -> Result<Wait, Failure> {
+    let handle = host.handle.clone();
+    let wait = tokio::select! {
+        ended = watch::follow(client, id, progress) => ended.map(Wait::Ended).map_err(Failure::from),
+        error = fleet.failed() => Err(error.into()),
+        error = host.failed() => Err(error.into()),
+        how = interrupted() => Ok(Wait::Interrupted(how)),
+    };
+    if matches!(wait, Ok(Wait::Interrupted(_))) {
+        progress.note("stopping the workers; press Ctrl-C again to stop at once");
+        tokio::select! {
+            () = fleet.leave(&handle, "the user stopped the sweep") => {}
+            _ = interrupted() => {}
+        }
+    } else {
+        fleet.leave(&handle, "the sweep has ended").await;
+    }
+    wait
+}
+
+/// One worker per core, but no more than there is work for.
+fn worker_count(asked: Option<NonZeroU32>, trajectories: u64) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    let count = asked.map_or(cores, NonZeroU32::get);
+    count.min(u32::try_from(trajectories).unwrap_or(u32::MAX)).max(1)
+}
+
+impl From<LocalError> for Failure {
+    fn from(error: LocalError) -> Self {
+        Self::environment(error)
+    }
+}

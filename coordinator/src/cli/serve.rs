@@ -1,0 +1,34 @@
+//! `biosweep serve`: coordinates sweeps for workers and people elsewhere, until it is stopped.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use crate::host::{Host, Options, PATIENCE, Scope};
+use crate::local::interrupted;
+use crate::render::say;
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:7465", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Listen on an address that others can reach although nothing protects it
+    #[arg(long)]
+    insecure: bool,
+}
+
+pub(super) async fn run(args: &ServeArgs, home: &Path) -> Result<Exit, Failure> {
+    let options = Options { home, listen: args.listen, insecure: args.insecure, scope: Scope::All, patience: PATIENCE };
+    let mut host = Host::start(options).await?;
+    say(format_args!("serving {} on {}", home.display(), host.url()));
+    say(format_args!("workers join with `biosweep-worker --coordinator {}`", host.url()));
+    tokio::select! {
+        signal = interrupted() => say(format_args!("{signal}; workers train on and wait for the coordinator's return")),
+        error = host.failed() => return Err(error.into()),
+    }
+    host.stop().await?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,28 @@
+//! `biosweep show`: one sweep, with what its workers do and what went wrong.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output};
+use crate::client::Client;
+use crate::render::{answer, human, json};
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A sweep's id, the beginning of one, or a name
+    sweep: String,
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &ShowArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let status = client.show(&args.sweep).await?;
+    client.close().await?;
+    answer(match output {
+        Output::Human => human::status(&status),
+        Output::Json => json::status(&status),
+    })
+}

@@ -1,0 +1,46 @@
+//! Where a spec comes from: a file, or a preset by its name.
+
+use std::fs;
+use std::path::Path;
+
+use biosweep_common::presets;
+use biosweep_common::spec::{Format, SweepSpec};
+
+use super::failure::Failure;
+
+/// A spec as its author wrote it, and what it means.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The text.
+    pub(crate) text: String,
+    /// How it is written.
+    pub(crate) format: Format,
+    /// The file's name, or the preset's.
+    pub(crate) origin: String,
+    /// What it means.
+    pub(crate) spec: SweepSpec,
+}
+
+/// Reads the file of that path or, where it names none, the preset of that name.
+pub(crate) fn read(name: &str) -> Result<Source, Failure> {
+    let path = Path::new(name);
+    let (text, format, origin) = match (path.exists(), presets::find(name)) {
+        (false, Some(preset)) => (preset.text.to_owned(), Format::Toml, format!("preset {name}")),
+        (false, None) => return Err(Failure::bad_input(nothing_of_that_name(name))),
+        (true, _) => {
+            let format = Format::from_path(path).ok_or_else(|| {
+                Failure::bad_input(format!("{name} does not say how it is written; name it .toml, .yaml or .json"))
+            })?;
+            let text = fs::read_to_string(path)
+                .map_err(|error| Failure::bad_input(format!("cannot read the spec file {name}: {error}")))?;
+            (text, format, name.to_owned())
+        }
+    };
+    let spec = SweepSpec::parse(&text, format, &origin)?;
+    Ok(Source { text, format, origin, spec })
+}
+
+fn nothing_of_that_name(name: &str) -> String {
+    let known: Vec<&str> = presets::ALL.iter().map(|preset| preset.name).collect();
+    format!("there is no file and no preset `{name}`; the presets are {}", known.join(", "))
+}

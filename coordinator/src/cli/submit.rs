@@ -1,0 +1,36 @@
+//! `biosweep submit`: hands a sweep to a coordinator.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output, source};
+use crate::client::Client;
+use crate::render::{answer, human, json, say};
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    /// A spec file (.toml, .yaml or .json), or the name of a preset
+    spec: String,
+    /// Start a new sweep even where an equal one is running or has finished
+    #[arg(long)]
+    fresh: bool,
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let source = source::read(&args.spec)?;
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
+    let hosted = client.is_hosted();
+    client.close().await?;
+    if hosted {
+        say("no coordinator serves this home; the sweep waits for `biosweep serve` and its workers");
+    }
+    answer(match output {
+        Output::Human => human::submitted(&sweep, found),
+        Output::Json => json::submitted(&sweep, found),
+    })
+}

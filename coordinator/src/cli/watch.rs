@@ -1,0 +1,70 @@
+//! `biosweep watch`: follows a sweep until it has ended.
+
+use std::path::Path;
+
+use biosweep_common::outcome::SweepState;
+use biosweep_common::views::{SweepView, WatchEvent};
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output};
+use crate::client::{Client, ClientError};
+use crate::render::progress::Progress;
+use crate::render::{answer, human, json, say};
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// A sweep's id, the beginning of one, or a name
+    sweep: String,
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let status = client.show(&args.sweep).await?;
+    if client.is_hosted() && status.sweep.state == SweepState::Running {
+        client.close().await?;
+        say("no coordinator serves this home: nothing runs, so there is nothing to follow");
+        answer(match output {
+            Output::Human => human::status(&status),
+            Output::Json => json::status(&status),
+        })?;
+        return Ok(Exit::Environment);
+    }
+    let mut progress = Progress::new(&status.sweep);
+    let sweep = follow(&mut client, &args.sweep, &mut progress).await?;
+    progress.finish();
+    client.close().await?;
+    let exit = exit_of(&sweep);
+    answer(match output {
+        Output::Human => human::ended(&sweep),
+        Output::Json => json::sweep(&sweep),
+    })?;
+    Ok(exit)
+}
+
+/// Shows what happens to a sweep until it has ended; its last state.
+pub(super) async fn follow(
+    client: &mut Client,
+    sweep: &str,
+    progress: &mut Progress,
+) -> Result<SweepView, ClientError> {
+    let mut events = client.watch(sweep).await?;
+    let mut last = None;
+    while let Some(event) = events.next().await? {
+        match event {
+            WatchEvent::State(status) => {
+                progress.state(&status);
+                last = Some(status.sweep);
+            }
+            WatchEvent::Setback(setback) => progress.setback(&setback),
+        }
+    }
+    last.ok_or_else(|| ClientError::Failed("it ended the stream without a word".to_owned()))
+}
+
+/// The exit code for a sweep that has ended.
+pub(super) fn exit_of(sweep: &SweepView) -> Exit {
+    if sweep.failed > 0 { Exit::SomeFailed } else { Exit::Done }
+}

@@ -1,0 +1,201 @@
+//! The way of every command to a coordinator: one that listens somewhere, or one hosted for as long as the command runs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use biosweep_common::spec::Format;
+use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, WatchEvent};
+use biosweep_common::wire::{FromWire, WireError};
+use biosweep_proto::v1;
+use biosweep_proto::v1::sweeps_client::SweepsClient;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, Streaming};
+
+use crate::host::{self, Host, HostError, Options, PATIENCE, Scope};
+use crate::store::StoreError;
+
+/// Why a coordinator did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// It cannot be reached.
+    #[error("cannot reach the coordinator at {url}: {why}; is `biosweep serve` running there?")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What the transport said.
+        why: String,
+    },
+    /// It refused, with its reason.
+    #[error("{0}")]
+    Refused(String),
+    /// It failed.
+    #[error("the coordinator failed: {0}")]
+    Failed(String),
+    /// Its answer cannot be read.
+    #[error("the coordinator's answer cannot be read: {0}")]
+    Unreadable(#[from] WireError),
+    /// No coordinator could be hosted here.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        let message = status.message().to_owned();
+        match status.code() {
+            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => Self::Refused(message),
+            _ => Self::Failed(message),
+        }
+    }
+}
+
+/// Which coordinator a command means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target<'a> {
+    /// The one that listens there.
+    Url(&'a str),
+    /// The one that serves this home, or, where none does, one hosted for the length of the command.
+    Home(&'a Path),
+}
+
+/// A connection to a coordinator.
+pub(crate) struct Client {
+    sweeps: SweepsClient<Channel>,
+    /// The coordinator, where the command hosts it itself.
+    hosted: Option<Host>,
+}
+
+impl Client {
+    /// Finds the coordinator and connects.
+    pub(crate) async fn connect(target: Target<'_>) -> Result<Self, ClientError> {
+        match target {
+            Target::Url(url) => Self::reach(url).await,
+            Target::Home(home) => {
+                let options = Options {
+                    home,
+                    listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                    insecure: false,
+                    scope: Scope::Nothing,
+                    patience: PATIENCE,
+                };
+                match Host::start(options).await {
+                    Ok(host) => {
+                        let client = Self::reach(&host.url()).await?;
+                        Ok(Self { hosted: Some(host), ..client })
+                    }
+                    // Another process serves this home, and has written down where.
+                    Err(HostError::Store(error @ StoreError::Locked { .. })) => match host::address_of(home) {
+                        Some(url) => Self::reach(&url).await,
+                        None => Err(HostError::Store(error).into()),
+                    },
+                    Err(error) => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    /// Connects to the coordinator that listens there.
+    pub(crate) async fn reach(url: &str) -> Result<Self, ClientError> {
+        let unreachable = |why: String| ClientError::Unreachable { url: url.to_owned(), why };
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| unreachable(error.to_string()))?;
+        let endpoint = endpoint.connect_timeout(std::time::Duration::from_secs(10));
+        let channel = endpoint.connect().await.map_err(|error| unreachable(root_cause(&error)))?;
+        Ok(Self { sweeps: SweepsClient::new(channel), hosted: None })
+    }
+
+    /// Closes the connection, and the coordinator where it was hosted for it.
+    pub(crate) async fn close(self) -> Result<(), ClientError> {
+        drop(self.sweeps);
+        match self.hosted {
+            Some(host) => Ok(host.stop().await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the coordinator lives only as long as this connection.
+    pub(crate) fn is_hosted(&self) -> bool {
+        self.hosted.is_some()
+    }
+
+    /// Submits a sweep; also says whether an equal one was found.
+    pub(crate) async fn submit(
+        &mut self,
+        spec: String,
+        format: Format,
+        origin: String,
+        fresh: bool,
+    ) -> Result<(SweepView, bool), ClientError> {
+        let request = v1::SubmitRequest { spec, format: format.name().to_owned(), origin, fresh };
+        let response = self.sweeps.submit(request).await?.into_inner();
+        Ok((sweep(response.sweep)?, response.found))
+    }
+
+    /// Every sweep, oldest first.
+    pub(crate) async fn list(&mut self) -> Result<Vec<SweepView>, ClientError> {
+        Ok(Vec::from_wire(self.sweeps.list(v1::ListRequest {}).await?.into_inner().sweeps)?)
+    }
+
+    /// One sweep.
+    pub(crate) async fn show(&mut self, name: &str) -> Result<SweepStatus, ClientError> {
+        let request = v1::ShowRequest { sweep: name.to_owned() };
+        Ok(SweepStatus::from_wire(self.sweeps.show(request).await?.into_inner())?)
+    }
+
+    /// Follows a sweep.
+    pub(crate) async fn watch(&mut self, name: &str) -> Result<Answers<v1::WatchEvent>, ClientError> {
+        let request = v1::WatchRequest { sweep: name.to_owned() };
+        Ok(Answers(self.sweeps.watch(request).await?.into_inner()))
+    }
+
+    /// Stops a sweep.
+    pub(crate) async fn cancel(&mut self, name: &str) -> Result<SweepView, ClientError> {
+        let request = v1::CancelRequest { sweep: name.to_owned() };
+        sweep(self.sweeps.cancel(request).await?.into_inner().sweep)
+    }
+
+    /// The results so far, in the order of trials.
+    pub(crate) async fn results(&mut self, name: &str) -> Result<Vec<ResultView>, ClientError> {
+        let request = v1::ResultsRequest { sweep: name.to_owned() };
+        let mut pages = self.sweeps.results(request).await?.into_inner();
+        let mut results = Vec::new();
+        while let Some(page) = pages.message().await? {
+            results.append(&mut Vec::from_wire(page.results)?);
+        }
+        Ok(results)
+    }
+
+    /// The learning curves so far, in the order of trajectories.
+    pub(crate) async fn curves(&mut self, name: &str) -> Result<Vec<CurveView>, ClientError> {
+        let request = v1::CurvesRequest { sweep: name.to_owned() };
+        let mut answers = self.sweeps.curves(request).await?.into_inner();
+        let mut curves = Vec::new();
+        while let Some(curve) = answers.message().await? {
+            curves.push(CurveView::from_wire(curve)?);
+        }
+        Ok(curves)
+    }
+}
+
+/// Answers as they come.
+pub(crate) struct Answers<T>(Streaming<T>);
+
+impl Answers<v1::WatchEvent> {
+    /// The next event; `None` once the sweep has ended.
+    pub(crate) async fn next(&mut self) -> Result<Option<WatchEvent>, ClientError> {
+        let event = self.0.message().await?;
+        Ok(event.map(WatchEvent::from_wire).transpose()?)
+    }
+}
+
+fn sweep(message: Option<v1::Sweep>) -> Result<SweepView, ClientError> {
+    let message = message.ok_or(WireError::Missing { field: "sweep" })?;
+    Ok(SweepView::from_wire(message)?)
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,87 @@
+//! What the core is told, and what it wants done.
+
+use std::sync::Arc;
+
+use biosweep_common::clock::{Tick, WallTime};
+use biosweep_common::ids::{SweepId, WorkerId};
+use biosweep_common::messages::{ToCoordinator, ToWorker};
+use biosweep_common::spec::SweepSpec;
+use biosweep_common::views::Setback;
+
+use crate::store::record::{Record, Submission};
+
+/// The time, as the core is told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// For deadlines.
+    pub(crate) tick: Tick,
+    /// For records.
+    pub(crate) wall: WallTime,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// A new sweep.
+    Submitted {
+        /// As it will be kept.
+        submission: Box<Submission>,
+        /// What its text means.
+        spec: Arc<SweepSpec>,
+    },
+    /// A sweep's owner wants it stopped.
+    Cancelled(SweepId),
+    /// A worker said something on its present stream.
+    Said {
+        /// The worker.
+        worker: WorkerId,
+        /// What it said.
+        message: ToCoordinator,
+    },
+    /// A worker's present stream broke. Its leases live on until their deadline.
+    Disconnected(WorkerId),
+    /// A worker's process is known to have ended.
+    Died {
+        /// The worker.
+        worker: WorkerId,
+        /// How, for people.
+        cause: String,
+    },
+    /// Nothing more is to be granted, and workers are to hand back what they train.
+    Draining {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Time has passed.
+    Ticked,
+}
+
+/// Something to do. Nothing else is released before every [`Action::Persist`] of its batch is committed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// Keep this.
+    Persist(Record),
+    /// Say this to a worker, where its stream is up.
+    Send {
+        /// The worker.
+        worker: WorkerId,
+        /// What to say.
+        message: ToWorker,
+    },
+    /// Tell those who watch.
+    Notify(Notice),
+}
+
+/// News for those who watch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Notice {
+    /// Something about this sweep changed: its counts, its state, or what its workers do.
+    Changed(SweepId),
+    /// An attempt ended without completing.
+    Setback {
+        /// The sweep.
+        sweep: SweepId,
+        /// What happened.
+        setback: Setback,
+    },
+}

@@ -1,0 +1,70 @@
+//! A lease: trajectories in one worker's hands under one fencing number.
+
+use std::collections::BTreeMap;
+
+use biosweep_common::configuration::trajectory_point;
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::grid::Trajectory;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::messages::{Grant, Lane};
+use biosweep_common::views::LaneView;
+
+/// A granted bundle.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    /// The sweep.
+    pub(crate) sweep: SweepId,
+    /// Who holds it.
+    pub(crate) worker: WorkerId,
+    /// The trajectories whose end has not been accepted.
+    pub(crate) open: BTreeMap<TrajectoryIndex, OpenLane>,
+}
+
+/// A trajectory in training, as last heard of.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenLane {
+    /// What is trained.
+    pub(crate) trajectory: Trajectory,
+    /// Updates done.
+    pub(crate) updates: u64,
+    /// The latest evaluation.
+    pub(crate) latest: Option<CurvePoint>,
+}
+
+impl OpenLane {
+    /// A trajectory of which nothing has been heard.
+    pub(crate) fn new(trajectory: Trajectory) -> Self {
+        Self { trajectory, updates: 0, latest: None }
+    }
+
+    /// Its trials.
+    pub(crate) fn trials(&self) -> u64 {
+        self.trajectory.stopping_rules.len() as u64
+    }
+}
+
+impl Lease {
+    /// What the worker is told; `None` where nothing is open.
+    pub(crate) fn grant(&self, attempt: Attempt) -> Option<Grant> {
+        let shape = self.open.values().next()?.trajectory.shape.clone();
+        let lane = |(&trajectory, lane): (&TrajectoryIndex, &OpenLane)| Lane {
+            trajectory,
+            hyperparameters: lane.trajectory.hyperparameters,
+            stopping_rules: lane.trajectory.stopping_rules.clone(),
+        };
+        Some(Grant { sweep: self.sweep, attempt, shape, lanes: self.open.iter().map(lane).collect() })
+    }
+
+    /// Its lanes as people see them.
+    pub(crate) fn views(&self, attempt: Attempt) -> impl Iterator<Item = LaneView> {
+        self.open.iter().map(move |(&index, OpenLane { trajectory, updates, latest })| LaneView {
+            sweep: self.sweep,
+            trajectory: index,
+            attempt,
+            point: trajectory_point(&trajectory.shape, trajectory.hyperparameters),
+            latest: *latest,
+            updates: *updates,
+            max_updates: trajectory.stopping_rules.iter().map(|rule| rule.max_updates).max().unwrap_or(0),
+        })
+    }
+}

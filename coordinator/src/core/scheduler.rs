@@ -1,0 +1,456 @@
+//! The scheduler: applies one event at a time and says what is to be done.
+//!
+//! A trajectory's life, as the scheduler sees it:
+//!
+//! ```text
+//!            ┌──── preempted, worker-lost, or failed with retries left ────┐
+//!            ▼                                                             │
+//! pending ──granted to a worker that polled──▶ leased ──completed, diverged, or failed too often──▶ done
+//!    └──────────── cancelled ──────────────────────┴──▶ gone
+//! ```
+//!
+//! A report is accepted only under the attempt that now holds the trajectory; any other is kept as evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use biosweep_common::clock::Tick;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::messages::{Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
+use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::spec::SweepSpec;
+use biosweep_common::views::Setback;
+
+use super::event::{Action, Event, Notice, Now};
+use super::lease::{Lease, OpenLane};
+use super::sweep::{Brought, End, Sweep, scores};
+use crate::store::record::{Ending, LeaseRow, Record, Restored, Submission};
+
+/// How patient the coordinator is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// Milliseconds between two heartbeats of a worker.
+    pub(crate) heartbeat_ms: u64,
+    /// Milliseconds of silence after which a worker is lost.
+    pub(crate) lease_ms: u64,
+}
+
+/// A worker that has presented itself, or that holds leases from before a restart.
+#[derive(Debug, Clone)]
+pub(crate) struct Worker {
+    /// What people should know of it.
+    pub(crate) description: WorkerDescription,
+    /// Whether its stream is up.
+    pub(crate) connected: bool,
+    /// When it counts as lost.
+    deadline: Tick,
+    /// Lanes it has asked work for.
+    idle_lanes: u32,
+}
+
+/// The state of everything that is in flight.
+#[derive(Debug, Clone)]
+pub(crate) struct Core {
+    patience: Patience,
+    pub(super) sweeps: BTreeMap<SweepId, Sweep>,
+    pub(super) workers: BTreeMap<WorkerId, Worker>,
+    pub(super) leases: BTreeMap<Attempt, Lease>,
+    idle: BTreeSet<WorkerId>,
+    last_attempt: u64,
+    draining: bool,
+}
+
+impl Core {
+    /// The state the store remembers. Open leases get a whole lease time to be claimed by their workers.
+    pub(crate) fn restore(patience: Patience, now: Now, restored: &Restored, specs: &[Arc<SweepSpec>]) -> Self {
+        let mut core = Self {
+            patience,
+            sweeps: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            idle: BTreeSet::new(),
+            last_attempt: restored.last_attempt,
+            draining: false,
+        };
+        for (sweep, spec) in restored.sweeps.iter().zip(specs) {
+            core.restore_sweep(now, Sweep::restored(sweep, Arc::clone(spec)), &sweep.open);
+        }
+        core
+    }
+
+    fn restore_sweep(&mut self, now: Now, mut sweep: Sweep, open: &[(LeaseRow, Vec<TrajectoryIndex>)]) {
+        for (row, trajectories) in open {
+            let deadline = now.tick.after_ms(self.patience.lease_ms);
+            self.workers.entry(row.worker).or_insert_with(|| Worker {
+                description: WorkerDescription {
+                    name: row.worker_name.clone(),
+                    device: String::new(),
+                    lanes: 0,
+                    version: String::new(),
+                },
+                connected: false,
+                deadline,
+                idle_lanes: 0,
+            });
+            let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index))));
+            let lease = Lease { sweep: row.sweep, worker: row.worker, open: lanes.collect() };
+            lease.open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
+            self.leases.insert(row.attempt, lease);
+        }
+        self.sweeps.insert(sweep.id(), sweep);
+    }
+
+    /// Takes in one event; what it returns is all that is to be done about it.
+    pub(crate) fn apply(&mut self, now: Now, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Submitted { submission, spec } => self.submit(*submission, spec, &mut actions),
+            Event::Cancelled(sweep) => self.cancel(now, sweep, &mut actions),
+            Event::Said { worker, message } => self.hear(now, worker, message, &mut actions),
+            Event::Disconnected(worker) => self.disconnect(worker),
+            Event::Died { worker, cause } => self.lose(now, worker, &cause, &mut actions),
+            Event::Draining { reason } => self.drain(&reason, &mut actions),
+            Event::Ticked => self.expire(now, &mut actions),
+        }
+        self.grant_what_can_be(now, &mut actions);
+        actions
+    }
+
+    /// When the next silent worker is lost, where nothing is heard before.
+    pub(crate) fn next_deadline(&self) -> Option<Tick> {
+        self.workers.values().map(|worker| worker.deadline).min()
+    }
+
+    fn submit(&mut self, submission: Submission, spec: Arc<SweepSpec>, actions: &mut Vec<Action>) {
+        let sweep = submission.id;
+        actions.push(Action::Persist(Record::Submitted(submission.clone())));
+        actions.push(Action::Notify(Notice::Changed(sweep)));
+        self.sweeps.insert(sweep, Sweep::new(submission, spec));
+    }
+
+    fn cancel(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
+        let Some(sweep) = self.sweeps.get_mut(&id) else { return };
+        sweep.cancel();
+        for (attempt, trajectories) in self.open_trajectories(|lease| lease.sweep == id) {
+            if let Some(lease) = self.leases.get(&attempt) {
+                let (worker, reason) = (lease.worker, "the sweep was cancelled".to_owned());
+                let message = ToWorker::Stop { attempt, trajectories: trajectories.clone(), reason };
+                actions.push(Action::Send { worker, message });
+            }
+            for trajectory in trajectories {
+                self.end_without_result(now, attempt, trajectory, Outcome::Cancelled, None, actions);
+            }
+        }
+        let state = SweepState::Cancelled;
+        actions.push(Action::Persist(Record::StateChanged { sweep: id, state, at: now.wall }));
+        actions.push(Action::Notify(Notice::Changed(id)));
+        self.sweeps.remove(&id);
+    }
+
+    fn hear(&mut self, now: Now, id: WorkerId, message: ToCoordinator, actions: &mut Vec<Action>) {
+        if let ToCoordinator::Hello(hello) = message {
+            return self.welcome(now, hello, actions);
+        }
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.deadline = now.tick.after_ms(self.patience.lease_ms);
+        match message {
+            ToCoordinator::Hello(_) => {}
+            ToCoordinator::Poll { lanes } => {
+                worker.idle_lanes = lanes;
+                if lanes > 0 {
+                    self.idle.insert(id);
+                }
+            }
+            ToCoordinator::Heartbeat { progress } => self.note_progress(id, &progress, actions),
+            ToCoordinator::Evaluated { attempt, trajectory, point } => {
+                if let Some((sweep, lane)) = self.lane_mut(id, attempt, trajectory) {
+                    lane.latest = Some(point);
+                    lane.updates = lane.updates.max(point.update);
+                    actions.push(Action::Notify(Notice::Changed(sweep)));
+                }
+            }
+            ToCoordinator::Ended(report) => self.end(now, id, *report, actions),
+            ToCoordinator::Goodbye => self.part(now, id, Outcome::Preempted, "the worker left", actions),
+        }
+    }
+
+    /// A stream opens. What the worker no longer holds runs elsewhere; what it may no longer hold, it is told to stop.
+    fn welcome(&mut self, now: Now, hello: Hello, actions: &mut Vec<Action>) {
+        let id = hello.worker;
+        let deadline = now.tick.after_ms(self.patience.lease_ms);
+        let description = hello.description;
+        self.workers.insert(id, Worker { description, connected: true, deadline, idle_lanes: 0 });
+        self.idle.remove(&id);
+        let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms };
+        actions.push(Action::Send { worker: id, message });
+
+        let held: BTreeSet<_> = hello.held.iter().map(|held| (held.attempt, held.trajectory)).collect();
+        for (attempt, trajectories) in self.open_trajectories(|lease| lease.worker == id) {
+            for trajectory in trajectories.into_iter().filter(|&index| !held.contains(&(attempt, index))) {
+                let cause = Some("the worker came back without it".to_owned());
+                self.end_without_result(now, attempt, trajectory, Outcome::WorkerLost, cause, actions);
+            }
+        }
+        self.stop_unleased(id, held, actions);
+        if self.draining {
+            let reason = "the coordinator is leaving".to_owned();
+            actions.push(Action::Send { worker: id, message: ToWorker::Drain { reason } });
+        }
+    }
+
+    fn note_progress(&mut self, id: WorkerId, progress: &[Progress], actions: &mut Vec<Action>) {
+        let mut changed = BTreeSet::new();
+        for &Progress { attempt, trajectory, updates } in progress {
+            if let Some((sweep, lane)) = self.lane_mut(id, attempt, trajectory) {
+                lane.updates = updates;
+                changed.insert(sweep);
+            }
+        }
+        let said = progress.iter().map(|progress| (progress.attempt, progress.trajectory));
+        self.stop_unleased(id, said, actions);
+        actions.extend(changed.into_iter().map(|sweep| Action::Notify(Notice::Changed(sweep))));
+    }
+
+    /// Tells a worker to stop what it holds without a lease.
+    fn stop_unleased(
+        &mut self,
+        id: WorkerId,
+        held: impl IntoIterator<Item = (Attempt, TrajectoryIndex)>,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut fenced: BTreeMap<Attempt, Vec<TrajectoryIndex>> = BTreeMap::new();
+        for (attempt, trajectory) in held {
+            if self.lane_mut(id, attempt, trajectory).is_none() {
+                fenced.entry(attempt).or_default().push(trajectory);
+            }
+        }
+        for (attempt, trajectories) in fenced {
+            let reason = "the lease ran out; it runs elsewhere or is done".to_owned();
+            let message = ToWorker::Stop { attempt, trajectories, reason };
+            actions.push(Action::Send { worker: id, message });
+        }
+    }
+
+    fn disconnect(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.connected = false;
+            worker.idle_lanes = 0;
+            self.idle.remove(&id);
+        }
+    }
+
+    /// Every worker that has been silent too long is lost; one whose stream is up may yet speak again.
+    fn expire(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let silent = self.workers.iter().filter(|(_, worker)| worker.deadline <= now.tick);
+        let silent: Vec<WorkerId> = silent.map(|(&id, _)| id).collect();
+        for id in silent {
+            let cause = format!("no heartbeat for {} ms", self.patience.lease_ms);
+            self.release(now, id, Outcome::WorkerLost, &cause, actions);
+            match self.workers.get_mut(&id) {
+                Some(worker) if worker.connected => worker.deadline = now.tick.after_ms(self.patience.lease_ms),
+                _ => drop(self.workers.remove(&id)),
+            }
+        }
+    }
+
+    fn lose(&mut self, now: Now, id: WorkerId, cause: &str, actions: &mut Vec<Action>) {
+        self.part(now, id, Outcome::WorkerLost, cause, actions);
+    }
+
+    /// A worker is gone for good.
+    fn part(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
+        self.release(now, id, outcome, cause, actions);
+        self.workers.remove(&id);
+    }
+
+    /// Takes everything back from a worker.
+    fn release(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
+        self.idle.remove(&id);
+        for (attempt, trajectories) in self.open_trajectories(|lease| lease.worker == id) {
+            for trajectory in trajectories {
+                self.end_without_result(now, attempt, trajectory, outcome, Some(cause.to_owned()), actions);
+            }
+        }
+    }
+
+    fn drain(&mut self, reason: &str, actions: &mut Vec<Action>) {
+        self.draining = true;
+        for (&worker, _) in self.workers.iter().filter(|(_, worker)| worker.connected) {
+            let message = ToWorker::Drain { reason: reason.to_owned() };
+            actions.push(Action::Send { worker, message });
+        }
+    }
+
+    /// A report of a trajectory's end: accepted only under the attempt that now holds it.
+    fn end(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
+        let (attempt, trajectory) = (report.held.attempt, report.held.trajectory);
+        let leased = self.lane_mut(id, attempt, trajectory).is_some_and(|(sweep, _)| sweep == report.held.sweep);
+        let message = ToWorker::Acknowledged { attempt, trajectory, accepted: leased };
+        if leased {
+            self.accept(now, id, report, actions);
+        } else {
+            actions.push(Action::Persist(Record::Late {
+                sweep: report.held.sweep,
+                trajectory,
+                attempt,
+                worker: id,
+                outcome: report.outcome,
+                curve: report.curve,
+                at: now.wall,
+            }));
+        }
+        actions.push(Action::Send { worker: id, message });
+    }
+
+    fn accept(&mut self, now: Now, id: WorkerId, mut report: Report, actions: &mut Vec<Action>) {
+        let (attempt, index) = (report.held.attempt, report.held.trajectory);
+        let Some(lane) = self.leases.get(&attempt).and_then(|lease| lease.open.get(&index)) else { return };
+        if report.outcome == Outcome::Completed && scores(&lane.trajectory, &report.curve).contains(&None) {
+            report.outcome = Outcome::Failed;
+            report.cause = Some("the reported learning curve ends before the trial does".to_owned());
+        }
+        let end = match report.outcome {
+            Outcome::Completed => End::Completed,
+            Outcome::Diverged => End::Diverged,
+            Outcome::Failed => {
+                let sweep = self.sweeps.get_mut(&report.held.sweep);
+                if sweep.is_some_and(|sweep| sweep.may_retry_after_failure(index)) {
+                    return self.end_without_result(now, attempt, index, Outcome::Failed, report.cause, actions);
+                }
+                End::Failed
+            }
+            outcome @ (Outcome::Preempted | Outcome::WorkerLost | Outcome::Cancelled) => {
+                return self.end_without_result(now, attempt, index, outcome, report.cause, actions);
+            }
+        };
+        self.finish(now, id, report, end, actions);
+    }
+
+    /// A trajectory is done for good.
+    fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
+        let Report { held, outcome, cause, curve, updates, seconds } = report;
+        let worker_name = self.worker_name(id);
+        let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
+        let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
+        sweep.stopped(lane.trials());
+        let by = Brought { worker_name: &worker_name, updates, seconds };
+        let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
+        let finished = sweep.is_finished();
+        let ending = Ending {
+            sweep: held.sweep,
+            trajectory: held.trajectory,
+            attempt: held.attempt,
+            outcome,
+            cause: cause.clone(),
+            at: now.wall,
+            results,
+            curve,
+        };
+        actions.push(Action::Persist(Record::Ended(Box::new(ending))));
+        if end != End::Completed {
+            let setback = Setback {
+                trajectory: held.trajectory,
+                attempt: held.attempt,
+                worker_name,
+                outcome,
+                cause,
+                at: now.wall,
+            };
+            actions.push(Action::Notify(Notice::Setback { sweep: held.sweep, setback }));
+        }
+        if finished {
+            let state = SweepState::Finished;
+            actions.push(Action::Persist(Record::StateChanged { sweep: held.sweep, state, at: now.wall }));
+            self.sweeps.remove(&held.sweep);
+        }
+        actions.push(Action::Notify(Notice::Changed(held.sweep)));
+    }
+
+    /// An attempt is over and its trajectory runs again, unless its sweep was cancelled.
+    fn end_without_result(
+        &mut self,
+        now: Now,
+        attempt: Attempt,
+        trajectory: TrajectoryIndex,
+        outcome: Outcome,
+        cause: Option<String>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(lease) = self.leases.get(&attempt) else { return };
+        let (id, worker_name) = (lease.sweep, self.worker_name(lease.worker));
+        let Some(lane) = self.close(attempt, trajectory) else { return };
+        if let Some(sweep) = self.sweeps.get_mut(&id) {
+            sweep.stopped(lane.trials());
+            if sweep.row.state == SweepState::Running {
+                sweep.put_back(trajectory);
+            }
+        }
+        let (results, curve) = (Vec::new(), Vec::new());
+        let setback = Setback { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
+        let ending = Ending { sweep: id, trajectory, attempt, outcome, cause, at: now.wall, results, curve };
+        actions.push(Action::Persist(Record::Ended(Box::new(ending))));
+        actions.push(Action::Notify(Notice::Setback { sweep: id, setback }));
+        actions.push(Action::Notify(Notice::Changed(id)));
+    }
+
+    fn close(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) -> Option<OpenLane> {
+        let lease = self.leases.get_mut(&attempt)?;
+        let lane = lease.open.remove(&trajectory)?;
+        if lease.open.is_empty() {
+            self.leases.remove(&attempt);
+        }
+        Some(lane)
+    }
+
+    /// Gives the pending trajectories of the oldest sweep to the workers that have asked.
+    fn grant_what_can_be(&mut self, now: Now, actions: &mut Vec<Action>) {
+        while !self.draining
+            && let Some(&id) = self.idle.first()
+            && let Some(sweep) = self.sweeps.values_mut().find(|sweep| sweep.has_pending())
+            && let Some(worker) = self.workers.get_mut(&id)
+        {
+            self.idle.remove(&id);
+            let bundle = sweep.take_bundle(std::mem::take(&mut worker.idle_lanes));
+            let Some(&(first, _)) = bundle.first() else { continue };
+            self.last_attempt += 1;
+            let attempt = Attempt(self.last_attempt);
+            actions.push(Action::Persist(Record::Leased(LeaseRow {
+                attempt,
+                sweep: sweep.id(),
+                first,
+                count: bundle.len() as u64,
+                worker: id,
+                worker_name: worker.description.name.clone(),
+                at: now.wall,
+            })));
+            let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
+            open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
+            let lease = Lease { sweep: sweep.id(), worker: id, open };
+            if let Some(grant) = lease.grant(attempt) {
+                actions.push(Action::Send { worker: id, message: ToWorker::Grant(Box::new(grant)) });
+            }
+            actions.push(Action::Notify(Notice::Changed(sweep.id())));
+            self.leases.insert(attempt, lease);
+        }
+    }
+
+    /// The lane a worker holds under an attempt, and its sweep; `None` where it holds no such lane.
+    fn lane_mut(
+        &mut self,
+        worker: WorkerId,
+        attempt: Attempt,
+        trajectory: TrajectoryIndex,
+    ) -> Option<(SweepId, &mut OpenLane)> {
+        let lease = self.leases.get_mut(&attempt).filter(|lease| lease.worker == worker)?;
+        Some((lease.sweep, lease.open.get_mut(&trajectory)?))
+    }
+
+    fn open_trajectories(&self, of: impl Fn(&Lease) -> bool) -> Vec<(Attempt, Vec<TrajectoryIndex>)> {
+        let leases = self.leases.iter().filter(|(_, lease)| of(lease));
+        leases.map(|(&attempt, lease)| (attempt, lease.open.keys().copied().collect())).collect()
+    }
+
+    fn worker_name(&self, id: WorkerId) -> String {
+        self.workers.get(&id).map_or_else(|| id.to_string(), |worker| worker.description.name.clone())
+    }
+}

@@ -1,0 +1,509 @@
+//! The scheduler's claims, each tried in a world without time, network or disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use biosweep_common::clock::{Tick, WallTime};
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
+use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::spec::{Format, SweepSpec};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::event::{Action, Event, Notice, Now};
+use super::scheduler::{Core, Patience};
+use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
+
+const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000 };
+
+/// Two depths of three seeds, each stopped at two moments: 6 trajectories, 12 trials.
+const SPEC: &str = r#"
+name = "small"
+retries = 1
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+[grid]
+rule = "bp"
+network = "nn"
+depth = [1, 2]
+seed = [0, 1, 2]
+max_updates = [10, 20]
+"#;
+
+fn spec() -> Arc<SweepSpec> {
+    Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small.toml").expect("a good spec"))
+}
+
+fn submission(spec: &SweepSpec) -> Submission {
+    Submission {
+        id: SweepId(Uuid::from_u128(1)),
+        name: spec.name.clone(),
+        spec_text: SPEC.to_owned(),
+        spec_format: Format::Toml,
+        digest: spec.digest(),
+        trials: spec.grid.trials(),
+        trajectories: spec.grid.trajectories(),
+        submitted_at: WallTime(0),
+    }
+}
+
+fn worker(number: u128) -> WorkerId {
+    WorkerId(Uuid::from_u128(number))
+}
+
+fn curve(updates: u64) -> Vec<CurvePoint> {
+    let point = |update| CurvePoint {
+        update,
+        train_loss: 1.0,
+        validation_accuracy: update as f64 / 100.0,
+        test_accuracy: Some(update as f64 / 200.0),
+    };
+    (1..=updates / 10).map(|evaluation| point(evaluation * 10)).collect()
+}
+
+struct World {
+    core: Core,
+    now: Now,
+    sweep: SweepId,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = Now { tick: Tick(0), wall: WallTime(0) };
+        let core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
+        let mut world = Self { core, now, sweep: SweepId(Uuid::from_u128(1)) };
+        let spec = spec();
+        world.apply(Event::Submitted { submission: Box::new(submission(&spec)), spec });
+        world
+    }
+
+    fn apply(&mut self, event: Event) -> Vec<Action> {
+        self.core.apply(self.now, event)
+    }
+
+    fn pass(&mut self, ms: u64) -> Vec<Action> {
+        self.now.tick = self.now.tick.after_ms(ms);
+        self.apply(Event::Ticked)
+    }
+
+    fn say(&mut self, worker: WorkerId, message: ToCoordinator) -> Vec<Action> {
+        self.apply(Event::Said { worker, message })
+    }
+
+    fn hello(&mut self, id: WorkerId, held: Vec<Held>) -> Vec<Action> {
+        let description = WorkerDescription {
+            name: format!("w{}", id.0.as_u128()),
+            device: "cpu".to_owned(),
+            lanes: 1,
+            version: String::new(),
+        };
+        self.say(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held }))
+    }
+
+    fn poll(&mut self, id: WorkerId, lanes: u32) -> Option<Grant> {
+        let actions = self.say(id, ToCoordinator::Poll { lanes });
+        granted(&actions).into_iter().next()
+    }
+
+    /// A new worker with one bundle.
+    fn work(&mut self, number: u128, lanes: u32) -> (WorkerId, Grant) {
+        let id = worker(number);
+        self.hello(id, Vec::new());
+        (id, self.poll(id, lanes).expect("there is work"))
+    }
+
+    fn report(&self, grant: &Grant, lane: usize, outcome: Outcome, updates: u64) -> Report {
+        let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[lane].trajectory };
+        Report { held, outcome, cause: None, curve: curve(updates), updates, seconds: 1.0 }
+    }
+
+    fn end(&mut self, id: WorkerId, report: Report) -> Vec<Action> {
+        self.say(id, ToCoordinator::Ended(Box::new(report)))
+    }
+
+    fn completed(&self) -> u64 {
+        self.core.sweep_view(self.sweep).map_or(0, |view| view.completed)
+    }
+}
+
+fn granted(actions: &[Action]) -> Vec<Grant> {
+    let grant = |action: &Action| match action {
+        Action::Send { message: ToWorker::Grant(grant), .. } => Some((**grant).clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(grant).collect()
+}
+
+fn endings(actions: &[Action]) -> Vec<&Ending> {
+    let ending = |action| match action {
+        &Action::Persist(Record::Ended(ref ending)) => Some(&**ending),
+        _ => None,
+    };
+    actions.iter().filter_map(ending).collect()
+}
+
+fn leases(actions: &[Action]) -> Vec<LeaseRow> {
+    let lease = |action: &Action| match action {
+        Action::Persist(Record::Leased(row)) => Some(row.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(lease).collect()
+}
+
+fn late(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::Persist(Record::Late { .. }))).count()
+}
+
+fn acknowledged(actions: &[Action]) -> Option<bool> {
+    actions.iter().find_map(|action| match action {
+        Action::Send { message: ToWorker::Acknowledged { accepted, .. }, .. } => Some(*accepted),
+        _ => None,
+    })
+}
+
+fn stopped(actions: &[Action]) -> Vec<TrajectoryIndex> {
+    let stop = |action: &Action| match action {
+        Action::Send { message: ToWorker::Stop { trajectories, .. }, .. } => Some(trajectories.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(stop).flatten().collect()
+}
+
+fn trajectories(grant: &Grant) -> Vec<u64> {
+    grant.lanes.iter().map(|lane| lane.trajectory.0).collect()
+}
+
+#[test]
+fn a_grant_goes_out_with_its_lease_to_be_kept() {
+    let mut world = World::new();
+    let id = worker(7);
+    world.hello(id, Vec::new());
+    let actions = world.say(id, ToCoordinator::Poll { lanes: 2 });
+    let (grants, leases) = (granted(&actions), leases(&actions));
+    assert_eq!(trajectories(&grants[0]), vec![0, 1]);
+    assert_eq!((leases[0].attempt, leases[0].first, leases[0].count), (Attempt(1), TrajectoryIndex(0), 2));
+    assert_eq!(grants[0].lanes[0].stopping_rules.len(), 2, "one for each trial of the trajectory");
+}
+
+#[test]
+fn a_bundle_holds_one_shape_and_no_more_than_was_asked_for() {
+    let mut world = World::new();
+    let bundles: Vec<_> = (1..=4).map(|number| trajectories(&world.work(number, 2).1)).collect();
+    assert_eq!(bundles, [vec![0, 1], vec![2], vec![3, 4], vec![5]], "depth 1 ends at trajectory 2");
+    let last = worker(9);
+    world.hello(last, Vec::new());
+    assert_eq!(world.poll(last, 2), None, "nothing is left");
+}
+
+#[test]
+fn each_trial_of_a_trajectory_gets_the_score_of_its_own_stopping_rule() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    let results = &endings(&actions)[0].results;
+    let found: Vec<_> = results.iter().map(|r| (r.trial, r.updates, r.score.map(|s| s.test_accuracy))).collect();
+    assert_eq!(found, vec![(TrialIndex(0), 10, Some(0.05)), (TrialIndex(1), 20, Some(0.1))]);
+    assert_eq!(acknowledged(&actions), Some(true));
+    assert_eq!(world.completed(), 2);
+}
+
+#[test]
+fn a_repeated_report_is_acknowledged_and_counts_once() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let report = world.report(&grant, 0, Outcome::Completed, 20);
+    world.end(id, report.clone());
+    let again = world.end(id, report);
+    assert!(endings(&again).is_empty());
+    assert_eq!((late(&again), acknowledged(&again)), (1, Some(false)));
+    assert_eq!(world.completed(), 2);
+}
+
+#[test]
+fn a_silent_workers_trajectories_run_elsewhere() {
+    let mut world = World::new();
+    let (_, grant) = world.work(7, 1);
+    let actions = world.pass(PATIENCE.lease_ms);
+    assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
+    let (_, other) = world.work(8, 1);
+    assert_eq!(trajectories(&other), trajectories(&grant));
+    assert!(other.attempt > grant.attempt);
+}
+
+#[test]
+fn a_heartbeat_renews_the_lease() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let progress = vec![Progress { attempt: grant.attempt, trajectory: grant.lanes[0].trajectory, updates: 5 }];
+    world.pass(PATIENCE.lease_ms - 1);
+    world.say(id, ToCoordinator::Heartbeat { progress });
+    assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
+    assert_eq!(world.core.worker_views(world.sweep)[0].training[0].updates, 5);
+}
+
+#[test]
+fn a_late_report_of_a_lost_worker_is_refused() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.pass(PATIENCE.lease_ms);
+    let (other, regrant) = world.work(8, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert!(endings(&actions).is_empty());
+    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)));
+    let actions = world.end(other, world.report(&regrant, 0, Outcome::Completed, 20));
+    assert_eq!(endings(&actions)[0].results.len(), 2);
+}
+
+#[test]
+fn a_report_of_another_workers_trajectory_is_refused() {
+    let mut world = World::new();
+    let (_, grant) = world.work(7, 1);
+    let (thief, _) = world.work(8, 1);
+    let actions = world.end(thief, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!(acknowledged(&actions), Some(false));
+    assert_eq!(world.completed(), 0);
+}
+
+#[test]
+fn a_worker_that_wakes_after_its_lease_is_told_to_stop() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.pass(PATIENCE.lease_ms);
+    let trajectory = grant.lanes[0].trajectory;
+    let progress = vec![Progress { attempt: grant.attempt, trajectory, updates: 5 }];
+    assert_eq!(stopped(&world.say(id, ToCoordinator::Heartbeat { progress })), vec![trajectory]);
+}
+
+#[test]
+fn a_failure_is_retried_up_to_the_limit_and_its_cause_is_kept() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let fail = |world: &World, grant: &Grant| {
+        let report = world.report(grant, 0, Outcome::Failed, 0);
+        Report { cause: Some("out of memory".to_owned()), ..report }
+    };
+    let first = world.end(id, fail(&world, &grant));
+    assert!(endings(&first)[0].results.is_empty(), "one retry is left");
+    let again = world.poll(id, 1).expect("it runs again");
+    assert_eq!(trajectories(&again), trajectories(&grant));
+    let last = world.end(id, fail(&world, &again));
+    let ending = endings(&last)[0];
+    assert_eq!(ending.cause.as_deref(), Some("out of memory"));
+    assert!(ending.results.iter().all(|result| result.status == TrialStatus::Failed && result.attempts == 2));
+    let next = world.poll(id, 1).expect("the sweep goes on");
+    assert_ne!(trajectories(&next), trajectories(&grant));
+}
+
+#[test]
+fn only_failures_count_against_the_retries() {
+    let mut world = World::new();
+    let (id, mut grant) = world.work(7, 1);
+    for outcome in [Outcome::Preempted, Outcome::Preempted, Outcome::Failed] {
+        let actions = world.end(id, world.report(&grant, 0, outcome, 0));
+        assert!(endings(&actions)[0].results.is_empty(), "{outcome:?} with retries left");
+        grant = world.poll(id, 1).expect("it runs again");
+        assert_eq!(trajectories(&grant), vec![0]);
+    }
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!(endings(&actions)[0].results[0].attempts, 4);
+}
+
+#[test]
+fn a_completed_report_whose_curve_is_short_is_a_failure() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 10));
+    let ending = endings(&actions)[0];
+    assert_eq!((ending.outcome, ending.results.len()), (Outcome::Failed, 0));
+}
+
+#[test]
+fn a_trial_that_ended_before_the_loss_blew_up_keeps_its_score() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Diverged, 15));
+    let statuses: Vec<_> = endings(&actions)[0].results.iter().map(|result| result.status).collect();
+    assert_eq!(statuses, vec![TrialStatus::Completed, TrialStatus::Diverged]);
+}
+
+#[test]
+fn a_cancelled_sweep_stops_its_workers_and_takes_no_more_results() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    let actions = world.apply(Event::Cancelled(world.sweep));
+    assert_eq!(stopped(&actions).len(), 2);
+    let state = Record::StateChanged { sweep: world.sweep, state: SweepState::Cancelled, at: WallTime(0) };
+    assert!(actions.contains(&Action::Persist(state)));
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)));
+    assert_eq!(world.poll(id, 1), None);
+    assert_eq!(world.apply(Event::Cancelled(world.sweep)), Vec::new(), "doing it twice is doing it once");
+}
+
+#[test]
+fn a_worker_that_reconnects_keeps_what_it_holds_and_loses_what_it_does_not() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    world.apply(Event::Disconnected(id));
+    let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    let unknown = Held { attempt: Attempt(99), ..held };
+    let actions = world.hello(id, vec![held, unknown]);
+    assert_eq!(endings(&actions).iter().map(|ending| ending.trajectory.0).collect::<Vec<_>>(), vec![1]);
+    assert_eq!(stopped(&actions), vec![TrajectoryIndex(0)], "only under the attempt it does not hold");
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!(acknowledged(&actions), Some(true));
+}
+
+#[test]
+fn a_broken_stream_alone_takes_nothing_away() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.apply(Event::Disconnected(id));
+    assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
+    let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    assert!(endings(&world.hello(id, vec![held])).is_empty());
+}
+
+#[test]
+fn a_dead_workers_trajectories_run_elsewhere_at_once() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
+    assert_eq!(endings(&actions)[0].cause.as_deref(), Some("killed"));
+    assert_eq!(trajectories(&world.work(8, 1).1), trajectories(&grant));
+}
+
+#[test]
+fn a_draining_coordinator_grants_nothing_and_asks_its_workers_to_leave() {
+    let mut world = World::new();
+    let (id, _) = world.work(7, 1);
+    let actions = world.apply(Event::Draining { reason: "stopping".to_owned() });
+    assert!(actions.iter().any(|action| matches!(action, Action::Send { message: ToWorker::Drain { .. }, .. })));
+    assert_eq!(world.poll(id, 1), None);
+}
+
+#[test]
+fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
+    let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
+    let row =
+        SweepRow { submission: submission(&spec), state: SweepState::Running, completed: 4, diverged: 0, failed: 0 };
+    let lease = LeaseRow {
+        attempt: Attempt(3),
+        sweep: row.submission.id,
+        first: TrajectoryIndex(1),
+        count: 2,
+        worker: worker(7),
+        worker_name: "w7".to_owned(),
+        at: WallTime(1),
+    };
+    let open = vec![(lease, vec![TrajectoryIndex(2)])];
+    let attempts = vec![(TrajectoryIndex(2), 1, 1)];
+    let sweeps = vec![RestoredSweep { row, done: vec![(0, 2)], open, attempts }];
+    let core = Core::restore(PATIENCE, now, &Restored { sweeps, last_attempt: 3 }, &[spec]);
+    let mut world = World { core, now, sweep: SweepId(Uuid::from_u128(1)) };
+    let (_, grant) = world.work(8, 4);
+    assert_eq!((trajectories(&grant), grant.attempt), (vec![3, 4, 5], Attempt(4)));
+    let held = Held { sweep: world.sweep, attempt: Attempt(3), trajectory: TrajectoryIndex(2) };
+    world.hello(worker(7), vec![held]);
+    let report = Report { held, outcome: Outcome::Completed, cause: None, curve: curve(20), updates: 20, seconds: 1.0 };
+    let actions = world.end(worker(7), report);
+    assert_eq!(acknowledged(&actions), Some(true));
+    assert_eq!(endings(&actions)[0].results[0].attempts, 2, "the one before the restart, and the one it held");
+    assert_eq!(world.completed(), 6);
+}
+
+#[test]
+fn a_sweep_whose_last_trial_ends_is_finished() {
+    let mut world = World::new();
+    let id = worker(7);
+    world.hello(id, Vec::new());
+    let mut last = Vec::new();
+    while let Some(grant) = world.poll(id, 4) {
+        for lane in 0..grant.lanes.len() {
+            last = world.end(id, world.report(&grant, lane, Outcome::Completed, 20));
+        }
+    }
+    let finished = Record::StateChanged { sweep: world.sweep, state: SweepState::Finished, at: WallTime(0) };
+    assert!(last.contains(&Action::Persist(finished)));
+    assert!(last.contains(&Action::Notify(Notice::Changed(world.sweep))));
+    assert_eq!(world.core.sweep_view(world.sweep), None);
+}
+
+proptest! {
+    /// Whatever workers say, lose, repeat or forget: every trial gets exactly one result, under the attempt that held
+    /// it, and once the faults stop the sweep is finished.
+    #[test]
+    fn every_trial_gets_exactly_one_result(steps in prop::collection::vec((0_u8..9, 1_u128..4, 0_u64..6), 0..120)) {
+        let mut world = World::new();
+        let mut record = Accepted::default();
+        let mut grants: Vec<(WorkerId, Grant)> = Vec::new();
+        for (kind, number, pick) in steps {
+            let id = worker(number);
+            let actions = match kind {
+                0 => world.hello(id, Vec::new()),
+                1 | 2 => world.say(id, ToCoordinator::Poll { lanes: 2 }),
+                3..=5 => match grants.get(pick as usize % grants.len().max(1)).cloned() {
+                    Some((holder, grant)) => {
+                        let outcome = [Outcome::Completed, Outcome::Diverged, Outcome::Preempted][kind as usize - 3];
+                        let lane = pick as usize % grant.lanes.len();
+                        let report = world.report(&grant, lane, outcome, 20);
+                        world.end(if pick == 5 { id } else { holder }, report)
+                    }
+                    None => Vec::new(),
+                },
+                6 => world.apply(Event::Disconnected(id)),
+                7 => world.apply(Event::Died { worker: id, cause: "killed".to_owned() }),
+                _ => world.pass(pick * 4_000),
+            };
+            record.take(&actions);
+            for action in &actions {
+                if let Action::Send { worker, message: ToWorker::Grant(grant) } = action {
+                    grants.push((*worker, (**grant).clone()));
+                }
+            }
+        }
+        record.take(&world.pass(PATIENCE.lease_ms * 2));
+        let id = worker(100);
+        world.hello(id, Vec::new());
+        while let Some(grant) = world.poll(id, 2) {
+            record.granted(&grant);
+            for lane in 0..grant.lanes.len() {
+                let actions = world.end(id, world.report(&grant, lane, Outcome::Completed, 20));
+                record.take(&actions);
+            }
+        }
+        prop_assert_eq!(record.trials, (0..12).map(TrialIndex).collect::<BTreeSet<_>>());
+        prop_assert_eq!(world.core.sweep_view(world.sweep), None);
+    }
+}
+
+/// What was accepted, checked as it comes.
+#[derive(Default)]
+struct Accepted {
+    trials: BTreeSet<TrialIndex>,
+    /// The attempt that holds each trajectory.
+    holder: BTreeMap<TrajectoryIndex, Attempt>,
+}
+
+impl Accepted {
+    fn granted(&mut self, grant: &Grant) {
+        for lane in &grant.lanes {
+            let other = self.holder.insert(lane.trajectory, grant.attempt);
+            assert!(other.is_none(), "{} was held by {other:?} when it was granted", lane.trajectory);
+        }
+    }
+
+    fn take(&mut self, actions: &[Action]) {
+        for ending in endings(actions) {
+            assert_eq!(self.holder.remove(&ending.trajectory), Some(ending.attempt), "{ending:?}");
+            for result in &ending.results {
+                assert!(self.trials.insert(result.trial), "a second result for trial {}", result.trial);
+            }
+        }
+        granted(actions).iter().for_each(|grant| self.granted(grant));
+    }
+}

@@ -1,0 +1,257 @@
+//! Answers for people, and the sentences of the conversation.
+
+use std::fmt::Write as _;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::configuration::{Point, trajectory_point};
+use biosweep_common::outcome::SweepState;
+use biosweep_common::plan::{BlockPlan, Plan};
+use biosweep_common::presets::Preset;
+use biosweep_common::settings::{Level, Setting, Value};
+use biosweep_common::spec::SweepSpec;
+use biosweep_common::views::{ResultView, Setback, SweepStatus, SweepView, WorkerView};
+
+use super::progress::Rate;
+use super::{stdout_width, table};
+use crate::results::aggregate;
+use crate::results::folder::ResultsFolder;
+
+/// Names trials by what tells them apart in their sweep.
+#[derive(Debug, Default)]
+pub(crate) struct TrialNames {
+    axes: Vec<Setting>,
+}
+
+impl TrialNames {
+    /// Names by the axes of this sweep; by rule, network and depth where they are not known.
+    pub(crate) fn of(spec: Option<&SweepSpec>) -> Self {
+        let mut axes = vec![Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
+        let varying = spec.map(|spec| spec.grid.axes()).unwrap_or_default();
+        axes.extend(varying.into_iter().filter(|axis| axis.level() != Level::Stop && !LEADING.contains(axis)));
+        Self { axes }
+    }
+
+    /// A name such as `fa dn relu 10 · learning_rate 0.001 · seed 3`.
+    pub(crate) fn name(&self, point: &Point) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        let leading: Vec<String> =
+            LEADING.iter().filter_map(|setting| point.get(setting)).map(ToString::to_string).collect();
+        parts.push(leading.join(" "));
+        let rest = self.axes.iter().filter(|axis| !LEADING.contains(axis));
+        parts.extend(rest.filter_map(|axis| Some(format!("{axis} {}", short(point.get(axis)?)))));
+        parts.join(" · ")
+    }
+}
+
+const LEADING: [Setting; 4] = [Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::Real(number) => format!("{number}"),
+        other => other.to_string(),
+    }
+}
+
+pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
+    if sweeps.is_empty() {
+        return "no sweeps yet; `biosweep run quickstart` makes one".to_owned();
+    }
+    table::sweeps(sweeps, Clock::start().wall())
+}
+
+pub(crate) fn status(status: &SweepStatus) -> String {
+    let sweep = &status.sweep;
+    let spec = SweepSpec::parse(&sweep.spec_text, sweep.spec_format, &sweep.name).ok();
+    let names = TrialNames::of(spec.as_ref());
+    let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
+    if !status.workers.is_empty() {
+        text.push_str("\nworkers\n");
+        for worker in &status.workers {
+            let _fits = writeln!(text, "  {}", worker_line(worker, &names));
+        }
+    }
+    if !status.setbacks.is_empty() {
+        text.push_str("\nattempts that did not complete, latest first\n");
+        for one in &status.setbacks {
+            let trajectory = spec.as_ref().and_then(|spec| spec.grid.trajectory(one.trajectory));
+            let name = trajectory.map_or_else(
+                || format!("trajectory {}", one.trajectory),
+                |trajectory| names.name(&trajectory_point(&trajectory.shape, trajectory.hyperparameters)),
+            );
+            let _fits = writeln!(text, "  {}", setback(&name, one));
+        }
+    }
+    text
+}
+
+/// One line of counts.
+fn tally(sweep: &SweepView) -> String {
+    let mut text = format!("{} · {} of {} trials completed", sweep.state.name(), sweep.completed, sweep.trials);
+    for (count, what) in [(sweep.diverged, "diverged"), (sweep.failed, "failed"), (sweep.running, "in training")] {
+        if count > 0 {
+            let _fits = write!(text, ", {count} {what}");
+        }
+    }
+    text
+}
+
+pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
+    let what = if found { "is there already" } else { "is submitted" };
+    format!("{} {what} as {}\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+pub(crate) fn cancelled(sweep: &SweepView) -> String {
+    format!("{} ({}) is cancelled; what was done stays\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+pub(crate) fn ended(sweep: &SweepView) -> String {
+    format!("{} ({})\n{}\n`biosweep results {}` exports its results", sweep.name, sweep.id, tally(sweep), sweep.id)
+}
+
+pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
+    if found && sweep.ended() > 0 {
+        return format!(
+            "{}: going on with {}, {} of {} trials done",
+            sweep.name,
+            sweep.id,
+            sweep.ended(),
+            sweep.trials
+        );
+    }
+    let plural = if sweep.trials == 1 { "" } else { "s" };
+    format!("{}: {} trial{plural} as {}", sweep.name, sweep.trials, sweep.id)
+}
+
+pub(crate) fn done_before(sweep: &SweepView) -> String {
+    format!("{} was done before, as {}; these are its results (--fresh runs it anew)", sweep.name, sweep.id)
+}
+
+pub(crate) fn interrupted(how: &str, sweep: &SweepView, command: &str) -> String {
+    format!(
+        "{how}: {} of {} trials are done and kept; the same command goes on from there:\n  biosweep run {command}",
+        sweep.ended(),
+        sweep.trials
+    )
+}
+
+/// The end of a run: what it found, and where the files lie.
+pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
+    let mut text = format!("\n{}\n", table::accuracies(&aggregate::cells(results), stdout_width()));
+    if sweep.state == SweepState::Cancelled || sweep.completed < sweep.trials {
+        let _fits = writeln!(text, "\n{}", tally(sweep));
+    }
+    let _fits = write!(text, "\nresults  {}\ncurves   {}", folder.results.display(), folder.curves.display());
+    for figure in &folder.figures {
+        let _fits = write!(text, "\nfigure   {}", figure.display());
+    }
+    text
+}
+
+/// One worker: what it trains, how far it is, and what it last found.
+pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames) -> String {
+    let mut text = format!("{:<10}", worker.name);
+    if !worker.connected {
+        text.push_str(" (out of reach)");
+    }
+    let Some(lane) = worker.training.first() else {
+        text.push_str(" idle");
+        return text;
+    };
+    let percent = 100 * lane.updates / lane.max_updates.max(1);
+    let _fits = write!(text, " {}  {percent:>3} %", names.name(&lane.point));
+    if let Some(latest) = lane.latest {
+        let _fits = write!(text, "  validation {}", percentage(latest.validation_accuracy));
+    }
+    if worker.training.len() > 1 {
+        let _fits = write!(text, "  and {} more", worker.training.len() - 1);
+    }
+    text
+}
+
+/// What went wrong with an attempt.
+pub(crate) fn setback(name: &str, setback: &Setback) -> String {
+    let cause = setback.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{} on {}: {name}{cause}", setback.outcome.name(), setback.worker_name)
+}
+
+/// A line of counts and speed.
+pub(crate) fn counts(sweep: &SweepView, rate: &Rate) -> String {
+    let mut text = format!("{}/{} trials", sweep.ended(), sweep.trials);
+    for (count, what) in [(sweep.running, "in training"), (sweep.diverged, "diverged"), (sweep.failed, "failed")] {
+        if count > 0 {
+            let _fits = write!(text, ", {count} {what}");
+        }
+    }
+    let speed = self::rate(rate);
+    if !speed.is_empty() {
+        let _fits = write!(text, ", {speed}");
+    }
+    text
+}
+
+/// Speed and time left.
+pub(crate) fn rate(rate: &Rate) -> String {
+    let Rate { trials_per_minute: Some(per_minute), left_s: Some(left_s) } = rate else { return String::new() };
+    let speed = if *per_minute < 1.0 { format!("{:.1}/h", per_minute * 60.0) } else { format!("{per_minute:.1}/min") };
+    format!("{speed}, {} left", duration(*left_s))
+}
+
+/// Seconds in the two largest units that matter.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.round().clamp(0.0, 1e12) as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
+        3_600..86_400 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
+    }
+}
+
+/// A fraction in percent.
+pub(crate) fn percentage(fraction: f64) -> String {
+    format!("{:.1} %", 100.0 * fraction)
+}
+
+pub(crate) fn presets(presets: &[Preset]) -> String {
+    let width = presets.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
+    let line = |preset: &Preset| format!("{:<width$}  {}\n", preset.name, preset.summary);
+    presets.iter().map(line).collect()
+}
+
+/// What a sweep holds and costs.
+pub(crate) fn plan(name: &str, plan: &Plan) -> String {
+    let Plan { trials, trajectories, bundles, .. } = plan;
+    let mut text = format!("{name}: {trials} trials = {trajectories} trajectories in {bundles} bundles\n");
+    for (index, block) in plan.blocks.iter().enumerate() {
+        let BlockPlan { trials, trajectories, bundles, .. } = block;
+        let _fits =
+            writeln!(text, "\nblock {index}: {trials} trials = {trajectories} trajectories in {bundles} bundles");
+        for axis in &block.axes {
+            let names: Vec<&str> = axis.settings.iter().map(|setting| setting.name()).collect();
+            let _fits = writeln!(text, "  {:<20} {:>8} ×  {}", names.join("/"), axis.count, axis.values);
+        }
+        for (setting, value) in &block.constants {
+            let _fits = writeln!(text, "  {:<20} {:>8}    {value}", setting.name(), "");
+        }
+    }
+    let _fits = write!(
+        text,
+        "\nat most {} updates, about {} on one core; early stopping makes it less",
+        plan.updates_max,
+        duration(plan.core_seconds)
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_reads_in_two_units() {
+        assert_eq!(duration(59.4), "59 s");
+        assert_eq!(duration(61.0), "1 min 1 s");
+        assert_eq!(duration(7_260.0), "2 h 1 min");
+        assert_eq!(duration(200_000.0), "2 d 7 h");
+    }
+}

@@ -1,0 +1,113 @@
+//! Answers for programs. Field names are a contract, written down in docs/json.md.
+
+use biosweep_common::presets::Preset;
+use biosweep_common::settings::Level;
+use biosweep_common::views::{LaneView, ResultView, Setback, SweepStatus, SweepView, WorkerView};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::results::aggregate::{self, Cell};
+use crate::results::folder::ResultsFolder;
+
+/// Any answer, indented.
+pub(crate) fn pretty(answer: &impl Serialize) -> String {
+    serde_json::to_string_pretty(answer).expect("answers have text keys only")
+}
+
+pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
+    pretty(&sweeps.iter().map(sweep_value).collect::<Vec<_>>())
+}
+
+pub(crate) fn sweep(sweep: &SweepView) -> String {
+    pretty(&sweep_value(sweep))
+}
+
+pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
+    let mut value = sweep_value(sweep);
+    value["found"] = found.into();
+    pretty(&value)
+}
+
+pub(crate) fn status(status: &SweepStatus) -> String {
+    let mut value = sweep_value(&status.sweep);
+    value["workers"] = status.workers.iter().map(worker_value).collect();
+    value["setbacks"] = status.setbacks.iter().map(setback_value).collect();
+    value["spec"] = status.sweep.spec_text.as_str().into();
+    value["format"] = status.sweep.spec_format.name().into();
+    pretty(&value)
+}
+
+pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
+    let mut value = sweep_value(sweep);
+    value["cells"] = aggregate::cells(results).iter().map(cell_value).collect();
+    value["results"] = folder.results.display().to_string().into();
+    value["curves"] = folder.curves.display().to_string().into();
+    value["figures"] = folder.figures.iter().map(|figure| figure.display().to_string()).collect();
+    pretty(&value)
+}
+
+pub(crate) fn presets(presets: &[Preset]) -> String {
+    pretty(&presets.iter().map(|preset| json!({"name": preset.name, "summary": preset.summary})).collect::<Vec<_>>())
+}
+
+pub(crate) fn preset(preset: &Preset) -> String {
+    pretty(&json!({"name": preset.name, "summary": preset.summary, "spec": preset.text, "format": "toml"}))
+}
+
+fn sweep_value(sweep: &SweepView) -> Value {
+    json!({
+        "id": sweep.id,
+        "name": sweep.name,
+        "state": sweep.state,
+        "trials": sweep.trials,
+        "trajectories": sweep.trajectories,
+        "completed": sweep.completed,
+        "diverged": sweep.diverged,
+        "failed": sweep.failed,
+        "running": sweep.running,
+        "submitted_at_ms": sweep.submitted_at,
+    })
+}
+
+fn worker_value(worker: &WorkerView) -> Value {
+    json!({
+        "id": worker.id,
+        "name": worker.name,
+        "device": worker.device,
+        "lanes": worker.lanes,
+        "connected": worker.connected,
+        "training": worker.training.iter().map(lane_value).collect::<Vec<_>>(),
+    })
+}
+
+fn lane_value(lane: &LaneView) -> Value {
+    let settings: serde_json::Map<String, Value> = lane
+        .point
+        .iter()
+        .filter(|(setting, _)| setting.level() != Level::Stop)
+        .map(|(setting, value)| (setting.name().to_owned(), json!(value)))
+        .collect();
+    json!({
+        "trajectory": lane.trajectory,
+        "attempt": lane.attempt,
+        "settings": settings,
+        "updates": lane.updates,
+        "max_updates": lane.max_updates,
+        "latest": lane.latest,
+    })
+}
+
+fn setback_value(setback: &Setback) -> Value {
+    json!({
+        "trajectory": setback.trajectory,
+        "attempt": setback.attempt,
+        "worker": setback.worker_name,
+        "outcome": setback.outcome,
+        "cause": setback.cause,
+        "at_ms": setback.at,
+    })
+}
+
+fn cell_value(cell: &Cell) -> Value {
+    json!(cell)
+}

@@ -1,0 +1,185 @@
+//! A sweep as it runs: a bar and a line for each worker on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::configuration::trajectory_point;
+use biosweep_common::ids::WorkerId;
+use biosweep_common::outcome::Outcome;
+use biosweep_common::spec::SweepSpec;
+use biosweep_common::views::{Setback, SweepStatus, SweepView, WorkerView};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::human::{self, TrialNames};
+use super::say;
+
+/// Seconds between two plain lines where nothing but time has passed.
+const QUIET_S: f64 = 15.0;
+
+/// Shows a sweep as it runs, on stderr.
+pub(crate) struct Progress {
+    names: TrialNames,
+    spec: Option<SweepSpec>,
+    pace: Pace,
+    clock: Clock,
+    face: Face,
+}
+
+enum Face {
+    Terminal { all: MultiProgress, trials: ProgressBar, workers: BTreeMap<WorkerId, ProgressBar> },
+    Lines { said: Option<(u64, f64)> },
+}
+
+impl Progress {
+    /// Begins to show this sweep: with a bar where stderr is a terminal.
+    pub(crate) fn new(sweep: &SweepView) -> Self {
+        let spec = SweepSpec::parse(&sweep.spec_text, sweep.spec_format, &sweep.name).ok();
+        let names = TrialNames::of(spec.as_ref());
+        let face = if io::stderr().is_terminal() { Face::terminal(sweep.trials) } else { Face::Lines { said: None } };
+        Self { names, spec, pace: Pace::default(), clock: Clock::start(), face }
+    }
+
+    /// Shows the sweep's present state.
+    pub(crate) fn state(&mut self, status: &SweepStatus) {
+        let sweep = &status.sweep;
+        let now_s = self.clock.seconds();
+        let rate = self.pace.rate(now_s, trials_done(status, self.spec.as_ref()), sweep.trials);
+        match &mut self.face {
+            Face::Terminal { all, trials, workers } => {
+                trials.set_position(sweep.ended());
+                trials.set_message(human::rate(&rate));
+                show_workers(all, workers, &status.workers, &self.names);
+            }
+            Face::Lines { said } => {
+                let due = said.is_none_or(|(ended, at_s)| ended != sweep.ended() || now_s - at_s >= QUIET_S);
+                if due {
+                    *said = Some((sweep.ended(), now_s));
+                    say(human::counts(sweep, &rate));
+                }
+            }
+        }
+    }
+
+    /// Shows that an attempt ended without completing.
+    pub(crate) fn setback(&mut self, setback: &Setback) {
+        // What was handed back when the user stopped the sweep is no news to the user.
+        if matches!(setback.outcome, Outcome::Preempted | Outcome::Cancelled) {
+            return;
+        }
+        let trajectory = self.spec.as_ref().and_then(|spec| spec.grid.trajectory(setback.trajectory));
+        let name = trajectory.map_or_else(
+            || format!("trajectory {}", setback.trajectory),
+            |trajectory| self.names.name(&trajectory_point(&trajectory.shape, trajectory.hyperparameters)),
+        );
+        self.note(human::setback(&name, setback));
+    }
+
+    /// Says something above the bar.
+    pub(crate) fn note(&self, line: impl Display) {
+        match &self.face {
+            // Where the terminal is gone there is nobody to tell.
+            Face::Terminal { all, .. } => drop(all.println(line.to_string())),
+            Face::Lines { .. } => say(line),
+        }
+    }
+
+    /// Leaves nothing of the bar behind.
+    pub(crate) fn finish(&mut self) {
+        if let Face::Terminal { all, trials, workers } = &self.face {
+            workers.values().for_each(ProgressBar::finish_and_clear);
+            trials.finish_and_clear();
+            drop(all.clear());
+        }
+    }
+}
+
+impl Face {
+    fn terminal(trials: u64) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let style = ProgressStyle::with_template("{bar:40.cyan/blue} {pos}/{len} trials  {elapsed}  {msg}")
+            .expect("the template is well formed")
+            .progress_chars("━╸─");
+        let bar = all.add(ProgressBar::new(trials).with_style(style));
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Self::Terminal { all, trials: bar, workers: BTreeMap::new() }
+    }
+}
+
+fn show_workers(
+    all: &MultiProgress,
+    bars: &mut BTreeMap<WorkerId, ProgressBar>,
+    workers: &[WorkerView],
+    names: &TrialNames,
+) {
+    bars.retain(|id, bar| {
+        let known = workers.iter().any(|worker| worker.id == *id);
+        if !known {
+            bar.finish_and_clear();
+            all.remove(bar);
+        }
+        known
+    });
+    for worker in workers {
+        let bar = bars.entry(worker.id).or_insert_with(|| {
+            let style = ProgressStyle::with_template("  {msg}").expect("the template is well formed");
+            all.add(ProgressBar::new_spinner().with_style(style))
+        });
+        bar.set_message(human::worker_line(worker, names));
+    }
+}
+
+/// Trials done, counting each one in training by the share of its updates.
+fn trials_done(status: &SweepStatus, spec: Option<&SweepSpec>) -> f64 {
+    let lanes = status.workers.iter().flat_map(|worker| &worker.training);
+    let in_training: f64 = lanes
+        .map(|lane| {
+            let trajectory = spec.and_then(|spec| spec.grid.trajectory(lane.trajectory));
+            let trials = trajectory.map_or(1, |trajectory| trajectory.stopping_rules.len());
+            trials as f64 * lane.updates as f64 / lane.max_updates.max(1) as f64
+        })
+        .sum();
+    status.sweep.ended() as f64 + in_training
+}
+
+/// How fast a sweep goes, measured since this program began to look.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    start: Option<(f64, f64)>,
+}
+
+/// A sweep's speed and what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rate {
+    /// Trials in a minute; `None` before any is known.
+    pub(crate) trials_per_minute: Option<f64>,
+    /// Seconds until all are done, at that rate.
+    pub(crate) left_s: Option<f64>,
+}
+
+impl Pace {
+    fn rate(&mut self, now_s: f64, done: f64, trials: u64) -> Rate {
+        let (start_s, start_done) = *self.start.get_or_insert((now_s, done));
+        let (elapsed_s, gained) = (now_s - start_s, done - start_done);
+        if elapsed_s < 2.0 || gained <= 0.0 {
+            return Rate { trials_per_minute: None, left_s: None };
+        }
+        let per_s = gained / elapsed_s;
+        Rate { trials_per_minute: Some(per_s * 60.0), left_s: Some((trials as f64 - done).max(0.0) / per_s) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_follows_from_what_was_gained_since_the_start() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.rate(0.0, 10.0, 40), Rate { trials_per_minute: None, left_s: None });
+        let rate = pace.rate(60.0, 20.0, 40);
+        assert_eq!(rate, Rate { trials_per_minute: Some(10.0), left_s: Some(120.0) });
+    }
+}

@@ -1,0 +1,97 @@
+//! Mistakes in a spec, each shown in the text at its place, with its mend.
+
+use std::fmt;
+use std::sync::Arc;
+
+use biosweep_common::spec::{SpecError, SpecErrors};
+use miette::{Diagnostic, LabeledSpan, NamedSource, Report, SourceCode};
+
+/// All mistakes of one file.
+#[derive(Debug)]
+struct Mistaken {
+    origin: String,
+    mistakes: Vec<Mistake>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Mistake {
+    error: SpecError,
+    source: Arc<NamedSource<String>>,
+}
+
+/// A report of every mistake, to be printed for people.
+pub(crate) fn report(errors: SpecErrors) -> Report {
+    let SpecErrors { origin, text, errors } = errors;
+    let source = Arc::new(NamedSource::new(&origin, text));
+    let mistakes = errors.into_iter().map(|error| Mistake { error, source: Arc::clone(&source) });
+    Report::new(Mistaken { origin, mistakes: mistakes.collect() })
+}
+
+impl fmt::Display for Mistaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.mistakes.len() {
+            1 => write!(f, "{} has a mistake", self.origin),
+            count => write!(f, "{} has {count} mistakes", self.origin),
+        }
+    }
+}
+
+impl std::error::Error for Mistaken {}
+
+impl Diagnostic for Mistaken {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.mistakes.iter().map(|mistake| mistake as &dyn Diagnostic)))
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error.message)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl Diagnostic for Mistake {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(&self.error.help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let label = if self.error.place.is_empty() { "here".to_owned() } else { self.error.place.clone() };
+        // What spans several lines, such as a whole block, is shown by its first.
+        let span = self.error.span.clone();
+        let first_line = self.source.inner()[span.clone()].find('\n').map_or(span.len(), |newline| newline.max(1));
+        let label = LabeledSpan::new(Some(label), span.start, span.len().min(first_line));
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::spec::{Format, SweepSpec};
+
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_shown_with_its_line_place_and_mend() {
+        let text = "name = \"x\"\n[grid]\nrule = \"bpp\"\nnetwork = \"nn\"\ndepth = 0\n";
+        let errors = SweepSpec::parse(text, Format::Toml, "spec.toml").expect_err("mistakes");
+        let shown = format!("{:?}", report(errors));
+        for part in [
+            "spec.toml has 3 mistakes",
+            "spec.toml:3:8",
+            "grid.rule",
+            "did you mean `bp`?",
+            "spec.toml:5:9",
+            "depth = 0",
+        ] {
+            assert!(shown.contains(part), "no {part:?} in\n{shown}");
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Tables for people: accuracies by rule and network, the settings chosen, the list of sweeps.
+//!
+//! Plain text without colour, so that a table reads the same on a terminal, in a pipe and in a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use biosweep_common::clock::WallTime;
+use biosweep_common::settings::{Setting, Value};
+use biosweep_common::views::SweepView;
+use biosweep_common::vocabulary::{Activation, Dataset, Network, Rule};
+
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
+
+use crate::results::aggregate::{Cell, Mean};
+
+/// A rule across the head of the table, and no lines besides.
+const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Spaces between two columns.
+const PADDING: usize = 3;
+
+/// Test accuracies: a row for each rule and network, a column for each activation and depth, and beneath them what
+/// they are means of. Where the table is wider than `width` characters it becomes several, first by activation.
+pub(crate) fn accuracies(cells: &[Cell], width: Option<u16>) -> String {
+    if cells.is_empty() {
+        return "no results yet".to_owned();
+    }
+    let mut parts = Vec::new();
+    for pivot in pivots(cells) {
+        let title = (pivots(cells).len() > 1).then(|| format!("{}\n", pivot.dataset));
+        for columns in pivot.fitting(width.map_or(usize::MAX, usize::from)) {
+            parts.push(format!("{}{}", title.as_deref().unwrap_or_default(), pivot.table(&columns, LIGHT)));
+        }
+    }
+    parts.push(caption(cells));
+    if let Some(table) = chosen(cells, LIGHT) {
+        parts.push(table);
+    }
+    parts.join("\n\n")
+}
+
+/// The same in Markdown, in one table a dataset.
+pub(crate) fn accuracies_markdown(cells: &[Cell]) -> String {
+    let table = |pivot: &Pivot<'_>| pivot.table(&pivot.columns, presets::ASCII_MARKDOWN);
+    let mut parts: Vec<String> = pivots(cells).iter().map(table).collect();
+    parts.push(caption(cells));
+    parts.extend(chosen(cells, presets::ASCII_MARKDOWN));
+    parts.join("\n\n")
+}
+
+/// The list of sweeps, in the order given; ages are counted to `now`.
+pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime) -> String {
+    let some_diverged = sweeps.iter().any(|sweep| sweep.diverged > 0);
+    let mut header = vec!["id", "name", "state", "trials", "completed"];
+    if some_diverged {
+        header.push("diverged");
+    }
+    header.extend(["failed", "age"]);
+    let rows = sweeps.iter().map(|sweep| {
+        let mut row = vec![sweep.id.to_string(), sweep.name.clone(), sweep.state.name().to_owned()];
+        row.extend([sweep.trials, sweep.completed].map(|count| count.to_string()));
+        if some_diverged {
+            row.push(sweep.diverged.to_string());
+        }
+        row.extend([sweep.failed.to_string(), age(now.0.saturating_sub(sweep.submitted_at.0))]);
+        row
+    });
+    table(&header, rows, 3, LIGHT)
+}
+
+type Row = (Rule, Network);
+type Column = (Activation, u32);
+
+/// The cells of one dataset, laid out.
+struct Pivot<'a> {
+    dataset: Dataset,
+    rows: Vec<Row>,
+    columns: Vec<Column>,
+    cells: BTreeMap<(Row, Column), &'a Cell>,
+}
+
+fn pivots(cells: &[Cell]) -> Vec<Pivot<'_>> {
+    let datasets: BTreeSet<Dataset> = cells.iter().map(|cell| cell.place.dataset).collect();
+    let pivot = |dataset| {
+        let of_dataset = cells.iter().filter(|cell| cell.place.dataset == dataset);
+        let cells: BTreeMap<_, _> = of_dataset
+            .map(|cell| (((cell.place.rule, cell.place.network), (cell.place.activation, cell.place.depth)), cell))
+            .collect();
+        let rows = cells.keys().map(|(row, _)| *row).collect::<BTreeSet<_>>().into_iter().collect();
+        let columns = cells.keys().map(|(_, column)| *column).collect::<BTreeSet<_>>().into_iter().collect();
+        Pivot { dataset, rows, columns, cells }
+    };
+    datasets.into_iter().map(pivot).collect()
+}
+
+impl Pivot<'_> {
+    fn table(&self, columns: &[Column], style: TableStyle) -> String {
+        let mut header = vec!["rule".to_owned(), "network".to_owned()];
+        header.extend(columns.iter().map(title));
+        let row = |&row: &Row| {
+            let mut texts = vec![row.0.to_string(), row.1.to_string()];
+            texts.extend(columns.iter().map(|&column| self.text(row, column)));
+            texts
+        };
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        table(&header, self.rows.iter().map(row), 2, style)
+    }
+
+    fn text(&self, row: Row, column: Column) -> String {
+        self.cells.get(&(row, column)).map_or_else(|| "–".to_owned(), |cell| text(cell))
+    }
+
+    /// The columns in as few groups as fit into `width` characters beside the rows' names, an activation in groups of
+    /// its own where one group is not enough. At least one column a group, however narrow.
+    fn fitting(&self, width: usize) -> Vec<Vec<Column>> {
+        let rule = self.rows.iter().map(|(rule, _)| rule.name().len()).max().unwrap_or(0).max("rule".len());
+        let network = self.rows.iter().map(|(_, network)| network.name().len()).max().unwrap_or(0).max("network".len());
+        let room = width.saturating_sub(rule + network + 2 * PADDING);
+        let widths: Vec<usize> = self.columns.iter().map(|&column| self.column_width(column) + PADDING).collect();
+        if widths.iter().sum::<usize>() <= room {
+            return vec![self.columns.clone()];
+        }
+        let mut groups: Vec<Vec<Column>> = Vec::new();
+        let mut used = 0;
+        for (&column, width) in self.columns.iter().zip(widths) {
+            match groups.last_mut() {
+                Some(group) if group[0].0 == column.0 && used + width <= room => group.push(column),
+                _ => {
+                    groups.push(vec![column]);
+                    used = 0;
+                }
+            }
+            used += width;
+        }
+        groups
+    }
+
+    fn column_width(&self, column: Column) -> usize {
+        let cells = self.rows.iter().map(|&row| self.text(row, column).chars().count());
+        cells.max().unwrap_or(0).max(title(&column).len())
+    }
+}
+
+fn title((activation, depth): &Column) -> String {
+    format!("{activation} {depth}")
+}
+
+/// One cell: `97.7 ± 0.2`, then what did not complete.
+fn text(cell: &Cell) -> String {
+    let mut parts: Vec<String> = cell.test.iter().map(percent).collect();
+    for (count, what) in [(cell.diverged, "diverged"), (cell.failed, "failed")] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
+}
+
+fn percent(accuracy: &Mean) -> String {
+    let mean = 100.0 * accuracy.mean;
+    accuracy.spread.map_or_else(|| format!("{mean:.1}"), |spread| format!("{mean:.1} ± {:.1}", 100.0 * spread))
+}
+
+/// What the numbers are.
+fn caption(cells: &[Cell]) -> String {
+    let counts: BTreeSet<u64> = cells.iter().filter_map(|cell| Some(cell.test?.count)).collect();
+    let mut text = match (counts.first(), counts.last()) {
+        (None, _) | (_, None) => "no trial completed".to_owned(),
+        (_, Some(1)) => "test accuracy in percent, one trial each".to_owned(),
+        (least, most @ Some(count)) => {
+            let up_to = if least == most { "" } else { "up to " };
+            format!(
+                "mean test accuracy in percent ± sample standard deviation over {up_to}{count} replicates (folds, seeds)"
+            )
+        }
+    };
+    if cells.iter().any(|cell| cell.candidates > 1) {
+        text += ";\nthe settings with the best mean validation accuracy out of all that were tried:";
+    }
+    text
+}
+
+/// The settings each cell was chosen for; `None` where nothing was to be chosen.
+fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
+    let settings: BTreeSet<Setting> = cells.iter().flat_map(|cell| cell.chosen.keys().copied()).collect();
+    let tuned: Vec<&Cell> = cells.iter().filter(|cell| cell.candidates > 1).collect();
+    if tuned.is_empty() {
+        return None;
+    }
+    let mut header = vec!["rule", "network", "activation", "depth"];
+    header.extend(settings.iter().map(|setting| setting.name()));
+    header.push("tried");
+    let row = |cell: &&Cell| {
+        let place = cell.place;
+        let mut row = vec![
+            place.rule.to_string(),
+            place.network.to_string(),
+            place.activation.to_string(),
+            place.depth.to_string(),
+        ];
+        row.extend(settings.iter().map(|setting| cell.chosen.get(setting).map_or_else(|| "–".to_owned(), short)));
+        row.push(cell.candidates.to_string());
+        row
+    };
+    Some(table(&header, tuned.iter().map(row), 3, style))
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::Real(number) => number.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// A table whose first `names` columns are words and whose others are numbers.
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>, names: usize, style: TableStyle) -> String {
+    let mut table = Table::new();
+    table.load_style(style).force_no_tty().set_header(header.to_vec()).add_rows(rows);
+    for column in table.column_iter_mut().skip(names) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// Milliseconds in the largest unit that fits.
+fn age(milliseconds: u64) -> String {
+    let minutes = milliseconds / 60_000;
+    match minutes {
+        0 => "now".to_owned(),
+        1..60 => format!("{minutes} min"),
+        60..1_440 => format!("{} h", minutes / 60),
+        _ => format!("{} d", minutes / 1_440),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::ids::SweepId;
+    use biosweep_common::outcome::{SweepState, TrialStatus};
+    use biosweep_common::spec::Format;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::results::aggregate::cells;
+    use crate::results::samples::{completed, ended, paper, with};
+
+    fn lines(text: &str) -> Vec<&str> {
+        text.lines().collect()
+    }
+
+    #[test]
+    fn a_row_is_a_rule_on_a_network_and_a_column_an_activation_at_a_depth() {
+        let text = accuracies(&cells(&paper(1)), None);
+        let lines = lines(&text);
+        assert_eq!(lines[0], " rule   network   relu 5   relu 10   sigmoid 3   sigmoid 7");
+        assert!(lines[1].chars().all(|c| c == '─'), "{}", lines[1]);
+        assert_eq!(lines[2], " bp     nn          97.7      97.6        97.1        94.2");
+        assert_eq!(lines[7], " dtp    dn          97.1      95.7        96.6        96.0");
+        assert_eq!(lines[9], "test accuracy in percent, one trial each");
+        assert_eq!(lines.len(), 10);
+    }
+
+    #[test]
+    fn replicates_show_their_spread() {
+        let text = accuracies(&cells(&paper(3)), None);
+        assert!(text.contains("53.8 ± 4.6"), "{text}");
+        assert!(text.contains("sample standard deviation over 3 replicates"), "{text}");
+    }
+
+    #[test]
+    fn a_table_too_wide_for_its_terminal_becomes_several_that_fit() {
+        for width in [43, 50, 65] {
+            let text = accuracies(&cells(&paper(3)), Some(width));
+            let tables = text.split("\n\n").take_while(|part| part.contains("rule"));
+            let mut columns = 0;
+            for table in tables {
+                assert!(table.lines().all(|line| line.chars().count() <= width.into()), "{width}:\n{table}");
+                let header = table.lines().next().expect("a header");
+                assert!(
+                    !(header.contains("relu") && header.contains("sigmoid")),
+                    "an activation has its own: {header}"
+                );
+                columns += header.matches(|c: char| c.is_ascii_digit()).count() - header.matches("10").count();
+            }
+            assert_eq!(columns, 4, "{text}");
+        }
+        assert!(accuracies(&cells(&paper(3)), Some(5)).contains("sigmoid 7"), "no width loses a column");
+    }
+
+    #[test]
+    fn what_did_not_complete_is_told_in_its_cell() {
+        let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
+        let cells = cells(&[
+            fold(completed("bp", "nn", 5, 0.9, 0.9), 0),
+            fold(ended("bp", "nn", 5, TrialStatus::Failed), 1),
+            fold(ended("fa", "nn", 6, TrialStatus::Diverged), 0),
+            fold(ended("fa", "nn", 6, TrialStatus::Diverged), 1),
+        ]);
+        let text = accuracies(&cells, None);
+        assert_eq!(lines(&text)[2], " bp     nn        90.0, 1 failed            –");
+        assert_eq!(lines(&text)[3], " fa     nn                     –   2 diverged");
+        assert_eq!(accuracies(&[], None), "no results yet");
+    }
+
+    #[test]
+    fn the_settings_chosen_are_told_where_there_was_a_choice() {
+        let tried =
+            |rate, validation| with(completed("fa", "nn", 5, validation, 0.9), &[("learning_rate", Value::Real(rate))]);
+        let text = accuracies(&cells(&[tried(1e-3, 0.8), tried(1e-5, 0.9), completed("bp", "nn", 5, 0.9, 0.9)]), None);
+        assert!(text.contains("best mean validation accuracy"), "{text}");
+        assert_eq!(lines(&text).last(), Some(&" fa     nn        relu             5         0.00001       2"));
+    }
+
+    #[test]
+    fn markdown_is_one_table_whatever_its_width() {
+        let text = accuracies_markdown(&cells(&paper(1)));
+        assert_eq!(lines(&text)[0], "| rule | network | relu 5 | relu 10 | sigmoid 3 | sigmoid 7 |");
+        assert!(lines(&text)[1].starts_with("|------|"), "{text}");
+        assert_eq!(lines(&text)[4], "| fa   | nn      |   91.7 |    83.4 |      95.0 |      53.8 |");
+    }
+
+    #[test]
+    fn sweeps_are_listed_with_their_age() {
+        let view = SweepView {
+            id: SweepId(Uuid::from_u128(7)),
+            name: "paper-mini".to_owned(),
+            state: SweepState::Running,
+            trials: 24,
+            trajectories: 24,
+            completed: 20,
+            diverged: 0,
+            failed: 1,
+            running: 2,
+            submitted_at: WallTime(1_000_000),
+            spec_text: String::new(),
+            spec_format: Format::Toml,
+        };
+        let text = sweeps(std::slice::from_ref(&view), WallTime(1_000_000 + 3 * 3_600_000));
+        assert_eq!(
+            lines(&text)[2],
+            " 00000000-0000-0000-0000-000000000007   paper-mini   running       24          20        1   3 h"
+        );
+        let text = sweeps(&[SweepView { diverged: 4, ..view }], WallTime(0));
+        assert!(lines(&text)[0].contains("diverged   failed") && lines(&text)[2].ends_with("now"), "{text}");
+    }
+}

@@ -1,0 +1,40 @@
+//! Comma-separated values with a header: quantities without exponents, lists with spaces between.
+
+use std::io::{self, Write};
+
+use super::{Field, Sink};
+
+pub(super) struct Csv<W: Write> {
+    writer: csv::Writer<W>,
+}
+
+impl<W: Write> Csv<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { writer: csv::Writer::from_writer(out) }
+    }
+}
+
+impl<W: Write + Send> Sink for Csv<W> {
+    fn columns(&mut self, names: Vec<&'static str>) -> io::Result<()> {
+        self.writer.write_record(names).map_err(io::Error::from)
+    }
+
+    fn row(&mut self, fields: Vec<Field>) -> io::Result<()> {
+        self.writer.write_record(fields.into_iter().map(text)).map_err(io::Error::from)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+fn text(field: Field) -> String {
+    match field {
+        Field::Absent => String::new(),
+        Field::Text(text) => text,
+        Field::Integer(number) => number.to_string(),
+        // The shortest decimal that reads back to the same bits, never with an exponent.
+        Field::Real(number) => number.to_string(),
+        Field::Integers(numbers) => numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,56 @@
+//! One JSON object a line, its keys in the order of the columns; a quantity that is not finite is null.
+
+use std::io::{self, BufWriter, Write};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Field, Sink};
+
+pub(super) struct Jsonl<W: Write> {
+    out: BufWriter<W>,
+    names: Vec<&'static str>,
+}
+
+impl<W: Write> Jsonl<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out: BufWriter::new(out), names: Vec::new() }
+    }
+}
+
+impl<W: Write + Send> Sink for Jsonl<W> {
+    fn columns(&mut self, names: Vec<&'static str>) -> io::Result<()> {
+        self.names = names;
+        Ok(())
+    }
+
+    fn row(&mut self, fields: Vec<Field>) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, &Object { names: &self.names, fields: &fields })?;
+        self.out.write_all(b"\n")
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// A row as an object whose keys keep the order of the columns, which a JSON map would not.
+struct Object<'a> {
+    names: &'a [&'static str],
+    fields: &'a [Field],
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.fields.len()))?;
+        for (name, field) in self.names.iter().zip(self.fields) {
+            match field {
+                Field::Absent => map.serialize_entry(name, &())?,
+                Field::Text(text) => map.serialize_entry(name, text)?,
+                Field::Integer(number) => map.serialize_entry(name, number)?,
+                Field::Real(number) => map.serialize_entry(name, number)?,
+                Field::Integers(numbers) => map.serialize_entry(name, numbers)?,
+            }
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,225 @@
+//! What the figures share: panels with a percent axis, and the key of rules and networks.
+
+use std::collections::BTreeSet;
+
+use biosweep_common::vocabulary::{Network, Rule};
+
+use super::svg::{FAINT_INK, GRID, INK, Stroke, Svg, Words};
+use super::{colour, is_dense};
+
+const PLOT_WIDTH: f64 = 300.0;
+/// Of a panel that stands alone: room for the key above it.
+const LONE_PLOT_WIDTH: f64 = 480.0;
+const PLOT_HEIGHT: f64 = 230.0;
+const LEFT: f64 = 68.0;
+const GAP: f64 = 26.0;
+const HEAD: f64 = 84.0;
+const PANEL_TITLE: f64 = 22.0;
+const PANEL_FOOT: f64 = 62.0;
+const RIGHT: f64 = 24.0;
+
+const SMALL: Words = Words { anchor: "middle", size: 12.0, bold: false, colour: FAINT_INK };
+const LABEL: Words = Words { anchor: "middle", size: 13.0, bold: false, colour: INK };
+
+/// A figure with its panels in rows of at most `columns`.
+pub(super) struct Chart {
+    svg: Svg,
+    title: String,
+    columns: usize,
+    plot_width: f64,
+    accuracies: Scale,
+    ticks: Vec<f64>,
+}
+
+/// One panel's place, and what stands along its lower edge.
+pub(super) struct Panel<'a> {
+    pub(super) index: usize,
+    pub(super) title: &'a str,
+    pub(super) x_label: &'a str,
+    /// Marks along the lower edge: where, as a fraction of the width, and what it says.
+    pub(super) x_marks: Vec<(f64, String)>,
+}
+
+/// From a quantity to a fraction of an edge.
+#[derive(Clone, Copy)]
+pub(super) struct Scale {
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Scale {
+    pub(super) fn at(self, value: f64) -> f64 {
+        (value - self.low) / (self.high - self.low)
+    }
+}
+
+/// Draws into one panel, in fractions of its width and in accuracies.
+pub(super) struct Plot<'a> {
+    svg: &'a mut Svg,
+    left: f64,
+    top: f64,
+    width: f64,
+    accuracies: Scale,
+}
+
+impl Chart {
+    /// A chart of `panels` panels whose common percent axis holds all of `accuracies` (fractions).
+    pub(super) fn new(title: &str, panels: usize, columns: usize, accuracies: impl Iterator<Item = f64>) -> Self {
+        let columns = columns.min(panels).max(1);
+        let rows = panels.div_ceil(columns).max(1);
+        let plot_width = if columns == 1 { LONE_PLOT_WIDTH } else { PLOT_WIDTH };
+        let width = LEFT + columns as f64 * (plot_width + GAP) - GAP + RIGHT;
+        let height = HEAD + rows as f64 * (PANEL_TITLE + PLOT_HEIGHT + PANEL_FOOT);
+        let (low, high) = range(accuracies);
+        let step = step(low, high, 6);
+        let (first, last) = ((low / step + 1e-6).floor() as i64, (high / step - 1e-6).ceil() as i64);
+        let ticks: Vec<f64> = (first..=last).map(|i| i as f64 * step).filter(|&tick| tick <= 1.0 + 1e-6).collect();
+        // A little room above, so that a dot at 100 % is whole.
+        let accuracies = Scale { low: first as f64 * step, high: ticks.last().map_or(1.0, |last| last + 0.1 * step) };
+        let svg = Svg::new(width, height);
+        let mut chart = Self { svg, title: title.to_owned(), columns, plot_width, accuracies, ticks };
+        let words = Words { anchor: "start", size: 17.0, bold: true, colour: INK };
+        chart.svg.words((LEFT, 32.0), title, words);
+        chart
+    }
+
+    /// The key: a colour for each rule, a line for each network.
+    pub(super) fn key(&mut self, rules: &BTreeSet<Rule>, networks: &BTreeSet<Network>) {
+        let mut x = LEFT;
+        let words = Words { anchor: "start", ..LABEL };
+        for &rule in rules {
+            self.svg.line((x, 55.0), (x + 24.0, 55.0), Stroke::solid(colour(rule), 3.0));
+            self.svg.words((x + 30.0, 59.5), rule.name(), words);
+            x += 30.0 + 9.0 * rule.name().len() as f64 + 18.0;
+        }
+        x += 12.0;
+        for &network in networks {
+            let dashed = !is_dense(network);
+            self.svg.line((x, 55.0), (x + 34.0, 55.0), Stroke { dashed, ..Stroke::solid(FAINT_INK, 2.0) });
+            self.svg.dot((x + 17.0, 55.0), FAINT_INK, !dashed);
+            let name = format!("{network} ({})", if dashed { "plain" } else { "dense" });
+            self.svg.words((x + 40.0, 59.5), &name, words);
+            x += 40.0 + 7.5 * name.len() as f64 + 18.0;
+        }
+    }
+
+    /// Draws a panel's frame; the plot draws what is in it.
+    pub(super) fn panel(&mut self, panel: &Panel<'_>, y_label: &str) -> Plot<'_> {
+        let (row, column) = (panel.index / self.columns, panel.index % self.columns);
+        let width = self.plot_width;
+        let left = LEFT + column as f64 * (width + GAP);
+        let top = HEAD + row as f64 * (PANEL_TITLE + PLOT_HEIGHT + PANEL_FOOT) + PANEL_TITLE;
+        let bottom = top + PLOT_HEIGHT;
+        self.svg.words((left + width / 2.0, top - 9.0), panel.title, Words { bold: true, ..LABEL });
+        for &tick in &self.ticks {
+            let y = bottom - self.accuracies.at(tick) * PLOT_HEIGHT;
+            self.svg.line((left, y), (left + width, y), Stroke::solid(GRID, 1.0));
+            if column == 0 {
+                self.svg.words((left - 8.0, y + 4.0), &percent(tick), Words { anchor: "end", ..SMALL });
+            }
+        }
+        if column == 0 {
+            self.svg.upward((left - 48.0, top + PLOT_HEIGHT / 2.0), y_label, LABEL);
+        }
+        self.svg.line((left, bottom), (left + width, bottom), Stroke::solid(FAINT_INK, 1.0));
+        for (at, text) in &panel.x_marks {
+            let x = left + at * width;
+            self.svg.line((x, bottom), (x, bottom + 4.0), Stroke::solid(FAINT_INK, 1.0));
+            for (i, line) in text.lines().enumerate() {
+                self.svg.words((x, bottom + 18.0 + 14.0 * i as f64), line, SMALL);
+            }
+        }
+        self.svg.words((left + width / 2.0, bottom + 37.0), panel.x_label, LABEL);
+        Plot { svg: &mut self.svg, left, top, width, accuracies: self.accuracies }
+    }
+
+    /// The whole as SVG text.
+    pub(super) fn finish(self) -> String {
+        self.svg.finish(&self.title)
+    }
+}
+
+impl Plot<'_> {
+    /// A curve through points of (fraction of the width, accuracy).
+    pub(super) fn curve(&mut self, points: &[(f64, f64)], shift_px: f64, stroke: Stroke) {
+        let points: Vec<_> = points.iter().map(|&point| self.at(point, shift_px)).collect();
+        self.svg.path(&points, stroke);
+    }
+
+    pub(super) fn dot(&mut self, point: (f64, f64), shift_px: f64, colour: &'static str, full: bool) {
+        let at = self.at(point, shift_px);
+        self.svg.dot(at, colour, full);
+    }
+
+    /// A bar from `spread` below a point to as much above it, as far as there are such accuracies.
+    pub(super) fn error_bar(&mut self, (x, y): (f64, f64), spread: f64, shift_px: f64, colour: &'static str) {
+        let (low, high) = ((y - spread).max(0.0), (y + spread).min(1.0));
+        let (low, high) = (self.at((x, low), shift_px), self.at((x, high), shift_px));
+        let stroke = Stroke { opacity: 0.7, ..Stroke::solid(colour, 1.2) };
+        self.svg.line(low, high, stroke);
+        for end in [low, high] {
+            self.svg.line((end.0 - 3.0, end.1), (end.0 + 3.0, end.1), stroke);
+        }
+    }
+
+    /// A few small words to the right of a point.
+    pub(super) fn note(&mut self, point: (f64, f64), text: &str) {
+        let (x, y) = self.at(point, 0.0);
+        self.svg.words((x + 8.0, y + 4.0), text, Words { anchor: "start", ..SMALL });
+    }
+
+    fn at(&self, (x, y): (f64, f64), shift_px: f64) -> (f64, f64) {
+        (self.left + x * self.width + shift_px, self.top + (1.0 - self.accuracies.at(y)) * PLOT_HEIGHT)
+    }
+}
+
+/// Round numbers from `low` to `high`, at most about `wanted` of them.
+pub(super) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
+    let step = step(low, high, wanted);
+    let (first, last) = ((low / step - 1e-6).ceil() as i64, (high / step + 1e-6).floor() as i64);
+    (first..=last).map(|i| i as f64 * step).collect()
+}
+
+/// The least of 1, 2 or 5 times a power of ten that divides the way from `low` to `high` into at most `wanted` steps.
+fn step(low: f64, high: f64, wanted: usize) -> f64 {
+    let rough = (high - low) / wanted.max(1) as f64;
+    if rough.is_nan() || rough <= 0.0 {
+        return 1.0;
+    }
+    let power = 10_f64.powf(rough.log10().floor());
+    let steps = [1.0, 2.0, 5.0].map(|factor| factor * power);
+    steps.into_iter().find(|&step| step >= rough * 0.999).unwrap_or(10.0 * power)
+}
+
+/// The least and the greatest of some accuracies, at least two percent apart and never above 1 nor below 0.
+fn range(accuracies: impl Iterator<Item = f64>) -> (f64, f64) {
+    let within = accuracies.filter(|accuracy| accuracy.is_finite()).map(|accuracy| accuracy.clamp(0.0, 1.0));
+    let (low, high) = within.fold((1.0_f64, 0.0_f64), |(low, high), accuracy| (low.min(accuracy), high.max(accuracy)));
+    if low > high { (0.0, 1.0) } else { (low.min(high - 0.02).max(0.0), high.max(0.02)) }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{} %", (fraction * 1_000.0).round() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_within() {
+        assert_eq!(ticks(0.0, 10.0, 5), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+        assert_eq!(ticks(0.0, 3_900.0, 4), [0.0, 1_000.0, 2_000.0, 3_000.0]);
+        assert_eq!(ticks(1.0, 1.0, 4), [1.0]);
+        let ticks = ticks(0.53, 0.99, 6);
+        assert!(ticks.first() >= Some(&0.53) && ticks.last() <= Some(&0.99) && ticks.len() >= 4, "{ticks:?}");
+    }
+
+    #[test]
+    fn the_range_of_nothing_is_everything_and_of_one_value_not_empty() {
+        assert_eq!(range([].into_iter()), (0.0, 1.0));
+        assert_eq!(range([f64::NAN].into_iter()), (0.0, 1.0));
+        let (low, high) = range([0.5].into_iter());
+        assert!(low < high && high == 0.5);
+    }
+}

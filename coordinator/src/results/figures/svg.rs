@@ -1,0 +1,148 @@
+//! Lines, dots and words as SVG.
+
+use std::fmt::{self, Display, Write as _};
+
+pub(super) const INK: &str = "#222222";
+pub(super) const FAINT_INK: &str = "#666666";
+pub(super) const GRID: &str = "#e4e4e4";
+const PAPER: &str = "#ffffff";
+
+/// A picture being drawn; lengths are in pixels from the upper left corner.
+pub(super) struct Svg {
+    width: f64,
+    height: f64,
+    body: String,
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy)]
+pub(super) struct Stroke {
+    pub(super) colour: &'static str,
+    pub(super) width: f64,
+    pub(super) dashed: bool,
+    pub(super) opacity: f64,
+}
+
+impl Stroke {
+    pub(super) const fn solid(colour: &'static str, width: f64) -> Self {
+        Self { colour, width, dashed: false, opacity: 1.0 }
+    }
+}
+
+/// How words are drawn. `anchor` is `start`, `middle` or `end`.
+#[derive(Clone, Copy)]
+pub(super) struct Words {
+    pub(super) anchor: &'static str,
+    pub(super) size: f64,
+    pub(super) bold: bool,
+    pub(super) colour: &'static str,
+}
+
+impl Svg {
+    pub(super) fn new(width: f64, height: f64) -> Self {
+        Self { width, height, body: String::new() }
+    }
+
+    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke) {
+        self.path(&[from, to], stroke);
+    }
+
+    pub(super) fn path(&mut self, points: &[(f64, f64)], stroke: Stroke) {
+        let mut path = String::new();
+        for (i, &(x, y)) in points.iter().enumerate() {
+            push(&mut path, format_args!("{}{} {}", if i == 0 { "M" } else { " L" }, Px(x), Px(y)));
+        }
+        let dashes = if stroke.dashed { " stroke-dasharray=\"6 4\"" } else { "" };
+        let opacity =
+            if stroke.opacity < 1.0 { format!(" stroke-opacity=\"{}\"", stroke.opacity) } else { String::new() };
+        let Stroke { colour, width, .. } = stroke;
+        push(
+            &mut self.body,
+            format_args!(
+                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" \
+                 stroke-linejoin=\"round\"{dashes}{opacity}/>\n"
+            ),
+        );
+    }
+
+    /// A dot, full or hollow.
+    pub(super) fn dot(&mut self, (x, y): (f64, f64), colour: &'static str, full: bool) {
+        let fill = if full { colour } else { PAPER };
+        push(
+            &mut self.body,
+            format_args!(
+                "<circle cx=\"{}\" cy=\"{}\" r=\"3.6\" fill=\"{fill}\" stroke=\"{colour}\" stroke-width=\"1.6\"/>\n",
+                Px(x),
+                Px(y)
+            ),
+        );
+    }
+
+    pub(super) fn words(&mut self, (x, y): (f64, f64), text: &str, words: Words) {
+        let weight = if words.bold { " font-weight=\"bold\"" } else { "" };
+        let Words { anchor, size, colour, .. } = words;
+        push(
+            &mut self.body,
+            format_args!(
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\" font-size=\"{size}\" fill=\"{colour}\"{weight}>{}</text>\n",
+                Px(x),
+                Px(y),
+                escaped(text)
+            ),
+        );
+    }
+
+    /// Words that read upwards, centred on a point.
+    pub(super) fn upward(&mut self, (x, y): (f64, f64), text: &str, words: Words) {
+        push(&mut self.body, format_args!("<g transform=\"rotate(-90 {} {})\">", Px(x), Px(y)));
+        self.words((x, y), text, words);
+        push(&mut self.body, format_args!("</g>\n"));
+    }
+
+    /// The picture as text, described for those who cannot see it by `title`.
+    pub(super) fn finish(self, title: &str) -> String {
+        let Self { width, height, body } = self;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" \
+             font-family=\"Helvetica Neue, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif\">\n\
+             <title>{2}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"{PAPER}\"/>\n{body}</svg>\n",
+            Px(width),
+            Px(height),
+            escaped(title)
+        )
+    }
+}
+
+/// A length to a tenth of a pixel, with no more digits than it needs.
+struct Px(f64);
+
+impl Display for Px {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Adding 0 turns a negative zero into a plain one.
+        write!(f, "{}", (self.0 * 10.0).round() / 10.0 + 0.0)
+    }
+}
+
+fn push(text: &mut String, what: fmt::Arguments<'_>) {
+    text.write_fmt(what).expect("text takes whatever is written to it");
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_cannot_break_out_of_its_words() {
+        let svg = Svg::new(10.0, 10.0).finish("a <b> & c");
+        assert!(svg.contains("<title>a &lt;b&gt; &amp; c</title>"), "{svg}");
+    }
+
+    #[test]
+    fn lengths_are_short() {
+        assert_eq!(format!("{} {} {}", Px(1.0), Px(-0.01), Px(2.349)), "1 0 2.3");
+    }
+}

@@ -1,0 +1,73 @@
+//! The gRPC services, and the server that offers them beside health and reflection.
+//!
+//! | room | serves |
+//! |---|---|
+//! | [`sweeps`] | people: submit, list, show, watch, cancel, results, curves |
+//! | [`workers`] | workers: one session each |
+
+mod sweeps;
+mod workers;
+
+use std::future::Future;
+
+use biosweep_common::wire::WireError;
+use biosweep_proto::v1;
+use biosweep_proto::v1::sweeps_server::SweepsServer;
+use biosweep_proto::v1::workers_server::WorkersServer;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::Status;
+use tonic::transport::Server;
+
+use crate::driver::{Handle, Stopped};
+use crate::store::StoreError;
+
+/// Why the server could not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The transport failed.
+    #[error("the gRPC server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The description of the protocol cannot be offered.
+    #[error("gRPC reflection cannot be offered: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// It ended though nobody asked it to.
+    #[error("the coordinator ended though nobody asked it to; see its log")]
+    Ended,
+}
+
+/// Serves until `shutdown` is done.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    handle: Handle,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<SweepsServer<sweeps::Service>>().await;
+    reporter.set_serving::<WorkersServer<workers::Service>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    Server::builder()
+        .add_service(health)
+        .add_service(reflection)
+        .add_service(SweepsServer::new(sweeps::Service::new(handle.clone())))
+        .add_service(WorkersServer::new(workers::Service::new(handle)))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown)
+        .await?;
+    Ok(())
+}
+
+fn stopped(error: Stopped) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+fn unreadable(error: &WireError) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+fn store_failed(error: StoreError) -> Status {
+    tracing::error!(%error, "a read failed");
+    Status::internal(error.to_string())
+}

@@ -1,0 +1,184 @@
+//! The service for people: submit, list, show, watch, cancel, results, curves.
+
+use std::pin::Pin;
+
+use biosweep_common::ids::{SweepId, TrialIndex};
+use biosweep_common::outcome::SweepState;
+use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::views::{CurveView, ResultView, SweepStatus, WatchEvent};
+use biosweep_common::wire::IntoWire;
+use biosweep_proto::v1;
+use biosweep_proto::v1::sweeps_server::Sweeps;
+use futures::Stream;
+use tokio::sync::{Mutex, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{stopped, store_failed};
+use crate::driver::Handle;
+use crate::queries::{self, QueryError};
+use crate::submit::{self, SubmitError};
+use crate::watch;
+
+/// Rows read from the store at a time.
+const PAGE: u32 = 1_000;
+
+pub(super) struct Service {
+    handle: Handle,
+    /// Held while a submission looks for its equal, so that two at once do not both start.
+    submitting: Mutex<()>,
+}
+
+impl Service {
+    pub(super) fn new(handle: Handle) -> Self {
+        Self { handle, submitting: Mutex::new(()) }
+    }
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Sweeps for Service {
+    async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
+        let v1::SubmitRequest { spec, format, origin, fresh } = request.into_inner();
+        let format = Format::from_name(&format)
+            .ok_or_else(|| Status::invalid_argument(format!("unknown format `{format}`; known: toml, yaml, json")))?;
+        let parsed =
+            SweepSpec::parse(&spec, format, &origin).map_err(|errors| Status::invalid_argument(errors.to_string()))?;
+        let _one_at_a_time = self.submitting.lock().await;
+        let submitted = submit::submit(&self.handle, parsed, spec, format, fresh).await.map_err(submit_failed)?;
+        let sweep = Some(self.status(submitted.id).await?.sweep.into_wire());
+        Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
+    }
+
+    async fn list(&self, _request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
+        let sweeps = queries::list(&self.handle).await.map_err(query_failed)?;
+        Ok(Response::new(v1::ListResponse { sweeps: sweeps.into_wire() }))
+    }
+
+    async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<v1::ShowResponse>, Status> {
+        let id = self.resolve(&request.into_inner().sweep).await?;
+        Ok(Response::new(self.status(id).await?.into_wire()))
+    }
+
+    type WatchStream = Answers<v1::WatchEvent>;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let id = self.resolve(&request.into_inner().sweep).await?;
+        let handle = self.handle.clone();
+        Ok(stream(16, async move |out: Out<v1::WatchEvent>| {
+            let emit = move |event: WatchEvent| {
+                let out = out.clone();
+                async move { out.send(Ok(event.into_wire())).await.is_ok() }
+            };
+            watch::watch(&handle, id, emit).await.map_err(query_failed)
+        }))
+    }
+
+    async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
+        let id = self.resolve(&request.into_inner().sweep).await?;
+        self.handle.apply(crate::core::event::Event::Cancelled(id)).await.map_err(stopped)?;
+        let sweep = self.status(id).await?.sweep;
+        if sweep.state == SweepState::Finished {
+            return Err(Status::failed_precondition(format!("sweep {id} has finished; there is nothing to cancel")));
+        }
+        Ok(Response::new(v1::CancelResponse { sweep: Some(sweep.into_wire()) }))
+    }
+
+    type ResultsStream = Answers<v1::ResultsResponse>;
+
+    async fn results(&self, request: Request<v1::ResultsRequest>) -> Result<Response<Self::ResultsStream>, Status> {
+        let (id, spec) = self.spec(&request.into_inner().sweep).await?;
+        let store = self.handle.store.clone();
+        Ok(stream(2, async move |out: Out<v1::ResultsResponse>| {
+            let mut from = TrialIndex(0);
+            loop {
+                let rows = store.results(id, from, PAGE).await.map_err(store_failed)?;
+                let Some(last) = rows.last() else { return Ok(()) };
+                from = TrialIndex(last.trial.0 + 1);
+                let results: Option<Vec<ResultView>> =
+                    rows.into_iter().map(|row| queries::result_view(&spec, row)).collect();
+                let results = results.ok_or_else(|| outside(id))?;
+                if out.send(Ok(v1::ResultsResponse { results: results.into_wire() })).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }))
+    }
+
+    type CurvesStream = Answers<v1::CurvesResponse>;
+
+    async fn curves(&self, request: Request<v1::CurvesRequest>) -> Result<Response<Self::CurvesStream>, Status> {
+        let (id, spec) = self.spec(&request.into_inner().sweep).await?;
+        let store = self.handle.store.clone();
+        Ok(stream(64, async move |out: Out<v1::CurvesResponse>| {
+            let mut from = 0;
+            loop {
+                let rows = store.curves(id, from, PAGE).await.map_err(store_failed)?;
+                let Some(last) = rows.last() else { return Ok(()) };
+                from = last.trajectory.0 + 1;
+                for row in rows {
+                    let curve: CurveView = queries::curve_view(&spec, row).ok_or_else(|| outside(id))?;
+                    if out.send(Ok(curve.into_wire())).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }))
+    }
+}
+
+impl Service {
+    async fn resolve(&self, name: &str) -> Result<SweepId, Status> {
+        queries::resolve(&self.handle, name).await.map_err(query_failed)
+    }
+
+    async fn status(&self, id: SweepId) -> Result<SweepStatus, Status> {
+        queries::status(&self.handle, id).await.map_err(query_failed)
+    }
+
+    async fn spec(&self, name: &str) -> Result<(SweepId, SweepSpec), Status> {
+        let id = self.resolve(name).await?;
+        let spec = queries::spec(&self.handle, id).await.map_err(query_failed)?;
+        Ok((id, spec))
+    }
+}
+
+type Out<T> = mpsc::Sender<Result<T, Status>>;
+
+/// Answers with what `produce` sends, and with its error last where it has one.
+fn stream<T, F, Produce>(buffer: usize, produce: Produce) -> Response<Answers<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<(), Status>> + Send,
+    Produce: FnOnce(Out<T>) -> F + Send + 'static,
+{
+    let (out, answers) = mpsc::channel(buffer);
+    // Ends with the stream: its sends fail once the reader is gone.
+    tokio::spawn(async move {
+        if let Err(status) = produce(out.clone()).await {
+            drop(out.send(Err(status)).await);
+        }
+    });
+    Response::new(Box::pin(ReceiverStream::new(answers)))
+}
+
+fn outside(id: SweepId) -> Status {
+    Status::data_loss(format!("the store holds results outside the grid of sweep {id}; it is damaged"))
+}
+
+fn query_failed(error: QueryError) -> Status {
+    match error {
+        QueryError::Unknown { .. } | QueryError::Ambiguous { .. } => Status::not_found(error.to_string()),
+        QueryError::Stopped(error) => stopped(error),
+        QueryError::Store(error) => store_failed(error),
+        QueryError::Spec { .. } => Status::data_loss(error.to_string()),
+    }
+}
+
+fn submit_failed(error: SubmitError) -> Status {
+    match error {
+        SubmitError::Stopped(error) => stopped(error),
+        SubmitError::Store(error) => store_failed(error),
+    }
+}

@@ -1,0 +1,106 @@
+//! The service for workers: one session each, both ways.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::ids::WorkerId;
+use biosweep_common::messages::{Hello, ToCoordinator};
+use biosweep_common::wire::{FromWire, IntoWire};
+use biosweep_proto::v1;
+use biosweep_proto::v1::workers_server::Workers;
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{stopped, unreadable};
+use crate::driver::{Handle, OUTBOX, StreamId};
+
+pub(super) struct Service {
+    handle: Handle,
+    streams: AtomicU64,
+}
+
+impl Service {
+    pub(super) fn new(handle: Handle) -> Self {
+        Self { handle, streams: AtomicU64::new(0) }
+    }
+}
+
+#[tonic::async_trait]
+impl Workers for Service {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<v1::CoordinatorMessage, Status>> + Send>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<v1::WorkerMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let mut inbound = request.into_inner();
+        let hello = first_hello(&mut inbound).await?;
+        let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
+        let (outbox, letters) = mpsc::channel(OUTBOX);
+        let (worker, handle) = (hello.worker, self.handle.clone());
+        tracing::info!(%worker, name = hello.description.name, "a worker's stream opens");
+        handle.attach(hello, stream, outbox).await.map_err(stopped)?;
+        // The task ends when either direction does: the guard falls with the outgoing stream, be it that the worker
+        // went away or that the loop let go of its outbox.
+        let closed = CancellationToken::new();
+        let guard = closed.clone().drop_guard();
+        tokio::spawn(async move {
+            let end = tokio::select! {
+                end = forward(&mut inbound, &handle, worker, stream) => end,
+                () = closed.cancelled() => "the connection closed".to_owned(),
+            };
+            tracing::info!(%worker, end, "a worker's stream ends");
+            let _stopped = handle.detach(worker, stream).await;
+        });
+        let letters = ReceiverStream::new(letters).map(move |message| {
+            let _held = &guard;
+            Ok(message.into_wire())
+        });
+        Ok(Response::new(Box::pin(letters)))
+    }
+}
+
+async fn first_hello(inbound: &mut Streaming<v1::WorkerMessage>) -> Result<Hello, Status> {
+    let first = inbound.message().await?.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
+    let ToCoordinator::Hello(hello) = ToCoordinator::from_wire(first).map_err(|error| unreadable(&error))? else {
+        return Err(Status::invalid_argument("the first message of a stream must be a hello"));
+    };
+    if hello.numerics_version != NUMERICS_VERSION {
+        return Err(Status::failed_precondition(format!(
+            "the worker {} computes by numerics version {}, this sweep by {NUMERICS_VERSION}; start a worker of the \
+             coordinator's version, {}",
+            hello.description.name,
+            hello.numerics_version,
+            env!("CARGO_PKG_VERSION"),
+        )));
+    }
+    Ok(hello)
+}
+
+async fn forward(
+    inbound: &mut Streaming<v1::WorkerMessage>,
+    handle: &Handle,
+    worker: WorkerId,
+    stream: StreamId,
+) -> String {
+    loop {
+        let message = match inbound.message().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return "the worker is done".to_owned(),
+            Err(status) => return status.to_string(),
+        };
+        match ToCoordinator::from_wire(message) {
+            Ok(message) => {
+                if let Err(error) = handle.said(worker, stream, message).await {
+                    return error.to_string();
+                }
+            }
+            Err(error) => return error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! The one suite that every store must pass, and histories on which all stores must agree.
+
+use biosweep_common::clock::WallTime;
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::curve::{CurvePoint, Score};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::spec::Format;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::memory::Memory;
+use super::record::{AttemptRow, CurveRow, Ending, LeaseRow, Record, Restored, Submission, TrialResult};
+use super::{Store, StoreError, sql};
+
+/// Declares each claim as a test of each store.
+macro_rules! claims {
+    ($($claim:ident)+) => {
+        mod in_memory {
+            $(#[tokio::test]
+            async fn $claim() {
+                super::$claim(&super::Memory::default()).await;
+            })+
+        }
+        mod in_sqlite {
+            $(#[tokio::test]
+            async fn $claim() {
+                let home = tempfile::tempdir().expect("a directory");
+                super::$claim(&super::sql::open(home.path()).await.expect("a store")).await;
+            })+
+        }
+    };
+}
+
+claims! {
+    an_empty_store_has_nothing
+    a_sweep_reads_back_with_its_state_and_counts
+    results_read_back_in_order_from_an_index_up_to_a_limit
+    curves_read_back_in_order_from_an_index_up_to_a_limit
+    setbacks_come_latest_first_up_to_a_limit
+    a_lease_stays_open_until_each_of_its_trajectories_has_ended
+    attempts_are_counted_until_the_trajectory_is_done
+    runs_of_done_trajectories_are_merged_in_whatever_order_they_end
+    only_running_sweeps_are_restored
+    a_late_report_changes_nothing_that_counts
+    a_second_result_of_a_trial_is_refused
+    whatever_contradicts_the_store_is_refused_with_its_whole_batch
+}
+
+async fn an_empty_store_has_nothing(store: &dyn Store) {
+    assert_eq!(store.restore().await.expect("restores"), Restored::default());
+    assert_eq!(store.sweeps().await.expect("reads"), []);
+    assert_eq!(store.sweep(sweep(1)).await.expect("reads"), None);
+    assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
+    assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), []);
+    assert_eq!(store.setbacks(sweep(1), 9).await.expect("reads"), []);
+    store.commit(&[]).await.expect("no record is no harm");
+}
+
+async fn a_sweep_reads_back_with_its_state_and_counts(store: &dyn Store) {
+    let mut younger = submission(1);
+    younger.spec_format = Format::Yaml;
+    commit(store, &[Record::Submitted(submission(2)), Record::Submitted(younger.clone()), leased(1, 2, 0, 4)]).await;
+    commit(store, &[ended(2, 0, 1, Outcome::Completed), ended(2, 1, 1, Outcome::Diverged)]).await;
+    commit(store, &[failed_for_good(2, 2, 1), state_changed(2, SweepState::Cancelled)]).await;
+    let row = store.sweep(sweep(2)).await.expect("reads").expect("is there");
+    assert_eq!(row.submission, submission(2));
+    assert_eq!(row.state, SweepState::Cancelled);
+    assert_eq!((row.completed, row.diverged, row.failed), (2, 2, 2));
+    let rows = store.sweeps().await.expect("reads");
+    assert_eq!(rows[0], row, "the oldest submission comes first, whatever its id");
+    assert_eq!((&rows[1].submission, rows[1].state, rows.len()), (&younger, SweepState::Running, 2));
+}
+
+async fn results_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 4)]).await;
+    for (trajectory, outcome) in [(3, Outcome::Completed), (0, Outcome::Diverged), (2, Outcome::Completed)] {
+        commit(store, &[ended(1, trajectory, 1, outcome)]).await;
+    }
+    let all = store.results(sweep(1), TrialIndex(0), 100).await.expect("reads");
+    let expected: Vec<TrialResult> =
+        [(0, TrialStatus::Diverged), (2, TrialStatus::Completed), (3, TrialStatus::Completed)]
+            .into_iter()
+            .flat_map(|(trajectory, status)| results(trajectory, status))
+            .collect();
+    assert_eq!(all, expected);
+    assert_eq!(store.results(sweep(1), TrialIndex(1), 2).await.expect("reads"), all[1..3]);
+    assert_eq!(store.results(sweep(1), TrialIndex(u64::MAX), 9).await.expect("reads"), []);
+}
+
+async fn curves_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 4)]).await;
+    commit(store, &[ended(1, 3, 1, Outcome::Completed), ended(1, 0, 1, Outcome::Diverged)]).await;
+    commit(store, &[ended(1, 1, 1, Outcome::Preempted), ended(1, 2, 1, Outcome::Completed)]).await;
+    let row = |trajectory| CurveRow { trajectory: TrajectoryIndex(trajectory), points: curve(trajectory) };
+    assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), [row(0), row(2), row(3)]);
+    assert_eq!(store.curves(sweep(1), 1, 1).await.expect("reads"), [row(2)]);
+}
+
+async fn setbacks_come_latest_first_up_to_a_limit(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 3)]).await;
+    commit(store, &[ended(1, 2, 1, Outcome::WorkerLost), ended(1, 0, 1, Outcome::Completed)]).await;
+    commit(store, &[ended(1, 1, 1, Outcome::Failed)]).await;
+    let row = |trajectory, outcome: Outcome| AttemptRow {
+        trajectory: TrajectoryIndex(trajectory),
+        attempt: Attempt(1),
+        worker_name: "worker of attempt 1".to_owned(),
+        outcome,
+        cause: cause(outcome),
+        at: WallTime(1_000 + trajectory),
+    };
+    let expected = [row(1, Outcome::Failed), row(2, Outcome::WorkerLost)];
+    assert_eq!(store.setbacks(sweep(1), 9).await.expect("reads"), expected);
+    assert_eq!(store.setbacks(sweep(1), 1).await.expect("reads"), expected[..1]);
+    assert_eq!(store.setbacks(sweep(2), 9).await.expect("reads"), []);
+}
+
+async fn a_lease_stays_open_until_each_of_its_trajectories_has_ended(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(7, 1, 4, 3), leased(5, 1, 0, 1)]).await;
+    let open = async || {
+        let restored = store.restore().await.expect("restores");
+        let open = |(lease, open): &(LeaseRow, Vec<TrajectoryIndex>)| {
+            assert_eq!(Record::Leased(lease.clone()), leased(lease.attempt.0, 1, lease.first.0, lease.count));
+            (lease.attempt.0, open.iter().map(|trajectory| trajectory.0).collect::<Vec<_>>())
+        };
+        restored.sweeps[0].open.iter().map(open).collect::<Vec<_>>()
+    };
+    assert_eq!(open().await, [(5, vec![0]), (7, vec![4, 5, 6])]);
+    commit(store, &[ended(1, 5, 7, Outcome::Completed), ended(1, 0, 5, Outcome::WorkerLost)]).await;
+    assert_eq!(open().await, [(7, vec![4, 6])]);
+    commit(store, &[ended(1, 6, 7, Outcome::Preempted), ended(1, 4, 7, Outcome::Failed)]).await;
+    assert_eq!(open().await, []);
+    assert_eq!(store.restore().await.expect("restores").last_attempt, 7);
+}
+
+async fn attempts_are_counted_until_the_trajectory_is_done(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1))]).await;
+    for (attempt, outcome) in [(1, Outcome::WorkerLost), (2, Outcome::Failed), (3, Outcome::Failed)] {
+        commit(store, &[leased(attempt, 1, 0, 2), ended(1, 1, attempt, outcome)]).await;
+    }
+    commit(store, &[ended(1, 0, 1, Outcome::Preempted)]).await;
+    let attempts = async || store.restore().await.expect("restores").sweeps[0].attempts.clone();
+    assert_eq!(attempts().await, [(TrajectoryIndex(0), 1, 0), (TrajectoryIndex(1), 3, 2)]);
+    commit(store, &[leased(4, 1, 1, 1), ended(1, 1, 4, Outcome::Completed)]).await;
+    assert_eq!(attempts().await, [(TrajectoryIndex(0), 1, 0)]);
+}
+
+async fn runs_of_done_trajectories_are_merged_in_whatever_order_they_end(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 10)]).await;
+    let done = async |trajectories: &[u64]| {
+        let endings: Vec<_> = trajectories.iter().map(|&index| ended(1, index, 1, Outcome::Completed)).collect();
+        commit(store, &endings).await;
+        store.restore().await.expect("restores").sweeps[0].done.clone()
+    };
+    assert_eq!(done(&[3]).await, [(3, 1)]);
+    assert_eq!(done(&[5, 1]).await, [(1, 1), (3, 1), (5, 1)]);
+    assert_eq!(done(&[2]).await, [(1, 3), (5, 1)], "a gap of one closes");
+    assert_eq!(done(&[0, 9]).await, [(0, 4), (5, 1), (9, 1)]);
+    assert_eq!(done(&[8, 6, 7, 4]).await, [(0, 10)]);
+}
+
+async fn only_running_sweeps_are_restored(store: &dyn Store) {
+    commit(store, &(1..=3).map(|id| Record::Submitted(submission(id))).collect::<Vec<_>>()).await;
+    commit(store, &[leased(9, 1, 0, 1), state_changed(1, SweepState::Cancelled)]).await;
+    commit(store, &[state_changed(3, SweepState::Finished)]).await;
+    let restored = store.restore().await.expect("restores");
+    assert_eq!(restored.sweeps.iter().map(|sweep| sweep.row.submission.id).collect::<Vec<_>>(), [sweep(2)]);
+    assert_eq!(restored.last_attempt, 9, "a fencing number is never used twice");
+}
+
+async fn a_late_report_changes_nothing_that_counts(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 1)]).await;
+    let before = seen(store).await;
+    commit(store, &[late(1, 0, 1), late(1, 0, 1), late(1, 5, 77)]).await;
+    assert_eq!(seen(store).await, before);
+}
+
+async fn a_second_result_of_a_trial_is_refused(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 3), leased(2, 1, 0, 3)]).await;
+    commit(store, &[ended(1, 0, 1, Outcome::Completed)]).await;
+    let before = seen(store).await;
+    // Under another attempt, under the same, and by another trajectory that claims the same trial.
+    refuse(store, &[ended(1, 0, 2, Outcome::Completed)]).await;
+    refuse(store, &[ended(1, 0, 1, Outcome::Completed)]).await;
+    refuse(store, &[ended_with(1, 1, 1, Outcome::Completed, results(0, TrialStatus::Completed))]).await;
+    // Within one batch, and within one ending.
+    refuse(store, &[ended(1, 1, 1, Outcome::Completed), ended(1, 1, 2, Outcome::Completed)]).await;
+    let twice = [results(1, TrialStatus::Completed), results(1, TrialStatus::Completed)].concat();
+    refuse(store, &[ended_with(1, 1, 1, Outcome::Completed, twice)]).await;
+    assert_eq!(seen(store).await, before);
+}
+
+async fn whatever_contradicts_the_store_is_refused_with_its_whole_batch(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 3)]).await;
+    commit(store, &[ended(1, 1, 1, Outcome::Failed)]).await;
+    let before = seen(store).await;
+    let contradictions = [
+        Record::Submitted(submission(1)),
+        state_changed(9, SweepState::Finished),
+        leased(3, 9, 0, 1),
+        leased(1, 1, 5, 1),
+        leased(3, 1, 5, 0),
+        ended(9, 0, 1, Outcome::Completed),
+        ended(2, 0, 1, Outcome::Completed),
+        ended(1, 0, 8, Outcome::Completed),
+        ended(1, 3, 1, Outcome::Completed),
+        ended(1, 1, 1, Outcome::Completed),
+        ended_with(1, 0, 1, Outcome::Completed, Vec::new()),
+        late(9, 0, 1),
+    ];
+    for contradiction in contradictions {
+        let batch = [
+            Record::Submitted(submission(3)),
+            leased(2, 1, 4, 2),
+            ended(1, 4, 2, Outcome::Completed),
+            ended(1, 2, 1, Outcome::WorkerLost),
+            state_changed(2, SweepState::Finished),
+            late(1, 0, 1),
+            contradiction,
+        ];
+        refuse(store, &batch).await;
+        assert_eq!(seen(store).await, before, "nothing is left of a batch with {:?}", batch[6]);
+    }
+    commit(store, &[leased(2, 1, 4, 2), ended(1, 4, 2, Outcome::Completed)]).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_every_prefix_of_a_history_sqlite_holds_what_a_replay_into_memory_holds(
+        choices in prop::collection::vec((any::<u8>(), any::<u8>()), 0..60),
+        batch_len in 1..5_usize,
+    ) {
+        let history = history(&choices);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let home = tempfile::tempdir().expect("a directory");
+            let mut stored = sql::open(home.path()).await.expect("a store");
+            let replayed = Memory::default();
+            for (i, batch) in history.chunks(batch_len).enumerate() {
+                commit(&stored, batch).await;
+                commit(&replayed, batch).await;
+                if i % 8 == 7 {
+                    drop(stored);
+                    stored = sql::open(home.path()).await.expect("a store opened again");
+                }
+                assert_eq!(seen(&stored).await, seen(&replayed).await, "after {:?}", &history[..(i + 1) * batch_len]);
+            }
+        });
+    }
+}
+
+/// A history that a coordinator could have written: three sweeps of twelve trajectories, leased in runs, each ending
+/// in some way, worked off as the choices say.
+fn history(choices: &[(u8, u8)]) -> Vec<Record> {
+    const OUTCOMES: [Outcome; 5] =
+        [Outcome::Completed, Outcome::Diverged, Outcome::Preempted, Outcome::WorkerLost, Outcome::Failed];
+    let mut records: Vec<Record> = (1..=3).map(|id| Record::Submitted(submission(id))).collect();
+    let mut pending: Vec<(u128, u64)> = (1..=3).flat_map(|id| (0..12).map(move |index| (id, index))).collect();
+    let mut open: Vec<(u128, u64, u64)> = Vec::new();
+    let mut attempt = 0;
+    for &(verb, object) in choices {
+        let object = usize::from(object);
+        match verb % 8 {
+            0..3 if !pending.is_empty() => {
+                attempt += 1;
+                let (id, first) = pending.remove(object % pending.len());
+                let mut count = 1;
+                while let Some(next) = pending.iter().position(|&next| count < 4 && next == (id, first + count)) {
+                    pending.remove(next);
+                    count += 1;
+                }
+                open.extend((first..first + count).map(|index| (id, index, attempt)));
+                records.push(leased(attempt, id, first, count));
+            }
+            3..7 if !open.is_empty() => {
+                let (id, index, attempt) = open.remove(object % open.len());
+                let outcome = OUTCOMES[usize::from(verb / 8) % OUTCOMES.len()];
+                let done = matches!(outcome, Outcome::Completed | Outcome::Diverged);
+                let gives_up = outcome == Outcome::Failed && object.is_multiple_of(2);
+                records.push(if gives_up {
+                    failed_for_good(id, index, attempt)
+                } else {
+                    ended(id, index, attempt, outcome)
+                });
+                if !done && !gives_up {
+                    pending.push((id, index));
+                }
+            }
+            7 if verb > 240 => records.push(state_changed(1 + object as u128 % 3, SweepState::Cancelled)),
+            _ => records.push(late(1 + object as u128 % 3, 3, 1_000)),
+        }
+    }
+    records
+}
+
+/// Everything that can be asked of a store that holds sweeps 1 to 3.
+async fn seen(store: &dyn Store) -> String {
+    let mut seen =
+        format!("{:#?}\n{:#?}", store.restore().await.expect("restores"), store.sweeps().await.expect("reads"));
+    for id in (1..=3).map(sweep) {
+        let results = store.results(id, TrialIndex(0), 1_000).await.expect("reads");
+        let curves = store.curves(id, 0, 1_000).await.expect("reads");
+        let setbacks = store.setbacks(id, 1_000).await.expect("reads");
+        seen += &format!("{results:#?}\n{curves:#?}\n{setbacks:#?}\n");
+    }
+    seen
+}
+
+async fn commit(store: &dyn Store, records: &[Record]) {
+    store.commit(records).await.expect("a sound batch");
+}
+
+async fn refuse(store: &dyn Store, records: &[Record]) {
+    let error = store.commit(records).await.expect_err("a contradiction");
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+}
+
+pub(super) fn sweep(number: u128) -> SweepId {
+    SweepId(Uuid::from_u128(number))
+}
+
+pub(super) fn submission(id: u128) -> Submission {
+    Submission {
+        id: sweep(id),
+        name: format!("sweep {id}"),
+        spec_text: "name = \"ünïcode\"\n".to_owned(),
+        spec_format: Format::Toml,
+        digest: format!("digest of {id}"),
+        trials: 1 << 40,
+        trajectories: 1 << 39,
+        submitted_at: WallTime(1_800_000_000_000),
+    }
+}
+
+fn state_changed(id: u128, state: SweepState) -> Record {
+    Record::StateChanged { sweep: sweep(id), state, at: WallTime(5) }
+}
+
+pub(super) fn leased(attempt: u64, id: u128, first: u64, count: u64) -> Record {
+    Record::Leased(LeaseRow {
+        attempt: Attempt(attempt),
+        sweep: sweep(id),
+        first: TrajectoryIndex(first),
+        count,
+        worker: WorkerId(Uuid::from_u128(u128::from(attempt % 3))),
+        worker_name: format!("worker of attempt {attempt}"),
+        at: WallTime(attempt * 10),
+    })
+}
+
+/// The end of a trajectory: with results where completed or diverged, otherwise to run again.
+pub(super) fn ended(id: u128, trajectory: u64, attempt: u64, outcome: Outcome) -> Record {
+    let results = match outcome {
+        Outcome::Completed => results(trajectory, TrialStatus::Completed),
+        Outcome::Diverged => results(trajectory, TrialStatus::Diverged),
+        _ => Vec::new(),
+    };
+    ended_with(id, trajectory, attempt, outcome, results)
+}
+
+fn failed_for_good(id: u128, trajectory: u64, attempt: u64) -> Record {
+    ended_with(id, trajectory, attempt, Outcome::Failed, results(trajectory, TrialStatus::Failed))
+}
+
+fn ended_with(id: u128, trajectory: u64, attempt: u64, outcome: Outcome, results: Vec<TrialResult>) -> Record {
+    Record::Ended(Box::new(Ending {
+        sweep: sweep(id),
+        trajectory: TrajectoryIndex(trajectory),
+        attempt: Attempt(attempt),
+        outcome,
+        cause: cause(outcome),
+        at: WallTime(1_000 + trajectory),
+        curve: if results.is_empty() { Vec::new() } else { curve(trajectory) },
+        results,
+    }))
+}
+
+fn cause(outcome: Outcome) -> Option<String> {
+    (outcome != Outcome::Completed).then(|| format!("why it is {}", outcome.name()))
+}
+
+/// The results of a trajectory's two trials.
+fn results(trajectory: u64, status: TrialStatus) -> Vec<TrialResult> {
+    let result = |trial: u64| TrialResult {
+        trial: TrialIndex(trial),
+        key: TrialKey([trial as u8; 32]),
+        status,
+        score: (status == TrialStatus::Completed).then_some(Score {
+            validation_accuracy: 0.1 + 0.2,
+            test_accuracy: 1.0 / (trial + 3) as f64,
+            best_update: 390,
+            updates: 780,
+        }),
+        updates: 780,
+        attempts: 2,
+        worker_name: format!("worker {}", trial % 3),
+        seconds: 1.0 / 3.0,
+    };
+    vec![result(2 * trajectory), result(2 * trajectory + 1)]
+}
+
+fn curve(trajectory: u64) -> Vec<CurvePoint> {
+    let point = |i: u64| CurvePoint {
+        update: i * 390,
+        train_loss: 2.3 / i as f64,
+        validation_accuracy: 0.9,
+        test_accuracy: i.is_multiple_of(2).then_some(0.8),
+    };
+    (1..=trajectory % 5).map(point).collect()
+}
+
+pub(super) fn late(id: u128, trajectory: u64, attempt: u64) -> Record {
+    Record::Late {
+        sweep: sweep(id),
+        trajectory: TrajectoryIndex(trajectory),
+        attempt: Attempt(attempt),
+        worker: WorkerId(Uuid::from_u128(5)),
+        outcome: Outcome::Completed,
+        curve: curve(trajectory),
+        at: WallTime(7),
+    }
+}

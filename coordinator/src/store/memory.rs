@@ -1,0 +1,254 @@
+//! The store in memory, for simulation and tests: plain maps behind a mutex.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+
+use super::record::{
+    AttemptRow, CurveRow, Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult,
+};
+use super::{Store, StoreError};
+
+/// A store that lives as long as its process.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In the order of submission.
+    sweeps: Vec<Sweep>,
+    leases: BTreeMap<Attempt, Lease>,
+}
+
+#[derive(Debug)]
+struct Sweep {
+    row: SweepRow,
+    results: BTreeMap<TrialIndex, TrialResult>,
+    /// Of the trajectories that are done for good.
+    curves: BTreeMap<TrajectoryIndex, Vec<CurvePoint>>,
+    /// In the order in which they were recorded.
+    attempts: Vec<AttemptRow>,
+    /// Reports that came too late: evidence.
+    late: Vec<Record>,
+}
+
+#[derive(Debug)]
+struct Lease {
+    row: LeaseRow,
+    open: BTreeSet<TrajectoryIndex>,
+}
+
+/// What takes a record back.
+enum Undo {
+    Submission,
+    State(SweepId, SweepState),
+    Lease(Attempt),
+    Ending { sweep: SweepId, attempt: Attempt, trajectory: TrajectoryIndex, trials: Vec<TrialIndex> },
+    Late(SweepId),
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let mut undo = Vec::new();
+        for record in records {
+            match state.apply(record) {
+                Ok(step) => undo.push(step),
+                Err(what) => {
+                    undo.into_iter().rev().for_each(|step| state.take_back(step));
+                    return Err(StoreError::Refused { place: "in memory".to_owned(), what });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn restore(&self) -> Result<Restored, StoreError> {
+        let state = self.state();
+        let running = state.sweeps.iter().filter(|sweep| sweep.row.state == SweepState::Running);
+        Ok(Restored {
+            sweeps: running.map(|sweep| state.restored(sweep)).collect(),
+            last_attempt: state.leases.last_key_value().map_or(0, |(attempt, _)| attempt.0),
+        })
+    }
+
+    async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
+        Ok(self.state().sweeps.iter().map(|sweep| sweep.row.clone()).collect())
+    }
+
+    async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
+        Ok(self.state().sweep(id).map(|sweep| sweep.row.clone()))
+    }
+
+    async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        Ok(sweep.results.range(from..).take(limit as usize).map(|(_, result)| result.clone()).collect())
+    }
+
+    async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let rows = sweep.curves.range(TrajectoryIndex(from)..).take(limit as usize);
+        Ok(rows.map(|(&trajectory, points)| CurveRow { trajectory, points: points.clone() }).collect())
+    }
+
+    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let setbacks = sweep.attempts.iter().rev().filter(|row| row.outcome != Outcome::Completed);
+        Ok(setbacks.take(limit as usize).cloned().collect())
+    }
+}
+
+impl Memory {
+    /// Every record is applied wholly or not at all, so the state behind a poisoned lock is sound.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Applies one record wholly, or refuses it and changes nothing.
+    fn apply(&mut self, record: &Record) -> Result<Undo, String> {
+        match record {
+            Record::Submitted(submission) => self.submitted(submission),
+            Record::StateChanged { sweep, state, .. } => {
+                let row = &mut self.known(*sweep)?.row;
+                Ok(Undo::State(*sweep, std::mem::replace(&mut row.state, *state)))
+            }
+            Record::Leased(lease) => self.leased(lease),
+            Record::Ended(ending) => self.ended(ending),
+            Record::Late { sweep, .. } => {
+                self.known(*sweep)?.late.push(record.clone());
+                Ok(Undo::Late(*sweep))
+            }
+        }
+    }
+
+    fn submitted(&mut self, submission: &Submission) -> Result<Undo, String> {
+        if self.sweep(submission.id).is_some() {
+            return Err(format!("sweep {} is there already", submission.id));
+        }
+        let (submission, state) = (submission.clone(), SweepState::Running);
+        self.sweeps.push(Sweep {
+            row: SweepRow { submission, state, completed: 0, diverged: 0, failed: 0 },
+            results: BTreeMap::new(),
+            curves: BTreeMap::new(),
+            attempts: Vec::new(),
+            late: Vec::new(),
+        });
+        Ok(Undo::Submission)
+    }
+
+    fn leased(&mut self, lease: &LeaseRow) -> Result<Undo, String> {
+        self.known(lease.sweep)?;
+        if lease.count == 0 || self.leases.contains_key(&lease.attempt) {
+            return Err(format!("attempt {} is there already, or holds nothing", lease.attempt));
+        }
+        let open = (lease.first.0..lease.first.0 + lease.count).map(TrajectoryIndex).collect();
+        self.leases.insert(lease.attempt, Lease { row: lease.clone(), open });
+        Ok(Undo::Lease(lease.attempt))
+    }
+
+    fn ended(&mut self, ending: &Ending) -> Result<Undo, String> {
+        let &Ending { sweep: id, trajectory, attempt, outcome, at, .. } = ending;
+        let Self { sweeps, leases } = self;
+        let sweep = sweeps.iter_mut().find(|sweep| sweep.row.submission.id == id);
+        let sweep = sweep.ok_or_else(|| format!("sweep {id} is not there"))?;
+        let lease = leases.get_mut(&attempt).filter(|lease| lease.row.sweep == id && lease.open.contains(&trajectory));
+        let lease = lease.ok_or_else(|| format!("trajectory {trajectory} is not open under attempt {attempt}"))?;
+        let trials: Vec<TrialIndex> = ending.results.iter().map(|result| result.trial).collect();
+        let distinct: BTreeSet<&TrialIndex> = trials.iter().collect();
+        if distinct.len() < trials.len() || trials.iter().any(|trial| sweep.results.contains_key(trial)) {
+            return Err(format!("trajectory {trajectory} of sweep {id} has a second result of one trial"));
+        }
+        let done = !trials.is_empty();
+        if done && sweep.curves.contains_key(&trajectory) || !done && outcome == Outcome::Completed {
+            return Err(format!("trajectory {trajectory} of sweep {id} is done already, or completed without results"));
+        }
+        lease.open.remove(&trajectory);
+        let (worker_name, cause) = (lease.row.worker_name.clone(), ending.cause.clone());
+        sweep.attempts.push(AttemptRow { trajectory, attempt, worker_name, outcome, cause, at });
+        if done {
+            sweep.curves.insert(trajectory, ending.curve.clone());
+        }
+        for result in &ending.results {
+            *sweep.count(result.status) += 1;
+            sweep.results.insert(result.trial, result.clone());
+        }
+        Ok(Undo::Ending { sweep: id, attempt, trajectory, trials })
+    }
+
+    fn take_back(&mut self, step: Undo) {
+        const THERE: &str = "what was just put there is there";
+        match step {
+            Undo::Submission => drop(self.sweeps.pop()),
+            Undo::State(sweep, before) => self.known(sweep).expect(THERE).row.state = before,
+            Undo::Lease(attempt) => drop(self.leases.remove(&attempt)),
+            Undo::Late(sweep) => drop(self.known(sweep).expect(THERE).late.pop()),
+            Undo::Ending { sweep, attempt, trajectory, trials } => {
+                self.leases.get_mut(&attempt).expect(THERE).open.insert(trajectory);
+                let sweep = self.known(sweep).expect(THERE);
+                sweep.attempts.pop();
+                if !trials.is_empty() {
+                    sweep.curves.remove(&trajectory);
+                }
+                for trial in trials {
+                    let result = sweep.results.remove(&trial).expect(THERE);
+                    *sweep.count(result.status) -= 1;
+                }
+            }
+        }
+    }
+
+    fn restored(&self, sweep: &Sweep) -> RestoredSweep {
+        let mut done: Vec<(u64, u64)> = Vec::new();
+        for &TrajectoryIndex(trajectory) in sweep.curves.keys() {
+            match done.last_mut() {
+                Some((first, count)) if *first + *count == trajectory => *count += 1,
+                _ => done.push((trajectory, 1)),
+            }
+        }
+        let id = sweep.row.submission.id;
+        let open = self.leases.values().filter(|lease| lease.row.sweep == id && !lease.open.is_empty());
+        let mut attempts: BTreeMap<TrajectoryIndex, (u32, u32)> = BTreeMap::new();
+        for row in sweep.attempts.iter().filter(|row| !sweep.curves.contains_key(&row.trajectory)) {
+            let (ended, failed) = attempts.entry(row.trajectory).or_default();
+            *ended += 1;
+            *failed += u32::from(row.outcome == Outcome::Failed);
+        }
+        RestoredSweep {
+            row: sweep.row.clone(),
+            done,
+            open: open.map(|lease| (lease.row.clone(), lease.open.iter().copied().collect())).collect(),
+            attempts: attempts.into_iter().map(|(trajectory, (ended, failed))| (trajectory, ended, failed)).collect(),
+        }
+    }
+
+    fn sweep(&self, id: SweepId) -> Option<&Sweep> {
+        self.sweeps.iter().find(|sweep| sweep.row.submission.id == id)
+    }
+
+    fn known(&mut self, id: SweepId) -> Result<&mut Sweep, String> {
+        let sweep = self.sweeps.iter_mut().find(|sweep| sweep.row.submission.id == id);
+        sweep.ok_or_else(|| format!("sweep {id} is not there"))
+    }
+}
+
+impl Sweep {
+    fn count(&mut self, status: TrialStatus) -> &mut u64 {
+        match status {
+            TrialStatus::Completed => &mut self.row.completed,
+            TrialStatus::Diverged => &mut self.row.diverged,
+            TrialStatus::Failed => &mut self.row.failed,
+        }
+    }
+}

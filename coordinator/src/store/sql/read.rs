@@ -1,0 +1,289 @@
+//! Rows → records.
+
+use biosweep_common::clock::WallTime;
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::curve::Score;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::spec::Format;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+use sqlx::{Decode, Row, SqliteConnection, Type};
+use uuid::Uuid;
+
+use super::{curve, failed};
+use crate::store::StoreError;
+use crate::store::record::{
+    AttemptRow, CurveRow, LeaseRow, Restored, RestoredSweep, Submission, SweepRow, TrialResult,
+};
+
+macro_rules! sweeps_where {
+    ($rest:literal) => {
+        concat!(
+            "SELECT sweep, id, name, spec_text, spec_format, digest, trials, trajectories, submitted_at, state, \
+             completed, diverged, failed FROM sweeps ",
+            $rest
+        )
+    };
+}
+
+/// Every sweep, in the order of submission.
+pub(super) async fn sweeps(connection: &mut SqliteConnection, place: &str) -> Result<Vec<SweepRow>, StoreError> {
+    let rows = all(connection, place, sqlx::query(sweeps_where!("ORDER BY sweep"))).await?;
+    rows.iter().map(|row| Cells { row, place }.sweep()).collect()
+}
+
+pub(super) async fn sweep(
+    connection: &mut SqliteConnection,
+    place: &str,
+    id: SweepId,
+) -> Result<Option<SweepRow>, StoreError> {
+    let query = sqlx::query(sweeps_where!("WHERE id = ?")).bind(id.0.into_bytes().to_vec());
+    let rows = all(connection, place, query).await?;
+    rows.first().map(|row| Cells { row, place }.sweep()).transpose()
+}
+
+pub(super) async fn results(
+    connection: &mut SqliteConnection,
+    place: &str,
+    id: SweepId,
+    from: TrialIndex,
+    limit: u32,
+) -> Result<Vec<TrialResult>, StoreError> {
+    let query = sqlx::query(
+        "SELECT trial, key, status, updates, attempts, names.text, seconds, validation_accuracy, test_accuracy, \
+         best_update, score_updates FROM results JOIN names USING (name) \
+         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = ?) AND trial >= ? ORDER BY trial LIMIT ?",
+    )
+    .bind(id.0.into_bytes().to_vec())
+    .bind(i64::try_from(from.0).unwrap_or(i64::MAX))
+    .bind(limit);
+    let rows = all(connection, place, query).await?;
+    rows.iter().map(|row| Cells { row, place }.result()).collect()
+}
+
+pub(super) async fn curves(
+    connection: &mut SqliteConnection,
+    place: &str,
+    id: SweepId,
+    from: u64,
+    limit: u32,
+) -> Result<Vec<CurveRow>, StoreError> {
+    let query = sqlx::query(
+        "SELECT trajectory, points FROM curves \
+         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = ?) AND trajectory >= ? ORDER BY trajectory LIMIT ?",
+    )
+    .bind(id.0.into_bytes().to_vec())
+    .bind(i64::try_from(from).unwrap_or(i64::MAX))
+    .bind(limit);
+    let rows = all(connection, place, query).await?;
+    let curve = |row: &SqliteRow| {
+        let cells = Cells { row, place };
+        let points = curve::decode(cells.get::<&[u8]>("points")?);
+        let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
+        Ok(CurveRow { trajectory: TrajectoryIndex(cells.count("trajectory")?), points })
+    };
+    rows.iter().map(curve).collect()
+}
+
+pub(super) async fn setbacks(
+    connection: &mut SqliteConnection,
+    place: &str,
+    id: SweepId,
+    limit: u32,
+) -> Result<Vec<AttemptRow>, StoreError> {
+    let query = sqlx::query(
+        "SELECT trajectory, attempt, names.text, outcome, cause, ended_at \
+         FROM attempts JOIN leases USING (attempt) JOIN names USING (name) \
+         WHERE attempts.sweep = (SELECT sweep FROM sweeps WHERE id = ?) AND outcome <> 'completed' \
+         ORDER BY entry DESC LIMIT ?",
+    )
+    .bind(id.0.into_bytes().to_vec())
+    .bind(limit);
+    let rows = all(connection, place, query).await?;
+    let setback = |row: &SqliteRow| {
+        let cells = Cells { row, place };
+        Ok(AttemptRow {
+            trajectory: TrajectoryIndex(cells.count("trajectory")?),
+            attempt: Attempt(cells.count("attempt")?),
+            worker_name: cells.get("text")?,
+            outcome: cells.named("outcome", Outcome::from_name)?,
+            cause: cells.get("cause")?,
+            at: WallTime(cells.count("ended_at")?),
+        })
+    };
+    rows.iter().map(setback).collect()
+}
+
+/// What the core needs. The cost follows what is in flight and what went wrong, not what is done.
+pub(super) async fn restored(connection: &mut SqliteConnection, place: &str) -> Result<Restored, StoreError> {
+    let rows = all(connection, place, sqlx::query("SELECT coalesce(max(attempt), 0) AS last FROM leases")).await?;
+    let last_attempt = rows.first().map_or(Ok(0), |row| Cells { row, place }.count("last"))?;
+    let query = sqlx::query(sweeps_where!("WHERE state = ? ORDER BY sweep")).bind(SweepState::Running.name());
+    let mut sweeps = Vec::new();
+    for row in &all(connection, place, query).await? {
+        let cells = Cells { row, place };
+        let (row, sweep) = (cells.sweep()?, cells.get("sweep")?);
+        sweeps.push(RestoredSweep {
+            done: done(connection, place, sweep).await?,
+            open: open_leases(connection, place, sweep, row.submission.id).await?,
+            attempts: attempts(connection, place, sweep).await?,
+            row,
+        });
+    }
+    Ok(Restored { sweeps, last_attempt })
+}
+
+async fn done(connection: &mut SqliteConnection, place: &str, sweep: i64) -> Result<Vec<(u64, u64)>, StoreError> {
+    let query = sqlx::query("SELECT first, count FROM done_runs WHERE sweep = ? ORDER BY first").bind(sweep);
+    let rows = all(connection, place, query).await?;
+    let run = |row| {
+        let cells = Cells { row, place };
+        Ok((cells.count("first")?, cells.count("count")?))
+    };
+    rows.iter().map(run).collect()
+}
+
+async fn open_leases(
+    connection: &mut SqliteConnection,
+    place: &str,
+    sweep: i64,
+    id: SweepId,
+) -> Result<Vec<(LeaseRow, Vec<TrajectoryIndex>)>, StoreError> {
+    let query = sqlx::query(
+        "SELECT attempt, first, count, worker, names.text, granted_at FROM leases JOIN names USING (name) \
+         WHERE sweep = ? AND open > 0 ORDER BY attempt",
+    )
+    .bind(sweep);
+    let mut leases = Vec::new();
+    for row in &all(connection, place, query).await? {
+        let cells = Cells { row, place };
+        let lease = LeaseRow {
+            attempt: Attempt(cells.count("attempt")?),
+            sweep: id,
+            first: TrajectoryIndex(cells.count("first")?),
+            count: cells.count("count")?,
+            worker: WorkerId(cells.uuid("worker")?),
+            worker_name: cells.get("text")?,
+            at: WallTime(cells.count("granted_at")?),
+        };
+        let query = sqlx::query("SELECT trajectory FROM attempts WHERE attempt = ? ORDER BY trajectory")
+            .bind(cells.get::<i64>("attempt")?);
+        let rows = all(connection, place, query).await?;
+        let ended: Vec<u64> =
+            rows.iter().map(|row| Cells { row, place }.count("trajectory")).collect::<Result<_, _>>()?;
+        let run = lease.first.0..lease.first.0 + lease.count;
+        let open = run.filter(|trajectory| ended.binary_search(trajectory).is_err()).map(TrajectoryIndex).collect();
+        leases.push((lease, open));
+    }
+    Ok(leases)
+}
+
+/// An ended attempt without results never is a completed one, so the setbacks hold all that are asked for.
+async fn attempts(
+    connection: &mut SqliteConnection,
+    place: &str,
+    sweep: i64,
+) -> Result<Vec<(TrajectoryIndex, u32, u32)>, StoreError> {
+    let query = sqlx::query(
+        "SELECT trajectory, count(*) AS ended, count(*) FILTER (WHERE outcome = 'failed') AS failed FROM attempts \
+         WHERE sweep = ?1 AND outcome <> 'completed' AND NOT EXISTS \
+         (SELECT 1 FROM curves WHERE curves.sweep = ?1 AND curves.trajectory = attempts.trajectory) \
+         GROUP BY trajectory ORDER BY trajectory",
+    )
+    .bind(sweep);
+    let rows = all(connection, place, query).await?;
+    let counts = |row| {
+        let cells = Cells { row, place };
+        Ok((TrajectoryIndex(cells.count("trajectory")?), cells.narrow("ended")?, cells.narrow("failed")?))
+    };
+    rows.iter().map(counts).collect()
+}
+
+async fn all(
+    connection: &mut SqliteConnection,
+    place: &str,
+    query: Query<'_, Sqlite, SqliteArguments>,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    query.fetch_all(connection).await.map_err(|error| failed(place, error))
+}
+
+/// The cells of a row, by column; one that cannot be read is named.
+struct Cells<'a> {
+    row: &'a SqliteRow,
+    place: &'a str,
+}
+
+impl<'a> Cells<'a> {
+    fn sweep(&self) -> Result<SweepRow, StoreError> {
+        Ok(SweepRow {
+            submission: Submission {
+                id: SweepId(self.uuid("id")?),
+                name: self.get("name")?,
+                spec_text: self.get("spec_text")?,
+                spec_format: self.named("spec_format", Format::from_name)?,
+                digest: self.get("digest")?,
+                trials: self.count("trials")?,
+                trajectories: self.count("trajectories")?,
+                submitted_at: WallTime(self.count("submitted_at")?),
+            },
+            state: self.named("state", SweepState::from_name)?,
+            completed: self.count("completed")?,
+            diverged: self.count("diverged")?,
+            failed: self.count("failed")?,
+        })
+    }
+
+    fn result(&self) -> Result<TrialResult, StoreError> {
+        let key = self.get::<&[u8]>("key")?;
+        Ok(TrialResult {
+            trial: TrialIndex(self.count("trial")?),
+            key: TrialKey(key.try_into().map_err(|_| self.unreadable("key: not of 32 bytes"))?),
+            status: self.named("status", TrialStatus::from_name)?,
+            score: match self.get::<Option<i64>>("best_update")? {
+                None => None,
+                Some(_) => Some(Score {
+                    validation_accuracy: self.real("validation_accuracy")?,
+                    test_accuracy: self.real("test_accuracy")?,
+                    best_update: self.count("best_update")?,
+                    updates: self.count("score_updates")?,
+                }),
+            },
+            updates: self.count("updates")?,
+            attempts: self.narrow("attempts")?,
+            worker_name: self.get("text")?,
+            seconds: self.real("seconds")?,
+        })
+    }
+
+    fn get<T: Decode<'a, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.row.try_get(column).map_err(|error| self.unreadable(&error.to_string()))
+    }
+
+    fn count(&self, column: &'static str) -> Result<u64, StoreError> {
+        u64::try_from(self.get::<i64>(column)?).map_err(|_| self.unreadable(&format!("{column}: below 0")))
+    }
+
+    fn narrow(&self, column: &'static str) -> Result<u32, StoreError> {
+        u32::try_from(self.count(column)?).map_err(|_| self.unreadable(&format!("{column}: more than 32 bits")))
+    }
+
+    /// SQLite keeps no NaN: it writes NULL for it.
+    fn real(&self, column: &'static str) -> Result<f64, StoreError> {
+        Ok(self.get::<Option<f64>>(column)?.unwrap_or(f64::NAN))
+    }
+
+    fn uuid(&self, column: &'static str) -> Result<Uuid, StoreError> {
+        let bytes = self.get::<&[u8]>(column)?;
+        Uuid::from_slice(bytes).map_err(|error| self.unreadable(&format!("{column}: {error}")))
+    }
+
+    fn named<T>(&self, column: &'static str, from_name: fn(&str) -> Option<T>) -> Result<T, StoreError> {
+        let name = self.get::<&str>(column)?;
+        from_name(name).ok_or_else(|| self.unreadable(&format!("{column}: unknown name `{name}`")))
+    }
+
+    fn unreadable(&self, what: &str) -> StoreError {
+        StoreError::Unreadable { place: self.place.to_owned(), what: what.to_owned() }
+    }
+}

@@ -1,0 +1,67 @@
+//! The trajectories that are done, kept as merged runs: what a start reads in place of a row for each of them.
+
+use std::collections::BTreeSet;
+
+use sqlx::SqliteConnection;
+
+/// Adds trajectories to the runs of a sweep, merging what touches. The caller has made sure that none was there.
+pub(super) async fn add(
+    connection: &mut SqliteConnection,
+    sweep: i64,
+    trajectories: &BTreeSet<i64>,
+) -> Result<(), sqlx::Error> {
+    for (first, count) in merged(trajectories.iter().copied()) {
+        let end = first + count;
+        let before: Option<(i64, i64)> = sqlx::query_as(
+            "SELECT first, count FROM done_runs WHERE sweep = ? AND first < ? ORDER BY first DESC LIMIT 1",
+        )
+        .bind(sweep)
+        .bind(first)
+        .fetch_optional(&mut *connection)
+        .await?
+        .filter(|&(start, count)| start + count == first);
+        // Takes the run that begins where this one ends away, and adds it to this one.
+        let after: Option<(i64,)> =
+            sqlx::query_as("DELETE FROM done_runs WHERE sweep = ? AND first = ? RETURNING count")
+                .bind(sweep)
+                .bind(end)
+                .fetch_optional(&mut *connection)
+                .await?;
+        let count = count + after.map_or(0, |(count,)| count);
+        let query = match before {
+            Some((start, _)) => sqlx::query("UPDATE done_runs SET count = count + ? WHERE sweep = ? AND first = ?")
+                .bind(count)
+                .bind(sweep)
+                .bind(start),
+            None => sqlx::query("INSERT INTO done_runs (count, sweep, first) VALUES (?, ?, ?)")
+                .bind(count)
+                .bind(sweep)
+                .bind(first),
+        };
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Ascending numbers as disjoint runs of (first, count), merged where they touch.
+fn merged(numbers: impl Iterator<Item = i64>) -> Vec<(i64, i64)> {
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((first, count)) if *first + *count == number => *count += 1,
+            _ => runs.push((number, 1)),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_merged_where_they_touch_and_nowhere_else() {
+        assert_eq!(merged([].into_iter()), []);
+        assert_eq!(merged([0, 1, 2, 4, 7, 8].into_iter()), [(0, 3), (4, 1), (7, 2)]);
+    }
+}

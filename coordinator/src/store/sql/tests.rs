@@ -1,0 +1,154 @@
+//! What only a store in a file can get wrong: reopening, two owners, damage, a full disk.
+
+use std::fs;
+use std::path::Path;
+
+use biosweep_common::ids::TrialIndex;
+use biosweep_common::outcome::Outcome;
+
+use super::{Sql, open};
+use crate::store::conformance::{ended, leased, submission, sweep};
+use crate::store::record::Record;
+use crate::store::{Store, StoreError};
+
+fn home() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+async fn refusal(home: &Path) -> String {
+    match open(home).await {
+        Err(error @ (StoreError::Open { .. } | StoreError::Locked { .. })) => error.to_string(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Runs a statement on the file behind the store's back.
+async fn meddle(store: &Sql, statement: &'static str) {
+    sqlx::query(statement).execute(&store.writer).await.expect("a statement");
+}
+
+#[tokio::test]
+async fn a_store_opened_again_holds_all_that_was_committed() {
+    let home = home();
+    let nested = home.path().join("made/on/the/way");
+    let store = open(&nested).await.expect("a store");
+    let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 2), ended(1, 1, 1, Outcome::Completed)];
+    store.commit(&history).await.expect("a sound batch");
+    let before = store.restore().await.expect("restores");
+    drop(store);
+    let store = open(&nested).await.expect("the same store");
+    assert_eq!(store.restore().await.expect("restores"), before);
+    assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads").len(), 2);
+}
+
+#[tokio::test]
+async fn a_second_owner_is_refused_by_name_while_the_first_lives() {
+    let home = home();
+    let first = open(home.path()).await.expect("a store");
+    let error = refusal(home.path()).await;
+    assert!(error.contains(&format!("in use by biosweep process {}; ", std::process::id())), "{error}");
+    assert!(error.ends_with("stop that process, or choose another directory with --home"), "{error}");
+    drop(first);
+    open(home.path()).await.expect("free again");
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_form_is_refused() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    meddle(&store, "INSERT INTO _sqlx_migrations VALUES (9999, 'later', '2030-01-01', TRUE, x'00', 0)").await;
+    drop(store);
+    let error = refusal(home.path()).await;
+    assert!(error.contains("written by another version of biosweep; use the biosweep that wrote it"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+    let home = home();
+    let file = home.path().join("biosweep.sqlite");
+    let text = "no database at all, but long enough to be looked at as one: ".repeat(40);
+    fs::write(&file, &text).expect("a file");
+    let error = refusal(home.path()).await;
+    assert!(error.contains("put back a copy of the file, or move it away"), "{error}");
+    assert_eq!(fs::read_to_string(&file).expect("still there"), text);
+}
+
+#[tokio::test]
+async fn a_home_that_is_a_file_is_refused() {
+    let home = home();
+    let file = home.path().join("file");
+    fs::write(&file, "").expect("a file");
+    assert!(refusal(&file).await.contains("choose another with --home"));
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_nothing_half_written_and_the_store_usable() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 5_000)]).await.expect("a sound batch");
+    let before = store.restore().await.expect("restores");
+    meddle(&store, "PRAGMA max_page_count = 40").await;
+    let endings: Vec<Record> = (0..5_000).map(|index| ended(1, index, 1, Outcome::Completed)).collect();
+    let error = store.commit(&endings).await.expect_err("no room");
+    assert!(matches!(&error, StoreError::Failed { .. }), "{error}");
+    assert!(error.to_string().contains("full"), "{error}");
+    assert_eq!(store.restore().await.expect("restores"), before);
+    assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
+    store.commit(&endings).await.expect("room again, since the limit was the connection's");
+    assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 5_000)]);
+}
+
+#[tokio::test]
+async fn commits_are_durable_before_they_return() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    let setting = async |pragma: &'static str| {
+        let (value,): (i64,) = sqlx::query_as(pragma).fetch_one(&store.writer).await.expect("a pragma");
+        value
+    };
+    assert_eq!(setting("PRAGMA synchronous").await, 2, "full");
+    assert_eq!(setting("PRAGMA foreign_keys").await, 1);
+    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&store.readers).await.expect("a pragma");
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn late_reports_are_kept_as_evidence() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    let late = crate::store::conformance::late(1, 3, 77);
+    store.commit(&[Record::Submitted(submission(1)), late.clone(), late]).await.expect("a sound batch");
+    let kept: Vec<(i64, i64, String)> = sqlx::query_as("SELECT trajectory, attempt, outcome FROM late_reports")
+        .fetch_all(&store.readers)
+        .await
+        .expect("rows");
+    assert_eq!(kept, [(3, 77, "completed".to_owned()), (3, 77, "completed".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_named() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 1), ended(1, 0, 1, Outcome::Completed)];
+    store.commit(&history).await.expect("a sound batch");
+    meddle(&store, "UPDATE curves SET points = x'02'").await;
+    let error = store.curves(sweep(1), 0, 9).await.expect_err("unreadable").to_string();
+    assert!(error.contains("points: it has an unknown version"), "{error}");
+    meddle(&store, "UPDATE sweeps SET state = 'paused'").await;
+    let error = store.sweeps().await.expect_err("unreadable").to_string();
+    assert!(error.contains("state: unknown name `paused`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_large_batch_is_refused_naming_the_row_that_contradicts() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    let before = [Record::Submitted(submission(1)), leased(1, 1, 0, 900), leased(2, 1, 0, 900)];
+    store.commit(&before).await.expect("a sound batch");
+    store.commit(&[ended(1, 437, 1, Outcome::Completed)]).await.expect("a sound batch");
+    let endings: Vec<Record> = (0..900).map(|index| ended(1, index, 2, Outcome::Completed)).collect();
+    let error = store.commit(&endings).await.expect_err("437 is done");
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    assert!(error.to_string().contains("row [Integer(1), Integer(437)"), "{error}");
+    assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(437, 1)]);
+}

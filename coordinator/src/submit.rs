@@ -1,0 +1,71 @@
+//! Takes in a sweep, or finds the one that is the same.
+
+use std::sync::Arc;
+
+use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::ids::SweepId;
+use biosweep_common::outcome::SweepState;
+use biosweep_common::spec::{Format, SweepSpec};
+
+use crate::core::event::Event;
+use crate::driver::{Handle, Stopped};
+use crate::store::record::{Submission, SweepRow};
+use crate::store::{Store, StoreError};
+
+/// Why a sweep could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SubmitError {
+    /// The coordinator is stopping.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A sweep that is now in the coordinator's care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Submitted {
+    /// Its id.
+    pub(crate) id: SweepId,
+    /// Whether it was there before.
+    pub(crate) found: bool,
+}
+
+/// Starts the sweep, unless `fresh` is false and an equal one is running or has finished. Durable on return.
+pub(crate) async fn submit(
+    handle: &Handle,
+    spec: SweepSpec,
+    spec_text: String,
+    spec_format: Format,
+    fresh: bool,
+) -> Result<Submitted, SubmitError> {
+    let digest = digest(&spec);
+    if !fresh && let Some(row) = find_equal(handle.store.as_ref(), &digest).await? {
+        return Ok(Submitted { id: row.submission.id, found: true });
+    }
+    let submission = Submission {
+        id: SweepId::new(),
+        name: spec.name.clone(),
+        spec_text,
+        spec_format,
+        digest,
+        trials: spec.grid.trials(),
+        trajectories: spec.grid.trajectories(),
+        submitted_at: handle.clock.wall(),
+    };
+    let id = submission.id;
+    handle.apply(Event::Submitted { submission: Box::new(submission), spec: Arc::new(spec) }).await?;
+    Ok(Submitted { id, found: false })
+}
+
+/// The latest sweep of this digest that was not cancelled.
+pub(crate) async fn find_equal(store: &dyn Store, digest: &str) -> Result<Option<SweepRow>, StoreError> {
+    let equal = |row: &SweepRow| row.submission.digest == digest && row.state != SweepState::Cancelled;
+    Ok(store.sweeps().await?.into_iter().rev().find(equal))
+}
+
+/// What makes two submissions the same sweep: what the spec means, and the engine whose numbers it will hold.
+pub(crate) fn digest(spec: &SweepSpec) -> String {
+    format!("{}/{NUMERICS_VERSION}", spec.digest())
+}
