@@ -217,6 +217,8 @@ async fn keep(
         let id = WorkerId::new();
         let born = handle.clock.now();
         let mut child = options.start(slot, id, &url)?;
+        // Waiting for a child closes its stdin, which would tell it to leave; held here, it closes with this process.
+        let _stdin = child.stdin.take();
         let status = tokio::select! {
             status = child.wait() => status,
             () = leaving.cancelled() => return leave(child).await.map_err(|source| options.not_started(source)),

@@ -1,1 +1,38 @@
-//! (being written)
+//! The worker of biosweep: trains networks by hand-written learning rules on libtorch.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`train`] | a bundle from data to results |
+//! | [`network`], [`parameters`], [`buffer`] | networks, their parameters in flat buffers |
+//! | [`layer`], [`activation`] | kernels |
+//! | [`rules`] | learning rules, one file each |
+//! | [`optim`] | optimisers, one file each |
+//! | [`data`] | datasets, one file each |
+//! | [`random`] | where all randomness comes from |
+//! | [`session`] | the worker's side of the protocol, pure |
+//! | [`agent`], [`trainer`] | its shell: the stream to the coordinator, the training thread |
+//! | [`step`] | one update on given tensors |
+//! | [`bench`] | updates per second beside the bare matrix products |
+//! | [`cli`] | the command line |
+
+pub mod activation;
+pub mod agent;
+
+pub mod bench;
+pub mod buffer;
+pub mod cli;
+
+pub mod data;
+pub mod device;
+pub mod layer;
+pub mod network;
+pub mod optim;
+pub mod parameters;
+pub mod random;
+pub mod rules;
+pub mod scalar;
+pub mod session;
+
+pub mod step;
+pub mod train;
+pub mod trainer;

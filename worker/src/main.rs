@@ -1,2 +1,10 @@
 //! `biosweep-worker`: one process, one device, one bundle at a time.
-fn main() {}
+
+use std::process::ExitCode;
+
+use biosweep_worker::cli::{self, Cli};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::run(&Cli::parse())
+}

@@ -64,3 +64,5 @@ impl Format {
         }
     }
 }
+#[cfg(test)]
+mod probe;

@@ -1,0 +1,278 @@
+//! The worker's shell: keeps a stream to the coordinator, feeds the session, and carries out what it says.
+//!
+//! Training runs on its own thread and never waits for the network; heartbeats never wait for training.
+
+use std::future::{self, Future};
+use std::pin::Pin;
+use std::time::Duration;
+
+use biosweep_common::messages::ToWorker;
+use biosweep_common::wire::{FromWire, IntoWire};
+use biosweep_proto::v1;
+use biosweep_proto::v1::workers_client::WorkersClient;
+use rand::RngExt as _;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status, Streaming};
+
+use crate::session::{Input, Output, Session};
+use crate::trainer::{Trainer, TrainerEvent};
+
+/// Messages that may wait for the network; more, and the stream is given up and opened anew.
+const OUTBOX: usize = 1_024;
+/// The first pause before another attempt to connect, and the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Silence on a connection after which it is probed, and how long the answer may take.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// How long a worker that leaves waits to hand back what it holds.
+const LEAVE: Duration = Duration::from_secs(10);
+
+/// Why a worker gives up.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The address is none.
+    #[error("`{url}` is no address of a coordinator: {why}; write for example http://127.0.0.1:7465")]
+    Address {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The coordinator will not have this worker, now or later.
+    #[error("the coordinator refuses this worker: {0}")]
+    Refused(String),
+    /// The trainer is gone.
+    #[error("the training thread ended; this is a fault in the worker, please report it with its log")]
+    TrainerGone,
+}
+
+/// Serves the coordinator until told to leave; `leave` is done when the process is to end.
+///
+/// # Errors
+/// An address that is none, or a coordinator that refuses this worker for good. A coordinator that cannot be reached
+/// is waited for.
+pub async fn serve(
+    url: &str,
+    session: Session,
+    trainer: Trainer,
+    leave: impl Future<Output = &'static str>,
+) -> Result<(), AgentError> {
+    let address = |error: tonic::transport::Error| AgentError::Address { url: url.to_owned(), why: error.to_string() };
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(address)?
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(KEEPALIVE.0)
+        .keep_alive_timeout(KEEPALIVE.1)
+        .keep_alive_while_idle(true);
+    let connection = Connection::Opening(open(endpoint.clone(), Duration::ZERO));
+    let agent = Agent { endpoint, session, trainer, connection, backoff: BACKOFF.0, beat: None, done: false };
+    agent.run(leave).await
+}
+
+struct Agent {
+    endpoint: Endpoint,
+    session: Session,
+    trainer: Trainer,
+    connection: Connection,
+    backoff: Duration,
+    beat: Option<Interval>,
+    done: bool,
+}
+
+/// ```text
+/// Opening ──opened──▶ Open ──broken──▶ Opening, after a pause
+/// ```
+enum Connection {
+    Opening(Pin<Box<dyn Future<Output = Result<Opened, Status>> + Send>>),
+    Open(Opened),
+}
+
+struct Opened {
+    outbox: mpsc::Sender<v1::WorkerMessage>,
+    /// Answers with the coordinator's stream once it has read the hello.
+    inbound: Inbound,
+}
+
+enum Inbound {
+    Awaited(Pin<Box<dyn Future<Output = Result<Streaming<v1::CoordinatorMessage>, Status>> + Send>>),
+    Streaming(Box<Streaming<v1::CoordinatorMessage>>),
+}
+
+/// What the loop wakes for.
+enum Wake {
+    Opened(Opened),
+    Heard(ToWorker),
+    Broken(Status),
+    Trainer(TrainerEvent),
+    Beat,
+    Leave(&'static str),
+    OutOfTime,
+}
+
+impl Agent {
+    async fn run(mut self, leave: impl Future<Output = &'static str>) -> Result<(), AgentError> {
+        tokio::pin!(leave);
+        let mut deadline: Option<Instant> = None;
+        while !self.done {
+            let wake = tokio::select! {
+                wake = connected(&mut self.connection) => wake,
+                event = self.trainer.next() => Wake::Trainer(event.ok_or(AgentError::TrainerGone)?),
+                () = tick(&mut self.beat) => Wake::Beat,
+                why = &mut leave, if deadline.is_none() => Wake::Leave(why),
+                () = until(deadline) => Wake::OutOfTime,
+            };
+            match wake {
+                Wake::Opened(opened) => {
+                    self.connection = Connection::Open(opened);
+                    self.apply(Input::Connected);
+                }
+                Wake::Heard(message) => {
+                    if matches!(message, ToWorker::Welcome { .. }) {
+                        tracing::info!("connected");
+                        self.backoff = BACKOFF.0;
+                    }
+                    if let ToWorker::Drain { reason } = &message {
+                        tracing::info!(reason, "asked to leave");
+                        deadline.get_or_insert(Instant::now() + LEAVE);
+                    }
+                    self.apply(Input::Heard(message));
+                }
+                Wake::Broken(status) => self.broken(&status)?,
+                Wake::Trainer(event) => self.apply(event.into_input()),
+                Wake::Beat => self.apply(Input::HeartbeatDue(self.trainer.updates())),
+                Wake::Leave(why) => {
+                    tracing::info!(why, "leaving");
+                    deadline = Some(Instant::now() + LEAVE);
+                    self.apply(Input::Leave);
+                }
+                Wake::OutOfTime => {
+                    tracing::warn!("left without handing back everything: the coordinator will notice by itself");
+                    self.done = true;
+                }
+            }
+        }
+        self.close().await;
+        Ok(())
+    }
+
+    fn apply(&mut self, input: Input) {
+        for output in self.session.apply(input) {
+            match output {
+                Output::Send(message) => self.send(message.into_wire()),
+                Output::Train(grant) => self.trainer.train(*grant),
+                Output::Halt { lane } => self.trainer.halt(lane),
+                Output::Beat { every_ms } => {
+                    let mut beat = tokio::time::interval(Duration::from_millis(every_ms.max(1)));
+                    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                    self.beat = Some(beat);
+                }
+                Output::Exit => self.done = true,
+            }
+        }
+    }
+
+    /// Sends where the stream is up; what must not be lost the session says again on the next one.
+    fn send(&mut self, message: v1::WorkerMessage) {
+        if let Connection::Open(opened) = &self.connection
+            && opened.outbox.try_send(message).is_err()
+        {
+            self.reopen();
+        }
+    }
+
+    fn broken(&mut self, status: &Status) -> Result<(), AgentError> {
+        if matches!(status.code(), Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented) {
+            return Err(AgentError::Refused(status.message().to_owned()));
+        }
+        tracing::warn!(why = status.message(), again_in_ms = self.backoff.as_millis() as u64, "no coordinator");
+        self.reopen();
+        Ok(())
+    }
+
+    fn reopen(&mut self) {
+        // Spread out, so that the workers of a coordinator that comes back do not all come at once.
+        let pause = self.backoff.mul_f64(rand::rng().random_range(0.5..1.5));
+        self.backoff = (self.backoff * 2).min(BACKOFF.1);
+        self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
+        self.beat = None;
+    }
+
+    /// Lets what was said last reach the coordinator: the stream ends when it has read everything.
+    async fn close(self) {
+        let Connection::Open(Opened { outbox, inbound: Inbound::Streaming(mut inbound) }) = self.connection else {
+            return;
+        };
+        drop(outbox);
+        let drained = async { while let Ok(Some(_)) = inbound.message().await {} };
+        // A coordinator that takes longer notices by itself that this worker is gone.
+        drop(tokio::time::timeout(Duration::from_secs(2), drained).await);
+    }
+}
+
+/// Waits for the connection to open, or for what it brings.
+async fn connected(connection: &mut Connection) -> Wake {
+    match connection {
+        Connection::Opening(opening) => match opening.await {
+            Ok(opened) => Wake::Opened(opened),
+            Err(status) => Wake::Broken(status),
+        },
+        Connection::Open(opened) => opened.inbound.next().await,
+    }
+}
+
+impl Inbound {
+    async fn next(&mut self) -> Wake {
+        if let Self::Awaited(answer) = self {
+            match answer.await {
+                Ok(streaming) => *self = Self::Streaming(Box::new(streaming)),
+                Err(status) => return Wake::Broken(status),
+            }
+        }
+        let Self::Streaming(streaming) = self else { return future::pending().await };
+        match streaming.message().await {
+            Ok(Some(message)) => match ToWorker::from_wire(message) {
+                Ok(message) => Wake::Heard(message),
+                Err(error) => Wake::Broken(Status::invalid_argument(error.to_string())),
+            },
+            Ok(None) => Wake::Broken(Status::unavailable("the coordinator closed the stream")),
+            Err(status) => Wake::Broken(status),
+        }
+    }
+}
+
+fn open(endpoint: Endpoint, pause: Duration) -> Pin<Box<dyn Future<Output = Result<Opened, Status>> + Send>> {
+    Box::pin(async move {
+        tokio::time::sleep(pause).await;
+        let channel = endpoint.connect().await.map_err(|error| Status::unavailable(root_cause(&error)))?;
+        let (outbox, letters) = mpsc::channel(OUTBOX);
+        let mut client = WorkersClient::new(channel);
+        let answer = async move { Ok(client.session(ReceiverStream::new(letters)).await?.into_inner()) };
+        Ok(Opened { outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
+    })
+}
+
+async fn tick(beat: &mut Option<Interval>) {
+    match beat {
+        Some(beat) => drop(beat.tick().await),
+        None => future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => future::pending().await,
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

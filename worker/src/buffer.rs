@@ -1,0 +1,73 @@
+//! Numbers in one flat stretch of memory, seen both as a slice and as tensors. The only place with `unsafe` for them.
+//!
+//! Fused loops run over the slice; matrix products run over tensors that are views of the same memory. The memory
+//! belongs to a libtorch CPU tensor, which is aligned to 64 bytes.
+#![expect(unsafe_code, reason = "a slice over the memory of a tensor, checked once where the tensor is made")]
+
+use std::marker::PhantomData;
+
+use tch::{Device, Tensor};
+
+use crate::scalar::Scalar;
+
+/// Every matrix starts at a multiple of so many numbers: 64 bytes of the narrower type. Equal alignment is a part of
+/// what makes sums come out equal to the last bit, wherever in a buffer a matrix lies.
+pub const ALIGNMENT: usize = 16;
+
+/// A flat stretch of numbers, zero at first.
+#[derive(Debug)]
+pub struct Buffer<T> {
+    tensor: Tensor,
+    length: usize,
+    scalar: PhantomData<T>,
+}
+
+impl<T: Scalar> Buffer<T> {
+    /// So many zeros.
+    ///
+    /// # Errors
+    /// Memory that cannot be had.
+    pub fn zeros(length: usize) -> Result<Self, tch::TchError> {
+        let tensor = Tensor::f_zeros([length as i64], (T::KIND, Device::Cpu))?;
+        debug_assert!((tensor.data_ptr() as usize).is_multiple_of(64), "libtorch aligns its memory to 64 bytes");
+        Ok(Self { tensor, length, scalar: PhantomData })
+    }
+
+    /// The numbers.
+    #[must_use]
+    pub fn slice(&self) -> &[T] {
+        // SAFETY: the tensor is a contiguous CPU tensor of `length` numbers of kind `T::KIND`, whose memory lives as
+        // long as `self`; its views are written to by tensor operations only, which run to their end on this thread
+        // and so never while this borrow is in use.
+        unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<T>(), self.length) }
+    }
+
+    /// The numbers, to be changed.
+    #[must_use]
+    pub fn slice_mut(&mut self) -> &mut [T] {
+        // SAFETY: as for `slice`; `self` is borrowed mutably, so this is the only slice.
+        unsafe { std::slice::from_raw_parts_mut(self.tensor.data_ptr().cast::<T>(), self.length) }
+    }
+
+    /// A matrix in this memory: element (i, j) is number `start + i · stride + j`.
+    ///
+    /// # Errors
+    /// A matrix that does not fit.
+    pub fn matrix(&self, start: usize, rows: usize, columns: usize, stride: usize) -> Result<Tensor, tch::TchError> {
+        self.tensor.f_as_strided([rows as i64, columns as i64], [stride as i64, 1], start as i64)
+    }
+
+    /// A vector in this memory, from number `start`.
+    ///
+    /// # Errors
+    /// A vector that does not fit.
+    pub fn vector(&self, start: usize, length: usize) -> Result<Tensor, tch::TchError> {
+        self.tensor.f_narrow(0, start as i64, length as i64)
+    }
+}
+
+/// The next place at which a matrix may start.
+#[must_use]
+pub const fn aligned(length: usize) -> usize {
+    length.next_multiple_of(ALIGNMENT)
+}

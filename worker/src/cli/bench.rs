@@ -1,0 +1,81 @@
+//! `biosweep-worker bench`: updates per second beside the bare matrix products of the same update.
+
+use biosweep_common::configuration::{Hyperparameters, Shape};
+use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
+use clap::Args;
+
+use super::failure::Failure;
+use super::{Output, answer};
+use crate::bench;
+use crate::device::Device;
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// What stands in the place of the gradient
+    #[arg(long, default_value_t = Rule::Bp)]
+    rule: Rule,
+    /// How layers are wired
+    #[arg(long, default_value_t = Network::Nn)]
+    network: Network,
+    /// The non-linearity of the hidden layers
+    #[arg(long, default_value_t = Activation::Relu)]
+    activation: Activation,
+    /// Hidden layers
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    depth: u32,
+    /// Units of each hidden layer
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    hidden: u32,
+    /// Images in an update
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch: u32,
+    /// What moves the weights
+    #[arg(long, default_value_t = Optimizer::Adam)]
+    optimizer: Optimizer,
+    /// Updates to measure
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..))]
+    updates: u32,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    output: Output,
+}
+
+pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    Device::Cpu.prepare();
+    let shape = Shape {
+        dataset: Dataset::SyntheticDigits,
+        network: args.network,
+        rule: args.rule,
+        activation: args.activation,
+        depth: args.depth,
+        hidden: args.hidden,
+        batch_size: args.batch,
+        optimizer: args.optimizer,
+        eval_every: 390,
+    };
+    let hyperparameters = Hyperparameters {
+        learning_rate: 1e-3,
+        weight_decay: 1e-5,
+        momentum: 0.0,
+        target_step: 0.1,
+        noise_std: 0.1,
+        decoder_learning_rate: 1e-3,
+        fold: 0,
+        seed: 0,
+    };
+    let measured = bench::run(&shape, &hyperparameters, args.updates).map_err(Failure::bad_input)?;
+    answer(&match args.output {
+        Output::Human => format!(
+            "{} {} {} {} with {}: {:.0} updates/s; the bare matrix products of bp alone {:.0}/s; ratio {:.2}",
+            args.rule,
+            args.network,
+            args.activation,
+            args.depth,
+            args.optimizer,
+            measured.updates_per_s,
+            measured.floor_updates_per_s,
+            measured.ratio
+        ),
+        Output::Json => serde_json::to_string_pretty(&measured).map_err(Failure::environment)?,
+    })
+}

@@ -1,0 +1,89 @@
+//! The command line of the worker: one file per command.
+
+mod bench;
+mod check;
+mod connect;
+mod failure;
+mod step;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::data::Places;
+use failure::Failure;
+
+/// Trains what a coordinator hands out.
+///
+/// Without a command it serves the coordinator it is given until it is told to leave. Exit codes: 0 all is well,
+/// 2 bad input, 3 something in the environment is missing or broken.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    connect: connect::ConnectArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compute one update of a rule on given tensors and write out all of it
+    Step(step::StepArgs),
+    /// Measure updates per second beside the bare matrix products of the same update
+    Bench(bench::BenchArgs),
+    /// Check that the device and a dataset are there
+    Check(check::CheckArgs),
+}
+
+/// Where datasets are looked for.
+#[derive(Debug, Args)]
+struct DataArgs {
+    /// Where to look for datasets first
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to look for datasets last, in its folder `datasets`
+    #[arg(long, env = "BIOSWEEP_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+}
+
+impl DataArgs {
+    fn places(&self) -> Places {
+        Places { data_dir: self.data_dir.clone(), home: self.home.clone() }
+    }
+}
+
+/// Who reads the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// People.
+    Human,
+    /// Programs.
+    Json,
+}
+
+/// Does what was asked and says how it went.
+#[must_use]
+pub fn run(cli: &Cli) -> ExitCode {
+    let done = match &cli.command {
+        Some(Command::Step(args)) => step::run(args),
+        Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Check(args)) => check::run(args),
+        None => connect::run(&cli.connect),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { exit, message }) => {
+            // Where stderr is closed there is nobody to tell.
+            drop(writeln!(std::io::stderr(), "error: {message}"));
+            ExitCode::from(exit.code())
+        }
+    }
+}
+
+/// Writes an answer to stdout.
+fn answer(text: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::environment(format!("cannot answer: {error}")))
+}

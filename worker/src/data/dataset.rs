@@ -1,0 +1,185 @@
+//! A dataset in memory: its division into training and validation, and batches out of it.
+
+use std::ops::Mul;
+
+use super::mapped::Bytes;
+use crate::random::{Purpose, Stream};
+
+/// Rows of an image, and its columns.
+pub(super) const IMAGE_SIDE: u32 = 28;
+/// Pixels of an image, row by row.
+pub const PIXELS: usize = (IMAGE_SIDE * IMAGE_SIDE) as usize;
+/// What the splits are drawn from, whatever the seed of a trial: trials of one fold are compared on the same images.
+const SPLIT_SEED: u64 = 0;
+
+/// Labelled images; the training part is divided by fold, the test part is fixed.
+#[derive(Debug)]
+pub struct Dataset {
+    train: Images,
+    test: Images,
+    validation_count: u32,
+}
+
+/// Which images of a dataset an index counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Those for training and validation.
+    Train,
+    /// Those that only measure the result.
+    Test,
+}
+
+/// Indices of [`Part::Train`], each in one of the two, ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The images the weights learn from.
+    pub train: Vec<u32>,
+    /// The images that choose when to stop and which settings are best.
+    pub validation: Vec<u32>,
+}
+
+/// Images of one part with their labels.
+#[derive(Debug)]
+pub(super) struct Images {
+    bytes: Bytes,
+    /// Where the first image begins.
+    start: usize,
+    labels: Vec<u8>,
+}
+
+/// A number that pixels are scaled to.
+pub trait Scalar: Copy + From<u8> + Mul<Output = Self> {
+    /// What a byte is multiplied by.
+    const PER_BYTE: Self;
+}
+
+impl Scalar for f32 {
+    const PER_BYTE: Self = 1.0 / 255.0;
+}
+
+impl Scalar for f64 {
+    const PER_BYTE: Self = 1.0 / 255.0;
+}
+
+impl Dataset {
+    /// Values of one image.
+    pub const PIXELS: usize = PIXELS;
+    /// Different labels.
+    pub const CLASSES: usize = 10;
+
+    pub(super) fn new(train: Images, test: Images, validation_count: u32) -> Self {
+        Self { train, test, validation_count }
+    }
+
+    /// How many images a part has.
+    #[must_use]
+    pub fn count(&self, part: Part) -> usize {
+        self.images(part).labels.len()
+    }
+
+    /// The labels of a part's images, each below [`Dataset::CLASSES`].
+    #[must_use]
+    pub fn labels(&self, part: Part) -> &[u8] {
+        &self.images(part).labels
+    }
+
+    /// The division of the training part that `fold` names: a set of validation images drawn at random, the rest for
+    /// training. It depends on the fold alone, not on the seed of a trial.
+    #[must_use]
+    pub fn split(&self, fold: u32) -> Split {
+        let count = u32::try_from(self.train.labels.len()).expect("a part has fewer than 2^32 images");
+        let mut validation = Stream::new(SPLIT_SEED, fold, Purpose::Split, 0).permutation(count);
+        let mut train = validation.split_off(self.validation_count as usize);
+        train.sort_unstable();
+        validation.sort_unstable();
+        Split { train, validation }
+    }
+
+    /// Writes the images named by `indices` into `pixels`, scaled to [0, 1], shape [indices, 784], and their labels
+    /// into `labels`.
+    ///
+    /// # Panics
+    /// If a slice has another length than the indices ask for, or an index is not below the part's count.
+    pub fn gather<T: Scalar>(&self, part: Part, indices: &[u32], pixels: &mut [T], labels: &mut [i64]) {
+        let images = self.images(part);
+        assert_eq!(pixels.len(), indices.len() * PIXELS, "the length of `pixels` for {} images", indices.len());
+        assert_eq!(labels.len(), indices.len(), "the length of `labels`");
+        let (pixels, _) = pixels.as_chunks_mut::<PIXELS>();
+        for ((&index, pixels), label) in indices.iter().zip(pixels).zip(labels) {
+            *label = images.labels[index as usize].into();
+            for (pixel, &byte) in pixels.iter_mut().zip(images.image(index as usize)) {
+                *pixel = T::from(byte) * T::PER_BYTE;
+            }
+        }
+    }
+
+    fn images(&self, part: Part) -> &Images {
+        match part {
+            Part::Train => &self.train,
+            Part::Test => &self.test,
+        }
+    }
+}
+
+impl Images {
+    /// Images that begin at `start` in `bytes`, one for each label.
+    ///
+    /// # Panics
+    /// If `bytes` does not hold as many images, or a label names no class: whoever reads files has checked both.
+    pub(super) fn new(bytes: Bytes, start: usize, labels: Vec<u8>) -> Self {
+        assert_eq!(bytes.len() - start, labels.len() * PIXELS, "the bytes of {} images", labels.len());
+        assert!(labels.iter().all(|&label| usize::from(label) < Dataset::CLASSES), "a label above 9");
+        Self { bytes, start, labels }
+    }
+
+    fn image(&self, index: usize) -> &[u8; PIXELS] {
+        &self.bytes[self.start..].as_chunks::<PIXELS>().0[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Dataset {
+        let images = |count: u8| {
+            let bytes = (0..count).flat_map(|image| [image; PIXELS]).collect();
+            Images::new(Bytes::Owned(bytes), 0, (0..count).map(|image| image % 10).collect())
+        };
+        Dataset::new(images(60), images(20), 10)
+    }
+
+    #[test]
+    fn a_split_puts_every_image_on_exactly_one_side() {
+        for fold in 0..10 {
+            let Split { train, validation } = small().split(fold);
+            assert_eq!((train.len(), validation.len()), (50, 10));
+            let mut all = [train, validation].concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..60).collect::<Vec<u32>>());
+        }
+    }
+
+    #[test]
+    fn folds_differ_and_each_is_always_the_same() {
+        assert_ne!(small().split(0), small().split(1));
+        assert_eq!(small().split(3), small().split(3));
+    }
+
+    #[test]
+    fn a_batch_holds_the_images_asked_for_in_their_order_in_either_precision() {
+        let (mut single, mut double, mut labels) = (vec![0.0_f32; 3 * PIXELS], vec![0.0_f64; 3 * PIXELS], [0; 3]);
+        small().gather(Part::Train, &[51, 0, 51], &mut single, &mut labels);
+        small().gather(Part::Train, &[51, 0, 51], &mut double, &mut labels);
+        assert_eq!(labels, [1, 0, 1]);
+        for (place, expected) in [(0, 0.2), (PIXELS - 1, 0.2), (PIXELS, 0.0), (3 * PIXELS - 1, 0.2)] {
+            assert!((f64::from(single[place]) - expected).abs() < 1e-7 && (double[place] - expected).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn the_brightest_byte_becomes_exactly_one() {
+        assert_eq!(f32::from(255_u8) * f32::PER_BYTE, 1.0);
+        assert_eq!(f64::from(255_u8) * f64::PER_BYTE, 1.0);
+    }
+}

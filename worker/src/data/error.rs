@@ -1,0 +1,77 @@
+//! What may be wrong with the files of a dataset.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::places::list;
+
+/// Why a dataset cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file is in none of the places where it could be.
+    #[error(
+        "dataset `{dataset}` lacks `{file}` (plain or with .gz); looked in {}; \
+         name the directory with --data-dir or in BIOSWEEP_DATA, or fetch it with `biosweep data fetch {dataset}`",
+        list(places)
+    )]
+    Missing {
+        /// The dataset's name.
+        dataset: &'static str,
+        /// The file's name.
+        file: &'static str,
+        /// Every directory looked in, in order.
+        places: Vec<PathBuf>,
+    },
+    /// A file is there and cannot be read.
+    #[error("cannot read `{}`: {source}; check that it is whole and may be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file does not begin as an idx file of bytes does.
+    #[error("`{}` is not an idx file of bytes: it begins with {found:02x?}; fetch it again", path.display())]
+    NotIdx {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, uncompressed, at most four.
+        found: Vec<u8>,
+    },
+    /// A file's header announces other counts than it should.
+    #[error("`{}` holds {found:?} entries in place of {expected:?}; fetch it again", path.display())]
+    Counts {
+        /// The file.
+        path: PathBuf,
+        /// What the dataset has, outermost dimension first.
+        expected: Vec<u32>,
+        /// What the header says.
+        found: Vec<u32>,
+    },
+    /// A file is shorter or longer than its header says.
+    #[error(
+        "`{}` is {found} bytes long (uncompressed) in place of the {expected} its header announces; fetch it again",
+        path.display()
+    )]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// The length that follows from the header, in bytes, header included.
+        expected: u64,
+        /// The length found, uncompressed.
+        found: u64,
+    },
+    /// A file is well formed and yet not the one the results of others rest on.
+    #[error(
+        "`{}` is not the genuine file: its uncompressed bytes have SHA-256 {found}, expected {expected}; fetch it again",
+        path.display()
+    )]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// The SHA-256 of the genuine file, in hexadecimal.
+        expected: String,
+        /// The SHA-256 found.
+        found: String,
+    },
+}

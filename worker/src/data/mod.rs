@@ -1,0 +1,38 @@
+//! Datasets of labelled images: one file each, and one line each in [`load`].
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`dataset`] | a [`Dataset`] in memory: its split by fold, and batches out of it |
+//! | [`places`] | where files are looked for |
+//! | [`error`] | what may be wrong with files |
+//! | `mnist` | the MNIST files and their digests |
+//! | `synthetic_digits` | digits drawn by strokes, with no file at all |
+//! | `glyphs` | the strokes of those digits |
+//! | `idx` | the file format of MNIST and its kin |
+//! | `mapped` | bytes of a file, in memory or mapped into it |
+
+pub mod dataset;
+pub mod error;
+mod glyphs;
+mod idx;
+mod mapped;
+mod mnist;
+pub mod places;
+mod synthetic_digits;
+
+use biosweep_common::vocabulary;
+
+pub use dataset::{Dataset, Part, Split};
+pub use error::DataError;
+pub use places::Places;
+
+/// Brings a dataset into memory, its files checked against their digests.
+///
+/// # Errors
+/// A file that is in none of the places, that cannot be read, or that is not the one it should be.
+pub fn load(dataset: vocabulary::Dataset, places: &Places) -> Result<Dataset, DataError> {
+    match dataset {
+        vocabulary::Dataset::Mnist => mnist::load(places),
+        vocabulary::Dataset::SyntheticDigits => Ok(synthetic_digits::generate()),
+    }
+}

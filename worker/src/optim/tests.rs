@@ -1,0 +1,69 @@
+//! The fused loops against the equations written out plainly.
+
+use super::*;
+
+fn run(optimizer: Optimizer, steps: Steps) -> Vec<f64> {
+    let mut values = vec![1.0, -2.0, 0.5];
+    let mut optimiser = new::<f64>(optimizer, steps, 3);
+    for update in 1..=50 {
+        let gradients: Vec<f64> = values.iter().map(|w| 2.0 * w + 0.1 * f64::from(update % 3)).collect();
+        optimiser.update(&mut values, &gradients);
+    }
+    values
+}
+
+fn close(left: &[f64], right: &[f64]) -> bool {
+    left.iter().zip(right).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(1.0))
+}
+
+#[test]
+fn sgd_with_momentum_follows_its_equations() {
+    let steps = Steps { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9 };
+    let mut values = [1.0, -2.0, 0.5_f64];
+    let mut velocity = [0.0; 3];
+    for update in 1..=50 {
+        for (w, v) in values.iter_mut().zip(&mut velocity) {
+            let gradient = 2.0 * *w + 0.1 * f64::from(update % 3) + 0.01 * *w;
+            *v = 0.9 * *v + gradient;
+            *w -= 0.05 * *v;
+        }
+    }
+    assert!(close(&run(Optimizer::Sgd, steps), &values));
+}
+
+#[test]
+fn sgd_without_momentum_is_momentum_zero() {
+    let without = Steps { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0 };
+    let tiny = Steps { momentum: f64::MIN_POSITIVE, ..without };
+    assert!(close(&run(Optimizer::Sgd, without), &run(Optimizer::Sgd, tiny)));
+}
+
+#[test]
+fn adam_follows_its_equations() {
+    let steps = Steps { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0 };
+    let mut values = [1.0, -2.0, 0.5_f64];
+    let (mut mean, mut square) = ([0.0; 3], [0.0; 3]);
+    for update in 1..=50 {
+        for place in 0..3 {
+            let w = values[place];
+            let gradient = 2.0 * w + 0.1 * f64::from(update % 3) + 0.01 * w;
+            mean[place] = 0.9 * mean[place] + 0.1 * gradient;
+            square[place] = 0.999 * square[place] + 0.001 * gradient * gradient;
+            let m = mean[place] / (1.0 - 0.9_f64.powi(update));
+            let v = square[place] / (1.0 - 0.999_f64.powi(update));
+            values[place] = w - 0.05 * m / (v.sqrt() + 1e-8);
+        }
+    }
+    assert!(close(&run(Optimizer::Adam, steps), &values));
+}
+
+#[test]
+fn padding_that_is_zero_stays_zero() {
+    for optimizer in Optimizer::ALL {
+        let steps = Steps { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9 };
+        let mut values = [0.0_f32; 4];
+        let mut optimiser = new::<f32>(*optimizer, steps, 4);
+        (0..3).for_each(|_| optimiser.update(&mut values, &[0.0; 4]));
+        assert_eq!(values, [0.0; 4], "{optimizer}");
+    }
+}

@@ -1,0 +1,200 @@
+//! Streams of random numbers, each a pure function of seed, fold, purpose and step.
+//!
+//! Nothing here, and nothing that uses it, keeps a generator between steps: a trajectory resumed at an update draws what
+//! it would have drawn uninterrupted, and a lane draws in a bundle what it draws alone.
+//!
+//! The bits are those of ChaCha with 8 rounds (Bernstein 2008), keyed by a BLAKE3 hash of what the stream is for.
+
+mod normal;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// What a stream's numbers are for; equal seeds give unrelated numbers to different purposes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// The division of the training images into training and validation.
+    Split,
+    /// The order of the training images in an epoch.
+    Order,
+    /// The initial weights of a layer.
+    Weights(u32),
+    /// The fixed feedback weights of a layer.
+    Feedback(u32),
+    /// The initial weights of a layer's decoder.
+    Decoder(u32),
+    /// The noise that a layer's decoder learns to undo.
+    Noise(u32),
+    /// The strokes of the synthetic digits.
+    Digits,
+}
+
+/// Random numbers for one purpose at one step.
+#[derive(Debug, Clone)]
+pub struct Stream(ChaCha8Rng);
+
+impl Stream {
+    /// The stream that these four name; equal names give equal numbers on every machine.
+    #[must_use]
+    pub fn new(seed: u64, fold: u32, purpose: Purpose, step: u64) -> Self {
+        let (tag, layer): (u32, u32) = match purpose {
+            Purpose::Split => (0, 0),
+            Purpose::Order => (1, 0),
+            Purpose::Weights(layer) => (2, layer),
+            Purpose::Feedback(layer) => (3, layer),
+            Purpose::Decoder(layer) => (4, layer),
+            Purpose::Noise(layer) => (5, layer),
+            Purpose::Digits => (6, 0),
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("biosweep random stream 1");
+        hasher.update(&seed.to_le_bytes());
+        hasher.update(&fold.to_le_bytes());
+        hasher.update(&tag.to_le_bytes());
+        hasher.update(&layer.to_le_bytes());
+        hasher.update(&step.to_le_bytes());
+        Self(ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()))
+    }
+
+    /// The next 32 bits.
+    pub fn bits(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    /// A number from 0 to `count - 1`, each equally likely.
+    ///
+    /// Lemire, "Fast random integer generation in an interval" (2019).
+    ///
+    /// # Panics
+    /// If `count` is 0: there is no such number.
+    pub fn below(&mut self, count: u32) -> u32 {
+        assert!(count > 0, "a draw from no numbers");
+        let rejected = count.wrapping_neg() % count;
+        loop {
+            let product = u64::from(self.bits()) * u64::from(count);
+            if product as u32 >= rejected {
+                return (product >> 32) as u32;
+            }
+        }
+    }
+
+    /// A number in `[low, high)`, on a grid of 2⁻²⁴ of the interval.
+    pub fn between(&mut self, low: f32, high: f32) -> f32 {
+        let unit = (self.bits() >> 8) as f32 * (1.0 / 16_777_216.0);
+        low + (high - low) * unit
+    }
+
+    /// The numbers from 0 to `count - 1` in an order drawn from all orders equally (Fisher and Yates).
+    pub fn permutation(&mut self, count: u32) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..count).collect();
+        for last in (1..count).rev() {
+            order.swap(last as usize, self.below(last + 1) as usize);
+        }
+        order
+    }
+
+    /// Fills `out` with independent normal numbers of mean 0 and standard deviation `std`.
+    pub fn fill_normal_f32(&mut self, out: &mut [f32], std: f64) {
+        let std = std as f32;
+        for block in out.chunks_mut(normal::BLOCK) {
+            let normals = normal::block(&mut self.0);
+            for (out, normal) in block.iter_mut().zip(&normals) {
+                *out = normal * std;
+            }
+        }
+    }
+
+    /// The draws of [`Stream::fill_normal_f32`], scaled in double precision, so that a network in double precision
+    /// starts from and is disturbed by the same numbers.
+    pub fn fill_normal_f64(&mut self, out: &mut [f64], std: f64) {
+        for block in out.chunks_mut(normal::BLOCK) {
+            let normals = normal::block(&mut self.0);
+            for (out, normal) in block.iter_mut().zip(&normals) {
+                *out = f64::from(*normal) * std;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normals(purpose: Purpose, count: usize) -> Vec<f32> {
+        let mut out = vec![0.0; count];
+        Stream::new(1, 0, purpose, 0).fill_normal_f32(&mut out, 1.0);
+        out
+    }
+
+    /// The first bits of a stream.
+    fn start(seed: u64, fold: u32, purpose: Purpose, step: u64) -> [u32; 4] {
+        let mut stream = Stream::new(seed, fold, purpose, step);
+        std::array::from_fn(|_| stream.bits())
+    }
+
+    #[test]
+    fn every_part_of_a_streams_name_changes_its_numbers() {
+        use Purpose::{Decoder, Digits, Feedback, Noise, Order, Split, Weights};
+        let mut starts: Vec<[u32; 4]> = [
+            Split,
+            Order,
+            Digits,
+            Weights(1),
+            Weights(2),
+            Feedback(1),
+            Feedback(2),
+            Decoder(1),
+            Decoder(2),
+            Noise(1),
+            Noise(2),
+        ]
+        .map(|purpose| start(1, 0, purpose, 0))
+        .to_vec();
+        starts.extend([start(2, 0, Split, 0), start(1, 1, Split, 0), start(1, 0, Split, 1), start(0, 0, Split, 1)]);
+        let count = starts.len();
+        starts.sort_unstable();
+        starts.dedup();
+        assert_eq!(starts.len(), count);
+    }
+
+    #[test]
+    fn the_numbers_are_the_same_on_every_machine() {
+        let mut hasher = blake3::Hasher::new();
+        for normal in normals(Purpose::Noise(3), 100_000) {
+            hasher.update(&normal.to_bits().to_le_bytes());
+        }
+        for place in Stream::new(7, 2, Purpose::Order, 5).permutation(1_000) {
+            hasher.update(&place.to_le_bytes());
+        }
+        assert_eq!(&hasher.finalize().to_hex()[..16], "df64445ab7b47663");
+    }
+
+    #[test]
+    fn a_shorter_slice_gets_the_start_of_a_longer_one_and_double_precision_the_same_draws() {
+        let long = normals(Purpose::Weights(1), 3_000);
+        assert_eq!(normals(Purpose::Weights(1), 1_500), long[..1_500]);
+        let mut double = vec![0.0; 3_000];
+        Stream::new(1, 0, Purpose::Weights(1), 0).fill_normal_f64(&mut double, 0.5);
+        assert!(double.iter().zip(&long).all(|(double, single)| *double == 0.5 * f64::from(*single)));
+    }
+
+    #[test]
+    fn a_permutation_holds_every_number_once() {
+        let mut order = Stream::new(1, 0, Purpose::Order, 0).permutation(1_000);
+        assert_ne!(order, (0..1_000).collect::<Vec<u32>>());
+        order.sort_unstable();
+        assert_eq!(order, (0..1_000).collect::<Vec<u32>>());
+        assert_eq!(Stream::new(1, 0, Purpose::Order, 0).permutation(0), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn all_orders_are_equally_likely() {
+        let mut stream = Stream::new(1, 0, Purpose::Order, 0);
+        let mut counts = std::collections::BTreeMap::new();
+        for _ in 0..24_000 {
+            *counts.entry(stream.permutation(4)).or_insert(0_u32) += 1;
+        }
+        // Five standard deviations of a count of mean 1,000.
+        assert_eq!(counts.len(), 24);
+        assert!(counts.values().all(|count| count.abs_diff(1_000) < 155), "{counts:?}");
+    }
+}

@@ -1,0 +1,400 @@
+//! The worker's side of the protocol, pure: what it holds, and what it says and does about what happens.
+//!
+//! ```text
+//!          ┌────────────── bundle done ──────────────┐
+//!          ▼                                          │
+//! idle (polls) ──grant──▶ training ──lane ended──▶ report, kept until acknowledged
+//!    └──────── told to leave ────────┴──▶ leaving ──nothing held──▶ gone
+//! ```
+//!
+//! A lost connection changes nothing of this: training goes on, reports are kept, and all of it is presented again.
+
+use std::collections::BTreeMap;
+
+use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
+use biosweep_common::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
+use biosweep_common::outcome::Outcome;
+
+/// Something that happened to the worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A stream to the coordinator is open.
+    Connected,
+    /// The coordinator said something.
+    Heard(ToWorker),
+    /// The trainer evaluated a lane of the bundle.
+    Evaluated {
+        /// The lane's place in the bundle.
+        lane: usize,
+        /// What was found.
+        point: CurvePoint,
+    },
+    /// The trainer is done with a lane of the bundle.
+    LaneEnded {
+        /// The lane's place in the bundle.
+        lane: usize,
+        /// How it ended.
+        end: LaneEnd,
+    },
+    /// The trainer is done with the bundle and can take another.
+    BundleDone,
+    /// It is time for a heartbeat; the updates done in each lane of the bundle.
+    HeartbeatDue(Vec<u64>),
+    /// The worker is to leave.
+    Leave,
+}
+
+/// How the trainer ended a lane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaneEnd {
+    /// How: completed, diverged, failed, or preempted where it was told to stop.
+    pub outcome: Outcome,
+    /// What went wrong, where something did.
+    pub cause: Option<String>,
+    /// Its evaluations.
+    pub curve: Vec<CurvePoint>,
+    /// Updates done.
+    pub updates: u64,
+    /// Wall-clock seconds it took.
+    pub seconds: f64,
+}
+
+/// Something the worker is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Say this, where the stream is up.
+    Send(ToCoordinator),
+    /// Train this bundle.
+    Train(Box<Grant>),
+    /// Stop training this lane of the bundle.
+    Halt {
+        /// The lane's place in the bundle.
+        lane: usize,
+    },
+    /// Beat so often.
+    Beat {
+        /// Milliseconds between two heartbeats.
+        every_ms: u64,
+    },
+    /// Leave: nothing is held any more.
+    Exit,
+}
+
+/// The state of a worker's side.
+#[derive(Debug, Clone)]
+pub struct Session {
+    worker: WorkerId,
+    description: WorkerDescription,
+    training: Option<Training>,
+    unacknowledged: BTreeMap<(Attempt, TrajectoryIndex), Report>,
+    leaving: bool,
+}
+
+/// The bundle in the trainer's hands.
+#[derive(Debug, Clone)]
+struct Training {
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lane {
+    held: Held,
+    state: LaneState,
+}
+
+/// ```text
+/// Running ──the trainer ends it──▶ Over
+///    └──the coordinator takes it back──▶ Forgotten
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LaneState {
+    Running,
+    Forgotten,
+    Over,
+}
+
+impl Session {
+    /// A worker that holds nothing yet.
+    #[must_use]
+    pub fn new(worker: WorkerId, description: WorkerDescription) -> Self {
+        Self { worker, description, training: None, unacknowledged: BTreeMap::new(), leaving: false }
+    }
+
+    /// Takes in what happened; what it returns is all there is to do about it.
+    pub fn apply(&mut self, input: Input) -> Vec<Output> {
+        match input {
+            Input::Connected => vec![Output::Send(ToCoordinator::Hello(self.hello()))],
+            Input::Heard(message) => self.hear(message),
+            Input::Evaluated { lane, point } => self.evaluated(lane, point),
+            Input::LaneEnded { lane, end } => self.lane_ended(lane, end),
+            Input::BundleDone => {
+                self.training = None;
+                self.next()
+            }
+            Input::HeartbeatDue(updates) => vec![Output::Send(self.heartbeat(&updates))],
+            Input::Leave => self.leave(),
+        }
+    }
+
+    /// Whether it holds nothing: neither training nor a report without acknowledgement.
+    #[must_use]
+    pub fn holds_nothing(&self) -> bool {
+        self.training.is_none() && self.unacknowledged.is_empty()
+    }
+
+    fn hello(&self) -> Hello {
+        let running = self.running().map(|(_, held)| held);
+        let finished = self.unacknowledged.values().map(|report| report.held);
+        Hello {
+            worker: self.worker,
+            description: self.description.clone(),
+            numerics_version: NUMERICS_VERSION,
+            held: running.chain(finished).collect(),
+        }
+    }
+
+    fn hear(&mut self, message: ToWorker) -> Vec<Output> {
+        match message {
+            ToWorker::Welcome { heartbeat_ms } => {
+                let mut outputs = vec![Output::Beat { every_ms: heartbeat_ms }];
+                let reports = self.unacknowledged.values().cloned();
+                outputs.extend(reports.map(|report| Output::Send(ToCoordinator::Ended(Box::new(report)))));
+                outputs.extend(self.next());
+                outputs
+            }
+            ToWorker::Grant(grant) => self.granted(grant),
+            ToWorker::Acknowledged { attempt, trajectory, .. } => {
+                self.unacknowledged.remove(&(attempt, trajectory));
+                if self.leaving { self.next() } else { Vec::new() }
+            }
+            ToWorker::Stop { attempt, trajectories, .. } => self.forget(attempt, &trajectories),
+            ToWorker::Drain { .. } => self.leave(),
+        }
+    }
+
+    fn granted(&mut self, grant: Box<Grant>) -> Vec<Output> {
+        let held = grant.lanes.iter().map(|lane| Held {
+            sweep: grant.sweep,
+            attempt: grant.attempt,
+            trajectory: lane.trajectory,
+        });
+        let held: Vec<Held> = held.collect();
+        if self.training.is_some() || self.leaving {
+            // It crossed with the word that this worker leaves: handed back untouched.
+            return held.into_iter().flat_map(|held| self.report(held, LaneEnd::untouched())).collect();
+        }
+        let lanes = held.into_iter().map(|held| Lane { held, state: LaneState::Running }).collect();
+        self.training = Some(Training { lanes });
+        vec![Output::Train(grant)]
+    }
+
+    fn forget(&mut self, attempt: Attempt, trajectories: &[TrajectoryIndex]) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        let lanes = self.training.iter_mut().flat_map(|training| training.lanes.iter_mut().enumerate());
+        for (place, lane) in lanes {
+            let meant = lane.held.attempt == attempt && trajectories.contains(&lane.held.trajectory);
+            if meant && lane.state == LaneState::Running {
+                lane.state = LaneState::Forgotten;
+                outputs.push(Output::Halt { lane: place });
+            }
+        }
+        outputs
+    }
+
+    fn evaluated(&self, place: usize, point: CurvePoint) -> Vec<Output> {
+        let evaluated = self.running().find(|&(lane, _)| lane == place).map(|(_, held)| {
+            Output::Send(ToCoordinator::Evaluated { attempt: held.attempt, trajectory: held.trajectory, point })
+        });
+        evaluated.into_iter().collect()
+    }
+
+    fn lane_ended(&mut self, place: usize, end: LaneEnd) -> Vec<Output> {
+        let lane = self.training.as_mut().and_then(|training| training.lanes.get_mut(place));
+        let Some(lane) = lane.filter(|lane| lane.state == LaneState::Running) else { return Vec::new() };
+        lane.state = LaneState::Over;
+        let held = lane.held;
+        self.report(held, end)
+    }
+
+    fn report(&mut self, held: Held, end: LaneEnd) -> Vec<Output> {
+        let LaneEnd { outcome, cause, curve, updates, seconds } = end;
+        let report = Report { held, outcome, cause, curve, updates, seconds };
+        self.unacknowledged.insert((held.attempt, held.trajectory), report.clone());
+        vec![Output::Send(ToCoordinator::Ended(Box::new(report)))]
+    }
+
+    fn heartbeat(&self, updates: &[u64]) -> ToCoordinator {
+        let progress = self.running().map(|(lane, held)| Progress {
+            attempt: held.attempt,
+            trajectory: held.trajectory,
+            updates: updates.get(lane).copied().unwrap_or(0),
+        });
+        ToCoordinator::Heartbeat { progress: progress.collect() }
+    }
+
+    fn leave(&mut self) -> Vec<Output> {
+        self.leaving = true;
+        let mut outputs: Vec<Output> = self.running().map(|(lane, _)| Output::Halt { lane }).collect();
+        outputs.extend(self.next());
+        outputs
+    }
+
+    /// What follows when nothing is in training: the next bundle or, on the way out, the end.
+    fn next(&self) -> Vec<Output> {
+        match (self.training.is_some(), self.leaving) {
+            (true, _) => Vec::new(),
+            (false, false) => vec![Output::Send(ToCoordinator::Poll { lanes: self.description.lanes })],
+            (false, true) if self.holds_nothing() => vec![Output::Send(ToCoordinator::Goodbye), Output::Exit],
+            (false, true) => Vec::new(),
+        }
+    }
+
+    fn running(&self) -> impl Iterator<Item = (usize, Held)> {
+        let lanes = self.training.iter().flat_map(|training| training.lanes.iter().enumerate());
+        lanes.filter(|(_, lane)| lane.state == LaneState::Running).map(|(place, lane)| (place, lane.held))
+    }
+}
+
+impl LaneEnd {
+    fn untouched() -> Self {
+        Self { outcome: Outcome::Preempted, cause: None, curve: Vec::new(), updates: 0, seconds: 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::configuration::{Configuration, Point};
+    use biosweep_common::ids::SweepId;
+    use biosweep_common::messages::Lane;
+    use biosweep_common::settings::{Setting, Value};
+
+    use super::*;
+
+    fn session() -> Session {
+        let description = WorkerDescription {
+            name: "host/1".to_owned(),
+            device: "cpu".to_owned(),
+            lanes: 2,
+            version: "0.1.0".to_owned(),
+        };
+        Session::new(WorkerId::new(), description)
+    }
+
+    fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
+        let name = |name: &str| Value::Name(name.to_owned());
+        let point = Point::from([
+            (Setting::Dataset, name("mnist")),
+            (Setting::Network, name("nn")),
+            (Setting::Rule, name("bp")),
+            (Setting::Depth, Value::Integer(5)),
+        ]);
+        let configuration = Configuration::from_point(&point).expect("a configuration");
+        let lane = |&trajectory: &u64| Lane {
+            trajectory: TrajectoryIndex(trajectory),
+            hyperparameters: configuration.hyperparameters,
+            stopping_rules: vec![configuration.stopping_rule],
+        };
+        Grant {
+            sweep: SweepId::new(),
+            attempt: Attempt(attempt),
+            shape: configuration.shape.clone(),
+            lanes: trajectories.iter().map(lane).collect(),
+        }
+    }
+
+    fn hear_grant(session: &mut Session, attempt: u64, trajectories: &[u64]) -> Vec<Output> {
+        session.apply(Input::Heard(ToWorker::Grant(Box::new(grant(attempt, trajectories)))))
+    }
+
+    fn acknowledge(session: &mut Session, attempt: u64, trajectory: u64) -> Vec<Output> {
+        let (attempt, trajectory) = (Attempt(attempt), TrajectoryIndex(trajectory));
+        session.apply(Input::Heard(ToWorker::Acknowledged { attempt, trajectory, accepted: true }))
+    }
+
+    fn ended(session: &mut Session, lane: usize, outcome: Outcome) -> Vec<Output> {
+        session.apply(Input::LaneEnded { lane, end: LaneEnd { outcome, ..LaneEnd::untouched() } })
+    }
+
+    fn welcome() -> Input {
+        Input::Heard(ToWorker::Welcome { heartbeat_ms: 2_000 })
+    }
+
+    fn held(session: &Session) -> Vec<(u64, u64)> {
+        session.hello().held.iter().map(|held| (held.attempt.0, held.trajectory.0)).collect()
+    }
+
+    #[test]
+    fn a_welcomed_worker_beats_and_asks_for_work() {
+        let outputs = session().apply(welcome());
+        let poll = Output::Send(ToCoordinator::Poll { lanes: 2 });
+        assert_eq!(outputs, vec![Output::Beat { every_ms: 2_000 }, poll]);
+    }
+
+    #[test]
+    fn a_report_is_kept_and_repeated_until_it_is_acknowledged() {
+        let mut session = session();
+        hear_grant(&mut session, 7, &[3, 4]);
+        let said = ended(&mut session, 0, Outcome::Completed);
+        assert!(matches!(said.as_slice(), [Output::Send(ToCoordinator::Ended(_))]));
+        assert_eq!(held(&session), vec![(7, 4), (7, 3)], "one in training, one reported");
+
+        let again = session.apply(welcome());
+        assert!(again.contains(&said[0]), "{again:?}");
+        assert!(!again.contains(&Output::Send(ToCoordinator::Poll { lanes: 2 })), "it trains still");
+
+        acknowledge(&mut session, 7, 3);
+        assert_eq!(held(&session), vec![(7, 4)]);
+    }
+
+    #[test]
+    fn a_lane_the_coordinator_takes_back_is_halted_and_not_reported() {
+        let mut session = session();
+        hear_grant(&mut session, 7, &[3, 4]);
+        let (attempt, reason) = (Attempt(7), "cancelled".to_owned());
+        let stop = ToWorker::Stop { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
+        assert_eq!(session.apply(Input::Heard(stop)), vec![Output::Halt { lane: 1 }]);
+        assert_eq!(ended(&mut session, 1, Outcome::Preempted), Vec::new());
+        assert_eq!(held(&session), vec![(7, 3)]);
+    }
+
+    #[test]
+    fn a_worker_told_to_leave_hands_back_its_lanes_and_goes_once_that_is_acknowledged() {
+        let mut session = session();
+        hear_grant(&mut session, 7, &[3]);
+        assert_eq!(session.apply(Input::Leave), vec![Output::Halt { lane: 0 }]);
+        ended(&mut session, 0, Outcome::Preempted);
+        assert_eq!(session.apply(Input::BundleDone), Vec::new(), "the report is not acknowledged yet");
+        let goodbye = vec![Output::Send(ToCoordinator::Goodbye), Output::Exit];
+        assert_eq!(acknowledge(&mut session, 7, 3), goodbye);
+    }
+
+    #[test]
+    fn a_grant_that_crosses_with_leaving_is_handed_back_untouched() {
+        let mut session = session();
+        session.apply(Input::Leave);
+        let outputs = hear_grant(&mut session, 8, &[5]);
+        let [Output::Send(ToCoordinator::Ended(report))] = outputs.as_slice() else { panic!("{outputs:?}") };
+        assert_eq!((report.outcome, report.updates), (Outcome::Preempted, 0));
+        assert!(!session.holds_nothing());
+    }
+
+    #[test]
+    fn a_done_bundle_is_followed_by_the_next_poll_without_waiting_for_acknowledgement() {
+        let mut session = session();
+        hear_grant(&mut session, 7, &[3]);
+        ended(&mut session, 0, Outcome::Completed);
+        assert_eq!(session.apply(Input::BundleDone), vec![Output::Send(ToCoordinator::Poll { lanes: 2 })]);
+    }
+
+    #[test]
+    fn a_heartbeat_tells_the_updates_of_what_is_in_training() {
+        let mut session = session();
+        hear_grant(&mut session, 7, &[3, 4]);
+        ended(&mut session, 0, Outcome::Diverged);
+        let beat = session.apply(Input::HeartbeatDue(vec![100, 90]));
+        let progress = vec![Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(4), updates: 90 }];
+        assert_eq!(beat, vec![Output::Send(ToCoordinator::Heartbeat { progress })]);
+    }
+}

@@ -1,0 +1,122 @@
+//! Named tensors in safetensors files, in and out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::StepError;
+
+/// A tensor as numbers, row after row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Numbers {
+    pub(super) shape: Vec<usize>,
+    pub(super) numbers: Vec<f64>,
+}
+
+/// The tensors of one file.
+#[derive(Debug)]
+pub(super) struct Given {
+    path: PathBuf,
+    tensors: BTreeMap<String, Numbers>,
+}
+
+impl Given {
+    /// Reads a file of float32, float64 and int64 tensors.
+    pub(super) fn read(path: &Path) -> Result<Self, StepError> {
+        let unreadable = |why: String| StepError::File { what: "read", path: path.to_owned(), why };
+        let bytes = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| unreadable(error.to_string()))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let numbers = numbers(&view).ok_or_else(|| StepError::Misshapen {
+                path: path.to_owned(),
+                name: name.clone(),
+                found: format!("of {:?}", view.dtype()),
+                wanted: "one of F32, F64 or I64".to_owned(),
+            })?;
+            tensors.insert(name, Numbers { shape: view.shape().to_vec(), numbers });
+        }
+        Ok(Self { path: path.to_owned(), tensors })
+    }
+
+    fn get(&self, name: &str) -> Result<&Numbers, StepError> {
+        let missing = || StepError::Missing { path: self.path.clone(), name: name.to_owned() };
+        self.tensors.get(name).ok_or_else(missing)
+    }
+
+    fn misshapen(&self, name: &str, found: String, wanted: String) -> StepError {
+        StepError::Misshapen { path: self.path.clone(), name: name.to_owned(), found, wanted }
+    }
+
+    /// A matrix, of that shape where one is wanted.
+    pub(super) fn matrix(&self, name: &str, wanted: Option<[usize; 2]>) -> Result<Numbers, StepError> {
+        let found = self.get(name)?;
+        let fits = match wanted {
+            Some(wanted) => found.shape == wanted,
+            None => found.shape.len() == 2 && !found.shape.contains(&0),
+        };
+        let wanted = || wanted.map_or_else(|| "a matrix".to_owned(), |wanted| format!("shape {wanted:?}"));
+        if fits {
+            Ok(found.clone())
+        } else {
+            Err(self.misshapen(name, format!("of shape {:?}", found.shape), wanted()))
+        }
+    }
+
+    /// A vector of that length.
+    pub(super) fn vector(&self, name: &str, length: usize) -> Result<Numbers, StepError> {
+        let found = self.get(name)?;
+        if found.shape == [length] {
+            return Ok(found.clone());
+        }
+        Err(self.misshapen(name, format!("of shape {:?}", found.shape), format!("shape [{length}]")))
+    }
+
+    /// So many labels, each below `classes`.
+    pub(super) fn labels(&self, name: &str, length: usize, classes: usize) -> Result<Vec<i64>, StepError> {
+        let numbers = self.vector(name, length)?.numbers;
+        if let Some(label) = numbers.iter().find(|&&label| !(0.0..classes as f64).contains(&label)) {
+            return Err(self.misshapen(name, format!("a label {label}"), format!("a label from 0 to {}", classes - 1)));
+        }
+        Ok(numbers.into_iter().map(|label| label as i64).collect())
+    }
+}
+
+fn numbers(view: &TensorView<'_>) -> Option<Vec<f64>> {
+    let bytes = view.data();
+    Some(match view.dtype() {
+        Dtype::F64 => bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(),
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect(),
+        Dtype::I64 => bytes.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f64).collect(),
+        _ => return None,
+    })
+}
+
+/// Tensors to be written, in double precision.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+}
+
+impl Written {
+    /// Adds a tensor under its name and as `expect.NAME`.
+    pub(super) fn add(&mut self, name: &str, shape: &[usize], numbers: Vec<f64>) {
+        let bytes: Vec<u8> = numbers.into_iter().flat_map(f64::to_le_bytes).collect();
+        for name in [name.to_owned(), format!("expect.{name}")] {
+            self.tensors.insert(name, (shape.to_vec(), bytes.clone()));
+        }
+    }
+
+    /// Writes the file.
+    pub(super) fn write(&self, path: &Path) -> Result<(), StepError> {
+        let unwritable = |why: String| StepError::File { what: "write", path: path.to_owned(), why };
+        let mut views = Vec::with_capacity(self.tensors.len());
+        for (name, (shape, bytes)) in &self.tensors {
+            let view = TensorView::new(Dtype::F64, shape.clone(), bytes).map_err(|error| unwritable(error.to_string()));
+            views.push((name.as_str(), view?));
+        }
+        safetensors::serialize_to_file(views, None, path).map_err(|error| unwritable(error.to_string()))
+    }
+}

@@ -1,0 +1,79 @@
+//! Which images each update learns from: every epoch in an order of its own, its last partial batch dropped.
+
+use biosweep_common::configuration::Hyperparameters;
+
+use super::TrainError;
+use crate::random::{Purpose, Stream};
+
+/// The batches of a trajectory, one after another.
+#[derive(Debug)]
+pub(crate) struct Batches<'a> {
+    images: &'a [u32],
+    size: usize,
+    seed: u64,
+    fold: u32,
+    epoch: u64,
+    /// This epoch's images in order.
+    order: Vec<u32>,
+    /// Images of it already taken.
+    taken: usize,
+}
+
+impl<'a> Batches<'a> {
+    /// Batches of these images.
+    pub(crate) fn new(images: &'a [u32], size: u32, by: &Hyperparameters) -> Result<Self, TrainError> {
+        if size as usize > images.len() {
+            return Err(TrainError::BatchTooLarge { batch_size: size, images: images.len() });
+        }
+        let mut batches =
+            Self { images, size: size as usize, seed: by.seed, fold: by.fold, epoch: 0, order: Vec::new(), taken: 0 };
+        batches.shuffle();
+        Ok(batches)
+    }
+
+    fn shuffle(&mut self) {
+        let count = u32::try_from(self.images.len()).expect("a dataset has fewer than 2^32 images");
+        let mut stream = Stream::new(self.seed, self.fold, Purpose::Order, self.epoch);
+        self.order = stream.permutation(count).into_iter().map(|place| self.images[place as usize]).collect();
+        self.taken = 0;
+    }
+
+    /// The images of the next update.
+    pub(crate) fn next(&mut self) -> &[u32] {
+        if self.taken + self.size > self.order.len() {
+            self.epoch += 1;
+            self.shuffle();
+        }
+        let batch = self.taken..self.taken + self.size;
+        self.taken = batch.end;
+        &self.order[batch]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn an_epoch_shows_each_image_at_most_once_and_the_next_in_another_order() {
+        let images: Vec<u32> = (100..110).collect();
+        let by = Hyperparameters {
+            learning_rate: 1e-3,
+            weight_decay: 0.0,
+            momentum: 0.0,
+            target_step: 0.1,
+            noise_std: 0.1,
+            decoder_learning_rate: 1e-3,
+            fold: 0,
+            seed: 0,
+        };
+        let mut batches = Batches::new(&images, 4, &by).expect("ten images hold a batch of four");
+        let mut epoch = || [batches.next().to_vec(), batches.next().to_vec()].concat();
+        let (first, second) = (epoch(), epoch());
+        assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 8, "two images are dropped");
+        assert_ne!(first, second);
+        assert!(matches!(Batches::new(&images, 11, &by), Err(TrainError::BatchTooLarge { .. })));
+    }
+}

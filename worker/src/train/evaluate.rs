@@ -1,0 +1,51 @@
+//! Accuracy on many images, a thousand at a time.
+
+use tch::TchError;
+
+use crate::data::{Dataset, Part};
+use crate::network::{Network, Pass};
+use crate::scalar::Scalar;
+
+/// Images carried through the network at once.
+const ROWS: usize = 1_000;
+
+/// Room to carry images through a network.
+pub(super) struct Evaluator<T> {
+    pass: Pass<T>,
+    labels: Vec<i64>,
+    test: Vec<u32>,
+}
+
+impl<T: Scalar> Evaluator<T> {
+    pub(super) fn new(network: &Network<T>, data: &Dataset) -> Result<Self, TchError> {
+        let test = (0..u32::try_from(data.count(Part::Test)).expect("a part has fewer than 2^32 images")).collect();
+        Ok(Self { pass: Pass::new(&network.wiring, ROWS)?, labels: vec![0; ROWS], test })
+    }
+
+    /// The fraction of the test images that are classified correctly.
+    pub(super) fn test_accuracy(&mut self, network: &Network<T>, data: &Dataset) -> Result<f64, TchError> {
+        let test = std::mem::take(&mut self.test);
+        let accuracy = self.accuracy(network, data, Part::Test, &test);
+        self.test = test;
+        accuracy
+    }
+
+    /// The fraction of these images that are classified correctly.
+    pub(super) fn accuracy(
+        &mut self,
+        network: &Network<T>,
+        data: &Dataset,
+        part: Part,
+        images: &[u32],
+    ) -> Result<f64, TchError> {
+        let mut correct = 0;
+        for chunk in images.chunks(ROWS) {
+            // A last chunk that is smaller leaves older images in the rows after it; they are not counted.
+            let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * Dataset::PIXELS];
+            data.gather(part, chunk, pixels, &mut self.labels[..chunk.len()]);
+            self.pass.forward(network)?;
+            correct += self.pass.correct(&self.labels[..chunk.len()]);
+        }
+        Ok(correct as f64 / images.len() as f64)
+    }
+}

@@ -1,0 +1,207 @@
+//! The training thread: takes bundles, tells what happens in them, can be told to halt a lane.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::messages::Grant;
+use biosweep_common::outcome::Outcome;
+use biosweep_common::vocabulary::Dataset;
+use tokio::sync::mpsc;
+
+use crate::data::{self, Places};
+use crate::session::{Input, LaneEnd};
+use crate::train::{Bundle, LaneJob, LaneOutcome, Observer, train};
+
+/// Events that may wait for the agent; it takes them at once, so that training never waits in fact.
+const EVENTS: usize = 1_024;
+
+/// Something that happened in training.
+#[derive(Debug)]
+pub enum TrainerEvent {
+    /// A lane was evaluated.
+    Evaluated {
+        /// Its place in the bundle.
+        lane: usize,
+        /// What was found.
+        point: CurvePoint,
+    },
+    /// A lane ended.
+    LaneEnded {
+        /// Its place in the bundle.
+        lane: usize,
+        /// How.
+        end: LaneEnd,
+    },
+    /// The bundle is done.
+    BundleDone,
+}
+
+impl TrainerEvent {
+    /// The event as the session is told it.
+    #[must_use]
+    pub fn into_input(self) -> Input {
+        match self {
+            Self::Evaluated { lane, point } => Input::Evaluated { lane, point },
+            Self::LaneEnded { lane, end } => Input::LaneEnded { lane, end },
+            Self::BundleDone => Input::BundleDone,
+        }
+    }
+}
+
+/// The way to the training thread. The thread ends with the process: it holds nothing that has to be kept.
+pub struct Trainer {
+    bundles: std::sync::mpsc::Sender<(Grant, Arc<Vec<LaneControl>>)>,
+    events: mpsc::Receiver<TrainerEvent>,
+    lanes: Arc<Vec<LaneControl>>,
+}
+
+/// What the agent and the training thread share of a lane.
+#[derive(Debug, Default)]
+struct LaneControl {
+    halt: AtomicBool,
+    updates: AtomicU64,
+}
+
+impl Trainer {
+    /// Starts the thread, which trains with the datasets found in `places`.
+    ///
+    /// # Errors
+    /// A system that gives no thread.
+    pub fn start(places: Places) -> std::io::Result<Self> {
+        let (bundles, work) = std::sync::mpsc::channel::<(Grant, Arc<Vec<LaneControl>>)>();
+        let (out, events) = mpsc::channel(EVENTS);
+        thread::Builder::new().name("train".to_owned()).spawn(move || {
+            let mut workbench = Workbench { places, datasets: BTreeMap::new(), out, clock: Clock::start() };
+            while let Ok((grant, lanes)) = work.recv() {
+                workbench.run(&grant, &lanes);
+            }
+        })?;
+        Ok(Self { bundles, events, lanes: Arc::default() })
+    }
+
+    /// Gives the thread a bundle; the one before has to be done.
+    pub fn train(&mut self, grant: Grant) {
+        self.lanes = Arc::new(grant.lanes.iter().map(|_| LaneControl::default()).collect());
+        // A thread that is gone shows in `next`.
+        drop(self.bundles.send((grant, Arc::clone(&self.lanes))));
+    }
+
+    /// Has a lane end at its next update.
+    pub fn halt(&self, lane: usize) {
+        if let Some(control) = self.lanes.get(lane) {
+            control.halt.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Updates done in each lane of the bundle.
+    #[must_use]
+    pub fn updates(&self) -> Vec<u64> {
+        self.lanes.iter().map(|control| control.updates.load(Ordering::Relaxed)).collect()
+    }
+
+    /// What happens next; `None` where the thread is gone.
+    pub async fn next(&mut self) -> Option<TrainerEvent> {
+        self.events.recv().await
+    }
+}
+
+/// What the training thread works with.
+struct Workbench {
+    places: Places,
+    datasets: BTreeMap<Dataset, data::Dataset>,
+    out: mpsc::Sender<TrainerEvent>,
+    clock: Clock,
+}
+
+impl Workbench {
+    fn run(&mut self, grant: &Grant, lanes: &[LaneControl]) {
+        let start_s = self.clock.seconds();
+        // A panic is a fault of ours, but one that must not take the other trials of the sweep with it.
+        let outcomes = panic::catch_unwind(AssertUnwindSafe(|| self.train(grant, lanes)));
+        let seconds = self.clock.seconds() - start_s;
+        let outcomes = outcomes.unwrap_or_else(|panic| Err(format!("the training code panicked: {}", words(&*panic))));
+        for (lane, control) in lanes.iter().enumerate() {
+            let end = match &outcomes {
+                Ok(outcomes) => match outcomes.get(lane) {
+                    Some(outcome) => lane_end(outcome, control, seconds),
+                    None => failed("the training code returned no outcome for this lane", control, seconds),
+                },
+                Err(cause) => failed(cause, control, seconds),
+            };
+            self.tell(TrainerEvent::LaneEnded { lane, end });
+        }
+        self.tell(TrainerEvent::BundleDone);
+    }
+
+    fn train(&mut self, grant: &Grant, lanes: &[LaneControl]) -> Result<Vec<LaneOutcome>, String> {
+        let dataset = grant.shape.dataset;
+        if !self.datasets.contains_key(&dataset) {
+            let loaded = data::load(dataset, &self.places).map_err(|error| error.to_string())?;
+            self.datasets.insert(dataset, loaded);
+        }
+        let data = self.datasets.get(&dataset).ok_or("the dataset was just loaded and is gone")?;
+        let jobs = grant
+            .lanes
+            .iter()
+            .map(|lane| LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone() });
+        let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect() };
+        let mut observer = Watching { out: &self.out, lanes };
+        train(&bundle, data, &mut observer).map_err(|error| error.to_string())
+    }
+
+    fn tell(&self, event: TrainerEvent) {
+        // Where the agent is gone the process is ending.
+        drop(self.out.blocking_send(event));
+    }
+}
+
+struct Watching<'a> {
+    out: &'a mpsc::Sender<TrainerEvent>,
+    lanes: &'a [LaneControl],
+}
+
+impl Observer for Watching<'_> {
+    fn updated(&mut self, lane: usize, updates: u64) {
+        self.lanes[lane].updates.store(updates, Ordering::Relaxed);
+    }
+
+    fn evaluated(&mut self, lane: usize, point: &CurvePoint) {
+        drop(self.out.blocking_send(TrainerEvent::Evaluated { lane, point: *point }));
+    }
+
+    fn should_stop(&mut self, lane: usize) -> bool {
+        self.lanes[lane].halt.load(Ordering::Relaxed)
+    }
+}
+
+fn lane_end(outcome: &LaneOutcome, control: &LaneControl, seconds: f64) -> LaneEnd {
+    let (outcome, cause, curve) = match outcome {
+        LaneOutcome::Completed { curve, .. } => (Outcome::Completed, None, curve),
+        LaneOutcome::Diverged { update, curve } => {
+            (Outcome::Diverged, Some(format!("the training loss ceased to be finite at update {update}")), curve)
+        }
+        LaneOutcome::Stopped { curve } => (Outcome::Preempted, None, curve),
+    };
+    LaneEnd { outcome, cause, curve: curve.clone(), updates: control.updates.load(Ordering::Relaxed), seconds }
+}
+
+fn failed(cause: &str, control: &LaneControl, seconds: f64) -> LaneEnd {
+    LaneEnd {
+        outcome: Outcome::Failed,
+        cause: Some(cause.to_owned()),
+        curve: Vec::new(),
+        updates: control.updates.load(Ordering::Relaxed),
+        seconds,
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let literal = panic.downcast_ref::<&str>().map(|&words| words.to_owned());
+    literal.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
+}
