@@ -1,206 +1,206 @@
-//! What a sweep holds and costs, before anything runs: by products, never by looking at each trial.
+//! What a sweep holds and costs, before anything runs; computed from products, never by walking through trials.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::grid::axis::{Axis, Dimension};
-use crate::grid::{Block, Grid};
-use crate::ids::TrajectoryIndex;
+use crate::grid::{Block, Product, Use};
 use crate::settings::{Setting, Value};
 use crate::spec::SweepSpec;
-use crate::topology::Topology;
-use crate::vocabulary::{Dataset, Rule};
+use crate::vocabulary::{Network, Rule};
 
-/// Multiply-adds a core does in a second, in the shapes these networks have: what the estimate assumes. Measured
-/// rates of single cores lie within a factor of two of it.
-pub const MULTIPLY_ADDS_PER_CORE_SECOND: f64 = 3e10;
-
-/// A sweep before it runs.
+/// What a sweep holds and costs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
-    /// Trials.
+    /// Trials in all.
     pub trials: u64,
-    /// Trajectories: trials that differ only in when to stop are trained once.
+    /// What is trained: trials that differ only in when they stop count as one.
     pub trajectories: u64,
-    /// Bundles, where a worker trains up to so many trajectories of one shape together as was asked.
+    /// Programs to run, with as many trajectories of one shape in each as there are lanes.
     pub bundles: u64,
-    /// Updates, where nothing stops early.
-    pub updates_max: f64,
-    /// Seconds it keeps one core busy, where nothing stops early: an estimate, good to a factor of two or three.
+    /// Updates if nothing stops early, summed over trajectories; stays at the greatest number where it would pass it.
+    pub updates_max: u64,
+    /// Seconds on one core if nothing stops early; a rough estimate, good to a small factor.
     pub core_seconds: f64,
-    /// Its blocks, in order.
+    /// The same for each block.
     pub blocks: Vec<BlockPlan>,
 }
 
-/// A block before it runs.
+/// What one block holds and costs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BlockPlan {
-    /// Trials.
+    /// As in [`Plan`].
     pub trials: u64,
-    /// Trajectories.
+    /// As in [`Plan`].
     pub trajectories: u64,
-    /// Bundles.
+    /// As in [`Plan`].
     pub bundles: u64,
-    /// Updates, where nothing stops early.
-    pub updates_max: f64,
-    /// Seconds it keeps one core busy, where nothing stops early.
+    /// As in [`Plan`].
+    pub updates_max: u64,
+    /// As in [`Plan`].
     pub core_seconds: f64,
-    /// What varies, most significant first.
+    /// Settings of one value that apply here: name, value.
+    pub constants: BTreeMap<&'static str, String>,
+    /// Settings of several values, before anything is excluded: name, how many, which.
     pub axes: Vec<AxisPlan>,
-    /// What is the same in all its trials, as far as the spec names it.
-    pub constants: Vec<(Setting, Value)>,
 }
 
 /// An axis before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AxisPlan {
-    /// The settings that vary along it; more than one where they are zipped.
-    pub settings: Vec<Setting>,
+    /// The setting that varies.
+    pub name: &'static str,
     /// The number of its values.
     pub count: u64,
-    /// The values, in words: all of a short list, the ends of a long one.
+    /// The values, in words.
     pub values: String,
 }
 
+/// Multiply-adds of float32 a second that one core of a present machine does in matrix products of these sizes.
+const MULTIPLY_ADDS_PER_S: f64 = 2e10;
+/// Shapes that are looked at; of more, an even sample stands for all.
+const SHAPES_MAX: u64 = 10_000;
+/// Pixels of an image; every dataset so far has 28×28.
+const INPUTS: f64 = 784.0;
+const CLASSES: f64 = 10.0;
+/// The settings that decide what one update costs.
+const COSTLY: [Setting; 5] = [Setting::Network, Setting::Rule, Setting::Depth, Setting::Hidden, Setting::BatchSize];
+
 impl Plan {
-    /// The plan of a sweep on workers that train up to `lanes` trajectories together.
+    /// The plan of a sweep on workers that train `lanes` trajectories at once.
     #[must_use]
     pub fn of(spec: &SweepSpec, lanes: u32) -> Self {
-        let mut first_trajectory = 0;
-        let mut blocks = Vec::new();
-        for block in spec.grid.blocks() {
-            blocks.push(plan_block(&spec.grid, block, first_trajectory, lanes.max(1)));
-            first_trajectory += block.trajectories();
-        }
+        let blocks: Vec<BlockPlan> = spec.grid.blocks().iter().map(|block| BlockPlan::of(block, lanes)).collect();
         Self {
             trials: spec.grid.trials(),
             trajectories: spec.grid.trajectories(),
             bundles: blocks.iter().map(|block| block.bundles).sum(),
-            updates_max: blocks.iter().map(|block| block.updates_max).sum(),
+            updates_max: blocks.iter().fold(0, |sum, block| sum.saturating_add(block.updates_max)),
             core_seconds: blocks.iter().map(|block| block.core_seconds).sum(),
             blocks,
         }
     }
 }
 
-fn plan_block(grid: &Grid, block: &Block, first_trajectory: u64, lanes: u32) -> BlockPlan {
-    let (trajectories, shapes) = (block.trajectories(), block.shapes());
-    let lanes_of_shape = trajectories / shapes;
-    let updates = updates_of_trajectory(block);
-    // A shape's cost is the same for all its lanes, and there are few shapes; of very many, some stand for all.
-    let looked_at = shapes.min(SHAPES_MAX);
-    let stride = shapes / looked_at;
-    let per_update: f64 = (0..looked_at)
-        .map(|shape| multiply_adds(grid, TrajectoryIndex(first_trajectory + shape * stride * lanes_of_shape)))
-        .sum::<f64>()
-        / looked_at as f64;
-    let updates_max = trajectories as f64 * updates;
-    BlockPlan {
-        trials: block.trials(),
-        trajectories,
-        bundles: shapes * lanes_of_shape.div_ceil(lanes.into()),
-        updates_max,
-        core_seconds: updates_max * per_update / MULTIPLY_ADDS_PER_CORE_SECOND,
-        axes: block.dimensions().iter().map(plan_axis).collect(),
-        constants: block.constants().iter().map(|(setting, value)| (*setting, value.clone())).collect(),
+impl BlockPlan {
+    fn of(block: &Block, lanes: u32) -> Self {
+        let whole = &block.whole;
+        let used = whole.constants.iter().filter(|(setting, _)| whole.use_of(**setting) != Use::Nowhere);
+        let mut axes = Vec::new();
+        for dimension in &whole.dimensions {
+            for (setting, axis) in &dimension.axes {
+                let others = dimension.axes.iter().filter(|(other, _)| other != setting).map(|(other, _)| other.name());
+                let others: Vec<&str> = others.collect();
+                let together =
+                    if others.is_empty() { String::new() } else { format!(" (together with {})", others.join(", ")) };
+                axes.push(AxisPlan { name: setting.name(), count: axis.count(), values: format!("{axis}{together}") });
+            }
+        }
+        let parts = &block.parts;
+        Self {
+            trials: parts.iter().map(|part| part.trials).sum(),
+            trajectories: parts.iter().map(Product::trajectories).sum(),
+            bundles: parts.iter().map(|part| bundles(part, lanes)).sum(),
+            updates_max: parts.iter().fold(0, |sum, part| {
+                sum.saturating_add(part.trajectories().saturating_mul(updates_of_a_trajectory(part)))
+            }),
+            core_seconds: parts.iter().map(core_seconds).sum(),
+            constants: used.map(|(setting, value)| (setting.name(), value.to_string())).collect(),
+            axes,
+        }
     }
 }
 
-/// Shapes whose cost is worked out one by one.
-const SHAPES_MAX: u64 = 10_000;
-
-/// Updates of a trajectory where nothing stops early: the most that any of its trials asks for.
-fn updates_of_trajectory(block: &Block) -> f64 {
-    let most = match block.dimensions().iter().find_map(|dimension| dimension.axis(Setting::MaxUpdates)) {
-        Some(Axis::List(values)) => values.iter().filter_map(as_integer).max(),
-        Some(Axis::Range { from, step, count }) => Some(from + step * (count - 1)),
-        None => Some(block.configuration(0).stopping_rule.max_updates),
-    };
-    most.unwrap_or(0) as f64
+fn bundles(part: &Product, lanes: u32) -> u64 {
+    let run = part.shape_run();
+    part.trajectories() / run * run.div_ceil(lanes.max(1).into())
 }
 
-fn as_integer(value: &Value) -> Option<u64> {
-    match value {
-        Value::Integer(number) => Some(*number),
-        Value::Name(_) | Value::Real(_) | Value::Integers(_) => None,
+/// The updates after which the last trial of a trajectory ends in any case.
+fn updates_of_a_trajectory(part: &Product) -> u64 {
+    match (part.axis(Setting::MaxUpdates), part.constant(Setting::MaxUpdates)) {
+        (Some(axis), _) => axis.greatest().unwrap_or(0),
+        (None, Some(Value::Integer(updates))) => updates,
+        _ => 0,
     }
 }
 
-/// Multiply-adds of one update of a trajectory, evaluations aside.
-fn multiply_adds(grid: &Grid, index: TrajectoryIndex) -> f64 {
-    let Some(trajectory) = grid.trajectory(index) else { return 0.0 };
-    let shape = trajectory.shape;
-    let topology = Topology::new(shape.network, shape.depth as usize);
-    let inputs = match shape.dataset {
-        Dataset::Mnist | Dataset::SyntheticDigits => 784.0,
+fn core_seconds(part: &Product) -> f64 {
+    let is_costly = |setting: &Setting| COSTLY.contains(setting);
+    let dimensions = part.dimensions.iter().filter(|own| own.axes.iter().any(|(setting, _)| is_costly(setting)));
+    let shapes = Product::new(part.constants.clone(), dimensions.cloned().collect())
+        .expect("a product of some of the dimensions has no more points than that of all");
+    let looked_at = shapes.trials.min(SHAPES_MAX);
+    let place = |index: u64| {
+        let place = u128::from(index) * u128::from(shapes.trials) / u128::from(looked_at);
+        u64::try_from(place).expect("a place below the number of shapes")
     };
-    let hidden = f64::from(shape.hidden);
-    let width = |layer: usize| if layer == 0 { inputs } else { hidden };
-    let fan_in = |layer: usize| -> f64 { topology.sources(layer).iter().map(|&source| width(source)).sum() };
-    let classes = 10.0;
-    let of_layer = |layer: usize| fan_in(layer) * if layer == topology.output() { classes } else { hidden };
-    let forward: f64 = (1..=topology.output()).map(of_layer).sum();
-    let above: f64 = (2..=topology.output()).map(of_layer).sum();
-    let decoded: f64 = (2..=topology.depth()).map(of_layer).sum();
-    let per_image = match shape.rule {
-        // Forward, weight gradients, and errors to all but the input.
-        Rule::Bp | Rule::Fa => 2.0 * forward + above,
-        // No errors through the layers; each decoder is used three times and learns, on noisy inputs encoded anew.
-        Rule::Dtp => 2.0 * forward + 5.0 * decoded,
-    };
-    per_image * f64::from(shape.batch_size)
+    let sum: f64 = (0..looked_at).map(|index| multiply_adds(&shapes, place(index))).sum();
+    let updates = part.trajectories() as f64 * updates_of_a_trajectory(part) as f64;
+    sum / looked_at as f64 * updates / MULTIPLY_ADDS_PER_S
 }
 
-fn plan_axis(dimension: &Dimension) -> AxisPlan {
-    AxisPlan {
-        settings: dimension.axes().iter().map(|(setting, _)| *setting).collect(),
-        count: dimension.len(),
-        values: values_in_words(dimension),
-    }
-}
-
-/// Values listed in full, at most.
-const LISTED_MAX: u64 = 8;
-
-fn values_in_words(dimension: &Dimension) -> String {
-    let one = |digit: u64| {
-        let values: Vec<String> = dimension.values(digit).map(|(_, value)| value.to_string()).collect();
-        values.join("/")
+/// Multiply-adds of one update: the weights, once for each image and pass.
+fn multiply_adds(shapes: &Product, place: u64) -> f64 {
+    let point = shapes.point(place);
+    let value = |setting: Setting| point.get(&setting).cloned().or_else(|| setting.default_value());
+    let number = |setting: Setting| match value(setting) {
+        Some(Value::Integer(number)) => number as f64,
+        _ => 0.0,
     };
-    let count = dimension.len();
-    if count <= LISTED_MAX {
-        return (0..count).map(one).collect::<Vec<_>>().join(", ");
-    }
-    format!("{}, {}, … {}", one(0), one(1), one(count - 1))
+    let name = |setting: Setting| value(setting).map(|value| value.to_string()).unwrap_or_default();
+    let (depth, hidden) = (number(Setting::Depth), number(Setting::Hidden));
+    let is_dense = name(Setting::Network).parse() == Ok(Network::Dn);
+    // Hidden layers that are read by hidden layers, and by the output.
+    let (inner, last) = if is_dense { (depth * (depth - 1.0) / 2.0, depth) } else { (depth - 1.0, 1.0) };
+    let weights = INPUTS * hidden + inner * hidden * hidden + last * hidden * CLASSES;
+    // Forward, back to the layer before, and the weights' gradients; targets and decoders come to about two more.
+    let passes = if name(Setting::Rule).parse().is_ok_and(Rule::has_decoders) { 5.0 } else { 3.0 };
+    weights * number(Setting::BatchSize) * passes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::presets;
     use crate::spec::Format;
 
-    fn plan(grid: &str, lanes: u32) -> Plan {
-        let text = format!("name = \"p\"\n[data]\ndataset = \"mnist\"\n[grid]\nnetwork = \"nn\"\ndepth = 5\n{grid}");
-        Plan::of(&SweepSpec::parse(&text, Format::Toml, "p").unwrap_or_else(|errors| panic!("{errors}")), lanes)
+    fn plan(text: &str, lanes: u32) -> Plan {
+        Plan::of(&SweepSpec::parse(text, Format::Toml, "test").expect("a good spec"), lanes)
     }
 
     #[test]
-    fn a_plan_counts_trials_trajectories_and_bundles() {
-        let plan = plan("rule = [\"bp\", \"fa\"]\nseed = [0, 1, 2, 3, 4]\nmax_updates = [10, 20]\n", 2);
-        assert_eq!((plan.trials, plan.trajectories), (20, 10));
-        assert_eq!(plan.bundles, 6, "five seeds of each rule, two at a time");
-        assert!((plan.updates_max - 200.0).abs() < 1e-9);
+    fn the_plan_of_the_papers_grid_counts_what_the_paper_trained() {
+        let plan = plan(presets::find("paper-mlp").expect("the preset").text, 8);
+        assert_eq!((plan.trials, plan.trajectories, plan.updates_max), (9_900, 1_980, 1_980_000_000));
+        // Thirty trajectories of one shape (10 folds, 3 learning rates) fill four bundles of eight lanes.
+        assert_eq!(plan.bundles, 1_980 / 30 * 4);
+        let axis = |name, count, values: &str| AxisPlan { name, count, values: values.to_owned() };
+        assert_eq!(plan.blocks[0].axes[2], axis("depth", 6, "5 to 10"));
+        assert_eq!(plan.blocks[0].axes[1], axis("rule", 3, "bp, fa, dtp"));
+        assert_eq!(plan.blocks[2].constants["rule"], "bp");
+        assert!(plan.core_seconds > 0.0);
     }
 
     #[test]
-    fn a_billion_trials_are_planned_without_looking_at_each() {
-        let plan = plan("rule = \"bp\"\nseed = { from = 0, count = 1_000_000_000 }\n", 4);
-        assert_eq!((plan.trials, plan.bundles), (1_000_000_000, 250_000_000));
-        assert_eq!(plan.blocks[0].axes[0].values, "0, 1, … 999999999");
+    fn a_billion_trials_are_planned_from_their_products() {
+        let text = "name = \"big\"\n[data]\ndataset = \"mnist\"\n[grid]\nnetwork = \"nn\"\nrule = \"bp\"\ndepth = 1\nhidden = 100\nbatch_size = 100\nmax_updates = [3, 7]\nseed = { from = 0, count = 1000000000 }";
+        let plan = plan(text, 1_000);
+        assert_eq!((plan.trials, plan.trajectories, plan.bundles), (2_000_000_000, 1_000_000_000, 1_000_000));
+        assert_eq!(plan.updates_max, 7_000_000_000);
+        let by_hand = (784.0 * 100.0 + 100.0 * 10.0) * 100.0 * 3.0 * 7e9 / MULTIPLY_ADDS_PER_S;
+        assert!((plan.core_seconds / by_hand - 1.0).abs() < 1e-12);
     }
 
     #[test]
-    fn deeper_networks_cost_more() {
-        let cost = |depth: &str| plan(&format!("rule = \"bp\"\n[[block]]\ndepth = {depth}\n"), 1).core_seconds;
-        assert!(cost("10") > cost("5"));
+    fn dense_networks_cost_more_than_plain_ones_and_dtp_more_than_bp() {
+        let cost = |network: &str, rule: &str| {
+            let text = format!(
+                "name = \"x\"\n[data]\ndataset = \"mnist\"\n[grid]\nnetwork = \"{network}\"\nrule = \"{rule}\"\ndepth = 6\n"
+            );
+            plan(&text, 1).core_seconds
+        };
+        assert!(cost("dn", "bp") > cost("nn", "bp"));
+        assert!(cost("nn", "dtp") > cost("nn", "bp"));
     }
 }

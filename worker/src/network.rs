@@ -100,7 +100,6 @@ impl<T: Scalar> HiddenMatrix<T> {
     }
 
     /// A hidden layer's columns.
-    #[must_use]
     pub fn layer(&self, layer: usize) -> &Tensor {
         &self.layers[layer - 1]
     }
@@ -212,19 +211,16 @@ impl<T: Scalar> Pass<T> {
     }
 
     /// What a layer reads, [rows, in].
-    #[must_use]
     pub fn input(&self, layer: usize) -> &Tensor {
         self.hidden.sources(layer).unwrap_or(&self.image_view)
     }
 
     /// δ of the output layer as a tensor.
-    #[must_use]
     pub fn output_delta(&self) -> &Tensor {
         &self.output_delta_view
     }
 
     /// z of the output layer as a tensor.
-    #[must_use]
     pub fn logits(&self) -> &Tensor {
         &self.logit_view
     }

@@ -1,182 +1,141 @@
-//! The points two blocks share: found by intersecting boxes, never by enumerating points.
+//! A point that two products share, found from their axes without walking through their points.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
+use std::collections::{BTreeSet, HashMap};
 
-use super::axis::{Axis, Dimension};
-use super::block::Block;
+use super::axis::{Axis, ValueKey};
+use super::product::{Dimension, Product, Use};
 use crate::configuration::Point;
 use crate::settings::{Setting, Value};
 
-/// A point of both blocks, where there is one. Settings that a point has no use for do not tell it from another.
-pub(crate) fn common_point(left: &Block, right: &Block) -> Option<Point> {
-    let (left, right) = (uniform_parts(left), uniform_parts(right));
-    left.iter().find_map(|left| right.iter().find_map(|right| common_point_of_parts(left, right)))
-}
-
-/// A part of a block in which the same settings apply to every point.
-struct Part {
-    block: Block,
-    applies: BTreeSet<Setting>,
-}
-
-/// Splits a block by what the conditions of settings depend on, so that in each part the same settings apply.
-fn uniform_parts(block: &Block) -> Vec<Part> {
-    let deciding: BTreeSet<Setting> = Setting::ALL.iter().filter_map(|s| Some(s.condition()?.on)).collect();
-    let mut parts = vec![block.clone()];
-    for setting in deciding {
-        let split = |block: Block| {
-            // A long axis decides nothing by its single values: that it is there at all is what counts.
-            let values = if is_long(&block, setting) { None } else { block.values(setting) };
-            match values {
-                Some(values) if values.len() > 1 => {
-                    values.into_iter().filter_map(|value| block.restricted(&[(setting, vec![value])])).collect()
+/// A point of both products; `None` where they are disjoint.
+///
+/// Two points are the same where all settings that apply to them are, so a constant that differs matters only where it
+/// is used.
+pub(crate) fn common_point(first: &Product, second: &Product) -> Option<Point> {
+    let (mut first, mut considered) = (first.clone(), BTreeSet::new());
+    for &setting in Setting::ALL {
+        let (ours, theirs) = (Values::of(&first, setting), Values::of(second, setting));
+        match (ours, theirs) {
+            (Values::None, Values::None) => {}
+            _ if first.use_of(setting) == Use::Nowhere || second.use_of(setting) == Use::Nowhere => {}
+            (Values::None, _) | (_, Values::None) => return None,
+            (Values::One(ours), Values::One(theirs)) if setting.condition().is_some() => {
+                if ours != theirs {
+                    first = without_use_of(&first, setting)?;
                 }
-                _ => vec![block],
             }
-        };
-        parts = parts.into_iter().flat_map(split).collect();
+            _ => {
+                considered.insert(setting);
+            }
+        }
     }
-    parts.into_iter().map(|block| Part { applies: applying(&block.raw_point(0)), block }).collect()
+    let mut dimensions = dimensions(&first, &considered);
+    dimensions.extend(self::dimensions(second, &considered));
+    join(dimensions)
 }
 
-fn is_long(block: &Block, setting: Setting) -> bool {
-    block.dimensions().iter().any(|dimension| matches!(dimension.axis(setting), Some(Axis::Range { .. })))
+/// What a product says of a setting.
+enum Values {
+    None,
+    One(Value),
+    Many,
 }
 
-/// The settings a point makes use of, its defaults included.
-pub(crate) fn applying(point: &Point) -> BTreeSet<Setting> {
-    let value = |setting: Setting| point.get(&setting).cloned().or_else(|| setting.default_value());
-    let applies = |setting: &Setting| setting.condition().is_none_or(|c| (c.holds)(value(c.on).as_ref()));
-    Setting::ALL.iter().copied().filter(|setting| value(*setting).is_some()).filter(applies).collect()
+impl Values {
+    fn of(product: &Product, setting: Setting) -> Self {
+        match product.axis(setting) {
+            Some(_) => Self::Many,
+            None => product.constant(setting).map_or(Self::None, Self::One),
+        }
+    }
 }
 
-fn common_point_of_parts(left: &Part, right: &Part) -> Option<Point> {
-    if left.applies != right.applies {
+/// The part of a product that makes no use of a setting.
+fn without_use_of(product: &Product, setting: Setting) -> Option<Product> {
+    let condition = setting.condition()?;
+    let of_decider = |dimension: &Dimension| dimension.axes.iter().position(|(own, _)| *own == condition.on);
+    // Where the decider is no axis, the setting is used everywhere or nowhere, and the caller has seen to the latter.
+    let (place, axis) =
+        product.dimensions.iter().enumerate().find_map(|(place, own)| Some((place, of_decider(own)?)))?;
+    let deciding = &product.dimensions[place].axes[axis].1;
+    let Axis::List(values) = deciding else { return None };
+    let rows: Vec<_> = (0..deciding.count())
+        .zip(values)
+        .filter(|(_, value)| !(condition.holds)(Some(value)))
+        .map(|(row, _)| row..row + 1)
+        .collect();
+    if rows.is_empty() {
         return None;
     }
-    // Both parts' dimensions, cut down to what the other allows, dimension against dimension.
+    let mut dimensions = product.dimensions.clone();
+    dimensions[place] = dimensions[place].select(&rows);
+    Product::new(product.constants.clone(), dimensions)
+}
+
+/// The dimensions of a product with each constant as a dimension of one row, less the settings that do not matter.
+fn dimensions(product: &Product, considered: &BTreeSet<Setting>) -> Vec<Dimension> {
+    let mut all = product.dimensions.clone();
+    for dimension in &mut all {
+        dimension.axes.retain(|(setting, _)| considered.contains(setting));
+    }
+    all.retain(|dimension| !dimension.axes.is_empty());
+    let constants = considered.iter().filter(|setting| product.axis(**setting).is_none());
+    all.extend(constants.filter_map(|setting| {
+        Some(Dimension { axes: vec![(*setting, Axis::List(vec![product.constant(*setting)?]))] })
+    }));
+    all
+}
+
+/// A point that lies in every dimension.
+fn join(mut open: Vec<Dimension>) -> Option<Point> {
     let mut point = Point::new();
-    let mut settled: BTreeSet<Setting> = BTreeSet::new();
-    for &setting in &left.applies {
-        if settled.contains(&setting) {
+    // Dimensions of several settings first: they decide which values go together.
+    open.sort_by_key(|dimension| dimension.axes.len());
+    while let Some(dimension) = open.pop() {
+        if let [(setting, axis)] = dimension.axes.as_slice() {
+            // Only single axes are left, and of each setting there are two.
+            let place = open.iter().position(|other| other.lead() == *setting)?;
+            let other = open.swap_remove(place);
+            point.insert(*setting, axis.common(&other.axes[0].1)?);
             continue;
         }
-        let linked = linked_settings(&left.block, &right.block, setting);
-        let values = match_linked(&left.block, &right.block, &linked, &left.applies)?;
-        point.extend(values);
-        settled.extend(linked);
+        let mut found = rows(&dimension);
+        let mut settled: BTreeSet<Setting> = dimension.axes.iter().map(|(setting, _)| *setting).collect();
+        let touches =
+            |other: &Dimension, settled: &BTreeSet<Setting>| other.axes.iter().any(|(own, _)| settled.contains(own));
+        while let Some(place) = open.iter().position(|other| touches(other, &settled)) {
+            let other = open.remove(place);
+            found = match other.axes.as_slice() {
+                [(setting, axis)] => found.into_iter().filter(|row| axis.position(&row[setting]).is_some()).collect(),
+                _ => joined(found, &other, &settled),
+            };
+            settled.extend(other.axes.iter().map(|(setting, _)| *setting));
+        }
+        point.extend(found.into_iter().next()?);
     }
     Some(point)
 }
 
-/// The settings that a value of this one decides with it, through zips on either side.
-fn linked_settings(left: &Block, right: &Block, setting: Setting) -> BTreeSet<Setting> {
-    let mut linked = BTreeSet::from([setting]);
-    loop {
-        let before = linked.len();
-        for dimension in left.dimensions().iter().chain(right.dimensions()) {
-            if dimension.axes().iter().any(|(setting, _)| linked.contains(setting)) {
-                linked.extend(dimension.axes().iter().map(|(setting, _)| *setting));
-            }
-        }
-        if linked.len() == before {
-            return linked;
-        }
+fn rows(dimension: &Dimension) -> Vec<Point> {
+    (0..dimension.count())
+        .map(|row| dimension.axes.iter().map(|(setting, axis)| (*setting, axis.get(row))).collect())
+        .collect()
+}
+
+/// Rows put together where they agree in the settings they share.
+fn joined(found: Vec<Point>, other: &Dimension, settled: &BTreeSet<Setting>) -> Vec<Point> {
+    let shared: Vec<Setting> =
+        other.axes.iter().map(|(setting, _)| *setting).filter(|setting| settled.contains(setting)).collect();
+    let key = |row: &Point| -> Vec<ValueKey> { shared.iter().map(|setting| ValueKey::of(&row[setting])).collect() };
+    let mut theirs: HashMap<Vec<ValueKey>, Vec<Point>> = HashMap::new();
+    for row in rows(other) {
+        theirs.entry(key(&row)).or_default().push(row);
     }
-}
-
-/// Values for the linked settings that both blocks have.
-fn match_linked(left: &Block, right: &Block, linked: &BTreeSet<Setting>, of: &BTreeSet<Setting>) -> Option<Point> {
-    let of_side = |block: &Block| -> Vec<Dimension> {
-        let mine = block.dimensions().iter().filter(|d| d.axes().iter().any(|(s, _)| linked.contains(s)));
-        mine.cloned().collect()
-    };
-    let (ours, theirs) = (of_side(left), of_side(right));
-    if let ([a], [b]) = (ours.as_slice(), theirs.as_slice())
-        && let (
-            [(setting, Axis::Range { from, step, .. })],
-            [(_, Axis::Range { from: other_from, step: other_step, .. })],
-        ) = (a.axes(), b.axes())
-        && step == other_step
-    {
-        let same_phase = from.abs_diff(*other_from).is_multiple_of(*step);
-        return same_phase
-            .then(|| common_of_ranges(a, b, *from, *other_from, *step))
-            .flatten()
-            .map(|number| Point::from([(*setting, Value::Integer(number))]));
-    }
-    let (few, many) = if combinations(&ours) <= combinations(&theirs) { (left, right) } else { (right, left) };
-    let few_dimensions = if std::ptr::eq(few, left) { ours } else { theirs };
-    each_combination(&few_dimensions).find_map(|chosen| {
-        let mut point: Point = linked
-            .iter()
-            .filter(|s| of.contains(s))
-            .filter_map(|&s| {
-                let value =
-                    chosen.get(&s).cloned().or_else(|| few.constants().get(&s).cloned()).or_else(|| s.default_value());
-                Some((s, value?))
-            })
-            .collect();
-        point.retain(|setting, _| of.contains(setting));
-        has(many, &point).then_some(point)
-    })
-}
-
-fn combinations(dimensions: &[Dimension]) -> u128 {
-    dimensions.iter().map(|dimension| u128::from(dimension.len())).product()
-}
-
-/// Every choice of one place in each dimension, as settings.
-fn each_combination(dimensions: &[Dimension]) -> impl Iterator<Item = Point> {
-    let total = dimensions.iter().map(Dimension::len).product::<u64>();
-    (0..total).map(move |mut index| {
-        let mut point = Point::new();
-        for dimension in dimensions {
-            point.extend(dimension.values(index % dimension.len()));
-            index /= dimension.len();
-        }
-        point
-    })
-}
-
-/// Whether the block has a point with these settings, which are wholly decided by the dimensions they touch.
-fn has(block: &Block, point: &Point) -> bool {
-    point.iter().all(|(setting, value)| {
-        let dimension = block.dimensions().iter().find(|dimension| dimension.axis(*setting).is_some());
-        match dimension {
-            None => block.constants().get(setting).cloned().or_else(|| setting.default_value()).as_ref() == Some(value),
-            Some(dimension) => place_of(dimension, point).is_some(),
-        }
-    })
-}
-
-/// The place of a dimension at which all its settings have the point's values.
-fn place_of(dimension: &Dimension, point: &Point) -> Option<u64> {
-    let in_use = |place: &u64| dimension.places().iter().any(|run| run.contains(place));
-    if let [(setting, axis)] = dimension.axes() {
-        return axis.place(point.get(setting)?).filter(in_use);
-    }
-    let fits = |place: &u64| {
-        dimension
-            .axes()
-            .iter()
-            .all(|(setting, axis)| point.get(setting).is_none_or(|value| axis.value(*place) == *value))
-    };
-    dimension.places().iter().cloned().flatten().find(fits)
-}
-
-/// A number of both ranges, whose steps are the same and whose phases agree.
-fn common_of_ranges(a: &Dimension, b: &Dimension, from: u64, other_from: u64, step: u64) -> Option<u64> {
-    let numbers = |dimension: &Dimension, from: u64| -> Vec<Range<u64>> {
-        let number = |place: u64| from + place * step;
-        dimension.places().iter().map(|run| number(run.start)..number(run.end - 1) + 1).collect()
-    };
-    let (ours, theirs) = (numbers(a, from), numbers(b, other_from));
-    ours.iter().find_map(|ours| {
-        theirs.iter().find_map(|theirs| {
-            let start = ours.start.max(theirs.start);
-            (start < ours.end.min(theirs.end)).then_some(start)
+    let matches = |row: &Point| theirs.get(&key(row)).into_iter().flatten().cloned().collect::<Vec<_>>();
+    found
+        .iter()
+        .flat_map(|row| {
+            matches(row).into_iter().map(|more| row.iter().map(|(s, v)| (*s, v.clone())).chain(more).collect())
         })
-    })
+        .collect()
 }

@@ -1,29 +1,29 @@
-//! The mistakes in a spec file, each at its place, reported together.
+//! The mistakes of a spec file: each with its place, its line and its mend.
 
 use std::fmt;
 use std::ops::Range;
 
-/// Every mistake found in a spec file.
-#[derive(Debug, Clone, PartialEq)]
+/// Everything that is wrong with one spec file.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecErrors {
-    /// The file's name.
+    /// The file or preset the text came from.
     pub origin: String,
-    /// Its text.
+    /// The text as read.
     pub text: String,
     /// The mistakes, in the order of the text; at least one.
     pub errors: Vec<SpecError>,
 }
 
 /// One mistake.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecError {
-    /// Its bytes in the text.
+    /// Where it stands, in bytes of the text.
     pub span: Range<usize>,
-    /// Its line, from 1.
+    /// The line it begins in, from 1.
     pub line: usize,
-    /// Its column in that line, in characters from 1.
+    /// The column it begins in, in characters, from 1.
     pub column: usize,
-    /// Its place in the tree, such as `block[1].depth.from`; empty for the file as a whole.
+    /// Where it stands among the settings, such as `block[1].depth.from`; empty for the file as a whole.
     pub place: String,
     /// What is wrong.
     pub message: String,
@@ -31,21 +31,32 @@ pub struct SpecError {
     pub help: String,
 }
 
-impl std::error::Error for SpecErrors {}
-
 impl fmt::Display for SpecErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (count, error) in self.errors.iter().enumerate() {
-            let SpecError { line, column, place, message, help, .. } = error;
-            let newline = if count == 0 { "" } else { "\n" };
-            let place = if place.is_empty() { String::new() } else { format!(" {place}:") };
-            write!(f, "{newline}{}:{line}:{column}:{place} {message}; {help}", self.origin)?;
+        for (index, error) in self.errors.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}:{error}", self.origin)?;
         }
         Ok(())
     }
 }
 
-/// Takes mistakes in as they are found.
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.line, self.column)?;
+        if !self.place.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        write!(f, "{}; {}", self.message, self.help)
+    }
+}
+
+impl std::error::Error for SpecErrors {}
+impl std::error::Error for SpecError {}
+
+/// Collects mistakes while a text is checked.
 #[derive(Debug)]
 pub(super) struct Mistakes<'a> {
     text: &'a str,
@@ -57,6 +68,7 @@ impl<'a> Mistakes<'a> {
         Self { text, found: Vec::new() }
     }
 
+    /// Notes a mistake.
     pub(super) fn add(
         &mut self,
         span: &Range<usize>,
@@ -64,31 +76,32 @@ impl<'a> Mistakes<'a> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let (line, column) = line_and_column(self.text, span.start);
-        let (place, message, help) = (place.into(), message.into(), help.into());
-        self.found.push(SpecError { span: span.clone(), line, column, place, message, help });
+        let start = self.text.floor_char_boundary(span.start.min(self.text.len()));
+        let end = self.text.ceil_char_boundary(span.end.clamp(start, self.text.len()));
+        let before = &self.text[..start];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let error = SpecError {
+            span: start..end,
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            place: place.into(),
+            message: message.into(),
+            help: help.into(),
+        };
+        // A constant of [grid] is read once for every block; its mistakes are told once.
+        if !self.found.contains(&error) {
+            self.found.push(error);
+        }
     }
 
-    pub(super) fn are_none(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// All of them, in the order of the text.
-    pub(super) fn into_errors(mut self, origin: &str) -> SpecErrors {
-        self.found.sort_by_key(|error| error.span.start);
-        SpecErrors { origin: origin.to_owned(), text: self.text.to_owned(), errors: self.found }
+    /// All that was found, in the order of the text.
+    pub(super) fn into_errors(self, origin: &str) -> SpecErrors {
+        let mut errors = self.found;
+        errors.sort_by_key(|error| error.span.start);
+        SpecErrors { origin: origin.to_owned(), text: self.text.to_owned(), errors }
     }
-}
-
-fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
-    let before = text.get(..byte).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
-/// "; did you mean …" for the known name nearest to one that is not known, where one is near.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |other: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), other);
-    let nearest = known.into_iter().min_by_key(distance)?;
-    (distance(&nearest) <= 2.max(name.len() / 3)).then_some(nearest)
 }

@@ -1,21 +1,14 @@
 //! A spec file → a [`SweepSpec`] that cannot be invalid.
-//!
-//! | room | turns |
-//! |---|---|
-//! | `node` | text in TOML, YAML or JSON → one tree that knows where things stand |
-//! | `read` | nodes → values and axes, checked against their settings |
-//! | `blocks` | settings → blocks, checked as a whole |
-//! | `sweep` | the tree → [`SweepSpec`] |
-//! | `error` | the mistakes, all of them at once |
 
 mod blocks;
 mod error;
+mod names;
 mod node;
-mod read;
+mod sections;
 mod sweep;
-
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::path::Path;
 
@@ -64,5 +57,3 @@ impl Format {
         }
     }
 }
-#[cfg(test)]
-mod probe;

@@ -1,259 +1,264 @@
-//! What specs mean, and what is said of mistaken ones.
+//! Every mistake by its line, its message and its mend; and what the formats have in common.
 
-use super::*;
+use proptest::prelude::*;
+
+use super::{Format, SpecErrors, SweepSpec};
 use crate::ids::TrialIndex;
-use crate::settings::{Setting, Value};
 
-const GOOD: &str = r#"name = "good"
-[data]
-dataset = "mnist"
-[grid]
-rule = ["bp", "dtp"]
-network = "nn"
-depth = { from = 2, to = 3 }
-"#;
+/// A head of four lines; what follows begins in line 5.
+const HEAD: &str = "name = \"x\"\n[data]\ndataset = \"mnist\"\n[grid]\n";
+/// The settings that have to be there, in one line each.
+const REST: &str = "network = \"nn\"\nrule = \"bp\"\ndepth = 1\n";
 
-fn toml(text: &str) -> Result<SweepSpec, SpecErrors> {
-    SweepSpec::parse(text, Format::Toml, "spec.toml")
+fn errors(text: &str, format: Format) -> SpecErrors {
+    SweepSpec::parse(text, format, "spec").expect_err(text)
 }
 
-fn good(text: &str) -> SweepSpec {
-    toml(text).unwrap_or_else(|errors| panic!("{errors}"))
+/// The one mistake of `[grid]` with these lines first.
+#[track_caller]
+fn refuses(lines: &str, line: usize, message: &str, help: &str) {
+    let has = |setting: &str| lines.lines().any(|line| line.starts_with(setting));
+    let rest: String = REST
+        .lines()
+        .filter(|line| !has(line.split(' ').next().unwrap_or(line)))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    // The rest stands above blocks, which have to come last.
+    let (own, blocks) = lines.split_at(lines.find("[[block]]").unwrap_or(lines.len()));
+    one(
+        &format!(
+            "{HEAD}{own}{}{blocks}",
+            if own.is_empty() || own.ends_with('\n') { rest } else { format!("\n{rest}") }
+        ),
+        Format::Toml,
+        line,
+        message,
+        help,
+    );
 }
 
-/// The mistakes in the good spec with these lines added to its [grid].
-fn mistakes(lines: &str) -> Vec<String> {
-    let errors = toml(&format!("{GOOD}{lines}")).expect_err("a mistake");
-    errors.errors.iter().map(|e| format!("{}:{}: {}: {}; {}", e.line, e.column, e.place, e.message, e.help)).collect()
-}
-
-/// The one mistake in it.
-fn mistake(lines: &str) -> String {
-    let mistakes = mistakes(lines);
-    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
-    mistakes[0].clone()
-}
-
-/// The one mistake in the good spec with its depth given otherwise.
-fn depth_mistake(depth: &str) -> String {
-    let text = GOOD.replace("{ from = 2, to = 3 }", depth);
-    let errors = toml(&text).expect_err("a mistake");
+#[track_caller]
+fn one(text: &str, format: Format, line: usize, message: &str, help: &str) {
+    let errors = errors(text, format);
     assert_eq!(errors.errors.len(), 1, "{errors}");
-    errors.to_string()
+    let error = &errors.errors[0];
+    assert!(error.line == line && error.message.contains(message) && error.help.contains(help), "{errors}");
 }
 
 #[test]
-fn a_spec_is_the_product_of_its_axes_with_defaults_for_the_rest() {
-    let spec = good(GOOD);
-    assert_eq!((spec.name.as_str(), spec.retries_max, spec.grid.trials()), ("good", 2, 4));
-    let last = spec.grid.point(TrialIndex(3)).expect("in the grid");
-    assert_eq!(last[&Setting::Rule], Value::Name("dtp".to_owned()));
-    assert_eq!(last[&Setting::Depth], Value::Integer(3));
-    assert_eq!(last[&Setting::LearningRate], Value::Real(1e-3), "its default");
-    assert!(!last.contains_key(&Setting::EarlyStopStart), "no early stopping unless it is asked for");
+fn an_unknown_key_is_answered_with_the_nearest() {
+    refuses("learning_rat = 1e-3", 5, "unknown key `learning_rat`", "did you mean `learning_rate`?");
+    refuses("netwrok = \"nn\"", 5, "unknown key `netwrok`", "did you mean `network`?");
+    let text = format!("retrys = 1\n{HEAD}{REST}");
+    one(&text, Format::Toml, 1, "unknown key `retrys`", "did you mean `retries`?");
+    one(&format!("depth = 1\n{HEAD}{REST}"), Format::Toml, 1, "unknown key `depth`", "move it to [train] or [grid]");
 }
 
 #[test]
-fn a_block_overrides_what_is_common() {
-    let spec = good(&format!("{GOOD}[[block]]\ndepth = 7\nlearning_rate = [1, 0.5]\n[[block]]\nseed = 4\n"));
-    assert_eq!(spec.grid.trials(), 4 + 4);
-    let depth = |trial| spec.grid.configuration(TrialIndex(trial)).expect("in the grid").shape.depth;
-    assert_eq!((depth(0), depth(4)), (7, 2));
-}
-
-#[test]
-fn the_same_sweep_in_three_formats_has_one_digest() {
-    let yaml =
-        "grid:\n  depth: {to: 3, from: 2}\n  network: nn\n  rule: [bp, dtp]\ndata: {dataset: mnist}\nname: good\n";
-    let json = r#"{"name": "good", "data": {"dataset": "mnist"},
-        "grid": {"rule": ["bp", "dtp"], "network": "nn", "depth": {"from": 2, "to": 3}}}"#;
-    let digest = good(GOOD).digest();
-    for (text, format) in [(yaml, Format::Yaml), (json, Format::Json)] {
-        let spec = SweepSpec::parse(text, format, "spec").unwrap_or_else(|errors| panic!("{errors}"));
-        assert_eq!(spec.digest(), digest, "{format:?}");
+fn a_value_outside_its_domain_is_told_what_the_setting_takes() {
+    refuses("depth = 0", 5, "`depth` is 0", "a whole number from 1 to 1000");
+    refuses("depth = 1.5", 5, "`depth` is 1.5", "a whole number");
+    refuses("depth = \"5\"", 5, "`depth` is the text \"5\"", "without quotes");
+    refuses("depth = true", 5, "`depth` is true", "a whole number");
+    refuses("seed = -1", 5, "`seed` is -1", "from 0 to");
+    refuses("fold = 10", 5, "`fold` is 10", "from 0 to 9");
+    for bad in ["0", "0.0", "-1e-3", "nan", "inf"] {
+        refuses(&format!("learning_rate = {bad}"), 5, "`learning_rate` is ", "a finite number above 0");
     }
-    assert_ne!(good(&GOOD.replace("to = 3", "to = 4")).digest(), digest);
-    assert_ne!(good(&GOOD.replace("good", "better")).digest(), digest);
+    refuses("rule = \"dpt\"", 5, "unknown rule `dpt`", "did you mean `dtp`?");
+    refuses("rule = [\"bp\",\n\"fah\"]", 6, "unknown rule `fah`", "did you mean `fa`?");
 }
 
 #[test]
-fn a_logarithmic_range_comes_out_as_it_would_be_written() {
-    let spec = good(&format!("{GOOD}learning_rate = {{ log_from = 1e-1, log_to = 1e-5, count = 5 }}\n"));
-    let rates = spec.grid.blocks()[0].values(Setting::LearningRate).expect("an axis");
-    assert_eq!(rates, [1e-1, 1e-2, 1e-3, 1e-4, 1e-5].map(Value::Real));
+fn a_bad_axis_is_refused() {
+    refuses("depth = []", 5, "the axis is empty", "at least one value");
+    refuses("depth = [1, 2, 1]", 5, "1 stands twice", "take one of them out");
+    refuses("learning_rate = [1e-3, 0.001]", 5, "0.001 stands twice", "take one");
+    refuses("depth = { from = 5, to = 3 }", 5, "`from` lies above `to`", "swap them");
+    refuses("depth = { from = 1, to = 3, step = 0 }", 5, "`step` is 0", "at least 1");
+    refuses("depth = { from = 1, count = 0 }", 5, "`count` is 0", "at least 1");
+    refuses("depth = { from = 1, count = 2000 }", 5, "the range ends at 2000", "from 1 to 1000");
+    refuses("depth = { from = 1 }", 5, "from do not make a range", "{ from, to, step }");
+    refuses("depth = { form = 1, to = 3 }", 5, "unknown key `form`", "did you mean `from`?");
+    refuses("rule = { from = 1, to = 3 }", 5, "`rule` cannot be a range", "a list");
+    refuses("learning_rate = { log_from = 0, log_to = 1, count = 3 }", 5, "`log_from` is 0", "above 0");
+    refuses("learning_rate = { log_from = 1, log_to = 0.1, count = 3 }", 5, "`log_from` lies above `log_to`", "swap");
+    refuses("learning_rate = { log_from = 0.1, log_to = 1, count = 1 }", 5, "`count` is 1", "at least 2");
+    refuses("depth = { log_from = 1, log_to = 8, count = 4 }", 5, "takes whole numbers", "list");
 }
 
 #[test]
-fn an_unknown_key_is_told_the_nearest_known_one() {
-    assert_eq!(
-        mistake("learningrate = 1e-3\n"),
-        "8:1: grid.learningrate: unknown setting `learningrate`; did you mean `learning_rate`?"
+fn what_does_not_apply_is_refused() {
+    let convolution = "`channel_multiplier` belongs to convolutional networks; nn and dn are fully connected";
+    refuses("channel_multiplier = 16", 5, convolution, "change `network`");
+    refuses("early_stop_patience = 5", 5, "belongs to trials with an early_stop_start", "change `early_stop_start`");
+    refuses(
+        "target_step = [0.1, 0.2]\nrule = [\"bp\", \"dtp\"]",
+        5,
+        "`target_step` belongs to",
+        "a block of their own",
     );
-    let errors = toml(&format!("retrys = 3\n{GOOD}")).expect_err("a mistake");
-    assert!(errors.to_string().contains("unknown key `retrys`; did you mean `retries`?"), "{errors}");
-    let errors = toml(&format!("hidden = 3\n{GOOD}")).expect_err("a mistake");
-    assert!(errors.to_string().contains("stands outside every table; move it under [train]"), "{errors}");
+    refuses("[[block]]\nmomentum = 0.9", 9, "`momentum` belongs to the optimizer sgd", "change `optimizer`");
+    let train = format!("name = \"x\"\n[train]\nmomentum = 0.9\n[data]\ndataset = \"mnist\"\n[grid]\n{REST}");
+    one(&train, Format::Toml, 3, "`momentum` belongs to the optimizer sgd", "change `optimizer`");
+    let list = format!("name = \"x\"\n[train]\nseed = [1, 2]\n[data]\ndataset = \"mnist\"\n[grid]\n{REST}");
+    one(&list, Format::Toml, 3, "`seed` has several values", "move it to [grid]");
 }
 
 #[test]
-fn an_unknown_name_is_told_the_nearest_known_one() {
-    let errors = toml(&GOOD.replace("\"nn\"", "\"nnn\"")).expect_err("a mistake").to_string();
-    assert!(
-        errors.contains("`network` cannot be the text \"nnn\"; did you mean `nn`? it takes one of nn, dn"),
-        "{errors}"
-    );
-}
-
-#[test]
-fn values_outside_their_domain_are_refused() {
-    for (lines, said) in [
-        ("learning_rate = 0\n", "`learning_rate` cannot be the whole number 0; it takes a finite number above 0"),
-        ("learning_rate = -1e-3\n", "cannot be the number -0.001"),
-        ("learning_rate = nan\n", "cannot be the number NaN"),
-        ("learning_rate = inf\n", "cannot be the number inf"),
-        ("learning_rate = \"fast\"\n", "cannot be the text \"fast\"; it takes a finite number above 0"),
-        ("fold = 10\n", "`fold` cannot be the whole number 10; it takes a whole number from 0 to 9"),
-        ("batch_size = 12.5\n", "cannot be the number 12.5; it takes a whole number from 1 to 65536"),
-        ("batch_size = true\n", "cannot be true"),
-        ("seed = -1\n", "cannot be the whole number -1"),
-    ] {
-        let mistake = mistake(lines);
-        assert!(mistake.contains(said) && mistake.starts_with("8:"), "{mistake}");
-    }
-    assert!(depth_mistake("0").contains("7:9: grid.depth: `depth` cannot be the whole number 0"));
-    assert!(depth_mistake("[1, 0]").contains("7:13: grid.depth[1]: `depth` cannot be the whole number 0"));
-}
-
-#[test]
-fn impossible_axes_are_refused() {
-    for (depth, said) in [
-        ("[]", "the axis `depth` is empty"),
-        ("[2, 3, 2]", "the value 2 stands here twice"),
-        ("{ from = 3, to = 2 }", "the range ends at 2, before its start 3; write { from = 2, to = 3 } or a list"),
-        ("{ from = 2, to = 3, step = 0 }", "the step of a range cannot be the whole number 0"),
-        ("{ from = 2, count = 0 }", "the count of a range cannot be the whole number 0"),
-        ("{ from = 2, count = 5000 }", "a count of 5000 from 2 goes beyond what `depth` can be"),
-        ("{ from = 2, until = 3 }", "unknown part of a range `until`"),
-        ("{ from = 2 }", "is given a table that is no range"),
-        ("{ log_from = 1, log_to = 8, count = 4 }", "`depth` takes no logarithmic range"),
-    ] {
-        let mistake = depth_mistake(depth);
-        assert!(mistake.contains(said), "{depth}: {mistake}");
-    }
-    let mistake = mistake("learning_rate = { log_from = 0, log_to = 1, count = 3 }\n");
-    assert!(mistake.contains("`learning_rate` cannot be the whole number 0"), "{mistake}");
-}
-
-#[test]
-fn a_convolutional_setting_on_a_fully_connected_network_is_refused() {
-    let mistake = mistake("channel_multiplier = 16\n");
-    let said =
-        "`channel_multiplier` is of no use here: it belongs to convolutional networks; nn and dn are fully connected";
-    assert!(mistake.starts_with("8:22") && mistake.contains(said), "{mistake}");
-}
-
-#[test]
-fn a_constant_has_to_be_of_use_somewhere_and_an_axis_everywhere() {
-    good(&format!("{GOOD}target_step = 0.2\n"));
-    assert!(mistake("momentum = 0.9\n").contains("it belongs to the optimizer sgd"));
-    assert!(mistake("early_stop_patience = 3\n").contains("it belongs to trials with an early_stop_start"));
-    let mistake = mistake("target_step = [0.1, 0.2]\n");
-    assert!(mistake.contains("says nothing for some trials") && mistake.contains("a block of their own"), "{mistake}");
-}
-
-#[test]
-fn a_common_constant_need_not_be_of_use_to_every_block() {
-    good(&format!("{GOOD}noise_std = 0.2\n[[block]]\nrule = \"bp\"\n[[block]]\nrule = \"dtp\"\n"));
+fn a_constant_that_some_points_use_is_good() {
+    let text = format!("{HEAD}target_step = 0.3\nnetwork = \"nn\"\nrule = [\"bp\", \"dtp\"]\ndepth = 1\n");
+    assert_eq!(SweepSpec::parse(&text, Format::Toml, "spec").expect("a good spec").grid.trials(), 2);
 }
 
 #[test]
 fn what_is_missing_is_named() {
-    let errors = toml("name = \"x\"\n[grid]\nrule = \"bp\"\n").expect_err("a mistake").to_string();
-    assert!(errors.contains("`dataset`, `network`, `depth` are not named"), "{errors}");
-    let errors = toml("[data]\n").expect_err("a mistake").to_string();
-    assert!(errors.contains("the sweep has no name; add a line such as name = \"my-sweep\""), "{errors}");
-    assert!(toml("").is_err());
-}
-
-#[test]
-fn points_of_two_blocks_are_refused_with_an_example() {
-    let blocks = "[[block]]\nseed = [0, 1]\n[[block]]\nrule = \"bp\"\nlearning_rate = [1e-3, 1e-2]\n";
-    let mistake = mistake(blocks);
-    assert!(mistake.contains("block[1] and block[0] share trials, such as"), "{mistake}");
-    assert!(mistake.contains("rule = bp"), "{mistake}");
-    good(&format!("{GOOD}{}", blocks.replace("[0, 1]", "[1, 2]")));
-}
-
-#[test]
-fn a_setting_without_use_does_not_tell_points_apart() {
-    let blocks = "[[block]]\ntarget_step = 0.5\n[[block]]\nrule = \"bp\"\n";
-    assert!(mistake(blocks).contains("share trials"), "bp has no use for target_step");
-    good(&format!("{GOOD}[[block]]\ntarget_step = 0.5\n[[block]]\nrule = \"dtp\"\n"));
-}
-
-#[test]
-fn two_long_ranges_are_compared_without_walking_them() {
-    let long = |from: u64| format!("[[block]]\nseed = {{ from = {from}, count = 1_000_000_000 }}\n");
-    let overlapping = format!("{}{}", long(0), long(999_999_999));
-    assert!(mistake(&overlapping).contains("seed = 999999999"));
-    assert_eq!(good(&format!("{GOOD}{}{}", long(0), long(1_000_000_000))).grid.trials(), 8_000_000_000);
-}
-
-#[test]
-fn mistaken_zips_are_refused() {
-    for (lines, said) in [
-        (
-            "seed = [1, 2, 3]\nzip = [[\"depth\", \"seed\"]]\n",
-            "zipped axes are of different lengths: `depth` has 2, `seed` has 3",
-        ),
-        ("zip = [[\"depth\", \"network\"]]\n", "`network` is no axis here"),
-        ("zip = [[\"depth\", \"seed\"]]\n", "`seed` is not named in this block"),
-        ("zip = [[\"depth\", \"sed\"]]\n", "unknown setting `sed`; did you mean `seed`?"),
-        ("zip = [[\"depth\"]]\n", "fewer than two axes are zipped"),
-        ("max_updates = [1, 2]\nzip = [[\"depth\", \"max_updates\"]]\n", "cannot advance together with others"),
-    ] {
-        let mistakes = mistakes(lines);
-        assert!(mistakes[0].contains(said), "{mistakes:?}");
+    let found = errors("name = \"x\"\n[train]\nseed = 1\n", Format::Toml);
+    let messages: Vec<&str> = found.errors.iter().map(|error| error.message.as_str()).collect();
+    for setting in ["dataset", "network", "rule", "depth"] {
+        assert!(messages.contains(&format!("`{setting}` is missing").as_str()), "{found}");
+    }
+    one(&format!("[data]\ndataset = \"mnist\"\n[grid]\n{REST}"), Format::Toml, 1, "`name` is missing", "name = ");
+    let blocks = format!("{HEAD}network = \"nn\"\nrule = \"bp\"\n[[block]]\ndepth = 1\n[[block]]\nseed = 2\n");
+    one(&blocks, Format::Toml, 9, "`depth` is missing", "give it in [grid]");
+    for format in Format::ALL {
+        let text = if format == Format::Json { "{}" } else { "" };
+        one(text, format, 1, "the spec is empty", "biosweep preset show quickstart");
     }
 }
 
 #[test]
-fn mistaken_excludes_are_refused() {
-    assert!(mistake("exclude = [{ depth = 9 }]\n").contains("this excludes no point"));
-    assert!(mistake("exclude = [{ depth = [2, 3] }]\n").contains("every point of the block is excluded"));
-    assert!(mistake("exclude = [{ dept = 2 }]\n").contains("did you mean `depth`?"));
-    assert!(mistake("exclude = [{}]\n").contains("this would exclude everything"));
+fn a_point_that_two_blocks_share_is_found_without_walking() {
+    let seeds = "{ from = 0, count = 1000000000, step = 2 }";
+    let others = "{ from = 999_999_999, count = 1000000000, step = 3 }";
+    let lines = format!("[[block]]\nseed = {seeds}\n[[block]]\nseed = {others}");
+    refuses(&lines, 10, "`block[1]` repeats a point of `block[0]`", "exclude");
+    refuses(
+        "[[block]]\ntarget_step = 0.1\nrule = [\"bp\", \"dtp\"]\n[[block]]\ntarget_step = 0.2\nrule = [\"fa\", \"bp\", \"dtp\"]",
+        10,
+        "rule = bp",
+        "exclude",
+    );
+    refuses(
+        "[[block]]\nhidden = [1, 2]\nfold = [3, 4]\nzip = [[\"hidden\", \"fold\"]]\n[[block]]\nhidden = [9, 2]\nfold = [5, 4]\nzip = [[\"hidden\", \"fold\"]]\n",
+        12,
+        "hidden = 2, fold = 4",
+        "exclude",
+    );
+    let apart = format!(
+        "{HEAD}{REST}[[block]]\nhidden = [1, 2]\nfold = [3, 4]\nzip = [[\"hidden\", \"fold\"]]\n[[block]]\nhidden = 2\nfold = 3\n"
+    );
+    assert_eq!(SweepSpec::parse(&apart, Format::Toml, "spec").expect("disjoint blocks").grid.trials(), 3);
 }
 
 #[test]
-fn a_grid_beyond_counting_is_refused() {
-    let huge = "seed = { from = 0, count = 9_000_000_000_000_000_000 }\nfold = { from = 0, count = 10 }\n";
-    assert!(mistake(huge).contains("more trials than can be counted"));
+fn bad_zips_and_exclusions_are_refused() {
+    let two = "depth = [1, 2]\nhidden = [4, 8, 16]\n";
+    refuses(&format!("{two}zip = [[\"depth\", \"hidden\"]]"), 7, "depth has 2, hidden has 3", "as many values");
+    refuses(
+        "depth = [1, 2]\nhidden = 3\nzip = [[\"depth\", \"hidden\"]]",
+        7,
+        "`hidden` is zipped but has one value",
+        "as a list",
+    );
+    refuses("depth = [1, 2]\nzip = [[\"depth\", \"hiden\"]]", 6, "`hiden` is no setting", "did you mean `hidden`?");
+    refuses("depth = [1, 2]\nzip = [[\"depth\", \"seed\"]]", 6, "`seed` is zipped but not given", "as a list");
+    refuses(
+        "depth = [1, 2]\nmax_updates = [5, 6]\nzip = [[\"depth\", \"max_updates\"]]",
+        7,
+        "what says when to stop",
+        "one block for each row",
+    );
+    refuses("depth = [1, 2]\nexclude = [{ depth = 3 }]", 6, "this excludes no point", "compare its values");
+    refuses("depth = [1, 2]\nexclude = [{ rule = \"bp\" }]", 6, "nothing is left of the grid", "exclude fewer");
+    refuses("exclude = [{ dept = 3 }]", 5, "unknown key `dept`", "did you mean `depth`?");
 }
 
 #[test]
-fn a_list_in_train_is_told_where_it_belongs() {
-    let errors = toml(&format!("{GOOD}[train]\nlearning_rate = [0.1, 0.2]\n")).expect_err("a mistake").to_string();
-    assert!(errors.contains("train.learning_rate: [train] holds one value"), "{errors}");
-    assert!(errors.contains("move it to [grid]"), "{errors}");
+fn more_trials_than_a_number_holds_are_refused() {
+    let seeds = "seed = { from = 0, to = 9223372036854775806 }\n";
+    refuses(&format!("{seeds}fold = [1, 2, 3]"), 4, "more trials than 64 bits count", "shorten an axis");
 }
 
 #[test]
-fn all_mistakes_are_reported_together_in_the_order_of_the_text() {
-    let text = "name = \"\"\n[grid]\nrule = \"backprop\"\nnetwork = \"nn\"\ndepth = 0\nlearning_rate = -1\n";
-    let errors = toml(text).expect_err("mistakes");
-    assert_eq!(errors.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [1, 1, 3, 5, 6], "{errors}");
+fn a_bad_name_is_refused() {
+    for bad in ["", "  ", "a/b", "a\\nb", &"x".repeat(129)] {
+        let text = format!("{HEAD}{REST}").replacen("\"x\"", &format!("\"{bad}\""), 1);
+        one(&text, Format::Toml, 1, "the name ", "1 to 128 characters");
+    }
 }
 
 #[test]
-fn broken_syntax_is_shown_at_its_line() {
-    for (text, format, line) in [
-        ("name = \"x\"\n[grid\n", Format::Toml, 2),
-        ("name: x\ngrid: [1, 2\n", Format::Yaml, 2),
-        ("{\"name\": \"x\",\n\"grid\": }", Format::Json, 2),
-    ] {
-        let errors = SweepSpec::parse(text, format, "spec").expect_err("broken");
-        assert!(errors.errors[0].line >= line, "{format:?}: {errors}");
-        assert!(errors.errors[0].help.contains("syntax"), "{errors}");
+fn faults_of_syntax_are_placed_in_each_format() {
+    one("name = \"x\"\n[data\n", Format::Toml, 2, "this is no TOML", "key = value");
+    one("name = \"x\"\nname = \"y\"\n", Format::Toml, 2, "duplicate key", "mend");
+    one("name: x\ndata: [1,\n", Format::Yaml, 3, "this is no YAML", "key: value");
+    one("name: x\nname: y\n", Format::Yaml, 2, "duplicated key", "mend");
+    one("{\n\"name\": \"x\",\n}", Format::Json, 3, "this is no JSON", "no comma follows the last");
+    one("{\n\"name\": \"x\",\n\"name\": \"y\"}", Format::Json, 3, "duplicated key", "mend");
+}
+
+#[test]
+fn mistakes_of_all_parts_are_told_together_in_order() {
+    let text = "name = \"ü\"\nsed = 3\n[data]\ndataset = \"mnist\"\n[train]\nlearning_rate = 0\n[grid]\nnetwork = \"nn\"\nrule = [\"bp\", \"fah\"]\n[[block]]\ndepth = { from = 5, to = 3 }\nfold = 10\n[[block]]\ndepth = []\n";
+    let found = errors(text, Format::Toml);
+    let lines: Vec<usize> = found.errors.iter().map(|error| error.line).collect();
+    assert_eq!(lines, [2, 6, 9, 11, 12, 14], "{found}");
+    let places: Vec<&str> = found.errors.iter().map(|error| error.place.as_str()).collect();
+    assert_eq!(places[3..], ["block[0].depth.from", "block[0].fold", "block[1].depth"]);
+    assert!(found.to_string().starts_with("spec:2:1: sed: unknown key `sed`; did you mean `seed`?"), "{found}");
+}
+
+#[test]
+fn places_in_yaml_and_json_are_those_of_the_text() {
+    let yaml = "# naïve – ü\r\nname: \"ü\"\r\ndata: {dataset: mnist}\r\ngrid:\r\n  network: nn\r\n  rule: bp\r\n  depth: 0\r\n";
+    let json = "{\"name\": \"ü\",\n\t\"data\": {\"dataset\": \"mnist\"},\n\t\"grid\": {\"network\": \"nn\", \"rule\": \"bp\",\n\t\t\"depth\": 0}}";
+    for (text, format, line, column) in [(yaml, Format::Yaml, 7, 10), (json, Format::Json, 4, 12)] {
+        let found = errors(text, format);
+        assert_eq!(found.errors.len(), 1, "{found}");
+        let error = &found.errors[0];
+        assert_eq!((error.line, error.column, &text[error.span.clone()]), (line, column, "0"), "{found}");
+    }
+}
+
+#[test]
+fn ranges_of_quantities_hold_the_values_a_person_would_write() {
+    let values = |range: &str| {
+        let text = format!("{HEAD}{REST}learning_rate = {range}\n");
+        let grid = SweepSpec::parse(&text, Format::Toml, "spec").expect("a good spec").grid;
+        let at = |trial| grid.configuration(TrialIndex(trial)).expect("a trial").hyperparameters.learning_rate;
+        (0..grid.trials()).map(at).collect::<Vec<f64>>()
+    };
+    assert_eq!(values("{ log_from = 1e-4, log_to = 1e-1, count = 4 }"), [1e-4, 1e-3, 1e-2, 1e-1]);
+    assert_eq!(values("{ from = 0.1, to = 0.3, step = 0.1 }"), [0.1, 0.2, 0.3]);
+    assert_eq!(values("{ from = 1, count = 2 }"), [1.0, 2.0]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_digest_is_of_the_meaning(depths in 1..6_u64, rate in 1e-6..1.0_f64, order in Just(vec![0, 1, 2, 3, 4]).prop_shuffle()) {
+        let last = depths + 1;
+        let list: Vec<u64> = (2..=last).collect();
+        let toml = [format!("depth = {{ from = 2, to = {last} }}"), format!("learning_rate = {rate:e}"),
+            "network = \"dn\"".to_owned(), "rule = [\"bp\", \"dtp\"]".to_owned(), "hidden = 128".to_owned()];
+        let yaml = [format!("depth: {list:?}"), format!("learning_rate: {rate}"),
+            "network: [dn]".to_owned(), "rule: [bp, dtp]".to_owned(), "seed: 0".to_owned()];
+        let toml: Vec<&str> = order.iter().map(|place| toml[*place].as_str()).collect();
+        let toml = format!("name = \"x\"\nretries = 2\n[data]\ndataset = \"mnist\"\n[grid]\n{}", toml.join("\n"));
+        let yaml = format!("name: x\ndata:\n  dataset: mnist\ngrid:\n  {}", yaml.join("\n  "));
+        let json = serde_json::json!({
+            "block": [{ "rule": ["bp", "dtp"], "learning_rate": rate }],
+            "grid": { "network": "dn", "depth": { "from": 2, "count": depths } },
+            "train": { "dataset": "mnist" }, "name": "x",
+        });
+        let digest = |text: &str, format| SweepSpec::parse(text, format, "spec").map(|spec| spec.digest()).map_err(|errors| errors.to_string());
+        let first = digest(&toml, Format::Toml);
+        prop_assert!(first.is_ok(), "{:?}", first);
+        prop_assert_eq!(&first, &digest(&yaml, Format::Yaml));
+        prop_assert_eq!(&first, &digest(&json.to_string(), Format::Json));
+        let changed = digest(&toml.replace("retries = 2", "retries = 3"), Format::Toml);
+        prop_assert_ne!(&first, &changed);
     }
 }
