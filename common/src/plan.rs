@@ -1,206 +1,281 @@
-//! What a sweep holds and costs, before anything runs; computed from products, never by walking through trials.
+//! What a sweep holds and costs, before anything runs: by products, never by looking at each trial.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::grid::{Block, Product, Use};
+use crate::configuration::Shape;
+use crate::grid::Block;
+use crate::grid::axis::Dimension;
 use crate::settings::{Setting, Value};
 use crate::spec::SweepSpec;
-use crate::vocabulary::{Network, Rule};
+use crate::topology::Topology;
+use crate::vocabulary::{Dataset, Network, Rule};
 
-/// What a sweep holds and costs.
+/// Multiply-adds a core does in a second, in the shapes these networks have: what the estimate assumes. Measured
+/// rates of single cores lie within a factor of two of it.
+pub const MULTIPLY_ADDS_PER_CORE_SECOND: f64 = 3e10;
+
+/// A sweep before it runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
-    /// Trials in all.
+    /// Trials.
     pub trials: u64,
-    /// What is trained: trials that differ only in when they stop count as one.
+    /// Trajectories: trials that differ only in when to stop are trained once.
     pub trajectories: u64,
-    /// Programs to run, with as many trajectories of one shape in each as there are lanes.
+    /// Bundles, where a worker trains up to so many trajectories of one shape together as was asked.
     pub bundles: u64,
-    /// Updates if nothing stops early, summed over trajectories; stays at the greatest number where it would pass it.
-    pub updates_max: u64,
-    /// Seconds on one core if nothing stops early; a rough estimate, good to a small factor.
+    /// Updates, where nothing stops early.
+    pub updates_max: f64,
+    /// Seconds it keeps one core busy, where nothing stops early: an estimate, good to a factor of two or three.
     pub core_seconds: f64,
-    /// The same for each block.
+    /// Its blocks, in order.
     pub blocks: Vec<BlockPlan>,
 }
 
-/// What one block holds and costs.
+/// A block before it runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BlockPlan {
-    /// As in [`Plan`].
+    /// Trials.
     pub trials: u64,
-    /// As in [`Plan`].
+    /// Trajectories.
     pub trajectories: u64,
-    /// As in [`Plan`].
+    /// Bundles.
     pub bundles: u64,
-    /// As in [`Plan`].
-    pub updates_max: u64,
-    /// As in [`Plan`].
+    /// Updates, where nothing stops early.
+    pub updates_max: f64,
+    /// Seconds it keeps one core busy, where nothing stops early.
     pub core_seconds: f64,
-    /// Settings of one value that apply here: name, value.
-    pub constants: BTreeMap<&'static str, String>,
-    /// Settings of several values, before anything is excluded: name, how many, which.
+    /// What varies, most significant first.
     pub axes: Vec<AxisPlan>,
+    /// What is the same in all its trials, as far as the spec names it.
+    pub constants: Vec<(Setting, Value)>,
 }
 
 /// An axis before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AxisPlan {
-    /// The setting that varies.
-    pub name: &'static str,
+    /// The settings that vary along it; more than one where they are zipped.
+    pub settings: Vec<Setting>,
     /// The number of its values.
     pub count: u64,
-    /// The values, in words.
+    /// The values, in words: all of a short list, the ends of a long one.
     pub values: String,
 }
 
-/// Multiply-adds of float32 a second that one core of a present machine does in matrix products of these sizes.
-const MULTIPLY_ADDS_PER_S: f64 = 2e10;
-/// Shapes that are looked at; of more, an even sample stands for all.
-const SHAPES_MAX: u64 = 10_000;
-/// Pixels of an image; every dataset so far has 28×28.
-const INPUTS: f64 = 784.0;
-const CLASSES: f64 = 10.0;
-/// The settings that decide what one update costs.
-const COSTLY: [Setting; 5] = [Setting::Network, Setting::Rule, Setting::Depth, Setting::Hidden, Setting::BatchSize];
-
 impl Plan {
-    /// The plan of a sweep on workers that train `lanes` trajectories at once.
+    /// The plan of a sweep on workers that train up to `lanes` trajectories together.
     #[must_use]
     pub fn of(spec: &SweepSpec, lanes: u32) -> Self {
-        let blocks: Vec<BlockPlan> = spec.grid.blocks().iter().map(|block| BlockPlan::of(block, lanes)).collect();
+        let grid = &spec.grid;
+        let blocks: Vec<_> = grid.blocks().iter().map(|block| plan_block(block, lanes.max(1).into())).collect();
         Self {
-            trials: spec.grid.trials(),
-            trajectories: spec.grid.trajectories(),
+            trials: grid.trials(),
+            trajectories: grid.trajectories(),
             bundles: blocks.iter().map(|block| block.bundles).sum(),
-            updates_max: blocks.iter().fold(0, |sum, block| sum.saturating_add(block.updates_max)),
+            updates_max: blocks.iter().map(|block| block.updates_max).sum(),
             core_seconds: blocks.iter().map(|block| block.core_seconds).sum(),
             blocks,
         }
     }
 }
 
-impl BlockPlan {
-    fn of(block: &Block, lanes: u32) -> Self {
-        let whole = &block.whole;
-        let used = whole.constants.iter().filter(|(setting, _)| whole.use_of(**setting) != Use::Nowhere);
-        let mut axes = Vec::new();
-        for dimension in &whole.dimensions {
-            for (setting, axis) in &dimension.axes {
-                let others = dimension.axes.iter().filter(|(other, _)| other != setting).map(|(other, _)| other.name());
-                let others: Vec<&str> = others.collect();
-                let together =
-                    if others.is_empty() { String::new() } else { format!(" (together with {})", others.join(", ")) };
-                axes.push(AxisPlan { name: setting.name(), count: axis.count(), values: format!("{axis}{together}") });
-            }
-        }
-        let parts = &block.parts;
-        Self {
-            trials: parts.iter().map(|part| part.trials).sum(),
-            trajectories: parts.iter().map(Product::trajectories).sum(),
-            bundles: parts.iter().map(|part| bundles(part, lanes)).sum(),
-            updates_max: parts.iter().fold(0, |sum, part| {
-                sum.saturating_add(part.trajectories().saturating_mul(updates_of_a_trajectory(part)))
-            }),
-            core_seconds: parts.iter().map(core_seconds).sum(),
-            constants: used.map(|(setting, value)| (setting.name(), value.to_string())).collect(),
-            axes,
-        }
+fn plan_block(block: &Block, lanes: u64) -> BlockPlan {
+    let trajectories = block.trajectories();
+    let (bundles, per_update) = if block.shapes() <= SHAPES_MAX {
+        walk_shapes(block, lanes)
+    } else {
+        // Of very many shapes, some stand for all. Then no zip repeats one: its list would stand in the spec file.
+        let of_each = (trajectories / block.shapes()).div_ceil(lanes);
+        (block.shapes() * of_each, mean_of_some_shapes(block))
+    };
+    let updates_max = trajectories as f64 * updates_of_trajectory(block);
+    BlockPlan {
+        trials: block.trials(),
+        trajectories,
+        bundles,
+        updates_max,
+        core_seconds: updates_max * per_update / MULTIPLY_ADDS_PER_CORE_SECOND,
+        axes: block.dimensions().iter().map(plan_axis).collect(),
+        constants: block.constants().iter().map(|(setting, value)| (*setting, value.clone())).collect(),
     }
 }
 
-fn bundles(part: &Product, lanes: u32) -> u64 {
-    let run = part.shape_run();
-    part.trajectories() / run * run.div_ceil(lanes.max(1).into())
+/// Shapes that are looked at one by one.
+const SHAPES_MAX: u64 = 10_000;
+
+/// The number of bundles, and the multiply-adds of an update on average.
+fn walk_shapes(block: &Block, lanes: u64) -> (u64, f64) {
+    let mut costs = Costs::default();
+    let (mut bundles, mut cost, mut start) = (0, 0.0, 0);
+    while start < block.trajectories() {
+        let end = block.shape_run_end(start);
+        bundles += (end - start).div_ceil(lanes);
+        cost += (end - start) as f64 * costs.of(&shape(block, start));
+        start = end;
+    }
+    (bundles, cost / block.trajectories() as f64)
 }
 
-/// The updates after which the last trial of a trajectory ends in any case.
-fn updates_of_a_trajectory(part: &Product) -> u64 {
-    match (part.axis(Setting::MaxUpdates), part.constant(Setting::MaxUpdates)) {
-        (Some(axis), _) => axis.greatest().unwrap_or(0),
-        (None, Some(Value::Integer(updates))) => updates,
-        _ => 0,
+fn mean_of_some_shapes(block: &Block) -> f64 {
+    let mut costs = Costs::default();
+    let spread = |n: u64| u128::from(n) * u128::from(block.trajectories()) / u128::from(SHAPES_MAX);
+    let trajectory = |n: u64| u64::try_from(spread(n)).expect("a share of a u64 is a u64");
+    (0..SHAPES_MAX).map(|n| costs.of(&shape(block, trajectory(n)))).sum::<f64>() / SHAPES_MAX as f64
+}
+
+fn shape(block: &Block, trajectory: u64) -> Shape {
+    block.configuration(trajectory * (block.trials() / block.trajectories())).shape
+}
+
+/// Updates of a trajectory where nothing stops early: the most that any of its trials asks for.
+fn updates_of_trajectory(block: &Block) -> f64 {
+    let varying = block.dimensions().iter().find(|dimension| dimension.axis(Setting::MaxUpdates).is_some());
+    let Some(dimension) = varying else { return block.configuration(0).stopping_rule.max_updates as f64 };
+    // A trajectory has few trials, or it would have been refused.
+    let each = (0..dimension.len()).flat_map(|digit| dimension.values(digit));
+    let updates =
+        each.filter(|(setting, _)| *setting == Setting::MaxUpdates).filter_map(|(_, value)| as_integer(&value));
+    updates.max().unwrap_or(0) as f64
+}
+
+fn as_integer(value: &Value) -> Option<u64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        Value::Name(_) | Value::Real(_) | Value::Integers(_) => None,
     }
 }
 
-fn core_seconds(part: &Product) -> f64 {
-    let is_costly = |setting: &Setting| COSTLY.contains(setting);
-    let dimensions = part.dimensions.iter().filter(|own| own.axes.iter().any(|(setting, _)| is_costly(setting)));
-    let shapes = Product::new(part.constants.clone(), dimensions.cloned().collect())
-        .expect("a product of some of the dimensions has no more points than that of all");
-    let looked_at = shapes.trials.min(SHAPES_MAX);
-    let place = |index: u64| {
-        let place = u128::from(index) * u128::from(shapes.trials) / u128::from(looked_at);
-        u64::try_from(place).expect("a place below the number of shapes")
-    };
-    let sum: f64 = (0..looked_at).map(|index| multiply_adds(&shapes, place(index))).sum();
-    let updates = part.trajectories() as f64 * updates_of_a_trajectory(part) as f64;
-    sum / looked_at as f64 * updates / MULTIPLY_ADDS_PER_S
+/// Multiply-adds of one update, by shape; what a wiring connects is counted once.
+#[derive(Default)]
+struct Costs(BTreeMap<(Network, u32), Connections>);
+
+/// How many connections a network has, in blocks of one layer's units to another's.
+#[derive(Clone, Copy)]
+struct Connections {
+    /// Of the input to hidden layers.
+    of_input: f64,
+    /// Of hidden layers to hidden layers.
+    of_hidden: f64,
+    /// Of hidden layers to the output.
+    of_output: f64,
 }
 
-/// Multiply-adds of one update: the weights, once for each image and pass.
-fn multiply_adds(shapes: &Product, place: u64) -> f64 {
-    let point = shapes.point(place);
-    let value = |setting: Setting| point.get(&setting).cloned().or_else(|| setting.default_value());
-    let number = |setting: Setting| match value(setting) {
-        Some(Value::Integer(number)) => number as f64,
-        _ => 0.0,
+impl Costs {
+    /// Multiply-adds of one update of one trajectory, evaluations aside.
+    fn of(&mut self, shape: &Shape) -> f64 {
+        let key = (shape.network, shape.depth);
+        let connections = *self.0.entry(key).or_insert_with(|| Connections::of(shape.network, shape.depth));
+        let (inputs, classes) = match shape.dataset {
+            Dataset::Mnist | Dataset::SyntheticDigits => (784.0, 10.0),
+        };
+        let hidden = f64::from(shape.hidden);
+        let decoded = connections.of_hidden * hidden * hidden;
+        let above = decoded + connections.of_output * hidden * classes;
+        let forward = above + connections.of_input * inputs * hidden;
+        let per_image = match shape.rule {
+            // Forward, weight gradients, and errors to all but the input.
+            Rule::Bp | Rule::Fa => 2.0 * forward + above,
+            // No errors through the layers; each decoder is used three times and learns, on noisy inputs encoded anew.
+            Rule::Dtp => 2.0 * forward + 5.0 * decoded,
+        };
+        per_image * f64::from(shape.batch_size)
+    }
+}
+
+impl Connections {
+    fn of(network: Network, depth: u32) -> Self {
+        let topology = Topology::new(network, depth as usize);
+        let sources = |layer: usize| topology.sources(layer).iter();
+        let hidden = topology.hidden().flat_map(sources).filter(|source| **source > 0).count();
+        let input = topology.hidden().flat_map(sources).filter(|source| **source == 0).count();
+        let output = topology.sources(topology.output()).len();
+        Self { of_input: input as f64, of_hidden: hidden as f64, of_output: output as f64 }
+    }
+}
+
+fn plan_axis(dimension: &Dimension) -> AxisPlan {
+    AxisPlan {
+        settings: dimension.axes().iter().map(|(setting, _)| *setting).collect(),
+        count: dimension.len(),
+        values: values_in_words(dimension),
+    }
+}
+
+/// Values listed in full, at most.
+const LISTED_MAX: u64 = 8;
+
+fn values_in_words(dimension: &Dimension) -> String {
+    let one = |digit: u64| {
+        let values: Vec<String> = dimension.values(digit).map(|(_, value)| value.to_string()).collect();
+        values.join("/")
     };
-    let name = |setting: Setting| value(setting).map(|value| value.to_string()).unwrap_or_default();
-    let (depth, hidden) = (number(Setting::Depth), number(Setting::Hidden));
-    let is_dense = name(Setting::Network).parse() == Ok(Network::Dn);
-    // Hidden layers that are read by hidden layers, and by the output.
-    let (inner, last) = if is_dense { (depth * (depth - 1.0) / 2.0, depth) } else { (depth - 1.0, 1.0) };
-    let weights = INPUTS * hidden + inner * hidden * hidden + last * hidden * CLASSES;
-    // Forward, back to the layer before, and the weights' gradients; targets and decoders come to about two more.
-    let passes = if name(Setting::Rule).parse().is_ok_and(Rule::has_decoders) { 5.0 } else { 3.0 };
-    weights * number(Setting::BatchSize) * passes
+    let count = dimension.len();
+    if count <= LISTED_MAX {
+        return (0..count).map(one).collect::<Vec<_>>().join(", ");
+    }
+    format!("{}, {}, … {}", one(0), one(1), one(count - 1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::presets;
     use crate::spec::Format;
 
-    fn plan(text: &str, lanes: u32) -> Plan {
-        Plan::of(&SweepSpec::parse(text, Format::Toml, "test").expect("a good spec"), lanes)
+    fn plan(grid: &str, lanes: u32) -> Plan {
+        let text = format!("name = \"p\"\n[data]\ndataset = \"mnist\"\n[grid]\nnetwork = \"nn\"\ndepth = 5\n{grid}");
+        Plan::of(&SweepSpec::parse(&text, Format::Toml, "p").unwrap_or_else(|errors| panic!("{errors}")), lanes)
     }
 
     #[test]
-    fn the_plan_of_the_papers_grid_counts_what_the_paper_trained() {
-        let plan = plan(presets::find("paper-mlp").expect("the preset").text, 8);
-        assert_eq!((plan.trials, plan.trajectories, plan.updates_max), (9_900, 1_980, 1_980_000_000));
-        // Thirty trajectories of one shape (10 folds, 3 learning rates) fill four bundles of eight lanes.
-        assert_eq!(plan.bundles, 1_980 / 30 * 4);
-        let axis = |name, count, values: &str| AxisPlan { name, count, values: values.to_owned() };
-        assert_eq!(plan.blocks[0].axes[2], axis("depth", 6, "5 to 10"));
-        assert_eq!(plan.blocks[0].axes[1], axis("rule", 3, "bp, fa, dtp"));
-        assert_eq!(plan.blocks[2].constants["rule"], "bp");
+    fn a_plan_counts_trials_trajectories_and_bundles() {
+        let plan = plan("rule = [\"bp\", \"fa\"]\nseed = [0, 1, 2, 3, 4]\nmax_updates = [10, 20]\n", 2);
+        assert_eq!((plan.trials, plan.trajectories), (20, 10));
+        assert_eq!(plan.bundles, 6, "five seeds of each rule, two at a time");
+        assert!((plan.updates_max - 200.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_billion_trials_are_planned_without_looking_at_each() {
+        let plan = plan("rule = \"bp\"\nseed = { from = 0, count = 1_000_000_000 }\n", 4);
+        assert_eq!((plan.trials, plan.bundles), (1_000_000_000, 250_000_000));
+        assert_eq!(plan.blocks[0].axes[0].values, "0, 1, … 999999999");
+    }
+
+    #[test]
+    fn trials_by_the_trillion_in_shapes_by_the_million_are_planned_too() {
+        let grid = "rule = [\"bp\", \"dtp\"]\neval_every = { from = 1, to = 1_000_000 }\n\
+                    seed = { from = 0, count = 1_000_000 }\n";
+        let plan = plan(grid, 1_000);
+        assert_eq!((plan.trials, plan.bundles), (2_000_000_000_000, 2_000_000_000));
         assert!(plan.core_seconds > 0.0);
     }
 
     #[test]
-    fn a_billion_trials_are_planned_from_their_products() {
-        let text = "name = \"big\"\n[data]\ndataset = \"mnist\"\n[grid]\nnetwork = \"nn\"\nrule = \"bp\"\ndepth = 1\nhidden = 100\nbatch_size = 100\nmax_updates = [3, 7]\nseed = { from = 0, count = 1000000000 }";
-        let plan = plan(text, 1_000);
-        assert_eq!((plan.trials, plan.trajectories, plan.bundles), (2_000_000_000, 1_000_000_000, 1_000_000));
-        assert_eq!(plan.updates_max, 7_000_000_000);
-        let by_hand = (784.0 * 100.0 + 100.0 * 10.0) * 100.0 * 3.0 * 7e9 / MULTIPLY_ADDS_PER_S;
-        assert!((plan.core_seconds / by_hand - 1.0).abs() < 1e-12);
+    fn a_zip_that_repeats_a_shape_fills_bundles_with_it() {
+        let grid = "rule = \"bp\"\nhidden = [64, 64, 64, 128]\nlearning_rate = [1e-1, 1e-2, 1e-3, 1e-3]\n\
+                    zip = [[\"hidden\", \"learning_rate\"]]\n";
+        assert_eq!((plan(grid, 4).trajectories, plan(grid, 4).bundles, plan(grid, 2).bundles), (4, 2, 3));
     }
 
     #[test]
-    fn dense_networks_cost_more_than_plain_ones_and_dtp_more_than_bp() {
-        let cost = |network: &str, rule: &str| {
-            let text = format!(
-                "name = \"x\"\n[data]\ndataset = \"mnist\"\n[grid]\nnetwork = \"{network}\"\nrule = \"{rule}\"\ndepth = 6\n"
-            );
-            plan(&text, 1).core_seconds
-        };
-        assert!(cost("dn", "bp") > cost("nn", "bp"));
-        assert!(cost("nn", "dtp") > cost("nn", "bp"));
+    fn the_updates_of_excluded_trials_do_not_count() {
+        let grid = "rule = \"bp\"\nmax_updates = [10, 100]\nearly_stop_start = [5, 6]\n\
+                    exclude = [{ max_updates = 100 }]\n";
+        assert!((plan(grid, 1).updates_max - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_cost_of_an_update_is_that_of_its_matrix_products() {
+        let plan = plan("rule = \"bp\"\nbatch_size = 128\nmax_updates = 1\n", 1);
+        let (above, input) = (4.0 * 128.0 * 128.0 + 128.0 * 10.0, 784.0 * 128.0);
+        let expected = 128.0 * (3.0 * above + 2.0 * input) / MULTIPLY_ADDS_PER_CORE_SECOND;
+        assert!((plan.core_seconds / expected - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn deeper_networks_cost_more() {
+        let cost = |depth: &str| plan(&format!("rule = \"bp\"\n[[block]]\ndepth = {depth}\n"), 1).core_seconds;
+        assert!(cost("10") > cost("5"));
     }
 }

@@ -1,31 +1,31 @@
-//! Spec files compiled in.
+//! The sweeps that come with biosweep: spec files compiled in.
 
-/// A spec file that comes with the program; its format is TOML.
+/// A spec file that comes with biosweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// What people call it.
+    /// The name to ask for it by.
     pub name: &'static str,
-    /// What it is for, in one line.
+    /// What it is, in a line.
     pub summary: &'static str,
-    /// The file.
+    /// The spec file, in TOML.
     pub text: &'static str,
 }
 
-/// Every preset, the quickest first.
+/// Every preset.
 pub const ALL: &[Preset] = &[
     Preset {
         name: "quickstart",
-        summary: "three rules on plain and dense networks, on digits drawn by biosweep; minutes, no download",
+        summary: "all rules on both networks, on embedded data, in about a minute",
         text: include_str!("../presets/quickstart.toml"),
     },
     Preset {
         name: "paper-mini",
-        summary: "24 trials of the paper's grid on MNIST, ten epochs each",
+        summary: "the heart of the paper on MNIST: 24 trials, about a quarter of an hour on two cores",
         text: include_str!("../presets/paper-mini.toml"),
     },
     Preset {
         name: "paper-mlp",
-        summary: "the paper's whole grid for fully connected networks on MNIST; days on many cores",
+        summary: "the paper's Table 1 for the fully connected networks, all of it: for a cluster",
         text: include_str!("../presets/paper-mlp.toml"),
     },
 ];
@@ -38,27 +38,55 @@ pub fn find(name: &str) -> Option<&'static Preset> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::spec::{Format, SweepSpec};
+    use std::collections::BTreeSet;
 
-    #[test]
-    fn every_preset_is_a_good_spec_of_its_own_name_that_says_what_it_is() {
-        for preset in ALL {
-            let spec = SweepSpec::parse(preset.text, Format::Toml, preset.name).expect(preset.name);
-            assert_eq!(spec.name, preset.name);
-            assert!(preset.text.starts_with("# "), "{}", preset.name);
-            assert_eq!(find(preset.name), Some(preset));
-        }
+    use super::*;
+    use crate::ids::TrajectoryIndex;
+    use crate::plan::Plan;
+    use crate::spec::{Format, SweepSpec};
+    use crate::vocabulary::{Activation, Rule};
+
+    fn parse(name: &str) -> SweepSpec {
+        let preset = find(name).expect("a preset");
+        SweepSpec::parse(preset.text, Format::Toml, name).unwrap_or_else(|errors| panic!("{errors}"))
     }
 
     #[test]
-    fn the_presets_hold_the_trials_they_promise() {
-        let totals = |name: &str| {
-            let spec = SweepSpec::parse(find(name).expect(name).text, Format::Toml, name).expect(name);
-            (spec.grid.blocks().len(), spec.grid.trials(), spec.grid.trajectories())
+    fn every_preset_is_a_sweep_of_its_own_name() {
+        ALL.iter().for_each(|preset| assert_eq!(parse(preset.name).name, preset.name));
+    }
+
+    #[test]
+    fn paper_mini_has_a_trial_for_each_of_its_24_cells() {
+        let grid = parse("paper-mini").grid;
+        assert_eq!((grid.trials(), grid.trajectories()), (24, 24));
+    }
+
+    #[test]
+    fn paper_mlp_has_the_papers_whole_grid() {
+        let grid = parse("paper-mlp").grid;
+        // networks × folds × learning rates × (relu: rules × depths; sigmoid: the same), each with five stops.
+        let trajectories = 2 * 10 * 3 * (3 * 6 + 3 * 5);
+        assert_eq!((grid.trials(), grid.trajectories()), (5 * trajectories, trajectories));
+        assert_eq!((grid.trials(), grid.trajectories()), (9_900, 1_980));
+        let plan = Plan::of(&parse("paper-mlp"), 10);
+        assert!((plan.updates_max - 1_980.0 * 1e6).abs() < 1.0, "{}", plan.updates_max);
+    }
+
+    #[test]
+    fn paper_mlp_gives_bp_other_learning_rates_where_units_are_sigmoid() {
+        let grid = parse("paper-mlp").grid;
+        let rates = |rule: Rule, activation: Activation| {
+            let trajectories = (0..grid.trajectories()).filter_map(|index| grid.trajectory(TrajectoryIndex(index)));
+            let of_kind = trajectories.filter(|t| t.shape.rule == rule && t.shape.activation == activation);
+            let rates: BTreeSet<String> = of_kind.map(|t| t.hyperparameters.learning_rate.to_string()).collect();
+            rates.into_iter().collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(totals("quickstart"), (1, 24, 24));
-        assert_eq!(totals("paper-mini"), (2, 24, 24));
-        assert_eq!(totals("paper-mlp"), (3, 9_900, 1_980));
+        for rule in [Rule::Bp, Rule::Fa, Rule::Dtp] {
+            assert_eq!(rates(rule, Activation::Relu), "0.00001 0.0001 0.001");
+        }
+        assert_eq!(rates(Rule::Bp, Activation::Sigmoid), "0.001 0.01 0.1");
+        assert_eq!(rates(Rule::Fa, Activation::Sigmoid), "0.0001 0.001 0.01");
+        assert_eq!(rates(Rule::Dtp, Activation::Sigmoid), "0.0001 0.001 0.01");
     }
 }

@@ -113,12 +113,12 @@ pub struct Condition {
 
 /// Declares [`Setting`] and its table, one row a setting.
 macro_rules! settings {
-    ($($(#[$doc:meta])* $variant:ident {
+    ($($(#[doc = $doc:literal])+ $variant:ident {
         name: $name:literal, level: $level:ident, domain: $domain:expr, default: $default:expr, only: $only:expr,
     })+) => {
         /// A setting of a trial, in the order of significance in a grid's index.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Setting { $($(#[$doc])* $variant,)+ }
+        pub enum Setting { $($(#[doc = $doc])+ $variant,)+ }
 
         impl Setting {
             /// Every setting, most significant first: shape, then lane, then stop.
@@ -128,6 +128,12 @@ macro_rules! settings {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it is, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
 
             /// How far the setting reaches.
@@ -293,6 +299,12 @@ impl Setting {
     #[must_use]
     pub fn is_required(self) -> bool {
         matches!(self, Self::Dataset | Self::Network | Self::Rule | Self::Depth)
+    }
+}
+
+impl Serialize for Setting {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

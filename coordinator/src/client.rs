@@ -11,8 +11,7 @@ use biosweep_proto::v1::sweeps_client::SweepsClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
-use crate::host::{self, Host, HostError, Options, PATIENCE, Scope};
-use crate::store::StoreError;
+use crate::host::{Host, HostError, Options, PATIENCE, Scope, Start, Stay};
 
 /// Why a coordinator did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -75,20 +74,16 @@ impl Client {
                     home,
                     listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
                     insecure: false,
-                    scope: Scope::Nothing,
+                    scope: Scope::All,
                     patience: PATIENCE,
+                    stay: Stay::Moment,
                 };
-                match Host::start(options).await {
-                    Ok(host) => {
+                match Host::start_or_find(options).await? {
+                    Start::Here(host) => {
                         let client = Self::reach(&host.url()).await?;
-                        Ok(Self { hosted: Some(host), ..client })
+                        Ok(Self { hosted: Some(*host), ..client })
                     }
-                    // Another process serves this home, and has written down where.
-                    Err(HostError::Store(error @ StoreError::Locked { .. })) => match host::address_of(home) {
-                        Some(url) => Self::reach(&url).await,
-                        None => Err(HostError::Store(error).into()),
-                    },
-                    Err(error) => Err(error.into()),
+                    Start::Elsewhere { url, .. } => Self::reach(&url).await,
                 }
             }
         }

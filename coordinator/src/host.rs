@@ -1,12 +1,13 @@
 //! A coordinator in this process: its home, store, loop and gRPC server, started and stopped as one.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use biosweep_common::clock::Clock;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +78,30 @@ pub(crate) struct Options<'a> {
     pub(crate) scope: Scope<'a>,
     /// When workers are lost.
     pub(crate) patience: Patience,
+    /// How long it lives.
+    pub(crate) stay: Stay,
+}
+
+/// How long a coordinator means to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stay {
+    /// Until it is stopped: it writes down its address, so that commands find it.
+    Announced,
+    /// As long as one command asks: others that want the home wait for a moment.
+    Moment,
+}
+
+/// What came of wanting to coordinate a home.
+pub(crate) enum Start {
+    /// It is coordinated here.
+    Here(Box<Host>),
+    /// Another process coordinates it.
+    Elsewhere {
+        /// Where that listens.
+        url: String,
+        /// What that means for who wanted the home to itself.
+        error: HostError,
+    },
 }
 
 /// Which of the stored sweeps a coordinator goes on with.
@@ -99,13 +124,47 @@ pub(crate) struct Host {
     shutdown: CancellationToken,
     server: JoinHandle<Result<(), ServeError>>,
     driver: JoinHandle<Result<(), StoreError>>,
-    address_file: PathBuf,
+    address_file: Option<PathBuf>,
 }
 
+/// How long a home is waited for whose holder has not said where it listens, and how often it is looked at.
+const WAIT: (Duration, u32) = (Duration::from_millis(50), 200);
+
 impl Host {
+    /// Coordinates the home here, or finds who does. A holder that has announced nothing holds it for a moment only.
+    pub(crate) async fn start_or_find(options: Options<'_>) -> Result<Start, HostError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::start(&options).await {
+                Ok(host) => return Ok(Start::Here(Box::new(host))),
+                Err(error @ HostError::Store(StoreError::Locked { .. })) => {
+                    if let Some(address) = address_of(options.home)
+                        && TcpStream::connect(address).await.is_ok()
+                    {
+                        return Ok(Start::Elsewhere { url: url(address), error });
+                    }
+                    if tries == WAIT.1 {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(WAIT.0).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Coordinates the home here; an error where another process does.
+    pub(crate) async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
+        match Self::start_or_find(options).await? {
+            Start::Here(host) => Ok(*host),
+            Start::Elsewhere { error, .. } => Err(error),
+        }
+    }
+
     /// Opens the home and starts to listen.
-    pub(crate) async fn start(options: Options<'_>) -> Result<Self, HostError> {
-        let Options { home, listen, insecure, scope, patience } = options;
+    async fn start(options: &Options<'_>) -> Result<Self, HostError> {
+        let Options { home, listen, insecure, scope, patience, stay } = *options;
         if !listen.ip().is_loopback() && !insecure {
             return Err(HostError::Unprotected { address: listen });
         }
@@ -119,15 +178,20 @@ impl Host {
         let (handle, driver) = driver::start(core, store, clock);
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(rpc::serve(listener, handle.clone(), shutdown.clone().cancelled_owned()));
-        let address_file = home.join(ADDRESS_FILE);
-        fs::write(&address_file, address.to_string())
-            .map_err(|source| HostError::Home { path: address_file.clone(), source })?;
+        let address_file = (stay == Stay::Announced).then(|| home.join(ADDRESS_FILE));
+        if let Some(path) = &address_file {
+            fs::write(path, address.to_string()).map_err(|source| HostError::Home { path: path.clone(), source })?;
+        }
         Ok(Self { handle, address, shutdown, server, driver, address_file })
     }
 
     /// The address to reach it at from this machine.
     pub(crate) fn url(&self) -> String {
-        url(self.address)
+        let mut reachable = self.address;
+        if reachable.ip().is_unspecified() {
+            reachable.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        url(reachable)
     }
 
     /// Waits until the loop or the server ends by itself, which only a failure makes them do.
@@ -152,8 +216,10 @@ impl Host {
         drop(self.handle);
         self.driver.await.expect("the loop does not panic")?;
         self.server.await.expect("the server does not panic")?;
-        // Gone already where another hand removed it.
-        drop(fs::remove_file(&self.address_file));
+        if let Some(path) = &self.address_file {
+            // Gone already where another hand removed it.
+            drop(fs::remove_file(path));
+        }
         Ok(())
     }
 }
@@ -174,15 +240,14 @@ async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Pa
 }
 
 /// The address of the coordinator that serves this home, as it last wrote it.
-pub(crate) fn address_of(home: &Path) -> Option<String> {
-    let address: SocketAddr = fs::read_to_string(home.join(ADDRESS_FILE)).ok()?.trim().parse().ok()?;
-    Some(url(address))
+fn address_of(home: &Path) -> Option<SocketAddr> {
+    let mut address: SocketAddr = fs::read_to_string(home.join(ADDRESS_FILE)).ok()?.trim().parse().ok()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    Some(address)
 }
 
 fn url(address: SocketAddr) -> String {
-    let mut reachable = address;
-    if address.ip().is_unspecified() {
-        reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    format!("http://{reachable}")
+    format!("http://{address}")
 }

@@ -105,6 +105,7 @@ impl WorkerOptions {
             let output = command.output().await.map_err(|source| self.not_started(source))?;
             if !output.status.success() {
                 let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
                 let said = if said.is_empty() { format!("{PROGRAM} check ended with {}", output.status) } else { said };
                 return Err(LocalError::Unfit(said));
             }

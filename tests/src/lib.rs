@@ -1,1 +1,121 @@
-//! Tried from outside.
+//! biosweep tried from outside: its real programs, started as a user starts them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(20);
+/// Looks after which a condition that does not come about is a failure: two minutes.
+const POLLS_MAX: u32 = 6_000;
+
+/// A home of its own for each test, with the programs to use it.
+#[derive(Debug)]
+pub struct Home {
+    folder: tempfile::TempDir,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+}
+
+/// A program of the workspace, as built beside the test that asks.
+///
+/// # Panics
+/// Where it has not been built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test is a file");
+    let built = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps").join(name);
+    assert!(built.is_file(), "{} is not built; run `cargo build --workspace` in this profile", built.display());
+    built
+}
+
+impl Home {
+    /// Its folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a spec file.
+    #[must_use]
+    pub fn spec(&self, text: &str) -> PathBuf {
+        let path = self.path().join("spec.toml");
+        std::fs::write(&path, text).expect("the spec can be written");
+        path
+    }
+
+    /// `biosweep` with these arguments, ready to start.
+    #[must_use]
+    pub fn biosweep(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program("biosweep"));
+        command.args(arguments).arg("--home").arg(self.path());
+        command.env_remove("BIOSWEEP_COORDINATOR").env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs `biosweep` to its end.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.biosweep(arguments).output().expect("biosweep starts")
+    }
+
+    /// Runs `biosweep` to its end, which has to be good; what it answers.
+    #[must_use]
+    pub fn answer(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
+        String::from_utf8(output.stdout).expect("answers are text")
+    }
+
+    /// The same as JSON.
+    #[must_use]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let answer = self.answer(&[arguments, &["--output", "json"]].concat());
+        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}"))
+    }
+
+    /// The processes of this home's workers, by the arguments they were started with.
+    #[must_use]
+    pub fn workers(&self) -> Vec<i32> {
+        let home = self.path().to_string_lossy().into_owned();
+        let of_home = |pid: &i32| {
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
+            arguments.contains("biosweep-worker") && arguments.contains("--coordinator") && arguments.contains(&home)
+        };
+        let entries = std::fs::read_dir("/proc").expect("processes can be listed").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(of_home).collect()
+    }
+}
+
+/// Waits until `condition` gives something; `what` is said where it never does.
+///
+/// # Panics
+/// After two minutes.
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..POLLS_MAX {
+        if let Some(found) = condition() {
+            return found;
+        }
+        thread::sleep(POLL);
+    }
+    panic!("waited in vain until {what}");
+}
+
+/// Waits for a process to end.
+///
+/// # Panics
+/// After two minutes.
+pub fn until_ended(child: &mut Child) -> ExitStatus {
+    until("the process ends", || child.try_wait().expect("a child can be waited for"))
+}

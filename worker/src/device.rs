@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Once;
 
 /// A device. This version trains on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +39,11 @@ impl Device {
     /// Readies libtorch to compute on it, one thread at a time: a worker is one core's work, and its sums then come
     /// out in one order.
     pub fn prepare(self) {
-        tch::set_num_threads(1);
-        tch::set_num_interop_threads(1);
+        // libtorch takes the number of its outer threads once in a process.
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            tch::set_num_threads(1);
+            tch::set_num_interop_threads(1);
+        });
     }
 }

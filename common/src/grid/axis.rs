@@ -1,281 +1,294 @@
-//! The values of one axis; ranges of whole numbers stay ranges, so that a billion seeds cost nothing.
+//! An axis: the values one setting takes in a block. A range stays a range, whatever its length.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::ops::Range;
 
-use crate::settings::Value;
+use super::progression::Progression;
+use crate::settings::{Setting, Value};
 
-/// The values `from`, `from + step`, …, `count` of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Progression {
-    /// The first value.
-    pub from: u64,
-    /// The distance between two values, at least 1.
-    pub step: u64,
-    /// How many values there are, at least 1.
-    pub count: u64,
+/// The most pieces an exclusion may cut a range into: each costs memory, and a little time at each look-up.
+const PIECES_MAX: u64 = 10_000;
+
+/// An exclusion would cut a range into too many pieces to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooFine {
+    /// The setting whose range it is.
+    pub setting: Setting,
 }
 
-/// Distinct values of one setting, in the order in which the grid counts them.
+/// The values of one setting, in order, without repetition.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Axis {
-    /// Values one by one.
+    /// As listed.
     List(Vec<Value>),
-    /// Whole numbers in disjoint progressions.
-    Ranges(Vec<Progression>),
-}
-
-/// A value as something that can be looked up; equal where the values mean the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum ValueKey {
-    Name(String),
-    Integer(u64),
-    Bits(u64),
-    Integers(Vec<u64>),
-}
-
-impl Progression {
-    /// The last value.
-    #[must_use]
-    pub fn last(self) -> u64 {
-        self.from + (self.count - 1) * self.step
-    }
-
-    fn position(self, number: u64) -> Option<u64> {
-        let distance = number.checked_sub(self.from)?;
-        (distance % self.step == 0 && distance / self.step < self.count).then_some(distance / self.step)
-    }
-
-    fn part(self, rows: Range<u64>) -> Self {
-        Self { from: self.from + rows.start * self.step, step: self.step, count: rows.end - rows.start }
-    }
-
-    /// The least number in both, by the Chinese remainder theorem.
-    fn first_common(self, other: Self) -> Option<u64> {
-        let [a, s, b, t] = [self.from, self.step, other.from, other.step].map(i128::from);
-        let (divisor, inverse) = bezout(s, t);
-        if (b - a) % divisor != 0 {
-            return None;
-        }
-        let period = s / divisor * t;
-        // a + s·k ≡ b (mod t); the product stays small because both factors are reduced modulo t / divisor first.
-        let modulus = t / divisor;
-        let k = ((b - a) / divisor).rem_euclid(modulus) * inverse.rem_euclid(modulus) % modulus;
-        let meeting = a + s * k;
-        let start = a.max(b);
-        let least = if meeting >= start { meeting } else { meeting + (start - meeting + period - 1) / period * period };
-        let end = i128::from(self.last().min(other.last()));
-        (least <= end).then(|| u64::try_from(least).expect("a number between two others that are u64"))
-    }
-}
-
-/// The greatest common divisor of s and t, and x with s·x ≡ divisor (mod t).
-fn bezout(s: i128, t: i128) -> (i128, i128) {
-    let (mut r0, mut r1, mut x0, mut x1) = (s, t, 1_i128, 0_i128);
-    while r1 != 0 {
-        let quotient = r0 / r1;
-        (r0, r1) = (r1, r0 - quotient * r1);
-        (x0, x1) = (x1, x0 - quotient * x1);
-    }
-    (r0, x0)
+    /// `from`, `from + step`, …: `count` whole numbers.
+    Range {
+        /// The first.
+        from: u64,
+        /// From one to the next, at least 1.
+        step: u64,
+        /// How many, at least 1.
+        count: u64,
+    },
 }
 
 impl Axis {
-    /// An axis of these values; whole numbers in even ascending steps become a range.
-    #[must_use]
-    pub fn of(values: Vec<Value>) -> Self {
-        let number = |value: &Value| match value {
-            Value::Integer(number) => Some(*number),
-            _ => None,
-        };
-        let progression = || {
-            let [first, second, ..] = values.as_slice() else { return None };
-            let (from, step) = (number(first)?, number(second)?.checked_sub(number(first)?).filter(|step| *step > 0)?);
-            let even = values
-                .windows(2)
-                .all(|pair| number(&pair[1]).zip(number(&pair[0])).is_some_and(|(b, a)| b > a && b - a == step));
-            even.then_some(Progression { from, step, count: values.len() as u64 })
-        };
-        match progression() {
-            Some(progression) => Self::Ranges(vec![progression]),
-            None => Self::List(values),
-        }
-    }
-
     /// The number of values.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub fn len(&self) -> u64 {
         match self {
             Self::List(values) => values.len() as u64,
-            Self::Ranges(parts) => parts.iter().map(|part| part.count).sum(),
+            Self::Range { count, .. } => *count,
         }
     }
 
-    /// The value in that place.
-    ///
-    /// # Panics
-    /// On a row that the axis does not have.
+    /// Whether there is no value.
     #[must_use]
-    pub fn get(&self, row: u64) -> Value {
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value in that place, which must be below [`Axis::len`].
+    #[must_use]
+    pub fn value(&self, place: u64) -> Value {
         match self {
-            Self::List(values) => values[usize::try_from(row).expect("a row of a list in memory")].clone(),
-            Self::Ranges(parts) => {
-                let mut left = row;
-                for part in parts {
-                    if left < part.count {
-                        return Value::Integer(part.from + left * part.step);
-                    }
-                    left -= part.count;
+            Self::List(values) => values[usize::try_from(place).expect("a list's places fit in memory")].clone(),
+            Self::Range { from, step, .. } => Value::Integer(from + place * step),
+        }
+    }
+
+    /// The places that have one of those values, as runs; `None` where they are too many to keep.
+    pub(super) fn places_of(&self, values: &Self) -> Option<Vec<Range<u64>>> {
+        match (self, values) {
+            (Self::List(own), Self::List(values)) => {
+                let meant: HashSet<String> = values.iter().map(Value::to_string).collect();
+                Some(runs((0..).zip(own).filter(|(_, value)| meant.contains(&value.to_string())).map(|(at, _)| at)))
+            }
+            (Self::List(own), Self::Range { .. }) => {
+                Some(runs((0..).zip(own).filter(|(_, value)| values.place(value).is_some()).map(|(at, _)| at)))
+            }
+            (Self::Range { .. }, Self::List(values)) => {
+                let mut places: Vec<u64> = values.iter().filter_map(|value| self.place(value)).collect();
+                places.sort_unstable();
+                places.dedup();
+                Some(runs(places))
+            }
+            (Self::Range { from, step, .. }, Self::Range { .. }) => {
+                let Some(common) = self.progression()?.common(values.progression()?) else { return Some(Vec::new()) };
+                let first = (common.from - from) / step;
+                if common.count == 1 || common.step == *step {
+                    let run = first..first + common.count;
+                    return Some(Vec::from([run]));
                 }
-                panic!("row {row} of an axis of {} values", self.count())
+                let stride = common.step / step;
+                (common.count <= PIECES_MAX)
+                    .then(|| (0..common.count).map(|n| first + n * stride).map(|place| place..place + 1).collect())
             }
         }
     }
 
-    /// The place of a value.
+    /// The axis as a progression, where it is a range.
+    pub(super) const fn progression(&self) -> Option<Progression> {
+        match self {
+            Self::List(_) => None,
+            Self::Range { from, step, count } => Some(Progression { from: *from, step: *step, count: *count }),
+        }
+    }
+
+    /// The first place of a value.
     #[must_use]
-    pub fn position(&self, value: &Value) -> Option<u64> {
+    pub fn place(&self, value: &Value) -> Option<u64> {
         match (self, value) {
-            (Self::List(values), value) => values.iter().position(|own| own == value).map(|row| row as u64),
-            (Self::Ranges(parts), Value::Integer(number)) => {
-                let mut before = 0;
-                for part in parts {
-                    if let Some(row) = part.position(*number) {
-                        return Some(before + row);
-                    }
-                    before += part.count;
-                }
-                None
+            (Self::List(values), _) => values.iter().position(|other| other == value).map(|place| place as u64),
+            (Self::Range { from, step, count }, Value::Integer(number)) => {
+                let distance = number.checked_sub(*from)?;
+                (distance % step == 0 && distance / step < *count).then_some(distance / step)
             }
-            (Self::Ranges(_), _) => None,
-        }
-    }
-
-    /// The values in turn.
-    pub fn values(&self) -> impl Iterator<Item = Value> + '_ {
-        (0..self.count()).map(|row| self.get(row))
-    }
-
-    /// Only the values in these rows, which are disjoint and ascending.
-    #[must_use]
-    pub(crate) fn select(&self, rows: &[Range<u64>]) -> Self {
-        match self {
-            Self::List(_) => Self::List(rows.iter().cloned().flatten().map(|row| self.get(row)).collect()),
-            Self::Ranges(parts) => {
-                let mut kept = Vec::new();
-                for wanted in rows {
-                    let mut before = 0;
-                    for part in parts {
-                        let start = wanted.start.max(before);
-                        let end = wanted.end.min(before + part.count);
-                        if start < end {
-                            kept.push(part.part(start - before..end - before));
-                        }
-                        before += part.count;
-                    }
-                }
-                let kept = Self::Ranges(kept);
-                // Short ones take the one form that the same values have when they are written as a list.
-                if kept.count() <= 1_000 { Self::of(kept.values().collect()) } else { kept }
-            }
-        }
-    }
-
-    /// A value in both; never walks through a range.
-    #[must_use]
-    pub(crate) fn common(&self, other: &Self) -> Option<Value> {
-        match (self, other) {
-            (Self::Ranges(ours), Self::Ranges(theirs)) => {
-                ours.iter().find_map(|our| theirs.iter().find_map(|their| our.first_common(*their))).map(Value::Integer)
-            }
-            (Self::List(values), Self::Ranges(_)) => {
-                values.iter().find(|value| other.position(value).is_some()).cloned()
-            }
-            (Self::Ranges(_), Self::List(_)) => other.common(self),
-            (Self::List(ours), Self::List(theirs)) => {
-                let keys: HashSet<ValueKey> = theirs.iter().map(ValueKey::of).collect();
-                ours.iter().find(|value| keys.contains(&ValueKey::of(value))).cloned()
-            }
-        }
-    }
-
-    /// The greatest whole number among the values; `None` where they are no whole numbers.
-    #[must_use]
-    pub(crate) fn greatest(&self) -> Option<u64> {
-        match self {
-            Self::Ranges(parts) => parts.iter().map(|part| part.last()).max(),
-            Self::List(values) => values
-                .iter()
-                .filter_map(|value| match value {
-                    Value::Integer(number) => Some(*number),
-                    _ => None,
-                })
-                .max(),
+            (Self::Range { .. }, _) => None,
         }
     }
 }
 
-impl fmt::Display for Axis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: u64 = 12;
-        let texts: Vec<String> = match self {
-            Self::List(values) => values.iter().take(SHOWN as usize).map(Value::to_string).collect(),
-            Self::Ranges(parts) if parts.iter().all(|part| part.count <= 3) && self.count() <= SHOWN => {
-                self.values().map(|value| value.to_string()).collect()
-            }
-            Self::Ranges(parts) => parts
-                .iter()
-                .take(SHOWN as usize)
-                .map(|part| match part {
-                    Progression { from, count: 1, .. } => from.to_string(),
-                    Progression { from, step: 1, .. } => format!("{from} to {}", part.last()),
-                    Progression { from, step, .. } => format!("{from} to {} by {step}", part.last()),
-                })
-                .collect(),
-        };
-        f.write_str(&texts.join(", "))?;
-        let entries = match self {
-            Self::List(values) => values.len(),
-            Self::Ranges(parts) => parts.len(),
-        };
-        if entries > SHOWN as usize { write!(f, ", … ({} in all)", self.count()) } else { Ok(()) }
+/// Axes that advance together: one axis, or a zipped group of equal lengths.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dimension {
+    axes: Vec<(Setting, Axis)>,
+    /// The places in use: ascending, disjoint, not empty.
+    places: Vec<Range<u64>>,
+}
+
+impl Dimension {
+    /// All places of these axes, which are of one length, above zero.
+    #[must_use]
+    pub fn new(axes: Vec<(Setting, Axis)>) -> Self {
+        let length = axes.first().map_or(0, |(_, axis)| axis.len());
+        debug_assert!(axes.iter().all(|(_, axis)| axis.len() == length), "zipped axes are of one length");
+        let whole = 0..length;
+        Self { axes, places: Vec::from([whole]) }
+    }
+
+    /// The same with other places in use; `None` where there are none.
+    #[must_use]
+    pub(super) fn with_places(&self, places: Vec<Range<u64>>) -> Option<Self> {
+        (!places.is_empty()).then(|| Self { axes: self.axes.clone(), places })
+    }
+
+    /// The places in use: ascending, disjoint runs.
+    #[must_use]
+    pub fn places(&self) -> &[Range<u64>] {
+        &self.places
+    }
+
+    /// Its axes.
+    #[must_use]
+    pub fn axes(&self) -> &[(Setting, Axis)] {
+        &self.axes
+    }
+
+    /// The axis of that setting.
+    #[must_use]
+    pub fn axis(&self, setting: Setting) -> Option<&Axis> {
+        self.axes.iter().find(|(other, _)| *other == setting).map(|(_, axis)| axis)
+    }
+
+    /// Whether that place is in use.
+    pub(super) fn uses(&self, place: u64) -> bool {
+        let after = self.places.partition_point(|run| run.end <= place);
+        self.places.get(after).is_some_and(|run| run.contains(&place))
+    }
+
+    /// The number of places in use.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.places.iter().map(|run| run.end - run.start).sum()
+    }
+
+    /// Whether no place is in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The settings in its `digit`-th place in use, `digit` below [`Dimension::len`].
+    pub fn values(&self, digit: u64) -> impl Iterator<Item = (Setting, Value)> {
+        let place = nth(&self.places, digit).expect("a digit is below its dimension's length");
+        self.axes.iter().map(move |(setting, axis)| (*setting, axis.value(place)))
+    }
+
+    /// The most significant of its settings, by which dimensions are ordered.
+    #[must_use]
+    pub fn significance(&self) -> Setting {
+        self.axes.iter().map(|(setting, _)| *setting).min().expect("a dimension has an axis")
     }
 }
 
-impl ValueKey {
-    pub(crate) fn of(value: &Value) -> Self {
-        match value {
-            Value::Name(name) => Self::Name(name.clone()),
-            Value::Integer(number) => Self::Integer(*number),
-            // Adding zero turns -0.0 into 0.0, which means the same.
-            Value::Real(number) => Self::Bits((number + 0.0).to_bits()),
-            Value::Integers(numbers) => Self::Integers(numbers.clone()),
+/// Ascending places as runs.
+pub(super) fn runs(places: impl IntoIterator<Item = u64>) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for place in places {
+        match runs.last_mut() {
+            Some(last) if last.end == place => last.end += 1,
+            _ => runs.push(place..place + 1),
         }
     }
+    runs
+}
+
+/// The `n`-th place of ascending disjoint runs.
+fn nth(runs: &[Range<u64>], mut n: u64) -> Option<u64> {
+    for run in runs {
+        let length = run.end - run.start;
+        if n < length {
+            return Some(run.start + n);
+        }
+        n -= length;
+    }
+    None
+}
+
+/// The places in both.
+pub(super) fn intersection(left: &[Range<u64>], right: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut both = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    while let (Some(a), Some(b)) = (left.get(i), right.get(j)) {
+        let common = a.start.max(b.start)..a.end.min(b.end);
+        if !common.is_empty() {
+            both.push(common);
+        }
+        if a.end < b.end { i += 1 } else { j += 1 }
+    }
+    both
+}
+
+/// The places of `left` that are not in `right`.
+pub(super) fn difference(left: &[Range<u64>], right: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut rest = Vec::new();
+    let mut cuts = right.iter().peekable();
+    for run in left {
+        let mut start = run.start;
+        while let Some(cut) = cuts.peek().filter(|cut| cut.start < run.end) {
+            if cut.start > start {
+                rest.push(start..cut.start);
+            }
+            start = start.max(cut.end);
+            if cut.end > run.end {
+                break;
+            }
+            cuts.next();
+        }
+        if start < run.end {
+            rest.push(start..run.end);
+        }
+    }
+    rest
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn progressions_meet_where_brute_force_says() {
-        for (a, s, n) in [(0, 1, 10), (3, 7, 9), (10, 6, 5), (5, 4, 20)] {
-            for (b, t, m) in [(0, 1, 10), (1, 5, 20), (4, 9, 6), (60, 2, 10), (6, 4, 20)] {
-                let first = Progression { from: a, step: s, count: n };
-                let second = Progression { from: b, step: t, count: m };
-                let brute = (0..n).map(|row| a + row * s).find(|number| second.position(*number).is_some());
-                assert_eq!(first.first_common(second), brute, "{first:?} {second:?}");
-            }
+    fn some_runs() -> impl Strategy<Value = Vec<Range<u64>>> {
+        prop::collection::btree_set(0_u64..30, 0..20).prop_map(runs)
+    }
+
+    fn flat(runs: &[Range<u64>]) -> Vec<u64> {
+        runs.iter().cloned().flatten().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn runs_meet_and_part_as_sets_do(left in some_runs(), right in some_runs()) {
+            let (l, r) = (flat(&left), flat(&right));
+            let both: Vec<u64> = l.iter().copied().filter(|place| r.contains(place)).collect();
+            let rest: Vec<u64> = l.iter().copied().filter(|place| !r.contains(place)).collect();
+            prop_assert_eq!(flat(&intersection(&left, &right)), both);
+            prop_assert_eq!(flat(&difference(&left, &right)), rest);
         }
     }
 
     #[test]
-    fn a_selection_keeps_values_in_order() {
-        let axis = Axis::Ranges(vec![Progression { from: 0, step: 2, count: 5 }]);
-        let kept = axis.select(&[0..1, 3..5]);
-        assert_eq!(kept.values().collect::<Vec<_>>(), [0, 6, 8].map(Value::Integer));
-        assert_eq!(kept.position(&Value::Integer(8)), Some(2));
+    fn the_places_of_values_are_those_where_they_stand() {
+        let list = |numbers: &[u64]| Axis::List(numbers.iter().copied().map(Value::Integer).collect());
+        let range = Axis::Range { from: 5, step: 3, count: 4 };
+        let own = list(&[14, 5, 6, 11, 5]);
+        assert_eq!(flat(&range.places_of(&own).expect("few")), [0, 2, 3]);
+        assert_eq!(flat(&own.places_of(&range).expect("few")), [0, 1, 3, 4]);
+        assert_eq!(flat(&own.places_of(&list(&[5, 6])).expect("few")), [1, 2, 4]);
+        let sixes = Axis::Range { from: 2, step: 6, count: 3 };
+        assert_eq!(flat(&range.places_of(&sixes).expect("few")), [1, 3]);
+        let long = Axis::Range { from: 0, step: 1, count: 1_000_000_000 };
+        assert_eq!(long.places_of(&long).map(|runs| runs.len()), Some(1));
+        assert_eq!(long.places_of(&Axis::Range { from: 0, step: 2, count: 400_000_000 }), None, "too many to keep");
+    }
+
+    #[test]
+    fn a_range_knows_its_places() {
+        let axis = Axis::Range { from: 5, step: 3, count: 4 };
+        assert_eq!((0..4).map(|place| axis.value(place)).collect::<Vec<_>>(), [5, 8, 11, 14].map(Value::Integer));
+        assert_eq!(axis.place(&Value::Integer(11)), Some(2));
+        assert_eq!(axis.place(&Value::Integer(12)), None);
+        assert_eq!(axis.place(&Value::Integer(17)), None);
     }
 }

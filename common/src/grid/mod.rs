@@ -1,191 +1,159 @@
-//! Blocks → trials by mixed-radix index; nothing is materialised.
+//! Blocks → trials by mixed-radix index: nothing is materialised.
+//!
+//! The trials of a sweep are numbered block after block, and within a block with shape settings most significant and
+//! stopping settings least. So the trials of a trajectory are neighbours, and so are the trajectories of one shape: a
+//! run of trajectory indices is a bundle. Trials of different blocks of a spec never share a trajectory, and
+//! trajectories of different blocks never share a bundle.
+//!
+//! | room | holds |
+//! |---|---|
+//! | here | [`Grid`]: index → configuration |
+//! | [`axis`] | the values of one setting, and what advances together |
+//! | [`block`] | one product |
+//! | `overlap` | the points two unions of blocks share |
+//! | `progression` | what two ranges of whole numbers share |
 
-mod axis;
-mod exclude;
+pub mod axis;
+pub mod block;
 mod overlap;
-mod product;
-#[cfg(test)]
-mod tests;
+mod progression;
 
 use std::collections::BTreeSet;
 
-pub(crate) use axis::ValueKey;
-pub use axis::{Axis, Progression};
-pub(crate) use exclude::{TooFine, subtract};
-pub(crate) use overlap::common_point;
-pub(crate) use product::Use;
-pub use product::{Dimension, Product};
+pub use block::Block;
+pub(crate) use overlap::Parts;
 
 use crate::configuration::{Configuration, Hyperparameters, Point, Shape, StoppingRule};
 use crate::ids::{TrajectoryIndex, TrialIndex};
 use crate::settings::{Setting, Value};
 use crate::vocabulary::Dataset;
 
-/// All trials of a sweep: the union of its blocks, which share no point.
-#[derive(Debug, Clone)]
+/// All trials of a sweep: a union of disjoint blocks.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Grid {
     blocks: Vec<Block>,
-    parts: Vec<Part>,
+    /// Trials and trajectories before each block, and in all of them last.
+    starts: Vec<(u64, u64)>,
 }
 
-/// One Cartesian product of a spec, less what it excludes.
-#[derive(Debug, Clone)]
-pub struct Block {
-    /// The product before anything is excluded.
-    pub whole: Product,
-    /// Disjoint products that together are the block; one unless something is excluded.
-    pub parts: Vec<Product>,
-}
-
-/// A product in its place in the grid.
-#[derive(Debug, Clone)]
-struct Part {
-    product: Product,
-    first_trial: u64,
-    first_trajectory: u64,
-}
-
-/// What is trained once; its trials watch it with one stopping rule each.
+/// The trials that differ only in when to stop: trained once, watched by all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory {
     /// What is trained.
     pub shape: Shape,
     /// By what numbers.
     pub hyperparameters: Hyperparameters,
-    /// The first of its trials, which are numbered without a gap.
+    /// The first of its trials; the others follow it.
     pub first_trial: TrialIndex,
-    /// The stopping rule of each trial, in the order of the trials.
+    /// When each of its trials ends, in their order.
     pub stopping_rules: Vec<StoppingRule>,
 }
 
 impl Grid {
-    /// The union of the blocks; `None` where it has more trials than a `u64` counts.
-    pub(crate) fn new(blocks: Vec<Block>) -> Option<Self> {
-        let (mut parts, mut first_trial, mut first_trajectory) = (Vec::new(), 0_u64, 0_u64);
-        for product in blocks.iter().flat_map(|block| &block.parts) {
-            parts.push(Part { product: product.clone(), first_trial, first_trajectory });
-            first_trial = first_trial.checked_add(product.trials)?;
-            first_trajectory += product.trajectories();
+    /// The most trials there can be: stores count in signed numbers of 64 bits.
+    pub const TRIALS_MAX: u64 = i64::MAX as u64;
+
+    /// The union of blocks that share no point; `None` where its trials are more than [`Grid::TRIALS_MAX`].
+    #[must_use]
+    pub fn new(blocks: Vec<Block>) -> Option<Self> {
+        let mut starts = vec![(0_u64, 0_u64)];
+        let mut end = (0_u64, 0_u64);
+        for block in &blocks {
+            end = (end.0.checked_add(block.checked_trials()?)?, end.1.checked_add(block.trajectories())?);
+            starts.push(end);
         }
-        Some(Self { blocks, parts })
+        (end.0 <= Self::TRIALS_MAX).then_some(Self { blocks, starts })
     }
 
     /// The number of trials.
     #[must_use]
     pub fn trials(&self) -> u64 {
-        self.parts.last().map_or(0, |part| part.first_trial + part.product.trials)
+        self.starts.last().map_or(0, |end| end.0)
     }
 
-    /// The number of trajectories: trials that differ only in when they stop count as one.
+    /// The number of trajectories.
     #[must_use]
     pub fn trajectories(&self) -> u64 {
-        self.parts.last().map_or(0, |part| part.first_trajectory + part.product.trajectories())
+        self.starts.last().map_or(0, |end| end.1)
     }
 
-    /// A trial, complete.
+    /// A trial's configuration; `None` beyond the last.
     #[must_use]
     pub fn configuration(&self, trial: TrialIndex) -> Option<Configuration> {
-        let (part, place) = self.part_of_trial(trial)?;
-        Some(configuration(&part.product, place))
+        let (block, start) = self.block_of(trial.0, |start| start.0)?;
+        Some(block.configuration(trial.0 - start.0))
     }
 
-    /// The settings that apply to a trial.
+    /// The settings that apply to a trial; `None` beyond the last.
     #[must_use]
     pub fn point(&self, trial: TrialIndex) -> Option<Point> {
-        Some(self.configuration(trial)?.to_point())
+        self.configuration(trial).map(|configuration| configuration.to_point())
     }
 
-    /// A trajectory with the stopping rules of all its trials.
+    /// A trajectory; `None` beyond the last.
     #[must_use]
-    pub fn trajectory(&self, trajectory: TrajectoryIndex) -> Option<Trajectory> {
-        let (part, place) = self.part_of_trajectory(trajectory)?;
-        let rules = part.product.rules;
-        let Configuration { shape, hyperparameters, .. } = configuration(&part.product, place * rules);
-        Some(Trajectory {
-            shape,
-            hyperparameters,
-            first_trial: TrialIndex(part.first_trial + place * rules),
-            stopping_rules: (0..rules)
-                .map(|rule| configuration(&part.product, place * rules + rule).stopping_rule)
-                .collect(),
-        })
+    pub fn trajectory(&self, index: TrajectoryIndex) -> Option<Trajectory> {
+        let (block, start) = self.block_of(index.0, |start| start.1)?;
+        let stops = block.trials() / block.trajectories();
+        let first = (index.0 - start.1) * stops;
+        let Configuration { shape, hyperparameters, .. } = block.configuration(first);
+        let stopping_rules = (first..first + stops).map(|index| block.configuration(index).stopping_rule).collect();
+        Some(Trajectory { shape, hyperparameters, first_trial: TrialIndex(start.0 + first), stopping_rules })
     }
 
-    /// The trajectory that a trial watches.
+    /// The trajectory of a trial; `None` beyond the last.
     #[must_use]
     pub fn trajectory_of(&self, trial: TrialIndex) -> Option<TrajectoryIndex> {
-        let (part, place) = self.part_of_trial(trial)?;
-        Some(TrajectoryIndex(part.first_trajectory + place / part.product.rules))
+        let (block, start) = self.block_of(trial.0, |start| start.0)?;
+        let stops = block.trials() / block.trajectories();
+        Some(TrajectoryIndex(start.1 + (trial.0 - start.0) / stops))
     }
 
-    /// The end, exclusive, of the run of trajectories around this one that have its shape and stand in one product
-    /// with it; the trajectory's own index where the grid does not have it.
+    /// The end (exclusive) of the run of trajectories of one shape, within their block, in which this one lies; beyond
+    /// the last, the number of trajectories.
     #[must_use]
-    pub fn shape_run_end(&self, trajectory: TrajectoryIndex) -> u64 {
-        let Some((part, place)) = self.part_of_trajectory(trajectory) else { return trajectory.0 };
-        let run = part.product.shape_run();
-        part.first_trajectory + (place / run + 1) * run
+    pub fn shape_run_end(&self, index: TrajectoryIndex) -> u64 {
+        let Some((block, start)) = self.block_of(index.0, |start| start.1) else { return self.trajectories() };
+        start.1 + block.shape_run_end(index.0 - start.1)
     }
 
-    /// The settings that vary anywhere in the grid, in the order of their significance.
+    /// The settings that vary anywhere in the grid, in their order of significance.
     #[must_use]
     pub fn axes(&self) -> Vec<Setting> {
-        Setting::ALL.iter().copied().filter(|setting| self.varies(*setting)).collect()
+        let varies = |setting: Setting| {
+            let mut first: Option<Option<Value>> = None;
+            self.blocks.iter().any(|block| {
+                let varies =
+                    block.dimensions().iter().any(|dimension| dimension.len() > 1 && dimension.axis(setting).is_some());
+                let here = block.raw_point(0).get(&setting).cloned().or_else(|| setting.default_value());
+                varies || *first.get_or_insert_with(|| here.clone()) != here
+            })
+        };
+        Setting::ALL.iter().copied().filter(|&setting| varies(setting)).collect()
     }
 
-    /// The blocks, in the order of the spec.
+    /// Its blocks, in order.
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
     }
 
-    /// The datasets that its trials need.
+    /// The datasets it trains on.
     #[must_use]
     pub fn datasets(&self) -> BTreeSet<Dataset> {
-        let mut datasets = BTreeSet::new();
-        for part in &self.parts {
-            let values: Vec<Value> = match part.product.axis(Setting::Dataset) {
-                Some(axis) => axis.values().collect(),
-                None => part.product.constant(Setting::Dataset).into_iter().collect(),
-            };
-            datasets.extend(values.iter().filter_map(|value| value.to_string().parse::<Dataset>().ok()));
-        }
-        datasets
+        let names = self.blocks.iter().filter_map(|block| block.values(Setting::Dataset)).flatten();
+        let parse = |value| match value {
+            Value::Name(name) => name.parse().ok(),
+            Value::Integer(_) | Value::Real(_) | Value::Integers(_) => None,
+        };
+        names.filter_map(parse).collect()
     }
 
-    fn varies(&self, setting: Setting) -> bool {
-        let mut seen = None;
-        for product in self.parts.iter().map(|part| &part.product) {
-            if product.use_of(setting) == Use::Nowhere {
-                continue;
-            }
-            let value = match product.axis(setting) {
-                Some(axis) if axis.count() > 1 => return true,
-                Some(axis) => Some(axis.get(0)),
-                None => product.constant(setting),
-            };
-            if seen.get_or_insert_with(|| value.clone()) != &value {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn part_of_trial(&self, trial: TrialIndex) -> Option<(&Part, u64)> {
-        let part = self.parts.partition_point(|part| part.first_trial <= trial.0).checked_sub(1)?;
-        let part = &self.parts[part];
-        let place = trial.0 - part.first_trial;
-        (place < part.product.trials).then_some((part, place))
-    }
-
-    fn part_of_trajectory(&self, trajectory: TrajectoryIndex) -> Option<(&Part, u64)> {
-        let part = self.parts.partition_point(|part| part.first_trajectory <= trajectory.0).checked_sub(1)?;
-        let part = &self.parts[part];
-        let place = trajectory.0 - part.first_trajectory;
-        (place < part.product.trajectories()).then_some((part, place))
+    fn block_of(&self, index: u64, key: impl Fn(&(u64, u64)) -> u64) -> Option<(&Block, (u64, u64))> {
+        let place = self.starts.partition_point(|start| key(start) <= index).checked_sub(1)?;
+        Some((self.blocks.get(place)?, self.starts[place]))
     }
 }
 
-fn configuration(product: &Product, place: u64) -> Configuration {
-    Configuration::from_point(&product.point(place)).expect("a grid is only made of values that were checked")
-}
+#[cfg(test)]
+mod tests;

@@ -1,141 +1,220 @@
-//! A point that two products share, found from their axes without walking through their points.
+//! The points two unions of blocks share: found by intersecting boxes, never by enumerating points.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 
-use super::axis::{Axis, ValueKey};
-use super::product::{Dimension, Product, Use};
+use super::axis::{Axis, Dimension};
+use super::block::Block;
+use super::progression::Progression;
 use crate::configuration::Point;
 use crate::settings::{Setting, Value};
 
-/// A point of both products; `None` where they are disjoint.
-///
-/// Two points are the same where all settings that apply to them are, so a constant that differs matters only where it
-/// is used.
-pub(crate) fn common_point(first: &Product, second: &Product) -> Option<Point> {
-    let (mut first, mut considered) = (first.clone(), BTreeSet::new());
-    for &setting in Setting::ALL {
-        let (ours, theirs) = (Values::of(&first, setting), Values::of(second, setting));
-        match (ours, theirs) {
-            (Values::None, Values::None) => {}
-            _ if first.use_of(setting) == Use::Nowhere || second.use_of(setting) == Use::Nowhere => {}
-            (Values::None, _) | (_, Values::None) => return None,
-            (Values::One(ours), Values::One(theirs)) if setting.condition().is_some() => {
-                if ours != theirs {
-                    first = without_use_of(&first, setting)?;
-                }
-            }
-            _ => {
-                considered.insert(setting);
-            }
+/// Blocks, cut into parts in each of which the same settings apply to every point.
+pub(crate) struct Parts(Vec<Part>);
+
+struct Part {
+    block: Block,
+    applies: BTreeSet<Setting>,
+}
+
+impl Parts {
+    /// Cuts blocks by what the use of settings depends on.
+    pub(crate) fn of(blocks: &[Block]) -> Self {
+        let deciding: BTreeSet<Setting> = Setting::ALL.iter().filter_map(|s| Some(s.condition()?.on)).collect();
+        let mut parts = blocks.to_vec();
+        for setting in deciding {
+            parts = parts.into_iter().flat_map(|block| cut(block, setting)).collect();
         }
+        let part = |block: Block| Part { applies: applying(&block.raw_point(0)), block };
+        Self(parts.into_iter().map(part).collect())
     }
-    let mut dimensions = dimensions(&first, &considered);
-    dimensions.extend(self::dimensions(second, &considered));
-    join(dimensions)
-}
 
-/// What a product says of a setting.
-enum Values {
-    None,
-    One(Value),
-    Many,
-}
-
-impl Values {
-    fn of(product: &Product, setting: Setting) -> Self {
-        match product.axis(setting) {
-            Some(_) => Self::Many,
-            None => product.constant(setting).map_or(Self::None, Self::One),
-        }
+    /// A point of both, where there is one. Settings that a point has no use for do not tell it from another.
+    pub(crate) fn common_point(&self, other: &Self) -> Option<Point> {
+        let pairs = self.0.iter().flat_map(|left| other.0.iter().map(move |right| (left, right)));
+        pairs.into_iter().find_map(|(left, right)| common_point(left, right))
     }
 }
 
-/// The part of a product that makes no use of a setting.
-fn without_use_of(product: &Product, setting: Setting) -> Option<Product> {
-    let condition = setting.condition()?;
-    let of_decider = |dimension: &Dimension| dimension.axes.iter().position(|(own, _)| *own == condition.on);
-    // Where the decider is no axis, the setting is used everywhere or nowhere, and the caller has seen to the latter.
-    let (place, axis) =
-        product.dimensions.iter().enumerate().find_map(|(place, own)| Some((place, of_decider(own)?)))?;
-    let deciding = &product.dimensions[place].axes[axis].1;
-    let Axis::List(values) = deciding else { return None };
-    let rows: Vec<_> = (0..deciding.count())
-        .zip(values)
-        .filter(|(_, value)| !(condition.holds)(Some(value)))
-        .map(|(row, _)| row..row + 1)
-        .collect();
-    if rows.is_empty() {
+/// Cuts a block so that in each part, the values of this setting make use of the same other settings.
+fn cut(block: Block, on: Setting) -> Vec<Block> {
+    let long = block.dimensions().iter().any(|d| matches!(d.axis(on), Some(Axis::Range { .. })));
+    // All values of a range are alike to conditions, which look at names or at whether there is a value at all.
+    let values = if long { None } else { block.values(on) };
+    let Some(values) = values else { return vec![block] };
+    let used_by = |value: &Value| -> Vec<bool> {
+        let conditions = Setting::ALL.iter().filter_map(|setting| setting.condition());
+        conditions.filter(|condition| condition.on == on).map(|condition| (condition.holds)(Some(value))).collect()
+    };
+    let mut groups: Vec<(Vec<bool>, Vec<Value>)> = Vec::new();
+    for value in values {
+        let uses = used_by(&value);
+        match groups.iter_mut().find(|(others, _)| *others == uses) {
+            Some((_, group)) => group.push(value),
+            None => groups.push((uses, vec![value])),
+        }
+    }
+    if groups.len() < 2 {
+        return vec![block];
+    }
+    let part = |(_, group): (_, Vec<Value>)| block.restricted(&[(on, Axis::List(group))]).ok().flatten();
+    groups.into_iter().filter_map(part).collect()
+}
+
+/// The settings a point makes use of, its defaults included.
+fn applying(point: &Point) -> BTreeSet<Setting> {
+    let value = |setting: Setting| point.get(&setting).cloned().or_else(|| setting.default_value());
+    let applies = |setting: &Setting| setting.condition().is_none_or(|c| (c.holds)(value(c.on).as_ref()));
+    Setting::ALL.iter().copied().filter(|setting| value(*setting).is_some()).filter(applies).collect()
+}
+
+fn common_point(left: &Part, right: &Part) -> Option<Point> {
+    let constant = |part: &Part, setting: Setting| {
+        let varies = part.block.dimensions().iter().any(|dimension| dimension.axis(setting).is_some());
+        (!varies).then(|| constant(&part.block, setting)).flatten()
+    };
+    let differ = |setting: &Setting| match (constant(left, *setting), constant(right, *setting)) {
+        (Some(left), Some(right)) => left != right,
+        _ => false,
+    };
+    if left.applies != right.applies || left.applies.iter().any(differ) {
         return None;
     }
-    let mut dimensions = product.dimensions.clone();
-    dimensions[place] = dimensions[place].select(&rows);
-    Product::new(product.constants.clone(), dimensions)
-}
-
-/// The dimensions of a product with each constant as a dimension of one row, less the settings that do not matter.
-fn dimensions(product: &Product, considered: &BTreeSet<Setting>) -> Vec<Dimension> {
-    let mut all = product.dimensions.clone();
-    for dimension in &mut all {
-        dimension.axes.retain(|(setting, _)| considered.contains(setting));
-    }
-    all.retain(|dimension| !dimension.axes.is_empty());
-    let constants = considered.iter().filter(|setting| product.axis(**setting).is_none());
-    all.extend(constants.filter_map(|setting| {
-        Some(Dimension { axes: vec![(*setting, Axis::List(vec![product.constant(*setting)?]))] })
-    }));
-    all
-}
-
-/// A point that lies in every dimension.
-fn join(mut open: Vec<Dimension>) -> Option<Point> {
     let mut point = Point::new();
-    // Dimensions of several settings first: they decide which values go together.
-    open.sort_by_key(|dimension| dimension.axes.len());
-    while let Some(dimension) = open.pop() {
-        if let [(setting, axis)] = dimension.axes.as_slice() {
-            // Only single axes are left, and of each setting there are two.
-            let place = open.iter().position(|other| other.lead() == *setting)?;
-            let other = open.swap_remove(place);
-            point.insert(*setting, axis.common(&other.axes[0].1)?);
-            continue;
+    for &setting in &left.applies {
+        if !point.contains_key(&setting) {
+            let linked = linked_settings(&left.block, &right.block, setting);
+            let wanted: Vec<Setting> = linked.into_iter().filter(|linked| left.applies.contains(linked)).collect();
+            point.extend(common_values(&left.block, &right.block, &wanted)?);
         }
-        let mut found = rows(&dimension);
-        let mut settled: BTreeSet<Setting> = dimension.axes.iter().map(|(setting, _)| *setting).collect();
-        let touches =
-            |other: &Dimension, settled: &BTreeSet<Setting>| other.axes.iter().any(|(own, _)| settled.contains(own));
-        while let Some(place) = open.iter().position(|other| touches(other, &settled)) {
-            let other = open.remove(place);
-            found = match other.axes.as_slice() {
-                [(setting, axis)] => found.into_iter().filter(|row| axis.position(&row[setting]).is_some()).collect(),
-                _ => joined(found, &other, &settled),
-            };
-            settled.extend(other.axes.iter().map(|(setting, _)| *setting));
-        }
-        point.extend(found.into_iter().next()?);
     }
     Some(point)
 }
 
-fn rows(dimension: &Dimension) -> Vec<Point> {
-    (0..dimension.count())
-        .map(|row| dimension.axes.iter().map(|(setting, axis)| (*setting, axis.get(row))).collect())
-        .collect()
+/// The value of a setting that no dimension of the block varies.
+fn constant(block: &Block, setting: Setting) -> Option<Value> {
+    block.constants().get(&setting).cloned().or_else(|| setting.default_value())
 }
 
-/// Rows put together where they agree in the settings they share.
-fn joined(found: Vec<Point>, other: &Dimension, settled: &BTreeSet<Setting>) -> Vec<Point> {
-    let shared: Vec<Setting> =
-        other.axes.iter().map(|(setting, _)| *setting).filter(|setting| settled.contains(setting)).collect();
-    let key = |row: &Point| -> Vec<ValueKey> { shared.iter().map(|setting| ValueKey::of(&row[setting])).collect() };
-    let mut theirs: HashMap<Vec<ValueKey>, Vec<Point>> = HashMap::new();
-    for row in rows(other) {
-        theirs.entry(key(&row)).or_default().push(row);
+/// The settings that a value of this one decides with it, through zips on either side.
+fn linked_settings(left: &Block, right: &Block, setting: Setting) -> BTreeSet<Setting> {
+    let mut linked = BTreeSet::from([setting]);
+    loop {
+        let before = linked.len();
+        for dimension in left.dimensions().iter().chain(right.dimensions()) {
+            if dimension.axes().iter().any(|(setting, _)| linked.contains(setting)) {
+                linked.extend(dimension.axes().iter().map(|(setting, _)| *setting));
+            }
+        }
+        if linked.len() == before {
+            return linked;
+        }
     }
-    let matches = |row: &Point| theirs.get(&key(row)).into_iter().flatten().cloned().collect::<Vec<_>>();
-    found
-        .iter()
-        .flat_map(|row| {
-            matches(row).into_iter().map(|more| row.iter().map(|(s, v)| (*s, v.clone())).chain(more).collect())
-        })
-        .collect()
+}
+
+/// Values for linked settings that both blocks have.
+fn common_values(left: &Block, right: &Block, wanted: &[Setting]) -> Option<Point> {
+    let (ours, theirs) = (touching(left, wanted), touching(right, wanted));
+    if let ([a], [b]) = (ours.as_slice(), theirs.as_slice())
+        && let ([(setting, Axis::Range { .. })], [(_, Axis::Range { .. })]) = (a.axes(), b.axes())
+    {
+        let number = common_number(a, b)?;
+        return Some(Point::from([(*setting, Value::Integer(number))]));
+    }
+    let (few, few_dimensions, many, many_dimensions) = if combinations(&ours) <= combinations(&theirs) {
+        (left, ours, right, theirs)
+    } else {
+        (right, theirs, left, ours)
+    };
+    let places: Vec<Places<'_>> = many_dimensions.iter().map(|dimension| Places::of(dimension, wanted)).collect();
+    let varies = |setting: Setting| many_dimensions.iter().any(|dimension| dimension.axis(setting).is_some());
+    each_combination(&few_dimensions).find_map(|chosen| {
+        let value = |setting: Setting| chosen.get(&setting).cloned().or_else(|| constant(few, setting));
+        let point: Point = wanted.iter().filter_map(|&setting| Some((setting, value(setting)?))).collect();
+        let fits =
+            |(setting, value): (&Setting, &Value)| varies(*setting) || constant(many, *setting).as_ref() == Some(value);
+        (point.iter().all(fits) && places.iter().all(|places| places.hold(&point))).then_some(point)
+    })
+}
+
+fn touching<'a>(block: &'a Block, settings: &[Setting]) -> Vec<&'a Dimension> {
+    let touches = |dimension: &&Dimension| settings.iter().any(|setting| dimension.axis(*setting).is_some());
+    block.dimensions().iter().filter(touches).collect()
+}
+
+fn combinations(dimensions: &[&Dimension]) -> u128 {
+    dimensions.iter().fold(1, |product: u128, dimension| product.saturating_mul(dimension.len().into()))
+}
+
+/// Every choice of one place in each dimension, as settings.
+fn each_combination(dimensions: &[&Dimension]) -> impl Iterator<Item = Point> {
+    (0..combinations(dimensions)).map(move |mut index| {
+        let mut point = Point::new();
+        for dimension in dimensions {
+            let length = u128::from(dimension.len());
+            let digit = u64::try_from(index % length).expect("a digit is below its dimension's length");
+            point.extend(dimension.values(digit));
+            index /= length;
+        }
+        point
+    })
+}
+
+/// A number that two ranges have in use.
+fn common_number(a: &Dimension, b: &Dimension) -> Option<u64> {
+    let runs = |dimension: &Dimension| -> Vec<Progression> {
+        let whole = dimension.axes().first().and_then(|(_, axis)| axis.progression());
+        let run = |whole: Progression| {
+            let part = move |run: &std::ops::Range<u64>| Progression {
+                from: whole.from + run.start * whole.step,
+                count: run.end - run.start,
+                ..whole
+            };
+            dimension.places().iter().map(part).collect()
+        };
+        whole.map(run).unwrap_or_default()
+    };
+    let theirs = runs(b);
+    let common = |ours: Progression| theirs.iter().find_map(|theirs| ours.common(*theirs));
+    runs(a).into_iter().find_map(common).map(|common| common.from)
+}
+
+/// Answers whether a dimension has a place in use with given values, in a time that does not grow with its length.
+enum Places<'a> {
+    /// One of its axes is a range, which says the place.
+    Ruled { dimension: &'a Dimension, by: Setting, wanted: Vec<Setting> },
+    /// All are lists, of which these are the values in words.
+    Listed { wanted: Vec<Setting>, known: HashSet<Vec<String>> },
+}
+
+impl<'a> Places<'a> {
+    fn of(dimension: &'a Dimension, settings: &[Setting]) -> Self {
+        let wanted: Vec<Setting> = settings.iter().copied().filter(|s| dimension.axis(*s).is_some()).collect();
+        let is_range = |setting: &&Setting| matches!(dimension.axis(**setting), Some(Axis::Range { .. }));
+        if let Some(&by) = wanted.iter().find(is_range) {
+            return Self::Ruled { dimension, by, wanted };
+        }
+        let words = |digit| {
+            let point: Point = dimension.values(digit).collect();
+            in_words(&point, &wanted)
+        };
+        Self::Listed { known: (0..dimension.len()).filter_map(words).collect(), wanted }
+    }
+
+    fn hold(&self, point: &Point) -> bool {
+        match self {
+            Self::Ruled { dimension, by, wanted } => {
+                let axis = |setting: Setting| dimension.axis(setting);
+                let place = point.get(by).and_then(|value| axis(*by)?.place(value));
+                place.is_some_and(|place| {
+                    let agrees = |s: &Setting| axis(*s).map(|axis| axis.value(place)).as_ref() == point.get(s);
+                    dimension.uses(place) && wanted.iter().all(agrees)
+                })
+            }
+            Self::Listed { wanted, known } => in_words(point, wanted).is_some_and(|words| known.contains(&words)),
+        }
+    }
+}
+
+fn in_words(point: &Point, settings: &[Setting]) -> Option<Vec<String>> {
+    settings.iter().map(|setting| point.get(setting).map(Value::to_string)).collect()
 }

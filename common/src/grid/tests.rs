@@ -1,179 +1,211 @@
-//! The index of a grid against walking through it.
+//! The grid against brute force.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::configuration::{Configuration, Point};
-use crate::grid::Grid;
-use crate::ids::{TrajectoryIndex, TrialIndex};
-use crate::settings::{Level, Value};
+use super::axis::{Axis, Dimension};
+use super::*;
+use crate::configuration::trajectory_point;
+use crate::settings::Level;
 use crate::spec::{Format, SweepSpec};
 
-fn grid(body: &str) -> Grid {
-    let text = format!("name = \"g\"\n[data]\ndataset = \"mnist\"\n[grid]\n{body}");
+fn grid(text: &str) -> Grid {
+    let text = format!("name = \"g\"\n{text}");
     SweepSpec::parse(&text, Format::Toml, "g.toml").unwrap_or_else(|errors| panic!("{errors}\n{text}")).grid
 }
 
-fn points(grid: &Grid) -> Vec<Point> {
-    (0..grid.trials()).map(|trial| grid.point(TrialIndex(trial)).expect("a trial")).collect()
-}
-
-/// A small grid: networks, rules, depths, seeds, learning rates, stops, maybe zipped, maybe with exclusions.
-fn bodies() -> impl Strategy<Value = (String, String)> {
-    let excludes = prop::collection::vec((0..2_usize, 1..4_u64, 0..4_u64, 0..3_u64), 0..3);
-    (1..3_usize, 1..4_u64, 1..4_u64, 1..4_u64, any::<bool>(), excludes).prop_map(
-        |(networks, depths, seeds, stops, is_zipped, excludes)| {
-            let networks_text = &["[\"nn\"]", "[\"nn\", \"dn\"]"][networks - 1];
-            let starts: Vec<u64> = (0..stops).map(|stop| stop * stop * 100).collect();
-            let zip = if is_zipped { "hidden = [8, 8, 16, 4]\nfold = [1, 2, 1, 5]\nzip = [[\"hidden\", \"fold\"]]\n" } else { "" };
-            let body = format!(
-                "network = {networks_text}\nrule = [\"bp\", \"dtp\"]\ndepth = {{ from = 1, count = {depths} }}\n\
-                 seed = {{ from = 0, count = {seeds}, step = 2 }}\nmax_updates = [500, 600]\nearly_stop_start = {starts:?}\n{zip}"
-            );
-            let tables: Vec<String> = excludes
-                .iter()
-                .map(|(network, depth, seed, stop)| {
-                    let network = ["nn", "dn"][*network];
-                    format!("{{ network = \"{network}\", depth = {{ from = {depth}, to = 3 }}, seed = [{seed}, 2], early_stop_start = [{}] }}", stop * stop * 100)
-                })
-                .collect();
-            (body, format!("exclude = [{}]", tables.join(", ")))
-        },
-    )
-}
-
-fn is_excluded(point: &Point, exclude: &toml::Table) -> bool {
-    exclude["exclude"].as_array().expect("a list").iter().any(|table| {
-        table.as_table().expect("a table").iter().all(|(name, wanted)| {
-            let (_, own) = point.iter().find(|(setting, _)| setting.name() == name).expect("a setting of the point");
-            let number = |own: &Value| own.to_string().parse::<i64>().unwrap_or(-1);
-            match wanted {
-                toml::Value::String(wanted) => own.to_string() == *wanted,
-                toml::Value::Array(wanted) => wanted.iter().any(|value| value.as_integer() == Some(number(own))),
-                toml::Value::Table(range) => {
-                    (range["from"].as_integer()..=range["to"].as_integer()).contains(&Some(number(own)))
-                }
-                other => panic!("{other}"),
-            }
-        })
+/// A spec of some blocks, each of other rules and depths, with axes of all three levels.
+fn specs() -> impl Strategy<Value = String> {
+    let axis = |name: &'static str, values: &'static [&'static str]| {
+        (1..=values.len()).prop_map(move |count| format!("{name} = [{}]\n", values[..count].join(", ")))
+    };
+    let block = (
+        axis("network", &["\"nn\"", "\"dn\""]),
+        axis("depth", &["1", "4", "7"]),
+        axis("learning_rate", &["1e-1", "1e-3"]),
+        axis("seed", &["5", "6", "9"]),
+        axis("max_updates", &["10", "20", "30"]),
+        any::<bool>(),
+    );
+    prop::collection::vec(block, 1..3).prop_map(|blocks| {
+        let rules = ["bp", "fa"];
+        let text = blocks.into_iter().enumerate().map(|(index, (network, depth, rate, seed, updates, cut))| {
+            let exclude = if cut { "exclude = [{ depth = 1, seed = [5, 6], network = \"nn\" }]\n" } else { "" };
+            // What is excluded has to be there, and something has to be left.
+            let (depth, seed) =
+                if cut { ("depth = [1, 4]\n".to_owned(), "seed = [5, 9]\n".to_owned()) } else { (depth, seed) };
+            format!("[[block]]\nrule = \"{}\"\n{network}{depth}{rate}{seed}{updates}{exclude}", rules[index])
+        });
+        format!("[data]\ndataset = \"mnist\"\n{}", text.collect::<String>())
     })
 }
 
+/// Blocks of few values of each kind: lists, ranges, zips within a level and across levels, settings of use to some.
+fn blocks() -> impl Strategy<Value = Block> {
+    let of = |range: std::ops::Range<u64>, most: usize| prop::collection::btree_set(range, 1..=most);
+    let names = |names: &'static [&'static str]| prop::sample::subsequence(names, 1..=names.len());
+    let range = (4_u64..9, 1_u64..4, 1_u64..4).prop_map(|(from, step, count)| Axis::Range { from, step, count });
+    let axes = (names(&["bp", "dtp"]), of(1..4, 3), range, of(1..4, 2), of(4..8, 3));
+    (axes, 0..3_u8, 0..3_u8).prop_map(|((rules, depths, seeds, starts, updates), zip, step)| {
+        let list = |values: BTreeSet<u64>| Axis::List(values.into_iter().map(Value::Integer).collect());
+        let rules: Vec<Value> = rules.into_iter().map(|rule| Value::Name((*rule).to_owned())).collect();
+        let mut constants = Point::from([
+            (Setting::Dataset, Value::Name("mnist".to_owned())),
+            (Setting::Network, Value::Name("nn".to_owned())),
+        ]);
+        if step > 0 {
+            constants.insert(Setting::TargetStep, Value::Real(f64::from(step) / 10.0));
+        }
+        let mut dimensions = vec![
+            Dimension::new(vec![(Setting::Rule, Axis::List(rules))]),
+            Dimension::new(vec![(Setting::EarlyStopStart, list(starts))]),
+            Dimension::new(vec![(Setting::MaxUpdates, list(updates))]),
+        ];
+        let length = seeds.len();
+        if zip == 0 {
+            dimensions.push(Dimension::new(vec![(Setting::Depth, list(depths))]));
+            dimensions.push(Dimension::new(vec![(Setting::Seed, seeds)]));
+        } else {
+            // The depth repeats itself where zip is 1.
+            let depths = (0..length).map(|place| Value::Integer(1 + place / u64::from(3 - zip))).collect();
+            dimensions.push(Dimension::new(vec![(Setting::Depth, Axis::List(depths)), (Setting::Seed, seeds)]));
+        }
+        Block::new(constants, dimensions)
+    })
+}
+
+/// What to exclude from them: some settings with some values.
+fn excludes() -> impl Strategy<Value = Vec<(Setting, Axis)>> {
+    let axis = |from: u64| {
+        (from..from + 4, 1_u64..3, 1_u64..4).prop_map(|(from, step, count)| Axis::Range { from, step, count })
+    };
+    let rule = Just(Axis::List(vec![Value::Name("bp".to_owned())]));
+    let one = prop_oneof![
+        rule.prop_map(|axis| (Setting::Rule, axis)),
+        axis(1).prop_map(|axis| (Setting::Depth, axis)),
+        axis(4).prop_map(|axis| (Setting::Seed, axis)),
+        axis(1).prop_map(|axis| (Setting::EarlyStopStart, axis)),
+        axis(4).prop_map(|axis| (Setting::MaxUpdates, axis)),
+    ];
+    prop::collection::vec(one, 1..4)
+}
+
+fn points(block: &Block) -> Vec<Point> {
+    (0..block.trials()).map(|index| block.configuration(index).to_point()).collect()
+}
+
+fn sorted(points: &[Point]) -> Vec<String> {
+    let mut words: Vec<String> = points.iter().map(|point| format!("{point:?}")).collect();
+    words.sort();
+    words
+}
+
+fn distinct(points: &[Point]) -> usize {
+    points.iter().map(|point| format!("{point:?}")).collect::<BTreeSet<_>>().len()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn every_index_is_a_point_of_its_own((body, _) in bodies()) {
-        let grid = grid(&body);
-        let keys: HashSet<_> = (0..grid.trials())
-            .map(|trial| grid.configuration(TrialIndex(trial)).expect("a trial").key())
+    fn every_index_is_a_point_of_its_own(spec in specs()) {
+        let grid = grid(&spec);
+        let points: BTreeSet<String> =
+            (0..grid.trials()).map(|trial| format!("{:?}", grid.point(TrialIndex(trial)))).collect();
+        prop_assert_eq!(points.len() as u64, grid.trials());
+        prop_assert_eq!(grid.point(TrialIndex(grid.trials())), None);
+    }
+
+    #[test]
+    fn the_trials_of_a_trajectory_are_neighbours_that_differ_in_stopping_alone(spec in specs()) {
+        let grid = grid(&spec);
+        let mut next = 0;
+        for index in (0..grid.trajectories()).map(TrajectoryIndex) {
+            let trajectory = grid.trajectory(index).expect("in the grid");
+            prop_assert_eq!(trajectory.first_trial.0, next);
+            for (trial, rule) in (next..).zip(&trajectory.stopping_rules) {
+                let configuration = grid.configuration(TrialIndex(trial)).expect("in the grid");
+                prop_assert_eq!(&configuration.shape, &trajectory.shape);
+                prop_assert_eq!(&configuration.hyperparameters, &trajectory.hyperparameters);
+                prop_assert_eq!(&configuration.stopping_rule, rule);
+                prop_assert_eq!(grid.trajectory_of(TrialIndex(trial)), Some(index));
+            }
+            next += trajectory.stopping_rules.len() as u64;
+        }
+        prop_assert_eq!(next, grid.trials());
+    }
+
+    #[test]
+    fn a_run_of_one_shape_ends_where_the_shape_changes_or_its_block_ends(block in blocks(), other in blocks()) {
+        let border = block.trajectories();
+        let grid = Grid::new(vec![block, other]).expect("small");
+        let shape = |index: u64| grid.trajectory(TrajectoryIndex(index)).expect("in the grid").shape;
+        for index in 0..grid.trajectories() {
+            let block_end = if index < border { border } else { grid.trajectories() };
+            let end = (index + 1..block_end).find(|&next| shape(next) != shape(index)).unwrap_or(block_end);
+            prop_assert_eq!(grid.shape_run_end(TrajectoryIndex(index)), end);
+        }
+        prop_assert_eq!(grid.shape_run_end(TrajectoryIndex(grid.trajectories())), grid.trajectories());
+    }
+
+    #[test]
+    fn excluding_leaves_what_filtering_leaves(block in blocks(), excludes in prop::collection::vec(excludes(), 1..4)) {
+        let mut rest = vec![block.clone()];
+        for exclude in &excludes {
+            let cut = |block: Block| block.excluding(exclude).expect("not too fine").unwrap_or_else(|| vec![block]);
+            rest = rest.into_iter().flat_map(cut).collect();
+        }
+        let out = |point: &Point| excludes.iter().any(|exclude| {
+            exclude.iter().all(|(setting, values)| point.get(setting).is_some_and(|value| values.place(value).is_some()))
+        });
+        let expected: Vec<Point> = points(&block).into_iter().filter(|point| !out(point)).collect();
+        let left: Vec<Point> = rest.iter().flat_map(points).collect();
+        prop_assert_eq!(sorted(&left), sorted(&expected));
+
+        let grid = Grid::new(rest).expect("small");
+        let trained: Vec<Point> = (0..grid.trajectories())
+            .map(|index| grid.trajectory(TrajectoryIndex(index)).expect("in the grid"))
+            .map(|trajectory| trajectory_point(&trajectory.shape, trajectory.hyperparameters))
             .collect();
-        prop_assert_eq!(keys.len() as u64, grid.trials());
-        prop_assert!(grid.configuration(TrialIndex(grid.trials())).is_none());
+        prop_assert_eq!(distinct(&trained), trained.len(), "a trajectory is trained once");
     }
 
     #[test]
-    fn an_exclusion_leaves_what_filtering_leaves((body, exclude) in bodies()) {
-        let table: toml::Table = exclude.parse().expect("toml");
-        let all = points(&grid(&body));
-        let text = format!("name = \"g\"\n[data]\ndataset = \"mnist\"\n[grid]\n{body}\n{exclude}");
-        let wanted: Vec<&Point> = all.iter().filter(|point| !is_excluded(point, &table)).collect();
-        let Ok(spec) = SweepSpec::parse(&text, Format::Toml, "g") else {
-            // An exclusion that matches nothing, or nothing that an earlier one left, is refused.
-            return Ok(());
+    fn blocks_share_a_point_where_a_walk_finds_one(left in blocks(), right in blocks(), exclude in excludes()) {
+        let left = left.excluding(&exclude).expect("not too fine").unwrap_or_else(|| vec![left]);
+        let both: Vec<Point> = {
+            let theirs = sorted(&points(&right));
+            left.iter().flat_map(points).filter(|point| theirs.contains(&format!("{point:?}"))).collect()
         };
-        let left = points(&spec.grid);
-        prop_assert_eq!(left.len(), wanted.len());
-        prop_assert!(wanted.iter().all(|point| left.contains(point)));
-        check_trajectories(&spec.grid);
+        let found = Parts::of(&left).common_point(&Parts::of(std::slice::from_ref(&right)));
+        prop_assert_eq!(found.is_some(), !both.is_empty(), "{:?}", both.first());
+        prop_assert!(found.is_none_or(|found| both.contains(&found)));
     }
-
-    #[test]
-    fn trials_of_a_trajectory_lie_together((body, _) in bodies()) {
-        check_trajectories(&grid(&body));
-    }
-}
-
-fn check_trajectories(grid: &Grid) {
-    let mut next_trial = 0;
-    let mut seen = HashSet::new();
-    for index in (0..grid.trajectories()).map(TrajectoryIndex) {
-        let trajectory = grid.trajectory(index).expect("a trajectory");
-        assert_eq!(trajectory.first_trial, TrialIndex(next_trial));
-        for rule in &trajectory.stopping_rules {
-            let trial = TrialIndex(next_trial);
-            assert_eq!(grid.trajectory_of(trial), Some(index));
-            let (shape, hyperparameters) = (trajectory.shape.clone(), trajectory.hyperparameters);
-            assert_eq!(grid.configuration(trial), Some(Configuration { shape, hyperparameters, stopping_rule: *rule }));
-            next_trial += 1;
-        }
-        let mut trained = grid.point(trajectory.first_trial).expect("a trial");
-        trained.retain(|setting, _| setting.level() != Level::Stop);
-        assert!(seen.insert(format!("{trained:?}")), "a trajectory is there twice: {trained:?}");
-        let end = grid.shape_run_end(index);
-        assert!(end > index.0 && end <= grid.trajectories());
-        for other in index.0..end {
-            assert_eq!(grid.trajectory(TrajectoryIndex(other)).expect("a trajectory").shape, trajectory.shape);
-            assert_eq!(grid.shape_run_end(TrajectoryIndex(other)), end);
-        }
-    }
-    assert_eq!(next_trial, grid.trials());
-    assert!(grid.trajectory(TrajectoryIndex(grid.trajectories())).is_none());
-}
-
-const ONE: &str = "network = \"nn\"\nrule = \"bp\"\ndepth = 1\n";
-
-#[test]
-fn a_run_of_one_shape_spans_all_lanes() {
-    let grid = grid(&format!("{ONE}hidden = [4, 8]\nseed = {{ from = 0, count = 5 }}\nfold = [0, 3]"));
-    assert_eq!(grid.shape_run_end(TrajectoryIndex(3)), 10);
-    assert_eq!(grid.shape_run_end(TrajectoryIndex(10)), 20);
 }
 
 #[test]
-fn a_billion_seeds_less_one_cost_nothing() {
-    let grid = grid(&format!("{ONE}seed = {{ from = 0, count = 1000000000 }}\nexclude = [{{ seed = 77 }}]"));
-    assert_eq!(grid.trials(), 999_999_999);
-    let seed = |trial| grid.configuration(TrialIndex(trial)).expect("a trial").hyperparameters.seed;
-    assert_eq!((seed(76), seed(77), seed(999_999_998)), (76, 78, 999_999_999));
+fn zipped_axes_advance_together() {
+    let grid = grid(
+        "[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = [1, 2, 3]\n\
+         learning_rate = [0.1, 0.2, 0.2]\nseed = [0, 1]\nzip = [[\"depth\", \"learning_rate\"]]\n",
+    );
+    assert_eq!(grid.trials(), 6);
+    let pairs: Vec<_> = (0..6)
+        .filter_map(|trial| grid.configuration(TrialIndex(trial)))
+        .map(|c| (c.shape.depth, c.hyperparameters.learning_rate, c.hyperparameters.seed))
+        .collect();
+    assert_eq!(pairs, [(1, 0.1, 0), (1, 0.1, 1), (2, 0.2, 0), (2, 0.2, 1), (3, 0.2, 0), (3, 0.2, 1)]);
+    assert_eq!(grid.shape_run_end(TrajectoryIndex(2)), 4);
 }
 
 #[test]
-fn the_axes_are_what_varies_within_blocks_or_between_them() {
-    let grid = grid("network = [\"nn\"]\nrule = \"bp\"\nseed = [1, 2]\n[[block]]\ndepth = 1\n[[block]]\ndepth = 2\n");
-    let names: Vec<&str> = grid.axes().iter().map(|setting| setting.name()).collect();
-    assert_eq!(names, ["depth", "seed"]);
-}
-
-/// One block: rules, networks, target steps as a constant, seeds as a range, maybe two zipped axes.
-fn blocks() -> impl Strategy<Value = String> {
-    (1..4_usize, 0..3_usize, 0..3_u64, 1..3_u64, any::<bool>(), 0..3_u64, any::<bool>()).prop_map(
-        |(rules, step, from, by, is_zipped, fold, stops)| {
-            let rules = &["[\"fa\", \"dtp\"]", "[\"bp\"]", "[\"bp\", \"dtp\"]"][rules - 1];
-            let step = if rules.contains("dtp") { ["", "target_step = 0.1\n", "target_step = 0.5\n"][step] } else { "" };
-            let zip = if is_zipped { format!("fold = [{fold}, 2, 4]\ndepth = [1, 1, {by}]\nzip = [[\"fold\", \"depth\"]]\n") } else { format!("fold = {fold}\ndepth = {by}\n") };
-            let stop = if stops { "early_stop_start = [5, 10]\n" } else { "" };
-            format!("[[block]]\nnetwork = \"nn\"\nrule = {rules}\n{step}seed = {{ from = {from}, step = {by}, count = 2 }}\n{zip}{stop}")
-        },
-    )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn two_blocks_are_refused_exactly_if_they_share_a_trial(first in blocks(), second in blocks()) {
-        let parse = |blocks: &str| {
-            SweepSpec::parse(&format!("name = \"g\"\n[data]\ndataset = \"mnist\"\n{blocks}"), Format::Toml, "g")
-        };
-        let keys = |blocks: &str| -> Option<HashSet<_>> {
-            let grid = parse(blocks).ok()?.grid;
-            Some((0..grid.trials()).map(|trial| grid.configuration(TrialIndex(trial)).expect("a trial").key()).collect())
-        };
-        // A block whose own zipped rows repeat is no block.
-        let (Some(ours), Some(theirs)) = (keys(&first), keys(&second)) else { return Ok(()) };
-        let both = parse(&format!("{first}{second}"));
-        prop_assert_eq!(both.is_err(), !ours.is_disjoint(&theirs), "{:?}", both.map(|spec| spec.grid.trials()));
-    }
+fn shape_settings_are_most_significant_however_the_spec_orders_them() {
+    let grid = grid(
+        "[data]\ndataset = \"mnist\"\n[grid]\nmax_updates = [10, 20]\nseed = [0, 1]\ndepth = [1, 2]\nrule = \"bp\"\n\
+         network = \"nn\"\n",
+    );
+    let levels: Vec<Level> = grid.blocks()[0].dimensions().iter().map(|d| d.significance().level()).collect();
+    assert_eq!(levels, [Level::Shape, Level::Lane, Level::Stop]);
+    assert_eq!(grid.axes(), [Setting::Depth, Setting::Seed, Setting::MaxUpdates]);
 }

@@ -1,249 +1,307 @@
-//! The sections of a spec → one checked product a block, less what it excludes.
+//! Settings as given → blocks that hold configurations only.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 use super::error::Mistakes;
-use super::names;
-use super::sections::{ExcludedValues, Group, Line, Section, ZippedNames};
-use super::values::{self, Given};
+use super::read::Given;
 use crate::configuration::Point;
-use crate::grid::{self, Axis, Block, Dimension, Product, Use, ValueKey};
-use crate::settings::{Level, Setting};
+use crate::grid::axis::{Axis, Dimension, TooFine};
+use crate::grid::{Block, Parts};
+use crate::settings::{Condition, Domain, Level, Setting, Value};
 
-/// Rows that a zipped group may have: they are compared one by one.
-const ZIPPED_MAX: u64 = 100_000;
-/// Stopping rules that a trajectory may have: they are held in memory together.
-const RULES_MAX: u64 = 10_000;
-
-/// The settings of one block: its own, and those of all blocks that it does not override.
-pub(super) struct Draft<'a> {
-    /// Where the block begins.
+/// What one setting is given, and where.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) given: Given,
     pub(super) span: Range<usize>,
     pub(super) place: String,
-    pub(super) lines: BTreeMap<Setting, &'a Line>,
-    zips: Vec<&'a Group<ZippedNames>>,
-    excludes: Vec<&'a Group<ExcludedValues>>,
-    is_whole: bool,
+    /// Whether all blocks have it from one place.
+    pub(super) shared: bool,
 }
 
-impl<'a> Draft<'a> {
-    pub(super) fn new(common: &'a Section, own: Option<&'a Section>) -> Self {
-        let of_block = own.unwrap_or(common);
-        let sections = || [Some(common), own].into_iter().flatten();
-        Self {
-            span: of_block.span.clone(),
-            place: of_block.place.clone(),
-            lines: sections().flat_map(|section| &section.lines).map(|line| (line.setting, line)).collect(),
-            zips: sections().flat_map(|section| &section.zips).collect(),
-            excludes: sections().flat_map(|section| &section.excludes).collect(),
-            is_whole: sections().all(|section| section.is_whole),
+/// Axes that are to advance together.
+#[derive(Debug, Clone)]
+pub(super) struct Zip {
+    pub(super) settings: Vec<Setting>,
+    pub(super) span: Range<usize>,
+    pub(super) place: String,
+}
+
+/// Points to leave out: those that have, in every setting, one of its values.
+#[derive(Debug, Clone)]
+pub(super) struct Exclude {
+    pub(super) settings: Vec<(Setting, Axis)>,
+    pub(super) span: Range<usize>,
+    pub(super) place: String,
+    pub(super) shared: bool,
+}
+
+/// One block as its author gave it, with what is common to all blocks.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) entries: BTreeMap<Setting, Entry>,
+    pub(super) zips: Vec<Zip>,
+    pub(super) excludes: Vec<Exclude>,
+    pub(super) span: Range<usize>,
+    pub(super) place: String,
+}
+
+/// Builds the blocks of a sweep; mistakes are added, and what they touch is left out.
+pub(super) fn build(drafts: &[Draft], mistakes: &mut Mistakes<'_>) -> Vec<Block> {
+    let mut common = Common::default();
+    let groups: Vec<Vec<Block>> = drafts.iter().map(|draft| build_one(draft, &mut common, mistakes)).collect();
+    common.report_unused(mistakes);
+    if mistakes.are_none() {
+        report_duplicates(drafts, &groups, mistakes);
+    }
+    groups.into_iter().flatten().collect()
+}
+
+/// What all blocks share, and whether any of them has a use for it.
+#[derive(Default)]
+struct Common {
+    unused: BTreeMap<usize, (Range<usize>, String, String, String)>,
+    used: BTreeSet<usize>,
+}
+
+impl Common {
+    fn note(&mut self, used: bool, span: &Range<usize>, place: &str, message: String, help: String) {
+        if used {
+            self.used.insert(span.start);
+        } else {
+            self.unused.insert(span.start, (span.clone(), place.to_owned(), message, help));
         }
     }
 
-    /// The block; `None` once its mistakes are noted. What an exclusion has matched is noted under its place.
-    pub(super) fn build(&self, matched: &mut HashSet<String>, mistakes: &mut Mistakes<'_>) -> Option<Block> {
-        let groups = self.groups(mistakes);
-        let mut constants = Point::new();
-        let mut dimensions = Vec::new();
-        let mut is_good = groups.is_some() && self.is_whole;
-        for line in self.lines.values() {
-            match &line.given {
-                None => is_good = false,
-                Some(Given::Constant(value)) => drop(constants.insert(line.setting, value.clone())),
-                Some(Given::Axis(axis)) => {
-                    let is_zipped = groups
-                        .as_ref()
-                        .is_none_or(|groups| groups.iter().any(|(group, _)| group.contains(&line.setting)));
-                    if !is_zipped {
-                        is_good &= !values::has_duplicates(axis, &line.node, &line.place, mistakes);
-                        dimensions.push(Dimension { axes: vec![(line.setting, axis.clone())] });
-                    }
-                }
+    fn report_unused(self, mistakes: &mut Mistakes<'_>) {
+        for (start, (span, place, message, help)) in self.unused {
+            if !self.used.contains(&start) {
+                mistakes.add(&span, place, message, help);
             }
         }
-        let groups = groups.filter(|_| is_good)?;
-        for (settings, span) in groups {
-            dimensions.push(self.zipped(&settings, span, mistakes)?);
-        }
-        let is_required = |setting: &&Setting| setting.is_required() && !self.lines.contains_key(setting);
-        if Setting::ALL.iter().any(|setting| is_required(&setting)) {
-            return None;
-        }
-        let Some(whole) = Product::new(constants, dimensions) else {
-            let message = "the block has more trials than 64 bits count";
-            mistakes.add(&self.span, self.place.clone(), message, "shorten an axis, or write several sweeps");
-            return None;
-        };
-        if whole.rules > RULES_MAX {
-            let message = format!("{} stopping rules watch each trajectory", whole.rules);
-            let help = format!(
-                "at most {RULES_MAX} may; shorten the axes of early_stop_start, early_stop_patience or max_updates"
-            );
-            mistakes.add(&self.span, self.place.clone(), message, help);
-            return None;
-        }
-        let parts = self.without_excluded(&whole, matched, mistakes)?;
-        self.check_use(&parts, mistakes).then_some(Block { whole, parts })
     }
+}
 
-    /// The zipped groups, checked as far as their names go.
-    fn groups(&self, mistakes: &mut Mistakes<'_>) -> Option<Vec<(Vec<Setting>, &Range<usize>)>> {
-        let mut groups = Vec::new();
-        let mut taken: HashSet<Setting> = HashSet::new();
-        let mut is_good = true;
-        for zip in &self.zips {
-            let mut settings = Vec::new();
-            for (name, span) in &zip.content {
-                let mut refuse = |message: String, help: String| {
-                    mistakes.add(span, zip.place.clone(), message, help);
-                    is_good = false;
-                };
-                let Some(setting) = Setting::from_name(name) else {
-                    let known = Setting::ALL.iter().map(|setting| setting.name());
-                    refuse(format!("`{name}` is no setting"), names::suggestion(name, known));
-                    continue;
-                };
-                match self.lines.get(&setting).map(|line| &line.given) {
-                    None => refuse(
-                        format!("`{name}` is zipped but not given"),
-                        "give it as a list in this block".to_owned(),
-                    ),
-                    Some(Some(Given::Constant(_))) => {
-                        refuse(
-                            format!("`{name}` is zipped but has one value"),
-                            "give it as a list, or take it out of the zip".to_owned(),
-                        );
-                    }
-                    Some(_) if !taken.insert(setting) => {
-                        refuse(
-                            format!("`{name}` is zipped twice"),
-                            "put all axes that advance together into one group".to_owned(),
-                        );
-                    }
-                    Some(_) => settings.push(setting),
+fn build_one(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<'_>) -> Vec<Block> {
+    let is_missing = |setting: &&Setting| setting.is_required() && !draft.entries.contains_key(setting);
+    let missing: Vec<Setting> = Setting::ALL.iter().filter(is_missing).copied().collect();
+    if !missing.is_empty() {
+        let (message, help) = (format!("{} not named", list_of(&missing)), how_to_name(&missing));
+        mistakes.add(&draft.span, draft.place.clone(), message, help);
+        return Vec::new();
+    }
+    check_conditions(draft, common, mistakes);
+    let Some(block) = product(draft, mistakes) else { return Vec::new() };
+    let rest = excluded(draft, block, common, mistakes);
+    if rest.is_empty() {
+        let span = draft.excludes.last().map_or(&draft.span, |exclude| &exclude.span);
+        let message = format!("every point of {} is excluded", draft.place);
+        mistakes.add(span, draft.place.clone(), message, "exclude less, or leave the block out");
+    }
+    rest
+}
+
+/// What the excludes of a draft leave of its product.
+fn excluded(draft: &Draft, block: Block, common: &mut Common, mistakes: &mut Mistakes<'_>) -> Vec<Block> {
+    let mut rest = vec![block];
+    for exclude in &draft.excludes {
+        let (mut left, mut cut) = (Vec::new(), false);
+        for block in std::mem::take(&mut rest) {
+            match block.excluding(&exclude.settings) {
+                Ok(Some(remainder)) => {
+                    cut = true;
+                    left.extend(remainder);
+                }
+                Ok(None) => left.push(block),
+                Err(TooFine { setting }) => {
+                    cut = true;
+                    let message = format!("this cuts the range of `{setting}` into too many pieces");
+                    let help = "write the range with a step that leaves those values out";
+                    mistakes.add(&exclude.span, exclude.place.clone(), message, help);
+                    left.push(block);
                 }
             }
-            let stops = settings.iter().filter(|setting| setting.level() == Level::Stop).count();
-            if stops > 0 && stops < settings.len() {
-                let message = "what says when to stop is zipped with what is trained";
-                let help = "write one block for each row: trials that only stop differently share one training, which such a zip takes apart";
+        }
+        rest = left;
+        let (message, help) = ("this excludes no point", "mend its values, or leave it out");
+        if exclude.shared {
+            common.note(cut, &exclude.span, &exclude.place, message.to_owned(), help.to_owned());
+        } else if !cut {
+            mistakes.add(&exclude.span, exclude.place.clone(), message, help);
+        }
+    }
+    rest
+}
+
+fn list_of(settings: &[Setting]) -> String {
+    let quoted: Vec<String> = settings.iter().map(|setting| format!("`{setting}`")).collect();
+    let verb = if settings.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", quoted.join(", "))
+}
+
+fn how_to_name(missing: &[Setting]) -> String {
+    let example = |setting: &Setting| match setting.domain() {
+        Domain::Names(names) => format!("{setting} = \"{}\"", names.first().copied().unwrap_or_default()),
+        _ => format!("{setting} = 5"),
+    };
+    let (data, grid): (Vec<Setting>, Vec<Setting>) = missing.iter().partition(|setting| **setting == Setting::Dataset);
+    let lines = |settings: &[Setting]| settings.iter().map(example).collect::<Vec<_>>().join(", ");
+    let under = |table: &str, settings: &[Setting]| {
+        (!settings.is_empty()).then(|| format!("{} under [{table}]", lines(settings)))
+    };
+    let parts: Vec<String> = [under("data", &data), under("grid", &grid)].into_iter().flatten().collect();
+    format!("add a line such as {}", parts.join(", and "))
+}
+
+/// The product of a draft's axes over its constants.
+fn product(draft: &Draft, mistakes: &mut Mistakes<'_>) -> Option<Block> {
+    let mut constants = Point::new();
+    let mut axes: BTreeMap<Setting, Axis> = BTreeMap::new();
+    for (&setting, entry) in &draft.entries {
+        match &entry.given {
+            Given::One(value) => drop(constants.insert(setting, value.clone())),
+            Given::Many(axis) => drop(axes.insert(setting, axis.clone())),
+            Given::Mistaken => return None,
+        }
+    }
+    let mut dimensions = Vec::new();
+    let mut sound = true;
+    for zip in &draft.zips {
+        match zipped(zip, draft, &mut axes) {
+            Ok(dimension) => dimensions.push((dimension, zip.span.clone(), zip.place.clone())),
+            Err((message, help)) => {
                 mistakes.add(&zip.span, zip.place.clone(), message, help);
-                is_good = false;
-            }
-            groups.push((settings, &zip.span));
-        }
-        is_good.then_some(groups)
-    }
-
-    /// The dimension of axes that advance together.
-    fn zipped(&self, settings: &[Setting], span: &Range<usize>, mistakes: &mut Mistakes<'_>) -> Option<Dimension> {
-        let axis = |setting: &Setting| match &self.lines[setting].given {
-            Some(Given::Axis(axis)) => Some((*setting, axis.clone())),
-            _ => None,
-        };
-        let axes: Vec<(Setting, Axis)> = settings.iter().filter_map(axis).collect();
-        let count = axes.first()?.1.count();
-        let place = format!("{}.zip", self.place);
-        if axes.iter().any(|(_, axis)| axis.count() != count) {
-            let lengths: Vec<String> =
-                axes.iter().map(|(setting, axis)| format!("{setting} has {}", axis.count())).collect();
-            mistakes.add(
-                span,
-                place,
-                format!("zipped axes differ in length: {}", lengths.join(", ")),
-                "give them as many values each",
-            );
-            return None;
-        }
-        if count > ZIPPED_MAX {
-            let message = format!("the zipped axes have {count} values");
-            mistakes.add(span, place, message, format!("zipped axes have at most {ZIPPED_MAX}; split the block"));
-            return None;
-        }
-        let mut seen: HashMap<Vec<ValueKey>, u64> = HashMap::new();
-        for row in 0..count {
-            let key = axes.iter().map(|(_, axis)| ValueKey::of(&axis.get(row))).collect();
-            if let Some(first) = seen.insert(key, row) {
-                let values: Vec<String> =
-                    axes.iter().map(|(setting, axis)| format!("{setting} = {}", axis.get(row))).collect();
-                let message = format!("rows {first} and {row} of the zipped axes are the same: {}", values.join(", "));
-                mistakes.add(span, place, message, "take one of them out");
-                return None;
+                sound = false;
             }
         }
-        Some(Dimension { axes })
     }
-
-    fn without_excluded(
-        &self,
-        whole: &Product,
-        matched: &mut HashSet<String>,
-        mistakes: &mut Mistakes<'_>,
-    ) -> Option<Vec<Product>> {
-        let mut parts = vec![whole.clone()];
-        for exclude in &self.excludes {
-            let mut left = Vec::new();
-            for part in parts {
-                match grid::subtract(&part, &exclude.content) {
-                    Ok(None) => left.push(part),
-                    Ok(Some(smaller)) => {
-                        matched.insert(exclude.place.clone());
-                        left.extend(smaller);
-                    }
-                    Err(grid::TooFine) => {
-                        let message = "this takes single values out of a very long range";
-                        let help = "write the values that stay, as ranges in blocks of their own";
-                        mistakes.add(&exclude.span, exclude.place.clone(), message, help);
-                        return None;
-                    }
-                }
-            }
-            parts = left;
-            if parts.is_empty() {
-                let message = format!("nothing is left of {}", self.name());
-                mistakes.add(
-                    &exclude.span,
-                    exclude.place.clone(),
-                    message,
-                    "exclude fewer points, or take the block out",
-                );
-                return None;
-            }
+    for (setting, axis) in axes {
+        let entry = &draft.entries[&setting];
+        dimensions.push((Dimension::new(vec![(setting, axis)]), entry.span.clone(), entry.place.clone()));
+    }
+    for (dimension, span, place) in &dimensions {
+        if let Some(values) = repeated(dimension) {
+            let message = format!("the value {values} stands here twice");
+            mistakes.add(span, place.clone(), message, "leave one of them out");
+            sound = false;
         }
-        Some(parts)
     }
-
-    /// The block in words.
-    pub(super) fn name(&self) -> String {
-        if self.place == "grid" { "the grid".to_owned() } else { format!("`{}`", self.place) }
+    if !sound {
+        return None;
     }
+    let block = Block::new(constants, dimensions.into_iter().map(|(dimension, ..)| dimension).collect());
+    if block.checked_stops().is_none_or(|stops| stops > STOPS_MAX) {
+        let message = format!("a trajectory of {} would be watched by more than {STOPS_MAX} trials", draft.place);
+        let help = "give early_stop_start, early_stop_patience and max_updates fewer values";
+        mistakes.add(&draft.span, draft.place.clone(), message, help);
+        return None;
+    }
+    Some(block)
+}
 
-    /// Whether every axis applies to all points, and every constant of the block itself to some.
-    fn check_use(&self, parts: &[Product], mistakes: &mut Mistakes<'_>) -> bool {
-        let mut is_good = true;
-        for line in self.lines.values() {
-            let Some(condition) = line.setting.condition() else { continue };
-            let mut uses = parts.iter().map(|part| part.use_of(line.setting));
-            let (is_wrong, help) = match line.given {
-                Some(Given::Axis(_)) if uses.any(|used| used != Use::Everywhere) => (
-                    true,
-                    format!(
-                        "not all points here are such; put those that are into a block of their own, or change `{}`",
-                        condition.on
-                    ),
-                ),
-                Some(Given::Constant(_)) if !line.is_common => {
-                    (uses.all(|used| used == Use::Nowhere), format!("take it out, or change `{}`", condition.on))
-                }
-                _ => continue,
+/// The most trials of one trajectory: they are trained, sent and watched as one.
+const STOPS_MAX: u64 = 10_000;
+
+/// The values that stand twice on a dimension, in words. Ranges do not repeat themselves.
+fn repeated(dimension: &Dimension) -> Option<String> {
+    if dimension.axes().iter().any(|(_, axis)| matches!(axis, Axis::Range { .. })) {
+        return None;
+    }
+    let mut seen = HashSet::new();
+    let each = (0..dimension.len()).map(|digit| {
+        let values: Vec<String> = dimension.values(digit).map(|(_, value)| value.to_string()).collect();
+        values.join(" with ")
+    });
+    each.into_iter().find(|values| !seen.insert(values.clone()))
+}
+
+fn zipped(zip: &Zip, draft: &Draft, axes: &mut BTreeMap<Setting, Axis>) -> Result<Dimension, (String, String)> {
+    let stops = zip.settings.iter().filter(|setting| setting.level() == Level::Stop).count();
+    if stops > 0 && stops < zip.settings.len() {
+        let message = "settings that say when to stop cannot advance together with others".to_owned();
+        return Err((message, "write one block for each pair of values".to_owned()));
+    }
+    let mut group = Vec::new();
+    for &setting in &zip.settings {
+        let Some(axis) = axes.remove(&setting) else {
+            let message = match draft.entries.get(&setting).map(|entry| &entry.given) {
+                Some(Given::Many(_)) => format!("`{setting}` is zipped twice"),
+                Some(_) => format!("`{setting}` is no axis in {}: it has one value", draft.place),
+                None => format!("`{setting}` is not named in {}", draft.place),
             };
-            if is_wrong {
-                let message = format!("`{}` belongs to {}", line.setting, condition.belongs_to);
-                mistakes.add(&line.key_span, line.place.clone(), message, help);
-                is_good = false;
+            return Err((message, "zip names axes of the same block, each once".to_owned()));
+        };
+        group.push((setting, axis));
+    }
+    let lengths: BTreeSet<u64> = group.iter().map(|(_, axis)| axis.len()).collect();
+    if lengths.len() > 1 {
+        let each: Vec<String> = group.iter().map(|(setting, axis)| format!("`{setting}` has {}", axis.len())).collect();
+        let message = format!("zipped axes are of different lengths: {}", each.join(", "));
+        return Err((message, "give them the same number of values".to_owned()));
+    }
+    Ok(Dimension::new(group))
+}
+
+/// Every setting that is given is of use: an axis at every point, a constant at one at least.
+fn check_conditions(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<'_>) {
+    for (&setting, entry) in &draft.entries {
+        let Some(condition) = setting.condition() else { continue };
+        let (somewhere, everywhere) = use_of(draft, &condition);
+        match entry.given {
+            Given::Many(_) if somewhere && !everywhere => {
+                let message = format!(
+                    "the axis `{setting}` says nothing for some trials of this block: it belongs to {}",
+                    condition.belongs_to
+                );
+                let help = format!("put those with another `{}` into a block of their own", condition.on);
+                mistakes.add(&entry.span, entry.place.clone(), message, help);
+            }
+            Given::Mistaken => {}
+            Given::One(_) | Given::Many(_) => {
+                let message = format!("`{setting}` is of no use here: it belongs to {}", condition.belongs_to);
+                let help = format!("leave it out, or mend `{}`", condition.on);
+                if entry.shared && matches!(entry.given, Given::One(_)) {
+                    common.note(somewhere, &entry.span, &entry.place, message, help);
+                } else if !somewhere {
+                    mistakes.add(&entry.span, entry.place.clone(), message, help);
+                }
             }
         }
-        is_good
+    }
+}
+
+/// Whether a condition holds at some point of the draft, and at all.
+fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
+    let holds = |value: Option<&Value>| (condition.holds)(value);
+    let on = draft.entries.get(&condition.on).map(|entry| &entry.given);
+    let each: Vec<bool> = match on {
+        None => vec![holds(condition.on.default_value().as_ref())],
+        Some(Given::One(value)) => vec![holds(Some(value))],
+        Some(Given::Mistaken) => return (true, true),
+        // Of a range, as of any long axis, one value tells for all: conditions look at names, or at presence.
+        Some(Given::Many(axis @ Axis::Range { .. })) => vec![holds(Some(&axis.value(0)))],
+        Some(Given::Many(Axis::List(values))) => values.iter().map(|value| holds(Some(value))).collect(),
+    };
+    (each.contains(&true), !each.contains(&false))
+}
+
+fn report_duplicates(drafts: &[Draft], groups: &[Vec<Block>], mistakes: &mut Mistakes<'_>) {
+    let parts: Vec<Parts> = groups.iter().map(|blocks| Parts::of(blocks)).collect();
+    for (later, draft) in drafts.iter().enumerate() {
+        for earlier in 0..later {
+            if let Some(point) = parts[later].common_point(&parts[earlier]) {
+                let telling = |setting: &Setting, value: &Value| setting.default_value().as_ref() != Some(value);
+                let example: Vec<String> = point
+                    .iter()
+                    .filter(|(setting, value)| telling(setting, value))
+                    .map(|(setting, value)| format!("{setting} = {value}"))
+                    .collect();
+                let other = &drafts[earlier].place;
+                let message = format!("{} and {other} share trials, such as {}", draft.place, example.join(", "));
+                let help = "take the shared values out of one of them, or exclude them there";
+                mistakes.add(&draft.span, draft.place.clone(), message, help);
+            }
+        }
     }
 }

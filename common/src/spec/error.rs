@@ -1,29 +1,30 @@
-//! The mistakes of a spec file: each with its place, its line and its mend.
+//! The mistakes in a spec file, each at its place, reported together.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-/// Everything that is wrong with one spec file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Every mistake found in a spec file.
+#[derive(Debug, Clone, PartialEq)]
 pub struct SpecErrors {
-    /// The file or preset the text came from.
+    /// The file's name.
     pub origin: String,
-    /// The text as read.
+    /// Its text.
     pub text: String,
     /// The mistakes, in the order of the text; at least one.
     pub errors: Vec<SpecError>,
 }
 
 /// One mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SpecError {
-    /// Where it stands, in bytes of the text.
+    /// Its bytes in the text, from one character's start to another's.
     pub span: Range<usize>,
-    /// The line it begins in, from 1.
+    /// Its line, from 1.
     pub line: usize,
-    /// The column it begins in, in characters, from 1.
+    /// Its column in that line, in characters from 1.
     pub column: usize,
-    /// Where it stands among the settings, such as `block[1].depth.from`; empty for the file as a whole.
+    /// Its place in the tree, such as `block[1].depth.from`; empty for the file as a whole.
     pub place: String,
     /// What is wrong.
     pub message: String,
@@ -31,32 +32,21 @@ pub struct SpecError {
     pub help: String,
 }
 
+impl std::error::Error for SpecErrors {}
+
 impl fmt::Display for SpecErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.errors.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{}:{error}", self.origin)?;
+        for (count, error) in self.errors.iter().enumerate() {
+            let SpecError { line, column, place, message, help, .. } = error;
+            let newline = if count == 0 { "" } else { "\n" };
+            let place = if place.is_empty() { String::new() } else { format!(" {place}:") };
+            write!(f, "{newline}{}:{line}:{column}:{place} {message}; {help}", self.origin)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for SpecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.line, self.column)?;
-        if !self.place.is_empty() {
-            write!(f, "{}: ", self.place)?;
-        }
-        write!(f, "{}; {}", self.message, self.help)
-    }
-}
-
-impl std::error::Error for SpecErrors {}
-impl std::error::Error for SpecError {}
-
-/// Collects mistakes while a text is checked.
+/// Takes mistakes in as they are found.
 #[derive(Debug)]
 pub(super) struct Mistakes<'a> {
     text: &'a str,
@@ -68,7 +58,6 @@ impl<'a> Mistakes<'a> {
         Self { text, found: Vec::new() }
     }
 
-    /// Notes a mistake.
     pub(super) fn add(
         &mut self,
         span: &Range<usize>,
@@ -76,32 +65,37 @@ impl<'a> Mistakes<'a> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let start = self.text.floor_char_boundary(span.start.min(self.text.len()));
-        let end = self.text.ceil_char_boundary(span.end.clamp(start, self.text.len()));
-        let before = &self.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let error = SpecError {
-            span: start..end,
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            place: place.into(),
-            message: message.into(),
-            help: help.into(),
-        };
-        // A constant of [grid] is read once for every block; its mistakes are told once.
-        if !self.found.contains(&error) {
-            self.found.push(error);
-        }
+        // A parser may count bytes where a character has several: whoever cuts the text by a span must not be hurt.
+        let start = self.text.floor_char_boundary(span.start);
+        let span = start..self.text.ceil_char_boundary(span.end.max(start));
+        let (line, column) = line_and_column(self.text, start);
+        let (place, message, help) = (place.into(), message.into(), help.into());
+        self.found.push(SpecError { span, line, column, place, message, help });
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) fn are_none(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// All that was found, in the order of the text.
-    pub(super) fn into_errors(self, origin: &str) -> SpecErrors {
-        let mut errors = self.found;
-        errors.sort_by_key(|error| error.span.start);
-        SpecErrors { origin: origin.to_owned(), text: self.text.to_owned(), errors }
+    /// All of them, in the order of the text.
+    pub(super) fn into_errors(mut self, origin: &str) -> SpecErrors {
+        self.found.sort_by_key(|error| error.span.start);
+        // What is common to all blocks is checked with each of them, and its mistakes are found as often.
+        let mut seen = HashSet::new();
+        self.found.retain(|error| seen.insert((error.span.clone(), error.place.clone(), error.message.clone())));
+        SpecErrors { origin: origin.to_owned(), text: self.text.to_owned(), errors: self.found }
     }
+}
+
+fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// The known name nearest to one that is not known, where one is near.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |other: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), other);
+    let nearest = known.into_iter().min_by_key(distance)?;
+    (distance(&nearest) <= 2.max(name.len() / 3)).then_some(nearest)
 }

@@ -1,14 +1,24 @@
 //! A spec file → a [`SweepSpec`] that cannot be invalid.
+//!
+//! | room | turns |
+//! |---|---|
+//! | `node`, `json` | text in TOML, YAML or JSON → one tree that knows where things stand |
+//! | `read` | nodes → values and axes, checked against their settings |
+//! | `blocks` | settings → blocks, checked as a whole |
+//! | `sweep` | the tree → [`SweepSpec`] |
+//! | `digest` | the sweep → what tells it from any other |
+//! | `error` | the mistakes, all of them at once |
 
 mod blocks;
+mod digest;
 mod error;
-mod names;
+mod json;
 mod node;
-mod sections;
+mod read;
 mod sweep;
+
 #[cfg(test)]
 mod tests;
-mod values;
 
 use std::path::Path;
 
@@ -49,7 +59,7 @@ impl Format {
     /// The format that a file's ending says.
     #[must_use]
     pub fn from_path(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()? {
+        match path.extension()?.to_str()?.to_lowercase().as_str() {
             "toml" => Some(Self::Toml),
             "yaml" | "yml" => Some(Self::Yaml),
             "json" => Some(Self::Json),

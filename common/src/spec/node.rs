@@ -1,172 +1,255 @@
-//! One tree of values with their places in the text, for TOML, YAML and JSON alike.
+//! A spec file as a tree of nodes that know where they stand, whatever the format it is written in.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Format;
-use super::error::Mistakes;
+use super::{Format, json};
 
-/// A value and where it stands, in bytes of the text.
-#[derive(Debug, Clone)]
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
+    /// Its bytes in the text.
     pub(super) span: Range<usize>,
-    pub(super) data: Data,
+    /// What it is.
+    pub(super) kind: Kind,
 }
 
-/// What a value is.
-#[derive(Debug, Clone)]
-pub(super) enum Data {
-    Null,
-    Boolean(bool),
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Kind {
+    /// Keys and values, in the order of the text.
+    Table(Vec<(Key, Node)>),
+    List(Vec<Node>),
+    Text(String),
     Integer(i128),
     Real(f64),
-    Text(String),
-    List(Vec<Node>),
-    Table(Vec<Entry>),
-    /// What no spec makes use of, in words.
+    Boolean(bool),
+    /// Nothing, or something no setting takes, such as a date.
     Other(&'static str),
 }
 
-/// One line of a table.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) key_span: Range<usize>,
-    pub(super) value: Node,
+/// A key and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Key {
+    pub(super) span: Range<usize>,
+    pub(super) name: String,
 }
 
-impl Data {
-    /// What it is, for a person.
-    pub(super) fn describe(&self) -> String {
+/// The text is not of its format.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SyntaxError {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+}
+
+impl Kind {
+    /// What to call it in a message.
+    pub(super) fn describe(&self) -> Cow<'static, str> {
         match self {
-            Self::Null => "nothing".to_owned(),
-            Self::Boolean(value) => value.to_string(),
-            Self::Integer(number) => number.to_string(),
-            Self::Real(number) => format!("{number:?}"),
-            Self::Text(text) => format!("the text {text:?}"),
-            Self::List(_) => "a list".to_owned(),
-            Self::Table(_) => "a table".to_owned(),
-            Self::Other(what) => (*what).to_owned(),
+            Self::Table(_) => "a table".into(),
+            Self::List(_) => "a list".into(),
+            Self::Text(text) => in_words(text).into(),
+            Self::Integer(number) => format!("the whole number {number}").into(),
+            Self::Real(number) => format!("the number {number:?}").into(),
+            Self::Boolean(truth) => format!("{truth}").into(),
+            Self::Other(what) => (*what).into(),
         }
     }
 }
 
-/// Reads a text; on a fault of syntax the mistakes say where.
-pub(super) fn parse(text: &str, format: Format, mistakes: &mut Mistakes<'_>) -> Option<Node> {
-    match format {
-        Format::Toml => parse_toml(text, mistakes),
-        Format::Yaml => parse_yaml(text, format, mistakes),
-        Format::Json => {
-            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
-                let at = offset(text, error.line(), error.column());
-                let message = error.to_string();
-                let message = message.split(" at line ").next().unwrap_or_default();
-                mistakes.add(&(at..at + 1), "", format!("this is no JSON: {message}"), syntax_help(format));
-                return None;
-            }
-            // JSON is YAML but for tabs, which JSON allows only between its words.
-            parse_yaml(&text.replace('\t', " "), format, mistakes)
-        }
+/// A text in quotes, on one line, and not all of a long one.
+fn in_words(text: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("the text {:?}…", &text[..end]),
+        None => format!("the text {text:?}"),
     }
 }
 
-fn syntax_help(format: Format) -> &'static str {
+/// Reads a text.
+///
+/// # Errors
+/// What breaks the format's syntax: all of it in TOML, the first of it in the others, whose parsers stop there.
+pub(super) fn parse(text: &str, format: Format) -> Result<Node, Vec<SyntaxError>> {
     match format {
-        Format::Toml => "mend the syntax there; a text stands in quotes, a line is `key = value`",
-        Format::Yaml => "mend the syntax there; a line is `key: value`, and what belongs to it is indented by spaces",
-        Format::Json => "mend the syntax there; keys and texts stand in double quotes, and no comma follows the last",
+        Format::Toml => from_toml(text),
+        Format::Yaml => from_yaml(text).map_err(|error| vec![error]),
+        Format::Json => json::parse(text).map_err(|error| vec![error]),
     }
 }
 
-/// The byte offset of a line and a column in bytes, both from 1.
-fn offset(text: &str, line: usize, column: usize) -> usize {
-    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (start + column.saturating_sub(1)).min(text.len())
-}
-
-fn parse_toml(text: &str, mistakes: &mut Mistakes<'_>) -> Option<Node> {
+fn from_toml(text: &str) -> Result<Node, Vec<SyntaxError>> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let span = error.span().unwrap_or(0..0);
-        let message = format!("this is no TOML: {}", error.message());
-        mistakes.add(&span, "", message, syntax_help(Format::Toml));
+    if errors.is_empty() {
+        return Ok(Node { span: 0..text.len(), kind: toml_table(table.get_ref()) });
     }
-    let span = table.span();
-    errors.is_empty().then(|| Node { span, data: from_toml_table(table.get_ref()) })
-}
-
-fn from_toml_table(table: &DeTable<'_>) -> Data {
-    let entry = |(key, value): (&Spanned<_>, &_)| {
-        let key: &Spanned<std::borrow::Cow<'_, str>> = key;
-        Entry { key: key.get_ref().to_string(), key_span: key.span(), value: from_toml(value) }
+    let error = |error: toml::de::Error| SyntaxError {
+        span: error.span().unwrap_or(0..0),
+        message: error.message().to_owned(),
     };
-    let mut entries: Vec<Entry> = table.iter().map(entry).collect();
-    entries.sort_by_key(|entry| entry.key_span.start);
-    Data::Table(entries)
+    Err(errors.into_iter().map(error).collect())
 }
 
-fn from_toml(value: &Spanned<DeValue<'_>>) -> Node {
-    let data = match value.get_ref() {
-        DeValue::String(text) => Data::Text(text.to_string()),
-        DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Data::Integer(number),
-            Err(_) => Data::Other("a whole number of too many digits"),
-        },
-        DeValue::Float(number) => number.as_str().parse().map_or(Data::Other("no number"), Data::Real),
-        DeValue::Boolean(value) => Data::Boolean(*value),
-        DeValue::Datetime(_) => Data::Other("a date"),
-        DeValue::Array(values) => Data::List(values.iter().map(from_toml).collect()),
-        DeValue::Table(table) => from_toml_table(table),
+fn toml_table(table: &DeTable<'_>) -> Kind {
+    let entry = |(key, value): (&toml::Spanned<Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+        let key = Key { span: key.span(), name: key.get_ref().to_string() };
+        (key, toml_value(value))
     };
-    Node { span: value.span(), data }
+    let mut entries: Vec<_> = table.iter().map(entry).collect();
+    entries.sort_by_key(|(key, _)| key.span.start);
+    Kind::Table(entries)
 }
 
-fn parse_yaml(text: &str, format: Format, mistakes: &mut Mistakes<'_>) -> Option<Node> {
-    let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).collect();
-    let byte = |index: usize| bytes.get(index).copied().unwrap_or(text.len());
-    match MarkedYaml::load_from_str(text) {
-        Err(error) => {
-            let at = byte(error.marker().index());
-            let message = format!("this is no {}: {}", format.name().to_uppercase(), error.info());
-            mistakes.add(&(at..at + 1), "", message, syntax_help(format));
-            None
-        }
-        Ok(documents) => match documents.as_slice() {
-            [] => Some(Node { span: 0..0, data: Data::Null }),
-            [document] => Some(from_yaml(document, &byte)),
-            [_, second, ..] => {
-                let at = byte(second.span.start.index());
-                mistakes.add(&(at..at), "", "a second document begins here", "write each sweep into a file of its own");
-                None
-            }
-        },
+fn toml_value(value: &toml::Spanned<DeValue<'_>>) -> Node {
+    let kind = match value.get_ref() {
+        DeValue::String(text) => Kind::Text(text.to_string()),
+        DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
+            .map_or(Kind::Other("a whole number beyond counting"), Kind::Integer),
+        DeValue::Float(float) => float.as_str().parse().map_or(Kind::Other("no number"), Kind::Real),
+        DeValue::Boolean(truth) => Kind::Boolean(*truth),
+        DeValue::Datetime(_) => Kind::Other("a date"),
+        DeValue::Array(items) => Kind::List(items.iter().map(toml_value).collect()),
+        DeValue::Table(table) => toml_table(table),
+    };
+    Node { span: value.span(), kind }
+}
+
+fn from_yaml(text: &str) -> Result<Node, SyntaxError> {
+    let bytes = CharacterBytes::of(text);
+    let documents = MarkedYaml::load_from_str(text).map_err(|error| {
+        let start = bytes.at(error.marker().index());
+        SyntaxError { span: start..start + 1, message: error.info().to_owned() }
+    })?;
+    match documents.as_slice() {
+        [] => Ok(Node { span: 0..text.len(), kind: Kind::Table(Vec::new()) }),
+        [document] => Ok(yaml_value(document, &bytes)),
+        [_, second, ..] => Err(SyntaxError {
+            span: yaml_span(second, &bytes),
+            message: "a second document; a spec file holds one".to_owned(),
+        }),
     }
 }
 
-fn from_yaml(node: &MarkedYaml<'_>, byte: &impl Fn(usize) -> usize) -> Node {
-    let data = match &node.data {
-        YamlData::Value(Scalar::Null) => Data::Null,
-        YamlData::Value(Scalar::Boolean(value)) => Data::Boolean(*value),
-        YamlData::Value(Scalar::Integer(number)) => Data::Integer((*number).into()),
-        YamlData::Value(Scalar::FloatingPoint(number)) => Data::Real(number.into_inner()),
-        YamlData::Value(Scalar::String(text)) => Data::Text(text.to_string()),
-        YamlData::Sequence(values) => Data::List(values.iter().map(|value| from_yaml(value, byte)).collect()),
+fn yaml_value(value: &MarkedYaml<'_>, bytes: &CharacterBytes) -> Node {
+    let kind = match &value.data {
+        YamlData::Value(Scalar::String(text)) => Kind::Text(text.to_string()),
+        YamlData::Value(Scalar::Integer(number)) => Kind::Integer((*number).into()),
+        YamlData::Value(Scalar::FloatingPoint(number)) => Kind::Real(number.into_inner()),
+        YamlData::Value(Scalar::Boolean(truth)) => Kind::Boolean(*truth),
+        YamlData::Value(Scalar::Null) => Kind::Other("nothing"),
+        YamlData::Sequence(items) => Kind::List(items.iter().map(|item| yaml_value(item, bytes)).collect()),
         YamlData::Mapping(entries) => {
             let entry = |(key, value): (&MarkedYaml<'_>, &MarkedYaml<'_>)| {
-                let key = from_yaml(key, byte);
-                let name = match key.data {
-                    Data::Text(text) => text,
-                    other => other.describe(),
-                };
-                Entry { key: name, key_span: key.span, value: from_yaml(value, byte) }
+                let name = key.data.as_str().map_or_else(|| "?".to_owned(), str::to_owned);
+                (Key { span: yaml_span(key, bytes), name }, yaml_value(value, bytes))
             };
-            Data::Table(entries.iter().map(entry).collect())
+            Kind::Table(entries.iter().map(entry).collect())
         }
-        YamlData::Tagged(..) => Data::Other("a tagged value"),
-        YamlData::Representation(..) | YamlData::BadValue | YamlData::Alias(_) => Data::Other("no value"),
+        YamlData::Tagged(_, inner) => return yaml_value(inner, bytes),
+        YamlData::Representation(text, ..) => Kind::Text(text.to_string()),
+        YamlData::Alias(_) => Kind::Other("an alias"),
+        YamlData::BadValue => Kind::Other("a value YAML does not allow"),
     };
-    Node { span: byte(node.span.start.index())..byte(node.span.end.index()), data }
+    Node { span: yaml_span(value, bytes), kind }
+}
+
+fn yaml_span(value: &MarkedYaml<'_>, bytes: &CharacterBytes) -> Range<usize> {
+    let (start, end) = (bytes.at(value.span.start.index()), bytes.at(value.span.end.index()));
+    start..end.max(start)
+}
+
+/// Where each character of a text starts.
+struct CharacterBytes(Vec<usize>);
+
+impl CharacterBytes {
+    fn of(text: &str) -> Self {
+        let mut starts: Vec<usize> = text.char_indices().map(|(start, _)| start).collect();
+        starts.push(text.len());
+        Self(starts)
+    }
+
+    fn at(&self, character: usize) -> usize {
+        self.0.get(character).or(self.0.last()).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(node: &Node) -> String {
+        match &node.kind {
+            Kind::Table(entries) => {
+                let entries = entries.iter().map(|(key, value)| format!("{}={}", key.name, shape(value)));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+            }
+            Kind::List(items) => format!("[{}]", items.iter().map(shape).collect::<Vec<_>>().join(",")),
+            other => other.describe().into_owned(),
+        }
+    }
+
+    #[test]
+    fn the_three_formats_make_the_same_tree() {
+        let toml = parse("name = \"a\"\n[grid]\ndepth = [1, 2]\nlearning_rate = 0.5\n", Format::Toml);
+        let yaml = parse("name: a\ngrid:\n  depth: [1, 2]\n  learning_rate: 0.5\n", Format::Yaml);
+        let json = parse("{\"name\": \"a\", \"grid\": {\"depth\": [1, 2], \"learning_rate\": 0.5}}", Format::Json);
+        let (toml, yaml, json) = (toml.expect("toml"), yaml.expect("yaml"), json.expect("json"));
+        assert_eq!(shape(&toml), shape(&yaml));
+        assert_eq!(shape(&toml), shape(&json));
+    }
+
+    #[test]
+    fn a_node_knows_its_bytes_in_every_format() {
+        for (text, format) in [
+            ("# é\ndepth = 17\n", Format::Toml),
+            ("# é\ndepth: 17\n", Format::Yaml),
+            ("{\"é\": 1,\n\"depth\": 17}", Format::Json),
+        ] {
+            let Kind::Table(entries) = parse(text, format).expect("good").kind else { panic!("{format:?}: no table") };
+            let (key, value) = entries.last().expect("an entry");
+            assert_eq!(&text[value.span.clone()], "17", "{format:?}");
+            assert_eq!(text[key.span.clone()].trim_matches('"'), "depth", "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_given_twice_is_refused_in_every_format() {
+        for (text, format) in [
+            ("a = 1\na = 2\n", Format::Toml),
+            ("a: 1\na: 2\n", Format::Yaml),
+            ("{\"a\": 1,\n\"\\u0061\": 2}", Format::Json),
+        ] {
+            let errors = parse(text, format).expect_err("a key twice");
+            assert!(errors[0].message.contains("duplicate"), "{format:?}: {errors:?}");
+            assert!(text[..errors[0].span.start].contains('\n'), "{format:?}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_read_as_json() {
+        let text =
+            "{\n\t\"\\ud83d\\ude00\":\t[1e3, -2, 1.5,\n\ttrue, null, \"\\/\", {}, 123456789012345678901234567890]}";
+        let whole = "the whole number 123456789012345678901234567890";
+        let expected = format!(
+            "{{😀=[the number 1000.0,the whole number -2,the number 1.5,true,nothing,the text \"/\",{{}},{whole}]}}"
+        );
+        assert_eq!(shape(&parse(text, Format::Json).expect("good")), expected);
+        let deep = "[".repeat(100_000);
+        for broken in ["{'a': 1}", "{\"a\": 01}", "{\"a\": NaN}", "{} {}", "[1,]", "{\"a\": \"\\ud800\"}", &deep] {
+            assert!(parse(broken, Format::Json).is_err(), "{}", &broken[..broken.len().min(20)]);
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_knows_its_place() {
+        for (text, format) in
+            [("a = 1\nb = = 2\n", Format::Toml), ("a: 1\nb: [1, 2\n", Format::Yaml), ("{\n\"a\": }", Format::Json)]
+        {
+            let error = parse(text, format).expect_err("broken");
+            assert!(error[0].span.start >= 2 && !error[0].message.is_empty(), "{format:?}: {error:?}");
+        }
+    }
 }

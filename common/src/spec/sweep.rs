@@ -1,265 +1,300 @@
-//! A spec file as a whole: its text → a [`SweepSpec`], or all of its mistakes.
+//! The whole of a spec file: its tables, what they share, and the sweep they make.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-use super::Format;
-use super::blocks::Draft;
+use super::blocks::{self, Draft, Entry, Exclude, Zip};
 use super::error::{Mistakes, SpecErrors};
-use super::names;
-use super::node::{self, Data, Entry, Node};
-use super::sections::{Kind, Section};
-use super::values::Given;
-use crate::grid::{self, Axis, Block, Grid, Use};
+use super::node::{self, Key, Kind, Node};
+use super::read::{self, Given};
+use super::{Format, digest};
+use crate::grid::Grid;
+use crate::grid::axis::Axis;
 use crate::settings::Setting;
 
-const NAME_MAX: usize = 128;
-const RETRIES_DEFAULT: u32 = 2;
-const KEYS: [&str; 7] = ["name", "seed", "retries", "data", "train", "grid", "block"];
-
-/// A sweep as a person asked for it, checked: every trial of its grid can be trained.
-#[derive(Debug, Clone)]
+/// A sweep that can be run: its name, its trials, and how often a failed one is tried again.
+#[derive(Debug, Clone, PartialEq)]
 pub struct SweepSpec {
-    /// What people call the sweep.
+    /// What its author calls it.
     pub name: String,
     /// Its trials.
     pub grid: Grid,
-    /// How often a trajectory that failed is tried again; `retries` in the file.
+    /// Attempts beyond the first that a failing trajectory gets.
     pub retries_max: u32,
 }
 
+const RETRIES_DEFAULT: u32 = 2;
+const NAME_CHARACTERS_MAX: usize = 128;
+const TOP: [&str; 7] = ["name", "seed", "retries", "data", "train", "grid", "block"];
+const BESIDE_SETTINGS: [&str; 2] = ["zip", "exclude"];
+
 impl SweepSpec {
-    /// Reads a spec file; `origin` is the file or preset that messages name.
+    /// Reads a spec file's text; `origin` names the file in what is said of it.
     ///
     /// # Errors
-    /// All mistakes of the text at once, each with its place, its line and its mend.
+    /// Every mistake in the text, each with its place and how to mend it.
     pub fn parse(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
         let mut mistakes = Mistakes::new(text);
-        match read(text, format, &mut mistakes) {
-            Some(spec) if mistakes.is_empty() => Ok(spec),
-            _ => Err(mistakes.into_errors(origin)),
+        match node::parse(text, format) {
+            Ok(root) => {
+                if let Some(spec) = read_root(&root, &mut mistakes)
+                    && mistakes.are_none()
+                {
+                    return Ok(spec);
+                }
+            }
+            Err(errors) => {
+                let help = format!("mend the {} syntax here", format.name().to_uppercase());
+                errors.into_iter().for_each(|error| mistakes.add(&error.span, "", error.message, help.clone()));
+            }
         }
+        Err(mistakes.into_errors(origin))
     }
 
-    /// The identity of what the spec means, as hexadecimal BLAKE3: equal for equal name, retries and grid, in whatever
-    /// format, order of keys or form of range they are written.
+    /// What tells this sweep from any other, however it is written: a BLAKE3 hash in hexadecimal.
     #[must_use]
     pub fn digest(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(serde_json::json!([self.name, self.retries_max]).to_string().as_bytes());
-        for part in self.grid.blocks().iter().flat_map(|block| &block.parts) {
-            let is_used = |setting: &Setting| part.use_of(*setting) != Use::Nowhere && part.axis(*setting).is_none();
-            let used = Setting::ALL.iter().copied().filter(is_used);
-            let constants: Vec<_> = used.filter_map(|own| Some((own.name(), part.constant(own)?))).collect();
-            hasher.update(serde_json::json!(constants).to_string().as_bytes());
-            for dimension in &part.dimensions {
-                let axes: Vec<_> = dimension.axes.iter().map(|(own, axis)| (own.name(), canonical(axis))).collect();
-                hasher.update(serde_json::json!(axes).to_string().as_bytes());
-            }
-        }
-        hasher.finalize().to_hex().to_string()
+        digest::digest(&self.name, self.retries_max, &self.grid)
     }
 }
 
-fn canonical(axis: &Axis) -> serde_json::Value {
-    match axis {
-        Axis::List(values) => serde_json::json!(values),
-        Axis::Ranges(parts) => {
-            serde_json::json!({ "ranges": parts.iter().map(|part| [part.from, part.step, part.count]).collect::<Vec<_>>() })
-        }
+/// The entries of a table; a mistake where it is none.
+fn table<'a>(node: &'a Node, place: &str, mistakes: &mut Mistakes<'_>) -> &'a [(Key, Node)] {
+    if let Kind::Table(entries) = &node.kind {
+        return entries;
     }
+    let message = format!("`{place}` cannot be {}", node.kind.describe());
+    mistakes.add(&node.span, place, message, "it is a table of settings");
+    &[]
 }
 
-/// The tables of a spec before they are put together.
-struct Document {
-    name: Option<String>,
-    retries_max: u32,
-    common: Section,
-    blocks: Vec<Section>,
-}
-
-fn read(text: &str, format: Format, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
-    let root = node::parse(text, format, mistakes)?;
-    let is_empty = match &root.data {
-        Data::Null => true,
-        Data::Table(entries) => entries.is_empty(),
-        _ => false,
-    };
-    if is_empty {
-        mistakes.add(&(0..0), "", "the spec is empty", "start from a preset: `biosweep preset show quickstart`");
-        return None;
-    }
-    let Data::Table(entries) = &root.data else {
-        let message = format!("the spec is {}", root.data.describe());
-        mistakes.add(&root.span, "", message, "write a table with `name`, [data] and [grid]");
+fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
+    let Kind::Table(entries) = &root.kind else {
+        mistakes.add(&root.span, "", "a spec file is a table", "begin with `name`, [data], [grid]");
         return None;
     };
-    let document = Document::read(entries, mistakes);
-    let drafts: Vec<Draft<'_>> = match document.blocks.as_slice() {
-        [] => vec![Draft::new(&document.common, None)],
-        blocks => blocks.iter().map(|block| Draft::new(&document.common, Some(block))).collect(),
-    };
-    note_missing(&drafts, mistakes);
-    let mut matched = HashSet::new();
-    let built: Vec<Option<Block>> = drafts.iter().map(|draft| draft.build(&mut matched, mistakes)).collect();
-    // What is judged over all blocks is judged only where all of them could be read.
-    let blocks: Vec<Block> = built.into_iter().collect::<Option<_>>()?;
-    note_idle_constants(&document.common, &drafts, &blocks, mistakes);
-    for exclude in document.common.excludes.iter().chain(document.blocks.iter().flat_map(|block| &block.excludes)) {
-        if !matched.contains(&exclude.place) {
-            let help = "compare its values with the axes, or take it out";
-            mistakes.add(&exclude.span, exclude.place.clone(), "this excludes no point", help);
-        }
+    for (key, _) in entries.iter().filter(|(key, _)| !TOP.contains(&key.name.as_str())) {
+        unknown_at_top(key, mistakes);
     }
-    note_duplicates(&drafts, &blocks, mistakes);
-    let Some(grid) = Grid::new(blocks) else {
-        let message = "the blocks together have more trials than 64 bits count";
-        mistakes.add(&drafts[0].span, "", message, "shorten an axis, or write several sweeps");
+    let part = |name: &str| entries.iter().find(|(key, _)| key.name == name);
+    let name = read_name(root, part("name"), mistakes);
+    let retries_max = part("retries").map_or(Some(RETRIES_DEFAULT), |(_, node)| read_retries(node, mistakes));
+
+    let mut shared = Shared::default();
+    if let Some((_, node)) = part("data") {
+        shared.constants(node, "data", Some(&[Setting::Dataset]), mistakes);
+    }
+    if let Some((_, node)) = part("train") {
+        shared.constants(node, "train", None, mistakes);
+    }
+    if let Some((_, node)) = part("seed")
+        && let Some(value) = read::value(Setting::Seed, node, "seed", mistakes)
+    {
+        let entry = Entry { given: Given::One(value), span: node.span.clone(), place: "seed".to_owned(), shared: true };
+        shared.constant(Setting::Seed, entry, mistakes);
+    }
+    if let Some((_, node)) = part("grid") {
+        shared.table(node, "grid", true, mistakes);
+    }
+    let alone = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
+    let drafts = drafts(alone, shared, part("block").map(|(_, node)| node), mistakes);
+    let blocks = blocks::build(&drafts, mistakes);
+    if !mistakes.are_none() {
+        return None;
+    }
+    let grid = Grid::new(blocks);
+    if grid.is_none() {
+        let help = format!("{} trials are the most there can be", Grid::TRIALS_MAX);
+        let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
+        mistakes.add(&span, "grid", "the grid has more trials than can be counted", help);
+    }
+    Some(SweepSpec { name: name?, grid: grid?, retries_max: retries_max? })
+}
+
+fn unknown_at_top(key: &Key, mistakes: &mut Mistakes<'_>) {
+    if Setting::from_name(&key.name).is_some() {
+        let message = format!("the setting `{}` stands outside every table", key.name);
+        let help = "move it under [train] where it is the same for all trials, or under [grid]";
+        return mistakes.add(&key.span, key.name.clone(), message, help);
+    }
+    read::unknown(key, &key.name, "key", TOP, mistakes);
+}
+
+fn read_name(root: &Node, name: Option<&(Key, Node)>, mistakes: &mut Mistakes<'_>) -> Option<String> {
+    let Some((_, node)) = name else {
+        let start = root.span.start..root.span.start;
+        mistakes.add(&start, "name", "the sweep has no name", "add a line such as name = \"my-sweep\"");
         return None;
     };
-    Some(SweepSpec { name: document.name?, grid, retries_max: document.retries_max })
-}
-
-impl Document {
-    fn read(entries: &[Entry], mistakes: &mut Mistakes<'_>) -> Self {
-        let find = |key: &str| entries.iter().find(|entry| entry.key == key);
-        for entry in entries {
-            if KEYS.contains(&entry.key.as_str()) {
-                continue;
-            }
-            let help = match Setting::from_name(&entry.key) {
-                Some(Setting::Dataset) => "move it to [data]".to_owned(),
-                Some(_) => "move it to [train] or [grid]".to_owned(),
-                None => names::suggestion(&entry.key, KEYS),
-            };
-            mistakes.add(&entry.key_span, entry.key.clone(), format!("unknown key `{}`", entry.key), help);
-        }
-        let span = find("grid").map_or(0..0, |entry| entry.value.span.clone());
-        let mut common = Section::empty(span, "grid");
-        if let Some(seed) = find("seed") {
-            common.add(Setting::Seed, seed, "seed".to_owned(), Kind::Train, mistakes);
-        }
-        for (key, kind) in [("data", Kind::Data), ("train", Kind::Train), ("grid", Kind::Grid)] {
-            if let Some(entry) = find(key) {
-                common.read(&entry.value, key, kind, mistakes);
-            }
-            if kind == Kind::Train {
-                note_twice(&common, mistakes);
-            }
-        }
-        let name = read_name(find("name"), mistakes);
-        let retries_max = find("retries").map_or(RETRIES_DEFAULT, |entry| read_retries(&entry.value, mistakes));
-        let blocks = find("block").map_or_else(Vec::new, |entry| read_blocks(&entry.value, mistakes));
-        Self { name, retries_max, common, blocks }
-    }
-}
-
-/// Notes constants given both under [train] and in the place that is only for them.
-fn note_twice(common: &Section, mistakes: &mut Mistakes<'_>) {
-    for (index, line) in common.lines.iter().enumerate() {
-        if let Some(first) = common.lines[..index].iter().find(|first| first.setting == line.setting) {
-            let message = format!("`{}` is given twice, here and as `{}`", line.setting, first.place);
-            mistakes.add(&line.key_span, line.place.clone(), message, "take one of them out");
+    let sound = |name: &str| {
+        let characters = name.chars().count();
+        (1..=NAME_CHARACTERS_MAX).contains(&characters) && !name.chars().any(|c| c.is_control() || c == '/')
+    };
+    match &node.kind {
+        Kind::Text(name) if sound(name.trim()) => Some(name.trim().to_owned()),
+        other => {
+            let message = format!("the name cannot be {}", other.describe());
+            let help = format!("it takes 1 to {NAME_CHARACTERS_MAX} characters, none of them a slash or a line break");
+            mistakes.add(&node.span, "name", message, help);
+            None
         }
     }
 }
 
-fn read_name(entry: Option<&Entry>, mistakes: &mut Mistakes<'_>) -> Option<String> {
-    let Some(entry) = entry else {
-        mistakes.add(&(0..0), "name", "`name` is missing", "begin the file with name = \"…\"");
-        return None;
-    };
-    let span = &entry.value.span;
-    let Data::Text(name) = &entry.value.data else {
-        let message = format!("`name` is {}", entry.value.data.describe());
-        mistakes.add(span, "name", message, "write a text in quotes");
-        return None;
-    };
-    let message = match name {
-        name if name.trim().is_empty() => "the name is empty".to_owned(),
-        name if name.chars().count() > NAME_MAX => format!("the name has {} characters", name.chars().count()),
-        name if name.contains(['/', '\\']) => "the name holds a slash".to_owned(),
-        name if name.chars().any(char::is_control) => "the name holds a control character".to_owned(),
-        _ => return Some(name.clone()),
-    };
-    let help = format!("a name has 1 to {NAME_MAX} characters, no slashes and no control characters");
-    mistakes.add(span, "name", message, help);
+fn read_retries(node: &Node, mistakes: &mut Mistakes<'_>) -> Option<u32> {
+    if let Kind::Integer(number) = node.kind
+        && let Ok(number) = u32::try_from(number)
+    {
+        return Some(number);
+    }
+    let message = format!("`retries` cannot be {}", node.kind.describe());
+    mistakes.add(&node.span, "retries", message, "it takes a whole number, 0 or above");
     None
 }
 
-fn read_retries(node: &Node, mistakes: &mut Mistakes<'_>) -> u32 {
-    let number = match node.data {
-        Data::Integer(number) => u32::try_from(number).ok(),
-        _ => None,
-    };
-    number.unwrap_or_else(|| {
-        let message = format!("`retries` is {}", node.data.describe());
-        mistakes.add(&node.span, "retries", message, format!("it takes a whole number from 0 to {}", u32::MAX));
-        RETRIES_DEFAULT
-    })
+/// What a table, or all that is common to the blocks, says.
+#[derive(Debug, Clone, Default)]
+struct Shared {
+    entries: BTreeMap<Setting, Entry>,
+    zips: Vec<Zip>,
+    excludes: Vec<Exclude>,
 }
 
-fn read_blocks(node: &Node, mistakes: &mut Mistakes<'_>) -> Vec<Section> {
-    let Data::List(tables) = &node.data else {
-        let message = format!("`block` is {}", node.data.describe());
-        mistakes.add(&node.span, "block", message, "write a list of tables: [[block]] in TOML, with two brackets");
-        return Vec::new();
-    };
-    let read = |(index, table): (usize, &Node)| {
-        let place = format!("block[{index}]");
-        let mut section = Section::empty(table.span.clone(), &place);
-        section.read(table, &place, Kind::Block, mistakes);
-        section
-    };
-    tables.iter().enumerate().map(read).collect()
-}
+impl Shared {
+    /// Takes in a table of constants: those settings, or any.
+    fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, mistakes: &mut Mistakes<'_>) {
+        for (key, node) in table(node, name, mistakes) {
+            let place = format!("{name}.{}", key.name);
+            let Some(setting) = read::setting(key, &place, &[], mistakes) else { continue };
+            if only.is_some_and(|only| !only.contains(&setting)) {
+                let message = format!("`{setting}` does not belong in [{name}]");
+                mistakes.add(&key.span, place, message, "move it to [train] or [grid]");
+                continue;
+            }
+            let mut given = read::given(setting, node, &place, mistakes);
+            if let Given::Many(_) = given {
+                let message = format!("[{name}] holds one value for each setting, and `{setting}` has several");
+                mistakes.add(&node.span, place.clone(), message, "move it to [grid] or into a [[block]]");
+                given = Given::Mistaken;
+            }
+            self.constant(setting, Entry { given, span: node.span.clone(), place, shared: true }, mistakes);
+        }
+    }
 
-/// Notes the required settings that a block has from nowhere; once, where no block has them.
-fn note_missing(drafts: &[Draft<'_>], mistakes: &mut Mistakes<'_>) {
-    for &setting in Setting::ALL.iter().filter(|setting| setting.is_required()) {
-        let lacking: Vec<_> = drafts.iter().filter(|draft| !draft.lines.contains_key(&setting)).collect();
-        let section = if setting == Setting::Dataset { "[data]" } else { "[grid]" };
-        let help = format!("give it in {section}; it takes {}", setting.domain());
-        let message = format!("`{setting}` is missing");
-        if lacking.len() == drafts.len() {
-            mistakes.add(&drafts[0].span, "", message, help);
-        } else {
-            for draft in lacking {
-                mistakes.add(&draft.span, draft.place.clone(), message.clone(), help.clone());
+    /// Takes in a constant of all blocks, which has one place.
+    fn constant(&mut self, setting: Setting, entry: Entry, mistakes: &mut Mistakes<'_>) {
+        if let Some(other) = self.entries.get(&setting) {
+            let message = format!("`{setting}` is given twice, here and at {}", other.place);
+            mistakes.add(&entry.span, entry.place, message, "leave one of them out");
+            return;
+        }
+        self.entries.insert(setting, entry);
+    }
+
+    /// Takes in a table of constants and axes, with what is zipped and excluded.
+    fn table(&mut self, node: &Node, name: &str, shared: bool, mistakes: &mut Mistakes<'_>) {
+        for (key, node) in table(node, name, mistakes) {
+            let place = format!("{name}.{}", key.name);
+            match key.name.as_str() {
+                "zip" => self.zips.extend(read_zips(node, &place, mistakes)),
+                "exclude" => self.excludes.extend(read_excludes(node, &place, shared, mistakes)),
+                _ => {
+                    let Some(setting) = read::setting(key, &place, &BESIDE_SETTINGS, mistakes) else { continue };
+                    let given = read::given(setting, node, &place, mistakes);
+                    self.entries.insert(setting, Entry { given, span: node.span.clone(), place, shared });
+                }
             }
         }
     }
 }
 
-/// Notes constants of all blocks that no point of any block uses.
-fn note_idle_constants(common: &Section, drafts: &[Draft<'_>], blocks: &[Block], mistakes: &mut Mistakes<'_>) {
-    for line in &common.lines {
-        let Some(condition) = line.setting.condition() else { continue };
-        let is_constant = matches!(line.given, Some(Given::Constant(_)));
-        let holders = drafts.iter().zip(blocks).filter(|(draft, _)| draft.lines[&line.setting].place == line.place);
-        let mut uses = holders.flat_map(|(_, block)| &block.parts).map(|part| part.use_of(line.setting)).peekable();
-        if is_constant && uses.peek().is_some() && uses.all(|used| used == Use::Nowhere) {
-            let message = format!("`{}` belongs to {}", line.setting, condition.belongs_to);
-            let help = format!("take it out, or change `{}`", condition.on);
-            mistakes.add(&line.key_span, line.place.clone(), message, help);
-        }
+fn drafts(alone: Range<usize>, shared: Shared, blocks: Option<&Node>, mistakes: &mut Mistakes<'_>) -> Vec<Draft> {
+    let draft = |own: Shared, span: Range<usize>, place: String| Draft {
+        entries: own.entries,
+        zips: own.zips,
+        excludes: own.excludes,
+        span,
+        place,
+    };
+    let Some(node) = blocks else {
+        return vec![draft(shared, alone, "grid".to_owned())];
+    };
+    let Kind::List(items) = &node.kind else {
+        let help = "begin each with a line [[block]], or give a list of tables";
+        mistakes.add(&node.span, "block", "the blocks are a list of tables", help);
+        return Vec::new();
+    };
+    if items.is_empty() {
+        mistakes.add(&node.span, "block", "the list of blocks is empty", "leave it out, or add a block");
     }
+    let own = |(index, item): (usize, &Node)| {
+        let place = format!("block[{index}]");
+        let mut own = shared.clone();
+        own.table(item, &place, false, mistakes);
+        draft(own, item.span.clone(), place)
+    };
+    items.iter().enumerate().map(own).collect()
 }
 
-/// Notes each pair of blocks that share a point.
-fn note_duplicates(drafts: &[Draft<'_>], blocks: &[Block], mistakes: &mut Mistakes<'_>) {
-    for (second, block) in blocks.iter().enumerate() {
-        for (first, other) in blocks[..second].iter().enumerate() {
-            let pairs = other.parts.iter().flat_map(|ours| block.parts.iter().map(move |theirs| (ours, theirs)));
-            let Some(point) = pairs.into_iter().find_map(|(ours, theirs)| grid::common_point(ours, theirs)) else {
+/// The items of a list; a mistake where it is none.
+fn items<'a>(node: &'a Node, place: &str, what: &str, mistakes: &mut Mistakes<'_>) -> Option<&'a [Node]> {
+    if let Kind::List(items) = &node.kind {
+        return Some(items);
+    }
+    let message = format!("`{place}` cannot be {}", node.kind.describe());
+    mistakes.add(&node.span, place, message, format!("it is a list of {what}"));
+    None
+}
+
+fn read_zips(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Vec<Zip> {
+    const FORM: &str = "lists of names, such as [[\"depth\", \"learning_rate\"]]";
+    let mut zips = Vec::new();
+    for (index, group) in items(node, place, FORM, mistakes).unwrap_or_default().iter().enumerate() {
+        let place = format!("{place}[{index}]");
+        let mut settings = Vec::new();
+        let Some(names) = items(group, &place, "names of axes, such as [\"depth\", \"learning_rate\"]", mistakes)
+        else {
+            continue;
+        };
+        for name in names {
+            let Kind::Text(text) = &name.kind else {
+                let message = format!("a zipped axis cannot be {}", name.kind.describe());
+                mistakes.add(&name.span, place.clone(), message, "zip holds names of axes");
                 continue;
             };
-            let is_given = |setting: &Setting| [first, second].iter().any(|at| drafts[*at].lines.contains_key(setting));
-            let shown = point.iter().filter(|(setting, _)| is_given(setting));
-            let shown: Vec<String> = shown.map(|(setting, value)| format!("{setting} = {value}")).collect();
-            let message =
-                format!("{} repeats a point of {}: {}", drafts[second].name(), drafts[first].name(), shown.join(", "));
-            let help = "change an axis of one of them, or add an `exclude` to it";
-            mistakes.add(&drafts[second].span, drafts[second].place.clone(), message, help);
+            let key = Key { span: name.span.clone(), name: text.clone() };
+            settings.extend(read::setting(&key, &place, &[], mistakes));
+        }
+        if names.len() < 2 {
+            mistakes.add(&group.span, place, "fewer than two axes are zipped", "name two or more, or leave zip out");
+        } else if settings.len() >= 2 {
+            zips.push(Zip { settings, span: group.span.clone(), place });
         }
     }
+    zips
+}
+
+fn read_excludes(node: &Node, place: &str, shared: bool, mistakes: &mut Mistakes<'_>) -> Vec<Exclude> {
+    const FORM: &str = "tables, such as [{ network = \"nn\", depth = [9, 10] }]";
+    let mut excludes = Vec::new();
+    for (index, item) in items(node, place, FORM, mistakes).unwrap_or_default().iter().enumerate() {
+        let place = format!("{place}[{index}]");
+        let mut settings = Vec::new();
+        for (key, node) in table(item, &place, mistakes) {
+            let place = format!("{place}.{}", key.name);
+            let Some(setting) = read::setting(key, &place, &[], mistakes) else { continue };
+            match read::given(setting, node, &place, mistakes) {
+                Given::One(value) => settings.push((setting, Axis::List(vec![value]))),
+                Given::Many(axis) => settings.push((setting, axis)),
+                Given::Mistaken => {}
+            }
+        }
+        let said = matches!(&item.kind, Kind::Table(entries) if entries.is_empty());
+        if said {
+            mistakes.add(&item.span, place, "this would exclude everything", "name the settings to exclude");
+        } else if !settings.is_empty() {
+            excludes.push(Exclude { settings, span: item.span.clone(), place, shared });
+        }
+    }
+    excludes
 }

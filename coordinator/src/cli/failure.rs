@@ -1,7 +1,9 @@
 //! How a command can end: the exit codes, and what is said where it ends badly.
 
+use std::fmt;
+
 use biosweep_common::spec::SpecErrors;
-use miette::{Report, miette};
+use miette::Report;
 
 use crate::client::ClientError;
 use crate::host::HostError;
@@ -38,19 +40,38 @@ impl Exit {
 /// A command that could not do what was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {
+    /// The exit code.
     pub(crate) exit: Exit,
-    pub(crate) report: Report,
+    /// What to say.
+    said: Said,
+}
+
+#[derive(Debug)]
+enum Said {
+    /// One sentence, left unwrapped so that it can be searched for.
+    Line(String),
+    /// Mistakes, each shown in its text.
+    Report(Report),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.said {
+            Said::Line(line) => write!(f, "error: {line}"),
+            Said::Report(report) => write!(f, "{report:?}"),
+        }
+    }
 }
 
 impl Failure {
     /// The user can mend it by asking otherwise.
-    pub(crate) fn bad_input(message: impl std::fmt::Display) -> Self {
-        Self { exit: Exit::BadInput, report: miette!("{message}") }
+    pub(crate) fn bad_input(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::BadInput, said: Said::Line(message.to_string()) }
     }
 
     /// The machine or the network lacks something.
-    pub(crate) fn environment(message: impl std::fmt::Display) -> Self {
-        Self { exit: Exit::Environment, report: miette!("{message}") }
+    pub(crate) fn environment(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Environment, said: Said::Line(message.to_string()) }
     }
 
     /// An error of the environment.
@@ -61,7 +82,7 @@ impl Failure {
 
 impl From<SpecErrors> for Failure {
     fn from(errors: SpecErrors) -> Self {
-        Self { exit: Exit::BadInput, report: spec_error::report(errors) }
+        Self { exit: Exit::BadInput, said: Said::Report(spec_error::report(errors)) }
     }
 }
 

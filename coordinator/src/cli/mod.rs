@@ -115,9 +115,8 @@ impl Coordinator {
 /// Does what was asked and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let exit = dispatch(cli).unwrap_or_else(|failure| {
-        let exit = failure.exit;
-        crate::render::say(format_args!("{:?}", failure.report));
-        exit
+        crate::render::say(&failure);
+        failure.exit
     });
     ExitCode::from(exit.code())
 }

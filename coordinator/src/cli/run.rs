@@ -13,7 +13,7 @@ use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::{Output, source, watch};
 use crate::client::Client;
-use crate::host::{Host, Options, PATIENCE, Scope};
+use crate::host::{Host, Options, PATIENCE, Scope, Stay};
 use crate::local::{self, Fleet, LocalError, WorkerOptions, interrupted};
 use crate::render::progress::Progress;
 use crate::render::{answer, human, json, say};
@@ -53,13 +53,14 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<E
         home: home.to_owned(),
     };
     let digest = submission::digest(&source.spec);
-    let host = Host::start(Options {
+    let host = Host::start_alone(Options {
         home,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
         // An unfinished sweep of another spec waits for its own command.
         scope: if args.fresh { Scope::Nothing } else { Scope::Digest(&digest) },
         patience: PATIENCE,
+        stay: Stay::Announced,
     });
     let mut host = host.await?;
     let result = run_on(args, &mut host, &workers, source, output).await;

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
-use crate::host::{Host, Options, PATIENCE, Scope};
+use crate::host::{Host, Options, PATIENCE, Scope, Stay};
 use crate::local::interrupted;
 use crate::render::say;
 
@@ -21,8 +21,15 @@ pub(crate) struct ServeArgs {
 }
 
 pub(super) async fn run(args: &ServeArgs, home: &Path) -> Result<Exit, Failure> {
-    let options = Options { home, listen: args.listen, insecure: args.insecure, scope: Scope::All, patience: PATIENCE };
-    let mut host = Host::start(options).await?;
+    let options = Options {
+        home,
+        listen: args.listen,
+        insecure: args.insecure,
+        scope: Scope::All,
+        patience: PATIENCE,
+        stay: Stay::Announced,
+    };
+    let mut host = Host::start_alone(options).await?;
     say(format_args!("serving {} on {}", home.display(), host.url()));
     say(format_args!("workers join with `biosweep-worker --coordinator {}`", host.url()));
     tokio::select! {

@@ -227,10 +227,11 @@ pub(crate) fn plan(name: &str, plan: &Plan) -> String {
         let _fits =
             writeln!(text, "\nblock {index}: {trials} trials = {trajectories} trajectories in {bundles} bundles");
         for axis in &block.axes {
-            let _fits = writeln!(text, "  {:<20} {:>8} ×  {}", axis.name, axis.count, axis.values);
+            let names: Vec<&str> = axis.settings.iter().map(|setting| setting.name()).collect();
+            let _fits = writeln!(text, "  {:<20} {:>8} ×  {}", names.join("/"), axis.count, axis.values);
         }
-        for (name, value) in &block.constants {
-            let _fits = writeln!(text, "  {:<20} {:>8}    {value}", name, "");
+        for (setting, value) in &block.constants {
+            let _fits = writeln!(text, "  {:<20} {:>8}    {value}", setting.name(), "");
         }
     }
     let _fits = write!(

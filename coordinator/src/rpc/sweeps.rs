@@ -79,10 +79,15 @@ impl Sweeps for Service {
         let id = self.resolve(&request.into_inner().sweep).await?;
         self.handle.apply(crate::core::event::Event::Cancelled(id)).await.map_err(stopped)?;
         let sweep = self.status(id).await?.sweep;
-        if sweep.state == SweepState::Finished {
-            return Err(Status::failed_precondition(format!("sweep {id} has finished; there is nothing to cancel")));
+        match sweep.state {
+            SweepState::Cancelled => Ok(Response::new(v1::CancelResponse { sweep: Some(sweep.into_wire()) })),
+            SweepState::Finished => {
+                Err(Status::failed_precondition(format!("sweep {id} has finished; there is nothing to cancel")))
+            }
+            SweepState::Running => Err(Status::failed_precondition(format!(
+                "this home now serves a run of another sweep; cancel {id} once that has ended"
+            ))),
         }
-        Ok(Response::new(v1::CancelResponse { sweep: Some(sweep.into_wire()) }))
     }
 
     type ResultsStream = Answers<v1::ResultsResponse>;

@@ -1,0 +1,208 @@
+//! A block: one Cartesian product of dimensions over common constants.
+
+use crate::configuration::{Configuration, Point};
+use crate::settings::{Level, Setting, Value};
+
+use super::axis::{Axis, Dimension, TooFine, difference, intersection};
+
+/// One Cartesian product.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block {
+    constants: Point,
+    /// Most significant first: shape, then lane, then stop.
+    dimensions: Vec<Dimension>,
+}
+
+impl Block {
+    /// The product of these dimensions over these constants; together they name every setting that has to be named.
+    #[must_use]
+    pub fn new(constants: Point, mut dimensions: Vec<Dimension>) -> Self {
+        // A zip of shape settings with others comes after those of shape settings alone: where it repeats a shape, the
+        // trajectories of that shape are neighbours.
+        let is_mixed = |dimension: &Dimension| {
+            let mut levels = dimension.axes().iter().map(|(setting, _)| setting.level());
+            levels.any(|level| level != dimension.significance().level())
+        };
+        dimensions.sort_by_key(|dimension| {
+            let significance = dimension.significance();
+            (significance.level(), is_mixed(dimension), significance)
+        });
+        Self { constants, dimensions }
+    }
+
+    /// What is the same in all its points.
+    #[must_use]
+    pub fn constants(&self) -> &Point {
+        &self.constants
+    }
+
+    /// What varies, most significant first.
+    #[must_use]
+    pub fn dimensions(&self) -> &[Dimension] {
+        &self.dimensions
+    }
+
+    /// The number of points; `None` where it is beyond counting.
+    #[must_use]
+    pub fn checked_trials(&self) -> Option<u64> {
+        self.dimensions.iter().try_fold(1_u64, |product, dimension| product.checked_mul(dimension.len()))
+    }
+
+    /// The number of points.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        self.product(|_| true)
+    }
+
+    /// The number of trajectories: of points that differ in more than when to stop.
+    #[must_use]
+    pub fn trajectories(&self) -> u64 {
+        self.product(|level| level != Level::Stop)
+    }
+
+    /// The number of points in shape settings, and in what is zipped with them: the number of shapes, save where a zip
+    /// repeats one.
+    #[must_use]
+    pub fn shapes(&self) -> u64 {
+        self.product(|level| level == Level::Shape)
+    }
+
+    /// The end (exclusive) of the run of trajectories of one shape in which the `index`-th lies, counted in this block.
+    #[must_use]
+    pub fn shape_run_end(&self, index: u64) -> u64 {
+        let lanes = self.trajectories() / self.shapes();
+        let stops = self.trials() / self.trajectories();
+        let shape = |place: u64| self.configuration(place * lanes * stops).shape;
+        let mut end = index / lanes + 1;
+        let repeats = |dimension: &Dimension| {
+            let level = |level: Level| dimension.axes().iter().any(|(setting, _)| setting.level() == level);
+            level(Level::Shape) && level(Level::Lane)
+        };
+        if self.dimensions.iter().any(repeats) {
+            let mine = shape(end - 1);
+            while end < self.shapes() && shape(end) == mine {
+                end += 1;
+            }
+        }
+        end * lanes
+    }
+
+    /// The number of trials in each trajectory; `None` where it is beyond counting.
+    #[must_use]
+    pub fn checked_stops(&self) -> Option<u64> {
+        let stops = self.dimensions.iter().filter(|dimension| dimension.significance().level() == Level::Stop);
+        stops.map(Dimension::len).try_fold(1_u64, u64::checked_mul)
+    }
+
+    fn product(&self, of: impl Fn(Level) -> bool) -> u64 {
+        let dimensions = self.dimensions.iter().filter(|dimension| of(dimension.significance().level()));
+        dimensions.map(Dimension::len).product()
+    }
+
+    /// The settings of its `index`-th point, as the spec names them; `index` is below [`Block::trials`].
+    #[must_use]
+    pub fn raw_point(&self, mut index: u64) -> Point {
+        let mut point = self.constants.clone();
+        for dimension in self.dimensions.iter().rev() {
+            point.extend(dimension.values(index % dimension.len()));
+            index /= dimension.len();
+        }
+        point
+    }
+
+    /// Its `index`-th configuration.
+    #[must_use]
+    pub fn configuration(&self, index: u64) -> Configuration {
+        Configuration::from_point(&self.raw_point(index)).expect("a checked block holds configurations only")
+    }
+
+    /// The rest of it without the points that have, in every one of these settings, one of its values: disjoint
+    /// blocks, of which no two share a trajectory. `None` where no point is excluded.
+    ///
+    /// # Errors
+    /// The rest of a range is too many pieces to keep.
+    pub fn excluding(&self, settings: &[(Setting, Axis)]) -> Result<Option<Vec<Self>>, TooFine> {
+        Ok(self.restricted(settings)?.map(|part| self.without(&part)))
+    }
+
+    /// The part of it where every one of these settings has one of its values; `None` where there is none. A setting
+    /// the block does not name has its default.
+    pub(super) fn restricted(&self, to: &[(Setting, Axis)]) -> Result<Option<Self>, TooFine> {
+        let fixed = |(setting, values): &(Setting, Axis)| {
+            if self.dimensions.iter().any(|dimension| dimension.axis(*setting).is_some()) {
+                return true;
+            }
+            let value = self.constants.get(setting).cloned().or_else(|| setting.default_value());
+            value.is_some_and(|value| values.place(&value).is_some())
+        };
+        if !to.iter().all(fixed) {
+            return Ok(None);
+        }
+        let mut dimensions = Vec::with_capacity(self.dimensions.len());
+        for dimension in &self.dimensions {
+            let mut places = dimension.places().to_vec();
+            for (setting, values) in to {
+                if let Some(axis) = dimension.axis(*setting) {
+                    let meant = axis.places_of(values).ok_or(TooFine { setting: *setting })?;
+                    places = intersection(&places, &meant);
+                }
+            }
+            let Some(dimension) = dimension.with_places(places) else { return Ok(None) };
+            dimensions.push(dimension);
+        }
+        Ok(Some(Self { constants: self.constants.clone(), dimensions }))
+    }
+
+    /// The rest of it without `part`, which is a restriction of it: disjoint blocks.
+    fn without(&self, part: &Self) -> Vec<Self> {
+        let mut rest = Vec::new();
+        let mut remaining = self.clone();
+        let is_stop = |dimension: &Dimension| dimension.significance().level() == Level::Stop;
+        let cut_stops: Vec<usize> = (0..self.dimensions.len())
+            .filter(|&place| is_stop(&self.dimensions[place]) && self.dimensions[place] != part.dimensions[place])
+            .collect();
+        for (place, cut) in part.dimensions.iter().enumerate() {
+            if is_stop(cut) && cut_stops.len() > 1 {
+                // Cut one by one, they would put trials of one trajectory into two blocks, and it would be trained twice.
+                rest.extend(remaining.without_stops(part, place));
+                break;
+            }
+            let whole = &remaining.dimensions[place];
+            if let Some(outside) = whole.with_places(difference(whole.places(), cut.places())) {
+                let mut block = remaining.clone();
+                block.dimensions[place] = outside;
+                rest.push(block);
+            }
+            remaining.dimensions[place] = cut.clone();
+        }
+        rest
+    }
+
+    /// The rest of it without the stopping settings of `part`; its dimensions from `first` on hold nothing else. What is
+    /// left of their product is no product, so they become one dimension that lists it.
+    fn without_stops(&self, part: &Self, first: usize) -> Option<Self> {
+        let stops = Self { constants: Point::new(), dimensions: self.dimensions[first..].to_vec() };
+        let cut = |point: &Point| {
+            part.dimensions[first..].iter().all(|dimension| {
+                (0..dimension.len()).any(|digit| dimension.values(digit).all(|(s, value)| point[&s] == value))
+            })
+        };
+        let left: Vec<Point> = (0..stops.trials()).map(|index| stops.raw_point(index)).filter(|p| !cut(p)).collect();
+        let settings = left.first()?.keys().copied();
+        let axis = |setting: Setting| (setting, Axis::List(left.iter().map(|point| point[&setting].clone()).collect()));
+        let mut dimensions = self.dimensions[..first].to_vec();
+        dimensions.push(Dimension::new(settings.map(axis).collect()));
+        Some(Self { constants: self.constants.clone(), dimensions })
+    }
+
+    /// The values a setting takes anywhere in it, or `None` where the block does not name it. For short axes.
+    #[must_use]
+    pub fn values(&self, setting: Setting) -> Option<Vec<Value>> {
+        if let Some(value) = self.constants.get(&setting) {
+            return Some(vec![value.clone()]);
+        }
+        let dimension = self.dimensions.iter().find(|dimension| dimension.axis(setting).is_some())?;
+        let axis = dimension.axis(setting)?;
+        Some(dimension.places().iter().cloned().flatten().map(|place| axis.value(place)).collect())
+    }
+}

@@ -1,0 +1,89 @@
+//! Arithmetic progressions of whole numbers: what two of them share, without walking either.
+
+/// `from`, `from + step`, …: `count` numbers, all below 2^63.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progression {
+    pub(super) from: u64,
+    /// At least 1.
+    pub(super) step: u64,
+    /// At least 1.
+    pub(super) count: u64,
+}
+
+impl Progression {
+    /// The numbers of both, as a progression; `None` where there is none.
+    pub(super) fn common(self, other: Self) -> Option<Self> {
+        // With all numbers below 2^63, and so every step that counts, no product here reaches 2^127.
+        let (a, s) = (i128::from(self.from), i128::from(self.step_that_counts()));
+        let (b, t) = (i128::from(other.from), i128::from(other.step_that_counts()));
+        let (divisor, inverse) = divisor_and_inverse(s, t);
+        if (b - a) % divisor != 0 {
+            return None;
+        }
+        // a + s·k ≡ b (mod t), solved for the least k.
+        let period = t / divisor;
+        let k = ((b - a) / divisor).rem_euclid(period) * inverse.rem_euclid(period) % period;
+        let (met, step) = (a + s * k, s * period);
+        let start = if met >= b { met } else { met + (b - met + step - 1) / step * step };
+        let end = i128::from(self.last().min(other.last()));
+        if start > end {
+            return None;
+        }
+        let count = (end - start) / step + 1;
+        let narrow = |number: i128| u64::try_from(number).expect("a number of both lies within either");
+        Some(Self { from: narrow(start), step: if count == 1 { 1 } else { narrow(step) }, count: narrow(count) })
+    }
+
+    fn last(self) -> u64 {
+        self.from + self.step_that_counts() * (self.count - 1)
+    }
+
+    /// A single number has no step to speak of.
+    fn step_that_counts(self) -> u64 {
+        if self.count == 1 { 1 } else { self.step }
+    }
+}
+
+/// The greatest common divisor g of two numbers, and x with s·x ≡ g (mod t): Euclid's extended algorithm.
+fn divisor_and_inverse(s: i128, t: i128) -> (i128, i128) {
+    let (mut left, mut right) = ((s, 1), (t, 0));
+    while right.0 != 0 {
+        let quotient = left.0 / right.0;
+        (left, right) = (right, (left.0 - quotient * right.0, left.1 - quotient * right.1));
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn some_progression() -> impl Strategy<Value = Progression> {
+        (0_u64..40, 1_u64..13, 1_u64..15).prop_map(|(from, step, count)| Progression { from, step, count })
+    }
+
+    fn numbers(progression: Progression) -> Vec<u64> {
+        (0..progression.count).map(|place| progression.from + place * progression.step).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn two_progressions_share_what_their_numbers_share(a in some_progression(), b in some_progression()) {
+            let theirs = numbers(b);
+            let shared: Vec<u64> = numbers(a).into_iter().filter(|number| theirs.contains(number)).collect();
+            prop_assert_eq!(a.common(b).map(numbers).unwrap_or_default(), shared);
+        }
+    }
+
+    #[test]
+    fn the_longest_progressions_overflow_nothing() {
+        let top = i64::MAX as u64;
+        let odd = Progression { from: 1, step: top - 1, count: 2 };
+        let all = Progression { from: 0, step: 1, count: top + 1 };
+        assert_eq!(odd.common(all), Some(odd));
+        let coprime = Progression { from: 0, step: top - 2, count: 2 };
+        assert_eq!(odd.common(coprime), None);
+    }
+}

@@ -1,0 +1,277 @@
+//! Nodes → values of settings, each checked against its setting's domain.
+
+use super::error::{Mistakes, nearest};
+use super::node::{Key, Kind, Node};
+use crate::grid::axis::Axis;
+use crate::settings::{Domain, Setting, Value};
+
+/// The longest list that a range with logarithmic steps may become.
+const LOG_COUNT_MAX: u64 = 10_000;
+
+/// What a setting is given in a table: one value, or an axis of them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Given {
+    One(Value),
+    Many(Axis),
+    /// Something that is a mistake, and reported as one.
+    Mistaken,
+}
+
+/// The setting a key names, among those; a mistake where it names none.
+pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], mistakes: &mut Mistakes<'_>) -> Option<Setting> {
+    let found = Setting::from_name(&key.name);
+    if found.is_none() {
+        let known = Setting::ALL.iter().map(|setting| setting.name()).chain(also.iter().copied());
+        unknown(key, place, "setting", known, mistakes);
+    }
+    found
+}
+
+/// A key nobody knows.
+pub(super) fn unknown<'a>(
+    key: &Key,
+    place: &str,
+    what: &str,
+    known: impl IntoIterator<Item = &'a str> + Clone,
+    mistakes: &mut Mistakes<'_>,
+) {
+    let help = match nearest(&key.name, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    mistakes.add(&key.span, place, format!("unknown {what} `{}`", key.name), help);
+}
+
+/// What a setting is given.
+pub(super) fn given(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Given {
+    let given = match &node.kind {
+        // A list is an axis, save for a setting whose values are lists themselves.
+        Kind::List(items) if setting.domain() != Domain::Layers || holds_lists(items) => {
+            list(setting, node, items, place, mistakes).map(Given::Many)
+        }
+        Kind::Table(entries) => range(setting, node, entries, place, mistakes).map(Given::Many),
+        _ => value(setting, node, place, mistakes).map(Given::One),
+    };
+    given.unwrap_or(Given::Mistaken)
+}
+
+fn holds_lists(items: &[Node]) -> bool {
+    items.iter().any(|item| matches!(item.kind, Kind::List(_)))
+}
+
+/// One value of a setting.
+pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<Value> {
+    let domain = setting.domain();
+    let read = match &node.kind {
+        Kind::Text(text) => Some(Value::Name(text.clone())),
+        Kind::Integer(number) if domain.is_real() => Some(Value::Real(*number as f64)),
+        Kind::Integer(number) => u64::try_from(*number).ok().map(Value::Integer),
+        // Adding zero makes a negative zero a plain one, which is printed and hashed alike.
+        Kind::Real(number) => Some(Value::Real(*number + 0.0)),
+        Kind::List(items) => items.iter().map(layer).collect::<Option<_>>().map(Value::Integers),
+        Kind::Table(_) | Kind::Boolean(_) | Kind::Other(_) => None,
+    };
+    if let Some(value) = &read
+        && domain.contains(value)
+    {
+        return read;
+    }
+    let help = match (&node.kind, domain) {
+        (Kind::Text(text), Domain::Names(names)) => {
+            nearest(text, names.iter().copied()).map(|near| format!("did you mean `{near}`? it takes {domain}"))
+        }
+        (_, Domain::Integer { .. }) => meant(&node.kind)
+            .filter(|&number| domain.contains(&Value::Integer(number)))
+            .map(|number| format!("write {number}")),
+        (Kind::List(_), _) => Some(format!("an axis belongs in [grid] or a [[block]]; each of its values is {domain}")),
+        _ => None,
+    };
+    let help = help.unwrap_or_else(|| format!("it takes {domain}"));
+    mistakes.add(&node.span, place, format!("`{setting}` cannot be {}", node.kind.describe()), help);
+    None
+}
+
+/// The whole number that was meant by another way to write it, such as 1e6, or 1_000 in YAML, which is a text there.
+fn meant(kind: &Kind) -> Option<u64> {
+    match kind {
+        Kind::Real(number) if number.fract() == 0.0 && (0.0..1e15).contains(number) => Some(*number as u64),
+        Kind::Text(text) => text.replace('_', "").parse().ok(),
+        _ => None,
+    }
+}
+
+fn layer(node: &Node) -> Option<u64> {
+    match node.kind {
+        Kind::Integer(number) => u64::try_from(number).ok(),
+        _ => None,
+    }
+}
+
+fn list(setting: Setting, node: &Node, items: &[Node], place: &str, mistakes: &mut Mistakes<'_>) -> Option<Axis> {
+    if items.is_empty() {
+        let help = format!("give it values, each {}", setting.domain());
+        mistakes.add(&node.span, place, format!("the axis `{setting}` is empty"), help);
+        return None;
+    }
+    let mut values = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        values.extend(value(setting, item, &format!("{place}[{index}]"), mistakes));
+    }
+    (values.len() == items.len()).then(|| progression(&values).unwrap_or(Axis::List(values)))
+}
+
+/// Whole numbers in equal steps upwards, as the range they are: shorter, and the same however it was written.
+fn progression(values: &[Value]) -> Option<Axis> {
+    let [Value::Integer(from), Value::Integer(second), ..] = values else { return None };
+    let step = second.checked_sub(*from).filter(|&step| step > 0)?;
+    let range = Axis::Range { from: *from, step, count: values.len() as u64 };
+    let in_step = |pair: &[Value]| match pair {
+        [Value::Integer(one), Value::Integer(next)] => next.checked_sub(*one) == Some(step),
+        _ => false,
+    };
+    values.windows(2).all(in_step).then_some(range)
+}
+
+/// `{ from, to, step }`, `{ from, count }` or `{ log_from, log_to, count }`.
+fn range(
+    setting: Setting,
+    node: &Node,
+    entries: &[(Key, Node)],
+    place: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Axis> {
+    const KEYS: [&str; 6] = ["from", "to", "step", "count", "log_from", "log_to"];
+    const FORMS: &str = "a range is { from, to, step }, { from, count } or { log_from, log_to, count }";
+    let mut sound = true;
+    for (key, _) in entries.iter().filter(|(key, _)| !KEYS.contains(&key.name.as_str())) {
+        unknown(key, &format!("{place}.{}", key.name), "part of a range", KEYS, mistakes);
+        sound = false;
+    }
+    let part = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
+    let (from, to, step, count) = (part("from"), part("to"), part("step"), part("count"));
+    let axis = match (from, to, step, count, part("log_from"), part("log_to")) {
+        (Some(from), Some(to), step, None, None, None) => stepped(setting, from, to, step, place, mistakes),
+        (Some(from), None, None, Some(count), None, None) => counted(setting, from, count, place, mistakes),
+        (None, None, None, Some(count), Some(from), Some(to)) => spread(setting, from, to, count, place, mistakes),
+        _ if sound => {
+            mistakes.add(&node.span, place, format!("`{setting}` is given a table that is no range"), FORMS);
+            None
+        }
+        _ => None,
+    };
+    axis.filter(|_| sound)
+}
+
+/// A count or a step: a whole number of at least 1.
+fn at_least_one(node: &Node, place: String, what: &str, mistakes: &mut Mistakes<'_>) -> Option<u64> {
+    match node.kind {
+        Kind::Integer(number) if number >= 1 => u64::try_from(number).ok(),
+        _ => {
+            let message = format!("the {what} of a range cannot be {}", node.kind.describe());
+            mistakes.add(&node.span, place, message, "it takes a whole number, at least 1");
+            None
+        }
+    }
+}
+
+fn stepped(
+    setting: Setting,
+    from: &Node,
+    to: &Node,
+    step: Option<&Node>,
+    place: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Axis> {
+    let (first, last) = ends(setting, from, to, ["from", "to"], place, mistakes)?;
+    if !matches!(setting.domain(), Domain::Integer { .. }) {
+        let help = "list its values, or write { log_from, log_to, count }";
+        mistakes.add(&from.span, place, format!("`{setting}` does not go in whole steps"), help);
+        return None;
+    }
+    let step = match step {
+        Some(step) => at_least_one(step, format!("{place}.step"), "step", mistakes)?,
+        None => 1,
+    };
+    let (Value::Integer(first), Value::Integer(last)) = (first, last) else { return None };
+    if first > last {
+        let help = format!("write {{ from = {last}, to = {first} }} or a list");
+        mistakes.add(
+            &to.span,
+            format!("{place}.to"),
+            format!("the range ends at {last}, before its start {first}"),
+            help,
+        );
+        return None;
+    }
+    Some(Axis::Range { from: first, step, count: (last - first) / step + 1 })
+}
+
+fn counted(setting: Setting, from: &Node, count: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<Axis> {
+    let first = value(setting, from, &format!("{place}.from"), mistakes);
+    let length = at_least_one(count, format!("{place}.count"), "count", mistakes)?;
+    let first = match first? {
+        Value::Integer(first) => first,
+        _ => {
+            let help = "list its values, or write { log_from, log_to, count }";
+            mistakes.add(&from.span, place, format!("`{setting}` does not go in whole steps"), help);
+            return None;
+        }
+    };
+    let last = first.checked_add(length - 1).map(Value::Integer);
+    if last.is_none_or(|last| !setting.domain().contains(&last)) {
+        let message = format!("a count of {length} from {first} goes beyond what `{setting}` can be");
+        mistakes.add(&count.span, format!("{place}.count"), message, format!("it takes {}", setting.domain()));
+        return None;
+    }
+    Some(Axis::Range { from: first, step: 1, count: length })
+}
+
+/// Values in equal ratios, both ends included.
+fn spread(
+    setting: Setting,
+    from: &Node,
+    to: &Node,
+    count: &Node,
+    place: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Axis> {
+    if !setting.domain().is_real() {
+        let help = "write { from, to, step } or a list";
+        mistakes.add(&from.span, place, format!("`{setting}` takes no logarithmic range"), help);
+        return None;
+    }
+    let ends = ends(setting, from, to, ["log_from", "log_to"], place, mistakes);
+    let length = at_least_one(count, format!("{place}.count"), "count", mistakes)?;
+    let (Value::Real(first), Value::Real(last)) = ends? else { return None };
+    if first <= 0.0 || last <= 0.0 {
+        let help = "both ends have to be above 0";
+        mistakes.add(&from.span, place, "a logarithmic range cannot reach 0", help);
+        return None;
+    }
+    if length > LOG_COUNT_MAX || (length > 1) == (first == last) {
+        let help = format!("give two different ends and a count from 2 to {LOG_COUNT_MAX}");
+        mistakes.add(&count.span, format!("{place}.count"), "these ends and this count make no range", help);
+        return None;
+    }
+    let ratio = (last / first).log10();
+    let at = |index: u64| {
+        let share = if length == 1 { 0.0 } else { index as f64 / (length - 1) as f64 };
+        // Twelve digits: powers of ten come out as they are written.
+        let exact = 10_f64.powf(first.log10() + share * ratio);
+        format!("{exact:.11e}").parse().unwrap_or(exact)
+    };
+    Some(Axis::List((0..length).map(at).map(Value::Real).collect()))
+}
+
+fn ends(
+    setting: Setting,
+    from: &Node,
+    to: &Node,
+    names: [&str; 2],
+    place: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<(Value, Value)> {
+    let first = value(setting, from, &format!("{place}.{}", names[0]), mistakes);
+    let last = value(setting, to, &format!("{place}.{}", names[1]), mistakes);
+    Some((first?, last?))
+}

@@ -1,0 +1,72 @@
+//! The document on spec files says what the program does.
+
+use super::*;
+use crate::settings::{Domain, Level};
+
+const DOCUMENT: &str = include_str!("../../../../docs/spec.md");
+
+/// What stands between two marks.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start:?}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {start:?}")).0
+}
+
+/// The examples in a language, in order.
+fn examples(language: &str) -> Vec<&'static str> {
+    DOCUMENT.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix(language)).collect()
+}
+
+fn settings_table() -> String {
+    let mut table =
+        "\n| setting | meaning | values | default | of use to | level |\n|---|---|---|---|---|---|\n".to_owned();
+    for setting in Setting::ALL {
+        let level = match setting.level() {
+            Level::Shape => "shape",
+            Level::Lane => "lane",
+            Level::Stop => "stop",
+        };
+        let default = match setting.default_value() {
+            Some(value) => format!("`{value}`"),
+            None if setting.is_required() => "has to be named".to_owned(),
+            None => "none".to_owned(),
+        };
+        let values = match setting.domain() {
+            Domain::Names(names) => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            domain => domain.to_string(),
+        };
+        let meaning = setting.meaning().trim_end_matches('.');
+        let user = setting.condition().map_or("all", |condition| condition.belongs_to);
+        table.push_str(&format!("| `{setting}` | {meaning} | {values} | {default} | {user} | {level} |\n"));
+    }
+    table
+}
+
+#[test]
+fn its_table_of_settings_is_the_programs() {
+    let table = between(DOCUMENT, "against the program's -->\n", "<!-- end of settings -->");
+    let expected = settings_table();
+    assert_eq!(table.trim(), expected.trim(), "docs/spec.md should have this table:\n{expected}");
+}
+
+#[test]
+fn its_examples_are_sweeps() {
+    let specs: Vec<SweepSpec> = examples("toml\n")[..3].iter().map(|text| good(text)).collect();
+    let trials: Vec<u64> = specs.iter().map(|spec| spec.grid.trials()).collect();
+    assert_eq!(trials, [2 * 10 * 5 * (3 * 6 * 3 + 2 * 5 * 3), 3, 40 - 2 * 2 - 2 * 2]);
+    let read = |language, format| SweepSpec::parse(examples(language)[0], format, "docs/spec.md");
+    let (yaml, json) = (read("yaml\n", Format::Yaml), read("json\n", Format::Json));
+    assert_eq!(yaml.expect("a sweep").digest(), json.expect("a sweep").digest());
+}
+
+#[test]
+fn its_mistakes_are_told_as_it_says() {
+    let errors = SweepSpec::parse(examples("toml\n")[3], Format::Toml, "mistaken.toml").expect_err("mistakes");
+    let said = between(DOCUMENT, "above is checked -->", "<!-- end of mistakes -->");
+    for error in &errors.errors {
+        for part in
+            [&error.message, &error.help, &format!("mistaken.toml:{}:{}", error.line, error.column), &error.place]
+        {
+            assert!(said.contains(part.as_str()), "docs/spec.md lacks {part:?} of\n{errors}");
+        }
+    }
+}

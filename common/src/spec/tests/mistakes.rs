@@ -1,0 +1,326 @@
+//! What is said of each mistake, word for word: place, message and mend.
+
+use super::*;
+
+/// Everything said of a text.
+fn said(text: &str, format: Format) -> String {
+    SweepSpec::parse(text, format, "spec").expect_err("a mistake").to_string().replace("spec:", "")
+}
+
+/// Checks what is said of the good spec with these lines in place of its last line, which is the seventh.
+fn check(cases: &[(&str, &str)]) {
+    for (lines, expected) in cases {
+        let text = GOOD.replace("depth = { from = 2, to = 3 }\n", lines);
+        assert_eq!(said(&text, Format::Toml), *expected, "{lines}");
+    }
+}
+
+#[test]
+fn a_mistaken_value_is_told_what_its_setting_takes() {
+    check(&[
+        ("depth = 0", "7:9: grid.depth: `depth` cannot be the whole number 0; it takes a whole number from 1 to 1000"),
+        (
+            "depth = \"deep\"",
+            "7:9: grid.depth: `depth` cannot be the text \"deep\"; it takes a whole number from 1 to 1000",
+        ),
+        ("depth = 5.5", "7:9: grid.depth: `depth` cannot be the number 5.5; it takes a whole number from 1 to 1000"),
+        ("depth = 5.0", "7:9: grid.depth: `depth` cannot be the number 5.0; write 5"),
+        ("depth = true", "7:9: grid.depth: `depth` cannot be true; it takes a whole number from 1 to 1000"),
+        ("depth = 1979-05-27", "7:9: grid.depth: `depth` cannot be a date; it takes a whole number from 1 to 1000"),
+        ("depth = [1, \"2\"]", "7:13: grid.depth[1]: `depth` cannot be the text \"2\"; write 2"),
+        (
+            "depth = 1\nfold = 10",
+            "8:8: grid.fold: `fold` cannot be the whole number 10; it takes a whole number from 0 to 9",
+        ),
+        (
+            "depth = 1\nlearning_rate = 0",
+            "8:17: grid.learning_rate: `learning_rate` cannot be the whole number 0; it takes a finite number above 0",
+        ),
+        (
+            "depth = 1\nlearning_rate = -1e-3",
+            "8:17: grid.learning_rate: `learning_rate` cannot be the number -0.001; it takes a finite number above 0",
+        ),
+        (
+            "depth = 1\nlearning_rate = nan",
+            "8:17: grid.learning_rate: `learning_rate` cannot be the number NaN; it takes a finite number above 0",
+        ),
+        (
+            "depth = 1\nlearning_rate = [1e-3, inf]",
+            "8:24: grid.learning_rate[1]: `learning_rate` cannot be the number inf; it takes a finite number above 0",
+        ),
+        (
+            "depth = 1\nmax_updates = 1e6",
+            "8:15: grid.max_updates: `max_updates` cannot be the number 1000000.0; write 1000000",
+        ),
+        (
+            "depth = 1\nactivation = \"Relu\"",
+            "8:14: grid.activation: `activation` cannot be the text \"Relu\"; did you mean `relu`? it takes one of relu, sigmoid, tanh",
+        ),
+        (
+            "depth = 1\noptimizer = \"lion\"",
+            "8:13: grid.optimizer: `optimizer` cannot be the text \"lion\"; it takes one of sgd, adam",
+        ),
+        (
+            "depth = 1\nseed = 99999999999999999999",
+            "8:8: grid.seed: `seed` cannot be the whole number 99999999999999999999; it takes a whole number from 0 to 9223372036854775807",
+        ),
+    ]);
+}
+
+#[test]
+fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
+    check(&[
+        (
+            "depth = 1\nlearningrate = 1e-3",
+            "8:1: grid.learningrate: unknown setting `learningrate`; did you mean `learning_rate`?",
+        ),
+        (
+            "depth = 1\nwarp = 1e-3",
+            "8:1: grid.warp: unknown setting `warp`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
+        ),
+        (
+            "depth = 1\nchannel_multiplier = 16",
+            "8:22: grid.channel_multiplier: `channel_multiplier` is of no use here: it belongs to convolutional networks; nn and dn are fully connected; leave it out, or mend `network`",
+        ),
+        (
+            "depth = 1\nearly_stop_patience = 5",
+            "8:23: grid.early_stop_patience: `early_stop_patience` is of no use here: it belongs to trials with an early_stop_start; leave it out, or mend `early_stop_start`",
+        ),
+        (
+            "depth = 1\nmomentum = 0.9",
+            "8:12: grid.momentum: `momentum` is of no use here: it belongs to the optimizer sgd; leave it out, or mend `optimizer`",
+        ),
+        (
+            "depth = 1\ntarget_step = [0.1, 0.2]",
+            "8:15: grid.target_step: the axis `target_step` says nothing for some trials of this block: it belongs to the target propagation rules (dtp); put those with another `rule` into a block of their own",
+        ),
+        (
+            "depht = 1",
+            "4:2: grid: `depth` is not named; add a line such as depth = 5 under [grid]\n7:1: grid.depht: unknown setting `depht`; did you mean `depth`?",
+        ),
+        (
+            "depth = 1\n[train]\nlearning_rate = [0.1, 0.2]",
+            "9:17: train.learning_rate: [train] holds one value for each setting, and `learning_rate` has several; move it to [grid] or into a [[block]]",
+        ),
+        (
+            "depth = 1\n[train]\ndataset = \"mnist\"",
+            "9:11: train.dataset: `dataset` is given twice, here and at data.dataset; leave one of them out",
+        ),
+    ]);
+}
+
+#[test]
+fn an_impossible_axis_is_told_what_it_lacks() {
+    check(&[
+        (
+            "depth = []",
+            "7:9: grid.depth: the axis `depth` is empty; give it values, each a whole number from 1 to 1000",
+        ),
+        ("depth = [2, 3, 2]", "7:9: grid.depth: the value 2 stands here twice; leave one of them out"),
+        (
+            "depth = { from = 3, to = 2 }",
+            "7:26: grid.depth.to: the range ends at 2, before its start 3; write { from = 2, to = 3 } or a list",
+        ),
+        (
+            "depth = { from = 2, to = 3, step = 0 }",
+            "7:36: grid.depth.step: the step of a range cannot be the whole number 0; it takes a whole number, at least 1",
+        ),
+        (
+            "depth = { from = 2, count = 0 }",
+            "7:29: grid.depth.count: the count of a range cannot be the whole number 0; it takes a whole number, at least 1",
+        ),
+        (
+            "depth = { from = 2, count = -1 }",
+            "7:29: grid.depth.count: the count of a range cannot be the whole number -1; it takes a whole number, at least 1",
+        ),
+        (
+            "depth = { from = 2, count = 5000 }",
+            "7:29: grid.depth.count: a count of 5000 from 2 goes beyond what `depth` can be; it takes a whole number from 1 to 1000",
+        ),
+        (
+            "depth = { from = 2, until = 3 }",
+            "7:21: grid.depth.until: unknown part of a range `until`; known here: from, to, step, count, log_from, log_to",
+        ),
+        (
+            "depth = { from = 2 }",
+            "7:9: grid.depth: `depth` is given a table that is no range; a range is { from, to, step }, { from, count } or { log_from, log_to, count }",
+        ),
+        (
+            "depth = { from = 2, to = 5, count = 2 }",
+            "7:9: grid.depth: `depth` is given a table that is no range; a range is { from, to, step }, { from, count } or { log_from, log_to, count }",
+        ),
+        (
+            "depth = { log_from = 1, log_to = 8, count = 4 }",
+            "7:22: grid.depth: `depth` takes no logarithmic range; write { from, to, step } or a list",
+        ),
+        (
+            "depth = 1\nlearning_rate = { from = 0.1, to = 1 }",
+            "8:26: grid.learning_rate: `learning_rate` does not go in whole steps; list its values, or write { log_from, log_to, count }",
+        ),
+        (
+            "depth = 1\nlearning_rate = { log_from = 0, log_to = 1, count = 3 }",
+            "8:30: grid.learning_rate.log_from: `learning_rate` cannot be the whole number 0; it takes a finite number above 0",
+        ),
+        (
+            "depth = 1\nweight_decay = { log_from = 0, log_to = 1, count = 3 }",
+            "8:29: grid.weight_decay: a logarithmic range cannot reach 0; both ends have to be above 0",
+        ),
+        (
+            "depth = 1\nlearning_rate = { log_from = 1, log_to = 1, count = 3 }",
+            "8:53: grid.learning_rate.count: these ends and this count make no range; give two different ends and a count from 2 to 10000",
+        ),
+        (
+            "depth = 1\nmax_updates = { from = 1, to = 10_001 }",
+            "4:2: grid: a trajectory of grid would be watched by more than 10000 trials; give early_stop_start, early_stop_patience and max_updates fewer values",
+        ),
+    ]);
+}
+
+#[test]
+fn a_mistaken_zip_or_exclude_is_told_what_it_is() {
+    check(&[
+        (
+            "depth = [2, 3]\nseed = [1, 2, 3]\nzip = [[\"depth\", \"seed\"]]",
+            "9:8: grid.zip[0]: zipped axes are of different lengths: `depth` has 2, `seed` has 3; give them the same number of values",
+        ),
+        (
+            "depth = 1\nzip = [[\"depth\", \"rule\"]]",
+            "8:8: grid.zip[0]: `depth` is no axis in grid: it has one value; zip names axes of the same block, each once",
+        ),
+        (
+            "depth = [1, 2]\nzip = [[\"depth\", \"rule\"], [\"rule\", \"depth\"]]",
+            "8:27: grid.zip[1]: `rule` is zipped twice; zip names axes of the same block, each once",
+        ),
+        (
+            "depth = [1, 2]\nzip = [[\"depth\", \"seed\"]]",
+            "8:8: grid.zip[0]: `seed` is not named in grid; zip names axes of the same block, each once",
+        ),
+        (
+            "depth = [1, 2]\nzip = [[\"depth\", \"sed\"]]",
+            "8:18: grid.zip[0]: unknown setting `sed`; did you mean `seed`?",
+        ),
+        (
+            "depth = [1, 2]\nzip = [[\"depth\"]]",
+            "8:8: grid.zip[0]: fewer than two axes are zipped; name two or more, or leave zip out",
+        ),
+        (
+            "depth = [1, 2]\nzip = [\"depth\", \"rule\"]",
+            "8:8: grid.zip[0]: `grid.zip[0]` cannot be the text \"depth\"; it is a list of names of axes, such as [\"depth\", \"learning_rate\"]\n8:17: grid.zip[1]: `grid.zip[1]` cannot be the text \"rule\"; it is a list of names of axes, such as [\"depth\", \"learning_rate\"]",
+        ),
+        (
+            "depth = [1, 2]\nmax_updates = [1, 2]\nzip = [[\"depth\", \"max_updates\"]]",
+            "9:8: grid.zip[0]: settings that say when to stop cannot advance together with others; write one block for each pair of values",
+        ),
+        (
+            "depth = [1, 2]\nexclude = [{ depth = 9 }]",
+            "8:12: grid.exclude[0]: this excludes no point; mend its values, or leave it out",
+        ),
+        (
+            "depth = [1, 2]\nexclude = [{ depth = [1, 2] }]",
+            "8:12: grid: every point of grid is excluded; exclude less, or leave the block out",
+        ),
+        (
+            "depth = [1, 2]\nexclude = [{ dept = 2 }]",
+            "8:14: grid.exclude[0].dept: unknown setting `dept`; did you mean `depth`?",
+        ),
+        (
+            "depth = [1, 2]\nexclude = { depth = 2 }",
+            "8:11: grid.exclude: `grid.exclude` cannot be a table; it is a list of tables, such as [{ network = \"nn\", depth = [9, 10] }]",
+        ),
+        (
+            "depth = [1, 2]\nexclude = [{}]",
+            "8:12: grid.exclude[0]: this would exclude everything; name the settings to exclude",
+        ),
+        (
+            "depth = 1\nseed = { from = 0, count = 1_000_000 }\nexclude = [{ seed = { from = 0, to = 900_000, step = 2 } }]",
+            "9:12: grid.exclude[0]: this cuts the range of `seed` into too many pieces; write the range with a step that leaves those values out",
+        ),
+    ]);
+}
+
+#[test]
+fn a_mistake_in_the_whole_is_told_where_to_begin() {
+    check(&[
+        ("", "4:2: grid: `depth` is not named; add a line such as depth = 5 under [grid]"),
+        (
+            "depth = 1\nblock = []",
+            "8:1: grid.block: unknown setting `block`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
+        ),
+        (
+            "depth = 1\n[block]\nseed = 1",
+            "8:1: block: the blocks are a list of tables; begin each with a line [[block]], or give a list of tables",
+        ),
+        (
+            "depth = 1\n[[block]]\nseed = [0, 1]\n[[block]]\nrule = \"bp\"\nlearning_rate = [1e-3, 1e-2]",
+            "10:1: block[1]: block[1] and block[0] share trials, such as dataset = mnist, network = nn, rule = bp, depth = 1; take the shared values out of one of them, or exclude them there",
+        ),
+        (
+            "depth = 1\nseed = { from = 0, count = 9_000_000_000_000_000_000 }\nfold = { from = 0, count = 10 }",
+            "4:2: grid: the grid has more trials than can be counted; 9223372036854775807 trials are the most there can be",
+        ),
+    ]);
+    for (text, format, expected) in [
+        (
+            "",
+            Format::Toml,
+            "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n1:1: grid: `dataset`, `network`, `rule`, `depth` are not named; add a line such as dataset = \"mnist\" under [data], and network = \"nn\", rule = \"bp\", depth = 5 under [grid]",
+        ),
+        (
+            "",
+            Format::Yaml,
+            "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n1:1: grid: `dataset`, `network`, `rule`, `depth` are not named; add a line such as dataset = \"mnist\" under [data], and network = \"nn\", rule = \"bp\", depth = 5 under [grid]",
+        ),
+        ("", Format::Json, "1:1: EOF while parsing a value; mend the JSON syntax here"),
+        ("hello", Format::Yaml, "1:1: a spec file is a table; begin with `name`, [data], [grid]"),
+        ("[1]", Format::Json, "1:1: a spec file is a table; begin with `name`, [data], [grid]"),
+        (
+            "name = \"a\"\nname = \"b\"\n[grid\ndepth = \n",
+            Format::Toml,
+            "2:1: duplicate key; mend the TOML syntax here\n3:6: unclosed table, expected `]`; mend the TOML syntax here",
+        ),
+        (
+            "name: x\ngrid:\n  depth: [1, 2\n",
+            Format::Yaml,
+            "4:1: while parsing a flow sequence, expected ',' or ']'; mend the YAML syntax here",
+        ),
+        ("name: x\nname: y\n", Format::Yaml, "2:1: duplicated key in mapping; mend the YAML syntax here"),
+        (
+            "name: x\n---\nname: y\n",
+            Format::Yaml,
+            "3:1: a second document; a spec file holds one; mend the YAML syntax here",
+        ),
+        ("{\"name\": \"x\",\n\"grid\": }", Format::Json, "2:9: expected value; mend the JSON syntax here"),
+        ("{\"name\": \"x\",\n\"name\": \"y\"}", Format::Json, "2:1: duplicate key `name`; mend the JSON syntax here"),
+        ("{\"name\": é}", Format::Json, "1:10: expected value; mend the JSON syntax here"),
+    ] {
+        assert_eq!(said(text, format), expected, "{format:?}: {text}");
+    }
+    for (name, expected) in [
+        (
+            "\"\"",
+            "1:8: name: the name cannot be the text \"\"; it takes 1 to 128 characters, none of them a slash or a line break",
+        ),
+        (
+            "7",
+            "1:8: name: the name cannot be the whole number 7; it takes 1 to 128 characters, none of them a slash or a line break",
+        ),
+        (
+            "\"a/b\"",
+            "1:8: name: the name cannot be the text \"a/b\"; it takes 1 to 128 characters, none of them a slash or a line break",
+        ),
+        (
+            "\"a\\nb\"",
+            "1:8: name: the name cannot be the text \"a\\nb\"; it takes 1 to 128 characters, none of them a slash or a line break",
+        ),
+    ] {
+        assert_eq!(said(&GOOD.replace("\"good\"", name), Format::Toml), expected, "{name}");
+    }
+    assert_eq!(
+        said(&GOOD.replace("name = \"good\"", "seed = 1\nretries = -1"), Format::Toml),
+        "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n2:11: retries: `retries` cannot be the whole number -1; it takes a whole number, 0 or above"
+    );
+    assert_eq!(
+        said(&format!("seed = 1\n{GOOD}[train]\nseed = 2\n"), Format::Toml),
+        "1:8: seed: `seed` is given twice, here and at train.seed; leave one of them out"
+    );
+}

@@ -1,0 +1,260 @@
+//! What specs mean, and what is said of mistaken ones.
+
+mod any_text;
+mod document;
+mod mistakes;
+
+use super::*;
+use crate::ids::TrialIndex;
+use crate::settings::{Setting, Value};
+
+const GOOD: &str = r#"name = "good"
+[data]
+dataset = "mnist"
+[grid]
+rule = ["bp", "dtp"]
+network = "nn"
+depth = { from = 2, to = 3 }
+"#;
+
+fn toml(text: &str) -> Result<SweepSpec, SpecErrors> {
+    SweepSpec::parse(text, Format::Toml, "spec.toml")
+}
+
+fn good(text: &str) -> SweepSpec {
+    toml(text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// The mistakes in the good spec with these lines added to its [grid].
+fn mistakes(lines: &str) -> Vec<String> {
+    let errors = toml(&format!("{GOOD}{lines}")).expect_err("a mistake");
+    errors.errors.iter().map(|e| format!("{}:{}: {}: {}; {}", e.line, e.column, e.place, e.message, e.help)).collect()
+}
+
+/// The one mistake in it.
+fn mistake(lines: &str) -> String {
+    let mistakes = mistakes(lines);
+    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    mistakes[0].clone()
+}
+
+#[test]
+fn a_spec_is_the_product_of_its_axes_with_defaults_for_the_rest() {
+    let spec = good(GOOD);
+    assert_eq!((spec.name.as_str(), spec.retries_max, spec.grid.trials()), ("good", 2, 4));
+    let last = spec.grid.point(TrialIndex(3)).expect("in the grid");
+    assert_eq!(last[&Setting::Rule], Value::Name("dtp".to_owned()));
+    assert_eq!(last[&Setting::Depth], Value::Integer(3));
+    assert_eq!(last[&Setting::LearningRate], Value::Real(1e-3), "its default");
+    assert!(!last.contains_key(&Setting::EarlyStopStart), "no early stopping unless it is asked for");
+}
+
+#[test]
+fn a_block_overrides_what_is_common() {
+    let spec = good(&format!("{GOOD}[[block]]\ndepth = 7\nlearning_rate = [1, 0.5]\n[[block]]\nseed = 4\n"));
+    assert_eq!(spec.grid.trials(), 4 + 4);
+    let depth = |trial| spec.grid.configuration(TrialIndex(trial)).expect("in the grid").shape.depth;
+    assert_eq!((depth(0), depth(4)), (7, 2));
+}
+
+#[test]
+fn the_same_sweep_in_three_formats_has_one_digest() {
+    let yaml =
+        "grid:\n  depth: {to: 3, from: 2}\n  network: nn\n  rule: [bp, dtp]\ndata: {dataset: mnist}\nname: good\n";
+    let json = r#"{"name": "good", "data": {"dataset": "mnist"},
+        "grid": {"rule": ["bp", "dtp"], "network": "nn", "depth": {"from": 2, "to": 3}}}"#;
+    let digest = good(GOOD).digest();
+    for (text, format) in [(yaml, Format::Yaml), (json, Format::Json)] {
+        let spec = SweepSpec::parse(text, format, "spec").unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(spec.digest(), digest, "{format:?}");
+    }
+    assert_ne!(good(&GOOD.replace("to = 3", "to = 4")).digest(), digest);
+    assert_ne!(good(&GOOD.replace("good", "better")).digest(), digest);
+}
+
+#[test]
+fn a_logarithmic_range_comes_out_as_it_would_be_written() {
+    let spec = good(&format!("{GOOD}learning_rate = {{ log_from = 1e-1, log_to = 1e-5, count = 5 }}\n"));
+    let rates = spec.grid.blocks()[0].values(Setting::LearningRate).expect("an axis");
+    assert_eq!(rates, [1e-1, 1e-2, 1e-3, 1e-4, 1e-5].map(Value::Real));
+}
+
+#[test]
+fn an_unknown_key_is_told_the_nearest_known_one() {
+    assert_eq!(
+        mistake("learningrate = 1e-3\n"),
+        "8:1: grid.learningrate: unknown setting `learningrate`; did you mean `learning_rate`?"
+    );
+    let errors = toml(&format!("retrys = 3\n{GOOD}")).expect_err("a mistake");
+    assert!(errors.to_string().contains("unknown key `retrys`; did you mean `retries`?"), "{errors}");
+    let errors = toml(&format!("hidden = 3\n{GOOD}")).expect_err("a mistake");
+    assert!(errors.to_string().contains("stands outside every table; move it under [train]"), "{errors}");
+}
+
+#[test]
+fn an_unknown_name_is_told_the_nearest_known_one() {
+    let errors = toml(&GOOD.replace("\"nn\"", "\"nnn\"")).expect_err("a mistake").to_string();
+    assert!(
+        errors.contains("`network` cannot be the text \"nnn\"; did you mean `nn`? it takes one of nn, dn"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_convolutional_setting_on_a_fully_connected_network_is_refused() {
+    let mistake = mistake("channel_multiplier = 16\n");
+    let said =
+        "`channel_multiplier` is of no use here: it belongs to convolutional networks; nn and dn are fully connected";
+    assert!(mistake.starts_with("8:22") && mistake.contains(said), "{mistake}");
+}
+
+#[test]
+fn a_constant_has_to_be_of_use_somewhere_and_an_axis_everywhere() {
+    good(&format!("{GOOD}target_step = 0.2\n"));
+    assert!(mistake("momentum = 0.9\n").contains("it belongs to the optimizer sgd"));
+    assert!(mistake("early_stop_patience = 3\n").contains("it belongs to trials with an early_stop_start"));
+    let mistake = mistake("target_step = [0.1, 0.2]\n");
+    assert!(mistake.contains("says nothing for some trials") && mistake.contains("a block of their own"), "{mistake}");
+}
+
+#[test]
+fn a_common_constant_need_not_be_of_use_to_every_block() {
+    good(&format!("{GOOD}noise_std = 0.2\n[[block]]\nrule = \"bp\"\n[[block]]\nrule = \"dtp\"\n"));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let errors = toml("name = \"x\"\n[grid]\nrule = \"bp\"\n").expect_err("a mistake").to_string();
+    assert!(errors.contains("`dataset`, `network`, `depth` are not named"), "{errors}");
+    let errors = toml("[data]\n").expect_err("a mistake").to_string();
+    assert!(errors.contains("the sweep has no name; add a line such as name = \"my-sweep\""), "{errors}");
+    assert!(toml("").is_err());
+}
+
+#[test]
+fn points_of_two_blocks_are_refused_with_an_example() {
+    let blocks = "[[block]]\nseed = [0, 1]\n[[block]]\nrule = \"bp\"\nlearning_rate = [1e-3, 1e-2]\n";
+    let mistake = mistake(blocks);
+    assert!(mistake.contains("block[1] and block[0] share trials, such as"), "{mistake}");
+    assert!(mistake.contains("rule = bp"), "{mistake}");
+    good(&format!("{GOOD}{}", blocks.replace("[0, 1]", "[1, 2]")));
+}
+
+#[test]
+fn a_setting_without_use_does_not_tell_points_apart() {
+    let blocks = "[[block]]\ntarget_step = 0.5\n[[block]]\nrule = \"bp\"\n";
+    assert!(mistake(blocks).contains("share trials"), "bp has no use for target_step");
+    good(&format!("{GOOD}[[block]]\ntarget_step = 0.5\n[[block]]\nrule = \"dtp\"\n"));
+}
+
+#[test]
+fn two_long_ranges_are_compared_without_walking_them() {
+    let long = |from: u64| format!("[[block]]\nseed = {{ from = {from}, count = 1_000_000_000 }}\n");
+    let overlapping = format!("{}{}", long(0), long(999_999_999));
+    assert!(mistake(&overlapping).contains("seed = 999999999"));
+    assert_eq!(good(&format!("{GOOD}{}{}", long(0), long(1_000_000_000))).grid.trials(), 8_000_000_000);
+}
+
+#[test]
+fn all_mistakes_are_reported_together_in_the_order_of_the_text() {
+    let text = "name = \"\"\n[grid]\nrule = \"backprop\"\nnetwork = \"nn\"\ndepth = 0\nlearning_rate = -1\n";
+    let errors = toml(text).expect_err("mistakes");
+    assert_eq!(errors.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [1, 2, 3, 5, 6], "{errors}");
+}
+
+#[test]
+fn a_digest_does_not_depend_on_how_the_same_trials_are_written() {
+    let digest = good(GOOD).digest();
+    for (from, to) in [
+        ("{ from = 2, to = 3 }", "[2, 3]"),
+        ("{ from = 2, to = 3 }", "{ from = 2, count = 2 }"),
+        ("network = \"nn\"", "network = [\"nn\"]\nbatch_size = 128\nlearning_rate = 0.001"),
+        ("[grid]", "[[block]]"),
+        ("name = \"good\"", "seed = 0\nretries = 2\nname = \"good\""),
+    ] {
+        assert_eq!(good(&GOOD.replace(from, to)).digest(), digest, "{to}");
+    }
+    for (from, to) in
+        [("to = 3", "to = 4"), ("good", "better"), ("[grid]", "[grid]\nseed = 1"), ("bp\", \"dtp", "dtp\", \"bp")]
+    {
+        assert_ne!(good(&GOOD.replace(from, to)).digest(), digest, "{to}");
+    }
+    let excluded = good(&format!("{GOOD}exclude = [{{ rule = \"bp\", depth = 3 }}]\n")).digest();
+    assert_ne!(excluded, digest);
+    // Of no use to bp, so it makes no difference to the block of bp whether it is named there.
+    let blocks = |grid: &str, dtp: &str| {
+        good(&format!("{GOOD}{grid}[[block]]\nrule = \"bp\"\n[[block]]\nrule = \"dtp\"\n{dtp}")).digest()
+    };
+    assert_eq!(blocks("target_step = 0.3\n", ""), blocks("", "target_step = 0.3\n"));
+}
+
+#[test]
+fn what_is_common_to_all_blocks_is_refused_once() {
+    let blocks = "[[block]]\nseed = 1\n[[block]]\nseed = 2\n";
+    assert_eq!(mistakes(&format!("learning_rate = [0.1, 0.1]\n{blocks}")).len(), 1);
+    assert_eq!(
+        mistakes(&format!(
+            "learning_rate = [0.1, 0.2]\nfold = [1, 2, 3]\nzip = [[\"learning_rate\", \"fold\"]]\n{blocks}"
+        ))
+        .len(),
+        1
+    );
+}
+
+#[test]
+fn ranges_of_different_steps_are_compared_without_walking_them() {
+    let long = |from: u64, step: u64| {
+        format!("[[block]]\nseed = {{ from = {from}, to = 4_000_000_000_000, step = {step} }}\n")
+    };
+    good(&format!("{GOOD}{}{}", long(0, 2), long(1, 4)));
+    assert!(mistake(&format!("{}{}", long(0, 2), long(1, 3))).contains("seed = 4;"));
+}
+
+#[test]
+fn a_long_range_is_excluded_from_without_walking_it() {
+    let spec = good(&format!(
+        "{GOOD}seed = {{ from = 0, count = 1_000_000_000_000 }}\n\
+         exclude = [{{ rule = \"bp\", seed = {{ from = 10, count = 1_000_000_000 }} }}]\n"
+    ));
+    assert_eq!(spec.grid.trials(), 4_000_000_000_000 - 2 * 1_000_000_000);
+}
+
+#[test]
+fn excluding_by_when_to_stop_leaves_each_trajectory_whole() {
+    let grid = good(&format!(
+        "{GOOD}early_stop_start = [1, 2]\nmax_updates = [10, 20]\n\
+         exclude = [{{ early_stop_start = 2, max_updates = 10 }}]\n"
+    ))
+    .grid;
+    assert_eq!((grid.trials(), grid.trajectories()), (12, 4));
+}
+
+#[test]
+fn a_format_is_known_by_its_name_and_by_a_files_ending() {
+    for format in Format::ALL {
+        assert_eq!(Format::from_name(format.name()), Some(format));
+        assert_eq!(Format::from_path(Path::new(&format!("a/b.{}", format.name()))), Some(format));
+    }
+    assert_eq!(Format::from_path(Path::new("SPEC.YML")), Some(Format::Yaml));
+    assert_eq!(Format::from_path(Path::new("toml")), None);
+}
+
+#[test]
+fn what_a_zip_excludes_another_block_may_hold() {
+    let zip = "depth = [1, 2, 3]\nseed = { from = 4, count = 3 }\nzip = [[\"depth\", \"seed\"]]\n";
+    let blocks = |exclude: &str, depth: u64| {
+        let text = format!("[[block]]\n{zip}{exclude}[[block]]\ndepth = {depth}\nseed = 5\n");
+        toml(&format!("{GOOD}{text}")).map(|spec| spec.grid.trials())
+    };
+    assert_eq!(blocks("exclude = [{ depth = 2 }]\n", 2), Ok(4 + 2));
+    assert_eq!(blocks("exclude = [{ depth = 2 }]\n", 1), Ok(4 + 2), "the zip has no depth 1 with seed 5");
+    assert!(blocks("exclude = [{ depth = 1 }]\n", 2).is_err());
+}
+
+#[test]
+fn a_trial_without_early_stopping_is_no_trial_with_it() {
+    let (with, without) = ("[[block]]\nearly_stop_start = 100\n", "[[block]]\nfold = 0\n");
+    assert_eq!(good(&format!("{GOOD}{with}{without}")).grid.trials(), 8);
+    assert_eq!(good(&format!("{GOOD}{without}{with}")).grid.trials(), 8);
+    assert!(mistake(&format!("{with}{with}")).contains("share trials"));
+}

@@ -1,0 +1,87 @@
+//! The command line as a user and a script meet it: answers, mistakes, exit codes.
+
+use biosweep_tests::Home;
+
+#[test]
+fn every_mistake_of_a_spec_is_shown_at_once_with_exit_code_2() {
+    let home = Home::default();
+    let spec = home.spec("name = \"x\"\n[grid]\nrule = \"backprop\"\nnetwork = \"nn\"\ndepht = 5\nlearning_rate = 0\n");
+    let output = home.run(&["plan", &spec.to_string_lossy()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in ["backprop", "did you mean `depth`?", "learning_rate", "spec.toml:6"] {
+        assert!(said.contains(part), "no {part:?} in\n{said}");
+    }
+    assert!(output.stdout.is_empty(), "stdout is for answers");
+}
+
+#[test]
+fn a_spec_that_is_not_there_is_told_the_presets() {
+    let home = Home::default();
+    let output = home.run(&["run", "quickstrat"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the presets are quickstart, paper-mini, paper-mlp"));
+}
+
+#[test]
+fn a_dataset_that_is_not_there_is_missed_before_anything_runs_with_exit_code_3() {
+    let home = Home::default();
+    let mut command = home.biosweep(&["run", "paper-mini"]);
+    let output = command.env_remove("BIOSWEEP_DATA").output().expect("biosweep starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("mnist") && said.contains("--data-dir"), "{said}");
+}
+
+#[test]
+fn a_device_that_is_not_there_is_an_error_and_not_another_device() {
+    let home = Home::default();
+    let output = home.run(&["run", "quickstart", "--device", "cuda:0"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cuda:0"));
+}
+
+#[test]
+fn a_plan_counts_without_running() {
+    let home = Home::default();
+    let plan = home.json(&["plan", "paper-mlp"]);
+    assert_eq!((plan["trials"].as_u64(), plan["trajectories"].as_u64()), (Some(9_900), Some(1_980)));
+    assert_eq!(plan["blocks"].as_array().map(Vec::len), Some(3));
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_sweep_of_a_billion_trials_is_submitted_listed_and_cancelled() {
+    let home = Home::default();
+    let spec = home.spec(
+        "name = \"huge\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 5\n\
+         seed = { from = 0, count = 1_000_000_000 }\n",
+    );
+    let submitted = home.json(&["submit", &spec.to_string_lossy()]);
+    assert_eq!(submitted["trials"].as_u64(), Some(1_000_000_000));
+    let again = home.json(&["submit", &spec.to_string_lossy()]);
+    assert_eq!((again["id"].clone(), again["found"].as_bool()), (submitted["id"].clone(), Some(true)));
+    let list = home.json(&["list"]);
+    assert_eq!((list[0]["name"].as_str(), list[0]["state"].as_str()), (Some("huge"), Some("running")));
+    assert_eq!(home.json(&["cancel", "huge"])["state"].as_str(), Some("cancelled"));
+    assert_eq!(home.json(&["cancel", "huge"])["state"].as_str(), Some("cancelled"), "twice is once");
+    assert_eq!(home.json(&["show", "huge"])["state"].as_str(), Some("cancelled"));
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_refused_without_protection() {
+    let home = Home::default();
+    let output = home.run(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--insecure"));
+}
+
+#[test]
+fn a_sweep_nobody_knows_is_an_error_that_says_where_to_look() {
+    let home = Home::default();
+    for command in ["show", "results", "watch", "cancel"] {
+        let output = home.run(&[command, "nobody"]);
+        assert_eq!(output.status.code(), Some(2), "{command}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("`biosweep list`"), "{command}");
+    }
+}

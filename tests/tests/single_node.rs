@@ -1,0 +1,150 @@
+//! `biosweep run` with real worker processes: the same results whatever befalls them.
+
+use std::process::Child;
+
+use biosweep_tests::{Home, until, until_ended};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Eight short trajectories on the embedded digits.
+const SPEC: &str = r#"
+name = "small"
+[data]
+dataset = "synthetic-digits"
+[train]
+hidden = 32
+batch_size = 64
+eval_every = 50
+[grid]
+rule = ["bp", "dtp"]
+network = ["nn", "dn"]
+depth = 3
+seed = [0, 1]
+max_updates = [100, 400]
+"#;
+const TRIALS: usize = 16;
+
+/// What must not depend on who trained what when.
+fn findings(home: &Home) -> Vec<(u64, String, String, String)> {
+    let rows = home.json(&["results", "small"]);
+    let row = |row: &Value| {
+        let text = |column: &str| row[column].to_string();
+        let trial = row["trial"].as_u64().expect("a number");
+        (trial, text("key"), text("validation_accuracy"), text("test_accuracy"))
+    };
+    rows.as_array().expect("an array").iter().map(row).collect()
+}
+
+fn curves(home: &Home) -> String {
+    home.answer(&["results", "small", "--curves", "--format", "csv"])
+}
+
+fn run_in(home: &Home, workers: &str) {
+    let spec = home.spec(SPEC);
+    let answer = home.answer(&["run", &spec.to_string_lossy(), "--workers", workers]);
+    assert!(answer.contains("dtp") && answer.contains("results.csv"), "{answer}");
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).expect("the process is there");
+}
+
+fn start(home: &Home) -> Child {
+    let spec = home.spec(SPEC);
+    home.biosweep(&["run", &spec.to_string_lossy(), "--workers", "2"]).spawn().expect("biosweep starts")
+}
+
+fn completed(home: &Home) -> Option<u64> {
+    home.json(&["list"])[0]["completed"].as_u64()
+}
+
+#[test]
+fn one_worker_and_two_find_the_same_to_the_last_bit() {
+    let (alone, together) = (Home::default(), Home::default());
+    run_in(&alone, "1");
+    run_in(&together, "2");
+    assert_eq!(findings(&alone).len(), TRIALS);
+    assert_eq!(findings(&alone), findings(&together));
+    assert_eq!(curves(&alone), curves(&together));
+}
+
+#[test]
+fn a_killed_worker_costs_no_result_and_duplicates_none() {
+    let undisturbed = Home::default();
+    run_in(&undisturbed, "2");
+
+    let home = Home::default();
+    let mut run = start(&home);
+    // Twice, in mid-sweep: once before anything is done, once after something is.
+    let first = until("a worker trains", || home.workers().first().copied());
+    until("the worker has connected", || {
+        let sweep = home.json(&["list"]);
+        (sweep[0]["state"] == "running").then_some(())
+    });
+    until("something trains", || {
+        let workers = home.json(&["show", "small"])["workers"].clone();
+        workers
+            .as_array()?
+            .iter()
+            .any(|worker| worker["training"].as_array().is_some_and(|lanes| !lanes.is_empty()))
+            .then_some(())
+    });
+    signal(first, Signal::SIGKILL);
+    until("something is done", || completed(&home).filter(|&completed| completed > 0));
+    let second = until("a worker lives", || home.workers().into_iter().find(|&pid| pid != first));
+    signal(second, Signal::SIGKILL);
+    assert!(until_ended(&mut run).success());
+
+    assert_eq!(findings(&home), findings(&undisturbed));
+    assert_eq!(curves(&home), curves(&undisturbed));
+    let setbacks = home.json(&["show", "small"])["setbacks"].clone();
+    let lost = setbacks.as_array().expect("an array").iter().filter(|setback| setback["outcome"] == "worker-lost");
+    assert!(lost.count() >= 1, "the kill fell into training: {setbacks}");
+}
+
+#[test]
+fn an_interrupted_run_goes_on_where_it_was_with_the_same_command() {
+    let undisturbed = Home::default();
+    run_in(&undisturbed, "2");
+
+    let home = Home::default();
+    let run = start(&home);
+    until("something is done", || completed(&home).filter(|&completed| completed > 0));
+    signal(i32::try_from(run.id()).expect("a process id"), Signal::SIGINT);
+    let output = run.wait_with_output().expect("the run ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("the same command goes on from there"), "{said}");
+    assert_eq!(home.workers(), Vec::<i32>::new(), "no worker outlives the run");
+    let before = completed(&home).expect("a count");
+    assert!(before < TRIALS as u64, "it was interrupted in the middle");
+
+    run_in(&home, "2");
+    assert_eq!(findings(&home), findings(&undisturbed));
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(1), "it is one sweep");
+}
+
+#[test]
+fn a_run_that_was_killed_leaves_no_worker_and_goes_on_with_the_same_command() {
+    let home = Home::default();
+    let mut run = start(&home);
+    until("something is done", || completed(&home).filter(|&completed| completed > 0));
+    signal(i32::try_from(run.id()).expect("a process id"), Signal::SIGKILL);
+    until_ended(&mut run);
+    until("its workers have left", || home.workers().is_empty().then_some(()));
+    run_in(&home, "2");
+    assert_eq!(findings(&home).len(), TRIALS);
+}
+
+#[test]
+fn a_finished_sweep_is_shown_again_and_not_run_again() {
+    let home = Home::default();
+    run_in(&home, "2");
+    let before = findings(&home);
+    let spec = home.spec(SPEC);
+    let output = home.run(&["run", &spec.to_string_lossy()]);
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("was done before"));
+    assert_eq!(findings(&home), before);
+}
