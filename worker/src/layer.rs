@@ -6,7 +6,7 @@ use tch::{TchError, Tensor};
 use crate::scalar::Scalar;
 
 /// z = input · Wᵀ + b. `output` is [batch, out], `input` [batch, in], `weight_t` the transposed view [in, out] of W,
-/// `bias` [out].
+/// `bias` `[out]`.
 pub fn forward(output: &Tensor, input: &Tensor, weight_t: &Tensor, bias: &Tensor) -> Result<(), TchError> {
     bias.f_addmm_out(output, input, weight_t).map(drop)
 }

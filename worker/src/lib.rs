@@ -12,7 +12,7 @@
 //! | [`session`] | the worker's side of the protocol, pure |
 //! | [`agent`], [`trainer`] | its shell: the stream to the coordinator, the training thread |
 //! | [`step`] | one update on given tensors |
-//! | [`bench`] | updates per second beside the bare matrix products |
+//! | [`mod@bench`] | updates per second beside the bare matrix products |
 //! | [`cli`] | the command line |
 
 pub mod activation;

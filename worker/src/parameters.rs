@@ -28,7 +28,7 @@ pub struct Views {
     pub weight: Tensor,
     /// The same transposed, [in, out].
     pub weight_t: Tensor,
-    /// [out].
+    /// `[out]`.
     pub bias: Tensor,
     /// [out, in].
     pub weight_gradient: Tensor,

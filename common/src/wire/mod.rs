@@ -3,8 +3,8 @@
 //! | room | turns |
 //! |---|---|
 //! | here | the words both services use: settings, curve points, scores, ids |
-//! | [`workers`] | what coordinator and worker say to each other |
-//! | [`sweeps`] | what people ask and see |
+//! | `workers` | what coordinator and worker say to each other |
+//! | `sweeps` | what people ask and see |
 //!
 //! A message is read with [`FromWire`] and may be refused; it is written with [`IntoWire`] and always can be.
 

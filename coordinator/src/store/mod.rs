@@ -5,7 +5,7 @@
 //! | [`record`] | what is written: one [`record::Record`] for each fact |
 //! | [`Store`] | the verbs |
 //! | [`sql`] | SQLite |
-//! | [`memory`] | for simulation and tests |
+//! | `memory` | for simulation and tests |
 //! | `conformance` | the suite both must pass |
 
 #[cfg(test)]

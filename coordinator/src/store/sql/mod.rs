@@ -2,8 +2,8 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`open`] | the home: its lock, its file, its form |
-//! | [`write`] | records → rows, in one transaction |
+//! | [`mod@open`] | the home: its lock, its file, its form |
+//! | [`mod@write`] | records → rows, in one transaction |
 //! | [`batch`] | rows gathered and written in few statements |
 //! | [`runs`] | the trajectories that are done, kept as merged runs |
 //! | [`read`] | rows → records |
