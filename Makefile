@@ -27,9 +27,10 @@ lint: setup ## Check format, lints and documentation
 	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items
 
-bench: build ## Measure updates per second beside the bare matrix products of the same step
+bench: build ## Measure updates per second, and trials per second of the coordinator
 	target/release/biosweep-worker bench --optimizer sgd
 	target/release/biosweep-worker bench --optimizer adam
+	target/release/biosweep bench dispatch
 
 clean: ## Remove what was built; libtorch stays
 	$(CARGO) clean

@@ -50,6 +50,22 @@ pub struct Hyperparameters {
     pub seed: u64,
 }
 
+impl Default for Hyperparameters {
+    /// What a spec that names none of them means.
+    fn default() -> Self {
+        Self {
+            learning_rate: 1e-3,
+            weight_decay: 1e-5,
+            momentum: 0.0,
+            target_step: 0.1,
+            noise_std: 0.1,
+            decoder_learning_rate: 1e-3,
+            fold: 0,
+            seed: 0,
+        }
+    }
+}
+
 /// When a trial ends; trials that differ only here are one trajectory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoppingRule {
@@ -300,6 +316,11 @@ mod tests {
             (Setting::TargetStep, Value::Real(0.3)),
         ]);
         assert_eq!(Configuration::from_point(&configuration.to_point()), Ok(configuration));
+    }
+
+    #[test]
+    fn the_default_numbers_are_those_of_a_spec_that_names_none() {
+        assert_eq!(configuration(&[]).hyperparameters, Hyperparameters::default());
     }
 
     #[test]

@@ -13,7 +13,9 @@
 //! | [`local`] | worker processes beside this one |
 //! | [`results`] | aggregates, exports, figures |
 //! | [`render`] | what people and programs read |
+//! | [`mod@bench`] | trials per second through all of it |
 
+mod bench;
 mod cli;
 mod client;
 mod core;

@@ -23,16 +23,7 @@ fn shape(rule: Rule) -> Shape {
 
 fn job(seed: u64, max_updates: u64) -> LaneJob {
     LaneJob {
-        hyperparameters: Hyperparameters {
-            learning_rate: 1e-3,
-            weight_decay: 1e-5,
-            momentum: 0.0,
-            target_step: 0.1,
-            noise_std: 0.1,
-            decoder_learning_rate: 1e-3,
-            fold: 0,
-            seed,
-        },
+        hyperparameters: Hyperparameters { seed, ..Hyperparameters::default() },
         stopping_rules: vec![StoppingRule { max_updates, early_stop: None }],
     }
 }

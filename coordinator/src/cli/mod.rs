@@ -1,5 +1,6 @@
 //! The command line: what there is, and what is common to it. One file per command.
 
+mod bench;
 mod cancel;
 mod failure;
 mod list;
@@ -87,6 +88,9 @@ enum Command {
     /// The sweeps that come with biosweep
     #[command(subcommand)]
     Preset(preset::PresetCommand),
+    /// Measure the coordinator itself
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
 }
 
 impl Common {
@@ -148,6 +152,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Watch(args) => watch::run(&args, &home, output).await,
             Command::Cancel(args) => cancel::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
+            Command::Bench(command) => bench::run(&command, output).await,
             Command::Plan(_) | Command::Preset(_) => unreachable!("answered above"),
         }
     })

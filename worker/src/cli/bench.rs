@@ -53,16 +53,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
         optimizer: args.optimizer,
         eval_every: 390,
     };
-    let hyperparameters = Hyperparameters {
-        learning_rate: 1e-3,
-        weight_decay: 1e-5,
-        momentum: 0.0,
-        target_step: 0.1,
-        noise_std: 0.1,
-        decoder_learning_rate: 1e-3,
-        fold: 0,
-        seed: 0,
-    };
+    let hyperparameters = Hyperparameters::default();
     let measured = bench::run(&shape, &hyperparameters, args.updates).map_err(Failure::bad_input)?;
     answer(&match args.output {
         Output::Human => format!(

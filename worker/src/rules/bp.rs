@@ -4,30 +4,11 @@
 
 use tch::TchError;
 
-use super::walk::Walk;
-use super::{LearningRule, Surroundings, gradients_of_deltas};
-use crate::network::{Network, Pass};
+use super::walk::LayerwiseFeedback;
+use crate::network::Network;
 use crate::scalar::Scalar;
 
-#[derive(Debug)]
-pub(super) struct BackPropagation<T> {
-    walk: Walk<T>,
-}
-
-impl<T: Scalar> BackPropagation<T> {
-    pub(super) fn new(network: &Network<T>, rows: usize) -> Result<Self, TchError> {
-        Ok(Self { walk: Walk::new(network, rows)? })
-    }
-}
-
-impl<T: Scalar> LearningRule<T> for BackPropagation<T> {
-    fn gradients(
-        &mut self,
-        network: &mut Network<T>,
-        pass: &Pass<T>,
-        _: &mut Surroundings<'_, T>,
-    ) -> Result<(), TchError> {
-        self.walk.run(network, pass, |layer| &network.forward.views(0, layer).weight)?;
-        gradients_of_deltas(network, pass, &self.walk.deltas)
-    }
+/// The rule for this network.
+pub(super) fn rule<T: Scalar>(network: &Network<T>, rows: usize) -> Result<LayerwiseFeedback<T>, TchError> {
+    LayerwiseFeedback::new(network, rows, |network| &network.forward)
 }

@@ -55,8 +55,8 @@ pub struct Surroundings<'a, T> {
 /// Memory that cannot be had.
 pub fn new<T: Scalar>(rule: Rule, network: &Network<T>, rows: usize) -> Result<Box<dyn LearningRule<T>>, TchError> {
     Ok(match rule {
-        Rule::Bp => Box::new(bp::BackPropagation::new(network, rows)?),
-        Rule::Fa => Box::new(fa::FeedbackAlignment::new(network, rows)?),
+        Rule::Bp => Box::new(bp::rule(network, rows)?),
+        Rule::Fa => Box::new(fa::rule(network, rows)?),
         Rule::Dtp => Box::new(dtp::DifferenceTargetPropagation::new(network, rows)?),
     })
 }

@@ -6,18 +6,51 @@
 
 use std::collections::BTreeSet;
 
-use tch::{TchError, Tensor};
+use tch::TchError;
 
+use super::{LearningRule, Surroundings, gradients_of_deltas};
 use crate::activation::times_derivative;
 use crate::layer::{self, Arrival};
 use crate::network::{HiddenMatrix, Network, Pass};
+use crate::parameters::Parameters;
 use crate::scalar::Scalar;
+
+/// A rule that walks back through F.
+#[derive(Debug)]
+pub(super) struct LayerwiseFeedback<T> {
+    walk: Walk<T>,
+    /// Where F is.
+    feedback: fn(&Network<T>) -> &Parameters<T>,
+}
+
+impl<T: Scalar> LayerwiseFeedback<T> {
+    pub(super) fn new(
+        network: &Network<T>,
+        rows: usize,
+        feedback: fn(&Network<T>) -> &Parameters<T>,
+    ) -> Result<Self, TchError> {
+        Ok(Self { walk: Walk::new(network, rows)?, feedback })
+    }
+}
+
+impl<T: Scalar> LearningRule<T> for LayerwiseFeedback<T> {
+    fn gradients(
+        &mut self,
+        network: &mut Network<T>,
+        pass: &Pass<T>,
+        _: &mut Surroundings<'_, T>,
+    ) -> Result<(), TchError> {
+        let feedback = (self.feedback)(network);
+        self.walk.run(network, pass, feedback)?;
+        gradients_of_deltas(network, pass, &self.walk.deltas)
+    }
+}
 
 /// The walk's errors, and how they arrive.
 #[derive(Debug)]
-pub(super) struct Walk<T> {
+struct Walk<T> {
     /// δ of all hidden layers.
-    pub(super) deltas: HiddenMatrix<T>,
+    deltas: HiddenMatrix<T>,
     /// (layer, how its errors arrive at its sources), from the output down to layer 2.
     steps: Vec<(usize, Arrival)>,
     /// Whether some errors are added to where none has arrived: the walk then begins from zeros.
@@ -25,7 +58,7 @@ pub(super) struct Walk<T> {
 }
 
 impl<T: Scalar> Walk<T> {
-    pub(super) fn new(network: &Network<T>, rows: usize) -> Result<Self, TchError> {
+    fn new(network: &Network<T>, rows: usize) -> Result<Self, TchError> {
         let topology = &network.wiring.topology;
         let mut reached: BTreeSet<usize> = BTreeSet::new();
         let mut from_zero = false;
@@ -40,13 +73,8 @@ impl<T: Scalar> Walk<T> {
         Ok(Self { deltas: HiddenMatrix::zeros(&network.wiring, rows)?, steps, from_zero })
     }
 
-    /// Leaves δ of all hidden layers; `feedback` is F of a layer, [out, in].
-    pub(super) fn run<'a>(
-        &mut self,
-        network: &Network<T>,
-        pass: &Pass<T>,
-        feedback: impl Fn(usize) -> &'a Tensor,
-    ) -> Result<(), TchError> {
+    /// Leaves δ of all hidden layers.
+    fn run(&mut self, network: &Network<T>, pass: &Pass<T>, feedback: &Parameters<T>) -> Result<(), TchError> {
         if self.from_zero {
             self.deltas.buffer.slice_mut().fill(T::default());
         }
@@ -58,7 +86,7 @@ impl<T: Scalar> Walk<T> {
             }
             let delta = if reader == output { pass.output_delta() } else { self.deltas.layer(reader) };
             if let Some(error) = self.deltas.sources(reader) {
-                layer::error_to_input(arrival, error, delta, feedback(reader))?;
+                layer::error_to_input(arrival, error, delta, &feedback.views(0, reader).weight)?;
             }
         }
         self.settle(network, pass, 1);

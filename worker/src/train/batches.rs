@@ -59,16 +59,7 @@ mod tests {
     #[test]
     fn an_epoch_shows_each_image_at_most_once_and_the_next_in_another_order() {
         let images: Vec<u32> = (100..110).collect();
-        let by = Hyperparameters {
-            learning_rate: 1e-3,
-            weight_decay: 0.0,
-            momentum: 0.0,
-            target_step: 0.1,
-            noise_std: 0.1,
-            decoder_learning_rate: 1e-3,
-            fold: 0,
-            seed: 0,
-        };
+        let by = Hyperparameters::default();
         let mut batches = Batches::new(&images, 4, &by).expect("ten images hold a batch of four");
         let mut epoch = || [batches.next().to_vec(), batches.next().to_vec()].concat();
         let (first, second) = (epoch(), epoch());
