@@ -10,6 +10,7 @@ use biosweep_worker::network::{Network, Pass, Wiring};
 use biosweep_worker::parameters::Parameters;
 use biosweep_worker::random::{Purpose, Stream};
 use biosweep_worker::rules::{self, Surroundings};
+use biosweep_worker::scalar::Scalar;
 use safetensors::SafeTensors;
 use tch::{Reduction, Tensor};
 
@@ -17,17 +18,17 @@ const ROWS: usize = 8;
 
 type Gradients = BTreeMap<(usize, &'static str), Vec<f64>>;
 
-fn network(rule: Rule, kind: Kind, activation: Activation, depth: usize) -> Network<f64> {
+fn network<T: Scalar>(rule: Rule, kind: Kind, activation: Activation, depth: usize) -> Network<T> {
     let mut widths = vec![20];
     widths.extend(std::iter::repeat_n(12, depth));
     widths.push(10);
     let wiring = Wiring::new(Topology::new(kind, depth), widths);
     let mut network = Network::zeros(wiring, rule, activation).expect("memory");
-    let draw = |parameters: &mut Parameters<f64>, purpose: fn(u32) -> Purpose| {
+    let draw = |parameters: &mut Parameters<T>, purpose: fn(u32) -> Purpose| {
         for layer in parameters.layers() {
             let mut stream = Stream::new(7, 0, purpose(layer as u32), 0);
             parameters.draw_weights(0, layer, &mut stream, 0.1);
-            stream.fill_normal_f64(parameters.bias_mut(0, layer), 0.1);
+            T::fill_normal(parameters.bias_mut(0, layer), &mut stream, 0.1);
         }
     };
     draw(&mut network.forward, Purpose::Weights);
@@ -41,26 +42,27 @@ fn network(rule: Rule, kind: Kind, activation: Activation, depth: usize) -> Netw
 }
 
 /// A batch that has gone forward, and its labels.
-fn pass(network: &Network<f64>) -> (Pass<f64>, Vec<i64>) {
+fn pass<T: Scalar>(network: &Network<T>) -> (Pass<T>, Vec<i64>) {
     let mut pass = Pass::new(&network.wiring, ROWS).expect("memory");
-    Stream::new(8, 0, Purpose::Digits, 0).fill_normal_f64(pass.images.slice_mut(), 1.0);
+    T::fill_normal(pass.images.slice_mut(), &mut Stream::new(8, 0, Purpose::Digits, 0), 1.0);
     pass.forward(network).expect("a forward pass");
     let labels: Vec<i64> = (0..ROWS as i64).map(|row| (row * 3) % 10).collect();
     (pass, labels)
 }
 
-fn gradients(network: &mut Network<f64>, rule: Rule) -> Gradients {
+fn gradients<T: Scalar>(network: &mut Network<T>, rule: Rule) -> Gradients {
     let _no_gradients = tch::no_grad_guard();
     let (mut pass, labels) = pass(network);
     pass.loss(&labels);
-    let mut noise = |_: usize, numbers: &mut [f64]| numbers.fill(0.0);
+    let mut noise = |_: usize, numbers: &mut [T]| numbers.fill(T::default());
     let mut surroundings = Surroundings { target_step: 0.1, noise_std: 0.0, noise: &mut noise };
     let mut learning = rules::new(rule, network, ROWS).expect("memory");
     learning.gradients(network, &pass, &mut surroundings).expect("gradients");
     let forward = &network.forward;
     let of_layer = |layer| {
-        let weight = ((layer, "weight"), forward.weight_gradient(0, layer).to_vec());
-        [weight, ((layer, "bias"), forward.bias_gradient(0, layer).to_vec())]
+        let exact = |numbers: &[T]| numbers.iter().map(|number| number.to_f64()).collect();
+        let weight = ((layer, "weight"), exact(forward.weight_gradient(0, layer)));
+        [weight, ((layer, "bias"), exact(forward.bias_gradient(0, layer)))]
     };
     forward.layers().flat_map(of_layer).collect()
 }
@@ -108,7 +110,7 @@ fn back_propagation_is_the_gradient_that_autograd_finds() {
     for &kind in Kind::ALL {
         for &activation in Activation::ALL {
             for depth in [1, 4] {
-                let mut network = network(Rule::Bp, kind, activation, depth);
+                let mut network = network::<f64>(Rule::Bp, kind, activation, depth);
                 let expected = autograd(&network);
                 for (parameter, own) in gradients(&mut network, Rule::Bp) {
                     let distance = distance(&expected[&parameter], &own);
@@ -122,8 +124,8 @@ fn back_propagation_is_the_gradient_that_autograd_finds() {
 #[test]
 fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
     for &kind in Kind::ALL {
-        let expected = gradients(&mut network(Rule::Bp, kind, Activation::Tanh, 4), Rule::Bp);
-        let mut aligned = network(Rule::Fa, kind, Activation::Tanh, 4);
+        let expected = gradients(&mut network::<f64>(Rule::Bp, kind, Activation::Tanh, 4), Rule::Bp);
+        let mut aligned = network::<f64>(Rule::Fa, kind, Activation::Tanh, 4);
         for layer in 2..=aligned.wiring.topology.output() {
             let weight = aligned.forward.weight_mut(0, layer).to_vec();
             let feedback = aligned.feedback.as_mut().expect("feedback");
@@ -135,8 +137,8 @@ fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
 
 #[test]
 fn feedback_alignment_learns_otherwise_than_back_propagation_below_the_output() {
-    let own = gradients(&mut network(Rule::Fa, Kind::Dn, Activation::Tanh, 3), Rule::Fa);
-    let propagated = gradients(&mut network(Rule::Bp, Kind::Dn, Activation::Tanh, 3), Rule::Bp);
+    let own = gradients(&mut network::<f64>(Rule::Fa, Kind::Dn, Activation::Tanh, 3), Rule::Fa);
+    let propagated = gradients(&mut network::<f64>(Rule::Bp, Kind::Dn, Activation::Tanh, 3), Rule::Bp);
     assert_eq!(own[&(4, "weight")], propagated[&(4, "weight")], "the output layer learns the same");
     assert!(distance(&own[&(1, "weight")], &propagated[&(1, "weight")]) > 0.1, "a hidden layer does not");
 }
@@ -144,7 +146,7 @@ fn feedback_alignment_learns_otherwise_than_back_propagation_below_the_output() 
 #[test]
 fn zero_feedback_moves_no_hidden_weight() {
     for &kind in Kind::ALL {
-        let mut silent = network(Rule::Fa, kind, Activation::Relu, 4);
+        let mut silent = network::<f64>(Rule::Fa, kind, Activation::Relu, 4);
         let output = silent.wiring.topology.output();
         for layer in 2..=output {
             silent.feedback.as_mut().expect("feedback").weight_mut(0, layer).fill(0.0);
@@ -160,7 +162,7 @@ fn zero_feedback_moves_no_hidden_weight() {
 #[test]
 fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
     let linear = |rule| {
-        let mut network = network(rule, Kind::Nn, Activation::Tanh, 3);
+        let mut network = network::<f64>(rule, Kind::Nn, Activation::Tanh, 3);
         (1..=4).for_each(|layer| network.forward.bias_mut(0, layer).fill(0.0));
         network.forward.weight_mut(0, 1).iter_mut().for_each(|weight| *weight *= 1e-4);
         network.forward.weight_mut(0, 4).iter_mut().for_each(|weight| *weight *= 1e-2);
@@ -182,6 +184,17 @@ fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let cosine = dot(left, right) / (dot(left, left) * dot(right, right)).sqrt();
         assert!(cosine > 0.999, "layer {layer}: cosine {cosine}");
+    }
+}
+
+/// Far from the output a target differs from its activity by less than single precision tells activities apart.
+#[test]
+fn target_propagation_keeps_its_digits_in_single_precision_far_from_the_output() {
+    let single = gradients(&mut network::<f32>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);
+    let double = gradients(&mut network::<f64>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);
+    for (parameter, expected) in double {
+        let distance = distance(&expected, &single[&parameter]);
+        assert!(distance < 1e-4, "{parameter:?}: {distance}");
     }
 }
 

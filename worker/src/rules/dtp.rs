@@ -5,13 +5,16 @@
 //!
 //! g_j(t) = σ(V_j t + c_j) gives back the hidden sources of layer j. It learns to undo noise: it minimises
 //! Σ_units (g_j(f_j(h̃)) − h̃)² / batch with h̃ = h + noise_std · N(0,1), and no gradient passes into f_j or h̃.
+//!
+//! What is carried is D_l = T_l − h_l, not T_l: far from the output D is so small beside h that h − T would leave
+//! nothing of it in single precision. With z = V_j h_j + c_j, a correction is σ(z + V_j D_j) − σ(z).
 
 use std::ops::Range;
 
 use tch::{TchError, Tensor};
 
 use super::{LearningRule, Surroundings, gradients_of_deltas};
-use crate::activation::{activate, times_derivative};
+use crate::activation::{activate, begin_change, finish_change, times_derivative};
 use crate::buffer::Buffer;
 use crate::layer::{self, Arrival};
 use crate::network::{HiddenMatrix, Network, Pass};
@@ -19,8 +22,8 @@ use crate::scalar::Scalar;
 
 #[derive(Debug)]
 pub(super) struct DifferenceTargetPropagation<T> {
-    /// T of all hidden layers.
-    targets: HiddenMatrix<T>,
+    /// D of all hidden layers.
+    changes: HiddenMatrix<T>,
     /// δ of all hidden layers.
     deltas: HiddenMatrix<T>,
     /// Two matrices [rows, sources of a layer], used anew by each layer.
@@ -61,44 +64,46 @@ impl<T: Scalar> DifferenceTargetPropagation<T> {
                 columns,
             });
         }
-        let (targets, deltas) = (HiddenMatrix::zeros(wiring, rows)?, HiddenMatrix::zeros(wiring, rows)?);
-        Ok(Self { targets, deltas, given, back, views, inverse_losses: Vec::new() })
+        let (changes, deltas) = (HiddenMatrix::zeros(wiring, rows)?, HiddenMatrix::zeros(wiring, rows)?);
+        Ok(Self { changes, deltas, given, back, views, inverse_losses: Vec::new() })
     }
 
-    /// T of all hidden layers, from the last to the first.
-    fn find_targets(&mut self, network: &Network<T>, pass: &Pass<T>, target_step: f64) -> Result<(), TchError> {
-        self.targets.buffer.slice_mut().copy_from_slice(pass.hidden.buffer.slice());
+    /// D of all hidden layers, from the last to the first.
+    fn find_changes(&mut self, network: &Network<T>, pass: &Pass<T>, target_step: f64) -> Result<(), TchError> {
+        self.changes.buffer.slice_mut().fill(T::default());
         let output = network.wiring.topology.output();
         for views in self.views.iter().rev() {
             let Views { layer, columns, given, back, .. } = views;
-            // The change of the targets, in `given`.
+            // What this layer adds to D of its sources, in `given`.
             let scale = if *layer == output {
                 let weight = &network.forward.views(0, *layer).weight;
                 layer::error_to_input(Arrival::First, given, pass.output_delta(), weight)?;
                 // δ of the output layer is of the mean loss; the target is of each image's own.
                 T::of(-target_step * pass.rows as f64)
             } else {
-                decode(network, *layer, back, pass.hidden.layer(*layer))?;
-                decode(network, *layer, given, self.targets.layer(*layer))?;
-                let pairs = self.given.slice_mut().iter_mut().zip(self.back.slice());
-                pairs.take(pass.rows * columns.len()).for_each(|(given, &back)| *given -= back);
+                let decoder = network.decoders.as_ref().expect(HAS_DECODERS).views(0, *layer);
+                layer::forward(back, pass.hidden.layer(*layer), &decoder.weight_t, &decoder.bias)?;
+                layer::error_to_input(Arrival::First, given, self.changes.layer(*layer), &decoder.weight_t)?;
+                begin_change(network.activation, back, given)?;
+                let length = pass.rows * columns.len();
+                finish_change(network.activation, &self.back.slice()[..length], &mut self.given.slice_mut()[..length]);
                 T::of(1.0)
             };
-            let changes = self.given.slice().chunks(columns.len());
-            for (target, change) in self.targets.buffer.slice_mut().chunks_mut(self.targets.stride).zip(changes) {
-                target[columns.clone()].iter_mut().zip(change).for_each(|(target, &change)| *target += scale * change);
+            let added = self.given.slice().chunks(columns.len());
+            for (change, added) in self.changes.buffer.slice_mut().chunks_mut(self.changes.stride).zip(added) {
+                change[columns.clone()].iter_mut().zip(added).for_each(|(change, &added)| *change += scale * added);
             }
         }
         Ok(())
     }
 
-    /// δ of all hidden layers from their targets.
+    /// δ = −2 D ⊙ σ'(z) / batch.
     fn find_deltas(&mut self, network: &Network<T>, pass: &Pass<T>) {
-        let scale = T::of(2.0 / pass.rows as f64);
+        let scale = T::of(-2.0 / pass.rows as f64);
         let hidden = pass.hidden.buffer.slice();
         let deltas = self.deltas.buffer.slice_mut();
-        for ((delta, &h), &target) in deltas.iter_mut().zip(hidden).zip(self.targets.buffer.slice()) {
-            *delta = scale * (h - target);
+        for (delta, &change) in deltas.iter_mut().zip(self.changes.buffer.slice()) {
+            *delta = scale * change;
         }
         times_derivative(network.activation, deltas, hidden);
     }
@@ -164,14 +169,14 @@ impl<T: Scalar> LearningRule<T> for DifferenceTargetPropagation<T> {
         pass: &Pass<T>,
         surroundings: &mut Surroundings<'_, T>,
     ) -> Result<(), TchError> {
-        self.find_targets(network, pass, surroundings.target_step)?;
+        self.find_changes(network, pass, surroundings.target_step)?;
         self.find_deltas(network, pass);
         gradients_of_deltas(network, pass, &self.deltas)?;
         self.teach_decoders(network, pass, surroundings)
     }
 
-    fn targets(&self) -> Option<&HiddenMatrix<T>> {
-        Some(&self.targets)
+    fn target_changes(&self) -> Option<&HiddenMatrix<T>> {
+        Some(&self.changes)
     }
 
     fn inverse_losses(&self) -> &[(usize, f64)] {

@@ -28,8 +28,8 @@ pub trait LearningRule<T: Scalar> {
         surroundings: &mut Surroundings<'_, T>,
     ) -> Result<(), TchError>;
 
-    /// The targets T of the hidden layers, where the rule has any.
-    fn targets(&self) -> Option<&HiddenMatrix<T>> {
+    /// T − h of the hidden layers, where the rule has targets T.
+    fn target_changes(&self) -> Option<&HiddenMatrix<T>> {
         None
     }
 

@@ -114,8 +114,11 @@ fn compute<T: Scalar>(case: &Case, given: &Given) -> Result<Written, StepError> 
     written.add("loss", &[1], vec![loss]);
     written.add_tensor("logits", pass.logits())?;
     add_hidden(&mut written, "hidden", &network, &pass.hidden)?;
-    if let Some(targets) = rule.targets() {
-        add_hidden(&mut written, "target", &network, targets)?;
+    if let Some(changes) = rule.target_changes() {
+        for layer in network.wiring.topology.hidden() {
+            let target = pass.hidden.layer(layer).f_add(changes.layer(layer))?;
+            written.add_tensor(&format!("target.{layer}"), &target)?;
+        }
     }
     for &(layer, loss) in rule.inverse_losses() {
         written.add(&format!("inverse_loss.{layer}"), &[1], vec![loss]);
