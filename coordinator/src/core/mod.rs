@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`event`] | what it is told, and what it wants done |
 //! | [`scheduler`] | the state and `apply` |
+//! | `ending` | how attempts end: reports accepted or refused, results, retries |
 //! | [`sweep`] | a running sweep |
 //! | [`lease`] | a bundle in a worker's hands |
 //! | [`intervals`] | the pending trajectories |
 //! | `status` | what it shows of itself |
 
+mod ending;
 pub(crate) mod event;
 pub(crate) mod intervals;
 pub(crate) mod lease;

@@ -1,0 +1,135 @@
+//! How attempts end: reports accepted or refused, results, retries.
+
+use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
+use biosweep_common::messages::{Report, ToWorker};
+use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::views::Setback;
+
+use super::event::{Action, Notice, Now};
+use super::lease::OpenLane;
+use super::scheduler::Core;
+use super::sweep::{Brought, End, scores};
+use crate::store::record::{Ending, Record};
+
+impl Core {
+    /// A report of a trajectory's end: accepted only under the attempt that now holds it.
+    pub(super) fn end(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
+        let (attempt, trajectory) = (report.held.attempt, report.held.trajectory);
+        let leased = self.lane_mut(id, attempt, trajectory).is_some_and(|(sweep, _)| sweep == report.held.sweep);
+        let message = ToWorker::Acknowledged { attempt, trajectory, accepted: leased };
+        if leased {
+            self.accept(now, id, report, actions);
+        } else {
+            actions.push(Action::Persist(Record::Late {
+                sweep: report.held.sweep,
+                trajectory,
+                attempt,
+                worker: id,
+                outcome: report.outcome,
+                curve: report.curve,
+                at: now.wall,
+            }));
+        }
+        actions.push(Action::Send { worker: id, message });
+    }
+
+    fn accept(&mut self, now: Now, id: WorkerId, mut report: Report, actions: &mut Vec<Action>) {
+        let (attempt, index) = (report.held.attempt, report.held.trajectory);
+        let Some(lane) = self.leases.get(&attempt).and_then(|lease| lease.open.get(&index)) else { return };
+        if report.outcome == Outcome::Completed && scores(&lane.trajectory, &report.curve).contains(&None) {
+            report.outcome = Outcome::Failed;
+            report.cause = Some("the reported learning curve ends before the trial does".to_owned());
+        }
+        let end = match report.outcome {
+            Outcome::Completed => End::Completed,
+            Outcome::Diverged => End::Diverged,
+            Outcome::Failed => {
+                let sweep = self.sweeps.get_mut(&report.held.sweep);
+                if sweep.is_some_and(|sweep| sweep.may_retry_after_failure(index)) {
+                    return self.end_without_result(now, attempt, index, Outcome::Failed, report.cause, actions);
+                }
+                End::Failed
+            }
+            outcome @ (Outcome::Preempted | Outcome::WorkerLost | Outcome::Cancelled) => {
+                return self.end_without_result(now, attempt, index, outcome, report.cause, actions);
+            }
+        };
+        self.finish(now, id, report, end, actions);
+    }
+
+    /// A trajectory is done for good.
+    fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
+        let Report { held, outcome, cause, curve, updates, seconds } = report;
+        let worker_name = self.worker_name(id);
+        let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
+        let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
+        sweep.stopped(lane.trials());
+        let by = Brought { worker_name: &worker_name, updates, seconds };
+        let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
+        let finished = sweep.is_finished();
+        let ending = Ending {
+            sweep: held.sweep,
+            trajectory: held.trajectory,
+            attempt: held.attempt,
+            outcome,
+            cause: cause.clone(),
+            at: now.wall,
+            results,
+            curve,
+        };
+        actions.push(Action::Persist(Record::Ended(Box::new(ending))));
+        if end != End::Completed {
+            let setback = Setback {
+                trajectory: held.trajectory,
+                attempt: held.attempt,
+                worker_name,
+                outcome,
+                cause,
+                at: now.wall,
+            };
+            actions.push(Action::Notify(Notice::Setback { sweep: held.sweep, setback }));
+        }
+        if finished {
+            let state = SweepState::Finished;
+            actions.push(Action::Persist(Record::StateChanged { sweep: held.sweep, state, at: now.wall }));
+            self.sweeps.remove(&held.sweep);
+        }
+        actions.push(Action::Notify(Notice::Changed(held.sweep)));
+    }
+
+    /// An attempt is over and its trajectory runs again, unless its sweep was cancelled.
+    pub(super) fn end_without_result(
+        &mut self,
+        now: Now,
+        attempt: Attempt,
+        trajectory: TrajectoryIndex,
+        outcome: Outcome,
+        cause: Option<String>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(lease) = self.leases.get(&attempt) else { return };
+        let (id, worker_name) = (lease.sweep, self.worker_name(lease.worker));
+        let Some(lane) = self.close(attempt, trajectory) else { return };
+        if let Some(sweep) = self.sweeps.get_mut(&id) {
+            sweep.stopped(lane.trials());
+            if sweep.row.state == SweepState::Running {
+                sweep.put_back(trajectory);
+            }
+        }
+        let (results, curve) = (Vec::new(), Vec::new());
+        let setback = Setback { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
+        let ending = Ending { sweep: id, trajectory, attempt, outcome, cause, at: now.wall, results, curve };
+        actions.push(Action::Persist(Record::Ended(Box::new(ending))));
+        actions.push(Action::Notify(Notice::Setback { sweep: id, setback }));
+        actions.push(Action::Notify(Notice::Changed(id)));
+    }
+
+    fn close(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) -> Option<OpenLane> {
+        let lease = self.leases.get_mut(&attempt)?;
+        let lane = lease.open.remove(&trajectory)?;
+        if lease.open.is_empty() {
+            self.leases.remove(&attempt);
+        }
+        Some(lane)
+    }
+}
