@@ -20,7 +20,7 @@ pub const ALL: &[Preset] = &[
     },
     Preset {
         name: "paper-mini",
-        summary: "the heart of the paper on MNIST: 24 trials, about a quarter of an hour on two cores",
+        summary: "the heart of the paper on MNIST: 24 trials, about five minutes on two cores",
         text: include_str!("../presets/paper-mini.toml"),
     },
     Preset {

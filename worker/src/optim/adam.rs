@@ -33,17 +33,25 @@ impl<T: Scalar> Optimise<T> for Adam<T> {
         let (decay, epsilon) = (T::of(self.steps.weight_decay), T::of(EPSILON));
         let (beta_1, rest_1) = (T::of(BETA_1), T::of(1.0 - BETA_1));
         let (beta_2, rest_2) = (T::of(BETA_2), T::of(1.0 - BETA_2));
+        let (tiny_gradient, tiny_mean, tiny_square) = (T::of(1e-17), T::of(1e-30), T::of(1e-36));
         let length = values.len();
         let (gradients, mean, square) = (&gradients[..length], &mut self.mean[..length], &mut self.square[..length]);
         // By index over slices of one known length: so it becomes one vector loop.
         for place in 0..length {
             let w = values[place];
-            let g = gradients[place] + decay * w;
-            let m = beta_1 * mean[place] + rest_1 * g;
-            let v = beta_2 * square[place] + rest_2 * (g * g);
+            let g = flush(gradients[place] + decay * w, tiny_gradient);
+            let m = flush(beta_1 * mean[place] + rest_1 * g, tiny_mean);
+            let v = flush(beta_2 * square[place] + rest_2 * (g * g), tiny_square);
             mean[place] = m;
             square[place] = v;
             values[place] = w - step * m / (v.sqrt() * root + epsilon);
         }
     }
+}
+
+/// Zero for numbers nearer to zero than `tiny`. A weight that no image uses decays towards zero, and its moments with it,
+/// into numbers below the normal range, with which processors compute many times slower. The bounds lie so far below ε
+/// that no weight that matters moves otherwise.
+fn flush<T: Scalar>(number: T, tiny: T) -> T {
+    if number < tiny && number > -tiny { T::default() } else { number }
 }
