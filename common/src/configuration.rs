@@ -19,14 +19,82 @@ pub struct Shape {
     pub activation: Activation,
     /// Number of hidden layers, at least 1.
     pub depth: u32,
-    /// Units of each hidden layer.
+    /// Units of each hidden layer of a fully connected network.
     pub hidden: u32,
+    /// How a convolutional network is built.
+    pub convolution: Convolution,
+    /// Which skip connections there are beside those that the network's name says.
+    pub skip: Skip,
     /// Images in one update.
     pub batch_size: u32,
     /// What moves the weights.
     pub optimizer: Optimizer,
     /// Updates between two evaluations.
     pub eval_every: u64,
+}
+
+/// How a convolutional network is built; of no use to others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Convolution {
+    /// Channels of layer l, divided by l.
+    pub channel_multiplier: u32,
+    /// The layers after which the resolution halves, as numbers from 1.
+    pub downsample_after: Vec<u64>,
+}
+
+impl Default for Convolution {
+    fn default() -> Self {
+        Self { channel_multiplier: 16, downsample_after: vec![1, 2] }
+    }
+}
+
+/// Which skip connections there are, where the network's name leaves it open.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Skip {
+    /// Whether every dense layer reads the input too (dn).
+    pub input: bool,
+    /// The share of all possible skip connections that is expected to be there (lognormal).
+    pub density: Real,
+    /// σ of their log-normal decay with distance (lognormal).
+    pub decay: Real,
+    /// What they are drawn from (lognormal).
+    pub seed: u64,
+}
+
+impl Default for Skip {
+    fn default() -> Self {
+        Self { input: false, density: Real(0.3), decay: Real(1.0), seed: 0 }
+    }
+}
+
+/// A real number that is never NaN, so that things that hold it can be compared and sorted.
+#[derive(Debug, Clone, Copy)]
+pub struct Real(pub f64);
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Real {}
+
+impl PartialOrd for Real {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Real {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl std::hash::Hash for Real {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
 }
 
 /// The numbers of one lane; lanes of one bundle may differ in all of them.
@@ -38,6 +106,8 @@ pub struct Hyperparameters {
     pub weight_decay: f64,
     /// Heavy-ball momentum of sgd; 0 is none.
     pub momentum: f64,
+    /// Whether the momentum looks ahead.
+    pub nesterov: bool,
     /// η of the target propagation rules: the step of the output layer's target for its sources.
     pub target_step: f64,
     /// Standard deviation of the noise the decoders learn to undo.
@@ -57,6 +127,7 @@ impl Default for Hyperparameters {
             learning_rate: 1e-3,
             weight_decay: 1e-5,
             momentum: 0.0,
+            nesterov: false,
             target_step: 0.1,
             noise_std: 0.1,
             decoder_learning_rate: 1e-3,
@@ -152,6 +223,16 @@ impl Configuration {
                 activation: point.name(Setting::Activation)?,
                 depth: point.narrow(Setting::Depth)?,
                 hidden: point.narrow(Setting::Hidden)?,
+                convolution: Convolution {
+                    channel_multiplier: point.narrow(Setting::ChannelMultiplier)?,
+                    downsample_after: point.integers(Setting::DownsampleAfter)?,
+                },
+                skip: Skip {
+                    input: point.flag(Setting::SkipInput)?,
+                    density: Real(point.real(Setting::SkipDensity)?),
+                    decay: Real(point.real(Setting::SkipDecay)?),
+                    seed: point.integer(Setting::SkipSeed)?,
+                },
                 batch_size: point.narrow(Setting::BatchSize)?,
                 optimizer: point.name(Setting::Optimizer)?,
                 eval_every: point.integer(Setting::EvalEvery)?,
@@ -160,6 +241,7 @@ impl Configuration {
                 learning_rate: point.real(Setting::LearningRate)?,
                 weight_decay: point.real(Setting::WeightDecay)?,
                 momentum: point.real(Setting::Momentum)?,
+                nesterov: point.flag(Setting::Nesterov)?,
                 target_step: point.real(Setting::TargetStep)?,
                 noise_std: point.real(Setting::NoiseStd)?,
                 decoder_learning_rate: point.real(Setting::DecoderLearningRate)?,
@@ -216,13 +298,19 @@ impl Configuration {
             Setting::Activation => name(shape.activation.name()),
             Setting::Depth => Value::Integer(shape.depth.into()),
             Setting::Hidden => Value::Integer(shape.hidden.into()),
-            Setting::ChannelMultiplier | Setting::DownsampleAfter => return None,
+            Setting::ChannelMultiplier => Value::Integer(shape.convolution.channel_multiplier.into()),
+            Setting::DownsampleAfter => Value::Integers(shape.convolution.downsample_after.clone()),
+            Setting::SkipInput => Value::Flag(shape.skip.input),
+            Setting::SkipDensity => Value::Real(shape.skip.density.0),
+            Setting::SkipDecay => Value::Real(shape.skip.decay.0),
+            Setting::SkipSeed => Value::Integer(shape.skip.seed),
             Setting::BatchSize => Value::Integer(shape.batch_size.into()),
             Setting::Optimizer => name(shape.optimizer.name()),
             Setting::EvalEvery => Value::Integer(shape.eval_every),
             Setting::LearningRate => Value::Real(hyper.learning_rate),
             Setting::WeightDecay => Value::Real(hyper.weight_decay),
             Setting::Momentum => Value::Real(hyper.momentum),
+            Setting::Nesterov => Value::Flag(hyper.nesterov),
             Setting::TargetStep => Value::Real(hyper.target_step),
             Setting::NoiseStd => Value::Real(hyper.noise_std),
             Setting::DecoderLearningRate => Value::Real(hyper.decoder_learning_rate),
@@ -278,6 +366,20 @@ impl Reader<'_> {
     fn narrow(&self, setting: Setting) -> Result<u32, ConfigurationError> {
         let number = self.integer(setting)?;
         u32::try_from(number).map_err(|_| ConfigurationError::OutOfDomain { setting, value: Value::Integer(number) })
+    }
+
+    fn integers(&self, setting: Setting) -> Result<Vec<u64>, ConfigurationError> {
+        match self.get(setting)? {
+            Value::Integers(numbers) => Ok(numbers),
+            value => Err(ConfigurationError::OutOfDomain { setting, value }),
+        }
+    }
+
+    fn flag(&self, setting: Setting) -> Result<bool, ConfigurationError> {
+        match self.get(setting)? {
+            Value::Flag(flag) => Ok(flag),
+            value => Err(ConfigurationError::OutOfDomain { setting, value }),
+        }
     }
 
     fn real(&self, setting: Setting) -> Result<f64, ConfigurationError> {

@@ -9,6 +9,7 @@
 //! | [`grid`] | blocks → trials by mixed-radix index; nothing is materialised |
 //! | [`plan`] | what a sweep holds and costs, before anything runs |
 //! | [`topology`] | layer → sources: connectivity as data |
+//! | [`extents`] | how large each layer is |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
 //! | [`outcome`] | how attempts, trials and sweeps stand |
 //! | [`messages`] | what coordinator and worker say to each other |
@@ -22,6 +23,7 @@
 pub mod clock;
 pub mod configuration;
 pub mod curve;
+pub mod extents;
 pub mod grid;
 pub mod ids;
 pub mod messages;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::configuration::Shape;
+use crate::configuration::{Convolution, Shape, Skip};
+use crate::extents::extents;
 use crate::grid::Block;
 use crate::grid::axis::Dimension;
 use crate::settings::{Setting, Value};
@@ -142,55 +143,72 @@ fn updates_of_trajectory(block: &Block) -> f64 {
 fn as_integer(value: &Value) -> Option<u64> {
     match value {
         Value::Integer(number) => Some(*number),
-        Value::Name(_) | Value::Real(_) | Value::Integers(_) => None,
+        Value::Name(_) | Value::Real(_) | Value::Integers(_) | Value::Flag(_) => None,
     }
 }
 
-/// Multiply-adds of one update, by shape; what a wiring connects is counted once.
+/// Multiply-adds of one update; what a network connects is counted once.
 #[derive(Default)]
-struct Costs(BTreeMap<(Network, u32), Connections>);
+struct Costs(BTreeMap<Structure, Products>);
 
-/// How many connections a network has, in blocks of one layer's units to another's.
-#[derive(Clone, Copy)]
-struct Connections {
-    /// Of the input to hidden layers.
+/// All that decides what a network connects.
+type Structure = (Dataset, Network, u32, u32, Convolution, Skip);
+
+/// Multiply-adds for one image in one direction.
+#[derive(Clone, Copy, Default)]
+struct Products {
+    /// From the input to hidden layers.
     of_input: f64,
-    /// Of hidden layers to hidden layers.
+    /// From hidden layers to hidden layers.
     of_hidden: f64,
-    /// Of hidden layers to the output.
+    /// From hidden layers to the output.
     of_output: f64,
+    /// From the output straight to every unit.
+    direct: f64,
 }
 
 impl Costs {
     /// Multiply-adds of one update of one trajectory, evaluations aside.
     fn of(&mut self, shape: &Shape) -> f64 {
-        let key = (shape.network, shape.depth);
-        let connections = *self.0.entry(key).or_insert_with(|| Connections::of(shape.network, shape.depth));
-        let (inputs, classes) = match shape.dataset {
-            Dataset::Mnist | Dataset::SyntheticDigits => (784.0, 10.0),
-        };
-        let hidden = f64::from(shape.hidden);
-        let decoded = connections.of_hidden * hidden * hidden;
-        let above = decoded + connections.of_output * hidden * classes;
-        let forward = above + connections.of_input * inputs * hidden;
+        let Shape { dataset, network, depth, hidden, convolution, skip, .. } = shape.clone();
+        let structure = (dataset, network, depth, hidden, convolution, skip);
+        let Products { of_input, of_hidden, of_output, direct } =
+            *self.0.entry(structure).or_insert_with(|| Products::of(shape));
+        // Forward and weight gradients.
+        let both = 2.0 * (of_input + of_hidden + of_output);
         let per_image = match shape.rule {
-            // Forward, weight gradients, and errors to all but the input.
-            Rule::Bp | Rule::Fa => 2.0 * forward + above,
+            // Errors to all but the input.
+            Rule::Bp | Rule::Fa | Rule::Usf | Rule::Frsf => both + of_hidden + of_output,
+            Rule::Dfa => both + direct,
             // No errors through the layers; each decoder is used three times and learns, on noisy inputs encoded anew.
-            Rule::Dtp => 2.0 * forward + 5.0 * decoded,
+            Rule::Dtp => both + 5.0 * of_hidden + of_output,
+            Rule::Sdtp => both + 5.0 * (of_hidden + of_output),
         };
         per_image * f64::from(shape.batch_size)
     }
 }
 
-impl Connections {
-    fn of(network: Network, depth: u32) -> Self {
-        let topology = Topology::new(network, depth as usize);
-        let sources = |layer: usize| topology.sources(layer).iter();
-        let hidden = topology.hidden().flat_map(sources).filter(|source| **source > 0).count();
-        let input = topology.hidden().flat_map(sources).filter(|source| **source == 0).count();
-        let output = topology.sources(topology.output()).len();
-        Self { of_input: input as f64, of_hidden: hidden as f64, of_output: output as f64 }
+impl Products {
+    fn of(shape: &Shape) -> Self {
+        let topology = Topology::new(shape.network, shape.depth as usize, &shape.skip);
+        let classes = shape.dataset.classes();
+        // A network that cannot be built is refused where its spec is read.
+        let Ok(extents) = extents(shape, shape.dataset.image(), classes) else { return Self::default() };
+        let taps = if shape.network.is_convolutional() { 9.0 } else { 1.0 };
+        let mut products = Self::default();
+        for layer in 1..=topology.output() {
+            let positions = extents[layer].positions() as f64;
+            for &source in topology.sources(layer) {
+                let (from, to) = (extents[source].channels as f64, extents[layer].channels as f64);
+                match (source, layer == topology.output()) {
+                    (0, _) => products.of_input += positions * taps * from * to,
+                    (_, false) => products.of_hidden += positions * taps * from * to,
+                    (_, true) => products.of_output += from * to,
+                }
+            }
+            products.direct += (extents[layer].units() * classes) as f64;
+        }
+        products
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Value {
     Real(f64),
     /// A list of layers.
     Integers(Vec<u64>),
+    /// Yes or no.
+    Flag(bool),
 }
 
 impl fmt::Display for Value {
@@ -27,6 +29,7 @@ impl fmt::Display for Value {
             Self::Integer(number) => number.fmt(f),
             Self::Real(number) => write!(f, "{number:?}"),
             Self::Integers(numbers) => write!(f, "{numbers:?}"),
+            Self::Flag(flag) => flag.fmt(f),
         }
     }
 }
@@ -60,8 +63,12 @@ pub enum Domain {
     NonNegative,
     /// A number from 0 up to but not including 1.
     Fraction,
+    /// A number above 0, up to and including 1.
+    Share,
     /// A list of hidden layers, as numbers from 1.
     Layers,
+    /// Yes or no.
+    Flag,
 }
 
 impl fmt::Display for Domain {
@@ -73,7 +80,9 @@ impl fmt::Display for Domain {
             Self::Positive => f.write_str("a finite number above 0"),
             Self::NonNegative => f.write_str("a finite number, 0 or above"),
             Self::Fraction => f.write_str("a number from 0 up to but not including 1"),
-            Self::Layers => f.write_str("a list of layer numbers, each at least 1"),
+            Self::Share => f.write_str("a number above 0, at most 1"),
+            Self::Layers => f.write_str("a list of layer numbers, ascending from 1"),
+            Self::Flag => f.write_str("true or false"),
         }
     }
 }
@@ -88,7 +97,11 @@ impl Domain {
             (Self::Positive, Value::Real(number)) => number.is_finite() && *number > 0.0,
             (Self::NonNegative, Value::Real(number)) => number.is_finite() && *number >= 0.0,
             (Self::Fraction, Value::Real(number)) => (0.0..1.0).contains(number),
-            (Self::Layers, Value::Integers(layers)) => layers.iter().all(|&layer| layer >= 1),
+            (Self::Share, Value::Real(number)) => *number > 0.0 && *number <= 1.0,
+            (Self::Layers, Value::Integers(layers)) => {
+                layers.iter().all(|&layer| layer >= 1) && layers.is_sorted_by(|one, next| one < next)
+            }
+            (Self::Flag, Value::Flag(_)) => true,
             _ => false,
         }
     }
@@ -96,7 +109,7 @@ impl Domain {
     /// Whether the values are quantities, so that a whole number in a spec file stands for a real one.
     #[must_use]
     pub const fn is_real(self) -> bool {
-        matches!(self, Self::Positive | Self::NonNegative | Self::Fraction)
+        matches!(self, Self::Positive | Self::NonNegative | Self::Fraction | Self::Share)
     }
 }
 
@@ -177,7 +190,17 @@ fn named<T: std::str::FromStr>(value: Option<&Value>, holds: fn(T) -> bool) -> b
 const TARGET_PROPAGATION: Option<Condition> = Some(Condition {
     on: Setting::Rule,
     holds: |rule| named(rule, Rule::has_decoders),
-    belongs_to: "the target propagation rules (dtp)",
+    belongs_to: "the target propagation rules (dtp, sdtp)",
+});
+const DENSE: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, |network: Network| network == Network::Dn),
+    belongs_to: "the network dn",
+});
+const LOGNORMAL: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, |network: Network| network == Network::Lognormal),
+    belongs_to: "the network lognormal",
 });
 const FULLY_CONNECTED: Option<Condition> = Some(Condition {
     on: Setting::Network,
@@ -187,12 +210,17 @@ const FULLY_CONNECTED: Option<Condition> = Some(Condition {
 const CONVOLUTIONAL: Option<Condition> = Some(Condition {
     on: Setting::Network,
     holds: |network| named(network, Network::is_convolutional),
-    belongs_to: "convolutional networks; nn and dn are fully connected",
+    belongs_to: "the convolutional networks (convnet, dense_convnet)",
 });
 const SGD: Option<Condition> = Some(Condition {
     on: Setting::Optimizer,
     holds: |optimizer| named(optimizer, |optimizer: Optimizer| optimizer == Optimizer::Sgd),
     belongs_to: "the optimizer sgd",
+});
+const MOMENTUM: Option<Condition> = Some(Condition {
+    on: Setting::Momentum,
+    holds: |momentum| matches!(momentum, Some(Value::Real(momentum)) if *momentum > 0.0),
+    belongs_to: "the optimizer sgd with a momentum above 0",
 });
 const EARLY_STOPPING: Option<Condition> = Some(Condition {
     on: Setting::EarlyStopStart,
@@ -221,11 +249,29 @@ settings! {
     }
     /// Channels of convolutional layer l, divided by l.
     ChannelMultiplier {
-        name: "channel_multiplier", level: Shape, domain: count(1), default: None, only: CONVOLUTIONAL,
+        name: "channel_multiplier", level: Shape, domain: Domain::Integer { min: 1, max: 4_096 },
+        default: Some(Value::Integer(16)), only: CONVOLUTIONAL,
     }
     /// The convolutional layers after which the resolution halves.
     DownsampleAfter {
-        name: "downsample_after", level: Shape, domain: Domain::Layers, default: None, only: CONVOLUTIONAL,
+        name: "downsample_after", level: Shape, domain: Domain::Layers,
+        default: Some(Value::Integers(vec![1, 2])), only: CONVOLUTIONAL,
+    }
+    /// Whether every dense layer reads the input too.
+    SkipInput {
+        name: "skip_input", level: Shape, domain: Domain::Flag, default: Some(Value::Flag(false)), only: DENSE,
+    }
+    /// The share of all possible skip connections that is expected to be there.
+    SkipDensity {
+        name: "skip_density", level: Shape, domain: Domain::Share, default: Some(Value::Real(0.3)), only: LOGNORMAL,
+    }
+    /// σ of the log-normal decay of skip connections with distance.
+    SkipDecay {
+        name: "skip_decay", level: Shape, domain: Domain::Positive, default: Some(Value::Real(1.0)), only: LOGNORMAL,
+    }
+    /// What the skip connections are drawn from.
+    SkipSeed {
+        name: "skip_seed", level: Shape, domain: SEEDS, default: Some(Value::Integer(0)), only: LOGNORMAL,
     }
     /// Images in one update.
     BatchSize {
@@ -249,6 +295,10 @@ settings! {
     }
     /// Heavy-ball momentum.
     Momentum { name: "momentum", level: Lane, domain: Domain::Fraction, default: Some(Value::Real(0.0)), only: SGD, }
+    /// Whether the momentum looks ahead (Nesterov 1983).
+    Nesterov {
+        name: "nesterov", level: Lane, domain: Domain::Flag, default: Some(Value::Flag(false)), only: MOMENTUM,
+    }
     /// Step of the output layer's target for its sources.
     TargetStep {
         name: "target_step", level: Lane, domain: Domain::Positive, default: Some(Value::Real(0.1)),

@@ -2,10 +2,12 @@
 //!
 //! Layer 0 is the input, layers 1 to L are hidden (L is the depth), layer L+1 is the linear output. Im, Patil and
 //! Branson (arXiv 2001.01647) compare two wirings: a chain, and dense connections from every hidden layer to every
-//! layer after it (Huang et al. 2017).
+//! layer after it (Huang et al. 2017). In their discussion they ask what wirings like the brain's would do, where the
+//! lengths of connections are distributed log-normally; the network `lognormal` is that question made precise.
 
 use std::ops::RangeInclusive;
 
+use crate::configuration::Skip;
 use crate::vocabulary::Network;
 
 /// The sources of every layer.
@@ -18,13 +20,20 @@ pub struct Topology {
 impl Topology {
     /// The wiring of a network with `depth` hidden layers, at least one.
     #[must_use]
-    pub fn new(network: Network, depth: usize) -> Self {
+    pub fn new(network: Network, depth: usize, skip: &Skip) -> Self {
+        let output = depth.max(1) + 1;
+        let drawn = (network == Network::Lognormal).then(|| Drawn::new(output, skip));
         let sources = |layer: usize| match (network, layer) {
             (_, 1) => vec![0],
-            (Network::Nn, _) => vec![layer - 1],
-            (Network::Dn, _) => (1..layer).collect(),
+            (Network::Nn | Network::Convnet, _) => vec![layer - 1],
+            (Network::Dn, _) if skip.input => (0..layer).collect(),
+            (Network::Dn | Network::DenseConvnet, _) => (1..layer).collect(),
+            (Network::Lognormal, _) => {
+                let kept = |source: &usize| drawn.as_ref().is_some_and(|drawn| drawn.keeps(*source, layer));
+                (1..layer - 1).filter(kept).chain([layer - 1]).collect()
+            }
         };
-        Self { sources: (1..=depth.max(1) + 1).map(sources).collect() }
+        Self { sources: (1..=output).map(sources).collect() }
     }
 
     /// The number of hidden layers.
@@ -57,35 +66,144 @@ impl Topology {
     }
 }
 
+/// The draw of skip connections. One over a distance of d layers, d ≥ 2, is kept with probability
+///
+/// p(d) = min(1, c · exp(−(ln d)² / 2σ²)),
+///
+/// where c makes the expected share of kept connections what was asked for.
+struct Drawn {
+    sigma: f64,
+    scale: f64,
+    seed: u64,
+}
+
+impl Drawn {
+    fn new(output: usize, skip: &Skip) -> Self {
+        let mut drawn = Self { sigma: skip.decay.0, scale: 0.0, seed: skip.seed };
+        // Over a distance d there are as many pairs of a hidden layer and a later reader as d goes into the depth.
+        let pairs = |distance: usize| (output - distance) as f64;
+        let possible: f64 = (2..output).map(pairs).sum();
+        let wanted = skip.density.0 * possible;
+        // The expected number grows with c, without a jump: halving finds c to the last bit.
+        let (mut low, mut high) = (0.0_f64, 1.0);
+        let expected = |drawn: &Self| (2..output).map(|d| pairs(d) * drawn.probability(d)).sum::<f64>();
+        loop {
+            drawn.scale = high;
+            if expected(&drawn) >= wanted * (1.0 - 1e-12) || high > f64::MAX / 4.0 {
+                break;
+            }
+            high *= 2.0;
+        }
+        for _ in 0..2_000 {
+            drawn.scale = f64::midpoint(low, high);
+            if drawn.scale <= low || drawn.scale >= high {
+                break;
+            }
+            if expected(&drawn) < wanted { low = drawn.scale } else { high = drawn.scale }
+        }
+        drawn.scale = high;
+        drawn
+    }
+
+    fn probability(&self, distance: usize) -> f64 {
+        let logarithm = (distance as f64).ln() / self.sigma;
+        (self.scale * (-0.5 * logarithm * logarithm).exp()).min(1.0)
+    }
+
+    fn keeps(&self, source: usize, reader: usize) -> bool {
+        let mut hasher = blake3::Hasher::new_derive_key("biosweep skip connections 1");
+        hasher.update(&self.seed.to_le_bytes());
+        hasher.update(&(source as u64).to_le_bytes());
+        hasher.update(&(reader as u64).to_le_bytes());
+        let mut bits = [0; 8];
+        hasher.finalize_xof().fill(&mut bits);
+        let unit = (u64::from_le_bytes(bits) >> 11) as f64 / (1_u64 << 53) as f64;
+        unit < self.probability(reader - source)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::configuration::Real;
+
+    fn topology(network: Network, depth: usize) -> Topology {
+        Topology::new(network, depth, &Skip::default())
+    }
 
     #[test]
     fn a_chain_reads_the_layer_before() {
-        let chain = Topology::new(Network::Nn, 3);
-        assert_eq!((1..=4).map(|layer| chain.sources(layer)).collect::<Vec<_>>(), [[0], [1], [2], [3]]);
-        assert_eq!(chain.readers(2).collect::<Vec<_>>(), [3]);
+        for network in [Network::Nn, Network::Convnet] {
+            let chain = topology(network, 3);
+            assert_eq!((1..=4).map(|layer| chain.sources(layer)).collect::<Vec<_>>(), [[0], [1], [2], [3]]);
+            assert_eq!(chain.readers(2).collect::<Vec<_>>(), [3]);
+        }
     }
 
     #[test]
     fn a_dense_layer_reads_every_hidden_layer_before_it_and_not_the_input() {
-        let dense = Topology::new(Network::Dn, 3);
-        assert_eq!(dense.sources(1), [0]);
-        assert_eq!(dense.sources(2), [1]);
-        assert_eq!(dense.sources(3), [1, 2]);
-        assert_eq!(dense.sources(dense.output()), [1, 2, 3]);
-        assert_eq!(dense.readers(1).collect::<Vec<_>>(), [2, 3, 4]);
+        for network in [Network::Dn, Network::DenseConvnet] {
+            let dense = topology(network, 3);
+            assert_eq!(dense.sources(1), [0]);
+            assert_eq!(dense.sources(2), [1]);
+            assert_eq!(dense.sources(3), [1, 2]);
+            assert_eq!(dense.sources(dense.output()), [1, 2, 3]);
+            assert_eq!(dense.readers(1).collect::<Vec<_>>(), [2, 3, 4]);
+        }
     }
 
     #[test]
-    fn the_sources_of_every_layer_are_neighbours() {
-        for network in Network::ALL {
-            let topology = Topology::new(*network, 6);
-            for layer in 1..=topology.output() {
-                let sources = topology.sources(layer);
-                assert_eq!(sources.len(), sources[sources.len() - 1] - sources[0] + 1, "{network} layer {layer}");
+    fn a_dense_layer_reads_the_input_too_where_that_is_asked_for() {
+        let dense = Topology::new(Network::Dn, 2, &Skip { input: true, ..Skip::default() });
+        assert_eq!(
+            (1..=3).map(|layer| dense.sources(layer).to_vec()).collect::<Vec<_>>(),
+            [vec![0], vec![0, 1], vec![0, 1, 2]]
+        );
+    }
+
+    /// The skip connections of many draws: by distance, how many there are of how many possible.
+    fn census(depth: usize, density: f64, decay: f64) -> Vec<(usize, usize)> {
+        let mut census = vec![(0, 0); depth + 1];
+        for seed in 0..400 {
+            let skip = Skip { density: Real(density), decay: Real(decay), seed, ..Skip::default() };
+            let topology = Topology::new(Network::Lognormal, depth, &skip);
+            for reader in 2..=topology.output() {
+                assert!(topology.sources(reader).is_sorted() && topology.sources(reader).ends_with(&[reader - 1]));
+                for source in 1..reader - 1 {
+                    census[reader - source].1 += 1;
+                    census[reader - source].0 += usize::from(topology.sources(reader).contains(&source));
+                }
             }
+        }
+        census
+    }
+
+    #[test]
+    fn as_many_skip_connections_are_drawn_as_were_asked_for_and_fewer_over_longer_distances() {
+        for density in [0.1, 0.3, 0.7] {
+            let census = census(10, density, 1.0);
+            let (kept, possible) = census.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+            // Five standard deviations of a share of at least 18,000 draws.
+            assert!((kept as f64 / possible as f64 - density).abs() < 0.019, "{density}: {kept} of {possible}");
+            let share = |distance: usize| census[distance].0 as f64 / census[distance].1 as f64;
+            assert!(share(2) > share(4) && share(4) > share(8), "{density}");
+        }
+    }
+
+    #[test]
+    fn all_skip_connections_make_a_dense_network_and_a_draw_is_always_the_same() {
+        let all = Skip { density: Real(1.0), ..Skip::default() };
+        assert_eq!(Topology::new(Network::Lognormal, 6, &all), topology(Network::Dn, 6));
+        assert_eq!(topology(Network::Lognormal, 9), topology(Network::Lognormal, 9));
+        let other = Skip { seed: 1, ..Skip::default() };
+        assert_ne!(topology(Network::Lognormal, 9), Topology::new(Network::Lognormal, 9, &other));
+    }
+
+    #[test]
+    fn a_narrow_decay_and_a_single_layer_have_a_wiring_too() {
+        let narrow = Skip { decay: Real(1e-3), density: Real(0.5), ..Skip::default() };
+        for depth in [1, 2, 3, 20] {
+            assert_eq!(Topology::new(Network::Lognormal, depth, &narrow).depth(), depth);
         }
     }
 }

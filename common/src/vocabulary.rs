@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::extents::Extent;
+
 /// A name that stands for no choice in its list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{name}`; known: {}", known.join(", "))]
@@ -72,8 +74,16 @@ names! {
         Bp = "bp",
         /// Feedback alignment (Lillicrap et al. 2014): fixed random feedback weights.
         Fa = "fa",
+        /// Direct feedback alignment (Nøkland 2016): the output's error straight to every layer, through fixed random weights.
+        Dfa = "dfa",
+        /// Sign-symmetric feedback of uniform size (Liao et al. 2016, Moskovitz et al. 2018): sign(W)/√fan_in.
+        Usf = "usf",
+        /// Sign-symmetric feedback of fixed random size (Liao et al. 2016, Moskovitz et al. 2018): |R| ⊙ sign(W).
+        Frsf = "frsf",
         /// Difference target propagation (Lee et al. 2015): targets from learned decoders.
         Dtp = "dtp",
+        /// Simplified difference target propagation (Bartunov et al. 2018): no gradient crosses the output layer either.
+        Sdtp = "sdtp",
     }
 }
 
@@ -84,6 +94,12 @@ names! {
         Nn = "nn",
         /// Fully connected, each layer reading every hidden layer before it.
         Dn = "dn",
+        /// Fully connected, each layer reading the one before it and, drawn by chance, some of those further back.
+        Lognormal = "lognormal",
+        /// Convolutional, each layer reading the one before it.
+        Convnet = "convnet",
+        /// Convolutional, each layer reading every hidden layer before it.
+        DenseConvnet = "dense_convnet",
     }
 }
 
@@ -106,6 +122,10 @@ names! {
         Sgd = "sgd",
         /// Adam (Kingma and Ba 2015) with β = (0.9, 0.999), ε = 1e-8.
         Adam = "adam",
+        /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+        Adamw = "adamw",
+        /// RMSprop (Tieleman and Hinton 2012) with α = 0.99, ε = 1e-8.
+        Rmsprop = "rmsprop",
     }
 }
 
@@ -124,8 +144,8 @@ impl Rule {
     #[must_use]
     pub const fn has_decoders(self) -> bool {
         match self {
-            Self::Bp | Self::Fa => false,
-            Self::Dtp => true,
+            Self::Bp | Self::Fa | Self::Dfa | Self::Usf | Self::Frsf => false,
+            Self::Dtp | Self::Sdtp => true,
         }
     }
 }
@@ -142,12 +162,31 @@ impl Dataset {
     }
 }
 
+impl Dataset {
+    /// The size of its images.
+    #[must_use]
+    pub const fn image(self) -> Extent {
+        match self {
+            Self::Mnist | Self::SyntheticDigits => Extent { channels: 1, height: 28, width: 28 },
+        }
+    }
+
+    /// Different labels.
+    #[must_use]
+    pub const fn classes(self) -> usize {
+        match self {
+            Self::Mnist | Self::SyntheticDigits => 10,
+        }
+    }
+}
+
 impl Network {
     /// Whether the layers are convolutions.
     #[must_use]
     pub const fn is_convolutional(self) -> bool {
         match self {
-            Self::Nn | Self::Dn => false,
+            Self::Nn | Self::Dn | Self::Lognormal => false,
+            Self::Convnet | Self::DenseConvnet => true,
         }
     }
 }
@@ -169,6 +208,6 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
         let error = "backprop".parse::<Rule>().expect_err("not a rule");
-        assert_eq!(error.to_string(), "unknown rule `backprop`; known: bp, fa, dtp");
+        assert_eq!(error.to_string(), "unknown rule `backprop`; known: bp, fa, dfa, usf, frsf, dtp, sdtp");
     }
 }

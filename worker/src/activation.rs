@@ -4,8 +4,32 @@ use biosweep_common::vocabulary::Activation;
 use tch::{TchError, Tensor};
 
 use crate::scalar::Scalar;
+use crate::vector::wide;
+use crate::wiring::Lines;
+
+/// h = σ(z + b), in place: `numbers` hold z, `whole` is the matrix they are of, of which the lines are all that matters.
+///
+/// # Errors
+/// What libtorch refuses.
+pub fn biased<T: Scalar>(
+    activation: Activation,
+    numbers: &mut [T],
+    lines: &Lines,
+    bias: &[T],
+    whole: &Tensor,
+) -> Result<(), TchError> {
+    if activation == Activation::Relu {
+        add_bias_and_rectify(numbers, lines, bias);
+        return Ok(());
+    }
+    add_bias(numbers, lines, bias);
+    activate(activation, whole)
+}
 
 /// h = σ(z), in place.
+///
+/// # Errors
+/// What libtorch refuses.
 pub fn activate(activation: Activation, z: &Tensor) -> Result<(), TchError> {
     match activation {
         Activation::Relu => z.f_relu_out(z),
@@ -15,14 +39,51 @@ pub fn activate(activation: Activation, z: &Tensor) -> Result<(), TchError> {
     .map(drop)
 }
 
-/// error ⊙ σ'(z), in place, for rows of `stride` numbers; σ' is told from h = σ(z).
-pub fn times_derivative<T: Scalar>(activation: Activation, error: &mut [T], hidden: &[T]) {
-    let one = T::of(1.0);
-    let pairs = error.iter_mut().zip(hidden);
-    match activation {
-        Activation::Relu => pairs.for_each(|(error, &h)| *error = if h > T::default() { *error } else { T::default() }),
-        Activation::Sigmoid => pairs.for_each(|(error, &h)| *error = *error * (h * (one - h))),
-        Activation::Tanh => pairs.for_each(|(error, &h)| *error = *error * (one - h * h)),
+wide! {
+    /// z + b, in place.
+    pub fn add_bias<'a, T: Scalar>(numbers: &'a mut [T], lines: &'a Lines, bias: &'a [T]) {
+        for start in lines.starts() {
+            for position in numbers[start..start + lines.length].chunks_exact_mut(bias.len()) {
+                position.iter_mut().zip(bias).for_each(|(z, &b)| *z += b);
+            }
+        }
+    }
+}
+
+wide! {
+    fn add_bias_and_rectify<'a, T: Scalar>(numbers: &'a mut [T], lines: &'a Lines, bias: &'a [T]) {
+        let zero = T::default();
+        for start in lines.starts() {
+            for position in numbers[start..start + lines.length].chunks_exact_mut(bias.len()) {
+                position.iter_mut().zip(bias).for_each(|(z, &b)| {
+                    let biased = *z + b;
+                    // What is no number stays so.
+                    *z = if biased < zero { zero } else { biased };
+                });
+            }
+        }
+    }
+}
+
+wide! {
+    /// scale · error ⊙ σ'(z), in place; σ' is told from h = σ(z), which lies as the error does.
+    pub fn times_derivative<'a, T: Scalar>(
+        activation: Activation,
+        scale: T,
+        error: &'a mut [T],
+        hidden: &'a [T],
+        lines: &'a Lines,
+    ) {
+        let (zero, one) = (T::default(), T::of(1.0));
+        for start in lines.starts() {
+            let line = start..start + lines.length;
+            let pairs = error[line.clone()].iter_mut().zip(&hidden[line]);
+            match activation {
+                Activation::Relu => pairs.for_each(|(error, &h)| *error = if h > zero { scale * *error } else { zero }),
+                Activation::Sigmoid => pairs.for_each(|(error, &h)| *error = scale * *error * (h * (one - h))),
+                Activation::Tanh => pairs.for_each(|(error, &h)| *error = scale * *error * (one - h * h)),
+            }
+        }
     }
 }
 
@@ -38,32 +99,34 @@ pub fn begin_change(activation: Activation, z: &Tensor, change: &Tensor) -> Resu
     activate(activation, z)
 }
 
-/// The second pass: leaves σ(z + Δ) − σ(z) in `change`.
-///
-/// Far from the output Δ is smaller by orders of magnitude than z, and a difference of two σ would be rounding error in
-/// single precision. So nothing alike is subtracted. By the addition theorem, tanh(z + Δ) − h = (1 − h²)t / (1 + ht)
-/// with h = tanh z and t = tanh Δ; the sigmoid is half of a tanh, at half of z and Δ.
-pub fn finish_change<T: Scalar>(activation: Activation, z: &[T], change: &mut [T]) {
-    let (zero, one, two) = (T::default(), T::of(1.0), T::of(2.0));
-    // Where σ is flat to the last bit the quotient may be 0/0: nothing changes there. What is no number stays so.
-    let quotient = |above: T, below: T| if below == zero { zero } else { above / below };
-    let pairs = change.iter_mut().zip(z);
-    match activation {
-        Activation::Relu => pairs.for_each(|(change, &z)| {
-            let moved = z + *change;
-            *change = match (z > zero, moved <= zero) {
-                (true, true) => -z,
-                (true, false) => *change,
-                (false, true) => zero,
-                (false, false) => moved,
-            };
-        }),
-        Activation::Sigmoid => pairs.for_each(|(change, &h)| {
-            *change = quotient(two * h * (one - h) * *change, one + (two * h - one) * *change);
-        }),
-        Activation::Tanh => pairs.for_each(|(change, &h)| {
-            *change = quotient((one - h * h) * *change, one + h * *change);
-        }),
+wide! {
+    /// The second pass: leaves σ(z + Δ) − σ(z) in `change`.
+    ///
+    /// Far from the output Δ is smaller by orders of magnitude than z, and a difference of two σ would be rounding error in
+    /// single precision. So nothing alike is subtracted. By the addition theorem, tanh(z + Δ) − h = (1 − h²)t / (1 + ht)
+    /// with h = tanh z and t = tanh Δ; the sigmoid is half of a tanh, at half of z and Δ.
+    pub fn finish_change<'a, T: Scalar>(activation: Activation, z: &'a [T], change: &'a mut [T]) {
+        let (zero, one, two) = (T::default(), T::of(1.0), T::of(2.0));
+        // Where σ is flat to the last bit the quotient may be 0/0: nothing changes there. What is no number stays so.
+        let quotient = |above: T, below: T| if below == zero { zero } else { above / below };
+        let pairs = change.iter_mut().zip(z);
+        match activation {
+            Activation::Relu => pairs.for_each(|(change, &z)| {
+                let moved = z + *change;
+                *change = match (z > zero, moved <= zero) {
+                    (true, true) => -z,
+                    (true, false) => *change,
+                    (false, true) => zero,
+                    (false, false) => moved,
+                };
+            }),
+            Activation::Sigmoid => pairs.for_each(|(change, &h)| {
+                *change = quotient(two * h * (one - h) * *change, one + (two * h - one) * *change);
+            }),
+            Activation::Tanh => pairs.for_each(|(change, &h)| {
+                *change = quotient((one - h * h) * *change, one + h * *change);
+            }),
+        }
     }
 }
 
@@ -125,7 +188,8 @@ mod tests {
                     tensor.double_value(&[0])
                 };
                 let mut slope = [1.0];
-                times_derivative(activation, &mut slope, &[sigma(z)]);
+                let line = Lines { first: 0, outer: (1, 1), inner: (1, 1), length: 1 };
+                times_derivative(activation, 1.0, &mut slope, &[sigma(z)], &line);
                 let step = 1e-6;
                 let measured = (sigma(z + step) - sigma(z - step)) / (2.0 * step);
                 assert!((slope[0] - measured).abs() < 1e-8, "{activation} at {z}: {} {measured}", slope[0]);

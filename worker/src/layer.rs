@@ -1,17 +1,14 @@
-//! The kernels of a fully connected layer: forward, error to input, weight gradient. Each is one matrix product over
-//! views, so that a dense layer reads the activities before it where they lie.
+//! The kernels of a layer: forward, error to input, weight gradient. Each is one matrix product for each part of what
+//! the layer reads, over views, so that a layer reads the activities before it where they lie. A fully connected layer
+//! has one part (or some, where its sources do not lie side by side), a convolution one for each row of its kernel.
 
 use tch::{TchError, Tensor};
 
 use crate::scalar::Scalar;
+use crate::vector::wide;
+use crate::wiring::Lines;
 
-/// z = input · Wᵀ + b. `output` is [batch, out], `input` [batch, in], `weight_t` the transposed view [in, out] of W,
-/// `bias` `[out]`.
-pub fn forward(output: &Tensor, input: &Tensor, weight_t: &Tensor, bias: &Tensor) -> Result<(), TchError> {
-    bias.f_addmm_out(output, input, weight_t).map(drop)
-}
-
-/// How an error arrives at a source that several layers read.
+/// How a product arrives where it is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// The first: it replaces what was there.
@@ -20,25 +17,48 @@ pub enum Arrival {
     Added,
 }
 
-/// error = δ · W, or error += δ · W. `error` is [batch, in], `delta` [batch, out], `weight` [out, in].
-pub fn error_to_input(arrival: Arrival, error: &Tensor, delta: &Tensor, weight: &Tensor) -> Result<(), TchError> {
+/// output = left · right, or output += left · right.
+fn product(arrival: Arrival, output: &Tensor, left: &Tensor, right: &Tensor) -> Result<(), TchError> {
     match arrival {
-        Arrival::First => delta.f_mm_out(error, weight).map(drop),
-        Arrival::Added => error.f_addmm_out(error, delta, weight).map(drop),
+        Arrival::First => left.f_mm_out(output, right).map(drop),
+        Arrival::Added => output.f_addmm_out(output, left, right).map(drop),
     }
 }
 
-/// ΔW = δᵀ · input, [out, in].
-pub fn weight_gradient(gradient: &Tensor, delta: &Tensor, input: &Tensor) -> Result<(), TchError> {
-    delta.f_tr()?.f_mm_out(gradient, input).map(drop)
+/// z = Σ input · W over the parts of a layer; its bias is left to the activation. `output` is [positions, out], each
+/// `input` [positions, in], each `weight` [in, out].
+pub fn forward<'a>(output: &Tensor, parts: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>) -> Result<(), TchError> {
+    let mut arrival = Arrival::First;
+    for (input, weight) in parts {
+        product(arrival, output, input, weight)?;
+        arrival = Arrival::Added;
+    }
+    Ok(())
 }
 
-/// Δb = Σ_batch δ, over rows of `stride` numbers of which the first `gradient.len()` are δ's.
-pub fn bias_gradient<T: Scalar>(gradient: &mut [T], delta: &[T], stride: usize) {
-    gradient.fill(T::default());
-    for row in delta.chunks(stride) {
-        for (sum, &error) in gradient.iter_mut().zip(row) {
-            *sum += error;
+/// error = δ · Wᵀ, or error += δ · Wᵀ, of one part. `error` is [positions, in], `delta` [positions, out], `transposed`
+/// [out, in].
+pub fn error_to_input(arrival: Arrival, error: &Tensor, delta: &Tensor, transposed: &Tensor) -> Result<(), TchError> {
+    product(arrival, error, delta, transposed)
+}
+
+/// ΔW = inputᵀ · δ, [in, out], of one part, put into a gradient or added to what is there.
+pub fn weight_gradient(
+    arrival: Arrival,
+    gradient: &Tensor,
+    input_transposed: &Tensor,
+    delta: &Tensor,
+) -> Result<(), TchError> {
+    product(arrival, gradient, input_transposed, delta)
+}
+
+wide! {
+    /// Δb = Σ δ over the positions of all images; added to what is there.
+    pub fn add_bias_gradient<'a, T: Scalar>(gradient: &'a mut [T], delta: &'a [T], lines: &'a Lines) {
+        for start in lines.starts() {
+            for position in delta[start..start + lines.length].chunks_exact(gradient.len()) {
+                gradient.iter_mut().zip(position).for_each(|(sum, &delta)| *sum += delta);
+            }
         }
     }
 }

@@ -3,8 +3,9 @@
 //! | room | holds |
 //! |---|---|
 //! | [`train`] | a bundle from data to results |
-//! | [`network`], [`parameters`], [`buffer`] | networks, their parameters in flat buffers |
-//! | [`layer`], [`activation`] | kernels |
+//! | [`wiring`], [`network`] | networks: which layer reads what, and the forward pass |
+//! | [`parameters`], [`activities`], [`buffer`] | their numbers in flat buffers |
+//! | [`layer`], [`activation`], `vector` | kernels, and loops compiled for the processor at hand |
 //! | [`rules`] | learning rules, one file each |
 //! | [`optim`] | optimisers, one file each |
 //! | [`data`] | datasets, one file each |
@@ -16,12 +17,11 @@
 //! | [`cli`] | the command line |
 
 pub mod activation;
+pub mod activities;
 pub mod agent;
-
 pub mod bench;
 pub mod buffer;
 pub mod cli;
-
 pub mod data;
 pub mod device;
 pub mod layer;
@@ -32,7 +32,8 @@ pub mod random;
 pub mod rules;
 pub mod scalar;
 pub mod session;
-
 pub mod step;
 pub mod train;
 pub mod trainer;
+mod vector;
+pub mod wiring;

@@ -1,117 +1,19 @@
-//! A network: its wiring, its parameters, and the forward pass.
+//! A network: its wiring, the parameters of its lanes, and the forward pass.
 
-use biosweep_common::configuration::Shape;
-use biosweep_common::topology::Topology;
 use biosweep_common::vocabulary::{Activation, Rule};
 use tch::{TchError, Tensor};
 
-use crate::activation::activate;
-use crate::buffer::{Buffer, aligned};
+use crate::activation::{add_bias, biased};
+use crate::activities::{Activities, shifts};
+use crate::buffer::Buffer;
 use crate::layer;
-use crate::parameters::Parameters;
+use crate::parameters::{Form, Layout, Parameters};
 use crate::random::{Purpose, Stream};
 use crate::scalar::Scalar;
+use crate::vector::wide;
+use crate::wiring::{Frame, Lines, Reads, TAPS, Wiring};
 
-/// Which layer reads what, and how wide each is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wiring {
-    /// Layer → sources.
-    pub topology: Topology,
-    /// Units of the input, of each hidden layer, and of the output.
-    widths: Vec<usize>,
-}
-
-impl Wiring {
-    /// A topology with these widths: of the input, each hidden layer and the output.
-    ///
-    /// # Panics
-    /// Where there are not as many widths as layers.
-    #[must_use]
-    pub fn new(topology: Topology, widths: Vec<usize>) -> Self {
-        assert_eq!(widths.len(), topology.output() + 1, "a width for each layer");
-        Self { topology, widths }
-    }
-
-    /// Units of a layer, 0 to L+1.
-    #[must_use]
-    pub fn width(&self, layer: usize) -> usize {
-        self.widths[layer]
-    }
-
-    /// Units that a layer reads.
-    #[must_use]
-    pub fn fan_in(&self, layer: usize) -> usize {
-        self.topology.sources(layer).iter().map(|&source| self.width(source)).sum()
-    }
-
-    /// The first column of a hidden layer in a matrix of all hidden units.
-    #[must_use]
-    pub fn column(&self, layer: usize) -> usize {
-        self.widths[1..layer].iter().sum()
-    }
-
-    /// Units of all hidden layers.
-    #[must_use]
-    pub fn hidden_units(&self) -> usize {
-        self.topology.hidden().map(|layer| self.width(layer)).sum()
-    }
-
-    /// The columns of the hidden units that a layer reads; `None` where it reads the input.
-    #[must_use]
-    pub fn source_columns(&self, layer: usize) -> Option<std::ops::Range<usize>> {
-        let sources = self.topology.sources(layer);
-        let (first, last) = (*sources.first()?, *sources.last()?);
-        (first > 0).then(|| self.column(first)..self.column(last) + self.width(last))
-    }
-
-    /// The [out, in] shapes of layers 1 to L+1.
-    #[must_use]
-    pub fn shapes(&self) -> Vec<(usize, usize)> {
-        (1..=self.topology.output()).map(|layer| (self.width(layer), self.fan_in(layer))).collect()
-    }
-}
-
-/// One number for each hidden unit and image: [rows, Σ width], a layer's columns beside those of the layer before.
-#[derive(Debug)]
-pub struct HiddenMatrix<T> {
-    /// The numbers, row after row.
-    pub buffer: Buffer<T>,
-    /// From one row to the next.
-    pub stride: usize,
-    layers: Vec<Tensor>,
-    sources: Vec<Option<Tensor>>,
-}
-
-impl<T: Scalar> HiddenMatrix<T> {
-    /// Zeros for so many images.
-    ///
-    /// # Errors
-    /// Memory that cannot be had.
-    pub fn zeros(wiring: &Wiring, rows: usize) -> Result<Self, TchError> {
-        let stride = aligned(wiring.hidden_units());
-        let buffer = Buffer::zeros(rows * stride)?;
-        let view = |columns: std::ops::Range<usize>| buffer.matrix(columns.start, rows, columns.len(), stride);
-        let own = |layer: usize| wiring.column(layer)..wiring.column(layer) + wiring.width(layer);
-        let layers = wiring.topology.hidden().map(|layer| view(own(layer))).collect::<Result<_, _>>()?;
-        let sources = (1..=wiring.topology.output())
-            .map(|layer| wiring.source_columns(layer).map(view).transpose())
-            .collect::<Result<_, _>>()?;
-        Ok(Self { buffer, stride, layers, sources })
-    }
-
-    /// A hidden layer's columns.
-    pub fn layer(&self, layer: usize) -> &Tensor {
-        &self.layers[layer - 1]
-    }
-
-    /// The columns that a layer reads; `None` where it reads the input.
-    #[must_use]
-    pub fn sources(&self, layer: usize) -> Option<&Tensor> {
-        self.sources[layer - 1].as_ref()
-    }
-}
-
-/// The parameters of a network and what reads them.
+/// The parameters of some lanes of one network, and what reads them.
 #[derive(Debug)]
 pub struct Network<T> {
     /// Which layer reads what.
@@ -120,10 +22,129 @@ pub struct Network<T> {
     pub activation: Activation,
     /// W and b of layers 1 to L+1.
     pub forward: Parameters<T>,
-    /// B of layers 2 to L+1, for rules with fixed feedback (its biases are of no use).
+    /// What the rule sends errors back through, where that is fixed: B of layers 2 to L+1 (fa), R of the same (frsf), or
+    /// D of layers 1 to L (dfa). Their biases are of no use.
     pub feedback: Option<Parameters<T>>,
-    /// V and c of layers 2 to L, for rules with decoders.
+    /// V and c of layers 2 to L, or to L+1 (sdtp), for rules with decoders.
     pub decoders: Option<Parameters<T>>,
+}
+
+impl<T: Scalar> Network<T> {
+    /// A network whose parameters are zero, with those that the rule has a use for.
+    ///
+    /// # Errors
+    /// Memory that cannot be had.
+    pub fn zeros(wiring: Wiring, rule: Rule, activation: Activation, lanes: usize) -> Result<Self, TchError> {
+        let output = wiring.topology.output();
+        let forward_of = |layer: usize| forward_form(&wiring, layer);
+        let forward = Parameters::zeros(lanes, 1, (1..=output).map(forward_of).collect())?;
+        let feedback = match rule {
+            Rule::Fa => {
+                let turned = |layer: usize| Form { layout: Layout::OutputsFirst, ..forward_of(layer) };
+                Some(Parameters::zeros(lanes, 2, (2..=output).map(turned).collect())?)
+            }
+            Rule::Frsf => Some(Parameters::zeros(lanes, 2, (2..=output).map(forward_of).collect())?),
+            Rule::Dfa => {
+                Some(Parameters::zeros(lanes, 1, (1..output).map(|layer| direct_form(&wiring, layer)).collect())?)
+            }
+            Rule::Bp | Rule::Usf | Rule::Dtp | Rule::Sdtp => None,
+        };
+        let last_decoder = if rule == Rule::Sdtp { output } else { output - 1 };
+        let decoder_forms = (2..=last_decoder).map(|layer| decoder_form(&wiring, layer)).collect();
+        let decoders = rule.has_decoders().then(|| Parameters::zeros(lanes, 2, decoder_forms)).transpose()?;
+        Ok(Self { wiring, activation, forward, feedback, decoders })
+    }
+
+    /// Draws what a trajectory begins with into a lane. Weights come from N(0, 2/fan_in) for relu and N(0, 1/fan_in)
+    /// otherwise, feedback of W's shape like them, direct feedback from N(0, 1/classes), decoders from N(0, 1/fan_in);
+    /// biases are zero.
+    pub fn draw(&mut self, lane: usize, rule: Rule, seed: u64, fold: u32) {
+        let gain = if self.activation == Activation::Relu { 2.0 } else { 1.0 };
+        let normal = |layer: usize, purpose: fn(u32) -> Purpose, variance: f64, count: usize| {
+            let mut numbers = vec![T::default(); count];
+            let mut stream = Stream::new(seed, fold, purpose(layer as u32), 0);
+            T::fill_normal(&mut numbers, &mut stream, variance.sqrt());
+            numbers
+        };
+        let draw = |parameters: &mut Parameters<T>, gain: f64, purpose: fn(u32) -> Purpose| {
+            for layer in parameters.layers() {
+                let fan_in = parameters.slot(layer).form.reads.fan_in();
+                let count = parameters.slot(layer).weight.len();
+                parameters.set_weight(lane, layer, &normal(layer, purpose, gain / fan_in as f64, count));
+                parameters.bias_mut(lane, layer).fill(T::default());
+            }
+        };
+        draw(&mut self.forward, gain, Purpose::Weights);
+        if rule == Rule::Dfa {
+            for layer in self.wiring.topology.hidden() {
+                let classes = self.wiring.classes();
+                let count = classes * self.wiring.extent(layer).units();
+                self.set_direct_feedback(lane, layer, &normal(layer, Purpose::Feedback, 1.0 / classes as f64, count));
+            }
+        } else if let Some(feedback) = &mut self.feedback {
+            draw(feedback, gain, Purpose::Feedback);
+        }
+        if let Some(decoders) = &mut self.decoders {
+            draw(decoders, 1.0, Purpose::Decoder);
+        }
+    }
+
+    /// Sets D of a layer, given as [classes, channel, row, column].
+    ///
+    /// # Panics
+    /// In a network without direct feedback, or where there are not as many numbers as D has.
+    pub fn set_direct_feedback(&mut self, lane: usize, layer: usize, numbers: &[T]) {
+        let (extent, frame) = (self.wiring.extent(layer), self.wiring.frame(layer));
+        let feedback = self.feedback.as_mut().expect("a network with direct feedback");
+        let units = feedback.slot(layer).form.outputs;
+        assert_eq!(numbers.len(), self.wiring.classes() * extent.units(), "the feedback of layer {layer}");
+        let weight = feedback.weight_slice_mut(lane, layer);
+        for (row, numbers) in weight.chunks_exact_mut(units).zip(numbers.chunks_exact(extent.units())) {
+            for (place, &number) in numbers.iter().enumerate() {
+                let (channel, position) = (place / extent.positions(), place % extent.positions());
+                let (y, x) = (position / extent.width, position % extent.width);
+                row[(y * frame.pitch + x) * extent.channels + channel] = number;
+            }
+        }
+    }
+}
+
+/// The forward weights of a layer.
+fn forward_form(wiring: &Wiring, layer: usize) -> Form {
+    let (reads, outputs) = (wiring.reads(layer), wiring.channels(layer));
+    let all = 0..reads.fan_in();
+    let parts = if layer == 1 {
+        vec![all]
+    } else if reads.taps == TAPS {
+        rows_of_kernel(&reads)
+    } else {
+        let of_group = |group: crate::wiring::Group| {
+            let channels: usize = group.sources.iter().map(|&source| wiring.channels(source)).sum();
+            group.first_channel..group.first_channel + channels
+        };
+        wiring.groups(layer).into_iter().map(of_group).collect()
+    };
+    Form { layout: Layout::forward(outputs), reads, outputs, parts }
+}
+
+/// A decoder gives back, from a layer's units, the hidden units that the layer reads.
+fn decoder_form(wiring: &Wiring, layer: usize) -> Form {
+    let (reads, outputs) = (Reads::block(wiring.channels(layer), wiring.taps(layer)), wiring.hidden_channels(layer));
+    let parts = rows_of_kernel(&reads);
+    Form { layout: Layout::forward(outputs), reads, outputs, parts }
+}
+
+/// Direct feedback goes from the classes to all positions of a layer, the zeros between images included.
+fn direct_form(wiring: &Wiring, layer: usize) -> Form {
+    let reads = Reads::block(wiring.classes(), 1);
+    let parts = vec![0..reads.fan_in()];
+    let outputs = wiring.frame(layer).image * wiring.channels(layer);
+    Form { reads, outputs, parts, layout: Layout::InputsFirst }
+}
+
+fn rows_of_kernel(reads: &Reads) -> Vec<std::ops::Range<usize>> {
+    let rows = reads.fan_in() / reads.taps;
+    shifts(reads.taps).map(|shift| shift * rows..(shift + 1) * rows).collect()
 }
 
 /// One batch on its way through a network.
@@ -131,62 +152,28 @@ pub struct Network<T> {
 pub struct Pass<T> {
     /// Images in it.
     pub rows: usize,
-    /// The images, [rows, inputs].
+    /// The images: each row by row of one channel, then of the next.
     pub images: Buffer<T>,
-    image_view: Tensor,
+    /// What layers read of the images.
+    input: Input<T>,
     /// h of all hidden layers.
-    pub hidden: HiddenMatrix<T>,
+    pub hidden: Activities<T>,
     /// z of the output layer, [rows, classes].
     pub logits: Buffer<T>,
     logit_view: Tensor,
-    /// δ of the output layer, [rows, classes].
+    logit_lines: Lines,
+    /// δ of the output layer, times what the caller of [`Pass::loss`] chose; [rows, classes].
     pub output_delta: Buffer<T>,
     output_delta_view: Tensor,
 }
 
-impl<T: Scalar> Network<T> {
-    /// The network a trajectory begins with. Weights are drawn from N(0, 2/fan_in) for relu and N(0, 1/fan_in)
-    /// otherwise, feedback like them, decoders from N(0, 1/fan_in); biases are zero.
-    ///
-    /// # Errors
-    /// Memory that cannot be had.
-    pub fn initial(shape: &Shape, inputs: usize, classes: usize, seed: u64, fold: u32) -> Result<Self, TchError> {
-        let topology = Topology::new(shape.network, shape.depth as usize);
-        let mut widths = vec![inputs];
-        widths.extend(topology.hidden().map(|_| shape.hidden as usize));
-        widths.push(classes);
-        let mut network = Self::zeros(Wiring::new(topology, widths), shape.rule, shape.activation)?;
-        let gain = if shape.activation == Activation::Relu { 2.0 } else { 1.0 };
-        let draw = |parameters: &mut Parameters<T>, gain: f64, purpose: fn(u32) -> Purpose| {
-            for layer in parameters.layers() {
-                let fan_in = parameters.slot(layer).columns as f64;
-                let mut stream = Stream::new(seed, fold, purpose(layer as u32), 0);
-                parameters.draw_weights(0, layer, &mut stream, gain / fan_in);
-            }
-        };
-        draw(&mut network.forward, gain, Purpose::Weights);
-        if let Some(feedback) = &mut network.feedback {
-            draw(feedback, gain, Purpose::Feedback);
-        }
-        if let Some(decoders) = &mut network.decoders {
-            draw(decoders, 1.0, Purpose::Decoder);
-        }
-        Ok(network)
-    }
-
-    /// A network whose parameters are zero, with those that the rule has a use for.
-    ///
-    /// # Errors
-    /// Memory that cannot be had.
-    pub fn zeros(wiring: Wiring, rule: Rule, activation: Activation) -> Result<Self, TchError> {
-        let shapes = wiring.shapes();
-        let forward = Parameters::zeros(1, 1, &shapes)?;
-        let feedback = (rule == Rule::Fa).then(|| Parameters::zeros(1, 2, &shapes[1..])).transpose()?;
-        // A decoder gives back, from a layer's units, the units that the layer reads.
-        let inverse: Vec<_> = shapes[1..shapes.len() - 1].iter().map(|&(units, sources)| (sources, units)).collect();
-        let decoders = rule.has_decoders().then(|| Parameters::zeros(1, 2, &inverse)).transpose()?;
-        Ok(Self { wiring, activation, forward, feedback, decoders })
-    }
+/// The images as a matrix [positions, in] for the first layer.
+#[derive(Debug)]
+struct Input<T> {
+    /// The images unfolded by a whole kernel, for a convolution; it has the frame of the first layer.
+    unfolded: Option<(Buffer<T>, Frame, usize)>,
+    matrix: Tensor,
+    transposed: Tensor,
 }
 
 impl<T: Scalar> Pass<T> {
@@ -195,24 +182,35 @@ impl<T: Scalar> Pass<T> {
     /// # Errors
     /// Memory that cannot be had.
     pub fn new(wiring: &Wiring, rows: usize) -> Result<Self, TchError> {
-        let (inputs, classes) = (wiring.width(0), wiring.width(wiring.topology.output()));
+        let (inputs, classes) = (wiring.extent(0).units(), wiring.classes());
         let images = Buffer::zeros(rows * inputs)?;
         let (logits, output_delta) = (Buffer::zeros(rows * classes)?, Buffer::zeros(rows * classes)?);
+        let (unfolded, matrix) = if wiring.is_convolutional() {
+            let (frame, width) = (wiring.frame(1), wiring.channels(0) * TAPS * TAPS);
+            let buffer = Buffer::zeros(frame.positions(rows) * width)?;
+            let matrix = buffer.matrix(0, frame.positions(rows), width, width)?;
+            (Some((buffer, frame, wiring.channels(0))), matrix)
+        } else {
+            (None, images.matrix(0, rows, inputs, inputs)?)
+        };
         Ok(Self {
             rows,
-            image_view: images.matrix(0, rows, inputs, inputs)?,
             images,
-            hidden: HiddenMatrix::zeros(wiring, rows)?,
+            input: Input { unfolded, transposed: matrix.f_tr()?, matrix },
+            hidden: Activities::zeros(wiring, rows)?,
             logit_view: logits.matrix(0, rows, classes, classes)?,
+            logit_lines: Lines { first: 0, outer: (1, 0), inner: (1, 0), length: rows * classes },
             logits,
             output_delta_view: output_delta.matrix(0, rows, classes, classes)?,
             output_delta,
         })
     }
 
-    /// What a layer reads, [rows, in].
-    pub fn input(&self, layer: usize) -> &Tensor {
-        self.hidden.sources(layer).unwrap_or(&self.image_view)
+    /// What a layer reads, [positions, in] and transposed, part by part in the order of its weights.
+    pub fn inputs(&self, wiring: &Wiring, layer: usize) -> impl Iterator<Item = (&Tensor, &Tensor)> {
+        let of_images =
+            (wiring.topology.sources(layer)[0] == 0).then_some((&self.input.matrix, &self.input.transposed));
+        of_images.into_iter().chain(self.hidden.runs(layer).iter().map(|run| (&run.matrix, &run.transposed)))
     }
 
     /// δ of the output layer as a tensor.
@@ -225,27 +223,42 @@ impl<T: Scalar> Pass<T> {
         &self.logit_view
     }
 
-    /// Carries the images through the first lane of the network.
+    /// Where the numbers of the output layer lie.
+    pub fn output_lines(&self) -> &Lines {
+        &self.logit_lines
+    }
+
+    /// Carries the images through a lane of the network.
     ///
     /// # Errors
     /// What libtorch refuses.
-    pub fn forward(&mut self, network: &Network<T>) -> Result<(), TchError> {
-        for layer in network.wiring.topology.hidden() {
-            let views = network.forward.views(0, layer);
-            let output = self.hidden.layer(layer);
-            layer::forward(output, self.input(layer), &views.weight_t, &views.bias)?;
-            activate(network.activation, output)?;
+    pub fn forward(&mut self, network: &Network<T>, lane: usize) -> Result<(), TchError> {
+        let Network { wiring, activation, forward, .. } = network;
+        if let Some((unfolded, frame, channels)) = &mut self.input.unfolded {
+            unfold(unfolded.slice_mut(), self.images.slice(), *frame, *channels);
         }
-        let output = network.wiring.topology.output();
-        let views = network.forward.views(0, output);
-        layer::forward(&self.logit_view, self.input(output), &views.weight_t, &views.bias)
+        for layer in wiring.topology.hidden() {
+            let weights = forward.parts(lane, layer).iter().map(|part| &part.weight);
+            let inputs = self.inputs(wiring, layer).map(|(input, _)| input);
+            layer::forward(self.hidden.layer(layer), inputs.zip(weights))?;
+            let whole = self.hidden.layer(layer).shallow_clone();
+            let (numbers, lines) = self.hidden.numbers_mut(layer);
+            biased(*activation, numbers, lines, forward.bias(lane, layer), &whole)?;
+            self.hidden.show(layer);
+        }
+        let output = wiring.topology.output();
+        let weights = forward.parts(lane, output).iter().map(|part| &part.weight);
+        let inputs = self.inputs(wiring, output).map(|(input, _)| input);
+        layer::forward(&self.logit_view, inputs.zip(weights))?;
+        add_bias(self.logits.slice_mut(), &self.logit_lines, forward.bias(lane, output));
+        Ok(())
     }
 
-    /// The mean softmax cross-entropy of these labels, and δ of the output layer:
+    /// The mean softmax cross-entropy of these labels, and `scale` times δ of the output layer:
     /// δ = (softmax(z) − onehot(y)) / batch.
-    pub fn loss(&mut self, labels: &[i64]) -> f64 {
+    pub fn loss(&mut self, labels: &[i64], scale: f64) -> f64 {
         let classes = self.logits.slice().len() / self.rows;
-        let scale = T::of(1.0 / self.rows as f64);
+        let scale = T::of(scale / self.rows as f64);
         let mut loss = 0.0;
         let rows = self.logits.slice().chunks(classes).zip(self.output_delta.slice_mut().chunks_mut(classes));
         for ((logits, delta), &label) in rows.zip(labels) {
@@ -274,5 +287,33 @@ impl<T: Scalar> Pass<T> {
             logits.iter().enumerate().all(|(class, &logit)| logit < own || (logit == own && class as i64 >= **label))
         })
         .count()
+    }
+}
+
+wide! {
+    /// Images, channel by channel, → at each position all numbers under a 3×3 kernel, by row, column, channel; zeros
+    /// beyond the border, which are never written.
+    fn unfold<'a, T: Scalar>(unfolded: &'a mut [T], images: &'a [T], frame: Frame, channels: usize) {
+        let (height, width, row) = (frame.height, frame.width, TAPS * TAPS * channels);
+        let of_image = images.chunks_exact(channels * height * width).enumerate();
+        for (image, pixels) in of_image {
+            let first = image * frame.image;
+            for (channel, pixels) in pixels.chunks_exact(height * width).enumerate() {
+                for tap in 0..TAPS * TAPS {
+                    let (down, right) = (tap / TAPS, tap % TAPS);
+                    // Position (y, x) sees pixel (y + down − 1, x + right − 1) at this place of the kernel.
+                    for y in usize::from(down == 0)..height - usize::from(down == 2) {
+                        let from = usize::from(right == 0);
+                        let to = width - usize::from(right == 2);
+                        let pixels = &pixels[(y + down - 1) * width..][..width];
+                        let mut place = (first + y * frame.pitch + from) * row + tap * channels + channel;
+                        for &pixel in &pixels[from + right - 1..to + right - 1] {
+                            unfolded[place] = pixel;
+                            place += row;
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -65,6 +65,7 @@ pub struct Trainer {
 #[derive(Debug, Default)]
 struct LaneControl {
     halt: AtomicBool,
+    has_ended: AtomicBool,
     updates: AtomicU64,
 }
 
@@ -123,23 +124,17 @@ impl Workbench {
     fn run(&mut self, grant: &Grant, lanes: &[LaneControl]) {
         let start_s = self.clock.seconds();
         // A panic is a fault of ours, but one that must not take the other trials of the sweep with it.
-        let outcomes = panic::catch_unwind(AssertUnwindSafe(|| self.train(grant, lanes)));
+        let trained = panic::catch_unwind(AssertUnwindSafe(|| self.train(grant, lanes)));
         let seconds = self.clock.seconds() - start_s;
-        let outcomes = outcomes.unwrap_or_else(|panic| Err(format!("the training code panicked: {}", words(&*panic))));
-        for (lane, control) in lanes.iter().enumerate() {
-            let end = match &outcomes {
-                Ok(outcomes) => match outcomes.get(lane) {
-                    Some(outcome) => lane_end(outcome, control, seconds),
-                    None => failed("the training code returned no outcome for this lane", control, seconds),
-                },
-                Err(cause) => failed(cause, control, seconds),
-            };
-            self.tell(TrainerEvent::LaneEnded { lane, end });
+        let trained = trained.unwrap_or_else(|panic| Err(format!("the training code panicked: {}", words(&*panic))));
+        let cause = trained.err().unwrap_or_else(|| "the training code left this lane without an end".to_owned());
+        for (lane, control) in lanes.iter().enumerate().filter(|(_, lane)| !lane.has_ended.load(Ordering::Relaxed)) {
+            self.tell(TrainerEvent::LaneEnded { lane, end: failed(&cause, control, seconds) });
         }
         self.tell(TrainerEvent::BundleDone);
     }
 
-    fn train(&mut self, grant: &Grant, lanes: &[LaneControl]) -> Result<Vec<LaneOutcome>, String> {
+    fn train(&mut self, grant: &Grant, lanes: &[LaneControl]) -> Result<(), String> {
         let dataset = grant.shape.dataset;
         if !self.datasets.contains_key(&dataset) {
             let loaded = data::load(dataset, &self.places).map_err(|error| error.to_string())?;
@@ -152,7 +147,7 @@ impl Workbench {
             .map(|lane| LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone() });
         let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect() };
         let mut observer = Watching { out: &self.out, lanes };
-        train(&bundle, data, &mut observer).map_err(|error| error.to_string())
+        train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
     }
 
     fn tell(&self, event: TrainerEvent) {
@@ -177,6 +172,13 @@ impl Observer for Watching<'_> {
 
     fn should_stop(&mut self, lane: usize) -> bool {
         self.lanes[lane].halt.load(Ordering::Relaxed)
+    }
+
+    fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64) {
+        let control = &self.lanes[lane];
+        control.has_ended.store(true, Ordering::Relaxed);
+        let end = lane_end(outcome, control, seconds);
+        drop(self.out.blocking_send(TrainerEvent::LaneEnded { lane, end }));
     }
 }
 

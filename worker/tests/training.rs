@@ -1,6 +1,6 @@
 //! Training as a whole, on the embedded digits.
 
-use biosweep_common::configuration::{EarlyStop, Hyperparameters, Shape, StoppingRule};
+use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::vocabulary::{self, Activation, Network, Optimizer, Rule};
 use biosweep_worker::data::{self, Places};
@@ -15,6 +15,8 @@ fn shape(rule: Rule) -> Shape {
         activation: Activation::Relu,
         depth: 3,
         hidden: 32,
+        convolution: Convolution { channel_multiplier: 4, ..Convolution::default() },
+        skip: Skip::default(),
         batch_size: 64,
         optimizer: Optimizer::Adam,
         eval_every: 40,
@@ -42,6 +44,7 @@ impl Observer for Limit {
     fn should_stop(&mut self, _: usize) -> bool {
         self.updates >= self.limit
     }
+    fn ended(&mut self, _: usize, _: &LaneOutcome, _: f64) {}
 }
 
 fn run(shape: Shape, lanes: Vec<LaneJob>) -> Vec<LaneOutcome> {

@@ -144,7 +144,7 @@ impl Grid {
         let names = self.blocks.iter().filter_map(|block| block.values(Setting::Dataset)).flatten();
         let parse = |value| match value {
             Value::Name(name) => name.parse().ok(),
-            Value::Integer(_) | Value::Real(_) | Value::Integers(_) => None,
+            Value::Integer(_) | Value::Real(_) | Value::Integers(_) | Value::Flag(_) => None,
         };
         names.filter_map(parse).collect()
     }

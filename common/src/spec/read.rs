@@ -69,7 +69,8 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
         // Adding zero makes a negative zero a plain one, which is printed and hashed alike.
         Kind::Real(number) => Some(Value::Real(*number + 0.0)),
         Kind::List(items) => items.iter().map(layer).collect::<Option<_>>().map(Value::Integers),
-        Kind::Table(_) | Kind::Boolean(_) | Kind::Other(_) => None,
+        Kind::Boolean(flag) => Some(Value::Flag(*flag)),
+        Kind::Table(_) | Kind::Other(_) => None,
     };
     if let Some(value) = &read
         && domain.contains(value)

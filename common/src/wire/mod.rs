@@ -108,6 +108,7 @@ impl IntoWire<Vec<v1::Setting>> for Point {
                 Value::Integer(number) => Wire::Integer(number),
                 Value::Real(number) => Wire::Real(number),
                 Value::Integers(values) => Wire::Integers(v1::IntegerList { values }),
+                Value::Flag(flag) => Wire::Flag(flag),
             }),
         });
         settings.collect()
@@ -124,6 +125,7 @@ impl FromWire<Vec<v1::Setting>> for Point {
                 Wire::Integer(number) => Value::Integer(number),
                 Wire::Real(number) => Value::Real(number),
                 Wire::Integers(list) => Value::Integers(list.values),
+                Wire::Flag(flag) => Value::Flag(flag),
             };
             Ok((setting, value))
         };
@@ -170,6 +172,7 @@ mod tests {
             (Setting::Depth, Value::Integer(7)),
             (Setting::LearningRate, Value::Real(1e-3)),
             (Setting::DownsampleAfter, Value::Integers(vec![1, 2])),
+            (Setting::SkipInput, Value::Flag(true)),
         ]);
         assert_eq!(Point::from_wire(point.clone().into_wire()), Ok(point));
     }

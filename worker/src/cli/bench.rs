@@ -1,6 +1,6 @@
 //! `biosweep-worker bench`: updates per second beside the bare matrix products of the same update.
 
-use biosweep_common::configuration::{Hyperparameters, Shape};
+use biosweep_common::configuration::{Convolution, Hyperparameters, Shape, Skip};
 use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 use clap::Args;
 
@@ -49,6 +49,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
         activation: args.activation,
         depth: args.depth,
         hidden: args.hidden,
+        convolution: Convolution::default(),
+        skip: Skip::default(),
         batch_size: args.batch,
         optimizer: args.optimizer,
         eval_every: 390,
@@ -57,7 +59,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let measured = bench::run(&shape, &hyperparameters, args.updates).map_err(Failure::bad_input)?;
     answer(&match args.output {
         Output::Human => format!(
-            "{} {} {} {} with {}: {:.0} updates/s; the bare matrix products of bp alone {:.0}/s; ratio {:.2}",
+            "{} {} {} {} with {}: {:.0} updates/s; its bare matrix products alone {:.0}/s; ratio {:.2}; \
+             an evaluation of 10,000 images costs {:.1} updates",
             args.rule,
             args.network,
             args.activation,
@@ -65,7 +68,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
             args.optimizer,
             measured.updates_per_s,
             measured.floor_updates_per_s,
-            measured.ratio
+            measured.ratio,
+            measured.evaluation_updates
         ),
         Output::Json => serde_json::to_string_pretty(&measured).map_err(Failure::environment)?,
     })

@@ -4,6 +4,7 @@ use std::ops::Mul;
 
 use super::mapped::Bytes;
 use crate::random::{Purpose, Stream};
+use crate::vector::wide;
 
 /// Rows of an image, and its columns.
 pub(super) const IMAGE_SIDE: u32 = 28;
@@ -107,9 +108,7 @@ impl Dataset {
         let (pixels, _) = pixels.as_chunks_mut::<PIXELS>();
         for ((&index, pixels), label) in indices.iter().zip(pixels).zip(labels) {
             *label = images.labels[index as usize].into();
-            for (pixel, &byte) in pixels.iter_mut().zip(images.image(index as usize)) {
-                *pixel = T::from(byte) * T::PER_BYTE;
-            }
+            scale(pixels, images.image(index as usize));
         }
     }
 
@@ -117,6 +116,14 @@ impl Dataset {
         match part {
             Part::Train => &self.train,
             Part::Test => &self.test,
+        }
+    }
+}
+
+wide! {
+    fn scale<'a, T: Scalar>(pixels: &'a mut [T], bytes: &'a [u8]) {
+        for (pixel, &byte) in pixels.iter_mut().zip(bytes) {
+            *pixel = T::from(byte) * T::PER_BYTE;
         }
     }
 }

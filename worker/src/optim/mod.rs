@@ -1,16 +1,38 @@
 //! Optimisers: how a gradient moves the parameters. One file an optimiser, each one fused loop over flat slices.
 
 mod adam;
+mod adamw;
+mod moments;
+mod rmsprop;
 mod sgd;
 
 use biosweep_common::vocabulary::Optimizer;
+use tch::TchError;
 
 use crate::scalar::Scalar;
 
 /// Moves parameters by their gradients, and remembers what it has to.
 pub trait Optimise<T: Scalar> {
-    /// One update of all parameters; `weight_decay · w` is added to every gradient.
-    fn update(&mut self, values: &mut [T], gradients: &[T]);
+    /// Begins an update of all parameters.
+    fn begin(&mut self) {}
+
+    /// Updates the parameters from number `first` on; `weight_decay · w` is added to every gradient.
+    fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]);
+
+    /// How gradients may go into the parameters at once, where nothing else is to be done with them.
+    fn direct(&self) -> Option<Direct> {
+        None
+    }
+}
+
+/// w ← keep · w − rate · gradient: an update that remembers nothing. Errors can carry the rate, and then the update is
+/// one matrix product added in place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Direct {
+    /// Step size.
+    pub rate: f64,
+    /// What weight decay leaves of a parameter.
+    pub keep: f64,
 }
 
 /// How far to move.
@@ -22,15 +44,21 @@ pub struct Steps {
     pub weight_decay: f64,
     /// Heavy-ball momentum of sgd; 0 is none.
     pub momentum: f64,
+    /// Whether the momentum looks ahead.
+    pub nesterov: bool,
 }
 
 /// An optimiser of so many parameters.
-#[must_use]
-pub fn new<T: Scalar>(optimizer: Optimizer, steps: Steps, length: usize) -> Box<dyn Optimise<T>> {
-    match optimizer {
-        Optimizer::Sgd => Box::new(sgd::Sgd::new(steps, length)),
-        Optimizer::Adam => Box::new(adam::Adam::new(steps, length)),
-    }
+///
+/// # Errors
+/// Memory that cannot be had.
+pub fn new<T: Scalar>(optimizer: Optimizer, steps: Steps, length: usize) -> Result<Box<dyn Optimise<T>>, TchError> {
+    Ok(match optimizer {
+        Optimizer::Sgd => Box::new(sgd::Sgd::new(steps, length)?),
+        Optimizer::Adam => Box::new(adam::Adam::new(steps, length)?),
+        Optimizer::Adamw => Box::new(adamw::AdamW::new(steps, length)?),
+        Optimizer::Rmsprop => Box::new(rmsprop::RmsProp::new(steps, length)?),
+    })
 }
 
 #[cfg(test)]

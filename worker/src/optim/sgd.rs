@@ -1,37 +1,67 @@
-//! Stochastic gradient descent, with heavy-ball momentum (Polyak 1964) where it is wanted.
+//! Stochastic gradient descent, with heavy-ball momentum (Polyak 1964) or Nesterov's (1983) where it is wanted.
 //!
-//! g ← g + λw;  v ← μv + g;  w ← w − ηv  (without momentum v is g, and costs no memory)
+//! g ← g + λw;  v ← μv + g;  w ← w − ηv, or w ← w − η(g + μv) with Nesterov's momentum
+//!
+//! Without momentum w ← (1 − ηλ)w − ηg, which is one product added in place: see [`Direct`].
 
-use super::{Optimise, Steps};
+use tch::TchError;
+
+use super::{Direct, Optimise, Steps};
+use crate::buffer::Buffer;
 use crate::scalar::Scalar;
+use crate::vector::wide;
 
 #[derive(Debug)]
 pub(super) struct Sgd<T> {
     steps: Steps,
-    /// v; empty without momentum.
-    velocity: Vec<T>,
+    /// v; none without momentum.
+    velocity: Option<Buffer<T>>,
 }
 
 impl<T: Scalar> Sgd<T> {
-    pub(super) fn new(steps: Steps, length: usize) -> Self {
-        let remembered = if steps.momentum == 0.0 { 0 } else { length };
-        Self { steps, velocity: vec![T::default(); remembered] }
+    pub(super) fn new(steps: Steps, length: usize) -> Result<Self, TchError> {
+        let velocity = (steps.momentum != 0.0).then(|| Buffer::zeros(length)).transpose()?;
+        Ok(Self { steps, velocity })
     }
 }
 
 impl<T: Scalar> Optimise<T> for Sgd<T> {
-    fn update(&mut self, values: &mut [T], gradients: &[T]) {
-        let (rate, decay) = (T::of(self.steps.learning_rate), T::of(self.steps.weight_decay));
-        if self.velocity.is_empty() {
-            for (w, &g) in values.iter_mut().zip(gradients) {
-                *w -= rate * (g + decay * *w);
+    fn direct(&self) -> Option<Direct> {
+        let Steps { learning_rate, weight_decay, .. } = self.steps;
+        let direct = Direct { rate: learning_rate, keep: 1.0 - learning_rate * weight_decay };
+        self.velocity.is_none().then_some(direct)
+    }
+
+    fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
+        match &mut self.velocity {
+            None => plain(values, gradients, self.steps),
+            Some(velocity) => {
+                let velocity = &mut velocity.slice_mut()[first..first + values.len()];
+                with_momentum(values, gradients, velocity, self.steps);
             }
-            return;
         }
-        let momentum = T::of(self.steps.momentum);
-        for ((w, &g), v) in values.iter_mut().zip(gradients).zip(&mut self.velocity) {
-            *v = momentum * *v + (g + decay * *w);
-            *w -= rate * *v;
+    }
+}
+
+wide! {
+    fn plain<'a, T: Scalar>(values: &'a mut [T], gradients: &'a [T], steps: Steps) {
+        let (rate, decay) = (T::of(steps.learning_rate), T::of(steps.weight_decay));
+        for (w, &g) in values.iter_mut().zip(gradients) {
+            *w -= rate * (g + decay * *w);
+        }
+    }
+}
+
+wide! {
+    fn with_momentum<'a, T: Scalar>(values: &'a mut [T], gradients: &'a [T], velocity: &'a mut [T], steps: Steps) {
+        let (rate, decay) = (T::of(steps.learning_rate), T::of(steps.weight_decay));
+        let momentum = T::of(steps.momentum);
+        // What of the gradient the step has beside the velocity, and what of the velocity.
+        let (of_gradient, of_velocity) = if steps.nesterov { (rate, rate * momentum) } else { (T::default(), rate) };
+        for ((w, &g), v) in values.iter_mut().zip(gradients).zip(velocity) {
+            let g = g + decay * *w;
+            *v = momentum * *v + g;
+            *w -= of_gradient * g + of_velocity * *v;
         }
     }
 }

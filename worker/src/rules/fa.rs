@@ -4,13 +4,11 @@
 
 use tch::TchError;
 
-use super::walk::LayerwiseFeedback;
+use super::walk::{Feedback, LayerwiseFeedback};
 use crate::network::Network;
 use crate::scalar::Scalar;
 
 /// The rule for this network.
 pub(super) fn rule<T: Scalar>(network: &Network<T>, rows: usize) -> Result<LayerwiseFeedback<T>, TchError> {
-    LayerwiseFeedback::new(network, rows, |network| {
-        network.feedback.as_ref().expect("a network for feedback alignment has feedback weights")
-    })
+    LayerwiseFeedback::new(network, rows, Feedback::Fixed)
 }

@@ -8,98 +8,106 @@ use std::collections::BTreeSet;
 
 use tch::TchError;
 
-use super::{LearningRule, Surroundings, gradients_of_deltas};
+use super::{Delta, LearningRule, Update, learn_layer};
 use crate::activation::times_derivative;
+use crate::activities::Activities;
 use crate::layer::{self, Arrival};
-use crate::network::{HiddenMatrix, Network, Pass};
-use crate::parameters::Parameters;
+use crate::network::{Network, Pass};
+use crate::parameters::{Form, Parameters};
 use crate::scalar::Scalar;
+
+/// Where F is.
+#[derive(Debug)]
+pub(super) enum Feedback<T> {
+    /// The forward weights.
+    Forward,
+    /// The network's fixed feedback.
+    Fixed,
+    /// Made from the forward weights at every update.
+    Computed {
+        /// What was made last.
+        of_update: Parameters<T>,
+        /// Makes it for a lane.
+        compute: fn(&mut Parameters<T>, &Network<T>, usize),
+    },
+}
+
+/// Forms of F for the layers that send errors back, alike W's.
+pub(super) fn forms_of_feedback<T: Scalar>(network: &Network<T>) -> Vec<Form> {
+    let output = network.wiring.topology.output();
+    (2..=output).map(|layer| network.forward.slot(layer).form.clone()).collect()
+}
 
 /// A rule that walks back through F.
 #[derive(Debug)]
 pub(super) struct LayerwiseFeedback<T> {
-    walk: Walk<T>,
-    /// Where F is.
-    feedback: fn(&Network<T>) -> &Parameters<T>,
+    /// δ of all hidden layers.
+    deltas: Activities<T>,
+    /// From the output down to layer 1: the layer, and how its errors arrive at each run of its sources.
+    steps: Vec<(usize, Vec<Arrival>)>,
+    /// Whether some errors are added to where none has arrived: the walk then begins from zeros.
+    from_zero: bool,
+    feedback: Feedback<T>,
 }
 
 impl<T: Scalar> LayerwiseFeedback<T> {
-    pub(super) fn new(
-        network: &Network<T>,
-        rows: usize,
-        feedback: fn(&Network<T>) -> &Parameters<T>,
-    ) -> Result<Self, TchError> {
-        Ok(Self { walk: Walk::new(network, rows)?, feedback })
+    pub(super) fn new(network: &Network<T>, rows: usize, feedback: Feedback<T>) -> Result<Self, TchError> {
+        let deltas = Activities::<T>::zeros(&network.wiring, rows)?;
+        let mut reached = BTreeSet::new();
+        let mut from_zero = false;
+        let mut steps = Vec::new();
+        for reader in (1..=network.wiring.topology.output()).rev() {
+            let mut arrivals = Vec::new();
+            for run in deltas.runs(reader) {
+                let known = run.places().filter(|place| reached.contains(place)).count();
+                from_zero |= known > 0 && known < run.sources.len();
+                arrivals.push(if known == 0 { Arrival::First } else { Arrival::Added });
+                reached.extend(run.places());
+            }
+            steps.push((reader, arrivals));
+        }
+        Ok(Self { deltas, steps, from_zero, feedback })
     }
 }
 
 impl<T: Scalar> LearningRule<T> for LayerwiseFeedback<T> {
-    fn gradients(
-        &mut self,
-        network: &mut Network<T>,
-        pass: &Pass<T>,
-        _: &mut Surroundings<'_, T>,
-    ) -> Result<(), TchError> {
-        let feedback = (self.feedback)(network);
-        self.walk.run(network, pass, feedback)?;
-        gradients_of_deltas(network, pass, &self.walk.deltas)
-    }
-}
-
-/// The walk's errors, and how they arrive.
-#[derive(Debug)]
-struct Walk<T> {
-    /// δ of all hidden layers.
-    deltas: HiddenMatrix<T>,
-    /// (layer, how its errors arrive at its sources), from the output down to layer 2.
-    steps: Vec<(usize, Arrival)>,
-    /// Whether some errors are added to where none has arrived: the walk then begins from zeros.
-    from_zero: bool,
-}
-
-impl<T: Scalar> Walk<T> {
-    fn new(network: &Network<T>, rows: usize) -> Result<Self, TchError> {
-        let topology = &network.wiring.topology;
-        let mut reached: BTreeSet<usize> = BTreeSet::new();
-        let mut from_zero = false;
-        let mut steps = Vec::new();
-        for reader in (2..=topology.output()).rev() {
-            let sources = topology.sources(reader);
-            let known = sources.iter().filter(|source| reached.contains(*source)).count();
-            from_zero |= known > 0 && known < sources.len();
-            steps.push((reader, if known == 0 { Arrival::First } else { Arrival::Added }));
-            reached.extend(sources);
+    fn learn(&mut self, network: &mut Network<T>, pass: &Pass<T>, update: &mut Update<'_, T>) -> Result<(), TchError> {
+        let lane = update.lane;
+        if let Feedback::Computed { of_update, compute } = &mut self.feedback {
+            compute(of_update, network, lane);
         }
-        Ok(Self { deltas: HiddenMatrix::zeros(&network.wiring, rows)?, steps, from_zero })
-    }
-
-    /// Leaves δ of all hidden layers.
-    fn run(&mut self, network: &Network<T>, pass: &Pass<T>, feedback: &Parameters<T>) -> Result<(), TchError> {
         if self.from_zero {
-            self.deltas.buffer.slice_mut().fill(T::default());
+            self.deltas.clear();
+        } else {
+            self.deltas.clear_guards();
         }
-        let output = network.wiring.topology.output();
-        for place in 0..self.steps.len() {
-            let (reader, arrival) = self.steps[place];
+        let Network { wiring, activation, forward, feedback, .. } = network;
+        let output = wiring.topology.output();
+        for (reader, arrivals) in &self.steps {
+            let reader = *reader;
             if reader != output {
-                self.settle(network, pass, reader);
+                // All that arrives at this layer has arrived: δ is that times σ'.
+                self.deltas.collect(reader);
+                let (numbers, lines) = self.deltas.numbers_mut(reader);
+                times_derivative(*activation, T::of(1.0), numbers, pass.hidden.numbers(reader).0, lines);
             }
-            let delta = if reader == output { pass.output_delta() } else { self.deltas.layer(reader) };
-            if let Some(error) = self.deltas.sources(reader) {
-                layer::error_to_input(arrival, error, delta, &feedback.views(0, reader).weight)?;
+            let delta = if reader == output { Delta::of_output(pass) } else { Delta::of_hidden(&self.deltas, reader) };
+            let runs = self.deltas.runs(reader);
+            if !runs.is_empty() {
+                let parts = match &self.feedback {
+                    Feedback::Forward => forward.parts(lane, reader),
+                    Feedback::Fixed => feedback.as_ref().expect("a rule with fixed feedback").parts(lane, reader),
+                    Feedback::Computed { of_update, .. } => of_update.parts(0, reader),
+                };
+                // Where a layer reads the input too, that comes first, and no error goes there.
+                let parts = &parts[parts.len() - runs.len()..];
+                for ((run, part), arrival) in runs.iter().zip(parts).zip(arrivals) {
+                    layer::error_to_input(*arrival, &run.matrix, delta.matrix, &part.transposed)?;
+                }
             }
+            let inputs = pass.inputs(wiring, reader).map(|(_, transposed)| transposed);
+            learn_layer(forward, (lane, reader), &mut update.forward, inputs, &delta)?;
         }
-        self.settle(network, pass, 1);
         Ok(())
-    }
-
-    /// All that arrives at a layer has arrived: δ is that times σ'.
-    fn settle(&mut self, network: &Network<T>, pass: &Pass<T>, layer: usize) {
-        let (column, width) = (network.wiring.column(layer), network.wiring.width(layer));
-        let hidden = pass.hidden.buffer.slice().chunks(pass.hidden.stride);
-        for (error, hidden) in self.deltas.buffer.slice_mut().chunks_mut(self.deltas.stride).zip(hidden) {
-            let columns = column..column + width;
-            times_derivative(network.activation, &mut error[columns.clone()], &hidden[columns]);
-        }
     }
 }

@@ -11,15 +11,20 @@ mod tensors;
 
 use std::path::{Path, PathBuf};
 
+use biosweep_common::configuration::Convolution;
+use biosweep_common::extents::{Extent, TooSmall, convolutional};
 use biosweep_common::topology::Topology;
-use tch::{Kind, TchError, Tensor};
+use biosweep_common::vocabulary::Rule;
+use tch::TchError;
 
-use crate::network::{HiddenMatrix, Network, Pass, Wiring};
-use crate::parameters::Parameters;
-use crate::rules::{self, Surroundings};
+use crate::activities::Activities;
+use crate::network::{Network, Pass};
+use crate::parameters::{Form, Parameters};
+use crate::rules::{self, Destination, Update};
 use crate::scalar::Scalar;
+use crate::wiring::Wiring;
 use case::Case;
-use tensors::{Given, Written};
+use tensors::{Given, Numbers, Written};
 
 /// Why an update cannot be computed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +67,9 @@ pub enum StepError {
         /// What it should be.
         wanted: String,
     },
+    /// Images too small for a convolutional network.
+    #[error(transparent)]
+    TooSmall(#[from] TooSmall),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Libtorch(#[from] TchError),
@@ -81,44 +89,54 @@ pub fn run<T: Scalar>(case: &Path, given: &Path, out: &Path) -> Result<(), StepE
 }
 
 fn compute<T: Scalar>(case: &Case, given: &Given) -> Result<Written, StepError> {
-    let topology = Topology::new(case.network, case.depth);
-    let images = given.matrix("x", None)?;
+    let images = given.any("x")?;
     let rows = images.shape[0];
-    let mut widths = vec![images.shape[1]];
-    for layer in 1..=topology.output() {
-        widths.push(given.matrix(&format!("param.{layer}.weight"), None)?.shape[0]);
-    }
-    let wiring = Wiring::new(topology, widths);
-    let mut network = Network::<T>::zeros(wiring, case.rule, case.activation)?;
+    let mut network = Network::<T>::zeros(wiring(case, given, &images)?, case.rule, case.activation, 1)?;
+    let wiring = network.wiring.clone();
     fill(&mut network.forward, given, "param", true)?;
-    if let Some(feedback) = &mut network.feedback {
+    if case.rule == Rule::Dfa {
+        for layer in wiring.topology.hidden() {
+            let shape = [wiring.classes(), wiring.extent(layer).units()];
+            let feedback = given.tensor(&format!("feedback.{layer}.weight"), &shape)?;
+            network.set_direct_feedback(0, layer, &scalars::<T>(&feedback.numbers));
+        }
+    } else if let Some(feedback) = &mut network.feedback {
         fill(feedback, given, "feedback", false)?;
     }
     if let Some(decoders) = &mut network.decoders {
         fill(decoders, given, "decoder", true)?;
     }
-    let labels = given.labels("y", rows, network.wiring.width(network.wiring.topology.output()))?;
+    let labels = given.labels("y", rows, wiring.classes())?;
 
-    let mut pass = Pass::new(&network.wiring, rows)?;
-    copy(pass.images.slice_mut(), &images.numbers);
-    pass.forward(&network)?;
-    let loss = pass.loss(&labels);
+    let mut pass = Pass::new(&wiring, rows)?;
+    pass.images.slice_mut().copy_from_slice(&scalars(&images.numbers));
+    pass.forward(&network, 0)?;
+    let loss = pass.loss(&labels, 1.0);
     let mut rule = rules::new(case.rule, &network, rows)?;
-    let noises = noises(&network, given, rows)?;
-    let mut noise = |layer: usize, numbers: &mut [T]| copy(numbers, &noises[layer - 2]);
-    let (target_step, noise_std) = (case.target_step, case.noise_std);
-    let mut surroundings = Surroundings { target_step, noise_std, noise: &mut noise };
-    rule.gradients(&mut network, &pass, &mut surroundings)?;
+    let noises = noises::<T>(&network, given, rows)?;
+    let mut update = Update {
+        lane: 0,
+        target_step: case.target_step,
+        noise_std: case.noise_std,
+        noise: &mut |layer: usize, numbers: &mut [T]| numbers.copy_from_slice(&noises[layer - 2]),
+        forward: Destination::Gradients,
+        decoders: Destination::Gradients,
+        is_observed: true,
+    };
+    rule.learn(&mut network, &pass, &mut update)?;
 
     let mut written = Written::default();
     written.add("loss", &[1], vec![loss]);
-    written.add_tensor("logits", pass.logits())?;
-    add_hidden(&mut written, "hidden", &network, &pass.hidden)?;
-    if let Some(changes) = rule.target_changes() {
-        for layer in network.wiring.topology.hidden() {
-            let target = pass.hidden.layer(layer).f_add(changes.layer(layer))?;
-            written.add_tensor(&format!("target.{layer}"), &target)?;
+    written.add("logits", &[rows, wiring.classes()], doubles(pass.logits.slice()));
+    let (hidden, changes) = (&pass.hidden, rule.target_changes());
+    for layer in wiring.topology.hidden() {
+        let (shape, activities) = units(&wiring, rows, layer, hidden);
+        if let Some(changes) = changes {
+            let (_, changes) = units(&wiring, rows, layer, changes);
+            let target = activities.iter().zip(&changes).map(|(h, change)| h + change).collect();
+            written.add(&format!("target.{layer}"), &shape, target);
         }
+        written.add(&format!("hidden.{layer}"), &shape, activities);
     }
     for &(layer, loss) in rule.inverse_losses() {
         written.add(&format!("inverse_loss.{layer}"), &[1], vec![loss]);
@@ -130,61 +148,101 @@ fn compute<T: Scalar>(case: &Case, given: &Given) -> Result<Written, StepError> 
     Ok(written)
 }
 
-fn copy<T: Scalar>(to: &mut [T], from: &[f64]) {
-    to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::of(from));
+/// The wiring of a case: the widths of fully connected layers follow from the weights, the rest from the case.
+fn wiring(case: &Case, given: &Given, images: &Numbers) -> Result<Wiring, StepError> {
+    let topology = Topology::new(case.network, case.depth, &case.skip());
+    let units = |layer: usize| Ok::<_, StepError>(given.any(&format!("param.{layer}.weight"))?.shape[0]);
+    let classes = units(topology.output())?;
+    if !case.network.is_convolutional() {
+        let mut extents = vec![Extent::flat(images.shape[1..].iter().product())];
+        for layer in topology.hidden() {
+            extents.push(Extent::flat(units(layer)?));
+        }
+        extents.push(Extent::flat(classes));
+        return Ok(Wiring::new(topology, false, extents));
+    }
+    let &[_, channels, height, width] = images.shape.as_slice() else {
+        return Err(given.misshapen(
+            "x",
+            format!("of shape {:?}", images.shape),
+            "[batch, channels, rows, columns]".to_owned(),
+        ));
+    };
+    let (channel_multiplier, downsample_after) = (case.channel_multiplier, case.downsample_after.clone());
+    let convolution = Convolution { channel_multiplier, downsample_after };
+    let extents = convolutional(case.depth, &convolution, Extent { channels, height, width }, classes)?;
+    Ok(Wiring::new(topology, true, extents))
+}
+
+fn scalars<T: Scalar>(numbers: &[f64]) -> Vec<T> {
+    numbers.iter().map(|&number| T::of(number)).collect()
+}
+
+fn doubles<T: Scalar>(numbers: &[T]) -> Vec<f64> {
+    numbers.iter().map(|number| number.to_f64()).collect()
 }
 
 /// Fills a run of layers from the tensors `PREFIX.LAYER.weight` and, where it has biases, `PREFIX.LAYER.bias`.
 fn fill<T: Scalar>(parameters: &mut Parameters<T>, given: &Given, prefix: &str, biases: bool) -> Result<(), StepError> {
     for layer in parameters.layers() {
-        let (rows, columns) = (parameters.slot(layer).rows, parameters.slot(layer).columns);
-        let weight = given.matrix(&format!("{prefix}.{layer}.weight"), Some([rows, columns]))?;
-        copy(parameters.weight_mut(0, layer), &weight.numbers);
+        let shape = shape_of(parameters, layer);
+        let weight = given.tensor(&format!("{prefix}.{layer}.weight"), &shape)?;
+        parameters.set_weight(0, layer, &scalars::<T>(&weight.numbers));
         if biases {
-            let bias = given.vector(&format!("{prefix}.{layer}.bias"), rows)?;
-            copy(parameters.bias_mut(0, layer), &bias.numbers);
+            let bias = given.tensor(&format!("{prefix}.{layer}.bias"), &shape[..1])?;
+            parameters.bias_mut(0, layer).copy_from_slice(&scalars(&bias.numbers));
         }
     }
     Ok(())
 }
 
-/// The noise of each decoder, from layer 2 on.
-fn noises<T: Scalar>(network: &Network<T>, given: &Given, rows: usize) -> Result<Vec<Vec<f64>>, StepError> {
+/// [out, in], or [out, in, rows, columns] of a convolution.
+fn shape_of<T: Scalar>(parameters: &Parameters<T>, layer: usize) -> Vec<usize> {
+    let Form { reads, outputs, .. } = &parameters.slot(layer).form;
+    let shape = vec![*outputs, reads.channels()];
+    if reads.taps > 1 { [shape, vec![reads.taps; 2]].concat() } else { shape }
+}
+
+/// The noise of each decoder, from layer 2 on: for each image and position, each channel.
+fn noises<T: Scalar>(network: &Network<T>, given: &Given, rows: usize) -> Result<Vec<Vec<T>>, StepError> {
     let layers = network.decoders.iter().flat_map(Parameters::layers);
     let noise = |layer: usize| {
-        let units = network.wiring.fan_in(layer);
-        Ok(given.matrix(&format!("noise.{layer}"), Some([rows, units]))?.numbers)
+        let wiring = &network.wiring;
+        let (extent, channels) = (wiring.extent(layer), wiring.hidden_channels(layer));
+        let mut shape = vec![rows, channels];
+        if wiring.taps(layer) > 1 {
+            shape.extend([extent.height, extent.width]);
+        }
+        let numbers = given.tensor(&format!("noise.{layer}"), &shape)?.numbers;
+        let of_image = numbers.chunks_exact(channels * extent.positions());
+        let by_position = |image: &[f64]| -> Vec<T> {
+            let at = |place: usize| image[place % channels * extent.positions() + place / channels];
+            (0..image.len()).map(|place| T::of(at(place))).collect()
+        };
+        Ok(of_image.flat_map(by_position).collect())
     };
     layers.map(noise).collect()
 }
 
-fn add_hidden<T: Scalar>(
-    written: &mut Written,
-    name: &str,
-    network: &Network<T>,
-    matrix: &HiddenMatrix<T>,
-) -> Result<(), StepError> {
-    for layer in network.wiring.topology.hidden() {
-        written.add_tensor(&format!("{name}.{layer}"), matrix.layer(layer))?;
+/// The numbers of a layer as [images, units], or [images, channels, rows, columns] of a convolution.
+fn units<T: Scalar>(wiring: &Wiring, rows: usize, layer: usize, activities: &Activities<T>) -> (Vec<usize>, Vec<f64>) {
+    let (extent, (numbers, lines)) = (wiring.extent(layer), activities.numbers(layer));
+    let flat: Vec<f64> = lines.starts().flat_map(|start| doubles(&numbers[start..start + lines.length])).collect();
+    if !wiring.is_convolutional() {
+        return (vec![rows, extent.channels], flat);
     }
-    Ok(())
+    let by_channel = |image: &[f64]| -> Vec<f64> {
+        let at = |place: usize| image[place % extent.positions() * extent.channels + place / extent.positions()];
+        (0..image.len()).map(at).collect()
+    };
+    let numbers = flat.chunks_exact(extent.units()).flat_map(by_channel).collect();
+    (vec![rows, extent.channels, extent.height, extent.width], numbers)
 }
 
 fn add_gradients<T: Scalar>(written: &mut Written, name: &str, parameters: &Parameters<T>) {
-    let numbers = |slice: &[T]| slice.iter().map(|number| number.to_f64()).collect();
     for layer in parameters.layers() {
-        let slot = parameters.slot(layer);
-        let shape = [slot.rows, slot.columns];
-        written.add(&format!("{name}.{layer}.weight"), &shape, numbers(parameters.weight_gradient(0, layer)));
-        written.add(&format!("{name}.{layer}.bias"), &shape[..1], numbers(parameters.bias_gradient(0, layer)));
-    }
-}
-
-impl Written {
-    fn add_tensor(&mut self, name: &str, tensor: &Tensor) -> Result<(), StepError> {
-        let shape: Vec<usize> = tensor.size().into_iter().map(|length| length as usize).collect();
-        let flat = tensor.f_to_kind(Kind::Double)?.f_contiguous()?.f_view(-1)?;
-        self.add(name, &shape, Vec::<f64>::try_from(&flat)?);
-        Ok(())
+        let shape = shape_of(parameters, layer);
+        written.add(&format!("{name}.{layer}.weight"), &shape, doubles(&parameters.weight_gradient(layer)));
+        written.add(&format!("{name}.{layer}.bias"), &shape[..1], doubles(parameters.bias_gradient(layer)));
     }
 }

@@ -46,37 +46,31 @@ impl Given {
         self.tensors.get(name).ok_or_else(missing)
     }
 
-    fn misshapen(&self, name: &str, found: String, wanted: String) -> StepError {
+    pub(super) fn misshapen(&self, name: &str, found: String, wanted: String) -> StepError {
         StepError::Misshapen { path: self.path.clone(), name: name.to_owned(), found, wanted }
     }
 
-    /// A matrix, of that shape where one is wanted.
-    pub(super) fn matrix(&self, name: &str, wanted: Option<[usize; 2]>) -> Result<Numbers, StepError> {
+    /// A tensor that is not empty, of any shape of at least two dimensions.
+    pub(super) fn any(&self, name: &str) -> Result<Numbers, StepError> {
         let found = self.get(name)?;
-        let fits = match wanted {
-            Some(wanted) => found.shape == wanted,
-            None => found.shape.len() == 2 && !found.shape.contains(&0),
-        };
-        let wanted = || wanted.map_or_else(|| "a matrix".to_owned(), |wanted| format!("shape {wanted:?}"));
-        if fits {
-            Ok(found.clone())
-        } else {
-            Err(self.misshapen(name, format!("of shape {:?}", found.shape), wanted()))
-        }
-    }
-
-    /// A vector of that length.
-    pub(super) fn vector(&self, name: &str, length: usize) -> Result<Numbers, StepError> {
-        let found = self.get(name)?;
-        if found.shape == [length] {
+        if found.shape.len() >= 2 && !found.shape.contains(&0) {
             return Ok(found.clone());
         }
-        Err(self.misshapen(name, format!("of shape {:?}", found.shape), format!("shape [{length}]")))
+        Err(self.misshapen(name, format!("of shape {:?}", found.shape), "two dimensions or more".to_owned()))
+    }
+
+    /// A tensor of that shape.
+    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Numbers, StepError> {
+        let found = self.get(name)?;
+        if found.shape == shape {
+            return Ok(found.clone());
+        }
+        Err(self.misshapen(name, format!("of shape {:?}", found.shape), format!("shape {shape:?}")))
     }
 
     /// So many labels, each below `classes`.
     pub(super) fn labels(&self, name: &str, length: usize, classes: usize) -> Result<Vec<i64>, StepError> {
-        let numbers = self.vector(name, length)?.numbers;
+        let numbers = self.tensor(name, &[length])?.numbers;
         if let Some(label) = numbers.iter().find(|&&label| !(0.0..classes as f64).contains(&label)) {
             return Err(self.misshapen(name, format!("a label {label}"), format!("a label from 0 to {}", classes - 1)));
         }

@@ -7,8 +7,7 @@ use crate::random::{Purpose, Stream};
 
 /// The batches of a trajectory, one after another.
 #[derive(Debug)]
-pub(crate) struct Batches<'a> {
-    images: &'a [u32],
+pub(crate) struct Batches {
     size: usize,
     seed: u64,
     fold: u32,
@@ -19,30 +18,30 @@ pub(crate) struct Batches<'a> {
     taken: usize,
 }
 
-impl<'a> Batches<'a> {
+impl Batches {
     /// Batches of these images.
-    pub(crate) fn new(images: &'a [u32], size: u32, by: &Hyperparameters) -> Result<Self, TrainError> {
+    pub(crate) fn new(images: &[u32], size: u32, by: &Hyperparameters) -> Result<Self, TrainError> {
         if size as usize > images.len() {
             return Err(TrainError::BatchTooLarge { batch_size: size, images: images.len() });
         }
         let mut batches =
-            Self { images, size: size as usize, seed: by.seed, fold: by.fold, epoch: 0, order: Vec::new(), taken: 0 };
-        batches.shuffle();
+            Self { size: size as usize, seed: by.seed, fold: by.fold, epoch: 0, order: Vec::new(), taken: 0 };
+        batches.shuffle(images);
         Ok(batches)
     }
 
-    fn shuffle(&mut self) {
-        let count = u32::try_from(self.images.len()).expect("a dataset has fewer than 2^32 images");
+    fn shuffle(&mut self, images: &[u32]) {
+        let count = u32::try_from(images.len()).expect("a dataset has fewer than 2^32 images");
         let mut stream = Stream::new(self.seed, self.fold, Purpose::Order, self.epoch);
-        self.order = stream.permutation(count).into_iter().map(|place| self.images[place as usize]).collect();
+        self.order = stream.permutation(count).into_iter().map(|place| images[place as usize]).collect();
         self.taken = 0;
     }
 
-    /// The images of the next update.
-    pub(crate) fn next(&mut self) -> &[u32] {
+    /// The images of the next update; `images` are those the batches were made for.
+    pub(crate) fn next(&mut self, images: &[u32]) -> &[u32] {
         if self.taken + self.size > self.order.len() {
             self.epoch += 1;
-            self.shuffle();
+            self.shuffle(images);
         }
         let batch = self.taken..self.taken + self.size;
         self.taken = batch.end;
@@ -61,7 +60,7 @@ mod tests {
         let images: Vec<u32> = (100..110).collect();
         let by = Hyperparameters::default();
         let mut batches = Batches::new(&images, 4, &by).expect("ten images hold a batch of four");
-        let mut epoch = || [batches.next().to_vec(), batches.next().to_vec()].concat();
+        let mut epoch = || [batches.next(&images).to_vec(), batches.next(&images).to_vec()].concat();
         let (first, second) = (epoch(), epoch());
         assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 8, "two images are dropped");
         assert_ne!(first, second);

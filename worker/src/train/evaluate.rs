@@ -1,4 +1,4 @@
-//! Accuracy on many images, a thousand at a time.
+//! Accuracy on many images, some hundreds at a time.
 
 use tch::TchError;
 
@@ -6,44 +6,48 @@ use crate::data::{Dataset, Part};
 use crate::network::{Network, Pass};
 use crate::scalar::Scalar;
 
-/// Images carried through the network at once.
+/// Images carried at once through a fully connected network, and through a convolutional one, whose activities take
+/// more room.
 const ROWS: usize = 1_000;
+const CONVOLUTIONAL_ROWS: usize = 125;
 
 /// Room to carry images through a network.
-pub(super) struct Evaluator<T> {
+pub(crate) struct Evaluator<T> {
     pass: Pass<T>,
     labels: Vec<i64>,
     test: Vec<u32>,
 }
 
 impl<T: Scalar> Evaluator<T> {
-    pub(super) fn new(network: &Network<T>, data: &Dataset) -> Result<Self, TchError> {
+    pub(crate) fn new(network: &Network<T>, data: &Dataset) -> Result<Self, TchError> {
+        let rows = if network.wiring.is_convolutional() { CONVOLUTIONAL_ROWS } else { ROWS };
         let test = (0..u32::try_from(data.count(Part::Test)).expect("a part has fewer than 2^32 images")).collect();
-        Ok(Self { pass: Pass::new(&network.wiring, ROWS)?, labels: vec![0; ROWS], test })
+        Ok(Self { pass: Pass::new(&network.wiring, rows)?, labels: vec![0; rows], test })
     }
 
-    /// The fraction of the test images that are classified correctly.
-    pub(super) fn test_accuracy(&mut self, network: &Network<T>, data: &Dataset) -> Result<f64, TchError> {
+    /// The fraction of the test images that a lane classifies correctly.
+    pub(super) fn test_accuracy(&mut self, network: &Network<T>, lane: usize, data: &Dataset) -> Result<f64, TchError> {
         let test = std::mem::take(&mut self.test);
-        let accuracy = self.accuracy(network, data, Part::Test, &test);
+        let accuracy = self.accuracy(network, lane, data, Part::Test, &test);
         self.test = test;
         accuracy
     }
 
-    /// The fraction of these images that are classified correctly.
-    pub(super) fn accuracy(
+    /// The fraction of these images that a lane classifies correctly.
+    pub(crate) fn accuracy(
         &mut self,
         network: &Network<T>,
+        lane: usize,
         data: &Dataset,
         part: Part,
         images: &[u32],
     ) -> Result<f64, TchError> {
         let mut correct = 0;
-        for chunk in images.chunks(ROWS) {
+        for chunk in images.chunks(self.pass.rows) {
             // A last chunk that is smaller leaves older images in the rows after it; they are not counted.
             let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * Dataset::PIXELS];
             data.gather(part, chunk, pixels, &mut self.labels[..chunk.len()]);
-            self.pass.forward(network)?;
+            self.pass.forward(network, lane)?;
             correct += self.pass.correct(&self.labels[..chunk.len()]);
         }
         Ok(correct as f64 / images.len() as f64)

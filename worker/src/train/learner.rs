@@ -1,74 +1,103 @@
-//! One lane in training: its network, its rule and its optimisers.
+//! The lanes of a bundle in training: their networks and optimisers, and the memory they learn in one after another.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
+use biosweep_common::extents::Extent;
+
 use tch::TchError;
 
+use super::TrainError;
 use crate::data::{Dataset, Part};
 use crate::network::{Network, Pass};
 use crate::optim::{self, Optimise, Steps};
+use crate::parameters::Parameters;
 use crate::random::{Purpose, Stream};
-use crate::rules::{self, LearningRule, Surroundings};
+use crate::rules::{self, Destination, LearningRule, Update};
 use crate::scalar::Scalar;
+use crate::wiring::Wiring;
 
-/// A network that learns.
+/// Networks that learn.
 pub(crate) struct Learner<T: Scalar> {
     pub(crate) network: Network<T>,
     pass: Pass<T>,
     rule: Box<dyn LearningRule<T>>,
-    forward_optimiser: Box<dyn Optimise<T>>,
-    decoder_optimiser: Option<Box<dyn Optimise<T>>>,
+    lanes: Vec<Lane<T>>,
     labels: Vec<i64>,
+}
+
+/// What one lane has of its own beside its parameters.
+struct Lane<T> {
     hyperparameters: Hyperparameters,
+    forward: Box<dyn Optimise<T>>,
+    decoders: Option<Box<dyn Optimise<T>>>,
 }
 
 impl<T: Scalar> Learner<T> {
-    /// A network as it is before its first update.
-    pub(crate) fn new(shape: &Shape, hyperparameters: &Hyperparameters) -> Result<Self, TchError> {
-        let Hyperparameters { seed, fold, .. } = *hyperparameters;
-        let network = Network::initial(shape, Dataset::PIXELS, Dataset::CLASSES, seed, fold)?;
+    /// Networks as they are before their first update.
+    pub(crate) fn new(
+        shape: &Shape,
+        lanes: &[Hyperparameters],
+        image: Extent,
+        classes: usize,
+    ) -> Result<Self, TrainError> {
+        let wiring = Wiring::of(shape, image, classes)?;
+        let mut network = Network::zeros(wiring, shape.rule, shape.activation, lanes.len())?;
+        for (lane, hyperparameters) in lanes.iter().enumerate() {
+            network.draw(lane, shape.rule, hyperparameters.seed, hyperparameters.fold);
+        }
         let rows = shape.batch_size as usize;
-        let steps = |learning_rate| Steps {
-            learning_rate,
-            weight_decay: hyperparameters.weight_decay,
-            momentum: hyperparameters.momentum,
+        let lane = |hyperparameters: &Hyperparameters| {
+            let steps = |learning_rate| Steps {
+                learning_rate,
+                weight_decay: hyperparameters.weight_decay,
+                momentum: hyperparameters.momentum,
+                nesterov: hyperparameters.nesterov,
+            };
+            let optimiser = |learning_rate, length| optim::new(shape.optimizer, steps(learning_rate), length);
+            let decoders = network.decoders.as_ref();
+            let of_decoders = |own: &Parameters<T>| optimiser(hyperparameters.decoder_learning_rate, own.lane_length());
+            Ok::<_, TchError>(Lane {
+                hyperparameters: *hyperparameters,
+                forward: optimiser(hyperparameters.learning_rate, network.forward.lane_length())?,
+                decoders: decoders.map(of_decoders).transpose()?,
+            })
         };
-        let forward_steps = steps(hyperparameters.learning_rate);
-        let decoder_steps = steps(hyperparameters.decoder_learning_rate);
-        let decoders = network.decoders.as_ref();
         Ok(Self {
             pass: Pass::new(&network.wiring, rows)?,
             rule: rules::new(shape.rule, &network, rows)?,
-            forward_optimiser: optim::new(shape.optimizer, forward_steps, network.forward.lane_length()),
-            decoder_optimiser: decoders.map(|own| optim::new(shape.optimizer, decoder_steps, own.lane_length())),
+            lanes: lanes.iter().map(lane).collect::<Result<_, _>>()?,
             labels: vec![0; rows],
-            hyperparameters: *hyperparameters,
             network,
         })
     }
 
-    /// One update on these images; the loss before it.
-    pub(crate) fn update(&mut self, data: &Dataset, images: &[u32], update: u64) -> Result<f64, TchError> {
+    /// One update of a lane on these images; the loss before it.
+    pub(crate) fn update(
+        &mut self,
+        lane: usize,
+        data: &Dataset,
+        images: &[u32],
+        update: u64,
+    ) -> Result<f64, TrainError> {
         data.gather(Part::Train, images, self.pass.images.slice_mut(), &mut self.labels);
-        self.learn(update)
-    }
-
-    /// One update on the images that lie ready; the loss before it.
-    pub(crate) fn learn(&mut self, update: u64) -> Result<f64, TchError> {
-        self.pass.forward(&self.network)?;
-        let loss = self.pass.loss(&self.labels);
-        let Hyperparameters { seed, fold, target_step, noise_std, .. } = self.hyperparameters;
+        self.pass.forward(&self.network, lane)?;
+        let Lane { hyperparameters, forward, decoders } = &mut self.lanes[lane];
+        let forward = Destination::of(&mut **forward);
+        let loss = self.pass.loss(&self.labels, forward.scale());
+        let Hyperparameters { seed, fold, target_step, noise_std, .. } = *hyperparameters;
         let mut noise = |layer: usize, numbers: &mut [T]| {
             let mut stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
             T::fill_normal(numbers, &mut stream, 1.0);
         };
-        let mut surroundings = Surroundings { target_step, noise_std, noise: &mut noise };
-        self.rule.gradients(&mut self.network, &self.pass, &mut surroundings)?;
-        let (values, gradients) = self.network.forward.lane_mut(0);
-        self.forward_optimiser.update(values, gradients);
-        if let (Some(decoders), Some(optimiser)) = (&mut self.network.decoders, &mut self.decoder_optimiser) {
-            let (values, gradients) = decoders.lane_mut(0);
-            optimiser.update(values, gradients);
-        }
+        let mut update = Update {
+            lane,
+            target_step,
+            noise_std,
+            noise: &mut noise,
+            forward,
+            decoders: decoders.as_mut().map_or(Destination::Gradients, |decoders| Destination::of(&mut **decoders)),
+            is_observed: false,
+        };
+        self.rule.learn(&mut self.network, &self.pass, &mut update)?;
         Ok(loss)
     }
 }

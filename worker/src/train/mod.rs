@@ -4,21 +4,26 @@
 //! |---|---|
 //! | here | a bundle and what comes of it |
 //! | `batches` | which images each update learns from |
-//! | `learner` | one lane: its network, rule and optimisers |
+//! | `lane` | one lane's way from its first update to its last |
+//! | `learner` | the networks, rule and optimisers of all lanes |
 //! | `evaluate` | accuracy on many images |
 
 mod batches;
 mod evaluate;
+mod lane;
 mod learner;
 
+use biosweep_common::clock::Clock;
 use biosweep_common::configuration::{Hyperparameters, Shape, StoppingRule};
-use biosweep_common::curve::{CurvePoint, Score, Watcher, improves};
+use biosweep_common::curve::{CurvePoint, Score};
+use biosweep_common::extents::TooSmall;
 
 pub(crate) use batches::Batches;
+pub(crate) use evaluate::Evaluator;
 pub(crate) use learner::Learner;
 
-use crate::data::{Dataset, Part};
-use evaluate::Evaluator;
+use crate::data::Dataset;
+use lane::Lane;
 
 /// Trajectories of one shape, to be trained together.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +51,8 @@ pub trait Observer {
     fn evaluated(&mut self, lane: usize, point: &CurvePoint);
     /// Whether the lane is to stop before its next update.
     fn should_stop(&mut self, lane: usize) -> bool;
+    /// A lane ended, after so many seconds of its own; others may go on.
+    fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64);
 }
 
 /// What came of a lane.
@@ -88,67 +95,46 @@ pub enum TrainError {
     /// A trajectory without trials.
     #[error("a trajectory without stopping rules would train for ever")]
     Endless,
+    /// Images too small for a convolutional network.
+    #[error(transparent)]
+    TooSmall(#[from] TooSmall),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Libtorch(#[from] tch::TchError),
 }
 
-/// Trains every lane of a bundle to its end. The same bundle on the same data gives the same outcomes to the last bit.
+/// Trains every lane of a bundle to its end. The same bundle on the same data gives the same outcomes to the last bit,
+/// and each lane the same as it would alone.
+///
+/// The lanes take turns, from one evaluation to the next: so all advance together, and a lane's parameters stay in the
+/// processor's caches through its turn. A lane that ends leaves the others undisturbed.
 ///
 /// # Errors
 /// A bundle that cannot be trained on this data, or what libtorch refuses.
 pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Result<Vec<LaneOutcome>, TrainError> {
     let _no_gradients = tch::no_grad_guard();
-    let lanes = bundle.lanes.iter().enumerate();
-    lanes.map(|(lane, job)| train_lane(&bundle.shape, job, lane, data, observer)).collect()
-}
-
-fn train_lane(
-    shape: &Shape,
-    job: &LaneJob,
-    lane: usize,
-    data: &Dataset,
-    observer: &mut dyn Observer,
-) -> Result<LaneOutcome, TrainError> {
-    let split = data.split(job.hyperparameters.fold);
-    let mut batches = Batches::new(&split.train, shape.batch_size, &job.hyperparameters)?;
-    let mut learner = Learner::<f32>::new(shape, &job.hyperparameters)?;
+    let Bundle { shape, lanes: jobs } = bundle;
+    let hyperparameters: Vec<Hyperparameters> = jobs.iter().map(|job| job.hyperparameters).collect();
+    let mut learner = Learner::<f32>::new(shape, &hyperparameters, shape.dataset.image(), Dataset::CLASSES)?;
     let mut evaluator = Evaluator::new(&learner.network, data)?;
-    let mut watchers: Vec<Watcher> = job.stopping_rules.iter().copied().map(Watcher::new).collect();
-    let ends: Vec<u64> = job.stopping_rules.iter().map(|rule| rule.max_updates).collect();
-    let last = *ends.iter().max().ok_or(TrainError::Endless)?;
-
-    let mut curve: Vec<CurvePoint> = Vec::new();
-    let mut best: Option<CurvePoint> = None;
-    let (mut loss_sum, mut loss_count) = (0.0, 0_u64);
-    for update in 1..=last {
-        if observer.should_stop(lane) {
-            return Ok(LaneOutcome::Stopped { curve });
-        }
-        let loss = learner.update(data, batches.next(), update)?;
-        observer.updated(lane, update);
-        if !loss.is_finite() {
-            return Ok(LaneOutcome::Diverged { update, curve });
-        }
-        (loss_sum, loss_count) = (loss_sum + loss, loss_count + 1);
-        if !update.is_multiple_of(shape.eval_every) && !ends.contains(&update) {
-            continue;
-        }
-        let validation_accuracy = evaluator.accuracy(&learner.network, data, Part::Train, &split.validation)?;
-        let train_loss = loss_sum / loss_count as f64;
-        let mut point = CurvePoint { update, train_loss, validation_accuracy, test_accuracy: None };
-        if improves(best.as_ref(), &point) {
-            point.test_accuracy = Some(evaluator.test_accuracy(&learner.network, data)?);
-            best = Some(point);
-        }
-        (loss_sum, loss_count) = (0.0, 0);
-        curve.push(point);
-        observer.evaluated(lane, &point);
-        watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
-        if watchers.iter().all(Watcher::has_ended) {
-            break;
+    let new = |(place, job)| Lane::new(place, job, shape, data);
+    let mut lanes = jobs.iter().enumerate().map(new).collect::<Result<Vec<Lane>, _>>()?;
+    let clock = Clock::start();
+    let mut seconds = vec![0.0; lanes.len()];
+    let mut outcomes: Vec<Option<LaneOutcome>> = vec![None; lanes.len()];
+    while outcomes.iter().any(Option::is_none) {
+        for (place, lane) in lanes.iter_mut().enumerate() {
+            if outcomes[place].is_some() {
+                continue;
+            }
+            let start = clock.seconds();
+            let ended = lane.take_turn(&mut learner, &mut evaluator, data, observer)?;
+            seconds[place] += clock.seconds() - start;
+            if let Some(outcome) = ended {
+                observer.ended(place, &outcome, seconds[place]);
+                outcomes[place] = Some(outcome);
+            }
         }
     }
-    let scores = watchers.iter().filter_map(Watcher::score).collect();
-    Ok(LaneOutcome::Completed { curve, scores })
+    Ok(outcomes.into_iter().flatten().collect())
 }

@@ -35,6 +35,7 @@ fn text(field: Field) -> String {
         Field::Integer(number) => number.to_string(),
         // The shortest decimal that reads back to the same bits, never with an exponent.
         Field::Real(number) => number.to_string(),
+        Field::Flag(flag) => flag.to_string(),
         Field::Integers(numbers) => numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" "),
     }
 }

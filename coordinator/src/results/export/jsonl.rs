@@ -48,6 +48,7 @@ impl Serialize for Object<'_> {
                 Field::Text(text) => map.serialize_entry(name, text)?,
                 Field::Integer(number) => map.serialize_entry(name, number)?,
                 Field::Real(number) => map.serialize_entry(name, number)?,
+                Field::Flag(flag) => map.serialize_entry(name, flag)?,
                 Field::Integers(numbers) => map.serialize_entry(name, numbers)?,
             }
         }

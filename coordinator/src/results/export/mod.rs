@@ -37,6 +37,7 @@ enum Field {
     Integer(u64),
     Real(f64),
     Integers(Vec<u64>),
+    Flag(bool),
 }
 
 /// Where rows go. Every row has as many fields as there are columns.
@@ -165,6 +166,7 @@ impl From<Option<&Value>> for Field {
             Some(&Value::Integer(number)) => Self::Integer(number),
             Some(&Value::Real(number)) => Self::Real(number),
             Some(Value::Integers(numbers)) => Self::Integers(numbers.clone()),
+            Some(&Value::Flag(flag)) => Self::Flag(flag),
         }
     }
 }

@@ -1,0 +1,86 @@
+//! How large each layer is: channels and resolution, from a shape and the size of an image.
+
+use crate::configuration::{Convolution, Shape};
+
+/// The size of a layer. A fully connected layer has one position and as many channels as units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Extent {
+    /// Numbers at each position.
+    pub channels: usize,
+    /// Rows of positions.
+    pub height: usize,
+    /// Columns of positions.
+    pub width: usize,
+}
+
+impl Extent {
+    /// A layer without resolution.
+    #[must_use]
+    pub const fn flat(units: usize) -> Self {
+        Self { channels: units, height: 1, width: 1 }
+    }
+
+    /// Positions.
+    #[must_use]
+    pub const fn positions(self) -> usize {
+        self.height * self.width
+    }
+
+    /// Units: the numbers of all positions.
+    #[must_use]
+    pub const fn units(self) -> usize {
+        self.channels * self.positions()
+    }
+}
+
+/// A resolution that halving leaves nothing of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "images of {height} by {width} can be halved {possible} times, and `downsample_after` has {asked} layers within the depth"
+)]
+pub struct TooSmall {
+    height: usize,
+    width: usize,
+    possible: u32,
+    asked: usize,
+}
+
+/// The sizes of layers 0 (the input) to L+1 (the output) of a network that sees such images.
+///
+/// # Errors
+/// An image too small for the halvings of a convolutional network.
+pub fn extents(shape: &Shape, image: Extent, classes: usize) -> Result<Vec<Extent>, TooSmall> {
+    let depth = shape.depth as usize;
+    if shape.network.is_convolutional() {
+        return convolutional(depth, &shape.convolution, image, classes);
+    }
+    let hidden = (0..depth).map(|_| Extent::flat(shape.hidden as usize));
+    Ok([Extent::flat(image.units())].into_iter().chain(hidden).chain([Extent::flat(classes)]).collect())
+}
+
+/// The same of a convolutional network: layer l has l times `channel_multiplier` channels, and every layer after one of
+/// `downsample_after` has half the resolution (rounded down) of that one.
+///
+/// # Errors
+/// An image too small for so many halvings.
+pub fn convolutional(
+    depth: usize,
+    convolution: &Convolution,
+    image: Extent,
+    classes: usize,
+) -> Result<Vec<Extent>, TooSmall> {
+    let mut extents = vec![image];
+    let (mut height, mut width, mut halved) = (image.height, image.width, 0);
+    for layer in 1..=depth {
+        extents.push(Extent { channels: layer * convolution.channel_multiplier as usize, height, width });
+        if layer < depth && convolution.downsample_after.contains(&(layer as u64)) {
+            (height, width, halved) = (height / 2, width / 2, halved + 1);
+        }
+    }
+    if height == 0 || width == 0 {
+        let possible = image.height.min(image.width).max(1).ilog2();
+        return Err(TooSmall { height: image.height, width: image.width, possible, asked: halved });
+    }
+    extents.push(Extent::flat(classes));
+    Ok(extents)
+}

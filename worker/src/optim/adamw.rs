@@ -1,0 +1,32 @@
+//! AdamW (Loshchilov and Hutter 2019): Adam whose weight decay stays out of the moments.
+//!
+//! m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← (1−ηλ)w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε)
+
+use tch::TchError;
+
+use super::moments::Moments;
+use super::{Optimise, Steps};
+use crate::scalar::Scalar;
+
+#[derive(Debug)]
+pub(super) struct AdamW<T> {
+    steps: Steps,
+    moments: Moments<T>,
+}
+
+impl<T: Scalar> AdamW<T> {
+    pub(super) fn new(steps: Steps, length: usize) -> Result<Self, TchError> {
+        Ok(Self { steps, moments: Moments::new(length)? })
+    }
+}
+
+impl<T: Scalar> Optimise<T> for AdamW<T> {
+    fn begin(&mut self) {
+        self.moments.begin();
+    }
+
+    fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
+        let Steps { learning_rate, weight_decay, .. } = self.steps;
+        self.moments.update(first, values, gradients, (learning_rate, 0.0, 1.0 - learning_rate * weight_decay));
+    }
+}

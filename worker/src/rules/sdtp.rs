@@ -1,0 +1,15 @@
+//! Simplified difference target propagation (Bartunov, Santoro, Richards, Marris, Hinton and Lillicrap 2018): the output
+//! layer has a decoder too, so that no gradient crosses any layer.
+//!
+//! T_l = h_l + Σ_{j, l ∈ S(j)} [g_j(T_j) − g_j(h_j)]_l,  where T_{L+1} = onehot(y) and h_{L+1} = softmax(z_{L+1})
+
+use tch::TchError;
+
+use super::targets::{FirstTargets, TargetPropagation};
+use crate::network::Network;
+use crate::scalar::Scalar;
+
+/// The rule for this network.
+pub(super) fn rule<T: Scalar>(network: &Network<T>, rows: usize) -> Result<TargetPropagation<T>, TchError> {
+    TargetPropagation::new(network, rows, FirstTargets::Decoder)
+}

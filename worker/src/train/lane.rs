@@ -1,0 +1,102 @@
+//! One lane's way from its first update to its last.
+
+use biosweep_common::configuration::Shape;
+use biosweep_common::curve::{CurvePoint, Watcher, improves};
+
+use super::evaluate::Evaluator;
+use super::{Batches, LaneJob, LaneOutcome, Learner, Observer, TrainError};
+use crate::data::{Dataset, Part, Split};
+
+/// A lane on its way.
+pub(super) struct Lane {
+    place: usize,
+    eval_every: u64,
+    split: Split,
+    batches: Batches,
+    watchers: Vec<Watcher>,
+    /// Updates at which trials end; the network is evaluated there too.
+    ends: Vec<u64>,
+    last: u64,
+    update: u64,
+    curve: Vec<CurvePoint>,
+    best: Option<CurvePoint>,
+    /// Of the losses since the last evaluation.
+    loss_sum: f64,
+    loss_count: u64,
+}
+
+impl Lane {
+    /// A lane before its first update.
+    pub(super) fn new(place: usize, job: &LaneJob, shape: &Shape, data: &Dataset) -> Result<Self, TrainError> {
+        let split = data.split(job.hyperparameters.fold);
+        let ends: Vec<u64> = job.stopping_rules.iter().map(|rule| rule.max_updates).collect();
+        Ok(Self {
+            place,
+            eval_every: shape.eval_every,
+            batches: Batches::new(&split.train, shape.batch_size, &job.hyperparameters)?,
+            split,
+            watchers: job.stopping_rules.iter().copied().map(Watcher::new).collect(),
+            last: *ends.iter().max().ok_or(TrainError::Endless)?,
+            ends,
+            update: 0,
+            curve: Vec::new(),
+            best: None,
+            loss_sum: 0.0,
+            loss_count: 0,
+        })
+    }
+
+    /// Trains to the next evaluation; what came of the lane, where it ends there or before.
+    pub(super) fn take_turn(
+        &mut self,
+        learner: &mut Learner<f32>,
+        evaluator: &mut Evaluator<f32>,
+        data: &Dataset,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<LaneOutcome>, TrainError> {
+        loop {
+            if observer.should_stop(self.place) {
+                return Ok(Some(LaneOutcome::Stopped { curve: std::mem::take(&mut self.curve) }));
+            }
+            self.update += 1;
+            let loss = learner.update(self.place, data, self.batches.next(&self.split.train), self.update)?;
+            observer.updated(self.place, self.update);
+            if !loss.is_finite() {
+                let curve = std::mem::take(&mut self.curve);
+                return Ok(Some(LaneOutcome::Diverged { update: self.update, curve }));
+            }
+            self.loss_sum += loss;
+            self.loss_count += 1;
+            if self.update.is_multiple_of(self.eval_every) || self.ends.contains(&self.update) {
+                break;
+            }
+        }
+        let point = self.evaluate(learner, evaluator, data)?;
+        observer.evaluated(self.place, &point);
+        self.watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
+        if self.update < self.last && !self.watchers.iter().all(Watcher::has_ended) {
+            return Ok(None);
+        }
+        let scores = self.watchers.iter().filter_map(Watcher::score).collect();
+        Ok(Some(LaneOutcome::Completed { curve: std::mem::take(&mut self.curve), scores }))
+    }
+
+    fn evaluate(
+        &mut self,
+        learner: &Learner<f32>,
+        evaluator: &mut Evaluator<f32>,
+        data: &Dataset,
+    ) -> Result<CurvePoint, TrainError> {
+        let network = &learner.network;
+        let validation_accuracy = evaluator.accuracy(network, self.place, data, Part::Train, &self.split.validation)?;
+        let train_loss = self.loss_sum / self.loss_count as f64;
+        let mut point = CurvePoint { update: self.update, train_loss, validation_accuracy, test_accuracy: None };
+        if improves(self.best.as_ref(), &point) {
+            point.test_accuracy = Some(evaluator.test_accuracy(network, self.place, data)?);
+            self.best = Some(point);
+        }
+        (self.loss_sum, self.loss_count) = (0.0, 0);
+        self.curve.push(point);
+        Ok(point)
+    }
+}
