@@ -55,7 +55,7 @@ pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Re
     let data = data::load(shape.dataset, &Places::default())?;
     let split = data.split(hyperparameters.fold);
     let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters)?;
-    let mut learner = Learner::<f32>::new(shape, hyperparameters)?;
+    let mut learner = Learner::<f32>::new(shape, &data, hyperparameters)?;
     let floor = Floor::new(&learner.network, Rule::Bp, shape.batch_size as usize)?;
 
     let updates_per_round = updates.div_ceil(ROUNDS).max(1);

@@ -2,11 +2,13 @@
 
 use biosweep_common::vocabulary;
 
-use super::dataset::{Dataset, IMAGE_SIDE, Images};
+use super::dataset::{Dataset, ImageShape, Images};
 use super::error::DataError;
 use super::idx::Idx;
 use super::places::Places;
 
+const SIDE: u32 = 28;
+const CLASSES: usize = 10;
 const TRAIN_COUNT: u32 = 60_000;
 const TEST_COUNT: u32 = 10_000;
 const VALIDATION_COUNT: u32 = 10_000;
@@ -47,12 +49,13 @@ pub(super) fn load(places: &Places) -> Result<Dataset, DataError> {
     };
     let part = |images: &Source, labels: &Source, count: u32| -> Result<Images, DataError> {
         let labels = open(labels, &[count])?.to_vec();
-        let (pixels, header) = open(images, &[count, IMAGE_SIDE, IMAGE_SIDE])?.into_parts();
+        let (pixels, header) = open(images, &[count, SIDE, SIDE])?.into_parts();
         Ok(Images::new(pixels, header, labels))
     };
     let train = part(&TRAIN_IMAGES, &TRAIN_LABELS, TRAIN_COUNT)?;
     let test = part(&TEST_IMAGES, &TEST_LABELS, TEST_COUNT)?;
-    Ok(Dataset::new(train, test, VALIDATION_COUNT))
+    let image = ImageShape { channels: 1, height: SIDE as usize, width: SIDE as usize };
+    Ok(Dataset::new(image, CLASSES, train, test, VALIDATION_COUNT))
 }
 
 #[cfg(test)]

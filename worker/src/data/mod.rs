@@ -22,7 +22,7 @@ mod synthetic_digits;
 
 use biosweep_common::vocabulary;
 
-pub use dataset::{Dataset, Part, Split};
+pub use dataset::{Dataset, ImageShape, Part, Split};
 pub use error::DataError;
 pub use places::Places;
 

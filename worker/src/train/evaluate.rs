@@ -41,7 +41,7 @@ impl<T: Scalar> Evaluator<T> {
         let mut correct = 0;
         for chunk in images.chunks(ROWS) {
             // A last chunk that is smaller leaves older images in the rows after it; they are not counted.
-            let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * Dataset::PIXELS];
+            let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * data.image().values()];
             data.gather(part, chunk, pixels, &mut self.labels[..chunk.len()]);
             self.pass.forward(network)?;
             correct += self.pass.correct(&self.labels[..chunk.len()]);

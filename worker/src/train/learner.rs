@@ -22,10 +22,10 @@ pub(crate) struct Learner<T: Scalar> {
 }
 
 impl<T: Scalar> Learner<T> {
-    /// A network as it is before its first update.
-    pub(crate) fn new(shape: &Shape, hyperparameters: &Hyperparameters) -> Result<Self, TchError> {
+    /// A network for this data, as it is before its first update.
+    pub(crate) fn new(shape: &Shape, data: &Dataset, hyperparameters: &Hyperparameters) -> Result<Self, TchError> {
         let Hyperparameters { seed, fold, .. } = *hyperparameters;
-        let network = Network::initial(shape, Dataset::PIXELS, Dataset::CLASSES, seed, fold)?;
+        let network = Network::initial(shape, data.image().values(), data.classes(), seed, fold)?;
         let rows = shape.batch_size as usize;
         let steps = |learning_rate| Steps {
             learning_rate,

@@ -112,7 +112,7 @@ fn train_lane(
 ) -> Result<LaneOutcome, TrainError> {
     let split = data.split(job.hyperparameters.fold);
     let mut batches = Batches::new(&split.train, shape.batch_size, &job.hyperparameters)?;
-    let mut learner = Learner::<f32>::new(shape, &job.hyperparameters)?;
+    let mut learner = Learner::<f32>::new(shape, data, &job.hyperparameters)?;
     let mut evaluator = Evaluator::new(&learner.network, data)?;
     let mut watchers: Vec<Watcher> = job.stopping_rules.iter().copied().map(Watcher::new).collect();
     let ends: Vec<u64> = job.stopping_rules.iter().map(|rule| rule.max_updates).collect();
