@@ -17,6 +17,7 @@
 //! | [`clock`] | the only reader of time |
 //! | [`wire`] | the only place where generated messages meet domain types |
 //! | [`telemetry`] | logging, set up once per program |
+//! | [`published`] | the files of published datasets: names, digests, mirrors |
 //! | [`presets`] | spec files compiled in |
 
 pub mod clock;
@@ -28,6 +29,7 @@ pub mod messages;
 pub mod outcome;
 pub mod plan;
 pub mod presets;
+pub mod published;
 pub mod settings;
 pub mod spec;
 pub mod telemetry;

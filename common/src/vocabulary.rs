@@ -114,6 +114,10 @@ names! {
     Dataset("dataset") {
         /// The MNIST handwritten digits (LeCun et al. 1998): 60,000 + 10,000 images of 28×28.
         Mnist = "mnist",
+        /// Zalando's pictures of clothes (Xiao et al. 2017), in the form of MNIST.
+        FashionMnist = "fashion-mnist",
+        /// Kuzushiji-MNIST, cursive hiragana (Clanuwat et al. 2018), in the form of MNIST.
+        Kmnist = "kmnist",
         /// Digits drawn by biosweep itself from strokes; needs no download.
         SyntheticDigits = "synthetic-digits",
     }
@@ -135,8 +139,11 @@ impl Dataset {
     #[must_use]
     pub const fn digest(self) -> &'static str {
         match self {
-            // SHA-256 of the training images; the other three files are checked beside them, and no two sets share it.
+            // That of the training images, as `published` checks it; the other files are checked beside them, and no
+            // two sets share it.
             Self::Mnist => "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            Self::FashionMnist => "md5:f4a8712d7a061bf5bd6d2ca38dc4d50a",
+            Self::Kmnist => "gzip-sha256:51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
             Self::SyntheticDigits => "synthetic-digits/1",
         }
     }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use biosweep_common::published::Mismatch;
+
 use super::places::list;
 
 /// Why a dataset cannot be had.
@@ -62,16 +64,11 @@ pub enum DataError {
         found: u64,
     },
     /// A file is well formed and yet not the one the results of others rest on.
-    #[error(
-        "`{}` is not the genuine file: its uncompressed bytes have SHA-256 {found}, expected {expected}; fetch it again",
-        path.display()
-    )]
+    #[error("`{}` is not the genuine file: {mismatch}; fetch it again", path.display())]
     Digest {
         /// The file.
         path: PathBuf,
-        /// The SHA-256 of the genuine file, in hexadecimal.
-        expected: String,
-        /// The SHA-256 found.
-        found: String,
+        /// What tells it from the genuine one.
+        mismatch: Box<Mismatch>,
     },
 }

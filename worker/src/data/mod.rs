@@ -5,14 +5,16 @@
 //! | [`dataset`] | a [`Dataset`] in memory: its split by fold, and batches out of it |
 //! | [`places`] | where files are looked for |
 //! | [`error`] | what may be wrong with files |
-//! | `mnist` | the MNIST files and their digests |
+//! | `mnist` | MNIST and the sets of its form, from their four files |
 //! | `synthetic_digits` | digits drawn by strokes, with no file at all |
 //! | `glyphs` | the strokes of those digits |
+//! | `file` | a file, gzipped or plain, and whether it is genuine |
 //! | `idx` | the file format of MNIST and its kin |
 //! | `mapped` | bytes of a file, in memory or mapped into it |
 
 pub mod dataset;
 pub mod error;
+mod file;
 mod glyphs;
 mod idx;
 mod mapped;
@@ -20,6 +22,7 @@ mod mnist;
 pub mod places;
 mod synthetic_digits;
 
+use biosweep_common::published::Published;
 use biosweep_common::vocabulary;
 
 pub use dataset::{Dataset, ImageShape, Part, Split};
@@ -31,8 +34,8 @@ pub use places::Places;
 /// # Errors
 /// A file that is in none of the places, that cannot be read, or that is not the one it should be.
 pub fn load(dataset: vocabulary::Dataset, places: &Places) -> Result<Dataset, DataError> {
-    match dataset {
-        vocabulary::Dataset::Mnist => mnist::load(places),
-        vocabulary::Dataset::SyntheticDigits => Ok(synthetic_digits::generate()),
+    match (dataset, Published::of(dataset)) {
+        (_, Some(published)) => mnist::load(dataset, published, places),
+        (_, None) => Ok(synthetic_digits::generate()),
     }
 }
