@@ -168,6 +168,7 @@ impl Costs {
         let connections = *self.0.entry(key).or_insert_with(|| Connections::of(shape.network, shape.depth));
         let (inputs, classes) = match shape.dataset {
             Dataset::Mnist | Dataset::FashionMnist | Dataset::Kmnist | Dataset::SyntheticDigits => (784.0, 10.0),
+            Dataset::Cifar10 => (3_072.0, 10.0),
         };
         let hidden = f64::from(shape.hidden);
         let decoded = connections.of_hidden * hidden * hidden;

@@ -12,8 +12,19 @@ use crate::vocabulary::Dataset;
 pub struct Published {
     /// Every file it needs, in the order in which a loader takes them.
     pub files: &'static [PublishedFile],
-    /// Addresses of directories that hold each under its first name with `.gz` after it.
+    /// How mirrors offer them.
+    pub offer: Offer,
+    /// Addresses of mirrors: of the directory, or of the archive.
     pub mirrors: &'static [&'static str],
+}
+
+/// How the mirrors of a dataset offer its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Each by itself in one directory, under its first name with `.gz` after it.
+    Gzipped,
+    /// All in one gzipped tar archive, under their first names.
+    Archive,
 }
 
 /// One file.
@@ -92,6 +103,7 @@ impl Published {
             Dataset::Mnist => Some(&MNIST),
             Dataset::FashionMnist => Some(&FASHION_MNIST),
             Dataset::Kmnist => Some(&KMNIST),
+            Dataset::Cifar10 => Some(&CIFAR_10),
             Dataset::SyntheticDigits => None,
         }
     }
@@ -123,6 +135,7 @@ const MNIST: Published = Published {
         Genuine::Sha256("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
         Genuine::Sha256("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
     ]),
+    offer: Offer::Gzipped,
     mirrors: &["https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"],
 };
 
@@ -133,6 +146,7 @@ const FASHION_MNIST: Published = Published {
         Genuine::Md5("8181f5470baa50b63fa0f6fddb340f0a"),
         Genuine::Md5("15d484375f8d13e6eb1aabb0c3f46965"),
     ]),
+    offer: Offer::Gzipped,
     mirrors: &[
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
@@ -146,8 +160,29 @@ const KMNIST: Published = Published {
         Genuine::GzipSha256("edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
         Genuine::GzipSha256("20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
     ]),
+    offer: Offer::Gzipped,
     mirrors: &["https://codh.rois.ac.jp/kmnist/dataset/kmnist", "http://codh.rois.ac.jp/kmnist/dataset/kmnist"],
 };
+
+const CIFAR_10: Published = Published {
+    files: &[
+        batch(&["data_batch_1.bin", "cifar-10-batches-bin/data_batch_1.bin"], "5dd7e06a14cb22eb9f671a540d1b7c25"),
+        batch(&["data_batch_2.bin", "cifar-10-batches-bin/data_batch_2.bin"], "5ea93a67294ea407fff1d09f752e9692"),
+        batch(&["data_batch_3.bin", "cifar-10-batches-bin/data_batch_3.bin"], "942cd6a4bcdd0dd3c604fbe906cb4421"),
+        batch(&["data_batch_4.bin", "cifar-10-batches-bin/data_batch_4.bin"], "ae636b3ba5c66a11e91e8cb52e771fcb"),
+        batch(&["data_batch_5.bin", "cifar-10-batches-bin/data_batch_5.bin"], "53f37980c15c3d472c316c40844f3f0d"),
+        batch(&["test_batch.bin", "cifar-10-batches-bin/test_batch.bin"], "803d5f7f4d78ea53de84dbe85f74fb6d"),
+    ],
+    offer: Offer::Archive,
+    mirrors: &[
+        "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        "https://cave.cs.toronto.edu/kriz/cifar-10-binary.tar.gz",
+    ],
+};
+
+const fn batch(names: &'static [&'static str], md5: &'static str) -> PublishedFile {
+    PublishedFile { names, genuine: Genuine::Md5(md5) }
+}
 
 #[cfg(test)]
 mod tests {
@@ -187,6 +222,6 @@ mod tests {
             assert!(digest.len() == length && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
             assert!(digests.insert(digest), "{digest} stands twice");
         }
-        assert_eq!(digests.len(), 12);
+        assert_eq!(digests.len(), 18);
     }
 }

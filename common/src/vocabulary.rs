@@ -118,6 +118,8 @@ names! {
         FashionMnist = "fashion-mnist",
         /// Kuzushiji-MNIST, cursive hiragana (Clanuwat et al. 2018), in the form of MNIST.
         Kmnist = "kmnist",
+        /// CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32×32.
+        Cifar10 = "cifar-10",
         /// Digits drawn by biosweep itself from strokes; needs no download.
         SyntheticDigits = "synthetic-digits",
     }
@@ -139,11 +141,12 @@ impl Dataset {
     #[must_use]
     pub const fn digest(self) -> &'static str {
         match self {
-            // That of the training images, as `published` checks it; the other files are checked beside them, and no
+            // That of the first training images, as `published` checks it; the other files are checked beside them, and no
             // two sets share it.
             Self::Mnist => "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             Self::FashionMnist => "md5:f4a8712d7a061bf5bd6d2ca38dc4d50a",
             Self::Kmnist => "gzip-sha256:51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            Self::Cifar10 => "md5:5dd7e06a14cb22eb9f671a540d1b7c25",
             Self::SyntheticDigits => "synthetic-digits/1",
         }
     }

@@ -63,6 +63,34 @@ pub enum DataError {
         /// The length found, uncompressed.
         found: u64,
     },
+    /// A file is not as many records as it should be.
+    #[error(
+        "`{}` is {found} bytes long (uncompressed) in place of {records} records of {record} bytes; fetch it again",
+        path.display()
+    )]
+    Records {
+        /// The file.
+        path: PathBuf,
+        /// How many there should be.
+        records: usize,
+        /// Bytes of each.
+        record: usize,
+        /// The length found, uncompressed.
+        found: u64,
+    },
+    /// A label names no class.
+    #[error("`{}` has label {label} of image {index} (counted from 0), where labels go from 0 to {}; mend the file",
+        path.display(), classes - 1)]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// Which image has it.
+        index: usize,
+        /// The label.
+        label: u64,
+        /// How many classes there are.
+        classes: u64,
+    },
     /// A file is well formed and yet not the one the results of others rest on.
     #[error("`{}` is not the genuine file: {mismatch}; fetch it again", path.display())]
     Digest {

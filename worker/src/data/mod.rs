@@ -6,12 +6,14 @@
 //! | [`places`] | where files are looked for |
 //! | [`error`] | what may be wrong with files |
 //! | `mnist` | MNIST and the sets of its form, from their four files |
+//! | `cifar_10` | CIFAR-10, from its six binary files |
 //! | `synthetic_digits` | digits drawn by strokes, with no file at all |
 //! | `glyphs` | the strokes of those digits |
 //! | `file` | a file, gzipped or plain, and whether it is genuine |
 //! | `idx` | the file format of MNIST and its kin |
 //! | `mapped` | bytes of a file, in memory or mapped into it |
 
+mod cifar_10;
 pub mod dataset;
 pub mod error;
 mod file;
@@ -35,6 +37,7 @@ pub use places::Places;
 /// A file that is in none of the places, that cannot be read, or that is not the one it should be.
 pub fn load(dataset: vocabulary::Dataset, places: &Places) -> Result<Dataset, DataError> {
     match (dataset, Published::of(dataset)) {
+        (vocabulary::Dataset::Cifar10, Some(published)) => cifar_10::load(published, places),
         (_, Some(published)) => mnist::load(dataset, published, places),
         (_, None) => Ok(synthetic_digits::generate()),
     }
