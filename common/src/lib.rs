@@ -9,6 +9,8 @@
 //! | [`grid`] | blocks → trials by mixed-radix index; nothing is materialised |
 //! | [`plan`] | what a sweep holds and costs, before anything runs |
 //! | [`topology`] | layer → sources: connectivity as data |
+//! | [`dataset`] | a published dataset or one's own, as settings name it |
+//! | [`own_data`] | the files of one's own data and their digest |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
 //! | [`outcome`] | how attempts, trials and sweeps stand |
 //! | [`messages`] | what coordinator and worker say to each other |
@@ -23,10 +25,12 @@
 pub mod clock;
 pub mod configuration;
 pub mod curve;
+pub mod dataset;
 pub mod grid;
 pub mod ids;
 pub mod messages;
 pub mod outcome;
+pub mod own_data;
 pub mod plan;
 pub mod presets;
 pub mod published;

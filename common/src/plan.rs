@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::configuration::Shape;
+use crate::dataset::DatasetRef;
 use crate::grid::Block;
 use crate::grid::axis::Dimension;
 use crate::settings::{Setting, Value};
@@ -167,8 +168,12 @@ impl Costs {
         let key = (shape.network, shape.depth);
         let connections = *self.0.entry(key).or_insert_with(|| Connections::of(shape.network, shape.depth));
         let (inputs, classes) = match shape.dataset {
-            Dataset::Mnist | Dataset::FashionMnist | Dataset::Kmnist | Dataset::SyntheticDigits => (784.0, 10.0),
-            Dataset::Cifar10 => (3_072.0, 10.0),
+            // Own data is not looked at for an estimate.
+            DatasetRef::Own(_) => (784.0, 10.0),
+            DatasetRef::Published(
+                Dataset::Mnist | Dataset::FashionMnist | Dataset::Kmnist | Dataset::SyntheticDigits,
+            ) => (784.0, 10.0),
+            DatasetRef::Published(Dataset::Cifar10) => (3_072.0, 10.0),
         };
         let hidden = f64::from(shape.hidden);
         let decoded = connections.of_hidden * hidden * hidden;

@@ -125,6 +125,16 @@ names! {
     }
 }
 
+names! {
+    /// How the files of a researcher's own data are written.
+    OwnFormat("data format") {
+        /// The format of the MNIST files: arrays of bytes.
+        Idx = "idx",
+        /// The format of NumPy arrays.
+        Npy = "npy",
+    }
+}
+
 impl Rule {
     /// Whether the rule propagates targets through learned decoders.
     #[must_use]

@@ -52,7 +52,7 @@ const ROUNDS: u32 = 15;
 /// A shape that cannot be trained.
 pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Result<Measured, BenchError> {
     let _no_gradients = tch::no_grad_guard();
-    let data = data::load(shape.dataset, &Places::default())?;
+    let data = data::load(&shape.dataset, &Places::default())?;
     let split = data.split(hyperparameters.fold);
     let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters)?;
     let mut learner = Learner::<f32>::new(shape, &data, hyperparameters)?;

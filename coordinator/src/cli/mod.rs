@@ -4,6 +4,7 @@ mod bench;
 mod cancel;
 mod failure;
 mod list;
+mod own_data;
 mod plan;
 mod preset;
 mod results;

@@ -50,14 +50,21 @@ pub struct Split {
 /// Images of one part with their labels.
 #[derive(Debug)]
 pub(super) struct Images {
-    bytes: Bytes,
-    /// Where the first image begins.
-    start: usize,
+    pixels: Pixels,
     labels: Vec<u8>,
 }
 
+/// The values of images, one image after another.
+#[derive(Debug)]
+pub(super) enum Pixels {
+    /// From the given place on, to be scaled to [0, 1].
+    Bytes(Bytes, usize),
+    /// As they are.
+    Reals(Vec<f32>),
+}
+
 /// A number that pixels are scaled to.
-pub trait Scalar: Copy + From<u8> + Mul<Output = Self> {
+pub trait Scalar: Copy + From<u8> + From<f32> + Mul<Output = Self> {
     /// What a byte is multiplied by.
     const PER_BYTE: Self;
 }
@@ -77,8 +84,8 @@ impl Dataset {
     /// If a part holds images of another shape, or a label names no class: whoever reads files has checked both.
     pub(super) fn new(image: ImageShape, classes: usize, train: Images, test: Images, validation_count: u32) -> Self {
         for part in [&train, &test] {
-            let (values, count) = (part.bytes.len() - part.start, part.labels.len());
-            assert_eq!(values, count * image.values(), "the values of {count} images");
+            let count = part.labels.len();
+            assert_eq!(part.pixels.len(), count * image.values(), "the values of {count} images");
             assert!(part.labels.iter().all(|&label| usize::from(label) < classes), "a label beyond {classes} classes");
         }
         Self { image, classes, train, test, validation_count }
@@ -120,7 +127,7 @@ impl Dataset {
         Split { train, validation }
     }
 
-    /// Writes the images named by `indices` into `pixels`, scaled to [0, 1], shape [indices, channels × height ×
+    /// Writes the images named by `indices` into `pixels`, bytes scaled to [0, 1], shape [indices, channels × height ×
     /// width], and their labels into `labels`.
     ///
     /// # Panics
@@ -132,9 +139,17 @@ impl Dataset {
         for ((&index, pixels), label) in indices.iter().zip(pixels.chunks_exact_mut(values)).zip(labels) {
             let index = index as usize;
             *label = images.labels[index].into();
-            let start = images.start + index * values;
-            for (pixel, &byte) in pixels.iter_mut().zip(&images.bytes[start..start + values]) {
-                *pixel = T::from(byte) * T::PER_BYTE;
+            match &images.pixels {
+                Pixels::Bytes(bytes, start) => {
+                    for (pixel, &byte) in pixels.iter_mut().zip(&bytes[start + index * values..][..values]) {
+                        *pixel = T::from(byte) * T::PER_BYTE;
+                    }
+                }
+                Pixels::Reals(reals) => {
+                    for (pixel, &real) in pixels.iter_mut().zip(&reals[index * values..][..values]) {
+                        *pixel = T::from(real);
+                    }
+                }
             }
         }
     }
@@ -156,9 +171,28 @@ impl ImageShape {
 }
 
 impl Images {
-    /// Images that begin at `start` in `bytes`, one for each label.
-    pub(super) fn new(bytes: Bytes, start: usize, labels: Vec<u8>) -> Self {
-        Self { bytes, start, labels }
+    /// Images, one for each label.
+    pub(super) fn new(pixels: Pixels, labels: Vec<u8>) -> Self {
+        Self { pixels, labels }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The largest label, 0 where there is none.
+    pub(super) fn largest_label(&self) -> u8 {
+        self.labels.iter().copied().max().unwrap_or(0)
+    }
+}
+
+impl Pixels {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes, start) => bytes.len() - start,
+            Self::Reals(reals) => reals.len(),
+        }
     }
 }
 
@@ -173,7 +207,7 @@ mod tests {
     fn small() -> Dataset {
         let images = |count: u8| {
             let bytes = (0..count).flat_map(|image| [image; VALUES]).collect();
-            Images::new(Bytes::Owned(bytes), 0, (0..count).map(|image| image % 10).collect())
+            Images::new(Pixels::Bytes(Bytes::Owned(bytes), 0), (0..count).map(|image| image % 10).collect())
         };
         Dataset::new(SHAPE, 10, images(60), images(20), 10)
     }

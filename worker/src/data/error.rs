@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use biosweep_common::own_data::OwnDataError;
 use biosweep_common::published::Mismatch;
 
+use super::own::error::OwnError;
 use super::places::list;
 
 /// Why a dataset cannot be had.
@@ -91,6 +93,12 @@ pub enum DataError {
         /// How many classes there are.
         classes: u64,
     },
+    /// Own data that is not there.
+    #[error(transparent)]
+    Absent(#[from] OwnDataError),
+    /// Own data that is no dataset.
+    #[error(transparent)]
+    Own(#[from] OwnError),
     /// A file is well formed and yet not the one the results of others rest on.
     #[error("`{}` is not the genuine file: {mismatch}; fetch it again", path.display())]
     Digest {

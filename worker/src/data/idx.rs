@@ -4,7 +4,6 @@
 //! big-endian 32-bit number, then the entries with the last dimension running fastest.
 
 use std::ops::Deref;
-use std::path::Path;
 
 use super::error::DataError;
 use super::file::DataFile;
@@ -26,8 +25,10 @@ impl Idx {
     /// # Errors
     /// A file that has another header, or is not as long as its header says.
     pub(super) fn read(file: DataFile, expected: &[u32]) -> Result<Self, DataError> {
-        let header = 4 + 4 * expected.len();
-        check(&file.bytes, &file.path, expected, header)?;
+        let (found, header) = header(&file)?;
+        if found != expected {
+            return Err(DataError::Counts { path: file.path, expected: expected.to_vec(), found });
+        }
         Ok(Self { file, header })
     }
 
@@ -45,30 +46,26 @@ impl Deref for Idx {
     }
 }
 
-fn check(bytes: &[u8], path: &Path, expected: &[u32], header: usize) -> Result<(), DataError> {
-    let path = || path.to_owned();
+/// The dimensions of a file, outermost first, and the bytes before its entries, which are as many as they announce.
+///
+/// # Errors
+/// A file that does not begin as one of bytes does, or is not as long as its header says.
+pub(super) fn header(file: &DataFile) -> Result<(Vec<u32>, usize), DataError> {
+    let (bytes, path) = (&file.bytes, || file.path.clone());
     let not_idx = || DataError::NotIdx { path: path(), found: bytes.iter().copied().take(4).collect() };
-    let Some((&[0, 0, UNSIGNED_BYTE, dimensions], _)) = bytes.split_first_chunk::<4>() else {
+    let Some((&[0, 0, UNSIGNED_BYTE, dimensions], rest)) = bytes.split_first_chunk::<4>() else {
         return Err(not_idx());
     };
-    let found: Vec<u32> = bytes[4..]
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .take(dimensions.into())
-        .map(|&number| u32::from_be_bytes(number))
-        .collect();
-    if found.len() < dimensions.into() {
+    let numbers = rest.as_chunks::<4>().0.iter().take(dimensions.into());
+    let counts: Vec<u32> = numbers.map(|&number| u32::from_be_bytes(number)).collect();
+    if counts.len() < dimensions.into() || counts.is_empty() {
         return Err(not_idx());
     }
-    if found != expected {
-        return Err(DataError::Counts { path: path(), expected: expected.to_vec(), found });
-    }
-    let length = header as u64 + expected.iter().copied().map(u64::from).product::<u64>();
-    if length == bytes.len() as u64 {
-        return Ok(());
-    }
-    Err(DataError::Length { path: path(), expected: length, found: bytes.len() as u64 })
+    let header = 4 + 4 * counts.len();
+    let entries = counts.iter().try_fold(1_u64, |product, &count| product.checked_mul(count.into()));
+    let expected = entries.and_then(|entries| entries.checked_add(header as u64)).unwrap_or(u64::MAX);
+    let found = bytes.len() as u64;
+    if found == expected { Ok((counts, header)) } else { Err(DataError::Length { path: path(), expected, found }) }
 }
 
 #[cfg(test)]
@@ -108,8 +105,8 @@ mod tests {
     #[test]
     fn a_file_of_other_counts_is_refused() {
         let mut bytes = GOOD.to_vec();
-        bytes[7] = 3;
+        (bytes[7], bytes[11]) = (3, 2);
         let error = open("a", &bytes).expect_err("three rows for two");
-        assert!(error.to_string().contains("holds [3, 3] entries in place of [2, 3]"), "{error}");
+        assert!(error.to_string().contains("holds [3, 2] entries in place of [2, 3]"), "{error}");
     }
 }

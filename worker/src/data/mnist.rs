@@ -4,7 +4,7 @@
 use biosweep_common::published::{Published, PublishedFile};
 use biosweep_common::vocabulary;
 
-use super::dataset::{Dataset, ImageShape, Images};
+use super::dataset::{Dataset, ImageShape, Images, Pixels};
 use super::error::DataError;
 use super::file::DataFile;
 use super::idx::Idx;
@@ -35,7 +35,7 @@ pub(super) fn load(dataset: vocabulary::Dataset, published: &Published, places: 
     let part = |images: &PublishedFile, labels: &PublishedFile, count: u32| -> Result<Images, DataError> {
         let labels = open(labels, &[count])?.to_vec();
         let (pixels, header) = open(images, &[count, SIDE, SIDE])?.into_parts();
-        Ok(Images::new(pixels, header, labels))
+        Ok(Images::new(Pixels::Bytes(pixels, header), labels))
     };
     let train = part(train_images, train_labels, TRAIN_COUNT)?;
     let test = part(test_images, test_labels, TEST_COUNT)?;

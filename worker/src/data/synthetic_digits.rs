@@ -4,7 +4,7 @@
 //! rounding occur, so the bytes are the same on every machine; a test pins their digest, and a change to them needs
 //! another `vocabulary::Dataset::digest`.
 
-use super::dataset::{Dataset, ImageShape, Images};
+use super::dataset::{Dataset, ImageShape, Images, Pixels};
 use super::glyphs::{DIGITS, Point, STYLES, Stroke};
 use super::mapped::Bytes;
 use crate::random::{Purpose, Stream};
@@ -57,7 +57,7 @@ fn part(count: u32, first: u32, order: u64) -> Images {
     for ((number, &label), image) in (first..).zip(&labels).zip(images) {
         draw(label, &mut Stream::new(SEED, 0, Purpose::Digits, number.into()), image);
     }
-    Images::new(Bytes::Owned(bytes), 0, labels)
+    Images::new(Pixels::Bytes(Bytes::Owned(bytes), 0), labels)
 }
 
 fn draw(label: u8, stream: &mut Stream, image: &mut [u8; PIXELS]) {
