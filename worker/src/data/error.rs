@@ -15,7 +15,7 @@ pub enum DataError {
     /// A file is in none of the places where it could be.
     #[error(
         "dataset `{dataset}` lacks `{file}` (plain or with .gz); looked in {}; \
-         put its files into one of these, or name their directory with --data-dir or in BIOSWEEP_DATA",
+         fetch it with `biosweep data fetch {dataset}`, put its files into one of these, or name their directory with --data-dir or in BIOSWEEP_DATA",
         list(places)
     )]
     Missing {
