@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::dataset::DatasetRef;
 use crate::settings::{Level, Setting, Value};
-use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
+use crate::vocabulary::{Activation, Network, Optimizer, Rule};
 
 /// What must be equal for two trajectories to train as lanes of one program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shape {
     /// What is learned.
-    pub dataset: Dataset,
+    pub dataset: DatasetRef,
     /// The kind of layer and how layers are wired.
     pub network: Network,
     /// What stands in the place of the gradient.
@@ -171,7 +172,7 @@ pub type Point = BTreeMap<Setting, Value>;
 
 /// The version of everything that decides the numbers a configuration leads to: initialisation, data order, kernels.
 /// It grows when the same configuration would give other results than before.
-pub const NUMERICS_VERSION: u32 = 1;
+pub const NUMERICS_VERSION: u32 = 2;
 
 /// Why a point is no configuration.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -278,7 +279,9 @@ impl Configuration {
     /// The identity of this trial on its dataset, under this engine's [`NUMERICS_VERSION`].
     #[must_use]
     pub fn key(&self) -> TrialKey {
-        let point = self.to_point();
+        let mut point = self.to_point();
+        // Where data lies decides nothing; what it holds is in the digest.
+        point.insert(Setting::Dataset, Value::Name(self.shape.dataset.kind().to_owned()));
         let settings: BTreeMap<&str, &Value> = point.iter().map(|(setting, value)| (setting.name(), value)).collect();
         let canonical = serde_json::json!({
             "settings": settings,
@@ -292,7 +295,7 @@ impl Configuration {
         let name = |name: &str| Value::Name(name.to_owned());
         let (shape, hyper, stop) = (&self.shape, &self.hyperparameters, &self.stopping_rule);
         Some(match setting {
-            Setting::Dataset => name(shape.dataset.name()),
+            Setting::Dataset => name(&shape.dataset.to_string()),
             Setting::Network => name(shape.network.name()),
             Setting::Rule => name(shape.rule.name()),
             Setting::Activation => name(shape.activation.name()),
@@ -431,6 +434,18 @@ mod tests {
         assert_eq!(plain.key(), configuration(&[(Setting::TargetStep, Value::Real(0.5))]).key());
         assert_ne!(plain.key(), configuration(&[(Setting::LearningRate, Value::Real(0.5))]).key());
         assert_ne!(plain.key(), configuration(&[(Setting::EarlyStopStart, Value::Integer(0))]).key());
+    }
+
+    #[test]
+    fn the_key_of_own_data_depends_on_what_it_holds_and_not_on_where_it_lies() {
+        let key = |directory: &str, digit: &str| {
+            let name = format!("npy:{directory}#{}", digit.repeat(64));
+            let configuration = configuration(&[(Setting::Dataset, Value::Name(name.clone()))]);
+            assert_eq!(configuration.to_point()[&Setting::Dataset], Value::Name(name));
+            configuration.key()
+        };
+        assert_eq!(key("/here", "a"), key("/there", "a"));
+        assert_ne!(key("/here", "a"), key("/here", "b"));
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //! | [`plan`] | what a sweep holds and costs, before anything runs |
 //! | [`topology`] | layer → sources: connectivity as data |
 //! | [`extents`] | how large each layer is |
+//! | [`dataset`] | a published dataset or one's own, as settings name it |
+//! | [`own_data`] | the files of one's own data and their digest |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
 //! | [`outcome`] | how attempts, trials and sweeps stand |
 //! | [`messages`] | what coordinator and worker say to each other |
@@ -18,18 +20,22 @@
 //! | [`clock`] | the only reader of time |
 //! | [`wire`] | the only place where generated messages meet domain types |
 //! | [`telemetry`] | logging, set up once per program |
+//! | [`published`] | the files of published datasets: names, digests, mirrors |
 //! | [`presets`] | spec files compiled in |
 
 pub mod clock;
 pub mod configuration;
 pub mod curve;
+pub mod dataset;
 pub mod extents;
 pub mod grid;
 pub mod ids;
 pub mod messages;
 pub mod outcome;
+pub mod own_data;
 pub mod plan;
 pub mod presets;
+pub mod published;
 pub mod settings;
 pub mod spec;
 pub mod telemetry;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::configuration::{Convolution, Shape, Skip};
+use crate::dataset::DatasetRef;
 use crate::extents::extents;
 use crate::grid::Block;
 use crate::grid::axis::Dimension;
@@ -152,7 +153,7 @@ fn as_integer(value: &Value) -> Option<u64> {
 struct Costs(BTreeMap<Structure, Products>);
 
 /// All that decides what a network connects.
-type Structure = (Dataset, Network, u32, u32, Convolution, Skip);
+type Structure = (DatasetRef, Network, u32, u32, Convolution, Skip);
 
 /// Multiply-adds for one image in one direction.
 #[derive(Clone, Copy, Default)]
@@ -191,9 +192,14 @@ impl Costs {
 impl Products {
     fn of(shape: &Shape) -> Self {
         let topology = Topology::new(shape.network, shape.depth as usize, &shape.skip);
-        let classes = shape.dataset.classes();
+        // Own data is not looked at for an estimate.
+        let dataset = match shape.dataset {
+            DatasetRef::Published(dataset) => dataset,
+            DatasetRef::Own(_) => Dataset::Mnist,
+        };
+        let classes = dataset.classes();
         // A network that cannot be built is refused where its spec is read.
-        let Ok(extents) = extents(shape, shape.dataset.image(), classes) else { return Self::default() };
+        let Ok(extents) = extents(shape, dataset.image(), classes) else { return Self::default() };
         let taps = if shape.network.is_convolutional() { 9.0 } else { 1.0 };
         let mut products = Self::default();
         for layer in 1..=topology.output() {

@@ -24,9 +24,24 @@ pub const ALL: &[Preset] = &[
         text: include_str!("../presets/paper-mini.toml"),
     },
     Preset {
+        name: "rules-mini",
+        summary: "five learning rules on MNIST: 40 trials, about ten minutes on two cores",
+        text: include_str!("../presets/rules-mini.toml"),
+    },
+    Preset {
+        name: "conv-mini",
+        summary: "three learning rules on convolutional networks: 6 trials, about fifteen minutes on two cores",
+        text: include_str!("../presets/conv-mini.toml"),
+    },
+    Preset {
         name: "paper-mlp",
         summary: "the paper's Table 1 for the fully connected networks, all of it: for a cluster",
         text: include_str!("../presets/paper-mlp.toml"),
+    },
+    Preset {
+        name: "paper-conv",
+        summary: "the paper's Table 1 for the convolutional networks, all of it: for a cluster",
+        text: include_str!("../presets/paper-conv.toml"),
     },
 ];
 
@@ -71,6 +86,20 @@ mod tests {
         assert_eq!((grid.trials(), grid.trajectories()), (9_900, 1_980));
         let plan = Plan::of(&parse("paper-mlp"), 10);
         assert!((plan.updates_max - 1_980.0 * 1e6).abs() < 1.0, "{}", plan.updates_max);
+    }
+
+    #[test]
+    fn rules_mini_has_a_trial_for_each_of_its_40_cells() {
+        let grid = parse("rules-mini").grid;
+        assert_eq!((grid.trials(), grid.trajectories()), (40, 40));
+    }
+
+    #[test]
+    fn paper_conv_has_the_papers_whole_grid() {
+        let grid = parse("paper-conv").grid;
+        // networks × folds × learning rates × rules × depths, with three stops where units are relu and five elsewhere.
+        let (relu, sigmoid) = (2 * 10 * 3 * 3 * 6, 2 * 10 * 3 * 3 * 5);
+        assert_eq!((grid.trials(), grid.trajectories()), (3 * relu + 5 * sigmoid, relu + sigmoid));
     }
 
     #[test]

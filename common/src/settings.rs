@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::dataset::DatasetRef;
 use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 
 /// The value of one setting.
@@ -45,9 +46,14 @@ pub enum Level {
     Stop,
 }
 
+/// How a spec file names data of one's own.
+pub const OWN_DATA: &str = "{ idx = \"DIR\" } or { npy = \"DIR\" }";
+
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Domain {
+    /// The name of a published dataset, or own data as [`DatasetRef`] writes it.
+    Dataset,
     /// One of these names.
     Names(&'static [&'static str]),
     /// A whole number from `min` to `max`.
@@ -74,6 +80,7 @@ pub enum Domain {
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Dataset => write!(f, "one of {}, or {OWN_DATA}", Dataset::NAMES.join(", ")),
             Self::Names(names) => write!(f, "one of {}", names.join(", ")),
             Self::Integer { min, max: u64::MAX } => write!(f, "a whole number, at least {min}"),
             Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
@@ -92,6 +99,7 @@ impl Domain {
     #[must_use]
     pub fn contains(self, value: &Value) -> bool {
         match (self, value) {
+            (Self::Dataset, Value::Name(name)) => name.parse::<DatasetRef>().is_ok(),
             (Self::Names(names), Value::Name(name)) => names.contains(&name.as_str()),
             (Self::Integer { min, max }, Value::Integer(number)) => (min..=max).contains(number),
             (Self::Positive, Value::Real(number)) => number.is_finite() && *number > 0.0,
@@ -230,7 +238,7 @@ const EARLY_STOPPING: Option<Condition> = Some(Condition {
 
 settings! {
     /// What is learned.
-    Dataset { name: "dataset", level: Shape, domain: Domain::Names(Dataset::NAMES), default: None, only: None, }
+    Dataset { name: "dataset", level: Shape, domain: Domain::Dataset, default: None, only: None, }
     /// Layer kind and connectivity.
     Network { name: "network", level: Shape, domain: Domain::Names(Network::NAMES), default: None, only: None, }
     /// What stands in the place of the gradient.

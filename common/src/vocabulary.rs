@@ -134,8 +134,24 @@ names! {
     Dataset("dataset") {
         /// The MNIST handwritten digits (LeCun et al. 1998): 60,000 + 10,000 images of 28×28.
         Mnist = "mnist",
+        /// Zalando's pictures of clothes (Xiao et al. 2017), in the form of MNIST.
+        FashionMnist = "fashion-mnist",
+        /// Kuzushiji-MNIST, cursive hiragana (Clanuwat et al. 2018), in the form of MNIST.
+        Kmnist = "kmnist",
+        /// CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32×32.
+        Cifar10 = "cifar-10",
         /// Digits drawn by biosweep itself from strokes; needs no download.
         SyntheticDigits = "synthetic-digits",
+    }
+}
+
+names! {
+    /// How the files of a researcher's own data are written.
+    OwnFormat("data format") {
+        /// The format of the MNIST files: arrays of bytes.
+        Idx = "idx",
+        /// The format of NumPy arrays.
+        Npy = "npy",
     }
 }
 
@@ -155,8 +171,12 @@ impl Dataset {
     #[must_use]
     pub const fn digest(self) -> &'static str {
         match self {
-            // SHA-256 of the training images; the other three files are checked beside them, and no two sets share it.
+            // That of the first training images, as `published` checks it; the other files are checked beside them, and no
+            // two sets share it.
             Self::Mnist => "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            Self::FashionMnist => "md5:f4a8712d7a061bf5bd6d2ca38dc4d50a",
+            Self::Kmnist => "gzip-sha256:51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+            Self::Cifar10 => "md5:5dd7e06a14cb22eb9f671a540d1b7c25",
             Self::SyntheticDigits => "synthetic-digits/1",
         }
     }
@@ -167,7 +187,10 @@ impl Dataset {
     #[must_use]
     pub const fn image(self) -> Extent {
         match self {
-            Self::Mnist | Self::SyntheticDigits => Extent { channels: 1, height: 28, width: 28 },
+            Self::Mnist | Self::FashionMnist | Self::Kmnist | Self::SyntheticDigits => {
+                Extent { channels: 1, height: 28, width: 28 }
+            }
+            Self::Cifar10 => Extent { channels: 3, height: 32, width: 32 },
         }
     }
 
@@ -175,7 +198,7 @@ impl Dataset {
     #[must_use]
     pub const fn classes(self) -> usize {
         match self {
-            Self::Mnist | Self::SyntheticDigits => 10,
+            Self::Mnist | Self::FashionMnist | Self::Kmnist | Self::Cifar10 | Self::SyntheticDigits => 10,
         }
     }
 }

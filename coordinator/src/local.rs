@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use biosweep_common::dataset::DatasetRef;
 use biosweep_common::ids::WorkerId;
-use biosweep_common::vocabulary::Dataset;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -98,10 +98,10 @@ impl WorkerOptions {
     }
 
     /// Has a worker check that its device and these datasets are there.
-    pub(crate) async fn check(&self, datasets: &[Dataset]) -> Result<(), LocalError> {
+    pub(crate) async fn check(&self, datasets: &[DatasetRef]) -> Result<(), LocalError> {
         for dataset in datasets {
             let mut command = Command::new(&self.program);
-            command.args(["check", "--dataset", dataset.name()]).args(self.arguments()).kill_on_drop(true);
+            command.args(["check", "--dataset", &dataset.to_string()]).args(self.arguments()).kill_on_drop(true);
             let output = command.output().await.map_err(|source| self.not_started(source))?;
             if !output.status.success() {
                 let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();

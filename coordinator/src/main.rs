@@ -11,6 +11,7 @@
 //! | [`host`] | all of these as one coordinator in this process |
 //! | [`client`] | the way of every command to a coordinator |
 //! | [`local`] | worker processes beside this one |
+//! | [`fetch`] | downloads of published datasets |
 //! | [`results`] | aggregates, exports, figures |
 //! | [`render`] | what people and programs read |
 //! | [`mod@bench`] | trials per second through all of it |
@@ -20,6 +21,7 @@ mod cli;
 mod client;
 mod core;
 mod driver;
+mod fetch;
 mod host;
 mod local;
 mod queries;

@@ -9,7 +9,7 @@ use biosweep_common::vocabulary::Rule;
 use serde::Serialize;
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::data::{self, DataError, Dataset, Part, Places};
+use crate::data::{self, DataError, Part, Places};
 use crate::train::{Batches, Evaluator, Learner, TrainError};
 use crate::wiring::Wiring;
 
@@ -53,11 +53,10 @@ const ROUNDS: u32 = 15;
 /// A shape that cannot be trained.
 pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Result<Measured, BenchError> {
     let _no_gradients = tch::no_grad_guard();
-    let data = data::load(shape.dataset, &Places::default())?;
+    let data = data::load(&shape.dataset, &Places::default())?;
     let split = data.split(hyperparameters.fold);
     let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters)?;
-    let image = shape.dataset.image();
-    let mut learner = Learner::<f32>::new(shape, std::slice::from_ref(hyperparameters), image, Dataset::CLASSES)?;
+    let mut learner = Learner::<f32>::new(shape, &data, std::slice::from_ref(hyperparameters))?;
     let floor = Floor::new(&learner.network.wiring, shape.rule, i64::from(shape.batch_size))?;
 
     let updates_per_round = updates.div_ceil(ROUNDS).max(1);

@@ -9,9 +9,9 @@ use std::thread;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::curve::CurvePoint;
+use biosweep_common::dataset::DatasetRef;
 use biosweep_common::messages::Grant;
 use biosweep_common::outcome::Outcome;
-use biosweep_common::vocabulary::Dataset;
 use tokio::sync::mpsc;
 
 use crate::data::{self, Places};
@@ -115,7 +115,7 @@ impl Trainer {
 /// What the training thread works with.
 struct Workbench {
     places: Places,
-    datasets: BTreeMap<Dataset, data::Dataset>,
+    datasets: BTreeMap<DatasetRef, data::Dataset>,
     out: mpsc::Sender<TrainerEvent>,
     clock: Clock,
 }
@@ -135,12 +135,12 @@ impl Workbench {
     }
 
     fn train(&mut self, grant: &Grant, lanes: &[LaneControl]) -> Result<(), String> {
-        let dataset = grant.shape.dataset;
-        if !self.datasets.contains_key(&dataset) {
+        let dataset = &grant.shape.dataset;
+        if !self.datasets.contains_key(dataset) {
             let loaded = data::load(dataset, &self.places).map_err(|error| error.to_string())?;
-            self.datasets.insert(dataset, loaded);
+            self.datasets.insert(dataset.clone(), loaded);
         }
-        let data = self.datasets.get(&dataset).ok_or("the dataset was just loaded and is gone")?;
+        let data = self.datasets.get(dataset).ok_or("the dataset was just loaded and is gone")?;
         let jobs = grant
             .lanes
             .iter()

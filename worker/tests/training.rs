@@ -9,7 +9,7 @@ use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, Observer, train};
 
 fn shape(rule: Rule) -> Shape {
     Shape {
-        dataset: vocabulary::Dataset::SyntheticDigits,
+        dataset: vocabulary::Dataset::SyntheticDigits.into(),
         network: Network::Dn,
         rule,
         activation: Activation::Relu,
@@ -53,7 +53,7 @@ fn run(shape: Shape, lanes: Vec<LaneJob>) -> Vec<LaneOutcome> {
 
 fn run_with(shape: Shape, lanes: Vec<LaneJob>, observer: &mut dyn Observer) -> Vec<LaneOutcome> {
     Device::Cpu.prepare();
-    let data = data::load(shape.dataset, &Places::default()).expect("embedded");
+    let data = data::load(&shape.dataset, &Places::default()).expect("embedded");
     train(&Bundle { shape, lanes }, &data, observer).expect("the bundle trains")
 }
 

@@ -24,9 +24,9 @@ pub use block::Block;
 pub(crate) use overlap::Parts;
 
 use crate::configuration::{Configuration, Hyperparameters, Point, Shape, StoppingRule};
+use crate::dataset::DatasetRef;
 use crate::ids::{TrajectoryIndex, TrialIndex};
 use crate::settings::{Setting, Value};
-use crate::vocabulary::Dataset;
 
 /// All trials of a sweep: a union of disjoint blocks.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,7 +140,7 @@ impl Grid {
 
     /// The datasets it trains on.
     #[must_use]
-    pub fn datasets(&self) -> BTreeSet<Dataset> {
+    pub fn datasets(&self) -> BTreeSet<DatasetRef> {
         let names = self.blocks.iter().filter_map(|block| block.values(Setting::Dataset)).flatten();
         let parse = |value| match value {
             Value::Name(name) => name.parse().ok(),

@@ -9,6 +9,7 @@ use crate::configuration::Point;
 use crate::grid::axis::{Axis, Dimension, TooFine};
 use crate::grid::{Block, Parts};
 use crate::settings::{Condition, Domain, Level, Setting, Value};
+use crate::vocabulary::Dataset;
 
 /// What one setting is given, and where.
 #[derive(Debug, Clone)]
@@ -142,6 +143,7 @@ fn list_of(settings: &[Setting]) -> String {
 
 fn how_to_name(missing: &[Setting]) -> String {
     let example = |setting: &Setting| match setting.domain() {
+        Domain::Dataset => format!("{setting} = \"{}\"", Dataset::Mnist),
         Domain::Names(names) => format!("{setting} = \"{}\"", names.first().copied().unwrap_or_default()),
         _ => format!("{setting} = 5"),
     };

@@ -5,6 +5,7 @@
 //! | `node`, `json` | text in TOML, YAML or JSON → one tree that knows where things stand |
 //! | `read` | nodes → values and axes, checked against their settings |
 //! | `blocks` | settings → blocks, checked as a whole |
+//! | `pin` | own data in a text → the same text with its place and digest |
 //! | `sweep` | the tree → [`SweepSpec`] |
 //! | `digest` | the sweep → what tells it from any other |
 //! | `error` | the mistakes, all of them at once |
@@ -14,6 +15,7 @@ mod digest;
 mod error;
 mod json;
 mod node;
+mod pin;
 mod read;
 mod sweep;
 
@@ -23,6 +25,7 @@ mod tests;
 use std::path::Path;
 
 pub use error::{SpecError, SpecErrors};
+pub use pin::pin;
 pub use sweep::SweepSpec;
 
 /// How a spec file is written.

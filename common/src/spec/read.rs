@@ -2,8 +2,10 @@
 
 use super::error::{Mistakes, nearest};
 use super::node::{Key, Kind, Node};
+use crate::dataset::{DatasetRef, OwnData};
 use crate::grid::axis::Axis;
 use crate::settings::{Domain, Setting, Value};
+use crate::vocabulary::Dataset;
 
 /// The longest list that a range with logarithmic steps may become.
 const LOG_COUNT_MAX: u64 = 10_000;
@@ -49,6 +51,7 @@ pub(super) fn given(setting: Setting, node: &Node, place: &str, mistakes: &mut M
         Kind::List(items) if setting.domain() != Domain::Layers || holds_lists(items) => {
             list(setting, node, items, place, mistakes).map(Given::Many)
         }
+        Kind::Table(_) if setting.domain() == Domain::Dataset => value(setting, node, place, mistakes).map(Given::One),
         Kind::Table(entries) => range(setting, node, entries, place, mistakes).map(Given::Many),
         _ => value(setting, node, place, mistakes).map(Given::One),
     };
@@ -63,6 +66,10 @@ fn holds_lists(items: &[Node]) -> bool {
 pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<Value> {
     let domain = setting.domain();
     let read = match &node.kind {
+        Kind::Table(entries) if domain == Domain::Dataset => own_data(entries),
+        Kind::Text(text) if domain == Domain::Dataset => {
+            text.parse::<Dataset>().ok().map(|dataset| Value::Name(dataset.name().to_owned()))
+        }
         Kind::Text(text) => Some(Value::Name(text.clone())),
         Kind::Integer(number) if domain.is_real() => Some(Value::Real(*number as f64)),
         Kind::Integer(number) => u64::try_from(*number).ok().map(Value::Integer),
@@ -81,6 +88,8 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
         (Kind::Text(text), Domain::Names(names)) => {
             nearest(text, names.iter().copied()).map(|near| format!("did you mean `{near}`? it takes {domain}"))
         }
+        (Kind::Text(text), Domain::Dataset) => nearest(text, Dataset::NAMES.iter().copied())
+            .map(|near| format!("did you mean `{near}`? it takes {domain}")),
         (_, Domain::Integer { .. }) => meant(&node.kind)
             .filter(|&number| domain.contains(&Value::Integer(number)))
             .map(|number| format!("write {number}")),
@@ -90,6 +99,15 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
     let help = help.unwrap_or_else(|| format!("it takes {domain}"));
     mistakes.add(&node.span, place, format!("`{setting}` cannot be {}", node.kind.describe()), help);
     None
+}
+
+/// `{ idx = "DIR" }` or `{ npy = "DIR" }`.
+fn own_data(entries: &[(Key, Node)]) -> Option<Value> {
+    let [(key, Node { kind: Kind::Text(place), .. })] = entries else { return None };
+    let own = OwnData::parse(key.name.parse().ok()?, place);
+    // Digests of specs and messages hold one setting a line.
+    let is_sound = !own.directory.is_empty() && !own.directory.chars().any(char::is_control);
+    is_sound.then(|| Value::Name(DatasetRef::Own(own).to_string()))
 }
 
 /// The whole number that was meant by another way to write it, such as 1e6, or 1_000 in YAML, which is a text there.

@@ -2,8 +2,10 @@
 
 mod bench;
 mod cancel;
+mod data;
 mod failure;
 mod list;
+mod own_data;
 mod plan;
 mod preset;
 mod results;
@@ -85,6 +87,9 @@ enum Command {
     Cancel(cancel::CancelArgs),
     /// Export the results of a sweep
     Results(results::ResultsArgs),
+    /// Fetch published datasets, and see which are here
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// The sweeps that come with biosweep
     #[command(subcommand)]
     Preset(preset::PresetCommand),
@@ -130,6 +135,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match command {
         Command::Plan(args) => return plan::run(&args, common.output),
         Command::Preset(command) => return preset::run(&command, common.output),
+        Command::Data(ref command) => return data::run(command, &common.home()?, common.output),
         _ => {}
     }
     let home = common.home()?;
@@ -153,7 +159,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Cancel(args) => cancel::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
             Command::Bench(command) => bench::run(&command, output).await,
-            Command::Plan(_) | Command::Preset(_) => unreachable!("answered above"),
+            Command::Plan(_) | Command::Preset(_) | Command::Data(_) => unreachable!("answered above"),
         }
     })
 }

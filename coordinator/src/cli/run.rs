@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use biosweep_common::dataset::DatasetRef;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::SweepView;
-use biosweep_common::vocabulary::Dataset;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -77,7 +77,7 @@ async fn run_on(
 ) -> Result<Exit, Failure> {
     let url = host.url();
     let mut client = Client::reach(&url).await?;
-    let datasets: Vec<Dataset> = source.spec.grid.datasets().into_iter().collect();
+    let datasets: Vec<DatasetRef> = source.spec.grid.datasets().into_iter().collect();
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
     let id = sweep.id.to_string();
     let sweep = if sweep.state == SweepState::Running {

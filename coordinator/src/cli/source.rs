@@ -7,8 +7,9 @@ use biosweep_common::presets;
 use biosweep_common::spec::{Format, SweepSpec};
 
 use super::failure::Failure;
+use super::own_data;
 
-/// A spec as its author wrote it, and what it means.
+/// A spec as its author wrote it, save that its own data is pinned, and what it means.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// The text.
@@ -24,7 +25,7 @@ pub(crate) struct Source {
 /// Reads the file of that path or, where it names none, the preset of that name.
 pub(crate) fn read(name: &str) -> Result<Source, Failure> {
     let path = Path::new(name);
-    let (text, format, origin) = match (path.exists(), presets::find(name)) {
+    let (mut text, format, origin) = match (path.exists(), presets::find(name)) {
         (false, Some(preset)) => (preset.text.to_owned(), Format::Toml, format!("preset {name}")),
         (false, None) => return Err(Failure::bad_input(nothing_of_that_name(name))),
         (true, _) => {
@@ -36,7 +37,12 @@ pub(crate) fn read(name: &str) -> Result<Source, Failure> {
             (text, format, name.to_owned())
         }
     };
-    let spec = SweepSpec::parse(&text, format, &origin)?;
+    let mut spec = SweepSpec::parse(&text, format, &origin)?;
+    let pinned = own_data::pin(&text, format, path.parent().unwrap_or(Path::new("")))?;
+    if pinned != text {
+        spec = SweepSpec::parse(&pinned, format, &origin)?;
+        text = pinned;
+    }
     Ok(Source { text, format, origin, spec })
 }
 

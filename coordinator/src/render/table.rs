@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::clock::WallTime;
+use biosweep_common::dataset::DatasetRef;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::views::SweepView;
-use biosweep_common::vocabulary::{Activation, Dataset, Network, Rule};
+use biosweep_common::vocabulary::{Activation, Network, Rule};
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
@@ -27,7 +28,7 @@ pub(crate) fn accuracies(cells: &[Cell], width: Option<u16>) -> String {
     }
     let mut parts = Vec::new();
     for pivot in pivots(cells) {
-        let title = (pivots(cells).len() > 1).then(|| format!("{}\n", pivot.dataset));
+        let title = (pivots(cells).len() > 1).then(|| format!("{}\n", pivot.dataset.label()));
         for columns in pivot.fitting(width.map_or(usize::MAX, usize::from)) {
             parts.push(format!("{}{}", title.as_deref().unwrap_or_default(), pivot.table(&columns, LIGHT)));
         }
@@ -73,16 +74,16 @@ type Column = (Activation, u32);
 
 /// The cells of one dataset, laid out.
 struct Pivot<'a> {
-    dataset: Dataset,
+    dataset: &'a DatasetRef,
     rows: Vec<Row>,
     columns: Vec<Column>,
     cells: BTreeMap<(Row, Column), &'a Cell>,
 }
 
 fn pivots(cells: &[Cell]) -> Vec<Pivot<'_>> {
-    let datasets: BTreeSet<Dataset> = cells.iter().map(|cell| cell.place.dataset).collect();
+    let datasets: BTreeSet<&DatasetRef> = cells.iter().map(|cell| &cell.place.dataset).collect();
     let pivot = |dataset| {
-        let of_dataset = cells.iter().filter(|cell| cell.place.dataset == dataset);
+        let of_dataset = cells.iter().filter(|cell| &cell.place.dataset == dataset);
         let cells: BTreeMap<_, _> = of_dataset
             .map(|cell| (((cell.place.rule, cell.place.network), (cell.place.activation, cell.place.depth)), cell))
             .collect();
@@ -191,7 +192,7 @@ fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
     header.extend(settings.iter().map(|setting| setting.name()));
     header.push("tried");
     let row = |cell: &&Cell| {
-        let place = cell.place;
+        let place = &cell.place;
         let mut row = vec![
             place.rule.to_string(),
             place.network.to_string(),

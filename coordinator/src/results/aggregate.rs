@@ -10,17 +10,18 @@
 use std::collections::BTreeMap;
 
 use biosweep_common::configuration::Point;
+use biosweep_common::dataset::DatasetRef;
 use biosweep_common::outcome::TrialStatus;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::views::ResultView;
-use biosweep_common::vocabulary::{Activation, Dataset, Network, Rule};
+use biosweep_common::vocabulary::{Activation, Network, Rule};
 use serde::{Serialize, Serializer};
 
 /// What a cell stands for. Orders as tables list it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Place {
     /// What is learned.
-    pub(crate) dataset: Dataset,
+    pub(crate) dataset: DatasetRef,
     /// What stands in the place of the gradient.
     pub(crate) rule: Rule,
     /// The kind of layer and how layers are wired.
@@ -104,7 +105,7 @@ impl Aggregate {
         let tuning = tuning(&result.point);
         // Values are no keys, as quantities have no total order; their texts are, and differ where the values do.
         let text = tuning.iter().map(|(&setting, value)| (setting, value.to_string())).collect();
-        let candidates = self.places.entry(place).or_default();
+        let candidates = self.places.entry(place.clone()).or_default();
         let index = *self.index.entry((place, text)).or_insert(candidates.len());
         if index == candidates.len() {
             let (test, validation) = (Sums::default(), Sums::default());
@@ -123,7 +124,7 @@ impl Aggregate {
 
     /// The cells, in the order of their places.
     pub(crate) fn cells(&self) -> Vec<Cell> {
-        self.places.iter().filter_map(|(&place, candidates)| cell(place, candidates)).collect()
+        self.places.iter().filter_map(|(place, candidates)| cell(place.clone(), candidates)).collect()
     }
 }
 

@@ -45,6 +45,10 @@ impl Sweeps for Service {
             .ok_or_else(|| Status::invalid_argument(format!("unknown format `{format}`; known: toml, yaml, json")))?;
         let parsed =
             SweepSpec::parse(&spec, format, &origin).map_err(|errors| Status::invalid_argument(errors.to_string()))?;
+        if let Some(own) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
+            let why = format!("`{own}` comes without the digest of its files; submit it with `biosweep submit`");
+            return Err(Status::invalid_argument(why));
+        }
         let _one_at_a_time = self.submitting.lock().await;
         let submitted = submit::submit(&self.handle, parsed, spec, format, fresh).await.map_err(submit_failed)?;
         let sweep = Some(self.status(submitted.id).await?.sweep.into_wire());

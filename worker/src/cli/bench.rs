@@ -43,7 +43,7 @@ pub(super) struct BenchArgs {
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     Device::Cpu.prepare();
     let shape = Shape {
-        dataset: Dataset::SyntheticDigits,
+        dataset: Dataset::SyntheticDigits.into(),
         network: args.network,
         rule: args.rule,
         activation: args.activation,

@@ -1,7 +1,7 @@
 //! `biosweep-worker check`: whether device and dataset are there, before anything is trained.
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::vocabulary::Dataset;
+use biosweep_common::dataset::DatasetRef;
 use clap::Args;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::device::Device;
 pub(super) struct CheckArgs {
     /// The dataset to look for
     #[arg(long)]
-    dataset: Dataset,
+    dataset: DatasetRef,
     /// The device to look for
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -28,7 +28,7 @@ pub(super) struct CheckArgs {
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let device: Device = args.device.parse().map_err(Failure::environment)?;
     device.prepare();
-    data::load(args.dataset, &args.data.places()).map_err(Failure::environment)?;
+    data::load(&args.dataset, &args.data.places()).map_err(Failure::environment)?;
     answer(&match args.output {
         Output::Human => format!("{} and {device} are ready", args.dataset),
         Output::Json => json!({

@@ -2,20 +2,20 @@
 
 use std::ops::Mul;
 
+use biosweep_common::extents::Extent;
+
 use super::mapped::Bytes;
 use crate::random::{Purpose, Stream};
 use crate::vector::wide;
 
-/// Rows of an image, and its columns.
-pub(super) const IMAGE_SIDE: u32 = 28;
-/// Pixels of an image, row by row.
-pub const PIXELS: usize = (IMAGE_SIDE * IMAGE_SIDE) as usize;
 /// What the splits are drawn from, whatever the seed of a trial: trials of one fold are compared on the same images.
 const SPLIT_SEED: u64 = 0;
 
 /// Labelled images; the training part is divided by fold, the test part is fixed.
 #[derive(Debug)]
 pub struct Dataset {
+    image: Extent,
+    classes: usize,
     train: Images,
     test: Images,
     validation_count: u32,
@@ -42,14 +42,21 @@ pub struct Split {
 /// Images of one part with their labels.
 #[derive(Debug)]
 pub(super) struct Images {
-    bytes: Bytes,
-    /// Where the first image begins.
-    start: usize,
+    pixels: Pixels,
     labels: Vec<u8>,
 }
 
+/// The values of images, one image after another.
+#[derive(Debug)]
+pub(super) enum Pixels {
+    /// From the given place on, to be scaled to [0, 1].
+    Bytes(Bytes, usize),
+    /// As they are.
+    Reals(Vec<f32>),
+}
+
 /// A number that pixels are scaled to.
-pub trait Scalar: Copy + From<u8> + Mul<Output = Self> {
+pub trait Scalar: Copy + From<u8> + From<f32> + Mul<Output = Self> {
     /// What a byte is multiplied by.
     const PER_BYTE: Self;
 }
@@ -63,13 +70,29 @@ impl Scalar for f64 {
 }
 
 impl Dataset {
-    /// Values of one image.
-    pub const PIXELS: usize = PIXELS;
-    /// Different labels.
-    pub const CLASSES: usize = 10;
+    /// A dataset of two parts.
+    ///
+    /// # Panics
+    /// If a part holds images of another shape, or a label names no class: whoever reads files has checked both.
+    pub(super) fn new(image: Extent, classes: usize, train: Images, test: Images, validation_count: u32) -> Self {
+        for part in [&train, &test] {
+            let count = part.labels.len();
+            assert_eq!(part.pixels.len(), count * image.units(), "the values of {count} images");
+            assert!(part.labels.iter().all(|&label| usize::from(label) < classes), "a label beyond {classes} classes");
+        }
+        Self { image, classes, train, test, validation_count }
+    }
 
-    pub(super) fn new(train: Images, test: Images, validation_count: u32) -> Self {
-        Self { train, test, validation_count }
+    /// The geometry of its images.
+    #[must_use]
+    pub fn image(&self) -> Extent {
+        self.image
+    }
+
+    /// The number of different labels.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
     }
 
     /// How many images a part has.
@@ -78,7 +101,7 @@ impl Dataset {
         self.images(part).labels.len()
     }
 
-    /// The labels of a part's images, each below [`Dataset::CLASSES`].
+    /// The labels of a part's images, each below [`Dataset::classes`].
     #[must_use]
     pub fn labels(&self, part: Part) -> &[u8] {
         &self.images(part).labels
@@ -96,19 +119,26 @@ impl Dataset {
         Split { train, validation }
     }
 
-    /// Writes the images named by `indices` into `pixels`, scaled to [0, 1], shape [indices, 784], and their labels
-    /// into `labels`.
+    /// Writes the images named by `indices` into `pixels`, bytes scaled to [0, 1], shape [indices, channels × height ×
+    /// width], and their labels into `labels`.
     ///
     /// # Panics
     /// If a slice has another length than the indices ask for, or an index is not below the part's count.
     pub fn gather<T: Scalar>(&self, part: Part, indices: &[u32], pixels: &mut [T], labels: &mut [i64]) {
-        let images = self.images(part);
-        assert_eq!(pixels.len(), indices.len() * PIXELS, "the length of `pixels` for {} images", indices.len());
+        let (images, values) = (self.images(part), self.image.units());
+        assert_eq!(pixels.len(), indices.len() * values, "the length of `pixels` for {} images", indices.len());
         assert_eq!(labels.len(), indices.len(), "the length of `labels`");
-        let (pixels, _) = pixels.as_chunks_mut::<PIXELS>();
-        for ((&index, pixels), label) in indices.iter().zip(pixels).zip(labels) {
-            *label = images.labels[index as usize].into();
-            scale(pixels, images.image(index as usize));
+        for ((&index, pixels), label) in indices.iter().zip(pixels.chunks_exact_mut(values)).zip(labels) {
+            let index = index as usize;
+            *label = images.labels[index].into();
+            match &images.pixels {
+                Pixels::Bytes(bytes, start) => scale(pixels, &bytes[start + index * values..][..values]),
+                Pixels::Reals(reals) => {
+                    for (pixel, &real) in pixels.iter_mut().zip(&reals[index * values..][..values]) {
+                        *pixel = T::from(real);
+                    }
+                }
+            }
         }
     }
 
@@ -129,18 +159,28 @@ wide! {
 }
 
 impl Images {
-    /// Images that begin at `start` in `bytes`, one for each label.
-    ///
-    /// # Panics
-    /// If `bytes` does not hold as many images, or a label names no class: whoever reads files has checked both.
-    pub(super) fn new(bytes: Bytes, start: usize, labels: Vec<u8>) -> Self {
-        assert_eq!(bytes.len() - start, labels.len() * PIXELS, "the bytes of {} images", labels.len());
-        assert!(labels.iter().all(|&label| usize::from(label) < Dataset::CLASSES), "a label above 9");
-        Self { bytes, start, labels }
+    /// Images, one for each label.
+    pub(super) fn new(pixels: Pixels, labels: Vec<u8>) -> Self {
+        Self { pixels, labels }
     }
 
-    fn image(&self, index: usize) -> &[u8; PIXELS] {
-        &self.bytes[self.start..].as_chunks::<PIXELS>().0[index]
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The largest label, 0 where there is none.
+    pub(super) fn largest_label(&self) -> u8 {
+        self.labels.iter().copied().max().unwrap_or(0)
+    }
+}
+
+impl Pixels {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes, start) => bytes.len() - start,
+            Self::Reals(reals) => reals.len(),
+        }
     }
 }
 
@@ -148,12 +188,16 @@ impl Images {
 mod tests {
     use super::*;
 
+    /// Two channels of two rows of three.
+    const SHAPE: Extent = Extent { channels: 2, height: 2, width: 3 };
+    const VALUES: usize = 12;
+
     fn small() -> Dataset {
         let images = |count: u8| {
-            let bytes = (0..count).flat_map(|image| [image; PIXELS]).collect();
-            Images::new(Bytes::Owned(bytes), 0, (0..count).map(|image| image % 10).collect())
+            let bytes = (0..count).flat_map(|image| [image; VALUES]).collect();
+            Images::new(Pixels::Bytes(Bytes::Owned(bytes), 0), (0..count).map(|image| image % 10).collect())
         };
-        Dataset::new(images(60), images(20), 10)
+        Dataset::new(SHAPE, 10, images(60), images(20), 10)
     }
 
     #[test]
@@ -175,11 +219,11 @@ mod tests {
 
     #[test]
     fn a_batch_holds_the_images_asked_for_in_their_order_in_either_precision() {
-        let (mut single, mut double, mut labels) = (vec![0.0_f32; 3 * PIXELS], vec![0.0_f64; 3 * PIXELS], [0; 3]);
+        let (mut single, mut double, mut labels) = (vec![0.0_f32; 3 * VALUES], vec![0.0_f64; 3 * VALUES], [0; 3]);
         small().gather(Part::Train, &[51, 0, 51], &mut single, &mut labels);
         small().gather(Part::Train, &[51, 0, 51], &mut double, &mut labels);
         assert_eq!(labels, [1, 0, 1]);
-        for (place, expected) in [(0, 0.2), (PIXELS - 1, 0.2), (PIXELS, 0.0), (3 * PIXELS - 1, 0.2)] {
+        for (place, expected) in [(0, 0.2), (VALUES - 1, 0.2), (VALUES, 0.0), (3 * VALUES - 1, 0.2)] {
             assert!((f64::from(single[place]) - expected).abs() < 1e-7 && (double[place] - expected).abs() < 1e-15);
         }
     }

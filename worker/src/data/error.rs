@@ -3,6 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use biosweep_common::own_data::OwnDataError;
+use biosweep_common::published::Mismatch;
+
+use super::own::error::OwnError;
 use super::places::list;
 
 /// Why a dataset cannot be had.
@@ -11,7 +15,7 @@ pub enum DataError {
     /// A file is in none of the places where it could be.
     #[error(
         "dataset `{dataset}` lacks `{file}` (plain or with .gz); looked in {}; \
-         put its files into one of these, or name their directory with --data-dir or in BIOSWEEP_DATA",
+         fetch it with `biosweep data fetch {dataset}`, put its files into one of these, or name their directory with --data-dir or in BIOSWEEP_DATA",
         list(places)
     )]
     Missing {
@@ -61,17 +65,46 @@ pub enum DataError {
         /// The length found, uncompressed.
         found: u64,
     },
-    /// A file is well formed and yet not the one the results of others rest on.
+    /// A file is not as many records as it should be.
     #[error(
-        "`{}` is not the genuine file: its uncompressed bytes have SHA-256 {found}, expected {expected}; fetch it again",
+        "`{}` is {found} bytes long (uncompressed) in place of {records} records of {record} bytes; fetch it again",
         path.display()
     )]
+    Records {
+        /// The file.
+        path: PathBuf,
+        /// How many there should be.
+        records: usize,
+        /// Bytes of each.
+        record: usize,
+        /// The length found, uncompressed.
+        found: u64,
+    },
+    /// A label names no class.
+    #[error("`{}` has label {label} of image {index} (counted from 0), where labels go from 0 to {}; mend the file",
+        path.display(), classes - 1)]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// Which image has it.
+        index: usize,
+        /// The label.
+        label: u64,
+        /// How many classes there are.
+        classes: u64,
+    },
+    /// Own data that is not there.
+    #[error(transparent)]
+    Absent(#[from] OwnDataError),
+    /// Own data that is no dataset.
+    #[error(transparent)]
+    Own(#[from] OwnError),
+    /// A file is well formed and yet not the one the results of others rest on.
+    #[error("`{}` is not the genuine file: {mismatch}; fetch it again", path.display())]
     Digest {
         /// The file.
         path: PathBuf,
-        /// The SHA-256 of the genuine file, in hexadecimal.
-        expected: String,
-        /// The SHA-256 found.
-        found: String,
+        /// What tells it from the genuine one.
+        mismatch: Box<Mismatch>,
     },
 }

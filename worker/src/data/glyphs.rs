@@ -1,7 +1,5 @@
 //! The strokes by which the synthetic digits are written, each digit in one to three ways.
 
-use super::dataset::Dataset;
-
 /// A place: x, then y, which grows downwards.
 pub(super) type Point = (f32, f32);
 
@@ -15,8 +13,11 @@ pub(super) enum Stroke {
 
 use Stroke::{Curved, Straight};
 
+/// Different digits.
+pub(super) const DIGITS: usize = 10;
+
 /// The ways in which each digit is written.
-pub(super) const STYLES: [&[&[Stroke]]; Dataset::CLASSES] = [
+pub(super) const STYLES: [&[&[Stroke]]; DIGITS] = [
     &[&[Curved(&[
         (0.1, -1.0),
         (-0.7, -0.7),

@@ -1,58 +1,48 @@
-//! MNIST: 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio and Haffner 1998).
+//! MNIST, 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio and Haffner 1998), and the sets that took
+//! over its form.
 
+use biosweep_common::published::{Published, PublishedFile};
 use biosweep_common::vocabulary;
 
-use super::dataset::{Dataset, IMAGE_SIDE, Images};
+use biosweep_common::extents::Extent;
+
+use super::dataset::{Dataset, Images, Pixels};
 use super::error::DataError;
+use super::file::DataFile;
 use super::idx::Idx;
 use super::places::Places;
 
+const SIDE: u32 = 28;
+const CLASSES: usize = 10;
 const TRAIN_COUNT: u32 = 60_000;
 const TEST_COUNT: u32 = 10_000;
 const VALIDATION_COUNT: u32 = 10_000;
 
-/// One of the four files: the names it goes by, and the SHA-256 of its uncompressed bytes (mirrors compress differently).
-struct Source {
-    names: [&'static str; 2],
-    sha256: &'static str,
-}
-
-const TRAIN_IMAGES: Source = Source {
-    names: ["train-images-idx3-ubyte", "train-images.idx3-ubyte"],
-    sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-};
-const TRAIN_LABELS: Source = Source {
-    names: ["train-labels-idx1-ubyte", "train-labels.idx1-ubyte"],
-    sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-};
-const TEST_IMAGES: Source = Source {
-    names: ["t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"],
-    sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-};
-const TEST_LABELS: Source = Source {
-    names: ["t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"],
-    sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-};
-
-/// Reads and verifies the four files.
+/// Reads and verifies the four files of `dataset`, which are `published`.
 ///
 /// # Errors
 /// A file that is missing, unreadable or not the genuine one.
-pub(super) fn load(places: &Places) -> Result<Dataset, DataError> {
-    let name = vocabulary::Dataset::Mnist.name();
-    let open = |source: &Source, counts: &[u32]| -> Result<Idx, DataError> {
-        let file = Idx::open(places.find(name, &source.names)?, counts)?;
-        file.verify(source.sha256)?;
-        Ok(file)
+///
+/// # Panics
+/// If the dataset has not four files.
+pub(super) fn load(dataset: vocabulary::Dataset, published: &Published, places: &Places) -> Result<Dataset, DataError> {
+    let [train_images, train_labels, test_images, test_labels] = published.files else {
+        panic!("{dataset} has {} files in place of four", published.files.len());
     };
-    let part = |images: &Source, labels: &Source, count: u32| -> Result<Images, DataError> {
+    let open = |published: &PublishedFile, counts: &[u32]| -> Result<Idx, DataError> {
+        let idx = Idx::read(DataFile::open(places.find(dataset, published)?)?, counts)?;
+        idx.file.verify(published.genuine)?;
+        Ok(idx)
+    };
+    let part = |images: &PublishedFile, labels: &PublishedFile, count: u32| -> Result<Images, DataError> {
         let labels = open(labels, &[count])?.to_vec();
-        let (pixels, header) = open(images, &[count, IMAGE_SIDE, IMAGE_SIDE])?.into_parts();
-        Ok(Images::new(pixels, header, labels))
+        let (pixels, header) = open(images, &[count, SIDE, SIDE])?.into_parts();
+        Ok(Images::new(Pixels::Bytes(pixels, header), labels))
     };
-    let train = part(&TRAIN_IMAGES, &TRAIN_LABELS, TRAIN_COUNT)?;
-    let test = part(&TEST_IMAGES, &TEST_LABELS, TEST_COUNT)?;
-    Ok(Dataset::new(train, test, VALIDATION_COUNT))
+    let train = part(train_images, train_labels, TRAIN_COUNT)?;
+    let test = part(test_images, test_labels, TEST_COUNT)?;
+    let image = Extent { channels: 1, height: SIDE as usize, width: SIDE as usize };
+    Ok(Dataset::new(image, CLASSES, train, test, VALIDATION_COUNT))
 }
 
 #[cfg(test)]
@@ -63,6 +53,12 @@ mod tests {
     use super::super::{Part, places};
     use super::*;
 
+    const MNIST: vocabulary::Dataset = vocabulary::Dataset::Mnist;
+
+    fn load_mnist(places: &Places) -> Result<Dataset, DataError> {
+        load(MNIST, Published::of(MNIST).expect("it is published"), places)
+    }
+
     /// The genuine files, if this machine has them.
     fn genuine() -> Option<Dataset> {
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mnist");
@@ -71,7 +67,7 @@ mod tests {
             std::io::stderr().write_all(reason.as_bytes()).expect("written");
             return None;
         }
-        Some(load(&Places { data_dir: Some(beside), home: None }).expect("the genuine files"))
+        Some(load_mnist(&Places { data_dir: Some(beside), home: None }).expect("the genuine files"))
     }
 
     #[test]
@@ -96,8 +92,24 @@ mod tests {
         bytes.extend(TRAIN_COUNT.to_be_bytes());
         bytes.resize(8 + TRAIN_COUNT as usize, 0);
         std::fs::write(directory.path().join("train-labels.idx1-ubyte"), &bytes).expect("written");
-        let error = load(&Places { data_dir: Some(directory.path().to_owned()), home: None }).expect_err("zeros");
+        let error = load_mnist(&Places { data_dir: Some(directory.path().to_owned()), home: None }).expect_err("zeros");
         assert!(matches!(error, DataError::Digest { .. }), "{error}");
-        assert!(error.to_string().contains(TRAIN_LABELS.sha256), "{error}");
+        assert!(error.to_string().contains("65a50cbbf4e906d7"), "{error}");
+    }
+
+    #[test]
+    fn each_set_of_this_form_is_looked_for_in_its_own_folder_first() {
+        for dataset in [MNIST, vocabulary::Dataset::FashionMnist, vocabulary::Dataset::Kmnist] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let own = directory.path().join(dataset.name());
+            std::fs::create_dir(&own).expect("created");
+            for place in [directory.path(), &own] {
+                std::fs::write(place.join("train-labels-idx1-ubyte.gz"), b"something else").expect("written");
+            }
+            let published = Published::of(dataset).expect("it is published");
+            let places = Places { data_dir: Some(directory.path().to_owned()), home: None };
+            let message = load(dataset, published, &places).expect_err("not genuine").to_string();
+            assert!(message.contains(&*own.to_string_lossy()), "{message}");
+        }
     }
 }

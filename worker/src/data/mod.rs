@@ -5,21 +5,29 @@
 //! | [`dataset`] | a [`Dataset`] in memory: its split by fold, and batches out of it |
 //! | [`places`] | where files are looked for |
 //! | [`error`] | what may be wrong with files |
-//! | `mnist` | the MNIST files and their digests |
+//! | `mnist` | MNIST and the sets of its form, from their four files |
+//! | `cifar_10` | CIFAR-10, from its six binary files |
+//! | [`own`] | a researcher's own files |
 //! | `synthetic_digits` | digits drawn by strokes, with no file at all |
 //! | `glyphs` | the strokes of those digits |
+//! | `file` | a file, gzipped or plain, and whether it is genuine |
 //! | `idx` | the file format of MNIST and its kin |
 //! | `mapped` | bytes of a file, in memory or mapped into it |
 
+mod cifar_10;
 pub mod dataset;
 pub mod error;
+mod file;
 mod glyphs;
 mod idx;
 mod mapped;
 mod mnist;
+pub mod own;
 pub mod places;
 mod synthetic_digits;
 
+use biosweep_common::dataset::DatasetRef;
+use biosweep_common::published::Published;
 use biosweep_common::vocabulary;
 
 pub use dataset::{Dataset, Part, Split};
@@ -30,9 +38,14 @@ pub use places::Places;
 ///
 /// # Errors
 /// A file that is in none of the places, that cannot be read, or that is not the one it should be.
-pub fn load(dataset: vocabulary::Dataset, places: &Places) -> Result<Dataset, DataError> {
-    match dataset {
-        vocabulary::Dataset::Mnist => mnist::load(places),
-        vocabulary::Dataset::SyntheticDigits => Ok(synthetic_digits::generate()),
+pub fn load(dataset: &DatasetRef, places: &Places) -> Result<Dataset, DataError> {
+    let dataset = match dataset {
+        DatasetRef::Own(own) => return own::load(own),
+        DatasetRef::Published(dataset) => *dataset,
+    };
+    match (dataset, Published::of(dataset)) {
+        (vocabulary::Dataset::Cifar10, Some(published)) => cifar_10::load(published, places),
+        (_, Some(published)) => mnist::load(dataset, published, places),
+        (_, None) => Ok(synthetic_digits::generate()),
     }
 }

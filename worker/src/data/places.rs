@@ -1,15 +1,18 @@
 //! Where the files of datasets are looked for.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use biosweep_common::published::{Genuine, PublishedFile};
+use biosweep_common::vocabulary::Dataset;
 
 use super::error::DataError;
 
 /// The environment variable that names a directory of datasets.
 pub const VARIABLE: &str = "BIOSWEEP_DATA";
 
-/// Where to look: `data_dir`, then `$BIOSWEEP_DATA`, then `datasets` in `home`; in each, first the directory itself,
-/// then its subdirectory named after the dataset.
+/// Where to look: `data_dir`, then `$BIOSWEEP_DATA`, then `datasets` in `home`; in each, first the subdirectory
+/// named after the dataset, then the directory itself.
 ///
 /// Later places are tried although an earlier one was named: every file is checked against its digest, so that it does
 /// not matter where it came from.
@@ -22,12 +25,12 @@ pub struct Places {
 }
 
 impl Places {
-    /// The first file there is under one of `names` in one of the places.
+    /// The first file there is under one of its names in one of the places.
     ///
     /// # Errors
-    /// [`DataError::Missing`], with every directory looked in, calling the file by the first of its `names`.
-    pub(super) fn find(&self, dataset: &'static str, names: &[&'static str]) -> Result<PathBuf, DataError> {
-        find_in(self.directories(dataset, std::env::var_os(VARIABLE)), dataset, names)
+    /// [`DataError::Missing`], with every directory looked in, calling the file by the first of its names.
+    pub(super) fn find(&self, dataset: Dataset, file: &PublishedFile) -> Result<PathBuf, DataError> {
+        find_in(self.directories(dataset.name(), std::env::var_os(VARIABLE)), dataset.name(), file)
     }
 
     fn directories(&self, dataset: &str, variable: Option<OsString>) -> Vec<PathBuf> {
@@ -36,7 +39,7 @@ impl Places {
         [self.data_dir.clone(), variable, home]
             .into_iter()
             .flatten()
-            .flat_map(|place| [place.clone(), place.join(dataset)])
+            .flat_map(|place| [place.join(dataset), place])
             .collect()
     }
 }
@@ -50,24 +53,28 @@ pub(super) fn list(directories: &[PathBuf]) -> String {
     quoted.join(", ")
 }
 
-fn find_in(places: Vec<PathBuf>, dataset: &'static str, names: &[&'static str]) -> Result<PathBuf, DataError> {
+fn find_in(places: Vec<PathBuf>, dataset: &'static str, file: &PublishedFile) -> Result<PathBuf, DataError> {
     let is_there = |path: &PathBuf| path.is_file();
-    let candidates = |place: &Path| -> Vec<PathBuf> {
-        names.iter().flat_map(|name| [place.join(name), place.join(format!("{name}.gz"))]).collect()
-    };
-    let found = places.iter().find_map(|place| candidates(place).into_iter().find(is_there));
-    found.ok_or(DataError::Missing { dataset, file: names[0], places })
+    // A plain file is mapped and costs nothing to open; where it cannot be verified, the compressed one is wanted.
+    let endings = if matches!(file.genuine, Genuine::GzipSha256(_)) { [".gz", ""] } else { ["", ".gz"] };
+    let names = || file.names.iter().flat_map(|name| endings.map(|ending| format!("{name}{ending}")));
+    let found = places.iter().find_map(|place| names().map(|name| place.join(name)).find(is_there));
+    found.ok_or(DataError::Missing { dataset, file: file.names[0], places })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn file(names: &'static [&'static str]) -> PublishedFile {
+        PublishedFile { names, genuine: Genuine::Md5("") }
+    }
+
     #[test]
     fn the_command_line_goes_before_the_variable_and_both_before_home() {
         let places = Places { data_dir: Some("line".into()), home: Some("home".into()) };
         let directories = places.directories("mnist", Some("variable".into()));
-        let expected = ["line", "line/mnist", "variable", "variable/mnist", "home/datasets", "home/datasets/mnist"]
+        let expected = ["line/mnist", "line", "variable/mnist", "variable", "home/datasets/mnist", "home/datasets"]
             .map(PathBuf::from);
         assert_eq!(directories, expected);
         assert_eq!(Places::default().directories("mnist", Some(OsString::new())), Vec::<PathBuf>::new());
@@ -76,7 +83,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_named_with_every_place_and_the_next_step() {
         let places = vec![PathBuf::from("/nowhere/a"), PathBuf::from("/nowhere/b")];
-        let error = find_in(places, "mnist", &["train-images-idx3-ubyte"]).expect_err("there is no such file");
+        let error = find_in(places, "mnist", &file(&["train-images-idx3-ubyte"])).expect_err("there is no such file");
         let message = error.to_string();
         for part in ["`mnist`", "`train-images-idx3-ubyte`", "`/nowhere/a`, `/nowhere/b`", "--data-dir", VARIABLE] {
             assert!(message.contains(part), "`{part}` is not in: {message}");
@@ -86,11 +93,22 @@ mod tests {
     #[test]
     fn a_plain_file_goes_before_a_compressed_one_and_either_name_will_do() {
         let directory = tempfile::tempdir().expect("a directory");
-        let names = ["a-idx3", "a.idx3"];
-        let find = || find_in(vec![directory.path().to_owned()], "mnist", &names).expect("found");
+        let file = file(&["a-idx3", "a.idx3"]);
+        let find = || find_in(vec![directory.path().to_owned()], "mnist", &file).expect("found");
         for name in ["a.idx3.gz", "a.idx3", "a-idx3.gz", "a-idx3"] {
             std::fs::write(directory.path().join(name), b"").expect("written");
             assert_eq!(find(), directory.path().join(name));
+        }
+    }
+
+    #[test]
+    fn a_file_known_by_its_gzip_digest_is_sought_compressed_first() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = PublishedFile { genuine: Genuine::GzipSha256(""), ..file(&["a"]) };
+        for name in ["a", "a.gz"] {
+            std::fs::write(directory.path().join(name), b"").expect("written");
+            let found = find_in(vec![directory.path().to_owned()], "kmnist", &file).expect("found");
+            assert_eq!(found, directory.path().join(name));
         }
     }
 }

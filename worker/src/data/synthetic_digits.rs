@@ -4,11 +4,15 @@
 //! rounding occur, so the bytes are the same on every machine; a test pins their digest, and a change to them needs
 //! another `vocabulary::Dataset::digest`.
 
-use super::dataset::{Dataset, IMAGE_SIDE, Images, PIXELS};
-use super::glyphs::{Point, STYLES, Stroke};
+use biosweep_common::extents::Extent;
+
+use super::dataset::{Dataset, Images, Pixels};
+use super::glyphs::{DIGITS, Point, STYLES, Stroke};
 use super::mapped::Bytes;
 use crate::random::{Purpose, Stream};
 
+const SIDE: usize = 28;
+const PIXELS: usize = SIDE * SIDE;
 const TRAIN_COUNT: u32 = 12_000;
 const TEST_COUNT: u32 = 2_000;
 const VALIDATION_COUNT: u32 = 2_000;
@@ -40,7 +44,10 @@ const PIXEL_NOISE: f64 = 32.0;
 
 /// Draws the whole dataset, in about half a second.
 pub(super) fn generate() -> Dataset {
-    Dataset::new(part(TRAIN_COUNT, 0, TRAIN_LABELS), part(TEST_COUNT, TRAIN_COUNT, TEST_LABELS), VALIDATION_COUNT)
+    let image = Extent { channels: 1, height: SIDE, width: SIDE };
+    let train = part(TRAIN_COUNT, 0, TRAIN_LABELS);
+    let test = part(TEST_COUNT, TRAIN_COUNT, TEST_LABELS);
+    Dataset::new(image, DIGITS, train, test, VALIDATION_COUNT)
 }
 
 /// As many images of each digit, in a drawn order; `first` is the number of the first image.
@@ -52,7 +59,7 @@ fn part(count: u32, first: u32, order: u64) -> Images {
     for ((number, &label), image) in (first..).zip(&labels).zip(images) {
         draw(label, &mut Stream::new(SEED, 0, Purpose::Digits, number.into()), image);
     }
-    Images::new(Bytes::Owned(bytes), 0, labels)
+    Images::new(Pixels::Bytes(Bytes::Owned(bytes), 0), labels)
 }
 
 fn draw(label: u8, stream: &mut Stream, image: &mut [u8; PIXELS]) {
@@ -82,7 +89,7 @@ fn draw(label: u8, stream: &mut Stream, image: &mut [u8; PIXELS]) {
 fn approach(distance2: &mut [f32; PIXELS], from: Point, to: Point) {
     let along = (to.0 - from.0, to.1 - from.1);
     let inverse = 1.0 / (along.0 * along.0 + along.1 * along.1).max(1e-6);
-    let (rows, _) = distance2.as_chunks_mut::<{ IMAGE_SIDE as usize }>();
+    let (rows, _) = distance2.as_chunks_mut::<SIDE>();
     for (row, y) in rows.iter_mut().zip(0_u8..) {
         let y = f32::from(y) - from.1;
         for (least, x) in row.iter_mut().zip(0_u8..) {
@@ -105,7 +112,7 @@ impl Placement {
         let width = HALF_HEIGHT * SLENDERNESS * stream.between(SCALE.0, SCALE.1);
         let height = HALF_HEIGHT * stream.between(SCALE.0, SCALE.1);
         let shear = stream.between(-SHEAR, SHEAR);
-        let middle = 0.5 * (IMAGE_SIDE - 1) as f32;
+        let middle = 0.5 * (SIDE - 1) as f32;
         let (right, down) = (middle + stream.between(-SHIFT, SHIFT), middle + stream.between(-SHIFT, SHIFT));
         // The half-angle formulas spare a sine and a cosine, which mathematics libraries round differently.
         let half = stream.between(-HALF_TURN, HALF_TURN);
@@ -161,7 +168,7 @@ mod tests {
     use super::*;
 
     /// Drawn once: without optimisation it takes long.
-    static DIGITS: LazyLock<Dataset> = LazyLock::new(generate);
+    static DRAWN: LazyLock<Dataset> = LazyLock::new(generate);
 
     fn pixels(dataset: &Dataset, part: Part) -> Vec<f32> {
         let indices: Vec<u32> = (0..dataset.count(part) as u32).collect();
@@ -172,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_digit_is_drawn_equally_often_and_in_no_order() {
-        let dataset = &*DIGITS;
+        let dataset = &*DRAWN;
         for (part, each) in [(Part::Train, 1_200), (Part::Test, 200)] {
             let labels = dataset.labels(part);
             for digit in 0..10 {
@@ -186,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_digits_are_the_same_bytes_on_every_machine() {
-        let dataset = &*DIGITS;
+        let dataset = &*DRAWN;
         let mut hash = Sha256::new();
         for part in [Part::Train, Part::Test] {
             let bytes: Vec<u8> = pixels(dataset, part).iter().map(|pixel| (pixel * 255.0 + 0.5) as u8).collect();

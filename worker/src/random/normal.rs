@@ -9,6 +9,8 @@
 
 use rand_chacha::rand_core::Rng;
 
+use crate::vector::{Kernel, widest};
+
 /// How many numbers come at once.
 pub(super) const BLOCK: usize = 1024;
 const PAIRS: usize = BLOCK / 2;
@@ -18,14 +20,26 @@ pub(super) fn block(bits: &mut impl Rng) -> [f32; BLOCK] {
     let mut bytes = [0_u8; 4 * BLOCK];
     bits.fill_bytes(&mut bytes);
     let mut normals = [0.0_f32; BLOCK];
-    let (radius_bytes, angle_bytes) = bytes.split_at(4 * PAIRS);
-    let (first, second) = normals.split_at_mut(PAIRS);
-    let (radius_bytes, _) = radius_bytes.as_chunks::<4>();
-    let (angle_bytes, _) = angle_bytes.as_chunks::<4>();
-    for (((first, second), radius), angle) in first.iter_mut().zip(second).zip(radius_bytes).zip(angle_bytes) {
-        (*first, *second) = pair(u32::from_le_bytes(*radius), u32::from_le_bytes(*angle));
-    }
+    widest::<Pairs, _>((&bytes, &mut normals));
     normals
+}
+
+/// The loop over all pairs of a block.
+struct Pairs;
+
+impl Kernel<(&[u8; 4 * BLOCK], &mut [f32; BLOCK])> for Pairs {
+    type Output = ();
+
+    #[inline(always)]
+    fn run((bytes, normals): (&[u8; 4 * BLOCK], &mut [f32; BLOCK])) {
+        let (radius_bytes, angle_bytes) = bytes.split_at(4 * PAIRS);
+        let (first, second) = normals.split_at_mut(PAIRS);
+        let (radius_bytes, _) = radius_bytes.as_chunks::<4>();
+        let (angle_bytes, _) = angle_bytes.as_chunks::<4>();
+        for (((first, second), radius), angle) in first.iter_mut().zip(second).zip(radius_bytes).zip(angle_bytes) {
+            (*first, *second) = pair(u32::from_le_bytes(*radius), u32::from_le_bytes(*angle));
+        }
+    }
 }
 
 /// Two independent normal numbers from 24 bits for their distance from the origin and 32 for their direction.

@@ -45,7 +45,7 @@ impl<T: Scalar> Evaluator<T> {
         let mut correct = 0;
         for chunk in images.chunks(self.pass.rows) {
             // A last chunk that is smaller leaves older images in the rows after it; they are not counted.
-            let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * Dataset::PIXELS];
+            let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * data.image().units()];
             data.gather(part, chunk, pixels, &mut self.labels[..chunk.len()]);
             self.pass.forward(network, lane)?;
             correct += self.pass.correct(&self.labels[..chunk.len()]);

@@ -1,7 +1,6 @@
 //! The lanes of a bundle in training: their networks and optimisers, and the memory they learn in one after another.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
-use biosweep_common::extents::Extent;
 
 use tch::TchError;
 
@@ -32,14 +31,9 @@ struct Lane<T> {
 }
 
 impl<T: Scalar> Learner<T> {
-    /// Networks as they are before their first update.
-    pub(crate) fn new(
-        shape: &Shape,
-        lanes: &[Hyperparameters],
-        image: Extent,
-        classes: usize,
-    ) -> Result<Self, TrainError> {
-        let wiring = Wiring::of(shape, image, classes)?;
+    /// Networks for this data, as they are before their first update.
+    pub(crate) fn new(shape: &Shape, data: &Dataset, lanes: &[Hyperparameters]) -> Result<Self, TrainError> {
+        let wiring = Wiring::of(shape, data.image(), data.classes())?;
         let mut network = Network::zeros(wiring, shape.rule, shape.activation, lanes.len())?;
         for (lane, hyperparameters) in lanes.iter().enumerate() {
             network.draw(lane, shape.rule, hyperparameters.seed, hyperparameters.fold);

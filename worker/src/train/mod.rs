@@ -115,7 +115,7 @@ pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Re
     let _no_gradients = tch::no_grad_guard();
     let Bundle { shape, lanes: jobs } = bundle;
     let hyperparameters: Vec<Hyperparameters> = jobs.iter().map(|job| job.hyperparameters).collect();
-    let mut learner = Learner::<f32>::new(shape, &hyperparameters, shape.dataset.image(), Dataset::CLASSES)?;
+    let mut learner = Learner::<f32>::new(shape, data, &hyperparameters)?;
     let mut evaluator = Evaluator::new(&learner.network, data)?;
     let new = |(place, job)| Lane::new(place, job, shape, data);
     let mut lanes = jobs.iter().enumerate().map(new).collect::<Result<Vec<Lane>, _>>()?;

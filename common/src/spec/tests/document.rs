@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::settings::{Domain, Level};
+use crate::vocabulary::Dataset;
 
 const DOCUMENT: &str = include_str!("../../../../docs/spec.md");
 
@@ -14,6 +15,10 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 /// The examples in a language, in order.
 fn examples(language: &str) -> Vec<&'static str> {
     DOCUMENT.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix(language)).collect()
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn settings_table() -> String {
@@ -31,7 +36,8 @@ fn settings_table() -> String {
             None => "none".to_owned(),
         };
         let values = match setting.domain() {
-            Domain::Names(names) => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            Domain::Dataset => format!("{}, `{{ idx = \"DIR\" }}`, `{{ npy = \"DIR\" }}`", listed(Dataset::NAMES)),
+            Domain::Names(names) => listed(names),
             domain => domain.to_string(),
         };
         let meaning = setting.meaning().trim_end_matches('.');

@@ -110,6 +110,24 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
 }
 
 #[test]
+fn a_dataset_that_is_neither_published_nor_own_is_told_what_it_may_be() {
+    const TAKES: &str = "it takes one of mnist, fashion-mnist, kmnist, cifar-10, synthetic-digits, \
+                         or { idx = \"DIR\" } or { npy = \"DIR\" }";
+    for (given, said) in [
+        ("\"mnits\"", format!("the text \"mnits\"; did you mean `mnist`? {TAKES}")),
+        ("\"idx:somewhere\"", format!("the text \"idx:somewhere\"; {TAKES}")),
+        ("{ idx = 5 }", format!("a table; {TAKES}")),
+        ("{ csv = \"a\" }", format!("a table; {TAKES}")),
+        ("{ idx = \"a\", npy = \"a\" }", format!("a table; {TAKES}")),
+        ("{ idx = \"\" }", format!("a table; {TAKES}")),
+    ] {
+        let text = GOOD.replace("\"mnist\"", given);
+        let errors = toml(&text).expect_err("no dataset");
+        assert!(errors.to_string().ends_with(&format!("data.dataset: `dataset` cannot be {said}")), "{errors}");
+    }
+}
+
+#[test]
 fn an_impossible_axis_is_told_what_it_lacks() {
     check(&[
         (

@@ -5,23 +5,27 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::vocabulary::{Activation, Dataset, Network, Rule};
+use biosweep_common::dataset::DatasetRef;
+use biosweep_common::vocabulary::{Activation, Network, Rule};
 
 use super::chart::{Chart, Panel, Plot, Scale};
 use super::svg::Stroke;
-use super::{colour, is_dense, layers};
+use super::{Wiring, colour, layers};
 use crate::results::aggregate::{Cell, Mean};
 
 /// Lines of one panel are moved apart by this, so that dots and error bars of one depth do not cover each other.
 const SHIFT_PX: f64 = 3.0;
 
+/// A dataset, whether the layers are convolutions, and σ.
+type PanelKey<'a> = (&'a DatasetRef, bool, Activation);
 type Series = (Rule, Network);
 
 /// The figure as SVG text; `cells` as an aggregate gives them. A cell where nothing completed has no dot.
 pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
-    let panels: BTreeSet<(Dataset, Activation)> = cells.iter().map(panel_of).collect();
+    let panels: BTreeSet<PanelKey<'_>> = cells.iter().map(panel_of).collect();
     let series: Vec<Series> = cells.iter().map(series_of).collect::<BTreeSet<_>>().into_iter().collect();
-    let datasets = panels.iter().map(|(dataset, _)| dataset).collect::<BTreeSet<_>>().len();
+    let datasets = panels.iter().map(|(dataset, ..)| dataset).collect::<BTreeSet<_>>().len();
+    let families = panels.iter().map(|(_, family, _)| family).collect::<BTreeSet<_>>().len();
     let ends = cells.iter().filter_map(|cell| cell.test).flat_map(|test| {
         let spread = test.spread.unwrap_or(0.0);
         [test.mean - spread, test.mean + spread]
@@ -30,9 +34,13 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     chart.key(&series.iter().map(|&(rule, _)| rule).collect(), &series.iter().map(|&(_, network)| network).collect());
     let by_depth = panels.iter().any(|&panel| depths(cells, panel).len() > 1);
     for (index, &panel) in panels.iter().enumerate() {
-        let (dataset, activation) = panel;
+        let (dataset, is_convolutional, activation) = panel;
         let depths = depths(cells, panel);
-        let mut title = if datasets > 1 { format!("{dataset}, {activation}") } else { activation.to_string() };
+        let mut title =
+            if datasets > 1 { format!("{}, {activation}", dataset.label()) } else { activation.to_string() };
+        if families > 1 && is_convolutional {
+            title += ", convolutional";
+        }
         if by_depth {
             let scale = edge(&depths);
             let x_marks = depths.iter().map(|&depth| (scale.at(depth.into()), depth.to_string())).collect();
@@ -66,10 +74,10 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
 }
 
 fn line(plot: &mut Plot<'_>, points: &[(f64, Mean)], (rule, network): Series, shift_px: f64) {
-    let (colour, dense) = (colour(rule), is_dense(network));
+    let (colour, wiring) = (colour(rule), Wiring::of(network));
     let means: Vec<(f64, f64)> = points.iter().map(|&(x, test)| (x, test.mean)).collect();
     if means.len() > 1 {
-        plot.curve(&means, shift_px, Stroke { dashed: !dense, ..Stroke::solid(colour, 2.0) });
+        plot.curve(&means, shift_px, Stroke { dashes: wiring.dashes(), ..Stroke::solid(colour, 2.0) });
     }
     for &(x, test) in points {
         if let Some(spread) = test.spread {
@@ -77,17 +85,17 @@ fn line(plot: &mut Plot<'_>, points: &[(f64, Mean)], (rule, network): Series, sh
         }
     }
     for mean in means {
-        plot.dot(mean, shift_px, colour, dense);
+        plot.dot(mean, shift_px, colour, wiring.has_full_dots());
     }
 }
 
 /// The accuracies of one line, each with its place on the lower edge.
-fn points(cells: &[Cell], panel: (Dataset, Activation), series: Series, at: impl Fn(&Cell) -> f64) -> Vec<(f64, Mean)> {
+fn points(cells: &[Cell], panel: PanelKey<'_>, series: Series, at: impl Fn(&Cell) -> f64) -> Vec<(f64, Mean)> {
     let of_line = cells.iter().filter(|cell| panel_of(cell) == panel && series_of(cell) == series);
     of_line.filter_map(|cell| Some((at(cell), cell.test?))).collect()
 }
 
-fn depths(cells: &[Cell], panel: (Dataset, Activation)) -> BTreeSet<u32> {
+fn depths(cells: &[Cell], panel: PanelKey<'_>) -> BTreeSet<u32> {
     cells.iter().filter(|cell| panel_of(cell) == panel).map(|cell| cell.place.depth).collect()
 }
 
@@ -103,8 +111,8 @@ fn series_count(cells: &[Cell]) -> usize {
     cells.iter().map(series_of).collect::<BTreeSet<_>>().len()
 }
 
-fn panel_of(cell: &Cell) -> (Dataset, Activation) {
-    (cell.place.dataset, cell.place.activation)
+fn panel_of(cell: &Cell) -> PanelKey<'_> {
+    (&cell.place.dataset, cell.place.network.is_convolutional(), cell.place.activation)
 }
 
 fn series_of(cell: &Cell) -> Series {

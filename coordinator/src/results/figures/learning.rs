@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::curve::CurvePoint;
+use biosweep_common::dataset::DatasetRef;
 use biosweep_common::settings::Level;
 use biosweep_common::views::CurveView;
-use biosweep_common::vocabulary::{Activation, Dataset, Network, Rule};
+use biosweep_common::vocabulary::{Activation, Network, Rule};
 
 use super::chart::{Chart, Panel, Scale, ticks};
 use super::svg::Stroke;
@@ -16,7 +17,7 @@ use crate::results::aggregate::{Cell, Place};
 /// More points than a panel has pixels to tell apart only make the file large.
 const POINTS_MAX: usize = 300;
 
-type PanelKey = (Dataset, Activation, Network);
+type PanelKey<'a> = (&'a DatasetRef, Activation, Network);
 
 /// The figure as SVG text: of the curves trained with the settings that `cells` were chosen for; others are left out.
 pub(crate) fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView]) -> String {
@@ -31,7 +32,7 @@ pub(crate) fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView])
     let datasets = shown.keys().map(|(dataset, ..)| dataset).collect::<BTreeSet<_>>().len();
     for (index, (&(dataset, activation, network), rules)) in shown.iter().enumerate() {
         let depth = deepest(cells, (dataset, activation)).unwrap_or(0);
-        let dataset = if datasets > 1 { format!("{dataset}, ") } else { String::new() };
+        let dataset = if datasets > 1 { format!("{}, ", dataset.label()) } else { String::new() };
         let title = format!("{dataset}{activation}, {network}, {}", layers(depth));
         let x_marks = ticks(0.0, last, 4).into_iter().map(|tick| (scale.at(tick), short(tick))).collect();
         let mut plot = chart.panel(&Panel { index, title: &title, x_label: "updates", x_marks }, "validation accuracy");
@@ -54,25 +55,25 @@ pub(crate) fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView])
 }
 
 /// The curves to be shown, by panel and rule.
-fn shown<'a>(cells: &[Cell], curves: &'a [CurveView]) -> BTreeMap<PanelKey, BTreeMap<Rule, Vec<&'a CurveView>>> {
-    let mut shown: BTreeMap<PanelKey, BTreeMap<Rule, Vec<&CurveView>>> = BTreeMap::new();
+fn shown<'a>(cells: &'a [Cell], curves: &'a [CurveView]) -> BTreeMap<PanelKey<'a>, BTreeMap<Rule, Vec<&'a CurveView>>> {
+    let mut shown: BTreeMap<PanelKey<'_>, BTreeMap<Rule, Vec<&CurveView>>> = BTreeMap::new();
     for curve in curves {
         let Some(place) = Place::of(&curve.point) else { continue };
         let Some(cell) = cells.iter().find(|cell| cell.place == place) else { continue };
         // Settings that say when to stop are none of a curve's: its trials share it.
         let mut trained_with = cell.chosen.iter().filter(|(setting, _)| setting.level() != Level::Stop);
         let is_chosen = trained_with.all(|(setting, value)| curve.point.get(setting) == Some(value));
-        let is_deepest = deepest(cells, (place.dataset, place.activation)) == Some(place.depth);
+        let is_deepest = deepest(cells, (&place.dataset, place.activation)) == Some(place.depth);
         if is_chosen && is_deepest && !curve.points.is_empty() {
-            let panel = shown.entry((place.dataset, place.activation, place.network)).or_default();
+            let panel = shown.entry((&cell.place.dataset, place.activation, place.network)).or_default();
             panel.entry(place.rule).or_default().push(curve);
         }
     }
     shown
 }
 
-fn deepest(cells: &[Cell], (dataset, activation): (Dataset, Activation)) -> Option<u32> {
-    let of_panel = cells.iter().filter(|cell| (cell.place.dataset, cell.place.activation) == (dataset, activation));
+fn deepest(cells: &[Cell], (dataset, activation): (&DatasetRef, Activation)) -> Option<u32> {
+    let of_panel = cells.iter().filter(|cell| (&cell.place.dataset, cell.place.activation) == (dataset, activation));
     of_panel.map(|cell| cell.place.depth).max()
 }
 

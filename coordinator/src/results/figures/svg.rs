@@ -19,13 +19,14 @@ pub(super) struct Svg {
 pub(super) struct Stroke {
     pub(super) colour: &'static str,
     pub(super) width: f64,
-    pub(super) dashed: bool,
+    /// The lengths of dashes and of gaps between them; empty for a line without gaps.
+    pub(super) dashes: &'static str,
     pub(super) opacity: f64,
 }
 
 impl Stroke {
     pub(super) const fn solid(colour: &'static str, width: f64) -> Self {
-        Self { colour, width, dashed: false, opacity: 1.0 }
+        Self { colour, width, dashes: "", opacity: 1.0 }
     }
 }
 
@@ -52,7 +53,10 @@ impl Svg {
         for (i, &(x, y)) in points.iter().enumerate() {
             push(&mut path, format_args!("{}{} {}", if i == 0 { "M" } else { " L" }, Px(x), Px(y)));
         }
-        let dashes = if stroke.dashed { " stroke-dasharray=\"6 4\"" } else { "" };
+        let dashes = match stroke.dashes {
+            "" => String::new(),
+            dashes => format!(" stroke-dasharray=\"{dashes}\""),
+        };
         let opacity =
             if stroke.opacity < 1.0 { format!(" stroke-opacity=\"{}\"", stroke.opacity) } else { String::new() };
         let Stroke { colour, width, .. } = stroke;

@@ -1,0 +1,173 @@
+//! What a trial learns: a published dataset, or a researcher's own.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::vocabulary::{Dataset, OwnFormat, UnknownName};
+
+/// A dataset, as settings name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DatasetRef {
+    /// One that everybody knows.
+    Published(Dataset),
+    /// Files of one's own.
+    Own(OwnData),
+}
+
+/// Files of one's own. Written `idx:DIRECTORY#DIGEST`, or `idx:DIRECTORY` before their digest was taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnData {
+    /// How they are written.
+    pub format: OwnFormat,
+    /// Where they lie: in a spec file as its author wrote it, absolute from submission on.
+    pub directory: String,
+    /// What tells their content from any other; `None` until it was taken, which is at submission.
+    pub digest: Option<ContentDigest>,
+}
+
+/// The BLAKE3 hash of the uncompressed content of a dataset's files; written in hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentDigest(pub [u8; 32]);
+
+/// Characters of a digest.
+const DIGITS: usize = 64;
+
+impl DatasetRef {
+    /// What tells this dataset's bytes from any other's; a part of every trial's key.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        match self {
+            Self::Published(dataset) => dataset.digest().to_owned(),
+            Self::Own(OwnData { digest: Some(digest), .. }) => format!("blake3:{digest}"),
+            Self::Own(OwnData { digest: None, directory, .. }) => format!("unknown:{directory}"),
+        }
+    }
+
+    /// Whether it is own data whose digest was not taken yet.
+    #[must_use]
+    pub const fn is_unpinned(&self) -> bool {
+        matches!(self, Self::Own(OwnData { digest: None, .. }))
+    }
+
+    /// Its name as far as it decides results: where the files lie does not.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Published(dataset) => dataset.name(),
+            Self::Own(own) => own.format.name(),
+        }
+    }
+
+    /// A short name for people.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Published(dataset) => dataset.name().to_owned(),
+            Self::Own(own) => {
+                let last = Path::new(&own.directory).file_name().map(|name| name.to_string_lossy().into_owned());
+                last.unwrap_or_else(|| own.directory.clone())
+            }
+        }
+    }
+}
+
+impl OwnData {
+    /// Reads `DIRECTORY` or `DIRECTORY#DIGEST`.
+    #[must_use]
+    pub fn parse(format: OwnFormat, text: &str) -> Self {
+        let pinned = text.rsplit_once('#').and_then(|(directory, digest)| Some((directory, digest.parse().ok()?)));
+        let (directory, digest) = pinned.map_or((text, None), |(directory, digest)| (directory, Some(digest)));
+        Self { format, directory: directory.to_owned(), digest }
+    }
+
+    /// The text that [`OwnData::parse`] reads.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.digest {
+            Some(digest) => format!("{}#{digest}", self.directory),
+            None => self.directory.clone(),
+        }
+    }
+}
+
+impl From<Dataset> for DatasetRef {
+    fn from(dataset: Dataset) -> Self {
+        Self::Published(dataset)
+    }
+}
+
+impl fmt::Display for DatasetRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Published(dataset) => dataset.fmt(f),
+            Self::Own(own) => write!(f, "{}:{}", own.format, own.place()),
+        }
+    }
+}
+
+impl FromStr for DatasetRef {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let own = name.split_once(':').and_then(|(format, place)| Some((format.parse::<OwnFormat>().ok()?, place)));
+        match own {
+            Some((format, place)) => Ok(Self::Own(OwnData::parse(format, place))),
+            None => name.parse().map(Self::Published),
+        }
+    }
+}
+
+impl serde::Serialize for DatasetRef {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for ContentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
+    }
+}
+
+impl fmt::Debug for ContentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentDigest({self})")
+    }
+}
+
+/// A text that is no digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a digest is {DIGITS} hexadecimal digits")]
+pub struct NoDigest;
+
+impl FromStr for ContentDigest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        blake3::Hash::from_hex(text).map(|hash| Self(*hash.as_bytes())).map_err(|_| NoDigest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back() {
+        let digest = Some(ContentDigest([7; 32]));
+        for directory in ["/data/one", "own", "/a#b", "/a:b"] {
+            for digest in [digest, None] {
+                for &format in OwnFormat::ALL {
+                    let own = DatasetRef::Own(OwnData { format, directory: directory.to_owned(), digest });
+                    assert_eq!(own.to_string().parse(), Ok(own));
+                }
+            }
+        }
+        for &dataset in Dataset::ALL {
+            assert_eq!(dataset.name().parse(), Ok(DatasetRef::Published(dataset)));
+        }
+        assert!("mnits".parse::<DatasetRef>().is_err());
+        assert_eq!("idx:/data/one".parse::<DatasetRef>().map(|own| own.label()), Ok("one".to_owned()));
+    }
+}

@@ -1,0 +1,151 @@
+//! The four files of a researcher's own dataset: their names, where they are, and the digest of what they hold.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use crate::dataset::{ContentDigest, OwnData};
+use crate::published::IDX_NAMES;
+use crate::vocabulary::OwnFormat;
+
+/// Why the digest of one's own data cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnDataError {
+    /// There is no such directory.
+    #[error("the data directory `{}` does not exist; mend `dataset` in the spec file", .0.display())]
+    NoDirectory(PathBuf),
+    /// The directory lacks a file.
+    #[error(
+        "`{}` lacks the file `{file}` (plain or with .gz); {} data is the four files {}",
+        directory.display(), format, format.files().map(|names| names[0]).join(", ")
+    )]
+    Missing {
+        /// The directory.
+        directory: PathBuf,
+        /// The file's name.
+        file: &'static str,
+        /// How the data is written.
+        format: OwnFormat,
+    },
+    /// A file cannot be read.
+    #[error("cannot read `{}`: {source}; check that it is whole and may be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl OwnFormat {
+    /// The names of the training images, training labels, test images and test labels; any of a file's names will do.
+    #[must_use]
+    pub const fn files(self) -> [&'static [&'static str]; 4] {
+        match self {
+            Self::Idx => IDX_NAMES,
+            Self::Npy => [&["train_images.npy"], &["train_labels.npy"], &["test_images.npy"], &["test_labels.npy"]],
+        }
+    }
+}
+
+/// Where the four files are, in the order of [`OwnFormat::files`].
+///
+/// # Errors
+/// A directory or a file that is not there.
+pub fn find(own: &OwnData) -> Result<[PathBuf; 4], OwnDataError> {
+    let directory = Path::new(&own.directory);
+    if !directory.is_dir() {
+        return Err(OwnDataError::NoDirectory(directory.to_owned()));
+    }
+    let mut found = own.format.files().map(|_| PathBuf::new());
+    for (path, names) in found.iter_mut().zip(own.format.files()) {
+        let candidates =
+            names.iter().flat_map(|name| ["", ".gz"].map(|ending| directory.join(format!("{name}{ending}"))));
+        *path = candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| OwnDataError::Missing {
+            directory: directory.to_owned(),
+            file: names[0],
+            format: own.format,
+        })?;
+    }
+    Ok(found)
+}
+
+/// Reads the four files and takes the digest of their content.
+///
+/// # Errors
+/// A file that is not there or cannot be read.
+pub fn digest(own: &OwnData) -> Result<ContentDigest, OwnDataError> {
+    let mut hashes = [blake3::Hash::from_bytes([0; 32]); 4];
+    for (hash, path) in hashes.iter_mut().zip(find(own)?) {
+        *hash = hash_of(&path).map_err(|source| OwnDataError::Unreadable { path, source })?;
+    }
+    Ok(combined(hashes))
+}
+
+/// The digest of data whose four files, uncompressed, have these hashes.
+#[must_use]
+pub fn combined(hashes: [blake3::Hash; 4]) -> ContentDigest {
+    let mut whole = blake3::Hasher::new();
+    for hash in hashes {
+        whole.update(hash.as_bytes());
+    }
+    ContentDigest(*whole.finalize().as_bytes())
+}
+
+fn hash_of(path: &Path) -> io::Result<blake3::Hash> {
+    const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut start = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut start)?;
+    file.rewind()?;
+    let mut hasher = blake3::Hasher::new();
+    if start == GZIP_MAGIC {
+        hasher.update_reader(MultiGzDecoder::new(file))?;
+    } else {
+        hasher.update_reader(file)?;
+    }
+    Ok(hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn gzipped(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).expect("compressed");
+        encoder.finish().expect("compressed")
+    }
+
+    fn own(directory: &Path, format: OwnFormat) -> OwnData {
+        OwnData { format, directory: directory.to_string_lossy().into_owned(), digest: None }
+    }
+
+    #[test]
+    fn the_digest_is_of_the_content_wherever_it_lies_and_however_it_is_compressed() {
+        let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        for (index, names) in OwnFormat::Idx.files().into_iter().enumerate() {
+            let content = [index as u8; 100];
+            std::fs::write(one.path().join(names[0]), content).expect("written");
+            std::fs::write(other.path().join(format!("{}.gz", names[1])), gzipped(&content)).expect("written");
+        }
+        let digests = [&one, &other].map(|place| digest(&own(place.path(), OwnFormat::Idx)).expect("four files"));
+        assert_eq!(digests[0], digests[1]);
+        assert_eq!(digests[0], combined([0, 1, 2, 3].map(|byte| blake3::hash(&[byte; 100]))));
+        std::fs::write(one.path().join("t10k-labels-idx1-ubyte"), [4; 100]).expect("written");
+        assert_ne!(digest(&own(one.path(), OwnFormat::Idx)).expect("four files"), digests[0]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let place = tempfile::tempdir().expect("a directory");
+        let nowhere = own(&place.path().join("nowhere"), OwnFormat::Idx);
+        assert!(digest(&nowhere).expect_err("nothing").to_string().contains("nowhere` does not exist"));
+        let message = digest(&own(place.path(), OwnFormat::Npy)).expect_err("an empty directory").to_string();
+        assert!(message.contains("`train_images.npy`") && message.contains("test_labels.npy"), "{message}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Writes into a spec's text where its own data lies and what it holds, so that the text alone says what is learned.
+
+use std::ops::Range;
+
+use super::Format;
+use super::node::{self, Kind, Node};
+use crate::dataset::OwnData;
+use crate::settings::Setting;
+use crate::vocabulary::OwnFormat;
+
+/// The text with each own dataset in it as `resolve` gives it. A text that is no spec stays as it is.
+///
+/// # Errors
+/// What `resolve` fails with.
+pub fn pin<E>(
+    text: &str,
+    format: Format,
+    mut resolve: impl FnMut(&OwnData) -> Result<OwnData, E>,
+) -> Result<String, E> {
+    let mut places = Vec::new();
+    if let Ok(root) = node::parse(text, format) {
+        collect(&root, &mut places);
+    }
+    places.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+    let mut pinned = text.to_owned();
+    for (span, own) in places {
+        // A JSON string is also one of TOML and of YAML.
+        pinned.replace_range(span, &serde_json::Value::String(resolve(&own)?.place()).to_string());
+    }
+    Ok(pinned)
+}
+
+/// Own data in a `dataset` anywhere in the tree, with the bytes of its directory.
+fn collect(node: &Node, places: &mut Vec<(Range<usize>, OwnData)>) {
+    match &node.kind {
+        Kind::Table(entries) => {
+            for (key, value) in entries {
+                if key.name == Setting::Dataset.name() {
+                    collect_own(value, places);
+                } else {
+                    collect(value, places);
+                }
+            }
+        }
+        Kind::List(items) => items.iter().for_each(|item| collect(item, places)),
+        _ => {}
+    }
+}
+
+fn collect_own(node: &Node, places: &mut Vec<(Range<usize>, OwnData)>) {
+    match &node.kind {
+        Kind::List(items) => items.iter().for_each(|item| collect_own(item, places)),
+        Kind::Table(entries) => {
+            for (key, value) in entries {
+                if let (Ok(format), Kind::Text(text)) = (key.name.parse::<OwnFormat>(), &value.kind) {
+                    places.push((value.span.clone(), OwnData::parse(format, text)));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::ContentDigest;
+    use crate::spec::SweepSpec;
+
+    const TOML: &str =
+        "name = \"é\"\n[data.dataset]\nidx = 'a dir' # mine\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n";
+    const YAML: &str = "name: é\ndata: {dataset: {idx: a dir}}\ngrid:\n  rule: bp\n  network: nn\n  depth: 1\n";
+    const JSON: &str = "{\"name\": \"é\", \"data\": {\"dataset\": {\"idx\": \"a dir\"}},\n\
+                        \"grid\": {\"rule\": \"bp\", \"network\": \"nn\", \"depth\": 1}}";
+
+    fn moved(own: &OwnData) -> Result<OwnData, String> {
+        let directory = format!("/some\"where/{}", own.directory);
+        Ok(OwnData { directory, digest: Some(ContentDigest([1; 32])), ..own.clone() })
+    }
+
+    #[test]
+    fn a_pinned_text_is_the_same_spec_but_for_its_data_in_every_format() {
+        let digests = [(TOML, Format::Toml), (YAML, Format::Yaml), (JSON, Format::Json)].map(|(text, format)| {
+            let text = pin(text, format, moved).expect("moved");
+            let spec = SweepSpec::parse(&text, format, "spec").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+            let datasets: Vec<String> = spec.grid.datasets().iter().map(ToString::to_string).collect();
+            assert_eq!(datasets, [format!("idx:/some\"where/a dir#{}", "01".repeat(32))], "{text}");
+            spec.digest()
+        });
+        assert!(digests.iter().all(|digest| *digest == digests[0]));
+    }
+
+    #[test]
+    fn a_list_of_datasets_is_pinned_one_by_one_and_names_stay() {
+        let text = "[grid]\ndataset = [\"mnist\", { npy = \"a\" }, { idx = \"b\" }]\n";
+        let pinned = pin(text, Format::Toml, |own| {
+            Ok::<_, String>(OwnData { directory: format!("/{}", own.directory), ..own.clone() })
+        });
+        assert_eq!(pinned.as_deref(), Ok("[grid]\ndataset = [\"mnist\", { npy = \"/a\" }, { idx = \"/b\" }]\n"));
+        let failing = pin(text, Format::Toml, |own| Err::<OwnData, _>(own.directory.clone()));
+        assert_eq!(failing, Err("b".to_owned()));
+    }
+}

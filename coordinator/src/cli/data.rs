@@ -1,0 +1,116 @@
+//! `biosweep data`: fetches published datasets, and says which are here.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use biosweep_common::published::{Published, PublishedFile};
+use biosweep_common::vocabulary::Dataset;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Output;
+use super::failure::{Exit, Failure};
+use crate::fetch::{self, FetchError};
+use crate::render::{answer, json, say};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Say of each dataset whether its files are here, and where
+    List,
+    /// Download a dataset's files into the home folder and verify them
+    Fetch {
+        /// Its name
+        name: Dataset,
+        /// Another address to fetch from: of the folder of the files, or of the archive for cifar-10; may be repeated
+        #[arg(long, value_name = "URL")]
+        mirror: Vec<String>,
+    },
+}
+
+pub(super) fn run(command: &DataCommand, home: &Path, output: Output) -> Result<Exit, Failure> {
+    match command {
+        DataCommand::List => list(home, output),
+        DataCommand::Fetch { name, mirror } => fetch(*name, mirror, home, output),
+    }
+}
+
+fn fetch(dataset: Dataset, mirrors: &[String], home: &Path, output: Output) -> Result<Exit, Failure> {
+    let published = Published::of(dataset)
+        .ok_or_else(|| Failure::bad_input(format!("`{dataset}` needs no files; use it as it is")))?;
+    let own = published.mirrors.iter().map(|mirror| (*mirror).to_owned()).collect();
+    let mirrors = if mirrors.is_empty() { own } else { mirrors.to_vec() };
+    let folder = home.join("datasets").join(dataset.name());
+    let fetched = fetch::fetch(published, &mirrors, &folder, say);
+    let paths = fetched.map_err(|error: FetchError| Failure::from_environment(error))?;
+    answer(match output {
+        Output::Human => format!("{dataset} is in {}: {} files, verified", folder.display(), paths.len()),
+        Output::Json => json::pretty(&json!({ "dataset": dataset, "folder": folder, "files": paths })),
+    })
+}
+
+/// Whether a dataset's files are here.
+enum Presence {
+    /// There is nothing to be here.
+    Embedded,
+    /// All are, in the folder of the first.
+    Here(PathBuf),
+    /// So many of how many are.
+    Partly(usize, usize),
+    /// None is.
+    Absent,
+}
+
+fn list(home: &Path, output: Output) -> Result<Exit, Failure> {
+    let all = Dataset::ALL.iter().map(|&dataset| (dataset, presence(dataset, home)));
+    answer(match output {
+        Output::Human => {
+            let width = Dataset::NAMES.iter().map(|name| name.len()).max().unwrap_or(0);
+            all.map(|(dataset, presence)| format!("{dataset:width$}  {}\n", in_words(dataset, &presence))).collect()
+        }
+        Output::Json => {
+            let row = |(dataset, presence): (Dataset, Presence)| {
+                let (state, folder) = match presence {
+                    Presence::Embedded => ("embedded", None),
+                    Presence::Here(folder) => ("here", Some(folder)),
+                    Presence::Partly(..) => ("partly", None),
+                    Presence::Absent => ("absent", None),
+                };
+                json!({ "dataset": dataset, "state": state, "folder": folder })
+            };
+            json::pretty(&all.map(row).collect::<Vec<_>>())
+        }
+    })
+}
+
+fn in_words(dataset: Dataset, presence: &Presence) -> String {
+    match presence {
+        Presence::Embedded => "embedded; needs no files".to_owned(),
+        Presence::Here(folder) => format!("in {}; verified when it is used", folder.display()),
+        Presence::Partly(here, all) => {
+            format!("{here} of {all} files; `biosweep data fetch {dataset}` fetches the rest")
+        }
+        Presence::Absent => format!("not here; `biosweep data fetch {dataset}` fetches it"),
+    }
+}
+
+/// Looks where workers look that are not told another folder.
+fn presence(dataset: Dataset, home: &Path) -> Presence {
+    let Some(published) = Published::of(dataset) else { return Presence::Embedded };
+    let variable = env::var_os("BIOSWEEP_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let places = [variable, Some(home.join("datasets"))].into_iter().flatten();
+    let folders: Vec<PathBuf> = places.flat_map(|place| [place.join(dataset.name()), place]).collect();
+    let find = |file: &PublishedFile| folders.iter().find_map(|folder| is_in(folder, file));
+    let found: Vec<PathBuf> = published.files.iter().filter_map(find).collect();
+    match found.first() {
+        Some(folder) if found.len() == published.files.len() => Presence::Here(folder.clone()),
+        Some(_) => Presence::Partly(found.len(), published.files.len()),
+        None => Presence::Absent,
+    }
+}
+
+/// The folder that holds the file, where it is under one of its names.
+fn is_in(folder: &Path, file: &PublishedFile) -> Option<PathBuf> {
+    let names = file.names.iter().flat_map(|name| [folder.join(name), folder.join(format!("{name}.gz"))]);
+    let path = names.into_iter().find(|path| path.is_file())?;
+    path.parent().map(Path::to_owned)
+}

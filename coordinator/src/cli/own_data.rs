@@ -1,0 +1,40 @@
+//! One's own data in a spec: found beside the spec file, its digest taken and written into the text.
+
+use std::path::Path;
+
+use biosweep_common::dataset::OwnData;
+use biosweep_common::own_data::{self, OwnDataError};
+use biosweep_common::spec::{self, Format};
+
+use super::failure::Failure;
+
+/// The text with the absolute directory and the digest of each own dataset in it. Relative directories are relative to
+/// `base`.
+pub(super) fn pin(text: &str, format: Format, base: &Path) -> Result<String, Failure> {
+    spec::pin(text, format, |own| resolve(own, base))
+}
+
+fn resolve(own: &OwnData, base: &Path) -> Result<OwnData, Failure> {
+    let directory = std::path::absolute(base.join(&own.directory)).map_err(|error| {
+        Failure::environment(format!("the data directory `{}` cannot be made absolute: {error}", own.directory))
+    })?;
+    let Some(directory) = directory.to_str().map(str::to_owned) else {
+        return Err(Failure::bad_input(format!(
+            "the path of the data directory `{}` is no Unicode; move it elsewhere",
+            directory.display()
+        )));
+    };
+    let found = OwnData { directory, digest: None, ..own.clone() };
+    let digest = own_data::digest(&found).map_err(|error| match error {
+        OwnDataError::NoDirectory(_) | OwnDataError::Missing { .. } => Failure::bad_input(error),
+        OwnDataError::Unreadable { .. } => Failure::environment(error),
+    })?;
+    match own.digest {
+        Some(expected) if expected != digest => Err(Failure::bad_input(format!(
+            "the data in `{}` has digest {digest}, and the spec asks for {expected}; put those files back, or leave the \
+             digest out of the spec",
+            found.directory
+        ))),
+        _ => Ok(OwnData { digest: Some(digest), ..found }),
+    }
+}

@@ -1,0 +1,97 @@
+//! A file of a dataset, gzipped or plain, and whether it is the genuine one.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use biosweep_common::published::Genuine;
+use flate2::read::MultiGzDecoder;
+
+use super::error::DataError;
+use super::mapped::Bytes;
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct DataFile {
+    /// Where it lies.
+    pub(super) path: PathBuf,
+    /// Its uncompressed bytes.
+    pub(super) bytes: Bytes,
+    /// The file itself where it is compressed.
+    gzipped: Option<Bytes>,
+}
+
+impl DataFile {
+    /// Opens a file. Whether it is compressed is told by its first bytes, not by its name; a plain file is mapped, not
+    /// read.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose compression is broken.
+    pub(super) fn open(path: PathBuf) -> Result<Self, DataError> {
+        match read(&path) {
+            Ok((bytes, gzipped)) => Ok(Self { path, bytes, gzipped }),
+            Err(source) => Err(DataError::Unreadable { path, source }),
+        }
+    }
+
+    /// Compares it with the genuine one.
+    ///
+    /// # Errors
+    /// [`DataError::Digest`] if it is another.
+    pub(super) fn verify(&self, genuine: Genuine) -> Result<(), DataError> {
+        let checked = genuine.check(&self.bytes, self.gzipped.as_deref());
+        checked.map_err(|mismatch| DataError::Digest { path: self.path.clone(), mismatch: Box::new(mismatch) })
+    }
+}
+
+/// The uncompressed bytes, and the compressed ones where there are such.
+fn read(path: &Path) -> io::Result<(Bytes, Option<Bytes>)> {
+    let mapped = Bytes::map(&File::open(path)?)?;
+    if !mapped.starts_with(&GZIP_MAGIC) {
+        return Ok((mapped, None));
+    }
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(&mapped[..]).read_to_end(&mut bytes)?;
+    Ok((Bytes::Owned(bytes), Some(mapped)))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    pub(in super::super) fn gzipped(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).expect("compressed");
+        encoder.finish().expect("compressed")
+    }
+
+    fn open(name: &str, bytes: &[u8]) -> Result<DataFile, DataError> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        DataFile::open(path)
+    }
+
+    #[test]
+    fn a_compressed_file_holds_what_the_plain_one_holds_whatever_its_name() {
+        for (name, bytes) in [("a", b"abc".to_vec()), ("a.gz", gzipped(b"abc")), ("a", gzipped(b"abc"))] {
+            assert_eq!(&open(name, &bytes).expect("readable").bytes[..], b"abc");
+        }
+        let cut = open("a.gz", &gzipped(b"abc")[..20]);
+        assert!(matches!(cut, Err(DataError::Unreadable { .. })), "{cut:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_genuine_is_told_with_both_digests_and_the_next_step() {
+        let genuine = Genuine::Md5("900150983cd24fb0d6963f7d28e17f72");
+        open("a.gz", &gzipped(b"abc")).expect("readable").verify(genuine).expect("genuine");
+        let message = open("a", b"abd").expect("readable").verify(genuine).expect_err("another").to_string();
+        for part in ["/a`", "900150983cd24fb0d6963f7d28e17f72", "4911e516e5aa21d327512e0c8b197616", "fetch it again"] {
+            assert!(message.contains(part), "{part} is not in: {message}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The entries of one file of own data, and what they are as images or labels.
+
+use std::path::PathBuf;
+
+use biosweep_common::vocabulary::OwnFormat;
+
+use super::super::dataset::Pixels;
+use super::super::error::DataError;
+use super::super::file::DataFile;
+use super::super::idx;
+use super::super::mapped::Bytes;
+use super::error::OwnError;
+use super::npy;
+
+/// An array out of a file.
+#[derive(Debug)]
+pub(super) struct Array {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// Outermost dimension first; at least one, and all counts below 2³².
+    pub(super) shape: Vec<usize>,
+    /// The entries in order, the last dimension running fastest.
+    pub(super) entries: Entries,
+}
+
+/// Numbers of one type.
+#[derive(Debug)]
+pub(super) enum Entries {
+    /// Bytes, from the given place in the file.
+    Bytes(Bytes, usize),
+    /// Whole numbers of another type.
+    Integers(Vec<i64>),
+    /// Floating-point numbers; double precision is rounded to single, in which networks train.
+    Reals(Vec<f32>),
+}
+
+impl Array {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// A file that is not of this format, or not as long as its header says.
+    pub(super) fn read(format: OwnFormat, file: DataFile) -> Result<Self, DataError> {
+        match format {
+            OwnFormat::Idx => {
+                let (shape, start) = idx::header(&file)?;
+                let shape = shape.into_iter().map(|count| count as usize).collect();
+                let DataFile { path, bytes, .. } = file;
+                Ok(Self { path, shape, entries: Entries::Bytes(bytes, start) })
+            }
+            OwnFormat::Npy => Ok(npy::read(file)?),
+        }
+    }
+
+    /// The entries as what images are made of.
+    pub(super) fn into_pixels(self) -> Result<Pixels, OwnError> {
+        match self.entries {
+            Entries::Bytes(bytes, start) => Ok(Pixels::Bytes(bytes, start)),
+            Entries::Integers(_) => Err(OwnError::NoPixels { path: self.path }),
+            Entries::Reals(reals) => match reals.iter().position(|real| !real.is_finite()) {
+                Some(index) => Err(OwnError::NotFinite { path: self.path, index, value: reals[index] }),
+                None => Ok(Pixels::Reals(reals)),
+            },
+        }
+    }
+
+    /// The entries as labels, each from 0 to 255.
+    pub(super) fn into_labels(self) -> Result<Vec<u8>, OwnError> {
+        match self.entries {
+            Entries::Bytes(bytes, start) => Ok(bytes[start..].to_vec()),
+            Entries::Integers(labels) => {
+                let narrow = |(index, &label): (usize, &i64)| {
+                    u8::try_from(label).map_err(|_| OwnError::Label { path: self.path.clone(), index, label })
+                };
+                labels.iter().enumerate().map(narrow).collect()
+            }
+            Entries::Reals(_) => Err(OwnError::NoLabels { path: self.path }),
+        }
+    }
+}

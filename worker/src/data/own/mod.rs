@@ -1,0 +1,93 @@
+//! A researcher's own data: four files of any geometry, checked and told by their digest.
+//!
+//! | room | holds |
+//! |---|---|
+//! | here | the four files → a [`Dataset`] |
+//! | `array` | one file's entries, whatever format they are in |
+//! | `npy` | the NumPy format |
+//! | [`error`] | what may be wrong with them |
+
+mod array;
+pub mod error;
+mod npy;
+
+use biosweep_common::dataset::OwnData;
+use biosweep_common::own_data;
+
+use biosweep_common::extents::Extent;
+
+use super::dataset::{Dataset, Images};
+use super::error::DataError;
+use super::file::DataFile;
+use array::Array;
+use error::OwnError;
+
+/// Of so many training images, one is for validation: as in MNIST, 10,000 of 60,000.
+const IMAGES_PER_VALIDATION_IMAGE: usize = 6;
+
+/// Reads, verifies and checks the four files.
+///
+/// # Errors
+/// A file that is missing, broken or not what the spec was submitted with; files that make no dataset together.
+pub(super) fn load(own: &OwnData) -> Result<Dataset, DataError> {
+    let expected = own.digest.ok_or_else(|| OwnError::Unpinned { directory: own.directory.clone() })?;
+    let [train_images, train_labels, test_images, test_labels] = own_data::find(own)?;
+    let files = [
+        DataFile::open(train_images)?,
+        DataFile::open(train_labels)?,
+        DataFile::open(test_images)?,
+        DataFile::open(test_labels)?,
+    ];
+    let found = own_data::combined(files.each_ref().map(|file| blake3::hash(&file.bytes)));
+    if found != expected {
+        return Err(OwnError::Digest { directory: own.directory.clone(), expected, found }.into());
+    }
+    let [train_images, train_labels, test_images, test_labels] = files;
+    let (train_shape, train) = part(own, train_images, train_labels)?;
+    let (test_shape, test) = part(own, test_images, test_labels)?;
+    if train_shape != test_shape {
+        return Err(OwnError::Shapes { directory: own.directory.clone(), train: train_shape, test: test_shape }.into());
+    }
+    let count = train.count();
+    if count < 2 {
+        return Err(OwnError::TooFew { directory: own.directory.clone(), count }.into());
+    }
+    let classes = 1 + usize::from(train.largest_label().max(test.largest_label()));
+    let validation_count = u32::try_from((count / IMAGES_PER_VALIDATION_IMAGE).max(1));
+    let validation_count = validation_count.expect("an array's counts are numbers of 32 bits");
+    Ok(Dataset::new(train_shape, classes, train, test, validation_count))
+}
+
+/// The images of one part with their labels, and their shape.
+fn part(own: &OwnData, images: DataFile, labels: DataFile) -> Result<(Extent, Images), DataError> {
+    let labels = Array::read(own.format, labels)?;
+    let images = Array::read(own.format, images)?;
+    let shape = shape(&images)?;
+    if images.shape[0] != labels.shape[0] || labels.shape.len() != 1 {
+        return Err(OwnError::Counts {
+            images: images.path,
+            image_shape: images.shape,
+            labels: labels.path,
+            label_shape: labels.shape,
+        }
+        .into());
+    }
+    let labels = labels.into_labels()?;
+    Ok((shape, Images::new(images.into_pixels()?, labels)))
+}
+
+/// [count, height, width] or [count, channels, height, width].
+fn shape(images: &Array) -> Result<Extent, OwnError> {
+    let shape = match images.shape[..] {
+        [_, height, width] => Extent { channels: 1, height, width },
+        [_, channels, height, width] => Extent { channels, height, width },
+        _ => return Err(OwnError::Rank { path: images.path.clone(), shape: images.shape.clone() }),
+    };
+    if images.shape.contains(&0) {
+        return Err(OwnError::Empty { path: images.path.clone(), shape: images.shape.clone() });
+    }
+    Ok(shape)
+}
+
+#[cfg(test)]
+mod tests;

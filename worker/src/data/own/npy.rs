@@ -1,0 +1,167 @@
+//! The NumPy format: a mark, a version, the length of the header, the header as a Python dictionary, the entries.
+
+use super::super::file::DataFile;
+use super::array::{Array, Entries};
+use super::error::{HeaderFault, OwnError};
+
+const MARK: &[u8] = b"\x93NUMPY";
+
+/// What a header says.
+#[derive(Debug, PartialEq)]
+struct Header {
+    /// The type of the entries, such as `<f4`.
+    descr: String,
+    /// Outermost dimension first.
+    shape: Vec<usize>,
+    /// Bytes before the first entry.
+    length: usize,
+}
+
+/// Reads an array.
+///
+/// # Errors
+/// Another format, a type that is neither a whole number nor f4 nor f8, or another length than the header says.
+pub(super) fn read(file: DataFile) -> Result<Array, OwnError> {
+    let DataFile { path, bytes, .. } = file;
+    let header = match header(&bytes) {
+        Ok(header) => header,
+        Err(fault) => return Err(OwnError::NotNpy { path, fault }),
+    };
+    let Some((big, kind, size)) = kind(&header.descr) else {
+        return Err(OwnError::Type { path, descr: header.descr });
+    };
+    let count = header.shape.iter().try_fold(size as u64, |product, &count| product.checked_mul(count as u64));
+    let expected = count.and_then(|count| count.checked_add(header.length as u64)).unwrap_or(u64::MAX);
+    if expected != bytes.len() as u64 {
+        return Err(OwnError::Length { path, expected, found: bytes.len() as u64 });
+    }
+    let data = &bytes[header.length..];
+    let entries = match (kind, size) {
+        ('u', 1) => Entries::Bytes(bytes, header.length),
+        ('f', 4) => Entries::Reals(each(data, big, f32::from_le_bytes)),
+        ('f', 8) => Entries::Reals(each(data, big, |bytes| f64::from_le_bytes(bytes) as f32)),
+        ('i', 1) => Entries::Integers(each(data, big, |bytes| i8::from_le_bytes(bytes).into())),
+        ('i', 2) => Entries::Integers(each(data, big, |bytes| i16::from_le_bytes(bytes).into())),
+        ('i', 4) => Entries::Integers(each(data, big, |bytes| i32::from_le_bytes(bytes).into())),
+        ('i', 8) => Entries::Integers(each(data, big, i64::from_le_bytes)),
+        ('u', 2) => Entries::Integers(each(data, big, |bytes| u16::from_le_bytes(bytes).into())),
+        ('u', 4) => Entries::Integers(each(data, big, |bytes| u32::from_le_bytes(bytes).into())),
+        // What is beyond the signed numbers is beyond labels too.
+        ('u', 8) => {
+            Entries::Integers(each(data, big, |bytes| i64::try_from(u64::from_le_bytes(bytes)).unwrap_or(i64::MAX)))
+        }
+        _ => return Err(OwnError::Type { path, descr: header.descr }),
+    };
+    Ok(Array { path, shape: header.shape, entries })
+}
+
+/// Every entry of `N` bytes, of which the last is the most significant where it is not `big`-endian.
+fn each<const N: usize, T>(data: &[u8], big: bool, read: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let entry = |&(mut bytes): &[u8; N]| {
+        if big {
+            bytes.reverse();
+        }
+        read(bytes)
+    };
+    data.as_chunks::<N>().0.iter().map(entry).collect()
+}
+
+/// Whether the entries are big-endian, their kind, and how many bytes each has.
+fn kind(descr: &str) -> Option<(bool, char, usize)> {
+    let mut characters = descr.chars();
+    let big = match characters.next()? {
+        '<' | '|' | '=' => false,
+        '>' => true,
+        _ => return None,
+    };
+    Some((big, characters.next()?, characters.as_str().parse().ok()?))
+}
+
+fn header(bytes: &[u8]) -> Result<Header, HeaderFault> {
+    let rest = bytes.strip_prefix(MARK).ok_or(HeaderFault::Mark)?;
+    let (&[version, _], rest) = rest.split_first_chunk().ok_or(HeaderFault::Unreadable)?;
+    let (text_length, text) = match version {
+        1 => {
+            let (&length, text) = rest.split_first_chunk().ok_or(HeaderFault::Unreadable)?;
+            (u16::from_le_bytes(length).into(), text)
+        }
+        2 | 3 => {
+            let (&length, text) = rest.split_first_chunk().ok_or(HeaderFault::Unreadable)?;
+            (u32::from_le_bytes(length) as usize, text)
+        }
+        _ => return Err(HeaderFault::Version),
+    };
+    let length = bytes.len() - text.len() + text_length;
+    let text = text.get(..text_length).ok_or(HeaderFault::Unreadable)?;
+    let text = std::str::from_utf8(text).map_err(|_| HeaderFault::Unreadable)?;
+    let descr = value(text, "descr").and_then(quoted).ok_or(HeaderFault::Unreadable)?.to_owned();
+    match value(text, "fortran_order").ok_or(HeaderFault::Unreadable)? {
+        order if order.starts_with("False") => {}
+        order if order.starts_with("True") => return Err(HeaderFault::FortranOrder),
+        _ => return Err(HeaderFault::Unreadable),
+    }
+    let shape = value(text, "shape").and_then(|text| text.strip_prefix('(')?.split_once(')'));
+    let (shape, _) = shape.ok_or(HeaderFault::Unreadable)?;
+    let counts = shape.split(',').map(str::trim).filter(|count| !count.is_empty());
+    let counts: Option<Vec<u32>> = counts.map(|count| count.parse().ok()).collect();
+    let shape: Vec<usize> = counts.ok_or(HeaderFault::Shape)?.into_iter().map(|count| count as usize).collect();
+    if shape.is_empty() {
+        return Err(HeaderFault::Shape);
+    }
+    Ok(Header { descr, shape, length })
+}
+
+/// What follows a key of the dictionary.
+fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let after = ['\'', '"'].iter().find_map(|quote| text.split_once(&format!("{quote}{key}{quote}")))?.1;
+    Some(after.trim_start().strip_prefix(':')?.trim_start())
+}
+
+/// The text in quotes that `text` begins with.
+fn quoted(text: &str) -> Option<&str> {
+    let quote = text.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;
+    text[1..].split_once(quote).map(|(inside, _)| inside)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A file as NumPy writes it.
+    pub(in super::super) fn file(descr: &str, shape: &str, entries: &[u8]) -> Vec<u8> {
+        let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        while (10 + text.len() + 1) % 64 != 0 {
+            text.push(' ');
+        }
+        text.push('\n');
+        let length = u16::try_from(text.len()).expect("a short header");
+        [MARK, &[1, 0], &length.to_le_bytes(), text.as_bytes(), entries].concat()
+    }
+
+    #[test]
+    fn a_header_is_read_as_numpy_writes_it() {
+        let bytes = file("<f4", "(3, 28, 28)", &[]);
+        assert_eq!(header(&bytes), Ok(Header { descr: "<f4".to_owned(), shape: vec![3, 28, 28], length: 128 }));
+        assert_eq!(header(&file("|u1", "(5,)", &[])).map(|header| header.shape), Ok(vec![5]));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_header_is_told() {
+        let fortran = file("<f4", "(3, 2)", &[]);
+        let text = String::from_utf8_lossy(&fortran[10..]).replace("False", "True ");
+        let fortran = [&fortran[..10], text.as_bytes()].concat();
+        let mut version = file("<f4", "(3, 2)", &[]);
+        version[6] = 9;
+        for (bytes, fault) in [
+            (b"PK\x03\x04".to_vec(), HeaderFault::Mark),
+            (b"\x93NUMPY\x01".to_vec(), HeaderFault::Unreadable),
+            (version, HeaderFault::Version),
+            (file("<f4", "(3, 2)", &[])[..40].to_vec(), HeaderFault::Unreadable),
+            (fortran, HeaderFault::FortranOrder),
+            (file("<f4", "()", &[]), HeaderFault::Shape),
+            (file("<f4", "(99999999999, 2)", &[]), HeaderFault::Shape),
+        ] {
+            assert_eq!(header(&bytes), Err(fault));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Own data read from files, and what is said of files that make no dataset.
+
+use std::path::Path;
+
+use biosweep_common::vocabulary::OwnFormat;
+
+use super::super::Part;
+use super::super::file::tests::gzipped;
+use super::npy::tests::file as npy;
+use super::*;
+
+/// Four files in a directory of their own.
+struct Place(tempfile::TempDir, OwnFormat);
+
+impl Place {
+    fn new(format: OwnFormat, files: [Vec<u8>; 4]) -> Self {
+        let place = Self(tempfile::tempdir().expect("a directory"), format);
+        for (names, bytes) in format.files().into_iter().zip(files) {
+            std::fs::write(place.0.path().join(names[0]), bytes).expect("written");
+        }
+        place
+    }
+
+    fn pinned(&self) -> OwnData {
+        let directory = self.0.path().to_string_lossy().into_owned();
+        let own = OwnData { format: self.1, directory, digest: None };
+        OwnData { digest: Some(own_data::digest(&own).expect("four files")), ..own }
+    }
+
+    fn load(&self) -> Result<Dataset, DataError> {
+        load(&self.pinned())
+    }
+
+    /// What is said where the data cannot be had.
+    fn refusal(&self) -> String {
+        self.load().expect_err("no dataset").to_string()
+    }
+}
+
+fn idx(shape: &[u32], entries: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, u8::try_from(shape.len()).expect("few dimensions")];
+    shape.iter().for_each(|count| bytes.extend(count.to_be_bytes()));
+    bytes.extend(entries);
+    bytes
+}
+
+/// Twelve training and two test images of 2×1×3 in five classes.
+fn good_idx() -> [Vec<u8>; 4] {
+    let entries: Vec<u8> = (0..72).collect();
+    [
+        idx(&[12, 2, 1, 3], &entries),
+        idx(&[12], &[0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]),
+        idx(&[2, 2, 1, 3], &entries[..12]),
+        idx(&[2], &[4, 0]),
+    ]
+}
+
+/// The same shapes as floating-point numbers.
+fn good_npy() -> [Vec<u8>; 4] {
+    let reals: Vec<u8> = (0..72).flat_map(|entry| (entry as f32 - 0.5).to_le_bytes()).collect();
+    let doubles: Vec<u8> = (0..12).flat_map(|entry| (f64::from(entry) * 0.25).to_be_bytes()).collect();
+    let labels: Vec<u8> = (0..12_i64).flat_map(|image| (image % 4).to_le_bytes()).collect();
+    [
+        npy("<f4", "(12, 2, 1, 3)", &reals),
+        npy("<i8", "(12,)", &labels),
+        npy(">f8", "(2, 2, 1, 3)", &doubles),
+        npy("|u1", "(2,)", &[4, 0]),
+    ]
+}
+
+fn first_values(dataset: &Dataset, part: Part, image: u32) -> (Vec<f32>, i64) {
+    let (mut pixels, mut labels) = (vec![0.0; 6], [0]);
+    dataset.gather(part, &[image], &mut pixels, &mut labels);
+    (pixels, labels[0])
+}
+
+#[test]
+fn idx_files_of_any_geometry_are_a_dataset() {
+    let dataset = Place::new(OwnFormat::Idx, good_idx()).load().expect("a dataset");
+    assert_eq!(dataset.image(), Extent { channels: 2, height: 1, width: 3 });
+    assert_eq!((dataset.classes(), dataset.count(Part::Train), dataset.count(Part::Test)), (5, 12, 2));
+    let split = dataset.split(0);
+    assert_eq!((split.train.len(), split.validation.len()), (10, 2));
+    let (pixels, label) = first_values(&dataset, Part::Train, 5);
+    assert_eq!(((pixels[0] * 255.0).round(), (pixels[5] * 255.0).round(), label), (30.0, 35.0, 1));
+}
+
+#[test]
+fn numpy_arrays_are_taken_as_they_are_and_their_bytes_scaled() {
+    let [_, labels, test_images, test_labels] = good_npy();
+    let dataset = Place::new(OwnFormat::Npy, good_npy()).load().expect("a dataset");
+    assert_eq!(first_values(&dataset, Part::Train, 1), (vec![5.5, 6.5, 7.5, 8.5, 9.5, 10.5], 1));
+    assert_eq!(first_values(&dataset, Part::Test, 1), (vec![1.5, 1.75, 2.0, 2.25, 2.5, 2.75], 0));
+    let bytes = npy("|u1", "(12, 2, 1, 3)", &[51; 72]);
+    let mixed = Place::new(OwnFormat::Npy, [bytes, labels, test_images, test_labels]).load().expect("a dataset");
+    assert!(first_values(&mixed, Part::Train, 0).0.iter().all(|value| (value - 0.2).abs() < 1e-6));
+    assert_eq!(first_values(&mixed, Part::Test, 0).0[1], 0.25);
+}
+
+#[test]
+fn images_of_three_dimensions_have_one_channel() {
+    let [_, labels, _, test_labels] = good_idx();
+    let files = [idx(&[12, 2, 3], &[7; 72]), labels, idx(&[2, 2, 3], &[7; 12]), test_labels];
+    let dataset = Place::new(OwnFormat::Idx, files).load().expect("a dataset");
+    assert_eq!(dataset.image(), Extent { channels: 1, height: 2, width: 3 });
+}
+
+#[test]
+fn data_that_changed_since_submission_is_refused() {
+    let place = Place::new(OwnFormat::Idx, good_idx());
+    let pinned = place.pinned();
+    std::fs::write(place.0.path().join("t10k-labels-idx1-ubyte"), idx(&[2], &[3, 0])).expect("written");
+    let message = load(&pinned).expect_err("other labels").to_string();
+    assert!(message.contains(&pinned.digest.expect("pinned").to_string()) && message.contains("put those files back"));
+    let unpinned = load(&OwnData { digest: None, ..pinned }).expect_err("no digest").to_string();
+    assert!(unpinned.contains("biosweep submit"), "{unpinned}");
+}
+
+#[test]
+fn compressed_files_are_the_same_data() {
+    let (plain, packed) = (Place::new(OwnFormat::Npy, good_npy()), Place::new(OwnFormat::Npy, good_npy()));
+    let path = |name: &str| -> std::path::PathBuf { Path::new(packed.0.path()).join(name) };
+    std::fs::remove_file(path("train_images.npy")).expect("removed");
+    std::fs::write(path("train_images.npy.gz"), gzipped(&good_npy()[0])).expect("written");
+    assert_eq!(packed.pinned().digest, plain.pinned().digest);
+    assert_eq!(packed.load().expect("a dataset").count(Part::Train), 12);
+}
+
+#[test]
+fn what_makes_no_dataset_is_told_with_its_file() {
+    let not_finite: Vec<u8> = (0..72).flat_map(|i| if i == 40 { f32::NAN } else { 0.0 }.to_le_bytes()).collect();
+    let too_large: Vec<u8> = [1e300_f64; 72].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let label = |value: i64| npy("<i8", "(12,)", &[vec![0; 88], value.to_le_bytes().to_vec()].concat());
+    let pieces: [(OwnFormat, usize, Vec<u8>, &[&str]); 16] = [
+        (OwnFormat::Idx, 0, idx(&[11, 2, 1, 3], &[0; 66]), &["[11, 2, 1, 3]", "has shape [12]", "one label"]),
+        (OwnFormat::Idx, 1, idx(&[12, 1], &[0; 12]), &["has shape [12, 1]", "one label"]),
+        (OwnFormat::Idx, 2, idx(&[2, 2, 3, 1], &[0; 12]), &["2×1×3", "2×3×1", "make them alike"]),
+        (OwnFormat::Idx, 0, idx(&[12, 6], &[0; 72]), &["has shape [12, 6]", "[count, height, width]"]),
+        (OwnFormat::Idx, 0, idx(&[12, 2, 0, 3], &[]), &["holds nothing"]),
+        (OwnFormat::Idx, 0, idx(&[12, 2, 1, 3], &[0; 71]), &["91 bytes long", "92"]),
+        (OwnFormat::Idx, 3, b"<html>".to_vec(), &["is not an idx file"]),
+        (OwnFormat::Npy, 0, npy("<f4", "(12, 2, 1, 3)", &not_finite), &["NaN as entry 40", "finite"]),
+        (OwnFormat::Npy, 0, npy("<f8", "(12, 2, 1, 3)", &too_large), &["inf as entry 0", "float32"]),
+        (OwnFormat::Npy, 1, label(256), &["label 256 at 11", "0 to 255"]),
+        (OwnFormat::Npy, 1, label(-1), &["label -1 at 11"]),
+        (OwnFormat::Npy, 1, npy("<f4", "(12,)", &[0; 48]), &["train_labels.npy", "labels as whole numbers"]),
+        (OwnFormat::Npy, 0, npy("<i4", "(12, 2, 1, 3)", &[0; 288]), &["train_images.npy", "u1, f4 or f8"]),
+        (OwnFormat::Npy, 0, npy("<c8", "(12, 2, 1, 3)", &[0; 576]), &["type <c8"]),
+        (OwnFormat::Npy, 0, npy("<f4", "(12, 2, 1, 3)", &[0; 287]), &["415 bytes long", "416"]),
+        (OwnFormat::Npy, 2, idx(&[2, 2, 1, 3], &[0; 12]), &["test_images.npy", "is not a NumPy array"]),
+    ];
+    for (format, index, bytes, parts) in pieces {
+        let mut files = if format == OwnFormat::Idx { good_idx() } else { good_npy() };
+        files[index] = bytes;
+        let message = Place::new(format, files).refusal();
+        for part in parts {
+            assert!(message.contains(part), "`{part}` is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_single_training_image_is_too_few() {
+    let files = [idx(&[1, 1, 2], &[0; 2]), idx(&[1], &[0]), idx(&[1, 1, 2], &[0; 2]), idx(&[1], &[0])];
+    let message = Place::new(OwnFormat::Idx, files).refusal();
+    assert!(message.contains("at least 2"), "{message}");
+}
