@@ -5,6 +5,7 @@
 //!
 //! The bits are those of ChaCha with 8 rounds (Bernstein 2008), keyed by a BLAKE3 hash of what the stream is for.
 
+mod chacha;
 mod normal;
 
 use rand_chacha::ChaCha8Rng;
@@ -31,7 +32,10 @@ pub enum Purpose {
 
 /// Random numbers for one purpose at one step.
 #[derive(Debug, Clone)]
-pub struct Stream(ChaCha8Rng);
+pub struct Stream {
+    key: [u8; 32],
+    bits: ChaCha8Rng,
+}
 
 impl Stream {
     /// The stream that these four name; equal names give equal numbers on every machine.
@@ -52,12 +56,13 @@ impl Stream {
         hasher.update(&tag.to_le_bytes());
         hasher.update(&layer.to_le_bytes());
         hasher.update(&step.to_le_bytes());
-        Self(ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()))
+        let key = *hasher.finalize().as_bytes();
+        Self { key, bits: ChaCha8Rng::from_seed(key) }
     }
 
     /// The next 32 bits.
     pub fn bits(&mut self) -> u32 {
-        self.0.next_u32()
+        self.bits.next_u32()
     }
 
     /// A number from 0 to `count - 1`, each equally likely.
@@ -92,24 +97,26 @@ impl Stream {
         order
     }
 
-    /// Fills `out` with independent normal numbers of mean 0 and standard deviation `std`.
-    pub fn fill_normal_f32(&mut self, out: &mut [f32], std: f64) {
+    /// Fills `out` with the stream's normal numbers of mean 0 and standard deviation `std`: independent of each other, and
+    /// the same at each call.
+    pub fn fill_normal_f32(&self, out: &mut [f32], std: f64) {
         let std = std as f32;
-        for block in out.chunks_mut(normal::BLOCK) {
-            let normals = normal::block(&mut self.0);
-            for (out, normal) in block.iter_mut().zip(&normals) {
-                *out = normal * std;
-            }
-        }
+        self.normals(out, |normal| normal * std);
     }
 
     /// The draws of [`Stream::fill_normal_f32`], scaled in double precision, so that a network in double precision
     /// starts from and is disturbed by the same numbers.
-    pub fn fill_normal_f64(&mut self, out: &mut [f64], std: f64) {
+    pub fn fill_normal_f64(&self, out: &mut [f64], std: f64) {
+        self.normals(out, |normal| f64::from(normal) * std);
+    }
+
+    fn normals<T>(&self, out: &mut [T], scaled: impl Fn(f32) -> T) {
+        let mut bits = chacha::ChaCha8::new(self.key);
+        let mut normals = [0.0; normal::BLOCK];
         for block in out.chunks_mut(normal::BLOCK) {
-            let normals = normal::block(&mut self.0);
-            for (out, normal) in block.iter_mut().zip(&normals) {
-                *out = f64::from(*normal) * std;
+            normal::block(&mut bits, &mut normals);
+            for (out, &normal) in block.iter_mut().zip(&normals) {
+                *out = scaled(normal);
             }
         }
     }
@@ -165,7 +172,7 @@ mod tests {
         for place in Stream::new(7, 2, Purpose::Order, 5).permutation(1_000) {
             hasher.update(&place.to_le_bytes());
         }
-        assert_eq!(&hasher.finalize().to_hex()[..16], "df64445ab7b47663");
+        assert_eq!(&hasher.finalize().to_hex()[..16], "63ac1a96e449164b");
     }
 
     #[test]

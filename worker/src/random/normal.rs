@@ -7,8 +7,7 @@
 //! Only additions, multiplications and square roots of IEEE 754 single precision occur, never a mathematics library:
 //! the numbers are the same on every machine. With 24 bits in u, |z| stays below 5.77.
 
-use rand_chacha::rand_core::Rng;
-
+use super::chacha::ChaCha8;
 use crate::vector::{Kernel, widest};
 
 /// How many numbers come at once.
@@ -16,28 +15,24 @@ pub(super) const BLOCK: usize = 1024;
 const PAIRS: usize = BLOCK / 2;
 
 /// The next [`BLOCK`] numbers; each pair takes 64 bits.
-pub(super) fn block(bits: &mut impl Rng) -> [f32; BLOCK] {
-    let mut bytes = [0_u8; 4 * BLOCK];
-    bits.fill_bytes(&mut bytes);
-    let mut normals = [0.0_f32; BLOCK];
-    widest::<Pairs, _>((&bytes, &mut normals));
-    normals
+pub(super) fn block(bits: &mut ChaCha8, normals: &mut [f32; BLOCK]) {
+    let mut words = [0_u32; BLOCK];
+    bits.fill(&mut words);
+    widest::<Pairs, _>((&words, normals));
 }
 
 /// The loop over all pairs of a block.
 struct Pairs;
 
-impl Kernel<(&[u8; 4 * BLOCK], &mut [f32; BLOCK])> for Pairs {
+impl Kernel<(&[u32; BLOCK], &mut [f32; BLOCK])> for Pairs {
     type Output = ();
 
     #[inline(always)]
-    fn run((bytes, normals): (&[u8; 4 * BLOCK], &mut [f32; BLOCK])) {
-        let (radius_bytes, angle_bytes) = bytes.split_at(4 * PAIRS);
+    fn run((words, normals): (&[u32; BLOCK], &mut [f32; BLOCK])) {
+        let (radius, angle) = words.split_at(PAIRS);
         let (first, second) = normals.split_at_mut(PAIRS);
-        let (radius_bytes, _) = radius_bytes.as_chunks::<4>();
-        let (angle_bytes, _) = angle_bytes.as_chunks::<4>();
-        for (((first, second), radius), angle) in first.iter_mut().zip(second).zip(radius_bytes).zip(angle_bytes) {
-            (*first, *second) = pair(u32::from_le_bytes(*radius), u32::from_le_bytes(*angle));
+        for (((first, second), radius), angle) in first.iter_mut().zip(second).zip(radius).zip(angle) {
+            (*first, *second) = pair(*radius, *angle);
         }
     }
 }
@@ -90,16 +85,18 @@ fn cosine(a: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use rand_chacha::ChaCha8Rng;
-    use rand_chacha::rand_core::SeedableRng;
-
     use super::*;
 
     const COUNT: usize = 1024 * BLOCK;
 
     fn normals() -> Vec<f64> {
-        let mut bits = ChaCha8Rng::seed_from_u64(1);
-        (0..COUNT / BLOCK).flat_map(|_| block(&mut bits)).map(f64::from).collect()
+        let mut bits = ChaCha8::new([1; 32]);
+        let mut next = || {
+            let mut normals = [0.0; BLOCK];
+            block(&mut bits, &mut normals);
+            normals
+        };
+        (0..COUNT / BLOCK).flat_map(|_| next()).map(f64::from).collect()
     }
 
     fn mean(values: impl Iterator<Item = f64>) -> f64 {

@@ -79,8 +79,8 @@ impl<T: Scalar> Learner<T> {
         let loss = self.pass.loss(&self.labels, forward.scale());
         let Hyperparameters { seed, fold, target_step, noise_std, .. } = *hyperparameters;
         let mut noise = |layer: usize, numbers: &mut [T]| {
-            let mut stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
-            T::fill_normal(numbers, &mut stream, 1.0);
+            let stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
+            T::fill_normal(numbers, &stream, 1.0);
         };
         let mut update = Update {
             lane,
