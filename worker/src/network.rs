@@ -259,6 +259,9 @@ impl<T: Scalar> Pass<T> {
     pub fn loss(&mut self, labels: &[i64], scale: f64) -> f64 {
         let classes = self.logits.slice().len() / self.rows;
         let scale = T::of(scale / self.rows as f64);
+        // Of a class that is out of the question an error is kept of exactly zero: one below the normal range of numbers
+        // would slow every product that it goes into.
+        let tiny = T::of(1e-20);
         let mut loss = 0.0;
         let rows = self.logits.slice().chunks(classes).zip(self.output_delta.slice_mut().chunks_mut(classes));
         for ((logits, delta), &label) in rows.zip(labels) {
@@ -266,8 +269,9 @@ impl<T: Scalar> Pass<T> {
             let most = logits.iter().copied().fold(logits[0], |most, z| if z > most { z } else { most });
             let mut sum = T::default();
             for (delta, &logit) in delta.iter_mut().zip(logits) {
-                *delta = (logit - most).exp();
-                sum += *delta;
+                let likelihood = (logit - most).exp();
+                sum += likelihood;
+                *delta = if likelihood < tiny { T::default() } else { likelihood };
             }
             loss += sum.to_f64().ln() - (logits[label] - most).to_f64();
             delta.iter_mut().for_each(|delta| *delta = *delta / sum * scale);
