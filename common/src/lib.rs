@@ -13,6 +13,7 @@
 //! | [`dataset`] | a published dataset or one's own, as settings name it |
 //! | [`own_data`] | the files of one's own data and their digest |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
+//! | [`health`] | what is measured of each layer, if a sweep asks for it |
 //! | [`outcome`] | how attempts, trials and sweeps stand |
 //! | [`messages`] | what coordinator and worker say to each other |
 //! | [`views`] | what a coordinator shows to people |
@@ -29,6 +30,7 @@ pub mod curve;
 pub mod dataset;
 pub mod extents;
 pub mod grid;
+pub mod health;
 pub mod ids;
 pub mod messages;
 pub mod outcome;

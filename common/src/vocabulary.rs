@@ -37,18 +37,18 @@ macro_rules! names {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.name())
             }
         }
 
-        impl FromStr for $type {
-            type Err = UnknownName;
-            fn from_str(name: &str) -> Result<Self, UnknownName> {
+        impl std::str::FromStr for $type {
+            type Err = $crate::vocabulary::UnknownName;
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
                 match name {
                     $($name => Ok(Self::$variant),)+
-                    _ => Err(UnknownName { what: $what, name: name.to_owned(), known: Self::NAMES.to_vec() }),
+                    _ => Err($crate::vocabulary::UnknownName { what: $what, name: name.to_owned(), known: Self::NAMES.to_vec() }),
                 }
             }
         }
@@ -66,6 +66,8 @@ macro_rules! names {
         }
     };
 }
+
+pub(crate) use names;
 
 names! {
     /// A learning rule: what stands in the place of the gradient.

@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
+use biosweep_common::health::HealthPoint;
 use biosweep_common::messages::Grant;
 use biosweep_common::outcome::Outcome;
 use tokio::sync::mpsc;
@@ -66,6 +67,7 @@ pub struct Trainer {
 struct LaneControl {
     halt: AtomicBool,
     has_ended: AtomicBool,
+    health: Mutex<Vec<HealthPoint>>,
     updates: AtomicU64,
 }
 
@@ -145,7 +147,7 @@ impl Workbench {
             .lanes
             .iter()
             .map(|lane| LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone() });
-        let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect() };
+        let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect(), measures: Vec::new() };
         let mut observer = Watching { out: &self.out, lanes };
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
     }
@@ -172,6 +174,10 @@ impl Observer for Watching<'_> {
 
     fn should_stop(&mut self, lane: usize) -> bool {
         self.lanes[lane].halt.load(Ordering::Relaxed)
+    }
+
+    fn measured(&mut self, lane: usize, health: Vec<HealthPoint>) {
+        self.lanes[lane].health.lock().unwrap_or_else(PoisonError::into_inner).extend(health);
     }
 
     fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64) {

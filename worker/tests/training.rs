@@ -2,6 +2,7 @@
 
 use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
 use biosweep_common::curve::CurvePoint;
+use biosweep_common::health::HealthPoint;
 use biosweep_common::vocabulary::{self, Activation, Network, Optimizer, Rule};
 use biosweep_worker::data::{self, Places};
 use biosweep_worker::device::Device;
@@ -44,6 +45,7 @@ impl Observer for Limit {
     fn should_stop(&mut self, _: usize) -> bool {
         self.updates >= self.limit
     }
+    fn measured(&mut self, _: usize, _: Vec<HealthPoint>) {}
     fn ended(&mut self, _: usize, _: &LaneOutcome, _: f64) {}
 }
 
@@ -54,7 +56,7 @@ fn run(shape: Shape, lanes: Vec<LaneJob>) -> Vec<LaneOutcome> {
 fn run_with(shape: Shape, lanes: Vec<LaneJob>, observer: &mut dyn Observer) -> Vec<LaneOutcome> {
     Device::Cpu.prepare();
     let data = data::load(&shape.dataset, &Places::default()).expect("embedded");
-    train(&Bundle { shape, lanes }, &data, observer).expect("the bundle trains")
+    train(&Bundle { shape, lanes, measures: Vec::new() }, &data, observer).expect("the bundle trains")
 }
 
 fn curve(outcome: &LaneOutcome) -> &[CurvePoint] {

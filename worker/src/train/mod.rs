@@ -17,6 +17,7 @@ use biosweep_common::clock::Clock;
 use biosweep_common::configuration::{Hyperparameters, Shape, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::extents::TooSmall;
+use biosweep_common::health::{HealthPoint, Measure};
 
 pub(crate) use batches::Batches;
 pub(crate) use evaluate::Evaluator;
@@ -32,6 +33,8 @@ pub struct Bundle {
     pub shape: Shape,
     /// One trajectory each.
     pub lanes: Vec<LaneJob>,
+    /// What is measured of each layer at evaluations.
+    pub measures: Vec<Measure>,
 }
 
 /// One trajectory.
@@ -51,6 +54,8 @@ pub trait Observer {
     fn evaluated(&mut self, lane: usize, point: &CurvePoint);
     /// Whether the lane is to stop before its next update.
     fn should_stop(&mut self, lane: usize) -> bool;
+    /// What was measured of a lane's layers at an evaluation, where anything was to be.
+    fn measured(&mut self, lane: usize, health: Vec<HealthPoint>);
     /// A lane ended, after so many seconds of its own; others may go on.
     fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64);
 }
@@ -113,7 +118,7 @@ pub enum TrainError {
 /// A bundle that cannot be trained on this data, or what libtorch refuses.
 pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Result<Vec<LaneOutcome>, TrainError> {
     let _no_gradients = tch::no_grad_guard();
-    let Bundle { shape, lanes: jobs } = bundle;
+    let Bundle { shape, lanes: jobs, .. } = bundle;
     let hyperparameters: Vec<Hyperparameters> = jobs.iter().map(|job| job.hyperparameters).collect();
     let mut learner = Learner::<f32>::new(shape, data, &hyperparameters)?;
     let mut evaluator = Evaluator::new(&learner.network, data)?;
