@@ -201,7 +201,7 @@ mod tests {
             hash.update(dataset.labels(part));
         }
         let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(found, "665814512d6d62219398fe7e0c40e55467054afb9a8aee0849fa29f192a5e8a0");
+        assert_eq!(found, "b7f815fad750f10863dd0fc478d0563e555d746b2f9296d2f782c51c5c2d3803");
     }
 
     #[test]

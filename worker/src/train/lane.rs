@@ -2,6 +2,7 @@
 
 use biosweep_common::configuration::Shape;
 use biosweep_common::curve::{CurvePoint, Watcher, improves};
+use biosweep_common::health::Measure;
 
 use super::evaluate::Evaluator;
 use super::{Batches, LaneJob, LaneOutcome, Learner, Observer, TrainError};
@@ -52,6 +53,7 @@ impl Lane {
         learner: &mut Learner<f32>,
         evaluator: &mut Evaluator<f32>,
         data: &Dataset,
+        measures: &[Measure],
         observer: &mut dyn Observer,
     ) -> Result<Option<LaneOutcome>, TrainError> {
         loop {
@@ -73,6 +75,9 @@ impl Lane {
         }
         let point = self.evaluate(learner, evaluator, data)?;
         observer.evaluated(self.place, &point);
+        if !measures.is_empty() {
+            observer.measured(self.place, learner.examine(self.place, self.update, measures)?);
+        }
         self.watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
         if self.update < self.last && !self.watchers.iter().all(Watcher::has_ended) {
             return Ok(None);

@@ -1,10 +1,13 @@
 //! The lanes of a bundle in training: their networks and optimisers, and the memory they learn in one after another.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
+use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::vocabulary::Rule;
 
 use tch::TchError;
 
 use super::TrainError;
+use super::health::Examination;
 use crate::data::{Dataset, Part};
 use crate::network::{Network, Pass};
 use crate::optim::{self, Optimise, Steps};
@@ -19,6 +22,7 @@ pub(crate) struct Learner<T: Scalar> {
     pub(crate) network: Network<T>,
     pass: Pass<T>,
     rule: Box<dyn LearningRule<T>>,
+    kind: Rule,
     lanes: Vec<Lane<T>>,
     labels: Vec<i64>,
 }
@@ -58,6 +62,7 @@ impl<T: Scalar> Learner<T> {
         Ok(Self {
             pass: Pass::new(&network.wiring, rows)?,
             rule: rules::new(shape.rule, &network, rows)?,
+            kind: shape.rule,
             lanes: lanes.iter().map(lane).collect::<Result<_, _>>()?,
             labels: vec![0; rows],
             network,
@@ -78,10 +83,7 @@ impl<T: Scalar> Learner<T> {
         let forward = Destination::of(&mut **forward);
         let loss = self.pass.loss(&self.labels, forward.scale());
         let Hyperparameters { seed, fold, target_step, noise_std, .. } = *hyperparameters;
-        let mut noise = |layer: usize, numbers: &mut [T]| {
-            let stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
-            T::fill_normal(numbers, &stream, 1.0);
-        };
+        let mut noise = noise::<T>(seed, fold, update);
         let mut update = Update {
             lane,
             target_step,
@@ -93,5 +95,36 @@ impl<T: Scalar> Learner<T> {
         };
         self.rule.learn(&mut self.network, &self.pass, &mut update)?;
         Ok(loss)
+    }
+    /// What a lane's layers are like after so many updates, on the batch it learned from last.
+    pub(crate) fn examine(
+        &mut self,
+        lane: usize,
+        update: u64,
+        measures: &[Measure],
+    ) -> Result<Vec<HealthPoint>, TrainError> {
+        self.pass.forward(&self.network, lane)?;
+        self.pass.loss(&self.labels, 1.0);
+        let Hyperparameters { seed, fold, target_step, noise_std, .. } = self.lanes[lane].hyperparameters;
+        let mut examination = Examination {
+            network: &mut self.network,
+            pass: &self.pass,
+            rule: &mut *self.rule,
+            kind: self.kind,
+            lane,
+            update,
+            target_step,
+            noise_std,
+            noise: &mut noise::<T>(seed, fold, update),
+        };
+        Ok(examination.measure(measures)?)
+    }
+}
+
+/// The noise of an update, for the decoder of each layer.
+fn noise<T: Scalar>(seed: u64, fold: u32, update: u64) -> impl FnMut(usize, &mut [T]) {
+    move |layer, numbers| {
+        let stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
+        T::fill_normal(numbers, &stream, 1.0);
     }
 }

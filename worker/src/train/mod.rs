@@ -7,9 +7,11 @@
 //! | `lane` | one lane's way from its first update to its last |
 //! | `learner` | the networks, rule and optimisers of all lanes |
 //! | `evaluate` | accuracy on many images |
+//! | `health` | what a lane's layers are like, where that is asked for |
 
 mod batches;
 mod evaluate;
+mod health;
 mod lane;
 mod learner;
 
@@ -118,7 +120,7 @@ pub enum TrainError {
 /// A bundle that cannot be trained on this data, or what libtorch refuses.
 pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Result<Vec<LaneOutcome>, TrainError> {
     let _no_gradients = tch::no_grad_guard();
-    let Bundle { shape, lanes: jobs, .. } = bundle;
+    let Bundle { shape, lanes: jobs, measures } = bundle;
     let hyperparameters: Vec<Hyperparameters> = jobs.iter().map(|job| job.hyperparameters).collect();
     let mut learner = Learner::<f32>::new(shape, data, &hyperparameters)?;
     let mut evaluator = Evaluator::new(&learner.network, data)?;
@@ -133,7 +135,7 @@ pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Re
                 continue;
             }
             let start = clock.seconds();
-            let ended = lane.take_turn(&mut learner, &mut evaluator, data, observer)?;
+            let ended = lane.take_turn(&mut learner, &mut evaluator, data, measures, observer)?;
             seconds[place] += clock.seconds() - start;
             if let Some(outcome) = ended {
                 observer.ended(place, &outcome, seconds[place]);
