@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint bench clean
+.PHONY: help setup build run test lint bench bench-peers clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Check what a build needs, and fetch libtorch (once)
 	@deploy/setup/check.sh
@@ -31,6 +31,9 @@ bench: build ## Measure updates per second, and trials per second of the coordin
 	target/release/biosweep-worker bench --optimizer sgd
 	target/release/biosweep-worker bench --optimizer adam
 	target/release/biosweep bench dispatch
+
+bench-peers: build ## Measure training beside PyTorch and JAX, which are installed for it (2 GB)
+	deploy/peers/run.sh --check
 
 clean: ## Remove what was built; libtorch stays
 	$(CARGO) clean

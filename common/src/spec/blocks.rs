@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use super::error::Mistakes;
 use super::read::Given;
-use crate::configuration::Point;
+use crate::configuration::{Convolution, Point};
+use crate::extents;
 use crate::grid::axis::{Axis, Dimension, TooFine};
 use crate::grid::{Block, Parts};
 use crate::settings::{Condition, Domain, Level, Setting, Value};
-use crate::vocabulary::Dataset;
+use crate::vocabulary::{Dataset, Network};
 
 /// What one setting is given, and where.
 #[derive(Debug, Clone)]
@@ -93,6 +94,7 @@ fn build_one(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<'_>) ->
         return Vec::new();
     }
     check_conditions(draft, common, mistakes);
+    check_resolutions(draft, mistakes);
     let Some(block) = product(draft, mistakes) else { return Vec::new() };
     let rest = excluded(draft, block, common, mistakes);
     if rest.is_empty() {
@@ -270,6 +272,43 @@ fn check_conditions(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<
                 }
             }
         }
+    }
+}
+
+/// The images of every published dataset of a convolutional draft are large enough for its halvings.
+fn check_resolutions(draft: &Draft, mistakes: &mut Mistakes<'_>) {
+    let named = |setting: Setting| -> Vec<String> {
+        let names = ends(draft, setting).into_iter().map(|value| value.to_string());
+        names.collect()
+    };
+    let is_convolutional = |name: &String| name.parse().is_ok_and(Network::is_convolutional);
+    if !named(Setting::Network).iter().any(is_convolutional) {
+        return;
+    }
+    let most = |value: Value| if let Value::Integer(depth) = value { usize::try_from(depth).ok() } else { None };
+    let Some(depth) = ends(draft, Setting::Depth).into_iter().filter_map(most).max() else { return };
+    for dataset in named(Setting::Dataset).iter().filter_map(|name| name.parse::<Dataset>().ok()) {
+        for layers in ends(draft, Setting::DownsampleAfter) {
+            let Value::Integers(downsample_after) = layers else { continue };
+            let convolution = Convolution { downsample_after, ..Convolution::default() };
+            if let Err(error) = extents::convolutional(depth, &convolution, dataset.image(), dataset.classes()) {
+                let entry = draft.entries.get(&Setting::DownsampleAfter);
+                let (span, place) = entry.map_or((&draft.span, &draft.place), |entry| (&entry.span, &entry.place));
+                mistakes.add(span, place.clone(), error.to_string(), "name fewer layers");
+                return;
+            }
+        }
+    }
+}
+
+/// The values a draft gives a setting: all of a list, the ends of a range; its default, where it names none.
+fn ends(draft: &Draft, setting: Setting) -> Vec<Value> {
+    match draft.entries.get(&setting).map(|entry| &entry.given) {
+        None => setting.default_value().into_iter().collect(),
+        Some(Given::One(value)) => vec![value.clone()],
+        Some(Given::Mistaken) => Vec::new(),
+        Some(Given::Many(Axis::List(values))) => values.clone(),
+        Some(Given::Many(axis @ Axis::Range { .. })) => vec![axis.value(0), axis.value(axis.len() - 1)],
     }
 }
 

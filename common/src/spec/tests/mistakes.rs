@@ -58,7 +58,7 @@ fn a_mistaken_value_is_told_what_its_setting_takes() {
         ),
         (
             "depth = 1\noptimizer = \"lion\"",
-            "8:13: grid.optimizer: `optimizer` cannot be the text \"lion\"; it takes one of sgd, adam",
+            "8:13: grid.optimizer: `optimizer` cannot be the text \"lion\"; it takes one of sgd, adam, adamw, rmsprop",
         ),
         (
             "depth = 1\nseed = 99999999999999999999",
@@ -76,11 +76,11 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
         ),
         (
             "depth = 1\nwarp = 1e-3",
-            "8:1: grid.warp: unknown setting `warp`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
+            "8:1: grid.warp: unknown setting `warp`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
         ),
         (
             "depth = 1\nchannel_multiplier = 16",
-            "8:22: grid.channel_multiplier: `channel_multiplier` is of no use here: it belongs to convolutional networks; nn and dn are fully connected; leave it out, or mend `network`",
+            "8:22: grid.channel_multiplier: `channel_multiplier` is of no use here: it belongs to the convolutional networks (convnet, dense_convnet); leave it out, or mend `network`",
         ),
         (
             "depth = 1\nearly_stop_patience = 5",
@@ -92,7 +92,19 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
         ),
         (
             "depth = 1\ntarget_step = [0.1, 0.2]",
-            "8:15: grid.target_step: the axis `target_step` says nothing for some trials of this block: it belongs to the target propagation rules (dtp); put those with another `rule` into a block of their own",
+            "8:15: grid.target_step: the axis `target_step` says nothing for some trials of this block: it belongs to the target propagation rules (dtp, sdtp); put those with another `rule` into a block of their own",
+        ),
+        (
+            "depth = 1\nskip_input = true\n[[block]]\nnetwork = \"nn\"",
+            "8:14: grid.skip_input: `skip_input` is of no use here: it belongs to the network dn; leave it out, or mend `network`",
+        ),
+        (
+            "depth = 1\noptimizer = \"sgd\"\nnesterov = true",
+            "9:12: grid.nesterov: `nesterov` is of no use here: it belongs to the optimizer sgd with a momentum above 0; leave it out, or mend `momentum`",
+        ),
+        (
+            "depth = 4\n[[block]]\nnetwork = \"convnet\"\ndownsample_after = [[1, 2], [1, 2, 3, 4, 5]]\nrule = \"bp\"\ndepth = 6",
+            "11:20: block[0].downsample_after: images of 28 by 28 can be halved 4 times, and `downsample_after` has 5 layers within the depth; name fewer layers",
         ),
         (
             "depht = 1",
@@ -262,7 +274,7 @@ fn a_mistake_in_the_whole_is_told_where_to_begin() {
         ("", "4:2: grid: `depth` is not named; add a line such as depth = 5 under [grid]"),
         (
             "depth = 1\nblock = []",
-            "8:1: grid.block: unknown setting `block`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
+            "8:1: grid.block: unknown setting `block`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
         ),
         (
             "depth = 1\n[block]\nseed = 1",

@@ -104,7 +104,7 @@ fn an_unknown_name_is_told_the_nearest_known_one() {
 fn a_convolutional_setting_on_a_fully_connected_network_is_refused() {
     let mistake = mistake("channel_multiplier = 16\n");
     let said =
-        "`channel_multiplier` is of no use here: it belongs to convolutional networks; nn and dn are fully connected";
+        "`channel_multiplier` is of no use here: it belongs to the convolutional networks (convnet, dense_convnet)";
     assert!(mistake.starts_with("8:22") && mistake.contains(said), "{mistake}");
 }
 
