@@ -74,7 +74,9 @@ def measure(cell, options):
         for name, peer in peers.items():
             peer.ask("round 5")
             losses[name] = peer.ask("loss")
-        if abs(losses["pytorch"] - losses["jax"]) > 1e-3 * abs(losses["jax"]):
+        # Adam divides small gradients by their size, and with them their rounding errors.
+        allowed = 1e-3 if cell[3] == "sgd" else 1e-2
+        if abs(losses["pytorch"] - losses["jax"]) > allowed * abs(losses["jax"]):
             sys.exit(f"{cell}: the peers disagree after five updates: {losses}")
     rates = {"ours": [], **{name: [] for name in peers}}
     for peer in peers.values():
