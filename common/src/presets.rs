@@ -15,22 +15,22 @@ pub struct Preset {
 pub const ALL: &[Preset] = &[
     Preset {
         name: "quickstart",
-        summary: "all rules on both networks, on embedded data, in about a minute",
+        summary: "three rules on plain and dense networks, on embedded data, in about half a minute",
         text: include_str!("../presets/quickstart.toml"),
     },
     Preset {
         name: "paper-mini",
-        summary: "the heart of the paper on MNIST: 24 trials, about five minutes on two cores",
+        summary: "the heart of the paper on MNIST: 24 trials, about three minutes on two cores",
         text: include_str!("../presets/paper-mini.toml"),
     },
     Preset {
         name: "rules-mini",
-        summary: "five learning rules on MNIST: 40 trials, about ten minutes on two cores",
+        summary: "five learning rules on MNIST: 40 trials, about four minutes on two cores",
         text: include_str!("../presets/rules-mini.toml"),
     },
     Preset {
         name: "conv-mini",
-        summary: "three learning rules on convolutional networks: 6 trials, about fifteen minutes on two cores",
+        summary: "three learning rules on convolutional networks: 6 trials, about five minutes on two cores",
         text: include_str!("../presets/conv-mini.toml"),
     },
     Preset {

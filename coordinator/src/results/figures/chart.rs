@@ -102,6 +102,7 @@ impl Chart {
             self.svg.words((x + 40.0, 59.5), &name, words);
             x += 40.0 + 7.5 * name.len() as f64 + 18.0;
         }
+        self.svg.widen(x);
     }
 
     /// Draws a panel's frame; the plot draws what is in it.

@@ -44,6 +44,11 @@ impl Svg {
         Self { width, height, body: String::new() }
     }
 
+    /// Makes the picture at least so wide.
+    pub(super) fn widen(&mut self, width: f64) {
+        self.width = self.width.max(width);
+    }
+
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke) {
         self.path(&[from, to], stroke);
     }
