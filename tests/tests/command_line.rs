@@ -20,7 +20,7 @@ fn a_spec_that_is_not_there_is_told_the_presets() {
     let home = Home::default();
     let output = home.run(&["run", "quickstrat"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the presets are quickstart, paper-mini, paper-mlp"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the presets are quickstart, paper-mini, rules-mini"));
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
         ),
         (
             "depth = 4\n[[block]]\nnetwork = \"convnet\"\ndownsample_after = [[1, 2], [1, 2, 3, 4, 5]]\nrule = \"bp\"\ndepth = 6",
-            "11:20: block[0].downsample_after: images of 28 by 28 can be halved 4 times, and `downsample_after` has 5 layers within the depth; name fewer layers",
+            "10:20: block[0].downsample_after: images of 28 by 28 can be halved 4 times, and `downsample_after` has 5 layers within the depth; name fewer layers",
         ),
         (
             "depht = 1",

@@ -208,8 +208,9 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "trial,key,status,dataset,network,rule,activation,depth,hidden,batch_size,optimizer,eval_every,\
-             learning_rate,weight_decay,momentum,target_step,noise_std,decoder_learning_rate,fold,seed,\
+            "trial,key,status,dataset,network,rule,activation,depth,hidden,channel_multiplier,downsample_after,\
+             skip_input,skip_density,skip_decay,skip_seed,batch_size,optimizer,eval_every,\
+             learning_rate,weight_decay,momentum,nesterov,target_step,noise_std,decoder_learning_rate,fold,seed,\
              early_stop_start,early_stop_patience,max_updates,validation_accuracy,test_accuracy,best_update,updates,\
              attempts,worker,seconds"
         );
@@ -217,14 +218,14 @@ mod tests {
         assert_eq!(
             lines[1],
             format!(
-                "0,{key},completed,mnist,dn,dtp,relu,5,128,128,adam,390,0.001,0.00001,,0.1,0.1,0.001,0,0,,,3900,\
+                "0,{key},completed,mnist,dn,dtp,relu,5,128,,,false,,,,128,adam,390,0.001,0.00001,,,0.1,0.1,0.001,0,0,,,3900,\
                  0.30000000000000004,0.3333333333333333,3510,3900,1,\"a \"\"fast\"\", small host/1\",12.5"
             )
         );
         assert_eq!(
             lines[2],
             format!(
-                "1,{key},diverged,mnist,nn,bp,relu,5,128,128,adam,390,0.001,{},,,,,0,0,,,3900,,,,3900,1,host/1,12.5",
+                "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,128,adam,390,0.001,{},,,,,,0,0,,,3900,,,,3900,1,host/1,12.5",
                 two_results()[1].point[&Setting::WeightDecay].to_string().replace("1e-5", "0.00001")
             )
         );
@@ -252,7 +253,7 @@ mod tests {
     fn every_quantity_reads_back_to_the_bit() {
         for number in [0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 1e-5, 0.9771, f64::MAX] {
             let text = written(Format::Csv, &[completed("bp", "nn", 5, number, number)]);
-            let field = text.lines().nth(1).expect("a row").split(',').nth(23).expect("a field");
+            let field = text.lines().nth(1).expect("a row").split(',').nth(30).expect("a field");
             assert!(!field.contains(['e', 'E']), "no exponents: {field}");
             assert_eq!(field.parse::<f64>().map(f64::to_bits), Ok(number.to_bits()));
             let text = written(Format::Jsonl, &[completed("bp", "nn", 5, number, number)]);
