@@ -2,6 +2,7 @@
 
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
 use crate::curve::CurvePoint;
+use crate::health::{HealthPoint, Measure};
 use crate::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use crate::outcome::Outcome;
 
@@ -94,6 +95,8 @@ pub struct Report {
     pub cause: Option<String>,
     /// Its evaluations; the scores of its trials follow from them.
     pub curve: Vec<CurvePoint>,
+    /// What was measured of its layers, where the grant asked for it.
+    pub health: Vec<HealthPoint>,
     /// Updates done.
     pub updates: u64,
     /// Wall-clock seconds it took.
@@ -144,6 +147,8 @@ pub struct Grant {
     pub attempt: Attempt,
     /// What all lanes share.
     pub shape: Shape,
+    /// What to measure of each layer at evaluations.
+    pub measures: Vec<Measure>,
     /// The trajectories.
     pub lanes: Vec<Lane>,
 }

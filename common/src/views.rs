@@ -3,6 +3,7 @@
 use crate::clock::WallTime;
 use crate::configuration::{Point, TrialKey};
 use crate::curve::{CurvePoint, Score};
+use crate::health::HealthPoint;
 use crate::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::Format;
@@ -142,6 +143,8 @@ pub struct CurveView {
     pub point: Point,
     /// Its evaluations.
     pub points: Vec<CurvePoint>,
+    /// What was measured of its layers at them.
+    pub health: Vec<HealthPoint>,
 }
 
 /// What a watcher of a sweep hears.

@@ -130,6 +130,7 @@ fn reports(grant: &Grant) -> impl Iterator<Item = ToCoordinator> {
             outcome: Outcome::Completed,
             cause: None,
             curve: vec![point],
+            health: Vec::new(),
             updates: 1,
             seconds: 0.0,
         }))

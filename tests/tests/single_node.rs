@@ -70,6 +70,35 @@ fn one_worker_and_two_find_the_same_to_the_last_bit() {
 }
 
 #[test]
+fn what_is_measured_of_layers_is_kept_and_changes_no_curve() {
+    let (plain, measured) = (Home::default(), Home::default());
+    run_in(&plain, "1");
+    let spec = SPEC.replace("[train]\n", "[train]\nmeasure = [\"update_angle\", \"reconstruction_error\"]\n");
+    let _results = measured.answer(&["run", &measured.spec(&spec).to_string_lossy(), "--workers", "2"]);
+    assert_eq!(curves(&measured), curves(&plain));
+
+    let rows = measured.json(&["results", "small", "--health"]);
+    let rows = rows.as_array().expect("an array");
+    let of = |measure: &str| rows.iter().filter(|row| row["measure"] == measure).collect::<Vec<_>>();
+    // 8 trajectories of 8 evaluations of 4 layers; a rule's own measure is of the decoders of layers 2 and 3 alone.
+    assert_eq!(of("update_angle").len(), 8 * 8 * 4);
+    assert_eq!(of("reconstruction_error").len(), 4 * 8 * 2);
+    let first = of("update_angle")[0];
+    assert_eq!((&first["trial"], &first["update"], &first["layer"]), (&0.into(), &50.into(), &1.into()));
+    // Backpropagation's updates are the gradients themselves; the last two layers' are under dtp, too.
+    let number = |row: &Value, column: &str| row[column].as_f64().expect("a number");
+    let is_bp = |row: &Value| number(row, "trial") % 8.0 < 4.0;
+    let mut angles = of("update_angle").into_iter();
+    assert!(angles.all(|row| (number(row, "value") < 0.1) == (is_bp(row) || number(row, "layer") > 2.0)), "{rows:?}");
+
+    let output = plain.run(&["results", "small", "--health"]);
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("nothing was measured of the layers of sweep `small` so far"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "trial,trajectory,update,layer,measure,value\n");
+}
+
+#[test]
 fn a_killed_worker_costs_no_result_and_duplicates_none() {
     let undisturbed = Home::default();
     run_in(&undisturbed, "2");

@@ -358,7 +358,6 @@ fn convolutional<T: Scalar>(wiring: &Wiring, images: usize) -> Result<Activities
 
 /// The rows of a kernel in the order in which their products are taken: the middle one, which reaches every position
 /// that is not zero for ever, first.
-#[must_use]
 pub fn shifts(taps: usize) -> impl Iterator<Item = usize> {
     let order: &[usize] = if taps == TAPS { &[1, 0, 2] } else { &[0] };
     order.iter().copied()

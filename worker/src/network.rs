@@ -137,7 +137,7 @@ fn decoder_form(wiring: &Wiring, layer: usize) -> Form {
 /// Direct feedback goes from the classes to all positions of a layer, the zeros between images included.
 fn direct_form(wiring: &Wiring, layer: usize) -> Form {
     let reads = Reads::block(wiring.classes(), 1);
-    let parts = vec![0..reads.fan_in()];
+    let parts = rows_of_kernel(&reads);
     let outputs = wiring.frame(layer).image * wiring.channels(layer);
     Form { reads, outputs, parts, layout: Layout::InputsFirst }
 }

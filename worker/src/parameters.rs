@@ -254,7 +254,8 @@ mod tests {
 
     fn form(blocks: &[usize], outputs: usize, taps: usize, layout: Layout) -> Form {
         let reads = Reads { blocks: blocks.to_vec(), taps };
-        Form { parts: vec![0..reads.fan_in()], reads, outputs, layout }
+        let whole = 0..reads.fan_in();
+        Form { parts: Vec::from([whole]), reads, outputs, layout }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
+use biosweep_common::health::HealthPoint;
 use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::Outcome;
@@ -55,6 +56,8 @@ pub struct LaneEnd {
     pub cause: Option<String>,
     /// Its evaluations.
     pub curve: Vec<CurvePoint>,
+    /// What was measured of its layers.
+    pub health: Vec<HealthPoint>,
     /// Updates done.
     pub updates: u64,
     /// Wall-clock seconds it took.
@@ -219,8 +222,8 @@ impl Session {
     }
 
     fn report(&mut self, held: Held, end: LaneEnd) -> Vec<Output> {
-        let LaneEnd { outcome, cause, curve, updates, seconds } = end;
-        let report = Report { held, outcome, cause, curve, updates, seconds };
+        let LaneEnd { outcome, cause, curve, health, updates, seconds } = end;
+        let report = Report { held, outcome, cause, curve, health, updates, seconds };
         self.unacknowledged.insert((held.attempt, held.trajectory), report.clone());
         vec![Output::Send(ToCoordinator::Ended(Box::new(report)))]
     }
@@ -259,7 +262,14 @@ impl Session {
 
 impl LaneEnd {
     fn untouched() -> Self {
-        Self { outcome: Outcome::Preempted, cause: None, curve: Vec::new(), updates: 0, seconds: 0.0 }
+        Self {
+            outcome: Outcome::Preempted,
+            cause: None,
+            curve: Vec::new(),
+            health: Vec::new(),
+            updates: 0,
+            seconds: 0.0,
+        }
     }
 }
 
@@ -300,6 +310,7 @@ mod tests {
             sweep: SweepId::new(),
             attempt: Attempt(attempt),
             shape: configuration.shape.clone(),
+            measures: Vec::new(),
             lanes: trajectories.iter().map(lane).collect(),
         }
     }

@@ -147,7 +147,7 @@ impl Workbench {
             .lanes
             .iter()
             .map(|lane| LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone() });
-        let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect(), measures: Vec::new() };
+        let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect(), measures: grant.measures.clone() };
         let mut observer = Watching { out: &self.out, lanes };
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
     }
@@ -196,7 +196,14 @@ fn lane_end(outcome: &LaneOutcome, control: &LaneControl, seconds: f64) -> LaneE
         }
         LaneOutcome::Stopped { curve } => (Outcome::Preempted, None, curve),
     };
-    LaneEnd { outcome, cause, curve: curve.clone(), updates: control.updates.load(Ordering::Relaxed), seconds }
+    LaneEnd {
+        outcome,
+        cause,
+        curve: curve.clone(),
+        health: std::mem::take(&mut *control.health.lock().unwrap_or_else(PoisonError::into_inner)),
+        updates: control.updates.load(Ordering::Relaxed),
+        seconds,
+    }
 }
 
 fn failed(cause: &str, control: &LaneControl, seconds: f64) -> LaneEnd {
@@ -204,6 +211,7 @@ fn failed(cause: &str, control: &LaneControl, seconds: f64) -> LaneEnd {
         outcome: Outcome::Failed,
         cause: Some(cause.to_owned()),
         curve: Vec::new(),
+        health: Vec::new(),
         updates: control.updates.load(Ordering::Relaxed),
         seconds,
     }

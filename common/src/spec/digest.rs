@@ -2,14 +2,20 @@
 
 use std::fmt::Write as _;
 
+use super::SweepSpec;
+use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
-use crate::grid::{Block, Grid};
 use crate::settings::{Condition, Setting};
 
 /// A BLAKE3 hash in hexadecimal. Equal for equal trials in equal order under the same name, however they are written:
 /// in any format, with keys in any order, with defaults named or not, with whole numbers as a list or as a range.
-pub(super) fn digest(name: &str, retries_max: u32, grid: &Grid) -> String {
+pub(super) fn digest(spec: &SweepSpec) -> String {
+    let SweepSpec { name, grid, retries_max, measures } = spec;
     let mut text = format!("name {name}\nretries {retries_max}\n");
+    if !measures.is_empty() {
+        let names: Vec<&str> = measures.iter().map(|measure| measure.name()).collect();
+        text.push_str(&format!("measure {}\n", names.join(" ")));
+    }
     for block in grid.blocks() {
         text.push_str("block\n");
         write_block(block, &mut text);

@@ -5,6 +5,7 @@
 //! | `node`, `json` | text in TOML, YAML or JSON → one tree that knows where things stand |
 //! | `read` | nodes → values and axes, checked against their settings |
 //! | `blocks` | settings → blocks, checked as a whole |
+//! | `measures` | what is to be measured of layers, checked against what the blocks train |
 //! | `pin` | own data in a text → the same text with its place and digest |
 //! | `sweep` | the tree → [`SweepSpec`] |
 //! | `digest` | the sweep → what tells it from any other |
@@ -14,6 +15,7 @@ mod blocks;
 mod digest;
 mod error;
 mod json;
+mod measures;
 mod node;
 mod pin;
 mod read;

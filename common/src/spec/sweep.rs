@@ -7,9 +7,10 @@ use super::blocks::{self, Draft, Entry, Exclude, Zip};
 use super::error::{Mistakes, SpecErrors};
 use super::node::{self, Key, Kind, Node};
 use super::read::{self, Given};
-use super::{Format, digest};
+use super::{Format, digest, measures};
 use crate::grid::Grid;
 use crate::grid::axis::Axis;
+use crate::health::Measure;
 use crate::settings::Setting;
 
 /// A sweep that can be run: its name, its trials, and how often a failed one is tried again.
@@ -21,11 +22,15 @@ pub struct SweepSpec {
     pub grid: Grid,
     /// Attempts beyond the first that a failing trajectory gets.
     pub retries_max: u32,
+    /// What is measured of each layer at evaluations, in the order of [`Measure::ALL`].
+    pub measures: Vec<Measure>,
 }
 
 const RETRIES_DEFAULT: u32 = 2;
 const NAME_CHARACTERS_MAX: usize = 128;
-const TOP: [&str; 7] = ["name", "seed", "retries", "data", "train", "grid", "block"];
+const TOP: [&str; 8] = ["name", "seed", "retries", "measure", "data", "train", "grid", "block"];
+/// Stands at the top or under `train`.
+const MEASURE: &str = "measure";
 const BESIDE_SETTINGS: [&str; 2] = ["zip", "exclude"];
 
 impl SweepSpec {
@@ -54,7 +59,7 @@ impl SweepSpec {
     /// What tells this sweep from any other, however it is written: a BLAKE3 hash in hexadecimal.
     #[must_use]
     pub fn digest(&self) -> String {
-        digest::digest(&self.name, self.retries_max, &self.grid)
+        digest::digest(self)
     }
 }
 
@@ -79,6 +84,20 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
     let part = |name: &str| entries.iter().find(|(key, _)| key.name == name);
     let name = read_name(root, part("name"), mistakes);
     let retries_max = part("retries").map_or(Some(RETRIES_DEFAULT), |(_, node)| read_retries(node, mistakes));
+
+    let in_train = part("train").and_then(|(_, node)| match &node.kind {
+        Kind::Table(entries) => entries.iter().find(|(key, _)| key.name == MEASURE),
+        _ => None,
+    });
+    let measured = part(MEASURE).map(|(_, node)| (node, MEASURE));
+    let measured = match (measured, in_train) {
+        (Some(_), Some((key, _))) => {
+            let message = "`measure` is given twice, here and at the top";
+            mistakes.add(&key.span, "train.measure", message, "leave one of them out");
+            None
+        }
+        (at_top, in_train) => at_top.or(in_train.map(|(_, node)| (node, "train.measure"))),
+    };
 
     let mut shared = Shared::default();
     if let Some((_, node)) = part("data") {
@@ -108,7 +127,11 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
         let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
         mistakes.add(&span, "grid", "the grid has more trials than can be counted", help);
     }
-    Some(SweepSpec { name: name?, grid: grid?, retries_max: retries_max? })
+    let measures = match (measured, &grid) {
+        (Some((node, place)), Some(grid)) => measures::read(node, place, grid, mistakes),
+        _ => Vec::new(),
+    };
+    Some(SweepSpec { name: name?, grid: grid?, retries_max: retries_max?, measures })
 }
 
 fn unknown_at_top(key: &Key, mistakes: &mut Mistakes<'_>) {
@@ -165,7 +188,11 @@ impl Shared {
     fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, mistakes: &mut Mistakes<'_>) {
         for (key, node) in table(node, name, mistakes) {
             let place = format!("{name}.{}", key.name);
-            let Some(setting) = read::setting(key, &place, &[], mistakes) else { continue };
+            if key.name == MEASURE && only.is_none() {
+                continue;
+            }
+            let also: &[&str] = if only.is_none() { &[MEASURE] } else { &[] };
+            let Some(setting) = read::setting(key, &place, also, mistakes) else { continue };
             if only.is_some_and(|only| !only.contains(&setting)) {
                 let message = format!("`{setting}` does not belong in [{name}]");
                 mistakes.add(&key.span, place, message, "move it to [train] or [grid]");

@@ -2,7 +2,7 @@
 //!
 //! | room | turns |
 //! |---|---|
-//! | here | the words both services use: settings, curve points, scores, ids |
+//! | here | the words both services use: settings, curve points, health points, scores, ids |
 //! | `workers` | what coordinator and worker say to each other |
 //! | `sweeps` | what people ask and see |
 //!
@@ -17,6 +17,7 @@ use biosweep_proto::v1;
 
 use crate::configuration::{ConfigurationError, Point};
 use crate::curve::{CurvePoint, Score};
+use crate::health::HealthPoint;
 use crate::settings::{Setting, Value};
 
 /// Why a message cannot be read.
@@ -147,6 +148,26 @@ impl FromWire<v1::CurvePoint> for CurvePoint {
     }
 }
 
+impl IntoWire<v1::HealthPoint> for HealthPoint {
+    fn into_wire(self) -> v1::HealthPoint {
+        let Self { update, layer, measure, value } = self;
+        v1::HealthPoint { update, layer, measure: measure.name().to_owned(), value }
+    }
+}
+
+impl FromWire<v1::HealthPoint> for HealthPoint {
+    fn from_wire(message: v1::HealthPoint) -> Result<Self, WireError> {
+        let v1::HealthPoint { update, layer, measure, value } = message;
+        if layer == 0 {
+            return Err(WireError::Unreadable { field: "health.layer", value: layer.to_string() });
+        }
+        if !value.is_finite() {
+            return Err(WireError::Unreadable { field: "health.value", value: value.to_string() });
+        }
+        Ok(Self { update, layer, measure: parsed(&measure, "health.measure")?, value })
+    }
+}
+
 impl IntoWire<v1::Score> for Score {
     fn into_wire(self) -> v1::Score {
         let Self { validation_accuracy, test_accuracy, best_update, updates } = self;
@@ -164,6 +185,7 @@ impl FromWire<v1::Score> for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::Measure;
 
     #[test]
     fn a_point_survives_the_wire() {
@@ -175,6 +197,16 @@ mod tests {
             (Setting::SkipInput, Value::Flag(true)),
         ]);
         assert_eq!(Point::from_wire(point.clone().into_wire()), Ok(point));
+    }
+
+    #[test]
+    fn a_measure_of_no_layer_or_of_no_finite_value_is_refused() {
+        let sound = HealthPoint { update: 390, layer: 1, measure: Measure::WeightNorm, value: 2.5 };
+        assert_eq!(HealthPoint::from_wire(sound.into_wire()), Ok(sound));
+        for broken in [HealthPoint { layer: 0, ..sound }, HealthPoint { value: f64::NAN, ..sound }] {
+            let error = HealthPoint::from_wire(broken.into_wire()).expect_err("no such point");
+            assert!(error.to_string().contains("`health."), "{error}");
+        }
     }
 
     #[test]

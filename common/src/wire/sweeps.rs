@@ -196,6 +196,7 @@ impl IntoWire<v1::CurvesResponse> for CurveView {
             first_trial: self.first_trial.0,
             settings: self.point.into_wire(),
             points: self.points.into_wire(),
+            health: self.health.into_wire(),
         }
     }
 }
@@ -207,6 +208,7 @@ impl FromWire<v1::CurvesResponse> for CurveView {
             first_trial: TrialIndex(message.first_trial),
             point: FromWire::from_wire(message.settings)?,
             points: Vec::from_wire(message.points)?,
+            health: Vec::from_wire(message.health)?,
         })
     }
 }

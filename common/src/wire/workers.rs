@@ -104,6 +104,7 @@ impl IntoWire<v1::Ended> for Report {
             outcome: self.outcome.name().to_owned(),
             cause: cause_into_wire(self.cause),
             curve: self.curve.into_wire(),
+            health: self.health.into_wire(),
             updates: self.updates,
             seconds: self.seconds,
         }
@@ -112,12 +113,13 @@ impl IntoWire<v1::Ended> for Report {
 
 impl FromWire<v1::Ended> for Report {
     fn from_wire(message: v1::Ended) -> Result<Self, WireError> {
-        let v1::Ended { sweep, attempt, trajectory, outcome, cause, curve, updates, seconds } = message;
+        let v1::Ended { sweep, attempt, trajectory, outcome, cause, curve, updates, seconds, health } = message;
         Ok(Self {
             held: Held::from_wire(v1::Held { sweep, attempt, trajectory })?,
             outcome: named(&outcome, "ended.outcome", Outcome::from_name)?,
             cause: cause_from_wire(cause),
             curve: Vec::from_wire(curve)?,
+            health: Vec::from_wire(health)?,
             updates,
             seconds,
         })
@@ -163,13 +165,18 @@ impl FromWire<v1::CoordinatorMessage> for ToWorker {
 
 impl IntoWire<v1::Grant> for Grant {
     fn into_wire(self) -> v1::Grant {
-        let Self { sweep, attempt, shape, lanes } = self;
+        let Self { sweep, attempt, shape, measures, lanes } = self;
         let lane = |lane: Lane| v1::Lane {
             trajectory: lane.trajectory.0,
             settings: trajectory_point(&shape, lane.hyperparameters).into_wire(),
             stopping_rules: lane.stopping_rules.into_wire(),
         };
-        v1::Grant { sweep: sweep.to_string(), attempt: attempt.0, lanes: lanes.into_iter().map(lane).collect() }
+        v1::Grant {
+            sweep: sweep.to_string(),
+            attempt: attempt.0,
+            lanes: lanes.into_iter().map(lane).collect(),
+            measures: measures.into_iter().map(|measure| measure.name().to_owned()).collect(),
+        }
     }
 }
 
@@ -188,10 +195,13 @@ impl FromWire<v1::Grant> for Grant {
                 stopping_rules: Vec::from_wire(lane.stopping_rules)?,
             });
         }
+        let measure = |name: &String| parsed(name, "grant.measures");
+        let measures = message.measures.iter().map(measure).collect::<Result<_, _>>()?;
         Ok(Self {
             sweep: parsed(&message.sweep, "grant.sweep")?,
             attempt: Attempt(message.attempt),
             shape: shape.ok_or(WireError::MixedShapes)?,
+            measures,
             lanes,
         })
     }
@@ -215,6 +225,7 @@ impl FromWire<v1::StoppingRule> for StoppingRule {
 mod tests {
     use super::*;
     use crate::curve::CurvePoint;
+    use crate::health::{HealthPoint, Measure};
     use crate::ids::{SweepId, WorkerId};
     use crate::settings::{Setting, Value};
 
@@ -239,6 +250,7 @@ mod tests {
             outcome: Outcome::Failed,
             cause: Some("no such file".to_owned()),
             curve: vec![point()],
+            health: vec![HealthPoint { update: 390, layer: 6, measure: Measure::UpdateAngle, value: 61.5 }],
             updates: 780,
             seconds: 1.5,
         };
@@ -279,6 +291,7 @@ mod tests {
             sweep: SweepId::new(),
             attempt: Attempt(9),
             shape: configuration.shape.clone(),
+            measures: Measure::ALL.to_vec(),
             lanes: vec![lane(3), lane(4)],
         }
     }
@@ -306,7 +319,8 @@ mod tests {
             }
         }
         assert_eq!(Grant::from_wire(message), Err(WireError::MixedShapes));
-        let empty = v1::Grant { sweep: SweepId::new().to_string(), attempt: 1, lanes: Vec::new() };
+        let empty =
+            v1::Grant { sweep: SweepId::new().to_string(), attempt: 1, lanes: Vec::new(), measures: Vec::new() };
         assert_eq!(Grant::from_wire(empty), Err(WireError::MixedShapes));
     }
 

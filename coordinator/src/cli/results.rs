@@ -9,7 +9,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, stdout_width, table};
+use crate::render::{answer, say, stdout_width, table};
 use crate::results::aggregate;
 use crate::results::export::{self, Format};
 
@@ -26,6 +26,9 @@ pub(crate) struct ResultsArgs {
     /// The learning curves, one row an evaluation, in place of the results
     #[arg(long)]
     curves: bool,
+    /// What was measured of layers, one row a value, in place of the results
+    #[arg(long, conflicts_with_all = ["curves", "markdown"])]
+    health: bool,
     #[command(flatten)]
     coordinator: Coordinator,
 }
@@ -36,6 +39,10 @@ pub(super) async fn run(args: &ResultsArgs, home: &Path, output: Output) -> Resu
         let curves = client.curves(&args.sweep).await;
         client.close().await?;
         write_curves(args, &curves?, output)
+    } else if args.health {
+        let curves = client.curves(&args.sweep).await;
+        client.close().await?;
+        write_health(args, &curves?, output)
     } else {
         let results = client.results(&args.sweep).await;
         client.close().await?;
@@ -63,6 +70,28 @@ fn write_curves(args: &ResultsArgs, curves: &[CurveView], output: Output) -> Res
         curves.iter().try_for_each(|curve| export.write(curve))?;
         export.finish()
     };
+    write_rows(args, rows, output)
+}
+
+fn write_health(args: &ResultsArgs, curves: &[CurveView], output: Output) -> Result<Exit, Failure> {
+    if curves.iter().all(|curve| curve.health.is_empty()) {
+        let message = format!("nothing was measured of the layers of sweep `{}` so far", args.sweep);
+        say(format_args!("{message}; a spec asks for it with a line such as measure = [\"update_angle\"]"));
+    }
+    let rows = |format, out: &mut (dyn Write + Send)| {
+        let mut export = export::Health::new(format, out)?;
+        curves.iter().try_for_each(|curve| export.write(curve))?;
+        export.finish()
+    };
+    write_rows(args, rows, output)
+}
+
+/// The rows in the format that was asked for: CSV for people, a JSON array for programs.
+fn write_rows(
+    args: &ResultsArgs,
+    rows: impl Fn(Format, &mut (dyn Write + Send)) -> io::Result<()>,
+    output: Output,
+) -> Result<Exit, Failure> {
     match (args.format, output) {
         (Some(format), _) => to_stdout(|out| rows(format, out)),
         (None, Output::Human) => to_stdout(|out| rows(Format::Csv, out)),

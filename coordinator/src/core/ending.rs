@@ -59,7 +59,7 @@ impl Core {
 
     /// A trajectory is done for good.
     fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
-        let Report { held, outcome, cause, curve, updates, seconds } = report;
+        let Report { held, outcome, cause, curve, health, updates, seconds } = report;
         let worker_name = self.worker_name(id);
         let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
         let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
@@ -76,6 +76,7 @@ impl Core {
             at: now.wall,
             results,
             curve,
+            health,
         };
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         if end != End::Completed {
@@ -116,9 +117,18 @@ impl Core {
                 sweep.put_back(trajectory);
             }
         }
-        let (results, curve) = (Vec::new(), Vec::new());
         let setback = Setback { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
-        let ending = Ending { sweep: id, trajectory, attempt, outcome, cause, at: now.wall, results, curve };
+        let ending = Ending {
+            sweep: id,
+            trajectory,
+            attempt,
+            outcome,
+            cause,
+            at: now.wall,
+            results: Vec::new(),
+            curve: Vec::new(),
+            health: Vec::new(),
+        };
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         actions.push(Action::Notify(Notice::Setback { sweep: id, setback }));
         actions.push(Action::Notify(Notice::Changed(id)));

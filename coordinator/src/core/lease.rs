@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use biosweep_common::configuration::trajectory_point;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
+use biosweep_common::health::Measure;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{Grant, Lane};
 use biosweep_common::views::LaneView;
@@ -45,14 +46,15 @@ impl OpenLane {
 
 impl Lease {
     /// What the worker is told; `None` where nothing is open.
-    pub(crate) fn grant(&self, attempt: Attempt) -> Option<Grant> {
+    pub(crate) fn grant(&self, attempt: Attempt, measures: &[Measure]) -> Option<Grant> {
         let shape = self.open.values().next()?.trajectory.shape.clone();
         let lane = |(&trajectory, lane): (&TrajectoryIndex, &OpenLane)| Lane {
             trajectory,
             hyperparameters: lane.trajectory.hyperparameters,
             stopping_rules: lane.trajectory.stopping_rules.clone(),
         };
-        Some(Grant { sweep: self.sweep, attempt, shape, lanes: self.open.iter().map(lane).collect() })
+        let (measures, lanes) = (measures.to_vec(), self.open.iter().map(lane).collect());
+        Some(Grant { sweep: self.sweep, attempt, shape, measures, lanes })
     }
 
     /// Its lanes as people see them.

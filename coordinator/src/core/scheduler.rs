@@ -304,7 +304,7 @@ impl Core {
             let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
             open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
             let lease = Lease { sweep: sweep.id(), worker: id, open };
-            if let Some(grant) = lease.grant(attempt) {
+            if let Some(grant) = lease.grant(attempt, &sweep.spec.measures) {
                 actions.push(Action::Send { worker: id, message: ToWorker::Grant(Box::new(grant)) });
             }
             actions.push(Action::Notify(Notice::Changed(sweep.id())));

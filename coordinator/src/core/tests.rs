@@ -118,7 +118,7 @@ impl World {
 
     fn report(&self, grant: &Grant, lane: usize, outcome: Outcome, updates: u64) -> Report {
         let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[lane].trajectory };
-        Report { held, outcome, cause: None, curve: curve(updates), updates, seconds: 1.0 }
+        Report { held, outcome, cause: None, curve: curve(updates), health: Vec::new(), updates, seconds: 1.0 }
     }
 
     fn end(&mut self, id: WorkerId, report: Report) -> Vec<Action> {
@@ -409,7 +409,15 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
     assert_eq!((trajectories(&grant), grant.attempt), (vec![3, 4, 5], Attempt(4)));
     let held = Held { sweep: world.sweep, attempt: Attempt(3), trajectory: TrajectoryIndex(2) };
     world.hello(worker(7), vec![held]);
-    let report = Report { held, outcome: Outcome::Completed, cause: None, curve: curve(20), updates: 20, seconds: 1.0 };
+    let report = Report {
+        held,
+        outcome: Outcome::Completed,
+        cause: None,
+        curve: curve(20),
+        health: Vec::new(),
+        updates: 20,
+        seconds: 1.0,
+    };
     let actions = world.end(worker(7), report);
     assert_eq!(acknowledged(&actions), Some(true));
     assert_eq!(endings(&actions)[0].results[0].attempts, 2, "the one before the restart, and the one it held");

@@ -3,6 +3,7 @@
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
+use biosweep_common::health::{HealthPoint, Measure};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
@@ -92,7 +93,11 @@ async fn curves_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 4)]).await;
     commit(store, &[ended(1, 3, 1, Outcome::Completed), ended(1, 0, 1, Outcome::Diverged)]).await;
     commit(store, &[ended(1, 1, 1, Outcome::Preempted), ended(1, 2, 1, Outcome::Completed)]).await;
-    let row = |trajectory| CurveRow { trajectory: TrajectoryIndex(trajectory), points: curve(trajectory) };
+    let row = |trajectory| CurveRow {
+        trajectory: TrajectoryIndex(trajectory),
+        points: curve(trajectory),
+        health: health(trajectory),
+    };
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), [row(0), row(2), row(3)]);
     assert_eq!(store.curves(sweep(1), 1, 1).await.expect("reads"), [row(2)]);
 }
@@ -373,6 +378,7 @@ fn ended_with(id: u128, trajectory: u64, attempt: u64, outcome: Outcome, results
         cause: cause(outcome),
         at: WallTime(1_000 + trajectory),
         curve: if results.is_empty() { Vec::new() } else { curve(trajectory) },
+        health: if results.is_empty() { Vec::new() } else { health(trajectory) },
         results,
     }))
 }
@@ -409,6 +415,17 @@ fn curve(trajectory: u64) -> Vec<CurvePoint> {
         test_accuracy: i.is_multiple_of(2).then_some(0.8),
     };
     (1..=trajectory % 5).map(point).collect()
+}
+
+/// Nothing of every third trajectory.
+fn health(trajectory: u64) -> Vec<HealthPoint> {
+    let point = |i: u64| HealthPoint {
+        update: i * 390,
+        layer: i as u32 % 3 + 1,
+        measure: Measure::ALL[i as usize % Measure::ALL.len()],
+        value: 90.0 / i as f64,
+    };
+    (1..=trajectory % 3).map(point).collect()
 }
 
 pub(super) fn late(id: u128, trajectory: u64, attempt: u64) -> Record {

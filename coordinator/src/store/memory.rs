@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 
@@ -31,7 +30,7 @@ struct Sweep {
     row: SweepRow,
     results: BTreeMap<TrialIndex, TrialResult>,
     /// Of the trajectories that are done for good.
-    curves: BTreeMap<TrajectoryIndex, Vec<CurvePoint>>,
+    curves: BTreeMap<TrajectoryIndex, CurveRow>,
     /// In the order in which they were recorded.
     attempts: Vec<AttemptRow>,
     /// Reports that came too late: evidence.
@@ -97,7 +96,7 @@ impl Store for Memory {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
         let rows = sweep.curves.range(TrajectoryIndex(from)..).take(limit as usize);
-        Ok(rows.map(|(&trajectory, points)| CurveRow { trajectory, points: points.clone() }).collect())
+        Ok(rows.map(|(_, row)| row.clone()).collect())
     }
 
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
@@ -178,7 +177,8 @@ impl State {
         let (worker_name, cause) = (lease.row.worker_name.clone(), ending.cause.clone());
         sweep.attempts.push(AttemptRow { trajectory, attempt, worker_name, outcome, cause, at });
         if done {
-            sweep.curves.insert(trajectory, ending.curve.clone());
+            let (points, health) = (ending.curve.clone(), ending.health.clone());
+            sweep.curves.insert(trajectory, CurveRow { trajectory, points, health });
         }
         for result in &ending.results {
             *sweep.count(result.status) += 1;

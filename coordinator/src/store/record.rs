@@ -3,6 +3,7 @@
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
+use biosweep_common::health::HealthPoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
@@ -105,6 +106,8 @@ pub(crate) struct Ending {
     pub(crate) results: Vec<TrialResult>,
     /// Its learning curve; kept where the trajectory is done for good.
     pub(crate) curve: Vec<CurvePoint>,
+    /// What was measured of its layers; kept with the curve.
+    pub(crate) health: Vec<HealthPoint>,
 }
 
 /// The one accepted result of a trial.
@@ -150,6 +153,8 @@ pub(crate) struct CurveRow {
     pub(crate) trajectory: TrajectoryIndex,
     /// Its evaluations.
     pub(crate) points: Vec<CurvePoint>,
+    /// What was measured of its layers at them.
+    pub(crate) health: Vec<HealthPoint>,
 }
 
 /// One ended attempt at one trajectory.

@@ -69,8 +69,8 @@ impl Kernel<(&[u32; 8], u64, &mut [u32; GROUP])> for Blocks {
         }
         let (rows, _) = words.as_chunks_mut::<LANES>();
         for ((row, state), start) in rows.iter_mut().zip(&state).zip(&start) {
-            for lane in 0..LANES {
-                row[lane] = state[lane].wrapping_add(start[lane]);
+            for ((word, state), start) in row.iter_mut().zip(state).zip(start) {
+                *word = state.wrapping_add(*start);
             }
         }
     }
@@ -78,18 +78,18 @@ impl Kernel<(&[u32; 8], u64, &mut [u32; GROUP])> for Blocks {
 
 #[inline(always)]
 fn quarter(state: &mut [Lanes; WORDS], a: usize, b: usize, c: usize, d: usize) {
-    for lane in 0..LANES {
-        let (mut wa, mut wb, mut wc, mut wd) = (state[a][lane], state[b][lane], state[c][lane], state[d][lane]);
-        wa = wa.wrapping_add(wb);
-        wd = (wd ^ wa).rotate_left(16);
-        wc = wc.wrapping_add(wd);
-        wb = (wb ^ wc).rotate_left(12);
-        wa = wa.wrapping_add(wb);
-        wd = (wd ^ wa).rotate_left(8);
-        wc = wc.wrapping_add(wd);
-        wb = (wb ^ wc).rotate_left(7);
-        (state[a][lane], state[b][lane], state[c][lane], state[d][lane]) = (wa, wb, wc, wd);
+    let (mut ra, mut rb, mut rc, mut rd) = (state[a], state[b], state[c], state[d]);
+    for (((wa, wb), wc), wd) in ra.iter_mut().zip(&mut rb).zip(&mut rc).zip(&mut rd) {
+        *wa = wa.wrapping_add(*wb);
+        *wd = (*wd ^ *wa).rotate_left(16);
+        *wc = wc.wrapping_add(*wd);
+        *wb = (*wb ^ *wc).rotate_left(12);
+        *wa = wa.wrapping_add(*wb);
+        *wd = (*wd ^ *wa).rotate_left(8);
+        *wc = wc.wrapping_add(*wd);
+        *wb = (*wb ^ *wc).rotate_left(7);
     }
+    (state[a], state[b], state[c], state[d]) = (ra, rb, rc, rd);
 }
 
 #[cfg(test)]

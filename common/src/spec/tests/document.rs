@@ -1,6 +1,7 @@
 //! The document on spec files says what the program does.
 
 use super::*;
+use crate::health::Measure;
 use crate::settings::{Domain, Level};
 use crate::vocabulary::Dataset;
 
@@ -52,6 +53,17 @@ fn its_table_of_settings_is_the_programs() {
     let table = between(DOCUMENT, "against the program's -->\n", "<!-- end of settings -->");
     let expected = settings_table();
     assert_eq!(table.trim(), expected.trim(), "docs/spec.md should have this table:\n{expected}");
+}
+
+#[test]
+fn its_table_of_measures_names_them_all_with_their_use() {
+    let table = between(DOCUMENT, "names and uses are the program's -->\n", "<!-- end of measures -->");
+    let rows = table.trim().lines().skip(2).map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        (cells[1].trim_matches('`').to_owned(), cells[3])
+    });
+    let expected = Measure::ALL.iter().map(|measure| (measure.name().to_owned(), measure.belongs_to()));
+    assert!(rows.eq(expected), "docs/spec.md should list {:?}", Measure::NAMES);
 }
 
 #[test]

@@ -122,6 +122,33 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
 }
 
 #[test]
+fn a_mistaken_measure_is_told_what_can_be_measured() {
+    const ALL: &str = "update_angle, feedback_angle, reconstruction_error, weight_norm, update_norm, dead_units, \
+                       saturated_units";
+    check(&[
+        (
+            "depth = 1\n[train]\nmeasure = [\"weigth_norm\", 3]",
+            &format!(
+                "9:12: train.measure[0]: a measure cannot be the text \"weigth_norm\"; did you mean `weight_norm`? it takes {ALL}\n\
+                 9:27: train.measure[1]: a measure cannot be the whole number 3; it takes {ALL}"
+            ),
+        ),
+        (
+            "depth = 1\n[train]\nmeasure = \"weight_norm\"",
+            &format!("9:11: train.measure: `measure` cannot be the text \"weight_norm\"; it is a list of {ALL}"),
+        ),
+        (
+            "depth = 1\n[train]\nmeasure = [\"update_norm\", \"update_norm\"]",
+            "9:27: train.measure[1]: `update_norm` is measured twice; leave one of them out",
+        ),
+        (
+            "depth = 1\n[train]\nmeasure = [\"feedback_angle\"]",
+            "9:12: train.measure[0]: `feedback_angle` says nothing of any trial; leave it out: it is for the rules fa, usf, frsf",
+        ),
+    ]);
+}
+
+#[test]
 fn a_dataset_that_is_neither_published_nor_own_is_told_what_it_may_be() {
     const TAKES: &str = "it takes one of mnist, fashion-mnist, kmnist, cifar-10, synthetic-digits, \
                          or { idx = \"DIR\" } or { npy = \"DIR\" }";

@@ -5,6 +5,7 @@ mod document;
 mod mistakes;
 
 use super::*;
+use crate::health::Measure;
 use crate::ids::TrialIndex;
 use crate::settings::{Setting, Value};
 
@@ -186,6 +187,18 @@ fn a_digest_does_not_depend_on_how_the_same_trials_are_written() {
         good(&format!("{GOOD}{grid}[[block]]\nrule = \"bp\"\n[[block]]\nrule = \"dtp\"\n{dtp}")).digest()
     };
     assert_eq!(blocks("target_step = 0.3\n", ""), blocks("", "target_step = 0.3\n"));
+}
+
+#[test]
+fn measures_stand_at_the_top_or_under_train_and_tell_sweeps_apart_but_not_trials() {
+    let plain = good(GOOD);
+    let train = good(&format!("{GOOD}[train]\nmeasure = [\"weight_norm\", \"reconstruction_error\"]"));
+    let top = good(&format!("measure = [\"reconstruction_error\", \"weight_norm\"]\n{GOOD}"));
+    assert_eq!(train.measures, [Measure::ReconstructionError, Measure::WeightNorm]);
+    assert_eq!((&top.measures, top.digest()), (&train.measures, train.digest()));
+    assert_ne!(train.digest(), plain.digest());
+    let key = |spec: &SweepSpec| spec.grid.configuration(TrialIndex(1)).expect("a trial").key();
+    assert_eq!(key(&train), key(&plain));
 }
 
 #[test]

@@ -147,6 +147,50 @@ impl<'a> Curves<'a> {
     }
 }
 
+/// Writes what was measured of layers, one row a value: `trial` (the first of the trajectory), `trajectory`, `update`,
+/// `layer`, `measure`, `value`.
+pub(crate) struct Health<'a> {
+    sink: Box<dyn Sink + 'a>,
+}
+
+impl<'a> Health<'a> {
+    /// Begins an export.
+    ///
+    /// # Errors
+    /// An `out` that cannot be written to.
+    pub(crate) fn new(format: Format, out: impl Write + Send + 'a) -> io::Result<Self> {
+        let mut sink = format.sink(out);
+        sink.columns(vec!["trial", "trajectory", "update", "layer", "measure", "value"])?;
+        Ok(Self { sink })
+    }
+
+    /// Writes what was measured along one curve.
+    ///
+    /// # Errors
+    /// An `out` that cannot be written to.
+    pub(crate) fn write(&mut self, curve: &CurveView) -> io::Result<()> {
+        for point in &curve.health {
+            self.sink.row(vec![
+                Field::Integer(curve.first_trial.0),
+                Field::Integer(curve.trajectory.0),
+                Field::Integer(point.update),
+                Field::Integer(point.layer.into()),
+                Field::Text(point.measure.name().to_owned()),
+                Field::Real(point.value),
+            ])?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is still held back.
+    ///
+    /// # Errors
+    /// An `out` that cannot be written to.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.sink.finish()
+    }
+}
+
 /// The settings that some network there is makes use of.
 fn settings() -> Vec<Setting> {
     let some_network_uses = |setting: &Setting| match setting.condition() {
@@ -180,6 +224,7 @@ impl From<Option<f64>> for Field {
 #[cfg(test)]
 mod tests {
     use biosweep_common::curve::CurvePoint;
+    use biosweep_common::health::{HealthPoint, Measure};
     use biosweep_common::ids::{TrajectoryIndex, TrialIndex};
     use biosweep_common::outcome::TrialStatus;
 
@@ -263,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn curves_are_one_row_an_evaluation() {
+    fn curves_are_one_row_an_evaluation_and_health_one_row_a_value() {
         let point = |update, test_accuracy| CurvePoint {
             update,
             train_loss: f64::NAN,
@@ -275,6 +320,7 @@ mod tests {
             first_trial: TrialIndex(15),
             point: ended("bp", "nn", 5, TrialStatus::Diverged).point,
             points: vec![point(390, Some(0.4)), point(780, None)],
+            health: vec![HealthPoint { update: 390, layer: 6, measure: Measure::UpdateAngle, value: 61.5 }],
         };
         let written = |format| {
             let mut out = Vec::new();
@@ -287,6 +333,11 @@ mod tests {
             written(Format::Csv),
             "trial,trajectory,update,train_loss,validation_accuracy,test_accuracy\n15,3,390,NaN,0.5,0.4\n15,3,780,NaN,0.5,\n"
         );
+        let mut out = Vec::new();
+        let mut export = Health::new(Format::Csv, &mut out).expect("memory");
+        export.write(&curve).expect("memory");
+        export.finish().expect("memory");
+        assert_eq!(out, b"trial,trajectory,update,layer,measure,value\n15,3,390,6,update_angle,61.5\n");
         assert_eq!(
             written(Format::Jsonl).lines().nth(1),
             Some(

@@ -8,10 +8,12 @@
 //! | then for each point: varint | updates since the point before (since 0 for the first), zigzag |
 //! | 8, 8 and, where it has one, 8 | training loss, validation accuracy, test accuracy: IEEE 754 binary64, little-endian |
 //!
-//! A varint is LEB128 of 64 bits. A zigzag number n stands for n / 2 where even and −(n + 1) / 2 where odd; differences
-//! wrap around, so that every sequence of updates has a form.
+//! Varints and zigzag numbers are those of [`super::bytes`]; differences wrap around, so that every sequence of updates
+//! has a form.
 
 use biosweep_common::curve::CurvePoint;
+
+use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
 
 const VERSION: u8 = 1;
 
@@ -54,57 +56,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<CurvePoint>, &'static str> {
             test_accuracy: if has_test[i / 8] >> (i % 8) & 1 == 1 { Some(rest.real()?) } else { None },
         });
     }
-    if rest.0.is_empty() { Ok(points) } else { Err("it has bytes left over") }
-}
-
-const TOO_SHORT: &str = "it is cut short";
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], &'static str> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(TOO_SHORT)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, &'static str> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn real(&mut self) -> Result<f64, &'static str> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(TOO_SHORT)?;
-        self.0 = rest;
-        Ok(f64::from_le_bytes(*bytes))
-    }
-
-    fn varint(&mut self) -> Result<u64, &'static str> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err("it has a number of more than 64 bits")
-    }
-}
-
-fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn zigzag(number: i64) -> u64 {
-    (number << 1 ^ number >> 63).cast_unsigned()
-}
-
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+    rest.end()?;
+    Ok(points)
 }
 
 #[cfg(test)]

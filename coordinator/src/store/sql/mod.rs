@@ -10,7 +10,9 @@
 //! | [`curve`] | a learning curve as bytes |
 
 mod batch;
+mod bytes;
 mod curve;
+mod health;
 mod open;
 mod read;
 mod runs;

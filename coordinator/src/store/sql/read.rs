@@ -11,7 +11,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use sqlx::{Decode, Row, SqliteConnection, Type};
 use uuid::Uuid;
 
-use super::{curve, failed};
+use super::{curve, failed, health};
 use crate::store::StoreError;
 use crate::store::record::{
     AttemptRow, CurveRow, LeaseRow, Restored, RestoredSweep, Submission, SweepRow, TrialResult,
@@ -70,7 +70,7 @@ pub(super) async fn curves(
     limit: u32,
 ) -> Result<Vec<CurveRow>, StoreError> {
     let query = sqlx::query(
-        "SELECT trajectory, points FROM curves \
+        "SELECT trajectory, points, health FROM curves \
          WHERE sweep = (SELECT sweep FROM sweeps WHERE id = ?) AND trajectory >= ? ORDER BY trajectory LIMIT ?",
     )
     .bind(id.0.into_bytes().to_vec())
@@ -81,7 +81,9 @@ pub(super) async fn curves(
         let cells = Cells { row, place };
         let points = curve::decode(cells.get::<&[u8]>("points")?);
         let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
-        Ok(CurveRow { trajectory: TrajectoryIndex(cells.count("trajectory")?), points })
+        let health = cells.get::<Option<&[u8]>>("health")?.map_or(Ok(Vec::new()), health::decode);
+        let health = health.map_err(|why| cells.unreadable(&format!("health: {why}")))?;
+        Ok(CurveRow { trajectory: TrajectoryIndex(cells.count("trajectory")?), points, health })
     };
     rows.iter().map(curve).collect()
 }

@@ -15,7 +15,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use super::batch::{BatchError, Datum, Rows};
-use super::{curve, failed, runs};
+use super::{curve, failed, health, runs};
 use crate::store::StoreError;
 use crate::store::record::{Ending, LeaseRow, Record, Submission, TrialResult};
 
@@ -32,7 +32,7 @@ pub(super) async fn records<'a>(
         names: BTreeMap::new(),
         leases: Rows::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", ""),
         attempts: Rows::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at) ", ""),
-        curves: Rows::new("INSERT INTO curves (sweep, trajectory, attempt, points) ", ""),
+        curves: Rows::new("INSERT INTO curves (sweep, trajectory, attempt, points, health) ", ""),
         results: Rows::new(
             "INSERT INTO results (sweep, trial, status, key, updates, attempts, name, seconds, validation_accuracy, \
              test_accuracy, best_update, score_updates) ",
@@ -63,7 +63,7 @@ struct Writer<'a> {
     names: BTreeMap<&'a str, i64>,
     leases: Rows<'a, 8>,
     attempts: Rows<'a, 6>,
-    curves: Rows<'a, 4>,
+    curves: Rows<'a, 5>,
     results: Rows<'a, 12>,
 }
 
@@ -161,7 +161,11 @@ impl<'a> Writer<'a> {
         }
         self.sweep(id).await?.done.insert(done);
         let points = Datum::Bytes(curve::encode(&ending.curve).into());
-        self.curves.push([Datum::Integer(sweep), Datum::Integer(done), self.integer(attempt.0)?, points]);
+        let health = match ending.health.as_slice() {
+            [] => Datum::Null,
+            health => Datum::Bytes(health::encode(health).into()),
+        };
+        self.curves.push([Datum::Integer(sweep), Datum::Integer(done), self.integer(attempt.0)?, points, health]);
         for result in &ending.results {
             self.result(id, result).await?;
         }

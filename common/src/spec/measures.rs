@@ -1,0 +1,62 @@
+//! `measure = [...]`: what is to be measured of each layer.
+
+use super::error::{Mistakes, nearest};
+use super::node::{Kind, Node};
+use crate::grid::{Block, Grid};
+use crate::health::Measure;
+use crate::settings::{Setting, Value};
+
+/// The measures a list names, each of use to some trial.
+pub(super) fn read(node: &Node, place: &str, grid: &Grid, mistakes: &mut Mistakes<'_>) -> Vec<Measure> {
+    let names = Measure::NAMES.join(", ");
+    let Kind::List(items) = &node.kind else {
+        let message = format!("`measure` cannot be {}", node.kind.describe());
+        mistakes.add(&node.span, place, message, format!("it is a list of {names}"));
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let place = format!("{place}[{index}]");
+        let measure = match &item.kind {
+            Kind::Text(name) => name.parse::<Measure>().ok(),
+            _ => None,
+        };
+        match measure {
+            None => {
+                let near = match &item.kind {
+                    Kind::Text(name) => nearest(name, Measure::NAMES.iter().copied()),
+                    _ => None,
+                };
+                let help = near.map(|near| format!("did you mean `{near}`? it takes {names}"));
+                let message = format!("a measure cannot be {}", item.kind.describe());
+                mistakes.add(&item.span, place, message, help.unwrap_or_else(|| format!("it takes {names}")));
+            }
+            Some(measure) if found.contains(&measure) => {
+                mistakes.add(&item.span, place, format!("`{measure}` is measured twice"), "leave one of them out");
+            }
+            Some(measure) if !grid.blocks().iter().any(|block| is_of_use(measure, block)) => {
+                let message = format!("`{measure}` says nothing of any trial");
+                mistakes.add(&item.span, place, message, format!("leave it out: it is for {}", measure.belongs_to()));
+            }
+            Some(measure) => found.push(measure),
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+fn is_of_use(measure: Measure, block: &Block) -> bool {
+    let first = block.raw_point(0);
+    let values = |setting: Setting| match block.values(setting) {
+        Some(values) => values,
+        None => first.get(&setting).cloned().or_else(|| setting.default_value()).into_iter().collect(),
+    };
+    let (rules, activations) = (values(Setting::Rule), values(Setting::Activation));
+    let is_of_use = |rule: &Value, activation: &Value| match (rule, activation) {
+        (Value::Name(rule), Value::Name(activation)) => {
+            rule.parse().is_ok_and(|rule| activation.parse().is_ok_and(|act| measure.is_of_use(rule, act)))
+        }
+        _ => false,
+    };
+    rules.iter().any(|rule| activations.iter().any(|activation| is_of_use(rule, activation)))
+}

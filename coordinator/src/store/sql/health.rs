@@ -1,0 +1,111 @@
+//! What was measured of layers, as bytes.
+//!
+//! | bytes | hold |
+//! |---|---|
+//! | 1 | the version of the form: 1 |
+//! | varint | m, the number of measures |
+//! | then for each measure: 1 and as many as that says | the length of its name, its name |
+//! | varint | n, the number of points |
+//! | then for each point: varint | updates since the point before (since 0 for the first), zigzag, wrapping around |
+//! | varint, varint, 8 | the layer, the measure's place in the list, the value |
+
+use biosweep_common::health::{HealthPoint, Measure};
+
+use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
+
+const VERSION: u8 = 1;
+
+/// The bytes of some points.
+pub(super) fn encode(points: &[HealthPoint]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(160 + points.len() * 12);
+    bytes.push(VERSION);
+    put_varint(&mut bytes, Measure::ALL.len() as u64);
+    for name in Measure::NAMES {
+        bytes.push(name.len() as u8);
+        bytes.extend(name.as_bytes());
+    }
+    put_varint(&mut bytes, points.len() as u64);
+    let mut update = 0;
+    for point in points {
+        put_varint(&mut bytes, zigzag(point.update.wrapping_sub(update).cast_signed()));
+        update = point.update;
+        put_varint(&mut bytes, point.layer.into());
+        put_varint(&mut bytes, point.measure as u64);
+        bytes.extend(point.value.to_le_bytes());
+    }
+    bytes
+}
+
+/// The points of some bytes; otherwise what is wrong with them.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<HealthPoint>, &'static str> {
+    let mut rest = Reader(bytes);
+    if rest.byte()? != VERSION {
+        return Err("it has an unknown version");
+    }
+    let mut measures = Vec::new();
+    for _ in 0..rest.varint()? {
+        let length = rest.byte()?;
+        let name = std::str::from_utf8(rest.take(length.into())?).ok();
+        let measure = name.and_then(|name| name.parse::<Measure>().ok());
+        measures.push(measure.ok_or("it has an unknown measure")?);
+    }
+    let count = usize::try_from(rest.varint()?).map_err(|_| TOO_SHORT)?;
+    let mut points = Vec::with_capacity(count.min(bytes.len()));
+    let mut update = 0_u64;
+    for _ in 0..count {
+        update = update.wrapping_add(unzigzag(rest.varint()?).cast_unsigned());
+        let layer = u32::try_from(rest.varint()?).map_err(|_| "it has a layer of more than 32 bits")?;
+        let place = usize::try_from(rest.varint()?).ok();
+        let measure = place.and_then(|place| measures.get(place).copied()).ok_or("it has an unlisted measure")?;
+        points.push(HealthPoint { update, layer, measure, value: rest.real()? });
+    }
+    rest.end()?;
+    Ok(points)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn point() -> impl Strategy<Value = HealthPoint> {
+        let measure = prop::sample::select(Measure::ALL);
+        (any::<u64>(), any::<u32>(), measure, prop::num::f64::NORMAL)
+            .prop_map(|(update, layer, measure, value)| HealthPoint { update, layer, measure, value })
+    }
+
+    proptest! {
+        #[test]
+        fn points_survive_the_way_through_bytes(points in prop::collection::vec(point(), 0..40)) {
+            prop_assert_eq!(decode(&encode(&points)), Ok(points));
+        }
+
+        #[test]
+        fn damaged_bytes_are_an_error_or_points_but_never_a_panic(
+            points in prop::collection::vec(point(), 0..9),
+            place in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let mut damaged = encode(&points);
+            let place = place.index(damaged.len());
+            damaged[place] = byte;
+            let _ = decode(&damaged);
+            prop_assert!(decode(&damaged[..place]).is_err());
+            let _ = decode(&[&[VERSION], bytes.as_slice()].concat());
+        }
+    }
+
+    #[test]
+    fn the_form_of_version_1_stays_as_it_is() {
+        let mut bytes = vec![1, 1, 11];
+        bytes.extend(b"weight_norm");
+        bytes.extend([2, 0x8c, 0x06, 3, 0]);
+        bytes.extend(1.5_f64.to_le_bytes());
+        bytes.extend([0, 4, 0]);
+        bytes.extend(2.5_f64.to_le_bytes());
+        let point = |layer, value| HealthPoint { update: 390, layer, measure: Measure::WeightNorm, value };
+        assert_eq!(decode(&bytes), Ok(vec![point(3, 1.5), point(4, 2.5)]));
+    }
+}
