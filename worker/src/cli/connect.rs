@@ -24,7 +24,7 @@ pub(super) struct ConnectArgs {
     /// What to compute on
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Trajectories of one shape to take at once
+    /// Trajectories of one shape to take at once; on cpu they train in turns and share the data in memory
     #[arg(long, default_value = "1", value_name = "K")]
     lanes: NonZeroU32,
     /// A name for people [default: host/process]
