@@ -131,6 +131,15 @@ pub enum ToWorker {
         /// Why, for people.
         reason: String,
     },
+    /// The worker keeps the state of these trajectories and hands them back.
+    HandBack {
+        /// The lease.
+        attempt: Attempt,
+        /// The trajectories.
+        trajectories: Vec<TrajectoryIndex>,
+        /// Why, for people.
+        reason: String,
+    },
     /// The worker takes nothing more, hands back what it trains, and leaves.
     Drain {
         /// Why, for people.
@@ -149,6 +158,8 @@ pub struct Grant {
     pub shape: Shape,
     /// What to measure of each layer at evaluations.
     pub measures: Vec<Measure>,
+    /// Milliseconds between two checkpoints of a lane.
+    pub checkpoint_every_ms: u64,
     /// The trajectories.
     pub lanes: Vec<Lane>,
 }

@@ -117,7 +117,10 @@ async fn serve(url: String, lanes: u32) -> Result<(), ClientError> {
                 replies.extend(reports(&grant));
                 replies.push(ToCoordinator::Poll { lanes });
             }
-            ToWorker::Acknowledged { .. } | ToWorker::Stop { .. } | ToWorker::Drain { .. } => {}
+            ToWorker::Acknowledged { .. }
+            | ToWorker::Stop { .. }
+            | ToWorker::HandBack { .. }
+            | ToWorker::Drain { .. } => {}
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::store::{Store, StoreError, sql};
 const ADDRESS_FILE: &str = "coordinator.address";
 
 /// Heartbeats every two seconds; a worker silent for twenty is lost.
-pub(crate) const PATIENCE: Patience = Patience { heartbeat_ms: 2_000, lease_ms: 20_000 };
+pub(crate) const PATIENCE: Patience = Patience { heartbeat_ms: 2_000, lease_ms: 20_000, rebirth_ms: 5_000 };
 
 /// Why a coordinator could not be started, or stopped.
 #[derive(Debug, thiserror::Error)]

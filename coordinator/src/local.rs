@@ -26,8 +26,8 @@ const PROGRAM_VARIABLE: &str = "BIOSWEEP_WORKER";
 const SHORT_LIFE_MS: u64 = 3_000;
 /// So many short lives on end, and something is wrong that another start will not mend.
 const SHORT_LIVES_MAX: u32 = 5;
-/// How long a worker that was asked to leave may take.
-const LEAVE: Duration = Duration::from_secs(15);
+/// How long a worker that was asked to leave may take: longer than it gives itself.
+const LEAVE: Duration = Duration::from_secs(30);
 /// Lines of a worker's log shown when it keeps dying.
 const LAST_LINES: usize = 8;
 
@@ -117,6 +117,13 @@ impl WorkerOptions {
         LocalError::Start { program: self.program.clone(), source }
     }
 
+    /// Who the workers are to be: first those who died and left something behind, which is taken up with their identity.
+    fn identities(&self, count: u32) -> Vec<WorkerId> {
+        let left_behind = fs::read_dir(self.home.join("spool")).into_iter().flatten().flatten();
+        let left_behind = left_behind.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        left_behind.chain(std::iter::repeat_with(WorkerId::new)).take(count as usize).collect()
+    }
+
     /// Starts a worker that leaves when `stdin` closes, that is with this process at the latest.
     fn start(&self, slot: u32, id: WorkerId, url: &str) -> Result<Child, LocalError> {
         let path = self.log_of(slot);
@@ -171,8 +178,8 @@ impl Fleet {
     pub(crate) fn start(count: u32, options: &WorkerOptions, url: &str, handle: &Handle) -> Self {
         let leaving = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        for slot in 1..=count {
-            tasks.spawn(keep(slot, options.clone(), url.to_owned(), handle.clone(), leaving.clone()));
+        for (slot, id) in (1..).zip(options.identities(count)) {
+            tasks.spawn(keep(slot, id, options.clone(), url.to_owned(), handle.clone(), leaving.clone()));
         }
         Self { tasks, leaving }
     }
@@ -208,6 +215,7 @@ impl Fleet {
 /// Keeps one worker alive until all are to leave.
 async fn keep(
     slot: u32,
+    id: WorkerId,
     options: WorkerOptions,
     url: String,
     handle: Handle,
@@ -215,7 +223,6 @@ async fn keep(
 ) -> Result<(), LocalError> {
     let mut short_lives = 0;
     loop {
-        let id = WorkerId::new();
         let born = handle.clock.now();
         let mut child = options.start(slot, id, &url)?;
         // Waiting for a child closes its stdin, which would tell it to leave; held here, it closes with this process.

@@ -6,7 +6,7 @@ use std::future::{self, Future};
 use std::pin::Pin;
 use std::time::Duration;
 
-use biosweep_common::messages::ToWorker;
+use biosweep_common::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::wire::{FromWire, IntoWire};
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
@@ -17,7 +17,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 
+use crate::checkpoint::shelf::{Of, Shelf};
 use crate::session::{Input, Output, Session};
+use crate::spool::Spool;
 use crate::trainer::{Trainer, TrainerEvent};
 
 /// Messages that may wait for the network; more, and the stream is given up and opened anew.
@@ -28,8 +30,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const CONNECT: Duration = Duration::from_secs(10);
 /// Silence on a connection after which it is probed, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
-/// How long a worker that leaves waits to hand back what it holds.
-const LEAVE: Duration = Duration::from_secs(10);
+/// How often a checkpoint is taken, as long as no grant has said otherwise.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a worker gives up.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +52,28 @@ pub enum AgentError {
     TrainerGone,
 }
 
+/// Why a worker is to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It was told to, or its time is up: it hands back what it holds.
+    Told(&'static str),
+    /// The coordinator's process is gone and this one is to end with it: what it holds is kept on disk.
+    Alone,
+}
+
+/// What outlives the worker, and how long it has to put things in order.
+#[derive(Debug)]
+pub struct Estate {
+    /// For reports.
+    pub spool: Spool,
+    /// For checkpoints.
+    pub shelf: Option<Shelf>,
+    /// How long leaving may take.
+    pub grace: Duration,
+    /// How long there is until the machine is taken away.
+    pub deadline: Option<Duration>,
+}
+
 /// Serves the coordinator until told to leave; `leave` is done when the process is to end.
 ///
 /// # Errors
@@ -59,7 +83,8 @@ pub async fn serve(
     url: &str,
     session: Session,
     trainer: Trainer,
-    leave: impl Future<Output = &'static str>,
+    estate: Estate,
+    leave: impl Future<Output = Leave>,
 ) -> Result<(), AgentError> {
     let address = |error: tonic::transport::Error| AgentError::Address { url: url.to_owned(), why: error.to_string() };
     let endpoint = Endpoint::from_shared(url.to_owned())
@@ -69,7 +94,20 @@ pub async fn serve(
         .keep_alive_timeout(KEEPALIVE.1)
         .keep_alive_while_idle(true);
     let connection = Connection::Opening(open(endpoint.clone(), Duration::ZERO));
-    let agent = Agent { endpoint, session, trainer, connection, backoff: BACKOFF.0, beat: None, done: false };
+    let drain_at = estate.deadline.map(|left| Instant::now() + left.saturating_sub(estate.grace));
+    let agent = Agent {
+        endpoint,
+        session,
+        trainer,
+        estate,
+        drain_at,
+        checkpoint_every: CHECKPOINT_EVERY,
+        connection,
+        backoff: BACKOFF.0,
+        beat: None,
+        is_alone: false,
+        done: false,
+    };
     agent.run(leave).await
 }
 
@@ -77,9 +115,15 @@ struct Agent {
     endpoint: Endpoint,
     session: Session,
     trainer: Trainer,
+    estate: Estate,
+    /// When it has to begin to leave.
+    drain_at: Option<Instant>,
+    checkpoint_every: Duration,
     connection: Connection,
     backoff: Duration,
     beat: Option<Interval>,
+    /// Whether nobody will acknowledge anything any more.
+    is_alone: bool,
     done: bool,
 }
 
@@ -109,12 +153,12 @@ enum Wake {
     Broken(Status),
     Trainer(TrainerEvent),
     Beat,
-    Leave(&'static str),
+    Leave(Leave),
     OutOfTime,
 }
 
 impl Agent {
-    async fn run(mut self, leave: impl Future<Output = &'static str>) -> Result<(), AgentError> {
+    async fn run(mut self, leave: impl Future<Output = Leave>) -> Result<(), AgentError> {
         tokio::pin!(leave);
         let mut deadline: Option<Instant> = None;
         while !self.done {
@@ -123,6 +167,7 @@ impl Agent {
                 event = self.trainer.next() => Wake::Trainer(event.ok_or(AgentError::TrainerGone)?),
                 () = tick(&mut self.beat) => Wake::Beat,
                 why = &mut leave, if deadline.is_none() => Wake::Leave(why),
+                () = until(self.drain_at), if deadline.is_none() => Wake::Leave(Leave::Told("time is up")),
                 () = until(deadline) => Wake::OutOfTime,
             };
             match wake {
@@ -137,7 +182,7 @@ impl Agent {
                     }
                     if let ToWorker::Drain { reason } = &message {
                         tracing::info!(reason, "asked to leave");
-                        deadline.get_or_insert(Instant::now() + LEAVE);
+                        deadline.get_or_insert(Instant::now() + self.estate.grace);
                     }
                     self.apply(Input::Heard(message));
                 }
@@ -145,8 +190,9 @@ impl Agent {
                 Wake::Trainer(event) => self.apply(event.into_input()),
                 Wake::Beat => self.apply(Input::HeartbeatDue(self.trainer.updates())),
                 Wake::Leave(why) => {
-                    tracing::info!(why, "leaving");
-                    deadline = Some(Instant::now() + LEAVE);
+                    tracing::info!(?why, "leaving");
+                    self.is_alone = why == Leave::Alone;
+                    deadline = Some(Instant::now() + self.estate.grace);
                     self.apply(Input::Leave);
                 }
                 Wake::OutOfTime => {
@@ -154,17 +200,33 @@ impl Agent {
                     self.done = true;
                 }
             }
+            self.done |= self.is_alone && self.session.is_idle();
         }
         self.close().await;
         Ok(())
     }
 
+    /// Whether there is time left for a checkpoint at least before it has to leave.
+    fn has_time(&self) -> bool {
+        self.drain_at.is_none_or(|at| Instant::now() + self.checkpoint_every <= at)
+    }
+
     fn apply(&mut self, input: Input) {
         for output in self.session.apply(input) {
             match output {
+                Output::Send(ToCoordinator::Poll { .. }) if !self.has_time() => {
+                    tracing::info!("leaving: no time is left for another checkpoint interval");
+                    self.apply(Input::Leave);
+                }
                 Output::Send(message) => self.send(message.into_wire()),
-                Output::Train(grant) => self.trainer.train(*grant),
-                Output::Halt { lane } => self.trainer.halt(lane),
+                Output::Train(grant) => {
+                    self.checkpoint_every = Duration::from_millis(grant.checkpoint_every_ms);
+                    self.trainer.train(*grant);
+                }
+                Output::Halt { lane, keep } => self.trainer.halt(lane, keep),
+                Output::Keep(report) => self.estate.spool.keep(&report),
+                Output::Forget(held) => self.estate.spool.forget(held),
+                Output::Discard(held) => self.discard(held),
                 Output::Beat { every_ms } => {
                     let mut beat = tokio::time::interval(Duration::from_millis(every_ms.max(1)));
                     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -173,6 +235,16 @@ impl Agent {
                 Output::Exit => self.done = true,
             }
         }
+    }
+
+    fn discard(&self, held: Held) {
+        let Some(shelf) = self.estate.shelf.clone() else { return };
+        tokio::spawn(async move {
+            let of = Of { sweep: held.sweep, trajectory: held.trajectory };
+            if let Err(error) = shelf.discard(of).await {
+                tracing::warn!(trajectory = %held.trajectory, %error, "checkpoints that nobody needs any more stay");
+            }
+        });
     }
 
     /// Sends where the stream is up; what must not be lost the session says again on the next one.
@@ -203,6 +275,7 @@ impl Agent {
 
     /// Lets what was said last reach the coordinator: the stream ends when it has read everything.
     async fn close(self) {
+        self.estate.spool.close();
         let Connection::Open(Opened { outbox, inbound: Inbound::Streaming(mut inbound) }) = self.connection else {
             return;
         };

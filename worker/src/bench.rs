@@ -55,7 +55,7 @@ pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Re
     let _no_gradients = tch::no_grad_guard();
     let data = data::load(&shape.dataset, &Places::default())?;
     let split = data.split(hyperparameters.fold);
-    let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters)?;
+    let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters, 0)?;
     let mut learner = Learner::<f32>::new(shape, &data, std::slice::from_ref(hyperparameters))?;
     let floor = Floor::new(&learner.network.wiring, shape.rule, i64::from(shape.batch_size))?;
 

@@ -11,6 +11,7 @@
 //! | [`data`] | datasets, one file each |
 //! | [`random`] | where all randomness comes from |
 //! | [`session`] | the worker's side of the protocol, pure |
+//! | [`checkpoint`], [`spool`] | what outlives the worker: states of lanes, reports not yet acknowledged |
 //! | [`agent`], [`trainer`] | its shell: the stream to the coordinator, the training thread |
 //! | [`step`] | one update on given tensors |
 //! | [`mod@bench`] | updates per second beside the bare matrix products |
@@ -21,6 +22,7 @@ pub mod activities;
 pub mod agent;
 pub mod bench;
 pub mod buffer;
+pub mod checkpoint;
 pub mod cli;
 pub mod data;
 pub mod device;
@@ -32,6 +34,7 @@ pub mod random;
 pub mod rules;
 pub mod scalar;
 pub mod session;
+pub mod spool;
 pub mod step;
 pub mod train;
 pub mod trainer;

@@ -218,6 +218,19 @@ impl<T: Scalar> Parameters<T> {
         (first, &mut self.values.slice_mut()[start..start + length], gradients)
     }
 
+    /// All numbers of a lane as they lie in memory, padding included.
+    #[must_use]
+    pub fn lane(&self, lane: usize) -> &[T] {
+        &self.values.slice()[self.range(lane, &(0..self.stride))]
+    }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub fn lane_mut(&mut self, lane: usize) -> &mut [T] {
+        let all = self.range(lane, &(0..self.stride));
+        &mut self.values.slice_mut()[all]
+    }
+
     /// Numbers of one lane, padding included.
     #[must_use]
     pub fn lane_length(&self) -> usize {

@@ -75,7 +75,15 @@ pub enum Output {
     Halt {
         /// The lane's place in the bundle.
         lane: usize,
+        /// Whether its state is to be kept for who takes it up.
+        keep: bool,
     },
+    /// Keep this report where it outlives the worker.
+    Keep(Box<Report>),
+    /// The report is acknowledged: let go of it.
+    Forget(Held),
+    /// The trajectory is done: let go of its checkpoints.
+    Discard(Held),
     /// Beat so often.
     Beat {
         /// Milliseconds between two heartbeats.
@@ -119,10 +127,11 @@ enum LaneState {
 }
 
 impl Session {
-    /// A worker that holds nothing yet.
+    /// A worker that holds nothing but reports from an earlier life.
     #[must_use]
-    pub fn new(worker: WorkerId, description: WorkerDescription) -> Self {
-        Self { worker, description, training: None, unacknowledged: BTreeMap::new(), leaving: false }
+    pub fn new(worker: WorkerId, description: WorkerDescription, reports: Vec<Report>) -> Self {
+        let owed = reports.into_iter().map(|report| ((report.held.attempt, report.held.trajectory), report));
+        Self { worker, description, training: None, unacknowledged: owed.collect(), leaving: false }
     }
 
     /// Takes in what happened; what it returns is all there is to do about it.
@@ -147,6 +156,12 @@ impl Session {
         self.training.is_none() && self.unacknowledged.is_empty()
     }
 
+    /// Whether it trains nothing.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.training.is_none()
+    }
+
     fn hello(&self) -> Hello {
         let running = self.running().map(|(_, held)| held);
         let finished = self.unacknowledged.values().map(|report| report.held);
@@ -168,13 +183,34 @@ impl Session {
                 outputs
             }
             ToWorker::Grant(grant) => self.granted(grant),
-            ToWorker::Acknowledged { attempt, trajectory, .. } => {
-                self.unacknowledged.remove(&(attempt, trajectory));
-                if self.leaving { self.next() } else { Vec::new() }
+            ToWorker::Acknowledged { attempt, trajectory, accepted } => {
+                self.acknowledged(attempt, trajectory, accepted)
             }
-            ToWorker::Stop { attempt, trajectories, .. } => self.forget(attempt, &trajectories),
+            ToWorker::Stop { attempt, trajectories, .. } => {
+                let halted = self.forget(attempt, &trajectories);
+                halted.into_iter().map(|lane| Output::Halt { lane, keep: false }).collect()
+            }
+            ToWorker::HandBack { attempt, trajectories, .. } => {
+                let meant = |held: Held| held.attempt == attempt && trajectories.contains(&held.trajectory);
+                let lanes = self.running().filter(|&(_, held)| meant(held));
+                lanes.map(|(lane, _)| Output::Halt { lane, keep: true }).collect()
+            }
             ToWorker::Drain { .. } => self.leave(),
         }
+    }
+
+    fn acknowledged(&mut self, attempt: Attempt, trajectory: TrajectoryIndex, accepted: bool) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        if let Some(report) = self.unacknowledged.remove(&(attempt, trajectory)) {
+            outputs.push(Output::Forget(report.held));
+            if accepted && matches!(report.outcome, Outcome::Completed | Outcome::Diverged) {
+                outputs.push(Output::Discard(report.held));
+            }
+        }
+        if self.leaving {
+            outputs.extend(self.next());
+        }
+        outputs
     }
 
     fn granted(&mut self, grant: Box<Grant>) -> Vec<Output> {
@@ -193,17 +229,18 @@ impl Session {
         vec![Output::Train(grant)]
     }
 
-    fn forget(&mut self, attempt: Attempt, trajectories: &[TrajectoryIndex]) -> Vec<Output> {
-        let mut outputs = Vec::new();
+    /// Lets go of lanes that are no longer this worker's; the places of those that train.
+    fn forget(&mut self, attempt: Attempt, trajectories: &[TrajectoryIndex]) -> Vec<usize> {
+        let mut halted = Vec::new();
         let lanes = self.training.iter_mut().flat_map(|training| training.lanes.iter_mut().enumerate());
         for (place, lane) in lanes {
             let meant = lane.held.attempt == attempt && trajectories.contains(&lane.held.trajectory);
             if meant && lane.state == LaneState::Running {
                 lane.state = LaneState::Forgotten;
-                outputs.push(Output::Halt { lane: place });
+                halted.push(place);
             }
         }
-        outputs
+        halted
     }
 
     fn evaluated(&self, place: usize, point: CurvePoint) -> Vec<Output> {
@@ -225,7 +262,8 @@ impl Session {
         let LaneEnd { outcome, cause, curve, health, updates, seconds } = end;
         let report = Report { held, outcome, cause, curve, health, updates, seconds };
         self.unacknowledged.insert((held.attempt, held.trajectory), report.clone());
-        vec![Output::Send(ToCoordinator::Ended(Box::new(report)))]
+        let report = Box::new(report);
+        vec![Output::Keep(report.clone()), Output::Send(ToCoordinator::Ended(report))]
     }
 
     fn heartbeat(&self, updates: &[u64]) -> ToCoordinator {
@@ -239,7 +277,7 @@ impl Session {
 
     fn leave(&mut self) -> Vec<Output> {
         self.leaving = true;
-        let mut outputs: Vec<Output> = self.running().map(|(lane, _)| Output::Halt { lane }).collect();
+        let mut outputs: Vec<Output> = self.running().map(|(lane, _)| Output::Halt { lane, keep: true }).collect();
         outputs.extend(self.next());
         outputs
     }
@@ -289,7 +327,7 @@ mod tests {
             lanes: 2,
             version: "0.1.0".to_owned(),
         };
-        Session::new(WorkerId::new(), description)
+        Session::new(WorkerId::new(), description, Vec::new())
     }
 
     fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
@@ -311,6 +349,7 @@ mod tests {
             attempt: Attempt(attempt),
             shape: configuration.shape.clone(),
             measures: Vec::new(),
+            checkpoint_every_ms: 60_000,
             lanes: trajectories.iter().map(lane).collect(),
         }
     }
@@ -348,15 +387,51 @@ mod tests {
         let mut session = session();
         hear_grant(&mut session, 7, &[3, 4]);
         let said = ended(&mut session, 0, Outcome::Completed);
-        assert!(matches!(said.as_slice(), [Output::Send(ToCoordinator::Ended(_))]));
+        assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::Ended(_))]));
         assert_eq!(held(&session), vec![(7, 4), (7, 3)], "one in training, one reported");
 
         let again = session.apply(welcome());
-        assert!(again.contains(&said[0]), "{again:?}");
+        assert!(again.contains(&said[1]), "{again:?}");
         assert!(!again.contains(&Output::Send(ToCoordinator::Poll { lanes: 2 })), "it trains still");
 
-        acknowledge(&mut session, 7, 3);
+        let done = acknowledge(&mut session, 7, 3);
+        assert!(matches!(done.as_slice(), [Output::Forget(_), Output::Discard(_)]), "{done:?}");
         assert_eq!(held(&session), vec![(7, 4)]);
+        assert_eq!(acknowledge(&mut session, 7, 3), vec![], "said twice is said once");
+    }
+
+    #[test]
+    fn what_is_not_done_for_good_keeps_its_checkpoints() {
+        for outcome in [Outcome::Preempted, Outcome::Failed] {
+            let mut session = session();
+            hear_grant(&mut session, 7, &[3]);
+            ended(&mut session, 0, outcome);
+            let outputs = acknowledge(&mut session, 7, 3);
+            assert!(matches!(outputs.as_slice(), [Output::Forget(_)]), "{outputs:?}");
+        }
+    }
+
+    #[test]
+    fn a_lane_to_be_handed_back_keeps_its_state_and_is_reported() {
+        let mut session = session();
+        hear_grant(&mut session, 7, &[3, 4]);
+        let (attempt, reason) = (Attempt(7), "paused".to_owned());
+        let back = ToWorker::HandBack { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
+        assert_eq!(session.apply(Input::Heard(back.clone())), vec![Output::Halt { lane: 1, keep: true }]);
+        let said = ended(&mut session, 1, Outcome::Preempted);
+        assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::Ended(_))]));
+        assert_eq!(session.apply(Input::Heard(back)), vec![], "it has ended");
+    }
+
+    #[test]
+    fn reports_of_an_earlier_life_are_presented_like_its_own() {
+        let mut earlier = session();
+        hear_grant(&mut earlier, 7, &[3]);
+        let said = ended(&mut earlier, 0, Outcome::Completed);
+        let Output::Keep(report) = &said[0] else { panic!("{said:?}") };
+        let mut session = Session::new(earlier.worker, earlier.description.clone(), vec![(**report).clone()]);
+        assert_eq!(held(&session), vec![(7, 3)]);
+        assert!(session.apply(welcome()).contains(&said[1]));
     }
 
     #[test]
@@ -365,7 +440,7 @@ mod tests {
         hear_grant(&mut session, 7, &[3, 4]);
         let (attempt, reason) = (Attempt(7), "cancelled".to_owned());
         let stop = ToWorker::Stop { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
-        assert_eq!(session.apply(Input::Heard(stop)), vec![Output::Halt { lane: 1 }]);
+        assert_eq!(session.apply(Input::Heard(stop)), vec![Output::Halt { lane: 1, keep: false }]);
         assert_eq!(ended(&mut session, 1, Outcome::Preempted), Vec::new());
         assert_eq!(held(&session), vec![(7, 3)]);
     }
@@ -374,11 +449,11 @@ mod tests {
     fn a_worker_told_to_leave_hands_back_its_lanes_and_goes_once_that_is_acknowledged() {
         let mut session = session();
         hear_grant(&mut session, 7, &[3]);
-        assert_eq!(session.apply(Input::Leave), vec![Output::Halt { lane: 0 }]);
+        assert_eq!(session.apply(Input::Leave), vec![Output::Halt { lane: 0, keep: true }]);
         ended(&mut session, 0, Outcome::Preempted);
         assert_eq!(session.apply(Input::BundleDone), Vec::new(), "the report is not acknowledged yet");
         let goodbye = vec![Output::Send(ToCoordinator::Goodbye), Output::Exit];
-        assert_eq!(acknowledge(&mut session, 7, 3), goodbye);
+        assert_eq!(acknowledge(&mut session, 7, 3)[1..], goodbye);
     }
 
     #[test]
@@ -386,7 +461,7 @@ mod tests {
         let mut session = session();
         session.apply(Input::Leave);
         let outputs = hear_grant(&mut session, 8, &[5]);
-        let [Output::Send(ToCoordinator::Ended(report))] = outputs.as_slice() else { panic!("{outputs:?}") };
+        let [_, Output::Send(ToCoordinator::Ended(report))] = outputs.as_slice() else { panic!("{outputs:?}") };
         assert_eq!((report.outcome, report.updates), (Outcome::Preempted, 0));
         assert!(!session.holds_nothing());
     }

@@ -3,21 +3,24 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use biosweep_common::clock::Clock;
+use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
-use biosweep_common::health::HealthPoint;
-use biosweep_common::messages::Grant;
+use biosweep_common::messages::{Grant, Lane};
 use biosweep_common::outcome::Outcome;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use crate::checkpoint;
+use crate::checkpoint::shelf::{Of, Shelf};
 use crate::data::{self, Places};
 use crate::session::{Input, LaneEnd};
-use crate::train::{Bundle, LaneJob, LaneOutcome, Observer, train};
+use crate::train::{Bundle, LaneJob, LaneOutcome, LaneState, Observer, train};
 
 /// Events that may wait for the agent; it takes them at once, so that training never waits in fact.
 const EVENTS: usize = 1_024;
@@ -66,21 +69,24 @@ pub struct Trainer {
 #[derive(Debug, Default)]
 struct LaneControl {
     halt: AtomicBool,
+    /// Whether its state is to be kept when it halts.
+    keep: AtomicBool,
     has_ended: AtomicBool,
-    health: Mutex<Vec<HealthPoint>>,
     updates: AtomicU64,
 }
 
 impl Trainer {
-    /// Starts the thread, which trains with the datasets found in `places`.
+    /// Starts the thread, which trains with the datasets found in `places` and keeps checkpoints on the shelf.
     ///
     /// # Errors
     /// A system that gives no thread.
-    pub fn start(places: Places) -> std::io::Result<Self> {
+    pub fn start(places: Places, shelf: Option<Shelf>) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (bundles, work) = std::sync::mpsc::channel::<(Grant, Arc<Vec<LaneControl>>)>();
         let (out, events) = mpsc::channel(EVENTS);
         thread::Builder::new().name("train".to_owned()).spawn(move || {
-            let mut workbench = Workbench { places, datasets: BTreeMap::new(), out, clock: Clock::start() };
+            let clock = Clock::start();
+            let mut workbench = Workbench { places, shelf, runtime, datasets: BTreeMap::new(), out, clock };
             while let Ok((grant, lanes)) = work.recv() {
                 workbench.run(&grant, &lanes);
             }
@@ -95,9 +101,10 @@ impl Trainer {
         drop(self.bundles.send((grant, Arc::clone(&self.lanes))));
     }
 
-    /// Has a lane end at its next update.
-    pub fn halt(&self, lane: usize) {
+    /// Has a lane end at its next update, and its state kept where somebody is to take it up.
+    pub fn halt(&self, lane: usize, keep: bool) {
         if let Some(control) = self.lanes.get(lane) {
+            control.keep.store(keep, Ordering::Relaxed);
             control.halt.store(true, Ordering::Relaxed);
         }
     }
@@ -117,6 +124,9 @@ impl Trainer {
 /// What the training thread works with.
 struct Workbench {
     places: Places,
+    shelf: Option<Shelf>,
+    /// For what is asked of the shelf, which takes training's time: there is little of it.
+    runtime: Runtime,
     datasets: BTreeMap<DatasetRef, data::Dataset>,
     out: mpsc::Sender<TrainerEvent>,
     clock: Clock,
@@ -143,12 +153,28 @@ impl Workbench {
             self.datasets.insert(dataset.clone(), loaded);
         }
         let data = self.datasets.get(dataset).ok_or("the dataset was just loaded and is gone")?;
-        let jobs = grant
-            .lanes
-            .iter()
-            .map(|lane| LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone() });
+        let of = |lane: &Lane| Of { sweep: grant.sweep, trajectory: lane.trajectory };
+        let shelved = |lane: &Lane| Shelved { of: of(lane), key: checkpoint::key(&grant.shape, lane.hyperparameters) };
+        let shelved: Vec<Shelved> = grant.lanes.iter().map(shelved).collect();
+        let jobs = grant.lanes.iter().zip(&shelved).zip(lanes).map(|((lane, shelved), control)| {
+            let latest = |shelf: &Shelf| self.runtime.block_on(shelf.latest(shelved.of, shelved.key));
+            let resume = self.shelf.as_ref().and_then(latest);
+            if let Some(state) = &resume {
+                tracing::info!(trajectory = %lane.trajectory, update = state.update, "goes on from a checkpoint");
+                control.updates.store(state.update, Ordering::Relaxed);
+            }
+            LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone(), resume }
+        });
         let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect(), measures: grant.measures.clone() };
-        let mut observer = Watching { out: &self.out, lanes };
+        let keeping = self.shelf.as_ref().map(|shelf| Keeping {
+            shelf,
+            runtime: &self.runtime,
+            every_s: grant.checkpoint_every_ms as f64 / 1e3,
+            last_s: vec![self.clock.seconds(); lanes.len()],
+            clock: self.clock,
+            shelved,
+        });
+        let mut observer = Watching { out: &self.out, lanes, keeping };
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
     }
 
@@ -161,6 +187,38 @@ impl Workbench {
 struct Watching<'a> {
     out: &'a mpsc::Sender<TrainerEvent>,
     lanes: &'a [LaneControl],
+    keeping: Option<Keeping<'a>>,
+}
+
+/// Where a lane's checkpoints are, and what tells them from others.
+struct Shelved {
+    of: Of,
+    key: TrialKey,
+}
+
+/// Keeps checkpoints of the lanes of a bundle.
+struct Keeping<'a> {
+    shelf: &'a Shelf,
+    runtime: &'a Runtime,
+    every_s: f64,
+    /// When each lane's last checkpoint was taken.
+    last_s: Vec<f64>,
+    clock: Clock,
+    shelved: Vec<Shelved>,
+}
+
+impl Keeping<'_> {
+    fn is_due(&self, lane: usize) -> bool {
+        self.clock.seconds() - self.last_s[lane] >= self.every_s
+    }
+
+    fn keep(&mut self, lane: usize, state: &LaneState) {
+        let Shelved { of, key } = self.shelved[lane];
+        if let Err(error) = self.runtime.block_on(self.shelf.keep(of, key, state)) {
+            tracing::warn!(trajectory = %of.trajectory, %error, "no checkpoint; the next is tried in its time");
+        }
+        self.last_s[lane] = self.clock.seconds();
+    }
 }
 
 impl Observer for Watching<'_> {
@@ -176,31 +234,45 @@ impl Observer for Watching<'_> {
         self.lanes[lane].halt.load(Ordering::Relaxed)
     }
 
-    fn measured(&mut self, lane: usize, health: Vec<HealthPoint>) {
-        self.lanes[lane].health.lock().unwrap_or_else(PoisonError::into_inner).extend(health);
+    fn wants_state(&mut self, lane: usize) -> bool {
+        self.keeping.as_ref().is_some_and(|keeping| keeping.is_due(lane))
+    }
+
+    fn state(&mut self, lane: usize, state: LaneState) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.keep(lane, &state);
+        }
     }
 
     fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64) {
         let control = &self.lanes[lane];
         control.has_ended.store(true, Ordering::Relaxed);
+        if let LaneOutcome::Stopped { state } = outcome
+            && control.keep.load(Ordering::Relaxed)
+            && state.update > 0
+            && let Some(keeping) = &mut self.keeping
+        {
+            keeping.keep(lane, state);
+        }
         let end = lane_end(outcome, control, seconds);
         drop(self.out.blocking_send(TrainerEvent::LaneEnded { lane, end }));
     }
 }
 
 fn lane_end(outcome: &LaneOutcome, control: &LaneControl, seconds: f64) -> LaneEnd {
-    let (outcome, cause, curve) = match outcome {
-        LaneOutcome::Completed { curve, .. } => (Outcome::Completed, None, curve),
-        LaneOutcome::Diverged { update, curve } => {
-            (Outcome::Diverged, Some(format!("the training loss ceased to be finite at update {update}")), curve)
+    let (outcome, cause, curve, health) = match outcome {
+        LaneOutcome::Completed { curve, health, .. } => (Outcome::Completed, None, curve, health),
+        LaneOutcome::Diverged { update, curve, health } => {
+            let cause = format!("the training loss ceased to be finite at update {update}");
+            (Outcome::Diverged, Some(cause), curve, health)
         }
-        LaneOutcome::Stopped { curve } => (Outcome::Preempted, None, curve),
+        LaneOutcome::Stopped { state } => (Outcome::Preempted, None, &state.curve, &state.health),
     };
     LaneEnd {
         outcome,
         cause,
         curve: curve.clone(),
-        health: std::mem::take(&mut *control.health.lock().unwrap_or_else(PoisonError::into_inner)),
+        health: health.clone(),
         updates: control.updates.load(Ordering::Relaxed),
         seconds,
     }

@@ -2,11 +2,12 @@
 
 use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
 use biosweep_common::curve::CurvePoint;
-use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::health::Measure;
 use biosweep_common::vocabulary::{self, Activation, Network, Optimizer, Rule};
+use biosweep_worker::checkpoint::{self, form};
 use biosweep_worker::data::{self, Places};
 use biosweep_worker::device::Device;
-use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, Observer, train};
+use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, LaneState, Observer, train};
 
 fn shape(rule: Rule) -> Shape {
     Shape {
@@ -28,6 +29,7 @@ fn job(seed: u64, max_updates: u64) -> LaneJob {
     LaneJob {
         hyperparameters: Hyperparameters { seed, ..Hyperparameters::default() },
         stopping_rules: vec![StoppingRule { max_updates, early_stop: None }],
+        resume: None,
     }
 }
 
@@ -35,8 +37,9 @@ fn job(seed: u64, max_updates: u64) -> LaneJob {
 struct Limit {
     limit: u64,
     updates: u64,
-    health: Vec<HealthPoint>,
 }
+
+const NO_LIMIT: Limit = Limit { limit: u64::MAX, updates: 0 };
 
 impl Observer for Limit {
     fn updated(&mut self, _: usize, updates: u64) {
@@ -46,14 +49,15 @@ impl Observer for Limit {
     fn should_stop(&mut self, _: usize) -> bool {
         self.updates >= self.limit
     }
-    fn measured(&mut self, _: usize, health: Vec<HealthPoint>) {
-        self.health.extend(health);
+    fn wants_state(&mut self, _: usize) -> bool {
+        false
     }
+    fn state(&mut self, _: usize, _: LaneState) {}
     fn ended(&mut self, _: usize, _: &LaneOutcome, _: f64) {}
 }
 
 fn run(shape: Shape, lanes: Vec<LaneJob>) -> Vec<LaneOutcome> {
-    run_with(shape, lanes, &mut Limit { limit: u64::MAX, updates: 0, health: Vec::new() })
+    run_with(shape, lanes, &mut { NO_LIMIT })
 }
 
 fn run_with(shape: Shape, lanes: Vec<LaneJob>, observer: &mut dyn Observer) -> Vec<LaneOutcome> {
@@ -73,9 +77,8 @@ fn run_measured(
 
 fn curve(outcome: &LaneOutcome) -> &[CurvePoint] {
     match outcome {
-        LaneOutcome::Completed { curve, .. } | LaneOutcome::Diverged { curve, .. } | LaneOutcome::Stopped { curve } => {
-            curve
-        }
+        LaneOutcome::Completed { curve, .. } | LaneOutcome::Diverged { curve, .. } => curve,
+        LaneOutcome::Stopped { state } => &state.curve,
     }
 }
 
@@ -125,14 +128,14 @@ fn convolutional_networks_learn_the_digits() {
 fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
     for &rule in Rule::ALL {
         let measured = |activation, measures: &[Measure]| {
-            let mut observer = Limit { limit: u64::MAX, updates: 0, health: Vec::new() };
             let shape = Shape { activation, ..shape(rule) };
-            let outcome = run_measured(shape, vec![job(0, 80)], measures.to_vec(), &mut observer);
-            (outcome, observer.health)
+            let outcome = run_measured(shape, vec![job(0, 80)], measures.to_vec(), &mut { NO_LIMIT });
+            let LaneOutcome::Completed { curve, health, .. } = outcome[0].clone() else { panic!("{outcome:?}") };
+            (curve, health)
         };
         let (plain, nothing) = measured(Activation::Relu, &[]);
-        let (outcome, health) = measured(Activation::Relu, Measure::ALL);
-        assert_eq!((plain, nothing), (outcome, Vec::new()), "{rule}");
+        let (curve, health) = measured(Activation::Relu, Measure::ALL);
+        assert_eq!((plain, nothing), (curve, Vec::new()), "{rule}");
         let of = |measure: Measure| health.iter().filter(move |point| point.measure == measure);
         assert_eq!(of(Measure::UpdateAngle).count(), 2 * 4, "{rule}: two evaluations, four layers");
         for point in of(Measure::UpdateAngle) {
@@ -176,7 +179,7 @@ fn early_stopping_ends_training_once_no_trial_needs_more() {
     let early_stop = Some(EarlyStop { start: 0, patience: 1 });
     let stopping_rules = vec![StoppingRule { max_updates: 100_000, early_stop }];
     let outcome = run(shape(Rule::Bp), vec![LaneJob { stopping_rules, ..job(0, 1) }]);
-    let LaneOutcome::Completed { curve, scores } = &outcome[0] else { panic!("{outcome:?}") };
+    let LaneOutcome::Completed { curve, scores, .. } = &outcome[0] else { panic!("{outcome:?}") };
     assert!(scores[0].updates < 100_000);
     assert_eq!(scores[0].updates, curve[curve.len() - 1].update, "nothing is trained past the end");
     assert!(curve.iter().all(|point| point.test_accuracy.is_some() == (point.update <= scores[0].best_update)));
@@ -192,8 +195,66 @@ fn a_loss_that_ceases_to_be_finite_ends_the_lane_with_its_update() {
 
 #[test]
 fn a_lane_told_to_stop_stops_before_its_next_update() {
-    let mut limit = Limit { limit: 50, updates: 0, health: Vec::new() };
+    let mut limit = Limit { limit: 50, ..NO_LIMIT };
     let outcome = run_with(shape(Rule::Fa), vec![job(0, 1_000)], &mut limit);
-    assert!(matches!(&outcome[0], LaneOutcome::Stopped { curve } if curve.len() == 1), "{outcome:?}");
+    assert!(
+        matches!(&outcome[0], LaneOutcome::Stopped { state } if state.curve.len() == 1 && state.update == 50),
+        "{outcome:?}"
+    );
     assert_eq!(limit.updates, 50);
+}
+
+/// Stops a lane at an update, then goes on from its state as it comes back from a file.
+fn interrupted(shape: &Shape, job: &LaneJob, measures: &[Measure], at: u64) -> LaneJob {
+    let mut limit = Limit { limit: at, updates: job.resume.as_ref().map_or(0, |state| state.update) };
+    let outcome = run_measured(shape.clone(), vec![job.clone()], measures.to_vec(), &mut limit);
+    let LaneOutcome::Stopped { state } = &outcome[0] else { panic!("{outcome:?}") };
+    let key = checkpoint::key(shape, job.hyperparameters);
+    let read = form::decode(key, &form::encode(key, state)).expect("own bytes");
+    LaneJob { resume: Some(read), ..job.clone() }
+}
+
+#[test]
+fn a_trajectory_taken_up_from_checkpoints_has_the_same_curve_to_the_last_bit() {
+    for &rule in Rule::ALL {
+        for &network in Network::ALL {
+            let depth = if network.is_convolutional() { 2 } else { 3 };
+            // An epoch of 12,000 images less the validation part is 20 batches of 500.
+            let shape = Shape { network, depth, eval_every: 12, batch_size: 500, hidden: 16, ..shape(rule) };
+            let whole = run_measured(shape.clone(), vec![job(1, 24)], vec![Measure::UpdateAngle], &mut { NO_LIMIT });
+            let mut resumed = job(1, 24);
+            // In mid-interval, at an evaluation, at the end of an epoch.
+            for at in [3, 12, 20] {
+                resumed = interrupted(&shape, &resumed, &[Measure::UpdateAngle], at);
+            }
+            // Beside another lane, and in the other's place.
+            let again = run_measured(shape, vec![job(0, 12), resumed], vec![Measure::UpdateAngle], &mut { NO_LIMIT });
+            assert_eq!(whole[0], again[1], "{rule} {network}");
+        }
+    }
+}
+
+#[test]
+fn every_optimiser_goes_on_with_what_it_remembers() {
+    for &optimizer in Optimizer::ALL {
+        for (momentum, nesterov) in [(0.0, false), (0.9, true)] {
+            let shape = Shape { optimizer, eval_every: 6, ..shape(Rule::Dtp) };
+            let mut job = job(0, 12);
+            // Only sgd looks at them.
+            (job.hyperparameters.momentum, job.hyperparameters.nesterov) = (momentum, nesterov);
+            let whole = run(shape.clone(), vec![job.clone()]);
+            assert_eq!(whole, run(shape.clone(), vec![interrupted(&shape, &job, &[], 7)]), "{optimizer} {momentum}");
+        }
+    }
+}
+
+#[test]
+fn a_state_of_another_network_is_refused() {
+    let job = interrupted(&shape(Rule::Bp), &job(0, 12), &[], 3);
+    let data = data::load(&shape(Rule::Fa).dataset, &Places::default()).expect("embedded");
+    for shape in [shape(Rule::Fa), Shape { hidden: 31, ..shape(Rule::Bp) }] {
+        let bundle = Bundle { shape, lanes: vec![job.clone()], measures: Vec::new() };
+        let error = train(&bundle, &data, &mut { NO_LIMIT }).expect_err("another network's");
+        assert!(error.to_string().contains("of another network"), "{error}");
+    }
 }

@@ -10,7 +10,8 @@ use crate::settings::{Condition, Setting};
 /// A BLAKE3 hash in hexadecimal. Equal for equal trials in equal order under the same name, however they are written:
 /// in any format, with keys in any order, with defaults named or not, with whole numbers as a list or as a range.
 pub(super) fn digest(spec: &SweepSpec) -> String {
-    let SweepSpec { name, grid, retries_max, measures } = spec;
+    // How often checkpoints are written changes nothing that is found.
+    let SweepSpec { name, grid, retries_max, measures, checkpoint_every_s: _ } = spec;
     let mut text = format!("name {name}\nretries {retries_max}\n");
     if !measures.is_empty() {
         let names: Vec<&str> = measures.iter().map(|measure| measure.name()).collect();

@@ -24,13 +24,19 @@ pub struct SweepSpec {
     pub retries_max: u32,
     /// What is measured of each layer at evaluations, in the order of [`Measure::ALL`].
     pub measures: Vec<Measure>,
+    /// Seconds between two checkpoints of a trajectory.
+    pub checkpoint_every_s: f64,
 }
 
 const RETRIES_DEFAULT: u32 = 2;
 const NAME_CHARACTERS_MAX: usize = 128;
-const TOP: [&str; 8] = ["name", "seed", "retries", "measure", "data", "train", "grid", "block"];
-/// Stands at the top or under `train`.
+const CHECKPOINT_EVERY_S_DEFAULT: f64 = 60.0;
+const CHECKPOINT_EVERY_S_MAX: f64 = 1e6;
 const MEASURE: &str = "measure";
+const CHECKPOINT_EVERY_S: &str = "checkpoint_every_s";
+const TOP: [&str; 9] = ["name", "seed", "retries", MEASURE, CHECKPOINT_EVERY_S, "data", "train", "grid", "block"];
+/// What is no setting of trials, and stands at the top or under `train`.
+const BESIDE_TRAINING: [&str; 2] = [MEASURE, CHECKPOINT_EVERY_S];
 const BESIDE_SETTINGS: [&str; 2] = ["zip", "exclude"];
 
 impl SweepSpec {
@@ -85,18 +91,10 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
     let name = read_name(root, part("name"), mistakes);
     let retries_max = part("retries").map_or(Some(RETRIES_DEFAULT), |(_, node)| read_retries(node, mistakes));
 
-    let in_train = part("train").and_then(|(_, node)| match &node.kind {
-        Kind::Table(entries) => entries.iter().find(|(key, _)| key.name == MEASURE),
-        _ => None,
-    });
-    let measured = part(MEASURE).map(|(_, node)| (node, MEASURE));
-    let measured = match (measured, in_train) {
-        (Some(_), Some((key, _))) => {
-            let message = "`measure` is given twice, here and at the top";
-            mistakes.add(&key.span, "train.measure", message, "leave one of them out");
-            None
-        }
-        (at_top, in_train) => at_top.or(in_train.map(|(_, node)| (node, "train.measure"))),
+    let measured = at_top_or_in_train(entries, MEASURE, mistakes);
+    let checkpoint_every_s = match at_top_or_in_train(entries, CHECKPOINT_EVERY_S, mistakes) {
+        Some((node, place)) => read_seconds(node, &place, mistakes),
+        None => Some(CHECKPOINT_EVERY_S_DEFAULT),
     };
 
     let mut shared = Shared::default();
@@ -128,10 +126,11 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
         mistakes.add(&span, "grid", "the grid has more trials than can be counted", help);
     }
     let measures = match (measured, &grid) {
-        (Some((node, place)), Some(grid)) => measures::read(node, place, grid, mistakes),
+        (Some((node, place)), Some(grid)) => measures::read(node, &place, grid, mistakes),
         _ => Vec::new(),
     };
-    Some(SweepSpec { name: name?, grid: grid?, retries_max: retries_max?, measures })
+    let (retries_max, checkpoint_every_s) = (retries_max?, checkpoint_every_s?);
+    Some(SweepSpec { name: name?, grid: grid?, retries_max, measures, checkpoint_every_s })
 }
 
 fn unknown_at_top(key: &Key, mistakes: &mut Mistakes<'_>) {
@@ -164,6 +163,44 @@ fn read_name(root: &Node, name: Option<&(Key, Node)>, mistakes: &mut Mistakes<'_
     }
 }
 
+/// What is said of a thing that stands at the top or under `train`, and where.
+fn at_top_or_in_train<'a>(
+    entries: &'a [(Key, Node)],
+    name: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<(&'a Node, String)> {
+    let within = |entries: &'a [(Key, Node)], name: &str| entries.iter().find(|(key, _)| key.name == name);
+    let in_train = within(entries, "train").and_then(|(_, node)| match &node.kind {
+        Kind::Table(entries) => within(entries, name),
+        _ => None,
+    });
+    match (within(entries, name), in_train) {
+        (Some(_), Some((key, _))) => {
+            let message = format!("`{name}` is given twice, here and at the top");
+            mistakes.add(&key.span, format!("train.{name}"), message, "leave one of them out");
+            None
+        }
+        (at_top, in_train) => {
+            let at_top = at_top.map(|(_, node)| (node, name.to_owned()));
+            at_top.or_else(|| in_train.map(|(_, node)| (node, format!("train.{name}"))))
+        }
+    }
+}
+
+fn read_seconds(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<f64> {
+    let seconds = match node.kind {
+        Kind::Integer(number) => number as f64,
+        Kind::Real(number) => number,
+        _ => f64::NAN,
+    };
+    if seconds > 0.0 && seconds <= CHECKPOINT_EVERY_S_MAX {
+        return Some(seconds);
+    }
+    let message = format!("`{CHECKPOINT_EVERY_S}` cannot be {}", node.kind.describe());
+    mistakes.add(&node.span, place, message, "it takes a number of seconds above 0, at most a million");
+    None
+}
+
 fn read_retries(node: &Node, mistakes: &mut Mistakes<'_>) -> Option<u32> {
     if let Kind::Integer(number) = node.kind
         && let Ok(number) = u32::try_from(number)
@@ -188,10 +225,10 @@ impl Shared {
     fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, mistakes: &mut Mistakes<'_>) {
         for (key, node) in table(node, name, mistakes) {
             let place = format!("{name}.{}", key.name);
-            if key.name == MEASURE && only.is_none() {
+            let also: &[&str] = if only.is_none() { &BESIDE_TRAINING } else { &[] };
+            if also.contains(&key.name.as_str()) {
                 continue;
             }
-            let also: &[&str] = if only.is_none() { &[MEASURE] } else { &[] };
             let Some(setting) = read::setting(key, &place, also, mistakes) else { continue };
             if only.is_some_and(|only| !only.contains(&setting)) {
                 let message = format!("`{setting}` does not belong in [{name}]");

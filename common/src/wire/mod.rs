@@ -45,6 +45,9 @@ pub enum WireError {
     /// A grant whose lanes do not share a shape, or that has none.
     #[error("message with a bundle whose lanes do not share one shape")]
     MixedShapes,
+    /// Bytes that are no message.
+    #[error("bytes that are no message: {0}")]
+    Undecodable(#[from] prost::DecodeError),
 }
 
 /// Reads a domain type from its message.

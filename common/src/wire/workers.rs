@@ -3,6 +3,7 @@
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
+use prost::Message as _;
 
 use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
 use crate::configuration::{Configuration, EarlyStop, Point, StoppingRule, trajectory_point};
@@ -126,6 +127,22 @@ impl FromWire<v1::Ended> for Report {
     }
 }
 
+impl Report {
+    /// The report as it goes over the wire, for keeping.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.clone().into_wire().encode_to_vec()
+    }
+
+    /// Reads what [`Report::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// Bytes that are no such message, or one that cannot be a report.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        Self::from_wire(v1::Ended::decode(bytes)?)
+    }
+}
+
 impl IntoWire<v1::CoordinatorMessage> for ToWorker {
     fn into_wire(self) -> v1::CoordinatorMessage {
         let message = match self {
@@ -135,6 +152,11 @@ impl IntoWire<v1::CoordinatorMessage> for ToWorker {
                 Down::Acknowledged(v1::Acknowledged { attempt: attempt.0, trajectory: trajectory.0, accepted })
             }
             Self::Stop { attempt, trajectories, reason } => Down::Stop(v1::Stop {
+                attempt: attempt.0,
+                trajectories: trajectories.into_iter().map(|trajectory| trajectory.0).collect(),
+                reason,
+            }),
+            Self::HandBack { attempt, trajectories, reason } => Down::HandBack(v1::HandBack {
                 attempt: attempt.0,
                 trajectories: trajectories.into_iter().map(|trajectory| trajectory.0).collect(),
                 reason,
@@ -158,6 +180,11 @@ impl FromWire<v1::CoordinatorMessage> for ToWorker {
                 trajectories: trajectories.into_iter().map(TrajectoryIndex).collect(),
                 reason,
             },
+            Down::HandBack(v1::HandBack { attempt, trajectories, reason }) => Self::HandBack {
+                attempt: Attempt(attempt),
+                trajectories: trajectories.into_iter().map(TrajectoryIndex).collect(),
+                reason,
+            },
             Down::Drain(v1::Drain { reason }) => Self::Drain { reason },
         })
     }
@@ -165,7 +192,7 @@ impl FromWire<v1::CoordinatorMessage> for ToWorker {
 
 impl IntoWire<v1::Grant> for Grant {
     fn into_wire(self) -> v1::Grant {
-        let Self { sweep, attempt, shape, measures, lanes } = self;
+        let Self { sweep, attempt, shape, measures, checkpoint_every_ms, lanes } = self;
         let lane = |lane: Lane| v1::Lane {
             trajectory: lane.trajectory.0,
             settings: trajectory_point(&shape, lane.hyperparameters).into_wire(),
@@ -176,6 +203,7 @@ impl IntoWire<v1::Grant> for Grant {
             attempt: attempt.0,
             lanes: lanes.into_iter().map(lane).collect(),
             measures: measures.into_iter().map(|measure| measure.name().to_owned()).collect(),
+            checkpoint_every_ms,
         }
     }
 }
@@ -202,6 +230,7 @@ impl FromWire<v1::Grant> for Grant {
             attempt: Attempt(message.attempt),
             shape: shape.ok_or(WireError::MixedShapes)?,
             measures,
+            checkpoint_every_ms: message.checkpoint_every_ms,
             lanes,
         })
     }
@@ -292,6 +321,7 @@ mod tests {
             attempt: Attempt(9),
             shape: configuration.shape.clone(),
             measures: Measure::ALL.to_vec(),
+            checkpoint_every_ms: 60_000,
             lanes: vec![lane(3), lane(4)],
         }
     }
@@ -304,6 +334,7 @@ mod tests {
             ToWorker::Grant(Box::new(grant())),
             ToWorker::Acknowledged { attempt, trajectory, accepted: true },
             ToWorker::Stop { attempt, trajectories: vec![trajectory], reason: "cancelled".to_owned() },
+            ToWorker::HandBack { attempt, trajectories: vec![trajectory], reason: "paused".to_owned() },
             ToWorker::Drain { reason: "leaving".to_owned() },
         ] {
             assert_eq!(ToWorker::from_wire(said.clone().into_wire()), Ok(said));
@@ -319,8 +350,13 @@ mod tests {
             }
         }
         assert_eq!(Grant::from_wire(message), Err(WireError::MixedShapes));
-        let empty =
-            v1::Grant { sweep: SweepId::new().to_string(), attempt: 1, lanes: Vec::new(), measures: Vec::new() };
+        let empty = v1::Grant {
+            sweep: SweepId::new().to_string(),
+            attempt: 1,
+            lanes: Vec::new(),
+            measures: Vec::new(),
+            checkpoint_every_ms: 1,
+        };
         assert_eq!(Grant::from_wire(empty), Err(WireError::MixedShapes));
     }
 

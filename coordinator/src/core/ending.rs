@@ -16,10 +16,13 @@ impl Core {
     pub(super) fn end(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
         let (attempt, trajectory) = (report.held.attempt, report.held.trajectory);
         let leased = self.lane_mut(id, attempt, trajectory).is_some_and(|(sweep, _)| sweep == report.held.sweep);
-        let message = ToWorker::Acknowledged { attempt, trajectory, accepted: leased };
+        let worker = self.workers.get_mut(&id);
+        let repeated = !leased && worker.as_ref().is_some_and(|worker| worker.has_accepted(attempt, trajectory));
+        let message = ToWorker::Acknowledged { attempt, trajectory, accepted: leased || repeated };
         if leased {
+            worker.into_iter().for_each(|worker| worker.accept(attempt, trajectory));
             self.accept(now, id, report, actions);
-        } else {
+        } else if !repeated {
             actions.push(Action::Persist(Record::Late {
                 sweep: report.held.sweep,
                 trajectory,

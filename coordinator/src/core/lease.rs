@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use biosweep_common::configuration::trajectory_point;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
-use biosweep_common::health::Measure;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{Grant, Lane};
+use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::LaneView;
 
 /// A granted bundle.
@@ -46,15 +46,21 @@ impl OpenLane {
 
 impl Lease {
     /// What the worker is told; `None` where nothing is open.
-    pub(crate) fn grant(&self, attempt: Attempt, measures: &[Measure]) -> Option<Grant> {
+    pub(crate) fn grant(&self, attempt: Attempt, spec: &SweepSpec) -> Option<Grant> {
         let shape = self.open.values().next()?.trajectory.shape.clone();
         let lane = |(&trajectory, lane): (&TrajectoryIndex, &OpenLane)| Lane {
             trajectory,
             hyperparameters: lane.trajectory.hyperparameters,
             stopping_rules: lane.trajectory.stopping_rules.clone(),
         };
-        let (measures, lanes) = (measures.to_vec(), self.open.iter().map(lane).collect());
-        Some(Grant { sweep: self.sweep, attempt, shape, measures, lanes })
+        Some(Grant {
+            sweep: self.sweep,
+            attempt,
+            shape,
+            measures: spec.measures.clone(),
+            checkpoint_every_ms: (spec.checkpoint_every_s * 1e3).ceil() as u64,
+            lanes: self.open.iter().map(lane).collect(),
+        })
     }
 
     /// Its lanes as people see them.

@@ -11,7 +11,7 @@
 //!
 //! A report is accepted only under the attempt that now holds the trajectory; any other is kept as evidence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use biosweep_common::clock::Tick;
@@ -32,6 +32,8 @@ pub(crate) struct Patience {
     pub(crate) heartbeat_ms: u64,
     /// Milliseconds of silence after which a worker is lost.
     pub(crate) lease_ms: u64,
+    /// Milliseconds within which another process may take up the identity of one that has ended.
+    pub(crate) rebirth_ms: u64,
 }
 
 /// A worker that has presented itself, or that holds leases from before a restart.
@@ -45,6 +47,32 @@ pub(crate) struct Worker {
     deadline: Tick,
     /// Lanes it has asked work for.
     idle_lanes: u32,
+    /// How its process ended, where that is known and another may take up its identity.
+    death: Option<String>,
+    /// The reports accepted from it last, which it may repeat until it hears so.
+    accepted: VecDeque<(Attempt, TrajectoryIndex)>,
+}
+
+/// Reports of a worker that are remembered as accepted: more than can be on their way at once.
+const REMEMBERED: usize = 4_096;
+
+impl Worker {
+    fn new(description: WorkerDescription, connected: bool, deadline: Tick) -> Self {
+        Self { description, connected, deadline, idle_lanes: 0, death: None, accepted: VecDeque::new() }
+    }
+
+    /// Remembers that a report was accepted.
+    pub(super) fn accept(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) {
+        self.accepted.push_back((attempt, trajectory));
+        if self.accepted.len() > REMEMBERED {
+            self.accepted.pop_front();
+        }
+    }
+
+    /// Whether a report is one accepted before: its acknowledgement was lost.
+    pub(super) fn has_accepted(&self, attempt: Attempt, trajectory: TrajectoryIndex) -> bool {
+        self.accepted.contains(&(attempt, trajectory))
+    }
 }
 
 /// The state of everything that is in flight.
@@ -80,16 +108,10 @@ impl Core {
     fn restore_sweep(&mut self, now: Now, mut sweep: Sweep, open: &[(LeaseRow, Vec<TrajectoryIndex>)]) {
         for (row, trajectories) in open {
             let deadline = now.tick.after_ms(self.patience.lease_ms);
-            self.workers.entry(row.worker).or_insert_with(|| Worker {
-                description: WorkerDescription {
-                    name: row.worker_name.clone(),
-                    device: String::new(),
-                    lanes: 0,
-                    version: String::new(),
-                },
-                connected: false,
-                deadline,
-                idle_lanes: 0,
+            self.workers.entry(row.worker).or_insert_with(|| {
+                let name = row.worker_name.clone();
+                let description = WorkerDescription { name, device: String::new(), lanes: 0, version: String::new() };
+                Worker::new(description, false, deadline)
             });
             let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index))));
             let lease = Lease { sweep: row.sweep, worker: row.worker, open: lanes.collect() };
@@ -107,7 +129,7 @@ impl Core {
             Event::Cancelled(sweep) => self.cancel(now, sweep, &mut actions),
             Event::Said { worker, message } => self.hear(now, worker, message, &mut actions),
             Event::Disconnected(worker) => self.disconnect(worker),
-            Event::Died { worker, cause } => self.lose(now, worker, &cause, &mut actions),
+            Event::Died { worker, cause } => self.note_death(now, worker, cause),
             Event::Draining { reason } => self.drain(&reason, &mut actions),
             Event::Ticked => self.expire(now, &mut actions),
         }
@@ -177,20 +199,28 @@ impl Core {
     fn welcome(&mut self, now: Now, hello: Hello, actions: &mut Vec<Action>) {
         let id = hello.worker;
         let deadline = now.tick.after_ms(self.patience.lease_ms);
-        let description = hello.description;
-        self.workers.insert(id, Worker { description, connected: true, deadline, idle_lanes: 0 });
+        let mut worker = Worker::new(hello.description, true, deadline);
+        let before = self.workers.remove(&id);
         self.idle.remove(&id);
+        let held: BTreeSet<_> = hello.held.iter().map(|held| (held.attempt, held.trajectory)).collect();
+        let mut cause = "the worker came back without it".to_owned();
+        if let Some(before) = before {
+            // What it no longer holds it has heard to be accepted.
+            worker.accepted = before.accepted.into_iter().filter(|report| held.contains(report)).collect();
+            cause = before.death.unwrap_or(cause);
+        }
+        let accepted: BTreeSet<_> = worker.accepted.iter().copied().collect();
+        self.workers.insert(id, worker);
         let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms };
         actions.push(Action::Send { worker: id, message });
 
-        let held: BTreeSet<_> = hello.held.iter().map(|held| (held.attempt, held.trajectory)).collect();
         for (attempt, trajectories) in self.open_trajectories(|lease| lease.worker == id) {
             for trajectory in trajectories.into_iter().filter(|&index| !held.contains(&(attempt, index))) {
-                let cause = Some("the worker came back without it".to_owned());
+                let cause = Some(cause.clone());
                 self.end_without_result(now, attempt, trajectory, Outcome::WorkerLost, cause, actions);
             }
         }
-        self.stop_unleased(id, held, actions);
+        self.stop_unleased(id, held.difference(&accepted).copied(), actions);
         if self.draining {
             let reason = "the coordinator is leaving".to_owned();
             actions.push(Action::Send { worker: id, message: ToWorker::Drain { reason } });
@@ -243,7 +273,9 @@ impl Core {
         let silent = self.workers.iter().filter(|(_, worker)| worker.deadline <= now.tick);
         let silent: Vec<WorkerId> = silent.map(|(&id, _)| id).collect();
         for id in silent {
-            let cause = format!("no heartbeat for {} ms", self.patience.lease_ms);
+            let silent = || format!("no heartbeat for {} ms", self.patience.lease_ms);
+            let death = self.workers.get(&id).and_then(|worker| worker.death.clone());
+            let cause = death.unwrap_or_else(silent);
             self.release(now, id, Outcome::WorkerLost, &cause, actions);
             match self.workers.get_mut(&id) {
                 Some(worker) if worker.connected => worker.deadline = now.tick.after_ms(self.patience.lease_ms),
@@ -252,8 +284,14 @@ impl Core {
         }
     }
 
-    fn lose(&mut self, now: Now, id: WorkerId, cause: &str, actions: &mut Vec<Action>) {
-        self.part(now, id, Outcome::WorkerLost, cause, actions);
+    /// A worker's process has ended. Another may take up its identity at once, and with it the reports it left on disk:
+    /// they get a moment to be presented.
+    fn note_death(&mut self, now: Now, id: WorkerId, cause: String) {
+        self.disconnect(id);
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.deadline = worker.deadline.min(now.tick.after_ms(self.patience.rebirth_ms));
+            worker.death = Some(cause);
+        }
     }
 
     /// A worker is gone for good.
@@ -304,7 +342,7 @@ impl Core {
             let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
             open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
             let lease = Lease { sweep: sweep.id(), worker: id, open };
-            if let Some(grant) = lease.grant(attempt, &sweep.spec.measures) {
+            if let Some(grant) = lease.grant(attempt, &sweep.spec) {
                 actions.push(Action::Send { worker: id, message: ToWorker::Grant(Box::new(grant)) });
             }
             actions.push(Action::Notify(Notice::Changed(sweep.id())));

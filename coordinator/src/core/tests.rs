@@ -16,7 +16,7 @@ use super::event::{Action, Event, Notice, Now};
 use super::scheduler::{Core, Patience};
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
 
-const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000 };
+const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
 
 /// Two depths of three seeds, each stopped at two moments: 6 trajectories, 12 trials.
 const SPEC: &str = r#"
@@ -219,8 +219,24 @@ fn a_repeated_report_is_acknowledged_and_counts_once() {
     world.end(id, report.clone());
     let again = world.end(id, report);
     assert!(endings(&again).is_empty());
-    assert_eq!((late(&again), acknowledged(&again)), (1, Some(false)));
+    assert_eq!(
+        (late(&again), acknowledged(&again)),
+        (0, Some(true)),
+        "the acknowledgement was lost, the result is not"
+    );
     assert_eq!(world.completed(), 2);
+}
+
+#[test]
+fn a_report_repeated_on_a_new_stream_is_known_as_accepted() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let report = world.report(&grant, 0, Outcome::Completed, 20);
+    world.end(id, report.clone());
+    let actions = world.hello(id, vec![report.held]);
+    assert_eq!(stopped(&actions), vec![], "it is done with it, not fenced");
+    let again = world.end(id, report);
+    assert_eq!((late(&again), acknowledged(&again)), (0, Some(true)));
 }
 
 #[test]
@@ -369,12 +385,26 @@ fn a_broken_stream_alone_takes_nothing_away() {
 }
 
 #[test]
-fn a_dead_workers_trajectories_run_elsewhere_at_once() {
+fn a_dead_workers_trajectories_run_elsewhere_soon() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     let actions = world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
+    assert!(endings(&actions).is_empty(), "what it left on disk may yet be presented");
+    let actions = world.pass(PATIENCE.rebirth_ms);
     assert_eq!(endings(&actions)[0].cause.as_deref(), Some("killed"));
     assert_eq!(trajectories(&world.work(8, 1).1), trajectories(&grant));
+}
+
+#[test]
+fn a_dead_worker_that_comes_back_keeps_what_it_presents_and_gives_back_the_rest() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
+    let kept = world.report(&grant, 0, Outcome::Completed, 20);
+    let actions = world.hello(id, vec![kept.held]);
+    let lost: Vec<_> = endings(&actions).iter().map(|ending| (ending.trajectory.0, ending.cause.clone())).collect();
+    assert_eq!(lost, vec![(1, Some("killed".to_owned()))]);
+    assert_eq!(acknowledged(&world.end(id, kept)), Some(true));
 }
 
 #[test]

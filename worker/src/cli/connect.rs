@@ -2,18 +2,23 @@
 
 use std::io::{self, Read as _};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
+use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::messages::WorkerDescription;
 use biosweep_common::telemetry::{self, Destination};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::DataArgs;
 use super::failure::Failure;
-use crate::agent::{self, AgentError};
+use crate::agent::{self, AgentError, Estate, Leave};
+use crate::checkpoint::shelf::Shelf;
 use crate::device::Device;
 use crate::session::Session;
+use crate::spool::{Opened, Spool};
 use crate::trainer::Trainer;
 
 #[derive(Debug, Args)]
@@ -36,6 +41,15 @@ pub(super) struct ConnectArgs {
     /// Leave when standard input closes, for launchers whose end is to be this worker's
     #[arg(long)]
     leave_with_stdin: bool,
+    /// Where checkpoints are kept: a folder, s3://BUCKET/PREFIX, or none [default: HOME/checkpoints]
+    #[arg(long, env = "BIOSWEEP_CHECKPOINTS", value_name = "PLACE")]
+    checkpoints: Option<String>,
+    /// Seconds that leaving may take: to write checkpoints and hand back what is in training
+    #[arg(long, default_value = "25", value_name = "SECONDS")]
+    grace: u32,
+    /// When this machine is taken away, in seconds since 1970; the worker leaves in time
+    #[arg(long, env = "SLURM_JOB_END_TIME", value_name = "TIME")]
+    deadline: Option<u64>,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -51,13 +65,21 @@ pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
         lanes: args.lanes.get(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let session = Session::new(args.id.unwrap_or_default(), description);
-    let trainer = Trainer::start(args.data.places()).map_err(Failure::environment)?;
-    if args.leave_with_stdin {
-        end_with_stdin().map_err(Failure::environment)?;
-    }
+    let home = args.data.home().map_err(Failure::environment)?;
+    let shelf = match args.checkpoints.as_deref() {
+        Some("none") => None,
+        Some(place) => Some(Shelf::open(place).map_err(Failure::environment)?),
+        None => Some(Shelf::open(&home.join("checkpoints").to_string_lossy()).map_err(Failure::environment)?),
+    };
+    let Opened { spool, worker, reports } = Spool::open(&home.join("spool"), args.id).map_err(Failure::environment)?;
+    let session = Session::new(worker, description, reports);
+    let trainer = Trainer::start(args.data.places(), shelf.clone()).map_err(Failure::environment)?;
+    let orphaned = if args.leave_with_stdin { Some(stdin_closed().map_err(Failure::environment)?) } else { None };
+    let grace = Duration::from_secs(args.grace.into());
+    let left = |end: u64| Duration::from_millis((end * 1_000).saturating_sub(Clock::start().wall().0));
+    let estate = Estate { spool, shelf, grace, deadline: args.deadline.map(left) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
-    let served = runtime.block_on(agent::serve(url, session, trainer, told_to_leave()));
+    let served = runtime.block_on(agent::serve(url, session, trainer, estate, told_to_leave(orphaned)));
     served.map_err(|error| match error {
         AgentError::Address { .. } => Failure::bad_input(error),
         AgentError::Refused(_) | AgentError::TrainerGone => Failure::environment(error),
@@ -70,26 +92,40 @@ fn default_name() -> String {
     format!("{host}/{}", std::process::id())
 }
 
-/// Ends the process once standard input closes: its launcher is gone, and with it the coordinator.
-fn end_with_stdin() -> io::Result<()> {
+/// Tells once standard input closes: its launcher is gone, and with it the coordinator.
+fn stdin_closed() -> io::Result<oneshot::Receiver<()>> {
+    let (closed, is_closed) = oneshot::channel();
     std::thread::Builder::new().name("stdin".to_owned()).spawn(|| {
         let mut rest = [0_u8; 256];
         while matches!(io::stdin().read(&mut rest), Ok(read) if read > 0) {}
-        tracing::info!("standard input closed");
-        std::process::exit(0);
+        // Where nobody waits for it the process is ending.
+        let _ending = closed.send(());
     })?;
-    Ok(())
+    Ok(is_closed)
 }
 
-async fn told_to_leave() -> &'static str {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminations) => drop(terminations.recv().await),
-            Err(_) => std::future::pending().await,
+/// Waits for a signal to leave: SIGINT, SIGTERM, or SIGUSR2, which batch systems send before they end a job.
+async fn told_to_leave(orphaned: Option<oneshot::Receiver<()>>) -> Leave {
+    let orphaned = async {
+        match orphaned {
+            Some(closed) => drop(closed.await),
+            None => std::future::pending().await,
         }
     };
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => "interrupted",
-        () = terminate => "told to terminate",
+        () = sent(SignalKind::interrupt()) => Leave::Told("interrupted"),
+        () = sent(SignalKind::terminate()) => Leave::Told("told to terminate"),
+        () = sent(SignalKind::user_defined2()) => Leave::Told("told that its time is up"),
+        () = orphaned => Leave::Alone,
+    }
+}
+
+async fn sent(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signals) => drop(signals.recv().await),
+        Err(error) => {
+            tracing::warn!(?kind, %error, "a signal cannot be waited for");
+            std::future::pending().await
+        }
     }
 }

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use etcetera::BaseStrategy as _;
+
 use crate::data::Places;
 use failure::Failure;
 
@@ -44,14 +46,25 @@ struct DataArgs {
     /// Where to look for datasets first
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where to look for datasets last, in its folder `datasets`
+    /// Where checkpoints and unacknowledged reports are kept, and where to look for datasets last
+    /// [default: the data folder of this user]
     #[arg(long, env = "BIOSWEEP_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
 }
 
 impl DataArgs {
     fn places(&self) -> Places {
-        Places { data_dir: self.data_dir.clone(), home: self.home.clone() }
+        // Where no home is known there are no datasets in it.
+        Places { data_dir: self.data_dir.clone(), home: self.home().ok() }
+    }
+
+    fn home(&self) -> Result<PathBuf, String> {
+        if let Some(home) = &self.home {
+            return Ok(home.clone());
+        }
+        let strategy = etcetera::choose_base_strategy()
+            .map_err(|error| format!("no home folder is known ({error}); name one with --home"))?;
+        Ok(strategy.data_dir().join("biosweep"))
     }
 }
 

@@ -25,6 +25,14 @@ impl<T: Scalar> Optimise<T> for Adam<T> {
         self.moments.begin();
     }
 
+    fn memory(&mut self) -> Vec<(&'static str, &mut [T])> {
+        self.moments.memory()
+    }
+
+    fn resume(&mut self, updates: u64) {
+        self.moments.resume(updates);
+    }
+
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
         let Steps { learning_rate, weight_decay, .. } = self.steps;
         self.moments.update(first, values, gradients, (learning_rate, weight_decay, 1.0));

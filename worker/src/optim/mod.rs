@@ -19,6 +19,12 @@ pub trait Optimise<T: Scalar> {
     /// Updates the parameters from number `first` on; `weight_decay · w` is added to every gradient.
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]);
 
+    /// What it remembers beside the number of updates, by name: each as long as the parameters.
+    fn memory(&mut self) -> Vec<(&'static str, &mut [T])>;
+
+    /// Goes on after so many updates.
+    fn resume(&mut self, _updates: u64) {}
+
     /// How gradients may go into the parameters at once, where nothing else is to be done with them.
     fn direct(&self) -> Option<Direct> {
         None

@@ -36,6 +36,14 @@ impl<T: Scalar> Moments<T> {
         Ok(Self { mean: Buffer::zeros(length)?, square: Buffer::zeros(length)?, updates: 0 })
     }
 
+    pub(super) fn memory(&mut self) -> Vec<(&'static str, &mut [T])> {
+        vec![("mean", self.mean.slice_mut()), ("square", self.square.slice_mut())]
+    }
+
+    pub(super) fn resume(&mut self, updates: u64) {
+        self.updates = i32::try_from(updates).unwrap_or(i32::MAX);
+    }
+
     /// Begins the next update.
     pub(super) fn begin(&mut self) {
         // Past two thousand million updates the corrections have long been 1.

@@ -26,6 +26,10 @@ impl<T: Scalar> RmsProp<T> {
 }
 
 impl<T: Scalar> Optimise<T> for RmsProp<T> {
+    fn memory(&mut self) -> Vec<(&'static str, &mut [T])> {
+        vec![("square", self.square.slice_mut())]
+    }
+
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
         let square = &mut self.square.slice_mut()[first..first + values.len()];
         step(values, gradients, square, self.steps);

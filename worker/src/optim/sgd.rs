@@ -26,6 +26,10 @@ impl<T: Scalar> Sgd<T> {
 }
 
 impl<T: Scalar> Optimise<T> for Sgd<T> {
+    fn memory(&mut self) -> Vec<(&'static str, &mut [T])> {
+        self.velocity.iter_mut().map(|velocity| ("velocity", velocity.slice_mut())).collect()
+    }
+
     fn direct(&self) -> Option<Direct> {
         let Steps { learning_rate, weight_decay, .. } = self.steps;
         let direct = Direct { rate: learning_rate, keep: 1.0 - learning_rate * weight_decay };

@@ -19,14 +19,17 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// Batches of these images.
-    pub(crate) fn new(images: &[u32], size: u32, by: &Hyperparameters) -> Result<Self, TrainError> {
+    /// Batches of these images, those of so many updates already taken.
+    pub(crate) fn new(images: &[u32], size: u32, by: &Hyperparameters, updates: u64) -> Result<Self, TrainError> {
         if size as usize > images.len() {
             return Err(TrainError::BatchTooLarge { batch_size: size, images: images.len() });
         }
-        let mut batches =
-            Self { size: size as usize, seed: by.seed, fold: by.fold, epoch: 0, order: Vec::new(), taken: 0 };
+        let size = size as usize;
+        let an_epoch = (images.len() / size) as u64;
+        let (seed, fold, epoch) = (by.seed, by.fold, updates / an_epoch);
+        let mut batches = Self { size, seed, fold, epoch, order: Vec::new(), taken: 0 };
         batches.shuffle(images);
+        batches.taken = (updates % an_epoch) as usize * size;
         Ok(batches)
     }
 
@@ -59,11 +62,13 @@ mod tests {
     fn an_epoch_shows_each_image_at_most_once_and_the_next_in_another_order() {
         let images: Vec<u32> = (100..110).collect();
         let by = Hyperparameters::default();
-        let mut batches = Batches::new(&images, 4, &by).expect("ten images hold a batch of four");
+        let mut batches = Batches::new(&images, 4, &by, 0).expect("ten images hold a batch of four");
         let mut epoch = || [batches.next(&images).to_vec(), batches.next(&images).to_vec()].concat();
         let (first, second) = (epoch(), epoch());
         assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 8, "two images are dropped");
         assert_ne!(first, second);
-        assert!(matches!(Batches::new(&images, 11, &by), Err(TrainError::BatchTooLarge { .. })));
+        let mut later = Batches::new(&images, 4, &by, 3).expect("the same images");
+        assert_eq!(later.next(&images), &second[4..], "the fourth batch of all");
+        assert!(matches!(Batches::new(&images, 11, &by, 0), Err(TrainError::BatchTooLarge { .. })));
     }
 }

@@ -2,10 +2,10 @@
 
 use biosweep_common::configuration::Shape;
 use biosweep_common::curve::{CurvePoint, Watcher, improves};
-use biosweep_common::health::Measure;
+use biosweep_common::health::{HealthPoint, Measure};
 
 use super::evaluate::Evaluator;
-use super::{Batches, LaneJob, LaneOutcome, Learner, Observer, TrainError};
+use super::{Batches, LaneJob, LaneOutcome, LaneState, Learner, Observer, TrainError};
 use crate::data::{Dataset, Part, Split};
 
 /// A lane on its way.
@@ -20,6 +20,7 @@ pub(super) struct Lane {
     last: u64,
     update: u64,
     curve: Vec<CurvePoint>,
+    health: Vec<HealthPoint>,
     best: Option<CurvePoint>,
     /// Of the losses since the last evaluation.
     loss_sum: f64,
@@ -31,20 +32,50 @@ impl Lane {
     pub(super) fn new(place: usize, job: &LaneJob, shape: &Shape, data: &Dataset) -> Result<Self, TrainError> {
         let split = data.split(job.hyperparameters.fold);
         let ends: Vec<u64> = job.stopping_rules.iter().map(|rule| rule.max_updates).collect();
-        Ok(Self {
+        let update = job.resume.as_ref().map_or(0, |state| state.update);
+        let mut lane = Self {
             place,
             eval_every: shape.eval_every,
-            batches: Batches::new(&split.train, shape.batch_size, &job.hyperparameters)?,
+            batches: Batches::new(&split.train, shape.batch_size, &job.hyperparameters, update)?,
             split,
             watchers: job.stopping_rules.iter().copied().map(Watcher::new).collect(),
             last: *ends.iter().max().ok_or(TrainError::Endless)?,
             ends,
-            update: 0,
+            update,
             curve: Vec::new(),
+            health: Vec::new(),
             best: None,
             loss_sum: 0.0,
             loss_count: 0,
-        })
+        };
+        if let Some(state) = &job.resume {
+            state.curve.iter().for_each(|point| lane.note(*point));
+            lane.health.clone_from(&state.health);
+            (lane.loss_sum, lane.loss_count) = (state.loss_sum, state.loss_count);
+        }
+        Ok(lane)
+    }
+
+    /// Takes an evaluation into the curve, and shows it to the stopping rules.
+    fn note(&mut self, point: CurvePoint) {
+        if improves(self.best.as_ref(), &point) {
+            self.best = Some(point);
+        }
+        self.watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
+        self.curve.push(point);
+    }
+
+    /// All of it as it now is.
+    fn state(&self, learner: &mut Learner<f32>) -> LaneState {
+        let numbers = learner.memory(self.place).into_iter().map(|(name, numbers)| (name, numbers.to_vec()));
+        LaneState {
+            update: self.update,
+            loss_sum: self.loss_sum,
+            loss_count: self.loss_count,
+            curve: self.curve.clone(),
+            health: self.health.clone(),
+            numbers: numbers.collect(),
+        }
     }
 
     /// Trains to the next evaluation; what came of the lane, where it ends there or before.
@@ -58,14 +89,17 @@ impl Lane {
     ) -> Result<Option<LaneOutcome>, TrainError> {
         loop {
             if observer.should_stop(self.place) {
-                return Ok(Some(LaneOutcome::Stopped { curve: std::mem::take(&mut self.curve) }));
+                return Ok(Some(LaneOutcome::Stopped { state: self.state(learner) }));
+            }
+            if observer.wants_state(self.place) {
+                observer.state(self.place, self.state(learner));
             }
             self.update += 1;
             let loss = learner.update(self.place, data, self.batches.next(&self.split.train), self.update)?;
             observer.updated(self.place, self.update);
             if !loss.is_finite() {
-                let curve = std::mem::take(&mut self.curve);
-                return Ok(Some(LaneOutcome::Diverged { update: self.update, curve }));
+                let (curve, health) = self.take_findings();
+                return Ok(Some(LaneOutcome::Diverged { update: self.update, curve, health }));
             }
             self.loss_sum += loss;
             self.loss_count += 1;
@@ -76,14 +110,19 @@ impl Lane {
         let point = self.evaluate(learner, evaluator, data)?;
         observer.evaluated(self.place, &point);
         if !measures.is_empty() {
-            observer.measured(self.place, learner.examine(self.place, self.update, measures)?);
+            self.health.extend(learner.examine(self.place, self.update, measures)?);
         }
-        self.watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
+        self.note(point);
         if self.update < self.last && !self.watchers.iter().all(Watcher::has_ended) {
             return Ok(None);
         }
         let scores = self.watchers.iter().filter_map(Watcher::score).collect();
-        Ok(Some(LaneOutcome::Completed { curve: std::mem::take(&mut self.curve), scores }))
+        let (curve, health) = self.take_findings();
+        Ok(Some(LaneOutcome::Completed { curve, health, scores }))
+    }
+
+    fn take_findings(&mut self) -> (Vec<CurvePoint>, Vec<HealthPoint>) {
+        (std::mem::take(&mut self.curve), std::mem::take(&mut self.health))
     }
 
     fn evaluate(
@@ -98,10 +137,8 @@ impl Lane {
         let mut point = CurvePoint { update: self.update, train_loss, validation_accuracy, test_accuracy: None };
         if improves(self.best.as_ref(), &point) {
             point.test_accuracy = Some(evaluator.test_accuracy(network, self.place, data)?);
-            self.best = Some(point);
         }
         (self.loss_sum, self.loss_count) = (0.0, 0);
-        self.curve.push(point);
         Ok(point)
     }
 }

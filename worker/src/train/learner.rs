@@ -1,5 +1,7 @@
 //! The lanes of a bundle in training: their networks and optimisers, and the memory they learn in one after another.
 
+use std::collections::BTreeMap;
+
 use biosweep_common::configuration::{Hyperparameters, Shape};
 use biosweep_common::health::{HealthPoint, Measure};
 use biosweep_common::vocabulary::Rule;
@@ -96,6 +98,46 @@ impl<T: Scalar> Learner<T> {
         self.rule.learn(&mut self.network, &self.pass, &mut update)?;
         Ok(loss)
     }
+
+    /// All that a lane has learned and remembers, by name.
+    pub(crate) fn memory(&mut self, lane: usize) -> Vec<(String, &mut [T])> {
+        let Network { forward, feedback, decoders, .. } = &mut self.network;
+        let own = &mut self.lanes[lane];
+        let parameters = [("forward", Some(forward)), ("feedback", feedback.as_mut()), ("decoders", decoders.as_mut())];
+        let mut memory: Vec<(String, &mut [T])> = parameters
+            .into_iter()
+            .filter_map(|(name, parameters)| Some((name.to_owned(), parameters?.lane_mut(lane))))
+            .collect();
+        for (name, optimiser) in [("forward", Some(&mut own.forward)), ("decoders", own.decoders.as_mut())] {
+            let remembered = optimiser.into_iter().flat_map(|optimiser| optimiser.memory());
+            memory.extend(remembered.map(|(what, numbers)| (format!("{name}.{what}"), numbers)));
+        }
+        memory
+    }
+
+    /// Has a lane go on from what it had learned and remembered after so many updates.
+    pub(crate) fn resume(
+        &mut self,
+        lane: usize,
+        updates: u64,
+        numbers: &BTreeMap<String, Vec<T>>,
+    ) -> Result<(), TrainError> {
+        let memory = self.memory(lane);
+        if memory.len() != numbers.len() {
+            return Err(TrainError::Foreign { what: format!("{} stretches of numbers", numbers.len()) });
+        }
+        for (name, own) in memory {
+            let saved = numbers.get(&name).filter(|saved| saved.len() == own.len());
+            own.copy_from_slice(saved.ok_or(TrainError::Foreign { what: format!("`{name}` of another size") })?);
+        }
+        let own = &mut self.lanes[lane];
+        own.forward.resume(updates);
+        if let Some(decoders) = &mut own.decoders {
+            decoders.resume(updates);
+        }
+        Ok(())
+    }
+
     /// What a lane's layers are like after so many updates, on the batch it learned from last.
     pub(crate) fn examine(
         &mut self,

@@ -15,6 +15,8 @@ mod health;
 mod lane;
 mod learner;
 
+use std::collections::BTreeMap;
+
 use biosweep_common::clock::Clock;
 use biosweep_common::configuration::{Hyperparameters, Shape, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score};
@@ -46,6 +48,25 @@ pub struct LaneJob {
     pub hyperparameters: Hyperparameters,
     /// When each of its trials ends.
     pub stopping_rules: Vec<StoppingRule>,
+    /// Where it goes on; from the beginning where there is none.
+    pub resume: Option<LaneState>,
+}
+
+/// All of a lane after an update: what its way on depends on, and what came of its way so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaneState {
+    /// Updates done.
+    pub update: u64,
+    /// The sum of the losses since the last evaluation.
+    pub loss_sum: f64,
+    /// Their number.
+    pub loss_count: u64,
+    /// Every evaluation.
+    pub curve: Vec<CurvePoint>,
+    /// What was measured of its layers at them.
+    pub health: Vec<HealthPoint>,
+    /// Parameters and what the optimisers remember, by name, as they lie in memory.
+    pub numbers: BTreeMap<String, Vec<f32>>,
 }
 
 /// Hears what happens in training, and may end it.
@@ -56,8 +77,10 @@ pub trait Observer {
     fn evaluated(&mut self, lane: usize, point: &CurvePoint);
     /// Whether the lane is to stop before its next update.
     fn should_stop(&mut self, lane: usize) -> bool;
-    /// What was measured of a lane's layers at an evaluation, where anything was to be.
-    fn measured(&mut self, lane: usize, health: Vec<HealthPoint>);
+    /// Whether the lane's state is wanted before its next update.
+    fn wants_state(&mut self, lane: usize) -> bool;
+    /// The state that was wanted.
+    fn state(&mut self, lane: usize, state: LaneState);
     /// A lane ended, after so many seconds of its own; others may go on.
     fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64);
 }
@@ -69,6 +92,8 @@ pub enum LaneOutcome {
     Completed {
         /// Every evaluation.
         curve: Vec<CurvePoint>,
+        /// What was measured of its layers at them.
+        health: Vec<HealthPoint>,
         /// One for each trial, in their order.
         scores: Vec<Score>,
     },
@@ -78,11 +103,13 @@ pub enum LaneOutcome {
         update: u64,
         /// Every evaluation before.
         curve: Vec<CurvePoint>,
+        /// What was measured of its layers at them.
+        health: Vec<HealthPoint>,
     },
     /// The observer ended it.
     Stopped {
-        /// Every evaluation before.
-        curve: Vec<CurvePoint>,
+        /// What it takes to go on.
+        state: LaneState,
     },
 }
 
@@ -105,13 +132,19 @@ pub enum TrainError {
     /// Images too small for a convolutional network.
     #[error(transparent)]
     TooSmall(#[from] TooSmall),
+    /// A state that is none of this lane's.
+    #[error("the state to go on from is of another network: it has {what}")]
+    Foreign {
+        /// What does not fit.
+        what: String,
+    },
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Libtorch(#[from] tch::TchError),
 }
 
 /// Trains every lane of a bundle to its end. The same bundle on the same data gives the same outcomes to the last bit,
-/// and each lane the same as it would alone.
+/// and each lane the same as it would alone, or without the interruptions that its state was carried over.
 ///
 /// The lanes take turns, from one evaluation to the next: so all advance together, and a lane's parameters stay in the
 /// processor's caches through its turn. A lane that ends leaves the others undisturbed.
@@ -124,6 +157,11 @@ pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Re
     let hyperparameters: Vec<Hyperparameters> = jobs.iter().map(|job| job.hyperparameters).collect();
     let mut learner = Learner::<f32>::new(shape, data, &hyperparameters)?;
     let mut evaluator = Evaluator::new(&learner.network, data)?;
+    for (place, job) in jobs.iter().enumerate() {
+        if let Some(state) = &job.resume {
+            learner.resume(place, state.update, &state.numbers)?;
+        }
+    }
     let new = |(place, job)| Lane::new(place, job, shape, data);
     let mut lanes = jobs.iter().enumerate().map(new).collect::<Result<Vec<Lane>, _>>()?;
     let clock = Clock::start();

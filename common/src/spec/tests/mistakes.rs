@@ -149,6 +149,20 @@ fn a_mistaken_measure_is_told_what_can_be_measured() {
 }
 
 #[test]
+fn a_mistaken_interval_between_checkpoints_is_told_what_it_takes() {
+    check(&[
+        (
+            "depth = 1\n[train]\ncheckpoint_every_s = 0",
+            "9:22: train.checkpoint_every_s: `checkpoint_every_s` cannot be the whole number 0; it takes a number of seconds above 0, at most a million",
+        ),
+        (
+            "depth = 1\n[train]\ncheckpoint_evry_s = 30",
+            "9:1: train.checkpoint_evry_s: unknown setting `checkpoint_evry_s`; did you mean `checkpoint_every_s`?",
+        ),
+    ]);
+}
+
+#[test]
 fn a_dataset_that_is_neither_published_nor_own_is_told_what_it_may_be() {
     const TAKES: &str = "it takes one of mnist, fashion-mnist, kmnist, cifar-10, synthetic-digits, \
                          or { idx = \"DIR\" } or { npy = \"DIR\" }";

@@ -1,0 +1,249 @@
+//! Reports on disk until the coordinator has acknowledged them, so that they outlive the worker that made them.
+//!
+//! A worker's identity is a folder in the spool, locked while the worker lives. A worker that starts where another one
+//! left reports behind takes up its identity, and with it what it owes.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use biosweep_common::ids::WorkerId;
+use biosweep_common::messages::{Held, Report};
+
+const LOCK: &str = "lock";
+const ENDING: &str = "report";
+
+/// How long an identity is waited for that another process has: how often, with what pauses.
+const WAIT: (Duration, u32) = (Duration::from_millis(50), if cfg!(test) { 2 } else { 200 });
+
+/// Why reports cannot be kept on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The folder cannot be used.
+    #[error("reports cannot be kept in {path}: {source}; name another home with --home")]
+    Unusable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the identity.
+    #[error("another process lives as worker {worker}; leave out --id, or name another")]
+    Taken {
+        /// The identity.
+        worker: WorkerId,
+    },
+}
+
+/// A worker's place in the spool.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    /// Held for life. Dropped last.
+    _lock: File,
+}
+
+/// What a worker begins with.
+#[derive(Debug)]
+pub struct Opened {
+    /// Where it keeps its reports.
+    pub spool: Spool,
+    /// Who it is.
+    pub worker: WorkerId,
+    /// What it owes from an earlier life.
+    pub reports: Vec<Report>,
+}
+
+impl Spool {
+    /// The place of this worker; without a name for it, that of a worker that is gone and left reports, or a new one.
+    ///
+    /// # Errors
+    /// A folder that cannot be used; an identity that another process has.
+    pub fn open(place: &Path, worker: Option<WorkerId>) -> Result<Opened, SpoolError> {
+        let unusable = |source| SpoolError::Unusable { path: place.to_owned(), source };
+        fs::create_dir_all(place).map_err(unusable)?;
+        if let Some(worker) = worker {
+            // Who had the identity before may be on its way out.
+            for _ in 0..WAIT.1 {
+                if let Some(opened) = Self::take(place, worker).map_err(unusable)? {
+                    return Ok(opened);
+                }
+                std::thread::sleep(WAIT.0);
+            }
+            return Err(SpoolError::Taken { worker });
+        }
+        for worker in left_behind(place).map_err(unusable)? {
+            if let Some(opened) = Self::take(place, worker).map_err(unusable)? {
+                if !opened.reports.is_empty() {
+                    tracing::info!(%worker, reports = opened.reports.len(), "takes up what a worker before it left");
+                    return Ok(opened);
+                }
+                opened.spool.close();
+            }
+        }
+        let worker = WorkerId::new();
+        Self::take(place, worker).map_err(unusable)?.ok_or(SpoolError::Taken { worker })
+    }
+
+    /// Takes an identity; `None` where another process has it.
+    fn take(place: &Path, worker: WorkerId) -> io::Result<Option<Opened>> {
+        let folder = place.join(worker.to_string());
+        fs::create_dir_all(&folder)?;
+        let lock = File::options().read(true).write(true).create(true).truncate(false).open(folder.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+        let mut reports = Vec::new();
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == ENDING) {
+                match read(&path)? {
+                    Ok(report) => reports.push(report),
+                    Err(why) => {
+                        tracing::warn!(report = %path.display(), why, "a report is set aside; its trial trains again");
+                        fs::rename(&path, path.with_extension("damaged"))?;
+                    }
+                }
+            }
+        }
+        reports.sort_by_key(|report| report.held);
+        Ok(Some(Opened { spool: Self { folder, _lock: lock }, worker, reports }))
+    }
+
+    /// Keeps a report. Where that fails it is warned of: the report is still in memory.
+    pub fn keep(&self, report: &Report) {
+        let path = self.path(report.held);
+        if let Err(error) = write(&path, report) {
+            tracing::warn!(report = %path.display(), %error, "a report is in memory only: it cannot be kept on disk");
+        }
+    }
+
+    /// Lets go of a report that is acknowledged.
+    pub fn forget(&self, held: Held) {
+        let path = self.path(held);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(report = %path.display(), %error, "an acknowledged report stays on disk"),
+        }
+    }
+
+    /// Ends the identity, where it owes nothing.
+    pub fn close(self) {
+        let owes = fs::read_dir(&self.folder).is_ok_and(|entries| {
+            entries.flatten().any(|entry| entry.path().extension().is_some_and(|ending| ending == ENDING))
+        });
+        if !owes {
+            // Left over it is in nobody's way.
+            drop(fs::remove_dir_all(&self.folder));
+        }
+    }
+
+    fn path(&self, held: Held) -> PathBuf {
+        self.folder.join(format!("{}-{}.{ENDING}", held.attempt, held.trajectory))
+    }
+}
+
+/// The identities in a spool.
+fn left_behind(place: &Path) -> io::Result<Vec<WorkerId>> {
+    let mut workers: Vec<WorkerId> = Vec::new();
+    for entry in fs::read_dir(place)? {
+        let worker: Option<WorkerId> = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        workers.extend(worker);
+    }
+    workers.sort_unstable();
+    Ok(workers)
+}
+
+/// A hash, then the report as it goes to the coordinator: written aside, on disk, then under its name.
+fn write(path: &Path, report: &Report) -> io::Result<()> {
+    let message = report.to_bytes();
+    let aside = path.with_extension("part");
+    let mut file = File::create(&aside)?;
+    file.write_all(blake3::hash(&message).as_bytes())?;
+    file.write_all(&message)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn read(path: &Path) -> io::Result<Result<Report, String>> {
+    let bytes = fs::read(path)?;
+    let Some((hash, message)) = bytes.split_first_chunk::<32>() else { return Ok(Err("it is cut short".to_owned())) };
+    if blake3::hash(message).as_bytes() != hash {
+        return Ok(Err("its hash is not that of its content".to_owned()));
+    }
+    Ok(Report::from_bytes(message).map_err(|error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::curve::CurvePoint;
+    use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
+    use biosweep_common::outcome::Outcome;
+
+    use super::*;
+
+    fn report(trajectory: u64) -> Report {
+        let held = Held { sweep: SweepId::new(), attempt: Attempt(3), trajectory: TrajectoryIndex(trajectory) };
+        let point = CurvePoint { update: 1, train_loss: 0.1 + 0.2, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
+        Report {
+            held,
+            outcome: Outcome::Completed,
+            cause: None,
+            curve: vec![point],
+            health: Vec::new(),
+            updates: 1,
+            seconds: 2.0,
+        }
+    }
+
+    #[test]
+    fn reports_outlive_their_worker_until_they_are_acknowledged() {
+        let place = tempfile::tempdir().expect("a folder");
+        let first = Spool::open(place.path(), None).expect("a spool");
+        let (one, two) = (report(1), report(2));
+        first.spool.keep(&two);
+        first.spool.keep(&one);
+        let other = Spool::open(place.path(), None).expect("a spool");
+        assert_ne!(other.worker, first.worker, "the first one lives");
+        assert!(matches!(Spool::open(place.path(), Some(first.worker)), Err(SpoolError::Taken { .. })));
+        let worker = first.worker;
+        drop(first);
+
+        let second = Spool::open(place.path(), None).expect("a spool");
+        assert_eq!(second.worker, worker, "it takes up what was left");
+        let mut expected = [one.clone(), two.clone()];
+        expected.sort_by_key(|report| report.held);
+        assert_eq!(second.reports, expected);
+        second.spool.forget(one.held);
+        second.spool.forget(one.held);
+        drop(second);
+        let third = Spool::open(place.path(), Some(worker)).expect("a spool");
+        assert_eq!(third.reports, std::slice::from_ref(&two));
+        third.spool.forget(two.held);
+        third.spool.close();
+        assert!(!place.path().join(worker.to_string()).exists());
+    }
+
+    #[test]
+    fn a_damaged_report_is_set_aside() {
+        let place = tempfile::tempdir().expect("a folder");
+        let first = Spool::open(place.path(), None).expect("a spool");
+        let report = report(1);
+        first.spool.keep(&report);
+        let path = first.spool.path(report.held);
+        let mut bytes = fs::read(&path).expect("the report");
+        bytes[40] ^= 1;
+        fs::write(&path, bytes).expect("the report");
+        let worker = first.worker;
+        drop(first);
+        let second = Spool::open(place.path(), Some(worker)).expect("a spool");
+        assert_eq!(second.reports, []);
+        assert!(path.with_extension("damaged").exists() && !path.exists());
+    }
+}
