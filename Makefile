@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint bench bench-peers clean
+.PHONY: help setup build run test can-test lint bench bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +19,11 @@ run: build ## Run the quickstart sweep on embedded data, to results and figures
 	target/release/biosweep run quickstart
 
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint.
-test: build lint ## Run every check and test
+test: can-test build lint ## Run every check and test
 	$(CARGO) test --release --locked --workspace
+
+can-test:
+	@deploy/setup/check.sh --tests
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

@@ -81,14 +81,18 @@ impl TrialStatus {
 /// Where a sweep stands.
 ///
 /// ```text
-/// Running ──every trial ended──▶ Finished
-///    └─────cancelled──▶ Cancelled
+/// Paused ◀──by its owner, or after many like failures──▶ Running ──every trial ended──▶ Finished
+///    │                                                    ▲  │                           │
+///    └──────cancelled──▶ Cancelled ◀──cancelled───────────│──┘                           │
+///                                                         └──────failed trials retried───┘
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SweepState {
     /// Has trajectories pending or leased.
     Running,
+    /// Gets nothing until it is resumed.
+    Paused,
     /// Every trial has a result.
     Finished,
     /// Stopped by its owner; what was done stays.
@@ -97,13 +101,20 @@ pub enum SweepState {
 
 impl SweepState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Running, Self::Finished, Self::Cancelled];
+    pub const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Finished, Self::Cancelled];
+
+    /// Whether nothing more will happen unless its owner asks for it: finished or cancelled.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Finished | Self::Cancelled)
+    }
 
     /// The name used in the store and in answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
         }

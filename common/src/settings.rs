@@ -114,6 +114,19 @@ impl Domain {
         }
     }
 
+    /// The value of this domain that a word on a command line means; a list is none.
+    #[must_use]
+    pub fn value_of(self, word: &str) -> Option<Value> {
+        let value = match self {
+            Self::Dataset | Self::Names(_) => Value::Name(word.to_owned()),
+            Self::Integer { .. } => Value::Integer(word.parse().ok()?),
+            Self::Positive | Self::NonNegative | Self::Fraction | Self::Share => Value::Real(word.parse().ok()?),
+            Self::Flag => Value::Flag(word.parse().ok()?),
+            Self::Layers => return None,
+        };
+        self.contains(&value).then_some(value)
+    }
+
     /// Whether the values are quantities, so that a whole number in a spec file stands for a real one.
     #[must_use]
     pub const fn is_real(self) -> bool {

@@ -17,6 +17,8 @@ pub struct SweepView {
     pub name: String,
     /// Where it stands.
     pub state: SweepState,
+    /// Why, where that is worth telling: what paused it.
+    pub reason: Option<String>,
     /// Trials in its grid.
     pub trials: u64,
     /// Trajectories in its grid.
@@ -54,6 +56,8 @@ pub struct SweepStatus {
     pub workers: Vec<WorkerView>,
     /// The latest attempts that did not complete, latest first.
     pub setbacks: Vec<Setback>,
+    /// What keeps the coordinator from granting anything at present: a store that cannot be written.
+    pub trouble: Option<String>,
 }
 
 /// A worker and what it trains.
@@ -69,6 +73,8 @@ pub struct WorkerView {
     pub lanes: u32,
     /// Whether its stream is up.
     pub connected: bool,
+    /// Why it gets nothing until it is released.
+    pub quarantined: Option<String>,
     /// What it trains.
     pub training: Vec<LaneView>,
 }

@@ -41,6 +41,7 @@ pub(crate) async fn dispatch(trials: u64, workers: u32, lanes: u32) -> Result<Me
     let home = std::env::temp_dir().join(format!("biosweep-bench-{}", WorkerId::new()));
     let host = Host::start_alone(Options {
         home: &home,
+        store: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
         scope: Scope::Nothing,

@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use biosweep_common::configuration::Point;
 use biosweep_common::spec::Format;
-use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, WatchEvent};
-use biosweep_common::wire::{FromWire, WireError};
+use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, WatchEvent, WorkerView};
+use biosweep_common::wire::{FromWire, IntoWire, WireError};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
 use tonic::transport::{Channel, Endpoint};
@@ -54,7 +55,12 @@ pub(crate) enum Target<'a> {
     /// The one that listens there.
     Url(&'a str),
     /// The one that serves this home, or, where none does, one hosted for the length of the command.
-    Home(&'a Path),
+    Home {
+        /// The home.
+        home: &'a Path,
+        /// The address of its store, where that is not a file in the home.
+        store: Option<&'a str>,
+    },
 }
 
 /// A connection to a coordinator.
@@ -69,9 +75,10 @@ impl Client {
     pub(crate) async fn connect(target: Target<'_>) -> Result<Self, ClientError> {
         match target {
             Target::Url(url) => Self::reach(url).await,
-            Target::Home(home) => {
+            Target::Home { home, store } => {
                 let options = Options {
                     home,
+                    store,
                     listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
                     insecure: false,
                     scope: Scope::All,
@@ -146,6 +153,38 @@ impl Client {
     pub(crate) async fn cancel(&mut self, name: &str) -> Result<SweepView, ClientError> {
         let request = v1::CancelRequest { sweep: name.to_owned() };
         sweep(self.sweeps.cancel(request).await?.into_inner().sweep)
+    }
+
+    /// Takes everything of a sweep back, and grants nothing more of it.
+    pub(crate) async fn pause(&mut self, name: &str) -> Result<SweepView, ClientError> {
+        let request = v1::PauseRequest { sweep: name.to_owned() };
+        sweep(self.sweeps.pause(request).await?.into_inner().sweep)
+    }
+
+    /// Goes on with a paused sweep.
+    pub(crate) async fn resume(&mut self, name: &str) -> Result<SweepView, ClientError> {
+        let request = v1::ResumeRequest { sweep: name.to_owned() };
+        sweep(self.sweeps.resume(request).await?.into_inner().sweep)
+    }
+
+    /// Tries failed trials with these settings again; also says how many.
+    pub(crate) async fn retry(&mut self, name: &str, settings: Point) -> Result<(SweepView, u64), ClientError> {
+        let request = v1::RetryRequest { sweep: name.to_owned(), r#where: settings.into_wire() };
+        let response = self.sweeps.retry(request).await?.into_inner();
+        Ok((sweep(response.sweep)?, response.trials))
+    }
+
+    /// Every worker.
+    pub(crate) async fn workers(&mut self) -> Result<Vec<WorkerView>, ClientError> {
+        let response = self.sweeps.list_workers(v1::ListWorkersRequest {}).await?.into_inner();
+        Ok(Vec::from_wire(response.workers)?)
+    }
+
+    /// Lets a worker out of quarantine.
+    pub(crate) async fn release(&mut self, name: &str) -> Result<WorkerView, ClientError> {
+        let request = v1::ReleaseWorkerRequest { worker: name.to_owned() };
+        let worker = self.sweeps.release_worker(request).await?.into_inner().worker;
+        Ok(WorkerView::from_wire(worker.ok_or(WireError::Missing { field: "worker" })?)?)
     }
 
     /// The results so far, in the order of trials.

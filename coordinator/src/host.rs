@@ -16,7 +16,7 @@ use crate::core::scheduler::{Core, Patience};
 use crate::driver::{self, Handle};
 use crate::queries::{self, QueryError};
 use crate::rpc::{self, ServeError};
-use crate::store::{Store, StoreError, sql};
+use crate::store::{self, Store, StoreError};
 
 /// The file in a home that names the address of the coordinator that serves it.
 const ADDRESS_FILE: &str = "coordinator.address";
@@ -68,8 +68,10 @@ pub(crate) enum HostError {
 /// Where and for whom a coordinator works.
 #[derive(Debug, Clone)]
 pub(crate) struct Options<'a> {
-    /// The folder of its store.
+    /// The folder of what it writes down: its address and, without another store, its store.
     pub(crate) home: &'a Path,
+    /// The address of its store, where that is not a file in the home.
+    pub(crate) store: Option<&'a str>,
     /// Where it listens; port 0 takes any that is free.
     pub(crate) listen: SocketAddr,
     /// Whether others may reach it unasked.
@@ -164,11 +166,11 @@ impl Host {
 
     /// Opens the home and starts to listen.
     async fn start(options: &Options<'_>) -> Result<Self, HostError> {
-        let Options { home, listen, insecure, scope, patience, stay } = *options;
+        let Options { home, store, listen, insecure, scope, patience, stay } = *options;
         if !listen.ip().is_loopback() && !insecure {
             return Err(HostError::Unprotected { address: listen });
         }
-        let store: Arc<dyn Store> = Arc::new(sql::open(home).await?);
+        let store = store::open(home, store).await?;
         let clock = Clock::start();
         let core = restore(store.as_ref(), clock, scope, patience).await?;
 

@@ -27,6 +27,7 @@ mod local;
 mod queries;
 mod render;
 mod results;
+mod retry;
 mod rpc;
 mod store;
 mod submit;

@@ -3,7 +3,7 @@
 use biosweep_common::configuration::trajectory_point;
 use biosweep_common::ids::SweepId;
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::{CurveView, ResultView, Setback, SweepStatus, SweepView};
+use biosweep_common::views::{CurveView, ResultView, Setback, SweepStatus, SweepView, WorkerView};
 
 use crate::driver::{Handle, Stopped};
 use crate::store::StoreError;
@@ -21,7 +21,13 @@ pub(crate) enum QueryError {
         /// What was asked for.
         name: String,
     },
-    /// Several sweeps answer to it.
+    /// No such worker.
+    #[error("no worker `{name}` is known; `biosweep workers` shows the ones there are")]
+    UnknownWorker {
+        /// What was asked for.
+        name: String,
+    },
+    /// Several answer to it.
     #[error("`{name}` could be any of {}; give more of the id", ids.join(", "))]
     Ambiguous {
         /// What was asked for.
@@ -76,13 +82,33 @@ pub(crate) async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> 
 
 /// One sweep, with what each worker does and what went wrong.
 pub(crate) async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryError> {
-    let (running, workers) = handle.ask(move |core| (core.sweep_view(id), core.worker_views(id))).await?;
+    let (running, workers) = handle.ask(move |core| (core.sweep_view(id), core.worker_views(Some(id)))).await?;
     let sweep = match running {
         Some(view) => view,
         None => row(handle, id).await?.view(),
     };
     let setbacks = handle.store.setbacks(id, SETBACKS).await?.into_iter().map(setback_view).collect();
-    Ok(SweepStatus { sweep, workers, setbacks })
+    let trouble = handle.trouble().borrow().clone();
+    Ok(SweepStatus { sweep, workers, setbacks, trouble })
+}
+
+/// Every worker, with all it trains.
+pub(crate) async fn workers(handle: &Handle) -> Result<Vec<WorkerView>, QueryError> {
+    Ok(handle.ask(|core| core.worker_views(None)).await?)
+}
+
+/// The worker of that id, of an id that begins so, or of that name.
+pub(crate) async fn worker(handle: &Handle, name: &str) -> Result<WorkerView, QueryError> {
+    let mut workers = workers(handle).await?;
+    workers.retain(|worker| worker.name == name || (!name.is_empty() && worker.id.to_string().starts_with(name)));
+    match workers.as_slice() {
+        [worker] => Ok(worker.clone()),
+        [] => Err(QueryError::UnknownWorker { name: name.to_owned() }),
+        several => {
+            let ids = several.iter().map(|worker| worker.id.to_string()).collect();
+            Err(QueryError::Ambiguous { name: name.to_owned(), ids })
+        }
+    }
 }
 
 /// What a sweep's text means.

@@ -8,16 +8,16 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
 
 use crate::core::event::Event;
-use crate::driver::{Handle, Stopped};
+use crate::driver::{Handle, Unable};
 use crate::store::record::{Submission, SweepRow};
 use crate::store::{Store, StoreError};
 
 /// Why a sweep could not be taken in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SubmitError {
-    /// The coordinator is stopping.
+    /// The coordinator cannot take it in.
     #[error(transparent)]
-    Stopped(#[from] Stopped),
+    Unable(#[from] Unable),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

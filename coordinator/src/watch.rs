@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use biosweep_common::ids::SweepId;
-use biosweep_common::outcome::SweepState;
 use biosweep_common::views::WatchEvent;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -20,10 +19,10 @@ where
     Emit: Fn(WatchEvent) -> Emitted,
     Emitted: Future<Output = bool>,
 {
-    let mut notices = handle.notices();
+    let (mut notices, mut trouble) = (handle.notices(), handle.trouble());
     loop {
         let status = queries::status(handle, id).await?;
-        let ended = status.sweep.state != SweepState::Running;
+        let ended = status.sweep.state.has_ended();
         if !emit(WatchEvent::State(Box::new(status))).await || ended {
             return Ok(());
         }
@@ -34,6 +33,7 @@ where
         loop {
             tokio::select! {
                 () = &mut paced, if !paced.is_elapsed() => {}
+                Ok(()) = trouble.changed() => changed = true,
                 notice = notices.recv() => match notice {
                     Ok(Notice::Changed(sweep)) => changed |= sweep == id,
                     Ok(Notice::Setback { sweep, setback }) if sweep == id => {

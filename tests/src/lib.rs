@@ -1,5 +1,7 @@
 //! biosweep tried from outside: its real programs, started as a user starts them.
 
+pub mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;

@@ -25,6 +25,7 @@ impl IntoWire<v1::Sweep> for SweepView {
             submitted_at_ms: self.submitted_at.0,
             spec: self.spec_text,
             format: self.spec_format.name().to_owned(),
+            reason: cause_into_wire(self.reason),
         }
     }
 }
@@ -44,6 +45,7 @@ impl FromWire<v1::Sweep> for SweepView {
             submitted_at: WallTime(message.submitted_at_ms),
             spec_text: message.spec,
             spec_format: named(&message.format, "sweep.format", Format::from_name)?,
+            reason: cause_from_wire(message.reason),
         })
     }
 }
@@ -54,6 +56,7 @@ impl IntoWire<v1::ShowResponse> for SweepStatus {
             sweep: Some(self.sweep.into_wire()),
             workers: self.workers.into_wire(),
             setbacks: self.setbacks.into_wire(),
+            trouble: cause_into_wire(self.trouble),
         }
     }
 }
@@ -64,22 +67,24 @@ impl FromWire<v1::ShowResponse> for SweepStatus {
             sweep: SweepView::from_wire(required(message.sweep, "sweep")?)?,
             workers: Vec::from_wire(message.workers)?,
             setbacks: Vec::from_wire(message.setbacks)?,
+            trouble: cause_from_wire(message.trouble),
         })
     }
 }
 
 impl IntoWire<v1::Worker> for WorkerView {
     fn into_wire(self) -> v1::Worker {
-        let Self { id, name, device, lanes, connected, training } = self;
-        v1::Worker { id: id.to_string(), name, device, lanes, connected, training: training.into_wire() }
+        let Self { id, name, device, lanes, connected, quarantined, training } = self;
+        let (quarantined, training) = (cause_into_wire(quarantined), training.into_wire());
+        v1::Worker { id: id.to_string(), name, device, lanes, connected, quarantined, training }
     }
 }
 
 impl FromWire<v1::Worker> for WorkerView {
     fn from_wire(message: v1::Worker) -> Result<Self, WireError> {
-        let v1::Worker { id, name, device, lanes, connected, training } = message;
+        let v1::Worker { id, name, device, lanes, connected, quarantined, training } = message;
         let (id, training) = (parsed(&id, "worker.id")?, Vec::from_wire(training)?);
-        Ok(Self { id, name, device, lanes, connected, training })
+        Ok(Self { id, name, device, lanes, connected, quarantined: cause_from_wire(quarantined), training })
     }
 }
 
@@ -246,6 +251,7 @@ mod tests {
                 submitted_at: WallTime(5),
                 spec_text: "name = \"first\"".to_owned(),
                 spec_format: Format::Toml,
+                reason: Some("3 trajectories failed alike".to_owned()),
             },
             workers: vec![WorkerView {
                 id: WorkerId::new(),
@@ -253,9 +259,11 @@ mod tests {
                 device: "cpu".to_owned(),
                 lanes: 1,
                 connected: true,
+                quarantined: Some("it failed".to_owned()),
                 training: vec![lane],
             }],
             setbacks: vec![setback()],
+            trouble: Some("the disk is full".to_owned()),
         }
     }
 

@@ -6,15 +6,20 @@ mod data;
 mod failure;
 mod list;
 mod own_data;
+mod pause;
 mod plan;
 mod preset;
+mod release;
 mod results;
+mod resume;
+mod retry;
 mod run;
 mod serve;
 mod show;
 mod source;
 mod submit;
 mod watch;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +70,23 @@ pub(crate) struct Coordinator {
     /// Address of a coordinator, such as http://10.0.0.1:7465 [default: the one that serves --home]
     #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL")]
     coordinator: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Where sweeps and results are kept.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Keep sweeps and results in PostgreSQL: postgres://USER@HOST/DATABASE [default: a SQLite file in --home]
+    #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true)]
+    store: Option<String>,
+}
+
+impl StoreArgs {
+    /// Its address, where it is not a file in the home.
+    fn url(&self) -> Option<&str> {
+        self.store.as_deref()
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,8 +105,18 @@ enum Command {
     Show(show::ShowArgs),
     /// Follow a sweep until it has ended
     Watch(watch::WatchArgs),
+    /// Take a sweep back from the workers, with checkpoints, until it is resumed
+    Pause(pause::PauseArgs),
+    /// Go on with a paused sweep
+    Resume(resume::ResumeArgs),
     /// Stop a sweep for good; what was done stays
     Cancel(cancel::CancelArgs),
+    /// Try trials again that failed for good
+    Retry(retry::RetryArgs),
+    /// List the workers, and what each trains
+    Workers(workers::WorkersArgs),
+    /// Let a worker out of quarantine
+    Release(release::ReleaseArgs),
     /// Export the results of a sweep
     Results(results::ResultsArgs),
     /// Fetch published datasets, and see which are here
@@ -116,7 +148,7 @@ impl Coordinator {
     fn target<'a>(&'a self, home: &'a std::path::Path) -> Target<'a> {
         match &self.coordinator {
             Some(url) => Target::Url(url),
-            None => Target::Home(home),
+            None => Target::Home { home, store: self.store.url() },
         }
     }
 }
@@ -156,7 +188,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::List(args) => list::run(&args, &home, output).await,
             Command::Show(args) => show::run(&args, &home, output).await,
             Command::Watch(args) => watch::run(&args, &home, output).await,
+            Command::Pause(args) => pause::run(&args, &home, output).await,
+            Command::Resume(args) => resume::run(&args, &home, output).await,
             Command::Cancel(args) => cancel::run(&args, &home, output).await,
+            Command::Retry(args) => retry::run(&args, &home, output).await,
+            Command::Workers(args) => workers::run(&args, &home, output).await,
+            Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
             Command::Bench(command) => bench::run(&command, output).await,
             Command::Plan(_) | Command::Preset(_) | Command::Data(_) => unreachable!("answered above"),

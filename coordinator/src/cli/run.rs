@@ -11,7 +11,8 @@ use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::source::Source;
-use super::{Output, source, watch};
+use super::watch::Until;
+use super::{Output, StoreArgs, source, watch};
 use crate::client::Client;
 use crate::host::{Host, Options, PATIENCE, Scope, Stay};
 use crate::local::{self, Fleet, LocalError, WorkerOptions, interrupted};
@@ -36,11 +37,15 @@ pub(crate) struct RunArgs {
     /// Start a new sweep even where an equal one is unfinished or has finished
     #[arg(long)]
     fresh: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// How the wait for a sweep ended.
 enum Wait {
     Ended(SweepView),
+    /// Nothing more will happen until its owner has looked.
+    Paused(SweepView),
     Interrupted(&'static str),
 }
 
@@ -55,6 +60,7 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<E
     let digest = submission::digest(&source.spec);
     let host = Host::start_alone(Options {
         home,
+        store: args.store.url(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
         // An unfinished sweep of another spec waits for its own command.
@@ -80,6 +86,7 @@ async fn run_on(
     let datasets: Vec<DatasetRef> = source.spec.grid.datasets().into_iter().collect();
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
     let id = sweep.id.to_string();
+    let sweep = if sweep.state == SweepState::Paused { client.resume(&id).await? } else { sweep };
     let sweep = if sweep.state == SweepState::Running {
         workers.check(&datasets).await?;
         say(human::starting(&sweep, found));
@@ -90,6 +97,10 @@ async fn run_on(
         progress.finish();
         match wait? {
             Wait::Ended(sweep) => sweep,
+            Wait::Paused(sweep) => {
+                say(human::stands_still(&sweep, &args.spec));
+                return Ok(Exit::SomeFailed);
+            }
             Wait::Interrupted(how) => {
                 let now = client.show(&id).await?.sweep;
                 say(human::interrupted(how, &now, &args.spec));
@@ -120,7 +131,11 @@ async fn wait(
 ) -> Result<Wait, Failure> {
     let handle = host.handle.clone();
     let wait = tokio::select! {
-        ended = watch::follow(client, id, progress) => ended.map(Wait::Ended).map_err(Failure::from),
+        stopped = watch::follow(client, id, progress, Until::PausedOrEnded) => match stopped {
+            Ok(sweep) if sweep.state == SweepState::Paused => Ok(Wait::Paused(sweep)),
+            Ok(sweep) => Ok(Wait::Ended(sweep)),
+            Err(error) => Err(error.into()),
+        },
         error = fleet.failed() => Err(error.into()),
         error = host.failed() => Err(error.into()),
         how = interrupted() => Ok(Wait::Interrupted(how)),
@@ -132,7 +147,7 @@ async fn wait(
             _ = interrupted() => {}
         }
     } else {
-        fleet.leave(&handle, "the sweep has ended").await;
+        fleet.leave(&handle, "the sweep has ended or stands still").await;
     }
     wait
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::StoreArgs;
 use super::failure::{Exit, Failure};
 use crate::host::{Host, Options, PATIENCE, Scope, Stay};
 use crate::local::interrupted;
@@ -18,11 +19,14 @@ pub(crate) struct ServeArgs {
     /// Listen on an address that others can reach although nothing protects it
     #[arg(long)]
     insecure: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 pub(super) async fn run(args: &ServeArgs, home: &Path) -> Result<Exit, Failure> {
     let options = Options {
         home,
+        store: args.store.url(),
         listen: args.listen,
         insecure: args.insecure,
         scope: Scope::All,

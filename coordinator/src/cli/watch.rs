@@ -23,7 +23,7 @@ pub(crate) struct WatchArgs {
 pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let status = client.show(&args.sweep).await?;
-    if client.is_hosted() && status.sweep.state == SweepState::Running {
+    if client.is_hosted() && !status.sweep.state.has_ended() {
         client.close().await?;
         say("no coordinator serves this home: nothing runs, so there is nothing to follow");
         answer(match output {
@@ -33,7 +33,7 @@ pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result
         return Ok(Exit::Environment);
     }
     let mut progress = Progress::new(&status.sweep);
-    let sweep = follow(&mut client, &args.sweep, &mut progress).await?;
+    let sweep = follow(&mut client, &args.sweep, &mut progress, Until::Ended).await?;
     progress.finish();
     client.close().await?;
     let exit = exit_of(&sweep);
@@ -44,11 +44,19 @@ pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result
     Ok(exit)
 }
 
-/// Shows what happens to a sweep until it has ended; its last state.
+/// How long a sweep is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    Ended,
+    PausedOrEnded,
+}
+
+/// Shows what happens to a sweep until then; its last state.
 pub(super) async fn follow(
     client: &mut Client,
     sweep: &str,
     progress: &mut Progress,
+    until: Until,
 ) -> Result<SweepView, ClientError> {
     let mut events = client.watch(sweep).await?;
     let mut last = None;
@@ -56,7 +64,11 @@ pub(super) async fn follow(
         match event {
             WatchEvent::State(status) => {
                 progress.state(&status);
+                let paused = status.sweep.state == SweepState::Paused;
                 last = Some(status.sweep);
+                if paused && until == Until::PausedOrEnded {
+                    break;
+                }
             }
             WatchEvent::Setback(setback) => progress.setback(&setback),
         }

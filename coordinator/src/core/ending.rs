@@ -1,7 +1,7 @@
 //! How attempts end: reports accepted or refused, results, retries.
 
 use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{Report, ToWorker};
+use biosweep_common::messages::{Held, Report, ToWorker};
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::views::Setback;
 
@@ -9,6 +9,7 @@ use super::event::{Action, Notice, Now};
 use super::lease::OpenLane;
 use super::scheduler::Core;
 use super::sweep::{Brought, End, scores};
+use super::trust::DEATHS_MAX;
 use crate::store::record::{Ending, Record};
 
 impl Core {
@@ -43,14 +44,20 @@ impl Core {
             report.outcome = Outcome::Failed;
             report.cause = Some("the reported learning curve ends before the trial does".to_owned());
         }
+        let held = (report.held.sweep, index);
         let end = match report.outcome {
-            Outcome::Completed => End::Completed,
-            Outcome::Diverged => End::Diverged,
+            Outcome::Completed | Outcome::Diverged => {
+                self.note_success(now, id, held, actions);
+                if report.outcome == Outcome::Completed { End::Completed } else { End::Diverged }
+            }
             Outcome::Failed => {
-                let sweep = self.sweeps.get_mut(&report.held.sweep);
+                let cause = report.cause.clone().unwrap_or_default();
+                let sweep = self.sweeps.get_mut(&held.0);
                 if sweep.is_some_and(|sweep| sweep.may_retry_after_failure(index)) {
-                    return self.end_without_result(now, attempt, index, Outcome::Failed, report.cause, actions);
+                    self.end_without_result(now, attempt, index, Outcome::Failed, report.cause, actions);
+                    return self.note_failure(now, id, held, &cause, actions);
                 }
+                self.note_failure(now, id, held, &cause, actions);
                 End::Failed
             }
             outcome @ (Outcome::Preempted | Outcome::WorkerLost | Outcome::Cancelled) => {
@@ -93,9 +100,11 @@ impl Core {
             };
             actions.push(Action::Notify(Notice::Setback { sweep: held.sweep, setback }));
         }
+        if end == End::Failed {
+            self.forget_failures(held.sweep, Some(held.trajectory));
+        }
         if finished {
-            let state = SweepState::Finished;
-            actions.push(Action::Persist(Record::StateChanged { sweep: held.sweep, state, at: now.wall }));
+            self.change_state(now, held.sweep, SweepState::Finished, None, actions);
             self.sweeps.remove(&held.sweep);
         }
         actions.push(Action::Notify(Notice::Changed(held.sweep)));
@@ -112,11 +121,20 @@ impl Core {
         actions: &mut Vec<Action>,
     ) {
         let Some(lease) = self.leases.get(&attempt) else { return };
-        let (id, worker_name) = (lease.sweep, self.worker_name(lease.worker));
+        let (id, worker) = (lease.sweep, lease.worker);
+        let updates = lease.open.get(&trajectory).map_or(0, |lane| lane.updates);
+        if outcome == Outcome::WorkerLost
+            && let Some(sweep) = self.sweeps.get_mut(&id)
+            && sweep.died_too_often(trajectory, updates)
+        {
+            let held = Held { sweep: id, attempt, trajectory };
+            return self.give_up(now, worker, held, updates, cause.as_deref().unwrap_or_default(), actions);
+        }
+        let worker_name = self.worker_name(worker);
         let Some(lane) = self.close(attempt, trajectory) else { return };
         if let Some(sweep) = self.sweeps.get_mut(&id) {
             sweep.stopped(lane.trials());
-            if sweep.row.state == SweepState::Running {
+            if !sweep.row.state.has_ended() {
                 sweep.put_back(trajectory);
             }
         }
@@ -137,9 +155,35 @@ impl Core {
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
+    /// A trajectory whose workers die one after the other has failed: it may well be what kills them.
+    fn give_up(
+        &mut self,
+        now: Now,
+        id: WorkerId,
+        held: Held,
+        updates: u64,
+        last_cause: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let cause = format!("{DEATHS_MAX} workers died in a row while training it, the last one: {last_cause}");
+        let report = Report {
+            held,
+            outcome: Outcome::Failed,
+            cause: Some(cause),
+            curve: Vec::new(),
+            health: Vec::new(),
+            updates,
+            seconds: 0.0,
+        };
+        self.finish(now, id, report, End::Failed, actions);
+    }
+
     fn close(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) -> Option<OpenLane> {
         let lease = self.leases.get_mut(&attempt)?;
         let lane = lease.open.remove(&trajectory)?;
+        if let Some(worker) = self.workers.get_mut(&lease.worker) {
+            worker.open -= 1;
+        }
         if lease.open.is_empty() {
             self.leases.remove(&attempt);
         }

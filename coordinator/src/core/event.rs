@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use biosweep_common::clock::{Tick, WallTime};
-use biosweep_common::ids::{SweepId, WorkerId};
+use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{ToCoordinator, ToWorker};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::Setback;
 
-use crate::store::record::{Record, Submission};
+use crate::store::record::{Record, RestoredSweep, Submission};
 
 /// The time, as the core is told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,21 @@ pub(crate) enum Event {
     },
     /// A sweep's owner wants it stopped.
     Cancelled(SweepId),
+    /// A sweep's owner wants nothing more of it granted for now.
+    Paused(SweepId),
+    /// A sweep's owner wants it to go on.
+    Resumed(SweepId),
+    /// A sweep's owner wants trajectories tried again that failed for good.
+    Retried {
+        /// The sweep.
+        sweep: SweepId,
+        /// What the store knows of it, and what its text means, where it has finished.
+        finished: Option<Box<(RestoredSweep, Arc<SweepSpec>)>>,
+        /// The trajectories, each with the attempts it had.
+        failures: Vec<(TrajectoryIndex, u32)>,
+    },
+    /// A worker is to be let out of quarantine.
+    Released(WorkerId),
     /// A worker said something on its present stream.
     Said {
         /// The worker.
@@ -54,6 +69,28 @@ pub(crate) enum Event {
     },
     /// Time has passed.
     Ticked,
+    /// Time has passed in which nobody could be heard: the store could not be written, or this process slept.
+    Awoke,
+}
+
+impl Event {
+    /// Whether it is what a person asks for, rather than what happened.
+    pub(crate) const fn is_wish(&self) -> bool {
+        match self {
+            Self::Submitted { .. }
+            | Self::Cancelled(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
+            | Self::Retried { .. }
+            | Self::Released(_) => true,
+            Self::Said { .. }
+            | Self::Disconnected(_)
+            | Self::Died { .. }
+            | Self::Draining { .. }
+            | Self::Ticked
+            | Self::Awoke => false,
+        }
+    }
 }
 
 /// Something to do. Nothing else is released before every [`Action::Persist`] of its batch is committed.

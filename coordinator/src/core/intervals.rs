@@ -39,15 +39,21 @@ impl IntervalSet {
         self.intervals.insert(start, end);
     }
 
-    /// Removes one index; nothing happens where it is not there.
-    pub(crate) fn remove(&mut self, index: u64) {
-        let Some((&start, &end)) = self.intervals.range(..=index).next_back() else { return };
+    /// Removes one index; whether it was there.
+    pub(crate) fn remove(&mut self, index: u64) -> bool {
+        let Some((&start, &end)) = self.intervals.range(..=index).next_back() else { return false };
         if index >= end {
-            return;
+            return false;
         }
         self.intervals.remove(&start);
         self.insert(start..index);
         self.insert(index + 1..end);
+        true
+    }
+
+    /// Whether an index is there.
+    pub(crate) fn contains(&self, index: u64) -> bool {
+        self.intervals.range(..=index).next_back().is_some_and(|(_, &end)| index < end)
     }
 
     /// The least interval.
@@ -99,8 +105,8 @@ mod tests {
                         plain.extend(at..at + count);
                     }
                     1 => {
-                        set.remove(at);
-                        plain.remove(&at);
+                        prop_assert_eq!(set.contains(at), plain.contains(&at));
+                        prop_assert_eq!(set.remove(at), plain.remove(&at));
                     }
                     _ => if let Some(run) = set.take_first(count.max(1)) {
                         for index in run {

@@ -12,18 +12,20 @@
 //! A report is accepted only under the attempt that now holds the trajectory; any other is kept as evidence.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use biosweep_common::clock::Tick;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
-use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::SweepSpec;
 
 use super::event::{Action, Event, Notice, Now};
 use super::lease::{Lease, OpenLane};
 use super::sweep::Sweep;
-use crate::store::record::{LeaseRow, Record, Restored, Submission};
+use super::trust::Failing;
+use crate::store::record::{LeaseRow, Record, Restored};
 
 /// How patient the coordinator is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,11 @@ pub(crate) struct Worker {
     /// When it counts as lost.
     deadline: Tick,
     /// Lanes it has asked work for.
-    idle_lanes: u32,
+    pub(super) idle_lanes: u32,
+    /// Lanes it holds.
+    pub(super) open: u32,
+    /// What it failed since it last completed something.
+    pub(super) failing: Failing,
     /// How its process ended, where that is known and another may take up its identity.
     death: Option<String>,
     /// The reports accepted from it last, which it may repeat until it hears so.
@@ -58,7 +64,16 @@ const REMEMBERED: usize = 4_096;
 
 impl Worker {
     fn new(description: WorkerDescription, connected: bool, deadline: Tick) -> Self {
-        Self { description, connected, deadline, idle_lanes: 0, death: None, accepted: VecDeque::new() }
+        Self {
+            description,
+            connected,
+            deadline,
+            idle_lanes: 0,
+            open: 0,
+            failing: Failing::new(),
+            death: None,
+            accepted: VecDeque::new(),
+        }
     }
 
     /// Remembers that a report was accepted.
@@ -82,6 +97,8 @@ pub(crate) struct Core {
     pub(super) sweeps: BTreeMap<SweepId, Sweep>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) leases: BTreeMap<Attempt, Lease>,
+    /// Workers that get nothing until they are released, and why.
+    pub(super) quarantined: BTreeMap<WorkerId, String>,
     idle: BTreeSet<WorkerId>,
     last_attempt: u64,
     draining: bool,
@@ -95,6 +112,7 @@ impl Core {
             sweeps: BTreeMap::new(),
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
+            quarantined: restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect(),
             idle: BTreeSet::new(),
             last_attempt: restored.last_attempt,
             draining: false,
@@ -108,11 +126,12 @@ impl Core {
     fn restore_sweep(&mut self, now: Now, mut sweep: Sweep, open: &[(LeaseRow, Vec<TrajectoryIndex>)]) {
         for (row, trajectories) in open {
             let deadline = now.tick.after_ms(self.patience.lease_ms);
-            self.workers.entry(row.worker).or_insert_with(|| {
+            let worker = self.workers.entry(row.worker).or_insert_with(|| {
                 let name = row.worker_name.clone();
                 let description = WorkerDescription { name, device: String::new(), lanes: 0, version: String::new() };
                 Worker::new(description, false, deadline)
             });
+            worker.open += trajectories.len() as u32;
             let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index))));
             let lease = Lease { sweep: row.sweep, worker: row.worker, open: lanes.collect() };
             lease.open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
@@ -127,45 +146,31 @@ impl Core {
         match event {
             Event::Submitted { submission, spec } => self.submit(*submission, spec, &mut actions),
             Event::Cancelled(sweep) => self.cancel(now, sweep, &mut actions),
+            Event::Paused(sweep) => self.pause(now, sweep, None, &mut actions),
+            Event::Resumed(sweep) => self.resume(now, sweep, &mut actions),
+            Event::Retried { sweep, finished, failures } => {
+                self.retry(now, sweep, finished.map(|finished| *finished), &failures, &mut actions);
+            }
+            Event::Released(worker) => self.release_worker(worker, &mut actions),
             Event::Said { worker, message } => self.hear(now, worker, message, &mut actions),
             Event::Disconnected(worker) => self.disconnect(worker),
             Event::Died { worker, cause } => self.note_death(now, worker, cause),
             Event::Draining { reason } => self.drain(&reason, &mut actions),
             Event::Ticked => self.expire(now, &mut actions),
+            Event::Awoke => self.be_patient_again(now),
         }
         self.grant_what_can_be(now, &mut actions);
+        if cfg!(debug_assertions)
+            && let Err(broken) = self.check()
+        {
+            panic!("the scheduler contradicts itself: {broken}");
+        }
         actions
     }
 
     /// When the next silent worker is lost, where nothing is heard before.
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
         self.workers.values().map(|worker| worker.deadline).min()
-    }
-
-    fn submit(&mut self, submission: Submission, spec: Arc<SweepSpec>, actions: &mut Vec<Action>) {
-        let sweep = submission.id;
-        actions.push(Action::Persist(Record::Submitted(submission.clone())));
-        actions.push(Action::Notify(Notice::Changed(sweep)));
-        self.sweeps.insert(sweep, Sweep::new(submission, spec));
-    }
-
-    fn cancel(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
-        let Some(sweep) = self.sweeps.get_mut(&id) else { return };
-        sweep.cancel();
-        for (attempt, trajectories) in self.open_trajectories(|lease| lease.sweep == id) {
-            if let Some(lease) = self.leases.get(&attempt) {
-                let (worker, reason) = (lease.worker, "the sweep was cancelled".to_owned());
-                let message = ToWorker::Stop { attempt, trajectories: trajectories.clone(), reason };
-                actions.push(Action::Send { worker, message });
-            }
-            for trajectory in trajectories {
-                self.end_without_result(now, attempt, trajectory, Outcome::Cancelled, None, actions);
-            }
-        }
-        let state = SweepState::Cancelled;
-        actions.push(Action::Persist(Record::StateChanged { sweep: id, state, at: now.wall }));
-        actions.push(Action::Notify(Notice::Changed(id)));
-        self.sweeps.remove(&id);
     }
 
     fn hear(&mut self, now: Now, id: WorkerId, message: ToCoordinator, actions: &mut Vec<Action>) {
@@ -177,8 +182,8 @@ impl Core {
         match message {
             ToCoordinator::Hello(_) => {}
             ToCoordinator::Poll { lanes } => {
-                worker.idle_lanes = lanes;
-                if lanes > 0 {
+                worker.idle_lanes = lanes.min(worker.description.lanes.saturating_sub(worker.open));
+                if worker.idle_lanes > 0 {
                     self.idle.insert(id);
                 }
             }
@@ -207,6 +212,7 @@ impl Core {
         if let Some(before) = before {
             // What it no longer holds it has heard to be accepted.
             worker.accepted = before.accepted.into_iter().filter(|report| held.contains(report)).collect();
+            (worker.open, worker.failing) = (before.open, before.failing);
             cause = before.death.unwrap_or(cause);
         }
         let accepted: BTreeSet<_> = worker.accepted.iter().copied().collect();
@@ -221,6 +227,7 @@ impl Core {
             }
         }
         self.stop_unleased(id, held.difference(&accepted).copied(), actions);
+        self.take_back_what_is_paused(id, actions);
         if self.draining {
             let reason = "the coordinator is leaving".to_owned();
             actions.push(Action::Send { worker: id, message: ToWorker::Drain { reason } });
@@ -318,36 +325,83 @@ impl Core {
         }
     }
 
+    /// Time has passed in which nobody could be heard: nobody is lost for having been silent.
+    fn be_patient_again(&mut self, now: Now) {
+        let deadline = now.tick.after_ms(self.patience.lease_ms);
+        for worker in self.workers.values_mut() {
+            worker.deadline = worker.deadline.max(deadline);
+        }
+    }
+
     /// Gives the pending trajectories of the oldest sweep to the workers that have asked.
     fn grant_what_can_be(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let mut asked = None;
         while !self.draining
-            && let Some(&id) = self.idle.first()
-            && let Some(sweep) = self.sweeps.values_mut().find(|sweep| sweep.has_pending())
-            && let Some(worker) = self.workers.get_mut(&id)
+            && let Some(id) = self.next_idle(asked)
+            && self.sweeps.values().any(Sweep::can_grant)
         {
-            self.idle.remove(&id);
-            let bundle = sweep.take_bundle(std::mem::take(&mut worker.idle_lanes));
-            let Some(&(first, _)) = bundle.first() else { continue };
-            self.last_attempt += 1;
-            let attempt = Attempt(self.last_attempt);
-            actions.push(Action::Persist(Record::Leased(LeaseRow {
-                attempt,
-                sweep: sweep.id(),
-                first,
-                count: bundle.len() as u64,
-                worker: id,
-                worker_name: worker.description.name.clone(),
-                at: now.wall,
-            })));
-            let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
-            open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
-            let lease = Lease { sweep: sweep.id(), worker: id, open };
-            if let Some(grant) = lease.grant(attempt, &sweep.spec) {
-                actions.push(Action::Send { worker: id, message: ToWorker::Grant(Box::new(grant)) });
+            asked = Some(id);
+            if !self.may_work(id) {
+                continue;
             }
-            actions.push(Action::Notify(Notice::Changed(sweep.id())));
-            self.leases.insert(attempt, lease);
+            let Some(lanes) = self.workers.get(&id).map(|worker| worker.idle_lanes) else { continue };
+            let granting: Vec<SweepId> =
+                self.sweeps.values().filter(|sweep| sweep.can_grant()).map(Sweep::id).collect();
+            for sweep in granting {
+                let elsewhere = self.better_elsewhere(id, sweep);
+                if self.grant(now, id, sweep, lanes, &elsewhere, actions) {
+                    break;
+                }
+            }
         }
+    }
+
+    /// The next of the workers that have asked.
+    fn next_idle(&self, after: Option<WorkerId>) -> Option<WorkerId> {
+        match after {
+            None => self.idle.first().copied(),
+            Some(after) => self.idle.range((Bound::Excluded(after), Bound::Unbounded)).next().copied(),
+        }
+    }
+
+    /// Grants a bundle of a sweep, without the trajectories that are better tried elsewhere; whether there was one.
+    fn grant(
+        &mut self,
+        now: Now,
+        id: WorkerId,
+        sweep: SweepId,
+        lanes: u32,
+        elsewhere: &[TrajectoryIndex],
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let (Some(sweep), Some(worker)) = (self.sweeps.get_mut(&sweep), self.workers.get_mut(&id)) else {
+            return false;
+        };
+        let bundle = sweep.take_bundle(lanes, elsewhere);
+        let Some(&(first, _)) = bundle.first() else { return false };
+        self.last_attempt += 1;
+        let attempt = Attempt(self.last_attempt);
+        actions.push(Action::Persist(Record::Leased(LeaseRow {
+            attempt,
+            sweep: sweep.id(),
+            first,
+            count: bundle.len() as u64,
+            worker: id,
+            worker_name: worker.description.name.clone(),
+            at: now.wall,
+        })));
+        self.idle.remove(&id);
+        worker.idle_lanes = 0;
+        worker.open += bundle.len() as u32;
+        let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
+        open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
+        let lease = Lease { sweep: sweep.id(), worker: id, open };
+        if let Some(grant) = lease.grant(attempt, &sweep.spec) {
+            actions.push(Action::Send { worker: id, message: ToWorker::Grant(Box::new(grant)) });
+        }
+        actions.push(Action::Notify(Notice::Changed(sweep.id())));
+        self.leases.insert(attempt, lease);
+        true
     }
 
     /// The lane a worker holds under an attempt, and its sweep; `None` where it holds no such lane.

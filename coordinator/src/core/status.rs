@@ -3,6 +3,7 @@
 use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::views::{SweepView, WorkerView};
 
+use super::lease::Lease;
 use super::scheduler::Core;
 
 impl Core {
@@ -16,20 +17,22 @@ impl Core {
         self.sweeps.values().map(|sweep| sweep.view()).collect()
     }
 
-    /// The workers, each with what it trains of this sweep.
-    pub(crate) fn worker_views(&self, sweep: SweepId) -> Vec<WorkerView> {
+    /// The workers, each with what it trains: of one sweep, or of all.
+    pub(crate) fn worker_views(&self, sweep: Option<SweepId>) -> Vec<WorkerView> {
         self.workers.iter().map(|(&id, _)| id).filter_map(|id| self.worker_view(id, sweep)).collect()
     }
 
-    fn worker_view(&self, id: WorkerId, sweep: SweepId) -> Option<WorkerView> {
+    fn worker_view(&self, id: WorkerId, sweep: Option<SweepId>) -> Option<WorkerView> {
         let worker = self.workers.get(&id)?;
-        let leases = self.leases.iter().filter(|(_, lease)| lease.worker == id && lease.sweep == sweep);
+        let of_sweep = |lease: &Lease| sweep.is_none_or(|sweep| lease.sweep == sweep);
+        let leases = self.leases.iter().filter(|(_, lease)| lease.worker == id && of_sweep(lease));
         Some(WorkerView {
             id,
             name: worker.description.name.clone(),
             device: worker.description.device.clone(),
             lanes: worker.description.lanes,
             connected: worker.connected,
+            quarantined: self.quarantined.get(&id).cloned(),
             training: leases.flat_map(|(&attempt, lease)| lease.views(attempt)).collect(),
         })
     }

@@ -1,17 +1,21 @@
 //! A running sweep: what is still to be granted, how often what has failed, and what its trajectories yield.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
 use biosweep_common::grid::Trajectory;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
 
 use super::intervals::IntervalSet;
-use crate::store::record::{RestoredSweep, Submission, SweepRow, TrialResult};
+use super::trust::{DEATHS_MAX, LikeFailures};
+use crate::store::record::{RestoredSweep, RetriedRow, Submission, SweepRow, TrialResult};
+
+/// So many deaths in a row, and a trajectory is granted alone: its neighbours may have died of it, or it of them.
+const DEATHS_ALONE: u32 = 2;
 
 /// A sweep that has trajectories pending or leased.
 #[derive(Debug, Clone)]
@@ -21,11 +25,15 @@ pub(crate) struct Sweep {
     /// What its text means.
     pub(crate) spec: Arc<SweepSpec>,
     /// Trajectories neither leased nor done.
-    pending: IntervalSet,
+    pub(super) pending: IntervalSet,
     /// Trials of the trajectories now leased.
     running: u64,
     /// Trajectories that have had an attempt and are not done.
     tries: BTreeMap<TrajectoryIndex, Tries>,
+    /// The workers on which a trajectory failed that is not done.
+    pub(super) failed_on: BTreeMap<TrajectoryIndex, BTreeSet<WorkerId>>,
+    /// Its failures, by what they have in common.
+    pub(super) failures: LikeFailures,
 }
 
 /// Attempts at one trajectory.
@@ -33,8 +41,12 @@ pub(crate) struct Sweep {
 pub(crate) struct Tries {
     /// All that were granted.
     pub(crate) granted: u32,
-    /// Those that failed.
+    /// Those that failed, since the last retry its owner asked for.
     pub(crate) failed: u32,
+    /// Those in a row that ended with their worker.
+    pub(crate) deaths: u32,
+    /// The greatest number of updates such an attempt was heard to have done.
+    pub(crate) furthest: u64,
 }
 
 /// How a trajectory came to its end for good.
@@ -63,8 +75,18 @@ impl Sweep {
     /// A sweep nothing has been done of.
     pub(crate) fn new(submission: Submission, spec: Arc<SweepSpec>) -> Self {
         let pending = IntervalSet::below_without(spec.grid.trajectories(), &[]);
-        let row = SweepRow { submission, state: SweepState::Running, completed: 0, diverged: 0, failed: 0 };
-        Self { row, spec, pending, running: 0, tries: BTreeMap::new() }
+        let row =
+            SweepRow { submission, state: SweepState::Running, reason: None, completed: 0, diverged: 0, failed: 0 };
+        Self::with(row, spec, pending, BTreeMap::new())
+    }
+
+    fn with(
+        row: SweepRow,
+        spec: Arc<SweepSpec>,
+        pending: IntervalSet,
+        tries: BTreeMap<TrajectoryIndex, Tries>,
+    ) -> Self {
+        Self { row, spec, pending, running: 0, tries, failed_on: BTreeMap::new(), failures: LikeFailures::default() }
     }
 
     /// A sweep as the store knows it; the trajectories of its open leases are not pending.
@@ -73,9 +95,9 @@ impl Sweep {
         for trajectory in restored.open.iter().flat_map(|(_, open)| open) {
             pending.remove(trajectory.0);
         }
-        let tries =
-            restored.attempts.iter().map(|&(trajectory, granted, failed)| (trajectory, Tries { granted, failed }));
-        Self { row: restored.row.clone(), spec, pending, running: 0, tries: tries.collect() }
+        let tries = restored.attempts.iter();
+        let tries = tries.map(|&(index, granted, failed)| (index, Tries { granted, failed, ..Tries::default() }));
+        Self::with(restored.row.clone(), spec, pending, tries.collect())
     }
 
     /// Its id.
@@ -83,9 +105,9 @@ impl Sweep {
         self.row.submission.id
     }
 
-    /// Whether something waits to be granted.
-    pub(crate) fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+    /// Whether something waits to be granted, and may be.
+    pub(crate) fn can_grant(&self) -> bool {
+        self.row.state == SweepState::Running && !self.pending.is_empty()
     }
 
     /// Whether every trial has a result.
@@ -93,12 +115,23 @@ impl Sweep {
         self.row.completed + self.row.diverged + self.row.failed == self.row.submission.trials
     }
 
-    /// Takes the next bundle: up to `lanes` pending trajectories of one shape.
-    pub(crate) fn take_bundle(&mut self, lanes: u32) -> Vec<(TrajectoryIndex, Trajectory)> {
-        let Some(run) = self.pending.first() else { return Vec::new() };
-        let of_one_shape = self.spec.grid.shape_run_end(TrajectoryIndex(run.start)).saturating_sub(run.start);
-        let Some(run) = self.pending.take_first(of_one_shape.clamp(1, lanes.max(1).into())) else { return Vec::new() };
-        run.map(TrajectoryIndex).map(|index| (index, self.trajectory(index))).collect()
+    /// Takes the next bundle: up to `lanes` pending trajectories of one shape, none of them in `without`.
+    pub(crate) fn take_bundle(
+        &mut self,
+        lanes: u32,
+        without: &[TrajectoryIndex],
+    ) -> Vec<(TrajectoryIndex, Trajectory)> {
+        let left_out: Vec<_> = without.iter().filter(|&&index| self.pending.remove(index.0)).collect();
+        let bundle = self.pending.first().and_then(|run| {
+            let of_one_shape = self.spec.grid.shape_run_end(TrajectoryIndex(run.start)).saturating_sub(run.start);
+            let count = of_one_shape.clamp(1, lanes.max(1).into());
+            let dies = |&index: &u64| self.tries.get(&TrajectoryIndex(index)).is_some_and(|t| t.deaths >= DEATHS_ALONE);
+            let alone =
+                (run.start..run.start + count).position(|index| dies(&index)).map(|before| before.max(1) as u64);
+            self.pending.take_first(alone.unwrap_or(count))
+        });
+        left_out.into_iter().for_each(|&index| self.put_back(index));
+        bundle.into_iter().flatten().map(TrajectoryIndex).map(|index| (index, self.trajectory(index))).collect()
     }
 
     /// A trajectory has been granted.
@@ -124,6 +157,33 @@ impl Sweep {
         tries.failed <= self.spec.retries_max
     }
 
+    /// An attempt ended with its worker, after so many updates; whether that happened too often.
+    pub(crate) fn died_too_often(&mut self, index: TrajectoryIndex, updates: u64) -> bool {
+        let tries = self.tries.entry(index).or_default();
+        if updates > tries.furthest {
+            (tries.furthest, tries.deaths) = (updates, 0);
+        }
+        tries.deaths += 1;
+        tries.deaths >= DEATHS_MAX
+    }
+
+    /// Has failed trajectories wait again, their failures forgiven; those that did not do so already.
+    pub(crate) fn retry(&mut self, failures: &[(TrajectoryIndex, u32)]) -> Vec<RetriedRow> {
+        let mut retried = Vec::new();
+        for &(index, granted) in failures {
+            if self.tries.contains_key(&index) {
+                continue;
+            }
+            let trajectory = self.trajectory(index);
+            let trials = trajectory.stopping_rules.len() as u64;
+            self.tries.insert(index, Tries { granted, ..Tries::default() });
+            self.put_back(index);
+            self.row.failed = self.row.failed.saturating_sub(trials);
+            retried.push(RetriedRow { trajectory: index, first_trial: trajectory.first_trial, trials });
+        }
+        retried
+    }
+
     /// The trajectory is done for good: the results of its trials, counted.
     pub(crate) fn finish(
         &mut self,
@@ -134,6 +194,7 @@ impl Sweep {
         by: Brought<'_>,
     ) -> Vec<TrialResult> {
         let attempts = self.tries.remove(&index).map_or(0, |tries| tries.granted);
+        self.failed_on.remove(&index);
         let scores = scores(trajectory, curve);
         let results = (trajectory.first_trial.0..).map(TrialIndex).zip(scores).map(|(trial, score)| {
             let (status, score) = match (end, score) {

@@ -64,6 +64,9 @@ pub(crate) fn status(status: &SweepStatus) -> String {
     let spec = SweepSpec::parse(&sweep.spec_text, sweep.spec_format, &sweep.name).ok();
     let names = TrialNames::of(spec.as_ref());
     let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
+    if let Some(trouble) = &status.trouble {
+        let _fits = writeln!(text, "\n{trouble}");
+    }
     if !status.workers.is_empty() {
         text.push_str("\nworkers\n");
         for worker in &status.workers {
@@ -84,13 +87,16 @@ pub(crate) fn status(status: &SweepStatus) -> String {
     text
 }
 
-/// One line of counts.
+/// One line of counts, and why it stands where it does.
 fn tally(sweep: &SweepView) -> String {
     let mut text = format!("{} · {} of {} trials completed", sweep.state.name(), sweep.completed, sweep.trials);
     for (count, what) in [(sweep.diverged, "diverged"), (sweep.failed, "failed"), (sweep.running, "in training")] {
         if count > 0 {
             let _fits = write!(text, ", {count} {what}");
         }
+    }
+    if let Some(reason) = &sweep.reason {
+        let _fits = write!(text, "\n{}: {reason}", sweep.state.name());
     }
     text
 }
@@ -102,6 +108,41 @@ pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
 
 pub(crate) fn cancelled(sweep: &SweepView) -> String {
     format!("{} ({}) is cancelled; what was done stays\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+pub(crate) fn paused(sweep: &SweepView) -> String {
+    format!("{} ({}) is paused; `biosweep resume {}` goes on\n{}", sweep.name, sweep.id, sweep.id, tally(sweep))
+}
+
+pub(crate) fn resumed(sweep: &SweepView) -> String {
+    format!("{} ({}) goes on\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
+    let plural = if trials == 1 { "" } else { "s" };
+    format!("{trials} trial{plural} of {} ({}) tried again\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+/// The end of a run that stands still until its owner has looked.
+pub(crate) fn stands_still(sweep: &SweepView, command: &str) -> String {
+    let why = sweep.reason.as_deref().unwrap_or("somebody paused it");
+    format!(
+        "paused with {} of {} trials done: {why}\nonce that is mended, the same command goes on:\n  biosweep run {command}",
+        sweep.ended(),
+        sweep.trials
+    )
+}
+
+pub(crate) fn workers(workers: &[WorkerView]) -> String {
+    if workers.is_empty() {
+        return "no workers; `biosweep-worker --coordinator URL` starts one".to_owned();
+    }
+    let names = TrialNames::of(None);
+    workers.iter().map(|worker| format!("{}  {}\n", worker.id, worker_line(worker, &names))).collect()
+}
+
+pub(crate) fn released(worker: &WorkerView) -> String {
+    format!("{} ({}) may work again", worker.name, worker.id)
 }
 
 pub(crate) fn ended(sweep: &SweepView) -> String {
@@ -152,6 +193,10 @@ pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames) -> String {
     let mut text = format!("{:<10}", worker.name);
     if !worker.connected {
         text.push_str(" (out of reach)");
+    }
+    if let Some(reason) = &worker.quarantined {
+        let _fits = write!(text, " in quarantine: {reason}");
+        return text;
     }
     let Some(lane) = worker.training.first() else {
         text.push_str(" idle");

@@ -32,9 +32,24 @@ pub(crate) fn status(status: &SweepStatus) -> String {
     let mut value = sweep_value(&status.sweep);
     value["workers"] = status.workers.iter().map(worker_value).collect();
     value["setbacks"] = status.setbacks.iter().map(setback_value).collect();
+    value["trouble"] = json!(status.trouble);
     value["spec"] = status.sweep.spec_text.as_str().into();
     value["format"] = status.sweep.spec_format.name().into();
     pretty(&value)
+}
+
+pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
+    let mut value = sweep_value(sweep);
+    value["retried"] = trials.into();
+    pretty(&value)
+}
+
+pub(crate) fn workers(workers: &[WorkerView]) -> String {
+    pretty(&workers.iter().map(worker_value).collect::<Vec<_>>())
+}
+
+pub(crate) fn worker(worker: &WorkerView) -> String {
+    pretty(&worker_value(worker))
 }
 
 pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
@@ -59,6 +74,7 @@ fn sweep_value(sweep: &SweepView) -> Value {
         "id": sweep.id,
         "name": sweep.name,
         "state": sweep.state,
+        "reason": sweep.reason,
         "trials": sweep.trials,
         "trajectories": sweep.trajectories,
         "completed": sweep.completed,
@@ -76,6 +92,7 @@ fn worker_value(worker: &WorkerView) -> Value {
         "device": worker.device,
         "lanes": worker.lanes,
         "connected": worker.connected,
+        "quarantined": worker.quarantined,
         "training": worker.training.iter().map(lane_value).collect::<Vec<_>>(),
     })
 }

@@ -327,6 +327,7 @@ mod tests {
             id: SweepId(Uuid::from_u128(7)),
             name: "paper-mini".to_owned(),
             state: SweepState::Running,
+            reason: None,
             trials: 24,
             trajectories: 24,
             completed: 20,

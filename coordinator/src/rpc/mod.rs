@@ -18,8 +18,9 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Status;
 use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
 
-use crate::driver::{Handle, Stopped};
+use crate::driver::{Handle, Stopped, Unable};
 use crate::store::StoreError;
 
 /// Why the server could not go on.
@@ -45,6 +46,7 @@ pub(crate) async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<SweepsServer<sweeps::Service>>().await;
     reporter.set_serving::<WorkersServer<workers::Service>>().await;
+    tokio::spawn(tell_of_trouble(handle.clone(), reporter));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -57,6 +59,24 @@ pub(crate) async fn serve(
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown)
         .await?;
     Ok(())
+}
+
+/// While the store cannot be written, workers are not served.
+async fn tell_of_trouble(handle: Handle, reporter: HealthReporter) {
+    let mut trouble = handle.trouble();
+    drop(handle);
+    // Ends with the loop.
+    while trouble.changed().await.is_ok() {
+        if trouble.borrow_and_update().is_some() {
+            reporter.set_not_serving::<WorkersServer<workers::Service>>().await;
+        } else {
+            reporter.set_serving::<WorkersServer<workers::Service>>().await;
+        }
+    }
+}
+
+fn unable(error: Unable) -> Status {
+    Status::unavailable(error.to_string())
 }
 
 fn stopped(error: Stopped) -> Status {

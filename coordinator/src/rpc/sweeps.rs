@@ -1,12 +1,13 @@
-//! The service for people: submit, list, show, watch, cancel, results, curves.
+//! The service for people: sweeps, what is asked of them, their results and curves; workers, and their release.
 
 use std::pin::Pin;
 
+use biosweep_common::configuration::Point;
 use biosweep_common::ids::{SweepId, TrialIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
-use biosweep_common::views::{CurveView, ResultView, SweepStatus, WatchEvent};
-use biosweep_common::wire::IntoWire;
+use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, WatchEvent};
+use biosweep_common::wire::{FromWire, IntoWire};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::Sweeps;
 use futures::Stream;
@@ -14,9 +15,11 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{stopped, store_failed};
+use super::{stopped, store_failed, unable, unreadable};
+use crate::core::event::Event;
 use crate::driver::Handle;
 use crate::queries::{self, QueryError};
+use crate::retry::{self, RetryError};
 use crate::submit::{self, SubmitError};
 use crate::watch;
 
@@ -25,13 +28,13 @@ const PAGE: u32 = 1_000;
 
 pub(super) struct Service {
     handle: Handle,
-    /// Held while a submission looks for its equal, so that two at once do not both start.
-    submitting: Mutex<()>,
+    /// Held while a submission looks for its equal, or a retry for what failed, so that two at once do not both act.
+    deciding: Mutex<()>,
 }
 
 impl Service {
     pub(super) fn new(handle: Handle) -> Self {
-        Self { handle, submitting: Mutex::new(()) }
+        Self { handle, deciding: Mutex::new(()) }
     }
 }
 
@@ -49,7 +52,7 @@ impl Sweeps for Service {
             let why = format!("`{own}` comes without the digest of its files; submit it with `biosweep submit`");
             return Err(Status::invalid_argument(why));
         }
-        let _one_at_a_time = self.submitting.lock().await;
+        let _one_at_a_time = self.deciding.lock().await;
         let submitted = submit::submit(&self.handle, parsed, spec, format, fresh).await.map_err(submit_failed)?;
         let sweep = Some(self.status(submitted.id).await?.sweep.into_wire());
         Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
@@ -81,17 +84,49 @@ impl Sweeps for Service {
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
         let id = self.resolve(&request.into_inner().sweep).await?;
-        self.handle.apply(crate::core::event::Event::Cancelled(id)).await.map_err(stopped)?;
+        let sweep = self.change(id, Event::Cancelled(id), "cancel", &[SweepState::Cancelled]).await?;
+        Ok(Response::new(v1::CancelResponse { sweep: Some(sweep.into_wire()) }))
+    }
+
+    async fn pause(&self, request: Request<v1::PauseRequest>) -> Result<Response<v1::PauseResponse>, Status> {
+        let id = self.resolve(&request.into_inner().sweep).await?;
+        let sweep = self.change(id, Event::Paused(id), "pause", &[SweepState::Paused]).await?;
+        Ok(Response::new(v1::PauseResponse { sweep: Some(sweep.into_wire()) }))
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Result<Response<v1::ResumeResponse>, Status> {
+        let id = self.resolve(&request.into_inner().sweep).await?;
+        let sweep = self.change(id, Event::Resumed(id), "resume", &[SweepState::Running]).await?;
+        Ok(Response::new(v1::ResumeResponse { sweep: Some(sweep.into_wire()) }))
+    }
+
+    async fn retry(&self, request: Request<v1::RetryRequest>) -> Result<Response<v1::RetryResponse>, Status> {
+        let v1::RetryRequest { sweep, r#where } = request.into_inner();
+        let settings = Point::from_wire(r#where).map_err(|error| unreadable(&error))?;
+        let id = self.resolve(&sweep).await?;
+        let _one_at_a_time = self.deciding.lock().await;
+        let retried = retry::retry(&self.handle, id, &settings).await.map_err(retry_failed)?;
         let sweep = self.status(id).await?.sweep;
-        match sweep.state {
-            SweepState::Cancelled => Ok(Response::new(v1::CancelResponse { sweep: Some(sweep.into_wire()) })),
-            SweepState::Finished => {
-                Err(Status::failed_precondition(format!("sweep {id} has finished; there is nothing to cancel")))
-            }
-            SweepState::Running => Err(Status::failed_precondition(format!(
-                "this home now serves a run of another sweep; cancel {id} once that has ended"
-            ))),
-        }
+        Ok(Response::new(v1::RetryResponse { sweep: Some(sweep.into_wire()), trials: retried }))
+    }
+
+    async fn list_workers(
+        &self,
+        _request: Request<v1::ListWorkersRequest>,
+    ) -> Result<Response<v1::ListWorkersResponse>, Status> {
+        let workers = queries::workers(&self.handle).await.map_err(query_failed)?;
+        Ok(Response::new(v1::ListWorkersResponse { workers: workers.into_wire() }))
+    }
+
+    async fn release_worker(
+        &self,
+        request: Request<v1::ReleaseWorkerRequest>,
+    ) -> Result<Response<v1::ReleaseWorkerResponse>, Status> {
+        let name = request.into_inner().worker;
+        let worker = queries::worker(&self.handle, &name).await.map_err(query_failed)?;
+        self.handle.apply(Event::Released(worker.id)).await.map_err(unable)?;
+        let worker = queries::worker(&self.handle, &name).await.map_err(query_failed)?;
+        Ok(Response::new(v1::ReleaseWorkerResponse { worker: Some(worker.into_wire()) }))
     }
 
     type ResultsStream = Answers<v1::ResultsResponse>;
@@ -142,6 +177,22 @@ impl Service {
         queries::resolve(&self.handle, name).await.map_err(query_failed)
     }
 
+    /// Asks for a change of a sweep; the sweep, where it is now in one of these states.
+    async fn change(&self, id: SweepId, event: Event, verb: &str, states: &[SweepState]) -> Result<SweepView, Status> {
+        self.handle.apply(event).await.map_err(unable)?;
+        let sweep = self.status(id).await?.sweep;
+        if states.contains(&sweep.state) {
+            return Ok(sweep);
+        }
+        Err(Status::failed_precondition(match sweep.state {
+            SweepState::Finished => format!("sweep {id} has finished; there is nothing to {verb}"),
+            SweepState::Cancelled => format!("sweep {id} was cancelled; there is nothing to {verb}"),
+            SweepState::Running | SweepState::Paused => {
+                format!("this home now serves a run of another sweep; {verb} {id} once that has ended")
+            }
+        }))
+    }
+
     async fn status(&self, id: SweepId) -> Result<SweepStatus, Status> {
         queries::status(&self.handle, id).await.map_err(query_failed)
     }
@@ -178,16 +229,26 @@ fn outside(id: SweepId) -> Status {
 
 fn query_failed(error: QueryError) -> Status {
     match error {
-        QueryError::Unknown { .. } | QueryError::Ambiguous { .. } => Status::not_found(error.to_string()),
+        QueryError::Unknown { .. } | QueryError::UnknownWorker { .. } | QueryError::Ambiguous { .. } => {
+            Status::not_found(error.to_string())
+        }
         QueryError::Stopped(error) => stopped(error),
         QueryError::Store(error) => store_failed(error),
         QueryError::Spec { .. } => Status::data_loss(error.to_string()),
     }
 }
 
+fn retry_failed(error: RetryError) -> Status {
+    match error {
+        RetryError::Query(error) => query_failed(error),
+        RetryError::Unable(error) => unable(error),
+        RetryError::Cancelled { .. } | RetryError::None { .. } => Status::failed_precondition(error.to_string()),
+    }
+}
+
 fn submit_failed(error: SubmitError) -> Status {
     match error {
-        SubmitError::Stopped(error) => stopped(error),
+        SubmitError::Unable(error) => unable(error),
         SubmitError::Store(error) => store_failed(error),
     }
 }

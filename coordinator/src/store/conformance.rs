@@ -1,5 +1,8 @@
 //! The one suite that every store must pass, and histories on which all stores must agree.
 
+use std::path::Path;
+use std::time::Duration;
+
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
@@ -7,11 +10,15 @@ use biosweep_common::health::{HealthPoint, Measure};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
+use biosweep_tests::postgres::Server;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
 use super::memory::Memory;
-use super::record::{AttemptRow, CurveRow, Ending, LeaseRow, Record, Restored, Submission, TrialResult};
+use super::record::{
+    AttemptRow, CurveRow, Ending, LeaseRow, QuarantineRow, Record, Restored, RetriedRow, Submission, TrialResult,
+};
 use super::{Store, StoreError, sql};
 
 /// Declares each claim as a test of each store.
@@ -27,7 +34,17 @@ macro_rules! claims {
             $(#[tokio::test]
             async fn $claim() {
                 let home = tempfile::tempdir().expect("a directory");
-                super::$claim(&super::sql::open(home.path()).await.expect("a store")).await;
+                super::$claim(&super::sql::sqlite::open(home.path()).await.expect("a store")).await;
+            })+
+        }
+        /// All on one server, each in a database of its own: a server takes a second to begin.
+        #[tokio::test]
+        async fn in_postgres() {
+            let server = Server::start();
+            $({
+                println!("{}", stringify!($claim));
+                let url = server.database(stringify!($claim));
+                $claim(&sql::postgres::open(&url).await.expect("a store")).await;
             })+
         }
     };
@@ -42,7 +59,10 @@ claims! {
     a_lease_stays_open_until_each_of_its_trajectories_has_ended
     attempts_are_counted_until_the_trajectory_is_done
     runs_of_done_trajectories_are_merged_in_whatever_order_they_end
-    only_running_sweeps_are_restored
+    only_running_and_paused_sweeps_are_restored
+    any_sweep_can_be_restored_alone
+    what_failed_can_be_tried_again_and_only_that
+    a_worker_is_in_quarantine_until_it_is_released
     a_late_report_changes_nothing_that_counts
     a_second_result_of_a_trial_is_refused
     whatever_contradicts_the_store_is_refused_with_its_whole_batch
@@ -164,19 +184,75 @@ async fn runs_of_done_trajectories_are_merged_in_whatever_order_they_end(store: 
     assert_eq!(done(&[8, 6, 7, 4]).await, [(0, 10)]);
 }
 
-async fn only_running_sweeps_are_restored(store: &dyn Store) {
+async fn only_running_and_paused_sweeps_are_restored(store: &dyn Store) {
     commit(store, &(1..=3).map(|id| Record::Submitted(submission(id))).collect::<Vec<_>>()).await;
     commit(store, &[leased(9, 1, 0, 1), state_changed(1, SweepState::Cancelled)]).await;
     commit(store, &[state_changed(3, SweepState::Finished)]).await;
     let restored = store.restore().await.expect("restores");
     assert_eq!(restored.sweeps.iter().map(|sweep| sweep.row.submission.id).collect::<Vec<_>>(), [sweep(2)]);
+    commit(store, &[paused(2)]).await;
+    let again = store.restore().await.expect("restores").sweeps.remove(0).row;
+    assert_eq!((again.state, again.reason.as_deref()), (SweepState::Paused, Some("it was too hot")));
+    commit(store, &[state_changed(2, SweepState::Running)]).await;
+    assert_eq!(store.restore().await.expect("restores").sweeps[0].row.reason, None, "reasons go with their state");
     assert_eq!(restored.last_attempt, 9, "a fencing number is never used twice");
+}
+
+async fn any_sweep_can_be_restored_alone(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(4, 1, 0, 3), ended(1, 1, 4, Outcome::Completed)]).await;
+    let alone = store.restore_sweep(sweep(1)).await.expect("restores");
+    assert_eq!(alone.as_ref(), store.restore().await.expect("restores").sweeps.first());
+    commit(store, &[state_changed(1, SweepState::Finished)]).await;
+    let finished = store.restore_sweep(sweep(1)).await.expect("restores").expect("is there");
+    assert_eq!((finished.row.state, finished.done), (SweepState::Finished, vec![(1, 1)]));
+    assert_eq!(store.restore_sweep(sweep(9)).await.expect("restores"), None);
+}
+
+async fn what_failed_can_be_tried_again_and_only_that(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 5), ended(1, 0, 1, Outcome::Completed)]).await;
+    commit(store, &[ended(1, 2, 1, Outcome::Failed), leased(2, 1, 2, 1), failed_for_good(1, 2, 2)]).await;
+    commit(store, &[failed_for_good(1, 3, 1), ended(1, 1, 1, Outcome::Diverged)]).await;
+    let failed = [(TrajectoryIndex(2), 2), (TrajectoryIndex(3), 1)];
+    assert_eq!(store.failures(sweep(1)).await.expect("reads"), failed);
+    let before = seen(store).await;
+    for not_failed in [0, 1, 4, 7] {
+        refuse(store, &[retried(1, &[2, not_failed])]).await;
+    }
+    refuse(store, &[retried(9, &[2])]).await;
+    assert_eq!(seen(store).await, before);
+
+    // In one batch with what follows: granted, and failed for good once more.
+    commit(store, &[retried(1, &[2, 3]), leased(3, 1, 3, 1), failed_for_good(1, 3, 3)]).await;
+    let restored = store.restore().await.expect("restores").sweeps.remove(0);
+    assert_eq!(restored.done, [(0, 2), (3, 1)]);
+    assert_eq!(restored.attempts, [(TrajectoryIndex(2), 2, 0)], "all were attempts; none counts against the retries");
+    assert_eq!((restored.row.completed, restored.row.diverged, restored.row.failed), (2, 2, 2));
+    assert_eq!(store.failures(sweep(1)).await.expect("reads"), [(TrajectoryIndex(3), 2)]);
+    assert_eq!(store.results(sweep(1), TrialIndex(4), 9).await.expect("reads").len(), 2, "those of 3 alone");
+    assert_eq!(store.setbacks(sweep(1), 99).await.expect("reads").len(), 5, "what happened stays");
+    commit(store, &[leased(4, 1, 2, 1), ended(1, 2, 4, Outcome::Completed)]).await;
+    assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 4)]);
+}
+
+async fn a_worker_is_in_quarantine_until_it_is_released(store: &dyn Store) {
+    let row = |number: u128, reason: &str| QuarantineRow {
+        worker: WorkerId(Uuid::from_u128(number)),
+        worker_name: "host/7".to_owned(),
+        reason: reason.to_owned(),
+        at: WallTime(8),
+    };
+    let (one, two) = (row(1, "it fails"), row(2, "it fails too"));
+    commit(store, &[Record::Quarantined(two.clone()), Record::Quarantined(one.clone())]).await;
+    commit(store, &[Record::Quarantined(row(1, "once more"))]).await;
+    assert_eq!(store.restore().await.expect("restores").quarantined, [one.clone(), two.clone()]);
+    commit(store, &[Record::Released(one.worker), Record::Released(WorkerId(Uuid::from_u128(5)))]).await;
+    assert_eq!(store.restore().await.expect("restores").quarantined, [two]);
 }
 
 async fn a_late_report_changes_nothing_that_counts(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 1)]).await;
     let before = seen(store).await;
-    commit(store, &[late(1, 0, 1), late(1, 0, 1), late(1, 5, 77)]).await;
+    commit(store, &[late(1, 0, 1), late(1, 0, 1), late(1, 5, 77), late(9, 0, 1)]).await;
     assert_eq!(seen(store).await, before);
 }
 
@@ -211,7 +287,7 @@ async fn whatever_contradicts_the_store_is_refused_with_its_whole_batch(store: &
         ended(1, 3, 1, Outcome::Completed),
         ended(1, 1, 1, Outcome::Completed),
         ended_with(1, 0, 1, Outcome::Completed, Vec::new()),
-        late(9, 0, 1),
+        retried(1, &[0]),
     ];
     for contradiction in contradictions {
         let batch = [
@@ -229,31 +305,52 @@ async fn whatever_contradicts_the_store_is_refused_with_its_whole_batch(store: &
     commit(store, &[leased(2, 1, 4, 2), ended(1, 4, 2, Outcome::Completed)]).await;
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+#[test]
+fn after_every_prefix_of_a_history_the_databases_hold_what_a_replay_into_memory_holds() {
+    let server = Server::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+    let choices = prop::collection::vec((any::<u8>(), any::<u8>()), 0..60);
+    let mut runner = TestRunner::new(config);
+    // A database for every case, those that shrink a failure included.
+    let databases = std::cell::Cell::new(0);
+    let agree = |(choices, batch_len): (Vec<(u8, u8)>, usize)| {
+        databases.set(databases.get() + 1);
+        let url = server.database(&format!("case{}", databases.get()));
+        runtime.block_on(compare(&history(&choices), batch_len, &url));
+        Ok(())
+    };
+    runner.run(&(choices, 1..5_usize), agree).unwrap_or_else(|failure| panic!("{failure}"));
+}
 
-    #[test]
-    fn after_every_prefix_of_a_history_sqlite_holds_what_a_replay_into_memory_holds(
-        choices in prop::collection::vec((any::<u8>(), any::<u8>()), 0..60),
-        batch_len in 1..5_usize,
-    ) {
-        let history = history(&choices);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let home = tempfile::tempdir().expect("a directory");
-            let mut stored = sql::open(home.path()).await.expect("a store");
-            let replayed = Memory::default();
-            for (i, batch) in history.chunks(batch_len).enumerate() {
-                commit(&stored, batch).await;
-                commit(&replayed, batch).await;
-                if i % 8 == 7 {
-                    drop(stored);
-                    stored = sql::open(home.path()).await.expect("a store opened again");
-                }
-                assert_eq!(seen(&stored).await, seen(&replayed).await, "after {:?}", &history[..(i + 1) * batch_len]);
-            }
-        });
+async fn compare(history: &[Record], batch_len: usize, url: &str) {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut file = sql::sqlite::open(home.path()).await.expect("a store");
+    let server = sql::postgres::open(url).await.expect("a store");
+    let replayed = Memory::default();
+    for (i, batch) in history.chunks(batch_len).enumerate() {
+        for store in [&file as &dyn Store, &server, &replayed] {
+            commit(store, batch).await;
+        }
+        if i % 8 == 7 {
+            drop(file);
+            file = reopened(home.path()).await;
+        }
+        let (expected, until) = (seen(&replayed).await, batch_len * (i + 1));
+        assert_eq!(seen(&file).await, expected, "in SQLite, after {:?}", &history[..until.min(history.len())]);
+        assert_eq!(seen(&server).await, expected, "in PostgreSQL, after {:?}", &history[..until.min(history.len())]);
     }
+}
+
+/// Opens a store that was just closed. A process another test starts holds all files of this one for a moment.
+async fn reopened(home: &Path) -> sql::sqlite::Sql {
+    for _ in 0..100 {
+        match sql::sqlite::open(home).await {
+            Err(StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+            opened => return opened.expect("a store opened again"),
+        }
+    }
+    panic!("it stays locked");
 }
 
 /// A history that a coordinator could have written: three sweeps of twelve trajectories, leased in runs, each ending
@@ -264,6 +361,7 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
     let mut records: Vec<Record> = (1..=3).map(|id| Record::Submitted(submission(id))).collect();
     let mut pending: Vec<(u128, u64)> = (1..=3).flat_map(|id| (0..12).map(move |index| (id, index))).collect();
     let mut open: Vec<(u128, u64, u64)> = Vec::new();
+    let mut failed: Vec<(u128, u64)> = Vec::new();
     let mut attempt = 0;
     for &(verb, object) in choices {
         let object = usize::from(object);
@@ -285,6 +383,7 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
                 let done = matches!(outcome, Outcome::Completed | Outcome::Diverged);
                 let gives_up = outcome == Outcome::Failed && object.is_multiple_of(2);
                 records.push(if gives_up {
+                    failed.push((id, index));
                     failed_for_good(id, index, attempt)
                 } else {
                     ended(id, index, attempt, outcome)
@@ -292,6 +391,11 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
                 if !done && !gives_up {
                     pending.push((id, index));
                 }
+            }
+            7 if verb > 128 && !failed.is_empty() => {
+                let (id, index) = failed.remove(object % failed.len());
+                pending.push((id, index));
+                records.push(retried(id, &[index]));
             }
             7 if verb > 240 => records.push(state_changed(1 + object as u128 % 3, SweepState::Cancelled)),
             _ => records.push(late(1 + object as u128 % 3, 3, 1_000)),
@@ -308,7 +412,8 @@ async fn seen(store: &dyn Store) -> String {
         let results = store.results(id, TrialIndex(0), 1_000).await.expect("reads");
         let curves = store.curves(id, 0, 1_000).await.expect("reads");
         let setbacks = store.setbacks(id, 1_000).await.expect("reads");
-        seen += &format!("{results:#?}\n{curves:#?}\n{setbacks:#?}\n");
+        let failures = store.failures(id).await.expect("reads");
+        seen += &format!("{results:#?}\n{curves:#?}\n{setbacks:#?}\n{failures:?}\n");
     }
     seen
 }
@@ -340,7 +445,21 @@ pub(super) fn submission(id: u128) -> Submission {
 }
 
 fn state_changed(id: u128, state: SweepState) -> Record {
-    Record::StateChanged { sweep: sweep(id), state, at: WallTime(5) }
+    Record::StateChanged { sweep: sweep(id), state, reason: None, at: WallTime(5) }
+}
+
+fn paused(id: u128) -> Record {
+    let reason = Some("it was too hot".to_owned());
+    Record::StateChanged { sweep: sweep(id), state: SweepState::Paused, reason, at: WallTime(6) }
+}
+
+fn retried(id: u128, trajectories: &[u64]) -> Record {
+    let row = |&trajectory: &u64| RetriedRow {
+        trajectory: TrajectoryIndex(trajectory),
+        first_trial: TrialIndex(2 * trajectory),
+        trials: 2,
+    };
+    Record::Retried { sweep: sweep(id), trajectories: trajectories.iter().map(row).collect() }
 }
 
 pub(super) fn leased(attempt: u64, id: u128, first: u64, count: u64) -> Record {

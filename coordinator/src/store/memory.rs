@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 
 use super::record::{
-    AttemptRow, CurveRow, Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult,
+    AttemptRow, CurveRow, Ending, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep, RetriedRow, Submission,
+    SweepRow, TrialResult,
 };
 use super::{Store, StoreError};
 
@@ -23,9 +24,10 @@ struct State {
     /// In the order of submission.
     sweeps: Vec<Sweep>,
     leases: BTreeMap<Attempt, Lease>,
+    quarantined: BTreeMap<WorkerId, QuarantineRow>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Sweep {
     row: SweepRow,
     results: BTreeMap<TrialIndex, TrialResult>,
@@ -33,8 +35,10 @@ struct Sweep {
     curves: BTreeMap<TrajectoryIndex, CurveRow>,
     /// In the order in which they were recorded.
     attempts: Vec<AttemptRow>,
+    /// Up to which attempt a trajectory's failures are forgiven.
+    forgiven: BTreeMap<TrajectoryIndex, usize>,
     /// Reports that came too late: evidence.
-    late: Vec<Record>,
+    late: BTreeMap<(Attempt, TrajectoryIndex, WorkerId), Record>,
 }
 
 #[derive(Debug)]
@@ -45,11 +49,13 @@ struct Lease {
 
 /// What takes a record back.
 enum Undo {
+    Nothing,
     Submission,
-    State(SweepId, SweepState),
+    State(SweepId, SweepState, Option<String>),
     Lease(Attempt),
     Ending { sweep: SweepId, attempt: Attempt, trajectory: TrajectoryIndex, trials: Vec<TrialIndex> },
-    Late(SweepId),
+    Sweep(Box<Sweep>),
+    Quarantine(WorkerId, Option<QuarantineRow>),
 }
 
 #[async_trait]
@@ -71,11 +77,28 @@ impl Store for Memory {
 
     async fn restore(&self) -> Result<Restored, StoreError> {
         let state = self.state();
-        let running = state.sweeps.iter().filter(|sweep| sweep.row.state == SweepState::Running);
+        let running = state.sweeps.iter().filter(|sweep| !sweep.row.state.has_ended());
         Ok(Restored {
             sweeps: running.map(|sweep| state.restored(sweep)).collect(),
+            quarantined: state.quarantined.values().cloned().collect(),
             last_attempt: state.leases.last_key_value().map_or(0, |(attempt, _)| attempt.0),
         })
+    }
+
+    async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError> {
+        let state = self.state();
+        Ok(state.sweep(id).map(|sweep| state.restored(sweep)))
+    }
+
+    async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let attempts = |trajectory| sweep.attempts.iter().filter(move |row| row.trajectory == trajectory);
+        let failed = |&trajectory: &TrajectoryIndex| {
+            attempts(trajectory).next_back().is_some_and(|row| row.outcome == Outcome::Failed)
+        };
+        let counted = |&trajectory: &TrajectoryIndex| (trajectory, attempts(trajectory).count() as u32);
+        Ok(sweep.curves.keys().filter(|&index| failed(index)).map(counted).collect())
     }
 
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
@@ -119,15 +142,25 @@ impl State {
     fn apply(&mut self, record: &Record) -> Result<Undo, String> {
         match record {
             Record::Submitted(submission) => self.submitted(submission),
-            Record::StateChanged { sweep, state, .. } => {
+            Record::StateChanged { sweep, state, reason, .. } => {
                 let row = &mut self.known(*sweep)?.row;
-                Ok(Undo::State(*sweep, std::mem::replace(&mut row.state, *state)))
+                let before = std::mem::replace(&mut row.reason, reason.clone());
+                Ok(Undo::State(*sweep, std::mem::replace(&mut row.state, *state), before))
             }
             Record::Leased(lease) => self.leased(lease),
             Record::Ended(ending) => self.ended(ending),
-            Record::Late { sweep, .. } => {
-                self.known(*sweep)?.late.push(record.clone());
-                Ok(Undo::Late(*sweep))
+            Record::Retried { sweep, trajectories } => self.retried(*sweep, trajectories),
+            Record::Quarantined(row) => {
+                let before = self.quarantined.get(&row.worker).cloned();
+                self.quarantined.entry(row.worker).or_insert_with(|| row.clone());
+                Ok(Undo::Quarantine(row.worker, before))
+            }
+            Record::Released(worker) => Ok(Undo::Quarantine(*worker, self.quarantined.remove(worker))),
+            Record::Late { sweep, trajectory, attempt, worker, .. } => {
+                let Ok(sweep) = self.known(*sweep) else { return Ok(Undo::Nothing) };
+                let before = Undo::Sweep(Box::new(sweep.clone()));
+                sweep.late.entry((*attempt, *trajectory, *worker)).or_insert_with(|| record.clone());
+                Ok(before)
             }
         }
     }
@@ -138,11 +171,12 @@ impl State {
         }
         let (submission, state) = (submission.clone(), SweepState::Running);
         self.sweeps.push(Sweep {
-            row: SweepRow { submission, state, completed: 0, diverged: 0, failed: 0 },
+            row: SweepRow { submission, state, reason: None, completed: 0, diverged: 0, failed: 0 },
             results: BTreeMap::new(),
             curves: BTreeMap::new(),
             attempts: Vec::new(),
-            late: Vec::new(),
+            forgiven: BTreeMap::new(),
+            late: BTreeMap::new(),
         });
         Ok(Undo::Submission)
     }
@@ -159,7 +193,7 @@ impl State {
 
     fn ended(&mut self, ending: &Ending) -> Result<Undo, String> {
         let &Ending { sweep: id, trajectory, attempt, outcome, at, .. } = ending;
-        let Self { sweeps, leases } = self;
+        let Self { sweeps, leases, .. } = self;
         let sweep = sweeps.iter_mut().find(|sweep| sweep.row.submission.id == id);
         let sweep = sweep.ok_or_else(|| format!("sweep {id} is not there"))?;
         let lease = leases.get_mut(&attempt).filter(|lease| lease.row.sweep == id && lease.open.contains(&trajectory));
@@ -187,13 +221,39 @@ impl State {
         Ok(Undo::Ending { sweep: id, attempt, trajectory, trials })
     }
 
+    fn retried(&mut self, id: SweepId, trajectories: &[RetriedRow]) -> Result<Undo, String> {
+        let sweep = self.known(id)?;
+        let before = sweep.clone();
+        for row in trajectories {
+            let trials = (row.first_trial.0..row.first_trial.0 + row.trials).map(TrialIndex);
+            let results: Vec<TrialResult> = trials.filter_map(|trial| sweep.results.remove(&trial)).collect();
+            let failed = results.iter().all(|result| result.status == TrialStatus::Failed);
+            if results.len() as u64 != row.trials || !failed || sweep.curves.remove(&row.trajectory).is_none() {
+                *sweep = before;
+                return Err(format!("trajectory {} of sweep {id} is tried again, and did not fail", row.trajectory));
+            }
+            sweep.row.failed -= row.trials;
+            sweep.forgiven.insert(row.trajectory, sweep.attempts.len());
+        }
+        Ok(Undo::Sweep(Box::new(before)))
+    }
+
     fn take_back(&mut self, step: Undo) {
         const THERE: &str = "what was just put there is there";
         match step {
             Undo::Submission => drop(self.sweeps.pop()),
-            Undo::State(sweep, before) => self.known(sweep).expect(THERE).row.state = before,
+            Undo::State(sweep, state, reason) => {
+                let row = &mut self.known(sweep).expect(THERE).row;
+                (row.state, row.reason) = (state, reason);
+            }
+            Undo::Nothing => {}
+            Undo::Sweep(before) => {
+                let id = before.row.submission.id;
+                *self.known(id).expect(THERE) = *before;
+            }
+            Undo::Quarantine(worker, Some(before)) => drop(self.quarantined.insert(worker, before)),
+            Undo::Quarantine(worker, None) => drop(self.quarantined.remove(&worker)),
             Undo::Lease(attempt) => drop(self.leases.remove(&attempt)),
-            Undo::Late(sweep) => drop(self.known(sweep).expect(THERE).late.pop()),
             Undo::Ending { sweep, attempt, trajectory, trials } => {
                 self.leases.get_mut(&attempt).expect(THERE).open.insert(trajectory);
                 let sweep = self.known(sweep).expect(THERE);
@@ -220,10 +280,12 @@ impl State {
         let id = sweep.row.submission.id;
         let open = self.leases.values().filter(|lease| lease.row.sweep == id && !lease.open.is_empty());
         let mut attempts: BTreeMap<TrajectoryIndex, (u32, u32)> = BTreeMap::new();
-        for row in sweep.attempts.iter().filter(|row| !sweep.curves.contains_key(&row.trajectory)) {
+        let open_again = |row: &AttemptRow| !sweep.curves.contains_key(&row.trajectory);
+        for (entry, row) in sweep.attempts.iter().enumerate().filter(|(_, row)| open_again(row)) {
             let (ended, failed) = attempts.entry(row.trajectory).or_default();
             *ended += 1;
-            *failed += u32::from(row.outcome == Outcome::Failed);
+            let forgiven = sweep.forgiven.get(&row.trajectory).is_some_and(|&until| entry < until);
+            *failed += u32::from(row.outcome == Outcome::Failed && !forgiven);
         }
         RestoredSweep {
             row: sweep.row.clone(),

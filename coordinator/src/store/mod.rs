@@ -4,9 +4,9 @@
 //! |---|---|
 //! | [`record`] | what is written: one [`record::Record`] for each fact |
 //! | [`Store`] | the verbs |
-//! | [`sql`] | SQLite |
+//! | [`sql`] | SQLite and PostgreSQL |
 //! | `memory` | for simulation and tests |
-//! | `conformance` | the suite both must pass |
+//! | `conformance` | the suite all must pass |
 
 #[cfg(test)]
 pub(crate) mod memory;
@@ -16,10 +16,13 @@ pub(crate) mod sql;
 #[cfg(test)]
 mod conformance;
 
-use async_trait::async_trait;
-use biosweep_common::ids::{SweepId, TrialIndex};
+use std::path::Path;
+use std::sync::Arc;
 
-use record::{AttemptRow, CurveRow, Record, Restored, SweepRow, TrialResult};
+use async_trait::async_trait;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
+
+use record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SweepRow, TrialResult};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,15 @@ pub(crate) enum StoreError {
         holder: String,
         /// What to do about it.
         next_step: &'static str,
+    },
+    /// The storage cannot do it now: a full disk, a database that does not answer. It may later.
+    #[error("the store {place} cannot be used at present: {source}")]
+    Unavailable {
+        /// Its path or address.
+        place: String,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A read or a write failed; nothing of the transaction was kept.
     #[error("the store {place} failed: {source}")]
@@ -72,10 +84,32 @@ pub(crate) enum StoreError {
     },
 }
 
+/// Opens the store at an address such as `postgres://user@host/database`, or, without one, the SQLite file in the home.
+///
+/// # Errors
+/// As [`sql::sqlite::open`] and [`sql::postgres::open`]; an address of neither kind.
+pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
+    match url {
+        None => Ok(Arc::new(sql::sqlite::open(home).await?)),
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Arc::new(sql::postgres::open(url).await?))
+        }
+        Some(url) => Err(StoreError::Open {
+            place: url.split("://").next().unwrap_or_default().to_owned(),
+            why: "it is no store that is known".to_owned(),
+            next_step: "name one as postgres://USER@HOST/DATABASE, or leave out --store for a SQLite file in the home",
+        }),
+    }
+}
+
 /// Where a coordinator keeps what must not be lost.
 #[async_trait]
 pub(crate) trait Store: Send + Sync {
     /// Writes all records in one transaction, in order: all of them or none. Durable on return.
+    ///
+    /// After [`StoreError::Unavailable`] it is not known whether the records were written: a connection may break
+    /// after the database has committed and before it could say so. The next call must bring the same records; they
+    /// are then in the store once.
     ///
     /// # Errors
     /// Storage that fails; a sweep or a lease that is not there; a sweep, an attempt, an ending or a result that is
@@ -84,6 +118,12 @@ pub(crate) trait Store: Send + Sync {
 
     /// What the core needs to go on where it was left.
     async fn restore(&self) -> Result<Restored, StoreError>;
+
+    /// What the core needs to go on with one sweep, whatever its state.
+    async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError>;
+
+    /// The trajectories of a sweep that failed for good, in order, each with the attempts it had.
+    async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError>;
 
     /// Every sweep, oldest first.
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError>;

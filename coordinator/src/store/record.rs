@@ -41,6 +41,8 @@ pub(crate) enum Record {
         sweep: SweepId,
         /// Its new state.
         state: SweepState,
+        /// Why, where that is worth telling.
+        reason: Option<String>,
         /// When.
         at: WallTime,
     },
@@ -48,7 +50,19 @@ pub(crate) enum Record {
     Leased(LeaseRow),
     /// One trajectory of a lease ended.
     Ended(Box<Ending>),
-    /// A report under an attempt that was no longer leased: kept as evidence, never counted.
+    /// Trajectories that had failed for good are to be tried again: their results are gone, their failures forgiven.
+    Retried {
+        /// The sweep.
+        sweep: SweepId,
+        /// The trajectories.
+        trajectories: Vec<RetriedRow>,
+    },
+    /// A worker gets nothing until it is released.
+    Quarantined(QuarantineRow),
+    /// A worker may work again.
+    Released(WorkerId),
+    /// A report under an attempt that was no longer leased: kept as evidence, once, and never counted. Of a sweep that
+    /// is not in this store nothing is kept.
     Late {
         /// The sweep.
         sweep: SweepId,
@@ -65,6 +79,30 @@ pub(crate) enum Record {
         /// When it came.
         at: WallTime,
     },
+}
+
+/// A trajectory that is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetriedRow {
+    /// The trajectory.
+    pub(crate) trajectory: TrajectoryIndex,
+    /// The first of its trials.
+    pub(crate) first_trial: TrialIndex,
+    /// How many trials it has.
+    pub(crate) trials: u64,
+}
+
+/// A worker in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QuarantineRow {
+    /// The worker.
+    pub(crate) worker: WorkerId,
+    /// Its name, for people.
+    pub(crate) worker_name: String,
+    /// What it did.
+    pub(crate) reason: String,
+    /// Since when.
+    pub(crate) at: WallTime,
 }
 
 /// A lease, as granted: a run of trajectories under one fencing number.
@@ -138,6 +176,8 @@ pub(crate) struct SweepRow {
     pub(crate) submission: Submission,
     /// Where it stands.
     pub(crate) state: SweepState,
+    /// Why, where that is worth telling.
+    pub(crate) reason: Option<String>,
     /// Trials with a completed result.
     pub(crate) completed: u64,
     /// Trials that diverged.
@@ -177,13 +217,15 @@ pub(crate) struct AttemptRow {
 /// What the core needs to go on where it was left.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Restored {
-    /// The running sweeps, oldest first.
+    /// The running and paused sweeps, oldest first.
     pub(crate) sweeps: Vec<RestoredSweep>,
+    /// Workers in quarantine, by id.
+    pub(crate) quarantined: Vec<QuarantineRow>,
     /// The greatest fencing number ever given out; 0 where none was.
     pub(crate) last_attempt: u64,
 }
 
-/// A running sweep as the store knows it.
+/// A sweep as the store knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RestoredSweep {
     /// As submitted, with its counts.
@@ -193,7 +235,7 @@ pub(crate) struct RestoredSweep {
     /// The leases not wholly ended, by attempt, each with the trajectories of its run that are still open.
     pub(crate) open: Vec<(LeaseRow, Vec<TrajectoryIndex>)>,
     /// Ended attempts of each trajectory that has had some and is not done, by trajectory: (trajectory, all, failed
-    /// ones). Attempts still open stand in `open` only.
+    /// ones since it was last retried). Attempts still open stand in `open` only.
     pub(crate) attempts: Vec<(TrajectoryIndex, u32, u32)>,
 }
 
@@ -205,6 +247,7 @@ impl SweepRow {
             id: submission.id,
             name: submission.name.clone(),
             state: self.state,
+            reason: self.reason.clone(),
             trials: submission.trials,
             trajectories: submission.trajectories,
             completed: self.completed,

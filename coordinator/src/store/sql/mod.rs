@@ -1,113 +1,73 @@
-//! The store in SQLite: one file in a home directory, one process at a time.
+//! The store in a relational database: SQLite, one file in a home directory, or PostgreSQL.
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`mod@open`] | the home: its lock, its file, its form |
-//! | [`mod@write`] | records → rows, in one transaction |
-//! | [`batch`] | rows gathered and written in few statements |
-//! | [`runs`] | the trajectories that are done, kept as merged runs |
-//! | [`read`] | rows → records |
-//! | [`curve`] | a learning curve as bytes |
+//! | [`sqlite`] | the home: its lock, its file, its form, its errors |
+//! | [`postgres`] | the database: its lock, its form, its errors |
+//! | `shared/` | everything else, written once: compiled for each database by the room above that names it `Db` |
+//! | `shared/store` | the verbs |
+//! | `shared/write` | records → rows, in one transaction |
+//! | `shared/batch` | rows gathered and written in few statements |
+//! | `shared/runs` | the trajectories that are done, kept as merged runs |
+//! | `shared/read` | rows → records |
+//! | [`curve`], [`health`] | a learning curve, and what was measured along it, as bytes |
+//!
+//! The statements are those both databases understand, and mean the same in both.
 
-mod batch;
+#![allow(clippy::duplicate_mod, reason = "the shared rooms are compiled for each database")]
+
 mod bytes;
 mod curve;
 mod health;
-mod open;
-mod read;
-mod runs;
-mod write;
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
 
-#[cfg(test)]
-mod tests;
+use super::StoreError;
 
-use std::fs::File;
-use std::path::Path;
+/// Declares the shared rooms as rooms of a database; `Db`, `Origin` and the functions they use stand beside them.
+macro_rules! shared_rooms {
+    () => {
+        #[path = "shared/batch.rs"]
+        mod batch;
+        #[path = "shared/read.rs"]
+        mod read;
+        #[path = "shared/runs.rs"]
+        mod runs;
+        #[path = "shared/store.rs"]
+        mod store;
+        #[path = "shared/write.rs"]
+        mod write;
 
-use async_trait::async_trait;
-use biosweep_common::ids::{SweepId, TrialIndex};
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::SqlitePool;
-use sqlx::{Connection, Sqlite, SqliteConnection};
+        pub(crate) use store::Sql;
 
-use super::record::{AttemptRow, CurveRow, Record, Restored, SweepRow, TrialResult};
-use super::{Store, StoreError};
+        type Connection = <Db as sqlx::Database>::Connection;
+        type DbRow = <Db as sqlx::Database>::Row;
+        type Query<'q> = sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments>;
 
-/// A store in SQLite. Writes go through one connection, reads through others, which see what was committed before
-/// they began.
-#[derive(Debug)]
-pub(crate) struct Sql {
-    writer: SqlitePool,
-    readers: SqlitePool,
-    place: String,
-    /// Held for life; no other process opens the same home meanwhile. Dropped last.
-    _lock: File,
-}
-
-/// Opens the store in the home directory `path`, making both where they are missing.
-///
-/// # Errors
-/// Another process that has it open; a file that is damaged, no database, or written by a newer biosweep; a directory
-/// that cannot be written to.
-pub(crate) async fn open(path: &Path) -> Result<Sql, StoreError> {
-    open::open(path).await
-}
-
-#[async_trait]
-impl Store for Sql {
-    async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
-        let mut connection = self.writer.acquire().await.map_err(|error| self.failed(error))?;
-        let written = self.write(&mut connection, records).await;
-        if written.is_err() {
-            // A full disk ends SQLite's transaction behind the driver's back, which then miscounts: begin afresh.
-            connection.close().await.unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed commit"));
+        /// What a failure means to the caller: whether the same may go well later.
+        fn failed(place: &str, error: sqlx::Error) -> super::StoreError {
+            super::failed(place, error, is_passing)
         }
-        written
-    }
+    };
+}
+use shared_rooms;
 
-    async fn restore(&self) -> Result<Restored, StoreError> {
-        // One transaction: all the queries of a restoration see the same moment.
-        let mut transaction = self.readers.begin().await.map_err(|error| self.failed(error))?;
-        read::restored(&mut transaction, &self.place).await
-    }
-
-    async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
-        read::sweeps(&mut *self.reader().await?, &self.place).await
-    }
-
-    async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
-        read::sweep(&mut *self.reader().await?, &self.place, id).await
-    }
-
-    async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
-        read::results(&mut *self.reader().await?, &self.place, id, from, limit).await
-    }
-
-    async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
-        read::curves(&mut *self.reader().await?, &self.place, id, from, limit).await
-    }
-
-    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
-        read::setbacks(&mut *self.reader().await?, &self.place, id, limit).await
-    }
+/// What a failure means to the caller; `is_passing` knows the database's codes.
+fn failed(place: &str, error: sqlx::Error, is_passing: impl Fn(&str) -> bool) -> StoreError {
+    let passing = match &error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    };
+    let (place, source) = (place.to_owned(), Box::new(error));
+    if passing { StoreError::Unavailable { place, source } } else { StoreError::Failed { place, source } }
 }
 
-impl Sql {
-    async fn write(&self, connection: &mut SqliteConnection, records: &[Record]) -> Result<(), StoreError> {
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.failed(error))?;
-        write::records(&mut transaction, &self.place, records).await?;
-        transaction.commit().await.map_err(|error| self.failed(error))
-    }
-
-    async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        self.readers.acquire().await.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: sqlx::Error) -> StoreError {
-        failed(&self.place, error)
-    }
-}
-
-fn failed(place: &str, error: sqlx::Error) -> StoreError {
-    StoreError::Failed { place: place.to_owned(), source: Box::new(error) }
+fn cannot_open(place: &str, why: String, next_step: &'static str) -> StoreError {
+    StoreError::Open { place: place.to_owned(), why, next_step }
 }

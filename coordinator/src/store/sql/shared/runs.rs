@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::SqliteConnection;
+use super::Connection;
 
 /// Adds trajectories to the runs of a sweep, merging what touches. The caller has made sure that none was there.
 pub(super) async fn add(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     sweep: i64,
     trajectories: &BTreeSet<i64>,
 ) -> Result<(), sqlx::Error> {
     for (first, count) in merged(trajectories.iter().copied()) {
         let end = first + count;
         let before: Option<(i64, i64)> = sqlx::query_as(
-            "SELECT first, count FROM done_runs WHERE sweep = ? AND first < ? ORDER BY first DESC LIMIT 1",
+            "SELECT first, count FROM done_runs WHERE sweep = $1 AND first < $2 ORDER BY first DESC LIMIT 1",
         )
         .bind(sweep)
         .bind(first)
@@ -22,18 +22,18 @@ pub(super) async fn add(
         .filter(|&(start, count)| start + count == first);
         // Takes the run that begins where this one ends away, and adds it to this one.
         let after: Option<(i64,)> =
-            sqlx::query_as("DELETE FROM done_runs WHERE sweep = ? AND first = ? RETURNING count")
+            sqlx::query_as("DELETE FROM done_runs WHERE sweep = $1 AND first = $2 RETURNING count")
                 .bind(sweep)
                 .bind(end)
                 .fetch_optional(&mut *connection)
                 .await?;
         let count = count + after.map_or(0, |(count,)| count);
         let query = match before {
-            Some((start, _)) => sqlx::query("UPDATE done_runs SET count = count + ? WHERE sweep = ? AND first = ?")
+            Some((start, _)) => sqlx::query("UPDATE done_runs SET count = count + $1 WHERE sweep = $2 AND first = $3")
                 .bind(count)
                 .bind(sweep)
                 .bind(start),
-            None => sqlx::query("INSERT INTO done_runs (count, sweep, first) VALUES (?, ?, ?)")
+            None => sqlx::query("INSERT INTO done_runs (count, sweep, first) VALUES ($1, $2, $3)")
                 .bind(count)
                 .bind(sweep)
                 .bind(first),
@@ -41,6 +41,26 @@ pub(super) async fn add(
         query.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Takes a trajectory out of the runs of a sweep; whether it was there.
+pub(super) async fn remove(connection: &mut Connection, sweep: i64, trajectory: i64) -> Result<bool, sqlx::Error> {
+    let run: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT first, count FROM done_runs WHERE sweep = $1 AND first <= $2 ORDER BY first DESC LIMIT 1",
+    )
+    .bind(sweep)
+    .bind(trajectory)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((first, count)) = run.filter(|&(first, count)| trajectory < first + count) else { return Ok(false) };
+    let taken = sqlx::query("DELETE FROM done_runs WHERE sweep = $1 AND first = $2").bind(sweep).bind(first);
+    taken.execute(&mut *connection).await?;
+    let (before, behind) = ((first, trajectory - first), (trajectory + 1, first + count - trajectory - 1));
+    for (first, count) in [before, behind].into_iter().filter(|&(_, count)| count > 0) {
+        let rest = sqlx::query("INSERT INTO done_runs (count, sweep, first) VALUES ($1, $2, $3)");
+        rest.bind(count).bind(sweep).bind(first).execute(&mut *connection).await?;
+    }
+    Ok(true)
 }
 
 /// Ascending numbers as disjoint runs of (first, count), merged where they touch.

@@ -9,19 +9,17 @@ use biosweep_common::clock::WallTime;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
-use sqlx::SqliteConnection;
 use sqlx::error::ErrorKind;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments};
 
+use super::super::{curve, health};
 use super::batch::{BatchError, Datum, Rows};
-use super::{curve, failed, health, runs};
+use super::{Connection, Query, failed, runs};
 use crate::store::StoreError;
-use crate::store::record::{Ending, LeaseRow, Record, Submission, TrialResult};
+use crate::store::record::{Ending, LeaseRow, QuarantineRow, Record, RetriedRow, Submission, TrialResult};
 
 /// Writes the records. After an error the transaction must be rolled back.
 pub(super) async fn records<'a>(
-    connection: &'a mut SqliteConnection,
+    connection: &'a mut Connection,
     place: &'a str,
     records: &'a [Record],
 ) -> Result<(), StoreError> {
@@ -42,20 +40,25 @@ pub(super) async fn records<'a>(
     for record in records {
         match record {
             Record::Submitted(submission) => writer.submitted(submission).await?,
-            Record::StateChanged { sweep, state, at } => writer.state_changed(*sweep, *state, *at).await?,
+            Record::StateChanged { sweep, state, reason, at } => {
+                writer.state_changed(*sweep, *state, reason.as_deref(), *at).await?;
+            }
             Record::Leased(lease) => writer.leased(lease).await?,
             Record::Ended(ending) => writer.ended(ending).await?,
+            Record::Retried { sweep, trajectories } => writer.retried(*sweep, trajectories).await?,
+            Record::Quarantined(row) => writer.quarantined(row).await?,
+            Record::Released(worker) => writer.released(*worker).await?,
             Record::Late { sweep, trajectory, attempt, worker, outcome, curve, at } => {
                 let late = Late { trajectory: *trajectory, attempt: *attempt, worker: *worker, outcome: *outcome };
                 writer.late(*sweep, late, curve, *at).await?;
             }
         }
     }
-    writer.finish().await
+    writer.flush().await
 }
 
 struct Writer<'a> {
-    connection: &'a mut SqliteConnection,
+    connection: &'a mut Connection,
     place: &'a str,
     /// The sweeps met in this transaction.
     sweeps: BTreeMap<SweepId, Tally>,
@@ -97,7 +100,7 @@ impl<'a> Writer<'a> {
     async fn submitted(&mut self, submission: &Submission) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO sweeps (id, name, spec_text, spec_format, digest, trials, trajectories, submitted_at, state, \
-             state_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8)",
+             state_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8)",
         )
         .bind(submission.id.0.into_bytes().to_vec())
         .bind(&submission.name)
@@ -111,13 +114,70 @@ impl<'a> Writer<'a> {
         self.execute(query, || format!("submission of sweep {}", submission.id)).await
     }
 
-    async fn state_changed(&mut self, id: SweepId, state: SweepState, at: WallTime) -> Result<(), StoreError> {
+    async fn state_changed(
+        &mut self,
+        id: SweepId,
+        state: SweepState,
+        reason: Option<&str>,
+        at: WallTime,
+    ) -> Result<(), StoreError> {
         let sweep = self.sweep(id).await?.number;
-        let query = sqlx::query("UPDATE sweeps SET state = ?, state_at = ? WHERE sweep = ?")
+        let query = sqlx::query("UPDATE sweeps SET state = $1, reason = $2, state_at = $3 WHERE sweep = $4")
             .bind(state.name())
+            .bind(reason)
             .bind(self.whole(at.0)?)
             .bind(sweep);
         self.execute(query, || format!("state of sweep {id}")).await
+    }
+
+    async fn retried(&mut self, id: SweepId, trajectories: &[RetriedRow]) -> Result<(), StoreError> {
+        // What was gathered may be the very results that go.
+        self.flush().await?;
+        let sweep = self.sweep(id).await?.number;
+        let place = self.place;
+        let mut results = 0;
+        for row in trajectories {
+            let (trajectory, first) = (self.whole(row.trajectory.0)?, self.whole(row.first_trial.0)?);
+            let end = first.saturating_add(self.whole(row.trials)?);
+            let was_done = runs::remove(self.connection, sweep, trajectory).await.map_err(|error| failed(place, error))?;
+            if !was_done {
+                return Err(self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and is not done")));
+            }
+            let curve = sqlx::query("DELETE FROM curves WHERE sweep = $1 AND trajectory = $2");
+            self.execute(curve.bind(sweep).bind(trajectory), || format!("curve of sweep {id}")).await?;
+            let forgiven = sqlx::query(
+                "UPDATE attempts SET forgiven = 1 WHERE sweep = $1 AND trajectory = $2 AND outcome = 'failed'",
+            );
+            self.execute(forgiven.bind(sweep).bind(trajectory), || format!("attempts of sweep {id}")).await?;
+            let gone = sqlx::query(
+                "DELETE FROM results WHERE sweep = $1 AND trial >= $2 AND trial < $3 AND status = 'failed'",
+            );
+            let gone = gone.bind(sweep).bind(first).bind(end).execute(&mut *self.connection).await;
+            let gone = gone.map_err(|error| failed(place, error))?.rows_affected();
+            if gone != row.trials {
+                return Err(self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and did not fail")));
+            }
+            results += self.whole(gone)?;
+        }
+        let query = sqlx::query("UPDATE sweeps SET failed = failed - $1 WHERE sweep = $2").bind(results).bind(sweep);
+        self.execute(query, || format!("counts of sweep {id}")).await
+    }
+
+    async fn quarantined(&mut self, row: &QuarantineRow) -> Result<(), StoreError> {
+        let query = sqlx::query(
+            "INSERT INTO quarantined (worker, name, reason, since) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (worker) DO NOTHING",
+        )
+        .bind(row.worker.0.into_bytes().to_vec())
+        .bind(&row.worker_name)
+        .bind(&row.reason)
+        .bind(self.whole(row.at.0)?);
+        self.execute(query, || format!("quarantine of worker {}", row.worker)).await
+    }
+
+    async fn released(&mut self, worker: WorkerId) -> Result<(), StoreError> {
+        let query = sqlx::query("DELETE FROM quarantined WHERE worker = $1").bind(worker.0.into_bytes().to_vec());
+        self.execute(query, || format!("release of worker {worker}")).await
     }
 
     async fn leased(&mut self, lease: &'a LeaseRow) -> Result<(), StoreError> {
@@ -125,12 +185,12 @@ impl<'a> Writer<'a> {
         let name = self.name(&lease.worker_name).await?;
         self.leases.push([
             self.integer(lease.attempt.0)?,
-            Datum::Integer(sweep),
+            Datum::number(sweep),
             self.integer(lease.first.0)?,
             self.integer(lease.count)?,
             self.integer(lease.count)?,
-            Datum::Bytes(lease.worker.0.as_bytes().into()),
-            Datum::Integer(name),
+            Datum::bytes(lease.worker.0.as_bytes().as_slice()),
+            Datum::number(name),
             self.integer(lease.at.0)?,
         ]);
         Ok(())
@@ -150,22 +210,22 @@ impl<'a> Writer<'a> {
         *ended = Ended { least: ended.least.min(done), greatest: ended.greatest.max(done), count: ended.count + 1 };
         self.attempts.push([
             self.integer(attempt.0)?,
-            Datum::Integer(done),
-            Datum::Integer(sweep),
-            Datum::Text(outcome.name()),
-            ending.cause.as_deref().map_or(Datum::Null, Datum::Text),
+            Datum::number(done),
+            Datum::number(sweep),
+            Datum::text(outcome.name()),
+            Datum::Text(ending.cause.as_deref()),
             self.integer(at.0)?,
         ]);
         if ending.results.is_empty() {
             return Ok(());
         }
         self.sweep(id).await?.done.insert(done);
-        let points = Datum::Bytes(curve::encode(&ending.curve).into());
+        let points = Datum::bytes(curve::encode(&ending.curve));
         let health = match ending.health.as_slice() {
-            [] => Datum::Null,
-            health => Datum::Bytes(health::encode(health).into()),
+            [] => Datum::Bytes(None),
+            health => Datum::bytes(health::encode(health)),
         };
-        self.curves.push([Datum::Integer(sweep), Datum::Integer(done), self.integer(attempt.0)?, points, health]);
+        self.curves.push([Datum::number(sweep), Datum::number(done), self.integer(attempt.0)?, points, health]);
         for result in &ending.results {
             self.result(id, result).await?;
         }
@@ -182,23 +242,23 @@ impl<'a> Writer<'a> {
         }
         let name = self.name(&result.worker_name).await?;
         let [validation_accuracy, test_accuracy, best_update, score_updates] = match result.score {
-            None => [Datum::Null, Datum::Null, Datum::Null, Datum::Null],
+            None => [Datum::Real(None), Datum::Real(None), Datum::Integer(None), Datum::Integer(None)],
             Some(score) => [
-                Datum::Real(score.validation_accuracy),
-                Datum::Real(score.test_accuracy),
+                Datum::Real(Some(score.validation_accuracy)),
+                Datum::Real(Some(score.test_accuracy)),
                 self.integer(score.best_update)?,
                 self.integer(score.updates)?,
             ],
         };
         self.results.push([
-            Datum::Integer(sweep),
+            Datum::number(sweep),
             self.integer(result.trial.0)?,
-            Datum::Text(result.status.name()),
-            Datum::Bytes((&result.key.0).into()),
+            Datum::text(result.status.name()),
+            Datum::bytes(result.key.0.as_slice()),
             self.integer(result.updates)?,
-            Datum::Integer(result.attempts.into()),
-            Datum::Integer(name),
-            Datum::Real(result.seconds),
+            Datum::number(result.attempts.into()),
+            Datum::number(name),
+            Datum::Real(Some(result.seconds)),
             validation_accuracy,
             test_accuracy,
             best_update,
@@ -208,12 +268,12 @@ impl<'a> Writer<'a> {
     }
 
     async fn late(&mut self, id: SweepId, late: Late, points: &[CurvePoint], at: WallTime) -> Result<(), StoreError> {
-        let sweep = self.sweep(id).await?.number;
         let query = sqlx::query(
             "INSERT INTO late_reports (sweep, trajectory, attempt, worker, outcome, points, came_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+             SELECT sweep, $2, $3, $4, $5, $6, $7 FROM sweeps WHERE id = $1 \
+             ON CONFLICT (attempt, trajectory, worker) DO NOTHING",
         )
-        .bind(sweep)
+        .bind(id.0.into_bytes().to_vec())
         .bind(self.whole(late.trajectory.0)?)
         .bind(self.whole(late.attempt.0)?)
         .bind(late.worker.0.into_bytes().to_vec())
@@ -224,15 +284,15 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes what was gathered: first what other rows refer to.
-    async fn finish(mut self) -> Result<(), StoreError> {
+    async fn flush(&mut self) -> Result<(), StoreError> {
         let mut closings = Rows::new(
             "UPDATE leases SET open = open - column5 FROM (",
-            ") WHERE attempt = column1 AND sweep = column2 AND first <= column3 AND column4 < first + count",
+            ") AS ended WHERE attempt = column1 AND sweep = column2 AND first <= column3 AND column4 < first + count",
         );
         let sweeps = std::mem::take(&mut self.sweeps);
         for tally in sweeps.values() {
             for (attempt, &Ended { least, greatest, count }) in &tally.ended {
-                let [sweep, least, greatest, count] = [tally.number, least, greatest, count].map(Datum::Integer);
+                let [sweep, least, greatest, count] = [tally.number, least, greatest, count].map(Datum::number);
                 closings.push([self.integer(attempt.0)?, sweep, least, greatest, count]);
             }
         }
@@ -241,15 +301,15 @@ impl<'a> Writer<'a> {
             BatchError::Contradiction(what) => StoreError::Refused { place: place.to_owned(), what },
             BatchError::Failed(error) => failed(place, error),
         };
-        self.leases.write(self.connection).await.map_err(unwritten)?;
+        self.leases.take().write(self.connection).await.map_err(unwritten)?;
         closings.write(self.connection).await.map_err(unwritten)?;
-        self.attempts.write(self.connection).await.map_err(unwritten)?;
-        self.curves.write(self.connection).await.map_err(unwritten)?;
-        self.results.write(self.connection).await.map_err(unwritten)?;
+        self.attempts.take().write(self.connection).await.map_err(unwritten)?;
+        self.curves.take().write(self.connection).await.map_err(unwritten)?;
+        self.results.take().write(self.connection).await.map_err(unwritten)?;
         for (id, tally) in sweeps.into_iter().filter(|(_, tally)| !tally.done.is_empty()) {
             let query = sqlx::query(
-                "UPDATE sweeps SET completed = completed + ?, diverged = diverged + ?, failed = failed + ? \
-                 WHERE sweep = ?",
+                "UPDATE sweeps SET completed = completed + $1, diverged = diverged + $2, failed = failed + $3 \
+                 WHERE sweep = $4",
             )
             .bind(tally.completed)
             .bind(tally.diverged)
@@ -264,7 +324,7 @@ impl<'a> Writer<'a> {
 
     async fn sweep(&mut self, id: SweepId) -> Result<&mut Tally, StoreError> {
         if !self.sweeps.contains_key(&id) {
-            let found: Option<(i64,)> = sqlx::query_as("SELECT sweep FROM sweeps WHERE id = ?")
+            let found: Option<(i64,)> = sqlx::query_as("SELECT sweep FROM sweeps WHERE id = $1")
                 .bind(id.0.into_bytes().to_vec())
                 .fetch_optional(&mut *self.connection)
                 .await
@@ -281,7 +341,7 @@ impl<'a> Writer<'a> {
         }
         // The change that changes nothing makes RETURNING answer for a name that was there, too.
         let found: Result<(i64,), _> = sqlx::query_as(
-            "INSERT INTO names (text) VALUES (?) ON CONFLICT (text) DO UPDATE SET text = text RETURNING name",
+            "INSERT INTO names (text) VALUES ($1) ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING name",
         )
         .bind(text)
         .fetch_one(&mut *self.connection)
@@ -294,7 +354,7 @@ impl<'a> Writer<'a> {
     /// A broken constraint is a record that contradicts what is stored.
     async fn execute(
         &mut self,
-        query: Query<'_, Sqlite, SqliteArguments>,
+        query: Query<'_>,
         what: impl Fn() -> String,
     ) -> Result<(), StoreError> {
         match query.execute(&mut *self.connection).await {
@@ -307,7 +367,7 @@ impl<'a> Writer<'a> {
     }
 
     fn integer(&self, number: u64) -> Result<Datum<'a>, StoreError> {
-        self.whole(number).map(Datum::Integer)
+        self.whole(number).map(Datum::number)
     }
 
     fn whole(&self, number: u64) -> Result<i64, StoreError> {

@@ -6,45 +6,44 @@ use biosweep_common::curve::Score;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
-use sqlx::{Decode, Row, SqliteConnection, Type};
+use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;
 
-use super::{curve, failed, health};
+use super::super::{curve, health};
+use super::{Connection, Db, DbRow, Query, failed};
 use crate::store::StoreError;
 use crate::store::record::{
-    AttemptRow, CurveRow, LeaseRow, Restored, RestoredSweep, Submission, SweepRow, TrialResult,
+    AttemptRow, CurveRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Submission, SweepRow, TrialResult,
 };
 
 macro_rules! sweeps_where {
     ($rest:literal) => {
         concat!(
             "SELECT sweep, id, name, spec_text, spec_format, digest, trials, trajectories, submitted_at, state, \
-             completed, diverged, failed FROM sweeps ",
+             reason, completed, diverged, failed FROM sweeps ",
             $rest
         )
     };
 }
 
 /// Every sweep, in the order of submission.
-pub(super) async fn sweeps(connection: &mut SqliteConnection, place: &str) -> Result<Vec<SweepRow>, StoreError> {
+pub(super) async fn sweeps(connection: &mut Connection, place: &str) -> Result<Vec<SweepRow>, StoreError> {
     let rows = all(connection, place, sqlx::query(sweeps_where!("ORDER BY sweep"))).await?;
     rows.iter().map(|row| Cells { row, place }.sweep()).collect()
 }
 
 pub(super) async fn sweep(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     place: &str,
     id: SweepId,
 ) -> Result<Option<SweepRow>, StoreError> {
-    let query = sqlx::query(sweeps_where!("WHERE id = ?")).bind(id.0.into_bytes().to_vec());
+    let query = sqlx::query(sweeps_where!("WHERE id = $1")).bind(id.0.into_bytes().to_vec());
     let rows = all(connection, place, query).await?;
     rows.first().map(|row| Cells { row, place }.sweep()).transpose()
 }
 
 pub(super) async fn results(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     place: &str,
     id: SweepId,
     from: TrialIndex,
@@ -53,17 +52,17 @@ pub(super) async fn results(
     let query = sqlx::query(
         "SELECT trial, key, status, updates, attempts, names.text, seconds, validation_accuracy, test_accuracy, \
          best_update, score_updates FROM results JOIN names USING (name) \
-         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = ?) AND trial >= ? ORDER BY trial LIMIT ?",
+         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND trial >= $2 ORDER BY trial LIMIT $3",
     )
     .bind(id.0.into_bytes().to_vec())
     .bind(i64::try_from(from.0).unwrap_or(i64::MAX))
-    .bind(limit);
+    .bind(i64::from(limit));
     let rows = all(connection, place, query).await?;
     rows.iter().map(|row| Cells { row, place }.result()).collect()
 }
 
 pub(super) async fn curves(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     place: &str,
     id: SweepId,
     from: u64,
@@ -71,13 +70,13 @@ pub(super) async fn curves(
 ) -> Result<Vec<CurveRow>, StoreError> {
     let query = sqlx::query(
         "SELECT trajectory, points, health FROM curves \
-         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = ?) AND trajectory >= ? ORDER BY trajectory LIMIT ?",
+         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND trajectory >= $2 ORDER BY trajectory LIMIT $3",
     )
     .bind(id.0.into_bytes().to_vec())
     .bind(i64::try_from(from).unwrap_or(i64::MAX))
-    .bind(limit);
+    .bind(i64::from(limit));
     let rows = all(connection, place, query).await?;
-    let curve = |row: &SqliteRow| {
+    let curve = |row: &DbRow| {
         let cells = Cells { row, place };
         let points = curve::decode(cells.get::<&[u8]>("points")?);
         let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
@@ -89,7 +88,7 @@ pub(super) async fn curves(
 }
 
 pub(super) async fn setbacks(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     place: &str,
     id: SweepId,
     limit: u32,
@@ -97,13 +96,13 @@ pub(super) async fn setbacks(
     let query = sqlx::query(
         "SELECT trajectory, attempt, names.text, outcome, cause, ended_at \
          FROM attempts JOIN leases USING (attempt) JOIN names USING (name) \
-         WHERE attempts.sweep = (SELECT sweep FROM sweeps WHERE id = ?) AND outcome <> 'completed' \
-         ORDER BY entry DESC LIMIT ?",
+         WHERE attempts.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND outcome <> 'completed' \
+         ORDER BY entry DESC LIMIT $2",
     )
     .bind(id.0.into_bytes().to_vec())
-    .bind(limit);
+    .bind(i64::from(limit));
     let rows = all(connection, place, query).await?;
-    let setback = |row: &SqliteRow| {
+    let setback = |row: &DbRow| {
         let cells = Cells { row, place };
         Ok(AttemptRow {
             trajectory: TrajectoryIndex(cells.count("trajectory")?),
@@ -118,26 +117,77 @@ pub(super) async fn setbacks(
 }
 
 /// What the core needs. The cost follows what is in flight and what went wrong, not what is done.
-pub(super) async fn restored(connection: &mut SqliteConnection, place: &str) -> Result<Restored, StoreError> {
+pub(super) async fn restored(connection: &mut Connection, place: &str) -> Result<Restored, StoreError> {
     let rows = all(connection, place, sqlx::query("SELECT coalesce(max(attempt), 0) AS last FROM leases")).await?;
     let last_attempt = rows.first().map_or(Ok(0), |row| Cells { row, place }.count("last"))?;
-    let query = sqlx::query(sweeps_where!("WHERE state = ? ORDER BY sweep")).bind(SweepState::Running.name());
+    let query = sqlx::query(sweeps_where!("WHERE state = $1 OR state = $2 ORDER BY sweep"));
+    let query = query.bind(SweepState::Running.name()).bind(SweepState::Paused.name());
     let mut sweeps = Vec::new();
     for row in &all(connection, place, query).await? {
-        let cells = Cells { row, place };
-        let (row, sweep) = (cells.sweep()?, cells.get("sweep")?);
-        sweeps.push(RestoredSweep {
-            done: done(connection, place, sweep).await?,
-            open: open_leases(connection, place, sweep, row.submission.id).await?,
-            attempts: attempts(connection, place, sweep).await?,
-            row,
-        });
+        sweeps.push(with_its_trajectories(connection, Cells { row, place }).await?);
     }
-    Ok(Restored { sweeps, last_attempt })
+    let rows = all(connection, place, sqlx::query("SELECT * FROM quarantined ORDER BY worker")).await?;
+    let quarantined = |row| {
+        let cells = Cells { row, place };
+        Ok(QuarantineRow {
+            worker: WorkerId(cells.uuid("worker")?),
+            worker_name: cells.get("name")?,
+            reason: cells.get("reason")?,
+            at: WallTime(cells.count("since")?),
+        })
+    };
+    let quarantined = rows.iter().map(quarantined).collect::<Result<_, StoreError>>()?;
+    Ok(Restored { sweeps, quarantined, last_attempt })
 }
 
-async fn done(connection: &mut SqliteConnection, place: &str, sweep: i64) -> Result<Vec<(u64, u64)>, StoreError> {
-    let query = sqlx::query("SELECT first, count FROM done_runs WHERE sweep = ? ORDER BY first").bind(sweep);
+/// The same of one sweep, whatever its state.
+pub(super) async fn restored_sweep(
+    connection: &mut Connection,
+    place: &str,
+    id: SweepId,
+) -> Result<Option<RestoredSweep>, StoreError> {
+    let query = sqlx::query(sweeps_where!("WHERE id = $1")).bind(id.0.into_bytes().to_vec());
+    match all(connection, place, query).await?.first() {
+        Some(row) => with_its_trajectories(connection, Cells { row, place }).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn with_its_trajectories(connection: &mut Connection, cells: Cells<'_>) -> Result<RestoredSweep, StoreError> {
+    let (row, sweep, place) = (cells.sweep()?, cells.get("sweep")?, cells.place);
+    Ok(RestoredSweep {
+        done: done(connection, place, sweep).await?,
+        open: open_leases(connection, place, sweep, row.submission.id).await?,
+        attempts: attempts(connection, place, sweep).await?,
+        row,
+    })
+}
+
+/// Trajectories whose accepted end was a failure, each with all the attempts it had.
+pub(super) async fn failures(
+    connection: &mut Connection,
+    place: &str,
+    id: SweepId,
+) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {
+    let query = sqlx::query(
+        "SELECT trajectory, count(*) AS ended FROM attempts \
+         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND outcome <> 'completed' AND trajectory IN \
+         (SELECT final.trajectory FROM attempts AS final JOIN curves \
+         ON curves.sweep = final.sweep AND curves.trajectory = final.trajectory AND curves.attempt = final.attempt \
+         WHERE final.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND final.outcome = 'failed') \
+         GROUP BY trajectory ORDER BY trajectory",
+    )
+    .bind(id.0.into_bytes().to_vec());
+    let rows = all(connection, place, query).await?;
+    let failure = |row| {
+        let cells = Cells { row, place };
+        Ok((TrajectoryIndex(cells.count("trajectory")?), cells.narrow("ended")?))
+    };
+    rows.iter().map(failure).collect()
+}
+
+async fn done(connection: &mut Connection, place: &str, sweep: i64) -> Result<Vec<(u64, u64)>, StoreError> {
+    let query = sqlx::query("SELECT first, count FROM done_runs WHERE sweep = $1 ORDER BY first").bind(sweep);
     let rows = all(connection, place, query).await?;
     let run = |row| {
         let cells = Cells { row, place };
@@ -147,14 +197,14 @@ async fn done(connection: &mut SqliteConnection, place: &str, sweep: i64) -> Res
 }
 
 async fn open_leases(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     place: &str,
     sweep: i64,
     id: SweepId,
 ) -> Result<Vec<(LeaseRow, Vec<TrajectoryIndex>)>, StoreError> {
     let query = sqlx::query(
         "SELECT attempt, first, count, worker, names.text, granted_at FROM leases JOIN names USING (name) \
-         WHERE sweep = ? AND open > 0 ORDER BY attempt",
+         WHERE sweep = $1 AND open > 0 ORDER BY attempt",
     )
     .bind(sweep);
     let mut leases = Vec::new();
@@ -169,7 +219,7 @@ async fn open_leases(
             worker_name: cells.get("text")?,
             at: WallTime(cells.count("granted_at")?),
         };
-        let query = sqlx::query("SELECT trajectory FROM attempts WHERE attempt = ? ORDER BY trajectory")
+        let query = sqlx::query("SELECT trajectory FROM attempts WHERE attempt = $1 ORDER BY trajectory")
             .bind(cells.get::<i64>("attempt")?);
         let rows = all(connection, place, query).await?;
         let ended: Vec<u64> =
@@ -183,14 +233,14 @@ async fn open_leases(
 
 /// An ended attempt without results never is a completed one, so the setbacks hold all that are asked for.
 async fn attempts(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     place: &str,
     sweep: i64,
 ) -> Result<Vec<(TrajectoryIndex, u32, u32)>, StoreError> {
     let query = sqlx::query(
-        "SELECT trajectory, count(*) AS ended, count(*) FILTER (WHERE outcome = 'failed') AS failed FROM attempts \
-         WHERE sweep = ?1 AND outcome <> 'completed' AND NOT EXISTS \
-         (SELECT 1 FROM curves WHERE curves.sweep = ?1 AND curves.trajectory = attempts.trajectory) \
+        "SELECT trajectory, count(*) AS ended, count(*) FILTER (WHERE outcome = 'failed' AND forgiven = 0) AS failed \
+         FROM attempts WHERE sweep = $1 AND outcome <> 'completed' AND NOT EXISTS \
+         (SELECT 1 FROM curves WHERE curves.sweep = $1 AND curves.trajectory = attempts.trajectory) \
          GROUP BY trajectory ORDER BY trajectory",
     )
     .bind(sweep);
@@ -203,16 +253,17 @@ async fn attempts(
 }
 
 async fn all(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     place: &str,
-    query: Query<'_, Sqlite, SqliteArguments>,
-) -> Result<Vec<SqliteRow>, StoreError> {
+    query: Query<'_>,
+) -> Result<Vec<DbRow>, StoreError> {
     query.fetch_all(connection).await.map_err(|error| failed(place, error))
 }
 
 /// The cells of a row, by column; one that cannot be read is named.
+#[derive(Clone, Copy)]
 struct Cells<'a> {
-    row: &'a SqliteRow,
+    row: &'a DbRow,
     place: &'a str,
 }
 
@@ -230,6 +281,7 @@ impl<'a> Cells<'a> {
                 submitted_at: WallTime(self.count("submitted_at")?),
             },
             state: self.named("state", SweepState::from_name)?,
+            reason: self.get("reason")?,
             completed: self.count("completed")?,
             diverged: self.count("diverged")?,
             failed: self.count("failed")?,
@@ -258,7 +310,7 @@ impl<'a> Cells<'a> {
         })
     }
 
-    fn get<T: Decode<'a, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, StoreError> {
+    fn get<T: Decode<'a, Db> + Type<Db>>(&self, column: &'static str) -> Result<T, StoreError> {
         self.row.try_get(column).map_err(|error| self.unreadable(&error.to_string()))
     }
 

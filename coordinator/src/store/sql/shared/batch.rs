@@ -1,14 +1,15 @@
-//! Rows gathered and written in few statements: a statement costs more on its way to SQLite than in it.
+//! Rows gathered and written in few statements: a statement costs more on its way to the database than in it.
 
 use std::borrow::Cow;
 
+use sqlx::QueryBuilder;
 use sqlx::error::ErrorKind;
 use sqlx::query_builder::Separated;
-use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, SqliteConnection};
+
+use super::{Connection, Db};
 
 /// Rows a statement. Few sizes, so that each keeps its prepared statement; the greatest binds far fewer values than
-/// SQLite's limit of 32,766.
+/// the limits of 32,766 (SQLite) and 65,535 (PostgreSQL).
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// Rows of `N` columns for one statement: `before`, the rows as `VALUES (…), (…)`, `after`.
@@ -18,14 +19,13 @@ pub(super) struct Rows<'a, const N: usize> {
     rows: Vec<[Datum<'a>; N]>,
 }
 
-/// One value of a row.
+/// One value of a row, or its absence, which has a type too.
 #[derive(Debug, Clone)]
 pub(super) enum Datum<'a> {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(&'a str),
-    Bytes(Cow<'a, [u8]>),
+    Integer(Option<i64>),
+    Real(Option<f64>),
+    Text(Option<&'a str>),
+    Bytes(Option<Cow<'a, [u8]>>),
 }
 
 /// Why rows could not be written.
@@ -41,20 +41,29 @@ impl<'a, const N: usize> Rows<'a, N> {
         Self { before, after, rows: Vec::new() }
     }
 
+    /// The rows so far; this begins anew.
+    pub(super) fn take(&mut self) -> Self {
+        Self { before: self.before, after: self.after, rows: std::mem::take(&mut self.rows) }
+    }
+
     pub(super) fn push(&mut self, row: [Datum<'a>; N]) {
         self.rows.push(row);
     }
 
     /// Writes the rows in order. Each has to change one row of the table.
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), BatchError> {
+    pub(super) async fn write(&self, connection: &mut Connection) -> Result<(), BatchError> {
         let mut rest = self.rows.as_slice();
         while let Some(size) = SIZES.into_iter().find(|&size| size <= rest.len()) {
             let (chunk, behind) = rest.split_at(size);
             let written = self.write_chunk(connection, chunk).await;
             if size > 1 && matches!(written, Err(BatchError::Contradiction(_))) {
-                // SQLite has undone the statement; one row at a time, the culprit can be named.
+                // Where the database has undone the statement only, the culprit can be named, one row at a time.
                 for row in chunk.chunks(1) {
-                    self.write_chunk(connection, row).await?;
+                    match self.write_chunk(connection, row).await {
+                        Ok(()) => {}
+                        culprit @ Err(BatchError::Contradiction(_)) => return culprit,
+                        Err(BatchError::Failed(_)) => break,
+                    }
                 }
             }
             written?;
@@ -63,8 +72,8 @@ impl<'a, const N: usize> Rows<'a, N> {
         Ok(())
     }
 
-    async fn write_chunk(&self, connection: &mut SqliteConnection, chunk: &[[Datum<'a>; N]]) -> Result<(), BatchError> {
-        let mut builder = QueryBuilder::<Sqlite>::new(self.before);
+    async fn write_chunk(&self, connection: &mut Connection, chunk: &[[Datum<'a>; N]]) -> Result<(), BatchError> {
+        let mut builder = QueryBuilder::<Db>::new(self.before);
         builder.push_values(chunk, |mut values, row| row.iter().for_each(|datum| datum.bind(&mut values)));
         builder.push(self.after);
         let contradiction = |why: &str| {
@@ -82,14 +91,28 @@ impl<'a, const N: usize> Rows<'a, N> {
     }
 }
 
-impl Datum<'_> {
-    fn bind(&self, values: &mut Separated<'_, Sqlite, &'static str>) {
+impl<'a> Datum<'a> {
+    /// A number that is there.
+    pub(super) const fn number(number: i64) -> Self {
+        Self::Integer(Some(number))
+    }
+
+    /// A text that is there.
+    pub(super) const fn text(text: &'a str) -> Self {
+        Self::Text(Some(text))
+    }
+
+    /// Bytes that are there.
+    pub(super) fn bytes(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
+        Self::Bytes(Some(bytes.into()))
+    }
+
+    fn bind(&self, values: &mut Separated<'_, Db, &'static str>) {
         match self {
-            Self::Null => values.push_bind(None::<i64>),
             Self::Integer(number) => values.push_bind(*number),
             Self::Real(number) => values.push_bind(*number),
             Self::Text(text) => values.push_bind(*text),
-            Self::Bytes(bytes) => values.push_bind(bytes.as_ref()),
+            Self::Bytes(bytes) => values.push_bind(bytes.as_deref().map(<[u8]>::to_vec)),
         };
     }
 }

@@ -1,0 +1,107 @@
+-- The form of the store in PostgreSQL, in a schema of its own. What each table is for stands with the SQLite form.
+
+CREATE TABLE sweeps (
+    sweep        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id           BYTEA  NOT NULL UNIQUE CHECK (length(id) = 16),
+    name         TEXT   NOT NULL,
+    spec_text    TEXT   NOT NULL,
+    spec_format  TEXT   NOT NULL,
+    digest       TEXT   NOT NULL,
+    trials       BIGINT NOT NULL,
+    trajectories BIGINT NOT NULL,
+    submitted_at BIGINT NOT NULL,
+    state        TEXT   NOT NULL,
+    state_at     BIGINT NOT NULL,
+    reason       TEXT,
+    completed    BIGINT NOT NULL DEFAULT 0,
+    diverged     BIGINT NOT NULL DEFAULT 0,
+    failed       BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE names (
+    name BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    text TEXT   NOT NULL UNIQUE
+);
+
+CREATE TABLE leases (
+    attempt    BIGINT PRIMARY KEY,
+    sweep      BIGINT NOT NULL REFERENCES sweeps,
+    first      BIGINT NOT NULL,
+    count      BIGINT NOT NULL CHECK (count > 0),
+    worker     BYTEA  NOT NULL CHECK (length(worker) = 16),
+    name       BIGINT NOT NULL REFERENCES names,
+    granted_at BIGINT NOT NULL,
+    open       BIGINT NOT NULL CHECK (open BETWEEN 0 AND count)
+);
+CREATE INDEX leases_open ON leases (sweep, attempt) WHERE open > 0;
+
+CREATE TABLE attempts (
+    entry      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    attempt    BIGINT NOT NULL REFERENCES leases,
+    sweep      BIGINT NOT NULL REFERENCES sweeps,
+    trajectory BIGINT NOT NULL,
+    outcome    TEXT   NOT NULL,
+    cause      TEXT,
+    ended_at   BIGINT NOT NULL,
+    forgiven   BIGINT NOT NULL DEFAULT 0,
+    UNIQUE (attempt, trajectory)
+);
+CREATE INDEX attempts_setbacks ON attempts (sweep, entry) WHERE outcome <> 'completed';
+CREATE INDEX attempts_failed ON attempts (sweep, trajectory) WHERE outcome = 'failed';
+
+CREATE TABLE curves (
+    sweep      BIGINT NOT NULL REFERENCES sweeps,
+    trajectory BIGINT NOT NULL,
+    attempt    BIGINT NOT NULL REFERENCES leases,
+    points     BYTEA  NOT NULL,
+    health     BYTEA,
+    PRIMARY KEY (sweep, trajectory)
+);
+
+CREATE TABLE done_runs (
+    sweep BIGINT NOT NULL REFERENCES sweeps,
+    first BIGINT NOT NULL,
+    count BIGINT NOT NULL CHECK (count > 0),
+    PRIMARY KEY (sweep, first)
+);
+
+CREATE TABLE results (
+    sweep               BIGINT NOT NULL REFERENCES sweeps,
+    trial               BIGINT NOT NULL,
+    key                 BYTEA  NOT NULL CHECK (length(key) = 32),
+    status              TEXT   NOT NULL,
+    updates             BIGINT NOT NULL,
+    attempts            BIGINT NOT NULL,
+    name                BIGINT NOT NULL REFERENCES names,
+    seconds             DOUBLE PRECISION,
+    validation_accuracy DOUBLE PRECISION,
+    test_accuracy       DOUBLE PRECISION,
+    best_update         BIGINT,
+    score_updates       BIGINT,
+    PRIMARY KEY (sweep, trial)
+);
+
+CREATE TABLE late_reports (
+    entry      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sweep      BIGINT NOT NULL REFERENCES sweeps,
+    trajectory BIGINT NOT NULL,
+    attempt    BIGINT NOT NULL,
+    worker     BYTEA  NOT NULL CHECK (length(worker) = 16),
+    outcome    TEXT   NOT NULL,
+    points     BYTEA  NOT NULL,
+    came_at    BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX late_reports_once ON late_reports (attempt, trajectory, worker);
+
+CREATE TABLE quarantined (
+    worker BYTEA  PRIMARY KEY CHECK (length(worker) = 16),
+    name   TEXT   NOT NULL,
+    reason TEXT   NOT NULL,
+    since  BIGINT NOT NULL
+);
+
+CREATE TABLE commits (
+    one  BIGINT PRIMARY KEY CHECK (one = 1),
+    last BIGINT NOT NULL
+);
+INSERT INTO commits (one, last) VALUES (1, 0);

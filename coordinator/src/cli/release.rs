@@ -1,0 +1,28 @@
+//! `biosweep release`: lets a worker out of quarantine.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output};
+use crate::client::Client;
+use crate::render::{answer, human, json};
+
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArgs {
+    /// A worker's id, the beginning of one, or its name
+    worker: String,
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &ReleaseArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let worker = client.release(&args.worker).await?;
+    client.close().await?;
+    answer(match output {
+        Output::Human => human::released(&worker),
+        Output::Json => json::worker(&worker),
+    })
+}

@@ -1,0 +1,80 @@
+//! `biosweep retry`: tries trials again that failed for good.
+
+use std::path::Path;
+
+use biosweep_common::configuration::Point;
+use biosweep_common::settings::{Level, Setting};
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output};
+use crate::client::Client;
+use crate::render::{answer, human, json};
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// A sweep's id, the beginning of one, or a name
+    sweep: String,
+    /// Every trial that failed
+    #[arg(long, required_unless_present = "settings")]
+    failed: bool,
+    /// Of the trials that failed, those with these settings, such as rule=dtp,depth=10
+    #[arg(long = "where", value_name = "SETTING=VALUE", value_delimiter = ',')]
+    settings: Vec<String>,
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &RetryArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let settings = args.settings.iter().map(|text| setting(text)).collect::<Result<Point, Failure>>()?;
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let (sweep, trials) = client.retry(&args.sweep, settings).await?;
+    client.close().await?;
+    answer(match output {
+        Output::Human => human::retried(&sweep, trials),
+        Output::Json => json::retried(&sweep, trials),
+    })
+}
+
+/// Reads `depth=10`.
+fn setting(text: &str) -> Result<(Setting, biosweep_common::settings::Value), Failure> {
+    let bad = |why: String| Failure::bad_input(format!("--where {text}: {why}"));
+    let (name, word) =
+        text.split_once('=').ok_or_else(|| bad("give it as SETTING=VALUE, such as depth=10".to_owned()))?;
+    let setting = Setting::ALL.iter().copied().find(|setting| setting.name() == name);
+    let setting = setting.ok_or_else(|| {
+        let known = Setting::ALL.iter().filter(|setting| setting.level() != Level::Stop);
+        let known: Vec<&str> = known.map(|setting| setting.name()).collect();
+        bad(format!("no setting is called `{name}`; known: {}", known.join(", ")))
+    })?;
+    if setting.level() == Level::Stop {
+        let why = "trials that differ only in when they stop are trained, and tried again, as one; leave it out";
+        return Err(bad(why.to_owned()));
+    }
+    let value = setting.domain().value_of(word);
+    let value = value.ok_or_else(|| bad(format!("`{word}` is not {}", setting.domain())))?;
+    Ok((setting, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::settings::Value;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_read_by_their_kind() {
+        assert_eq!(setting("depth=10").expect("good"), (Setting::Depth, Value::Integer(10)));
+        assert_eq!(setting("rule=dtp").expect("good"), (Setting::Rule, Value::Name("dtp".to_owned())));
+        assert_eq!(setting("learning_rate=1e-3").expect("good"), (Setting::LearningRate, Value::Real(1e-3)));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told_with_what_could() {
+        let why = |text: &str| setting(text).expect_err("bad").to_string();
+        assert!(why("depth").contains("SETTING=VALUE"));
+        assert!(why("deepness=3").contains("known: dataset") || why("deepness=3").contains("known: "));
+        assert!(why("rule=magic").contains("one of"));
+        assert!(why("max_updates=5").contains("as one"));
+    }
+}

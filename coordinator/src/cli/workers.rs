@@ -1,0 +1,26 @@
+//! `biosweep workers`: the workers, and what each trains.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output};
+use crate::client::Client;
+use crate::render::{answer, human, json};
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkersArgs {
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &WorkersArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let workers = client.workers().await?;
+    client.close().await?;
+    answer(match output {
+        Output::Human => human::workers(&workers),
+        Output::Json => json::workers(&workers),
+    })
+}

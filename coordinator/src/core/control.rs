@@ -1,0 +1,131 @@
+//! What a sweep's owner asks for: submit, cancel, pause, resume, retry, and letting a worker out of quarantine. Asking
+//! twice is asking once.
+
+use std::sync::Arc;
+
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::messages::ToWorker;
+use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::spec::SweepSpec;
+
+use super::event::{Action, Notice, Now};
+use super::scheduler::Core;
+use super::sweep::Sweep;
+use crate::store::record::{Record, RestoredSweep, Submission};
+
+impl Core {
+    pub(super) fn submit(&mut self, submission: Submission, spec: Arc<SweepSpec>, actions: &mut Vec<Action>) {
+        let sweep = submission.id;
+        actions.push(Action::Persist(Record::Submitted(submission.clone())));
+        actions.push(Action::Notify(Notice::Changed(sweep)));
+        self.sweeps.insert(sweep, Sweep::new(submission, spec));
+    }
+
+    pub(super) fn cancel(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
+        let Some(sweep) = self.sweeps.get_mut(&id) else { return };
+        sweep.cancel();
+        for (worker, attempt, trajectories) in self.leased_of(id) {
+            let reason = "the sweep was cancelled".to_owned();
+            let message = ToWorker::Stop { attempt, trajectories: trajectories.clone(), reason };
+            actions.push(Action::Send { worker, message });
+            for trajectory in trajectories {
+                self.end_without_result(now, attempt, trajectory, Outcome::Cancelled, None, actions);
+            }
+        }
+        self.change_state(now, id, SweepState::Cancelled, None, actions);
+        self.forget_failures(id, None);
+        self.sweeps.remove(&id);
+    }
+
+    /// Takes everything back from the workers, with checkpoints, and grants nothing more.
+    pub(super) fn pause(&mut self, now: Now, id: SweepId, reason: Option<String>, actions: &mut Vec<Action>) {
+        if self.sweeps.get(&id).is_none_or(|sweep| sweep.row.state != SweepState::Running) {
+            return;
+        }
+        for (worker, attempt, trajectories) in self.leased_of(id) {
+            actions.push(hand_back(worker, attempt, trajectories));
+        }
+        self.change_state(now, id, SweepState::Paused, reason, actions);
+        self.forget_failures(id, None);
+    }
+
+    /// Asks a worker whose stream opens for what was paused while it could not hear of it.
+    pub(super) fn take_back_what_is_paused(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
+        let is_paused =
+            |sweep| self.sweeps.get(sweep).is_some_and(|sweep: &Sweep| sweep.row.state == SweepState::Paused);
+        let paused = self.leases.iter().filter(|(_, lease)| lease.worker == id && is_paused(&lease.sweep));
+        actions.extend(paused.map(|(&attempt, lease)| hand_back(id, attempt, lease.open.keys().copied().collect())));
+    }
+
+    /// Goes on with a paused sweep. A failure that paused it is not taken for a reason to do so again.
+    pub(super) fn resume(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
+        let Some(sweep) = self.sweeps.get_mut(&id).filter(|sweep| sweep.row.state == SweepState::Paused) else {
+            return;
+        };
+        sweep.failures.tolerate();
+        self.change_state(now, id, SweepState::Running, None, actions);
+    }
+
+    /// Tries trajectories again that failed for good, each with the attempts it had. A sweep that has finished is not
+    /// here: then `finished` is what the store knows of it.
+    pub(super) fn retry(
+        &mut self,
+        now: Now,
+        id: SweepId,
+        finished: Option<(RestoredSweep, Arc<SweepSpec>)>,
+        failures: &[(TrajectoryIndex, u32)],
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some((restored, spec)) = finished
+            && !failures.is_empty()
+        {
+            self.sweeps.entry(id).or_insert_with(|| Sweep::restored(&restored, spec));
+        }
+        let Some(sweep) = self.sweeps.get_mut(&id) else { return };
+        let trajectories = sweep.retry(failures);
+        if trajectories.is_empty() {
+            return;
+        }
+        actions.push(Action::Persist(Record::Retried { sweep: id, trajectories }));
+        if sweep.row.state == SweepState::Finished {
+            self.change_state(now, id, SweepState::Running, None, actions);
+        }
+        actions.push(Action::Notify(Notice::Changed(id)));
+    }
+
+    /// Lets a worker work again.
+    pub(super) fn release_worker(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
+        if self.quarantined.remove(&id).is_some() {
+            actions.push(Action::Persist(Record::Released(id)));
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.failing.clear();
+            }
+        }
+    }
+
+    pub(super) fn change_state(
+        &mut self,
+        now: Now,
+        id: SweepId,
+        state: SweepState,
+        reason: Option<String>,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(sweep) = self.sweeps.get_mut(&id) {
+            sweep.row.state = state;
+            sweep.row.reason.clone_from(&reason);
+        }
+        actions.push(Action::Persist(Record::StateChanged { sweep: id, state, reason, at: now.wall }));
+        actions.push(Action::Notify(Notice::Changed(id)));
+    }
+
+    fn leased_of(&self, id: SweepId) -> Vec<(WorkerId, Attempt, Vec<TrajectoryIndex>)> {
+        let leases = self.leases.iter().filter(|(_, lease)| lease.sweep == id);
+        leases.map(|(&attempt, lease)| (lease.worker, attempt, lease.open.keys().copied().collect())).collect()
+    }
+}
+
+fn hand_back(worker: WorkerId, attempt: Attempt, trajectories: Vec<TrajectoryIndex>) -> Action {
+    let reason = "the sweep was paused".to_owned();
+    Action::Send { worker, message: ToWorker::HandBack { attempt, trajectories, reason } }
+}

@@ -1,0 +1,194 @@
+//! Failures, and what they say: of one trajectory nothing but that it is tried again; of a worker, where others complete
+//! what it fails, that it is to work no more; of a sweep, where many trajectories fail alike, that its owner should look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
+
+use super::event::{Action, Notice, Now};
+use super::scheduler::{Core, Worker};
+use crate::store::record::{QuarantineRow, Record};
+
+/// So many trajectories make a row, of a worker that fails them or of a sweep that has them fail alike.
+pub(super) const ROW: usize = 3;
+/// A sweep is paused where like failures are at least one in so many of the trajectories that ended.
+const ONE_IN: usize = 10;
+/// A trajectory whose workers die so often in a row, without its getting any further, has failed.
+pub(super) const DEATHS_MAX: u32 = 10;
+/// Characters of an error that tell it from others.
+const FINGERPRINT_LEN: usize = 200;
+
+/// The trajectories a worker failed since it last completed one; whether another worker has completed them meanwhile.
+pub(super) type Failing = BTreeMap<(SweepId, TrajectoryIndex), bool>;
+
+/// The failures of a sweep, by what they have in common.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LikeFailures {
+    alike: BTreeMap<String, Alike>,
+    /// Trajectories that completed or diverged meanwhile.
+    ended: usize,
+    /// What its owner has seen and went on in spite of.
+    tolerated: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Alike {
+    trajectories: BTreeSet<TrajectoryIndex>,
+    workers: BTreeSet<WorkerId>,
+}
+
+impl LikeFailures {
+    /// Takes in a failure; how many trajectories have failed like it, where those are many. One worker alone is no
+    /// evidence where there are others, unless it is a great many.
+    fn note(&mut self, cause: &str, trajectory: TrajectoryIndex, worker: WorkerId, others: bool) -> Option<usize> {
+        let alike = self.alike.entry(fingerprint(cause)).or_default();
+        alike.trajectories.insert(trajectory);
+        alike.workers.insert(worker);
+        let count = alike.trajectories.len();
+        let many = count >= ROW && count * ONE_IN >= count + self.ended;
+        let by_several = alike.workers.len() > 1 || !others || count >= ROW * ROW;
+        (many && by_several && !self.tolerated.contains(&fingerprint(cause))).then_some(count)
+    }
+
+    /// Its owner goes on in spite of what failed so far.
+    pub(super) fn tolerate(&mut self) {
+        let seen = std::mem::take(&mut self.alike).into_iter();
+        self.tolerated.extend(seen.filter(|(_, alike)| alike.trajectories.len() >= ROW).map(|(cause, _)| cause));
+        self.ended = 0;
+    }
+}
+
+/// What an error has in common with others of its kind: its first line, without its numbers.
+fn fingerprint(cause: &str) -> String {
+    let mut kind = String::new();
+    for character in cause.lines().next().unwrap_or_default().chars().take(FINGERPRINT_LEN) {
+        match character {
+            '0'..='9' if kind.ends_with('#') => {}
+            '0'..='9' => kind.push('#'),
+            other => kind.push(other),
+        }
+    }
+    kind
+}
+
+impl Worker {
+    /// Whether its failures in a row are so many that it gets nothing while others can show whose fault they are.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.failing.len() >= ROW
+    }
+}
+
+impl Core {
+    /// Whether a worker may be given something.
+    pub(super) fn may_work(&self, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get(&id) else { return false };
+        let waits = worker.is_suspect() && self.fit_but(id).next().is_some();
+        !waits && !self.quarantined.contains_key(&id)
+    }
+
+    /// The trajectories of a sweep that failed on this worker, and that another one could try that has not yet.
+    pub(super) fn better_elsewhere(&self, id: WorkerId, sweep: SweepId) -> Vec<TrajectoryIndex> {
+        let Some(sweep) = self.sweeps.get(&sweep) else { return Vec::new() };
+        let failed_here = sweep.failed_on.iter().filter(|(_, workers)| workers.contains(&id));
+        let elsewhere = |workers: &BTreeSet<WorkerId>| self.fit_but(id).any(|other| !workers.contains(&other));
+        failed_here.filter(|(_, workers)| elsewhere(workers)).map(|(&trajectory, _)| trajectory).collect()
+    }
+
+    /// The other workers that are there and beyond suspicion.
+    fn fit_but(&self, id: WorkerId) -> impl Iterator<Item = WorkerId> {
+        let others = self.workers.iter().filter(move |&(&other, worker)| {
+            other != id && worker.connected && !worker.is_suspect() && !self.quarantined.contains_key(&other)
+        });
+        others.map(|(&other, _)| other)
+    }
+
+    /// A trajectory failed on a worker.
+    pub(super) fn note_failure(
+        &mut self,
+        now: Now,
+        id: WorkerId,
+        (sweep, trajectory): (SweepId, TrajectoryIndex),
+        cause: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let others = self.fit_but(id).next().is_some();
+        let Some(its_sweep) = self.sweeps.get_mut(&sweep) else { return };
+        let failed_on = its_sweep.failed_on.entry(trajectory).or_default();
+        failed_on.insert(id);
+        if failed_on.len() > 1 {
+            // Whoever tries it fails: no worker's fault.
+            for worker in self.workers.values_mut() {
+                worker.failing.remove(&(sweep, trajectory));
+            }
+        } else if let Some(worker) = self.workers.get_mut(&id) {
+            worker.failing.insert((sweep, trajectory), false);
+        }
+        if let Some(count) = its_sweep.failures.note(cause, trajectory, id, others) {
+            let reason = format!("{count} trajectories failed alike, the last one with: {cause}");
+            self.pause(now, sweep, Some(reason), actions);
+        }
+    }
+
+    /// A trajectory came to an end on a worker: those that failed it are the worse for it.
+    pub(super) fn note_success(
+        &mut self,
+        now: Now,
+        id: WorkerId,
+        done: (SweepId, TrajectoryIndex),
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(sweep) = self.sweeps.get_mut(&done.0) {
+            sweep.failures.ended += 1;
+            let Some(failed_on) = sweep.failed_on.remove(&done.1) else { return self.clear(id) };
+            for other in failed_on.into_iter().filter(|&other| other != id) {
+                self.confirm(now, other, done, actions);
+            }
+        }
+        self.clear(id);
+    }
+
+    /// What failed of a sweep, or of one of its trajectories, no other worker will complete: it tells nothing of workers.
+    pub(super) fn forget_failures(&mut self, id: SweepId, trajectory: Option<TrajectoryIndex>) {
+        let is_it =
+            |key: &(SweepId, TrajectoryIndex)| key.0 == id && trajectory.is_none_or(|trajectory| trajectory == key.1);
+        for worker in self.workers.values_mut() {
+            worker.failing.retain(|key, confirmed| *confirmed || !is_it(key));
+        }
+    }
+
+    fn clear(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.failing.clear();
+        }
+    }
+
+    /// Another worker has completed what this one failed.
+    fn confirm(&mut self, now: Now, id: WorkerId, done: (SweepId, TrajectoryIndex), actions: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if let Some(confirmed) = worker.failing.get_mut(&done) {
+            *confirmed = true;
+        }
+        let confirmed = worker.failing.values().filter(|&&confirmed| confirmed).count();
+        if confirmed < ROW || self.quarantined.contains_key(&id) {
+            return;
+        }
+        let reason = format!("it failed {confirmed} trajectories in a row that other workers completed");
+        let worker_name = worker.description.name.clone();
+        self.quarantined.insert(id, reason.clone());
+        let row = QuarantineRow { worker: id, worker_name, reason, at: now.wall };
+        actions.push(Action::Persist(Record::Quarantined(row)));
+        actions.push(Action::Notify(Notice::Changed(done.0)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_alike_up_to_their_numbers_and_what_follows_their_first_line() {
+        assert_eq!(fingerprint("no room at update 390\nbacktrace"), fingerprint("no room at update 7"));
+        assert_eq!(fingerprint("1.5e-3 of 12"), "#.#e-# of #");
+        assert_ne!(fingerprint("no room"), fingerprint("no data"));
+    }
+}

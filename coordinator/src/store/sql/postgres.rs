@@ -1,0 +1,146 @@
+//! The store in PostgreSQL: a schema of its own in a database, one coordinator at a time.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, Postgres as Db, Transaction};
+
+use super::{cannot_open, shared_rooms};
+use crate::store::StoreError;
+
+shared_rooms!();
+
+#[cfg(test)]
+mod tests;
+
+/// Every form the store has had, in order; a database of an older form is brought up to the last when it is opened.
+static FORMS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The schema that holds the tables.
+const SCHEMA: &str = "biosweep";
+/// The advisory lock that a coordinator holds: a number nobody else has reason to use.
+const LOCK: i64 = 0x0062_696f_7377_6565;
+const READERS: u32 = 4;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const CHECK_ADDRESS: &str = "check the address given with --store, and that the database is up";
+const STOP_THE_OTHER: &str = "stop that coordinator, or name another database with --store";
+const UPDATE: &str = "use the biosweep that wrote it or a newer one, or name another database with --store";
+
+/// Where connections to write come from.
+#[derive(Debug)]
+struct Origin {
+    options: PgConnectOptions,
+}
+
+impl Origin {
+    /// A connection that holds the store. The lock goes with the connection: who has to connect again may find that
+    /// another one holds it by now.
+    async fn connect(&self, place: &str) -> Result<Connection, StoreError> {
+        let mut connection = self.options.connect().await.map_err(|error| failed(place, error))?;
+        let held = sqlx::query_as("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await;
+        let (held,): (bool,) = held.map_err(|error| failed(place, error))?;
+        if held {
+            return Ok(connection);
+        }
+        // Who holds it is a courtesy: that it is held is what matters.
+        let holder = holder(&mut connection).await.unwrap_or_default();
+        let holder = holder.unwrap_or_else(|| "another biosweep".to_owned());
+        Err(StoreError::Locked { place: place.to_owned(), holder, next_step: STOP_THE_OTHER })
+    }
+
+    async fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c, Db>, sqlx::Error> {
+        connection.begin().await
+    }
+
+    /// Another coordinator held the store between two of our connections.
+    fn taken(&self, place: &str) -> StoreError {
+        let holder = "another coordinator, which has written to it since".to_owned();
+        StoreError::Locked { place: place.to_owned(), holder, next_step: STOP_THE_OTHER }
+    }
+}
+
+/// Opens the store at an address such as `postgres://user@host/database`, making its tables where they are missing.
+///
+/// # Errors
+/// A database that cannot be reached; another coordinator that holds the store; tables of a newer biosweep.
+pub(crate) async fn open(url: &str) -> Result<Sql, StoreError> {
+    let given = PgConnectOptions::from_str(url)
+        .map_err(|error| cannot_open("given with --store", error.to_string(), CHECK_ADDRESS))?;
+    let place = place(&given);
+    let name = format!("biosweep {}/{}", host(), std::process::id());
+    let options = given.application_name(&name).options([
+        ("search_path", SCHEMA),
+        ("synchronous_commit", "on"),
+        // A coordinator whose machine is gone must not hold the store for hours.
+        ("tcp_keepalives_idle", "5"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+        ("tcp_user_timeout", "20000"),
+    ]);
+    let refused = |error: &sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
+    let readers = options.clone().options([("default_transaction_read_only", "on")]);
+    let origin = Origin { options };
+    let mut writer = origin.connect(&place).await.map_err(|error| match error {
+        StoreError::Failed { source, .. } | StoreError::Unavailable { source, .. } => {
+            cannot_open(&place, source.to_string(), CHECK_ADDRESS)
+        }
+        other => other,
+    })?;
+    let schema = sqlx::query("CREATE SCHEMA IF NOT EXISTS biosweep");
+    schema.execute(&mut writer).await.map_err(|error| refused(&error))?;
+    FORMS.run(&mut writer).await.map_err(|error| not_of_a_known_form(&place, &error))?;
+    let readers = PgPoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(readers)
+        .await
+        .map_err(|error| refused(&error))?;
+    Sql::new(origin, writer, readers, place).await
+}
+
+/// The address without what is secret in it.
+fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("postgres://{}/{database}", socket.display()),
+        None => format!("postgres://{}:{}/{database}", options.get_host(), options.get_port()),
+    }
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Who holds the store: what the holder calls itself, and where it is.
+async fn holder(connection: &mut Connection) -> Result<Option<String>, sqlx::Error> {
+    let found: Option<(String, Option<String>)> = sqlx::query_as(
+        "SELECT application_name, host(client_addr) FROM pg_stat_activity JOIN pg_locks USING (pid) \
+         WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = $1 \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+    .bind(LOCK)
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.map(|(name, address)| match address {
+        Some(address) => format!("{name} at {address}"),
+        None => name,
+    }))
+}
+
+fn not_of_a_known_form(place: &str, error: &MigrateError) -> StoreError {
+    match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
+            cannot_open(place, "it was written by another version of biosweep".to_owned(), UPDATE)
+        }
+        error => cannot_open(place, error.to_string(), CHECK_ADDRESS),
+    }
+}
+
+/// Whether the same may go well later: connections (08), serialization (40), resources such as the disk (53), an
+/// operator who intervenes (57), the system (58).
+fn is_passing(code: &str) -> bool {
+    ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+}

@@ -1,0 +1,104 @@
+//! What only a store in a server can get wrong: two coordinators, a server that dies, a database of another version.
+
+use biosweep_common::outcome::Outcome;
+use biosweep_tests::postgres::Server;
+
+use super::{Sql, open};
+use crate::store::conformance::{ended, leased, submission, sweep};
+use crate::store::record::Record;
+use crate::store::{Store, StoreError};
+
+async fn refusal(url: &str) -> String {
+    match open(url).await {
+        Err(error @ (StoreError::Open { .. } | StoreError::Locked { .. })) => error.to_string(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+async fn begun(url: &str) -> Sql {
+    let store = open(url).await.expect("a store");
+    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 3)]).await.expect("a sound batch");
+    store
+}
+
+#[tokio::test]
+async fn one_coordinator_holds_a_store_and_the_next_one_says_who() {
+    let server = Server::start();
+    let url = server.database("one");
+    let first = begun(&url).await;
+    let error = refusal(&url).await;
+    assert!(error.contains(&format!("/{} at 127.0.0.1; stop that coordinator", std::process::id())), "{error}");
+    assert!(error.contains("/one is in use by biosweep "), "{error}");
+    let other = open(&server.database("other")).await;
+    assert!(other.is_ok(), "another database is another store");
+    drop(first);
+    // The server notices in its own time that a connection is gone.
+    let mut tries = 0;
+    while open(&url).await.is_err() {
+        tries += 1;
+        assert!(tries < 100, "the lock goes with its holder");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_dies_costs_nothing_that_was_committed_and_is_waited_for() {
+    let mut server = Server::start();
+    let url = server.database("one");
+    let store = begun(&url).await;
+    server.kill();
+    let next = [ended(1, 0, 1, Outcome::Completed), ended(1, 1, 1, Outcome::Preempted)];
+    for _ in 0..2 {
+        let error = store.commit(&next).await.expect_err("no server");
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    }
+    server.resume();
+    store.commit(&next).await.expect("the server is back");
+    assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);
+    assert_eq!(store.setbacks(sweep(1), 9).await.expect("reads").len(), 1);
+}
+
+#[tokio::test]
+async fn who_lost_the_store_to_another_coordinator_writes_no_more() {
+    let server = Server::start();
+    let url = server.database("one");
+    let first = begun(&url).await;
+    // As where the network between them breaks: the server lets go of the first one's lock.
+    first.meddle("SELECT pg_advisory_unlock_all()").await;
+    let second = open(&url).await.expect("free");
+    second.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("a sound batch");
+    let error = first.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect_err("not its own any more");
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_where_nothing_answers_is_told_without_its_password() {
+    let error = refusal("postgres://me:secret@127.0.0.1:1/db").await;
+    assert!(error.contains("postgres://127.0.0.1:1/db") && error.contains("--store"), "{error}");
+    assert!(!error.contains("secret"), "{error}");
+    assert!(refusal("postgres://127.0.0.1:port/db").await.contains("--store"));
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_form_is_refused() {
+    let server = Server::start();
+    let url = server.database("one");
+    let store = begun(&url).await;
+    store.meddle("INSERT INTO _sqlx_migrations VALUES (9999, 'later', now(), TRUE, '', 0)").await;
+    store.meddle("SELECT pg_advisory_unlock_all()").await;
+    drop(store);
+    let error = refusal(&url).await;
+    assert!(error.contains("written by another version of biosweep; use the biosweep that wrote it"), "{error}");
+}
+
+#[tokio::test]
+async fn a_commit_whose_end_was_not_heard_of_is_not_written_twice() {
+    let server = Server::start();
+    let store = begun(&server.database("one")).await;
+    let next = [ended(1, 0, 1, Outcome::Completed)];
+    store.commit(&next).await.expect("a sound batch");
+    store.forget_the_last_answer().await;
+    store.commit(&next).await.expect("it is there already");
+    assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);
+    assert_eq!(store.number("SELECT count(*) FROM biosweep.results").await, 2);
+}

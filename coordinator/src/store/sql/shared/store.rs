@@ -1,0 +1,157 @@
+//! The verbs of a store, on whatever database compiles this room.
+
+use async_trait::async_trait;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, Pool};
+use tokio::sync::Mutex;
+
+use super::{Connection, Db, Origin, failed, read, write};
+use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SweepRow, TrialResult};
+use crate::store::{Store, StoreError};
+
+/// A store in a database. Writes go through one connection, which holds the store against others; reads go through
+/// others, which see what was committed before they began.
+#[derive(Debug)]
+pub(crate) struct Sql {
+    writing: Mutex<Writing>,
+    pub(super) readers: Pool<Db>,
+    place: String,
+    /// Where connections to write come from. Dropped last, since it may hold the lock of the store.
+    origin: Origin,
+}
+
+/// The connection that writes.
+#[derive(Debug)]
+struct Writing {
+    /// `None` after a failure: the next commit begins afresh.
+    connection: Option<Connection>,
+    /// The number of the last transaction that is known to be in the store.
+    last: i64,
+    /// Whether one more may be: the connection broke before its end was known.
+    uncertain: bool,
+}
+
+impl Sql {
+    /// A store of the latest form, and the connection that holds it.
+    pub(super) async fn new(
+        origin: Origin,
+        mut connection: Connection,
+        readers: Pool<Db>,
+        place: String,
+    ) -> Result<Self, StoreError> {
+        let last = last_commit(&mut connection).await.map_err(|error| failed(&place, error))?;
+        let writing = Mutex::new(Writing { connection: Some(connection), last, uncertain: false });
+        Ok(Self { writing, readers, place, origin })
+    }
+
+    async fn write(
+        &self,
+        connection: &mut Connection,
+        records: &[Record],
+        last: i64,
+        uncertain: &mut bool,
+    ) -> Result<(), StoreError> {
+        let unavailable = |error| failed(&self.place, error);
+        let mut transaction = self.origin.begin(connection).await.map_err(unavailable)?;
+        let counted = sqlx::query("UPDATE commits SET last = $1 + 1 WHERE last = $1").bind(last);
+        if counted.execute(&mut *transaction).await.map_err(unavailable)?.rows_affected() == 0 {
+            let found = last_commit(&mut transaction).await.map_err(unavailable)?;
+            return if *uncertain && found == last + 1 { Ok(()) } else { Err(self.origin.taken(&self.place)) };
+        }
+        write::records(&mut transaction, &self.place, records).await?;
+        *uncertain = true;
+        transaction.commit().await.map_err(unavailable)?;
+        Ok(())
+    }
+
+    async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
+        self.readers.acquire().await.map_err(|error| failed(&self.place, error))
+    }
+
+}
+
+#[cfg(test)]
+impl Sql {
+    /// Runs a statement on the connection that writes, behind the store's back.
+    pub(super) async fn meddle(&self, statement: &'static str) {
+        let mut writing = self.writing.lock().await;
+        let connection = writing.connection.as_mut().expect("no failure before");
+        sqlx::query(statement).execute(connection).await.expect("a statement");
+    }
+
+    /// What a statement on that connection answers.
+    pub(super) async fn number(&self, statement: &'static str) -> i64 {
+        let mut writing = self.writing.lock().await;
+        let connection = writing.connection.as_mut().expect("no failure before");
+        sqlx::query_scalar(statement).fetch_one(connection).await.expect("a number")
+    }
+
+    /// Goes back to where it was not known yet whether the last commit was done.
+    pub(super) async fn forget_the_last_answer(&self) {
+        let mut writing = self.writing.lock().await;
+        (writing.last, writing.uncertain) = (writing.last - 1, true);
+    }
+}
+
+async fn last_commit(connection: &mut Connection) -> Result<i64, sqlx::Error> {
+    let (last,) = sqlx::query_as("SELECT last FROM commits").fetch_one(connection).await?;
+    Ok(last)
+}
+
+#[async_trait]
+impl Store for Sql {
+    async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
+        let mut writing = self.writing.lock().await;
+        let mut connection = match writing.connection.take() {
+            Some(connection) => connection,
+            None => self.origin.connect(&self.place).await?,
+        };
+        let (last, mut uncertain) = (writing.last, writing.uncertain);
+        let written = self.write(&mut connection, records, last, &mut uncertain).await;
+        match &written {
+            Ok(()) => *writing = Writing { connection: Some(connection), last: last + 1, uncertain: false },
+            Err(_) => {
+                writing.uncertain = uncertain;
+                // A full disk ends SQLite's transaction behind the driver's back, which then miscounts.
+                connection.close().await.unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed commit"));
+            }
+        }
+        written
+    }
+
+    async fn restore(&self) -> Result<Restored, StoreError> {
+        // One transaction: all the queries of a restoration see the same moment.
+        let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
+        read::restored(&mut transaction, &self.place).await
+    }
+
+    async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError> {
+        let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
+        read::restored_sweep(&mut transaction, &self.place, id).await
+    }
+
+    async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {
+        read::failures(&mut *self.reader().await?, &self.place, id).await
+    }
+
+    async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
+        read::sweeps(&mut *self.reader().await?, &self.place).await
+    }
+
+    async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
+        read::sweep(&mut *self.reader().await?, &self.place, id).await
+    }
+
+    async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
+        read::results(&mut *self.reader().await?, &self.place, id, from, limit).await
+    }
+
+    async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
+        read::curves(&mut *self.reader().await?, &self.place, id, from, limit).await
+    }
+
+    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
+        read::setbacks(&mut *self.reader().await?, &self.place, id, limit).await
+    }
+}

@@ -1,0 +1,144 @@
+//! A PostgreSQL server of a test's own, on loopback, gone with the test.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User, chown};
+
+use crate::{POLL, POLLS_MAX};
+
+/// The account that owns the server where the test runs as root, which PostgreSQL refuses to.
+const ACCOUNT: &str = "postgres";
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    folder: tempfile::TempDir,
+    programs: PathBuf,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// A new server with nothing in it.
+    ///
+    /// # Panics
+    /// Where PostgreSQL is not installed, or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        if Uid::effective().is_root() {
+            let account =
+                User::from_name(ACCOUNT).expect("the accounts can be read").expect("an account for PostgreSQL");
+            chown(folder.path(), Some(account.uid), Some(account.gid)).expect("root can give a folder away");
+        }
+        let port = TcpListener::bind(("127.0.0.1", 0)).expect("a free port").local_addr().expect("its number").port();
+        let mut server = Self { folder, programs: programs(), port, process: None };
+        let mut initdb = server.command("initdb");
+        let data = server.data();
+        initdb.args(["--auth=trust", "--username=biosweep", "--encoding=UTF8", "--no-sync", "--pgdata"]).arg(data);
+        let made = initdb.stdout(Stdio::null()).status().expect("initdb runs");
+        assert!(made.success(), "initdb: {made}");
+        server.resume();
+        server
+    }
+
+    /// The address of a database on it.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://biosweep@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Makes a database; its address.
+    ///
+    /// # Panics
+    /// Where there is one of that name.
+    #[must_use]
+    pub fn database(&self, name: &str) -> String {
+        let mut createdb = self.command("createdb");
+        createdb.args(["-h", "127.0.0.1", "-U", "biosweep", "-p"]).arg(self.port.to_string()).arg(name);
+        let made = createdb.status().expect("createdb runs");
+        assert!(made.success(), "createdb: {made}");
+        self.url(name)
+    }
+
+    /// Kills the server as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // The postmaster's children end with it.
+            process.kill().expect("the server runs");
+            process.wait().expect("the server has ended");
+        }
+    }
+
+    /// Starts the server again with what it had.
+    ///
+    /// # Panics
+    /// Where it does not answer after two minutes.
+    pub fn resume(&mut self) {
+        let mut postgres = self.command("postgres");
+        postgres.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path()).arg("-p").arg(self.port.to_string());
+        postgres.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=100"]);
+        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
+        self.process = Some(postgres.stderr(log).spawn().expect("postgres starts"));
+        for _ in 0..POLLS_MAX {
+            let ready =
+                self.command("pg_isready").args(["-q", "-h", "127.0.0.1", "-p"]).arg(self.port.to_string()).status();
+            if ready.expect("pg_isready runs").success() {
+                return;
+            }
+            thread::sleep(POLL);
+        }
+        panic!(
+            "the server does not answer: {}",
+            fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        );
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A program of PostgreSQL's, run by an account it accepts.
+    fn command(&self, name: &str) -> Command {
+        let program = self.programs.join(name);
+        let mut command = if Uid::effective().is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // SIGQUIT is what it takes for an order to end at once.
+            let pid = Pid::from_raw(i32::try_from(process.id()).expect("a process id"));
+            let _ended_already = kill(pid, Signal::SIGQUIT);
+            drop(process.wait());
+        }
+    }
+}
+
+/// Where PostgreSQL's programs are: on the path, or where Debian puts them.
+fn programs() -> PathBuf {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
+    if let Ok(versions) = fs::read_dir("/usr/lib/postgresql") {
+        places.extend(versions.flatten().map(|version| version.path().join("bin")));
+    }
+    let all = |place: &PathBuf| {
+        ["initdb", "postgres", "createdb", "pg_isready"].iter().all(|name| place.join(name).is_file())
+    };
+    let found = places.into_iter().find(all);
+    found.expect("PostgreSQL's server is not installed: apt-get install postgresql")
+}
