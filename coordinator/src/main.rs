@@ -15,6 +15,7 @@
 //! | [`results`] | aggregates, exports, figures |
 //! | [`render`] | what people and programs read |
 //! | [`mod@bench`] | trials per second through all of it |
+//! | `simulation` | the scheduler among everything that can go wrong, for tests |
 
 mod bench;
 mod cli;
@@ -29,6 +30,8 @@ mod render;
 mod results;
 mod retry;
 mod rpc;
+#[cfg(test)]
+mod simulation;
 mod store;
 mod submit;
 mod watch;

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::ids::WorkerId;
+use biosweep_common::ids::{SweepId, WorkerId};
+use biosweep_common::outcome::SweepState;
 
 use super::scheduler::Core;
 
@@ -14,7 +15,7 @@ impl Core {
     /// The first that is broken, in words.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.every_trajectory_is_in_one_place()?;
-        self.no_worker_is_offered_more_than_its_lanes()?;
+        self.what_every_worker_holds_is_counted()?;
         self.every_sweep_here_has_work_left()
     }
 
@@ -37,8 +38,8 @@ impl Core {
         Ok(())
     }
 
-    /// What a worker holds is counted, and what it may be granted besides is no more than it can train at once.
-    fn no_worker_is_offered_more_than_its_lanes(&self) -> Result<(), String> {
+    /// A worker is known to hold what it holds.
+    fn what_every_worker_holds_is_counted(&self) -> Result<(), String> {
         let mut held: BTreeMap<WorkerId, u32> = BTreeMap::new();
         for lease in self.leases.values() {
             *held.entry(lease.worker).or_default() += lease.open.len() as u32;
@@ -50,10 +51,6 @@ impl Core {
             let open = held.get(id).copied().unwrap_or(0);
             if open != worker.open {
                 return Err(format!("worker {id} holds {open} trajectories and is thought to hold {}", worker.open));
-            }
-            let (idle, lanes) = (worker.idle_lanes, worker.description.lanes);
-            if idle > 0 && open + idle > lanes {
-                return Err(format!("worker {id} holds {open} trajectories on {lanes} lanes and is offered {idle}"));
             }
         }
         Ok(())
@@ -68,5 +65,29 @@ impl Core {
             }
         }
         Ok(())
+    }
+}
+
+impl Core {
+    /// What is tried when a bundle is granted: the worker can train what it now holds, and the sweep is running.
+    ///
+    /// # Errors
+    /// What is wrong with the grant, in words.
+    pub(crate) fn check_grant(&self, id: WorkerId, sweep: SweepId) -> Result<(), String> {
+        let worker =
+            self.workers.get(&id).ok_or_else(|| format!("worker {id} is granted a bundle and is not known"))?;
+        if worker.open > worker.description.lanes {
+            return Err(format!(
+                "worker {id} holds {} trajectories on {} lanes",
+                worker.open, worker.description.lanes
+            ));
+        }
+        if self.quarantined.contains_key(&id) {
+            return Err(format!("worker {id} is in quarantine and is granted a bundle"));
+        }
+        match self.sweeps.get(&sweep) {
+            Some(sweep) if sweep.row.state == SweepState::Running => Ok(()),
+            _ => Err(format!("sweep {sweep} is not running and a bundle of it is granted")),
+        }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Worker {
     /// When it counts as lost.
     deadline: Tick,
     /// Lanes it has asked work for.
-    pub(super) idle_lanes: u32,
+    idle_lanes: u32,
     /// Lanes it holds.
     pub(super) open: u32,
     /// What it failed since it last completed something.
@@ -74,6 +74,11 @@ impl Worker {
             death: None,
             accepted: VecDeque::new(),
         }
+    }
+
+    /// Lanes it asked work for and has room for.
+    fn room(&self) -> u32 {
+        self.idle_lanes.min(self.description.lanes.saturating_sub(self.open))
     }
 
     /// Remembers that a report was accepted.
@@ -179,11 +184,15 @@ impl Core {
         }
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.deadline = now.tick.after_ms(self.patience.lease_ms);
+        if worker.idle_lanes > 0 {
+            // It asked, and then fell silent for too long: it will not ask again.
+            self.idle.insert(id);
+        }
         match message {
             ToCoordinator::Hello(_) => {}
             ToCoordinator::Poll { lanes } => {
-                worker.idle_lanes = lanes.min(worker.description.lanes.saturating_sub(worker.open));
-                if worker.idle_lanes > 0 {
+                worker.idle_lanes = lanes;
+                if lanes > 0 {
                     self.idle.insert(id);
                 }
             }
@@ -344,7 +353,10 @@ impl Core {
             if !self.may_work(id) {
                 continue;
             }
-            let Some(lanes) = self.workers.get(&id).map(|worker| worker.idle_lanes) else { continue };
+            let lanes = self.workers.get(&id).map_or(0, Worker::room);
+            if lanes == 0 {
+                continue;
+            }
             let granting: Vec<SweepId> =
                 self.sweeps.values().filter(|sweep| sweep.can_grant()).map(Sweep::id).collect();
             for sweep in granting {
@@ -369,12 +381,12 @@ impl Core {
         &mut self,
         now: Now,
         id: WorkerId,
-        sweep: SweepId,
+        sweep_id: SweepId,
         lanes: u32,
         elsewhere: &[TrajectoryIndex],
         actions: &mut Vec<Action>,
     ) -> bool {
-        let (Some(sweep), Some(worker)) = (self.sweeps.get_mut(&sweep), self.workers.get_mut(&id)) else {
+        let (Some(sweep), Some(worker)) = (self.sweeps.get_mut(&sweep_id), self.workers.get_mut(&id)) else {
             return false;
         };
         let bundle = sweep.take_bundle(lanes, elsewhere);
@@ -383,7 +395,7 @@ impl Core {
         let attempt = Attempt(self.last_attempt);
         actions.push(Action::Persist(Record::Leased(LeaseRow {
             attempt,
-            sweep: sweep.id(),
+            sweep: sweep_id,
             first,
             count: bundle.len() as u64,
             worker: id,
@@ -395,12 +407,13 @@ impl Core {
         worker.open += bundle.len() as u32;
         let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
         open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
-        let lease = Lease { sweep: sweep.id(), worker: id, open };
+        let lease = Lease { sweep: sweep_id, worker: id, open };
         if let Some(grant) = lease.grant(attempt, &sweep.spec) {
             actions.push(Action::Send { worker: id, message: ToWorker::Grant(Box::new(grant)) });
         }
-        actions.push(Action::Notify(Notice::Changed(sweep.id())));
+        actions.push(Action::Notify(Notice::Changed(sweep_id)));
         self.leases.insert(attempt, lease);
+        debug_assert_eq!(self.check_grant(id, sweep_id), Ok(()));
         true
     }
 

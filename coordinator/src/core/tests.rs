@@ -866,3 +866,16 @@ fn a_worker_gets_no_more_than_its_lanes_whatever_it_asks_for() {
     assert_eq!(world.poll(id, 50).map(|grant| grant.lanes.len()), Some(1));
     assert_eq!(world.poll(id, 1), None, "its one lane is taken");
 }
+
+#[test]
+fn a_worker_that_asked_and_fell_silent_gets_work_when_it_is_heard_again() {
+    let mut world = World::new();
+    world.apply(Event::Paused(world.sweep));
+    let id = worker(7);
+    world.hello(id, Vec::new());
+    assert_eq!(world.poll(id, 1), None);
+    world.pass(PATIENCE.lease_ms);
+    assert!(granted(&world.apply(Event::Resumed(world.sweep))).is_empty(), "who knows whether it is there");
+    let actions = world.say(id, ToCoordinator::Heartbeat { progress: Vec::new() });
+    assert_eq!(granted(&actions).len(), 1);
+}

@@ -19,7 +19,7 @@ pub(crate) struct Memory {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct State {
     /// In the order of submission.
     sweeps: Vec<Sweep>,
@@ -41,10 +41,16 @@ struct Sweep {
     late: BTreeMap<(Attempt, TrajectoryIndex, WorkerId), Record>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Lease {
     row: LeaseRow,
     open: BTreeSet<TrajectoryIndex>,
+}
+
+impl Clone for Memory {
+    fn clone(&self) -> Self {
+        Self { state: Mutex::new(self.state().clone()) }
+    }
 }
 
 /// What takes a record back.

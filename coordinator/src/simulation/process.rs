@@ -1,0 +1,155 @@
+//! A coordinator and a worker of the simulated world.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::grid::Trajectory;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::messages::{Grant, Held, Report, ToCoordinator, WorkerDescription};
+use biosweep_common::outcome::Outcome;
+use biosweep_common::spec::SweepSpec;
+
+use super::session::{LaneEnd, Session};
+use crate::core::event::{Action, Event};
+use crate::core::scheduler::Core;
+use crate::store::record::Record;
+
+/// A stream between a worker and a coordinator: a number, as the coordinator's service counts them.
+pub(super) type StreamId = u64;
+
+/// What reaches the coordinator's loop.
+#[derive(Debug, Clone)]
+pub(super) enum Request {
+    Event(Event),
+    Attach { worker: WorkerId, stream: StreamId, hello: ToCoordinator },
+    Said { worker: WorkerId, stream: StreamId, message: ToCoordinator },
+    Detach { worker: WorkerId, stream: StreamId },
+}
+
+/// A coordinator that is alive: what the driver holds.
+#[derive(Debug)]
+pub(super) struct Coordinator {
+    pub(super) core: Core,
+    /// The present stream of each worker.
+    pub(super) streams: BTreeMap<WorkerId, StreamId>,
+    /// What was decided and is not committed.
+    pub(super) undone: Vec<Action>,
+    /// A commit that failed, and whether the store has it all the same.
+    pub(super) stalled: Option<(Vec<Record>, bool)>,
+    /// What came meanwhile.
+    pub(super) deferred: VecDeque<Request>,
+}
+
+/// A worker's process.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    pub(super) session: Session,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) stream: Option<StreamId>,
+    /// Told apart from the process that was here before.
+    pub(super) life: u64,
+    /// It does nothing before then.
+    pub(super) frozen_until: u64,
+}
+
+/// A trajectory in a worker's trainer.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) held: Held,
+    trajectory: Trajectory,
+    pub(super) updates: u64,
+    evaluations: Vec<CurvePoint>,
+    pub(super) halted: Option<bool>,
+    pub(super) over: bool,
+}
+
+/// What becomes of a trajectory wherever it is trained: a fact of the world, like the numbers of a real one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Completes,
+    Diverges,
+}
+
+/// Updates between two evaluations; the specs of the world say the same.
+pub(super) const EVAL_EVERY: u64 = 10;
+
+pub(super) fn fate(trajectory: TrajectoryIndex) -> Fate {
+    if trajectory.0 % 7 == 5 { Fate::Diverges } else { Fate::Completes }
+}
+
+/// What is found in every evaluation of it, wherever it is trained.
+fn evaluation(sweep: SweepId, trajectory: TrajectoryIndex, update: u64) -> CurvePoint {
+    let mut mixed = sweep.0.as_u128() as u64 ^ trajectory.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ update;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let accuracy = (mixed >> 40) as f64 / f64::from(1 << 24);
+    CurvePoint { update, train_loss: 1.0, validation_accuracy: accuracy, test_accuracy: Some(accuracy / 2.0) }
+}
+
+impl Worker {
+    pub(super) fn new(id: WorkerId, lanes: u32, life: u64, reports: Vec<Report>) -> Self {
+        let description = WorkerDescription {
+            name: format!("worker {}", id.0.as_u128() % 1_000),
+            device: "cpu".to_owned(),
+            lanes,
+            version: String::new(),
+        };
+        let session = Session::new(id, description, reports);
+        Self { id, session, lanes: Vec::new(), stream: None, life, frozen_until: 0 }
+    }
+
+    /// Takes a bundle, each lane from its checkpoint.
+    pub(super) fn train(
+        &mut self,
+        grant: &Grant,
+        specs: &BTreeMap<SweepId, Arc<SweepSpec>>,
+        shelf: &BTreeMap<(SweepId, TrajectoryIndex), u64>,
+    ) {
+        let lane = |lane: &biosweep_common::messages::Lane| {
+            let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: lane.trajectory };
+            let trajectory = specs.get(&grant.sweep).and_then(|spec| spec.grid.trajectory(lane.trajectory));
+            let updates = shelf.get(&(held.sweep, held.trajectory)).copied().unwrap_or(0);
+            let evaluations =
+                (1..=updates / EVAL_EVERY).map(|n| evaluation(held.sweep, held.trajectory, n * EVAL_EVERY));
+            Lane {
+                held,
+                trajectory: trajectory.expect("grants are of the grid"),
+                updates,
+                evaluations: evaluations.collect(),
+                halted: None,
+                over: false,
+            }
+        };
+        self.lanes = grant.lanes.iter().map(lane).collect();
+    }
+}
+
+impl Lane {
+    /// Trains to the next evaluation; the evaluation, and the end where it is one.
+    pub(super) fn advance(&mut self) -> (CurvePoint, Option<LaneEnd>) {
+        self.updates += EVAL_EVERY;
+        let point = evaluation(self.held.sweep, self.held.trajectory, self.updates);
+        self.evaluations.push(point);
+        let last = self.trajectory.stopping_rules.iter().map(|rule| rule.max_updates).max().unwrap_or(0);
+        let diverges = fate(self.held.trajectory) == Fate::Diverges && self.updates * 2 >= last;
+        let end = if diverges {
+            Some(self.end(Outcome::Diverged, None))
+        } else if self.updates >= last {
+            Some(self.end(Outcome::Completed, None))
+        } else {
+            None
+        };
+        (point, end)
+    }
+
+    /// Ends as it is.
+    pub(super) fn end(&mut self, outcome: Outcome, cause: Option<String>) -> LaneEnd {
+        self.over = true;
+        let curve = match outcome {
+            Outcome::Completed | Outcome::Diverged => self.evaluations.clone(),
+            _ => Vec::new(),
+        };
+        LaneEnd { outcome, cause, curve, health: Vec::new(), updates: self.updates, seconds: 1.0 }
+    }
+}
