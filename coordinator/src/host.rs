@@ -21,8 +21,8 @@ use crate::store::{self, Store, StoreError};
 /// The file in a home that names the address of the coordinator that serves it.
 const ADDRESS_FILE: &str = "coordinator.address";
 
-/// Heartbeats every two seconds; a worker silent for twenty is lost.
-pub(crate) const PATIENCE: Patience = Patience { heartbeat_ms: 2_000, lease_ms: 20_000, rebirth_ms: 5_000 };
+/// A worker silent for twenty seconds is lost.
+pub(crate) const PATIENCE: Patience = Patience::of_lease_ms(20_000);
 
 /// Why a coordinator could not be started, or stopped.
 #[derive(Debug, thiserror::Error)]

@@ -125,7 +125,7 @@ impl WorkerOptions {
     }
 
     /// Starts a worker that leaves when `stdin` closes, that is with this process at the latest.
-    fn start(&self, slot: u32, id: WorkerId, url: &str) -> Result<Child, LocalError> {
+    pub(crate) fn start(&self, slot: u32, id: WorkerId, url: &str) -> Result<Child, LocalError> {
         let path = self.log_of(slot);
         let failed = |source| LocalError::Log { path: path.clone(), source };
         let log = open_log(&path).map_err(failed)?;
@@ -144,7 +144,8 @@ impl WorkerOptions {
         command.spawn().map_err(|source| self.not_started(source))
     }
 
-    fn log_of(&self, slot: u32) -> PathBuf {
+    /// Where a worker's log is.
+    pub(crate) fn log_of(&self, slot: u32) -> PathBuf {
         self.home.join("logs").join(format!("worker-{slot}.log"))
     }
 }

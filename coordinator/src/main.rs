@@ -15,9 +15,11 @@
 //! | [`results`] | aggregates, exports, figures |
 //! | [`render`] | what people and programs read |
 //! | [`mod@bench`] | trials per second through all of it |
+//! | [`chaos`] | all of it while its processes are killed |
 //! | `simulation` | the scheduler among everything that can go wrong, for tests |
 
 mod bench;
+mod chaos;
 mod cli;
 mod client;
 mod core;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cancel;
+mod chaos;
 mod data;
 mod failure;
 mod list;
@@ -125,6 +126,8 @@ enum Command {
     /// The sweeps that come with biosweep
     #[command(subcommand)]
     Preset(preset::PresetCommand),
+    /// Run a small sweep while its workers and coordinator are killed, and say whether it finds the same as undisturbed
+    Chaos(chaos::ChaosArgs),
     /// Measure the coordinator itself
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -195,6 +198,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
+            Command::Chaos(args) => chaos::run(&args, &home, output).await,
             Command::Bench(command) => bench::run(&command, output).await,
             Command::Plan(_) | Command::Preset(_) | Command::Data(_) => unreachable!("answered above"),
         }

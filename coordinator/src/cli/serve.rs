@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::StoreArgs;
 use super::failure::{Exit, Failure};
-use crate::host::{Host, Options, PATIENCE, Scope, Stay};
+use crate::core::scheduler::Patience;
+use crate::host::{Host, Options, Scope, Stay};
 use crate::local::interrupted;
 use crate::render::say;
 
@@ -19,6 +20,9 @@ pub(crate) struct ServeArgs {
     /// Listen on an address that others can reach although nothing protects it
     #[arg(long)]
     insecure: bool,
+    /// Seconds of silence after which a worker is lost and what it holds runs elsewhere
+    #[arg(long, default_value = "20", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    lease: u64,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -30,7 +34,7 @@ pub(super) async fn run(args: &ServeArgs, home: &Path) -> Result<Exit, Failure> 
         listen: args.listen,
         insecure: args.insecure,
         scope: Scope::All,
-        patience: PATIENCE,
+        patience: Patience::of_lease_ms(1_000 * args.lease),
         stay: Stay::Announced,
     };
     let mut host = Host::start_alone(options).await?;

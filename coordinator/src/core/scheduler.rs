@@ -38,6 +38,13 @@ pub(crate) struct Patience {
     pub(crate) rebirth_ms: u64,
 }
 
+impl Patience {
+    /// Ten heartbeats a lease, and a quarter of one to be reborn in.
+    pub(crate) const fn of_lease_ms(lease_ms: u64) -> Self {
+        Self { heartbeat_ms: lease_ms / 10, lease_ms, rebirth_ms: lease_ms / 4 }
+    }
+}
+
 /// A worker that has presented itself, or that holds leases from before a restart.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {

@@ -13,6 +13,7 @@ use biosweep_common::views::{ResultView, Setback, SweepStatus, SweepView, Worker
 
 use super::progress::Rate;
 use super::{stdout_width, table};
+use crate::chaos::Verdict;
 use crate::results::aggregate;
 use crate::results::folder::ResultsFolder;
 
@@ -184,6 +185,27 @@ pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &Result
     let _fits = write!(text, "\nresults  {}\ncurves   {}", folder.results.display(), folder.curves.display());
     for figure in &folder.figures {
         let _fits = write!(text, "\nfigure   {}", figure.display());
+    }
+    text
+}
+
+/// What came of killing processes.
+pub(crate) fn verdict(verdict: &Verdict) -> String {
+    let Verdict { faults, workers_killed, coordinators_killed, sweeps, trials, .. } = verdict;
+    let plural = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let mut text = format!(
+        "{} ({} and {} killed) in {:.0} s and {} of {trials} trials: ",
+        plural(*faults, "fault"),
+        plural(*workers_killed, "worker"),
+        plural(*coordinators_killed, "coordinator"),
+        verdict.chaos_seconds,
+        plural(*sweeps, "sweep"),
+    );
+    if verdict.equal {
+        text.push_str("every result is that of the undisturbed run, to the last bit");
+    } else {
+        text.push_str("results differ from those of the undisturbed run\n");
+        text.push_str(&verdict.differences.join("\n"));
     }
     text
 }

@@ -15,6 +15,7 @@ use biosweep_common::spec::{Format, SweepSpec};
 use futures::FutureExt as _;
 use uuid::Uuid;
 
+use super::number;
 use super::session::{Input, LaneEnd, Output, Session};
 use crate::core::event::{Action, Event, Now};
 use crate::core::scheduler::{Core, Patience};
@@ -24,11 +25,9 @@ use crate::store::record::{Record, Restored, Submission};
 
 const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 2_000 };
 const WORKERS: usize = 2;
-/// Faults in one history, of whatever kind and at whatever moments: as many as seconds allow, or as `BIOSWEEP_FAULTS` says
-/// (3 take hours).
-fn faults() -> u32 {
-    std::env::var("BIOSWEEP_FAULTS").ok().and_then(|faults| faults.parse().ok()).unwrap_or(2)
-}
+/// Faults in one history, of whatever kind and at whatever moments: as many as seconds allow. Where `BIOSWEEP_FAULTS` says 3
+/// it takes hours.
+const FAULTS: u64 = 2;
 
 const SPEC: &str = r#"
 name = "small"
@@ -52,7 +51,7 @@ struct World {
     store: Memory,
     now: u64,
     workers: Vec<Worker>,
-    faults_left: u32,
+    faults_left: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -111,7 +110,8 @@ impl World {
             spool: BTreeMap::new(),
         };
         let workers = (0..WORKERS).map(worker).collect();
-        let mut world = Self { core, store: Memory::default(), now: 0, workers, faults_left: faults() };
+        let mut world =
+            Self { core, store: Memory::default(), now: 0, workers, faults_left: number("BIOSWEEP_FAULTS", FAULTS) };
         let submission = Box::new(Submission {
             id: sweep(),
             name: "small".to_owned(),
@@ -213,7 +213,7 @@ impl World {
                 | Step::Train(_, Outcome::Completed | Outcome::Preempted)
                 | Step::Resume
         );
-        self.faults_left -= u32::from(is_fault);
+        self.faults_left -= u64::from(is_fault);
         match step {
             Step::Up(place) => {
                 let message = self.workers[place].up.pop_front().expect("it is there");

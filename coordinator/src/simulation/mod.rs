@@ -26,9 +26,9 @@ use world::{Faults, World};
 /// Steps that all worlds of one test take together.
 const STEPS: u64 = 3_000_000;
 
-/// The first world's seed: another one where `BIOSWEEP_SEED` says so.
-fn first_seed() -> u64 {
-    std::env::var("BIOSWEEP_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
+/// A number of a test's: another one where this variable says so.
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
 }
 
 /// Runs a world to its end; how many steps it took.
@@ -67,12 +67,13 @@ fn difference<K: std::fmt::Debug + Ord, V: std::fmt::Debug + PartialEq>(
 #[test]
 fn millions_of_steps_of_faults_end_with_the_results_of_a_world_without_any() {
     let mut steps = 0;
-    let mut seed = first_seed();
-    while steps < STEPS {
+    let first = number("BIOSWEEP_SEED", 1);
+    let mut seed = first;
+    while steps < number("BIOSWEEP_STEPS", STEPS) {
         steps += run(seed);
         seed += 1;
     }
-    println!("{steps} steps in {} worlds", seed - first_seed());
+    println!("{steps} steps in {} worlds", seed - first);
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! `biosweep chaos`: whether a sweep finds the same while its processes are killed.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use biosweep_common::ids::WorkerId;
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Output, StoreArgs, source};
+use crate::chaos::{self, Options};
+use crate::local::{self, WorkerOptions};
+use crate::render::{answer, human, json, say};
+
+#[derive(Debug, Args)]
+pub(crate) struct ChaosArgs {
+    /// A spec file (.toml, .yaml or .json), or the name of a preset: a small sweep, since it runs twice or more
+    spec: String,
+    /// Workers and coordinators to kill
+    #[arg(long, default_value = "50", value_name = "N")]
+    faults: u32,
+    /// What they are drawn from
+    #[arg(long, default_value = "1", value_name = "S")]
+    seed: u64,
+    /// Worker processes
+    #[arg(long, default_value = "2", value_name = "N")]
+    workers: NonZeroU32,
+    /// Where to look for datasets first
+    #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let source = source::read(&args.spec)?;
+    let worker = WorkerOptions {
+        program: local::find_program()?,
+        device: "cpu".to_owned(),
+        data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.to_owned())),
+        home: home.to_owned(),
+    };
+    let datasets: Vec<_> = source.spec.grid.datasets().into_iter().collect();
+    worker.check(&datasets).await?;
+    let place = home.join("chaos").join(WorkerId::new().to_string());
+    let options = Options {
+        spec: source.text,
+        format: source.format,
+        origin: source.origin,
+        workers: args.workers.get(),
+        faults: args.faults,
+        seed: args.seed,
+        home: place.clone(),
+        store: args.store.url().map(ToOwned::to_owned),
+        worker,
+    };
+    let verdict = chaos::run(&options, say).await.map_err(Failure::from_environment)?;
+    if verdict.equal {
+        // Left over it is in nobody's way.
+        drop(std::fs::remove_dir_all(&place));
+    } else {
+        say(format_args!("what there is to see is in {}", place.display()));
+    }
+    answer(match output {
+        Output::Human => human::verdict(&verdict),
+        Output::Json => json::pretty(&verdict),
+    })?;
+    Ok(if verdict.equal { Exit::Done } else { Exit::SomeFailed })
+}
