@@ -1,5 +1,6 @@
 //! biosweep tried from outside: its real programs, started as a user starts them.
 
+pub mod cluster;
 pub mod postgres;
 
 use std::path::{Path, PathBuf};

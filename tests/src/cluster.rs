@@ -1,0 +1,290 @@
+//! A coordinator and workers as processes of their own, as on a cluster.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::{Home, program, until};
+
+/// Six trajectories of eight trials that take a second or two each, with checkpoints all along.
+pub const SPEC: &str = r#"
+name = "small"
+checkpoint_every_s = 0.1
+[data]
+dataset = "synthetic-digits"
+[train]
+optimizer = "adam"
+learning_rate = 1e-3
+eval_every = 100
+[grid]
+rule = ["bp", "fa", "dtp"]
+network = "dn"
+depth = 3
+seed = [0, 1]
+max_updates = [400, 900]
+"#;
+/// Trials of [`SPEC`].
+pub const TRIALS: usize = 12;
+
+/// Seconds of silence after which a worker is lost in these clusters.
+const LEASE: &str = "2";
+
+/// Processes that end with it.
+#[derive(Debug)]
+pub struct Cluster {
+    home: Home,
+    /// The home of the coordinator, where it is another.
+    coordinator_home: PathBuf,
+    address: Ipv4Addr,
+    port: u16,
+    store: Option<String>,
+    /// What every program is started through, by the kind of the program: such as `ip netns exec NAME`.
+    through: BTreeMap<&'static str, Vec<OsString>>,
+    coordinator: Option<Child>,
+    workers: Vec<Child>,
+}
+
+impl Cluster {
+    /// A cluster with nothing running yet.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    #[must_use]
+    pub fn new(store: Option<String>) -> Self {
+        let home = Home::default();
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
+        Self {
+            coordinator_home: home.path().to_owned(),
+            home,
+            address: Ipv4Addr::LOCALHOST,
+            port: free.expect("a free port").port(),
+            store,
+            through: BTreeMap::new(),
+            coordinator: None,
+            workers: Vec::new(),
+        }
+    }
+
+    /// The coordinator keeps its home there.
+    #[must_use]
+    pub fn with_coordinator_home(mut self, home: &Path) -> Self {
+        home.clone_into(&mut self.coordinator_home);
+        self
+    }
+
+    /// The coordinator listens there, and programs of this name are started through that command.
+    #[must_use]
+    pub fn with_network(mut self, address: Ipv4Addr, through: [(&'static str, Vec<OsString>); 2]) -> Self {
+        self.address = address;
+        self.through.extend(through);
+        self
+    }
+
+    /// The home of the workers.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The coordinator's address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}:{}", self.address, self.port)
+    }
+
+    fn command(&self, name: &'static str) -> Command {
+        let mut command = match self.through.get(name).map(Vec::as_slice) {
+            Some([through, arguments @ ..]) => {
+                let mut command = Command::new(through);
+                command.args(arguments).arg(program(name));
+                command
+            }
+            _ => Command::new(program(name)),
+        };
+        for variable in ["BIOSWEEP_COORDINATOR", "BIOSWEEP_STORE", "BIOSWEEP_CHECKPOINTS", "SLURM_JOB_END_TIME"] {
+            command.env_remove(variable);
+        }
+        command.env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    fn log(&self, name: &str) -> Stdio {
+        let path = self.home.path().join(name);
+        std::fs::File::options().create(true).append(true).open(path).expect("a log can be written").into()
+    }
+
+    /// Starts the coordinator.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn serve(&mut self) {
+        let mut command = self.command("biosweep");
+        command
+            .args(["serve", "--lease", LEASE, "--insecure", "--listen"])
+            .arg(format!("{}:{}", self.address, self.port));
+        command.arg("--home").arg(&self.coordinator_home);
+        command.args(self.store.iter().flat_map(|store| ["--store", store]));
+        let child = command.stdout(self.log("serve.log")).stderr(self.log("serve.log")).spawn();
+        self.coordinator = Some(child.expect("the coordinator starts"));
+    }
+
+    /// Starts a worker with these arguments besides, and these variables; its process.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn work(&mut self, arguments: &[&str], variables: &[(&str, &str)]) -> Pid {
+        let mut command = self.command("biosweep-worker");
+        command.args(["--coordinator", &self.url()]).arg("--home").arg(self.home.path()).args(arguments);
+        command.envs(variables.iter().copied());
+        let log = format!("worker-{}.log", self.workers.len() + 1);
+        let child = command.stdout(self.log(&log)).stderr(self.log(&log)).spawn().expect("the worker starts");
+        let pid = pid(&child);
+        self.workers.push(child);
+        pid
+    }
+
+    /// The latest worker's process.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[must_use]
+    pub fn last_worker(&mut self) -> &mut Child {
+        self.workers.last_mut().expect("a worker")
+    }
+
+    /// Kills the coordinator as a crash would.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn kill_coordinator(&mut self) {
+        let mut child = self.coordinator.take().expect("a coordinator");
+        child.kill().expect("it runs");
+        child.wait().expect("it has ended");
+    }
+
+    /// Kills the latest worker as a crash would.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn kill_worker(&mut self) {
+        let mut child = self.workers.pop().expect("a worker");
+        child.kill().expect("it runs");
+        child.wait().expect("it has ended");
+    }
+
+    /// Runs `biosweep` with the coordinator's address; what it answers, as JSON, where it goes well.
+    #[must_use]
+    pub fn try_json(&self, arguments: &[&str]) -> Option<Value> {
+        let mut command = self.command("biosweep");
+        command.args(arguments).args(["--output", "json", "--coordinator", &self.url()]);
+        command.arg("--home").arg(self.home.path());
+        let output = command.output().expect("biosweep starts");
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("an answer in JSON"))
+    }
+
+    /// The same, as soon as it goes well.
+    ///
+    /// # Panics
+    /// Where it does not within two minutes.
+    #[must_use]
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        until("the coordinator answers", || self.try_json(arguments))
+    }
+
+    /// Submits [`SPEC`].
+    pub fn submit(&self) {
+        let spec = self.home.spec(SPEC);
+        let _sweep = self.json(&["submit", &spec.to_string_lossy()]);
+    }
+
+    /// Waits until `condition` holds of what `show` says.
+    ///
+    /// # Panics
+    /// Where it does not within two minutes.
+    pub fn until(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        until(what, || self.try_json(&["show", "small"]).filter(|status| condition(status)))
+    }
+
+    /// Waits until a worker trains, has written a checkpoint, and all is in full swing.
+    pub fn until_in_full_swing(&self) {
+        let swings = |status: &Value| {
+            let workers = status["workers"].as_array().cloned().unwrap_or_default();
+            workers.iter().any(|worker| worker["training"].as_array().is_some_and(|lanes| !lanes.is_empty()))
+        };
+        self.until("a worker trains", swings);
+        until("there is a checkpoint", || self.checkpoints().into_iter().next());
+    }
+
+    /// The checkpoints there are.
+    #[must_use]
+    pub fn checkpoints(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut open = vec![self.home.path().join("checkpoints")];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    open.push(path);
+                } else if path.extension().is_some_and(|ending| ending == "safetensors") {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    /// Waits for the sweep's end; what must not depend on what befell it.
+    ///
+    /// # Panics
+    /// Where it does not end, or its trials are not each there once.
+    #[must_use]
+    pub fn findings(&self) -> String {
+        self.until("the sweep is done", |status| status["state"] == "finished");
+        let rows = self.json(&["results", "small"]);
+        let rows = rows.as_array().expect("an array");
+        let trials: Vec<u64> = rows.iter().filter_map(|row| row["trial"].as_u64()).collect();
+        assert_eq!(trials, (0..TRIALS as u64).collect::<Vec<_>>(), "each trial has one result");
+        let curves = self.json(&["results", "small", "--curves"]);
+        let of = |row: &Value| {
+            ["key", "status", "validation_accuracy", "test_accuracy", "best_update", "updates"]
+                .map(|column| row[column].to_string())
+                .join(" ")
+        };
+        rows.iter().map(of).collect::<Vec<_>>().join("\n") + &curves.to_string()
+    }
+
+    /// What a worker has said.
+    ///
+    /// # Panics
+    /// Where there is no such log.
+    #[must_use]
+    pub fn said(&self, log: &str) -> String {
+        std::fs::read_to_string(self.home.path().join(log)).expect("a log")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.workers.iter_mut().chain(&mut self.coordinator) {
+            // A stopped process has to go on to be killed; one that has ended is as good.
+            let _ended = kill(pid(child), Signal::SIGCONT);
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// The id of a process.
+///
+/// # Panics
+/// Never: ids fit.
+#[must_use]
+pub fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("a process id"))
+}
