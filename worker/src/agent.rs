@@ -25,7 +25,7 @@ use crate::trainer::{Trainer, TrainerEvent};
 /// Messages that may wait for the network; more, and the stream is given up and opened anew.
 const OUTBOX: usize = 1_024;
 /// The first pause before another attempt to connect, and the longest.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Silence on a connection after which it is probed, and how long the answer may take.

@@ -81,7 +81,10 @@ impl Trainer {
     /// # Errors
     /// A system that gives no thread.
     pub fn start(places: Places, shelf: Option<Shelf>) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // With a thread of its own: connections it opens are shared with the agent, and have to go on while this thread
+        // trains.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("shelf").enable_all().build()?;
         let (bundles, work) = std::sync::mpsc::channel::<(Grant, Arc<Vec<LaneControl>>)>();
         let (out, events) = mpsc::channel(EVENTS);
         thread::Builder::new().name("train".to_owned()).spawn(move || {

@@ -62,10 +62,7 @@ async fn measure(host: &Host, trials: u64, workers: u32, lanes: u32) -> Result<M
     for _ in 0..workers {
         serving.spawn(serve(url.clone(), lanes));
     }
-    let spec = format!(
-        "name = \"bench-dispatch\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
-         rule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = {{ from = 0, count = {trials} }}\n"
-    );
+    let spec = super::spec_of(trials);
     let clock = Clock::start();
     let (sweep, _) = client.submit(spec, Format::Toml, "bench dispatch".to_owned(), true).await?;
     let mut events = client.watch(&sweep.id.to_string()).await?;
