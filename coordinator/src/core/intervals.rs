@@ -73,11 +73,6 @@ impl IntervalSet {
     pub(crate) fn is_empty(&self) -> bool {
         self.intervals.is_empty()
     }
-
-    /// Removes everything.
-    pub(crate) fn clear(&mut self) {
-        self.intervals.clear();
-    }
 }
 
 #[cfg(test)]

@@ -228,7 +228,6 @@ impl Sweep {
 
     /// Its owner wants nothing more of it.
     pub(crate) fn cancel(&mut self) {
-        self.pending.clear();
         self.row.state = SweepState::Cancelled;
     }
 

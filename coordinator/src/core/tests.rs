@@ -583,9 +583,13 @@ fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
 impl World {
     /// A world in which failures are tried again often.
     fn patient() -> Self {
+        Self::with_retries(50)
+    }
+
+    fn with_retries(retries_max: u32) -> Self {
         let mut world = Self::new();
         let mut spec = (*spec()).clone();
-        spec.retries_max = 50;
+        spec.retries_max = retries_max;
         let mut submission = submission(&spec);
         submission.id = SweepId(Uuid::from_u128(2));
         world.apply(Event::Cancelled(world.sweep));
@@ -878,4 +882,52 @@ fn a_worker_that_asked_and_fell_silent_gets_work_when_it_is_heard_again() {
     assert!(granted(&world.apply(Event::Resumed(world.sweep))).is_empty(), "who knows whether it is there");
     let actions = world.say(id, ToCoordinator::Heartbeat { progress: Vec::new() });
     assert_eq!(granted(&actions).len(), 1);
+}
+
+#[test]
+fn only_what_is_paused_is_asked_back_and_only_of_who_holds_it() {
+    let mut world = World::new();
+    let (one, first) = world.work(7, 1);
+    let (other, _) = world.work(8, 1);
+    let held =
+        |grant: &Grant| Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory };
+    assert_eq!(handed_back(&world.hello(one, vec![held(&first)])), vec![]);
+    world.apply(Event::Paused(world.sweep));
+    let actions = world.hello(one, vec![held(&first)]);
+    assert_eq!(handed_back(&actions), vec![first.lanes[0].trajectory], "and not what worker {other} holds");
+    assert_ne!(one, other);
+}
+
+#[test]
+fn an_end_without_a_score_is_told_as_a_setback_and_a_completion_is_not() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    let setbacks = |actions: &[Action]| {
+        let setback = |action: &&Action| matches!(action, Action::Notify(Notice::Setback { .. }));
+        actions.iter().filter(setback).count()
+    };
+    assert_eq!(setbacks(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20))), 0);
+    assert_eq!(setbacks(&world.end(id, world.report(&grant, 1, Outcome::Diverged, 5))), 1);
+}
+
+#[test]
+fn trials_in_training_are_counted_as_long_as_they_are() {
+    let mut world = World::new();
+    let running = |world: &World| world.core.sweep_view(world.sweep).map(|view| view.running);
+    let (id, grant) = world.work(7, 2);
+    assert_eq!(running(&world), Some(4), "two trajectories of two trials");
+    world.end(id, world.report(&grant, 0, Outcome::Preempted, 0));
+    assert_eq!(running(&world), Some(2));
+    world.end(id, world.report(&grant, 1, Outcome::Completed, 20));
+    assert_eq!(running(&world), Some(0));
+}
+
+#[test]
+fn what_failed_for_good_is_held_against_no_worker() {
+    let mut world = World::with_retries(0);
+    let (_good, _theirs) = world.work(8, 1);
+    let (id, mut grant) = world.work(7, 1);
+    for error in ["no data", "no room", "no luck"] {
+        grant = world.fail(id, &grant, error).1.expect("nobody will ever show whose fault it was");
+    }
 }
