@@ -67,10 +67,10 @@ pub(crate) struct Worker {
 }
 
 /// Reports of a worker that are remembered as accepted: more than can be on their way at once.
-const REMEMBERED: usize = 4_096;
+pub(super) const REMEMBERED: usize = 4_096;
 
 impl Worker {
-    fn new(description: WorkerDescription, connected: bool, deadline: Tick) -> Self {
+    pub(super) fn new(description: WorkerDescription, connected: bool, deadline: Tick) -> Self {
         Self {
             description,
             connected,

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::event::{Action, Event, Notice, Now};
-use super::scheduler::{Core, Patience};
+use super::scheduler::{Core, Patience, REMEMBERED, Worker};
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
 
 const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
@@ -189,6 +189,7 @@ fn a_grant_goes_out_with_its_lease_to_be_kept() {
     assert_eq!(trajectories(&grants[0]), vec![0, 1]);
     assert_eq!((leases[0].attempt, leases[0].first, leases[0].count), (Attempt(1), TrajectoryIndex(0), 2));
     assert_eq!(grants[0].lanes[0].stopping_rules.len(), 2, "one for each trial of the trajectory");
+    assert_eq!(grants[0].checkpoint_every_ms, 60_000);
 }
 
 #[test]
@@ -930,4 +931,33 @@ fn what_failed_for_good_is_held_against_no_worker() {
     for error in ["no data", "no room", "no luck"] {
         grant = world.fail(id, &grant, error).1.expect("nobody will ever show whose fault it was");
     }
+}
+
+#[test]
+fn a_lease_has_ten_heartbeats_and_a_quarter_of_it_is_enough_to_be_reborn() {
+    let patience = Patience { heartbeat_ms: 2_000, lease_ms: 20_000, rebirth_ms: 5_000 };
+    assert_eq!(Patience::of_lease_ms(20_000), patience);
+}
+
+#[test]
+fn the_next_deadline_is_that_of_the_worker_silent_longest() {
+    let mut world = World::new();
+    assert_eq!(world.core.next_deadline(), None);
+    world.hello(worker(7), Vec::new());
+    world.pass(100);
+    world.hello(worker(8), Vec::new());
+    assert_eq!(world.core.next_deadline(), Some(Tick(PATIENCE.lease_ms)));
+}
+
+#[test]
+fn the_latest_reports_of_a_worker_are_remembered_and_no_more() {
+    let description =
+        WorkerDescription { name: String::new(), device: String::new(), lanes: 1, version: String::new() };
+    let mut worker = Worker::new(description, true, Tick(0));
+    let report = |number: usize| (Attempt(number as u64), TrajectoryIndex(0));
+    let knows = |worker: &Worker, number| worker.has_accepted(report(number).0, report(number).1);
+    (0..REMEMBERED).for_each(|number| worker.accept(report(number).0, report(number).1));
+    assert!(knows(&worker, 0));
+    worker.accept(report(REMEMBERED).0, report(REMEMBERED).1);
+    assert!(!knows(&worker, 0) && knows(&worker, 1));
 }

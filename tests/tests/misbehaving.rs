@@ -1,0 +1,151 @@
+//! A worker that misbehaves: it repeats its reports, says them in the wrong order, under other attempts and in the name of
+//! others. Each trial has one result all the same.
+
+use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_proto::v1;
+use biosweep_proto::v1::coordinator_message::Message as Down;
+use biosweep_proto::v1::worker_message::Message as Up;
+use biosweep_proto::v1::workers_client::WorkersClient;
+use biosweep_tests::cluster::Cluster;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+const SPEC: &str = r#"
+name = "small"
+[data]
+dataset = "synthetic-digits"
+[train]
+max_updates = 1
+[grid]
+rule = "bp"
+network = "nn"
+depth = 1
+seed = { from = 0, count = 12 }
+"#;
+
+struct Client {
+    out: mpsc::Sender<v1::WorkerMessage>,
+    inbound: Streaming<v1::CoordinatorMessage>,
+}
+
+impl Client {
+    async fn hello(cluster: &Cluster, id: &str) -> Self {
+        let (out, letters) = mpsc::channel(64);
+        let hello = v1::Hello {
+            worker: id.to_owned(),
+            name: id.to_owned(),
+            device: "none".to_owned(),
+            lanes: 4,
+            version: String::new(),
+            numerics_version: NUMERICS_VERSION,
+            held: Vec::new(),
+        };
+        out.send(message(Up::Hello(hello))).await.expect("the stream is open");
+        let mut client = WorkersClient::connect(cluster.url()).await.expect("a coordinator");
+        let inbound = client.session(ReceiverStream::new(letters)).await.expect("a session").into_inner();
+        Self { out, inbound }
+    }
+
+    async fn say(&self, said: Up) {
+        self.out.send(message(said)).await.expect("the stream is open");
+    }
+
+    async fn grant(&mut self) -> v1::Grant {
+        self.say(Up::Poll(v1::Poll { lanes: 4 })).await;
+        loop {
+            let said = self.inbound.message().await.expect("the stream is open").and_then(|said| said.message);
+            if let Some(Down::Grant(grant)) = said {
+                return grant;
+            }
+        }
+    }
+
+    /// What the coordinator says of so many reports.
+    async fn verdicts(&mut self, count: usize) -> Vec<bool> {
+        let mut verdicts = Vec::new();
+        while verdicts.len() < count {
+            let said = self.inbound.message().await.expect("the stream is open").and_then(|said| said.message);
+            if let Some(Down::Acknowledged(verdict)) = said {
+                verdicts.push(verdict.accepted);
+            }
+        }
+        verdicts
+    }
+}
+
+fn message(said: Up) -> v1::WorkerMessage {
+    v1::WorkerMessage { message: Some(said) }
+}
+
+fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
+    let point =
+        v1::CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: accuracy, test_accuracy: Some(accuracy) };
+    Up::Ended(v1::Ended {
+        sweep: grant.sweep.clone(),
+        attempt,
+        trajectory: grant.lanes[lane].trajectory,
+        outcome: "completed".to_owned(),
+        cause: String::new(),
+        curve: vec![point],
+        health: Vec::new(),
+        updates: 1,
+        seconds: 0.0,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn every_trial_has_one_result_whatever_its_worker_says() {
+    let mut cluster = Cluster::new(None);
+    cluster.serve();
+    let spec = cluster.home().spec(SPEC);
+    let _sweep = cluster.json(&["submit", &spec.to_string_lossy()]);
+    let mut honest = Client::hello(&cluster, "00000000-0000-0000-0000-000000000001").await;
+    let mut other = Client::hello(&cluster, "00000000-0000-0000-0000-000000000002").await;
+
+    let (ours, theirs) = (honest.grant().await, other.grant().await);
+    assert_eq!((ours.lanes.len(), theirs.lanes.len()), (4, 4));
+    // Backwards, each three times; what is repeated counts once and is acknowledged all the same.
+    for lane in (0..4).rev() {
+        for _ in 0..3 {
+            honest.say(ended(&ours, ours.attempt, lane, 0.5)).await;
+        }
+    }
+    assert_eq!(honest.verdicts(12).await, [true; 12]);
+    // Under attempts that are another's, are over, or never were.
+    for attempt in [theirs.attempt, ours.attempt + 100, 0] {
+        honest.say(ended(&theirs, attempt, 0, 0.9)).await;
+        honest.say(ended(&ours, attempt, 0, 0.9)).await;
+    }
+    assert_eq!(honest.verdicts(6).await, [false; 6]);
+    // A curve that ends before the trial does is a failure and no score; it is tried again.
+    let Up::Ended(mut short) = ended(&theirs, theirs.attempt, 0, 0.9) else { unreachable!("it is a report") };
+    short.curve.clear();
+    other.say(Up::Ended(short)).await;
+    for lane in 1..4 {
+        other.say(ended(&theirs, theirs.attempt, lane, 0.5)).await;
+    }
+    assert_eq!(other.verdicts(4).await, [true; 4]);
+    // What is left, by whoever gets it.
+    for _ in 0..2 {
+        let grant = honest.grant().await;
+        for lane in 0..grant.lanes.len() {
+            honest.say(ended(&grant, grant.attempt, lane, 0.5)).await;
+        }
+        let accepted = honest.verdicts(grant.lanes.len()).await;
+        assert!(accepted.into_iter().all(|accepted| accepted));
+    }
+    // A stream that does not begin with a hello, or says nothing that can be read, harms nobody.
+    let (out, letters) = mpsc::channel(4);
+    out.send(message(Up::Goodbye(v1::Goodbye {}))).await.expect("the stream is open");
+    let mut client = WorkersClient::connect(cluster.url()).await.expect("a coordinator");
+    assert!(client.session(ReceiverStream::new(letters)).await.is_err());
+    honest.say(Up::Heartbeat(v1::Heartbeat { progress: Vec::new() })).await;
+
+    cluster.until("every trial is done", |status| status["state"] == "finished");
+    let rows = cluster.json(&["results", "small"]);
+    let rows = rows.as_array().expect("an array");
+    let trials: Vec<_> = rows.iter().map(|row| row["trial"].as_u64()).collect();
+    assert_eq!(trials, (0..12).map(Some).collect::<Vec<_>>());
+    assert!(rows.iter().all(|row| row["test_accuracy"] == 0.5), "none of the wrong reports counted");
+}
