@@ -4,7 +4,7 @@ use std::path::Path;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Level, Setting};
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
@@ -12,14 +12,15 @@ use crate::client::Client;
 use crate::render::{answer, human, json};
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).multiple(true)))]
 pub(crate) struct RetryArgs {
     /// A sweep's id, the beginning of one, or a name
     sweep: String,
     /// Every trial that failed
-    #[arg(long, required_unless_present = "settings")]
+    #[arg(long, group = "which")]
     failed: bool,
     /// Of the trials that failed, those with these settings, such as rule=dtp,depth=10
-    #[arg(long = "where", value_name = "SETTING=VALUE", value_delimiter = ',')]
+    #[arg(long = "where", group = "which", value_name = "SETTING=VALUE", value_delimiter = ',')]
     settings: Vec<String>,
     #[command(flatten)]
     coordinator: Coordinator,

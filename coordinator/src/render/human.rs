@@ -99,6 +99,9 @@ fn tally(sweep: &SweepView) -> String {
     if let Some(reason) = &sweep.reason {
         let _fits = write!(text, "\n{}: {reason}", sweep.state.name());
     }
+    if sweep.state == SweepState::Paused {
+        let _fits = write!(text, "\n`biosweep resume {}` goes on", sweep.id);
+    }
     text
 }
 
@@ -112,7 +115,7 @@ pub(crate) fn cancelled(sweep: &SweepView) -> String {
 }
 
 pub(crate) fn paused(sweep: &SweepView) -> String {
-    format!("{} ({}) is paused; `biosweep resume {}` goes on\n{}", sweep.name, sweep.id, sweep.id, tally(sweep))
+    format!("{} ({}) is paused\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
 pub(crate) fn resumed(sweep: &SweepView) -> String {
@@ -147,7 +150,12 @@ pub(crate) fn released(worker: &WorkerView) -> String {
 }
 
 pub(crate) fn ended(sweep: &SweepView) -> String {
-    format!("{} ({})\n{}\n`biosweep results {}` exports its results", sweep.name, sweep.id, tally(sweep), sweep.id)
+    let id = sweep.id;
+    let mut text = format!("{} ({id})\n{}\n`biosweep results {id}` exports its results", sweep.name, tally(sweep));
+    if sweep.failed > 0 {
+        let _fits = write!(text, "\n`biosweep retry {id} --failed` tries again what failed");
+    }
+    text
 }
 
 pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
