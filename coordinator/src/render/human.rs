@@ -96,11 +96,8 @@ fn tally(sweep: &SweepView) -> String {
             let _fits = write!(text, ", {count} {what}");
         }
     }
-    if let Some(reason) = &sweep.reason {
-        let _fits = write!(text, "\n{}: {reason}", sweep.state.name());
-    }
-    if sweep.state == SweepState::Paused {
-        let _fits = write!(text, "\n`biosweep resume {}` goes on", sweep.id);
+    if let Some(why) = why_paused(sweep) {
+        let _fits = write!(text, "\n{why}");
     }
     text
 }
@@ -125,6 +122,13 @@ pub(crate) fn resumed(sweep: &SweepView) -> String {
 pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
     let plural = if trials == 1 { "" } else { "s" };
     format!("{trials} trial{plural} of {} ({}) tried again\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+/// Why nothing of a sweep is granted, and what to do about it, where it is paused.
+pub(crate) fn why_paused(sweep: &SweepView) -> Option<String> {
+    let why = sweep.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let paused = sweep.state == SweepState::Paused;
+    paused.then(|| format!("paused{why}; `biosweep resume {}` goes on", sweep.id))
 }
 
 /// The end of a run that stands still until its owner has looked.

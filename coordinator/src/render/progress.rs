@@ -25,6 +25,8 @@ pub(crate) struct Progress {
     spec: Option<SweepSpec>,
     pace: Pace,
     clock: Clock,
+    /// What was said last of what keeps the sweep from going on.
+    told: Option<String>,
     face: Face,
 }
 
@@ -39,12 +41,17 @@ impl Progress {
         let spec = SweepSpec::parse(&sweep.spec_text, sweep.spec_format, &sweep.name).ok();
         let names = TrialNames::of(spec.as_ref());
         let face = if io::stderr().is_terminal() { Face::terminal(sweep.trials) } else { Face::Lines { said: None } };
-        Self { names, spec, pace: Pace::default(), clock: Clock::start(), face }
+        Self { names, spec, pace: Pace::default(), clock: Clock::start(), told: None, face }
     }
 
     /// Shows the sweep's present state.
     pub(crate) fn state(&mut self, status: &SweepStatus) {
         let sweep = &status.sweep;
+        let standing = status.trouble.clone().or_else(|| human::why_paused(sweep));
+        if standing != self.told {
+            self.note(standing.as_deref().unwrap_or("it goes on"));
+            self.told = standing;
+        }
         let now_s = self.clock.seconds();
         let rate = self.pace.rate(now_s, trials_done(status, self.spec.as_ref()), sweep.trials);
         match &mut self.face {
