@@ -1,0 +1,408 @@
+//! What owners ask for, and what failures say of sweeps and workers.
+
+use super::*;
+
+fn handed_back(actions: &[Action]) -> Vec<TrajectoryIndex> {
+    let back = |action: &Action| match action {
+        Action::Send { message: ToWorker::HandBack { trajectories, .. }, .. } => Some(trajectories.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(back).flatten().collect()
+}
+
+fn states(actions: &[Action]) -> Vec<(SweepState, Option<String>)> {
+    let state = |action: &Action| match action {
+        Action::Persist(Record::StateChanged { state, reason, .. }) => Some((*state, reason.clone())),
+        _ => None,
+    };
+    actions.iter().filter_map(state).collect()
+}
+
+fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
+    let worker = |action: &Action| match action {
+        Action::Persist(Record::Quarantined(row)) => Some(row.worker),
+        _ => None,
+    };
+    actions.iter().filter_map(worker).collect()
+}
+
+impl World {
+    /// A world in which failures are tried again often.
+    fn patient() -> Self {
+        Self::with_retries(50)
+    }
+
+    fn with_retries(retries_max: u32) -> Self {
+        let mut world = Self::new();
+        let mut spec = (*spec()).clone();
+        spec.retries_max = retries_max;
+        let mut submission = submission(&spec);
+        submission.id = SweepId(Uuid::from_u128(2));
+        world.apply(Event::Cancelled(world.sweep));
+        world.sweep = submission.id;
+        world.apply(Event::Submitted { submission: Box::new(submission), spec: Arc::new(spec) });
+        world
+    }
+
+    /// The worker's present bundle fails with this error, and it asks for more.
+    fn fail(&mut self, id: WorkerId, grant: &Grant, why: &str) -> (Vec<Action>, Option<Grant>) {
+        let mut actions = Vec::new();
+        for lane in 0..grant.lanes.len() {
+            let cause = Some(why.to_owned());
+            actions.extend(self.end(id, Report { cause, ..self.report(grant, lane, Outcome::Failed, 0) }));
+        }
+        let asked = self.say(id, ToCoordinator::Poll { lanes: 1 });
+        let next = granted(&asked).into_iter().next();
+        actions.extend(asked);
+        (actions, next)
+    }
+
+    fn complete(&mut self, id: WorkerId, grant: &Grant) -> (Vec<Action>, Option<Grant>) {
+        let mut actions = self.end(id, self.report(grant, 0, Outcome::Completed, 20));
+        let asked = self.say(id, ToCoordinator::Poll { lanes: 1 });
+        let next = granted(&asked).into_iter().next();
+        actions.extend(asked);
+        (actions, next)
+    }
+}
+
+#[test]
+fn a_pause_takes_everything_back_and_grants_nothing_until_it_is_over() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.apply(Event::Paused(world.sweep));
+    assert_eq!(handed_back(&actions), vec![TrajectoryIndex(0)]);
+    assert_eq!(states(&actions), vec![(SweepState::Paused, None)]);
+    assert!(world.apply(Event::Paused(world.sweep)).is_empty(), "twice is once");
+    let (_, next) = {
+        let actions = world.end(id, world.report(&grant, 0, Outcome::Preempted, 5));
+        (actions, world.poll(id, 1))
+    };
+    assert_eq!(next, None);
+    let actions = world.apply(Event::Resumed(world.sweep));
+    assert_eq!(states(&actions), vec![(SweepState::Running, None)]);
+    assert_eq!(trajectories(&granted(&actions)[0]), vec![0]);
+    assert!(world.apply(Event::Resumed(world.sweep)).is_empty(), "twice is once");
+}
+
+#[test]
+fn who_could_not_hear_of_a_pause_hears_of_it_when_it_comes_back() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.apply(Event::Disconnected(id));
+    world.apply(Event::Paused(world.sweep));
+    let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    assert_eq!(handed_back(&world.hello(id, vec![held])), vec![TrajectoryIndex(0)]);
+}
+
+#[test]
+fn a_paused_sweep_still_finishes_with_what_comes_in() {
+    let mut world = World::new();
+    let grants: Vec<_> = (1..=6).map(|number| world.work(number, 1)).collect();
+    world.apply(Event::Paused(world.sweep));
+    let last = grants.iter().map(|(id, grant)| world.end(*id, world.report(grant, 0, Outcome::Completed, 20)));
+    let last = last.last().expect("six");
+    assert_eq!(states(&last), vec![(SweepState::Finished, None)]);
+    assert_eq!(world.core.check(), Ok(()));
+}
+
+#[test]
+fn like_failures_of_many_trajectories_pause_the_sweep_with_the_reason() {
+    let mut world = World::new();
+    let (id, first) = world.work(7, 1);
+    let (mut actions, mut next) = world.fail(id, &first, "no data at line 1");
+    let mut failures = 1;
+    while states(&actions).is_empty() {
+        let grant = next.take().expect("there is work");
+        failures += 1;
+        (actions, next) = world.fail(id, &grant, &format!("no data at line {failures}"));
+    }
+    assert_eq!(failures, 5, "two attempts at each of two trajectories, and one at a third");
+    let (state, reason) = states(&actions).remove(0);
+    assert_eq!(state, SweepState::Paused);
+    assert!(reason.as_deref().is_some_and(|reason| reason.contains("3 trajectories failed alike")), "{reason:?}");
+    assert_eq!(next, None);
+    world.apply(Event::Resumed(world.sweep));
+    assert!(world.core.sweep_view(world.sweep).is_some_and(|view| view.reason.is_none()));
+}
+
+#[test]
+fn different_failures_do_not_pause_a_sweep() {
+    let mut world = World::patient();
+    let (id, mut grant) = world.work(7, 1);
+    for error in ["no data", "no room", "no weights", "no bias", "no luck"] {
+        let (actions, next) = world.fail(id, &grant, error);
+        assert_eq!(states(&actions), vec![]);
+        grant = next.expect("there is work");
+    }
+}
+
+#[test]
+fn what_failed_on_one_worker_is_tried_on_another() {
+    let mut world = World::patient();
+    let (good, other) = world.work(8, 1);
+    let (bad, grant) = world.work(7, 1);
+    let (_, next) = world.fail(bad, &grant, "no data");
+    assert_ne!(next.map(|next| trajectories(&next)), Some(trajectories(&grant)), "not on the same worker");
+    let (_, next) = world.complete(good, &other);
+    assert_eq!(next.map(|next| trajectories(&next)), Some(trajectories(&grant)));
+}
+
+#[test]
+fn what_failed_on_every_worker_is_still_tried_again() {
+    let mut world = World::patient();
+    let (one, first) = world.work(7, 1);
+    let (other, second) = world.work(8, 1);
+    world.fail(one, &first, "no data");
+    world.fail(other, &second, "no room");
+    for _ in 0..8 {
+        for id in [one, other] {
+            if let Some(grant) = world.poll(id, 1) {
+                world.fail(id, &grant, "no luck");
+            }
+        }
+    }
+    let leased: BTreeSet<u64> = world.core.leases.values().flat_map(|lease| lease.open.keys().map(|t| t.0)).collect();
+    assert!(!leased.is_empty(), "nobody waits for a third worker");
+}
+
+#[test]
+fn a_worker_that_fails_what_others_complete_is_quarantined_until_it_is_released() {
+    let mut world = World::patient();
+    let (good, mut ours) = world.work(8, 1);
+    let (bad, grant) = world.work(7, 1);
+    let mut theirs = Some(grant);
+    let mut failed = 0;
+    while let Some(grant) = theirs.take() {
+        failed += 1;
+        let (actions, next) = world.fail(bad, &grant, &format!("bad memory in module {failed}"));
+        assert_eq!(states(&actions), vec![], "one worker is no evidence against a sweep");
+        theirs = next;
+    }
+    assert_eq!(failed, 3, "then it waits until others have shown whose fault it is");
+    let mut found = Vec::new();
+    while found.is_empty() {
+        let (actions, next) = world.complete(good, &ours);
+        found = quarantined(&actions);
+        match next {
+            Some(next) => ours = next,
+            None => break,
+        }
+    }
+    assert_eq!(found, vec![bad]);
+    assert_eq!(world.poll(bad, 1), None);
+    let view = world.core.worker_views(None).into_iter().find(|view| view.id == bad).expect("it is shown");
+    assert!(view.quarantined.is_some_and(|reason| reason.contains("3 trajectories in a row")));
+    let actions = world.apply(Event::Released(bad));
+    assert!(actions.contains(&Action::Persist(Record::Released(bad))));
+    assert_eq!(granted(&actions).len(), 1, "it had asked");
+    assert!(world.apply(Event::Released(bad)).is_empty(), "twice is once");
+}
+
+#[test]
+fn a_success_ends_a_row_of_failures() {
+    let mut world = World::patient();
+    let (_good, _theirs) = world.work(8, 1);
+    let (id, mut grant) = world.work(7, 1);
+    for _ in 0..2 {
+        grant = world.fail(id, &grant, "no luck").1.expect("there is work");
+    }
+    grant = world.complete(id, &grant).1.expect("there is work");
+    assert!(world.fail(id, &grant, "no luck").1.is_some(), "one failure in a row");
+}
+
+#[test]
+fn failed_trials_are_tried_again_with_their_retries() {
+    let mut world = World::new();
+    let (id, mut grant) = world.work(7, 1);
+    for _ in 0..2 {
+        let (_, next) = world.fail(id, &grant, "no luck");
+        grant = next.expect("there is work");
+    }
+    let failed = |world: &World| world.core.sweep_view(world.sweep).map(|view| view.failed);
+    assert_eq!(failed(&world), Some(2), "two attempts, then for good");
+    let retry = Event::Retried { sweep: world.sweep, finished: None, failures: vec![(TrajectoryIndex(0), 2)] };
+    let actions = world.apply(retry.clone());
+    let record = actions.iter().find_map(|action| match action {
+        Action::Persist(Record::Retried { trajectories, .. }) => Some(trajectories.clone()),
+        _ => None,
+    });
+    let row = record.expect("a record")[0];
+    assert_eq!((row.trajectory, row.first_trial, row.trials), (TrajectoryIndex(0), TrialIndex(0), 2));
+    assert_eq!(failed(&world), Some(0));
+    assert!(world.apply(retry).is_empty(), "twice is once");
+    let (other, again) = world.work(9, 1);
+    assert_eq!(trajectories(&again), vec![0]);
+    world.fail(other, &again, "no luck");
+    assert_eq!(failed(&world), Some(0), "its retries are its own again");
+}
+
+#[test]
+fn a_finished_sweep_runs_again_for_what_failed() {
+    let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
+    let mut core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
+    let row = SweepRow {
+        submission: submission(&spec),
+        state: SweepState::Finished,
+        reason: None,
+        completed: 10,
+        diverged: 0,
+        failed: 2,
+    };
+    let id = row.submission.id;
+    let restored = RestoredSweep { row, done: vec![(0, 6)], open: Vec::new(), attempts: Vec::new() };
+    let retry = Event::Retried {
+        sweep: id,
+        finished: Some(Box::new((restored, spec))),
+        failures: vec![(TrajectoryIndex(4), 3)],
+    };
+    let actions = core.apply(now, retry);
+    assert_eq!(states(&actions), vec![(SweepState::Running, None)]);
+    assert_eq!(core.check(), Ok(()));
+    let view = core.sweep_view(id).expect("it runs");
+    assert_eq!((view.completed, view.failed), (10, 0));
+}
+
+#[test]
+fn a_trajectory_that_kills_every_worker_has_failed() {
+    let mut world = World::new();
+    let mut last = Vec::new();
+    for number in 1..=10 {
+        let id = worker(number);
+        world.hello(id, Vec::new());
+        let grant = world.poll(id, 3).expect("there is work");
+        assert_eq!(trajectories(&grant)[0], 0);
+        if number > 2 {
+            assert_eq!(grant.lanes.len(), 1, "alone, so that its neighbours live");
+        }
+        assert_eq!(world.core.sweep_view(world.sweep).map(|view| view.failed), Some(0));
+        world.apply(Event::Died { worker: id, cause: "killed by signal 11".to_owned() });
+        last = world.pass(PATIENCE.rebirth_ms);
+    }
+    assert_eq!(endings(&last)[0].outcome, Outcome::Failed);
+    let cause = endings(&last)[0].cause.clone().expect("a cause");
+    assert_eq!(cause, "10 workers died in a row while training it, the last one: killed by signal 11");
+}
+
+#[test]
+fn deaths_that_get_further_each_time_are_no_failure() {
+    let mut world = World::new();
+    for number in 1..=30 {
+        let (id, grant) = world.work(number, 1);
+        let progress =
+            vec![Progress { attempt: grant.attempt, trajectory: TrajectoryIndex(0), updates: number as u64 }];
+        world.say(id, ToCoordinator::Heartbeat { progress });
+        world.apply(Event::Died { worker: id, cause: "preempted".to_owned() });
+        let actions = world.pass(PATIENCE.rebirth_ms);
+        assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
+    }
+}
+
+#[test]
+fn nobody_is_lost_for_silence_while_nobody_could_be_heard() {
+    let mut world = World::new();
+    let (_, _) = world.work(7, 1);
+    world.now.tick = world.now.tick.after_ms(5 * PATIENCE.lease_ms);
+    assert!(endings(&world.apply(Event::Awoke)).is_empty());
+    assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
+    assert_eq!(endings(&world.pass(1)).len(), 1, "a whole lease time later it is");
+}
+
+#[test]
+fn a_worker_gets_no_more_than_its_lanes_whatever_it_asks_for() {
+    let mut world = World { lanes: 1, ..World::new() };
+    let id = worker(7);
+    world.hello(id, Vec::new());
+    assert_eq!(world.poll(id, 50).map(|grant| grant.lanes.len()), Some(1));
+    assert_eq!(world.poll(id, 1), None, "its one lane is taken");
+}
+
+#[test]
+fn a_worker_that_asked_and_fell_silent_gets_work_when_it_is_heard_again() {
+    let mut world = World::new();
+    world.apply(Event::Paused(world.sweep));
+    let id = worker(7);
+    world.hello(id, Vec::new());
+    assert_eq!(world.poll(id, 1), None);
+    world.pass(PATIENCE.lease_ms);
+    assert!(granted(&world.apply(Event::Resumed(world.sweep))).is_empty(), "who knows whether it is there");
+    let actions = world.say(id, ToCoordinator::Heartbeat { progress: Vec::new() });
+    assert_eq!(granted(&actions).len(), 1);
+}
+
+#[test]
+fn only_what_is_paused_is_asked_back_and_only_of_who_holds_it() {
+    let mut world = World::new();
+    let (one, first) = world.work(7, 1);
+    let (other, _) = world.work(8, 1);
+    let held =
+        |grant: &Grant| Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory };
+    assert_eq!(handed_back(&world.hello(one, vec![held(&first)])), vec![]);
+    world.apply(Event::Paused(world.sweep));
+    let actions = world.hello(one, vec![held(&first)]);
+    assert_eq!(handed_back(&actions), vec![first.lanes[0].trajectory], "and not what worker {other} holds");
+    assert_ne!(one, other);
+}
+
+#[test]
+fn an_end_without_a_score_is_told_as_a_setback_and_a_completion_is_not() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    let setbacks = |actions: &[Action]| {
+        let setback = |action: &&Action| matches!(action, Action::Notify(Notice::Setback { .. }));
+        actions.iter().filter(setback).count()
+    };
+    assert_eq!(setbacks(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20))), 0);
+    assert_eq!(setbacks(&world.end(id, world.report(&grant, 1, Outcome::Diverged, 5))), 1);
+}
+
+#[test]
+fn trials_in_training_are_counted_as_long_as_they_are() {
+    let mut world = World::new();
+    let running = |world: &World| world.core.sweep_view(world.sweep).map(|view| view.running);
+    let (id, grant) = world.work(7, 2);
+    assert_eq!(running(&world), Some(4), "two trajectories of two trials");
+    world.end(id, world.report(&grant, 0, Outcome::Preempted, 0));
+    assert_eq!(running(&world), Some(2));
+    world.end(id, world.report(&grant, 1, Outcome::Completed, 20));
+    assert_eq!(running(&world), Some(0));
+}
+
+#[test]
+fn what_failed_for_good_is_held_against_no_worker() {
+    let mut world = World::with_retries(0);
+    let (_good, _theirs) = world.work(8, 1);
+    let (id, mut grant) = world.work(7, 1);
+    for error in ["no data", "no room", "no luck"] {
+        grant = world.fail(id, &grant, error).1.expect("nobody will ever show whose fault it was");
+    }
+}
+
+#[test]
+fn a_lease_has_ten_heartbeats_and_a_quarter_of_it_is_enough_to_be_reborn() {
+    let patience = Patience { heartbeat_ms: 2_000, lease_ms: 20_000, rebirth_ms: 5_000 };
+    assert_eq!(Patience::of_lease_ms(20_000), patience);
+}
+
+#[test]
+fn the_next_deadline_is_that_of_the_worker_silent_longest() {
+    let mut world = World::new();
+    assert_eq!(world.core.next_deadline(), None);
+    world.hello(worker(7), Vec::new());
+    world.pass(100);
+    world.hello(worker(8), Vec::new());
+    assert_eq!(world.core.next_deadline(), Some(Tick(PATIENCE.lease_ms)));
+}
+
+#[test]
+fn the_latest_reports_of_a_worker_are_remembered_and_no_more() {
+    let description =
+        WorkerDescription { name: String::new(), device: String::new(), lanes: 1, version: String::new() };
+    let mut worker = Worker::new(description, true, Tick(0));
+    let report = |number: usize| (Attempt(number as u64), TrajectoryIndex(0));
+    let knows = |worker: &Worker, number| worker.has_accepted(report(number).0, report(number).1);
+    (0..REMEMBERED).for_each(|number| worker.accept(report(number).0, report(number).1));
+    assert!(knows(&worker, 0));
+    worker.accept(report(REMEMBERED).0, report(REMEMBERED).1);
+    assert!(!knows(&worker, 0) && knows(&worker, 1));
+}

@@ -1,0 +1,158 @@
+//! The loop, with a store that cannot always be written.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use biosweep_common::clock::WallTime;
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::messages::{Grant, Held, Report, WorkerDescription};
+use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::spec::{Format, SweepSpec};
+
+use super::*;
+use crate::core::scheduler::Patience;
+use crate::store::memory::Memory;
+use crate::store::record::{AttemptRow, CurveRow, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
+
+/// A store that cannot be written while somebody says so.
+#[derive(Debug, Default)]
+struct Flaky {
+    memory: Memory,
+    is_full: AtomicBool,
+}
+
+#[async_trait]
+impl Store for Flaky {
+    async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable { place: "here".to_owned(), source: "the disk is full".into() });
+        }
+        self.memory.commit(records).await
+    }
+    async fn restore(&self) -> Result<Restored, StoreError> {
+        self.memory.restore().await
+    }
+    async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError> {
+        self.memory.restore_sweep(id).await
+    }
+    async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {
+        self.memory.failures(id).await
+    }
+    async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
+        self.memory.sweeps().await
+    }
+    async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
+        self.memory.sweep(id).await
+    }
+    async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
+        self.memory.results(id, from, limit).await
+    }
+    async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
+        self.memory.curves(id, from, limit).await
+    }
+    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
+        self.memory.setbacks(id, limit).await
+    }
+}
+
+const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
+                    rule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
+
+fn submitted(id: SweepId) -> Event {
+    let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
+    let submission = Box::new(Submission {
+        id,
+        name: "small".to_owned(),
+        spec_text: SPEC.to_owned(),
+        spec_format: Format::Toml,
+        digest: String::new(),
+        trials: spec.grid.trials(),
+        trajectories: spec.grid.trajectories(),
+        submitted_at: WallTime(0),
+    });
+    Event::Submitted { submission, spec }
+}
+
+/// A loop with a sweep, and a worker with a bundle of it.
+async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, mpsc::Receiver<ToWorker>, WorkerId, Grant) {
+    let clock = Clock::start();
+    let now = Now { tick: clock.now(), wall: clock.wall() };
+    let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
+    let (handle, _) = start(core, Arc::clone(store) as Arc<dyn Store>, clock);
+    let id = SweepId::new();
+    handle.apply(submitted(id)).await.expect("there is room");
+    let worker = WorkerId::new();
+    let (outbox, mut letters) = mpsc::channel(OUTBOX);
+    let description =
+        WorkerDescription { name: "w".to_owned(), device: String::new(), lanes: 1, version: String::new() };
+    let hello = Hello { worker, description, numerics_version: 1, held: Vec::new() };
+    handle.attach(hello, StreamId(1), outbox).await.expect("the loop lives");
+    handle.said(worker, StreamId(1), ToCoordinator::Poll { lanes: 1 }).await.expect("the loop lives");
+    let grant = loop {
+        if let Some(ToWorker::Grant(grant)) = letters.recv().await {
+            break *grant;
+        }
+    };
+    (handle, id, letters, worker, grant)
+}
+
+fn report(grant: &Grant) -> ToCoordinator {
+    let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
+    ToCoordinator::Ended(Box::new(Report {
+        held: Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory },
+        outcome: Outcome::Completed,
+        cause: None,
+        curve: vec![point],
+        health: Vec::new(),
+        updates: 1,
+        seconds: 1.0,
+    }))
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_waited_for_and_told_of_and_nothing_is_lost() {
+    let store = Arc::new(Flaky::default());
+    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let mut trouble = handle.trouble();
+    store.is_full.store(true, Ordering::SeqCst);
+    handle.said(worker, StreamId(1), report(&grant)).await.expect("the loop lives");
+    trouble.wait_for(Option::is_some).await.expect("the loop lives");
+    let told = trouble.borrow().clone().unwrap_or_default();
+    assert!(told.contains("the disk is full") && told.contains("nothing is lost"), "{told}");
+
+    // What people ask for is refused, what happens is kept for later, and questions are answered.
+    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(Unable::Trouble(told)));
+    handle.said(worker, StreamId(1), ToCoordinator::Heartbeat { progress: Vec::new() }).await.expect("it lives");
+    handle.said(worker, StreamId(1), ToCoordinator::Poll { lanes: 1 }).await.expect("it lives");
+    assert_eq!(handle.ask(|core| core.sweep_views().len()).await, Ok(1));
+    assert!(letters.try_recv().is_err(), "nothing is acknowledged or granted");
+    assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads"), []);
+
+    store.is_full.store(false, Ordering::SeqCst);
+    trouble.wait_for(Option::is_none).await.expect("the loop lives");
+    let acknowledged = letters.recv().await.expect("the stream is open");
+    assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
+    assert!(matches!(letters.recv().await, Some(ToWorker::Grant(_))), "what it asked for meanwhile");
+    assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
+    handle.apply(Event::Paused(sweep)).await.expect("there is room");
+    let row = store.sweep(sweep).await.expect("reads").expect("it is there");
+    assert_eq!(row.state, SweepState::Paused);
+}
+
+#[tokio::test]
+async fn a_loop_that_is_closed_while_its_store_cannot_be_written_says_so() {
+    let store = Arc::new(Flaky::default());
+    let clock = Clock::start();
+    let now = Now { tick: clock.now(), wall: clock.wall() };
+    let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
+    let (handle, driver) = start(core, Arc::clone(&store) as Arc<dyn Store>, clock);
+    store.is_full.store(true, Ordering::SeqCst);
+    let submitting = handle.clone();
+    let submission = tokio::spawn(async move { submitting.apply(submitted(SweepId::new())).await });
+    let mut trouble = handle.trouble();
+    trouble.wait_for(Option::is_some).await.expect("the loop lives");
+    handle.close().await;
+    assert!(matches!(driver.await.expect("no panic"), Err(StoreError::Unavailable { .. })));
+    assert_eq!(submission.await.expect("no panic"), Err(Unable::Stopped(Stopped)), "it was never taken in");
+}

@@ -1,0 +1,191 @@
+//! What befalls the coordinator, and what its driver does.
+
+use super::*;
+
+impl World {
+    pub(super) fn time(&self) -> Now {
+        Now { tick: Tick(self.now + self.slept), wall: WallTime(self.wall) }
+    }
+
+    pub(super) fn restart(&mut self) -> Result<(), String> {
+        if self.coordinator.is_some() {
+            return Ok(());
+        }
+        let restored = self.store.restore().now_or_never().expect("memory").map_err(|error| error.to_string())?;
+        let spec = |sweep: &crate::store::record::RestoredSweep| Arc::clone(&self.specs[&sweep.row.submission.id]);
+        let specs: Vec<_> = restored.sweeps.iter().map(spec).collect();
+        let core = Core::restore(PATIENCE, self.time(), &restored, &specs);
+        let (streams, undone, deferred) = (BTreeMap::new(), Vec::new(), VecDeque::new());
+        self.coordinator = Some(Coordinator { core, streams, undone, stalled: None, deferred });
+        self.soon(0, Happening::Tick);
+        self.submit()
+    }
+
+    /// Submits what is not there yet, as people do who saw no answer.
+    pub(super) fn submit(&mut self) -> Result<(), String> {
+        for (number, text) in SPECS.iter().enumerate() {
+            let id = SweepId(Uuid::from_u128(number as u128 + 1));
+            let known = self.store.sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
+            if known.is_some() {
+                continue;
+            }
+            let spec = Arc::new(SweepSpec::parse(text, Format::Toml, "simulated").map_err(|error| error.to_string())?);
+            self.specs.insert(id, Arc::clone(&spec));
+            let submission = Box::new(Submission {
+                id,
+                name: spec.name.clone(),
+                spec_text: (*text).to_owned(),
+                spec_format: Format::Toml,
+                digest: spec.digest(),
+                trials: spec.grid.trials(),
+                trajectories: spec.grid.trajectories(),
+                submitted_at: WallTime(self.wall),
+            });
+            self.request(Request::Event(Event::Submitted { submission, spec }))?;
+        }
+        Ok(())
+    }
+
+    /// What the driver does with a request: nothing where it is dead, later where its store is in trouble.
+    pub(super) fn request(&mut self, request: Request) -> Result<(), String> {
+        let now = self.time();
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
+        if coordinator.stalled.is_some() {
+            let wish = matches!(&request, Request::Event(event) if event.is_wish());
+            if !wish {
+                coordinator.deferred.push_back(request);
+            }
+            return Ok(());
+        }
+        let event = match request {
+            Request::Event(event) => event,
+            Request::Attach { worker, stream, hello } => {
+                let before = coordinator.streams.insert(worker, stream).filter(|&before| before != stream);
+                // Whoever is on the other end of it hears that it ends, be it the living worker.
+                before.into_iter().for_each(|before| self.break_stream(before));
+                Event::Said { worker, message: hello }
+            }
+            Request::Said { worker, stream, message } if coordinator.streams.get(&worker) == Some(&stream) => {
+                Event::Said { worker, message }
+            }
+            Request::Detach { worker, stream } if coordinator.streams.get(&worker) == Some(&stream) => {
+                coordinator.streams.remove(&worker);
+                Event::Disconnected(worker)
+            }
+            Request::Said { .. } | Request::Detach { .. } => return Ok(()),
+        };
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
+        let actions = coordinator.core.apply(now, event);
+        for action in &actions {
+            if let Action::Send { worker, message: ToWorker::Grant(grant) } = action {
+                coordinator.core.check_grant(*worker, grant.sweep)?;
+            }
+        }
+        let first = coordinator.undone.is_empty();
+        coordinator.undone.extend(actions);
+        if first && !coordinator.undone.is_empty() {
+            // What comes before then is one transaction with it.
+            let in_ms = self.rng.random_range(0..3);
+            self.soon(in_ms, Happening::Commit);
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit(&mut self) -> Result<(), String> {
+        let fails = self.chance(self.faults.commits);
+        let kept_all_the_same = fails && self.rng.random_bool(0.5);
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
+        let (records, is_there) = match coordinator.stalled.take() {
+            Some(stalled) => stalled,
+            None => {
+                let records = coordinator.undone.iter().filter_map(|action| match action {
+                    Action::Persist(record) => Some(record.clone()),
+                    Action::Send { .. } | Action::Notify(_) => None,
+                });
+                (records.collect(), false)
+            }
+        };
+        self.kinds.extend(records.iter().map(kind));
+        if !is_there && (!fails || kept_all_the_same) {
+            let written = self.store.commit(&records).now_or_never().expect("memory");
+            written.map_err(|error| error.to_string())?;
+        }
+        if fails {
+            coordinator.stalled = Some((records, is_there || kept_all_the_same));
+            let in_ms = self.rng.random_range(50..5_000);
+            self.soon(in_ms, Happening::Commit);
+            return Ok(());
+        }
+        let actions = std::mem::take(&mut coordinator.undone);
+        let deferred = std::mem::take(&mut coordinator.deferred);
+        if !deferred.is_empty() {
+            let now = self.time();
+            let coordinator = self.coordinator.as_mut().expect("it is alive");
+            let awake = coordinator.core.apply(now, Event::Awoke);
+            coordinator.undone.extend(awake);
+        }
+        for action in actions {
+            if let Action::Send { worker, message } = action {
+                self.say_down(worker, message);
+            }
+        }
+        for request in deferred {
+            self.request(request)?;
+        }
+        let undone = self.coordinator.as_ref().is_some_and(|coordinator| !coordinator.undone.is_empty());
+        if undone {
+            self.soon(1, Happening::Commit);
+        }
+        Ok(())
+    }
+
+    pub(super) fn tick(&mut self) -> Result<(), String> {
+        if self.coordinator.is_none() {
+            return Ok(());
+        }
+        self.request(Request::Event(Event::Ticked))?;
+        self.soon(500, Happening::Tick);
+        Ok(())
+    }
+
+    pub(super) fn say_down(&mut self, worker: WorkerId, message: ToWorker) {
+        let stream = self.coordinator.as_ref().and_then(|coordinator| coordinator.streams.get(&worker)).copied();
+        let Some(stream) = stream else { return };
+        if self.chance(self.faults.breaks) {
+            return self.break_stream(stream);
+        }
+        let delay = self.delay();
+        let now = self.now;
+        let Some((slot, _, free_at)) = self.streams.get_mut(&stream) else { return };
+        let at = (now + delay).max(*free_at);
+        *free_at = at;
+        let slot = *slot;
+        self.soon(at - now, Happening::Down { slot, stream, message });
+    }
+
+    pub(super) fn delay(&mut self) -> u64 {
+        let slow = self.faults.mishaps && self.rng.random_bool(0.01);
+        if slow { self.rng.random_range(0..12_000) } else { self.rng.random_range(0..30) }
+    }
+
+    /// A stream breaks: its worker knows at once, the coordinator in its own time; what was on its way up may still come.
+    pub(super) fn break_stream(&mut self, stream: StreamId) {
+        let Some((slot, ..)) = self.streams.remove(&stream) else { return };
+        if self.rng.random_bool(0.5) {
+            self.happenings.values_mut().for_each(|happening| {
+                if let Happening::Up { stream: of, message, .. } = happening
+                    && *of == stream
+                {
+                    // Nobody has this stream: it is lost.
+                    (*of, *message) = (0, ToCoordinator::Goodbye);
+                }
+            });
+        }
+        let Some(worker) = self.workers[slot].as_mut().filter(|worker| worker.stream == Some(stream)) else { return };
+        worker.stream = None;
+        let (id, life) = (worker.id, worker.life);
+        let (noticed, again) = (self.rng.random_range(0..6_000), self.rng.random_range(50..3_000));
+        self.soon(noticed, Happening::Noticed { worker: id, stream });
+        self.soon(again, Happening::Connect { slot, life });
+    }
+}
