@@ -191,4 +191,43 @@ mod tests {
         assert_eq!(fingerprint("1.5e-3 of 12"), "#.#e-# of #");
         assert_ne!(fingerprint("no room"), fingerprint("no data"));
     }
+
+    fn failed_alike(count: u64, ended: usize, workers: u128, others: bool) -> Option<usize> {
+        let mut failures = LikeFailures { ended, ..LikeFailures::default() };
+        let note = |number: u64| {
+            let worker = WorkerId(uuid::Uuid::from_u128(u128::from(number) % workers));
+            failures.note(&format!("no room for {number}"), TrajectoryIndex(number), worker, others)
+        };
+        (0..count).map(note).last().flatten()
+    }
+
+    #[test]
+    fn like_failures_are_many_from_three_on_and_one_in_ten() {
+        assert_eq!(failed_alike(2, 0, 2, true), None);
+        assert_eq!(failed_alike(3, 0, 2, true), Some(3));
+        assert_eq!(failed_alike(3, 27, 2, true), Some(3));
+        assert_eq!(failed_alike(3, 28, 2, true), None);
+    }
+
+    #[test]
+    fn one_worker_is_evidence_where_it_is_the_only_one_or_its_failures_are_nine() {
+        assert_eq!(failed_alike(3, 0, 1, false), Some(3));
+        assert_eq!(failed_alike(8, 0, 1, true), None);
+        assert_eq!(failed_alike(9, 0, 1, true), Some(9));
+    }
+
+    #[test]
+    fn what_its_owner_has_seen_often_is_tolerated_and_nothing_else() {
+        let mut failures = LikeFailures { ended: 5, ..LikeFailures::default() };
+        let worker = WorkerId(uuid::Uuid::from_u128(1));
+        let fail = |failures: &mut LikeFailures, cause: &str, count: u64| {
+            (0..count).map(|number| failures.note(cause, TrajectoryIndex(number), worker, false)).last().flatten()
+        };
+        assert_eq!(fail(&mut failures, "no room", 3), Some(3));
+        assert_eq!(fail(&mut failures, "no data", 2), None);
+        failures.tolerate();
+        assert_eq!(failures.ended, 0);
+        assert_eq!(fail(&mut failures, "no room", 5), None);
+        assert_eq!(fail(&mut failures, "no data", 3), Some(3), "it had been seen twice only, and that is forgotten");
+    }
 }
