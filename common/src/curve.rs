@@ -16,7 +16,8 @@ pub struct CurvePoint {
     pub train_loss: f64,
     /// Fraction of the validation images classified correctly.
     pub validation_accuracy: f64,
-    /// The same for the test images; taken only where the validation accuracy is the best so far.
+    /// The same for the test images; taken only where the validation accuracy is the best so far to some trial that is
+    /// still in training.
     pub test_accuracy: Option<f64>,
 }
 
@@ -38,27 +39,45 @@ pub struct Score {
 /// ```text
 /// Watching ──point at max_updates, or patience run out──▶ ended
 /// ```
+///
+/// A curve may hold evaluations that the trial would not have made alone: those at the ends of others that share its
+/// trajectory. Only its own count, which are those at multiples of `eval_every` and the one at its `max_updates`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watcher {
     rule: StoppingRule,
+    eval_every: u64,
     best: Option<CurvePoint>,
     stale_evaluations: u32,
     ended_at: Option<u64>,
 }
 
 impl Watcher {
-    /// A watcher that has seen nothing yet.
+    /// A watcher that has seen nothing yet, of a trial that is evaluated every `eval_every` updates and at its end.
     #[must_use]
-    pub fn new(rule: StoppingRule) -> Self {
-        Self { rule, best: None, stale_evaluations: 0, ended_at: None }
+    pub fn new(rule: StoppingRule, eval_every: u64) -> Self {
+        Self { rule, eval_every, best: None, stale_evaluations: 0, ended_at: None }
     }
 
-    /// The next evaluation; ignored once the rule has ended the trial.
+    /// Whether the trial would evaluate here, and finds more than ever before: strictly, so that the earliest of equals
+    /// stays the best.
+    #[must_use]
+    pub fn is_improved_by(&self, point: &CurvePoint) -> bool {
+        self.sees(point) && self.best.is_none_or(|best| point.validation_accuracy > best.validation_accuracy)
+    }
+
+    /// Whether this is an evaluation of the trial: none is once the rule has ended it.
+    fn sees(&self, point: &CurvePoint) -> bool {
+        let max_updates = self.rule.max_updates;
+        let evaluates = point.update == max_updates || point.update.is_multiple_of(self.eval_every);
+        self.ended_at.is_none() && point.update <= max_updates && evaluates
+    }
+
+    /// The next evaluation of the trajectory.
     pub fn observe(&mut self, point: &CurvePoint) {
-        if self.ended_at.is_some() {
+        if !self.sees(point) {
             return;
         }
-        if improves(self.best.as_ref(), point) {
+        if self.is_improved_by(point) {
             self.best = Some(*point);
             self.stale_evaluations = 0;
         } else {
@@ -68,7 +87,7 @@ impl Watcher {
             .rule
             .early_stop
             .is_some_and(|early| point.update >= early.start && self.stale_evaluations >= early.patience);
-        if out_of_patience || point.update >= self.rule.max_updates {
+        if out_of_patience || point.update == self.rule.max_updates {
             self.ended_at = Some(point.update);
         }
     }
@@ -92,12 +111,6 @@ impl Watcher {
     }
 }
 
-/// Whether `point` is better than the best before it: strictly, so that the earliest of equals stays.
-#[must_use]
-pub fn improves(best: Option<&CurvePoint>, point: &CurvePoint) -> bool {
-    best.is_none_or(|best| point.validation_accuracy > best.validation_accuracy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +129,7 @@ mod tests {
     }
 
     fn watch(max_updates: u64, early_stop: Option<EarlyStop>, accuracies: &[f64]) -> Option<Score> {
-        let mut watcher = Watcher::new(StoppingRule { max_updates, early_stop });
+        let mut watcher = Watcher::new(StoppingRule { max_updates, early_stop }, 10);
         curve(accuracies).iter().for_each(|point| watcher.observe(point));
         watcher.score()
     }
@@ -145,5 +158,27 @@ mod tests {
     #[test]
     fn a_curve_that_has_not_ended_has_no_score() {
         assert_eq!(watch(100, None, &[0.5, 0.6]), None);
+    }
+
+    #[test]
+    fn evaluations_that_the_trial_would_not_have_made_do_not_count() {
+        let point = |update: u64, accuracy: f64| CurvePoint {
+            update,
+            train_loss: 1.0,
+            validation_accuracy: accuracy,
+            test_accuracy: Some(accuracy),
+        };
+        let curve = [point(10, 0.5), point(15, 0.9), point(20, 0.6), point(25, 0.4), point(30, 0.7)];
+        let score = |rule| {
+            let mut watcher = Watcher::new(rule, 10);
+            curve.iter().for_each(|point| watcher.observe(point));
+            watcher.score().map(|score| (score.updates, score.best_update))
+        };
+        let patient =
+            |max_updates, patience| StoppingRule { max_updates, early_stop: Some(EarlyStop { start: 0, patience }) };
+        assert_eq!(score(StoppingRule { max_updates: 30, early_stop: None }), Some((30, 30)), "15 is another's end");
+        assert_eq!(score(StoppingRule { max_updates: 15, early_stop: None }), Some((15, 15)), "and its own counts");
+        assert_eq!(score(patient(25, 1)), Some((25, 20)), "what others see does not try its patience");
+        assert_eq!(score(StoppingRule { max_updates: 27, early_stop: None }), None, "its end was not evaluated");
     }
 }

@@ -1,13 +1,14 @@
 //! Training as a whole, on the embedded digits.
 
 use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
-use biosweep_common::curve::CurvePoint;
+use biosweep_common::curve::{CurvePoint, Score, Watcher};
 use biosweep_common::health::Measure;
 use biosweep_common::vocabulary::{self, Activation, Network, Optimizer, Rule};
 use biosweep_worker::checkpoint::{self, form};
 use biosweep_worker::data::{self, Places};
 use biosweep_worker::device::Device;
 use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, LaneState, Observer, train};
+use proptest::prelude::*;
 
 fn shape(rule: Rule) -> Shape {
     Shape {
@@ -172,6 +173,48 @@ fn evaluations_come_at_their_interval_and_at_every_end() {
     assert_eq!(curve(&outcome[0]).iter().map(|point| point.update).collect::<Vec<_>>(), [40, 50, 80, 100]);
     let LaneOutcome::Completed { scores, .. } = &outcome[0] else { panic!("{outcome:?}") };
     assert_eq!(scores.iter().map(|score| score.updates).collect::<Vec<_>>(), [100, 50]);
+}
+
+/// What each rule finds in a curve.
+fn scores(outcome: &LaneOutcome, rules: &[StoppingRule], eval_every: u64) -> Vec<Option<Score>> {
+    let watch = |&rule| {
+        let mut watcher = Watcher::new(rule, eval_every);
+        curve(outcome).iter().for_each(|point| watcher.observe(point));
+        watcher.score()
+    };
+    rules.iter().map(watch).collect()
+}
+
+fn stopping_rule() -> impl Strategy<Value = StoppingRule> {
+    let early_stop = prop::option::of((0_u64..60, 1_u32..4)).prop_map(|rule| {
+        let (start, patience) = rule?;
+        Some(EarlyStop { start, patience })
+    });
+    (1_u64..80, early_stop).prop_map(|(max_updates, early_stop)| StoppingRule { max_updates, early_stop })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #[test]
+    fn each_trial_of_a_trajectory_finds_what_it_finds_alone(
+        rules in prop::collection::vec(stopping_rule(), 2..6),
+        eval_every in 3_u64..20,
+        seed in 0_u64..1_000,
+        steep in any::<bool>(),
+    ) {
+        // So steep that accuracies go up and down, and now and then the loss leaves the finite.
+        let learning_rate = if steep { 4.0 } else { 0.05 };
+        let shape = Shape { optimizer: Optimizer::Sgd, hidden: 16, batch_size: 32, eval_every, ..shape(Rule::Bp) };
+        let trained = |rules: &[StoppingRule]| {
+            let hyperparameters = Hyperparameters { seed, learning_rate, ..Hyperparameters::default() };
+            run(shape.clone(), vec![LaneJob { hyperparameters, stopping_rules: rules.to_vec(), resume: None }]).remove(0)
+        };
+        let shared = scores(&trained(&rules), &rules, eval_every);
+        for (rule, shared) in rules.iter().zip(shared) {
+            let alone = scores(&trained(&[*rule]), &[*rule], eval_every);
+            prop_assert_eq!(alone, [shared], "{:?} among {:?}", rule, rules);
+        }
+    }
 }
 
 #[test]

@@ -245,7 +245,7 @@ impl Sweep {
 /// What each trial of a trajectory finds in its curve; `None` where the curve ends before the trial does.
 pub(crate) fn scores(trajectory: &Trajectory, curve: &[CurvePoint]) -> Vec<Option<Score>> {
     let watch = |rule| {
-        let mut watcher = Watcher::new(rule);
+        let mut watcher = Watcher::new(rule, trajectory.shape.eval_every);
         curve.iter().for_each(|point| watcher.observe(point));
         watcher.score()
     };

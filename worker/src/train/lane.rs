@@ -1,7 +1,7 @@
 //! One lane's way from its first update to its last.
 
 use biosweep_common::configuration::Shape;
-use biosweep_common::curve::{CurvePoint, Watcher, improves};
+use biosweep_common::curve::{CurvePoint, Watcher};
 use biosweep_common::health::{HealthPoint, Measure};
 
 use super::evaluate::Evaluator;
@@ -21,7 +21,6 @@ pub(super) struct Lane {
     update: u64,
     curve: Vec<CurvePoint>,
     health: Vec<HealthPoint>,
-    best: Option<CurvePoint>,
     /// Of the losses since the last evaluation.
     loss_sum: f64,
     loss_count: u64,
@@ -38,13 +37,12 @@ impl Lane {
             eval_every: shape.eval_every,
             batches: Batches::new(&split.train, shape.batch_size, &job.hyperparameters, update)?,
             split,
-            watchers: job.stopping_rules.iter().copied().map(Watcher::new).collect(),
+            watchers: job.stopping_rules.iter().map(|&rule| Watcher::new(rule, shape.eval_every)).collect(),
             last: *ends.iter().max().ok_or(TrainError::Endless)?,
             ends,
             update,
             curve: Vec::new(),
             health: Vec::new(),
-            best: None,
             loss_sum: 0.0,
             loss_count: 0,
         };
@@ -58,9 +56,6 @@ impl Lane {
 
     /// Takes an evaluation into the curve, and shows it to the stopping rules.
     fn note(&mut self, point: CurvePoint) {
-        if improves(self.best.as_ref(), &point) {
-            self.best = Some(point);
-        }
         self.watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
         self.curve.push(point);
     }
@@ -135,7 +130,7 @@ impl Lane {
         let validation_accuracy = evaluator.accuracy(network, self.place, data, Part::Train, &self.split.validation)?;
         let train_loss = self.loss_sum / self.loss_count as f64;
         let mut point = CurvePoint { update: self.update, train_loss, validation_accuracy, test_accuracy: None };
-        if improves(self.best.as_ref(), &point) {
+        if self.watchers.iter().any(|watcher| watcher.is_improved_by(&point)) {
             point.test_accuracy = Some(evaluator.test_accuracy(network, self.place, data)?);
         }
         (self.loss_sum, self.loss_count) = (0.0, 0);
