@@ -8,12 +8,14 @@
 //! | [`spec`] | a spec file → a [`spec::SweepSpec`] that cannot be invalid |
 //! | [`grid`] | blocks → trials by mixed-radix index; nothing is materialised |
 //! | [`plan`] | what a sweep holds and costs, before anything runs |
+//! | [`cost`] | what training costs |
 //! | [`topology`] | layer → sources: connectivity as data |
 //! | [`extents`] | how large each layer is |
 //! | [`dataset`] | a published dataset or one's own, as settings name it |
 //! | [`own_data`] | the files of one's own data and their digest |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
 //! | [`health`] | what is measured of each layer, if a sweep asks for it |
+//! | [`capability`] | what sweeps require of workers |
 //! | [`outcome`] | how attempts, trials and sweeps stand |
 //! | [`messages`] | what coordinator and worker say to each other |
 //! | [`views`] | what a coordinator shows to people |
@@ -24,8 +26,10 @@
 //! | [`published`] | the files of published datasets: names, digests, mirrors |
 //! | [`presets`] | spec files compiled in |
 
+pub mod capability;
 pub mod clock;
 pub mod configuration;
+pub mod cost;
 pub mod curve;
 pub mod dataset;
 pub mod extents;

@@ -1,5 +1,7 @@
 //! What coordinator and worker say to each other, as domain types.
 
+use std::collections::BTreeSet;
+
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
 use crate::curve::CurvePoint;
 use crate::health::{HealthPoint, Measure};
@@ -49,13 +51,17 @@ pub struct Hello {
     pub held: Vec<Held>,
 }
 
-/// A worker, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a worker is, for people and for the choice of its work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerDescription {
     /// Its name, such as host/pid.
     pub name: String,
-    /// What it computes on, such as `cpu`.
+    /// What it computes on, such as `cpu` or `cuda:0`.
     pub device: String,
+    /// Bytes of memory it can compute in; 0 where that is not known.
+    pub memory_bytes: u64,
+    /// What else its owner says of it.
+    pub labels: BTreeSet<String>,
     /// Trajectories it can train at once.
     pub lanes: u32,
     /// The version of its program.

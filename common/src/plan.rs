@@ -1,22 +1,12 @@
 //! What a sweep holds and costs, before anything runs: by products, never by looking at each trial.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use crate::configuration::{Convolution, Shape, Skip};
-use crate::dataset::DatasetRef;
-use crate::extents::extents;
+use crate::cost::{Costs, MULTIPLY_ADDS_PER_CORE_SECOND, SHAPES_MAX, shape, updates};
 use crate::grid::Block;
 use crate::grid::axis::Dimension;
 use crate::settings::{Setting, Value};
 use crate::spec::SweepSpec;
-use crate::topology::Topology;
-use crate::vocabulary::{Dataset, Network, Rule};
-
-/// Multiply-adds a core does in a second, in the shapes these networks have: what the estimate assumes. Measured
-/// rates of single cores lie within a factor of two of it.
-pub const MULTIPLY_ADDS_PER_CORE_SECOND: f64 = 3e10;
 
 /// A sweep before it runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,8 +19,12 @@ pub struct Plan {
     pub bundles: u64,
     /// Updates, where nothing stops early.
     pub updates_max: f64,
+    /// Updates, where nothing stops early and every trial is trained by itself.
+    pub updates_unshared: f64,
     /// Seconds it keeps one core busy, where nothing stops early: an estimate, good to a factor of two or three.
     pub core_seconds: f64,
+    /// The share of the work that is saved by training trials together that differ only in when to stop.
+    pub saving: f64,
     /// Its blocks, in order.
     pub blocks: Vec<BlockPlan>,
 }
@@ -46,6 +40,8 @@ pub struct BlockPlan {
     pub bundles: u64,
     /// Updates, where nothing stops early.
     pub updates_max: f64,
+    /// Updates, where nothing stops early and every trial is trained by itself.
+    pub updates_unshared: f64,
     /// Seconds it keeps one core busy, where nothing stops early.
     pub core_seconds: f64,
     /// What varies, most significant first.
@@ -71,12 +67,17 @@ impl Plan {
     pub fn of(spec: &SweepSpec, lanes: u32) -> Self {
         let grid = &spec.grid;
         let blocks: Vec<_> = grid.blocks().iter().map(|block| plan_block(block, lanes.max(1).into())).collect();
+        let sum = |of: fn(&BlockPlan) -> f64| blocks.iter().map(of).sum::<f64>();
+        let core_seconds = sum(|block| block.core_seconds);
+        let unshared = sum(|block| block.core_seconds * block.updates_unshared / block.updates_max.max(1.0));
         Self {
             trials: grid.trials(),
             trajectories: grid.trajectories(),
             bundles: blocks.iter().map(|block| block.bundles).sum(),
-            updates_max: blocks.iter().map(|block| block.updates_max).sum(),
-            core_seconds: blocks.iter().map(|block| block.core_seconds).sum(),
+            updates_max: sum(|block| block.updates_max),
+            updates_unshared: sum(|block| block.updates_unshared),
+            core_seconds,
+            saving: if unshared > 0.0 { 1.0 - core_seconds / unshared } else { 0.0 },
             blocks,
         }
     }
@@ -91,20 +92,21 @@ fn plan_block(block: &Block, lanes: u64) -> BlockPlan {
         let of_each = (trajectories / block.shapes()).div_ceil(lanes);
         (block.shapes() * of_each, mean_of_some_shapes(block))
     };
-    let updates_max = trajectories as f64 * updates_of_trajectory(block);
+    let updates = updates(block);
+    let updates_unshared = block.trials() as f64 * updates.mean;
+    let updates_max =
+        if trajectories == block.trials() { updates_unshared } else { trajectories as f64 * updates.most };
     BlockPlan {
         trials: block.trials(),
         trajectories,
         bundles,
         updates_max,
+        updates_unshared,
         core_seconds: updates_max * per_update / MULTIPLY_ADDS_PER_CORE_SECOND,
         axes: block.dimensions().iter().map(plan_axis).collect(),
         constants: block.constants().iter().map(|(setting, value)| (*setting, value.clone())).collect(),
     }
 }
-
-/// Shapes that are looked at one by one.
-const SHAPES_MAX: u64 = 10_000;
 
 /// The number of bundles, and the multiply-adds of an update on average.
 fn walk_shapes(block: &Block, lanes: u64) -> (u64, f64) {
@@ -124,98 +126,6 @@ fn mean_of_some_shapes(block: &Block) -> f64 {
     let spread = |n: u64| u128::from(n) * u128::from(block.trajectories()) / u128::from(SHAPES_MAX);
     let trajectory = |n: u64| u64::try_from(spread(n)).expect("a share of a u64 is a u64");
     (0..SHAPES_MAX).map(|n| costs.of(&shape(block, trajectory(n)))).sum::<f64>() / SHAPES_MAX as f64
-}
-
-fn shape(block: &Block, trajectory: u64) -> Shape {
-    block.configuration(trajectory * (block.trials() / block.trajectories())).shape
-}
-
-/// Updates of a trajectory where nothing stops early: the most that any of its trials asks for.
-fn updates_of_trajectory(block: &Block) -> f64 {
-    let varying = block.dimensions().iter().find(|dimension| dimension.axis(Setting::MaxUpdates).is_some());
-    let Some(dimension) = varying else { return block.configuration(0).stopping_rule.max_updates as f64 };
-    // A trajectory has few trials, or it would have been refused.
-    let each = (0..dimension.len()).flat_map(|digit| dimension.values(digit));
-    let updates =
-        each.filter(|(setting, _)| *setting == Setting::MaxUpdates).filter_map(|(_, value)| as_integer(&value));
-    updates.max().unwrap_or(0) as f64
-}
-
-fn as_integer(value: &Value) -> Option<u64> {
-    match value {
-        Value::Integer(number) => Some(*number),
-        Value::Name(_) | Value::Real(_) | Value::Integers(_) | Value::Flag(_) => None,
-    }
-}
-
-/// Multiply-adds of one update; what a network connects is counted once.
-#[derive(Default)]
-struct Costs(BTreeMap<Structure, Products>);
-
-/// All that decides what a network connects.
-type Structure = (DatasetRef, Network, u32, u32, Convolution, Skip);
-
-/// Multiply-adds for one image in one direction.
-#[derive(Clone, Copy, Default)]
-struct Products {
-    /// From the input to hidden layers.
-    of_input: f64,
-    /// From hidden layers to hidden layers.
-    of_hidden: f64,
-    /// From hidden layers to the output.
-    of_output: f64,
-    /// From the output straight to every unit.
-    direct: f64,
-}
-
-impl Costs {
-    /// Multiply-adds of one update of one trajectory, evaluations aside.
-    fn of(&mut self, shape: &Shape) -> f64 {
-        let Shape { dataset, network, depth, hidden, convolution, skip, .. } = shape.clone();
-        let structure = (dataset, network, depth, hidden, convolution, skip);
-        let Products { of_input, of_hidden, of_output, direct } =
-            *self.0.entry(structure).or_insert_with(|| Products::of(shape));
-        // Forward and weight gradients.
-        let both = 2.0 * (of_input + of_hidden + of_output);
-        let per_image = match shape.rule {
-            // Errors to all but the input.
-            Rule::Bp | Rule::Fa | Rule::Usf | Rule::Frsf => both + of_hidden + of_output,
-            Rule::Dfa => both + direct,
-            // No errors through the layers; each decoder is used three times and learns, on noisy inputs encoded anew.
-            Rule::Dtp => both + 5.0 * of_hidden + of_output,
-            Rule::Sdtp => both + 5.0 * (of_hidden + of_output),
-        };
-        per_image * f64::from(shape.batch_size)
-    }
-}
-
-impl Products {
-    fn of(shape: &Shape) -> Self {
-        let topology = Topology::new(shape.network, shape.depth as usize, &shape.skip);
-        // Own data is not looked at for an estimate.
-        let dataset = match shape.dataset {
-            DatasetRef::Published(dataset) => dataset,
-            DatasetRef::Own(_) => Dataset::Mnist,
-        };
-        let classes = dataset.classes();
-        // A network that cannot be built is refused where its spec is read.
-        let Ok(extents) = extents(shape, dataset.image(), classes) else { return Self::default() };
-        let taps = if shape.network.is_convolutional() { 9.0 } else { 1.0 };
-        let mut products = Self::default();
-        for layer in 1..=topology.output() {
-            let positions = extents[layer].positions() as f64;
-            for &source in topology.sources(layer) {
-                let (from, to) = (extents[source].channels as f64, extents[layer].channels as f64);
-                match (source, layer == topology.output()) {
-                    (0, _) => products.of_input += positions * taps * from * to,
-                    (_, false) => products.of_hidden += positions * taps * from * to,
-                    (_, true) => products.of_output += from * to,
-                }
-            }
-            products.direct += (extents[layer].units() * classes) as f64;
-        }
-        products
-    }
 }
 
 fn plan_axis(dimension: &Dimension) -> AxisPlan {
@@ -256,7 +166,8 @@ mod tests {
         let plan = plan("rule = [\"bp\", \"fa\"]\nseed = [0, 1, 2, 3, 4]\nmax_updates = [10, 20]\n", 2);
         assert_eq!((plan.trials, plan.trajectories), (20, 10));
         assert_eq!(plan.bundles, 6, "five seeds of each rule, two at a time");
-        assert!((plan.updates_max - 200.0).abs() < 1e-9);
+        assert_eq!((plan.updates_max, plan.updates_unshared), (200.0, 300.0));
+        assert!((plan.saving - 1.0 / 3.0).abs() < 1e-12);
     }
 
     #[test]

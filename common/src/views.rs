@@ -1,5 +1,7 @@
 //! What a coordinator shows to people: sweeps, workers, results, curves.
 
+use std::collections::BTreeSet;
+
 use crate::clock::WallTime;
 use crate::configuration::{Point, TrialKey};
 use crate::curve::{CurvePoint, Score};
@@ -69,6 +71,10 @@ pub struct WorkerView {
     pub name: String,
     /// What it computes on.
     pub device: String,
+    /// Bytes of memory it can compute in; 0 where that is not known.
+    pub memory_bytes: u64,
+    /// What its owner says of it.
+    pub labels: BTreeSet<String>,
     /// Trajectories it can train at once.
     pub lanes: u32,
     /// Whether its stream is up.

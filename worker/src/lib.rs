@@ -13,6 +13,7 @@
 //! | [`session`] | the worker's side of the protocol, pure |
 //! | [`checkpoint`], [`spool`] | what outlives the worker: states of lanes, reports not yet acknowledged |
 //! | [`agent`], [`trainer`] | its shell: the stream to the coordinator, the training thread |
+//! | [`device`], [`memory`] | what there is to compute with |
 //! | [`step`] | one update on given tensors |
 //! | [`mod@bench`] | updates per second beside the bare matrix products |
 //! | [`cli`] | the command line |
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod data;
 pub mod device;
 pub mod layer;
+pub mod memory;
 pub mod network;
 pub mod optim;
 pub mod parameters;

@@ -325,7 +325,7 @@ mod tests {
             name: "host/1".to_owned(),
             device: "cpu".to_owned(),
             lanes: 2,
-            version: "0.1.0".to_owned(),
+            ..WorkerDescription::default()
         };
         Session::new(WorkerId::new(), description, Vec::new())
     }

@@ -8,6 +8,8 @@ use super::axis::{Axis, Dimension, TooFine, difference, intersection};
 /// One Cartesian product.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
+    /// Whether points that differ only in when to stop are one trajectory.
+    share: bool,
     constants: Point,
     /// Most significant first: shape, then lane, then stop.
     dimensions: Vec<Dimension>,
@@ -27,7 +29,13 @@ impl Block {
             let significance = dimension.significance();
             (significance.level(), is_mixed(dimension), significance)
         });
-        Self { constants, dimensions }
+        Self { share: true, constants, dimensions }
+    }
+
+    /// The same points, each of them a trajectory by itself.
+    #[must_use]
+    pub(super) fn unshared(self) -> Self {
+        Self { share: false, ..self }
     }
 
     /// What is the same in all its points.
@@ -54,10 +62,10 @@ impl Block {
         self.product(|_| true)
     }
 
-    /// The number of trajectories: of points that differ in more than when to stop.
+    /// The number of trajectories: of points that differ in more than when to stop, or of all where they share none.
     #[must_use]
     pub fn trajectories(&self) -> u64 {
-        self.product(|level| level != Level::Stop)
+        self.product(|level| level != Level::Stop || !self.share)
     }
 
     /// The number of points in shape settings, and in what is zipped with them: the number of shapes, save where a zip
@@ -150,7 +158,7 @@ impl Block {
             let Some(dimension) = dimension.with_places(places) else { return Ok(None) };
             dimensions.push(dimension);
         }
-        Ok(Some(Self { constants: self.constants.clone(), dimensions }))
+        Ok(Some(Self { share: self.share, constants: self.constants.clone(), dimensions }))
     }
 
     /// The rest of it without `part`, which is a restriction of it: disjoint blocks.
@@ -181,7 +189,7 @@ impl Block {
     /// The rest of it without the stopping settings of `part`; its dimensions from `first` on hold nothing else. What is
     /// left of their product is no product, so they become one dimension that lists it.
     fn without_stops(&self, part: &Self, first: usize) -> Option<Self> {
-        let stops = Self { constants: Point::new(), dimensions: self.dimensions[first..].to_vec() };
+        let stops = Self::new(Point::new(), self.dimensions[first..].to_vec());
         let cut = |point: &Point| {
             part.dimensions[first..].iter().all(|dimension| {
                 (0..dimension.len()).any(|digit| dimension.values(digit).all(|(s, value)| point[&s] == value))
@@ -192,7 +200,7 @@ impl Block {
         let axis = |setting: Setting| (setting, Axis::List(left.iter().map(|point| point[&setting].clone()).collect()));
         let mut dimensions = self.dimensions[..first].to_vec();
         dimensions.push(Dimension::new(settings.map(axis).collect()));
-        Some(Self { constants: self.constants.clone(), dimensions })
+        Some(Self { share: self.share, constants: self.constants.clone(), dimensions })
     }
 
     /// The values a setting takes anywhere in it, or `None` where the block does not name it. For short axes.

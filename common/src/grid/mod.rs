@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 pub use block::Block;
 pub(crate) use overlap::Parts;
 
+use self::axis::Dimension;
 use crate::configuration::{Configuration, Hyperparameters, Point, Shape, StoppingRule};
 use crate::dataset::DatasetRef;
 use crate::ids::{TrajectoryIndex, TrialIndex};
@@ -49,20 +50,43 @@ pub struct Trajectory {
     pub stopping_rules: Vec<StoppingRule>,
 }
 
+/// A union of blocks has more trials than can be counted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the grid has {trials} trials")]
+pub struct TooLarge {
+    /// How many, in digits or, where those are too many, as a power of ten.
+    pub trials: String,
+}
+
 impl Grid {
     /// The most trials there can be: stores count in signed numbers of 64 bits.
     pub const TRIALS_MAX: u64 = i64::MAX as u64;
 
-    /// The union of blocks that share no point; `None` where its trials are more than [`Grid::TRIALS_MAX`].
+    /// The union of blocks that share no point.
+    ///
+    /// # Errors
+    /// More trials than [`Grid::TRIALS_MAX`].
+    pub fn new(blocks: Vec<Block>) -> Result<Self, TooLarge> {
+        let starts = Self::starts(&blocks).ok_or_else(|| TooLarge { trials: in_words(&blocks) })?;
+        Ok(Self { blocks, starts })
+    }
+
+    /// The same trials, each of them trained by itself.
     #[must_use]
-    pub fn new(blocks: Vec<Block>) -> Option<Self> {
+    pub fn unshared(self) -> Self {
+        let blocks: Vec<Block> = self.blocks.into_iter().map(Block::unshared).collect();
+        let starts = Self::starts(&blocks).expect("its trials have been counted");
+        Self { blocks, starts }
+    }
+
+    fn starts(blocks: &[Block]) -> Option<Vec<(u64, u64)>> {
         let mut starts = vec![(0_u64, 0_u64)];
         let mut end = (0_u64, 0_u64);
-        for block in &blocks {
+        for block in blocks {
             end = (end.0.checked_add(block.checked_trials()?)?, end.1.checked_add(block.trajectories())?);
             starts.push(end);
         }
-        (end.0 <= Self::TRIALS_MAX).then_some(Self { blocks, starts })
+        (end.0 <= Self::TRIALS_MAX).then_some(starts)
     }
 
     /// The number of trials.
@@ -153,6 +177,17 @@ impl Grid {
         let place = self.starts.partition_point(|start| key(start) <= index).checked_sub(1)?;
         Some((self.blocks.get(place)?, self.starts[place]))
     }
+}
+
+/// How many points these blocks hold.
+fn in_words(blocks: &[Block]) -> String {
+    let lengths = |block: &Block| block.dimensions().iter().map(Dimension::len).collect::<Vec<_>>();
+    let exactly = |block: &Block| lengths(block).into_iter().try_fold(1_u128, |n, len| n.checked_mul(len.into()));
+    if let Some(count) = blocks.iter().try_fold(0_u128, |sum, block| sum.checked_add(exactly(block)?)) {
+        return count.to_string();
+    }
+    let digits = blocks.iter().map(|block| lengths(block).into_iter().map(|len| (len as f64).log10()).sum::<f64>());
+    format!("about 10^{:.0}", digits.fold(0.0, f64::max))
 }
 
 #[cfg(test)]

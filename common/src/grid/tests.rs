@@ -137,6 +137,23 @@ proptest! {
     }
 
     #[test]
+    fn unshared_trials_are_the_same_each_trained_by_itself(block in blocks()) {
+        let grid = Grid::new(vec![block]).expect("small");
+        let alone = grid.clone().unshared();
+        prop_assert_eq!((alone.trials(), alone.trajectories()), (grid.trials(), grid.trials()));
+        for trial in 0..grid.trials() {
+            let configuration = grid.configuration(TrialIndex(trial));
+            prop_assert_eq!(alone.configuration(TrialIndex(trial)), configuration.clone());
+            let trajectory = alone.trajectory(TrajectoryIndex(trial)).expect("in the grid");
+            let rules = configuration.map(|configuration| vec![configuration.stopping_rule]);
+            prop_assert_eq!((trajectory.first_trial.0, Some(trajectory.stopping_rules)), (trial, rules));
+            let shape = |index| alone.trajectory(TrajectoryIndex(index)).map(|trajectory| trajectory.shape);
+            let end = (trial + 1..grid.trials()).find(|&next| shape(next) != shape(trial)).unwrap_or(grid.trials());
+            prop_assert_eq!(alone.shape_run_end(TrajectoryIndex(trial)), end);
+        }
+    }
+
+    #[test]
     fn a_run_of_one_shape_ends_where_the_shape_changes_or_its_block_ends(block in blocks(), other in blocks()) {
         let border = block.trajectories();
         let grid = Grid::new(vec![block, other]).expect("small");

@@ -6,11 +6,14 @@
 //! | `read` | nodes → values and axes, checked against their settings |
 //! | `blocks` | settings → blocks, checked as a whole |
 //! | `measures` | what is to be measured of layers, checked against what the blocks train |
+//! | `terms` | how the sweep is to be carried out |
+//! | `amend` | keys at the top of a text |
 //! | `pin` | own data in a text → the same text with its place and digest |
 //! | `sweep` | the tree → [`SweepSpec`] |
 //! | `digest` | the sweep → what tells it from any other |
 //! | `error` | the mistakes, all of them at once |
 
+mod amend;
 mod blocks;
 mod digest;
 mod error;
@@ -20,15 +23,18 @@ mod node;
 mod pin;
 mod read;
 mod sweep;
+mod terms;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
+pub use amend::amend;
 pub use error::{SpecError, SpecErrors};
 pub use pin::pin;
 pub use sweep::SweepSpec;
+pub use terms::Terms;
 
 /// How a spec file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

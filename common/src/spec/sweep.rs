@@ -7,34 +7,29 @@ use super::blocks::{self, Draft, Entry, Exclude, Zip};
 use super::error::{Mistakes, SpecErrors};
 use super::node::{self, Key, Kind, Node};
 use super::read::{self, Given};
+use super::terms::{self, CHECKPOINT_EVERY_S, Terms};
 use super::{Format, digest, measures};
 use crate::grid::Grid;
 use crate::grid::axis::Axis;
 use crate::health::Measure;
 use crate::settings::Setting;
 
-/// A sweep that can be run: its name, its trials, and how often a failed one is tried again.
+/// A sweep that can be run: its name, its trials, and how it is to be carried out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepSpec {
     /// What its author calls it.
     pub name: String,
     /// Its trials.
     pub grid: Grid,
-    /// Attempts beyond the first that a failing trajectory gets.
-    pub retries_max: u32,
     /// What is measured of each layer at evaluations, in the order of [`Measure::ALL`].
     pub measures: Vec<Measure>,
-    /// Seconds between two checkpoints of a trajectory.
-    pub checkpoint_every_s: f64,
+    /// How it is to be carried out.
+    pub terms: Terms,
 }
 
-const RETRIES_DEFAULT: u32 = 2;
 const NAME_CHARACTERS_MAX: usize = 128;
-const CHECKPOINT_EVERY_S_DEFAULT: f64 = 60.0;
-const CHECKPOINT_EVERY_S_MAX: f64 = 1e6;
 const MEASURE: &str = "measure";
-const CHECKPOINT_EVERY_S: &str = "checkpoint_every_s";
-const TOP: [&str; 9] = ["name", "seed", "retries", MEASURE, CHECKPOINT_EVERY_S, "data", "train", "grid", "block"];
+const TOP: [&str; 8] = ["name", "seed", MEASURE, CHECKPOINT_EVERY_S, "data", "train", "grid", "block"];
 /// What is no setting of trials, and stands at the top or under `train`.
 const BESIDE_TRAINING: [&str; 2] = [MEASURE, CHECKPOINT_EVERY_S];
 const BESIDE_SETTINGS: [&str; 2] = ["zip", "exclude"];
@@ -84,18 +79,15 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
         mistakes.add(&root.span, "", "a spec file is a table", "begin with `name`, [data], [grid]");
         return None;
     };
-    for (key, _) in entries.iter().filter(|(key, _)| !TOP.contains(&key.name.as_str())) {
+    let is_known = |key: &Key| TOP.iter().chain(&terms::KEYS).any(|known| key.name == *known);
+    for (key, _) in entries.iter().filter(|(key, _)| !is_known(key)) {
         unknown_at_top(key, mistakes);
     }
     let part = |name: &str| entries.iter().find(|(key, _)| key.name == name);
     let name = read_name(root, part("name"), mistakes);
-    let retries_max = part("retries").map_or(Some(RETRIES_DEFAULT), |(_, node)| read_retries(node, mistakes));
-
     let measured = at_top_or_in_train(entries, MEASURE, mistakes);
-    let checkpoint_every_s = match at_top_or_in_train(entries, CHECKPOINT_EVERY_S, mistakes) {
-        Some((node, place)) => read_seconds(node, &place, mistakes),
-        None => Some(CHECKPOINT_EVERY_S_DEFAULT),
-    };
+    let checkpoint_every_s = at_top_or_in_train(entries, CHECKPOINT_EVERY_S, mistakes);
+    let terms = terms::read(entries, checkpoint_every_s, mistakes);
 
     let mut shared = Shared::default();
     if let Some((_, node)) = part("data") {
@@ -119,18 +111,18 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
     if !mistakes.are_none() {
         return None;
     }
-    let grid = Grid::new(blocks);
-    if grid.is_none() {
-        let help = format!("{} trials are the most there can be", Grid::TRIALS_MAX);
+    let grid = Grid::new(blocks).map(|grid| if terms.share { grid } else { grid.unshared() });
+    if let Err(too_large) = &grid {
+        let help = format!("{} are the most there can be", Grid::TRIALS_MAX);
         let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
-        mistakes.add(&span, "grid", "the grid has more trials than can be counted", help);
+        mistakes.add(&span, "grid", too_large.to_string(), help);
     }
+    let grid = grid.ok();
     let measures = match (measured, &grid) {
         (Some((node, place)), Some(grid)) => measures::read(node, &place, grid, mistakes),
         _ => Vec::new(),
     };
-    let (retries_max, checkpoint_every_s) = (retries_max?, checkpoint_every_s?);
-    Some(SweepSpec { name: name?, grid: grid?, retries_max, measures, checkpoint_every_s })
+    Some(SweepSpec { name: name?, grid: grid?, measures, terms })
 }
 
 fn unknown_at_top(key: &Key, mistakes: &mut Mistakes<'_>) {
@@ -139,7 +131,7 @@ fn unknown_at_top(key: &Key, mistakes: &mut Mistakes<'_>) {
         let help = "move it under [train] where it is the same for all trials, or under [grid]";
         return mistakes.add(&key.span, key.name.clone(), message, help);
     }
-    read::unknown(key, &key.name, "key", TOP, mistakes);
+    read::unknown(key, &key.name, "key", TOP.into_iter().chain(terms::KEYS), mistakes);
 }
 
 fn read_name(root: &Node, name: Option<&(Key, Node)>, mistakes: &mut Mistakes<'_>) -> Option<String> {
@@ -185,31 +177,6 @@ fn at_top_or_in_train<'a>(
             at_top.or_else(|| in_train.map(|(_, node)| (node, format!("train.{name}"))))
         }
     }
-}
-
-fn read_seconds(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<f64> {
-    let seconds = match node.kind {
-        Kind::Integer(number) => number as f64,
-        Kind::Real(number) => number,
-        _ => f64::NAN,
-    };
-    if seconds > 0.0 && seconds <= CHECKPOINT_EVERY_S_MAX {
-        return Some(seconds);
-    }
-    let message = format!("`{CHECKPOINT_EVERY_S}` cannot be {}", node.kind.describe());
-    mistakes.add(&node.span, place, message, "it takes a number of seconds above 0, at most a million");
-    None
-}
-
-fn read_retries(node: &Node, mistakes: &mut Mistakes<'_>) -> Option<u32> {
-    if let Kind::Integer(number) = node.kind
-        && let Ok(number) = u32::try_from(number)
-    {
-        return Some(number);
-    }
-    let message = format!("`retries` cannot be {}", node.kind.describe());
-    mistakes.add(&node.span, "retries", message, "it takes a whole number, 0 or above");
-    None
 }
 
 /// What a table, or all that is common to the blocks, says.

@@ -74,17 +74,19 @@ impl FromWire<v1::ShowResponse> for SweepStatus {
 
 impl IntoWire<v1::Worker> for WorkerView {
     fn into_wire(self) -> v1::Worker {
-        let Self { id, name, device, lanes, connected, quarantined, training } = self;
+        let Self { id, name, device, memory_bytes, labels, lanes, connected, quarantined, training } = self;
         let (quarantined, training) = (cause_into_wire(quarantined), training.into_wire());
-        v1::Worker { id: id.to_string(), name, device, lanes, connected, quarantined, training }
+        let (id, labels) = (id.to_string(), labels.into_iter().collect());
+        v1::Worker { id, name, device, lanes, connected, quarantined, training, memory_bytes, labels }
     }
 }
 
 impl FromWire<v1::Worker> for WorkerView {
     fn from_wire(message: v1::Worker) -> Result<Self, WireError> {
-        let v1::Worker { id, name, device, lanes, connected, quarantined, training } = message;
+        let v1::Worker { id, name, device, lanes, connected, quarantined, training, memory_bytes, labels } = message;
         let (id, training) = (parsed(&id, "worker.id")?, Vec::from_wire(training)?);
-        Ok(Self { id, name, device, lanes, connected, quarantined: cause_from_wire(quarantined), training })
+        let (quarantined, labels) = (cause_from_wire(quarantined), labels.into_iter().collect());
+        Ok(Self { id, name, device, memory_bytes, labels, lanes, connected, quarantined, training })
     }
 }
 
@@ -257,6 +259,8 @@ mod tests {
                 id: WorkerId::new(),
                 name: "host/1".to_owned(),
                 device: "cpu".to_owned(),
+                memory_bytes: 1 << 34,
+                labels: ["a100".to_owned()].into(),
                 lanes: 1,
                 connected: true,
                 quarantined: Some("it failed".to_owned()),

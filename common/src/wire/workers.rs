@@ -49,18 +49,19 @@ impl FromWire<v1::WorkerMessage> for ToCoordinator {
 impl IntoWire<v1::Hello> for Hello {
     fn into_wire(self) -> v1::Hello {
         let Self { worker, description, numerics_version, held } = self;
-        let WorkerDescription { name, device, lanes, version } = description;
-        let (worker, held) = (worker.to_string(), held.into_wire());
-        v1::Hello { worker, name, device, lanes, numerics_version, version, held }
+        let WorkerDescription { name, device, memory_bytes, labels, lanes, version } = description;
+        let (worker, held, labels) = (worker.to_string(), held.into_wire(), labels.into_iter().collect());
+        v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels }
     }
 }
 
 impl FromWire<v1::Hello> for Hello {
     fn from_wire(message: v1::Hello) -> Result<Self, WireError> {
-        let v1::Hello { worker, name, device, lanes, numerics_version, version, held } = message;
+        let v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels } = message;
+        let labels = labels.into_iter().collect();
         Ok(Self {
             worker: parsed(&worker, "hello.worker")?,
-            description: WorkerDescription { name, device, lanes, version },
+            description: WorkerDescription { name, device, memory_bytes, labels, lanes, version },
             numerics_version,
             held: Vec::from_wire(held)?,
         })
@@ -271,6 +272,8 @@ mod tests {
         let description = WorkerDescription {
             name: "host/1".to_owned(),
             device: "cpu".to_owned(),
+            memory_bytes: 1 << 34,
+            labels: ["a100".to_owned()].into(),
             lanes: 4,
             version: "0.1.0".to_owned(),
         };

@@ -88,6 +88,7 @@ async fn serve(url: String, lanes: u32) -> Result<(), ClientError> {
         device: "none".to_owned(),
         lanes,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..WorkerDescription::default()
     };
     let hello = Hello { worker: WorkerId::new(), description, numerics_version: NUMERICS_VERSION, held: Vec::new() };
     let mut replies = vec![ToCoordinator::Hello(hello)];

@@ -7,6 +7,7 @@ use biosweep_common::ids::WorkerId;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
+use super::terms::TermsArgs;
 use super::{Output, StoreArgs, source};
 use crate::chaos::{self, Options};
 use crate::local::{self, WorkerOptions};
@@ -33,7 +34,7 @@ pub(crate) struct ChaosArgs {
 }
 
 pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec)?;
+    let source = source::read(&args.spec, &TermsArgs::default())?;
     let worker = WorkerOptions {
         program: local::find_program()?,
         device: "cpu".to_owned(),

@@ -19,6 +19,7 @@ mod serve;
 mod show;
 mod source;
 mod submit;
+mod terms;
 mod watch;
 mod workers;
 

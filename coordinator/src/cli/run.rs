@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::source::Source;
+use super::terms::TermsArgs;
 use super::watch::Until;
 use super::{Output, StoreArgs, source, watch};
 use crate::client::Client;
@@ -38,6 +39,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
+    terms: TermsArgs,
+    #[command(flatten)]
     store: StoreArgs,
 }
 
@@ -50,7 +53,7 @@ enum Wait {
 }
 
 pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec)?;
+    let source = source::read(&args.spec, &args.terms)?;
     let workers = WorkerOptions {
         program: local::find_program()?,
         device: args.device.clone(),

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use biosweep_common::presets;
-use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::spec::{self, Format, SweepSpec};
 
 use super::failure::Failure;
 use super::own_data;
+use super::terms::TermsArgs;
 
-/// A spec as its author wrote it, save that its own data is pinned, and what it means.
+/// A spec as its author wrote it, save that its own data is pinned and flags are written into it, and what it means.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// The text.
@@ -22,8 +23,8 @@ pub(crate) struct Source {
     pub(crate) spec: SweepSpec,
 }
 
-/// Reads the file of that path or, where it names none, the preset of that name.
-pub(crate) fn read(name: &str) -> Result<Source, Failure> {
+/// Reads the file of that path or, where it names none, the preset of that name; flags take the place of its own terms.
+pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
     let path = Path::new(name);
     let (mut text, format, origin) = match (path.exists(), presets::find(name)) {
         (false, Some(preset)) => (preset.text.to_owned(), Format::Toml, format!("preset {name}")),
@@ -39,9 +40,10 @@ pub(crate) fn read(name: &str) -> Result<Source, Failure> {
     };
     let mut spec = SweepSpec::parse(&text, format, &origin)?;
     let pinned = own_data::pin(&text, format, path.parent().unwrap_or(Path::new("")))?;
-    if pinned != text {
-        spec = SweepSpec::parse(&pinned, format, &origin)?;
-        text = pinned;
+    let amended = spec::amend(&pinned, format, &terms.keys());
+    if amended != text {
+        spec = SweepSpec::parse(&amended, format, &origin)?;
+        text = amended;
     }
     Ok(Source { text, format, origin, spec })
 }

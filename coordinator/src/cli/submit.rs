@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
+use super::terms::TermsArgs;
 use super::{Coordinator, Output, source};
 use crate::client::Client;
 use crate::render::{answer, human, json, say};
@@ -17,11 +18,13 @@ pub(crate) struct SubmitArgs {
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
+    terms: TermsArgs,
+    #[command(flatten)]
     coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec)?;
+    let source = source::read(&args.spec, &args.terms)?;
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
     let hosted = client.is_hosted();

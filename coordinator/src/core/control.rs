@@ -14,11 +14,19 @@ use super::sweep::Sweep;
 use crate::store::record::{Record, RestoredSweep, Submission};
 
 impl Core {
-    pub(super) fn submit(&mut self, submission: Submission, spec: Arc<SweepSpec>, actions: &mut Vec<Action>) {
+    pub(super) fn submit(&mut self, now: Now, submission: Submission, spec: Arc<SweepSpec>, actions: &mut Vec<Action>) {
         let sweep = submission.id;
         actions.push(Action::Persist(Record::Submitted(submission.clone())));
         actions.push(Action::Notify(Notice::Changed(sweep)));
-        self.sweeps.insert(sweep, Sweep::new(submission, spec));
+        self.add_sweep(now, Sweep::new(now.tick, submission, spec));
+    }
+
+    /// Takes a sweep into the round.
+    pub(super) fn add_sweep(&mut self, now: Now, mut sweep: Sweep) {
+        sweep.lanes_there = self.lanes_there(&sweep);
+        sweep.turn.join(self.sweeps.values().map(|other| &other.turn), now.tick);
+        self.sweeps.insert(sweep.id(), sweep);
+        self.look_again();
     }
 
     pub(super) fn cancel(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
@@ -63,6 +71,12 @@ impl Core {
             return;
         };
         sweep.failures.tolerate();
+        let mut turn = sweep.turn;
+        let running = self.sweeps.values().filter(|sweep| sweep.row.state == SweepState::Running);
+        turn.join(running.map(|sweep| &sweep.turn), now.tick);
+        if let Some(sweep) = self.sweeps.get_mut(&id) {
+            sweep.turn = turn;
+        }
         self.change_state(now, id, SweepState::Running, None, actions);
     }
 
@@ -79,7 +93,9 @@ impl Core {
         if let Some((restored, spec)) = finished
             && !failures.is_empty()
         {
-            self.sweeps.entry(id).or_insert_with(|| Sweep::restored(&restored, spec));
+            if !self.sweeps.contains_key(&id) {
+                self.add_sweep(now, Sweep::restored(now.tick, &restored, spec));
+            }
         }
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let trajectories = sweep.retry(failures);
@@ -87,7 +103,8 @@ impl Core {
             return;
         }
         actions.push(Action::Persist(Record::Retried { sweep: id, trajectories }));
-        if sweep.row.state == SweepState::Finished {
+        self.look_again();
+        if self.sweeps.get(&id).is_some_and(|sweep| sweep.row.state == SweepState::Finished) {
             self.change_state(now, id, SweepState::Running, None, actions);
         }
         actions.push(Action::Notify(Notice::Changed(id)));
@@ -95,7 +112,9 @@ impl Core {
 
     /// Lets a worker work again.
     pub(super) fn release_worker(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
-        if self.quarantined.remove(&id).is_some() {
+        if self.quarantined.contains_key(&id) {
+            self.recount(id, |core| drop(core.quarantined.remove(&id)));
+            self.look_again();
             actions.push(Action::Persist(Record::Released(id)));
             if let Some(worker) = self.workers.get_mut(&id) {
                 worker.failing.clear();
@@ -114,6 +133,7 @@ impl Core {
         if let Some(sweep) = self.sweeps.get_mut(&id) {
             sweep.row.state = state;
             sweep.row.reason.clone_from(&reason);
+            self.look_again();
         }
         actions.push(Action::Persist(Record::StateChanged { sweep: id, state, reason, at: now.wall }));
         actions.push(Action::Notify(Notice::Changed(id)));

@@ -73,7 +73,7 @@ impl Core {
         let worker_name = self.worker_name(id);
         let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
         let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
-        sweep.stopped(lane.trials());
+        sweep.stopped(now.tick, lane.trials());
         let by = Brought { worker_name: &worker_name, updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
         let finished = sweep.is_finished();
@@ -133,9 +133,10 @@ impl Core {
         let worker_name = self.worker_name(worker);
         let Some(lane) = self.close(attempt, trajectory) else { return };
         if let Some(sweep) = self.sweeps.get_mut(&id) {
-            sweep.stopped(lane.trials());
+            sweep.stopped(now.tick, lane.trials());
             if !sweep.row.state.has_ended() {
-                sweep.put_back(trajectory);
+                sweep.put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
+                self.look_again();
             }
         }
         let setback = Setback { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };

@@ -8,6 +8,7 @@ use std::ops::Range;
 pub(crate) struct IntervalSet {
     /// Start → end (exclusive).
     intervals: BTreeMap<u64, u64>,
+    len: u64,
 }
 
 impl IntervalSet {
@@ -33,21 +34,28 @@ impl IntervalSet {
             if other_end < start {
                 break;
             }
-            self.intervals.remove(&other_start);
+            self.drop_interval(other_start);
             (start, end) = (start.min(other_start), end.max(other_end));
         }
         self.intervals.insert(start, end);
+        self.len += end - start;
     }
 
-    /// Removes one index; whether it was there.
-    pub(crate) fn remove(&mut self, index: u64) -> bool {
-        let Some((&start, &end)) = self.intervals.range(..=index).next_back() else { return false };
-        if index >= end {
+    fn drop_interval(&mut self, start: u64) {
+        if let Some(end) = self.intervals.remove(&start) {
+            self.len -= end - start;
+        }
+    }
+
+    /// Removes a run of indices that are all there; whether they were.
+    pub(crate) fn remove(&mut self, run: Range<u64>) -> bool {
+        let Some((&start, &end)) = self.intervals.range(..=run.start).next_back() else { return false };
+        if run.is_empty() || run.end > end {
             return false;
         }
-        self.intervals.remove(&start);
-        self.insert(start..index);
-        self.insert(index + 1..end);
+        self.drop_interval(start);
+        self.insert(start..run.start);
+        self.insert(run.end..end);
         true
     }
 
@@ -56,22 +64,24 @@ impl IntervalSet {
         self.intervals.range(..=index).next_back().is_some_and(|(_, &end)| index < end)
     }
 
-    /// The least interval.
-    pub(crate) fn first(&self) -> Option<Range<u64>> {
-        self.intervals.first_key_value().map(|(&start, &end)| start..end)
+    /// The least interval of what lies within a run.
+    pub(crate) fn first_in(&self, run: &Range<u64>) -> Option<Range<u64>> {
+        if run.is_empty() {
+            return None;
+        }
+        let before = self.intervals.range(..run.start).next_back().filter(|&(_, &end)| end > run.start);
+        let (&start, &end) = before.or_else(|| self.intervals.range(run.clone()).next())?;
+        Some(start.max(run.start)..end.min(run.end))
     }
 
-    /// Removes and returns the least `count` indices of the least interval, or all of it where it has fewer.
-    pub(crate) fn take_first(&mut self, count: u64) -> Option<Range<u64>> {
-        let (start, end) = self.intervals.pop_first()?;
-        let taken_end = end.min(start.saturating_add(count));
-        self.insert(taken_end..end);
-        Some(start..taken_end)
+    /// How many indices are there.
+    pub(crate) const fn len(&self) -> u64 {
+        self.len
     }
 
     /// Whether nothing is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.intervals.is_empty()
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -100,15 +110,20 @@ mod tests {
                         plain.extend(at..at + count);
                     }
                     1 => {
+                        let is_there = count > 0 && (at..at + count).all(|index| plain.contains(&index));
                         prop_assert_eq!(set.contains(at), plain.contains(&at));
-                        prop_assert_eq!(set.remove(at), plain.remove(&at));
-                    }
-                    _ => if let Some(run) = set.take_first(count.max(1)) {
-                        for index in run {
-                            prop_assert_eq!(plain.pop_first(), Some(index));
+                        prop_assert_eq!(set.remove(at..at + count), is_there);
+                        if is_there {
+                            plain.retain(|index| !(at..at + count).contains(index));
                         }
-                    },
+                    }
+                    _ => {
+                        let start = plain.range(at..at + count).next().copied();
+                        let end = |start| (start..at + count).find(|index| !plain.contains(index)).unwrap_or(at + count);
+                        prop_assert_eq!(set.first_in(&(at..at + count)), start.map(|start| start..end(start)));
+                    }
                 }
+                prop_assert_eq!((set.len(), set.is_empty()), (plain.len() as u64, plain.is_empty()));
                 prop_assert_eq!(&indices(&set), &plain);
                 let ends: Vec<_> = set.intervals.iter().collect();
                 prop_assert!(ends.windows(2).all(|pair| pair[0].1 < pair[1].0), "no two intervals touch: {:?}", ends);
@@ -126,8 +141,8 @@ mod tests {
     #[test]
     fn a_billion_indices_are_one_interval() {
         let mut set = IntervalSet::below_without(1_000_000_000, &[]);
-        assert_eq!(set.take_first(4), Some(0..4));
-        assert_eq!(set.first(), Some(4..1_000_000_000));
+        assert!(set.remove(0..4));
+        assert_eq!(set.first_in(&(0..u64::MAX)), Some(4..1_000_000_000));
         assert_eq!(set.intervals.len(), 1);
     }
 }

@@ -16,6 +16,7 @@ impl Core {
     pub(crate) fn check(&self) -> Result<(), String> {
         self.every_trajectory_is_in_one_place()?;
         self.what_every_worker_holds_is_counted()?;
+        self.what_every_sweep_has_of_the_workers_is_counted()?;
         self.every_sweep_here_has_work_left()
     }
 
@@ -30,7 +31,7 @@ impl Core {
                 if !leased.insert((lease.sweep, trajectory)) {
                     return Err(format!("trajectory {trajectory} is leased twice, last under attempt {attempt}"));
                 }
-                if sweep.pending.contains(trajectory.0) {
+                if sweep.pending.contains(trajectory) {
                     return Err(format!("trajectory {trajectory} is pending and leased under attempt {attempt}"));
                 }
             }
@@ -52,6 +53,23 @@ impl Core {
             if open != worker.open {
                 return Err(format!("worker {id} holds {open} trajectories and is thought to hold {}", worker.open));
             }
+        }
+        Ok(())
+    }
+
+    /// A sweep knows how many lanes it has and could have, and which of its runs hold something.
+    fn what_every_sweep_has_of_the_workers_is_counted(&self) -> Result<(), String> {
+        for (id, sweep) in &self.sweeps {
+            let there = self.lanes_there(sweep);
+            if sweep.lanes_there != there {
+                return Err(format!("sweep {id} can count on {there} lanes and thinks {}", sweep.lanes_there));
+            }
+            let leases = self.leases.values().filter(|lease| lease.sweep == *id);
+            let open: u64 = leases.map(|lease| lease.open.len() as u64).sum();
+            if sweep.turn.open() != open {
+                return Err(format!("sweep {id} has {open} lanes and thinks {}", sweep.turn.open()));
+            }
+            sweep.pending.check().map_err(|broken| format!("sweep {id}: {broken}"))?;
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ impl Lease {
             attempt,
             shape,
             measures: spec.measures.clone(),
-            checkpoint_every_ms: (spec.checkpoint_every_s * 1e3).ceil() as u64,
+            checkpoint_every_ms: (spec.terms.checkpoint_every_s * 1e3).ceil() as u64,
             lanes: self.open.iter().map(lane).collect(),
         })
     }

@@ -4,25 +4,30 @@
 //! |---|---|
 //! | [`event`] | what it is told, and what it wants done |
 //! | [`scheduler`] | the state and `apply` |
+//! | `grant` | who gets what |
 //! | `control` | what a sweep's owner asks for: cancel, pause, resume, retry |
 //! | `trust` | what failures say of workers and sweeps: quarantine, pauses |
 //! | `ending` | how attempts end: reports accepted or refused, results, retries |
 //! | [`sweep`] | a running sweep |
 //! | [`lease`] | a bundle in a worker's hands |
-//! | [`intervals`] | the pending trajectories |
+//! | `pending`, `intervals` | the trajectories that wait, dearest first, as runs |
+//! | `turn` | whose turn it is among sweeps |
 //! | `status` | what it shows of itself |
 //! | `invariants` | what always holds |
 
 mod control;
 mod ending;
 pub(crate) mod event;
+mod grant;
 pub(crate) mod intervals;
 mod invariants;
 pub(crate) mod lease;
+mod pending;
 pub(crate) mod scheduler;
 mod status;
 pub(crate) mod sweep;
 mod trust;
+mod turn;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,6 @@
 //! A report is accepted only under the attempt that now holds the trajectory; any other is kept as evidence.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use biosweep_common::clock::Tick;
@@ -25,7 +24,7 @@ use super::event::{Action, Event, Notice, Now};
 use super::lease::{Lease, OpenLane};
 use super::sweep::Sweep;
 use super::trust::Failing;
-use crate::store::record::{LeaseRow, Record, Restored};
+use crate::store::record::{LeaseRow, Restored};
 
 /// How patient the coordinator is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ pub(crate) struct Worker {
     /// When it counts as lost.
     deadline: Tick,
     /// Lanes it has asked work for.
-    idle_lanes: u32,
+    pub(super) idle_lanes: u32,
     /// Lanes it holds.
     pub(super) open: u32,
     /// What it failed since it last completed something.
@@ -84,7 +83,7 @@ impl Worker {
     }
 
     /// Lanes it asked work for and has room for.
-    fn room(&self) -> u32 {
+    pub(super) fn room(&self) -> u32 {
         self.idle_lanes.min(self.description.lanes.saturating_sub(self.open))
     }
 
@@ -111,9 +110,12 @@ pub(crate) struct Core {
     pub(super) leases: BTreeMap<Attempt, Lease>,
     /// Workers that get nothing until they are released, and why.
     pub(super) quarantined: BTreeMap<WorkerId, String>,
-    idle: BTreeSet<WorkerId>,
-    last_attempt: u64,
-    draining: bool,
+    /// Workers that have asked for work and got none.
+    pub(super) idle: BTreeSet<WorkerId>,
+    /// Those of them for whom there may be some.
+    pub(super) asking: BTreeSet<WorkerId>,
+    pub(super) last_attempt: u64,
+    pub(super) draining: bool,
 }
 
 impl Core {
@@ -126,11 +128,12 @@ impl Core {
             leases: BTreeMap::new(),
             quarantined: restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect(),
             idle: BTreeSet::new(),
+            asking: BTreeSet::new(),
             last_attempt: restored.last_attempt,
             draining: false,
         };
         for (sweep, spec) in restored.sweeps.iter().zip(specs) {
-            core.restore_sweep(now, Sweep::restored(sweep, Arc::clone(spec)), &sweep.open);
+            core.restore_sweep(now, Sweep::restored(now.tick, sweep, Arc::clone(spec)), &sweep.open);
         }
         core
     }
@@ -140,23 +143,23 @@ impl Core {
             let deadline = now.tick.after_ms(self.patience.lease_ms);
             let worker = self.workers.entry(row.worker).or_insert_with(|| {
                 let name = row.worker_name.clone();
-                let description = WorkerDescription { name, device: String::new(), lanes: 0, version: String::new() };
+                let description = WorkerDescription { name, ..WorkerDescription::default() };
                 Worker::new(description, false, deadline)
             });
             worker.open += trajectories.len() as u32;
             let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index))));
             let lease = Lease { sweep: row.sweep, worker: row.worker, open: lanes.collect() };
-            lease.open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
+            lease.open.iter().for_each(|(&index, lane)| sweep.started(now.tick, index, lane.trials()));
             self.leases.insert(row.attempt, lease);
         }
-        self.sweeps.insert(sweep.id(), sweep);
+        self.add_sweep(now, sweep);
     }
 
     /// Takes in one event; what it returns is all that is to be done about it.
     pub(crate) fn apply(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Submitted { submission, spec } => self.submit(*submission, spec, &mut actions),
+            Event::Submitted { submission, spec } => self.submit(now, *submission, spec, &mut actions),
             Event::Cancelled(sweep) => self.cancel(now, sweep, &mut actions),
             Event::Paused(sweep) => self.pause(now, sweep, None, &mut actions),
             Event::Resumed(sweep) => self.resume(now, sweep, &mut actions),
@@ -191,9 +194,9 @@ impl Core {
         }
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.deadline = now.tick.after_ms(self.patience.lease_ms);
-        if worker.idle_lanes > 0 {
+        if worker.idle_lanes > 0 && self.idle.insert(id) {
             // It asked, and then fell silent for too long: it will not ask again.
-            self.idle.insert(id);
+            self.asking.insert(id);
         }
         match message {
             ToCoordinator::Hello(_) => {}
@@ -201,6 +204,7 @@ impl Core {
                 worker.idle_lanes = lanes;
                 if lanes > 0 {
                     self.idle.insert(id);
+                    self.asking.insert(id);
                 }
             }
             ToCoordinator::Heartbeat { progress } => self.note_progress(id, &progress, actions),
@@ -221,8 +225,8 @@ impl Core {
         let id = hello.worker;
         let deadline = now.tick.after_ms(self.patience.lease_ms);
         let mut worker = Worker::new(hello.description, true, deadline);
-        let before = self.workers.remove(&id);
-        self.idle.remove(&id);
+        let before = self.workers.get(&id).cloned();
+        self.forget_wish(id);
         let held: BTreeSet<_> = hello.held.iter().map(|held| (held.attempt, held.trajectory)).collect();
         let mut cause = "the worker came back without it".to_owned();
         if let Some(before) = before {
@@ -232,7 +236,8 @@ impl Core {
             cause = before.death.unwrap_or(cause);
         }
         let accepted: BTreeSet<_> = worker.accepted.iter().copied().collect();
-        self.workers.insert(id, worker);
+        self.recount(id, |core| drop(core.workers.insert(id, worker)));
+        self.look_again();
         let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms };
         actions.push(Action::Send { worker: id, message });
 
@@ -284,11 +289,20 @@ impl Core {
     }
 
     fn disconnect(&mut self, id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&id) {
-            worker.connected = false;
-            worker.idle_lanes = 0;
-            self.idle.remove(&id);
-        }
+        self.recount(id, |core| {
+            if let Some(worker) = core.workers.get_mut(&id) {
+                worker.connected = false;
+                worker.idle_lanes = 0;
+            }
+        });
+        self.forget_wish(id);
+        self.look_again();
+    }
+
+    /// It asks for nothing any more, or has to ask again.
+    fn forget_wish(&mut self, id: WorkerId) {
+        self.idle.remove(&id);
+        self.asking.remove(&id);
     }
 
     /// Every worker that has been silent too long is lost; one whose stream is up may yet speak again.
@@ -320,12 +334,13 @@ impl Core {
     /// A worker is gone for good.
     fn part(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         self.release(now, id, outcome, cause, actions);
-        self.workers.remove(&id);
+        self.recount(id, |core| drop(core.workers.remove(&id)));
+        self.look_again();
     }
 
     /// Takes everything back from a worker.
     fn release(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
-        self.idle.remove(&id);
+        self.forget_wish(id);
         for (attempt, trajectories) in self.open_trajectories(|lease| lease.worker == id) {
             for trajectory in trajectories {
                 self.end_without_result(now, attempt, trajectory, outcome, Some(cause.to_owned()), actions);
@@ -347,81 +362,6 @@ impl Core {
         for worker in self.workers.values_mut() {
             worker.deadline = worker.deadline.max(deadline);
         }
-    }
-
-    /// Gives the pending trajectories of the oldest sweep to the workers that have asked.
-    fn grant_what_can_be(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let mut asked = None;
-        while !self.draining
-            && let Some(id) = self.next_idle(asked)
-            && self.sweeps.values().any(Sweep::can_grant)
-        {
-            asked = Some(id);
-            if !self.may_work(id) {
-                continue;
-            }
-            let lanes = self.workers.get(&id).map_or(0, Worker::room);
-            if lanes == 0 {
-                continue;
-            }
-            let granting: Vec<SweepId> =
-                self.sweeps.values().filter(|sweep| sweep.can_grant()).map(Sweep::id).collect();
-            for sweep in granting {
-                let elsewhere = self.better_elsewhere(id, sweep);
-                if self.grant(now, id, sweep, lanes, &elsewhere, actions) {
-                    break;
-                }
-            }
-        }
-    }
-
-    /// The next of the workers that have asked.
-    fn next_idle(&self, after: Option<WorkerId>) -> Option<WorkerId> {
-        match after {
-            None => self.idle.first().copied(),
-            Some(after) => self.idle.range((Bound::Excluded(after), Bound::Unbounded)).next().copied(),
-        }
-    }
-
-    /// Grants a bundle of a sweep, without the trajectories that are better tried elsewhere; whether there was one.
-    fn grant(
-        &mut self,
-        now: Now,
-        id: WorkerId,
-        sweep_id: SweepId,
-        lanes: u32,
-        elsewhere: &[TrajectoryIndex],
-        actions: &mut Vec<Action>,
-    ) -> bool {
-        let (Some(sweep), Some(worker)) = (self.sweeps.get_mut(&sweep_id), self.workers.get_mut(&id)) else {
-            return false;
-        };
-        let bundle = sweep.take_bundle(lanes, elsewhere);
-        let Some(&(first, _)) = bundle.first() else { return false };
-        self.last_attempt += 1;
-        let attempt = Attempt(self.last_attempt);
-        actions.push(Action::Persist(Record::Leased(LeaseRow {
-            attempt,
-            sweep: sweep_id,
-            first,
-            count: bundle.len() as u64,
-            worker: id,
-            worker_name: worker.description.name.clone(),
-            at: now.wall,
-        })));
-        self.idle.remove(&id);
-        worker.idle_lanes = 0;
-        worker.open += bundle.len() as u32;
-        let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
-        open.iter().for_each(|(&index, lane)| sweep.started(index, lane.trials()));
-        let lease = Lease { sweep: sweep_id, worker: id, open };
-        if let Some(grant) = lease.grant(attempt, &sweep.spec) {
-            actions.push(Action::Send { worker: id, message: ToWorker::Grant(Box::new(grant)) });
-        }
-        actions.push(Action::Notify(Notice::Changed(sweep_id)));
-        self.leases.insert(attempt, lease);
-        debug_assert_eq!(self.check_grant(id, sweep_id), Ok(()));
-        true
     }
 
     /// The lane a worker holds under an attempt, and its sweep; `None` where it holds no such lane.

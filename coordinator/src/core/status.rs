@@ -5,16 +5,22 @@ use biosweep_common::views::{SweepView, WorkerView};
 
 use super::lease::Lease;
 use super::scheduler::Core;
+use super::sweep::Sweep;
 
 impl Core {
     /// A running sweep, with its counts as of now; `None` where it has ended or never was.
     pub(crate) fn sweep_view(&self, id: SweepId) -> Option<SweepView> {
-        self.sweeps.get(&id).map(|sweep| sweep.view())
+        self.sweeps.get(&id).map(|sweep| self.view(sweep))
     }
 
     /// Every running sweep.
     pub(crate) fn sweep_views(&self) -> Vec<SweepView> {
-        self.sweeps.values().map(|sweep| sweep.view()).collect()
+        self.sweeps.values().map(|sweep| self.view(sweep)).collect()
+    }
+
+    fn view(&self, sweep: &Sweep) -> SweepView {
+        let view = sweep.view();
+        SweepView { reason: view.reason.or_else(|| self.waits_for(sweep)), ..view }
     }
 
     /// The workers, each with what it trains: of one sweep, or of all.
@@ -30,6 +36,8 @@ impl Core {
             id,
             name: worker.description.name.clone(),
             device: worker.description.device.clone(),
+            memory_bytes: worker.description.memory_bytes,
+            labels: worker.description.labels.clone(),
             lanes: worker.description.lanes,
             connected: worker.connected,
             quarantined: self.quarantined.get(&id).cloned(),

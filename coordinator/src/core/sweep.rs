@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use biosweep_common::clock::Tick;
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
 use biosweep_common::grid::Trajectory;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
 
-use super::intervals::IntervalSet;
+use super::pending::Pending;
 use super::trust::{DEATHS_MAX, LikeFailures};
+use super::turn::Turn;
 use crate::store::record::{RestoredSweep, RetriedRow, Submission, SweepRow, TrialResult};
-
-/// So many deaths in a row, and a trajectory is granted alone: its neighbours may have died of it, or it of them.
-const DEATHS_ALONE: u32 = 2;
 
 /// A sweep that has trajectories pending or leased.
 #[derive(Debug, Clone)]
@@ -25,11 +24,15 @@ pub(crate) struct Sweep {
     /// What its text means.
     pub(crate) spec: Arc<SweepSpec>,
     /// Trajectories neither leased nor done.
-    pub(super) pending: IntervalSet,
+    pub(super) pending: Pending,
+    /// What it has and had of the workers.
+    pub(super) turn: Turn,
+    /// Lanes of the workers that are there and have what it requires.
+    pub(super) lanes_there: u64,
     /// Trials of the trajectories now leased.
     running: u64,
     /// Trajectories that have had an attempt and are not done.
-    tries: BTreeMap<TrajectoryIndex, Tries>,
+    pub(super) tries: BTreeMap<TrajectoryIndex, Tries>,
     /// The workers on which a trajectory failed that is not done.
     pub(super) failed_on: BTreeMap<TrajectoryIndex, BTreeSet<WorkerId>>,
     /// Its failures, by what they have in common.
@@ -47,6 +50,8 @@ pub(crate) struct Tries {
     pub(crate) deaths: u32,
     /// The greatest number of updates such an attempt was heard to have done.
     pub(crate) furthest: u64,
+    /// The last attempt, where it was lost or handed back.
+    pub(crate) taken_back: Option<Attempt>,
 }
 
 /// How a trajectory came to its end for good.
@@ -73,31 +78,42 @@ pub(crate) struct Brought<'a> {
 
 impl Sweep {
     /// A sweep nothing has been done of.
-    pub(crate) fn new(submission: Submission, spec: Arc<SweepSpec>) -> Self {
-        let pending = IntervalSet::below_without(spec.grid.trajectories(), &[]);
+    pub(crate) fn new(now: Tick, submission: Submission, spec: Arc<SweepSpec>) -> Self {
+        let pending = Pending::of(&spec.grid, &[]);
         let row =
             SweepRow { submission, state: SweepState::Running, reason: None, completed: 0, diverged: 0, failed: 0 };
-        Self::with(row, spec, pending, BTreeMap::new())
+        Self::with(now, row, spec, pending, BTreeMap::new())
     }
 
     fn with(
+        now: Tick,
         row: SweepRow,
         spec: Arc<SweepSpec>,
-        pending: IntervalSet,
+        pending: Pending,
         tries: BTreeMap<TrajectoryIndex, Tries>,
     ) -> Self {
-        Self { row, spec, pending, running: 0, tries, failed_on: BTreeMap::new(), failures: LikeFailures::default() }
+        Self {
+            turn: Turn::new(spec.terms.priority, spec.terms.weight, now),
+            row,
+            spec,
+            pending,
+            lanes_there: 0,
+            running: 0,
+            tries,
+            failed_on: BTreeMap::new(),
+            failures: LikeFailures::default(),
+        }
     }
 
     /// A sweep as the store knows it; the trajectories of its open leases are not pending.
-    pub(crate) fn restored(restored: &RestoredSweep, spec: Arc<SweepSpec>) -> Self {
-        let mut pending = IntervalSet::below_without(spec.grid.trajectories(), &restored.done);
+    pub(crate) fn restored(now: Tick, restored: &RestoredSweep, spec: Arc<SweepSpec>) -> Self {
+        let mut pending = Pending::of(&spec.grid, &restored.done);
         for trajectory in restored.open.iter().flat_map(|(_, open)| open) {
-            pending.remove(trajectory.0);
+            pending.remove(trajectory.0..trajectory.0 + 1);
         }
         let tries = restored.attempts.iter();
         let tries = tries.map(|&(index, granted, failed)| (index, Tries { granted, failed, ..Tries::default() }));
-        Self::with(restored.row.clone(), spec, pending, tries.collect())
+        Self::with(now, restored.row.clone(), spec, pending, tries.collect())
     }
 
     /// Its id.
@@ -105,56 +121,35 @@ impl Sweep {
         self.row.submission.id
     }
 
-    /// Whether something waits to be granted, and may be.
-    pub(crate) fn can_grant(&self) -> bool {
-        self.row.state == SweepState::Running && !self.pending.is_empty()
-    }
-
     /// Whether every trial has a result.
     pub(crate) fn is_finished(&self) -> bool {
         self.row.completed + self.row.diverged + self.row.failed == self.row.submission.trials
     }
 
-    /// Takes the next bundle: up to `lanes` pending trajectories of one shape, none of them in `without`.
-    pub(crate) fn take_bundle(
-        &mut self,
-        lanes: u32,
-        without: &[TrajectoryIndex],
-    ) -> Vec<(TrajectoryIndex, Trajectory)> {
-        let left_out: Vec<_> = without.iter().filter(|&&index| self.pending.remove(index.0)).collect();
-        let bundle = self.pending.first().and_then(|run| {
-            let of_one_shape = self.spec.grid.shape_run_end(TrajectoryIndex(run.start)).saturating_sub(run.start);
-            let count = of_one_shape.clamp(1, lanes.max(1).into());
-            let dies = |&index: &u64| self.tries.get(&TrajectoryIndex(index)).is_some_and(|t| t.deaths >= DEATHS_ALONE);
-            let alone =
-                (run.start..run.start + count).position(|index| dies(&index)).map(|before| before.max(1) as u64);
-            self.pending.take_first(alone.unwrap_or(count))
-        });
-        left_out.into_iter().for_each(|&index| self.put_back(index));
-        bundle.into_iter().flatten().map(TrajectoryIndex).map(|index| (index, self.trajectory(index))).collect()
-    }
-
     /// A trajectory has been granted.
-    pub(crate) fn started(&mut self, index: TrajectoryIndex, trials: u64) {
+    pub(crate) fn started(&mut self, now: Tick, index: TrajectoryIndex, trials: u64) {
         self.tries.entry(index).or_default().granted += 1;
         self.running += trials;
+        self.turn.take(now);
     }
 
     /// An attempt at a trajectory is over, however it went.
-    pub(crate) fn stopped(&mut self, trials: u64) {
-        self.running = self.running.saturating_sub(trials);
+    pub(crate) fn stopped(&mut self, now: Tick, trials: u64) {
+        self.running -= trials;
+        self.turn.give_back(now);
     }
 
-    /// The trajectory waits again.
-    pub(crate) fn put_back(&mut self, index: TrajectoryIndex) {
-        self.pending.insert(index.0..index.0 + 1);
+    /// The trajectory waits again; under this attempt it was lost or handed back, where it was.
+    pub(crate) fn put_back(&mut self, index: TrajectoryIndex, taken_back: Option<Attempt>) {
+        self.pending.insert(index);
+        self.tries.entry(index).or_default().taken_back = taken_back;
     }
 
     /// An attempt failed; whether the trajectory may be tried again.
     pub(crate) fn may_retry_after_failure(&mut self, index: TrajectoryIndex) -> bool {
         let tries = self.tries.entry(index).or_default();
         tries.failed += 1;
-        tries.failed <= self.spec.retries_max
+        tries.failed <= self.spec.terms.retries_max
     }
 
     /// An attempt ended with its worker, after so many updates; whether that happened too often.
@@ -177,7 +172,7 @@ impl Sweep {
             let trajectory = self.trajectory(index);
             let trials = trajectory.stopping_rules.len() as u64;
             self.tries.insert(index, Tries { granted, ..Tries::default() });
-            self.put_back(index);
+            self.put_back(index, None);
             self.row.failed = self.row.failed.saturating_sub(trials);
             retried.push(RetriedRow { trajectory: index, first_trial: trajectory.first_trial, trials });
         }

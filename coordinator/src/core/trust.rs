@@ -120,6 +120,7 @@ impl Core {
             for worker in self.workers.values_mut() {
                 worker.failing.remove(&(sweep, trajectory));
             }
+            self.asking.clone_from(&self.idle);
         } else if let Some(worker) = self.workers.get_mut(&id) {
             worker.failing.insert((sweep, trajectory), false);
         }
@@ -154,11 +155,15 @@ impl Core {
         for worker in self.workers.values_mut() {
             worker.failing.retain(|key, confirmed| *confirmed || !is_it(key));
         }
+        self.look_again();
     }
 
     fn clear(&mut self, id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&id) {
+        if let Some(worker) = self.workers.get_mut(&id)
+            && !worker.failing.is_empty()
+        {
             worker.failing.clear();
+            self.look_again();
         }
     }
 
@@ -174,7 +179,9 @@ impl Core {
         }
         let reason = format!("it failed {confirmed} trajectories in a row that other workers completed");
         let worker_name = worker.description.name.clone();
-        self.quarantined.insert(id, reason.clone());
+        self.recount(id, |core| drop(core.quarantined.insert(id, reason.clone())));
+        // What it was better tried elsewhere for, others may do now.
+        self.look_again();
         let row = QuarantineRow { worker: id, worker_name, reason, at: now.wall };
         actions.push(Action::Persist(Record::Quarantined(row)));
         actions.push(Action::Notify(Notice::Changed(done.0)));

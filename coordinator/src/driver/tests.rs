@@ -84,8 +84,7 @@ async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, mpsc::Receiver<ToWorke
     handle.apply(submitted(id)).await.expect("there is room");
     let worker = WorkerId::new();
     let (outbox, mut letters) = mpsc::channel(OUTBOX);
-    let description =
-        WorkerDescription { name: "w".to_owned(), device: String::new(), lanes: 1, version: String::new() };
+    let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let hello = Hello { worker, description, numerics_version: 1, held: Vec::new() };
     handle.attach(hello, StreamId(1), outbox).await.expect("the loop lives");
     handle.said(worker, StreamId(1), ToCoordinator::Poll { lanes: 1 }).await.expect("the loop lives");

@@ -146,7 +146,17 @@ pub(crate) fn workers(workers: &[WorkerView]) -> String {
         return "no workers; `biosweep-worker --coordinator URL` starts one".to_owned();
     }
     let names = TrialNames::of(None);
-    workers.iter().map(|worker| format!("{}  {}\n", worker.id, worker_line(worker, &names))).collect()
+    let line =
+        |worker: &WorkerView| format!("{}  {}  [{}]\n", worker.id, worker_line(worker, &names), capability(worker));
+    workers.iter().map(line).collect()
+}
+
+/// What sweeps can require of a worker.
+fn capability(worker: &WorkerView) -> String {
+    let lanes = if worker.lanes == 1 { "1 lane".to_owned() } else { format!("{} lanes", worker.lanes) };
+    let memory = (worker.memory_bytes > 0).then(|| format!("{:.1} GB", worker.memory_bytes as f64 / 1e9));
+    let device = [worker.device.clone(), lanes].into_iter();
+    device.chain(memory).chain(worker.labels.iter().cloned()).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn released(worker: &WorkerView) -> String {
@@ -319,6 +329,14 @@ pub(crate) fn plan(name: &str, plan: &Plan) -> String {
         plan.updates_max,
         duration(plan.core_seconds)
     );
+    if plan.saving > 0.0 {
+        let _fits = write!(
+            text,
+            "\ntrials that differ only in when to stop are trained once: {:.0} % less work than the {} updates of each by itself",
+            100.0 * plan.saving,
+            plan.updates_unshared,
+        );
+    }
     text
 }
 

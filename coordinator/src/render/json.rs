@@ -90,6 +90,8 @@ fn worker_value(worker: &WorkerView) -> Value {
         "id": worker.id,
         "name": worker.name,
         "device": worker.device,
+        "memory_bytes": worker.memory_bytes,
+        "labels": worker.labels,
         "lanes": worker.lanes,
         "connected": worker.connected,
         "quarantined": worker.quarantined,

@@ -91,8 +91,7 @@ fn id(place: usize) -> WorkerId {
 }
 
 fn session(place: usize, reports: Vec<Report>) -> Session {
-    let description =
-        WorkerDescription { name: format!("w{place}"), device: String::new(), lanes: 1, version: String::new() };
+    let description = WorkerDescription { name: format!("w{place}"), lanes: 1, ..WorkerDescription::default() };
     Session::new(id(place), description, reports)
 }
 

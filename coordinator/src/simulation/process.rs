@@ -93,7 +93,7 @@ impl Worker {
             name: format!("worker {}", id.0.as_u128() % 1_000),
             device: "cpu".to_owned(),
             lanes,
-            version: String::new(),
+            ..WorkerDescription::default()
         };
         let session = Session::new(id, description, reports);
         Self { id, session, lanes: Vec::new(), stream: None, life, frozen_until: 0 }

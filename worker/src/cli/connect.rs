@@ -17,6 +17,7 @@ use super::failure::Failure;
 use crate::agent::{self, AgentError, Estate, Leave};
 use crate::checkpoint::shelf::Shelf;
 use crate::device::Device;
+use crate::memory;
 use crate::session::Session;
 use crate::spool::{Opened, Spool};
 use crate::trainer::Trainer;
@@ -32,6 +33,12 @@ pub(super) struct ConnectArgs {
     /// Trajectories of one shape to take at once; on cpu they train in turns and share the data in memory
     #[arg(long, default_value = "1", value_name = "K")]
     lanes: NonZeroU32,
+    /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has]
+    #[arg(long, value_name = "GB")]
+    memory_gb: Option<f64>,
+    /// Something sweeps may require, such as a100 or site=x; may be given several times
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
     /// A name for people [default: host/process]
     #[arg(long)]
     name: Option<String>,
@@ -62,6 +69,8 @@ pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     let description = WorkerDescription {
         name: args.name.clone().unwrap_or_else(default_name),
         device: device.to_string(),
+        memory_bytes: args.memory_gb.map_or_else(memory::bytes, |gigabytes| (gigabytes.max(0.0) * 1e9) as u64),
+        labels: args.labels.iter().cloned().collect(),
         lanes: args.lanes.get(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };

@@ -327,7 +327,13 @@ fn a_mistake_in_the_whole_is_told_where_to_begin() {
         ),
         (
             "depth = 1\nseed = { from = 0, count = 9_000_000_000_000_000_000 }\nfold = { from = 0, count = 10 }",
-            "4:2: grid: the grid has more trials than can be counted; 9223372036854775807 trials are the most there can be",
+            "4:2: grid: the grid has 180000000000000000000 trials; 9223372036854775807 are the most there can be",
+        ),
+        (
+            "depth = 1\nseed = { from = 0, count = 9_000_000_000_000_000_000 }\nmax_updates = 9\n\
+             eval_every = { from = 1, to = 1_000_000_000_000 }\nbatch_size = { from = 1, to = 50_000 }\n\
+             hidden = { from = 1, to = 50_000 }",
+            "4:2: grid: the grid has about 10^41 trials; 9223372036854775807 are the most there can be",
         ),
     ]);
     for (text, format, expected) in [

@@ -42,7 +42,7 @@ fn mistake(lines: &str) -> String {
 #[test]
 fn a_spec_is_the_product_of_its_axes_with_defaults_for_the_rest() {
     let spec = good(GOOD);
-    assert_eq!((spec.name.as_str(), spec.retries_max, spec.grid.trials()), ("good", 2, 4));
+    assert_eq!((spec.name.as_str(), spec.terms.retries_max, spec.grid.trials()), ("good", 2, 4));
     let last = spec.grid.point(TrialIndex(3)).expect("in the grid");
     assert_eq!(last[&Setting::Rule], Value::Name("dtp".to_owned()));
     assert_eq!(last[&Setting::Depth], Value::Integer(3));

@@ -16,11 +16,12 @@ use super::event::{Action, Event, Notice, Now};
 use super::scheduler::{Core, Patience, REMEMBERED, Worker};
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
 
+mod grants;
 mod wishes;
 
 const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
 
-/// Two depths of three seeds, each stopped at two moments: 6 trajectories, 12 trials.
+/// Two activations, which cost the same, of three seeds, each stopped at two moments: 6 trajectories, 12 trials.
 const SPEC: &str = r#"
 name = "small"
 retries = 1
@@ -31,7 +32,8 @@ eval_every = 10
 [grid]
 rule = "bp"
 network = "nn"
-depth = [1, 2]
+depth = 1
+activation = ["relu", "tanh"]
 seed = [0, 1, 2]
 max_updates = [10, 20]
 "#;
@@ -80,9 +82,15 @@ impl World {
         let now = Now { tick: Tick(0), wall: WallTime(0) };
         let core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
         let mut world = Self { core, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
-        let spec = spec();
-        world.apply(Event::Submitted { submission: Box::new(submission(&spec)), spec });
+        world.submit(1, spec());
         world
+    }
+
+    fn submit(&mut self, number: u128, spec: Arc<SweepSpec>) -> SweepId {
+        let id = SweepId(Uuid::from_u128(number));
+        let submission = Submission { id, ..submission(&spec) };
+        self.apply(Event::Submitted { submission: Box::new(submission), spec });
+        id
     }
 
     fn apply(&mut self, event: Event) -> Vec<Action> {
@@ -103,7 +111,7 @@ impl World {
             name: format!("w{}", id.0.as_u128()),
             device: "cpu".to_owned(),
             lanes: self.lanes,
-            version: String::new(),
+            ..WorkerDescription::default()
         };
         self.say(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held }))
     }
@@ -198,7 +206,7 @@ fn a_grant_goes_out_with_its_lease_to_be_kept() {
 fn a_bundle_holds_one_shape_and_no_more_than_was_asked_for() {
     let mut world = World::new();
     let bundles: Vec<_> = (1..=4).map(|number| trajectories(&world.work(number, 2).1)).collect();
-    assert_eq!(bundles, [vec![0, 1], vec![2], vec![3, 4], vec![5]], "depth 1 ends at trajectory 2");
+    assert_eq!(bundles, [vec![0, 1], vec![2], vec![3, 4], vec![5]], "relu ends at trajectory 2");
     let last = worker(9);
     world.hello(last, Vec::new());
     assert_eq!(world.poll(last, 2), None, "nothing is left");

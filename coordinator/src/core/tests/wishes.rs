@@ -35,12 +35,9 @@ impl World {
     fn with_retries(retries_max: u32) -> Self {
         let mut world = Self::new();
         let mut spec = (*spec()).clone();
-        spec.retries_max = retries_max;
-        let mut submission = submission(&spec);
-        submission.id = SweepId(Uuid::from_u128(2));
+        spec.terms.retries_max = retries_max;
         world.apply(Event::Cancelled(world.sweep));
-        world.sweep = submission.id;
-        world.apply(Event::Submitted { submission: Box::new(submission), spec: Arc::new(spec) });
+        world.sweep = world.submit(2, Arc::new(spec));
         world
     }
 
@@ -396,8 +393,7 @@ fn the_next_deadline_is_that_of_the_worker_silent_longest() {
 
 #[test]
 fn the_latest_reports_of_a_worker_are_remembered_and_no_more() {
-    let description =
-        WorkerDescription { name: String::new(), device: String::new(), lanes: 1, version: String::new() };
+    let description = WorkerDescription { lanes: 1, ..WorkerDescription::default() };
     let mut worker = Worker::new(description, true, Tick(0));
     let report = |number: usize| (Attempt(number as u64), TrajectoryIndex(0));
     let knows = |worker: &Worker, number| worker.has_accepted(report(number).0, report(number).1);

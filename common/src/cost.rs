@@ -1,0 +1,184 @@
+//! What training costs, by the multiply-adds of its matrix products: known before anything runs.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::configuration::{Convolution, Shape, Skip};
+use crate::dataset::DatasetRef;
+use crate::extents::extents;
+use crate::grid::{Block, Grid};
+use crate::settings::{Setting, Value};
+use crate::topology::Topology;
+use crate::vocabulary::{Dataset, Network, Rule};
+
+/// Multiply-adds a core does in a second, in the shapes these networks have: what estimates assume. Measured rates of
+/// single cores lie within a factor of two of it.
+pub const MULTIPLY_ADDS_PER_CORE_SECOND: f64 = 3e10;
+
+/// Shapes that are looked at one by one.
+pub(crate) const SHAPES_MAX: u64 = 10_000;
+
+/// The trajectories of a grid in runs of one shape, those first that cost most to train to the end, so that none of them
+/// is left for last; `None` where the shapes are too many to be looked at.
+#[must_use]
+pub fn dearest_first(grid: &Grid) -> Option<Vec<Range<u64>>> {
+    let shapes = grid.blocks().iter().try_fold(0_u64, |sum, block| sum.checked_add(block.shapes()))?;
+    if shapes > SHAPES_MAX {
+        return None;
+    }
+    let mut costs = Costs::default();
+    let mut runs = Vec::new();
+    let mut border = 0;
+    for block in grid.blocks() {
+        let updates = updates(block).most;
+        let mut start = 0;
+        while start < block.trajectories() {
+            let end = block.shape_run_end(start);
+            runs.push((updates * costs.of(&shape(block, start)), border + start..border + end));
+            start = end;
+        }
+        border += block.trajectories();
+    }
+    runs.sort_by(|(left, _), (right, _)| right.total_cmp(left));
+    Some(runs.into_iter().map(|(_, run)| run).collect())
+}
+
+/// The shape of a trajectory, counted in its block.
+pub(crate) fn shape(block: &Block, trajectory: u64) -> Shape {
+    block.configuration(trajectory * (block.trials() / block.trajectories())).shape
+}
+
+/// Updates of a trial where nothing stops early.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Updates {
+    /// Of the longest.
+    pub(crate) most: f64,
+    /// On average.
+    pub(crate) mean: f64,
+}
+
+pub(crate) fn updates(block: &Block) -> Updates {
+    let varying = block.dimensions().iter().find(|dimension| dimension.axis(Setting::MaxUpdates).is_some());
+    let Some(dimension) = varying else {
+        let all = block.configuration(0).stopping_rule.max_updates as f64;
+        return Updates { most: all, mean: all };
+    };
+    // A trajectory has few trials, or it would have been refused.
+    let each = (0..dimension.len()).flat_map(|digit| dimension.values(digit));
+    let values = each.filter(|(setting, _)| *setting == Setting::MaxUpdates);
+    let updates: Vec<u64> = values.filter_map(|(_, value)| as_integer(&value)).collect();
+    let sum: f64 = updates.iter().map(|&updates| updates as f64).sum();
+    let most = updates.iter().copied().max().unwrap_or(0) as f64;
+    Updates { most, mean: sum / updates.len().max(1) as f64 }
+}
+
+fn as_integer(value: &Value) -> Option<u64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        Value::Name(_) | Value::Real(_) | Value::Integers(_) | Value::Flag(_) => None,
+    }
+}
+
+/// Multiply-adds of one update; what a network connects is counted once.
+#[derive(Debug, Default)]
+pub(crate) struct Costs(BTreeMap<Structure, Products>);
+
+/// All that decides what a network connects.
+type Structure = (DatasetRef, Network, u32, u32, Convolution, Skip);
+
+/// Multiply-adds for one image in one direction.
+#[derive(Debug, Clone, Copy, Default)]
+struct Products {
+    /// From the input to hidden layers.
+    of_input: f64,
+    /// From hidden layers to hidden layers.
+    of_hidden: f64,
+    /// From hidden layers to the output.
+    of_output: f64,
+    /// From the output straight to every unit.
+    direct: f64,
+}
+
+impl Costs {
+    /// Multiply-adds of one update of one trajectory, evaluations aside.
+    pub(crate) fn of(&mut self, shape: &Shape) -> f64 {
+        let Shape { dataset, network, depth, hidden, convolution, skip, .. } = shape.clone();
+        let structure = (dataset, network, depth, hidden, convolution, skip);
+        let Products { of_input, of_hidden, of_output, direct } =
+            *self.0.entry(structure).or_insert_with(|| Products::of(shape));
+        // Forward and weight gradients.
+        let both = 2.0 * (of_input + of_hidden + of_output);
+        let per_image = match shape.rule {
+            // Errors to all but the input.
+            Rule::Bp | Rule::Fa | Rule::Usf | Rule::Frsf => both + of_hidden + of_output,
+            Rule::Dfa => both + direct,
+            // No errors through the layers; each decoder is used three times and learns, on noisy inputs encoded anew.
+            Rule::Dtp => both + 5.0 * of_hidden + of_output,
+            Rule::Sdtp => both + 5.0 * (of_hidden + of_output),
+        };
+        per_image * f64::from(shape.batch_size)
+    }
+}
+
+impl Products {
+    fn of(shape: &Shape) -> Self {
+        let topology = Topology::new(shape.network, shape.depth as usize, &shape.skip);
+        // Own data is not looked at for an estimate.
+        let dataset = match shape.dataset {
+            DatasetRef::Published(dataset) => dataset,
+            DatasetRef::Own(_) => Dataset::Mnist,
+        };
+        let classes = dataset.classes();
+        // A network that cannot be built is refused where its spec is read.
+        let Ok(extents) = extents(shape, dataset.image(), classes) else { return Self::default() };
+        let taps = if shape.network.is_convolutional() { 9.0 } else { 1.0 };
+        let mut products = Self::default();
+        for layer in 1..=topology.output() {
+            let positions = extents[layer].positions() as f64;
+            for &source in topology.sources(layer) {
+                let (from, to) = (extents[source].channels as f64, extents[layer].channels as f64);
+                match (source, layer == topology.output()) {
+                    (0, _) => products.of_input += positions * taps * from * to,
+                    (_, false) => products.of_hidden += positions * taps * from * to,
+                    (_, true) => products.of_output += from * to,
+                }
+            }
+            products.direct += (extents[layer].units() * classes) as f64;
+        }
+        products
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::TrajectoryIndex;
+    use crate::spec::{Format, SweepSpec};
+
+    fn grid(lines: &str) -> Grid {
+        let text = format!("name = \"c\"\n[data]\ndataset = \"mnist\"\n[grid]\nnetwork = \"nn\"\n{lines}");
+        SweepSpec::parse(&text, Format::Toml, "c").unwrap_or_else(|errors| panic!("{errors}")).grid
+    }
+
+    #[test]
+    fn what_costs_most_comes_first_and_equals_keep_their_order() {
+        let grid = grid(
+            "rule = [\"bp\", \"fa\", \"dtp\"]\nseed = [0, 1]\n[[block]]\ndepth = [2, 5]\n\
+             [[block]]\ndepth = 3\nmax_updates = [10, 78_000]\n",
+        );
+        let runs = dearest_first(&grid).expect("few");
+        let first = |run: &Range<u64>| grid.trajectory(TrajectoryIndex(run.start)).expect("in the grid");
+        let order: Vec<_> = runs.iter().map(|run| (first(run).shape.rule, first(run).shape.depth)).collect();
+        let (bp, fa, dtp) = (Rule::Bp, Rule::Fa, Rule::Dtp);
+        assert_eq!(order[..3], [(dtp, 3), (bp, 3), (fa, 3)], "twenty times the updates");
+        assert_eq!(order[3..], [(dtp, 5), (bp, 5), (fa, 5), (dtp, 2), (bp, 2), (fa, 2)]);
+        let mut covered: Vec<u64> = runs.into_iter().flatten().collect();
+        covered.sort_unstable();
+        assert_eq!(covered, (0..grid.trajectories()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn very_many_shapes_are_not_looked_at() {
+        assert_eq!(dearest_first(&grid("rule = \"bp\"\ndepth = 1\neval_every = { from = 1, to = 1_000_000 }\n")), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! Writes keys at the top of a spec's text, so that the text alone says how its sweep is carried out.
+
+use super::Format;
+use super::node::{self, Kind};
+
+/// The text with these keys at its top, each with a value that reads the same in every format: a whole number, true or
+/// false. One that is there already has its value replaced. A text that is no spec stays as it is.
+#[must_use]
+pub fn amend(text: &str, format: Format, keys: &[(&str, String)]) -> String {
+    keys.iter().fold(text.to_owned(), |text, (key, value)| with_key(text, format, key, value))
+}
+
+fn with_key(mut text: String, format: Format, key: &str, value: &str) -> String {
+    let Ok(root) = node::parse(&text, format) else { return text };
+    let Kind::Table(entries) = &root.kind else { return text };
+    if let Some((_, node)) = entries.iter().find(|(other, _)| other.name == key) {
+        text.replace_range(node.span.clone(), value);
+        return text;
+    }
+    let Some((first, _)) = entries.first() else { return text };
+    let start = first.span.start;
+    let is_flow = format == Format::Yaml && text[root.span.start..].starts_with('{');
+    match format {
+        // Before any table; a mark of byte order stays in front.
+        Format::Toml => {
+            text.insert_str(if text.starts_with('\u{feff}') { 3 } else { 0 }, &format!("{key} = {value}\n"))
+        }
+        Format::Yaml if is_flow => text.insert_str(start, &format!("{key}: {value}, ")),
+        Format::Yaml => {
+            let line = text[..start].rfind('\n').map_or(0, |end| end + 1);
+            let indent = text[line..start].to_owned();
+            text.insert_str(start, &format!("{key}: {value}\n{indent}"));
+        }
+        Format::Json => text.insert_str(start, &format!("\"{key}\": {value}, ")),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::SweepSpec;
+
+    const TOML: &str = "[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n[data]\ndataset = \"mnist\"\n";
+    const YAML: &str = "data: {dataset: mnist}\ngrid:\n  rule: bp\n  network: nn\n  depth: 1\n";
+    const FLOW: &str = "# a flow\n{name: é, data: {dataset: mnist}, grid: {rule: bp, network: nn, depth: 1}}\n";
+    const JSON: &str = "{\n\"name\": \"é\", \"data\": {\"dataset\": \"mnist\"}, \"grid\": {\"rule\": \"bp\", \"network\": \"nn\", \"depth\": 1}}";
+
+    #[test]
+    fn keys_are_added_or_replaced_in_every_format() {
+        let texts = [
+            (format!("name = \"é\" # mine\nweight = 9\n{TOML}"), Format::Toml),
+            (format!("---\n# mine\nname: é\n{YAML}"), Format::Yaml),
+            (format!("weight: 9\nname: é\n{YAML}"), Format::Yaml),
+            (format!("  name: é\n  {}", YAML.replace('\n', "\n  ")), Format::Yaml),
+            (FLOW.to_owned(), Format::Yaml),
+            (JSON.to_owned(), Format::Json),
+        ];
+        for (text, format) in texts {
+            let amended = amend(&text, format, &[("share", "false".to_owned()), ("weight", "3".to_owned())]);
+            let spec =
+                SweepSpec::parse(&amended, format, "spec").unwrap_or_else(|errors| panic!("{errors}\n{amended}"));
+            assert_eq!((spec.terms.share, spec.terms.weight, spec.name.as_str()), (false, 3, "é"), "{amended}");
+            let before = SweepSpec::parse(&text, format, "spec").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+            assert_eq!(before.grid.trials(), spec.grid.trials());
+        }
+    }
+
+    #[test]
+    fn what_is_no_spec_stays_as_it_is() {
+        let keys = [("share", "false".to_owned())];
+        for (text, format) in [("= 1", Format::Toml), ("- 1\n- 2\n", Format::Yaml), ("{}", Format::Json)] {
+            assert_eq!(amend(text, format, &keys), text);
+        }
+    }
+}

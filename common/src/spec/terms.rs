@@ -1,0 +1,247 @@
+//! How a sweep is to be carried out, whatever its trials are.
+
+use std::collections::BTreeSet;
+
+use super::error::Mistakes;
+use super::node::{Key, Kind, Node};
+use super::read;
+use crate::capability::Requirement;
+
+/// How a sweep is to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// Attempts beyond the first that a failing trajectory gets.
+    pub retries_max: u32,
+    /// Seconds between two checkpoints of a trajectory.
+    pub checkpoint_every_s: f64,
+    /// Whether trials that differ only in when to stop are trained once.
+    pub share: bool,
+    /// Whether results that the store has already are taken over.
+    pub reuse: bool,
+    /// Sweeps of a higher priority are granted first.
+    pub priority: i32,
+    /// Its share of the workers among running sweeps of its priority.
+    pub weight: u32,
+    /// What it requires of workers.
+    pub require: Requirement,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            retries_max: 2,
+            checkpoint_every_s: 60.0,
+            share: true,
+            reuse: true,
+            priority: 0,
+            weight: 1,
+            require: Requirement::default(),
+        }
+    }
+}
+
+pub(super) const CHECKPOINT_EVERY_S: &str = "checkpoint_every_s";
+/// The keys read here but for the checkpoints', which may stand elsewhere too.
+pub(super) const KEYS: [&str; 6] = ["retries", "share", "reuse", "priority", "weight", "require"];
+
+const CHECKPOINT_EVERY_S_MAX: f64 = 1e6;
+const WEIGHT_MAX: u32 = 1_000_000;
+const PRIORITY_MAX: i32 = 1_000_000;
+const REQUIRE_KEYS: [&str; 3] = ["device", "memory_gb", "labels"];
+const DEVICE_KINDS: [&str; 2] = ["cpu", "cuda"];
+const MEMORY_GB_MAX: f64 = 1e6;
+
+/// What the entries at the top say; `checkpoint_every_s` and its place as found there or under `train`.
+pub(super) fn read(
+    entries: &[(Key, Node)],
+    checkpoint_every_s: Option<(&Node, String)>,
+    mistakes: &mut Mistakes<'_>,
+) -> Terms {
+    let mut terms = Terms::default();
+    if let Some((node, place)) = checkpoint_every_s {
+        let help = "it takes a number of seconds above 0, at most a million";
+        let wanted = |seconds: &f64| *seconds > 0.0 && *seconds <= CHECKPOINT_EVERY_S_MAX;
+        let seconds = number(node).filter(wanted);
+        if let Some(seconds) = said(seconds, CHECKPOINT_EVERY_S, node, &place, help, mistakes) {
+            terms.checkpoint_every_s = seconds;
+        }
+    }
+    for (key, node) in entries.iter().filter(|(key, _)| KEYS.contains(&key.name.as_str())) {
+        entry(&key.name, node, &mut terms, mistakes);
+    }
+    terms
+}
+
+fn entry(key: &str, node: &Node, terms: &mut Terms, mistakes: &mut Mistakes<'_>) {
+    let truth = match node.kind {
+        Kind::Boolean(truth) => Some(truth),
+        _ => None,
+    };
+    let whole = match node.kind {
+        Kind::Integer(number) => Some(number),
+        _ => None,
+    };
+    match key {
+        "retries" => {
+            let retries = whole.and_then(|number| u32::try_from(number).ok());
+            let read = said(retries, key, node, key, "it takes a whole number, 0 or above", mistakes);
+            terms.retries_max = read.unwrap_or(terms.retries_max);
+        }
+        "share" => terms.share = said(truth, key, node, key, "it is true or false", mistakes).unwrap_or(true),
+        "reuse" => terms.reuse = said(truth, key, node, key, "it is true or false", mistakes).unwrap_or(true),
+        "priority" => {
+            let among = |number: &i32| (-PRIORITY_MAX..=PRIORITY_MAX).contains(number);
+            let priority = whole.and_then(|number| i32::try_from(number).ok()).filter(among);
+            let help = format!("it takes a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}");
+            terms.priority = said(priority, key, node, key, &help, mistakes).unwrap_or_default();
+        }
+        "weight" => {
+            let among = |number: &u32| (1..=WEIGHT_MAX).contains(number);
+            let weight = whole.and_then(|number| u32::try_from(number).ok()).filter(among);
+            let help = format!("it takes a whole number from 1 to {WEIGHT_MAX}");
+            terms.weight = said(weight, key, node, key, &help, mistakes).unwrap_or(1);
+        }
+        _ => require(node, &mut terms.require, mistakes),
+    }
+}
+
+fn require(node: &Node, require: &mut Requirement, mistakes: &mut Mistakes<'_>) {
+    const HELP: &str = "write for example { device = \"cuda\", memory_gb = 16, labels = [\"a100\"] }";
+    let entries = match &node.kind {
+        Kind::Table(entries) => Some(entries),
+        _ => None,
+    };
+    for (key, node) in said(entries, "require", node, "require", HELP, mistakes).into_iter().flatten() {
+        let place = format!("require.{}", key.name);
+        match key.name.as_str() {
+            name @ "device" => {
+                let device = text(node).filter(|device| DEVICE_KINDS.contains(device)).map(str::to_owned);
+                let help = format!("it takes one of {}", DEVICE_KINDS.join(", "));
+                require.device = said(device, name, node, &place, &help, mistakes);
+            }
+            name @ "memory_gb" => {
+                let gigabytes = number(node).filter(|gigabytes| *gigabytes > 0.0 && *gigabytes <= MEMORY_GB_MAX);
+                let help = "it takes a number of gigabytes (10⁹ bytes) above 0, at most a million";
+                let gigabytes = said(gigabytes, name, node, &place, help, mistakes);
+                require.memory_bytes = gigabytes.map_or(0, |gigabytes| (gigabytes * 1e9).ceil() as u64);
+            }
+            name @ "labels" => {
+                let labels = match &node.kind {
+                    Kind::List(items) => items.iter().map(|item| text(item).map(str::to_owned)).collect(),
+                    _ => None,
+                };
+                let help = "it is a list of the labels workers were started with, such as [\"a100\"]";
+                let labels: Option<BTreeSet<String>> = said(labels, name, node, &place, help, mistakes);
+                require.labels = labels.unwrap_or_default();
+            }
+            _ => read::unknown(key, &place, "requirement", REQUIRE_KEYS, mistakes),
+        }
+    }
+}
+
+fn text(node: &Node) -> Option<&str> {
+    match &node.kind {
+        Kind::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn number(node: &Node) -> Option<f64> {
+    match node.kind {
+        Kind::Integer(number) => Some(number as f64),
+        Kind::Real(number) => Some(number),
+        _ => None,
+    }
+}
+
+/// What was read; where that is nothing, it is a mistake.
+fn said<T>(
+    value: Option<T>,
+    name: &str,
+    node: &Node,
+    place: &str,
+    help: &str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<T> {
+    if value.is_none() {
+        mistakes.add(&node.span, place, format!("`{name}` cannot be {}", node.kind.describe()), help);
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{Format, SweepSpec, Terms};
+
+    fn parse(lines: &str) -> Result<SweepSpec, String> {
+        let text = format!(
+            "{lines}\nname = \"t\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
+             max_updates = [1, 2]\n"
+        );
+        SweepSpec::parse(&text, Format::Toml, "t").map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn terms_are_read_and_have_defaults() {
+        assert_eq!(parse("").map(|spec| spec.terms), Ok(Terms::default()));
+        let spec = parse(
+            "share = false\nreuse = false\npriority = -3\nweight = 7\nretries = 0\ncheckpoint_every_s = 1.5\n\
+             require = { device = \"cuda\", memory_gb = 0.5, labels = [\"b\", \"a\"] }",
+        );
+        let spec = spec.expect("sound");
+        let Terms { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = spec.terms;
+        assert_eq!((retries_max, checkpoint_every_s, share, reuse, priority, weight), (0, 1.5, false, false, -3, 7));
+        assert_eq!(require.to_string(), "device cuda, 0.5 GB of memory, label a, label b");
+        assert_eq!(spec.grid.trajectories(), 2, "nothing is shared");
+    }
+
+    #[test]
+    fn a_mistaken_term_is_told_what_it_takes() {
+        for (lines, expected) in [
+            ("share = 1", "t:1:9: share: `share` cannot be the whole number 1; it is true or false"),
+            ("reuse = \"no\"", "t:1:9: reuse: `reuse` cannot be the text \"no\"; it is true or false"),
+            (
+                "weight = 0",
+                "t:1:10: weight: `weight` cannot be the whole number 0; it takes a whole number from 1 to 1000000",
+            ),
+            (
+                "priority = 0.5",
+                "t:1:12: priority: `priority` cannot be the number 0.5; it takes a whole number from -1000000 to 1000000",
+            ),
+            (
+                "require = \"cuda\"",
+                "t:1:11: require: `require` cannot be the text \"cuda\"; write for example { device = \"cuda\", \
+                 memory_gb = 16, labels = [\"a100\"] }",
+            ),
+            (
+                "require = { device = \"cuda:0\" }",
+                "t:1:22: require.device: `device` cannot be the text \"cuda:0\"; it takes one of cpu, cuda",
+            ),
+            (
+                "require = { memory_gb = -1 }",
+                "t:1:25: require.memory_gb: `memory_gb` cannot be the whole number -1; it takes a number of gigabytes \
+                 (10⁹ bytes) above 0, at most a million",
+            ),
+            (
+                "require = { labels = [1] }",
+                "t:1:22: require.labels: `labels` cannot be a list; it is a list of the labels workers were started \
+                 with, such as [\"a100\"]",
+            ),
+            (
+                "require = { gpu = 1 }",
+                "t:1:13: require.gpu: unknown requirement `gpu`; known here: device, memory_gb, labels",
+            ),
+        ] {
+            assert_eq!(parse(lines).map(|spec| spec.terms), Err(expected.to_owned()), "{lines}");
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_that_is_found_makes_no_other_sweep() {
+        let digest = |lines: &str| parse(lines).map(|spec| spec.digest()).expect("sound");
+        let plain = digest("");
+        assert_eq!(plain, digest("priority = 1\nweight = 2\nrequire = { device = \"cpu\" }\ncheckpoint_every_s = 1"));
+        assert_ne!(plain, digest("share = false"));
+        assert_ne!(plain, digest("reuse = false"));
+    }
+}

@@ -1,0 +1,31 @@
+//! Flags that say how a sweep is to be carried out: they take the place of the spec's own words.
+
+use std::num::NonZeroU32;
+
+use clap::Args;
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct TermsArgs {
+    /// Train every trial by itself, also those that differ only in when to stop
+    #[arg(long)]
+    no_share: bool,
+    /// Train every trial, also those whose results the store has already
+    #[arg(long)]
+    no_reuse: bool,
+    /// Sweeps of a higher priority go first
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i32>,
+    /// Share of the workers among running sweeps of one priority
+    #[arg(long, value_name = "N")]
+    weight: Option<NonZeroU32>,
+}
+
+impl TermsArgs {
+    /// The keys of a spec that say the same.
+    pub(super) fn keys(&self) -> Vec<(&'static str, String)> {
+        let never = |key, never: bool| never.then(|| (key, "false".to_owned()));
+        let priority = self.priority.map(|priority| ("priority", priority.to_string()));
+        let weight = self.weight.map(|weight| ("weight", weight.to_string()));
+        [never("share", self.no_share), never("reuse", self.no_reuse), priority, weight].into_iter().flatten().collect()
+    }
+}

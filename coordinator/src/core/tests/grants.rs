@@ -1,0 +1,206 @@
+//! Who gets what.
+
+use super::*;
+
+/// A sweep of so many trajectories of one shape, with these lines at the top of its spec.
+fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
+    let text = format!(
+        "name = \"plain\"\n{top}\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 20\neval_every = 10\n\
+         [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = {{ from = 0, count = {seeds} }}\n"
+    );
+    Arc::new(SweepSpec::parse(&text, Format::Toml, "plain.toml").unwrap_or_else(|errors| panic!("{errors}")))
+}
+
+impl World {
+    /// A world with this sweep alone.
+    fn with(spec: Arc<SweepSpec>) -> Self {
+        let mut world = Self::new();
+        world.apply(Event::Cancelled(world.sweep));
+        world.sweep = world.submit(2, spec);
+        world
+    }
+
+    fn hello_as(&mut self, id: WorkerId, description: WorkerDescription) {
+        let hello = Hello { worker: id, description, numerics_version: 1, held: Vec::new() };
+        self.say(id, ToCoordinator::Hello(hello));
+    }
+
+    /// So many workers of so many lanes, connected and not asking yet.
+    fn staff(&mut self, workers: u128, lanes: u32) {
+        self.lanes = lanes;
+        (1..=workers).for_each(|number| drop(self.hello(worker(number), Vec::new())));
+    }
+
+    fn waits_for(&self) -> Option<String> {
+        self.core.sweep_view(self.sweep).and_then(|view| view.reason)
+    }
+}
+
+#[test]
+fn in_the_midst_of_a_sweep_a_bundle_is_as_wide_as_the_worker() {
+    let mut world = World::with(plain(1_000, ""));
+    world.staff(3, 16);
+    assert_eq!(world.poll(worker(1), 16).map(|grant| grant.lanes.len()), Some(16));
+    assert_eq!(world.poll(worker(2), 5).map(|grant| grant.lanes.len()), Some(5), "it asked for less");
+}
+
+#[test]
+fn the_last_trajectories_are_spread_evenly() {
+    let mut world = World::with(plain(10, ""));
+    world.staff(3, 8);
+    let widths = [1, 2, 3].map(|number| world.poll(worker(number), 8).map_or(0, |grant| grant.lanes.len()));
+    assert_eq!(widths, [4, 4, 2]);
+}
+
+#[test]
+fn who_has_more_lanes_gets_more_of_the_last() {
+    let mut world = World::with(plain(8, ""));
+    world.staff(1, 3);
+    world.lanes = 9;
+    world.hello(worker(2), Vec::new());
+    let widths = [1, 2].map(|number| world.poll(worker(number), 9).map_or(0, |grant| grant.lanes.len()));
+    assert_eq!(widths, [2, 6]);
+}
+
+#[test]
+fn a_lost_bundle_is_granted_again_as_a_whole() {
+    let mut world = World::with(plain(12, ""));
+    world.staff(1, 4);
+    let lost = world.poll(worker(1), 4).expect("work");
+    world.apply(Event::Disconnected(worker(1)));
+    world.pass(PATIENCE.lease_ms);
+    // Four would each have a share of three.
+    (2..=5).for_each(|number| drop(world.hello(worker(number), Vec::new())));
+    let again = world.poll(worker(2), 4).expect("work");
+    assert_eq!((trajectories(&again), again.lanes.len()), (trajectories(&lost), 4));
+    assert_eq!(
+        world.poll(worker(3), 4).map(|grant| trajectories(&grant)),
+        Some(vec![4, 5, 6]),
+        "the others are spread"
+    );
+}
+
+#[test]
+fn a_bundle_that_was_handed_back_is_granted_again_as_a_whole_but_for_what_was_done() {
+    let mut world = World::with(plain(12, ""));
+    world.staff(1, 4);
+    let grant = world.poll(worker(1), 4).expect("work");
+    world.end(worker(1), world.report(&grant, 1, Outcome::Completed, 20));
+    for lane in [0, 2, 3] {
+        world.end(worker(1), world.report(&grant, lane, Outcome::Preempted, 5));
+    }
+    let first = world.poll(worker(1), 4).expect("work");
+    assert_eq!(trajectories(&first), [0], "its company is no neighbour");
+    world.hello(worker(2), Vec::new());
+    assert_eq!(world.poll(worker(2), 4).map(|grant| trajectories(&grant)), Some(vec![2, 3]));
+}
+
+#[test]
+fn a_failed_bundle_is_granted_again_lane_by_lane() {
+    let mut world = World::with(plain(30, "retries = 5"));
+    world.staff(1, 3);
+    let grant = world.poll(worker(1), 3).expect("work");
+    for lane in 0..2 {
+        world.end(worker(1), world.report(&grant, lane, Outcome::Failed, 0));
+    }
+    world.end(worker(1), world.report(&grant, 2, Outcome::Completed, 20));
+    let mut bundles = Vec::new();
+    for _ in 0..3 {
+        let grant = world.poll(worker(1), 3).expect("work");
+        (0..grant.lanes.len())
+            .for_each(|lane| drop(world.end(worker(1), world.report(&grant, lane, Outcome::Completed, 20))));
+        bundles.push(trajectories(&grant));
+    }
+    assert_eq!(bundles, [vec![0], vec![1], vec![3, 4, 5]]);
+}
+
+#[test]
+fn the_dearest_shape_goes_first() {
+    let text = "name = \"d\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = [\"bp\", \"dtp\"]\nnetwork = \"nn\"\n\
+                depth = [1, 4, 2]\n";
+    let mut world = World::with(Arc::new(SweepSpec::parse(text, Format::Toml, "d.toml").expect("sound")));
+    let order: Vec<_> =
+        (1..=6).map(|number| world.work(number, 1).1.shape).map(|shape| (shape.rule.name(), shape.depth)).collect();
+    assert_eq!(order, [("dtp", 4), ("bp", 4), ("dtp", 2), ("bp", 2), ("bp", 1), ("dtp", 1)], "equals keep their order");
+}
+
+#[test]
+fn a_sweep_goes_only_to_workers_that_have_what_it_requires_and_says_what_it_waits_for() {
+    let mut world = World::with(plain(9, "require = { device = \"cuda\", labels = [\"a100\"] }"));
+    let waits = "it waits for a worker with device cuda, label a100";
+    assert_eq!(world.waits_for(), Some(format!("{waits}: none is connected")));
+    world.staff(1, 2);
+    assert_eq!(world.poll(worker(1), 2), None, "it computes on the processor");
+    assert_eq!(world.waits_for(), Some(format!("{waits}: the one that is connected has not got that")));
+    let labels = ["a100".to_owned()].into();
+    let gpu = WorkerDescription { device: "cuda:0".to_owned(), labels, lanes: 2, ..WorkerDescription::default() };
+    world.hello_as(worker(2), gpu);
+    assert_eq!(world.waits_for(), None);
+    assert_eq!(world.poll(worker(2), 2).map(|grant| grant.lanes.len()), Some(2));
+    world.apply(Event::Disconnected(worker(2)));
+    world.staff(3, 1);
+    assert_eq!(world.waits_for(), Some(format!("{waits}: none of the 3 that are connected has got that")));
+    assert_eq!(world.core.check(), Ok(()));
+}
+
+#[test]
+fn a_worker_that_waited_in_vain_gets_what_comes_later() {
+    let mut world = World::with(plain(3, "require = { device = \"cuda\" }"));
+    world.staff(2, 1);
+    assert_eq!((world.poll(worker(1), 1), world.poll(worker(2), 1)), (None, None));
+    let spec = plain(5, "");
+    let submission = Submission { id: SweepId(Uuid::from_u128(3)), ..submission(&spec) };
+    let actions = world.apply(Event::Submitted { submission: Box::new(submission), spec });
+    assert_eq!(granted(&actions).len(), 2);
+}
+
+#[test]
+fn a_worker_without_lanes_gets_nothing_and_counts_for_nothing() {
+    let mut world = World::with(plain(3, ""));
+    world.staff(1, 0);
+    assert_eq!(world.poll(worker(1), 1), None);
+    let waits = "it waits for a worker with lanes: the one that is connected has not got that";
+    assert_eq!(world.waits_for().as_deref(), Some(waits));
+}
+
+#[test]
+fn a_sweep_of_one_trial_is_one_bundle_and_then_finished() {
+    let mut world = World::with(plain(1, ""));
+    let (id, grant) = world.work(1, 8);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    let state =
+        |action: &Action| matches!(action, Action::Persist(Record::StateChanged { state: SweepState::Finished, .. }));
+    assert_eq!((trajectories(&grant), actions.iter().filter(|action| state(action)).count()), (vec![0], 1));
+}
+
+#[test]
+fn sweeps_share_the_workers_by_weight_and_a_higher_priority_goes_first() {
+    let mut world = World::with(plain(100, ""));
+    let heavy = world.submit(3, plain(100, "weight = 3"));
+    world.staff(8, 1);
+    let sweeps: Vec<SweepId> = (1..=8).filter_map(|number| world.poll(worker(number), 1)).map(|g| g.sweep).collect();
+    assert_eq!(sweeps.iter().filter(|&&sweep| sweep == heavy).count(), 6);
+    let urgent = world.submit(4, plain(2, "priority = 1"));
+    world.staff(11, 1);
+    let sweeps: Vec<SweepId> = (9..=11).filter_map(|number| world.poll(worker(number), 1)).map(|g| g.sweep).collect();
+    assert_eq!(sweeps[..2], [urgent, urgent]);
+    assert_ne!(sweeps[2], urgent, "it has nothing left");
+}
+
+#[test]
+fn a_paused_sweep_does_not_catch_up_on_the_others() {
+    let mut world = World::with(plain(100, ""));
+    let (first, other) = (world.sweep, world.submit(3, plain(100, "")));
+    world.apply(Event::Paused(first));
+    world.staff(1, 1);
+    let train = |world: &mut World| {
+        let grant = world.poll(worker(1), 1).expect("work");
+        world.pass(1_000);
+        world.end(worker(1), world.report(&grant, 0, Outcome::Completed, 20));
+        grant.sweep
+    };
+    assert!((0..10).all(|_| train(&mut world) == other));
+    world.apply(Event::Resumed(first));
+    let after: Vec<SweepId> = (0..10).map(|_| train(&mut world)).collect();
+    assert_eq!(after.iter().filter(|&&sweep| sweep == first).count(), 5);
+}
