@@ -19,7 +19,7 @@ pub struct SweepView {
     pub name: String,
     /// Where it stands.
     pub state: SweepState,
-    /// Why, where that is worth telling: what paused it.
+    /// Why, where that is worth telling: what paused it, or what it waits for.
     pub reason: Option<String>,
     /// Trials in its grid.
     pub trials: u64,

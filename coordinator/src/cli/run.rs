@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use biosweep_common::capability::Requirement;
 use biosweep_common::dataset::DatasetRef;
+use biosweep_common::messages::WorkerDescription;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::SweepView;
 use clap::Args;
@@ -60,6 +62,7 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<E
         data_dir: args.data_dir.clone(),
         home: home.to_owned(),
     };
+    can_be_met(&source.spec.terms.require, &args.device)?;
     let digest = submission::digest(&source.spec);
     let host = Host::start_alone(Options {
         home,
@@ -95,7 +98,7 @@ async fn run_on(
         say(human::starting(&sweep, found));
         let count = worker_count(args.workers, sweep.trajectories);
         let fleet = Fleet::start(count, workers, &url, &host.handle);
-        let mut progress = Progress::new(&sweep);
+        let mut progress = Progress::new(&sweep).expecting_workers();
         let wait = wait(&mut client, &id, &mut progress, fleet, host).await;
         progress.finish();
         match wait? {
@@ -153,6 +156,18 @@ async fn wait(
         fleet.leave(&handle, "the sweep has ended or stands still").await;
     }
     wait
+}
+
+/// Whether workers started here will have what the sweep requires: a device of this kind and no labels.
+fn can_be_met(require: &Requirement, device: &str) -> Result<(), Failure> {
+    let here = WorkerDescription { device: device.to_owned(), memory_bytes: u64::MAX, ..WorkerDescription::default() };
+    if require.is_met_by(&here) {
+        return Ok(());
+    }
+    Err(Failure::bad_input(format!(
+        "the sweep requires {require}, and the workers started here compute on {device} and carry no labels; choose another \
+         --device, leave out `require`, or run it with `biosweep serve` and workers that have what it requires"
+    )))
 }
 
 /// One worker per core, but no more than there is work for.

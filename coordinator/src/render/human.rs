@@ -96,7 +96,7 @@ fn tally(sweep: &SweepView) -> String {
             let _fits = write!(text, ", {count} {what}");
         }
     }
-    if let Some(why) = why_paused(sweep) {
+    if let Some(why) = why_paused(sweep).or_else(|| why_waiting(sweep)) {
         let _fits = write!(text, "\n{why}");
     }
     text
@@ -129,6 +129,11 @@ pub(crate) fn why_paused(sweep: &SweepView) -> Option<String> {
     let why = sweep.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let paused = sweep.state == SweepState::Paused;
     paused.then(|| format!("paused{why}; `biosweep resume {}` goes on", sweep.id))
+}
+
+/// What a running sweep waits for, where nobody can take what it has to grant.
+pub(crate) fn why_waiting(sweep: &SweepView) -> Option<String> {
+    sweep.reason.clone().filter(|_| sweep.state == SweepState::Running)
 }
 
 /// The end of a run that stands still until its owner has looked.

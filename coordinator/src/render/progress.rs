@@ -27,6 +27,8 @@ pub(crate) struct Progress {
     clock: Clock,
     /// What was said last of what keeps the sweep from going on.
     told: Option<String>,
+    /// Whether workers are sure to come.
+    expects_workers: bool,
     face: Face,
 }
 
@@ -41,13 +43,19 @@ impl Progress {
         let spec = SweepSpec::parse(&sweep.spec_text, sweep.spec_format, &sweep.name).ok();
         let names = TrialNames::of(spec.as_ref());
         let face = if io::stderr().is_terminal() { Face::terminal(sweep.trials) } else { Face::Lines { said: None } };
-        Self { names, spec, pace: Pace::default(), clock: Clock::start(), told: None, face }
+        Self { names, spec, pace: Pace::default(), clock: Clock::start(), told: None, expects_workers: false, face }
+    }
+
+    /// The same where workers are being started: that none is there yet is not worth a word.
+    pub(crate) fn expecting_workers(self) -> Self {
+        Self { expects_workers: true, ..self }
     }
 
     /// Shows the sweep's present state.
     pub(crate) fn state(&mut self, status: &SweepStatus) {
         let sweep = &status.sweep;
-        let standing = status.trouble.clone().or_else(|| human::why_paused(sweep));
+        let waits = || human::why_waiting(sweep).filter(|_| !self.expects_workers || !status.workers.is_empty());
+        let standing = status.trouble.clone().or_else(|| human::why_paused(sweep)).or_else(waits);
         if standing != self.told {
             self.note(standing.as_deref().unwrap_or("it goes on"));
             self.told = standing;

@@ -1,0 +1,103 @@
+//! Trials that differ only in when to stop are trained once, and find what each finds alone; sweeps and what they require.
+
+use std::process::Stdio;
+
+use biosweep_tests::{Home, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Four trajectories, each watched by six trials; 130 and 300 are no multiples of the interval.
+const SPEC: &str = r#"
+name = "shared"
+[data]
+dataset = "synthetic-digits"
+[train]
+hidden = 32
+batch_size = 64
+eval_every = 40
+early_stop_patience = 1
+learning_rate = 0.02
+[grid]
+rule = ["bp", "fa"]
+network = "nn"
+depth = 2
+seed = [0, 1]
+early_stop_start = [0, 100, 200]
+max_updates = [130, 300]
+"#;
+const TRIALS: usize = 24;
+
+/// What trials find, without how it came about.
+fn findings(home: &Home) -> Vec<Value> {
+    let mut rows = home.json(&["results", "shared"]);
+    let rows = rows.as_array_mut().expect("an array");
+    for row in rows.iter_mut() {
+        for column in ["seconds", "worker", "attempts"] {
+            row.as_object_mut().expect("a row").remove(column);
+        }
+    }
+    rows.clone()
+}
+
+#[test]
+fn every_trial_finds_with_others_what_it_finds_alone() {
+    let (together, alone) = (Home::default(), Home::default());
+    let run = |home: &Home, flags: &[&str]| {
+        let spec = home.spec(SPEC).to_string_lossy().into_owned();
+        home.json(&[&["run", &spec, "--workers", "2"], flags].concat())
+    };
+    assert_eq!(run(&together, &[])["trajectories"].as_u64(), Some(4));
+    assert_eq!(run(&alone, &["--no-share"])["trajectories"].as_u64(), Some(TRIALS as u64));
+    let found = findings(&together);
+    assert_eq!(found.len(), TRIALS);
+    assert_eq!(found, findings(&alone));
+    let updates = |row: &Value| row["updates"].as_u64().expect("a number");
+    assert!(found.iter().any(|row| updates(row) < 130), "some stop early");
+    assert!(found.iter().any(|row| updates(row) == 130), "some at an end that is no multiple of the interval");
+}
+
+#[test]
+fn a_plan_says_what_sharing_saves() {
+    let home = Home::default();
+    let spec = home.spec(SPEC).to_string_lossy().into_owned();
+    let plan = home.json(&["plan", &spec]);
+    assert_eq!((plan["trials"].as_u64(), plan["trajectories"].as_u64()), (Some(24), Some(4)));
+    let (shared, alone) = (plan["updates_max"].as_f64(), plan["updates_unshared"].as_f64());
+    assert_eq!((shared, alone), (Some(4.0 * 300.0), Some(12.0 * (130.0 + 300.0))));
+    let saving = plan["saving"].as_f64().expect("a number");
+    assert!((saving - (1.0 - 1_200.0 / 5_160.0)).abs() < 1e-9);
+    assert_eq!(home.json(&["plan", &spec, "--no-share"])["saving"].as_f64(), Some(0.0));
+}
+
+#[test]
+fn a_sweep_waits_for_workers_that_have_what_it_requires() {
+    let home = Home::default();
+    let spec = home.spec(&format!("require = {{ labels = [\"big\"] }}\n{SPEC}")).to_string_lossy().into_owned();
+    let refused = home.run(&["run", &spec]);
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{why}");
+    assert!(why.contains("requires label big") && why.contains("--device"), "{why}");
+
+    let mut serve = home.biosweep(&["serve", "--listen", "127.0.0.1:0"]);
+    let mut coordinator = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let address = until("it serves", || std::fs::read_to_string(home.path().join("coordinator.address")).ok());
+    let url = format!("http://{}", address.trim());
+    home.json(&["submit", &spec]);
+    let reason = || home.json(&["show", "shared"])["reason"].as_str().map(str::to_owned);
+    assert_eq!(reason().as_deref(), Some("it waits for a worker with label big: none is connected"));
+    let work = |flags: &[&str]| {
+        let mut command = std::process::Command::new(biosweep_tests::program("biosweep-worker"));
+        command.args(["--coordinator", &url, "--home"]).arg(home.path()).args(flags);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+    };
+    let mut workers = vec![work(&["--label", "small"])];
+    let has_not = "it waits for a worker with label big: the one that is connected has not got that";
+    until("the wrong worker is there", || (reason().as_deref() == Some(has_not)).then_some(()));
+    workers.push(work(&["--label", "big", "--label", "other"]));
+    until("it finishes", || (home.json(&["show", "shared"])["state"] == "finished").then_some(()));
+    for process in workers.iter_mut().chain([&mut coordinator]) {
+        kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM).expect("it is there");
+        biosweep_tests::until_ended(process);
+    }
+}
