@@ -1,18 +1,16 @@
-//! The command line: what there is, and what is common to it. One file per command.
+//! The command line: what there is, and what is common to it. One file per command, and one for those that differ by a
+//! word.
 
 mod bench;
-mod cancel;
 mod chaos;
 mod data;
 mod failure;
 mod list;
 mod own_data;
-mod pause;
 mod plan;
 mod preset;
 mod release;
 mod results;
-mod resume;
 mod retry;
 mod run;
 mod serve;
@@ -21,6 +19,7 @@ mod source;
 mod submit;
 mod terms;
 mod watch;
+mod wish;
 mod workers;
 
 use std::path::PathBuf;
@@ -32,6 +31,7 @@ use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::client::Target;
 pub(crate) use failure::{Exit, Failure};
+use wish::Wish;
 
 /// Hyper-parameter sweeps over learning rules: BP, feedback alignment, target propagation and their kin.
 ///
@@ -108,11 +108,11 @@ enum Command {
     /// Follow a sweep until it has ended
     Watch(watch::WatchArgs),
     /// Take a sweep back from the workers, with checkpoints, until it is resumed
-    Pause(pause::PauseArgs),
+    Pause(wish::WishArgs),
     /// Go on with a paused sweep
-    Resume(resume::ResumeArgs),
+    Resume(wish::WishArgs),
     /// Stop a sweep for good; what was done stays
-    Cancel(cancel::CancelArgs),
+    Cancel(wish::WishArgs),
     /// Try trials again that failed for good
     Retry(retry::RetryArgs),
     /// List the workers, and what each trains
@@ -192,9 +192,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::List(args) => list::run(&args, &home, output).await,
             Command::Show(args) => show::run(&args, &home, output).await,
             Command::Watch(args) => watch::run(&args, &home, output).await,
-            Command::Pause(args) => pause::run(&args, &home, output).await,
-            Command::Resume(args) => resume::run(&args, &home, output).await,
-            Command::Cancel(args) => cancel::run(&args, &home, output).await,
+            Command::Pause(args) => wish::run(Wish::Pause, &args, &home, output).await,
+            Command::Resume(args) => wish::run(Wish::Resume, &args, &home, output).await,
+            Command::Cancel(args) => wish::run(Wish::Cancel, &args, &home, output).await,
             Command::Retry(args) => retry::run(&args, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,

@@ -1,0 +1,41 @@
+//! `biosweep pause`, `resume` and `cancel`: what a sweep's owner wishes for it.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output};
+use crate::client::Client;
+use crate::render::{answer, human, json};
+
+#[derive(Debug, Args)]
+pub(crate) struct WishArgs {
+    /// A sweep's id, the beginning of one, or a name
+    sweep: String,
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    Pause,
+    Resume,
+    Cancel,
+}
+
+pub(super) async fn run(wish: Wish, args: &WishArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let sweep = match wish {
+        Wish::Pause => client.pause(&args.sweep).await?,
+        Wish::Resume => client.resume(&args.sweep).await?,
+        Wish::Cancel => client.cancel(&args.sweep).await?,
+    };
+    client.close().await?;
+    answer(match (output, wish) {
+        (Output::Json, _) => json::sweep(&sweep),
+        (Output::Human, Wish::Pause) => human::paused(&sweep),
+        (Output::Human, Wish::Resume) => human::resumed(&sweep),
+        (Output::Human, Wish::Cancel) => human::cancelled(&sweep),
+    })
+}
