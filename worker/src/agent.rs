@@ -6,6 +6,7 @@ use std::future::{self, Future};
 use std::pin::Pin;
 use std::time::Duration;
 
+use biosweep_common::ids::SweepId;
 use biosweep_common::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::wire::{FromWire, IntoWire};
 use biosweep_proto::v1;
@@ -14,7 +15,7 @@ use rand::RngExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
 use crate::checkpoint::shelf::{Of, Shelf};
@@ -30,6 +31,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const CONNECT: Duration = Duration::from_secs(10);
 /// Silence on a connection after which it is probed, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// How often checkpoints are looked for that nobody needs any more.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
 /// How often a checkpoint is taken, as long as no grant has said otherwise.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
@@ -105,6 +108,8 @@ pub async fn serve(
         connection,
         backoff: BACKOFF.0,
         beat: None,
+        tidying: None,
+        is_untidy: false,
         is_alone: false,
         done: false,
     };
@@ -122,6 +127,10 @@ struct Agent {
     connection: Connection,
     backoff: Duration,
     beat: Option<Interval>,
+    /// While the stream is up.
+    tidying: Option<Interval>,
+    /// Whether a lane was taken back for good since checkpoints were last looked for.
+    is_untidy: bool,
     /// Whether nobody will acknowledge anything any more.
     is_alone: bool,
     done: bool,
@@ -136,6 +145,7 @@ enum Connection {
 }
 
 struct Opened {
+    client: WorkersClient<Channel>,
     outbox: mpsc::Sender<v1::WorkerMessage>,
     /// Answers with the coordinator's stream once it has read the hello.
     inbound: Inbound,
@@ -153,6 +163,7 @@ enum Wake {
     Broken(Status),
     Trainer(TrainerEvent),
     Beat,
+    Tidy,
     Leave(Leave),
     OutOfTime,
 }
@@ -166,6 +177,7 @@ impl Agent {
                 wake = connected(&mut self.connection) => wake,
                 event = self.trainer.next() => Wake::Trainer(event.ok_or(AgentError::TrainerGone)?),
                 () = tick(&mut self.beat) => Wake::Beat,
+                () = tick(&mut self.tidying) => Wake::Tidy,
                 why = &mut leave, if deadline.is_none() => Wake::Leave(why),
                 () = until(self.drain_at), if deadline.is_none() => Wake::Leave(Leave::Told("time is up")),
                 () = until(deadline) => Wake::OutOfTime,
@@ -179,6 +191,7 @@ impl Agent {
                     if matches!(message, ToWorker::Welcome { .. }) {
                         tracing::info!("connected");
                         self.backoff = BACKOFF.0;
+                        self.tidying = Some(tokio::time::interval(TIDY_EVERY));
                     }
                     if let ToWorker::Drain { reason } = &message {
                         tracing::info!(reason, "asked to leave");
@@ -187,7 +200,13 @@ impl Agent {
                     self.apply(Input::Heard(message));
                 }
                 Wake::Broken(status) => self.broken(&status)?,
-                Wake::Trainer(event) => self.apply(event.into_input()),
+                Wake::Trainer(event) => {
+                    if matches!(event, TrainerEvent::BundleDone) && std::mem::take(&mut self.is_untidy) {
+                        self.tidying.iter_mut().for_each(Interval::reset_immediately);
+                    }
+                    self.apply(event.into_input());
+                }
+                Wake::Tidy => self.tidy(),
                 Wake::Beat => self.apply(Input::HeartbeatDue(self.trainer.updates())),
                 Wake::Leave(why) => {
                     tracing::info!(?why, "leaving");
@@ -223,7 +242,10 @@ impl Agent {
                     self.checkpoint_every = Duration::from_millis(grant.checkpoint_every_ms);
                     self.trainer.train(*grant);
                 }
-                Output::Halt { lane, keep } => self.trainer.halt(lane, keep),
+                Output::Halt { lane, keep } => {
+                    self.is_untidy |= !keep;
+                    self.trainer.halt(lane, keep);
+                }
                 Output::Keep(report) => self.estate.spool.keep(&report),
                 Output::Forget(held) => self.estate.spool.forget(held),
                 Output::Discard(held) => self.discard(held),
@@ -243,6 +265,18 @@ impl Agent {
             let of = Of { sweep: held.sweep, trajectory: held.trajectory };
             if let Err(error) = shelf.discard(of).await {
                 tracing::warn!(trajectory = %held.trajectory, %error, "checkpoints that nobody needs any more stay");
+            }
+        });
+    }
+
+    /// Lets go of the checkpoints of sweeps that have ended. Those of a trajectory that was cancelled or failed are nobody
+    /// else's to let go of: it may have been in nobody's hands.
+    fn tidy(&self) {
+        let (Some(shelf), Connection::Open(opened)) = (self.estate.shelf.clone(), &self.connection) else { return };
+        let client = opened.client.clone();
+        tokio::spawn(async move {
+            if let Err(why) = discard_ended(&shelf, client).await {
+                tracing::warn!(why, "checkpoints that nobody needs any more may stay");
             }
         });
     }
@@ -271,12 +305,13 @@ impl Agent {
         self.backoff = (self.backoff * 2).min(BACKOFF.1);
         self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
         self.beat = None;
+        self.tidying = None;
     }
 
     /// Lets what was said last reach the coordinator: the stream ends when it has read everything.
     async fn close(self) {
         self.estate.spool.close();
-        let Connection::Open(Opened { outbox, inbound: Inbound::Streaming(mut inbound) }) = self.connection else {
+        let Connection::Open(Opened { outbox, inbound: Inbound::Streaming(mut inbound), .. }) = self.connection else {
             return;
         };
         drop(outbox);
@@ -284,6 +319,23 @@ impl Agent {
         // A coordinator that takes longer notices by itself that this worker is gone.
         drop(tokio::time::timeout(Duration::from_secs(2), drained).await);
     }
+}
+
+async fn discard_ended(shelf: &Shelf, mut client: WorkersClient<Channel>) -> Result<(), String> {
+    let kept = shelf.sweeps().await.map_err(|error| error.to_string())?;
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let sweeps = kept.iter().map(SweepId::to_string).collect();
+    let ended = match client.which_ended(v1::WhichEndedRequest { sweeps }).await {
+        Ok(ended) => ended.into_inner().sweeps,
+        Err(status) => return Err(status.message().to_owned()),
+    };
+    for sweep in kept.into_iter().filter(|sweep| ended.contains(&sweep.to_string())) {
+        shelf.discard_all(sweep).await.map_err(|error| error.to_string())?;
+        tracing::info!(%sweep, "let go of the checkpoints of a sweep that has ended");
+    }
+    Ok(())
 }
 
 /// Waits for the connection to open, or for what it brings.
@@ -322,9 +374,10 @@ fn open(endpoint: Endpoint, pause: Duration) -> Pin<Box<dyn Future<Output = Resu
         tokio::time::sleep(pause).await;
         let channel = endpoint.connect().await.map_err(|error| Status::unavailable(root_cause(&error)))?;
         let (outbox, letters) = mpsc::channel(OUTBOX);
-        let mut client = WorkersClient::new(channel);
-        let answer = async move { Ok(client.session(ReceiverStream::new(letters)).await?.into_inner()) };
-        Ok(Opened { outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
+        let client = WorkersClient::new(channel);
+        let mut session = client.clone();
+        let answer = async move { Ok(session.session(ReceiverStream::new(letters)).await?.into_inner()) };
+        Ok(Opened { client, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
     })
 }
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::ids::WorkerId;
+use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::messages::{Hello, ToCoordinator};
 use biosweep_common::wire::{FromWire, IntoWire};
 use biosweep_proto::v1;
@@ -16,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{stopped, unreadable};
+use super::{stopped, store_failed, unreadable};
 use crate::driver::{Handle, OUTBOX, StreamId};
 
 pub(super) struct Service {
@@ -62,6 +62,21 @@ impl Workers for Service {
             Ok(message.into_wire())
         });
         Ok(Response::new(Box::pin(letters)))
+    }
+
+    async fn which_ended(
+        &self,
+        request: Request<v1::WhichEndedRequest>,
+    ) -> Result<Response<v1::WhichEndedResponse>, Status> {
+        let mut ended = Vec::new();
+        for sweep in request.into_inner().sweeps {
+            let id: SweepId = sweep.parse().map_err(|_| Status::invalid_argument(format!("`{sweep}` is no id")))?;
+            let known = self.handle.store.sweep(id).await.map_err(store_failed)?;
+            if known.is_some_and(|row| row.state.has_ended()) {
+                ended.push(sweep);
+            }
+        }
+        Ok(Response::new(v1::WhichEndedResponse { sweeps: ended }))
     }
 }
 

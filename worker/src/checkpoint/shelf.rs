@@ -65,7 +65,11 @@ impl Shelf {
         }
         std::fs::create_dir_all(place).map_err(|error| refused(error.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(place).map_err(|error| refused(error.to_string()))?;
-        Ok(Self { store: Arc::new(store.with_fsync(true)), within: Place::default(), name: place.to_owned() })
+        Ok(Self {
+            store: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
+            within: Place::default(),
+            name: place.to_owned(),
+        })
     }
 
     fn open_bucket(place: &str) -> Result<Self, ShelfError> {
@@ -85,7 +89,11 @@ impl Shelf {
     }
 
     fn folder(&self, of: Of) -> Place {
-        self.within.clone().join(of.sweep.to_string()).join(of.trajectory.to_string())
+        self.all(of.sweep).join(of.trajectory.to_string())
+    }
+
+    fn all(&self, sweep: SweepId) -> Place {
+        self.within.clone().join(sweep.to_string())
     }
 
     /// Keeps a state, and lets go of those that are no longer needed.
@@ -137,9 +145,34 @@ impl Shelf {
     /// # Errors
     /// Storage that fails.
     pub async fn discard(&self, of: Of) -> object_store::Result<()> {
-        let all: Vec<_> = self.store.list(Some(&self.folder(of))).try_collect().await?;
+        self.empty(&self.folder(of)).await
+    }
+
+    /// Lets go of all that is kept of a sweep: it has ended.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub async fn discard_all(&self, sweep: SweepId) -> object_store::Result<()> {
+        self.empty(&self.all(sweep)).await
+    }
+
+    /// The sweeps of which something is kept.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub async fn sweeps(&self) -> object_store::Result<Vec<SweepId>> {
+        let folders = self.store.list_with_delimiter(Some(&self.within)).await?.common_prefixes;
+        Ok(folders.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect())
+    }
+
+    async fn empty(&self, folder: &Place) -> object_store::Result<()> {
+        let all: Vec<_> = self.store.list(Some(folder)).try_collect().await?;
         for object in all {
-            self.store.delete(&object.location).await?;
+            match self.store.delete(&object.location).await {
+                // Another worker was faster.
+                Err(object_store::Error::NotFound { .. }) => {}
+                deleted => deleted?,
+            }
         }
         Ok(())
     }
