@@ -106,8 +106,9 @@ impl Core {
         if finished {
             self.change_state(now, held.sweep, SweepState::Finished, None, actions);
             self.sweeps.remove(&held.sweep);
+        } else {
+            actions.push(Action::Notify(Notice::Changed(held.sweep)));
         }
-        actions.push(Action::Notify(Notice::Changed(held.sweep)));
     }
 
     /// An attempt is over and its trajectory runs again, unless its sweep was cancelled.
