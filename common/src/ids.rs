@@ -50,6 +50,10 @@ uuid_id! {
     /// One life of a worker process.
     WorkerId
 }
+uuid_id! {
+    /// A coordinator's store, from the day it was made.
+    StoreId
+}
 number_id! {
     /// A trial's place in its sweep's grid, from 0.
     TrialIndex

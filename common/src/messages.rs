@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
 use crate::curve::CurvePoint;
 use crate::health::{HealthPoint, Measure};
-use crate::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use crate::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use crate::outcome::Outcome;
 
 /// What a worker says.
@@ -116,6 +116,8 @@ pub enum ToWorker {
     Welcome {
         /// Milliseconds between two heartbeats.
         heartbeat_ms: u64,
+        /// Where the coordinator keeps what it grants and what it is told; `None` where it does not say.
+        store: Option<StoreId>,
     },
     /// A lease on a bundle.
     Grant(Box<Grant>),

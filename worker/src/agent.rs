@@ -246,8 +246,8 @@ impl Agent {
                     self.is_untidy |= !keep;
                     self.trainer.halt(lane, keep);
                 }
-                Output::Keep(report) => self.estate.spool.keep(&report),
-                Output::Forget(held) => self.estate.spool.forget(held),
+                Output::Keep(owed) => self.estate.spool.keep(&owed),
+                Output::Forget { store, held } => self.estate.spool.forget(store, held),
                 Output::Discard(held) => self.discard(held),
                 Output::Beat { every_ms } => {
                     let mut beat = tokio::time::interval(Duration::from_millis(every_ms.max(1)));

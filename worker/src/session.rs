@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::health::HealthPoint;
-use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
+use biosweep_common::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::Outcome;
 
@@ -79,9 +79,14 @@ pub enum Output {
         keep: bool,
     },
     /// Keep this report where it outlives the worker.
-    Keep(Box<Report>),
+    Keep(Box<Owed>),
     /// The report is acknowledged: let go of it.
-    Forget(Held),
+    Forget {
+        /// Whom it was owed to.
+        store: Option<StoreId>,
+        /// Whose end it was.
+        held: Held,
+    },
     /// The trajectory is done: let go of its checkpoints.
     Discard(Held),
     /// Beat so often.
@@ -93,19 +98,33 @@ pub enum Output {
     Exit,
 }
 
+/// A report without acknowledgement, and whom it is owed to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owed {
+    /// The store of the coordinator that granted it; `None` where that is not known.
+    pub store: Option<StoreId>,
+    /// The report.
+    pub report: Report,
+}
+
 /// The state of a worker's side.
 #[derive(Debug, Clone)]
 pub struct Session {
     worker: WorkerId,
     description: WorkerDescription,
+    /// Of the coordinator it last heard.
+    store: Option<StoreId>,
     training: Option<Training>,
-    unacknowledged: BTreeMap<(Attempt, TrajectoryIndex), Report>,
+    /// Reports, each of them owed to one coordinator. Two of them count their attempts alike.
+    unacknowledged: BTreeMap<(Option<StoreId>, Attempt, TrajectoryIndex), Report>,
     leaving: bool,
 }
 
 /// The bundle in the trainer's hands.
 #[derive(Debug, Clone)]
 struct Training {
+    /// Of the coordinator that granted it.
+    store: Option<StoreId>,
     lanes: Vec<Lane>,
 }
 
@@ -129,9 +148,10 @@ enum LaneState {
 impl Session {
     /// A worker that holds nothing but reports from an earlier life.
     #[must_use]
-    pub fn new(worker: WorkerId, description: WorkerDescription, reports: Vec<Report>) -> Self {
-        let owed = reports.into_iter().map(|report| ((report.held.attempt, report.held.trajectory), report));
-        Self { worker, description, training: None, unacknowledged: owed.collect(), leaving: false }
+    pub fn new(worker: WorkerId, description: WorkerDescription, owed: Vec<Owed>) -> Self {
+        let keyed = owed.into_iter().map(|Owed { store, report }| (key(store, report.held), report));
+        let unacknowledged = keyed.collect();
+        Self { worker, description, store: None, training: None, unacknowledged, leaving: false }
     }
 
     /// Takes in what happened; what it returns is all there is to do about it.
@@ -150,10 +170,10 @@ impl Session {
         }
     }
 
-    /// Whether it holds nothing: neither training nor a report without acknowledgement.
+    /// Whether it holds nothing: neither training nor a report that this coordinator could acknowledge.
     #[must_use]
     pub fn holds_nothing(&self) -> bool {
-        self.training.is_none() && self.unacknowledged.is_empty()
+        self.training.is_none() && self.owed().next().is_none()
     }
 
     /// Whether it trains nothing.
@@ -164,7 +184,7 @@ impl Session {
 
     fn hello(&self) -> Hello {
         let running = self.running().map(|(_, held)| held);
-        let finished = self.unacknowledged.values().map(|report| report.held);
+        let finished = self.owed().map(|(_, report)| report.held);
         Hello {
             worker: self.worker,
             description: self.description.clone(),
@@ -175,10 +195,11 @@ impl Session {
 
     fn hear(&mut self, message: ToWorker) -> Vec<Output> {
         match message {
-            ToWorker::Welcome { heartbeat_ms } => {
+            ToWorker::Welcome { heartbeat_ms, store } => {
+                self.store = store;
                 let mut outputs = vec![Output::Beat { every_ms: heartbeat_ms }];
-                let reports = self.unacknowledged.values().cloned();
-                outputs.extend(reports.map(|report| Output::Send(ToCoordinator::Ended(Box::new(report)))));
+                let reports = self.owed().map(|(_, report)| Box::new(report.clone()));
+                outputs.extend(reports.map(|report| Output::Send(ToCoordinator::Ended(report))));
                 outputs.extend(self.next());
                 outputs
             }
@@ -201,8 +222,11 @@ impl Session {
 
     fn acknowledged(&mut self, attempt: Attempt, trajectory: TrajectoryIndex, accepted: bool) -> Vec<Output> {
         let mut outputs = Vec::new();
-        if let Some(report) = self.unacknowledged.remove(&(attempt, trajectory)) {
-            outputs.push(Output::Forget(report.held));
+        let meant = self.owed().find(|(key, _)| (key.1, key.2) == (attempt, trajectory)).map(|(&key, _)| key);
+        if let Some(key) = meant
+            && let Some(report) = self.unacknowledged.remove(&key)
+        {
+            outputs.push(Output::Forget { store: key.0, held: report.held });
             if accepted && matches!(report.outcome, Outcome::Completed | Outcome::Diverged) {
                 outputs.push(Output::Discard(report.held));
             }
@@ -222,10 +246,10 @@ impl Session {
         let held: Vec<Held> = held.collect();
         if self.training.is_some() || self.leaving {
             // It crossed with the word that this worker leaves: handed back untouched.
-            return held.into_iter().flat_map(|held| self.report(held, LaneEnd::untouched())).collect();
+            return held.into_iter().flat_map(|held| self.report(self.store, held, LaneEnd::untouched())).collect();
         }
         let lanes = held.into_iter().map(|held| Lane { held, state: LaneState::Running }).collect();
-        self.training = Some(Training { lanes });
+        self.training = Some(Training { store: self.store, lanes });
         vec![Output::Train(grant)]
     }
 
@@ -251,19 +275,29 @@ impl Session {
     }
 
     fn lane_ended(&mut self, place: usize, end: LaneEnd) -> Vec<Output> {
-        let lane = self.training.as_mut().and_then(|training| training.lanes.get_mut(place));
-        let Some(lane) = lane.filter(|lane| lane.state == LaneState::Running) else { return Vec::new() };
+        let Some(training) = &mut self.training else { return Vec::new() };
+        let lane = training.lanes.get_mut(place).filter(|lane| lane.state == LaneState::Running);
+        let Some(lane) = lane else { return Vec::new() };
         lane.state = LaneState::Over;
-        let held = lane.held;
-        self.report(held, end)
+        let (store, held) = (training.store, lane.held);
+        self.report(store, held, end)
     }
 
-    fn report(&mut self, held: Held, end: LaneEnd) -> Vec<Output> {
+    fn report(&mut self, store: Option<StoreId>, held: Held, end: LaneEnd) -> Vec<Output> {
         let LaneEnd { outcome, cause, curve, health, updates, seconds } = end;
         let report = Report { held, outcome, cause, curve, health, updates, seconds };
-        self.unacknowledged.insert((held.attempt, held.trajectory), report.clone());
-        let report = Box::new(report);
-        vec![Output::Keep(report.clone()), Output::Send(ToCoordinator::Ended(report))]
+        self.unacknowledged.insert(key(store, held), report.clone());
+        let keep = Output::Keep(Box::new(Owed { store, report: report.clone() }));
+        if self.is_for(store) { vec![keep, Output::Send(ToCoordinator::Ended(Box::new(report)))] } else { vec![keep] }
+    }
+
+    /// What is owed to the coordinator it last heard, as far as can be known.
+    fn owed(&self) -> impl Iterator<Item = (&(Option<StoreId>, Attempt, TrajectoryIndex), &Report)> {
+        self.unacknowledged.iter().filter(|(key, _)| self.is_for(key.0))
+    }
+
+    fn is_for(&self, store: Option<StoreId>) -> bool {
+        store.is_none() || self.store.is_none() || store == self.store
     }
 
     fn heartbeat(&self, updates: &[u64]) -> ToCoordinator {
@@ -296,6 +330,10 @@ impl Session {
         let lanes = self.training.iter().flat_map(|training| training.lanes.iter().enumerate());
         lanes.filter(|(_, lane)| lane.state == LaneState::Running).map(|(place, lane)| (place, lane.held))
     }
+}
+
+fn key(store: Option<StoreId>, held: Held) -> (Option<StoreId>, Attempt, TrajectoryIndex) {
+    (store, held.attempt, held.trajectory)
 }
 
 impl LaneEnd {
@@ -368,7 +406,15 @@ mod tests {
     }
 
     fn welcome() -> Input {
-        Input::Heard(ToWorker::Welcome { heartbeat_ms: 2_000 })
+        welcome_by(None)
+    }
+
+    fn welcome_by(store: Option<StoreId>) -> Input {
+        Input::Heard(ToWorker::Welcome { heartbeat_ms: 2_000, store })
+    }
+
+    fn store(number: u64) -> Option<StoreId> {
+        format!("00000000-0000-0000-0000-{number:012}").parse().ok()
     }
 
     fn held(session: &Session) -> Vec<(u64, u64)> {
@@ -395,7 +441,7 @@ mod tests {
         assert!(!again.contains(&Output::Send(ToCoordinator::Poll { lanes: 2 })), "it trains still");
 
         let done = acknowledge(&mut session, 7, 3);
-        assert!(matches!(done.as_slice(), [Output::Forget(_), Output::Discard(_)]), "{done:?}");
+        assert!(matches!(done.as_slice(), [Output::Forget { .. }, Output::Discard(_)]), "{done:?}");
         assert_eq!(held(&session), vec![(7, 4)]);
         assert_eq!(acknowledge(&mut session, 7, 3), vec![], "said twice is said once");
     }
@@ -407,7 +453,7 @@ mod tests {
             hear_grant(&mut session, 7, &[3]);
             ended(&mut session, 0, outcome);
             let outputs = acknowledge(&mut session, 7, 3);
-            assert!(matches!(outputs.as_slice(), [Output::Forget(_)]), "{outputs:?}");
+            assert!(matches!(outputs.as_slice(), [Output::Forget { .. }]), "{outputs:?}");
         }
     }
 
@@ -428,10 +474,48 @@ mod tests {
         let mut earlier = session();
         hear_grant(&mut earlier, 7, &[3]);
         let said = ended(&mut earlier, 0, Outcome::Completed);
-        let Output::Keep(report) = &said[0] else { panic!("{said:?}") };
-        let mut session = Session::new(earlier.worker, earlier.description.clone(), vec![(**report).clone()]);
+        let mut session = successor(&earlier, &said);
         assert_eq!(held(&session), vec![(7, 3)]);
-        assert!(session.apply(welcome()).contains(&said[1]));
+        assert!(session.apply(welcome_by(store(1))).contains(&said[1]), "it may be this one's");
+    }
+
+    /// A worker that takes up the identity of another, and what that kept.
+    fn successor(earlier: &Session, said: &[Output]) -> Session {
+        let Output::Keep(owed) = &said[0] else { panic!("{said:?}") };
+        Session::new(earlier.worker, earlier.description.clone(), vec![(**owed).clone()])
+    }
+
+    #[test]
+    fn a_report_owed_to_another_coordinator_is_kept_for_it() {
+        let mut earlier = session();
+        earlier.apply(welcome_by(store(1)));
+        hear_grant(&mut earlier, 7, &[3]);
+        let theirs = ended(&mut earlier, 0, Outcome::Completed);
+
+        let mut session = successor(&earlier, &theirs);
+        assert_eq!(held(&session), vec![(7, 3)], "whose it will be is not known yet");
+        assert!(!session.apply(welcome_by(store(2))).contains(&theirs[1]));
+        assert_eq!(held(&session), vec![]);
+        assert_eq!(acknowledge(&mut session, 7, 3), vec![], "that is of another attempt 7");
+
+        hear_grant(&mut session, 7, &[3]);
+        let ours = ended(&mut session, 0, Outcome::Diverged);
+        session.apply(Input::BundleDone);
+        let done = acknowledge(&mut session, 7, 3);
+        assert!(matches!(done.as_slice(), [Output::Forget { store: of, .. }, _] if *of == store(2)), "{done:?}");
+        assert!(session.holds_nothing(), "nothing that this one could take");
+        let presented = session.apply(welcome_by(store(1)));
+        assert!(presented.contains(&theirs[1]) && !presented.contains(&ours[1]), "{presented:?}");
+    }
+
+    #[test]
+    fn what_a_coordinator_granted_is_owed_to_it_though_another_has_taken_its_place() {
+        let mut session = session();
+        session.apply(welcome_by(store(1)));
+        hear_grant(&mut session, 7, &[3]);
+        session.apply(welcome_by(store(2)));
+        let said = ended(&mut session, 0, Outcome::Completed);
+        assert!(matches!(said.as_slice(), [Output::Keep(owed)] if owed.store == store(1)), "{said:?}");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Reports on disk until the coordinator has acknowledged them, so that they outlive the worker that made them.
 //!
 //! A worker's identity is a folder in the spool, locked while the worker lives. A worker that starts where another one
-//! left reports behind takes up its identity, and with it what it owes.
+//! left reports behind takes up its identity, and with it what it owes. A report's name says whom it is owed to.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use biosweep_common::ids::WorkerId;
+use biosweep_common::ids::{StoreId, WorkerId};
 use biosweep_common::messages::{Held, Report};
+
+use crate::session::Owed;
 
 const LOCK: &str = "lock";
 const ENDING: &str = "report";
@@ -53,7 +55,7 @@ pub struct Opened {
     /// Who it is.
     pub worker: WorkerId,
     /// What it owes from an earlier life.
-    pub reports: Vec<Report>,
+    pub owed: Vec<Owed>,
 }
 
 impl Spool {
@@ -76,8 +78,8 @@ impl Spool {
         }
         for worker in left_behind(place).map_err(unusable)? {
             if let Some(opened) = Self::take(place, worker).map_err(unusable)? {
-                if !opened.reports.is_empty() {
-                    tracing::info!(%worker, reports = opened.reports.len(), "takes up what a worker before it left");
+                if !opened.owed.is_empty() {
+                    tracing::info!(%worker, reports = opened.owed.len(), "takes up what a worker before it left");
                     return Ok(opened);
                 }
                 opened.spool.close();
@@ -97,12 +99,12 @@ impl Spool {
             Err(fs::TryLockError::WouldBlock) => return Ok(None),
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
-        let mut reports = Vec::new();
+        let mut owed = Vec::new();
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             if path.extension().is_some_and(|ending| ending == ENDING) {
                 match read(&path)? {
-                    Ok(report) => reports.push(report),
+                    Ok(report) => owed.push(Owed { store: store_of(&path), report }),
                     Err(why) => {
                         tracing::warn!(report = %path.display(), why, "a report is set aside; its trial trains again");
                         fs::rename(&path, path.with_extension("damaged"))?;
@@ -110,21 +112,21 @@ impl Spool {
                 }
             }
         }
-        reports.sort_by_key(|report| report.held);
-        Ok(Some(Opened { spool: Self { folder, _lock: lock }, worker, reports }))
+        owed.sort_by_key(|owed| owed.report.held);
+        Ok(Some(Opened { spool: Self { folder, _lock: lock }, worker, owed }))
     }
 
     /// Keeps a report. Where that fails it is warned of: the report is still in memory.
-    pub fn keep(&self, report: &Report) {
-        let path = self.path(report.held);
-        if let Err(error) = write(&path, report) {
+    pub fn keep(&self, owed: &Owed) {
+        let path = self.path(owed.store, owed.report.held);
+        if let Err(error) = write(&path, &owed.report) {
             tracing::warn!(report = %path.display(), %error, "a report is in memory only: it cannot be kept on disk");
         }
     }
 
     /// Lets go of a report that is acknowledged.
-    pub fn forget(&self, held: Held) {
-        let path = self.path(held);
+    pub fn forget(&self, store: Option<StoreId>, held: Held) {
+        let path = self.path(store, held);
         match fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -143,9 +145,15 @@ impl Spool {
         }
     }
 
-    fn path(&self, held: Held) -> PathBuf {
-        self.folder.join(format!("{}-{}.{ENDING}", held.attempt, held.trajectory))
+    fn path(&self, store: Option<StoreId>, held: Held) -> PathBuf {
+        let name = format!("{}-{}.{ENDING}", held.attempt, held.trajectory);
+        self.folder.join(store.map_or_else(|| name.clone(), |store| format!("{store}.{name}")))
     }
+}
+
+/// Whom a report is owed to, by the name of its file; those of earlier versions do not say.
+fn store_of(path: &Path) -> Option<StoreId> {
+    path.file_name()?.to_str()?.split_once('.')?.0.parse().ok()
 }
 
 /// The identities in a spool.
@@ -188,10 +196,10 @@ mod tests {
 
     use super::*;
 
-    fn report(trajectory: u64) -> Report {
+    fn owed(trajectory: u64, store: Option<u64>) -> Owed {
         let held = Held { sweep: SweepId::new(), attempt: Attempt(3), trajectory: TrajectoryIndex(trajectory) };
         let point = CurvePoint { update: 1, train_loss: 0.1 + 0.2, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
-        Report {
+        let report = Report {
             held,
             outcome: Outcome::Completed,
             cause: None,
@@ -199,14 +207,16 @@ mod tests {
             health: Vec::new(),
             updates: 1,
             seconds: 2.0,
-        }
+        };
+        let id = |number| format!("00000000-0000-0000-0000-{number:012}").parse().expect("an id");
+        Owed { store: store.map(id), report }
     }
 
     #[test]
     fn reports_outlive_their_worker_until_they_are_acknowledged() {
         let place = tempfile::tempdir().expect("a folder");
         let first = Spool::open(place.path(), None).expect("a spool");
-        let (one, two) = (report(1), report(2));
+        let (one, two) = (owed(1, Some(7)), owed(2, None));
         first.spool.keep(&two);
         first.spool.keep(&one);
         let other = Spool::open(place.path(), None).expect("a spool");
@@ -218,32 +228,46 @@ mod tests {
         let second = Spool::open(place.path(), None).expect("a spool");
         assert_eq!(second.worker, worker, "it takes up what was left");
         let mut expected = [one.clone(), two.clone()];
-        expected.sort_by_key(|report| report.held);
-        assert_eq!(second.reports, expected);
-        second.spool.forget(one.held);
-        second.spool.forget(one.held);
+        expected.sort_by_key(|owed| owed.report.held);
+        assert_eq!(second.owed, expected);
+        second.spool.forget(one.store, one.report.held);
+        second.spool.forget(one.store, one.report.held);
         drop(second);
         let third = Spool::open(place.path(), Some(worker)).expect("a spool");
-        assert_eq!(third.reports, std::slice::from_ref(&two));
-        third.spool.forget(two.held);
+        assert_eq!(third.owed, std::slice::from_ref(&two));
+        third.spool.forget(two.store, two.report.held);
         third.spool.close();
         assert!(!place.path().join(worker.to_string()).exists());
+    }
+
+    #[test]
+    fn reports_of_one_number_are_told_apart_by_whom_they_are_owed_to() {
+        let place = tempfile::tempdir().expect("a folder");
+        let first = Spool::open(place.path(), None).expect("a spool");
+        let all = [owed(1, None), owed(1, Some(7)), owed(1, Some(8))];
+        all.iter().for_each(|owed| first.spool.keep(owed));
+        first.spool.forget(all[1].store, all[1].report.held);
+        let worker = first.worker;
+        drop(first);
+        let mut left = Spool::open(place.path(), Some(worker)).expect("a spool").owed;
+        left.sort_by_key(|owed| owed.store);
+        assert_eq!(left, [all[0].clone(), all[2].clone()]);
     }
 
     #[test]
     fn a_damaged_report_is_set_aside() {
         let place = tempfile::tempdir().expect("a folder");
         let first = Spool::open(place.path(), None).expect("a spool");
-        let report = report(1);
-        first.spool.keep(&report);
-        let path = first.spool.path(report.held);
+        let owed = owed(1, Some(7));
+        first.spool.keep(&owed);
+        let path = first.spool.path(owed.store, owed.report.held);
         let mut bytes = fs::read(&path).expect("the report");
         bytes[40] ^= 1;
         fs::write(&path, bytes).expect("the report");
         let worker = first.worker;
         drop(first);
         let second = Spool::open(place.path(), Some(worker)).expect("a spool");
-        assert_eq!(second.reports, []);
+        assert_eq!(second.owed, []);
         assert!(path.with_extension("damaged").exists() && !path.exists());
     }
 }

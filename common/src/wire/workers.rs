@@ -147,7 +147,10 @@ impl Report {
 impl IntoWire<v1::CoordinatorMessage> for ToWorker {
     fn into_wire(self) -> v1::CoordinatorMessage {
         let message = match self {
-            Self::Welcome { heartbeat_ms } => Down::Welcome(v1::Welcome { heartbeat_ms }),
+            Self::Welcome { heartbeat_ms, store } => {
+                let store = store.map_or_else(String::new, |store| store.to_string());
+                Down::Welcome(v1::Welcome { heartbeat_ms, store })
+            }
             Self::Grant(grant) => Down::Grant((*grant).into_wire()),
             Self::Acknowledged { attempt, trajectory, accepted } => {
                 Down::Acknowledged(v1::Acknowledged { attempt: attempt.0, trajectory: trajectory.0, accepted })
@@ -171,7 +174,10 @@ impl IntoWire<v1::CoordinatorMessage> for ToWorker {
 impl FromWire<v1::CoordinatorMessage> for ToWorker {
     fn from_wire(message: v1::CoordinatorMessage) -> Result<Self, WireError> {
         Ok(match required(message.message, "message")? {
-            Down::Welcome(v1::Welcome { heartbeat_ms }) => Self::Welcome { heartbeat_ms },
+            Down::Welcome(v1::Welcome { heartbeat_ms, store }) => {
+                let store = if store.is_empty() { None } else { Some(parsed(&store, "welcome.store")?) };
+                Self::Welcome { heartbeat_ms, store }
+            }
             Down::Grant(grant) => Self::Grant(Box::new(Grant::from_wire(grant)?)),
             Down::Acknowledged(v1::Acknowledged { attempt, trajectory, accepted }) => {
                 Self::Acknowledged { attempt: Attempt(attempt), trajectory: TrajectoryIndex(trajectory), accepted }
@@ -256,8 +262,9 @@ mod tests {
     use super::*;
     use crate::curve::CurvePoint;
     use crate::health::{HealthPoint, Measure};
-    use crate::ids::{SweepId, WorkerId};
+    use crate::ids::{StoreId, SweepId, WorkerId};
     use crate::settings::{Setting, Value};
+    use uuid::Uuid;
 
     fn held() -> Held {
         Held { sweep: SweepId::new(), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }
@@ -333,7 +340,8 @@ mod tests {
     fn what_a_coordinator_says_survives_the_wire() {
         let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
         for said in [
-            ToWorker::Welcome { heartbeat_ms: 2_000 },
+            ToWorker::Welcome { heartbeat_ms: 2_000, store: Some(StoreId(Uuid::from_u128(3))) },
+            ToWorker::Welcome { heartbeat_ms: 2_000, store: None },
             ToWorker::Grant(Box::new(grant())),
             ToWorker::Acknowledged { attempt, trajectory, accepted: true },
             ToWorker::Stop { attempt, trajectories: vec![trajectory], reason: "cancelled".to_owned() },

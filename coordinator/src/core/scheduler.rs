@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use biosweep_common::clock::Tick;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
+use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::messages::{Held, Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::SweepSpec;
 
@@ -105,6 +105,8 @@ impl Worker {
 #[derive(Debug, Clone)]
 pub(crate) struct Core {
     patience: Patience,
+    /// Where all of this is kept.
+    store: Option<StoreId>,
     pub(super) sweeps: BTreeMap<SweepId, Sweep>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) leases: BTreeMap<Attempt, Lease>,
@@ -123,6 +125,7 @@ impl Core {
     pub(crate) fn restore(patience: Patience, now: Now, restored: &Restored, specs: &[Arc<SweepSpec>]) -> Self {
         let mut core = Self {
             patience,
+            store: restored.store,
             sweeps: BTreeMap::new(),
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
@@ -227,7 +230,10 @@ impl Core {
         let mut worker = Worker::new(hello.description, true, deadline);
         let before = self.workers.get(&id).cloned();
         self.forget_wish(id);
-        let held: BTreeSet<_> = hello.held.iter().map(|held| (held.attempt, held.trajectory)).collect();
+        // Another coordinator's attempts are counted like this one's.
+        let may_be_ours = |held: &&Held| self.leases.get(&held.attempt).is_none_or(|lease| lease.sweep == held.sweep);
+        let held = hello.held.iter().filter(may_be_ours).map(|held| (held.attempt, held.trajectory));
+        let held: BTreeSet<_> = held.collect();
         let mut cause = "the worker came back without it".to_owned();
         if let Some(before) = before {
             // What it no longer holds it has heard to be accepted.
@@ -238,7 +244,7 @@ impl Core {
         let accepted: BTreeSet<_> = worker.accepted.iter().copied().collect();
         self.recount(id, |core| drop(core.workers.insert(id, worker)));
         self.look_again();
-        let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms };
+        let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms, store: self.store };
         actions.push(Action::Send { worker: id, message });
 
         for (attempt, trajectories) in self.open_trajectories(|lease| lease.worker == id) {

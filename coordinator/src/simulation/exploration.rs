@@ -9,14 +9,14 @@ use std::sync::Arc;
 use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::messages::{Report, ToCoordinator, ToWorker, WorkerDescription};
+use biosweep_common::messages::{ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
 use futures::FutureExt as _;
 use uuid::Uuid;
 
 use super::number;
-use super::session::{Input, LaneEnd, Output, Session};
+use super::session::{Input, LaneEnd, Output, Owed, Session};
 use crate::core::event::{Action, Event, Now};
 use crate::core::scheduler::{Core, Patience};
 use crate::store::Store as _;
@@ -63,7 +63,7 @@ struct Worker {
     down: VecDeque<ToWorker>,
     training: bool,
     halted: bool,
-    spool: BTreeMap<(Attempt, TrajectoryIndex), Report>,
+    spool: BTreeMap<(Attempt, TrajectoryIndex), Owed>,
 }
 
 /// What may happen next.
@@ -90,9 +90,9 @@ fn id(place: usize) -> WorkerId {
     WorkerId(Uuid::from_u128(place as u128 + 10))
 }
 
-fn session(place: usize, reports: Vec<Report>) -> Session {
+fn session(place: usize, owed: Vec<Owed>) -> Session {
     let description = WorkerDescription { name: format!("w{place}"), lanes: 1, ..WorkerDescription::default() };
-    Session::new(id(place), description, reports)
+    Session::new(id(place), description, owed)
 }
 
 impl World {
@@ -162,10 +162,10 @@ impl World {
                 Output::Send(message) if worker.connected => worker.up.push_back(message),
                 Output::Train(_) => (worker.training, worker.halted) = (true, false),
                 Output::Halt { .. } => worker.halted = true,
-                Output::Keep(report) => {
-                    drop(worker.spool.insert((report.held.attempt, report.held.trajectory), *report));
+                Output::Keep(owed) => {
+                    drop(worker.spool.insert((owed.report.held.attempt, owed.report.held.trajectory), *owed));
                 }
-                Output::Forget(held) => drop(worker.spool.remove(&(held.attempt, held.trajectory))),
+                Output::Forget { held, .. } => drop(worker.spool.remove(&(held.attempt, held.trajectory))),
                 Output::Send(_) | Output::Discard(_) | Output::Beat { .. } | Output::Exit => {}
             }
         }

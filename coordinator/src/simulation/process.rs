@@ -6,11 +6,11 @@ use std::sync::Arc;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{Grant, Held, Report, ToCoordinator, WorkerDescription};
+use biosweep_common::messages::{Grant, Held, ToCoordinator, WorkerDescription};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::SweepSpec;
 
-use super::session::{LaneEnd, Session};
+use super::session::{LaneEnd, Owed, Session};
 use crate::core::event::{Action, Event};
 use crate::core::scheduler::Core;
 use crate::store::record::Record;
@@ -88,14 +88,14 @@ fn evaluation(sweep: SweepId, trajectory: TrajectoryIndex, update: u64) -> Curve
 }
 
 impl Worker {
-    pub(super) fn new(id: WorkerId, lanes: u32, life: u64, reports: Vec<Report>) -> Self {
+    pub(super) fn new(id: WorkerId, lanes: u32, life: u64, owed: Vec<Owed>) -> Self {
         let description = WorkerDescription {
             name: format!("worker {}", id.0.as_u128() % 1_000),
             device: "cpu".to_owned(),
             lanes,
             ..WorkerDescription::default()
         };
-        let session = Session::new(id, description, reports);
+        let session = Session::new(id, description, owed);
         Self { id, session, lanes: Vec::new(), stream: None, life, frozen_until: 0 }
     }
 

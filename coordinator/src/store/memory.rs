@@ -88,6 +88,7 @@ impl Store for Memory {
             sweeps: running.map(|sweep| state.restored(sweep)).collect(),
             quarantined: state.quarantined.values().cloned().collect(),
             last_attempt: state.leases.last_key_value().map_or(0, |(attempt, _)| attempt.0),
+            store: None,
         })
     }
 

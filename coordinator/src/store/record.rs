@@ -4,7 +4,7 @@ use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::health::HealthPoint;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use biosweep_common::views::SweepView;
@@ -223,6 +223,8 @@ pub(crate) struct Restored {
     pub(crate) quarantined: Vec<QuarantineRow>,
     /// The greatest fencing number ever given out; 0 where none was.
     pub(crate) last_attempt: u64,
+    /// What tells this store from others; `None` of one that does not outlive its process.
+    pub(crate) store: Option<StoreId>,
 }
 
 /// A sweep as the store knows it.

@@ -80,8 +80,8 @@ pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
         Some(place) => Some(Shelf::open(place).map_err(Failure::environment)?),
         None => Some(Shelf::open(&home.join("checkpoints").to_string_lossy()).map_err(Failure::environment)?),
     };
-    let Opened { spool, worker, reports } = Spool::open(&home.join("spool"), args.id).map_err(Failure::environment)?;
-    let session = Session::new(worker, description, reports);
+    let Opened { spool, worker, owed } = Spool::open(&home.join("spool"), args.id).map_err(Failure::environment)?;
+    let session = Session::new(worker, description, owed);
     let trainer = Trainer::start(args.data.places(), shelf.clone()).map_err(Failure::environment)?;
     let orphaned = if args.leave_with_stdin { Some(stdin_closed().map_err(Failure::environment)?) } else { None };
     let grace = Duration::from_secs(args.grace.into());

@@ -475,6 +475,15 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
 }
 
 #[test]
+fn what_a_worker_holds_of_another_coordinator_is_not_taken_for_what_it_holds_of_this_one() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let theirs = Held { sweep: SweepId(Uuid::from_u128(9)), attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    let actions = world.hello(id, vec![theirs]);
+    assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
+}
+
+#[test]
 fn a_sweep_whose_last_trial_ends_is_finished() {
     let mut world = World::new();
     let id = worker(7);

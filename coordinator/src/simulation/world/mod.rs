@@ -7,7 +7,7 @@ use std::sync::Arc;
 use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::curve::Score;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::messages::{Held, Report, ToCoordinator, ToWorker};
+use biosweep_common::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
 use futures::FutureExt as _;
@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
 use super::process::{Coordinator, Request, StreamId, Worker};
-use super::session::{Input, Output};
+use super::session::{Input, Output, Owed};
 use crate::core::event::{Action, Event, Now};
 use crate::core::scheduler::{Core, Patience};
 use crate::store::Store as _;
@@ -150,7 +150,7 @@ pub(super) struct World {
     /// The slot whose worker fails what others complete.
     bad: usize,
     /// Reports on disk.
-    spool: BTreeMap<WorkerId, BTreeMap<(Attempt, TrajectoryIndex), Report>>,
+    spool: BTreeMap<WorkerId, BTreeMap<(Attempt, TrajectoryIndex), Owed>>,
     shelf: BTreeMap<(SweepId, TrajectoryIndex), u64>,
     specs: BTreeMap<SweepId, Arc<SweepSpec>>,
     /// Open streams, by the slot of their worker; when each way is free.

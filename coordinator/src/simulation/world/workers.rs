@@ -155,11 +155,11 @@ impl World {
                         lane.halted = Some(keep);
                     }
                 }
-                Output::Keep(report) => {
-                    let Held { attempt, trajectory, .. } = report.held;
-                    self.spool.entry(id).or_default().insert((attempt, trajectory), *report);
+                Output::Keep(owed) => {
+                    let Held { attempt, trajectory, .. } = owed.report.held;
+                    self.spool.entry(id).or_default().insert((attempt, trajectory), *owed);
                 }
-                Output::Forget(held) => {
+                Output::Forget { held, .. } => {
                     self.spool.entry(id).or_default().remove(&(held.attempt, held.trajectory));
                 }
                 Output::Discard(held) => drop(self.shelf.remove(&(held.sweep, held.trajectory))),

@@ -3,7 +3,7 @@
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::Score;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use sqlx::{Decode, Row as _, Type};
@@ -137,7 +137,9 @@ pub(super) async fn restored(connection: &mut Connection, place: &str) -> Result
         })
     };
     let quarantined = rows.iter().map(quarantined).collect::<Result<_, StoreError>>()?;
-    Ok(Restored { sweeps, quarantined, last_attempt })
+    let rows = all(connection, place, sqlx::query("SELECT id FROM identity")).await?;
+    let store = rows.first().map(|row| Cells { row, place }.uuid("id").map(StoreId)).transpose()?;
+    Ok(Restored { sweeps, quarantined, last_attempt, store })
 }
 
 /// The same of one sweep, whatever its state.
