@@ -106,6 +106,7 @@ async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(), StoreError
                 attempt,
                 outcome: Outcome::Completed,
                 cause: None,
+                updates: 1,
                 at,
                 results: vec![result],
                 curve: vec![point],

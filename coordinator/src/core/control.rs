@@ -103,8 +103,12 @@ impl Core {
             return;
         }
         actions.push(Action::Persist(Record::Retried { sweep: id, trajectories }));
+        let was_finished = sweep.row.state == SweepState::Finished;
+        if was_finished {
+            sweep.failures.begin_anew();
+        }
         self.look_again();
-        if self.sweeps.get(&id).is_some_and(|sweep| sweep.row.state == SweepState::Finished) {
+        if was_finished {
             self.change_state(now, id, SweepState::Running, None, actions);
         }
         actions.push(Action::Notify(Notice::Changed(id)));

@@ -113,7 +113,15 @@ impl Sweep {
         }
         let tries = restored.attempts.iter();
         let tries = tries.map(|&(index, granted, failed)| (index, Tries { granted, failed, ..Tries::default() }));
-        Self::with(now, restored.row.clone(), spec, pending, tries.collect())
+        let mut sweep = Self::with(now, restored.row.clone(), spec, pending, tries.collect());
+        for &(index, updates) in &restored.deaths {
+            sweep.died_too_often(index, updates);
+        }
+        for failure in restored.failures.iter().filter(|failure| sweep.tries.contains_key(&failure.trajectory)) {
+            sweep.failed_on.entry(failure.trajectory).or_default().insert(failure.worker);
+        }
+        sweep.failures = LikeFailures::restored(&restored.failures, restored.ended);
+        sweep
     }
 
     /// Its id.

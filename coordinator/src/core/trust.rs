@@ -7,7 +7,7 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 
 use super::event::{Action, Notice, Now};
 use super::scheduler::{Core, Worker};
-use crate::store::record::{QuarantineRow, Record};
+use crate::store::record::{FailureRow, QuarantineRow, Record, Standing};
 
 /// So many trajectories make a row, of a worker that fails them or of a sweep that has them fail alike.
 pub(super) const ROW: usize = 3;
@@ -38,16 +38,43 @@ struct Alike {
 }
 
 impl LikeFailures {
-    /// Takes in a failure; how many trajectories have failed like it, where those are many. One worker alone is no
-    /// evidence where there are others, unless it is a great many.
-    fn note(&mut self, cause: &str, trajectory: TrajectoryIndex, worker: WorkerId, others: bool) -> Option<usize> {
+    /// As the store remembers them.
+    pub(super) fn restored(failures: &[FailureRow], ended: u64) -> Self {
+        let mut restored = Self::default();
+        restored.add_all(failures, Standing::Seen);
+        restored.tolerate();
+        restored.add_all(failures, Standing::Fresh);
+        restored.ended = usize::try_from(ended).unwrap_or(usize::MAX);
+        restored
+    }
+
+    fn add_all(&mut self, failures: &[FailureRow], standing: Standing) {
+        for row in failures.iter().filter(|row| row.standing == standing) {
+            self.add(&row.cause, row.trajectory, row.worker);
+        }
+    }
+
+    fn add(&mut self, cause: &str, trajectory: TrajectoryIndex, worker: WorkerId) -> &Alike {
         let alike = self.alike.entry(fingerprint(cause)).or_default();
         alike.trajectories.insert(trajectory);
         alike.workers.insert(worker);
-        let count = alike.trajectories.len();
+        alike
+    }
+
+    /// Takes in a failure; how many trajectories have failed like it, where those are many. One worker alone is no
+    /// evidence where there are others, unless it is a great many.
+    fn note(&mut self, cause: &str, trajectory: TrajectoryIndex, worker: WorkerId, others: bool) -> Option<usize> {
+        let alike = self.add(cause, trajectory, worker);
+        let (count, workers) = (alike.trajectories.len(), alike.workers.len());
         let many = count >= ROW && count * ONE_IN >= count + self.ended;
-        let by_several = alike.workers.len() > 1 || !others || count >= ROW * ROW;
+        let by_several = workers > 1 || !others || count >= ROW * ROW;
         (many && by_several && !self.tolerated.contains(&fingerprint(cause))).then_some(count)
+    }
+
+    /// The sweep begins to run again: what failed before counts no more.
+    pub(super) fn begin_anew(&mut self) {
+        self.alike.clear();
+        self.ended = 0;
     }
 
     /// Its owner goes on in spite of what failed so far.

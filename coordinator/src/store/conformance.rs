@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use super::memory::Memory;
 use super::record::{
-    AttemptRow, CurveRow, Ending, LeaseRow, QuarantineRow, Record, Restored, RetriedRow, Submission, TrialResult,
+    AttemptRow, CurveRow, Ending, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep, RetriedRow,
+    Standing, Submission, TrialResult,
 };
 use super::{Store, StoreError, sql};
 
@@ -58,6 +59,8 @@ claims! {
     setbacks_come_latest_first_up_to_a_limit
     a_lease_stays_open_until_each_of_its_trajectories_has_ended
     attempts_are_counted_until_the_trajectory_is_done
+    deaths_are_remembered_until_a_trajectory_is_done_or_tried_again
+    failures_are_remembered_with_what_the_owner_has_done_since
     runs_of_done_trajectories_are_merged_in_whatever_order_they_end
     only_running_and_paused_sweeps_are_restored
     any_sweep_can_be_restored_alone
@@ -169,6 +172,60 @@ async fn attempts_are_counted_until_the_trajectory_is_done(store: &dyn Store) {
     assert_eq!(attempts().await, [(TrajectoryIndex(0), 1, 0), (TrajectoryIndex(1), 3, 2)]);
     commit(store, &[leased(4, 1, 1, 1), ended(1, 1, 4, Outcome::Completed)]).await;
     assert_eq!(attempts().await, [(TrajectoryIndex(0), 1, 0)]);
+}
+
+async fn deaths_are_remembered_until_a_trajectory_is_done_or_tried_again(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1))]).await;
+    for (attempt, trajectory, outcome) in [
+        (1, 0, Outcome::WorkerLost),
+        (2, 1, Outcome::WorkerLost),
+        (3, 0, Outcome::Preempted),
+        (4, 0, Outcome::WorkerLost),
+    ] {
+        commit(store, &[leased(attempt, 1, trajectory, 1), ended(1, trajectory, attempt, outcome)]).await;
+    }
+    let deaths =
+        async || only(store).await.deaths.into_iter().map(|(index, updates)| (index.0, updates)).collect::<Vec<_>>();
+    assert_eq!(deaths().await, [(0, 100), (1, 201), (0, 400)]);
+    commit(store, &[leased(5, 1, 1, 1), ended(1, 1, 5, Outcome::Completed)]).await;
+    assert_eq!(deaths().await, [(0, 100), (0, 400)]);
+    commit(store, &[leased(6, 1, 0, 1), failed_for_good(1, 0, 6)]).await;
+    assert_eq!(deaths().await, []);
+    commit(store, &[retried(1, &[0]), leased(7, 1, 0, 1), ended(1, 0, 7, Outcome::WorkerLost)]).await;
+    assert_eq!(deaths().await, [(0, 700)]);
+}
+
+async fn failures_are_remembered_with_what_the_owner_has_done_since(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 9)]).await;
+    let failures = async || {
+        let restored = only(store).await;
+        let row = |row: FailureRow| {
+            assert_eq!((row.worker, row.cause.as_str()), (WorkerId(Uuid::from_u128(1)), "why it is failed"));
+            (row.trajectory.0, row.standing)
+        };
+        (restored.failures.into_iter().map(row).collect::<Vec<_>>(), restored.ended)
+    };
+    commit(store, &[ended(1, 4, 1, Outcome::Failed), ended(1, 0, 1, Outcome::Completed), failed_for_good(1, 2, 1)])
+        .await;
+    let both = vec![(4, Standing::Fresh), (2, Standing::Fresh)];
+    assert_eq!(failures().await, (both.clone(), 1), "what failed for good did not end well");
+    commit(store, &[ended(1, 1, 1, Outcome::Diverged), paused(1)]).await;
+    assert_eq!(failures().await, (both, 2), "a pause alone is no answer");
+
+    // In one batch with what ended before it.
+    commit(store, &[ended(1, 3, 1, Outcome::Completed), state_changed(1, SweepState::Running)]).await;
+    assert_eq!(failures().await, (vec![(4, Standing::Seen), (2, Standing::Seen)], 0));
+    commit(store, &[ended(1, 5, 1, Outcome::Failed), ended(1, 6, 1, Outcome::Completed)]).await;
+    let three = vec![(4, Standing::Seen), (2, Standing::Seen), (5, Standing::Fresh)];
+    assert_eq!(failures().await, (three, 1));
+    commit(store, &[state_changed(1, SweepState::Finished), retried(1, &[2])]).await;
+    commit(store, &[state_changed(1, SweepState::Running)]).await;
+    let retried = vec![(4, Standing::Seen), (5, Standing::Past)];
+    assert_eq!(failures().await, (retried, 0), "what is tried again is forgiven");
+}
+
+async fn only(store: &dyn Store) -> RestoredSweep {
+    store.restore().await.expect("restores").sweeps.remove(0)
 }
 
 async fn runs_of_done_trajectories_are_merged_in_whatever_order_they_end(store: &dyn Store) {
@@ -398,6 +455,10 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
                 pending.push((id, index));
                 records.push(retried(id, &[index]));
             }
+            7 if verb < 64 => {
+                let state = if object.is_multiple_of(2) { SweepState::Paused } else { SweepState::Running };
+                records.push(state_changed(1 + object as u128 % 3, state));
+            }
             7 if verb > 240 => records.push(state_changed(1 + object as u128 % 3, SweepState::Cancelled)),
             _ => records.push(late(1 + object as u128 % 3, 3, 1_000)),
         }
@@ -497,6 +558,7 @@ fn ended_with(id: u128, trajectory: u64, attempt: u64, outcome: Outcome, results
         attempt: Attempt(attempt),
         outcome,
         cause: cause(outcome),
+        updates: 100 * attempt + trajectory,
         at: WallTime(1_000 + trajectory),
         curve: if results.is_empty() { Vec::new() } else { curve(trajectory) },
         health: if results.is_empty() { Vec::new() } else { health(trajectory) },

@@ -8,8 +8,8 @@ use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, Worker
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 
 use super::record::{
-    AttemptRow, CurveRow, Ending, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep, RetriedRow, Submission,
-    SweepRow, TrialResult,
+    AttemptRow, CurveRow, Ending, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep, RetriedRow,
+    Standing, Submission, SweepRow, TrialResult,
 };
 use super::{Store, StoreError};
 
@@ -34,11 +34,23 @@ struct Sweep {
     /// Of the trajectories that are done for good.
     curves: BTreeMap<TrajectoryIndex, CurveRow>,
     /// In the order in which they were recorded.
-    attempts: Vec<AttemptRow>,
+    attempts: Vec<Ended>,
+    /// Attempts that had ended when it was last resumed, and when it last began to run.
+    resumed_after: usize,
+    began_after: usize,
+    /// Trajectories that had completed or diverged when it last began to run.
+    ended_before: usize,
     /// Up to which attempt a trajectory's failures are forgiven.
     forgiven: BTreeMap<TrajectoryIndex, usize>,
     /// Reports that came too late: evidence.
     late: BTreeMap<(Attempt, TrajectoryIndex, WorkerId), Record>,
+}
+
+#[derive(Debug, Clone)]
+struct Ended {
+    row: AttemptRow,
+    worker: WorkerId,
+    updates: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -57,7 +69,6 @@ impl Clone for Memory {
 enum Undo {
     Nothing,
     Submission,
-    State(SweepId, SweepState, Option<String>),
     Lease(Attempt),
     Ending { sweep: SweepId, attempt: Attempt, trajectory: TrajectoryIndex, trials: Vec<TrialIndex> },
     Sweep(Box<Sweep>),
@@ -100,12 +111,8 @@ impl Store for Memory {
     async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
-        let attempts = |trajectory| sweep.attempts.iter().filter(move |row| row.trajectory == trajectory);
-        let failed = |&trajectory: &TrajectoryIndex| {
-            attempts(trajectory).next_back().is_some_and(|row| row.outcome == Outcome::Failed)
-        };
-        let counted = |&trajectory: &TrajectoryIndex| (trajectory, attempts(trajectory).count() as u32);
-        Ok(sweep.curves.keys().filter(|&index| failed(index)).map(counted).collect())
+        let counted = |trajectory| (trajectory, sweep.attempts_at(trajectory).count() as u32);
+        Ok(sweep.curves.keys().copied().filter(|&index| sweep.has_failed(index)).map(counted).collect())
     }
 
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
@@ -132,7 +139,8 @@ impl Store for Memory {
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
-        let setbacks = sweep.attempts.iter().rev().filter(|row| row.outcome != Outcome::Completed);
+        let attempts = sweep.attempts.iter().rev().map(|ended| &ended.row);
+        let setbacks = attempts.filter(|row| row.outcome != Outcome::Completed);
         Ok(setbacks.take(limit as usize).cloned().collect())
     }
 }
@@ -150,9 +158,11 @@ impl State {
         match record {
             Record::Submitted(submission) => self.submitted(submission),
             Record::StateChanged { sweep, state, reason, .. } => {
-                let row = &mut self.known(*sweep)?.row;
-                let before = std::mem::replace(&mut row.reason, reason.clone());
-                Ok(Undo::State(*sweep, std::mem::replace(&mut row.state, *state), before))
+                let sweep = self.known(*sweep)?;
+                let before = Undo::Sweep(Box::new(sweep.clone()));
+                sweep.change_state(*state);
+                sweep.row.reason.clone_from(reason);
+                Ok(before)
             }
             Record::Leased(lease) => self.leased(lease),
             Record::Ended(ending) => self.ended(ending),
@@ -182,6 +192,9 @@ impl State {
             results: BTreeMap::new(),
             curves: BTreeMap::new(),
             attempts: Vec::new(),
+            resumed_after: 0,
+            began_after: 0,
+            ended_before: 0,
             forgiven: BTreeMap::new(),
             late: BTreeMap::new(),
         });
@@ -216,7 +229,8 @@ impl State {
         }
         lease.open.remove(&trajectory);
         let (worker_name, cause) = (lease.row.worker_name.clone(), ending.cause.clone());
-        sweep.attempts.push(AttemptRow { trajectory, attempt, worker_name, outcome, cause, at });
+        let row = AttemptRow { trajectory, attempt, worker_name, outcome, cause, at };
+        sweep.attempts.push(Ended { row, worker: lease.row.worker, updates: ending.updates });
         if done {
             let (points, health) = (ending.curve.clone(), ending.health.clone());
             sweep.curves.insert(trajectory, CurveRow { trajectory, points, health });
@@ -249,10 +263,6 @@ impl State {
         const THERE: &str = "what was just put there is there";
         match step {
             Undo::Submission => drop(self.sweeps.pop()),
-            Undo::State(sweep, state, reason) => {
-                let row = &mut self.known(sweep).expect(THERE).row;
-                (row.state, row.reason) = (state, reason);
-            }
             Undo::Nothing => {}
             Undo::Sweep(before) => {
                 let id = before.row.submission.id;
@@ -287,18 +297,34 @@ impl State {
         let id = sweep.row.submission.id;
         let open = self.leases.values().filter(|lease| lease.row.sweep == id && !lease.open.is_empty());
         let mut attempts: BTreeMap<TrajectoryIndex, (u32, u32)> = BTreeMap::new();
-        let open_again = |row: &AttemptRow| !sweep.curves.contains_key(&row.trajectory);
-        for (entry, row) in sweep.attempts.iter().enumerate().filter(|(_, row)| open_again(row)) {
-            let (ended, failed) = attempts.entry(row.trajectory).or_default();
-            *ended += 1;
-            let forgiven = sweep.forgiven.get(&row.trajectory).is_some_and(|&until| entry < until);
-            *failed += u32::from(row.outcome == Outcome::Failed && !forgiven);
+        let (mut failures, mut deaths) = (Vec::new(), Vec::new());
+        for (entry, Ended { row, worker, updates }) in sweep.attempts.iter().enumerate() {
+            let trajectory = row.trajectory;
+            let is_done = sweep.curves.contains_key(&trajectory);
+            let counts = sweep.forgiven.get(&trajectory).is_none_or(|&until| entry >= until);
+            if !is_done {
+                let (ended, failed) = attempts.entry(trajectory).or_default();
+                *ended += 1;
+                *failed += u32::from(row.outcome == Outcome::Failed && counts);
+            }
+            match row.outcome {
+                Outcome::Failed if counts => {
+                    let cause = row.cause.clone().unwrap_or_default();
+                    let standing = Standing::of(entry as u64 + 1, sweep.resumed_after as u64, sweep.began_after as u64);
+                    failures.push(FailureRow { trajectory, worker: *worker, cause, standing });
+                }
+                Outcome::WorkerLost if counts && !is_done => deaths.push((trajectory, *updates)),
+                _ => {}
+            }
         }
         RestoredSweep {
             row: sweep.row.clone(),
             done,
             open: open.map(|lease| (lease.row.clone(), lease.open.iter().copied().collect())).collect(),
             attempts: attempts.into_iter().map(|(trajectory, (ended, failed))| (trajectory, ended, failed)).collect(),
+            failures,
+            deaths,
+            ended: sweep.ended().saturating_sub(sweep.ended_before) as u64,
         }
     }
 
@@ -313,6 +339,30 @@ impl State {
 }
 
 impl Sweep {
+    fn change_state(&mut self, state: SweepState) {
+        if state == SweepState::Running {
+            (self.began_after, self.ended_before) = (self.attempts.len(), self.ended());
+            if self.row.state == SweepState::Paused {
+                self.resumed_after = self.attempts.len();
+            }
+        }
+        self.row.state = state;
+    }
+
+    fn attempts_at(&self, trajectory: TrajectoryIndex) -> impl DoubleEndedIterator<Item = &AttemptRow> {
+        self.attempts.iter().map(|ended| &ended.row).filter(move |row| row.trajectory == trajectory)
+    }
+
+    /// Whether a trajectory that is done for good has failed.
+    fn has_failed(&self, trajectory: TrajectoryIndex) -> bool {
+        self.attempts_at(trajectory).next_back().is_some_and(|row| row.outcome == Outcome::Failed)
+    }
+
+    /// Trajectories that completed or diverged.
+    fn ended(&self) -> usize {
+        self.curves.keys().filter(|&&trajectory| !self.has_failed(trajectory)).count()
+    }
+
     fn count(&mut self, status: TrialStatus) -> &mut u64 {
         match status {
             TrialStatus::Completed => &mut self.row.completed,

@@ -137,6 +137,8 @@ pub(crate) struct Ending {
     pub(crate) outcome: Outcome,
     /// What went wrong, where something did.
     pub(crate) cause: Option<String>,
+    /// Updates that were heard to be done.
+    pub(crate) updates: u64,
     /// When.
     pub(crate) at: WallTime,
     /// The results of its trials: all of them where the trajectory is now done for good (completed, diverged, or
@@ -239,6 +241,51 @@ pub(crate) struct RestoredSweep {
     /// Ended attempts of each trajectory that has had some and is not done, by trajectory: (trajectory, all, failed
     /// ones since it was last retried). Attempts still open stand in `open` only.
     pub(crate) attempts: Vec<(TrajectoryIndex, u32, u32)>,
+    /// Attempts that failed, of whatever became of their trajectory, in the order in which they were recorded; without
+    /// those before its last retry.
+    pub(crate) failures: Vec<FailureRow>,
+    /// Attempts that ended with their worker, of trajectories that are not done, in the order in which they were recorded:
+    /// (trajectory, updates); without those before its last retry, and those of earlier versions, which kept no updates.
+    pub(crate) deaths: Vec<(TrajectoryIndex, u64)>,
+    /// Trajectories that completed or diverged since the sweep last began to run.
+    pub(crate) ended: u64,
+}
+
+/// One failed attempt at one trajectory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailureRow {
+    /// The trajectory.
+    pub(crate) trajectory: TrajectoryIndex,
+    /// Who failed it.
+    pub(crate) worker: WorkerId,
+    /// Why.
+    pub(crate) cause: String,
+    /// Whether it still counts against the sweep.
+    pub(crate) standing: Standing,
+}
+
+/// What a sweep's owner has done since a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Resumed the sweep in spite of it.
+    Seen,
+    /// Had the sweep begin to run again after it had finished.
+    Past,
+    /// Nothing.
+    Fresh,
+}
+
+impl Standing {
+    /// Of a failure that was recorded as that one, where the sweep was last resumed and last began to run after these.
+    pub(crate) const fn of(entry: u64, resumed_after: u64, began_after: u64) -> Self {
+        if entry <= resumed_after {
+            Self::Seen
+        } else if entry <= began_after {
+            Self::Past
+        } else {
+            Self::Fresh
+        }
+    }
 }
 
 impl SweepRow {

@@ -17,6 +17,7 @@ use super::scheduler::{Core, Patience, REMEMBERED, Worker};
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
 
 mod grants;
+mod restarts;
 mod wishes;
 
 const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
@@ -452,7 +453,7 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
     };
     let open = vec![(lease, vec![TrajectoryIndex(2)])];
     let attempts = vec![(TrajectoryIndex(2), 1, 1)];
-    let sweeps = vec![RestoredSweep { row, done: vec![(0, 2)], open, attempts }];
+    let sweeps = vec![RestoredSweep { done: vec![(0, 2)], open, attempts, ..restored(row) }];
     let core = Core::restore(PATIENCE, now, &Restored { sweeps, last_attempt: 3, ..Restored::default() }, &[spec]);
     let mut world = World { core, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
     let (_, grant) = world.work(8, 4);
@@ -472,6 +473,19 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
     assert_eq!(acknowledged(&actions), Some(true));
     assert_eq!(endings(&actions)[0].results[0].attempts, 2, "the one before the restart, and the one it held");
     assert_eq!(world.completed(), 6);
+}
+
+/// A sweep nothing has been done of.
+fn restored(row: SweepRow) -> RestoredSweep {
+    RestoredSweep {
+        row,
+        done: Vec::new(),
+        open: Vec::new(),
+        attempts: Vec::new(),
+        failures: Vec::new(),
+        deaths: Vec::new(),
+        ended: 0,
+    }
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn a_finished_sweep_runs_again_for_what_failed() {
         failed: 2,
     };
     let id = row.submission.id;
-    let restored = RestoredSweep { row, done: vec![(0, 6)], open: Vec::new(), attempts: Vec::new() };
+    let restored = RestoredSweep { done: vec![(0, 6)], ..restored(row) };
     let retry = Event::Retried {
         sweep: id,
         finished: Some(Box::new((restored, spec))),

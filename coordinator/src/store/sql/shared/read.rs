@@ -13,14 +13,15 @@ use super::super::{curve, health};
 use super::{Connection, Db, DbRow, Query, failed};
 use crate::store::StoreError;
 use crate::store::record::{
-    AttemptRow, CurveRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Submission, SweepRow, TrialResult,
+    AttemptRow, CurveRow, FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Standing, Submission, SweepRow,
+    TrialResult,
 };
 
 macro_rules! sweeps_where {
     ($rest:literal) => {
         concat!(
             "SELECT sweep, id, name, spec_text, spec_format, digest, trials, trajectories, submitted_at, state, \
-             reason, completed, diverged, failed FROM sweeps ",
+             reason, completed, diverged, failed, resumed_after, began_after, ended_before FROM sweeps ",
             $rest
         )
     };
@@ -157,10 +158,17 @@ pub(super) async fn restored_sweep(
 
 async fn with_its_trajectories(connection: &mut Connection, cells: Cells<'_>) -> Result<RestoredSweep, StoreError> {
     let (row, sweep, place) = (cells.sweep()?, cells.get("sweep")?, cells.place);
+    let done = done(connection, place, sweep).await?;
+    let failed_for_good = failed_for_good(connection, place, sweep).await?;
+    let ended = done.iter().map(|&(_, count)| count).sum::<u64>().saturating_sub(failed_for_good);
+    let (resumed_after, began_after) = (cells.count("resumed_after")?, cells.count("began_after")?);
     Ok(RestoredSweep {
-        done: done(connection, place, sweep).await?,
+        done,
         open: open_leases(connection, place, sweep, row.submission.id).await?,
         attempts: attempts(connection, place, sweep).await?,
+        failures: failed_attempts(connection, place, sweep, resumed_after, began_after).await?,
+        deaths: deaths(connection, place, sweep).await?,
+        ended: ended.saturating_sub(cells.count("ended_before")?),
         row,
     })
 }
@@ -252,6 +260,60 @@ async fn attempts(
         Ok((TrajectoryIndex(cells.count("trajectory")?), cells.narrow("ended")?, cells.narrow("failed")?))
     };
     rows.iter().map(counts).collect()
+}
+
+async fn failed_for_good(connection: &mut Connection, place: &str, sweep: i64) -> Result<u64, StoreError> {
+    let query = sqlx::query(
+        "SELECT count(*) AS failed FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \
+         FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt)",
+    )
+    .bind(sweep);
+    let rows = all(connection, place, query).await?;
+    rows.first().map_or(Ok(0), |row| Cells { row, place }.count("failed"))
+}
+
+async fn failed_attempts(
+    connection: &mut Connection,
+    place: &str,
+    sweep: i64,
+    resumed_after: u64,
+    began_after: u64,
+) -> Result<Vec<FailureRow>, StoreError> {
+    let query = sqlx::query(
+        "SELECT entry, trajectory, worker, cause FROM attempts JOIN leases USING (attempt) \
+         WHERE attempts.sweep = $1 AND outcome = 'failed' AND forgiven = 0 ORDER BY entry",
+    )
+    .bind(sweep);
+    let rows = all(connection, place, query).await?;
+    let failure = |row| {
+        let cells = Cells { row, place };
+        Ok(FailureRow {
+            trajectory: TrajectoryIndex(cells.count("trajectory")?),
+            worker: WorkerId(cells.uuid("worker")?),
+            cause: cells.get::<Option<String>>("cause")?.unwrap_or_default(),
+            standing: Standing::of(cells.count("entry")?, resumed_after, began_after),
+        })
+    };
+    rows.iter().map(failure).collect()
+}
+
+async fn deaths(
+    connection: &mut Connection,
+    place: &str,
+    sweep: i64,
+) -> Result<Vec<(TrajectoryIndex, u64)>, StoreError> {
+    let query = sqlx::query(
+        "SELECT trajectory, updates FROM attempts WHERE sweep = $1 AND outcome = 'worker-lost' AND forgiven = 0 \
+         AND updates IS NOT NULL AND NOT EXISTS \
+         (SELECT 1 FROM curves WHERE curves.sweep = $1 AND curves.trajectory = attempts.trajectory) ORDER BY entry",
+    )
+    .bind(sweep);
+    let rows = all(connection, place, query).await?;
+    let death = |row| {
+        let cells = Cells { row, place };
+        Ok((TrajectoryIndex(cells.count("trajectory")?), cells.count("updates")?))
+    };
+    rows.iter().map(death).collect()
 }
 
 async fn all(

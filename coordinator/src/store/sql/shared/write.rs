@@ -29,7 +29,7 @@ pub(super) async fn records<'a>(
         sweeps: BTreeMap::new(),
         names: BTreeMap::new(),
         leases: Rows::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", ""),
-        attempts: Rows::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at) ", ""),
+        attempts: Rows::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates) ", ""),
         curves: Rows::new("INSERT INTO curves (sweep, trajectory, attempt, points, health) ", ""),
         results: Rows::new(
             "INSERT INTO results (sweep, trial, status, key, updates, attempts, name, seconds, validation_accuracy, \
@@ -65,7 +65,7 @@ struct Writer<'a> {
     /// The names met in this transaction.
     names: BTreeMap<&'a str, i64>,
     leases: Rows<'a, 8>,
-    attempts: Rows<'a, 6>,
+    attempts: Rows<'a, 7>,
     curves: Rows<'a, 5>,
     results: Rows<'a, 12>,
 }
@@ -121,7 +121,20 @@ impl<'a> Writer<'a> {
         reason: Option<&str>,
         at: WallTime,
     ) -> Result<(), StoreError> {
+        // What was gathered may belong to the state that is over.
+        self.flush().await?;
         let sweep = self.sweep(id).await?.number;
+        if state == SweepState::Running {
+            let query = sqlx::query(
+                "UPDATE sweeps SET began_after = (SELECT coalesce(max(entry), 0) FROM attempts), resumed_after = \
+                 CASE state WHEN 'paused' THEN (SELECT coalesce(max(entry), 0) FROM attempts) ELSE resumed_after END, \
+                 ended_before = (SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM done_runs WHERE sweep = $1) \
+                 - (SELECT count(*) FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \
+                 FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt)) \
+                 WHERE sweep = $1",
+            );
+            self.execute(query.bind(sweep), || format!("beginning of sweep {id}")).await?;
+        }
         let query = sqlx::query("UPDATE sweeps SET state = $1, reason = $2, state_at = $3 WHERE sweep = $4")
             .bind(state.name())
             .bind(reason)
@@ -145,10 +158,13 @@ impl<'a> Writer<'a> {
             }
             let curve = sqlx::query("DELETE FROM curves WHERE sweep = $1 AND trajectory = $2");
             self.execute(curve.bind(sweep).bind(trajectory), || format!("curve of sweep {id}")).await?;
-            let forgiven = sqlx::query(
+            for forgiving in [
                 "UPDATE attempts SET forgiven = 1 WHERE sweep = $1 AND trajectory = $2 AND outcome = 'failed'",
-            );
-            self.execute(forgiven.bind(sweep).bind(trajectory), || format!("attempts of sweep {id}")).await?;
+                "UPDATE attempts SET forgiven = 1 WHERE sweep = $1 AND trajectory = $2 AND outcome = 'worker-lost'",
+            ] {
+                let forgiven = sqlx::query(forgiving).bind(sweep).bind(trajectory);
+                self.execute(forgiven, || format!("attempts of sweep {id}")).await?;
+            }
             let gone = sqlx::query(
                 "DELETE FROM results WHERE sweep = $1 AND trial >= $2 AND trial < $3 AND status = 'failed'",
             );
@@ -215,6 +231,7 @@ impl<'a> Writer<'a> {
             Datum::text(outcome.name()),
             Datum::Text(ending.cause.as_deref()),
             self.integer(at.0)?,
+            self.integer(ending.updates)?,
         ]);
         if ending.results.is_empty() {
             return Ok(());
