@@ -203,6 +203,15 @@ impl Cluster {
         let _sweep = self.json(&["submit", &spec.to_string_lossy()]);
     }
 
+    /// The command that submits [`SPEC`], ready to start.
+    #[must_use]
+    pub fn submission(&self) -> Command {
+        let mut command = self.command("biosweep");
+        command.arg("submit").arg(self.home.spec(SPEC)).args(["--coordinator", &self.url()]);
+        command.arg("--home").arg(self.home.path());
+        command
+    }
+
     /// Waits until `condition` holds of what `show` says.
     ///
     /// # Panics

@@ -1,7 +1,10 @@
 //! biosweep tried from outside: its real programs, started as a user starts them.
 
 pub mod cluster;
+pub mod disk;
+pub mod network;
 pub mod postgres;
+pub mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

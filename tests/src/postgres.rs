@@ -1,9 +1,10 @@
-//! A PostgreSQL server of a test's own, on loopback, gone with the test.
+//! A PostgreSQL server for tests, on loopback, gone with them.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use nix::sys::signal::{Signal, kill};
@@ -21,6 +22,8 @@ pub struct Server {
     programs: PathBuf,
     port: u16,
     process: Option<Child>,
+    /// Databases made without a name so far.
+    made: AtomicU32,
 }
 
 impl Server {
@@ -37,7 +40,7 @@ impl Server {
             chown(folder.path(), Some(account.uid), Some(account.gid)).expect("root can give a folder away");
         }
         let port = TcpListener::bind(("127.0.0.1", 0)).expect("a free port").local_addr().expect("its number").port();
-        let mut server = Self { folder, programs: programs(), port, process: None };
+        let mut server = Self { folder, programs: programs(), port, process: None, made: AtomicU32::new(0) };
         let mut initdb = server.command("initdb");
         let data = server.data();
         initdb.args(["--auth=trust", "--username=biosweep", "--encoding=UTF8", "--no-sync", "--pgdata"]).arg(data);
@@ -64,6 +67,13 @@ impl Server {
         let made = createdb.status().expect("createdb runs");
         assert!(made.success(), "createdb: {made}");
         self.url(name)
+    }
+
+    /// Makes a database of a new name; its address, which is a socket and reached from every network namespace.
+    #[must_use]
+    pub fn fresh_database(&self) -> String {
+        let name = format!("fresh{}", self.made.fetch_add(1, Ordering::Relaxed));
+        format!("{}?host={}", self.database(&name), self.folder.path().display())
     }
 
     /// Kills the server as a crash would.

@@ -1,31 +1,48 @@
 //! Real processes and what befalls them. Whatever it is, the results are those of a run that nothing befell.
 
 use std::fs;
-use std::net::Ipv4Addr;
-use std::process::Command;
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
 use biosweep_tests::cluster::{Cluster, SPEC, TRIALS};
+use biosweep_tests::disk::Disk;
+use biosweep_tests::network::Network;
 use biosweep_tests::postgres::Server;
-use biosweep_tests::{Home, until, until_ended};
+use biosweep_tests::store::Store;
+use biosweep_tests::{Home, on_both_stores, until, until_ended};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Uid;
+use serde_json::Value;
+
+on_both_stores! {
+    chaos_finds_the_same
+    a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes
+    a_network_that_is_cut_and_heals_costs_nothing
+    a_coordinator_killed_while_a_sweep_is_submitted_has_it_once_in_the_end
+    a_coordinator_killed_as_results_come_in_loses_none
+    a_coordinator_killed_while_it_recovers_recovers_the_next_time
+    a_restarted_coordinator_has_its_worker_back_and_trains_nothing_twice
+    a_worker_told_to_terminate_hands_back_what_it_trains
+    a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used
+    pause_resume_and_cancel_reach_running_workers_and_may_be_repeated
+    a_second_coordinator_is_refused_and_told_who_has_the_store
+}
 
 /// What the sweep finds where nothing befalls it.
 fn expected() -> &'static str {
     static FOUND: OnceLock<String> = OnceLock::new();
     FOUND.get_or_init(|| {
-        let mut calm = started(None);
+        let mut calm = started(&Store::Sqlite);
         calm.work(&[], &[]);
         calm.findings()
     })
 }
 
 /// A coordinator with the sweep, and one worker.
-fn started(store: Option<String>) -> Cluster {
-    let mut cluster = Cluster::new(store);
+fn started(store: &Store) -> Cluster {
+    let mut cluster = Cluster::new(store.fresh());
     cluster.serve();
     cluster.submit();
     cluster.work(&[], &[]);
@@ -40,27 +57,19 @@ fn unless_root(what: &str) -> bool {
     !Uid::effective().is_root()
 }
 
-#[test]
-fn chaos_finds_the_same_on_sqlite() {
+fn chaos_finds_the_same(store: &Store) {
     let home = Home::default();
     let spec = home.spec(SPEC).to_string_lossy().into_owned();
-    let verdict = home.json(&["chaos", &spec, "--faults", "15", "--seed", "3"]);
+    let store = store.fresh();
+    let mut arguments = vec!["chaos", &spec, "--faults", "15", "--seed", "3"];
+    arguments.extend(store.iter().flat_map(|store| ["--store", store]));
+    let verdict = home.json(&arguments);
     assert_eq!((verdict["equal"].as_bool(), verdict["faults"].as_u64()), (Some(true), Some(15)), "{verdict}");
     assert_eq!(verdict["trials"].as_u64(), Some(TRIALS as u64));
 }
 
-#[test]
-fn chaos_finds_the_same_on_postgres() {
-    let (home, server) = (Home::default(), Server::start());
-    let spec = home.spec(SPEC).to_string_lossy().into_owned();
-    let store = server.database("chaos");
-    let verdict = home.json(&["chaos", &spec, "--faults", "15", "--seed", "4", "--store", &store]);
-    assert_eq!((verdict["equal"].as_bool(), verdict["faults"].as_u64()), (Some(true), Some(15)), "{verdict}");
-}
-
-#[test]
-fn a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes() {
-    let mut cluster = started(None);
+fn a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes(store: &Store) {
+    let mut cluster = started(store);
     cluster.until_in_full_swing();
     let sleeper = cluster.work(&[], &[]);
     cluster.until("both train", |status| {
@@ -69,74 +78,80 @@ fn a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes() {
             == 2
     });
     kill(sleeper, Signal::SIGSTOP).expect("it runs");
-    let lost = |status: &serde_json::Value| status["setbacks"].to_string().contains("worker-lost");
+    let lost = |status: &Value| status["setbacks"].to_string().contains("worker-lost");
     cluster.until("it counts as lost", lost);
     kill(sleeper, Signal::SIGCONT).expect("it is there");
     assert_eq!(cluster.findings(), expected());
     assert!(cluster.last_worker().try_wait().expect("a child").is_none(), "it goes on");
 }
 
-#[test]
-fn a_network_that_is_cut_and_heals_costs_nothing() {
+fn a_network_that_is_cut_and_heals_costs_nothing(store: &Store) {
     if unless_root("cutting a network") {
         return;
     }
     let net = Network::new();
-    let through = |namespace: &str| ["ip", "netns", "exec", namespace].map(Into::into).to_vec();
-    let through = [("biosweep", through(&net.one)), ("biosweep-worker", through(&net.other))];
-    let mut cluster = Cluster::new(None).with_network(Ipv4Addr::new(10, 213, 0, 1), through);
+    let [one, other] = net.through();
+    let through = [("biosweep", one), ("biosweep-worker", other)];
+    let mut cluster = Cluster::new(store.fresh()).with_network(Network::ADDRESS, through);
     cluster.serve();
     cluster.submit();
     cluster.work(&[], &[]);
     cluster.until_in_full_swing();
     for cut_ms in [300, 4_000] {
-        net.set("down");
+        net.cut();
         thread::sleep(Duration::from_millis(cut_ms));
-        net.set("up");
+        net.heal();
         thread::sleep(Duration::from_millis(500));
     }
     assert_eq!(cluster.findings(), expected());
 }
 
-/// Two network namespaces with a cable between them.
-struct Network {
-    one: String,
-    other: String,
+/// The moments at which a coordinator is killed that has just begun with something, in milliseconds.
+const MOMENTS_MS: [u64; 6] = [0, 5, 10, 20, 40, 80];
+
+fn a_coordinator_killed_while_a_sweep_is_submitted_has_it_once_in_the_end(store: &Store) {
+    let mut cluster = Cluster::new(store.fresh());
+    cluster.serve();
+    assert_eq!(cluster.json(&["list"]), Value::Array(Vec::new()));
+    for moment in MOMENTS_MS {
+        let mut submission =
+            cluster.submission().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        thread::sleep(Duration::from_millis(moment));
+        cluster.kill_coordinator();
+        // Whether it was answered, or taken in without an answer, is a matter of the moment.
+        let _answered = until_ended(&mut submission);
+        cluster.serve();
+    }
+    cluster.submit();
+    assert_eq!(cluster.json(&["list"]).as_array().map(Vec::len), Some(1), "who submits again finds what was taken in");
+    cluster.work(&[], &[]);
+    assert_eq!(cluster.findings(), expected());
 }
 
-impl Network {
-    fn new() -> Self {
-        let name = |end: &str| format!("biosweep-{}-{end}", std::process::id());
-        let net = Self { one: name("a"), other: name("b") };
-        for namespace in [&net.one, &net.other] {
-            ip(&["netns", "add", namespace]);
-            ip(&["-n", namespace, "link", "set", "lo", "up"]);
-        }
-        ip(&["-n", &net.one, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", &net.other]);
-        for (namespace, address) in [(&net.one, "10.213.0.1/24"), (&net.other, "10.213.0.2/24")] {
-            ip(&["-n", namespace, "address", "add", address, "dev", "cable"]);
-            ip(&["-n", namespace, "link", "set", "cable", "up"]);
-        }
-        net
+fn a_coordinator_killed_as_results_come_in_loses_none(store: &Store) {
+    let mut cluster = started(store);
+    let mut seen = 0;
+    while seen < TRIALS as u64 {
+        let completed = |status: &Value| status["completed"].as_u64().expect("a count");
+        let status = cluster.until("there are more results", |status| completed(status) > seen);
+        cluster.kill_coordinator();
+        cluster.serve();
+        let status = (completed(&status), completed(&cluster.json(&["show", "small"])));
+        assert!(status.1 >= status.0, "what was counted once is kept: {status:?}");
+        seen = status.1;
     }
-
-    fn set(&self, state: &str) {
-        ip(&["-n", &self.one, "link", "set", "cable", state]);
-    }
+    assert_eq!(cluster.findings(), expected());
 }
 
-impl Drop for Network {
-    fn drop(&mut self) {
-        for namespace in [&self.one, &self.other] {
-            // One that was never made is as good as one that is gone.
-            drop(Command::new("ip").args(["netns", "delete", namespace]).status());
-        }
+fn a_coordinator_killed_while_it_recovers_recovers_the_next_time(store: &Store) {
+    let mut cluster = started(store);
+    cluster.until_in_full_swing();
+    for moment in MOMENTS_MS {
+        cluster.kill_coordinator();
+        cluster.serve();
+        thread::sleep(Duration::from_millis(moment));
     }
-}
-
-fn ip(arguments: &[&str]) {
-    let done = Command::new("ip").args(arguments).status().expect("iproute2 is installed: apt-get install iproute2");
-    assert!(done.success(), "ip {arguments:?}: {done}");
+    assert_eq!(cluster.findings(), expected());
 }
 
 #[test]
@@ -145,47 +160,23 @@ fn a_full_disk_is_told_and_waited_out() {
         return;
     }
     let disk = Disk::new();
-    let mut cluster = Cluster::new(None).with_coordinator_home(disk.folder.path());
+    let mut cluster = Cluster::new(None).with_coordinator_home(disk.path());
     cluster.serve();
     cluster.submit();
-    let ballast = disk.folder.path().join("ballast");
-    // Fills the disk to the last byte: writing fails at its end, as it is meant to.
-    drop(fs::write(&ballast, vec![1_u8; 8 << 20]));
+    disk.fill();
     cluster.work(&[], &[]);
     let told = cluster.until("it tells of the full disk", |status| status["trouble"].is_string());
     let trouble = told["trouble"].as_str().expect("text").to_owned();
     assert!(trouble.contains("full") && trouble.contains("nothing is lost"), "{trouble}");
     assert!(cluster.try_json(&["pause", "small"]).is_none(), "what cannot be kept is refused");
-    fs::remove_file(&ballast).expect("the ballast is there");
+    disk.empty();
     assert_eq!(cluster.findings(), expected());
     let status = cluster.json(&["show", "small"]);
     assert!(status["trouble"].is_null(), "{status}");
 }
 
-/// A file system of two megabytes.
-struct Disk {
-    folder: tempfile::TempDir,
-}
-
-impl Disk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path());
-        assert!(mount.status().expect("mount runs").success(), "a small file system can be mounted");
-        Self { folder }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("--lazy").arg(self.folder.path()).status());
-    }
-}
-
-#[test]
-fn a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used() {
-    let mut cluster = started(None);
+fn a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used(store: &Store) {
+    let mut cluster = started(store);
     let two = || Some(cluster.checkpoints()).filter(|checkpoints| checkpoints.len() == 2);
     until("there are two checkpoints of one trajectory", two);
     cluster.kill_worker();
@@ -203,7 +194,10 @@ fn a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used() {
 #[test]
 fn a_database_that_dies_under_the_coordinator_is_waited_for() {
     let mut server = Server::start();
-    let cluster = started(Some(server.database("sweeps")));
+    let mut cluster = Cluster::new(Some(server.database("sweeps")));
+    cluster.serve();
+    cluster.submit();
+    cluster.work(&[], &[]);
     cluster.until_in_full_swing();
     server.kill();
     thread::sleep(Duration::from_secs(3));
@@ -212,39 +206,42 @@ fn a_database_that_dies_under_the_coordinator_is_waited_for() {
     assert_eq!(cluster.findings(), expected());
 }
 
-#[test]
-fn a_second_coordinator_is_refused_and_told_who_has_the_store() {
-    let server = Server::start();
-    let store = server.database("sweeps");
-    let cluster = started(Some(store.clone()));
-    cluster.until_in_full_swing();
+fn a_second_coordinator_is_refused_and_told_who_has_the_store(store: &Store) {
+    let place = store.fresh();
+    let mut cluster = Cluster::new(place.clone());
+    cluster.serve();
+    cluster.submit();
+    let mut arguments = vec!["serve", "--listen", "127.0.0.1:0"];
+    arguments.extend(place.iter().flat_map(|place| ["--store", place]));
     let other = Home::default();
-    let refused = other.run(&["serve", "--listen", "127.0.0.1:0", "--store", &store]);
+    let home = if place.is_some() { &other } else { cluster.home() };
+    let refused = home.run(&arguments);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(3), "{said}");
-    assert!(said.contains("in use by biosweep ") && said.contains("stop that coordinator"), "{said}");
+    assert!(said.contains("in use by biosweep ") && said.contains("; stop that "), "{said}");
 }
 
-#[test]
-fn a_worker_told_to_terminate_hands_back_what_it_trains() {
+fn a_worker_told_to_terminate_hands_back_what_it_trains(store: &Store) {
+    let mut cluster = started(store);
     for signal in [Signal::SIGTERM, Signal::SIGUSR2] {
-        let mut cluster = started(None);
         cluster.until_in_full_swing();
         let pid = biosweep_tests::cluster::pid(cluster.last_worker());
         kill(pid, signal).expect("it runs");
         assert!(until_ended(cluster.last_worker()).success(), "leaving is no failure");
-        let status = cluster.json(&["show", "small"]);
-        let setbacks = status["setbacks"].to_string();
-        assert!(setbacks.contains("preempted") && !setbacks.contains("worker-lost"), "{setbacks}");
         assert!(!cluster.checkpoints().is_empty(), "who takes it up goes on from there");
         cluster.work(&[], &[]);
-        assert_eq!(cluster.findings(), expected());
     }
+    assert_eq!(cluster.findings(), expected());
+    let setbacks = cluster.json(&["show", "small"])["setbacks"].clone();
+    let preempted = |setback: &&Value| setback["outcome"] == "preempted";
+    let setbacks = setbacks.as_array().expect("an array");
+    assert_eq!(setbacks.iter().filter(preempted).count(), 2, "nothing was lost but handed back: {setbacks:?}");
+    assert_eq!(setbacks.len(), 2, "{setbacks:?}");
 }
 
 #[test]
 fn a_worker_leaves_before_its_allocation_ends() {
-    let mut cluster = started(None);
+    let mut cluster = started(&Store::Sqlite);
     cluster.until_in_full_swing();
     cluster.kill_worker();
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
@@ -257,14 +254,13 @@ fn a_worker_leaves_before_its_allocation_ends() {
     assert_eq!(cluster.findings(), expected());
 }
 
-#[test]
-fn pause_resume_and_cancel_reach_running_workers_and_may_be_repeated() {
-    let cluster = started(None);
+fn pause_resume_and_cancel_reach_running_workers_and_may_be_repeated(store: &Store) {
+    let cluster = started(store);
     cluster.until_in_full_swing();
     for _ in 0..2 {
         assert_eq!(cluster.json(&["pause", "small"])["state"], "paused");
     }
-    let nobody_trains = |status: &serde_json::Value| {
+    let nobody_trains = |status: &Value| {
         let workers = status["workers"].as_array().expect("an array");
         workers.iter().all(|worker| worker["training"].as_array().is_some_and(Vec::is_empty))
     };
@@ -275,18 +271,29 @@ fn pause_resume_and_cancel_reach_running_workers_and_may_be_repeated() {
     assert_eq!(cluster.findings(), expected());
     assert!(cluster.try_json(&["cancel", "small"]).is_none(), "it has finished");
 
-    let cluster = started(None);
+    let cluster = started(store);
     cluster.until_in_full_swing();
     for _ in 0..2 {
         assert_eq!(cluster.json(&["cancel", "small"])["state"], "cancelled");
     }
     cluster.until("the workers are idle", nobody_trains);
     assert!(cluster.try_json(&["resume", "small"]).is_none(), "cancelled is for good");
+    until("its checkpoints are gone", || cluster.checkpoints().is_empty().then_some(()));
 }
 
 #[test]
-fn a_restarted_coordinator_has_its_worker_back_and_trains_nothing_twice() {
-    let mut cluster = started(None);
+fn checkpoints_of_what_was_cancelled_in_nobodys_hands_go_when_a_worker_comes() {
+    let mut cluster = started(&Store::Sqlite);
+    cluster.until_in_full_swing();
+    cluster.kill_worker();
+    assert_eq!(cluster.json(&["cancel", "small"])["state"], "cancelled");
+    assert!(!cluster.checkpoints().is_empty());
+    cluster.work(&[], &[]);
+    until("they are gone", || cluster.checkpoints().is_empty().then_some(()));
+}
+
+fn a_restarted_coordinator_has_its_worker_back_and_trains_nothing_twice(store: &Store) {
+    let mut cluster = started(store);
     cluster.until_in_full_swing();
     for _ in 0..3 {
         cluster.kill_coordinator();

@@ -7,6 +7,9 @@ use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use biosweep_tests::cluster::Cluster;
+use biosweep_tests::on_both_stores;
+use biosweep_tests::store::Store;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -94,9 +97,15 @@ fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn every_trial_has_one_result_whatever_its_worker_says() {
-    let mut cluster = Cluster::new(None);
+on_both_stores! {
+    every_trial_has_one_result_whatever_its_worker_says
+}
+
+fn every_trial_has_one_result_whatever_its_worker_says(store: &Store) {
+    Runtime::new().expect("a runtime").block_on(misbehave(Cluster::new(store.fresh())));
+}
+
+async fn misbehave(mut cluster: Cluster) {
     cluster.serve();
     let spec = cluster.home().spec(SPEC);
     let _sweep = cluster.json(&["submit", &spec.to_string_lossy()]);
