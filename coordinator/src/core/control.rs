@@ -92,10 +92,9 @@ impl Core {
     ) {
         if let Some((restored, spec)) = finished
             && !failures.is_empty()
+            && !self.sweeps.contains_key(&id)
         {
-            if !self.sweeps.contains_key(&id) {
-                self.add_sweep(now, Sweep::restored(now.tick, &restored, spec));
-            }
+            self.add_sweep(now, Sweep::restored(now.tick, &restored, spec));
         }
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let trajectories = sweep.retry(failures);
@@ -103,14 +102,11 @@ impl Core {
             return;
         }
         actions.push(Action::Persist(Record::Retried { sweep: id, trajectories }));
-        let was_finished = sweep.row.state == SweepState::Finished;
-        if was_finished {
+        if sweep.row.state == SweepState::Finished {
             sweep.failures.begin_anew();
-        }
-        self.look_again();
-        if was_finished {
             self.change_state(now, id, SweepState::Running, None, actions);
         }
+        self.look_again();
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
