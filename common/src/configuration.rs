@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use crate::dataset::DatasetRef;
 use crate::settings::{Level, Setting, Value};
-use crate::vocabulary::{Activation, Network, Optimizer, Rule};
+use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 
 /// What must be equal for two trajectories to train as lanes of one program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,80 +216,133 @@ impl Configuration {
     /// # Errors
     /// A required setting that is missing, or a value outside its domain.
     pub fn from_point(point: &Point) -> Result<Self, ConfigurationError> {
-        let point = Reader(point);
-        Ok(Self {
+        let mut configuration = Self::blank();
+        for &setting in Setting::ALL {
+            if let Some(value) = point.get(&setting) {
+                configuration.set(setting, value)?;
+            } else if let Some(value) = setting.default_value() {
+                configuration.set(setting, &value)?;
+            } else if setting.is_required() {
+                return Err(ConfigurationError::Missing { setting });
+            }
+        }
+        Ok(configuration)
+    }
+
+    /// One in which every setting that has to be named, or has a default, is still to be set.
+    fn blank() -> Self {
+        Self {
             shape: Shape {
-                dataset: point.name(Setting::Dataset)?,
-                network: point.name(Setting::Network)?,
-                rule: point.name(Setting::Rule)?,
-                activation: point.name(Setting::Activation)?,
-                depth: point.narrow(Setting::Depth)?,
-                hidden: point.narrow(Setting::Hidden)?,
-                convolution: Convolution {
-                    channel_multiplier: point.narrow(Setting::ChannelMultiplier)?,
-                    downsample_after: point.integers(Setting::DownsampleAfter)?,
-                },
-                skip: Skip {
-                    input: point.flag(Setting::SkipInput)?,
-                    density: Real(point.real(Setting::SkipDensity)?),
-                    decay: Real(point.real(Setting::SkipDecay)?),
-                    seed: point.integer(Setting::SkipSeed)?,
-                },
-                batch_size: point.narrow(Setting::BatchSize)?,
-                optimizer: point.name(Setting::Optimizer)?,
-                eval_every: point.integer(Setting::EvalEvery)?,
+                dataset: DatasetRef::Published(Dataset::SyntheticDigits),
+                network: Network::Nn,
+                rule: Rule::Bp,
+                activation: Activation::Relu,
+                depth: 1,
+                hidden: 1,
+                convolution: Convolution::default(),
+                skip: Skip::default(),
+                batch_size: 1,
+                optimizer: Optimizer::Adam,
+                eval_every: 1,
             },
-            hyperparameters: Hyperparameters {
-                learning_rate: point.real(Setting::LearningRate)?,
-                weight_decay: point.real(Setting::WeightDecay)?,
-                momentum: point.real(Setting::Momentum)?,
-                nesterov: point.flag(Setting::Nesterov)?,
-                target_step: point.real(Setting::TargetStep)?,
-                noise_std: point.real(Setting::NoiseStd)?,
-                decoder_learning_rate: point.real(Setting::DecoderLearningRate)?,
-                fold: point.narrow(Setting::Fold)?,
-                seed: point.integer(Setting::Seed)?,
-            },
-            stopping_rule: StoppingRule {
-                max_updates: point.integer(Setting::MaxUpdates)?,
-                early_stop: match point.0.get(&Setting::EarlyStopStart) {
-                    None => None,
-                    Some(_) => Some(EarlyStop {
-                        start: point.integer(Setting::EarlyStopStart)?,
-                        patience: point.narrow(Setting::EarlyStopPatience)?,
-                    }),
-                },
-            },
-        })
+            hyperparameters: Hyperparameters::default(),
+            stopping_rule: StoppingRule { max_updates: 1, early_stop: None },
+        }
+    }
+
+    /// Gives a setting another value. The patience of a trial that does not stop early is left aside.
+    ///
+    /// # Errors
+    /// A value outside the setting's domain.
+    pub fn set(&mut self, setting: Setting, value: &Value) -> Result<(), ConfigurationError> {
+        let Self { shape, hyperparameters: hyper, stopping_rule: stop } = self;
+        let value = Checked { setting, value };
+        match setting {
+            Setting::Dataset => shape.dataset = value.name()?,
+            Setting::Network => shape.network = value.name()?,
+            Setting::Rule => shape.rule = value.name()?,
+            Setting::Activation => shape.activation = value.name()?,
+            Setting::Depth => shape.depth = value.narrow()?,
+            Setting::Hidden => shape.hidden = value.narrow()?,
+            Setting::ChannelMultiplier => shape.convolution.channel_multiplier = value.narrow()?,
+            Setting::DownsampleAfter => shape.convolution.downsample_after = value.integers()?.to_vec(),
+            Setting::SkipInput => shape.skip.input = value.flag()?,
+            Setting::SkipDensity => shape.skip.density = Real(value.real()?),
+            Setting::SkipDecay => shape.skip.decay = Real(value.real()?),
+            Setting::SkipSeed => shape.skip.seed = value.integer()?,
+            Setting::BatchSize => shape.batch_size = value.narrow()?,
+            Setting::Optimizer => shape.optimizer = value.name()?,
+            Setting::EvalEvery => shape.eval_every = value.integer()?,
+            Setting::LearningRate => hyper.learning_rate = value.real()?,
+            Setting::WeightDecay => hyper.weight_decay = value.real()?,
+            Setting::Momentum => hyper.momentum = value.real()?,
+            Setting::Nesterov => hyper.nesterov = value.flag()?,
+            Setting::TargetStep => hyper.target_step = value.real()?,
+            Setting::NoiseStd => hyper.noise_std = value.real()?,
+            Setting::DecoderLearningRate => hyper.decoder_learning_rate = value.real()?,
+            Setting::Fold => hyper.fold = value.narrow()?,
+            Setting::Seed => hyper.seed = value.integer()?,
+            Setting::EarlyStopStart => {
+                let patience = stop.early_stop.map_or(0, |early_stop| early_stop.patience);
+                stop.early_stop = Some(EarlyStop { start: value.integer()?, patience });
+            }
+            Setting::EarlyStopPatience => {
+                if let Some(early_stop) = &mut stop.early_stop {
+                    early_stop.patience = value.narrow()?;
+                }
+            }
+            Setting::MaxUpdates => stop.max_updates = value.integer()?,
+        }
+        Ok(())
     }
 
     /// The settings that apply to this trial, and no others.
     #[must_use]
     pub fn to_point(&self) -> Point {
-        let mut point: Point =
-            Setting::ALL.iter().filter_map(|&setting| Some((setting, self.value(setting)?))).collect();
-        for &setting in Setting::ALL {
-            let applies = setting.condition().is_none_or(|condition| (condition.holds)(point.get(&condition.on)));
-            if !applies {
-                point.remove(&setting);
-            }
-        }
-        point
+        Setting::ALL.iter().filter_map(|&setting| Some((setting, self.applied(setting)?))).collect()
     }
 
-    /// The identity of this trial on its dataset, under this engine's [`NUMERICS_VERSION`].
+    /// Those of them that reach so far.
+    #[must_use]
+    pub fn settings_of(&self, level: Level) -> Point {
+        let of_level = Setting::ALL.iter().filter(|setting| setting.level() == level);
+        of_level.filter_map(|&setting| Some((setting, self.applied(setting)?))).collect()
+    }
+
+    /// The identity of this trial on its dataset, under this engine's [`NUMERICS_VERSION`]: the hash of a JSON object
+    /// whose keys are sorted.
     #[must_use]
     pub fn key(&self) -> TrialKey {
-        let mut point = self.to_point();
-        // Where data lies decides nothing; what it holds is in the digest.
-        point.insert(Setting::Dataset, Value::Name(self.shape.dataset.kind().to_owned()));
-        let settings: BTreeMap<&str, &Value> = point.iter().map(|(setting, value)| (setting.name(), value)).collect();
-        let canonical = serde_json::json!({
-            "settings": settings,
-            "dataset_digest": self.shape.dataset.digest(),
-            "numerics_version": NUMERICS_VERSION,
-        });
-        TrialKey(*blake3::hash(canonical.to_string().as_bytes()).as_bytes())
+        let mut canonical = Vec::with_capacity(1_024);
+        canonical.extend_from_slice(b"{\"dataset_digest\":");
+        put_json(&mut canonical, &self.shape.dataset.digest());
+        canonical.extend_from_slice(b",\"numerics_version\":");
+        put_json(&mut canonical, &NUMERICS_VERSION);
+        canonical.extend_from_slice(b",\"settings\":{");
+        let mut separator: &[u8] = b"";
+        for &setting in SETTINGS_BY_NAME.iter() {
+            let value = match setting {
+                // Where data lies decides nothing; what it holds is in the digest.
+                Setting::Dataset => Some(Value::Name(self.shape.dataset.kind().to_owned())),
+                setting => self.applied(setting),
+            };
+            if let Some(value) = value {
+                canonical.extend_from_slice(separator);
+                put_json(&mut canonical, setting.name());
+                canonical.push(b':');
+                put_json(&mut canonical, &value);
+                separator = b",";
+            }
+        }
+        canonical.extend_from_slice(b"}}");
+        TrialKey(*blake3::hash(&canonical).as_bytes())
+    }
+
+    /// The value of a setting, where it has one and applies to this trial.
+    fn applied(&self, setting: Setting) -> Option<Value> {
+        let applies =
+            setting.condition().is_none_or(|condition| (condition.holds)(self.applied(condition.on).as_ref()));
+        if applies { self.value(setting) } else { None }
     }
 
     fn value(&self, setting: Setting) -> Option<Value> {
@@ -335,67 +389,79 @@ pub fn trajectory_point(shape: &Shape, hyperparameters: Hyperparameters) -> Poin
     point
 }
 
-/// Reads checked values out of a point, with defaults where it names none.
-struct Reader<'a>(&'a Point);
+/// The settings in the order of their names.
+static SETTINGS_BY_NAME: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    let mut settings = Setting::ALL.to_vec();
+    settings.sort_by_key(|setting| setting.name());
+    settings
+});
 
-impl Reader<'_> {
-    fn get(&self, setting: Setting) -> Result<Value, ConfigurationError> {
-        let value = match self.0.get(&setting) {
-            Some(value) => value.clone(),
-            None => setting.default_value().ok_or(ConfigurationError::Missing { setting })?,
-        };
-        if setting.domain().contains(&value) {
-            Ok(value)
-        } else {
-            Err(ConfigurationError::OutOfDomain { setting, value })
+fn put_json<T: serde::Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(bytes, value)
+        .expect("names and numbers have a form in JSON, and memory takes what is written");
+}
+
+/// A value of a setting, read as what the setting takes.
+struct Checked<'a> {
+    setting: Setting,
+    value: &'a Value,
+}
+
+impl<'a> Checked<'a> {
+    fn get(&self) -> Result<&'a Value, ConfigurationError> {
+        if self.setting.domain().contains(self.value) { Ok(self.value) } else { Err(self.out_of_domain()) }
+    }
+
+    fn out_of_domain(&self) -> ConfigurationError {
+        ConfigurationError::OutOfDomain { setting: self.setting, value: self.value.clone() }
+    }
+
+    fn name<T: std::str::FromStr>(&self) -> Result<T, ConfigurationError> {
+        match self.get()? {
+            Value::Name(name) => name.parse().map_err(|_| self.out_of_domain()),
+            _ => Err(self.out_of_domain()),
         }
     }
 
-    fn name<T: std::str::FromStr>(&self, setting: Setting) -> Result<T, ConfigurationError> {
-        let value = self.get(setting)?;
-        match &value {
-            Value::Name(name) => name.parse().map_err(|_| ConfigurationError::OutOfDomain { setting, value }),
-            _ => Err(ConfigurationError::OutOfDomain { setting, value }),
+    fn integer(&self) -> Result<u64, ConfigurationError> {
+        match self.get()? {
+            Value::Integer(number) => Ok(*number),
+            _ => Err(self.out_of_domain()),
         }
     }
 
-    fn integer(&self, setting: Setting) -> Result<u64, ConfigurationError> {
-        match self.get(setting)? {
-            Value::Integer(number) => Ok(number),
-            value => Err(ConfigurationError::OutOfDomain { setting, value }),
-        }
+    fn narrow(&self) -> Result<u32, ConfigurationError> {
+        u32::try_from(self.integer()?).map_err(|_| self.out_of_domain())
     }
 
-    fn narrow(&self, setting: Setting) -> Result<u32, ConfigurationError> {
-        let number = self.integer(setting)?;
-        u32::try_from(number).map_err(|_| ConfigurationError::OutOfDomain { setting, value: Value::Integer(number) })
-    }
-
-    fn integers(&self, setting: Setting) -> Result<Vec<u64>, ConfigurationError> {
-        match self.get(setting)? {
+    fn integers(&self) -> Result<&'a [u64], ConfigurationError> {
+        match self.get()? {
             Value::Integers(numbers) => Ok(numbers),
-            value => Err(ConfigurationError::OutOfDomain { setting, value }),
+            _ => Err(self.out_of_domain()),
         }
     }
 
-    fn flag(&self, setting: Setting) -> Result<bool, ConfigurationError> {
-        match self.get(setting)? {
-            Value::Flag(flag) => Ok(flag),
-            value => Err(ConfigurationError::OutOfDomain { setting, value }),
+    fn flag(&self) -> Result<bool, ConfigurationError> {
+        match self.get()? {
+            Value::Flag(flag) => Ok(*flag),
+            _ => Err(self.out_of_domain()),
         }
     }
 
-    fn real(&self, setting: Setting) -> Result<f64, ConfigurationError> {
-        match self.get(setting)? {
-            Value::Real(number) => Ok(number),
-            value => Err(ConfigurationError::OutOfDomain { setting, value }),
+    fn real(&self) -> Result<f64, ConfigurationError> {
+        match self.get()? {
+            Value::Real(number) => Ok(*number),
+            _ => Err(self.out_of_domain()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::settings::Domain;
 
     fn point(settings: &[(Setting, Value)]) -> Point {
         let name = |name: &str| Value::Name(name.to_owned());
@@ -446,6 +512,56 @@ mod tests {
         };
         assert_eq!(key("/here", "a"), key("/there", "a"));
         assert_ne!(key("/here", "a"), key("/here", "b"));
+    }
+
+    /// The key as it was first written down.
+    fn written_out(configuration: &Configuration) -> TrialKey {
+        let mut point = configuration.to_point();
+        point.insert(Setting::Dataset, Value::Name(configuration.shape.dataset.kind().to_owned()));
+        let settings: BTreeMap<&str, &Value> = point.iter().map(|(setting, value)| (setting.name(), value)).collect();
+        let canonical = serde_json::json!({
+            "settings": settings,
+            "dataset_digest": configuration.shape.dataset.digest(),
+            "numerics_version": NUMERICS_VERSION,
+        });
+        TrialKey(*blake3::hash(canonical.to_string().as_bytes()).as_bytes())
+    }
+
+    fn some_value(setting: Setting) -> BoxedStrategy<Value> {
+        let bits = |from: f64, to: f64| (from..to).prop_map(Value::Real).boxed();
+        match setting.domain() {
+            Domain::Dataset => {
+                let own = "[a-z\"\\\\/é]{1,9}".prop_map(|place| Value::Name(format!("npy:{place}#{}", "c".repeat(64))));
+                let published = prop::sample::select(Dataset::NAMES).prop_map(|name| Value::Name(name.to_owned()));
+                prop_oneof![own, published].boxed()
+            }
+            Domain::Names(names) => prop::sample::select(names).prop_map(|name| Value::Name(name.to_owned())).boxed(),
+            Domain::Integer { min, max } => (min..=max).prop_map(Value::Integer).boxed(),
+            Domain::Positive => prop_oneof![bits(1e-12, 1e-3), bits(1e-3, 1e9)].boxed(),
+            Domain::NonNegative | Domain::Fraction => prop_oneof![bits(0.0, 1e-3), bits(0.0, 0.999)].boxed(),
+            Domain::Share => bits(1e-6, 1.0),
+            Domain::Layers => prop::collection::btree_set(1_u64..50, 0..5)
+                .prop_map(|layers| Value::Integers(layers.into_iter().collect()))
+                .boxed(),
+            Domain::Flag => any::<bool>().prop_map(Value::Flag).boxed(),
+        }
+    }
+
+    fn some_point() -> impl Strategy<Value = Point> {
+        let some = |&setting: &Setting| {
+            let named = if setting.is_required() { 1.0 } else { 0.5 };
+            (Just(setting), prop::option::weighted(named, some_value(setting)))
+        };
+        let settings: Vec<_> = Setting::ALL.iter().map(some).collect();
+        settings.prop_map(|settings| settings.into_iter().filter_map(|(s, value)| Some((s, value?))).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_the_hash_of_the_settings_written_out(point in some_point()) {
+            let configuration = Configuration::from_point(&point).expect("in its domain");
+            prop_assert_eq!(configuration.key(), written_out(&configuration));
+        }
     }
 
     #[test]

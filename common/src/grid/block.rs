@@ -1,9 +1,13 @@
 //! A block: one Cartesian product of dimensions over common constants.
 
+use std::sync::OnceLock;
+
 use crate::configuration::{Configuration, Point};
 use crate::settings::{Level, Setting, Value};
 
 use super::axis::{Axis, Dimension, TooFine, difference, intersection};
+
+const CHECKED: &str = "a checked block holds configurations only";
 
 /// One Cartesian product.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +17,19 @@ pub struct Block {
     constants: Point,
     /// Most significant first: shape, then lane, then stop.
     dimensions: Vec<Dimension>,
+    first: First,
+}
+
+/// A configuration of a block's, from when one was first asked for: the others differ from it in few settings, which are
+/// set anew for each of them.
+#[derive(Debug, Clone, Default)]
+struct First(OnceLock<Configuration>);
+
+impl PartialEq for First {
+    /// It follows from the rest of its block.
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
 }
 
 impl Block {
@@ -29,7 +46,11 @@ impl Block {
             let significance = dimension.significance();
             (significance.level(), is_mixed(dimension), significance)
         });
-        Self { share: true, constants, dimensions }
+        Self::of(true, constants, dimensions)
+    }
+
+    fn of(share: bool, constants: Point, dimensions: Vec<Dimension>) -> Self {
+        Self { share, constants, dimensions, first: First::default() }
     }
 
     /// The same points, each of them a trajectory by itself.
@@ -120,8 +141,16 @@ impl Block {
 
     /// Its `index`-th configuration.
     #[must_use]
-    pub fn configuration(&self, index: u64) -> Configuration {
-        Configuration::from_point(&self.raw_point(index)).expect("a checked block holds configurations only")
+    pub fn configuration(&self, mut index: u64) -> Configuration {
+        let first = || Configuration::from_point(&self.raw_point(0)).expect(CHECKED);
+        let mut configuration = self.first.0.get_or_init(first).clone();
+        for dimension in self.dimensions.iter().rev() {
+            for (setting, value) in dimension.values(index % dimension.len()) {
+                configuration.set(setting, &value).expect(CHECKED);
+            }
+            index /= dimension.len();
+        }
+        configuration
     }
 
     /// The rest of it without the points that have, in every one of these settings, one of its values: disjoint
@@ -158,7 +187,7 @@ impl Block {
             let Some(dimension) = dimension.with_places(places) else { return Ok(None) };
             dimensions.push(dimension);
         }
-        Ok(Some(Self { share: self.share, constants: self.constants.clone(), dimensions }))
+        Ok(Some(Self::of(self.share, self.constants.clone(), dimensions)))
     }
 
     /// The rest of it without `part`, which is a restriction of it: disjoint blocks.
@@ -200,7 +229,7 @@ impl Block {
         let axis = |setting: Setting| (setting, Axis::List(left.iter().map(|point| point[&setting].clone()).collect()));
         let mut dimensions = self.dimensions[..first].to_vec();
         dimensions.push(Dimension::new(settings.map(axis).collect()));
-        Some(Self { share: self.share, constants: self.constants.clone(), dimensions })
+        Some(Self::of(self.share, self.constants.clone(), dimensions))
     }
 
     /// The values a setting takes anywhere in it, or `None` where the block does not name it. For short axes.

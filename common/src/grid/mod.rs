@@ -120,8 +120,9 @@ impl Grid {
         let (block, start) = self.block_of(index.0, |start| start.1)?;
         let stops = block.trials() / block.trajectories();
         let first = (index.0 - start.1) * stops;
-        let Configuration { shape, hyperparameters, .. } = block.configuration(first);
-        let stopping_rules = (first..first + stops).map(|index| block.configuration(index).stopping_rule).collect();
+        let Configuration { shape, hyperparameters, stopping_rule } = block.configuration(first);
+        let others = (first + 1..first + stops).map(|index| block.configuration(index).stopping_rule);
+        let stopping_rules = std::iter::once(stopping_rule).chain(others).collect();
         Some(Trajectory { shape, hyperparameters, first_trial: TrialIndex(start.0 + first), stopping_rules })
     }
 
