@@ -6,10 +6,11 @@ use biosweep_proto::v1::worker_message::Message as Up;
 use prost::Message as _;
 
 use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
-use crate::configuration::{Configuration, EarlyStop, Point, StoppingRule, trajectory_point};
+use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::messages::{Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use crate::outcome::Outcome;
+use crate::settings::Level;
 
 impl IntoWire<v1::WorkerMessage> for ToCoordinator {
     fn into_wire(self) -> v1::WorkerMessage {
@@ -200,10 +201,16 @@ impl FromWire<v1::CoordinatorMessage> for ToWorker {
 impl IntoWire<v1::Grant> for Grant {
     fn into_wire(self) -> v1::Grant {
         let Self { sweep, attempt, shape, measures, checkpoint_every_ms, lanes } = self;
-        let lane = |lane: Lane| v1::Lane {
-            trajectory: lane.trajectory.0,
-            settings: trajectory_point(&shape, lane.hyperparameters).into_wire(),
-            stopping_rules: lane.stopping_rules.into_wire(),
+        let stopping_rule = StoppingRule { max_updates: 1, early_stop: None };
+        let mut each = Configuration { shape, hyperparameters: Hyperparameters::default(), stopping_rule };
+        let settings = each.settings_of(Level::Shape).into_wire();
+        let lane = |lane: Lane| {
+            each.hyperparameters = lane.hyperparameters;
+            v1::Lane {
+                trajectory: lane.trajectory.0,
+                settings: each.settings_of(Level::Lane).into_wire(),
+                stopping_rules: lane.stopping_rules.into_wire(),
+            }
         };
         v1::Grant {
             sweep: sweep.to_string(),
@@ -211,17 +218,28 @@ impl IntoWire<v1::Grant> for Grant {
             lanes: lanes.into_iter().map(lane).collect(),
             measures: measures.into_iter().map(|measure| measure.name().to_owned()).collect(),
             checkpoint_every_ms,
+            settings,
         }
     }
 }
 
 impl FromWire<v1::Grant> for Grant {
     fn from_wire(message: v1::Grant) -> Result<Self, WireError> {
-        let mut shape = None;
+        let mut shared = Point::from_wire(message.settings)?;
+        if shared.is_empty() {
+            // As it once was: every lane with all its settings.
+            let first = message.lanes.first().ok_or(WireError::MixedShapes)?;
+            shared = Point::from_wire(first.settings.clone())?;
+            shared.retain(|setting, _| setting.level() == Level::Shape);
+        }
+        let shared = Configuration::from_point(&shared)?;
         let mut lanes = Vec::with_capacity(message.lanes.len());
         for lane in message.lanes {
-            let configuration = Configuration::from_point(&Point::from_wire(lane.settings)?)?;
-            if *shape.get_or_insert_with(|| configuration.shape.clone()) != configuration.shape {
+            let mut configuration = shared.clone();
+            for (setting, value) in Point::from_wire(lane.settings)? {
+                configuration.set(setting, &value)?;
+            }
+            if configuration.shape != shared.shape {
                 return Err(WireError::MixedShapes);
             }
             lanes.push(Lane {
@@ -230,12 +248,15 @@ impl FromWire<v1::Grant> for Grant {
                 stopping_rules: Vec::from_wire(lane.stopping_rules)?,
             });
         }
+        if lanes.is_empty() {
+            return Err(WireError::MixedShapes);
+        }
         let measure = |name: &String| parsed(name, "grant.measures");
         let measures = message.measures.iter().map(measure).collect::<Result<_, _>>()?;
         Ok(Self {
             sweep: parsed(&message.sweep, "grant.sweep")?,
             attempt: Attempt(message.attempt),
-            shape: shape.ok_or(WireError::MixedShapes)?,
+            shape: shared.shape,
             measures,
             checkpoint_every_ms: message.checkpoint_every_ms,
             lanes,
@@ -352,22 +373,34 @@ mod tests {
         }
     }
 
+    /// A grant as it was written when every lane repeated the settings of the shape.
+    fn repeating(grant: Grant) -> v1::Grant {
+        let mut message: v1::Grant = grant.into_wire();
+        for lane in &mut message.lanes {
+            lane.settings.splice(0..0, message.settings.iter().cloned());
+        }
+        message.settings.clear();
+        message
+    }
+
+    #[test]
+    fn a_grant_whose_lanes_repeat_the_shape_is_understood() {
+        assert_eq!(Grant::from_wire(repeating(grant())), Ok(grant()));
+    }
+
     #[test]
     fn a_bundle_of_two_shapes_is_refused() {
-        let mut message: v1::Grant = grant().into_wire();
+        let mut message = repeating(grant());
         for setting in &mut message.lanes[1].settings {
             if setting.name == "depth" {
                 setting.value = Some(v1::setting::Value::Integer(6));
             }
         }
         assert_eq!(Grant::from_wire(message), Err(WireError::MixedShapes));
-        let empty = v1::Grant {
-            sweep: SweepId::new().to_string(),
-            attempt: 1,
-            lanes: Vec::new(),
-            measures: Vec::new(),
-            checkpoint_every_ms: 1,
-        };
+        let mut empty: v1::Grant = grant().into_wire();
+        empty.lanes.clear();
+        assert_eq!(Grant::from_wire(empty.clone()), Err(WireError::MixedShapes));
+        empty.settings.clear();
         assert_eq!(Grant::from_wire(empty), Err(WireError::MixedShapes));
     }
 
