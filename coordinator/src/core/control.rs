@@ -59,10 +59,12 @@ impl Core {
 
     /// Asks a worker whose stream opens for what was paused while it could not hear of it.
     pub(super) fn take_back_what_is_paused(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get(&id) else { return };
         let is_paused =
             |sweep| self.sweeps.get(sweep).is_some_and(|sweep: &Sweep| sweep.row.state == SweepState::Paused);
-        let paused = self.leases.iter().filter(|(_, lease)| lease.worker == id && is_paused(&lease.sweep));
-        actions.extend(paused.map(|(&attempt, lease)| hand_back(id, attempt, lease.open.keys().copied().collect())));
+        let leases = worker.leases.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
+        let paused = leases.filter(|(_, lease)| is_paused(&lease.sweep));
+        actions.extend(paused.map(|(attempt, lease)| hand_back(id, attempt, lease.open.keys().copied().collect())));
     }
 
     /// Goes on with a paused sweep. A failure that paused it is not taken for a reason to do so again.
@@ -116,9 +118,8 @@ impl Core {
             self.recount(id, |core| drop(core.quarantined.remove(&id)));
             self.look_again();
             actions.push(Action::Persist(Record::Released(id)));
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.failing.clear();
-            }
+            self.clear(id);
+            self.assess(id);
         }
     }
 
@@ -140,8 +141,9 @@ impl Core {
     }
 
     fn leased_of(&self, id: SweepId) -> Vec<(WorkerId, Attempt, Vec<TrajectoryIndex>)> {
-        let leases = self.leases.iter().filter(|(_, lease)| lease.sweep == id);
-        leases.map(|(&attempt, lease)| (lease.worker, attempt, lease.open.keys().copied().collect())).collect()
+        let Some(sweep) = self.sweeps.get(&id) else { return Vec::new() };
+        let leases = sweep.leases.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
+        leases.map(|(attempt, lease)| (lease.worker, attempt, lease.open.keys().copied().collect())).collect()
     }
 }
 

@@ -185,11 +185,18 @@ impl Core {
     fn close(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) -> Option<OpenLane> {
         let lease = self.leases.get_mut(&attempt)?;
         let lane = lease.open.remove(&trajectory)?;
+        let (ended, id) = (lease.open.is_empty(), lease.sweep);
         if let Some(worker) = self.workers.get_mut(&lease.worker) {
             worker.open -= 1;
+            if ended {
+                worker.leases.remove(&attempt);
+            }
         }
-        if lease.open.is_empty() {
+        if ended {
             self.leases.remove(&attempt);
+            if let Some(sweep) = self.sweeps.get_mut(&id) {
+                sweep.leases.remove(&attempt);
+            }
         }
         Some(lane)
     }

@@ -102,6 +102,8 @@ impl Core {
         worker.open += bundle.len() as u32;
         let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
         open.iter().for_each(|(&index, lane)| sweep.started(now.tick, index, lane.trials()));
+        worker.leases.insert(attempt);
+        sweep.leases.insert(attempt);
         let lease = Lease { sweep: sweep_id, worker: id, open };
         if let Some(grant) = lease.grant(attempt, &sweep.spec) {
             actions.push(Action::Send { worker: id, message: ToWorker::Grant(Box::new(grant)) });

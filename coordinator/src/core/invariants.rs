@@ -17,6 +17,8 @@ impl Core {
         self.every_trajectory_is_in_one_place()?;
         self.what_every_worker_holds_is_counted()?;
         self.what_every_sweep_has_of_the_workers_is_counted()?;
+        self.leases_are_found_by_worker_and_by_sweep()?;
+        self.workers_are_found_by_deadline_and_by_trust()?;
         self.every_sweep_here_has_work_left()
     }
 
@@ -70,6 +72,44 @@ impl Core {
                 return Err(format!("sweep {id} has {open} lanes and thinks {}", sweep.turn.open()));
             }
             sweep.pending.check().map_err(|broken| format!("sweep {id}: {broken}"))?;
+        }
+        Ok(())
+    }
+
+    /// The leases listed with workers and sweeps are those there are.
+    fn leases_are_found_by_worker_and_by_sweep(&self) -> Result<(), String> {
+        let (mut by_worker, mut by_sweep) = (BTreeSet::new(), BTreeSet::new());
+        for (&attempt, lease) in &self.leases {
+            by_worker.insert((lease.worker, attempt));
+            by_sweep.insert((lease.sweep, attempt));
+        }
+        let workers = self.workers.iter();
+        let listed = workers.flat_map(|(&id, worker)| worker.leases.iter().map(move |&attempt| (id, attempt)));
+        if !listed.eq(by_worker.iter().copied()) {
+            return Err(format!("the leases by worker are {by_worker:?}, and others are listed"));
+        }
+        let sweeps = self.sweeps.iter();
+        let listed = sweeps.flat_map(|(&id, sweep)| sweep.leases.iter().map(move |&attempt| (id, attempt)));
+        if !listed.eq(by_sweep.iter().copied()) {
+            return Err(format!("the leases by sweep are {by_sweep:?}, and others are listed"));
+        }
+        Ok(())
+    }
+
+    /// Every worker has its one deadline, and is listed as fit or failing where it is.
+    fn workers_are_found_by_deadline_and_by_trust(&self) -> Result<(), String> {
+        let deadlines: BTreeSet<_> = self.workers.iter().map(|(&id, worker)| (worker.deadline, id)).collect();
+        if deadlines != self.deadlines {
+            return Err(format!("the deadlines are {deadlines:?}, and {:?} are listed", self.deadlines));
+        }
+        let fit: BTreeSet<_> = self.workers.keys().copied().filter(|&id| self.is_fit(id)).collect();
+        if fit != self.fit {
+            return Err(format!("the fit workers are {fit:?}, and {:?} are listed", self.fit));
+        }
+        let failing = self.workers.iter().filter(|(_, worker)| !worker.failing.is_empty());
+        let failing: BTreeSet<_> = failing.map(|(&id, _)| id).collect();
+        if failing != self.failing {
+            return Err(format!("the failing workers are {failing:?}, and {:?} are listed", self.failing));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! | [`event`] | what it is told, and what it wants done |
 //! | [`scheduler`] | the state and `apply` |
 //! | `grant` | who gets what |
+//! | `accepted` | what a worker may say again |
 //! | `control` | what a sweep's owner asks for: cancel, pause, resume, retry |
 //! | `trust` | what failures say of workers and sweeps: quarantine, pauses |
 //! | `ending` | how attempts end: reports accepted or refused, results, retries |
@@ -15,6 +16,7 @@
 //! | `status` | what it shows of itself |
 //! | `invariants` | what always holds |
 
+mod accepted;
 mod control;
 mod ending;
 pub(crate) mod event;

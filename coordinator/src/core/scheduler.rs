@@ -11,7 +11,7 @@
 //!
 //! A report is accepted only under the attempt that now holds the trajectory; any other is kept as evidence.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::clock::Tick;
@@ -19,7 +19,9 @@ use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId}
 use biosweep_common::messages::{Held, Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::SweepSpec;
+use uuid::Uuid;
 
+use super::accepted::Accepted;
 use super::event::{Action, Event, Notice, Now};
 use super::lease::{Lease, OpenLane};
 use super::sweep::Sweep;
@@ -52,21 +54,20 @@ pub(crate) struct Worker {
     /// Whether its stream is up.
     pub(crate) connected: bool,
     /// When it counts as lost.
-    deadline: Tick,
+    pub(super) deadline: Tick,
     /// Lanes it has asked work for.
     pub(super) idle_lanes: u32,
     /// Lanes it holds.
     pub(super) open: u32,
+    /// The leases they came under.
+    pub(super) leases: BTreeSet<Attempt>,
     /// What it failed since it last completed something.
     pub(super) failing: Failing,
     /// How its process ended, where that is known and another may take up its identity.
     death: Option<String>,
     /// The reports accepted from it last, which it may repeat until it hears so.
-    accepted: VecDeque<(Attempt, TrajectoryIndex)>,
+    accepted: Accepted,
 }
-
-/// Reports of a worker that are remembered as accepted: more than can be on their way at once.
-pub(super) const REMEMBERED: usize = 4_096;
 
 impl Worker {
     pub(super) fn new(description: WorkerDescription, connected: bool, deadline: Tick) -> Self {
@@ -76,9 +77,10 @@ impl Worker {
             deadline,
             idle_lanes: 0,
             open: 0,
+            leases: BTreeSet::new(),
             failing: Failing::new(),
             death: None,
-            accepted: VecDeque::new(),
+            accepted: Accepted::default(),
         }
     }
 
@@ -89,15 +91,12 @@ impl Worker {
 
     /// Remembers that a report was accepted.
     pub(super) fn accept(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) {
-        self.accepted.push_back((attempt, trajectory));
-        if self.accepted.len() > REMEMBERED {
-            self.accepted.pop_front();
-        }
+        self.accepted.push((attempt, trajectory));
     }
 
     /// Whether a report is one accepted before: its acknowledgement was lost.
     pub(super) fn has_accepted(&self, attempt: Attempt, trajectory: TrajectoryIndex) -> bool {
-        self.accepted.contains(&(attempt, trajectory))
+        self.accepted.contains((attempt, trajectory))
     }
 }
 
@@ -110,8 +109,14 @@ pub(crate) struct Core {
     pub(super) sweeps: BTreeMap<SweepId, Sweep>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) leases: BTreeMap<Attempt, Lease>,
+    /// When each worker counts as lost, soonest first.
+    pub(super) deadlines: BTreeSet<(Tick, WorkerId)>,
     /// Workers that get nothing until they are released, and why.
     pub(super) quarantined: BTreeMap<WorkerId, String>,
+    /// Workers that are there and beyond suspicion.
+    pub(super) fit: BTreeSet<WorkerId>,
+    /// Workers that failed something since they last completed something.
+    pub(super) failing: BTreeSet<WorkerId>,
     /// Workers that have asked for work and got none.
     pub(super) idle: BTreeSet<WorkerId>,
     /// Those of them for whom there may be some.
@@ -129,7 +134,10 @@ impl Core {
             sweeps: BTreeMap::new(),
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             quarantined: restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect(),
+            fit: BTreeSet::new(),
+            failing: BTreeSet::new(),
             idle: BTreeSet::new(),
             asking: BTreeSet::new(),
             last_attempt: restored.last_attempt,
@@ -149,7 +157,10 @@ impl Core {
                 let description = WorkerDescription { name, ..WorkerDescription::default() };
                 Worker::new(description, false, deadline)
             });
+            self.deadlines.insert((worker.deadline, row.worker));
             worker.open += trajectories.len() as u32;
+            worker.leases.insert(row.attempt);
+            sweep.leases.insert(row.attempt);
             let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index))));
             let lease = Lease { sweep: row.sweep, worker: row.worker, open: lanes.collect() };
             lease.open.iter().for_each(|(&index, lane)| sweep.started(now.tick, index, lane.trials()));
@@ -188,15 +199,15 @@ impl Core {
 
     /// When the next silent worker is lost, where nothing is heard before.
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
-        self.workers.values().map(|worker| worker.deadline).min()
+        self.deadlines.first().map(|&(deadline, _)| deadline)
     }
 
     fn hear(&mut self, now: Now, id: WorkerId, message: ToCoordinator, actions: &mut Vec<Action>) {
         if let ToCoordinator::Hello(hello) = message {
             return self.welcome(now, hello, actions);
         }
+        self.set_deadline(id, now.tick.after_ms(self.patience.lease_ms));
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        worker.deadline = now.tick.after_ms(self.patience.lease_ms);
         if worker.idle_lanes > 0 && self.idle.insert(id) {
             // It asked, and then fell silent for too long: it will not ask again.
             self.asking.insert(id);
@@ -228,8 +239,7 @@ impl Core {
         let id = hello.worker;
         let deadline = now.tick.after_ms(self.patience.lease_ms);
         let mut worker = Worker::new(hello.description, true, deadline);
-        let before = self.workers.get(&id).cloned();
-        self.forget_wish(id);
+        let before = self.forget(id);
         // Another coordinator's attempts are counted like this one's.
         let may_be_ours = |held: &&Held| self.leases.get(&held.attempt).is_none_or(|lease| lease.sweep == held.sweep);
         let held = hello.held.iter().filter(may_be_ours).map(|held| (held.attempt, held.trajectory));
@@ -237,23 +247,25 @@ impl Core {
         let mut cause = "the worker came back without it".to_owned();
         if let Some(before) = before {
             // What it no longer holds it has heard to be accepted.
-            worker.accepted = before.accepted.into_iter().filter(|report| held.contains(report)).collect();
-            (worker.open, worker.failing) = (before.open, before.failing);
+            worker.accepted = before.accepted.only(&held);
+            (worker.open, worker.leases, worker.failing) = (before.open, before.leases, before.failing);
             cause = before.death.unwrap_or(cause);
         }
-        let accepted: BTreeSet<_> = worker.accepted.iter().copied().collect();
+        let accepted = worker.accepted.clone();
+        self.deadlines.insert((worker.deadline, id));
         self.recount(id, |core| drop(core.workers.insert(id, worker)));
+        self.assess(id);
         self.look_again();
         let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms, store: self.store };
         actions.push(Action::Send { worker: id, message });
 
-        for (attempt, trajectories) in self.open_trajectories(|lease| lease.worker == id) {
+        for (attempt, trajectories) in self.held_by(id) {
             for trajectory in trajectories.into_iter().filter(|&index| !held.contains(&(attempt, index))) {
                 let cause = Some(cause.clone());
                 self.end_without_result(now, attempt, trajectory, Outcome::WorkerLost, cause, actions);
             }
         }
-        self.stop_unleased(id, held.difference(&accepted).copied(), actions);
+        self.stop_unleased(id, held.into_iter().filter(|&report| !accepted.contains(report)), actions);
         self.take_back_what_is_paused(id, actions);
         if self.draining {
             let reason = "the coordinator is leaving".to_owned();
@@ -302,6 +314,7 @@ impl Core {
             }
         });
         self.forget_wish(id);
+        self.assess(id);
         self.look_again();
     }
 
@@ -313,16 +326,17 @@ impl Core {
 
     /// Every worker that has been silent too long is lost; one whose stream is up may yet speak again.
     fn expire(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let silent = self.workers.iter().filter(|(_, worker)| worker.deadline <= now.tick);
-        let silent: Vec<WorkerId> = silent.map(|(&id, _)| id).collect();
-        for id in silent {
+        while let Some(&(deadline, id)) = self.deadlines.first()
+            && deadline <= now.tick
+        {
             let silent = || format!("no heartbeat for {} ms", self.patience.lease_ms);
             let death = self.workers.get(&id).and_then(|worker| worker.death.clone());
             let cause = death.unwrap_or_else(silent);
             self.release(now, id, Outcome::WorkerLost, &cause, actions);
-            match self.workers.get_mut(&id) {
-                Some(worker) if worker.connected => worker.deadline = now.tick.after_ms(self.patience.lease_ms),
-                _ => drop(self.workers.remove(&id)),
+            if self.workers.get(&id).is_some_and(|worker| worker.connected) {
+                self.set_deadline(id, now.tick.after_ms(self.patience.lease_ms));
+            } else {
+                self.forget(id);
             }
         }
     }
@@ -331,23 +345,43 @@ impl Core {
     /// they get a moment to be presented.
     fn note_death(&mut self, now: Now, id: WorkerId, cause: String) {
         self.disconnect(id);
-        if let Some(worker) = self.workers.get_mut(&id) {
-            worker.deadline = worker.deadline.min(now.tick.after_ms(self.patience.rebirth_ms));
-            worker.death = Some(cause);
-        }
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.death = Some(cause);
+        let deadline = worker.deadline.min(now.tick.after_ms(self.patience.rebirth_ms));
+        self.set_deadline(id, deadline);
     }
 
     /// A worker is gone for good.
     fn part(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         self.release(now, id, outcome, cause, actions);
-        self.recount(id, |core| drop(core.workers.remove(&id)));
+        self.forget(id);
         self.look_again();
+    }
+
+    /// Takes a worker out of the list; what it held is for the caller.
+    fn forget(&mut self, id: WorkerId) -> Option<Worker> {
+        let mut forgotten = None;
+        self.recount(id, |core| forgotten = core.workers.remove(&id));
+        self.forget_wish(id);
+        self.assess(id);
+        let worker = forgotten?;
+        self.deadlines.remove(&(worker.deadline, id));
+        Some(worker)
+    }
+
+    fn set_deadline(&mut self, id: WorkerId, deadline: Tick) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if worker.deadline != deadline {
+            self.deadlines.remove(&(worker.deadline, id));
+            self.deadlines.insert((deadline, id));
+            worker.deadline = deadline;
+        }
     }
 
     /// Takes everything back from a worker.
     fn release(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         self.forget_wish(id);
-        for (attempt, trajectories) in self.open_trajectories(|lease| lease.worker == id) {
+        for (attempt, trajectories) in self.held_by(id) {
             for trajectory in trajectories {
                 self.end_without_result(now, attempt, trajectory, outcome, Some(cause.to_owned()), actions);
             }
@@ -365,9 +399,11 @@ impl Core {
     /// Time has passed in which nobody could be heard: nobody is lost for having been silent.
     fn be_patient_again(&mut self, now: Now) {
         let deadline = now.tick.after_ms(self.patience.lease_ms);
-        for worker in self.workers.values_mut() {
+        for (&id, worker) in &mut self.workers {
             worker.deadline = worker.deadline.max(deadline);
+            self.deadlines.insert((worker.deadline, id));
         }
+        self.deadlines = self.deadlines.split_off(&(deadline, WorkerId(Uuid::nil())));
     }
 
     /// The lane a worker holds under an attempt, and its sweep; `None` where it holds no such lane.
@@ -381,9 +417,14 @@ impl Core {
         Some((lease.sweep, lease.open.get_mut(&trajectory)?))
     }
 
-    fn open_trajectories(&self, of: impl Fn(&Lease) -> bool) -> Vec<(Attempt, Vec<TrajectoryIndex>)> {
-        let leases = self.leases.iter().filter(|(_, lease)| of(lease));
-        leases.map(|(&attempt, lease)| (attempt, lease.open.keys().copied().collect())).collect()
+    /// The trajectories of some leases that have not ended.
+    pub(super) fn open_under(&self, attempts: &BTreeSet<Attempt>) -> Vec<(Attempt, Vec<TrajectoryIndex>)> {
+        let leases = attempts.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
+        leases.map(|(attempt, lease)| (attempt, lease.open.keys().copied().collect())).collect()
+    }
+
+    fn held_by(&self, id: WorkerId) -> Vec<(Attempt, Vec<TrajectoryIndex>)> {
+        self.workers.get(&id).map(|worker| self.open_under(&worker.leases)).unwrap_or_default()
     }
 
     pub(super) fn worker_name(&self, id: WorkerId) -> String {

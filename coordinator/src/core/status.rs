@@ -31,7 +31,8 @@ impl Core {
     fn worker_view(&self, id: WorkerId, sweep: Option<SweepId>) -> Option<WorkerView> {
         let worker = self.workers.get(&id)?;
         let of_sweep = |lease: &Lease| sweep.is_none_or(|sweep| lease.sweep == sweep);
-        let leases = self.leases.iter().filter(|(_, lease)| lease.worker == id && of_sweep(lease));
+        let leases = worker.leases.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
+        let leases = leases.filter(|(_, lease)| of_sweep(lease));
         Some(WorkerView {
             id,
             name: worker.description.name.clone(),
@@ -41,7 +42,7 @@ impl Core {
             lanes: worker.description.lanes,
             connected: worker.connected,
             quarantined: self.quarantined.get(&id).cloned(),
-            training: leases.flat_map(|(&attempt, lease)| lease.views(attempt)).collect(),
+            training: leases.flat_map(|(attempt, lease)| lease.views(attempt)).collect(),
         })
     }
 }

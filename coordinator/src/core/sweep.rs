@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::clock::Tick;
+use biosweep_common::configuration::{Configuration, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
 use biosweep_common::grid::Trajectory;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
@@ -31,6 +32,8 @@ pub(crate) struct Sweep {
     pub(super) lanes_there: u64,
     /// Trials of the trajectories now leased.
     running: u64,
+    /// The leases they are under.
+    pub(super) leases: BTreeSet<Attempt>,
     /// Trajectories that have had an attempt and are not done.
     pub(super) tries: BTreeMap<TrajectoryIndex, Tries>,
     /// The workers on which a trajectory failed that is not done.
@@ -99,6 +102,7 @@ impl Sweep {
             pending,
             lanes_there: 0,
             running: 0,
+            leases: BTreeSet::new(),
             tries,
             failed_on: BTreeMap::new(),
             failures: LikeFailures::default(),
@@ -199,7 +203,15 @@ impl Sweep {
         let attempts = self.tries.remove(&index).map_or(0, |tries| tries.granted);
         self.failed_on.remove(&index);
         let scores = scores(trajectory, curve);
-        let results = (trajectory.first_trial.0..).map(TrialIndex).zip(scores).map(|(trial, score)| {
+        let mut configuration = Configuration {
+            shape: trajectory.shape.clone(),
+            hyperparameters: trajectory.hyperparameters,
+            stopping_rule: StoppingRule { max_updates: 1, early_stop: None },
+        };
+        let rules = trajectory.stopping_rules.iter();
+        let trials = (trajectory.first_trial.0..).map(TrialIndex).zip(rules);
+        let results = trials.zip(scores).map(|((trial, &rule), score)| {
+            configuration.stopping_rule = rule;
             let (status, score) = match (end, score) {
                 (End::Completed, score) => (TrialStatus::Completed, score),
                 // A trial whose rule ended it before the loss blew up has its score; so it would have had alone.
@@ -209,7 +221,7 @@ impl Sweep {
             };
             TrialResult {
                 trial,
-                key: self.spec.grid.configuration(trial).expect("a trajectory's trials are in its grid").key(),
+                key: configuration.key(),
                 status,
                 score,
                 updates: score.map_or(by.updates, |score| score.updates),

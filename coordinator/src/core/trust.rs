@@ -123,10 +123,26 @@ impl Core {
 
     /// The other workers that are there and beyond suspicion.
     fn fit_but(&self, id: WorkerId) -> impl Iterator<Item = WorkerId> {
-        let others = self.workers.iter().filter(move |&(&other, worker)| {
-            other != id && worker.connected && !worker.is_suspect() && !self.quarantined.contains_key(&other)
-        });
-        others.map(|(&other, _)| other)
+        self.fit.iter().copied().filter(move |&other| other != id)
+    }
+
+    /// Whether a worker is there and beyond suspicion.
+    pub(super) fn is_fit(&self, id: WorkerId) -> bool {
+        let beyond_suspicion = self.workers.get(&id).is_some_and(|worker| worker.connected && !worker.is_suspect());
+        beyond_suspicion && !self.quarantined.contains_key(&id)
+    }
+
+    /// Takes note of what became of a worker: whether it is fit, and whether it has failed anything.
+    pub(super) fn assess(&mut self, id: WorkerId) {
+        let fails = self.workers.get(&id).is_some_and(|worker| !worker.failing.is_empty());
+        let is_fit = self.is_fit(id);
+        for (set, belongs) in [(&mut self.fit, is_fit), (&mut self.failing, fails)] {
+            if belongs {
+                set.insert(id)
+            } else {
+                set.remove(&id)
+            };
+        }
     }
 
     /// A trajectory failed on a worker.
@@ -142,16 +158,17 @@ impl Core {
         let Some(its_sweep) = self.sweeps.get_mut(&sweep) else { return };
         let failed_on = its_sweep.failed_on.entry(trajectory).or_default();
         failed_on.insert(id);
-        if failed_on.len() > 1 {
+        let by_several = failed_on.len() > 1;
+        let alike = its_sweep.failures.note(cause, trajectory, id, others);
+        if by_several {
             // Whoever tries it fails: no worker's fault.
-            for worker in self.workers.values_mut() {
-                worker.failing.remove(&(sweep, trajectory));
-            }
-            self.asking.clone_from(&self.idle);
+            self.excuse(|key, _| key == (sweep, trajectory));
+            self.look_again();
         } else if let Some(worker) = self.workers.get_mut(&id) {
             worker.failing.insert((sweep, trajectory), false);
+            self.assess(id);
         }
-        if let Some(count) = its_sweep.failures.note(cause, trajectory, id, others) {
+        if let Some(count) = alike {
             let reason = format!("{count} trajectories failed alike, the last one with: {cause}");
             self.pause(now, sweep, Some(reason), actions);
         }
@@ -178,18 +195,28 @@ impl Core {
     /// What failed of a sweep, or of one of its trajectories, no other worker will complete: it tells nothing of workers.
     pub(super) fn forget_failures(&mut self, id: SweepId, trajectory: Option<TrajectoryIndex>) {
         let is_it =
-            |key: &(SweepId, TrajectoryIndex)| key.0 == id && trajectory.is_none_or(|trajectory| trajectory == key.1);
-        for worker in self.workers.values_mut() {
-            worker.failing.retain(|key, confirmed| *confirmed || !is_it(key));
+            |key: (SweepId, TrajectoryIndex)| key.0 == id && trajectory.is_none_or(|trajectory| trajectory == key.1);
+        self.excuse(|key, confirmed| !confirmed && is_it(key));
+    }
+
+    /// Strikes out failures: what failed, and whether another worker has completed it.
+    fn excuse(&mut self, is_excused: impl Fn((SweepId, TrajectoryIndex), bool) -> bool) {
+        for id in self.failing.clone() {
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.failing.retain(|key, confirmed| !is_excused(*key, *confirmed));
+            }
+            self.assess(id);
         }
         self.look_again();
     }
 
-    fn clear(&mut self, id: WorkerId) {
+    /// A worker's row of failures is over.
+    pub(super) fn clear(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&id)
             && !worker.failing.is_empty()
         {
             worker.failing.clear();
+            self.assess(id);
             self.look_again();
         }
     }
@@ -207,6 +234,7 @@ impl Core {
         let reason = format!("it failed {confirmed} trajectories in a row that other workers completed");
         let worker_name = worker.description.name.clone();
         self.recount(id, |core| drop(core.quarantined.insert(id, reason.clone())));
+        self.assess(id);
         // What it was better tried elsewhere for, others may do now.
         self.look_again();
         let row = QuarantineRow { worker: id, worker_name, reason, at: now.wall };

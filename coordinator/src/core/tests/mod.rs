@@ -12,8 +12,9 @@ use biosweep_common::spec::{Format, SweepSpec};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::accepted::REMEMBERED;
 use super::event::{Action, Event, Notice, Now};
-use super::scheduler::{Core, Patience, REMEMBERED, Worker};
+use super::scheduler::{Core, Patience, Worker};
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
 
 mod grants;

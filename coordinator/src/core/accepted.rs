@@ -1,0 +1,63 @@
+//! The reports of a worker that were accepted last: it may say them again until it hears so.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use biosweep_common::ids::{Attempt, TrajectoryIndex};
+
+/// Reports that are remembered: more than can be on their way at once.
+pub(super) const REMEMBERED: usize = 4_096;
+
+type ReportId = (Attempt, TrajectoryIndex);
+
+/// The last of the accepted reports, each once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Accepted {
+    /// Oldest first.
+    order: VecDeque<ReportId>,
+    all: BTreeSet<ReportId>,
+}
+
+impl Accepted {
+    /// Remembers a report, and forgets the oldest where they are too many.
+    pub(super) fn push(&mut self, report: ReportId) {
+        if !self.all.insert(report) {
+            return;
+        }
+        self.order.push_back(report);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.all.remove(&oldest);
+        }
+    }
+
+    /// Whether it is remembered.
+    pub(super) fn contains(&self, report: ReportId) -> bool {
+        self.all.contains(&report)
+    }
+
+    /// Those that are among these.
+    pub(super) fn only(self, these: &BTreeSet<ReportId>) -> Self {
+        let mut rest = Self::default();
+        self.order.into_iter().filter(|report| these.contains(report)).for_each(|report| rest.push(report));
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_report_is_forgotten_and_no_other() {
+        let report = |number: usize| (Attempt(number as u64), TrajectoryIndex(7));
+        let mut accepted = Accepted::default();
+        (0..=REMEMBERED).for_each(|number| accepted.push(report(number)));
+        accepted.push(report(REMEMBERED));
+        assert!(!accepted.contains(report(0)));
+        assert!((1..=REMEMBERED).all(|number| accepted.contains(report(number))));
+        let these = BTreeSet::from([report(0), report(5)]);
+        let rest = accepted.only(&these);
+        assert!(rest.contains(report(5)) && !rest.contains(report(0)) && !rest.contains(report(6)));
+    }
+}
