@@ -2,15 +2,19 @@
 
 use std::borrow::Cow;
 
-use sqlx::QueryBuilder;
+use sqlx::{Arguments as _, QueryBuilder};
 use sqlx::error::ErrorKind;
 use sqlx::query_builder::Separated;
 
 use super::{Connection, Db};
 
-/// Rows a statement. Few sizes, so that each keeps its prepared statement; the greatest binds far fewer values than
-/// the limits of 32,766 (SQLite) and 65,535 (PostgreSQL).
-const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+/// Rows a statement. Few sizes, so that each keeps its prepared statement, yet so many that few statements write any
+/// number of rows; the greatest binds far fewer values than the limits of 32,766 (SQLite) and 65,535 (PostgreSQL).
+const SIZES: [usize; 10] = [512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
+
+/// Bytes of memory that a value, and its place in the text, are given beforehand.
+const BYTES_A_VALUE: usize = 16;
+const BYTES_A_PLACEHOLDER: usize = 8;
 
 /// Rows of `N` columns for one statement: `before`, the rows as `VALUES (…), (…)`, `after`.
 pub(super) struct Rows<'a, const N: usize> {
@@ -73,7 +77,12 @@ impl<'a, const N: usize> Rows<'a, N> {
     }
 
     async fn write_chunk(&self, connection: &mut Connection, chunk: &[[Datum<'a>; N]]) -> Result<(), BatchError> {
-        let mut builder = QueryBuilder::<Db>::new(self.before);
+        let values = chunk.len() * N;
+        let mut arguments = <Db as sqlx::Database>::Arguments::default();
+        arguments.reserve(values, values * BYTES_A_VALUE);
+        let mut text = String::with_capacity(self.before.len() + values * BYTES_A_PLACEHOLDER + self.after.len());
+        text.push_str(self.before);
+        let mut builder = QueryBuilder::<Db>::with_arguments(text, arguments);
         builder.push_values(chunk, |mut values, row| row.iter().for_each(|datum| datum.bind(&mut values)));
         builder.push(self.after);
         let contradiction = |why: &str| {

@@ -30,6 +30,8 @@ struct Writing {
     last: i64,
     /// Whether one more may be: the connection broke before its end was known.
     uncertain: bool,
+    /// What need not be asked again.
+    numbers: write::Numbers,
 }
 
 impl Sql {
@@ -41,7 +43,8 @@ impl Sql {
         place: String,
     ) -> Result<Self, StoreError> {
         let last = last_commit(&mut connection).await.map_err(|error| failed(&place, error))?;
-        let writing = Mutex::new(Writing { connection: Some(connection), last, uncertain: false });
+        let numbers = write::Numbers::default();
+        let writing = Mutex::new(Writing { connection: Some(connection), last, uncertain: false, numbers });
         Ok(Self { writing, readers, place, origin })
     }
 
@@ -51,6 +54,7 @@ impl Sql {
         records: &[Record],
         last: i64,
         uncertain: &mut bool,
+        numbers: &mut write::Numbers,
     ) -> Result<(), StoreError> {
         let unavailable = |error| failed(&self.place, error);
         let mut transaction = self.origin.begin(connection).await.map_err(unavailable)?;
@@ -59,7 +63,7 @@ impl Sql {
             let found = last_commit(&mut transaction).await.map_err(unavailable)?;
             return if *uncertain && found == last + 1 { Ok(()) } else { Err(self.origin.taken(&self.place)) };
         }
-        write::records(&mut transaction, &self.place, records).await?;
+        write::records(&mut transaction, &self.place, records, numbers).await?;
         *uncertain = true;
         transaction.commit().await.map_err(unavailable)?;
         Ok(())
@@ -108,9 +112,10 @@ impl Store for Sql {
             None => self.origin.connect(&self.place).await?,
         };
         let (last, mut uncertain) = (writing.last, writing.uncertain);
-        let written = self.write(&mut connection, records, last, &mut uncertain).await;
+        let mut numbers = std::mem::take(&mut writing.numbers);
+        let written = self.write(&mut connection, records, last, &mut uncertain, &mut numbers).await;
         match &written {
-            Ok(()) => *writing = Writing { connection: Some(connection), last: last + 1, uncertain: false },
+            Ok(()) => *writing = Writing { connection: Some(connection), last: last + 1, uncertain: false, numbers },
             Err(_) => {
                 writing.uncertain = uncertain;
                 // A full disk ends SQLite's transaction behind the driver's back, which then miscounts.

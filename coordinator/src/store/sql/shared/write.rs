@@ -17,17 +17,25 @@ use super::{Connection, Query, failed, runs};
 use crate::store::StoreError;
 use crate::store::record::{Ending, LeaseRow, QuarantineRow, Record, RetriedRow, Submission, TrialResult};
 
-/// Writes the records. After an error the transaction must be rolled back.
+/// The numbers by which sweeps and names are known, as far as they were met. They never change.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    sweeps: BTreeMap<SweepId, i64>,
+    names: BTreeMap<String, i64>,
+}
+
+/// Writes the records. After an error the transaction must be rolled back, and the numbers be forgotten.
 pub(super) async fn records<'a>(
     connection: &'a mut Connection,
     place: &'a str,
     records: &'a [Record],
+    numbers: &'a mut Numbers,
 ) -> Result<(), StoreError> {
     let mut writer = Writer {
         connection,
         place,
+        numbers,
         sweeps: BTreeMap::new(),
-        names: BTreeMap::new(),
         leases: Rows::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", ""),
         attempts: Rows::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates) ", ""),
         curves: Rows::new("INSERT INTO curves (sweep, trajectory, attempt, points, health) ", ""),
@@ -60,10 +68,9 @@ pub(super) async fn records<'a>(
 struct Writer<'a> {
     connection: &'a mut Connection,
     place: &'a str,
+    numbers: &'a mut Numbers,
     /// The sweeps met in this transaction.
     sweeps: BTreeMap<SweepId, Tally>,
-    /// The names met in this transaction.
-    names: BTreeMap<&'a str, i64>,
     leases: Rows<'a, 8>,
     attempts: Rows<'a, 7>,
     curves: Rows<'a, 5>,
@@ -341,19 +348,28 @@ impl<'a> Writer<'a> {
 
     async fn sweep(&mut self, id: SweepId) -> Result<&mut Tally, StoreError> {
         if !self.sweeps.contains_key(&id) {
-            let found: Option<(i64,)> = sqlx::query_as("SELECT sweep FROM sweeps WHERE id = $1")
-                .bind(id.0.into_bytes().to_vec())
-                .fetch_optional(&mut *self.connection)
-                .await
-                .map_err(|error| failed(self.place, error))?;
-            let (number,) = found.ok_or_else(|| self.refused(format!("sweep {id} is not there")))?;
+            let number = match self.numbers.sweeps.get(&id) {
+                Some(&number) => number,
+                None => self.look_up(id).await?,
+            };
             self.sweeps.insert(id, Tally { number, ..Tally::default() });
         }
         Ok(self.sweeps.get_mut(&id).expect("was there or has just been put there"))
     }
 
-    async fn name(&mut self, text: &'a str) -> Result<i64, StoreError> {
-        if let Some(&name) = self.names.get(text) {
+    async fn look_up(&mut self, id: SweepId) -> Result<i64, StoreError> {
+        let found: Option<(i64,)> = sqlx::query_as("SELECT sweep FROM sweeps WHERE id = $1")
+            .bind(id.0.into_bytes().to_vec())
+            .fetch_optional(&mut *self.connection)
+            .await
+            .map_err(|error| failed(self.place, error))?;
+        let (number,) = found.ok_or_else(|| self.refused(format!("sweep {id} is not there")))?;
+        self.numbers.sweeps.insert(id, number);
+        Ok(number)
+    }
+
+    async fn name(&mut self, text: &str) -> Result<i64, StoreError> {
+        if let Some(&name) = self.numbers.names.get(text) {
             return Ok(name);
         }
         // The change that changes nothing makes RETURNING answer for a name that was there, too.
@@ -364,7 +380,7 @@ impl<'a> Writer<'a> {
         .fetch_one(&mut *self.connection)
         .await;
         let (name,) = found.map_err(|error| failed(self.place, error))?;
-        self.names.insert(text, name);
+        self.numbers.names.insert(text.to_owned(), name);
         Ok(name)
     }
 
