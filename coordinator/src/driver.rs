@@ -1,11 +1,14 @@
 //! The only loop: event → apply → commit every `Persist` in one transaction → release the other actions → wait.
+//!
+//! While one transaction is on its way to the disk, what comes is decided already and gathered for the next; nothing of it
+//! is released before it is on disk itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::clock::{Clock, Tick};
-use biosweep_common::ids::WorkerId;
+use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::messages::{Hello, ToCoordinator, ToWorker};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -17,32 +20,37 @@ use crate::store::{Store, StoreError};
 
 /// Requests that may wait for the loop; more make their senders wait.
 const QUEUE: usize = 4_096;
-/// Requests taken into one transaction.
-const BATCH: usize = 1_024;
-/// Messages that may wait for one worker; a worker that lets more pile up is cut off, and comes back.
-pub(crate) const OUTBOX: usize = 1_024;
+/// Requests taken into one transaction, about: enough that the disk's latency weighs little on each.
+const BATCH: usize = 4_096;
+/// Transactions whose messages may wait for one worker; a worker that lets more pile up is cut off, and comes back.
+pub(crate) const OUTBOX: usize = 64;
+
+/// The way to a worker's stream: the messages that one transaction has for it, in order, at once.
+pub(crate) type Outbox = mpsc::Sender<Vec<ToWorker>>;
 /// Notices a slow watcher may lag behind before it is told the state anew.
 const NOTICES: usize = 1_024;
 
 /// The first pause before a store that could not be written is tried again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const WRITES: &str = "a store answers and does not panic";
 /// How late the loop may come to a deadline before it is clear that nobody could be heard meanwhile.
 const LATE_MS: u64 = 500;
 
-/// A question to the core, asked on the loop.
-type Query = Box<dyn FnOnce(&Core) + Send>;
+/// A question to the core, asked on the loop; it gives back the answer, still to be sent.
+type Query = Box<dyn FnOnce(&Core) -> Reply + Send>;
+type Reply = Box<dyn FnOnce() + Send>;
 
 enum Request {
     Event { event: Event, committed: oneshot::Sender<Result<(), Unable>> },
-    Attach { hello: Hello, stream: StreamId, outbox: mpsc::Sender<ToWorker> },
-    Said { worker: WorkerId, stream: StreamId, message: ToCoordinator },
+    Attach { hello: Hello, stream: StreamId, outbox: Outbox },
+    Said { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator> },
     Detach { worker: WorkerId, stream: StreamId },
     Query(Query),
     Close,
 }
 
 /// Tells a worker's present stream from those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct StreamId(pub(crate) u64);
 
 /// The loop is gone: the coordinator is stopping, or its store failed.
@@ -87,18 +95,18 @@ impl Handle {
     }
 
     /// Opens a worker's stream; it replaces the one before.
-    pub(crate) async fn attach(
-        &self,
-        hello: Hello,
-        stream: StreamId,
-        outbox: mpsc::Sender<ToWorker>,
-    ) -> Result<(), Stopped> {
+    pub(crate) async fn attach(&self, hello: Hello, stream: StreamId, outbox: Outbox) -> Result<(), Stopped> {
         self.send(Request::Attach { hello, stream, outbox }).await
     }
 
-    /// Hands in what a worker said; dropped where the stream is no longer its present one.
-    pub(crate) async fn said(&self, worker: WorkerId, stream: StreamId, message: ToCoordinator) -> Result<(), Stopped> {
-        self.send(Request::Said { worker, stream, message }).await
+    /// Hands in what a worker said, in order; dropped where the stream is no longer its present one.
+    pub(crate) async fn said(
+        &self,
+        worker: WorkerId,
+        stream: StreamId,
+        messages: Vec<ToCoordinator>,
+    ) -> Result<(), Stopped> {
+        self.send(Request::Said { worker, stream, messages }).await
     }
 
     /// Closes a worker's stream.
@@ -112,8 +120,12 @@ impl Handle {
         question: impl FnOnce(&Core) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        let query = Box::new(move |core: &Core| drop(reply.send(question(core))));
-        self.send(Request::Query(query)).await?;
+        let query = move |core: &Core| {
+            let answer = question(core);
+            // Whoever asked may not be waiting any more.
+            Box::new(move || drop(reply.send(answer))) as Reply
+        };
+        self.send(Request::Query(Box::new(query))).await?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -139,14 +151,16 @@ pub(crate) fn start(core: Core, store: Arc<dyn Store>, clock: Clock) -> (Handle,
     let (notices, _) = broadcast::channel(NOTICES);
     let (troubled, trouble) = watch::channel(None);
     let handle = Handle { requests, notices: notices.clone(), trouble, store: Arc::clone(&store), clock };
-    let driver = Driver { core, store, clock, notices, troubled, streams: BTreeMap::new(), deferred: Vec::new() };
-    (handle, tokio::spawn(driver.run(queue)))
+    let (streams, deferred) = (BTreeMap::new(), Vec::new());
+    let driver = Driver { core, store, clock, queue, notices, troubled, streams, deferred };
+    (handle, tokio::spawn(driver.run()))
 }
 
 struct Driver {
     core: Core,
     store: Arc<dyn Store>,
     clock: Clock,
+    queue: mpsc::Receiver<Request>,
     notices: broadcast::Sender<Notice>,
     troubled: watch::Sender<Option<String>>,
     streams: BTreeMap<WorkerId, Stream>,
@@ -157,51 +171,97 @@ struct Driver {
 struct Stream {
     id: StreamId,
     /// Gone once the worker has let too much pile up: the stream then ends, and is detached by its task.
-    outbox: Option<mpsc::Sender<ToWorker>>,
+    outbox: Option<Outbox>,
 }
 
-/// What is to be answered once the batch is committed.
+/// What was decided, and waits for its transaction.
 #[derive(Default)]
-struct Answers {
+struct Batch {
+    /// The requests it comes from, each message of a worker's counted as one.
+    requests: usize,
+    records: Vec<Record>,
+    /// What is to be released when the records are on disk, in order.
+    releases: Vec<Release>,
+    /// The sweeps of which something changed: told once, however much it was.
+    changed: BTreeSet<SweepId>,
     committed: Vec<oneshot::Sender<Result<(), Unable>>>,
-    queries: Vec<Query>,
-    close: bool,
+    replies: Vec<Reply>,
+    /// Whether the loop ends with it.
+    is_last: bool,
+}
+
+/// What may not leave before its transaction is on disk.
+enum Release {
+    /// To a worker, on the stream that was its present one when this was decided: on a later one it says itself what it
+    /// holds, and is answered.
+    Letter {
+        worker: WorkerId,
+        stream: StreamId,
+        message: ToWorker,
+    },
+    Notice(Notice),
+}
+
+impl Batch {
+    fn add(&mut self, actions: Vec<Action>, streams: &BTreeMap<WorkerId, Stream>) {
+        for action in actions {
+            match action {
+                Action::Persist(record) => self.records.push(record),
+                Action::Send { worker, message } => {
+                    if let Some(stream) = streams.get(&worker) {
+                        self.releases.push(Release::Letter { worker, stream: stream.id, message });
+                    }
+                }
+                Action::Notify(Notice::Changed(sweep)) => drop(self.changed.insert(sweep)),
+                Action::Notify(notice) => self.releases.push(Release::Notice(notice)),
+            }
+        }
+    }
+
+    /// Whether more may be taken in.
+    const fn has_room(&self) -> bool {
+        self.requests < BATCH && !self.is_last
+    }
 }
 
 impl Driver {
-    async fn run(mut self, mut queue: mpsc::Receiver<Request>) -> Result<(), StoreError> {
-        let mut batch = Vec::with_capacity(BATCH);
+    async fn run(mut self) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
         loop {
+            if batch.requests == 0 && !batch.is_last {
+                self.wait(&mut batch).await;
+            }
+            let next = self.commit_and_release(batch).await?;
+            let Some(next) = next else { return Ok(()) };
+            batch = next;
+        }
+    }
+
+    /// Waits for requests or for the next deadline, and takes in what there is.
+    async fn wait(&mut self, batch: &mut Batch) {
+        let mut requests = std::mem::take(&mut self.deferred);
+        if requests.is_empty() {
             let deadline = self.core.next_deadline();
-            if self.deferred.is_empty() {
-                let wait = deadline.map(|at| Duration::from_millis(at.since_ms(self.clock.now())));
-                tokio::select! {
-                    taken = queue.recv_many(&mut batch, BATCH) => if taken == 0 { return Ok(()) },
-                    () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)) => {}
-                }
-            } else {
-                batch.append(&mut self.deferred);
+            let wait = deadline.map(|at| Duration::from_millis(at.since_ms(self.clock.now())));
+            tokio::select! {
+                taken = self.queue.recv_many(&mut requests, BATCH) => batch.is_last = taken == 0,
+                () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)) => {}
             }
-            let now = self.now();
-            let mut actions = Vec::new();
-            if deadline.is_some_and(|at| now.tick > at.after_ms(LATE_MS)) {
-                // This process slept: what workers said meanwhile is still on its way.
-                actions.extend(self.core.apply(now, Event::Awoke));
-            }
-            actions.extend(self.core.apply(now, Event::Ticked));
-            let mut answers = Answers::default();
-            for request in batch.drain(..) {
-                actions.extend(self.take(now, request, &mut answers));
-            }
-            self.commit_and_release(actions, &mut queue).await?;
-            for reply in answers.committed {
-                // Whoever asked may not be waiting any more.
-                let _gone = reply.send(Ok(()));
-            }
-            answers.queries.into_iter().for_each(|query| query(&self.core));
-            if answers.close {
-                return Ok(());
-            }
+        }
+        self.take_in(requests, batch);
+    }
+
+    /// Decides what is to be done about requests, and about the time.
+    fn take_in(&mut self, requests: Vec<Request>, batch: &mut Batch) {
+        let now = self.now();
+        if self.core.next_deadline().is_some_and(|at| now.tick > at.after_ms(LATE_MS)) {
+            // This process slept: what workers said meanwhile is still on its way.
+            batch.add(self.core.apply(now, Event::Awoke), &self.streams);
+        }
+        batch.add(self.core.apply(now, Event::Ticked), &self.streams);
+        for request in requests {
+            batch.requests += 1;
+            self.take(now, request, batch);
         }
     }
 
@@ -209,10 +269,10 @@ impl Driver {
         Now { tick: self.clock.now(), wall: self.clock.wall() }
     }
 
-    fn take(&mut self, now: Now, request: Request, answers: &mut Answers) -> Vec<Action> {
-        match request {
+    fn take(&mut self, now: Now, request: Request, batch: &mut Batch) {
+        let actions = match request {
             Request::Event { event, committed } => {
-                answers.committed.push(committed);
+                batch.committed.push(committed);
                 self.core.apply(now, event)
             }
             Request::Attach { hello, stream, outbox } => {
@@ -220,8 +280,12 @@ impl Driver {
                 self.streams.insert(worker, Stream { id: stream, outbox: Some(outbox) });
                 self.core.apply(now, Event::Said { worker, message: ToCoordinator::Hello(hello) })
             }
-            Request::Said { worker, stream, message } if self.is_present(worker, stream) => {
-                self.core.apply(now, Event::Said { worker, message })
+            Request::Said { worker, stream, messages } if self.is_present(worker, stream) => {
+                batch.requests += messages.len();
+                for message in messages {
+                    batch.add(self.core.apply(now, Event::Said { worker, message }), &self.streams);
+                }
+                Vec::new()
             }
             Request::Detach { worker, stream } if self.is_present(worker, stream) => {
                 self.streams.remove(&worker);
@@ -229,52 +293,55 @@ impl Driver {
             }
             Request::Said { .. } | Request::Detach { .. } => Vec::new(),
             Request::Query(query) => {
-                answers.queries.push(query);
+                batch.replies.push(query(&self.core));
                 Vec::new()
             }
             Request::Close => {
-                answers.close = true;
+                batch.is_last = true;
                 Vec::new()
             }
-        }
+        };
+        batch.add(actions, &self.streams);
     }
 
     fn is_present(&self, worker: WorkerId, stream: StreamId) -> bool {
         self.streams.get(&worker).is_some_and(|present| present.id == stream)
     }
 
-    async fn commit_and_release(
-        &mut self,
-        actions: Vec<Action>,
-        queue: &mut mpsc::Receiver<Request>,
-    ) -> Result<(), StoreError> {
-        let mut records: Vec<Record> = Vec::new();
-        let mut rest = Vec::with_capacity(actions.len());
-        for action in actions {
-            match action {
-                Action::Persist(record) => records.push(record),
-                other => rest.push(other),
-            }
-        }
+    /// Brings a batch to an end; what was decided meanwhile, or nothing where the loop is to end.
+    async fn commit_and_release(&mut self, batch: Batch) -> Result<Option<Batch>, StoreError> {
+        let Batch { records, releases, changed, committed, replies, is_last, requests: _ } = batch;
+        let mut next = Batch::default();
         if !records.is_empty() {
-            self.commit(&records, queue).await?;
+            let in_time = if is_last { None } else { Some(&mut next) };
+            self.commit(records, in_time).await?;
         }
-        for action in rest {
-            match action {
-                Action::Persist(_) => {}
-                Action::Send { worker, message } => self.post(worker, message),
+        let mut letters: BTreeMap<(WorkerId, StreamId), Vec<ToWorker>> = BTreeMap::new();
+        for release in releases {
+            match release {
+                Release::Letter { worker, stream, message } => {
+                    letters.entry((worker, stream)).or_default().push(message);
+                }
                 // Nobody may be watching.
-                Action::Notify(notice) => drop(self.notices.send(notice)),
+                Release::Notice(notice) => drop(self.notices.send(notice)),
             }
         }
-        Ok(())
+        changed.into_iter().for_each(|sweep| drop(self.notices.send(Notice::Changed(sweep))));
+        letters.into_iter().for_each(|((worker, stream), messages)| self.post(worker, stream, messages));
+        for reply in committed {
+            // Whoever asked may not be waiting any more.
+            let _gone = reply.send(Ok(()));
+        }
+        replies.into_iter().for_each(|reply| reply());
+        Ok((!is_last).then_some(next))
     }
 
-    /// Commits, however long the store needs to be written again. Nothing is released and nothing new is decided until
-    /// then, so that nothing can be lost; questions are answered, and say what the trouble is.
-    async fn commit(&mut self, records: &[Record], queue: &mut mpsc::Receiver<Request>) -> Result<(), StoreError> {
+    /// Commits, however long the store needs to be written again. Once it could not be, nothing is released and nothing
+    /// new is decided until it can, so that nothing can be lost; questions are answered, and say what the trouble is.
+    async fn commit(&mut self, records: Vec<Record>, next: Option<&mut Batch>) -> Result<(), StoreError> {
+        let (records, mut written) = self.write(records, next).await;
         let mut pause = PAUSES.0;
-        while let Err(error) = self.store.commit(records).await {
+        while let Err(error) = written {
             if !matches!(error, StoreError::Unavailable { .. }) {
                 return Err(error);
             }
@@ -282,10 +349,11 @@ impl Driver {
             if self.troubled.send_replace(Some(trouble.clone())).is_none() {
                 tracing::error!(%error, "the store cannot be written: nothing is granted until it can");
             }
-            if !self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &trouble, queue).await {
+            if !self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &trouble).await {
                 return Err(error);
             }
             pause = (2 * pause).min(PAUSES.1);
+            written = self.store.commit(&records).await;
         }
         if self.troubled.send_replace(None).is_some() {
             tracing::info!("the store is written again");
@@ -296,35 +364,66 @@ impl Driver {
         Ok(())
     }
 
+    /// Tries to commit, and decides meanwhile what comes for the next transaction.
+    async fn write(&mut self, records: Vec<Record>, next: Option<&mut Batch>) -> (Vec<Record>, Result<(), StoreError>) {
+        let store = Arc::clone(&self.store);
+        // On another thread than the loop, which is busy with what comes.
+        let mut writing = tokio::spawn(async move {
+            let written = store.commit(&records).await;
+            (records, written)
+        });
+        if let Some(next) = next {
+            let mut requests = std::mem::take(&mut self.deferred);
+            if !requests.is_empty() {
+                self.take_in(std::mem::take(&mut requests), next);
+            }
+            while next.has_room() {
+                tokio::select! {
+                    biased;
+                    done = &mut writing => return done.expect(WRITES),
+                    taken = self.queue.recv_many(&mut requests, BATCH) => {
+                        next.is_last = taken == 0;
+                        self.take_in(std::mem::take(&mut requests), next);
+                    }
+                }
+            }
+        }
+        writing.await.expect(WRITES)
+    }
+
     /// Takes in what comes until then; false where the loop is to end.
-    async fn defer(&mut self, until: Tick, trouble: &str, queue: &mut mpsc::Receiver<Request>) -> bool {
+    async fn defer(&mut self, until: Tick, trouble: &str) -> bool {
         loop {
             let left = Duration::from_millis(until.since_ms(self.clock.now()));
             let request = tokio::select! {
-                request = queue.recv() => request,
+                request = self.queue.recv() => request,
                 () = tokio::time::sleep(left) => return true,
             };
             match request {
                 None | Some(Request::Close) => return false,
-                Some(Request::Query(query)) => query(&self.core),
+                Some(Request::Query(query)) => query(&self.core)(),
                 Some(Request::Event { event, committed }) if event.is_wish() => {
                     // Whoever asked may not be waiting any more.
                     let _gone = committed.send(Err(Unable::Trouble(trouble.to_owned())));
                 }
-                // Only the latest of these tells anything, and it will come.
-                Some(Request::Said {
-                    message: ToCoordinator::Heartbeat { .. } | ToCoordinator::Evaluated { .. },
-                    ..
-                }) => {}
+                Some(Request::Said { worker, stream, mut messages }) => {
+                    // Only the latest of these tells anything, and it will come.
+                    messages.retain(|message| {
+                        !matches!(message, ToCoordinator::Heartbeat { .. } | ToCoordinator::Evaluated { .. })
+                    });
+                    if !messages.is_empty() {
+                        self.deferred.push(Request::Said { worker, stream, messages });
+                    }
+                }
                 Some(other) => self.deferred.push(other),
             }
         }
     }
 
-    fn post(&mut self, worker: WorkerId, message: ToWorker) {
-        let Some(stream) = self.streams.get_mut(&worker) else { return };
+    fn post(&mut self, worker: WorkerId, stream: StreamId, messages: Vec<ToWorker>) {
+        let Some(stream) = self.streams.get_mut(&worker).filter(|present| present.id == stream) else { return };
         if let Some(outbox) = &stream.outbox
-            && let Err(error) = outbox.try_send(message)
+            && let Err(error) = outbox.try_send(messages)
         {
             tracing::warn!(%worker, %error, "a worker's stream is cut: it takes nothing");
             stream.outbox = None;

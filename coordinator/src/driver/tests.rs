@@ -1,30 +1,45 @@
 //! The loop, with a store that cannot always be written.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use biosweep_common::clock::WallTime;
 use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::ids::{TrajectoryIndex, TrialIndex};
 use biosweep_common::messages::{Grant, Held, Report, WorkerDescription};
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::{Format, SweepSpec};
+
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::core::scheduler::Patience;
 use crate::store::memory::Memory;
 use crate::store::record::{AttemptRow, CurveRow, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
 
-/// A store that cannot be written while somebody says so.
-#[derive(Debug, Default)]
+/// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
+#[derive(Debug)]
 struct Flaky {
     memory: Memory,
     is_full: AtomicBool,
+    begun: watch::Sender<usize>,
+    gate: Semaphore,
+}
+
+impl Default for Flaky {
+    fn default() -> Self {
+        let (begun, _) = watch::channel(0);
+        let gate = Semaphore::new(Semaphore::MAX_PERMITS);
+        Self { memory: Memory::default(), is_full: AtomicBool::new(false), begun, gate }
+    }
 }
 
 #[async_trait]
 impl Store for Flaky {
     async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
+        self.begun.send_modify(|begun| *begun += 1);
+        self.gate.acquire().await.expect("the gate is never closed for good").forget();
         if self.is_full.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable { place: "here".to_owned(), source: "the disk is full".into() });
         }
@@ -74,8 +89,32 @@ fn submitted(id: SweepId) -> Event {
     Event::Submitted { submission, spec }
 }
 
+/// What comes to a worker, one message after the other.
+struct Letters {
+    coming: mpsc::Receiver<Vec<ToWorker>>,
+    come: VecDeque<ToWorker>,
+}
+
+fn stream() -> (Outbox, Letters) {
+    let (outbox, coming) = mpsc::channel(OUTBOX);
+    (outbox, Letters { coming, come: VecDeque::new() })
+}
+
+impl Letters {
+    async fn recv(&mut self) -> Option<ToWorker> {
+        while self.come.is_empty() {
+            self.come.extend(self.coming.recv().await?);
+        }
+        self.come.pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.come.is_empty() && self.coming.is_empty()
+    }
+}
+
 /// A loop with a sweep, and a worker with a bundle of it.
-async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, mpsc::Receiver<ToWorker>, WorkerId, Grant) {
+async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Grant) {
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
@@ -83,11 +122,11 @@ async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, mpsc::Receiver<ToWorke
     let id = SweepId::new();
     handle.apply(submitted(id)).await.expect("there is room");
     let worker = WorkerId::new();
-    let (outbox, mut letters) = mpsc::channel(OUTBOX);
+    let (outbox, mut letters) = stream();
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let hello = Hello { worker, description, numerics_version: 1, held: Vec::new() };
     handle.attach(hello, StreamId(1), outbox).await.expect("the loop lives");
-    handle.said(worker, StreamId(1), ToCoordinator::Poll { lanes: 1 }).await.expect("the loop lives");
+    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("the loop lives");
     let grant = loop {
         if let Some(ToWorker::Grant(grant)) = letters.recv().await {
             break *grant;
@@ -115,17 +154,17 @@ async fn a_store_that_cannot_be_written_is_waited_for_and_told_of_and_nothing_is
     let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
     let mut trouble = handle.trouble();
     store.is_full.store(true, Ordering::SeqCst);
-    handle.said(worker, StreamId(1), report(&grant)).await.expect("the loop lives");
+    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     trouble.wait_for(Option::is_some).await.expect("the loop lives");
     let told = trouble.borrow().clone().unwrap_or_default();
     assert!(told.contains("the disk is full") && told.contains("nothing is lost"), "{told}");
 
     // What people ask for is refused, what happens is kept for later, and questions are answered.
     assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(Unable::Trouble(told)));
-    handle.said(worker, StreamId(1), ToCoordinator::Heartbeat { progress: Vec::new() }).await.expect("it lives");
-    handle.said(worker, StreamId(1), ToCoordinator::Poll { lanes: 1 }).await.expect("it lives");
+    handle.said(worker, StreamId(1), vec![ToCoordinator::Heartbeat { progress: Vec::new() }]).await.expect("it lives");
+    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("it lives");
     assert_eq!(handle.ask(|core| core.sweep_views().len()).await, Ok(1));
-    assert!(letters.try_recv().is_err(), "nothing is acknowledged or granted");
+    assert!(letters.is_empty(), "nothing is acknowledged or granted");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads"), []);
 
     store.is_full.store(false, Ordering::SeqCst);
@@ -137,6 +176,58 @@ async fn a_store_that_cannot_be_written_is_waited_for_and_told_of_and_nothing_is
     handle.apply(Event::Paused(sweep)).await.expect("there is room");
     let row = store.sweep(sweep).await.expect("reads").expect("it is there");
     assert_eq!(row.state, SweepState::Paused);
+}
+
+#[tokio::test]
+async fn what_is_decided_during_a_transaction_is_released_only_after_its_own() {
+    let store = Arc::new(Flaky::default());
+    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let mut begun = store.begun.subscribe();
+    let before = *begun.borrow();
+    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("the loop lives");
+    let asking = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.ask(|core| core.worker_views(None)[0].training.len()).await }
+    });
+    assert!(letters.is_empty(), "nothing is acknowledged before it is on disk");
+
+    store.gate.add_permits(1);
+    let acknowledged = letters.recv().await.expect("the stream is open");
+    assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
+    begun.wait_for(|&begun| begun == before + 2).await.expect("the store lives");
+    assert!(letters.is_empty(), "nothing is granted before it is on disk");
+    assert!(!asking.is_finished(), "the answer tells of the grant");
+    assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
+
+    store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
+    assert!(matches!(letters.recv().await, Some(ToWorker::Grant(_))));
+    assert_eq!(asking.await.expect("no panic"), Ok(1));
+}
+
+#[tokio::test]
+async fn what_was_decided_for_a_stream_is_not_said_on_a_later_one() {
+    let store = Arc::new(Flaky::default());
+    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    let mut begun = store.begun.subscribe();
+    let before = *begun.borrow();
+    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    let (outbox, mut later) = stream();
+    let description =
+        WorkerDescription { name: "w".to_owned(), device: String::new(), lanes: 1, version: String::new() };
+    let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory };
+    let hello = Hello { worker, description, numerics_version: 1, held: vec![held] };
+    handle.attach(hello, StreamId(2), outbox).await.expect("the loop lives");
+    store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
+    assert!(matches!(later.recv().await, Some(ToWorker::Welcome { .. })), "first on every stream");
+    assert!(letters.recv().await.is_none(), "the stream before has ended");
+    // Its acknowledgement was lost with the stream before: it says so again, and hears.
+    handle.said(worker, StreamId(2), vec![report(&grant)]).await.expect("the loop lives");
+    assert!(matches!(later.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
 }
 
 #[tokio::test]
