@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test can-test lint bench bench-peers clean
+.PHONY: help setup build run test can-test lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Check what a build needs, and fetch libtorch (once)
 	@deploy/setup/check.sh
@@ -34,6 +34,12 @@ bench: build ## Measure updates per second, and trials per second of the coordin
 	target/release/biosweep-worker bench --optimizer sgd
 	target/release/biosweep-worker bench --optimizer adam
 	target/release/biosweep bench dispatch
+
+bench-coordinator: build ## Measure all of the coordinator: rates as sweeps grow, idle workers, pending trials, recovery
+	target/release/biosweep bench growth
+	target/release/biosweep bench idle
+	target/release/biosweep bench pending
+	target/release/biosweep bench recovery
 
 bench-peers: build ## Measure training beside PyTorch and JAX, which are installed for it (2 GB)
 	deploy/peers/run.sh --check

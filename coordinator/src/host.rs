@@ -241,6 +241,11 @@ async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Pa
     Ok(Core::restore(patience, now, &restored, &specs))
 }
 
+/// Where the coordinator that serves this home listens, as it last wrote it.
+pub(crate) fn url_of(home: &Path) -> Option<String> {
+    address_of(home).map(url)
+}
+
 /// The address of the coordinator that serves this home, as it last wrote it.
 fn address_of(home: &Path) -> Option<SocketAddr> {
     let mut address: SocketAddr = fs::read_to_string(home.join(ADDRESS_FILE)).ok()?.trim().parse().ok()?;

@@ -6,13 +6,21 @@ use clap::{Args, Subcommand};
 
 use super::Output;
 use super::failure::{Exit, Failure};
-use crate::bench;
+use crate::bench::{self, Load, Measured};
+use crate::local::interrupted;
 use crate::render::{answer, json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// Trials per second through a real coordinator: gRPC, SQLite on disk, workers that answer without training
+    /// Trials per second through a real coordinator: its own process, gRPC, SQLite on disk, workers that answer without
+    /// training
     Dispatch(DispatchArgs),
+    /// The same with 10,000, 100,000 and 1,000,000 trials
+    Growth(LoadArgs),
+    /// What connected workers cost that have nothing to do
+    Idle(IdleArgs),
+    /// What a sweep costs of which nothing has been done
+    Pending(PendingArgs),
     /// Seconds until a coordinator serves a sweep of which much is done already
     Recovery(RecoveryArgs),
 }
@@ -20,14 +28,40 @@ pub(crate) enum BenchCommand {
 #[derive(Debug, Args)]
 pub(crate) struct DispatchArgs {
     /// Trials in the sweep
-    #[arg(long, default_value = "20000", value_name = "N")]
+    #[arg(long, default_value = "100000", value_name = "N")]
     trials: NonZeroU64,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
     /// Workers
     #[arg(long, default_value = "2", value_name = "N")]
     workers: NonZeroU32,
-    /// Trials a worker takes at once
-    #[arg(long, default_value = "1", value_name = "K")]
+    /// Trials a worker takes at once, as one bundle
+    #[arg(long, default_value = "256", value_name = "K")]
     lanes: NonZeroU32,
+    /// Leases of one trial a worker holds at once, where the rate of such leases is measured
+    #[arg(long, default_value = "64", value_name = "S")]
+    slots: NonZeroU32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdleArgs {
+    /// Workers
+    #[arg(long, default_value = "1000", value_name = "N")]
+    workers: NonZeroU32,
+    /// How long they are looked at
+    #[arg(long, default_value = "20", value_name = "S")]
+    seconds: NonZeroU32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PendingArgs {
+    /// Trials in the sweep
+    #[arg(long, default_value = "1000000000", value_name = "N")]
+    trials: NonZeroU64,
 }
 
 #[derive(Debug, Args)]
@@ -40,9 +74,59 @@ pub(crate) struct RecoveryArgs {
     completed: u64,
 }
 
+impl LoadArgs {
+    fn of(&self, trials: u64) -> Load {
+        Load { trials, workers: self.workers.get(), lanes: self.lanes.get(), slots: self.slots.get() }
+    }
+}
+
 pub(super) async fn run(command: &BenchCommand, output: Output) -> Result<Exit, Failure> {
+    tokio::select! {
+        exit = measure(command, output) => exit,
+        // What was started ends with what is dropped here.
+        _signal = interrupted() => Ok(Exit::Interrupted),
+    }
+}
+
+async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure> {
     match command {
-        BenchCommand::Dispatch(args) => dispatch(args, output).await,
+        BenchCommand::Dispatch(DispatchArgs { trials, load }) => {
+            let measured = bench::dispatch(load.of(trials.get())).await?;
+            answer(match output {
+                Output::Human => describe(&measured),
+                Output::Json => json::pretty(&measured),
+            })
+        }
+        BenchCommand::Growth(load) => {
+            let measured = bench::growth(load.of(0)).await?;
+            answer(match output {
+                Output::Human => measured.iter().map(describe).collect::<Vec<_>>().join("\n"),
+                Output::Json => json::pretty(&measured),
+            })
+        }
+        BenchCommand::Idle(IdleArgs { workers, seconds }) => {
+            let idled = bench::idle(workers.get(), seconds.get()).await?;
+            answer(match output {
+                Output::Human => format!(
+                    "{} idle workers took {:.1} % of a core over {:.0} s; the coordinator holds {:.0} MiB",
+                    idled.workers,
+                    idled.core_share * 100.0,
+                    idled.seconds,
+                    idled.coordinator_mib
+                ),
+                Output::Json => json::pretty(&idled),
+            })
+        }
+        BenchCommand::Pending(PendingArgs { trials }) => {
+            let pending = bench::pending(trials.get()).await?;
+            answer(match output {
+                Output::Human => format!(
+                    "{} trials submitted in {:.3} s and shown in {:.3} s; the coordinator holds {:.0} MiB",
+                    pending.trials, pending.submit_seconds, pending.show_seconds, pending.coordinator_mib
+                ),
+                Output::Json => json::pretty(&pending),
+            })
+        }
         BenchCommand::Recovery(RecoveryArgs { trials, completed }) => {
             let recovered = bench::recovery(trials.get(), *completed).await?;
             answer(match output {
@@ -56,14 +140,21 @@ pub(super) async fn run(command: &BenchCommand, output: Output) -> Result<Exit, 
     }
 }
 
-async fn dispatch(args: &DispatchArgs, output: Output) -> Result<Exit, Failure> {
-    let DispatchArgs { trials, workers, lanes } = args;
-    let measured = bench::dispatch(trials.get(), workers.get(), lanes.get()).await?;
-    answer(match output {
-        Output::Human => format!(
-            "{} trials in {:.2} s: {:.0} trials/s with {workers} workers of {lanes} lanes",
-            measured.trials, measured.seconds, measured.trials_per_s
-        ),
-        Output::Json => json::pretty(&measured),
-    })
+fn describe(measured: &Measured) -> String {
+    format!(
+        "{} trials in {:.2} s: {:.0} trials/s with {} workers of {} lanes; the coordinator holds {:.0} MiB\n\
+         {} trials at {:.0} trials/s, one a lease, {} leases a worker\n\
+         from finish to the next grant: {:.1} ms, in 95 of 100 cases at most {:.1} ms",
+        measured.trials,
+        measured.seconds,
+        measured.trials_per_s,
+        measured.workers,
+        measured.lanes,
+        measured.coordinator_mib,
+        measured.single_trials,
+        measured.single_trials_per_s,
+        measured.slots,
+        measured.finish_to_grant_p50_ms,
+        measured.finish_to_grant_p95_ms,
+    )
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use biosweep_common::spec::SpecErrors;
 use miette::Report;
 
+use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::host::HostError;
 use crate::render::spec_error;
@@ -94,6 +95,15 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable { .. } | ClientError::Failed(_) | ClientError::Unreadable(_) => {
                 Self::environment(error)
             }
+        }
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Client(error) => error.into(),
+            error => Self::environment(error),
         }
     }
 }

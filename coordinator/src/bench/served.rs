@@ -1,0 +1,119 @@
+//! A coordinator in a process of its own, as `biosweep serve` runs it, in a home that is removed afterwards; and what it
+//! takes of the machine.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::ids::WorkerId;
+use tokio::process::{Child, Command};
+
+use super::BenchError;
+use crate::client::Client;
+use crate::host;
+
+/// How long a coordinator may take to listen, in seconds.
+const START_S: f64 = 10.0;
+/// How often it is looked whether it does.
+const LOOK: Duration = Duration::from_millis(5);
+/// Ticks of processor time in a second, as Linux counts them for others.
+const TICKS_PER_S: f64 = 100.0;
+const KIB_PER_MIB: f64 = 1024.0;
+
+/// A coordinator that ends with this value.
+pub(super) struct Served {
+    home: PathBuf,
+    child: Child,
+    /// Where it listens.
+    pub(super) url: String,
+}
+
+/// Resident memory of a process, in MiB.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Memory {
+    /// Now.
+    pub(super) now_mib: f64,
+    /// The most there was.
+    pub(super) most_mib: f64,
+}
+
+impl Served {
+    /// Starts one; returns when it listens.
+    pub(super) async fn start() -> Result<Self, BenchError> {
+        let home = std::env::temp_dir().join(format!("biosweep-bench-{}", WorkerId::new()));
+        fs::create_dir_all(&home).map_err(failed("a folder for the run"))?;
+        let log = File::create(home.join("serve.log")).map_err(failed("a log"))?;
+        let log_too = log.try_clone().map_err(failed("a log"))?;
+        let program = std::env::current_exe().map_err(failed("this program"))?;
+        let mut command = Command::new(program);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--home"]).arg(&home);
+        command.stdin(Stdio::null()).stdout(log).stderr(log_too).process_group(0).kill_on_drop(true);
+        let child = command.spawn().map_err(failed("starting a coordinator"))?;
+        let mut served = Self { home, child, url: String::new() };
+        let clock = Clock::start();
+        while served.url.is_empty() {
+            if let Some(status) = served.child.try_wait().map_err(failed("the coordinator"))? {
+                return Err(BenchError::Ended { status: status.to_string(), said: served.said() });
+            }
+            if clock.seconds() > START_S {
+                return Err(BenchError::Silent { seconds: START_S, said: served.said() });
+            }
+            tokio::time::sleep(LOOK).await;
+            served.url = host::url_of(&served.home).unwrap_or_default();
+        }
+        Ok(served)
+    }
+
+    /// A connection to it.
+    pub(super) async fn client(&self) -> Result<Client, BenchError> {
+        Ok(Client::reach(&self.url).await?)
+    }
+
+    /// The memory it takes.
+    pub(super) fn memory(&self) -> Result<Memory, BenchError> {
+        let status = self.read("status")?;
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            kib.map(|kib| kib / KIB_PER_MIB).ok_or_else(|| self.unreadable("status"))
+        };
+        Ok(Memory { now_mib: mib("VmRSS")?, most_mib: mib("VmHWM")? })
+    }
+
+    /// The seconds of processor time it has taken.
+    pub(super) fn processor_seconds(&self) -> Result<f64, BenchError> {
+        let stat = self.read("stat")?;
+        // The name, in brackets, may hold anything; what follows it begins with the third field.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |place: usize| fields.get(place - 3).and_then(|field| field.parse::<f64>().ok());
+        let (user, system) = (ticks(14), ticks(15));
+        let sum = user.zip(system).map(|(user, system)| (user + system) / TICKS_PER_S);
+        sum.ok_or_else(|| self.unreadable("stat"))
+    }
+
+    /// Ends it and removes what it wrote.
+    pub(super) async fn stop(mut self) -> Result<(), BenchError> {
+        self.child.kill().await.map_err(failed("ending the coordinator"))?;
+        fs::remove_dir_all(&self.home).map_err(failed("removing the run's folder"))
+    }
+
+    fn read(&self, file: &str) -> Result<String, BenchError> {
+        let id = self.child.id().unwrap_or_default();
+        fs::read_to_string(format!("/proc/{id}/{file}")).map_err(failed("what the system says of the coordinator"))
+    }
+
+    fn unreadable(&self, file: &str) -> BenchError {
+        failed("what the system says of the coordinator")(io::Error::other(format!("no number in its {file}")))
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.home.join("serve.log")).unwrap_or_default().trim().to_owned()
+    }
+}
+
+fn failed(what: &'static str) -> impl Fn(io::Error) -> BenchError {
+    move |source| BenchError::Process { what, source }
+}

@@ -1,0 +1,168 @@
+//! A worker's side of a session that trains nothing: it reports every trajectory as trained, at once or after a while.
+
+use std::collections::VecDeque;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::ids::WorkerId;
+use biosweep_common::messages::{Grant, Held, Hello, Report, ToCoordinator, ToWorker, WorkerDescription};
+use biosweep_common::outcome::Outcome;
+use biosweep_common::wire::{FromWire, IntoWire};
+use biosweep_proto::v1;
+use biosweep_proto::v1::workers_client::WorkersClient;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use super::BenchError;
+use crate::client::ClientError;
+
+/// Messages that may wait to be sent.
+const OUTBOX: usize = 1_024;
+
+/// How a worker takes and ends work.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// Trajectories of one lease, at most.
+    pub(super) lanes: u32,
+    /// Leases it holds at once.
+    pub(super) slots: u32,
+    /// How long it pretends to train.
+    pub(super) trains: Duration,
+}
+
+/// A worker whose stream is open.
+pub(super) struct BenchWorker {
+    manner: Manner,
+    out: mpsc::Sender<v1::WorkerMessage>,
+    inbound: Streaming<v1::CoordinatorMessage>,
+    heartbeat: Duration,
+}
+
+impl BenchWorker {
+    /// Connects, and is welcome.
+    pub(super) async fn connect(url: &str, manner: Manner) -> Result<Self, BenchError> {
+        let unreachable =
+            |error: tonic::transport::Error| ClientError::Unreachable { url: url.to_owned(), why: error.to_string() };
+        let description = WorkerDescription {
+            name: "bench".to_owned(),
+            device: "none".to_owned(),
+            lanes: manner.lanes * manner.slots,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..WorkerDescription::default()
+        };
+        let hello =
+            Hello { worker: WorkerId::new(), description, numerics_version: NUMERICS_VERSION, held: Vec::new() };
+        let (out, letters) = mpsc::channel(OUTBOX);
+        out.try_send(ToCoordinator::Hello(hello).into_wire()).map_err(|_| BenchError::Closed)?;
+        let mut client = WorkersClient::connect(url.to_owned()).await.map_err(unreachable)?;
+        let inbound = client.session(ReceiverStream::new(letters)).await.map_err(ClientError::from)?.into_inner();
+        let mut worker = Self { manner, out, inbound, heartbeat: Duration::ZERO };
+        match worker.hear().await? {
+            ToWorker::Welcome { heartbeat_ms } => worker.heartbeat = Duration::from_millis(heartbeat_ms),
+            other => return Err(BenchError::Unexpected { message: format!("{other:?}") }),
+        }
+        for _ in 0..manner.slots {
+            worker.say(ToCoordinator::Poll { lanes: manner.lanes }).await?;
+        }
+        Ok(worker)
+    }
+
+    /// Works until the coordinator is gone. Tells how many seconds passed from each report of a lease's last trajectory
+    /// to the next grant.
+    pub(super) async fn work(mut self, waits: mpsc::UnboundedSender<f64>) -> Result<(), BenchError> {
+        let clock = Clock::start();
+        let mut finished = VecDeque::new();
+        loop {
+            let ToWorker::Grant(grant) = self.hear().await? else { continue };
+            if let Some(at) = finished.pop_front() {
+                // Nobody may be counting any more.
+                let _uncounted = waits.send(clock.seconds() - at);
+            }
+            if !self.manner.trains.is_zero() {
+                tokio::time::sleep(self.manner.trains).await;
+            }
+            for report in reports(&grant) {
+                self.say(report).await?;
+            }
+            self.say(ToCoordinator::Poll { lanes: self.manner.lanes }).await?;
+            finished.push_back(clock.seconds());
+        }
+    }
+
+    /// Does nothing but live, until the coordinator is gone.
+    pub(super) async fn idle(mut self) -> Result<(), BenchError> {
+        let mut beats = tokio::time::interval(self.heartbeat);
+        loop {
+            tokio::select! {
+                _now = beats.tick() => self.say(ToCoordinator::Heartbeat { progress: Vec::new() }).await?,
+                message = self.inbound.message() => if message.map_err(ClientError::from)?.is_none() {
+                    return Err(BenchError::Closed);
+                },
+            }
+        }
+    }
+
+    async fn say(&self, message: ToCoordinator) -> Result<(), BenchError> {
+        self.out.send(message.into_wire()).await.map_err(|_| BenchError::Closed)
+    }
+
+    async fn hear(&mut self) -> Result<ToWorker, BenchError> {
+        let message = self.inbound.message().await.map_err(ClientError::from)?.ok_or(BenchError::Closed)?;
+        Ok(ToWorker::from_wire(message).map_err(ClientError::from)?)
+    }
+}
+
+/// Workers on threads of their own, as they would be in processes of their own.
+pub(super) struct Crew(Vec<JoinHandle<()>>);
+
+impl Crew {
+    /// Starts so many, each of which works until the coordinator is gone.
+    pub(super) fn start(
+        url: &str,
+        count: u32,
+        manner: Manner,
+        waits: &mpsc::UnboundedSender<f64>,
+    ) -> Result<Self, BenchError> {
+        let failed = |source| BenchError::Process { what: "starting a worker", source };
+        let mut threads = Vec::new();
+        for _ in 0..count {
+            let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            let (url, waits) = (url.to_owned(), waits.clone());
+            threads.push(std::thread::spawn(move || {
+                let work = async { BenchWorker::connect(&url, manner).await?.work(waits).await };
+                // It ends with the coordinator, which is no failure.
+                if let Err(error) = runtime.block_on(work) {
+                    tracing::info!(%error, "a worker ends");
+                }
+            }));
+        }
+        Ok(Self(threads))
+    }
+
+    /// Waits for their end; the coordinator is gone.
+    pub(super) fn join(self) {
+        for thread in self.0 {
+            thread.join().expect("a worker does not panic");
+        }
+    }
+}
+
+fn reports(grant: &Grant) -> impl Iterator<Item = ToCoordinator> {
+    grant.lanes.iter().map(|lane| {
+        let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
+        ToCoordinator::Ended(Box::new(Report {
+            held: Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: lane.trajectory },
+            outcome: Outcome::Completed,
+            cause: None,
+            curve: vec![point],
+            health: Vec::new(),
+            updates: 1,
+            seconds: 0.0,
+        }))
+    })
+}
