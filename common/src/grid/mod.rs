@@ -10,17 +10,20 @@
 //! | here | [`Grid`]: index → configuration |
 //! | [`axis`] | the values of one setting, and what advances together |
 //! | [`block`] | one product |
+//! | [`inverse`] | settings → index |
 //! | `overlap` | the points two unions of blocks share |
 //! | `progression` | what two ranges of whole numbers share |
 
 pub mod axis;
 pub mod block;
+pub mod inverse;
 mod overlap;
 mod progression;
 
 use std::collections::BTreeSet;
 
 pub use block::Block;
+pub use inverse::Inverse;
 pub(crate) use overlap::Parts;
 
 use self::axis::Dimension;
@@ -124,6 +127,15 @@ impl Grid {
         let others = (first + 1..first + stops).map(|index| block.configuration(index).stopping_rule);
         let stopping_rules = std::iter::once(stopping_rule).chain(others).collect();
         Some(Trajectory { shape, hyperparameters, first_trial: TrialIndex(start.0 + first), stopping_rules })
+    }
+
+    /// What is trained in a trajectory, and by what numbers; `None` beyond the last.
+    #[must_use]
+    pub fn settings(&self, index: TrajectoryIndex) -> Option<(Shape, Hyperparameters)> {
+        let (block, start) = self.block_of(index.0, |start| start.1)?;
+        let stops = block.trials() / block.trajectories();
+        let Configuration { shape, hyperparameters, .. } = block.configuration((index.0 - start.1) * stops);
+        Some((shape, hyperparameters))
     }
 
     /// The trajectory of a trial; `None` beyond the last.

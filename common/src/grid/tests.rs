@@ -189,6 +189,28 @@ proptest! {
     }
 
     #[test]
+    fn a_trajectory_is_found_wherever_a_walk_finds_it_and_nowhere_else(
+        left in blocks(), right in blocks(), exclude in excludes(),
+    ) {
+        let cut = |block: Block| block.excluding(&exclude).expect("not too fine").unwrap_or_else(|| vec![block]);
+        let (left, right) = (cut(left), Grid::new(vec![right]).expect("small"));
+        let left = Grid::new(left).expect("small");
+        let walk = |grid: &Grid| -> Vec<Point> {
+            let all = (0..grid.trajectories()).map(TrajectoryIndex).filter_map(|index| grid.settings(index));
+            all.map(|(shape, hyperparameters)| trajectory_point(&shape, hyperparameters)).collect()
+        };
+        let (ours, theirs) = (walk(&left), walk(&right));
+        let (inverse, other) = (Inverse::of(&left), Inverse::of(&right));
+        for point in ours.iter().chain(&theirs) {
+            let expected: Vec<TrajectoryIndex> =
+                (0..).map(TrajectoryIndex).zip(&ours).filter(|(_, own)| *own == point).map(|(index, _)| index).collect();
+            prop_assert_eq!(inverse.find(point), expected);
+        }
+        prop_assert_eq!(inverse.overlaps(&other), ours.iter().any(|point| theirs.contains(point)));
+        prop_assert_eq!(inverse.overlaps_itself(), distinct(&ours) < ours.len());
+    }
+
+    #[test]
     fn blocks_share_a_point_where_a_walk_finds_one(left in blocks(), right in blocks(), exclude in excludes()) {
         let left = left.excluding(&exclude).expect("not too fine").unwrap_or_else(|| vec![left]);
         let both: Vec<Point> = {
@@ -225,4 +247,31 @@ fn shape_settings_are_most_significant_however_the_spec_orders_them() {
     let levels: Vec<Level> = grid.blocks()[0].dimensions().iter().map(|d| d.significance().level()).collect();
     assert_eq!(levels, [Level::Shape, Level::Lane, Level::Stop]);
     assert_eq!(grid.axes(), [Setting::Depth, Setting::Seed, Setting::MaxUpdates]);
+}
+
+#[test]
+fn a_trajectory_is_found_in_every_block_that_has_it_whatever_stops_it_there() {
+    let grid = grid(
+        "[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
+         [[block]]\nmax_updates = [10, 20]\nseed = { from = 0, count = 1_000_000_000 }\n\
+         [[block]]\nmax_updates = 30\nseed = { from = 7, to = 9 }\n",
+    );
+    let (inverse, first) = (Inverse::of(&grid), grid.trajectory(TrajectoryIndex(8)).expect("in the grid"));
+    let point = trajectory_point(&first.shape, first.hyperparameters);
+    assert_eq!(inverse.find(&point), [TrajectoryIndex(8), TrajectoryIndex(1_000_000_001)]);
+    assert!(inverse.overlaps_itself());
+}
+
+#[test]
+fn own_data_is_the_same_wherever_it_lies() {
+    let own = |directory: &str, digit: &str| {
+        let dataset = format!("{{ npy = \"{directory}#{}\" }}", digit.repeat(64));
+        grid(&format!("[data]\ndataset = {dataset}\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = [1, 2]\n"))
+    };
+    let (here, there, other) = (own("/here", "a"), own("/there", "a"), own("/here", "b"));
+    let (shape, hyperparameters) = there.settings(TrajectoryIndex(1)).expect("in the grid");
+    let point = trajectory_point(&shape, hyperparameters);
+    assert_eq!(Inverse::of(&here).find(&point), [TrajectoryIndex(1)]);
+    assert_eq!(Inverse::of(&other).find(&point), []);
+    assert!(Inverse::of(&here).overlaps(&Inverse::of(&there)) && !Inverse::of(&here).overlaps(&Inverse::of(&other)));
 }

@@ -1,0 +1,196 @@
+//! The way back: a trajectory's settings → where it stands in a grid. Digits come from the places of values on their axes,
+//! never from a search over the product.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Grid;
+use super::axis::{Axis, Dimension};
+use super::block::Block;
+use super::overlap::Parts;
+use crate::configuration::Point;
+use crate::dataset::DatasetRef;
+use crate::ids::TrajectoryIndex;
+use crate::settings::{Level, Setting, Value};
+
+/// A grid to look trajectories up in.
+pub struct Inverse {
+    blocks: Vec<BlockInverse>,
+    /// Its trajectories as if each had one trial: what tells whether two grids share any.
+    parts: Vec<Parts>,
+}
+
+struct BlockInverse {
+    /// The index of its first trajectory.
+    start: u64,
+    constants: Point,
+    digits: Vec<Digit>,
+}
+
+/// A dimension, as one digit of a trajectory's index.
+struct Digit {
+    dimension: Dimension,
+    /// What a step of it adds to the index.
+    stride: u64,
+    /// For each run of places in use: its first place, and the digit of that.
+    runs: Vec<(u64, u64)>,
+    by: By,
+}
+
+/// How the place of a point on a dimension is found.
+enum By {
+    /// This axis is a range and says it.
+    Range(Setting),
+    /// From the values in words.
+    Words(BTreeMap<Vec<String>, u64>),
+}
+
+impl fmt::Debug for Inverse {
+    /// It follows from its grid, which is shown elsewhere.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inverse").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+    }
+}
+
+impl Inverse {
+    /// Prepares a grid to be looked up in. The cost follows the lists in its spec.
+    #[must_use]
+    pub fn of(grid: &Grid) -> Self {
+        let starts = grid.starts.iter().map(|start| start.1);
+        let bare: Vec<Block> = grid.blocks.iter().map(bare).collect();
+        let blocks = bare.iter().zip(starts).map(|(block, start)| BlockInverse::of(block, start));
+        Self {
+            blocks: blocks.collect(),
+            parts: bare.iter().map(|block| Parts::of(std::slice::from_ref(block))).collect(),
+        }
+    }
+
+    /// Whether some trajectory is in both grids.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let mut pairs = self.parts.iter().flat_map(|left| other.parts.iter().map(move |right| (left, right)));
+        pairs.any(|(left, right)| left.common_point(right).is_some())
+    }
+
+    /// Whether some trajectory stands in the grid more than once: in blocks that differ only in when to stop.
+    #[must_use]
+    pub fn overlaps_itself(&self) -> bool {
+        let mut pairs = (0..self.parts.len()).flat_map(|left| (0..left).map(move |right| (left, right)));
+        pairs.any(|(left, right)| self.parts[left].common_point(&self.parts[right]).is_some())
+    }
+
+    /// Where a trajectory with these settings stands, once in each block that has it; `point` is as
+    /// [`crate::configuration::trajectory_point`] gives it.
+    #[must_use]
+    pub fn find(&self, point: &Point) -> Vec<TrajectoryIndex> {
+        let mut point = point.clone();
+        point.iter_mut().for_each(|(setting, value)| forget_place(*setting, value));
+        self.blocks.iter().filter_map(|block| block.find(&point)).collect()
+    }
+}
+
+impl BlockInverse {
+    fn of(block: &Block, start: u64) -> Self {
+        let mut digits: Vec<Digit> = Vec::new();
+        let mut stride = 1;
+        for dimension in block.dimensions().iter().rev() {
+            digits.push(Digit::of(dimension, stride));
+            stride *= dimension.len();
+        }
+        Self { start, constants: block.constants().clone(), digits }
+    }
+
+    fn find(&self, point: &Point) -> Option<TrajectoryIndex> {
+        let varies = |setting: Setting| self.digits.iter().any(|digit| digit.dimension.axis(setting).is_some());
+        let constant = |setting: Setting| self.constants.get(&setting).cloned().or_else(|| setting.default_value());
+        let is_so = |(&setting, value): (&Setting, &Value)| {
+            varies(setting) || constant(setting).is_some_and(|constant| is_same(&constant, value))
+        };
+        if !point.iter().all(is_so) {
+            return None;
+        }
+        let index =
+            self.digits.iter().try_fold(self.start, |index, digit| Some(index + digit.of_point(point)? * digit.stride));
+        index.map(TrajectoryIndex)
+    }
+}
+
+impl Digit {
+    fn of(dimension: &Dimension, stride: u64) -> Self {
+        let range = dimension.axes().iter().find(|(_, axis)| matches!(axis, Axis::Range { .. }));
+        let by = match range {
+            Some((setting, _)) => By::Range(*setting),
+            None => {
+                let places = dimension.places().iter().cloned().flatten();
+                By::Words(places.map(|place| (words(dimension, |_, axis| Some(axis.value(place))), place)).collect())
+            }
+        };
+        let mut before = 0;
+        let runs = dimension.places().iter().map(|run| {
+            let first = before;
+            before += run.end - run.start;
+            (run.start, first)
+        });
+        Self { runs: runs.collect(), dimension: dimension.clone(), stride, by }
+    }
+
+    /// The digit of a point; `None` where the dimension has no such values in use.
+    fn of_point(&self, point: &Point) -> Option<u64> {
+        let place = match &self.by {
+            By::Range(setting) => self.dimension.axis(*setting)?.place(point.get(setting)?)?,
+            By::Words(places) => *places.get(&words(&self.dimension, |setting, _| point.get(&setting).cloned()))?,
+        };
+        let agrees = |(setting, axis): &(Setting, Axis)| {
+            point.get(setting).is_some_and(|value| is_same(&axis.value(place), value))
+        };
+        if !self.dimension.uses(place) || !self.dimension.axes().iter().all(agrees) {
+            return None;
+        }
+        let run = self.runs.partition_point(|(start, _)| *start <= place).checked_sub(1)?;
+        let (start, first) = self.runs[run];
+        Some(first + place - start)
+    }
+}
+
+/// What these axes say, in words; empty for what is not said, which is no value's.
+fn words(dimension: &Dimension, value: impl Fn(Setting, &Axis) -> Option<Value>) -> Vec<String> {
+    let word =
+        |(setting, axis): &(Setting, Axis)| value(*setting, axis).map(|value| value.to_string()).unwrap_or_default();
+    dimension.axes().iter().map(word).collect()
+}
+
+/// Equal to the bit, as keys are.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Real(one), Value::Real(other)) => one.to_bits() == other.to_bits(),
+        _ => one == other,
+    }
+}
+
+/// The block without what says when to stop, and without where data lies: one point for each trajectory.
+fn bare(block: &Block) -> Block {
+    let mut constants = block.constants().clone();
+    constants.retain(|setting, _| setting.level() != Level::Stop);
+    constants.iter_mut().for_each(|(setting, value)| forget_place(*setting, value));
+    let dimensions = block.dimensions().iter().filter(|dimension| dimension.significance().level() != Level::Stop);
+    let placeless = |dimension: &Dimension| {
+        let axes = dimension.axes().iter().map(|(setting, axis)| {
+            let mut axis = axis.clone();
+            if let Axis::List(values) = &mut axis {
+                values.iter_mut().for_each(|value| forget_place(*setting, value));
+            }
+            (*setting, axis)
+        });
+        Dimension::new(axes.collect()).with_places(dimension.places().to_vec())
+    };
+    Block::new(constants, dimensions.filter_map(placeless).collect())
+}
+
+/// What data holds decides results, and not where it lies.
+fn forget_place(setting: Setting, value: &mut Value) {
+    if let (Setting::Dataset, Value::Name(name)) = (setting, value)
+        && let Ok(own @ DatasetRef::Own(_)) = name.parse::<DatasetRef>()
+    {
+        *name = format!("{} {}", own.kind(), own.digest());
+    }
+}
