@@ -198,6 +198,19 @@ pub enum ConfigurationError {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrialKey(pub [u8; 32]);
 
+impl TrialKey {
+    /// The least and the greatest of the keys that are written with these digits first; `None` where they are no key's.
+    #[must_use]
+    pub fn beginning_with(digits: &str) -> Option<(Self, Self)> {
+        let whole = |fill: &str| {
+            let missing = 64_usize.checked_sub(digits.len())?;
+            let hash = blake3::Hash::from_hex(format!("{}{}", digits.to_lowercase(), fill.repeat(missing))).ok()?;
+            Some(Self(*hash.as_bytes()))
+        };
+        Some((whole("0")?, whole("f")?))
+    }
+}
+
 impl fmt::Display for TrialKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
@@ -487,6 +500,16 @@ mod tests {
             (Setting::TargetStep, Value::Real(0.3)),
         ]);
         assert_eq!(Configuration::from_point(&configuration.to_point()), Ok(configuration));
+    }
+
+    #[test]
+    fn keys_that_begin_alike_are_a_range() {
+        let (least, greatest) = TrialKey::beginning_with("aB3").expect("digits");
+        assert!(least.to_string().starts_with("ab300") && greatest.to_string().starts_with("ab3ff"));
+        let key = configuration(&[]).key();
+        assert_eq!(TrialKey::beginning_with(&key.to_string()), Some((key, key)));
+        assert_eq!(TrialKey::beginning_with("xyz"), None);
+        assert_eq!(TrialKey::beginning_with(&"0".repeat(65)), None);
     }
 
     #[test]

@@ -67,6 +67,38 @@ number_id! {
     Attempt
 }
 
+/// A trial of some sweep; written `SWEEP/TRIAL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrialRef {
+    /// The sweep.
+    pub sweep: SweepId,
+    /// Its place there.
+    pub trial: TrialIndex,
+}
+
+impl fmt::Display for TrialRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.sweep, self.trial)
+    }
+}
+
+/// A text that names no trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no trial is named so: it takes the sweep's id, a slash, and the trial's number")]
+pub struct NoTrialRef;
+
+impl std::str::FromStr for TrialRef {
+    type Err = NoTrialRef;
+
+    fn from_str(text: &str) -> Result<Self, NoTrialRef> {
+        let (sweep, trial) = text.split_once('/').ok_or(NoTrialRef)?;
+        Ok(Self {
+            sweep: sweep.parse().map_err(|_| NoTrialRef)?,
+            trial: TrialIndex(trial.parse().map_err(|_| NoTrialRef)?),
+        })
+    }
+}
+
 impl SweepId {
     /// A new id, stamped with the present time.
     #[must_use]

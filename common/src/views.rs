@@ -6,9 +6,9 @@ use crate::clock::WallTime;
 use crate::configuration::{Point, TrialKey};
 use crate::curve::{CurvePoint, Score};
 use crate::health::HealthPoint;
-use crate::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use crate::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
-use crate::spec::Format;
+use crate::spec::{Format, SweepSpec};
 
 /// A sweep and how far it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,8 @@ pub struct SweepView {
     pub diverged: u64,
     /// Trials that failed for good.
     pub failed: u64,
+    /// Of the completed ones, those whose result was found before and taken over.
+    pub reused: u64,
     /// Trials in training at present.
     pub running: u64,
     /// When it was submitted.
@@ -39,9 +41,19 @@ pub struct SweepView {
     pub spec_text: String,
     /// How that text is written.
     pub spec_format: Format,
+    /// The texts of what was added to it since, in order.
+    pub extensions: Vec<(String, Format)>,
 }
 
 impl SweepView {
+    /// What its text means, with what was added to it; `None` where this version cannot read it.
+    #[must_use]
+    pub fn spec(&self) -> Option<SweepSpec> {
+        let parse = |text: &str, format| SweepSpec::parse(text, format, &self.name).ok();
+        let spec = parse(&self.spec_text, self.spec_format)?;
+        self.extensions.iter().try_fold(spec, |spec, (text, format)| spec.extended(&parse(text, *format)?).ok())
+    }
+
     /// Trials that have ended for good.
     #[must_use]
     pub fn ended(&self) -> u64 {
@@ -142,6 +154,8 @@ pub struct ResultView {
     pub worker_name: String,
     /// Wall-clock seconds of the accepted attempt.
     pub seconds: f64,
+    /// The trial it was taken over from; `None` where it was trained.
+    pub reused_from: Option<TrialRef>,
 }
 
 /// An accepted learning curve, with its trajectory's settings.
@@ -157,6 +171,17 @@ pub struct CurveView {
     pub points: Vec<CurvePoint>,
     /// What was measured of its layers at them.
     pub health: Vec<HealthPoint>,
+}
+
+/// A trained trial with all that was trained with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainedView {
+    /// The trial that was asked for or, where that was taken over, the one that it comes from.
+    pub trial: TrialRef,
+    /// The results of the trials of its trajectory, in order.
+    pub results: Vec<ResultView>,
+    /// Their curve.
+    pub curve: CurveView,
 }
 
 /// What a watcher of a sweep hears.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::spec::Format;
-use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, WatchEvent, WorkerView};
+use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView};
 use biosweep_common::wire::{FromWire, IntoWire, WireError};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
@@ -130,6 +130,31 @@ impl Client {
         let request = v1::SubmitRequest { spec, format: format.name().to_owned(), origin, fresh };
         let response = self.sweeps.submit(request).await?.into_inner();
         Ok((sweep(response.sweep)?, response.found))
+    }
+
+    /// How many trials of a sweep would be taken over from the results there are.
+    pub(crate) async fn plan(&mut self, spec: String, format: Format, origin: String) -> Result<u64, ClientError> {
+        let request = v1::PlanRequest { spec, format: format.name().to_owned(), origin };
+        Ok(self.sweeps.plan(request).await?.into_inner().reused)
+    }
+
+    /// Adds trials to a sweep; also says how many it did not have.
+    pub(crate) async fn extend(
+        &mut self,
+        name: &str,
+        spec: String,
+        format: Format,
+        origin: String,
+    ) -> Result<(SweepView, u64), ClientError> {
+        let request = v1::ExtendRequest { sweep: name.to_owned(), spec, format: format.name().to_owned(), origin };
+        let response = self.sweeps.extend(request).await?.into_inner();
+        Ok((sweep(response.sweep)?, response.added))
+    }
+
+    /// A trial by its sweep and number, or by the beginning of its key, with all that was trained with it.
+    pub(crate) async fn trained(&mut self, trial: &str) -> Result<TrainedView, ClientError> {
+        let request = v1::TrainedRequest { trial: trial.to_owned() };
+        Ok(TrainedView::from_wire(self.sweeps.trained(request).await?.into_inner())?)
     }
 
     /// Every sweep, oldest first.

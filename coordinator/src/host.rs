@@ -113,6 +113,8 @@ pub(crate) enum Scope<'a> {
     All,
     /// Those of this digest; the others stay as they are.
     Digest(&'a str),
+    /// The one of that id, of an id that begins so, or of that name.
+    Named(&'a str),
     /// None: it only answers questions.
     Nothing,
 }
@@ -228,8 +230,13 @@ impl Host {
 
 async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Patience) -> Result<Core, HostError> {
     let mut restored = store.restore().await?;
+    let named = match scope {
+        Scope::Named(name) => queries::named(&store.sweeps().await?, name).ok(),
+        _ => None,
+    };
     restored.sweeps.retain(|sweep| match scope {
         Scope::All => true,
+        Scope::Named(_) => Some(sweep.row.submission.id) == named,
         Scope::Digest(digest) => sweep.row.submission.digest == digest,
         Scope::Nothing => false,
     });

@@ -7,7 +7,7 @@
 //! | [`driver`] | the only loop around it |
 //! | [`store`] | what outlives the process |
 //! | [`rpc`] | the gRPC services |
-//! | [`submit`], [`queries`], [`watch`] | what the services do |
+//! | [`submit`], [`extend`], [`reuse`], [`queries`], [`watch`] | what the services do |
 //! | [`host`] | all of these as one coordinator in this process |
 //! | [`client`] | the way of every command to a coordinator |
 //! | [`local`] | worker processes beside this one |
@@ -15,6 +15,7 @@
 //! | [`results`] | aggregates, exports, figures |
 //! | [`render`] | what people and programs read |
 //! | [`mod@bench`] | trials per second through all of it |
+//! | [`replay`] | a trial trained again, and compared |
 //! | [`chaos`] | all of it while its processes are killed |
 //! | `simulation` | the scheduler among everything that can go wrong, for tests |
 
@@ -24,13 +25,16 @@ mod cli;
 mod client;
 mod core;
 mod driver;
+mod extend;
 mod fetch;
 mod host;
 mod local;
 mod queries;
 mod render;
+mod replay;
 mod results;
 mod retry;
+mod reuse;
 mod rpc;
 #[cfg(test)]
 mod simulation;

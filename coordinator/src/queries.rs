@@ -1,14 +1,20 @@
 //! What people ask: answers put together from the core (what is in flight) and the store (what is done).
 
-use biosweep_common::configuration::trajectory_point;
-use biosweep_common::ids::SweepId;
+use std::collections::BTreeSet;
+
+use biosweep_common::configuration::{TrialKey, trajectory_point};
+use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::{CurveView, ResultView, Setback, SweepStatus, SweepView, WorkerView};
+use biosweep_common::views::{CurveView, ResultView, Setback, SweepStatus, SweepView, TrainedView, WorkerView};
 
 use crate::driver::{Handle, Stopped};
 use crate::store::StoreError;
-use crate::store::record::{AttemptRow, CurveRow, SweepRow, TrialResult};
+use crate::store::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
 
+/// Characters of a key that are enough to look for it.
+const KEY_MIN: usize = 6;
+/// Keys named where several begin alike.
+const KEYS_SHOWN: u32 = 8;
 /// Setbacks shown with a sweep.
 const SETBACKS: u32 = 20;
 
@@ -24,6 +30,15 @@ pub(crate) enum QueryError {
     /// No such worker.
     #[error("no worker `{name}` is known; `biosweep workers` shows the ones there are")]
     UnknownWorker {
+        /// What was asked for.
+        name: String,
+    },
+    /// No such trial, or none that has ended.
+    #[error(
+        "no trial `{name}` has a result; name one as SWEEP/NUMBER, or by the beginning of its key, as \
+         `biosweep results` shows them"
+    )]
+    UnknownTrial {
         /// What was asked for.
         name: String,
     },
@@ -53,7 +68,11 @@ pub(crate) enum QueryError {
 
 /// The sweep of that id, of an id that begins so, or of that name: of several with one name, the latest.
 pub(crate) async fn resolve(handle: &Handle, name: &str) -> Result<SweepId, QueryError> {
-    let sweeps = handle.store.sweeps().await?;
+    named(&handle.store.sweeps().await?, name)
+}
+
+/// The same among these sweeps, oldest first.
+pub(crate) fn named(sweeps: &[SweepRow], name: &str) -> Result<SweepId, QueryError> {
     let ids: Vec<SweepId> = sweeps.iter().map(|row| row.submission.id).collect();
     let named = sweeps.iter().rev().find(|row| row.submission.name == name);
     if let Some(row) = named {
@@ -120,8 +139,14 @@ pub(crate) async fn spec(handle: &Handle, id: SweepId) -> Result<SweepSpec, Quer
 /// What a stored sweep's text means.
 pub(crate) fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
     let submission = &row.submission;
-    SweepSpec::parse(&submission.spec_text, submission.spec_format, &submission.name)
-        .map_err(|errors| QueryError::Spec { id: submission.id, why: errors.to_string() })
+    let unreadable = |why: String| QueryError::Spec { id: submission.id, why };
+    let parse = |text: &str, format| {
+        SweepSpec::parse(text, format, &submission.name).map_err(|errors| unreadable(errors.to_string()))
+    };
+    let spec = parse(&submission.spec_text, submission.spec_format)?;
+    row.extensions.iter().try_fold(spec, |spec, Extension { text, format, .. }| {
+        spec.extended(&parse(text, *format)?).map_err(|error| unreadable(error.to_string()))
+    })
 }
 
 async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {
@@ -130,9 +155,9 @@ async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {
 
 /// A result with its settings; `None` where its trial is not in the grid.
 pub(crate) fn result_view(spec: &SweepSpec, row: TrialResult) -> Option<ResultView> {
-    let TrialResult { trial, key, status, score, updates, attempts, worker_name, seconds } = row;
+    let TrialResult { trial, key, status, score, updates, attempts, worker_name, seconds, reused_from } = row;
     let point = spec.grid.point(trial)?;
-    Some(ResultView { trial, key, status, point, score, updates, attempts, worker_name, seconds })
+    Some(ResultView { trial, key, status, point, score, updates, attempts, worker_name, seconds, reused_from })
 }
 
 /// A curve with its settings; `None` where its trajectory is not in the grid.
@@ -145,6 +170,51 @@ pub(crate) fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
         points: row.points,
         health: row.health,
     })
+}
+
+/// A trial, as `SWEEP/NUMBER` or by the beginning of its key, with all that was trained with it: in its own sweep, or in
+/// the one that it was taken over from.
+pub(crate) async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryError> {
+    let unknown = || QueryError::UnknownTrial { name: name.to_owned() };
+    let mut trial = match name.rsplit_once('/') {
+        Some((sweep, number)) => {
+            let number = number.parse().map(TrialIndex).map_err(|_| unknown())?;
+            TrialRef { sweep: resolve(handle, sweep).await?, trial: number }
+        }
+        None => keyed(handle, name).await?,
+    };
+    let result = async |trial: TrialRef| {
+        let rows = handle.store.results(trial.sweep, trial.trial, 1).await?;
+        rows.into_iter().next().filter(|row| row.trial == trial.trial).ok_or_else(unknown)
+    };
+    if let Some(source) = result(trial).await?.reused_from {
+        trial = source;
+    }
+    let spec = spec(handle, trial.sweep).await?;
+    let index = spec.grid.trajectory_of(trial.trial).ok_or_else(unknown)?;
+    let trajectory = spec.grid.trajectory(index).ok_or_else(unknown)?;
+    let count = trajectory.stopping_rules.len() as u32;
+    let rows = handle.store.results(trial.sweep, trajectory.first_trial, count).await?;
+    let curve = handle.store.curves(trial.sweep, index.0, 1).await?.into_iter().find(|row| row.trajectory == index);
+    let curve = curve.and_then(|row| curve_view(&spec, row)).ok_or_else(unknown)?;
+    let results: Vec<ResultView> = rows.into_iter().filter_map(|row| result_view(&spec, row)).collect();
+    Ok(TrainedView { trial, results, curve })
+}
+
+/// The trial whose key begins so; of several with one key, the first.
+async fn keyed(handle: &Handle, beginning: &str) -> Result<TrialRef, QueryError> {
+    let range = TrialKey::beginning_with(beginning).filter(|_| beginning.len() >= KEY_MIN);
+    let (least, greatest) = range.ok_or_else(|| QueryError::UnknownTrial { name: beginning.to_owned() })?;
+    let found = handle.store.keyed(least, greatest, KEYS_SHOWN).await?;
+    let keys: BTreeSet<TrialKey> = found.iter().map(|(key, _)| *key).collect();
+    match (found.first(), keys.len()) {
+        (Some((_, trial)), 1) => Ok(*trial),
+        (None, _) => Err(QueryError::UnknownTrial { name: beginning.to_owned() }),
+        _ => {
+            let ids = keys.iter().map(ToString::to_string).collect();
+            Err(QueryError::Ambiguous { name: beginning.to_owned(), ids })
+        }
+    }
 }
 
 fn setback_view(row: AttemptRow) -> Setback {

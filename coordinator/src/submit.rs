@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::ids::SweepId;
+use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
 
 use crate::core::event::Event;
 use crate::driver::{Handle, Unable};
+use crate::reuse;
 use crate::store::record::{Submission, SweepRow};
 use crate::store::{Store, StoreError};
 
@@ -44,6 +45,7 @@ pub(crate) async fn submit(
     if !fresh && let Some(row) = find_equal(handle.store.as_ref(), &digest).await? {
         return Ok(Submitted { id: row.submission.id, found: true });
     }
+    let reused = reuse::find(handle.store.as_ref(), &spec, TrajectoryIndex(0)).await?;
     let submission = Submission {
         id: SweepId::new(),
         name: spec.name.clone(),
@@ -55,7 +57,7 @@ pub(crate) async fn submit(
         submitted_at: handle.clock.wall(),
     };
     let id = submission.id;
-    handle.apply(Event::Submitted { submission: Box::new(submission), spec: Arc::new(spec) }).await?;
+    handle.apply(Event::Submitted { submission: Box::new(submission), spec: Arc::new(spec), reused }).await?;
     Ok(Submitted { id, found: false })
 }
 

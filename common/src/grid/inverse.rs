@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use super::Grid;
 use super::axis::{Axis, Dimension};
@@ -23,6 +24,8 @@ pub struct Inverse {
 struct BlockInverse {
     /// The index of its first trajectory.
     start: u64,
+    /// How often each stands there: once, or once for each trial where they share none.
+    each: u64,
     constants: Point,
     digits: Vec<Digit>,
 }
@@ -58,7 +61,9 @@ impl Inverse {
     pub fn of(grid: &Grid) -> Self {
         let starts = grid.starts.iter().map(|start| start.1);
         let bare: Vec<Block> = grid.blocks.iter().map(bare).collect();
-        let blocks = bare.iter().zip(starts).map(|(block, start)| BlockInverse::of(block, start));
+        let each = grid.blocks.iter().map(|block| block.trajectories() / self::bare(block).trials());
+        let blocks = bare.iter().zip(starts).zip(each);
+        let blocks = blocks.map(|((block, start), each)| BlockInverse::of(block, start, each));
         Self {
             blocks: blocks.collect(),
             parts: bare.iter().map(|block| Parts::of(std::slice::from_ref(block))).collect(),
@@ -79,28 +84,29 @@ impl Inverse {
         pairs.any(|(left, right)| self.parts[left].common_point(&self.parts[right]).is_some())
     }
 
-    /// Where a trajectory with these settings stands, once in each block that has it; `point` is as
+    /// Where a trajectory with these settings stands: once in each block that has it, or, where trials share none, as often
+    /// as it has trials; `point` is as
     /// [`crate::configuration::trajectory_point`] gives it.
     #[must_use]
     pub fn find(&self, point: &Point) -> Vec<TrajectoryIndex> {
         let mut point = point.clone();
         point.iter_mut().for_each(|(setting, value)| forget_place(*setting, value));
-        self.blocks.iter().filter_map(|block| block.find(&point)).collect()
+        self.blocks.iter().filter_map(|block| block.find(&point)).flatten().map(TrajectoryIndex).collect()
     }
 }
 
 impl BlockInverse {
-    fn of(block: &Block, start: u64) -> Self {
+    fn of(block: &Block, start: u64, each: u64) -> Self {
         let mut digits: Vec<Digit> = Vec::new();
-        let mut stride = 1;
+        let mut stride = each;
         for dimension in block.dimensions().iter().rev() {
             digits.push(Digit::of(dimension, stride));
             stride *= dimension.len();
         }
-        Self { start, constants: block.constants().clone(), digits }
+        Self { start, each, constants: block.constants().clone(), digits }
     }
 
-    fn find(&self, point: &Point) -> Option<TrajectoryIndex> {
+    fn find(&self, point: &Point) -> Option<Range<u64>> {
         let varies = |setting: Setting| self.digits.iter().any(|digit| digit.dimension.axis(setting).is_some());
         let constant = |setting: Setting| self.constants.get(&setting).cloned().or_else(|| setting.default_value());
         let is_so = |(&setting, value): (&Setting, &Value)| {
@@ -111,7 +117,7 @@ impl BlockInverse {
         }
         let index =
             self.digits.iter().try_fold(self.start, |index, digit| Some(index + digit.of_point(point)? * digit.stride));
-        index.map(TrajectoryIndex)
+        index.map(|first| first..first + self.each)
     }
 }
 

@@ -10,18 +10,21 @@
 //! | here | [`Grid`]: index → configuration |
 //! | [`axis`] | the values of one setting, and what advances together |
 //! | [`block`] | one product |
+//! | `difference` | the points one union of blocks has beyond another |
 //! | [`inverse`] | settings → index |
 //! | `overlap` | the points two unions of blocks share |
 //! | `progression` | what two ranges of whole numbers share |
 
 pub mod axis;
 pub mod block;
+mod difference;
 pub mod inverse;
 mod overlap;
 mod progression;
 
 use std::collections::BTreeSet;
 
+pub use axis::TooFine;
 pub use block::Block;
 pub use inverse::Inverse;
 pub(crate) use overlap::Parts;
@@ -90,6 +93,14 @@ impl Grid {
             starts.push(end);
         }
         (end.0 <= Self::TRIALS_MAX).then_some(starts)
+    }
+
+    /// What it has beyond another, as blocks that share no point with it.
+    ///
+    /// # Errors
+    /// What is left is too many pieces to keep.
+    pub fn beyond(&self, other: &Self) -> Result<Vec<Block>, TooFine> {
+        difference::beyond(&self.blocks, &other.blocks)
     }
 
     /// The number of trials.

@@ -11,9 +11,10 @@ use crate::settings::{Setting, Value};
 /// Blocks, cut into parts in each of which the same settings apply to every point.
 pub(crate) struct Parts(Vec<Part>);
 
-struct Part {
-    block: Block,
-    applies: BTreeSet<Setting>,
+/// A block in which the same settings apply to every point.
+pub(super) struct Part {
+    pub(super) block: Block,
+    pub(super) applies: BTreeSet<Setting>,
 }
 
 impl Parts {
@@ -26,6 +27,14 @@ impl Parts {
         }
         let part = |block: Block| Part { applies: applying(&block.raw_point(0)), block };
         Self(parts.into_iter().map(part).collect())
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    pub(super) fn into_parts(self) -> Vec<Part> {
+        self.0
     }
 
     /// A point of both, where there is one. Settings that a point has no use for do not tell it from another.

@@ -211,6 +211,21 @@ proptest! {
     }
 
     #[test]
+    fn beyond_another_grid_is_what_a_walk_finds_nowhere_in_it(
+        left in blocks(), right in blocks(), third in blocks(), exclude in excludes(),
+    ) {
+        let cut = |block: Block| block.excluding(&exclude).expect("not too fine").unwrap_or_else(|| vec![block]);
+        let theirs: Vec<Point> = cut(right.clone()).iter().chain([&third]).flat_map(points).collect();
+        let known = sorted(&theirs);
+        let expected: Vec<Point> =
+            points(&left).into_iter().filter(|point| !known.contains(&format!("{point:?}"))).collect();
+        let grid = |blocks: Vec<Block>| Grid::new(blocks).expect("small");
+        let other = grid(cut(right).into_iter().chain([third]).collect());
+        let beyond: Vec<Point> = grid(vec![left]).beyond(&other).expect("not too fine").iter().flat_map(points).collect();
+        prop_assert_eq!(sorted(&beyond), sorted(&expected));
+    }
+
+    #[test]
     fn blocks_share_a_point_where_a_walk_finds_one(left in blocks(), right in blocks(), exclude in excludes()) {
         let left = left.excluding(&exclude).expect("not too fine").unwrap_or_else(|| vec![left]);
         let both: Vec<Point> = {
@@ -260,6 +275,8 @@ fn a_trajectory_is_found_in_every_block_that_has_it_whatever_stops_it_there() {
     let point = trajectory_point(&first.shape, first.hyperparameters);
     assert_eq!(inverse.find(&point), [TrajectoryIndex(8), TrajectoryIndex(1_000_000_001)]);
     assert!(inverse.overlaps_itself());
+    let unshared = Inverse::of(&grid.unshared());
+    assert_eq!(unshared.find(&point), [16, 17, 2_000_000_001].map(TrajectoryIndex));
 }
 
 #[test]

@@ -11,12 +11,14 @@
 //! | `pin` | own data in a text → the same text with its place and digest |
 //! | `sweep` | the tree → [`SweepSpec`] |
 //! | `digest` | the sweep → what tells it from any other |
+//! | `extend` | a sweep and what is added to it → one sweep |
 //! | `error` | the mistakes, all of them at once |
 
 mod amend;
 mod blocks;
 mod digest;
 mod error;
+mod extend;
 mod json;
 mod measures;
 mod node;
@@ -32,6 +34,7 @@ use std::path::Path;
 
 pub use amend::amend;
 pub use error::{SpecError, SpecErrors};
+pub use extend::ExtensionError;
 pub use pin::pin;
 pub use sweep::SweepSpec;
 pub use terms::Terms;

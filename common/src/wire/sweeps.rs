@@ -8,7 +8,9 @@ use crate::configuration::TrialKey;
 use crate::ids::{Attempt, TrajectoryIndex, TrialIndex};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::Format;
-use crate::views::{CurveView, LaneView, ResultView, Setback, SweepStatus, SweepView, WatchEvent, WorkerView};
+use crate::views::{
+    CurveView, LaneView, ResultView, Setback, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView,
+};
 
 impl IntoWire<v1::Sweep> for SweepView {
     fn into_wire(self) -> v1::Sweep {
@@ -26,6 +28,8 @@ impl IntoWire<v1::Sweep> for SweepView {
             spec: self.spec_text,
             format: self.spec_format.name().to_owned(),
             reason: cause_into_wire(self.reason),
+            reused: self.reused,
+            extensions: self.extensions.into_iter().map(spec_text).collect(),
         }
     }
 }
@@ -41,13 +45,23 @@ impl FromWire<v1::Sweep> for SweepView {
             completed: message.completed,
             diverged: message.diverged,
             failed: message.failed,
+            reused: message.reused,
             running: message.running,
             submitted_at: WallTime(message.submitted_at_ms),
             spec_text: message.spec,
             spec_format: named(&message.format, "sweep.format", Format::from_name)?,
+            extensions: message.extensions.into_iter().map(text_and_format).collect::<Result<_, _>>()?,
             reason: cause_from_wire(message.reason),
         })
     }
+}
+
+fn spec_text((spec, format): (String, Format)) -> v1::SpecText {
+    v1::SpecText { spec, format: format.name().to_owned() }
+}
+
+fn text_and_format(message: v1::SpecText) -> Result<(String, Format), WireError> {
+    Ok((message.spec, named(&message.format, "extension.format", Format::from_name)?))
 }
 
 impl IntoWire<v1::ShowResponse> for SweepStatus {
@@ -175,6 +189,7 @@ impl IntoWire<v1::TrialResult> for ResultView {
             attempts: self.attempts,
             worker: self.worker_name,
             seconds: self.seconds,
+            reused_from: cause_into_wire(self.reused_from.map(|from| from.to_string())),
         }
     }
 }
@@ -192,6 +207,10 @@ impl FromWire<v1::TrialResult> for ResultView {
             attempts: message.attempts,
             worker_name: message.worker,
             seconds: message.seconds,
+            reused_from: match message.reused_from.as_str() {
+                "" => None,
+                from => Some(parsed(from, "result.reused_from")?),
+            },
         })
     }
 }
@@ -220,12 +239,29 @@ impl FromWire<v1::CurvesResponse> for CurveView {
     }
 }
 
+impl IntoWire<v1::TrainedResponse> for TrainedView {
+    fn into_wire(self) -> v1::TrainedResponse {
+        let (trial, curve) = (self.trial.to_string(), Some(self.curve.into_wire()));
+        v1::TrainedResponse { trial, results: self.results.into_wire(), curve }
+    }
+}
+
+impl FromWire<v1::TrainedResponse> for TrainedView {
+    fn from_wire(message: v1::TrainedResponse) -> Result<Self, WireError> {
+        Ok(Self {
+            trial: parsed(&message.trial, "trained.trial")?,
+            results: Vec::from_wire(message.results)?,
+            curve: CurveView::from_wire(required(message.curve, "trained.curve")?)?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::configuration::Point;
     use crate::curve::{CurvePoint, Score};
-    use crate::ids::{SweepId, WorkerId};
+    use crate::ids::{SweepId, TrialRef, WorkerId};
 
     fn status() -> SweepStatus {
         let id = SweepId::new();
@@ -249,10 +285,12 @@ mod tests {
                 completed: 1,
                 diverged: 2,
                 failed: 3,
+                reused: 1,
                 running: 4,
                 submitted_at: WallTime(5),
                 spec_text: "name = \"first\"".to_owned(),
                 spec_format: Format::Toml,
+                extensions: vec![("name: second".to_owned(), Format::Yaml)],
                 reason: Some("3 trajectories failed alike".to_owned()),
             },
             workers: vec![WorkerView {
@@ -301,6 +339,7 @@ mod tests {
             attempts: 1,
             worker_name: "host/1".to_owned(),
             seconds: 2.5,
+            reused_from: Some(TrialRef { sweep: SweepId::new(), trial: TrialIndex(7) }),
         };
         assert_eq!(ResultView::from_wire(result.clone().into_wire()), Ok(result));
     }

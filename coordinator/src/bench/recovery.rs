@@ -99,6 +99,7 @@ async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(), StoreError
                 attempts: 1,
                 worker_name: worker_name.clone(),
                 seconds: 0.0,
+                reused_from: None,
             };
             Record::Ended(Box::new(Ending {
                 sweep,

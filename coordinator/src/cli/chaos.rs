@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use biosweep_common::ids::WorkerId;
+use biosweep_common::spec;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -45,7 +46,8 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result
     worker.check(&datasets).await?;
     let place = home.join("chaos").join(WorkerId::new().to_string());
     let options = Options {
-        spec: source.text,
+        // Each run of it is to train.
+        spec: spec::amend(&source.text, source.format, &[("reuse", "false".to_owned())]),
         format: source.format,
         origin: source.origin,
         workers: args.workers.get(),

@@ -4,12 +4,14 @@
 mod bench;
 mod chaos;
 mod data;
+mod extend;
 mod failure;
 mod list;
 mod own_data;
 mod plan;
 mod preset;
 mod release;
+mod replay;
 mod results;
 mod retry;
 mod run;
@@ -101,6 +103,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Hand a sweep to a coordinator
     Submit(submit::SubmitArgs),
+    /// Add axes or replicates to a sweep; only what is new is trained
+    Extend(extend::ExtendArgs),
     /// List the sweeps
     List(list::ListArgs),
     /// Show one sweep: how far it is, what its workers do, what went wrong
@@ -121,6 +125,8 @@ enum Command {
     Release(release::ReleaseArgs),
     /// Export the results of a sweep
     Results(results::ResultsArgs),
+    /// Train a trial again, and say whether its learning curve is the same to the last bit
+    Replay(replay::ReplayArgs),
     /// Fetch published datasets, and see which are here
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -166,10 +172,18 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::environment(format!("the runtime cannot be started: {error}")))
+}
+
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, common } = cli;
     match command {
-        Command::Plan(args) => return plan::run(&args, common.output),
+        Command::Plan(args) => {
+            // It leaves no log, nor anything else.
+            return runtime()?.block_on(plan::run(&args, common.home().ok().as_deref(), common.output));
+        }
         Command::Preset(command) => return preset::run(&command, common.output),
         Command::Data(ref command) => return data::run(command, &common.home()?, common.output),
         _ => {}
@@ -181,14 +195,13 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         _ => Destination::File(&log),
     };
     telemetry::init(destination, "info").map_err(Failure::from_environment)?;
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::environment(format!("the runtime cannot be started: {error}")))?;
     let output = common.output;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         match command {
             Command::Run(args) => run::run(&args, &home, output).await,
             Command::Serve(args) => serve::run(&args, &home).await,
             Command::Submit(args) => submit::run(&args, &home, output).await,
+            Command::Extend(args) => extend::run(&args, &home, output).await,
             Command::List(args) => list::run(&args, &home, output).await,
             Command::Show(args) => show::run(&args, &home, output).await,
             Command::Watch(args) => watch::run(&args, &home, output).await,
@@ -199,6 +212,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
+            Command::Replay(args) => replay::run(&args, &home, output).await,
             Command::Chaos(args) => chaos::run(&args, &home, output).await,
             Command::Bench(command) => bench::run(&command, output).await,
             Command::Plan(_) | Command::Preset(_) | Command::Data(_) => unreachable!("answered above"),

@@ -1,14 +1,18 @@
-//! `biosweep plan`: what a sweep holds and costs, before anything runs.
+//! `biosweep plan`: what a sweep holds and costs, and what of it there is already, before anything runs.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use biosweep_common::plan::Plan;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
+use super::source::Source;
 use super::terms::TermsArgs;
-use super::{Output, source};
+use super::{Coordinator, Output, source};
+use crate::client::{Client, Target};
 use crate::render::{answer, human, json};
+use crate::store;
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
@@ -19,13 +23,34 @@ pub(crate) struct PlanArgs {
     lanes: NonZeroU32,
     #[command(flatten)]
     terms: TermsArgs,
+    #[command(flatten)]
+    coordinator: Coordinator,
 }
 
-pub(super) fn run(args: &PlanArgs, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &PlanArgs, home: Option<&Path>, output: Output) -> Result<Exit, Failure> {
     let source = source::read(&args.spec, &args.terms)?;
     let plan = Plan::of(&source.spec, args.lanes.get());
+    let name = source.spec.name.clone();
+    let reused = reused(args, home, source).await?;
     answer(match output {
-        Output::Human => human::plan(&source.spec.name, &plan),
-        Output::Json => json::pretty(&plan),
+        Output::Human => human::plan(&name, &plan, reused),
+        Output::Json => json::plan(&plan, reused),
     })
+}
+
+/// Trials that would be taken over. Where there is no store yet, none is made.
+async fn reused(args: &PlanArgs, home: Option<&Path>, source: Source) -> Result<u64, Failure> {
+    let target = match home {
+        Some(home) => args.coordinator.target(home),
+        None => Target::Home { home: Path::new(""), store: None },
+    };
+    if let Target::Home { home, store: None } = target
+        && !store::is_in(home)
+    {
+        return Ok(0);
+    }
+    let mut client = Client::connect(target).await?;
+    let reused = client.plan(source.text, source.format, source.origin).await;
+    client.close().await?;
+    Ok(reused?)
 }

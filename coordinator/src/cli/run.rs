@@ -16,17 +16,17 @@ use super::source::Source;
 use super::terms::TermsArgs;
 use super::watch::Until;
 use super::{Output, StoreArgs, source, watch};
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::host::{Host, Options, PATIENCE, Scope, Stay};
 use crate::local::{self, Fleet, LocalError, WorkerOptions, interrupted};
 use crate::render::progress::Progress;
 use crate::render::{answer, human, json, say};
 use crate::results::folder::ResultsFolder;
-use crate::submit as submission;
+use crate::{store, submit as submission};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A spec file (.toml, .yaml or .json), or the name of a preset
+    /// A spec file (.toml, .yaml or .json), the name of a preset, or the name or id of a sweep to go on with
     spec: String,
     /// Worker processes [default: one per core]
     #[arg(long, value_name = "N")]
@@ -55,22 +55,29 @@ enum Wait {
 }
 
 pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec, &args.terms)?;
+    let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || store::is_in(home));
+    let source = if is_stored { None } else { Some(source::read(&args.spec, &args.terms)?) };
     let workers = WorkerOptions {
         program: local::find_program()?,
         device: args.device.clone(),
         data_dir: args.data_dir.clone(),
         home: home.to_owned(),
     };
-    can_be_met(&source.spec.terms.require, &args.device)?;
-    let digest = submission::digest(&source.spec);
+    if let Some(source) = &source {
+        can_be_met(&source.spec.terms.require, &args.device)?;
+    }
+    let digest = source.as_ref().map(|source| submission::digest(&source.spec));
     let host = Host::start_alone(Options {
         home,
         store: args.store.url(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
         // An unfinished sweep of another spec waits for its own command.
-        scope: if args.fresh { Scope::Nothing } else { Scope::Digest(&digest) },
+        scope: match &digest {
+            None => Scope::Named(&args.spec),
+            Some(_) if args.fresh => Scope::Nothing,
+            Some(digest) => Scope::Digest(digest),
+        },
         patience: PATIENCE,
         stay: Stay::Announced,
     });
@@ -84,13 +91,24 @@ async fn run_on(
     args: &RunArgs,
     host: &mut Host,
     workers: &WorkerOptions,
-    source: Source,
+    source: Option<Source>,
     output: Output,
 ) -> Result<Exit, Failure> {
     let url = host.url();
     let mut client = Client::reach(&url).await?;
-    let datasets: Vec<DatasetRef> = source.spec.grid.datasets().into_iter().collect();
-    let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
+    let (sweep, found) = match source {
+        Some(source) => client.submit(source.text, source.format, source.origin, args.fresh).await?,
+        None => match client.show(&args.spec).await {
+            Ok(status) => (status.sweep, true),
+            // No sweep is meant either: what could be is said.
+            Err(ClientError::Refused(_)) => return Err(source::nothing_of_that_name(&args.spec)),
+            Err(error) => return Err(error.into()),
+        },
+    };
+    if let Some(spec) = sweep.spec() {
+        can_be_met(&spec.terms.require, &args.device)?;
+    }
+    let datasets: Vec<DatasetRef> = sweep.spec().iter().flat_map(|spec| spec.grid.datasets()).collect();
     let id = sweep.id.to_string();
     let sweep = if sweep.state == SweepState::Paused { client.resume(&id).await? } else { sweep };
     let sweep = if sweep.state == SweepState::Running {

@@ -28,7 +28,7 @@ pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
     let path = Path::new(name);
     let (mut text, format, origin) = match (path.exists(), presets::find(name)) {
         (false, Some(preset)) => (preset.text.to_owned(), Format::Toml, format!("preset {name}")),
-        (false, None) => return Err(Failure::bad_input(nothing_of_that_name(name))),
+        (false, None) => return Err(nothing_of_that_name(name)),
         (true, _) => {
             let format = Format::from_path(path).ok_or_else(|| {
                 Failure::bad_input(format!("{name} does not say how it is written; name it .toml, .yaml or .json"))
@@ -48,7 +48,13 @@ pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
     Ok(Source { text, format, origin, spec })
 }
 
-fn nothing_of_that_name(name: &str) -> String {
+/// Whether a file or a preset is meant.
+pub(crate) fn is_one(name: &str) -> bool {
+    Path::new(name).exists() || presets::find(name).is_some()
+}
+
+/// Neither is meant.
+pub(crate) fn nothing_of_that_name(name: &str) -> Failure {
     let known: Vec<&str> = presets::ALL.iter().map(|preset| preset.name).collect();
-    format!("there is no file and no preset `{name}`; the presets are {}", known.join(", "))
+    Failure::bad_input(format!("there is no file and no preset `{name}`; the presets are {}", known.join(", ")))
 }

@@ -1,4 +1,4 @@
-//! What a sweep's owner asks for: submit, cancel, pause, resume, retry, and letting a worker out of quarantine. Asking
+//! What a sweep's owner asks for: submit, extend, cancel, pause, resume, retry, and letting a worker out of quarantine. Asking
 //! twice is asking once.
 
 use std::sync::Arc;
@@ -8,25 +8,58 @@ use biosweep_common::messages::ToWorker;
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::SweepSpec;
 
-use super::event::{Action, Notice, Now};
+use super::event::{Action, Extended, Notice, Now};
 use super::scheduler::Core;
 use super::sweep::Sweep;
-use crate::store::record::{Record, RestoredSweep, Submission};
+use crate::store::record::{Record, RestoredSweep, ReusedRow, Submission};
 
 impl Core {
-    pub(super) fn submit(&mut self, now: Now, submission: Submission, spec: Arc<SweepSpec>, actions: &mut Vec<Action>) {
+    pub(super) fn submit(
+        &mut self,
+        now: Now,
+        submission: Submission,
+        spec: Arc<SweepSpec>,
+        reused: Arc<[ReusedRow]>,
+        actions: &mut Vec<Action>,
+    ) {
         let sweep = submission.id;
         actions.push(Action::Persist(Record::Submitted(submission.clone())));
         actions.push(Action::Notify(Notice::Changed(sweep)));
         self.add_sweep(now, Sweep::new(now.tick, submission, spec));
+        self.take_over(sweep, reused, actions);
+        self.leave_if_finished(now, sweep, actions);
     }
 
     /// Takes a sweep into the round.
     pub(super) fn add_sweep(&mut self, now: Now, mut sweep: Sweep) {
+        let id = sweep.id();
         sweep.lanes_there = self.lanes_there(&sweep);
         sweep.turn.join(self.sweeps.values().map(|other| &other.turn), now.tick);
-        self.sweeps.insert(sweep.id(), sweep);
+        self.sweeps.insert(id, sweep);
+        self.note_overlaps(id);
         self.look_again();
+    }
+
+    /// Adds trials to a sweep. One that has finished is not here, and runs again; one that is paused stays so.
+    pub(super) fn extend(&mut self, now: Now, id: SweepId, extended: Extended, actions: &mut Vec<Action>) {
+        let Extended { extension, spec, finished, reused } = extended;
+        if let Some(restored) = finished
+            && !self.sweeps.contains_key(&id)
+        {
+            self.add_sweep(now, Sweep::restored(now.tick, &restored, Arc::clone(&spec)));
+        }
+        let Some(sweep) = self.sweeps.get_mut(&id) else { return };
+        let (trials, trajectories) = (spec.grid.trials(), spec.grid.trajectories());
+        sweep.extend(extension.clone(), spec);
+        actions.push(Action::Persist(Record::Extended { sweep: id, extension, trials, trajectories }));
+        if sweep.row.state == SweepState::Finished {
+            self.change_state(now, id, SweepState::Running, None, actions);
+        }
+        self.note_overlaps(id);
+        self.take_over(id, reused, actions);
+        self.leave_if_finished(now, id, actions);
+        self.look_again();
+        actions.push(Action::Notify(Notice::Changed(id)));
     }
 
     pub(super) fn cancel(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
@@ -42,6 +75,7 @@ impl Core {
         }
         self.change_state(now, id, SweepState::Cancelled, None, actions);
         self.forget_failures(id, None);
+        self.forget_overlaps(id);
         self.sweeps.remove(&id);
     }
 

@@ -2,11 +2,12 @@
 
 use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{Held, Report, ToWorker};
-use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::outcome::Outcome;
 use biosweep_common::views::Setback;
 
 use super::event::{Action, Notice, Now};
 use super::lease::OpenLane;
+use super::reuse::Found;
 use super::scheduler::Core;
 use super::sweep::{Brought, End, scores};
 use super::trust::DEATHS_MAX;
@@ -76,7 +77,6 @@ impl Core {
         sweep.stopped(now.tick, lane.trials());
         let by = Brought { worker_name: &worker_name, updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
-        let finished = sweep.is_finished();
         let ending = Ending {
             sweep: held.sweep,
             trajectory: held.trajectory,
@@ -89,7 +89,20 @@ impl Core {
             curve,
             health,
         };
+        let found = Found {
+            sweep: held.sweep,
+            index: held.trajectory,
+            trajectory: &lane.trajectory,
+            curve: &ending.curve,
+            worker_name: &worker_name,
+        };
+        let mut taken_over = Vec::new();
+        if end != End::Failed {
+            self.pass_on(now, found, &mut taken_over);
+        }
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
+        // They refer to what was just found.
+        actions.append(&mut taken_over);
         if end != End::Completed {
             let setback = Setback {
                 trajectory: held.trajectory,
@@ -104,10 +117,7 @@ impl Core {
         if end == End::Failed {
             self.forget_failures(held.sweep, Some(held.trajectory));
         }
-        if finished {
-            self.change_state(now, held.sweep, SweepState::Finished, None, actions);
-            self.sweeps.remove(&held.sweep);
-        } else {
+        if !self.leave_if_finished(now, held.sweep, actions) {
             actions.push(Action::Notify(Notice::Changed(held.sweep)));
         }
     }

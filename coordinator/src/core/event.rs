@@ -8,7 +8,7 @@ use biosweep_common::messages::{ToCoordinator, ToWorker};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::Setback;
 
-use crate::store::record::{Record, RestoredSweep, Submission};
+use crate::store::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};
 
 /// The time, as the core is told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub(crate) enum Event {
         submission: Box<Submission>,
         /// What its text means.
         spec: Arc<SweepSpec>,
+        /// What it takes over from the store.
+        reused: Arc<[ReusedRow]>,
+    },
+    /// A sweep's owner has more trials for it.
+    Extended {
+        /// The sweep.
+        sweep: SweepId,
+        /// Which, and what is known of them.
+        extended: Box<Extended>,
     },
     /// A sweep's owner wants it stopped.
     Cancelled(SweepId),
@@ -78,6 +87,7 @@ impl Event {
     pub(crate) const fn is_wish(&self) -> bool {
         match self {
             Self::Submitted { .. }
+            | Self::Extended { .. }
             | Self::Cancelled(_)
             | Self::Paused(_)
             | Self::Resumed(_)
@@ -91,6 +101,19 @@ impl Event {
             | Self::Awoke => false,
         }
     }
+}
+
+/// More trials for a sweep.
+#[derive(Debug, Clone)]
+pub(crate) struct Extended {
+    /// As it will be kept.
+    pub(crate) extension: Extension,
+    /// What the sweep means with it.
+    pub(crate) spec: Arc<SweepSpec>,
+    /// What the store knows of the sweep, where it has finished.
+    pub(crate) finished: Option<RestoredSweep>,
+    /// What of it is taken over from the store.
+    pub(crate) reused: Arc<[ReusedRow]>,
 }
 
 /// Something to do. Nothing else is released before every [`Action::Persist`] of its batch is committed.

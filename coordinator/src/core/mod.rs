@@ -8,6 +8,7 @@
 //! | `accepted` | what a worker may say again |
 //! | `control` | what a sweep's owner asks for: cancel, pause, resume, retry |
 //! | `trust` | what failures say of workers and sweeps: quarantine, pauses |
+//! | [`reuse`] | results that one sweep takes over from another |
 //! | `ending` | how attempts end: reports accepted or refused, results, retries |
 //! | [`sweep`] | a running sweep |
 //! | [`lease`] | a bundle in a worker's hands |
@@ -25,6 +26,7 @@ pub(crate) mod intervals;
 mod invariants;
 pub(crate) mod lease;
 mod pending;
+pub(crate) mod reuse;
 pub(crate) mod scheduler;
 mod status;
 pub(crate) mod sweep;

@@ -26,8 +26,18 @@ pub(crate) struct Pending {
 impl Pending {
     /// All of a grid, save those in `without`: ascending, disjoint runs of (first, count).
     pub(crate) fn of(grid: &Grid, without: &[(u64, u64)]) -> Self {
+        Self::over(grid, IntervalSet::below_without(grid.trajectories(), without))
+    }
+
+    /// The same of a grid that has grown, and all of what it has from this index on.
+    pub(crate) fn extended(&self, grid: &Grid, from: u64) -> Self {
+        let mut indices = self.indices.clone();
+        indices.insert(from..grid.trajectories());
+        Self::over(grid, indices)
+    }
+
+    fn over(grid: &Grid, indices: IntervalSet) -> Self {
         let whole = 0..grid.trajectories();
-        let indices = IntervalSet::below_without(whole.end, without);
         let runs: Arc<[Range<u64>]> = dearest_first(grid).unwrap_or_else(|| vec![whole]).into();
         let places = runs.iter().enumerate().map(|(place, run)| (run.start, place)).collect();
         let holding = (0..runs.len()).filter(|&place| indices.first_in(&runs[place]).is_some()).collect();

@@ -107,6 +107,8 @@ pub(crate) struct Core {
     /// Where all of this is kept.
     store: Option<StoreId>,
     pub(super) sweeps: BTreeMap<SweepId, Sweep>,
+    /// By sweep, those that may wait for what it finds: itself too, where blocks of it differ only in when to stop.
+    pub(super) takers: BTreeMap<SweepId, BTreeSet<SweepId>>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) leases: BTreeMap<Attempt, Lease>,
     /// When each worker counts as lost, soonest first.
@@ -132,6 +134,7 @@ impl Core {
             patience,
             store: restored.store,
             sweeps: BTreeMap::new(),
+            takers: BTreeMap::new(),
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -173,7 +176,10 @@ impl Core {
     pub(crate) fn apply(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Submitted { submission, spec } => self.submit(now, *submission, spec, &mut actions),
+            Event::Submitted { submission, spec, reused } => {
+                self.submit(now, *submission, spec, reused, &mut actions);
+            }
+            Event::Extended { sweep, extended } => self.extend(now, sweep, *extended, &mut actions),
             Event::Cancelled(sweep) => self.cancel(now, sweep, &mut actions),
             Event::Paused(sweep) => self.pause(now, sweep, None, &mut actions),
             Event::Resumed(sweep) => self.resume(now, sweep, &mut actions),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use biosweep_common::clock::Tick;
 use biosweep_common::configuration::{Configuration, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
-use biosweep_common::grid::Trajectory;
+use biosweep_common::grid::{Inverse, Trajectory};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
@@ -15,7 +15,7 @@ use biosweep_common::views::SweepView;
 use super::pending::Pending;
 use super::trust::{DEATHS_MAX, LikeFailures};
 use super::turn::Turn;
-use crate::store::record::{RestoredSweep, RetriedRow, Submission, SweepRow, TrialResult};
+use crate::store::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
 
 /// A sweep that has trajectories pending or leased.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub(crate) struct Sweep {
     pub(crate) row: SweepRow,
     /// What its text means.
     pub(crate) spec: Arc<SweepSpec>,
+    /// Its grid, to find trajectories in.
+    pub(super) inverse: Arc<Inverse>,
     /// Trajectories neither leased nor done.
     pub(super) pending: Pending,
     /// What it has and had of the workers.
@@ -83,8 +85,16 @@ impl Sweep {
     /// A sweep nothing has been done of.
     pub(crate) fn new(now: Tick, submission: Submission, spec: Arc<SweepSpec>) -> Self {
         let pending = Pending::of(&spec.grid, &[]);
-        let row =
-            SweepRow { submission, state: SweepState::Running, reason: None, completed: 0, diverged: 0, failed: 0 };
+        let row = SweepRow {
+            submission,
+            extensions: Vec::new(),
+            state: SweepState::Running,
+            reason: None,
+            completed: 0,
+            diverged: 0,
+            failed: 0,
+            reused: 0,
+        };
         Self::with(now, row, spec, pending, BTreeMap::new())
     }
 
@@ -97,6 +107,7 @@ impl Sweep {
     ) -> Self {
         Self {
             turn: Turn::new(spec.terms.priority, spec.terms.weight, now),
+            inverse: Arc::new(Inverse::of(&spec.grid)),
             row,
             spec,
             pending,
@@ -228,6 +239,7 @@ impl Sweep {
                 attempts,
                 worker_name: by.worker_name.to_owned(),
                 seconds: by.seconds,
+                reused_from: None,
             }
         });
         let results: Vec<_> = results.collect();
@@ -239,6 +251,25 @@ impl Sweep {
             }
         }
         results
+    }
+
+    /// More trials follow those there are.
+    pub(super) fn extend(&mut self, extension: Extension, spec: Arc<SweepSpec>) {
+        let submission = &mut self.row.submission;
+        self.pending = self.pending.extended(&spec.grid, submission.trajectories);
+        (submission.trials, submission.trajectories) = (spec.grid.trials(), spec.grid.trajectories());
+        self.row.extensions.push(extension);
+        self.inverse = Arc::new(Inverse::of(&spec.grid));
+        self.spec = spec;
+    }
+
+    /// A pending trajectory has its results from elsewhere.
+    pub(super) fn take_over(&mut self, row: &ReusedRow) {
+        self.pending.remove(row.trajectory.0..row.trajectory.0 + 1);
+        self.tries.remove(&row.trajectory);
+        self.failed_on.remove(&row.trajectory);
+        self.row.completed += row.results.len() as u64;
+        self.row.reused += row.results.len() as u64;
     }
 
     /// Its owner wants nothing more of it.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use biosweep_common::clock::WallTime;
+use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{TrajectoryIndex, TrialIndex};
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::messages::{Grant, Held, Report, WorkerDescription};
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::{Format, SweepSpec};
@@ -16,7 +17,9 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::core::scheduler::Patience;
 use crate::store::memory::Memory;
-use crate::store::record::{AttemptRow, CurveRow, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
+use crate::store::record::{
+    AttemptRow, CurveRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
+};
 
 /// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
 #[derive(Debug)]
@@ -66,6 +69,17 @@ impl Store for Flaky {
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
         self.memory.curves(id, from, limit).await
     }
+    async fn sources(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<SourceRow>, StoreError> {
+        self.memory.sources(id, from, limit).await
+    }
+    async fn keyed(
+        &self,
+        least: TrialKey,
+        greatest: TrialKey,
+        limit: u32,
+    ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError> {
+        self.memory.keyed(least, greatest, limit).await
+    }
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
         self.memory.setbacks(id, limit).await
     }
@@ -86,7 +100,7 @@ fn submitted(id: SweepId) -> Event {
         trajectories: spec.grid.trajectories(),
         submitted_at: WallTime(0),
     });
-    Event::Submitted { submission, spec }
+    Event::Submitted { submission, spec, reused: Arc::default() }
 }
 
 /// What comes to a worker, one message after the other.

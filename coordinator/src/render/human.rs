@@ -9,11 +9,12 @@ use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::{Level, Setting, Value};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::{ResultView, Setback, SweepStatus, SweepView, WorkerView};
+use biosweep_common::views::{ResultView, Setback, SweepStatus, SweepView, TrainedView, WorkerView};
 
 use super::progress::Rate;
 use super::{stdout_width, table};
 use crate::chaos::Verdict;
+use crate::replay;
 use crate::results::aggregate;
 use crate::results::folder::ResultsFolder;
 
@@ -62,7 +63,7 @@ pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
 
 pub(crate) fn status(status: &SweepStatus) -> String {
     let sweep = &status.sweep;
-    let spec = SweepSpec::parse(&sweep.spec_text, sweep.spec_format, &sweep.name).ok();
+    let spec = sweep.spec();
     let names = TrialNames::of(spec.as_ref());
     let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
     if let Some(trouble) = &status.trouble {
@@ -96,6 +97,9 @@ fn tally(sweep: &SweepView) -> String {
             let _fits = write!(text, ", {count} {what}");
         }
     }
+    if sweep.reused > 0 {
+        let _fits = write!(text, " ({} taken over from results there were)", sweep.reused);
+    }
     if let Some(why) = why_paused(sweep).or_else(|| why_waiting(sweep)) {
         let _fits = write!(text, "\n{why}");
     }
@@ -122,6 +126,15 @@ pub(crate) fn resumed(sweep: &SweepView) -> String {
 pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
     let plural = if trials == 1 { "" } else { "s" };
     format!("{trials} trial{plural} of {} ({}) tried again\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
+    let what = match added {
+        0 => "has all of that already".to_owned(),
+        1 => "has 1 trial more".to_owned(),
+        added => format!("has {added} trials more"),
+    };
+    format!("{} ({}) {what}\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
 /// Why nothing of a sweep is granted, and what to do about it, where it is paused.
@@ -188,11 +201,15 @@ pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
         );
     }
     let plural = if sweep.trials == 1 { "" } else { "s" };
-    format!("{}: {} trial{plural} as {}", sweep.name, sweep.trials, sweep.id)
+    let mut text = format!("{}: {} trial{plural} as {}", sweep.name, sweep.trials, sweep.id);
+    if sweep.reused > 0 {
+        let _fits = write!(text, ", {} of them taken over from results there were", sweep.reused);
+    }
+    text
 }
 
 pub(crate) fn done_before(sweep: &SweepView) -> String {
-    format!("{} was done before, as {}; these are its results (--fresh runs it anew)", sweep.name, sweep.id)
+    format!("{} was done before, as {}; these are its results (--fresh --no-reuse runs it anew)", sweep.name, sweep.id)
 }
 
 pub(crate) fn interrupted(how: &str, sweep: &SweepView, command: &str) -> String {
@@ -235,6 +252,27 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
         text.push_str(&verdict.differences.join("\n"));
     }
     text
+}
+
+/// Before a trial is trained again.
+pub(crate) fn replaying(trained: &TrainedView) -> String {
+    let names = TrialNames::of(None);
+    let last = trained.curve.points.last().map_or(0, |point| point.update);
+    format!("training {} again: {}, {last} updates", trained.trial, names.name(&trained.curve.point))
+}
+
+/// Whether a trial that was trained again has the same curve.
+pub(crate) fn replayed(verdict: &replay::Verdict) -> String {
+    let replay::Verdict { trial, evaluations, difference, .. } = verdict;
+    let Some(replay::Difference { update, what, stored, replayed }) = difference else {
+        return format!("same: all {evaluations} evaluations of {trial} are equal to the last bit");
+    };
+    let value = |value: &Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:?}"));
+    format!(
+        "different: the first update of {trial} that differs is {update}: {what} was {}, and is {} this time",
+        value(stored),
+        value(replayed)
+    )
 }
 
 /// One worker: what it trains, how far it is, and what it last found.
@@ -313,7 +351,7 @@ pub(crate) fn presets(presets: &[Preset]) -> String {
 }
 
 /// What a sweep holds and costs.
-pub(crate) fn plan(name: &str, plan: &Plan) -> String {
+pub(crate) fn plan(name: &str, plan: &Plan, reused: u64) -> String {
     let Plan { trials, trajectories, bundles, .. } = plan;
     let mut text = format!("{name}: {trials} trials = {trajectories} trajectories in {bundles} bundles\n");
     for (index, block) in plan.blocks.iter().enumerate() {
@@ -340,6 +378,12 @@ pub(crate) fn plan(name: &str, plan: &Plan) -> String {
             "\ntrials that differ only in when to stop are trained once: {:.0} % less work than the {} updates of each by itself",
             100.0 * plan.saving,
             plan.updates_unshared,
+        );
+    }
+    if reused > 0 {
+        let _fits = write!(
+            text,
+            "\n{reused} of the trials would be taken over from results there are (--no-reuse trains them)"
         );
     }
     text

@@ -1,7 +1,9 @@
 //! Answers for programs. Field names are a contract, written down in docs/json.md.
 
+use biosweep_common::plan::Plan;
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::Level;
+use biosweep_common::spec::Format;
 use biosweep_common::views::{LaneView, ResultView, Setback, SweepStatus, SweepView, WorkerView};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -35,12 +37,20 @@ pub(crate) fn status(status: &SweepStatus) -> String {
     value["trouble"] = json!(status.trouble);
     value["spec"] = status.sweep.spec_text.as_str().into();
     value["format"] = status.sweep.spec_format.name().into();
+    let extension = |(spec, format): &(String, Format)| json!({ "spec": spec, "format": format.name() });
+    value["extensions"] = status.sweep.extensions.iter().map(extension).collect();
     pretty(&value)
 }
 
 pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
     let mut value = sweep_value(sweep);
     value["retried"] = trials.into();
+    pretty(&value)
+}
+
+pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
+    let mut value = sweep_value(sweep);
+    value["added"] = added.into();
     pretty(&value)
 }
 
@@ -58,6 +68,12 @@ pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &Result
     value["results"] = folder.results.display().to_string().into();
     value["curves"] = folder.curves.display().to_string().into();
     value["figures"] = folder.figures.iter().map(|figure| figure.display().to_string()).collect();
+    pretty(&value)
+}
+
+pub(crate) fn plan(plan: &Plan, reused: u64) -> String {
+    let mut value = json!(plan);
+    value["reused"] = reused.into();
     pretty(&value)
 }
 
@@ -80,6 +96,7 @@ fn sweep_value(sweep: &SweepView) -> Value {
         "completed": sweep.completed,
         "diverged": sweep.diverged,
         "failed": sweep.failed,
+        "reused": sweep.reused,
         "running": sweep.running,
         "submitted_at_ms": sweep.submitted_at,
     })

@@ -40,7 +40,7 @@ enum Face {
 impl Progress {
     /// Begins to show this sweep: with a bar where stderr is a terminal.
     pub(crate) fn new(sweep: &SweepView) -> Self {
-        let spec = SweepSpec::parse(&sweep.spec_text, sweep.spec_format, &sweep.name).ok();
+        let spec = sweep.spec();
         let names = TrialNames::of(spec.as_ref());
         let face = if io::stderr().is_terminal() { Face::terminal(sweep.trials) } else { Face::Lines { said: None } };
         Self { names, spec, pace: Pace::default(), clock: Clock::start(), told: None, expects_workers: false, face }

@@ -333,10 +333,12 @@ mod tests {
             completed: 20,
             diverged: 0,
             failed: 1,
+            reused: 0,
             running: 2,
             submitted_at: WallTime(1_000_000),
             spec_text: String::new(),
             spec_format: Format::Toml,
+            extensions: Vec::new(),
         };
         let text = sweeps(std::slice::from_ref(&view), WallTime(1_000_000 + 3 * 3_600_000));
         assert_eq!(

@@ -27,6 +27,7 @@ pub(crate) fn ended(rule: &str, network: &str, depth: u64, status: TrialStatus) 
         attempts: 1,
         worker_name: "host/1".to_owned(),
         seconds: 12.5,
+        reused_from: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use biosweep_common::configuration::Point;
-use biosweep_common::ids::{SweepId, TrialIndex};
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, WatchEvent};
@@ -18,8 +18,10 @@ use tonic::{Request, Response, Status};
 use super::{stopped, store_failed, unable, unreadable};
 use crate::core::event::Event;
 use crate::driver::Handle;
+use crate::extend::{self, ExtendError};
 use crate::queries::{self, QueryError};
 use crate::retry::{self, RetryError};
+use crate::reuse;
 use crate::submit::{self, SubmitError};
 use crate::watch;
 
@@ -44,18 +46,33 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl Sweeps for Service {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
         let v1::SubmitRequest { spec, format, origin, fresh } = request.into_inner();
-        let format = Format::from_name(&format)
-            .ok_or_else(|| Status::invalid_argument(format!("unknown format `{format}`; known: toml, yaml, json")))?;
-        let parsed =
-            SweepSpec::parse(&spec, format, &origin).map_err(|errors| Status::invalid_argument(errors.to_string()))?;
-        if let Some(own) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
-            let why = format!("`{own}` comes without the digest of its files; submit it with `biosweep submit`");
-            return Err(Status::invalid_argument(why));
-        }
+        let (parsed, format) = parse(&spec, &format, &origin)?;
         let _one_at_a_time = self.deciding.lock().await;
         let submitted = submit::submit(&self.handle, parsed, spec, format, fresh).await.map_err(submit_failed)?;
         let sweep = Some(self.status(submitted.id).await?.sweep.into_wire());
         Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
+    }
+
+    async fn plan(&self, request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
+        let v1::PlanRequest { spec, format, origin } = request.into_inner();
+        let (parsed, _) = parse(&spec, &format, &origin)?;
+        let rows = reuse::find(self.handle.store.as_ref(), &parsed, TrajectoryIndex(0)).await.map_err(store_failed)?;
+        Ok(Response::new(v1::PlanResponse { reused: rows.iter().map(|row| row.results.len() as u64).sum() }))
+    }
+
+    async fn extend(&self, request: Request<v1::ExtendRequest>) -> Result<Response<v1::ExtendResponse>, Status> {
+        let v1::ExtendRequest { sweep, spec, format, origin } = request.into_inner();
+        let (parsed, format) = parse(&spec, &format, &origin)?;
+        let id = self.resolve(&sweep).await?;
+        let _one_at_a_time = self.deciding.lock().await;
+        let added = extend::extend(&self.handle, id, &parsed, spec, format).await.map_err(extend_failed)?;
+        let sweep = self.status(id).await?.sweep;
+        Ok(Response::new(v1::ExtendResponse { sweep: Some(sweep.into_wire()), added }))
+    }
+
+    async fn trained(&self, request: Request<v1::TrainedRequest>) -> Result<Response<v1::TrainedResponse>, Status> {
+        let trained = queries::trained(&self.handle, &request.into_inner().trial).await.map_err(query_failed)?;
+        Ok(Response::new(trained.into_wire()))
     }
 
     async fn list(&self, _request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
@@ -204,6 +221,19 @@ impl Service {
     }
 }
 
+/// What a submitted text means.
+fn parse(text: &str, format: &str, origin: &str) -> Result<(SweepSpec, Format), Status> {
+    let known = Format::from_name(format)
+        .ok_or_else(|| Status::invalid_argument(format!("unknown format `{format}`; known: toml, yaml, json")))?;
+    let parsed =
+        SweepSpec::parse(text, known, origin).map_err(|errors| Status::invalid_argument(errors.to_string()))?;
+    if let Some(own) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
+        let why = format!("`{own}` comes without the digest of its files; submit it with `biosweep submit`");
+        return Err(Status::invalid_argument(why));
+    }
+    Ok((parsed, known))
+}
+
 type Out<T> = mpsc::Sender<Result<T, Status>>;
 
 /// Answers with what `produce` sends, and with its error last where it has one.
@@ -229,9 +259,10 @@ fn outside(id: SweepId) -> Status {
 
 fn query_failed(error: QueryError) -> Status {
     match error {
-        QueryError::Unknown { .. } | QueryError::UnknownWorker { .. } | QueryError::Ambiguous { .. } => {
-            Status::not_found(error.to_string())
-        }
+        QueryError::Unknown { .. }
+        | QueryError::UnknownWorker { .. }
+        | QueryError::UnknownTrial { .. }
+        | QueryError::Ambiguous { .. } => Status::not_found(error.to_string()),
         QueryError::Stopped(error) => stopped(error),
         QueryError::Store(error) => store_failed(error),
         QueryError::Spec { .. } => Status::data_loss(error.to_string()),
@@ -243,6 +274,15 @@ fn retry_failed(error: RetryError) -> Status {
         RetryError::Query(error) => query_failed(error),
         RetryError::Unable(error) => unable(error),
         RetryError::Cancelled { .. } | RetryError::None { .. } => Status::failed_precondition(error.to_string()),
+    }
+}
+
+fn extend_failed(error: ExtendError) -> Status {
+    match error {
+        ExtendError::Query(error) => query_failed(error),
+        ExtendError::Unable(error) => unable(error),
+        ExtendError::Extension(_) => Status::invalid_argument(error.to_string()),
+        ExtendError::Cancelled { .. } | ExtendError::Elsewhere { .. } => Status::failed_precondition(error.to_string()),
     }
 }
 

@@ -121,7 +121,9 @@ impl World {
             trajectories: spec.grid.trajectories(),
             submitted_at: WallTime(0),
         });
-        world.tell(Event::Submitted { submission, spec: Arc::clone(spec) }).expect("a sweep is submitted");
+        world
+            .tell(Event::Submitted { submission, spec: Arc::clone(spec), reused: Arc::default() })
+            .expect("a sweep is submitted");
         world
     }
 

@@ -65,23 +65,21 @@ pub(super) struct Lane {
     pub(super) over: bool,
 }
 
-/// What becomes of a trajectory wherever it is trained: a fact of the world, like the numbers of a real one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Completes,
-    Diverges,
-}
-
 /// Updates between two evaluations; the specs of the world say the same.
-pub(super) const EVAL_EVERY: u64 = 10;
+const EVAL_EVERY: u64 = 10;
+/// What diverges does so after this evaluation.
+const LAST_SOUND: u64 = 20;
 
-pub(super) fn fate(trajectory: TrajectoryIndex) -> Fate {
-    if trajectory.0 % 7 == 5 { Fate::Diverges } else { Fate::Completes }
+/// Whether the loss ceases to be finite, wherever and for whomever it is trained: a fact of the world.
+fn diverges(trajectory: &Trajectory) -> bool {
+    (trajectory.hyperparameters.seed + u64::from(trajectory.shape.depth)) % 7 == 5
 }
 
-/// What is found in every evaluation of it, wherever it is trained.
-fn evaluation(sweep: SweepId, trajectory: TrajectoryIndex, update: u64) -> CurvePoint {
-    let mut mixed = sweep.0.as_u128() as u64 ^ trajectory.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ update;
+/// What is found in every evaluation of it, wherever and for whomever it is trained, like the numbers of a real one.
+fn evaluation(trajectory: &Trajectory, update: u64) -> CurvePoint {
+    let Trajectory { shape, hyperparameters, .. } = trajectory;
+    let kind = u64::from(shape.depth) << 32 | (shape.rule as u64) << 16 | shape.network as u64;
+    let mut mixed = kind ^ (hyperparameters.seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ update;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let accuracy = (mixed >> 40) as f64 / f64::from(1 << 24);
     CurvePoint { update, train_loss: 1.0, validation_accuracy: accuracy, test_accuracy: Some(accuracy / 2.0) }
@@ -110,16 +108,9 @@ impl Worker {
             let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: lane.trajectory };
             let trajectory = specs.get(&grant.sweep).and_then(|spec| spec.grid.trajectory(lane.trajectory));
             let updates = shelf.get(&(held.sweep, held.trajectory)).copied().unwrap_or(0);
-            let evaluations =
-                (1..=updates / EVAL_EVERY).map(|n| evaluation(held.sweep, held.trajectory, n * EVAL_EVERY));
-            Lane {
-                held,
-                trajectory: trajectory.expect("grants are of the grid"),
-                updates,
-                evaluations: evaluations.collect(),
-                halted: None,
-                over: false,
-            }
+            let trajectory = trajectory.expect("grants are of the grid");
+            let evaluations = (1..=updates / EVAL_EVERY).map(|n| evaluation(&trajectory, n * EVAL_EVERY)).collect();
+            Lane { held, trajectory, updates, evaluations, halted: None, over: false }
         };
         self.lanes = grant.lanes.iter().map(lane).collect();
     }
@@ -129,11 +120,10 @@ impl Lane {
     /// Trains to the next evaluation; the evaluation, and the end where it is one.
     pub(super) fn advance(&mut self) -> (CurvePoint, Option<LaneEnd>) {
         self.updates += EVAL_EVERY;
-        let point = evaluation(self.held.sweep, self.held.trajectory, self.updates);
+        let point = evaluation(&self.trajectory, self.updates);
         self.evaluations.push(point);
         let last = self.trajectory.stopping_rules.iter().map(|rule| rule.max_updates).max().unwrap_or(0);
-        let diverges = fate(self.held.trajectory) == Fate::Diverges && self.updates * 2 >= last;
-        let end = if diverges {
+        let end = if diverges(&self.trajectory) && self.updates >= LAST_SOUND && last > LAST_SOUND {
             Some(self.end(Outcome::Diverged, None))
         } else if self.updates >= last {
             Some(self.end(Outcome::Completed, None))

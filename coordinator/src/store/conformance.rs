@@ -1,13 +1,14 @@
 //! The one suite that every store must pass, and histories on which all stores must agree.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::health::{HealthPoint, Measure};
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use biosweep_tests::postgres::Server;
@@ -17,8 +18,8 @@ use uuid::Uuid;
 
 use super::memory::Memory;
 use super::record::{
-    AttemptRow, CurveRow, Ending, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep, RetriedRow,
-    Standing, Submission, TrialResult,
+    AttemptRow, CurveRow, Ending, Extension, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep,
+    RetriedRow, ReusedRow, SourceRow, Standing, Submission, TrialResult,
 };
 use super::{Store, StoreError, sql};
 
@@ -64,6 +65,11 @@ claims! {
     runs_of_done_trajectories_are_merged_in_whatever_order_they_end
     only_running_and_paused_sweeps_are_restored
     any_sweep_can_be_restored_alone
+    what_is_taken_over_has_its_results_and_the_curve_of_its_source
+    what_is_taken_over_is_there_once_and_refers_to_what_was_trained
+    sources_are_what_was_trained_and_did_not_fail
+    results_are_found_by_the_beginning_of_their_key
+    a_sweep_is_extended_again_and_again
     what_failed_can_be_tried_again_and_only_that
     a_worker_is_in_quarantine_until_it_is_released
     a_late_report_changes_nothing_that_counts
@@ -266,6 +272,102 @@ async fn any_sweep_can_be_restored_alone(store: &dyn Store) {
     assert_eq!(store.restore_sweep(sweep(9)).await.expect("restores"), None);
 }
 
+async fn what_is_taken_over_has_its_results_and_the_curve_of_its_source(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 9), ended(1, 7, 1, Outcome::Completed)]).await;
+    // In the batch of its submission, and in the batch of its source.
+    let batch = [Record::Submitted(submission(2)), reused(2, &[(0, 1, 7)])];
+    commit(store, &batch).await;
+    commit(store, &[ended(1, 4, 1, Outcome::Completed), reused(2, &[(1, 1, 4)]), reused(1, &[(20, 1, 4)])]).await;
+    let rows = store.results(sweep(2), TrialIndex(0), 9).await.expect("reads");
+    let expected: Vec<TrialResult> =
+        [(0, 7), (1, 4)].into_iter().flat_map(|(to, from)| taken_over(to, 1, from)).collect();
+    assert_eq!(rows, expected);
+    let curve_of = |row: CurveRow| (row.trajectory.0, row.points, row.health);
+    let curves = store.curves(sweep(2), 0, 9).await.expect("reads").into_iter().map(curve_of);
+    assert_eq!(curves.collect::<Vec<_>>(), [(0, curve(7), health(7)), (1, curve(4), health(4))]);
+    let restored = store.restore().await.expect("restores");
+    let counts = |place: usize| (restored.sweeps[place].row.completed, restored.sweeps[place].row.reused);
+    assert_eq!((counts(0), counts(1)), ((6, 2), (4, 4)));
+    assert_eq!((&restored.sweeps[0].done, &restored.sweeps[1].done), (&vec![(4, 1), (7, 1), (20, 1)], &vec![(0, 2)]));
+}
+
+async fn what_is_taken_over_is_there_once_and_refers_to_what_was_trained(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 9)]).await;
+    commit(store, &[ended(1, 3, 1, Outcome::Completed), reused(2, &[(0, 1, 3)])]).await;
+    let before = seen(store).await;
+    let contradictions = [
+        reused(2, &[(0, 1, 3)]),
+        reused(2, &[(1, 1, 3), (1, 1, 3)]),
+        reused(1, &[(3, 1, 3)]),
+        // Its source is not done, was taken over itself, or is of no sweep.
+        reused(2, &[(1, 1, 4)]),
+        reused(2, &[(1, 2, 0)]),
+        reused(2, &[(1, 9, 0)]),
+        reused(9, &[(1, 1, 3)]),
+        Record::Reused {
+            sweep: sweep(2),
+            trajectories: Arc::from([ReusedRow { results: Vec::new(), ..reused_row(1, 1, 3) }]),
+        },
+    ];
+    for contradiction in contradictions {
+        refuse(store, &[ended(1, 5, 1, Outcome::Completed), reused(2, &[(6, 1, 3)]), contradiction]).await;
+        assert_eq!(seen(store).await, before);
+    }
+    refuse(store, &[leased(2, 2, 0, 1), ended(2, 0, 2, Outcome::Completed)]).await;
+    refuse(store, &[retried(2, &[0])]).await;
+}
+
+async fn sources_are_what_was_trained_and_did_not_fail(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 9), ended(1, 7, 1, Outcome::Completed)]).await;
+    commit(store, &[failed_for_good(1, 2, 1), ended(1, 4, 1, Outcome::Diverged), ended(1, 5, 1, Outcome::Preempted)])
+        .await;
+    commit(store, &[reused(1, &[(20, 1, 7)]), ended(1, 3, 1, Outcome::Failed), leased(2, 1, 3, 1)]).await;
+    commit(store, &[ended(1, 3, 2, Outcome::Completed)]).await;
+    let source = |trajectory: u64, attempt: u64| SourceRow {
+        trajectory: TrajectoryIndex(trajectory),
+        worker_name: format!("worker of attempt {attempt}"),
+        points: curve(trajectory),
+    };
+    assert_eq!(store.sources(sweep(1), 0, 9).await.expect("reads"), [source(3, 2), source(4, 1), source(7, 1)]);
+    assert_eq!(store.sources(sweep(1), 4, 1).await.expect("reads"), [source(4, 1)]);
+    assert_eq!(store.sources(sweep(9), 0, 9).await.expect("reads"), []);
+}
+
+async fn results_are_found_by_the_beginning_of_their_key(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 2, 0, 9)]).await;
+    commit(store, &[ended(2, 1, 1, Outcome::Completed), reused(1, &[(1, 2, 1)]), ended(2, 2, 1, Outcome::Diverged)])
+        .await;
+    let key = |trial: u64| TrialKey([trial as u8; 32]);
+    let of = |id, trial: u64| (key(trial), TrialRef { sweep: sweep(id), trial: TrialIndex(trial) });
+    let found = async |least, greatest, limit| store.keyed(key(least), key(greatest), limit).await.expect("reads");
+    assert_eq!(
+        found(3, 4, 9).await,
+        [of(2, 3), of(1, 3), of(2, 4)],
+        "what was trained comes before what was taken over"
+    );
+    assert_eq!(found(3, 4, 1).await, [of(2, 3)]);
+    assert_eq!(found(7, 9, 9).await, []);
+}
+
+async fn a_sweep_is_extended_again_and_again(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2))]).await;
+    let extension = |text: &str, at| Extension { text: text.to_owned(), format: Format::Yaml, at: WallTime(at) };
+    let extended = |id, text: &str, trials| Record::Extended {
+        sweep: sweep(id),
+        extension: extension(text, trials),
+        trials,
+        trajectories: trials / 2,
+    };
+    commit(store, &[extended(1, "one", 10), extended(1, "two", 20)]).await;
+    refuse(store, &[extended(2, "one", 10), extended(9, "one", 10)]).await;
+    let row = store.sweep(sweep(1)).await.expect("reads").expect("is there");
+    assert_eq!((row.submission.trials, row.submission.trajectories), (20, 10));
+    assert_eq!(row.extensions, [extension("one", 10), extension("two", 20)]);
+    let rows = store.sweeps().await.expect("reads");
+    assert_eq!((&rows[0], rows[1].submission.clone(), rows[1].extensions.len()), (&row, submission(2), 0));
+    assert_eq!(store.restore().await.expect("restores").sweeps[0].row, row);
+}
+
 async fn what_failed_can_be_tried_again_and_only_that(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 5), ended(1, 0, 1, Outcome::Completed)]).await;
     commit(store, &[ended(1, 2, 1, Outcome::Failed), leased(2, 1, 2, 1), failed_for_good(1, 2, 2)]).await;
@@ -420,6 +522,7 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
     let mut pending: Vec<(u128, u64)> = (1..=3).flat_map(|id| (0..12).map(move |index| (id, index))).collect();
     let mut open: Vec<(u128, u64, u64)> = Vec::new();
     let mut failed: Vec<(u128, u64)> = Vec::new();
+    let mut trained: Vec<(u128, u64)> = Vec::new();
     let mut attempt = 0;
     for &(verb, object) in choices {
         let object = usize::from(object);
@@ -446,9 +549,16 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
                 } else {
                     ended(id, index, attempt, outcome)
                 });
-                if !done && !gives_up {
+                if done {
+                    trained.push((id, index));
+                } else if !gives_up {
                     pending.push((id, index));
                 }
+            }
+            7 if verb % 3 == 0 && !trained.is_empty() && !pending.is_empty() => {
+                let (source, from) = trained[object % trained.len()];
+                let (id, index) = pending.remove(object % pending.len());
+                records.push(reused(id, &[(index, source, from)]));
             }
             7 if verb > 128 && !failed.is_empty() => {
                 let (id, index) = failed.remove(object % failed.len());
@@ -476,7 +586,8 @@ async fn seen(store: &dyn Store) -> String {
         let curves = store.curves(id, 0, 1_000).await.expect("reads");
         let setbacks = store.setbacks(id, 1_000).await.expect("reads");
         let failures = store.failures(id).await.expect("reads");
-        seen += &format!("{results:#?}\n{curves:#?}\n{setbacks:#?}\n{failures:?}\n");
+        let sources = store.sources(id, 0, 1_000).await.expect("reads");
+        seen += &format!("{results:#?}\n{curves:#?}\n{setbacks:#?}\n{failures:?}\n{sources:?}\n");
     }
     seen
 }
@@ -509,6 +620,31 @@ pub(super) fn submission(id: u128) -> Submission {
 
 fn state_changed(id: u128, state: SweepState) -> Record {
     Record::StateChanged { sweep: sweep(id), state, reason: None, at: WallTime(5) }
+}
+
+/// Each trajectory with the sweep and the trajectory it is taken over from.
+fn reused(id: u128, trajectories: &[(u64, u128, u64)]) -> Record {
+    let rows = trajectories.iter().map(|&(trajectory, source, from)| reused_row(trajectory, source, from));
+    Record::Reused { sweep: sweep(id), trajectories: rows.collect() }
+}
+
+fn reused_row(trajectory: u64, source: u128, from: u64) -> ReusedRow {
+    ReusedRow {
+        trajectory: TrajectoryIndex(trajectory),
+        source: sweep(source),
+        source_trajectory: TrajectoryIndex(from),
+        results: taken_over(trajectory, source, from),
+    }
+}
+
+/// The results of a trajectory that is taken over.
+fn taken_over(trajectory: u64, source: u128, from: u64) -> Vec<TrialResult> {
+    let of = |(trial, result): (u64, TrialResult)| TrialResult {
+        reused_from: Some(TrialRef { sweep: sweep(source), trial: TrialIndex(trial) }),
+        attempts: 0,
+        ..result
+    };
+    (2 * from..).zip(results(trajectory, TrialStatus::Completed)).map(of).collect()
 }
 
 fn paused(id: u128) -> Record {
@@ -586,6 +722,7 @@ fn results(trajectory: u64, status: TrialStatus) -> Vec<TrialResult> {
         attempts: 2,
         worker_name: format!("worker {}", trial % 3),
         seconds: 1.0 / 3.0,
+        reused_from: None,
     };
     vec![result(2 * trajectory), result(2 * trajectory + 1)]
 }

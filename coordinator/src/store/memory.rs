@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 
 use super::record::{
     AttemptRow, CurveRow, Ending, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep, RetriedRow,
-    Standing, Submission, SweepRow, TrialResult,
+    ReusedRow, SourceRow, Standing, Submission, SweepRow, TrialResult,
 };
 use super::{Store, StoreError};
 
@@ -33,6 +34,8 @@ struct Sweep {
     results: BTreeMap<TrialIndex, TrialResult>,
     /// Of the trajectories that are done for good.
     curves: BTreeMap<TrajectoryIndex, CurveRow>,
+    /// Those of them that were taken over.
+    reused: BTreeSet<TrajectoryIndex>,
     /// In the order in which they were recorded.
     attempts: Vec<Ended>,
     /// Attempts that had ended when it was last resumed, and when it last began to run.
@@ -112,7 +115,8 @@ impl Store for Memory {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
         let counted = |trajectory| (trajectory, sweep.attempts_at(trajectory).count() as u32);
-        Ok(sweep.curves.keys().copied().filter(|&index| sweep.has_failed(index)).map(counted).collect())
+        let failed = |index: &TrajectoryIndex| !sweep.reused.contains(index) && sweep.has_failed(*index);
+        Ok(sweep.curves.keys().copied().filter(failed).map(counted).collect())
     }
 
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
@@ -134,6 +138,39 @@ impl Store for Memory {
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
         let rows = sweep.curves.range(TrajectoryIndex(from)..).take(limit as usize);
         Ok(rows.map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn sources(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<SourceRow>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let source = |row: &CurveRow| {
+            let end = sweep.attempts.iter().rev().find(|end| end.trajectory == row.trajectory)?;
+            let trained = matches!(end.outcome, Outcome::Completed | Outcome::Diverged);
+            let is_source = trained && !sweep.reused.contains(&row.trajectory);
+            let (trajectory, points, worker_name) = (row.trajectory, row.points.clone(), end.worker_name.clone());
+            is_source.then_some(SourceRow { trajectory, worker_name, points })
+        };
+        let rows = sweep.curves.range(TrajectoryIndex(from)..).filter_map(|(_, row)| source(row));
+        Ok(rows.take(limit as usize).collect())
+    }
+
+    async fn keyed(
+        &self,
+        least: TrialKey,
+        greatest: TrialKey,
+        limit: u32,
+    ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError> {
+        let state = self.state();
+        let mut found = Vec::new();
+        for (place, sweep) in state.sweeps.iter().enumerate() {
+            let of_range = sweep.results.values().filter(|result| (least..=greatest).contains(&result.key));
+            found.extend(of_range.map(|result| {
+                let trial = TrialRef { sweep: sweep.row.submission.id, trial: result.trial };
+                (result.key, result.reused_from.is_some(), place, trial)
+            }));
+        }
+        found.sort_unstable();
+        Ok(found.into_iter().take(limit as usize).map(|(key, _, _, trial)| (key, trial)).collect())
     }
 
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
@@ -166,6 +203,14 @@ impl State {
             }
             Record::Leased(lease) => self.leased(lease),
             Record::Ended(ending) => self.ended(ending),
+            Record::Extended { sweep, extension, trials, trajectories } => {
+                let sweep = self.known(*sweep)?;
+                let before = Undo::Sweep(Box::new(sweep.clone()));
+                (sweep.row.submission.trials, sweep.row.submission.trajectories) = (*trials, *trajectories);
+                sweep.row.extensions.push(extension.clone());
+                Ok(before)
+            }
+            Record::Reused { sweep, trajectories } => self.reused(*sweep, trajectories),
             Record::Retried { sweep, trajectories } => self.retried(*sweep, trajectories),
             Record::Quarantined(row) => {
                 let before = self.quarantined.get(&row.worker).cloned();
@@ -188,9 +233,19 @@ impl State {
         }
         let (submission, state) = (submission.clone(), SweepState::Running);
         self.sweeps.push(Sweep {
-            row: SweepRow { submission, state, reason: None, completed: 0, diverged: 0, failed: 0 },
+            row: SweepRow {
+                submission,
+                extensions: Vec::new(),
+                state,
+                reason: None,
+                completed: 0,
+                diverged: 0,
+                failed: 0,
+                reused: 0,
+            },
             results: BTreeMap::new(),
             curves: BTreeMap::new(),
+            reused: BTreeSet::new(),
             attempts: Vec::new(),
             resumed_after: 0,
             began_after: 0,
@@ -240,6 +295,45 @@ impl State {
             sweep.results.insert(result.trial, result.clone());
         }
         Ok(Undo::Ending { sweep: id, attempt, trajectory, trials })
+    }
+
+    fn reused(&mut self, id: SweepId, trajectories: &[ReusedRow]) -> Result<Undo, String> {
+        let before = self.known(id)?.clone();
+        for row in trajectories {
+            if let Err(what) = self.reused_one(id, row) {
+                *self.known(id)? = before;
+                return Err(what);
+            }
+        }
+        Ok(Undo::Sweep(Box::new(before)))
+    }
+
+    fn reused_one(&mut self, id: SweepId, row: &ReusedRow) -> Result<(), String> {
+        let trajectory = row.trajectory;
+        let source = self.known(row.source)?;
+        let of = (!source.reused.contains(&row.source_trajectory)).then(|| source.curves.get(&row.source_trajectory));
+        let curve = of.flatten().cloned().ok_or_else(|| format!("sweep {} has no such curve", row.source))?;
+        if let Some(from) =
+            row.results.iter().filter_map(|result| result.reused_from).find(|from| self.sweep(from.sweep).is_none())
+        {
+            return Err(format!("sweep {} is not there", from.sweep));
+        }
+        let sweep = self.known(id)?;
+        if row.results.is_empty() || sweep.curves.contains_key(&trajectory) {
+            return Err(format!(
+                "trajectory {trajectory} of sweep {id} is done already, or taken over without results"
+            ));
+        }
+        sweep.curves.insert(trajectory, CurveRow { trajectory, ..curve });
+        sweep.reused.insert(trajectory);
+        for result in &row.results {
+            if sweep.results.insert(result.trial, result.clone()).is_some() {
+                return Err(format!("trajectory {trajectory} of sweep {id} has a second result of one trial"));
+            }
+            *sweep.count(result.status) += 1;
+            sweep.row.reused += u64::from(result.reused_from.is_some());
+        }
+        Ok(())
     }
 
     fn retried(&mut self, id: SweepId, trajectories: &[RetriedRow]) -> Result<Undo, String> {

@@ -20,9 +20,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 
-use record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SweepRow, TrialResult};
+use record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,11 @@ pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store
     }
 }
 
+/// Whether a home has a store in a file.
+pub(crate) fn is_in(home: &Path) -> bool {
+    sql::sqlite::is_in(home)
+}
+
 /// Where a coordinator keeps what must not be lost.
 #[async_trait]
 pub(crate) trait Store: Send + Sync {
@@ -136,6 +142,19 @@ pub(crate) trait Store: Send + Sync {
 
     /// Accepted curves with a trajectory index of at least `from`, in order, at most `limit`.
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError>;
+
+    /// Trained trajectories of a sweep with an index of at least `from`, in order, at most `limit`: what others may take
+    /// over.
+    async fn sources(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<SourceRow>, StoreError>;
+
+    /// The results with keys in this range, by key, those that were trained first, at most `limit`. It looks at every
+    /// result there is.
+    async fn keyed(
+        &self,
+        least: TrialKey,
+        greatest: TrialKey,
+        limit: u32,
+    ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError>;
 
     /// The attempts of a sweep that did not complete, latest first, at most `limit`: what went wrong.
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError>;

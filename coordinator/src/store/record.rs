@@ -1,10 +1,12 @@
 //! The facts a store keeps, as domain types.
 
+use std::sync::Arc;
+
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::health::HealthPoint;
-use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use biosweep_common::views::SweepView;
@@ -30,6 +32,17 @@ pub(crate) struct Submission {
     pub(crate) submitted_at: WallTime,
 }
 
+/// Trials added to a sweep after its submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Extension {
+    /// The spec file's text.
+    pub(crate) text: String,
+    /// How it is written.
+    pub(crate) format: Format,
+    /// When it came.
+    pub(crate) at: WallTime,
+}
+
 /// One fact to be kept.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
@@ -50,6 +63,24 @@ pub(crate) enum Record {
     Leased(LeaseRow),
     /// One trajectory of a lease ended.
     Ended(Box<Ending>),
+    /// A sweep has more trials than it had.
+    Extended {
+        /// The sweep.
+        sweep: SweepId,
+        /// What makes it so.
+        extension: Extension,
+        /// All its trials.
+        trials: u64,
+        /// All its trajectories.
+        trajectories: u64,
+    },
+    /// Trajectories whose results were found before, in this sweep or another: taken over without an attempt.
+    Reused {
+        /// The sweep.
+        sweep: SweepId,
+        /// The trajectories.
+        trajectories: Arc<[ReusedRow]>,
+    },
     /// Trajectories that had failed for good are to be tried again: their results are gone, their failures forgiven.
     Retried {
         /// The sweep.
@@ -79,6 +110,19 @@ pub(crate) enum Record {
         /// When it came.
         at: WallTime,
     },
+}
+
+/// A trajectory that is taken over.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ReusedRow {
+    /// The trajectory.
+    pub(crate) trajectory: TrajectoryIndex,
+    /// The sweep that has trained it.
+    pub(crate) source: SweepId,
+    /// Its index there; its curve is that one's.
+    pub(crate) source_trajectory: TrajectoryIndex,
+    /// The results of all its trials, each completed and each with the trial it comes from.
+    pub(crate) results: Vec<TrialResult>,
 }
 
 /// A trajectory that is tried again.
@@ -169,13 +213,17 @@ pub(crate) struct TrialResult {
     pub(crate) worker_name: String,
     /// Wall-clock seconds of the accepted attempt.
     pub(crate) seconds: f64,
+    /// The trial it was taken over from; `None` where it was trained.
+    pub(crate) reused_from: Option<TrialRef>,
 }
 
 /// A stored sweep, with its counts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SweepRow {
-    /// As submitted.
+    /// As submitted; its counts are those of the sweep as extended.
     pub(crate) submission: Submission,
+    /// What was added to it since, in order.
+    pub(crate) extensions: Vec<Extension>,
     /// Where it stands.
     pub(crate) state: SweepState,
     /// Why, where that is worth telling.
@@ -186,6 +234,19 @@ pub(crate) struct SweepRow {
     pub(crate) diverged: u64,
     /// Trials that failed for good.
     pub(crate) failed: u64,
+    /// Trials with a completed result that was taken over.
+    pub(crate) reused: u64,
+}
+
+/// A trained trajectory that others may take over: not one that failed, nor one that was taken over itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SourceRow {
+    /// The trajectory.
+    pub(crate) trajectory: TrajectoryIndex,
+    /// Who trained it.
+    pub(crate) worker_name: String,
+    /// Its evaluations.
+    pub(crate) points: Vec<CurvePoint>,
 }
 
 /// An accepted curve.
@@ -302,10 +363,12 @@ impl SweepRow {
             completed: self.completed,
             diverged: self.diverged,
             failed: self.failed,
+            reused: self.reused,
             running: 0,
             submitted_at: submission.submitted_at,
             spec_text: submission.spec_text.clone(),
             spec_format: submission.spec_format,
+            extensions: self.extensions.iter().map(|one| (one.text.clone(), one.format)).collect(),
         }
     }
 }

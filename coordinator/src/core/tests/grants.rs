@@ -150,7 +150,7 @@ fn a_worker_that_waited_in_vain_gets_what_comes_later() {
     assert_eq!((world.poll(worker(1), 1), world.poll(worker(2), 1)), (None, None));
     let spec = plain(5, "");
     let submission = Submission { id: SweepId(Uuid::from_u128(3)), ..submission(&spec) };
-    let actions = world.apply(Event::Submitted { submission: Box::new(submission), spec });
+    let actions = world.apply(Event::Submitted { submission: Box::new(submission), spec, reused: Arc::default() });
     assert_eq!(granted(&actions).len(), 2);
 }
 

@@ -15,10 +15,11 @@ use uuid::Uuid;
 use super::accepted::REMEMBERED;
 use super::event::{Action, Event, Notice, Now};
 use super::scheduler::{Core, Patience, Worker};
-use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
+use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
 
 mod grants;
 mod restarts;
+mod reuse;
 mod wishes;
 
 const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
@@ -91,7 +92,7 @@ impl World {
     fn submit(&mut self, number: u128, spec: Arc<SweepSpec>) -> SweepId {
         let id = SweepId(Uuid::from_u128(number));
         let submission = Submission { id, ..submission(&spec) };
-        self.apply(Event::Submitted { submission: Box::new(submission), spec });
+        self.apply(Event::Submitted { submission: Box::new(submission), spec, reused: Arc::default() });
         id
     }
 
@@ -437,11 +438,13 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
     let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
     let row = SweepRow {
         submission: submission(&spec),
+        extensions: Vec::new(),
         state: SweepState::Running,
         reason: None,
         completed: 4,
         diverged: 0,
         failed: 0,
+        reused: 0,
     };
     let lease = LeaseRow {
         attempt: Attempt(3),

@@ -240,11 +240,13 @@ fn a_finished_sweep_runs_again_for_what_failed() {
     let mut core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
     let row = SweepRow {
         submission: submission(&spec),
+        extensions: Vec::new(),
         state: SweepState::Finished,
         reason: None,
         completed: 10,
         diverged: 0,
         failed: 2,
+        reused: 0,
     };
     let id = row.submission.id;
     let restored = RestoredSweep { done: vec![(0, 6)], ..restored(row) };

@@ -65,7 +65,7 @@ impl<'a> Results<'a> {
         let mut columns = vec!["trial", "key", "status"];
         columns.extend(settings.iter().map(|setting| setting.name()));
         columns.extend(["validation_accuracy", "test_accuracy", "best_update"]);
-        columns.extend(["updates", "attempts", "worker", "seconds"]);
+        columns.extend(["updates", "attempts", "worker", "seconds", "reused_from"]);
         sink.columns(columns)?;
         Ok(Self { sink, settings })
     }
@@ -90,6 +90,7 @@ impl<'a> Results<'a> {
             Field::Integer(result.attempts.into()),
             Field::Text(result.worker_name.clone()),
             Field::Real(result.seconds),
+            result.reused_from.map_or(Field::Absent, |from| Field::Text(from.to_string())),
         ]);
         self.sink.row(fields)
     }
@@ -257,20 +258,20 @@ mod tests {
              skip_input,skip_density,skip_decay,skip_seed,batch_size,optimizer,eval_every,\
              learning_rate,weight_decay,momentum,nesterov,target_step,noise_std,decoder_learning_rate,fold,seed,\
              early_stop_start,early_stop_patience,max_updates,validation_accuracy,test_accuracy,best_update,updates,\
-             attempts,worker,seconds"
+             attempts,worker,seconds,reused_from"
         );
         let key = "ab".repeat(32);
         assert_eq!(
             lines[1],
             format!(
                 "0,{key},completed,mnist,dn,dtp,relu,5,128,,,false,,,,128,adam,390,0.001,0.00001,,,0.1,0.1,0.001,0,0,,,3900,\
-                 0.30000000000000004,0.3333333333333333,3510,3900,1,\"a \"\"fast\"\", small host/1\",12.5"
+                 0.30000000000000004,0.3333333333333333,3510,3900,1,\"a \"\"fast\"\", small host/1\",12.5,"
             )
         );
         assert_eq!(
             lines[2],
             format!(
-                "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,128,adam,390,0.001,{},,,,,,0,0,,,3900,,,,3900,1,host/1,12.5",
+                "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,128,adam,390,0.001,{},,,,,,0,0,,,3900,,,,3900,1,host/1,12.5,",
                 two_results()[1].point[&Setting::WeightDecay].to_string().replace("1e-5", "0.00001")
             )
         );

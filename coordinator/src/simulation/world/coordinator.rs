@@ -1,6 +1,8 @@
 //! What befalls the coordinator, and what its driver does.
 
 use super::*;
+use crate::reuse;
+use crate::submit;
 
 impl World {
     pub(super) fn time(&self) -> Now {
@@ -36,12 +38,14 @@ impl World {
                 name: spec.name.clone(),
                 spec_text: (*text).to_owned(),
                 spec_format: Format::Toml,
-                digest: spec.digest(),
+                digest: submit::digest(&spec),
                 trials: spec.grid.trials(),
                 trajectories: spec.grid.trajectories(),
                 submitted_at: WallTime(self.wall),
             });
-            self.request(Request::Event(Event::Submitted { submission, spec }))?;
+            let reused = reuse::find(self.store.as_ref(), &spec, TrajectoryIndex(0)).now_or_never().expect("memory");
+            let reused = reused.map_err(|error| error.to_string())?;
+            self.request(Request::Event(Event::Submitted { submission, spec, reused }))?;
         }
         Ok(())
     }

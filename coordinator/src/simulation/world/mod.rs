@@ -35,7 +35,8 @@ const CALM_MS: u64 = 600_000;
 /// Steps that a failure shows.
 const SHOWN: usize = 40;
 
-const SPECS: [&str; 2] = [
+/// The third shares trajectories with the first, and its second block with its own first.
+const SPECS: [&str; 3] = [
     r#"
 name = "one"
 retries = 2
@@ -63,6 +64,24 @@ network = "dn"
 depth = 3
 seed = { from = 0, count = 8 }
 max_updates = 30
+"#,
+    r#"
+name = "three"
+retries = 2
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+[grid]
+rule = "bp"
+network = "nn"
+seed = { from = 6, count = 10 }
+[[block]]
+depth = [2, 3]
+max_updates = [20, 30]
+[[block]]
+depth = 3
+max_updates = 10
 "#,
 ];
 
@@ -311,6 +330,8 @@ fn kind(record: &Record) -> &'static str {
         Record::StateChanged { .. } => "state-changed",
         Record::Leased(_) => "leased",
         Record::Ended(_) => "ended",
+        Record::Reused { .. } => "reused",
+        Record::Extended { .. } => "extended",
         Record::Retried { .. } => "retried",
         Record::Quarantined(_) => "quarantined",
         Record::Released(_) => "released",
@@ -327,6 +348,6 @@ fn a_world_sees_every_kind_of_record() {
         world.run().expect("a world that ends well");
         kinds.extend(world.kinds);
     }
-    let all = ["submitted", "state-changed", "leased", "ended", "retried", "quarantined", "released", "late"];
+    let all = ["submitted", "state-changed", "leased", "ended", "reused", "retried", "quarantined", "released", "late"];
     assert_eq!(kinds, all.into_iter().collect());
 }

@@ -88,6 +88,11 @@ pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
     Sql::new(Origin { options: writing, _lock: lock }, writer, readers, place).await
 }
 
+/// Whether there is a file in the home.
+pub(crate) fn is_in(home: &Path) -> bool {
+    home.join(FILE).is_file()
+}
+
 /// Takes the home for this process and writes its id into the lock file, for the error another process shows.
 fn lock(path: &Path, store: &str) -> Result<File, StoreError> {
     let unusable = |error: io::Error| cannot_open(&path.display().to_string(), error.to_string(), USE_ANOTHER_HOME);

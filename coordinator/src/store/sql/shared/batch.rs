@@ -50,6 +50,10 @@ impl<'a, const N: usize> Rows<'a, N> {
         Self { before: self.before, after: self.after, rows: std::mem::take(&mut self.rows) }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(super) fn push(&mut self, row: [Datum<'a>; N]) {
         self.rows.push(row);
     }

@@ -3,7 +3,7 @@
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::Score;
-use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use sqlx::{Decode, Row as _, Type};
@@ -13,7 +13,8 @@ use super::super::{curve, health};
 use super::{Connection, Db, DbRow, Query, failed};
 use crate::store::StoreError;
 use crate::store::record::{
-    AttemptRow, CurveRow, FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Standing, Submission, SweepRow,
+    AttemptRow, CurveRow, Extension, FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, SourceRow, Standing,
+    Submission, SweepRow,
     TrialResult,
 };
 
@@ -21,7 +22,8 @@ macro_rules! sweeps_where {
     ($rest:literal) => {
         concat!(
             "SELECT sweep, id, name, spec_text, spec_format, digest, trials, trajectories, submitted_at, state, \
-             reason, completed, diverged, failed, resumed_after, began_after, ended_before FROM sweeps ",
+             reason, completed, diverged, failed, reused, resumed_after, began_after, ended_before, \
+             EXISTS (SELECT 1 FROM extensions WHERE extensions.sweep = sweeps.sweep) AS is_extended FROM sweeps ",
             $rest
         )
     };
@@ -30,7 +32,11 @@ macro_rules! sweeps_where {
 /// Every sweep, in the order of submission.
 pub(super) async fn sweeps(connection: &mut Connection, place: &str) -> Result<Vec<SweepRow>, StoreError> {
     let rows = all(connection, place, sqlx::query(sweeps_where!("ORDER BY sweep"))).await?;
-    rows.iter().map(|row| Cells { row, place }.sweep()).collect()
+    let mut sweeps = Vec::new();
+    for row in &rows {
+        sweeps.push(extended(connection, Cells { row, place }).await?);
+    }
+    Ok(sweeps)
 }
 
 pub(super) async fn sweep(
@@ -39,8 +45,26 @@ pub(super) async fn sweep(
     id: SweepId,
 ) -> Result<Option<SweepRow>, StoreError> {
     let query = sqlx::query(sweeps_where!("WHERE id = $1")).bind(id.0.into_bytes().to_vec());
-    let rows = all(connection, place, query).await?;
-    rows.first().map(|row| Cells { row, place }.sweep()).transpose()
+    match all(connection, place, query).await?.first() {
+        Some(row) => extended(connection, Cells { row, place }).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A sweep with what was added to it.
+async fn extended(connection: &mut Connection, cells: Cells<'_>) -> Result<SweepRow, StoreError> {
+    let (mut sweep, place) = (cells.sweep()?, cells.place);
+    if cells.get::<bool>("is_extended")? {
+        let query = sqlx::query("SELECT text, format, extended_at FROM extensions WHERE sweep = $1 ORDER BY entry");
+        let rows = all(connection, place, query.bind(cells.get::<i64>("sweep")?)).await?;
+        let extension = |row: &DbRow| {
+            let cells = Cells { row, place };
+            let format = cells.named("format", Format::from_name)?;
+            Ok(Extension { text: cells.get("text")?, format, at: WallTime(cells.count("extended_at")?) })
+        };
+        sweep.extensions = rows.iter().map(extension).collect::<Result<_, StoreError>>()?;
+    }
+    Ok(sweep)
 }
 
 pub(super) async fn results(
@@ -52,7 +76,9 @@ pub(super) async fn results(
 ) -> Result<Vec<TrialResult>, StoreError> {
     let query = sqlx::query(
         "SELECT trial, key, status, updates, attempts, names.text, seconds, validation_accuracy, test_accuracy, \
-         best_update, score_updates FROM results JOIN names USING (name) \
+         best_update, score_updates, source_trial, \
+         (SELECT id FROM sweeps WHERE sweeps.sweep = results.source_sweep) AS source \
+         FROM results JOIN names USING (name) \
          WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND trial >= $2 ORDER BY trial LIMIT $3",
     )
     .bind(id.0.into_bytes().to_vec())
@@ -70,8 +96,11 @@ pub(super) async fn curves(
     limit: u32,
 ) -> Result<Vec<CurveRow>, StoreError> {
     let query = sqlx::query(
-        "SELECT trajectory, points, health FROM curves \
-         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND trajectory >= $2 ORDER BY trajectory LIMIT $3",
+        "SELECT curves.trajectory, coalesce(source.points, curves.points) AS points, \
+         coalesce(source.health, curves.health) AS health FROM curves LEFT JOIN curves AS source \
+         ON source.sweep = curves.source_sweep AND source.trajectory = curves.source_trajectory \
+         WHERE curves.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND curves.trajectory >= $2 \
+         ORDER BY curves.trajectory LIMIT $3",
     )
     .bind(id.0.into_bytes().to_vec())
     .bind(i64::try_from(from).unwrap_or(i64::MAX))
@@ -86,6 +115,59 @@ pub(super) async fn curves(
         Ok(CurveRow { trajectory: TrajectoryIndex(cells.count("trajectory")?), points, health })
     };
     rows.iter().map(curve).collect()
+}
+
+/// Those whose accepted attempt did not fail, and which have points of their own.
+pub(super) async fn sources(
+    connection: &mut Connection,
+    place: &str,
+    id: SweepId,
+    from: u64,
+    limit: u32,
+) -> Result<Vec<SourceRow>, StoreError> {
+    let query = sqlx::query(
+        "SELECT curves.trajectory, points, names.text FROM curves JOIN leases ON leases.attempt = curves.attempt \
+         JOIN names ON names.name = leases.name JOIN attempts ON attempts.attempt = curves.attempt \
+         AND attempts.trajectory = curves.trajectory \
+         WHERE curves.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND curves.trajectory >= $2 \
+         AND source_sweep IS NULL AND outcome IN ('completed', 'diverged') ORDER BY curves.trajectory LIMIT $3",
+    )
+    .bind(id.0.into_bytes().to_vec())
+    .bind(i64::try_from(from).unwrap_or(i64::MAX))
+    .bind(i64::from(limit));
+    let rows = all(connection, place, query).await?;
+    let source = |row: &DbRow| {
+        let cells = Cells { row, place };
+        let points = curve::decode(cells.get::<&[u8]>("points")?);
+        let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
+        Ok(SourceRow {
+            trajectory: TrajectoryIndex(cells.count("trajectory")?),
+            worker_name: cells.get("text")?,
+            points,
+        })
+    };
+    rows.iter().map(source).collect()
+}
+
+pub(super) async fn keyed(
+    connection: &mut Connection,
+    place: &str,
+    (least, greatest): (TrialKey, TrialKey),
+    limit: u32,
+) -> Result<Vec<(TrialKey, TrialRef)>, StoreError> {
+    let query = sqlx::query(
+        "SELECT key, id, trial FROM results JOIN sweeps USING (sweep) WHERE key >= $1 AND key <= $2 \
+         ORDER BY key, source_trial IS NOT NULL, sweep, trial LIMIT $3",
+    )
+    .bind(least.0.to_vec())
+    .bind(greatest.0.to_vec())
+    .bind(i64::from(limit));
+    let rows = all(connection, place, query).await?;
+    let keyed = |row: &DbRow| {
+        let cells = Cells { row, place };
+        Ok((cells.key()?, TrialRef { sweep: SweepId(cells.uuid("id")?), trial: TrialIndex(cells.count("trial")?) }))
+    };
+    rows.iter().map(keyed).collect()
 }
 
 pub(super) async fn setbacks(
@@ -157,7 +239,7 @@ pub(super) async fn restored_sweep(
 }
 
 async fn with_its_trajectories(connection: &mut Connection, cells: Cells<'_>) -> Result<RestoredSweep, StoreError> {
-    let (row, sweep, place) = (cells.sweep()?, cells.get("sweep")?, cells.place);
+    let (row, sweep, place) = (extended(connection, cells).await?, cells.get("sweep")?, cells.place);
     let done = done(connection, place, sweep).await?;
     let failed_for_good = failed_for_good(connection, place, sweep).await?;
     let ended = done.iter().map(|&(_, count)| count).sum::<u64>().saturating_sub(failed_for_good);
@@ -344,19 +426,20 @@ impl<'a> Cells<'a> {
                 trajectories: self.count("trajectories")?,
                 submitted_at: WallTime(self.count("submitted_at")?),
             },
+            extensions: Vec::new(),
             state: self.named("state", SweepState::from_name)?,
             reason: self.get("reason")?,
             completed: self.count("completed")?,
             diverged: self.count("diverged")?,
             failed: self.count("failed")?,
+            reused: self.count("reused")?,
         })
     }
 
     fn result(&self) -> Result<TrialResult, StoreError> {
-        let key = self.get::<&[u8]>("key")?;
         Ok(TrialResult {
             trial: TrialIndex(self.count("trial")?),
-            key: TrialKey(key.try_into().map_err(|_| self.unreadable("key: not of 32 bytes"))?),
+            key: self.key()?,
             status: self.named("status", TrialStatus::from_name)?,
             score: match self.get::<Option<i64>>("best_update")? {
                 None => None,
@@ -371,7 +454,19 @@ impl<'a> Cells<'a> {
             attempts: self.narrow("attempts")?,
             worker_name: self.get("text")?,
             seconds: self.real("seconds")?,
+            reused_from: match self.get::<Option<i64>>("source_trial")? {
+                None => None,
+                Some(_) => Some(TrialRef {
+                    sweep: SweepId(self.uuid("source")?),
+                    trial: TrialIndex(self.count("source_trial")?),
+                }),
+            },
         })
+    }
+
+    fn key(&self) -> Result<TrialKey, StoreError> {
+        let key = self.get::<&[u8]>("key")?;
+        Ok(TrialKey(key.try_into().map_err(|_| self.unreadable("key: not of 32 bytes"))?))
     }
 
     fn get<T: Decode<'a, Db> + Type<Db>>(&self, column: &'static str) -> Result<T, StoreError> {

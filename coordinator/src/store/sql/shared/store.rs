@@ -1,13 +1,14 @@
 //! The verbs of a store, on whatever database compiles this room.
 
 use async_trait::async_trait;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Pool};
 use tokio::sync::Mutex;
 
 use super::{Connection, Db, Origin, failed, read, write};
-use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SweepRow, TrialResult};
+use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 use crate::store::{Store, StoreError};
 
 /// A store in a database. Writes go through one connection, which holds the store against others; reads go through
@@ -154,6 +155,19 @@ impl Store for Sql {
 
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
         read::curves(&mut *self.reader().await?, &self.place, id, from, limit).await
+    }
+
+    async fn sources(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<SourceRow>, StoreError> {
+        read::sources(&mut *self.reader().await?, &self.place, id, from, limit).await
+    }
+
+    async fn keyed(
+        &self,
+        least: TrialKey,
+        greatest: TrialKey,
+        limit: u32,
+    ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError> {
+        read::keyed(&mut *self.reader().await?, &self.place, (least, greatest), limit).await
     }
 
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {

@@ -15,7 +15,7 @@ use super::super::{curve, health};
 use super::batch::{BatchError, Datum, Rows};
 use super::{Connection, Query, failed, runs};
 use crate::store::StoreError;
-use crate::store::record::{Ending, LeaseRow, QuarantineRow, Record, RetriedRow, Submission, TrialResult};
+use crate::store::record::{Ending, Extension, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, Submission, TrialResult};
 
 /// The numbers by which sweeps and names are known, as far as they were met. They never change.
 #[derive(Debug, Default)]
@@ -39,9 +39,15 @@ pub(super) async fn records<'a>(
         leases: Rows::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", ""),
         attempts: Rows::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates) ", ""),
         curves: Rows::new("INSERT INTO curves (sweep, trajectory, attempt, points, health) ", ""),
+        references: Rows::new(
+            "INSERT INTO curves (sweep, trajectory, source_sweep, source_trajectory, attempt, points) \
+             SELECT column1, column2, column3, column4, source.attempt, column5 FROM (",
+            ") AS reused JOIN curves AS source ON source.sweep = column3 AND source.trajectory = column4 \
+             AND source.source_sweep IS NULL",
+        ),
         results: Rows::new(
             "INSERT INTO results (sweep, trial, status, key, updates, attempts, name, seconds, validation_accuracy, \
-             test_accuracy, best_update, score_updates) ",
+             test_accuracy, best_update, score_updates, source_sweep, source_trial) ",
             "",
         ),
     };
@@ -53,6 +59,10 @@ pub(super) async fn records<'a>(
             }
             Record::Leased(lease) => writer.leased(lease).await?,
             Record::Ended(ending) => writer.ended(ending).await?,
+            Record::Extended { sweep, extension, trials, trajectories } => {
+                writer.extended(*sweep, extension, *trials, *trajectories).await?;
+            }
+            Record::Reused { sweep, trajectories } => writer.reused(*sweep, trajectories).await?,
             Record::Retried { sweep, trajectories } => writer.retried(*sweep, trajectories).await?,
             Record::Quarantined(row) => writer.quarantined(row).await?,
             Record::Released(worker) => writer.released(*worker).await?,
@@ -65,6 +75,9 @@ pub(super) async fn records<'a>(
     writer.flush().await
 }
 
+/// Rows of results that are kept in memory at once, where they come by the million.
+const GATHERED_MAX: usize = 20_000;
+
 struct Writer<'a> {
     connection: &'a mut Connection,
     place: &'a str,
@@ -74,7 +87,9 @@ struct Writer<'a> {
     leases: Rows<'a, 8>,
     attempts: Rows<'a, 7>,
     curves: Rows<'a, 5>,
-    results: Rows<'a, 12>,
+    /// Curves that are those of other trajectories.
+    references: Rows<'a, 5>,
+    results: Rows<'a, 14>,
 }
 
 /// A sweep's number, and what this transaction adds to its counts: written once, at the end.
@@ -84,6 +99,7 @@ struct Tally {
     completed: i64,
     diverged: i64,
     failed: i64,
+    reused: i64,
     done: BTreeSet<i64>,
     ended: BTreeMap<Attempt, Ended>,
 }
@@ -148,6 +164,27 @@ impl<'a> Writer<'a> {
             .bind(self.whole(at.0)?)
             .bind(sweep);
         self.execute(query, || format!("state of sweep {id}")).await
+    }
+
+    async fn extended(
+        &mut self,
+        id: SweepId,
+        extension: &Extension,
+        trials: u64,
+        trajectories: u64,
+    ) -> Result<(), StoreError> {
+        let sweep = self.sweep(id).await?.number;
+        let query = sqlx::query("INSERT INTO extensions (sweep, text, format, extended_at) VALUES ($1, $2, $3, $4)")
+            .bind(sweep)
+            .bind(&extension.text)
+            .bind(extension.format.name())
+            .bind(self.whole(extension.at.0)?);
+        self.execute(query, || format!("extension of sweep {id}")).await?;
+        let query = sqlx::query("UPDATE sweeps SET trials = $1, trajectories = $2 WHERE sweep = $3")
+            .bind(self.whole(trials)?)
+            .bind(self.whole(trajectories)?)
+            .bind(sweep);
+        self.execute(query, || format!("counts of sweep {id}")).await
     }
 
     async fn retried(&mut self, id: SweepId, trajectories: &[RetriedRow]) -> Result<(), StoreError> {
@@ -256,9 +293,38 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    async fn reused(&mut self, id: SweepId, trajectories: &'a [ReusedRow]) -> Result<(), StoreError> {
+        for row in trajectories {
+            let source = self.sweep(row.source).await?.number;
+            let done = self.whole(row.trajectory.0)?;
+            let source_trajectory = self.integer(row.source_trajectory.0)?;
+            if row.results.is_empty() {
+                return Err(self.refused(format!("trajectory {done} of sweep {id} is taken over without results")));
+            }
+            let tally = self.sweep(id).await?;
+            if !tally.done.insert(done) {
+                return Err(self.refused(format!("trajectory {done} of sweep {id} is taken over twice")));
+            }
+            let (sweep, none) = (Datum::number(tally.number), Datum::bytes([].as_slice()));
+            self.references.push([sweep, Datum::number(done), Datum::number(source), source_trajectory, none]);
+            for result in &row.results {
+                self.result(id, result).await?;
+            }
+            if self.results.len() >= GATHERED_MAX {
+                self.write_rows().await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn result(&mut self, id: SweepId, result: &'a TrialResult) -> Result<(), StoreError> {
+        let [source_sweep, source_trial] = match result.reused_from {
+            None => [Datum::Integer(None), Datum::Integer(None)],
+            Some(from) => [Datum::number(self.sweep(from.sweep).await?.number), self.integer(from.trial.0)?],
+        };
         let tally = self.sweep(id).await?;
         let sweep = tally.number;
+        tally.reused += i64::from(result.reused_from.is_some());
         match result.status {
             TrialStatus::Completed => tally.completed += 1,
             TrialStatus::Diverged => tally.diverged += 1,
@@ -287,6 +353,8 @@ impl<'a> Writer<'a> {
             test_accuracy,
             best_update,
             score_updates,
+            source_sweep,
+            source_trial,
         ]);
         Ok(())
     }
@@ -309,16 +377,38 @@ impl<'a> Writer<'a> {
 
     /// Writes what was gathered: first what other rows refer to.
     async fn flush(&mut self) -> Result<(), StoreError> {
+        self.write_rows().await?;
+        let place = self.place;
+        for (id, tally) in std::mem::take(&mut self.sweeps).into_iter().filter(|(_, tally)| !tally.done.is_empty()) {
+            let query = sqlx::query(
+                "UPDATE sweeps SET completed = completed + $1, diverged = diverged + $2, failed = failed + $3, \
+                 reused = reused + $4 WHERE sweep = $5",
+            )
+            .bind(tally.completed)
+            .bind(tally.diverged)
+            .bind(tally.failed)
+            .bind(tally.reused)
+            .bind(tally.number);
+            self.execute(query, || format!("counts of sweep {id}")).await?;
+            let added = runs::add(self.connection, tally.number, &tally.done).await;
+            added.map_err(|error| failed(place, error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that were gathered; the counts of their sweeps are still to be written.
+    async fn write_rows(&mut self) -> Result<(), StoreError> {
         let mut closings = Rows::new(
             "UPDATE leases SET open = open - column5 FROM (",
             ") AS ended WHERE attempt = column1 AND sweep = column2 AND first <= column3 AND column4 < first + count",
         );
-        let sweeps = std::mem::take(&mut self.sweeps);
-        for tally in sweeps.values() {
-            for (attempt, &Ended { least, greatest, count }) in &tally.ended {
-                let [sweep, least, greatest, count] = [tally.number, least, greatest, count].map(Datum::number);
-                closings.push([self.integer(attempt.0)?, sweep, least, greatest, count]);
-            }
+        let mut ended = Vec::new();
+        for tally in self.sweeps.values_mut() {
+            ended.extend(std::mem::take(&mut tally.ended).into_iter().map(|(attempt, ended)| (tally.number, attempt, ended)));
+        }
+        for (number, attempt, Ended { least, greatest, count }) in ended {
+            let [sweep, least, greatest, count] = [number, least, greatest, count].map(Datum::number);
+            closings.push([self.integer(attempt.0)?, sweep, least, greatest, count]);
         }
         let place = self.place;
         let unwritten = |error| match error {
@@ -329,21 +419,8 @@ impl<'a> Writer<'a> {
         closings.write(self.connection).await.map_err(unwritten)?;
         self.attempts.take().write(self.connection).await.map_err(unwritten)?;
         self.curves.take().write(self.connection).await.map_err(unwritten)?;
-        self.results.take().write(self.connection).await.map_err(unwritten)?;
-        for (id, tally) in sweeps.into_iter().filter(|(_, tally)| !tally.done.is_empty()) {
-            let query = sqlx::query(
-                "UPDATE sweeps SET completed = completed + $1, diverged = diverged + $2, failed = failed + $3 \
-                 WHERE sweep = $4",
-            )
-            .bind(tally.completed)
-            .bind(tally.diverged)
-            .bind(tally.failed)
-            .bind(tally.number);
-            self.execute(query, || format!("counts of sweep {id}")).await?;
-            let added = runs::add(self.connection, tally.number, &tally.done).await;
-            added.map_err(|error| failed(place, error))?;
-        }
-        Ok(())
+        self.references.take().write(self.connection).await.map_err(unwritten)?;
+        self.results.take().write(self.connection).await.map_err(unwritten)
     }
 
     async fn sweep(&mut self, id: SweepId) -> Result<&mut Tally, StoreError> {

@@ -1,0 +1,136 @@
+//! A sweep and what is added to it → the sweep that has both: the trials it had keep their numbers.
+
+use std::fmt::Debug;
+
+use super::{SweepSpec, Terms};
+use crate::grid::{Grid, TooFine, TooLarge};
+
+/// Why a sweep cannot be extended so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtensionError {
+    /// It says otherwise of the sweep as a whole.
+    #[error(
+        "the extension has {key} = {theirs}, and the sweep {ours}; leave `{key}` out, or submit a sweep of its own"
+    )]
+    Contradicts {
+        /// The key.
+        key: &'static str,
+        /// What the sweep has.
+        ours: String,
+        /// What the extension has.
+        theirs: String,
+    },
+    /// What is new of it is too many pieces.
+    #[error(
+        "what the extension has beyond the sweep cuts the values of `{setting}` into too many pieces; give it axes that \
+         do not interleave with those of the sweep"
+    )]
+    TooFine {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// There are too many trials.
+    #[error("with it, {0}; {max} are the most there can be", max = Grid::TRIALS_MAX)]
+    TooLarge(#[from] TooLarge),
+}
+
+impl SweepSpec {
+    /// This sweep, followed by the trials of an extension that it does not have. What the extension says of the sweep as
+    /// a whole has to be what the sweep says; its name is its own.
+    ///
+    /// # Errors
+    /// A contradiction, or trials that are too many or too scattered.
+    pub fn extended(&self, extension: &Self) -> Result<Self, ExtensionError> {
+        self.agree(extension)?;
+        let more = if self.terms.share { extension.grid.clone() } else { extension.grid.clone().unshared() };
+        let too_fine = |TooFine { setting }| ExtensionError::TooFine { setting: setting.name() };
+        let mut blocks = self.grid.blocks().to_vec();
+        blocks.extend(more.beyond(&self.grid).map_err(too_fine)?);
+        let grid = Grid::new(blocks)?;
+        Ok(Self { grid, ..self.clone() })
+    }
+
+    fn agree(&self, extension: &Self) -> Result<(), ExtensionError> {
+        let measures = |spec: &Self| spec.measures.iter().map(|measure| measure.name()).collect::<Vec<_>>();
+        agree("measure", &measures(self), &measures(extension), &Vec::new())?;
+        let (ours, theirs, default) = (&self.terms, &extension.terms, &Terms::default());
+        agree("retries", &ours.retries_max, &theirs.retries_max, &default.retries_max)?;
+        agree("checkpoint_every_s", &ours.checkpoint_every_s, &theirs.checkpoint_every_s, &default.checkpoint_every_s)?;
+        agree("share", &ours.share, &theirs.share, &default.share)?;
+        agree("reuse", &ours.reuse, &theirs.reuse, &default.reuse)?;
+        agree("priority", &ours.priority, &theirs.priority, &default.priority)?;
+        agree("weight", &ours.weight, &theirs.weight, &default.weight)?;
+        agree("require", &ours.require, &theirs.require, &default.require)
+    }
+}
+
+/// What is as by default was not said.
+fn agree<T: Debug + PartialEq>(key: &'static str, ours: &T, theirs: &T, default: &T) -> Result<(), ExtensionError> {
+    if ours == theirs || theirs == default {
+        return Ok(());
+    }
+    Err(ExtensionError::Contradicts { key, ours: format!("{ours:?}"), theirs: format!("{theirs:?}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::TrialKey;
+    use crate::ids::TrialIndex;
+    use crate::spec::Format;
+
+    fn spec(text: &str) -> SweepSpec {
+        let text =
+            format!("name = \"e\"\n{text}\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\n");
+        let (top, grid) = text.split_once("; ").expect("keys and grid");
+        let (grid, rest) = grid.split_once('\n').expect("what follows");
+        let text = format!("{top}\n{rest}{}", grid.replace("; ", "\n"));
+        SweepSpec::parse(&text, Format::Toml, "e").unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+    }
+
+    fn keys(spec: &SweepSpec) -> Vec<TrialKey> {
+        let trials = (0..spec.grid.trials()).map(TrialIndex);
+        trials.filter_map(|trial| spec.grid.configuration(trial)).map(|configuration| configuration.key()).collect()
+    }
+
+    #[test]
+    fn what_there_was_keeps_its_numbers_and_what_is_new_follows() {
+        let base = spec("; depth = [1, 2]; seed = [0, 1]");
+        let more = spec("; depth = [2, 3]; seed = { from = 0, count = 4 }");
+        let both = base.extended(&more).expect("it fits");
+        let (had, has) = (keys(&base), keys(&both));
+        assert_eq!(has[..4], had);
+        let mut new: Vec<TrialKey> = keys(&more).into_iter().filter(|key| !had.contains(key)).collect();
+        let mut followed = has[4..].to_vec();
+        new.sort_unstable();
+        followed.sort_unstable();
+        assert_eq!((followed.len(), followed), (6, new));
+    }
+
+    #[test]
+    fn extending_twice_is_extending_once() {
+        let base = spec("; depth = [1, 2]; seed = [0, 1]");
+        let more = spec("; depth = [2, 3]; seed = [1, 2]; max_updates = [10, 3900]");
+        let once = base.extended(&more).expect("it fits");
+        assert_eq!(once.extended(&more).expect("it fits"), once);
+        assert_eq!(once.extended(&base).expect("it fits"), once);
+    }
+
+    #[test]
+    fn a_billion_trials_are_extended_without_looking_at_each() {
+        let base = spec("; depth = 1; seed = { from = 0, count = 1_000_000_000 }");
+        let more = spec("; depth = [1, 2]; seed = { from = 500, count = 1_000_000_000 }");
+        assert_eq!(base.extended(&more).expect("it fits").grid.trials(), 2_000_000_500);
+        let odd = spec("; depth = 1; seed = { from = 1, count = 900_000_000, step = 2 }");
+        let error = odd.extended(&base).expect_err("half a billion pieces").to_string();
+        assert!(error.contains("`seed`"), "{error}");
+    }
+
+    #[test]
+    fn what_contradicts_the_sweep_is_refused_and_what_it_does_not_say_is_not() {
+        let base = spec("measure = [\"weight_norm\"]; depth = 1");
+        assert_eq!(base.extended(&spec("; depth = 2")).map(|both| both.grid.trials()), Ok(2));
+        let error = base.extended(&spec("measure = [\"update_norm\"]; depth = 2")).expect_err("another measure");
+        assert!(error.to_string().contains("measure = [\"update_norm\"], and the sweep [\"weight_norm\"]"), "{error}");
+    }
+}

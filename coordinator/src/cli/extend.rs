@@ -1,0 +1,37 @@
+//! `biosweep extend`: adds trials to a sweep.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::terms::TermsArgs;
+use super::{Coordinator, Output, source};
+use crate::client::Client;
+use crate::render::{answer, human, json, say};
+
+#[derive(Debug, Args)]
+pub(crate) struct ExtendArgs {
+    /// A sweep's id, the beginning of one, or a name
+    sweep: String,
+    /// A spec file with the axes and replicates to add; what the sweep has already stays as it is
+    spec: String,
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &ExtendArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let source = source::read(&args.spec, &TermsArgs::default())?;
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let extended = client.extend(&args.sweep, source.text, source.format, source.origin).await;
+    let hosted = client.is_hosted();
+    client.close().await?;
+    let (sweep, added) = extended?;
+    if hosted && !sweep.state.has_ended() {
+        say(format_args!("no coordinator serves this home; `biosweep run {}` trains what is new", sweep.id));
+    }
+    answer(match output {
+        Output::Human => human::extended(&sweep, added),
+        Output::Json => json::extended(&sweep, added),
+    })
+}

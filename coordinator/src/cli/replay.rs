@@ -1,0 +1,58 @@
+//! `biosweep replay`: trains a trial again and says whether its curve is the same.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output};
+use crate::client::Client;
+use crate::local::{self, WorkerOptions};
+use crate::render::{answer, human, json, say};
+use crate::replay::{self, ReplayError};
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// A trial: SWEEP/NUMBER, or the beginning of its key
+    trial: String,
+    /// What to train it on
+    #[arg(long, default_value = "cpu", value_name = "cpu|cuda:0")]
+    device: String,
+    /// Where to look for datasets first
+    #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    coordinator: Coordinator,
+}
+
+pub(super) async fn run(args: &ReplayArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let trained = client.trained(&args.trial).await;
+    client.close().await?;
+    let trained = trained?;
+    let worker = WorkerOptions {
+        program: local::find_program()?,
+        device: args.device.clone(),
+        // The momentary home has no datasets of its own.
+        data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
+        home: home.to_owned(),
+    };
+    say(human::replaying(&trained));
+    let verdict = replay::run(&trained, &worker).await?;
+    answer(match output {
+        Output::Human => human::replayed(&verdict),
+        Output::Json => json::pretty(&verdict),
+    })?;
+    Ok(if verdict.same { Exit::Done } else { Exit::SomeFailed })
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::NoCurve { .. } | ReplayError::OtherNumerics { .. } => Self::bad_input(error),
+            ReplayError::Client(error) => error.into(),
+            ReplayError::Host(error) => error.into(),
+            ReplayError::NotTrained { .. } | ReplayError::Local(_) => Self::environment(error),
+        }
+    }
+}

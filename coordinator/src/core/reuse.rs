@@ -1,0 +1,150 @@
+//! Results taken over: what one sweep has found, another that waits for the same does not train.
+
+use std::sync::Arc;
+
+use biosweep_common::configuration::trajectory_point;
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::grid::{Grid, Trajectory};
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::outcome::{SweepState, TrialStatus};
+use biosweep_common::spec::SweepSpec;
+
+use super::event::{Action, Notice, Now};
+use super::scheduler::Core;
+use super::sweep::{Sweep, scores};
+use crate::store::record::{Record, ReusedRow, TrialResult};
+
+/// A trajectory that has been trained.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'a> {
+    /// Its sweep.
+    pub(crate) sweep: SweepId,
+    /// Its index there.
+    pub(crate) index: TrajectoryIndex,
+    /// What was trained.
+    pub(crate) trajectory: &'a Trajectory,
+    /// Its evaluations.
+    pub(crate) curve: &'a [CurvePoint],
+    /// Who trained it.
+    pub(crate) worker_name: &'a str,
+}
+
+impl Found<'_> {
+    /// What the same trajectory of another grid, or of another block, takes over; `None` where the curve does not say
+    /// what each of its trials would have found.
+    pub(crate) fn taken_over_by(&self, grid: &Grid, index: TrajectoryIndex) -> Option<ReusedRow> {
+        let taker = grid.trajectory(index)?;
+        let scores: Vec<_> = scores(&taker, self.curve).into_iter().collect::<Option<_>>()?;
+        let result = |((trial, rule), score): ((u64, _), biosweep_common::curve::Score)| {
+            // A trial of the same key where there is one, or else the first of those that were trained with it.
+            let same = self.trajectory.stopping_rules.iter().position(|other| other == rule).unwrap_or(0);
+            TrialResult {
+                trial: TrialIndex(trial),
+                key: grid.configuration(TrialIndex(trial)).expect("a trajectory's trials are in its grid").key(),
+                status: TrialStatus::Completed,
+                score: Some(score),
+                updates: score.updates,
+                attempts: 0,
+                worker_name: self.worker_name.to_owned(),
+                seconds: 0.0,
+                reused_from: Some(TrialRef {
+                    sweep: self.sweep,
+                    trial: TrialIndex(self.trajectory.first_trial.0 + same as u64),
+                }),
+            }
+        };
+        let trials = (taker.first_trial.0..).zip(&taker.stopping_rules).zip(scores);
+        Some(ReusedRow {
+            trajectory: index,
+            source: self.sweep,
+            source_trajectory: self.index,
+            results: trials.map(result).collect(),
+        })
+    }
+}
+
+/// Whether results of the one sweep can be those of the other: it wants them, and lacks nothing that it measures.
+pub(crate) fn may_take_over(taker: &SweepSpec, source: &SweepSpec) -> bool {
+    taker.terms.reuse && taker.measures.iter().all(|measure| source.measures.contains(measure))
+}
+
+impl Core {
+    /// Notes which sweeps wait for trajectories that this one has too: a question that is too dear for every ending.
+    pub(super) fn note_overlaps(&mut self, id: SweepId) {
+        self.forget_overlaps(id);
+        let Some(sweep) = self.sweeps.get(&id) else { return };
+        let mut pairs = Vec::new();
+        for (&other_id, other) in &self.sweeps {
+            let overlap = if other_id == id {
+                // Trials that are to share no training share no results either.
+                sweep.spec.terms.share && sweep.inverse.overlaps_itself()
+            } else {
+                sweep.inverse.overlaps(&other.inverse)
+            };
+            if overlap {
+                pairs.extend(may_take_over(&other.spec, &sweep.spec).then_some((id, other_id)));
+                pairs.extend(may_take_over(&sweep.spec, &other.spec).then_some((other_id, id)));
+            }
+        }
+        for (source, taker) in pairs {
+            self.takers.entry(source).or_default().insert(taker);
+        }
+    }
+
+    /// The sweep is no longer here, or no longer what it was.
+    pub(super) fn forget_overlaps(&mut self, id: SweepId) {
+        self.takers.remove(&id);
+        self.takers.retain(|_, takers| {
+            takers.remove(&id);
+            !takers.is_empty()
+        });
+    }
+
+    /// A trajectory has come to its end: whoever waits for the same has it too.
+    pub(super) fn pass_on(&mut self, now: Now, found: Found<'_>, actions: &mut Vec<Action>) {
+        let Some(takers) = self.takers.get(&found.sweep).cloned() else { return };
+        let point = trajectory_point(&found.trajectory.shape, found.trajectory.hyperparameters);
+        for id in takers {
+            let Some(sweep) = self.sweeps.get(&id) else { continue };
+            let waiting = sweep.inverse.find(&point).into_iter().filter(|index| sweep.pending.contains(*index));
+            let rows: Arc<[ReusedRow]> =
+                waiting.filter_map(|index| found.taken_over_by(&sweep.spec.grid, index)).collect();
+            self.take_over(id, rows, actions);
+            if id != found.sweep {
+                self.leave_if_finished(now, id, actions);
+            }
+        }
+    }
+
+    /// A sweep takes over what it still waits for.
+    pub(super) fn take_over(&mut self, id: SweepId, rows: Arc<[ReusedRow]>, actions: &mut Vec<Action>) {
+        let Some(sweep) = self.sweeps.get_mut(&id) else { return };
+        let is_pending = |row: &ReusedRow| sweep.pending.contains(row.trajectory);
+        let trajectories = if rows.iter().all(is_pending) {
+            rows
+        } else {
+            rows.iter().filter(|&row| is_pending(row)).cloned().collect()
+        };
+        if trajectories.is_empty() {
+            return;
+        }
+        trajectories.iter().for_each(|row| sweep.take_over(row));
+        for row in trajectories.iter() {
+            // It tells nothing of those who failed it here.
+            self.forget_failures(id, Some(row.trajectory));
+        }
+        actions.push(Action::Persist(Record::Reused { sweep: id, trajectories }));
+        actions.push(Action::Notify(Notice::Changed(id)));
+    }
+
+    /// A sweep whose every trial has a result leaves.
+    pub(super) fn leave_if_finished(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) -> bool {
+        let is_finished = self.sweeps.get(&id).is_some_and(Sweep::is_finished);
+        if is_finished {
+            self.change_state(now, id, SweepState::Finished, None, actions);
+            self.sweeps.remove(&id);
+            self.forget_overlaps(id);
+        }
+        is_finished
+    }
+}

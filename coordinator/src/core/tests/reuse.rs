@@ -1,0 +1,236 @@
+//! What one sweep has found, another does not train.
+
+use super::*;
+use crate::core::reuse::Found;
+use crate::store::record::ReusedRow;
+
+impl World {
+    /// One more sweep: the usual one with these words in place of others.
+    fn submit_with(
+        &mut self,
+        number: u128,
+        changes: &[(&str, &str)],
+        reused: Arc<[ReusedRow]>,
+    ) -> (SweepId, Vec<Action>) {
+        let text = changes.iter().fold(SPEC.to_owned(), |text, (from, to)| text.replace(from, to));
+        let spec = Arc::new(SweepSpec::parse(&text, Format::Toml, "other").unwrap_or_else(|error| panic!("{error}")));
+        let id = SweepId(Uuid::from_u128(number));
+        let submission = Box::new(Submission { id, ..submission(&spec) });
+        (id, self.apply(Event::Submitted { submission, spec, reused }))
+    }
+}
+
+fn taken_over(actions: &[Action]) -> Vec<(SweepId, Vec<ReusedRow>)> {
+    let rows = |action: &Action| match action {
+        Action::Persist(Record::Reused { sweep, trajectories }) => Some((*sweep, trajectories.to_vec())),
+        _ => None,
+    };
+    actions.iter().filter_map(rows).collect()
+}
+
+/// The trials and their sources, as numbers.
+fn trials(rows: &[ReusedRow]) -> Vec<(u64, u64, u64)> {
+    let results = rows.iter().flat_map(|row| &row.results);
+    let of =
+        |result: &TrialResult| (result.trial.0, result.reused_from.map_or(99, |from| from.trial.0), result.updates);
+    results.map(of).collect()
+}
+
+fn finished(sweep: SweepId) -> Action {
+    Action::Persist(Record::StateChanged { sweep, state: SweepState::Finished, reason: None, at: WallTime(0) })
+}
+
+#[test]
+fn what_one_sweep_finds_another_that_waits_for_it_takes_over() {
+    let mut world = World::new();
+    let (other, _) =
+        world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[10, 20]", "[20, 10]")], Arc::default());
+    let (id, grant) = world.work(7, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    let ended = actions.iter().position(|action| matches!(action, Action::Persist(Record::Ended(_))));
+    let taken = actions.iter().position(|action| matches!(action, Action::Persist(Record::Reused { .. })));
+    assert!(ended.is_some() && ended < taken, "what is referred to is kept first");
+    let rows = taken_over(&actions);
+    assert_eq!((rows.len(), rows[0].0, rows[0].1[0].source), (1, other, world.sweep));
+    assert_eq!(trials(&rows[0].1), [(0, 1, 20), (1, 0, 10)], "each from the trial of its own stopping rule");
+    let view = world.core.sweep_view(other).expect("it runs");
+    assert_eq!((view.completed, view.reused), (2, 2));
+    assert_eq!((rows[0].1[0].results[0].attempts, rows[0].1[0].results[0].worker_name.as_str()), (0, "w7"));
+}
+
+#[test]
+fn a_curve_that_ends_before_a_trial_does_is_not_taken_over() {
+    let mut world = World::new();
+    let (_, submitted) = world.submit_with(2, &[("[10, 20]", "[10, 30]")], Arc::default());
+    assert_eq!(taken_over(&submitted), []);
+    let (id, grant) = world.work(7, 1);
+    assert_eq!(taken_over(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20))), []);
+}
+
+#[test]
+fn what_was_found_before_the_loss_blew_up_is_taken_over_and_a_failure_is_not() {
+    let mut world = World::new();
+    let (other, _) = world.submit_with(2, &[("[10, 20]", "10")], Arc::default());
+    let (id, grant) = world.work(7, 2);
+    let rows = taken_over(&world.end(id, world.report(&grant, 0, Outcome::Diverged, 10)));
+    assert_eq!((rows[0].0, trials(&rows[0].1)), (other, vec![(0, 0, 10)]));
+    for _ in 0..2 {
+        let failed = world.report(&grant, 1, Outcome::Failed, 20);
+        assert_eq!(taken_over(&world.end(id, failed)), []);
+    }
+}
+
+#[test]
+fn a_sweep_without_reuse_takes_nothing_over_and_gives_all_the_same() {
+    let mut world = World::new();
+    let (stubborn, _) = world.submit_with(2, &[("retries = 1", "reuse = false")], Arc::default());
+    let (willing, _) = world.submit_with(3, &[], Arc::default());
+    let (id, grant) = world.work(7, 1);
+    assert_eq!(grant.sweep, world.sweep);
+    let rows = taken_over(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20)));
+    assert_eq!(rows.iter().map(|(sweep, _)| *sweep).collect::<Vec<_>>(), [willing]);
+    assert_eq!(world.core.sweep_view(stubborn).map(|view| view.completed), Some(0));
+}
+
+#[test]
+fn a_sweep_that_measures_layers_takes_over_only_what_was_measured() {
+    let mut world = World::new();
+    world.submit_with(2, &[("retries = 1", "measure = [\"update_norm\"]")], Arc::default());
+    let (id, grant) = world.work(7, 1);
+    assert_eq!(taken_over(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20))), []);
+}
+
+#[test]
+fn what_is_leased_is_trained_on_and_what_is_paused_takes_over() {
+    let mut world = World::new();
+    let (one, grant) = world.work(7, 3);
+    let (other, _) =
+        world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "[0, 1]")], Arc::default());
+    world.apply(Event::Paused(world.sweep));
+    let (two, of_other) = world.work(8, 1);
+    assert_eq!((of_other.sweep, trajectories(&of_other)), (other, vec![0]));
+    world.apply(Event::Resumed(world.sweep));
+    world.apply(Event::Paused(other));
+    let mut actions = Vec::new();
+    for lane in 0..2 {
+        actions.extend(world.end(one, world.report(&grant, lane, Outcome::Completed, 20)));
+    }
+    let rows = taken_over(&actions);
+    assert_eq!(
+        rows.iter().map(|(sweep, rows)| (*sweep, trials(rows))).collect::<Vec<_>>(),
+        [(other, vec![(2, 2, 10), (3, 3, 20)])]
+    );
+    let last = world.end(two, world.report(&of_other, 0, Outcome::Completed, 20));
+    assert!(last.contains(&finished(other)), "all its trials have results, paused or not");
+}
+
+#[test]
+fn blocks_that_differ_only_in_when_to_stop_are_trained_once_where_that_is_enough() {
+    let mut world = World::new();
+    world.apply(Event::Cancelled(world.sweep));
+    let blocks = "[[block]]\nmax_updates = [10, 20]\n[[block]]\nmax_updates = 5\n[[block]]\nmax_updates = 20\nearly_stop_start = 10\nearly_stop_patience = 1";
+    let (sweep, _) = world.submit_with(
+        2,
+        &[("[\"relu\", \"tanh\"]", "\"relu\""), ("seed = [0, 1, 2]", "seed = 0"), ("max_updates = [10, 20]", blocks)],
+        Arc::default(),
+    );
+    let (id, grant) = world.work(7, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    let rows = taken_over(&actions);
+    assert_eq!((rows[0].0, trials(&rows[0].1)), (sweep, vec![(3, 0, 20)]), "nobody evaluated after 5 updates");
+    assert_eq!(trajectories(&world.poll(id, 1).expect("it is trained")), vec![1]);
+}
+
+#[test]
+fn what_was_found_before_a_submission_comes_with_it_and_all_of_it_ends_the_sweep() {
+    let mut world = World::new();
+    let trained = spec();
+    let grid = &trained.grid;
+    let rows = |count: u64| -> Arc<[ReusedRow]> {
+        let row = |index| {
+            let trajectory = grid.trajectory(TrajectoryIndex(index)).expect("in the grid");
+            let (sweep, curve) = (SweepId(Uuid::from_u128(1)), curve(20));
+            let found = Found {
+                sweep,
+                index: TrajectoryIndex(index),
+                trajectory: &trajectory,
+                curve: &curve,
+                worker_name: "w",
+            };
+            found.taken_over_by(grid, TrajectoryIndex(index)).expect("all is there")
+        };
+        (0..count).map(row).collect()
+    };
+    let (some, actions) = world.submit_with(2, &[], rows(4));
+    assert_eq!(taken_over(&actions)[0].1.len(), 4);
+    assert!(matches!(&actions[0], Action::Persist(Record::Submitted(_))));
+    assert_eq!(world.core.sweep_view(some).map(|view| (view.completed, view.reused)), Some((8, 8)));
+    let (all, actions) = world.submit_with(3, &[], rows(6));
+    assert!(actions.contains(&finished(all)));
+    assert_eq!(world.core.sweep_view(all), None);
+}
+
+proptest! {
+    /// Three sweeps that share trajectories, worked off by workers that complete, lose and fail them in any order.
+    #[test]
+    fn every_trial_of_every_sweep_gets_exactly_one_result(steps in prop::collection::vec((0_u8..5, 1_u128..4, 0_u64..6), 0..80)) {
+        let mut world = World::new();
+        world.submit_with(2, &[("[10, 20]", "[20]"), ("[0, 1, 2]", "[1, 2, 3]")], Arc::default());
+        world.submit_with(3, &[("[\"relu\", \"tanh\"]", "[\"tanh\", \"sigmoid\"]"), ("retries = 1", "retries = 0")], Arc::default());
+        let (mut results, mut grants) = (BTreeSet::new(), Vec::<(WorkerId, Grant)>::new());
+        let mut take = |actions: &[Action], grants: &mut Vec<(WorkerId, Grant)>| {
+            for action in actions {
+                match action {
+                    Action::Persist(Record::Ended(ending)) => {
+                        for result in &ending.results {
+                            assert!(results.insert((ending.sweep, result.trial)), "a second result: {result:?}");
+                        }
+                    }
+                    Action::Persist(Record::Reused { sweep, trajectories }) => {
+                        for result in trajectories.iter().flat_map(|row| &row.results) {
+                            assert!(results.insert((*sweep, result.trial)), "a second result: {result:?}");
+                        }
+                    }
+                    Action::Send { worker, message: ToWorker::Grant(grant) } => grants.push((*worker, (**grant).clone())),
+                    _ => {}
+                }
+            }
+            results.len()
+        };
+        for (kind, number, pick) in steps {
+            let id = worker(number);
+            let actions = match kind {
+                0 => world.hello(id, Vec::new()),
+                1 => world.say(id, ToCoordinator::Poll { lanes: 2 }),
+                2 | 3 if !grants.is_empty() => {
+                    let (holder, grant) = grants[pick as usize % grants.len()].clone();
+                    let outcome = if kind == 2 { Outcome::Completed } else { Outcome::Failed };
+                    let report = world.report(&grant, pick as usize % grant.lanes.len(), outcome, 20);
+                    world.end(holder, report)
+                }
+                _ => world.pass(pick * 4_000),
+            };
+            take(&actions, &mut grants);
+            let paused: Vec<SweepId> = (1..4).map(|n| SweepId(Uuid::from_u128(n))).collect();
+            for sweep in paused {
+                let actions = world.apply(Event::Resumed(sweep));
+                take(&actions, &mut grants);
+            }
+            prop_assert_eq!(world.core.check(), Ok(()));
+        }
+        let lost = world.pass(PATIENCE.lease_ms * 2);
+        take(&lost, &mut grants);
+        world.apply(Event::Released(worker(100)));
+        world.hello(worker(100), Vec::new());
+        let mut count = 0;
+        while let Some(grant) = world.poll(worker(100), 2) {
+            for lane in 0..grant.lanes.len() {
+                let actions = world.end(worker(100), world.report(&grant, lane, Outcome::Completed, 20));
+                count = take(&actions, &mut grants);
+            }
+        }
+        count = count.max(take(&[], &mut grants));
+        prop_assert_eq!(count, 12 + 6 + 12);
+        prop_assert_eq!(world.core.sweep_views(), Vec::new());
+    }
+}

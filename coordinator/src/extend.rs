@@ -1,0 +1,73 @@
+//! Adds trials to a sweep.
+
+use std::sync::Arc;
+
+use biosweep_common::ids::{SweepId, TrajectoryIndex};
+use biosweep_common::outcome::SweepState;
+use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
+
+use crate::core::event::{Event, Extended};
+use crate::driver::{Handle, Unable};
+use crate::queries::{self, QueryError};
+use crate::reuse;
+use crate::store::record::Extension;
+
+/// Why a sweep was not extended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExtendError {
+    /// The sweep cannot be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The coordinator cannot take it in.
+    #[error(transparent)]
+    Unable(#[from] Unable),
+    /// The two do not go together.
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+    /// A cancelled sweep stays as it is.
+    #[error("sweep {id} was cancelled; submit the spec as a sweep of its own, which takes over what there is")]
+    Cancelled {
+        /// The sweep.
+        id: SweepId,
+    },
+    /// The sweep waits for its own command.
+    #[error("this home now serves a run of another sweep; extend {id} once that has ended")]
+    Elsewhere {
+        /// The sweep.
+        id: SweepId,
+    },
+}
+
+/// Adds the trials of an extension that the sweep does not have; how many those are. The caller lets one extension in at a
+/// time.
+pub(crate) async fn extend(
+    handle: &Handle,
+    id: SweepId,
+    extension: &SweepSpec,
+    text: String,
+    format: Format,
+) -> Result<u64, ExtendError> {
+    let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;
+    let restored = restored.ok_or_else(|| QueryError::Unknown { name: id.to_string() })?;
+    if restored.row.state == SweepState::Cancelled {
+        return Err(ExtendError::Cancelled { id });
+    }
+    let before = queries::parse(&restored.row)?;
+    let spec = before.extended(extension)?;
+    let added = spec.grid.trials() - before.grid.trials();
+    if added == 0 {
+        return Ok(0);
+    }
+    let new = TrajectoryIndex(before.grid.trajectories());
+    let reused = reuse::find(handle.store.as_ref(), &spec, new).await.map_err(QueryError::from)?;
+    let extension = Extension { text, format, at: handle.clock.wall() };
+    let finished = (restored.row.state == SweepState::Finished).then_some(restored);
+    let extended = Box::new(Extended { extension, spec: Arc::new(spec), finished, reused });
+    let trials = extended.spec.grid.trials();
+    handle.apply(Event::Extended { sweep: id, extended }).await?;
+    let row = handle.store.sweep(id).await.map_err(QueryError::from)?;
+    match row {
+        Some(row) if row.submission.trials == trials => Ok(added),
+        _ => Err(ExtendError::Elsewhere { id }),
+    }
+}

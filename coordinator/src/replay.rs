@@ -1,0 +1,297 @@
+//! A trajectory trained again, in a momentary home with one worker: is its curve the same, bit for bit?
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::dataset::DatasetRef;
+use biosweep_common::ids::{TrialIndex, TrialRef, WorkerId};
+use biosweep_common::outcome::SweepState;
+use biosweep_common::settings::{Level, Setting, Value};
+use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::views::{ResultView, TrainedView, WatchEvent};
+use serde::Serialize;
+
+use crate::client::{Client, ClientError};
+use crate::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
+use crate::local::{Fleet, LocalError, WorkerOptions};
+
+/// Why a trajectory was not trained again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReplayError {
+    /// It has nothing to compare with.
+    #[error("trial {trial} failed, so that there is no curve to compare with; `biosweep retry` tries it again")]
+    NoCurve {
+        /// The trial.
+        trial: TrialRef,
+    },
+    /// Another version found it.
+    #[error(
+        "trial {trial} was found by a version of biosweep whose numbers differ from this one's by design; compare it \
+         with the version that found it"
+    )]
+    OtherNumerics {
+        /// The trial.
+        trial: TrialRef,
+    },
+    /// It did not come to its end this time.
+    #[error("trial {trial} did not come to its end this time: {why}")]
+    NotTrained {
+        /// The trial.
+        trial: TrialRef,
+        /// What happened.
+        why: String,
+    },
+    /// The workers cannot run here.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// The coordinator failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No coordinator could be hosted here.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Verdict {
+    /// The trial that was trained, as SWEEP/TRIAL.
+    pub(crate) trial: String,
+    /// Its key.
+    pub(crate) key: String,
+    /// Whether the curves are equal to the last bit.
+    pub(crate) same: bool,
+    /// Evaluations that were compared.
+    pub(crate) evaluations: usize,
+    /// The first difference.
+    pub(crate) difference: Option<Difference>,
+    /// Seconds it took.
+    pub(crate) seconds: f64,
+}
+
+/// Where two curves part.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Difference {
+    /// The first update that differs.
+    pub(crate) update: u64,
+    /// What differs there.
+    pub(crate) what: &'static str,
+    /// What the store has; absent where it has no such evaluation, or no such accuracy.
+    pub(crate) stored: Option<f64>,
+    /// What was found this time.
+    pub(crate) replayed: Option<f64>,
+}
+
+/// Trains what the store knows of `trained` again.
+pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result<Verdict, ReplayError> {
+    let clock = Clock::start();
+    let trial = trained.trial;
+    let asked = trained.results.iter().find(|result| result.trial == trial.trial);
+    let key = asked.map_or(TrialKey([0; 32]), |result| result.key);
+    if trained.curve.points.is_empty() {
+        return Err(ReplayError::NoCurve { trial });
+    }
+    let text = spec_of(&trained.results);
+    let spec = SweepSpec::parse(&text, Format::Toml, "replay").ok();
+    let keys = spec
+        .iter()
+        .flat_map(|spec| (0..spec.grid.trials()).filter_map(|trial| spec.grid.configuration(TrialIndex(trial))));
+    if !keys.map(|configuration| configuration.key()).eq(trained.results.iter().map(|result| result.key)) {
+        return Err(ReplayError::OtherNumerics { trial });
+    }
+    let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
+    worker.check(&datasets).await?;
+    let home = std::env::temp_dir().join(format!("biosweep-replay-{}", WorkerId::new()));
+    let replayed = train(trial, text, &home, worker).await;
+    // Left over it is in nobody's way.
+    drop(fs::remove_dir_all(&home));
+    let replayed = replayed?;
+    let difference = first_difference(&trained.curve.points, &replayed);
+    Ok(Verdict {
+        trial: trial.to_string(),
+        key: key.to_string(),
+        same: difference.is_none(),
+        evaluations: trained.curve.points.len(),
+        difference,
+        seconds: clock.seconds(),
+    })
+}
+
+async fn train(
+    trial: TrialRef,
+    text: String,
+    home: &PathBuf,
+    worker: &WorkerOptions,
+) -> Result<Vec<CurvePoint>, ReplayError> {
+    let options = Options {
+        home,
+        store: None,
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        insecure: false,
+        scope: Scope::All,
+        patience: PATIENCE,
+        stay: Stay::Moment,
+    };
+    let mut host = Host::start_alone(options).await?;
+    let worker = WorkerOptions { home: home.clone(), ..worker.clone() };
+    let mut fleet = Fleet::start(1, &worker, &host.url(), &host.handle);
+    let handle = host.handle.clone();
+    let url = host.url();
+    let curve = tokio::select! {
+        curve = follow(trial, text, &url) => curve,
+        error = fleet.failed() => Err(error.into()),
+        error = host.failed() => Err(error.into()),
+    };
+    fleet.leave(&handle, "the trial has been trained again").await;
+    drop(handle);
+    host.stop().await?;
+    curve
+}
+
+async fn follow(trial: TrialRef, text: String, url: &str) -> Result<Vec<CurvePoint>, ReplayError> {
+    let mut client = Client::reach(url).await?;
+    let (sweep, _) = client.submit(text, Format::Toml, "replay".to_owned(), true).await?;
+    let id = sweep.id.to_string();
+    let mut events = client.watch(&id).await?;
+    let mut why = "it was lost".to_owned();
+    while let Some(event) = events.next().await? {
+        match event {
+            WatchEvent::Setback(setback) => why = setback.cause.unwrap_or(why),
+            WatchEvent::State(status) if status.sweep.state == SweepState::Paused => break,
+            WatchEvent::State(_) => {}
+        }
+    }
+    let mut curves = client.curves(&id).await?;
+    let failed = client.show(&id).await?.sweep.failed > 0;
+    client.close().await?;
+    match curves.pop().filter(|_| !failed) {
+        Some(curve) => Ok(curve.points),
+        None => Err(ReplayError::NotTrained { trial, why }),
+    }
+}
+
+/// A sweep of this trajectory alone, stopped for each of its trials as before.
+fn spec_of(results: &[ResultView]) -> String {
+    let mut text = "name = \"replay\"\nretries = 0\n".to_owned();
+    let Some(first) = results.first() else { return text };
+    let dataset = first.point.get(&Setting::Dataset).map(ToString::to_string).unwrap_or_default();
+    let dataset = match dataset.parse() {
+        Ok(DatasetRef::Own(own)) => format!("{{ {} = {} }}", own.format, quoted(&own.place())),
+        _ => quoted(&dataset),
+    };
+    let _fits = write!(text, "[data]\ndataset = {dataset}\n[grid]\n");
+    let mut advancing = Vec::new();
+    for (setting, value) in first.point.iter().filter(|(setting, _)| **setting != Setting::Dataset) {
+        let words = |value: &Value| match value {
+            Value::Name(name) => quoted(name),
+            other => other.to_string(),
+        };
+        let each: Vec<String> = results.iter().filter_map(|result| result.point.get(setting)).map(words).collect();
+        if setting.level() == Level::Stop && each.iter().any(|word| *word != each[0]) {
+            advancing.push(quoted(setting.name()));
+            let _fits = writeln!(text, "{setting} = [{}]", each.join(", "));
+        } else {
+            let _fits = writeln!(text, "{setting} = {}", words(value));
+        }
+    }
+    if advancing.len() > 1 {
+        let _fits = writeln!(text, "zip = [[{}]]", advancing.join(", "));
+    }
+    text
+}
+
+fn quoted(text: &str) -> String {
+    // A JSON string is also one of TOML.
+    serde_json::Value::String(text.to_owned()).to_string()
+}
+
+/// The first evaluation in which two curves differ in a bit.
+fn first_difference(stored: &[CurvePoint], replayed: &[CurvePoint]) -> Option<Difference> {
+    let same = |one: Option<f64>, other: Option<f64>| one.map(f64::to_bits) == other.map(f64::to_bits);
+    for (one, other) in stored.iter().zip(replayed) {
+        let update = one.update.min(other.update);
+        if one.update != other.update {
+            let only = |point: &CurvePoint| (point.update == update).then_some(point.validation_accuracy);
+            return Some(Difference { update, what: "evaluation", stored: only(one), replayed: only(other) });
+        }
+        let pairs = [
+            ("train_loss", Some(one.train_loss), Some(other.train_loss)),
+            ("validation_accuracy", Some(one.validation_accuracy), Some(other.validation_accuracy)),
+            ("test_accuracy", one.test_accuracy, other.test_accuracy),
+        ];
+        if let Some(&(what, stored, replayed)) = pairs.iter().find(|(_, one, other)| !same(*one, *other)) {
+            return Some(Difference { update, what, stored, replayed });
+        }
+    }
+    let (left, right) = (stored.get(replayed.len()), replayed.get(stored.len()));
+    let update = left.or(right)?.update;
+    let accuracy = |point: Option<&CurvePoint>| point.map(|point| point.validation_accuracy);
+    Some(Difference { update, what: "evaluation", stored: accuracy(left), replayed: accuracy(right) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::samples::{completed, with};
+
+    fn curve(losses: &[f64]) -> Vec<CurvePoint> {
+        let point =
+            |(update, &train_loss)| CurvePoint { update, train_loss, validation_accuracy: 0.5, test_accuracy: None };
+        (1..).zip(losses).map(point).collect()
+    }
+
+    #[test]
+    fn curves_part_at_the_first_bit_that_differs() {
+        let stored = curve(&[1.0, 0.1 + 0.2, f64::NAN]);
+        assert_eq!(first_difference(&stored, &stored.clone()), None, "NaN is the same as itself");
+        let difference = first_difference(&stored, &curve(&[1.0, 0.3, 7.0])).expect("a bit differs");
+        assert_eq!((difference.update, difference.what), (2, "train_loss"));
+        assert_eq!((difference.stored, difference.replayed), (Some(0.1 + 0.2), Some(0.3)));
+        let mut other = stored.clone();
+        other[0].test_accuracy = Some(0.25);
+        let difference = first_difference(&stored, &other).expect("it was not tested before");
+        assert_eq!((difference.update, difference.what, difference.stored), (1, "test_accuracy", None));
+    }
+
+    #[test]
+    fn a_curve_that_goes_on_where_the_other_ends_differs_there() {
+        let (short, long) = (curve(&[1.0]), curve(&[1.0, 0.5]));
+        let difference = first_difference(&short, &long).expect("one is longer");
+        assert_eq!((difference.update, difference.what), (2, "evaluation"));
+        assert_eq!((difference.stored, difference.replayed), (None, Some(0.5)));
+        assert_eq!(first_difference(&long, &short).expect("one is longer").replayed, None);
+        let shifted: Vec<CurvePoint> =
+            long.iter().map(|point| CurvePoint { update: point.update + 1, ..*point }).collect();
+        assert_eq!(first_difference(&long, &shifted).map(|difference| difference.update), Some(1));
+    }
+
+    #[test]
+    fn the_spec_of_a_trajectory_has_its_trials_and_no_others() {
+        let stops = [(0, 3, 100), (50, 3, 100), (50, 4, 200)];
+        let result = |&(start, patience, max): &(u64, u64, u64)| {
+            let settings = [
+                ("early_stop_start", Value::Integer(start)),
+                ("early_stop_patience", Value::Integer(patience)),
+                ("max_updates", Value::Integer(max)),
+                ("learning_rate", Value::Real(1.0 / 3.0)),
+                ("dataset", Value::Name(format!("npy:/a \"place\"#{}", "ab".repeat(32)))),
+            ];
+            with(completed("dtp", "lognormal", 5, 0.5, 0.5), &settings)
+        };
+        for count in 1..=3 {
+            let results: Vec<ResultView> = stops[..count].iter().map(result).collect();
+            let text = spec_of(&results);
+            let spec = SweepSpec::parse(&text, Format::Toml, "r").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+            assert_eq!((spec.grid.trials(), spec.grid.trajectories()), (count as u64, 1), "{text}");
+            for (trial, result) in (0..).map(TrialIndex).zip(&results) {
+                let point = spec.grid.point(trial).expect("in the grid");
+                assert!(result.point.iter().all(|(setting, value)| point.get(setting) == Some(value)), "{text}");
+            }
+        }
+    }
+}

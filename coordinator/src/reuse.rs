@@ -1,0 +1,90 @@
+//! Finds what a sweep need not train: trajectories that the store has, of whatever sweep, with evaluations enough for each
+//! of its trials.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use biosweep_common::configuration::{NUMERICS_VERSION, trajectory_point};
+use biosweep_common::grid::{Grid, Inverse};
+use biosweep_common::ids::TrajectoryIndex;
+use biosweep_common::spec::SweepSpec;
+
+use crate::core::reuse::{Found, may_take_over};
+use crate::queries;
+use crate::store::record::{ReusedRow, SourceRow, SweepRow};
+use crate::store::{Store, StoreError};
+
+/// Trajectories read from the store at a time.
+const PAGE: u32 = 1_000;
+/// After so many that were looked at, the log says how far it is.
+const NEWS: u64 = 100_000;
+
+/// What a sweep can take over from the store, of its trajectories with an index of at least `from`. The cost follows what is stored of the sweeps that share trajectories with
+/// it, and is next to nothing where none does.
+pub(crate) async fn find(
+    store: &dyn Store,
+    spec: &SweepSpec,
+    from: TrajectoryIndex,
+) -> Result<Arc<[ReusedRow]>, StoreError> {
+    let mut search = Search { spec, from, inverse: Inverse::of(&spec.grid), taken: BTreeMap::new() };
+    if spec.terms.reuse {
+        for row in store.sweeps().await? {
+            search.look_through(store, &row).await?;
+        }
+    }
+    Ok(search.taken.into_values().collect())
+}
+
+struct Search<'a> {
+    spec: &'a SweepSpec,
+    from: TrajectoryIndex,
+    inverse: Inverse,
+    taken: BTreeMap<TrajectoryIndex, ReusedRow>,
+}
+
+impl Search<'_> {
+    async fn look_through(&mut self, store: &dyn Store, row: &SweepRow) -> Result<(), StoreError> {
+        let id = row.submission.id;
+        let has_trained = row.completed > row.reused;
+        if !has_trained || !row.submission.digest.ends_with(&format!("/{NUMERICS_VERSION}")) {
+            return Ok(());
+        }
+        // A sweep that this version cannot read has nothing that it could compare.
+        let Ok(other) = queries::parse(row) else { return Ok(()) };
+        if !may_take_over(self.spec, &other) || !self.inverse.overlaps(&Inverse::of(&other.grid)) {
+            return Ok(());
+        }
+        let (mut from, mut seen) = (0, 0_u64);
+        while (self.taken.len() as u64) < self.spec.grid.trajectories() - self.from.0 {
+            let sources = store.sources(id, from, PAGE).await?;
+            let Some(last) = sources.last() else { break };
+            from = last.trajectory.0 + 1;
+            if seen / NEWS < (seen + sources.len() as u64) / NEWS {
+                tracing::info!(sweep = %id, seen, taken = self.taken.len(), "looking for results to take over");
+            }
+            seen += sources.len() as u64;
+            sources.iter().for_each(|source| self.consider(row, &other.grid, source));
+        }
+        Ok(())
+    }
+
+    fn consider(&mut self, row: &SweepRow, grid: &Grid, source: &SourceRow) {
+        let Some((shape, hyperparameters)) = grid.settings(source.trajectory) else { return };
+        let found = self.inverse.find(&trajectory_point(&shape, hyperparameters));
+        let is_new = |index: &TrajectoryIndex| *index >= self.from && !self.taken.contains_key(index);
+        let new: Vec<_> = found.into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            return;
+        }
+        let Some(trajectory) = grid.trajectory(source.trajectory) else { return };
+        let found = Found {
+            sweep: row.submission.id,
+            index: source.trajectory,
+            trajectory: &trajectory,
+            curve: &source.points,
+            worker_name: &source.worker_name,
+        };
+        let rows = new.into_iter().filter_map(|index| found.taken_over_by(&self.spec.grid, index));
+        self.taken.extend(rows.map(|row| (row.trajectory, row)));
+    }
+}
