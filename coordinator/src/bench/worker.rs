@@ -63,7 +63,7 @@ impl BenchWorker {
         let inbound = client.session(ReceiverStream::new(letters)).await.map_err(ClientError::from)?.into_inner();
         let mut worker = Self { manner, out, inbound, heartbeat: Duration::ZERO };
         match worker.hear().await? {
-            ToWorker::Welcome { heartbeat_ms } => worker.heartbeat = Duration::from_millis(heartbeat_ms),
+            ToWorker::Welcome { heartbeat_ms, .. } => worker.heartbeat = Duration::from_millis(heartbeat_ms),
             other => return Err(BenchError::Unexpected { message: format!("{other:?}") }),
         }
         for _ in 0..manner.slots {

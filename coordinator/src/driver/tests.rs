@@ -231,8 +231,7 @@ async fn what_was_decided_for_a_stream_is_not_said_on_a_later_one() {
     handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
     let (outbox, mut later) = stream();
-    let description =
-        WorkerDescription { name: "w".to_owned(), device: String::new(), lanes: 1, version: String::new() };
+    let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory };
     let hello = Hello { worker, description, numerics_version: 1, held: vec![held] };
     handle.attach(hello, StreamId(2), outbox).await.expect("the loop lives");

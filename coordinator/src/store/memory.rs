@@ -144,7 +144,8 @@ impl Store for Memory {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
         let source = |row: &CurveRow| {
-            let end = sweep.attempts.iter().rev().find(|end| end.trajectory == row.trajectory)?;
+            let mut ends = sweep.attempts.iter().rev().map(|ended| &ended.row);
+            let end = ends.find(|end| end.trajectory == row.trajectory)?;
             let trained = matches!(end.outcome, Outcome::Completed | Outcome::Diverged);
             let is_source = trained && !sweep.reused.contains(&row.trajectory);
             let (trajectory, points, worker_name) = (row.trajectory, row.points.clone(), end.worker_name.clone());
