@@ -572,8 +572,12 @@ mod tests {
 
     fn some_point() -> impl Strategy<Value = Point> {
         let some = |&setting: &Setting| {
-            let named = if setting.is_required() { 1.0 } else { 0.5 };
-            (Just(setting), prop::option::weighted(named, some_value(setting)))
+            let value = if setting.is_required() {
+                some_value(setting).prop_map(Some).boxed()
+            } else {
+                prop::option::of(some_value(setting)).boxed()
+            };
+            (Just(setting), value)
         };
         let settings: Vec<_> = Setting::ALL.iter().map(some).collect();
         settings.prop_map(|settings| settings.into_iter().filter_map(|(s, value)| Some((s, value?))).collect())

@@ -385,7 +385,8 @@ mod tests {
 
     #[test]
     fn a_grant_whose_lanes_repeat_the_shape_is_understood() {
-        assert_eq!(Grant::from_wire(repeating(grant())), Ok(grant()));
+        let grant = grant();
+        assert_eq!(Grant::from_wire(repeating(grant.clone())), Ok(grant));
     }
 
     #[test]
