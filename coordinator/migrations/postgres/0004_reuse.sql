@@ -4,6 +4,7 @@ ALTER TABLE results ADD COLUMN source_sweep BIGINT REFERENCES sweeps;
 ALTER TABLE results ADD COLUMN source_trial BIGINT;
 ALTER TABLE curves ADD COLUMN source_sweep BIGINT REFERENCES sweeps;
 ALTER TABLE curves ADD COLUMN source_trajectory BIGINT;
+CREATE INDEX curves_reused ON curves (sweep) WHERE source_sweep IS NOT NULL;
 ALTER TABLE sweeps ADD COLUMN reused BIGINT NOT NULL DEFAULT 0;
 
 CREATE TABLE extensions (

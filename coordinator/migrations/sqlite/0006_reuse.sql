@@ -3,6 +3,7 @@ ALTER TABLE results ADD COLUMN source_sweep INTEGER REFERENCES sweeps;
 ALTER TABLE results ADD COLUMN source_trial INTEGER;
 ALTER TABLE curves ADD COLUMN source_sweep INTEGER REFERENCES sweeps;
 ALTER TABLE curves ADD COLUMN source_trajectory INTEGER;
+CREATE INDEX curves_reused ON curves (sweep) WHERE source_sweep IS NOT NULL;
 ALTER TABLE sweeps ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;
 
 -- What was added to sweeps after their submission: spec texts, in order.

@@ -453,9 +453,10 @@ impl Sweep {
         self.attempts_at(trajectory).next_back().is_some_and(|row| row.outcome == Outcome::Failed)
     }
 
-    /// Trajectories that completed or diverged.
+    /// Trajectories that completed or diverged here.
     fn ended(&self) -> usize {
-        self.curves.keys().filter(|&&trajectory| !self.has_failed(trajectory)).count()
+        let ended = |index: &&TrajectoryIndex| !self.reused.contains(*index) && !self.has_failed(**index);
+        self.curves.keys().filter(ended).count()
     }
 
     fn count(&mut self, status: TrialStatus) -> &mut u64 {

@@ -241,8 +241,8 @@ pub(super) async fn restored_sweep(
 async fn with_its_trajectories(connection: &mut Connection, cells: Cells<'_>) -> Result<RestoredSweep, StoreError> {
     let (row, sweep, place) = (extended(connection, cells).await?, cells.get("sweep")?, cells.place);
     let done = done(connection, place, sweep).await?;
-    let failed_for_good = failed_for_good(connection, place, sweep).await?;
-    let ended = done.iter().map(|&(_, count)| count).sum::<u64>().saturating_sub(failed_for_good);
+    let not_ended_here = not_ended_here(connection, place, sweep).await?;
+    let ended = done.iter().map(|&(_, count)| count).sum::<u64>().saturating_sub(not_ended_here);
     let (resumed_after, began_after) = (cells.count("resumed_after")?, cells.count("began_after")?);
     Ok(RestoredSweep {
         done,
@@ -344,14 +344,16 @@ async fn attempts(
     rows.iter().map(counts).collect()
 }
 
-async fn failed_for_good(connection: &mut Connection, place: &str, sweep: i64) -> Result<u64, StoreError> {
+/// Trajectories that are done and neither completed nor diverged here: they failed, or were taken over.
+async fn not_ended_here(connection: &mut Connection, place: &str, sweep: i64) -> Result<u64, StoreError> {
     let query = sqlx::query(
-        "SELECT count(*) AS failed FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \
-         FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt)",
+        "SELECT (SELECT count(*) FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \
+         FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt)) \
+         + (SELECT count(*) FROM curves WHERE sweep = $1 AND source_sweep IS NOT NULL) AS not_here",
     )
     .bind(sweep);
     let rows = all(connection, place, query).await?;
-    rows.first().map_or(Ok(0), |row| Cells { row, place }.count("failed"))
+    rows.first().map_or(Ok(0), |row| Cells { row, place }.count("not_here"))
 }
 
 async fn failed_attempts(

@@ -154,6 +154,7 @@ impl<'a> Writer<'a> {
                  ended_before = (SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM done_runs WHERE sweep = $1) \
                  - (SELECT count(*) FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \
                  FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt)) \
+                 - (SELECT count(*) FROM curves WHERE sweep = $1 AND source_sweep IS NOT NULL) \
                  WHERE sweep = $1",
             );
             self.execute(query.bind(sweep), || format!("beginning of sweep {id}")).await?;
