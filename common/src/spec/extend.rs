@@ -121,7 +121,7 @@ mod tests {
         let base = spec("; depth = 1; seed = { from = 0, count = 1_000_000_000 }");
         let more = spec("; depth = [1, 2]; seed = { from = 500, count = 1_000_000_000 }");
         assert_eq!(base.extended(&more).expect("it fits").grid.trials(), 2_000_000_500);
-        let odd = spec("; depth = 1; seed = { from = 1, count = 900_000_000, step = 2 }");
+        let odd = spec("; depth = 1; seed = { from = 1, to = 900_000_001, step = 2 }");
         let error = odd.extended(&base).expect_err("half a billion pieces").to_string();
         assert!(error.contains("`seed`"), "{error}");
     }
