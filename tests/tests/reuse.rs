@@ -66,7 +66,7 @@ fn a_larger_sweep_trains_only_what_is_new_and_says_where_the_rest_comes_from() {
         let from = row["reused_from"].as_str().expect("a reference");
         let (sweep, trial) = from.split_once('/').expect("a sweep and a trial");
         assert_eq!(small["id"], sweep);
-        let source = old.iter().find(|row| row["trial"].to_string() == trial).expect("it is there");
+        let source = old.iter().find(|row| row["trial"].as_u64() == trial.parse().ok()).expect("it is there");
         assert_eq!(finding(row), finding(source));
         assert_eq!((&row["attempts"], &row["seconds"]), (&0.into(), &0.0.into()));
     }
