@@ -42,6 +42,8 @@ impl Client {
             lanes: 4,
             version: String::new(),
             numerics_version: NUMERICS_VERSION,
+            memory_bytes: 0,
+            labels: Vec::new(),
             held: Vec::new(),
         };
         out.send(message(Up::Hello(hello))).await.expect("the stream is open");

@@ -83,7 +83,7 @@ fn a_sweep_waits_for_workers_that_have_what_it_requires() {
     let mut coordinator = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let address = until("it serves", || std::fs::read_to_string(home.path().join("coordinator.address")).ok());
     let url = format!("http://{}", address.trim());
-    home.json(&["submit", &spec]);
+    assert_eq!(home.json(&["submit", &spec])["found"], false);
     let reason = || home.json(&["show", "shared"])["reason"].as_str().map(str::to_owned);
     assert_eq!(reason().as_deref(), Some("it waits for a worker with label big: none is connected"));
     let work = |flags: &[&str]| {

@@ -265,7 +265,7 @@ pub(super) async fn failures(
         "SELECT trajectory, count(*) AS ended FROM attempts \
          WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND outcome <> 'completed' AND trajectory IN \
          (SELECT final.trajectory FROM attempts AS final JOIN curves \
-         ON curves.sweep = final.sweep AND curves.trajectory = final.trajectory AND curves.attempt = final.attempt \
+         ON curves.sweep = final.sweep AND curves.trajectory = final.trajectory AND curves.attempt = final.attempt AND curves.source_sweep IS NULL \
          WHERE final.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND final.outcome = 'failed') \
          GROUP BY trajectory ORDER BY trajectory",
     )
@@ -348,7 +348,8 @@ async fn attempts(
 async fn not_ended_here(connection: &mut Connection, place: &str, sweep: i64) -> Result<u64, StoreError> {
     let query = sqlx::query(
         "SELECT (SELECT count(*) FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \
-         FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt)) \
+         FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt \
+         AND source_sweep IS NULL)) \
          + (SELECT count(*) FROM curves WHERE sweep = $1 AND source_sweep IS NOT NULL) AS not_here",
     )
     .bind(sweep);

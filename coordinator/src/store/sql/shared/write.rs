@@ -153,7 +153,8 @@ impl<'a> Writer<'a> {
                  CASE state WHEN 'paused' THEN (SELECT coalesce(max(entry), 0) FROM attempts) ELSE resumed_after END, \
                  ended_before = (SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM done_runs WHERE sweep = $1) \
                  - (SELECT count(*) FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \
-                 FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt)) \
+                 FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt \
+                 AND source_sweep IS NULL)) \
                  - (SELECT count(*) FROM curves WHERE sweep = $1 AND source_sweep IS NOT NULL) \
                  WHERE sweep = $1",
             );
