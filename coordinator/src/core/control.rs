@@ -1,5 +1,5 @@
-//! What a sweep's owner asks for: submit, extend, cancel, pause, resume, retry, and letting a worker out of quarantine. Asking
-//! twice is asking once.
+//! What a sweep's owner asks for: submit, extend, cancel, pause, resume, retry, and letting a worker out of quarantine.
+//! Asking twice is asking once.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ impl Core {
             }
         }
         self.change_state(now, id, SweepState::Cancelled, None, actions);
-        self.forget_failures(id, None);
+        self.forget_failures(id, |_| true);
         self.forget_overlaps(id);
         self.sweeps.remove(&id);
     }
@@ -88,7 +88,7 @@ impl Core {
             actions.push(hand_back(worker, attempt, trajectories));
         }
         self.change_state(now, id, SweepState::Paused, reason, actions);
-        self.forget_failures(id, None);
+        self.forget_failures(id, |_| true);
     }
 
     /// Asks a worker whose stream opens for what was paused while it could not hear of it.

@@ -115,7 +115,7 @@ impl Core {
             actions.push(Action::Notify(Notice::Setback { sweep: held.sweep, setback }));
         }
         if end == End::Failed {
-            self.forget_failures(held.sweep, Some(held.trajectory));
+            self.forget_failures(held.sweep, |index| index == held.trajectory);
         }
         if !self.leave_if_finished(now, held.sweep, actions) {
             actions.push(Action::Notify(Notice::Changed(held.sweep)));

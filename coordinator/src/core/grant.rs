@@ -33,9 +33,10 @@ enum Company {
 }
 
 impl Core {
-    /// Something can be granted that could not be before: every idle worker is looked at again.
+    /// Something can be granted that could not be before: it may be for those for whom there was none. Each was looked at
+    /// since the last time, so that this adds nothing to what their looking costs.
     pub(super) fn look_again(&mut self) {
-        self.asking.clone_from(&self.idle);
+        self.asking.extend(std::mem::take(&mut self.refused));
     }
 
     /// Gives pending trajectories to the workers that have asked.
@@ -44,21 +45,21 @@ impl Core {
             && self.sweeps.values().any(Sweep::can_grant)
             && let Some(id) = self.asking.pop_first()
         {
-            if !self.may_work(id) {
-                continue;
-            }
-            let Some(worker) = self.workers.get(&id) else { continue };
-            let lanes = worker.room();
-            if lanes == 0 {
-                continue;
-            }
-            for sweep in self.sweeps_in_turn(&worker.description, now) {
-                let elsewhere = self.better_elsewhere(id, sweep);
-                if self.grant(now, id, sweep, lanes, &elsewhere, actions) {
-                    break;
-                }
+            if !self.grant_something(now, id, actions) {
+                self.refused.insert(id);
             }
         }
+    }
+
+    /// Gives a worker a bundle of the first sweep that has one for it; whether there was one.
+    fn grant_something(&mut self, now: Now, id: WorkerId, actions: &mut Vec<Action>) -> bool {
+        let Some(worker) = self.workers.get(&id).filter(|_| self.may_work(id)) else { return false };
+        let lanes = worker.room();
+        let sweeps = if lanes > 0 { self.sweeps_in_turn(&worker.description, now) } else { Vec::new() };
+        sweeps.into_iter().any(|sweep| {
+            let elsewhere = self.better_elsewhere(id, sweep);
+            self.grant(now, id, sweep, lanes, &elsewhere, actions)
+        })
     }
 
     /// The sweeps that have something for this worker.
@@ -97,7 +98,6 @@ impl Core {
             worker_name: worker.description.name.clone(),
             at: now.wall,
         })));
-        self.idle.remove(&id);
         worker.idle_lanes = 0;
         worker.open += bundle.len() as u32;
         let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();

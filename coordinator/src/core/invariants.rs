@@ -19,6 +19,7 @@ impl Core {
         self.what_every_sweep_has_of_the_workers_is_counted()?;
         self.leases_are_found_by_worker_and_by_sweep()?;
         self.workers_are_found_by_deadline_and_by_trust()?;
+        self.who_asks_is_known_and_listed_once()?;
         self.every_sweep_here_has_work_left()
     }
 
@@ -112,6 +113,18 @@ impl Core {
             return Err(format!("the failing workers are {failing:?}, and {:?} are listed", self.failing));
         }
         Ok(())
+    }
+
+    /// Who asks for work has asked for some, and either there may be some or there was none.
+    fn who_asks_is_known_and_listed_once(&self) -> Result<(), String> {
+        if let Some(both) = self.asking.intersection(&self.refused).next() {
+            return Err(format!("worker {both} is to be looked at and was looked at in vain"));
+        }
+        let asked = |id: &&WorkerId| self.workers.get(id).is_some_and(|worker| worker.idle_lanes > 0);
+        match self.asking.union(&self.refused).find(|id| !asked(id)) {
+            Some(id) => Err(format!("worker {id} is thought to ask for work and has not")),
+            None => Ok(()),
+        }
     }
 
     /// A sweep whose every trial has a result has left; what is left of one is pending or leased.

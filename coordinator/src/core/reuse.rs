@@ -129,10 +129,8 @@ impl Core {
             return;
         }
         trajectories.iter().for_each(|row| sweep.take_over(row));
-        for row in trajectories.iter() {
-            // It tells nothing of those who failed it here.
-            self.forget_failures(id, Some(row.trajectory));
-        }
+        // They tell nothing of those who failed them here.
+        self.forget_failures(id, |index| trajectories.iter().any(|row| row.trajectory == index));
         actions.push(Action::Persist(Record::Reused { sweep: id, trajectories }));
         actions.push(Action::Notify(Notice::Changed(id)));
     }

@@ -119,10 +119,10 @@ pub(crate) struct Core {
     pub(super) fit: BTreeSet<WorkerId>,
     /// Workers that failed something since they last completed something.
     pub(super) failing: BTreeSet<WorkerId>,
-    /// Workers that have asked for work and got none.
-    pub(super) idle: BTreeSet<WorkerId>,
-    /// Those of them for whom there may be some.
+    /// Workers that have asked for work, and for whom there may be some.
     pub(super) asking: BTreeSet<WorkerId>,
+    /// Those for whom there was none, and none has come since.
+    pub(super) refused: BTreeSet<WorkerId>,
     pub(super) last_attempt: u64,
     pub(super) draining: bool,
 }
@@ -141,8 +141,8 @@ impl Core {
             quarantined: restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect(),
             fit: BTreeSet::new(),
             failing: BTreeSet::new(),
-            idle: BTreeSet::new(),
             asking: BTreeSet::new(),
+            refused: BTreeSet::new(),
             last_attempt: restored.last_attempt,
             draining: false,
         };
@@ -214,7 +214,7 @@ impl Core {
         }
         self.set_deadline(id, now.tick.after_ms(self.patience.lease_ms));
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.idle_lanes > 0 && self.idle.insert(id) {
+        if worker.idle_lanes > 0 && !self.refused.contains(&id) {
             // It asked, and then fell silent for too long: it will not ask again.
             self.asking.insert(id);
         }
@@ -222,8 +222,8 @@ impl Core {
             ToCoordinator::Hello(_) => {}
             ToCoordinator::Poll { lanes } => {
                 worker.idle_lanes = lanes;
+                self.forget_wish(id);
                 if lanes > 0 {
-                    self.idle.insert(id);
                     self.asking.insert(id);
                 }
             }
@@ -326,8 +326,8 @@ impl Core {
 
     /// It asks for nothing any more, or has to ask again.
     fn forget_wish(&mut self, id: WorkerId) {
-        self.idle.remove(&id);
         self.asking.remove(&id);
+        self.refused.remove(&id);
     }
 
     /// Every worker that has been silent too long is lost; one whose stream is up may yet speak again.

@@ -192,11 +192,9 @@ impl Core {
         self.clear(id);
     }
 
-    /// What failed of a sweep, or of one of its trajectories, no other worker will complete: it tells nothing of workers.
-    pub(super) fn forget_failures(&mut self, id: SweepId, trajectory: Option<TrajectoryIndex>) {
-        let is_it =
-            |key: (SweepId, TrajectoryIndex)| key.0 == id && trajectory.is_none_or(|trajectory| trajectory == key.1);
-        self.excuse(|key, confirmed| !confirmed && is_it(key));
+    /// What failed of some trajectories of a sweep no other worker will complete: it tells nothing of workers.
+    pub(super) fn forget_failures(&mut self, id: SweepId, is_it: impl Fn(TrajectoryIndex) -> bool) {
+        self.excuse(|(sweep, trajectory), confirmed| !confirmed && sweep == id && is_it(trajectory));
     }
 
     /// Strikes out failures: what failed, and whether another worker has completed it.
