@@ -47,27 +47,31 @@ pub(crate) async fn extend(
     text: String,
     format: Format,
 ) -> Result<u64, ExtendError> {
-    let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;
-    let restored = restored.ok_or_else(|| QueryError::Unknown { name: id.to_string() })?;
-    if restored.row.state == SweepState::Cancelled {
-        return Err(ExtendError::Cancelled { id });
-    }
-    let before = queries::parse(&restored.row)?;
-    let spec = before.extended(extension)?;
-    let added = spec.grid.trials() - before.grid.trials();
-    if added == 0 {
-        return Ok(0);
-    }
-    let new = TrajectoryIndex(before.grid.trajectories());
-    let reused = reuse::find(handle.store.as_ref(), &spec, new).await.map_err(QueryError::from)?;
-    let extension = Extension { text, format, at: handle.clock.wall() };
-    let finished = (restored.row.state == SweepState::Finished).then_some(restored);
-    let extended = Box::new(Extended { extension, spec: Arc::new(spec), finished, reused });
-    let trials = extended.spec.grid.trials();
-    handle.apply(Event::Extended { sweep: id, extended }).await?;
-    let row = handle.store.sweep(id).await.map_err(QueryError::from)?;
-    match row {
-        Some(row) if row.submission.trials == trials => Ok(added),
-        _ => Err(ExtendError::Elsewhere { id }),
+    loop {
+        let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;
+        let restored = restored.ok_or_else(|| QueryError::Unknown { name: id.to_string() })?;
+        if restored.row.state == SweepState::Cancelled {
+            return Err(ExtendError::Cancelled { id });
+        }
+        let before = queries::parse(&restored.row)?;
+        let spec = before.extended(extension)?;
+        let added = spec.grid.trials() - before.grid.trials();
+        if added == 0 {
+            return Ok(0);
+        }
+        let new = TrajectoryIndex(before.grid.trajectories());
+        let reused = reuse::find(handle.store.as_ref(), &spec, new).await.map_err(QueryError::from)?;
+        let extension = Extension { text: text.clone(), format, at: handle.clock.wall() };
+        let had_finished = restored.row.state == SweepState::Finished;
+        let finished = had_finished.then_some(restored);
+        let extended = Box::new(Extended { extension, spec: Arc::new(spec), finished, reused });
+        let trials = extended.spec.grid.trials();
+        handle.apply(Event::Extended { sweep: id, extended }).await?;
+        match handle.store.sweep(id).await.map_err(QueryError::from)? {
+            Some(row) if row.submission.trials == trials => return Ok(added),
+            // Its last trial ended while this was looked up.
+            Some(row) if row.state.has_ended() && !had_finished => {}
+            _ => return Err(ExtendError::Elsewhere { id }),
+        }
     }
 }

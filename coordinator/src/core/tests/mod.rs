@@ -17,6 +17,7 @@ use super::event::{Action, Event, Notice, Now};
 use super::scheduler::{Core, Patience, Worker};
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
 
+mod extensions;
 mod grants;
 mod restarts;
 mod reuse;

@@ -6,7 +6,7 @@ use crate::store::record::ReusedRow;
 
 impl World {
     /// One more sweep: the usual one with these words in place of others.
-    fn submit_with(
+    pub(super) fn submit_with(
         &mut self,
         number: u128,
         changes: &[(&str, &str)],
@@ -20,7 +20,7 @@ impl World {
     }
 }
 
-fn taken_over(actions: &[Action]) -> Vec<(SweepId, Vec<ReusedRow>)> {
+pub(super) fn taken_over(actions: &[Action]) -> Vec<(SweepId, Vec<ReusedRow>)> {
     let rows = |action: &Action| match action {
         Action::Persist(Record::Reused { sweep, trajectories }) => Some((*sweep, trajectories.to_vec())),
         _ => None,

@@ -10,7 +10,7 @@ fn handed_back(actions: &[Action]) -> Vec<TrajectoryIndex> {
     actions.iter().filter_map(back).flatten().collect()
 }
 
-fn states(actions: &[Action]) -> Vec<(SweepState, Option<String>)> {
+pub(super) fn states(actions: &[Action]) -> Vec<(SweepState, Option<String>)> {
     let state = |action: &Action| match action {
         Action::Persist(Record::StateChanged { state, reason, .. }) => Some((*state, reason.clone())),
         _ => None,

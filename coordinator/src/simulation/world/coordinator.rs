@@ -1,8 +1,9 @@
 //! What befalls the coordinator, and what its driver does.
 
 use super::*;
-use crate::reuse;
-use crate::submit;
+use crate::core::event::Extended;
+use crate::store::record::Extension;
+use crate::{queries, reuse, submit};
 
 impl World {
     pub(super) fn time(&self) -> Now {
@@ -14,8 +15,8 @@ impl World {
             return Ok(());
         }
         let restored = self.store.restore().now_or_never().expect("memory").map_err(|error| error.to_string())?;
-        let spec = |sweep: &crate::store::record::RestoredSweep| Arc::clone(&self.specs[&sweep.row.submission.id]);
-        let specs: Vec<_> = restored.sweeps.iter().map(spec).collect();
+        let specs = restored.sweeps.iter().map(|sweep| queries::parse(&sweep.row).map(Arc::new));
+        let specs = specs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         let core = Core::restore(PATIENCE, self.time(), &restored, &specs);
         let (streams, undone, deferred) = (BTreeMap::new(), Vec::new(), VecDeque::new());
         self.coordinator = Some(Coordinator { core, streams, undone, stalled: None, deferred });
@@ -48,6 +49,26 @@ impl World {
             self.request(Request::Event(Event::Submitted { submission, spec, reused }))?;
         }
         Ok(())
+    }
+
+    /// Adds to the first sweep what is not there yet, as its owner does who saw no answer.
+    pub(super) fn extend(&mut self) -> Result<(), String> {
+        let id = SweepId(Uuid::from_u128(1));
+        let restored =
+            self.store.restore_sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
+        let Some(restored) = restored.filter(|restored| restored.row.extensions.is_empty()) else { return Ok(()) };
+        let before = queries::parse(&restored.row).map_err(|error| error.to_string())?;
+        let more = SweepSpec::parse(EXTENSION, Format::Toml, "simulated").map_err(|error| error.to_string())?;
+        let spec = Arc::new(before.extended(&more).map_err(|error| error.to_string())?);
+        // Workers and results may know of it before it is kept.
+        self.specs.insert(id, Arc::clone(&spec));
+        let new = TrajectoryIndex(before.grid.trajectories());
+        let reused = reuse::find(self.store.as_ref(), &spec, new).now_or_never().expect("memory");
+        let reused = reused.map_err(|error| error.to_string())?;
+        let extension = Extension { text: EXTENSION.to_owned(), format: Format::Toml, at: WallTime(self.wall) };
+        let finished = (restored.row.state == SweepState::Finished).then_some(restored);
+        let extended = Box::new(Extended { extension, spec, finished, reused });
+        self.request(Request::Event(Event::Extended { sweep: id, extended }))
     }
 
     /// What the driver does with a request: nothing where it is dead, later where its store is in trouble.

@@ -1,6 +1,7 @@
 //! What goes wrong, and people who interfere and put in order.
 
 use super::*;
+use crate::queries;
 
 impl World {
     pub(super) fn mishap(&mut self) -> Result<(), String> {
@@ -75,6 +76,9 @@ impl World {
             return Ok(());
         }
         self.submit()?;
+        if self.now > TROUBLED_MS || !self.faults.mishaps || self.rng.random_bool(0.2) {
+            self.extend()?;
+        }
         let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
         for row in rows {
             let id = row.submission.id;
@@ -99,8 +103,8 @@ impl World {
         let restored =
             self.store.restore_sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
         let restored = restored.expect("it is there");
-        let finished =
-            (restored.row.state == SweepState::Finished).then(|| Box::new((restored, Arc::clone(&self.specs[&id]))));
+        let spec = Arc::new(queries::parse(&restored.row).map_err(|error| error.to_string())?);
+        let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, spec)));
         self.request(Request::Event(Event::Retried { sweep: id, finished, failures }))
     }
 }

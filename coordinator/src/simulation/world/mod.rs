@@ -121,6 +121,21 @@ impl Faults {
     }
 }
 
+/// What the owner of the first adds to it: more seeds, some of which the third has, too.
+const EXTENSION: &str = r#"
+name = "one and more"
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+[grid]
+rule = "bp"
+network = "nn"
+depth = [1, 2]
+seed = { from = 10, count = 6 }
+max_updates = [20, 40]
+"#;
+
 /// Something that is going to happen.
 #[derive(Debug, Clone)]
 enum Happening {
@@ -273,12 +288,18 @@ impl World {
             let states = self.states();
             states.len() == SPECS.len()
                 && states.iter().all(|&(state, failed)| state == SweepState::Finished && failed == 0)
+                && self.is_extended()
         }
     }
 
     fn states(&self) -> Vec<(SweepState, u64)> {
         let rows = self.store.sweeps().now_or_never().expect("memory").expect("reads");
         rows.iter().map(|row| (row.state, row.failed)).collect()
+    }
+
+    fn is_extended(&self) -> bool {
+        let rows = self.store.sweeps().now_or_never().expect("memory").expect("reads");
+        rows.iter().any(|row| !row.extensions.is_empty())
     }
 
     fn remember(&mut self, happening: &Happening) {
@@ -348,6 +369,17 @@ fn a_world_sees_every_kind_of_record() {
         world.run().expect("a world that ends well");
         kinds.extend(world.kinds);
     }
-    let all = ["submitted", "state-changed", "leased", "ended", "reused", "retried", "quarantined", "released", "late"];
+    let all = [
+        "submitted",
+        "extended",
+        "state-changed",
+        "leased",
+        "ended",
+        "reused",
+        "retried",
+        "quarantined",
+        "released",
+        "late",
+    ];
     assert_eq!(kinds, all.into_iter().collect());
 }
