@@ -7,14 +7,18 @@
 //! | [`mod@idle`] | what workers cost that have nothing to do |
 //! | [`mod@pending`] | what a sweep costs of which nothing has been done |
 //! | [`mod@recovery`] | seconds until a coordinator serves again |
+//! | [`mod@reuse`] | seconds to take over what another sweep has found |
 //! | [`served`] | a coordinator in a process of its own |
+//! | [`filled`] | a store with results in it |
 //! | [`worker`] | workers that train nothing |
 
 mod dispatch;
+mod filled;
 mod growth;
 mod idle;
 mod pending;
 mod recovery;
+mod reuse;
 mod served;
 mod worker;
 
@@ -23,6 +27,7 @@ pub(crate) use growth::growth;
 pub(crate) use idle::idle;
 pub(crate) use pending::pending;
 pub(crate) use recovery::recovery;
+pub(crate) use reuse::reuse;
 
 use crate::client::ClientError;
 

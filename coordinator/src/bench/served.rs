@@ -43,8 +43,11 @@ pub(super) struct Memory {
 impl Served {
     /// Starts one; returns when it listens.
     pub(super) async fn start() -> Result<Self, BenchError> {
-        let home = std::env::temp_dir().join(format!("biosweep-bench-{}", WorkerId::new()));
-        fs::create_dir_all(&home).map_err(failed("a folder for the run"))?;
+        Self::start_in(new_home()?).await
+    }
+
+    /// Starts one in a home that has something in it.
+    pub(super) async fn start_in(home: PathBuf) -> Result<Self, BenchError> {
         let log = File::create(home.join("serve.log")).map_err(failed("a log"))?;
         let log_too = log.try_clone().map_err(failed("a log"))?;
         let program = std::env::current_exe().map_err(failed("this program"))?;
@@ -112,6 +115,13 @@ impl Served {
     fn said(&self) -> String {
         fs::read_to_string(self.home.join("serve.log")).unwrap_or_default().trim().to_owned()
     }
+}
+
+/// A home with nothing in it.
+pub(super) fn new_home() -> Result<PathBuf, BenchError> {
+    let home = std::env::temp_dir().join(format!("biosweep-bench-{}", WorkerId::new()));
+    fs::create_dir_all(&home).map_err(failed("a folder for the run"))?;
+    Ok(home)
 }
 
 fn failed(what: &'static str) -> impl Fn(io::Error) -> BenchError {

@@ -23,6 +23,8 @@ pub(crate) enum BenchCommand {
     Pending(PendingArgs),
     /// Seconds until a coordinator serves a sweep of which much is done already
     Recovery(RecoveryArgs),
+    /// Seconds until a sweep has taken over what another one has found
+    Reuse(ReuseArgs),
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +74,13 @@ pub(crate) struct RecoveryArgs {
     /// Those that have a result
     #[arg(long, default_value = "1000000", value_name = "N")]
     completed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReuseArgs {
+    /// Trials of the sweep, each of which another sweep has trained
+    #[arg(long, default_value = "1000000", value_name = "N")]
+    trials: NonZeroU64,
 }
 
 impl LoadArgs {
@@ -135,6 +144,16 @@ async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure
                     recovered.seconds, recovered.completed, recovered.trials
                 ),
                 Output::Json => json::pretty(&recovered),
+            })
+        }
+        BenchCommand::Reuse(ReuseArgs { trials }) => {
+            let reused = bench::reuse(trials.get()).await?;
+            answer(match output {
+                Output::Human => format!(
+                    "{} of {} trials taken over in {:.1} s; the coordinator held at most {:.0} MiB",
+                    reused.reused, reused.trials, reused.seconds, reused.coordinator_most_mib
+                ),
+                Output::Json => json::pretty(&reused),
             })
         }
     }

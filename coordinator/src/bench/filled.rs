@@ -1,0 +1,82 @@
+//! A store that holds results of a sweep before anything is measured.
+
+use std::path::Path;
+
+use biosweep_common::clock::WallTime;
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::curve::{CurvePoint, Score};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::outcome::{Outcome, TrialStatus};
+use biosweep_common::spec::{Format, SweepSpec};
+
+use super::spec_of;
+use crate::store::record::{Ending, LeaseRow, Record, Submission, TrialResult};
+use crate::store::{self, StoreError};
+use crate::submit;
+
+/// Trajectories ended in one transaction.
+const FILL: u64 = 20_000;
+
+/// Fills the store of a home with so many results of a sweep of so many trials, which runs on.
+pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(), StoreError> {
+    let store = store::open(home, None).await?;
+    let text = spec_of(trials);
+    let spec = SweepSpec::parse(&text, Format::Toml, "bench").expect("the spec is well formed");
+    let (sweep, at) = (SweepId::new(), WallTime(0));
+    let submission = Submission {
+        id: sweep,
+        name: spec.name.clone(),
+        spec_text: text,
+        spec_format: Format::Toml,
+        digest: submit::digest(&spec),
+        trials: spec.grid.trials(),
+        trajectories: spec.grid.trajectories(),
+        submitted_at: at,
+    };
+    store.commit(&[Record::Submitted(submission)]).await?;
+    let worker = WorkerId::new();
+    for (attempt, first) in (1..).map(Attempt).zip((0..completed).step_by(usize::try_from(FILL).unwrap_or(1))) {
+        let count = FILL.min(completed - first);
+        let worker_name = "bench".to_owned();
+        let lease = LeaseRow {
+            attempt,
+            sweep,
+            first: TrajectoryIndex(first),
+            count,
+            worker,
+            worker_name: worker_name.clone(),
+            at,
+        };
+        let ending = |index: u64| {
+            let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
+            let score = Score { validation_accuracy: 0.5, test_accuracy: 0.5, best_update: 1, updates: 1 };
+            let result = TrialResult {
+                trial: TrialIndex(index),
+                key: TrialKey([0; 32]),
+                status: TrialStatus::Completed,
+                score: Some(score),
+                updates: 1,
+                attempts: 1,
+                worker_name: worker_name.clone(),
+                seconds: 0.0,
+                reused_from: None,
+            };
+            Record::Ended(Box::new(Ending {
+                sweep,
+                trajectory: TrajectoryIndex(index),
+                attempt,
+                outcome: Outcome::Completed,
+                cause: None,
+                updates: 1,
+                at,
+                results: vec![result],
+                curve: vec![point],
+                health: Vec::new(),
+            }))
+        };
+        let records: Vec<Record> =
+            std::iter::once(Record::Leased(lease)).chain((first..first + count).map(ending)).collect();
+        store.commit(&records).await?;
+    }
+    Ok(())
+}
