@@ -39,7 +39,8 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result
     let worker = WorkerOptions {
         program: local::find_program()?,
         device: "cpu".to_owned(),
-        data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.to_owned())),
+        // The momentary home has no datasets of its own.
+        data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
         home: home.to_owned(),
     };
     let datasets: Vec<_> = source.spec.grid.datasets().into_iter().collect();

@@ -105,10 +105,11 @@ async fn run_on(
             Err(error) => return Err(error.into()),
         },
     };
-    if let Some(spec) = sweep.spec() {
+    let spec = sweep.spec();
+    if let Some(spec) = &spec {
         can_be_met(&spec.terms.require, &args.device)?;
     }
-    let datasets: Vec<DatasetRef> = sweep.spec().iter().flat_map(|spec| spec.grid.datasets()).collect();
+    let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
     let id = sweep.id.to_string();
     let sweep = if sweep.state == SweepState::Paused { client.resume(&id).await? } else { sweep };
     let sweep = if sweep.state == SweepState::Running {

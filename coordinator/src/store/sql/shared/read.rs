@@ -265,7 +265,8 @@ pub(super) async fn failures(
         "SELECT trajectory, count(*) AS ended FROM attempts \
          WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND outcome <> 'completed' AND trajectory IN \
          (SELECT final.trajectory FROM attempts AS final JOIN curves \
-         ON curves.sweep = final.sweep AND curves.trajectory = final.trajectory AND curves.attempt = final.attempt AND curves.source_sweep IS NULL \
+         ON curves.sweep = final.sweep AND curves.trajectory = final.trajectory AND curves.attempt = final.attempt \
+         AND curves.source_sweep IS NULL \
          WHERE final.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND final.outcome = 'failed') \
          GROUP BY trajectory ORDER BY trajectory",
     )
