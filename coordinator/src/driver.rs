@@ -3,6 +3,8 @@
 //! While one transaction is on its way to the disk, what comes is decided already and gathered for the next; nothing of it
 //! is released before it is on disk itself.
 
+mod handle;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use crate::core::event::{Action, Event, Notice, Now};
 use crate::core::scheduler::Core;
 use crate::store::record::Record;
 use crate::store::{Store, StoreError};
+
+pub(crate) use handle::{Handle, Stopped, Unable};
 
 /// Requests that may wait for the loop; more make their senders wait.
 const QUEUE: usize = 4_096;
@@ -52,98 +56,6 @@ enum Request {
 /// Tells a worker's present stream from those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct StreamId(pub(crate) u64);
-
-/// The loop is gone: the coordinator is stopping, or its store failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the coordinator is stopping")]
-pub(crate) struct Stopped;
-
-/// Why an event was not applied.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unable {
-    /// The loop is gone.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-    /// The store cannot be written at present.
-    #[error("{0}")]
-    Trouble(String),
-}
-
-/// The way to the loop; as many copies as there are callers.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    requests: mpsc::Sender<Request>,
-    notices: broadcast::Sender<Notice>,
-    trouble: watch::Receiver<Option<String>>,
-    /// For reads that need not go through the loop.
-    pub(crate) store: Arc<dyn Store>,
-    /// The clock the loop reads.
-    pub(crate) clock: Clock,
-}
-
-impl Handle {
-    /// Applies an event; returns when what it led to is committed.
-    pub(crate) async fn apply(&self, event: Event) -> Result<(), Unable> {
-        let (committed, done) = oneshot::channel();
-        self.send(Request::Event { event, committed }).await?;
-        done.await.map_err(|_| Stopped)?
-    }
-
-    /// What keeps the loop from granting anything, as it changes: a store that cannot be written.
-    pub(crate) fn trouble(&self) -> watch::Receiver<Option<String>> {
-        self.trouble.clone()
-    }
-
-    /// Opens a worker's stream; it replaces the one before.
-    pub(crate) async fn attach(&self, hello: Hello, stream: StreamId, outbox: Outbox) -> Result<(), Stopped> {
-        self.send(Request::Attach { hello, stream, outbox }).await
-    }
-
-    /// Hands in what a worker said, in order; dropped where the stream is no longer its present one.
-    pub(crate) async fn said(
-        &self,
-        worker: WorkerId,
-        stream: StreamId,
-        messages: Vec<ToCoordinator>,
-    ) -> Result<(), Stopped> {
-        self.send(Request::Said { worker, stream, messages }).await
-    }
-
-    /// Closes a worker's stream.
-    pub(crate) async fn detach(&self, worker: WorkerId, stream: StreamId) -> Result<(), Stopped> {
-        self.send(Request::Detach { worker, stream }).await
-    }
-
-    /// Asks the core; the answer holds nothing that is not committed, unless the store is in trouble.
-    pub(crate) async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&Core) -> T + Send + 'static,
-    ) -> Result<T, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        let query = move |core: &Core| {
-            let answer = question(core);
-            // Whoever asked may not be waiting any more.
-            Box::new(move || drop(reply.send(answer))) as Reply
-        };
-        self.send(Request::Query(Box::new(query))).await?;
-        answer.await.map_err(|_| Stopped)
-    }
-
-    /// News from now on.
-    pub(crate) fn notices(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
-    }
-
-    /// Ends the loop once what is queued before is done.
-    pub(crate) async fn close(&self) {
-        // An error means that it has ended already.
-        let _ended = self.send(Request::Close).await;
-    }
-
-    async fn send(&self, request: Request) -> Result<(), Stopped> {
-        self.requests.send(request).await.map_err(|_| Stopped)
-    }
-}
 
 /// Starts the loop.
 pub(crate) fn start(core: Core, store: Arc<dyn Store>, clock: Clock) -> (Handle, JoinHandle<Result<(), StoreError>>) {

@@ -14,8 +14,9 @@ use biosweep_common::outcome::SweepState;
 
 use super::event::{Action, Notice, Now};
 use super::lease::{Lease, OpenLane};
-use super::scheduler::{Core, Worker};
+use super::scheduler::Core;
 use super::sweep::{Sweep, Tries};
+use super::worker::Worker;
 use crate::store::record::{LeaseRow, Record};
 
 /// So many deaths in a row, and a trajectory is granted alone: its neighbours may have died of it, or it of them.

@@ -6,11 +6,12 @@
 //! | [`scheduler`] | the state and `apply` |
 //! | `grant` | who gets what |
 //! | `accepted` | what a worker may say again |
-//! | `control` | what a sweep's owner asks for: cancel, pause, resume, retry |
+//! | `control` | what a sweep's owner asks for: extend, cancel, pause, resume, retry |
 //! | `trust` | what failures say of workers and sweeps: quarantine, pauses |
 //! | [`reuse`] | results that one sweep takes over from another |
 //! | `ending` | how attempts end: reports accepted or refused, results, retries |
 //! | [`sweep`] | a running sweep |
+//! | `worker` | a worker, as it is known |
 //! | [`lease`] | a bundle in a worker's hands |
 //! | `pending`, `intervals` | the trajectories that wait, dearest first, as runs |
 //! | `turn` | whose turn it is among sweeps |
@@ -32,6 +33,7 @@ mod status;
 pub(crate) mod sweep;
 mod trust;
 mod turn;
+mod worker;
 
 #[cfg(test)]
 mod tests;

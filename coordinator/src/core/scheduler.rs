@@ -21,11 +21,10 @@ use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::SweepSpec;
 use uuid::Uuid;
 
-use super::accepted::Accepted;
 use super::event::{Action, Event, Notice, Now};
 use super::lease::{Lease, OpenLane};
 use super::sweep::Sweep;
-use super::trust::Failing;
+use super::worker::Worker;
 use crate::store::record::{LeaseRow, Restored};
 
 /// How patient the coordinator is.
@@ -43,60 +42,6 @@ impl Patience {
     /// Ten heartbeats a lease, and a quarter of one to be reborn in.
     pub(crate) const fn of_lease_ms(lease_ms: u64) -> Self {
         Self { heartbeat_ms: lease_ms / 10, lease_ms, rebirth_ms: lease_ms / 4 }
-    }
-}
-
-/// A worker that has presented itself, or that holds leases from before a restart.
-#[derive(Debug, Clone)]
-pub(crate) struct Worker {
-    /// What people should know of it.
-    pub(crate) description: WorkerDescription,
-    /// Whether its stream is up.
-    pub(crate) connected: bool,
-    /// When it counts as lost.
-    pub(super) deadline: Tick,
-    /// Lanes it has asked work for.
-    pub(super) idle_lanes: u32,
-    /// Lanes it holds.
-    pub(super) open: u32,
-    /// The leases they came under.
-    pub(super) leases: BTreeSet<Attempt>,
-    /// What it failed since it last completed something.
-    pub(super) failing: Failing,
-    /// How its process ended, where that is known and another may take up its identity.
-    death: Option<String>,
-    /// The reports accepted from it last, which it may repeat until it hears so.
-    accepted: Accepted,
-}
-
-impl Worker {
-    pub(super) fn new(description: WorkerDescription, connected: bool, deadline: Tick) -> Self {
-        Self {
-            description,
-            connected,
-            deadline,
-            idle_lanes: 0,
-            open: 0,
-            leases: BTreeSet::new(),
-            failing: Failing::new(),
-            death: None,
-            accepted: Accepted::default(),
-        }
-    }
-
-    /// Lanes it asked work for and has room for.
-    pub(super) fn room(&self) -> u32 {
-        self.idle_lanes.min(self.description.lanes.saturating_sub(self.open))
-    }
-
-    /// Remembers that a report was accepted.
-    pub(super) fn accept(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) {
-        self.accepted.push((attempt, trajectory));
-    }
-
-    /// Whether a report is one accepted before: its acknowledgement was lost.
-    pub(super) fn has_accepted(&self, attempt: Attempt, trajectory: TrajectoryIndex) -> bool {
-        self.accepted.contains((attempt, trajectory))
     }
 }
 

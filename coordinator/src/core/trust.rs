@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 
 use super::event::{Action, Notice, Now};
-use super::scheduler::{Core, Worker};
+use super::scheduler::Core;
+use super::worker::Worker;
 use crate::store::record::{FailureRow, QuarantineRow, Record, Standing};
 
 /// So many trajectories make a row, of a worker that fails them or of a sweep that has them fail alike.

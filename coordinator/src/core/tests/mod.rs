@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::accepted::REMEMBERED;
 use super::event::{Action, Event, Notice, Now};
-use super::scheduler::{Core, Patience, Worker};
+use super::scheduler::{Core, Patience};
+use super::worker::Worker;
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
 
 mod extensions;

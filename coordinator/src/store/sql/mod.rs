@@ -7,9 +7,12 @@
 //! | `shared/` | everything else, written once: compiled for each database by the room above that names it `Db` |
 //! | `shared/store` | the verbs |
 //! | `shared/write` | records → rows, in one transaction |
+//! | `shared/few` | the same of what is written as it comes |
 //! | `shared/batch` | rows gathered and written in few statements |
 //! | `shared/runs` | the trajectories that are done, kept as merged runs |
 //! | `shared/read` | rows → records |
+//! | `shared/restore` | rows → what the core goes on with |
+//! | `shared/cells` | the cells of a row |
 //! | [`curve`], [`health`] | a learning curve, and what was measured along it, as bytes |
 //!
 //! The statements are those both databases understand, and mean the same in both.
@@ -29,8 +32,14 @@ macro_rules! shared_rooms {
     () => {
         #[path = "shared/batch.rs"]
         mod batch;
+        #[path = "shared/cells.rs"]
+        mod cells;
+        #[path = "shared/few.rs"]
+        mod few;
         #[path = "shared/read.rs"]
         mod read;
+        #[path = "shared/restore.rs"]
+        mod restore;
         #[path = "shared/runs.rs"]
         mod runs;
         #[path = "shared/store.rs"]

@@ -7,7 +7,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Pool};
 use tokio::sync::Mutex;
 
-use super::{Connection, Db, Origin, failed, read, write};
+use super::{Connection, Db, Origin, failed, read, restore, write};
 use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 use crate::store::{Store, StoreError};
 
@@ -129,12 +129,12 @@ impl Store for Sql {
     async fn restore(&self) -> Result<Restored, StoreError> {
         // One transaction: all the queries of a restoration see the same moment.
         let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
-        read::restored(&mut transaction, &self.place).await
+        restore::restored(&mut transaction, &self.place).await
     }
 
     async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError> {
         let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
-        read::restored_sweep(&mut transaction, &self.place, id).await
+        restore::restored_sweep(&mut transaction, &self.place, id).await
     }
 
     async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {

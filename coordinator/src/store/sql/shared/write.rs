@@ -1,21 +1,17 @@
-//! Records → rows, in the transaction of the caller.
-//!
-//! Sweeps and late reports, which are few, are written as they come; what comes by the thousand is gathered and written
-//! at the end.
+//! Records → rows, in the transaction of the caller: what comes by the thousand is gathered and written at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::clock::WallTime;
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::ids::{Attempt, SweepId};
+use biosweep_common::outcome::{Outcome, TrialStatus};
 use sqlx::error::ErrorKind;
 
 use super::super::{curve, health};
 use super::batch::{BatchError, Datum, Rows};
+use super::few::Late;
 use super::{Connection, Query, failed, runs};
 use crate::store::StoreError;
-use crate::store::record::{Ending, Extension, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, Submission, TrialResult};
+use crate::store::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 
 /// The numbers by which sweeps and names are known, as far as they were met. They never change.
 #[derive(Debug, Default)]
@@ -78,9 +74,9 @@ pub(super) async fn records<'a>(
 /// Rows of results that are kept in memory at once, where they come by the million.
 const GATHERED_MAX: usize = 20_000;
 
-struct Writer<'a> {
-    connection: &'a mut Connection,
-    place: &'a str,
+pub(super) struct Writer<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) place: &'a str,
     numbers: &'a mut Numbers,
     /// The sweeps met in this transaction.
     sweeps: BTreeMap<SweepId, Tally>,
@@ -94,8 +90,8 @@ struct Writer<'a> {
 
 /// A sweep's number, and what this transaction adds to its counts: written once, at the end.
 #[derive(Default)]
-struct Tally {
-    number: i64,
+pub(super) struct Tally {
+    pub(super) number: i64,
     completed: i64,
     diverged: i64,
     failed: i64,
@@ -111,137 +107,7 @@ struct Ended {
     count: i64,
 }
 
-/// Whose late report it is.
-struct Late {
-    trajectory: TrajectoryIndex,
-    attempt: Attempt,
-    worker: WorkerId,
-    outcome: Outcome,
-}
-
 impl<'a> Writer<'a> {
-    async fn submitted(&mut self, submission: &Submission) -> Result<(), StoreError> {
-        let query = sqlx::query(
-            "INSERT INTO sweeps (id, name, spec_text, spec_format, digest, trials, trajectories, submitted_at, state, \
-             state_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8)",
-        )
-        .bind(submission.id.0.into_bytes().to_vec())
-        .bind(&submission.name)
-        .bind(&submission.spec_text)
-        .bind(submission.spec_format.name())
-        .bind(&submission.digest)
-        .bind(self.whole(submission.trials)?)
-        .bind(self.whole(submission.trajectories)?)
-        .bind(self.whole(submission.submitted_at.0)?)
-        .bind(SweepState::Running.name());
-        self.execute(query, || format!("submission of sweep {}", submission.id)).await
-    }
-
-    async fn state_changed(
-        &mut self,
-        id: SweepId,
-        state: SweepState,
-        reason: Option<&str>,
-        at: WallTime,
-    ) -> Result<(), StoreError> {
-        // What was gathered may belong to the state that is over.
-        self.flush().await?;
-        let sweep = self.sweep(id).await?.number;
-        if state == SweepState::Running {
-            let query = sqlx::query(
-                "UPDATE sweeps SET began_after = (SELECT coalesce(max(entry), 0) FROM attempts), resumed_after = \
-                 CASE state WHEN 'paused' THEN (SELECT coalesce(max(entry), 0) FROM attempts) ELSE resumed_after END, \
-                 ended_before = (SELECT coalesce(CAST(sum(count) AS BIGINT), 0) FROM done_runs WHERE sweep = $1) \
-                 - (SELECT count(*) FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \
-                 FROM curves WHERE sweep = $1 AND trajectory = attempts.trajectory AND attempt = attempts.attempt \
-                 AND source_sweep IS NULL)) \
-                 - (SELECT count(*) FROM curves WHERE sweep = $1 AND source_sweep IS NOT NULL) \
-                 WHERE sweep = $1",
-            );
-            self.execute(query.bind(sweep), || format!("beginning of sweep {id}")).await?;
-        }
-        let query = sqlx::query("UPDATE sweeps SET state = $1, reason = $2, state_at = $3 WHERE sweep = $4")
-            .bind(state.name())
-            .bind(reason)
-            .bind(self.whole(at.0)?)
-            .bind(sweep);
-        self.execute(query, || format!("state of sweep {id}")).await
-    }
-
-    async fn extended(
-        &mut self,
-        id: SweepId,
-        extension: &Extension,
-        trials: u64,
-        trajectories: u64,
-    ) -> Result<(), StoreError> {
-        let sweep = self.sweep(id).await?.number;
-        let query = sqlx::query("INSERT INTO extensions (sweep, text, format, extended_at) VALUES ($1, $2, $3, $4)")
-            .bind(sweep)
-            .bind(&extension.text)
-            .bind(extension.format.name())
-            .bind(self.whole(extension.at.0)?);
-        self.execute(query, || format!("extension of sweep {id}")).await?;
-        let query = sqlx::query("UPDATE sweeps SET trials = $1, trajectories = $2 WHERE sweep = $3")
-            .bind(self.whole(trials)?)
-            .bind(self.whole(trajectories)?)
-            .bind(sweep);
-        self.execute(query, || format!("counts of sweep {id}")).await
-    }
-
-    async fn retried(&mut self, id: SweepId, trajectories: &[RetriedRow]) -> Result<(), StoreError> {
-        // What was gathered may be the very results that go.
-        self.flush().await?;
-        let sweep = self.sweep(id).await?.number;
-        let place = self.place;
-        let mut results = 0;
-        for row in trajectories {
-            let (trajectory, first) = (self.whole(row.trajectory.0)?, self.whole(row.first_trial.0)?);
-            let end = first.saturating_add(self.whole(row.trials)?);
-            let was_done = runs::remove(self.connection, sweep, trajectory).await.map_err(|error| failed(place, error))?;
-            if !was_done {
-                return Err(self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and is not done")));
-            }
-            let curve = sqlx::query("DELETE FROM curves WHERE sweep = $1 AND trajectory = $2");
-            self.execute(curve.bind(sweep).bind(trajectory), || format!("curve of sweep {id}")).await?;
-            for forgiving in [
-                "UPDATE attempts SET forgiven = 1 WHERE sweep = $1 AND trajectory = $2 AND outcome = 'failed'",
-                "UPDATE attempts SET forgiven = 1 WHERE sweep = $1 AND trajectory = $2 AND outcome = 'worker-lost'",
-            ] {
-                let forgiven = sqlx::query(forgiving).bind(sweep).bind(trajectory);
-                self.execute(forgiven, || format!("attempts of sweep {id}")).await?;
-            }
-            let gone = sqlx::query(
-                "DELETE FROM results WHERE sweep = $1 AND trial >= $2 AND trial < $3 AND status = 'failed'",
-            );
-            let gone = gone.bind(sweep).bind(first).bind(end).execute(&mut *self.connection).await;
-            let gone = gone.map_err(|error| failed(place, error))?.rows_affected();
-            if gone != row.trials {
-                return Err(self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and did not fail")));
-            }
-            results += self.whole(gone)?;
-        }
-        let query = sqlx::query("UPDATE sweeps SET failed = failed - $1 WHERE sweep = $2").bind(results).bind(sweep);
-        self.execute(query, || format!("counts of sweep {id}")).await
-    }
-
-    async fn quarantined(&mut self, row: &QuarantineRow) -> Result<(), StoreError> {
-        let query = sqlx::query(
-            "INSERT INTO quarantined (worker, name, reason, since) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (worker) DO NOTHING",
-        )
-        .bind(row.worker.0.into_bytes().to_vec())
-        .bind(&row.worker_name)
-        .bind(&row.reason)
-        .bind(self.whole(row.at.0)?);
-        self.execute(query, || format!("quarantine of worker {}", row.worker)).await
-    }
-
-    async fn released(&mut self, worker: WorkerId) -> Result<(), StoreError> {
-        let query = sqlx::query("DELETE FROM quarantined WHERE worker = $1").bind(worker.0.into_bytes().to_vec());
-        self.execute(query, || format!("release of worker {worker}")).await
-    }
-
     async fn leased(&mut self, lease: &'a LeaseRow) -> Result<(), StoreError> {
         let sweep = self.sweep(lease.sweep).await?.number;
         let name = self.name(&lease.worker_name).await?;
@@ -361,24 +227,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn late(&mut self, id: SweepId, late: Late, points: &[CurvePoint], at: WallTime) -> Result<(), StoreError> {
-        let query = sqlx::query(
-            "INSERT INTO late_reports (sweep, trajectory, attempt, worker, outcome, points, came_at) \
-             SELECT sweep, $2, $3, $4, $5, $6, $7 FROM sweeps WHERE id = $1 \
-             ON CONFLICT (attempt, trajectory, worker) DO NOTHING",
-        )
-        .bind(id.0.into_bytes().to_vec())
-        .bind(self.whole(late.trajectory.0)?)
-        .bind(self.whole(late.attempt.0)?)
-        .bind(late.worker.0.into_bytes().to_vec())
-        .bind(late.outcome.name())
-        .bind(curve::encode(points))
-        .bind(self.whole(at.0)?);
-        self.execute(query, || format!("late report of trajectory {} of sweep {id}", late.trajectory)).await
-    }
-
     /// Writes what was gathered: first what other rows refer to.
-    async fn flush(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn flush(&mut self) -> Result<(), StoreError> {
         self.write_rows().await?;
         let place = self.place;
         for (id, tally) in std::mem::take(&mut self.sweeps).into_iter().filter(|(_, tally)| !tally.done.is_empty()) {
@@ -425,7 +275,7 @@ impl<'a> Writer<'a> {
         self.results.take().write(self.connection).await.map_err(unwritten)
     }
 
-    async fn sweep(&mut self, id: SweepId) -> Result<&mut Tally, StoreError> {
+    pub(super) async fn sweep(&mut self, id: SweepId) -> Result<&mut Tally, StoreError> {
         if !self.sweeps.contains_key(&id) {
             let number = match self.numbers.sweeps.get(&id) {
                 Some(&number) => number,
@@ -464,7 +314,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A broken constraint is a record that contradicts what is stored.
-    async fn execute(
+    pub(super) async fn execute(
         &mut self,
         query: Query<'_>,
         what: impl Fn() -> String,
@@ -482,11 +332,11 @@ impl<'a> Writer<'a> {
         self.whole(number).map(Datum::number)
     }
 
-    fn whole(&self, number: u64) -> Result<i64, StoreError> {
+    pub(super) fn whole(&self, number: u64) -> Result<i64, StoreError> {
         i64::try_from(number).map_err(|_| self.refused(format!("{number} is more than a row can hold")))
     }
 
-    fn refused(&self, what: String) -> StoreError {
+    pub(super) fn refused(&self, what: String) -> StoreError {
         StoreError::Refused { place: self.place.to_owned(), what }
     }
 }

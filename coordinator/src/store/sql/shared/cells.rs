@@ -1,0 +1,118 @@
+//! The cells of a row.
+
+use biosweep_common::clock::WallTime;
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::curve::Score;
+use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
+use biosweep_common::outcome::{SweepState, TrialStatus};
+use biosweep_common::spec::Format;
+use sqlx::{Decode, Row as _, Type};
+use uuid::Uuid;
+
+use super::{Connection, Db, DbRow, Query, failed};
+use crate::store::StoreError;
+use crate::store::record::{Submission, SweepRow, TrialResult};
+
+/// All rows of a query.
+pub(super) async fn all(
+    connection: &mut Connection,
+    place: &str,
+    query: Query<'_>,
+) -> Result<Vec<DbRow>, StoreError> {
+    query.fetch_all(connection).await.map_err(|error| failed(place, error))
+}
+
+/// The cells of a row, by column; one that cannot be read is named.
+#[derive(Clone, Copy)]
+pub(super) struct Cells<'a> {
+    pub(super) row: &'a DbRow,
+    pub(super) place: &'a str,
+}
+
+impl<'a> Cells<'a> {
+    pub(super) fn sweep(&self) -> Result<SweepRow, StoreError> {
+        Ok(SweepRow {
+            submission: Submission {
+                id: SweepId(self.uuid("id")?),
+                name: self.get("name")?,
+                spec_text: self.get("spec_text")?,
+                spec_format: self.named("spec_format", Format::from_name)?,
+                digest: self.get("digest")?,
+                trials: self.count("trials")?,
+                trajectories: self.count("trajectories")?,
+                submitted_at: WallTime(self.count("submitted_at")?),
+            },
+            extensions: Vec::new(),
+            state: self.named("state", SweepState::from_name)?,
+            reason: self.get("reason")?,
+            completed: self.count("completed")?,
+            diverged: self.count("diverged")?,
+            failed: self.count("failed")?,
+            reused: self.count("reused")?,
+        })
+    }
+
+    pub(super) fn result(&self) -> Result<TrialResult, StoreError> {
+        Ok(TrialResult {
+            trial: TrialIndex(self.count("trial")?),
+            key: self.key()?,
+            status: self.named("status", TrialStatus::from_name)?,
+            score: match self.get::<Option<i64>>("best_update")? {
+                None => None,
+                Some(_) => Some(Score {
+                    validation_accuracy: self.real("validation_accuracy")?,
+                    test_accuracy: self.real("test_accuracy")?,
+                    best_update: self.count("best_update")?,
+                    updates: self.count("score_updates")?,
+                }),
+            },
+            updates: self.count("updates")?,
+            attempts: self.narrow("attempts")?,
+            worker_name: self.get("text")?,
+            seconds: self.real("seconds")?,
+            reused_from: match self.get::<Option<i64>>("source_trial")? {
+                None => None,
+                Some(_) => Some(TrialRef {
+                    sweep: SweepId(self.uuid("source")?),
+                    trial: TrialIndex(self.count("source_trial")?),
+                }),
+            },
+        })
+    }
+
+    pub(super) fn key(&self) -> Result<TrialKey, StoreError> {
+        let key = self.get::<&[u8]>("key")?;
+        Ok(TrialKey(key.try_into().map_err(|_| self.unreadable("key: not of 32 bytes"))?))
+    }
+
+    pub(super) fn get<T: Decode<'a, Db> + Type<Db>>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.row.try_get(column).map_err(|error| self.unreadable(&error.to_string()))
+    }
+
+    pub(super) fn count(&self, column: &'static str) -> Result<u64, StoreError> {
+        u64::try_from(self.get::<i64>(column)?).map_err(|_| self.unreadable(&format!("{column}: below 0")))
+    }
+
+    pub(super) fn narrow(&self, column: &'static str) -> Result<u32, StoreError> {
+        u32::try_from(self.count(column)?).map_err(|_| self.unreadable(&format!("{column}: more than 32 bits")))
+    }
+
+    /// SQLite keeps no NaN: it writes NULL for it.
+    pub(super) fn real(&self, column: &'static str) -> Result<f64, StoreError> {
+        Ok(self.get::<Option<f64>>(column)?.unwrap_or(f64::NAN))
+    }
+
+    pub(super) fn uuid(&self, column: &'static str) -> Result<Uuid, StoreError> {
+        let bytes = self.get::<&[u8]>(column)?;
+        Uuid::from_slice(bytes).map_err(|error| self.unreadable(&format!("{column}: {error}")))
+    }
+
+    pub(super) fn named<T>(&self, column: &'static str, from_name: fn(&str) -> Option<T>) -> Result<T, StoreError> {
+        let name = self.get::<&str>(column)?;
+        from_name(name).ok_or_else(|| self.unreadable(&format!("{column}: unknown name `{name}`")))
+    }
+
+    pub(super) fn unreadable(&self, what: &str) -> StoreError {
+        StoreError::Unreadable { place: self.place.to_owned(), what: what.to_owned() }
+    }
+}
