@@ -9,7 +9,7 @@ use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
 use crate::core::event::{Event, Extended};
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, QueryError};
-use crate::reuse;
+use crate::reuse::{self, Wanted};
 use crate::store::record::Extension;
 
 /// Why a sweep was not extended.
@@ -59,7 +59,7 @@ pub(crate) async fn extend(
         if added == 0 {
             return Ok(0);
         }
-        let new = TrajectoryIndex(before.grid.trajectories());
+        let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
         let reused = reuse::find(handle.store.as_ref(), &spec, new).await.map_err(QueryError::from)?;
         let extension = Extension { text: text.clone(), format, at: handle.clock.wall() };
         let had_finished = restored.row.state == SweepState::Finished;

@@ -10,6 +10,7 @@ use biosweep_common::spec::SweepSpec;
 use crate::core::event::Event;
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, QueryError};
+use crate::reuse::{self, Wanted};
 
 /// Why nothing is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +53,11 @@ pub(crate) async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Res
     }
     let trajectories = failures.iter().filter_map(|&(index, _)| spec.grid.trajectory(index));
     let trials = trajectories.map(|trajectory| trajectory.stopping_rules.len() as u64).sum();
+    let these = failures.iter().map(|&(index, _)| index).collect();
+    // Another sweep may have found meanwhile what failed here.
+    let reused = reuse::find(handle.store.as_ref(), &spec, Wanted::These(&these)).await.map_err(QueryError::from)?;
     let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, Arc::new(spec))));
-    handle.apply(Event::Retried { sweep: id, finished, failures }).await?;
+    handle.apply(Event::Retried { sweep: id, finished, failures, reused }).await?;
     Ok(trials)
 }
 

@@ -1,7 +1,7 @@
 //! Finds what a sweep need not train: trajectories that the store has, of whatever sweep, with evaluations enough for each
 //! of its trials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::configuration::{NUMERICS_VERSION, trajectory_point};
@@ -19,14 +19,39 @@ const PAGE: u32 = 1_000;
 /// After so many that were looked at, the log says how far it is.
 const NEWS: u64 = 100_000;
 
-/// What a sweep can take over from the store, of its trajectories with an index of at least `from`. The cost follows what is stored of the sweeps that share trajectories with
-/// it, and is next to nothing where none does.
+/// Trajectories of a sweep that something is sought for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'a> {
+    /// Those with an index of at least this one.
+    From(TrajectoryIndex),
+    /// These.
+    These(&'a BTreeSet<TrajectoryIndex>),
+}
+
+impl Wanted<'_> {
+    fn has(self, index: TrajectoryIndex) -> bool {
+        match self {
+            Self::From(first) => index >= first,
+            Self::These(these) => these.contains(&index),
+        }
+    }
+
+    fn count(self, spec: &SweepSpec) -> u64 {
+        match self {
+            Self::From(first) => spec.grid.trajectories() - first.0,
+            Self::These(these) => these.len() as u64,
+        }
+    }
+}
+
+/// What a sweep can take over from the store, of the trajectories that are wanted. The cost follows what is stored of the
+/// sweeps that share trajectories with it, and is next to nothing where none does.
 pub(crate) async fn find(
     store: &dyn Store,
     spec: &SweepSpec,
-    from: TrajectoryIndex,
+    wanted: Wanted<'_>,
 ) -> Result<Arc<[ReusedRow]>, StoreError> {
-    let mut search = Search { spec, from, inverse: Inverse::of(&spec.grid), taken: BTreeMap::new() };
+    let mut search = Search { spec, wanted, inverse: Inverse::of(&spec.grid), taken: BTreeMap::new() };
     if spec.terms.reuse {
         for row in store.sweeps().await? {
             search.look_through(store, &row).await?;
@@ -37,7 +62,7 @@ pub(crate) async fn find(
 
 struct Search<'a> {
     spec: &'a SweepSpec,
-    from: TrajectoryIndex,
+    wanted: Wanted<'a>,
     inverse: Inverse,
     taken: BTreeMap<TrajectoryIndex, ReusedRow>,
 }
@@ -55,7 +80,7 @@ impl Search<'_> {
             return Ok(());
         }
         let (mut from, mut seen) = (0, 0_u64);
-        while (self.taken.len() as u64) < self.spec.grid.trajectories() - self.from.0 {
+        while (self.taken.len() as u64) < self.wanted.count(self.spec) {
             let sources = store.sources(id, from, PAGE).await?;
             let Some(last) = sources.last() else { break };
             from = last.trajectory.0 + 1;
@@ -71,7 +96,7 @@ impl Search<'_> {
     fn consider(&mut self, row: &SweepRow, grid: &Grid, source: &SourceRow) {
         let Some((shape, hyperparameters)) = grid.settings(source.trajectory) else { return };
         let found = self.inverse.find(&trajectory_point(&shape, hyperparameters));
-        let is_new = |index: &TrajectoryIndex| *index >= self.from && !self.taken.contains_key(index);
+        let is_new = |index: &TrajectoryIndex| self.wanted.has(*index) && !self.taken.contains_key(index);
         let new: Vec<_> = found.into_iter().filter(is_new).collect();
         if new.is_empty() {
             return;

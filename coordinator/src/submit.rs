@@ -9,7 +9,7 @@ use biosweep_common::spec::{Format, SweepSpec};
 
 use crate::core::event::Event;
 use crate::driver::{Handle, Unable};
-use crate::reuse;
+use crate::reuse::{self, Wanted};
 use crate::store::record::{Submission, SweepRow};
 use crate::store::{Store, StoreError};
 
@@ -45,7 +45,7 @@ pub(crate) async fn submit(
     if !fresh && let Some(row) = find_equal(handle.store.as_ref(), &digest).await? {
         return Ok(Submitted { id: row.submission.id, found: true });
     }
-    let reused = reuse::find(handle.store.as_ref(), &spec, TrajectoryIndex(0)).await?;
+    let reused = reuse::find(handle.store.as_ref(), &spec, Wanted::From(TrajectoryIndex(0))).await?;
     let submission = Submission {
         id: SweepId::new(),
         name: spec.name.clone(),

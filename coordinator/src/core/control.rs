@@ -25,16 +25,15 @@ impl Core {
         let sweep = submission.id;
         actions.push(Action::Persist(Record::Submitted(submission.clone())));
         actions.push(Action::Notify(Notice::Changed(sweep)));
-        self.add_sweep(now, Sweep::new(now.tick, submission, spec));
+        self.add_sweep(Sweep::new(now.tick, submission, spec));
         self.take_over(sweep, reused, actions);
         self.leave_if_finished(now, sweep, actions);
     }
 
     /// Takes a sweep into the round.
-    pub(super) fn add_sweep(&mut self, now: Now, mut sweep: Sweep) {
+    pub(super) fn add_sweep(&mut self, mut sweep: Sweep) {
         let id = sweep.id();
         sweep.lanes_there = self.lanes_there(&sweep);
-        sweep.turn.join(self.sweeps.values().map(|other| &other.turn), now.tick);
         self.sweeps.insert(id, sweep);
         self.note_overlaps(id);
         self.look_again();
@@ -46,7 +45,7 @@ impl Core {
         if let Some(restored) = finished
             && !self.sweeps.contains_key(&id)
         {
-            self.add_sweep(now, Sweep::restored(now.tick, &restored, Arc::clone(&spec)));
+            self.add_sweep(Sweep::restored(now.tick, &restored, Arc::clone(&spec)));
         }
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let (trials, trajectories) = (spec.grid.trials(), spec.grid.trajectories());
@@ -107,12 +106,6 @@ impl Core {
             return;
         };
         sweep.failures.tolerate();
-        let mut turn = sweep.turn;
-        let running = self.sweeps.values().filter(|sweep| sweep.row.state == SweepState::Running);
-        turn.join(running.map(|sweep| &sweep.turn), now.tick);
-        if let Some(sweep) = self.sweeps.get_mut(&id) {
-            sweep.turn = turn;
-        }
         self.change_state(now, id, SweepState::Running, None, actions);
     }
 
@@ -130,7 +123,7 @@ impl Core {
             && !failures.is_empty()
             && !self.sweeps.contains_key(&id)
         {
-            self.add_sweep(now, Sweep::restored(now.tick, &restored, spec));
+            self.add_sweep(Sweep::restored(now.tick, &restored, spec));
         }
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let trajectories = sweep.retry(failures);
@@ -167,6 +160,7 @@ impl Core {
     ) {
         if let Some(sweep) = self.sweeps.get_mut(&id) {
             sweep.row.state = state;
+            sweep.is_in_round &= state == SweepState::Running;
             sweep.row.reason.clone_from(&reason);
             self.look_again();
         }

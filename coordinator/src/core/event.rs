@@ -52,6 +52,8 @@ pub(crate) enum Event {
         finished: Option<Box<(RestoredSweep, Arc<SweepSpec>)>>,
         /// The trajectories, each with the attempts it had.
         failures: Vec<(TrajectoryIndex, u32)>,
+        /// What the store has of them meanwhile.
+        reused: Arc<[ReusedRow]>,
     },
     /// A worker is to be let out of quarantine.
     Released(WorkerId),

@@ -56,7 +56,11 @@ impl Core {
     fn grant_something(&mut self, now: Now, id: WorkerId, actions: &mut Vec<Action>) -> bool {
         let Some(worker) = self.workers.get(&id).filter(|_| self.may_work(id)) else { return false };
         let lanes = worker.room();
-        let sweeps = if lanes > 0 { self.sweeps_in_turn(&worker.description, now) } else { Vec::new() };
+        if lanes == 0 {
+            return false;
+        }
+        let description = worker.description.clone();
+        let sweeps = self.sweeps_in_turn(&description, now);
         sweeps.into_iter().any(|sweep| {
             let elsewhere = self.better_elsewhere(id, sweep);
             self.grant(now, id, sweep, lanes, &elsewhere, actions)
@@ -64,12 +68,24 @@ impl Core {
     }
 
     /// The sweeps that have something for this worker.
-    fn sweeps_in_turn(&self, worker: &WorkerDescription, now: Now) -> Vec<SweepId> {
+    fn sweeps_in_turn(&mut self, worker: &WorkerDescription, now: Now) -> Vec<SweepId> {
         let fits = |sweep: &&Sweep| sweep.can_grant() && sweep.spec.terms.require.is_met_by(worker);
+        let new = self.sweeps.values().filter(fits).filter(|sweep| !sweep.is_in_round).map(Sweep::id);
+        for id in new.collect::<Vec<_>>() {
+            self.take_into_round(id, now);
+        }
         let mut sweeps: Vec<&Sweep> = self.sweeps.values().filter(fits).collect();
         // Stable: of equals the oldest comes first.
         sweeps.sort_by(|left, right| left.turn.compare(&right.turn, now.tick));
         sweeps.into_iter().map(Sweep::id).collect()
+    }
+
+    fn take_into_round(&mut self, id: SweepId, now: Now) {
+        let Some(mut turn) = self.sweeps.get(&id).map(|sweep| sweep.turn) else { return };
+        turn.join(self.sweeps.values().filter(|other| other.is_in_round).map(|other| &other.turn), now.tick);
+        if let Some(sweep) = self.sweeps.get_mut(&id) {
+            (sweep.turn, sweep.is_in_round) = (turn, true);
+        }
     }
 
     /// Grants a bundle of a sweep, without the trajectories that are better tried elsewhere; whether there was one.
@@ -123,6 +139,7 @@ impl Core {
         for sweep in self.sweeps.values_mut() {
             let lanes = |worker: Option<&WorkerDescription>| worker.map_or(0, |worker| sweep.lanes_of(worker));
             sweep.lanes_there = sweep.lanes_there + lanes(after) - lanes(before.as_ref());
+            sweep.is_in_round &= sweep.lanes_there > 0;
         }
     }
 
@@ -190,7 +207,7 @@ impl Sweep {
             let end = run.end.min(self.spec.grid.shape_run_end(TrajectoryIndex(first)));
             let company = match self.company(first) {
                 // Its company has gone on without it.
-                Company::Of(_) if first + 1 == end || self.company(first) != self.company(first + 1) => Company::Any,
+                Company::Of(_) if self.company(first) != self.company(first + 1) => Company::Any,
                 company => company,
             };
             let most = match company {

@@ -114,7 +114,7 @@ impl Core {
             lease.open.iter().for_each(|(&index, lane)| sweep.started(now.tick, index, lane.trials()));
             self.leases.insert(row.attempt, lease);
         }
-        self.add_sweep(now, sweep);
+        self.add_sweep(sweep);
     }
 
     /// Takes in one event; what it returns is all that is to be done about it.
@@ -128,8 +128,10 @@ impl Core {
             Event::Cancelled(sweep) => self.cancel(now, sweep, &mut actions),
             Event::Paused(sweep) => self.pause(now, sweep, None, &mut actions),
             Event::Resumed(sweep) => self.resume(now, sweep, &mut actions),
-            Event::Retried { sweep, finished, failures } => {
+            Event::Retried { sweep, finished, failures, reused } => {
                 self.retry(now, sweep, finished.map(|finished| *finished), &failures, &mut actions);
+                self.take_over(sweep, reused, &mut actions);
+                self.leave_if_finished(now, sweep, &mut actions);
             }
             Event::Released(worker) => self.release_worker(worker, &mut actions),
             Event::Said { worker, message } => self.hear(now, worker, message, &mut actions),

@@ -30,6 +30,9 @@ pub(crate) struct Sweep {
     pub(super) pending: Pending,
     /// What it has and had of the workers.
     pub(super) turn: Turn,
+    /// Whether its turn is compared with that of others: not before it could be granted something for the first time, nor
+    /// since it was paused or had nobody to train it.
+    pub(super) is_in_round: bool,
     /// Lanes of the workers that are there and have what it requires.
     pub(super) lanes_there: u64,
     /// Trials of the trajectories now leased.
@@ -111,6 +114,7 @@ impl Sweep {
             row,
             spec,
             pending,
+            is_in_round: false,
             lanes_there: 0,
             running: 0,
             leases: BTreeSet::new(),

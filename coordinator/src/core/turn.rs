@@ -49,11 +49,12 @@ impl Turn {
     }
 
     /// Comes into the round as if it had had its share all along: it neither catches up on the others nor waits for them.
+    /// The others are those of the round: what stands still, or has nobody to train it, has had the less for it.
     pub(super) fn join<'a>(&mut self, others: impl Iterator<Item = &'a Self>, now: Tick) {
         let level = |other: &Self| other.had_at(now) * u128::from(self.weight) / u128::from(other.weight);
         let least = others.filter(|other| other.priority == self.priority).map(level).min();
         self.settle(now);
-        self.had = self.had.max(least.unwrap_or(0));
+        self.had = least.unwrap_or(self.had);
     }
 
     /// Which comes first: the lesser does.
@@ -120,5 +121,17 @@ mod tests {
         turns.push(late);
         let order = one_by_one(&mut turns, 10);
         assert_eq!((count(&order, 0), count(&order, 1)), (5, 5));
+    }
+
+    #[test]
+    fn who_was_away_is_not_waited_for_and_need_not_wait() {
+        let mut turns = vec![Turn::new(0, 1, Tick(0)), Turn::new(0, 2, Tick(0))];
+        one_by_one(&mut turns[..1], 20);
+        one_by_one(&mut turns[1..], 4);
+        let mut back = turns[0];
+        back.join(turns[1..].iter(), Tick(30_000));
+        turns[0] = back;
+        let order = one_by_one(&mut turns, 9);
+        assert_eq!((count(&order, 0), count(&order, 1)), (3, 6));
     }
 }

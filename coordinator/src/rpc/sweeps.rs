@@ -21,7 +21,7 @@ use crate::driver::Handle;
 use crate::extend::{self, ExtendError};
 use crate::queries::{self, QueryError};
 use crate::retry::{self, RetryError};
-use crate::reuse;
+use crate::reuse::{self, Wanted};
 use crate::submit::{self, SubmitError};
 use crate::watch;
 
@@ -56,7 +56,9 @@ impl Sweeps for Service {
     async fn plan(&self, request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
         let v1::PlanRequest { spec, format, origin } = request.into_inner();
         let (parsed, _) = parse(&spec, &format, &origin)?;
-        let rows = reuse::find(self.handle.store.as_ref(), &parsed, TrajectoryIndex(0)).await.map_err(store_failed)?;
+        let rows = reuse::find(self.handle.store.as_ref(), &parsed, Wanted::From(TrajectoryIndex(0)))
+            .await
+            .map_err(store_failed)?;
         Ok(Response::new(v1::PlanResponse { reused: rows.iter().map(|row| row.results.len() as u64).sum() }))
     }
 

@@ -152,6 +152,20 @@ fn what_is_added_is_taken_over_as_far_as_it_is_there() {
 }
 
 #[test]
+fn what_failed_here_and_was_found_elsewhere_meanwhile_is_taken_over_when_it_is_tried_again() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.end(id, world.report(&grant, 0, Outcome::Failed, 0));
+    let again = world.poll(id, 1).expect("it is tried again");
+    world.end(id, world.report(&again, 0, Outcome::Failed, 0));
+    let failures = vec![(TrajectoryIndex(0), 2)];
+    let actions = world.apply(Event::Retried { sweep: world.sweep, finished: None, failures, reused: found(0..1) });
+    assert_eq!(taken_over(&actions)[0].1.len(), 1);
+    let view = world.core.sweep_view(world.sweep).expect("it runs");
+    assert_eq!((view.completed, view.reused, view.failed), (2, 2, 0));
+}
+
+#[test]
 fn a_sweep_that_is_not_here_is_not_extended() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));

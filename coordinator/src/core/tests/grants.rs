@@ -1,6 +1,7 @@
 //! Who gets what.
 
 use super::*;
+use crate::store::record::QuarantineRow;
 
 /// A sweep of so many trajectories of one shape, with these lines at the top of its spec.
 fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
@@ -96,6 +97,17 @@ fn a_bundle_that_was_handed_back_is_granted_again_as_a_whole_but_for_what_was_do
 }
 
 #[test]
+fn what_is_left_alone_of_a_bundle_goes_with_its_neighbours() {
+    let mut world = World::with(plain(40, ""));
+    world.lanes = 4;
+    let (one, grant) = world.work(1, 2);
+    assert_eq!(trajectories(&grant), [0, 1]);
+    world.end(one, world.report(&grant, 0, Outcome::Completed, 20));
+    world.say(one, ToCoordinator::Goodbye);
+    assert_eq!(trajectories(&world.work(2, 4).1), [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_failed_bundle_is_granted_again_lane_by_lane() {
     let mut world = World::with(plain(30, "retries = 5"));
     world.staff(1, 3);
@@ -185,6 +197,65 @@ fn sweeps_share_the_workers_by_weight_and_a_higher_priority_goes_first() {
     let sweeps: Vec<SweepId> = (9..=11).filter_map(|number| world.poll(worker(number), 1)).map(|g| g.sweep).collect();
     assert_eq!(sweeps[..2], [urgent, urgent]);
     assert_ne!(sweeps[2], urgent, "it has nothing left");
+}
+
+#[test]
+fn a_sweep_that_stands_still_is_no_measure_for_a_new_one() {
+    let mut world = World::with(plain(100, ""));
+    world.submit(3, plain(100, "require = { device = \"cuda\" }"));
+    let paused = world.submit(4, plain(100, ""));
+    world.apply(Event::Paused(paused));
+    world.staff(1, 1);
+    let train = |world: &mut World| {
+        let grant = world.poll(worker(1), 1).expect("work");
+        world.pass(1_000);
+        world.end(worker(1), world.report(&grant, 0, Outcome::Completed, 20));
+        grant.sweep
+    };
+    assert!((0..10).all(|_| train(&mut world) == world.sweep));
+    let new = world.submit(5, plain(100, "reuse = false"));
+    let after: Vec<SweepId> = (0..10).map(|_| train(&mut world)).collect();
+    assert_eq!(after.iter().filter(|&&sweep| sweep == new).count(), 5);
+}
+
+#[test]
+fn what_nobody_could_train_for_long_does_not_catch_up_when_somebody_can() {
+    let mut world = World::with(plain(100, ""));
+    let picky = world.submit(3, plain(100, "reuse = false\nrequire = { labels = [\"fast\"] }"));
+    world.staff(1, 1);
+    let train = |world: &mut World, id: WorkerId| {
+        let grant = world.poll(id, 1).expect("work");
+        world.pass(1_000);
+        world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+        grant.sweep
+    };
+    assert!((0..10).all(|_| train(&mut world, worker(1)) == world.sweep));
+    let labels = BTreeSet::from(["fast".to_owned()]);
+    let description = WorkerDescription { name: "fast".to_owned(), lanes: 1, labels, ..WorkerDescription::default() };
+    world.hello_as(worker(2), description);
+    world.say(worker(1), ToCoordinator::Goodbye);
+    let after: Vec<SweepId> = (0..10).map(|_| train(&mut world, worker(2))).collect();
+    assert_eq!(after.iter().filter(|&&sweep| sweep == picky).count(), 5);
+}
+
+#[test]
+fn who_is_in_quarantine_is_not_counted_on() {
+    let now = Now { tick: Tick(0), wall: WallTime(0) };
+    let row =
+        QuarantineRow { worker: worker(1), worker_name: "w1".to_owned(), reason: "bad".to_owned(), at: WallTime(0) };
+    let known = Restored { quarantined: vec![row], ..Restored::default() };
+    let core = Core::restore(PATIENCE, now, &known, &[]);
+    let mut world = World { core, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
+    world.submit(1, plain(3, ""));
+    world.hello(worker(1), Vec::new());
+    assert_eq!(world.poll(worker(1), 1), None);
+    let waits = "it waits for a worker with lanes: all that are connected are in quarantine";
+    assert_eq!(world.waits_for().as_deref(), Some(waits));
+    world.lanes = 0;
+    world.hello(worker(2), Vec::new());
+    assert_eq!(world.waits_for().as_deref(), Some(waits), "the other one is of no use");
+    world.apply(Event::Released(worker(1)));
+    assert_eq!(world.waits_for(), None);
 }
 
 #[test]

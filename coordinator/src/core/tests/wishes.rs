@@ -218,7 +218,12 @@ fn failed_trials_are_tried_again_with_their_retries() {
     }
     let failed = |world: &World| world.core.sweep_view(world.sweep).map(|view| view.failed);
     assert_eq!(failed(&world), Some(2), "two attempts, then for good");
-    let retry = Event::Retried { sweep: world.sweep, finished: None, failures: vec![(TrajectoryIndex(0), 2)] };
+    let retry = Event::Retried {
+        sweep: world.sweep,
+        finished: None,
+        failures: vec![(TrajectoryIndex(0), 2)],
+        reused: Arc::default(),
+    };
     let actions = world.apply(retry.clone());
     let record = actions.iter().find_map(|action| match action {
         Action::Persist(Record::Retried { trajectories, .. }) => Some(trajectories.clone()),
@@ -254,6 +259,7 @@ fn a_finished_sweep_runs_again_for_what_failed() {
         sweep: id,
         finished: Some(Box::new((restored, spec))),
         failures: vec![(TrajectoryIndex(4), 3)],
+        reused: Arc::default(),
     };
     let actions = core.apply(now, retry);
     assert_eq!(states(&actions), vec![(SweepState::Running, None)]);

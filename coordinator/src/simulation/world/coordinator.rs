@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::core::event::Extended;
+use crate::reuse::{self, Wanted};
 use crate::store::record::Extension;
-use crate::{queries, reuse, submit};
+use crate::{queries, submit};
 
 impl World {
     pub(super) fn time(&self) -> Now {
@@ -44,7 +45,8 @@ impl World {
                 trajectories: spec.grid.trajectories(),
                 submitted_at: WallTime(self.wall),
             });
-            let reused = reuse::find(self.store.as_ref(), &spec, TrajectoryIndex(0)).now_or_never().expect("memory");
+            let all = Wanted::From(TrajectoryIndex(0));
+            let reused = reuse::find(self.store.as_ref(), &spec, all).now_or_never().expect("memory");
             let reused = reused.map_err(|error| error.to_string())?;
             self.request(Request::Event(Event::Submitted { submission, spec, reused }))?;
         }
@@ -62,7 +64,7 @@ impl World {
         let spec = Arc::new(before.extended(&more).map_err(|error| error.to_string())?);
         // Workers and results may know of it before it is kept.
         self.specs.insert(id, Arc::clone(&spec));
-        let new = TrajectoryIndex(before.grid.trajectories());
+        let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
         let reused = reuse::find(self.store.as_ref(), &spec, new).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
         let extension = Extension { text: EXTENSION.to_owned(), format: Format::Toml, at: WallTime(self.wall) };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::queries;
+use crate::reuse::{self, Wanted};
 
 impl World {
     pub(super) fn mishap(&mut self) -> Result<(), String> {
@@ -104,7 +105,10 @@ impl World {
             self.store.restore_sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
         let restored = restored.expect("it is there");
         let spec = Arc::new(queries::parse(&restored.row).map_err(|error| error.to_string())?);
+        let these = failures.iter().map(|&(index, _)| index).collect();
+        let reused = reuse::find(self.store.as_ref(), &spec, Wanted::These(&these)).now_or_never().expect("memory");
+        let reused = reused.map_err(|error| error.to_string())?;
         let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, spec)));
-        self.request(Request::Event(Event::Retried { sweep: id, finished, failures }))
+        self.request(Request::Event(Event::Retried { sweep: id, finished, failures, reused }))
     }
 }
