@@ -35,7 +35,7 @@ pub(crate) enum QueryError {
     },
     /// No such trial, or none that has ended.
     #[error(
-        "no trial `{name}` has a result; name one as SWEEP/NUMBER, or by the beginning of its key, as \
+        "no trial `{name}` has a result; name one as SWEEP/NUMBER, or by the first {KEY_MIN} digits of its key or more, as \
          `biosweep results` shows them"
     )]
     UnknownTrial {

@@ -1,6 +1,6 @@
 //! A sweep and what is added to it → the sweep that has both: the trials it had keep their numbers.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Formatter};
 
 use super::{SweepSpec, Terms};
 use crate::grid::{Grid, TooFine, TooLarge};
@@ -60,7 +60,18 @@ impl SweepSpec {
         agree("reuse", &ours.reuse, &theirs.reuse, &default.reuse)?;
         agree("priority", &ours.priority, &theirs.priority, &default.priority)?;
         agree("weight", &ours.weight, &theirs.weight, &default.weight)?;
-        agree("require", &ours.require, &theirs.require, &default.require)
+        let require = |terms: &Terms| Words(terms.require.to_string());
+        agree("require", &require(ours), &require(theirs), &require(default))
+    }
+}
+
+/// What people read as it stands.
+#[derive(PartialEq)]
+struct Words(String);
+
+impl Debug for Words {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -127,7 +127,10 @@ fn require(node: &Node, require: &mut Requirement, mistakes: &mut Mistakes<'_>) 
             }
             name @ "labels" => {
                 let labels = match &node.kind {
-                    Kind::List(items) => items.iter().map(|item| text(item).map(str::to_owned)).collect(),
+                    Kind::List(items) => {
+                        let label = |item| text(item).filter(|label| !label.trim().is_empty());
+                        items.iter().map(|item| label(item).map(str::to_owned)).collect()
+                    }
                     _ => None,
                 };
                 let help = "it is a list of the labels workers were started with, such as [\"a100\"]";
@@ -224,6 +227,11 @@ mod tests {
             ),
             (
                 "require = { labels = [1] }",
+                "t:1:22: require.labels: `labels` cannot be a list; it is a list of the labels workers were started \
+                 with, such as [\"a100\"]",
+            ),
+            (
+                "require = { labels = [\" \"] }",
                 "t:1:22: require.labels: `labels` cannot be a list; it is a list of the labels workers were started \
                  with, such as [\"a100\"]",
             ),

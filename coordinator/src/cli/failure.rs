@@ -83,7 +83,11 @@ impl Failure {
 
 impl From<SpecErrors> for Failure {
     fn from(errors: SpecErrors) -> Self {
-        Self { exit: Exit::BadInput, said: Said::Report(spec_error::report(errors)) }
+        let said = match spec_error::can_be_shown(&errors) {
+            true => Said::Report(spec_error::report(errors)),
+            false => Said::Line(errors.to_string()),
+        };
+        Self { exit: Exit::BadInput, said }
     }
 }
 
@@ -114,5 +118,22 @@ impl From<HostError> for Failure {
             HostError::Unprotected { .. } => Self::bad_input(error),
             _ => Self::environment(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::spec::{Format, SweepSpec};
+
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_a_line_too_long_to_be_shown_is_told_with_its_place() {
+        let wide = " ".repeat(70_000);
+        let text = format!("{{\"name\":\"x\",{wide}\"grid\":{{\"rule\":\"bp\",\"network\":\"nn\",\"depth\":0}}}}");
+        let errors = SweepSpec::parse(&text, Format::Json, "spec.json").expect_err("mistakes");
+        let failure = Failure::from(errors);
+        assert_eq!(failure.exit, Exit::BadInput);
+        assert!(failure.to_string().contains("spec.json:1:70"), "{failure}");
     }
 }

@@ -56,6 +56,12 @@ enum Wait {
 
 pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || store::is_in(home));
+    if is_stored && (args.fresh || !args.terms.is_empty()) {
+        return Err(Failure::bad_input(format!(
+            "{} is the name of a sweep, which goes on as it was submitted; to start another one, name its spec file",
+            args.spec
+        )));
+    }
     let source = if is_stored { None } else { Some(source::read(&args.spec, &args.terms)?) };
     let workers = WorkerOptions {
         program: local::find_program()?,

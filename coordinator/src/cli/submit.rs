@@ -25,10 +25,15 @@ pub(crate) struct SubmitArgs {
 
 pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let source = source::read(&args.spec, &args.terms)?;
+    let asked = source.spec.terms.clone();
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
     let hosted = client.is_hosted();
     client.close().await?;
+    let kept = sweep.spec().filter(|_| found).map(|spec| spec.terms).filter(|kept| *kept != asked);
+    if let Some(kept) = kept {
+        say(human::keeps_its_terms(&kept));
+    }
     if hosted {
         say("no coordinator serves this home; the sweep waits for `biosweep serve` and its workers");
     }

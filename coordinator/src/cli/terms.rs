@@ -21,6 +21,11 @@ pub(crate) struct TermsArgs {
 }
 
 impl TermsArgs {
+    /// Whether nothing was said.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys().is_empty()
+    }
+
     /// The keys of a spec that say the same.
     pub(super) fn keys(&self) -> Vec<(&'static str, String)> {
         let never = |key, never: bool| never.then(|| (key, "false".to_owned()));

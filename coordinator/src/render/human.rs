@@ -8,7 +8,7 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::{Level, Setting, Value};
-use biosweep_common::spec::SweepSpec;
+use biosweep_common::spec::{SweepSpec, Terms};
 use biosweep_common::views::{ResultView, Setback, SweepStatus, SweepView, TrainedView, WorkerView};
 
 use super::progress::Rate;
@@ -109,6 +109,15 @@ fn tally(sweep: &SweepView) -> String {
 pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
     let what = if found { "is there already" } else { "is submitted" };
     format!("{} {what} as {}\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+/// A sweep that was there already is carried out as it was first submitted.
+pub(crate) fn keeps_its_terms(kept: &Terms) -> String {
+    format!(
+        "it stays as it was submitted: priority {}, weight {}, retries {}, a checkpoint every {} s, requires {}; submit it with \
+         --fresh for another one",
+        kept.priority, kept.weight, kept.retries_max, kept.checkpoint_every_s, kept.require
+    )
 }
 
 pub(crate) fn cancelled(sweep: &SweepView) -> String {

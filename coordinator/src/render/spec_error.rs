@@ -20,6 +20,14 @@ struct Mistake {
     source: Arc<NamedSource<String>>,
 }
 
+/// Columns that a line may have to be shown with its mistake: nobody reads longer ones, and the printer fails at 65,535.
+const COLUMNS_MAX: usize = 10_000;
+
+/// Whether every mistake can be shown in its line.
+pub(crate) fn can_be_shown(errors: &SpecErrors) -> bool {
+    errors.errors.iter().all(|error| error.column + error.span.len() <= COLUMNS_MAX)
+}
+
 /// A report of every mistake, to be printed for people.
 pub(crate) fn report(errors: SpecErrors) -> Report {
     let SpecErrors { origin, text, errors } = errors;
@@ -77,6 +85,20 @@ mod tests {
     use biosweep_common::spec::{Format, SweepSpec};
 
     use super::*;
+
+    #[test]
+    fn a_line_too_long_to_be_read_is_not_shown() {
+        let mistakes = |seeds: usize| {
+            let seeds: Vec<String> = (0..seeds).map(|seed| seed.to_string()).collect();
+            let seeds = seeds.join(",");
+            let text = format!(
+                "{{\"name\":\"x\",\"grid\":{{\"rule\":\"bp\",\"network\":\"nn\",\"seed\":[{seeds}],\"depth\":0}}}}"
+            );
+            SweepSpec::parse(&text, Format::Json, "spec.json").expect_err("mistakes")
+        };
+        assert!(can_be_shown(&mistakes(10)));
+        assert!(!can_be_shown(&mistakes(20_000)));
+    }
 
     #[test]
     fn every_mistake_is_shown_with_its_line_place_and_mend() {

@@ -25,7 +25,7 @@ use crate::trainer::Trainer;
 #[derive(Debug, Args)]
 pub(super) struct ConnectArgs {
     /// The coordinator's address, such as http://127.0.0.1:7465
-    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", required = true)]
+    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", required = true, value_parser = url)]
     coordinator: Option<String>,
     /// What to compute on
     #[arg(long, default_value = "cpu")]
@@ -34,10 +34,10 @@ pub(super) struct ConnectArgs {
     #[arg(long, default_value = "1", value_name = "K")]
     lanes: NonZeroU32,
     /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has]
-    #[arg(long, value_name = "GB")]
+    #[arg(long, value_name = "GB", value_parser = gigabytes)]
     memory_gb: Option<f64>,
     /// Something sweeps may require, such as a100 or site=x; may be given several times
-    #[arg(long = "label", value_name = "LABEL")]
+    #[arg(long = "label", value_name = "LABEL", value_parser = label)]
     labels: Vec<String>,
     /// A name for people [default: host/process]
     #[arg(long)]
@@ -61,6 +61,23 @@ pub(super) struct ConnectArgs {
     data: DataArgs,
 }
 
+fn url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(host) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("write it as http://HOST:PORT".to_owned()),
+    }
+}
+
+fn gigabytes(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
+    number.ok_or_else(|| "it takes a number of gigabytes above 0".to_owned())
+}
+
+fn label(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("a label is not empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     telemetry::init(Destination::Stderr, "info").map_err(Failure::environment)?;
     let device: Device = args.device.parse().map_err(Failure::environment)?;
@@ -69,7 +86,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     let description = WorkerDescription {
         name: args.name.clone().unwrap_or_else(default_name),
         device: device.to_string(),
-        memory_bytes: args.memory_gb.map_or_else(memory::bytes, |gigabytes| (gigabytes.max(0.0) * 1e9) as u64),
+        memory_bytes: args.memory_gb.map_or_else(memory::bytes, |gigabytes| (gigabytes * 1e9) as u64),
         labels: args.labels.iter().cloned().collect(),
         lanes: args.lanes.get(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
