@@ -30,7 +30,7 @@ impl Core {
         self.leave_if_finished(now, sweep, actions);
     }
 
-    /// Takes a sweep into the round.
+    /// Takes a sweep in.
     pub(super) fn add_sweep(&mut self, mut sweep: Sweep) {
         let id = sweep.id();
         sweep.lanes_there = self.lanes_there(&sweep);
@@ -117,6 +117,7 @@ impl Core {
         id: SweepId,
         finished: Option<(RestoredSweep, Arc<SweepSpec>)>,
         failures: &[(TrajectoryIndex, u32)],
+        reused: Arc<[ReusedRow]>,
         actions: &mut Vec<Action>,
     ) {
         if let Some((restored, spec)) = finished
@@ -135,6 +136,8 @@ impl Core {
             sweep.failures.begin_anew();
             self.change_state(now, id, SweepState::Running, None, actions);
         }
+        self.take_over(id, reused, actions);
+        self.leave_if_finished(now, id, actions);
         self.look_again();
         actions.push(Action::Notify(Notice::Changed(id)));
     }

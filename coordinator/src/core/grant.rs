@@ -59,33 +59,24 @@ impl Core {
         if lanes == 0 {
             return false;
         }
-        let description = worker.description.clone();
-        let sweeps = self.sweeps_in_turn(&description, now);
-        sweeps.into_iter().any(|sweep| {
+        self.sweeps_in_turn(id, now).into_iter().any(|sweep| {
             let elsewhere = self.better_elsewhere(id, sweep);
             self.grant(now, id, sweep, lanes, &elsewhere, actions)
         })
     }
 
     /// The sweeps that have something for this worker.
-    fn sweeps_in_turn(&mut self, worker: &WorkerDescription, now: Now) -> Vec<SweepId> {
-        let fits = |sweep: &&Sweep| sweep.can_grant() && sweep.spec.terms.require.is_met_by(worker);
+    fn sweeps_in_turn(&mut self, id: WorkerId, now: Now) -> Vec<SweepId> {
+        let Some(worker) = self.workers.get(&id) else { return Vec::new() };
+        let fits = |sweep: &&Sweep| sweep.can_grant() && sweep.spec.terms.require.is_met_by(&worker.description);
         let new = self.sweeps.values().filter(fits).filter(|sweep| !sweep.is_in_round).map(Sweep::id);
         for id in new.collect::<Vec<_>>() {
-            self.take_into_round(id, now);
+            take_into_round(&mut self.sweeps, id, now);
         }
         let mut sweeps: Vec<&Sweep> = self.sweeps.values().filter(fits).collect();
         // Stable: of equals the oldest comes first.
         sweeps.sort_by(|left, right| left.turn.compare(&right.turn, now.tick));
         sweeps.into_iter().map(Sweep::id).collect()
-    }
-
-    fn take_into_round(&mut self, id: SweepId, now: Now) {
-        let Some(mut turn) = self.sweeps.get(&id).map(|sweep| sweep.turn) else { return };
-        turn.join(self.sweeps.values().filter(|other| other.is_in_round).map(|other| &other.turn), now.tick);
-        if let Some(sweep) = self.sweeps.get_mut(&id) {
-            (sweep.turn, sweep.is_in_round) = (turn, true);
-        }
     }
 
     /// Grants a bundle of a sweep, without the trajectories that are better tried elsewhere; whether there was one.
@@ -170,6 +161,14 @@ impl Core {
             several => format!("none of the {several} that are connected has got that"),
         };
         Some(format!("it waits for a worker with {require}: {there}"))
+    }
+}
+
+fn take_into_round(sweeps: &mut BTreeMap<SweepId, Sweep>, id: SweepId, now: Now) {
+    let Some(mut turn) = sweeps.get(&id).map(|sweep| sweep.turn) else { return };
+    turn.join(sweeps.values().filter(|other| other.is_in_round).map(|other| &other.turn), now.tick);
+    if let Some(sweep) = sweeps.get_mut(&id) {
+        (sweep.turn, sweep.is_in_round) = (turn, true);
     }
 }
 

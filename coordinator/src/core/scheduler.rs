@@ -129,9 +129,7 @@ impl Core {
             Event::Paused(sweep) => self.pause(now, sweep, None, &mut actions),
             Event::Resumed(sweep) => self.resume(now, sweep, &mut actions),
             Event::Retried { sweep, finished, failures, reused } => {
-                self.retry(now, sweep, finished.map(|finished| *finished), &failures, &mut actions);
-                self.take_over(sweep, reused, &mut actions);
-                self.leave_if_finished(now, sweep, &mut actions);
+                self.retry(now, sweep, finished.map(|finished| *finished), &failures, reused, &mut actions);
             }
             Event::Released(worker) => self.release_worker(worker, &mut actions),
             Event::Said { worker, message } => self.hear(now, worker, message, &mut actions),

@@ -32,6 +32,14 @@ impl World {
         (1..=workers).for_each(|number| drop(self.hello(worker(number), Vec::new())));
     }
 
+    /// Has a worker train one trajectory for a second; whose it was.
+    fn train(&mut self, number: u128) -> SweepId {
+        let grant = self.poll(worker(number), 1).expect("work");
+        self.pass(1_000);
+        self.end(worker(number), self.report(&grant, 0, Outcome::Completed, 20));
+        grant.sweep
+    }
+
     fn waits_for(&self) -> Option<String> {
         self.core.sweep_view(self.sweep).and_then(|view| view.reason)
     }
@@ -206,15 +214,9 @@ fn a_sweep_that_stands_still_is_no_measure_for_a_new_one() {
     let paused = world.submit(4, plain(100, ""));
     world.apply(Event::Paused(paused));
     world.staff(1, 1);
-    let train = |world: &mut World| {
-        let grant = world.poll(worker(1), 1).expect("work");
-        world.pass(1_000);
-        world.end(worker(1), world.report(&grant, 0, Outcome::Completed, 20));
-        grant.sweep
-    };
-    assert!((0..10).all(|_| train(&mut world) == world.sweep));
+    assert!((0..10).all(|_| world.train(1) == world.sweep));
     let new = world.submit(5, plain(100, "reuse = false"));
-    let after: Vec<SweepId> = (0..10).map(|_| train(&mut world)).collect();
+    let after: Vec<SweepId> = (0..10).map(|_| world.train(1)).collect();
     assert_eq!(after.iter().filter(|&&sweep| sweep == new).count(), 5);
 }
 
@@ -223,18 +225,12 @@ fn what_nobody_could_train_for_long_does_not_catch_up_when_somebody_can() {
     let mut world = World::with(plain(100, ""));
     let picky = world.submit(3, plain(100, "reuse = false\nrequire = { labels = [\"fast\"] }"));
     world.staff(1, 1);
-    let train = |world: &mut World, id: WorkerId| {
-        let grant = world.poll(id, 1).expect("work");
-        world.pass(1_000);
-        world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
-        grant.sweep
-    };
-    assert!((0..10).all(|_| train(&mut world, worker(1)) == world.sweep));
+    assert!((0..10).all(|_| world.train(1) == world.sweep));
     let labels = BTreeSet::from(["fast".to_owned()]);
     let description = WorkerDescription { name: "fast".to_owned(), lanes: 1, labels, ..WorkerDescription::default() };
     world.hello_as(worker(2), description);
     world.say(worker(1), ToCoordinator::Goodbye);
-    let after: Vec<SweepId> = (0..10).map(|_| train(&mut world, worker(2))).collect();
+    let after: Vec<SweepId> = (0..10).map(|_| world.train(2)).collect();
     assert_eq!(after.iter().filter(|&&sweep| sweep == picky).count(), 5);
 }
 
@@ -264,14 +260,8 @@ fn a_paused_sweep_does_not_catch_up_on_the_others() {
     let (first, other) = (world.sweep, world.submit(3, plain(100, "")));
     world.apply(Event::Paused(first));
     world.staff(1, 1);
-    let train = |world: &mut World| {
-        let grant = world.poll(worker(1), 1).expect("work");
-        world.pass(1_000);
-        world.end(worker(1), world.report(&grant, 0, Outcome::Completed, 20));
-        grant.sweep
-    };
-    assert!((0..10).all(|_| train(&mut world) == other));
+    assert!((0..10).all(|_| world.train(1) == other));
     world.apply(Event::Resumed(first));
-    let after: Vec<SweepId> = (0..10).map(|_| train(&mut world)).collect();
+    let after: Vec<SweepId> = (0..10).map(|_| world.train(1)).collect();
     assert_eq!(after.iter().filter(|&&sweep| sweep == first).count(), 5);
 }
