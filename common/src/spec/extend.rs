@@ -1,8 +1,9 @@
 //! A sweep and what is added to it → the sweep that has both: the trials it had keep their numbers.
 
-use std::fmt::{self, Debug, Formatter};
+use std::fmt::Debug;
 
 use super::{SweepSpec, Terms};
+use crate::capability::Requirement;
 use crate::grid::{Grid, TooFine, TooLarge};
 
 /// Why a sweep cannot be extended so.
@@ -60,27 +61,26 @@ impl SweepSpec {
         agree("reuse", &ours.reuse, &theirs.reuse, &default.reuse)?;
         agree("priority", &ours.priority, &theirs.priority, &default.priority)?;
         agree("weight", &ours.weight, &theirs.weight, &default.weight)?;
-        let require = |terms: &Terms| Words(terms.require.to_string());
-        agree("require", &require(ours), &require(theirs), &require(default))
-    }
-}
-
-/// What people read as it stands.
-#[derive(PartialEq)]
-struct Words(String);
-
-impl Debug for Words {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        agree_as("require", &ours.require, &theirs.require, &default.require, Requirement::to_string)
     }
 }
 
 /// What is as by default was not said.
 fn agree<T: Debug + PartialEq>(key: &'static str, ours: &T, theirs: &T, default: &T) -> Result<(), ExtensionError> {
+    agree_as(key, ours, theirs, default, |value| format!("{value:?}"))
+}
+
+fn agree_as<T: PartialEq>(
+    key: &'static str,
+    ours: &T,
+    theirs: &T,
+    default: &T,
+    say: impl Fn(&T) -> String,
+) -> Result<(), ExtensionError> {
     if ours == theirs || theirs == default {
         return Ok(());
     }
-    Err(ExtensionError::Contradicts { key, ours: format!("{ours:?}"), theirs: format!("{theirs:?}") })
+    Err(ExtensionError::Contradicts { key, ours: say(ours), theirs: say(theirs) })
 }
 
 #[cfg(test)]

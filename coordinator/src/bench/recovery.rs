@@ -4,10 +4,11 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use biosweep_common::clock::Clock;
-use biosweep_common::ids::WorkerId;
 use serde::Serialize;
 
+use super::BenchError;
 use super::filled::fill;
+use super::served::new_home;
 use crate::client::{Client, ClientError};
 use crate::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
 
@@ -23,9 +24,9 @@ pub(crate) struct Recovered {
 }
 
 /// Fills a store with so many results of a sweep, and measures how long a coordinator takes to serve it.
-pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, ClientError> {
-    let home = std::env::temp_dir().join(format!("biosweep-bench-{}", WorkerId::new()));
-    fill(&home, trials, completed.min(trials)).await.map_err(HostError::from)?;
+pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, BenchError> {
+    let home = new_home()?;
+    fill(&home, trials, completed.min(trials)).await.map_err(HostError::from).map_err(ClientError::from)?;
     let clock = Clock::start();
     let host = Host::start_alone(Options {
         home: &home,
@@ -36,13 +37,13 @@ pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, C
         patience: PATIENCE,
         stay: Stay::Moment,
     });
-    let host = host.await?;
+    let host = host.await.map_err(ClientError::from)?;
     let mut client = Client::reach(&host.url()).await?;
     let sweep = client.list().await?.into_iter().next();
     let seconds = clock.seconds();
     let completed = sweep.map_or(0, |sweep| sweep.completed);
     client.close().await?;
-    host.stop().await?;
-    fs::remove_dir_all(&home).map_err(|source| HostError::Home { path: home, source })?;
+    host.stop().await.map_err(ClientError::from)?;
+    fs::remove_dir_all(&home).map_err(|source| ClientError::from(HostError::Home { path: home, source }))?;
     Ok(Recovered { trials, completed, seconds })
 }
