@@ -559,6 +559,29 @@ mod tests {
     }
 
     #[test]
+    fn it_is_idle_until_a_bundle_comes_and_again_when_that_is_done() {
+        let mut session = session();
+        assert!(session.is_idle());
+        hear_grant(&mut session, 7, &[3]);
+        assert!(!session.is_idle());
+        ended(&mut session, 0, Outcome::Completed);
+        session.apply(Input::BundleDone);
+        assert!(session.is_idle(), "though its report is not acknowledged");
+    }
+
+    #[test]
+    fn an_evaluation_is_told_of_what_is_still_in_training() {
+        let mut session = session();
+        hear_grant(&mut session, 7, &[3, 4]);
+        let point = CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
+        let told = session.apply(Input::Evaluated { lane: 1, point });
+        let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(4));
+        assert_eq!(told, vec![Output::Send(ToCoordinator::Evaluated { attempt, trajectory, point })]);
+        ended(&mut session, 1, Outcome::Diverged);
+        assert_eq!(session.apply(Input::Evaluated { lane: 1, point }), vec![]);
+    }
+
+    #[test]
     fn a_heartbeat_tells_the_updates_of_what_is_in_training() {
         let mut session = session();
         hear_grant(&mut session, 7, &[3, 4]);

@@ -118,6 +118,9 @@ impl Core {
         }
         actions.push(Action::Notify(Notice::Changed(sweep_id)));
         self.leases.insert(attempt, lease);
+        for taker in self.takers.get(&sweep_id).cloned().unwrap_or_default() {
+            self.await_ends(attempt, taker);
+        }
         debug_assert_eq!(self.check_grant(id, sweep_id), Ok(()));
         true
     }
@@ -147,20 +150,27 @@ impl Core {
 
     /// What a sweep that has something to be granted waits for, where nobody is there who could take it.
     pub(super) fn waits_for(&self, sweep: &Sweep) -> Option<String> {
+        let is_running = sweep.row.state == SweepState::Running;
+        if is_running && sweep.pending.is_empty() && sweep.turn.open() == 0 {
+            return Some(
+                "all that is left of it is in training for another sweep, and is taken over from there".to_owned(),
+            );
+        }
         if !sweep.can_grant() || sweep.lanes_there > 0 {
             return None;
         }
         let connected: Vec<_> = self.workers.values().filter(|worker| worker.connected).collect();
         let is_fit = connected.iter().any(|worker| sweep.lanes_of(&worker.description) > 0);
         let require = &sweep.spec.terms.require;
-        let require = if require.is_none() { "lanes".to_owned() } else { require.to_string() };
+        let (wanted, that) =
+            if require.is_none() { (String::new(), "a lane") } else { (format!(" with {require}"), "that") };
         let there = match connected.len() {
             0 => "none is connected".to_owned(),
             _ if is_fit => "all that are connected are in quarantine".to_owned(),
-            1 => "the one that is connected has not got that".to_owned(),
-            several => format!("none of the {several} that are connected has got that"),
+            1 => format!("the one that is connected has not got {that}"),
+            several => format!("none of the {several} that are connected has got {that}"),
         };
-        Some(format!("it waits for a worker with {require}: {there}"))
+        Some(format!("it waits for a worker{wanted}: {there}"))
     }
 }
 

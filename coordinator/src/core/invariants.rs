@@ -23,13 +23,14 @@ impl Core {
         self.every_sweep_here_has_work_left()
     }
 
-    /// A trajectory is pending, or leased under one attempt, or done; no two of these.
+    /// A trajectory is pending, or leased under one attempt, or awaited from such a lease, or done; no two of these.
     fn every_trajectory_is_in_one_place(&self) -> Result<(), String> {
-        let mut leased = BTreeSet::new();
+        let (mut leased, mut to_come) = (BTreeSet::new(), BTreeSet::new());
         for (attempt, lease) in &self.leases {
             let Some(sweep) = self.sweeps.get(&lease.sweep) else {
                 return Err(format!("attempt {attempt} is of sweep {}, which is not here", lease.sweep));
             };
+            to_come.extend(lease.open.values().flat_map(|lane| lane.awaited_by.iter().copied()));
             for &trajectory in lease.open.keys() {
                 if !leased.insert((lease.sweep, trajectory)) {
                     return Err(format!("trajectory {trajectory} is leased twice, last under attempt {attempt}"));
@@ -37,6 +38,18 @@ impl Core {
                 if sweep.pending.contains(trajectory) {
                     return Err(format!("trajectory {trajectory} is pending and leased under attempt {attempt}"));
                 }
+            }
+        }
+        let sweeps = self.sweeps.iter();
+        let awaited = sweeps.flat_map(|(&id, sweep)| sweep.awaited.iter().map(move |&index| (id, sweep, index)));
+        for (id, sweep, index) in awaited {
+            if sweep.pending.contains(index) || leased.contains(&(id, index)) {
+                return Err(format!(
+                    "trajectory {index} of {id} is awaited from elsewhere, and pending or leased here"
+                ));
+            }
+            if !to_come.contains(&(id, index)) {
+                return Err(format!("trajectory {index} of {id} is awaited and nobody trains it"));
             }
         }
         Ok(())
@@ -127,11 +140,14 @@ impl Core {
         }
     }
 
-    /// A sweep whose every trial has a result has left; what is left of one is pending or leased.
+    /// A sweep whose every trial has a result has left; what is left of one is pending, leased or awaited.
     fn every_sweep_here_has_work_left(&self) -> Result<(), String> {
         for (id, sweep) in &self.sweeps {
             let leased = self.leases.values().any(|lease| lease.sweep == *id);
-            if sweep.row.state.has_ended() || sweep.is_finished() || (sweep.pending.is_empty() && !leased) {
+            if sweep.row.state.has_ended()
+                || sweep.is_finished()
+                || (sweep.pending.is_empty() && sweep.awaited.is_empty() && !leased)
+            {
                 return Err(format!("sweep {id} is {} and still here", sweep.row.state.name()));
             }
         }

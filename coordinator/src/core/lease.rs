@@ -30,12 +30,14 @@ pub(crate) struct OpenLane {
     pub(crate) updates: u64,
     /// The latest evaluation.
     pub(crate) latest: Option<CurvePoint>,
+    /// Who waits for its end instead of training the same.
+    pub(super) awaited_by: Vec<(SweepId, TrajectoryIndex)>,
 }
 
 impl OpenLane {
     /// A trajectory of which nothing has been heard.
     pub(crate) fn new(trajectory: Trajectory) -> Self {
-        Self { trajectory, updates: 0, latest: None }
+        Self { trajectory, updates: 0, latest: None, awaited_by: Vec::new() }
     }
 
     /// Its trials.
@@ -65,7 +67,7 @@ impl Lease {
 
     /// Its lanes as people see them.
     pub(crate) fn views(&self, attempt: Attempt) -> impl Iterator<Item = LaneView> {
-        self.open.iter().map(move |(&index, OpenLane { trajectory, updates, latest })| LaneView {
+        self.open.iter().map(move |(&index, OpenLane { trajectory, updates, latest, .. })| LaneView {
             sweep: self.sweep,
             trajectory: index,
             attempt,

@@ -1,15 +1,17 @@
-//! Results taken over: what one sweep has found, another that waits for the same does not train.
+//! Results taken over: what one sweep has found, another that waits for the same does not train; nor does it begin with
+//! what the other is training, where that will do for it.
 
 use std::sync::Arc;
 
-use biosweep_common::configuration::trajectory_point;
+use biosweep_common::configuration::{StoppingRule, trajectory_point};
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::{Grid, Trajectory};
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 
 use super::event::{Action, Notice, Now};
+use super::lease::OpenLane;
 use super::scheduler::Core;
 use super::sweep::{Sweep, scores};
 use crate::store::record::{Record, ReusedRow, TrialResult};
@@ -68,6 +70,15 @@ pub(crate) fn may_take_over(taker: &SweepSpec, source: &SweepSpec) -> bool {
     taker.terms.reuse && taker.measures.iter().all(|measure| source.measures.contains(measure))
 }
 
+/// Whether training this one is sure to go on until every trial of the other would have stopped.
+fn will_do_for(trained: &Trajectory, other: &Trajectory) -> bool {
+    let outlasts = |rule: &StoppingRule, theirs: &StoppingRule| {
+        let stops_no_sooner = rule.early_stop.is_none() || rule.early_stop == theirs.early_stop;
+        stops_no_sooner && rule.max_updates >= theirs.max_updates
+    };
+    other.stopping_rules.iter().all(|theirs| trained.stopping_rules.iter().any(|rule| outlasts(rule, theirs)))
+}
+
 impl Core {
     /// Notes which sweeps wait for trajectories that this one has too: a question that is too dear for every ending.
     pub(super) fn note_overlaps(&mut self, id: SweepId) {
@@ -88,6 +99,34 @@ impl Core {
         }
         for (source, taker) in pairs {
             self.takers.entry(source).or_default().insert(taker);
+            let leases = self.sweeps.get(&source).map(|sweep| sweep.leases.clone()).unwrap_or_default();
+            leases.into_iter().for_each(|attempt| self.await_ends(attempt, taker));
+        }
+    }
+
+    /// Has a sweep wait for the ends of what is trained under an attempt, in place of training the same.
+    pub(super) fn await_ends(&mut self, attempt: Attempt, taker: SweepId) {
+        let (Some(lease), Some(sweep)) = (self.leases.get_mut(&attempt), self.sweeps.get_mut(&taker)) else { return };
+        for OpenLane { trajectory, awaited_by, .. } in lease.open.values_mut() {
+            let same = sweep.inverse.find(&trajectory_point(&trajectory.shape, trajectory.hyperparameters));
+            let is_to_wait = |index: &TrajectoryIndex| {
+                sweep.pending.contains(*index) && will_do_for(trajectory, &sweep.trajectory(*index))
+            };
+            for index in same.into_iter().filter(is_to_wait).collect::<Vec<_>>() {
+                sweep.set_aside(index);
+                awaited_by.push((taker, index));
+            }
+        }
+    }
+
+    /// What was awaited has ended: those that did not get their results from it train for themselves.
+    pub(super) fn let_go(&mut self, awaited_by: Vec<(SweepId, TrajectoryIndex)>) {
+        let mut is_any_lacking = false;
+        for (id, index) in awaited_by {
+            is_any_lacking |= self.sweeps.get_mut(&id).is_some_and(|sweep| sweep.wait_no_longer(index));
+        }
+        if is_any_lacking {
+            self.look_again();
         }
     }
 
@@ -106,9 +145,9 @@ impl Core {
         let point = trajectory_point(&found.trajectory.shape, found.trajectory.hyperparameters);
         for id in takers {
             let Some(sweep) = self.sweeps.get(&id) else { continue };
-            let waiting = sweep.inverse.find(&point).into_iter().filter(|index| sweep.pending.contains(*index));
+            let lacking = sweep.inverse.find(&point).into_iter().filter(|index| sweep.lacks(*index));
             let rows: Arc<[ReusedRow]> =
-                waiting.filter_map(|index| found.taken_over_by(&sweep.spec.grid, index)).collect();
+                lacking.filter_map(|index| found.taken_over_by(&sweep.spec.grid, index)).collect();
             self.take_over(id, rows, actions);
             if id != found.sweep {
                 self.leave_if_finished(now, id, actions);
@@ -116,14 +155,14 @@ impl Core {
         }
     }
 
-    /// A sweep takes over what it still waits for.
+    /// A sweep takes over what it lacks.
     pub(super) fn take_over(&mut self, id: SweepId, rows: Arc<[ReusedRow]>, actions: &mut Vec<Action>) {
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
-        let is_pending = |row: &ReusedRow| sweep.pending.contains(row.trajectory);
-        let trajectories = if rows.iter().all(is_pending) {
+        let is_lacking = |row: &ReusedRow| sweep.lacks(row.trajectory);
+        let trajectories = if rows.iter().all(is_lacking) {
             rows
         } else {
-            rows.iter().filter(|&row| is_pending(row)).cloned().collect()
+            rows.iter().filter(|&row| is_lacking(row)).cloned().collect()
         };
         if trajectories.is_empty() {
             return;

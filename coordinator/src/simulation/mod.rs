@@ -15,7 +15,7 @@
 mod exploration;
 mod process;
 #[path = "../../../worker/src/session.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the worker uses more of it, and offers it to others")]
+#[expect(unreachable_pub, reason = "the worker offers it to others")]
 mod session;
 mod world;
 

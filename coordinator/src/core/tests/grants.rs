@@ -179,7 +179,7 @@ fn a_worker_without_lanes_gets_nothing_and_counts_for_nothing() {
     let mut world = World::with(plain(3, ""));
     world.staff(1, 0);
     assert_eq!(world.poll(worker(1), 1), None);
-    let waits = "it waits for a worker with lanes: the one that is connected has not got that";
+    let waits = "it waits for a worker: the one that is connected has not got a lane";
     assert_eq!(world.waits_for().as_deref(), Some(waits));
 }
 
@@ -245,7 +245,7 @@ fn who_is_in_quarantine_is_not_counted_on() {
     world.submit(1, plain(3, ""));
     world.hello(worker(1), Vec::new());
     assert_eq!(world.poll(worker(1), 1), None);
-    let waits = "it waits for a worker with lanes: all that are connected are in quarantine";
+    let waits = "it waits for a worker: all that are connected are in quarantine";
     assert_eq!(world.waits_for().as_deref(), Some(waits));
     world.lanes = 0;
     world.hello(worker(2), Vec::new());

@@ -103,13 +103,16 @@ fn a_sweep_that_measures_layers_takes_over_only_what_was_measured() {
 #[test]
 fn what_is_leased_is_trained_on_and_what_is_paused_takes_over() {
     let mut world = World::new();
+    world.apply(Event::Cancelled(world.sweep));
+    let early = "max_updates = 20\nearly_stop_start = 10\nearly_stop_patience = 1";
+    let (first, _) = world.submit_with(2, &[("max_updates = [10, 20]", early)], Arc::default());
     let (one, grant) = world.work(7, 3);
-    let (other, _) =
-        world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "[0, 1]")], Arc::default());
-    world.apply(Event::Paused(world.sweep));
+    let relu = [("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "[0, 1]"), ("[10, 20]", "20")];
+    let (other, _) = world.submit_with(3, &relu, Arc::default());
+    world.apply(Event::Paused(first));
     let (two, of_other) = world.work(8, 1);
-    assert_eq!((of_other.sweep, trajectories(&of_other)), (other, vec![0]));
-    world.apply(Event::Resumed(world.sweep));
+    assert_eq!((of_other.sweep, trajectories(&of_other)), (other, vec![0]), "the first may stop too soon");
+    world.apply(Event::Resumed(first));
     world.apply(Event::Paused(other));
     let mut actions = Vec::new();
     for lane in 0..2 {
@@ -118,7 +121,7 @@ fn what_is_leased_is_trained_on_and_what_is_paused_takes_over() {
     let rows = taken_over(&actions);
     assert_eq!(
         rows.iter().map(|(sweep, rows)| (*sweep, trials(rows))).collect::<Vec<_>>(),
-        [(other, vec![(2, 2, 10), (3, 3, 20)])]
+        [(other, vec![(1, 1, 20)])]
     );
     let last = world.end(two, world.report(&of_other, 0, Outcome::Completed, 20));
     assert!(last.contains(&finished(other)), "all its trials have results, paused or not");
@@ -139,6 +142,159 @@ fn blocks_that_differ_only_in_when_to_stop_are_trained_once_where_that_is_enough
     let rows = taken_over(&actions);
     assert_eq!((rows[0].0, trials(&rows[0].1)), (sweep, vec![(3, 0, 20)]), "nobody evaluated after 5 updates");
     assert_eq!(trajectories(&world.poll(id, 1).expect("it is trained")), vec![1]);
+}
+
+#[test]
+fn equal_sweeps_train_everything_once_between_them() {
+    let mut world = World::new();
+    let (other, _) = world.submit_with(2, &[], Arc::default());
+    let grants: Vec<_> = (7..13).map(|number| world.work(number, 1)).collect();
+    let found: BTreeSet<_> = grants.iter().map(|(_, grant)| (grant.sweep, trajectories(grant)[0])).collect();
+    assert_eq!(found.iter().map(|(_, index)| *index).collect::<BTreeSet<_>>().len(), 6, "no two of them the same");
+    assert_eq!(found.iter().filter(|(sweep, _)| *sweep == other).count(), 3, "each gets its share");
+    let last = worker(13);
+    world.hello(last, Vec::new());
+    assert_eq!(world.poll(last, 1), None);
+    let mut actions = Vec::new();
+    for (id, grant) in &grants {
+        actions.extend(world.end(*id, world.report(grant, 0, Outcome::Completed, 20)));
+    }
+    assert!(actions.contains(&finished(world.sweep)) && actions.contains(&finished(other)));
+    assert_eq!(taken_over(&actions).len(), 6);
+}
+
+#[test]
+fn what_ends_elsewhere_without_a_result_is_trained_here() {
+    let mut world = World::new();
+    let (one, grant) = world.work(7, 1);
+    let (other, _) = world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "0")], Arc::default());
+    let reason = |world: &World| world.core.sweep_view(other).expect("it runs").reason;
+    let waits = "all that is left of it is in training for another sweep, and is taken over from there";
+    assert_eq!(reason(&world).as_deref(), Some(waits));
+    world.apply(Event::Paused(other));
+    assert_eq!(reason(&world), None);
+    world.apply(Event::Resumed(other));
+    world.apply(Event::Paused(world.sweep));
+    let two = worker(8);
+    world.hello(two, Vec::new());
+    assert_eq!(world.poll(two, 1), None);
+    let actions = world.end(one, world.report(&grant, 0, Outcome::Preempted, 10));
+    assert_eq!(granted(&actions).iter().map(|grant| grant.sweep).collect::<Vec<_>>(), [other]);
+    assert_eq!(reason(&world), None);
+}
+
+#[test]
+fn what_fails_or_is_cancelled_elsewhere_is_tried_here() {
+    let mut world = World::new();
+    let (one, grant) = world.work(7, 3);
+    let (other, _) = world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\"")], Arc::default());
+    let (_, rest) = world.work(8, 3);
+    assert_eq!((rest.sweep, trajectories(&rest)), (world.sweep, vec![3, 4, 5]));
+    let two = worker(9);
+    world.hello(two, Vec::new());
+    assert_eq!(world.poll(two, 1), None, "all of it is in training");
+    world.apply(Event::Paused(world.sweep));
+    let failed = world.report(&grant, 0, Outcome::Failed, 10);
+    let next = granted(&world.end(one, failed));
+    assert_eq!(next.iter().map(|grant| (grant.sweep, trajectories(grant))).collect::<Vec<_>>(), [(other, vec![0])]);
+    world.apply(Event::Cancelled(world.sweep));
+    let next = world.poll(two, 1).expect("two are left");
+    assert_eq!((next.sweep, trajectories(&next)), (other, vec![1]));
+}
+
+#[test]
+fn nobody_waits_for_what_may_stop_too_soon() {
+    let early = |start: u64| format!("max_updates = 20\nearly_stop_start = {start}\nearly_stop_patience = 1");
+    let rules =
+        |rule: &str| [("[10, 20]", "20"), ("max_updates = 20", rule)].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let grants_of_both = |first: &str, second: &str| {
+        let mut world = World::new();
+        world.apply(Event::Cancelled(world.sweep));
+        for (number, rule) in [(2, first), (3, second)] {
+            let changes = rules(rule);
+            let changes: Vec<_> = changes.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+            world.submit_with(number, &changes, Arc::default());
+        }
+        [7, 8].map(|number| trajectories(&world.work(number, 1).1)[0])
+    };
+    let trained_twice = [0, 0];
+    assert_eq!(grants_of_both(&early(10), &early(20)), trained_twice);
+    assert_eq!(grants_of_both(&early(10), "max_updates = 20"), trained_twice);
+    assert_eq!(grants_of_both("max_updates = 20", "max_updates = 30"), trained_twice);
+    assert_eq!(grants_of_both("max_updates = [10, 20]", "max_updates = [10, 30]"), trained_twice);
+    let once = [0, 1];
+    assert_eq!(grants_of_both(&early(10), &early(10)), once);
+    assert_eq!(grants_of_both("max_updates = 20", &early(10)), once);
+    assert_eq!(grants_of_both("max_updates = 30", "max_updates = [10, 20]"), once);
+}
+
+#[test]
+fn what_is_awaited_from_one_sweep_may_come_from_another() {
+    let mut world = World::new();
+    let (one, grant) = world.work(7, 1);
+    let (stubborn, _) = world.submit_with(2, &[("retries = 1", "reuse = false")], Arc::default());
+    let (other, _) = world.submit_with(3, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "0")], Arc::default());
+    let (two, same) = world.work(8, 1);
+    assert_eq!((same.sweep, trajectories(&same)), (stubborn, vec![0]));
+    let actions = world.end(two, world.report(&same, 0, Outcome::Completed, 20));
+    assert!(actions.contains(&finished(other)));
+    assert_eq!(taken_over(&world.end(one, world.report(&grant, 0, Outcome::Completed, 20))), []);
+}
+
+#[test]
+fn blocks_that_differ_only_in_when_to_stop_wait_for_one_another() {
+    let mut world = World::new();
+    world.apply(Event::Cancelled(world.sweep));
+    let blocks = "[[block]]\nmax_updates = 20\n[[block]]\nmax_updates = 10";
+    let (sweep, _) = world.submit_with(2, &[("max_updates = [10, 20]", blocks)], Arc::default());
+    let grants: Vec<_> = (7..13).map(|number| trajectories(&world.work(number, 1).1)[0]).collect();
+    assert_eq!(grants, [0, 1, 2, 3, 4, 5]);
+    world.hello(worker(13), Vec::new());
+    assert_eq!(world.poll(worker(13), 1), None);
+    assert_eq!(world.core.sweep_view(sweep).and_then(|view| view.reason), None, "it is in training itself");
+}
+
+#[test]
+fn what_is_tried_again_waits_for_what_is_in_training_elsewhere() {
+    let mut world = World::new();
+    world.apply(Event::Cancelled(world.sweep));
+    let (first, _) = world.submit_with(2, &[("retries = 1", "retries = 0"), ("[0, 1, 2]", "0")], Arc::default());
+    let (id, grant) = world.work(7, 1);
+    world.end(id, world.report(&grant, 0, Outcome::Failed, 0));
+    assert_eq!(world.poll(id, 1).map(|grant| trajectories(&grant)), Some(vec![1]));
+    let (second, _) = world.submit_with(3, &[], Arc::default());
+    let (two, same) = world.work(8, 1);
+    assert_eq!((same.sweep, trajectories(&same)), (second, vec![0]));
+    let failures = [(TrajectoryIndex(0), 1)].into();
+    world.apply(Event::Retried { sweep: first, finished: None, failures, reused: Arc::default() });
+    assert!(world.core.sweep_view(first).is_some());
+    let rows = taken_over(&world.end(two, world.report(&same, 0, Outcome::Completed, 20)));
+    assert_eq!(rows.iter().map(|(sweep, rows)| (*sweep, rows[0].trajectory.0)).collect::<Vec<_>>(), [(first, 0)]);
+}
+
+#[test]
+fn who_waited_for_others_does_not_catch_up_on_them() {
+    let mut world = World::new();
+    let seeds = [("seed = [0, 1, 2]", "seed = { from = 0, to = 99 }"), ("retries = 1", "retries = 0")];
+    world.apply(Event::Cancelled(world.sweep));
+    let (busy, _) = world.submit_with(2, &seeds, Arc::default());
+    let (slow, grant) = world.work(7, 1);
+    let (waiting, _) =
+        world.submit_with(3, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "0")], Arc::default());
+    let (fast, mut next) = world.work(8, 1);
+    for _ in 0..10 {
+        assert_eq!(next.sweep, busy);
+        world.pass(1_000);
+        world.say(slow, ToCoordinator::Heartbeat { progress: Vec::new() });
+        world.end(fast, world.report(&next, 0, Outcome::Completed, 20));
+        next = world.poll(fast, 1).expect("there is more");
+    }
+    let had = |world: &World, sweep| world.core.sweeps[&sweep].turn;
+    let before = had(&world, waiting);
+    world.end(slow, world.report(&grant, 0, Outcome::Failed, 0));
+    world.end(fast, world.report(&next, 0, Outcome::Completed, 20));
+    world.poll(fast, 1).expect("there is more");
+    assert_ne!(had(&world, waiting), before, "it came into the round as if it had had its share");
 }
 
 #[test]
