@@ -62,8 +62,9 @@ impl Core {
     }
 
     pub(super) fn cancel(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
-        let Some(sweep) = self.sweeps.get_mut(&id) else { return };
-        sweep.cancel();
+        if !self.sweeps.contains_key(&id) {
+            return;
+        }
         for (worker, attempt, trajectories) in self.leased_of(id) {
             let reason = "the sweep was cancelled".to_owned();
             let message = ToWorker::Stop { attempt, trajectories: trajectories.clone(), reason };

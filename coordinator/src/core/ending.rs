@@ -123,7 +123,7 @@ impl Core {
         }
     }
 
-    /// An attempt is over and its trajectory runs again, unless its sweep was cancelled.
+    /// An attempt is over and its trajectory waits again.
     pub(super) fn end_without_result(
         &mut self,
         now: Now,
@@ -147,10 +147,8 @@ impl Core {
         let Some(lane) = self.close(attempt, trajectory) else { return };
         if let Some(sweep) = self.sweeps.get_mut(&id) {
             sweep.stopped(now.tick, lane.trials());
-            if !sweep.row.state.has_ended() {
-                sweep.put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
-                self.look_again();
-            }
+            sweep.put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
+            self.look_again();
         }
         self.let_go(lane.awaited_by);
         let setback = Setback { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };

@@ -127,6 +127,8 @@ mod tests {
         assert_eq!((pending.first(), pending.len()), (Some(3..4), 2));
         assert!(pending.contains(TrajectoryIndex(0)) && !pending.contains(TrajectoryIndex(1)));
         assert!(!pending.remove(0..2), "1 does not wait");
+        pending.holding.clear();
+        assert!(pending.check().is_err_and(|broken| broken.contains("2..4")), "the first run that holds something");
     }
 
     #[test]

@@ -303,11 +303,6 @@ impl Sweep {
         self.row.reused += row.results.len() as u64;
     }
 
-    /// Its owner wants nothing more of it.
-    pub(crate) fn cancel(&mut self) {
-        self.row.state = SweepState::Cancelled;
-    }
-
     /// The trajectory of that index, which must be in the grid.
     pub(crate) fn trajectory(&self, index: TrajectoryIndex) -> Trajectory {
         self.spec.grid.trajectory(index).expect("pending and leased trajectories are in their grid")

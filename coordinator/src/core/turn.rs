@@ -124,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn who_weighs_more_comes_in_with_as_much_more() {
+        let mut turns = vec![Turn::new(0, 2, Tick(0))];
+        one_by_one(&mut turns, 20);
+        let mut late = Turn::new(0, 6, Tick(20_000));
+        late.join(turns.iter(), Tick(20_000));
+        turns.push(late);
+        let order = one_by_one(&mut turns, 16);
+        assert_eq!((count(&order, 0), count(&order, 1)), (4, 12));
+    }
+
+    #[test]
     fn who_was_away_is_not_waited_for_and_need_not_wait() {
         let mut turns = vec![Turn::new(0, 1, Tick(0)), Turn::new(0, 2, Tick(0))];
         one_by_one(&mut turns[..1], 20);

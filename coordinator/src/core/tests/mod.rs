@@ -22,6 +22,7 @@ mod extensions;
 mod grants;
 mod restarts;
 mod reuse;
+mod trust;
 mod wishes;
 
 const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
@@ -398,9 +399,21 @@ fn a_broken_stream_alone_takes_nothing_away() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     world.apply(Event::Disconnected(id));
+    assert!(!world.core.worker_views(None)[0].connected);
     assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
     let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
     assert!(endings(&world.hello(id, vec![held])).is_empty());
+}
+
+#[test]
+fn a_worker_that_wants_nothing_is_given_nothing() {
+    let mut world = World::new();
+    world.hello(worker(7), Vec::new());
+    assert_eq!(world.poll(worker(7), 0), None);
+    assert_eq!(
+        world.core.sweep_views().iter().map(|view| (view.id, view.running)).collect::<Vec<_>>(),
+        [(world.sweep, 0)]
+    );
 }
 
 #[test]

@@ -91,6 +91,19 @@ fn like_failures_pause_a_sweep_whose_coordinator_starts_again_after_each() {
 }
 
 #[test]
+fn who_was_lost_while_its_coordinator_was_away_is_called_by_its_name() {
+    let mut world = Restarting::new();
+    world.grant(worker(7)).expect("there is work");
+    world.restart();
+    let actions = world.world.pass(PATIENCE.lease_ms);
+    let name = |action: &Action| match action {
+        Action::Notify(Notice::Setback { setback, .. }) => Some(setback.worker_name.clone()),
+        _ => None,
+    };
+    assert_eq!(actions.iter().find_map(name).as_deref(), Some("w7"));
+}
+
+#[test]
 fn what_failed_on_one_worker_before_a_start_is_tried_on_another_after_it() {
     let mut world = Restarting::new();
     let (one, other) = (worker(7), worker(8));

@@ -28,11 +28,11 @@ fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
 
 impl World {
     /// A world in which failures are tried again often.
-    fn patient() -> Self {
+    pub(super) fn patient() -> Self {
         Self::with_retries(50)
     }
 
-    fn with_retries(retries_max: u32) -> Self {
+    pub(super) fn with_retries(retries_max: u32) -> Self {
         let mut world = Self::new();
         let mut spec = (*spec()).clone();
         spec.terms.retries_max = retries_max;
@@ -42,7 +42,7 @@ impl World {
     }
 
     /// The worker's present bundle fails with this error, and it asks for more.
-    fn fail(&mut self, id: WorkerId, grant: &Grant, why: &str) -> (Vec<Action>, Option<Grant>) {
+    pub(super) fn fail(&mut self, id: WorkerId, grant: &Grant, why: &str) -> (Vec<Action>, Option<Grant>) {
         let mut actions = Vec::new();
         for lane in 0..grant.lanes.len() {
             let cause = Some(why.to_owned());
@@ -54,7 +54,7 @@ impl World {
         (actions, next)
     }
 
-    fn complete(&mut self, id: WorkerId, grant: &Grant) -> (Vec<Action>, Option<Grant>) {
+    pub(super) fn complete(&mut self, id: WorkerId, grant: &Grant) -> (Vec<Action>, Option<Grant>) {
         let mut actions = self.end(id, self.report(grant, 0, Outcome::Completed, 20));
         let asked = self.say(id, ToCoordinator::Poll { lanes: 1 });
         let next = granted(&asked).into_iter().next();
@@ -235,8 +235,12 @@ fn failed_trials_are_tried_again_with_their_retries() {
     assert!(world.apply(retry).is_empty(), "twice is once");
     let (other, again) = world.work(9, 1);
     assert_eq!(trajectories(&again), vec![0]);
-    world.fail(other, &again, "no luck");
+    world.say(id, ToCoordinator::Goodbye);
+    let (_, again) = world.fail(other, &again, "no luck");
     assert_eq!(failed(&world), Some(0), "its retries are its own again");
+    let again = again.expect("it is tried once more");
+    let (actions, _) = world.fail(other, &again, "no luck");
+    assert_eq!(endings(&actions)[0].results[0].attempts, 4, "all that were made");
 }
 
 #[test]
