@@ -33,6 +33,7 @@ pub mod cost;
 pub mod curve;
 pub mod dataset;
 pub mod extents;
+pub mod flags;
 pub mod grid;
 pub mod health;
 pub mod ids;

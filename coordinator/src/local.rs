@@ -26,6 +26,8 @@ const PROGRAM_VARIABLE: &str = "BIOSWEEP_WORKER";
 const SHORT_LIFE_MS: u64 = 3_000;
 /// So many short lives on end, and something is wrong that another start will not mend.
 const SHORT_LIVES_MAX: u32 = 5;
+/// Its exit code where it cannot make out what was asked of it.
+const BAD_INPUT: i32 = 2;
 /// How long a worker that was asked to leave may take: longer than it gives itself.
 const LEAVE: Duration = Duration::from_secs(30);
 /// Lines of a worker's log shown when it keeps dying.
@@ -48,6 +50,9 @@ pub(crate) enum LocalError {
         #[source]
         source: io::Error,
     },
+    /// The worker cannot make out what was asked of it.
+    #[error("{0}")]
+    Refused(String),
     /// The worker's own check of device and data found something missing.
     #[error("{0}")]
     Unfit(String),
@@ -107,7 +112,8 @@ impl WorkerOptions {
                 let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
                 let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
                 let said = if said.is_empty() { format!("{PROGRAM} check ended with {}", output.status) } else { said };
-                return Err(LocalError::Unfit(said));
+                let is_refusal = output.status.code() == Some(BAD_INPUT);
+                return Err(if is_refusal { LocalError::Refused(said) } else { LocalError::Unfit(said) });
             }
         }
         Ok(())

@@ -85,3 +85,35 @@ fn a_sweep_nobody_knows_is_an_error_that_says_where_to_look() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("`biosweep list`"), "{command}");
     }
 }
+
+#[test]
+fn what_cannot_be_meant_is_bad_input_and_says_how_to_write_it() {
+    let home = Home::default();
+    let cases: [(&[&str], &str); 3] = [
+        (&["run", "quickstart", "--device", "foo"], "`foo` is no device; use cpu"),
+        (&["list", "--coordinator", "foo"], "http://HOST:PORT"),
+        (&["list", "--store", "mysql://host/db"], "postgres://USER@HOST/DATABASE"),
+    ];
+    for (arguments, how) in cases {
+        let output = home.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(how), "{said}");
+    }
+}
+
+#[test]
+fn an_equal_sweep_that_is_run_again_says_that_it_keeps_its_terms() {
+    let home = Home::default();
+    let text = "name = \"tiny\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nhidden = 16\nmax_updates = 20\neval_every = 20\n\
+                [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n";
+    let spec = home.spec(text).to_string_lossy().into_owned();
+    let say = |flags: &[&str]| {
+        let output = home.run(&[&["run", &spec], flags].concat());
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    say(&[]);
+    assert!(!say(&[]).contains("priority"));
+    assert!(say(&["--priority", "3"]).contains("priority"));
+}

@@ -12,19 +12,26 @@ pub enum Device {
     Cpu,
 }
 
-/// A device that is not there.
+/// A device that cannot be computed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is no device this version trains on; use cpu")]
-pub struct UnknownDevice {
-    name: String,
+pub enum DeviceError {
+    /// No such thing exists.
+    #[error("`{0}` is no device; use cpu")]
+    Unknown(String),
+    /// It may exist.
+    #[error("this version trains on the processor, and not on `{0}`; use cpu")]
+    NotSupported(String),
 }
 
 impl FromStr for Device {
-    type Err = UnknownDevice;
-    fn from_str(name: &str) -> Result<Self, UnknownDevice> {
+    type Err = DeviceError;
+    fn from_str(name: &str) -> Result<Self, DeviceError> {
         match name {
             "cpu" => Ok(Self::Cpu),
-            _ => Err(UnknownDevice { name: name.to_owned() }),
+            _ if ["cuda", "mps"].contains(&name.split(':').next().unwrap_or_default()) => {
+                Err(DeviceError::NotSupported(name.to_owned()))
+            }
+            _ => Err(DeviceError::Unknown(name.to_owned())),
         }
     }
 }

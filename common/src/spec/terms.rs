@@ -6,6 +6,7 @@ use super::error::Mistakes;
 use super::node::{Key, Kind, Node};
 use super::read;
 use crate::capability::Requirement;
+use crate::flags;
 
 /// How a sweep is to be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,8 +129,8 @@ fn require(node: &Node, require: &mut Requirement, mistakes: &mut Mistakes<'_>) 
             name @ "labels" => {
                 let labels = match &node.kind {
                     Kind::List(items) => {
-                        let label = |item| text(item).filter(|label| !label.trim().is_empty());
-                        items.iter().map(|item| label(item).map(str::to_owned)).collect()
+                        let label = |item| text(item).and_then(|text| flags::label(text).ok());
+                        items.iter().map(label).collect()
                     }
                     _ => None,
                 };

@@ -27,11 +27,13 @@ mod workers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use biosweep_common::flags;
 use biosweep_common::telemetry::{self, Destination};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::client::Target;
+use crate::store;
 pub(crate) use failure::{Exit, Failure};
 use wish::Wish;
 
@@ -72,7 +74,7 @@ pub(crate) enum Output {
 #[derive(Debug, Args)]
 pub(crate) struct Coordinator {
     /// Address of a coordinator, such as http://10.0.0.1:7465 [default: the one that serves --home]
-    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL")]
+    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", value_parser = flags::coordinator_url)]
     coordinator: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
@@ -82,8 +84,15 @@ pub(crate) struct Coordinator {
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     /// Keep sweeps and results in PostgreSQL: postgres://USER@HOST/DATABASE [default: a SQLite file in --home]
-    #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true)]
+    #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true, value_parser = store_url)]
     store: Option<String>,
+}
+
+fn store_url(text: &str) -> Result<String, String> {
+    if store::is_url(text) {
+        return Ok(text.to_owned());
+    }
+    Err("write it as postgres://USER@HOST/DATABASE, or leave out --store for a SQLite file in the home".to_owned())
 }
 
 impl StoreArgs {

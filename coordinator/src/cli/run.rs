@@ -15,7 +15,7 @@ use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::terms::TermsArgs;
 use super::watch::Until;
-use super::{Output, StoreArgs, source, watch};
+use super::{Output, StoreArgs, source, submit, watch};
 use crate::client::{Client, ClientError};
 use crate::host::{Host, Options, PATIENCE, Scope, Stay};
 use crate::local::{self, Fleet, LocalError, WorkerOptions, interrupted};
@@ -103,7 +103,13 @@ async fn run_on(
     let url = host.url();
     let mut client = Client::reach(&url).await?;
     let (sweep, found) = match source {
-        Some(source) => client.submit(source.text, source.format, source.origin, args.fresh).await?,
+        Some(source) => {
+            let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
+            if found {
+                submit::say_kept(&sweep, &source.spec.terms);
+            }
+            (sweep, found)
+        }
         None => match client.show(&args.spec).await {
             Ok(status) => (status.sweep, true),
             // No sweep is meant either: what could be is said.
@@ -204,6 +210,9 @@ fn worker_count(asked: Option<NonZeroU32>, trajectories: u64) -> u32 {
 
 impl From<LocalError> for Failure {
     fn from(error: LocalError) -> Self {
-        Self::environment(error)
+        match error {
+            LocalError::Refused(_) => Self::bad_input(error),
+            _ => Self::environment(error),
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use biosweep_common::spec::Terms;
+use biosweep_common::views::SweepView;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -30,9 +32,8 @@ pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Resul
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
     let hosted = client.is_hosted();
     client.close().await?;
-    let kept = sweep.spec().filter(|_| found).map(|spec| spec.terms).filter(|kept| *kept != asked);
-    if let Some(kept) = kept {
-        say(human::keeps_its_terms(&kept));
+    if found {
+        say_kept(&sweep, &asked);
     }
     if hosted {
         say("no coordinator serves this home; the sweep waits for `biosweep serve` and its workers");
@@ -41,4 +42,11 @@ pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Resul
         Output::Human => human::submitted(&sweep, found),
         Output::Json => json::submitted(&sweep, found),
     })
+}
+
+/// Says on what terms an equal sweep that was found goes on, where others were asked for.
+pub(super) fn say_kept(found: &SweepView, asked: &Terms) {
+    if let Some(kept) = found.spec().map(|spec| spec.terms).filter(|kept| kept != asked) {
+        say(human::keeps_its_terms(&kept));
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::configuration::{Point, trajectory_point};
+use biosweep_common::ids::SweepId;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::presets::Preset;
@@ -66,13 +67,16 @@ pub(crate) fn status(status: &SweepStatus) -> String {
     let spec = sweep.spec();
     let names = TrialNames::of(spec.as_ref());
     let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
+    if sweep.state == SweepState::Finished && sweep.failed > 0 {
+        let _fits = writeln!(text, "{}", retry_hint(sweep.id));
+    }
     if let Some(trouble) = &status.trouble {
         let _fits = writeln!(text, "\n{trouble}");
     }
     if !status.workers.is_empty() {
         text.push_str("\nworkers\n");
         for worker in &status.workers {
-            let _fits = writeln!(text, "  {}", worker_line(worker, &names));
+            let _fits = writeln!(text, "  {}", worker_line(worker, &names, "trains nothing of this sweep"));
         }
     }
     if !status.setbacks.is_empty() {
@@ -87,6 +91,10 @@ pub(crate) fn status(status: &SweepStatus) -> String {
         }
     }
     text
+}
+
+fn retry_hint(sweep: SweepId) -> String {
+    format!("`biosweep retry {sweep} --failed` tries again what failed")
 }
 
 /// One line of counts, and why it stands where it does.
@@ -173,8 +181,9 @@ pub(crate) fn workers(workers: &[WorkerView]) -> String {
         return "no workers; `biosweep-worker --coordinator URL` starts one".to_owned();
     }
     let names = TrialNames::of(None);
-    let line =
-        |worker: &WorkerView| format!("{}  {}  [{}]\n", worker.id, worker_line(worker, &names), capability(worker));
+    let line = |worker: &WorkerView| {
+        format!("{}  {}  [{}]\n", worker.id, worker_line(worker, &names, "idle"), capability(worker))
+    };
     workers.iter().map(line).collect()
 }
 
@@ -194,7 +203,7 @@ pub(crate) fn ended(sweep: &SweepView) -> String {
     let id = sweep.id;
     let mut text = format!("{} ({id})\n{}\n`biosweep results {id}` exports its results", sweep.name, tally(sweep));
     if sweep.failed > 0 {
-        let _fits = write!(text, "\n`biosweep retry {id} --failed` tries again what failed");
+        let _fits = write!(text, "\n{}", retry_hint(id));
     }
     text
 }
@@ -284,8 +293,8 @@ pub(crate) fn replayed(verdict: &replay::Verdict) -> String {
     )
 }
 
-/// One worker: what it trains, how far it is, and what it last found.
-pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames) -> String {
+/// One worker: what it trains, how far it is, and what it last found; or these words where it trains nothing.
+pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames, nothing: &str) -> String {
     let mut text = format!("{:<10}", worker.name);
     if !worker.connected {
         text.push_str(" (out of reach)");
@@ -295,7 +304,7 @@ pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames) -> String {
         return text;
     }
     let Some(lane) = worker.training.first() else {
-        text.push_str(" idle");
+        let _fits = write!(text, " {nothing}");
         return text;
     };
     let percent = 100 * lane.updates / lane.max_updates.max(1);

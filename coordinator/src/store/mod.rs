@@ -92,15 +92,18 @@ pub(crate) enum StoreError {
 pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
         None => Ok(Arc::new(sql::sqlite::open(home).await?)),
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Ok(Arc::new(sql::postgres::open(url).await?))
-        }
+        Some(url) if is_url(url) => Ok(Arc::new(sql::postgres::open(url).await?)),
         Some(url) => Err(StoreError::Open {
             place: url.split("://").next().unwrap_or_default().to_owned(),
             why: "it is no store that is known".to_owned(),
             next_step: "name one as postgres://USER@HOST/DATABASE, or leave out --store for a SQLite file in the home",
         }),
     }
+}
+
+/// Whether this is the address of a store.
+pub(crate) fn is_url(text: &str) -> bool {
+    text.starts_with("postgres://") || text.starts_with("postgresql://")
 }
 
 /// Whether a home has a store in a file.

@@ -26,7 +26,7 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let device: Device = args.device.parse().map_err(Failure::environment)?;
+    let device: Device = args.device.parse().map_err(Failure::from)?;
     device.prepare();
     data::load(&args.dataset, &args.data.places()).map_err(Failure::environment)?;
     answer(&match args.output {

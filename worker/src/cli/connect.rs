@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use biosweep_common::clock::Clock;
+use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::messages::WorkerDescription;
 use biosweep_common::telemetry::{self, Destination};
@@ -25,7 +26,7 @@ use crate::trainer::Trainer;
 #[derive(Debug, Args)]
 pub(super) struct ConnectArgs {
     /// The coordinator's address, such as http://127.0.0.1:7465
-    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", required = true, value_parser = url)]
+    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", required = true, value_parser = flags::coordinator_url)]
     coordinator: Option<String>,
     /// What to compute on
     #[arg(long, default_value = "cpu")]
@@ -37,7 +38,7 @@ pub(super) struct ConnectArgs {
     #[arg(long, value_name = "GB", value_parser = gigabytes)]
     memory_gb: Option<f64>,
     /// Something sweeps may require, such as a100 or site=x; may be given several times
-    #[arg(long = "label", value_name = "LABEL", value_parser = label)]
+    #[arg(long = "label", value_name = "LABEL", value_parser = flags::label)]
     labels: Vec<String>,
     /// A name for people [default: host/process]
     #[arg(long)]
@@ -61,26 +62,14 @@ pub(super) struct ConnectArgs {
     data: DataArgs,
 }
 
-fn url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match rest {
-        Some(host) if !host.is_empty() => Ok(text.to_owned()),
-        _ => Err("write it as http://HOST:PORT".to_owned()),
-    }
-}
-
 fn gigabytes(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
     number.ok_or_else(|| "it takes a number of gigabytes above 0".to_owned())
 }
 
-fn label(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err("a label is not empty".to_owned()) } else { Ok(text.to_owned()) }
-}
-
 pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     telemetry::init(Destination::Stderr, "info").map_err(Failure::environment)?;
-    let device: Device = args.device.parse().map_err(Failure::environment)?;
+    let device: Device = args.device.parse().map_err(Failure::from)?;
     device.prepare();
     let url = args.coordinator.as_deref().unwrap_or_default();
     let description = WorkerDescription {

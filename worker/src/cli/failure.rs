@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::device::DeviceError;
+
 /// The exit codes of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -34,5 +36,14 @@ impl Failure {
 
     pub(super) fn environment(message: impl Display) -> Self {
         Self { exit: Exit::Environment, message: message.to_string() }
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Unknown(_) => Self::bad_input(error),
+            DeviceError::NotSupported(_) => Self::environment(error),
+        }
     }
 }

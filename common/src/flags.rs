@@ -1,0 +1,42 @@
+//! Values that more than one command line takes, as parsers for its options.
+
+/// The address of a coordinator.
+///
+/// # Errors
+/// How to write one, where it is none.
+pub fn coordinator_url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("write it as http://HOST:PORT".to_owned()),
+    }
+}
+
+/// What a worker's owner says of it, and sweeps may require.
+///
+/// # Errors
+/// What it lacks, where it is no label.
+pub fn label(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("a label is not empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host() {
+        for good in ["http://127.0.0.1:7465", "https://sweeps.example"] {
+            assert_eq!(coordinator_url(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "foo", "localhost:7465", "http://", "ftp://host"] {
+            assert!(coordinator_url(bad).is_err_and(|how| how.contains("http://HOST:PORT")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_label_says_something() {
+        assert_eq!(label("site=x").as_deref(), Ok("site=x"));
+        assert!(label("").is_err() && label(" \t").is_err());
+    }
+}
