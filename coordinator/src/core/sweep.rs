@@ -286,7 +286,7 @@ impl Sweep {
         let is_lacking = self.awaited.remove(&index);
         if is_lacking {
             // Having had nothing to be granted, it does not catch up on those that had.
-            self.is_in_round &= !self.pending.is_empty() || self.turn.open() > 0;
+            self.is_in_round &= !self.pending.is_empty();
             self.pending.insert(index);
         }
         is_lacking

@@ -209,6 +209,15 @@ fn a_success_ends_a_row_of_failures() {
 }
 
 #[test]
+fn what_owners_ask_for_is_told_from_what_happens() {
+    let (sweep, worker) = (SweepId(Uuid::from_u128(1)), worker(7));
+    let wishes = [Event::Cancelled(sweep), Event::Paused(sweep), Event::Resumed(sweep), Event::Released(worker)];
+    assert!(wishes.iter().all(Event::is_wish));
+    let events = [Event::Disconnected(worker), Event::Ticked, Event::Awoke];
+    assert!(!events.iter().any(Event::is_wish));
+}
+
+#[test]
 fn failed_trials_are_tried_again_with_their_retries() {
     let mut world = World::new();
     let (id, mut grant) = world.work(7, 1);
