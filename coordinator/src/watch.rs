@@ -1,4 +1,5 @@
-//! Follows a sweep: its state as it changes, at most ten times a second, and every setback, until it has ended.
+//! Follows a sweep: its counts as they change, at most ten times a second, and at once where it goes on, stands still or
+//! ends, and every setback.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::core::event::Notice;
 use crate::driver::{Handle, Stopped};
 use crate::queries::{self, QueryError};
 
-/// The least time between two states.
+/// The least time between two of its counts.
 const PACE: Duration = Duration::from_millis(100);
 
 /// Emits until the sweep has ended or `emit` says that nobody listens.
@@ -36,6 +37,8 @@ where
                 Ok(()) = trouble.changed() => changed = true,
                 notice = notices.recv() => match notice {
                     Ok(Notice::Changed(sweep)) => changed |= sweep == id,
+                    Ok(Notice::StateChanged(sweep)) if sweep == id => break,
+                    Ok(Notice::StateChanged(_)) => {}
                     Ok(Notice::Setback { sweep, setback }) if sweep == id => {
                         if !emit(WatchEvent::Setback(setback)).await {
                             return Ok(());

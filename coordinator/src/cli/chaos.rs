@@ -58,7 +58,11 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result
         store: args.store.url().map(ToOwned::to_owned),
         worker,
     };
-    let verdict = chaos::run(&options, say).await.map_err(Failure::from_environment)?;
+    let verdict = tokio::select! {
+        verdict = chaos::run(&options, say) => verdict.map_err(Failure::from_environment)?,
+        // What it started ends with it.
+        _signal = local::interrupted() => return Ok(Exit::Interrupted),
+    };
     if verdict.equal {
         // Left over it is in nobody's way.
         drop(std::fs::remove_dir_all(&place));

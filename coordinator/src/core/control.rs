@@ -170,7 +170,7 @@ impl Core {
             self.look_again();
         }
         actions.push(Action::Persist(Record::StateChanged { sweep: id, state, reason, at: now.wall }));
-        actions.push(Action::Notify(Notice::Changed(id)));
+        actions.push(Action::Notify(Notice::StateChanged(id)));
     }
 
     fn leased_of(&self, id: SweepId) -> Vec<(WorkerId, Attempt, Vec<TrajectoryIndex>)> {

@@ -137,8 +137,10 @@ pub(crate) enum Action {
 /// News for those who watch.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Notice {
-    /// Something about this sweep changed: its counts, its state, or what its workers do.
+    /// Something about this sweep changed: its counts, or what its workers do.
     Changed(SweepId),
+    /// This sweep goes on, stands still, or has come to its end.
+    StateChanged(SweepId),
     /// An attempt ended without completing.
     Setback {
         /// The sweep.

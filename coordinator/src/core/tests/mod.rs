@@ -530,7 +530,7 @@ fn a_sweep_whose_last_trial_ends_is_finished() {
     let finished =
         Record::StateChanged { sweep: world.sweep, state: SweepState::Finished, reason: None, at: WallTime(0) };
     assert!(last.contains(&Action::Persist(finished)));
-    let told = last.iter().filter(|action| **action == Action::Notify(Notice::Changed(world.sweep)));
+    let told = last.iter().filter(|action| **action == Action::Notify(Notice::StateChanged(world.sweep)));
     assert_eq!(told.count(), 1, "once");
     assert_eq!(world.core.sweep_view(world.sweep), None);
 }
