@@ -15,11 +15,13 @@ use uuid::Uuid;
 use super::accepted::REMEMBERED;
 use super::event::{Action, Event, Notice, Now};
 use super::scheduler::{Core, Patience};
+use super::sweep::Sweep;
 use super::worker::Worker;
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
 
 mod extensions;
 mod grants;
+mod invariants;
 mod restarts;
 mod reuse;
 mod trust;

@@ -1,0 +1,90 @@
+//! Every invariant notices what breaks it.
+
+use super::*;
+
+/// The sweep of [`World::new`], and another that waits for its first trajectory.
+const SWEEPS: [SweepId; 2] = [SweepId(Uuid::from_u128(1)), SweepId(Uuid::from_u128(2))];
+const HOLDER: WorkerId = WorkerId(Uuid::from_u128(7));
+const IDLE: WorkerId = WorkerId(Uuid::from_u128(8));
+
+/// What is wrong with a core in which one worker trains two trajectories, another asks in vain, and a sweep waits.
+fn wrong(breaks: impl FnOnce(&mut Core)) -> String {
+    let mut world = World::new();
+    world.work(7, 2);
+    world.apply(Event::Paused(SWEEPS[0]));
+    let (_, actions) =
+        world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "0")], Arc::default());
+    assert_eq!(granted(&actions), []);
+    world.hello(IDLE, Vec::new());
+    assert_eq!(world.poll(IDLE, 1), None);
+    assert_eq!(world.core.check(), Ok(()));
+    breaks(&mut world.core);
+    world.core.check().expect_err("it is broken")
+}
+
+fn sweep(core: &mut Core, place: usize) -> &mut Sweep {
+    core.sweeps.get_mut(&SWEEPS[place]).expect("it is there")
+}
+
+fn worker(core: &mut Core, id: WorkerId) -> &mut Worker {
+    core.workers.get_mut(&id).expect("it is there")
+}
+
+#[test]
+fn a_trajectory_in_two_places_or_in_none_is_noticed() {
+    let (first, second) = (TrajectoryIndex(0), TrajectoryIndex(1));
+    assert!(wrong(|core| drop(core.sweeps.remove(&SWEEPS[0]))).contains("which is not here"));
+    let twice = |core: &mut Core| drop(core.leases.insert(Attempt(9), core.leases[&Attempt(1)].clone()));
+    assert!(wrong(twice).contains("is leased twice"));
+    assert!(wrong(|core| sweep(core, 0).pending.insert(second)).contains("pending and leased"));
+    assert!(
+        wrong(|core| sweep(core, 1).pending.insert(first)).contains("awaited from elsewhere, and pending or leased")
+    );
+    assert!(wrong(|core| sweep(core, 0).awaited.extend([first])).contains("awaited from elsewhere"));
+    assert!(wrong(|core| sweep(core, 0).set_aside(TrajectoryIndex(4))).contains("awaited and nobody trains it"));
+}
+
+#[test]
+fn a_count_that_is_wrong_is_noticed() {
+    assert!(wrong(|core| drop(core.workers.remove(&HOLDER))).contains("holds leases and is not known"));
+    assert!(wrong(|core| worker(core, HOLDER).open += 1).contains("holds 2 trajectories and is thought to hold 3"));
+    assert!(wrong(|core| worker(core, IDLE).open += 1).contains("holds 0 trajectories and is thought to hold 1"));
+    assert!(wrong(|core| sweep(core, 0).lanes_there += 1).contains("can count on 6 lanes and thinks 7"));
+    assert!(wrong(|core| sweep(core, 0).turn.take(Tick(0))).contains("has 2 lanes and thinks 3"));
+}
+
+#[test]
+fn a_list_that_lacks_something_is_noticed() {
+    assert!(wrong(|core| worker(core, HOLDER).leases.clear()).contains("the leases by worker"));
+    assert!(wrong(|core| sweep(core, 0).leases.clear()).contains("the leases by sweep"));
+    assert!(wrong(|core| core.deadlines.clear()).contains("the deadlines"));
+    assert!(wrong(|core| core.fit.clear()).contains("the fit workers"));
+    assert!(wrong(|core| core.failing.extend([IDLE])).contains("the failing workers"));
+    assert!(wrong(|core| core.refused.extend([IDLE])).contains("was looked at in vain"));
+    assert!(wrong(|core| core.asking.extend([HOLDER])).contains("thought to ask for work and has not"));
+    assert!(wrong(|core| worker(core, IDLE).idle_lanes = 0).contains("thought to ask for work and has not"));
+}
+
+#[test]
+fn a_sweep_that_should_have_left_is_noticed() {
+    assert!(wrong(|core| sweep(core, 0).row.state = SweepState::Cancelled).contains("cancelled and still here"));
+    assert!(wrong(|core| sweep(core, 0).row.completed = 12).contains("still here"));
+    assert!(wrong(|core| sweep(core, 1).awaited.clear()).contains("still here"));
+}
+
+#[test]
+fn a_grant_that_should_not_be_is_noticed() {
+    let grant = |breaks: &dyn Fn(&mut Core)| {
+        let mut world = World::new();
+        world.work(7, 3);
+        breaks(&mut world.core);
+        world.core.check_grant(HOLDER, SWEEPS[0])
+    };
+    assert_eq!(grant(&|_| {}), Ok(()));
+    let says = |breaks: &dyn Fn(&mut Core), what| assert!(grant(breaks).is_err_and(|said| said.contains(what)));
+    says(&|core| drop(core.workers.remove(&HOLDER)), "is not known");
+    says(&|core| worker(core, HOLDER).open += 1, "holds 4 trajectories on 3 lanes");
+    says(&|core| drop(core.quarantined.insert(HOLDER, String::new())), "is in quarantine");
+    says(&|core| sweep(core, 0).row.state = SweepState::Paused, "is not running");
+    says(&|core| drop(core.sweeps.remove(&SWEEPS[0])), "is not running");
+}
