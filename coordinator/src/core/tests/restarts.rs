@@ -31,7 +31,8 @@ impl Restarting {
 
     fn restart(&mut self) {
         let restored = self.store.restore().now_or_never().expect("memory").expect("restores");
-        self.world.core = Core::restore(PATIENCE, self.world.now, &restored, &[Arc::clone(&self.spec)]);
+        let specs = vec![Arc::clone(&self.spec); restored.sweeps.len()];
+        self.world.core = Core::restore(PATIENCE, self.world.now, &restored, &specs);
     }
 
     /// A worker asks for one trajectory, after a start.
@@ -88,6 +89,17 @@ fn like_failures_pause_a_sweep_whose_coordinator_starts_again_after_each() {
     world.apply(Event::Resumed(world.world.sweep));
     assert_eq!(world.fail_all(worker(7)), 7, "the owner has seen it and goes on");
     assert_eq!(world.world.core.sweep_view(world.world.sweep), None, "to its end");
+}
+
+#[test]
+fn what_was_in_training_elsewhere_before_a_start_is_awaited_after_it() {
+    let mut world = Restarting::new();
+    let (id, spec) = (SweepId(Uuid::from_u128(2)), Arc::clone(&world.spec));
+    let submission = Box::new(Submission { id, ..submission(&spec) });
+    world.apply(Event::Submitted { submission, spec, reused: Arc::default() });
+    assert_eq!(world.grant(worker(7)).map(|grant| trajectories(&grant)), Some(vec![0]));
+    let other = world.grant(worker(8)).expect("there is work");
+    assert_eq!((other.sweep, trajectories(&other)), (id, vec![1]));
 }
 
 #[test]
