@@ -18,8 +18,10 @@ build: setup ## Build both programs into target/release
 run: build ## Run the quickstart sweep on embedded data, to results and figures
 	target/release/biosweep run quickstart
 
-# Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint.
-test: can-test build lint ## Run every check and test
+# Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
+# since what they depend on changes the features of what they share with the programs.
+test: can-test setup lint ## Run every check and test
+	$(CARGO) build --release --locked --workspace --bins --tests
 	$(CARGO) test --release --locked --workspace
 
 can-test:

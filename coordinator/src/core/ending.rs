@@ -103,7 +103,7 @@ impl Core {
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         // They refer to what was just found.
         actions.append(&mut taken_over);
-        self.let_go(lane.awaited_by);
+        self.let_go(lane.expected_by);
         if end != End::Completed {
             let setback = Setback {
                 trajectory: held.trajectory,
@@ -150,7 +150,7 @@ impl Core {
             sweep.put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
             self.look_again();
         }
-        self.let_go(lane.awaited_by);
+        self.let_go(lane.expected_by);
         let setback = Setback { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
         let ending = Ending {
             sweep: id,

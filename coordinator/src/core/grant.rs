@@ -119,7 +119,7 @@ impl Core {
         actions.push(Action::Notify(Notice::Changed(sweep_id)));
         self.leases.insert(attempt, lease);
         for taker in self.takers.get(&sweep_id).cloned().unwrap_or_default() {
-            self.await_ends(attempt, taker);
+            self.expect_ends(attempt, taker);
         }
         debug_assert_eq!(self.check_grant(id, sweep_id), Ok(()));
         true

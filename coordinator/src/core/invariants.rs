@@ -30,7 +30,7 @@ impl Core {
             let Some(sweep) = self.sweeps.get(&lease.sweep) else {
                 return Err(format!("attempt {attempt} is of sweep {}, which is not here", lease.sweep));
             };
-            to_come.extend(lease.open.values().flat_map(|lane| lane.awaited_by.iter().copied()));
+            to_come.extend(lease.open.values().flat_map(|lane| lane.expected_by.iter().copied()));
             for &trajectory in lease.open.keys() {
                 if !leased.insert((lease.sweep, trajectory)) {
                     return Err(format!("trajectory {trajectory} is leased twice, last under attempt {attempt}"));
@@ -41,7 +41,7 @@ impl Core {
             }
         }
         let sweeps = self.sweeps.iter();
-        let awaited = sweeps.flat_map(|(&id, sweep)| sweep.awaited.iter().map(move |&index| (id, sweep, index)));
+        let awaited = sweeps.flat_map(|(&id, sweep)| sweep.expected.iter().map(move |&index| (id, sweep, index)));
         for (id, sweep, index) in awaited {
             if sweep.pending.contains(index) || leased.contains(&(id, index)) {
                 return Err(format!(
@@ -146,7 +146,7 @@ impl Core {
             let leased = self.leases.values().any(|lease| lease.sweep == *id);
             if sweep.row.state.has_ended()
                 || sweep.is_finished()
-                || (sweep.pending.is_empty() && sweep.awaited.is_empty() && !leased)
+                || (sweep.pending.is_empty() && sweep.expected.is_empty() && !leased)
             {
                 return Err(format!("sweep {id} is {} and still here", sweep.row.state.name()));
             }

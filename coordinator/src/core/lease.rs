@@ -31,13 +31,13 @@ pub(crate) struct OpenLane {
     /// The latest evaluation.
     pub(crate) latest: Option<CurvePoint>,
     /// Who waits for its end instead of training the same.
-    pub(super) awaited_by: Vec<(SweepId, TrajectoryIndex)>,
+    pub(super) expected_by: Vec<(SweepId, TrajectoryIndex)>,
 }
 
 impl OpenLane {
     /// A trajectory of which nothing has been heard.
     pub(crate) fn new(trajectory: Trajectory) -> Self {
-        Self { trajectory, updates: 0, latest: None, awaited_by: Vec::new() }
+        Self { trajectory, updates: 0, latest: None, expected_by: Vec::new() }
     }
 
     /// Its trials.

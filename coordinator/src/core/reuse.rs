@@ -100,29 +100,29 @@ impl Core {
         for (source, taker) in pairs {
             self.takers.entry(source).or_default().insert(taker);
             let leases = self.sweeps.get(&source).map(|sweep| sweep.leases.clone()).unwrap_or_default();
-            leases.into_iter().for_each(|attempt| self.await_ends(attempt, taker));
+            leases.into_iter().for_each(|attempt| self.expect_ends(attempt, taker));
         }
     }
 
     /// Has a sweep wait for the ends of what is trained under an attempt, in place of training the same.
-    pub(super) fn await_ends(&mut self, attempt: Attempt, taker: SweepId) {
+    pub(super) fn expect_ends(&mut self, attempt: Attempt, taker: SweepId) {
         let (Some(lease), Some(sweep)) = (self.leases.get_mut(&attempt), self.sweeps.get_mut(&taker)) else { return };
-        for OpenLane { trajectory, awaited_by, .. } in lease.open.values_mut() {
+        for OpenLane { trajectory, expected_by, .. } in lease.open.values_mut() {
             let same = sweep.inverse.find(&trajectory_point(&trajectory.shape, trajectory.hyperparameters));
             let is_to_wait = |index: &TrajectoryIndex| {
                 sweep.pending.contains(*index) && will_do_for(trajectory, &sweep.trajectory(*index))
             };
             for index in same.into_iter().filter(is_to_wait).collect::<Vec<_>>() {
                 sweep.set_aside(index);
-                awaited_by.push((taker, index));
+                expected_by.push((taker, index));
             }
         }
     }
 
     /// What was awaited has ended: those that did not get their results from it train for themselves.
-    pub(super) fn let_go(&mut self, awaited_by: Vec<(SweepId, TrajectoryIndex)>) {
+    pub(super) fn let_go(&mut self, expected_by: Vec<(SweepId, TrajectoryIndex)>) {
         let mut is_any_lacking = false;
-        for (id, index) in awaited_by {
+        for (id, index) in expected_by {
             is_any_lacking |= self.sweeps.get_mut(&id).is_some_and(|sweep| sweep.wait_no_longer(index));
         }
         if is_any_lacking {

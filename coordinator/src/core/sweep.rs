@@ -29,7 +29,7 @@ pub(crate) struct Sweep {
     /// Trajectories neither leased nor done nor awaited.
     pub(super) pending: Pending,
     /// Those that need not be trained if the same ones, now leased in another sweep or block, come to their end.
-    pub(super) awaited: BTreeSet<TrajectoryIndex>,
+    pub(super) expected: BTreeSet<TrajectoryIndex>,
     /// What it has and had of the workers.
     pub(super) turn: Turn,
     /// Whether its turn is compared with that of others: not before it could be granted something for the first time, nor
@@ -116,7 +116,7 @@ impl Sweep {
             row,
             spec,
             pending,
-            awaited: BTreeSet::new(),
+            expected: BTreeSet::new(),
             is_in_round: false,
             lanes_there: 0,
             running: 0,
@@ -272,18 +272,18 @@ impl Sweep {
 
     /// Whether a trajectory is neither leased nor done.
     pub(super) fn lacks(&self, index: TrajectoryIndex) -> bool {
-        self.pending.contains(index) || self.awaited.contains(&index)
+        self.pending.contains(index) || self.expected.contains(&index)
     }
 
     /// A pending trajectory is in training elsewhere: this sweep waits for that.
     pub(super) fn set_aside(&mut self, index: TrajectoryIndex) {
         self.pending.remove(index.0..index.0 + 1);
-        self.awaited.insert(index);
+        self.expected.insert(index);
     }
 
     /// What was awaited has ended elsewhere; whether it has to be trained here all the same.
     pub(super) fn wait_no_longer(&mut self, index: TrajectoryIndex) -> bool {
-        let is_lacking = self.awaited.remove(&index);
+        let is_lacking = self.expected.remove(&index);
         if is_lacking {
             // Having had nothing to be granted, it does not catch up on those that had.
             self.is_in_round &= !self.pending.is_empty();
@@ -294,7 +294,7 @@ impl Sweep {
 
     /// A trajectory that this sweep lacks has its results from elsewhere.
     pub(super) fn take_over(&mut self, row: &ReusedRow) {
-        if !self.awaited.remove(&row.trajectory) {
+        if !self.expected.remove(&row.trajectory) {
             self.pending.remove(row.trajectory.0..row.trajectory.0 + 1);
         }
         self.tries.remove(&row.trajectory);

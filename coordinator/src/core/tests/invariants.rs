@@ -40,7 +40,7 @@ fn a_trajectory_in_two_places_or_in_none_is_noticed() {
     assert!(
         wrong(|core| sweep(core, 1).pending.insert(first)).contains("awaited from elsewhere, and pending or leased")
     );
-    assert!(wrong(|core| sweep(core, 0).awaited.extend([first])).contains("awaited from elsewhere"));
+    assert!(wrong(|core| sweep(core, 0).expected.extend([first])).contains("awaited from elsewhere"));
     assert!(wrong(|core| sweep(core, 0).set_aside(TrajectoryIndex(4))).contains("awaited and nobody trains it"));
 }
 
@@ -69,7 +69,7 @@ fn a_list_that_lacks_something_is_noticed() {
 fn a_sweep_that_should_have_left_is_noticed() {
     assert!(wrong(|core| sweep(core, 0).row.state = SweepState::Cancelled).contains("cancelled and still here"));
     assert!(wrong(|core| sweep(core, 0).row.completed = 12).contains("still here"));
-    assert!(wrong(|core| sweep(core, 1).awaited.clear()).contains("still here"));
+    assert!(wrong(|core| sweep(core, 1).expected.clear()).contains("still here"));
 }
 
 #[test]
