@@ -250,8 +250,8 @@ impl Driver {
 
     /// Commits, however long the store needs to be written again. Once it could not be, nothing is released and nothing
     /// new is decided until it can, so that nothing can be lost; questions are answered, and say what the trouble is.
-    async fn commit(&mut self, records: Vec<Record>, next: Option<&mut Batch>) -> Result<(), StoreError> {
-        let (records, mut written) = self.write(records, next).await;
+    async fn commit(&mut self, records: Vec<Record>, mut next: Option<&mut Batch>) -> Result<(), StoreError> {
+        let (records, mut written) = self.write(records, next.as_deref_mut()).await;
         let mut pause = PAUSES.0;
         while let Err(error) = written {
             if !matches!(error, StoreError::Unavailable { .. }) {
@@ -260,6 +260,9 @@ impl Driver {
             let trouble = format!("{error}; nothing is granted and nothing is lost until it can be written again");
             if self.troubled.send_replace(Some(trouble.clone())).is_none() {
                 tracing::error!(%error, "the store cannot be written: nothing is granted until it can");
+                // Questions that came while it was tried would wait for as long as that.
+                let asked = next.iter_mut().flat_map(|next| next.replies.drain(..));
+                asked.for_each(|reply| reply());
             }
             if !self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &trouble).await {
                 return Err(error);
