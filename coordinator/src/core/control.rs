@@ -139,7 +139,7 @@ impl Core {
         }
         self.take_over(id, reused, actions);
         self.leave_if_finished(now, id, actions);
-        self.note_overlaps(id);
+        self.expect_from_others(id);
         self.look_again();
         actions.push(Action::Notify(Notice::Changed(id)));
     }

@@ -99,9 +99,19 @@ impl Core {
         }
         for (source, taker) in pairs {
             self.takers.entry(source).or_default().insert(taker);
-            let leases = self.sweeps.get(&source).map(|sweep| sweep.leases.clone()).unwrap_or_default();
-            leases.into_iter().for_each(|attempt| self.expect_ends(attempt, taker));
+            self.expect_from(source, taker);
         }
+    }
+
+    /// Has a sweep wait for what those it could take over from have in training.
+    pub(super) fn expect_from_others(&mut self, taker: SweepId) {
+        let sources = self.takers.iter().filter(|(_, takers)| takers.contains(&taker)).map(|(&source, _)| source);
+        sources.collect::<Vec<_>>().into_iter().for_each(|source| self.expect_from(source, taker));
+    }
+
+    fn expect_from(&mut self, source: SweepId, taker: SweepId) {
+        let leases = self.sweeps.get(&source).map(|sweep| sweep.leases.clone()).unwrap_or_default();
+        leases.into_iter().for_each(|attempt| self.expect_ends(attempt, taker));
     }
 
     /// Has a sweep wait for the ends of what is trained under an attempt, in place of training the same.

@@ -76,7 +76,7 @@ pub(crate) fn status(status: &SweepStatus) -> String {
     if !status.workers.is_empty() {
         text.push_str("\nworkers\n");
         for worker in &status.workers {
-            let _fits = writeln!(text, "  {}", worker_line(worker, &names, "trains nothing of this sweep"));
+            let _fits = writeln!(text, "  {}", worker_line(worker, &names, NOTHING_OF_IT));
         }
     }
     if !status.setbacks.is_empty() {
@@ -292,6 +292,9 @@ pub(crate) fn replayed(verdict: &replay::Verdict) -> String {
         value(replayed)
     )
 }
+
+/// Of a worker that trains nothing of the sweep that is shown.
+pub(crate) const NOTHING_OF_IT: &str = "trains nothing of this sweep";
 
 /// One worker: what it trains, how far it is, and what it last found; or these words where it trains nothing.
 pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames, nothing: &str) -> String {

@@ -142,7 +142,7 @@ fn show_workers(
             let style = ProgressStyle::with_template("  {msg}").expect("the template is well formed");
             all.add(ProgressBar::new_spinner().with_style(style))
         });
-        bar.set_message(human::worker_line(worker, names, "trains nothing of this sweep"));
+        bar.set_message(human::worker_line(worker, names, human::NOTHING_OF_IT));
     }
 }
 
