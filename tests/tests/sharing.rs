@@ -1,10 +1,7 @@
 //! Trials that differ only in when to stop are trained once, and find what each finds alone; sweeps and what they require.
 
-use std::process::{Child, Command, Stdio};
-
+use biosweep_tests::cluster::Cluster;
 use biosweep_tests::{Home, until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 /// Four trajectories, each watched by six trials; 130 and 300 are no multiples of the interval.
@@ -72,62 +69,45 @@ fn a_plan_says_what_sharing_saves() {
 
 #[test]
 fn a_sweep_waits_for_workers_that_have_what_it_requires() {
-    let home = Home::default();
-    let spec = home.spec(&format!("require = {{ labels = [\"big\"] }}\n{SPEC}")).to_string_lossy().into_owned();
-    let refused = home.run(&["run", &spec]);
+    let mut cluster = Cluster::new(None);
+    let spec =
+        cluster.home().spec(&format!("require = {{ labels = [\"big\"] }}\n{SPEC}")).to_string_lossy().into_owned();
+    let refused = cluster.home().run(&["run", &spec]);
     let why = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{why}");
     assert!(why.contains("requires label big") && why.contains("--device"), "{why}");
 
-    let (coordinator, url) = serve(&home);
-    assert_eq!(home.json(&["submit", &spec])["found"], false);
-    let reason = || home.json(&["show", "shared"])["reason"].as_str().map(str::to_owned);
-    assert_eq!(reason().as_deref(), Some("it waits for a worker with label big: none is connected"));
-    let small = work(&home, &url, &["--label", "small"]);
+    cluster.serve();
+    assert_eq!(cluster.json(&["submit", &spec])["found"], false);
+    let reason = |cluster: &Cluster| cluster.json(&["show", "shared"])["reason"].as_str().map(str::to_owned);
+    assert_eq!(reason(&cluster).as_deref(), Some("it waits for a worker with label big: none is connected"));
+    cluster.work(&["--label", "small"], &[]);
     let has_not = "it waits for a worker with label big: the one that is connected has not got that";
-    until("the wrong worker is there", || (reason().as_deref() == Some(has_not)).then_some(()));
-    let big = work(&home, &url, &["--label", "big", "--label", "other"]);
-    until("it finishes", || (home.json(&["show", "shared"])["state"] == "finished").then_some(()));
-    end([small, big, coordinator]);
+    until("the wrong worker is there", || (reason(&cluster).as_deref() == Some(has_not)).then_some(()));
+    cluster.work(&["--label", "big", "--label", "other"], &[]);
+    until("it finishes", || has_finished(&cluster, "shared").then_some(()));
 }
 
 #[test]
 fn sweeps_that_overlap_train_what_they_have_in_common_once_between_them() {
-    let home = Home::default();
-    let (coordinator, url) = serve(&home);
+    let mut cluster = Cluster::new(None);
+    cluster.serve();
     let twin = SPEC.replace("shared", "twin").replace("[\"bp\", \"fa\"]", "[\"fa\", \"bp\"]");
-    for (file, spec) in [("shared.toml", SPEC), ("twin.toml", &twin)] {
-        let path = home.path().join(file);
-        std::fs::write(&path, spec).expect("it is written");
-        assert_eq!(home.json(&["submit", &path.to_string_lossy()])["found"], false);
+    for text in [SPEC, &twin] {
+        let spec = cluster.home().spec(text);
+        assert_eq!(cluster.json(&["submit", &spec.to_string_lossy()])["found"], false);
     }
-    let [one, two] = [(); 2].map(|()| work(&home, &url, &[]));
-    let finished = |sweep: &str| home.json(&["show", sweep])["state"] == "finished";
-    until("both finish", || (finished("shared") && finished("twin")).then_some(()));
-    let results = ["shared", "twin"].map(|sweep| home.json(&["results", sweep]));
+    for _ in 0..2 {
+        cluster.work(&[], &[]);
+    }
+    let sweeps = ["shared", "twin"];
+    until("both finish", || sweeps.iter().all(|sweep| has_finished(&cluster, sweep)).then_some(()));
+    let results = sweeps.map(|sweep| cluster.json(&["results", sweep]));
     let rows = || results.iter().flat_map(|rows| rows.as_array().expect("an array"));
     assert_eq!(rows().filter(|row| row["status"] == "completed").count(), 2 * TRIALS);
     assert_eq!(rows().filter(|row| row["reused_from"].is_null()).count(), TRIALS);
-    end([one, two, coordinator]);
 }
 
-/// A coordinator of this home, and its address.
-fn serve(home: &Home) -> (Child, String) {
-    let mut serve = home.biosweep(&["serve", "--listen", "127.0.0.1:0"]);
-    let coordinator = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    let address = until("it serves", || std::fs::read_to_string(home.path().join("coordinator.address")).ok());
-    (coordinator, format!("http://{}", address.trim()))
-}
-
-fn work(home: &Home, url: &str, flags: &[&str]) -> Child {
-    let mut command = Command::new(biosweep_tests::program("biosweep-worker"));
-    command.args(["--coordinator", url, "--home"]).arg(home.path()).args(flags);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
-}
-
-fn end<const N: usize>(mut processes: [Child; N]) {
-    for process in &mut processes {
-        kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM).expect("it is there");
-        biosweep_tests::until_ended(process);
-    }
+fn has_finished(cluster: &Cluster, sweep: &str) -> bool {
+    cluster.json(&["show", sweep])["state"] == "finished"
 }
