@@ -1,4 +1,4 @@
-//! What owners ask for, and what failures say of sweeps and workers.
+//! What owners ask for, and when it is done.
 
 use super::*;
 
@@ -16,14 +16,6 @@ pub(super) fn states(actions: &[Action]) -> Vec<(SweepState, Option<String>)> {
         _ => None,
     };
     actions.iter().filter_map(state).collect()
-}
-
-fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
-    let worker = |action: &Action| match action {
-        Action::Persist(Record::Quarantined(row)) => Some(row.worker),
-        _ => None,
-    };
-    actions.iter().filter_map(worker).collect()
 }
 
 impl World {
@@ -101,111 +93,6 @@ fn a_paused_sweep_still_finishes_with_what_comes_in() {
     let last = last.last().expect("six");
     assert_eq!(states(&last), vec![(SweepState::Finished, None)]);
     assert_eq!(world.core.check(), Ok(()));
-}
-
-#[test]
-fn like_failures_of_many_trajectories_pause_the_sweep_with_the_reason() {
-    let mut world = World::new();
-    let (id, first) = world.work(7, 1);
-    let (mut actions, mut next) = world.fail(id, &first, "no data at line 1");
-    let mut failures = 1;
-    while states(&actions).is_empty() {
-        let grant = next.take().expect("there is work");
-        failures += 1;
-        (actions, next) = world.fail(id, &grant, &format!("no data at line {failures}"));
-    }
-    assert_eq!(failures, 5, "two attempts at each of two trajectories, and one at a third");
-    let (state, reason) = states(&actions).remove(0);
-    assert_eq!(state, SweepState::Paused);
-    assert!(reason.as_deref().is_some_and(|reason| reason.contains("3 trajectories failed alike")), "{reason:?}");
-    assert_eq!(next, None);
-    world.apply(Event::Resumed(world.sweep));
-    assert!(world.core.sweep_view(world.sweep).is_some_and(|view| view.reason.is_none()));
-}
-
-#[test]
-fn different_failures_do_not_pause_a_sweep() {
-    let mut world = World::patient();
-    let (id, mut grant) = world.work(7, 1);
-    for error in ["no data", "no room", "no weights", "no bias", "no luck"] {
-        let (actions, next) = world.fail(id, &grant, error);
-        assert_eq!(states(&actions), vec![]);
-        grant = next.expect("there is work");
-    }
-}
-
-#[test]
-fn what_failed_on_one_worker_is_tried_on_another() {
-    let mut world = World::patient();
-    let (good, other) = world.work(8, 1);
-    let (bad, grant) = world.work(7, 1);
-    let (_, next) = world.fail(bad, &grant, "no data");
-    assert_ne!(next.map(|next| trajectories(&next)), Some(trajectories(&grant)), "not on the same worker");
-    let (_, next) = world.complete(good, &other);
-    assert_eq!(next.map(|next| trajectories(&next)), Some(trajectories(&grant)));
-}
-
-#[test]
-fn what_failed_on_every_worker_is_still_tried_again() {
-    let mut world = World::patient();
-    let (one, first) = world.work(7, 1);
-    let (other, second) = world.work(8, 1);
-    world.fail(one, &first, "no data");
-    world.fail(other, &second, "no room");
-    for _ in 0..8 {
-        for id in [one, other] {
-            if let Some(grant) = world.poll(id, 1) {
-                world.fail(id, &grant, "no luck");
-            }
-        }
-    }
-    let leased: BTreeSet<u64> = world.core.leases.values().flat_map(|lease| lease.open.keys().map(|t| t.0)).collect();
-    assert!(!leased.is_empty(), "nobody waits for a third worker");
-}
-
-#[test]
-fn a_worker_that_fails_what_others_complete_is_quarantined_until_it_is_released() {
-    let mut world = World::patient();
-    let (good, mut ours) = world.work(8, 1);
-    let (bad, grant) = world.work(7, 1);
-    let mut theirs = Some(grant);
-    let mut failed = 0;
-    while let Some(grant) = theirs.take() {
-        failed += 1;
-        let (actions, next) = world.fail(bad, &grant, &format!("bad memory in module {failed}"));
-        assert_eq!(states(&actions), vec![], "one worker is no evidence against a sweep");
-        theirs = next;
-    }
-    assert_eq!(failed, 3, "then it waits until others have shown whose fault it is");
-    let mut found = Vec::new();
-    while found.is_empty() {
-        let (actions, next) = world.complete(good, &ours);
-        found = quarantined(&actions);
-        match next {
-            Some(next) => ours = next,
-            None => break,
-        }
-    }
-    assert_eq!(found, vec![bad]);
-    assert_eq!(world.poll(bad, 1), None);
-    let view = world.core.worker_views(None).into_iter().find(|view| view.id == bad).expect("it is shown");
-    assert!(view.quarantined.is_some_and(|reason| reason.contains("3 trajectories in a row")));
-    let actions = world.apply(Event::Released(bad));
-    assert!(actions.contains(&Action::Persist(Record::Released(bad))));
-    assert_eq!(granted(&actions).len(), 1, "it had asked");
-    assert!(world.apply(Event::Released(bad)).is_empty(), "twice is once");
-}
-
-#[test]
-fn a_success_ends_a_row_of_failures() {
-    let mut world = World::patient();
-    let (_good, _theirs) = world.work(8, 1);
-    let (id, mut grant) = world.work(7, 1);
-    for _ in 0..2 {
-        grant = world.fail(id, &grant, "no luck").1.expect("there is work");
-    }
-    grant = world.complete(id, &grant).1.expect("there is work");
-    assert!(world.fail(id, &grant, "no luck").1.is_some(), "one failure in a row");
 }
 
 #[test]
