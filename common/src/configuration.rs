@@ -312,14 +312,7 @@ impl Configuration {
     /// The settings that apply to this trial, and no others.
     #[must_use]
     pub fn to_point(&self) -> Point {
-        Setting::ALL.iter().filter_map(|&setting| Some((setting, self.applied(setting)?))).collect()
-    }
-
-    /// Those of them that reach so far.
-    #[must_use]
-    pub fn settings_of(&self, level: Level) -> Point {
-        let of_level = Setting::ALL.iter().filter(|setting| setting.level() == level);
-        of_level.filter_map(|&setting| Some((setting, self.applied(setting)?))).collect()
+        Setting::ALL.iter().filter_map(|&setting| Some((setting, self.get(setting)?))).collect()
     }
 
     /// The identity of this trial on its dataset, under this engine's [`NUMERICS_VERSION`]: the hash of a JSON object
@@ -328,21 +321,20 @@ impl Configuration {
     pub fn key(&self) -> TrialKey {
         let mut canonical = Vec::with_capacity(1_024);
         canonical.extend_from_slice(b"{\"dataset_digest\":");
-        put_json(&mut canonical, &self.shape.dataset.digest());
+        put_json(&mut canonical, self.shape.dataset.digest().as_ref());
         canonical.extend_from_slice(b",\"numerics_version\":");
         put_json(&mut canonical, &NUMERICS_VERSION);
         canonical.extend_from_slice(b",\"settings\":{");
         let mut separator: &[u8] = b"";
-        for &setting in SETTINGS_BY_NAME.iter() {
-            let value = match setting {
+        for (setting, opening) in KEYED_SETTINGS.iter() {
+            let value = match *setting {
                 // Where data lies decides nothing; what it holds is in the digest.
-                Setting::Dataset => Some(Value::Name(self.shape.dataset.kind().to_owned())),
-                setting => self.applied(setting),
+                Setting::Dataset => Some(Value::Name(self.shape.dataset.kind().into())),
+                setting => self.get(setting),
             };
             if let Some(value) = value {
                 canonical.extend_from_slice(separator);
-                put_json(&mut canonical, setting.name());
-                canonical.push(b':');
+                canonical.extend_from_slice(opening.as_bytes());
                 put_json(&mut canonical, &value);
                 separator = b",";
             }
@@ -352,17 +344,17 @@ impl Configuration {
     }
 
     /// The value of a setting, where it has one and applies to this trial.
-    fn applied(&self, setting: Setting) -> Option<Value> {
-        let applies =
-            setting.condition().is_none_or(|condition| (condition.holds)(self.applied(condition.on).as_ref()));
+    #[must_use]
+    pub fn get(&self, setting: Setting) -> Option<Value> {
+        let applies = setting.condition().is_none_or(|condition| (condition.holds)(self.get(condition.on).as_ref()));
         if applies { self.value(setting) } else { None }
     }
 
     fn value(&self, setting: Setting) -> Option<Value> {
-        let name = |name: &str| Value::Name(name.to_owned());
+        let name = |name: &'static str| Value::Name(name.into());
         let (shape, hyper, stop) = (&self.shape, &self.hyperparameters, &self.stopping_rule);
         Some(match setting {
-            Setting::Dataset => name(&shape.dataset.to_string()),
+            Setting::Dataset => Value::Name(shape.dataset.name()),
             Setting::Network => name(shape.network.name()),
             Setting::Rule => name(shape.rule.name()),
             Setting::Activation => name(shape.activation.name()),
@@ -402,11 +394,11 @@ pub fn trajectory_point(shape: &Shape, hyperparameters: Hyperparameters) -> Poin
     point
 }
 
-/// The settings in the order of their names.
-static SETTINGS_BY_NAME: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+/// The settings in the order of their names, each with what stands before its value in JSON.
+static KEYED_SETTINGS: LazyLock<Vec<(Setting, String)>> = LazyLock::new(|| {
     let mut settings = Setting::ALL.to_vec();
     settings.sort_by_key(|setting| setting.name());
-    settings
+    settings.into_iter().map(|setting| (setting, format!("\"{}\":", setting.name()))).collect()
 });
 
 fn put_json<T: serde::Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
@@ -477,7 +469,7 @@ mod tests {
     use crate::settings::Domain;
 
     fn point(settings: &[(Setting, Value)]) -> Point {
-        let name = |name: &str| Value::Name(name.to_owned());
+        let name = |name: &'static str| Value::Name(name.into());
         let mut point = Point::from([
             (Setting::Dataset, name("mnist")),
             (Setting::Network, name("nn")),
@@ -495,7 +487,7 @@ mod tests {
     #[test]
     fn a_configuration_survives_the_way_through_a_point() {
         let configuration = configuration(&[
-            (Setting::Rule, Value::Name("dtp".to_owned())),
+            (Setting::Rule, Value::Name("dtp".into())),
             (Setting::EarlyStopStart, Value::Integer(7)),
             (Setting::TargetStep, Value::Real(0.3)),
         ]);
@@ -529,8 +521,8 @@ mod tests {
     fn the_key_of_own_data_depends_on_what_it_holds_and_not_on_where_it_lies() {
         let key = |directory: &str, digit: &str| {
             let name = format!("npy:{directory}#{}", digit.repeat(64));
-            let configuration = configuration(&[(Setting::Dataset, Value::Name(name.clone()))]);
-            assert_eq!(configuration.to_point()[&Setting::Dataset], Value::Name(name));
+            let configuration = configuration(&[(Setting::Dataset, Value::Name(name.clone().into()))]);
+            assert_eq!(configuration.to_point()[&Setting::Dataset], Value::Name(name.into()));
             configuration.key()
         };
         assert_eq!(key("/here", "a"), key("/there", "a"));
@@ -540,7 +532,7 @@ mod tests {
     /// The key as it was first written down.
     fn written_out(configuration: &Configuration) -> TrialKey {
         let mut point = configuration.to_point();
-        point.insert(Setting::Dataset, Value::Name(configuration.shape.dataset.kind().to_owned()));
+        point.insert(Setting::Dataset, Value::Name(configuration.shape.dataset.kind().into()));
         let settings: BTreeMap<&str, &Value> = point.iter().map(|(setting, value)| (setting.name(), value)).collect();
         let canonical = serde_json::json!({
             "settings": settings,
@@ -554,11 +546,12 @@ mod tests {
         let bits = |from: f64, to: f64| (from..to).prop_map(Value::Real).boxed();
         match setting.domain() {
             Domain::Dataset => {
-                let own = "[a-z\"\\\\/é]{1,9}".prop_map(|place| Value::Name(format!("npy:{place}#{}", "c".repeat(64))));
-                let published = prop::sample::select(Dataset::NAMES).prop_map(|name| Value::Name(name.to_owned()));
+                let own = "[a-z\"\\\\/é]{1,9}"
+                    .prop_map(|place| Value::Name(format!("npy:{place}#{}", "c".repeat(64)).into()));
+                let published = prop::sample::select(Dataset::NAMES).prop_map(|name| Value::Name(name.into()));
                 prop_oneof![own, published].boxed()
             }
-            Domain::Names(names) => prop::sample::select(names).prop_map(|name| Value::Name(name.to_owned())).boxed(),
+            Domain::Names(names) => prop::sample::select(names).prop_map(|name| Value::Name(name.into())).boxed(),
             Domain::Integer { min, max } => (min..=max).prop_map(Value::Integer).boxed(),
             Domain::Positive => prop_oneof![bits(1e-12, 1e-3), bits(1e-3, 1e9)].boxed(),
             Domain::NonNegative | Domain::Fraction => prop_oneof![bits(0.0, 1e-3), bits(0.0, 0.999)].boxed(),

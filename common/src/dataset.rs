@@ -1,5 +1,6 @@
 //! What a trial learns: a published dataset, or a researcher's own.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -34,13 +35,22 @@ pub struct ContentDigest(pub [u8; 32]);
 const DIGITS: usize = 64;
 
 impl DatasetRef {
+    /// Its name as settings have it: what [`fmt::Display`] writes.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Published(dataset) => dataset.name().into(),
+            Self::Own(_) => self.to_string().into(),
+        }
+    }
+
     /// What tells this dataset's bytes from any other's; a part of every trial's key.
     #[must_use]
-    pub fn digest(&self) -> String {
+    pub fn digest(&self) -> Cow<'static, str> {
         match self {
-            Self::Published(dataset) => dataset.digest().to_owned(),
-            Self::Own(OwnData { digest: Some(digest), .. }) => format!("blake3:{digest}"),
-            Self::Own(OwnData { digest: None, directory, .. }) => format!("unknown:{directory}"),
+            Self::Published(dataset) => dataset.digest().into(),
+            Self::Own(OwnData { digest: Some(digest), .. }) => format!("blake3:{digest}").into(),
+            Self::Own(OwnData { digest: None, directory, .. }) => format!("unknown:{directory}").into(),
         }
     }
 

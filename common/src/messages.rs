@@ -121,13 +121,13 @@ pub enum ToWorker {
     },
     /// A lease on a bundle.
     Grant(Box<Grant>),
-    /// The end of a trajectory is recorded; the worker may forget it.
+    /// The ends of these trajectories are recorded; the worker may forget them.
     Acknowledged {
         /// The lease.
         attempt: Attempt,
-        /// The trajectory.
-        trajectory: TrajectoryIndex,
-        /// Whether it counts, or came too late and is kept as evidence only.
+        /// The trajectories.
+        trajectories: Vec<TrajectoryIndex>,
+        /// Whether they count, or came too late and are kept as evidence only.
         accepted: bool,
     },
     /// The worker no longer holds these trajectories.

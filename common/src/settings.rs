@@ -1,5 +1,6 @@
 //! The table of every setting: its name, its level, its values, its default, and what it applies to.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -12,7 +13,7 @@ use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 #[serde(untagged)]
 pub enum Value {
     /// A name out of a list.
-    Name(String),
+    Name(Cow<'static, str>),
     /// A count, an index or a seed.
     Integer(u64),
     /// A quantity.
@@ -100,7 +101,7 @@ impl Domain {
     pub fn contains(self, value: &Value) -> bool {
         match (self, value) {
             (Self::Dataset, Value::Name(name)) => name.parse::<DatasetRef>().is_ok(),
-            (Self::Names(names), Value::Name(name)) => names.contains(&name.as_str()),
+            (Self::Names(names), Value::Name(name)) => names.contains(&name.as_ref()),
             (Self::Integer { min, max }, Value::Integer(number)) => (min..=max).contains(number),
             (Self::Positive, Value::Real(number)) => number.is_finite() && *number > 0.0,
             (Self::NonNegative, Value::Real(number)) => number.is_finite() && *number >= 0.0,
@@ -118,7 +119,7 @@ impl Domain {
     #[must_use]
     pub fn value_of(self, word: &str) -> Option<Value> {
         let value = match self {
-            Self::Dataset | Self::Names(_) => Value::Name(word.to_owned()),
+            Self::Dataset | Self::Names(_) => Value::Name(word.to_owned().into()),
             Self::Integer { .. } => Value::Integer(word.parse().ok()?),
             Self::Positive | Self::NonNegative | Self::Fraction | Self::Share => Value::Real(word.parse().ok()?),
             Self::Flag => Value::Flag(word.parse().ok()?),
@@ -259,7 +260,7 @@ settings! {
     /// The non-linearity of the hidden layers.
     Activation {
         name: "activation", level: Shape, domain: Domain::Names(Activation::NAMES),
-        default: Some(Value::Name(Activation::Relu.name().to_owned())), only: None,
+        default: Some(Value::Name(Activation::Relu.name().into())), only: None,
     }
     /// Number of hidden layers.
     Depth { name: "depth", level: Shape, domain: Domain::Integer { min: 1, max: 1_000 }, default: None, only: None, }
@@ -302,7 +303,7 @@ settings! {
     /// What moves the weights.
     Optimizer {
         name: "optimizer", level: Shape, domain: Domain::Names(Optimizer::NAMES),
-        default: Some(Value::Name(Optimizer::Adam.name().to_owned())), only: None,
+        default: Some(Value::Name(Optimizer::Adam.name().into())), only: None,
     }
     /// Updates between two evaluations.
     EvalEvery { name: "eval_every", level: Shape, domain: UPDATES, default: Some(Value::Integer(390)), only: None, }

@@ -121,13 +121,28 @@ impl Batch {
                 Action::Persist(record) => self.records.push(record),
                 Action::Send { worker, message } => {
                     if let Some(stream) = streams.get(&worker) {
-                        self.releases.push(Release::Letter { worker, stream: stream.id, message });
+                        self.send(worker, stream.id, message);
                     }
                 }
                 Action::Notify(Notice::Changed(sweep)) => drop(self.changed.insert(sweep)),
                 Action::Notify(notice) => self.releases.push(Release::Notice(notice)),
             }
         }
+    }
+
+    /// Acknowledgements that follow on each other become one.
+    fn send(&mut self, to: WorkerId, on: StreamId, message: ToWorker) {
+        if let ToWorker::Acknowledged { attempt, trajectories, accepted } = &message
+            && let Some(Release::Letter {
+                worker,
+                stream,
+                message: ToWorker::Acknowledged { attempt: of, trajectories: before, accepted: verdict },
+            }) = self.releases.last_mut()
+            && (*worker, *stream, *of, *verdict) == (to, on, *attempt, *accepted)
+        {
+            return before.extend(trajectories);
+        }
+        self.releases.push(Release::Letter { worker: to, stream: on, message });
     }
 
     /// Whether more may be taken in.

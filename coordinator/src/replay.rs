@@ -279,7 +279,7 @@ mod tests {
                 ("early_stop_patience", Value::Integer(patience)),
                 ("max_updates", Value::Integer(max)),
                 ("learning_rate", Value::Real(1.0 / 3.0)),
-                ("dataset", Value::Name(format!("npy:/a \"place\"#{}", "ab".repeat(32)))),
+                ("dataset", Value::Name(format!("npy:/a \"place\"#{}", "ab".repeat(32)).into())),
             ];
             with(completed("dtp", "lognormal", 5, 0.5, 0.5), &settings)
         };

@@ -72,7 +72,7 @@ impl Client {
         while verdicts.len() < count {
             let said = self.inbound.message().await.expect("the stream is open").and_then(|said| said.message);
             if let Some(Down::Acknowledged(verdict)) = said {
-                verdicts.push(verdict.accepted);
+                verdicts.extend(verdict.trajectories.iter().map(|_| verdict.accepted));
             }
         }
         verdicts

@@ -204,8 +204,9 @@ impl Session {
                 outputs
             }
             ToWorker::Grant(grant) => self.granted(grant),
-            ToWorker::Acknowledged { attempt, trajectory, accepted } => {
-                self.acknowledged(attempt, trajectory, accepted)
+            ToWorker::Acknowledged { attempt, trajectories, accepted } => {
+                let each = trajectories.into_iter();
+                each.flat_map(|trajectory| self.acknowledged(attempt, trajectory, accepted)).collect()
             }
             ToWorker::Stop { attempt, trajectories, .. } => {
                 let halted = self.forget(attempt, &trajectories);
@@ -369,7 +370,7 @@ mod tests {
     }
 
     fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
-        let name = |name: &str| Value::Name(name.to_owned());
+        let name = |name: &'static str| Value::Name(name.into());
         let point = Point::from([
             (Setting::Dataset, name("mnist")),
             (Setting::Network, name("nn")),
@@ -398,7 +399,7 @@ mod tests {
 
     fn acknowledge(session: &mut Session, attempt: u64, trajectory: u64) -> Vec<Output> {
         let (attempt, trajectory) = (Attempt(attempt), TrajectoryIndex(trajectory));
-        session.apply(Input::Heard(ToWorker::Acknowledged { attempt, trajectory, accepted: true }))
+        session.apply(Input::Heard(ToWorker::Acknowledged { attempt, trajectories: vec![trajectory], accepted: true }))
     }
 
     fn ended(session: &mut Session, lane: usize, outcome: Outcome) -> Vec<Output> {

@@ -197,6 +197,6 @@ fn forget_place(setting: Setting, value: &mut Value) {
     if let (Setting::Dataset, Value::Name(name)) = (setting, value)
         && let Ok(own @ DatasetRef::Own(_)) = name.parse::<DatasetRef>()
     {
-        *name = format!("{} {}", own.kind(), own.digest());
+        *name = format!("{} {}", own.kind(), own.digest()).into();
     }
 }

@@ -49,10 +49,10 @@ fn blocks() -> impl Strategy<Value = Block> {
     let axes = (names(&["bp", "dtp"]), of(1..4, 3), range, of(1..4, 2), of(4..8, 3));
     (axes, 0..3_u8, 0..3_u8).prop_map(|((rules, depths, seeds, starts, updates), zip, step)| {
         let list = |values: BTreeSet<u64>| Axis::List(values.into_iter().map(Value::Integer).collect());
-        let rules: Vec<Value> = rules.into_iter().map(|rule| Value::Name((*rule).to_owned())).collect();
+        let rules: Vec<Value> = rules.into_iter().map(|rule| Value::Name((*rule).into())).collect();
         let mut constants = Point::from([
-            (Setting::Dataset, Value::Name("mnist".to_owned())),
-            (Setting::Network, Value::Name("nn".to_owned())),
+            (Setting::Dataset, Value::Name("mnist".into())),
+            (Setting::Network, Value::Name("nn".into())),
         ]);
         if step > 0 {
             constants.insert(Setting::TargetStep, Value::Real(f64::from(step) / 10.0));
@@ -80,7 +80,7 @@ fn excludes() -> impl Strategy<Value = Vec<(Setting, Axis)>> {
     let axis = |from: u64| {
         (from..from + 4, 1_u64..3, 1_u64..4).prop_map(|(from, step, count)| Axis::Range { from, step, count })
     };
-    let rule = Just(Axis::List(vec![Value::Name("bp".to_owned())]));
+    let rule = Just(Axis::List(vec![Value::Name("bp".into())]));
     let one = prop_oneof![
         rule.prop_map(|axis| (Setting::Rule, axis)),
         axis(1).prop_map(|axis| (Setting::Depth, axis)),

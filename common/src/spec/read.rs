@@ -68,9 +68,9 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
     let read = match &node.kind {
         Kind::Table(entries) if domain == Domain::Dataset => own_data(entries),
         Kind::Text(text) if domain == Domain::Dataset => {
-            text.parse::<Dataset>().ok().map(|dataset| Value::Name(dataset.name().to_owned()))
+            text.parse::<Dataset>().ok().map(|dataset| Value::Name(dataset.name().into()))
         }
-        Kind::Text(text) => Some(Value::Name(text.clone())),
+        Kind::Text(text) => Some(Value::Name(text.clone().into())),
         Kind::Integer(number) if domain.is_real() => Some(Value::Real(*number as f64)),
         Kind::Integer(number) => u64::try_from(*number).ok().map(Value::Integer),
         // Adding zero makes a negative zero a plain one, which is printed and hashed alike.
@@ -107,7 +107,7 @@ fn own_data(entries: &[(Key, Node)]) -> Option<Value> {
     let own = OwnData::parse(key.name.parse().ok()?, place);
     // Digests of specs and messages hold one setting a line.
     let is_sound = !own.directory.is_empty() && !own.directory.chars().any(char::is_control);
-    is_sound.then(|| Value::Name(DatasetRef::Own(own).to_string()))
+    is_sound.then(|| Value::Name(DatasetRef::Own(own).name()))
 }
 
 /// The whole number that was meant by another way to write it, such as 1e6, or 1_000 in YAML, which is a text there.

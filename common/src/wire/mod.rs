@@ -102,38 +102,45 @@ fn cause_from_wire(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+impl IntoWire<v1::Setting> for (Setting, Value) {
+    fn into_wire(self) -> v1::Setting {
+        use v1::setting::Value as Wire;
+        let (setting, value) = self;
+        let value = match value {
+            Value::Name(name) => Wire::Text(name.into_owned()),
+            Value::Integer(number) => Wire::Integer(number),
+            Value::Real(number) => Wire::Real(number),
+            Value::Integers(values) => Wire::Integers(v1::IntegerList { values }),
+            Value::Flag(flag) => Wire::Flag(flag),
+        };
+        v1::Setting { name: setting.name().to_owned(), value: Some(value) }
+    }
+}
+
+impl FromWire<v1::Setting> for (Setting, Value) {
+    fn from_wire(message: v1::Setting) -> Result<Self, WireError> {
+        use v1::setting::Value as Wire;
+        let setting = named(&message.name, "setting.name", Setting::from_name)?;
+        let value = match required(message.value, "setting.value")? {
+            Wire::Text(name) => Value::Name(name.into()),
+            Wire::Integer(number) => Value::Integer(number),
+            Wire::Real(number) => Value::Real(number),
+            Wire::Integers(list) => Value::Integers(list.values),
+            Wire::Flag(flag) => Value::Flag(flag),
+        };
+        Ok((setting, value))
+    }
+}
+
 impl IntoWire<Vec<v1::Setting>> for Point {
     fn into_wire(self) -> Vec<v1::Setting> {
-        use v1::setting::Value as Wire;
-        let settings = self.into_iter().map(|(setting, value)| v1::Setting {
-            name: setting.name().to_owned(),
-            value: Some(match value {
-                Value::Name(name) => Wire::Text(name),
-                Value::Integer(number) => Wire::Integer(number),
-                Value::Real(number) => Wire::Real(number),
-                Value::Integers(values) => Wire::Integers(v1::IntegerList { values }),
-                Value::Flag(flag) => Wire::Flag(flag),
-            }),
-        });
-        settings.collect()
+        self.into_iter().map(IntoWire::into_wire).collect()
     }
 }
 
 impl FromWire<Vec<v1::Setting>> for Point {
     fn from_wire(settings: Vec<v1::Setting>) -> Result<Self, WireError> {
-        use v1::setting::Value as Wire;
-        let read = |message: v1::Setting| {
-            let setting = named(&message.name, "setting.name", Setting::from_name)?;
-            let value = match required(message.value, "setting.value")? {
-                Wire::Text(name) => Value::Name(name),
-                Wire::Integer(number) => Value::Integer(number),
-                Wire::Real(number) => Value::Real(number),
-                Wire::Integers(list) => Value::Integers(list.values),
-                Wire::Flag(flag) => Value::Flag(flag),
-            };
-            Ok((setting, value))
-        };
-        settings.into_iter().map(read).collect()
+        settings.into_iter().map(FromWire::from_wire).collect()
     }
 }
 
@@ -193,7 +200,7 @@ mod tests {
     #[test]
     fn a_point_survives_the_wire() {
         let point = Point::from([
-            (Setting::Rule, Value::Name("fa".to_owned())),
+            (Setting::Rule, Value::Name("fa".into())),
             (Setting::Depth, Value::Integer(7)),
             (Setting::LearningRate, Value::Real(1e-3)),
             (Setting::DownsampleAfter, Value::Integers(vec![1, 2])),

@@ -10,7 +10,7 @@ use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, Sto
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::messages::{Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use crate::outcome::Outcome;
-use crate::settings::Level;
+use crate::settings::{Level, Setting};
 
 impl IntoWire<v1::WorkerMessage> for ToCoordinator {
     fn into_wire(self) -> v1::WorkerMessage {
@@ -153,19 +153,16 @@ impl IntoWire<v1::CoordinatorMessage> for ToWorker {
                 Down::Welcome(v1::Welcome { heartbeat_ms, store })
             }
             Self::Grant(grant) => Down::Grant((*grant).into_wire()),
-            Self::Acknowledged { attempt, trajectory, accepted } => {
-                Down::Acknowledged(v1::Acknowledged { attempt: attempt.0, trajectory: trajectory.0, accepted })
+            Self::Acknowledged { attempt, trajectories, accepted } => {
+                let trajectories = numbers(trajectories);
+                Down::Acknowledged(v1::Acknowledged { attempt: attempt.0, trajectories, accepted })
             }
-            Self::Stop { attempt, trajectories, reason } => Down::Stop(v1::Stop {
-                attempt: attempt.0,
-                trajectories: trajectories.into_iter().map(|trajectory| trajectory.0).collect(),
-                reason,
-            }),
-            Self::HandBack { attempt, trajectories, reason } => Down::HandBack(v1::HandBack {
-                attempt: attempt.0,
-                trajectories: trajectories.into_iter().map(|trajectory| trajectory.0).collect(),
-                reason,
-            }),
+            Self::Stop { attempt, trajectories, reason } => {
+                Down::Stop(v1::Stop { attempt: attempt.0, trajectories: numbers(trajectories), reason })
+            }
+            Self::HandBack { attempt, trajectories, reason } => {
+                Down::HandBack(v1::HandBack { attempt: attempt.0, trajectories: numbers(trajectories), reason })
+            }
             Self::Drain { reason } => Down::Drain(v1::Drain { reason }),
         };
         v1::CoordinatorMessage { message: Some(message) }
@@ -180,35 +177,49 @@ impl FromWire<v1::CoordinatorMessage> for ToWorker {
                 Self::Welcome { heartbeat_ms, store }
             }
             Down::Grant(grant) => Self::Grant(Box::new(Grant::from_wire(grant)?)),
-            Down::Acknowledged(v1::Acknowledged { attempt, trajectory, accepted }) => {
-                Self::Acknowledged { attempt: Attempt(attempt), trajectory: TrajectoryIndex(trajectory), accepted }
+            Down::Acknowledged(v1::Acknowledged { attempt, trajectories, accepted }) => {
+                Self::Acknowledged { attempt: Attempt(attempt), trajectories: indices(trajectories), accepted }
             }
-            Down::Stop(v1::Stop { attempt, trajectories, reason }) => Self::Stop {
-                attempt: Attempt(attempt),
-                trajectories: trajectories.into_iter().map(TrajectoryIndex).collect(),
-                reason,
-            },
-            Down::HandBack(v1::HandBack { attempt, trajectories, reason }) => Self::HandBack {
-                attempt: Attempt(attempt),
-                trajectories: trajectories.into_iter().map(TrajectoryIndex).collect(),
-                reason,
-            },
+            Down::Stop(v1::Stop { attempt, trajectories, reason }) => {
+                Self::Stop { attempt: Attempt(attempt), trajectories: indices(trajectories), reason }
+            }
+            Down::HandBack(v1::HandBack { attempt, trajectories, reason }) => {
+                Self::HandBack { attempt: Attempt(attempt), trajectories: indices(trajectories), reason }
+            }
             Down::Drain(v1::Drain { reason }) => Self::Drain { reason },
         })
     }
+}
+
+fn numbers(trajectories: Vec<TrajectoryIndex>) -> Vec<u64> {
+    trajectories.into_iter().map(|trajectory| trajectory.0).collect()
+}
+
+fn indices(numbers: Vec<u64>) -> Vec<TrajectoryIndex> {
+    numbers.into_iter().map(TrajectoryIndex).collect()
 }
 
 impl IntoWire<v1::Grant> for Grant {
     fn into_wire(self) -> v1::Grant {
         let Self { sweep, attempt, shape, measures, checkpoint_every_ms, lanes } = self;
         let stopping_rule = StoppingRule { max_updates: 1, early_stop: None };
-        let mut each = Configuration { shape, hyperparameters: Hyperparameters::default(), stopping_rule };
-        let settings = each.settings_of(Level::Shape).into_wire();
+        let first = lanes.first().map_or_else(Hyperparameters::default, |lane| lane.hyperparameters);
+        let mut each = Configuration { shape, hyperparameters: first, stopping_rule };
+        let trained = Setting::ALL.iter().filter(|setting| setting.level() != Level::Stop);
+        let mut common: Vec<_> = trained.map(|&setting| (setting, each.get(setting))).collect();
+        let mut own = Vec::new();
+        for lane in &lanes {
+            each.hyperparameters = lane.hyperparameters;
+            own.extend(
+                common.extract_if(.., |(setting, value)| each.get(*setting) != *value).map(|(setting, _)| setting),
+            );
+        }
+        let settings = common.into_iter().filter_map(|(setting, value)| Some((setting, value?).into_wire())).collect();
         let lane = |lane: Lane| {
             each.hyperparameters = lane.hyperparameters;
             v1::Lane {
                 trajectory: lane.trajectory.0,
-                settings: each.settings_of(Level::Lane).into_wire(),
+                settings: own.iter().filter_map(|&setting| Some((setting, each.get(setting)?).into_wire())).collect(),
                 stopping_rules: lane.stopping_rules.into_wire(),
             }
         };
@@ -236,7 +247,8 @@ impl FromWire<v1::Grant> for Grant {
         let mut lanes = Vec::with_capacity(message.lanes.len());
         for lane in message.lanes {
             let mut configuration = shared.clone();
-            for (setting, value) in Point::from_wire(lane.settings)? {
+            for message in lane.settings {
+                let (setting, value) = FromWire::from_wire(message)?;
                 configuration.set(setting, &value)?;
             }
             if configuration.shape != shared.shape {
@@ -284,7 +296,7 @@ mod tests {
     use crate::curve::CurvePoint;
     use crate::health::{HealthPoint, Measure};
     use crate::ids::{StoreId, SweepId, WorkerId};
-    use crate::settings::{Setting, Value};
+    use crate::settings::Value;
     use uuid::Uuid;
 
     fn held() -> Held {
@@ -331,9 +343,9 @@ mod tests {
 
     fn grant() -> Grant {
         let settings = Point::from([
-            (Setting::Dataset, Value::Name("mnist".to_owned())),
-            (Setting::Network, Value::Name("dn".to_owned())),
-            (Setting::Rule, Value::Name("dtp".to_owned())),
+            (Setting::Dataset, Value::Name("mnist".into())),
+            (Setting::Network, Value::Name("dn".into())),
+            (Setting::Rule, Value::Name("dtp".into())),
             (Setting::Depth, Value::Integer(5)),
             (Setting::TargetStep, Value::Real(0.3)),
         ]);
@@ -364,13 +376,40 @@ mod tests {
             ToWorker::Welcome { heartbeat_ms: 2_000, store: Some(StoreId(Uuid::from_u128(3))) },
             ToWorker::Welcome { heartbeat_ms: 2_000, store: None },
             ToWorker::Grant(Box::new(grant())),
-            ToWorker::Acknowledged { attempt, trajectory, accepted: true },
+            ToWorker::Acknowledged { attempt, trajectories: vec![trajectory, TrajectoryIndex(9)], accepted: true },
             ToWorker::Stop { attempt, trajectories: vec![trajectory], reason: "cancelled".to_owned() },
             ToWorker::HandBack { attempt, trajectories: vec![trajectory], reason: "paused".to_owned() },
             ToWorker::Drain { reason: "leaving".to_owned() },
         ] {
             assert_eq!(ToWorker::from_wire(said.clone().into_wire()), Ok(said));
         }
+    }
+
+    #[test]
+    fn what_lanes_have_in_common_is_said_once() {
+        let settings = |lane: f64| {
+            Point::from([
+                (Setting::Dataset, Value::Name("mnist".into())),
+                (Setting::Network, Value::Name("nn".into())),
+                (Setting::Rule, Value::Name("bp".into())),
+                (Setting::Depth, Value::Integer(5)),
+                (Setting::Optimizer, Value::Name("sgd".into())),
+                (Setting::LearningRate, Value::Real(0.3)),
+                (Setting::Momentum, Value::Real(lane)),
+                (Setting::Nesterov, Value::Flag(lane > 0.0)),
+            ])
+        };
+        let each = [0.0, 0.9].map(|lane| Configuration::from_point(&settings(lane)).expect("a configuration"));
+        let mut grant = grant();
+        grant.shape = each[0].shape.clone();
+        grant.lanes.iter_mut().zip(&each).for_each(|(lane, each)| lane.hyperparameters = each.hyperparameters);
+        let message: v1::Grant = grant.clone().into_wire();
+        let names = |settings: &[v1::Setting]| settings.iter().map(|setting| setting.name.clone()).collect::<Vec<_>>();
+        assert!(names(&message.settings).contains(&"learning_rate".to_owned()));
+        // Nesterov's is of no use to the lane that has no momentum.
+        assert_eq!(names(&message.lanes[0].settings), ["momentum"]);
+        assert_eq!(names(&message.lanes[1].settings), ["momentum", "nesterov"]);
+        assert_eq!(Grant::from_wire(message), Ok(grant));
     }
 
     /// A grant as it was written when every lane repeated the settings of the shape.

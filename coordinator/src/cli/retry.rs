@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn settings_are_read_by_their_kind() {
         assert_eq!(setting("depth=10").expect("good"), (Setting::Depth, Value::Integer(10)));
-        assert_eq!(setting("rule=dtp").expect("good"), (Setting::Rule, Value::Name("dtp".to_owned())));
+        assert_eq!(setting("rule=dtp").expect("good"), (Setting::Rule, Value::Name("dtp".into())));
         assert_eq!(setting("learning_rate=1e-3").expect("good"), (Setting::LearningRate, Value::Real(1e-3)));
     }
 

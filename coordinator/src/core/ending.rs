@@ -20,7 +20,8 @@ impl Core {
         let leased = self.lane_mut(id, attempt, trajectory).is_some_and(|(sweep, _)| sweep == report.held.sweep);
         let worker = self.workers.get_mut(&id);
         let repeated = !leased && worker.as_ref().is_some_and(|worker| worker.has_accepted(attempt, trajectory));
-        let message = ToWorker::Acknowledged { attempt, trajectory, accepted: leased || repeated };
+        let (trajectories, accepted) = (vec![trajectory], leased || repeated);
+        let message = ToWorker::Acknowledged { attempt, trajectories, accepted };
         if leased {
             worker.into_iter().for_each(|worker| worker.accept(attempt, trajectory));
             self.accept(now, id, report, actions);

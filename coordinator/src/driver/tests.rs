@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::messages::{Grant, Held, Report, WorkerDescription};
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::{Format, SweepSpec};
@@ -190,6 +190,21 @@ async fn a_store_that_cannot_be_written_is_waited_for_and_told_of_and_nothing_is
     handle.apply(Event::Paused(sweep)).await.expect("there is room");
     let row = store.sweep(sweep).await.expect("reads").expect("it is there");
     assert_eq!(row.state, SweepState::Paused);
+}
+
+#[tokio::test]
+async fn verdicts_that_are_alike_are_told_at_once() {
+    let store = Arc::new(Flaky::default());
+    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    let of_another_lease = Grant { attempt: Attempt(9), ..grant.clone() };
+    let reports = vec![report(&grant), report(&grant), report(&of_another_lease)];
+    handle.said(worker, StreamId(1), reports).await.expect("the loop lives");
+    let trajectory = grant.lanes[0].trajectory;
+    let (attempt, trajectories) = (grant.attempt, vec![trajectory; 2]);
+    let twice = ToWorker::Acknowledged { attempt, trajectories, accepted: true };
+    let (attempt, trajectories) = (Attempt(9), vec![trajectory]);
+    let late = ToWorker::Acknowledged { attempt, trajectories, accepted: false };
+    assert_eq!((letters.recv().await, letters.recv().await), (Some(twice), Some(late)));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use biosweep_common::views::{CurveView, ResultView};
 
 /// A trial on MNIST with relu and the defaults.
 pub(crate) fn ended(rule: &str, network: &str, depth: u64, status: TrialStatus) -> ResultView {
-    let name = |name: &str| Value::Name(name.to_owned());
+    let name = |name: &str| Value::Name(name.to_owned().into());
     let point = Point::from([
         (Setting::Dataset, name("mnist")),
         (Setting::Network, name(network)),
@@ -69,7 +69,7 @@ pub(crate) fn paper(replicates: u64) -> Vec<ResultView> {
             for fold in 0..replicates {
                 let error = 1.0 - percent / 100.0;
                 let accuracy = 1.0 - error * (1.0 + 0.1 * (fold as f64 - (replicates - 1) as f64 / 2.0));
-                let settings = [("activation", Value::Name(activation.to_owned())), ("fold", Value::Integer(fold))];
+                let settings = [("activation", Value::Name(activation.into())), ("fold", Value::Integer(fold))];
                 results.push(with(completed(rule, network, depth, accuracy + 0.001, accuracy), &settings));
             }
         }

@@ -44,7 +44,7 @@ fn a_spec_is_the_product_of_its_axes_with_defaults_for_the_rest() {
     let spec = good(GOOD);
     assert_eq!((spec.name.as_str(), spec.terms.retries_max, spec.grid.trials()), ("good", 2, 4));
     let last = spec.grid.point(TrialIndex(3)).expect("in the grid");
-    assert_eq!(last[&Setting::Rule], Value::Name("dtp".to_owned()));
+    assert_eq!(last[&Setting::Rule], Value::Name("dtp".into()));
     assert_eq!(last[&Setting::Depth], Value::Integer(3));
     assert_eq!(last[&Setting::LearningRate], Value::Real(1e-3), "its default");
     assert!(!last.contains_key(&Setting::EarlyStopStart), "no early stopping unless it is asked for");

@@ -196,7 +196,7 @@ impl<'a> Health<'a> {
 fn settings() -> Vec<Setting> {
     let some_network_uses = |setting: &Setting| match setting.condition() {
         Some(condition) if condition.on == Setting::Network => {
-            Network::NAMES.iter().any(|&name| (condition.holds)(Some(&Value::Name(name.to_owned()))))
+            Network::NAMES.iter().any(|&name| (condition.holds)(Some(&Value::Name(name.into()))))
         }
         _ => true,
     };
@@ -207,7 +207,7 @@ impl From<Option<&Value>> for Field {
     fn from(value: Option<&Value>) -> Self {
         match value {
             None => Self::Absent,
-            Some(Value::Name(name)) => Self::Text(name.clone()),
+            Some(Value::Name(name)) => Self::Text(name.clone().into_owned()),
             Some(&Value::Integer(number)) => Self::Integer(number),
             Some(&Value::Real(number)) => Self::Real(number),
             Some(Value::Integers(numbers)) => Self::Integers(numbers.clone()),

@@ -51,7 +51,8 @@ macro_rules! shared_rooms {
 
         type Connection = <Db as sqlx::Database>::Connection;
         type DbRow = <Db as sqlx::Database>::Row;
-        type Query<'q> = sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments>;
+        type Arguments = <Db as sqlx::Database>::Arguments;
+        type Query<'q> = sqlx::query::Query<'q, Db, Arguments>;
 
         /// What a failure means to the caller: whether the same may go well later.
         fn failed(place: &str, error: sqlx::Error) -> super::StoreError {

@@ -1,25 +1,31 @@
 //! Rows gathered and written in few statements: a statement costs more on its way to the database than in it.
 
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
-use sqlx::{Arguments as _, QueryBuilder};
-use sqlx::error::ErrorKind;
-use sqlx::query_builder::Separated;
+use sqlx::error::{BoxDynError, ErrorKind};
+use sqlx::{Arguments as _, AssertSqlSafe, QueryBuilder};
 
-use super::{Connection, Db};
+use super::{Arguments, Connection, Db};
 
 /// Rows a statement. Few sizes, so that each keeps its prepared statement, yet so many that few statements write any
 /// number of rows; the greatest binds far fewer values than the limits of 32,766 (SQLite) and 65,535 (PostgreSQL).
 const SIZES: [usize; 10] = [512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 
-/// Bytes of memory that a value, and its place in the text, are given beforehand.
+/// Bytes of memory that a value is given beforehand.
 const BYTES_A_VALUE: usize = 16;
-const BYTES_A_PLACEHOLDER: usize = 8;
 
-/// Rows of `N` columns for one statement: `before`, the rows as `VALUES (…), (…)`, `after`.
-pub(super) struct Rows<'a, const N: usize> {
+/// A statement about rows of `N` columns: `before`, the rows as `VALUES (…), (…)`, `after`.
+pub(super) struct Statement<const N: usize> {
     before: &'static str,
     after: &'static str,
+    /// For each of the sizes, once it was needed.
+    texts: [OnceLock<Arc<str>>; SIZES.len()],
+}
+
+/// Rows of `N` columns that wait to be written.
+pub(super) struct Rows<'a, const N: usize> {
+    statement: &'static Statement<N>,
     rows: Vec<[Datum<'a>; N]>,
 }
 
@@ -40,14 +46,35 @@ pub(super) enum BatchError {
     Failed(sqlx::Error),
 }
 
-impl<'a, const N: usize> Rows<'a, N> {
+impl<const N: usize> Statement<N> {
     pub(super) const fn new(before: &'static str, after: &'static str) -> Self {
-        Self { before, after, rows: Vec::new() }
+        Self { before, after, texts: [const { OnceLock::new() }; SIZES.len()] }
+    }
+
+    /// For as many rows as the `size`th of the sizes.
+    fn text(&self, size: usize) -> Arc<str> {
+        let compose = || {
+            let mut builder = QueryBuilder::<Db>::new(self.before);
+            builder.push_values(0..SIZES[size], |mut values, _row| {
+                for _column in 0..N {
+                    values.push_bind(0_i64);
+                }
+            });
+            builder.push(self.after);
+            builder.sql().as_str().into()
+        };
+        Arc::clone(self.texts[size].get_or_init(compose))
+    }
+}
+
+impl<'a, const N: usize> Rows<'a, N> {
+    pub(super) const fn new(statement: &'static Statement<N>) -> Self {
+        Self { statement, rows: Vec::new() }
     }
 
     /// The rows so far; this begins anew.
     pub(super) fn take(&mut self) -> Self {
-        Self { before: self.before, after: self.after, rows: std::mem::take(&mut self.rows) }
+        Self { statement: self.statement, rows: std::mem::take(&mut self.rows) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -61,13 +88,13 @@ impl<'a, const N: usize> Rows<'a, N> {
     /// Writes the rows in order. Each has to change one row of the table.
     pub(super) async fn write(&self, connection: &mut Connection) -> Result<(), BatchError> {
         let mut rest = self.rows.as_slice();
-        while let Some(size) = SIZES.into_iter().find(|&size| size <= rest.len()) {
-            let (chunk, behind) = rest.split_at(size);
-            let written = self.write_chunk(connection, chunk).await;
-            if size > 1 && matches!(written, Err(BatchError::Contradiction(_))) {
+        while let Some(size) = SIZES.iter().position(|&rows| rows <= rest.len()) {
+            let (chunk, behind) = rest.split_at(SIZES[size]);
+            let written = self.write_chunk(connection, size, chunk).await;
+            if chunk.len() > 1 && matches!(written, Err(BatchError::Contradiction(_))) {
                 // Where the database has undone the statement only, the culprit can be named, one row at a time.
                 for row in chunk.chunks(1) {
-                    match self.write_chunk(connection, row).await {
+                    match self.write_chunk(connection, SIZES.len() - 1, row).await {
                         Ok(()) => {}
                         culprit @ Err(BatchError::Contradiction(_)) => return culprit,
                         Err(BatchError::Failed(_)) => break,
@@ -80,20 +107,24 @@ impl<'a, const N: usize> Rows<'a, N> {
         Ok(())
     }
 
-    async fn write_chunk(&self, connection: &mut Connection, chunk: &[[Datum<'a>; N]]) -> Result<(), BatchError> {
+    /// Writes as many rows as the `size`th of the sizes.
+    async fn write_chunk(
+        &self,
+        connection: &mut Connection,
+        size: usize,
+        chunk: &[[Datum<'a>; N]],
+    ) -> Result<(), BatchError> {
         let values = chunk.len() * N;
-        let mut arguments = <Db as sqlx::Database>::Arguments::default();
+        let mut arguments = Arguments::default();
         arguments.reserve(values, values * BYTES_A_VALUE);
-        let mut text = String::with_capacity(self.before.len() + values * BYTES_A_PLACEHOLDER + self.after.len());
-        text.push_str(self.before);
-        let mut builder = QueryBuilder::<Db>::with_arguments(text, arguments);
-        builder.push_values(chunk, |mut values, row| row.iter().for_each(|datum| datum.bind(&mut values)));
-        builder.push(self.after);
+        let bound = chunk.iter().flatten().try_for_each(|datum| datum.bind(&mut arguments));
+        bound.map_err(|error| BatchError::Failed(sqlx::Error::Encode(error)))?;
         let contradiction = |why: &str| {
             let row = chunk.first().map(|row| format!("{:?}", &row[..N.min(3)])).unwrap_or_default();
-            BatchError::Contradiction(format!("row {row} of `{}…`: {why}", self.before))
+            BatchError::Contradiction(format!("row {row} of `{}…`: {why}", self.statement.before))
         };
-        match builder.build().execute(connection).await {
+        let text = AssertSqlSafe(self.statement.text(size));
+        match sqlx::query_with(text, arguments).execute(connection).await {
             Ok(done) if done.rows_affected() == chunk.len() as u64 => Ok(()),
             Ok(_) => Err(contradiction("there is nothing for it to change")),
             Err(sqlx::Error::Database(error)) if !matches!(error.kind(), ErrorKind::Other) => {
@@ -120,12 +151,12 @@ impl<'a> Datum<'a> {
         Self::Bytes(Some(bytes.into()))
     }
 
-    fn bind(&self, values: &mut Separated<'_, Db, &'static str>) {
+    fn bind(&self, arguments: &mut Arguments) -> Result<(), BoxDynError> {
         match self {
-            Self::Integer(number) => values.push_bind(*number),
-            Self::Real(number) => values.push_bind(*number),
-            Self::Text(text) => values.push_bind(*text),
-            Self::Bytes(bytes) => values.push_bind(bytes.as_deref().map(<[u8]>::to_vec)),
-        };
+            Self::Integer(number) => arguments.add(*number),
+            Self::Real(number) => arguments.add(*number),
+            Self::Text(text) => arguments.add(*text),
+            Self::Bytes(bytes) => arguments.add(bytes.as_deref().map(<[u8]>::to_vec)),
+        }
     }
 }

@@ -14,11 +14,7 @@ use crate::store::StoreError;
 use crate::store::record::{Submission, SweepRow, TrialResult};
 
 /// All rows of a query.
-pub(super) async fn all(
-    connection: &mut Connection,
-    place: &str,
-    query: Query<'_>,
-) -> Result<Vec<DbRow>, StoreError> {
+pub(super) async fn all(connection: &mut Connection, place: &str, query: Query<'_>) -> Result<Vec<DbRow>, StoreError> {
     query.fetch_all(connection).await.map_err(|error| failed(place, error))
 }
 

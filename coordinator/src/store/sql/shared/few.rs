@@ -98,9 +98,12 @@ impl Writer<'_> {
         for row in trajectories {
             let (trajectory, first) = (self.whole(row.trajectory.0)?, self.whole(row.first_trial.0)?);
             let end = first.saturating_add(self.whole(row.trials)?);
-            let was_done = runs::remove(self.connection, sweep, trajectory).await.map_err(|error| failed(place, error))?;
+            let was_done =
+                runs::remove(self.connection, sweep, trajectory).await.map_err(|error| failed(place, error))?;
             if !was_done {
-                return Err(self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and is not done")));
+                return Err(
+                    self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and is not done"))
+                );
             }
             let curve = sqlx::query("DELETE FROM curves WHERE sweep = $1 AND trajectory = $2");
             self.execute(curve.bind(sweep).bind(trajectory), || format!("curve of sweep {id}")).await?;
@@ -117,7 +120,9 @@ impl Writer<'_> {
             let gone = gone.bind(sweep).bind(first).bind(end).execute(&mut *self.connection).await;
             let gone = gone.map_err(|error| failed(place, error))?.rows_affected();
             if gone != row.trials {
-                return Err(self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and did not fail")));
+                return Err(
+                    self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and did not fail"))
+                );
             }
             results += self.whole(gone)?;
         }
@@ -142,7 +147,13 @@ impl Writer<'_> {
         self.execute(query, || format!("release of worker {worker}")).await
     }
 
-    pub(super) async fn late(&mut self, id: SweepId, late: Late, points: &[CurvePoint], at: WallTime) -> Result<(), StoreError> {
+    pub(super) async fn late(
+        &mut self,
+        id: SweepId,
+        late: Late,
+        points: &[CurvePoint],
+        at: WallTime,
+    ) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO late_reports (sweep, trajectory, attempt, worker, outcome, points, came_at) \
              SELECT sweep, $2, $3, $4, $5, $6, $7 FROM sweeps WHERE id = $1 \

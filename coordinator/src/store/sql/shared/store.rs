@@ -73,7 +73,6 @@ impl Sql {
     async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
         self.readers.acquire().await.map_err(|error| failed(&self.place, error))
     }
-
 }
 
 #[cfg(test)]
@@ -120,7 +119,10 @@ impl Store for Sql {
             Err(_) => {
                 writing.uncertain = uncertain;
                 // A full disk ends SQLite's transaction behind the driver's back, which then miscounts.
-                connection.close().await.unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed commit"));
+                connection
+                    .close()
+                    .await
+                    .unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed commit"));
             }
         }
         written

@@ -7,11 +7,32 @@ use biosweep_common::outcome::{Outcome, TrialStatus};
 use sqlx::error::ErrorKind;
 
 use super::super::{curve, health};
-use super::batch::{BatchError, Datum, Rows};
+use super::batch::{BatchError, Datum, Rows, Statement};
 use super::few::Late;
 use super::{Connection, Query, failed, runs};
 use crate::store::StoreError;
 use crate::store::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
+
+static LEASES: Statement<8> =
+    Statement::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", "");
+static CLOSINGS: Statement<5> = Statement::new(
+    "UPDATE leases SET open = open - column5 FROM (",
+    ") AS ended WHERE attempt = column1 AND sweep = column2 AND first <= column3 AND column4 < first + count",
+);
+static ATTEMPTS: Statement<7> =
+    Statement::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates) ", "");
+static CURVES: Statement<5> = Statement::new("INSERT INTO curves (sweep, trajectory, attempt, points, health) ", "");
+static REFERENCES: Statement<5> = Statement::new(
+    "INSERT INTO curves (sweep, trajectory, source_sweep, source_trajectory, attempt, points) \
+     SELECT column1, column2, column3, column4, source.attempt, column5 FROM (",
+    ") AS reused JOIN curves AS source ON source.sweep = column3 AND source.trajectory = column4 \
+     AND source.source_sweep IS NULL",
+);
+static RESULTS: Statement<14> = Statement::new(
+    "INSERT INTO results (sweep, trial, status, key, updates, attempts, name, seconds, validation_accuracy, \
+     test_accuracy, best_update, score_updates, source_sweep, source_trial) ",
+    "",
+);
 
 /// The numbers by which sweeps and names are known, as far as they were met. They never change.
 #[derive(Debug, Default)]
@@ -32,20 +53,11 @@ pub(super) async fn records<'a>(
         place,
         numbers,
         sweeps: BTreeMap::new(),
-        leases: Rows::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", ""),
-        attempts: Rows::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates) ", ""),
-        curves: Rows::new("INSERT INTO curves (sweep, trajectory, attempt, points, health) ", ""),
-        references: Rows::new(
-            "INSERT INTO curves (sweep, trajectory, source_sweep, source_trajectory, attempt, points) \
-             SELECT column1, column2, column3, column4, source.attempt, column5 FROM (",
-            ") AS reused JOIN curves AS source ON source.sweep = column3 AND source.trajectory = column4 \
-             AND source.source_sweep IS NULL",
-        ),
-        results: Rows::new(
-            "INSERT INTO results (sweep, trial, status, key, updates, attempts, name, seconds, validation_accuracy, \
-             test_accuracy, best_update, score_updates, source_sweep, source_trial) ",
-            "",
-        ),
+        leases: Rows::new(&LEASES),
+        attempts: Rows::new(&ATTEMPTS),
+        curves: Rows::new(&CURVES),
+        references: Rows::new(&REFERENCES),
+        results: Rows::new(&RESULTS),
     };
     for record in records {
         match record {
@@ -250,13 +262,12 @@ impl<'a> Writer<'a> {
 
     /// Writes the rows that were gathered; the counts of their sweeps are still to be written.
     async fn write_rows(&mut self) -> Result<(), StoreError> {
-        let mut closings = Rows::new(
-            "UPDATE leases SET open = open - column5 FROM (",
-            ") AS ended WHERE attempt = column1 AND sweep = column2 AND first <= column3 AND column4 < first + count",
-        );
+        let mut closings = Rows::new(&CLOSINGS);
         let mut ended = Vec::new();
         for tally in self.sweeps.values_mut() {
-            ended.extend(std::mem::take(&mut tally.ended).into_iter().map(|(attempt, ended)| (tally.number, attempt, ended)));
+            ended.extend(
+                std::mem::take(&mut tally.ended).into_iter().map(|(attempt, ended)| (tally.number, attempt, ended)),
+            );
         }
         for (number, attempt, Ended { least, greatest, count }) in ended {
             let [sweep, least, greatest, count] = [number, least, greatest, count].map(Datum::number);
@@ -314,11 +325,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A broken constraint is a record that contradicts what is stored.
-    pub(super) async fn execute(
-        &mut self,
-        query: Query<'_>,
-        what: impl Fn() -> String,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn execute(&mut self, query: Query<'_>, what: impl Fn() -> String) -> Result<(), StoreError> {
         match query.execute(&mut *self.connection).await {
             Ok(_) => Ok(()),
             Err(sqlx::Error::Database(error)) if !matches!(error.kind(), ErrorKind::Other) => {
