@@ -1,5 +1,7 @@
 //! Values that more than one command line takes, as parsers for its options.
 
+use std::str::FromStr;
+
 /// The address of a coordinator.
 ///
 /// # Errors
@@ -12,6 +14,14 @@ pub fn coordinator_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// How many of something there are to be.
+///
+/// # Errors
+/// What it takes, where it is no such number.
+pub fn count<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "it takes a whole number, at least 1".to_owned())
+}
+
 /// What a worker's owner says of it, and sweeps may require.
 ///
 /// # Errors
@@ -22,6 +32,8 @@ pub fn label(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     #[test]
@@ -31,6 +43,14 @@ mod tests {
         }
         for bad in ["", "foo", "localhost:7465", "http://", "ftp://host"] {
             assert!(coordinator_url(bad).is_err_and(|how| how.contains("http://HOST:PORT")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_count_says_what_it_takes() {
+        assert_eq!(count("3"), Ok(NonZeroU32::MIN.saturating_add(2)));
+        for bad in ["0", "-1", "two", ""] {
+            assert_eq!(count::<NonZeroU32>(bad), Err("it takes a whole number, at least 1".to_owned()), "{bad}");
         }
     }
 

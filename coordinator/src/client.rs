@@ -12,7 +12,8 @@ use biosweep_proto::v1::sweeps_client::SweepsClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
-use crate::host::{Host, HostError, Options, PATIENCE, Scope, Start, Stay};
+use crate::host::{self, Host, HostError, Options, PATIENCE, Scope, Start, Stay};
+use crate::store;
 
 /// Why a coordinator did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,16 @@ pub(crate) enum Target<'a> {
     },
 }
 
+impl Target<'_> {
+    /// Whether there is nothing: a home in which no sweep was ever kept, and which nobody serves.
+    pub(crate) fn is_void(&self) -> bool {
+        match *self {
+            Target::Home { home, store: None } => !store::is_in(home) && host::url_of(home).is_none(),
+            Target::Home { .. } | Target::Url(_) => false,
+        }
+    }
+}
+
 /// A connection to a coordinator.
 pub(crate) struct Client {
     sweeps: SweepsClient<Channel>,
@@ -75,6 +86,13 @@ impl Client {
     pub(crate) async fn connect(target: Target<'_>) -> Result<Self, ClientError> {
         match target {
             Target::Url(url) => Self::reach(url).await,
+            Target::Home { home, store: None }
+                if !store::is_in(home)
+                    && let Some(url) = host::url_of(home) =>
+            {
+                // Its coordinator keeps the sweeps elsewhere.
+                Self::reach(&url).await
+            }
             Target::Home { home, store } => {
                 let options = Options {
                     home,

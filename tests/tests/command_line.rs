@@ -1,6 +1,7 @@
 //! The command line as a user and a script meet it: answers, mistakes, exit codes.
 
 use biosweep_tests::Home;
+use serde_json::Value;
 
 #[test]
 fn every_mistake_of_a_spec_is_shown_at_once_with_exit_code_2() {
@@ -77,8 +78,22 @@ fn an_address_that_others_can_reach_is_refused_without_protection() {
 }
 
 #[test]
+fn where_no_sweep_was_ever_kept_nothing_is_made_by_asking() {
+    let home = Home::default();
+    assert_eq!(home.json(&["list"]), Value::Array(Vec::new()));
+    for command in [&["show", "some"][..], &["results", "some"], &["cancel", "some"], &["workers"]] {
+        let output = home.run(command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("there are no sweeps in") && said.contains("--home"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(home.path()).expect("it is there").count(), 0);
+}
+
+#[test]
 fn a_sweep_nobody_knows_is_an_error_that_says_where_to_look() {
     let home = Home::default();
+    let _submitted = home.json(&["submit", "quickstart"]);
     for command in ["show", "results", "watch", "cancel"] {
         let output = home.run(&[command, "nobody"]);
         assert_eq!(output.status.code(), Some(2), "{command}");
@@ -89,7 +104,9 @@ fn a_sweep_nobody_knows_is_an_error_that_says_where_to_look() {
 #[test]
 fn what_cannot_be_meant_is_bad_input_and_says_how_to_write_it() {
     let home = Home::default();
-    let cases: [(&[&str], &str); 3] = [
+    let cases: [(&[&str], &str); 5] = [
+        (&["plan", "quickstart", "--weight", "-1"], "a whole number, at least 1"),
+        (&["run", "quickstart", "--workers", "0"], "a whole number, at least 1"),
         (&["run", "quickstart", "--device", "foo"], "`foo` is no device; use cpu"),
         (&["list", "--coordinator", "foo"], "http://HOST:PORT"),
         (&["list", "--store", "mysql://host/db"], "postgres://USER@HOST/DATABASE"),

@@ -155,6 +155,19 @@ fn an_interrupted_run_goes_on_where_it_was_with_the_same_command() {
 }
 
 #[test]
+fn a_run_says_what_was_submitted_meanwhile_and_is_left_unfinished() {
+    let home = Home::default();
+    let run = start(&home);
+    until("something is done", || completed(&home).filter(|&completed| completed > 0));
+    let submitted = home.json(&["submit", "quickstart", "--priority", "-1"]);
+    let output = run.wait_with_output().expect("the run ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let next_step = format!("biosweep run {}", submitted["id"].as_str().expect("an id"));
+    assert!(said.contains("was submitted meanwhile") && said.contains(&next_step), "{said}");
+}
+
+#[test]
 fn a_run_that_was_killed_leaves_no_worker_and_goes_on_with_the_same_command() {
     let home = Home::default();
     let mut run = start(&home);

@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
+use biosweep_common::flags;
 use clap::{Args, Subcommand};
 
 use super::Output;
@@ -30,7 +31,7 @@ pub(crate) enum BenchCommand {
 #[derive(Debug, Args)]
 pub(crate) struct DispatchArgs {
     /// Trials in the sweep
-    #[arg(long, default_value = "100000", value_name = "N")]
+    #[arg(long, default_value = "100000", value_name = "N", value_parser = flags::count::<NonZeroU64>)]
     trials: NonZeroU64,
     #[command(flatten)]
     load: LoadArgs,
@@ -39,37 +40,37 @@ pub(crate) struct DispatchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
     /// Workers
-    #[arg(long, default_value = "2", value_name = "N")]
+    #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>)]
     workers: NonZeroU32,
     /// Trials a worker takes at once, as one bundle
-    #[arg(long, default_value = "256", value_name = "K")]
+    #[arg(long, default_value = "256", value_name = "K", value_parser = flags::count::<NonZeroU32>)]
     lanes: NonZeroU32,
     /// Leases of one trial a worker holds at once, where the rate of such leases is measured
-    #[arg(long, default_value = "64", value_name = "S")]
+    #[arg(long, default_value = "64", value_name = "S", value_parser = flags::count::<NonZeroU32>)]
     slots: NonZeroU32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct IdleArgs {
     /// Workers
-    #[arg(long, default_value = "1000", value_name = "N")]
+    #[arg(long, default_value = "1000", value_name = "N", value_parser = flags::count::<NonZeroU32>)]
     workers: NonZeroU32,
     /// How long they are looked at
-    #[arg(long, default_value = "20", value_name = "S")]
+    #[arg(long, default_value = "20", value_name = "S", value_parser = flags::count::<NonZeroU32>)]
     seconds: NonZeroU32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PendingArgs {
     /// Trials in the sweep
-    #[arg(long, default_value = "1000000000", value_name = "N")]
+    #[arg(long, default_value = "1000000000", value_name = "N", value_parser = flags::count::<NonZeroU64>)]
     trials: NonZeroU64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RecoveryArgs {
     /// Trials in the sweep
-    #[arg(long, default_value = "10000000", value_name = "N")]
+    #[arg(long, default_value = "10000000", value_name = "N", value_parser = flags::count::<NonZeroU64>)]
     trials: NonZeroU64,
     /// Those that have a result
     #[arg(long, default_value = "1000000", value_name = "N")]
@@ -79,7 +80,7 @@ pub(crate) struct RecoveryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReuseArgs {
     /// Trials of the sweep, each of which another sweep has trained
-    #[arg(long, default_value = "1000000", value_name = "N")]
+    #[arg(long, default_value = "1000000", value_name = "N", value_parser = flags::count::<NonZeroU64>)]
     trials: NonZeroU64,
 }
 

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::spec;
 use clap::Args;
@@ -25,7 +26,7 @@ pub(crate) struct ChaosArgs {
     #[arg(long, default_value = "1", value_name = "S")]
     seed: u64,
     /// Worker processes
-    #[arg(long, default_value = "2", value_name = "N")]
+    #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>)]
     workers: NonZeroU32,
     /// Where to look for datasets first
     #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]

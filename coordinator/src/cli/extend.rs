@@ -17,7 +17,7 @@ pub(crate) struct ExtendArgs {
     /// A spec file with the axes and replicates to add; what the sweep has already stays as it is
     spec: String,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &ExtendArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use biosweep_common::views::SweepView;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -12,15 +13,24 @@ use crate::render::{answer, human, json};
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let sweeps = client.list().await?;
     client.close().await?;
+    say(&sweeps, output)
+}
+
+/// What there is where nothing was ever kept.
+pub(super) fn nothing(output: Output) -> Result<Exit, Failure> {
+    say(&[], output)
+}
+
+fn say(sweeps: &[SweepView], output: Output) -> Result<Exit, Failure> {
     answer(match output {
-        Output::Human => human::sweeps(&sweeps),
-        Output::Json => json::sweeps(&sweeps),
+        Output::Human => human::sweeps(sweeps),
+        Output::Json => json::sweeps(sweeps),
     })
 }

@@ -24,7 +24,7 @@ mod watch;
 mod wish;
 mod workers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use biosweep_common::flags;
@@ -162,9 +162,28 @@ impl Common {
     }
 }
 
+impl Command {
+    /// Whom it asks about sweeps that are there already.
+    fn asks(&self) -> Option<&Coordinator> {
+        match self {
+            Self::Extend(args) => Some(&args.coordinator),
+            Self::List(args) => Some(&args.coordinator),
+            Self::Show(args) => Some(&args.coordinator),
+            Self::Watch(args) => Some(&args.coordinator),
+            Self::Pause(args) | Self::Resume(args) | Self::Cancel(args) => Some(&args.coordinator),
+            Self::Retry(args) => Some(&args.coordinator),
+            Self::Workers(args) => Some(&args.coordinator),
+            Self::Release(args) => Some(&args.coordinator),
+            Self::Results(args) => Some(&args.coordinator),
+            Self::Replay(args) => Some(&args.coordinator),
+            _ => None,
+        }
+    }
+}
+
 impl Coordinator {
     /// The coordinator the command means.
-    fn target<'a>(&'a self, home: &'a std::path::Path) -> Target<'a> {
+    fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
         match &self.coordinator {
             Some(url) => Target::Url(url),
             None => Target::Home { home, store: self.store.url() },
@@ -186,6 +205,14 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::environment(format!("the runtime cannot be started: {error}")))
 }
 
+fn nothing_in(home: &Path) -> Failure {
+    let home = home.display();
+    Failure::bad_input(format!(
+        "there are no sweeps in {home}; name their folder with --home, or make one there with \
+         `biosweep run quickstart --home {home}`"
+    ))
+}
+
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, common } = cli;
     match command {
@@ -198,6 +225,13 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         _ => {}
     }
     let home = common.home()?;
+    if command.asks().is_some_and(|coordinator| coordinator.target(&home).is_void()) {
+        // Nothing is made where only a name may be mistaken.
+        return match command {
+            Command::List(_) => list::nothing(common.output),
+            _ => Err(nothing_in(&home)),
+        };
+    }
     let log = home.join("logs").join("biosweep.log");
     let destination = match command {
         Command::Serve(_) => Destination::Stderr,

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use biosweep_common::flags;
 use biosweep_common::plan::Plan;
 use clap::Args;
 
@@ -12,14 +13,13 @@ use super::terms::TermsArgs;
 use super::{Coordinator, Output, source};
 use crate::client::{Client, Target};
 use crate::render::{answer, human, json};
-use crate::store;
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     /// A spec file (.toml, .yaml or .json), or the name of a preset
     spec: String,
     /// Trajectories a worker trains together
-    #[arg(long, default_value = "1", value_name = "K")]
+    #[arg(long, default_value = "1", value_name = "K", value_parser = flags::count::<NonZeroU32>)]
     lanes: NonZeroU32,
     #[command(flatten)]
     terms: TermsArgs,
@@ -44,9 +44,7 @@ async fn reused(args: &PlanArgs, home: Option<&Path>, source: Source) -> Result<
         Some(home) => args.coordinator.target(home),
         None => Target::Home { home: Path::new(""), store: None },
     };
-    if let Target::Home { home, store: None } = target
-        && !store::is_in(home)
-    {
+    if target.is_void() {
         return Ok(0);
     }
     let mut client = Client::connect(target).await?;

@@ -14,7 +14,7 @@ pub(crate) struct ReleaseArgs {
     /// A worker's id, the beginning of one, or its name
     worker: String,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &ReleaseArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

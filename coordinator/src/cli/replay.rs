@@ -22,7 +22,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &ReplayArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

@@ -30,7 +30,7 @@ pub(crate) struct ResultsArgs {
     #[arg(long, conflicts_with_all = ["curves", "markdown"])]
     health: bool,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &ResultsArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

@@ -23,7 +23,7 @@ pub(crate) struct RetryArgs {
     #[arg(long = "where", group = "which", value_name = "SETTING=VALUE", value_delimiter = ',')]
     settings: Vec<String>,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &RetryArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use biosweep_common::capability::Requirement;
 use biosweep_common::dataset::DatasetRef;
+use biosweep_common::flags;
 use biosweep_common::messages::WorkerDescription;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::SweepView;
@@ -29,7 +30,7 @@ pub(crate) struct RunArgs {
     /// A spec file (.toml, .yaml or .json), the name of a preset, or the name or id of a sweep to go on with
     spec: String,
     /// Worker processes [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: Option<NonZeroU32>,
     /// What the workers compute on
     #[arg(long, default_value = "cpu", value_name = "cpu|cuda:0")]
@@ -132,6 +133,10 @@ async fn run_on(
         let mut progress = Progress::new(&sweep).expecting_workers();
         let wait = wait(&mut client, &id, &mut progress, fleet, host).await;
         progress.finish();
+        // Somebody may have handed in others while this coordinator was there.
+        let sweeps = host.handle.ask(|core| core.sweep_views()).await.unwrap_or_default();
+        let others = sweeps.iter().filter(|other| other.id != sweep.id && other.state == SweepState::Running);
+        others.for_each(|other| say(human::left_unfinished(other)));
         match wait? {
             Wait::Ended(sweep) => sweep,
             Wait::Paused(sweep) => {

@@ -14,7 +14,7 @@ pub(crate) struct ShowArgs {
     /// A sweep's id, the beginning of one, or a name
     sweep: String,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &ShowArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

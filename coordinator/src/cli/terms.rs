@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use biosweep_common::flags;
 use clap::Args;
 
 #[derive(Debug, Default, Args)]
@@ -16,7 +17,7 @@ pub(crate) struct TermsArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i32>,
     /// Share of the workers among running sweeps of one priority
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     weight: Option<NonZeroU32>,
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct WatchArgs {
     /// A sweep's id, the beginning of one, or a name
     sweep: String,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

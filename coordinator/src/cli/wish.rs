@@ -14,7 +14,7 @@ pub(crate) struct WishArgs {
     /// A sweep's id, the beginning of one, or a name
     sweep: String,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

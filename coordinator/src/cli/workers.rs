@@ -12,7 +12,7 @@ use crate::render::{answer, human, json};
 #[derive(Debug, Args)]
 pub(crate) struct WorkersArgs {
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &WorkersArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

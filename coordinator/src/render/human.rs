@@ -238,6 +238,18 @@ pub(crate) fn interrupted(how: &str, sweep: &SweepView, command: &str) -> String
     )
 }
 
+/// A sweep that was handed in while another one ran, whose coordinator ends.
+pub(crate) fn left_unfinished(sweep: &SweepView) -> String {
+    format!(
+        "{} was submitted meanwhile, and {} of its {} trials are done; another command goes on with it:\n  \
+         biosweep run {}",
+        sweep.name,
+        sweep.ended(),
+        sweep.trials,
+        sweep.id
+    )
+}
+
 /// The end of a run: what it found, and where the files lie.
 pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
     let mut text = format!("\n{}\n", table::accuracies(&aggregate::cells(results), stdout_width()));

@@ -32,7 +32,10 @@ pub(super) struct ConnectArgs {
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Trajectories of one shape to take at once; on cpu they train in turns and share the data in memory
-    #[arg(long, default_value = "1", value_name = "K")]
+    #[arg(
+        long, default_value = "1", value_name = "K", allow_negative_numbers = true,
+        value_parser = flags::count::<NonZeroU32>
+    )]
     lanes: NonZeroU32,
     /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has]
     #[arg(long, value_name = "GB", value_parser = gigabytes)]

@@ -221,6 +221,49 @@ fn a_sweep_that_stands_still_is_no_measure_for_a_new_one() {
 }
 
 #[test]
+fn a_sweep_that_was_paused_in_the_middle_is_no_measure_for_a_new_one() {
+    let mut world = World::with(plain(100, ""));
+    let paused = world.submit(3, plain(100, "reuse = false"));
+    world.staff(1, 1);
+    assert!((0..2).any(|_| world.train(1) == paused));
+    world.apply(Event::Paused(paused));
+    assert!((0..10).all(|_| world.train(1) == world.sweep));
+    let new = world.submit(4, plain(100, "reuse = false"));
+    let after: Vec<SweepId> = (0..10).map(|_| world.train(1)).collect();
+    assert_eq!(after.iter().filter(|&&sweep| sweep == new).count(), 5);
+}
+
+#[test]
+fn what_loses_its_last_worker_in_the_middle_does_not_catch_up_when_another_comes() {
+    let mut world = World::with(plain(100, ""));
+    let picky = world.submit(3, plain(100, "reuse = false\nrequire = { labels = [\"fast\"] }"));
+    world.staff(1, 1);
+    let labels = BTreeSet::from(["fast".to_owned()]);
+    let fast = WorkerDescription { name: "fast".to_owned(), lanes: 1, labels, ..WorkerDescription::default() };
+    world.hello_as(worker(2), fast.clone());
+    assert!((0..2).any(|_| world.train(2) == picky));
+    world.say(worker(2), ToCoordinator::Goodbye);
+    assert!((0..10).all(|_| world.train(1) == world.sweep));
+    world.hello_as(worker(3), fast);
+    world.say(worker(1), ToCoordinator::Goodbye);
+    let after: Vec<SweepId> = (0..10).map(|_| world.train(3)).collect();
+    assert_eq!(after.iter().filter(|&&sweep| sweep == picky).count(), 5);
+}
+
+#[test]
+fn what_sweeps_had_is_not_forgotten_when_a_worker_comes() {
+    let mut world = World::with(plain(100, ""));
+    let other = world.submit(3, plain(100, "reuse = false"));
+    world.staff(1, 1);
+    let long = world.poll(worker(1), 1).expect("work");
+    world.pass(5_000);
+    world.end(worker(1), world.report(&long, 0, Outcome::Completed, 20));
+    let owed = if long.sweep == other { world.sweep } else { other };
+    world.hello(worker(2), Vec::new());
+    assert!((0..5).all(|_| world.train(1) == owed));
+}
+
+#[test]
 fn what_nobody_could_train_for_long_does_not_catch_up_when_somebody_can() {
     let mut world = World::with(plain(100, ""));
     let picky = world.submit(3, plain(100, "reuse = false\nrequire = { labels = [\"fast\"] }"));
