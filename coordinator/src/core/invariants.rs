@@ -20,6 +20,7 @@ impl Core {
         self.leases_are_found_by_worker_and_by_sweep()?;
         self.workers_are_found_by_deadline_and_by_trust()?;
         self.who_asks_is_known_and_listed_once()?;
+        self.who_takes_over_from_whom_is_here()?;
         self.every_sweep_here_has_work_left()
     }
 
@@ -136,6 +137,16 @@ impl Core {
         let asked = |id: &&WorkerId| self.workers.get(id).is_some_and(|worker| worker.idle_lanes > 0);
         match self.asking.union(&self.refused).find(|id| !asked(id)) {
             Some(id) => Err(format!("worker {id} is thought to ask for work and has not")),
+            None => Ok(()),
+        }
+    }
+
+    /// A sweep that has left neither waits for what others find nor is waited for.
+    fn who_takes_over_from_whom_is_here(&self) -> Result<(), String> {
+        let named = self.takers.iter().flat_map(|(source, takers)| takers.iter().chain([source]));
+        match named.into_iter().find(|id| !self.sweeps.contains_key(id)) {
+            Some(id) => Err(format!("sweep {id} is thought to share its results and is not here")),
+            None if self.takers.values().any(BTreeSet::is_empty) => Err("nobody is listed as a taker".to_owned()),
             None => Ok(()),
         }
     }

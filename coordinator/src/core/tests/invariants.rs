@@ -66,6 +66,15 @@ fn a_list_that_lacks_something_is_noticed() {
 }
 
 #[test]
+fn a_sweep_that_has_left_and_still_shares_is_noticed() {
+    let gone = SweepId(Uuid::from_u128(9));
+    for [source, taker] in [[gone, SWEEPS[0]], [SWEEPS[0], gone]] {
+        assert!(wrong(|core| drop(core.takers.insert(source, [taker].into()))).contains("and is not here"));
+    }
+    assert!(wrong(|core| drop(core.takers.insert(SWEEPS[1], BTreeSet::new()))).contains("nobody is listed"));
+}
+
+#[test]
 fn a_sweep_that_should_have_left_is_noticed() {
     assert!(wrong(|core| sweep(core, 0).row.state = SweepState::Cancelled).contains("cancelled and still here"));
     assert!(wrong(|core| sweep(core, 0).row.completed = 12).contains("still here"));

@@ -267,9 +267,69 @@ fn what_is_tried_again_waits_for_what_is_in_training_elsewhere() {
     assert_eq!((same.sweep, trajectories(&same)), (second, vec![0]));
     let failures = [(TrajectoryIndex(0), 1)].into();
     world.apply(Event::Retried { sweep: first, finished: None, failures, reused: Arc::default() });
-    assert!(world.core.sweep_view(first).is_some());
+    let others: Vec<_> = (9..12).map(|number| world.work(number, 1).1).collect();
+    assert!(!others.iter().any(|grant| (grant.sweep, trajectories(grant)) == (first, vec![0])), "it waits");
     let rows = taken_over(&world.end(two, world.report(&same, 0, Outcome::Completed, 20)));
     assert_eq!(rows.iter().map(|(sweep, rows)| (*sweep, rows[0].trajectory.0)).collect::<Vec<_>>(), [(first, 0)]);
+}
+
+#[test]
+fn what_diverges_elsewhere_goes_at_once_to_who_waits() {
+    let mut world = World::new();
+    world.apply(Event::Cancelled(world.sweep));
+    let two = [("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "[0, 1]")];
+    world.submit_with(2, &two, Arc::default());
+    let (one, grant) = world.work(7, 2);
+    let (other, _) = world.submit_with(3, &two, Arc::default());
+    // For this one nobody is there: who asks is looked at, and refused.
+    let for_gpus = [("retries = 1", "require = { device = \"cuda\" }"), ("[0, 1, 2]", "[3, 4]")];
+    world.submit_with(4, &for_gpus, Arc::default());
+    world.hello(worker(8), Vec::new());
+    assert_eq!(world.poll(worker(8), 1), None, "all of it is in training");
+    let next = granted(&world.end(one, world.report(&grant, 0, Outcome::Diverged, 0)));
+    assert_eq!(next.iter().map(|grant| (grant.sweep, trajectories(grant))).collect::<Vec<_>>(), [(other, vec![0])]);
+}
+
+#[test]
+fn what_is_taken_over_tells_nothing_of_who_failed_it() {
+    let mut world = World::new();
+    let (one, grant) = world.work(7, 2);
+    for lane in 0..2 {
+        world.end(one, world.report(&grant, lane, Outcome::Failed, 0));
+    }
+    let (other, _) = world.submit_with(2, &[("retries = 1", "reuse = false\npriority = 1")], Arc::default());
+    let (two, same) = world.work(8, 1);
+    assert_eq!((same.sweep, trajectories(&same)), (other, vec![0]));
+    assert_eq!(taken_over(&world.end(two, world.report(&same, 0, Outcome::Completed, 20))).len(), 1);
+    let failing: Vec<_> = world.core.workers[&one].failing.keys().copied().collect();
+    assert_eq!(failing, [(world.sweep, TrajectoryIndex(1))]);
+}
+
+#[test]
+fn what_is_to_share_no_training_takes_nothing_over_from_itself() {
+    let mut world = World::new();
+    world.apply(Event::Cancelled(world.sweep));
+    let blocks = ("max_updates = [10, 20]", "[[block]]\nmax_updates = 20\n[[block]]\nmax_updates = 10");
+    let alone = ("retries = 1", "retries = 1\nshare = false");
+    let one = [("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "0")];
+    world.submit_with(2, &[blocks, alone, one[0], one[1]], Arc::default());
+    for _trial in 0..2 {
+        let grant = world.work(7, 1).1;
+        let actions = world.end(worker(7), world.report(&grant, 0, Outcome::Completed, 20));
+        assert_eq!(taken_over(&actions), []);
+    }
+    assert_eq!(world.core.sweep_views(), []);
+}
+
+#[test]
+fn who_leaves_does_not_keep_the_others_from_sharing() {
+    let mut world = World::new();
+    let (second, _) = world.submit_with(2, &[], Arc::default());
+    world.submit_with(3, &[], Arc::default());
+    world.apply(Event::Cancelled(world.sweep));
+    let grant = world.work(7, 1).1;
+    let rows = taken_over(&world.end(worker(7), world.report(&grant, 0, Outcome::Completed, 20)));
+    assert_eq!((grant.sweep, rows.len()), (second, 1));
 }
 
 #[test]
