@@ -7,13 +7,13 @@ use biosweep_common::clock::Tick;
 use biosweep_common::configuration::{Configuration, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
 use biosweep_common::grid::{Inverse, Trajectory};
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
 
 use super::pending::Pending;
-use super::trust::{DEATHS_MAX, LikeFailures};
+use super::trust::{DEATHS_MAX, FailedOn, LikeFailures};
 use super::turn::Turn;
 use crate::store::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
 
@@ -43,8 +43,8 @@ pub(crate) struct Sweep {
     pub(super) leases: BTreeSet<Attempt>,
     /// Trajectories that have had an attempt and are not done.
     pub(super) tries: BTreeMap<TrajectoryIndex, Tries>,
-    /// The workers on which a trajectory failed that is not done.
-    pub(super) failed_on: BTreeMap<TrajectoryIndex, BTreeSet<WorkerId>>,
+    /// The trajectories that failed and are not done, and the workers on which.
+    pub(super) failed_on: FailedOn,
     /// Its failures, by what they have in common.
     pub(super) failures: LikeFailures,
 }
@@ -122,7 +122,7 @@ impl Sweep {
             running: 0,
             leases: BTreeSet::new(),
             tries,
-            failed_on: BTreeMap::new(),
+            failed_on: FailedOn::default(),
             failures: LikeFailures::default(),
         }
     }
@@ -140,7 +140,7 @@ impl Sweep {
             sweep.died_too_often(index, updates);
         }
         for failure in restored.failures.iter().filter(|failure| sweep.tries.contains_key(&failure.trajectory)) {
-            sweep.failed_on.entry(failure.trajectory).or_default().insert(failure.worker);
+            sweep.failed_on.insert(failure.trajectory, failure.worker);
         }
         sweep.failures = LikeFailures::restored(&restored.failures, restored.ended);
         sweep
@@ -219,7 +219,7 @@ impl Sweep {
         by: Brought<'_>,
     ) -> Vec<TrialResult> {
         let attempts = self.tries.remove(&index).map_or(0, |tries| tries.granted);
-        self.failed_on.remove(&index);
+        self.failed_on.remove(index);
         let scores = scores(trajectory, curve);
         let mut configuration = Configuration {
             shape: trajectory.shape.clone(),
@@ -298,7 +298,7 @@ impl Sweep {
             self.pending.remove(row.trajectory.0..row.trajectory.0 + 1);
         }
         self.tries.remove(&row.trajectory);
-        self.failed_on.remove(&row.trajectory);
+        self.failed_on.remove(row.trajectory);
         self.row.completed += row.results.len() as u64;
         self.row.reused += row.results.len() as u64;
     }

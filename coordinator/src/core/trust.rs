@@ -22,6 +22,38 @@ const FINGERPRINT_LEN: usize = 200;
 /// The trajectories a worker failed since it last completed one; whether another worker has completed them meanwhile.
 pub(super) type Failing = BTreeMap<(SweepId, TrajectoryIndex), bool>;
 
+/// The trajectories of a sweep that have failed and are not done, and the workers on which: found by either.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct FailedOn {
+    by_trajectory: BTreeMap<TrajectoryIndex, BTreeSet<WorkerId>>,
+    by_worker: BTreeSet<(WorkerId, TrajectoryIndex)>,
+}
+
+impl FailedOn {
+    /// One more failure; on how many workers the trajectory has failed.
+    pub(super) fn insert(&mut self, trajectory: TrajectoryIndex, worker: WorkerId) -> usize {
+        self.by_worker.insert((worker, trajectory));
+        let workers = self.by_trajectory.entry(trajectory).or_default();
+        workers.insert(worker);
+        workers.len()
+    }
+
+    /// The trajectory is done; the workers on which it had failed.
+    pub(super) fn remove(&mut self, trajectory: TrajectoryIndex) -> BTreeSet<WorkerId> {
+        let workers = self.by_trajectory.remove(&trajectory).unwrap_or_default();
+        for &worker in &workers {
+            self.by_worker.remove(&(worker, trajectory));
+        }
+        workers
+    }
+
+    /// What failed on a worker, each with all the workers on which it did.
+    fn of(&self, worker: WorkerId) -> impl Iterator<Item = (TrajectoryIndex, &BTreeSet<WorkerId>)> {
+        let all = (worker, TrajectoryIndex(0))..=(worker, TrajectoryIndex(u64::MAX));
+        self.by_worker.range(all).filter_map(|(_, index)| Some((*index, self.by_trajectory.get(index)?)))
+    }
+}
+
 /// The failures of a sweep, by what they have in common.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LikeFailures {
@@ -117,9 +149,8 @@ impl Core {
     /// The trajectories of a sweep that failed on this worker, and that another one could try that has not yet.
     pub(super) fn better_elsewhere(&self, id: WorkerId, sweep: SweepId) -> Vec<TrajectoryIndex> {
         let Some(sweep) = self.sweeps.get(&sweep) else { return Vec::new() };
-        let failed_here = sweep.failed_on.iter().filter(|(_, workers)| workers.contains(&id));
         let elsewhere = |workers: &BTreeSet<WorkerId>| self.fit_but(id).any(|other| !workers.contains(&other));
-        failed_here.filter(|(_, workers)| elsewhere(workers)).map(|(&trajectory, _)| trajectory).collect()
+        sweep.failed_on.of(id).filter(|(_, workers)| elsewhere(workers)).map(|(trajectory, _)| trajectory).collect()
     }
 
     /// The other workers that are there and beyond suspicion.
@@ -157,9 +188,7 @@ impl Core {
     ) {
         let others = self.fit_but(id).next().is_some();
         let Some(its_sweep) = self.sweeps.get_mut(&sweep) else { return };
-        let failed_on = its_sweep.failed_on.entry(trajectory).or_default();
-        failed_on.insert(id);
-        let by_several = failed_on.len() > 1;
+        let by_several = its_sweep.failed_on.insert(trajectory, id) > 1;
         let alike = its_sweep.failures.note(cause, trajectory, id, others);
         if by_several {
             // Whoever tries it fails: no worker's fault.
@@ -185,7 +214,7 @@ impl Core {
     ) {
         if let Some(sweep) = self.sweeps.get_mut(&done.0) {
             sweep.failures.ended += 1;
-            let Some(failed_on) = sweep.failed_on.remove(&done.1) else { return self.clear(id) };
+            let failed_on = sweep.failed_on.remove(done.1);
             for other in failed_on.into_iter().filter(|&other| other != id) {
                 self.confirm(now, other, done, actions);
             }
@@ -251,6 +280,27 @@ mod tests {
         assert_eq!(fingerprint("no room at update 390\nbacktrace"), fingerprint("no room at update 7"));
         assert_eq!(fingerprint("1.5e-3 of 12"), "#.#e-# of #");
         assert_ne!(fingerprint("no room"), fingerprint("no data"));
+    }
+
+    #[test]
+    fn what_failed_is_found_by_worker_and_forgotten_by_trajectory() {
+        let workers = [1, 2].map(|number| WorkerId(uuid::Uuid::from_u128(number)));
+        let [first, last] = [TrajectoryIndex(0), TrajectoryIndex(u64::MAX)];
+        let mut failed_on = FailedOn::default();
+        let of = |failed_on: &FailedOn, worker| {
+            failed_on.of(worker).map(|(index, on)| (index, on.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            [(first, 0), (last, 0), (last, 1)].map(|(index, on)| failed_on.insert(index, workers[on])),
+            [1, 1, 2]
+        );
+        assert_eq!(of(&failed_on, workers[0]), [(first, 1), (last, 2)]);
+        assert_eq!(of(&failed_on, workers[1]), [(last, 2)]);
+        assert_eq!(failed_on.remove(last), workers.into());
+        assert_eq!(failed_on.remove(last), BTreeSet::new());
+        assert_eq!((of(&failed_on, workers[0]), of(&failed_on, workers[1])), (vec![(first, 1)], vec![]));
+        failed_on.remove(first);
+        assert_eq!(failed_on, FailedOn::default());
     }
 
     fn failed_alike(count: u64, ended: usize, workers: u128, others: bool) -> Option<usize> {
