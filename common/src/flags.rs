@@ -30,6 +30,19 @@ pub fn label(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("a label is not empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
+/// Where checkpoints are kept.
+///
+/// # Errors
+/// How to write it, where it is an address of nothing that is known.
+pub fn checkpoints_place(text: &str) -> Result<String, String> {
+    let is_bucket = |address: &str| address.split('/').next().is_some_and(|bucket| !bucket.is_empty());
+    let is_known = !text.contains("://") || text.strip_prefix("s3://").is_some_and(is_bucket);
+    if is_known && !text.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err("write it as a folder, as s3://BUCKET/PREFIX, or as none".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
@@ -51,6 +64,16 @@ mod tests {
         assert_eq!(count("3"), Ok(NonZeroU32::MIN.saturating_add(2)));
         for bad in ["0", "-1", "two", ""] {
             assert_eq!(count::<NonZeroU32>(bad), Err("it takes a whole number, at least 1".to_owned()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_for_checkpoints_is_a_folder_or_a_bucket() {
+        for good in ["none", "kept", "/var/kept", "s3://bucket", "s3://bucket/a/b"] {
+            assert_eq!(checkpoints_place(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "s3://", "s3:///a", "gs://bucket"] {
+            assert!(checkpoints_place(bad).is_err_and(|how| how.contains("s3://BUCKET/PREFIX")), "{bad}");
         }
     }
 

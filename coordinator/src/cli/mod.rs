@@ -73,7 +73,8 @@ pub(crate) enum Output {
 /// Which coordinator is meant.
 #[derive(Debug, Args)]
 pub(crate) struct Coordinator {
-    /// Address of a coordinator, such as http://10.0.0.1:7465 [default: the one that serves --home]
+    /// Address of a coordinator, which keeps its own store, such as http://10.0.0.1:7465 [default: the one that serves
+    /// --home]
     #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", value_parser = flags::coordinator_url)]
     coordinator: Option<String>,
     #[command(flatten)]

@@ -53,7 +53,7 @@ pub(super) struct ConnectArgs {
     #[arg(long)]
     leave_with_stdin: bool,
     /// Where checkpoints are kept: a folder, s3://BUCKET/PREFIX, or none [default: HOME/checkpoints]
-    #[arg(long, env = "BIOSWEEP_CHECKPOINTS", value_name = "PLACE")]
+    #[arg(long, env = "BIOSWEEP_CHECKPOINTS", value_name = "PLACE", value_parser = flags::checkpoints_place)]
     checkpoints: Option<String>,
     /// Seconds that leaving may take: to write checkpoints and hand back what is in training
     #[arg(long, default_value = "25", value_name = "SECONDS")]
