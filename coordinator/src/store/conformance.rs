@@ -1,8 +1,9 @@
-//! The one suite that every store must pass, and histories on which all stores must agree.
+//! The one suite that every store must pass.
 
-use std::path::Path;
+mod histories;
+pub(super) mod samples;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
@@ -12,8 +13,6 @@ use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialR
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use biosweep_tests::postgres::Server;
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
 use super::memory::Memory;
@@ -22,6 +21,7 @@ use super::record::{
     RetriedRow, ReusedRow, SourceRow, Standing, Submission, TrialResult,
 };
 use super::{Store, StoreError, sql};
+use samples::*;
 
 /// Declares each claim as a test of each store.
 macro_rules! claims {
@@ -465,117 +465,6 @@ async fn whatever_contradicts_the_store_is_refused_with_its_whole_batch(store: &
     commit(store, &[leased(2, 1, 4, 2), ended(1, 4, 2, Outcome::Completed)]).await;
 }
 
-#[test]
-fn after_every_prefix_of_a_history_the_databases_hold_what_a_replay_into_memory_holds() {
-    let server = Server::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
-    let choices = prop::collection::vec((any::<u8>(), any::<u8>()), 0..60);
-    let mut runner = TestRunner::new(config);
-    // A database for every case, those that shrink a failure included.
-    let databases = std::cell::Cell::new(0);
-    let agree = |(choices, batch_len): (Vec<(u8, u8)>, usize)| {
-        databases.set(databases.get() + 1);
-        let url = server.database(&format!("case{}", databases.get()));
-        runtime.block_on(compare(&history(&choices), batch_len, &url));
-        Ok(())
-    };
-    runner.run(&(choices, 1..5_usize), agree).unwrap_or_else(|failure| panic!("{failure}"));
-}
-
-async fn compare(history: &[Record], batch_len: usize, url: &str) {
-    let home = tempfile::tempdir().expect("a directory");
-    let mut file = sql::sqlite::open(home.path()).await.expect("a store");
-    let server = sql::postgres::open(url).await.expect("a store");
-    let replayed = Memory::default();
-    for (i, batch) in history.chunks(batch_len).enumerate() {
-        for store in [&file as &dyn Store, &server, &replayed] {
-            commit(store, batch).await;
-        }
-        if i % 8 == 7 {
-            drop(file);
-            file = reopened(home.path()).await;
-        }
-        let (expected, until) = (seen(&replayed).await, batch_len * (i + 1));
-        assert_eq!(seen(&file).await, expected, "in SQLite, after {:?}", &history[..until.min(history.len())]);
-        assert_eq!(seen(&server).await, expected, "in PostgreSQL, after {:?}", &history[..until.min(history.len())]);
-    }
-}
-
-/// Opens a store that was just closed. A process another test starts holds all files of this one for a moment.
-async fn reopened(home: &Path) -> sql::sqlite::Sql {
-    for _ in 0..100 {
-        match sql::sqlite::open(home).await {
-            Err(StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
-            opened => return opened.expect("a store opened again"),
-        }
-    }
-    panic!("it stays locked");
-}
-
-/// A history that a coordinator could have written: three sweeps of twelve trajectories, leased in runs, each ending
-/// in some way, worked off as the choices say.
-fn history(choices: &[(u8, u8)]) -> Vec<Record> {
-    const OUTCOMES: [Outcome; 5] =
-        [Outcome::Completed, Outcome::Diverged, Outcome::Preempted, Outcome::WorkerLost, Outcome::Failed];
-    let mut records: Vec<Record> = (1..=3).map(|id| Record::Submitted(submission(id))).collect();
-    let mut pending: Vec<(u128, u64)> = (1..=3).flat_map(|id| (0..12).map(move |index| (id, index))).collect();
-    let mut open: Vec<(u128, u64, u64)> = Vec::new();
-    let mut failed: Vec<(u128, u64)> = Vec::new();
-    let mut trained: Vec<(u128, u64)> = Vec::new();
-    let mut attempt = 0;
-    for &(verb, object) in choices {
-        let object = usize::from(object);
-        match verb % 8 {
-            0..3 if !pending.is_empty() => {
-                attempt += 1;
-                let (id, first) = pending.remove(object % pending.len());
-                let mut count = 1;
-                while let Some(next) = pending.iter().position(|&next| count < 4 && next == (id, first + count)) {
-                    pending.remove(next);
-                    count += 1;
-                }
-                open.extend((first..first + count).map(|index| (id, index, attempt)));
-                records.push(leased(attempt, id, first, count));
-            }
-            3..7 if !open.is_empty() => {
-                let (id, index, attempt) = open.remove(object % open.len());
-                let outcome = OUTCOMES[usize::from(verb / 8) % OUTCOMES.len()];
-                let done = matches!(outcome, Outcome::Completed | Outcome::Diverged);
-                let gives_up = outcome == Outcome::Failed && object.is_multiple_of(2);
-                records.push(if gives_up {
-                    failed.push((id, index));
-                    failed_for_good(id, index, attempt)
-                } else {
-                    ended(id, index, attempt, outcome)
-                });
-                if done {
-                    trained.push((id, index));
-                } else if !gives_up {
-                    pending.push((id, index));
-                }
-            }
-            7 if verb % 3 == 0 && !trained.is_empty() && !pending.is_empty() => {
-                let (source, from) = trained[object % trained.len()];
-                let (id, index) = pending.remove(object % pending.len());
-                records.push(reused(id, &[(index, source, from)]));
-            }
-            7 if verb > 128 && !failed.is_empty() => {
-                let (id, index) = failed.remove(object % failed.len());
-                pending.push((id, index));
-                records.push(retried(id, &[index]));
-            }
-            7 if verb < 64 => {
-                let state = if object.is_multiple_of(2) { SweepState::Paused } else { SweepState::Running };
-                records.push(state_changed(1 + object as u128 % 3, state));
-            }
-            7 if verb > 240 => records.push(state_changed(1 + object as u128 % 3, SweepState::Cancelled)),
-            _ => records.push(late(1 + object as u128 % 3, 3, 1_000)),
-        }
-    }
-    records
-}
-
 /// Everything that can be asked of a store that holds sweeps 1 to 3.
 async fn seen(store: &dyn Store) -> String {
     // Each store is another.
@@ -599,163 +488,4 @@ async fn commit(store: &dyn Store, records: &[Record]) {
 async fn refuse(store: &dyn Store, records: &[Record]) {
     let error = store.commit(records).await.expect_err("a contradiction");
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
-}
-
-pub(super) fn sweep(number: u128) -> SweepId {
-    SweepId(Uuid::from_u128(number))
-}
-
-pub(super) fn submission(id: u128) -> Submission {
-    Submission {
-        id: sweep(id),
-        name: format!("sweep {id}"),
-        spec_text: "name = \"ünïcode\"\n".to_owned(),
-        spec_format: Format::Toml,
-        digest: format!("digest of {id}"),
-        trials: 1 << 40,
-        trajectories: 1 << 39,
-        submitted_at: WallTime(1_800_000_000_000),
-    }
-}
-
-fn state_changed(id: u128, state: SweepState) -> Record {
-    Record::StateChanged { sweep: sweep(id), state, reason: None, at: WallTime(5) }
-}
-
-/// Each trajectory with the sweep and the trajectory it is taken over from.
-fn reused(id: u128, trajectories: &[(u64, u128, u64)]) -> Record {
-    let rows = trajectories.iter().map(|&(trajectory, source, from)| reused_row(trajectory, source, from));
-    Record::Reused { sweep: sweep(id), trajectories: rows.collect() }
-}
-
-fn reused_row(trajectory: u64, source: u128, from: u64) -> ReusedRow {
-    ReusedRow {
-        trajectory: TrajectoryIndex(trajectory),
-        source: sweep(source),
-        source_trajectory: TrajectoryIndex(from),
-        results: taken_over(trajectory, source, from),
-    }
-}
-
-/// The results of a trajectory that is taken over.
-fn taken_over(trajectory: u64, source: u128, from: u64) -> Vec<TrialResult> {
-    let of = |(trial, result): (u64, TrialResult)| TrialResult {
-        reused_from: Some(TrialRef { sweep: sweep(source), trial: TrialIndex(trial) }),
-        attempts: 0,
-        ..result
-    };
-    (2 * from..).zip(results(trajectory, TrialStatus::Completed)).map(of).collect()
-}
-
-fn paused(id: u128) -> Record {
-    let reason = Some("it was too hot".to_owned());
-    Record::StateChanged { sweep: sweep(id), state: SweepState::Paused, reason, at: WallTime(6) }
-}
-
-fn retried(id: u128, trajectories: &[u64]) -> Record {
-    let row = |&trajectory: &u64| RetriedRow {
-        trajectory: TrajectoryIndex(trajectory),
-        first_trial: TrialIndex(2 * trajectory),
-        trials: 2,
-    };
-    Record::Retried { sweep: sweep(id), trajectories: trajectories.iter().map(row).collect() }
-}
-
-pub(super) fn leased(attempt: u64, id: u128, first: u64, count: u64) -> Record {
-    Record::Leased(LeaseRow {
-        attempt: Attempt(attempt),
-        sweep: sweep(id),
-        first: TrajectoryIndex(first),
-        count,
-        worker: WorkerId(Uuid::from_u128(u128::from(attempt % 3))),
-        worker_name: format!("worker of attempt {attempt}"),
-        at: WallTime(attempt * 10),
-    })
-}
-
-/// The end of a trajectory: with results where completed or diverged, otherwise to run again.
-pub(super) fn ended(id: u128, trajectory: u64, attempt: u64, outcome: Outcome) -> Record {
-    let results = match outcome {
-        Outcome::Completed => results(trajectory, TrialStatus::Completed),
-        Outcome::Diverged => results(trajectory, TrialStatus::Diverged),
-        _ => Vec::new(),
-    };
-    ended_with(id, trajectory, attempt, outcome, results)
-}
-
-fn failed_for_good(id: u128, trajectory: u64, attempt: u64) -> Record {
-    ended_with(id, trajectory, attempt, Outcome::Failed, results(trajectory, TrialStatus::Failed))
-}
-
-fn ended_with(id: u128, trajectory: u64, attempt: u64, outcome: Outcome, results: Vec<TrialResult>) -> Record {
-    Record::Ended(Box::new(Ending {
-        sweep: sweep(id),
-        trajectory: TrajectoryIndex(trajectory),
-        attempt: Attempt(attempt),
-        outcome,
-        cause: cause(outcome),
-        updates: 100 * attempt + trajectory,
-        at: WallTime(1_000 + trajectory),
-        curve: if results.is_empty() { Vec::new() } else { curve(trajectory) },
-        health: if results.is_empty() { Vec::new() } else { health(trajectory) },
-        results,
-    }))
-}
-
-fn cause(outcome: Outcome) -> Option<String> {
-    (outcome != Outcome::Completed).then(|| format!("why it is {}", outcome.name()))
-}
-
-/// The results of a trajectory's two trials.
-fn results(trajectory: u64, status: TrialStatus) -> Vec<TrialResult> {
-    let result = |trial: u64| TrialResult {
-        trial: TrialIndex(trial),
-        key: TrialKey([trial as u8; 32]),
-        status,
-        score: (status == TrialStatus::Completed).then_some(Score {
-            validation_accuracy: 0.1 + 0.2,
-            test_accuracy: 1.0 / (trial + 3) as f64,
-            best_update: 390,
-            updates: 780,
-        }),
-        updates: 780,
-        attempts: 2,
-        worker_name: format!("worker {}", trial % 3),
-        seconds: 1.0 / 3.0,
-        reused_from: None,
-    };
-    vec![result(2 * trajectory), result(2 * trajectory + 1)]
-}
-
-fn curve(trajectory: u64) -> Vec<CurvePoint> {
-    let point = |i: u64| CurvePoint {
-        update: i * 390,
-        train_loss: 2.3 / i as f64,
-        validation_accuracy: 0.9,
-        test_accuracy: i.is_multiple_of(2).then_some(0.8),
-    };
-    (1..=trajectory % 5).map(point).collect()
-}
-
-/// Nothing of every third trajectory.
-fn health(trajectory: u64) -> Vec<HealthPoint> {
-    let point = |i: u64| HealthPoint {
-        update: i * 390,
-        layer: i as u32 % 3 + 1,
-        measure: Measure::ALL[i as usize % Measure::ALL.len()],
-        value: 90.0 / i as f64,
-    };
-    (1..=trajectory % 3).map(point).collect()
-}
-
-pub(super) fn late(id: u128, trajectory: u64, attempt: u64) -> Record {
-    Record::Late {
-        sweep: sweep(id),
-        trajectory: TrajectoryIndex(trajectory),
-        attempt: Attempt(attempt),
-        worker: WorkerId(Uuid::from_u128(5)),
-        outcome: Outcome::Completed,
-        curve: curve(trajectory),
-        at: WallTime(7),
-    }
 }

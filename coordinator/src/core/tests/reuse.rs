@@ -1,5 +1,7 @@
 //! What one sweep has found, another does not train.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::core::reuse::Found;
 use crate::store::record::ReusedRow;

@@ -4,7 +4,7 @@ use biosweep_common::outcome::Outcome;
 use biosweep_tests::postgres::Server;
 
 use super::{Sql, open};
-use crate::store::conformance::{ended, leased, submission, sweep};
+use crate::store::conformance::samples::{ended, leased, submission, sweep};
 use crate::store::record::Record;
 use crate::store::{Store, StoreError};
 

@@ -7,7 +7,7 @@ use biosweep_common::ids::TrialIndex;
 use biosweep_common::outcome::Outcome;
 
 use super::open;
-use crate::store::conformance::{ended, leased, submission, sweep};
+use crate::store::conformance::samples::{ended, leased, submission, sweep};
 use crate::store::record::Record;
 use crate::store::{Store, StoreError};
 
@@ -108,7 +108,7 @@ async fn commits_are_durable_before_they_return() {
 async fn late_reports_are_kept_as_evidence() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
-    let late = crate::store::conformance::late(1, 3, 77);
+    let late = crate::store::conformance::samples::late(1, 3, 77);
     store.commit(&[Record::Submitted(submission(1)), late.clone(), late]).await.expect("a sound batch");
     let kept: Vec<(i64, i64, String)> = sqlx::query_as("SELECT trajectory, attempt, outcome FROM late_reports")
         .fetch_all(&store.readers)

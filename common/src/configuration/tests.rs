@@ -1,0 +1,130 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::settings::Domain;
+
+fn point(settings: &[(Setting, Value)]) -> Point {
+    let name = |name: &'static str| Value::Name(name.into());
+    let mut point = Point::from([
+        (Setting::Dataset, name("mnist")),
+        (Setting::Network, name("nn")),
+        (Setting::Rule, name("bp")),
+        (Setting::Depth, Value::Integer(5)),
+    ]);
+    point.extend(settings.iter().cloned());
+    point
+}
+
+fn configuration(settings: &[(Setting, Value)]) -> Configuration {
+    Configuration::from_point(&point(settings)).expect("a configuration")
+}
+
+#[test]
+fn a_configuration_survives_the_way_through_a_point() {
+    let configuration = configuration(&[
+        (Setting::Rule, Value::Name("dtp".into())),
+        (Setting::EarlyStopStart, Value::Integer(7)),
+        (Setting::TargetStep, Value::Real(0.3)),
+    ]);
+    assert_eq!(Configuration::from_point(&configuration.to_point()), Ok(configuration));
+}
+
+#[test]
+fn keys_that_begin_alike_are_a_range() {
+    let (least, greatest) = TrialKey::beginning_with("aB3").expect("digits");
+    assert!(least.to_string().starts_with("ab300") && greatest.to_string().starts_with("ab3ff"));
+    let key = configuration(&[]).key();
+    assert_eq!(TrialKey::beginning_with(&key.to_string()), Some((key, key)));
+    assert_eq!(TrialKey::beginning_with("xyz"), None);
+    assert_eq!(TrialKey::beginning_with(&"0".repeat(65)), None);
+}
+
+#[test]
+fn the_default_numbers_are_those_of_a_spec_that_names_none() {
+    assert_eq!(configuration(&[]).hyperparameters, Hyperparameters::default());
+}
+
+#[test]
+fn a_setting_that_does_not_apply_leaves_the_key_alone() {
+    let plain = configuration(&[]);
+    assert_eq!(plain.key(), configuration(&[(Setting::TargetStep, Value::Real(0.5))]).key());
+    assert_ne!(plain.key(), configuration(&[(Setting::LearningRate, Value::Real(0.5))]).key());
+    assert_ne!(plain.key(), configuration(&[(Setting::EarlyStopStart, Value::Integer(0))]).key());
+}
+
+#[test]
+fn the_key_of_own_data_depends_on_what_it_holds_and_not_on_where_it_lies() {
+    let key = |directory: &str, digit: &str| {
+        let name = format!("npy:{directory}#{}", digit.repeat(64));
+        let configuration = configuration(&[(Setting::Dataset, Value::Name(name.clone().into()))]);
+        assert_eq!(configuration.to_point()[&Setting::Dataset], Value::Name(name.into()));
+        configuration.key()
+    };
+    assert_eq!(key("/here", "a"), key("/there", "a"));
+    assert_ne!(key("/here", "a"), key("/here", "b"));
+}
+
+/// The key as it was first written down.
+fn written_out(configuration: &Configuration) -> TrialKey {
+    let mut point = configuration.to_point();
+    point.insert(Setting::Dataset, Value::Name(configuration.shape.dataset.kind().into()));
+    let settings: BTreeMap<&str, &Value> = point.iter().map(|(setting, value)| (setting.name(), value)).collect();
+    let canonical = serde_json::json!({
+        "settings": settings,
+        "dataset_digest": configuration.shape.dataset.digest(),
+        "numerics_version": NUMERICS_VERSION,
+    });
+    TrialKey(*blake3::hash(canonical.to_string().as_bytes()).as_bytes())
+}
+
+fn some_value(setting: Setting) -> BoxedStrategy<Value> {
+    let bits = |from: f64, to: f64| (from..to).prop_map(Value::Real).boxed();
+    match setting.domain() {
+        Domain::Dataset => {
+            let own =
+                "[a-z\"\\\\/é]{1,9}".prop_map(|place| Value::Name(format!("npy:{place}#{}", "c".repeat(64)).into()));
+            let published = prop::sample::select(Dataset::NAMES).prop_map(|name| Value::Name(name.into()));
+            prop_oneof![own, published].boxed()
+        }
+        Domain::Names(names) => prop::sample::select(names).prop_map(|name| Value::Name(name.into())).boxed(),
+        Domain::Integer { min, max } => (min..=max).prop_map(Value::Integer).boxed(),
+        Domain::Positive => prop_oneof![bits(1e-12, 1e-3), bits(1e-3, 1e9)].boxed(),
+        Domain::NonNegative | Domain::Fraction => prop_oneof![bits(0.0, 1e-3), bits(0.0, 0.999)].boxed(),
+        Domain::Share => bits(1e-6, 1.0),
+        Domain::Layers => prop::collection::btree_set(1_u64..50, 0..5)
+            .prop_map(|layers| Value::Integers(layers.into_iter().collect()))
+            .boxed(),
+        Domain::Flag => any::<bool>().prop_map(Value::Flag).boxed(),
+    }
+}
+
+fn some_point() -> impl Strategy<Value = Point> {
+    let some = |&setting: &Setting| {
+        let value = if setting.is_required() {
+            some_value(setting).prop_map(Some).boxed()
+        } else {
+            prop::option::of(some_value(setting)).boxed()
+        };
+        (Just(setting), value)
+    };
+    let settings: Vec<_> = Setting::ALL.iter().map(some).collect();
+    settings.prop_map(|settings| settings.into_iter().filter_map(|(s, value)| Some((s, value?))).collect())
+}
+
+proptest! {
+    #[test]
+    fn a_key_is_the_hash_of_the_settings_written_out(point in some_point()) {
+        let configuration = Configuration::from_point(&point).expect("in its domain");
+        prop_assert_eq!(configuration.key(), written_out(&configuration));
+    }
+}
+
+#[test]
+fn a_missing_or_impossible_value_is_named() {
+    let mut without_depth = point(&[]);
+    without_depth.remove(&Setting::Depth);
+    let error = Configuration::from_point(&without_depth).expect_err("no depth");
+    assert_eq!(error.to_string(), "setting `depth` is missing");
+    let error = Configuration::from_point(&point(&[(Setting::LearningRate, Value::Real(f64::NAN))]));
+    assert!(matches!(error, Err(ConfigurationError::OutOfDomain { setting: Setting::LearningRate, .. })));
+}

@@ -1,0 +1,157 @@
+use super::*;
+use crate::curve::CurvePoint;
+use crate::health::{HealthPoint, Measure};
+use crate::ids::{StoreId, SweepId, WorkerId};
+use crate::settings::Value;
+use uuid::Uuid;
+
+fn held() -> Held {
+    Held { sweep: SweepId::new(), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }
+}
+
+fn point() -> CurvePoint {
+    CurvePoint { update: 390, train_loss: 0.5, validation_accuracy: 0.9, test_accuracy: None }
+}
+
+#[test]
+fn what_a_worker_says_survives_the_wire() {
+    let description = WorkerDescription {
+        name: "host/1".to_owned(),
+        device: "cpu".to_owned(),
+        memory_bytes: 1 << 34,
+        labels: ["a100".to_owned()].into(),
+        lanes: 4,
+        version: "0.1.0".to_owned(),
+    };
+    let report = Report {
+        held: held(),
+        outcome: Outcome::Failed,
+        cause: Some("no such file".to_owned()),
+        curve: vec![point()],
+        health: vec![HealthPoint { update: 390, layer: 6, measure: Measure::UpdateAngle, value: 61.5 }],
+        updates: 780,
+        seconds: 1.5,
+    };
+    let progress = Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(3), updates: 12 };
+    let hello = Hello { worker: WorkerId::new(), description, numerics_version: 1, held: vec![held()] };
+    let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
+    for said in [
+        ToCoordinator::Hello(hello),
+        ToCoordinator::Poll { lanes: 4 },
+        ToCoordinator::Heartbeat { progress: vec![progress] },
+        ToCoordinator::Evaluated { attempt, trajectory, point: point() },
+        ToCoordinator::Ended(Box::new(report)),
+        ToCoordinator::Goodbye,
+    ] {
+        assert_eq!(ToCoordinator::from_wire(said.clone().into_wire()), Ok(said));
+    }
+}
+
+fn grant() -> Grant {
+    let settings = Point::from([
+        (Setting::Dataset, Value::Name("mnist".into())),
+        (Setting::Network, Value::Name("dn".into())),
+        (Setting::Rule, Value::Name("dtp".into())),
+        (Setting::Depth, Value::Integer(5)),
+        (Setting::TargetStep, Value::Real(0.3)),
+    ]);
+    let configuration = Configuration::from_point(&settings).expect("a configuration");
+    let early_stop = Some(EarlyStop { start: 10, patience: 3 });
+    let lane = |trajectory| Lane {
+        trajectory: TrajectoryIndex(trajectory),
+        hyperparameters: configuration.hyperparameters,
+        stopping_rules: vec![
+            StoppingRule { max_updates: 100, early_stop },
+            StoppingRule { max_updates: 200, early_stop: None },
+        ],
+    };
+    Grant {
+        sweep: SweepId::new(),
+        attempt: Attempt(9),
+        shape: configuration.shape.clone(),
+        measures: Measure::ALL.to_vec(),
+        checkpoint_every_ms: 60_000,
+        lanes: vec![lane(3), lane(4)],
+    }
+}
+
+#[test]
+fn what_a_coordinator_says_survives_the_wire() {
+    let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
+    for said in [
+        ToWorker::Welcome { heartbeat_ms: 2_000, store: Some(StoreId(Uuid::from_u128(3))) },
+        ToWorker::Welcome { heartbeat_ms: 2_000, store: None },
+        ToWorker::Grant(Box::new(grant())),
+        ToWorker::Acknowledged { attempt, trajectories: vec![trajectory, TrajectoryIndex(9)], accepted: true },
+        ToWorker::Stop { attempt, trajectories: vec![trajectory], reason: "cancelled".to_owned() },
+        ToWorker::HandBack { attempt, trajectories: vec![trajectory], reason: "paused".to_owned() },
+        ToWorker::Drain { reason: "leaving".to_owned() },
+    ] {
+        assert_eq!(ToWorker::from_wire(said.clone().into_wire()), Ok(said));
+    }
+}
+
+#[test]
+fn what_lanes_have_in_common_is_said_once() {
+    let settings = |lane: f64| {
+        Point::from([
+            (Setting::Dataset, Value::Name("mnist".into())),
+            (Setting::Network, Value::Name("nn".into())),
+            (Setting::Rule, Value::Name("bp".into())),
+            (Setting::Depth, Value::Integer(5)),
+            (Setting::Optimizer, Value::Name("sgd".into())),
+            (Setting::LearningRate, Value::Real(0.3)),
+            (Setting::Momentum, Value::Real(lane)),
+            (Setting::Nesterov, Value::Flag(lane > 0.0)),
+        ])
+    };
+    let each = [0.0, 0.9].map(|lane| Configuration::from_point(&settings(lane)).expect("a configuration"));
+    let mut grant = grant();
+    grant.shape = each[0].shape.clone();
+    grant.lanes.iter_mut().zip(&each).for_each(|(lane, each)| lane.hyperparameters = each.hyperparameters);
+    let message: v1::Grant = grant.clone().into_wire();
+    let names = |settings: &[v1::Setting]| settings.iter().map(|setting| setting.name.clone()).collect::<Vec<_>>();
+    assert!(names(&message.settings).contains(&"learning_rate".to_owned()));
+    // Nesterov's is of no use to the lane that has no momentum.
+    assert_eq!(names(&message.lanes[0].settings), ["momentum"]);
+    assert_eq!(names(&message.lanes[1].settings), ["momentum", "nesterov"]);
+    assert_eq!(Grant::from_wire(message), Ok(grant));
+}
+
+/// A grant as it was written when every lane repeated the settings of the shape.
+fn repeating(grant: Grant) -> v1::Grant {
+    let mut message: v1::Grant = grant.into_wire();
+    for lane in &mut message.lanes {
+        lane.settings.splice(0..0, message.settings.iter().cloned());
+    }
+    message.settings.clear();
+    message
+}
+
+#[test]
+fn a_grant_whose_lanes_repeat_the_shape_is_understood() {
+    let grant = grant();
+    assert_eq!(Grant::from_wire(repeating(grant.clone())), Ok(grant));
+}
+
+#[test]
+fn a_bundle_of_two_shapes_is_refused() {
+    let mut message = repeating(grant());
+    for setting in &mut message.lanes[1].settings {
+        if setting.name == "depth" {
+            setting.value = Some(v1::setting::Value::Integer(6));
+        }
+    }
+    assert_eq!(Grant::from_wire(message), Err(WireError::MixedShapes));
+    let mut empty: v1::Grant = grant().into_wire();
+    empty.lanes.clear();
+    assert_eq!(Grant::from_wire(empty.clone()), Err(WireError::MixedShapes));
+    empty.settings.clear();
+    assert_eq!(Grant::from_wire(empty), Err(WireError::MixedShapes));
+}
+
+#[test]
+fn a_message_without_its_content_is_refused() {
+    let empty = v1::WorkerMessage { message: None };
+    assert_eq!(ToCoordinator::from_wire(empty), Err(WireError::Missing { field: "message" }));
+}

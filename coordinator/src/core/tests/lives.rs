@@ -1,0 +1,330 @@
+//! The life of a trajectory: granted, reported, lost, retried, done.
+
+use super::*;
+
+#[test]
+fn a_grant_goes_out_with_its_lease_to_be_kept() {
+    let mut world = World::new();
+    let id = worker(7);
+    world.hello(id, Vec::new());
+    let actions = world.say(id, ToCoordinator::Poll { lanes: 2 });
+    let (grants, leases) = (granted(&actions), leases(&actions));
+    assert_eq!(trajectories(&grants[0]), vec![0, 1]);
+    assert_eq!((leases[0].attempt, leases[0].first, leases[0].count), (Attempt(1), TrajectoryIndex(0), 2));
+    assert_eq!(grants[0].lanes[0].stopping_rules.len(), 2, "one for each trial of the trajectory");
+    assert_eq!(grants[0].checkpoint_every_ms, 60_000);
+}
+
+#[test]
+fn a_bundle_holds_one_shape_and_no_more_than_was_asked_for() {
+    let mut world = World::new();
+    let bundles: Vec<_> = (1..=4).map(|number| trajectories(&world.work(number, 2).1)).collect();
+    assert_eq!(bundles, [vec![0, 1], vec![2], vec![3, 4], vec![5]], "relu ends at trajectory 2");
+    let last = worker(9);
+    world.hello(last, Vec::new());
+    assert_eq!(world.poll(last, 2), None, "nothing is left");
+}
+
+#[test]
+fn each_trial_of_a_trajectory_gets_the_score_of_its_own_stopping_rule() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    let results = &endings(&actions)[0].results;
+    let found: Vec<_> = results.iter().map(|r| (r.trial, r.updates, r.score.map(|s| s.test_accuracy))).collect();
+    assert_eq!(found, vec![(TrialIndex(0), 10, Some(0.05)), (TrialIndex(1), 20, Some(0.1))]);
+    assert_eq!(acknowledged(&actions), Some(true));
+    assert_eq!(world.completed(), 2);
+}
+
+#[test]
+fn a_repeated_report_is_acknowledged_and_counts_once() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let report = world.report(&grant, 0, Outcome::Completed, 20);
+    world.end(id, report.clone());
+    let again = world.end(id, report);
+    assert!(endings(&again).is_empty());
+    assert_eq!(
+        (late(&again), acknowledged(&again)),
+        (0, Some(true)),
+        "the acknowledgement was lost, the result is not"
+    );
+    assert_eq!(world.completed(), 2);
+}
+
+#[test]
+fn a_report_repeated_on_a_new_stream_is_known_as_accepted() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let report = world.report(&grant, 0, Outcome::Completed, 20);
+    world.end(id, report.clone());
+    let actions = world.hello(id, vec![report.held]);
+    assert_eq!(stopped(&actions), vec![], "it is done with it, not fenced");
+    let again = world.end(id, report);
+    assert_eq!((late(&again), acknowledged(&again)), (0, Some(true)));
+}
+
+#[test]
+fn a_silent_workers_trajectories_run_elsewhere() {
+    let mut world = World::new();
+    let (_, grant) = world.work(7, 1);
+    let actions = world.pass(PATIENCE.lease_ms);
+    assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
+    let (_, other) = world.work(8, 1);
+    assert_eq!(trajectories(&other), trajectories(&grant));
+    assert!(other.attempt > grant.attempt);
+}
+
+#[test]
+fn a_heartbeat_renews_the_lease() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let progress = vec![Progress { attempt: grant.attempt, trajectory: grant.lanes[0].trajectory, updates: 5 }];
+    world.pass(PATIENCE.lease_ms - 1);
+    world.say(id, ToCoordinator::Heartbeat { progress });
+    assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
+    assert_eq!(world.core.worker_views(Some(world.sweep))[0].training[0].updates, 5);
+}
+
+#[test]
+fn a_late_report_of_a_lost_worker_is_refused() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.pass(PATIENCE.lease_ms);
+    let (other, regrant) = world.work(8, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert!(endings(&actions).is_empty());
+    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)));
+    let actions = world.end(other, world.report(&regrant, 0, Outcome::Completed, 20));
+    assert_eq!(endings(&actions)[0].results.len(), 2);
+}
+
+#[test]
+fn a_report_of_another_workers_trajectory_is_refused() {
+    let mut world = World::new();
+    let (_, grant) = world.work(7, 1);
+    let (thief, _) = world.work(8, 1);
+    let actions = world.end(thief, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!(acknowledged(&actions), Some(false));
+    assert_eq!(world.completed(), 0);
+}
+
+#[test]
+fn a_worker_that_wakes_after_its_lease_is_told_to_stop() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.pass(PATIENCE.lease_ms);
+    let trajectory = grant.lanes[0].trajectory;
+    let progress = vec![Progress { attempt: grant.attempt, trajectory, updates: 5 }];
+    assert_eq!(stopped(&world.say(id, ToCoordinator::Heartbeat { progress })), vec![trajectory]);
+}
+
+#[test]
+fn a_failure_is_retried_up_to_the_limit_and_its_cause_is_kept() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let fail = |world: &World, grant: &Grant| {
+        let report = world.report(grant, 0, Outcome::Failed, 0);
+        Report { cause: Some("out of memory".to_owned()), ..report }
+    };
+    let first = world.end(id, fail(&world, &grant));
+    assert!(endings(&first)[0].results.is_empty(), "one retry is left");
+    let again = world.poll(id, 1).expect("it runs again");
+    assert_eq!(trajectories(&again), trajectories(&grant));
+    let last = world.end(id, fail(&world, &again));
+    let ending = endings(&last)[0];
+    assert_eq!(ending.cause.as_deref(), Some("out of memory"));
+    assert!(ending.results.iter().all(|result| result.status == TrialStatus::Failed && result.attempts == 2));
+    let next = world.poll(id, 1).expect("the sweep goes on");
+    assert_ne!(trajectories(&next), trajectories(&grant));
+}
+
+#[test]
+fn only_failures_count_against_the_retries() {
+    let mut world = World::new();
+    let (id, mut grant) = world.work(7, 1);
+    for outcome in [Outcome::Preempted, Outcome::Preempted, Outcome::Failed] {
+        let actions = world.end(id, world.report(&grant, 0, outcome, 0));
+        assert!(endings(&actions)[0].results.is_empty(), "{outcome:?} with retries left");
+        grant = world.poll(id, 1).expect("it runs again");
+        assert_eq!(trajectories(&grant), vec![0]);
+    }
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!(endings(&actions)[0].results[0].attempts, 4);
+}
+
+#[test]
+fn a_completed_report_whose_curve_is_short_is_a_failure() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 10));
+    let ending = endings(&actions)[0];
+    assert_eq!((ending.outcome, ending.results.len()), (Outcome::Failed, 0));
+}
+
+#[test]
+fn a_trial_that_ended_before_the_loss_blew_up_keeps_its_score() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Diverged, 15));
+    let statuses: Vec<_> = endings(&actions)[0].results.iter().map(|result| result.status).collect();
+    assert_eq!(statuses, vec![TrialStatus::Completed, TrialStatus::Diverged]);
+}
+
+#[test]
+fn a_cancelled_sweep_stops_its_workers_and_takes_no_more_results() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    let actions = world.apply(Event::Cancelled(world.sweep));
+    assert_eq!(stopped(&actions).len(), 2);
+    let state =
+        Record::StateChanged { sweep: world.sweep, state: SweepState::Cancelled, reason: None, at: WallTime(0) };
+    assert!(actions.contains(&Action::Persist(state)));
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)));
+    assert_eq!(world.poll(id, 1), None);
+    assert_eq!(world.apply(Event::Cancelled(world.sweep)), Vec::new(), "doing it twice is doing it once");
+}
+
+#[test]
+fn a_worker_that_reconnects_keeps_what_it_holds_and_loses_what_it_does_not() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    world.apply(Event::Disconnected(id));
+    let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    let unknown = Held { attempt: Attempt(99), ..held };
+    let actions = world.hello(id, vec![held, unknown]);
+    assert_eq!(endings(&actions).iter().map(|ending| ending.trajectory.0).collect::<Vec<_>>(), vec![1]);
+    assert_eq!(stopped(&actions), vec![TrajectoryIndex(0)], "only under the attempt it does not hold");
+    let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
+    assert_eq!(acknowledged(&actions), Some(true));
+}
+
+#[test]
+fn a_broken_stream_alone_takes_nothing_away() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    world.apply(Event::Disconnected(id));
+    assert!(!world.core.worker_views(None)[0].connected);
+    assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
+    let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    assert!(endings(&world.hello(id, vec![held])).is_empty());
+}
+
+#[test]
+fn a_worker_that_wants_nothing_is_given_nothing() {
+    let mut world = World::new();
+    world.hello(worker(7), Vec::new());
+    assert_eq!(world.poll(worker(7), 0), None);
+    assert_eq!(
+        world.core.sweep_views().iter().map(|view| (view.id, view.running)).collect::<Vec<_>>(),
+        [(world.sweep, 0)]
+    );
+}
+
+#[test]
+fn a_dead_workers_trajectories_run_elsewhere_soon() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let actions = world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
+    assert!(endings(&actions).is_empty(), "what it left on disk may yet be presented");
+    let actions = world.pass(PATIENCE.rebirth_ms);
+    assert_eq!(endings(&actions)[0].cause.as_deref(), Some("killed"));
+    assert_eq!(trajectories(&world.work(8, 1).1), trajectories(&grant));
+}
+
+#[test]
+fn a_dead_worker_that_comes_back_keeps_what_it_presents_and_gives_back_the_rest() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 2);
+    world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
+    let kept = world.report(&grant, 0, Outcome::Completed, 20);
+    let actions = world.hello(id, vec![kept.held]);
+    let lost: Vec<_> = endings(&actions).iter().map(|ending| (ending.trajectory.0, ending.cause.clone())).collect();
+    assert_eq!(lost, vec![(1, Some("killed".to_owned()))]);
+    assert_eq!(acknowledged(&world.end(id, kept)), Some(true));
+}
+
+#[test]
+fn a_draining_coordinator_grants_nothing_and_asks_its_workers_to_leave() {
+    let mut world = World::new();
+    let (id, _) = world.work(7, 1);
+    let actions = world.apply(Event::Draining { reason: "stopping".to_owned() });
+    assert!(actions.iter().any(|action| matches!(action, Action::Send { message: ToWorker::Drain { .. }, .. })));
+    assert_eq!(world.poll(id, 1), None);
+}
+
+#[test]
+fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
+    let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
+    let row = SweepRow {
+        submission: submission(&spec),
+        extensions: Vec::new(),
+        state: SweepState::Running,
+        reason: None,
+        completed: 4,
+        diverged: 0,
+        failed: 0,
+        reused: 0,
+    };
+    let lease = LeaseRow {
+        attempt: Attempt(3),
+        sweep: row.submission.id,
+        first: TrajectoryIndex(1),
+        count: 2,
+        worker: worker(7),
+        worker_name: "w7".to_owned(),
+        at: WallTime(1),
+    };
+    let open = vec![(lease, vec![TrajectoryIndex(2)])];
+    let attempts = vec![(TrajectoryIndex(2), 1, 1)];
+    let sweeps = vec![RestoredSweep { done: vec![(0, 2)], open, attempts, ..restored(row) }];
+    let core = Core::restore(PATIENCE, now, &Restored { sweeps, last_attempt: 3, ..Restored::default() }, &[spec]);
+    let mut world = World { core, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
+    let (_, grant) = world.work(8, 4);
+    assert_eq!((trajectories(&grant), grant.attempt), (vec![3, 4, 5], Attempt(4)));
+    let held = Held { sweep: world.sweep, attempt: Attempt(3), trajectory: TrajectoryIndex(2) };
+    world.hello(worker(7), vec![held]);
+    let report = Report {
+        held,
+        outcome: Outcome::Completed,
+        cause: None,
+        curve: curve(20),
+        health: Vec::new(),
+        updates: 20,
+        seconds: 1.0,
+    };
+    let actions = world.end(worker(7), report);
+    assert_eq!(acknowledged(&actions), Some(true));
+    assert_eq!(endings(&actions)[0].results[0].attempts, 2, "the one before the restart, and the one it held");
+    assert_eq!(world.completed(), 6);
+}
+
+#[test]
+fn what_a_worker_holds_of_another_coordinator_is_not_taken_for_what_it_holds_of_this_one() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let theirs = Held { sweep: SweepId(Uuid::from_u128(9)), attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    let actions = world.hello(id, vec![theirs]);
+    assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
+}
+
+#[test]
+fn a_sweep_whose_last_trial_ends_is_finished() {
+    let mut world = World::new();
+    let id = worker(7);
+    world.hello(id, Vec::new());
+    let mut last = Vec::new();
+    while let Some(grant) = world.poll(id, 4) {
+        for lane in 0..grant.lanes.len() {
+            last = world.end(id, world.report(&grant, lane, Outcome::Completed, 20));
+        }
+    }
+    let finished =
+        Record::StateChanged { sweep: world.sweep, state: SweepState::Finished, reason: None, at: WallTime(0) };
+    assert!(last.contains(&Action::Persist(finished)));
+    let told = last.iter().filter(|action| **action == Action::Notify(Notice::StateChanged(world.sweep)));
+    assert_eq!(told.count(), 1, "once");
+    assert_eq!(world.core.sweep_view(world.sweep), None);
+}

@@ -1,0 +1,168 @@
+//! Records to try a store with.
+
+use super::*;
+
+pub(in crate::store) fn sweep(number: u128) -> SweepId {
+    SweepId(Uuid::from_u128(number))
+}
+
+pub(in crate::store) fn submission(id: u128) -> Submission {
+    Submission {
+        id: sweep(id),
+        name: format!("sweep {id}"),
+        spec_text: "name = \"ünïcode\"\n".to_owned(),
+        spec_format: Format::Toml,
+        digest: format!("digest of {id}"),
+        trials: 1 << 40,
+        trajectories: 1 << 39,
+        submitted_at: WallTime(1_800_000_000_000),
+    }
+}
+
+pub(in crate::store) fn state_changed(id: u128, state: SweepState) -> Record {
+    Record::StateChanged { sweep: sweep(id), state, reason: None, at: WallTime(5) }
+}
+
+/// Each trajectory with the sweep and the trajectory it is taken over from.
+pub(in crate::store) fn reused(id: u128, trajectories: &[(u64, u128, u64)]) -> Record {
+    let rows = trajectories.iter().map(|&(trajectory, source, from)| reused_row(trajectory, source, from));
+    Record::Reused { sweep: sweep(id), trajectories: rows.collect() }
+}
+
+pub(in crate::store) fn reused_row(trajectory: u64, source: u128, from: u64) -> ReusedRow {
+    ReusedRow {
+        trajectory: TrajectoryIndex(trajectory),
+        source: sweep(source),
+        source_trajectory: TrajectoryIndex(from),
+        results: taken_over(trajectory, source, from),
+    }
+}
+
+/// The results of a trajectory that is taken over.
+pub(in crate::store) fn taken_over(trajectory: u64, source: u128, from: u64) -> Vec<TrialResult> {
+    let of = |(trial, result): (u64, TrialResult)| TrialResult {
+        reused_from: Some(TrialRef { sweep: sweep(source), trial: TrialIndex(trial) }),
+        attempts: 0,
+        ..result
+    };
+    (2 * from..).zip(results(trajectory, TrialStatus::Completed)).map(of).collect()
+}
+
+pub(in crate::store) fn paused(id: u128) -> Record {
+    let reason = Some("it was too hot".to_owned());
+    Record::StateChanged { sweep: sweep(id), state: SweepState::Paused, reason, at: WallTime(6) }
+}
+
+pub(in crate::store) fn retried(id: u128, trajectories: &[u64]) -> Record {
+    let row = |&trajectory: &u64| RetriedRow {
+        trajectory: TrajectoryIndex(trajectory),
+        first_trial: TrialIndex(2 * trajectory),
+        trials: 2,
+    };
+    Record::Retried { sweep: sweep(id), trajectories: trajectories.iter().map(row).collect() }
+}
+
+pub(in crate::store) fn leased(attempt: u64, id: u128, first: u64, count: u64) -> Record {
+    Record::Leased(LeaseRow {
+        attempt: Attempt(attempt),
+        sweep: sweep(id),
+        first: TrajectoryIndex(first),
+        count,
+        worker: WorkerId(Uuid::from_u128(u128::from(attempt % 3))),
+        worker_name: format!("worker of attempt {attempt}"),
+        at: WallTime(attempt * 10),
+    })
+}
+
+/// The end of a trajectory: with results where completed or diverged, otherwise to run again.
+pub(in crate::store) fn ended(id: u128, trajectory: u64, attempt: u64, outcome: Outcome) -> Record {
+    let results = match outcome {
+        Outcome::Completed => results(trajectory, TrialStatus::Completed),
+        Outcome::Diverged => results(trajectory, TrialStatus::Diverged),
+        _ => Vec::new(),
+    };
+    ended_with(id, trajectory, attempt, outcome, results)
+}
+
+pub(in crate::store) fn failed_for_good(id: u128, trajectory: u64, attempt: u64) -> Record {
+    ended_with(id, trajectory, attempt, Outcome::Failed, results(trajectory, TrialStatus::Failed))
+}
+
+pub(in crate::store) fn ended_with(
+    id: u128,
+    trajectory: u64,
+    attempt: u64,
+    outcome: Outcome,
+    results: Vec<TrialResult>,
+) -> Record {
+    Record::Ended(Box::new(Ending {
+        sweep: sweep(id),
+        trajectory: TrajectoryIndex(trajectory),
+        attempt: Attempt(attempt),
+        outcome,
+        cause: cause(outcome),
+        updates: 100 * attempt + trajectory,
+        at: WallTime(1_000 + trajectory),
+        curve: if results.is_empty() { Vec::new() } else { curve(trajectory) },
+        health: if results.is_empty() { Vec::new() } else { health(trajectory) },
+        results,
+    }))
+}
+
+pub(in crate::store) fn cause(outcome: Outcome) -> Option<String> {
+    (outcome != Outcome::Completed).then(|| format!("why it is {}", outcome.name()))
+}
+
+/// The results of a trajectory's two trials.
+pub(in crate::store) fn results(trajectory: u64, status: TrialStatus) -> Vec<TrialResult> {
+    let result = |trial: u64| TrialResult {
+        trial: TrialIndex(trial),
+        key: TrialKey([trial as u8; 32]),
+        status,
+        score: (status == TrialStatus::Completed).then_some(Score {
+            validation_accuracy: 0.1 + 0.2,
+            test_accuracy: 1.0 / (trial + 3) as f64,
+            best_update: 390,
+            updates: 780,
+        }),
+        updates: 780,
+        attempts: 2,
+        worker_name: format!("worker {}", trial % 3),
+        seconds: 1.0 / 3.0,
+        reused_from: None,
+    };
+    vec![result(2 * trajectory), result(2 * trajectory + 1)]
+}
+
+pub(in crate::store) fn curve(trajectory: u64) -> Vec<CurvePoint> {
+    let point = |i: u64| CurvePoint {
+        update: i * 390,
+        train_loss: 2.3 / i as f64,
+        validation_accuracy: 0.9,
+        test_accuracy: i.is_multiple_of(2).then_some(0.8),
+    };
+    (1..=trajectory % 5).map(point).collect()
+}
+
+/// Nothing of every third trajectory.
+pub(in crate::store) fn health(trajectory: u64) -> Vec<HealthPoint> {
+    let point = |i: u64| HealthPoint {
+        update: i * 390,
+        layer: i as u32 % 3 + 1,
+        measure: Measure::ALL[i as usize % Measure::ALL.len()],
+        value: 90.0 / i as f64,
+    };
+    (1..=trajectory % 3).map(point).collect()
+}
+
+pub(in crate::store) fn late(id: u128, trajectory: u64, attempt: u64) -> Record {
+    Record::Late {
+        sweep: sweep(id),
+        trajectory: TrajectoryIndex(trajectory),
+        attempt: Attempt(attempt),
+        worker: WorkerId(Uuid::from_u128(5)),
+        outcome: Outcome::Completed,
+        curve: curve(trajectory),
+        at: WallTime(7),
+    }
+}

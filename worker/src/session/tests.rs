@@ -1,0 +1,239 @@
+use biosweep_common::configuration::{Configuration, Point};
+use biosweep_common::ids::SweepId;
+use biosweep_common::messages::Lane;
+use biosweep_common::settings::{Setting, Value};
+
+use super::*;
+
+fn session() -> Session {
+    let description = WorkerDescription {
+        name: "host/1".to_owned(),
+        device: "cpu".to_owned(),
+        lanes: 2,
+        ..WorkerDescription::default()
+    };
+    Session::new(WorkerId::new(), description, Vec::new())
+}
+
+fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
+    let name = |name: &'static str| Value::Name(name.into());
+    let point = Point::from([
+        (Setting::Dataset, name("mnist")),
+        (Setting::Network, name("nn")),
+        (Setting::Rule, name("bp")),
+        (Setting::Depth, Value::Integer(5)),
+    ]);
+    let configuration = Configuration::from_point(&point).expect("a configuration");
+    let lane = |&trajectory: &u64| Lane {
+        trajectory: TrajectoryIndex(trajectory),
+        hyperparameters: configuration.hyperparameters,
+        stopping_rules: vec![configuration.stopping_rule],
+    };
+    Grant {
+        sweep: SweepId::new(),
+        attempt: Attempt(attempt),
+        shape: configuration.shape.clone(),
+        measures: Vec::new(),
+        checkpoint_every_ms: 60_000,
+        lanes: trajectories.iter().map(lane).collect(),
+    }
+}
+
+fn hear_grant(session: &mut Session, attempt: u64, trajectories: &[u64]) -> Vec<Output> {
+    session.apply(Input::Heard(ToWorker::Grant(Box::new(grant(attempt, trajectories)))))
+}
+
+fn acknowledge(session: &mut Session, attempt: u64, trajectory: u64) -> Vec<Output> {
+    let (attempt, trajectory) = (Attempt(attempt), TrajectoryIndex(trajectory));
+    session.apply(Input::Heard(ToWorker::Acknowledged { attempt, trajectories: vec![trajectory], accepted: true }))
+}
+
+fn ended(session: &mut Session, lane: usize, outcome: Outcome) -> Vec<Output> {
+    session.apply(Input::LaneEnded { lane, end: LaneEnd { outcome, ..LaneEnd::untouched() } })
+}
+
+fn welcome() -> Input {
+    welcome_by(None)
+}
+
+fn welcome_by(store: Option<StoreId>) -> Input {
+    Input::Heard(ToWorker::Welcome { heartbeat_ms: 2_000, store })
+}
+
+fn store(number: u64) -> Option<StoreId> {
+    format!("00000000-0000-0000-0000-{number:012}").parse().ok()
+}
+
+fn held(session: &Session) -> Vec<(u64, u64)> {
+    session.hello().held.iter().map(|held| (held.attempt.0, held.trajectory.0)).collect()
+}
+
+#[test]
+fn a_welcomed_worker_beats_and_asks_for_work() {
+    let outputs = session().apply(welcome());
+    let poll = Output::Send(ToCoordinator::Poll { lanes: 2 });
+    assert_eq!(outputs, vec![Output::Beat { every_ms: 2_000 }, poll]);
+}
+
+#[test]
+fn a_report_is_kept_and_repeated_until_it_is_acknowledged() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3, 4]);
+    let said = ended(&mut session, 0, Outcome::Completed);
+    assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::Ended(_))]));
+    assert_eq!(held(&session), vec![(7, 4), (7, 3)], "one in training, one reported");
+
+    let again = session.apply(welcome());
+    assert!(again.contains(&said[1]), "{again:?}");
+    assert!(!again.contains(&Output::Send(ToCoordinator::Poll { lanes: 2 })), "it trains still");
+
+    let done = acknowledge(&mut session, 7, 3);
+    assert!(matches!(done.as_slice(), [Output::Forget { .. }, Output::Discard(_)]), "{done:?}");
+    assert_eq!(held(&session), vec![(7, 4)]);
+    assert_eq!(acknowledge(&mut session, 7, 3), vec![], "said twice is said once");
+}
+
+#[test]
+fn what_is_not_done_for_good_keeps_its_checkpoints() {
+    for outcome in [Outcome::Preempted, Outcome::Failed] {
+        let mut session = session();
+        hear_grant(&mut session, 7, &[3]);
+        ended(&mut session, 0, outcome);
+        let outputs = acknowledge(&mut session, 7, 3);
+        assert!(matches!(outputs.as_slice(), [Output::Forget { .. }]), "{outputs:?}");
+    }
+}
+
+#[test]
+fn a_lane_to_be_handed_back_keeps_its_state_and_is_reported() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3, 4]);
+    let (attempt, reason) = (Attempt(7), "paused".to_owned());
+    let back = ToWorker::HandBack { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
+    assert_eq!(session.apply(Input::Heard(back.clone())), vec![Output::Halt { lane: 1, keep: true }]);
+    let said = ended(&mut session, 1, Outcome::Preempted);
+    assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::Ended(_))]));
+    assert_eq!(session.apply(Input::Heard(back)), vec![], "it has ended");
+}
+
+#[test]
+fn reports_of_an_earlier_life_are_presented_like_its_own() {
+    let mut earlier = session();
+    hear_grant(&mut earlier, 7, &[3]);
+    let said = ended(&mut earlier, 0, Outcome::Completed);
+    let mut session = successor(&earlier, &said);
+    assert_eq!(held(&session), vec![(7, 3)]);
+    assert!(session.apply(welcome_by(store(1))).contains(&said[1]), "it may be this one's");
+}
+
+/// A worker that takes up the identity of another, and what that kept.
+fn successor(earlier: &Session, said: &[Output]) -> Session {
+    let Output::Keep(owed) = &said[0] else { panic!("{said:?}") };
+    Session::new(earlier.worker, earlier.description.clone(), vec![(**owed).clone()])
+}
+
+#[test]
+fn a_report_owed_to_another_coordinator_is_kept_for_it() {
+    let mut earlier = session();
+    earlier.apply(welcome_by(store(1)));
+    hear_grant(&mut earlier, 7, &[3]);
+    let theirs = ended(&mut earlier, 0, Outcome::Completed);
+
+    let mut session = successor(&earlier, &theirs);
+    assert_eq!(held(&session), vec![(7, 3)], "whose it will be is not known yet");
+    assert!(!session.apply(welcome_by(store(2))).contains(&theirs[1]));
+    assert_eq!(held(&session), vec![]);
+    assert_eq!(acknowledge(&mut session, 7, 3), vec![], "that is of another attempt 7");
+
+    hear_grant(&mut session, 7, &[3]);
+    let ours = ended(&mut session, 0, Outcome::Diverged);
+    session.apply(Input::BundleDone);
+    let done = acknowledge(&mut session, 7, 3);
+    assert!(matches!(done.as_slice(), [Output::Forget { store: of, .. }, _] if *of == store(2)), "{done:?}");
+    assert!(session.holds_nothing(), "nothing that this one could take");
+    let presented = session.apply(welcome_by(store(1)));
+    assert!(presented.contains(&theirs[1]) && !presented.contains(&ours[1]), "{presented:?}");
+}
+
+#[test]
+fn what_a_coordinator_granted_is_owed_to_it_though_another_has_taken_its_place() {
+    let mut session = session();
+    session.apply(welcome_by(store(1)));
+    hear_grant(&mut session, 7, &[3]);
+    session.apply(welcome_by(store(2)));
+    let said = ended(&mut session, 0, Outcome::Completed);
+    assert!(matches!(said.as_slice(), [Output::Keep(owed)] if owed.store == store(1)), "{said:?}");
+}
+
+#[test]
+fn a_lane_the_coordinator_takes_back_is_halted_and_not_reported() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3, 4]);
+    let (attempt, reason) = (Attempt(7), "cancelled".to_owned());
+    let stop = ToWorker::Stop { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
+    assert_eq!(session.apply(Input::Heard(stop)), vec![Output::Halt { lane: 1, keep: false }]);
+    assert_eq!(ended(&mut session, 1, Outcome::Preempted), Vec::new());
+    assert_eq!(held(&session), vec![(7, 3)]);
+}
+
+#[test]
+fn a_worker_told_to_leave_hands_back_its_lanes_and_goes_once_that_is_acknowledged() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3]);
+    assert_eq!(session.apply(Input::Leave), vec![Output::Halt { lane: 0, keep: true }]);
+    ended(&mut session, 0, Outcome::Preempted);
+    assert_eq!(session.apply(Input::BundleDone), Vec::new(), "the report is not acknowledged yet");
+    let goodbye = vec![Output::Send(ToCoordinator::Goodbye), Output::Exit];
+    assert_eq!(acknowledge(&mut session, 7, 3)[1..], goodbye);
+}
+
+#[test]
+fn a_grant_that_crosses_with_leaving_is_handed_back_untouched() {
+    let mut session = session();
+    session.apply(Input::Leave);
+    let outputs = hear_grant(&mut session, 8, &[5]);
+    let [_, Output::Send(ToCoordinator::Ended(report))] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert_eq!((report.outcome, report.updates), (Outcome::Preempted, 0));
+    assert!(!session.holds_nothing());
+}
+
+#[test]
+fn a_done_bundle_is_followed_by_the_next_poll_without_waiting_for_acknowledgement() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3]);
+    ended(&mut session, 0, Outcome::Completed);
+    assert_eq!(session.apply(Input::BundleDone), vec![Output::Send(ToCoordinator::Poll { lanes: 2 })]);
+}
+
+#[test]
+fn it_is_idle_until_a_bundle_comes_and_again_when_that_is_done() {
+    let mut session = session();
+    assert!(session.is_idle());
+    hear_grant(&mut session, 7, &[3]);
+    assert!(!session.is_idle());
+    ended(&mut session, 0, Outcome::Completed);
+    session.apply(Input::BundleDone);
+    assert!(session.is_idle(), "though its report is not acknowledged");
+}
+
+#[test]
+fn an_evaluation_is_told_of_what_is_still_in_training() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3, 4]);
+    let point = CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
+    let told = session.apply(Input::Evaluated { lane: 1, point });
+    let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(4));
+    assert_eq!(told, vec![Output::Send(ToCoordinator::Evaluated { attempt, trajectory, point })]);
+    ended(&mut session, 1, Outcome::Diverged);
+    assert_eq!(session.apply(Input::Evaluated { lane: 1, point }), vec![]);
+}
+
+#[test]
+fn a_heartbeat_tells_the_updates_of_what_is_in_training() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3, 4]);
+    ended(&mut session, 0, Outcome::Diverged);
+    let beat = session.apply(Input::HeartbeatDue(vec![100, 90]));
+    let progress = vec![Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(4), updates: 90 }];
+    assert_eq!(beat, vec![Output::Send(ToCoordinator::Heartbeat { progress })]);
+}
