@@ -217,9 +217,13 @@ impl Host {
         // Closing the loop first ends the streams, which the server waits for.
         self.handle.close().await;
         self.shutdown.cancel();
+        let store = Arc::clone(&self.handle.store);
         drop(self.handle);
-        self.driver.await.expect("the loop does not panic")?;
-        self.server.await.expect("the server does not panic")?;
+        let ended = self.driver.await.expect("the loop does not panic");
+        let served = self.server.await.expect("the server does not panic");
+        store.close().await;
+        ended?;
+        served?;
         if let Some(path) = &self.address_file {
             // Gone already where another hand removed it.
             drop(fs::remove_file(path));

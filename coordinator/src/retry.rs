@@ -35,34 +35,142 @@ pub(crate) enum RetryError {
         /// Among which, for people.
         there: &'static str,
     },
+    /// The sweep waits for its own command.
+    #[error("this home now serves a run of another sweep; retry {id} once that has ended")]
+    Elsewhere {
+        /// The sweep.
+        id: SweepId,
+    },
 }
 
 /// Tries every failed trial with these settings again; how many those are. The caller lets one retry in at a time, so
 /// that what failed cannot change meanwhile.
 pub(crate) async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, RetryError> {
-    let spec = queries::spec(handle, id).await?;
-    let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;
-    let restored = restored.ok_or_else(|| QueryError::Unknown { name: id.to_string() })?;
-    if restored.row.state == SweepState::Cancelled {
-        return Err(RetryError::Cancelled { id });
+    loop {
+        let spec = queries::spec(handle, id).await?;
+        let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;
+        let restored = restored.ok_or_else(|| QueryError::Unknown { name: id.to_string() })?;
+        let state = restored.row.state;
+        if state == SweepState::Cancelled {
+            return Err(RetryError::Cancelled { id });
+        }
+        let mut failures = handle.store.failures(id).await.map_err(QueryError::from)?;
+        failures.retain(|&(index, _)| has(&spec, index, settings));
+        let Some(&witness) = failures.first() else {
+            return Err(RetryError::None { id, there: if settings.is_empty() { "" } else { " with these settings" } });
+        };
+        let trajectories = failures.iter().filter_map(|&(index, _)| spec.grid.trajectory(index));
+        let trials = trajectories.map(|trajectory| trajectory.stopping_rules.len() as u64).sum();
+        let these = failures.iter().map(|&(index, _)| index).collect();
+        // Another sweep may have found meanwhile what failed here.
+        let reused =
+            reuse::find(handle.store.as_ref(), &spec, Wanted::These(&these)).await.map_err(QueryError::from)?;
+        let finished = (state == SweepState::Finished).then(|| Box::new((restored, Arc::new(spec))));
+        handle.apply(Event::Retried { sweep: id, finished, failures, reused }).await?;
+        // What failed again since has had more attempts.
+        if !handle.store.failures(id).await.map_err(QueryError::from)?.contains(&witness) {
+            return Ok(trials);
+        }
+        match handle.store.sweep(id).await.map_err(QueryError::from)? {
+            // Its last trial ended while this was looked up.
+            Some(row) if row.state.has_ended() && state != SweepState::Finished => {}
+            _ => return Err(RetryError::Elsewhere { id }),
+        }
     }
-    let mut failures = handle.store.failures(id).await.map_err(QueryError::from)?;
-    failures.retain(|&(index, _)| has(&spec, index, settings));
-    if failures.is_empty() {
-        return Err(RetryError::None { id, there: if settings.is_empty() { "" } else { " with these settings" } });
-    }
-    let trajectories = failures.iter().filter_map(|&(index, _)| spec.grid.trajectory(index));
-    let trials = trajectories.map(|trajectory| trajectory.stopping_rules.len() as u64).sum();
-    let these = failures.iter().map(|&(index, _)| index).collect();
-    // Another sweep may have found meanwhile what failed here.
-    let reused = reuse::find(handle.store.as_ref(), &spec, Wanted::These(&these)).await.map_err(QueryError::from)?;
-    let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, Arc::new(spec))));
-    handle.apply(Event::Retried { sweep: id, finished, failures, reused }).await?;
-    Ok(trials)
 }
 
 fn has(spec: &SweepSpec, index: TrajectoryIndex, settings: &Point) -> bool {
     let Some(trajectory) = spec.grid.trajectory(index) else { return false };
     let point = trajectory_point(&trajectory.shape, trajectory.hyperparameters);
     settings.iter().all(|(setting, value)| point.get(setting) == Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::clock::{Clock, WallTime};
+    use biosweep_common::ids::{Attempt, TrialIndex, WorkerId};
+    use biosweep_common::outcome::{Outcome, TrialStatus};
+    use biosweep_common::spec::Format;
+
+    use super::*;
+    use crate::core::event::Now;
+    use crate::core::scheduler::Core;
+    use crate::driver;
+    use crate::host::PATIENCE;
+    use crate::store::Store;
+    use crate::store::memory::Memory;
+    use crate::store::record::{Ending, LeaseRow, Record, Restored, Submission, TrialResult};
+
+    const SPEC: &str = "name = \"two\"\nretries = 0\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n\
+                        [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
+
+    /// A store with a sweep of two trials, one of which has failed.
+    async fn with_a_failure(id: SweepId) -> Arc<Memory> {
+        let (worker, name, at) = (WorkerId::new(), "w".to_owned(), WallTime(0));
+        let submission = Submission {
+            id,
+            name: "two".to_owned(),
+            spec_text: SPEC.to_owned(),
+            spec_format: Format::Toml,
+            digest: String::new(),
+            trials: 2,
+            trajectories: 2,
+            submitted_at: at,
+        };
+        let spec = SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec");
+        let first = TrajectoryIndex(0);
+        let attempt = Attempt(1);
+        let lease = LeaseRow { attempt, sweep: id, first, count: 1, worker, worker_name: name.clone(), at };
+        let result = TrialResult {
+            trial: TrialIndex(0),
+            key: spec.grid.configuration(TrialIndex(0)).expect("it is in the grid").key(),
+            status: TrialStatus::Failed,
+            score: None,
+            updates: 0,
+            attempts: 1,
+            worker_name: name,
+            seconds: 0.0,
+            reused_from: None,
+        };
+        let ending = Ending {
+            sweep: id,
+            trajectory: first,
+            attempt,
+            outcome: Outcome::Failed,
+            cause: Some("no data".to_owned()),
+            updates: 0,
+            at,
+            results: vec![result],
+            curve: Vec::new(),
+            health: Vec::new(),
+        };
+        let store = Arc::new(Memory::default());
+        let records = [Record::Submitted(submission), Record::Leased(lease), Record::Ended(Box::new(ending))];
+        store.commit(&records).await.expect("a sound batch");
+        store
+    }
+
+    fn loop_of(restored: &Restored, store: &Arc<Memory>) -> Handle {
+        let clock = Clock::start();
+        let now = Now { tick: clock.now(), wall: clock.wall() };
+        let spec = || Arc::new(SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec"));
+        let specs: Vec<_> = restored.sweeps.iter().map(|_| spec()).collect();
+        let core = Core::restore(PATIENCE, now, restored, &specs);
+        driver::start(core, Arc::clone(store) as Arc<dyn Store>, clock).0
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_tried_again_where_its_sweep_is_worked_on_and_refused_elsewhere() {
+        let id = SweepId::new();
+        let store = with_a_failure(id).await;
+        let of_another_sweep = loop_of(&Restored::default(), &store);
+        let refused = retry(&of_another_sweep, id, &Point::new()).await.expect_err("nothing would come of it");
+        assert!(refused.to_string().contains("serves a run of another sweep; retry"), "{refused}");
+        assert_eq!(store.failures(id).await.expect("reads").len(), 1);
+
+        let of_this_sweep = loop_of(&store.restore().await.expect("restores"), &store);
+        assert_eq!(retry(&of_this_sweep, id, &Point::new()).await.expect("it is here"), 1);
+        assert_eq!(store.failures(id).await.expect("reads"), []);
+        assert!(matches!(retry(&of_this_sweep, id, &Point::new()).await, Err(RetryError::None { .. })));
+    }
 }

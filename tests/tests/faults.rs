@@ -245,11 +245,15 @@ fn a_worker_leaves_before_its_allocation_ends() {
     cluster.until_in_full_swing();
     cluster.kill_worker();
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-    let end = (now + 4).to_string();
+    let end = (now + 6).to_string();
     cluster.work(&["--grace", "2"], &[("SLURM_JOB_END_TIME", &end)]);
     assert!(until_ended(cluster.last_worker()).success(), "it leaves by itself");
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     assert!(now <= end.parse::<u64>().expect("a number"), "in time");
+    cluster.until("it has handed back what it trained", |status| {
+        let setbacks = status["setbacks"].as_array().expect("an array");
+        setbacks.iter().any(|setback| setback["outcome"] == "preempted")
+    });
     cluster.work(&[], &[]);
     assert_eq!(cluster.findings(), expected());
 }

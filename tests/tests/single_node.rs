@@ -155,7 +155,7 @@ fn an_interrupted_run_goes_on_where_it_was_with_the_same_command() {
 }
 
 #[test]
-fn a_run_says_what_was_submitted_meanwhile_and_is_left_unfinished() {
+fn a_run_says_what_it_leaves_unfinished() {
     let home = Home::default();
     let run = start(&home);
     until("something is done", || completed(&home).filter(|&completed| completed > 0));
@@ -164,7 +164,7 @@ fn a_run_says_what_was_submitted_meanwhile_and_is_left_unfinished() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     let next_step = format!("biosweep run {}", submitted["id"].as_str().expect("an id"));
-    assert!(said.contains("was submitted meanwhile") && said.contains(&next_step), "{said}");
+    assert!(said.contains("was worked on too") && said.contains(&next_step), "{said}");
 }
 
 #[test]

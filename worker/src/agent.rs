@@ -19,7 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
 use crate::checkpoint::shelf::{Of, Shelf};
-use crate::session::{Input, Output, Session};
+use crate::session::{Input, LaneEnd, Output, Session};
 use crate::spool::Spool;
 use crate::trainer::{Trainer, TrainerEvent};
 
@@ -33,8 +33,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 /// How often checkpoints are looked for that nobody needs any more.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
-/// How often a checkpoint is taken, as long as no grant has said otherwise.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a worker gives up.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +102,7 @@ pub async fn serve(
         trainer,
         estate,
         drain_at,
-        checkpoint_every: CHECKPOINT_EVERY,
+        checkpoint_every: Duration::ZERO,
         connection,
         backoff: BACKOFF.0,
         beat: None,
@@ -240,7 +238,14 @@ impl Agent {
                 Output::Send(message) => self.send(message.into_wire()),
                 Output::Train(grant) => {
                     self.checkpoint_every = Duration::from_millis(grant.checkpoint_every_ms);
-                    self.trainer.train(*grant);
+                    if self.has_time() {
+                        self.trainer.train(*grant);
+                        continue;
+                    }
+                    tracing::info!("handed back untouched: no time is left for a checkpoint interval");
+                    (0..grant.lanes.len())
+                        .for_each(|lane| self.apply(Input::LaneEnded { lane, end: LaneEnd::untouched() }));
+                    self.apply(Input::BundleDone);
                 }
                 Output::Halt { lane, keep } => {
                     self.is_untidy |= !keep;
@@ -294,18 +299,21 @@ impl Agent {
         if matches!(status.code(), Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented) {
             return Err(AgentError::Refused(status.message().to_owned()));
         }
-        tracing::warn!(why = status.message(), again_in_ms = self.backoff.as_millis() as u64, "no coordinator");
-        self.reopen();
+        let pause = self.reopen();
+        let (url, again_in_ms) = (self.endpoint.uri(), pause.as_millis() as u64);
+        tracing::warn!(%url, why = status.message(), again_in_ms, "no coordinator");
         Ok(())
     }
 
-    fn reopen(&mut self) {
+    /// Opens a stream anew, after a pause: how long that is.
+    fn reopen(&mut self) -> Duration {
         // Spread out, so that the workers of a coordinator that comes back do not all come at once.
         let pause = self.backoff.mul_f64(rand::rng().random_range(0.5..1.5));
         self.backoff = (self.backoff * 2).min(BACKOFF.1);
         self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
         self.beat = None;
         self.tidying = None;
+        pause
     }
 
     /// Lets what was said last reach the coordinator: the stream ends when it has read everything.

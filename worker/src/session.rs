@@ -338,7 +338,9 @@ fn key(store: Option<StoreId>, held: Held) -> (Option<StoreId>, Attempt, Traject
 }
 
 impl LaneEnd {
-    fn untouched() -> Self {
+    /// That of a lane which was not begun.
+    #[must_use]
+    pub fn untouched() -> Self {
         Self {
             outcome: Outcome::Preempted,
             cause: None,

@@ -1,3 +1,5 @@
+//! What a configuration means, and that its key stays what it is.
+
 use proptest::prelude::*;
 
 use super::*;

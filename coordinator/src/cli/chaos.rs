@@ -62,7 +62,13 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result
     let verdict = tokio::select! {
         verdict = chaos::run(&options, say) => verdict.map_err(Failure::from_environment)?,
         // What it started ends with it.
-        _signal = local::interrupted() => return Ok(Exit::Interrupted),
+        how = local::interrupted() => {
+            say(match std::fs::remove_dir_all(&place) {
+                Ok(()) => format!("{how}; nothing is left of it"),
+                Err(_) => format!("{how}; what it left is in {}", place.display()),
+            });
+            return Ok(Exit::Interrupted);
+        }
     };
     if verdict.equal {
         // Left over it is in nobody's way.

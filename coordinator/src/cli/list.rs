@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use biosweep_common::views::SweepView;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -20,17 +19,16 @@ pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let sweeps = client.list().await?;
     client.close().await?;
-    say(&sweeps, output)
-}
-
-/// What there is where nothing was ever kept.
-pub(super) fn nothing(output: Output) -> Result<Exit, Failure> {
-    say(&[], output)
-}
-
-fn say(sweeps: &[SweepView], output: Output) -> Result<Exit, Failure> {
     answer(match output {
-        Output::Human => human::sweeps(sweeps),
-        Output::Json => json::sweeps(sweeps),
+        Output::Human => human::sweeps(&sweeps),
+        Output::Json => json::sweeps(&sweeps),
+    })
+}
+
+/// What there is in a home in which nothing was ever kept.
+pub(super) fn nothing(home: &Path, output: Output) -> Result<Exit, Failure> {
+    answer(match output {
+        Output::Human => human::no_sweeps_in(home),
+        Output::Json => json::sweeps(&[]),
     })
 }

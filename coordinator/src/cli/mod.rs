@@ -229,7 +229,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     if command.asks().is_some_and(|coordinator| coordinator.target(&home).is_void()) {
         // Nothing is made where only a name may be mistaken.
         return match command {
-            Command::List(_) => list::nothing(common.output),
+            Command::List(_) => list::nothing(&home, common.output),
             _ => Err(nothing_in(&home)),
         };
     }

@@ -25,7 +25,7 @@ impl Core {
         let sweep = submission.id;
         actions.push(Action::Persist(Record::Submitted(submission.clone())));
         actions.push(Action::Notify(Notice::Changed(sweep)));
-        self.add_sweep(Sweep::new(now.tick, submission, spec));
+        self.add_sweep(Sweep::new(submission, spec));
         self.take_over(sweep, reused, actions);
         self.leave_if_finished(now, sweep, actions);
     }
@@ -45,7 +45,7 @@ impl Core {
         if let Some(restored) = finished
             && !self.sweeps.contains_key(&id)
         {
-            self.add_sweep(Sweep::restored(now.tick, &restored, Arc::clone(&spec)));
+            self.add_sweep(Sweep::restored(&restored, Arc::clone(&spec)));
         }
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let (trials, trajectories) = (spec.grid.trials(), spec.grid.trajectories());
@@ -125,7 +125,7 @@ impl Core {
             && !failures.is_empty()
             && !self.sweeps.contains_key(&id)
         {
-            self.add_sweep(Sweep::restored(now.tick, &restored, spec));
+            self.add_sweep(Sweep::restored(&restored, spec));
         }
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let trajectories = sweep.retry(failures);

@@ -75,7 +75,7 @@ impl Core {
         let worker_name = self.worker_name(id);
         let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
         let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
-        sweep.stopped(now.tick, lane.trials());
+        sweep.stopped(now.tick, &lane);
         let by = Brought { worker_name: &worker_name, updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
         let ending = Ending {
@@ -147,7 +147,7 @@ impl Core {
         let worker_name = self.worker_name(worker);
         let Some(lane) = self.close(attempt, trajectory) else { return };
         if let Some(sweep) = self.sweeps.get_mut(&id) {
-            sweep.stopped(now.tick, lane.trials());
+            sweep.stopped(now.tick, &lane);
             sweep.put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
             self.look_again();
         }

@@ -108,7 +108,8 @@ impl Core {
         })));
         worker.idle_lanes = 0;
         worker.open += bundle.len() as u32;
-        let open: BTreeMap<_, _> = bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work))).collect();
+        let open: BTreeMap<_, _> =
+            bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work, now.tick))).collect();
         open.iter().for_each(|(&index, lane)| sweep.started(now.tick, index, lane.trials()));
         worker.leases.insert(attempt);
         sweep.leases.insert(attempt);

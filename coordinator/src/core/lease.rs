@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use biosweep_common::clock::Tick;
 use biosweep_common::configuration::trajectory_point;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
@@ -26,6 +27,8 @@ pub(crate) struct Lease {
 pub(crate) struct OpenLane {
     /// What is trained.
     pub(crate) trajectory: Trajectory,
+    /// When it was granted, or taken up at a start.
+    pub(super) since: Tick,
     /// Updates done.
     pub(crate) updates: u64,
     /// The latest evaluation.
@@ -36,8 +39,8 @@ pub(crate) struct OpenLane {
 
 impl OpenLane {
     /// A trajectory of which nothing has been heard.
-    pub(crate) fn new(trajectory: Trajectory) -> Self {
-        Self { trajectory, updates: 0, latest: None, expected_by: Vec::new() }
+    pub(crate) fn new(trajectory: Trajectory, since: Tick) -> Self {
+        Self { trajectory, since, updates: 0, latest: None, expected_by: Vec::new() }
     }
 
     /// Its trials.

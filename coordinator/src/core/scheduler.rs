@@ -92,7 +92,7 @@ impl Core {
             draining: false,
         };
         for (sweep, spec) in restored.sweeps.iter().zip(specs) {
-            core.restore_sweep(now, Sweep::restored(now.tick, sweep, Arc::clone(spec)), &sweep.open);
+            core.restore_sweep(now, Sweep::restored(sweep, Arc::clone(spec)), &sweep.open);
         }
         core
     }
@@ -109,7 +109,7 @@ impl Core {
             worker.open += trajectories.len() as u32;
             worker.leases.insert(row.attempt);
             sweep.leases.insert(row.attempt);
-            let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index))));
+            let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index), now.tick)));
             let lease = Lease { sweep: row.sweep, worker: row.worker, open: lanes.collect() };
             lease.open.iter().for_each(|(&index, lane)| sweep.started(now.tick, index, lane.trials()));
             self.leases.insert(row.attempt, lease);

@@ -12,6 +12,7 @@ use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
 
+use super::lease::OpenLane;
 use super::pending::Pending;
 use super::trust::{DEATHS_MAX, FailedOn, LikeFailures};
 use super::turn::Turn;
@@ -88,7 +89,7 @@ pub(crate) struct Brought<'a> {
 
 impl Sweep {
     /// A sweep nothing has been done of.
-    pub(crate) fn new(now: Tick, submission: Submission, spec: Arc<SweepSpec>) -> Self {
+    pub(crate) fn new(submission: Submission, spec: Arc<SweepSpec>) -> Self {
         let pending = Pending::of(&spec.grid, &[]);
         let row = SweepRow {
             submission,
@@ -100,18 +101,12 @@ impl Sweep {
             failed: 0,
             reused: 0,
         };
-        Self::with(now, row, spec, pending, BTreeMap::new())
+        Self::with(row, spec, pending, BTreeMap::new())
     }
 
-    fn with(
-        now: Tick,
-        row: SweepRow,
-        spec: Arc<SweepSpec>,
-        pending: Pending,
-        tries: BTreeMap<TrajectoryIndex, Tries>,
-    ) -> Self {
+    fn with(row: SweepRow, spec: Arc<SweepSpec>, pending: Pending, tries: BTreeMap<TrajectoryIndex, Tries>) -> Self {
         Self {
-            turn: Turn::new(spec.terms.priority, spec.terms.weight, now),
+            turn: Turn::new(spec.terms.priority, spec.terms.weight),
             inverse: Arc::new(Inverse::of(&spec.grid)),
             row,
             spec,
@@ -128,14 +123,14 @@ impl Sweep {
     }
 
     /// A sweep as the store knows it; the trajectories of its open leases are not pending.
-    pub(crate) fn restored(now: Tick, restored: &RestoredSweep, spec: Arc<SweepSpec>) -> Self {
+    pub(crate) fn restored(restored: &RestoredSweep, spec: Arc<SweepSpec>) -> Self {
         let mut pending = Pending::of(&spec.grid, &restored.done);
         for trajectory in restored.open.iter().flat_map(|(_, open)| open) {
             pending.remove(trajectory.0..trajectory.0 + 1);
         }
         let tries = restored.attempts.iter();
         let tries = tries.map(|&(index, granted, failed)| (index, Tries { granted, failed, ..Tries::default() }));
-        let mut sweep = Self::with(now, restored.row.clone(), spec, pending, tries.collect());
+        let mut sweep = Self::with(restored.row.clone(), spec, pending, tries.collect());
         for &(index, updates) in &restored.deaths {
             sweep.died_too_often(index, updates);
         }
@@ -164,9 +159,9 @@ impl Sweep {
     }
 
     /// An attempt at a trajectory is over, however it went.
-    pub(crate) fn stopped(&mut self, now: Tick, trials: u64) {
-        self.running -= trials;
-        self.turn.give_back(now);
+    pub(super) fn stopped(&mut self, now: Tick, lane: &OpenLane) {
+        self.running -= lane.trials();
+        self.turn.give_back(now, lane.since);
     }
 
     /// The trajectory waits again; under this attempt it was lost or handed back, where it was.

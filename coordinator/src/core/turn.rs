@@ -1,5 +1,8 @@
-//! Whose turn it is: the sweep of the highest priority; among those, the one that has least of the workers for its weight
-//! now or, where that is equal, has had least of them so far.
+//! Whose turn it is: the sweep of the highest priority; among those, the one that has had least of the workers for its
+//! weight, where what it holds now counts for as long as its trajectories usually last.
+//!
+//! What is held has to count in advance: else all lanes that come free at one moment would go to the same sweep. And what
+//! was had has to count, not only what is held: a single lane cannot be shared but over time.
 
 use std::cmp::Ordering;
 
@@ -12,15 +15,20 @@ pub(super) struct Turn {
     weight: u32,
     /// Lanes it has now.
     open: u64,
-    /// Milliseconds of lanes it had until `since`.
+    /// The moments at which it got them, added up.
+    open_since: u128,
+    /// Milliseconds of lanes it had and gave back; or what it would have had, had it been here before it came.
     had: u128,
-    since: Tick,
+    /// Lanes it gave back, and the milliseconds it had them.
+    given_back: (u64, u128),
+    /// When it got its first.
+    first: Option<Tick>,
 }
 
 impl Turn {
     /// That of a sweep that has had nothing.
-    pub(super) const fn new(priority: i32, weight: u32, now: Tick) -> Self {
-        Self { priority, weight, open: 0, had: 0, since: now }
+    pub(super) const fn new(priority: i32, weight: u32) -> Self {
+        Self { priority, weight, open: 0, open_since: 0, had: 0, given_back: (0, 0), first: None }
     }
 
     /// Lanes it has now.
@@ -30,31 +38,46 @@ impl Turn {
 
     /// It gets a lane.
     pub(super) fn take(&mut self, now: Tick) {
-        self.settle(now);
         self.open += 1;
+        self.open_since += u128::from(now.0);
+        self.first.get_or_insert(now);
     }
 
-    /// It gives a lane back.
-    pub(super) fn give_back(&mut self, now: Tick) {
-        self.settle(now);
+    /// It gives back a lane that it got at that moment.
+    pub(super) fn give_back(&mut self, now: Tick, since: Tick) {
         self.open -= 1;
+        self.open_since -= u128::from(since.0);
+        let lasted = u128::from(now.since_ms(since));
+        self.had += lasted;
+        self.given_back = (self.given_back.0 + 1, self.given_back.1 + lasted);
     }
 
-    fn settle(&mut self, now: Tick) {
-        (self.had, self.since) = (self.had_at(now), now);
+    /// Milliseconds of lanes it will have had once what it holds has ended, as far as can be told.
+    fn in_all(&self, now: Tick) -> u128 {
+        self.had + self.held(now)
     }
 
-    fn had_at(&self, now: Tick) -> u128 {
-        self.had + u128::from(self.open) * u128::from(now.since_ms(self.since))
+    /// What it holds counts for as long as its trajectories last on average or, where none has ended, for as long as the
+    /// first has lasted; for longer where it lasts longer.
+    fn held(&self, now: Tick) -> u128 {
+        let usual = match (self.given_back, self.first) {
+            ((0, _), None) => 0,
+            ((0, _), Some(first)) => u128::from(now.since_ms(first)),
+            ((lanes, ms), _) => ms / u128::from(lanes),
+        };
+        let open = u128::from(self.open);
+        let so_far = (open * u128::from(now.0)).saturating_sub(self.open_since);
+        so_far.max(open * usual)
     }
 
     /// Comes into the round as if it had had its share all along: it neither catches up on the others nor waits for them.
     /// The others are those of the round: what stands still, or has nobody to train it, has had the less for it.
     pub(super) fn join<'a>(&mut self, others: impl Iterator<Item = &'a Self>, now: Tick) {
-        let level = |other: &Self| other.had_at(now) * u128::from(self.weight) / u128::from(other.weight);
+        let level = |other: &Self| other.in_all(now) * u128::from(self.weight) / u128::from(other.weight);
         let least = others.filter(|other| other.priority == self.priority).map(level).min();
-        self.settle(now);
-        self.had = least.unwrap_or(self.had);
+        if let Some(least) = least {
+            self.had = least.saturating_sub(self.held(now));
+        }
     }
 
     /// Which comes first: the lesser does.
@@ -62,8 +85,9 @@ impl Turn {
         let weighed =
             |mine: u128, theirs: u128| (mine * u128::from(other.weight)).cmp(&(theirs * u128::from(self.weight)));
         let by_priority = other.priority.cmp(&self.priority);
-        let by_open = by_priority.then_with(|| weighed(self.open.into(), other.open.into()));
-        by_open.then_with(|| weighed(self.had_at(now), other.had_at(now)))
+        let by_time = by_priority.then_with(|| weighed(self.in_all(now), other.in_all(now)));
+        // At the very beginning nobody has had anything.
+        by_time.then_with(|| weighed(self.open.into(), other.open.into()))
     }
 }
 
@@ -78,8 +102,9 @@ mod tests {
         for _ in 0..lanes {
             let next = (0..turns.len()).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some");
             turns[next].take(now);
+            let since = now;
             now = now.after_ms(1_000);
-            turns[next].give_back(now);
+            turns[next].give_back(now, since);
             order.push(next);
         }
         order
@@ -91,14 +116,14 @@ mod tests {
 
     #[test]
     fn a_worker_is_shared_by_weight_over_time() {
-        let order = one_by_one(&mut [Turn::new(0, 3, Tick(0)), Turn::new(0, 1, Tick(0))], 40);
+        let order = one_by_one(&mut [Turn::new(0, 3), Turn::new(0, 1)], 40);
         assert_eq!((count(&order, 0), count(&order, 1)), (30, 10));
         assert_eq!(order[..4], [0, 1, 0, 0]);
     }
 
     #[test]
     fn many_workers_are_shared_by_weight_at_once() {
-        let mut turns = [Turn::new(0, 1, Tick(0)), Turn::new(0, 2, Tick(0))];
+        let mut turns = [Turn::new(0, 1), Turn::new(0, 2)];
         for _ in 0..9 {
             let next = (0..2).min_by(|&left, &right| turns[left].compare(&turns[right], Tick(5))).expect("some");
             turns[next].take(Tick(5));
@@ -106,17 +131,86 @@ mod tests {
         assert_eq!(turns.map(|turn| turn.open()), [3, 6]);
     }
 
+    /// The lanes that each gets of so many workers of one lane, in so many rounds of trajectories that last as long as
+    /// theirs; all are given back before the first is taken anew.
+    fn in_rounds(turns: &mut [Turn], workers: usize, lasting: &[u64], lanes: usize) -> Vec<usize> {
+        let mut given = vec![0; turns.len()];
+        let mut ends: Vec<(Tick, usize, Tick)> = Vec::new();
+        let mut now = Tick(0);
+        for lane in 0..lanes {
+            if lane >= workers {
+                ends.sort_unstable();
+                let (end, whose, since) = ends.remove(0);
+                now = end;
+                turns[whose].give_back(now, since);
+            }
+            let next = (0..turns.len()).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some");
+            turns[next].take(now);
+            given[next] += 1;
+            ends.push((now.after_ms(lasting[next]), next, now));
+        }
+        given
+    }
+
+    #[test]
+    fn few_workers_are_shared_by_weight_over_time() {
+        for (workers, weight) in [(2, 100), (2, 3), (3, 3), (5, 2)] {
+            let turns = &mut [Turn::new(0, weight), Turn::new(0, 1)];
+            let given = in_rounds(turns, workers, &[10_000, 10_000], 404);
+            let fair = 404 * weight as usize / (weight as usize + 1);
+            assert!(given[0].abs_diff(fair) <= workers, "{given:?} of {workers} workers by {weight} to 1");
+        }
+    }
+
+    #[test]
+    fn time_is_shared_and_not_the_number_of_trajectories() {
+        let given = in_rounds(&mut [Turn::new(0, 1), Turn::new(0, 1)], 4, &[30_000, 10_000], 400);
+        assert!(given[0].abs_diff(100) <= 4, "{given:?}");
+    }
+
+    #[test]
+    fn lanes_that_come_free_at_once_are_shared_at_once() {
+        for (workers, expected) in [(8, 4), (9, 5)] {
+            let mut turns = [Turn::new(0, 1), Turn::new(0, 1)];
+            let first = in_rounds(&mut turns, workers, &[3_600_000; 2], workers);
+            assert_eq!(first[0], expected);
+            let held: Vec<usize> = turns.iter().map(|turn| turn.open() as usize).collect();
+            let now = Tick(3_600_000);
+            for (turn, lanes) in turns.iter_mut().zip(&held) {
+                (0..*lanes).for_each(|_| turn.give_back(now, Tick(0)));
+            }
+            for _ in 0..workers {
+                let next = (0..2).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some");
+                turns[next].take(now);
+            }
+            assert!(turns[0].open().abs_diff(turns[1].open()) <= 1, "{:?}", turns.map(|turn| turn.open()));
+        }
+    }
+
+    #[test]
+    fn workers_that_come_while_the_first_trajectories_last_are_shared_too() {
+        let mut turns = [Turn::new(0, 1), Turn::new(0, 1)];
+        turns[0].take(Tick(0));
+        turns[1].take(Tick(1));
+        for _ in 0..8 {
+            let now = Tick(600_000);
+            let next = (0..2).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some");
+            turns[next].take(now);
+        }
+        assert_eq!(turns.map(|turn| turn.open()), [5, 5]);
+    }
+
     #[test]
     fn a_higher_priority_goes_before_any_share() {
-        let order = one_by_one(&mut [Turn::new(0, 9, Tick(0)), Turn::new(1, 1, Tick(0))], 5);
+        let order = one_by_one(&mut [Turn::new(0, 9), Turn::new(1, 1)], 5);
         assert_eq!(order, [1; 5]);
     }
 
     #[test]
     fn who_comes_late_does_not_catch_up() {
-        let mut turns = vec![Turn::new(0, 1, Tick(0))];
+        let mut turns = vec![Turn::new(0, 1)];
         one_by_one(&mut turns, 20);
-        let mut late = Turn::new(0, 1, Tick(20_000));
+        let mut late = Turn::new(0, 1);
         late.join(turns.iter(), Tick(20_000));
         turns.push(late);
         let order = one_by_one(&mut turns, 10);
@@ -125,9 +219,9 @@ mod tests {
 
     #[test]
     fn who_weighs_more_comes_in_with_as_much_more() {
-        let mut turns = vec![Turn::new(0, 2, Tick(0))];
+        let mut turns = vec![Turn::new(0, 2)];
         one_by_one(&mut turns, 20);
-        let mut late = Turn::new(0, 6, Tick(20_000));
+        let mut late = Turn::new(0, 6);
         late.join(turns.iter(), Tick(20_000));
         turns.push(late);
         let order = one_by_one(&mut turns, 16);
@@ -136,7 +230,7 @@ mod tests {
 
     #[test]
     fn who_was_away_is_not_waited_for_and_need_not_wait() {
-        let mut turns = vec![Turn::new(0, 1, Tick(0)), Turn::new(0, 2, Tick(0))];
+        let mut turns = vec![Turn::new(0, 1), Turn::new(0, 2)];
         one_by_one(&mut turns[..1], 20);
         one_by_one(&mut turns[1..], 4);
         let mut back = turns[0];

@@ -1,6 +1,7 @@
 //! Answers for people, and the sentences of the conversation.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::configuration::{Point, trajectory_point};
@@ -53,6 +54,10 @@ fn short(value: &Value) -> String {
         Value::Real(number) => format!("{number}"),
         other => other.to_string(),
     }
+}
+
+pub(crate) fn no_sweeps_in(home: &Path) -> String {
+    format!("no sweeps in {} yet; `biosweep run quickstart` makes one", home.display())
 }
 
 pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
@@ -238,11 +243,10 @@ pub(crate) fn interrupted(how: &str, sweep: &SweepView, command: &str) -> String
     )
 }
 
-/// A sweep that was handed in while another one ran, whose coordinator ends.
+/// A sweep that was worked on beside the one that was run, whose coordinator ends.
 pub(crate) fn left_unfinished(sweep: &SweepView) -> String {
     format!(
-        "{} was submitted meanwhile, and {} of its {} trials are done; another command goes on with it:\n  \
-         biosweep run {}",
+        "{} was worked on too, and {} of its {} trials are done; another command goes on with it:\n  biosweep run {}",
         sweep.name,
         sweep.ended(),
         sweep.trials,

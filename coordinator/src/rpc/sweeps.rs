@@ -275,7 +275,9 @@ fn retry_failed(error: RetryError) -> Status {
     match error {
         RetryError::Query(error) => query_failed(error),
         RetryError::Unable(error) => unable(error),
-        RetryError::Cancelled { .. } | RetryError::None { .. } => Status::failed_precondition(error.to_string()),
+        RetryError::Cancelled { .. } | RetryError::None { .. } | RetryError::Elsewhere { .. } => {
+            Status::failed_precondition(error.to_string())
+        }
     }
 }
 

@@ -161,4 +161,7 @@ pub(crate) trait Store: Send + Sync {
 
     /// The attempts of a sweep that did not complete, latest first, at most `limit`: what went wrong.
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError>;
+
+    /// Ends all connections, so that a store in a file is all in that file. Nothing may be asked afterwards.
+    async fn close(&self) {}
 }

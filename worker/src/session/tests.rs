@@ -1,3 +1,5 @@
+//! What a session does about all that can happen.
+
 use biosweep_common::configuration::{Configuration, Point};
 use biosweep_common::ids::SweepId;
 use biosweep_common::messages::Lane;

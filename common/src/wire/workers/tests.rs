@@ -1,3 +1,5 @@
+//! Messages there and back, and those that are refused.
+
 use super::*;
 use crate::curve::CurvePoint;
 use crate::health::{HealthPoint, Measure};

@@ -21,6 +21,8 @@ mod tests;
 static FORMS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 const FILE: &str = "biosweep.sqlite";
+/// What SQLite has committed and not taken into the file yet.
+const LOG: &str = "biosweep.sqlite-wal";
 const LOCK: &str = "biosweep.lock";
 /// Readers at once: a page for each of a few people looking, while one export streams.
 const READERS: u32 = 4;
@@ -68,6 +70,13 @@ pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
     let file = home.join(FILE);
     let place = file.display().to_string();
     let lock = lock(&home.join(LOCK), &place)?;
+    let log = home.join(LOG);
+    let len = |path: &Path| path.metadata().map_or(0, |found| found.len());
+    if len(&file) == 0 && len(&log) > 0 {
+        // SQLite would throw away what is in there.
+        let why = format!("it is empty, while {} holds what was committed last", log.display());
+        return Err(cannot_open(&place, why, PUT_BACK));
+    }
     let options = SqliteConnectOptions::new().filename(&file).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
     let writing = options
         .clone()
@@ -88,9 +97,9 @@ pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
     Sql::new(Origin { options: writing, _lock: lock }, writer, readers, place).await
 }
 
-/// Whether there is a file in the home.
+/// Whether there is one in the home, be it sound or not.
 pub(crate) fn is_in(home: &Path) -> bool {
-    home.join(FILE).is_file()
+    home.join(FILE).exists() || (home.exists() && !home.is_dir())
 }
 
 /// Takes the home for this process and writes its id into the lock file, for the error another process shows.

@@ -29,6 +29,14 @@ pub(super) struct Rows<'a, const N: usize> {
     rows: Vec<[Datum<'a>; N]>,
 }
 
+/// As many rows as one statement takes, ready for the database.
+struct Chunk<'r, 'a, const N: usize> {
+    /// Their number, as its place among the sizes.
+    size: usize,
+    rows: &'r [[Datum<'a>; N]],
+    arguments: Result<Arguments, BoxDynError>,
+}
+
 /// One value of a row, or its absence, which has a type too.
 #[derive(Debug, Clone)]
 pub(super) enum Datum<'a> {
@@ -87,14 +95,16 @@ impl<'a, const N: usize> Rows<'a, N> {
 
     /// Writes the rows in order. Each has to change one row of the table.
     pub(super) async fn write(&self, connection: &mut Connection) -> Result<(), BatchError> {
-        let mut rest = self.rows.as_slice();
-        while let Some(size) = SIZES.iter().position(|&rows| rows <= rest.len()) {
-            let (chunk, behind) = rest.split_at(SIZES[size]);
-            let written = self.write_chunk(connection, size, chunk).await;
-            if chunk.len() > 1 && matches!(written, Err(BatchError::Contradiction(_))) {
+        let mut next = Chunk::first_of(&self.rows);
+        while let Some((chunk, rest)) = next {
+            let rows = chunk.rows;
+            // While the database is at work on one, the next is made ready.
+            let (written, following) =
+                tokio::join!(biased; self.write_chunk(connection, chunk), async { Chunk::first_of(rest) });
+            if rows.len() > 1 && matches!(written, Err(BatchError::Contradiction(_))) {
                 // Where the database has undone the statement only, the culprit can be named, one row at a time.
-                for row in chunk.chunks(1) {
-                    match self.write_chunk(connection, SIZES.len() - 1, row).await {
+                for (row, _) in rows.chunks(1).filter_map(Chunk::first_of) {
+                    match self.write_chunk(connection, row).await {
                         Ok(()) => {}
                         culprit @ Err(BatchError::Contradiction(_)) => return culprit,
                         Err(BatchError::Failed(_)) => break,
@@ -102,36 +112,40 @@ impl<'a, const N: usize> Rows<'a, N> {
                 }
             }
             written?;
-            rest = behind;
+            next = following;
         }
         Ok(())
     }
 
-    /// Writes as many rows as the `size`th of the sizes.
-    async fn write_chunk(
-        &self,
-        connection: &mut Connection,
-        size: usize,
-        chunk: &[[Datum<'a>; N]],
-    ) -> Result<(), BatchError> {
-        let values = chunk.len() * N;
-        let mut arguments = Arguments::default();
-        arguments.reserve(values, values * BYTES_A_VALUE);
-        let bound = chunk.iter().flatten().try_for_each(|datum| datum.bind(&mut arguments));
-        bound.map_err(|error| BatchError::Failed(sqlx::Error::Encode(error)))?;
+    async fn write_chunk(&self, connection: &mut Connection, chunk: Chunk<'_, 'a, N>) -> Result<(), BatchError> {
+        let Chunk { size, rows, arguments } = chunk;
+        let arguments = arguments.map_err(|error| BatchError::Failed(sqlx::Error::Encode(error)))?;
         let contradiction = |why: &str| {
-            let row = chunk.first().map(|row| format!("{:?}", &row[..N.min(3)])).unwrap_or_default();
+            let row = rows.first().map(|row| format!("{:?}", &row[..N.min(3)])).unwrap_or_default();
             BatchError::Contradiction(format!("row {row} of `{}…`: {why}", self.statement.before))
         };
         let text = AssertSqlSafe(self.statement.text(size));
         match sqlx::query_with(text, arguments).execute(connection).await {
-            Ok(done) if done.rows_affected() == chunk.len() as u64 => Ok(()),
+            Ok(done) if done.rows_affected() == rows.len() as u64 => Ok(()),
             Ok(_) => Err(contradiction("there is nothing for it to change")),
             Err(sqlx::Error::Database(error)) if !matches!(error.kind(), ErrorKind::Other) => {
                 Err(contradiction(&error.to_string()))
             }
             Err(error) => Err(BatchError::Failed(error)),
         }
+    }
+}
+
+impl<'r, 'a, const N: usize> Chunk<'r, 'a, N> {
+    /// As many of the rows as go into one statement, and those behind them.
+    fn first_of(rows: &'r [[Datum<'a>; N]]) -> Option<(Self, &'r [[Datum<'a>; N]])> {
+        let size = SIZES.iter().position(|&size| size <= rows.len())?;
+        let (rows, rest) = rows.split_at(SIZES[size]);
+        let values = rows.len() * N;
+        let mut arguments = Arguments::default();
+        arguments.reserve(values, values * BYTES_A_VALUE);
+        let bound = rows.iter().flatten().try_for_each(|datum| datum.bind(&mut arguments));
+        Some((Self { size, rows, arguments: bound.map(|()| arguments) }, rest))
     }
 }
 

@@ -175,4 +175,12 @@ impl Store for Sql {
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
         read::setbacks(&mut *self.reader().await?, &self.place, id, limit).await
     }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        // The last to go takes what was committed into the file.
+        if let Some(connection) = self.writing.lock().await.connection.take() {
+            connection.close().await.unwrap_or_else(|error| tracing::warn!(%error, "closing the store"));
+        }
+    }
 }

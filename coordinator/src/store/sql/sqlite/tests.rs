@@ -37,6 +37,37 @@ async fn a_store_opened_again_holds_all_that_was_committed() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_closed_is_all_in_its_file() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 2), ended(1, 1, 1, Outcome::Completed)];
+    store.commit(&history).await.expect("a sound batch");
+    store.close().await;
+    drop(store);
+    let copy = self::home();
+    fs::copy(home.path().join(super::FILE), copy.path().join(super::FILE)).expect("a copy");
+    assert!(!home.path().join(super::LOG).exists());
+    let store = open(copy.path()).await.expect("the copy");
+    assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads").len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_that_was_emptied_is_refused_and_what_is_beside_it_kept() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    store.commit(&[Record::Submitted(submission(1))]).await.expect("a sound batch");
+    let [file, log, kept] = [super::FILE, super::LOG, "kept"].map(|name| home.path().join(name));
+    fs::copy(&log, &kept).expect("a copy");
+    store.close().await;
+    drop(store);
+    fs::write(&file, "").expect("it is emptied");
+    fs::rename(&kept, &log).expect("the log is back");
+    let error = refusal(home.path()).await;
+    assert!(error.contains("it is empty, while") && error.contains("put back a copy"), "{error}");
+    assert!(log.metadata().expect("it is there").len() > 0);
+}
+
+#[tokio::test]
 async fn a_second_owner_is_refused_by_name_while_the_first_lives() {
     let home = home();
     let first = open(home.path()).await.expect("a store");
