@@ -201,6 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn what_lasts_longer_than_usual_counts_for_longer() {
+        let [mut long, mut short] = [Turn::new(0, 1), Turn::new(0, 1)];
+        long.take(Tick(50_000));
+        long.give_back(Tick(51_000), Tick(50_000));
+        long.take(Tick(51_000));
+        short.take(Tick(0));
+        short.give_back(Tick(10_000), Tick(0));
+        assert_eq!(long.compare(&short, Tick(52_000)), Ordering::Less, "2 s of it were heard of, and 10 of the other");
+        assert_eq!(long.compare(&short, Tick(100_000)), Ordering::Greater, "50 s");
+    }
+
+    #[test]
     fn a_higher_priority_goes_before_any_share() {
         let order = one_by_one(&mut [Turn::new(0, 9), Turn::new(1, 1)], 5);
         assert_eq!(order, [1; 5]);
