@@ -140,6 +140,13 @@ impl Grid {
         Some(Trajectory { shape, hyperparameters, first_trial: TrialIndex(start.0 + first), stopping_rules })
     }
 
+    /// How many trials a trajectory has; `None` beyond the last.
+    #[must_use]
+    pub fn trials_of(&self, index: TrajectoryIndex) -> Option<u64> {
+        let (block, _) = self.block_of(index.0, |start| start.1)?;
+        Some(block.trials() / block.trajectories())
+    }
+
     /// What is trained in a trajectory, and by what numbers; `None` beyond the last.
     #[must_use]
     pub fn settings(&self, index: TrajectoryIndex) -> Option<(Shape, Hyperparameters)> {

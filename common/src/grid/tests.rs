@@ -131,6 +131,7 @@ proptest! {
                 prop_assert_eq!(&configuration.stopping_rule, rule);
                 prop_assert_eq!(grid.trajectory_of(TrialIndex(trial)), Some(index));
             }
+            prop_assert_eq!(grid.trials_of(index), Some(trajectory.stopping_rules.len() as u64));
             next += trajectory.stopping_rules.len() as u64;
         }
         prop_assert_eq!(next, grid.trials());

@@ -40,6 +40,7 @@ impl Core {
     }
 
     fn accept(&mut self, now: Now, id: WorkerId, mut report: Report, actions: &mut Vec<Action>) {
+        debug_assert_eq!(self.check_end(id, report.held), Ok(()));
         let (attempt, index) = (report.held.attempt, report.held.trajectory);
         let Some(lane) = self.leases.get(&attempt).and_then(|lease| lease.open.get(&index)) else { return };
         if report.outcome == Outcome::Completed && scores(&lane.trajectory, &report.curve).contains(&None) {

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::ids::{SweepId, WorkerId};
+use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::messages::Held;
 use biosweep_common::outcome::SweepState;
 
 use super::scheduler::Core;
@@ -21,7 +22,9 @@ impl Core {
         self.workers_are_found_by_deadline_and_by_trust()?;
         self.who_asks_is_known_and_listed_once()?;
         self.who_takes_over_from_whom_is_here()?;
-        self.every_sweep_here_has_work_left()
+        self.every_sweep_here_has_work_left()?;
+        self.every_trial_is_accounted_for()?;
+        self.no_failure_is_retried_too_often()
     }
 
     /// A trajectory is pending, or leased under one attempt, or awaited from such a lease, or done; no two of these.
@@ -163,6 +166,61 @@ impl Core {
             }
         }
         Ok(())
+    }
+}
+
+/// Trajectories of a sweep whose trials are counted one by one, at most.
+const COUNTED: u64 = 1_000;
+
+impl Core {
+    /// A trial has its one result, or its trajectory waits, is in training, or is awaited: all of them together are the
+    /// sweep. What is greater is taken to be alike.
+    fn every_trial_is_accounted_for(&self) -> Result<(), String> {
+        for (id, sweep) in self.sweeps.iter().filter(|(_, sweep)| sweep.row.submission.trajectories <= COUNTED) {
+            let leased = self.leases.values().filter(|lease| lease.sweep == *id).flat_map(|lease| lease.open.keys());
+            let indices = (0..sweep.spec.grid.trajectories()).map(TrajectoryIndex);
+            let pending = indices.filter(|index| sweep.pending.contains(*index));
+            let lacking = pending.chain(sweep.expected.iter().copied()).chain(leased.copied());
+            let lacking: u64 = lacking.filter_map(|index| sweep.spec.grid.trials_of(index)).sum();
+            let row = &sweep.row;
+            let ended = row.completed + row.diverged + row.failed;
+            if ended + lacking != row.submission.trials {
+                return Err(format!(
+                    "sweep {id} has {} trials, of which {ended} have results and {lacking} have none",
+                    row.submission.trials
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of what waits or is in training nothing has failed more often than the sweep allows.
+    fn no_failure_is_retried_too_often(&self) -> Result<(), String> {
+        for (id, sweep) in &self.sweeps {
+            let most = sweep.spec.terms.retries_max;
+            if let Some((index, tries)) = sweep.tries.iter().find(|(_, tries)| tries.failed > most) {
+                return Err(format!(
+                    "trajectory {index} of {id} failed {} times, and {most} are retried",
+                    tries.failed
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is tried when a report is accepted: it comes from the worker that holds the trajectory, under the attempt that
+    /// does.
+    ///
+    /// # Errors
+    /// What is wrong with the report, in words.
+    pub(super) fn check_end(&self, id: WorkerId, held: Held) -> Result<(), String> {
+        match self.leases.get(&held.attempt) {
+            Some(lease) if lease.worker != id => Err(format!("worker {id} reports what {} holds", lease.worker)),
+            Some(lease) if lease.sweep == held.sweep && lease.open.contains_key(&held.trajectory) => Ok(()),
+            _ => {
+                Err(format!("trajectory {} is reported under attempt {}, which is over", held.trajectory, held.attempt))
+            }
+        }
     }
 }
 

@@ -82,6 +82,33 @@ fn a_sweep_that_should_have_left_is_noticed() {
 }
 
 #[test]
+fn a_trial_that_is_lost_or_counted_twice_is_noticed() {
+    let lost = "has 12 trials, of which 0 have results and 10 have none";
+    assert!(wrong(|core| assert!(sweep(core, 0).pending.remove(4..5))).contains(lost));
+    let twice = "of which 2 have results and 12 have none";
+    assert!(wrong(|core| sweep(core, 0).row.diverged = 2).contains(twice));
+}
+
+#[test]
+fn a_failure_that_is_retried_too_often_is_noticed() {
+    let too_often = |core: &mut Core| sweep(core, 0).tries.entry(TrajectoryIndex(0)).or_default().failed = 2;
+    assert!(wrong(too_often).contains("failed 2 times, and 1 are retried"));
+}
+
+#[test]
+fn a_report_that_should_not_be_accepted_is_noticed() {
+    let mut world = World::new();
+    let (id, grant) = world.work(7, 1);
+    let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory };
+    assert_eq!(world.core.check_end(id, held), Ok(()));
+    let refused = |id, held, what| assert!(world.core.check_end(id, held).is_err_and(|said| said.contains(what)));
+    refused(IDLE, held, "reports what");
+    refused(id, Held { attempt: Attempt(9), ..held }, "which is over");
+    refused(id, Held { trajectory: TrajectoryIndex(5), ..held }, "which is over");
+    refused(id, Held { sweep: SWEEPS[1], ..held }, "which is over");
+}
+
+#[test]
 fn a_grant_that_should_not_be_is_noticed() {
     let grant = |breaks: &dyn Fn(&mut Core)| {
         let mut world = World::new();
