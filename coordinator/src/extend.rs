@@ -8,7 +8,7 @@ use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
 
 use crate::core::event::{Event, Extended};
 use crate::driver::{Handle, Unable};
-use crate::queries::{self, QueryError};
+use crate::queries::{self, Elsewhere, QueryError};
 use crate::reuse::{self, Wanted};
 use crate::store::record::Extension;
 
@@ -30,12 +30,9 @@ pub(crate) enum ExtendError {
         /// The sweep.
         id: SweepId,
     },
-    /// The sweep waits for its own command.
-    #[error("this home now serves a run of another sweep; extend {id} once that has ended")]
-    Elsewhere {
-        /// The sweep.
-        id: SweepId,
-    },
+    /// The coordinator does not work on it.
+    #[error(transparent)]
+    Elsewhere(#[from] Elsewhere),
 }
 
 /// Adds the trials of an extension that the sweep does not have; how many those are. The caller lets one extension in at a
@@ -71,7 +68,7 @@ pub(crate) async fn extend(
             Some(row) if row.submission.trials == trials => return Ok(added),
             // Its last trial ended while this was looked up.
             Some(row) if row.state.has_ended() && !had_finished => {}
-            _ => return Err(ExtendError::Elsewhere { id }),
+            _ => return Err(Elsewhere { id, verb: "extend" }.into()),
         }
     }
 }

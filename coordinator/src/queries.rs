@@ -18,6 +18,16 @@ const KEYS_SHOWN: u32 = 8;
 /// Setbacks shown with a sweep.
 const SETBACKS: u32 = 20;
 
+/// A sweep that is there, and that this coordinator does not work on: it waits for its own command.
+#[derive(Debug, thiserror::Error)]
+#[error("this home now serves a run of another sweep; {verb} {id} once that has ended")]
+pub(crate) struct Elsewhere {
+    /// The sweep.
+    pub(crate) id: SweepId,
+    /// What was to be done with it.
+    pub(crate) verb: &'static str,
+}
+
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QueryError {

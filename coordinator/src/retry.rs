@@ -9,7 +9,7 @@ use biosweep_common::spec::SweepSpec;
 
 use crate::core::event::Event;
 use crate::driver::{Handle, Unable};
-use crate::queries::{self, QueryError};
+use crate::queries::{self, Elsewhere, QueryError};
 use crate::reuse::{self, Wanted};
 
 /// Why nothing is tried again.
@@ -35,12 +35,9 @@ pub(crate) enum RetryError {
         /// Among which, for people.
         there: &'static str,
     },
-    /// The sweep waits for its own command.
-    #[error("this home now serves a run of another sweep; retry {id} once that has ended")]
-    Elsewhere {
-        /// The sweep.
-        id: SweepId,
-    },
+    /// The coordinator does not work on it.
+    #[error(transparent)]
+    Elsewhere(#[from] Elsewhere),
 }
 
 /// Tries every failed trial with these settings again; how many those are. The caller lets one retry in at a time, so
@@ -59,8 +56,7 @@ pub(crate) async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Res
         let Some(&witness) = failures.first() else {
             return Err(RetryError::None { id, there: if settings.is_empty() { "" } else { " with these settings" } });
         };
-        let trajectories = failures.iter().filter_map(|&(index, _)| spec.grid.trajectory(index));
-        let trials = trajectories.map(|trajectory| trajectory.stopping_rules.len() as u64).sum();
+        let trials = failures.iter().filter_map(|&(index, _)| spec.grid.trials_of(index)).sum();
         let these = failures.iter().map(|&(index, _)| index).collect();
         // Another sweep may have found meanwhile what failed here.
         let reused =
@@ -74,7 +70,7 @@ pub(crate) async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Res
         match handle.store.sweep(id).await.map_err(QueryError::from)? {
             // Its last trial ended while this was looked up.
             Some(row) if row.state.has_ended() && state != SweepState::Finished => {}
-            _ => return Err(RetryError::Elsewhere { id }),
+            _ => return Err(Elsewhere { id, verb: "retry" }.into()),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Core {
         worker.open += bundle.len() as u32;
         let open: BTreeMap<_, _> =
             bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work, now.tick))).collect();
-        open.iter().for_each(|(&index, lane)| sweep.started(now.tick, index, lane.trials()));
+        open.iter().for_each(|(&index, lane)| sweep.started(index, lane));
         worker.leases.insert(attempt);
         sweep.leases.insert(attempt);
         let lease = Lease { sweep: sweep_id, worker: id, open };

@@ -111,7 +111,7 @@ impl Core {
             sweep.leases.insert(row.attempt);
             let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index), now.tick)));
             let lease = Lease { sweep: row.sweep, worker: row.worker, open: lanes.collect() };
-            lease.open.iter().for_each(|(&index, lane)| sweep.started(now.tick, index, lane.trials()));
+            lease.open.iter().for_each(|(&index, lane)| sweep.started(index, lane));
             self.leases.insert(row.attempt, lease);
         }
         self.add_sweep(sweep);

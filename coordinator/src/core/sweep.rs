@@ -152,10 +152,10 @@ impl Sweep {
     }
 
     /// A trajectory has been granted.
-    pub(crate) fn started(&mut self, now: Tick, index: TrajectoryIndex, trials: u64) {
+    pub(super) fn started(&mut self, index: TrajectoryIndex, lane: &OpenLane) {
         self.tries.entry(index).or_default().granted += 1;
-        self.running += trials;
-        self.turn.take(now);
+        self.running += lane.trials();
+        self.turn.take(lane.since);
     }
 
     /// An attempt at a trajectory is over, however it went.

@@ -95,12 +95,17 @@ impl Turn {
 mod tests {
     use super::*;
 
+    /// Who gets the next lane.
+    fn whose(turns: &[Turn], now: Tick) -> usize {
+        (0..turns.len()).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some")
+    }
+
     /// Who gets each of so many lanes of one worker, each for a second, one after the other.
     fn one_by_one(turns: &mut [Turn], lanes: u64) -> Vec<usize> {
         let mut now = Tick(0);
         let mut order = Vec::new();
         for _ in 0..lanes {
-            let next = (0..turns.len()).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some");
+            let next = whose(turns, now);
             turns[next].take(now);
             let since = now;
             now = now.after_ms(1_000);
@@ -125,26 +130,26 @@ mod tests {
     fn many_workers_are_shared_by_weight_at_once() {
         let mut turns = [Turn::new(0, 1), Turn::new(0, 2)];
         for _ in 0..9 {
-            let next = (0..2).min_by(|&left, &right| turns[left].compare(&turns[right], Tick(5))).expect("some");
+            let next = whose(&turns, Tick(5));
             turns[next].take(Tick(5));
         }
         assert_eq!(turns.map(|turn| turn.open()), [3, 6]);
     }
 
-    /// The lanes that each gets of so many workers of one lane, in so many rounds of trajectories that last as long as
-    /// theirs; all are given back before the first is taken anew.
-    fn in_rounds(turns: &mut [Turn], workers: usize, lasting: &[u64], lanes: usize) -> Vec<usize> {
+    /// How many of so many lanes each gets of workers of one lane, each lane taken anew as it comes free; those of each
+    /// last as long.
+    fn one_after_the_other(turns: &mut [Turn], workers: usize, lasting: &[u64], lanes: usize) -> Vec<usize> {
         let mut given = vec![0; turns.len()];
         let mut ends: Vec<(Tick, usize, Tick)> = Vec::new();
         let mut now = Tick(0);
         for lane in 0..lanes {
             if lane >= workers {
                 ends.sort_unstable();
-                let (end, whose, since) = ends.remove(0);
+                let (end, holder, since) = ends.remove(0);
                 now = end;
-                turns[whose].give_back(now, since);
+                turns[holder].give_back(now, since);
             }
-            let next = (0..turns.len()).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some");
+            let next = whose(turns, now);
             turns[next].take(now);
             given[next] += 1;
             ends.push((now.after_ms(lasting[next]), next, now));
@@ -156,7 +161,7 @@ mod tests {
     fn few_workers_are_shared_by_weight_over_time() {
         for (workers, weight) in [(2, 100), (2, 3), (3, 3), (5, 2)] {
             let turns = &mut [Turn::new(0, weight), Turn::new(0, 1)];
-            let given = in_rounds(turns, workers, &[10_000, 10_000], 404);
+            let given = one_after_the_other(turns, workers, &[10_000, 10_000], 404);
             let fair = 404 * weight as usize / (weight as usize + 1);
             assert!(given[0].abs_diff(fair) <= workers, "{given:?} of {workers} workers by {weight} to 1");
         }
@@ -164,7 +169,7 @@ mod tests {
 
     #[test]
     fn time_is_shared_and_not_the_number_of_trajectories() {
-        let given = in_rounds(&mut [Turn::new(0, 1), Turn::new(0, 1)], 4, &[30_000, 10_000], 400);
+        let given = one_after_the_other(&mut [Turn::new(0, 1), Turn::new(0, 1)], 4, &[30_000, 10_000], 400);
         assert!(given[0].abs_diff(100) <= 4, "{given:?}");
     }
 
@@ -172,7 +177,7 @@ mod tests {
     fn lanes_that_come_free_at_once_are_shared_at_once() {
         for (workers, expected) in [(8, 4), (9, 5)] {
             let mut turns = [Turn::new(0, 1), Turn::new(0, 1)];
-            let first = in_rounds(&mut turns, workers, &[3_600_000; 2], workers);
+            let first = one_after_the_other(&mut turns, workers, &[3_600_000; 2], workers);
             assert_eq!(first[0], expected);
             let held: Vec<usize> = turns.iter().map(|turn| turn.open() as usize).collect();
             let now = Tick(3_600_000);
@@ -180,7 +185,7 @@ mod tests {
                 (0..*lanes).for_each(|_| turn.give_back(now, Tick(0)));
             }
             for _ in 0..workers {
-                let next = (0..2).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some");
+                let next = whose(&turns, now);
                 turns[next].take(now);
             }
             assert!(turns[0].open().abs_diff(turns[1].open()) <= 1, "{:?}", turns.map(|turn| turn.open()));
@@ -194,7 +199,7 @@ mod tests {
         turns[1].take(Tick(1));
         for _ in 0..8 {
             let now = Tick(600_000);
-            let next = (0..2).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some");
+            let next = whose(&turns, now);
             turns[next].take(now);
         }
         assert_eq!(turns.map(|turn| turn.open()), [5, 5]);

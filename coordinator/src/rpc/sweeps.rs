@@ -19,7 +19,7 @@ use super::{stopped, store_failed, unable, unreadable};
 use crate::core::event::Event;
 use crate::driver::Handle;
 use crate::extend::{self, ExtendError};
-use crate::queries::{self, QueryError};
+use crate::queries::{self, Elsewhere, QueryError};
 use crate::retry::{self, RetryError};
 use crate::reuse::{self, Wanted};
 use crate::submit::{self, SubmitError};
@@ -197,7 +197,13 @@ impl Service {
     }
 
     /// Asks for a change of a sweep; the sweep, where it is now in one of these states.
-    async fn change(&self, id: SweepId, event: Event, verb: &str, states: &[SweepState]) -> Result<SweepView, Status> {
+    async fn change(
+        &self,
+        id: SweepId,
+        event: Event,
+        verb: &'static str,
+        states: &[SweepState],
+    ) -> Result<SweepView, Status> {
         self.handle.apply(event).await.map_err(unable)?;
         let sweep = self.status(id).await?.sweep;
         if states.contains(&sweep.state) {
@@ -206,9 +212,7 @@ impl Service {
         Err(Status::failed_precondition(match sweep.state {
             SweepState::Finished => format!("sweep {id} has finished; there is nothing to {verb}"),
             SweepState::Cancelled => format!("sweep {id} was cancelled; there is nothing to {verb}"),
-            SweepState::Running | SweepState::Paused => {
-                format!("this home now serves a run of another sweep; {verb} {id} once that has ended")
-            }
+            SweepState::Running | SweepState::Paused => Elsewhere { id, verb }.to_string(),
         }))
     }
 
@@ -275,7 +279,7 @@ fn retry_failed(error: RetryError) -> Status {
     match error {
         RetryError::Query(error) => query_failed(error),
         RetryError::Unable(error) => unable(error),
-        RetryError::Cancelled { .. } | RetryError::None { .. } | RetryError::Elsewhere { .. } => {
+        RetryError::Cancelled { .. } | RetryError::None { .. } | RetryError::Elsewhere(_) => {
             Status::failed_precondition(error.to_string())
         }
     }
@@ -286,7 +290,7 @@ fn extend_failed(error: ExtendError) -> Status {
         ExtendError::Query(error) => query_failed(error),
         ExtendError::Unable(error) => unable(error),
         ExtendError::Extension(_) => Status::invalid_argument(error.to_string()),
-        ExtendError::Cancelled { .. } | ExtendError::Elsewhere { .. } => Status::failed_precondition(error.to_string()),
+        ExtendError::Cancelled { .. } | ExtendError::Elsewhere(_) => Status::failed_precondition(error.to_string()),
     }
 }
 

@@ -40,6 +40,11 @@ impl World {
         grant.sweep
     }
 
+    /// How many of the next ten trajectories that a worker trains are this sweep's.
+    fn of_the_next_ten(&mut self, number: u128, sweep: SweepId) -> usize {
+        (0..10).filter(|_| self.train(number) == sweep).count()
+    }
+
     fn waits_for(&self) -> Option<String> {
         self.core.sweep_view(self.sweep).and_then(|view| view.reason)
     }
@@ -216,8 +221,7 @@ fn a_sweep_that_stands_still_is_no_measure_for_a_new_one() {
     world.staff(1, 1);
     assert!((0..10).all(|_| world.train(1) == world.sweep));
     let new = world.submit(5, plain(100, "reuse = false"));
-    let after: Vec<SweepId> = (0..10).map(|_| world.train(1)).collect();
-    assert_eq!(after.iter().filter(|&&sweep| sweep == new).count(), 5);
+    assert_eq!(world.of_the_next_ten(1, new), 5);
 }
 
 #[test]
@@ -229,8 +233,7 @@ fn a_sweep_that_was_paused_in_the_middle_is_no_measure_for_a_new_one() {
     world.apply(Event::Paused(paused));
     assert!((0..10).all(|_| world.train(1) == world.sweep));
     let new = world.submit(4, plain(100, "reuse = false"));
-    let after: Vec<SweepId> = (0..10).map(|_| world.train(1)).collect();
-    assert_eq!(after.iter().filter(|&&sweep| sweep == new).count(), 5);
+    assert_eq!(world.of_the_next_ten(1, new), 5);
 }
 
 #[test]
@@ -246,8 +249,7 @@ fn what_loses_its_last_worker_in_the_middle_does_not_catch_up_when_another_comes
     assert!((0..10).all(|_| world.train(1) == world.sweep));
     world.hello_as(worker(3), fast);
     world.say(worker(1), ToCoordinator::Goodbye);
-    let after: Vec<SweepId> = (0..10).map(|_| world.train(3)).collect();
-    assert_eq!(after.iter().filter(|&&sweep| sweep == picky).count(), 5);
+    assert_eq!(world.of_the_next_ten(3, picky), 5);
 }
 
 #[test]
@@ -273,8 +275,7 @@ fn what_nobody_could_train_for_long_does_not_catch_up_when_somebody_can() {
     let description = WorkerDescription { name: "fast".to_owned(), lanes: 1, labels, ..WorkerDescription::default() };
     world.hello_as(worker(2), description);
     world.say(worker(1), ToCoordinator::Goodbye);
-    let after: Vec<SweepId> = (0..10).map(|_| world.train(2)).collect();
-    assert_eq!(after.iter().filter(|&&sweep| sweep == picky).count(), 5);
+    assert_eq!(world.of_the_next_ten(2, picky), 5);
 }
 
 #[test]
@@ -305,6 +306,5 @@ fn a_paused_sweep_does_not_catch_up_on_the_others() {
     world.staff(1, 1);
     assert!((0..10).all(|_| world.train(1) == other));
     world.apply(Event::Resumed(first));
-    let after: Vec<SweepId> = (0..10).map(|_| world.train(1)).collect();
-    assert_eq!(after.iter().filter(|&&sweep| sweep == first).count(), 5);
+    assert_eq!(world.of_the_next_ten(1, first), 5);
 }
