@@ -3,7 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::messages::WorkerDescription;
+/// What a worker has that a sweep may require.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Capabilities {
+    /// What it computes on, such as `cpu` or `cuda:0`.
+    pub device: String,
+    /// Bytes of memory it can compute in; 0 where that is not known.
+    pub memory_bytes: u64,
+    /// What else its owner says of it.
+    pub labels: BTreeSet<String>,
+}
 
 /// What a sweep requires of the workers that train it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +28,7 @@ pub struct Requirement {
 impl Requirement {
     /// Whether a worker has all of it.
     #[must_use]
-    pub fn is_met_by(&self, worker: &WorkerDescription) -> bool {
+    pub fn is_met_by(&self, worker: &Capabilities) -> bool {
         // `cuda:0` is a device of the kind `cuda`.
         let kind = worker.device.split(':').next().unwrap_or_default();
         self.device.as_deref().is_none_or(|device| device == kind)
@@ -55,13 +64,10 @@ mod tests {
 
     #[test]
     fn a_worker_needs_all_that_is_required_and_may_have_more() {
-        let worker = WorkerDescription {
-            name: "host/1".to_owned(),
+        let worker = Capabilities {
             device: "cuda:1".to_owned(),
             memory_bytes: 16_000_000_000,
             labels: labels(&["a100", "site=x"]),
-            lanes: 4,
-            version: String::new(),
         };
         let is_met = |device: Option<&str>, memory_bytes, required: &[&str]| {
             let device = device.map(str::to_owned);

@@ -1,7 +1,6 @@
 //! What coordinator and worker say to each other, as domain types.
 
-use std::collections::BTreeSet;
-
+use crate::capability::Capabilities;
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
 use crate::curve::CurvePoint;
 use crate::health::{HealthPoint, Measure};
@@ -56,12 +55,8 @@ pub struct Hello {
 pub struct WorkerDescription {
     /// Its name, such as host/pid.
     pub name: String,
-    /// What it computes on, such as `cpu` or `cuda:0`.
-    pub device: String,
-    /// Bytes of memory it can compute in; 0 where that is not known.
-    pub memory_bytes: u64,
-    /// What else its owner says of it.
-    pub labels: BTreeSet<String>,
+    /// What it has that a sweep may require.
+    pub capabilities: Capabilities,
     /// Trajectories it can train at once.
     pub lanes: u32,
     /// The version of its program.

@@ -1,7 +1,6 @@
 //! What a coordinator shows to people: sweeps, workers, results, curves.
 
-use std::collections::BTreeSet;
-
+use crate::capability::Capabilities;
 use crate::clock::WallTime;
 use crate::configuration::{Point, TrialKey};
 use crate::curve::{CurvePoint, Score};
@@ -81,12 +80,8 @@ pub struct WorkerView {
     pub id: WorkerId,
     /// Its name, for people.
     pub name: String,
-    /// What it computes on.
-    pub device: String,
-    /// Bytes of memory it can compute in; 0 where that is not known.
-    pub memory_bytes: u64,
-    /// What its owner says of it.
-    pub labels: BTreeSet<String>,
+    /// What it has that a sweep may require.
+    pub capabilities: Capabilities,
     /// Trajectories it can train at once.
     pub lanes: u32,
     /// Whether its stream is up.

@@ -3,12 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-/// Bytes; 0 where the system does not say.
+/// What is told of it is whole tenths of a gigabyte, so that machines of one make say the same.
+const UNIT: u64 = 100_000_000;
+
+/// Bytes, rounded down to tenths of a gigabyte; 0 where the system does not say.
 #[must_use]
 pub fn bytes() -> u64 {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
     let group = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| limit(&text, Path::new("/sys/fs/cgroup")));
-    machine.into_iter().chain(group).min().unwrap_or(0)
+    machine.into_iter().chain(group).min().map_or(0, |bytes| bytes / UNIT * UNIT)
 }
 
 /// `MemTotal` of /proc/meminfo, which counts in KiB.

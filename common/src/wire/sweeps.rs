@@ -3,6 +3,7 @@
 use biosweep_proto::v1;
 
 use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
+use crate::capability::Capabilities;
 use crate::clock::WallTime;
 use crate::configuration::TrialKey;
 use crate::ids::{Attempt, TrajectoryIndex, TrialIndex};
@@ -88,7 +89,8 @@ impl FromWire<v1::ShowResponse> for SweepStatus {
 
 impl IntoWire<v1::Worker> for WorkerView {
     fn into_wire(self) -> v1::Worker {
-        let Self { id, name, device, memory_bytes, labels, lanes, connected, quarantined, training } = self;
+        let Self { id, name, capabilities, lanes, connected, quarantined, training } = self;
+        let Capabilities { device, memory_bytes, labels } = capabilities;
         let (quarantined, training) = (cause_into_wire(quarantined), training.into_wire());
         let (id, labels) = (id.to_string(), labels.into_iter().collect());
         v1::Worker { id, name, device, lanes, connected, quarantined, training, memory_bytes, labels }
@@ -99,8 +101,9 @@ impl FromWire<v1::Worker> for WorkerView {
     fn from_wire(message: v1::Worker) -> Result<Self, WireError> {
         let v1::Worker { id, name, device, lanes, connected, quarantined, training, memory_bytes, labels } = message;
         let (id, training) = (parsed(&id, "worker.id")?, Vec::from_wire(training)?);
-        let (quarantined, labels) = (cause_from_wire(quarantined), labels.into_iter().collect());
-        Ok(Self { id, name, device, memory_bytes, labels, lanes, connected, quarantined, training })
+        let quarantined = cause_from_wire(quarantined);
+        let capabilities = Capabilities { device, memory_bytes, labels: labels.into_iter().collect() };
+        Ok(Self { id, name, capabilities, lanes, connected, quarantined, training })
     }
 }
 
@@ -296,9 +299,11 @@ mod tests {
             workers: vec![WorkerView {
                 id: WorkerId::new(),
                 name: "host/1".to_owned(),
-                device: "cpu".to_owned(),
-                memory_bytes: 1 << 34,
-                labels: ["a100".to_owned()].into(),
+                capabilities: Capabilities {
+                    device: "cpu".to_owned(),
+                    memory_bytes: 1 << 34,
+                    labels: ["a100".to_owned()].into(),
+                },
                 lanes: 1,
                 connected: true,
                 quarantined: Some("it failed".to_owned()),

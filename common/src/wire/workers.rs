@@ -6,6 +6,7 @@ use biosweep_proto::v1::worker_message::Message as Up;
 use prost::Message as _;
 
 use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
+use crate::capability::Capabilities;
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::messages::{Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
@@ -50,7 +51,8 @@ impl FromWire<v1::WorkerMessage> for ToCoordinator {
 impl IntoWire<v1::Hello> for Hello {
     fn into_wire(self) -> v1::Hello {
         let Self { worker, description, numerics_version, held } = self;
-        let WorkerDescription { name, device, memory_bytes, labels, lanes, version } = description;
+        let WorkerDescription { name, capabilities, lanes, version } = description;
+        let Capabilities { device, memory_bytes, labels } = capabilities;
         let (worker, held, labels) = (worker.to_string(), held.into_wire(), labels.into_iter().collect());
         v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels }
     }
@@ -59,10 +61,10 @@ impl IntoWire<v1::Hello> for Hello {
 impl FromWire<v1::Hello> for Hello {
     fn from_wire(message: v1::Hello) -> Result<Self, WireError> {
         let v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels } = message;
-        let labels = labels.into_iter().collect();
+        let capabilities = Capabilities { device, memory_bytes, labels: labels.into_iter().collect() };
         Ok(Self {
             worker: parsed(&worker, "hello.worker")?,
-            description: WorkerDescription { name, device, memory_bytes, labels, lanes, version },
+            description: WorkerDescription { name, capabilities, lanes, version },
             numerics_version,
             held: Vec::from_wire(held)?,
         })

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::clock::Clock;
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
@@ -50,10 +51,9 @@ impl BenchWorker {
             |error: tonic::transport::Error| ClientError::Unreachable { url: url.to_owned(), why: error.to_string() };
         let description = WorkerDescription {
             name: "bench".to_owned(),
-            device: "none".to_owned(),
+            capabilities: Capabilities { device: "none".to_owned(), ..Capabilities::default() },
             lanes: manner.lanes * manner.slots,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..WorkerDescription::default()
         };
         let hello =
             Hello { worker: WorkerId::new(), description, numerics_version: NUMERICS_VERSION, held: Vec::new() };

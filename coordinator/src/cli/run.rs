@@ -4,10 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::capability::Requirement;
+use biosweep_common::capability::{Capabilities, Requirement};
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::flags;
-use biosweep_common::messages::WorkerDescription;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::SweepView;
 use clap::Args;
@@ -196,7 +195,7 @@ async fn wait(
 
 /// Whether workers started here will have what the sweep requires: a device of this kind and no labels.
 fn can_be_met(require: &Requirement, device: &str) -> Result<(), Failure> {
-    let here = WorkerDescription { device: device.to_owned(), memory_bytes: u64::MAX, ..WorkerDescription::default() };
+    let here = Capabilities { device: device.to_owned(), memory_bytes: u64::MAX, ..Capabilities::default() };
     if require.is_met_by(&here) {
         return Ok(());
     }

@@ -36,7 +36,7 @@ impl Core {
         sweep.lanes_there = self.lanes_there(&sweep);
         self.sweeps.insert(id, sweep);
         self.note_overlaps(id);
-        self.look_again();
+        self.look_again = true;
     }
 
     /// Adds trials to a sweep. One that has finished is not here, and runs again; one that is paused stays so.
@@ -57,7 +57,7 @@ impl Core {
         self.note_overlaps(id);
         self.take_over(id, reused, actions);
         self.leave_if_finished(now, id, actions);
-        self.look_again();
+        self.look_again = true;
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
@@ -74,7 +74,7 @@ impl Core {
             }
         }
         self.change_state(now, id, SweepState::Cancelled, None, actions);
-        self.forget_failures(id, |_| true);
+        self.excuse_all(id);
         self.forget_overlaps(id);
         self.sweeps.remove(&id);
     }
@@ -88,7 +88,7 @@ impl Core {
             actions.push(hand_back(worker, attempt, trajectories));
         }
         self.change_state(now, id, SweepState::Paused, reason, actions);
-        self.forget_failures(id, |_| true);
+        self.excuse_all(id);
     }
 
     /// Asks a worker whose stream opens for what was paused while it could not hear of it.
@@ -140,18 +140,16 @@ impl Core {
         self.take_over(id, reused, actions);
         self.leave_if_finished(now, id, actions);
         self.expect_from_others(id);
-        self.look_again();
+        self.look_again = true;
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
     /// Lets a worker work again.
     pub(super) fn release_worker(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
         if self.quarantined.contains_key(&id) {
-            self.recount(id, |core| drop(core.quarantined.remove(&id)));
-            self.look_again();
-            actions.push(Action::Persist(Record::Released(id)));
+            self.quarantined.remove(&id);
             self.clear(id);
-            self.assess(id);
+            actions.push(Action::Persist(Record::Released(id)));
         }
     }
 
@@ -167,7 +165,7 @@ impl Core {
             sweep.row.state = state;
             sweep.is_in_round &= state == SweepState::Running;
             sweep.row.reason.clone_from(&reason);
-            self.look_again();
+            self.look_again = true;
         }
         actions.push(Action::Persist(Record::StateChanged { sweep: id, state, reason, at: now.wall }));
         actions.push(Action::Notify(Notice::StateChanged(id)));

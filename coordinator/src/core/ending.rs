@@ -77,6 +77,8 @@ impl Core {
         let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
         let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
         sweep.stopped(now.tick, &lane);
+        // Of what failed for good nobody else will show whose fault it was; what did not has shown it.
+        let excused = if end == End::Failed { sweep.failed_on.on(held.trajectory).collect() } else { Vec::new() };
         let by = Brought { worker_name: &worker_name, updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
         let ending = Ending {
@@ -103,6 +105,7 @@ impl Core {
             self.pass_on(now, found, &mut taken_over);
         }
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
+        self.excuse(held.sweep, excused);
         // They refer to what was just found.
         actions.append(&mut taken_over);
         self.let_go(lane.expected_by);
@@ -116,9 +119,6 @@ impl Core {
                 at: now.wall,
             };
             actions.push(Action::Notify(Notice::Setback { sweep: held.sweep, setback }));
-        }
-        if end == End::Failed {
-            self.forget_failures(held.sweep, |index| index == held.trajectory);
         }
         if !self.leave_if_finished(now, held.sweep, actions) {
             actions.push(Action::Notify(Notice::Changed(held.sweep)));
@@ -150,7 +150,7 @@ impl Core {
         if let Some(sweep) = self.sweeps.get_mut(&id) {
             sweep.stopped(now.tick, &lane);
             sweep.put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
-            self.look_again();
+            self.look_again = true;
         }
         self.let_go(lane.expected_by);
         let setback = Setback { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
@@ -197,13 +197,14 @@ impl Core {
     fn close(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) -> Option<OpenLane> {
         let lease = self.leases.get_mut(&attempt)?;
         let lane = lease.open.remove(&trajectory)?;
-        let (ended, id) = (lease.open.is_empty(), lease.sweep);
-        if let Some(worker) = self.workers.get_mut(&lease.worker) {
+        let (ended, id, worker_id) = (lease.open.is_empty(), lease.sweep, lease.worker);
+        if let Some(worker) = self.workers.get_mut(&worker_id) {
             worker.open -= 1;
             if ended {
                 worker.leases.remove(&attempt);
             }
         }
+        self.assess(worker_id);
         if ended {
             self.leases.remove(&attempt);
             if let Some(sweep) = self.sweeps.get_mut(&id) {

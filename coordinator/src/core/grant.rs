@@ -6,10 +6,11 @@
 //! which of them fails.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use biosweep_common::grid::Trajectory;
+use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{ToWorker, WorkerDescription};
+use biosweep_common::messages::ToWorker;
 use biosweep_common::outcome::SweepState;
 
 use super::event::{Action, Notice, Now};
@@ -34,82 +35,85 @@ enum Company {
 }
 
 impl Core {
-    /// Something can be granted that could not be before: it may be for those for whom there was none. Each was looked at
-    /// since the last time, so that this adds nothing to what their looking costs.
-    pub(super) fn look_again(&mut self) {
-        self.asking.extend(std::mem::take(&mut self.refused));
-    }
-
-    /// Gives pending trajectories to the workers that have asked.
+    /// Gives pending trajectories to the workers that wait for some.
     pub(super) fn grant_what_can_be(&mut self, now: Now, actions: &mut Vec<Action>) {
-        while !self.draining
-            && self.sweeps.values().any(Sweep::can_grant)
-            && let Some(id) = self.asking.pop_first()
-        {
-            if !self.grant_something(now, id, actions) {
-                self.refused.insert(id);
+        if self.draining || !self.sweeps.values().any(Sweep::can_grant) {
+            return;
+        }
+        for alike in self.crews_to_look_at() {
+            while let Some(id) = self.next_of(&alike) {
+                if !self.grant_something(now, id, actions) && !self.refuse(&alike, id) {
+                    break;
+                }
             }
         }
     }
 
+    /// The next worker of a crew that waits and for whom there may be something: one of the fit or, where there is
+    /// something that none who is fit can train, a suspect.
+    pub(super) fn next_of(&self, alike: &Capabilities) -> Option<WorkerId> {
+        let crew = self.crews.get(alike)?;
+        let fit = crew.asking.first().filter(|_| self.sweeps.values().any(|sweep| sweep.has_something_for(alike)));
+        let suspect = || {
+            crew.suspects.first().filter(|_| self.sweeps.values().any(|sweep| self.is_open_to_suspects(sweep, alike)))
+        };
+        fit.or_else(suspect).copied()
+    }
+
+    /// One of the fit is not looked at again until something else can be granted; whether it was one.
+    fn refuse(&mut self, alike: &Capabilities, id: WorkerId) -> bool {
+        self.crews.get_mut(alike).is_some_and(|crew| crew.asking.remove(&id) && crew.refused.insert(id))
+    }
+
     /// Gives a worker a bundle of the first sweep that has one for it; whether there was one.
     fn grant_something(&mut self, now: Now, id: WorkerId, actions: &mut Vec<Action>) -> bool {
-        let Some(worker) = self.workers.get(&id).filter(|_| self.may_work(id)) else { return false };
-        let lanes = worker.room();
-        if lanes == 0 {
-            return false;
-        }
-        self.sweeps_in_turn(id, now).into_iter().any(|sweep| {
-            let elsewhere = self.better_elsewhere(id, sweep);
-            self.grant(now, id, sweep, lanes, &elsewhere, actions)
-        })
+        self.sweeps_in_turn(id, now).into_iter().any(|sweep| self.grant(now, id, sweep, actions))
     }
 
     /// The sweeps that have something for this worker.
     fn sweeps_in_turn(&mut self, id: WorkerId, now: Now) -> Vec<SweepId> {
         let Some(worker) = self.workers.get(&id) else { return Vec::new() };
-        let fits = |sweep: &&Sweep| sweep.can_grant() && sweep.spec.terms.require.is_met_by(&worker.description);
+        let alike = &worker.description.capabilities;
+        let fits = |sweep: &&Sweep| sweep.has_something_for(alike);
         let new = self.sweeps.values().filter(fits).filter(|sweep| !sweep.is_in_round).map(Sweep::id);
         for id in new.collect::<Vec<_>>() {
             take_into_round(&mut self.sweeps, id, now);
         }
-        let mut sweeps: Vec<&Sweep> = self.sweeps.values().filter(fits).collect();
+        let is_suspect = worker.failing.is_suspect();
+        let is_open = |sweep: &&Sweep| !is_suspect || self.is_open_to_suspects(sweep, alike);
+        let mut sweeps: Vec<&Sweep> = self.sweeps.values().filter(fits).filter(is_open).collect();
         // Stable: of equals the oldest comes first.
         sweeps.sort_by(|left, right| left.turn.compare(&right.turn, now.tick));
         sweeps.into_iter().map(Sweep::id).collect()
     }
 
-    /// Grants a bundle of a sweep, without the trajectories that are better tried elsewhere; whether there was one.
-    fn grant(
-        &mut self,
-        now: Now,
-        id: WorkerId,
-        sweep_id: SweepId,
-        lanes: u32,
-        elsewhere: &[TrajectoryIndex],
-        actions: &mut Vec<Action>,
-    ) -> bool {
-        let (Some(sweep), Some(worker)) = (self.sweeps.get_mut(&sweep_id), self.workers.get_mut(&id)) else {
+    /// Grants a bundle of a sweep, without what is better tried elsewhere; whether there was one.
+    fn grant(&mut self, now: Now, id: WorkerId, sweep_id: SweepId, actions: &mut Vec<Action>) -> bool {
+        let (Some(sweep), Some(worker)) = (self.sweeps.get(&sweep_id), self.workers.get(&id)) else { return false };
+        let lanes = worker.room();
+        let share = sweep.share_of(worker).min(lanes);
+        let run = sweep.next_bundle(lanes, share, |index| self.is_better_tried_elsewhere(id, sweep, index));
+        let (Some(run), Some(sweep), Some(worker)) = (run, self.sweeps.get_mut(&sweep_id), self.workers.get_mut(&id))
+        else {
             return false;
         };
-        let share = sweep.share_of(worker).min(lanes);
-        let bundle = sweep.take_bundle(lanes, share, elsewhere);
-        let Some(&(first, _)) = bundle.first() else { return false };
+        sweep.pending.remove(run.clone());
+        let (first, count) = (TrajectoryIndex(run.start), run.end - run.start);
         self.last_attempt += 1;
         let attempt = Attempt(self.last_attempt);
         actions.push(Action::Persist(Record::Leased(LeaseRow {
             attempt,
             sweep: sweep_id,
             first,
-            count: bundle.len() as u64,
+            count,
             worker: id,
             worker_name: worker.description.name.clone(),
             at: now.wall,
         })));
         worker.idle_lanes = 0;
-        worker.open += bundle.len() as u32;
-        let open: BTreeMap<_, _> =
-            bundle.into_iter().map(|(index, work)| (index, OpenLane::new(work, now.tick))).collect();
+        worker.open += count as u32;
+        let open = run.map(TrajectoryIndex).map(|index| (index, OpenLane::new(sweep.trajectory(index), now.tick)));
+        let open: BTreeMap<_, _> = open.collect();
         open.iter().for_each(|(&index, lane)| sweep.started(index, lane));
         worker.leases.insert(attempt);
         sweep.leases.insert(attempt);
@@ -119,59 +123,12 @@ impl Core {
         }
         actions.push(Action::Notify(Notice::Changed(sweep_id)));
         self.leases.insert(attempt, lease);
+        self.assess(id);
         for taker in self.takers.get(&sweep_id).cloned().unwrap_or_default() {
             self.expect_ends(attempt, taker);
         }
         debug_assert_eq!(self.check_grant(id, sweep_id), Ok(()));
         true
-    }
-
-    /// Changes what a worker can be counted on for, and with it the lanes that sweeps can count on.
-    pub(super) fn recount(&mut self, id: WorkerId, change: impl FnOnce(&mut Self)) {
-        let before = self.counted_on(id).cloned();
-        change(self);
-        let after = self.workers.get(&id).filter(|_| self.counted_on(id).is_some()).map(|worker| &worker.description);
-        for sweep in self.sweeps.values_mut() {
-            let lanes = |worker: Option<&WorkerDescription>| worker.map_or(0, |worker| sweep.lanes_of(worker));
-            sweep.lanes_there = sweep.lanes_there + lanes(after) - lanes(before.as_ref());
-            sweep.is_in_round &= sweep.lanes_there > 0;
-        }
-    }
-
-    /// The lanes a sweep can count on.
-    pub(super) fn lanes_there(&self, sweep: &Sweep) -> u64 {
-        let counted = self.workers.keys().filter_map(|&id| self.counted_on(id));
-        counted.map(|worker| sweep.lanes_of(worker)).sum()
-    }
-
-    fn counted_on(&self, id: WorkerId) -> Option<&WorkerDescription> {
-        let worker = self.workers.get(&id)?;
-        (worker.connected && !self.quarantined.contains_key(&id)).then_some(&worker.description)
-    }
-
-    /// What a sweep that has something to be granted waits for, where nobody is there who could take it.
-    pub(super) fn waits_for(&self, sweep: &Sweep) -> Option<String> {
-        let is_running = sweep.row.state == SweepState::Running;
-        if is_running && sweep.pending.is_empty() && sweep.turn.open() == 0 {
-            return Some(
-                "all that is left of it is in training for another sweep, and is taken over from there".to_owned(),
-            );
-        }
-        if !sweep.can_grant() || sweep.lanes_there > 0 {
-            return None;
-        }
-        let connected: Vec<_> = self.workers.values().filter(|worker| worker.connected).collect();
-        let is_fit = connected.iter().any(|worker| sweep.lanes_of(&worker.description) > 0);
-        let require = &sweep.spec.terms.require;
-        let (wanted, that) =
-            if require.is_none() { (String::new(), "a lane") } else { (format!(" with {require}"), "that") };
-        let there = match connected.len() {
-            0 => "none is connected".to_owned(),
-            _ if is_fit => "all that are connected are in quarantine".to_owned(),
-            1 => format!("the one that is connected has not got {that}"),
-            several => format!("none of the {several} that are connected has got {that}"),
-        };
-        Some(format!("it waits for a worker{wanted}: {there}"))
     }
 }
 
@@ -189,11 +146,6 @@ impl Sweep {
         self.row.state == SweepState::Running && !self.pending.is_empty()
     }
 
-    /// The lanes of a worker that are of use to this sweep.
-    fn lanes_of(&self, worker: &WorkerDescription) -> u64 {
-        if self.spec.terms.require.is_met_by(worker) { worker.lanes.into() } else { 0 }
-    }
-
     /// How many trajectories a worker may take so that all are busy equally long: its part, by its lanes, of all that is
     /// not done, less what it has already.
     fn share_of(&self, worker: &Worker) -> u32 {
@@ -202,38 +154,26 @@ impl Sweep {
         u32::try_from(part).unwrap_or(u32::MAX).saturating_sub(worker.open).max(1)
     }
 
-    /// Takes the next bundle: up to `lanes` pending trajectories of one shape, and of those that nothing has befallen no
-    /// more than `share`; none of them in `without`.
-    pub(super) fn take_bundle(
-        &mut self,
-        lanes: u32,
-        share: u32,
-        without: &[TrajectoryIndex],
-    ) -> Vec<(TrajectoryIndex, Trajectory)> {
-        let left_out: Vec<_> =
-            without.iter().copied().filter(|index| self.pending.remove(index.0..index.0 + 1)).collect();
-        let bundle = self.pending.first().map(|run| {
-            let first = run.start;
-            let end = run.end.min(self.spec.grid.shape_run_end(TrajectoryIndex(first)));
-            let company = match self.company(first) {
-                // Its company has gone on without it.
-                Company::Of(_) if self.company(first) != self.company(first + 1) => Company::Any,
-                company => company,
-            };
-            let most = match company {
-                Company::None => 1,
-                Company::Of(_) => lanes,
-                Company::Any => share,
-            };
-            let most = end.min(first.saturating_add(most.into()));
-            let others = (first + 1..most).take_while(|&index| self.company(index) == company);
-            first..first + 1 + others.count() as u64
-        });
-        if let Some(run) = &bundle {
-            self.pending.remove(run.clone());
-        }
-        left_out.into_iter().for_each(|index| self.pending.insert(index));
-        bundle.into_iter().flatten().map(TrajectoryIndex).map(|index| (index, self.trajectory(index))).collect()
+    /// The next bundle: up to `lanes` pending trajectories of one shape, and of those that nothing has befallen no more
+    /// than `share`; it does not begin with one that is to be left out.
+    fn next_bundle(&self, lanes: u32, share: u32, is_left_out: impl Fn(TrajectoryIndex) -> bool) -> Option<Range<u64>> {
+        let run = self.pending.first(is_left_out)?;
+        let first = run.start;
+        let end = run.end.min(self.spec.grid.shape_run_end(TrajectoryIndex(first)));
+        let company = match self.company(first) {
+            // Its company has gone on without it.
+            Company::Of(_) if self.company(first) != self.company(first + 1) => Company::Any,
+            company => company,
+        };
+        let most = match company {
+            Company::None => 1,
+            Company::Of(_) => lanes,
+            Company::Any => share,
+        };
+        let most = end.min(first.saturating_add(most.into()));
+        // What failed, and may be to be left out, is in nobody's company.
+        let others = (first + 1..most).take_while(|&index| self.company(index) == company);
+        Some(first..first + 1 + others.count() as u64)
     }
 
     fn company(&self, index: u64) -> Company {

@@ -2,11 +2,13 @@
 //! simulation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::Held;
 use biosweep_common::outcome::SweepState;
 
+use super::crew::{Crew, Standing};
 use super::scheduler::Core;
 
 impl Core {
@@ -17,10 +19,11 @@ impl Core {
     pub(crate) fn check(&self) -> Result<(), String> {
         self.every_trajectory_is_in_one_place()?;
         self.what_every_worker_holds_is_counted()?;
+        self.every_worker_counts_in_its_crew_for_what_it_is()?;
         self.what_every_sweep_has_of_the_workers_is_counted()?;
         self.leases_are_found_by_worker_and_by_sweep()?;
-        self.workers_are_found_by_deadline_and_by_trust()?;
-        self.who_asks_is_known_and_listed_once()?;
+        self.workers_are_found_by_deadline()?;
+        self.who_waits_waits_for_a_reason()?;
         self.who_takes_over_from_whom_is_here()?;
         self.every_sweep_here_has_work_left()?;
         self.every_trial_is_accounted_for()?;
@@ -114,34 +117,67 @@ impl Core {
         Ok(())
     }
 
-    /// Every worker has its one deadline, and is listed as fit or failing where it is.
-    fn workers_are_found_by_deadline_and_by_trust(&self) -> Result<(), String> {
+    /// Every worker has its one deadline.
+    fn workers_are_found_by_deadline(&self) -> Result<(), String> {
         let deadlines: BTreeSet<_> = self.workers.iter().map(|(&id, worker)| (worker.deadline, id)).collect();
         if deadlines != self.deadlines {
             return Err(format!("the deadlines are {deadlines:?}, and {:?} are listed", self.deadlines));
         }
-        let fit: BTreeSet<_> = self.workers.keys().copied().filter(|&id| self.is_fit(id)).collect();
-        if fit != self.fit {
-            return Err(format!("the fit workers are {fit:?}, and {:?} are listed", self.fit));
-        }
-        let failing = self.workers.iter().filter(|(_, worker)| !worker.failing.is_empty());
-        let failing: BTreeSet<_> = failing.map(|(&id, _)| id).collect();
-        if failing != self.failing {
-            return Err(format!("the failing workers are {failing:?}, and {:?} are listed", self.failing));
-        }
         Ok(())
     }
 
-    /// Who asks for work has asked for some, and either there may be some or there was none.
-    fn who_asks_is_known_and_listed_once(&self) -> Result<(), String> {
-        if let Some(both) = self.asking.intersection(&self.refused).next() {
-            return Err(format!("worker {both} is to be looked at and was looked at in vain"));
+    /// The crews are what their workers make of them.
+    fn every_worker_counts_in_its_crew_for_what_it_is(&self) -> Result<(), String> {
+        let mut crews: BTreeMap<_, Crew> = BTreeMap::new();
+        for (&id, worker) in &self.workers {
+            let standing = Standing::of(worker, self.quarantined.contains_key(&id));
+            if worker.standing != standing {
+                return Err(format!("worker {id} is {standing:?} and is taken for {:?}", worker.standing));
+            }
+            if worker.connected {
+                let crew = crews.entry(Arc::new(worker.description.capabilities.clone())).or_default();
+                crew.change(id, Standing::default(), standing);
+            }
         }
-        let asked = |id: &&WorkerId| self.workers.get(id).is_some_and(|worker| worker.idle_lanes > 0);
-        match self.asking.union(&self.refused).find(|id| !asked(id)) {
-            Some(id) => Err(format!("worker {id} is thought to ask for work and has not")),
+        for (alike, crew) in &self.crews {
+            // Whoever asks was refused or was not.
+            let mut listed = crew.clone();
+            let waiting = listed.asking.len() + listed.refused.len();
+            listed.asking.append(&mut listed.refused);
+            if listed.asking.len() < waiting {
+                return Err(format!("a worker with {alike:?} asks and was refused at once"));
+            }
+            let counted = crews.remove(alike).unwrap_or_default();
+            if listed != counted {
+                return Err(format!("the workers with {alike:?} are {counted:?} and are taken for {listed:?}"));
+            }
+        }
+        match crews.keys().next() {
+            Some(alike) => Err(format!("the workers with {alike:?} are not counted")),
             None => Ok(()),
         }
+    }
+
+    /// While nobody is to be looked at, there is nothing for those who wait.
+    fn who_waits_waits_for_a_reason(&self) -> Result<(), String> {
+        if self.draining || self.look_again {
+            return Ok(());
+        }
+        for (alike, crew) in self.crews.iter().filter(|(alike, _)| !self.to_look_at.contains(*alike)) {
+            if let Some(id) = self.next_of(alike) {
+                return Err(format!("worker {id} waits in vain"));
+            }
+            for &id in &crew.refused {
+                let sweeps = self.sweeps.values().filter(|sweep| sweep.has_something_for(alike));
+                for sweep in sweeps {
+                    let first = sweep.pending.first(|index| self.is_better_tried_elsewhere(id, sweep, index));
+                    if let Some(run) = first {
+                        return Err(format!("worker {id} was refused {run:?} of sweep {}", sweep.id()));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A sweep that has left neither waits for what others find nor is waited for.

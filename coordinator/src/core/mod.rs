@@ -11,7 +11,7 @@
 //! | [`reuse`] | results that one sweep takes over from another |
 //! | `ending` | how attempts end: reports accepted or refused, results, retries |
 //! | [`sweep`] | a running sweep |
-//! | `worker` | a worker, as it is known |
+//! | `worker`, `crew` | a worker, as it is known, and those that are alike |
 //! | [`lease`] | a bundle in a worker's hands |
 //! | `pending`, `intervals` | the trajectories that wait, dearest first, as runs |
 //! | `turn` | whose turn it is among sweeps |
@@ -20,6 +20,7 @@
 
 mod accepted;
 mod control;
+mod crew;
 mod ending;
 pub(crate) mod event;
 mod grant;

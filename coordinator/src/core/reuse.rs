@@ -136,7 +136,7 @@ impl Core {
             is_any_lacking |= self.sweeps.get_mut(&id).is_some_and(|sweep| sweep.wait_no_longer(index));
         }
         if is_any_lacking {
-            self.look_again();
+            self.look_again = true;
         }
     }
 
@@ -177,9 +177,10 @@ impl Core {
         if trajectories.is_empty() {
             return;
         }
-        trajectories.iter().for_each(|row| sweep.take_over(row));
         // They tell nothing of those who failed them here.
-        self.forget_failures(id, |index| trajectories.iter().any(|row| row.trajectory == index));
+        let excused = trajectories.iter().flat_map(|row| sweep.failed_on.on(row.trajectory)).collect();
+        trajectories.iter().for_each(|row| sweep.take_over(row));
+        self.excuse(id, excused);
         actions.push(Action::Persist(Record::Reused { sweep: id, trajectories }));
         actions.push(Action::Notify(Notice::Changed(id)));
     }

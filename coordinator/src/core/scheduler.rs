@@ -14,13 +14,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::clock::Tick;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{Held, Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::SweepSpec;
-use uuid::Uuid;
 
+use super::crew::Crew;
 use super::event::{Action, Event, Notice, Now};
 use super::lease::{Lease, OpenLane};
 use super::sweep::Sweep;
@@ -58,16 +59,16 @@ pub(crate) struct Core {
     pub(super) leases: BTreeMap<Attempt, Lease>,
     /// When each worker counts as lost, soonest first.
     pub(super) deadlines: BTreeSet<(Tick, WorkerId)>,
+    /// Nobody counts as lost before then.
+    patient_until: Tick,
     /// Workers that get nothing until they are released, and why.
     pub(super) quarantined: BTreeMap<WorkerId, String>,
-    /// Workers that are there and beyond suspicion.
-    pub(super) fit: BTreeSet<WorkerId>,
-    /// Workers that failed something since they last completed something.
-    pub(super) failing: BTreeSet<WorkerId>,
-    /// Workers that have asked for work, and for whom there may be some.
-    pub(super) asking: BTreeSet<WorkerId>,
-    /// Those for whom there was none, and none has come since.
-    pub(super) refused: BTreeSet<WorkerId>,
+    /// The workers whose streams are up, by what they have.
+    pub(super) crews: BTreeMap<Arc<Capabilities>, Crew>,
+    /// Crews in which somebody began to wait for work since they were looked at.
+    pub(super) to_look_at: BTreeSet<Arc<Capabilities>>,
+    /// Whether something can be granted that could not be before: it may be for any of those who wait.
+    pub(super) look_again: bool,
     pub(super) last_attempt: u64,
     pub(super) draining: bool,
 }
@@ -83,11 +84,11 @@ impl Core {
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            patient_until: Tick(0),
             quarantined: restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect(),
-            fit: BTreeSet::new(),
-            failing: BTreeSet::new(),
-            asking: BTreeSet::new(),
-            refused: BTreeSet::new(),
+            crews: BTreeMap::new(),
+            to_look_at: BTreeSet::new(),
+            look_again: false,
             last_attempt: restored.last_attempt,
             draining: false,
         };
@@ -137,7 +138,8 @@ impl Core {
             Event::Died { worker, cause } => self.note_death(now, worker, cause),
             Event::Draining { reason } => self.drain(&reason, &mut actions),
             Event::Ticked => self.expire(now, &mut actions),
-            Event::Awoke => self.be_patient_again(now),
+            // Time has passed in which nobody could be heard: nobody is lost for having been silent.
+            Event::Awoke => self.patient_until = now.tick.after_ms(self.patience.lease_ms),
         }
         self.grant_what_can_be(now, &mut actions);
         if cfg!(debug_assertions)
@@ -150,7 +152,7 @@ impl Core {
 
     /// When the next silent worker is lost, where nothing is heard before.
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
-        self.deadlines.first().map(|&(deadline, _)| deadline)
+        self.deadlines.first().map(|&(deadline, _)| deadline.max(self.patient_until))
     }
 
     fn hear(&mut self, now: Now, id: WorkerId, message: ToCoordinator, actions: &mut Vec<Action>) {
@@ -159,19 +161,14 @@ impl Core {
         }
         self.set_deadline(id, now.tick.after_ms(self.patience.lease_ms));
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.idle_lanes > 0 && !self.refused.contains(&id) {
-            // It asked, and then fell silent for too long: it will not ask again.
-            self.asking.insert(id);
+        if let ToCoordinator::Poll { lanes } = message {
+            worker.idle_lanes = lanes;
         }
+        // What it asked for before it fell silent it will not ask for again.
+        worker.is_silent = false;
+        self.assess(id);
         match message {
-            ToCoordinator::Hello(_) => {}
-            ToCoordinator::Poll { lanes } => {
-                worker.idle_lanes = lanes;
-                self.forget_wish(id);
-                if lanes > 0 {
-                    self.asking.insert(id);
-                }
-            }
+            ToCoordinator::Hello(_) | ToCoordinator::Poll { .. } => {}
             ToCoordinator::Heartbeat { progress } => self.note_progress(id, &progress, actions),
             ToCoordinator::Evaluated { attempt, trajectory, point } => {
                 if let Some((sweep, lane)) = self.lane_mut(id, attempt, trajectory) {
@@ -204,9 +201,8 @@ impl Core {
         }
         let accepted = worker.accepted.clone();
         self.deadlines.insert((worker.deadline, id));
-        self.recount(id, |core| drop(core.workers.insert(id, worker)));
+        self.workers.insert(id, worker);
         self.assess(id);
-        self.look_again();
         let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms, store: self.store };
         actions.push(Action::Send { worker: id, message });
 
@@ -258,33 +254,24 @@ impl Core {
     }
 
     fn disconnect(&mut self, id: WorkerId) {
-        self.recount(id, |core| {
-            if let Some(worker) = core.workers.get_mut(&id) {
-                worker.connected = false;
-                worker.idle_lanes = 0;
-            }
-        });
-        self.forget_wish(id);
+        if let Some(worker) = self.workers.get_mut(&id) {
+            (worker.connected, worker.idle_lanes) = (false, 0);
+        }
         self.assess(id);
-        self.look_again();
-    }
-
-    /// It asks for nothing any more, or has to ask again.
-    fn forget_wish(&mut self, id: WorkerId) {
-        self.asking.remove(&id);
-        self.refused.remove(&id);
     }
 
     /// Every worker that has been silent too long is lost; one whose stream is up may yet speak again.
     fn expire(&mut self, now: Now, actions: &mut Vec<Action>) {
         while let Some(&(deadline, id)) = self.deadlines.first()
-            && deadline <= now.tick
+            && deadline.max(self.patient_until) <= now.tick
         {
             let silent = || format!("no heartbeat for {} ms", self.patience.lease_ms);
             let death = self.workers.get(&id).and_then(|worker| worker.death.clone());
             let cause = death.unwrap_or_else(silent);
             self.release(now, id, Outcome::WorkerLost, &cause, actions);
-            if self.workers.get(&id).is_some_and(|worker| worker.connected) {
+            if let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.connected) {
+                worker.is_silent = true;
+                self.assess(id);
                 self.set_deadline(id, now.tick.after_ms(self.patience.lease_ms));
             } else {
                 self.forget(id);
@@ -306,16 +293,12 @@ impl Core {
     fn part(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         self.release(now, id, outcome, cause, actions);
         self.forget(id);
-        self.look_again();
     }
 
     /// Takes a worker out of the list; what it held is for the caller.
     fn forget(&mut self, id: WorkerId) -> Option<Worker> {
-        let mut forgotten = None;
-        self.recount(id, |core| forgotten = core.workers.remove(&id));
-        self.forget_wish(id);
-        self.assess(id);
-        let worker = forgotten?;
+        self.disconnect(id);
+        let worker = self.workers.remove(&id)?;
         self.deadlines.remove(&(worker.deadline, id));
         Some(worker)
     }
@@ -331,7 +314,6 @@ impl Core {
 
     /// Takes everything back from a worker.
     fn release(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
-        self.forget_wish(id);
         for (attempt, trajectories) in self.held_by(id) {
             for trajectory in trajectories {
                 self.end_without_result(now, attempt, trajectory, outcome, Some(cause.to_owned()), actions);
@@ -345,16 +327,6 @@ impl Core {
             let message = ToWorker::Drain { reason: reason.to_owned() };
             actions.push(Action::Send { worker, message });
         }
-    }
-
-    /// Time has passed in which nobody could be heard: nobody is lost for having been silent.
-    fn be_patient_again(&mut self, now: Now) {
-        let deadline = now.tick.after_ms(self.patience.lease_ms);
-        for (&id, worker) in &mut self.workers {
-            worker.deadline = worker.deadline.max(deadline);
-            self.deadlines.insert((worker.deadline, id));
-        }
-        self.deadlines = self.deadlines.split_off(&(deadline, WorkerId(Uuid::nil())));
     }
 
     /// The lane a worker holds under an attempt, and its sweep; `None` where it holds no such lane.

@@ -36,9 +36,7 @@ impl Core {
         Some(WorkerView {
             id,
             name: worker.description.name.clone(),
-            device: worker.description.device.clone(),
-            memory_bytes: worker.description.memory_bytes,
-            labels: worker.description.labels.clone(),
+            capabilities: worker.description.capabilities.clone(),
             lanes: worker.description.lanes,
             connected: worker.connected,
             quarantined: self.quarantined.get(&id).cloned(),

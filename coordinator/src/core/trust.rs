@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 
 use super::event::{Action, Notice, Now};
 use super::scheduler::Core;
-use super::worker::Worker;
+use super::sweep::Sweep;
 use crate::store::record::{FailureRow, QuarantineRow, Record, Standing};
 
 /// So many trajectories make a row, of a worker that fails them or of a sweep that has them fail alike.
@@ -19,38 +20,47 @@ pub(super) const DEATHS_MAX: u32 = 10;
 /// Characters of an error that tell it from others.
 const FINGERPRINT_LEN: usize = 200;
 
-/// The trajectories a worker failed since it last completed one; whether another worker has completed them meanwhile.
-pub(super) type Failing = BTreeMap<(SweepId, TrajectoryIndex), bool>;
-
-/// The trajectories of a sweep that have failed and are not done, and the workers on which: found by either.
+/// What a worker failed since it last completed a trajectory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct FailedOn {
-    by_trajectory: BTreeMap<TrajectoryIndex, BTreeSet<WorkerId>>,
-    by_worker: BTreeSet<(WorkerId, TrajectoryIndex)>,
+pub(super) struct Failing {
+    /// What no other worker has completed so far.
+    pub(super) unexplained: BTreeSet<(SweepId, TrajectoryIndex)>,
+    /// How many of them others have completed.
+    pub(super) confirmed: usize,
 }
+
+impl Failing {
+    /// Whether they are so many that the worker gets nothing while others can show whose fault it is.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.unexplained.len() + self.confirmed >= ROW
+    }
+}
+
+/// The trajectories of a sweep that have failed and are not done, and the workers on which.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct FailedOn(BTreeMap<TrajectoryIndex, BTreeSet<WorkerId>>);
 
 impl FailedOn {
     /// One more failure; on how many workers the trajectory has failed.
     pub(super) fn insert(&mut self, trajectory: TrajectoryIndex, worker: WorkerId) -> usize {
-        self.by_worker.insert((worker, trajectory));
-        let workers = self.by_trajectory.entry(trajectory).or_default();
+        let workers = self.0.entry(trajectory).or_default();
         workers.insert(worker);
         workers.len()
     }
 
     /// The trajectory is done; the workers on which it had failed.
     pub(super) fn remove(&mut self, trajectory: TrajectoryIndex) -> BTreeSet<WorkerId> {
-        let workers = self.by_trajectory.remove(&trajectory).unwrap_or_default();
-        for &worker in &workers {
-            self.by_worker.remove(&(worker, trajectory));
-        }
-        workers
+        self.0.remove(&trajectory).unwrap_or_default()
     }
 
-    /// What failed on a worker, each with all the workers on which it did.
-    fn of(&self, worker: WorkerId) -> impl Iterator<Item = (TrajectoryIndex, &BTreeSet<WorkerId>)> {
-        let all = (worker, TrajectoryIndex(0))..=(worker, TrajectoryIndex(u64::MAX));
-        self.by_worker.range(all).filter_map(|(_, index)| Some((*index, self.by_trajectory.get(index)?)))
+    /// The workers on which a trajectory failed, each with it.
+    pub(super) fn on(&self, trajectory: TrajectoryIndex) -> impl Iterator<Item = (WorkerId, TrajectoryIndex)> {
+        self.0.get(&trajectory).into_iter().flatten().map(move |&worker| (worker, trajectory))
+    }
+
+    /// Every failure.
+    fn all(&self) -> impl Iterator<Item = (WorkerId, TrajectoryIndex)> {
+        self.0.keys().flat_map(|&trajectory| self.on(trajectory))
     }
 }
 
@@ -131,50 +141,17 @@ fn fingerprint(cause: &str) -> String {
     kind
 }
 
-impl Worker {
-    /// Whether its failures in a row are so many that it gets nothing while others can show whose fault they are.
-    pub(super) fn is_suspect(&self) -> bool {
-        self.failing.len() >= ROW
-    }
-}
-
 impl Core {
-    /// Whether a worker may be given something.
-    pub(super) fn may_work(&self, id: WorkerId) -> bool {
-        let Some(worker) = self.workers.get(&id) else { return false };
-        let waits = worker.is_suspect() && self.fit_but(id).next().is_some();
-        !waits && !self.quarantined.contains_key(&id)
+    /// Whether a sweep has something for such workers that nobody who is beyond suspicion can train.
+    pub(super) fn is_open_to_suspects(&self, sweep: &Sweep, alike: &Capabilities) -> bool {
+        sweep.has_something_for(alike) && self.fit_for(sweep).next().is_none()
     }
 
-    /// The trajectories of a sweep that failed on this worker, and that another one could try that has not yet.
-    pub(super) fn better_elsewhere(&self, id: WorkerId, sweep: SweepId) -> Vec<TrajectoryIndex> {
-        let Some(sweep) = self.sweeps.get(&sweep) else { return Vec::new() };
-        let elsewhere = |workers: &BTreeSet<WorkerId>| self.fit_but(id).any(|other| !workers.contains(&other));
-        sweep.failed_on.of(id).filter(|(_, workers)| elsewhere(workers)).map(|(trajectory, _)| trajectory).collect()
-    }
-
-    /// The other workers that are there and beyond suspicion.
-    fn fit_but(&self, id: WorkerId) -> impl Iterator<Item = WorkerId> {
-        self.fit.iter().copied().filter(move |&other| other != id)
-    }
-
-    /// Whether a worker is there and beyond suspicion.
-    pub(super) fn is_fit(&self, id: WorkerId) -> bool {
-        let beyond_suspicion = self.workers.get(&id).is_some_and(|worker| worker.connected && !worker.is_suspect());
-        beyond_suspicion && !self.quarantined.contains_key(&id)
-    }
-
-    /// Takes note of what became of a worker: whether it is fit, and whether it has failed anything.
-    pub(super) fn assess(&mut self, id: WorkerId) {
-        let fails = self.workers.get(&id).is_some_and(|worker| !worker.failing.is_empty());
-        let is_fit = self.is_fit(id);
-        for (set, belongs) in [(&mut self.fit, is_fit), (&mut self.failing, fails)] {
-            if belongs {
-                set.insert(id)
-            } else {
-                set.remove(&id)
-            };
-        }
+    /// Whether a trajectory failed on this worker, and another that is beyond suspicion could try it that has not yet.
+    pub(super) fn is_better_tried_elsewhere(&self, id: WorkerId, sweep: &Sweep, index: TrajectoryIndex) -> bool {
+        sweep.failed_on.0.get(&index).is_some_and(|failed_on| {
+            failed_on.contains(&id) && self.fit_for(sweep).any(|other| !failed_on.contains(&other))
+        })
     }
 
     /// A trajectory failed on a worker.
@@ -186,18 +163,20 @@ impl Core {
         cause: &str,
         actions: &mut Vec<Action>,
     ) {
-        let others = self.fit_but(id).next().is_some();
+        let Some(its_sweep) = self.sweeps.get(&sweep) else { return };
+        let others = self.fit_for(its_sweep).any(|other| other != id);
         let Some(its_sweep) = self.sweeps.get_mut(&sweep) else { return };
         let by_several = its_sweep.failed_on.insert(trajectory, id) > 1;
         let alike = its_sweep.failures.note(cause, trajectory, id, others);
         if by_several {
             // Whoever tries it fails: no worker's fault.
-            self.excuse(|key, _| key == (sweep, trajectory));
-            self.look_again();
+            let failed_on = its_sweep.failed_on.on(trajectory).collect();
+            self.excuse(sweep, failed_on);
         } else if let Some(worker) = self.workers.get_mut(&id) {
-            worker.failing.insert((sweep, trajectory), false);
+            worker.failing.unexplained.insert((sweep, trajectory));
             self.assess(id);
         }
+        self.look_again = true;
         if let Some(count) = alike {
             let reason = format!("{count} trajectories failed alike, the last one with: {cause}");
             self.pause(now, sweep, Some(reason), actions);
@@ -222,49 +201,43 @@ impl Core {
         self.clear(id);
     }
 
-    /// What failed of some trajectories of a sweep no other worker will complete: it tells nothing of workers.
-    pub(super) fn forget_failures(&mut self, id: SweepId, is_it: impl Fn(TrajectoryIndex) -> bool) {
-        self.excuse(|(sweep, trajectory), confirmed| !confirmed && sweep == id && is_it(trajectory));
+    /// That these workers failed these trajectories of a sweep tells nothing of them: no other will complete them, or
+    /// another has failed them too.
+    pub(super) fn excuse(&mut self, sweep: SweepId, failed: Vec<(WorkerId, TrajectoryIndex)>) {
+        for (id, trajectory) in failed {
+            if let Some(worker) = self.workers.get_mut(&id) {
+                worker.failing.unexplained.remove(&(sweep, trajectory));
+                self.assess(id);
+            }
+        }
     }
 
-    /// Strikes out failures: what failed, and whether another worker has completed it.
-    fn excuse(&mut self, is_excused: impl Fn((SweepId, TrajectoryIndex), bool) -> bool) {
-        for id in self.failing.clone() {
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.failing.retain(|key, confirmed| !is_excused(*key, *confirmed));
-            }
-            self.assess(id);
-        }
-        self.look_again();
+    /// The same of all that has failed of a sweep.
+    pub(super) fn excuse_all(&mut self, id: SweepId) {
+        let failed = self.sweeps.get(&id).map(|sweep| sweep.failed_on.all().collect());
+        self.excuse(id, failed.unwrap_or_default());
     }
 
     /// A worker's row of failures is over.
     pub(super) fn clear(&mut self, id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&id)
-            && !worker.failing.is_empty()
-        {
-            worker.failing.clear();
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.failing = Failing::default();
             self.assess(id);
-            self.look_again();
         }
     }
 
     /// Another worker has completed what this one failed.
     fn confirm(&mut self, now: Now, id: WorkerId, done: (SweepId, TrajectoryIndex), actions: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        if let Some(confirmed) = worker.failing.get_mut(&done) {
-            *confirmed = true;
-        }
-        let confirmed = worker.failing.values().filter(|&&confirmed| confirmed).count();
+        worker.failing.confirmed += usize::from(worker.failing.unexplained.remove(&done));
+        let confirmed = worker.failing.confirmed;
         if confirmed < ROW || self.quarantined.contains_key(&id) {
             return;
         }
         let reason = format!("it failed {confirmed} trajectories in a row that other workers completed");
         let worker_name = worker.description.name.clone();
-        self.recount(id, |core| drop(core.quarantined.insert(id, reason.clone())));
+        self.quarantined.insert(id, reason.clone());
         self.assess(id);
-        // What it was better tried elsewhere for, others may do now.
-        self.look_again();
         let row = QuarantineRow { worker: id, worker_name, reason, at: now.wall };
         actions.push(Action::Persist(Record::Quarantined(row)));
         actions.push(Action::Notify(Notice::Changed(done.0)));
@@ -280,27 +253,6 @@ mod tests {
         assert_eq!(fingerprint("no room at update 390\nbacktrace"), fingerprint("no room at update 7"));
         assert_eq!(fingerprint("1.5e-3 of 12"), "#.#e-# of #");
         assert_ne!(fingerprint("no room"), fingerprint("no data"));
-    }
-
-    #[test]
-    fn what_failed_is_found_by_worker_and_forgotten_by_trajectory() {
-        let workers = [1, 2].map(|number| WorkerId(uuid::Uuid::from_u128(number)));
-        let [first, last] = [TrajectoryIndex(0), TrajectoryIndex(u64::MAX)];
-        let mut failed_on = FailedOn::default();
-        let of = |failed_on: &FailedOn, worker| {
-            failed_on.of(worker).map(|(index, on)| (index, on.len())).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            [(first, 0), (last, 0), (last, 1)].map(|(index, on)| failed_on.insert(index, workers[on])),
-            [1, 1, 2]
-        );
-        assert_eq!(of(&failed_on, workers[0]), [(first, 1), (last, 2)]);
-        assert_eq!(of(&failed_on, workers[1]), [(last, 2)]);
-        assert_eq!(failed_on.remove(last), workers.into());
-        assert_eq!(failed_on.remove(last), BTreeSet::new());
-        assert_eq!((of(&failed_on, workers[0]), of(&failed_on, workers[1])), (vec![(first, 1)], vec![]));
-        failed_on.remove(first);
-        assert_eq!(failed_on, FailedOn::default());
     }
 
     fn failed_alike(count: u64, ended: usize, workers: u128, others: bool) -> Option<usize> {

@@ -7,6 +7,7 @@ use biosweep_common::ids::{Attempt, TrajectoryIndex};
 use biosweep_common::messages::WorkerDescription;
 
 use super::accepted::Accepted;
+use super::crew::Standing;
 use super::trust::Failing;
 
 /// A worker that has presented itself, or that holds leases from before a restart.
@@ -20,6 +21,10 @@ pub(crate) struct Worker {
     pub(super) deadline: Tick,
     /// Lanes it has asked work for.
     pub(super) idle_lanes: u32,
+    /// Whether nothing was heard of it for too long: what it asked for is for later.
+    pub(super) is_silent: bool,
+    /// What its crew counts it for.
+    pub(super) standing: Standing,
     /// Lanes it holds.
     pub(super) open: u32,
     /// The leases they came under.
@@ -39,9 +44,11 @@ impl Worker {
             connected,
             deadline,
             idle_lanes: 0,
+            is_silent: false,
+            standing: Standing::default(),
             open: 0,
             leases: BTreeSet::new(),
-            failing: Failing::new(),
+            failing: Failing::default(),
             death: None,
             accepted: Accepted::default(),
         }

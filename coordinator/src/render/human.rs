@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::clock::Clock;
 use biosweep_common::configuration::{Point, trajectory_point};
 use biosweep_common::ids::SweepId;
@@ -192,12 +193,16 @@ pub(crate) fn workers(workers: &[WorkerView]) -> String {
     workers.iter().map(line).collect()
 }
 
-/// What sweeps can require of a worker.
+/// What sweeps can require of a worker, and how much it takes at once.
 fn capability(worker: &WorkerView) -> String {
+    let Capabilities { device, memory_bytes, labels } = &worker.capabilities;
+    if device.is_empty() {
+        return "not heard of since the coordinator started".to_owned();
+    }
     let lanes = if worker.lanes == 1 { "1 lane".to_owned() } else { format!("{} lanes", worker.lanes) };
-    let memory = (worker.memory_bytes > 0).then(|| format!("{:.1} GB", worker.memory_bytes as f64 / 1e9));
-    let device = [worker.device.clone(), lanes].into_iter();
-    device.chain(memory).chain(worker.labels.iter().cloned()).collect::<Vec<_>>().join(", ")
+    let memory = (*memory_bytes > 0).then(|| format!("{:.1} GB", *memory_bytes as f64 / 1e9));
+    let device = [device.clone(), lanes].into_iter();
+    device.chain(memory).chain(labels.iter().cloned()).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn released(worker: &WorkerView) -> String {

@@ -106,9 +106,9 @@ fn worker_value(worker: &WorkerView) -> Value {
     json!({
         "id": worker.id,
         "name": worker.name,
-        "device": worker.device,
-        "memory_bytes": worker.memory_bytes,
-        "labels": worker.labels,
+        "device": worker.capabilities.device,
+        "memory_bytes": worker.capabilities.memory_bytes,
+        "labels": worker.capabilities.labels,
         "lanes": worker.lanes,
         "connected": worker.connected,
         "quarantined": worker.quarantined,

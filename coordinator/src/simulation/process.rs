@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
@@ -89,7 +90,7 @@ impl Worker {
     pub(super) fn new(id: WorkerId, lanes: u32, life: u64, owed: Vec<Owed>) -> Self {
         let description = WorkerDescription {
             name: format!("worker {}", id.0.as_u128() % 1_000),
-            device: "cpu".to_owned(),
+            capabilities: Capabilities { device: "cpu".to_owned(), ..Capabilities::default() },
             lanes,
             ..WorkerDescription::default()
         };

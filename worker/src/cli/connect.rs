@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::clock::Clock;
 use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
@@ -77,9 +78,11 @@ pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     let url = args.coordinator.as_deref().unwrap_or_default();
     let description = WorkerDescription {
         name: args.name.clone().unwrap_or_else(default_name),
-        device: device.to_string(),
-        memory_bytes: args.memory_gb.map_or_else(memory::bytes, |gigabytes| (gigabytes * 1e9) as u64),
-        labels: args.labels.iter().cloned().collect(),
+        capabilities: Capabilities {
+            device: device.to_string(),
+            memory_bytes: args.memory_gb.map_or_else(memory::bytes, |gigabytes| (gigabytes * 1e9) as u64),
+            labels: args.labels.iter().cloned().collect(),
+        },
         lanes: args.lanes.get(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };

@@ -1,5 +1,6 @@
 //! What a session does about all that can happen.
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::configuration::{Configuration, Point};
 use biosweep_common::ids::SweepId;
 use biosweep_common::messages::Lane;
@@ -10,7 +11,7 @@ use super::*;
 fn session() -> Session {
     let description = WorkerDescription {
         name: "host/1".to_owned(),
-        device: "cpu".to_owned(),
+        capabilities: Capabilities { device: "cpu".to_owned(), ..Capabilities::default() },
         lanes: 2,
         ..WorkerDescription::default()
     };

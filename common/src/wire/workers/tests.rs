@@ -19,9 +19,11 @@ fn point() -> CurvePoint {
 fn what_a_worker_says_survives_the_wire() {
     let description = WorkerDescription {
         name: "host/1".to_owned(),
-        device: "cpu".to_owned(),
-        memory_bytes: 1 << 34,
-        labels: ["a100".to_owned()].into(),
+        capabilities: Capabilities {
+            device: "cpu".to_owned(),
+            memory_bytes: 1 << 34,
+            labels: ["a100".to_owned()].into(),
+        },
         lanes: 4,
         version: "0.1.0".to_owned(),
     };

@@ -4,7 +4,7 @@ use super::*;
 use crate::store::record::QuarantineRow;
 
 /// A sweep of so many trajectories of one shape, with these lines at the top of its spec.
-fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
+pub(super) fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
     let text = format!(
         "name = \"plain\"\n{top}\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 20\neval_every = 10\n\
          [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = {{ from = 0, count = {seeds} }}\n"
@@ -14,16 +14,11 @@ fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
 
 impl World {
     /// A world with this sweep alone.
-    fn with(spec: Arc<SweepSpec>) -> Self {
+    pub(super) fn with(spec: Arc<SweepSpec>) -> Self {
         let mut world = Self::new();
         world.apply(Event::Cancelled(world.sweep));
         world.sweep = world.submit(2, spec);
         world
-    }
-
-    fn hello_as(&mut self, id: WorkerId, description: WorkerDescription) {
-        let hello = Hello { worker: id, description, numerics_version: 1, held: Vec::new() };
-        self.say(id, ToCoordinator::Hello(hello));
     }
 
     /// So many workers of so many lanes, connected and not asking yet.
@@ -158,8 +153,10 @@ fn a_sweep_goes_only_to_workers_that_have_what_it_requires_and_says_what_it_wait
     assert_eq!(world.poll(worker(1), 2), None, "it computes on the processor");
     assert_eq!(world.waits_for(), Some(format!("{waits}: the one that is connected has not got that")));
     let labels = ["a100".to_owned()].into();
-    let gpu = WorkerDescription { device: "cuda:0".to_owned(), labels, lanes: 2, ..WorkerDescription::default() };
-    world.hello_as(worker(2), gpu);
+    let capabilities = Capabilities { device: "cuda:0".to_owned(), labels, ..Capabilities::default() };
+    let gpu = WorkerDescription { capabilities, lanes: 2, ..WorkerDescription::default() };
+    let hello = Hello { worker: worker(2), description: gpu, numerics_version: 1, held: Vec::new() };
+    world.say(worker(2), ToCoordinator::Hello(hello));
     assert_eq!(world.waits_for(), None);
     assert_eq!(world.poll(worker(2), 2).map(|grant| grant.lanes.len()), Some(2));
     world.apply(Event::Disconnected(worker(2)));
@@ -241,13 +238,11 @@ fn what_loses_its_last_worker_in_the_middle_does_not_catch_up_when_another_comes
     let mut world = World::with(plain(100, ""));
     let picky = world.submit(3, plain(100, "reuse = false\nrequire = { labels = [\"fast\"] }"));
     world.staff(1, 1);
-    let labels = BTreeSet::from(["fast".to_owned()]);
-    let fast = WorkerDescription { name: "fast".to_owned(), lanes: 1, labels, ..WorkerDescription::default() };
-    world.hello_as(worker(2), fast.clone());
+    world.hello_with(worker(2), 1, &["fast"]);
     assert!((0..2).any(|_| world.train(2) == picky));
     world.say(worker(2), ToCoordinator::Goodbye);
     assert!((0..10).all(|_| world.train(1) == world.sweep));
-    world.hello_as(worker(3), fast);
+    world.hello_with(worker(3), 1, &["fast"]);
     world.say(worker(1), ToCoordinator::Goodbye);
     assert_eq!(world.of_the_next_ten(3, picky), 5);
 }
@@ -271,9 +266,7 @@ fn what_nobody_could_train_for_long_does_not_catch_up_when_somebody_can() {
     let picky = world.submit(3, plain(100, "reuse = false\nrequire = { labels = [\"fast\"] }"));
     world.staff(1, 1);
     assert!((0..10).all(|_| world.train(1) == world.sweep));
-    let labels = BTreeSet::from(["fast".to_owned()]);
-    let description = WorkerDescription { name: "fast".to_owned(), lanes: 1, labels, ..WorkerDescription::default() };
-    world.hello_as(worker(2), description);
+    world.hello_with(worker(2), 1, &["fast"]);
     world.say(worker(1), ToCoordinator::Goodbye);
     assert_eq!(world.of_the_next_ten(2, picky), 5);
 }

@@ -1,6 +1,7 @@
 //! Every invariant notices what breaks it.
 
 use super::*;
+use crate::core::crew::Crew;
 
 /// The sweep of [`World::new`], and another that waits for its first trajectory.
 const SWEEPS: [SweepId; 2] = [SweepId(Uuid::from_u128(1)), SweepId(Uuid::from_u128(2))];
@@ -24,6 +25,10 @@ fn wrong(breaks: impl FnOnce(&mut Core)) -> String {
 
 fn sweep(core: &mut Core, place: usize) -> &mut Sweep {
     core.sweeps.get_mut(&SWEEPS[place]).expect("it is there")
+}
+
+fn crew(core: &mut Core) -> &mut Crew {
+    core.crews.values_mut().next().expect("they are all alike")
 }
 
 fn worker(core: &mut Core, id: WorkerId) -> &mut Worker {
@@ -58,11 +63,36 @@ fn a_list_that_lacks_something_is_noticed() {
     assert!(wrong(|core| worker(core, HOLDER).leases.clear()).contains("the leases by worker"));
     assert!(wrong(|core| sweep(core, 0).leases.clear()).contains("the leases by sweep"));
     assert!(wrong(|core| core.deadlines.clear()).contains("the deadlines"));
-    assert!(wrong(|core| core.fit.clear()).contains("the fit workers"));
-    assert!(wrong(|core| core.failing.extend([IDLE])).contains("the failing workers"));
-    assert!(wrong(|core| core.refused.extend([IDLE])).contains("was looked at in vain"));
-    assert!(wrong(|core| core.asking.extend([HOLDER])).contains("thought to ask for work and has not"));
-    assert!(wrong(|core| worker(core, IDLE).idle_lanes = 0).contains("thought to ask for work and has not"));
+    assert!(wrong(|core| core.crews.clear()).contains("are not counted"));
+    for breaks in [
+        |crew: &mut Crew| crew.fit.clear(),
+        |crew: &mut Crew| crew.asking.extend([HOLDER]),
+        |crew: &mut Crew| crew.asking.clear(),
+        |crew: &mut Crew| crew.suspects.extend([IDLE]),
+        |crew: &mut Crew| crew.connected += 1,
+        |crew: &mut Crew| crew.lanes += 1,
+        |crew: &mut Crew| crew.lanes_counted_on -= 1,
+    ] {
+        assert!(wrong(|core| breaks(crew(core))).contains("are taken for"));
+    }
+    assert!(wrong(|core| crew(core).refused.extend([IDLE])).contains("asks and was refused at once"));
+    assert!(wrong(|core| worker(core, IDLE).idle_lanes = 0).contains("is taken for"));
+}
+
+#[test]
+fn who_waits_for_nothing_is_noticed() {
+    let resumed = |core: &mut Core| {
+        sweep(core, 0).row.state = SweepState::Running;
+        core.to_look_at.clear();
+        core.look_again = false;
+    };
+    assert!(wrong(resumed).contains(&format!("worker {IDLE} waits in vain")));
+    let refused = |core: &mut Core| {
+        resumed(core);
+        let crew = crew(core);
+        crew.refused.append(&mut crew.asking);
+    };
+    assert!(wrong(refused).contains(&format!("worker {IDLE} was refused 2..3 of sweep {}", SWEEPS[0])));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
@@ -117,11 +118,20 @@ impl World {
     fn hello(&mut self, id: WorkerId, held: Vec<Held>) -> Vec<Action> {
         let description = WorkerDescription {
             name: format!("w{}", id.0.as_u128()),
-            device: "cpu".to_owned(),
+            capabilities: Capabilities { device: "cpu".to_owned(), ..Capabilities::default() },
             lanes: self.lanes,
             ..WorkerDescription::default()
         };
         self.say(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held }))
+    }
+
+    /// A worker with labels.
+    fn hello_with(&mut self, id: WorkerId, lanes: u32, labels: &[&str]) {
+        let labels = labels.iter().map(ToString::to_string).collect();
+        let capabilities = Capabilities { device: "cpu".to_owned(), labels, ..Capabilities::default() };
+        let description =
+            WorkerDescription { name: id.to_string(), capabilities, lanes, ..WorkerDescription::default() };
+        self.say(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held: Vec::new() }));
     }
 
     fn poll(&mut self, id: WorkerId, lanes: u32) -> Option<Grant> {

@@ -303,8 +303,7 @@ fn what_is_taken_over_tells_nothing_of_who_failed_it() {
     let (two, same) = world.work(8, 1);
     assert_eq!((same.sweep, trajectories(&same)), (other, vec![0]));
     assert_eq!(taken_over(&world.end(two, world.report(&same, 0, Outcome::Completed, 20))).len(), 1);
-    let failing: Vec<_> = world.core.workers[&one].failing.keys().copied().collect();
-    assert_eq!(failing, [(world.sweep, TrajectoryIndex(1))]);
+    assert_eq!(world.core.workers[&one].failing.unexplained, [(world.sweep, TrajectoryIndex(1))].into());
 }
 
 #[test]

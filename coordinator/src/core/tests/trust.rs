@@ -1,5 +1,6 @@
 //! What failures say of workers and sweeps, and when they are forgotten.
 
+use super::grants::plain;
 use super::wishes::states;
 use super::*;
 
@@ -12,10 +13,23 @@ fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
 }
 
 impl World {
-    /// What a worker is thought to have failed, by sweep, and whether another completed it.
-    fn failing(&self, id: WorkerId) -> Vec<(SweepId, u64, bool)> {
-        let failing = self.core.workers[&id].failing.iter();
-        failing.map(|(&(sweep, trajectory), &confirmed)| (sweep, trajectory.0, confirmed)).collect()
+    /// What a worker is thought to have failed, by sweep, and how much else another completed.
+    fn failing(&self, id: WorkerId) -> (Vec<(SweepId, u64)>, usize) {
+        let failing = &self.core.workers[&id].failing;
+        (failing.unexplained.iter().map(|&(sweep, trajectory)| (sweep, trajectory.0)).collect(), failing.confirmed)
+    }
+
+    /// A worker that failed three trajectories in a row and waits, while another is fit and has nothing to do.
+    fn suspect(&mut self) -> WorkerId {
+        let (suspect, other) = (worker(1), worker(2));
+        self.hello_with(suspect, 1, &[]);
+        self.hello_with(other, 1, &[]);
+        let mut next = self.poll(suspect, 1);
+        for error in ["no data", "no room", "no weights"] {
+            next = self.fail(suspect, &next.expect("work"), error).1;
+        }
+        assert_eq!(next, None);
+        suspect
     }
 
     fn paused(&self) -> bool {
@@ -135,11 +149,11 @@ fn what_two_workers_fail_is_no_fault_of_either_and_the_rest_still_is() {
     for lane in 0..2 {
         world.end(one, world.report(&grant, lane, Outcome::Failed, 0));
     }
-    assert_eq!(world.failing(one), [(world.sweep, 0, false), (world.sweep, 1, false)]);
+    assert_eq!(world.failing(one), (vec![(world.sweep, 0), (world.sweep, 1)], 0));
     let (two, grant) = world.work(8, 1);
     assert_eq!(trajectories(&grant), [0], "nobody else has tried it");
     world.fail(two, &grant, "no luck");
-    assert_eq!((world.failing(one), world.failing(two)), (vec![(world.sweep, 1, false)], vec![]));
+    assert_eq!((world.failing(one), world.failing(two)), ((vec![(world.sweep, 1)], 0), (vec![], 0)));
 }
 
 #[test]
@@ -150,7 +164,7 @@ fn a_failure_for_good_is_held_against_nobody_and_only_that() {
     let again = again.expect("one retry is left");
     assert_eq!(trajectories(&again), [0]);
     world.end(id, world.report(&again, 0, Outcome::Failed, 0));
-    assert_eq!(world.failing(id), [(world.sweep, 1, false)]);
+    assert_eq!(world.failing(id), (vec![(world.sweep, 1)], 0));
 }
 
 #[test]
@@ -164,13 +178,13 @@ fn a_pause_forgets_the_failures_of_its_sweep_that_nobody_has_confirmed() {
     world.end(good, world.report(&again, 0, Outcome::Completed, 20));
     let (first, second) = (world.sweep, world.submit(3, spec()));
     world.apply(Event::Paused(first));
-    assert_eq!(world.failing(id), [(first, 0, true)], "that one says something of the worker still");
+    assert_eq!(world.failing(id), (vec![], 1), "that one says something of the worker still");
     let theirs = world.poll(id, 1).expect("of the other sweep");
     world.end(id, world.report(&theirs, 0, Outcome::Failed, 0));
     world.apply(Event::Resumed(first));
     world.apply(Event::Paused(first));
     let index = theirs.lanes[0].trajectory.0;
-    assert_eq!(world.failing(id), [(first, 0, true), (second, index, false)]);
+    assert_eq!(world.failing(id), (vec![(second, index)], 1));
 }
 
 #[test]
@@ -210,4 +224,58 @@ fn a_sweep_that_runs_again_is_not_paused_for_what_failed_before() {
     let cause = Some("no room".to_owned());
     world.end(id, Report { cause, ..world.report(&grant, 2, Outcome::Failed, 0) });
     assert!(!world.paused());
+}
+
+#[test]
+fn what_fails_where_nobody_else_can_train_it_is_tried_there_again() {
+    let mut world = World::with(plain(5, "retries = 4\nrequire = { labels = [\"fast\"] }"));
+    let (only, other) = (worker(1), worker(2));
+    world.hello_with(only, 1, &["fast"]);
+    world.hello(other, Vec::new());
+    assert_eq!(world.poll(other, 1), None, "it is fit, and cannot train this");
+    let mut grant = world.poll(only, 1).expect("work");
+    for error in ["no data", "no room", "no weights", "no luck"] {
+        let (_, next) = world.fail(only, &grant, error);
+        assert_eq!(next.as_ref().map(trajectories), Some(vec![0]), "after {error}");
+        grant = next.expect("work");
+    }
+}
+
+#[test]
+fn a_suspect_gets_what_nobody_else_can_train_and_no_more() {
+    let mut world = World::with(plain(9, "retries = 9\nrequire = { labels = [\"fast\"] }"));
+    let anyones = world.submit(1, plain(9, "retries = 9\nreuse = false"));
+    let (suspect, other) = (worker(1), worker(2));
+    world.hello_with(suspect, 1, &["fast"]);
+    world.hello_with(other, 1, &[]);
+    let mut next = world.poll(suspect, 1);
+    let mut of = Vec::new();
+    for error in ["no data", "no room", "no weights", "no luck", "no bias"] {
+        let grant = next.expect("work");
+        next = world.fail(suspect, &grant, error).1;
+        of.push(grant.sweep);
+    }
+    assert_eq!(of, [anyones, anyones, anyones, world.sweep, world.sweep]);
+    world.say(other, ToCoordinator::Goodbye);
+    world.apply(Event::Cancelled(world.sweep));
+    assert_eq!(world.poll(suspect, 1).map(|grant| grant.sweep), Some(anyones), "there is nobody else");
+}
+
+#[test]
+fn a_suspect_that_waits_gets_work_the_moment_the_last_other_leaves() {
+    let mut world = World::with(plain(9, "retries = 9"));
+    let suspect = world.suspect();
+    let other = worker(2);
+    let leaves = world.say(other, ToCoordinator::Goodbye);
+    assert_eq!(leases(&leaves).iter().map(|lease| lease.worker).collect::<Vec<_>>(), [suspect]);
+}
+
+#[test]
+fn a_suspect_that_waits_gets_work_the_moment_it_is_excused() {
+    let mut world = World::with(plain(9, "retries = 9"));
+    let suspect = world.suspect();
+    let again = world.poll(worker(2), 1).expect("work");
+    let cause = Some("no luck".to_owned());
+    let actions = world.end(worker(2), Report { cause, ..world.report(&again, 0, Outcome::Failed, 0) });
+    assert_eq!(leases(&actions).iter().map(|lease| lease.worker).collect::<Vec<_>>(), [suspect]);
 }

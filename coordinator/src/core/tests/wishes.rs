@@ -210,6 +210,7 @@ fn nobody_is_lost_for_silence_while_nobody_could_be_heard() {
     let (_, _) = world.work(7, 1);
     world.now.tick = world.now.tick.after_ms(5 * PATIENCE.lease_ms);
     assert!(endings(&world.apply(Event::Awoke)).is_empty());
+    assert_eq!(world.core.next_deadline(), Some(world.now.tick.after_ms(PATIENCE.lease_ms)));
     assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
     assert_eq!(endings(&world.pass(1)).len(), 1, "a whole lease time later it is");
 }
