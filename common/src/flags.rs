@@ -19,7 +19,10 @@ pub fn coordinator_url(text: &str) -> Result<String, String> {
 /// # Errors
 /// What it takes, where it is no such number.
 pub fn count<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| "it takes a whole number, at least 1".to_owned())
+    text.parse().map_err(|_| match text.parse::<u128>() {
+        Ok(1..) => "it is more than is possible".to_owned(),
+        _ => "it takes a whole number, at least 1".to_owned(),
+    })
 }
 
 /// What a worker's owner says of it, and sweeps may require.
@@ -65,6 +68,7 @@ mod tests {
         for bad in ["0", "-1", "two", ""] {
             assert_eq!(count::<NonZeroU32>(bad), Err("it takes a whole number, at least 1".to_owned()), "{bad}");
         }
+        assert_eq!(count::<NonZeroU32>("5000000000"), Err("it is more than is possible".to_owned()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The way of every command to a coordinator: one that listens somewhere, or one hosted for as long as the command runs.
 
+use std::error::Error as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -32,6 +33,11 @@ pub(crate) enum ClientError {
     /// It failed.
     #[error("the coordinator failed: {0}")]
     Failed(String),
+    /// There was no answer.
+    #[error(
+        "the connection broke: {0}; try again, and if it breaks again, see whether it is `biosweep serve` that listens there"
+    )]
+    Broken(String),
     /// Its answer cannot be read.
     #[error("the coordinator's answer cannot be read: {0}")]
     Unreadable(#[from] WireError),
@@ -44,6 +50,8 @@ impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         let message = status.message().to_owned();
         match status.code() {
+            // What the other side said has no cause on this one.
+            _ if status.source().is_some() => Self::Broken(message),
             Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => Self::Refused(message),
             _ => Self::Failed(message),
         }

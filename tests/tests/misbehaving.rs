@@ -1,5 +1,5 @@
 //! A worker that misbehaves: it repeats its reports, says them in the wrong order, under other attempts and in the name of
-//! others. Each trial has one result all the same.
+//! others. Each trial has one result all the same. And one that fails what others complete.
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_proto::v1;
@@ -99,8 +99,14 @@ fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
     })
 }
 
+fn failed(grant: &v1::Grant, lane: usize, cause: &str) -> Up {
+    let Up::Ended(ended) = ended(grant, grant.attempt, lane, 0.5) else { unreachable!("it is a report") };
+    Up::Ended(v1::Ended { outcome: "failed".to_owned(), cause: cause.to_owned(), curve: Vec::new(), ..ended })
+}
+
 on_both_stores! {
     every_trial_has_one_result_whatever_its_worker_says
+    who_fails_what_others_complete_gets_nothing_until_it_is_released
 }
 
 fn every_trial_has_one_result_whatever_its_worker_says(store: &Store) {
@@ -161,4 +167,49 @@ async fn misbehave(mut cluster: Cluster) {
     let trials: Vec<_> = rows.iter().map(|row| row["trial"].as_u64()).collect();
     assert_eq!(trials, (0..12).map(Some).collect::<Vec<_>>());
     assert!(rows.iter().all(|row| row["test_accuracy"] == 0.5), "none of the wrong reports counted");
+}
+
+fn who_fails_what_others_complete_gets_nothing_until_it_is_released(store: &Store) {
+    Runtime::new().expect("a runtime").block_on(quarantine(Cluster::new(store.fresh())));
+}
+
+async fn quarantine(mut cluster: Cluster) {
+    let broken = "00000000-0000-0000-0000-000000000001";
+    cluster.serve();
+    let spec = cluster.home().spec(SPEC);
+    let _sweep = cluster.json(&["submit", &spec.to_string_lossy()]);
+    let mut failing = Client::hello(&cluster, broken).await;
+    let mut sound = Client::hello(&cluster, "00000000-0000-0000-0000-000000000002").await;
+    let grant = failing.grant().await;
+    for (lane, cause) in ["no data", "no room", "no weights", "no luck"].into_iter().enumerate() {
+        failing.say(failed(&grant, lane, cause)).await;
+    }
+    assert_eq!(failing.verdicts(4).await, [true; 4]);
+    // What failed is granted alone, and first.
+    for lane in &grant.lanes {
+        let again = sound.grant().await;
+        assert_eq!(again.lanes.iter().map(|lane| lane.trajectory).collect::<Vec<_>>(), [lane.trajectory]);
+        sound.say(ended(&again, again.attempt, 0, 0.5)).await;
+        assert_eq!(sound.verdicts(1).await, [true]);
+    }
+    let why = |cluster: &Cluster| {
+        let workers = cluster.json(&["workers"]);
+        let worker = workers.as_array().expect("an array").iter().find(|worker| worker["id"] == broken);
+        worker.and_then(|worker| worker["quarantined"].as_str().map(str::to_owned))
+    };
+    assert_eq!(why(&cluster).as_deref(), Some("it failed 3 trajectories in a row that other workers completed"));
+
+    // The coordinator knows it still when it starts again.
+    cluster.kill_coordinator();
+    cluster.serve();
+    cluster.until("it serves again", |status| status["state"] == "running");
+    let mut failing = Client::hello(&cluster, broken).await;
+    failing.say(Up::Poll(v1::Poll { lanes: 4 })).await;
+    cluster.until("it asks and is in quarantine", |_| why(&cluster).is_some());
+    let status = cluster.json(&["show", "small"]);
+    let waits = "it waits for a worker: all that are connected are in quarantine";
+    assert_eq!((status["running"].as_u64(), status["reason"].as_str()), (Some(0), Some(waits)));
+    assert_eq!(cluster.json(&["release", broken])["quarantined"], serde_json::Value::Null);
+    assert_eq!(failing.grant().await.lanes.len(), 4);
+    assert_eq!(why(&cluster), None);
 }

@@ -95,7 +95,7 @@ pub async fn serve(
         .keep_alive_timeout(KEEPALIVE.1)
         .keep_alive_while_idle(true);
     let connection = Connection::Opening(open(endpoint.clone(), Duration::ZERO));
-    let drain_at = estate.deadline.map(|left| Instant::now() + left.saturating_sub(estate.grace));
+    let drain_at = estate.deadline.and_then(|left| Instant::now().checked_add(left.saturating_sub(estate.grace)));
     let agent = Agent {
         endpoint,
         session,

@@ -2,6 +2,7 @@
 
 use super::error::{Mistakes, nearest};
 use super::node::{Key, Kind, Node};
+use super::terms;
 use crate::dataset::{DatasetRef, OwnData};
 use crate::grid::axis::Axis;
 use crate::settings::{Domain, Setting, Value};
@@ -22,7 +23,10 @@ pub(super) enum Given {
 /// The setting a key names, among those; a mistake where it names none.
 pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], mistakes: &mut Mistakes<'_>) -> Option<Setting> {
     let found = Setting::from_name(&key.name);
-    if found.is_none() {
+    if found.is_none() && terms::KEYS.contains(&key.name.as_str()) {
+        let message = format!("`{}` is no setting of trials", key.name);
+        mistakes.add(&key.span, place, message, "move it to the top of the file, outside every table");
+    } else if found.is_none() {
         let known = Setting::ALL.iter().map(|setting| setting.name()).chain(also.iter().copied());
         unknown(key, place, "setting", known, mistakes);
     }

@@ -31,7 +31,7 @@ pub(crate) enum BenchCommand {
 #[derive(Debug, Args)]
 pub(crate) struct DispatchArgs {
     /// Trials in the sweep
-    #[arg(long, default_value = "100000", value_name = "N", value_parser = flags::count::<NonZeroU64>)]
+    #[arg(long, default_value = "100000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
     trials: NonZeroU64,
     #[command(flatten)]
     load: LoadArgs,
@@ -40,37 +40,37 @@ pub(crate) struct DispatchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
     /// Workers
-    #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>)]
+    #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
     /// Trials a worker takes at once, as one bundle
-    #[arg(long, default_value = "256", value_name = "K", value_parser = flags::count::<NonZeroU32>)]
+    #[arg(long, default_value = "256", value_name = "K", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     lanes: NonZeroU32,
     /// Leases of one trial a worker holds at once, where the rate of such leases is measured
-    #[arg(long, default_value = "64", value_name = "S", value_parser = flags::count::<NonZeroU32>)]
+    #[arg(long, default_value = "64", value_name = "S", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     slots: NonZeroU32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct IdleArgs {
     /// Workers
-    #[arg(long, default_value = "1000", value_name = "N", value_parser = flags::count::<NonZeroU32>)]
+    #[arg(long, default_value = "1000", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
     /// How long they are looked at
-    #[arg(long, default_value = "20", value_name = "S", value_parser = flags::count::<NonZeroU32>)]
+    #[arg(long, default_value = "20", value_name = "S", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     seconds: NonZeroU32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PendingArgs {
     /// Trials in the sweep
-    #[arg(long, default_value = "1000000000", value_name = "N", value_parser = flags::count::<NonZeroU64>)]
+    #[arg(long, default_value = "1000000000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
     trials: NonZeroU64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RecoveryArgs {
     /// Trials in the sweep
-    #[arg(long, default_value = "10000000", value_name = "N", value_parser = flags::count::<NonZeroU64>)]
+    #[arg(long, default_value = "10000000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
     trials: NonZeroU64,
     /// Those that have a result
     #[arg(long, default_value = "1000000", value_name = "N")]
@@ -80,7 +80,7 @@ pub(crate) struct RecoveryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReuseArgs {
     /// Trials of the sweep, each of which another sweep has trained
-    #[arg(long, default_value = "1000000", value_name = "N", value_parser = flags::count::<NonZeroU64>)]
+    #[arg(long, default_value = "1000000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
     trials: NonZeroU64,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct ChaosArgs {
     #[arg(long, default_value = "1", value_name = "S")]
     seed: u64,
     /// Worker processes
-    #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>)]
+    #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
     /// Where to look for datasets first
     #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]

@@ -96,9 +96,10 @@ impl From<ClientError> for Failure {
         match error {
             ClientError::Refused(_) => Self::bad_input(error),
             ClientError::Host(error) => error.into(),
-            ClientError::Unreachable { .. } | ClientError::Failed(_) | ClientError::Unreadable(_) => {
-                Self::environment(error)
-            }
+            ClientError::Unreachable { .. }
+            | ClientError::Failed(_)
+            | ClientError::Broken(_)
+            | ClientError::Unreadable(_) => Self::environment(error),
         }
     }
 }

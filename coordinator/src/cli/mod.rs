@@ -39,8 +39,8 @@ use wish::Wish;
 
 /// Hyper-parameter sweeps over learning rules: BP, feedback alignment, target propagation and their kin.
 ///
-/// Exit codes: 0 all is well, 1 some trials failed, 2 bad input, 3 something in the environment is missing or broken,
-/// 130 interrupted.
+/// Exit codes: 0 all is well, 1 some trials failed or were cancelled, 2 bad input, 3 something in the environment is
+/// missing or broken, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub(crate) struct Cli {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json};
+use crate::render::{answer, human, json, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -20,6 +20,9 @@ pub(crate) struct ShowArgs {
 pub(super) async fn run(args: &ShowArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let status = client.show(&args.sweep).await?;
+    if client.is_hosted() && !status.sweep.state.has_ended() {
+        say(human::unserved(&status.sweep));
+    }
     client.close().await?;
     answer(match output {
         Output::Human => human::status(&status),

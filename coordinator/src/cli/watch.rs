@@ -25,7 +25,7 @@ pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result
     let status = client.show(&args.sweep).await?;
     if client.is_hosted() && !status.sweep.state.has_ended() {
         client.close().await?;
-        say("no coordinator serves this home: nothing runs, so there is nothing to follow");
+        say(human::unserved(&status.sweep));
         answer(match output {
             Output::Human => human::status(&status),
             Output::Json => json::status(&status),
@@ -78,5 +78,6 @@ pub(super) async fn follow(
 
 /// The exit code for a sweep that has ended.
 pub(super) fn exit_of(sweep: &SweepView) -> Exit {
-    if sweep.failed > 0 { Exit::SomeFailed } else { Exit::Done }
+    let is_whole = sweep.failed == 0 && sweep.state != SweepState::Cancelled;
+    if is_whole { Exit::Done } else { Exit::SomeFailed }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json};
+use crate::render::{answer, human, json, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct WishArgs {
@@ -26,16 +26,27 @@ pub(super) enum Wish {
 
 pub(super) async fn run(wish: Wish, args: &WishArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
-    let sweep = match wish {
-        Wish::Pause => client.pause(&args.sweep).await?,
-        Wish::Resume => client.resume(&args.sweep).await?,
-        Wish::Cancel => client.cancel(&args.sweep).await?,
+    let (sweep, text) = match wish {
+        Wish::Pause => {
+            let sweep = client.pause(&args.sweep).await?;
+            (sweep.clone(), human::paused(&sweep))
+        }
+        Wish::Resume => {
+            let before = client.show(&args.sweep).await?.sweep;
+            let sweep = client.resume(&args.sweep).await?;
+            if client.is_hosted() {
+                say(human::unserved(&sweep));
+            }
+            (sweep.clone(), human::resumed(&sweep, &before))
+        }
+        Wish::Cancel => {
+            let sweep = client.cancel(&args.sweep).await?;
+            (sweep.clone(), human::cancelled(&sweep))
+        }
     };
     client.close().await?;
-    answer(match (output, wish) {
-        (Output::Json, _) => json::sweep(&sweep),
-        (Output::Human, Wish::Pause) => human::paused(&sweep),
-        (Output::Human, Wish::Resume) => human::resumed(&sweep),
-        (Output::Human, Wish::Cancel) => human::cancelled(&sweep),
+    answer(match output {
+        Output::Human => text,
+        Output::Json => json::sweep(&sweep),
     })
 }

@@ -142,8 +142,22 @@ pub(crate) fn paused(sweep: &SweepView) -> String {
     format!("{} ({}) is paused\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
-pub(crate) fn resumed(sweep: &SweepView) -> String {
-    format!("{} ({}) goes on\n{}", sweep.name, sweep.id, tally(sweep))
+/// It goes on; where its failures had paused it, with what follows from that.
+pub(crate) fn resumed(sweep: &SweepView, before: &SweepView) -> String {
+    let mut text = format!("{} ({}) goes on\n{}", sweep.name, sweep.id, tally(sweep));
+    if let Some(reason) = before.reason.as_ref().filter(|_| before.state == SweepState::Paused) {
+        let _fits = write!(text, "\nmore failures of this kind do not pause it again: {reason}");
+    }
+    text
+}
+
+/// A sweep that has not ended, in a home whose coordinator is gone.
+pub(crate) fn unserved(sweep: &SweepView) -> String {
+    format!(
+        "no coordinator serves this home, so nothing of the sweep runs; `biosweep run {}` goes on with it here, and \
+         `biosweep serve` with workers of yours",
+        sweep.id
+    )
 }
 
 pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {

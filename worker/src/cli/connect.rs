@@ -74,6 +74,7 @@ fn gigabytes(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     telemetry::init(Destination::Stderr, "info").map_err(Failure::environment)?;
     let device: Device = args.device.parse().map_err(Failure::from)?;
+    let deadline = args.deadline.map(time_until).transpose()?;
     device.prepare();
     let url = args.coordinator.as_deref().unwrap_or_default();
     let description = WorkerDescription {
@@ -97,13 +98,24 @@ pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     let trainer = Trainer::start(args.data.places(), shelf.clone()).map_err(Failure::environment)?;
     let orphaned = if args.leave_with_stdin { Some(stdin_closed().map_err(Failure::environment)?) } else { None };
     let grace = Duration::from_secs(args.grace.into());
-    let left = |end: u64| Duration::from_millis((end * 1_000).saturating_sub(Clock::start().wall().0));
-    let estate = Estate { spool, shelf, grace, deadline: args.deadline.map(left) };
+    let estate = Estate { spool, shelf, grace, deadline };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
     let served = runtime.block_on(agent::serve(url, session, trainer, estate, told_to_leave(orphaned)));
     served.map_err(|error| match error {
         AgentError::Address { .. } => Failure::bad_input(error),
         AgentError::Refused(_) | AgentError::TrainerGone => Failure::environment(error),
+    })
+}
+
+/// How long it is until a moment, in seconds since 1970.
+fn time_until(deadline: u64) -> Result<Duration, Failure> {
+    let now = Duration::from_millis(Clock::start().wall().0);
+    let left = Duration::from_secs(deadline).checked_sub(now);
+    left.ok_or_else(|| {
+        let (late, now) = (now.as_secs() - deadline, now.as_secs());
+        Failure::bad_input(format!(
+            "--deadline (or SLURM_JOB_END_TIME) {deadline} has passed {late} s ago: it counts seconds since 1970, and now is {now}"
+        ))
     })
 }
 

@@ -75,6 +75,10 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
             "8:1: grid.learningrate: unknown setting `learningrate`; did you mean `learning_rate`?",
         ),
         (
+            "depth = 1\nweight = 3",
+            "8:1: grid.weight: `weight` is no setting of trials; move it to the top of the file, outside every table",
+        ),
+        (
             "depth = 1\nwarp = 1e-3",
             "8:1: grid.warp: unknown setting `warp`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
         ),
