@@ -49,9 +49,11 @@ pub(crate) enum ClientError {
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         let message = status.message().to_owned();
+        // What the other side said has no cause on this one.
+        if status.source().is_some() {
+            return Self::Broken(message);
+        }
         match status.code() {
-            // What the other side said has no cause on this one.
-            _ if status.source().is_some() => Self::Broken(message),
             Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => Self::Refused(message),
             _ => Self::Failed(message),
         }

@@ -288,7 +288,7 @@ impl Driver {
         if self.troubled.send_replace(None).is_some() {
             tracing::info!("the store is written again");
             let now = self.now();
-            // It has nothing to commit: it only moves deadlines.
+            // It has nothing to commit: it only makes the core patient.
             drop(self.core.apply(now, Event::Awoke));
         }
         Ok(())

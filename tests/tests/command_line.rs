@@ -25,6 +25,29 @@ fn a_spec_that_is_not_there_is_told_the_presets() {
 }
 
 #[test]
+fn a_folder_does_not_hide_the_preset_of_its_name() {
+    let home = Home::default();
+    std::fs::create_dir(home.path().join("quickstart")).expect("a folder");
+    let output = home.biosweep(&["plan", "quickstart"]).current_dir(home.path()).output().expect("biosweep starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_sweep_that_nobody_serves_is_said_to_stand_still_and_a_cancelled_one_to_be_no_success() {
+    let home = Home::default();
+    let _submission = home.json(&["submit", "quickstart"]);
+    let said = |arguments: &[&str]| String::from_utf8_lossy(&home.run(arguments).stderr).into_owned();
+    for arguments in [["show", "quickstart"], ["watch", "quickstart"]] {
+        assert!(said(&arguments).contains("no coordinator serves this home"), "{arguments:?}");
+    }
+    let _paused = home.json(&["pause", "quickstart"]);
+    assert!(said(&["resume", "quickstart"]).contains("no coordinator serves this home"));
+    assert_eq!(home.json(&["cancel", "quickstart"])["state"], "cancelled");
+    assert_eq!(said(&["show", "quickstart"]), "", "it is over");
+    assert_eq!(home.run(&["watch", "quickstart"]).status.code(), Some(1));
+}
+
+#[test]
 fn a_dataset_that_is_not_there_is_missed_before_anything_runs_with_exit_code_3() {
     let home = Home::default();
     let mut command = home.biosweep(&["run", "paper-mini"]);

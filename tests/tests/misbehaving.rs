@@ -205,7 +205,10 @@ async fn quarantine(mut cluster: Cluster) {
     cluster.until("it serves again", |status| status["state"] == "running");
     let mut failing = Client::hello(&cluster, broken).await;
     failing.say(Up::Poll(v1::Poll { lanes: 4 })).await;
-    cluster.until("it asks and is in quarantine", |_| why(&cluster).is_some());
+    // The answer to what it says next shows that it was heard to ask.
+    failing.say(ended(&grant, 0, 0, 0.5)).await;
+    assert_eq!(failing.verdicts(1).await, [false]);
+    assert!(why(&cluster).is_some());
     let status = cluster.json(&["show", "small"]);
     let waits = "it waits for a worker: all that are connected are in quarantine";
     assert_eq!((status["running"].as_u64(), status["reason"].as_str()), (Some(0), Some(waits)));

@@ -28,7 +28,7 @@ pub(super) async fn run(args: &ExtendArgs, home: &Path, output: Output) -> Resul
     client.close().await?;
     let (sweep, added) = extended?;
     if hosted && !sweep.state.has_ended() {
-        say(format_args!("no coordinator serves this home; `biosweep run {}` trains what is new", sweep.id));
+        say(human::unserved(&sweep));
     }
     answer(match output {
         Output::Human => human::extended(&sweep, added),

@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args};
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json};
+use crate::render::{answer, human, json, say};
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").required(true).multiple(true)))]
@@ -30,6 +30,9 @@ pub(super) async fn run(args: &RetryArgs, home: &Path, output: Output) -> Result
     let settings = args.settings.iter().map(|text| setting(text)).collect::<Result<Point, Failure>>()?;
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (sweep, trials) = client.retry(&args.sweep, settings).await?;
+    if client.is_hosted() && trials > 0 {
+        say(human::unserved(&sweep));
+    }
     client.close().await?;
     answer(match output {
         Output::Human => human::retried(&sweep, trials),

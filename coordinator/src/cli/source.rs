@@ -26,7 +26,7 @@ pub(crate) struct Source {
 /// Reads the file of that path or, where it names none, the preset of that name; flags take the place of its own terms.
 pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
     let path = Path::new(name);
-    let (mut text, format, origin) = match (path.exists(), presets::find(name)) {
+    let (mut text, format, origin) = match (is_file(path), presets::find(name)) {
         (false, Some(preset)) => (preset.text.to_owned(), Format::Toml, format!("preset {name}")),
         (false, None) => return Err(nothing_of_that_name(name)),
         (true, _) => {
@@ -50,7 +50,12 @@ pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
 
 /// Whether a file or a preset is meant.
 pub(crate) fn is_one(name: &str) -> bool {
-    Path::new(name).exists() || presets::find(name).is_some()
+    is_file(Path::new(name)) || presets::find(name).is_some()
+}
+
+/// Whether something can be read there. A folder hides neither a preset nor a sweep of its name: homes and results lie about.
+fn is_file(path: &Path) -> bool {
+    path.exists() && !path.is_dir()
 }
 
 /// Neither is meant.

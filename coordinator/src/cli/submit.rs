@@ -36,7 +36,7 @@ pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Resul
         say_kept(&sweep, &asked);
     }
     if hosted {
-        say("no coordinator serves this home; the sweep waits for `biosweep serve` and its workers");
+        say(human::unserved(&sweep));
     }
     answer(match output {
         Output::Human => human::submitted(&sweep, found),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use biosweep_common::outcome::SweepState;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -26,27 +27,26 @@ pub(super) enum Wish {
 
 pub(super) async fn run(wish: Wish, args: &WishArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
-    let (sweep, text) = match wish {
-        Wish::Pause => {
-            let sweep = client.pause(&args.sweep).await?;
-            (sweep.clone(), human::paused(&sweep))
-        }
-        Wish::Resume => {
-            let before = client.show(&args.sweep).await?.sweep;
-            let sweep = client.resume(&args.sweep).await?;
-            if client.is_hosted() {
-                say(human::unserved(&sweep));
-            }
-            (sweep.clone(), human::resumed(&sweep, &before))
-        }
-        Wish::Cancel => {
-            let sweep = client.cancel(&args.sweep).await?;
-            (sweep.clone(), human::cancelled(&sweep))
-        }
+    // What paused it is not told any more once it goes on.
+    let before = match wish {
+        Wish::Resume => Some(client.show(&args.sweep).await?.sweep),
+        Wish::Pause | Wish::Cancel => None,
     };
+    let paused = before.filter(|sweep| sweep.state == SweepState::Paused);
+    let paused_for = paused.and_then(|sweep| sweep.reason);
+    let sweep = match wish {
+        Wish::Pause => client.pause(&args.sweep).await?,
+        Wish::Resume => client.resume(&args.sweep).await?,
+        Wish::Cancel => client.cancel(&args.sweep).await?,
+    };
+    if wish == Wish::Resume && client.is_hosted() {
+        say(human::unserved(&sweep));
+    }
     client.close().await?;
-    answer(match output {
-        Output::Human => text,
-        Output::Json => json::sweep(&sweep),
+    answer(match (output, wish) {
+        (Output::Json, _) => json::sweep(&sweep),
+        (Output::Human, Wish::Pause) => human::paused(&sweep),
+        (Output::Human, Wish::Resume) => human::resumed(&sweep, paused_for.as_deref()),
+        (Output::Human, Wish::Cancel) => human::cancelled(&sweep),
     })
 }

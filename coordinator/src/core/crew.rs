@@ -1,5 +1,6 @@
 //! Workers by what they have: those alike in device, memory and labels are a crew. Whether there is something for a
-//! worker, and how many lanes a sweep can count on, is asked of crews: there are few of them, however many the workers.
+//! worker, and how many lanes a sweep can count on, is asked of crews: as a rule there are few of them, however many the
+//! workers.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -7,17 +8,16 @@ use std::sync::Arc;
 
 use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::WorkerId;
-use biosweep_common::outcome::SweepState;
 
 use super::scheduler::Core;
 use super::sweep::Sweep;
 use super::worker::Worker;
 
-/// The workers that are alike, of those whose streams are up.
+/// The workers that are alike, of those that are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Crew {
     /// How many they are.
-    pub(super) connected: u64,
+    pub(super) count: u64,
     /// Their lanes.
     pub(super) lanes: u64,
     /// The lanes of those that are not in quarantine.
@@ -33,47 +33,66 @@ pub(super) struct Crew {
     pub(super) suspects: BTreeSet<WorkerId>,
 }
 
-/// What a worker is counted for in its crew.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Standing {
-    connected: bool,
+/// What a worker that is there counts for in its crew. It is there while its stream is up and it is heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
     lanes: u32,
-    in_quarantine: bool,
-    suspect: bool,
+    trust: Trust,
     waits: bool,
 }
 
-impl Standing {
-    pub(super) fn of(worker: &Worker, in_quarantine: bool) -> Self {
-        if !worker.connected {
-            return Self::default();
-        }
-        let waits = worker.room() > 0 && !worker.is_silent && !in_quarantine;
-        let (lanes, suspect) = (worker.description.lanes, worker.failing.is_suspect());
-        Self { connected: true, lanes, in_quarantine, suspect, waits }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Fit,
+    Suspect,
+    InQuarantine,
+}
+
+impl Place {
+    pub(super) fn of(worker: &Worker, is_in_quarantine: bool) -> Option<Self> {
+        let trust = match worker.failing.is_suspect() {
+            _ if is_in_quarantine => Trust::InQuarantine,
+            true => Trust::Suspect,
+            false => Trust::Fit,
+        };
+        let place = Self { lanes: worker.description.lanes, trust, waits: worker.room() > 0 };
+        (worker.connected && !worker.is_silent).then_some(place)
     }
 
-    const fn lanes_counted_on(self) -> u64 {
-        if self.in_quarantine { 0 } else { self.lanes as u64 }
+    fn lanes_counted_on(self) -> u64 {
+        if self.trust == Trust::InQuarantine { 0 } else { self.lanes.into() }
     }
 
-    const fn is_fit(self) -> bool {
-        self.lanes_counted_on() > 0 && !self.suspect
+    fn is_fit(self) -> bool {
+        self.trust == Trust::Fit && self.lanes > 0
     }
+
+    fn waits_as(self, trust: Trust) -> bool {
+        self.waits && self.trust == trust
+    }
+}
+
+fn is_fit(place: Option<Place>) -> bool {
+    place.is_some_and(Place::is_fit)
+}
+
+fn lanes_counted_on(place: Option<Place>) -> u64 {
+    place.map_or(0, Place::lanes_counted_on)
 }
 
 impl Crew {
     /// A worker comes, goes, or counts for something else.
-    pub(super) fn change(&mut self, id: WorkerId, before: Standing, after: Standing) {
-        self.connected = self.connected + u64::from(after.connected) - u64::from(before.connected);
-        self.lanes = self.lanes + u64::from(after.lanes) - u64::from(before.lanes);
-        self.lanes_counted_on = self.lanes_counted_on + after.lanes_counted_on() - before.lanes_counted_on();
-        let is_fit = after.is_fit();
-        let is_refused = self.refused.remove(&id) && after.waits && is_fit;
-        put(&mut self.fit, id, is_fit);
+    pub(super) fn change(&mut self, id: WorkerId, before: Option<Place>, after: Option<Place>) {
+        let lanes = |place: Option<Place>| place.map_or(0, |place| u64::from(place.lanes));
+        self.count = self.count + u64::from(after.is_some()) - u64::from(before.is_some());
+        self.lanes = self.lanes + lanes(after) - lanes(before);
+        self.lanes_counted_on = self.lanes_counted_on + lanes_counted_on(after) - lanes_counted_on(before);
+        let waits_as = |trust| after.is_some_and(|place| place.waits_as(trust));
+        let is_refused = self.refused.remove(&id) && waits_as(Trust::Fit);
+        put(&mut self.fit, id, is_fit(after));
         put(&mut self.refused, id, is_refused);
-        put(&mut self.asking, id, after.waits && is_fit && !is_refused);
-        put(&mut self.suspects, id, after.waits && !is_fit);
+        put(&mut self.asking, id, waits_as(Trust::Fit) && !is_refused);
+        put(&mut self.suspects, id, waits_as(Trust::Suspect));
     }
 
     fn has_somebody_waiting(&self) -> bool {
@@ -93,39 +112,40 @@ impl Core {
     /// Takes note of what became of a worker: what can be counted on it for, and whether it waits for work.
     pub(super) fn assess(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        let after = Standing::of(worker, self.quarantined.contains_key(&id));
-        let before = mem::replace(&mut worker.standing, after);
+        let after = Place::of(worker, self.quarantined.contains_key(&id));
+        let before = mem::replace(&mut worker.place, after);
         if before == after {
             return;
         }
         let capabilities = &worker.description.capabilities;
-        let alike = self.crews.get_key_value(capabilities).map(|(alike, _)| Arc::clone(alike));
-        let alike = alike.unwrap_or_else(|| Arc::new(capabilities.clone()));
-        let crew = self.crews.entry(Arc::clone(&alike)).or_default();
+        let known = self.crews.get_key_value(capabilities).map(|(known, _)| Arc::clone(known));
+        let capabilities = known.unwrap_or_else(|| Arc::new(capabilities.clone()));
+        let crew = self.crews.entry(Arc::clone(&capabilities)).or_default();
         crew.change(id, before, after);
-        if crew.connected == 0 {
-            self.crews.remove(&alike);
-        }
-        let (lanes_before, lanes) = (before.lanes_counted_on(), after.lanes_counted_on());
+        let (lanes_before, lanes) = (lanes_counted_on(before), lanes_counted_on(after));
         if lanes != lanes_before {
-            for sweep in self.sweeps.values_mut().filter(|sweep| sweep.can_use(&alike)) {
+            for sweep in self.sweeps.values_mut().filter(|sweep| sweep.can_use(&capabilities)) {
                 sweep.lanes_there = sweep.lanes_there + lanes - lanes_before;
                 sweep.is_in_round &= sweep.lanes_there > 0;
             }
         }
-        if after.waits && !before.waits {
-            self.to_look_at.insert(alike);
+        // What it should have tried first, others may now.
+        self.look_again |= is_fit(before) && !is_fit(after);
+        if crew.count == 0 {
+            self.crews.remove(&capabilities);
+            self.to_look_at.remove(&capabilities);
+        } else if after.is_some_and(|place| place.waits) {
+            self.to_look_at.insert(capabilities);
         }
-        self.look_again |= before.is_fit() != after.is_fit();
     }
 
     /// The crews with somebody for whom there may be something; the moment they are asked for, they have been looked at.
     pub(super) fn crews_to_look_at(&mut self) -> BTreeSet<Arc<Capabilities>> {
         let mut crews = mem::take(&mut self.to_look_at);
         if mem::take(&mut self.look_again) {
-            for (alike, crew) in &mut self.crews {
-                crew.asking.append(&mut crew.refused);
-                crews.extend(crew.has_somebody_waiting().then(|| Arc::clone(alike)));
+            for (capabilities, crew) in &mut self.crews {
+                crew.asking.extend(mem::take(&mut crew.refused));
+                crews.extend(crew.has_somebody_waiting().then(|| Arc::clone(capabilities)));
             }
         }
         crews
@@ -141,44 +161,20 @@ impl Core {
         self.crews_for(sweep).flat_map(|crew| crew.fit.iter().copied())
     }
 
-    fn crews_for(&self, sweep: &Sweep) -> impl Iterator<Item = &Crew> {
-        self.crews.iter().filter(|(alike, _)| sweep.can_use(alike)).map(|(_, crew)| crew)
-    }
-
-    /// What a sweep that has something to be granted waits for, where nobody is there who could take it.
-    pub(super) fn waits_for(&self, sweep: &Sweep) -> Option<String> {
-        let is_running = sweep.row.state == SweepState::Running;
-        if is_running && sweep.pending.is_empty() && sweep.turn.open() == 0 {
-            return Some(
-                "all that is left of it is in training for another sweep, and is taken over from there".to_owned(),
-            );
-        }
-        if !sweep.can_grant() || sweep.lanes_there > 0 {
-            return None;
-        }
-        let connected: u64 = self.crews.values().map(|crew| crew.connected).sum();
-        let is_of_use = self.crews_for(sweep).any(|crew| crew.lanes > 0);
-        let require = &sweep.spec.terms.require;
-        let (wanted, that) =
-            if require.is_none() { (String::new(), "a lane") } else { (format!(" with {require}"), "that") };
-        let there = match connected {
-            0 => "none is connected".to_owned(),
-            _ if is_of_use => "all that are connected are in quarantine".to_owned(),
-            1 => format!("the one that is connected has not got {that}"),
-            several => format!("none of the {several} that are connected has got {that}"),
-        };
-        Some(format!("it waits for a worker{wanted}: {there}"))
+    /// The crews that can train this sweep.
+    pub(super) fn crews_for(&self, sweep: &Sweep) -> impl Iterator<Item = &Crew> {
+        self.crews.iter().filter(|(capabilities, _)| sweep.can_use(capabilities)).map(|(_, crew)| crew)
     }
 }
 
 impl Sweep {
     /// Whether such workers have what it requires.
-    pub(super) fn can_use(&self, alike: &Capabilities) -> bool {
-        self.spec.terms.require.is_met_by(alike)
+    pub(super) fn can_use(&self, capabilities: &Capabilities) -> bool {
+        self.spec.terms.require.is_met_by(capabilities)
     }
 
     /// Whether it has something for such workers.
-    pub(super) fn has_something_for(&self, alike: &Capabilities) -> bool {
-        self.can_grant() && self.can_use(alike)
+    pub(super) fn has_something_for(&self, capabilities: &Capabilities) -> bool {
+        self.can_grant() && self.can_use(capabilities)
     }
 }

@@ -77,8 +77,8 @@ impl Core {
         let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
         let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
         sweep.stopped(now.tick, &lane);
-        // Of what failed for good nobody else will show whose fault it was; what did not has shown it.
-        let excused = if end == End::Failed { sweep.failed_on.on(held.trajectory).collect() } else { Vec::new() };
+        // Nobody else will show whose fault it was; whoever completed it has.
+        let failed_on = sweep.failed_on.remove(held.trajectory);
         let by = Brought { worker_name: &worker_name, updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
         let ending = Ending {
@@ -105,7 +105,7 @@ impl Core {
             self.pass_on(now, found, &mut taken_over);
         }
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
-        self.excuse(held.sweep, excused);
+        self.excuse((held.sweep, held.trajectory), failed_on);
         // They refer to what was just found.
         actions.append(&mut taken_over);
         self.let_go(lane.expected_by);

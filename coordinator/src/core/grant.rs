@@ -40,9 +40,9 @@ impl Core {
         if self.draining || !self.sweeps.values().any(Sweep::can_grant) {
             return;
         }
-        for alike in self.crews_to_look_at() {
-            while let Some(id) = self.next_of(&alike) {
-                if !self.grant_something(now, id, actions) && !self.refuse(&alike, id) {
+        for capabilities in self.crews_to_look_at() {
+            while let Some(id) = self.next_of(&capabilities) {
+                if !self.grant_something(now, id, actions) && !self.refuse(&capabilities, id) {
                     break;
                 }
             }
@@ -51,18 +51,21 @@ impl Core {
 
     /// The next worker of a crew that waits and for whom there may be something: one of the fit or, where there is
     /// something that none who is fit can train, a suspect.
-    pub(super) fn next_of(&self, alike: &Capabilities) -> Option<WorkerId> {
-        let crew = self.crews.get(alike)?;
-        let fit = crew.asking.first().filter(|_| self.sweeps.values().any(|sweep| sweep.has_something_for(alike)));
+    pub(super) fn next_of(&self, capabilities: &Capabilities) -> Option<WorkerId> {
+        let crew = self.crews.get(capabilities)?;
+        let fit =
+            crew.asking.first().filter(|_| self.sweeps.values().any(|sweep| sweep.has_something_for(capabilities)));
         let suspect = || {
-            crew.suspects.first().filter(|_| self.sweeps.values().any(|sweep| self.is_open_to_suspects(sweep, alike)))
+            crew.suspects
+                .first()
+                .filter(|_| self.sweeps.values().any(|sweep| self.is_open_to_suspects(sweep, capabilities)))
         };
         fit.or_else(suspect).copied()
     }
 
     /// One of the fit is not looked at again until something else can be granted; whether it was one.
-    fn refuse(&mut self, alike: &Capabilities, id: WorkerId) -> bool {
-        self.crews.get_mut(alike).is_some_and(|crew| crew.asking.remove(&id) && crew.refused.insert(id))
+    fn refuse(&mut self, capabilities: &Capabilities, id: WorkerId) -> bool {
+        self.crews.get_mut(capabilities).is_some_and(|crew| crew.asking.remove(&id) && crew.refused.insert(id))
     }
 
     /// Gives a worker a bundle of the first sweep that has one for it; whether there was one.
@@ -73,14 +76,14 @@ impl Core {
     /// The sweeps that have something for this worker.
     fn sweeps_in_turn(&mut self, id: WorkerId, now: Now) -> Vec<SweepId> {
         let Some(worker) = self.workers.get(&id) else { return Vec::new() };
-        let alike = &worker.description.capabilities;
-        let fits = |sweep: &&Sweep| sweep.has_something_for(alike);
+        let capabilities = &worker.description.capabilities;
+        let fits = |sweep: &&Sweep| sweep.has_something_for(capabilities);
         let new = self.sweeps.values().filter(fits).filter(|sweep| !sweep.is_in_round).map(Sweep::id);
         for id in new.collect::<Vec<_>>() {
             take_into_round(&mut self.sweeps, id, now);
         }
         let is_suspect = worker.failing.is_suspect();
-        let is_open = |sweep: &&Sweep| !is_suspect || self.is_open_to_suspects(sweep, alike);
+        let is_open = |sweep: &&Sweep| !is_suspect || self.is_open_to_suspects(sweep, capabilities);
         let mut sweeps: Vec<&Sweep> = self.sweeps.values().filter(fits).filter(is_open).collect();
         // Stable: of equals the oldest comes first.
         sweeps.sort_by(|left, right| left.turn.compare(&right.turn, now.tick));

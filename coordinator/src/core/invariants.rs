@@ -8,7 +8,7 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::Held;
 use biosweep_common::outcome::SweepState;
 
-use super::crew::{Crew, Standing};
+use super::crew::{Crew, Place};
 use super::scheduler::Core;
 
 impl Core {
@@ -24,6 +24,7 @@ impl Core {
         self.leases_are_found_by_worker_and_by_sweep()?;
         self.workers_are_found_by_deadline()?;
         self.who_waits_waits_for_a_reason()?;
+        self.what_is_held_against_workers_can_be_excused()?;
         self.who_takes_over_from_whom_is_here()?;
         self.every_sweep_here_has_work_left()?;
         self.every_trial_is_accounted_for()?;
@@ -130,30 +131,30 @@ impl Core {
     fn every_worker_counts_in_its_crew_for_what_it_is(&self) -> Result<(), String> {
         let mut crews: BTreeMap<_, Crew> = BTreeMap::new();
         for (&id, worker) in &self.workers {
-            let standing = Standing::of(worker, self.quarantined.contains_key(&id));
-            if worker.standing != standing {
-                return Err(format!("worker {id} is {standing:?} and is taken for {:?}", worker.standing));
+            let place = Place::of(worker, self.quarantined.contains_key(&id));
+            if worker.place != place {
+                return Err(format!("worker {id} is {place:?} and is taken for {:?}", worker.place));
             }
-            if worker.connected {
+            if place.is_some() {
                 let crew = crews.entry(Arc::new(worker.description.capabilities.clone())).or_default();
-                crew.change(id, Standing::default(), standing);
+                crew.change(id, None, place);
             }
         }
-        for (alike, crew) in &self.crews {
+        for (capabilities, crew) in &self.crews {
             // Whoever asks was refused or was not.
             let mut listed = crew.clone();
             let waiting = listed.asking.len() + listed.refused.len();
             listed.asking.append(&mut listed.refused);
             if listed.asking.len() < waiting {
-                return Err(format!("a worker with {alike:?} asks and was refused at once"));
+                return Err(format!("a worker with {capabilities:?} asks and was refused at once"));
             }
-            let counted = crews.remove(alike).unwrap_or_default();
+            let counted = crews.remove(capabilities).unwrap_or_default();
             if listed != counted {
-                return Err(format!("the workers with {alike:?} are {counted:?} and are taken for {listed:?}"));
+                return Err(format!("the workers with {capabilities:?} are {counted:?} and are taken for {listed:?}"));
             }
         }
         match crews.keys().next() {
-            Some(alike) => Err(format!("the workers with {alike:?} are not counted")),
+            Some(capabilities) => Err(format!("the workers with {capabilities:?} are not counted")),
             None => Ok(()),
         }
     }
@@ -163,17 +164,32 @@ impl Core {
         if self.draining || self.look_again {
             return Ok(());
         }
-        for (alike, crew) in self.crews.iter().filter(|(alike, _)| !self.to_look_at.contains(*alike)) {
-            if let Some(id) = self.next_of(alike) {
+        for (capabilities, crew) in
+            self.crews.iter().filter(|(capabilities, _)| !self.to_look_at.contains(*capabilities))
+        {
+            if let Some(id) = self.next_of(capabilities) {
                 return Err(format!("worker {id} waits in vain"));
             }
             for &id in &crew.refused {
-                let sweeps = self.sweeps.values().filter(|sweep| sweep.has_something_for(alike));
+                let sweeps = self.sweeps.values().filter(|sweep| sweep.has_something_for(capabilities));
                 for sweep in sweeps {
                     let first = sweep.pending.first(|index| self.is_better_tried_elsewhere(id, sweep, index));
                     if let Some(run) = first {
                         return Err(format!("worker {id} was refused {run:?} of sweep {}", sweep.id()));
                     }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is held against a worker has failed on it and is not done: whatever becomes of it will tell.
+    fn what_is_held_against_workers_can_be_excused(&self) -> Result<(), String> {
+        for (&id, worker) in &self.workers {
+            for &(sweep, trajectory) in &worker.failing.unexplained {
+                let failed_on = self.sweeps.get(&sweep).map(|sweep| &sweep.failed_on);
+                if failed_on.is_none_or(|failed_on| !failed_on.on(trajectory).contains(&id)) {
+                    return Err(format!("trajectory {trajectory} of {sweep} is held against worker {id}, and is done"));
                 }
             }
         }

@@ -177,10 +177,12 @@ impl Core {
         if trajectories.is_empty() {
             return;
         }
-        // They tell nothing of those who failed them here.
-        let excused = trajectories.iter().flat_map(|row| sweep.failed_on.on(row.trajectory)).collect();
         trajectories.iter().for_each(|row| sweep.take_over(row));
-        self.excuse(id, excused);
+        // They tell nothing of those who failed them here.
+        for row in trajectories.iter() {
+            let failed_on = self.sweeps.get_mut(&id).map(|sweep| sweep.failed_on.remove(row.trajectory));
+            self.excuse((id, row.trajectory), failed_on.unwrap_or_default());
+        }
         actions.push(Action::Persist(Record::Reused { sweep: id, trajectories }));
         actions.push(Action::Notify(Notice::Changed(id)));
     }

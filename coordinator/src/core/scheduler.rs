@@ -59,7 +59,7 @@ pub(crate) struct Core {
     pub(super) leases: BTreeMap<Attempt, Lease>,
     /// When each worker counts as lost, soonest first.
     pub(super) deadlines: BTreeSet<(Tick, WorkerId)>,
-    /// Nobody counts as lost before then.
+    /// Nobody counts as lost before then, not even whose process is known to have ended.
     patient_until: Tick,
     /// Workers that get nothing until they are released, and why.
     pub(super) quarantined: BTreeMap<WorkerId, String>,

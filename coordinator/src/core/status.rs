@@ -1,8 +1,10 @@
 //! What the core shows of itself.
 
 use biosweep_common::ids::{SweepId, WorkerId};
+use biosweep_common::outcome::SweepState;
 use biosweep_common::views::{SweepView, WorkerView};
 
+use super::crew::Crew;
 use super::lease::Lease;
 use super::scheduler::Core;
 use super::sweep::Sweep;
@@ -21,6 +23,38 @@ impl Core {
     fn view(&self, sweep: &Sweep) -> SweepView {
         let view = sweep.view();
         SweepView { reason: view.reason.or_else(|| self.waits_for(sweep)), ..view }
+    }
+
+    /// What a sweep that has something to be granted waits for, where nobody is there who could take it.
+    fn waits_for(&self, sweep: &Sweep) -> Option<String> {
+        let is_running = sweep.row.state == SweepState::Running;
+        if is_running && sweep.pending.is_empty() && sweep.turn.open() == 0 {
+            return Some(
+                "all that is left of it is in training for another sweep, and is taken over from there".to_owned(),
+            );
+        }
+        if !sweep.can_grant() {
+            return None;
+        }
+        if sweep.lanes_there > 0 {
+            let held_back = |crew: &Crew| !crew.refused.is_empty() || !crew.suspects.is_empty();
+            let is_held_back = sweep.turn.open() == 0 && self.crews_for(sweep).any(held_back);
+            return is_held_back
+                .then(|| "what is left of it failed on those that are idle, and waits for another".to_owned());
+        }
+        let connected: u64 = self.crews.values().map(|crew| crew.count).sum();
+        let is_of_use = self.crews_for(sweep).any(|crew| crew.lanes > 0);
+        let require = &sweep.spec.terms.require;
+        let (wanted, that) =
+            if require.is_none() { (String::new(), "a lane") } else { (format!(" with {require}"), "that") };
+        let there = match connected {
+            0 => "none is connected".to_owned(),
+            _ if is_of_use && require.is_none() => "all that are connected are in quarantine".to_owned(),
+            _ if is_of_use => "all that have that are in quarantine".to_owned(),
+            1 => format!("the one that is connected has not got {that}"),
+            several => format!("none of the {several} that are connected has got {that}"),
+        };
+        Some(format!("it waits for a worker{wanted}: {there}"))
     }
 
     /// The workers, each with what it trains: of one sweep, or of all.

@@ -214,7 +214,6 @@ impl Sweep {
         by: Brought<'_>,
     ) -> Vec<TrialResult> {
         let attempts = self.tries.remove(&index).map_or(0, |tries| tries.granted);
-        self.failed_on.remove(index);
         let scores = scores(trajectory, curve);
         let mut configuration = Configuration {
             shape: trajectory.shape.clone(),
@@ -293,7 +292,6 @@ impl Sweep {
             self.pending.remove(row.trajectory.0..row.trajectory.0 + 1);
         }
         self.tries.remove(&row.trajectory);
-        self.failed_on.remove(row.trajectory);
         self.row.completed += row.results.len() as u64;
         self.row.reused += row.results.len() as u64;
     }

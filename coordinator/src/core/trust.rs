@@ -9,6 +9,7 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use super::event::{Action, Notice, Now};
 use super::scheduler::Core;
 use super::sweep::Sweep;
+use super::worker::Worker;
 use crate::store::record::{FailureRow, QuarantineRow, Record, Standing};
 
 /// So many trajectories make a row, of a worker that fails them or of a sweep that has them fail alike.
@@ -48,19 +49,15 @@ impl FailedOn {
         workers.len()
     }
 
+    /// The workers on which a trajectory has failed.
+    pub(super) fn on(&self, trajectory: TrajectoryIndex) -> &BTreeSet<WorkerId> {
+        static NOBODY: BTreeSet<WorkerId> = BTreeSet::new();
+        self.0.get(&trajectory).unwrap_or(&NOBODY)
+    }
+
     /// The trajectory is done; the workers on which it had failed.
     pub(super) fn remove(&mut self, trajectory: TrajectoryIndex) -> BTreeSet<WorkerId> {
         self.0.remove(&trajectory).unwrap_or_default()
-    }
-
-    /// The workers on which a trajectory failed, each with it.
-    pub(super) fn on(&self, trajectory: TrajectoryIndex) -> impl Iterator<Item = (WorkerId, TrajectoryIndex)> {
-        self.0.get(&trajectory).into_iter().flatten().map(move |&worker| (worker, trajectory))
-    }
-
-    /// Every failure.
-    fn all(&self) -> impl Iterator<Item = (WorkerId, TrajectoryIndex)> {
-        self.0.keys().flat_map(|&trajectory| self.on(trajectory))
     }
 }
 
@@ -143,15 +140,14 @@ fn fingerprint(cause: &str) -> String {
 
 impl Core {
     /// Whether a sweep has something for such workers that nobody who is beyond suspicion can train.
-    pub(super) fn is_open_to_suspects(&self, sweep: &Sweep, alike: &Capabilities) -> bool {
-        sweep.has_something_for(alike) && self.fit_for(sweep).next().is_none()
+    pub(super) fn is_open_to_suspects(&self, sweep: &Sweep, capabilities: &Capabilities) -> bool {
+        sweep.has_something_for(capabilities) && self.fit_for(sweep).next().is_none()
     }
 
     /// Whether a trajectory failed on this worker, and another that is beyond suspicion could try it that has not yet.
     pub(super) fn is_better_tried_elsewhere(&self, id: WorkerId, sweep: &Sweep, index: TrajectoryIndex) -> bool {
-        sweep.failed_on.0.get(&index).is_some_and(|failed_on| {
-            failed_on.contains(&id) && self.fit_for(sweep).any(|other| !failed_on.contains(&other))
-        })
+        let failed_on = sweep.failed_on.on(index);
+        failed_on.contains(&id) && self.fit_for(sweep).any(|other| !failed_on.contains(&other))
     }
 
     /// A trajectory failed on a worker.
@@ -170,8 +166,8 @@ impl Core {
         let alike = its_sweep.failures.note(cause, trajectory, id, others);
         if by_several {
             // Whoever tries it fails: no worker's fault.
-            let failed_on = its_sweep.failed_on.on(trajectory).collect();
-            self.excuse(sweep, failed_on);
+            let failed_on = its_sweep.failed_on.on(trajectory).clone();
+            self.excuse((sweep, trajectory), failed_on);
         } else if let Some(worker) = self.workers.get_mut(&id) {
             worker.failing.unexplained.insert((sweep, trajectory));
             self.assess(id);
@@ -194,19 +190,23 @@ impl Core {
         if let Some(sweep) = self.sweeps.get_mut(&done.0) {
             sweep.failures.ended += 1;
             let failed_on = sweep.failed_on.remove(done.1);
-            for other in failed_on.into_iter().filter(|&other| other != id) {
+            for &other in failed_on.iter().filter(|&&other| other != id) {
                 self.confirm(now, other, done, actions);
             }
+            // What it failed itself before is its fault no more than another's.
+            self.excuse(done, failed_on.contains(&id).then_some(id));
         }
-        self.clear(id);
+        // What only a suspect can train is no excuse for what others can train too.
+        if self.workers.get(&id).is_some_and(|worker| !self.can_be_shown(worker)) {
+            self.clear(id);
+        }
     }
 
-    /// That these workers failed these trajectories of a sweep tells nothing of them: no other will complete them, or
-    /// another has failed them too.
-    pub(super) fn excuse(&mut self, sweep: SweepId, failed: Vec<(WorkerId, TrajectoryIndex)>) {
-        for (id, trajectory) in failed {
+    /// That these workers failed a trajectory tells nothing of them: no other will complete it, or another failed it too.
+    pub(super) fn excuse(&mut self, failed: (SweepId, TrajectoryIndex), workers: impl IntoIterator<Item = WorkerId>) {
+        for id in workers {
             if let Some(worker) = self.workers.get_mut(&id) {
-                worker.failing.unexplained.remove(&(sweep, trajectory));
+                worker.failing.unexplained.remove(&failed);
                 self.assess(id);
             }
         }
@@ -214,8 +214,20 @@ impl Core {
 
     /// The same of all that has failed of a sweep.
     pub(super) fn excuse_all(&mut self, id: SweepId) {
-        let failed = self.sweeps.get(&id).map(|sweep| sweep.failed_on.all().collect());
-        self.excuse(id, failed.unwrap_or_default());
+        let Some(sweep) = self.sweeps.get(&id) else { return };
+        for (trajectory, workers) in sweep.failed_on.0.clone() {
+            self.excuse((id, trajectory), workers);
+        }
+    }
+
+    /// Whether others can still show whose fault it is what this suspect failed.
+    fn can_be_shown(&self, worker: &Worker) -> bool {
+        let fails_of = |sweep: &Sweep| {
+            let all = (sweep.id(), TrajectoryIndex(0))..=(sweep.id(), TrajectoryIndex(u64::MAX));
+            worker.failing.unexplained.range(all).next().is_some()
+        };
+        worker.failing.is_suspect()
+            && self.sweeps.values().any(|sweep| fails_of(sweep) && self.fit_for(sweep).next().is_some())
     }
 
     /// A worker's row of failures is over.

@@ -7,7 +7,7 @@ use biosweep_common::ids::{Attempt, TrajectoryIndex};
 use biosweep_common::messages::WorkerDescription;
 
 use super::accepted::Accepted;
-use super::crew::Standing;
+use super::crew::Place;
 use super::trust::Failing;
 
 /// A worker that has presented itself, or that holds leases from before a restart.
@@ -24,7 +24,7 @@ pub(crate) struct Worker {
     /// Whether nothing was heard of it for too long: what it asked for is for later.
     pub(super) is_silent: bool,
     /// What its crew counts it for.
-    pub(super) standing: Standing,
+    pub(super) place: Option<Place>,
     /// Lanes it holds.
     pub(super) open: u32,
     /// The leases they came under.
@@ -45,7 +45,7 @@ impl Worker {
             deadline,
             idle_lanes: 0,
             is_silent: false,
-            standing: Standing::default(),
+            place: None,
             open: 0,
             leases: BTreeSet::new(),
             failing: Failing::default(),

@@ -143,9 +143,9 @@ pub(crate) fn paused(sweep: &SweepView) -> String {
 }
 
 /// It goes on; where its failures had paused it, with what follows from that.
-pub(crate) fn resumed(sweep: &SweepView, before: &SweepView) -> String {
+pub(crate) fn resumed(sweep: &SweepView, paused_for: Option<&str>) -> String {
     let mut text = format!("{} ({}) goes on\n{}", sweep.name, sweep.id, tally(sweep));
-    if let Some(reason) = before.reason.as_ref().filter(|_| before.state == SweepState::Paused) {
+    if let Some(reason) = paused_for {
         let _fits = write!(text, "\nmore failures of this kind do not pause it again: {reason}");
     }
     text

@@ -9,6 +9,7 @@ mod sweeps;
 mod workers;
 
 use std::future::Future;
+use std::time::Duration;
 
 use biosweep_common::wire::WireError;
 use biosweep_proto::v1;
@@ -22,6 +23,9 @@ use tonic_health::server::HealthReporter;
 
 use crate::driver::{Handle, Stopped, Unable};
 use crate::store::StoreError;
+
+/// A stream on which nothing comes for the first of these is asked whether it lives, and is over after the second.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(20));
 
 /// Why the server could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,9 @@ pub(crate) async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Server::builder()
+        // A stream whose other end has vanished without a word is not kept for ever.
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .add_service(health)
         .add_service(reflection)
         .add_service(SweepsServer::new(sweeps::Service::new(handle.clone())))

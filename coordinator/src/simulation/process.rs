@@ -1,6 +1,6 @@
 //! A coordinator and a worker of the simulated world.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use biosweep_common::capability::Capabilities;
@@ -87,10 +87,10 @@ fn evaluation(trajectory: &Trajectory, update: u64) -> CurvePoint {
 }
 
 impl Worker {
-    pub(super) fn new(id: WorkerId, lanes: u32, life: u64, owed: Vec<Owed>) -> Self {
+    pub(super) fn new(id: WorkerId, lanes: u32, labels: BTreeSet<String>, life: u64, owed: Vec<Owed>) -> Self {
         let description = WorkerDescription {
             name: format!("worker {}", id.0.as_u128() % 1_000),
-            capabilities: Capabilities { device: "cpu".to_owned(), ..Capabilities::default() },
+            capabilities: Capabilities { device: "cpu".to_owned(), labels, ..Capabilities::default() },
             lanes,
             ..WorkerDescription::default()
         };

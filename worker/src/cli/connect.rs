@@ -38,7 +38,7 @@ pub(super) struct ConnectArgs {
         value_parser = flags::count::<NonZeroU32>
     )]
     lanes: NonZeroU32,
-    /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has]
+    /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has, in tenths]
     #[arg(long, value_name = "GB", value_parser = gigabytes)]
     memory_gb: Option<f64>,
     /// Something sweeps may require, such as a100 or site=x; may be given several times
@@ -114,7 +114,8 @@ fn time_until(deadline: u64) -> Result<Duration, Failure> {
     left.ok_or_else(|| {
         let (late, now) = (now.as_secs() - deadline, now.as_secs());
         Failure::bad_input(format!(
-            "--deadline (or SLURM_JOB_END_TIME) {deadline} has passed {late} s ago: it counts seconds since 1970, and now is {now}"
+            "--deadline (or SLURM_JOB_END_TIME) {deadline} has passed {late} s ago: it counts seconds since 1970, and now is {now}; \
+             name a moment to come, or leave it out"
         ))
     })
 }

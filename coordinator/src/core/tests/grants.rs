@@ -287,6 +287,10 @@ fn who_is_in_quarantine_is_not_counted_on() {
     world.lanes = 0;
     world.hello(worker(2), Vec::new());
     assert_eq!(world.waits_for().as_deref(), Some(waits), "the other one is of no use");
+    let picky = world.submit(2, plain(3, "require = { device = \"cpu\" }"));
+    let picky = world.core.sweep_view(picky).and_then(|view| view.reason);
+    let waits = "it waits for a worker with device cpu: all that have that are in quarantine";
+    assert_eq!(picky.as_deref(), Some(waits));
     world.apply(Event::Released(worker(1)));
     assert_eq!(world.waits_for(), None);
 }

@@ -69,7 +69,7 @@ fn a_list_that_lacks_something_is_noticed() {
         |crew: &mut Crew| crew.asking.extend([HOLDER]),
         |crew: &mut Crew| crew.asking.clear(),
         |crew: &mut Crew| crew.suspects.extend([IDLE]),
-        |crew: &mut Crew| crew.connected += 1,
+        |crew: &mut Crew| crew.count += 1,
         |crew: &mut Crew| crew.lanes += 1,
         |crew: &mut Crew| crew.lanes_counted_on -= 1,
     ] {
@@ -153,4 +153,11 @@ fn a_grant_that_should_not_be_is_noticed() {
     says(&|core| drop(core.quarantined.insert(HOLDER, String::new())), "is in quarantine");
     says(&|core| sweep(core, 0).row.state = SweepState::Paused, "is not running");
     says(&|core| drop(core.sweeps.remove(&SWEEPS[0])), "is not running");
+}
+
+#[test]
+fn what_is_held_against_a_worker_though_it_is_done_is_noticed() {
+    let failed = (SWEEPS[0], TrajectoryIndex(0));
+    let held = |core: &mut Core| worker(core, HOLDER).failing.unexplained.extend([failed]);
+    assert!(wrong(held).contains(&format!("trajectory 0 of {} is held against worker {HOLDER}", SWEEPS[0])));
 }

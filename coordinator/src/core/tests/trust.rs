@@ -279,3 +279,56 @@ fn a_suspect_that_waits_gets_work_the_moment_it_is_excused() {
     let actions = world.end(worker(2), Report { cause, ..world.report(&again, 0, Outcome::Failed, 0) });
     assert_eq!(leases(&actions).iter().map(|lease| lease.worker).collect::<Vec<_>>(), [suspect]);
 }
+
+#[test]
+fn a_suspect_is_not_cleared_by_what_only_it_can_train() {
+    let mut world = World::with(plain(9, "retries = 9\nrequire = { labels = [\"fast\"] }"));
+    let anyones = world.submit(1, plain(9, "retries = 9\nreuse = false"));
+    let (suspect, other) = (worker(1), worker(2));
+    world.hello_with(suspect, 1, &["fast"]);
+    world.hello_with(other, 1, &[]);
+    let mut next = world.poll(suspect, 1);
+    for error in ["no data", "no room", "no weights"] {
+        next = world.fail(suspect, &next.expect("work"), error).1;
+    }
+    let its_own = next.expect("nobody else can train this");
+    assert_eq!(its_own.sweep, world.sweep);
+    world.complete(suspect, &its_own);
+    assert_eq!(world.failing(suspect).0, [0, 1, 2].map(|trajectory| (anyones, trajectory)));
+    let mut again = world.poll(other, 1);
+    let mut said = Vec::new();
+    for _ in 0..3 {
+        let (actions, next) = world.complete(other, &again.expect("what failed"));
+        (said, again) = (quarantined(&actions), next);
+    }
+    assert_eq!(said, [suspect]);
+}
+
+#[test]
+fn who_is_silent_is_waited_for_by_nobody() {
+    let mut world = World::with(plain(9, "retries = 9"));
+    let (suspect, silent) = (world.suspect(), worker(2));
+    world.now.tick = world.now.tick.after_ms(PATIENCE.lease_ms / 2);
+    world.say(suspect, ToCoordinator::Heartbeat { progress: Vec::new() });
+    let actions = world.pass(PATIENCE.lease_ms / 2);
+    assert!(world.core.workers[&silent].connected, "its stream is up");
+    assert_eq!(leases(&actions).iter().map(|lease| lease.worker).collect::<Vec<_>>(), [suspect]);
+    assert_eq!(world.core.check(), Ok(()));
+    world.say(silent, ToCoordinator::Heartbeat { progress: Vec::new() });
+    assert!(world.poll(silent, 1).is_some());
+}
+
+#[test]
+fn what_waits_for_a_worker_that_is_busy_says_so() {
+    let mut world = World::with(plain(1, "retries = 9\nreuse = false"));
+    let other = world.submit(3, plain(9, "reuse = false\npriority = 1"));
+    world.hello_with(worker(2), 1, &[]);
+    assert_eq!(world.poll(worker(2), 1).map(|grant| grant.sweep), Some(other));
+    world.apply(Event::Paused(other));
+    world.hello_with(worker(1), 1, &[]);
+    let grant = world.poll(worker(1), 1).expect("work");
+    assert_eq!(world.core.sweep_view(world.sweep).and_then(|view| view.reason), None);
+    assert_eq!(world.fail(worker(1), &grant, "no data").1, None);
+    let reason = world.core.sweep_view(world.sweep).and_then(|view| view.reason);
+    assert_eq!(reason.as_deref(), Some("what is left of it failed on those that are idle, and waits for another"));
+}

@@ -83,8 +83,8 @@ impl Chart {
         chart
     }
 
-    /// The key: a colour for each rule, a line for each network.
-    pub(super) fn key(&mut self, rules: &BTreeSet<Rule>, networks: &BTreeSet<Network>) {
+    /// The key: a colour for each rule, a line for each network, and what a cross means where there are any.
+    pub(super) fn key(&mut self, rules: &BTreeSet<Rule>, networks: &BTreeSet<Network>, cross: Option<&str>) {
         let mut x = LEFT;
         let words = Words { anchor: "start", ..LABEL };
         for &rule in rules {
@@ -101,6 +101,11 @@ impl Chart {
             let name = format!("{network} ({})", wiring.name());
             self.svg.words((x + 40.0, 59.5), &name, words);
             x += 40.0 + 7.5 * name.len() as f64 + 18.0;
+        }
+        if let Some(meaning) = cross {
+            self.svg.cross((x + 6.0, 55.0), FAINT_INK);
+            self.svg.words((x + 17.0, 59.5), meaning, words);
+            x += 17.0 + 7.5 * meaning.len() as f64 + 18.0;
         }
         self.svg.widen(x);
     }
@@ -151,6 +156,12 @@ impl Plot<'_> {
     pub(super) fn dot(&mut self, point: (f64, f64), shift_px: f64, colour: &'static str, full: bool) {
         let at = self.at(point, shift_px);
         self.svg.dot(at, colour, full);
+    }
+
+    /// A cross on the lower edge, at a fraction of the width.
+    pub(super) fn cross(&mut self, x: f64, shift_px: f64, colour: &'static str) {
+        let (x, y) = self.at((x, self.accuracies.low), shift_px);
+        self.svg.cross((x, y), colour);
     }
 
     /// A bar from `spread` below a point to as much above it, as far as there are such accuracies.

@@ -20,7 +20,7 @@ const SHIFT_PX: f64 = 3.0;
 type PanelKey<'a> = (&'a DatasetRef, bool, Activation);
 type Series = (Rule, Network);
 
-/// The figure as SVG text; `cells` as an aggregate gives them. A cell where nothing completed has no dot.
+/// The figure as SVG text; `cells` as an aggregate gives them. A cell where nothing completed has a cross on the lower edge.
 pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     let panels: BTreeSet<PanelKey<'_>> = cells.iter().map(panel_of).collect();
     let series: Vec<Series> = cells.iter().map(series_of).collect::<BTreeSet<_>>().into_iter().collect();
@@ -31,7 +31,14 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
         [test.mean - spread, test.mean + spread]
     });
     let mut chart = Chart::new(title, panels.len(), 3, ends);
-    chart.key(&series.iter().map(|&(rule, _)| rule).collect(), &series.iter().map(|&(_, network)| network).collect());
+    let lacking: Vec<&Cell> = cells.iter().filter(|cell| cell.test.is_none()).collect();
+    let cross = match lacking.iter().any(|cell| cell.failed > 0) {
+        _ if lacking.is_empty() => None,
+        true => Some("none completed"),
+        false => Some("diverged"),
+    };
+    let rules = series.iter().map(|&(rule, _)| rule).collect();
+    chart.key(&rules, &series.iter().map(|&(_, network)| network).collect(), cross);
     let by_depth = panels.iter().any(|&panel| depths(cells, panel).len() > 1);
     for (index, &panel) in panels.iter().enumerate() {
         let (dataset, is_convolutional, activation) = panel;
@@ -48,12 +55,8 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
                 chart.panel(&Panel { index, title: &title, x_label: "hidden layers", x_marks }, "test accuracy");
             for (i, &series) in series.iter().enumerate() {
                 let shift_px = (i as f64 - (series_count(cells) - 1) as f64 / 2.0) * SHIFT_PX;
-                line(
-                    &mut plot,
-                    &points(cells, panel, series, |cell| scale.at(cell.place.depth.into())),
-                    series,
-                    shift_px,
-                );
+                let of_line: Vec<&Cell> = of_line(cells, panel, series).collect();
+                line(&mut plot, &of_line, |cell| scale.at(cell.place.depth.into()), series, shift_px);
             }
         } else {
             title += &depths.first().map(|&depth| format!(", {}", layers(depth))).unwrap_or_default();
@@ -62,10 +65,10 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
             let x_marks = series.iter().enumerate().map(mark).collect();
             let mut plot = chart.panel(&Panel { index, title: &title, x_label: "", x_marks }, "test accuracy");
             for (i, &series) in series.iter().enumerate() {
-                let points = points(cells, panel, series, |_| scale.at(i as f64));
-                line(&mut plot, &points, series, 0.0);
-                for &(x, test) in &points {
-                    plot.note((x, test.mean), &format!("{:.1}", 100.0 * test.mean));
+                let of_line: Vec<&Cell> = of_line(cells, panel, series).collect();
+                line(&mut plot, &of_line, |_| scale.at(i as f64), series, 0.0);
+                for test in of_line.iter().filter_map(|cell| cell.test) {
+                    plot.note((scale.at(i as f64), test.mean), &format!("{:.1}", 100.0 * test.mean));
                 }
             }
         }
@@ -73,13 +76,18 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     chart.finish()
 }
 
-fn line(plot: &mut Plot<'_>, points: &[(f64, Mean)], (rule, network): Series, shift_px: f64) {
+/// One line through its cells, each at its place on the lower edge.
+fn line(plot: &mut Plot<'_>, cells: &[&Cell], at: impl Fn(&Cell) -> f64, (rule, network): Series, shift_px: f64) {
     let (colour, wiring) = (colour(rule), Wiring::of(network));
+    let points: Vec<(f64, Mean)> = cells.iter().filter_map(|cell| Some((at(cell), cell.test?))).collect();
+    for cell in cells.iter().filter(|cell| cell.test.is_none()) {
+        plot.cross(at(cell), shift_px, colour);
+    }
     let means: Vec<(f64, f64)> = points.iter().map(|&(x, test)| (x, test.mean)).collect();
     if means.len() > 1 {
         plot.curve(&means, shift_px, Stroke { dashes: wiring.dashes(), ..Stroke::solid(colour, 2.0) });
     }
-    for &(x, test) in points {
+    for &(x, test) in &points {
         if let Some(spread) = test.spread {
             plot.error_bar((x, test.mean), spread, shift_px, colour);
         }
@@ -89,10 +97,8 @@ fn line(plot: &mut Plot<'_>, points: &[(f64, Mean)], (rule, network): Series, sh
     }
 }
 
-/// The accuracies of one line, each with its place on the lower edge.
-fn points(cells: &[Cell], panel: PanelKey<'_>, series: Series, at: impl Fn(&Cell) -> f64) -> Vec<(f64, Mean)> {
-    let of_line = cells.iter().filter(|cell| panel_of(cell) == panel && series_of(cell) == series);
-    of_line.filter_map(|cell| Some((at(cell), cell.test?))).collect()
+fn of_line<'a>(cells: &'a [Cell], panel: PanelKey<'a>, series: Series) -> impl Iterator<Item = &'a Cell> {
+    cells.iter().filter(move |cell| panel_of(cell) == panel && series_of(cell) == series)
 }
 
 fn depths(cells: &[Cell], panel: PanelKey<'_>) -> BTreeSet<u32> {
@@ -149,6 +155,21 @@ mod tests {
             accuracy_by_depth("s", &cells(&[completed("bp", "nn", 5, 0.9, 0.912), completed("fa", "nn", 5, 0.9, 0.8)]));
         assert!(svg.contains("relu, 5 hidden layers") && svg.contains(">91.2<") && svg.contains(">80.0<"), "{svg}");
         assert_eq!(svg.matches("<circle").count(), 2 + 1);
+    }
+
+    #[test]
+    fn what_has_no_accuracy_is_crossed_out_and_said_why() {
+        let sound = [completed("bp", "nn", 5, 0.9, 0.912), completed("bp", "nn", 10, 0.9, 0.9)];
+        let crosses = |status| {
+            let [first, second] = sound.clone();
+            let svg = accuracy_by_depth("s", &cells(&[first, second, ended("fa", "nn", 10, status)]));
+            (svg.matches(super::super::colour(Rule::Fa)).count(), svg)
+        };
+        let (strokes, diverged) = crosses(TrialStatus::Diverged);
+        assert_eq!(strokes, 1 + 2, "of the key and of one cross");
+        assert!(diverged.contains(">diverged<"), "{diverged}");
+        assert!(crosses(TrialStatus::Failed).1.contains(">none completed<"));
+        assert!(!accuracy_by_depth("s", &cells(&sound)).contains("diverged"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView])
     let networks: BTreeSet<Network> = shown.keys().map(|&(_, _, network)| network).collect();
     let columns = if networks.len() > 1 { networks.len().min(4) } else { 3 };
     let mut chart = Chart::new(title, shown.len(), columns, points().map(|point| point.validation_accuracy));
-    chart.key(&shown.values().flat_map(BTreeMap::keys).copied().collect(), &BTreeSet::new());
+    chart.key(&shown.values().flat_map(BTreeMap::keys).copied().collect(), &BTreeSet::new(), None);
     let last = points().map(|point| point.update).max().unwrap_or(1) as f64;
     let scale = Scale { low: 0.0, high: last * 1.02 };
     let datasets = shown.keys().map(|(dataset, ..)| dataset).collect::<BTreeSet<_>>().len();

@@ -87,6 +87,12 @@ impl Svg {
         );
     }
 
+    pub(super) fn cross(&mut self, (x, y): (f64, f64), colour: &'static str) {
+        for slope in [-4.0, 4.0] {
+            self.line((x - 4.0, y - slope), (x + 4.0, y + slope), Stroke::solid(colour, 2.2));
+        }
+    }
+
     pub(super) fn words(&mut self, (x, y): (f64, f64), text: &str, words: Words) {
         let weight = if words.bold { " font-weight=\"bold\"" } else { "" };
         let Words { anchor, size, colour, .. } = words;

@@ -18,7 +18,8 @@ impl World {
             _ => (WorkerId(Uuid::from_u128(1_000 * (slot as u128 + 1) + u128::from(life))), Vec::new()),
         };
         let lanes = 1 + (slot as u32 % 3);
-        self.workers[slot] = Some(Worker::new(id, lanes, life, reports));
+        let labels = (slot < FAST).then(|| "fast".to_owned()).into_iter().collect();
+        self.workers[slot] = Some(Worker::new(id, lanes, labels, life, reports));
         self.soon(20, Happening::Connect { slot, life });
         Ok(())
     }
