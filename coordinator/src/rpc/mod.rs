@@ -25,7 +25,7 @@ use crate::driver::{Handle, Stopped, Unable};
 use crate::store::StoreError;
 
 /// A stream on which nothing comes for the first of these is asked whether it lives, and is over after the second.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(20));
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
 /// Why the server could not go on.
 #[derive(Debug, thiserror::Error)]
