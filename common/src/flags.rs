@@ -2,14 +2,28 @@
 
 use std::str::FromStr;
 
+/// Bytes of a name, at most.
+const NAME_LEN: usize = 128;
+
 /// The address of a coordinator.
 ///
 /// # Errors
 /// How to write one, where it is none.
 pub fn coordinator_url(text: &str) -> Result<String, String> {
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match host {
-        Some(host) if !host.is_empty() => Ok(text.to_owned()),
+    if text.starts_with("https://") {
+        return Err("a coordinator does not speak TLS; over a network you do not trust, give it a tunnel (such as \
+                    ssh -L) and write http://HOST:PORT"
+            .to_owned());
+    }
+    let host = text.strip_prefix("http://").map(|host| host.strip_suffix('/').unwrap_or(host));
+    let is_host = |host: &&str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
+    // An address of IPv6 stands in brackets, its port behind them.
+    let port =
+        |host: &str| host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map(|(_, port)| port.to_owned());
+    match host.filter(is_host) {
+        Some(host) if port(host).is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) => {
+            Ok(text.to_owned())
+        }
         _ => Err("write it as http://HOST:PORT".to_owned()),
     }
 }
@@ -25,12 +39,14 @@ pub fn count<T: FromStr>(text: &str) -> Result<T, String> {
     })
 }
 
-/// What a worker's owner says of it, and sweeps may require.
+/// What people call something, such as a worker or what it has.
 ///
 /// # Errors
-/// What it lacks, where it is no label.
-pub fn label(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err("a label is not empty".to_owned()) } else { Ok(text.to_owned()) }
+/// What it takes, where it is no name.
+pub fn name(text: &str) -> Result<String, String> {
+    let is_sound = !text.trim().is_empty() && text.len() <= NAME_LEN && !text.chars().any(char::is_control);
+    let takes = || format!("it takes 1 to {NAME_LEN} bytes, none of them a line break or another control character");
+    is_sound.then(|| text.to_owned()).ok_or_else(takes)
 }
 
 /// Where checkpoints are kept.
@@ -54,10 +70,20 @@ mod tests {
 
     #[test]
     fn an_address_has_a_scheme_and_a_host() {
-        for good in ["http://127.0.0.1:7465", "https://sweeps.example"] {
+        for good in ["http://127.0.0.1:7465", "http://sweeps.example", "http://[::1]:7465/", "http://[::1]"] {
             assert_eq!(coordinator_url(good).as_deref(), Ok(good));
         }
-        for bad in ["", "foo", "localhost:7465", "http://", "ftp://host"] {
+        for bad in [
+            "",
+            "foo",
+            "localhost:7465",
+            "http://",
+            "ftp://host",
+            "https://host",
+            "http://host:99999",
+            "http://a@b",
+            "http://a/b",
+        ] {
             assert!(coordinator_url(bad).is_err_and(|how| how.contains("http://HOST:PORT")), "{bad}");
         }
     }
@@ -82,8 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn a_label_says_something() {
-        assert_eq!(label("site=x").as_deref(), Ok("site=x"));
-        assert!(label("").is_err() && label(" \t").is_err());
+    fn a_name_says_something_in_one_line() {
+        assert_eq!(name("site=x").as_deref(), Ok("site=x"));
+        for bad in ["", " \t", "two\nlines", "\u{1b}[31m", &"x".repeat(129)] {
+            assert!(name(bad).is_err_and(|why| why.contains("1 to 128 bytes")), "{bad:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::spec::Format;
@@ -15,6 +16,9 @@ use tonic::{Code, Status, Streaming};
 
 use crate::host::{self, Host, HostError, Options, PATIENCE, Scope, Start, Stay};
 use crate::store;
+
+/// A coordinator that says nothing for the first of these is asked whether it lives, and given up after the second.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 
 /// Why a coordinator did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +132,11 @@ impl Client {
     pub(crate) async fn reach(url: &str) -> Result<Self, ClientError> {
         let unreachable = |why: String| ClientError::Unreachable { url: url.to_owned(), why };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| unreachable(error.to_string()))?;
-        let endpoint = endpoint.connect_timeout(std::time::Duration::from_secs(10));
+        let endpoint = endpoint
+            .connect_timeout(Duration::from_secs(10))
+            .http2_keep_alive_interval(KEEPALIVE.0)
+            .keep_alive_timeout(KEEPALIVE.1)
+            .keep_alive_while_idle(true);
         let channel = endpoint.connect().await.map_err(|error| unreachable(root_cause(&error)))?;
         Ok(Self { sweeps: SweepsClient::new(channel), hosted: None })
     }

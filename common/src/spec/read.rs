@@ -23,7 +23,7 @@ pub(super) enum Given {
 /// The setting a key names, among those; a mistake where it names none.
 pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], mistakes: &mut Mistakes<'_>) -> Option<Setting> {
     let found = Setting::from_name(&key.name);
-    if found.is_none() && terms::KEYS.contains(&key.name.as_str()) {
+    if found.is_none() && (key.name == "name" || terms::KEYS.contains(&key.name.as_str())) {
         let message = format!("`{}` is no setting of trials", key.name);
         mistakes.add(&key.span, place, message, "move it to the top of the file, outside every table");
     } else if found.is_none() {

@@ -106,6 +106,15 @@ fn entry(key: &str, node: &Node, terms: &mut Terms, mistakes: &mut Mistakes<'_>)
     }
 }
 
+fn label(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<String> {
+    let label = text(node).and_then(|text| flags::name(text).ok());
+    if label.is_none() {
+        let message = format!("a label cannot be {}", node.kind.describe());
+        mistakes.add(&node.span, place, message, "name it as workers were started with it, such as \"a100\"");
+    }
+    label
+}
+
 fn require(node: &Node, require: &mut Requirement, mistakes: &mut Mistakes<'_>) {
     const HELP: &str = "write for example { device = \"cuda\", memory_gb = 16, labels = [\"a100\"] }";
     let entries = match &node.kind {
@@ -128,10 +137,7 @@ fn require(node: &Node, require: &mut Requirement, mistakes: &mut Mistakes<'_>) 
             }
             name @ "labels" => {
                 let labels = match &node.kind {
-                    Kind::List(items) => {
-                        let label = |item| text(item).and_then(|text| flags::label(text).ok());
-                        items.iter().map(label).collect()
-                    }
+                    Kind::List(items) => Some(items.iter().filter_map(|item| label(item, &place, mistakes)).collect()),
                     _ => None,
                 };
                 let help = "it is a list of the labels workers were started with, such as [\"a100\"]";
@@ -228,13 +234,13 @@ mod tests {
             ),
             (
                 "require = { labels = [1] }",
-                "t:1:22: require.labels: `labels` cannot be a list; it is a list of the labels workers were started \
-                 with, such as [\"a100\"]",
+                "t:1:23: require.labels: a label cannot be the whole number 1; name it as workers were started with it, \
+                 such as \"a100\"",
             ),
             (
                 "require = { labels = [\" \"] }",
-                "t:1:22: require.labels: `labels` cannot be a list; it is a list of the labels workers were started \
-                 with, such as [\"a100\"]",
+                "t:1:23: require.labels: a label cannot be the text \" \"; name it as workers were started with it, \
+                 such as \"a100\"",
             ),
             (
                 "require = { gpu = 1 }",

@@ -28,7 +28,7 @@ pub(super) async fn run(args: &ExtendArgs, home: &Path, output: Output) -> Resul
     client.close().await?;
     let (sweep, added) = extended?;
     if hosted && !sweep.state.has_ended() {
-        say(human::unserved(&sweep));
+        say(human::unserved(&sweep, home));
     }
     answer(match output {
         Output::Human => human::extended(&sweep, added),

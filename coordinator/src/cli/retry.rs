@@ -31,7 +31,7 @@ pub(super) async fn run(args: &RetryArgs, home: &Path, output: Output) -> Result
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (sweep, trials) = client.retry(&args.sweep, settings).await?;
     if client.is_hosted() && trials > 0 {
-        say(human::unserved(&sweep));
+        say(human::unserved(&sweep, home));
     }
     client.close().await?;
     answer(match output {

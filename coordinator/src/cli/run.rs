@@ -139,12 +139,12 @@ async fn run_on(
         match wait? {
             Wait::Ended(sweep) => sweep,
             Wait::Paused(sweep) => {
-                say(human::stands_still(&sweep, &args.spec));
+                say(human::stands_still(&sweep, &this_command()));
                 return Ok(Exit::SomeFailed);
             }
             Wait::Interrupted(how) => {
                 let now = client.show(&id).await?.sweep;
-                say(human::interrupted(how, &now, &args.spec));
+                say(human::interrupted(how, &now, &this_command()));
                 return Ok(Exit::Interrupted);
             }
         }
@@ -203,6 +203,12 @@ fn can_be_met(require: &Requirement, device: &str) -> Result<(), Failure> {
         "the sweep requires {require}, and the workers started here compute on {device} and carry no labels; choose another \
          --device, leave out `require`, or run it with `biosweep serve` and workers that have what it requires"
     )))
+}
+
+/// The command as it was given, to be given again.
+fn this_command() -> String {
+    let word = |word: String| if word.contains([' ', '\'', '"', '$', '*']) { format!("{word:?}") } else { word };
+    std::iter::once("biosweep".to_owned()).chain(std::env::args().skip(1).map(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// One worker per core, but no more than there is work for.

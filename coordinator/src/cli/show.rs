@@ -21,7 +21,7 @@ pub(super) async fn run(args: &ShowArgs, home: &Path, output: Output) -> Result<
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let status = client.show(&args.sweep).await?;
     if client.is_hosted() && !status.sweep.state.has_ended() {
-        say(human::unserved(&status.sweep));
+        say(human::unserved(&status.sweep, home));
     }
     client.close().await?;
     answer(match output {

@@ -36,7 +36,7 @@ pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Resul
         say_kept(&sweep, &asked);
     }
     if hosted {
-        say(human::unserved(&sweep));
+        say(human::unserved(&sweep, home));
     }
     answer(match output {
         Output::Human => human::submitted(&sweep, found),

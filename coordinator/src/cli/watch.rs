@@ -25,7 +25,7 @@ pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result
     let status = client.show(&args.sweep).await?;
     if client.is_hosted() && !status.sweep.state.has_ended() {
         client.close().await?;
-        say(human::unserved(&status.sweep));
+        say(human::unserved(&status.sweep, home));
         answer(match output {
             Output::Human => human::status(&status),
             Output::Json => json::status(&status),

@@ -40,7 +40,7 @@ pub(super) async fn run(wish: Wish, args: &WishArgs, home: &Path, output: Output
         Wish::Cancel => client.cancel(&args.sweep).await?,
     };
     if wish == Wish::Resume && client.is_hosted() {
-        say(human::unserved(&sweep));
+        say(human::unserved(&sweep, home));
     }
     client.close().await?;
     answer(match (output, wish) {

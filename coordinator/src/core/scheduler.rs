@@ -203,6 +203,7 @@ impl Core {
         self.deadlines.insert((worker.deadline, id));
         self.workers.insert(id, worker);
         self.assess(id);
+        self.tell_who_has_nobody(actions);
         let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms, store: self.store };
         actions.push(Action::Send { worker: id, message });
 
@@ -276,7 +277,14 @@ impl Core {
             } else {
                 self.forget(id);
             }
+            self.tell_who_has_nobody(actions);
         }
+    }
+
+    /// Who follows a sweep that nobody can train hears who has come, and who has gone.
+    fn tell_who_has_nobody(&self, actions: &mut Vec<Action>) {
+        let waiting = self.sweeps.values().filter(|sweep| sweep.can_grant() && sweep.lanes_there == 0);
+        actions.extend(waiting.map(|sweep| Action::Notify(Notice::Changed(sweep.id()))));
     }
 
     /// A worker's process has ended. Another may take up its identity at once, and with it the reports it left on disk:
@@ -293,6 +301,7 @@ impl Core {
     fn part(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         self.release(now, id, outcome, cause, actions);
         self.forget(id);
+        self.tell_who_has_nobody(actions);
     }
 
     /// Takes a worker out of the list; what it held is for the caller.

@@ -37,10 +37,7 @@ impl Core {
             return None;
         }
         if sweep.lanes_there > 0 {
-            let held_back = |crew: &Crew| !crew.refused.is_empty() || !crew.suspects.is_empty();
-            let is_held_back = sweep.turn.open() == 0 && self.crews_for(sweep).any(held_back);
-            return is_held_back
-                .then(|| "what is left of it failed on those that are idle, and waits for another".to_owned());
+            return (sweep.turn.open() == 0).then(|| self.waits_for_others(sweep)).flatten();
         }
         let connected: u64 = self.crews.values().map(|crew| crew.count).sum();
         let is_of_use = self.crews_for(sweep).any(|crew| crew.lanes > 0);
@@ -55,6 +52,19 @@ impl Core {
             several => format!("none of the {several} that are connected has got {that}"),
         };
         Some(format!("it waits for a worker{wanted}: {there}"))
+    }
+
+    /// Why a sweep waits of which nothing is in training, though workers that can train it are idle.
+    fn waits_for_others(&self, sweep: &Sweep) -> Option<String> {
+        let any = |is_so: fn(&Crew) -> bool| self.crews_for(sweep).any(is_so);
+        let why = if any(|crew| !crew.refused.is_empty()) {
+            "what is left of it failed on the workers that are idle, and waits for another"
+        } else if any(|crew| !crew.suspects.is_empty()) {
+            "the workers that are idle failed too much in a row; it waits for another"
+        } else {
+            return None;
+        };
+        Some(why.to_owned())
     }
 
     /// The workers, each with what it trains: of one sweep, or of all.

@@ -125,17 +125,21 @@ impl LikeFailures {
     }
 }
 
-/// What an error has in common with others of its kind: its first line, without its numbers.
+/// What an error has in common with others of its kind: its first line, without its numbers and paths, which are others on
+/// every machine.
 fn fingerprint(cause: &str) -> String {
-    let mut kind = String::new();
-    for character in cause.lines().next().unwrap_or_default().chars().take(FINGERPRINT_LEN) {
-        match character {
-            '0'..='9' if kind.ends_with('#') => {}
-            '0'..='9' => kind.push('#'),
-            other => kind.push(other),
+    let words = cause.lines().next().unwrap_or_default().split_whitespace().map(|word| {
+        let mut kind = String::new();
+        for character in word.chars().take_while(|_| !word.contains('/')) {
+            match character {
+                '0'..='9' if kind.ends_with('#') => {}
+                '0'..='9' => kind.push('#'),
+                other => kind.push(other),
+            }
         }
-    }
-    kind
+        kind
+    });
+    words.collect::<Vec<_>>().join(" ").chars().take(FINGERPRINT_LEN).collect()
 }
 
 impl Core {
@@ -261,7 +265,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_alike_up_to_their_numbers_and_what_follows_their_first_line() {
+    fn errors_are_alike_up_to_their_numbers_and_paths_and_what_follows_their_first_line() {
+        let missing = |home: &str| format!("no mnist: looked in `{home}/datasets/mnist`; fetch it");
+        assert_eq!(fingerprint(&missing("/home/a")), fingerprint(&missing("b")));
+        assert_ne!(fingerprint(&missing("a")), fingerprint("no cifar: looked in `a/datasets/cifar`; fetch it"));
         assert_eq!(fingerprint("no room at update 390\nbacktrace"), fingerprint("no room at update 7"));
         assert_eq!(fingerprint("1.5e-3 of 12"), "#.#e-# of #");
         assert_ne!(fingerprint("no room"), fingerprint("no data"));

@@ -152,10 +152,11 @@ pub(crate) fn resumed(sweep: &SweepView, paused_for: Option<&str>) -> String {
 }
 
 /// A sweep that has not ended, in a home whose coordinator is gone.
-pub(crate) fn unserved(sweep: &SweepView) -> String {
+pub(crate) fn unserved(sweep: &SweepView, home: &Path) -> String {
+    let home = home.display();
     format!(
-        "no coordinator serves this home, so nothing of the sweep runs; `biosweep run {}` goes on with it here, and \
-         `biosweep serve` with workers of yours",
+        "no coordinator serves this home, so nothing of the sweep runs; `biosweep run {} --home {home}` goes on with it \
+         here, and `biosweep serve --home {home}` with workers of yours",
         sweep.id
     )
 }
@@ -190,7 +191,7 @@ pub(crate) fn why_waiting(sweep: &SweepView) -> Option<String> {
 pub(crate) fn stands_still(sweep: &SweepView, command: &str) -> String {
     let why = sweep.reason.as_deref().unwrap_or("somebody paused it");
     format!(
-        "paused with {} of {} trials done: {why}\nonce that is mended, the same command goes on:\n  biosweep run {command}",
+        "paused with {} of {} trials done: {why}\nonce that is mended, the same command goes on:\n  {command}",
         sweep.ended(),
         sweep.trials
     )
@@ -251,12 +252,18 @@ pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
 }
 
 pub(crate) fn done_before(sweep: &SweepView) -> String {
+    if sweep.state == SweepState::Cancelled {
+        return format!(
+            "{} was cancelled, as {}; these are its results so far (its spec with --fresh runs it anew)",
+            sweep.name, sweep.id
+        );
+    }
     format!("{} was done before, as {}; these are its results (--fresh --no-reuse runs it anew)", sweep.name, sweep.id)
 }
 
 pub(crate) fn interrupted(how: &str, sweep: &SweepView, command: &str) -> String {
     format!(
-        "{how}: {} of {} trials are done and kept; the same command goes on from there:\n  biosweep run {command}",
+        "{how}: {} of {} trials are done and kept; the same command goes on from there:\n  {command}",
         sweep.ended(),
         sweep.trials
     )
@@ -358,7 +365,9 @@ pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames, nothing: &str
 
 /// What went wrong with an attempt.
 pub(crate) fn setback(name: &str, setback: &Setback) -> String {
-    let cause = setback.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
+    // What follows the first line, such as frames of a stack, is for `--output json`.
+    let cause = setback.cause.as_deref().and_then(|cause| cause.lines().next());
+    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{} on {}: {name}{cause}", setback.outcome.name(), setback.worker_name)
 }
 

@@ -124,6 +124,7 @@ fn lane_value(lane: &LaneView) -> Value {
         .map(|(setting, value)| (setting.name().to_owned(), json!(value)))
         .collect();
     json!({
+        "sweep": lane.sweep,
         "trajectory": lane.trajectory,
         "attempt": lane.attempt,
         "settings": settings,

@@ -39,13 +39,13 @@ pub(super) struct ConnectArgs {
     )]
     lanes: NonZeroU32,
     /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has, in tenths]
-    #[arg(long, value_name = "GB", value_parser = gigabytes)]
+    #[arg(long, value_name = "GB", value_parser = gigabytes, allow_negative_numbers = true)]
     memory_gb: Option<f64>,
     /// Something sweeps may require, such as a100 or site=x; may be given several times
-    #[arg(long = "label", value_name = "LABEL", value_parser = flags::label)]
+    #[arg(long = "label", value_name = "LABEL", value_parser = flags::name)]
     labels: Vec<String>,
     /// A name for people [default: host/process]
-    #[arg(long)]
+    #[arg(long, value_parser = flags::name)]
     name: Option<String>,
     /// The identity to present, for launchers that want to know it [default: a new one]
     #[arg(long, value_name = "UUID")]
@@ -57,18 +57,20 @@ pub(super) struct ConnectArgs {
     #[arg(long, env = "BIOSWEEP_CHECKPOINTS", value_name = "PLACE", value_parser = flags::checkpoints_place)]
     checkpoints: Option<String>,
     /// Seconds that leaving may take: to write checkpoints and hand back what is in training
-    #[arg(long, default_value = "25", value_name = "SECONDS")]
+    #[arg(long, default_value = "25", value_name = "SECONDS", allow_negative_numbers = true)]
     grace: u32,
     /// When this machine is taken away, in seconds since 1970; the worker leaves in time
-    #[arg(long, env = "SLURM_JOB_END_TIME", value_name = "TIME")]
+    #[arg(long, env = "SLURM_JOB_END_TIME", value_name = "TIME", allow_negative_numbers = true)]
     deadline: Option<u64>,
     #[command(flatten)]
     data: DataArgs,
 }
 
+const GIGABYTES_MAX: f64 = 1e6;
+
 fn gigabytes(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
-    number.ok_or_else(|| "it takes a number of gigabytes above 0".to_owned())
+    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && *number <= GIGABYTES_MAX);
+    number.ok_or_else(|| format!("it takes a number of gigabytes above 0, at most {GIGABYTES_MAX}"))
 }
 
 pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {

@@ -12,6 +12,9 @@ pub(super) fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
     Arc::new(SweepSpec::parse(&text, Format::Toml, "plain.toml").unwrap_or_else(|errors| panic!("{errors}")))
 }
 
+/// That of [`World::with`].
+const SWEEP: SweepId = SweepId(Uuid::from_u128(2));
+
 impl World {
     /// A world with this sweep alone.
     pub(super) fn with(spec: Arc<SweepSpec>) -> Self {
@@ -163,6 +166,19 @@ fn a_sweep_goes_only_to_workers_that_have_what_it_requires_and_says_what_it_wait
     world.staff(3, 1);
     assert_eq!(world.waits_for(), Some(format!("{waits}: none of the 3 that are connected has got that")));
     assert_eq!(world.core.check(), Ok(()));
+}
+
+#[test]
+fn who_follows_a_sweep_that_nobody_can_train_hears_who_comes_and_goes() {
+    let mut world = World::with(plain(3, "require = { device = \"cuda\" }"));
+    let told = |actions: &[Action]| {
+        actions.iter().any(|action| matches!(action, Action::Notify(Notice::Changed(sweep)) if *sweep == SWEEP))
+    };
+    assert!(told(&world.hello(worker(1), Vec::new())));
+    assert!(told(&world.say(worker(1), ToCoordinator::Goodbye)));
+    world.hello(worker(2), Vec::new());
+    world.apply(Event::Disconnected(worker(2)));
+    assert!(told(&world.pass(PATIENCE.lease_ms)));
 }
 
 #[test]

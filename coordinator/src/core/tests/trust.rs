@@ -320,6 +320,11 @@ fn who_is_silent_is_waited_for_by_nobody() {
 
 #[test]
 fn what_waits_for_a_worker_that_is_busy_says_so() {
+    let mut world = World::with(plain(9, "retries = 9"));
+    world.suspect();
+    let reason = world.core.sweep_view(world.sweep).and_then(|view| view.reason);
+    assert_eq!(reason.as_deref(), Some("the workers that are idle failed too much in a row; it waits for another"));
+
     let mut world = World::with(plain(1, "retries = 9\nreuse = false"));
     let other = world.submit(3, plain(9, "reuse = false\npriority = 1"));
     world.hello_with(worker(2), 1, &[]);
@@ -330,5 +335,8 @@ fn what_waits_for_a_worker_that_is_busy_says_so() {
     assert_eq!(world.core.sweep_view(world.sweep).and_then(|view| view.reason), None);
     assert_eq!(world.fail(worker(1), &grant, "no data").1, None);
     let reason = world.core.sweep_view(world.sweep).and_then(|view| view.reason);
-    assert_eq!(reason.as_deref(), Some("what is left of it failed on those that are idle, and waits for another"));
+    assert_eq!(
+        reason.as_deref(),
+        Some("what is left of it failed on the workers that are idle, and waits for another")
+    );
 }
