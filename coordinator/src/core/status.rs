@@ -54,7 +54,7 @@ impl Core {
         Some(format!("it waits for a worker{wanted}: {there}"))
     }
 
-    /// Why a sweep waits of which nothing is in training, though workers that can train it are idle.
+    /// Why a sweep waits of which nothing is in training, though workers that can train it are there.
     fn waits_for_others(&self, sweep: &Sweep) -> Option<String> {
         let any = |is_so: fn(&Crew) -> bool| self.crews_for(sweep).any(is_so);
         let why = if any(|crew| !crew.refused.is_empty()) {
@@ -62,7 +62,10 @@ impl Core {
         } else if any(|crew| !crew.suspects.is_empty()) {
             "the workers that are idle failed too much in a row; it waits for another"
         } else {
-            return None;
+            let is_before = |other: &&Sweep| other.spec.terms.priority > sweep.spec.terms.priority && other.can_grant();
+            let first = self.sweeps.values().filter(is_before).max_by_key(|other| other.spec.terms.priority)?;
+            let name = &first.row.submission.name;
+            return Some(format!("it waits behind {name}, whose priority is {}", first.spec.terms.priority));
         };
         Some(why.to_owned())
     }

@@ -203,7 +203,8 @@ pub(crate) fn workers(workers: &[WorkerView]) -> String {
     }
     let names = TrialNames::of(None);
     let line = |worker: &WorkerView| {
-        format!("{}  {}  [{}]\n", worker.id, worker_line(worker, &names, "idle"), capability(worker))
+        let sweep = worker.training.first().map(|lane| format!("  of {}", lane.sweep)).unwrap_or_default();
+        format!("{}  {}{sweep}  [{}]\n", worker.id, worker_line(worker, &names, "idle"), capability(worker))
     };
     workers.iter().map(line).collect()
 }
@@ -393,10 +394,14 @@ pub(crate) fn rate(rate: &Rate) -> String {
     format!("{speed}, {} left", duration(*left_s))
 }
 
+/// Seconds beyond which nobody needs to know how many.
+const TOLD_MAX_S: u64 = 1_000 * 365 * 86_400;
+
 /// Seconds in the two largest units that matter.
 pub(crate) fn duration(seconds: f64) -> String {
-    let whole = seconds.round().clamp(0.0, 1e12) as u64;
+    let whole = seconds.round() as u64;
     match whole {
+        TOLD_MAX_S.. => "1000 years or more".to_owned(),
         0..60 => format!("{whole} s"),
         60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
         3_600..86_400 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
@@ -415,6 +420,12 @@ pub(crate) fn presets(presets: &[Preset]) -> String {
     presets.iter().map(line).collect()
 }
 
+fn stops_early(block: &BlockPlan) -> bool {
+    let named =
+        block.axes.iter().flat_map(|axis| &axis.settings).chain(block.constants.iter().map(|(setting, _)| setting));
+    named.into_iter().any(|&setting| setting == Setting::EarlyStopStart)
+}
+
 /// What a sweep holds and costs.
 pub(crate) fn plan(name: &str, plan: &Plan, reused: u64) -> String {
     let Plan { trials, trajectories, bundles, .. } = plan;
@@ -431,12 +442,11 @@ pub(crate) fn plan(name: &str, plan: &Plan, reused: u64) -> String {
             let _fits = writeln!(text, "  {:<20} {:>8}    {value}", setting.name(), "");
         }
     }
-    let _fits = write!(
-        text,
-        "\nat most {} updates, about {} on one core; early stopping makes it less",
-        plan.updates_max,
-        duration(plan.core_seconds)
-    );
+    let _fits =
+        write!(text, "\nat most {} updates, about {} on one core", plan.updates_max, duration(plan.core_seconds));
+    if plan.blocks.iter().any(stops_early) {
+        text.push_str("; early stopping makes it less");
+    }
     if plan.saving > 0.0 {
         let _fits = write!(
             text,
@@ -464,5 +474,6 @@ mod tests {
         assert_eq!(duration(61.0), "1 min 1 s");
         assert_eq!(duration(7_260.0), "2 h 1 min");
         assert_eq!(duration(200_000.0), "2 d 7 h");
+        assert_eq!(duration(f64::INFINITY), "1000 years or more");
     }
 }

@@ -329,6 +329,8 @@ fn what_waits_for_a_worker_that_is_busy_says_so() {
     let other = world.submit(3, plain(9, "reuse = false\npriority = 1"));
     world.hello_with(worker(2), 1, &[]);
     assert_eq!(world.poll(worker(2), 1).map(|grant| grant.sweep), Some(other));
+    let reason = world.core.sweep_view(world.sweep).and_then(|view| view.reason);
+    assert_eq!(reason.as_deref(), Some("it waits behind plain, whose priority is 1"));
     world.apply(Event::Paused(other));
     world.hello_with(worker(1), 1, &[]);
     let grant = world.poll(worker(1), 1).expect("work");

@@ -147,10 +147,13 @@ impl Chart {
 }
 
 impl Plot<'_> {
-    /// A curve through points of (fraction of the width, accuracy).
+    /// A curve through points of (fraction of the width, accuracy); a single one is a dot.
     pub(super) fn curve(&mut self, points: &[(f64, f64)], shift_px: f64, stroke: Stroke) {
         let points: Vec<_> = points.iter().map(|&point| self.at(point, shift_px)).collect();
-        self.svg.path(&points, stroke);
+        match points[..] {
+            [point] => self.svg.dot(point, stroke.colour, true),
+            _ => self.svg.path(&points, stroke),
+        }
     }
 
     pub(super) fn dot(&mut self, point: (f64, f64), shift_px: f64, colour: &'static str, full: bool) {

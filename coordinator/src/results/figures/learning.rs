@@ -140,6 +140,16 @@ mod tests {
     }
 
     #[test]
+    fn a_single_evaluation_is_a_dot() {
+        let results = [completed("fa", "nn", 5, 0.8, 0.8)];
+        let mut views = curves(&results);
+        let dots = |views: &[CurveView]| learning_curves("s", &cells(&results), views).matches("<circle").count();
+        assert_eq!(dots(&views), 0);
+        views[0].points.truncate(1);
+        assert_eq!(dots(&views), 1);
+    }
+
+    #[test]
     fn a_mean_goes_as_far_as_all_its_curves() {
         let mut views = curves(&paper(2)[..2]);
         views[1].points.truncate(4);
