@@ -95,8 +95,9 @@ impl Crew {
         put(&mut self.suspects, id, waits_as(Trust::Suspect));
     }
 
+    /// Whether anybody waits who has not been refused.
     fn has_somebody_waiting(&self) -> bool {
-        !self.asking.is_empty() || !self.refused.is_empty() || !self.suspects.is_empty()
+        !self.asking.is_empty() || !self.suspects.is_empty()
     }
 }
 

@@ -342,3 +342,14 @@ fn what_waits_for_a_worker_that_is_busy_says_so() {
         Some("what is left of it failed on the workers that are idle, and waits for another")
     );
 }
+
+#[test]
+fn who_has_no_lanes_is_waited_for_by_nobody() {
+    let mut world = World::with(plain(3, "retries = 4"));
+    let (only, without) = (worker(1), worker(2));
+    world.hello_with(only, 1, &[]);
+    world.hello_with(without, 0, &[]);
+    let grant = world.poll(only, 1).expect("work");
+    let (_, again) = world.fail(only, &grant, "no data");
+    assert_eq!(again.as_ref().map(trajectories), Some(vec![0]), "nobody else could try it");
+}
