@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+/// Gigabytes (10⁹ bytes) of memory that can be had or required, at most.
+pub const MEMORY_GB_MAX: f64 = 1e6;
+
 /// What a worker has that a sweep may require.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capabilities {

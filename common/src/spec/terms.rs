@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::error::Mistakes;
 use super::node::{Key, Kind, Node};
 use super::read;
-use crate::capability::Requirement;
+use crate::capability::{MEMORY_GB_MAX, Requirement};
 use crate::flags;
 
 /// How a sweep is to be carried out.
@@ -50,7 +50,6 @@ const WEIGHT_MAX: u32 = 1_000_000;
 const PRIORITY_MAX: i32 = 1_000_000;
 const REQUIRE_KEYS: [&str; 3] = ["device", "memory_gb", "labels"];
 const DEVICE_KINDS: [&str; 2] = ["cpu", "cuda"];
-const MEMORY_GB_MAX: f64 = 1e6;
 
 /// What the entries at the top say; `checkpoint_every_s` and its place as found there or under `train`.
 pub(super) fn read(

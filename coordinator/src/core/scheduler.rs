@@ -263,8 +263,11 @@ impl Core {
 
     /// Every worker that has been silent too long is lost; one whose stream is up may yet speak again.
     fn expire(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.next_deadline().is_none_or(|deadline| deadline > now.tick) {
+            return;
+        }
         while let Some(&(deadline, id)) = self.deadlines.first()
-            && deadline.max(self.patient_until) <= now.tick
+            && deadline <= now.tick
         {
             let silent = || format!("no heartbeat for {} ms", self.patience.lease_ms);
             let death = self.workers.get(&id).and_then(|worker| worker.death.clone());
@@ -277,8 +280,8 @@ impl Core {
             } else {
                 self.forget(id);
             }
-            self.tell_who_has_nobody(actions);
         }
+        self.tell_who_has_nobody(actions);
     }
 
     /// Who follows a sweep that nobody can train hears who has come, and who has gone.

@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use biosweep_common::capability::Capabilities;
+use biosweep_common::capability::{Capabilities, MEMORY_GB_MAX};
 use biosweep_common::clock::Clock;
 use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
@@ -66,11 +66,9 @@ pub(super) struct ConnectArgs {
     data: DataArgs,
 }
 
-const GIGABYTES_MAX: f64 = 1e6;
-
 fn gigabytes(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && *number <= GIGABYTES_MAX);
-    number.ok_or_else(|| format!("it takes a number of gigabytes above 0, at most {GIGABYTES_MAX}"))
+    let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && *number <= MEMORY_GB_MAX);
+    number.ok_or_else(|| format!("it takes a number of gigabytes above 0, at most {MEMORY_GB_MAX}"))
 }
 
 pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {

@@ -32,6 +32,15 @@ impl World {
         suspect
     }
 
+    /// A world of two workers and two sweeps, of which the world's own requires what only the first worker has; and the other.
+    fn where_only_one_is_fast(fast: WorkerId, other: WorkerId) -> (Self, SweepId) {
+        let mut world = Self::with(plain(9, "retries = 9\nrequire = { labels = [\"fast\"] }"));
+        let anyones = world.submit(1, plain(9, "retries = 9\nreuse = false"));
+        world.hello_with(fast, 1, &["fast"]);
+        world.hello_with(other, 1, &[]);
+        (world, anyones)
+    }
+
     fn paused(&self) -> bool {
         self.core.sweep_view(self.sweep).is_some_and(|view| view.state == SweepState::Paused)
     }
@@ -243,11 +252,8 @@ fn what_fails_where_nobody_else_can_train_it_is_tried_there_again() {
 
 #[test]
 fn a_suspect_gets_what_nobody_else_can_train_and_no_more() {
-    let mut world = World::with(plain(9, "retries = 9\nrequire = { labels = [\"fast\"] }"));
-    let anyones = world.submit(1, plain(9, "retries = 9\nreuse = false"));
     let (suspect, other) = (worker(1), worker(2));
-    world.hello_with(suspect, 1, &["fast"]);
-    world.hello_with(other, 1, &[]);
+    let (mut world, anyones) = World::where_only_one_is_fast(suspect, other);
     let mut next = world.poll(suspect, 1);
     let mut of = Vec::new();
     for error in ["no data", "no room", "no weights", "no luck", "no bias"] {
@@ -282,11 +288,8 @@ fn a_suspect_that_waits_gets_work_the_moment_it_is_excused() {
 
 #[test]
 fn a_suspect_is_not_cleared_by_what_only_it_can_train() {
-    let mut world = World::with(plain(9, "retries = 9\nrequire = { labels = [\"fast\"] }"));
-    let anyones = world.submit(1, plain(9, "retries = 9\nreuse = false"));
     let (suspect, other) = (worker(1), worker(2));
-    world.hello_with(suspect, 1, &["fast"]);
-    world.hello_with(other, 1, &[]);
+    let (mut world, anyones) = World::where_only_one_is_fast(suspect, other);
     let mut next = world.poll(suspect, 1);
     for error in ["no data", "no room", "no weights"] {
         next = world.fail(suspect, &next.expect("work"), error).1;
