@@ -1,6 +1,7 @@
 //! The store in PostgreSQL: a schema of its own in a database, one coordinator at a time.
 
 use std::str::FromStr as _;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -27,12 +28,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const CHECK_ADDRESS: &str = "check the address given with --store, and that the database is up";
 const STOP_THE_OTHER: &str = "stop that coordinator, or name another database with --store";
+const STILL_HELD: &str = "the server has not noticed yet that the connection to it broke";
 const UPDATE: &str = "use the biosweep that wrote it or a newer one, or name another database with --store";
 
 /// Where connections to write come from.
 #[derive(Debug)]
 struct Origin {
     options: PgConnectOptions,
+    /// The server's process behind the last connection that held the store.
+    backend: AtomicI32,
 }
 
 impl Origin {
@@ -40,15 +44,26 @@ impl Origin {
     /// another one holds it by now.
     async fn connect(&self, place: &str) -> Result<Connection, StoreError> {
         let mut connection = self.options.connect().await.map_err(|error| failed(place, error))?;
-        let held = sqlx::query_as("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection).await;
-        let (held,): (bool,) = held.map_err(|error| failed(place, error))?;
+        let asked = sqlx::query_as("SELECT pg_try_advisory_lock($1), pg_backend_pid()").bind(LOCK);
+        let (held, backend) = asked.fetch_one(&mut connection).await.map_err(|error| failed(place, error))?;
         if held {
+            self.backend.store(backend, Ordering::Relaxed);
             return Ok(connection);
         }
         // Who holds it is a courtesy: that it is held is what matters.
         let holder = holder(&mut connection).await.unwrap_or_default();
-        let holder = holder.unwrap_or_else(|| "another biosweep".to_owned());
+        if holder.as_ref().is_some_and(|holder| holder.backend == self.backend.load(Ordering::Relaxed)) {
+            return Err(StoreError::Unavailable { place: place.to_owned(), source: STILL_HELD.into() });
+        }
+        let holder = holder.map_or_else(|| "another biosweep".to_owned(), |holder| holder.name);
         Err(StoreError::Locked { place: place.to_owned(), holder, next_step: STOP_THE_OTHER })
+    }
+
+    /// Gives a connection up, and the store with it: the server takes its time to notice that one has ended, and the
+    /// next to connect, who may be us, is not to find the store held by nobody.
+    async fn release(&self, mut connection: Connection) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(&mut connection).await?;
+        connection.close().await
     }
 
     async fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c, Db>, sqlx::Error> {
@@ -82,7 +97,7 @@ pub(crate) async fn open(url: &str) -> Result<Sql, StoreError> {
     ]);
     let refused = |error: &sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
     let readers = options.clone().options([("default_transaction_read_only", "on")]);
-    let origin = Origin { options };
+    let origin = Origin { options, backend: AtomicI32::default() };
     let mut writer = origin.connect(&place).await.map_err(|error| match error {
         StoreError::Failed { source, .. } | StoreError::Unavailable { source, .. } => {
             cannot_open(&place, source.to_string(), CHECK_ADDRESS)
@@ -114,19 +129,26 @@ fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
 }
 
-/// Who holds the store: what the holder calls itself, and where it is.
-async fn holder(connection: &mut Connection) -> Result<Option<String>, sqlx::Error> {
-    let found: Option<(String, Option<String>)> = sqlx::query_as(
-        "SELECT application_name, host(client_addr) FROM pg_stat_activity JOIN pg_locks USING (pid) \
+/// Who holds the store.
+struct Holder {
+    /// The server's process behind its connection.
+    backend: i32,
+    /// What it calls itself, and where it is.
+    name: String,
+}
+
+async fn holder(connection: &mut Connection) -> Result<Option<Holder>, sqlx::Error> {
+    let found: Option<(i32, String, Option<String>)> = sqlx::query_as(
+        "SELECT pid, application_name, host(client_addr) FROM pg_stat_activity JOIN pg_locks USING (pid) \
          WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = $1 \
          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     )
     .bind(LOCK)
     .fetch_optional(connection)
     .await?;
-    Ok(found.map(|(name, address)| match address {
-        Some(address) => format!("{name} at {address}"),
-        None => name,
+    Ok(found.map(|(backend, name, address)| match address {
+        Some(address) => Holder { backend, name: format!("{name} at {address}") },
+        None => Holder { backend, name },
     }))
 }
 

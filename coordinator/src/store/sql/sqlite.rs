@@ -46,6 +46,11 @@ impl Origin {
         self.options.connect().await.map_err(|error| failed(place, error))
     }
 
+    /// Gives a connection up; the store stays held.
+    async fn release(&self, connection: Connection) -> Result<(), sqlx::Error> {
+        connection.close().await
+    }
+
     /// Begins to write at once, rather than when something is first written.
     async fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c, Db>, sqlx::Error> {
         connection.begin_with("BEGIN IMMEDIATE").await

@@ -1,5 +1,7 @@
 //! What only a store in a server can get wrong: two coordinators, a server that dies, a database of another version.
 
+use std::time::Duration;
+
 use biosweep_common::outcome::Outcome;
 use biosweep_tests::postgres::Server;
 
@@ -31,14 +33,28 @@ async fn one_coordinator_holds_a_store_and_the_next_one_says_who() {
     assert!(error.contains("/one is in use by biosweep "), "{error}");
     let other = open(&server.database("other")).await;
     assert!(other.is_ok(), "another database is another store");
-    drop(first);
-    // The server notices in its own time that a connection is gone.
+    first.close().await;
+    assert!(open(&url).await.is_ok(), "free once it is closed");
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_is_waited_for_until_the_server_has_noticed() {
+    let server = Server::start();
+    let store = begun(&server.database("one")).await;
+    let broken = store.lose_the_connection().await;
+    let next = [ended(1, 0, 1, Outcome::Completed)];
+    for _ in 0..2 {
+        let error = store.commit(&next).await.expect_err("still held");
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    }
+    drop(broken);
     let mut tries = 0;
-    while open(&url).await.is_err() {
+    while store.commit(&next).await.is_err() {
         tries += 1;
         assert!(tries < 100, "the lock goes with its holder");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);
 }
 
 #[tokio::test]

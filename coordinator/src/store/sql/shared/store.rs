@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use sqlx::Pool;
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection as _, Pool};
 use tokio::sync::Mutex;
 
 use super::{Connection, Db, Origin, failed, read, restore, write};
@@ -91,6 +91,11 @@ impl Sql {
         sqlx::query_scalar(statement).fetch_one(connection).await.expect("a number")
     }
 
+    /// Takes the connection that writes away, as where it breaks; the database sees it until it is dropped.
+    pub(super) async fn lose_the_connection(&self) -> Option<Connection> {
+        self.writing.lock().await.connection.take()
+    }
+
     /// Goes back to where it was not known yet whether the last commit was done.
     pub(super) async fn forget_the_last_answer(&self) {
         let mut writing = self.writing.lock().await;
@@ -119,10 +124,8 @@ impl Store for Sql {
             Err(_) => {
                 writing.uncertain = uncertain;
                 // A full disk ends SQLite's transaction behind the driver's back, which then miscounts.
-                connection
-                    .close()
-                    .await
-                    .unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed commit"));
+                let released = self.origin.release(connection).await;
+                released.unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed commit"));
             }
         }
         written
@@ -180,7 +183,8 @@ impl Store for Sql {
         self.readers.close().await;
         // The last to go takes what was committed into the file.
         if let Some(connection) = self.writing.lock().await.connection.take() {
-            connection.close().await.unwrap_or_else(|error| tracing::warn!(%error, "closing the store"));
+            let released = self.origin.release(connection).await;
+            released.unwrap_or_else(|error| tracing::warn!(%error, "closing the store"));
         }
     }
 }

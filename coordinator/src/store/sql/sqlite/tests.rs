@@ -183,6 +183,7 @@ async fn a_commit_whose_end_was_not_heard_of_is_not_written_twice() {
     let batch = [Record::Submitted(submission(1)), leased(1, 1, 0, 2)];
     store.commit(&batch).await.expect("a sound batch");
     // As if the connection had broken after the commit and before its answer.
+    drop(store.lose_the_connection().await);
     store.forget_the_last_answer().await;
     store.commit(&batch).await.expect("it is there already");
     store.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("what follows goes on from there");
