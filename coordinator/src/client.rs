@@ -42,12 +42,25 @@ pub(crate) enum ClientError {
         "the connection broke: {0}; try again, and if it breaks again, see whether it is `biosweep serve` that listens there"
     )]
     Broken(String),
+    /// It cannot do that for the present: its store cannot be written, or it ends.
+    #[error("the coordinator cannot do that now: {0}")]
+    Unavailable(String),
     /// Its answer cannot be read.
     #[error("the coordinator's answer cannot be read: {0}")]
     Unreadable(#[from] WireError),
     /// No coordinator could be hosted here.
     #[error(transparent)]
     Host(#[from] HostError),
+}
+
+impl ClientError {
+    /// Why the coordinator is not there, where it may be there again.
+    pub(crate) fn passing(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable { why, .. } | Self::Broken(why) | Self::Unavailable(why) => Some(why),
+            Self::Refused(_) | Self::Failed(_) | Self::Unreadable(_) | Self::Host(_) => None,
+        }
+    }
 }
 
 impl From<Status> for ClientError {
@@ -59,6 +72,7 @@ impl From<Status> for ClientError {
         }
         match status.code() {
             Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => Self::Refused(message),
+            Code::Unavailable => Self::Unavailable(message),
             _ => Self::Failed(message),
         }
     }
@@ -87,6 +101,9 @@ impl Target<'_> {
         }
     }
 }
+
+/// Between two looks for a coordinator that is gone.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection to a coordinator.
 pub(crate) struct Client {
@@ -124,6 +141,22 @@ impl Client {
                     }
                     Start::Elsewhere { url, .. } => Self::reach(&url).await,
                 }
+            }
+        }
+    }
+
+    /// Looks for a coordinator that is gone until it is there again, wherever it listens then.
+    pub(crate) async fn wait_for(target: Target<'_>) -> Self {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let url = match target {
+                Target::Url(url) => Some(url.to_owned()),
+                Target::Home { home, .. } => host::url_of(home),
+            };
+            if let Some(url) = url
+                && let Ok(client) = Self::reach(&url).await
+            {
+                return client;
             }
         }
     }

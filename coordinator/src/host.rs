@@ -24,6 +24,9 @@ const ADDRESS_FILE: &str = "coordinator.address";
 /// A worker silent for twenty seconds is lost.
 pub(crate) const PATIENCE: Patience = Patience::of_lease_ms(20_000);
 
+/// How long a coordinator that ends waits for those who still read its answers.
+const READERS_WAIT: Duration = Duration::from_secs(5);
+
 /// Why a coordinator could not be started, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HostError {
@@ -220,7 +223,15 @@ impl Host {
         let store = Arc::clone(&self.handle.store);
         drop(self.handle);
         let ended = self.driver.await.expect("the loop does not panic");
-        let served = self.server.await.expect("the server does not panic");
+        let mut server = self.server;
+        let served = match tokio::time::timeout(READERS_WAIT, &mut server).await {
+            Ok(served) => served.expect("the server does not panic"),
+            Err(_) => {
+                tracing::warn!("somebody reads no further; the connection is cut");
+                server.abort();
+                Ok(())
+            }
+        };
         store.close().await;
         ended?;
         served?;

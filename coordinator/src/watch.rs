@@ -34,7 +34,10 @@ where
         loop {
             tokio::select! {
                 () = &mut paced, if !paced.is_elapsed() => {}
-                Ok(()) = trouble.changed() => changed = true,
+                told = trouble.changed() => match told {
+                    Ok(()) => changed = true,
+                    Err(_) => return Err(Stopped.into()),
+                },
                 notice = notices.recv() => match notice {
                     Ok(Notice::Changed(sweep)) => changed |= sweep == id,
                     Ok(Notice::StateChanged(sweep)) if sweep == id => break,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::{Home, program, until};
+use crate::{Home, program, until, until_ended};
 
 /// Six trajectories of eight trials that take a second or two each, with checkpoints all along.
 pub const SPEC: &str = r#"
@@ -163,9 +163,17 @@ impl Cluster {
     /// # Panics
     /// Where there is none.
     pub fn kill_coordinator(&mut self) {
+        self.end_coordinator(Signal::SIGKILL);
+    }
+
+    /// Has the coordinator end by a signal; how it ended.
+    ///
+    /// # Panics
+    /// Where there is none, or it does not end.
+    pub fn end_coordinator(&mut self, signal: Signal) -> ExitStatus {
         let mut child = self.coordinator.take().expect("a coordinator");
-        child.kill().expect("it runs");
-        child.wait().expect("it has ended");
+        kill(pid(&child), signal).expect("it runs");
+        until_ended(&mut child)
     }
 
     /// Kills the latest worker as a crash would.
@@ -181,10 +189,7 @@ impl Cluster {
     /// Runs `biosweep` with the coordinator's address; what it answers, as JSON, where it goes well.
     #[must_use]
     pub fn try_json(&self, arguments: &[&str]) -> Option<Value> {
-        let mut command = self.command("biosweep");
-        command.args(arguments).args(["--output", "json", "--coordinator", &self.url()]);
-        command.arg("--home").arg(self.home.path());
-        let output = command.output().expect("biosweep starts");
+        let output = self.asking(arguments).args(["--output", "json"]).output().expect("biosweep starts");
         output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("an answer in JSON"))
     }
 
@@ -206,9 +211,15 @@ impl Cluster {
     /// The command that submits [`SPEC`], ready to start.
     #[must_use]
     pub fn submission(&self) -> Command {
+        let spec = self.home.spec(SPEC);
+        self.asking(&["submit", &spec.to_string_lossy()])
+    }
+
+    /// `biosweep` with the coordinator's address, ready to start.
+    #[must_use]
+    pub fn asking(&self, arguments: &[&str]) -> Command {
         let mut command = self.command("biosweep");
-        command.arg("submit").arg(self.home.spec(SPEC)).args(["--coordinator", &self.url()]);
-        command.arg("--home").arg(self.home.path());
+        command.args(arguments).args(["--coordinator", &self.url()]).arg("--home").arg(self.home.path());
         command
     }
 

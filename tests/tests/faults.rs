@@ -1,12 +1,13 @@
 //! Real processes and what befalls them. Whatever it is, the results are those of a run that nothing befell.
 
 use std::fs;
+use std::io::Read as _;
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use biosweep_tests::cluster::{Cluster, SPEC, TRIALS};
+use biosweep_tests::cluster::{Cluster, SPEC, TRIALS, pid};
 use biosweep_tests::disk::Disk;
 use biosweep_tests::network::Network;
 use biosweep_tests::postgres::Server;
@@ -294,6 +295,42 @@ fn checkpoints_of_what_was_cancelled_in_nobodys_hands_go_when_a_worker_comes() {
     assert!(!cluster.checkpoints().is_empty());
     cluster.work(&[], &[]);
     until("they are gone", || cluster.checkpoints().is_empty().then_some(()));
+}
+
+#[test]
+fn who_watches_a_sweep_waits_for_its_coordinator() {
+    let mut cluster = started(&Store::Sqlite);
+    cluster.until_in_full_swing();
+    let log = cluster.home().path().join("watch.log");
+    let mut watching = cluster.asking(&["watch", "small"]);
+    let said = fs::File::create(&log).expect("a log");
+    let mut watching = watching.stdout(Stdio::null()).stderr(said).spawn().expect("it starts");
+    let until_said = |what, times| {
+        let said = || fs::read_to_string(&log).ok();
+        until(what, || said().filter(|said| said.matches(what).count() >= times));
+    };
+    until_said("trials", 1);
+    for (i, signal) in [Signal::SIGKILL, Signal::SIGTERM].into_iter().enumerate() {
+        cluster.end_coordinator(signal);
+        until_said("the coordinator is out of reach", i + 1);
+        cluster.serve();
+        until_said("the coordinator is there again", i + 1);
+    }
+    assert!(until_ended(&mut watching).success());
+    assert_eq!(cluster.findings(), expected());
+}
+
+#[test]
+fn a_coordinator_ends_though_somebody_reads_no_further() {
+    let mut cluster = started(&Store::Sqlite);
+    cluster.until_in_full_swing();
+    let mut watching = cluster.asking(&["watch", "small"]).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut first = [0];
+    watching.stderr.as_mut().expect("a pipe").read_exact(&mut first).expect("it has heard of the sweep");
+    kill(pid(&watching), Signal::SIGSTOP).expect("it runs");
+    assert!(cluster.end_coordinator(Signal::SIGTERM).success());
+    watching.kill().expect("it is stopped");
+    watching.wait().expect("it has ended");
 }
 
 fn a_restarted_coordinator_has_its_worker_back_and_trains_nothing_twice(store: &Store) {

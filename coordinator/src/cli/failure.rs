@@ -99,6 +99,7 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable { .. }
             | ClientError::Failed(_)
             | ClientError::Broken(_)
+            | ClientError::Unavailable(_)
             | ClientError::Unreadable(_) => Self::environment(error),
         }
     }

@@ -33,7 +33,14 @@ pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result
         return Ok(Exit::Environment);
     }
     let mut progress = Progress::new(&status.sweep);
-    let sweep = follow(&mut client, &args.sweep, &mut progress, Until::Ended).await?;
+    let id = status.sweep.id.to_string();
+    let sweep = loop {
+        let followed = follow(&mut client, &id, &mut progress, Until::Ended).await;
+        let Some(why) = followed.as_ref().err().and_then(ClientError::passing) else { break followed? };
+        progress.note(human::out_of_reach(why));
+        client = Client::wait_for(args.coordinator.target(home)).await;
+        progress.note("the coordinator is there again");
+    };
     progress.finish();
     client.close().await?;
     let exit = exit_of(&sweep);

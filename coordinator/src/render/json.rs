@@ -3,7 +3,7 @@
 use biosweep_common::plan::Plan;
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::Level;
-use biosweep_common::spec::Format;
+use biosweep_common::spec::{Format, Terms};
 use biosweep_common::views::{LaneView, ResultView, Setback, SweepStatus, SweepView, WorkerView};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ pub(crate) fn status(status: &SweepStatus) -> String {
     value["trouble"] = json!(status.trouble);
     value["spec"] = status.sweep.spec_text.as_str().into();
     value["format"] = status.sweep.spec_format.name().into();
+    value["terms"] = json!(status.sweep.spec().map(|spec| terms_value(&spec.terms)));
     let extension = |(spec, format): &(String, Format)| json!({ "spec": spec, "format": format.name() });
     value["extensions"] = status.sweep.extensions.iter().map(extension).collect();
     pretty(&value)
@@ -99,6 +100,24 @@ fn sweep_value(sweep: &SweepView) -> Value {
         "reused": sweep.reused,
         "running": sweep.running,
         "submitted_at_ms": sweep.submitted_at,
+    })
+}
+
+/// By the names they have in a spec.
+fn terms_value(terms: &Terms) -> Value {
+    let Terms { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = terms;
+    json!({
+        "retries": retries_max,
+        "checkpoint_every_s": checkpoint_every_s,
+        "share": share,
+        "reuse": reuse,
+        "priority": priority,
+        "weight": weight,
+        "require": {
+            "device": require.device,
+            "memory_gb": require.memory_bytes as f64 / 1e9,
+            "labels": require.labels,
+        },
     })
 }
 

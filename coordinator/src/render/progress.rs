@@ -6,7 +6,6 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use biosweep_common::clock::Clock;
-use biosweep_common::configuration::trajectory_point;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::SweepSpec;
@@ -84,11 +83,7 @@ impl Progress {
         if matches!(setback.outcome, Outcome::Preempted | Outcome::Cancelled) {
             return;
         }
-        let trajectory = self.spec.as_ref().and_then(|spec| spec.grid.trajectory(setback.trajectory));
-        let name = trajectory.map_or_else(
-            || format!("trajectory {}", setback.trajectory),
-            |trajectory| self.names.name(&trajectory_point(&trajectory.shape, trajectory.hyperparameters)),
-        );
+        let name = self.names.trajectory(self.spec.as_ref(), setback.trajectory);
         self.note(human::setback(&name, setback));
     }
 

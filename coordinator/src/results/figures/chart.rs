@@ -18,6 +18,9 @@ const PANEL_TITLE: f64 = 22.0;
 const PANEL_FOOT: f64 = 62.0;
 const RIGHT: f64 = 24.0;
 
+/// Pixels that a character of the small words takes.
+const SMALL_CHARACTER: f64 = 6.6;
+
 const SMALL: Words = Words { anchor: "middle", size: 12.0, bold: false, colour: FAINT_INK };
 const LABEL: Words = Words { anchor: "middle", size: 13.0, bold: false, colour: INK };
 
@@ -126,18 +129,32 @@ impl Chart {
             }
         }
         if column == 0 {
-            self.svg.upward((left - 48.0, top + PLOT_HEIGHT / 2.0), y_label, LABEL);
+            let longest = self.ticks.iter().map(|&tick| percent(tick).chars().count()).max().unwrap_or(0);
+            let x = left - 16.0 - SMALL_CHARACTER * longest as f64;
+            self.svg.upward((x, top + PLOT_HEIGHT / 2.0), y_label, LABEL);
         }
         self.svg.line((left, bottom), (left + width, bottom), Stroke::solid(FAINT_INK, 1.0));
+        let mut taken = f64::NEG_INFINITY;
         for (at, text) in &panel.x_marks {
             let x = left + at * width;
             self.svg.line((x, bottom), (x, bottom + 4.0), Stroke::solid(FAINT_INK, 1.0));
+            let half = SMALL_CHARACTER * text.lines().map(|line| line.chars().count()).max().unwrap_or(0) as f64 / 2.0;
+            if x - half < taken {
+                // Words over words could not be read; the mark stays.
+                continue;
+            }
+            taken = x + half + 2.0;
             for (i, line) in text.lines().enumerate() {
                 self.svg.words((x, bottom + 18.0 + 14.0 * i as f64), line, SMALL);
             }
         }
         self.svg.words((left + width / 2.0, bottom + 37.0), panel.x_label, LABEL);
         Plot { svg: &mut self.svg, left, top, width, accuracies: self.accuracies }
+    }
+
+    /// Pixels a panel's lower edge is long.
+    pub(super) fn plot_width(&self) -> f64 {
+        self.plot_width
     }
 
     /// The whole as SVG text.

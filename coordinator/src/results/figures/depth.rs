@@ -13,8 +13,9 @@ use super::svg::Stroke;
 use super::{Wiring, colour, layers};
 use crate::results::aggregate::{Cell, Mean};
 
-/// Lines of one panel are moved apart by this, so that dots and error bars of one depth do not cover each other.
-const SHIFT_PX: f64 = 3.0;
+/// Lines of one panel are moved apart by so many pixels at most, so that dots and error bars of one depth do not cover
+/// each other.
+const SHIFT_MAX: f64 = 3.0;
 
 /// A dataset, whether the layers are convolutions, and σ.
 type PanelKey<'a> = (&'a DatasetRef, bool, Activation);
@@ -39,6 +40,7 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     };
     let rules = series.iter().map(|&(rule, _)| rule).collect();
     chart.key(&rules, &series.iter().map(|&(_, network)| network).collect(), cross);
+    let lines = series.len();
     let by_depth = panels.iter().any(|&panel| depths(cells, panel).len() > 1);
     for (index, &panel) in panels.iter().enumerate() {
         let (dataset, is_convolutional, activation) = panel;
@@ -51,10 +53,11 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
         if by_depth {
             let scale = edge(&depths);
             let x_marks = depths.iter().map(|&depth| (scale.at(depth.into()), depth.to_string())).collect();
+            let shift = shift(&depths, scale, lines, chart.plot_width());
             let mut plot =
                 chart.panel(&Panel { index, title: &title, x_label: "hidden layers", x_marks }, "test accuracy");
             for (i, &series) in series.iter().enumerate() {
-                let shift_px = (i as f64 - (series_count(cells) - 1) as f64 / 2.0) * SHIFT_PX;
+                let shift_px = (i as f64 - (lines - 1) as f64 / 2.0) * shift;
                 let of_line: Vec<&Cell> = of_line(cells, panel, series).collect();
                 line(&mut plot, &of_line, |cell| scale.at(cell.place.depth.into()), series, shift_px);
             }
@@ -113,8 +116,12 @@ fn edge(depths: &BTreeSet<u32>) -> Scale {
     Scale { low: low - room, high: high + room }
 }
 
-fn series_count(cells: &[Cell]) -> usize {
-    cells.iter().map(series_of).collect::<BTreeSet<_>>().len()
+/// Pixels between two of `lines` lines, such that all of one depth stay clear of those of the next, and of the panel's end.
+fn shift(depths: &BTreeSet<u32>, edge: Scale, lines: usize, plot_width: f64) -> f64 {
+    let px = |depth: u32| edge.at(depth.into()) * plot_width;
+    let ends = depths.first().map_or(plot_width, |&first| 2.0 * px(first));
+    let nearest = depths.iter().zip(depths.iter().skip(1)).map(|(&low, &high)| px(high) - px(low)).fold(ends, f64::min);
+    SHIFT_MAX.min(0.8 * nearest / lines.max(1) as f64)
 }
 
 fn panel_of(cell: &Cell) -> PanelKey<'_> {
@@ -142,6 +149,24 @@ mod tests {
         // 2 activations, 6 lines each, and one dashed line in the key.
         assert_eq!(svg.matches("stroke-dasharray").count(), 2 * 3 + 1);
         assert!(svg.contains(">relu<") && svg.contains(">sigmoid<") && svg.contains("dn (dense)"));
+    }
+
+    #[test]
+    fn lines_of_a_depth_stay_clear_of_the_next_depth_and_of_the_ends() {
+        for (depths, lines) in [(&[1, 2, 40, 41][..], 6), (&[5, 10], 21), (&[5, 6, 7], 2)] {
+            let depths: BTreeSet<u32> = depths.iter().copied().collect();
+            let edge = edge(&depths);
+            let half = shift(&depths, edge, lines, 300.0) * (lines - 1) as f64 / 2.0;
+            let at: Vec<f64> = depths.iter().map(|&depth| 300.0 * edge.at(depth.into())).collect();
+            assert!(at[0] > half && at.windows(2).all(|pair| pair[0] + half < pair[1] - half), "{depths:?}");
+        }
+    }
+
+    #[test]
+    fn marks_that_would_cover_each_other_have_no_words() {
+        let of_depth = |depth| completed("bp", "nn", depth, 0.9, 0.9);
+        let svg = accuracy_by_depth("s", &cells(&[1, 2, 40, 41].map(of_depth)));
+        assert!(svg.contains(">1<") && svg.contains(">40<") && !svg.contains(">41<"), "{svg}");
     }
 
     #[test]

@@ -25,7 +25,10 @@ pub(crate) fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView])
     let points = || shown.values().flat_map(BTreeMap::values).flatten().flat_map(|curve| &curve.points);
     let networks: BTreeSet<Network> = shown.keys().map(|&(_, _, network)| network).collect();
     let columns = if networks.len() > 1 { networks.len().min(4) } else { 3 };
-    let mut chart = Chart::new(title, shown.len(), columns, points().map(|point| point.validation_accuracy));
+    let is_part =
+        cells.iter().any(|cell| deepest(cells, (&cell.place.dataset, cell.place.activation)) > Some(cell.place.depth));
+    let title = if is_part { format!("{title}: its deepest networks") } else { title.to_owned() };
+    let mut chart = Chart::new(&title, shown.len(), columns, points().map(|point| point.validation_accuracy));
     chart.key(&shown.values().flat_map(BTreeMap::keys).copied().collect(), &BTreeSet::new(), None);
     let last = points().map(|point| point.update).max().unwrap_or(1) as f64;
     let scale = Scale { low: 0.0, high: last * 1.02 };
@@ -124,7 +127,9 @@ mod tests {
         for title in ["relu, nn, 10 hidden", "relu, dn, 10 hidden", "sigmoid, nn, 7 hidden", "sigmoid, dn, 7 hidden"] {
             assert!(svg.contains(title), "{title}");
         }
-        assert!(!svg.contains("5 hidden") && !svg.contains("3 hidden"));
+        assert!(
+            !svg.contains("5 hidden") && !svg.contains("3 hidden") && svg.contains(">a sweep: its deepest networks<")
+        );
         assert_eq!(svg.matches("stroke-width=\"2.2\"").count(), 4 * 3, "a mean for each rule in each panel");
         assert_eq!(svg.matches("stroke-opacity=\"0.3\"").count(), 4 * 3 * 3, "and its replicates");
     }
@@ -136,6 +141,7 @@ mod tests {
         let results = [tried(1e-3, 0.8), tried(1e-4, 0.9), tried(1e-5, 0.7)];
         let svg = learning_curves("s", &cells(&results), &curves(&results));
         assert_eq!(svg.matches("stroke-width=\"2.2\"").count(), 1);
+        assert!(!svg.contains("deepest"), "there are no others");
         assert_eq!(svg.matches("stroke-opacity=\"0.3\"").count(), 0, "a single replicate is its own mean");
     }
 

@@ -1,0 +1,44 @@
+//! Amounts in units that people read.
+
+use crate::render::progress::Rate;
+
+/// Speed and time left.
+pub(crate) fn rate(rate: &Rate) -> String {
+    let Rate { trials_per_minute: Some(per_minute), left_s: Some(left_s) } = rate else { return String::new() };
+    let speed = if *per_minute < 1.0 { format!("{:.1}/h", per_minute * 60.0) } else { format!("{per_minute:.1}/min") };
+    format!("{speed}, {} left", duration(*left_s))
+}
+
+/// Seconds beyond which nobody needs to know how many.
+const TOLD_MAX_S: u64 = 1_000 * 365 * 86_400;
+
+/// Seconds in the two largest units that matter.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        TOLD_MAX_S.. => "1000 years or more".to_owned(),
+        0..60 => format!("{whole} s"),
+        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
+        3_600..86_400 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
+    }
+}
+
+/// A fraction in percent.
+pub(crate) fn percentage(fraction: f64) -> String {
+    format!("{:.1} %", 100.0 * fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_reads_in_two_units() {
+        assert_eq!(duration(59.4), "59 s");
+        assert_eq!(duration(61.0), "1 min 1 s");
+        assert_eq!(duration(7_260.0), "2 h 1 min");
+        assert_eq!(duration(200_000.0), "2 d 7 h");
+        assert_eq!(duration(f64::INFINITY), "1000 years or more");
+    }
+}

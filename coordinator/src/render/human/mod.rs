@@ -1,0 +1,235 @@
+//! Answers for people, and the sentences of the conversation.
+//!
+//! | room | says |
+//! |---|---|
+//! | here | what there is of sweeps, and what became of a wish |
+//! | `plan` | what a sweep holds and costs, before it runs |
+//! | `run` | what happens along a run on this machine, and what it found |
+//! | `workers` | who trains what |
+//! | `names`, `amounts` | names of trials; seconds, rates and percentages |
+
+mod amounts;
+mod names;
+mod plan;
+mod run;
+mod workers;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::ids::SweepId;
+use biosweep_common::outcome::SweepState;
+use biosweep_common::spec::{SweepSpec, Terms};
+use biosweep_common::views::{Setback, SweepStatus, SweepView};
+
+pub(crate) use self::amounts::{duration, percentage, rate};
+pub(crate) use self::names::TrialNames;
+pub(crate) use self::plan::{plan, presets};
+pub(crate) use self::run::{
+    done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, verdict,
+};
+pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};
+use super::progress::Rate;
+use super::table;
+
+pub(crate) fn no_sweeps_in(home: &Path) -> String {
+    format!("no sweeps in {} yet; `biosweep run quickstart` makes one", home.display())
+}
+
+pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
+    if sweeps.is_empty() {
+        return "no sweeps yet; `biosweep run quickstart` makes one".to_owned();
+    }
+    table::sweeps(sweeps, Clock::start().wall())
+}
+
+pub(crate) fn status(status: &SweepStatus) -> String {
+    let sweep = &status.sweep;
+    let spec = sweep.spec();
+    let names = TrialNames::of(spec.as_ref());
+    let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
+    if let Some(terms) = spec.as_ref().and_then(|spec| unusual(&spec.terms)) {
+        let _fits = writeln!(text, "{terms}");
+    }
+    if sweep.state == SweepState::Finished && sweep.failed > 0 {
+        let _fits = writeln!(text, "{}", retry_hint(sweep.id));
+    }
+    if let Some(trouble) = &status.trouble {
+        let _fits = writeln!(text, "\n{trouble}");
+    }
+    if !status.workers.is_empty() {
+        text.push_str("\nworkers\n");
+        for worker in &status.workers {
+            let _fits = writeln!(text, "  {}", worker_line(worker, &names, NOTHING_OF_IT));
+        }
+    }
+    if !status.setbacks.is_empty() {
+        text.push_str("\nattempts that did not complete, latest first\n");
+        text.push_str(&setbacks(&status.setbacks, spec.as_ref(), &names));
+    }
+    text
+}
+
+/// The terms of a sweep that are not those of every sweep.
+fn unusual(terms: &Terms) -> Option<String> {
+    let Terms { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = terms;
+    let usual = Terms::default();
+    let told = [
+        (*priority != usual.priority).then(|| format!("priority {priority}")),
+        (*weight != usual.weight).then(|| format!("weight {weight}")),
+        (*retries_max != usual.retries_max).then(|| format!("retries {retries_max}")),
+        (*checkpoint_every_s != usual.checkpoint_every_s).then(|| format!("a checkpoint every {checkpoint_every_s} s")),
+        (!share).then(|| "every trial is trained by itself".to_owned()),
+        (!reuse).then(|| "nothing is taken over".to_owned()),
+        (!require.is_none()).then(|| format!("requires {require}")),
+    ];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join(" · "))
+}
+
+/// A line for each kind of setback: the latest of those that ended alike, and how many more there are.
+fn setbacks(setbacks: &[Setback], spec: Option<&SweepSpec>, names: &TrialNames) -> String {
+    let mut kinds: Vec<(&Setback, usize)> = Vec::new();
+    for one in setbacks {
+        let alike =
+            |(first, _): &&mut (&Setback, usize)| first.outcome == one.outcome && headline(first) == headline(one);
+        match kinds.iter_mut().find(alike) {
+            Some((_, more)) => *more += 1,
+            None => kinds.push((one, 0)),
+        }
+    }
+    let line = |(first, more): &(&Setback, usize)| {
+        let more = if *more > 0 { format!(" (and {more} more like it)") } else { String::new() };
+        format!("  {}{more}\n", setback(&names.trajectory(spec, first.trajectory), first))
+    };
+    kinds.iter().map(line).collect()
+}
+
+fn retry_hint(sweep: SweepId) -> String {
+    format!("`biosweep retry {sweep} --failed` tries again what failed")
+}
+
+/// One line of counts, and why it stands where it does.
+fn tally(sweep: &SweepView) -> String {
+    let mut text = format!("{} · {} of {} trials completed", sweep.state.name(), sweep.completed, sweep.trials);
+    for (count, what) in [(sweep.diverged, "diverged"), (sweep.failed, "failed"), (sweep.running, "in training")] {
+        if count > 0 {
+            let _fits = write!(text, ", {count} {what}");
+        }
+    }
+    if sweep.reused > 0 {
+        let _fits = write!(text, " ({} taken over from results there were)", sweep.reused);
+    }
+    if let Some(why) = why_paused(sweep).or_else(|| why_waiting(sweep)) {
+        let _fits = write!(text, "\n{why}");
+    }
+    text
+}
+
+pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
+    let what = if found { "is there already" } else { "is submitted" };
+    format!("{} {what} as {}\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+/// A sweep that was there already is carried out as it was first submitted.
+pub(crate) fn keeps_its_terms(kept: &Terms) -> String {
+    format!(
+        "it stays as it was submitted: priority {}, weight {}, retries {}, a checkpoint every {} s, requires {}; submit it with \
+         --fresh for another one",
+        kept.priority, kept.weight, kept.retries_max, kept.checkpoint_every_s, kept.require
+    )
+}
+
+pub(crate) fn cancelled(sweep: &SweepView) -> String {
+    format!("{} ({}) is cancelled; what was done stays\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+pub(crate) fn paused(sweep: &SweepView) -> String {
+    format!("{} ({}) is paused\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+/// It goes on; where its failures had paused it, with what follows from that.
+pub(crate) fn resumed(sweep: &SweepView, paused_for: Option<&str>) -> String {
+    let mut text = format!("{} ({}) goes on\n{}", sweep.name, sweep.id, tally(sweep));
+    if let Some(reason) = paused_for {
+        let _fits = write!(text, "\nmore failures of this kind do not pause it again: {reason}");
+    }
+    text
+}
+
+/// A sweep that has not ended, in a home whose coordinator is gone.
+pub(crate) fn unserved(sweep: &SweepView, home: &Path) -> String {
+    let home = home.display();
+    format!(
+        "no coordinator serves this home, so nothing of the sweep runs; `biosweep run {} --home {home}` goes on with it \
+         here, and `biosweep serve --home {home}` with workers of yours",
+        sweep.id
+    )
+}
+
+/// A coordinator that was there and is not, while a sweep on it is followed.
+pub(crate) fn out_of_reach(why: &str) -> String {
+    format!("the coordinator is out of reach ({why}); watching goes on once it is there again")
+}
+
+pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
+    let plural = if trials == 1 { "" } else { "s" };
+    format!("{trials} trial{plural} of {} ({}) tried again\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
+    let what = match added {
+        0 => "has all of that already".to_owned(),
+        1 => "has 1 trial more".to_owned(),
+        added => format!("has {added} trials more"),
+    };
+    format!("{} ({}) {what}\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+/// Why nothing of a sweep is granted, and what to do about it, where it is paused.
+pub(crate) fn why_paused(sweep: &SweepView) -> Option<String> {
+    let why = sweep.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let paused = sweep.state == SweepState::Paused;
+    paused.then(|| format!("paused{why}; `biosweep resume {}` goes on", sweep.id))
+}
+
+/// What a running sweep waits for, where nobody can take what it has to grant.
+pub(crate) fn why_waiting(sweep: &SweepView) -> Option<String> {
+    sweep.reason.clone().filter(|_| sweep.state == SweepState::Running)
+}
+
+pub(crate) fn ended(sweep: &SweepView) -> String {
+    let id = sweep.id;
+    let mut text = format!("{} ({id})\n{}\n`biosweep results {id}` exports its results", sweep.name, tally(sweep));
+    if sweep.failed > 0 {
+        let _fits = write!(text, "\n{}", retry_hint(id));
+    }
+    text
+}
+
+/// What went wrong with an attempt.
+pub(crate) fn setback(name: &str, setback: &Setback) -> String {
+    let cause = headline(setback).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{} on {}: {name}{cause}", setback.outcome.name(), setback.worker_name)
+}
+
+/// The first line of its cause. What follows, such as frames of a stack, is for `--output json`.
+fn headline(setback: &Setback) -> Option<&str> {
+    setback.cause.as_deref().and_then(|cause| cause.lines().next())
+}
+
+/// A line of counts and speed.
+pub(crate) fn counts(sweep: &SweepView, rate: &Rate) -> String {
+    let mut text = format!("{}/{} trials", sweep.ended(), sweep.trials);
+    for (count, what) in [(sweep.running, "in training"), (sweep.diverged, "diverged"), (sweep.failed, "failed")] {
+        if count > 0 {
+            let _fits = write!(text, ", {count} {what}");
+        }
+    }
+    let speed = amounts::rate(rate);
+    if !speed.is_empty() {
+        let _fits = write!(text, ", {speed}");
+    }
+    text
+}

@@ -1,0 +1,59 @@
+//! What a sweep holds and costs, before it runs.
+
+use std::fmt::Write as _;
+
+use biosweep_common::plan::{BlockPlan, Plan};
+use biosweep_common::presets::Preset;
+use biosweep_common::settings::Setting;
+
+use super::duration;
+
+pub(crate) fn presets(presets: &[Preset]) -> String {
+    let width = presets.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
+    let line = |preset: &Preset| format!("{:<width$}  {}\n", preset.name, preset.summary);
+    presets.iter().map(line).collect()
+}
+
+fn stops_early(block: &BlockPlan) -> bool {
+    let named =
+        block.axes.iter().flat_map(|axis| &axis.settings).chain(block.constants.iter().map(|(setting, _)| setting));
+    named.into_iter().any(|&setting| setting == Setting::EarlyStopStart)
+}
+
+/// What a sweep holds and costs.
+pub(crate) fn plan(name: &str, plan: &Plan, reused: u64) -> String {
+    let Plan { trials, trajectories, bundles, .. } = plan;
+    let mut text = format!("{name}: {trials} trials = {trajectories} trajectories in {bundles} bundles\n");
+    for (index, block) in plan.blocks.iter().enumerate() {
+        let BlockPlan { trials, trajectories, bundles, .. } = block;
+        let _fits =
+            writeln!(text, "\nblock {index}: {trials} trials = {trajectories} trajectories in {bundles} bundles");
+        for axis in &block.axes {
+            let names: Vec<&str> = axis.settings.iter().map(|setting| setting.name()).collect();
+            let _fits = writeln!(text, "  {:<20} {:>8} ×  {}", names.join("/"), axis.count, axis.values);
+        }
+        for (setting, value) in &block.constants {
+            let _fits = writeln!(text, "  {:<20} {:>8}    {value}", setting.name(), "");
+        }
+    }
+    let _fits =
+        write!(text, "\nat most {} updates, about {} on one core", plan.updates_max, duration(plan.core_seconds));
+    if plan.blocks.iter().any(stops_early) {
+        text.push_str("; early stopping makes it less");
+    }
+    if plan.saving > 0.0 {
+        let _fits = write!(
+            text,
+            "\ntrials that differ only in when to stop are trained once: {:.0} % less work than the {} updates of each by itself",
+            100.0 * plan.saving,
+            plan.updates_unshared,
+        );
+    }
+    if reused > 0 {
+        let _fits = write!(
+            text,
+            "\n{reused} of the trials would be taken over from results there are (--no-reuse trains them)"
+        );
+    }
+    text
+}

@@ -1,0 +1,125 @@
+//! What is said along a run on this machine, and at its end.
+
+use std::fmt::Write as _;
+
+use biosweep_common::outcome::SweepState;
+use biosweep_common::views::{ResultView, SweepView, TrainedView};
+
+use super::{TrialNames, tally};
+use crate::chaos::Verdict;
+use crate::render::{stdout_width, table};
+use crate::replay;
+use crate::results::aggregate;
+use crate::results::folder::ResultsFolder;
+
+/// The end of a run that stands still until its owner has looked.
+pub(crate) fn stands_still(sweep: &SweepView, command: &str) -> String {
+    let why = sweep.reason.as_deref().unwrap_or("somebody paused it");
+    format!(
+        "paused with {} of {} trials done: {why}\nonce that is mended, the same command goes on:\n  {command}",
+        sweep.ended(),
+        sweep.trials
+    )
+}
+
+pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
+    if found && sweep.ended() > 0 {
+        return format!(
+            "{}: going on with {}, {} of {} trials done",
+            sweep.name,
+            sweep.id,
+            sweep.ended(),
+            sweep.trials
+        );
+    }
+    let plural = if sweep.trials == 1 { "" } else { "s" };
+    let mut text = format!("{}: {} trial{plural} as {}", sweep.name, sweep.trials, sweep.id);
+    if sweep.reused > 0 {
+        let _fits = write!(text, ", {} of them taken over from results there were", sweep.reused);
+    }
+    text
+}
+
+pub(crate) fn done_before(sweep: &SweepView) -> String {
+    if sweep.state == SweepState::Cancelled {
+        return format!(
+            "{} was cancelled, as {}; these are its results so far (its spec with --fresh runs it anew)",
+            sweep.name, sweep.id
+        );
+    }
+    format!("{} was done before, as {}; these are its results (--fresh --no-reuse runs it anew)", sweep.name, sweep.id)
+}
+
+pub(crate) fn interrupted(how: &str, sweep: &SweepView, command: &str) -> String {
+    format!(
+        "{how}: {} of {} trials are done and kept; the same command goes on from there:\n  {command}",
+        sweep.ended(),
+        sweep.trials
+    )
+}
+
+/// A sweep that was worked on beside the one that was run, whose coordinator ends.
+pub(crate) fn left_unfinished(sweep: &SweepView) -> String {
+    format!(
+        "{} was worked on too, and {} of its {} trials are done; another command goes on with it:\n  biosweep run {}",
+        sweep.name,
+        sweep.ended(),
+        sweep.trials,
+        sweep.id
+    )
+}
+
+/// The end of a run: what it found, and where the files lie.
+pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
+    let mut text = format!("\n{}\n", table::accuracies(&aggregate::cells(results), stdout_width()));
+    if sweep.state == SweepState::Cancelled || sweep.completed < sweep.trials {
+        let _fits = writeln!(text, "\n{}", tally(sweep));
+    }
+    let _fits = write!(text, "\nresults  {}\ncurves   {}", folder.results.display(), folder.curves.display());
+    for figure in &folder.figures {
+        let _fits = write!(text, "\nfigure   {}", figure.display());
+    }
+    text
+}
+
+/// What came of killing processes.
+pub(crate) fn verdict(verdict: &Verdict) -> String {
+    let Verdict { faults, workers_killed, coordinators_killed, sweeps, trials, .. } = verdict;
+    let plural = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let mut text = format!(
+        "{} ({} and {} killed) in {:.0} s and {} of {trials} trials: ",
+        plural(*faults, "fault"),
+        plural(*workers_killed, "worker"),
+        plural(*coordinators_killed, "coordinator"),
+        verdict.chaos_seconds,
+        plural(*sweeps, "sweep"),
+    );
+    if verdict.equal {
+        text.push_str("every result is that of the undisturbed run, to the last bit");
+    } else {
+        text.push_str("results differ from those of the undisturbed run\n");
+        text.push_str(&verdict.differences.join("\n"));
+    }
+    text
+}
+
+/// Before a trial is trained again.
+pub(crate) fn replaying(trained: &TrainedView) -> String {
+    let names = TrialNames::of(None);
+    let last = trained.curve.points.last().map_or(0, |point| point.update);
+    format!("training {} again: {}, {last} updates", trained.trial, names.name(&trained.curve.point))
+}
+
+/// Whether a trial that was trained again has the same curve.
+pub(crate) fn replayed(verdict: &replay::Verdict) -> String {
+    let replay::Verdict { trial, evaluations, difference, .. } = verdict;
+    let Some(replay::Difference { update, what, stored, replayed }) = difference else {
+        return format!("same: all {evaluations} evaluations of {trial} are equal to the last bit");
+    };
+    let value = |value: &Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:?}"));
+    format!(
+        "different: the first update of {trial} that differs is {update}: {what} was {}, and is {} this time",
+        value(stored),
+        value(replayed)
+    )
+}
