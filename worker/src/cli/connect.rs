@@ -98,6 +98,12 @@ pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
     let trainer = Trainer::start(args.data.places(), shelf.clone()).map_err(Failure::environment)?;
     let orphaned = if args.leave_with_stdin { Some(stdin_closed().map_err(Failure::environment)?) } else { None };
     let grace = Duration::from_secs(args.grace.into());
+    if deadline.is_some_and(|left| left <= grace) {
+        tracing::warn!(
+            "the deadline is nearer than the {} s that leaving may take (--grace): nothing is trained",
+            args.grace
+        );
+    }
     let estate = Estate { spool, shelf, grace, deadline };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
     let served = runtime.block_on(agent::serve(url, session, trainer, estate, told_to_leave(orphaned)));
