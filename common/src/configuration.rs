@@ -1,9 +1,13 @@
 //! One trial, complete: what is trained, by what numbers, and when it stops.
 
+mod checked;
+mod key;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::LazyLock;
 
+use self::checked::Checked;
+pub use self::key::TrialKey;
 use crate::dataset::DatasetRef;
 use crate::settings::{Level, Setting, Value};
 use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
@@ -194,35 +198,6 @@ pub enum ConfigurationError {
     },
 }
 
-/// The identity of a trial: equal keys mean equal results.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TrialKey(pub [u8; 32]);
-
-impl TrialKey {
-    /// The least and the greatest of the keys that are written with these digits first; `None` where they are no key's.
-    #[must_use]
-    pub fn beginning_with(digits: &str) -> Option<(Self, Self)> {
-        let whole = |fill: &str| {
-            let missing = 64_usize.checked_sub(digits.len())?;
-            let hash = blake3::Hash::from_hex(format!("{}{}", digits.to_lowercase(), fill.repeat(missing))).ok()?;
-            Some(Self(*hash.as_bytes()))
-        };
-        Some((whole("0")?, whole("f")?))
-    }
-}
-
-impl fmt::Display for TrialKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
-    }
-}
-
-impl fmt::Debug for TrialKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TrialKey({self})")
-    }
-}
-
 impl Configuration {
     /// Reads a configuration from a point; settings that do not apply to its rule, network or optimizer are left aside.
     ///
@@ -404,61 +379,6 @@ static KEYED_SETTINGS: LazyLock<Vec<(Setting, String)>> = LazyLock::new(|| {
 fn put_json<T: serde::Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(bytes, value)
         .expect("names and numbers have a form in JSON, and memory takes what is written");
-}
-
-/// A value of a setting, read as what the setting takes.
-struct Checked<'a> {
-    setting: Setting,
-    value: &'a Value,
-}
-
-impl<'a> Checked<'a> {
-    fn get(&self) -> Result<&'a Value, ConfigurationError> {
-        if self.setting.domain().contains(self.value) { Ok(self.value) } else { Err(self.out_of_domain()) }
-    }
-
-    fn out_of_domain(&self) -> ConfigurationError {
-        ConfigurationError::OutOfDomain { setting: self.setting, value: self.value.clone() }
-    }
-
-    fn name<T: std::str::FromStr>(&self) -> Result<T, ConfigurationError> {
-        match self.get()? {
-            Value::Name(name) => name.parse().map_err(|_| self.out_of_domain()),
-            _ => Err(self.out_of_domain()),
-        }
-    }
-
-    fn integer(&self) -> Result<u64, ConfigurationError> {
-        match self.get()? {
-            Value::Integer(number) => Ok(*number),
-            _ => Err(self.out_of_domain()),
-        }
-    }
-
-    fn narrow(&self) -> Result<u32, ConfigurationError> {
-        u32::try_from(self.integer()?).map_err(|_| self.out_of_domain())
-    }
-
-    fn integers(&self) -> Result<&'a [u64], ConfigurationError> {
-        match self.get()? {
-            Value::Integers(numbers) => Ok(numbers),
-            _ => Err(self.out_of_domain()),
-        }
-    }
-
-    fn flag(&self) -> Result<bool, ConfigurationError> {
-        match self.get()? {
-            Value::Flag(flag) => Ok(*flag),
-            _ => Err(self.out_of_domain()),
-        }
-    }
-
-    fn real(&self) -> Result<f64, ConfigurationError> {
-        match self.get()? {
-            Value::Real(number) => Ok(*number),
-            _ => Err(self.out_of_domain()),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,22 +2,22 @@
 //!
 //! Training runs on its own thread and never waits for the network; heartbeats never wait for training.
 
+mod connection;
+
 use std::future::{self, Future};
-use std::pin::Pin;
 use std::time::Duration;
 
 use biosweep_common::ids::SweepId;
 use biosweep_common::messages::{Held, ToCoordinator, ToWorker};
-use biosweep_common::wire::{FromWire, IntoWire};
+use biosweep_common::wire::IntoWire as _;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use rand::RngExt as _;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
+use self::connection::{Connection, Inbound, Opened, connected, open};
 use crate::checkpoint::shelf::{Of, Shelf};
 use crate::session::{Input, LaneEnd, Output, Session};
 use crate::spool::Spool;
@@ -132,26 +132,6 @@ struct Agent {
     /// Whether nobody will acknowledge anything any more.
     is_alone: bool,
     done: bool,
-}
-
-/// ```text
-/// Opening ──opened──▶ Open ──broken──▶ Opening, after a pause
-/// ```
-enum Connection {
-    Opening(Pin<Box<dyn Future<Output = Result<Opened, Status>> + Send>>),
-    Open(Opened),
-}
-
-struct Opened {
-    client: WorkersClient<Channel>,
-    outbox: mpsc::Sender<v1::WorkerMessage>,
-    /// Answers with the coordinator's stream once it has read the hello.
-    inbound: Inbound,
-}
-
-enum Inbound {
-    Awaited(Pin<Box<dyn Future<Output = Result<Streaming<v1::CoordinatorMessage>, Status>> + Send>>),
-    Streaming(Box<Streaming<v1::CoordinatorMessage>>),
 }
 
 /// What the loop wakes for.
@@ -346,49 +326,6 @@ async fn discard_ended(shelf: &Shelf, mut client: WorkersClient<Channel>) -> Res
     Ok(())
 }
 
-/// Waits for the connection to open, or for what it brings.
-async fn connected(connection: &mut Connection) -> Wake {
-    match connection {
-        Connection::Opening(opening) => match opening.await {
-            Ok(opened) => Wake::Opened(opened),
-            Err(status) => Wake::Broken(status),
-        },
-        Connection::Open(opened) => opened.inbound.next().await,
-    }
-}
-
-impl Inbound {
-    async fn next(&mut self) -> Wake {
-        if let Self::Awaited(answer) = self {
-            match answer.await {
-                Ok(streaming) => *self = Self::Streaming(Box::new(streaming)),
-                Err(status) => return Wake::Broken(status),
-            }
-        }
-        let Self::Streaming(streaming) = self else { return future::pending().await };
-        match streaming.message().await {
-            Ok(Some(message)) => match ToWorker::from_wire(message) {
-                Ok(message) => Wake::Heard(message),
-                Err(error) => Wake::Broken(Status::invalid_argument(error.to_string())),
-            },
-            Ok(None) => Wake::Broken(Status::unavailable("the coordinator closed the stream")),
-            Err(status) => Wake::Broken(status),
-        }
-    }
-}
-
-fn open(endpoint: Endpoint, pause: Duration) -> Pin<Box<dyn Future<Output = Result<Opened, Status>> + Send>> {
-    Box::pin(async move {
-        tokio::time::sleep(pause).await;
-        let channel = endpoint.connect().await.map_err(|error| Status::unavailable(root_cause(&error)))?;
-        let (outbox, letters) = mpsc::channel(OUTBOX);
-        let client = WorkersClient::new(channel);
-        let mut session = client.clone();
-        let answer = async move { Ok(session.session(ReceiverStream::new(letters)).await?.into_inner()) };
-        Ok(Opened { client, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
-    })
-}
-
 async fn tick(beat: &mut Option<Interval>) {
     match beat {
         Some(beat) => drop(beat.tick().await),
@@ -401,12 +338,4 @@ async fn until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => future::pending().await,
     }
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

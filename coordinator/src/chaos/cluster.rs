@@ -1,0 +1,231 @@
+//! A coordinator and workers that are killed and started again.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::ids::WorkerId;
+use biosweep_common::outcome::SweepState;
+use biosweep_common::views::SweepView;
+use rand::RngExt as _;
+use tokio::process::{Child, Command};
+
+use super::trouble::Trouble;
+use super::{ChaosError, Found, Options};
+use crate::client::{Client, ClientError};
+use crate::local::WorkerOptions;
+
+/// Milliseconds between two faults: least and greatest.
+const PAUSE_MS: (u64, u64) = (20, 900);
+/// Milliseconds a coordinator stays dead: least and greatest.
+const DEAD_MS: (u64, u64) = (0, 1_500);
+/// Of so many faults one is for the coordinator.
+const COORDINATOR_ONE_IN: u32 = 4;
+/// Seconds after which a silent worker is lost: less than usual, so that the sweep is over soon.
+const LEASE: &str = "3";
+/// How long a question may take while everything dies and starts.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Milliseconds without a trial more done and without a fault, after which the sweep is stuck.
+const STUCK_MS: u64 = 120_000;
+
+/// A coordinator and workers as processes of their own.
+pub(super) struct Cluster<'a> {
+    options: &'a Options,
+    worker: WorkerOptions,
+    home: PathBuf,
+    store: Option<&'a str>,
+    port: u16,
+    coordinator: Child,
+    workers: Vec<(WorkerId, Child)>,
+    sweep: String,
+}
+
+impl<'a> Cluster<'a> {
+    pub(super) async fn start(options: &'a Options, name: &str, store: Option<&'a str>) -> Result<Self, ChaosError> {
+        let home = options.home.join(name);
+        fs::create_dir_all(home.join("logs")).map_err(failed("a folder for the run"))?;
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
+        let port = free.map_err(failed("a port"))?.port();
+        let worker = WorkerOptions { home: home.clone(), ..options.worker.clone() };
+        let coordinator = serve(&home, store, port)?;
+        let mut cluster =
+            Self { options, worker, home, store, port, coordinator, workers: Vec::new(), sweep: String::new() };
+        for slot in 1..=options.workers {
+            let id = WorkerId::new();
+            cluster.workers.push((id, cluster.worker.start(slot, id, &cluster.url())?));
+        }
+        cluster.client().await?.close().await?;
+        Ok(cluster)
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A way to the coordinator, as soon as it is up.
+    async fn client(&mut self) -> Result<Client, ChaosError> {
+        let clock = Clock::start();
+        loop {
+            match Client::reach(&self.url()).await {
+                Ok(client) => return Ok(client),
+                Err(error) if clock.seconds() * 1e3 > STUCK_MS as f64 => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+            self.check()?;
+        }
+    }
+
+    pub(super) async fn submit(&mut self) -> Result<(), ChaosError> {
+        let Options { spec, format, origin, .. } = self.options;
+        let mut client = self.client().await?;
+        let (sweep, _) = client.submit(spec.clone(), *format, origin.clone(), true).await?;
+        self.sweep = sweep.id.to_string();
+        Ok(client.close().await?)
+    }
+
+    /// Submits as people do whose coordinator dies before it answers: again, until there is an answer. A sweep whose
+    /// answer was lost is cancelled.
+    pub(super) async fn submit_while_it_is_killed(&mut self, trouble: &mut Trouble) -> Result<(), ChaosError> {
+        if trouble.left > 0 && trouble.rng.random_bool(0.5) {
+            let Options { spec, format, origin, .. } = self.options;
+            let (mut client, after) = (self.client().await?, trouble.ms((0, 20)));
+            tokio::select! {
+                // Whether it was taken in is seen below.
+                _answer = client.submit(spec.clone(), *format, origin.clone(), true) => {}
+                () = tokio::time::sleep(after) => {}
+            }
+            drop(client);
+            self.kill_coordinator(trouble).await?;
+            let mut client = self.client().await?;
+            let unheard = client.list().await?.into_iter().filter(|sweep| !sweep.state.has_ended());
+            for sweep in unheard {
+                client.cancel(&sweep.id.to_string()).await?;
+            }
+            client.close().await?;
+        }
+        self.submit().await
+    }
+
+    /// Waits for the sweep's end, with faults as they come; what it found.
+    pub(super) async fn finish(
+        &mut self,
+        trouble: &mut Trouble,
+        say: &mut impl FnMut(String),
+    ) -> Result<Found, ChaosError> {
+        let (mut done, mut moved) = (0, Clock::start());
+        loop {
+            tokio::time::sleep(trouble.ms(PAUSE_MS)).await;
+            self.check()?;
+            if let Some(sweep) = self.look().await {
+                if sweep.state == SweepState::Finished {
+                    break;
+                }
+                if sweep.state == SweepState::Paused {
+                    return Err(ClientError::Failed(sweep.reason.unwrap_or_default()).into());
+                }
+                if sweep.ended() > done || trouble.left > 0 {
+                    (done, moved) = (sweep.ended(), Clock::start());
+                }
+                if moved.seconds() * 1e3 > STUCK_MS as f64 {
+                    return Err(ChaosError::Stuck { done, trials: sweep.trials, home: self.home.clone() });
+                }
+            }
+            if trouble.left > 0 {
+                if trouble.rng.random_range(0..COORDINATOR_ONE_IN) == 0 {
+                    self.kill_coordinator(trouble).await?;
+                } else {
+                    self.kill_worker(trouble).await?;
+                }
+                if trouble.done().is_multiple_of(25) {
+                    say(format!("{} faults, {done} trials of this sweep done", trouble.done()));
+                }
+            }
+        }
+        let mut client = self.client().await?;
+        let (results, curves) = (client.results(&self.sweep).await?, client.curves(&self.sweep).await?);
+        client.close().await?;
+        Ok(Found { results, curves })
+    }
+
+    /// How the sweep stands; `None` where nobody answers at present.
+    async fn look(&self) -> Option<SweepView> {
+        let look = async {
+            let mut client = Client::reach(&self.url()).await.ok()?;
+            Some(client.show(&self.sweep).await.ok()?.sweep)
+        };
+        tokio::time::timeout(ANSWER, look).await.ok().flatten()
+    }
+
+    async fn kill_worker(&mut self, trouble: &mut Trouble) -> Result<(), ChaosError> {
+        let place = trouble.rng.random_range(0..self.workers.len());
+        let (id, child) = &mut self.workers[place];
+        child.kill().await.map_err(failed("killing a worker"))?;
+        // Sometimes it comes back as itself; sometimes another one takes up what it left.
+        if trouble.rng.random_bool(0.5) {
+            *id = WorkerId::new();
+        }
+        let slot = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        let id = *id;
+        self.workers[place].1 = self.worker.start(slot, id, &self.url())?;
+        trouble.left -= 1;
+        trouble.workers_killed += 1;
+        Ok(())
+    }
+
+    async fn kill_coordinator(&mut self, trouble: &mut Trouble) -> Result<(), ChaosError> {
+        self.coordinator.kill().await.map_err(failed("killing the coordinator"))?;
+        tokio::time::sleep(trouble.ms(DEAD_MS)).await;
+        self.coordinator = serve(&self.home, self.store, self.port)?;
+        trouble.left -= 1;
+        trouble.coordinators_killed += 1;
+        Ok(())
+    }
+
+    /// Whether all live that should.
+    fn check(&mut self) -> Result<(), ChaosError> {
+        let ended = |child: &mut Child| child.try_wait().map_err(failed("a process"));
+        if let Some(status) = ended(&mut self.coordinator)? {
+            let log = serve_log(&self.home);
+            return Err(ChaosError::CoordinatorEnded { status: status.to_string(), log });
+        }
+        for (slot, (_, child)) in (1..).zip(&mut self.workers) {
+            if let Some(status) = ended(child)? {
+                let log = self.worker.log_of(slot);
+                return Err(ChaosError::WorkerEnded { slot, status: status.to_string(), log });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stop(mut self) {
+        for (_, worker) in &mut self.workers {
+            // Already gone is as good.
+            drop(worker.kill().await);
+        }
+        drop(self.coordinator.kill().await);
+    }
+}
+
+fn serve_log(home: &Path) -> PathBuf {
+    home.join("logs").join("serve.log")
+}
+
+/// Starts a coordinator that ends with this process.
+fn serve(home: &Path, store: Option<&str>, port: u16) -> Result<Child, ChaosError> {
+    let program = std::env::current_exe().map_err(failed("this program"))?;
+    let log = fs::File::options().create(true).append(true).open(serve_log(home)).map_err(failed("a log"))?;
+    let mut command = Command::new(program);
+    command.args(["serve", "--lease", LEASE, "--listen", &format!("127.0.0.1:{port}"), "--home"]).arg(home);
+    command.args(store.iter().flat_map(|store| ["--store", store]));
+    let log_too = log.try_clone().map_err(failed("a log"))?;
+    command.stdin(Stdio::null()).stdout(log).stderr(log_too).process_group(0).kill_on_drop(true);
+    command.spawn().map_err(failed("starting a coordinator"))
+}
+
+fn failed(what: &'static str) -> impl Fn(io::Error) -> ChaosError {
+    move |source| ChaosError::Process { what, source }
+}

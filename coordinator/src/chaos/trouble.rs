@@ -1,0 +1,32 @@
+//! Faults, drawn from a seed.
+
+use std::time::Duration;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// Faults that are to come.
+pub(super) struct Trouble {
+    pub(super) rng: ChaCha8Rng,
+    pub(super) left: u32,
+    pub(super) workers_killed: u32,
+    pub(super) coordinators_killed: u32,
+}
+
+impl Trouble {
+    pub(super) fn new(seed: u64, faults: u32) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), left: faults, workers_killed: 0, coordinators_killed: 0 }
+    }
+
+    pub(super) fn none() -> Self {
+        Self::new(0, 0)
+    }
+
+    pub(super) fn done(&self) -> u32 {
+        self.workers_killed + self.coordinators_killed
+    }
+
+    pub(super) fn ms(&mut self, (least, greatest): (u64, u64)) -> Duration {
+        Duration::from_millis(self.rng.random_range(least..=greatest))
+    }
+}

@@ -1,0 +1,115 @@
+//! The verbs of the store in memory.
+
+use async_trait::async_trait;
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::outcome::Outcome;
+
+use super::Memory;
+use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
+use crate::store::{Store, StoreError};
+
+#[async_trait]
+impl Store for Memory {
+    async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let mut undo = Vec::new();
+        for record in records {
+            match state.apply(record) {
+                Ok(step) => undo.push(step),
+                Err(what) => {
+                    undo.into_iter().rev().for_each(|step| state.take_back(step));
+                    return Err(StoreError::Refused { place: "in memory".to_owned(), what });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn restore(&self) -> Result<Restored, StoreError> {
+        let state = self.state();
+        let running = state.sweeps.iter().filter(|sweep| !sweep.row.state.has_ended());
+        Ok(Restored {
+            sweeps: running.map(|sweep| state.restored(sweep)).collect(),
+            quarantined: state.quarantined.values().cloned().collect(),
+            last_attempt: state.leases.last_key_value().map_or(0, |(attempt, _)| attempt.0),
+            store: None,
+        })
+    }
+
+    async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError> {
+        let state = self.state();
+        Ok(state.sweep(id).map(|sweep| state.restored(sweep)))
+    }
+
+    async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let counted = |trajectory| (trajectory, sweep.attempts_at(trajectory).count() as u32);
+        let failed = |index: &TrajectoryIndex| !sweep.reused.contains(index) && sweep.has_failed(*index);
+        Ok(sweep.curves.keys().copied().filter(failed).map(counted).collect())
+    }
+
+    async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
+        Ok(self.state().sweeps.iter().map(|sweep| sweep.row.clone()).collect())
+    }
+
+    async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
+        Ok(self.state().sweep(id).map(|sweep| sweep.row.clone()))
+    }
+
+    async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        Ok(sweep.results.range(from..).take(limit as usize).map(|(_, result)| result.clone()).collect())
+    }
+
+    async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let rows = sweep.curves.range(TrajectoryIndex(from)..).take(limit as usize);
+        Ok(rows.map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn sources(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<SourceRow>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let source = |row: &CurveRow| {
+            let mut ends = sweep.attempts.iter().rev().map(|ended| &ended.row);
+            let end = ends.find(|end| end.trajectory == row.trajectory)?;
+            let trained = matches!(end.outcome, Outcome::Completed | Outcome::Diverged);
+            let is_source = trained && !sweep.reused.contains(&row.trajectory);
+            let (trajectory, points, worker_name) = (row.trajectory, row.points.clone(), end.worker_name.clone());
+            is_source.then_some(SourceRow { trajectory, worker_name, points })
+        };
+        let rows = sweep.curves.range(TrajectoryIndex(from)..).filter_map(|(_, row)| source(row));
+        Ok(rows.take(limit as usize).collect())
+    }
+
+    async fn keyed(
+        &self,
+        least: TrialKey,
+        greatest: TrialKey,
+        limit: u32,
+    ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError> {
+        let state = self.state();
+        let mut found = Vec::new();
+        for (place, sweep) in state.sweeps.iter().enumerate() {
+            let of_range = sweep.results.values().filter(|result| (least..=greatest).contains(&result.key));
+            found.extend(of_range.map(|result| {
+                let trial = TrialRef { sweep: sweep.row.submission.id, trial: result.trial };
+                (result.key, result.reused_from.is_some(), place, trial)
+            }));
+        }
+        found.sort_unstable();
+        Ok(found.into_iter().take(limit as usize).map(|(key, _, _, trial)| (key, trial)).collect())
+    }
+
+    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let attempts = sweep.attempts.iter().rev().map(|ended| &ended.row);
+        let setbacks = attempts.filter(|row| row.outcome != Outcome::Completed);
+        Ok(setbacks.take(limit as usize).cloned().collect())
+    }
+}

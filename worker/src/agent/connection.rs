@@ -1,0 +1,90 @@
+//! The connection to the coordinator, from the first attempt to the end of its stream.
+
+use std::future::{self, Future};
+use std::pin::Pin;
+use std::time::Duration;
+
+use biosweep_common::messages::ToWorker;
+use biosweep_common::wire::FromWire as _;
+use biosweep_proto::v1;
+use biosweep_proto::v1::workers_client::WorkersClient;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Status, Streaming};
+
+use super::{OUTBOX, Wake};
+
+/// ```text
+/// Opening ──opened──▶ Open ──broken──▶ Opening, after a pause
+/// ```
+pub(super) enum Connection {
+    Opening(Pin<Box<dyn Future<Output = Result<Opened, Status>> + Send>>),
+    Open(Opened),
+}
+
+pub(super) struct Opened {
+    pub(super) client: WorkersClient<Channel>,
+    pub(super) outbox: mpsc::Sender<v1::WorkerMessage>,
+    /// Answers with the coordinator's stream once it has read the hello.
+    pub(super) inbound: Inbound,
+}
+
+pub(super) enum Inbound {
+    Awaited(Pin<Box<dyn Future<Output = Result<Streaming<v1::CoordinatorMessage>, Status>> + Send>>),
+    Streaming(Box<Streaming<v1::CoordinatorMessage>>),
+}
+
+/// Waits for the connection to open, or for what it brings.
+pub(super) async fn connected(connection: &mut Connection) -> Wake {
+    match connection {
+        Connection::Opening(opening) => match opening.await {
+            Ok(opened) => Wake::Opened(opened),
+            Err(status) => Wake::Broken(status),
+        },
+        Connection::Open(opened) => opened.inbound.next().await,
+    }
+}
+
+impl Inbound {
+    async fn next(&mut self) -> Wake {
+        if let Self::Awaited(answer) = self {
+            match answer.await {
+                Ok(streaming) => *self = Self::Streaming(Box::new(streaming)),
+                Err(status) => return Wake::Broken(status),
+            }
+        }
+        let Self::Streaming(streaming) = self else { return future::pending().await };
+        match streaming.message().await {
+            Ok(Some(message)) => match ToWorker::from_wire(message) {
+                Ok(message) => Wake::Heard(message),
+                Err(error) => Wake::Broken(Status::invalid_argument(error.to_string())),
+            },
+            Ok(None) => Wake::Broken(Status::unavailable("the coordinator closed the stream")),
+            Err(status) => Wake::Broken(status),
+        }
+    }
+}
+
+pub(super) fn open(
+    endpoint: Endpoint,
+    pause: Duration,
+) -> Pin<Box<dyn Future<Output = Result<Opened, Status>> + Send>> {
+    Box::pin(async move {
+        tokio::time::sleep(pause).await;
+        let channel = endpoint.connect().await.map_err(|error| Status::unavailable(root_cause(&error)))?;
+        let (outbox, letters) = mpsc::channel(OUTBOX);
+        let client = WorkersClient::new(channel);
+        let mut session = client.clone();
+        let answer = async move { Ok(session.session(ReceiverStream::new(letters)).await?.into_inner()) };
+        Ok(Opened { client, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
+    })
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
