@@ -37,13 +37,13 @@ fn a_sweep_that_nobody_serves_is_said_to_stand_still_and_a_cancelled_one_to_be_n
     let home = Home::default();
     let _submission = home.json(&["submit", "quickstart"]);
     let said = |arguments: &[&str]| String::from_utf8_lossy(&home.run(arguments).stderr).into_owned();
-    for arguments in [["show", "quickstart"], ["watch", "quickstart"]] {
-        assert!(said(&arguments).contains("no coordinator serves this home"), "{arguments:?}");
+    for arguments in [&["show", "quickstart"][..], &["watch", "quickstart"], &["list"]] {
+        assert!(said(arguments).contains("no coordinator serves this home"), "{arguments:?}");
     }
     let _paused = home.json(&["pause", "quickstart"]);
     assert!(said(&["resume", "quickstart"]).contains("no coordinator serves this home"));
     assert_eq!(home.json(&["cancel", "quickstart"])["state"], "cancelled");
-    assert_eq!(said(&["show", "quickstart"]), "", "it is over");
+    assert_eq!(said(&["show", "quickstart"]) + &said(&["list"]), "", "it is over");
     assert_eq!(home.run(&["watch", "quickstart"]).status.code(), Some(1));
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json};
+use crate::render::{answer, human, json, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
@@ -18,6 +18,9 @@ pub(crate) struct ListArgs {
 pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let sweeps = client.list().await?;
+    if client.is_hosted() && sweeps.iter().any(|sweep| !sweep.state.has_ended()) {
+        say(human::none_served(home));
+    }
     client.close().await?;
     answer(match output {
         Output::Human => human::sweeps(&sweeps),

@@ -168,6 +168,15 @@ pub(crate) fn unserved(sweep: &SweepView, home: &Path) -> String {
     )
 }
 
+/// Sweeps that have not ended, in a home whose coordinator is gone.
+pub(crate) fn none_served(home: &Path) -> String {
+    let home = home.display();
+    format!(
+        "no coordinator serves this home, so none of its sweeps runs; `biosweep serve --home {home}` with workers of yours \
+         goes on with all of them, and `biosweep run SWEEP --home {home}` with one, here"
+    )
+}
+
 /// A coordinator that was there and is not, while a sweep on it is followed.
 pub(crate) fn out_of_reach(why: &str) -> String {
     format!("the coordinator is out of reach ({why}); watching goes on once it is there again")
