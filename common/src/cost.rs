@@ -45,7 +45,7 @@ pub fn dearest_first(grid: &Grid) -> Option<Vec<Range<u64>>> {
 
 /// The shape of a trajectory, counted in its block.
 pub(crate) fn shape(block: &Block, trajectory: u64) -> Shape {
-    block.configuration(trajectory * (block.trials() / block.trajectories())).shape
+    block.configuration(trajectory * block.trials_a_trajectory()).shape
 }
 
 /// Updates of a trial where nothing stops early.

@@ -89,6 +89,12 @@ impl Block {
         self.product(|level| level != Level::Stop || !self.share)
     }
 
+    /// The number of trials in each trajectory.
+    #[must_use]
+    pub fn trials_a_trajectory(&self) -> u64 {
+        self.trials() / self.trajectories()
+    }
+
     /// The number of points in shape settings, and in what is zipped with them: the number of shapes, save where a zip
     /// repeats one.
     #[must_use]
@@ -100,7 +106,7 @@ impl Block {
     #[must_use]
     pub fn shape_run_end(&self, index: u64) -> u64 {
         let lanes = self.trajectories() / self.shapes();
-        let stops = self.trials() / self.trajectories();
+        let stops = self.trials_a_trajectory();
         let shape = |place: u64| self.configuration(place * lanes * stops).shape;
         let mut end = index / lanes + 1;
         let repeats = |dimension: &Dimension| {
@@ -116,7 +122,7 @@ impl Block {
         end * lanes
     }
 
-    /// The number of trials in each trajectory; `None` where it is beyond counting.
+    /// The number of points in settings that say when to stop; `None` where it is beyond counting.
     #[must_use]
     pub fn checked_stops(&self) -> Option<u64> {
         let stops = self.dimensions.iter().filter(|dimension| dimension.significance().level() == Level::Stop);

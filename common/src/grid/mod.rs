@@ -132,7 +132,7 @@ impl Grid {
     #[must_use]
     pub fn trajectory(&self, index: TrajectoryIndex) -> Option<Trajectory> {
         let (block, start) = self.block_of(index.0, |start| start.1)?;
-        let stops = block.trials() / block.trajectories();
+        let stops = block.trials_a_trajectory();
         let first = (index.0 - start.1) * stops;
         let Configuration { shape, hyperparameters, stopping_rule } = block.configuration(first);
         let others = (first + 1..first + stops).map(|index| block.configuration(index).stopping_rule);
@@ -144,14 +144,14 @@ impl Grid {
     #[must_use]
     pub fn trials_of(&self, index: TrajectoryIndex) -> Option<u64> {
         let (block, _) = self.block_of(index.0, |start| start.1)?;
-        Some(block.trials() / block.trajectories())
+        Some(block.trials_a_trajectory())
     }
 
     /// What is trained in a trajectory, and by what numbers; `None` beyond the last.
     #[must_use]
     pub fn settings(&self, index: TrajectoryIndex) -> Option<(Shape, Hyperparameters)> {
         let (block, start) = self.block_of(index.0, |start| start.1)?;
-        let stops = block.trials() / block.trajectories();
+        let stops = block.trials_a_trajectory();
         let Configuration { shape, hyperparameters, .. } = block.configuration((index.0 - start.1) * stops);
         Some((shape, hyperparameters))
     }
@@ -160,7 +160,7 @@ impl Grid {
     #[must_use]
     pub fn trajectory_of(&self, trial: TrialIndex) -> Option<TrajectoryIndex> {
         let (block, start) = self.block_of(trial.0, |start| start.0)?;
-        let stops = block.trials() / block.trajectories();
+        let stops = block.trials_a_trajectory();
         Some(TrajectoryIndex(start.1 + (trial.0 - start.0) / stops))
     }
 
