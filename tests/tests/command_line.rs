@@ -127,8 +127,12 @@ fn a_sweep_nobody_knows_is_an_error_that_says_where_to_look() {
 #[test]
 fn what_cannot_be_meant_is_bad_input_and_says_how_to_write_it() {
     let home = Home::default();
-    let cases: [(&[&str], &str); 5] = [
-        (&["plan", "quickstart", "--weight", "-1"], "a whole number, at least 1"),
+    let (store, coordinator) = ("postgres://host/db", "http://127.0.0.1:1");
+    let cases: [(&[&str], &str); 8] = [
+        (&["plan", "quickstart", "--weight", "-1"], "a whole number from 1 to 1000000"),
+        (&["plan", "quickstart", "--weight", "1000001"], "a whole number from 1 to 1000000"),
+        (&["plan", "quickstart", "--priority", "99999999999"], "a whole number from -1000000 to 1000000"),
+        (&["list", "--store", store, "--coordinator", coordinator], "leave one of them out"),
         (&["run", "quickstart", "--workers", "0"], "a whole number, at least 1"),
         (&["run", "quickstart", "--device", "foo"], "`foo` is no device; use cpu"),
         (&["list", "--coordinator", "foo"], "http://HOST:PORT"),

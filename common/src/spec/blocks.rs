@@ -49,10 +49,10 @@ pub(super) struct Draft {
     pub(super) place: String,
 }
 
-/// Builds the blocks of a sweep; mistakes are added, and what they touch is left out.
-pub(super) fn build(drafts: &[Draft], mistakes: &mut Mistakes<'_>) -> Vec<Block> {
+/// Builds the blocks of a sweep, whose trials share trajectories or not; mistakes are added, and what they touch is left out.
+pub(super) fn build(drafts: &[Draft], share: bool, mistakes: &mut Mistakes<'_>) -> Vec<Block> {
     let mut common = Common::default();
-    let groups: Vec<Vec<Block>> = drafts.iter().map(|draft| build_one(draft, &mut common, mistakes)).collect();
+    let groups: Vec<Vec<Block>> = drafts.iter().map(|draft| build_one(draft, &mut common, share, mistakes)).collect();
     common.report_unused(mistakes);
     if mistakes.are_none() {
         report_duplicates(drafts, &groups, mistakes);
@@ -85,7 +85,8 @@ impl Common {
     }
 }
 
-fn build_one(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<'_>) -> Vec<Block> {
+fn build_one(draft: &Draft, common: &mut Common, share: bool, mistakes: &mut Mistakes<'_>) -> Vec<Block> {
+    let are_axes_sound = check_axes(draft, mistakes);
     let is_missing = |setting: &&Setting| setting.is_required() && !draft.entries.contains_key(setting);
     let missing: Vec<Setting> = Setting::ALL.iter().filter(is_missing).copied().collect();
     if !missing.is_empty() {
@@ -95,7 +96,7 @@ fn build_one(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<'_>) ->
     }
     check_conditions(draft, common, mistakes);
     check_resolutions(draft, mistakes);
-    let Some(block) = product(draft, mistakes) else { return Vec::new() };
+    let Some(block) = product(draft, share, mistakes).filter(|_| are_axes_sound) else { return Vec::new() };
     let rest = excluded(draft, block, common, mistakes);
     if rest.is_empty() {
         let span = draft.excludes.last().map_or(&draft.span, |exclude| &exclude.span);
@@ -158,8 +159,32 @@ fn how_to_name(missing: &[Setting]) -> String {
     format!("add a line such as {}", parts.join(", and "))
 }
 
+/// No value stands twice on an axis. Of zipped axes only all together must differ.
+fn check_axes(draft: &Draft, mistakes: &mut Mistakes<'_>) -> bool {
+    let mut sound = true;
+    for (setting, entry) in &draft.entries {
+        let is_zipped = draft.zips.iter().any(|zip| zip.settings.contains(setting));
+        if let Given::Many(axis) = &entry.given
+            && !is_zipped
+        {
+            let dimension = Dimension::new(vec![(*setting, axis.clone())]);
+            sound &= check_dimension(&dimension, &entry.span, &entry.place, mistakes);
+        }
+    }
+    sound
+}
+
+fn check_dimension(dimension: &Dimension, span: &Range<usize>, place: &str, mistakes: &mut Mistakes<'_>) -> bool {
+    let repeated = repeated(dimension);
+    if let Some(values) = &repeated {
+        let message = format!("the value {values} stands here twice");
+        mistakes.add(span, place.to_owned(), message, "leave one of them out");
+    }
+    repeated.is_none()
+}
+
 /// The product of a draft's axes over its constants.
-fn product(draft: &Draft, mistakes: &mut Mistakes<'_>) -> Option<Block> {
+fn product(draft: &Draft, share: bool, mistakes: &mut Mistakes<'_>) -> Option<Block> {
     let mut constants = Point::new();
     let mut axes: BTreeMap<Setting, Axis> = BTreeMap::new();
     for (&setting, entry) in &draft.entries {
@@ -173,31 +198,25 @@ fn product(draft: &Draft, mistakes: &mut Mistakes<'_>) -> Option<Block> {
     let mut sound = true;
     for zip in &draft.zips {
         match zipped(zip, draft, &mut axes) {
-            Ok(dimension) => dimensions.push((dimension, zip.span.clone(), zip.place.clone())),
+            Ok(dimension) => {
+                sound &= check_dimension(&dimension, &zip.span, &zip.place, mistakes);
+                dimensions.push(dimension);
+            }
             Err((message, help)) => {
                 mistakes.add(&zip.span, zip.place.clone(), message, help);
                 sound = false;
             }
         }
     }
-    for (setting, axis) in axes {
-        let entry = &draft.entries[&setting];
-        dimensions.push((Dimension::new(vec![(setting, axis)]), entry.span.clone(), entry.place.clone()));
-    }
-    for (dimension, span, place) in &dimensions {
-        if let Some(values) = repeated(dimension) {
-            let message = format!("the value {values} stands here twice");
-            mistakes.add(span, place.clone(), message, "leave one of them out");
-            sound = false;
-        }
-    }
+    dimensions.extend(axes.into_iter().map(|axis| Dimension::new(vec![axis])));
     if !sound {
         return None;
     }
-    let block = Block::new(constants, dimensions.into_iter().map(|(dimension, ..)| dimension).collect());
-    if block.checked_stops().is_none_or(|stops| stops > STOPS_MAX) {
+    let block = Block::new(constants, dimensions);
+    if share && block.checked_stops().is_none_or(|stops| stops > STOPS_MAX) {
         let message = format!("a trajectory of {} would be watched by more than {STOPS_MAX} trials", draft.place);
-        let help = "give early_stop_start, early_stop_patience and max_updates fewer values";
+        let help = "give early_stop_start, early_stop_patience and max_updates fewer values, or train every trial by itself \
+                    (share = false)";
         mistakes.add(&draft.span, draft.place.clone(), message, help);
         return None;
     }

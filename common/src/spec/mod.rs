@@ -37,7 +37,7 @@ pub use error::{SpecError, SpecErrors};
 pub use extend::ExtensionError;
 pub use pin::pin;
 pub use sweep::SweepSpec;
-pub use terms::Terms;
+pub use terms::{PRIORITY_MAX, Terms, WEIGHT_MAX};
 
 /// How a spec file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

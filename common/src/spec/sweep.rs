@@ -107,7 +107,7 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
     }
     let alone = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
     let drafts = drafts(alone, shared, part("block").map(|(_, node)| node), mistakes);
-    let blocks = blocks::build(&drafts, mistakes);
+    let blocks = blocks::build(&drafts, terms.share, mistakes);
     if !mistakes.are_none() {
         return None;
     }

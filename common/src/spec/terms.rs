@@ -46,8 +46,10 @@ pub(super) const CHECKPOINT_EVERY_S: &str = "checkpoint_every_s";
 pub(super) const KEYS: [&str; 6] = ["retries", "share", "reuse", "priority", "weight", "require"];
 
 const CHECKPOINT_EVERY_S_MAX: f64 = 1e6;
-const WEIGHT_MAX: u32 = 1_000_000;
-const PRIORITY_MAX: i32 = 1_000_000;
+/// The greatest weight there is; the least is 1.
+pub const WEIGHT_MAX: u32 = 1_000_000;
+/// The greatest priority there is; the least is as far below 0.
+pub const PRIORITY_MAX: i32 = 1_000_000;
 const REQUIRE_KEYS: [&str; 3] = ["device", "memory_gb", "labels"];
 const DEVICE_KINDS: [&str; 2] = ["cpu", "cuda"];
 
@@ -202,6 +204,14 @@ mod tests {
         assert_eq!((retries_max, checkpoint_every_s, share, reuse, priority, weight), (0, 1.5, false, false, -3, 7));
         assert_eq!(require.to_string(), "device cuda, 0.5 GB of memory, label a, label b");
         assert_eq!(spec.grid.trajectories(), 2, "nothing is shared");
+    }
+
+    #[test]
+    fn trials_that_share_nothing_may_be_as_many_as_they_like() {
+        let text = "name = \"t\"\nshare = false\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\n\
+                    depth = 1\nmax_updates = { from = 1, to = 10_001 }\n";
+        let grid = SweepSpec::parse(text, Format::Toml, "t").expect("sound").grid;
+        assert_eq!((grid.trials(), grid.trajectories()), (10_001, 10_001));
     }
 
     #[test]

@@ -29,7 +29,9 @@ use std::process::ExitCode;
 
 use biosweep_common::flags;
 use biosweep_common::telemetry::{self, Destination};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::client::Target;
@@ -148,6 +150,24 @@ enum Command {
     /// Measure the coordinator itself
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+}
+
+impl Cli {
+    /// What the command line says; ends the program with exit code 2 where that cannot be meant.
+    pub(crate) fn read() -> Self {
+        let given = Self::command().get_matches();
+        let mut innermost = &given;
+        while let Some((_, command)) = innermost.subcommand() {
+            innermost = command;
+        }
+        let source = |id: &str| innermost.try_contains_id(id).ok().and_then(|_| innermost.value_source(id));
+        if source("store") == Some(ValueSource::CommandLine) && source("coordinator").is_some() {
+            let message = "--store says where a coordinator on this machine keeps its sweeps, and --coordinator (or \
+                           BIOSWEEP_COORDINATOR) names one that has a store already: leave one of them out";
+            Self::command().error(ErrorKind::ArgumentConflict, message).exit();
+        }
+        Self::from_arg_matches(&given).unwrap_or_else(|error| error.exit())
+    }
 }
 
 impl Common {

@@ -1,8 +1,6 @@
 //! Flags that say how a sweep is to be carried out: they take the place of the spec's own words.
 
-use std::num::NonZeroU32;
-
-use biosweep_common::flags;
+use biosweep_common::spec::{PRIORITY_MAX, WEIGHT_MAX};
 use clap::Args;
 
 #[derive(Debug, Default, Args)]
@@ -14,11 +12,21 @@ pub(crate) struct TermsArgs {
     #[arg(long)]
     no_reuse: bool,
     /// Sweeps of a higher priority go first
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = priority, allow_negative_numbers = true)]
     priority: Option<i32>,
     /// Share of the workers among running sweeps of one priority
-    #[arg(long, value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
-    weight: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = weight, allow_negative_numbers = true)]
+    weight: Option<u32>,
+}
+
+fn priority(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|number| (-PRIORITY_MAX..=PRIORITY_MAX).contains(number));
+    number.ok_or_else(|| format!("it takes a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}"))
+}
+
+fn weight(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=WEIGHT_MAX).contains(number));
+    number.ok_or_else(|| format!("it takes a whole number from 1 to {WEIGHT_MAX}"))
 }
 
 impl TermsArgs {

@@ -246,7 +246,13 @@ fn an_impossible_axis_is_told_what_it_lacks() {
         ),
         (
             "depth = 1\nmax_updates = { from = 1, to = 10_001 }",
-            "4:2: grid: a trajectory of grid would be watched by more than 10000 trials; give early_stop_start, early_stop_patience and max_updates fewer values",
+            "4:2: grid: a trajectory of grid would be watched by more than 10000 trials; give early_stop_start, early_stop_patience and max_updates fewer values, or train every trial by itself (share = false)",
+        ),
+        (
+            "depth = []\nseed = [1, 1]\nnetworks = 1",
+            "7:9: grid.depth: the axis `depth` is empty; give it values, each a whole number from 1 to 1000\n\
+             8:8: grid.seed: the value 1 stands here twice; leave one of them out\n\
+             9:1: grid.networks: unknown setting `networks`; did you mean `network`?",
         ),
     ]);
 }

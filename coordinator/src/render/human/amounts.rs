@@ -24,6 +24,16 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
+/// So many of something, such as `1 trial` and `2 trials`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// So many trials.
+pub(crate) fn trials(count: u64) -> String {
+    counted(count, "trial", "trials")
+}
+
 /// A fraction in percent.
 pub(crate) fn percentage(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)

@@ -23,7 +23,7 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{SweepSpec, Terms};
 use biosweep_common::views::{Setback, SweepStatus, SweepView};
 
-pub(crate) use self::amounts::{duration, percentage, rate};
+pub(crate) use self::amounts::{percentage, rate};
 pub(crate) use self::names::TrialNames;
 pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
@@ -41,7 +41,13 @@ pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
     if sweeps.is_empty() {
         return "no sweeps yet; `biosweep run quickstart` makes one".to_owned();
     }
-    table::sweeps(sweeps, Clock::start().wall())
+    let mut text = table::sweeps(sweeps, Clock::start().wall());
+    for sweep in sweeps {
+        if let Some(why) = why_paused(sweep).or_else(|| why_waiting(sweep)) {
+            let _fits = write!(text, "\n\n{} ({}): {why}", sweep.name, sweep.id);
+        }
+    }
+    text
 }
 
 pub(crate) fn status(status: &SweepStatus) -> String {
@@ -183,15 +189,13 @@ pub(crate) fn out_of_reach(why: &str) -> String {
 }
 
 pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
-    let plural = if trials == 1 { "" } else { "s" };
-    format!("{trials} trial{plural} of {} ({}) tried again\n{}", sweep.name, sweep.id, tally(sweep))
+    format!("{} of {} ({}) tried again\n{}", amounts::trials(trials), sweep.name, sweep.id, tally(sweep))
 }
 
 pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
     let what = match added {
         0 => "has all of that already".to_owned(),
-        1 => "has 1 trial more".to_owned(),
-        added => format!("has {added} trials more"),
+        added => format!("has {} more", amounts::trials(added)),
     };
     format!("{} ({}) {what}\n{}", sweep.name, sweep.id, tally(sweep))
 }

@@ -6,12 +6,17 @@ use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::Setting;
 
-use super::duration;
+use super::amounts::{self, counted, duration};
 
 pub(crate) fn presets(presets: &[Preset]) -> String {
     let width = presets.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
     let line = |preset: &Preset| format!("{:<width$}  {}\n", preset.name, preset.summary);
     presets.iter().map(line).collect()
+}
+
+fn contents(trials: u64, trajectories: u64, bundles: u64) -> String {
+    let trajectories = counted(trajectories, "trajectory", "trajectories");
+    format!("{} = {trajectories} in {}", amounts::trials(trials), counted(bundles, "bundle", "bundles"))
 }
 
 fn stops_early(block: &BlockPlan) -> bool {
@@ -22,12 +27,10 @@ fn stops_early(block: &BlockPlan) -> bool {
 
 /// What a sweep holds and costs.
 pub(crate) fn plan(name: &str, plan: &Plan, reused: u64) -> String {
-    let Plan { trials, trajectories, bundles, .. } = plan;
-    let mut text = format!("{name}: {trials} trials = {trajectories} trajectories in {bundles} bundles\n");
+    let mut text = format!("{name}: {}\n", contents(plan.trials, plan.trajectories, plan.bundles));
     for (index, block) in plan.blocks.iter().enumerate() {
-        let BlockPlan { trials, trajectories, bundles, .. } = block;
-        let _fits =
-            writeln!(text, "\nblock {index}: {trials} trials = {trajectories} trajectories in {bundles} bundles");
+        let contents = contents(block.trials, block.trajectories, block.bundles);
+        let _fits = writeln!(text, "\nblock {index}: {contents}");
         for axis in &block.axes {
             let names: Vec<&str> = axis.settings.iter().map(|setting| setting.name()).collect();
             let _fits = writeln!(text, "  {:<20} {:>8} ×  {}", names.join("/"), axis.count, axis.values);

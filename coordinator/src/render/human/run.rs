@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::{ResultView, SweepView, TrainedView};
 
+use super::amounts::{counted, trials};
 use super::{TrialNames, tally};
 use crate::chaos::Verdict;
 use crate::render::{stdout_width, table};
@@ -32,8 +33,7 @@ pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
             sweep.trials
         );
     }
-    let plural = if sweep.trials == 1 { "" } else { "s" };
-    let mut text = format!("{}: {} trial{plural} as {}", sweep.name, sweep.trials, sweep.id);
+    let mut text = format!("{}: {} as {}", sweep.name, trials(sweep.trials), sweep.id);
     if sweep.reused > 0 {
         let _fits = write!(text, ", {} of them taken over from results there were", sweep.reused);
     }
@@ -84,15 +84,15 @@ pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &Result
 
 /// What came of killing processes.
 pub(crate) fn verdict(verdict: &Verdict) -> String {
-    let Verdict { faults, workers_killed, coordinators_killed, sweeps, trials, .. } = verdict;
-    let plural = |count: u32, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let Verdict { faults, workers_killed, coordinators_killed, sweeps, .. } = verdict;
     let mut text = format!(
-        "{} ({} and {} killed) in {:.0} s and {} of {trials} trials: ",
-        plural(*faults, "fault"),
-        plural(*workers_killed, "worker"),
-        plural(*coordinators_killed, "coordinator"),
+        "{} ({} and {} killed) in {:.0} s and {} of {}: ",
+        counted((*faults).into(), "fault", "faults"),
+        counted((*workers_killed).into(), "worker", "workers"),
+        counted((*coordinators_killed).into(), "coordinator", "coordinators"),
         verdict.chaos_seconds,
-        plural(*sweeps, "sweep"),
+        counted((*sweeps).into(), "sweep", "sweeps"),
+        trials(verdict.trials),
     );
     if verdict.equal {
         text.push_str("every result is that of the undisturbed run, to the last bit");
