@@ -220,6 +220,10 @@ fn a_second_coordinator_is_refused_and_told_who_has_the_store(store: &Store) {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(3), "{said}");
     assert!(said.contains("in use by biosweep ") && said.contains("; stop that "), "{said}");
+    if place.is_none() {
+        let said = String::from_utf8_lossy(&home.run(&["run", "quickstart"]).stderr).into_owned();
+        assert!(said.contains("have it take the sweep: biosweep submit quickstart --home "), "{said}");
+    }
 }
 
 fn a_worker_told_to_terminate_hands_back_what_it_trains(store: &Store) {

@@ -17,12 +17,13 @@ use super::terms::TermsArgs;
 use super::watch::Until;
 use super::{Output, StoreArgs, source, submit, watch};
 use crate::client::{Client, ClientError};
-use crate::host::{Host, Options, PATIENCE, Scope, Stay};
+use crate::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
 use crate::local::{self, Fleet, LocalError, WorkerOptions, interrupted};
 use crate::render::progress::Progress;
 use crate::render::{answer, human, json, say};
 use crate::results::folder::ResultsFolder;
-use crate::{store, submit as submission};
+use crate::store::{self, StoreError};
+use crate::submit as submission;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -87,10 +88,21 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<E
         patience: PATIENCE,
         stay: Stay::Announced,
     });
-    let mut host = host.await?;
+    let mut host = host.await.map_err(|error| not_hosted(error, &args.spec, home))?;
     let result = run_on(args, &mut host, &workers, source, output).await;
     host.stop().await?;
     result
+}
+
+/// Why the home is not coordinated here; where another coordinator does, with the way to it.
+fn not_hosted(error: HostError, spec: &str, home: &Path) -> Failure {
+    if matches!(error, HostError::Store(StoreError::Locked { .. })) && host::url_of(home).is_some() {
+        let home = home.display();
+        return Failure::environment(format!(
+            "{error}; or have it take the sweep: biosweep submit {spec} --home {home}"
+        ));
+    }
+    error.into()
 }
 
 async fn run_on(
