@@ -178,6 +178,8 @@ impl CharacterBytes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn shape(node: &Node) -> String {
@@ -199,6 +201,21 @@ mod tests {
         let (toml, yaml, json) = (toml.expect("toml"), yaml.expect("yaml"), json.expect("json"));
         assert_eq!(shape(&toml), shape(&yaml));
         assert_eq!(shape(&toml), shape(&json));
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_is_the_same_to_the_last_bit_in_every_format(number in prop::num::f64::NORMAL) {
+            for (text, format) in [
+                (format!("a = {number:e}\n"), Format::Toml),
+                (format!("a: {number:?}\n"), Format::Yaml),
+                (format!("{{\"a\": {number:e}}}"), Format::Json),
+            ] {
+                let Kind::Table(entries) = parse(&text, format).expect("good").kind else { panic!("{text}: no table") };
+                let Kind::Real(read) = entries[0].1.kind else { panic!("{text}: no number") };
+                prop_assert_eq!(read.to_bits(), number.to_bits(), "{}", text);
+            }
+        }
     }
 
     #[test]
