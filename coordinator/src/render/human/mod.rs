@@ -43,7 +43,7 @@ pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
     }
     let mut text = table::sweeps(sweeps, Clock::start().wall());
     for sweep in sweeps {
-        if let Some(why) = why_paused(sweep).or_else(|| why_waiting(sweep)) {
+        if let Some(why) = why_standing(sweep) {
             let _fits = write!(text, "\n\n{} ({}): {why}", sweep.name, sweep.id);
         }
     }
@@ -127,7 +127,7 @@ fn tally(sweep: &SweepView) -> String {
     if sweep.reused > 0 {
         let _fits = write!(text, " ({} taken over from results there were)", sweep.reused);
     }
-    if let Some(why) = why_paused(sweep).or_else(|| why_waiting(sweep)) {
+    if let Some(why) = why_standing(sweep) {
         let _fits = write!(text, "\n{why}");
     }
     text
@@ -205,6 +205,11 @@ pub(crate) fn why_paused(sweep: &SweepView) -> Option<String> {
     let why = sweep.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let paused = sweep.state == SweepState::Paused;
     paused.then(|| format!("paused{why}; `biosweep resume {}` goes on", sweep.id))
+}
+
+/// Why a sweep does not go on, where it does not.
+fn why_standing(sweep: &SweepView) -> Option<String> {
+    why_paused(sweep).or_else(|| why_waiting(sweep))
 }
 
 /// What a running sweep waits for, where nobody can take what it has to grant.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use biosweep_common::capability::Capabilities;
 use biosweep_common::views::WorkerView;
 
+use super::amounts::counted;
 use super::{TrialNames, percentage};
 
 pub(crate) fn workers(workers: &[WorkerView]) -> String {
@@ -25,7 +26,7 @@ fn capability(worker: &WorkerView) -> String {
     if device.is_empty() {
         return "not heard of since the coordinator started".to_owned();
     }
-    let lanes = if worker.lanes == 1 { "1 lane".to_owned() } else { format!("{} lanes", worker.lanes) };
+    let lanes = counted(worker.lanes.into(), "lane", "lanes");
     let memory = (*memory_bytes > 0).then(|| format!("{:.1} GB", *memory_bytes as f64 / 1e9));
     let device = [device.clone(), lanes].into_iter();
     device.chain(memory).chain(labels.iter().cloned()).collect::<Vec<_>>().join(", ")
