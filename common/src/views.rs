@@ -1,11 +1,14 @@
 //! What a coordinator shows to people: sweeps, workers, results, curves.
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::capability::Capabilities;
 use crate::clock::WallTime;
 use crate::configuration::{Point, TrialKey};
 use crate::curve::{CurvePoint, Score};
 use crate::health::HealthPoint;
-use crate::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
+use crate::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::{Format, SweepSpec};
 
@@ -36,27 +39,32 @@ pub struct SweepView {
     pub running: u64,
     /// When it was submitted.
     pub submitted_at: WallTime,
-    /// Its spec file's text.
-    pub spec_text: String,
-    /// How that text is written.
-    pub spec_format: Format,
-    /// The texts of what was added to it since, in order.
-    pub extensions: Vec<(String, Format)>,
 }
 
 impl SweepView {
-    /// What its text means, with what was added to it; `None` where this version cannot read it.
-    #[must_use]
-    pub fn spec(&self) -> Option<SweepSpec> {
-        let parse = |text: &str, format| SweepSpec::parse(text, format, &self.name).ok();
-        let spec = parse(&self.spec_text, self.spec_format)?;
-        self.extensions.iter().try_fold(spec, |spec, (text, format)| spec.extended(&parse(text, *format)?).ok())
-    }
-
     /// Trials that have ended for good.
     #[must_use]
     pub fn ended(&self) -> u64 {
         self.completed + self.diverged + self.failed
+    }
+}
+
+/// The text of a sweep's spec, with what was added to it since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecView {
+    /// Its spec file's text, and how that is written.
+    pub text: (String, Format),
+    /// The texts of what was added to it since, in order.
+    pub extensions: Vec<(String, Format)>,
+}
+
+impl SpecView {
+    /// What the text means, with what was added to it; `None` where this version cannot read it.
+    #[must_use]
+    pub fn spec(&self) -> Option<SweepSpec> {
+        let parse = |(text, format): &(String, Format)| SweepSpec::parse(text, *format, "the stored spec").ok();
+        let spec = parse(&self.text)?;
+        self.extensions.iter().try_fold(spec, |spec, extension| spec.extended(&parse(extension)?).ok())
     }
 }
 
@@ -71,6 +79,23 @@ pub struct SweepStatus {
     pub setbacks: Vec<Setback>,
     /// What keeps the coordinator from granting anything at present: a store that cannot be written.
     pub trouble: Option<String>,
+    /// How much of the trials in training is done, in trials: 1.5 of three that are half done.
+    pub in_training_done: f64,
+}
+
+/// Workers of which those who follow a sweep are told.
+const WATCHED_WORKERS: usize = 64;
+
+impl SweepStatus {
+    /// What those who follow a sweep are told ten times a second, however many workers and lanes there are.
+    #[must_use]
+    pub fn for_watchers(mut self) -> Self {
+        // Those that train something first: they are who is looked for.
+        self.workers.sort_by_key(|worker| worker.training_count == 0);
+        self.workers.truncate(WATCHED_WORKERS);
+        self.workers.iter_mut().for_each(|worker| worker.training.truncate(1));
+        self
+    }
 }
 
 /// A worker and what it trains.
@@ -88,8 +113,10 @@ pub struct WorkerView {
     pub connected: bool,
     /// Why it gets nothing until it is released.
     pub quarantined: Option<String>,
-    /// What it trains.
+    /// What it trains, or the first of it.
     pub training: Vec<LaneView>,
+    /// How many trajectories it trains.
+    pub training_count: u32,
 }
 
 /// One trajectory in training.
@@ -150,7 +177,34 @@ pub struct ResultView {
     /// Wall-clock seconds of the accepted attempt.
     pub seconds: f64,
     /// The trial it was taken over from; `None` where it was trained.
-    pub reused_from: Option<TrialRef>,
+    pub reused_from: Option<Origin>,
+}
+
+/// The trial that a result was taken over from; written as that trial, with ` (deleted)` behind it where it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The trial.
+    pub trial: TrialRef,
+    /// Whether its sweep was deleted since. Then the curve is kept where it was taken over.
+    pub deleted: bool,
+}
+
+/// What follows a trial whose sweep was deleted.
+const DELETED: &str = " (deleted)";
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.trial, if self.deleted { DELETED } else { "" })
+    }
+}
+
+impl FromStr for Origin {
+    type Err = NoTrialRef;
+
+    fn from_str(text: &str) -> Result<Self, NoTrialRef> {
+        let (trial, deleted) = text.strip_suffix(DELETED).map_or((text, false), |trial| (trial, true));
+        Ok(Self { trial: trial.parse()?, deleted })
+    }
 }
 
 /// An accepted learning curve, with its trajectory's settings.

@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::spec::Format;
-use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView};
-use biosweep_common::wire::{FromWire, IntoWire, WireError};
+use biosweep_common::views::{
+    CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView,
+};
+use biosweep_common::wire::{
+    Curves, FromWire, IntoWire, SWEEPS_MESSAGE_BYTES_MAX, WireError, show_of_pieces, trained_of_pieces,
+};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
 use tonic::transport::{Channel, Endpoint};
@@ -71,7 +75,9 @@ impl From<Status> for ClientError {
             return Self::Broken(message);
         }
         match status.code() {
-            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => Self::Refused(message),
+            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => {
+                Self::Refused(message)
+            }
             Code::Unavailable => Self::Unavailable(message),
             _ => Self::Failed(message),
         }
@@ -171,7 +177,10 @@ impl Client {
             .keep_alive_timeout(KEEPALIVE.1)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect().await.map_err(|error| unreachable(root_cause(&error)))?;
-        Ok(Self { sweeps: SweepsClient::new(channel), hosted: None })
+        let sweeps = SweepsClient::new(channel)
+            .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX);
+        Ok(Self { sweeps, hosted: None })
     }
 
     /// Closes the connection, and the coordinator where it was hosted for it.
@@ -223,18 +232,25 @@ impl Client {
     /// A trial by its sweep and number, or by the beginning of its key, with all that was trained with it.
     pub(crate) async fn trained(&mut self, trial: &str) -> Result<TrainedView, ClientError> {
         let request = v1::TrainedRequest { trial: trial.to_owned() };
-        Ok(TrainedView::from_wire(self.sweeps.trained(request).await?.into_inner())?)
+        Ok(trained_of_pieces(all(self.sweeps.trained(request).await?.into_inner()).await?)?)
     }
 
     /// Every sweep, oldest first.
     pub(crate) async fn list(&mut self) -> Result<Vec<SweepView>, ClientError> {
-        Ok(Vec::from_wire(self.sweeps.list(v1::ListRequest {}).await?.into_inner().sweeps)?)
+        let pieces = all(self.sweeps.list(v1::ListRequest {}).await?.into_inner()).await?;
+        Ok(Vec::from_wire(pieces.into_iter().flat_map(|piece| piece.sweeps).collect::<Vec<_>>())?)
     }
 
     /// One sweep.
     pub(crate) async fn show(&mut self, name: &str) -> Result<SweepStatus, ClientError> {
         let request = v1::ShowRequest { sweep: name.to_owned() };
-        Ok(SweepStatus::from_wire(self.sweeps.show(request).await?.into_inner())?)
+        Ok(show_of_pieces(all(self.sweeps.show(request).await?.into_inner()).await?)?)
+    }
+
+    /// The text of a sweep's spec, with what was added to it.
+    pub(crate) async fn spec(&mut self, name: &str) -> Result<SpecView, ClientError> {
+        let request = v1::SpecRequest { sweep: name.to_owned() };
+        Ok(SpecView::from_wire(all(self.sweeps.spec(request).await?.into_inner()).await?)?)
     }
 
     /// Follows a sweep.
@@ -268,10 +284,18 @@ impl Client {
         Ok((sweep(response.sweep)?, response.trials))
     }
 
+    /// Deletes a sweep, or only says which one is meant and whether it can be: the sweep as it was, and how many trials of
+    /// others were taken over from it.
+    pub(crate) async fn delete(&mut self, name: &str, dry_run: bool) -> Result<(SweepView, u64), ClientError> {
+        let request = v1::DeleteRequest { sweep: name.to_owned(), dry_run };
+        let response = self.sweeps.delete(request).await?.into_inner();
+        Ok((sweep(response.sweep)?, response.taken_over))
+    }
+
     /// Every worker.
     pub(crate) async fn workers(&mut self) -> Result<Vec<WorkerView>, ClientError> {
-        let response = self.sweeps.list_workers(v1::ListWorkersRequest {}).await?.into_inner();
-        Ok(Vec::from_wire(response.workers)?)
+        let pieces = all(self.sweeps.list_workers(v1::ListWorkersRequest {}).await?.into_inner()).await?;
+        Ok(Vec::from_wire(pieces.into_iter().flat_map(|piece| piece.workers).collect::<Vec<_>>())?)
     }
 
     /// Lets a worker out of quarantine.
@@ -295,11 +319,12 @@ impl Client {
     /// The learning curves so far, in the order of trajectories.
     pub(crate) async fn curves(&mut self, name: &str) -> Result<Vec<CurveView>, ClientError> {
         let request = v1::CurvesRequest { sweep: name.to_owned() };
-        let mut answers = self.sweeps.curves(request).await?.into_inner();
-        let mut curves = Vec::new();
-        while let Some(curve) = answers.message().await? {
-            curves.push(CurveView::from_wire(curve)?);
+        let mut pieces = self.sweeps.curves(request).await?.into_inner();
+        let (mut curves, mut together) = (Vec::new(), Curves::default());
+        while let Some(piece) = pieces.message().await? {
+            curves.extend(together.add(piece)?);
         }
+        curves.extend(together.finish()?);
         Ok(curves)
     }
 }
@@ -313,6 +338,15 @@ impl Answers<v1::WatchEvent> {
         let event = self.0.message().await?;
         Ok(event.map(WatchEvent::from_wire).transpose()?)
     }
+}
+
+/// Everything a stream brings.
+async fn all<T>(mut stream: Streaming<T>) -> Result<Vec<T>, ClientError> {
+    let mut messages = Vec::new();
+    while let Some(message) = stream.message().await? {
+        messages.push(message);
+    }
+    Ok(messages)
 }
 
 fn sweep(message: Option<v1::Sweep>) -> Result<SweepView, ClientError> {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::event::Now;
 use crate::core::scheduler::{Core, Patience};
 use crate::driver::{self, Handle};
-use crate::queries::{self, QueryError};
+use crate::queries::{self, Purpose, QueryError};
 use crate::rpc::{self, ServeError};
 use crate::store::{self, Store, StoreError};
 
@@ -246,7 +246,7 @@ impl Host {
 async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Patience) -> Result<Core, HostError> {
     let mut restored = store.restore().await?;
     let named = match scope {
-        Scope::Named(name) => queries::named(&store.sweeps().await?, name).ok(),
+        Scope::Named(name) => queries::named(&store.summaries().await?, name, Purpose::Read).ok(),
         _ => None,
     };
     restored.sweeps.retain(|sweep| match scope {

@@ -7,7 +7,7 @@
 //! | [`driver`] | the only loop around it |
 //! | [`store`] | what outlives the process |
 //! | [`rpc`] | the gRPC services |
-//! | [`submit`], [`extend`], [`reuse`], [`queries`], [`watch`] | what the services do |
+//! | [`submit`], [`extend`], [`mod@delete`], [`reuse`], [`queries`], [`watch`] | what the services do |
 //! | [`host`] | all of these as one coordinator in this process |
 //! | [`client`] | the way of every command to a coordinator |
 //! | [`local`] | worker processes beside this one |
@@ -24,6 +24,7 @@ mod chaos;
 mod cli;
 mod client;
 mod core;
+mod delete;
 mod driver;
 mod extend;
 mod fetch;

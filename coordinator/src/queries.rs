@@ -1,15 +1,22 @@
 //! What people ask: answers put together from the core (what is in flight) and the store (what is done).
 
-use std::collections::BTreeSet;
+mod naming;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::configuration::{TrialKey, trajectory_point};
 use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::{CurveView, ResultView, Setback, SweepStatus, SweepView, TrainedView, WorkerView};
+use biosweep_common::views::{
+    CurveView, Origin, ResultView, Setback, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
+};
 
+use crate::core::sweep::cut_for;
 use crate::driver::{Handle, Stopped};
-use crate::store::StoreError;
 use crate::store::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
+use crate::store::{Store, StoreError};
+
+pub(crate) use naming::{Purpose, named};
 
 /// Characters of a key that are enough to look for it.
 const KEY_MIN: usize = 6;
@@ -53,11 +60,11 @@ pub(crate) enum QueryError {
         name: String,
     },
     /// Several answer to it.
-    #[error("`{name}` could be any of {}; give more of the id", ids.join(", "))]
+    #[error("`{name}` could be any of {}; name the one that is meant by its id", naming::few(ids))]
     Ambiguous {
         /// What was asked for.
         name: String,
-        /// Whose ids begin so.
+        /// The ids of those.
         ids: Vec<String>,
     },
     /// The coordinator is stopping.
@@ -76,49 +83,30 @@ pub(crate) enum QueryError {
     },
 }
 
-/// The sweep of that id, of an id that begins so, or of that name: of several with one name, the latest.
-pub(crate) async fn resolve(handle: &Handle, name: &str) -> Result<SweepId, QueryError> {
-    named(&handle.store.sweeps().await?, name)
-}
-
-/// The same among these sweeps, oldest first.
-pub(crate) fn named(sweeps: &[SweepRow], name: &str) -> Result<SweepId, QueryError> {
-    let ids: Vec<SweepId> = sweeps.iter().map(|row| row.submission.id).collect();
-    let named = sweeps.iter().rev().find(|row| row.submission.name == name);
-    if let Some(row) = named {
-        return Ok(row.submission.id);
-    }
-    let begins: Vec<SweepId> =
-        ids.into_iter().filter(|id| !name.is_empty() && id.to_string().starts_with(name)).collect();
-    match begins.as_slice() {
-        [id] => Ok(*id),
-        [] => Err(QueryError::Unknown { name: name.to_owned() }),
-        several => {
-            Err(QueryError::Ambiguous { name: name.to_owned(), ids: several.iter().map(ToString::to_string).collect() })
-        }
-    }
+/// The sweep that is meant: by its id, its name, or the beginning of its id.
+pub(crate) async fn resolve(handle: &Handle, name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
+    named(&handle.store.summaries().await?, name, purpose)
 }
 
 /// Every sweep, oldest first.
 pub(crate) async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> {
     let running = handle.ask(|core| core.sweep_views()).await?;
-    let view = |row: SweepRow| {
-        let running = running.iter().find(|view| view.id == row.submission.id);
-        running.cloned().unwrap_or_else(|| row.view())
-    };
-    Ok(handle.store.sweeps().await?.into_iter().map(view).collect())
+    let mut running: BTreeMap<SweepId, SweepView> = running.into_iter().map(|view| (view.id, view)).collect();
+    let stored = handle.store.summaries().await?;
+    Ok(stored.into_iter().map(|view| running.remove(&view.id).unwrap_or(view)).collect())
 }
 
 /// One sweep, with what each worker does and what went wrong.
 pub(crate) async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryError> {
-    let (running, workers) = handle.ask(move |core| (core.sweep_view(id), core.worker_views(Some(id)))).await?;
+    let asked = handle.ask(move |core| (core.sweep_view(id), core.worker_views(Some(id)), core.in_training_done(id)));
+    let (running, workers, in_training_done) = asked.await?;
     let sweep = match running {
         Some(view) => view,
         None => row(handle, id).await?.view(),
     };
     let setbacks = handle.store.setbacks(id, SETBACKS).await?.into_iter().map(setback_view).collect();
     let trouble = handle.trouble().borrow().clone();
-    Ok(SweepStatus { sweep, workers, setbacks, trouble })
+    Ok(SweepStatus { sweep, workers, setbacks, trouble, in_training_done })
 }
 
 /// Every worker, with all it trains.
@@ -146,6 +134,11 @@ pub(crate) async fn spec(handle: &Handle, id: SweepId) -> Result<SweepSpec, Quer
     parse(&row)
 }
 
+/// A sweep's text, with what was added to it.
+pub(crate) async fn spec_text(handle: &Handle, id: SweepId) -> Result<SpecView, QueryError> {
+    Ok(row(handle, id).await?.spec_view())
+}
+
 /// What a stored sweep's text means.
 pub(crate) fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
     let submission = &row.submission;
@@ -163,11 +156,53 @@ async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {
     handle.store.sweep(id).await?.ok_or_else(|| QueryError::Unknown { name: id.to_string() })
 }
 
-/// A result with its settings; `None` where its trial is not in the grid.
-pub(crate) fn result_view(spec: &SweepSpec, row: TrialResult) -> Option<ResultView> {
-    let TrialResult { trial, key, status, score, updates, attempts, worker_name, seconds, reused_from } = row;
-    let point = spec.grid.point(trial)?;
-    Some(ResultView { trial, key, status, point, score, updates, attempts, worker_name, seconds, reused_from })
+/// Which of the sweeps that results come from were deleted, as far as that was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Deleted(BTreeMap<SweepId, bool>);
+
+impl Deleted {
+    async fn origin(&mut self, store: &dyn Store, trial: TrialRef) -> Result<Origin, StoreError> {
+        let deleted = match self.0.get(&trial.sweep) {
+            Some(&deleted) => deleted,
+            None => {
+                let deleted = store.is_deleted(trial.sweep).await?;
+                self.0.insert(trial.sweep, deleted);
+                deleted
+            }
+        };
+        Ok(Origin { trial, deleted })
+    }
+}
+
+/// Results with their settings; `None` where a trial is not in the grid.
+pub(crate) async fn result_views(
+    store: &dyn Store,
+    spec: &SweepSpec,
+    rows: Vec<TrialResult>,
+    deleted: &mut Deleted,
+) -> Result<Option<Vec<ResultView>>, StoreError> {
+    let mut views = Vec::with_capacity(rows.len());
+    for row in rows {
+        let TrialResult { trial, key, status, score, updates, attempts, worker_name, seconds, reused_from } = row;
+        let Some(point) = spec.grid.point(trial) else { return Ok(None) };
+        let reused_from = match reused_from {
+            Some(trial) => Some(deleted.origin(store, trial).await?),
+            None => None,
+        };
+        views.push(ResultView {
+            trial,
+            key,
+            status,
+            point,
+            score,
+            updates,
+            attempts,
+            worker_name,
+            seconds,
+            reused_from,
+        });
+    }
+    Ok(Some(views))
 }
 
 /// A curve with its settings; `None` where its trajectory is not in the grid.
@@ -183,13 +218,13 @@ pub(crate) fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
 }
 
 /// A trial, as `SWEEP/NUMBER` or by the beginning of its key, with all that was trained with it: in its own sweep, or in
-/// the one that it was taken over from.
+/// the one that it was taken over from where that is still there.
 pub(crate) async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryError> {
     let unknown = || QueryError::UnknownTrial { name: name.to_owned() };
     let mut trial = match name.rsplit_once('/') {
         Some((sweep, number)) => {
             let number = number.parse().map(TrialIndex).map_err(|_| unknown())?;
-            TrialRef { sweep: resolve(handle, sweep).await?, trial: number }
+            TrialRef { sweep: resolve(handle, sweep, Purpose::Read).await?, trial: number }
         }
         None => keyed(handle, name).await?,
     };
@@ -197,8 +232,15 @@ pub(crate) async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, 
         let rows = handle.store.results(trial.sweep, trial.trial, 1).await?;
         rows.into_iter().next().filter(|row| row.trial == trial.trial).ok_or_else(unknown)
     };
+    let store = handle.store.as_ref();
+    let mut deleted = Deleted::default();
+    let mut is_cut = false;
     if let Some(source) = result(trial).await?.reused_from {
-        trial = source;
+        match deleted.origin(store, source).await? {
+            Origin { trial: source, deleted: false } => trial = source,
+            // Its curve is kept here, and may go on for trials that are not.
+            Origin { deleted: true, .. } => is_cut = true,
+        }
     }
     let spec = spec(handle, trial.sweep).await?;
     let index = spec.grid.trajectory_of(trial.trial).ok_or_else(unknown)?;
@@ -206,8 +248,11 @@ pub(crate) async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, 
     let count = trajectory.stopping_rules.len() as u32;
     let rows = handle.store.results(trial.sweep, trajectory.first_trial, count).await?;
     let curve = handle.store.curves(trial.sweep, index.0, 1).await?.into_iter().find(|row| row.trajectory == index);
-    let curve = curve.and_then(|row| curve_view(&spec, row)).ok_or_else(unknown)?;
-    let results: Vec<ResultView> = rows.into_iter().filter_map(|row| result_view(&spec, row)).collect();
+    let mut curve = curve.and_then(|row| curve_view(&spec, row)).ok_or_else(unknown)?;
+    if is_cut {
+        cut_for(&trajectory, &mut curve.points);
+    }
+    let results = result_views(store, &spec, rows, &mut deleted).await?.ok_or_else(unknown)?;
     Ok(TrainedView { trial, results, curve })
 }
 

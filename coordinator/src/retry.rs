@@ -22,13 +22,19 @@ pub(crate) enum RetryError {
     #[error(transparent)]
     Unable(#[from] Unable),
     /// A cancelled sweep stays as it is.
-    #[error("sweep {id} was cancelled; run its spec again with --fresh")]
+    #[error(
+        "sweep {id} was cancelled, so nothing of it is tried again; its spec with --fresh runs it anew, and takes over what \
+         it found"
+    )]
     Cancelled {
         /// The sweep.
         id: SweepId,
     },
     /// No trial failed, or none with these settings.
-    #[error("no trial of sweep {id} failed{there}; completed and diverged trials would only give the same again")]
+    #[error(
+        "no trial of sweep {id} failed{there}, so there is nothing to try again; completed and diverged trials would only give \
+         the same"
+    )]
     None {
         /// The sweep.
         id: SweepId,

@@ -24,7 +24,7 @@ where
     loop {
         let status = queries::status(handle, id).await?;
         let ended = status.sweep.state.has_ended();
-        if !emit(WatchEvent::State(Box::new(status))).await || ended {
+        if !emit(WatchEvent::State(Box::new(status.for_watchers()))).await || ended {
             return Ok(());
         }
         let mut changed = false;

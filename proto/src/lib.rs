@@ -4,7 +4,6 @@
 //! `biosweep_common::wire` turns messages into domain types and back.
 
 /// Version 1 of the protocol.
-#[expect(clippy::large_enum_variant, reason = "generated: what is watched is a state as a whole, or little")]
 pub mod v1 {
     tonic::include_proto!("biosweep.v1");
 

@@ -1,6 +1,8 @@
 //! The command line as a user and a script meet it: answers, mistakes, exit codes.
 
-use biosweep_tests::Home;
+use std::process::{Command, Stdio};
+
+use biosweep_tests::{Home, program};
 use serde_json::Value;
 
 #[test]
@@ -160,4 +162,84 @@ fn an_equal_sweep_that_is_run_again_says_that_it_keeps_its_terms() {
     say(&[]);
     assert!(!say(&[]).contains("priority"));
     assert!(say(&["--priority", "3"]).contains("priority"));
+}
+
+/// A spec with a comment of so many bytes.
+fn with_a_comment(seed: usize, bytes: usize) -> String {
+    format!(
+        "name = \"long\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
+         seed = {seed}\n# {}\n",
+        "x".repeat(bytes)
+    )
+}
+
+#[test]
+fn sweeps_of_long_specs_are_listed_and_shown_and_a_spec_too_long_is_refused_with_the_numbers() {
+    let home = Home::default();
+    for seed in 0..6 {
+        let spec = home.spec(&with_a_comment(seed, 1_000_000));
+        let _sweep = home.json(&["submit", spec.to_str().expect("a path")]);
+    }
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(6));
+    let status = home.json(&["show", "long"]);
+    assert!(status["spec"].as_str().is_some_and(|text| text.len() > 1_000_000));
+    for seed in 6..9 {
+        let spec = home.spec(&with_a_comment(seed, 3_000_000));
+        let _sweep = home.json(&["extend", home.json(&["list"])[0]["id"].as_str().expect("an id"), spec.to_str().expect("a path")]);
+    }
+    let status = home.json(&["show", home.json(&["list"])[0]["id"].as_str().expect("an id")]);
+    assert_eq!(status["extensions"].as_array().map(Vec::len), Some(3), "together they are longer than a message");
+
+    let spec = home.spec(&with_a_comment(0, 5_000_000));
+    for command in ["submit", "run", "plan"] {
+        let output = home.run(&[command, spec.to_str().expect("a path")]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the file has 5000") && said.contains("4194304 at most"), "{said}");
+    }
+}
+
+/// Runs a program whose answer nobody reads; what it says.
+fn unread(mut command: Command) -> (Option<i32>, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn an_answer_that_nobody_reads_is_no_failure() {
+    let home = Home::default();
+    let spec = home.spec(&with_a_comment(0, 300_000));
+    let _sweep = home.json(&["submit", spec.to_str().expect("a path")]);
+    let _cancelled = home.json(&["cancel", "long"]);
+    let show = ["show", "long", "--output", "json"];
+    for arguments in [&show[..], &["list"], &["preset", "show", "quickstart"], &["results", "long", "--format", "csv"]] {
+        assert_eq!(unread(home.biosweep(arguments)), (Some(0), String::new()), "{arguments:?}");
+    }
+    let mut check = Command::new(program("biosweep-worker"));
+    check.args(["check", "--dataset", "synthetic-digits", "--home"]).arg(home.path());
+    assert_eq!(unread(check), (Some(0), String::new()));
+}
+
+#[test]
+fn the_program_names_itself() {
+    let home = Home::default();
+    assert!(home.answer(&["--version"]).starts_with("biosweep 0."));
+}
+
+#[test]
+fn what_has_ended_is_not_changed_and_says_what_can_be_done() {
+    let home = Home::default();
+    let _submitted = home.json(&["submit", "quickstart"]);
+    let _cancelled = home.json(&["cancel", "quickstart"]);
+    for arguments in [&["pause", "quickstart"][..], &["resume", "quickstart"], &["retry", "quickstart", "--failed"]] {
+        let output = home.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("was cancelled") && said.contains("--fresh"), "{said}");
+    }
+    let output = home.run(&["submit", "my-sweep"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("biosweep resume my-sweep"), "{said}");
 }

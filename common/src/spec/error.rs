@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
+use super::SPEC_BYTES_MAX;
+
 /// Every mistake found in a spec file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpecErrors {
@@ -85,6 +87,19 @@ impl<'a> Mistakes<'a> {
         self.found.retain(|error| seen.insert((error.span.clone(), error.place.clone(), error.message.clone())));
         SpecErrors { origin: origin.to_owned(), text: self.text.to_owned(), errors: self.found }
     }
+}
+
+/// The mistake of a text that is too long to be read.
+pub(super) fn too_long(bytes: usize, origin: &str) -> SpecErrors {
+    let error = SpecError {
+        span: 0..0,
+        line: 1,
+        column: 1,
+        place: String::new(),
+        message: format!("the file has {bytes} bytes, and {SPEC_BYTES_MAX} at most can be submitted"),
+        help: "write long lists as ranges, and leave out long comments".to_owned(),
+    };
+    SpecErrors { origin: origin.to_owned(), text: String::new(), errors: vec![error] }
 }
 
 fn line_and_column(text: &str, byte: usize) -> (usize, usize) {

@@ -39,6 +39,9 @@ pub use pin::pin;
 pub use sweep::SweepSpec;
 pub use terms::{PRIORITY_MAX, Terms, WEIGHT_MAX};
 
+/// The most bytes of a spec file's text: what a message carries, with room to spare.
+pub const SPEC_BYTES_MAX: usize = 4 << 20;
+
 /// How a spec file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::blocks::{self, Draft, Entry, Exclude, Zip};
-use super::error::{Mistakes, SpecErrors};
+use super::error::{Mistakes, SpecErrors, too_long};
 use super::node::{self, Key, Kind, Node};
 use super::read::{self, Given};
 use super::terms::{self, CHECKPOINT_EVERY_S, Terms};
-use super::{Format, digest, measures};
+use super::{Format, SPEC_BYTES_MAX, digest, measures};
 use crate::grid::Grid;
 use crate::grid::axis::Axis;
 use crate::health::Measure;
@@ -40,6 +40,9 @@ impl SweepSpec {
     /// # Errors
     /// Every mistake in the text, each with its place and how to mend it.
     pub fn parse(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
+        if text.len() > SPEC_BYTES_MAX {
+            return Err(too_long(text.len(), origin));
+        }
         let mut mistakes = Mistakes::new(text);
         match node::parse(text, format) {
             Ok(root) => {

@@ -5,11 +5,18 @@
 //! | here | the words both services use: settings, curve points, health points, scores, ids |
 //! | `workers` | what coordinator and worker say to each other |
 //! | `sweeps` | what people ask and see |
+//! | `pieces` | what of that may be long, in pieces |
 //!
 //! A message is read with [`FromWire`] and may be refused; it is written with [`IntoWire`] and always can be.
 
+mod pieces;
 mod sweeps;
 mod workers;
+
+pub use pieces::{
+    Curves, SWEEPS_MESSAGE_BYTES_MAX, curve_pieces, pieces, show_of_pieces, show_pieces, trained_of_pieces,
+    trained_pieces,
+};
 
 use std::str::FromStr;
 

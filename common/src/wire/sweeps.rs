@@ -9,9 +9,7 @@ use crate::configuration::TrialKey;
 use crate::ids::{Attempt, TrajectoryIndex, TrialIndex};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::Format;
-use crate::views::{
-    CurveView, LaneView, ResultView, Setback, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView,
-};
+use crate::views::{LaneView, ResultView, Setback, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView};
 
 impl IntoWire<v1::Sweep> for SweepView {
     fn into_wire(self) -> v1::Sweep {
@@ -26,11 +24,8 @@ impl IntoWire<v1::Sweep> for SweepView {
             failed: self.failed,
             running: self.running,
             submitted_at_ms: self.submitted_at.0,
-            spec: self.spec_text,
-            format: self.spec_format.name().to_owned(),
             reason: cause_into_wire(self.reason),
             reused: self.reused,
-            extensions: self.extensions.into_iter().map(spec_text).collect(),
         }
     }
 }
@@ -49,22 +44,31 @@ impl FromWire<v1::Sweep> for SweepView {
             reused: message.reused,
             running: message.running,
             submitted_at: WallTime(message.submitted_at_ms),
-            spec_text: message.spec,
-            spec_format: named(&message.format, "sweep.format", Format::from_name)?,
-            extensions: message.extensions.into_iter().map(text_and_format).collect::<Result<_, _>>()?,
             reason: cause_from_wire(message.reason),
         })
     }
 }
 
-fn spec_text((spec, format): (String, Format)) -> v1::SpecText {
-    v1::SpecText { spec, format: format.name().to_owned() }
+impl IntoWire<Vec<v1::SpecResponse>> for SpecView {
+    fn into_wire(self) -> Vec<v1::SpecResponse> {
+        let text = |(spec, format): (String, Format)| v1::SpecResponse { spec, format: format.name().to_owned() };
+        std::iter::once(self.text).chain(self.extensions).map(text).collect()
+    }
 }
 
-fn text_and_format(message: v1::SpecText) -> Result<(String, Format), WireError> {
-    Ok((message.spec, named(&message.format, "extension.format", Format::from_name)?))
+impl FromWire<Vec<v1::SpecResponse>> for SpecView {
+    fn from_wire(messages: Vec<v1::SpecResponse>) -> Result<Self, WireError> {
+        let text = |message: v1::SpecResponse| -> Result<(String, Format), WireError> {
+            let format = named(&message.format, "spec.format", Format::from_name)?;
+            Ok((message.spec, format))
+        };
+        let mut texts = messages.into_iter().map(text);
+        let text = required(texts.next(), "spec")??;
+        Ok(Self { text, extensions: texts.collect::<Result<_, _>>()? })
+    }
 }
 
+/// One piece, whatever its size; in several, where there are many workers, it is written by [`show_pieces`].
 impl IntoWire<v1::ShowResponse> for SweepStatus {
     fn into_wire(self) -> v1::ShowResponse {
         v1::ShowResponse {
@@ -72,6 +76,7 @@ impl IntoWire<v1::ShowResponse> for SweepStatus {
             workers: self.workers.into_wire(),
             setbacks: self.setbacks.into_wire(),
             trouble: cause_into_wire(self.trouble),
+            in_training_done: self.in_training_done,
         }
     }
 }
@@ -83,27 +88,29 @@ impl FromWire<v1::ShowResponse> for SweepStatus {
             workers: Vec::from_wire(message.workers)?,
             setbacks: Vec::from_wire(message.setbacks)?,
             trouble: cause_from_wire(message.trouble),
+            in_training_done: message.in_training_done,
         })
     }
 }
 
 impl IntoWire<v1::Worker> for WorkerView {
     fn into_wire(self) -> v1::Worker {
-        let Self { id, name, capabilities, lanes, connected, quarantined, training } = self;
+        let Self { id, name, capabilities, lanes, connected, quarantined, training, training_count } = self;
         let Capabilities { device, memory_bytes, labels } = capabilities;
         let (quarantined, training) = (cause_into_wire(quarantined), training.into_wire());
         let (id, labels) = (id.to_string(), labels.into_iter().collect());
-        v1::Worker { id, name, device, lanes, connected, quarantined, training, memory_bytes, labels }
+        v1::Worker { id, name, device, lanes, connected, quarantined, training, memory_bytes, labels, training_count }
     }
 }
 
 impl FromWire<v1::Worker> for WorkerView {
     fn from_wire(message: v1::Worker) -> Result<Self, WireError> {
-        let v1::Worker { id, name, device, lanes, connected, quarantined, training, memory_bytes, labels } = message;
+        let v1::Worker { id, name, device, lanes, connected, quarantined, training, .. } = message;
+        let (memory_bytes, labels, training_count) = (message.memory_bytes, message.labels, message.training_count);
         let (id, training) = (parsed(&id, "worker.id")?, Vec::from_wire(training)?);
         let quarantined = cause_from_wire(quarantined);
         let capabilities = Capabilities { device, memory_bytes, labels: labels.into_iter().collect() };
-        Ok(Self { id, name, capabilities, lanes, connected, quarantined, training })
+        Ok(Self { id, name, capabilities, lanes, connected, quarantined, training, training_count })
     }
 }
 
@@ -218,53 +225,13 @@ impl FromWire<v1::TrialResult> for ResultView {
     }
 }
 
-impl IntoWire<v1::CurvesResponse> for CurveView {
-    fn into_wire(self) -> v1::CurvesResponse {
-        v1::CurvesResponse {
-            trajectory: self.trajectory.0,
-            first_trial: self.first_trial.0,
-            settings: self.point.into_wire(),
-            points: self.points.into_wire(),
-            health: self.health.into_wire(),
-        }
-    }
-}
-
-impl FromWire<v1::CurvesResponse> for CurveView {
-    fn from_wire(message: v1::CurvesResponse) -> Result<Self, WireError> {
-        Ok(Self {
-            trajectory: TrajectoryIndex(message.trajectory),
-            first_trial: TrialIndex(message.first_trial),
-            point: FromWire::from_wire(message.settings)?,
-            points: Vec::from_wire(message.points)?,
-            health: Vec::from_wire(message.health)?,
-        })
-    }
-}
-
-impl IntoWire<v1::TrainedResponse> for TrainedView {
-    fn into_wire(self) -> v1::TrainedResponse {
-        let (trial, curve) = (self.trial.to_string(), Some(self.curve.into_wire()));
-        v1::TrainedResponse { trial, results: self.results.into_wire(), curve }
-    }
-}
-
-impl FromWire<v1::TrainedResponse> for TrainedView {
-    fn from_wire(message: v1::TrainedResponse) -> Result<Self, WireError> {
-        Ok(Self {
-            trial: parsed(&message.trial, "trained.trial")?,
-            results: Vec::from_wire(message.results)?,
-            curve: CurveView::from_wire(required(message.curve, "trained.curve")?)?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::configuration::Point;
     use crate::curve::{CurvePoint, Score};
     use crate::ids::{SweepId, TrialRef, WorkerId};
+    use crate::views::Origin;
 
     fn status() -> SweepStatus {
         let id = SweepId::new();
@@ -291,9 +258,6 @@ mod tests {
                 reused: 1,
                 running: 4,
                 submitted_at: WallTime(5),
-                spec_text: "name = \"first\"".to_owned(),
-                spec_format: Format::Toml,
-                extensions: vec![("name: second".to_owned(), Format::Yaml)],
                 reason: Some("3 trajectories failed alike".to_owned()),
             },
             workers: vec![WorkerView {
@@ -308,9 +272,11 @@ mod tests {
                 connected: true,
                 quarantined: Some("it failed".to_owned()),
                 training: vec![lane],
+                training_count: 1,
             }],
             setbacks: vec![setback()],
             trouble: Some("the disk is full".to_owned()),
+            in_training_done: 0.5,
         }
     }
 
@@ -344,8 +310,22 @@ mod tests {
             attempts: 1,
             worker_name: "host/1".to_owned(),
             seconds: 2.5,
-            reused_from: Some(TrialRef { sweep: SweepId::new(), trial: TrialIndex(7) }),
+            reused_from: None,
         };
-        assert_eq!(ResultView::from_wire(result.clone().into_wire()), Ok(result));
+        let trial = TrialRef { sweep: SweepId::new(), trial: TrialIndex(7) };
+        for reused_from in [None, Some(false), Some(true)] {
+            let reused_from = reused_from.map(|deleted| Origin { trial, deleted });
+            let result = ResultView { reused_from, ..result.clone() };
+            assert_eq!(ResultView::from_wire(result.clone().into_wire()), Ok(result));
+        }
+    }
+
+    #[test]
+    fn a_spec_survives_the_wire_with_what_was_added_to_it() {
+        let extensions = vec![("name: second".to_owned(), Format::Yaml)];
+        let spec = SpecView { text: ("name = \"first\"".to_owned(), Format::Toml), extensions };
+        let messages: Vec<v1::SpecResponse> = spec.clone().into_wire();
+        assert_eq!(SpecView::from_wire(messages), Ok(spec));
+        assert!(matches!(SpecView::from_wire(Vec::new()), Err(WireError::Missing { field: "spec" })));
     }
 }

@@ -75,6 +75,14 @@ impl Failure {
         Self { exit: Exit::Environment, said: Said::Line(message.to_string()) }
     }
 
+    /// The same with one thing more to know.
+    pub(crate) fn and(mut self, more: impl fmt::Display) -> Self {
+        if let Said::Line(line) = &mut self.said {
+            *line = format!("{line}; {more}");
+        }
+        self
+    }
+
     /// An error of the environment.
     pub(crate) fn from_environment(error: impl std::error::Error) -> Self {
         Self::environment(error)

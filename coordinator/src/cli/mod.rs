@@ -4,6 +4,7 @@
 mod bench;
 mod chaos;
 mod data;
+mod delete;
 mod extend;
 mod failure;
 mod list;
@@ -44,7 +45,7 @@ use wish::Wish;
 /// Exit codes: 0 all is well, 1 some trials failed or were cancelled, 2 bad input, 3 something in the environment is
 /// missing or broken, 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "biosweep", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -131,6 +132,8 @@ enum Command {
     Cancel(wish::WishArgs),
     /// Try trials again that failed for good
     Retry(retry::RetryArgs),
+    /// Delete a sweep that has ended, with its results, files and checkpoints
+    Delete(delete::DeleteArgs),
     /// List the workers, and what each trains
     Workers(workers::WorkersArgs),
     /// Let a worker out of quarantine
@@ -193,6 +196,7 @@ impl Command {
             Self::Watch(args) => Some(&args.coordinator),
             Self::Pause(args) | Self::Resume(args) | Self::Cancel(args) => Some(&args.coordinator),
             Self::Retry(args) => Some(&args.coordinator),
+            Self::Delete(args) => Some(&args.coordinator),
             Self::Workers(args) => Some(&args.coordinator),
             Self::Release(args) => Some(&args.coordinator),
             Self::Results(args) => Some(&args.coordinator),
@@ -273,6 +277,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Resume(args) => wish::run(Wish::Resume, &args, &home, output).await,
             Command::Cancel(args) => wish::run(Wish::Cancel, &args, &home, output).await,
             Command::Retry(args) => retry::run(&args, &home, output).await,
+            Command::Delete(args) => delete::run(&args, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use biosweep_common::views::{CurveView, ResultView};
+use biosweep_common::views::{CurveView, ResultView, SweepView};
 use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, say, stdout_width, table};
+use crate::render::{answer, human, say, stdout_width, table};
 use crate::results::aggregate;
 use crate::results::export::{self, Format};
 
@@ -35,22 +35,30 @@ pub(crate) struct ResultsArgs {
 
 pub(super) async fn run(args: &ResultsArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let sweep = client.show(&args.sweep).await?.sweep;
+    let id = sweep.id.to_string();
     if args.curves {
-        let curves = client.curves(&args.sweep).await;
+        let curves = client.curves(&id).await;
         client.close().await?;
         write_curves(args, &curves?, output)
     } else if args.health {
-        let curves = client.curves(&args.sweep).await;
+        let curves = client.curves(&id).await;
         client.close().await?;
         write_health(args, &curves?, output)
     } else {
-        let results = client.results(&args.sweep).await;
+        let results = client.results(&id).await;
         client.close().await?;
-        write_results(args, &results?, output)
+        write_results(args, &sweep, &results?, output)
     }
 }
 
-fn write_results(args: &ResultsArgs, results: &[ResultView], output: Output) -> Result<Exit, Failure> {
+fn write_results(
+    args: &ResultsArgs,
+    sweep: &SweepView,
+    results: &[ResultView],
+    output: Output,
+) -> Result<Exit, Failure> {
+    let so_far = human::so_far(sweep);
     let rows = |format, out: &mut (dyn Write + Send)| {
         let mut export = export::Results::new(format, out)?;
         results.iter().try_for_each(|result| export.write(result))?;
@@ -58,8 +66,10 @@ fn write_results(args: &ResultsArgs, results: &[ResultView], output: Output) -> 
     };
     match (args.format, output) {
         (Some(format), _) => to_stdout(|out| rows(format, out)),
-        (None, _) if args.markdown => answer(table::accuracies_markdown(&aggregate::cells(results))),
-        (None, Output::Human) => answer(table::accuracies(&aggregate::cells(results), stdout_width())),
+        (None, _) if args.markdown => answer(table::accuracies_markdown(&aggregate::cells(results), so_far.as_deref())),
+        (None, Output::Human) => {
+            answer(table::accuracies(&aggregate::cells(results), so_far.as_deref(), stdout_width()))
+        }
         (None, Output::Json) => answer(array(|out| rows(Format::Jsonl, out))?),
     }
 }

@@ -88,19 +88,21 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<E
         patience: PATIENCE,
         stay: Stay::Announced,
     });
-    let mut host = host.await.map_err(|error| not_hosted(error, &args.spec, home))?;
+    let mut host = host.await.map_err(|error| not_hosted(error, &args.spec, is_stored, home))?;
     let result = run_on(args, &mut host, &workers, source, output).await;
     host.stop().await?;
     result
 }
 
 /// Why the home is not coordinated here; where another coordinator does, with the way to it.
-fn not_hosted(error: HostError, spec: &str, home: &Path) -> Failure {
+fn not_hosted(error: HostError, spec: &str, is_stored: bool, home: &Path) -> Failure {
     if matches!(error, HostError::Store(StoreError::Locked { .. })) && host::url_of(home).is_some() {
         let home = home.display();
-        return Failure::environment(format!(
-            "{error}; or have it take the sweep: biosweep submit {spec} --home {home}"
-        ));
+        let way = match is_stored {
+            true => format!("or follow the sweep there, where workers go on with it: biosweep watch {spec} --home {home}"),
+            false => format!("or have it take the sweep: biosweep submit {spec} --home {home}"),
+        };
+        return Failure::environment(format!("{error}; {way}"));
     }
     error.into()
 }
@@ -114,12 +116,11 @@ async fn run_on(
 ) -> Result<Exit, Failure> {
     let url = host.url();
     let mut client = Client::reach(&url).await?;
+    let mut asked = None;
     let (sweep, found) = match source {
         Some(source) => {
             let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
-            if found {
-                submit::say_kept(&sweep, &source.spec.terms);
-            }
+            asked = found.then_some(source.spec.terms);
             (sweep, found)
         }
         None => match client.show(&args.spec).await {
@@ -129,7 +130,10 @@ async fn run_on(
             Err(error) => return Err(error.into()),
         },
     };
-    let spec = sweep.spec();
+    let spec = client.spec(&sweep.id.to_string()).await?.spec();
+    if let Some(asked) = asked {
+        submit::say_kept(spec.as_ref(), &asked);
+    }
     if let Some(spec) = &spec {
         can_be_met(&spec.terms.require, &args.device)?;
     }
@@ -141,7 +145,7 @@ async fn run_on(
         say(human::starting(&sweep, found));
         let count = worker_count(args.workers, sweep.trajectories);
         let fleet = Fleet::start(count, workers, &url, &host.handle);
-        let mut progress = Progress::new(&sweep).expecting_workers();
+        let mut progress = Progress::new(&sweep, spec).expecting_workers();
         let wait = wait(&mut client, &id, &mut progress, fleet, host).await;
         progress.finish();
         // Somebody may have handed in others while this coordinator was there.

@@ -20,12 +20,13 @@ pub(crate) struct ShowArgs {
 pub(super) async fn run(args: &ShowArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let status = client.show(&args.sweep).await?;
+    let text = client.spec(&status.sweep.id.to_string()).await?;
     if client.is_hosted() && !status.sweep.state.has_ended() {
         say(human::unserved(&status.sweep, home));
     }
     client.close().await?;
     answer(match output {
-        Output::Human => human::status(&status),
-        Output::Json => json::status(&status),
+        Output::Human => human::status(&status, text.spec().as_ref()),
+        Output::Json => json::status(&status, &text),
     })
 }

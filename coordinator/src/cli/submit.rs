@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use biosweep_common::spec::Terms;
-use biosweep_common::views::SweepView;
+use biosweep_common::spec::{SweepSpec, Terms};
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -26,15 +25,14 @@ pub(crate) struct SubmitArgs {
 }
 
 pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec, &args.terms)?;
+    let source = source::read(&args.spec, &args.terms).map_err(|failure| or_stored(failure, args, home))?;
     let asked = source.spec.terms.clone();
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
+    let kept = if found { client.spec(&sweep.id.to_string()).await?.spec() } else { None };
     let hosted = client.is_hosted();
     client.close().await?;
-    if found {
-        say_kept(&sweep, &asked);
-    }
+    say_kept(kept.as_ref(), &asked);
     if hosted {
         say(human::unserved(&sweep, home));
     }
@@ -44,9 +42,18 @@ pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Resul
     })
 }
 
+/// The same failure, with the way to a sweep of that name where it may be one that is meant.
+fn or_stored(failure: Failure, args: &SubmitArgs, home: &Path) -> Failure {
+    if source::is_one(&args.spec) || args.coordinator.target(home).is_void() {
+        return failure;
+    }
+    let name = &args.spec;
+    failure.and(format_args!("a sweep that was submitted before goes on with `biosweep resume {name}` or `biosweep run {name}`"))
+}
+
 /// Says on what terms an equal sweep that was found goes on, where others were asked for.
-pub(super) fn say_kept(found: &SweepView, asked: &Terms) {
-    if let Some(kept) = found.spec().map(|spec| spec.terms).filter(|kept| kept != asked) {
-        say(human::keeps_its_terms(&kept));
+pub(super) fn say_kept(found: Option<&SweepSpec>, asked: &Terms) {
+    if let Some(kept) = found.map(|spec| &spec.terms).filter(|kept| *kept != asked) {
+        say(human::keeps_its_terms(kept));
     }
 }

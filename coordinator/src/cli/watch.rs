@@ -23,16 +23,17 @@ pub(crate) struct WatchArgs {
 pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let status = client.show(&args.sweep).await?;
+    let text = client.spec(&status.sweep.id.to_string()).await?;
     if client.is_hosted() && !status.sweep.state.has_ended() {
         client.close().await?;
         say(human::unserved(&status.sweep, home));
         answer(match output {
-            Output::Human => human::status(&status),
-            Output::Json => json::status(&status),
+            Output::Human => human::status(&status, text.spec().as_ref()),
+            Output::Json => json::status(&status, &text),
         })?;
         return Ok(Exit::Environment);
     }
-    let mut progress = Progress::new(&status.sweep);
+    let mut progress = Progress::new(&status.sweep, text.spec());
     let id = status.sweep.id.to_string();
     let sweep = loop {
         let followed = follow(&mut client, &id, &mut progress, Until::Ended).await;

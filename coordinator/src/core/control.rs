@@ -1,4 +1,4 @@
-//! What a sweep's owner asks for: submit, extend, cancel, pause, resume, retry, and letting a worker out of quarantine.
+//! What a sweep's owner asks for: submit, extend, cancel, pause, resume, retry, delete, and letting a worker out of quarantine.
 //! Asking twice is asking once.
 
 use std::sync::Arc;
@@ -142,6 +142,13 @@ impl Core {
         self.expect_from_others(id);
         self.look_again = true;
         actions.push(Action::Notify(Notice::Changed(id)));
+    }
+
+    /// Has a sweep deleted. One that is here has not ended, and stays.
+    pub(super) fn delete(&self, id: SweepId, actions: &mut Vec<Action>) {
+        if !self.sweeps.contains_key(&id) {
+            actions.push(Action::Persist(Record::Deleted(id)));
+        }
     }
 
     /// Lets a worker work again.

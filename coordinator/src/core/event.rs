@@ -55,6 +55,8 @@ pub(crate) enum Event {
         /// What the store has of them meanwhile.
         reused: Arc<[ReusedRow]>,
     },
+    /// The owner of a sweep that has ended wants it gone.
+    Deleted(SweepId),
     /// A worker is to be let out of quarantine.
     Released(WorkerId),
     /// A worker said something on its present stream.
@@ -94,6 +96,7 @@ impl Event {
             | Self::Paused(_)
             | Self::Resumed(_)
             | Self::Retried { .. }
+            | Self::Deleted(_)
             | Self::Released(_) => true,
             Self::Said { .. }
             | Self::Disconnected(_)

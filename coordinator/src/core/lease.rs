@@ -43,6 +43,11 @@ impl OpenLane {
         Self { trajectory, since, updates: 0, latest: None, expected_by: Vec::new() }
     }
 
+    /// Updates after which it ends in any case.
+    pub(crate) fn updates_max(&self) -> u64 {
+        self.trajectory.stopping_rules.iter().map(|rule| rule.max_updates).max().unwrap_or(0)
+    }
+
     /// Its trials.
     pub(crate) fn trials(&self) -> u64 {
         self.trajectory.stopping_rules.len() as u64
@@ -70,14 +75,14 @@ impl Lease {
 
     /// Its lanes as people see them.
     pub(crate) fn views(&self, attempt: Attempt) -> impl Iterator<Item = LaneView> {
-        self.open.iter().map(move |(&index, OpenLane { trajectory, updates, latest, .. })| LaneView {
+        self.open.iter().map(move |(&index, lane)| LaneView {
             sweep: self.sweep,
             trajectory: index,
             attempt,
-            point: trajectory_point(&trajectory.shape, trajectory.hyperparameters),
-            latest: *latest,
-            updates: *updates,
-            max_updates: trajectory.stopping_rules.iter().map(|rule| rule.max_updates).max().unwrap_or(0),
+            point: trajectory_point(&lane.trajectory.shape, lane.trajectory.hyperparameters),
+            latest: lane.latest,
+            updates: lane.updates,
+            max_updates: lane.updates_max(),
         })
     }
 }

@@ -132,6 +132,7 @@ impl Core {
             Event::Retried { sweep, finished, failures, reused } => {
                 self.retry(now, sweep, finished.map(|finished| *finished), &failures, reused, &mut actions);
             }
+            Event::Deleted(sweep) => self.delete(sweep, &mut actions),
             Event::Released(worker) => self.release_worker(worker, &mut actions),
             Event::Said { worker, message } => self.hear(now, worker, message, &mut actions),
             Event::Disconnected(worker) => self.disconnect(worker),

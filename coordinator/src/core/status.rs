@@ -70,6 +70,13 @@ impl Core {
         Some(why.to_owned())
     }
 
+    /// How much of the trials of a sweep that are in training is done, in trials.
+    pub(crate) fn in_training_done(&self, id: SweepId) -> f64 {
+        let leases = self.sweeps.get(&id).into_iter().flat_map(|sweep| &sweep.leases);
+        let lanes = leases.filter_map(|attempt| self.leases.get(attempt)).flat_map(|lease| lease.open.values());
+        lanes.map(|lane| lane.trials() as f64 * lane.updates as f64 / lane.updates_max().max(1) as f64).sum()
+    }
+
     /// The workers, each with what it trains: of one sweep, or of all.
     pub(crate) fn worker_views(&self, sweep: Option<SweepId>) -> Vec<WorkerView> {
         self.workers.iter().map(|(&id, _)| id).filter_map(|id| self.worker_view(id, sweep)).collect()
@@ -80,6 +87,7 @@ impl Core {
         let of_sweep = |lease: &Lease| sweep.is_none_or(|sweep| lease.sweep == sweep);
         let leases = worker.leases.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
         let leases = leases.filter(|(_, lease)| of_sweep(lease));
+        let training: Vec<_> = leases.flat_map(|(attempt, lease)| lease.views(attempt)).collect();
         Some(WorkerView {
             id,
             name: worker.description.name.clone(),
@@ -87,7 +95,8 @@ impl Core {
             lanes: worker.description.lanes,
             connected: worker.connected,
             quarantined: self.quarantined.get(&id).cloned(),
-            training: leases.flat_map(|(attempt, lease)| lease.views(attempt)).collect(),
+            training_count: u32::try_from(training.len()).unwrap_or(u32::MAX),
+            training,
         })
     }
 }

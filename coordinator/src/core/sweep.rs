@@ -307,6 +307,24 @@ impl Sweep {
     }
 }
 
+/// Of a longer curve, what training this trajectory alone would have found.
+pub(crate) fn cut_for(trajectory: &Trajectory, curve: &mut Vec<CurvePoint>) {
+    let (rules, eval_every) = (&trajectory.stopping_rules, trajectory.shape.eval_every);
+    let is_evaluated =
+        |update: u64| update.is_multiple_of(eval_every) || rules.iter().any(|rule| rule.max_updates == update);
+    curve.retain(|point| is_evaluated(point.update));
+    let end = |rule: &StoppingRule| {
+        let mut watcher = Watcher::new(*rule, eval_every);
+        let end = curve.iter().position(|point| {
+            watcher.observe(point);
+            watcher.score().is_some()
+        });
+        end.map_or(curve.len(), |last| last + 1)
+    };
+    let end = rules.iter().map(end).max().unwrap_or(curve.len());
+    curve.truncate(end);
+}
+
 /// What each trial of a trajectory finds in its curve; `None` where the curve ends before the trial does.
 pub(crate) fn scores(trajectory: &Trajectory, curve: &[CurvePoint]) -> Vec<Option<Score>> {
     let watch = |rule| {

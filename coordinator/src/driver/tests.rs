@@ -11,6 +11,7 @@ use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialR
 use biosweep_common::messages::{Grant, Held, Report, WorkerDescription};
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::views::SweepView;
 
 use tokio::sync::Semaphore;
 
@@ -59,6 +60,15 @@ impl Store for Flaky {
     }
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
         self.memory.sweeps().await
+    }
+    async fn summaries(&self) -> Result<Vec<SweepView>, StoreError> {
+        self.memory.summaries().await
+    }
+    async fn is_deleted(&self, id: SweepId) -> Result<bool, StoreError> {
+        self.memory.is_deleted(id).await
+    }
+    async fn taken_over_from(&self, id: SweepId) -> Result<u64, StoreError> {
+        self.memory.taken_over_from(id).await
     }
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
         self.memory.sweep(id).await

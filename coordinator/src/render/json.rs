@@ -1,10 +1,12 @@
 //! Answers for programs. Field names are a contract, written down in docs/json.md.
 
+use std::path::PathBuf;
+
 use biosweep_common::plan::Plan;
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::Level;
 use biosweep_common::spec::{Format, Terms};
-use biosweep_common::views::{LaneView, ResultView, Setback, SweepStatus, SweepView, WorkerView};
+use biosweep_common::views::{LaneView, ResultView, Setback, SpecView, SweepStatus, SweepView, WorkerView};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -30,16 +32,16 @@ pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
     pretty(&value)
 }
 
-pub(crate) fn status(status: &SweepStatus) -> String {
+pub(crate) fn status(status: &SweepStatus, text: &SpecView) -> String {
     let mut value = sweep_value(&status.sweep);
     value["workers"] = status.workers.iter().map(worker_value).collect();
     value["setbacks"] = status.setbacks.iter().map(setback_value).collect();
     value["trouble"] = json!(status.trouble);
-    value["spec"] = status.sweep.spec_text.as_str().into();
-    value["format"] = status.sweep.spec_format.name().into();
-    value["terms"] = json!(status.sweep.spec().map(|spec| terms_value(&spec.terms)));
+    value["spec"] = text.text.0.as_str().into();
+    value["format"] = text.text.1.name().into();
+    value["terms"] = json!(text.spec().map(|spec| terms_value(&spec.terms)));
     let extension = |(spec, format): &(String, Format)| json!({ "spec": spec, "format": format.name() });
-    value["extensions"] = status.sweep.extensions.iter().map(extension).collect();
+    value["extensions"] = text.extensions.iter().map(extension).collect();
     pretty(&value)
 }
 
@@ -52,6 +54,13 @@ pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
 pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
     let mut value = sweep_value(sweep);
     value["added"] = added.into();
+    pretty(&value)
+}
+
+pub(crate) fn deleted(sweep: &SweepView, taken_over: u64, removed: &[PathBuf]) -> String {
+    let mut value = sweep_value(sweep);
+    value["taken_over"] = taken_over.into();
+    value["removed"] = removed.iter().map(|folder| folder.display().to_string()).collect();
     pretty(&value)
 }
 

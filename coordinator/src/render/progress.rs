@@ -38,8 +38,7 @@ enum Face {
 
 impl Progress {
     /// Begins to show this sweep: with a bar where stderr is a terminal.
-    pub(crate) fn new(sweep: &SweepView) -> Self {
-        let spec = sweep.spec();
+    pub(crate) fn new(sweep: &SweepView, spec: Option<SweepSpec>) -> Self {
         let names = TrialNames::of(spec.as_ref());
         let face = if io::stderr().is_terminal() { Face::terminal(sweep.trials) } else { Face::Lines { said: None } };
         Self { names, spec, pace: Pace::default(), clock: Clock::start(), told: None, expects_workers: false, face }
@@ -60,7 +59,7 @@ impl Progress {
             self.told = standing;
         }
         let now_s = self.clock.seconds();
-        let rate = self.pace.rate(now_s, trials_done(status, self.spec.as_ref()), sweep.trials);
+        let rate = self.pace.rate(now_s, sweep.ended() as f64 + status.in_training_done, sweep.trials);
         match &mut self.face {
             Face::Terminal { all, trials, workers } => {
                 trials.set_position(sweep.ended());
@@ -139,19 +138,6 @@ fn show_workers(
         });
         bar.set_message(human::worker_line(worker, names, human::NOTHING_OF_IT));
     }
-}
-
-/// Trials done, counting each one in training by the share of its updates.
-fn trials_done(status: &SweepStatus, spec: Option<&SweepSpec>) -> f64 {
-    let lanes = status.workers.iter().flat_map(|worker| &worker.training);
-    let in_training: f64 = lanes
-        .map(|lane| {
-            let trajectory = spec.and_then(|spec| spec.grid.trajectory(lane.trajectory));
-            let trials = trajectory.map_or(1, |trajectory| trajectory.stopping_rules.len());
-            trials as f64 * lane.updates as f64 / lane.max_updates.max(1) as f64
-        })
-        .sum();
-    status.sweep.ended() as f64 + in_training
 }
 
 /// How fast a sweep goes, measured since this program began to look.

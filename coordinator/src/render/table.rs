@@ -12,7 +12,7 @@ use biosweep_common::vocabulary::{Activation, Network, Rule};
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
-use crate::results::aggregate::{Cell, Mean};
+use crate::results::aggregate::{Cell, Mean, uneven};
 
 /// A rule across the head of the table, and no lines besides.
 const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -21,12 +21,14 @@ const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 const PADDING: usize = 3;
 
 /// Test accuracies: a row for each rule and network, a column for each activation and depth, and beneath them what
-/// they are means of. Where the table is wider than `width` characters it becomes several, first by activation.
-pub(crate) fn accuracies(cells: &[Cell], width: Option<u16>) -> String {
+/// they are means of. Where the table is wider than `width` characters it becomes several, first by activation. What is
+/// said of a sweep that has not finished stands above it.
+pub(crate) fn accuracies(cells: &[Cell], so_far: Option<&str>, width: Option<u16>) -> String {
+    let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
     if cells.is_empty() {
-        return "no results yet".to_owned();
+        parts.push("no results yet".to_owned());
+        return parts.join("\n\n");
     }
-    let mut parts = Vec::new();
     for pivot in pivots(cells) {
         let title = (pivots(cells).len() > 1).then(|| format!("{}\n", pivot.dataset.label()));
         for columns in pivot.fitting(width.map_or(usize::MAX, usize::from)) {
@@ -41,25 +43,42 @@ pub(crate) fn accuracies(cells: &[Cell], width: Option<u16>) -> String {
 }
 
 /// The same in Markdown, in one table a dataset.
-pub(crate) fn accuracies_markdown(cells: &[Cell]) -> String {
+pub(crate) fn accuracies_markdown(cells: &[Cell], so_far: Option<&str>) -> String {
     let table = |pivot: &Pivot<'_>| pivot.table(&pivot.columns, presets::ASCII_MARKDOWN);
-    let mut parts: Vec<String> = pivots(cells).iter().map(table).collect();
+    let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
+    parts.extend(pivots(cells).iter().map(table));
     parts.push(caption(cells));
     parts.extend(chosen(cells, presets::ASCII_MARKDOWN));
     parts.join("\n\n")
 }
 
-/// The list of sweeps, in the order given; ages are counted to `now`.
-pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime) -> String {
+/// Characters of an id that a list shows at least: its whole time stamp.
+const ID_CHARACTERS: usize = 13;
+/// Characters of a name that a list shows in any case.
+const NAME_CHARACTERS_MIN: usize = 12;
+
+/// The list of sweeps, in the order given; ages are counted to `now`. Ids are cut to what tells them apart, which every
+/// command takes; names where the table is wider than `width` characters.
+pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime, width: Option<u16>) -> String {
+    let ids = beginnings(sweeps);
+    let of = |width| listed(sweeps, &ids, now, width);
+    let text = of(usize::MAX);
+    let longest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    let Some(width) = width.map(usize::from).filter(|&width| longest(&text) > width) else { return text };
+    let names = sweeps.iter().map(|sweep| sweep.name.chars().count()).max().unwrap_or(0);
+    of((names + width).saturating_sub(longest(&text)).max(NAME_CHARACTERS_MIN))
+}
+
+fn listed(sweeps: &[SweepView], ids: &[String], now: WallTime, name_max: usize) -> String {
     let some_diverged = sweeps.iter().any(|sweep| sweep.diverged > 0);
-    let mut header = vec!["id", "name", "state", "trials", "completed"];
+    let mut header = vec!["id", "name", "state", "completed"];
     if some_diverged {
         header.push("diverged");
     }
     header.extend(["failed", "age"]);
-    let rows = sweeps.iter().map(|sweep| {
-        let mut row = vec![sweep.id.to_string(), sweep.name.clone(), sweep.state.name().to_owned()];
-        row.extend([sweep.trials, sweep.completed].map(|count| count.to_string()));
+    let rows = sweeps.iter().zip(ids).map(|(sweep, id)| {
+        let mut row = vec![id.clone(), cut(&sweep.name, name_max), sweep.state.name().to_owned()];
+        row.push(format!("{}/{}", sweep.completed, sweep.trials));
         if some_diverged {
             row.push(sweep.diverged.to_string());
         }
@@ -67,6 +86,24 @@ pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime) -> String {
         row
     });
     table(&header, rows, 3, LIGHT)
+}
+
+/// The beginnings of ids, all of one length, that tell these sweeps apart.
+fn beginnings(sweeps: &[SweepView]) -> Vec<String> {
+    let ids: Vec<String> = sweeps.iter().map(|sweep| sweep.id.to_string()).collect();
+    let whole = ids.first().map_or(0, String::len);
+    let tells_apart =
+        |&len: &usize| ids.iter().map(|id| &id[..len]).collect::<BTreeSet<_>>().len() == ids.len();
+    let len = (ID_CHARACTERS..whole).find(tells_apart).unwrap_or(whole);
+    ids.iter().map(|id| id[..len].to_owned()).collect()
+}
+
+/// A text of at most so many characters.
+fn cut(text: &str, characters: usize) -> String {
+    if text.chars().count() <= characters {
+        return text.to_owned();
+    }
+    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
 }
 
 type Row = (Rule, Network);
@@ -78,10 +115,13 @@ struct Pivot<'a> {
     rows: Vec<Row>,
     columns: Vec<Column>,
     cells: BTreeMap<(Row, Column), &'a Cell>,
+    /// Whether some cells of the table have fewer replicates than others.
+    uneven: bool,
 }
 
 fn pivots(cells: &[Cell]) -> Vec<Pivot<'_>> {
     let datasets: BTreeSet<&DatasetRef> = cells.iter().map(|cell| &cell.place.dataset).collect();
+    let uneven = uneven(cells).is_some();
     let pivot = |dataset| {
         let of_dataset = cells.iter().filter(|cell| &cell.place.dataset == dataset);
         let cells: BTreeMap<_, _> = of_dataset
@@ -89,7 +129,7 @@ fn pivots(cells: &[Cell]) -> Vec<Pivot<'_>> {
             .collect();
         let rows = cells.keys().map(|(row, _)| *row).collect::<BTreeSet<_>>().into_iter().collect();
         let columns = cells.keys().map(|(_, column)| *column).collect::<BTreeSet<_>>().into_iter().collect();
-        Pivot { dataset, rows, columns, cells }
+        Pivot { dataset, rows, columns, cells, uneven }
     };
     datasets.into_iter().map(pivot).collect()
 }
@@ -108,7 +148,7 @@ impl Pivot<'_> {
     }
 
     fn text(&self, row: Row, column: Column) -> String {
-        self.cells.get(&(row, column)).map_or_else(|| "–".to_owned(), |cell| text(cell))
+        self.cells.get(&(row, column)).map_or_else(|| "–".to_owned(), |cell| text(cell, self.uneven))
     }
 
     /// The columns in as few groups as fit into `width` characters beside the rows' names, an activation in groups of
@@ -146,9 +186,10 @@ fn title((activation, depth): &Column) -> String {
     format!("{activation} {depth}")
 }
 
-/// One cell: `97.7 ± 0.2`, then what did not complete.
-fn text(cell: &Cell) -> String {
-    let mut parts: Vec<String> = cell.test.iter().map(percent).collect();
+/// One cell: `97.7 ± 0.2`, over how many where that differs, then what did not complete.
+fn text(cell: &Cell, uneven: bool) -> String {
+    let over = |test: &Mean| if uneven { format!(" (n = {})", test.count) } else { String::new() };
+    let mut parts: Vec<String> = cell.test.iter().map(|test| percent(test) + &over(test)).collect();
     for (count, what) in [(cell.diverged, "diverged"), (cell.failed, "failed")] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
@@ -164,19 +205,20 @@ fn percent(accuracy: &Mean) -> String {
 
 /// What the numbers are.
 fn caption(cells: &[Cell]) -> String {
-    let counts: BTreeSet<u64> = cells.iter().filter_map(|cell| Some(cell.test?.count)).collect();
-    let mut text = match (counts.first(), counts.last()) {
-        (None, _) | (_, None) => "no trial completed".to_owned(),
-        (_, Some(1)) => "test accuracy in percent, one trial each".to_owned(),
-        (least, most @ Some(count)) => {
-            let up_to = if least == most { "" } else { "up to " };
-            format!(
-                "mean test accuracy in percent ± sample standard deviation over {up_to}{count} replicates (folds, seeds)"
-            )
-        }
+    let of_means = "mean test accuracy in percent ± sample standard deviation over";
+    let most = cells.iter().map(Cell::completed).max().unwrap_or(0);
+    let mut text = match most {
+        0 => "no trial completed".to_owned(),
+        1 => "test accuracy in percent, one trial each".to_owned(),
+        _ if uneven(cells).is_some() => format!("{of_means} n replicates (folds, seeds)"),
+        _ => format!("{of_means} {most} replicates (folds, seeds)"),
     };
     if cells.iter().any(|cell| cell.candidates > 1) {
-        text += ";\nthe settings with the best mean validation accuracy out of all that were tried:";
+        text += ";\nthe settings with the best mean validation accuracy out of all that were tried";
+        if cells.iter().any(|cell| cell.compared < cell.candidates) {
+            text += ",\nwhere those with fewer replicates than others are not compared";
+        }
+        text += ":";
     }
     text
 }
@@ -200,7 +242,10 @@ fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
             place.depth.to_string(),
         ];
         row.extend(settings.iter().map(|setting| cell.chosen.get(setting).map_or_else(|| "–".to_owned(), short)));
-        row.push(cell.candidates.to_string());
+        row.push(match cell.compared {
+            compared if compared == cell.candidates => compared.to_string(),
+            compared => format!("{compared} of {}", cell.candidates),
+        });
         row
     };
     Some(table(&header, tuned.iter().map(row), 3, style))
@@ -239,7 +284,6 @@ fn age(milliseconds: u64) -> String {
 mod tests {
     use biosweep_common::ids::SweepId;
     use biosweep_common::outcome::{SweepState, TrialStatus};
-    use biosweep_common::spec::Format;
     use uuid::Uuid;
 
     use super::*;
@@ -252,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_row_is_a_rule_on_a_network_and_a_column_an_activation_at_a_depth() {
-        let text = accuracies(&cells(&paper(1)), None);
+        let text = accuracies(&cells(&paper(1)), None, None);
         let lines = lines(&text);
         assert_eq!(lines[0], " rule   network   relu 5   relu 10   sigmoid 3   sigmoid 7");
         assert!(lines[1].chars().all(|c| c == '─'), "{}", lines[1]);
@@ -264,7 +308,7 @@ mod tests {
 
     #[test]
     fn replicates_show_their_spread() {
-        let text = accuracies(&cells(&paper(3)), None);
+        let text = accuracies(&cells(&paper(3)), None, None);
         assert!(text.contains("53.8 ± 4.6"), "{text}");
         assert!(text.contains("sample standard deviation over 3 replicates"), "{text}");
     }
@@ -272,7 +316,7 @@ mod tests {
     #[test]
     fn a_table_too_wide_for_its_terminal_becomes_several_that_fit() {
         for width in [43, 50, 65] {
-            let text = accuracies(&cells(&paper(3)), Some(width));
+            let text = accuracies(&cells(&paper(3)), None, Some(width));
             let tables = text.split("\n\n").take_while(|part| part.contains("rule"));
             let mut columns = 0;
             for table in tables {
@@ -286,7 +330,7 @@ mod tests {
             }
             assert_eq!(columns, 4, "{text}");
         }
-        assert!(accuracies(&cells(&paper(3)), Some(5)).contains("sigmoid 7"), "no width loses a column");
+        assert!(accuracies(&cells(&paper(3)), None, Some(5)).contains("sigmoid 7"), "no width loses a column");
     }
 
     #[test]
@@ -298,24 +342,49 @@ mod tests {
             fold(ended("fa", "nn", 6, TrialStatus::Diverged), 0),
             fold(ended("fa", "nn", 6, TrialStatus::Diverged), 1),
         ]);
-        let text = accuracies(&cells, None);
+        let text = accuracies(&cells, None, None);
         assert_eq!(lines(&text)[2], " bp     nn        90.0, 1 failed            –");
         assert_eq!(lines(&text)[3], " fa     nn                     –   2 diverged");
-        assert_eq!(accuracies(&[], None), "no results yet");
+        assert_eq!(accuracies(&[], None, None), "no results yet");
+    }
+
+    #[test]
+    fn means_over_fewer_replicates_are_marked_and_an_unfinished_sweep_says_so() {
+        let fold = |rule, fold| with(completed(rule, "nn", 5, 0.9, 0.9), &[("fold", Value::Integer(fold))]);
+        let mut results: Vec<_> = (0..6).map(|index| fold("bp", index)).collect();
+        results.extend((0..2).map(|index| fold("fa", index)));
+        let so_far = Some("8 of 12 trials so far");
+        for text in [accuracies(&cells(&results), so_far, None), accuracies_markdown(&cells(&results), so_far)] {
+            assert!(text.starts_with("8 of 12 trials so far\n\n"), "{text}");
+            assert!(text.contains("90.0 ± 0.0 (n = 6)") && text.contains("90.0 ± 0.0 (n = 2)"), "{text}");
+            assert!(text.contains("over n replicates"), "{text}");
+        }
+        assert!(!accuracies(&cells(&results[..6]), None, None).contains("n = "));
+    }
+
+    #[test]
+    fn candidates_that_were_not_compared_are_told() {
+        let tried = |rate, fold| {
+            let settings = [("learning_rate", Value::Real(rate)), ("fold", Value::Integer(fold))];
+            with(completed("fa", "nn", 5, 0.9, 0.9), &settings)
+        };
+        let text = accuracies(&cells(&[tried(1e-3, 0), tried(1e-3, 1), tried(1e-4, 0)]), None, None);
+        assert!(text.contains("1 of 2") && text.contains("are not compared"), "{text}");
     }
 
     #[test]
     fn the_settings_chosen_are_told_where_there_was_a_choice() {
         let tried =
             |rate, validation| with(completed("fa", "nn", 5, validation, 0.9), &[("learning_rate", Value::Real(rate))]);
-        let text = accuracies(&cells(&[tried(1e-3, 0.8), tried(1e-5, 0.9), completed("bp", "nn", 5, 0.9, 0.9)]), None);
+        let text =
+            accuracies(&cells(&[tried(1e-3, 0.8), tried(1e-5, 0.9), completed("bp", "nn", 5, 0.9, 0.9)]), None, None);
         assert!(text.contains("best mean validation accuracy"), "{text}");
         assert_eq!(lines(&text).last(), Some(&" fa     nn        relu             5         0.00001       2"));
     }
 
     #[test]
     fn markdown_is_one_table_whatever_its_width() {
-        let text = accuracies_markdown(&cells(&paper(1)));
+        let text = accuracies_markdown(&cells(&paper(1)), None);
         assert_eq!(lines(&text)[0], "| rule | network | relu 5 | relu 10 | sigmoid 3 | sigmoid 7 |");
         assert!(lines(&text)[1].starts_with("|------|"), "{text}");
         assert_eq!(lines(&text)[4], "| fa   | nn      |   91.7 |    83.4 |      95.0 |      53.8 |");
@@ -336,16 +405,20 @@ mod tests {
             reused: 0,
             running: 2,
             submitted_at: WallTime(1_000_000),
-            spec_text: String::new(),
-            spec_format: Format::Toml,
-            extensions: Vec::new(),
         };
-        let text = sweeps(std::slice::from_ref(&view), WallTime(1_000_000 + 3 * 3_600_000));
-        assert_eq!(
-            lines(&text)[2],
-            " 00000000-0000-0000-0000-000000000007   paper-mini   running       24          20        1   3 h"
-        );
-        let text = sweeps(&[SweepView { diverged: 4, ..view }], WallTime(0));
+        let text = sweeps(std::slice::from_ref(&view), WallTime(1_000_000 + 3 * 3_600_000), None);
+        assert_eq!(lines(&text)[2], " 00000000-0000   paper-mini   running       20/24        1   3 h");
+        let text = sweeps(&[SweepView { diverged: 4, ..view.clone() }], WallTime(0), None);
         assert!(lines(&text)[0].contains("diverged   failed") && lines(&text)[2].ends_with("now"), "{text}");
+
+        let id = |number| SweepId(Uuid::from_u128(number));
+        let long = SweepView { name: "skip-connections-and-their-kin".to_owned(), state: SweepState::Cancelled, ..view };
+        let list = [SweepView { id: id(1 << 64), trials: 9_900, ..long.clone() }, SweepView { id: id(1 << 65), ..long }];
+        let text = sweeps(&list, WallTime(1_000_000 + 3 * 3_600_000), Some(80));
+        assert!(lines(&text).iter().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("skip-connec") && text.contains('…'), "{text}");
+        assert!(!sweeps(&list, WallTime(0), None).contains('…'), "in a pipe all of it is there");
+        let ids: BTreeSet<&str> = lines(&text)[2..].iter().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(ids.len(), 2, "ids are long enough to tell them apart: {text}");
     }
 }

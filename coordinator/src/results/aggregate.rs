@@ -5,7 +5,8 @@
 //! *tuning*: each distinct choice is a candidate, and a cell shows the candidate with the best mean validation accuracy,
 //! never the one with the best test accuracy. In that choice a replicate that diverged counts as an accuracy of 0, so
 //! that one lucky survivor does not win; one that failed counts nothing, since a failure says nothing of the settings.
-//! Equal candidates: the one whose trials come first.
+//! While a sweep has not finished, candidates may have fewer replicates than others: only those with the most are compared,
+//! since the best of few is no match for the mean of many. Equal candidates: the one whose trials come first.
 
 use std::collections::BTreeMap;
 
@@ -41,8 +42,10 @@ pub(crate) struct Cell {
     /// The candidate's tuning settings, those that differ between the candidates of this place.
     #[serde(serialize_with = "by_name")]
     pub(crate) chosen: Point,
-    /// Candidates it was chosen from, at least 1.
+    /// Candidates that have results, at least 1.
     pub(crate) candidates: usize,
+    /// Those of them with the most replicates, from which it was chosen.
+    pub(crate) compared: usize,
     /// Test accuracy over completed replicates; `None` where none completed.
     #[serde(rename = "test_accuracy")]
     pub(crate) test: Option<Mean>,
@@ -158,8 +161,10 @@ fn tuning(point: &Point) -> Point {
 }
 
 fn cell(place: Place, candidates: &[Candidate]) -> Option<Cell> {
-    let mut best = candidates.first()?;
-    for candidate in candidates {
+    let most = candidates.iter().map(Candidate::replicates).max()?;
+    let compared: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.replicates() == most).collect();
+    let mut best = *compared.first()?;
+    for &candidate in &compared {
         if candidate.merit() > best.merit() {
             best = candidate;
         }
@@ -170,6 +175,7 @@ fn cell(place: Place, candidates: &[Candidate]) -> Option<Cell> {
         place,
         chosen: best.tuning.clone().into_iter().filter(|(setting, _)| differs(setting)).collect(),
         candidates: candidates.len(),
+        compared: compared.len(),
         test: best.test.mean(),
         validation: best.validation.mean(),
         diverged: best.diverged,
@@ -181,7 +187,26 @@ fn by_name<S: Serializer>(point: &Point, serializer: S) -> Result<S::Ok, S::Erro
     serializer.collect_map(point.iter().map(|(setting, value)| (setting.name(), value)))
 }
 
+impl Cell {
+    /// Replicates that completed.
+    pub(crate) fn completed(&self) -> u64 {
+        self.test.map_or(0, |test| test.count)
+    }
+}
+
+/// The most replicates that completed in any of these cells, where another in which some completed has fewer: then a mean
+/// says nothing without its count.
+pub(crate) fn uneven(cells: &[Cell]) -> Option<u64> {
+    let counts = || cells.iter().map(Cell::completed).filter(|&count| count > 0);
+    counts().max().filter(|&most| counts().any(|count| count < most))
+}
+
 impl Candidate {
+    /// Replicates that have ended, however.
+    fn replicates(&self) -> u64 {
+        self.validation.count + self.diverged + self.failed
+    }
+
     /// Mean validation accuracy, a diverged replicate counting as 0; below every accuracy where nothing is known.
     fn merit(&self) -> f64 {
         let known = self.validation.count + self.diverged;
@@ -254,6 +279,30 @@ mod tests {
     }
 
     #[test]
+    fn a_candidate_with_fewer_replicates_is_not_preferred_to_one_with_more() {
+        let result = |rate, fold, accuracy| {
+            let settings = [("learning_rate", Value::Real(rate)), ("fold", Value::Integer(fold))];
+            with(completed("fa", "nn", 5, accuracy, accuracy), &settings)
+        };
+        let few = (0..2).map(|fold| result(1e-2, fold, 0.97));
+        let many = (0..10).flat_map(|fold| [result(1e-3, fold, 0.95), result(1e-4, fold, 0.94)]);
+        let results: Vec<_> = few.chain(many).collect();
+        let cells = cells(&results);
+        assert_eq!(cells[0].chosen, Point::from([(Setting::LearningRate, Value::Real(1e-3))]));
+        assert_eq!((cells[0].candidates, cells[0].compared, cells[0].completed()), (3, 2, 10));
+    }
+
+    #[test]
+    fn cells_are_uneven_where_some_have_fewer_completed_replicates() {
+        let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
+        let mut results: Vec<_> = (0..3).map(|index| fold(completed("bp", "nn", 5, 0.9, 0.9), index)).collect();
+        results.push(ended("fa", "nn", 5, TrialStatus::Diverged));
+        assert_eq!(uneven(&cells(&results)), None, "what has no mean needs no count");
+        results.push(fold(completed("fa", "nn", 5, 0.5, 0.5), 1));
+        assert_eq!(uneven(&cells(&results)), Some(3));
+    }
+
+    #[test]
     fn a_place_where_nothing_completed_is_shown_with_what_happened() {
         let cells = cells(&[ended("dtp", "nn", 5, TrialStatus::Diverged), ended("dtp", "nn", 6, TrialStatus::Failed)]);
         assert_eq!(
@@ -282,7 +331,7 @@ mod tests {
             cells[0],
             serde_json::json!({
                 "dataset": "mnist", "rule": "bp", "network": "nn", "activation": "relu", "depth": 5,
-                "chosen": {"learning_rate": 0.5}, "candidates": 2,
+                "chosen": {"learning_rate": 0.5}, "candidates": 2, "compared": 2,
                 "test_accuracy": {"mean": 0.5, "spread": null, "count": 1},
                 "validation_accuracy": {"mean": 0.9, "spread": null, "count": 1},
                 "diverged": 0, "failed": 0,

@@ -9,9 +9,12 @@ use biosweep_common::views::{CurveView, ResultView, SweepView};
 
 use super::export::{self, Format};
 use super::{aggregate, figures};
+use crate::render::human;
 
 /// Characters of an id that tell sweeps apart: its whole time stamp, to the millisecond.
 const ID_CHARACTERS: usize = 13;
+/// The most bytes that a folder's name has of the sweep's: with the id, what every file system takes.
+const NAME_BYTES_MAX: usize = 100;
 
 /// A file of a run could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +44,7 @@ impl ResultsFolder {
         results: &[ResultView],
         curves: &[CurveView],
     ) -> Result<Self, FolderError> {
-        let folder = home.join("results").join(format!("{}-{}", file_name(&sweep.name), short(sweep.id)));
+        let folder = of(home, sweep);
         fs::create_dir_all(&folder).map_err(|source| FolderError { path: folder.clone(), source })?;
         let results_path = write(folder.join("results.csv"), |out| {
             let mut export = export::Results::new(Format::Csv, out)?;
@@ -54,9 +57,10 @@ impl ResultsFolder {
             export.finish()
         })?;
         let cells = aggregate::cells(results);
+        let title = title(sweep);
         let pictures = [
-            ("accuracy-by-depth.svg", figures::accuracy_by_depth(&sweep.name, &cells)),
-            ("learning-curves.svg", figures::learning_curves(&sweep.name, &cells, curves)),
+            ("accuracy-by-depth.svg", figures::accuracy_by_depth(&title, &cells)),
+            ("learning-curves.svg", figures::learning_curves(&title, &cells, curves)),
         ];
         let figures = pictures
             .into_iter()
@@ -64,6 +68,19 @@ impl ResultsFolder {
             .collect::<Result<_, _>>()?;
         Ok(Self { results: results_path, curves: curves_path, figures })
     }
+}
+
+/// What stands above a figure: a sweep that has not finished is not to look as if it had.
+fn title(sweep: &SweepView) -> String {
+    match human::so_far(sweep) {
+        Some(so_far) => format!("{} ({so_far})", sweep.name),
+        None => sweep.name.clone(),
+    }
+}
+
+/// The folder of a sweep.
+pub(crate) fn of(home: &Path, sweep: &SweepView) -> PathBuf {
+    home.join("results").join(folder_name(&sweep.name, sweep.id))
 }
 
 fn write(
@@ -81,11 +98,31 @@ fn write(
     }
 }
 
-fn short(id: SweepId) -> String {
-    id.to_string().chars().take(ID_CHARACTERS).collect()
+/// A sweep's name with all that could mean something to a file system replaced, and as much of its id as tells it apart:
+/// where the name has to be cut, all of the id.
+fn folder_name(name: &str, id: SweepId) -> String {
+    let name: String =
+        name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
+    let cut = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+    let id = id.to_string();
+    if cut.len() < name.len() { format!("{cut}-{id}") } else { format!("{cut}-{}", &id[..ID_CHARACTERS]) }
 }
 
-/// A sweep's name with all that could mean something to a file system replaced.
-fn file_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect()
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_name_a_sweep_may_have_names_a_folder_that_can_be_made() {
+        let id = |number: u128| SweepId(Uuid::from_u128(number));
+        let name = "漢".repeat(128);
+        let folder = folder_name(&name, id(1));
+        assert!(folder.len() <= 143, "{} bytes", folder.len());
+        let place = tempfile::tempdir().expect("a folder");
+        fs::create_dir(place.path().join(&folder)).expect("its name is not too long");
+        assert_ne!(folder, folder_name(&name, id(2)));
+        assert_eq!(folder_name("a/b c", id(1)), "a-b-c-00000000-0000");
+    }
 }

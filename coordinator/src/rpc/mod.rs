@@ -11,7 +11,7 @@ mod workers;
 use std::future::Future;
 use std::time::Duration;
 
-use biosweep_common::wire::WireError;
+use biosweep_common::wire::{SWEEPS_MESSAGE_BYTES_MAX, WireError};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;
@@ -61,7 +61,11 @@ pub(crate) async fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .add_service(health)
         .add_service(reflection)
-        .add_service(SweepsServer::new(sweeps::Service::new(handle.clone())))
+        .add_service(
+            SweepsServer::new(sweeps::Service::new(handle.clone()))
+                .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX),
+        )
         .add_service(WorkersServer::new(workers::Service::new(handle)))
         // Without this, the end of what is sent at once waits 40 ms for the other side to confirm its beginning.
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)

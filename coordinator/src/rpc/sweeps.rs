@@ -6,8 +6,8 @@ use biosweep_common::configuration::Point;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
-use biosweep_common::views::{CurveView, ResultView, SweepStatus, SweepView, WatchEvent};
-use biosweep_common::wire::{FromWire, IntoWire};
+use biosweep_common::views::{CurveView, SweepStatus, SweepView, WatchEvent};
+use biosweep_common::wire::{FromWire, IntoWire, curve_pieces, pieces, show_pieces, trained_pieces};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::Sweeps;
 use futures::Stream;
@@ -17,20 +17,25 @@ use tonic::{Request, Response, Status};
 
 use super::{stopped, store_failed, unable, unreadable};
 use crate::core::event::Event;
+use crate::delete::{self, DeleteError, Deletion};
 use crate::driver::Handle;
 use crate::extend::{self, ExtendError};
-use crate::queries::{self, Elsewhere, QueryError};
+use crate::queries::{self, Deleted, Elsewhere, Purpose, QueryError};
 use crate::retry::{self, RetryError};
 use crate::reuse::{self, Wanted};
+use crate::store::record::CurveRow;
 use crate::submit::{self, SubmitError};
 use crate::watch;
 
 /// Rows read from the store at a time.
 const PAGE: u32 = 1_000;
+/// Points of curves that are read from the store at a time, about.
+const POINTS: usize = 250_000;
 
 pub(super) struct Service {
     handle: Handle,
-    /// Held while a submission looks for its equal, or a retry for what failed, so that two at once do not both act.
+    /// Held while a submission looks for its equal and for results to take over, a retry for what failed, or a deletion for
+    /// whether its sweep has ended: what they find must be so still when they act.
     deciding: Mutex<()>,
 }
 
@@ -65,32 +70,47 @@ impl Sweeps for Service {
     async fn extend(&self, request: Request<v1::ExtendRequest>) -> Result<Response<v1::ExtendResponse>, Status> {
         let v1::ExtendRequest { sweep, spec, format, origin } = request.into_inner();
         let (parsed, format) = parse(&spec, &format, &origin)?;
-        let id = self.resolve(&sweep).await?;
+        let id = self.resolve(&sweep, Purpose::Change).await?;
         let _one_at_a_time = self.deciding.lock().await;
         let added = extend::extend(&self.handle, id, &parsed, spec, format).await.map_err(extend_failed)?;
         let sweep = self.status(id).await?.sweep;
         Ok(Response::new(v1::ExtendResponse { sweep: Some(sweep.into_wire()), added }))
     }
 
-    async fn trained(&self, request: Request<v1::TrainedRequest>) -> Result<Response<v1::TrainedResponse>, Status> {
+    type TrainedStream = Answers<v1::TrainedResponse>;
+
+    async fn trained(&self, request: Request<v1::TrainedRequest>) -> Result<Response<Self::TrainedStream>, Status> {
         let trained = queries::trained(&self.handle, &request.into_inner().trial).await.map_err(query_failed)?;
-        Ok(Response::new(trained.into_wire()))
+        Ok(in_pieces(trained_pieces(trained)))
     }
 
-    async fn list(&self, _request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
+    type ListStream = Answers<v1::ListResponse>;
+
+    async fn list(&self, _request: Request<v1::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         let sweeps = queries::list(&self.handle).await.map_err(query_failed)?;
-        Ok(Response::new(v1::ListResponse { sweeps: sweeps.into_wire() }))
+        let answers = pieces(sweeps.into_wire()).into_iter().map(|sweeps| v1::ListResponse { sweeps });
+        Ok(in_pieces(answers.collect()))
     }
 
-    async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<v1::ShowResponse>, Status> {
-        let id = self.resolve(&request.into_inner().sweep).await?;
-        Ok(Response::new(self.status(id).await?.into_wire()))
+    type ShowStream = Answers<v1::ShowResponse>;
+
+    async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<Self::ShowStream>, Status> {
+        let id = self.resolve(&request.into_inner().sweep, Purpose::Read).await?;
+        Ok(in_pieces(show_pieces(self.status(id).await?)))
+    }
+
+    type SpecStream = Answers<v1::SpecResponse>;
+
+    async fn spec(&self, request: Request<v1::SpecRequest>) -> Result<Response<Self::SpecStream>, Status> {
+        let id = self.resolve(&request.into_inner().sweep, Purpose::Read).await?;
+        let text = queries::spec_text(&self.handle, id).await.map_err(query_failed)?;
+        Ok(in_pieces(text.into_wire()))
     }
 
     type WatchStream = Answers<v1::WatchEvent>;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let id = self.resolve(&request.into_inner().sweep).await?;
+        let id = self.resolve(&request.into_inner().sweep, Purpose::Read).await?;
         let handle = self.handle.clone();
         Ok(stream(16, async move |out: Out<v1::WatchEvent>| {
             let emit = move |event: WatchEvent| {
@@ -102,19 +122,19 @@ impl Sweeps for Service {
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
-        let id = self.resolve(&request.into_inner().sweep).await?;
+        let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
         let sweep = self.change(id, Event::Cancelled(id), "cancel", &[SweepState::Cancelled]).await?;
         Ok(Response::new(v1::CancelResponse { sweep: Some(sweep.into_wire()) }))
     }
 
     async fn pause(&self, request: Request<v1::PauseRequest>) -> Result<Response<v1::PauseResponse>, Status> {
-        let id = self.resolve(&request.into_inner().sweep).await?;
+        let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
         let sweep = self.change(id, Event::Paused(id), "pause", &[SweepState::Paused]).await?;
         Ok(Response::new(v1::PauseResponse { sweep: Some(sweep.into_wire()) }))
     }
 
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Result<Response<v1::ResumeResponse>, Status> {
-        let id = self.resolve(&request.into_inner().sweep).await?;
+        let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
         let sweep = self.change(id, Event::Resumed(id), "resume", &[SweepState::Running]).await?;
         Ok(Response::new(v1::ResumeResponse { sweep: Some(sweep.into_wire()) }))
     }
@@ -122,19 +142,30 @@ impl Sweeps for Service {
     async fn retry(&self, request: Request<v1::RetryRequest>) -> Result<Response<v1::RetryResponse>, Status> {
         let v1::RetryRequest { sweep, r#where } = request.into_inner();
         let settings = Point::from_wire(r#where).map_err(|error| unreadable(&error))?;
-        let id = self.resolve(&sweep).await?;
+        let id = self.resolve(&sweep, Purpose::Change).await?;
         let _one_at_a_time = self.deciding.lock().await;
         let retried = retry::retry(&self.handle, id, &settings).await.map_err(retry_failed)?;
         let sweep = self.status(id).await?.sweep;
         Ok(Response::new(v1::RetryResponse { sweep: Some(sweep.into_wire()), trials: retried }))
     }
 
+    async fn delete(&self, request: Request<v1::DeleteRequest>) -> Result<Response<v1::DeleteResponse>, Status> {
+        let v1::DeleteRequest { sweep, dry_run } = request.into_inner();
+        let _one_at_a_time = self.deciding.lock().await;
+        let id = self.resolve(&sweep, Purpose::Change).await?;
+        let Deletion { sweep, taken_over } = delete::delete(&self.handle, id, dry_run).await.map_err(delete_failed)?;
+        Ok(Response::new(v1::DeleteResponse { sweep: Some(sweep.into_wire()), taken_over }))
+    }
+
+    type ListWorkersStream = Answers<v1::ListWorkersResponse>;
+
     async fn list_workers(
         &self,
         _request: Request<v1::ListWorkersRequest>,
-    ) -> Result<Response<v1::ListWorkersResponse>, Status> {
+    ) -> Result<Response<Self::ListWorkersStream>, Status> {
         let workers = queries::workers(&self.handle).await.map_err(query_failed)?;
-        Ok(Response::new(v1::ListWorkersResponse { workers: workers.into_wire() }))
+        let answers = pieces(workers.into_wire()).into_iter().map(|workers| v1::ListWorkersResponse { workers });
+        Ok(in_pieces(answers.collect()))
     }
 
     async fn release_worker(
@@ -153,17 +184,18 @@ impl Sweeps for Service {
     async fn results(&self, request: Request<v1::ResultsRequest>) -> Result<Response<Self::ResultsStream>, Status> {
         let (id, spec) = self.spec(&request.into_inner().sweep).await?;
         let store = self.handle.store.clone();
-        Ok(stream(2, async move |out: Out<v1::ResultsResponse>| {
-            let mut from = TrialIndex(0);
+        Ok(stream(4, async move |out: Out<v1::ResultsResponse>| {
+            let (mut from, mut deleted) = (TrialIndex(0), Deleted::default());
             loop {
                 let rows = store.results(id, from, PAGE).await.map_err(store_failed)?;
                 let Some(last) = rows.last() else { return Ok(()) };
                 from = TrialIndex(last.trial.0 + 1);
-                let results: Option<Vec<ResultView>> =
-                    rows.into_iter().map(|row| queries::result_view(&spec, row)).collect();
-                let results = results.ok_or_else(|| outside(id))?;
-                if out.send(Ok(v1::ResultsResponse { results: results.into_wire() })).await.is_err() {
-                    return Ok(());
+                let results = queries::result_views(store.as_ref(), &spec, rows, &mut deleted).await;
+                let results = results.map_err(store_failed)?.ok_or_else(|| outside(id))?;
+                for results in pieces(results.into_wire()) {
+                    if out.send(Ok(v1::ResultsResponse { results })).await.is_err() {
+                        return Ok(());
+                    }
                 }
             }
         }))
@@ -174,16 +206,19 @@ impl Sweeps for Service {
     async fn curves(&self, request: Request<v1::CurvesRequest>) -> Result<Response<Self::CurvesStream>, Status> {
         let (id, spec) = self.spec(&request.into_inner().sweep).await?;
         let store = self.handle.store.clone();
-        Ok(stream(64, async move |out: Out<v1::CurvesResponse>| {
-            let mut from = 0;
+        Ok(stream(8, async move |out: Out<v1::CurvesResponse>| {
+            let (mut from, mut page) = (0, 1);
             loop {
-                let rows = store.curves(id, from, PAGE).await.map_err(store_failed)?;
+                let rows = store.curves(id, from, page).await.map_err(store_failed)?;
                 let Some(last) = rows.last() else { return Ok(()) };
                 from = last.trajectory.0 + 1;
+                page = next_page(page, &rows);
                 for row in rows {
                     let curve: CurveView = queries::curve_view(&spec, row).ok_or_else(|| outside(id))?;
-                    if out.send(Ok(curve.into_wire())).await.is_err() {
-                        return Ok(());
+                    for piece in curve_pieces(curve) {
+                        if out.send(Ok(piece)).await.is_err() {
+                            return Ok(());
+                        }
                     }
                 }
             }
@@ -192,8 +227,8 @@ impl Sweeps for Service {
 }
 
 impl Service {
-    async fn resolve(&self, name: &str) -> Result<SweepId, Status> {
-        queries::resolve(&self.handle, name).await.map_err(query_failed)
+    async fn resolve(&self, name: &str, purpose: Purpose) -> Result<SweepId, Status> {
+        queries::resolve(&self.handle, name, purpose).await.map_err(query_failed)
     }
 
     /// Asks for a change of a sweep; the sweep, where it is now in one of these states.
@@ -210,8 +245,13 @@ impl Service {
             return Ok(sweep);
         }
         Err(Status::failed_precondition(match sweep.state {
-            SweepState::Finished => format!("sweep {id} has finished; there is nothing to {verb}"),
-            SweepState::Cancelled => format!("sweep {id} was cancelled; there is nothing to {verb}"),
+            SweepState::Finished => {
+                format!("sweep {id} has finished, so there is nothing to {verb}; `biosweep results {id}` has what it found")
+            }
+            SweepState::Cancelled => format!(
+                "sweep {id} was cancelled, so there is nothing to {verb}; `biosweep results {id}` has what it found, and its \
+                 spec with --fresh runs it anew"
+            ),
             SweepState::Running | SweepState::Paused => Elsewhere { id, verb }.to_string(),
         }))
     }
@@ -221,7 +261,7 @@ impl Service {
     }
 
     async fn spec(&self, name: &str) -> Result<(SweepId, SweepSpec), Status> {
-        let id = self.resolve(name).await?;
+        let id = self.resolve(name, Purpose::Read).await?;
         let spec = queries::spec(&self.handle, id).await.map_err(query_failed)?;
         Ok((id, spec))
     }
@@ -241,6 +281,18 @@ fn parse(text: &str, format: &str, origin: &str) -> Result<(SweepSpec, Format), 
 }
 
 type Out<T> = mpsc::Sender<Result<T, Status>>;
+
+/// Answers with these.
+fn in_pieces<T: Send + 'static>(pieces: Vec<T>) -> Response<Answers<T>> {
+    Response::new(Box::pin(tokio_stream::iter(pieces.into_iter().map(Ok))))
+}
+
+/// How many curves to read next: curves are of any length, and so many have to fit into memory.
+fn next_page(page: u32, rows: &[CurveRow]) -> u32 {
+    let points: usize = rows.iter().map(|row| row.points.len() + row.health.len()).sum();
+    let fitting = POINTS * rows.len() / points.max(1);
+    u32::try_from(fitting).unwrap_or(PAGE).clamp(1, PAGE).min(2 * page)
+}
 
 /// Answers with what `produce` sends, and with its error last where it has one.
 fn stream<T, F, Produce>(buffer: usize, produce: Produce) -> Response<Answers<T>>
@@ -282,6 +334,14 @@ fn retry_failed(error: RetryError) -> Status {
         RetryError::Cancelled { .. } | RetryError::None { .. } | RetryError::Elsewhere(_) => {
             Status::failed_precondition(error.to_string())
         }
+    }
+}
+
+fn delete_failed(error: DeleteError) -> Status {
+    match error {
+        DeleteError::Query(error) => query_failed(error),
+        DeleteError::Unable(error) => unable(error),
+        DeleteError::Alive { .. } | DeleteError::Elsewhere(_) => Status::failed_precondition(error.to_string()),
     }
 }
 

@@ -74,7 +74,11 @@ impl Workers for Service {
         for sweep in request.into_inner().sweeps {
             let id: SweepId = sweep.parse().map_err(|_| Status::invalid_argument(format!("`{sweep}` is no id")))?;
             let known = self.handle.store.sweep(id).await.map_err(store_failed)?;
-            if known.is_some_and(|row| row.state.has_ended()) {
+            let is_over = match known {
+                Some(row) => row.state.has_ended(),
+                None => self.handle.store.is_deleted(id).await.map_err(store_failed)?,
+            };
+            if is_over {
                 ended.push(sweep);
             }
         }

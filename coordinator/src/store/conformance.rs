@@ -71,6 +71,8 @@ claims! {
     results_are_found_by_the_beginning_of_their_key
     a_sweep_is_extended_again_and_again
     what_failed_can_be_tried_again_and_only_that
+    what_is_deleted_is_gone_and_what_others_took_over_stays_theirs
+    what_comes_after_a_deletion_is_told_from_what_was_before
     a_worker_is_in_quarantine_until_it_is_released
     a_late_report_changes_nothing_that_counts
     a_second_result_of_a_trial_is_refused
@@ -392,6 +394,79 @@ async fn what_failed_can_be_tried_again_and_only_that(store: &dyn Store) {
     assert_eq!(store.setbacks(sweep(1), 99).await.expect("reads").len(), 5, "what happened stays");
     commit(store, &[leased(4, 1, 2, 1), ended(1, 2, 4, Outcome::Completed)]).await;
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 4)]);
+}
+
+async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &dyn Store) {
+    let origin = [Record::Submitted(submission(1)), Record::Submitted(submission(2)), Record::Submitted(submission(3))];
+    commit(store, &origin).await;
+    commit(store, &[leased(1, 1, 0, 4), ended(1, 0, 1, Outcome::Completed), ended(1, 1, 1, Outcome::Completed)]).await;
+    commit(store, &[ended(1, 2, 1, Outcome::Completed), failed_for_good(1, 3, 1), late(1, 3, 1)]).await;
+    commit(store, &[reused(1, &[(9, 1, 0)]), reused(2, &[(5, 1, 0), (6, 1, 1)]), reused(3, &[(2, 1, 0)])]).await;
+    refuse(store, &[Record::Deleted(sweep(1))]).await;
+    refuse(store, &[Record::Deleted(sweep(9))]).await;
+    commit(store, &[state_changed(1, SweepState::Cancelled)]).await;
+    assert_eq!(store.taken_over_from(sweep(1)).await.expect("reads"), 6);
+    assert!(!store.is_deleted(sweep(1)).await.expect("reads"));
+    let kept = async || {
+        let mut kept = String::new();
+        for id in [2, 3].map(sweep) {
+            let results = store.results(id, TrialIndex(0), 99).await.expect("reads");
+            let curves = store.curves(id, 0, 99).await.expect("reads");
+            let summary = store.sweep(id).await.expect("reads").expect("is there");
+            kept += &format!("{results:#?}\n{curves:#?}\n{summary:#?}\n");
+        }
+        kept
+    };
+    let before = kept().await;
+
+    commit(store, &[Record::Deleted(sweep(1))]).await;
+    assert_eq!(kept().await, before, "results, curves and counts of others are as they were");
+    assert!(store.is_deleted(sweep(1)).await.expect("reads") && !store.is_deleted(sweep(9)).await.expect("reads"));
+    assert_eq!(store.sweep(sweep(1)).await.expect("reads"), None);
+    assert_eq!(store.restore_sweep(sweep(1)).await.expect("reads"), None);
+    assert_eq!(store.sweeps().await.expect("reads").len(), 2);
+    assert_eq!(store.summaries().await.expect("reads").len(), 2);
+    assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
+    assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), []);
+    assert_eq!(store.setbacks(sweep(1), 9).await.expect("reads"), []);
+    // The first that took a curve over keeps it, and others may take it over from there.
+    let sources = store.sources(sweep(2), 0, 9).await.expect("reads");
+    let of = |row: &SourceRow| (row.trajectory.0, row.worker_name.clone(), row.points.clone());
+    let name = "worker of attempt 1".to_owned();
+    assert_eq!(sources.iter().map(of).collect::<Vec<_>>(), [(5, name.clone(), curve(0)), (6, name, curve(1))]);
+    assert_eq!(store.sources(sweep(3), 0, 9).await.expect("reads"), []);
+    commit(store, &[reused(3, &[(7, 2, 5)])]).await;
+    refuse(store, &[reused(3, &[(8, 3, 2)])]).await;
+    // It is gone for good, and so is whatever still comes of it.
+    refuse(store, &[Record::Submitted(submission(1))]).await;
+    refuse(store, &[Record::Deleted(sweep(1))]).await;
+    refuse(store, &[reused(3, &[(8, 1, 0)])]).await;
+    let before = seen(store).await;
+    commit(store, &[late(1, 3, 1)]).await;
+    assert_eq!(seen(store).await, before);
+
+    // And so on, from heir to heir.
+    commit(store, &[state_changed(2, SweepState::Finished), Record::Deleted(sweep(2))]).await;
+    let row = |trajectory| CurveRow { trajectory: TrajectoryIndex(trajectory), points: curve(0), health: health(0) };
+    assert_eq!(store.curves(sweep(3), 0, 9).await.expect("reads"), [row(2), row(7)]);
+    let sources = store.sources(sweep(3), 0, 9).await.expect("reads");
+    assert_eq!(sources.iter().map(|row| row.trajectory.0).collect::<Vec<_>>(), [2]);
+    commit(store, &[state_changed(3, SweepState::Finished), Record::Deleted(sweep(3))]).await;
+    assert_eq!(store.summaries().await.expect("reads"), []);
+    // Attempts are numbered as if nothing had been deleted.
+    assert_eq!(store.restore().await.expect("restores").last_attempt, 1);
+}
+
+async fn what_comes_after_a_deletion_is_told_from_what_was_before(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 2)]).await;
+    commit(store, &[leased(2, 2, 0, 4), ended(2, 0, 2, Outcome::Failed), leased(3, 1, 4, 1)]).await;
+    commit(store, &[ended(1, 0, 1, Outcome::Failed), ended(1, 1, 1, Outcome::Failed), ended(1, 4, 3, Outcome::Failed)]).await;
+    commit(store, &[paused(2), state_changed(2, SweepState::Running), state_changed(1, SweepState::Cancelled)]).await;
+    commit(store, &[Record::Deleted(sweep(1)), ended(2, 1, 2, Outcome::Failed)]).await;
+    let failures = only(store).await.failures;
+    let standing = failures.iter().map(|failure| (failure.trajectory.0, failure.standing));
+    assert_eq!(standing.collect::<Vec<_>>(), [(0, Standing::Seen), (1, Standing::Fresh)]);
+    assert_eq!(store.restore().await.expect("restores").last_attempt, 3);
 }
 
 async fn a_worker_is_in_quarantine_until_it_is_released(store: &dyn Store) {

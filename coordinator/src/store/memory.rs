@@ -23,6 +23,7 @@ pub(crate) struct Memory {
 struct State {
     /// In the order of submission.
     sweeps: Vec<Sweep>,
+    deleted: BTreeSet<SweepId>,
     leases: BTreeMap<Attempt, Lease>,
     quarantined: BTreeMap<WorkerId, QuarantineRow>,
 }
@@ -33,8 +34,10 @@ struct Sweep {
     results: BTreeMap<TrialIndex, TrialResult>,
     /// Of the trajectories that are done for good.
     curves: BTreeMap<TrajectoryIndex, CurveRow>,
-    /// Those of them that were taken over.
-    reused: BTreeSet<TrajectoryIndex>,
+    /// Those of them that were taken over, and whose curve theirs is.
+    reused: BTreeMap<TrajectoryIndex, (SweepId, TrajectoryIndex)>,
+    /// Those of them that keep a curve whose sweep was deleted, and who trained it.
+    inherited: BTreeMap<TrajectoryIndex, String>,
     /// In the order in which they were recorded.
     attempts: Vec<Ended>,
     /// Attempts that had ended when it was last resumed, and when it last began to run.
@@ -74,6 +77,7 @@ enum Undo {
     Lease(Attempt),
     Ending { sweep: SweepId, attempt: Attempt, trajectory: TrajectoryIndex, trials: Vec<TrialIndex> },
     Sweep(Box<Sweep>),
+    Everything(Box<State>),
     Quarantine(WorkerId, Option<QuarantineRow>),
 }
 
@@ -107,6 +111,7 @@ impl State {
             }
             Record::Reused { sweep, trajectories } => self.reused(*sweep, trajectories),
             Record::Retried { sweep, trajectories } => self.retried(*sweep, trajectories),
+            Record::Deleted(sweep) => self.deleted(*sweep),
             Record::Quarantined(row) => {
                 let before = self.quarantined.get(&row.worker).cloned();
                 self.quarantined.entry(row.worker).or_insert_with(|| row.clone());
@@ -123,7 +128,7 @@ impl State {
     }
 
     fn submitted(&mut self, submission: &Submission) -> Result<Undo, String> {
-        if self.sweep(submission.id).is_some() {
+        if self.sweep(submission.id).is_some() || self.deleted.contains(&submission.id) {
             return Err(format!("sweep {} is there already", submission.id));
         }
         let (submission, state) = (submission.clone(), SweepState::Running);
@@ -140,7 +145,8 @@ impl State {
             },
             results: BTreeMap::new(),
             curves: BTreeMap::new(),
-            reused: BTreeSet::new(),
+            reused: BTreeMap::new(),
+            inherited: BTreeMap::new(),
             attempts: Vec::new(),
             resumed_after: 0,
             began_after: 0,
@@ -206,7 +212,7 @@ impl State {
     fn reused_one(&mut self, id: SweepId, row: &ReusedRow) -> Result<(), String> {
         let trajectory = row.trajectory;
         let source = self.known(row.source)?;
-        let of = (!source.reused.contains(&row.source_trajectory)).then(|| source.curves.get(&row.source_trajectory));
+        let of = source.owns(row.source_trajectory).then(|| source.curves.get(&row.source_trajectory));
         let curve = of.flatten().cloned().ok_or_else(|| format!("sweep {} has no such curve", row.source))?;
         if let Some(from) =
             row.results.iter().filter_map(|result| result.reused_from).find(|from| self.sweep(from.sweep).is_none())
@@ -220,7 +226,7 @@ impl State {
             ));
         }
         sweep.curves.insert(trajectory, CurveRow { trajectory, ..curve });
-        sweep.reused.insert(trajectory);
+        sweep.reused.insert(trajectory, (row.source, row.source_trajectory));
         for result in &row.results {
             if sweep.results.insert(result.trial, result.clone()).is_some() {
                 return Err(format!("trajectory {trajectory} of sweep {id} has a second result of one trial"));
@@ -248,11 +254,35 @@ impl State {
         Ok(Undo::Sweep(Box::new(before)))
     }
 
+    fn deleted(&mut self, id: SweepId) -> Result<Undo, String> {
+        let gone = self.known(id)?;
+        if !gone.row.state.has_ended() {
+            return Err(format!("sweep {id} is deleted, and has not ended"));
+        }
+        let gone = gone.clone();
+        let before = self.clone();
+        self.sweeps.retain(|sweep| sweep.row.submission.id != id);
+        self.deleted.insert(id);
+        let mut heirs: BTreeMap<TrajectoryIndex, (SweepId, TrajectoryIndex)> = BTreeMap::new();
+        for sweep in &mut self.sweeps {
+            let heir_id = sweep.row.submission.id;
+            for (&trajectory, source) in sweep.reused.iter_mut().filter(|(_, source)| source.0 == id) {
+                let from = source.1;
+                *source = *heirs.entry(from).or_insert_with(|| {
+                    sweep.inherited.insert(trajectory, gone.trainer(from));
+                    (heir_id, trajectory)
+                });
+            }
+        }
+        Ok(Undo::Everything(Box::new(before)))
+    }
+
     fn take_back(&mut self, step: Undo) {
         const THERE: &str = "what was just put there is there";
         match step {
             Undo::Submission => drop(self.sweeps.pop()),
             Undo::Nothing => {}
+            Undo::Everything(before) => *self = *before,
             Undo::Sweep(before) => {
                 let id = before.row.submission.id;
                 *self.known(id).expect(THERE) = *before;
@@ -338,6 +368,18 @@ impl Sweep {
         self.row.state = state;
     }
 
+    /// Whether a trajectory's curve is its own, be it that it was trained here, or that its sweep was deleted.
+    fn owns(&self, trajectory: TrajectoryIndex) -> bool {
+        !self.reused.contains_key(&trajectory) || self.inherited.contains_key(&trajectory)
+    }
+
+    /// Who trained what has its own curve.
+    fn trainer(&self, trajectory: TrajectoryIndex) -> String {
+        let inherited = self.inherited.get(&trajectory).cloned();
+        let last = || self.attempts_at(trajectory).next_back().map(|row| row.worker_name.clone());
+        inherited.or_else(last).unwrap_or_default()
+    }
+
     fn attempts_at(&self, trajectory: TrajectoryIndex) -> impl DoubleEndedIterator<Item = &AttemptRow> {
         self.attempts.iter().map(|ended| &ended.row).filter(move |row| row.trajectory == trajectory)
     }
@@ -349,7 +391,7 @@ impl Sweep {
 
     /// Trajectories that completed or diverged here.
     fn ended(&self) -> usize {
-        let ended = |index: &&TrajectoryIndex| !self.reused.contains(*index) && !self.has_failed(**index);
+        let ended = |index: &&TrajectoryIndex| !self.reused.contains_key(*index) && !self.has_failed(**index);
         self.curves.keys().filter(ended).count()
     }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::views::SweepView;
 
 use record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 
@@ -136,6 +137,15 @@ pub(crate) trait Store: Send + Sync {
 
     /// Every sweep, oldest first.
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError>;
+
+    /// Every sweep without its texts, oldest first, as people see it while nothing of it is in training.
+    async fn summaries(&self) -> Result<Vec<SweepView>, StoreError>;
+
+    /// Whether there was a sweep of that id, which was deleted.
+    async fn is_deleted(&self, id: SweepId) -> Result<bool, StoreError>;
+
+    /// Trials of other sweeps whose results were taken over from this one.
+    async fn taken_over_from(&self, id: SweepId) -> Result<u64, StoreError>;
 
     /// One sweep.
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError>;

@@ -9,7 +9,7 @@ use biosweep_common::health::HealthPoint;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
-use biosweep_common::views::SweepView;
+use biosweep_common::views::{SpecView, SweepView};
 
 /// A sweep as submitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,6 +88,9 @@ pub(crate) enum Record {
         /// The trajectories.
         trajectories: Vec<RetriedRow>,
     },
+    /// A sweep that had ended is gone, with all that was kept of it. What others took over from it stays theirs: of those
+    /// with the same curve, the first keeps it for all.
+    Deleted(SweepId),
     /// A worker gets nothing until it is released.
     Quarantined(QuarantineRow),
     /// A worker may work again.
@@ -366,8 +369,13 @@ impl SweepRow {
             reused: self.reused,
             running: 0,
             submitted_at: submission.submitted_at,
-            spec_text: submission.spec_text.clone(),
-            spec_format: submission.spec_format,
+        }
+    }
+
+    /// Its text, with what was added to it.
+    pub(crate) fn spec_view(&self) -> SpecView {
+        SpecView {
+            text: (self.submission.spec_text.clone(), self.submission.spec_format),
             extensions: self.extensions.iter().map(|one| (one.text.clone(), one.format)).collect(),
         }
     }

@@ -98,5 +98,9 @@ pub fn run(cli: &Cli) -> ExitCode {
 
 /// Writes an answer to stdout.
 fn answer(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::environment(format!("cannot answer: {error}")))
+    match writeln!(std::io::stdout(), "{text}") {
+        // Whoever read the answer has read enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        answered => answered.map_err(|error| Failure::environment(format!("cannot answer: {error}"))),
+    }
 }

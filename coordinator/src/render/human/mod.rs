@@ -15,7 +15,7 @@ mod run;
 mod workers;
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use biosweep_common::clock::Clock;
 use biosweep_common::ids::SweepId;
@@ -31,7 +31,7 @@ pub(crate) use self::run::{
 };
 pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};
 use super::progress::Rate;
-use super::table;
+use super::{stdout_width, table};
 
 pub(crate) fn no_sweeps_in(home: &Path) -> String {
     format!("no sweeps in {} yet; `biosweep run quickstart` makes one", home.display())
@@ -41,7 +41,7 @@ pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
     if sweeps.is_empty() {
         return "no sweeps yet; `biosweep run quickstart` makes one".to_owned();
     }
-    let mut text = table::sweeps(sweeps, Clock::start().wall());
+    let mut text = table::sweeps(sweeps, Clock::start().wall(), stdout_width());
     for sweep in sweeps {
         if let Some(why) = why_standing(sweep) {
             let _fits = write!(text, "\n\n{} ({}): {why}", sweep.name, sweep.id);
@@ -50,12 +50,11 @@ pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
     text
 }
 
-pub(crate) fn status(status: &SweepStatus) -> String {
+pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
     let sweep = &status.sweep;
-    let spec = sweep.spec();
-    let names = TrialNames::of(spec.as_ref());
+    let names = TrialNames::of(spec);
     let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
-    if let Some(terms) = spec.as_ref().and_then(|spec| unusual(&spec.terms)) {
+    if let Some(terms) = spec.and_then(|spec| unusual(&spec.terms)) {
         let _fits = writeln!(text, "{terms}");
     }
     if sweep.state == SweepState::Finished && sweep.failed > 0 {
@@ -72,7 +71,7 @@ pub(crate) fn status(status: &SweepStatus) -> String {
     }
     if !status.setbacks.is_empty() {
         text.push_str("\nattempts that did not complete, latest first\n");
-        text.push_str(&setbacks(&status.setbacks, spec.as_ref(), &names));
+        text.push_str(&setbacks(&status.setbacks, spec, &names));
     }
     text
 }
@@ -192,12 +191,46 @@ pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
     format!("{} of {} ({}) tried again\n{}", amounts::trials(trials), sweep.name, sweep.id, tally(sweep))
 }
 
+/// Before a sweep is deleted.
+pub(crate) fn may_delete(sweep: &SweepView, taken_over: u64) -> String {
+    let SweepView { name, id, completed, trials, .. } = sweep;
+    format!(
+        "delete {name} ({id}), {completed} of {trials} trials completed, with its results, files and checkpoints? It cannot be \
+         brought back.{}",
+        stay(taken_over)
+    )
+}
+
+pub(crate) fn deleted(sweep: &SweepView, taken_over: u64, removed: &[PathBuf]) -> String {
+    let mut text = format!("{} ({}) is deleted.{}", sweep.name, sweep.id, stay(taken_over));
+    for folder in removed {
+        let _fits = write!(text, "\nremoved  {}", folder.display());
+    }
+    text
+}
+
+/// What of a deleted sweep stays.
+fn stay(taken_over: u64) -> String {
+    match taken_over {
+        0 => String::new(),
+        1 => " 1 trial of another sweep was taken over from it, and stays.".to_owned(),
+        _ => format!(" {taken_over} trials of other sweeps were taken over from it, and stay."),
+    }
+}
+
 pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
     let what = match added {
         0 => "has all of that already".to_owned(),
         added => format!("has {} more", amounts::trials(added)),
     };
     format!("{} ({}) {what}\n{}", sweep.name, sweep.id, tally(sweep))
+}
+
+/// What has to be known of a sweep's results before it has finished: of how many trials they are.
+pub(crate) fn so_far(sweep: &SweepView) -> Option<String> {
+    let SweepView { trials, state, .. } = sweep;
+    let ended = sweep.ended();
+    (ended < *trials).then(|| format!("{ended} of {trials} trials, the sweep is {}", state.name()))
 }
 
 /// Why nothing of a sweep is granted, and what to do about it, where it is paused.

@@ -6,7 +6,7 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::views::{ResultView, SweepView, TrainedView};
 
 use super::amounts::{counted, trials};
-use super::{TrialNames, tally};
+use super::{TrialNames, so_far, tally};
 use crate::chaos::Verdict;
 use crate::render::{stdout_width, table};
 use crate::replay;
@@ -71,7 +71,8 @@ pub(crate) fn left_unfinished(sweep: &SweepView) -> String {
 
 /// The end of a run: what it found, and where the files lie.
 pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
-    let mut text = format!("\n{}\n", table::accuracies(&aggregate::cells(results), stdout_width()));
+    let so_far = so_far(sweep);
+    let mut text = format!("\n{}\n", table::accuracies(&aggregate::cells(results), so_far.as_deref(), stdout_width()));
     if sweep.state == SweepState::Cancelled || sweep.completed < sweep.trials {
         let _fits = writeln!(text, "\n{}", tally(sweep));
     }

@@ -58,8 +58,8 @@ pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames, nothing: &str
     if let Some(latest) = lane.latest {
         let _fits = write!(text, "  validation {}", percentage(latest.validation_accuracy));
     }
-    if worker.training.len() > 1 {
-        let _fits = write!(text, "  and {} more", worker.training.len() - 1);
+    if worker.training_count > 1 {
+        let _fits = write!(text, "  and {} more", worker.training_count - 1);
     }
     text
 }

@@ -43,6 +43,13 @@ pub(super) struct Panel<'a> {
     pub(super) x_marks: Vec<(f64, String)>,
 }
 
+/// What marks besides dots mean, where there are any.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Marks {
+    pub(super) cross: Option<&'static str>,
+    pub(super) diamond: Option<&'static str>,
+}
+
 /// From a quantity to a fraction of an edge.
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
@@ -86,8 +93,8 @@ impl Chart {
         chart
     }
 
-    /// The key: a colour for each rule, a line for each network, and what a cross means where there are any.
-    pub(super) fn key(&mut self, rules: &BTreeSet<Rule>, networks: &BTreeSet<Network>, cross: Option<&str>) {
+    /// The key: a colour for each rule, a line for each network, and what crosses and diamonds mean where there are any.
+    pub(super) fn key(&mut self, rules: &BTreeSet<Rule>, networks: &BTreeSet<Network>, marks: Marks) {
         let mut x = LEFT;
         let words = Words { anchor: "start", ..LABEL };
         for &rule in rules {
@@ -105,8 +112,13 @@ impl Chart {
             self.svg.words((x + 40.0, 59.5), &name, words);
             x += 40.0 + 7.5 * name.len() as f64 + 18.0;
         }
-        if let Some(meaning) = cross {
+        if let Some(meaning) = marks.cross {
             self.svg.cross((x + 6.0, 55.0), FAINT_INK);
+            self.svg.words((x + 17.0, 59.5), meaning, words);
+            x += 17.0 + 7.5 * meaning.len() as f64 + 18.0;
+        }
+        if let Some(meaning) = marks.diamond {
+            self.svg.diamond((x + 6.0, 55.0), FAINT_INK);
             self.svg.words((x + 17.0, 59.5), meaning, words);
             x += 17.0 + 7.5 * meaning.len() as f64 + 18.0;
         }
@@ -176,6 +188,14 @@ impl Plot<'_> {
     pub(super) fn dot(&mut self, point: (f64, f64), shift_px: f64, colour: &'static str, full: bool) {
         let at = self.at(point, shift_px);
         self.svg.dot(at, colour, full);
+    }
+
+    /// A diamond, with the number of replicates beside it.
+    pub(super) fn diamond(&mut self, point: (f64, f64), shift_px: f64, colour: &'static str, replicates: u64) {
+        let (x, y) = self.at(point, shift_px);
+        self.svg.diamond((x, y), colour);
+        let words = Words { anchor: "start", size: 10.0, ..SMALL };
+        self.svg.words((x + 8.0, y + 15.0), &format!("n = {replicates}"), words);
     }
 
     /// A cross on the lower edge, at a fraction of the width.

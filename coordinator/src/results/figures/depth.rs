@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::vocabulary::{Activation, Network, Rule};
 
-use super::chart::{Chart, Panel, Plot, Scale};
+use super::chart::{Chart, Marks, Panel, Plot, Scale};
 use super::svg::Stroke;
 use super::{Wiring, colour, layers};
-use crate::results::aggregate::{Cell, Mean};
+use crate::results::aggregate::{Cell, Mean, uneven};
 
 /// Lines of one panel are moved apart by so many pixels at most, so that dots and error bars of one depth do not cover
 /// each other.
@@ -21,7 +21,8 @@ const SHIFT_MAX: f64 = 3.0;
 type PanelKey<'a> = (&'a DatasetRef, bool, Activation);
 type Series = (Rule, Network);
 
-/// The figure as SVG text; `cells` as an aggregate gives them. A cell where nothing completed has a cross on the lower edge.
+/// The figure as SVG text; `cells` as an aggregate gives them. A cell where nothing completed has a cross on the lower
+/// edge, and one of which only some replicates did a diamond.
 pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     let panels: BTreeSet<PanelKey<'_>> = cells.iter().map(panel_of).collect();
     let series: Vec<Series> = cells.iter().map(series_of).collect::<BTreeSet<_>>().into_iter().collect();
@@ -38,8 +39,10 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
         true => Some("none completed"),
         false => Some("diverged"),
     };
+    let most = uneven(cells).unwrap_or(0);
+    let diamond = cells.iter().any(|cell| is_partial(cell, most)).then_some("mean of n, not all completed");
     let rules = series.iter().map(|&(rule, _)| rule).collect();
-    chart.key(&rules, &series.iter().map(|&(_, network)| network).collect(), cross);
+    chart.key(&rules, &series.iter().map(|&(_, network)| network).collect(), Marks { cross, diamond });
     let lines = series.len();
     let by_depth = panels.iter().any(|&panel| depths(cells, panel).len() > 1);
     for (index, &panel) in panels.iter().enumerate() {
@@ -59,7 +62,7 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
             for (i, &series) in series.iter().enumerate() {
                 let shift_px = (i as f64 - (lines - 1) as f64 / 2.0) * shift;
                 let of_line: Vec<&Cell> = of_line(cells, panel, series).collect();
-                line(&mut plot, &of_line, |cell| scale.at(cell.place.depth.into()), series, shift_px);
+                line(&mut plot, &of_line, |cell| scale.at(cell.place.depth.into()), series, (shift_px, most));
             }
         } else {
             title += &depths.first().map(|&depth| format!(", {}", layers(depth))).unwrap_or_default();
@@ -69,7 +72,7 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
             let mut plot = chart.panel(&Panel { index, title: &title, x_label: "", x_marks }, "test accuracy");
             for (i, &series) in series.iter().enumerate() {
                 let of_line: Vec<&Cell> = of_line(cells, panel, series).collect();
-                line(&mut plot, &of_line, |_| scale.at(i as f64), series, 0.0);
+                line(&mut plot, &of_line, |_| scale.at(i as f64), series, (0.0, most));
                 for test in of_line.iter().filter_map(|cell| cell.test) {
                     plot.note((scale.at(i as f64), test.mean), &format!("{:.1}", 100.0 * test.mean));
                 }
@@ -79,8 +82,20 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     chart.finish()
 }
 
-/// One line through its cells, each at its place on the lower edge.
-fn line(plot: &mut Plot<'_>, cells: &[&Cell], at: impl Fn(&Cell) -> f64, (rule, network): Series, shift_px: f64) {
+/// Whether a mean is not of all the replicates that others are means of: some diverged or failed, or are still to come.
+fn is_partial(cell: &Cell, most: u64) -> bool {
+    let lacking = cell.diverged + cell.failed > 0 || cell.completed() < most;
+    cell.test.is_some() && lacking
+}
+
+/// One line through its cells, each at its place on the lower edge; `most` is the most replicates where they differ.
+fn line(
+    plot: &mut Plot<'_>,
+    cells: &[&Cell],
+    at: impl Fn(&Cell) -> f64,
+    (rule, network): Series,
+    (shift_px, most): (f64, u64),
+) {
     let (colour, wiring) = (colour(rule), Wiring::of(network));
     let points: Vec<(f64, Mean)> = cells.iter().filter_map(|cell| Some((at(cell), cell.test?))).collect();
     for cell in cells.iter().filter(|cell| cell.test.is_none()) {
@@ -95,8 +110,12 @@ fn line(plot: &mut Plot<'_>, cells: &[&Cell], at: impl Fn(&Cell) -> f64, (rule, 
             plot.error_bar((x, test.mean), spread, shift_px, colour);
         }
     }
-    for mean in means {
-        plot.dot(mean, shift_px, colour, wiring.has_full_dots());
+    for (cell, mean) in cells.iter().filter(|cell| cell.test.is_some()).zip(means) {
+        if is_partial(cell, most) {
+            plot.diamond(mean, shift_px, colour, cell.completed());
+        } else {
+            plot.dot(mean, shift_px, colour, wiring.has_full_dots());
+        }
     }
 }
 
@@ -135,10 +154,12 @@ fn series_of(cell: &Cell) -> Series {
 #[cfg(test)]
 mod tests {
     use biosweep_common::outcome::TrialStatus;
+    use biosweep_common::settings::Value;
+    use biosweep_common::views::ResultView;
 
     use super::*;
     use crate::results::aggregate::cells;
-    use crate::results::samples::{completed, ended, paper};
+    use crate::results::samples::{completed, ended, paper, with};
 
     #[test]
     fn every_cell_has_its_dot_every_spread_its_bar_and_every_line_its_path() {
@@ -195,6 +216,23 @@ mod tests {
         assert!(diverged.contains(">diverged<"), "{diverged}");
         assert!(crosses(TrialStatus::Failed).1.contains(">none completed<"));
         assert!(!accuracy_by_depth("s", &cells(&sound)).contains("diverged"));
+    }
+
+    #[test]
+    fn a_cell_of_which_not_every_replicate_completed_is_no_ordinary_dot() {
+        let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
+        let sound = |rule, depth| (0..6).map(move |index| fold(completed(rule, "nn", depth, 0.9, 0.9), index));
+        let whole: Vec<_> = sound("bp", 5).chain(sound("bp", 10)).chain(sound("fa", 5)).collect();
+        let drawn = |more: Vec<ResultView>| accuracy_by_depth("s", &cells(&[whole.clone(), more].concat()));
+        let dots = |svg: &str| svg.matches("<circle").count();
+        assert_eq!(dots(&drawn(sound("fa", 10).collect())), 4 + 1);
+        let diverged = (1..6).map(|index| fold(ended("fa", "nn", 10, TrialStatus::Diverged), index));
+        let survivor = || fold(completed("fa", "nn", 10, 0.9, 0.9), 0);
+        for few in [std::iter::once(survivor()).chain(diverged).collect(), vec![survivor()]] {
+            let svg = drawn(few);
+            assert_eq!(dots(&svg), 3 + 1, "{svg}");
+            assert!(svg.contains(">n = 1<") && svg.contains("not all completed"), "{svg}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use biosweep_common::settings::Level;
 use biosweep_common::views::CurveView;
 use biosweep_common::vocabulary::{Activation, Network, Rule};
 
-use super::chart::{Chart, Panel, Scale, ticks};
+use super::chart::{Chart, Marks, Panel, Scale, ticks};
 use super::svg::Stroke;
 use super::{colour, layers};
 use crate::results::aggregate::{Cell, Place};
@@ -29,7 +29,7 @@ pub(crate) fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView])
         cells.iter().any(|cell| deepest(cells, (&cell.place.dataset, cell.place.activation)) > Some(cell.place.depth));
     let title = if is_part { format!("{title}: its deepest networks") } else { title.to_owned() };
     let mut chart = Chart::new(&title, shown.len(), columns, points().map(|point| point.validation_accuracy));
-    chart.key(&shown.values().flat_map(BTreeMap::keys).copied().collect(), &BTreeSet::new(), None);
+    chart.key(&shown.values().flat_map(BTreeMap::keys).copied().collect(), &BTreeSet::new(), Marks::default());
     let last = points().map(|point| point.update).max().unwrap_or(1) as f64;
     let scale = Scale { low: 0.0, high: last * 1.02 };
     let datasets = shown.keys().map(|(dataset, ..)| dataset).collect::<BTreeSet<_>>().len();

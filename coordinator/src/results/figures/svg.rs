@@ -87,6 +87,20 @@ impl Svg {
         );
     }
 
+    /// A hollow diamond, larger than a dot.
+    pub(super) fn diamond(&mut self, (x, y): (f64, f64), colour: &'static str) {
+        let half = 6.0;
+        let ([left, right], [top, bottom]) = ([Px(x - half), Px(x + half)], [Px(y - half), Px(y + half)]);
+        let (x, y) = (Px(x), Px(y));
+        push(
+            &mut self.body,
+            format_args!(
+                "<path d=\"M{x} {top} L{right} {y} L{x} {bottom} L{left} {y} Z\" fill=\"{PAPER}\" stroke=\"{colour}\" \
+                 stroke-width=\"1.6\"/>\n"
+            ),
+        );
+    }
+
     pub(super) fn cross(&mut self, (x, y): (f64, f64), colour: &'static str) {
         for slope in [-4.0, 4.0] {
             self.line((x - 4.0, y - slope), (x + 4.0, y + slope), Stroke::solid(colour, 2.2));

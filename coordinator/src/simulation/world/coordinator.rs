@@ -30,27 +30,55 @@ impl World {
         for (number, text) in SPECS.iter().enumerate() {
             let id = SweepId(Uuid::from_u128(number as u128 + 1));
             let known = self.store.sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
-            if known.is_some() {
-                continue;
+            if known.is_none() {
+                self.submit_one(id, text)?;
             }
-            let spec = Arc::new(SweepSpec::parse(text, Format::Toml, "simulated").map_err(|error| error.to_string())?);
-            self.specs.insert(id, Arc::clone(&spec));
-            let submission = Box::new(Submission {
-                id,
-                name: spec.name.clone(),
-                spec_text: (*text).to_owned(),
-                spec_format: Format::Toml,
-                digest: submit::digest(&spec),
-                trials: spec.grid.trials(),
-                trajectories: spec.grid.trajectories(),
-                submitted_at: WallTime(self.wall),
-            });
-            let all = Wanted::From(TrajectoryIndex(0));
-            let reused = reuse::find(self.store.as_ref(), &spec, all).now_or_never().expect("memory");
-            let reused = reused.map_err(|error| error.to_string())?;
-            self.request(Request::Event(Event::Submitted { submission, spec, reused }))?;
         }
         Ok(())
+    }
+
+    fn submit_one(&mut self, id: SweepId, text: &str) -> Result<(), String> {
+        let spec = Arc::new(SweepSpec::parse(text, Format::Toml, "simulated").map_err(|error| error.to_string())?);
+        self.specs.insert(id, Arc::clone(&spec));
+        let submission = Box::new(Submission {
+            id,
+            name: spec.name.clone(),
+            spec_text: text.to_owned(),
+            spec_format: Format::Toml,
+            digest: submit::digest(&spec),
+            trials: spec.grid.trials(),
+            trajectories: spec.grid.trajectories(),
+            submitted_at: WallTime(self.wall),
+        });
+        let all = Wanted::From(TrajectoryIndex(0));
+        let reused = reuse::find(self.store.as_ref(), &spec, all).now_or_never().expect("memory");
+        let reused = reused.map_err(|error| error.to_string())?;
+        self.request(Request::Event(Event::Submitted { submission, spec, reused }))
+    }
+
+    /// Has a sweep come that shares trajectories with the first, cancels it after a while, and deletes it once it has ended:
+    /// what others took over from it is to stay.
+    pub(super) fn come_and_go(&mut self) -> Result<(), String> {
+        // What is about to be committed may be taken over from it.
+        if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.undone.is_empty()) {
+            return Ok(());
+        }
+        let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
+        let calm = self.now > TROUBLED_MS;
+        match rows.iter().find(|row| is_passing(row.submission.id)) {
+            None if calm || !self.faults.mishaps => Ok(()),
+            None => {
+                self.passing += 1;
+                self.submit_one(SweepId(Uuid::from_u128(PASSING + self.passing)), PASSING_SPEC)
+            }
+            Some(row) if row.state.has_ended() => {
+                self.request(Request::Event(Event::Deleted(row.submission.id)))
+            }
+            Some(row) if calm || self.rng.random_bool(0.2) => {
+                self.request(Request::Event(Event::Cancelled(row.submission.id)))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// Adds to the first sweep what is not there yet, as its owner does who saw no answer.

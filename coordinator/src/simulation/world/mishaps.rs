@@ -96,7 +96,7 @@ impl World {
         for worker in quarantined.into_iter().flatten().filter(|worker| worker.quarantined.is_some() && release) {
             self.request(Request::Event(Event::Released(worker.id)))?;
         }
-        Ok(())
+        self.come_and_go()
     }
 
     pub(super) fn retry(&mut self, id: SweepId) -> Result<(), String> {

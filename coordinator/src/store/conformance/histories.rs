@@ -66,6 +66,7 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
     let mut open: Vec<(u128, u64, u64)> = Vec::new();
     let mut failed: Vec<(u128, u64)> = Vec::new();
     let mut trained: Vec<(u128, u64)> = Vec::new();
+    let mut deleted: Vec<u128> = Vec::new();
     let mut attempt = 0;
     for &(verb, object) in choices {
         let object = usize::from(object);
@@ -108,11 +109,22 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
                 pending.push((id, index));
                 records.push(retried(id, &[index]));
             }
-            7 if verb < 64 => {
+            7 if verb < 64 && !deleted.contains(&(1 + object as u128 % 3)) => {
                 let state = if object.is_multiple_of(2) { SweepState::Paused } else { SweepState::Running };
                 records.push(state_changed(1 + object as u128 % 3, state));
             }
-            7 if verb > 240 => records.push(state_changed(1 + object as u128 % 3, SweepState::Cancelled)),
+            7 if verb > 240 && !deleted.contains(&(1 + object as u128 % 3)) => {
+                let id = 1 + object as u128 % 3;
+                records.push(state_changed(id, SweepState::Cancelled));
+                if object.is_multiple_of(2) {
+                    records.push(Record::Deleted(sweep(id)));
+                    deleted.push(id);
+                    pending.retain(|of| of.0 != id);
+                    open.retain(|of| of.0 != id);
+                    failed.retain(|of| of.0 != id);
+                    trained.retain(|of| of.0 != id);
+                }
+            }
             _ => records.push(late(1 + object as u128 % 3, 3, 1_000)),
         }
     }

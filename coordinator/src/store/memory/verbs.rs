@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::Outcome;
+use biosweep_common::views::SweepView;
 
 use super::Memory;
 use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
@@ -46,12 +47,27 @@ impl Store for Memory {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
         let counted = |trajectory| (trajectory, sweep.attempts_at(trajectory).count() as u32);
-        let failed = |index: &TrajectoryIndex| !sweep.reused.contains(index) && sweep.has_failed(*index);
+        let failed = |index: &TrajectoryIndex| !sweep.reused.contains_key(index) && sweep.has_failed(*index);
         Ok(sweep.curves.keys().copied().filter(failed).map(counted).collect())
     }
 
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
         Ok(self.state().sweeps.iter().map(|sweep| sweep.row.clone()).collect())
+    }
+
+    async fn summaries(&self) -> Result<Vec<SweepView>, StoreError> {
+        Ok(self.state().sweeps.iter().map(|sweep| sweep.row.view()).collect())
+    }
+
+    async fn is_deleted(&self, id: SweepId) -> Result<bool, StoreError> {
+        Ok(self.state().deleted.contains(&id))
+    }
+
+    async fn taken_over_from(&self, id: SweepId) -> Result<u64, StoreError> {
+        let state = self.state();
+        let others = state.sweeps.iter().filter(|sweep| sweep.row.submission.id != id);
+        let results = others.flat_map(|sweep| sweep.results.values());
+        Ok(results.filter(|result| result.reused_from.is_some_and(|from| from.sweep == id)).count() as u64)
     }
 
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
@@ -75,12 +91,12 @@ impl Store for Memory {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
         let source = |row: &CurveRow| {
-            let mut ends = sweep.attempts.iter().rev().map(|ended| &ended.row);
-            let end = ends.find(|end| end.trajectory == row.trajectory)?;
-            let trained = matches!(end.outcome, Outcome::Completed | Outcome::Diverged);
-            let is_source = trained && !sweep.reused.contains(&row.trajectory);
-            let (trajectory, points, worker_name) = (row.trajectory, row.points.clone(), end.worker_name.clone());
-            is_source.then_some(SourceRow { trajectory, worker_name, points })
+            let end = sweep.attempts_at(row.trajectory).next_back();
+            let is_trained = end.is_some_and(|end| matches!(end.outcome, Outcome::Completed | Outcome::Diverged));
+            let is_reused = sweep.reused.contains_key(&row.trajectory);
+            let is_source = if is_reused { sweep.inherited.contains_key(&row.trajectory) } else { is_trained };
+            let (trajectory, points) = (row.trajectory, row.points.clone());
+            is_source.then(|| SourceRow { trajectory, worker_name: sweep.trainer(trajectory), points })
         };
         let rows = sweep.curves.range(TrajectoryIndex(from)..).filter_map(|(_, row)| source(row));
         Ok(rows.take(limit as usize).collect())

@@ -8,6 +8,7 @@
 //! | `shared/store` | the verbs |
 //! | `shared/write` | records → rows, in one transaction |
 //! | `shared/few` | the same of what is written as it comes |
+//! | `shared/deletion` | a sweep that goes, and what others keep of it |
 //! | `shared/batch` | rows gathered and written in few statements |
 //! | `shared/runs` | the trajectories that are done, kept as merged runs |
 //! | `shared/read` | rows → records |
@@ -34,6 +35,8 @@ macro_rules! shared_rooms {
         mod batch;
         #[path = "shared/cells.rs"]
         mod cells;
+        #[path = "shared/deletion.rs"]
+        mod deletion;
         #[path = "shared/few.rs"]
         mod few;
         #[path = "shared/read.rs"]

@@ -6,6 +6,7 @@ use biosweep_common::curve::Score;
 use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::Format;
+use biosweep_common::views::SweepView;
 use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;
 
@@ -45,6 +46,23 @@ impl<'a> Cells<'a> {
             diverged: self.count("diverged")?,
             failed: self.count("failed")?,
             reused: self.count("reused")?,
+        })
+    }
+
+    pub(super) fn summary(&self) -> Result<SweepView, StoreError> {
+        Ok(SweepView {
+            id: SweepId(self.uuid("id")?),
+            name: self.get("name")?,
+            state: self.named("state", SweepState::from_name)?,
+            reason: self.get("reason")?,
+            trials: self.count("trials")?,
+            trajectories: self.count("trajectories")?,
+            completed: self.count("completed")?,
+            diverged: self.count("diverged")?,
+            failed: self.count("failed")?,
+            reused: self.count("reused")?,
+            running: 0,
+            submitted_at: WallTime(self.count("submitted_at")?),
         })
     }
 

@@ -156,7 +156,7 @@ impl Writer<'_> {
     ) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO late_reports (sweep, trajectory, attempt, worker, outcome, points, came_at) \
-             SELECT sweep, $2, $3, $4, $5, $6, $7 FROM sweeps WHERE id = $1 \
+             SELECT sweep, $2, $3, $4, $5, $6, $7 FROM sweeps WHERE id = $1 AND state <> 'deleted' \
              ON CONFLICT (attempt, trajectory, worker) DO NOTHING",
         )
         .bind(id.0.into_bytes().to_vec())

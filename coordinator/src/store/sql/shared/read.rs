@@ -5,6 +5,7 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::Format;
+use biosweep_common::views::SweepView;
 
 use super::super::{curve, health};
 use super::cells::{Cells, all};
@@ -27,7 +28,7 @@ pub(super) use sweeps_where;
 
 /// Every sweep, in the order of submission.
 pub(super) async fn sweeps(connection: &mut Connection, place: &str) -> Result<Vec<SweepRow>, StoreError> {
-    let rows = all(connection, place, sqlx::query(sweeps_where!("ORDER BY sweep"))).await?;
+    let rows = all(connection, place, sqlx::query(sweeps_where!("WHERE state <> 'deleted' ORDER BY sweep"))).await?;
     let mut sweeps = Vec::new();
     for row in &rows {
         sweeps.push(extended(connection, Cells { row, place }).await?);
@@ -35,12 +36,36 @@ pub(super) async fn sweeps(connection: &mut Connection, place: &str) -> Result<V
     Ok(sweeps)
 }
 
+/// The same without their texts, and with all the counts that people see.
+pub(super) async fn summaries(connection: &mut Connection, place: &str) -> Result<Vec<SweepView>, StoreError> {
+    let query = sqlx::query(
+        "SELECT id, name, trials, trajectories, submitted_at, state, reason, completed, diverged, failed, reused \
+         FROM sweeps WHERE state <> 'deleted' ORDER BY sweep",
+    );
+    let rows = all(connection, place, query).await?;
+    rows.iter().map(|row| Cells { row, place }.summary()).collect()
+}
+
+pub(super) async fn is_deleted(connection: &mut Connection, place: &str, id: SweepId) -> Result<bool, StoreError> {
+    let query = sqlx::query("SELECT sweep FROM sweeps WHERE id = $1 AND state = 'deleted'");
+    Ok(!all(connection, place, query.bind(id.0.into_bytes().to_vec())).await?.is_empty())
+}
+
+pub(super) async fn taken_over_from(connection: &mut Connection, place: &str, id: SweepId) -> Result<u64, StoreError> {
+    let query = sqlx::query(
+        "SELECT count(*) AS taken FROM results WHERE source_sweep = (SELECT sweep FROM sweeps WHERE id = $1) \
+         AND source_sweep <> sweep",
+    );
+    let rows = all(connection, place, query.bind(id.0.into_bytes().to_vec())).await?;
+    rows.first().map_or(Ok(0), |row| Cells { row, place }.count("taken"))
+}
+
 pub(super) async fn sweep(
     connection: &mut Connection,
     place: &str,
     id: SweepId,
 ) -> Result<Option<SweepRow>, StoreError> {
-    let query = sqlx::query(sweeps_where!("WHERE id = $1")).bind(id.0.into_bytes().to_vec());
+    let query = sqlx::query(sweeps_where!("WHERE id = $1 AND state <> 'deleted'")).bind(id.0.into_bytes().to_vec());
     match all(connection, place, query).await?.first() {
         Some(row) => extended(connection, Cells { row, place }).await.map(Some),
         None => Ok(None),
@@ -113,7 +138,8 @@ pub(super) async fn curves(
     rows.iter().map(curve).collect()
 }
 
-/// Those whose accepted attempt did not fail, and which have points of their own.
+/// Those whose accepted attempt did not fail, and which have points of their own; a curve whose sweep was deleted is that
+/// of the trajectory that keeps it.
 pub(super) async fn sources(
     connection: &mut Connection,
     place: &str,
@@ -123,10 +149,12 @@ pub(super) async fn sources(
 ) -> Result<Vec<SourceRow>, StoreError> {
     let query = sqlx::query(
         "SELECT curves.trajectory, points, names.text FROM curves JOIN leases ON leases.attempt = curves.attempt \
-         JOIN names ON names.name = leases.name JOIN attempts ON attempts.attempt = curves.attempt \
+         JOIN names ON names.name = leases.name LEFT JOIN attempts ON attempts.attempt = curves.attempt \
          AND attempts.trajectory = curves.trajectory \
          WHERE curves.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND curves.trajectory >= $2 \
-         AND source_sweep IS NULL AND outcome IN ('completed', 'diverged') ORDER BY curves.trajectory LIMIT $3",
+         AND ((source_sweep IS NULL AND outcome IN ('completed', 'diverged')) \
+         OR (source_sweep = curves.sweep AND source_trajectory = curves.trajectory)) \
+         ORDER BY curves.trajectory LIMIT $3",
     )
     .bind(id.0.into_bytes().to_vec())
     .bind(i64::try_from(from).unwrap_or(i64::MAX))
@@ -175,8 +203,8 @@ pub(super) async fn setbacks(
     let query = sqlx::query(
         "SELECT trajectory, attempt, names.text, outcome, cause, ended_at \
          FROM attempts JOIN leases USING (attempt) JOIN names USING (name) \
-         WHERE attempts.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND outcome <> 'completed' \
-         ORDER BY entry DESC LIMIT $2",
+         WHERE attempts.sweep = (SELECT sweep FROM sweeps WHERE id = $1 AND state <> 'deleted') \
+         AND outcome <> 'completed' ORDER BY entry DESC LIMIT $2",
     )
     .bind(id.0.into_bytes().to_vec())
     .bind(i64::from(limit));

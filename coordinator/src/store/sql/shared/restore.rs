@@ -42,7 +42,7 @@ pub(super) async fn restored_sweep(
     place: &str,
     id: SweepId,
 ) -> Result<Option<RestoredSweep>, StoreError> {
-    let query = sqlx::query(sweeps_where!("WHERE id = $1")).bind(id.0.into_bytes().to_vec());
+    let query = sqlx::query(sweeps_where!("WHERE id = $1 AND state <> 'deleted'")).bind(id.0.into_bytes().to_vec());
     match all(connection, place, query).await?.first() {
         Some(row) => with_its_trajectories(connection, Cells { row, place }).await.map(Some),
         None => Ok(None),

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::views::SweepView;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Mutex;
@@ -148,6 +149,18 @@ impl Store for Sql {
 
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
         read::sweeps(&mut *self.reader().await?, &self.place).await
+    }
+
+    async fn summaries(&self) -> Result<Vec<SweepView>, StoreError> {
+        read::summaries(&mut *self.reader().await?, &self.place).await
+    }
+
+    async fn is_deleted(&self, id: SweepId) -> Result<bool, StoreError> {
+        read::is_deleted(&mut *self.reader().await?, &self.place, id).await
+    }
+
+    async fn taken_over_from(&self, id: SweepId) -> Result<u64, StoreError> {
+        read::taken_over_from(&mut *self.reader().await?, &self.place, id).await
     }
 
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {

@@ -26,7 +26,8 @@ static REFERENCES: Statement<5> = Statement::new(
     "INSERT INTO curves (sweep, trajectory, source_sweep, source_trajectory, attempt, points) \
      SELECT column1, column2, column3, column4, source.attempt, column5 FROM (",
     ") AS reused JOIN curves AS source ON source.sweep = column3 AND source.trajectory = column4 \
-     AND source.source_sweep IS NULL",
+     AND (source.source_sweep IS NULL OR (source.source_sweep = source.sweep \
+     AND source.source_trajectory = source.trajectory))",
 );
 static RESULTS: Statement<14> = Statement::new(
     "INSERT INTO results (sweep, trial, status, key, updates, attempts, name, seconds, validation_accuracy, \
@@ -72,6 +73,7 @@ pub(super) async fn records<'a>(
             }
             Record::Reused { sweep, trajectories } => writer.reused(*sweep, trajectories).await?,
             Record::Retried { sweep, trajectories } => writer.retried(*sweep, trajectories).await?,
+            Record::Deleted(sweep) => writer.deleted(*sweep).await?,
             Record::Quarantined(row) => writer.quarantined(row).await?,
             Record::Released(worker) => writer.released(*worker).await?,
             Record::Late { sweep, trajectory, attempt, worker, outcome, curve, at } => {
@@ -298,7 +300,7 @@ impl<'a> Writer<'a> {
     }
 
     async fn look_up(&mut self, id: SweepId) -> Result<i64, StoreError> {
-        let found: Option<(i64,)> = sqlx::query_as("SELECT sweep FROM sweeps WHERE id = $1")
+        let found: Option<(i64,)> = sqlx::query_as("SELECT sweep FROM sweeps WHERE id = $1 AND state <> 'deleted'")
             .bind(id.0.into_bytes().to_vec())
             .fetch_optional(&mut *self.connection)
             .await
@@ -306,6 +308,12 @@ impl<'a> Writer<'a> {
         let (number,) = found.ok_or_else(|| self.refused(format!("sweep {id} is not there")))?;
         self.numbers.sweeps.insert(id, number);
         Ok(number)
+    }
+
+    /// Nothing more is written of a sweep.
+    pub(super) fn forget(&mut self, id: SweepId) {
+        self.sweeps.remove(&id);
+        self.numbers.sweeps.remove(&id);
     }
 
     async fn name(&mut self, text: &str) -> Result<i64, StoreError> {

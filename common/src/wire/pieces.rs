@@ -1,0 +1,277 @@
+//! Answers that may be of any length, in pieces that fit into a message each: the one side cuts, the other puts together.
+
+use biosweep_proto::v1;
+use prost::Message;
+
+use super::{FromWire, IntoWire, WireError, parsed, required};
+use crate::ids::{TrajectoryIndex, TrialIndex};
+use crate::views::{CurveView, SweepStatus, TrainedView};
+
+/// The most bytes of a message of the service for people, on both sides.
+pub const SWEEPS_MESSAGE_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of a piece, about: far fewer than a message may have, since one item more may be long.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Messages in order, in pieces of about [`PIECE_BYTES`]; at least one piece, though it be empty.
+pub fn pieces<M: Message>(messages: Vec<M>) -> Vec<Vec<M>> {
+    let mut pieces = vec![Vec::new()];
+    let mut bytes = 0;
+    for message in messages {
+        let len = message.encoded_len();
+        if bytes > 0 && bytes + len > PIECE_BYTES {
+            pieces.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += len;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(message);
+        }
+    }
+    pieces
+}
+
+/// A sweep's status: all but the workers that do not fit stands in the first piece.
+#[must_use]
+pub fn show_pieces(mut status: SweepStatus) -> Vec<v1::ShowResponse> {
+    let mut workers = pieces(std::mem::take(&mut status.workers).into_wire()).into_iter();
+    let first = v1::ShowResponse { workers: workers.next().unwrap_or_default(), ..status.into_wire() };
+    std::iter::once(first).chain(workers.map(|workers| v1::ShowResponse { workers, ..Default::default() })).collect()
+}
+
+/// The status that came in these pieces.
+///
+/// # Errors
+/// No piece, or one that cannot be read.
+pub fn show_of_pieces(pieces: Vec<v1::ShowResponse>) -> Result<SweepStatus, WireError> {
+    let mut pieces = pieces.into_iter();
+    let mut first = required(pieces.next(), "show")?;
+    first.workers.extend(pieces.flat_map(|piece| piece.workers));
+    SweepStatus::from_wire(first)
+}
+
+/// A curve: every piece names its trajectory, and the first its settings.
+#[must_use]
+pub fn curve_pieces(curve: CurveView) -> Vec<v1::CurvesResponse> {
+    let CurveView { trajectory, first_trial, point, points, health } = curve;
+    let piece = |points, health| v1::CurvesResponse {
+        trajectory: trajectory.0,
+        first_trial: first_trial.0,
+        settings: Vec::new(),
+        points,
+        health,
+    };
+    let mut points = pieces(points.into_wire());
+    let mut health = pieces(health.into_wire());
+    // Most curves fit into one message.
+    let together = if points.len() == 1 { health.remove(0) } else { Vec::new() };
+    let last = points.pop().unwrap_or_default();
+    let mut all: Vec<_> = points.into_iter().map(|points| piece(points, Vec::new())).collect();
+    all.push(piece(last, together));
+    all.extend(health.into_iter().filter(|health| !health.is_empty()).map(|health| piece(Vec::new(), health)));
+    if let Some(first) = all.first_mut() {
+        first.settings = point.into_wire();
+    }
+    all
+}
+
+/// Puts curves together from their pieces.
+#[derive(Debug, Default)]
+pub struct Curves {
+    open: Option<v1::CurvesResponse>,
+}
+
+impl Curves {
+    /// Takes a piece in; the curve before it, where it begins another.
+    ///
+    /// # Errors
+    /// A curve that cannot be read.
+    pub fn add(&mut self, piece: v1::CurvesResponse) -> Result<Option<CurveView>, WireError> {
+        match &mut self.open {
+            Some(open) if open.trajectory == piece.trajectory => {
+                open.points.extend(piece.points);
+                open.health.extend(piece.health);
+                Ok(None)
+            }
+            open => open.replace(piece).map(curve).transpose(),
+        }
+    }
+
+    /// The last curve, where there was any.
+    ///
+    /// # Errors
+    /// A curve that cannot be read.
+    pub fn finish(self) -> Result<Option<CurveView>, WireError> {
+        self.open.map(curve).transpose()
+    }
+}
+
+fn curve(message: v1::CurvesResponse) -> Result<CurveView, WireError> {
+    Ok(CurveView {
+        trajectory: TrajectoryIndex(message.trajectory),
+        first_trial: TrialIndex(message.first_trial),
+        point: FromWire::from_wire(message.settings)?,
+        points: Vec::from_wire(message.points)?,
+        health: Vec::from_wire(message.health)?,
+    })
+}
+
+/// A trained trial: its name in the first piece, then the results, then the curve.
+#[must_use]
+pub fn trained_pieces(trained: TrainedView) -> Vec<v1::TrainedResponse> {
+    let TrainedView { trial, results, curve } = trained;
+    let of_results = pieces(results.into_wire()).into_iter();
+    let mut all: Vec<_> = of_results.map(|results| v1::TrainedResponse { results, ..Default::default() }).collect();
+    let of_curve = curve_pieces(curve).into_iter();
+    all.extend(of_curve.map(|curve| v1::TrainedResponse { curve: Some(curve), ..Default::default() }));
+    if let Some(first) = all.first_mut() {
+        first.trial = trial.to_string();
+    }
+    all
+}
+
+/// The trial that came in these pieces.
+///
+/// # Errors
+/// No piece, or one that cannot be read.
+pub fn trained_of_pieces(pieces: Vec<v1::TrainedResponse>) -> Result<TrainedView, WireError> {
+    let trial = parsed(&required(pieces.first(), "trained")?.trial, "trained.trial")?;
+    let (mut results, mut curves) = (Vec::new(), Curves::default());
+    for piece in pieces {
+        results.append(&mut Vec::from_wire(piece.results)?);
+        if let Some(curve) = piece.curve {
+            curves.add(curve)?;
+        }
+    }
+    Ok(TrainedView { trial, results, curve: required(curves.finish()?, "trained.curve")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::Capabilities;
+    use crate::clock::WallTime;
+    use crate::configuration::{Point, TrialKey};
+    use crate::curve::CurvePoint;
+    use crate::health::{HealthPoint, Measure};
+    use crate::ids::{Attempt, SweepId, TrialRef, WorkerId};
+    use crate::outcome::{SweepState, TrialStatus};
+    use crate::settings::{Setting, Value};
+    use crate::views::{LaneView, ResultView, SweepView, WorkerView};
+
+    fn point() -> Point {
+        Point::from([(Setting::Rule, Value::Name("fa".into())), (Setting::Depth, Value::Integer(14))])
+    }
+
+    /// The longest that a setting of the paper gives, and more: five measures of fourteen layers and the output.
+    fn long_curve(trajectory: u64, evaluations: u64) -> CurveView {
+        let point_of = |index: u64| CurvePoint {
+            update: 390 * index,
+            train_loss: 0.1,
+            validation_accuracy: 0.9,
+            test_accuracy: Some(0.875),
+        };
+        let health = |index: u64| HealthPoint {
+            update: 390 * index,
+            layer: 1 + (index % 15) as u32,
+            measure: Measure::WeightNorm,
+            value: 0.5,
+        };
+        CurveView {
+            trajectory: TrajectoryIndex(trajectory),
+            first_trial: TrialIndex(2 * trajectory),
+            point: point(),
+            points: (0..evaluations).map(point_of).collect(),
+            health: (0..75 * evaluations).map(health).collect(),
+        }
+    }
+
+    fn fits(message: &impl Message) {
+        assert!(message.encoded_len() <= 2 * PIECE_BYTES, "{} bytes", message.encoded_len());
+    }
+
+    #[test]
+    fn a_curve_of_any_length_comes_in_messages_that_fit() {
+        let curves = [long_curve(0, 2_565), long_curve(1, 0), long_curve(2, 40), long_curve(5, 100_000)];
+        let messages: Vec<_> = curves.iter().cloned().flat_map(curve_pieces).collect();
+        messages.iter().for_each(fits);
+        assert_eq!(messages.iter().filter(|message| message.trajectory == 2).count(), 1, "a short one is not cut");
+        let (mut read, mut together) = (Vec::new(), Curves::default());
+        for message in messages {
+            read.extend(together.add(message).expect("sound"));
+        }
+        read.extend(together.finish().expect("sound"));
+        assert!(read == curves, "what was cut is put together as it was");
+    }
+
+    #[test]
+    fn a_trial_with_all_that_was_trained_with_it_comes_in_messages_that_fit() {
+        let result = |trial| ResultView {
+            trial: TrialIndex(trial),
+            key: TrialKey([7; 32]),
+            status: TrialStatus::Diverged,
+            point: point(),
+            score: None,
+            updates: 1,
+            attempts: 1,
+            worker_name: "host/1".to_owned(),
+            seconds: 1.0,
+            reused_from: None,
+        };
+        let trial = TrialRef { sweep: SweepId::new(), trial: TrialIndex(3) };
+        let trained = TrainedView { trial, results: (0..20_000).map(result).collect(), curve: long_curve(0, 2_565) };
+        let messages = trained_pieces(trained.clone());
+        messages.iter().for_each(fits);
+        assert!(trained_of_pieces(messages).expect("sound") == trained);
+    }
+
+    #[test]
+    fn thousands_of_lanes_are_shown_in_messages_that_fit_and_watched_in_one() {
+        let sweep = SweepId::new();
+        let lane = |trajectory| LaneView {
+            sweep,
+            trajectory: TrajectoryIndex(trajectory),
+            attempt: Attempt(1),
+            point: point(),
+            latest: None,
+            updates: 1,
+            max_updates: 2,
+        };
+        let worker = |lanes: u32| WorkerView {
+            id: WorkerId::new(),
+            name: "host/1".to_owned(),
+            capabilities: Capabilities::default(),
+            lanes,
+            connected: true,
+            quarantined: None,
+            training: (0..u64::from(lanes)).map(lane).collect(),
+            training_count: lanes,
+        };
+        let view = SweepView {
+            id: sweep,
+            name: "wide".to_owned(),
+            state: SweepState::Running,
+            reason: None,
+            trials: 1,
+            trajectories: 1,
+            completed: 0,
+            diverged: 0,
+            failed: 0,
+            reused: 0,
+            running: 0,
+            submitted_at: WallTime(1),
+        };
+        let workers = (0..200).map(|_| worker(0)).chain((0..100).map(|_| worker(1_024))).collect();
+        let status = SweepStatus { sweep: view, workers, setbacks: Vec::new(), trouble: None, in_training_done: 2.5 };
+        let messages = show_pieces(status.clone());
+        messages.iter().for_each(fits);
+        assert!(messages.len() > 1 && show_of_pieces(messages).expect("sound") == status);
+        let watched = status.for_watchers();
+        assert_eq!(
+            watched.workers.first().map(|worker| (worker.training.len(), worker.training_count)),
+            Some((1, 1_024))
+        );
+        let message: v1::ShowResponse = watched.into_wire();
+        fits(&message);
+    }
+}

@@ -1,0 +1,56 @@
+//! Deletes a sweep that has ended.
+
+use biosweep_common::ids::SweepId;
+use biosweep_common::views::SweepView;
+
+use crate::core::event::Event;
+use crate::driver::{Handle, Unable};
+use crate::queries::{self, Elsewhere, QueryError};
+
+/// Why a sweep was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeleteError {
+    /// The sweep cannot be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The coordinator cannot do it.
+    #[error(transparent)]
+    Unable(#[from] Unable),
+    /// It may have workers.
+    #[error("sweep {id} is {state}; cancel it first: biosweep cancel {id}")]
+    Alive {
+        /// The sweep.
+        id: SweepId,
+        /// Running or paused.
+        state: &'static str,
+    },
+    /// The coordinator did not do it.
+    #[error(transparent)]
+    Elsewhere(#[from] Elsewhere),
+}
+
+/// A sweep that is to be deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Deletion {
+    /// The sweep, as it was.
+    pub(crate) sweep: SweepView,
+    /// Trials of other sweeps whose results were taken over from it.
+    pub(crate) taken_over: u64,
+}
+
+/// Deletes the sweep; where it is a dry run, only says whether that can be. The caller lets nothing else in meanwhile that
+/// reads results to take them over, or has a sweep run again.
+pub(crate) async fn delete(handle: &Handle, id: SweepId, dry_run: bool) -> Result<Deletion, DeleteError> {
+    let sweep = queries::status(handle, id).await?.sweep;
+    if !sweep.state.has_ended() {
+        return Err(DeleteError::Alive { id, state: sweep.state.name() });
+    }
+    let taken_over = handle.store.taken_over_from(id).await.map_err(QueryError::from)?;
+    if !dry_run {
+        handle.apply(Event::Deleted(id)).await?;
+        if !handle.store.is_deleted(id).await.map_err(QueryError::from)? {
+            return Err(Elsewhere { id, verb: "delete" }.into());
+        }
+    }
+    Ok(Deletion { sweep, taken_over })
+}
