@@ -69,7 +69,8 @@ impl Plan {
         let blocks: Vec<_> = grid.blocks().iter().map(|block| plan_block(block, lanes.max(1).into())).collect();
         let sum = |of: fn(&BlockPlan) -> f64| blocks.iter().map(of).sum::<f64>();
         let core_seconds = sum(|block| block.core_seconds);
-        let unshared = sum(|block| block.core_seconds * block.updates_unshared / block.updates_max.max(1.0));
+        // The quotient is exactly 1 where nothing is shared, and then the saving exactly 0.
+        let unshared = sum(|block| block.core_seconds * (block.updates_unshared / block.updates_max.max(1.0)));
         Self {
             trials: grid.trials(),
             trajectories: grid.trajectories(),
@@ -168,6 +169,16 @@ mod tests {
         assert_eq!(plan.bundles, 6, "five seeds of each rule, two at a time");
         assert_eq!((plan.updates_max, plan.updates_unshared), (200.0, 300.0));
         assert!((plan.saving - 1.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nothing_is_saved_where_nothing_is_shared() {
+        for count in 1..200 {
+            let grid = format!(
+                "rule = [\"bp\", \"dtp\"]\nseed = {{ from = 0, count = {count} }}\nmax_updates = 1_37{count}\n"
+            );
+            assert_eq!(plan(&grid, 2).saving, 0.0, "{grid}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The table of every setting: its name, its level, its values, its default, and what it applies to.
 
-use std::borrow::Cow;
+mod value;
+
 use std::fmt;
 
 use serde::Serialize;
@@ -8,33 +9,7 @@ use serde::Serialize;
 use crate::dataset::DatasetRef;
 use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 
-/// The value of one setting.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Value {
-    /// A name out of a list.
-    Name(Cow<'static, str>),
-    /// A count, an index or a seed.
-    Integer(u64),
-    /// A quantity.
-    Real(f64),
-    /// A list of layers.
-    Integers(Vec<u64>),
-    /// Yes or no.
-    Flag(bool),
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.pad(name),
-            Self::Integer(number) => number.fmt(f),
-            Self::Real(number) => write!(f, "{number:?}"),
-            Self::Integers(numbers) => write!(f, "{numbers:?}"),
-            Self::Flag(flag) => flag.fmt(f),
-        }
-    }
-}
+pub use value::{Value, short_real};
 
 /// How far a setting reaches: what may still differ between things that are trained together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,11 +39,11 @@ pub enum Domain {
         /// The greatest that is allowed.
         max: u64,
     },
-    /// A finite number above zero.
+    /// A number above zero that single precision holds, in which networks train.
     Positive,
-    /// A finite number, zero or above.
+    /// Such a number, or zero.
     NonNegative,
-    /// A number from 0 up to but not including 1.
+    /// Such a number that is below 1 in single precision, too, or zero.
     Fraction,
     /// A number above 0, up to and including 1.
     Share,
@@ -78,6 +53,14 @@ pub enum Domain {
     Flag,
 }
 
+/// The numbers above zero that float32 holds with all its digits, in words.
+const FLOAT32: &str = "1.18e-38 to 3.4e38 (float32)";
+
+/// Whether single precision holds a number above zero: beyond these bounds it is zero or infinite there, or loses digits.
+fn is_float32(number: f64) -> bool {
+    (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&number)
+}
+
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -85,9 +68,9 @@ impl fmt::Display for Domain {
             Self::Names(names) => write!(f, "one of {}", names.join(", ")),
             Self::Integer { min, max: u64::MAX } => write!(f, "a whole number, at least {min}"),
             Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
-            Self::Positive => f.write_str("a finite number above 0"),
-            Self::NonNegative => f.write_str("a finite number, 0 or above"),
-            Self::Fraction => f.write_str("a number from 0 up to but not including 1"),
+            Self::Positive => write!(f, "a number from {FLOAT32}"),
+            Self::NonNegative => write!(f, "0 or a number from {FLOAT32}"),
+            Self::Fraction => f.write_str("0 or a number from 1.18e-38 up to but not including 1, in float32"),
             Self::Share => f.write_str("a number above 0, at most 1"),
             Self::Layers => f.write_str("a list of layer numbers, ascending from 1"),
             Self::Flag => f.write_str("true or false"),
@@ -103,9 +86,9 @@ impl Domain {
             (Self::Dataset, Value::Name(name)) => name.parse::<DatasetRef>().is_ok(),
             (Self::Names(names), Value::Name(name)) => names.contains(&name.as_ref()),
             (Self::Integer { min, max }, Value::Integer(number)) => (min..=max).contains(number),
-            (Self::Positive, Value::Real(number)) => number.is_finite() && *number > 0.0,
-            (Self::NonNegative, Value::Real(number)) => number.is_finite() && *number >= 0.0,
-            (Self::Fraction, Value::Real(number)) => (0.0..1.0).contains(number),
+            (Self::Positive, Value::Real(number)) => is_float32(*number),
+            (Self::NonNegative, Value::Real(number)) => *number == 0.0 || is_float32(*number),
+            (Self::Fraction, Value::Real(number)) => *number == 0.0 || (is_float32(*number) && (*number as f32) < 1.0),
             (Self::Share, Value::Real(number)) => *number > 0.0 && *number <= 1.0,
             (Self::Layers, Value::Integers(layers)) => {
                 layers.iter().all(|&layer| layer >= 1) && layers.is_sorted_by(|one, next| one < next)
@@ -393,6 +376,20 @@ mod tests {
     #[test]
     fn settings_stand_in_the_order_of_their_levels() {
         assert!(Setting::ALL.is_sorted_by_key(|setting| setting.level()));
+    }
+
+    #[test]
+    fn a_number_that_float32_does_not_hold_is_in_no_domain() {
+        let contains = |domain: Domain, number| domain.contains(&Value::Real(number));
+        for domain in [Domain::Positive, Domain::NonNegative, Domain::Fraction] {
+            for number in [1e-46, 1e-40, 1e39, f64::MAX, f64::INFINITY, f64::NAN, -1e-3] {
+                assert!(!contains(domain, number), "{domain} {number:e}");
+            }
+            assert!(contains(domain, 1.18e-38) && contains(domain, 0.5), "{domain}");
+            assert_eq!(contains(domain, 0.0), domain != Domain::Positive, "{domain}");
+        }
+        assert!(contains(Domain::Positive, 3.4e38) && !contains(Domain::Fraction, 1.0));
+        assert!(!contains(Domain::Fraction, 0.999_999_999_9), "in float32 it is 1");
     }
 
     #[test]

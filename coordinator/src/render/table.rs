@@ -241,7 +241,9 @@ fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
             place.activation.to_string(),
             place.depth.to_string(),
         ];
-        row.extend(settings.iter().map(|setting| cell.chosen.get(setting).map_or_else(|| "–".to_owned(), short)));
+        row.extend(
+            settings.iter().map(|setting| cell.chosen.get(setting).map_or_else(|| "–".to_owned(), Value::short)),
+        );
         row.push(match cell.compared {
             compared if compared == cell.candidates => compared.to_string(),
             compared => format!("{compared} of {}", cell.candidates),
@@ -249,13 +251,6 @@ fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
         row
     };
     Some(table(&header, tuned.iter().map(row), 3, style))
-}
-
-fn short(value: &Value) -> String {
-    match value {
-        Value::Real(number) => number.to_string(),
-        other => other.to_string(),
-    }
 }
 
 /// A table whose first `names` columns are words and whose others are numbers.

@@ -34,19 +34,23 @@ fn a_mistaken_value_is_told_what_its_setting_takes() {
         ),
         (
             "depth = 1\nlearning_rate = 0",
-            "8:17: grid.learning_rate: `learning_rate` cannot be the whole number 0; it takes a finite number above 0",
+            "8:17: grid.learning_rate: `learning_rate` cannot be the whole number 0; it takes a number from 1.18e-38 to 3.4e38 (float32)",
         ),
         (
             "depth = 1\nlearning_rate = -1e-3",
-            "8:17: grid.learning_rate: `learning_rate` cannot be the number -0.001; it takes a finite number above 0",
+            "8:17: grid.learning_rate: `learning_rate` cannot be the number -0.001; it takes a number from 1.18e-38 to 3.4e38 (float32)",
         ),
         (
             "depth = 1\nlearning_rate = nan",
-            "8:17: grid.learning_rate: `learning_rate` cannot be the number NaN; it takes a finite number above 0",
+            "8:17: grid.learning_rate: `learning_rate` cannot be the number NaN; it takes a number from 1.18e-38 to 3.4e38 (float32)",
+        ),
+        (
+            "depth = 1\nlearning_rate = 1e-46",
+            "8:17: grid.learning_rate: `learning_rate` cannot be the number 1e-46; it takes a number from 1.18e-38 to 3.4e38 (float32)",
         ),
         (
             "depth = 1\nlearning_rate = [1e-3, inf]",
-            "8:24: grid.learning_rate[1]: `learning_rate` cannot be the number inf; it takes a finite number above 0",
+            "8:24: grid.learning_rate[1]: `learning_rate` cannot be the number inf; it takes a number from 1.18e-38 to 3.4e38 (float32)",
         ),
         (
             "depth = 1\nmax_updates = 1e6",
@@ -234,7 +238,7 @@ fn an_impossible_axis_is_told_what_it_lacks() {
         ),
         (
             "depth = 1\nlearning_rate = { log_from = 0, log_to = 1, count = 3 }",
-            "8:30: grid.learning_rate.log_from: `learning_rate` cannot be the whole number 0; it takes a finite number above 0",
+            "8:30: grid.learning_rate.log_from: `learning_rate` cannot be the whole number 0; it takes a number from 1.18e-38 to 3.4e38 (float32)",
         ),
         (
             "depth = 1\nweight_decay = { log_from = 0, log_to = 1, count = 3 }",

@@ -2,7 +2,7 @@
 
 use biosweep_common::configuration::{Point, trajectory_point};
 use biosweep_common::ids::TrajectoryIndex;
-use biosweep_common::settings::{Level, Setting, Value};
+use biosweep_common::settings::{Level, Setting};
 use biosweep_common::spec::SweepSpec;
 
 /// Names trials by what tells them apart in their sweep.
@@ -27,7 +27,7 @@ impl TrialNames {
             LEADING.iter().filter_map(|setting| point.get(setting)).map(ToString::to_string).collect();
         parts.push(leading.join(" "));
         let rest = self.axes.iter().filter(|axis| !LEADING.contains(axis));
-        parts.extend(rest.filter_map(|axis| Some(format!("{axis} {}", short(point.get(axis)?)))));
+        parts.extend(rest.filter_map(|axis| Some(format!("{axis} {}", point.get(axis)?.short()))));
         parts.join(" · ")
     }
 
@@ -42,10 +42,3 @@ impl TrialNames {
 }
 
 const LEADING: [Setting; 4] = [Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
-
-fn short(value: &Value) -> String {
-    match value {
-        Value::Real(number) => format!("{number}"),
-        other => other.to_string(),
-    }
-}

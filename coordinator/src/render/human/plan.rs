@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::presets::Preset;
-use biosweep_common::settings::Setting;
+use biosweep_common::settings::{Setting, short_real};
 
 use super::amounts::{self, counted, duration};
 
@@ -39,8 +39,12 @@ pub(crate) fn plan(name: &str, plan: &Plan, reused: u64) -> String {
             let _fits = writeln!(text, "  {:<20} {:>8}    {value}", setting.name(), "");
         }
     }
-    let _fits =
-        write!(text, "\nat most {} updates, about {} on one core", plan.updates_max, duration(plan.core_seconds));
+    let _fits = write!(
+        text,
+        "\nat most {} updates, about {} on one core",
+        short_real(plan.updates_max),
+        duration(plan.core_seconds)
+    );
     if plan.blocks.iter().any(stops_early) {
         text.push_str("; early stopping makes it less");
     }
@@ -49,7 +53,7 @@ pub(crate) fn plan(name: &str, plan: &Plan, reused: u64) -> String {
             text,
             "\ntrials that differ only in when to stop are trained once: {:.0} % less work than the {} updates of each by itself",
             100.0 * plan.saving,
-            plan.updates_unshared,
+            short_real(plan.updates_unshared),
         );
     }
     if reused > 0 {

@@ -1,6 +1,8 @@
-//! Comma-separated values with a header: quantities without exponents, lists with spaces between.
+//! Comma-separated values with a header: extreme quantities with exponents, lists with spaces between.
 
 use std::io::{self, Write};
+
+use biosweep_common::settings::short_real;
 
 use super::{Field, Sink};
 
@@ -33,8 +35,8 @@ fn text(field: Field) -> String {
         Field::Absent => String::new(),
         Field::Text(text) => text,
         Field::Integer(number) => number.to_string(),
-        // The shortest decimal that reads back to the same bits, never with an exponent.
-        Field::Real(number) => number.to_string(),
+        // The shortest text that reads back to the same bits.
+        Field::Real(number) => short_real(number),
         Field::Flag(flag) => flag.to_string(),
         Field::Integers(numbers) => numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" "),
     }

@@ -300,7 +300,7 @@ mod tests {
         for number in [0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 1e-5, 0.9771, f64::MAX] {
             let text = written(Format::Csv, &[completed("bp", "nn", 5, number, number)]);
             let field = text.lines().nth(1).expect("a row").split(',').nth(30).expect("a field");
-            assert!(!field.contains(['e', 'E']), "no exponents: {field}");
+            assert!(field.len() < 25, "no rows of zeros: {field}");
             assert_eq!(field.parse::<f64>().map(f64::to_bits), Ok(number.to_bits()));
             let text = written(Format::Jsonl, &[completed("bp", "nn", 5, number, number)]);
             let row: serde_json::Value = serde_json::from_str(&text).expect("JSON");
