@@ -177,7 +177,7 @@ pub type Point = BTreeMap<Setting, Value>;
 
 /// The version of everything that decides the numbers a configuration leads to: initialisation, data order, kernels.
 /// It grows when the same configuration would give other results than before.
-pub const NUMERICS_VERSION: u32 = 3;
+pub const NUMERICS_VERSION: u32 = 4;
 
 /// Why a point is no configuration.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -176,7 +176,7 @@ impl Dataset {
             Self::FashionMnist => "md5:f4a8712d7a061bf5bd6d2ca38dc4d50a",
             Self::Kmnist => "gzip-sha256:51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
             Self::Cifar10 => "md5:5dd7e06a14cb22eb9f671a540d1b7c25",
-            Self::SyntheticDigits => "synthetic-digits/2",
+            Self::SyntheticDigits => "synthetic-digits/3",
         }
     }
 }

@@ -62,8 +62,8 @@ impl<T: Scalar> Network<T> {
         let gain = if self.activation == Activation::Relu { 2.0 } else { 1.0 };
         let normal = |layer: usize, purpose: fn(u32) -> Purpose, variance: f64, count: usize| {
             let mut numbers = vec![T::default(); count];
-            let stream = Stream::new(seed, fold, purpose(layer as u32), 0);
-            T::fill_normal(&mut numbers, &stream, variance.sqrt());
+            let mut stream = Stream::new(seed, fold, purpose(layer as u32), 0);
+            T::fill_normal(&mut numbers, &mut stream, variance.sqrt());
             numbers
         };
         let draw = |parameters: &mut Parameters<T>, gain: f64, purpose: fn(u32) -> Purpose| {

@@ -44,7 +44,7 @@ pub trait Scalar:
     /// e to its power.
     fn exp(self) -> Self;
     /// Fills with normal deviates of mean 0 and this standard deviation.
-    fn fill_normal(numbers: &mut [Self], stream: &Stream, std: f64);
+    fn fill_normal(numbers: &mut [Self], stream: &mut Stream, std: f64);
 }
 
 macro_rules! scalar {
@@ -86,7 +86,7 @@ macro_rules! scalar {
                 self.exp()
             }
 
-            fn fill_normal(numbers: &mut [Self], stream: &Stream, std: f64) {
+            fn fill_normal(numbers: &mut [Self], stream: &mut Stream, std: f64) {
                 stream.$fill_normal(numbers, std);
             }
         }

@@ -48,7 +48,7 @@ fn drawn<T: Scalar>(wiring: Wiring, rule: Rule, activation: Activation) -> Netwo
     let mut network = Network::zeros(wiring, rule, activation, 1).expect("memory");
     let normal = |layer: usize, purpose: fn(u32) -> Purpose, count: usize| {
         let mut numbers = vec![T::default(); count];
-        T::fill_normal(&mut numbers, &Stream::new(7, 0, purpose(layer as u32), 0), 0.1_f64.sqrt());
+        T::fill_normal(&mut numbers, &mut Stream::new(7, 0, purpose(layer as u32), 0), 0.1_f64.sqrt());
         numbers
     };
     let draw = |parameters: &mut Parameters<T>, purpose: fn(u32) -> Purpose| {
@@ -77,7 +77,7 @@ fn drawn<T: Scalar>(wiring: Wiring, rule: Rule, activation: Activation) -> Netwo
 /// A batch that has gone forward, and its labels.
 fn pass<T: Scalar>(network: &Network<T>) -> (Pass<T>, Vec<i64>) {
     let mut pass = Pass::new(&network.wiring, ROWS).expect("memory");
-    T::fill_normal(pass.images.slice_mut(), &Stream::new(8, 0, Purpose::Digits, 0), 1.0);
+    T::fill_normal(pass.images.slice_mut(), &mut Stream::new(8, 0, Purpose::Digits, 0), 1.0);
     pass.forward(network, 0).expect("a forward pass");
     let labels: Vec<i64> = (0..ROWS as i64).map(|row| (row * 3) % 10).collect();
     (pass, labels)

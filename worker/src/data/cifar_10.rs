@@ -10,7 +10,6 @@ use biosweep_common::extents::Extent;
 use super::dataset::{Dataset, Images, Pixels};
 use super::error::DataError;
 use super::file::DataFile;
-use super::mapped::Bytes;
 use super::places::Places;
 
 const IMAGE: Extent = Extent { channels: 3, height: 32, width: 32 };
@@ -38,7 +37,7 @@ pub(super) fn load(published: &Published, places: &Places) -> Result<Dataset, Da
             file.verify(published.genuine)?;
             append(&file, &mut images, &mut labels)?;
         }
-        Ok(Images::new(Pixels::Bytes(Bytes::Owned(images), 0), labels))
+        Ok(Images::new(Pixels::Bytes(images, 0), labels))
     };
     Ok(Dataset::new(IMAGE, CLASSES.into(), part(train)?, part(std::slice::from_ref(test))?, VALIDATION_COUNT))
 }
@@ -92,7 +91,7 @@ mod tests {
         let (mut images, mut labels) = (Vec::new(), Vec::new());
         append(&file(&[record(7), record(2)].concat()), &mut images, &mut labels).expect("two records");
         assert_eq!((labels.as_slice(), images.len()), (&[7, 2][..], 2 * VALUES));
-        let part = || Images::new(Pixels::Bytes(Bytes::Owned(images.clone()), 0), labels.clone());
+        let part = || Images::new(Pixels::Bytes(images.clone(), 0), labels.clone());
         let dataset = Dataset::new(IMAGE, 10, part(), part(), 1);
         let (mut pixels, mut labels) = (vec![0.0_f64; VALUES], [0]);
         dataset.gather(Part::Train, &[1], &mut pixels, &mut labels);

@@ -4,7 +4,6 @@ use std::ops::Mul;
 
 use biosweep_common::extents::Extent;
 
-use super::mapped::Bytes;
 use crate::random::{Purpose, Stream};
 use crate::vector::wide;
 
@@ -50,7 +49,7 @@ pub(super) struct Images {
 #[derive(Debug)]
 pub(super) enum Pixels {
     /// From the given place on, to be scaled to [0, 1].
-    Bytes(Bytes, usize),
+    Bytes(Vec<u8>, usize),
     /// As they are.
     Reals(Vec<f32>),
 }
@@ -195,7 +194,7 @@ mod tests {
     fn small() -> Dataset {
         let images = |count: u8| {
             let bytes = (0..count).flat_map(|image| [image; VALUES]).collect();
-            Images::new(Pixels::Bytes(Bytes::Owned(bytes), 0), (0..count).map(|image| image % 10).collect())
+            Images::new(Pixels::Bytes(bytes, 0), (0..count).map(|image| image % 10).collect())
         };
         Dataset::new(SHAPE, 10, images(60), images(20), 10)
     }

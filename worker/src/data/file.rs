@@ -1,6 +1,6 @@
 //! A file of a dataset, gzipped or plain, and whether it is the genuine one.
 
-use std::fs::File;
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,6 @@ use biosweep_common::published::Genuine;
 use flate2::read::MultiGzDecoder;
 
 use super::error::DataError;
-use super::mapped::Bytes;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -18,14 +17,14 @@ pub(super) struct DataFile {
     /// Where it lies.
     pub(super) path: PathBuf,
     /// Its uncompressed bytes.
-    pub(super) bytes: Bytes,
+    pub(super) bytes: Vec<u8>,
     /// The file itself where it is compressed.
-    gzipped: Option<Bytes>,
+    gzipped: Option<Vec<u8>>,
 }
 
 impl DataFile {
-    /// Opens a file. Whether it is compressed is told by its first bytes, not by its name; a plain file is mapped, not
-    /// read.
+    /// Reads a file. Whether it is compressed is told by its first bytes, not by its name. The bytes are copied into
+    /// memory, so that what was verified stays what is trained on, whatever becomes of the file.
     ///
     /// # Errors
     /// A file that cannot be read, or whose compression is broken.
@@ -47,14 +46,14 @@ impl DataFile {
 }
 
 /// The uncompressed bytes, and the compressed ones where there are such.
-fn read(path: &Path) -> io::Result<(Bytes, Option<Bytes>)> {
-    let mapped = Bytes::map(&File::open(path)?)?;
-    if !mapped.starts_with(&GZIP_MAGIC) {
-        return Ok((mapped, None));
+fn read(path: &Path) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
+    let file = fs::read(path)?;
+    if !file.starts_with(&GZIP_MAGIC) {
+        return Ok((file, None));
     }
     let mut bytes = Vec::new();
-    MultiGzDecoder::new(&mapped[..]).read_to_end(&mut bytes)?;
-    Ok((Bytes::Owned(bytes), Some(mapped)))
+    MultiGzDecoder::new(&file[..]).read_to_end(&mut bytes)?;
+    Ok((bytes, Some(file)))
 }
 
 #[cfg(test)]
@@ -83,6 +82,20 @@ pub(super) mod tests {
         }
         let cut = open("a.gz", &gzipped(b"abc")[..20]);
         assert!(matches!(cut, Err(DataError::Unreadable { .. })), "{cut:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_overwritten_or_cut_short_after_it_was_read_changes_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a");
+        let content = vec![7; 1 << 20];
+        std::fs::write(&path, &content).expect("written");
+        let read = DataFile::open(path.clone()).expect("readable");
+        let mut file = std::fs::File::options().write(true).open(&path).expect("writable");
+        file.write_all(&[8; 1 << 20]).expect("overwritten in place");
+        assert_eq!(read.bytes, content);
+        file.set_len(0).expect("cut short");
+        assert_eq!(read.bytes, content, "and no signal ends the process");
     }
 
     #[test]

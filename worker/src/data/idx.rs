@@ -7,7 +7,6 @@ use std::ops::Deref;
 
 use super::error::DataError;
 use super::file::DataFile;
-use super::mapped::Bytes;
 
 const UNSIGNED_BYTE: u8 = 8;
 
@@ -33,7 +32,7 @@ impl Idx {
     }
 
     /// The entries as bytes with what lies before them, and how many bytes that is.
-    pub(super) fn into_parts(self) -> (Bytes, usize) {
+    pub(super) fn into_parts(self) -> (Vec<u8>, usize) {
         (self.file.bytes, self.header)
     }
 }

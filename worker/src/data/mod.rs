@@ -12,7 +12,6 @@
 //! | `glyphs` | the strokes of those digits |
 //! | `file` | a file, gzipped or plain, and whether it is genuine |
 //! | `idx` | the file format of MNIST and its kin |
-//! | `mapped` | bytes of a file, in memory or mapped into it |
 
 mod cifar_10;
 pub mod dataset;
@@ -20,7 +19,6 @@ pub mod error;
 mod file;
 mod glyphs;
 mod idx;
-mod mapped;
 mod mnist;
 pub mod own;
 pub mod places;

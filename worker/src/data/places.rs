@@ -55,7 +55,7 @@ pub(super) fn list(directories: &[PathBuf]) -> String {
 
 fn find_in(places: Vec<PathBuf>, dataset: &'static str, file: &PublishedFile) -> Result<PathBuf, DataError> {
     let is_there = |path: &PathBuf| path.is_file();
-    // A plain file is mapped and costs nothing to open; where it cannot be verified, the compressed one is wanted.
+    // A plain file need not be decompressed; where it cannot be verified, the compressed one is wanted.
     let endings = if matches!(file.genuine, Genuine::GzipSha256(_)) { [".gz", ""] } else { ["", ".gz"] };
     let names = || file.names.iter().flat_map(|name| endings.map(|ending| format!("{name}{ending}")));
     let found = places.iter().find_map(|place| names().map(|name| place.join(name)).find(is_there));

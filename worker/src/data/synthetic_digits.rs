@@ -8,7 +8,6 @@ use biosweep_common::extents::Extent;
 
 use super::dataset::{Dataset, Images, Pixels};
 use super::glyphs::{DIGITS, Point, STYLES, Stroke};
-use super::mapped::Bytes;
 use crate::random::{Purpose, Stream};
 
 const SIDE: usize = 28;
@@ -17,7 +16,7 @@ const TRAIN_COUNT: u32 = 12_000;
 const TEST_COUNT: u32 = 2_000;
 const VALIDATION_COUNT: u32 = 2_000;
 const SEED: u64 = 0;
-/// The streams of this purpose are numbered: one for each image, and two far above them for the order of the labels.
+/// The streams of the digits are numbered: one for each image, and two far above them for the order of the labels.
 const TRAIN_LABELS: u64 = 1 << 32;
 const TEST_LABELS: u64 = TRAIN_LABELS + 1;
 
@@ -57,12 +56,13 @@ fn part(count: u32, first: u32, order: u64) -> Images {
     let mut bytes = vec![0; labels.len() * PIXELS];
     let (images, _) = bytes.as_chunks_mut::<PIXELS>();
     for ((number, &label), image) in (first..).zip(&labels).zip(images) {
-        draw(label, &mut Stream::new(SEED, 0, Purpose::Digits, number.into()), image);
+        let stream = |purpose| Stream::new(SEED, 0, purpose, number.into());
+        draw(label, &mut stream(Purpose::Digits), &mut stream(Purpose::PixelNoise), image);
     }
-    Images::new(Pixels::Bytes(Bytes::Owned(bytes), 0), labels)
+    Images::new(Pixels::Bytes(bytes, 0), labels)
 }
 
-fn draw(label: u8, stream: &mut Stream, image: &mut [u8; PIXELS]) {
+fn draw(label: u8, stream: &mut Stream, pixel_noise: &mut Stream, image: &mut [u8; PIXELS]) {
     let styles = STYLES[usize::from(label)];
     let style = styles[stream.below(styles.len() as u32) as usize];
     let place = Placement::drawn(stream);
@@ -78,7 +78,7 @@ fn draw(label: u8, stream: &mut Stream, image: &mut [u8; PIXELS]) {
         }
     }
     let mut noise = [0.0_f32; PIXELS];
-    stream.fill_normal_f32(&mut noise, PIXEL_NOISE);
+    pixel_noise.fill_normal_f32(&mut noise, PIXEL_NOISE);
     for ((pixel, distance2), noise) in image.iter_mut().zip(&distance2).zip(&noise) {
         let ink = ((pen - distance2.sqrt()) / edge + 0.5).clamp(0.0, 1.0);
         *pixel = (ink * brightness + noise).clamp(0.0, 255.0) as u8;
@@ -201,7 +201,7 @@ mod tests {
             hash.update(dataset.labels(part));
         }
         let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(found, "b7f815fad750f10863dd0fc478d0563e555d746b2f9296d2f782c51c5c2d3803");
+        assert_eq!(found, "a0b1d3830ac8eb7e6fab676a20afbd2d32385767c2d62f452f366c4fc1e20b86");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::vector::{Kernel, widest};
 /// Blocks computed together.
 const LANES: usize = 16;
 /// Words of a block.
-const WORDS: usize = 16;
+pub(super) const WORDS: usize = 16;
 /// Words of the blocks computed together.
 const GROUP: usize = LANES * WORDS;
 
@@ -23,10 +23,15 @@ pub(super) struct ChaCha8 {
 }
 
 impl ChaCha8 {
-    /// The words that a key of 32 bytes stands for.
-    pub(super) fn new(key: [u8; 32]) -> Self {
+    /// The words that a key of 32 bytes stands for, from a block on.
+    pub(super) fn at(key: [u8; 32], block: u64) -> Self {
         let (words, _) = key.as_chunks::<4>();
-        Self { key: std::array::from_fn(|place| u32::from_le_bytes(words[place])), counter: 0 }
+        Self { key: std::array::from_fn(|place| u32::from_le_bytes(words[place])), counter: block }
+    }
+
+    /// The first block of which no word was given out.
+    pub(super) fn next_block(&self) -> u64 {
+        self.counter
     }
 
     /// The next words, a whole number of groups of them.
@@ -103,7 +108,7 @@ mod tests {
     fn the_words_are_those_of_the_cipher_in_another_order() {
         let key = std::array::from_fn(|place| place as u8 * 7 + 1);
         let (mut words, mut known) = ([0; 4 * GROUP], ChaCha8Rng::from_seed(key));
-        ChaCha8::new(key).fill(&mut words);
+        ChaCha8::at(key, 0).fill(&mut words);
         for group in words.chunks(GROUP) {
             for lane in 0..LANES {
                 for word in 0..WORDS {

@@ -28,6 +28,8 @@ pub enum Purpose {
     Noise(u32),
     /// The strokes of the synthetic digits.
     Digits,
+    /// The noise on the pixels of the synthetic digits.
+    PixelNoise,
 }
 
 /// Random numbers for one purpose at one step.
@@ -49,6 +51,7 @@ impl Stream {
             Purpose::Decoder(layer) => (4, layer),
             Purpose::Noise(layer) => (5, layer),
             Purpose::Digits => (6, 0),
+            Purpose::PixelNoise => (7, 0),
         };
         let mut hasher = blake3::Hasher::new_derive_key("biosweep random stream 1");
         hasher.update(&seed.to_le_bytes());
@@ -97,21 +100,23 @@ impl Stream {
         order
     }
 
-    /// Fills `out` with the stream's normal numbers of mean 0 and standard deviation `std`: independent of each other, and
-    /// the same at each call.
-    pub fn fill_normal_f32(&self, out: &mut [f32], std: f64) {
+    /// Fills `out` with the stream's next normal numbers, of mean 0 and standard deviation `std`. They are independent of
+    /// each other and of all that was drawn before: no bits of a stream are used twice.
+    pub fn fill_normal_f32(&mut self, out: &mut [f32], std: f64) {
         let std = std as f32;
         self.normals(out, |normal| normal * std);
     }
 
     /// The draws of [`Stream::fill_normal_f32`], scaled in double precision, so that a network in double precision
     /// starts from and is disturbed by the same numbers.
-    pub fn fill_normal_f64(&self, out: &mut [f64], std: f64) {
+    pub fn fill_normal_f64(&mut self, out: &mut [f64], std: f64) {
         self.normals(out, |normal| f64::from(normal) * std);
     }
 
-    fn normals<T>(&self, out: &mut [T], scaled: impl Fn(f32) -> T) {
-        let mut bits = chacha::ChaCha8::new(self.key);
+    fn normals<T>(&mut self, out: &mut [T], scaled: impl Fn(f32) -> T) {
+        // From the first block of which no word was drawn.
+        let first = self.bits.get_word_pos().div_ceil(chacha::WORDS as u128);
+        let mut bits = chacha::ChaCha8::at(self.key, first as u64);
         let mut normals = [0.0; normal::BLOCK];
         for block in out.chunks_mut(normal::BLOCK) {
             normal::block(&mut bits, &mut normals);
@@ -119,6 +124,7 @@ impl Stream {
                 *out = scaled(normal);
             }
         }
+        self.bits.set_word_pos(u128::from(bits.next_block()) * chacha::WORDS as u128);
     }
 }
 
@@ -140,11 +146,12 @@ mod tests {
 
     #[test]
     fn every_part_of_a_streams_name_changes_its_numbers() {
-        use Purpose::{Decoder, Digits, Feedback, Noise, Order, Split, Weights};
+        use Purpose::{Decoder, Digits, Feedback, Noise, Order, PixelNoise, Split, Weights};
         let mut starts: Vec<[u32; 4]> = [
             Split,
             Order,
             Digits,
+            PixelNoise,
             Weights(1),
             Weights(2),
             Feedback(1),
@@ -182,6 +189,32 @@ mod tests {
         let mut double = vec![0.0; 3_000];
         Stream::new(1, 0, Purpose::Weights(1), 0).fill_normal_f64(&mut double, 0.5);
         assert!(double.iter().zip(&long).all(|(double, single)| *double == 0.5 * f64::from(*single)));
+    }
+
+    #[test]
+    fn no_bits_of_a_stream_are_used_twice() {
+        let new = || Stream::new(1, 0, Purpose::Digits, 0);
+        let normals = |stream: &mut Stream, count: usize| {
+            let mut out = vec![0.0; count];
+            stream.fill_normal_f32(&mut out, 1.0);
+            out
+        };
+        let whole = normals(&mut new(), 3 * normal::BLOCK);
+        let mut stream = new();
+        assert_eq!(normals(&mut stream, 2 * normal::BLOCK), whole[..2 * normal::BLOCK]);
+        assert_eq!(
+            normals(&mut stream, normal::BLOCK),
+            whole[2 * normal::BLOCK..],
+            "a call goes on after the one before"
+        );
+        let mut words = new();
+        // Two words go into a pair of numbers.
+        let drawn: Vec<u32> = (0..4 * normal::BLOCK).map(|_| words.bits()).collect();
+        assert_eq!((0..9).map(|_| stream.bits()).collect::<Vec<_>>(), drawn[3 * normal::BLOCK..][..9]);
+        let mut shifted = new();
+        shifted.bits();
+        let after = normals(&mut shifted, normal::BLOCK);
+        assert_ne!(after, whole[..normal::BLOCK], "what a word was drawn for already makes no normal number");
     }
 
     #[test]

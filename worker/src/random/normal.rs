@@ -90,7 +90,7 @@ mod tests {
     const COUNT: usize = 1024 * BLOCK;
 
     fn normals() -> Vec<f64> {
-        let mut bits = ChaCha8::new([1; 32]);
+        let mut bits = ChaCha8::at([1; 32], 0);
         let mut next = || {
             let mut normals = [0.0; BLOCK];
             block(&mut bits, &mut normals);

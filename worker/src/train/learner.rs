@@ -166,7 +166,7 @@ impl<T: Scalar> Learner<T> {
 /// The noise of an update, for the decoder of each layer.
 fn noise<T: Scalar>(seed: u64, fold: u32, update: u64) -> impl FnMut(usize, &mut [T]) {
     move |layer, numbers| {
-        let stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
-        T::fill_normal(numbers, &stream, 1.0);
+        let mut stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
+        T::fill_normal(numbers, &mut stream, 1.0);
     }
 }

@@ -8,7 +8,6 @@ use super::super::dataset::Pixels;
 use super::super::error::DataError;
 use super::super::file::DataFile;
 use super::super::idx;
-use super::super::mapped::Bytes;
 use super::error::OwnError;
 use super::npy;
 
@@ -27,7 +26,7 @@ pub(super) struct Array {
 #[derive(Debug)]
 pub(super) enum Entries {
     /// Bytes, from the given place in the file.
-    Bytes(Bytes, usize),
+    Bytes(Vec<u8>, usize),
     /// Whole numbers of another type.
     Integers(Vec<i64>),
     /// Floating-point numbers; double precision is rounded to single, in which networks train.
