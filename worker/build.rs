@@ -1,6 +1,8 @@
-//! Tells the linker where the worker finds libtorch at run time, so that nothing has to be set to start it.
+//! Tells the linker where the worker finds libtorch at run time, so that nothing has to be set to start it, and the worker
+//! which version that is.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 fn main() {
@@ -17,4 +19,21 @@ fn main() {
     for place in [lib.as_path(), Path::new("$ORIGIN/../lib"), Path::new("$ORIGIN/../../libtorch/lib")] {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", place.display());
     }
+    // As DT_RPATH: what LD_LIBRARY_PATH names, such as the libtorch of an active conda environment, comes after it.
+    println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags");
+    println!("cargo:rustc-env=BIOSWEEP_LIBTORCH_VERSION={}", version(&libtorch.join("include/torch")));
+}
+
+/// The version of the headers in a folder.
+fn version(folder: &Path) -> String {
+    // Where they have been up to version 2.8, too.
+    let places = ["headeronly/version.h", "csrc/api/include/torch/version.h"].map(|place| folder.join(place));
+    let header = places.iter().find_map(|place| fs::read_to_string(place).ok()).unwrap_or_default();
+    let number = |name: &str| {
+        let line = header.lines().find_map(|line| line.strip_prefix(&format!("#define TORCH_VERSION_{name} ")));
+        line.unwrap_or_else(|| panic!("{} has no version.h with TORCH_VERSION_{name}", folder.display()))
+            .trim()
+            .to_owned()
+    };
+    ["MAJOR", "MINOR", "PATCH"].map(number).join(".")
 }

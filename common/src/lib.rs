@@ -10,6 +10,7 @@
 //! | [`plan`] | what a sweep holds and costs, before anything runs |
 //! | [`cost`] | what training costs |
 //! | [`topology`] | layer → sources: connectivity as data |
+//! | [`environment`] | what the last bits of results depend on beside settings and data |
 //! | [`extents`] | how large each layer is |
 //! | [`dataset`] | a published dataset or one's own, as settings name it |
 //! | [`own_data`] | the files of one's own data and their digest |
@@ -32,6 +33,7 @@ pub mod configuration;
 pub mod cost;
 pub mod curve;
 pub mod dataset;
+pub mod environment;
 pub mod extents;
 pub mod flags;
 pub mod grid;

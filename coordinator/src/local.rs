@@ -9,6 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use biosweep_common::dataset::DatasetRef;
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::WorkerId;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -117,6 +118,17 @@ impl WorkerOptions {
             }
         }
         Ok(())
+    }
+
+    /// What a worker says the last bits of its results depend on.
+    pub(crate) async fn environment(&self) -> Result<NumericEnvironment, LocalError> {
+        let mut command = Command::new(&self.program);
+        command.args(["environment", "--output", "json"]).kill_on_drop(true);
+        let output = command.output().await.map_err(|source| self.not_started(source))?;
+        serde_json::from_slice(&output.stdout).map_err(|error| {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            LocalError::Unfit(if said.is_empty() { format!("{PROGRAM} environment: {error}") } else { said })
+        })
     }
 
     fn not_started(&self, source: io::Error) -> LocalError {

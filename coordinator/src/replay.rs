@@ -9,6 +9,7 @@ use biosweep_common::clock::Clock;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::settings::{Level, Setting, Value};
@@ -70,6 +71,8 @@ pub(crate) struct Verdict {
     pub(crate) evaluations: usize,
     /// The first difference.
     pub(crate) difference: Option<Difference>,
+    /// What it was trained with this time: curves are equal where this is equal.
+    pub(crate) environment: NumericEnvironment,
     /// Seconds it took.
     pub(crate) seconds: f64,
 }
@@ -106,6 +109,7 @@ pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result
     }
     let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
     worker.check(&datasets).await?;
+    let environment = worker.environment().await?;
     let home = std::env::temp_dir().join(format!("biosweep-replay-{}", WorkerId::new()));
     let replayed = train(trial, text, &home, worker).await;
     // Left over it is in nobody's way.
@@ -118,6 +122,7 @@ pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result
         same: difference.is_none(),
         evaluations: trained.curve.points.len(),
         difference,
+        environment,
         seconds: clock.seconds(),
     })
 }

@@ -181,9 +181,11 @@ fn a_replay_says_that_a_curve_is_the_same_or_names_the_first_update_that_differs
     let verdict: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&verdict["same"], &verdict["difference"]["update"]), (&false.into(), &100.into()), "{verdict}");
     assert_eq!(verdict["difference"]["what"], "train_loss");
+    assert!(verdict["environment"]["libtorch"].as_str().is_some_and(|version| version.starts_with("2.")), "{verdict}");
     assert_ne!(verdict["difference"]["stored"], verdict["difference"]["replayed"]);
     let output = home.run(&["replay", "small/2"]);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("the first update of"), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("the first update of") && said.contains("libtorch 2."), "{said}");
 
     let output = home.run(&["replay", "small/99"]);
     assert_eq!(output.status.code(), Some(2));

@@ -14,6 +14,7 @@
 //! | [`checkpoint`], [`spool`] | what outlives the worker: states of lanes, reports not yet acknowledged |
 //! | [`agent`], [`trainer`] | its shell: the stream to the coordinator, the training thread |
 //! | [`device`], [`memory`] | what there is to compute with |
+//! | [`libtorch`], [`environment`] | what the last bits of results depend on |
 //! | [`step`] | one update on given tensors |
 //! | [`mod@bench`] | updates per second beside the bare matrix products |
 //! | [`cli`] | the command line |
@@ -27,7 +28,9 @@ pub mod checkpoint;
 pub mod cli;
 pub mod data;
 pub mod device;
+pub mod environment;
 pub mod layer;
+pub mod libtorch;
 pub mod memory;
 pub mod network;
 pub mod optim;

@@ -26,12 +26,8 @@ pub(crate) fn widest<Body: Kernel<Arguments>, Arguments>(arguments: Arguments) -
         fn avx2<Body: Kernel<Arguments>, Arguments>(arguments: Arguments) -> Body::Output {
             Body::run(arguments)
         }
-        let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let has_avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
-        if has_avx2 && has_avx512 {
+        let has_avx2 = has_avx2();
+        if has_avx2 && has_avx512() {
             // SAFETY: the processor has just said that it has these instructions.
             return unsafe { avx512::<Body, Arguments>(arguments) };
         }
@@ -41,6 +37,30 @@ pub(crate) fn widest<Body: Kernel<Arguments>, Arguments>(arguments: Arguments) -
         }
     }
     Body::run(arguments)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+}
+
+/// The widest instructions there are, by name.
+pub(crate) fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx2() {
+        return if has_avx512() { "avx512" } else { "avx2" };
+    }
+    "baseline"
 }
 
 /// Declares a function whose body runs with the widest vector instructions there are. References among its arguments

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod connect;
+mod environment;
 mod failure;
 mod step;
 
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use etcetera::BaseStrategy as _;
 
 use crate::data::Places;
+use crate::libtorch;
 use failure::Failure;
 
 /// Trains what a coordinator hands out.
@@ -38,6 +40,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Check that the device and a dataset are there
     Check(check::CheckArgs),
+    /// Say what the last bits of results depend on here: processor, libtorch, variables
+    Environment(environment::EnvironmentArgs),
 }
 
 /// Where datasets are looked for.
@@ -80,12 +84,13 @@ enum Output {
 /// Does what was asked and says how it went.
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
-    let done = match &cli.command {
+    let done = libtorch::check().map_err(Failure::environment).and_then(|()| match &cli.command {
         Some(Command::Step(args)) => step::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Check(args)) => check::run(args),
+        Some(Command::Environment(args)) => environment::run(args),
         None => connect::run(&cli.connect),
-    };
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { exit, message }) => {

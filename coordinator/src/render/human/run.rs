@@ -113,13 +113,16 @@ pub(crate) fn replaying(trained: &TrainedView) -> String {
 
 /// Whether a trial that was trained again has the same curve.
 pub(crate) fn replayed(verdict: &replay::Verdict) -> String {
-    let replay::Verdict { trial, evaluations, difference, .. } = verdict;
+    let replay::Verdict { trial, evaluations, difference, environment, .. } = verdict;
     let Some(replay::Difference { update, what, stored, replayed }) = difference else {
         return format!("same: all {evaluations} evaluations of {trial} are equal to the last bit");
     };
     let value = |value: &Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:?}"));
     format!(
-        "different: the first update of {trial} that differs is {update}: {what} was {}, and is {} this time",
+        "different: the first update of {trial} that differs is {update}: {what} was {}, and is {} this time\n\
+         trained this time with: {environment}\n\
+         another processor, another libtorch or such variables change the last bits; \
+         where they are those of the worker that found it, biosweep is at fault",
         value(stored),
         value(replayed)
     )

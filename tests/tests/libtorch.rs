@@ -1,0 +1,50 @@
+//! Which libtorch a worker computes with, and what changes its last bits.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use biosweep_tests::program;
+use serde_json::Value;
+
+fn environment(variables: &[(&str, &Path)]) -> Output {
+    let mut command = Command::new(program("biosweep-worker"));
+    command.args(["environment", "--output", "json"]).envs(variables.iter().copied());
+    command.output().expect("the worker starts")
+}
+
+#[test]
+fn another_libtorch_is_refused_by_its_version() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, library) = (folder.path().join("other.c"), folder.path().join("other.so"));
+    // What libtorch 2.10.0 would say.
+    let text = "unsigned long aoti_torch_abi_version(void) { return 2ul << 56 | 10ul << 48; }\n";
+    std::fs::write(&source, text).expect("written");
+    let mut compiler = Command::new("cc");
+    let built = compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().expect("a C compiler");
+    assert!(built.success());
+    let output = environment(&[("LD_PRELOAD", &library)]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for part in ["libtorch 2.10.0 is loaded from", "libtorch_cpu.so", "is built for 2.", "unset LD_LIBRARY_PATH"] {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+}
+
+#[test]
+fn what_the_library_path_names_does_not_take_the_place_of_ours() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for library in ["libtorch_cpu.so", "libc10.so"] {
+        std::fs::write(folder.path().join(library), "not even a library").expect("written");
+    }
+    let output = environment(&[("LD_LIBRARY_PATH", folder.path())]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn variables_that_change_bits_are_named() {
+    let output = environment(&[("MKL_CBWR", Path::new("COMPATIBLE")), ("OMP_NUM_THREADS", Path::new("3"))]);
+    let environment: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(environment["variables"]["MKL_CBWR"], "COMPATIBLE");
+    assert_eq!(environment["variables"]["OMP_NUM_THREADS"], Value::Null, "a worker computes on one thread");
+    assert_ne!(environment["processor"], "");
+}

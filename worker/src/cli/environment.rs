@@ -1,0 +1,22 @@
+//! `biosweep-worker environment`: what the last bits of results depend on here.
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::{Output, answer};
+use crate::environment;
+
+#[derive(Debug, Args)]
+pub(super) struct EnvironmentArgs {
+    /// How to answer
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    output: Output,
+}
+
+pub(super) fn run(args: &EnvironmentArgs) -> Result<(), Failure> {
+    let environment = environment::current();
+    answer(&match args.output {
+        Output::Human => environment.to_string(),
+        Output::Json => serde_json::to_string_pretty(&environment).map_err(Failure::environment)?,
+    })
+}
