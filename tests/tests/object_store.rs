@@ -1,6 +1,11 @@
 //! Checkpoints in a bucket of a real S3 server.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener as StdListener, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use biosweep_tests::cluster::Cluster;
 use biosweep_tests::until;
@@ -33,6 +38,16 @@ fn serve(runtime: &Runtime, root: &Path) -> String {
     format!("http://{address}")
 }
 
+/// The variables by which a worker reaches it.
+fn access(endpoint: &str) -> [(&'static str, &str); 4] {
+    [
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", endpoint),
+    ]
+}
+
 #[test]
 fn a_trajectory_goes_on_from_its_checkpoint_in_a_bucket() {
     let runtime = Runtime::new().expect("a runtime");
@@ -40,12 +55,7 @@ fn a_trajectory_goes_on_from_its_checkpoint_in_a_bucket() {
     let bucket = root.path().join(BUCKET);
     std::fs::create_dir(&bucket).expect("a bucket");
     let endpoint = serve(&runtime, root.path());
-    let access = [
-        ("AWS_ACCESS_KEY_ID", KEY),
-        ("AWS_SECRET_ACCESS_KEY", SECRET),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL", endpoint.as_str()),
-    ];
+    let access = access(&endpoint);
     let place = format!("s3://{BUCKET}/of/ours");
     let in_bucket = || files(&bucket).into_iter().filter(|name| name.ends_with(".safetensors")).count();
 
@@ -66,6 +76,77 @@ fn a_trajectory_goes_on_from_its_checkpoint_in_a_bucket() {
     let said = cluster.said("worker-1.log");
     assert!(said.contains("goes on"), "{said}");
     until("the bucket is empty again", || (in_bucket() == 0).then_some(()));
+}
+
+#[test]
+fn a_large_checkpoint_is_sent_in_parts_and_gone_on_from() {
+    let runtime = Runtime::new().expect("a runtime");
+    let root = tempfile::tempdir().expect("a folder");
+    let bucket = root.path().join(BUCKET);
+    std::fs::create_dir(&bucket).expect("a bucket");
+    let endpoint = serve(&runtime, root.path());
+    let access = access(&endpoint);
+    let mut cluster = Cluster::new(None);
+    cluster.serve();
+    // Five million numbers: twenty megabytes.
+    let spec = "name = \"small\"\ncheckpoint_every_s = 0.1\n[data]\ndataset = \"synthetic-digits\"\n[train]\n\
+                max_updates = 100_000\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 2\nhidden = 900\n";
+    let spec = cluster.home().spec(spec);
+    let _sweep = cluster.json(&["submit", &spec.to_string_lossy()]);
+    let place = format!("s3://{BUCKET}");
+    cluster.work(&["--checkpoints", &place], &access);
+    let is_large = |name: &String| {
+        name.ends_with(".safetensors") && std::fs::metadata(name).is_ok_and(|file| file.len() > 10 << 20)
+    };
+    until("a large checkpoint is in the bucket", || files(&bucket).iter().any(is_large).then_some(()));
+    cluster.kill_worker();
+    cluster.work(&["--checkpoints", &place], &access);
+    until("it is gone on from", || cluster.said("worker-1.log").contains("goes on").then_some(()));
+}
+
+/// Serves an empty bucket that answers whoever asks, and nobody who writes; how many have begun to write.
+fn serve_without_writing(listener: StdListener) -> Arc<AtomicUsize> {
+    const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>";
+    let writers = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&writers);
+    thread::spawn(move || {
+        let mut held: Vec<TcpStream> = Vec::new();
+        for socket in listener.incoming().flatten() {
+            let mut head = BufReader::new(socket.try_clone().expect("a socket")).lines();
+            let first = head.next().and_then(Result::ok).unwrap_or_default();
+            if first.starts_with("PUT") {
+                counted.fetch_add(1, Ordering::Relaxed);
+                held.push(socket);
+                continue;
+            }
+            let _rest = head.map_while(Result::ok).find(String::is_empty);
+            let length = EMPTY.len();
+            // A peer that is gone is none to answer.
+            drop(write!(&socket, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{EMPTY}"));
+        }
+    });
+    writers
+}
+
+#[test]
+fn training_goes_on_while_a_store_does_not_answer() {
+    let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("its number"));
+    let writers = serve_without_writing(listener);
+    let begun = || writers.load(Ordering::Relaxed);
+    let mut cluster = Cluster::new(None);
+    cluster.serve();
+    cluster.submit();
+    cluster.work(&["--checkpoints", &format!("s3://{BUCKET}"), "--lanes", "6"], &access(&endpoint));
+    until("a checkpoint is being written", || (begun() > 0).then_some(()));
+    let updates = |status: &serde_json::Value| {
+        let workers = status["workers"].as_array().cloned().unwrap_or_default();
+        let lanes = workers.iter().flat_map(|worker| worker["training"].as_array().cloned().unwrap_or_default());
+        lanes.filter_map(|lane| lane["updates"].as_u64()).sum::<u64>()
+    };
+    let before = updates(&cluster.json(&["show", "small"]));
+    cluster.until("training goes on", |status| updates(status) > before + 50);
+    assert_eq!(begun(), 1, "the first write is still waited for: it was not given up before training went on");
 }
 
 fn files(folder: &Path) -> Vec<String> {

@@ -280,17 +280,24 @@ impl<T: Scalar> Pass<T> {
         loss / self.rows as f64
     }
 
-    /// The images among the first of these whose largest logit is their label's.
+    /// The images among the first of these whose largest logit is their label's; `None` where a logit or the loss of an
+    /// image is not finite.
     #[must_use]
-    pub fn correct(&self, labels: &[i64]) -> usize {
+    pub fn correct(&self, labels: &[i64]) -> Option<usize> {
         let classes = self.logits.slice().len() / self.rows;
-        let rows = self.logits.slice().chunks(classes).zip(labels);
-        rows.filter(|(logits, label)| {
-            let own = logits[**label as usize];
-            // Of equals the first is the answer, as argmax has it; what is no number is no answer.
-            logits.iter().enumerate().all(|(class, &logit)| logit < own || (logit == own && class as i64 >= **label))
-        })
-        .count()
+        let mut correct = 0;
+        for (logits, &label) in self.logits.slice().chunks(classes).zip(labels) {
+            let own = logits[label as usize];
+            // The loss is infinite where even this difference is too large for a number.
+            let is_finite = |&logit: &T| logit.to_f64().is_finite() && (own - logit).to_f64().is_finite();
+            if !logits.iter().all(is_finite) {
+                return None;
+            }
+            // Of equals the first is the answer, as argmax has it.
+            let is_least = |(class, &logit): (usize, &T)| logit < own || (logit == own && class as i64 >= label);
+            correct += usize::from(logits.iter().enumerate().all(is_least));
+        }
+        Some(correct)
     }
 }
 

@@ -1,14 +1,14 @@
 //! The training thread: takes bundles, tells what happens in them, can be told to halt a lane.
 
+mod keeping;
+
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread;
 
 use biosweep_common::clock::Clock;
-use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::messages::{Grant, Lane};
@@ -17,13 +17,18 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::checkpoint;
+use crate::checkpoint::keeper::Keeper;
 use crate::checkpoint::shelf::{Of, Shelf};
 use crate::data::{self, Places};
+use crate::environment;
 use crate::session::{Input, LaneEnd};
-use crate::train::{Bundle, LaneJob, LaneOutcome, LaneState, Observer, train};
+use crate::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
+use keeping::{Keeping, Shelved};
 
 /// Events that may wait for the agent; it takes them at once, so that training never waits in fact.
 const EVENTS: usize = 1_024;
+/// Datasets that are kept in memory: that of the bundle, and one more for workers that two sweeps share.
+const DATASETS: usize = 2;
 
 /// Something that happened in training.
 #[derive(Debug)]
@@ -68,11 +73,32 @@ pub struct Trainer {
 /// What the agent and the training thread share of a lane.
 #[derive(Debug, Default)]
 struct LaneControl {
-    halt: AtomicBool,
-    /// Whether its state is to be kept when it halts.
-    keep: AtomicBool,
+    halt: Halt,
     has_ended: AtomicBool,
     updates: AtomicU64,
+}
+
+/// Whether a lane is to halt, and what becomes of its state then: one value, so that nobody sees half of a decision.
+#[derive(Debug, Default)]
+struct Halt(AtomicU8);
+
+impl Halt {
+    const KEEP: u8 = 1;
+    const DROP: u8 = 2;
+
+    /// Has the lane halt. What was said last holds.
+    fn set(&self, keep: bool) {
+        self.0.store(if keep { Self::KEEP } else { Self::DROP }, Ordering::Release);
+    }
+
+    /// Whether the state is to be kept; `None` while the lane is to go on.
+    fn get(&self) -> Option<bool> {
+        match self.0.load(Ordering::Acquire) {
+            Self::KEEP => Some(true),
+            Self::DROP => Some(false),
+            _ => None,
+        }
+    }
 }
 
 impl Trainer {
@@ -81,6 +107,7 @@ impl Trainer {
     /// # Errors
     /// A system that gives no thread.
     pub fn start(places: Places, shelf: Option<Shelf>) -> std::io::Result<Self> {
+        environment::warn();
         // With a thread of its own: connections it opens are shared with the agent, and have to go on while this thread
         // trains.
         let runtime =
@@ -89,7 +116,8 @@ impl Trainer {
         let (out, events) = mpsc::channel(EVENTS);
         thread::Builder::new().name("train".to_owned()).spawn(move || {
             let clock = Clock::start();
-            let mut workbench = Workbench { places, shelf, runtime, datasets: BTreeMap::new(), out, clock };
+            let keeper = shelf.map(|shelf| Keeper::start(shelf, &runtime));
+            let mut workbench = Workbench { places, keeper, runtime, datasets: Vec::new(), out, clock };
             while let Ok((grant, lanes)) = work.recv() {
                 workbench.run(&grant, &lanes);
             }
@@ -107,8 +135,7 @@ impl Trainer {
     /// Has a lane end at its next update, and its state kept where somebody is to take it up.
     pub fn halt(&self, lane: usize, keep: bool) {
         if let Some(control) = self.lanes.get(lane) {
-            control.keep.store(keep, Ordering::Relaxed);
-            control.halt.store(true, Ordering::Relaxed);
+            control.halt.set(keep);
         }
     }
 
@@ -127,10 +154,11 @@ impl Trainer {
 /// What the training thread works with.
 struct Workbench {
     places: Places,
-    shelf: Option<Shelf>,
-    /// For what is asked of the shelf, which takes training's time: there is little of it.
+    keeper: Option<Keeper>,
+    /// For what is asked of the shelf.
     runtime: Runtime,
-    datasets: BTreeMap<DatasetRef, data::Dataset>,
+    /// The latest first, [`DATASETS`] at most.
+    datasets: Vec<(DatasetRef, data::Dataset)>,
     out: mpsc::Sender<TrainerEvent>,
     clock: Clock,
 }
@@ -150,18 +178,14 @@ impl Workbench {
     }
 
     fn train(&mut self, grant: &Grant, lanes: &[LaneControl]) -> Result<(), String> {
-        let dataset = &grant.shape.dataset;
-        if !self.datasets.contains_key(dataset) {
-            let loaded = data::load(dataset, &self.places).map_err(|error| error.to_string())?;
-            self.datasets.insert(dataset.clone(), loaded);
-        }
-        let data = self.datasets.get(dataset).ok_or("the dataset was just loaded and is gone")?;
+        self.load(&grant.shape.dataset)?;
+        let (_, data) = self.datasets.first().ok_or("the dataset was just loaded and is gone")?;
         let of = |lane: &Lane| Of { sweep: grant.sweep, trajectory: lane.trajectory };
         let shelved = |lane: &Lane| Shelved { of: of(lane), key: checkpoint::key(&grant.shape, lane.hyperparameters) };
         let shelved: Vec<Shelved> = grant.lanes.iter().map(shelved).collect();
         let jobs = grant.lanes.iter().zip(&shelved).zip(lanes).map(|((lane, shelved), control)| {
             let latest = |shelf: &Shelf| self.runtime.block_on(shelf.latest(shelved.of, shelved.key));
-            let resume = self.shelf.as_ref().and_then(latest);
+            let resume = self.keeper.as_ref().map(Keeper::shelf).and_then(latest);
             if let Some(state) = &resume {
                 tracing::info!(trajectory = %lane.trajectory, update = state.update, "goes on from a checkpoint");
                 control.updates.store(state.update, Ordering::Relaxed);
@@ -169,16 +193,27 @@ impl Workbench {
             LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone(), resume }
         });
         let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect(), measures: grant.measures.clone() };
-        let keeping = self.shelf.as_ref().map(|shelf| Keeping {
-            shelf,
-            runtime: &self.runtime,
-            every_s: grant.checkpoint_every_ms as f64 / 1e3,
-            last_s: vec![self.clock.seconds(); lanes.len()],
-            clock: self.clock,
-            shelved,
-        });
+        let every_s = grant.checkpoint_every_ms as f64 / 1e3;
+        let keeping = self
+            .keeper
+            .as_ref()
+            .map(|keeper| Keeping::new(keeper, &self.runtime, every_s, self.clock, shelved.iter().copied()));
         let mut observer = Watching { out: &self.out, lanes, keeping };
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Has a dataset at the head of those in memory.
+    fn load(&mut self, dataset: &DatasetRef) -> Result<(), String> {
+        let place = self.datasets.iter().position(|(loaded, _)| loaded == dataset);
+        let loaded = match place {
+            Some(place) => self.datasets.remove(place),
+            None => {
+                self.datasets.truncate(DATASETS - 1);
+                (dataset.clone(), data::load(dataset, &self.places).map_err(|error| error.to_string())?)
+            }
+        };
+        self.datasets.insert(0, loaded);
+        Ok(())
     }
 
     fn tell(&self, event: TrainerEvent) {
@@ -193,40 +228,12 @@ struct Watching<'a> {
     keeping: Option<Keeping<'a>>,
 }
 
-/// Where a lane's checkpoints are, and what tells them from others.
-struct Shelved {
-    of: Of,
-    key: TrialKey,
-}
-
-/// Keeps checkpoints of the lanes of a bundle.
-struct Keeping<'a> {
-    shelf: &'a Shelf,
-    runtime: &'a Runtime,
-    every_s: f64,
-    /// When each lane's last checkpoint was taken.
-    last_s: Vec<f64>,
-    clock: Clock,
-    shelved: Vec<Shelved>,
-}
-
-impl Keeping<'_> {
-    fn is_due(&self, lane: usize) -> bool {
-        self.clock.seconds() - self.last_s[lane] >= self.every_s
-    }
-
-    fn keep(&mut self, lane: usize, state: &LaneState) {
-        let Shelved { of, key } = self.shelved[lane];
-        if let Err(error) = self.runtime.block_on(self.shelf.keep(of, key, state)) {
-            tracing::warn!(trajectory = %of.trajectory, %error, "no checkpoint; the next is tried in its time");
-        }
-        self.last_s[lane] = self.clock.seconds();
-    }
-}
-
 impl Observer for Watching<'_> {
     fn updated(&mut self, lane: usize, updates: u64) {
         self.lanes[lane].updates.store(updates, Ordering::Relaxed);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.updated(lane);
+        }
     }
 
     fn evaluated(&mut self, lane: usize, point: &CurvePoint) {
@@ -234,28 +241,37 @@ impl Observer for Watching<'_> {
     }
 
     fn should_stop(&mut self, lane: usize) -> bool {
-        self.lanes[lane].halt.load(Ordering::Relaxed)
+        self.lanes[lane].halt.get().is_some()
     }
 
-    fn wants_state(&mut self, lane: usize) -> bool {
-        self.keeping.as_ref().is_some_and(|keeping| keeping.is_due(lane))
+    fn wanted_state(&mut self, lanes: &mut dyn Iterator<Item = usize>) -> Option<usize> {
+        self.keeping.as_mut()?.due(lanes)
     }
 
     fn state(&mut self, lane: usize, state: LaneState) {
         if let Some(keeping) = &mut self.keeping {
-            keeping.keep(lane, &state);
+            keeping.keep(lane, state);
+        }
+    }
+
+    fn unfit(&mut self, lane: usize, why: &UnfitState) {
+        tracing::warn!(lane, %why, "a checkpoint does not fit and is set aside; training begins anew");
+        self.lanes[lane].updates.store(0, Ordering::Relaxed);
+        if let Some(keeping) = &self.keeping {
+            keeping.set_aside(lane);
         }
     }
 
     fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64) {
         let control = &self.lanes[lane];
         control.has_ended.store(true, Ordering::Relaxed);
-        if let LaneOutcome::Stopped { state } = outcome
-            && control.keep.load(Ordering::Relaxed)
-            && state.update > 0
-            && let Some(keeping) = &mut self.keeping
-        {
-            keeping.keep(lane, state);
+        if let Some(keeping) = &mut self.keeping {
+            if let LaneOutcome::Stopped { state } = outcome
+                && control.halt.get() == Some(true)
+            {
+                keeping.keep_last(lane, state);
+            }
+            keeping.ended(lane);
         }
         let end = lane_end(outcome, control, seconds);
         drop(self.out.blocking_send(TrainerEvent::LaneEnded { lane, end }));
@@ -265,8 +281,13 @@ impl Observer for Watching<'_> {
 fn lane_end(outcome: &LaneOutcome, control: &LaneControl, seconds: f64) -> LaneEnd {
     let (outcome, cause, curve, health) = match outcome {
         LaneOutcome::Completed { curve, health, .. } => (Outcome::Completed, None, curve, health),
-        LaneOutcome::Diverged { update, curve, health } => {
-            let cause = format!("the training loss ceased to be finite at update {update}");
+        LaneOutcome::Diverged { what, update, curve, health } => {
+            let cause = match what {
+                NotFinite::TrainingLoss => format!("the training loss ceased to be finite at update {update}"),
+                NotFinite::Evaluation => {
+                    format!("the evaluation at update {update} found outputs, or a loss, that are not finite")
+                }
+            };
             (Outcome::Diverged, Some(cause), curve, health)
         }
         LaneOutcome::Stopped { state } => (Outcome::Preempted, None, &state.curve, &state.health),
@@ -295,4 +316,19 @@ fn failed(cause: &str, control: &LaneControl, seconds: f64) -> LaneEnd {
 fn words(panic: &(dyn Any + Send)) -> String {
     let literal = panic.downcast_ref::<&str>().map(|&words| words.to_owned());
     literal.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_halts_by_what_was_said_last() {
+        let halt = Halt::default();
+        assert_eq!(halt.get(), None);
+        halt.set(true);
+        assert_eq!(halt.get(), Some(true));
+        halt.set(false);
+        assert_eq!(halt.get(), Some(false), "the sweep was cancelled while its worker was leaving");
+    }
 }

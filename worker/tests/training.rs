@@ -7,7 +7,7 @@ use biosweep_common::vocabulary::{self, Activation, Network, Optimizer, Rule};
 use biosweep_worker::checkpoint::{self, form};
 use biosweep_worker::data::{self, Places};
 use biosweep_worker::device::Device;
-use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, LaneState, Observer, train};
+use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
 use proptest::prelude::*;
 
 fn shape(rule: Rule) -> Shape {
@@ -50,10 +50,13 @@ impl Observer for Limit {
     fn should_stop(&mut self, _: usize) -> bool {
         self.updates >= self.limit
     }
-    fn wants_state(&mut self, _: usize) -> bool {
-        false
+    fn wanted_state(&mut self, _: &mut dyn Iterator<Item = usize>) -> Option<usize> {
+        None
     }
     fn state(&mut self, _: usize, _: LaneState) {}
+    fn unfit(&mut self, _: usize, why: &UnfitState) {
+        panic!("{why}");
+    }
     fn ended(&mut self, _: usize, _: &LaneOutcome, _: f64) {}
 }
 
@@ -233,7 +236,31 @@ fn a_loss_that_ceases_to_be_finite_ends_the_lane_with_its_update() {
     let mut job = job(0, 1_000);
     job.hyperparameters.learning_rate = 1e30;
     let outcome = run(Shape { optimizer: Optimizer::Sgd, ..shape(Rule::Bp) }, vec![job]);
-    assert!(matches!(outcome[0], LaneOutcome::Diverged { update: 2..20, .. }), "{outcome:?}");
+    let LaneOutcome::Diverged { what, update, .. } = &outcome[0] else { panic!("{outcome:?}") };
+    assert_eq!((what, (2..20).contains(update)), (&NotFinite::TrainingLoss, true), "{outcome:?}");
+}
+
+#[test]
+fn a_network_that_explodes_in_its_last_update_has_diverged() {
+    for network in [Network::Nn, Network::Dn] {
+        let shape = Shape { optimizer: Optimizer::Sgd, network, ..shape(Rule::Bp) };
+        let explosive = |ends: &[u64]| {
+            let mut job = job(0, 1);
+            job.hyperparameters.learning_rate = 1e38;
+            let rule = |&max_updates| StoppingRule { max_updates, early_stop: None };
+            job.stopping_rules = ends.iter().map(rule).collect();
+            run(shape.clone(), vec![job]).remove(0)
+        };
+        // The loss of its only update was that of the network before it.
+        let outcome = explosive(&[1]);
+        assert!(
+            matches!(&outcome, LaneOutcome::Diverged { what: NotFinite::Evaluation, update: 1, curve, .. } if curve.is_empty()),
+            "{network}: {outcome:?}"
+        );
+        // Who is not evaluated there goes on, to the next update's loss.
+        let outcome = explosive(&[1, 100]);
+        assert!(matches!(&outcome, LaneOutcome::Diverged { update: 2, curve, .. } if curve.is_empty()), "{outcome:?}");
+    }
 }
 
 #[test]
@@ -291,13 +318,87 @@ fn every_optimiser_goes_on_with_what_it_remembers() {
     }
 }
 
-#[test]
-fn a_state_of_another_network_is_refused() {
-    let job = interrupted(&shape(Rule::Bp), &job(0, 12), &[], 3);
-    let data = data::load(&shape(Rule::Fa).dataset, &Places::default()).expect("embedded");
-    for shape in [shape(Rule::Fa), Shape { hidden: 31, ..shape(Rule::Bp) }] {
-        let bundle = Bundle { shape, lanes: vec![job.clone()], measures: Vec::new() };
-        let error = train(&bundle, &data, &mut { NO_LIMIT }).expect_err("another network's");
-        assert!(error.to_string().contains("of another network"), "{error}");
+/// Hears of states that do not fit.
+struct Fitting(Vec<(usize, String)>);
+
+impl Observer for Fitting {
+    fn updated(&mut self, _: usize, _: u64) {}
+    fn evaluated(&mut self, _: usize, _: &CurvePoint) {}
+    fn should_stop(&mut self, _: usize) -> bool {
+        false
     }
+    fn wanted_state(&mut self, _: &mut dyn Iterator<Item = usize>) -> Option<usize> {
+        None
+    }
+    fn state(&mut self, _: usize, _: LaneState) {}
+    fn unfit(&mut self, lane: usize, why: &UnfitState) {
+        self.0.push((lane, why.to_string()));
+    }
+    fn ended(&mut self, _: usize, _: &LaneOutcome, _: f64) {}
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_told_and_its_lane_begins_anew() {
+    let fresh = job(0, 12);
+    let fitting = interrupted(&shape(Rule::Bp), &fresh, &[], 3);
+    let mut other_optimiser = fitting.clone();
+    if let Some(state) = &mut other_optimiser.resume {
+        state.numbers.remove("forward.mean");
+        state.numbers.insert("forward.velocity".to_owned(), Vec::new());
+    }
+    for (shape, job) in [
+        (shape(Rule::Fa), &fitting),
+        (Shape { hidden: 31, ..shape(Rule::Bp) }, &fitting),
+        (shape(Rule::Bp), &other_optimiser),
+    ] {
+        let mut observer = Fitting(Vec::new());
+        // The lane beside it goes on as if nothing were.
+        let outcomes = run_with(shape.clone(), vec![fresh.clone(), job.clone()], &mut observer);
+        assert_eq!(observer.0.iter().map(|(lane, _)| *lane).collect::<Vec<_>>(), [1]);
+        assert!(observer.0[0].1.contains("of another network or optimiser"), "{:?}", observer.0);
+        assert_eq!(outcomes[0], outcomes[1]);
+        assert_eq!(outcomes[..1], run(shape, vec![fresh.clone()])[..]);
+    }
+}
+
+/// Wants each lane's state as soon as it has trained since, whichever lane trains.
+#[derive(Default)]
+struct Careful {
+    updates: [u64; 3],
+    kept: [u64; 3],
+    /// The most updates of all lanes together that were in no state.
+    unkept_max: u64,
+}
+
+impl Observer for Careful {
+    fn updated(&mut self, lane: usize, updates: u64) {
+        self.updates[lane] = updates;
+        let unkept = self.updates.iter().zip(&self.kept).map(|(done, kept)| done - kept).sum();
+        self.unkept_max = self.unkept_max.max(unkept);
+    }
+    fn evaluated(&mut self, _: usize, _: &CurvePoint) {}
+    fn should_stop(&mut self, _: usize) -> bool {
+        false
+    }
+    fn wanted_state(&mut self, lanes: &mut dyn Iterator<Item = usize>) -> Option<usize> {
+        lanes.filter(|&lane| self.updates[lane] - self.kept[lane] >= 5).min()
+    }
+    fn state(&mut self, lane: usize, state: LaneState) {
+        assert_eq!(state.update, self.updates[lane], "the state as it is now");
+        self.kept[lane] = state.update;
+    }
+    fn unfit(&mut self, _: usize, why: &UnfitState) {
+        panic!("{why}");
+    }
+    fn ended(&mut self, lane: usize, _: &LaneOutcome, _: f64) {
+        self.kept[lane] = self.updates[lane];
+    }
+}
+
+#[test]
+fn the_states_of_all_lanes_are_offered_in_the_turn_of_each() {
+    // The last update of a turn leaves five without a state: those of lanes that wait are taken in the next lane's turn.
+    let mut careful = Careful::default();
+    run_with(Shape { eval_every: 5, ..shape(Rule::Bp) }, (0..3).map(|seed| job(seed, 20)).collect(), &mut careful);
+    assert!(careful.unkept_max <= 5 + 1, "{}", careful.unkept_max);
 }

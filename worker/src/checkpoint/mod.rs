@@ -5,8 +5,10 @@
 //! | here | the errors, and what tells one trajectory's checkpoints from another's |
 //! | [`form`] | a state as a safetensors file, with its version and its hash |
 //! | [`shelf`] | where the files lie: two for each trajectory at most, the newest first |
+//! | [`keeper`] | writes them beside training |
 
 pub mod form;
+pub mod keeper;
 pub mod shelf;
 
 use biosweep_common::configuration::{Configuration, Hyperparameters, Shape, StoppingRule, TrialKey};

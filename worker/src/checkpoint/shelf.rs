@@ -20,8 +20,15 @@ use crate::train::LaneState;
 
 /// Checkpoints kept of each trajectory: the last, and the one before it should the last turn out damaged.
 const KEPT: usize = 2;
-/// How long an object store may take to answer before training goes on without.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an object store may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long it may take to answer a request, or to go on with its answer. What is longer than a part is sent in parts,
+/// each a request: so that this is a limit for a store that does nothing, and none for the size of a checkpoint.
+const IDLE: Duration = Duration::from_secs(15);
+/// How long failed requests are repeated.
+const RETRY: Duration = Duration::from_secs(15);
+/// Bytes of a part: the least that object stores take, which a slow line sends in time; they take 10,000 of them.
+const PART: usize = 5 << 20;
 const ENDING: &str = ".safetensors";
 const SET_ASIDE: &str = ".damaged";
 
@@ -41,6 +48,8 @@ pub struct Shelf {
     store: Arc<dyn ObjectStore>,
     within: Place,
     name: String,
+    /// Whether long files are sent in parts.
+    in_parts: bool,
 }
 
 /// Whose checkpoints.
@@ -69,6 +78,7 @@ impl Shelf {
             store: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
             within: Place::default(),
             name: place.to_owned(),
+            in_parts: false,
         })
     }
 
@@ -80,12 +90,16 @@ impl Shelf {
         };
         // Set once in a process; set already is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let retry = RetryConfig { max_retries: 3, retry_timeout: PATIENCE, ..RetryConfig::default() };
-        let client = ClientOptions::new().with_timeout(PATIENCE).with_allow_http(true);
+        let retry = RetryConfig { max_retries: 3, retry_timeout: RETRY, ..RetryConfig::default() };
+        let client = ClientOptions::new()
+            .with_timeout_disabled()
+            .with_connect_timeout(CONNECT)
+            .with_read_timeout(IDLE)
+            .with_allow_http(true);
         let builder =
             AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).with_client_options(client);
         let store = builder.build().map_err(|error| refused(error.to_string()))?;
-        Ok(Self { store: Arc::new(store), within: Place::from(within), name: place.to_owned() })
+        Ok(Self { store: Arc::new(store), within: Place::from(within), name: place.to_owned(), in_parts: true })
     }
 
     fn folder(&self, of: Of) -> Place {
@@ -96,18 +110,37 @@ impl Shelf {
         self.within.clone().join(sweep.to_string())
     }
 
-    /// Keeps a state, and lets go of those that are no longer needed.
+    /// Keeps the bytes of a state after so many updates, and lets go of those that are no longer needed.
     ///
     /// # Errors
     /// Storage that fails; nothing that was kept before is lost by it.
-    pub async fn keep(&self, of: Of, key: TrialKey, state: &LaneState) -> object_store::Result<()> {
-        let bytes = form::encode(key, state);
-        let name = format!("{:020}{ENDING}", state.update);
-        self.store.put(&self.folder(of).join(name), bytes.into()).await?;
+    pub async fn keep(&self, of: Of, update: u64, bytes: Vec<u8>) -> object_store::Result<()> {
+        let place = self.folder(of).join(format!("{update:020}{ENDING}"));
+        if self.in_parts && bytes.len() > PART {
+            self.put_in_parts(&place, &bytes).await?;
+        } else {
+            self.store.put(&place, bytes.into()).await?;
+        }
         for old in self.files(of).await?.into_iter().rev().skip(KEPT) {
             self.store.delete(&old).await?;
         }
         Ok(())
+    }
+
+    /// Sends a file part by part; it is there under its name once it is whole.
+    async fn put_in_parts(&self, place: &Place, bytes: &[u8]) -> object_store::Result<()> {
+        let mut upload = self.store.put_multipart(place).await?;
+        let sent = async {
+            for part in bytes.chunks(PART) {
+                upload.put_part(part.to_vec().into()).await?;
+            }
+            upload.complete().await
+        };
+        let Err(error) = sent.await else { return Ok(()) };
+        if let Err(error) = upload.abort().await {
+            tracing::warn!(checkpoint = %place, %error, "parts of a checkpoint that could not be sent whole may stay");
+        }
+        Err(error)
     }
 
     /// The newest state that can be read; those that cannot be are set aside.
@@ -132,12 +165,26 @@ impl Shelf {
                 }
             };
             tracing::warn!(checkpoint = %file, why, "a checkpoint is set aside; the one before it is used");
-            let aside = Place::from(format!("{file}{SET_ASIDE}"));
-            if let Err(error) = self.store.rename(&file, &aside).await {
+            if let Err(error) = self.rename_aside(&file).await {
                 tracing::warn!(checkpoint = %file, %error, "it cannot be set aside");
             }
         }
         None
+    }
+
+    /// Sets all that is kept of a trajectory aside: it is none to go on from, though it can be read.
+    ///
+    /// # Errors
+    /// Storage that fails.
+    pub async fn set_aside(&self, of: Of) -> object_store::Result<()> {
+        for file in self.files(of).await? {
+            self.rename_aside(&file).await?;
+        }
+        Ok(())
+    }
+
+    async fn rename_aside(&self, file: &Place) -> object_store::Result<()> {
+        self.store.rename(file, &Place::from(format!("{file}{SET_ASIDE}"))).await
     }
 
     /// Lets go of all that is kept of a trajectory: it is done.
@@ -184,5 +231,56 @@ impl Shelf {
         files.retain(|file| file.as_ref().ends_with(ENDING));
         files.sort();
         Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const KEY: TrialKey = TrialKey([7; 32]);
+
+    fn of() -> Of {
+        let sweep = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
+        Of { sweep, trajectory: TrajectoryIndex(3) }
+    }
+
+    fn state(update: u64, numbers: usize) -> LaneState {
+        LaneState {
+            update,
+            loss_sum: 0.0,
+            loss_count: 0,
+            curve: Vec::new(),
+            health: Vec::new(),
+            numbers: BTreeMap::from([("forward".to_owned(), vec![0.5; numbers])]),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_set_aside_is_not_gone_on_from_and_hides_nothing_that_is_kept_afterwards() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
+        for update in [800, 900] {
+            shelf.keep(of(), update, form::encode(KEY, &state(update, 1))).await.expect("kept");
+        }
+        assert_eq!(shelf.latest(of(), KEY).await, Some(state(900, 1)));
+        shelf.set_aside(of()).await.expect("set aside");
+        assert_eq!(shelf.latest(of(), KEY).await, None);
+        shelf.keep(of(), 5, form::encode(KEY, &state(5, 1))).await.expect("kept");
+        assert_eq!(shelf.latest(of(), KEY).await, Some(state(5, 1)), "though it is of an earlier update");
+        shelf.discard(of()).await.expect("discarded");
+        assert!(shelf.files(of()).await.expect("listed").is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_in_parts_comes_out_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
+        let shelf = Shelf { in_parts: true, ..shelf };
+        let large = state(7, 5 * PART / 8 + 3);
+        shelf.keep(of(), 7, form::encode(KEY, &large)).await.expect("kept");
+        assert_eq!(shelf.latest(of(), KEY).await, Some(large));
     }
 }

@@ -25,15 +25,22 @@ impl<T: Scalar> Evaluator<T> {
         Ok(Self { pass: Pass::new(&network.wiring, rows)?, labels: vec![0; rows], test })
     }
 
-    /// The fraction of the test images that a lane classifies correctly.
-    pub(super) fn test_accuracy(&mut self, network: &Network<T>, lane: usize, data: &Dataset) -> Result<f64, TchError> {
+    /// The fraction of the test images that a lane classifies correctly; `None` where its outputs or their loss are not
+    /// finite.
+    pub(super) fn test_accuracy(
+        &mut self,
+        network: &Network<T>,
+        lane: usize,
+        data: &Dataset,
+    ) -> Result<Option<f64>, TchError> {
         let test = std::mem::take(&mut self.test);
         let accuracy = self.accuracy(network, lane, data, Part::Test, &test);
         self.test = test;
         accuracy
     }
 
-    /// The fraction of these images that a lane classifies correctly.
+    /// The fraction of these images that a lane classifies correctly; `None` where its outputs or their loss are not
+    /// finite.
     pub(crate) fn accuracy(
         &mut self,
         network: &Network<T>,
@@ -41,15 +48,16 @@ impl<T: Scalar> Evaluator<T> {
         data: &Dataset,
         part: Part,
         images: &[u32],
-    ) -> Result<f64, TchError> {
+    ) -> Result<Option<f64>, TchError> {
         let mut correct = 0;
         for chunk in images.chunks(self.pass.rows) {
             // A last chunk that is smaller leaves older images in the rows after it; they are not counted.
             let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * data.image().units()];
             data.gather(part, chunk, pixels, &mut self.labels[..chunk.len()]);
             self.pass.forward(network, lane)?;
-            correct += self.pass.correct(&self.labels[..chunk.len()]);
+            let Some(of_chunk) = self.pass.correct(&self.labels[..chunk.len()]) else { return Ok(None) };
+            correct += of_chunk;
         }
-        Ok(correct as f64 / images.len() as f64)
+        Ok(Some(correct as f64 / images.len() as f64))
     }
 }

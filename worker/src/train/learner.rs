@@ -8,8 +8,8 @@ use biosweep_common::vocabulary::Rule;
 
 use tch::TchError;
 
-use super::TrainError;
 use super::health::Examination;
+use super::{TrainError, UnfitState};
 use crate::data::{Dataset, Part};
 use crate::network::{Network, Pass};
 use crate::optim::{self, Optimise, Steps};
@@ -115,20 +115,31 @@ impl<T: Scalar> Learner<T> {
         memory
     }
 
-    /// Has a lane go on from what it had learned and remembered after so many updates.
+    /// Has a lane go on from what it had learned and remembered after so many updates; where that does not fit, the lane
+    /// stays as it is.
     pub(crate) fn resume(
         &mut self,
         lane: usize,
         updates: u64,
         numbers: &BTreeMap<String, Vec<T>>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), UnfitState> {
         let memory = self.memory(lane);
         if memory.len() != numbers.len() {
-            return Err(TrainError::Foreign { what: format!("{} stretches of numbers", numbers.len()) });
+            let (found, expected) = (numbers.len(), memory.len());
+            return Err(UnfitState(format!("it has {found} stretches of numbers in place of {expected}")));
+        }
+        for (name, own) in &memory {
+            match numbers.get(name) {
+                None => return Err(UnfitState(format!("it has no `{name}`"))),
+                Some(saved) if saved.len() != own.len() => {
+                    let (found, expected) = (saved.len(), own.len());
+                    return Err(UnfitState(format!("it has {found} numbers of `{name}` in place of {expected}")));
+                }
+                Some(_) => {}
+            }
         }
         for (name, own) in memory {
-            let saved = numbers.get(&name).filter(|saved| saved.len() == own.len());
-            own.copy_from_slice(saved.ok_or(TrainError::Foreign { what: format!("`{name}` of another size") })?);
+            own.copy_from_slice(&numbers[&name]);
         }
         let own = &mut self.lanes[lane];
         own.forward.resume(updates);

@@ -28,7 +28,7 @@ pub(crate) use evaluate::Evaluator;
 pub(crate) use learner::Learner;
 
 use crate::data::Dataset;
-use lane::Lane;
+use lane::{Lane, Step};
 
 /// Trajectories of one shape, to be trained together.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,10 +77,12 @@ pub trait Observer {
     fn evaluated(&mut self, lane: usize, point: &CurvePoint);
     /// Whether the lane is to stop before its next update.
     fn should_stop(&mut self, lane: usize) -> bool;
-    /// Whether the lane's state is wanted before its next update.
-    fn wants_state(&mut self, lane: usize) -> bool;
-    /// The state that was wanted.
+    /// A lane among these whose state is wanted now; asked before every update, of all lanes that have not ended.
+    fn wanted_state(&mut self, lanes: &mut dyn Iterator<Item = usize>) -> Option<usize>;
+    /// A state that was wanted.
     fn state(&mut self, lane: usize, state: LaneState);
+    /// The state that a lane was to go on from does not fit: the lane begins anew.
+    fn unfit(&mut self, lane: usize, why: &UnfitState);
     /// A lane ended, after so many seconds of its own; others may go on.
     fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64);
 }
@@ -97,8 +99,10 @@ pub enum LaneOutcome {
         /// One for each trial, in their order.
         scores: Vec<Score>,
     },
-    /// The training loss ceased to be finite.
+    /// A number ceased to be finite, to all its trials or to some.
     Diverged {
+        /// What it was.
+        what: NotFinite,
         /// At this update.
         update: u64,
         /// Every evaluation before.
@@ -112,6 +116,20 @@ pub enum LaneOutcome {
         state: LaneState,
     },
 }
+
+/// What ceases to be finite where training diverges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotFinite {
+    /// The training loss of an update.
+    TrainingLoss,
+    /// The network's outputs at an evaluation, or the loss of an image there.
+    Evaluation,
+}
+
+/// A state that is none of its lane's network and optimiser: why not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is of another network or optimiser: {0}")]
+pub struct UnfitState(pub(crate) String);
 
 /// Why a bundle cannot be trained.
 #[derive(Debug, thiserror::Error)]
@@ -132,12 +150,6 @@ pub enum TrainError {
     /// Images too small for a convolutional network.
     #[error(transparent)]
     TooSmall(#[from] TooSmall),
-    /// A state that is none of this lane's.
-    #[error("the state to go on from is of another network: it has {what}")]
-    Foreign {
-        /// What does not fit.
-        what: String,
-    },
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Libtorch(#[from] tch::TchError),
@@ -157,25 +169,39 @@ pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Re
     let hyperparameters: Vec<Hyperparameters> = jobs.iter().map(|job| job.hyperparameters).collect();
     let mut learner = Learner::<f32>::new(shape, data, &hyperparameters)?;
     let mut evaluator = Evaluator::new(&learner.network, data)?;
+    let mut lanes = Vec::with_capacity(jobs.len());
     for (place, job) in jobs.iter().enumerate() {
-        if let Some(state) = &job.resume {
-            learner.resume(place, state.update, &state.numbers)?;
-        }
+        let fits = |state: &&LaneState| {
+            let resumed = learner.resume(place, state.update, &state.numbers);
+            resumed.map_err(|why| observer.unfit(place, &why)).is_ok()
+        };
+        let state = job.resume.as_ref().filter(fits);
+        lanes.push(Lane::new(place, job, state, shape, data)?);
     }
-    let new = |(place, job)| Lane::new(place, job, shape, data);
-    let mut lanes = jobs.iter().enumerate().map(new).collect::<Result<Vec<Lane>, _>>()?;
     let clock = Clock::start();
     let mut seconds = vec![0.0; lanes.len()];
     let mut outcomes: Vec<Option<LaneOutcome>> = vec![None; lanes.len()];
     while outcomes.iter().any(Option::is_none) {
-        for (place, lane) in lanes.iter_mut().enumerate() {
+        for place in 0..lanes.len() {
             if outcomes[place].is_some() {
                 continue;
             }
             let start = clock.seconds();
-            let ended = lane.take_turn(&mut learner, &mut evaluator, data, measures, observer)?;
+            let step = loop {
+                if observer.should_stop(place) {
+                    break Step::Ended(LaneOutcome::Stopped { state: lanes[place].state(&mut learner) });
+                }
+                let mut open = (0..lanes.len()).filter(|&lane| outcomes[lane].is_none());
+                if let Some(lane) = observer.wanted_state(&mut open) {
+                    observer.state(lane, lanes[lane].state(&mut learner));
+                }
+                match lanes[place].update(&mut learner, &mut evaluator, data, measures, observer)? {
+                    Step::Updated => {}
+                    step => break step,
+                }
+            };
             seconds[place] += clock.seconds() - start;
-            if let Some(outcome) = ended {
+            if let Step::Ended(outcome) = step {
                 observer.ended(place, &outcome, seconds[place]);
                 outcomes[place] = Some(outcome);
             }

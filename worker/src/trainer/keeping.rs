@@ -1,0 +1,185 @@
+//! When the lanes of a bundle are kept: together they never have more than one interval of training unkept.
+
+use biosweep_common::clock::Clock;
+use biosweep_common::configuration::TrialKey;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use crate::checkpoint::keeper::{Keeper, Written};
+use crate::checkpoint::shelf::Of;
+use crate::train::LaneState;
+
+/// Keeps checkpoints of the lanes of a bundle.
+///
+/// A lane is due once the first update that no checkpoint has is an interval old, whichever lane trains. As lanes train
+/// one at a time, a worker that is killed loses one interval of training at most, and what the store takes to write.
+pub(super) struct Keeping<'a> {
+    keeper: &'a Keeper,
+    runtime: &'a Runtime,
+    every_s: f64,
+    clock: Clock,
+    lanes: Vec<Lane>,
+}
+
+/// Where a lane's checkpoints are, and what tells them from others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shelved {
+    pub(super) of: Of,
+    pub(super) key: TrialKey,
+}
+
+struct Lane {
+    shelved: Shelved,
+    /// When the first update was done that no checkpoint has.
+    unkept_since_s: Option<f64>,
+    /// The checkpoint that is being written.
+    in_flight: Option<Written>,
+}
+
+impl<'a> Keeping<'a> {
+    pub(super) fn new(
+        keeper: &'a Keeper,
+        runtime: &'a Runtime,
+        every_s: f64,
+        clock: Clock,
+        lanes: impl Iterator<Item = Shelved>,
+    ) -> Self {
+        let lanes = lanes.map(|shelved| Lane { shelved, unkept_since_s: None, in_flight: None });
+        Self { keeper, runtime, every_s, clock, lanes: lanes.collect() }
+    }
+
+    /// A lane has done an update.
+    pub(super) fn updated(&mut self, lane: usize) {
+        let clock = &self.clock;
+        self.lanes[lane].unkept_since_s.get_or_insert_with(|| clock.seconds());
+    }
+
+    /// The lane among these that waited longest of those that are due; none while the store has enough to do.
+    pub(super) fn due(&mut self, lanes: &mut dyn Iterator<Item = usize>) -> Option<usize> {
+        let (now, every_s) = (self.clock.seconds(), self.every_s);
+        let is_due = |since: f64| now - since >= every_s;
+        let waiting = lanes.filter_map(|lane| Some((self.lanes[lane].unkept_since_s?, lane)));
+        let (since, lane) = waiting.min_by(|one, other| one.0.total_cmp(&other.0))?;
+        (is_due(since) && self.keeper.has_room() && self.lanes[lane].is_idle(now)).then_some(lane)
+    }
+
+    /// Has a lane's state written.
+    pub(super) fn keep(&mut self, lane: usize, state: LaneState) {
+        let lane = &mut self.lanes[lane];
+        lane.in_flight = Some(self.keeper.keep(lane.shelved.of, lane.shelved.key, state));
+        lane.unkept_since_s = None;
+    }
+
+    /// Has the state in which a lane is handed back written, where no checkpoint has it; it is on the shelf afterwards.
+    pub(super) fn keep_last(&mut self, lane: usize, state: &LaneState) {
+        self.settle(lane);
+        if self.lanes[lane].unkept_since_s.is_some() && state.update > 0 {
+            self.keep(lane, state.clone());
+            self.settle(lane);
+        }
+    }
+
+    /// A lane has ended: what is being written of it is written before anybody hears so, and lets go of it.
+    pub(super) fn ended(&mut self, lane: usize) {
+        self.settle(lane);
+        self.lanes[lane].unkept_since_s = None;
+    }
+
+    /// Sets all checkpoints of a lane aside.
+    pub(super) fn set_aside(&self, lane: usize) {
+        let of = self.lanes[lane].shelved.of;
+        if let Err(error) = self.runtime.block_on(self.keeper.shelf().set_aside(of)) {
+            tracing::warn!(trajectory = %of.trajectory, %error, "its checkpoints cannot be set aside");
+        }
+    }
+
+    /// Waits for what is being written of a lane.
+    fn settle(&mut self, lane: usize) {
+        if let Some(written) = self.lanes[lane].in_flight.take()
+            && self.runtime.block_on(written) != Ok(true)
+        {
+            self.updated(lane);
+        }
+    }
+}
+
+impl Lane {
+    /// Whether nothing is being written of it. What could not be written is tried again an interval later.
+    fn is_idle(&mut self, now: f64) -> bool {
+        let Some(written) = &mut self.in_flight else { return true };
+        match written.try_recv() {
+            Err(TryRecvError::Empty) => return false,
+            Ok(true) => self.in_flight = None,
+            Ok(false) | Err(TryRecvError::Closed) => {
+                self.in_flight = None;
+                self.unkept_since_s = Some(now);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use biosweep_common::ids::TrajectoryIndex;
+
+    use super::*;
+    use crate::checkpoint::shelf::Shelf;
+
+    fn of(trajectory: u64) -> Of {
+        let sweep = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
+        Of { sweep, trajectory: TrajectoryIndex(trajectory) }
+    }
+
+    fn state(update: u64) -> LaneState {
+        let numbers = BTreeMap::from([("forward".to_owned(), vec![0.5])]);
+        LaneState { update, loss_sum: 0.0, loss_count: 0, curve: Vec::new(), health: Vec::new(), numbers }
+    }
+
+    fn with_keeping(every_s: f64, test: impl FnOnce(&mut Keeping<'_>, &dyn Fn(usize) -> Option<u64>)) {
+        let (folder, runtime) = (tempfile::tempdir().expect("a folder"), Runtime::new().expect("a runtime"));
+        let open = |folder: &Path| Shelf::open(&folder.to_string_lossy()).expect("a shelf");
+        let keeper = Keeper::start(open(folder.path()), &runtime);
+        let key = TrialKey([7; 32]);
+        let lanes = (0..3).map(|lane| Shelved { of: of(lane), key });
+        let mut keeping = Keeping::new(&keeper, &runtime, every_s, Clock::start(), lanes);
+        let shelf = open(folder.path());
+        test(&mut keeping, &|lane| runtime.block_on(shelf.latest(of(lane as u64), key)).map(|state| state.update));
+    }
+
+    #[test]
+    fn lanes_that_wait_for_their_turn_are_due_too_the_longest_unkept_first() {
+        with_keeping(0.0, |keeping, kept| {
+            assert_eq!(keeping.due(&mut (0..3)), None, "nothing was trained yet");
+            [1, 2, 0].into_iter().for_each(|lane| keeping.updated(lane));
+            for lane in [1, 2, 0] {
+                // There is room as soon as what was handed over before is being written.
+                while !keeping.keeper.has_room() {
+                    std::thread::yield_now();
+                }
+                assert_eq!(keeping.due(&mut (0..3)), Some(lane));
+                keeping.keep(lane, state(lane as u64 + 5));
+            }
+            (0..3).for_each(|lane| keeping.ended(lane));
+            assert_eq!([0, 1, 2].map(kept), [Some(5), Some(6), Some(7)], "who has ended has nothing under way");
+        });
+    }
+
+    #[test]
+    fn a_lane_is_kept_as_it_is_handed_back_unless_it_is_already() {
+        with_keeping(1e9, |keeping, kept| {
+            keeping.keep_last(0, &state(8));
+            assert_eq!(kept(0), None, "it was not trained since it was taken up");
+            keeping.updated(1);
+            assert_eq!(keeping.due(&mut (0..3)), None, "an interval has not passed");
+            keeping.keep_last(1, &state(9));
+            assert_eq!(kept(1), Some(9));
+            keeping.set_aside(1);
+            assert_eq!(kept(1), None);
+        });
+    }
+}
