@@ -14,13 +14,20 @@ use crate::queries::{self, QueryError};
 /// The least time between two of its counts.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Emits until the sweep has ended or `emit` says that nobody listens.
-pub(crate) async fn watch<Emit, Emitted>(handle: &Handle, id: SweepId, emit: Emit) -> Result<(), QueryError>
+/// Emits until the sweep has ended or nobody listens: `emit` says so where there is something to tell, and `gone` is done
+/// even where nothing happens.
+pub(crate) async fn watch<Emit, Emitted>(
+    handle: &Handle,
+    id: SweepId,
+    emit: Emit,
+    gone: impl Future<Output = ()>,
+) -> Result<(), QueryError>
 where
     Emit: Fn(WatchEvent) -> Emitted,
     Emitted: Future<Output = bool>,
 {
     let (mut notices, mut trouble) = (handle.notices(), handle.trouble());
+    tokio::pin!(gone);
     loop {
         let status = queries::status(handle, id).await?;
         let ended = status.sweep.state.has_ended();
@@ -34,6 +41,7 @@ where
         loop {
             tokio::select! {
                 () = &mut paced, if !paced.is_elapsed() => {}
+                () = &mut gone => return Ok(()),
                 told = trouble.changed() => match told {
                     Ok(()) => changed = true,
                     Err(_) => return Err(Stopped.into()),
@@ -56,5 +64,43 @@ where
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::core::event::Event;
+    use crate::core::scheduler::{Core, Patience};
+    use crate::driver::{self, tests::submitted};
+    use crate::store::memory::Memory;
+    use crate::store::record::Restored;
+
+    #[tokio::test]
+    async fn who_follows_a_paused_sweep_and_goes_away_leaves_nothing_behind() {
+        let clock = biosweep_common::clock::Clock::start();
+        let now = crate::core::event::Now { tick: clock.now(), wall: clock.wall() };
+        let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
+        let (handle, _) = driver::start(core, Arc::new(Memory::default()), clock);
+        let id = SweepId::new();
+        handle.apply(submitted(id)).await.expect("there is room");
+        handle.apply(Event::Paused(id)).await.expect("there is room");
+        let (out, mut told) = mpsc::channel(16);
+        let watching = tokio::spawn(async move {
+            let closed = out.clone();
+            let emit = move |event| {
+                let out = out.clone();
+                async move { out.send(event).await.is_ok() }
+            };
+            watch(&handle, id, emit, async move { closed.closed().await }).await
+        });
+        assert!(matches!(told.recv().await, Some(WatchEvent::State(_))), "how it stands");
+        drop(told);
+        let ended = tokio::time::timeout(Duration::from_secs(60), watching).await;
+        ended.expect("nothing will ever happen in that sweep").expect("no panic").expect("it was followed");
     }
 }

@@ -98,7 +98,8 @@ impl Store for Flaky {
 const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
                     rule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
 
-fn submitted(id: SweepId) -> Event {
+/// A sweep of two trials.
+pub(crate) fn submitted(id: SweepId) -> Event {
     let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
     let submission = Box::new(Submission {
         id,

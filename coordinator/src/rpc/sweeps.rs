@@ -113,11 +113,12 @@ impl Sweeps for Service {
         let id = self.resolve(&request.into_inner().sweep, Purpose::Read).await?;
         let handle = self.handle.clone();
         Ok(stream(16, async move |out: Out<v1::WatchEvent>| {
+            let listener = out.clone();
             let emit = move |event: WatchEvent| {
                 let out = out.clone();
                 async move { out.send(Ok(event.into_wire())).await.is_ok() }
             };
-            watch::watch(&handle, id, emit).await.map_err(query_failed)
+            watch::watch(&handle, id, emit, listener.closed()).await.map_err(query_failed)
         }))
     }
 
