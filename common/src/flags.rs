@@ -1,9 +1,9 @@
 //! Values that more than one command line takes, as parsers for its options.
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
-/// Bytes of a name, at most.
-const NAME_LEN: usize = 128;
+use crate::wire::bounds::{LANES_MAX, NAME_BYTES_MAX as NAME_LEN};
 
 /// The address of a coordinator.
 ///
@@ -39,6 +39,18 @@ pub fn count<T: FromStr>(text: &str) -> Result<T, String> {
     })
 }
 
+/// How many trajectories a worker trains at once.
+///
+/// # Errors
+/// What it takes, where it is no such number.
+pub fn lanes(text: &str) -> Result<NonZeroU32, String> {
+    let lanes: NonZeroU32 = count(text)?;
+    if lanes.get() > LANES_MAX {
+        return Err(format!("a worker has at most {LANES_MAX} lanes; start several workers"));
+    }
+    Ok(lanes)
+}
+
 /// What people call something, such as a worker or what it has.
 ///
 /// # Errors
@@ -64,8 +76,6 @@ pub fn checkpoints_place(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
 
     #[test]
@@ -95,6 +105,15 @@ mod tests {
             assert_eq!(count::<NonZeroU32>(bad), Err("it takes a whole number, at least 1".to_owned()), "{bad}");
         }
         assert_eq!(count::<NonZeroU32>("5000000000"), Err("it is more than is possible".to_owned()));
+    }
+
+    #[test]
+    fn a_worker_has_no_more_lanes_than_a_coordinator_grants() {
+        assert_eq!(lanes("1024"), Ok(NonZeroU32::MIN.saturating_add(1_023)));
+        for bad in ["1025", "1000000", "4294967295"] {
+            assert!(lanes(bad).is_err_and(|why| why.contains("at most 1024 lanes")), "{bad}");
+        }
+        assert_eq!(lanes("0"), Err("it takes a whole number, at least 1".to_owned()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod disk;
+pub mod hostile;
 pub mod network;
 pub mod postgres;
 pub mod store;

@@ -185,7 +185,11 @@ fn sweeps_of_long_specs_are_listed_and_shown_and_a_spec_too_long_is_refused_with
     assert!(status["spec"].as_str().is_some_and(|text| text.len() > 1_000_000));
     for seed in 6..9 {
         let spec = home.spec(&with_a_comment(seed, 3_000_000));
-        let _sweep = home.json(&["extend", home.json(&["list"])[0]["id"].as_str().expect("an id"), spec.to_str().expect("a path")]);
+        let _sweep = home.json(&[
+            "extend",
+            home.json(&["list"])[0]["id"].as_str().expect("an id"),
+            spec.to_str().expect("a path"),
+        ]);
     }
     let status = home.json(&["show", home.json(&["list"])[0]["id"].as_str().expect("an id")]);
     assert_eq!(status["extensions"].as_array().map(Vec::len), Some(3), "together they are longer than a message");
@@ -214,7 +218,8 @@ fn an_answer_that_nobody_reads_is_no_failure() {
     let _sweep = home.json(&["submit", spec.to_str().expect("a path")]);
     let _cancelled = home.json(&["cancel", "long"]);
     let show = ["show", "long", "--output", "json"];
-    for arguments in [&show[..], &["list"], &["preset", "show", "quickstart"], &["results", "long", "--format", "csv"]] {
+    for arguments in [&show[..], &["list"], &["preset", "show", "quickstart"], &["results", "long", "--format", "csv"]]
+    {
         assert_eq!(unread(home.biosweep(arguments)), (Some(0), String::new()), "{arguments:?}");
     }
     let mut check = Command::new(program("biosweep-worker"));

@@ -123,7 +123,9 @@ fn no_name_hides_a_sweep_and_of_equal_names_none_is_changed_by_mistake() {
     assert_eq!(home.json(&["pause", "small"])["id"], second);
     let third = named("small", &["--fresh"]);
     assert_eq!(home.json(&["show", "small"])["id"], third);
-    for command in [&["cancel", "small"][..], &["pause", "small"], &["resume", "small"], &["retry", "small", "--failed"]] {
+    for command in
+        [&["cancel", "small"][..], &["pause", "small"], &["resume", "small"], &["retry", "small", "--failed"]]
+    {
         let said = refusal(&home, command);
         assert!(said.contains(&second) && said.contains(&third) && !said.contains(&first), "{said}");
     }

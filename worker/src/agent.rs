@@ -2,14 +2,16 @@
 //!
 //! Training runs on its own thread and never waits for the network; heartbeats never wait for training.
 
+mod backoff;
 mod connection;
+mod outbox;
 
 use std::future::{self, Future};
 use std::time::Duration;
 
 use biosweep_common::ids::SweepId;
 use biosweep_common::messages::{Held, ToCoordinator, ToWorker};
-use biosweep_common::wire::IntoWire as _;
+use biosweep_common::wire::bounds::ASKED_MAX;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use rand::RngExt as _;
@@ -17,16 +19,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use self::backoff::Backoff;
 use self::connection::{Connection, Inbound, Opened, connected, open};
 use crate::checkpoint::shelf::{Of, Shelf};
 use crate::session::{Input, LaneEnd, Output, Session};
 use crate::spool::Spool;
 use crate::trainer::{Trainer, TrainerEvent};
 
-/// Messages that may wait for the network; more, and the stream is given up and opened anew.
-const OUTBOX: usize = 1_024;
-/// The first pause before another attempt to connect, and the longest.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Silence on a connection after which it is probed, and how long the answer may take.
@@ -104,7 +103,7 @@ pub async fn serve(
         drain_at,
         checkpoint_every: Duration::ZERO,
         connection,
-        backoff: BACKOFF.0,
+        backoff: Backoff::new(),
         beat: None,
         tidying: None,
         is_untidy: false,
@@ -123,7 +122,7 @@ struct Agent {
     drain_at: Option<Instant>,
     checkpoint_every: Duration,
     connection: Connection,
-    backoff: Duration,
+    backoff: Backoff,
     beat: Option<Interval>,
     /// While the stream is up.
     tidying: Option<Interval>,
@@ -166,9 +165,13 @@ impl Agent {
                     self.apply(Input::Connected);
                 }
                 Wake::Heard(message) => {
+                    if matches!(message, ToWorker::Acknowledged { .. } | ToWorker::Grant(_)) {
+                        // What was said was taken in: this is not a stream that breaks of it, again and again.
+                        self.backoff.proven();
+                    }
                     if matches!(message, ToWorker::Welcome { .. }) {
                         tracing::info!("connected");
-                        self.backoff = BACKOFF.0;
+                        self.backoff.welcome(Instant::now());
                         self.tidying = Some(tokio::time::interval(TIDY_EVERY));
                     }
                     if let ToWorker::Drain { reason } = &message {
@@ -215,7 +218,7 @@ impl Agent {
                     tracing::info!("leaving: no time is left for another checkpoint interval");
                     self.apply(Input::Leave);
                 }
-                Output::Send(message) => self.send(message.into_wire()),
+                Output::Send(message) => self.send(message),
                 Output::Train(grant) => {
                     self.checkpoint_every = Duration::from_millis(grant.checkpoint_every_ms);
                     if self.has_time() {
@@ -267,11 +270,9 @@ impl Agent {
     }
 
     /// Sends where the stream is up; what must not be lost the session says again on the next one.
-    fn send(&mut self, message: v1::WorkerMessage) {
-        if let Connection::Open(opened) = &self.connection
-            && opened.outbox.try_send(message).is_err()
-        {
-            self.reopen();
+    fn send(&mut self, message: ToCoordinator) {
+        if let Connection::Open(opened) = &mut self.connection {
+            opened.outbox.push(message);
         }
     }
 
@@ -288,8 +289,7 @@ impl Agent {
     /// Opens a stream anew, after a pause: how long that is.
     fn reopen(&mut self) -> Duration {
         // Spread out, so that the workers of a coordinator that comes back do not all come at once.
-        let pause = self.backoff.mul_f64(rand::rng().random_range(0.5..1.5));
-        self.backoff = (self.backoff * 2).min(BACKOFF.1);
+        let pause = self.backoff.broken(Instant::now()).mul_f64(rand::rng().random_range(0.5..1.5));
         self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
         self.beat = None;
         self.tidying = None;
@@ -299,11 +299,15 @@ impl Agent {
     /// Lets what was said last reach the coordinator: the stream ends when it has read everything.
     async fn close(self) {
         self.estate.spool.close();
-        let Connection::Open(Opened { outbox, inbound: Inbound::Streaming(mut inbound), .. }) = self.connection else {
+        let Connection::Open(Opened { mut outbox, inbound: Inbound::Streaming(mut inbound), .. }) = self.connection
+        else {
             return;
         };
-        drop(outbox);
-        let drained = async { while let Ok(Some(_)) = inbound.message().await {} };
+        let drained = async {
+            outbox.flush().await;
+            drop(outbox);
+            while let Ok(Some(_)) = inbound.message().await {}
+        };
         // A coordinator that takes longer notices by itself that this worker is gone.
         drop(tokio::time::timeout(Duration::from_secs(2), drained).await);
     }
@@ -314,14 +318,16 @@ async fn discard_ended(shelf: &Shelf, mut client: WorkersClient<Channel>) -> Res
     if kept.is_empty() {
         return Ok(());
     }
-    let sweeps = kept.iter().map(SweepId::to_string).collect();
-    let ended = match client.which_ended(v1::WhichEndedRequest { sweeps }).await {
-        Ok(ended) => ended.into_inner().sweeps,
-        Err(status) => return Err(status.message().to_owned()),
-    };
-    for sweep in kept.into_iter().filter(|sweep| ended.contains(&sweep.to_string())) {
-        shelf.discard_all(sweep).await.map_err(|error| error.to_string())?;
-        tracing::info!(%sweep, "let go of the checkpoints of a sweep that has ended");
+    for some in kept.chunks(ASKED_MAX) {
+        let sweeps = some.iter().map(SweepId::to_string).collect();
+        let ended = match client.which_ended(v1::WhichEndedRequest { sweeps }).await {
+            Ok(ended) => ended.into_inner().sweeps,
+            Err(status) => return Err(status.message().to_owned()),
+        };
+        for &sweep in some.iter().filter(|sweep| ended.contains(&sweep.to_string())) {
+            shelf.discard_all(sweep).await.map_err(|error| error.to_string())?;
+            tracing::info!(%sweep, "let go of the checkpoints of a sweep that has ended");
+        }
     }
     Ok(())
 }

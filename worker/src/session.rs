@@ -17,6 +17,7 @@ use biosweep_common::health::HealthPoint;
 use biosweep_common::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::Outcome;
+use biosweep_common::wire::bounds::HELD_MAX;
 
 /// Something that happened to the worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -189,7 +190,8 @@ impl Session {
             worker: self.worker,
             description: self.description.clone(),
             numerics_version: NUMERICS_VERSION,
-            held: running.chain(finished).collect(),
+            // What a hello has no room for is presented all the same: as a late report, where it runs elsewhere by then.
+            held: running.chain(finished).take(HELD_MAX).collect(),
         }
     }
 
@@ -286,7 +288,7 @@ impl Session {
 
     fn report(&mut self, store: Option<StoreId>, held: Held, end: LaneEnd) -> Vec<Output> {
         let LaneEnd { outcome, cause, curve, health, updates, seconds } = end;
-        let report = Report { held, outcome, cause, curve, health, updates, seconds };
+        let report = Report { held, outcome, cause, curve, health, updates, seconds }.deliverable();
         self.unacknowledged.insert(key(store, held), report.clone());
         let keep = Output::Keep(Box::new(Owed { store, report: report.clone() }));
         if self.is_for(store) { vec![keep, Output::Send(ToCoordinator::Ended(Box::new(report)))] } else { vec![keep] }

@@ -11,6 +11,7 @@ use crate::grid::axis::{Axis, Dimension, TooFine};
 use crate::grid::{Block, Parts};
 use crate::settings::{Condition, Domain, Level, Setting, Value};
 use crate::vocabulary::{Dataset, Network};
+use crate::wire::bounds::STOPPING_RULES_MAX;
 
 /// What one setting is given, and where.
 #[derive(Debug, Clone)]
@@ -224,7 +225,7 @@ fn product(draft: &Draft, share: bool, mistakes: &mut Mistakes<'_>) -> Option<Bl
 }
 
 /// The most trials of one trajectory: they are trained, sent and watched as one.
-const STOPS_MAX: u64 = 10_000;
+const STOPS_MAX: u64 = STOPPING_RULES_MAX as u64;
 
 /// The values that stand twice on a dimension, in words. Ranges do not repeat themselves.
 fn repeated(dimension: &Dimension) -> Option<String> {

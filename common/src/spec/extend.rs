@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::{SweepSpec, Terms};
+use super::{SweepSpec, Terms, TooManyPoints, reports};
 use crate::capability::Requirement;
 use crate::grid::{Grid, TooFine, TooLarge};
 
@@ -33,6 +33,9 @@ pub enum ExtensionError {
     /// There are too many trials.
     #[error("with it, {0}; {max} are the most there can be", max = Grid::TRIALS_MAX)]
     TooLarge(#[from] TooLarge),
+    /// A trajectory of it could not be reported.
+    #[error("{0}; {help}", help = TooManyPoints::HELP)]
+    TooManyPoints(#[from] TooManyPoints),
 }
 
 impl SweepSpec {
@@ -48,6 +51,7 @@ impl SweepSpec {
         let mut blocks = self.grid.blocks().to_vec();
         blocks.extend(more.beyond(&self.grid).map_err(too_fine)?);
         let grid = Grid::new(blocks)?;
+        reports::check(&grid, &self.measures)?;
         Ok(Self { grid, ..self.clone() })
     }
 

@@ -45,7 +45,8 @@ pub(super) fn read(node: &Node, place: &str, grid: &Grid, mistakes: &mut Mistake
     found
 }
 
-fn is_of_use(measure: Measure, block: &Block) -> bool {
+/// Whether it says anything of some trial of a block.
+pub(super) fn is_of_use(measure: Measure, block: &Block) -> bool {
     let first = block.raw_point(0);
     let values = |setting: Setting| match block.values(setting) {
         Some(values) => values,

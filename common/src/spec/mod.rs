@@ -6,6 +6,7 @@
 //! | `read` | nodes → values and axes, checked against their settings |
 //! | `blocks` | settings → blocks, checked as a whole |
 //! | `measures` | what is to be measured of layers, checked against what the blocks train |
+//! | `reports` | how large the report of a trajectory can become |
 //! | `terms` | how the sweep is to be carried out |
 //! | `amend` | keys at the top of a text |
 //! | `pin` | own data in a text → the same text with its place and digest |
@@ -24,6 +25,7 @@ mod measures;
 mod node;
 mod pin;
 mod read;
+mod reports;
 mod sweep;
 mod terms;
 
@@ -36,6 +38,7 @@ pub use amend::amend;
 pub use error::{SpecError, SpecErrors};
 pub use extend::ExtensionError;
 pub use pin::pin;
+pub use reports::TooManyPoints;
 pub use sweep::SweepSpec;
 pub use terms::{PRIORITY_MAX, Terms, WEIGHT_MAX};
 

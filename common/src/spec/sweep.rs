@@ -8,7 +8,7 @@ use super::error::{Mistakes, SpecErrors, too_long};
 use super::node::{self, Key, Kind, Node};
 use super::read::{self, Given};
 use super::terms::{self, CHECKPOINT_EVERY_S, Terms};
-use super::{Format, SPEC_BYTES_MAX, digest, measures};
+use super::{Format, SPEC_BYTES_MAX, TooManyPoints, digest, measures, reports};
 use crate::grid::Grid;
 use crate::grid::axis::Axis;
 use crate::health::Measure;
@@ -44,6 +44,11 @@ impl SweepSpec {
             return Err(too_long(text.len(), origin));
         }
         let mut mistakes = Mistakes::new(text);
+        if let Some(at) = text.find('\0') {
+            // Some parsers take it for the end of the text, and some stores cannot keep it.
+            mistakes.add(&(at..at + 1), "", "the text holds a zero byte", "remove it; the file may be damaged");
+            return Err(mistakes.into_errors(origin));
+        }
         match node::parse(text, format) {
             Ok(root) => {
                 if let Some(spec) = read_root(&root, &mut mistakes)
@@ -125,6 +130,10 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
         (Some((node, place)), Some(grid)) => measures::read(node, &place, grid, mistakes),
         _ => Vec::new(),
     };
+    if let Some(Err(too_many)) = grid.as_ref().map(|grid| reports::check(grid, &measures)) {
+        let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
+        mistakes.add(&span, "grid", too_many.to_string(), TooManyPoints::HELP);
+    }
     Some(SweepSpec { name: name?, grid: grid?, measures, terms })
 }
 

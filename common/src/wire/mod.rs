@@ -3,13 +3,17 @@
 //! | room | turns |
 //! |---|---|
 //! | here | the words both services use: settings, curve points, health points, scores, ids |
+//! | [`bounds`] | the bounds of everything a peer may say |
+//! | [`reports`] | reports of any size, in pieces where they are large |
 //! | `workers` | what coordinator and worker say to each other |
 //! | `sweeps` | what people ask and see |
 //! | `pieces` | what of that may be long, in pieces |
 //!
 //! A message is read with [`FromWire`] and may be refused; it is written with [`IntoWire`] and always can be.
 
+pub mod bounds;
 mod pieces;
+pub mod reports;
 mod sweeps;
 mod workers;
 
@@ -25,6 +29,7 @@ use biosweep_proto::v1;
 use crate::configuration::{ConfigurationError, Point};
 use crate::curve::{CurvePoint, Score};
 use crate::health::HealthPoint;
+use crate::ids::{Attempt, TrajectoryIndex};
 use crate::settings::{Setting, Value};
 
 /// Why a message cannot be read.
@@ -45,6 +50,27 @@ pub enum WireError {
         field: &'static str,
         /// Its value.
         value: String,
+    },
+    /// A part that is larger, longer or more than a peer may say.
+    #[error("message with `{field}` = `{value}`; it takes {takes}")]
+    OutOfBounds {
+        /// The field.
+        field: &'static str,
+        /// Its value, or how many there are of it.
+        value: String,
+        /// What it takes.
+        takes: String,
+    },
+    /// A piece of another report before the end of the one that was begun.
+    #[error(
+        "a piece of the report of trajectory {} of attempt {} before the end of that of trajectory {} of attempt {}",
+        came.1, came.0, begun.1, begun.0
+    )]
+    Mingled {
+        /// Whose report was begun.
+        begun: (Attempt, TrajectoryIndex),
+        /// Whose came.
+        came: (Attempt, TrajectoryIndex),
     },
     /// Settings that are no configuration.
     #[error("message with impossible settings: {0}")]
@@ -91,22 +117,23 @@ fn required<T>(part: Option<T>, field: &'static str) -> Result<T, WireError> {
 
 /// A part of a message that is a domain type in text.
 fn parsed<T: FromStr>(text: &str, field: &'static str) -> Result<T, WireError> {
-    text.parse().map_err(|_| WireError::Unreadable { field, value: text.to_owned() })
+    text.parse().map_err(|_| WireError::Unreadable { field, value: bounds::shown(text) })
 }
 
 /// A part of a message that is the name of one choice.
 fn named<T>(name: &str, field: &'static str, read: fn(&str) -> Option<T>) -> Result<T, WireError> {
-    read(name).ok_or_else(|| WireError::Unreadable { field, value: name.to_owned() })
+    read(name).ok_or_else(|| WireError::Unreadable { field, value: bounds::shown(name) })
 }
 
 /// The text of a cause, empty where there is none.
 fn cause_into_wire(cause: Option<String>) -> String {
-    cause.unwrap_or_default()
+    bounds::clean_text(cause.unwrap_or_default())
 }
 
 /// The cause a text stands for.
-fn cause_from_wire(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
+fn cause_from_wire(text: String, field: &'static str) -> Result<Option<String>, WireError> {
+    let text = bounds::text(text, field)?;
+    Ok((!text.is_empty()).then_some(text))
 }
 
 impl IntoWire<v1::Setting> for (Setting, Value) {
@@ -129,10 +156,14 @@ impl FromWire<v1::Setting> for (Setting, Value) {
         use v1::setting::Value as Wire;
         let setting = named(&message.name, "setting.name", Setting::from_name)?;
         let value = match required(message.value, "setting.value")? {
-            Wire::Text(name) => Value::Name(name.into()),
-            Wire::Integer(number) => Value::Integer(number),
-            Wire::Real(number) => Value::Real(number),
-            Wire::Integers(list) => Value::Integers(list.values),
+            Wire::Text(name) => Value::Name(bounds::setting(name, "setting.text")?.into()),
+            Wire::Integer(number) => Value::Integer(bounds::number(number, "setting.integer")?),
+            Wire::Real(number) => Value::Real(bounds::finite(number, "setting.real")?),
+            Wire::Integers(list) => {
+                let list = bounds::at_most(list.values, bounds::INTEGERS_MAX, "setting.integers")?;
+                let number = |number| bounds::number(number, "setting.integers");
+                Value::Integers(list.into_iter().map(number).collect::<Result<_, _>>()?)
+            }
             Wire::Flag(flag) => Value::Flag(flag),
         };
         Ok((setting, value))
@@ -147,6 +178,7 @@ impl IntoWire<Vec<v1::Setting>> for Point {
 
 impl FromWire<Vec<v1::Setting>> for Point {
     fn from_wire(settings: Vec<v1::Setting>) -> Result<Self, WireError> {
+        let settings = bounds::at_most(settings, bounds::SETTINGS_MAX, "settings")?;
         settings.into_iter().map(FromWire::from_wire).collect()
     }
 }
@@ -161,7 +193,14 @@ impl IntoWire<v1::CurvePoint> for CurvePoint {
 impl FromWire<v1::CurvePoint> for CurvePoint {
     fn from_wire(message: v1::CurvePoint) -> Result<Self, WireError> {
         let v1::CurvePoint { update, train_loss, validation_accuracy, test_accuracy } = message;
-        Ok(Self { update, train_loss, validation_accuracy, test_accuracy })
+        let test_accuracy = test_accuracy.map(|accuracy| bounds::fraction(accuracy, "point.test_accuracy"));
+        Ok(Self {
+            update: bounds::number(update, "point.update")?,
+            // Training ends where the loss ceases to be finite, before another evaluation.
+            train_loss: bounds::finite(train_loss, "point.train_loss")?,
+            validation_accuracy: bounds::fraction(validation_accuracy, "point.validation_accuracy")?,
+            test_accuracy: test_accuracy.transpose()?,
+        })
     }
 }
 
@@ -175,13 +214,12 @@ impl IntoWire<v1::HealthPoint> for HealthPoint {
 impl FromWire<v1::HealthPoint> for HealthPoint {
     fn from_wire(message: v1::HealthPoint) -> Result<Self, WireError> {
         let v1::HealthPoint { update, layer, measure, value } = message;
-        if layer == 0 {
-            return Err(WireError::Unreadable { field: "health.layer", value: layer.to_string() });
-        }
-        if !value.is_finite() {
-            return Err(WireError::Unreadable { field: "health.value", value: value.to_string() });
-        }
-        Ok(Self { update, layer, measure: parsed(&measure, "health.measure")?, value })
+        Ok(Self {
+            update: bounds::number(update, "health.update")?,
+            layer: bounds::layer(layer, "health.layer")?,
+            measure: parsed(&measure, "health.measure")?,
+            value: bounds::finite(value, "health.value")?,
+        })
     }
 }
 
@@ -195,7 +233,12 @@ impl IntoWire<v1::Score> for Score {
 impl FromWire<v1::Score> for Score {
     fn from_wire(message: v1::Score) -> Result<Self, WireError> {
         let v1::Score { validation_accuracy, test_accuracy, best_update, updates } = message;
-        Ok(Self { validation_accuracy, test_accuracy, best_update, updates })
+        Ok(Self {
+            validation_accuracy: bounds::fraction(validation_accuracy, "score.validation_accuracy")?,
+            test_accuracy: bounds::fraction(test_accuracy, "score.test_accuracy")?,
+            best_update: bounds::number(best_update, "score.best_update")?,
+            updates: bounds::number(updates, "score.updates")?,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use biosweep_proto::v1;
 use prost::Message;
 
-use super::{FromWire, IntoWire, WireError, parsed, required};
+use super::{FromWire, IntoWire, WireError, bounds, parsed, required};
 use crate::ids::{TrajectoryIndex, TrialIndex};
 use crate::views::{CurveView, SweepStatus, TrainedView};
 
@@ -108,8 +108,8 @@ impl Curves {
 
 fn curve(message: v1::CurvesResponse) -> Result<CurveView, WireError> {
     Ok(CurveView {
-        trajectory: TrajectoryIndex(message.trajectory),
-        first_trial: TrialIndex(message.first_trial),
+        trajectory: TrajectoryIndex(bounds::number(message.trajectory, "curve.trajectory")?),
+        first_trial: TrialIndex(bounds::number(message.first_trial, "curve.first_trial")?),
         point: FromWire::from_wire(message.settings)?,
         points: Vec::from_wire(message.points)?,
         health: Vec::from_wire(message.health)?,

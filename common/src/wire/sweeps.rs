@@ -2,6 +2,7 @@
 
 use biosweep_proto::v1;
 
+use super::bounds::{self, LABELS_MAX, clean_line};
 use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
 use crate::capability::Capabilities;
 use crate::clock::WallTime;
@@ -34,17 +35,17 @@ impl FromWire<v1::Sweep> for SweepView {
     fn from_wire(message: v1::Sweep) -> Result<Self, WireError> {
         Ok(Self {
             id: parsed(&message.id, "sweep.id")?,
-            name: message.name,
+            name: bounds::text(message.name, "sweep.name")?,
             state: named(&message.state, "sweep.state", SweepState::from_name)?,
-            trials: message.trials,
-            trajectories: message.trajectories,
-            completed: message.completed,
-            diverged: message.diverged,
-            failed: message.failed,
-            reused: message.reused,
-            running: message.running,
-            submitted_at: WallTime(message.submitted_at_ms),
-            reason: cause_from_wire(message.reason),
+            trials: bounds::number(message.trials, "sweep.trials")?,
+            trajectories: bounds::number(message.trajectories, "sweep.trajectories")?,
+            completed: bounds::number(message.completed, "sweep.completed")?,
+            diverged: bounds::number(message.diverged, "sweep.diverged")?,
+            failed: bounds::number(message.failed, "sweep.failed")?,
+            reused: bounds::number(message.reused, "sweep.reused")?,
+            running: bounds::number(message.running, "sweep.running")?,
+            submitted_at: WallTime(bounds::number(message.submitted_at_ms, "sweep.submitted_at_ms")?),
+            reason: cause_from_wire(message.reason, "sweep.reason")?,
         })
     }
 }
@@ -87,8 +88,8 @@ impl FromWire<v1::ShowResponse> for SweepStatus {
             sweep: SweepView::from_wire(required(message.sweep, "sweep")?)?,
             workers: Vec::from_wire(message.workers)?,
             setbacks: Vec::from_wire(message.setbacks)?,
-            trouble: cause_from_wire(message.trouble),
-            in_training_done: message.in_training_done,
+            trouble: cause_from_wire(message.trouble, "trouble")?,
+            in_training_done: bounds::seconds(message.in_training_done, "show.in_training_done")?,
         })
     }
 }
@@ -98,7 +99,8 @@ impl IntoWire<v1::Worker> for WorkerView {
         let Self { id, name, capabilities, lanes, connected, quarantined, training, training_count } = self;
         let Capabilities { device, memory_bytes, labels } = capabilities;
         let (quarantined, training) = (cause_into_wire(quarantined), training.into_wire());
-        let (id, labels) = (id.to_string(), labels.into_iter().collect());
+        let (id, name, device) = (id.to_string(), clean_line(name), clean_line(device));
+        let labels = labels.into_iter().map(clean_line).collect();
         v1::Worker { id, name, device, lanes, connected, quarantined, training, memory_bytes, labels, training_count }
     }
 }
@@ -108,8 +110,15 @@ impl FromWire<v1::Worker> for WorkerView {
         let v1::Worker { id, name, device, lanes, connected, quarantined, training, .. } = message;
         let (memory_bytes, labels, training_count) = (message.memory_bytes, message.labels, message.training_count);
         let (id, training) = (parsed(&id, "worker.id")?, Vec::from_wire(training)?);
-        let quarantined = cause_from_wire(quarantined);
-        let capabilities = Capabilities { device, memory_bytes, labels: labels.into_iter().collect() };
+        let quarantined = cause_from_wire(quarantined, "worker.quarantined")?;
+        let labels = bounds::at_most(labels, LABELS_MAX, "worker.labels")?;
+        let labels = labels.into_iter().map(|label| bounds::line(label, "worker.labels"));
+        let capabilities = Capabilities {
+            device: bounds::line(device, "worker.device")?,
+            memory_bytes: bounds::number(memory_bytes, "worker.memory_bytes")?,
+            labels: labels.collect::<Result<_, _>>()?,
+        };
+        let (name, lanes) = (bounds::line(name, "worker.name")?, bounds::lanes(lanes, "worker.lanes")?);
         Ok(Self { id, name, capabilities, lanes, connected, quarantined, training, training_count })
     }
 }
@@ -132,12 +141,12 @@ impl FromWire<v1::LaneProgress> for LaneView {
     fn from_wire(message: v1::LaneProgress) -> Result<Self, WireError> {
         Ok(Self {
             sweep: parsed(&message.sweep, "lane.sweep")?,
-            trajectory: TrajectoryIndex(message.trajectory),
-            attempt: Attempt(message.attempt),
+            trajectory: TrajectoryIndex(bounds::number(message.trajectory, "lane.trajectory")?),
+            attempt: Attempt(bounds::number(message.attempt, "lane.attempt")?),
             point: FromWire::from_wire(message.settings)?,
             latest: message.latest.map(FromWire::from_wire).transpose()?,
-            updates: message.updates,
-            max_updates: message.max_updates,
+            updates: bounds::number(message.updates, "lane.updates")?,
+            max_updates: bounds::number(message.max_updates, "lane.max_updates")?,
         })
     }
 }
@@ -147,7 +156,7 @@ impl IntoWire<v1::Setback> for Setback {
         v1::Setback {
             trajectory: self.trajectory.0,
             attempt: self.attempt.0,
-            worker: self.worker_name,
+            worker: clean_line(self.worker_name),
             outcome: self.outcome.name().to_owned(),
             cause: cause_into_wire(self.cause),
             at_ms: self.at.0,
@@ -158,12 +167,12 @@ impl IntoWire<v1::Setback> for Setback {
 impl FromWire<v1::Setback> for Setback {
     fn from_wire(message: v1::Setback) -> Result<Self, WireError> {
         Ok(Self {
-            trajectory: TrajectoryIndex(message.trajectory),
-            attempt: Attempt(message.attempt),
-            worker_name: message.worker,
+            trajectory: TrajectoryIndex(bounds::number(message.trajectory, "setback.trajectory")?),
+            attempt: Attempt(bounds::number(message.attempt, "setback.attempt")?),
+            worker_name: bounds::line(message.worker, "setback.worker")?,
             outcome: named(&message.outcome, "setback.outcome", Outcome::from_name)?,
-            cause: cause_from_wire(message.cause),
-            at: WallTime(message.at_ms),
+            cause: cause_from_wire(message.cause, "setback.cause")?,
+            at: WallTime(bounds::number(message.at_ms, "setback.at_ms")?),
         })
     }
 }
@@ -197,7 +206,7 @@ impl IntoWire<v1::TrialResult> for ResultView {
             score: self.score.map(IntoWire::into_wire),
             updates: self.updates,
             attempts: self.attempts,
-            worker: self.worker_name,
+            worker: clean_line(self.worker_name),
             seconds: self.seconds,
             reused_from: cause_into_wire(self.reused_from.map(|from| from.to_string())),
         }
@@ -208,15 +217,15 @@ impl FromWire<v1::TrialResult> for ResultView {
     fn from_wire(message: v1::TrialResult) -> Result<Self, WireError> {
         let key = parsed::<blake3::Hash>(&message.key, "result.key")?;
         Ok(Self {
-            trial: TrialIndex(message.trial),
+            trial: TrialIndex(bounds::number(message.trial, "result.trial")?),
             key: TrialKey(*key.as_bytes()),
             status: named(&message.status, "result.status", TrialStatus::from_name)?,
             point: FromWire::from_wire(message.settings)?,
             score: message.score.map(FromWire::from_wire).transpose()?,
-            updates: message.updates,
+            updates: bounds::number(message.updates, "result.updates")?,
             attempts: message.attempts,
-            worker_name: message.worker,
-            seconds: message.seconds,
+            worker_name: bounds::line(message.worker, "result.worker")?,
+            seconds: bounds::seconds(message.seconds, "result.seconds")?,
             reused_from: match message.reused_from.as_str() {
                 "" => None,
                 from => Some(parsed(from, "result.reused_from")?),

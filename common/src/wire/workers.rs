@@ -5,9 +5,12 @@ use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
 use prost::Message as _;
 
+use super::bounds::{self, HELD_MAX, LABELS_MAX, LANES_MAX, clean_line, clean_text};
+use super::reports::check_points;
 use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
 use crate::capability::Capabilities;
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
+use crate::health::Measure;
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::messages::{Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use crate::outcome::Outcome;
@@ -35,15 +38,20 @@ impl FromWire<v1::WorkerMessage> for ToCoordinator {
     fn from_wire(message: v1::WorkerMessage) -> Result<Self, WireError> {
         Ok(match required(message.message, "message")? {
             Up::Hello(hello) => Self::Hello(Hello::from_wire(hello)?),
-            Up::Poll(v1::Poll { lanes }) => Self::Poll { lanes },
-            Up::Heartbeat(v1::Heartbeat { progress }) => Self::Heartbeat { progress: Vec::from_wire(progress)? },
+            Up::Poll(v1::Poll { lanes }) => Self::Poll { lanes: bounds::lanes(lanes, "poll.lanes")? },
+            Up::Heartbeat(v1::Heartbeat { progress }) => {
+                let progress = bounds::at_most(progress, LANES_MAX as usize, "heartbeat.progress")?;
+                Self::Heartbeat { progress: Vec::from_wire(progress)? }
+            }
             Up::Evaluated(v1::Evaluated { attempt, trajectory, point }) => Self::Evaluated {
-                attempt: Attempt(attempt),
-                trajectory: TrajectoryIndex(trajectory),
+                attempt: Attempt(bounds::number(attempt, "evaluated.attempt")?),
+                trajectory: TrajectoryIndex(bounds::number(trajectory, "evaluated.trajectory")?),
                 point: FromWire::from_wire(required(point, "evaluated.point")?)?,
             },
             Up::Ended(ended) => Self::Ended(Box::new(Report::from_wire(ended)?)),
             Up::Goodbye(v1::Goodbye {}) => Self::Goodbye,
+            // A piece says nothing by itself: `reports::Reader` puts it together with the others.
+            Up::ReportPart(_) => return Err(WireError::Missing { field: "ended" }),
         })
     }
 }
@@ -54,6 +62,7 @@ impl IntoWire<v1::Hello> for Hello {
         let WorkerDescription { name, capabilities, lanes, version } = description;
         let Capabilities { device, memory_bytes, labels } = capabilities;
         let (worker, held, labels) = (worker.to_string(), held.into_wire(), labels.into_iter().collect());
+        let (name, device, version) = (clean_line(name), clean_line(device), clean_line(version));
         v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels }
     }
 }
@@ -61,10 +70,23 @@ impl IntoWire<v1::Hello> for Hello {
 impl FromWire<v1::Hello> for Hello {
     fn from_wire(message: v1::Hello) -> Result<Self, WireError> {
         let v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels } = message;
-        let capabilities = Capabilities { device, memory_bytes, labels: labels.into_iter().collect() };
+        let labels = bounds::at_most(labels, LABELS_MAX, "hello.labels")?;
+        let labels = labels.into_iter().map(|label| bounds::line(label, "hello.labels"));
+        let capabilities = Capabilities {
+            device: bounds::line(device, "hello.device")?,
+            memory_bytes: bounds::number(memory_bytes, "hello.memory_bytes")?,
+            labels: labels.collect::<Result<_, _>>()?,
+        };
+        let description = WorkerDescription {
+            name: bounds::line(name, "hello.name")?,
+            capabilities,
+            lanes: bounds::lanes(lanes, "hello.lanes")?,
+            version: bounds::line(version, "hello.version")?,
+        };
+        let held = bounds::at_most(held, HELD_MAX, "hello.held")?;
         Ok(Self {
             worker: parsed(&worker, "hello.worker")?,
-            description: WorkerDescription { name, capabilities, lanes, version },
+            description,
             numerics_version,
             held: Vec::from_wire(held)?,
         })
@@ -81,8 +103,8 @@ impl FromWire<v1::Held> for Held {
     fn from_wire(message: v1::Held) -> Result<Self, WireError> {
         Ok(Self {
             sweep: parsed(&message.sweep, "held.sweep")?,
-            attempt: Attempt(message.attempt),
-            trajectory: TrajectoryIndex(message.trajectory),
+            attempt: Attempt(bounds::number(message.attempt, "held.attempt")?),
+            trajectory: TrajectoryIndex(bounds::number(message.trajectory, "held.trajectory")?),
         })
     }
 }
@@ -96,7 +118,11 @@ impl IntoWire<v1::Progress> for Progress {
 impl FromWire<v1::Progress> for Progress {
     fn from_wire(message: v1::Progress) -> Result<Self, WireError> {
         let v1::Progress { attempt, trajectory, updates } = message;
-        Ok(Self { attempt: Attempt(attempt), trajectory: TrajectoryIndex(trajectory), updates })
+        Ok(Self {
+            attempt: Attempt(bounds::number(attempt, "progress.attempt")?),
+            trajectory: TrajectoryIndex(bounds::number(trajectory, "progress.trajectory")?),
+            updates: bounds::number(updates, "progress.updates")?,
+        })
     }
 }
 
@@ -119,14 +145,15 @@ impl IntoWire<v1::Ended> for Report {
 impl FromWire<v1::Ended> for Report {
     fn from_wire(message: v1::Ended) -> Result<Self, WireError> {
         let v1::Ended { sweep, attempt, trajectory, outcome, cause, curve, updates, seconds, health } = message;
+        check_points(curve.len() + health.len())?;
         Ok(Self {
             held: Held::from_wire(v1::Held { sweep, attempt, trajectory })?,
             outcome: named(&outcome, "ended.outcome", Outcome::from_name)?,
-            cause: cause_from_wire(cause),
+            cause: cause_from_wire(cause, "ended.cause")?,
             curve: Vec::from_wire(curve)?,
             health: Vec::from_wire(health)?,
-            updates,
-            seconds,
+            updates: bounds::number(updates, "ended.updates")?,
+            seconds: bounds::seconds(seconds, "ended.seconds")?,
         })
     }
 }
@@ -160,12 +187,14 @@ impl IntoWire<v1::CoordinatorMessage> for ToWorker {
                 Down::Acknowledged(v1::Acknowledged { attempt: attempt.0, trajectories, accepted })
             }
             Self::Stop { attempt, trajectories, reason } => {
-                Down::Stop(v1::Stop { attempt: attempt.0, trajectories: numbers(trajectories), reason })
+                let (trajectories, reason) = (numbers(trajectories), clean_text(reason));
+                Down::Stop(v1::Stop { attempt: attempt.0, trajectories, reason })
             }
             Self::HandBack { attempt, trajectories, reason } => {
-                Down::HandBack(v1::HandBack { attempt: attempt.0, trajectories: numbers(trajectories), reason })
+                let (trajectories, reason) = (numbers(trajectories), clean_text(reason));
+                Down::HandBack(v1::HandBack { attempt: attempt.0, trajectories, reason })
             }
-            Self::Drain { reason } => Down::Drain(v1::Drain { reason }),
+            Self::Drain { reason } => Down::Drain(v1::Drain { reason: clean_text(reason) }),
         };
         v1::CoordinatorMessage { message: Some(message) }
     }
@@ -176,19 +205,22 @@ impl FromWire<v1::CoordinatorMessage> for ToWorker {
         Ok(match required(message.message, "message")? {
             Down::Welcome(v1::Welcome { heartbeat_ms, store }) => {
                 let store = if store.is_empty() { None } else { Some(parsed(&store, "welcome.store")?) };
-                Self::Welcome { heartbeat_ms, store }
+                Self::Welcome { heartbeat_ms: bounds::number(heartbeat_ms, "welcome.heartbeat_ms")?, store }
             }
             Down::Grant(grant) => Self::Grant(Box::new(Grant::from_wire(grant)?)),
             Down::Acknowledged(v1::Acknowledged { attempt, trajectories, accepted }) => {
-                Self::Acknowledged { attempt: Attempt(attempt), trajectories: indices(trajectories), accepted }
+                let (attempt, trajectories) = named_at_once(attempt, trajectories)?;
+                Self::Acknowledged { attempt, trajectories, accepted }
             }
             Down::Stop(v1::Stop { attempt, trajectories, reason }) => {
-                Self::Stop { attempt: Attempt(attempt), trajectories: indices(trajectories), reason }
+                let (attempt, trajectories) = named_at_once(attempt, trajectories)?;
+                Self::Stop { attempt, trajectories, reason: bounds::text(reason, "stop.reason")? }
             }
             Down::HandBack(v1::HandBack { attempt, trajectories, reason }) => {
-                Self::HandBack { attempt: Attempt(attempt), trajectories: indices(trajectories), reason }
+                let (attempt, trajectories) = named_at_once(attempt, trajectories)?;
+                Self::HandBack { attempt, trajectories, reason: bounds::text(reason, "hand_back.reason")? }
             }
-            Down::Drain(v1::Drain { reason }) => Self::Drain { reason },
+            Down::Drain(v1::Drain { reason }) => Self::Drain { reason: bounds::text(reason, "drain.reason")? },
         })
     }
 }
@@ -197,8 +229,12 @@ fn numbers(trajectories: Vec<TrajectoryIndex>) -> Vec<u64> {
     trajectories.into_iter().map(|trajectory| trajectory.0).collect()
 }
 
-fn indices(numbers: Vec<u64>) -> Vec<TrajectoryIndex> {
-    numbers.into_iter().map(TrajectoryIndex).collect()
+/// Trajectories of one lease.
+fn named_at_once(attempt: u64, trajectories: Vec<u64>) -> Result<(Attempt, Vec<TrajectoryIndex>), WireError> {
+    let trajectories = bounds::at_most(trajectories, HELD_MAX, "trajectories")?;
+    let index = |number| bounds::number(number, "trajectories").map(TrajectoryIndex);
+    let trajectories = trajectories.into_iter().map(index).collect::<Result<_, _>>()?;
+    Ok((Attempt(bounds::number(attempt, "attempt")?), trajectories))
 }
 
 impl IntoWire<v1::Grant> for Grant {
@@ -238,41 +274,44 @@ impl IntoWire<v1::Grant> for Grant {
 
 impl FromWire<v1::Grant> for Grant {
     fn from_wire(message: v1::Grant) -> Result<Self, WireError> {
+        let message_lanes = bounds::at_most(message.lanes, LANES_MAX as usize, "grant.lanes")?;
         let mut shared = Point::from_wire(message.settings)?;
         if shared.is_empty() {
             // As it once was: every lane with all its settings.
-            let first = message.lanes.first().ok_or(WireError::MixedShapes)?;
+            let first = message_lanes.first().ok_or(WireError::MixedShapes)?;
             shared = Point::from_wire(first.settings.clone())?;
             shared.retain(|setting, _| setting.level() == Level::Shape);
         }
         let shared = Configuration::from_point(&shared)?;
-        let mut lanes = Vec::with_capacity(message.lanes.len());
-        for lane in message.lanes {
+        let mut lanes = Vec::with_capacity(message_lanes.len());
+        for lane in message_lanes {
             let mut configuration = shared.clone();
-            for message in lane.settings {
+            for message in bounds::at_most(lane.settings, bounds::SETTINGS_MAX, "lane.settings")? {
                 let (setting, value) = FromWire::from_wire(message)?;
                 configuration.set(setting, &value)?;
             }
             if configuration.shape != shared.shape {
                 return Err(WireError::MixedShapes);
             }
+            let rules = bounds::at_most(lane.stopping_rules, bounds::STOPPING_RULES_MAX, "lane.stopping_rules")?;
             lanes.push(Lane {
-                trajectory: TrajectoryIndex(lane.trajectory),
+                trajectory: TrajectoryIndex(bounds::number(lane.trajectory, "lane.trajectory")?),
                 hyperparameters: configuration.hyperparameters,
-                stopping_rules: Vec::from_wire(lane.stopping_rules)?,
+                stopping_rules: Vec::from_wire(rules)?,
             });
         }
         if lanes.is_empty() {
             return Err(WireError::MixedShapes);
         }
         let measure = |name: &String| parsed(name, "grant.measures");
-        let measures = message.measures.iter().map(measure).collect::<Result<_, _>>()?;
+        let measures = bounds::at_most(message.measures, Measure::ALL.len(), "grant.measures")?;
+        let measures = measures.iter().map(measure).collect::<Result<_, _>>()?;
         Ok(Self {
             sweep: parsed(&message.sweep, "grant.sweep")?,
-            attempt: Attempt(message.attempt),
+            attempt: Attempt(bounds::number(message.attempt, "grant.attempt")?),
             shape: shared.shape,
             measures,
-            checkpoint_every_ms: message.checkpoint_every_ms,
+            checkpoint_every_ms: bounds::number(message.checkpoint_every_ms, "grant.checkpoint_every_ms")?,
             lanes,
         })
     }
@@ -287,8 +326,11 @@ impl IntoWire<v1::StoppingRule> for StoppingRule {
 
 impl FromWire<v1::StoppingRule> for StoppingRule {
     fn from_wire(message: v1::StoppingRule) -> Result<Self, WireError> {
-        let early_stop = message.early_stop.map(|v1::EarlyStop { start, patience }| EarlyStop { start, patience });
-        Ok(Self { max_updates: message.max_updates, early_stop })
+        let early_stop = message.early_stop.map(|v1::EarlyStop { start, patience }| {
+            bounds::number(start, "early_stop.start").map(|start| EarlyStop { start, patience })
+        });
+        let max_updates = bounds::number(message.max_updates, "stopping_rule.max_updates")?;
+        Ok(Self { max_updates, early_stop: early_stop.transpose()? })
     }
 }
 

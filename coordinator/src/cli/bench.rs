@@ -43,10 +43,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
     /// Trials a worker takes at once, as one bundle
-    #[arg(long, default_value = "256", value_name = "K", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
+    #[arg(long, default_value = "256", value_name = "K", value_parser = flags::lanes, allow_negative_numbers = true)]
     lanes: NonZeroU32,
     /// Leases of one trial a worker holds at once, where the rate of such leases is measured
-    #[arg(long, default_value = "64", value_name = "S", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
+    #[arg(long, default_value = "64", value_name = "S", value_parser = flags::lanes, allow_negative_numbers = true)]
     slots: NonZeroU32,
 }
 

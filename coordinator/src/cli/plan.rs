@@ -19,7 +19,7 @@ pub(crate) struct PlanArgs {
     /// A spec file (.toml, .yaml or .json), or the name of a preset
     spec: String,
     /// Trajectories a worker trains together
-    #[arg(long, default_value = "1", value_name = "K", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
+    #[arg(long, default_value = "1", value_name = "K", value_parser = flags::lanes, allow_negative_numbers = true)]
     lanes: NonZeroU32,
     #[command(flatten)]
     terms: TermsArgs,

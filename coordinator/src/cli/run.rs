@@ -99,7 +99,9 @@ fn not_hosted(error: HostError, spec: &str, is_stored: bool, home: &Path) -> Fai
     if matches!(error, HostError::Store(StoreError::Locked { .. })) && host::url_of(home).is_some() {
         let home = home.display();
         let way = match is_stored {
-            true => format!("or follow the sweep there, where workers go on with it: biosweep watch {spec} --home {home}"),
+            true => {
+                format!("or follow the sweep there, where workers go on with it: biosweep watch {spec} --home {home}")
+            }
             false => format!("or have it take the sweep: biosweep submit {spec} --home {home}"),
         };
         return Failure::environment(format!("{error}; {way}"));

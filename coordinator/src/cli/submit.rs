@@ -48,7 +48,9 @@ fn or_stored(failure: Failure, args: &SubmitArgs, home: &Path) -> Failure {
         return failure;
     }
     let name = &args.spec;
-    failure.and(format_args!("a sweep that was submitted before goes on with `biosweep resume {name}` or `biosweep run {name}`"))
+    failure.and(format_args!(
+        "a sweep that was submitted before goes on with `biosweep resume {name}` or `biosweep run {name}`"
+    ))
 }
 
 /// Says on what terms an equal sweep that was found goes on, where others were asked for.

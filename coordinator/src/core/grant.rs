@@ -12,6 +12,7 @@ use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::messages::ToWorker;
 use biosweep_common::outcome::SweepState;
+use biosweep_common::wire::bounds::lanes_of_bundle;
 
 use super::event::{Action, Notice, Now};
 use super::lease::{Lease, OpenLane};
@@ -173,6 +174,9 @@ impl Sweep {
             Company::Of(_) => lanes,
             Company::Any => share,
         };
+        // Trajectories of one shape are watched by equally many trials each: the whole grant has to fit in a message.
+        let rules = self.spec.grid.trials_of(TrajectoryIndex(first)).unwrap_or(1);
+        let most = most.min(lanes_of_bundle(rules));
         let most = end.min(first.saturating_add(most.into()));
         // What failed, and may be to be left out, is in nobody's company.
         let others = (first + 1..most).take_while(|&index| self.company(index) == company);

@@ -92,8 +92,7 @@ fn listed(sweeps: &[SweepView], ids: &[String], now: WallTime, name_max: usize) 
 fn beginnings(sweeps: &[SweepView]) -> Vec<String> {
     let ids: Vec<String> = sweeps.iter().map(|sweep| sweep.id.to_string()).collect();
     let whole = ids.first().map_or(0, String::len);
-    let tells_apart =
-        |&len: &usize| ids.iter().map(|id| &id[..len]).collect::<BTreeSet<_>>().len() == ids.len();
+    let tells_apart = |&len: &usize| ids.iter().map(|id| &id[..len]).collect::<BTreeSet<_>>().len() == ids.len();
     let len = (ID_CHARACTERS..whole).find(tells_apart).unwrap_or(whole);
     ids.iter().map(|id| id[..len].to_owned()).collect()
 }
@@ -407,8 +406,10 @@ mod tests {
         assert!(lines(&text)[0].contains("diverged   failed") && lines(&text)[2].ends_with("now"), "{text}");
 
         let id = |number| SweepId(Uuid::from_u128(number));
-        let long = SweepView { name: "skip-connections-and-their-kin".to_owned(), state: SweepState::Cancelled, ..view };
-        let list = [SweepView { id: id(1 << 64), trials: 9_900, ..long.clone() }, SweepView { id: id(1 << 65), ..long }];
+        let long =
+            SweepView { name: "skip-connections-and-their-kin".to_owned(), state: SweepState::Cancelled, ..view };
+        let list =
+            [SweepView { id: id(1 << 64), trials: 9_900, ..long.clone() }, SweepView { id: id(1 << 65), ..long }];
         let text = sweeps(&list, WallTime(1_000_000 + 3 * 3_600_000), Some(80));
         assert!(lines(&text).iter().all(|line| line.chars().count() <= 80), "{text}");
         assert!(text.contains("skip-connec") && text.contains('…'), "{text}");

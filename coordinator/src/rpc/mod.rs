@@ -11,6 +11,7 @@ mod workers;
 use std::future::Future;
 use std::time::Duration;
 
+use biosweep_common::wire::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX};
 use biosweep_common::wire::{SWEEPS_MESSAGE_BYTES_MAX, WireError};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
@@ -66,7 +67,11 @@ pub(crate) async fn serve(
                 .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX),
         )
-        .add_service(WorkersServer::new(workers::Service::new(handle)))
+        .add_service(
+            WorkersServer::new(workers::Service::new(handle))
+                .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)
+                .max_encoding_message_size(TO_WORKER_BYTES_MAX),
+        )
         // Without this, the end of what is sent at once waits 40 ms for the other side to confirm its beginning.
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
         .await?;

@@ -247,7 +247,9 @@ impl Service {
         }
         Err(Status::failed_precondition(match sweep.state {
             SweepState::Finished => {
-                format!("sweep {id} has finished, so there is nothing to {verb}; `biosweep results {id}` has what it found")
+                format!(
+                    "sweep {id} has finished, so there is nothing to {verb}; `biosweep results {id}` has what it found"
+                )
             }
             SweepState::Cancelled => format!(
                 "sweep {id} was cancelled, so there is nothing to {verb}; `biosweep results {id}` has what it found, and its \

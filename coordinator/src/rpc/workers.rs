@@ -1,25 +1,28 @@
 //! The service for workers: one session each, both ways.
 
+use std::future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::ids::{SweepId, WorkerId};
-use biosweep_common::messages::{Hello, ToCoordinator};
-use biosweep_common::wire::{FromWire, IntoWire};
+use biosweep_common::messages::{Hello, ToCoordinator, ToWorker};
+use biosweep_common::wire::IntoWire;
+use biosweep_common::wire::bounds::{ASKED_MAX, shown};
+use biosweep_common::wire::reports::Reader;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_server::Workers;
-use futures::{Stream, StreamExt as _};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use futures::future::{Either, Fuse};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{stopped, store_failed, unreadable};
 use crate::driver::{Handle, OUTBOX, StreamId};
 
-/// Messages of a worker that are handed in at once.
-const AT_ONCE: usize = 1_024;
+/// Messages of a worker that are handed in at once, and points of reports in them, about.
+const AT_ONCE: (usize, usize) = (1_024, 65_536);
 
 pub(super) struct Service {
     handle: Handle,
@@ -40,8 +43,8 @@ impl Workers for Service {
         &self,
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let mut inbound = request.into_inner();
-        let hello = first_hello(&mut inbound).await?;
+        let mut inbound = Inbound { messages: request.into_inner(), reader: Reader::default() };
+        let hello = inbound.hello().await?;
         let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
         let (outbox, letters) = mpsc::channel(OUTBOX);
         let (worker, handle) = (hello.worker, self.handle.clone());
@@ -50,29 +53,41 @@ impl Workers for Service {
         // The task ends when either direction does: the guard falls with the outgoing stream, be it that the worker
         // went away or that the loop let go of its outbox.
         let closed = CancellationToken::new();
-        let guard = closed.clone().drop_guard();
+        let (cut, why_cut) = oneshot::channel();
+        let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: closed.clone().drop_guard() };
         tokio::spawn(async move {
             let end = tokio::select! {
                 end = forward(&mut inbound, &handle, worker, stream) => end,
-                () = closed.cancelled() => "the connection closed".to_owned(),
+                () = closed.cancelled() => End::Gone("the connection closed".to_owned()),
             };
-            tracing::info!(%worker, end, "a worker's stream ends");
+            match end {
+                End::Gone(end) => tracing::info!(%worker, end, "a worker's stream ends"),
+                End::Cut(why) => {
+                    tracing::warn!(%worker, why = why.message(), "a worker is cut off: it says what it may not");
+                    // It may have gone meanwhile.
+                    let _gone = cut.send(why);
+                }
+            }
             let _stopped = handle.detach(worker, stream).await;
         });
-        let letters = ReceiverStream::new(letters).flat_map(futures::stream::iter).map(move |message| {
-            let _held = &guard;
-            Ok(message.into_wire())
-        });
-        Ok(Response::new(Box::pin(letters)))
+        Ok(Response::new(Box::pin(stream::unfold(outgoing, Outgoing::next).flat_map(|letters| match letters {
+            Ok(messages) => Either::Left(stream::iter(messages).map(|message| Ok(message.into_wire()))),
+            Err(why) => Either::Right(stream::once(future::ready(Err(why)))),
+        }))))
     }
 
     async fn which_ended(
         &self,
         request: Request<v1::WhichEndedRequest>,
     ) -> Result<Response<v1::WhichEndedResponse>, Status> {
-        let mut ended = Vec::new();
-        for sweep in request.into_inner().sweeps {
-            let id: SweepId = sweep.parse().map_err(|_| Status::invalid_argument(format!("`{sweep}` is no id")))?;
+        let (sweeps, mut ended) = (request.into_inner().sweeps, Vec::new());
+        if sweeps.len() > ASKED_MAX {
+            let why = format!("{} sweeps are asked about, and {ASKED_MAX} are the most at once", sweeps.len());
+            return Err(Status::invalid_argument(why));
+        }
+        for sweep in sweeps {
+            let id: SweepId =
+                sweep.parse().map_err(|_| Status::invalid_argument(format!("`{}` is no id", shown(&sweep))))?;
             let known = self.handle.store.sweep(id).await.map_err(store_failed)?;
             let is_over = match known {
                 Some(row) => row.state.has_ended(),
@@ -86,54 +101,109 @@ impl Workers for Service {
     }
 }
 
-async fn first_hello(inbound: &mut Streaming<v1::WorkerMessage>) -> Result<Hello, Status> {
-    let first = inbound.message().await?.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
-    let ToCoordinator::Hello(hello) = ToCoordinator::from_wire(first).map_err(|error| unreadable(&error))? else {
-        return Err(Status::invalid_argument("the first message of a stream must be a hello"));
-    };
-    if hello.numerics_version != NUMERICS_VERSION {
-        return Err(Status::failed_precondition(format!(
-            "the worker {} computes by numerics version {}, this sweep by {NUMERICS_VERSION}; start a worker of the \
-             coordinator's version, {}",
-            hello.description.name,
-            hello.numerics_version,
-            env!("CARGO_PKG_VERSION"),
-        )));
+/// What comes from a worker.
+struct Inbound {
+    messages: Streaming<v1::WorkerMessage>,
+    reader: Reader,
+}
+
+/// How a worker's stream ends.
+enum End {
+    /// It is gone.
+    Gone(String),
+    /// It says what it may not, and hears why it is not listened to any longer.
+    Cut(Status),
+}
+
+impl Inbound {
+    /// The first message, which has to be a hello of a worker of this version.
+    async fn hello(&mut self) -> Result<Hello, Status> {
+        let first = self.messages.message().await?;
+        let first = first.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
+        let Some(ToCoordinator::Hello(hello)) = self.reader.read(first).map_err(|error| unreadable(&error))? else {
+            return Err(Status::invalid_argument("the first message of a stream must be a hello"));
+        };
+        if hello.numerics_version != NUMERICS_VERSION {
+            return Err(Status::failed_precondition(format!(
+                "the worker {} computes by numerics version {}, this sweep by {NUMERICS_VERSION}; start a worker of the \
+                 coordinator's version, {}",
+                hello.description.name,
+                hello.numerics_version,
+                env!("CARGO_PKG_VERSION"),
+            )));
+        }
+        Ok(hello)
     }
-    Ok(hello)
+
+    /// Waits for messages and takes what has come at once, up to the end of the stream.
+    async fn next(&mut self) -> (Vec<ToCoordinator>, Option<End>) {
+        let (mut said, mut points) = (Vec::new(), 0);
+        let mut come = self.messages.next().await;
+        loop {
+            let end = match come {
+                None => End::Gone("the worker is done".to_owned()),
+                // A message that is too large, which was not read.
+                Some(Err(status)) if status.code() == Code::OutOfRange => {
+                    End::Cut(Status::invalid_argument(status.message()))
+                }
+                Some(Err(status)) => End::Gone(status.to_string()),
+                Some(Ok(message)) => match self.reader.read(message) {
+                    Err(error) => End::Cut(unreadable(&error)),
+                    Ok(Some(ToCoordinator::Hello(_))) => End::Cut(Status::invalid_argument("a second hello")),
+                    Ok(message) => {
+                        if let Some(ToCoordinator::Ended(report)) = &message {
+                            points += report.points();
+                        }
+                        said.extend(message);
+                        if said.len() >= AT_ONCE.0 || points >= AT_ONCE.1 {
+                            return (said, None);
+                        }
+                        match self.messages.next().now_or_never() {
+                            Some(next) => come = next,
+                            None if said.is_empty() => come = self.messages.next().await,
+                            None => return (said, None),
+                        }
+                        continue;
+                    }
+                },
+            };
+            return (said, Some(end));
+        }
+    }
 }
 
 /// Hands in what the worker says, all that has come at once: the loop is woken less often, and writes more at a time.
-async fn forward(
-    inbound: &mut Streaming<v1::WorkerMessage>,
-    handle: &Handle,
-    worker: WorkerId,
-    stream: StreamId,
-) -> String {
-    let mut inbound = inbound.ready_chunks(AT_ONCE);
-    while let Some(come) = inbound.next().await {
-        let (messages, end) = read(come);
+async fn forward(inbound: &mut Inbound, handle: &Handle, worker: WorkerId, stream: StreamId) -> End {
+    loop {
+        let (messages, end) = inbound.next().await;
         if !messages.is_empty()
             && let Err(error) = handle.said(worker, stream, messages).await
         {
-            return error.to_string();
+            return End::Gone(error.to_string());
         }
         if let Some(end) = end {
             return end;
         }
     }
-    "the worker is done".to_owned()
 }
 
-/// The messages up to the first that cannot be read, and what is wrong with that.
-fn read(come: Vec<Result<v1::WorkerMessage, Status>>) -> (Vec<ToCoordinator>, Option<String>) {
-    let mut messages = Vec::with_capacity(come.len());
-    for message in come {
-        let read = message.map_err(|status| status.to_string());
-        match read.and_then(|message| ToCoordinator::from_wire(message).map_err(|error| error.to_string())) {
-            Ok(message) => messages.push(message),
-            Err(end) => return (messages, Some(end)),
+/// What goes to a worker: its letters and, where it is cut off, why.
+struct Outgoing {
+    letters: mpsc::Receiver<Vec<ToWorker>>,
+    cut: Fuse<oneshot::Receiver<Status>>,
+    _guard: DropGuard,
+}
+
+impl Outgoing {
+    async fn next(mut self) -> Option<(Result<Vec<ToWorker>, Status>, Self)> {
+        tokio::select! {
+            // What was decided before it was cut off it still hears.
+            biased;
+            letters = self.letters.recv() => letters.map(|letters| (Ok(letters), self)),
+            Ok(why) = &mut self.cut => {
+                self.letters.close();
+                Some((Err(why), self))
+            }
         }
     }
-    (messages, None)
 }

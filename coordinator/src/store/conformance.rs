@@ -460,7 +460,8 @@ async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &
 async fn what_comes_after_a_deletion_is_told_from_what_was_before(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 2)]).await;
     commit(store, &[leased(2, 2, 0, 4), ended(2, 0, 2, Outcome::Failed), leased(3, 1, 4, 1)]).await;
-    commit(store, &[ended(1, 0, 1, Outcome::Failed), ended(1, 1, 1, Outcome::Failed), ended(1, 4, 3, Outcome::Failed)]).await;
+    commit(store, &[ended(1, 0, 1, Outcome::Failed), ended(1, 1, 1, Outcome::Failed), ended(1, 4, 3, Outcome::Failed)])
+        .await;
     commit(store, &[paused(2), state_changed(2, SweepState::Running), state_changed(1, SweepState::Cancelled)]).await;
     commit(store, &[Record::Deleted(sweep(1)), ended(2, 1, 2, Outcome::Failed)]).await;
     let failures = only(store).await.failures;

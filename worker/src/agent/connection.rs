@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use biosweep_common::messages::ToWorker;
 use biosweep_common::wire::FromWire as _;
+use biosweep_common::wire::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX};
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 
-use super::{OUTBOX, Wake};
+use super::Wake;
+use super::outbox::Outbox;
 
 /// ```text
 /// Opening ──opened──▶ Open ──broken──▶ Opening, after a pause
@@ -25,7 +26,7 @@ pub(super) enum Connection {
 
 pub(super) struct Opened {
     pub(super) client: WorkersClient<Channel>,
-    pub(super) outbox: mpsc::Sender<v1::WorkerMessage>,
+    pub(super) outbox: Box<Outbox>,
     /// Answers with the coordinator's stream once it has read the hello.
     pub(super) inbound: Inbound,
 }
@@ -42,7 +43,10 @@ pub(super) async fn connected(connection: &mut Connection) -> Wake {
             Ok(opened) => Wake::Opened(opened),
             Err(status) => Wake::Broken(status),
         },
-        Connection::Open(opened) => opened.inbound.next().await,
+        Connection::Open(Opened { outbox, inbound, .. }) => tokio::select! {
+            wake = inbound.next() => wake,
+            never = outbox.drain() => match never {},
+        },
     }
 }
 
@@ -73,8 +77,10 @@ pub(super) fn open(
     Box::pin(async move {
         tokio::time::sleep(pause).await;
         let channel = endpoint.connect().await.map_err(|error| Status::unavailable(root_cause(&error)))?;
-        let (outbox, letters) = mpsc::channel(OUTBOX);
-        let client = WorkersClient::new(channel);
+        let (outbox, letters) = Outbox::new();
+        let client = WorkersClient::new(channel)
+            .max_decoding_message_size(TO_WORKER_BYTES_MAX)
+            .max_encoding_message_size(TO_COORDINATOR_BYTES_MAX);
         let mut session = client.clone();
         let answer = async move { Ok(session.session(ReceiverStream::new(letters)).await?.into_inner()) };
         Ok(Opened { client, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })

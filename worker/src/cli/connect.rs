@@ -34,8 +34,7 @@ pub(super) struct ConnectArgs {
     device: String,
     /// Trajectories of one shape to take at once; on cpu they train in turns and share the data in memory
     #[arg(
-        long, default_value = "1", value_name = "K", allow_negative_numbers = true,
-        value_parser = flags::count::<NonZeroU32>
+        long, default_value = "1", value_name = "K", allow_negative_numbers = true, value_parser = flags::lanes
     )]
     lanes: NonZeroU32,
     /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has, in tenths]

@@ -5,6 +5,7 @@ use biosweep_common::configuration::{Configuration, Point};
 use biosweep_common::ids::SweepId;
 use biosweep_common::messages::Lane;
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::wire::bounds::REPORT_POINTS_MAX;
 
 use super::*;
 
@@ -239,4 +240,32 @@ fn a_heartbeat_tells_the_updates_of_what_is_in_training() {
     let beat = session.apply(Input::HeartbeatDue(vec![100, 90]));
     let progress = vec![Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(4), updates: 90 }];
     assert_eq!(beat, vec![Output::Send(ToCoordinator::Heartbeat { progress })]);
+}
+
+#[test]
+fn what_no_coordinator_could_read_is_reported_as_failed_and_why() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3]);
+    let point = CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
+    let curve = vec![point; REPORT_POINTS_MAX + 1];
+    let end = LaneEnd { outcome: Outcome::Completed, curve, updates: 10, ..LaneEnd::untouched() };
+    let said = session.apply(Input::LaneEnded { lane: 0, end });
+    let [Output::Keep(owed), Output::Send(ToCoordinator::Ended(report))] = said.as_slice() else { panic!("a report") };
+    assert_eq!((&owed.report, report.outcome, report.updates), (&**report, Outcome::Failed, 10));
+    assert!(report.curve.is_empty() && report.cause.as_deref().is_some_and(|cause| cause.contains("eval_every")));
+}
+
+#[test]
+fn a_hello_names_no_more_than_can_be_read() {
+    let mut session = session();
+    hear_grant(&mut session, 7, &[3]);
+    let said = ended(&mut session, 0, Outcome::Completed);
+    let Output::Keep(owed) = &said[0] else { panic!("{said:?}") };
+    let of = |trajectory: usize| {
+        let mut owed = (**owed).clone();
+        owed.report.held.trajectory = TrajectoryIndex(trajectory as u64);
+        owed
+    };
+    let session = Session::new(WorkerId::new(), session.description.clone(), (0..=HELD_MAX).map(of).collect());
+    assert_eq!(session.hello().held.len(), HELD_MAX);
 }

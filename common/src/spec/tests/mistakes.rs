@@ -415,3 +415,13 @@ fn a_mistake_in_the_whole_is_told_where_to_begin() {
         "1:8: seed: `seed` is given twice, here and at train.seed; leave one of them out"
     );
 }
+
+#[test]
+fn a_zero_byte_is_refused_however_the_text_is_written() {
+    for format in Format::ALL {
+        assert_eq!(
+            said("name: a\nb\0: c\n", format),
+            "2:2: the text holds a zero byte; remove it; the file may be damaged"
+        );
+    }
+}

@@ -159,3 +159,36 @@ fn a_message_without_its_content_is_refused() {
     let empty = v1::WorkerMessage { message: None };
     assert_eq!(ToCoordinator::from_wire(empty), Err(WireError::Missing { field: "message" }));
 }
+
+#[test]
+fn the_widest_bundle_fits_in_a_message() {
+    let early_stop = Some(EarlyStop { start: i64::MAX as u64, patience: u32::MAX });
+    let rule = StoppingRule { max_updates: i64::MAX as u64, early_stop };
+    for rules in [1, 10, 1_000, bounds::STOPPING_RULES_MAX] {
+        let mut grant = grant();
+        let lane = |number: u64| {
+            let mut lane = grant.lanes[0].clone();
+            (lane.trajectory, lane.stopping_rules) = (TrajectoryIndex(i64::MAX as u64 - number), vec![rule; rules]);
+            // Nothing that lanes may differ in is the same in all of them.
+            let real = number as f64 + 1.0 / 3.0;
+            let numbers = &mut lane.hyperparameters;
+            (numbers.learning_rate, numbers.weight_decay, numbers.target_step) = (real, real, real);
+            (numbers.noise_std, numbers.decoder_learning_rate) = (real, real);
+            (numbers.seed, numbers.fold) = (i64::MAX as u64 - number, number as u32 % 10);
+            lane
+        };
+        grant.lanes = (0..bounds::lanes_of_bundle(rules as u64).into()).map(lane).collect();
+        let message = ToWorker::Grant(Box::new(grant.clone())).into_wire();
+        let length = message.encoded_len();
+        assert!(length <= bounds::TO_WORKER_BYTES_MAX, "{length} bytes of {} lanes", grant.lanes.len());
+        assert_eq!(ToWorker::from_wire(message), Ok(ToWorker::Grant(Box::new(grant))));
+    }
+}
+
+#[test]
+fn a_worker_of_more_lanes_than_there_are_is_refused() {
+    let poll = |lanes| ToCoordinator::from_wire(ToCoordinator::Poll { lanes }.into_wire());
+    assert_eq!(poll(LANES_MAX), Ok(ToCoordinator::Poll { lanes: LANES_MAX }));
+    let error = poll(u32::MAX).expect_err("it could not be granted").to_string();
+    assert_eq!(error, "message with `poll.lanes` = `4294967295`; it takes at most 1024 lanes");
+}

@@ -1,5 +1,7 @@
 //! Who gets what.
 
+use biosweep_common::wire::bounds::{LANES_MAX, lanes_of_bundle};
+
 use super::*;
 use crate::store::record::QuarantineRow;
 
@@ -320,4 +322,19 @@ fn a_paused_sweep_does_not_catch_up_on_the_others() {
     assert!((0..10).all(|_| world.train(1) == other));
     world.apply(Event::Resumed(first));
     assert_eq!(world.of_the_next_ten(1, first), 5);
+}
+
+#[test]
+fn a_bundle_is_no_wider_than_a_grant_has_room_for() {
+    let text = "name = \"wide\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\n\
+                depth = 1\nseed = { from = 0, count = 64 }\nmax_updates = { from = 1, count = 10_000 }\n";
+    let spec = SweepSpec::parse(text, Format::Toml, "wide.toml").unwrap_or_else(|errors| panic!("{errors}"));
+    let mut world = World::with(Arc::new(spec));
+    world.staff(1, LANES_MAX);
+    let grant = world.poll(worker(1), LANES_MAX).expect("work");
+    assert_eq!(grant.lanes.len(), lanes_of_bundle(10_000) as usize);
+    assert!(grant.lanes.len() < 64, "not all that waits");
+    // What was lost together is granted together, as far as there is room.
+    world.hello(worker(1), Vec::new());
+    assert_eq!(world.poll(worker(1), LANES_MAX).map(|again| again.lanes.len()), Some(grant.lanes.len()));
 }

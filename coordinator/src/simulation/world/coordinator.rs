@@ -71,9 +71,7 @@ impl World {
                 self.passing += 1;
                 self.submit_one(SweepId(Uuid::from_u128(PASSING + self.passing)), PASSING_SPEC)
             }
-            Some(row) if row.state.has_ended() => {
-                self.request(Request::Event(Event::Deleted(row.submission.id)))
-            }
+            Some(row) if row.state.has_ended() => self.request(Request::Event(Event::Deleted(row.submission.id))),
             Some(row) if calm || self.rng.random_bool(0.2) => {
                 self.request(Request::Event(Event::Cancelled(row.submission.id)))
             }

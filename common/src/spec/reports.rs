@@ -1,0 +1,122 @@
+//! How large the reports of a sweep can become: a sweep whose results could not be delivered is refused before it trains.
+
+use super::measures::is_of_use;
+use crate::grid::axis::{Axis, Dimension};
+use crate::grid::{Block, Grid};
+use crate::health::Measure;
+use crate::settings::{Setting, Value};
+use crate::wire::bounds::REPORT_POINTS_MAX;
+
+/// A trajectory whose learning curve, with what is measured of its layers, is more than a report holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a trajectory may have {evaluations} evaluations of {values} values each, and a report holds {REPORT_POINTS_MAX}"
+)]
+pub struct TooManyPoints {
+    /// Its evaluations, where nothing stops early.
+    pub evaluations: u64,
+    /// What each of them brings: a point of the curve, and every measure of every layer.
+    pub values: u64,
+}
+
+impl TooManyPoints {
+    /// What to do about it.
+    pub const HELP: &str = "evaluate less often (eval_every), measure less, or give max_updates less";
+}
+
+/// Refuses a grid in which some trajectory may become too large to be reported.
+///
+/// # Errors
+/// The first such trajectory, in numbers.
+pub(super) fn check(grid: &Grid, measures: &[Measure]) -> Result<(), TooManyPoints> {
+    grid.blocks().iter().try_for_each(|block| {
+        let measured = measures.iter().filter(|&&measure| is_of_use(measure, block)).count() as u64;
+        let layers = most(block, Setting::Depth) + 1;
+        let (evaluations, values) = (evaluations(block), 1 + layers * measured);
+        let fits = evaluations.checked_mul(values).is_some_and(|points| points <= REPORT_POINTS_MAX as u64);
+        fits.then_some(()).ok_or(TooManyPoints { evaluations, values })
+    })
+}
+
+/// The most evaluations of a trajectory: those at multiples of `eval_every`, and those at the ends of its trials.
+fn evaluations(block: &Block) -> u64 {
+    most(block, Setting::MaxUpdates) / least(block, Setting::EvalEvery).max(1) + block.trials_a_trajectory()
+}
+
+fn most(block: &Block, setting: Setting) -> u64 {
+    ends(block, setting).into_iter().max().unwrap_or(0)
+}
+
+fn least(block: &Block, setting: Setting) -> u64 {
+    ends(block, setting).into_iter().min().unwrap_or(0)
+}
+
+/// Values of a setting among which are the least and the greatest in a block.
+fn ends(block: &Block, setting: Setting) -> Vec<u64> {
+    let of_dimension = |dimension: &Dimension| {
+        let axis = dimension.axis(setting)?;
+        let places = dimension.places().iter();
+        let values: Vec<Value> = match axis {
+            Axis::List(_) => places.cloned().flatten().map(|place| axis.value(place)).collect(),
+            // A range ascends.
+            Axis::Range { .. } => {
+                places.flat_map(|run| [run.start, run.end - 1]).map(|place| axis.value(place)).collect()
+            }
+        };
+        Some(values)
+    };
+    let values = block.dimensions().iter().find_map(of_dimension);
+    let constant = || block.constants().get(&setting).cloned().or_else(|| setting.default_value());
+    values.unwrap_or_else(|| constant().into_iter().collect()).iter().filter_map(integer).collect()
+}
+
+fn integer(value: &Value) -> Option<u64> {
+    match value {
+        Value::Integer(number) => Some(*number),
+        Value::Name(_) | Value::Real(_) | Value::Integers(_) | Value::Flag(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{Format, SweepSpec};
+
+    fn parse(lines: &str) -> Result<SweepSpec, String> {
+        let (top, grid) = lines.split_once("; ").unwrap_or(("", lines));
+        let text = format!(
+            "name = \"r\"\n{top}\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"fa\"\nnetwork = \"nn\"\n{grid}\n"
+        );
+        SweepSpec::parse(&text, Format::Toml, "r").map_err(|errors| errors.to_string())
+    }
+
+    const FIVE: &str =
+        "measure = [\"update_angle\", \"feedback_angle\", \"weight_norm\", \"update_norm\", \"dead_units\"]";
+
+    #[test]
+    fn the_papers_trials_can_be_reported_with_five_measures_of_each_layer() {
+        let paper = format!("{FIVE}; depth = {{ from = 5, to = 14 }}\nmax_updates = 1_000_350\neval_every = 390");
+        parse(&paper).expect("it fits");
+    }
+
+    #[test]
+    fn a_trajectory_whose_report_could_not_be_delivered_is_refused_with_its_numbers() {
+        let error =
+            parse("depth = 5\nmax_updates = [10, 2_000_000]\neval_every = { from = 1, to = 9 }").expect_err("2000002");
+        assert!(error.contains("2000002 evaluations of 1 values") && error.contains("2000000"), "{error}");
+        assert!(error.contains("eval_every"), "{error}");
+        parse("depth = 5\nmax_updates = [10, 2_000_000]\neval_every = { from = 2, to = 9 }").expect("it fits");
+        let measured = format!("{FIVE}; depth = 14\nmax_updates = 1_000_000\neval_every = 30");
+        let error = parse(&measured).expect_err("2533409");
+        assert!(error.contains("33334 evaluations of 76 values"), "{error}");
+        // Whatever can be written is counted without overflow.
+        parse(&format!("depth = 1\nmax_updates = {}\neval_every = 1", 1_u64 << 53)).expect_err("far too many");
+    }
+
+    #[test]
+    fn an_extension_is_measured_as_its_sweep_is() {
+        let base = parse(&format!("{FIVE}; depth = 1\nmax_updates = 100")).expect("it fits");
+        let more = parse("depth = 1\nmax_updates = 1_000_000\neval_every = 1").expect("it fits without measures");
+        let error = base.extended(&more).expect_err("with them it does not").to_string();
+        assert!(error.contains("evaluations of 11 values") && error.contains("eval_every"), "{error}");
+    }
+}

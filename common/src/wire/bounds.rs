@@ -1,0 +1,195 @@
+//! The bounds of everything a peer may say: numbers, lengths of texts, counts of things.
+//!
+//! A message is read through these, so that nothing past `wire` can be too large for a store, for memory or for a
+//! terminal. What this program writes itself is made to fit before it is sent: [`clean_line`] and [`clean_text`].
+
+use super::WireError;
+
+/// The most trajectories a worker trains at once.
+pub const LANES_MAX: u32 = 1_024;
+/// The most labels of a worker.
+pub const LABELS_MAX: usize = 64;
+/// The most bytes of a name: a worker's, a device's, a label.
+pub const NAME_BYTES_MAX: usize = 128;
+/// The most bytes of a text for people, such as why something failed.
+pub const TEXT_BYTES_MAX: usize = 8_192;
+/// The most bytes of a setting's text: that of custom data holds a path.
+pub const SETTING_BYTES_MAX: usize = 8_192;
+/// The most trajectories that are named at once: those a worker holds, or those of an acknowledgement.
+pub const HELD_MAX: usize = 16_384;
+/// The most sweeps that are asked about at once.
+pub const ASKED_MAX: usize = 1_000;
+/// The most points of one report, learning curve and layers together: ten times those of the paper's longest trial of
+/// 14 layers with five measures.
+pub const REPORT_POINTS_MAX: usize = 2_000_000;
+/// The most points in one message; a report that has more goes in pieces.
+pub const PIECE_POINTS_MAX: usize = 4_096;
+/// The most trials that watch one trajectory.
+pub const STOPPING_RULES_MAX: usize = 10_000;
+/// The most bytes of a message to the coordinator.
+pub const TO_COORDINATOR_BYTES_MAX: usize = 2 << 20;
+/// The most bytes of a message to a worker.
+pub const TO_WORKER_BYTES_MAX: usize = 8 << 20;
+/// The most bytes that the lanes of a bundle of more than one take.
+const BUNDLE_BYTES_MAX: u64 = 4 << 20;
+/// The most settings of one thing.
+pub(super) const SETTINGS_MAX: usize = 64;
+/// The most numbers of a setting that is a list.
+pub(super) const INTEGERS_MAX: usize = 10_000;
+/// The highest number of a layer: the output of the deepest network.
+pub(super) const LAYER_MAX: u32 = 1_001;
+
+/// The greatest number: stores count in signed numbers of 64 bits.
+const NUMBER_MAX: u64 = i64::MAX as u64;
+/// Characters of a value that an error shows.
+const SHOWN_MAX: usize = 64;
+
+/// The most lanes of a bundle whose trajectories are watched by so many trials each, so that the grant can be sent.
+#[must_use]
+pub fn lanes_of_bundle(stopping_rules: u64) -> u32 {
+    // What a lane's settings take, and a stopping rule of the greatest numbers.
+    let lane = stopping_rules.saturating_mul(32).saturating_add(1_024);
+    u32::try_from(BUNDLE_BYTES_MAX / lane).unwrap_or(LANES_MAX).clamp(1, LANES_MAX)
+}
+
+/// A number that a store can hold.
+pub(super) fn number(value: u64, field: &'static str) -> Result<u64, WireError> {
+    within(value <= NUMBER_MAX, value, field, || "a number below 2^63".to_owned())
+}
+
+/// How many lanes.
+pub(super) fn lanes(value: u32, field: &'static str) -> Result<u32, WireError> {
+    within(value <= LANES_MAX, value, field, || format!("at most {LANES_MAX} lanes"))
+}
+
+/// A layer's number.
+pub(super) fn layer(value: u32, field: &'static str) -> Result<u32, WireError> {
+    within((1..=LAYER_MAX).contains(&value), value, field, || format!("a number from 1 to {LAYER_MAX}"))
+}
+
+/// A fraction of something.
+pub(super) fn fraction(value: f64, field: &'static str) -> Result<f64, WireError> {
+    within((0.0..=1.0).contains(&value), value, field, || "a number from 0 to 1".to_owned())
+}
+
+/// A quantity.
+pub(super) fn finite(value: f64, field: &'static str) -> Result<f64, WireError> {
+    within(value.is_finite(), value, field, || "a finite number".to_owned())
+}
+
+/// A duration.
+pub(super) fn seconds(value: f64, field: &'static str) -> Result<f64, WireError> {
+    within(value.is_finite() && value >= 0.0, value, field, || "a finite number, 0 or above".to_owned())
+}
+
+/// A list that is not too long.
+pub(super) fn at_most<T>(list: Vec<T>, most: usize, field: &'static str) -> Result<Vec<T>, WireError> {
+    let length = list.len();
+    within(length <= most, length, field, || format!("at most {most} of them")).map(|_| list)
+}
+
+/// A name: one short line.
+pub(super) fn line(text: String, field: &'static str) -> Result<String, WireError> {
+    let is_line = text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
+    let takes = || format!("at most {NAME_BYTES_MAX} bytes without control characters");
+    if is_line { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
+}
+
+/// A text for people, of one line or several.
+pub(super) fn text(text: String, field: &'static str) -> Result<String, WireError> {
+    let is_text = text.len() <= TEXT_BYTES_MAX && text.chars().all(is_of_text);
+    let takes = || format!("at most {TEXT_BYTES_MAX} bytes without control characters but line breaks and tabs");
+    if is_text { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
+}
+
+/// A setting's text.
+pub(super) fn setting(text: String, field: &'static str) -> Result<String, WireError> {
+    let is_sound = text.len() <= SETTING_BYTES_MAX && !text.contains('\0');
+    let takes = || format!("at most {SETTING_BYTES_MAX} bytes, none of them zero");
+    if is_sound { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
+}
+
+fn within<T: Copy + ToString>(
+    is_within: bool,
+    value: T,
+    field: &'static str,
+    takes: impl Fn() -> String,
+) -> Result<T, WireError> {
+    if is_within { Ok(value) } else { Err(out_of_bounds(value.to_string(), field, takes())) }
+}
+
+fn out_of_bounds(value: String, field: &'static str, takes: String) -> WireError {
+    WireError::OutOfBounds { field, value, takes }
+}
+
+fn is_of_text(character: char) -> bool {
+    !character.is_control() || matches!(character, '\n' | '\t')
+}
+
+/// The beginning of a text, for an error: it may be long, and may hold what a terminal would obey.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The text as a name that every peer reads: cut at a character where it is too long, control characters replaced.
+#[must_use]
+pub fn clean_line(text: String) -> String {
+    clean(text, NAME_BYTES_MAX, |character| !character.is_control())
+}
+
+/// The same for a text for people, which may have several lines.
+#[must_use]
+pub fn clean_text(text: String) -> String {
+    clean(text, TEXT_BYTES_MAX, is_of_text)
+}
+
+fn clean(text: String, most: usize, is_sound: fn(char) -> bool) -> String {
+    if text.len() <= most && text.chars().all(is_sound) {
+        return text;
+    }
+    const CUT: char = '…';
+    let sound = |character: char| if is_sound(character) { character } else { char::REPLACEMENT_CHARACTER };
+    let mut cleaned: String = text.chars().filter(|&character| character != '\r').map(sound).collect();
+    if cleaned.len() > most {
+        cleaned.truncate(cleaned.floor_char_boundary(most - CUT.len_utf8()));
+        cleaned.push(CUT);
+    }
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cleaned_can_be_read() {
+        for long in ["x".repeat(1_000_000), "漢".repeat(9_999), "\u{1b}[31m\0\r\nred".to_owned(), String::new()] {
+            let cleaned = clean_line(long.clone());
+            assert_eq!(line(cleaned.clone(), "name"), Ok(cleaned));
+            let cleaned = clean_text(long.clone());
+            assert_eq!(text(cleaned.clone(), "cause"), Ok(cleaned));
+            assert!(shown(&long).len() <= SHOWN_MAX * 10, "what is shown is short");
+        }
+        assert_eq!(clean_text("two\r\nlines\tand \u{1b}[1m".to_owned()), "two\nlines\tand \u{fffd}[1m");
+        assert_eq!(clean_line("sound 漢".to_owned()), "sound 漢");
+        assert_eq!(shown("a\n\u{1b}b"), "a\\n\\u{1b}b");
+    }
+
+    #[test]
+    fn a_bundle_is_as_narrow_as_its_lanes_are_large() {
+        assert_eq!(lanes_of_bundle(1), LANES_MAX);
+        assert_eq!(lanes_of_bundle(STOPPING_RULES_MAX as u64), 13);
+        assert_eq!(lanes_of_bundle(u64::MAX), 1);
+    }
+
+    #[test]
+    fn an_error_names_the_field_the_value_and_what_it_takes() {
+        let error = number(1 << 63, "ended.attempt").expect_err("a store cannot hold it").to_string();
+        assert_eq!(error, "message with `ended.attempt` = `9223372036854775808`; it takes a number below 2^63");
+    }
+}

@@ -1,0 +1,241 @@
+//! Reports of any size, over messages of a bounded one: a large report goes in pieces, and is put together again.
+
+use biosweep_proto::v1;
+use biosweep_proto::v1::worker_message::Message as Up;
+
+use super::bounds::{self, PIECE_POINTS_MAX, REPORT_POINTS_MAX};
+use super::{FromWire as _, IntoWire as _, WireError, required};
+use crate::curve::CurvePoint;
+use crate::health::HealthPoint;
+use crate::ids::{Attempt, TrajectoryIndex};
+use crate::messages::{Report, ToCoordinator};
+use crate::outcome::Outcome;
+
+impl Report {
+    /// Points of its learning curve and of its layers.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        self.curve.len() + self.health.len()
+    }
+
+    /// The report as a coordinator can read it. One that is too large says no more than that it is, and is a failure: it
+    /// would be as large the next time.
+    #[must_use]
+    pub fn deliverable(self) -> Self {
+        let points = self.points();
+        if points <= REPORT_POINTS_MAX {
+            return self;
+        }
+        let cause = format!(
+            "its learning curve and what was measured of its layers are {points} points, and a report holds at most \
+             {REPORT_POINTS_MAX}; evaluate less often (eval_every) or measure less"
+        );
+        Self { outcome: Outcome::Failed, cause: Some(cause), curve: Vec::new(), health: Vec::new(), ..self }
+    }
+}
+
+/// What a worker says as it goes over the wire: one message, or several where it is a report that is large.
+#[must_use]
+pub fn pieces(said: ToCoordinator) -> Pieces {
+    let (mut curve, mut health) = (Vec::new(), Vec::new());
+    let mut last = said;
+    if let ToCoordinator::Ended(report) = &mut last
+        && report.points() > PIECE_POINTS_MAX
+    {
+        (curve, health) = (std::mem::take(&mut report.curve), std::mem::take(&mut report.health));
+    }
+    Pieces { curve: curve.into_iter(), health: health.into_iter(), last: Some(last) }
+}
+
+/// The messages of something that a worker says, in order, each made when it is asked for.
+#[derive(Debug)]
+pub struct Pieces {
+    curve: std::vec::IntoIter<CurvePoint>,
+    health: std::vec::IntoIter<HealthPoint>,
+    /// What ends it; gone once it was given.
+    last: Option<ToCoordinator>,
+}
+
+impl Iterator for Pieces {
+    type Item = v1::WorkerMessage;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let curve: Vec<_> = self.curve.by_ref().take(PIECE_POINTS_MAX).collect();
+        let health: Vec<_> = self.health.by_ref().take(PIECE_POINTS_MAX - curve.len()).collect();
+        if let Some(ToCoordinator::Ended(report)) = &self.last
+            && curve.len() + health.len() > 0
+        {
+            let part = v1::ReportPart {
+                attempt: report.held.attempt.0,
+                trajectory: report.held.trajectory.0,
+                curve: curve.into_wire(),
+                health: health.into_wire(),
+            };
+            return Some(v1::WorkerMessage { message: Some(Up::ReportPart(part)) });
+        }
+        self.last.take().map(ToCoordinator::into_wire)
+    }
+}
+
+/// Reads what comes on one stream of a worker.
+#[derive(Debug, Default)]
+pub struct Reader {
+    /// The pieces of a report whose end has not come.
+    begun: Option<Begun>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    of: (Attempt, TrajectoryIndex),
+    curve: Vec<CurvePoint>,
+    health: Vec<HealthPoint>,
+}
+
+impl Reader {
+    /// The next message; what is said with it, or nothing where it is a piece of something.
+    ///
+    /// # Errors
+    /// A message that breaks a bound, or pieces that do not belong together.
+    pub fn read(&mut self, message: v1::WorkerMessage) -> Result<Option<ToCoordinator>, WireError> {
+        match required(message.message, "message")? {
+            Up::ReportPart(part) => self.take_in(part).map(|()| None),
+            message => {
+                let mut said = ToCoordinator::from_wire(v1::WorkerMessage { message: Some(message) })?;
+                if let ToCoordinator::Ended(report) = &mut said {
+                    self.complete(report)?;
+                }
+                Ok(Some(said))
+            }
+        }
+    }
+
+    fn take_in(&mut self, part: v1::ReportPart) -> Result<(), WireError> {
+        let v1::ReportPart { attempt, trajectory, curve, health } = part;
+        let of = (
+            Attempt(bounds::number(attempt, "report_part.attempt")?),
+            TrajectoryIndex(bounds::number(trajectory, "report_part.trajectory")?),
+        );
+        let begun = self.begun.get_or_insert_with(|| Begun { of, curve: Vec::new(), health: Vec::new() });
+        if begun.of != of {
+            return Err(WireError::Mingled { begun: begun.of, came: of });
+        }
+        check_points(begun.curve.len() + begun.health.len() + curve.len() + health.len())?;
+        begun.curve.append(&mut Vec::from_wire(curve)?);
+        begun.health.append(&mut Vec::from_wire(health)?);
+        Ok(())
+    }
+
+    fn complete(&mut self, report: &mut Report) -> Result<(), WireError> {
+        let Some(mut begun) = self.begun.take() else { return Ok(()) };
+        let of = (report.held.attempt, report.held.trajectory);
+        if begun.of != of {
+            return Err(WireError::Mingled { begun: begun.of, came: of });
+        }
+        check_points(begun.curve.len() + begun.health.len() + report.points())?;
+        begun.curve.append(&mut report.curve);
+        begun.health.append(&mut report.health);
+        (report.curve, report.health) = (begun.curve, begun.health);
+        Ok(())
+    }
+}
+
+/// Whether a report may hold so many points.
+pub(super) fn check_points(points: usize) -> Result<(), WireError> {
+    if points <= REPORT_POINTS_MAX {
+        return Ok(());
+    }
+    let takes = format!("at most {REPORT_POINTS_MAX} points of curve and layers together");
+    Err(WireError::OutOfBounds { field: "ended", value: points.to_string(), takes })
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::health::Measure;
+    use crate::ids::SweepId;
+    use crate::messages::Held;
+
+    /// A report of so many evaluations of a network of so many layers, by five measures.
+    fn report(evaluations: u64, layers: u32) -> Report {
+        let curve = (1..=evaluations).map(|n| CurvePoint {
+            update: n * 390,
+            train_loss: 0.25,
+            validation_accuracy: 0.5,
+            test_accuracy: Some(0.5),
+        });
+        let health = (1..=evaluations).flat_map(|n| {
+            (1..=layers).flat_map(move |layer| {
+                Measure::ALL[..5].iter().map(move |&measure| HealthPoint {
+                    update: n * 390,
+                    layer,
+                    measure,
+                    value: 1.5,
+                })
+            })
+        });
+        Report {
+            held: Held { sweep: SweepId::new(), attempt: Attempt(7), trajectory: TrajectoryIndex(3) },
+            outcome: Outcome::Completed,
+            cause: None,
+            curve: curve.collect(),
+            health: health.collect(),
+            updates: evaluations * 390,
+            seconds: 1.5,
+        }
+    }
+
+    fn ended(report: &Report) -> ToCoordinator {
+        ToCoordinator::Ended(Box::new(report.clone()))
+    }
+
+    #[test]
+    fn the_papers_longest_report_arrives_whole_in_messages_that_are_not_too_large() {
+        let report = report(2_565, 15);
+        let mut reader = Reader::default();
+        let mut arrived = Vec::new();
+        for message in pieces(ended(&report)) {
+            assert!(message.encoded_len() <= bounds::TO_COORDINATOR_BYTES_MAX, "{} bytes", message.encoded_len());
+            // What is said meanwhile does not disturb it.
+            let beat = reader.read(ToCoordinator::Heartbeat { progress: Vec::new() }.into_wire());
+            assert!(matches!(beat, Ok(Some(ToCoordinator::Heartbeat { .. }))));
+            arrived.extend(reader.read(message).expect("sound"));
+        }
+        assert!(arrived == [ended(&report)], "it is as it was");
+        assert_eq!(Report::from_bytes(&report.to_bytes()), Ok(report), "and on disk too");
+    }
+
+    #[test]
+    fn a_small_report_is_one_message() {
+        assert_eq!(pieces(ended(&report(2, 3))).count(), 1);
+        assert_eq!(pieces(ToCoordinator::Goodbye).collect::<Vec<_>>(), [ToCoordinator::Goodbye.into_wire()]);
+    }
+
+    #[test]
+    fn a_report_that_no_coordinator_reads_is_a_failure_that_says_so() {
+        let mut large = report(REPORT_POINTS_MAX as u64, 0);
+        assert_eq!(large.clone().deliverable(), large);
+        large.curve.push(large.curve[0]);
+        let failed = large.deliverable();
+        assert_eq!((failed.outcome, failed.points(), failed.updates), (Outcome::Failed, 0, 780_000_000));
+        let cause = failed.cause.unwrap_or_default();
+        assert!(cause.contains("2000001 points") && cause.contains("eval_every"), "{cause}");
+    }
+
+    #[test]
+    fn pieces_of_two_reports_and_pieces_without_end_are_refused() {
+        let first = report(PIECE_POINTS_MAX as u64 + 1, 0);
+        let mut other = first.clone();
+        other.held.trajectory = TrajectoryIndex(4);
+        let mut reader = Reader::default();
+        let mut messages = pieces(ended(&first));
+        let piece = messages.next().expect("a piece");
+        assert_eq!(reader.read(piece.clone()), Ok(None));
+        let mingled = reader.read(pieces(ended(&other)).next().expect("a piece")).expect_err("another's");
+        assert!(mingled.to_string().contains("trajectory 4"), "{mingled}");
+        let mut reader = Reader::default();
+        let refused = (0..=REPORT_POINTS_MAX / PIECE_POINTS_MAX).find_map(|_| reader.read(piece.clone()).err());
+        assert!(matches!(refused, Some(WireError::OutOfBounds { .. })), "{refused:?}");
+    }
+}

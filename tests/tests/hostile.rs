@@ -1,0 +1,425 @@
+//! Peers that say what they may not: every field of every message spoiled in every way. What is read all the same is within
+//! bounds, and the coordinator outlives all of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use biosweep_common::configuration::{Configuration, EarlyStop, NUMERICS_VERSION, Point, StoppingRule};
+use biosweep_common::health::Measure;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
+use biosweep_common::messages::{Grant, Lane, ToWorker};
+use biosweep_common::settings::{Setting, Value};
+use biosweep_common::views::{ResultView, WatchEvent};
+use biosweep_common::wire::reports::Reader;
+use biosweep_common::wire::{Curves, FromWire as _, IntoWire as _, curve_pieces};
+use biosweep_proto::v1;
+use biosweep_proto::v1::coordinator_message::Message as Down;
+use biosweep_proto::v1::worker_message::Message as Up;
+use biosweep_tests::cluster::Cluster;
+use biosweep_tests::hostile::{Method, Protocol, Spoiled};
+use biosweep_tests::on_both_stores;
+use biosweep_tests::store::Store;
+use nix::sys::signal::Signal;
+use prost::Message;
+use prost::bytes::{Buf as _, BufMut as _};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+const SPEC: &str = r#"
+name = "small"
+[data]
+dataset = "synthetic-digits"
+[train]
+max_updates = 1
+[grid]
+rule = "bp"
+network = "nn"
+depth = 1
+seed = { from = 0, count = 12 }
+"#;
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(120);
+
+fn curve() -> Vec<v1::CurvePoint> {
+    vec![v1::CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) }]
+}
+
+fn health() -> Vec<v1::HealthPoint> {
+    vec![v1::HealthPoint { update: 1, layer: 1, measure: "weight_norm".to_owned(), value: 1.0 }]
+}
+
+fn hello(sweep: &str) -> Up {
+    Up::Hello(v1::Hello {
+        worker: "00000000-0000-0000-0000-000000000009".to_owned(),
+        name: "host/1".to_owned(),
+        device: "none".to_owned(),
+        lanes: 4,
+        numerics_version: NUMERICS_VERSION,
+        version: "1".to_owned(),
+        held: vec![v1::Held { sweep: sweep.to_owned(), attempt: 7, trajectory: 3 }],
+        memory_bytes: 1 << 30,
+        labels: vec!["a100".to_owned()],
+    })
+}
+
+fn ended(sweep: &str) -> Up {
+    Up::Ended(v1::Ended {
+        sweep: sweep.to_owned(),
+        attempt: 7,
+        trajectory: 3,
+        outcome: "failed".to_owned(),
+        cause: "no luck".to_owned(),
+        curve: curve(),
+        updates: 1,
+        seconds: 0.5,
+        health: health(),
+    })
+}
+
+/// Everything a worker may say, each field of it said.
+fn worker_messages(sweep: &str) -> Vec<Vec<u8>> {
+    let all = [
+        hello(sweep),
+        Up::Poll(v1::Poll { lanes: 2 }),
+        Up::Heartbeat(v1::Heartbeat { progress: vec![v1::Progress { attempt: 7, trajectory: 3, updates: 1 }] }),
+        Up::Evaluated(v1::Evaluated { attempt: 7, trajectory: 3, point: curve().pop() }),
+        Up::ReportPart(v1::ReportPart { attempt: 7, trajectory: 3, curve: curve(), health: health() }),
+        ended(sweep),
+        Up::Goodbye(v1::Goodbye {}),
+    ];
+    all.map(worker_message).to_vec()
+}
+
+fn worker_message(said: Up) -> Vec<u8> {
+    v1::WorkerMessage { message: Some(said) }.encode_to_vec()
+}
+
+fn grant(sweep: &str) -> v1::Grant {
+    let name = |name: &'static str| Value::Name(name.into());
+    let point = Point::from([
+        (Setting::Dataset, name("mnist")),
+        (Setting::Network, name("convnet")),
+        (Setting::Rule, name("bp")),
+        (Setting::Depth, Value::Integer(5)),
+        (Setting::Optimizer, name("sgd")),
+        (Setting::Momentum, Value::Real(0.5)),
+        (Setting::Nesterov, Value::Flag(true)),
+        (Setting::DownsampleAfter, Value::Integers(vec![1, 2])),
+    ]);
+    let configuration = Configuration::from_point(&point).expect("a configuration");
+    let lane = |trajectory: u64| {
+        let mut hyperparameters = configuration.hyperparameters;
+        hyperparameters.seed = trajectory;
+        let early_stop = Some(EarlyStop { start: 1, patience: 2 });
+        let stopping_rules = vec![StoppingRule { max_updates: 9, early_stop }];
+        Lane { trajectory: TrajectoryIndex(trajectory), hyperparameters, stopping_rules }
+    };
+    let grant = Grant {
+        sweep: sweep.parse().expect("an id"),
+        attempt: Attempt(7),
+        shape: configuration.shape.clone(),
+        measures: vec![Measure::WeightNorm],
+        checkpoint_every_ms: 60_000,
+        lanes: vec![lane(3), lane(4)],
+    };
+    grant.into_wire()
+}
+
+/// Everything a coordinator may say to a worker, each field of it said.
+fn coordinator_messages(sweep: &str) -> Vec<Vec<u8>> {
+    let (attempt, trajectories, reason) = (7, vec![3, 4], "paused".to_owned());
+    let all = [
+        Down::Welcome(v1::Welcome { heartbeat_ms: 2_000, store: sweep.to_owned() }),
+        Down::Grant(grant(sweep)),
+        Down::Acknowledged(v1::Acknowledged { attempt, trajectories: trajectories.clone(), accepted: true }),
+        Down::Stop(v1::Stop { attempt, trajectories: trajectories.clone(), reason: reason.clone() }),
+        Down::HandBack(v1::HandBack { attempt, trajectories, reason: reason.clone() }),
+        Down::Drain(v1::Drain { reason }),
+    ];
+    all.map(|message| v1::CoordinatorMessage { message: Some(message) }.encode_to_vec()).to_vec()
+}
+
+fn settings() -> Vec<v1::Setting> {
+    use v1::setting::Value as Of;
+    let setting = |name: &str, value| v1::Setting { name: name.to_owned(), value: Some(value) };
+    vec![
+        setting("rule", Of::Text("bp".to_owned())),
+        setting("depth", Of::Integer(3)),
+        setting("learning_rate", Of::Real(0.5)),
+        setting("downsample_after", Of::Integers(v1::IntegerList { values: vec![1, 2] })),
+        setting("skip_input", Of::Flag(true)),
+    ]
+}
+
+fn setback() -> v1::Setback {
+    v1::Setback {
+        trajectory: 3,
+        attempt: 7,
+        worker: "host/1".to_owned(),
+        outcome: "failed".to_owned(),
+        cause: "no luck".to_owned(),
+        at_ms: 5,
+    }
+}
+
+/// What somebody who watches a sweep may be told, each field of it said.
+fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
+    let lane = v1::LaneProgress {
+        sweep: sweep.to_owned(),
+        trajectory: 3,
+        attempt: 7,
+        settings: settings(),
+        latest: curve().pop(),
+        max_updates: 9,
+        updates: 1,
+    };
+    let worker = v1::Worker {
+        id: sweep.to_owned(),
+        name: "host/1".to_owned(),
+        device: "cpu".to_owned(),
+        lanes: 4,
+        connected: true,
+        training: vec![lane],
+        training_count: 1,
+        quarantined: "it failed".to_owned(),
+        memory_bytes: 1 << 30,
+        labels: vec!["a100".to_owned()],
+    };
+    let of = v1::Sweep {
+        id: sweep.to_owned(),
+        name: "small".to_owned(),
+        state: "running".to_owned(),
+        trials: 9,
+        trajectories: 8,
+        completed: 1,
+        diverged: 1,
+        failed: 1,
+        running: 1,
+        submitted_at_ms: 5,
+        reason: "it waits".to_owned(),
+        reused: 1,
+    };
+    let state = v1::ShowResponse {
+        sweep: Some(of),
+        workers: vec![worker],
+        setbacks: vec![setback()],
+        trouble: "the disk is full".to_owned(),
+        in_training_done: 0.5,
+    };
+    let all = [v1::watch_event::Event::State(state), v1::watch_event::Event::Setback(setback())];
+    all.map(|event| v1::WatchEvent { event: Some(event) }.encode_to_vec()).to_vec()
+}
+
+/// What is told of results, each field of it said.
+fn results(sweep: &str) -> Vec<Vec<u8>> {
+    let score = v1::Score { validation_accuracy: 0.5, test_accuracy: 0.5, best_update: 1, updates: 1 };
+    let result = v1::TrialResult {
+        trial: 3,
+        key: "ab".repeat(32),
+        status: "completed".to_owned(),
+        settings: settings(),
+        score: Some(score),
+        updates: 1,
+        attempts: 1,
+        worker: "host/1".to_owned(),
+        seconds: 0.5,
+        reused_from: format!("{sweep}/3"),
+    };
+    vec![result.encode_to_vec()]
+}
+
+fn curves() -> Vec<Vec<u8>> {
+    let (settings, points, health) = (settings(), curve(), health());
+    vec![v1::CurvesResponse { trajectory: 3, first_trial: 3, settings, points, health }.encode_to_vec()]
+}
+
+/// What a peer's bytes are taken for, written again; `None` where they are refused.
+fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
+    match message {
+        "WorkerMessage" => {
+            let mut reader = Reader::default();
+            let mut read = |bytes: &[u8]| reader.read(v1::WorkerMessage::decode(bytes).ok()?).ok();
+            // A piece of a report says nothing before its end.
+            let said = match read(bytes)? {
+                Some(said) => said,
+                None => read(&worker_message(ended(sweep)))??,
+            };
+            Some(said.into_wire().encode_to_vec())
+        }
+        "CoordinatorMessage" => {
+            let said = ToWorker::from_wire(v1::CoordinatorMessage::decode(bytes).ok()?).ok()?;
+            Some(said.into_wire().encode_to_vec())
+        }
+        "WatchEvent" => {
+            let event = WatchEvent::from_wire(v1::WatchEvent::decode(bytes).ok()?).ok()?;
+            Some(event.into_wire().encode_to_vec())
+        }
+        "TrialResult" => {
+            let result = ResultView::from_wire(v1::TrialResult::decode(bytes).ok()?).ok()?;
+            Some(result.into_wire().encode_to_vec())
+        }
+        "CurvesResponse" => {
+            let mut curves = Curves::default();
+            curves.add(v1::CurvesResponse::decode(bytes).ok()?).ok()?;
+            let mut pieces = curve_pieces(curves.finish().ok()??).into_iter();
+            pieces.next().map(|first| first.encode_to_vec())
+        }
+        other => panic!("nobody reads {other}"),
+    }
+}
+
+#[test]
+fn whatever_is_understood_is_within_bounds() {
+    let (protocol, sweep) = (Protocol::default(), SweepId::new().to_string());
+    let samples = [
+        ("WorkerMessage", worker_messages(&sweep)),
+        ("CoordinatorMessage", coordinator_messages(&sweep)),
+        ("WatchEvent", watch_events(&sweep)),
+        ("TrialResult", results(&sweep)),
+        ("CurvesResponse", curves()),
+    ];
+    for (message, samples) in samples {
+        let (mut said, mut refused) = (BTreeSet::new(), 0);
+        for honest in samples {
+            protocol.fields_in(message, &honest, &mut said);
+            let understands = understood(message, &honest, &sweep).expect("an honest message is understood");
+            assert_eq!(protocol.beyond_bounds(message, &understands), None);
+            for Spoiled { what, bytes } in protocol.spoil(message, &honest) {
+                match understood(message, &bytes, &sweep) {
+                    Some(understood) => assert_eq!(protocol.beyond_bounds(message, &understood), None, "{what}"),
+                    None => refused += 1,
+                }
+            }
+        }
+        assert_eq!(said, protocol.fields_under(message), "every field is said by a sample here");
+        assert!(refused > 50, "{refused} spoiled messages of {message} were refused");
+    }
+}
+
+on_both_stores! {
+    a_coordinator_outlives_whatever_is_said_to_it
+}
+
+fn a_coordinator_outlives_whatever_is_said_to_it(store: &Store) {
+    Runtime::new().expect("a runtime").block_on(say_everything(Cluster::new(store.fresh())));
+}
+
+async fn say_everything(mut cluster: Cluster) {
+    cluster.serve();
+    let spec = cluster.home().spec(SPEC);
+    let submitted = cluster.json(&["submit", &spec.to_string_lossy()]);
+    let sweep = submitted["id"].as_str().expect("an id").to_owned();
+    let channel = Endpoint::from_shared(cluster.url()).expect("an address").connect().await.expect("a coordinator");
+    let protocol = Protocol::default();
+    for method in protocol.methods() {
+        for honest in requests(method, &sweep) {
+            for Spoiled { what, bytes } in protocol.spoil(&method.request, &honest) {
+                let said = match method.takes_many {
+                    true => vec![worker_message(hello(&sweep)), bytes.clone()],
+                    false => vec![bytes.clone()],
+                };
+                call(&channel, method, said, &what).await;
+                if method.takes_many {
+                    call(&channel, method, vec![bytes], &what).await;
+                }
+            }
+        }
+    }
+    // It still serves those who are honest, and has never been another process.
+    let _again = cluster.json(&["submit", "--fresh", &spec.to_string_lossy()]);
+    cluster.work(&[], &[]);
+    cluster.until("every trial is done", |status| status["state"] == "finished" && status["completed"] == 12);
+    assert!(cluster.end_coordinator(Signal::SIGTERM).success(), "it ends as it is told");
+}
+
+/// What an honest peer asks by this method, each field of it said.
+fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
+    let sweep_id = sweep.to_owned();
+    let (spec, format, origin) = (SPEC.to_owned(), "toml".to_owned(), "small.toml".to_owned());
+    let rule = v1::Setting { name: "rule".to_owned(), value: Some(v1::setting::Value::Text("bp".to_owned())) };
+    vec![match method.request.as_str() {
+        "WorkerMessage" => return worker_messages(sweep),
+        "WhichEndedRequest" => v1::WhichEndedRequest { sweeps: vec![sweep_id] }.encode_to_vec(),
+        "SubmitRequest" => v1::SubmitRequest { spec, format, origin, fresh: false }.encode_to_vec(),
+        "ExtendRequest" => v1::ExtendRequest { sweep: sweep_id, spec, format, origin }.encode_to_vec(),
+        "PlanRequest" => v1::PlanRequest { spec, format, origin }.encode_to_vec(),
+        "DeleteRequest" => v1::DeleteRequest { sweep: sweep_id, dry_run: true }.encode_to_vec(),
+        "SpecRequest" => v1::SpecRequest { sweep: sweep_id }.encode_to_vec(),
+        "ListRequest" => v1::ListRequest {}.encode_to_vec(),
+        "ShowRequest" => v1::ShowRequest { sweep: sweep_id }.encode_to_vec(),
+        "WatchRequest" => v1::WatchRequest { sweep: sweep_id }.encode_to_vec(),
+        "CancelRequest" => v1::CancelRequest { sweep: sweep_id }.encode_to_vec(),
+        "PauseRequest" => v1::PauseRequest { sweep: sweep_id }.encode_to_vec(),
+        "ResumeRequest" => v1::ResumeRequest { sweep: sweep_id }.encode_to_vec(),
+        "RetryRequest" => v1::RetryRequest { sweep: sweep_id, r#where: vec![rule] }.encode_to_vec(),
+        "ListWorkersRequest" => v1::ListWorkersRequest {}.encode_to_vec(),
+        "ReleaseWorkerRequest" => v1::ReleaseWorkerRequest { worker: "host/1".to_owned() }.encode_to_vec(),
+        "ResultsRequest" => v1::ResultsRequest { sweep: sweep_id }.encode_to_vec(),
+        "TrainedRequest" => v1::TrainedRequest { trial: format!("{sweep}/0") }.encode_to_vec(),
+        "CurvesRequest" => v1::CurvesRequest { sweep: sweep_id }.encode_to_vec(),
+        other => panic!("say here what an honest {other} is"),
+    }]
+}
+
+/// Says this, and waits for an answer of whatever kind: the end of a worker's stream, the first answer of any other.
+async fn call(channel: &Channel, method: &Method, said: Vec<Vec<u8>>, what: &str) {
+    let path = PathAndQuery::try_from(method.path.as_str()).expect("a path");
+    let mut client = Grpc::new(channel.clone());
+    let answered = async {
+        client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let request = Request::new(tokio_stream::iter(said));
+        let mut answers = client.streaming(request, path, Raw).await?.into_inner();
+        while answers.message().await?.is_some() && method.takes_many {}
+        Ok::<_, Status>(())
+    };
+    let answered = timeout(LONG, answered).await.unwrap_or_else(|_| panic!("no answer to {what}"));
+    if let Err(status) = answered {
+        let is_gone = matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Internal | tonic::Code::Unknown);
+        assert!(!is_gone, "{what}: {status}");
+        assert!(status.message().len() < 20_000, "{what} is told in {} bytes", status.message().len());
+    }
+}
+
+/// Bytes as they are.
+#[derive(Debug, Clone, Copy)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, bytes: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        bytes.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        Ok(Some(bytes.copy_to_bytes(bytes.remaining()).to_vec()))
+    }
+}

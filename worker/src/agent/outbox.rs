@@ -1,0 +1,131 @@
+//! What waits to go to the coordinator: in order, as fast as the network takes it. Reports may be many and large, and none
+//! of them is lost for want of room; heartbeats overtake them, so that a slow network does not look like silence.
+
+use std::collections::VecDeque;
+use std::future;
+
+use biosweep_common::messages::ToCoordinator;
+use biosweep_common::wire::IntoWire as _;
+use biosweep_common::wire::reports::{Pieces, pieces};
+use biosweep_proto::v1;
+use tokio::sync::mpsc;
+
+/// Messages in the hands of the transport. They are few, since a heartbeat cannot overtake them.
+const IN_TRANSIT: usize = 16;
+/// So much may wait, and evaluations are left out: they are news, and the report tells them all.
+const CROWDED: usize = 1_024;
+
+pub(super) struct Outbox {
+    transport: mpsc::Sender<v1::WorkerMessage>,
+    /// The latest heartbeat, if it waits.
+    beat: Option<ToCoordinator>,
+    /// The rest of what is being sent.
+    begun: Option<Pieces>,
+    waiting: VecDeque<ToCoordinator>,
+}
+
+impl Outbox {
+    /// An empty one, and what the transport takes from it.
+    pub(super) fn new() -> (Box<Self>, mpsc::Receiver<v1::WorkerMessage>) {
+        let (transport, letters) = mpsc::channel(IN_TRANSIT);
+        (Box::new(Self { transport, beat: None, begun: None, waiting: VecDeque::new() }), letters)
+    }
+
+    pub(super) fn push(&mut self, message: ToCoordinator) {
+        match message {
+            beat @ ToCoordinator::Heartbeat { .. } => self.beat = Some(beat),
+            ToCoordinator::Evaluated { .. } if self.waiting.len() >= CROWDED => {}
+            message => self.waiting.push_back(message),
+        }
+    }
+
+    /// Hands over all that waits. It may be given up at any point, and goes on from there.
+    pub(super) async fn flush(&mut self) {
+        // Where the transport is gone, the other direction tells.
+        while self.holds_something()
+            && let Ok(room) = self.transport.clone().reserve_owned().await
+        {
+            if let Some(message) = self.next() {
+                room.send(message);
+            }
+        }
+    }
+
+    /// Hands over what waits, and then waits for ever.
+    pub(super) async fn drain(&mut self) -> std::convert::Infallible {
+        self.flush().await;
+        future::pending().await
+    }
+
+    fn holds_something(&self) -> bool {
+        self.beat.is_some() || self.begun.is_some() || !self.waiting.is_empty()
+    }
+
+    fn next(&mut self) -> Option<v1::WorkerMessage> {
+        if let Some(beat) = self.beat.take() {
+            return Some(beat.into_wire());
+        }
+        if let Some(piece) = self.begun.as_mut().and_then(Iterator::next) {
+            return Some(piece);
+        }
+        self.begun = self.waiting.pop_front().map(pieces);
+        self.begun.as_mut().and_then(Iterator::next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::curve::CurvePoint;
+    use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
+    use biosweep_common::messages::{Held, Report};
+    use biosweep_common::outcome::Outcome;
+    use biosweep_common::wire::bounds::PIECE_POINTS_MAX;
+    use biosweep_common::wire::reports::Reader;
+
+    use super::*;
+
+    fn ended(trajectory: u64, points: usize) -> ToCoordinator {
+        let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
+        ToCoordinator::Ended(Box::new(Report {
+            held: Held { sweep: SweepId::new(), attempt: Attempt(1), trajectory: TrajectoryIndex(trajectory) },
+            outcome: Outcome::Completed,
+            cause: None,
+            curve: vec![point; points],
+            health: Vec::new(),
+            updates: 1,
+            seconds: 1.0,
+        }))
+    }
+
+    #[tokio::test]
+    async fn reports_however_many_and_large_arrive_in_order_and_heartbeats_overtake_them() {
+        let (mut outbox, mut letters) = Outbox::new();
+        let mut said: Vec<ToCoordinator> = vec![ended(0, 20 * PIECE_POINTS_MAX)];
+        said.extend((1..3_000).map(|trajectory| ended(trajectory, 1)));
+        said.iter().cloned().for_each(|message| outbox.push(message));
+        let (mut reader, mut arrived) = (Reader::default(), Vec::new());
+        // The transport is full before the first report is through.
+        tokio::select! {
+            biased;
+            () = outbox.flush() => panic!("more waits than the transport takes"),
+            () = future::ready(()) => {}
+        }
+        let beat = ToCoordinator::Heartbeat { progress: Vec::new() };
+        (0..3).for_each(|_| outbox.push(beat.clone()));
+        let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
+        let (attempt, trajectory) = (Attempt(1), TrajectoryIndex(9));
+        outbox.push(ToCoordinator::Evaluated { attempt, trajectory, point });
+        let sending = async {
+            outbox.flush().await;
+            drop(outbox);
+        };
+        let reading = async {
+            while let Some(message) = letters.recv().await {
+                arrived.extend(reader.read(message).expect("sound"));
+            }
+        };
+        tokio::join!(sending, reading);
+        assert!(arrived.first() == Some(&beat), "the latest heartbeat comes while the first report is on its way");
+        assert!(arrived[1..] == said, "what matters comes once and in order, and news are left out");
+    }
+}
