@@ -144,8 +144,8 @@ fn training_goes_on_while_a_store_does_not_answer() {
         let lanes = workers.iter().flat_map(|worker| worker["training"].as_array().cloned().unwrap_or_default());
         lanes.filter_map(|lane| lane["updates"].as_u64()).sum::<u64>()
     };
-    let before = updates(&cluster.json(&["show", "small"]));
-    cluster.until("training goes on", |status| updates(status) > before + 50);
+    // Far more than come before the first checkpoint is due.
+    cluster.until("training goes on", |status| updates(status) >= 1_000);
     assert_eq!(begun(), 1, "the first write is still waited for: it was not given up before training went on");
 }
 
