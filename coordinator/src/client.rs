@@ -1,11 +1,11 @@
 //! The way of every command to a coordinator: one that listens somewhere, or one hosted for as long as the command runs.
 
 use std::error::Error as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use biosweep_common::configuration::Point;
+use biosweep_common::ids::StoreId;
 use biosweep_common::spec::Format;
 use biosweep_common::views::{
     CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView,
@@ -15,10 +15,11 @@ use biosweep_common::wire::{
 };
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 
-use crate::host::{self, Host, HostError, Options, PATIENCE, Scope, Start, Stay};
+use crate::host::{Announcement, Found, HostError, Moment};
+use crate::rpc::way::Way;
 use crate::store;
 
 /// A coordinator that says nothing for the first of these is asked whether it lives, and given up after the second.
@@ -102,7 +103,7 @@ impl Target<'_> {
     /// Whether there is nothing: a home in which no sweep was ever kept, and which nobody serves.
     pub(crate) fn is_void(&self) -> bool {
         match *self {
-            Target::Home { home, store: None } => !store::is_in(home) && host::url_of(home).is_none(),
+            Target::Home { home, store: None } => !store::is_in(home) && Announcement::read(home).is_none(),
             Target::Home { .. } | Target::Url(_) => false,
         }
     }
@@ -113,55 +114,86 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection to a coordinator.
 pub(crate) struct Client {
-    sweeps: SweepsClient<Channel>,
+    sweeps: SweepsClient<Way>,
     /// The coordinator, where the command hosts it itself.
-    hosted: Option<Host>,
+    hosted: Option<Moment>,
 }
 
 impl Client {
-    /// Finds the coordinator and connects.
+    /// Finds the coordinator and connects, so that something can be changed.
     pub(crate) async fn connect(target: Target<'_>) -> Result<Self, ClientError> {
         match target {
             Target::Url(url) => Self::reach(url).await,
             Target::Home { home, store: None }
                 if !store::is_in(home)
-                    && let Some(url) = host::url_of(home) =>
+                    && let Some(announced) = Announcement::read(home) =>
             {
-                // Its coordinator keeps the sweeps elsewhere.
-                Self::reach(&url).await
+                Self::keeping_elsewhere(home, announced).await
             }
-            Target::Home { home, store } => {
-                let options = Options {
-                    home,
-                    store,
-                    listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-                    insecure: false,
-                    scope: Scope::All,
-                    patience: PATIENCE,
-                    stay: Stay::Moment,
-                };
-                match Host::start_or_find(options).await? {
-                    Start::Here(host) => {
-                        let client = Self::reach(&host.url()).await?;
-                        Ok(Self { hosted: Some(*host), ..client })
-                    }
-                    Start::Elsewhere { url, .. } => Self::reach(&url).await,
+            Target::Home { home, store } => match Moment::start_or_find(home, store).await? {
+                Found::Here(moment) => Ok(Self::hosting(moment)),
+                Found::There(announced) => Self::announced(announced).await,
+            },
+        }
+    }
+
+    /// Finds the coordinator and connects, so that questions are answered. Where none serves the home, they are from the
+    /// store, in which nothing changes for it, and which may be one that cannot be written.
+    pub(crate) async fn connect_to_read(target: Target<'_>) -> Result<Self, ClientError> {
+        let (home, store) = match target {
+            Target::Url(url) => return Self::reach(url).await,
+            Target::Home { home, store } => (home, store),
+        };
+        let announced = Announcement::read(home);
+        if store.is_none() {
+            match announced {
+                Some(announced) if !store::is_in(home) => return Self::keeping_elsewhere(home, announced).await,
+                Some(announced) if store::is_held(home) && announced.is_true().await => {
+                    return Self::announced(announced).await;
                 }
+                _ => {}
             }
         }
+        let opened = store::open_to_read(home, store).await.map_err(HostError::from)?;
+        if store.is_some()
+            && let Some(announced) = announced
+            && opened.id().await.map_err(HostError::from)? == Some(announced.store)
+            && announced.is_true().await
+        {
+            opened.close().await;
+            return Self::announced(announced).await;
+        }
+        Ok(Self::hosting(Moment::reading(opened)))
+    }
+
+    /// Connects to the coordinator of a home without a store of its own.
+    async fn keeping_elsewhere(home: &Path, announced: Announcement) -> Result<Self, ClientError> {
+        if announced.is_true().await {
+            return Self::announced(announced).await;
+        }
+        Err(HostError::Gone { home: home.to_owned(), url: announced.url() }.into())
+    }
+
+    async fn announced(announced: Announcement) -> Result<Self, ClientError> {
+        Self::reach_store(&announced.url(), Some(announced.store)).await
+    }
+
+    fn hosting(moment: Moment) -> Self {
+        Self { sweeps: sweeps_client(moment.way()), hosted: Some(moment) }
     }
 
     /// Looks for a coordinator that is gone until it is there again, wherever it listens then.
     pub(crate) async fn wait_for(target: Target<'_>) -> Self {
         loop {
             tokio::time::sleep(PAUSE).await;
-            let url = match target {
-                Target::Url(url) => Some(url.to_owned()),
-                Target::Home { home, .. } => host::url_of(home),
+            let found = match target {
+                Target::Url(url) => Self::reach(url).await.ok(),
+                Target::Home { home, .. } => match Announcement::read(home) {
+                    Some(announced) if announced.is_true().await => Self::announced(announced).await.ok(),
+                    _ => None,
+                },
             };
-            if let Some(url) = url
-                && let Ok(client) = Self::reach(&url).await
-            {
+            if let Some(client) = found {
                 return client;
             }
         }
@@ -169,6 +201,11 @@ impl Client {
 
     /// Connects to the coordinator that listens there.
     pub(crate) async fn reach(url: &str) -> Result<Self, ClientError> {
+        Self::reach_store(url, None).await
+    }
+
+    /// The same, where a certain store is meant: no other coordinator answers, should the address become another's.
+    async fn reach_store(url: &str, store: Option<StoreId>) -> Result<Self, ClientError> {
         let unreachable = |why: String| ClientError::Unreachable { url: url.to_owned(), why };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| unreachable(error.to_string()))?;
         let endpoint = endpoint
@@ -177,17 +214,14 @@ impl Client {
             .keep_alive_timeout(KEEPALIVE.1)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect().await.map_err(|error| unreachable(root_cause(&error)))?;
-        let sweeps = SweepsClient::new(channel)
-            .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX);
-        Ok(Self { sweeps, hosted: None })
+        Ok(Self { sweeps: sweeps_client(Way::there(channel, store)), hosted: None })
     }
 
     /// Closes the connection, and the coordinator where it was hosted for it.
     pub(crate) async fn close(self) -> Result<(), ClientError> {
         drop(self.sweeps);
         match self.hosted {
-            Some(host) => Ok(host.stop().await?),
+            Some(moment) => Ok(moment.stop().await?),
             None => Ok(()),
         }
     }
@@ -307,26 +341,42 @@ impl Client {
 
     /// The results so far, in the order of trials.
     pub(crate) async fn results(&mut self, name: &str) -> Result<Vec<ResultView>, ClientError> {
-        let request = v1::ResultsRequest { sweep: name.to_owned() };
-        let mut pages = self.sweeps.results(request).await?.into_inner();
+        let mut pages = self.each_result(name).await?;
         let mut results = Vec::new();
-        while let Some(page) = pages.message().await? {
-            results.append(&mut Vec::from_wire(page.results)?);
+        while let Some(page) = pages.next().await? {
+            results.extend(page);
         }
         Ok(results)
     }
 
+    /// The same, some at a time: there may be more than memory holds.
+    pub(crate) async fn each_result(&mut self, name: &str) -> Result<Answers<v1::ResultsResponse>, ClientError> {
+        let request = v1::ResultsRequest { sweep: name.to_owned() };
+        Ok(Answers(self.sweeps.results(request).await?.into_inner()))
+    }
+
     /// The learning curves so far, in the order of trajectories.
     pub(crate) async fn curves(&mut self, name: &str) -> Result<Vec<CurveView>, ClientError> {
-        let request = v1::CurvesRequest { sweep: name.to_owned() };
-        let mut pieces = self.sweeps.curves(request).await?.into_inner();
-        let (mut curves, mut together) = (Vec::new(), Curves::default());
-        while let Some(piece) = pieces.message().await? {
-            curves.extend(together.add(piece)?);
+        let mut answers = self.each_curve(name).await?;
+        let mut curves = Vec::new();
+        while let Some(curve) = answers.next().await? {
+            curves.push(curve);
         }
-        curves.extend(together.finish()?);
         Ok(curves)
     }
+
+    /// The same, one after the other.
+    pub(crate) async fn each_curve(&mut self, name: &str) -> Result<CurveAnswers, ClientError> {
+        let request = v1::CurvesRequest { sweep: name.to_owned() };
+        let pieces = self.sweeps.curves(request).await?.into_inner();
+        Ok(CurveAnswers { pieces, together: Curves::default() })
+    }
+}
+
+fn sweeps_client(way: Way) -> SweepsClient<Way> {
+    SweepsClient::new(way)
+        .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }
 
 /// Answers as they come.
@@ -347,6 +397,32 @@ async fn all<T>(mut stream: Streaming<T>) -> Result<Vec<T>, ClientError> {
         messages.push(message);
     }
     Ok(messages)
+}
+
+impl Answers<v1::ResultsResponse> {
+    /// The next results; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<ResultView>>, ClientError> {
+        let page = self.0.message().await?;
+        Ok(page.map(|page| Vec::from_wire(page.results)).transpose()?)
+    }
+}
+
+/// Curves as they come, each put together from its pieces.
+pub(crate) struct CurveAnswers {
+    pieces: Streaming<v1::CurvesResponse>,
+    together: Curves,
+}
+
+impl CurveAnswers {
+    /// The next curve; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<CurveView>, ClientError> {
+        while let Some(piece) = self.pieces.message().await? {
+            if let Some(curve) = self.together.add(piece)? {
+                return Ok(Some(curve));
+            }
+        }
+        Ok(std::mem::take(&mut self.together).finish()?)
+    }
 }
 
 fn sweep(message: Option<v1::Sweep>) -> Result<SweepView, ClientError> {

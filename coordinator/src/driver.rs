@@ -3,13 +3,14 @@
 //! While one transaction is on its way to the disk, what comes is decided already and gathered for the next; nothing of it
 //! is released before it is on disk itself.
 
+mod commit;
 mod handle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::clock::{Clock, Tick};
+use biosweep_common::clock::Clock;
 use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::messages::{Hello, ToCoordinator, ToWorker};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -34,9 +35,6 @@ pub(crate) type Outbox = mpsc::Sender<Vec<ToWorker>>;
 /// Notices a slow watcher may lag behind before it is told the state anew.
 const NOTICES: usize = 1_024;
 
-/// The first pause before a store that could not be written is tried again, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-const WRITES: &str = "a store answers and does not panic";
 /// How late the loop may come to a deadline before it is clear that nobody could be heard meanwhile.
 const LATE_MS: u64 = 500;
 
@@ -63,8 +61,8 @@ pub(crate) fn start(core: Core, store: Arc<dyn Store>, clock: Clock) -> (Handle,
     let (notices, _) = broadcast::channel(NOTICES);
     let (troubled, trouble) = watch::channel(None);
     let handle = Handle { requests, notices: notices.clone(), trouble, store: Arc::clone(&store), clock };
-    let (streams, deferred) = (BTreeMap::new(), Vec::new());
-    let driver = Driver { core, store, clock, queue, notices, troubled, streams, deferred };
+    let (streams, deferred, closing) = (BTreeMap::new(), Vec::new(), false);
+    let driver = Driver { core, store, clock, queue, notices, troubled, streams, deferred, closing };
     (handle, tokio::spawn(driver.run()))
 }
 
@@ -78,6 +76,8 @@ struct Driver {
     streams: BTreeMap<WorkerId, Stream>,
     /// What came while the store could not be written.
     deferred: Vec<Request>,
+    /// Whether the loop was closed while the store could not be written: it ends without what is not on disk.
+    closing: bool,
 }
 
 struct Stream {
@@ -237,11 +237,11 @@ impl Driver {
 
     /// Brings a batch to an end; what was decided meanwhile, or nothing where the loop is to end.
     async fn commit_and_release(&mut self, batch: Batch) -> Result<Option<Batch>, StoreError> {
-        let Batch { records, releases, changed, committed, replies, is_last, requests: _ } = batch;
+        let Batch { records, releases, changed, committed, mut replies, is_last, requests: _ } = batch;
         let mut next = Batch::default();
         if !records.is_empty() {
             let in_time = if is_last { None } else { Some(&mut next) };
-            self.commit(records, in_time).await?;
+            self.commit(records, &mut replies, in_time).await?;
         }
         let mut letters: BTreeMap<(WorkerId, StreamId), Vec<ToWorker>> = BTreeMap::new();
         for release in releases {
@@ -261,93 +261,6 @@ impl Driver {
         }
         replies.into_iter().for_each(|reply| reply());
         Ok((!is_last).then_some(next))
-    }
-
-    /// Commits, however long the store needs to be written again. Once it could not be, nothing is released and nothing
-    /// new is decided until it can, so that nothing can be lost; questions are answered, and say what the trouble is.
-    async fn commit(&mut self, records: Vec<Record>, mut next: Option<&mut Batch>) -> Result<(), StoreError> {
-        let (records, mut written) = self.write(records, next.as_deref_mut()).await;
-        let mut pause = PAUSES.0;
-        while let Err(error) = written {
-            if !matches!(error, StoreError::Unavailable { .. }) {
-                return Err(error);
-            }
-            let trouble = format!("{error}; nothing is granted and nothing is lost until it can be written again");
-            if self.troubled.send_replace(Some(trouble.clone())).is_none() {
-                tracing::error!(%error, "the store cannot be written: nothing is granted until it can");
-                // Questions that came while it was tried would wait for as long as that.
-                let asked = next.iter_mut().flat_map(|next| next.replies.drain(..));
-                asked.for_each(|reply| reply());
-            }
-            if !self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &trouble).await {
-                return Err(error);
-            }
-            pause = (2 * pause).min(PAUSES.1);
-            written = self.store.commit(&records).await;
-        }
-        if self.troubled.send_replace(None).is_some() {
-            tracing::info!("the store is written again");
-            let now = self.now();
-            // It has nothing to commit: it only makes the core patient.
-            drop(self.core.apply(now, Event::Awoke));
-        }
-        Ok(())
-    }
-
-    /// Tries to commit, and decides meanwhile what comes for the next transaction.
-    async fn write(&mut self, records: Vec<Record>, next: Option<&mut Batch>) -> (Vec<Record>, Result<(), StoreError>) {
-        let store = Arc::clone(&self.store);
-        // On another thread than the loop, which is busy with what comes.
-        let mut writing = tokio::spawn(async move {
-            let written = store.commit(&records).await;
-            (records, written)
-        });
-        if let Some(next) = next {
-            let mut requests = std::mem::take(&mut self.deferred);
-            if !requests.is_empty() {
-                self.take_in(std::mem::take(&mut requests), next);
-            }
-            while next.has_room() {
-                tokio::select! {
-                    biased;
-                    done = &mut writing => return done.expect(WRITES),
-                    taken = self.queue.recv_many(&mut requests, BATCH) => {
-                        next.is_last = taken == 0;
-                        self.take_in(std::mem::take(&mut requests), next);
-                    }
-                }
-            }
-        }
-        writing.await.expect(WRITES)
-    }
-
-    /// Takes in what comes until then; false where the loop is to end.
-    async fn defer(&mut self, until: Tick, trouble: &str) -> bool {
-        loop {
-            let left = Duration::from_millis(until.since_ms(self.clock.now()));
-            let request = tokio::select! {
-                request = self.queue.recv() => request,
-                () = tokio::time::sleep(left) => return true,
-            };
-            match request {
-                None | Some(Request::Close) => return false,
-                Some(Request::Query(query)) => query(&self.core)(),
-                Some(Request::Event { event, committed }) if event.is_wish() => {
-                    // Whoever asked may not be waiting any more.
-                    let _gone = committed.send(Err(Unable::Trouble(trouble.to_owned())));
-                }
-                Some(Request::Said { worker, stream, mut messages }) => {
-                    // Only the latest of these tells anything, and it will come.
-                    messages.retain(|message| {
-                        !matches!(message, ToCoordinator::Heartbeat { .. } | ToCoordinator::Evaluated { .. })
-                    });
-                    if !messages.is_empty() {
-                        self.deferred.push(Request::Said { worker, stream, messages });
-                    }
-                }
-                Some(other) => self.deferred.push(other),
-            }
-        }
     }
 
     fn post(&mut self, worker: WorkerId, stream: StreamId, messages: Vec<ToWorker>) {

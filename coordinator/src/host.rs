@@ -1,31 +1,42 @@
 //! A coordinator in this process: its home, store, loop and gRPC server, started and stopped as one.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`address`] | what it writes down in its home, so that commands find it |
+//! | [`moment`] | one without a server, for as long as a command asks |
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+mod address;
+mod moment;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::clock::Clock;
-use tokio::net::{TcpListener, TcpStream};
+use biosweep_common::ids::StoreId;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::event::Now;
 use crate::core::scheduler::{Core, Patience};
+use crate::core::scope::OutOfScope;
 use crate::driver::{self, Handle};
 use crate::queries::{self, Purpose, QueryError};
 use crate::rpc::{self, ServeError};
 use crate::store::{self, Store, StoreError};
-
-/// The file in a home that names the address of the coordinator that serves it.
-const ADDRESS_FILE: &str = "coordinator.address";
+pub(crate) use address::Announcement;
+pub(crate) use moment::{Found, Moment};
 
 /// A worker silent for twenty seconds is lost.
 pub(crate) const PATIENCE: Patience = Patience::of_lease_ms(20_000);
 
 /// How long a coordinator that ends waits for those who still read its answers.
 const READERS_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a store may take to be closed: one that does not answer is left alone.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why a coordinator could not be started, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +67,17 @@ pub(crate) enum HostError {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// A home without a store of its own, whose coordinator is not there.
+    #[error(
+        "{home} holds no sweeps of its own, and its coordinator is not at {url} any more; start it again, or name the store \
+         that it kept them in with --store"
+    )]
+    Gone {
+        /// The home.
+        home: PathBuf,
+        /// Where the coordinator was.
+        url: String,
     },
     /// The store failed.
     #[error(transparent)]
@@ -92,21 +114,8 @@ pub(crate) struct Options<'a> {
 pub(crate) enum Stay {
     /// Until it is stopped: it writes down its address, so that commands find it.
     Announced,
-    /// As long as one command asks: others that want the home wait for a moment.
+    /// As long as this process needs it for itself.
     Moment,
-}
-
-/// What came of wanting to coordinate a home.
-pub(crate) enum Start {
-    /// It is coordinated here.
-    Here(Box<Host>),
-    /// Another process coordinates it.
-    Elsewhere {
-        /// Where that listens.
-        url: String,
-        /// What that means for who wanted the home to itself.
-        error: HostError,
-    },
 }
 
 /// Which of the stored sweeps a coordinator goes on with.
@@ -131,41 +140,29 @@ pub(crate) struct Host {
     shutdown: CancellationToken,
     server: JoinHandle<Result<(), ServeError>>,
     driver: JoinHandle<Result<(), StoreError>>,
-    address_file: Option<PathBuf>,
+    /// The home in which it has written down its address, and the store that it serves.
+    announced: Option<(PathBuf, StoreId)>,
 }
 
 /// How long a home is waited for whose holder has not said where it listens, and how often it is looked at.
 const WAIT: (Duration, u32) = (Duration::from_millis(50), 200);
 
 impl Host {
-    /// Coordinates the home here, or finds who does. A holder that has announced nothing holds it for a moment only.
-    pub(crate) async fn start_or_find(options: Options<'_>) -> Result<Start, HostError> {
+    /// Coordinates the home here; an error where another process does. A holder that has announced nothing holds it for a
+    /// moment only.
+    pub(crate) async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
         let mut tries = 0;
         loop {
             tries += 1;
             match Self::start(&options).await {
-                Ok(host) => return Ok(Start::Here(Box::new(host))),
                 Err(error @ HostError::Store(StoreError::Locked { .. })) => {
-                    if let Some(address) = address_of(options.home)
-                        && TcpStream::connect(address).await.is_ok()
-                    {
-                        return Ok(Start::Elsewhere { url: url(address), error });
-                    }
-                    if tries == WAIT.1 {
+                    if tries == WAIT.1 || elsewhere(options.home, options.store).await.is_some() {
                         return Err(error);
                     }
                     tokio::time::sleep(WAIT.0).await;
                 }
-                Err(error) => return Err(error),
+                started => return started,
             }
-        }
-    }
-
-    /// Coordinates the home here; an error where another process does.
-    pub(crate) async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
-        match Self::start_or_find(options).await? {
-            Start::Here(host) => Ok(*host),
-            Start::Elsewhere { error, .. } => Err(error),
         }
     }
 
@@ -176,6 +173,9 @@ impl Host {
             return Err(HostError::Unprotected { address: listen });
         }
         let store = store::open(home, store).await?;
+        let id = store.id().await?;
+        // Whoever wrote it is gone: the store is held here.
+        Announcement::remove(home, id);
         let clock = Clock::start();
         let core = restore(store.as_ref(), clock, scope, patience).await?;
 
@@ -184,21 +184,17 @@ impl Host {
         let address = listener.local_addr().map_err(failed)?;
         let (handle, driver) = driver::start(core, store, clock);
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(rpc::serve(listener, handle.clone(), shutdown.clone().cancelled_owned()));
-        let address_file = (stay == Stay::Announced).then(|| home.join(ADDRESS_FILE));
-        if let Some(path) = &address_file {
-            fs::write(path, address.to_string()).map_err(|source| HostError::Home { path: path.clone(), source })?;
+        let server = tokio::spawn(rpc::serve(listener, id, handle.clone(), shutdown.clone().cancelled_owned()));
+        let announced = id.filter(|_| stay == Stay::Announced).map(|id| (home.to_owned(), id));
+        if let Some((home, id)) = &announced {
+            Announcement::new(address, *id).write(home)?;
         }
-        Ok(Self { handle, address, shutdown, server, driver, address_file })
+        Ok(Self { handle, address, shutdown, server, driver, announced })
     }
 
     /// The address to reach it at from this machine.
     pub(crate) fn url(&self) -> String {
-        let mut reachable = self.address;
-        if reachable.ip().is_unspecified() {
-            reachable.set_ip(Ipv4Addr::LOCALHOST.into());
-        }
-        url(reachable)
+        address::url(self.address)
     }
 
     /// Waits until the loop or the server ends by itself, which only a failure makes them do.
@@ -215,8 +211,11 @@ impl Host {
         }
     }
 
-    /// Stops listening, commits what was taken in, and closes the home.
+    /// Stops listening, commits what was taken in, and closes the home. A store that does not answer is not waited for.
     pub(crate) async fn stop(self) -> Result<(), HostError> {
+        if let Some((home, id)) = &self.announced {
+            Announcement::remove(home, Some(*id));
+        }
         // Closing the loop first ends the streams, which the server waits for.
         self.handle.close().await;
         self.shutdown.cancel();
@@ -232,15 +231,28 @@ impl Host {
                 Ok(())
             }
         };
-        store.close().await;
+        if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+            tracing::warn!("the store does not answer; its connections are cut");
+        }
         ended?;
         served?;
-        if let Some(path) = &self.address_file {
-            // Gone already where another hand removed it.
-            drop(fs::remove_file(path));
-        }
         Ok(())
     }
+}
+
+/// The coordinator that serves the store of this home, as far as it has announced itself there and proves it.
+async fn elsewhere(home: &Path, url: Option<&str>) -> Option<Announcement> {
+    let announced = Announcement::read(home)?;
+    if url.is_some() {
+        // The home's coordinator may serve another store than the one that is meant.
+        let store = store::open_to_read(home, url).await.ok()?;
+        let id = store.id().await.ok()?;
+        store.close().await;
+        if id != Some(announced.store) {
+            return None;
+        }
+    }
+    announced.is_true().await.then_some(announced)
 }
 
 async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Patience) -> Result<Core, HostError> {
@@ -249,34 +261,22 @@ async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Pa
         Scope::Named(name) => queries::named(&store.summaries().await?, name, Purpose::Read).ok(),
         _ => None,
     };
-    restored.sweeps.retain(|sweep| match scope {
+    let (in_scope, others) = restored.sweeps.into_iter().partition::<Vec<_>, _>(|sweep| match scope {
         Scope::All => true,
         Scope::Named(_) => Some(sweep.row.submission.id) == named,
         Scope::Digest(digest) => sweep.row.submission.digest == digest,
         Scope::Nothing => false,
     });
+    restored.sweeps = in_scope;
     let mut specs = Vec::with_capacity(restored.sweeps.len());
     for sweep in &restored.sweeps {
         specs.push(Arc::new(queries::parse(&sweep.row)?));
     }
     let now = Now { tick: clock.now(), wall: clock.wall() };
-    Ok(Core::restore(patience, now, &restored, &specs))
+    Ok(Core::restore(patience, now, &restored, &specs).leaving_out(OutOfScope::of(&others)))
 }
 
 /// Where the coordinator that serves this home listens, as it last wrote it.
 pub(crate) fn url_of(home: &Path) -> Option<String> {
-    address_of(home).map(url)
-}
-
-/// The address of the coordinator that serves this home, as it last wrote it.
-fn address_of(home: &Path) -> Option<SocketAddr> {
-    let mut address: SocketAddr = fs::read_to_string(home.join(ADDRESS_FILE)).ok()?.trim().parse().ok()?;
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    Some(address)
-}
-
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
+    Announcement::read(home).map(|announced| announced.url())
 }

@@ -9,7 +9,7 @@
 //!
 //! A lost connection changes nothing of this: training goes on, reports are kept, and all of it is presented again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
@@ -117,9 +117,14 @@ pub struct Session {
     store: Option<StoreId>,
     training: Option<Training>,
     /// Reports, each of them owed to one coordinator. Two of them count their attempts alike.
-    unacknowledged: BTreeMap<(Option<StoreId>, Attempt, TrajectoryIndex), Report>,
+    unacknowledged: BTreeMap<Key, Report>,
+    /// Those of them that this coordinator will not take: they wait on disk for one that does.
+    set_aside: BTreeSet<Key>,
     leaving: bool,
 }
+
+/// What tells reports from each other.
+type Key = (Option<StoreId>, Attempt, TrajectoryIndex);
 
 /// The bundle in the trainer's hands.
 #[derive(Debug, Clone)]
@@ -151,8 +156,8 @@ impl Session {
     #[must_use]
     pub fn new(worker: WorkerId, description: WorkerDescription, owed: Vec<Owed>) -> Self {
         let keyed = owed.into_iter().map(|Owed { store, report }| (key(store, report.held), report));
-        let unacknowledged = keyed.collect();
-        Self { worker, description, store: None, training: None, unacknowledged, leaving: false }
+        let (unacknowledged, set_aside) = (keyed.collect(), BTreeSet::new());
+        Self { worker, description, store: None, training: None, unacknowledged, set_aside, leaving: false }
     }
 
     /// Takes in what happened; what it returns is all there is to do about it.
@@ -174,7 +179,7 @@ impl Session {
     /// Whether it holds nothing: neither training nor a report that this coordinator could acknowledge.
     #[must_use]
     pub fn holds_nothing(&self) -> bool {
-        self.training.is_none() && self.owed().next().is_none()
+        self.training.is_none() && self.owed().all(|(key, _)| self.set_aside.contains(key))
     }
 
     /// Whether it trains nothing.
@@ -199,6 +204,7 @@ impl Session {
         match message {
             ToWorker::Welcome { heartbeat_ms, store } => {
                 self.store = store;
+                self.set_aside.clear();
                 let mut outputs = vec![Output::Beat { every_ms: heartbeat_ms }];
                 let reports = self.owed().map(|(_, report)| Box::new(report.clone()));
                 outputs.extend(reports.map(|report| Output::Send(ToCoordinator::Ended(report))));
@@ -212,7 +218,16 @@ impl Session {
             }
             ToWorker::Stop { attempt, trajectories, .. } => {
                 let halted = self.forget(attempt, &trajectories);
-                halted.into_iter().map(|lane| Output::Halt { lane, keep: false }).collect()
+                let halted = halted.into_iter().map(|lane| Output::Halt { lane, keep: false });
+                let mut outputs: Vec<Output> = halted.collect();
+                let stopped = self.owed().map(|(&key, _)| key);
+                let stopped: Vec<Key> =
+                    stopped.filter(|key| key.1 == attempt && trajectories.contains(&key.2)).collect();
+                self.set_aside.extend(stopped);
+                if self.leaving {
+                    outputs.extend(self.next());
+                }
+                outputs
             }
             ToWorker::HandBack { attempt, trajectories, .. } => {
                 let meant = |held: Held| held.attempt == attempt && trajectories.contains(&held.trajectory);
@@ -229,6 +244,7 @@ impl Session {
         if let Some(key) = meant
             && let Some(report) = self.unacknowledged.remove(&key)
         {
+            self.set_aside.remove(&key);
             outputs.push(Output::Forget { store: key.0, held: report.held });
             if accepted && matches!(report.outcome, Outcome::Completed | Outcome::Diverged) {
                 outputs.push(Output::Discard(report.held));
@@ -295,7 +311,7 @@ impl Session {
     }
 
     /// What is owed to the coordinator it last heard, as far as can be known.
-    fn owed(&self) -> impl Iterator<Item = (&(Option<StoreId>, Attempt, TrajectoryIndex), &Report)> {
+    fn owed(&self) -> impl Iterator<Item = (&Key, &Report)> {
         self.unacknowledged.iter().filter(|(key, _)| self.is_for(key.0))
     }
 
@@ -335,7 +351,7 @@ impl Session {
     }
 }
 
-fn key(store: Option<StoreId>, held: Held) -> (Option<StoreId>, Attempt, TrajectoryIndex) {
+fn key(store: Option<StoreId>, held: Held) -> Key {
     (store, held.attempt, held.trajectory)
 }
 

@@ -80,3 +80,36 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    use biosweep_tests::program;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_export_takes_no_more_memory_for_having_more_rows() {
+        const ROWS: u64 = 150_000;
+        const MOST_KIB: u64 = 150 << 10;
+        let home = tempfile::tempdir().expect("a folder");
+        fill(home.path(), ROWS, ROWS).await.expect("there is room");
+        let mut command = Command::new(program("biosweep"));
+        command.args(["results", "bench", "--format", "csv", "--home"]).arg(home.path());
+        command.env_remove("BIOSWEEP_COORDINATOR").env_remove("BIOSWEEP_STORE");
+        let mut export = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut lines = BufReader::new(export.stdout.take().expect("a pipe")).lines();
+        // A header and nearly all rows: so many are left that it has to wait for a reader.
+        assert_eq!(lines.by_ref().take(ROWS as usize - 5_000).filter(Result::is_ok).count(), ROWS as usize - 5_000);
+        let status = fs::read_to_string(format!("/proc/{}/status", export.id())).expect("it is not done");
+        let most =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        assert_eq!(lines.filter(Result::is_ok).count(), 5_001);
+        assert!(export.wait().expect("it ends").success());
+        let most: u64 = most.expect("a number");
+        assert!(most < MOST_KIB, "{most} KiB");
+    }
+}

@@ -16,7 +16,7 @@ pub(crate) struct ListArgs {
 }
 
 pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
     let sweeps = client.list().await?;
     if client.is_hosted() && sweeps.iter().any(|sweep| !sweep.state.has_ended()) {
         say(human::none_served(home));

@@ -206,6 +206,25 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether it only reads: it writes nothing into the home, not even a log.
+    const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::List(_) | Self::Show(_) | Self::Watch(_) | Self::Workers(_) | Self::Results(_) | Self::Replay(_)
+        )
+    }
+
+    /// Whether it asks a coordinator that it names: it needs no home then.
+    fn names_a_coordinator(&self) -> bool {
+        let asked = match self {
+            Self::Submit(args) => Some(&args.coordinator),
+            _ => self.asks(),
+        };
+        asked.is_some_and(|asked| asked.coordinator.is_some())
+    }
+}
+
 impl Coordinator {
     /// The coordinator the command means.
     fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
@@ -249,7 +268,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Data(ref command) => return data::run(command, &common.home()?, common.output),
         _ => {}
     }
-    let home = common.home()?;
+    let (needs_home, writes_log) = match command.names_a_coordinator() {
+        true => (false, false),
+        false => (true, !command.only_reads()),
+    };
+    let home = common.home().or_else(|unknown| if needs_home { Err(unknown) } else { Ok(PathBuf::new()) })?;
     if command.asks().is_some_and(|coordinator| coordinator.target(&home).is_void()) {
         // Nothing is made where only a name may be mistaken.
         return match command {
@@ -262,7 +285,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(_) => Destination::Stderr,
         _ => Destination::File(&log),
     };
-    telemetry::init(destination, "info").map_err(Failure::from_environment)?;
+    if writes_log {
+        telemetry::init(destination, "info").map_err(Failure::from_environment)?;
+    }
     let output = common.output;
     runtime()?.block_on(async {
         match command {

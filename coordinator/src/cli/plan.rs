@@ -40,14 +40,12 @@ pub(super) async fn run(args: &PlanArgs, home: Option<&Path>, output: Output) ->
 
 /// Trials that would be taken over. Where there is no store yet, none is made.
 async fn reused(args: &PlanArgs, home: Option<&Path>, source: Source) -> Result<u64, Failure> {
-    let target = match home {
-        Some(home) => args.coordinator.target(home),
-        None => Target::Home { home: Path::new(""), store: None },
-    };
-    if target.is_void() {
+    let target = args.coordinator.target(home.unwrap_or(Path::new("")));
+    let is_unknown = home.is_none() && matches!(target, Target::Home { store: None, .. });
+    if is_unknown || target.is_void() {
         return Ok(0);
     }
-    let mut client = Client::connect(target).await?;
+    let mut client = Client::connect_to_read(target).await?;
     let reused = client.plan(source.text, source.format, source.origin).await;
     client.close().await?;
     Ok(reused?)

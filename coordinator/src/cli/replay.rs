@@ -26,7 +26,7 @@ pub(crate) struct ReplayArgs {
 }
 
 pub(super) async fn run(args: &ReplayArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
     let trained = client.trained(&args.trial).await;
     client.close().await?;
     let trained = trained?;

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use biosweep_common::views::{CurveView, ResultView, SweepView};
+use biosweep_common::views::SweepView;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
 use crate::render::{answer, human, say, stdout_width, table};
-use crate::results::aggregate;
+use crate::results::aggregate::Aggregate;
 use crate::results::export::{self, Format};
 
 #[derive(Debug, Args)]
@@ -34,96 +34,172 @@ pub(crate) struct ResultsArgs {
 }
 
 pub(super) async fn run(args: &ResultsArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
     let sweep = client.show(&args.sweep).await?.sweep;
-    let id = sweep.id.to_string();
-    if args.curves {
-        let curves = client.curves(&id).await;
-        client.close().await?;
-        write_curves(args, &curves?, output)
+    let written = if args.curves {
+        write_curves(args, &sweep, &mut client, output).await
     } else if args.health {
-        let curves = client.curves(&id).await;
-        client.close().await?;
-        write_health(args, &curves?, output)
+        write_health(args, &sweep, &mut client, output).await
     } else {
-        let results = client.results(&id).await;
-        client.close().await?;
-        write_results(args, &sweep, &results?, output)
-    }
+        write_results(args, &sweep, &mut client, output).await
+    };
+    client.close().await?;
+    written
 }
 
-fn write_results(
+async fn write_results(
     args: &ResultsArgs,
     sweep: &SweepView,
-    results: &[ResultView],
+    client: &mut Client,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let so_far = human::so_far(sweep);
-    let rows = |format, out: &mut (dyn Write + Send)| {
-        let mut export = export::Results::new(format, out)?;
-        results.iter().try_for_each(|result| export.write(result))?;
-        export.finish()
-    };
-    match (args.format, output) {
-        (Some(format), _) => to_stdout(|out| rows(format, out)),
-        (None, _) if args.markdown => answer(table::accuracies_markdown(&aggregate::cells(results), so_far.as_deref())),
-        (None, Output::Human) => {
-            answer(table::accuracies(&aggregate::cells(results), so_far.as_deref(), stdout_width()))
+    let mut pages = client.each_result(&sweep.id.to_string()).await?;
+    let (format, array) = match (args.format, output) {
+        (Some(format), _) => (format, Array::No),
+        (None, Output::Json) if !args.markdown => (Format::Jsonl, Array::Yes),
+        (None, _) => {
+            let mut aggregate = Aggregate::default();
+            while let Some(page) = pages.next().await? {
+                page.iter().for_each(|result| aggregate.add(result));
+            }
+            let so_far = human::so_far(sweep);
+            return answer(match args.markdown {
+                true => table::accuracies_markdown(&aggregate.cells(), so_far.as_deref()),
+                false => table::accuracies(&aggregate.cells(), so_far.as_deref(), stdout_width()),
+            });
         }
-        (None, Output::Json) => answer(array(|out| rows(Format::Jsonl, out))?),
-    }
-}
-
-fn write_curves(args: &ResultsArgs, curves: &[CurveView], output: Output) -> Result<Exit, Failure> {
-    let rows = |format, out: &mut (dyn Write + Send)| {
-        let mut export = export::Curves::new(format, out)?;
-        curves.iter().try_for_each(|curve| export.write(curve))?;
-        export.finish()
     };
-    write_rows(args, rows, output)
+    let mut out = Stdout::new(array);
+    let mut written = Ok(());
+    let mut export = export::Results::new(format, &mut out).map_err(unwritten)?;
+    while written.is_ok()
+        && let Some(page) = pages.next().await?
+    {
+        written = page.iter().try_for_each(|result| export.write(result));
+    }
+    let written = written.and_then(|()| export.finish());
+    out.end(written)
 }
 
-fn write_health(args: &ResultsArgs, curves: &[CurveView], output: Output) -> Result<Exit, Failure> {
-    if curves.iter().all(|curve| curve.health.is_empty()) {
+async fn write_curves(
+    args: &ResultsArgs,
+    sweep: &SweepView,
+    client: &mut Client,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let mut curves = client.each_curve(&sweep.id.to_string()).await?;
+    let (format, array) = rows(args, output);
+    let mut out = Stdout::new(array);
+    let mut written = Ok(());
+    let mut export = export::Curves::new(format, &mut out).map_err(unwritten)?;
+    while written.is_ok()
+        && let Some(curve) = curves.next().await?
+    {
+        written = export.write(&curve);
+    }
+    let written = written.and_then(|()| export.finish());
+    out.end(written)
+}
+
+async fn write_health(
+    args: &ResultsArgs,
+    sweep: &SweepView,
+    client: &mut Client,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let mut curves = client.each_curve(&sweep.id.to_string()).await?;
+    let (format, array) = rows(args, output);
+    let mut out = Stdout::new(array);
+    let (mut written, mut is_empty) = (Ok(()), true);
+    let mut export = export::Health::new(format, &mut out).map_err(unwritten)?;
+    while written.is_ok()
+        && let Some(curve) = curves.next().await?
+    {
+        is_empty &= curve.health.is_empty();
+        written = export.write(&curve);
+    }
+    let written = written.and_then(|()| export.finish());
+    if is_empty {
         let message = format!("nothing was measured of the layers of sweep `{}` so far", args.sweep);
         say(format_args!("{message}; a spec asks for it with a line such as measure = [\"update_angle\"]"));
     }
-    let rows = |format, out: &mut (dyn Write + Send)| {
-        let mut export = export::Health::new(format, out)?;
-        curves.iter().try_for_each(|curve| export.write(curve))?;
-        export.finish()
-    };
-    write_rows(args, rows, output)
+    out.end(written)
 }
 
-/// The rows in the format that was asked for: CSV for people, a JSON array for programs.
-fn write_rows(
-    args: &ResultsArgs,
-    rows: impl Fn(Format, &mut (dyn Write + Send)) -> io::Result<()>,
-    output: Output,
-) -> Result<Exit, Failure> {
+/// The format that was asked for: CSV for people, a JSON array for programs.
+const fn rows(args: &ResultsArgs, output: Output) -> (Format, Array) {
     match (args.format, output) {
-        (Some(format), _) => to_stdout(|out| rows(format, out)),
-        (None, Output::Human) => to_stdout(|out| rows(Format::Csv, out)),
-        (None, Output::Json) => answer(array(|out| rows(Format::Jsonl, out))?),
+        (Some(format), _) => (format, Array::No),
+        (None, Output::Human) => (Format::Csv, Array::No),
+        (None, Output::Json) => (Format::Jsonl, Array::Yes),
     }
 }
 
-fn to_stdout(write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>) -> Result<Exit, Failure> {
-    let mut stdout = io::BufWriter::new(io::stdout());
-    match write(&mut stdout).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(Exit::Done),
-        // Whoever read the rows has read enough, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        Err(error) => Err(Failure::environment(format!("cannot write the rows: {error}"))),
+/// Whether JSON lines are to be one JSON array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Array {
+    Yes,
+    No,
+}
+
+/// The rows on their way out, as they come: there may be more than memory holds.
+struct Stdout {
+    out: io::BufWriter<io::Stdout>,
+    array: Array,
+    state: ArrayState,
+}
+
+/// How far an array is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ArrayState {
+    Unbegun,
+    InRow,
+    AfterRow,
+}
+
+impl Stdout {
+    fn new(array: Array) -> Self {
+        Self { out: io::BufWriter::new(io::stdout()), array, state: ArrayState::Unbegun }
+    }
+
+    fn end(mut self, written: io::Result<()>) -> Result<Exit, Failure> {
+        let end = match (self.array, self.state) {
+            (Array::No, _) => "",
+            (Array::Yes, ArrayState::Unbegun) => "[]\n",
+            (Array::Yes, _) => "]\n",
+        };
+        match written.and_then(|()| self.out.write_all(end.as_bytes())).and_then(|()| self.out.flush()) {
+            Ok(()) => Ok(Exit::Done),
+            // Whoever read the rows has read enough, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+            Err(error) => Err(unwritten(error)),
+        }
     }
 }
 
-/// JSON lines as one JSON array.
-fn array(write: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>) -> Result<String, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::environment(format!("cannot write the rows: {error}"));
-    let mut lines = Vec::new();
-    write(&mut lines).map_err(|error| failed(&error))?;
-    let text = String::from_utf8(lines).map_err(|error| failed(&error))?;
-    Ok(format!("[{}]", text.lines().collect::<Vec<_>>().join(",\n")))
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.array == Array::No {
+            return self.out.write(bytes);
+        }
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            match self.state {
+                ArrayState::Unbegun => self.out.write_all(b"[")?,
+                ArrayState::InRow => {}
+                ArrayState::AfterRow => self.out.write_all(b",\n")?,
+            }
+            let row = line.strip_suffix(b"\n");
+            self.state = if row.is_some() { ArrayState::AfterRow } else { ArrayState::InRow };
+            self.out.write_all(row.unwrap_or(line))?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    Failure::environment(format!("cannot write the rows: {error}"))
 }

@@ -21,7 +21,7 @@ pub(crate) struct SubmitArgs {
     #[command(flatten)]
     terms: TermsArgs,
     #[command(flatten)]
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

@@ -21,7 +21,7 @@ pub(crate) struct WatchArgs {
 }
 
 pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
     let status = client.show(&args.sweep).await?;
     let text = client.spec(&status.sweep.id.to_string()).await?;
     if client.is_hosted() && !status.sweep.state.has_ended() {

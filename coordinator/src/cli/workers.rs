@@ -16,7 +16,7 @@ pub(crate) struct WorkersArgs {
 }
 
 pub(super) async fn run(args: &WorkersArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let mut client = Client::connect(args.coordinator.target(home)).await?;
+    let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
     let workers = client.workers().await?;
     client.close().await?;
     answer(match output {

@@ -16,6 +16,9 @@ use crate::store::record::{Ending, Record};
 impl Core {
     /// A report of a trajectory's end: accepted only under the attempt that now holds it.
     pub(super) fn end(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
+        if self.out_of_scope.has(report.held.sweep) {
+            return self.leave_report(id, report.held, actions);
+        }
         let (attempt, trajectory) = (report.held.attempt, report.held.trajectory);
         let leased = self.lane_mut(id, attempt, trajectory).is_some_and(|(sweep, _)| sweep == report.held.sweep);
         let worker = self.workers.get_mut(&id);

@@ -15,6 +15,7 @@
 //! | [`lease`] | a bundle in a worker's hands |
 //! | `pending`, `intervals` | the trajectories that wait, dearest first, as runs |
 //! | `turn` | whose turn it is among sweeps |
+//! | [`scope`] | what it leaves alone |
 //! | `status` | what it shows of itself |
 //! | `invariants` | what always holds |
 
@@ -30,6 +31,7 @@ pub(crate) mod lease;
 mod pending;
 pub(crate) mod reuse;
 pub(crate) mod scheduler;
+pub(crate) mod scope;
 mod status;
 pub(crate) mod sweep;
 mod trust;

@@ -24,6 +24,7 @@ use biosweep_common::spec::SweepSpec;
 use super::crew::Crew;
 use super::event::{Action, Event, Notice, Now};
 use super::lease::{Lease, OpenLane};
+use super::scope::OutOfScope;
 use super::sweep::Sweep;
 use super::worker::Worker;
 use crate::store::record::{LeaseRow, Restored};
@@ -53,6 +54,8 @@ pub(crate) struct Core {
     /// Where all of this is kept.
     store: Option<StoreId>,
     pub(super) sweeps: BTreeMap<SweepId, Sweep>,
+    /// What is left alone.
+    pub(super) out_of_scope: OutOfScope,
     /// By sweep, those that may wait for what it finds: itself too, where blocks of it differ only in when to stop.
     pub(super) takers: BTreeMap<SweepId, BTreeSet<SweepId>>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
@@ -80,6 +83,7 @@ impl Core {
             patience,
             store: restored.store,
             sweeps: BTreeMap::new(),
+            out_of_scope: OutOfScope::default(),
             takers: BTreeMap::new(),
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
@@ -151,6 +155,11 @@ impl Core {
         actions
     }
 
+    /// Whether its workers are to leave.
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// When the next silent worker is lost, where nothing is heard before.
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
         self.deadlines.first().map(|&(deadline, _)| deadline.max(self.patient_until))
@@ -191,7 +200,8 @@ impl Core {
         let before = self.forget(id);
         // Another coordinator's attempts are counted like this one's.
         let may_be_ours = |held: &&Held| self.leases.get(&held.attempt).is_none_or(|lease| lease.sweep == held.sweep);
-        let held = hello.held.iter().filter(may_be_ours).map(|held| (held.attempt, held.trajectory));
+        let in_scope = hello.held.iter().filter(|held| !self.out_of_scope.has(held.sweep));
+        let held = in_scope.filter(may_be_ours).map(|held| (held.attempt, held.trajectory));
         let held: BTreeSet<_> = held.collect();
         let mut cause = "the worker came back without it".to_owned();
         if let Some(before) = before {
@@ -244,7 +254,7 @@ impl Core {
     ) {
         let mut fenced: BTreeMap<Attempt, Vec<TrajectoryIndex>> = BTreeMap::new();
         for (attempt, trajectory) in held {
-            if self.lane_mut(id, attempt, trajectory).is_none() {
+            if self.lane_mut(id, attempt, trajectory).is_none() && !self.out_of_scope.has_attempt(attempt) {
                 fenced.entry(attempt).or_default().push(trajectory);
             }
         }

@@ -12,7 +12,7 @@ use biosweep_common::messages::{Grant, Held, Report, WorkerDescription};
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::views::SweepView;
-
+use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -284,4 +284,100 @@ async fn a_loop_that_is_closed_while_its_store_cannot_be_written_says_so() {
     handle.close().await;
     assert!(matches!(driver.await.expect("no panic"), Err(StoreError::Unavailable { .. })));
     assert_eq!(submission.await.expect("no panic"), Err(Unable::Stopped(Stopped)), "it was never taken in");
+}
+
+/// Waits until the loop has taken in what it was sent.
+async fn taken_in(handle: &Handle) {
+    while handle.requests.capacity() < QUEUE {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_waits_for_a_commit_that_fails_is_answered() {
+    let store = Arc::new(Flaky::default());
+    let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
+    let mut begun = store.begun.subscribe();
+    let before = *begun.borrow();
+    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    let pausing = handle.apply(Event::Paused(sweep));
+    let asking = handle.ask(|core| core.sweep_views().len());
+    tokio::pin!(pausing, asking);
+    // Both are on their way, and are decided for the next commit.
+    assert!(pausing.as_mut().now_or_never().is_none() && asking.as_mut().now_or_never().is_none());
+    taken_in(&handle).await;
+    store.gate.add_permits(1);
+    begun.wait_for(|&begun| begun == before + 2).await.expect("the store lives");
+    store.is_full.store(true, Ordering::SeqCst);
+    store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
+    assert_eq!(asking.await, Ok(1), "from what is decided");
+    assert!(pausing.now_or_never().is_none(), "what is not kept is not confirmed");
+}
+
+#[tokio::test]
+async fn a_commit_that_takes_long_is_told_of_and_a_loop_that_is_closed_does_not_wait_for_it() {
+    let store = Arc::new(Flaky::default());
+    let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
+    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    let mut trouble = handle.trouble();
+    let told = trouble.wait_for(Option::is_some).await.expect("the loop lives").clone().unwrap_or_default();
+    assert!(told.contains("has not answered for"), "{told}");
+    assert_eq!(handle.ask(|core| core.sweep_views().len()).await, Ok(1));
+    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(Unable::Trouble(told)));
+    handle.close().await;
+    // The loop ends though the store never answers: its other end is gone then.
+    handle.requests.closed().await;
+}
+
+#[tokio::test]
+async fn workers_are_told_to_leave_though_the_store_cannot_be_written() {
+    let store = Arc::new(Flaky::default());
+    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    store.is_full.store(true, Ordering::SeqCst);
+    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    handle.trouble().wait_for(Option::is_some).await.expect("the loop lives");
+    // Whoever tells of a worker's end does not wait for the store either.
+    let died = Event::Died { worker: WorkerId::new(), cause: "it fell".to_owned() };
+    assert!(matches!(handle.apply(died).await, Err(Unable::Trouble(_))));
+    handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("nothing of it has to be kept");
+    assert!(matches!(letters.recv().await, Some(ToWorker::Drain { .. })));
+    // What they hand back is not acknowledged, and not waited for.
+    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    let stop = letters.recv().await;
+    assert!(matches!(&stop, Some(ToWorker::Stop { attempt, .. }) if *attempt == grant.attempt), "{stop:?}");
+}
+
+#[tokio::test]
+async fn evidence_that_the_store_refuses_ends_nothing() {
+    let store = Arc::new(Flaky::default());
+    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let absurd = Grant { attempt: Attempt(u64::MAX), ..grant.clone() };
+    let late = Grant { attempt: Attempt(9), ..grant.clone() };
+    let reports = vec![report(&absurd), report(&grant), report(&late)];
+    handle.said(worker, StreamId(1), reports).await.expect("the loop lives");
+    for attempt in [absurd.attempt, grant.attempt, late.attempt] {
+        let Some(ToWorker::Acknowledged { attempt: of, accepted, .. }) = letters.recv().await else {
+            panic!("no acknowledgement of {attempt}");
+        };
+        assert_eq!((of, accepted), (attempt, attempt == grant.attempt));
+    }
+    assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
+    handle.apply(Event::Paused(sweep)).await.expect("the loop goes on");
+}
+
+#[tokio::test]
+async fn a_record_of_our_own_that_the_store_refuses_ends_the_loop() {
+    let store = Arc::new(Flaky::default());
+    let clock = Clock::start();
+    let now = Now { tick: clock.now(), wall: clock.wall() };
+    let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
+    let (handle, driver) = start(core, Arc::clone(&store) as Arc<dyn Store>, clock);
+    let Event::Submitted { mut submission, spec, reused } = submitted(SweepId::new()) else { unreachable!() };
+    submission.name = "a\0b".to_owned();
+    let submission = handle.apply(Event::Submitted { submission, spec, reused }).await;
+    assert_eq!(submission, Err(Unable::Stopped(Stopped)));
+    assert!(matches!(driver.await.expect("no panic"), Err(StoreError::Refused { .. })));
 }

@@ -4,13 +4,18 @@
 //! |---|---|
 //! | [`sweeps`] | people: submit, list, show, watch, cancel, results, curves |
 //! | [`workers`] | workers: one session each |
+//! | [`identity`] | who asks whether it is this store that is served |
+//! | [`way`] | commands: their way to these services |
 
+pub(crate) mod identity;
 mod sweeps;
+pub(crate) mod way;
 mod workers;
 
 use std::future::Future;
 use std::time::Duration;
 
+use biosweep_common::ids::StoreId;
 use biosweep_common::wire::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX};
 use biosweep_common::wire::{SWEEPS_MESSAGE_BYTES_MAX, WireError};
 use biosweep_proto::v1;
@@ -18,10 +23,13 @@ use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;
 use tokio::net::TcpListener;
 use tonic::Status;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use self::identity::Own;
 use crate::driver::{Handle, Stopped, Unable};
 use crate::store::StoreError;
 
@@ -42,15 +50,26 @@ pub(crate) enum ServeError {
     Ended,
 }
 
-/// Serves until `shutdown` is done.
+/// The service for people, of the coordinator with this loop.
+fn sweeps_server(handle: Handle) -> SweepsServer<sweeps::Service> {
+    SweepsServer::new(sweeps::Service::new(handle))
+        .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+}
+
+/// Serves what is kept in that store until `shutdown` is done.
 pub(crate) async fn serve(
     listener: TcpListener,
+    store: Option<StoreId>,
     handle: Handle,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<SweepsServer<sweeps::Service>>().await;
     reporter.set_serving::<WorkersServer<workers::Service>>().await;
+    if let Some(store) = store {
+        reporter.set_service_status(identity::service_of(store), ServingStatus::Serving).await;
+    }
     tokio::spawn(tell_of_trouble(handle.clone(), reporter));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
@@ -62,11 +81,7 @@ pub(crate) async fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .add_service(health)
         .add_service(reflection)
-        .add_service(
-            SweepsServer::new(sweeps::Service::new(handle.clone()))
-                .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX),
-        )
+        .add_service(InterceptedService::new(sweeps_server(handle.clone()), Own(store)))
         .add_service(
             WorkersServer::new(workers::Service::new(handle))
                 .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)

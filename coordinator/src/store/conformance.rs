@@ -77,6 +77,7 @@ claims! {
     a_late_report_changes_nothing_that_counts
     a_second_result_of_a_trial_is_refused
     whatever_contradicts_the_store_is_refused_with_its_whole_batch
+    numbers_and_texts_that_no_store_can_hold_are_refused
 }
 
 async fn an_empty_store_has_nothing(store: &dyn Store) {
@@ -539,6 +540,66 @@ async fn whatever_contradicts_the_store_is_refused_with_its_whole_batch(store: &
         assert_eq!(seen(store).await, before, "nothing is left of a batch with {:?}", batch[6]);
     }
     commit(store, &[leased(2, 1, 4, 2), ended(1, 4, 2, Outcome::Completed)]).await;
+}
+
+async fn numbers_and_texts_that_no_store_can_hold_are_refused(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 3)]).await;
+    let before = seen(store).await;
+    let (large, nul) = (1 << 63, "a\0b".to_owned());
+    let ended = |change: fn(&mut Ending, u64)| {
+        let Record::Ended(mut ending) = ended(1, 0, 1, Outcome::Completed) else { unreachable!() };
+        change(&mut ending, large);
+        Record::Ended(ending)
+    };
+    let quarantined = |worker_name: &str, reason: &str| {
+        let (worker_name, reason) = (worker_name.to_owned(), reason.to_owned());
+        Record::Quarantined(QuarantineRow {
+            worker: WorkerId(Uuid::from_u128(9)),
+            worker_name,
+            reason,
+            at: WallTime(1),
+        })
+    };
+    let extended = |text: &str, trials| Record::Extended {
+        sweep: sweep(1),
+        extension: Extension { text: text.to_owned(), format: Format::Toml, at: WallTime(1) },
+        trials,
+        trajectories: 1,
+    };
+    let named = |name: &str, attempt| {
+        let Record::Leased(lease) = leased(2, 1, 5, 1) else { unreachable!() };
+        Record::Leased(LeaseRow { worker_name: name.to_owned(), attempt: Attempt(attempt), ..lease })
+    };
+    let unstorable = [
+        Record::Submitted(Submission { trials: large, ..submission(2) }),
+        Record::Submitted(Submission { name: nul.clone(), ..submission(2) }),
+        Record::Submitted(Submission { spec_text: nul.clone(), ..submission(2) }),
+        Record::StateChanged { sweep: sweep(1), state: SweepState::Paused, reason: Some(nul.clone()), at: WallTime(1) },
+        named("w", large),
+        leased(2, 1, large - 1, 1),
+        named(&nul, 2),
+        ended(|ending, _| ending.cause = Some("a\0b".to_owned())),
+        ended(|ending, large| ending.updates = large),
+        ended(|ending, large| ending.results[0].updates = large),
+        ended(|ending, large| ending.results[0].trial = TrialIndex(large)),
+        ended(|ending, large| ending.results[0].score.as_mut().expect("a score").best_update = large),
+        ended(|ending, _| ending.results[0].worker_name = "a\0b".to_owned()),
+        extended(&nul, 1),
+        extended("name = \"more\"", large),
+        quarantined(&nul, "it fails"),
+        quarantined("w", &nul),
+        late(1, large, 1),
+        late(1, 0, large),
+        // Of a sweep that is not there, too.
+        late(9, 0, large),
+    ];
+    for record in unstorable {
+        refuse(store, &[late(1, 0, 1), record.clone()]).await;
+        assert_eq!(seen(store).await, before, "nothing is left of a batch with {record:?}");
+    }
+    let greatest = large - 1;
+    commit(store, &[named("w", greatest), late(1, greatest, greatest)]).await;
+    assert_eq!(store.restore().await.expect("restores").last_attempt, greatest);
 }
 
 /// Everything that can be asked of a store that holds sweeps 1 to 3.

@@ -3,6 +3,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`record`] | what is written: one [`record::Record`] for each fact |
+//! | `storable` | what no store can hold |
 //! | [`Store`] | the verbs |
 //! | [`sql`] | SQLite and PostgreSQL |
 //! | `memory` | for simulation and tests |
@@ -15,13 +16,14 @@ pub(crate) mod sql;
 
 #[cfg(test)]
 mod conformance;
+mod storable;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::views::SweepView;
 
 use record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
@@ -58,6 +60,23 @@ pub(crate) enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A transaction is on its way for so long that others had better not wait for it.
+    #[error("the store has not answered for {seconds} s")]
+    Silent {
+        /// How long.
+        seconds: u64,
+    },
+    /// Only a store of the latest form can be read without being written.
+    #[error(
+        "the store {place} was written by an earlier version of biosweep, and cannot be brought up to date: {why}; copy it \
+         to where it can be written, and read the copy"
+    )]
+    Outdated {
+        /// Its path or address.
+        place: String,
+        /// Why it stays as it is.
+        why: String,
+    },
     /// A read or a write failed; nothing of the transaction was kept.
     #[error("the store {place} failed: {source}")]
     Failed {
@@ -86,6 +105,13 @@ pub(crate) enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the same may go well later.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Silent { .. })
+    }
+}
+
 /// Opens the store at an address such as `postgres://user@host/database`, or, without one, the SQLite file in the home.
 ///
 /// # Errors
@@ -94,11 +120,42 @@ pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store
     match url {
         None => Ok(Arc::new(sql::sqlite::open(home).await?)),
         Some(url) if is_url(url) => Ok(Arc::new(sql::postgres::open(url).await?)),
-        Some(url) => Err(StoreError::Open {
-            place: url.split("://").next().unwrap_or_default().to_owned(),
-            why: "it is no store that is known".to_owned(),
-            next_step: "name one as postgres://USER@HOST/DATABASE, or leave out --store for a SQLite file in the home",
-        }),
+        Some(url) => Err(unknown(url)),
+    }
+}
+
+/// Opens the same store to be read only: nothing is locked, and nothing is written, so that it may be one that cannot be
+/// written, and another coordinator may have it meanwhile. One of an earlier form is brought up to date first.
+///
+/// # Errors
+/// As [`sql::sqlite::open_to_read`] and [`sql::postgres::open_to_read`]; an address of neither kind.
+pub(crate) async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
+    let place = match open_as_it_is(home, url).await {
+        Err(StoreError::Outdated { place, .. }) => place,
+        opened => return opened,
+    };
+    match open(home, url).await {
+        Ok(store) => store.close().await,
+        // Whoever has it has brought it up to date, or is about to.
+        Err(error @ StoreError::Locked { .. }) => tracing::debug!(%error, "a store of an earlier form"),
+        Err(error) => return Err(StoreError::Outdated { place, why: error.to_string() }),
+    }
+    open_as_it_is(home, url).await
+}
+
+async fn open_as_it_is(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
+    match url {
+        None => Ok(Arc::new(sql::sqlite::open_to_read(home).await?)),
+        Some(url) if is_url(url) => Ok(Arc::new(sql::postgres::open_to_read(url).await?)),
+        Some(url) => Err(unknown(url)),
+    }
+}
+
+fn unknown(url: &str) -> StoreError {
+    StoreError::Open {
+        place: url.split("://").next().unwrap_or_default().to_owned(),
+        why: "it is no store that is known".to_owned(),
+        next_step: "name one as postgres://USER@HOST/DATABASE, or leave out --store for a SQLite file in the home",
     }
 }
 
@@ -110,6 +167,11 @@ pub(crate) fn is_url(text: &str) -> bool {
 /// Whether a home has a store in a file.
 pub(crate) fn is_in(home: &Path) -> bool {
     sql::sqlite::is_in(home)
+}
+
+/// Whether somebody holds the store in the home's file, as far as can be told.
+pub(crate) fn is_held(home: &Path) -> bool {
+    sql::sqlite::is_held(home)
 }
 
 /// Where a coordinator keeps what must not be lost.
@@ -125,6 +187,11 @@ pub(crate) trait Store: Send + Sync {
     /// Storage that fails; a sweep or a lease that is not there; a sweep, an attempt, an ending or a result that is
     /// there already.
     async fn commit(&self, records: &[Record]) -> Result<(), StoreError>;
+
+    /// What tells this store from others; `None` of one that does not outlive its process.
+    async fn id(&self) -> Result<Option<StoreId>, StoreError> {
+        Ok(None)
+    }
 
     /// What the core needs to go on where it was left.
     async fn restore(&self) -> Result<Restored, StoreError>;

@@ -115,6 +115,13 @@ pub(crate) enum Record {
     },
 }
 
+impl Record {
+    /// Whether it is what a peer says of an attempt that is not its own any more: nothing rests on it.
+    pub(crate) const fn is_evidence(&self) -> bool {
+        matches!(self, Self::Late { .. })
+    }
+}
+
 /// A trajectory that is taken over.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ReusedRow {

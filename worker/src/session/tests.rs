@@ -269,3 +269,22 @@ fn a_hello_names_no_more_than_can_be_read() {
     let session = Session::new(WorkerId::new(), session.description.clone(), (0..=HELD_MAX).map(of).collect());
     assert_eq!(session.hello().held.len(), HELD_MAX);
 }
+
+#[test]
+fn a_report_that_the_coordinator_will_not_take_keeps_no_worker_from_leaving_and_is_presented_to_the_next() {
+    let mut session = session();
+    session.apply(welcome());
+    let grant = grant(1, &[7]);
+    session.apply(Input::Heard(ToWorker::Grant(Box::new(grant))));
+    ended(&mut session, 0, Outcome::Completed);
+    session.apply(Input::BundleDone);
+    assert!(!session.apply(Input::Leave).contains(&Output::Exit), "it may yet be acknowledged");
+
+    let stop = ToWorker::Stop { attempt: Attempt(1), trajectories: vec![TrajectoryIndex(7)], reason: String::new() };
+    let outputs = session.apply(Input::Heard(stop));
+    assert!(outputs.contains(&Output::Exit), "{outputs:?}");
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Forget { .. })), "it stays on disk: {outputs:?}");
+    let outputs = session.apply(welcome());
+    let presented = |output: &Output| matches!(output, Output::Send(ToCoordinator::Ended(_)));
+    assert!(outputs.iter().any(presented) && !outputs.contains(&Output::Exit), "{outputs:?}");
+}

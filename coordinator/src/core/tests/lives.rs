@@ -328,3 +328,46 @@ fn a_sweep_whose_last_trial_ends_is_finished() {
     assert_eq!(told.count(), 1, "once");
     assert_eq!(world.core.sweep_view(world.sweep), None);
 }
+
+#[test]
+fn a_report_of_a_sweep_that_is_not_worked_on_is_left_for_the_coordinator_that_does() {
+    let mut world = World::new();
+    let (id, grant) = world.work(1, 1);
+    let other = SweepId(Uuid::from_u128(2));
+    let row = SweepRow {
+        submission: Submission { id: other, ..submission(&spec()) },
+        extensions: Vec::new(),
+        state: SweepState::Running,
+        reason: None,
+        completed: 0,
+        diverged: 0,
+        failed: 0,
+        reused: 0,
+    };
+    let lease = LeaseRow {
+        attempt: Attempt(77),
+        sweep: other,
+        first: TrajectoryIndex(4),
+        count: 1,
+        worker: id,
+        worker_name: "w1".to_owned(),
+        at: WallTime(0),
+    };
+    let left = RestoredSweep { open: vec![(lease, vec![TrajectoryIndex(4)])], ..restored(row) };
+    world.core = world.core.clone().leaving_out(OutOfScope::of([&left]));
+
+    let held = Held { sweep: other, attempt: Attempt(77), trajectory: TrajectoryIndex(4) };
+    let own = world.report(&grant, 0, Outcome::Completed, 20).held;
+    let hello = world.hello(id, vec![held, own]);
+    assert_eq!(stopped(&hello), [], "it may be in training");
+    let progress = vec![Progress { attempt: held.attempt, trajectory: held.trajectory, updates: 10 }];
+    assert_eq!(stopped(&world.say(id, ToCoordinator::Heartbeat { progress })), []);
+
+    let report = Report { held, ..world.report(&grant, 0, Outcome::Completed, 20) };
+    let actions = world.end(id, report.clone());
+    assert_eq!((late(&actions), acknowledged(&actions)), (0, None), "its worker keeps it");
+    assert_eq!(stopped(&actions), [TrajectoryIndex(4)], "and does not wait for an answer");
+    let of_nobody = Held { sweep: SweepId(Uuid::from_u128(3)), ..held };
+    let actions = world.end(id, Report { held: of_nobody, ..report });
+    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)), "what no sweep here waits for is late");
+}

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::event::{Action, Event, Notice, Now};
 use super::scheduler::{Core, Patience};
+use super::scope::OutOfScope;
 use super::sweep::Sweep;
 use super::worker::Worker;
 use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};

@@ -8,7 +8,7 @@ use biosweep_common::views::SweepView;
 
 use super::Memory;
 use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, storable};
 
 #[async_trait]
 impl Store for Memory {
@@ -16,7 +16,7 @@ impl Store for Memory {
         let mut state = self.state();
         let mut undo = Vec::new();
         for record in records {
-            match state.apply(record) {
+            match storable::check(record).and_then(|()| state.apply(record)) {
                 Ok(step) => undo.push(step),
                 Err(what) => {
                     undo.into_iter().rev().for_each(|step| state.take_back(step));

@@ -26,6 +26,10 @@ mod health;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
+use std::cmp::Ordering;
+
+use sqlx::migrate::Migrator;
+
 use super::StoreError;
 
 /// Declares the shared rooms as rooms of a database; `Db`, `Origin` and the functions they use stand beside them.
@@ -79,6 +83,18 @@ fn failed(place: &str, error: sqlx::Error, is_passing: impl Fn(&str) -> bool) ->
     };
     let (place, source) = (place.to_owned(), Box::new(error));
     if passing { StoreError::Unavailable { place, source } } else { StoreError::Failed { place, source } }
+}
+
+/// Whether the forms that a store has had, the last of them given, make it one of this version.
+fn check_form(place: &str, forms: &Migrator, last: Option<i64>, update: &'static str) -> Result<(), StoreError> {
+    let latest = forms.iter().map(|form| form.version).max();
+    match last.cmp(&latest) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(StoreError::Outdated { place: place.to_owned(), why: "it is only read".to_owned() }),
+        Ordering::Greater => {
+            Err(cannot_open(place, "it was written by another version of biosweep".to_owned(), update))
+        }
+    }
 }
 
 fn cannot_open(place: &str, why: String, next_step: &'static str) -> StoreError {

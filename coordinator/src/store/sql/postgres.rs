@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Postgres as Db, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, Pool, Postgres as Db, Transaction};
 
-use super::{cannot_open, shared_rooms};
+use super::{cannot_open, check_form, shared_rooms};
 use crate::store::StoreError;
 
 shared_rooms!();
@@ -35,6 +35,8 @@ const UPDATE: &str = "use the biosweep that wrote it or a newer one, or name ano
 #[derive(Debug)]
 struct Origin {
     options: PgConnectOptions,
+    /// Whether it is opened to be read only.
+    only_reads: bool,
     /// The server's process behind the last connection that held the store.
     backend: AtomicI32,
 }
@@ -66,6 +68,20 @@ impl Origin {
         connection.close().await
     }
 
+    const fn is_only_read(&self) -> bool {
+        self.only_reads
+    }
+
+    /// Whether what was read is what is in the database: always.
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "a file that nobody may write can be written all the same"
+    )]
+    const fn is_sound(&self, _place: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c, Db>, sqlx::Error> {
         connection.begin().await
     }
@@ -82,6 +98,44 @@ impl Origin {
 /// # Errors
 /// A database that cannot be reached; another coordinator that holds the store; tables of a newer biosweep.
 pub(crate) async fn open(url: &str) -> Result<Sql, StoreError> {
+    let (options, place) = options(url)?;
+    let refused = |error: &sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
+    let origin = Origin { options: options.clone(), only_reads: false, backend: AtomicI32::default() };
+    let mut writer = origin.connect(&place).await.map_err(|error| match error {
+        StoreError::Failed { source, .. } | StoreError::Unavailable { source, .. } => {
+            cannot_open(&place, source.to_string(), CHECK_ADDRESS)
+        }
+        other => other,
+    })?;
+    let schema = sqlx::query("CREATE SCHEMA IF NOT EXISTS biosweep");
+    schema.execute(&mut writer).await.map_err(|error| refused(&error))?;
+    FORMS.run(&mut writer).await.map_err(|error| not_of_a_known_form(&place, &error))?;
+    let readers = readers(options, &place).await?;
+    Sql::new(origin, writer, readers, place).await
+}
+
+/// Opens the same store to be read: no lock is taken, and nothing in it changes.
+///
+/// # Errors
+/// A database that cannot be reached; tables of another version.
+pub(crate) async fn open_to_read(url: &str) -> Result<Sql, StoreError> {
+    let (options, place) = options(url)?;
+    let refused = |error: sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
+    let readers = readers(options.clone(), &place).await?;
+    let is_there = sqlx::query_scalar("SELECT to_regclass('biosweep._sqlx_migrations') IS NOT NULL");
+    let last = match is_there.fetch_one(&readers).await.map_err(refused)? {
+        true => {
+            let last = sqlx::query_scalar("SELECT max(version) FROM biosweep._sqlx_migrations");
+            last.fetch_one(&readers).await.map_err(refused)?
+        }
+        false => None,
+    };
+    check_form(&place, &FORMS, last, UPDATE)?;
+    Ok(Sql::to_read(Origin { options, only_reads: true, backend: AtomicI32::default() }, readers, place))
+}
+
+/// How to connect, and the address for people.
+fn options(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
     let given = PgConnectOptions::from_str(url)
         .map_err(|error| cannot_open("given with --store", error.to_string(), CHECK_ADDRESS))?;
     let place = place(&given);
@@ -95,25 +149,16 @@ pub(crate) async fn open(url: &str) -> Result<Sql, StoreError> {
         ("tcp_keepalives_count", "3"),
         ("tcp_user_timeout", "20000"),
     ]);
-    let refused = |error: &sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
-    let readers = options.clone().options([("default_transaction_read_only", "on")]);
-    let origin = Origin { options, backend: AtomicI32::default() };
-    let mut writer = origin.connect(&place).await.map_err(|error| match error {
-        StoreError::Failed { source, .. } | StoreError::Unavailable { source, .. } => {
-            cannot_open(&place, source.to_string(), CHECK_ADDRESS)
-        }
-        other => other,
-    })?;
-    let schema = sqlx::query("CREATE SCHEMA IF NOT EXISTS biosweep");
-    schema.execute(&mut writer).await.map_err(|error| refused(&error))?;
-    FORMS.run(&mut writer).await.map_err(|error| not_of_a_known_form(&place, &error))?;
-    let readers = PgPoolOptions::new()
+    Ok((options, place))
+}
+
+async fn readers(options: PgConnectOptions, place: &str) -> Result<Pool<Db>, StoreError> {
+    PgPoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(readers)
+        .connect_with(options.options([("default_transaction_read_only", "on")]))
         .await
-        .map_err(|error| refused(&error))?;
-    Sql::new(origin, writer, readers, place).await
+        .map_err(|error| cannot_open(place, error.to_string(), CHECK_ADDRESS))
 }
 
 /// The address without what is secret in it.

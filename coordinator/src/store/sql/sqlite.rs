@@ -2,14 +2,15 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::Path;
-use std::time::Duration;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, Transaction};
 
-use super::{cannot_open, shared_rooms};
+use super::{cannot_open, check_form, shared_rooms};
 use crate::store::StoreError;
 
 shared_rooms!();
@@ -31,14 +32,43 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const USE_ANOTHER_HOME: &str = "check that the directory exists and can be written to, or choose another with --home";
 const STOP_THE_OTHER: &str = "stop that process, or choose another directory with --home";
 const UPDATE: &str = "use the biosweep that wrote it or a newer one, or choose another directory with --home";
+const ASK_AGAIN: &str = "give the command again";
+const COPY_BOTH: &str = "copy the two to a folder of yours, and name that with --home";
 const PUT_BACK: &str = "put back a copy of the file, or move it away to begin anew";
 
 /// Where connections to write come from.
 #[derive(Debug)]
 struct Origin {
     options: SqliteConnectOptions,
-    /// Held for life; no other process opens the same home meanwhile.
-    _lock: File,
+    hold: Hold,
+}
+
+/// How a process has the store.
+#[derive(Debug)]
+enum Hold {
+    /// To write it: the lock is held for life; no other process opens the same home to write meanwhile.
+    Locked { _lock: File },
+    /// To read it beside whoever writes it.
+    Shared,
+    /// To read it where nothing can be written, not even what readers and a writer share: as it was when it was opened.
+    Frozen { file: PathBuf, was: Stamp },
+}
+
+/// What shows that somebody wrote to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(file: &Path) -> Self {
+        let found = file.metadata().ok();
+        Self {
+            len: found.as_ref().map_or(0, fs::Metadata::len),
+            modified: found.and_then(|found| found.modified().ok()),
+        }
+    }
 }
 
 impl Origin {
@@ -54,6 +84,20 @@ impl Origin {
     /// Begins to write at once, rather than when something is first written.
     async fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c, Db>, sqlx::Error> {
         connection.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    const fn is_only_read(&self) -> bool {
+        !matches!(self.hold, Hold::Locked { .. })
+    }
+
+    /// Whether what was read so far is what was in the file.
+    fn is_sound(&self, place: &str) -> Result<(), StoreError> {
+        match &self.hold {
+            Hold::Frozen { file, was } if Stamp::of(file) != *was => {
+                Err(cannot_open(place, "it was written while it was read".to_owned(), ASK_AGAIN))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Something else wrote to the file in spite of the lock.
@@ -99,12 +143,93 @@ pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
         .connect_with(options.pragma("query_only", "ON"))
         .await
         .map_err(|error| refused_by_sqlite(&place, &error))?;
-    Sql::new(Origin { options: writing, _lock: lock }, writer, readers, place).await
+    Sql::new(Origin { options: writing, hold: Hold::Locked { _lock: lock } }, writer, readers, place).await
+}
+
+/// Opens the store in a home to be read: no lock is taken, and nothing in it changes.
+///
+/// SQLite's readers and its writer share a file beside the store, which is made where it is missing: where that cannot be,
+/// or would be another's than the store's owner's, the store is read as a file that nobody writes. That holds while what
+/// was committed last is in the file itself; whether it held is looked at after every answer.
+///
+/// # Errors
+/// A file that is damaged, no database, or written by another version; one that cannot be read where it is.
+pub(crate) async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
+    let (file, log) = (home.join(FILE), home.join(LOG));
+    let place = file.display().to_string();
+    let was = Stamp::of(&file);
+    // `/proc/self` belongs to whom this process acts for.
+    let owner = |path: &Path| path.metadata().map(|found| found.uid());
+    let acts_for = owner(Path::new("/proc/self")).unwrap_or_default();
+    let is_in_file = Stamp::of(&log).len == 0;
+    let is_ours = acts_for == 0 || owner(&file).is_ok_and(|owner| owner == acts_for);
+    let options = SqliteConnectOptions::new().filename(&file).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    let shared = if is_ours || !is_in_file {
+        let hold = Hold::Shared;
+        Some(open_with(Origin { options: options.clone(), hold }, &place).await)
+    } else {
+        None
+    };
+    match shared {
+        Some(Err(Unread::Open(error))) if !is_in_file && !is_damage(&error) => Err(cannot_open(
+            &place,
+            format!(
+                "{error}; what was committed last is in {}, which cannot be read where nothing can be written",
+                log.display()
+            ),
+            COPY_BOTH,
+        )),
+        Some(Err(Unread::Open(error))) if is_damage(&error) => Err(refused_by_sqlite(&place, &error)),
+        None | Some(Err(Unread::Open(_))) => {
+            let hold = Hold::Frozen { file, was };
+            open_with(Origin { options: options.immutable(true), hold }, &place).await.map_err(|error| match error {
+                Unread::Open(error) => refused_by_sqlite(&place, &error),
+                Unread::Form(error) => error,
+            })
+        }
+        Some(Err(Unread::Form(error))) => Err(error),
+        Some(Ok(store)) => Ok(store),
+    }
+}
+
+/// Why a store was not opened to be read.
+enum Unread {
+    Open(sqlx::Error),
+    Form(StoreError),
+}
+
+async fn open_with(origin: Origin, place: &str) -> Result<Sql, Unread> {
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(origin.options.clone())
+        .await
+        .map_err(Unread::Open)?;
+    // The first look into the file: what is wrong with it shows now.
+    let tables = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'");
+    let tables = tables.fetch_one(&readers).await.map_err(Unread::Open)?;
+    let last = match tables {
+        0 => None,
+        _ => {
+            let last = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations");
+            last.fetch_one(&readers).await.map_err(Unread::Open)?
+        }
+    };
+    check_form(place, &FORMS, last, UPDATE).map_err(Unread::Form)?;
+    Ok(Sql::to_read(origin, readers, place.to_owned()))
 }
 
 /// Whether there is one in the home, be it sound or not.
 pub(crate) fn is_in(home: &Path) -> bool {
     home.join(FILE).exists() || (home.exists() && !home.is_dir())
+}
+
+/// Whether somebody holds the lock of the home, as far as can be told: who may not look at it takes others at their word.
+pub(crate) fn is_held(home: &Path) -> bool {
+    // Shared with others who look, and held for no longer than it takes: whoever wants it for good tries again.
+    File::open(home.join(LOCK)).map_or(true, |lock| lock.try_lock_shared().is_err())
 }
 
 /// Takes the home for this process and writes its id into the lock file, for the error another process shows.

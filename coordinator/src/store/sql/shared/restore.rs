@@ -31,9 +31,14 @@ pub(super) async fn restored(connection: &mut Connection, place: &str) -> Result
         })
     };
     let quarantined = rows.iter().map(quarantined).collect::<Result<_, StoreError>>()?;
-    let rows = all(connection, place, sqlx::query("SELECT id FROM identity")).await?;
-    let store = rows.first().map(|row| Cells { row, place }.uuid("id").map(StoreId)).transpose()?;
+    let store = id(connection, place).await?;
     Ok(Restored { sweeps, quarantined, last_attempt, store })
+}
+
+/// What tells this store from others.
+pub(super) async fn id(connection: &mut Connection, place: &str) -> Result<Option<StoreId>, StoreError> {
+    let rows = all(connection, place, sqlx::query("SELECT id FROM identity")).await?;
+    rows.first().map(|row| Cells { row, place }.uuid("id").map(StoreId)).transpose()
 }
 
 /// The same of one sweep, whatever its state.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::views::SweepView;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::{Connection, Db, Origin, failed, read, restore, write};
 use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, storable};
 
 /// A store in a database. Writes go through one connection, which holds the store against others; reads go through
 /// others, which see what was committed before they began.
@@ -50,6 +50,13 @@ impl Sql {
         Ok(Self { writing, readers, place, origin })
     }
 
+    /// A store of the latest form that is only read.
+    pub(super) fn to_read(origin: Origin, readers: Pool<Db>, place: String) -> Self {
+        let numbers = write::Numbers::default();
+        let writing = Mutex::new(Writing { connection: None, last: 0, uncertain: false, numbers });
+        Self { writing, readers, place, origin }
+    }
+
     async fn write(
         &self,
         connection: &mut Connection,
@@ -73,6 +80,12 @@ impl Sql {
 
     async fn reader(&self) -> Result<PoolConnection<Db>, StoreError> {
         self.readers.acquire().await.map_err(|error| failed(&self.place, error))
+    }
+
+    /// What was read, where it can be relied on.
+    fn sound<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.origin.is_sound(&self.place)?;
+        read
     }
 }
 
@@ -112,6 +125,11 @@ async fn last_commit(connection: &mut Connection) -> Result<i64, sqlx::Error> {
 #[async_trait]
 impl Store for Sql {
     async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
+        let refused = |what| StoreError::Refused { place: self.place.clone(), what };
+        records.iter().try_for_each(storable::check).map_err(refused)?;
+        if self.origin.is_only_read() {
+            return Err(refused("it is open to be read only".to_owned()));
+        }
         let mut writing = self.writing.lock().await;
         let mut connection = match writing.connection.take() {
             Some(connection) => connection,
@@ -132,51 +150,55 @@ impl Store for Sql {
         written
     }
 
+    async fn id(&self) -> Result<Option<StoreId>, StoreError> {
+        restore::id(&mut *self.reader().await?, &self.place).await
+    }
+
     async fn restore(&self) -> Result<Restored, StoreError> {
         // One transaction: all the queries of a restoration see the same moment.
         let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
-        restore::restored(&mut transaction, &self.place).await
+        self.sound(restore::restored(&mut transaction, &self.place).await)
     }
 
     async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError> {
         let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
-        restore::restored_sweep(&mut transaction, &self.place, id).await
+        self.sound(restore::restored_sweep(&mut transaction, &self.place, id).await)
     }
 
     async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError> {
-        read::failures(&mut *self.reader().await?, &self.place, id).await
+        self.sound(read::failures(&mut *self.reader().await?, &self.place, id).await)
     }
 
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError> {
-        read::sweeps(&mut *self.reader().await?, &self.place).await
+        self.sound(read::sweeps(&mut *self.reader().await?, &self.place).await)
     }
 
     async fn summaries(&self) -> Result<Vec<SweepView>, StoreError> {
-        read::summaries(&mut *self.reader().await?, &self.place).await
+        self.sound(read::summaries(&mut *self.reader().await?, &self.place).await)
     }
 
     async fn is_deleted(&self, id: SweepId) -> Result<bool, StoreError> {
-        read::is_deleted(&mut *self.reader().await?, &self.place, id).await
+        self.sound(read::is_deleted(&mut *self.reader().await?, &self.place, id).await)
     }
 
     async fn taken_over_from(&self, id: SweepId) -> Result<u64, StoreError> {
-        read::taken_over_from(&mut *self.reader().await?, &self.place, id).await
+        self.sound(read::taken_over_from(&mut *self.reader().await?, &self.place, id).await)
     }
 
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
-        read::sweep(&mut *self.reader().await?, &self.place, id).await
+        self.sound(read::sweep(&mut *self.reader().await?, &self.place, id).await)
     }
 
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
-        read::results(&mut *self.reader().await?, &self.place, id, from, limit).await
+        self.sound(read::results(&mut *self.reader().await?, &self.place, id, from, limit).await)
     }
 
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
-        read::curves(&mut *self.reader().await?, &self.place, id, from, limit).await
+        self.sound(read::curves(&mut *self.reader().await?, &self.place, id, from, limit).await)
     }
 
     async fn sources(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<SourceRow>, StoreError> {
-        read::sources(&mut *self.reader().await?, &self.place, id, from, limit).await
+        self.sound(read::sources(&mut *self.reader().await?, &self.place, id, from, limit).await)
     }
 
     async fn keyed(
@@ -185,11 +207,11 @@ impl Store for Sql {
         greatest: TrialKey,
         limit: u32,
     ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError> {
-        read::keyed(&mut *self.reader().await?, &self.place, (least, greatest), limit).await
+        self.sound(read::keyed(&mut *self.reader().await?, &self.place, (least, greatest), limit).await)
     }
 
     async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
-        read::setbacks(&mut *self.reader().await?, &self.place, id, limit).await
+        self.sound(read::setbacks(&mut *self.reader().await?, &self.place, id, limit).await)
     }
 
     async fn close(&self) {

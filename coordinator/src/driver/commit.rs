@@ -1,0 +1,222 @@
+//! The loop's way to the store: a store that cannot be written is waited for, one that refuses evidence goes without it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use biosweep_common::clock::Tick;
+use biosweep_common::messages::{ToCoordinator, ToWorker};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{BATCH, Batch, Driver, Reply, Request, Unable};
+use crate::core::event::{Action, Event};
+use crate::store::StoreError;
+use crate::store::record::Record;
+
+/// The first pause before a store that could not be written is tried again, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// A transaction that takes longer is told of, and questions wait for it no longer.
+const SLOW: Duration = Duration::from_secs(5);
+/// How long the last transaction of a loop that ends may take.
+const LAST: Duration = Duration::from_secs(10);
+const WRITES: &str = "a store answers and does not panic";
+
+type Writing = JoinHandle<Result<(), StoreError>>;
+
+impl Driver {
+    /// Commits, however long the store needs to be written again. Once it could not be, nothing is released and nothing
+    /// new is decided until it can, so that nothing can be lost; questions are answered, and say what the trouble is.
+    /// The transaction of a loop that ends is not tried again.
+    pub(super) async fn commit(
+        &mut self,
+        records: Vec<Record>,
+        replies: &mut Vec<Reply>,
+        mut next: Option<&mut Batch>,
+    ) -> Result<(), StoreError> {
+        let mut parts = VecDeque::from([Arc::new(records)]);
+        let mut pause = PAUSES.0;
+        while let Some(part) = parts.front().cloned() {
+            match self.write(Arc::clone(&part), replies, next.as_deref_mut()).await {
+                Ok(()) => drop(parts.pop_front()),
+                Err(error) if error.is_passing() => {
+                    if next.is_none() || self.closing {
+                        return Err(error);
+                    }
+                    let trouble = self.tell_of(&error, replies, next.as_deref_mut());
+                    self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &trouble).await;
+                    if self.closing {
+                        return Err(error);
+                    }
+                    pause = (2 * pause).min(PAUSES.1);
+                }
+                Err(error) => {
+                    parts.pop_front();
+                    without_evidence(&part, error)?.into_iter().rev().for_each(|part| parts.push_front(part));
+                }
+            }
+        }
+        if self.troubled.send_replace(None).is_some() {
+            tracing::info!("the store is written again");
+            let now = self.now();
+            // It has nothing to commit: it only makes the core patient.
+            drop(self.core.apply(now, Event::Awoke));
+        }
+        Ok(())
+    }
+
+    /// Tries to commit. What comes meanwhile is decided for the next transaction, or put off where the store is in trouble.
+    async fn write(
+        &mut self,
+        records: Arc<Vec<Record>>,
+        replies: &mut Vec<Reply>,
+        next: Option<&mut Batch>,
+    ) -> Result<(), StoreError> {
+        let store = Arc::clone(&self.store);
+        // On another thread than the loop, which is busy with what comes.
+        let mut writing = tokio::spawn(async move { store.commit(&records).await });
+        let Some(next) = next else { return last(&mut writing).await };
+        if self.troubled.borrow().is_none()
+            && let Some(written) = self.decide_meanwhile(&mut writing, next).await
+        {
+            return written;
+        }
+        let told = self.troubled.borrow().clone();
+        let slow = StoreError::Silent { seconds: SLOW.as_secs() };
+        let trouble = told.unwrap_or_else(|| self.tell_of(&slow, replies, Some(&mut *next)));
+        self.closing |= next.is_last;
+        while !self.closing {
+            let request = tokio::select! {
+                biased;
+                written = &mut writing => return written.expect(WRITES),
+                request = self.queue.recv() => request,
+            };
+            self.put_off(request, &trouble);
+        }
+        next.is_last = true;
+        last(&mut writing).await
+    }
+
+    /// Decides what comes while a transaction is on its way to the disk; nothing where that takes long.
+    async fn decide_meanwhile(&mut self, writing: &mut Writing, next: &mut Batch) -> Option<Result<(), StoreError>> {
+        let slow = tokio::time::sleep(SLOW);
+        tokio::pin!(slow);
+        let mut requests = std::mem::take(&mut self.deferred);
+        if !requests.is_empty() {
+            self.take_in(std::mem::take(&mut requests), next);
+        }
+        loop {
+            tokio::select! {
+                biased;
+                written = &mut *writing => return Some(written.expect(WRITES)),
+                () = &mut slow => return None,
+                taken = self.queue.recv_many(&mut requests, BATCH), if next.has_room() => {
+                    next.is_last = taken == 0;
+                    self.take_in(std::mem::take(&mut requests), next);
+                }
+            }
+        }
+    }
+
+    /// Tells of a store that cannot be written: in so many words. Questions that came while it was tried would wait for as
+    /// long as that; they are answered.
+    fn tell_of(&self, error: &StoreError, replies: &mut Vec<Reply>, next: Option<&mut Batch>) -> String {
+        let trouble = format!("{error}; nothing is granted and nothing is lost until it can be written again");
+        if self.troubled.send_replace(Some(trouble.clone())).is_none() {
+            tracing::error!(%error, "the store cannot be written: nothing is granted until it can");
+        }
+        let asked = next.into_iter().flat_map(|next| next.replies.drain(..));
+        replies.drain(..).chain(asked).for_each(|reply| reply());
+        trouble
+    }
+
+    /// Puts off what comes until then, or until the loop is closed.
+    async fn defer(&mut self, until: Tick, trouble: &str) {
+        while !self.closing {
+            let left = Duration::from_millis(until.since_ms(self.clock.now()));
+            let request = tokio::select! {
+                request = self.queue.recv() => request,
+                () = tokio::time::sleep(left) => return,
+            };
+            self.put_off(request, trouble);
+        }
+    }
+
+    /// What is done with a request while the store cannot be written. Whoever asked may not be waiting any more.
+    fn put_off(&mut self, request: Option<Request>, trouble: &str) {
+        match request {
+            None | Some(Request::Close) => self.closing = true,
+            Some(Request::Query(query)) => query(&self.core)(),
+            Some(Request::Event { event, committed }) if event.is_wish() => {
+                let _gone = committed.send(Err(Unable::Trouble(trouble.to_owned())));
+            }
+            Some(Request::Event { event: event @ Event::Draining { .. }, committed }) => {
+                // There is nothing of it to be kept, and workers are not to wait for the store to be told to leave.
+                let now = self.now();
+                for action in self.core.apply(now, event) {
+                    if let Action::Send { worker, message } = action
+                        && let Some(stream) = self.streams.get(&worker).map(|stream| stream.id)
+                    {
+                        self.post(worker, stream, vec![message]);
+                    }
+                }
+                let _gone = committed.send(Ok(()));
+            }
+            Some(Request::Event { event, committed }) => {
+                // It is applied later; whoever tells of it has other things to do.
+                let _gone = committed.send(Err(Unable::Trouble(trouble.to_owned())));
+                let (committed, _) = oneshot::channel();
+                self.deferred.push(Request::Event { event, committed });
+            }
+            Some(Request::Said { worker, stream, mut messages }) => {
+                // Only the latest of these tells anything, and it will come.
+                messages.retain(|message| {
+                    !matches!(message, ToCoordinator::Heartbeat { .. } | ToCoordinator::Evaluated { .. })
+                });
+                if self.core.is_draining() {
+                    // Who is to leave need not wait for what cannot be acknowledged: it stays on the worker's disk.
+                    messages.iter().filter_map(not_now).for_each(|stop| self.post(worker, stream, vec![stop]));
+                }
+                if !messages.is_empty() {
+                    self.deferred.push(Request::Said { worker, stream, messages });
+                }
+            }
+            Some(other) => self.deferred.push(other),
+        }
+    }
+}
+
+/// What a worker hears whose report cannot be acknowledged now.
+fn not_now(message: &ToCoordinator) -> Option<ToWorker> {
+    let ToCoordinator::Ended(report) = message else { return None };
+    let reason = "the store cannot be written; the report is for a coordinator that comes after this one".to_owned();
+    Some(ToWorker::Stop { attempt: report.held.attempt, trajectories: vec![report.held.trajectory], reason })
+}
+
+/// How the last transaction of a loop ends, in the time it has.
+async fn last(writing: &mut Writing) -> Result<(), StoreError> {
+    match tokio::time::timeout(LAST, writing).await {
+        Ok(written) => written.expect(WRITES),
+        Err(_) => Err(StoreError::Silent { seconds: LAST.as_secs() }),
+    }
+}
+
+/// What is to be committed in the place of records that were refused. Evidence is what a peer says of an attempt that is
+/// not its own any more: nothing rests on it, and what is wrong with it is no reason to end. All else is our own.
+fn without_evidence(records: &[Record], error: StoreError) -> Result<Vec<Arc<Vec<Record>>>, StoreError> {
+    let is_refusal = matches!(error, StoreError::Refused { .. } | StoreError::Failed { .. });
+    let (evidence, own): (Vec<_>, Vec<_>) = records.iter().cloned().partition(Record::is_evidence);
+    match (evidence.as_slice(), own.as_slice()) {
+        _ if !is_refusal => Err(error),
+        ([], _) => Err(error),
+        ([report], []) => {
+            tracing::error!(%error, ?report, "a late report is not kept as evidence: the store refuses it");
+            Ok(Vec::new())
+        }
+        _ => {
+            let alone = evidence.into_iter().map(|record| vec![record]);
+            let parts = [own].into_iter().filter(|own| !own.is_empty()).chain(alone);
+            Ok(parts.map(Arc::new).collect())
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A coordinator in this process for as long as one command asks, which nobody else can reach.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use biosweep_common::clock::Clock;
+use tokio::task::JoinHandle;
+
+use super::{Announcement, CLOSING, HostError, PATIENCE, Scope, WAIT, elsewhere, restore};
+use crate::core::event::Now;
+use crate::core::scheduler::{Core, Patience};
+use crate::driver::{self, Handle};
+use crate::rpc::way::Way;
+use crate::store::record::Restored;
+use crate::store::{self, Store, StoreError};
+
+/// A hundred years.
+const FOR_EVER_MS: u64 = 100 * 365 * 86_400_000;
+/// No worker finds this coordinator, so none is lost for not having been heard: a command may take its time.
+const FOR_EVER: Patience = Patience { lease_ms: FOR_EVER_MS, rebirth_ms: FOR_EVER_MS, ..PATIENCE };
+
+/// What came of wanting a home for a moment.
+pub(crate) enum Found {
+    /// It is coordinated here.
+    Here(Moment),
+    /// A coordinator serves it there.
+    There(Announcement),
+}
+
+/// A coordinator without a server.
+pub(crate) struct Moment {
+    handle: Handle,
+    driver: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Moment {
+    /// Holds a home, so that something of it can be changed, or finds who serves it. A holder that has announced nothing
+    /// holds it for a moment only.
+    pub(crate) async fn start_or_find(home: &Path, url: Option<&str>) -> Result<Found, HostError> {
+        let mut tries = 0;
+        let store = loop {
+            tries += 1;
+            match store::open(home, url).await {
+                Ok(store) => break store,
+                Err(error @ StoreError::Locked { .. }) => {
+                    if let Some(announced) = elsewhere(home, url).await {
+                        return Ok(Found::There(announced));
+                    }
+                    if tries == WAIT.1 {
+                        return Err(error.into());
+                    }
+                    tokio::time::sleep(WAIT.0).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        Announcement::remove(home, store.id().await?);
+        let clock = Clock::start();
+        let core = restore(store.as_ref(), clock, Scope::All, FOR_EVER).await?;
+        Ok(Found::Here(Self::of(core, store, clock)))
+    }
+
+    /// Answers questions from a store that is open to be read. Nothing of it is in the scheduler: there is nothing to
+    /// decide, and nothing to be lost.
+    pub(crate) fn reading(store: Arc<dyn Store>) -> Self {
+        let clock = Clock::start();
+        let now = Now { tick: clock.now(), wall: clock.wall() };
+        Self::of(Core::restore(FOR_EVER, now, &Restored::default(), &[]), store, clock)
+    }
+
+    fn of(core: Core, store: Arc<dyn Store>, clock: Clock) -> Self {
+        let (handle, driver) = driver::start(core, store, clock);
+        Self { handle, driver }
+    }
+
+    /// The way of a command to it.
+    pub(crate) fn way(&self) -> Way {
+        Way::here(self.handle.clone())
+    }
+
+    /// Commits what was taken in, and closes the store.
+    pub(crate) async fn stop(self) -> Result<(), HostError> {
+        self.handle.close().await;
+        let ended = self.driver.await.expect("the loop does not panic");
+        // Who still reads is gone with this process.
+        drop(tokio::time::timeout(CLOSING, self.handle.store.close()).await);
+        Ok(ended?)
+    }
+}

@@ -1,0 +1,63 @@
+//! The way of a command to the services for people: over the network, or within this process.
+
+use std::task::{Context, Poll};
+
+use biosweep_common::ids::StoreId;
+use biosweep_proto::v1::sweeps_server::SweepsServer;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, InterceptedService, Service, StdError, http};
+use tonic::transport::Channel;
+
+use super::identity::Meant;
+use super::sweeps;
+use crate::driver::Handle;
+
+/// A way to a coordinator.
+#[derive(Clone)]
+pub(crate) struct Way(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// To one that listens somewhere.
+    There(InterceptedService<Channel, Meant>),
+    /// To one in this process, which nobody else can reach.
+    Here(SweepsServer<sweeps::Service>),
+}
+
+impl Way {
+    /// To the coordinator at the other end of a channel; every request says that this store is meant, where one is.
+    pub(crate) fn there(channel: Channel, store: Option<StoreId>) -> Self {
+        Self(Kind::There(InterceptedService::new(channel, Meant::new(store))))
+    }
+
+    /// To the coordinator with this loop.
+    pub(crate) fn here(handle: Handle) -> Self {
+        Self(Kind::Here(super::sweeps_server(handle)))
+    }
+}
+
+impl Service<http::Request<Body>> for Way {
+    type Response = http::Response<Body>;
+    type Error = StdError;
+    type Future = BoxFuture<Self::Response, StdError>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+        match &mut self.0 {
+            Kind::There(service) => service.poll_ready(context).map_err(Into::into),
+            Kind::Here(service) => Service::<http::Request<Body>>::poll_ready(service, context).map_err(Into::into),
+        }
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        match &mut self.0 {
+            Kind::There(service) => {
+                let answer = service.call(request);
+                Box::pin(async move { Ok(answer.await?.map(Body::new)) })
+            }
+            Kind::Here(service) => {
+                let answer = service.call(request);
+                Box::pin(async move { Ok(answer.await?) })
+            }
+        }
+    }
+}
