@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::ids::StoreId;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -180,7 +179,7 @@ impl Host {
         let core = restore(store.as_ref(), clock, scope, patience).await?;
 
         let failed = |source| HostError::Listen { address: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let listener = rpc::listen(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (handle, driver) = driver::start(core, store, clock);
         let shutdown = CancellationToken::new();

@@ -1,39 +1,25 @@
-//! Worker processes beside this one, for single-node runs: found, checked, started, restarted, ended.
+//! Worker processes beside this one, for single-node runs: found, checked, started; [`fleet`] keeps them alive.
+
+pub(crate) mod fleet;
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::WorkerId;
+use biosweep_host::deadline::END_VARIABLE;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-
-use crate::core::event::Event;
-use crate::driver::Handle;
 
 /// The worker's program.
 const PROGRAM: &str = "biosweep-worker";
 /// Names another place for it.
 const PROGRAM_VARIABLE: &str = "BIOSWEEP_WORKER";
-/// A worker that ends sooner than this had not got to work.
-const SHORT_LIFE_MS: u64 = 3_000;
-/// So many short lives on end, and something is wrong that another start will not mend.
-const SHORT_LIVES_MAX: u32 = 5;
 /// Its exit code where it cannot make out what was asked of it.
 const BAD_INPUT: i32 = 2;
-/// How long a worker that was asked to leave may take: longer than it gives itself.
-const LEAVE: Duration = Duration::from_secs(30);
-/// Lines of a worker's log shown when it keeps dying.
-const LAST_LINES: usize = 8;
-
 /// Why workers cannot run here.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LocalError {
@@ -58,10 +44,12 @@ pub(crate) enum LocalError {
     #[error("{0}")]
     Unfit(String),
     /// Workers end again and again before they get to work.
-    #[error("worker {slot} keeps ending ({status}); its log {log} ends with\n{lines}")]
+    #[error("worker {slot} keeps ending{} ({status}); its log {log} ends with\n{lines}", if *connected { "" } else { " and never connects" })]
     KeepsEnding {
         /// Which one.
         slot: u32,
+        /// Whether it reached this coordinator, the last time.
+        connected: bool,
         /// How it ended last.
         status: String,
         /// Its log.
@@ -91,6 +79,8 @@ pub(crate) struct WorkerOptions {
     pub(crate) data_dir: Option<PathBuf>,
     /// The home, where datasets are looked for last and logs are written.
     pub(crate) home: PathBuf,
+    /// When this machine is taken away, in seconds since 1970.
+    pub(crate) deadline: Option<u64>,
 }
 
 impl WorkerOptions {
@@ -137,9 +127,21 @@ impl WorkerOptions {
 
     /// Who the workers are to be: first those who died and left something behind, which is taken up with their identity.
     fn identities(&self, count: u32) -> Vec<WorkerId> {
-        let left_behind = fs::read_dir(self.home.join("spool")).into_iter().flatten().flatten();
+        let left_behind = fs::read_dir(self.spool()).into_iter().flatten().flatten();
         let left_behind = left_behind.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        left_behind.chain(std::iter::repeat_with(WorkerId::new)).take(count as usize).collect()
+        let free = left_behind.filter(|&worker| !self.lives(worker));
+        free.chain(std::iter::repeat_with(WorkerId::new)).take(count as usize).collect()
+    }
+
+    /// Whether a process has this identity: one of another coordinator may live in the same home, on any machine that
+    /// sees it.
+    fn lives(&self, worker: WorkerId) -> bool {
+        let lock = File::options().read(true).write(true).open(self.spool().join(worker.to_string()).join("lock"));
+        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    fn spool(&self) -> PathBuf {
+        self.home.join("spool")
     }
 
     /// Starts a worker that leaves when `stdin` closes, that is with this process at the latest.
@@ -152,7 +154,10 @@ impl WorkerOptions {
         command
             .args(["--coordinator", url, "--id", &id.to_string(), "--name", &format!("worker-{slot}")])
             .arg("--leave-with-stdin")
+            .args(self.deadline.iter().flat_map(|at| ["--deadline".to_owned(), at.to_string()]))
             .args(self.arguments())
+            // It says when a job ends, which may not be the one that this process runs in.
+            .env_remove(END_VARIABLE)
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(also_log)
@@ -186,113 +191,32 @@ pub(crate) fn find_program() -> Result<PathBuf, LocalError> {
     beside.into_iter().chain(on_path).find(|candidate| candidate.is_file()).ok_or(LocalError::NoProgram)
 }
 
-/// The local workers, each watched by a task that starts it anew when it dies.
-pub(crate) struct Fleet {
-    tasks: JoinSet<Result<(), LocalError>>,
-    leaving: CancellationToken,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Fleet {
-    /// Starts so many workers.
-    pub(crate) fn start(count: u32, options: &WorkerOptions, url: &str, handle: &Handle) -> Self {
-        let leaving = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        for (slot, id) in (1..).zip(options.identities(count)) {
-            tasks.spawn(keep(slot, id, options.clone(), url.to_owned(), handle.clone(), leaving.clone()));
-        }
-        Self { tasks, leaving }
-    }
-
-    /// Waits until a worker cannot be kept alive.
-    pub(crate) async fn failed(&mut self) -> LocalError {
-        loop {
-            match self.tasks.join_next().await {
-                Some(end) => {
-                    if let Err(error) = end.expect("the task that keeps a worker does not panic") {
-                        return error;
-                    }
-                }
-                // All have left because they were asked to.
-                None => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Asks the workers to leave, hands back what they train, and waits for them; those that do not are killed.
-    pub(crate) async fn leave(mut self, handle: &Handle, reason: &str) {
-        self.leaving.cancel();
-        // Where the loop has stopped there is nobody to hand back to: closing their stdin ends them too.
-        let _stopped = handle.apply(Event::Draining { reason: reason.to_owned() }).await;
-        while let Some(end) = self.tasks.join_next().await {
-            if let Ok(Err(error)) = end {
-                tracing::warn!(%error, "a worker did not leave well");
-            }
-        }
-    }
-}
-
-/// Keeps one worker alive until all are to leave.
-async fn keep(
-    slot: u32,
-    id: WorkerId,
-    options: WorkerOptions,
-    url: String,
-    handle: Handle,
-    leaving: CancellationToken,
-) -> Result<(), LocalError> {
-    let mut short_lives = 0;
-    loop {
-        let born = handle.clock.now();
-        let mut child = options.start(slot, id, &url)?;
-        // Waiting for a child closes its stdin, which would tell it to leave; held here, it closes with this process.
-        let _stdin = child.stdin.take();
-        let status = tokio::select! {
-            status = child.wait() => status,
-            () = leaving.cancelled() => return leave(child).await.map_err(|source| options.not_started(source)),
+    #[test]
+    fn the_identity_of_a_worker_that_lives_is_not_given_to_another() {
+        let home = tempfile::tempdir().expect("a folder");
+        let options = WorkerOptions {
+            program: PathBuf::new(),
+            device: "cpu".to_owned(),
+            data_dir: None,
+            home: home.path().to_owned(),
+            deadline: None,
         };
-        let status = status.map_err(|source| options.not_started(source))?;
-        tracing::warn!(slot, %status, "a worker ended");
-        // Where the loop has stopped there is nobody left to tell.
-        let _stopped = handle.apply(Event::Died { worker: id, cause: describe(status) }).await;
-        short_lives = if handle.clock.now().since_ms(born) < SHORT_LIFE_MS { short_lives + 1 } else { 0 };
-        if short_lives == SHORT_LIVES_MAX {
-            let log = options.log_of(slot);
-            return Err(LocalError::KeepsEnding { slot, status: describe(status), lines: last_lines(&log), log });
-        }
-    }
-}
-
-async fn leave(mut child: Child) -> io::Result<()> {
-    if let Ok(status) = tokio::time::timeout(LEAVE, child.wait()).await {
-        return status.map(drop);
-    }
-    child.kill().await
-}
-
-fn describe(status: ExitStatus) -> String {
-    format!("its process ended with {status}")
-}
-
-fn last_lines(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let mut last = String::new();
-    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
-        let _always_fits = writeln!(last, "  {line}");
-    }
-    last
-}
-
-/// Waits for Ctrl-C or a request to terminate; which it was, for people.
-pub(crate) async fn interrupted() -> &'static str {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminations) => drop(terminations.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => "interrupted",
-        () = terminate => "told to terminate",
+        let identity = || {
+            let worker = WorkerId::new();
+            let folder = options.spool().join(worker.to_string());
+            fs::create_dir_all(&folder).expect("a folder");
+            (worker, File::create(folder.join("lock")).expect("a lock"))
+        };
+        let ((living, lock), (dead, _)) = (identity(), identity());
+        lock.lock().expect("it is free");
+        let given = options.identities(3);
+        assert!(given.contains(&dead), "what it left behind is taken up");
+        assert!(!given.contains(&living));
+        drop(lock);
+        assert!(options.identities(3).contains(&living));
     }
 }

@@ -46,5 +46,6 @@ mod watch;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    biosweep_host::limits::raise_open_files();
     cli::run(cli::Cli::read())
 }

@@ -19,7 +19,8 @@ use serde::Serialize;
 
 use crate::client::{Client, ClientError};
 use crate::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
-use crate::local::{Fleet, LocalError, WorkerOptions};
+use crate::local::fleet::Fleet;
+use crate::local::{LocalError, WorkerOptions};
 
 /// Why a trajectory was not trained again.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +150,10 @@ async fn train(
     let url = host.url();
     let curve = tokio::select! {
         curve = follow(trial, text, &url) => curve,
-        error = fleet.failed() => Err(error.into()),
+        ended = fleet.ended() => match ended {
+            Err(error) => Err(error.into()),
+            Ok(()) => Err(ReplayError::NotTrained { trial, why: "its worker has left".to_owned() }),
+        },
         error = host.failed() => Err(error.into()),
     };
     fleet.leave(&handle, "the trial has been trained again").await;

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::{Home, program, until, until_ended};
+use crate::{Home, program, until, until_ended, without_variables};
 
 /// Six trajectories of eight trials that take a second or two each, with checkpoints all along.
 pub const SPEC: &str = r#"
@@ -107,9 +107,7 @@ impl Cluster {
             }
             _ => Command::new(program(name)),
         };
-        for variable in ["BIOSWEEP_COORDINATOR", "BIOSWEEP_STORE", "BIOSWEEP_CHECKPOINTS", "SLURM_JOB_END_TIME"] {
-            command.env_remove(variable);
-        }
+        without_variables(&mut command);
         command.env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }

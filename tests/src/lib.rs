@@ -31,6 +31,15 @@ impl Default for Home {
     }
 }
 
+/// Takes the variables away that tell programs of another place or a batch job.
+pub fn without_variables(command: &mut Command) {
+    for variable in
+        ["BIOSWEEP_COORDINATOR", "BIOSWEEP_STORE", "BIOSWEEP_CHECKPOINTS", "SLURM_JOB_ID", "SLURM_JOB_END_TIME"]
+    {
+        command.env_remove(variable);
+    }
+}
+
 /// A program of the workspace, as built beside the test that asks.
 ///
 /// # Panics
@@ -63,9 +72,26 @@ impl Home {
     pub fn biosweep(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("biosweep"));
         command.args(arguments).arg("--home").arg(self.path());
-        command.env_remove("BIOSWEEP_COORDINATOR").env("NO_COLOR", "1");
+        without_variables(&mut command);
+        command.env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// `biosweep-worker` with these arguments, ready to start.
+    #[must_use]
+    pub fn worker(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program("biosweep-worker"));
+        command.args(arguments).arg("--home").arg(self.path());
+        without_variables(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Whether a coordinator has written down where it listens.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.path().join("coordinator.address").exists()
     }
 
     /// Runs `biosweep` to its end.

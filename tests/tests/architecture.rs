@@ -65,7 +65,7 @@ fn generated_messages_are_named_only_where_they_meet_domain_types() {
         "worker/src/agent",
     ];
     let may: Vec<PathBuf> = may.iter().map(|place| root().join(place)).collect();
-    for place in ["common/src", "coordinator/src", "worker/src"] {
+    for place in ["common/src", "common/host/src", "coordinator/src", "worker/src"] {
         for path in sources(place).into_iter().filter(|path| !may.iter().any(|may| path.starts_with(may))) {
             assert!(!code(&path).iter().any(|line| line.contains("biosweep_proto")), "{}", path.display());
         }
@@ -83,7 +83,7 @@ fn coordinator_and_worker_do_not_see_each_other() {
 fn unsafe_code_stands_in_its_named_places_only() {
     let may =
         ["worker/src/buffer.rs", "worker/src/libtorch.rs", "worker/src/vector.rs"].map(|place| root().join(place));
-    for place in ["common/src", "coordinator/src", "worker/src", "tests/src"] {
+    for place in ["common/src", "common/host/src", "coordinator/src", "worker/src", "tests/src"] {
         for path in sources(place).into_iter().filter(|path| !may.contains(path)) {
             assert!(!code(&path).iter().any(|line| line.contains("unsafe ")), "{}", path.display());
         }
@@ -92,7 +92,7 @@ fn unsafe_code_stands_in_its_named_places_only() {
 
 #[test]
 fn only_the_clock_reads_time() {
-    for place in ["common/src", "coordinator/src", "worker/src"] {
+    for place in ["common/src", "common/host/src", "coordinator/src", "worker/src"] {
         for path in sources(place).into_iter().filter(|path| !path.ends_with("common/src/clock.rs")) {
             for word in ["SystemTime::now", "std::time::Instant"] {
                 assert!(!code(&path).iter().any(|line| line.contains(word)), "{} reads time", path.display());
@@ -103,9 +103,16 @@ fn only_the_clock_reads_time() {
 
 #[test]
 fn every_file_begins_with_its_purpose() {
-    for place in
-        ["proto/src", "common/src", "coordinator/src", "worker/src", "tests/src", "tests/tests", "worker/tests"]
-    {
+    for place in [
+        "proto/src",
+        "common/src",
+        "common/host/src",
+        "coordinator/src",
+        "worker/src",
+        "tests/src",
+        "tests/tests",
+        "worker/tests",
+    ] {
         for path in sources(place) {
             let text = fs::read_to_string(&path).expect("a source file");
             assert!(text.starts_with("//! "), "{} does not say what it is for", path.display());

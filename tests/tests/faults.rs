@@ -228,11 +228,18 @@ fn a_second_coordinator_is_refused_and_told_who_has_the_store(store: &Store) {
 
 fn a_worker_told_to_terminate_hands_back_what_it_trains(store: &Store) {
     let mut cluster = started(store);
-    for signal in [Signal::SIGTERM, Signal::SIGUSR2] {
+    let signals = [
+        (Signal::SIGTERM, 75),
+        (Signal::SIGUSR2, 75),
+        (Signal::SIGHUP, 75),
+        (Signal::SIGUSR1, 75),
+        (Signal::SIGINT, 130),
+    ];
+    for (signal, code) in signals {
         cluster.until_in_full_swing();
         let pid = biosweep_tests::cluster::pid(cluster.last_worker());
         kill(pid, signal).expect("it runs");
-        assert!(until_ended(cluster.last_worker()).success(), "leaving is no failure");
+        assert_eq!(until_ended(cluster.last_worker()).code(), Some(code), "there is work left after {signal}");
         assert!(!cluster.checkpoints().is_empty(), "who takes it up goes on from there");
         cluster.work(&[], &[]);
     }
@@ -240,8 +247,8 @@ fn a_worker_told_to_terminate_hands_back_what_it_trains(store: &Store) {
     let setbacks = cluster.json(&["show", "small"])["setbacks"].clone();
     let preempted = |setback: &&Value| setback["outcome"] == "preempted";
     let setbacks = setbacks.as_array().expect("an array");
-    assert_eq!(setbacks.iter().filter(preempted).count(), 2, "nothing was lost but handed back: {setbacks:?}");
-    assert_eq!(setbacks.len(), 2, "{setbacks:?}");
+    assert_eq!(setbacks.iter().filter(preempted).count(), 5, "nothing was lost but handed back: {setbacks:?}");
+    assert_eq!(setbacks.len(), 5, "{setbacks:?}");
 }
 
 #[test]
@@ -252,7 +259,7 @@ fn a_worker_leaves_before_its_allocation_ends() {
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     let end = (now + 6).to_string();
     cluster.work(&["--grace", "2"], &[("SLURM_JOB_END_TIME", &end)]);
-    assert!(until_ended(cluster.last_worker()).success(), "it leaves by itself");
+    assert_eq!(until_ended(cluster.last_worker()).code(), Some(75), "it leaves by itself, with work left");
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     assert!(now <= end.parse::<u64>().expect("a number"), "in time");
     cluster.until("it has handed back what it trained", |status| {

@@ -6,7 +6,7 @@ mod backoff;
 mod connection;
 mod outbox;
 
-use std::future::{self, Future};
+use std::future;
 use std::time::Duration;
 
 use biosweep_common::ids::SweepId;
@@ -15,6 +15,7 @@ use biosweep_common::wire::bounds::ASKED_MAX;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use rand::RngExt as _;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -30,6 +31,8 @@ use crate::trainer::{Trainer, TrainerEvent};
 const CONNECT: Duration = Duration::from_secs(10);
 /// Silence on a connection after which it is probed, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// What part of the grace period is left to a worker that has to leave sooner than it was told first.
+const HURRY: u32 = 5;
 /// How often checkpoints are looked for that nobody needs any more.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
 
@@ -59,6 +62,19 @@ pub enum Leave {
     Told(&'static str),
     /// The coordinator's process is gone and this one is to end with it: what it holds is kept on disk.
     Alone,
+    /// It is leaving already, and has less time than was planned.
+    Sooner,
+    /// It is to end without putting things in order.
+    AtOnce,
+}
+
+/// What a worker left behind when it left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The coordinator had nothing for it.
+    WithoutWork,
+    /// It was training, or could not know whether there was something to train.
+    WithWork,
 }
 
 /// What outlives the worker, and how long it has to put things in order.
@@ -74,7 +90,7 @@ pub struct Estate {
     pub deadline: Option<Duration>,
 }
 
-/// Serves the coordinator until told to leave; `leave` is done when the process is to end.
+/// Serves the coordinator until told to leave.
 ///
 /// # Errors
 /// An address that is none, or a coordinator that refuses this worker for good. A coordinator that cannot be reached
@@ -84,8 +100,8 @@ pub async fn serve(
     session: Session,
     trainer: Trainer,
     estate: Estate,
-    leave: impl Future<Output = Leave>,
-) -> Result<(), AgentError> {
+    leave: mpsc::Receiver<Leave>,
+) -> Result<Left, AgentError> {
     let address = |error: tonic::transport::Error| AgentError::Address { url: url.to_owned(), why: error.to_string() };
     let endpoint = Endpoint::from_shared(url.to_owned())
         .map_err(address)?
@@ -108,6 +124,8 @@ pub async fn serve(
         tidying: None,
         is_untidy: false,
         is_alone: false,
+        waits: false,
+        left: None,
         done: false,
     };
     agent.run(leave).await
@@ -130,6 +148,10 @@ struct Agent {
     is_untidy: bool,
     /// Whether nobody will acknowledge anything any more.
     is_alone: bool,
+    /// Whether it has asked for work and the coordinator has none for it.
+    waits: bool,
+    /// Known once it is leaving.
+    left: Option<Left>,
     done: bool,
 }
 
@@ -146,8 +168,7 @@ enum Wake {
 }
 
 impl Agent {
-    async fn run(mut self, leave: impl Future<Output = Leave>) -> Result<(), AgentError> {
-        tokio::pin!(leave);
+    async fn run(mut self, mut leave: mpsc::Receiver<Leave>) -> Result<Left, AgentError> {
         let mut deadline: Option<Instant> = None;
         while !self.done {
             let wake = tokio::select! {
@@ -155,7 +176,7 @@ impl Agent {
                 event = self.trainer.next() => Wake::Trainer(event.ok_or(AgentError::TrainerGone)?),
                 () = tick(&mut self.beat) => Wake::Beat,
                 () = tick(&mut self.tidying) => Wake::Tidy,
-                why = &mut leave, if deadline.is_none() => Wake::Leave(why),
+                Some(why) = leave.recv() => Wake::Leave(why),
                 () = until(self.drain_at), if deadline.is_none() => Wake::Leave(Leave::Told("time is up")),
                 () = until(deadline) => Wake::OutOfTime,
             };
@@ -176,6 +197,7 @@ impl Agent {
                     }
                     if let ToWorker::Drain { reason } = &message {
                         tracing::info!(reason, "asked to leave");
+                        self.note_what_is_left();
                         deadline.get_or_insert(Instant::now() + self.estate.grace);
                     }
                     self.apply(Input::Heard(message));
@@ -189,12 +211,7 @@ impl Agent {
                 }
                 Wake::Tidy => self.tidy(),
                 Wake::Beat => self.apply(Input::HeartbeatDue(self.trainer.updates())),
-                Wake::Leave(why) => {
-                    tracing::info!(?why, "leaving");
-                    self.is_alone = why == Leave::Alone;
-                    deadline = Some(Instant::now() + self.estate.grace);
-                    self.apply(Input::Leave);
-                }
+                Wake::Leave(why) => self.leave(why, &mut deadline),
                 Wake::OutOfTime => {
                     tracing::warn!("left without handing back everything: the coordinator will notice by itself");
                     self.done = true;
@@ -202,8 +219,37 @@ impl Agent {
             }
             self.done |= self.is_alone && self.session.is_idle();
         }
+        let owes = !self.session.holds_nothing();
+        let left = self.left.filter(|_| !owes).unwrap_or(Left::WithWork);
         self.close().await;
-        Ok(())
+        Ok(left)
+    }
+
+    fn leave(&mut self, why: Leave, deadline: &mut Option<Instant>) {
+        match why {
+            Leave::Told(_) | Leave::Alone if deadline.is_none() => {
+                tracing::info!(?why, "leaving");
+                self.is_alone = why == Leave::Alone;
+                self.note_what_is_left();
+                *deadline = Some(Instant::now() + self.estate.grace);
+                self.apply(Input::Leave);
+            }
+            Leave::Told(_) | Leave::Alone => {}
+            Leave::Sooner => {
+                let sooner = Instant::now() + self.estate.grace / HURRY;
+                *deadline = Some(deadline.map_or(sooner, |at| at.min(sooner)));
+            }
+            Leave::AtOnce => {
+                tracing::warn!("ends at once: the coordinator will notice by itself");
+                self.done = true;
+            }
+        }
+    }
+
+    /// Notes whether there is work left, at the moment when the worker begins to leave.
+    fn note_what_is_left(&mut self) {
+        let left = if self.waits { Left::WithoutWork } else { Left::WithWork };
+        self.left.get_or_insert(left);
     }
 
     /// Whether there is time left for a checkpoint at least before it has to leave.
@@ -216,10 +262,16 @@ impl Agent {
             match output {
                 Output::Send(ToCoordinator::Poll { .. }) if !self.has_time() => {
                     tracing::info!("leaving: no time is left for another checkpoint interval");
+                    self.waits = false;
+                    self.note_what_is_left();
                     self.apply(Input::Leave);
                 }
-                Output::Send(message) => self.send(message),
+                Output::Send(message) => {
+                    self.waits |= matches!(message, ToCoordinator::Poll { .. });
+                    self.send(message);
+                }
                 Output::Train(grant) => {
+                    self.waits = false;
                     self.checkpoint_every = Duration::from_millis(grant.checkpoint_every_ms);
                     if self.has_time() {
                         self.trainer.train(*grant);
@@ -293,6 +345,7 @@ impl Agent {
         self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
         self.beat = None;
         self.tidying = None;
+        self.waits = false;
         pause
     }
 

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use biosweep_worker::cli::{self, Cli};
-use clap::Parser;
 
 fn main() -> ExitCode {
-    cli::run(&Cli::parse())
+    biosweep_host::limits::raise_open_files();
+    cli::run(&Cli::read())
 }

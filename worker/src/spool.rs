@@ -4,7 +4,8 @@
 //! left reports behind takes up its identity, and with it what it owes. A report's name says whom it is owed to.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,9 +16,12 @@ use crate::session::Owed;
 
 const LOCK: &str = "lock";
 const ENDING: &str = "report";
+/// What the name of a folder ends with whose identity has ended.
+const CLOSED: &str = "closed";
 
 /// How long an identity is waited for that another process has: how often, with what pauses.
-const WAIT: (Duration, u32) = (Duration::from_millis(50), if cfg!(test) { 2 } else { 200 });
+const WAIT: (Duration, u32) =
+    if cfg!(test) { (Duration::from_millis(1), 100) } else { (Duration::from_millis(50), 200) };
 
 /// Why reports cannot be kept on disk.
 #[derive(Debug, thiserror::Error)]
@@ -67,14 +71,7 @@ impl Spool {
         let unusable = |source| SpoolError::Unusable { path: place.to_owned(), source };
         fs::create_dir_all(place).map_err(unusable)?;
         if let Some(worker) = worker {
-            // Who had the identity before may be on its way out.
-            for _ in 0..WAIT.1 {
-                if let Some(opened) = Self::take(place, worker).map_err(unusable)? {
-                    return Ok(opened);
-                }
-                std::thread::sleep(WAIT.0);
-            }
-            return Err(SpoolError::Taken { worker });
+            return Self::wait_for(place, worker);
         }
         for worker in left_behind(place).map_err(unusable)? {
             if let Some(opened) = Self::take(place, worker).map_err(unusable)? {
@@ -85,20 +82,26 @@ impl Spool {
                 opened.spool.close();
             }
         }
-        let worker = WorkerId::new();
-        Self::take(place, worker).map_err(unusable)?.ok_or(SpoolError::Taken { worker })
+        // Another worker may look for a moment whether it was left behind.
+        Self::wait_for(place, WorkerId::new())
+    }
+
+    /// Takes an identity, even where who had it before is on its way out.
+    fn wait_for(place: &Path, worker: WorkerId) -> Result<Opened, SpoolError> {
+        let unusable = |source| SpoolError::Unusable { path: place.to_owned(), source };
+        for _ in 0..WAIT.1 {
+            if let Some(opened) = Self::take(place, worker).map_err(unusable)? {
+                return Ok(opened);
+            }
+            std::thread::sleep(WAIT.0);
+        }
+        Err(SpoolError::Taken { worker })
     }
 
     /// Takes an identity; `None` where another process has it.
     fn take(place: &Path, worker: WorkerId) -> io::Result<Option<Opened>> {
         let folder = place.join(worker.to_string());
-        fs::create_dir_all(&folder)?;
-        let lock = File::options().read(true).write(true).create(true).truncate(false).open(folder.join(LOCK))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Ok(None),
-            Err(fs::TryLockError::Error(error)) => return Err(error),
-        }
+        let Some(lock) = lock(&folder)? else { return Ok(None) };
         let mut owed = Vec::new();
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
@@ -140,14 +143,43 @@ impl Spool {
             entries.flatten().any(|entry| entry.path().extension().is_some_and(|ending| ending == ENDING))
         });
         if !owes {
-            // Left over it is in nobody's way.
-            drop(fs::remove_dir_all(&self.folder));
+            // Moved first: who comes meanwhile makes a folder of its own, out of which nothing must be removed.
+            let aside = self.folder.with_extension(CLOSED);
+            if fs::rename(&self.folder, &aside).is_ok() {
+                // Left over it is in nobody's way.
+                drop(fs::remove_dir_all(&aside));
+            }
         }
     }
 
     fn path(&self, store: Option<StoreId>, held: Held) -> PathBuf {
         let name = format!("{}-{}.{ENDING}", held.attempt, held.trajectory);
         self.folder.join(store.map_or_else(|| name.clone(), |store| format!("{store}.{name}")))
+    }
+}
+
+/// Makes and locks a folder; `None` where another process has it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    fs::create_dir_all(folder)?;
+    let path = folder.join(LOCK);
+    let identity = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+    let lock = match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
+        Ok(lock) => lock,
+        // Who had it removed the folder in between.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(fs::TryLockError::Error(error)) => return Err(error),
+    }
+    // A lock on a file that was removed in between keeps nobody out.
+    match fs::metadata(&path) {
+        Ok(found) if identity(&found) == identity(&lock.metadata()?) => Ok(Some(lock)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -238,6 +270,26 @@ mod tests {
         third.spool.forget(two.store, two.report.held);
         third.spool.close();
         assert!(!place.path().join(worker.to_string()).exists());
+    }
+
+    #[test]
+    fn workers_that_come_and_go_at_once_never_share_an_identity_and_never_fail() {
+        let place = tempfile::tempdir().expect("a folder");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        let opened = Spool::open(place.path(), None).expect("a spool");
+                        let owed = owed(1, None);
+                        opened.spool.keep(&owed);
+                        assert!(opened.spool.path(None, owed.report.held).exists(), "its folder is its own");
+                        opened.spool.forget(None, owed.report.held);
+                        opened.spool.close();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(place.path()).expect("a folder").count(), 0, "nothing is left over");
     }
 
     #[test]

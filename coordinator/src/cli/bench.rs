@@ -3,12 +3,12 @@
 use std::num::{NonZeroU32, NonZeroU64};
 
 use biosweep_common::flags;
+use biosweep_host::stop::Stop;
 use clap::{Args, Subcommand};
 
 use super::Output;
 use super::failure::{Exit, Failure};
 use crate::bench::{self, Load, Measured};
-use crate::local::interrupted;
 use crate::render::{answer, json};
 
 #[derive(Debug, Subcommand)]
@@ -91,10 +91,11 @@ impl LoadArgs {
 }
 
 pub(super) async fn run(command: &BenchCommand, output: Output) -> Result<Exit, Failure> {
+    let stop = Stop::listen().map_err(Failure::from_environment)?;
     tokio::select! {
         exit = measure(command, output) => exit,
         // What was started ends with what is dropped here.
-        _signal = interrupted() => Ok(Exit::Interrupted),
+        _signal = stop.requested() => Ok(Exit::Interrupted),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::spec;
+use biosweep_host::stop::Stop;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -36,6 +37,7 @@ pub(crate) struct ChaosArgs {
 }
 
 pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let stop = Stop::listen().map_err(Failure::from_environment)?;
     let source = source::read(&args.spec, &TermsArgs::default())?;
     let worker = WorkerOptions {
         program: local::find_program()?,
@@ -43,6 +45,7 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result
         // The momentary home has no datasets of its own.
         data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
         home: home.to_owned(),
+        deadline: None,
     };
     let datasets: Vec<_> = source.spec.grid.datasets().into_iter().collect();
     worker.check(&datasets).await?;
@@ -62,7 +65,8 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result
     let verdict = tokio::select! {
         verdict = chaos::run(&options, say) => verdict.map_err(Failure::from_environment)?,
         // What it started ends with it.
-        how = local::interrupted() => {
+        signal = stop.requested() => {
+            let how = signal.reason();
             say(match std::fs::remove_dir_all(&place) {
                 Ok(()) => format!("{how}; nothing is left of it"),
                 Err(_) => format!("{how}; what it left is in {}", place.display()),

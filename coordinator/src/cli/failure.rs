@@ -3,6 +3,7 @@
 use std::fmt;
 
 use biosweep_common::spec::SpecErrors;
+use biosweep_host::stop::StopSignal;
 use miette::Report;
 
 use crate::bench::BenchError;
@@ -21,6 +22,8 @@ pub(crate) enum Exit {
     BadInput,
     /// Something this needs is missing or broken.
     Environment,
+    /// It had to stop with work left: the same command goes on.
+    WorkLeft,
     /// The user stopped it.
     Interrupted,
 }
@@ -33,7 +36,16 @@ impl Exit {
             Self::SomeFailed => 1,
             Self::BadInput => 2,
             Self::Environment => 3,
+            Self::WorkLeft => 75,
             Self::Interrupted => 130,
+        }
+    }
+
+    /// That of a program which a signal stopped with work left.
+    pub(crate) const fn after(signal: StopSignal) -> Self {
+        match signal {
+            StopSignal::Interrupt => Self::Interrupted,
+            _ => Self::WorkLeft,
         }
     }
 }

@@ -30,6 +30,8 @@ use std::process::ExitCode;
 
 use biosweep_common::flags;
 use biosweep_common::telemetry::{self, Destination};
+use biosweep_host::stop::Stop;
+use biosweep_host::{limits, variables};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -43,7 +45,7 @@ use wish::Wish;
 /// Hyper-parameter sweeps over learning rules: BP, feedback alignment, target propagation and their kin.
 ///
 /// Exit codes: 0 all is well, 1 some trials failed or were cancelled, 2 bad input, 3 something in the environment is
-/// missing or broken, 130 interrupted.
+/// missing or broken, 75 stopped with work left (the same command goes on), 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "biosweep", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -158,7 +160,7 @@ enum Command {
 impl Cli {
     /// What the command line says; ends the program with exit code 2 where that cannot be meant.
     pub(crate) fn read() -> Self {
-        let given = Self::command().get_matches();
+        let given = variables::without_empty(Self::command()).get_matches();
         let mut innermost = &given;
         while let Some((_, command)) = innermost.subcommand() {
             innermost = command;
@@ -187,6 +189,16 @@ impl Common {
 }
 
 impl Command {
+    /// Whether a signal asks it to stop cleanly, rather than ending it.
+    const fn stops_cleanly(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Serve(_))
+    }
+
+    /// Whether it coordinates more than its own question.
+    const fn is_busy(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Serve(_) | Self::Replay(_) | Self::Chaos(_) | Self::Bench(_))
+    }
+
     /// Whom it asks about sweeps that are there already.
     fn asks(&self) -> Option<&Coordinator> {
         match self {
@@ -244,9 +256,30 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::environment(format!("the runtime cannot be started: {error}")))
+/// Threads that a busy runtime needs beside one for each core: to look up names, and for its store.
+const THREADS_BESIDE: usize = 4;
+
+/// A runtime for a command; only those that coordinate have threads of their own.
+fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = if command.is_busy() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // It panics where it cannot start them.
+        limits::can_start_threads(cores + THREADS_BESIDE).map_err(Failure::from_environment)?;
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = builder.enable_all().build();
+    runtime.map_err(|error| Failure::environment(format!("the runtime cannot be started: {error}")))
+}
+
+/// The requests to stop that a command heeds.
+fn stop(command: &Command, runtime: &tokio::runtime::Runtime) -> Result<Stop, Failure> {
+    if !command.stops_cleanly() {
+        return Ok(Stop::never());
+    }
+    let _inside = runtime.enter();
+    Stop::listen().map_err(|error| Failure::environment(format!("signals cannot be caught: {error}")))
 }
 
 fn nothing_in(home: &Path) -> Failure {
@@ -259,10 +292,13 @@ fn nothing_in(home: &Path) -> Failure {
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, common } = cli;
+    let runtime = runtime(&command)?;
+    // Before anything is opened that a signal must not leave open.
+    let stop = stop(&command, &runtime)?;
     match command {
         Command::Plan(args) => {
             // It leaves no log, nor anything else.
-            return runtime()?.block_on(plan::run(&args, common.home().ok().as_deref(), common.output));
+            return runtime.block_on(plan::run(&args, common.home().ok().as_deref(), common.output));
         }
         Command::Preset(command) => return preset::run(&command, common.output),
         Command::Data(ref command) => return data::run(command, &common.home()?, common.output),
@@ -289,10 +325,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         telemetry::init(destination, "info").map_err(Failure::from_environment)?;
     }
     let output = common.output;
-    runtime()?.block_on(async {
+    runtime.block_on(async {
         match command {
-            Command::Run(args) => run::run(&args, &home, output).await,
-            Command::Serve(args) => serve::run(&args, &home).await,
+            Command::Run(args) => run::run(&args, &home, output, &stop).await,
+            Command::Serve(args) => serve::run(&args, &home, &stop).await,
             Command::Submit(args) => submit::run(&args, &home, output).await,
             Command::Extend(args) => extend::run(&args, &home, output).await,
             Command::List(args) => list::run(&args, &home, output).await,

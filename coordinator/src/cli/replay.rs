@@ -36,6 +36,7 @@ pub(super) async fn run(args: &ReplayArgs, home: &Path, output: Output) -> Resul
         // The momentary home has no datasets of its own.
         data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
         home: home.to_owned(),
+        deadline: None,
     };
     say(human::replaying(&trained));
     let verdict = replay::run(&trained, &worker).await?;

@@ -3,12 +3,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use biosweep_common::capability::{Capabilities, Requirement};
+use biosweep_common::clock::Clock;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::flags;
 use biosweep_common::outcome::SweepState;
+use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
+use biosweep_host::deadline::Job;
+use biosweep_host::stop::{Stop, StopSignal};
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -18,7 +23,8 @@ use super::watch::Until;
 use super::{Output, StoreArgs, source, submit, watch};
 use crate::client::{Client, ClientError};
 use crate::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
-use crate::local::{self, Fleet, LocalError, WorkerOptions, interrupted};
+use crate::local::fleet::Fleet;
+use crate::local::{self, LocalError, WorkerOptions};
 use crate::render::progress::Progress;
 use crate::render::{answer, human, json, say};
 use crate::results::folder::ResultsFolder;
@@ -47,15 +53,23 @@ pub(crate) struct RunArgs {
     store: StoreArgs,
 }
 
+/// How long a coordinator may take to close its home where all is to end at once.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// How long a question may take after the wait for a sweep: a store that cannot be written may hold its answer back.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
 /// How the wait for a sweep ended.
 enum Wait {
     Ended(SweepView),
     /// Nothing more will happen until its owner has looked.
     Paused(SweepView),
-    Interrupted(&'static str),
+    Interrupted(StopSignal),
+    /// The workers have left, since their machine is taken away.
+    TimeUp,
 }
 
-pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &RunArgs, home: &Path, output: Output, stop: &Stop) -> Result<Exit, Failure> {
     let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || store::is_in(home));
     if is_stored && (args.fresh || !args.terms.is_empty()) {
         return Err(Failure::bad_input(format!(
@@ -64,16 +78,29 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<E
         )));
     }
     let source = if is_stored { None } else { Some(source::read(&args.spec, &args.terms)?) };
+    if let Some(source) = &source {
+        can_be_met(&source.spec.terms.require, &args.device)?;
+    }
+    let begun = tokio::select! {
+        begun = begin(args, home, source.as_ref()) => begun,
+        signal = stop.requested() => return Ok(stopped_early(signal)),
+    };
+    let (workers, mut host) = begun?;
+    let result = run_on(args, &mut host, &workers, source, output, stop).await;
+    stop_host(host, stop).await?;
+    result
+}
+
+/// Looks for workers and for the end of the job, and starts the coordinator.
+async fn begin(args: &RunArgs, home: &Path, source: Option<&Source>) -> Result<(WorkerOptions, Host), Failure> {
     let workers = WorkerOptions {
         program: local::find_program()?,
         device: args.device.clone(),
         data_dir: args.data_dir.clone(),
         home: home.to_owned(),
+        deadline: end_of_job().await?,
     };
-    if let Some(source) = &source {
-        can_be_met(&source.spec.terms.require, &args.device)?;
-    }
-    let digest = source.as_ref().map(|source| submission::digest(&source.spec));
+    let digest = source.map(|source| submission::digest(&source.spec));
     let host = Host::start_alone(Options {
         home,
         store: args.store.url(),
@@ -88,10 +115,39 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output) -> Result<E
         patience: PATIENCE,
         stay: Stay::Announced,
     });
-    let mut host = host.await.map_err(|error| not_hosted(error, &args.spec, is_stored, home))?;
-    let result = run_on(args, &mut host, &workers, source, output).await;
-    host.stop().await?;
-    result
+    let host = host.await.map_err(|error| not_hosted(error, &args.spec, source.is_none(), home))?;
+    Ok((workers, host))
+}
+
+/// When the job ends that this process runs in, in seconds since 1970. Outside of a job its variables mean nothing.
+async fn end_of_job() -> Result<Option<u64>, Failure> {
+    let job = Job::of_environment();
+    let end = if job.is_one() { job.end().await.map_err(Failure::bad_input)? } else { None };
+    if let Some(end) = end {
+        end.left(Clock::start().wall()).map_err(Failure::bad_input)?;
+    }
+    Ok(end.map(|end| end.at_s))
+}
+
+/// Stops the coordinator; where all is to end at once it is not waited for.
+pub(super) async fn stop_host(host: Host, stop: &Stop) -> Result<(), Failure> {
+    let at_once = async {
+        stop.at_once().await;
+        tokio::time::sleep(AT_ONCE).await;
+    };
+    tokio::select! {
+        stopped = host.stop() => Ok(stopped?),
+        () = at_once => {
+            tracing::warn!("stopped before the coordinator had closed its home");
+            Ok(())
+        }
+    }
+}
+
+/// Ends a run that was told to stop before it had workers.
+fn stopped_early(signal: StopSignal) -> Exit {
+    say(human::stopped_early(signal.reason(), &this_command()));
+    Exit::after(signal)
 }
 
 /// Why the home is not coordinated here; where another coordinator does, with the way to it.
@@ -115,9 +171,69 @@ async fn run_on(
     workers: &WorkerOptions,
     source: Option<Source>,
     output: Output,
+    stop: &Stop,
 ) -> Result<Exit, Failure> {
     let url = host.url();
     let mut client = Client::reach(&url).await?;
+    let prepared = tokio::select! {
+        prepared = prepare(args, &mut client, workers, source) => prepared?,
+        signal = stop.requested() => return Ok(stopped_early(signal)),
+    };
+    let (sweep, spec, found) = prepared;
+    let id = sweep.id.to_string();
+    let sweep = if sweep.state == SweepState::Running {
+        say(human::starting(&sweep, found));
+        let count = worker_count(args.workers, sweep.trajectories);
+        let fleet = Fleet::start(count, workers, &url, &host.handle);
+        let mut progress = Progress::new(&sweep, spec).expecting_workers();
+        let wait = wait(&mut client, &id, &mut progress, fleet, host, stop).await;
+        progress.finish();
+        // Somebody may have handed in others while this coordinator was there.
+        let sweeps = host.handle.ask(|core| core.sweep_views());
+        let sweeps = tokio::time::timeout(LAST_WORD, sweeps).await.ok().and_then(Result::ok).unwrap_or_default();
+        let others = sweeps.iter().filter(|other| other.id != sweep.id && other.state == SweepState::Running);
+        others.for_each(|other| say(human::left_unfinished(other)));
+        match wait? {
+            Wait::Ended(sweep) => sweep,
+            Wait::Paused(sweep) => {
+                say(human::stands_still(&sweep, &this_command()));
+                return Ok(Exit::SomeFailed);
+            }
+            Wait::Interrupted(signal) => {
+                let now = tokio::time::timeout(LAST_WORD, client.show(&id)).await.ok().and_then(Result::ok);
+                say(human::interrupted(signal.reason(), now.map(|now| now.sweep).as_ref(), &this_command()));
+                return Ok(Exit::after(signal));
+            }
+            Wait::TimeUp => {
+                let now = client.show(&id).await?.sweep;
+                if !now.state.has_ended() {
+                    say(human::time_is_up(&now, &this_command()));
+                    return Ok(Exit::WorkLeft);
+                }
+                now
+            }
+        }
+    } else {
+        say(human::done_before(&sweep));
+        sweep
+    };
+    let results = client.results(&id).await?;
+    let curves = client.curves(&id).await?;
+    let folder = ResultsFolder::write(&workers.home, &sweep, &results, &curves).map_err(Failure::from_environment)?;
+    answer(match output {
+        Output::Human => human::outcome(&sweep, &results, &folder),
+        Output::Json => json::outcome(&sweep, &results, &folder),
+    })?;
+    Ok(watch::exit_of(&sweep))
+}
+
+/// Submits the sweep or finds it, and checks that it can be trained here; with its spec, and whether it was found.
+async fn prepare(
+    args: &RunArgs,
+    client: &mut Client,
+    workers: &WorkerOptions,
+    source: Option<Source>,
+) -> Result<(SweepView, Option<SweepSpec>, bool), Failure> {
     let mut asked = None;
     let (sweep, found) = match source {
         Some(source) => {
@@ -139,45 +255,13 @@ async fn run_on(
     if let Some(spec) = &spec {
         can_be_met(&spec.terms.require, &args.device)?;
     }
-    let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
-    let id = sweep.id.to_string();
-    let sweep = if sweep.state == SweepState::Paused { client.resume(&id).await? } else { sweep };
-    let sweep = if sweep.state == SweepState::Running {
+    let paused = sweep.state == SweepState::Paused;
+    let sweep = if paused { client.resume(&sweep.id.to_string()).await? } else { sweep };
+    if sweep.state == SweepState::Running {
+        let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
         workers.check(&datasets).await?;
-        say(human::starting(&sweep, found));
-        let count = worker_count(args.workers, sweep.trajectories);
-        let fleet = Fleet::start(count, workers, &url, &host.handle);
-        let mut progress = Progress::new(&sweep, spec).expecting_workers();
-        let wait = wait(&mut client, &id, &mut progress, fleet, host).await;
-        progress.finish();
-        // Somebody may have handed in others while this coordinator was there.
-        let sweeps = host.handle.ask(|core| core.sweep_views()).await.unwrap_or_default();
-        let others = sweeps.iter().filter(|other| other.id != sweep.id && other.state == SweepState::Running);
-        others.for_each(|other| say(human::left_unfinished(other)));
-        match wait? {
-            Wait::Ended(sweep) => sweep,
-            Wait::Paused(sweep) => {
-                say(human::stands_still(&sweep, &this_command()));
-                return Ok(Exit::SomeFailed);
-            }
-            Wait::Interrupted(how) => {
-                let now = client.show(&id).await?.sweep;
-                say(human::interrupted(how, &now, &this_command()));
-                return Ok(Exit::Interrupted);
-            }
-        }
-    } else {
-        say(human::done_before(&sweep));
-        sweep
-    };
-    let results = client.results(&id).await?;
-    let curves = client.curves(&id).await?;
-    let folder = ResultsFolder::write(&workers.home, &sweep, &results, &curves).map_err(Failure::from_environment)?;
-    answer(match output {
-        Output::Human => human::outcome(&sweep, &results, &folder),
-        Output::Json => json::outcome(&sweep, &results, &folder),
-    })?;
-    Ok(watch::exit_of(&sweep))
+    }
+    Ok((sweep, spec, found))
 }
 
 /// Follows the sweep to its end, to a failure, or until the user has had enough; the workers have left on return.
@@ -187,6 +271,7 @@ async fn wait(
     progress: &mut Progress,
     mut fleet: Fleet,
     host: &mut Host,
+    stop: &Stop,
 ) -> Result<Wait, Failure> {
     let handle = host.handle.clone();
     let wait = tokio::select! {
@@ -195,18 +280,23 @@ async fn wait(
             Ok(sweep) => Ok(Wait::Ended(sweep)),
             Err(error) => Err(error.into()),
         },
-        error = fleet.failed() => Err(error.into()),
+        ended = fleet.ended() => match ended {
+            Ok(()) => Ok(Wait::TimeUp),
+            Err(error) => Err(error.into()),
+        },
         error = host.failed() => Err(error.into()),
-        how = interrupted() => Ok(Wait::Interrupted(how)),
+        signal = stop.requested() => Ok(Wait::Interrupted(signal)),
     };
-    if matches!(wait, Ok(Wait::Interrupted(_))) {
-        progress.note("stopping the workers; press Ctrl-C again to stop at once");
-        tokio::select! {
-            () = fleet.leave(&handle, "the user stopped the sweep") => {}
-            _ = interrupted() => {}
+    let reason = match &wait {
+        Ok(Wait::Interrupted(signal)) => {
+            progress.note(human::stopping(*signal == StopSignal::Interrupt));
+            "the user stopped the sweep"
         }
-    } else {
-        fleet.leave(&handle, "the sweep has ended or stands still").await;
+        _ => "the sweep has ended or stands still",
+    };
+    tokio::select! {
+        () = fleet.leave(&handle, reason) => {}
+        _signal = stop.at_once() => {}
     }
     wait
 }

@@ -1,22 +1,26 @@
 //! `biosweep serve`: coordinates sweeps for workers and people elsewhere, until it is stopped.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 
+use biosweep_host::stop::Stop;
 use clap::Args;
 
 use super::StoreArgs;
 use super::failure::{Exit, Failure};
+use super::run::stop_host;
 use crate::core::scheduler::Patience;
 use crate::host::{Host, Options, Scope, Stay};
-use crate::local::interrupted;
 use crate::render::say;
+
+/// The port that is meant where none is named.
+const PORT: u16 = 7465;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen
-    #[arg(long, default_value = "127.0.0.1:7465", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    /// Where to listen: HOST:PORT, a HOST, or a PORT of this machine alone
+    #[arg(long, default_value = "127.0.0.1:7465", value_name = "ADDRESS", value_parser = listen)]
+    listen: Listen,
     /// Listen on an address that others can reach although nothing protects it
     #[arg(long)]
     insecure: bool,
@@ -27,23 +31,143 @@ pub(crate) struct ServeArgs {
     store: StoreArgs,
 }
 
-pub(super) async fn run(args: &ServeArgs, home: &Path) -> Result<Exit, Failure> {
+/// Where to listen, as it was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Listen {
+    /// A name, or an address without brackets.
+    host: String,
+    port: u16,
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    let at = |host: &str, port| Listen { host: host.to_owned(), port };
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(at(&address.ip().to_string(), address.port()));
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if bare.parse::<IpAddr>().is_ok() {
+        return Ok(at(bare, PORT));
+    }
+    if let Ok(port) = text.parse() {
+        return Ok(at("127.0.0.1", port));
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, port.parse().ok()),
+        None => (text, Some(PORT)),
+    };
+    let is_name = |host: &str| {
+        let letters = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+        host.chars().all(letters) && host.contains(|character: char| character.is_ascii_alphabetic())
+    };
+    match port {
+        Some(port) if is_name(host) => Ok(at(host, port)),
+        _ => Err(format!("write it as 127.0.0.1:{PORT}, as NAME:{PORT}, or as a port up to 65535")),
+    }
+}
+
+impl Listen {
+    /// The address: of a name with several, one of IPv4.
+    fn address(&self) -> Result<SocketAddr, Failure> {
+        let unknown = |why: String| {
+            Failure::bad_input(format!(
+                "no address of `{}` is known: {why}; name one in --listen, such as 127.0.0.1:{}",
+                self.host, self.port
+            ))
+        };
+        let addresses =
+            (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+        first.copied().ok_or_else(|| unknown("it has none".to_owned()))
+    }
+
+    /// How workers reach what listens on `address`.
+    fn url(&self, address: SocketAddr) -> String {
+        let is_name = self.host.parse::<IpAddr>().is_err();
+        if address.ip().is_unspecified() {
+            return format!("http://{}:{}", host_name(), address.port());
+        }
+        if is_name { format!("http://{}:{}", self.host, address.port()) } else { format!("http://{address}") }
+    }
+}
+
+/// This machine's name, as other machines may know it.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "HOST".to_owned() } else { name.trim().to_owned() }
+}
+
+pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Exit, Failure> {
     let options = Options {
         home,
         store: args.store.url(),
-        listen: args.listen,
+        listen: args.listen.address()?,
         insecure: args.insecure,
         scope: Scope::All,
         patience: Patience::of_lease_ms(1_000 * args.lease),
         stay: Stay::Announced,
     };
-    let mut host = Host::start_alone(options).await?;
+    let started = tokio::select! {
+        started = Host::start_alone(options) => started,
+        signal = stop.requested() => {
+            say(format_args!("{} before the coordinator was there", signal.reason()));
+            return Ok(Exit::Done);
+        }
+    };
+    let mut host = started?;
     say(format_args!("serving {} on {}", home.display(), host.url()));
-    say(format_args!("workers join with `biosweep-worker --coordinator {}`", host.url()));
+    say(format_args!("workers join with `biosweep-worker --coordinator {}`", args.listen.url(host.address)));
     tokio::select! {
-        signal = interrupted() => say(format_args!("{signal}; workers train on and wait for the coordinator's return")),
+        signal = stop.requested() => {
+            say(format_args!("{}; workers train on and wait for the coordinator's return", signal.reason()));
+        }
         error = host.failed() => return Err(error.into()),
     }
-    host.stop().await?;
+    stop_host(host, stop).await?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_listens_on_addresses_names_and_bare_ports() {
+        let cases = [
+            ("127.0.0.1:7465", Some(("127.0.0.1", 7465))),
+            ("0.0.0.0:0", Some(("0.0.0.0", 0))),
+            ("[::]:80", Some(("::", 80))),
+            ("[::1]", Some(("::1", PORT))),
+            ("::1", Some(("::1", PORT))),
+            ("10.0.0.1", Some(("10.0.0.1", PORT))),
+            ("8000", Some(("127.0.0.1", 8000))),
+            ("localhost:8000", Some(("localhost", 8000))),
+            ("node-17.cluster", Some(("node-17.cluster", PORT))),
+            ("", None),
+            (":8000", None),
+            ("65536", None),
+            ("localhost:65536", None),
+            ("localhost:", None),
+            ("256.0.0.1:80", None),
+            ("http://localhost:80", None),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.map(|(host, port): (&str, u16)| Listen { host: host.to_owned(), port });
+            assert_eq!(listen(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn workers_are_told_an_address_that_they_can_reach() {
+        let url = |text: &str| {
+            let listen = listen(text).expect("an address");
+            listen.url(listen.address().expect("it is known"))
+        };
+        assert_eq!(url("127.0.0.1:80"), "http://127.0.0.1:80");
+        assert_eq!(url("[::1]:80"), "http://[::1]:80");
+        assert_eq!(url("localhost:80"), "http://localhost:80");
+        for everywhere in ["0.0.0.0:80", "[::]:80"] {
+            assert_eq!(url(everywhere), format!("http://{}:80", host_name()));
+        }
+    }
 }

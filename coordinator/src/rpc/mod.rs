@@ -2,11 +2,13 @@
 //!
 //! | room | serves |
 //! |---|---|
+//! | [`callers`] | connections as they come, before anything is served |
 //! | [`sweeps`] | people: submit, list, show, watch, cancel, results, curves |
 //! | [`workers`] | workers: one session each |
 //! | [`identity`] | who asks whether it is this store that is served |
 //! | [`way`] | commands: their way to these services |
 
+mod callers;
 pub(crate) mod identity;
 mod sweeps;
 pub(crate) mod way;
@@ -25,13 +27,14 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::identity::Own;
 use crate::driver::{Handle, Stopped, Unable};
 use crate::store::StoreError;
+
+pub(crate) use callers::listen;
 
 /// A stream on which nothing comes for the first of these is asked whether it lives, and is over after the second.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
@@ -87,8 +90,7 @@ pub(crate) async fn serve(
                 .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)
                 .max_encoding_message_size(TO_WORKER_BYTES_MAX),
         )
-        // Without this, the end of what is sent at once waits 40 ms for the other side to confirm its beginning.
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
+        .serve_with_incoming_shutdown(callers::callers(listener), shutdown)
         .await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::ids::{SweepId, WorkerId};
@@ -23,6 +24,8 @@ use crate::driver::{Handle, OUTBOX, StreamId};
 
 /// Messages of a worker that are handed in at once, and points of reports in them, about.
 const AT_ONCE: (usize, usize) = (1_024, 65_536);
+/// How long a stream may take to bring its hello.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Service {
     handle: Handle,
@@ -118,7 +121,8 @@ enum End {
 impl Inbound {
     /// The first message, which has to be a hello of a worker of this version.
     async fn hello(&mut self) -> Result<Hello, Status> {
-        let first = self.messages.message().await?;
+        let first = tokio::time::timeout(HELLO_WAIT, self.messages.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("the stream began without a hello"))??;
         let first = first.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
         let Some(ToCoordinator::Hello(hello)) = self.reader.read(first).map_err(|error| unreadable(&error))? else {
             return Err(Status::invalid_argument("the first message of a stream must be a hello"));

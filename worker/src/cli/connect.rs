@@ -10,13 +10,15 @@ use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::messages::WorkerDescription;
 use biosweep_common::telemetry::{self, Destination};
+use biosweep_host::deadline::{Deadline, Job, Origin};
+use biosweep_host::limits;
+use biosweep_host::stop::{Stop, StopSignal};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::DataArgs;
-use super::failure::Failure;
-use crate::agent::{self, AgentError, Estate, Leave};
+use super::failure::{Exit, Failure};
+use crate::agent::{self, AgentError, Estate, Leave, Left};
 use crate::checkpoint::shelf::Shelf;
 use crate::device::Device;
 use crate::memory;
@@ -58,8 +60,9 @@ pub(super) struct ConnectArgs {
     /// Seconds that leaving may take: to write checkpoints and hand back what is in training
     #[arg(long, default_value = "25", value_name = "SECONDS", allow_negative_numbers = true)]
     grace: u32,
-    /// When this machine is taken away, in seconds since 1970; the worker leaves in time
-    #[arg(long, env = "SLURM_JOB_END_TIME", value_name = "TIME", allow_negative_numbers = true)]
+    /// When this machine is taken away, in seconds since 1970; the worker leaves in time [default: the end of the Slurm job
+    /// it runs in]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     deadline: Option<u64>,
     #[command(flatten)]
     data: DataArgs,
@@ -70,10 +73,20 @@ fn gigabytes(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("it takes a number of gigabytes above 0, at most {MEMORY_GB_MAX}"))
 }
 
-pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
+/// Threads a worker needs beside its first: to train, for its shelf, to see its launcher go, and to look up names.
+const THREADS: usize = 5;
+
+pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
+    // Before anything is opened that a signal must not leave open.
+    let stop = {
+        let _inside = runtime.enter();
+        Stop::listen().map_err(|error| Failure::environment(format!("signals cannot be caught: {error}")))?
+    };
     telemetry::init(Destination::Stderr, "info").map_err(Failure::environment)?;
     let device: Device = args.device.parse().map_err(Failure::from)?;
-    let deadline = args.deadline.map(time_until).transpose()?;
+    let deadline = runtime.block_on(deadline(args.deadline))?;
+    limits::can_start_threads(THREADS).map_err(Failure::environment)?;
     device.prepare();
     let url = args.coordinator.as_deref().unwrap_or_default();
     let description = WorkerDescription {
@@ -104,25 +117,35 @@ pub(super) fn run(args: &ConnectArgs) -> Result<(), Failure> {
         );
     }
     let estate = Estate { spool, shelf, grace, deadline };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
-    let served = runtime.block_on(agent::serve(url, session, trainer, estate, told_to_leave(orphaned)));
-    served.map_err(|error| match error {
-        AgentError::Address { .. } => Failure::bad_input(error),
-        AgentError::Refused(_) | AgentError::TrainerGone => Failure::environment(error),
-    })
+    let served = runtime.block_on(async {
+        let (tell, leave) = mpsc::channel(1);
+        let telling = tokio::spawn(tell_to_leave(stop.clone(), orphaned, tell));
+        let served = agent::serve(url, session, trainer, estate, leave).await;
+        telling.abort();
+        served
+    });
+    match served {
+        Ok(left) => Ok(exit(left, stop.first())),
+        Err(error @ AgentError::Address { .. }) => Err(Failure::bad_input(error)),
+        Err(error @ (AgentError::Refused(_) | AgentError::TrainerGone)) => Err(Failure::environment(error)),
+    }
 }
 
-/// How long it is until a moment, in seconds since 1970.
-fn time_until(deadline: u64) -> Result<Duration, Failure> {
-    let now = Duration::from_millis(Clock::start().wall().0);
-    let left = Duration::from_secs(deadline).checked_sub(now);
-    left.ok_or_else(|| {
-        let (late, now) = (now.as_secs() - deadline, now.as_secs());
-        Failure::bad_input(format!(
-            "--deadline (or SLURM_JOB_END_TIME) {deadline} has passed {late} s ago: it counts seconds since 1970, and now is {now}; \
-             name a moment to come, or leave it out"
-        ))
-    })
+const fn exit(left: Left, signal: Option<StopSignal>) -> Exit {
+    match (signal, left) {
+        (Some(StopSignal::Interrupt), _) => Exit::Interrupted,
+        (_, Left::WithWork) => Exit::WorkLeft,
+        (_, Left::WithoutWork) => Exit::Done,
+    }
+}
+
+/// How long it is until this machine is taken away, as the command line says or else Slurm.
+async fn deadline(named_s: Option<u64>) -> Result<Option<Duration>, Failure> {
+    let deadline = match named_s {
+        Some(at_s) => Some(Deadline { at_s, origin: Origin::Flag }),
+        None => Job::of_environment().end().await.map_err(Failure::bad_input)?,
+    };
+    deadline.map(|deadline| deadline.left(Clock::start().wall())).transpose().map_err(Failure::bad_input)
 }
 
 fn default_name() -> String {
@@ -143,28 +166,22 @@ fn stdin_closed() -> io::Result<oneshot::Receiver<()>> {
     Ok(is_closed)
 }
 
-/// Waits for a signal to leave: SIGINT, SIGTERM, or SIGUSR2, which batch systems send before they end a job.
-async fn told_to_leave(orphaned: Option<oneshot::Receiver<()>>) -> Leave {
+/// Tells the agent when it is to leave, and when that has to go faster than was planned.
+async fn tell_to_leave(stop: Stop, orphaned: Option<oneshot::Receiver<()>>, tell: mpsc::Sender<Leave>) {
     let orphaned = async {
         match orphaned {
             Some(closed) => drop(closed.await),
             None => std::future::pending().await,
         }
     };
-    tokio::select! {
-        () = sent(SignalKind::interrupt()) => Leave::Told("interrupted"),
-        () = sent(SignalKind::terminate()) => Leave::Told("told to terminate"),
-        () = sent(SignalKind::user_defined2()) => Leave::Told("told that its time is up"),
+    let first = tokio::select! {
+        signal = stop.requested() => Leave::Told(signal.reason()),
         () = orphaned => Leave::Alone,
-    }
-}
-
-async fn sent(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut signals) => drop(signals.recv().await),
-        Err(error) => {
-            tracing::warn!(?kind, %error, "a signal cannot be waited for");
-            std::future::pending().await
-        }
-    }
+    };
+    // Where nobody listens the worker is gone already.
+    let _gone = tell.send(first).await;
+    stop.hurried().await;
+    let _gone = tell.send(Leave::Sooner).await;
+    stop.at_once().await;
+    let _gone = tell.send(Leave::AtOnce).await;
 }

@@ -1,12 +1,18 @@
-//! How a command can end badly.
+//! How a command can end: the exit codes, and what is said where it ends badly.
 
 use std::fmt::Display;
 
 use crate::device::DeviceError;
 
-/// The exit codes of failures.
+/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
+    /// All is well; nothing is left for this worker.
+    Done,
+    /// It left with work left: it may be started again.
+    WorkLeft,
+    /// The user stopped it.
+    Interrupted,
     /// What was asked cannot be done as it was asked.
     BadInput,
     /// Something this needs is missing or broken.
@@ -16,6 +22,9 @@ pub(super) enum Exit {
 impl Exit {
     pub(super) const fn code(self) -> u8 {
         match self {
+            Self::Done => 0,
+            Self::WorkLeft => 75,
+            Self::Interrupted => 130,
             Self::BadInput => 2,
             Self::Environment => 3,
         }

@@ -7,24 +7,25 @@ mod environment;
 mod failure;
 mod step;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
+use biosweep_host::variables;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use etcetera::BaseStrategy as _;
 
 use crate::data::Places;
 use crate::libtorch;
-use failure::Failure;
+use failure::{Exit, Failure};
 
 /// Trains what a coordinator hands out.
 ///
-/// Without a command it serves the coordinator it is given until it is told to leave. Exit codes: 0 all is well,
-/// 2 bad input, 3 something in the environment is missing or broken.
+/// Without a command it serves the coordinator it is given until it is told to leave. Exit codes: 0 all is well, and where
+/// it served, there was nothing left for it; 75 it left with work left (start it again); 130 it was interrupted; 2 bad
+/// input; 3 something in the environment is missing or broken.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(name = "biosweep-worker", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -81,18 +82,27 @@ enum Output {
     Json,
 }
 
+impl Cli {
+    /// What the command line says; ends the program with exit code 2 where that cannot be meant.
+    #[must_use]
+    pub fn read() -> Self {
+        let given = variables::without_empty(Self::command()).get_matches();
+        Self::from_arg_matches(&given).unwrap_or_else(|error| error.exit())
+    }
+}
+
 /// Does what was asked and says how it went.
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
     let done = libtorch::check().map_err(Failure::environment).and_then(|()| match &cli.command {
-        Some(Command::Step(args)) => step::run(args),
-        Some(Command::Bench(args)) => bench::run(args),
-        Some(Command::Check(args)) => check::run(args),
-        Some(Command::Environment(args)) => environment::run(args),
+        Some(Command::Step(args)) => step::run(args).map(|()| Exit::Done),
+        Some(Command::Bench(args)) => bench::run(args).map(|()| Exit::Done),
+        Some(Command::Check(args)) => check::run(args).map(|()| Exit::Done),
+        Some(Command::Environment(args)) => environment::run(args).map(|()| Exit::Done),
         None => connect::run(&cli.connect),
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit) => ExitCode::from(exit.code()),
         Err(Failure { exit, message }) => {
             // Where stderr is closed there is nobody to tell.
             drop(writeln!(std::io::stderr(), "error: {message}"));
@@ -105,7 +115,7 @@ pub fn run(cli: &Cli) -> ExitCode {
 fn answer(text: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{text}") {
         // Whoever read the answer has read enough, as `head` does.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        answered => answered.map_err(|error| Failure::environment(format!("cannot answer: {error}"))),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::environment(format!("cannot answer: {error}"))),
     }
 }

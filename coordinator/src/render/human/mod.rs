@@ -27,7 +27,8 @@ pub(crate) use self::amounts::{percentage, rate};
 pub(crate) use self::names::TrialNames;
 pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
-    done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, verdict,
+    done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, stopped_early,
+    stopping, time_is_up, verdict,
 };
 pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};
 use super::progress::Rate;

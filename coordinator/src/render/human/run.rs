@@ -50,9 +50,29 @@ pub(crate) fn done_before(sweep: &SweepView) -> String {
     format!("{} was done before, as {}; these are its results (--fresh --no-reuse runs it anew)", sweep.name, sweep.id)
 }
 
-pub(crate) fn interrupted(how: &str, sweep: &SweepView, command: &str) -> String {
+/// The end of a run that was told to stop, where it is known how far the sweep is.
+pub(crate) fn interrupted(how: &str, sweep: Option<&SweepView>, command: &str) -> String {
+    let done = match sweep {
+        Some(sweep) => format!("{} of {} trials are done and kept", sweep.ended(), sweep.trials),
+        None => "what is done is kept".to_owned(),
+    };
+    format!("{how}: {done}; the same command goes on from there:\n  {command}")
+}
+
+/// The end of a run that was stopped before it trained anything.
+pub(crate) fn stopped_early(how: &str, command: &str) -> String {
+    format!("{how} before a worker was started; the same command starts again:\n  {command}")
+}
+
+/// The beginning of the end of a run that was told to stop.
+pub(crate) const fn stopping(by_ctrl_c: bool) -> &'static str {
+    if by_ctrl_c { "stopping the workers; press Ctrl-C again to stop at once" } else { "stopping the workers" }
+}
+
+/// The end of a run whose machine is taken away.
+pub(crate) fn time_is_up(sweep: &SweepView, command: &str) -> String {
     format!(
-        "{how}: {} of {} trials are done and kept; the same command goes on from there:\n  {command}",
+        "time is up, {} of {} trials done; the same command goes on from there:\n  {command}",
         sweep.ended(),
         sweep.trials
     )

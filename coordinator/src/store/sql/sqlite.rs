@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use biosweep_host::limits;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, Transaction};
@@ -126,6 +127,9 @@ pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
         let why = format!("it is empty, while {} holds what was committed last", log.display());
         return Err(cannot_open(&place, why, PUT_BACK));
     }
+    // Each connection has one.
+    limits::can_start_threads(READERS as usize + 1)
+        .map_err(|error| cannot_open(&place, error.to_string(), "then try again"))?;
     let options = SqliteConnectOptions::new().filename(&file).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
     let writing = options
         .clone()

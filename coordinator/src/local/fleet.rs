@@ -1,0 +1,171 @@
+//! The local workers, each watched by a task that starts it anew when it dies.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use biosweep_common::clock::Clock;
+use biosweep_common::ids::WorkerId;
+use tokio::process::Child;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{LocalError, WorkerOptions};
+use crate::core::event::Event;
+use crate::driver::Handle;
+
+/// A worker that ends sooner than this had not got to work.
+const SHORT_LIFE_MS: u64 = 3_000;
+/// So many lives on end in which a worker did not get to work, and something is wrong that another start will not mend.
+const VAIN_LIVES_MAX: u32 = 5;
+/// The exit code of a worker that left with work left.
+const WORK_LEFT: i32 = 75;
+/// A worker that leaves so near the deadline leaves because of it.
+const NEAR_DEADLINE_S: u64 = 30;
+/// How long a worker that was asked to leave may take: longer than it gives itself.
+const LEAVE: Duration = Duration::from_secs(30);
+/// Lines of a worker's log shown when it keeps dying.
+const LAST_LINES: usize = 8;
+
+/// The local workers.
+pub(crate) struct Fleet {
+    tasks: JoinSet<Result<Kept, LocalError>>,
+    leaving: CancellationToken,
+}
+
+/// Why a worker is not started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// It was asked to leave.
+    Asked,
+    /// Its time is up.
+    TimeUp,
+}
+
+impl Fleet {
+    /// Starts so many workers.
+    pub(crate) fn start(count: u32, options: &WorkerOptions, url: &str, handle: &Handle) -> Self {
+        let leaving = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for (slot, id) in (1..).zip(options.identities(count)) {
+            let slot = Slot { number: slot, id, options: options.clone(), url: url.to_owned(), handle: handle.clone() };
+            tasks.spawn(slot.keep(leaving.clone()));
+        }
+        Self { tasks, leaving }
+    }
+
+    /// Waits until the time of all workers is up, or one cannot be kept alive.
+    pub(crate) async fn ended(&mut self) -> Result<(), LocalError> {
+        let mut time_is_up = false;
+        loop {
+            match self.tasks.join_next().await {
+                Some(end) => time_is_up |= end.expect("the task that keeps a worker does not panic")? == Kept::TimeUp,
+                None if time_is_up => return Ok(()),
+                // All have left because they were asked to.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Asks the workers to leave, hands back what they train, and waits for them; those that do not are killed.
+    pub(crate) async fn leave(mut self, handle: &Handle, reason: &str) {
+        self.leaving.cancel();
+        // Where the loop has stopped there is nobody to hand back to: closing their stdin ends them too. Where it cannot
+        // write its store it may never answer.
+        let asked = handle.apply(Event::Draining { reason: reason.to_owned() });
+        let _stopped = tokio::time::timeout(LEAVE, asked).await;
+        while let Some(end) = self.tasks.join_next().await {
+            if let Ok(Err(error)) = end {
+                tracing::warn!(%error, "a worker did not leave well");
+            }
+        }
+    }
+}
+
+/// The place of one worker, which may be filled by several processes, one after the other.
+struct Slot {
+    number: u32,
+    id: WorkerId,
+    options: WorkerOptions,
+    url: String,
+    handle: Handle,
+}
+
+impl Slot {
+    /// Keeps a worker alive until all are to leave, or its time is up.
+    async fn keep(mut self, leaving: CancellationToken) -> Result<Kept, LocalError> {
+        let mut vain_lives = 0;
+        loop {
+            if self.options.lives(self.id) {
+                // Another worker took it up in the meantime.
+                self.id = WorkerId::new();
+            }
+            let born = self.handle.clock.now();
+            let mut child = self.options.start(self.number, self.id, &self.url)?;
+            // Waiting for a child closes its stdin, which would tell it to leave; held here, it closes with this process.
+            let _stdin = child.stdin.take();
+            let status = tokio::select! {
+                status = child.wait() => status,
+                () = leaving.cancelled() => {
+                    let left = leave(child).await.map_err(|source| self.options.not_started(source));
+                    return left.map(|()| Kept::Asked);
+                }
+            };
+            let status = status.map_err(|source| self.options.not_started(source))?;
+            let slot = self.number;
+            tracing::warn!(slot, %status, "a worker ended");
+            let connected = self.is_known().await;
+            // Where the loop has stopped there is nobody left to tell.
+            let _stopped = self.handle.apply(Event::Died { worker: self.id, cause: describe(status) }).await;
+            let is_short = self.handle.clock.now().since_ms(born) < SHORT_LIFE_MS;
+            if status.code() == Some(WORK_LEFT) && self.is_time_up(is_short) {
+                return Ok(Kept::TimeUp);
+            }
+            vain_lives = if is_short || !connected { vain_lives + 1 } else { 0 };
+            if vain_lives == VAIN_LIVES_MAX {
+                let log = self.options.log_of(slot);
+                let (status, lines) = (describe(status), last_lines(&log));
+                return Err(LocalError::KeepsEnding { slot, connected, status, lines, log });
+            }
+        }
+    }
+
+    /// Whether the coordinator has heard of this worker.
+    async fn is_known(&self) -> bool {
+        let id = self.id;
+        let known = self.handle.ask(move |core| core.worker_views(None).iter().any(|worker| worker.id == id));
+        known.await.unwrap_or(true)
+    }
+
+    /// Whether a worker that left with work left did so for its deadline, and not for a signal of its own: the deadline is
+    /// near, or too near for another checkpoint, so that a worker leaves as soon as it comes.
+    fn is_time_up(&self, is_short: bool) -> bool {
+        let now_s = Clock::start().wall().0 / 1_000;
+        self.options.deadline.is_some_and(|at_s| is_short || at_s.saturating_sub(now_s) <= NEAR_DEADLINE_S)
+    }
+}
+
+async fn leave(mut child: Child) -> io::Result<()> {
+    if let Ok(status) = tokio::time::timeout(LEAVE, child.wait()).await {
+        return status.map(drop);
+    }
+    child.kill().await
+}
+
+fn describe(status: ExitStatus) -> String {
+    format!("its process ended with {status}")
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut last = String::new();
+    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+        let _always_fits = writeln!(last, "  {line}");
+    }
+    last
+}

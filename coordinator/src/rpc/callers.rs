@@ -1,0 +1,249 @@
+//! Connections as they come: no more than there are files for, and none that keeps silent.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use biosweep_common::clock::{Clock, Tick};
+use biosweep_host::limits;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+/// How long a connection may take to begin with HTTP/2.
+const SILENCE: Duration = Duration::from_secs(10);
+/// What every HTTP/2 connection begins with.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Between two looks at a beginning that came in part.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long nothing is accepted after the system refused a connection: it would refuse the next one too.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Open files that are left to all else: the store, logs, the runtime.
+const FILES_OF_OTHERS: u64 = 40;
+/// Connections that are accepted in any case.
+const CONNECTIONS_MIN: u64 = 8;
+/// Connections that the system holds until they are accepted.
+const BACKLOG: u32 = 1_024;
+/// Connections that may wait for the server.
+const WAITING: usize = 16;
+/// Between two complaints of one kind.
+const COMPLAIN_EVERY_MS: u64 = 10_000;
+
+/// Listens at an address. `[::]` means all addresses, those of IPv4 too, whatever the system's default is.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => {
+            let socket = TcpSocket::new_v6()?;
+            if address.ip().is_unspecified() {
+                SockRef::from(&socket).set_only_v6(false)?;
+            }
+            socket
+        }
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// A connection that has begun with HTTP/2.
+pub(super) struct Caller {
+    stream: TcpStream,
+    _room: OwnedSemaphorePermit,
+}
+
+/// The connections that come, until this is dropped.
+pub(super) fn callers(listener: TcpListener) -> impl Stream<Item = io::Result<Caller>> {
+    let (out, callers) = mpsc::channel(WAITING);
+    // It ends when the other side of the channel is dropped.
+    tokio::spawn(async move { Entrance::new(listener, out).accept().await });
+    ReceiverStream::new(callers).map(Ok)
+}
+
+struct Entrance {
+    listener: TcpListener,
+    out: mpsc::Sender<Caller>,
+    /// As many permits as there may be connections.
+    room: Arc<Semaphore>,
+    /// A task for each connection that has not begun yet.
+    silent: JoinSet<()>,
+    /// The same, oldest first.
+    oldest: VecDeque<AbortHandle>,
+    refused: Complaint,
+    full: Complaint,
+}
+
+impl Entrance {
+    fn new(listener: TcpListener, out: mpsc::Sender<Caller>) -> Self {
+        let connections = limits::open_files().saturating_sub(FILES_OF_OTHERS).max(CONNECTIONS_MIN);
+        let connections = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+        Self {
+            listener,
+            out,
+            room: Arc::new(Semaphore::new(connections)),
+            silent: JoinSet::new(),
+            oldest: VecDeque::new(),
+            refused: Complaint::default(),
+            full: Complaint::default(),
+        }
+    }
+
+    async fn accept(mut self) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = self.silent.join_next() => continue,
+                () = self.out.closed() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let Some(room) = self.make_room().await else { return };
+                    self.greet(stream, room);
+                }
+                // It concerns one connection, which is gone.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+                Err(error) => {
+                    if let Some(times) = self.refused.is_due() {
+                        tracing::warn!(%error, times, "connections cannot be accepted; is the limit on open files (`ulimit -n`) too low?");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Room for one more connection, where need be that of the one which has been silent longest; `None` at the end.
+    async fn make_room(&mut self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
+                return Some(room);
+            }
+            self.oldest.retain(|task| !task.is_finished());
+            if let Some(longest) = self.oldest.pop_front() {
+                longest.abort();
+                let _its_end = self.silent.join_next().await;
+                continue;
+            }
+            if let Some(times) = self.full.is_due() {
+                tracing::warn!(
+                    times,
+                    "as many connections are open as the limit on open files (`ulimit -n`, {}) allows; others wait",
+                    limits::open_files()
+                );
+            }
+            return tokio::select! {
+                room = Arc::clone(&self.room).acquire_owned() => room.ok(),
+                () = self.out.closed() => None,
+            };
+        }
+    }
+
+    /// Waits for the beginning of a connection, beside the others.
+    fn greet(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
+        let out = self.out.clone();
+        self.oldest.push_back(self.silent.spawn(async move {
+            // Without this, the end of what is sent at once waits 40 ms for the other side to confirm its beginning.
+            let prepared = stream.set_nodelay(true);
+            let begins = matches!(tokio::time::timeout(SILENCE, begins(&stream)).await, Ok(Ok(true)));
+            if prepared.is_ok() && begins {
+                // Where the server is gone the connection goes too.
+                drop(out.send(Caller { stream, _room: room }).await);
+            } else {
+                tracing::debug!(peer = ?stream.peer_addr(), "a connection that did not begin with HTTP/2 is closed");
+            }
+        }));
+        if self.oldest.len() > 2 * self.silent.len() {
+            self.oldest.retain(|task| !task.is_finished());
+        }
+    }
+}
+
+/// Whether a connection begins with HTTP/2, as soon as that is known. Nothing of it is consumed.
+async fn begins(stream: &TcpStream) -> io::Result<bool> {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let len = stream.peek(&mut start).await?;
+        if len == 0 || start[..len] != PREFACE[..len] {
+            return Ok(false);
+        }
+        if len == PREFACE.len() {
+            return Ok(true);
+        }
+        // There is something to be read already: waiting for that would not wait.
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Something to complain of now and then, however often it happens.
+struct Complaint {
+    clock: Clock,
+    last: Option<Tick>,
+    times: u64,
+}
+
+impl Default for Complaint {
+    fn default() -> Self {
+        Self { clock: Clock::start(), last: None, times: 0 }
+    }
+}
+
+impl Complaint {
+    /// It happened; how often since the last complaint, where the next one is due.
+    fn is_due(&mut self) -> Option<u64> {
+        self.times += 1;
+        let now = self.clock.now();
+        if self.last.is_some_and(|last| now.since_ms(last) < COMPLAIN_EVERY_MS) {
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.times))
+    }
+}
+
+impl Connected for Caller {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl AsyncRead for Caller {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Caller {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

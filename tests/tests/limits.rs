@@ -1,0 +1,207 @@
+//! Few open files, few threads, logs that cannot be written, addresses of every kind: programs go on or say what they lack.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use biosweep_tests::{Home, program, until, until_ended, without_variables};
+use nix::unistd::Uid;
+
+/// Trained in a moment.
+const SHORT: &str = "name = \"short\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nhidden = 16\nmax_updates = 20\n\
+                     eval_every = 20\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n";
+
+/// A coordinator that ends with the test.
+struct Coordinator {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+/// Starts a coordinator through another command, which may be none.
+fn serve(home: &Home, through: &[&str], listen: &str, stderr: Stdio) -> Coordinator {
+    let port = free_port();
+    let biosweep = program("biosweep");
+    let mut words = through.iter().map(|word| (*word).into()).chain([biosweep.into_os_string()]);
+    let mut command = Command::new(words.next().expect("a program"));
+    command.args(words).args(["serve", "--listen", &listen.replace("PORT", &port.to_string()), "--home"]);
+    command.arg(home.path());
+    without_variables(&mut command);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().expect("it starts");
+    until("the coordinator is there", || home.is_announced().then_some(()));
+    Coordinator { child, port }
+}
+
+fn log_of(home: &Home) -> (Stdio, impl Fn() -> String) {
+    let path = home.path().join("serve.log");
+    let log = File::create(&path).expect("a log").into();
+    (log, move || fs::read_to_string(&path).expect("a log"))
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+fn unless_root(what: &str) -> bool {
+    if !Uid::effective().is_root() {
+        eprintln!("left out: {what} takes root");
+    }
+    !Uid::effective().is_root()
+}
+
+#[test]
+fn connections_that_keep_silent_are_closed_and_keep_nobody_out() {
+    let home = Home::default();
+    let (log, said) = log_of(&home);
+    let coordinator = serve(&home, &["prlimit", "--nofile=64:64"], "PORT", log);
+    let connect = || TcpStream::connect(("127.0.0.1", coordinator.port)).expect("it listens");
+    let silent: Vec<TcpStream> = (0..100).map(|_| connect()).collect();
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0), "who speaks is heard");
+    for mut connection in silent {
+        connection.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
+        // Closed or reset: in any case before the minute is over.
+        let end = connection.read(&mut [0; 1]);
+        assert!(!matches!(&end, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "{end:?}");
+    }
+
+    let begun: Vec<TcpStream> = (0..60)
+        .map(|_| {
+            let mut connection = connect();
+            connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("it is open");
+            connection
+        })
+        .collect();
+    until("it says that there are too many", || said().contains("as many connections are open as").then_some(()));
+    drop(begun);
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0), "it goes on when they have gone");
+}
+
+#[test]
+fn logs_that_cannot_be_written_cost_nothing_but_their_lines() {
+    let full = || File::options().write(true).open("/dev/full").expect("it is always full");
+    let home = Home::default();
+    let logs = home.path().join("logs");
+    fs::create_dir(&logs).expect("a folder");
+    for log in ["biosweep.log", "worker-1.log"] {
+        symlink("/dev/full", logs.join(log)).expect("a link");
+    }
+    let spec = home.spec(SHORT).to_string_lossy().into_owned();
+    let mut run = home.biosweep(&["run", &spec, "--workers", "1"]);
+    let status = run.stderr(full()).status().expect("it starts");
+    assert!(status.success(), "{status}");
+
+    let home = Home::default();
+    let coordinator = serve(&home, &[], "PORT", full().into());
+    let spec = home.spec(SHORT).to_string_lossy().into_owned();
+    let _submitted = home.json(&["submit", &spec]);
+    let url = format!("http://127.0.0.1:{}", coordinator.port);
+    let mut worker = home.worker(&["--coordinator", &url]).stderr(full()).spawn().expect("it starts");
+    until("the sweep is done", || (home.json(&["list"])[0]["state"] == "finished").then_some(()));
+    worker.kill().expect("it lives on");
+    worker.wait().expect("it has ended");
+}
+
+#[test]
+fn commands_that_answer_need_no_threads_and_others_name_the_limit() {
+    if unless_root("a user with few processes") {
+        return;
+    }
+    let home = Home::default();
+    let coordinator = serve(&home, &[], "PORT", Stdio::null());
+    // A user of whom there is no other process, and who can start the program wherever it was built.
+    let place = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).expect("a folder for everybody");
+    let biosweep = place.path().join("biosweep");
+    fs::copy(program("biosweep"), &biosweep).expect("a copy");
+    let spec = place.path().join("spec.toml");
+    fs::write(&spec, SHORT).expect("a spec");
+    let as_user = |user: &str, arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.arg(format!("--reuid={user}")).arg(format!("--regid={user}")).arg("--clear-groups");
+        command.args(["prlimit", "--nproc=1"]).arg(&biosweep).args(arguments);
+        command.arg("--home").arg(place.path().join(user)).current_dir(place.path());
+        without_variables(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        until_ended(&mut child);
+        let Output { status, stderr, .. } = child.wait_with_output().expect("it has ended");
+        (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+    };
+    let url = format!("http://127.0.0.1:{}", coordinator.port);
+    let (code, said) = as_user("61231", &["list", "--coordinator", &url]);
+    assert_eq!(code, Some(0), "{said}");
+    let by_name = url.replace("127.0.0.1", "localhost");
+    let spec = spec.to_string_lossy();
+    let threaded: [&[&str]; 4] =
+        [&["run", &spec], &["serve", "--listen", "0"], &["submit", &spec], &["list", "--coordinator", &by_name]];
+    for arguments in threaded {
+        let (code, said) = as_user("61232", arguments);
+        assert_eq!(code, Some(3), "{arguments:?}: {said}");
+        assert!(said.contains("`ulimit -u`") && !said.contains("panicked"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_coordinator_listens_on_names_and_tells_workers_this_machines_name() {
+    let home = Home::default();
+    let (log, said) = log_of(&home);
+    let coordinator = serve(&home, &[], "localhost:PORT", log);
+    until("it says where", || said().contains(&format!("http://localhost:{}`", coordinator.port)).then_some(()));
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn all_addresses_are_those_of_both_protocols_whatever_the_systems_default() {
+    if unless_root("another default") {
+        return;
+    }
+    let home = Home::default();
+    let only_v6 = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/bindv6only && \"$1\" serve --listen [::]:7465 --insecure \
+                   --home \"$2\" & while ! [ -e \"$2/coordinator.address\" ]; do kill -0 $! || exit 9; sleep 0.05; done; \
+                   \"$1\" list --home \"$2/other\" --output json --coordinator http://127.0.0.1:7465; code=$?; kill $!; wait; exit $code";
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", only_v6, "sh"]).arg(program("biosweep")).arg(home.path());
+    without_variables(&mut command);
+    let output = command.output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let name = fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).expect("a name");
+    assert!(said.contains(&format!("--coordinator http://{}:7465`", name.trim())), "{said}");
+}
+
+#[test]
+fn a_variable_that_is_empty_counts_as_unset() {
+    let home = Home::default();
+    for (name, arguments) in
+        [("biosweep", &["list"][..]), ("biosweep-worker", &["check", "--dataset", "synthetic-digits"])]
+    {
+        let mut command = Command::new(program(name));
+        command.args(arguments).env("XDG_DATA_HOME", home.path()).env("HOME", home.path());
+        for variable in ["BIOSWEEP_HOME", "BIOSWEEP_COORDINATOR", "BIOSWEEP_STORE", "BIOSWEEP_CHECKPOINTS"] {
+            command.env(variable, "");
+        }
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn programs_say_their_own_names() {
+    for name in ["biosweep", "biosweep-worker"] {
+        let output = Command::new(program(name)).arg("--version").output().expect("it starts");
+        let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), version);
+    }
+}

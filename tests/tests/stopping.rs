@@ -1,0 +1,239 @@
+//! How programs end: by signals, at the end of a batch job, and workers that never get to work.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use biosweep_tests::cluster::{Cluster, pid};
+use biosweep_tests::{Home, program, until, until_ended, without_variables};
+use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use nix::sys::signal::{Signal, kill};
+use serde_json::Value;
+
+/// More than can be trained before a test has done what it is about.
+const LONG: &str = "name = \"long\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 100_000\neval_every = 1_000\n\
+                    [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 3\nseed = [0, 1]\n";
+
+/// Trained in a moment.
+const SHORT: &str = "name = \"short\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nhidden = 16\nmax_updates = 20\n\
+                     eval_every = 20\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n";
+
+const STOPS: [(Signal, i32); 5] = [(SIGINT, 130), (SIGTERM, 75), (SIGHUP, 75), (SIGUSR1, 75), (SIGUSR2, 75)];
+
+fn ended(child: Child) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+fn announced(home: &Home) {
+    until("the coordinator is there", || home.is_announced().then_some(()));
+}
+
+#[test]
+fn a_run_that_has_no_workers_yet_stops_cleanly_by_every_signal() {
+    for (signal, code) in STOPS {
+        let home = Home::default();
+        let spec = home.spec(LONG).to_string_lossy().into_owned();
+        let run = home.biosweep(&["run", &spec, "--workers", "1"]).spawn().expect("it starts");
+        announced(&home);
+        kill(pid(&run), signal).expect("it runs");
+        let (ended_with, said) = ended(run);
+        assert_eq!(ended_with, Some(code), "{signal}: {said}");
+        assert!(said.contains("the same command"), "{signal}: {said}");
+        assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
+        assert_eq!(home.workers(), Vec::<i32>::new(), "{signal}");
+    }
+}
+
+#[test]
+fn a_run_that_trains_hands_back_by_every_signal() {
+    let home = Home::default();
+    let spec = home.spec(LONG).to_string_lossy().into_owned();
+    for (signal, code) in STOPS {
+        let run = home.biosweep(&["run", &spec, "--workers", "1"]).spawn().expect("it starts");
+        announced(&home);
+        until("a worker trains", || {
+            let status = home.run(&["show", "long", "--output", "json"]);
+            let status: Value = serde_json::from_slice(&status.stdout).ok()?;
+            let mut workers = status["workers"].as_array()?.iter();
+            workers.any(|worker| worker["training"].as_array().is_some_and(|lanes| !lanes.is_empty())).then_some(())
+        });
+        kill(pid(&run), signal).expect("it runs");
+        let (ended_with, said) = ended(run);
+        assert_eq!(ended_with, Some(code), "{signal}: {said}");
+        assert!(said.contains("0 of 2 trials are done and kept; the same command goes on"), "{signal}: {said}");
+        assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
+        assert_eq!(home.workers(), Vec::<i32>::new(), "{signal}");
+    }
+    let setbacks = home.json(&["show", "long"])["setbacks"].to_string();
+    assert_eq!(setbacks.matches("preempted").count(), STOPS.len(), "{setbacks}");
+}
+
+#[test]
+fn a_coordinator_stops_cleanly_by_every_signal() {
+    let home = Home::default();
+    for (signal, _) in STOPS {
+        let serve = home.biosweep(&["serve", "--listen", "127.0.0.1:0"]).spawn().expect("it starts");
+        announced(&home);
+        kill(pid(&serve), signal).expect("it runs");
+        let (ended_with, said) = ended(serve);
+        assert_eq!(ended_with, Some(0), "{signal}: {said}");
+        assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
+    }
+}
+
+#[test]
+fn a_hang_up_that_is_ignored_stays_ignored() {
+    let home = Home::default();
+    let mut serve = Command::new("sh");
+    serve.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(program("biosweep"));
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--home"]).arg(home.path());
+    without_variables(&mut serve);
+    let mut serve = serve.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    announced(&home);
+    kill(pid(&serve), SIGHUP).expect("it runs");
+    let _sweeps = home.json(&["list"]);
+    assert!(serve.try_wait().expect("a child").is_none() && home.is_announced(), "it goes on");
+    kill(pid(&serve), SIGTERM).expect("it runs");
+    let (ended_with, said) = ended(serve);
+    assert_eq!(ended_with, Some(0), "{said}");
+    assert!(!said.contains("terminal"), "{said}");
+}
+
+#[test]
+fn a_worker_says_by_its_exit_code_whether_there_is_work_left() {
+    let mut cluster = Cluster::new(None);
+    // Nobody has told it that there is none.
+    for (signal, code) in [(SIGTERM, 75), (SIGINT, 130)] {
+        let worker = cluster.work(&[], &[]);
+        let log = if signal == SIGTERM { "worker-1.log" } else { "worker-2.log" };
+        until("it looks for a coordinator", || cluster.said(log).contains("no coordinator").then_some(()));
+        kill(worker, signal).expect("it runs");
+        assert_eq!(until_ended(cluster.last_worker()).code(), Some(code), "{signal}");
+    }
+    cluster.serve();
+    for (signal, code) in [(SIGTERM, 0), (SIGHUP, 0), (SIGUSR1, 0), (SIGUSR2, 0), (SIGINT, 130)] {
+        let worker = cluster.work(&[], &[]);
+        let is_there = |worker: &Value| worker["connected"] == true;
+        until("it is there", || {
+            cluster
+                .try_json(&["workers"])
+                .filter(|workers| workers.as_array().is_some_and(|all| all.iter().any(is_there)))
+        });
+        kill(worker, signal).expect("it runs");
+        assert_eq!(until_ended(cluster.last_worker()).code(), Some(code), "{signal}");
+        until("it is gone", || {
+            cluster
+                .try_json(&["workers"])
+                .filter(|workers| workers.as_array().is_some_and(|all| !all.iter().any(is_there)))
+        });
+    }
+}
+
+fn now_s() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()
+}
+
+#[test]
+fn a_run_in_a_job_that_is_about_to_end_says_so_and_goes_on_with_the_same_command() {
+    let home = Home::default();
+    let spec = home.spec(SHORT).to_string_lossy().into_owned();
+    let run = |variables: &[(&str, String)]| {
+        let mut run = home.biosweep(&["run", &spec, "--workers", "2"]);
+        let Output { status, stderr, .. } = run.envs(variables.iter().cloned()).output().expect("it starts");
+        (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+    };
+    let (job, end) = (("SLURM_JOB_ID", "7".to_owned()), "SLURM_JOB_END_TIME");
+    for mistaken in ["", "soon"] {
+        let (code, said) = run(&[job.clone(), (end, mistaken.to_owned())]);
+        assert_eq!((code, said.matches(end).count()), (Some(2), 1), "{said}");
+    }
+    let (code, said) = run(&[job.clone(), (end, "1000000000".to_owned())]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("SLURM_JOB_END_TIME 1000000000 has passed"), "{said}");
+
+    // A checkpoint interval is a minute.
+    let (code, said) = run(&[job, (end, (now_s() + 40).to_string())]);
+    assert_eq!(code, Some(75), "{said}");
+    assert!(said.contains("time is up, 0 of 1 trials done; the same command goes on"), "{said}");
+    assert!(!home.is_announced() && home.workers().is_empty());
+
+    // Outside of a job the variable is that of another place.
+    let (code, said) = run(&[(end, "1000000000".to_owned())]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// A command of this name in a folder of its own.
+fn script(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("it can be written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it can be started");
+}
+
+#[test]
+fn the_end_of_a_job_is_asked_of_squeue_once_where_no_variable_tells_it() {
+    let tools = tempfile::tempdir().expect("a folder");
+    let asked = tools.path().join("asked");
+    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").expect("a path"));
+    let squeue = |answer: &str| {
+        script(tools.path(), "squeue", &format!("echo \"$@\" >> {}\n{answer}", asked.display()));
+    };
+    let home = Home::default();
+    let spec = home.spec(SHORT).to_string_lossy().into_owned();
+    let run = || {
+        let mut run = home.biosweep(&["run", &spec, "--workers", "2"]);
+        let output = run.env("SLURM_JOB_ID", "7").env("PATH", &path).output().expect("it starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    squeue(&format!("date -d @{} +%Y-%m-%dT%H:%M:%S", now_s() + 40));
+    let (code, said) = run();
+    assert_eq!(code, Some(75), "{said}");
+    assert!(said.contains("time is up, 0 of 1"), "{said}");
+    assert_eq!(fs::read_to_string(&asked).expect("it was asked"), "-h -j 7 -o %e\n");
+
+    squeue("echo slurm_load_jobs error >&2; exit 1");
+    let (code, said) = run();
+    assert_eq!(code, Some(0), "what squeue cannot say is not needed: {said}");
+    let log = fs::read_to_string(home.path().join("logs/biosweep.log")).expect("a log");
+    assert!(log.contains("nobody says when the job ends") && log.contains("slurm_load_jobs error"), "{log}");
+}
+
+#[test]
+fn a_worker_names_the_variable_that_holds_no_time() {
+    let home = Home::default();
+    for mistaken in ["", "soon"] {
+        let mut worker = home.worker(&["--coordinator", "http://127.0.0.1:1"]);
+        let output = worker.env("SLURM_JOB_END_TIME", mistaken).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), said.matches("SLURM_JOB_END_TIME").count()), (Some(2), 1), "{said}");
+    }
+}
+
+#[test]
+fn a_run_beside_a_living_worker_of_the_same_home_leaves_that_its_identity() {
+    let home = Home::default();
+    let mut worker = home.worker(&["--coordinator", "http://127.0.0.1:1"]);
+    let mut living = worker.stderr(Stdio::null()).spawn().expect("it starts");
+    until("it has an identity", || {
+        let mut identities = fs::read_dir(home.path().join("spool")).ok()?;
+        identities.next()?.ok()?.path().join("lock").exists().then_some(())
+    });
+    let spec = home.spec(SHORT).to_string_lossy().into_owned();
+    let _table = home.answer(&["run", &spec, "--workers", "1"]);
+    assert!(living.try_wait().expect("a child").is_none(), "it lives on");
+    living.kill().expect("it runs");
+    living.wait().expect("it has ended");
+}
+
+#[test]
+fn a_worker_that_never_connects_is_an_error_that_shows_the_end_of_its_log() {
+    let home = Home::default();
+    script(home.path(), "worker", "case $1 in check) exit 0;; esac\necho the way is not known\nsleep 3.1\nexit 3");
+    let spec = home.spec(SHORT).to_string_lossy().into_owned();
+    let mut run = home.biosweep(&["run", &spec, "--workers", "1"]);
+    let output = run.env("BIOSWEEP_WORKER", home.path().join("worker")).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("never connects") && said.contains("the way is not known"), "{said}");
+}
