@@ -146,7 +146,8 @@ fn training_goes_on_while_a_store_does_not_answer() {
     };
     // Far more than come before the first checkpoint is due.
     cluster.until("training goes on", |status| updates(status) >= 1_000);
-    assert_eq!(begun(), 1, "the first write is still waited for: it was not given up before training went on");
+    // One write waits for fifteen seconds. Were each waited for in training, there would be one for every tenth of a second.
+    assert!(begun() <= 4, "{} writes were given up meanwhile", begun());
 }
 
 fn files(folder: &Path) -> Vec<String> {
