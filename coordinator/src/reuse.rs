@@ -70,8 +70,8 @@ struct Search<'a> {
 impl Search<'_> {
     async fn look_through(&mut self, store: &dyn Store, row: &SweepRow) -> Result<(), StoreError> {
         let id = row.submission.id;
-        let has_trained = row.completed > row.reused;
-        if !has_trained || !row.submission.digest.ends_with(&format!("/{NUMERICS_VERSION}")) {
+        // What it took over from a sweep that was deleted since is its own.
+        if row.completed == 0 || !row.submission.digest.ends_with(&format!("/{NUMERICS_VERSION}")) {
             return Ok(());
         }
         // A sweep that this version cannot read has nothing that it could compare.
