@@ -1,7 +1,7 @@
 //! Writes keys at the top of a spec's text, so that the text alone says how its sweep is carried out.
 
 use super::Format;
-use super::node::{self, Kind};
+use super::node::{self, BYTE_ORDER_MARK, Kind};
 
 /// The text with these keys at its top, each with a value that reads the same in every format: a whole number, true or
 /// false. One that is there already has its value replaced. A text that is no spec stays as it is.
@@ -19,15 +19,15 @@ fn with_key(mut text: String, format: Format, key: &str, value: &str) -> String 
     }
     let Some((first, _)) = entries.first() else { return text };
     let start = first.span.start;
+    // A mark of byte order stays in front.
+    let top = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     let is_flow = format == Format::Yaml && text[root.span.start..].starts_with('{');
     match format {
-        // Before any table; a mark of byte order stays in front.
-        Format::Toml => {
-            text.insert_str(if text.starts_with('\u{feff}') { 3 } else { 0 }, &format!("{key} = {value}\n"))
-        }
+        // Before any table.
+        Format::Toml => text.insert_str(top, &format!("{key} = {value}\n")),
         Format::Yaml if is_flow => text.insert_str(start, &format!("{key}: {value}, ")),
         Format::Yaml => {
-            let line = text[..start].rfind('\n').map_or(0, |end| end + 1);
+            let line = text[..start].rfind('\n').map_or(top, |end| end + 1);
             let indent = text[line..start].to_owned();
             text.insert_str(start, &format!("{key}: {value}\n{indent}"));
         }
@@ -56,7 +56,8 @@ mod tests {
             (FLOW.to_owned(), Format::Yaml),
             (JSON.to_owned(), Format::Json),
         ];
-        for (text, format) in texts {
+        let marked = texts.clone().map(|(text, format)| (format!("{BYTE_ORDER_MARK}{text}"), format));
+        for (text, format) in texts.into_iter().chain(marked) {
             let amended = amend(&text, format, &[("share", "false".to_owned()), ("weight", "3".to_owned())]);
             let spec =
                 SweepSpec::parse(&amended, format, "spec").unwrap_or_else(|errors| panic!("{errors}\n{amended}"));

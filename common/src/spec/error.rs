@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::SPEC_BYTES_MAX;
+use super::node::BYTE_ORDER_MARK;
 
 /// Every mistake found in a spec file.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +76,11 @@ impl<'a> Mistakes<'a> {
         self.found.push(SpecError { span, line, column, place, message, help });
     }
 
+    /// What the author wrote there, where it stands on one line.
+    pub(super) fn line_at(&self, span: &Range<usize>) -> Option<&'a str> {
+        self.text.get(span.clone()).map(str::trim).filter(|written| !written.is_empty() && !written.contains('\n'))
+    }
+
     pub(super) fn are_none(&self) -> bool {
         self.found.is_empty()
     }
@@ -104,6 +110,7 @@ pub(super) fn too_long(bytes: usize, origin: &str) -> SpecErrors {
 
 fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
+    let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(before);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }

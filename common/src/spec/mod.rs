@@ -37,6 +37,7 @@ use std::path::Path;
 pub use amend::amend;
 pub use error::{SpecError, SpecErrors};
 pub use extend::ExtensionError;
+use node::{Kind, Node};
 pub use pin::pin;
 pub use reports::TooManyPoints;
 pub use sweep::SweepSpec;
@@ -74,6 +75,23 @@ impl Format {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// The format of a text that comes without a name: the one whose syntax it keeps; where it keeps none, the one its
+    /// first line is most like.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        let is = |format| matches!(node::parse(text, format), Ok(Node { kind: Kind::Table(_), .. }));
+        // All of JSON is YAML too.
+        if let Some(format) = [Self::Json, Self::Toml, Self::Yaml].into_iter().find(|&format| is(format)) {
+            return format;
+        }
+        let mut lines = text.trim_start_matches(node::BYTE_ORDER_MARK).lines().map(str::trim);
+        match lines.find(|line| !line.is_empty() && !line.starts_with('#')) {
+            Some(line) if line.starts_with('{') => Self::Json,
+            Some(line) if line.starts_with('[') || line.contains('=') => Self::Toml,
+            _ => Self::Yaml,
+        }
     }
 
     /// The format that a file's ending says.

@@ -74,6 +74,44 @@ fn in_words(text: &str) -> String {
 /// # Errors
 /// What breaks the format's syntax: all of it in TOML, the first of it in the others, whose parsers stop there.
 pub(super) fn parse(text: &str, format: Format) -> Result<Node, Vec<SyntaxError>> {
+    let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let mark = text.len() - body.len();
+    match parse_body(body, format) {
+        Ok(mut root) if mark > 0 => {
+            root.shift(mark);
+            Ok(root)
+        }
+        Err(mut errors) => {
+            errors.iter_mut().for_each(|error| shift(&mut error.span, mark));
+            Err(errors)
+        }
+        read => read,
+    }
+}
+
+/// What editors on Windows put in front of a text.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
+fn shift(span: &mut Range<usize>, by: usize) {
+    *span = span.start + by..span.end + by;
+}
+
+impl Node {
+    /// Moves it and all that is in it.
+    fn shift(&mut self, by: usize) {
+        shift(&mut self.span, by);
+        match &mut self.kind {
+            Kind::Table(entries) => entries.iter_mut().for_each(|(key, value)| {
+                shift(&mut key.span, by);
+                value.shift(by);
+            }),
+            Kind::List(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            _ => {}
+        }
+    }
+}
+
+fn parse_body(text: &str, format: Format) -> Result<Node, Vec<SyntaxError>> {
     match format {
         Format::Toml => from_toml(text),
         Format::Yaml => from_yaml(text).map_err(|error| vec![error]),
@@ -225,10 +263,13 @@ mod tests {
             ("# é\ndepth: 17\n", Format::Yaml),
             ("{\"é\": 1,\n\"depth\": 17}", Format::Json),
         ] {
-            let Kind::Table(entries) = parse(text, format).expect("good").kind else { panic!("{format:?}: no table") };
-            let (key, value) = entries.last().expect("an entry");
-            assert_eq!(&text[value.span.clone()], "17", "{format:?}");
-            assert_eq!(text[key.span.clone()].trim_matches('"'), "depth", "{format:?}");
+            for text in [text.to_owned(), format!("{BYTE_ORDER_MARK}{text}")] {
+                let root = parse(&text, format).unwrap_or_else(|errors| panic!("{text:?}: {errors:?}"));
+                let Kind::Table(entries) = root.kind else { panic!("{format:?}: no table") };
+                let (key, value) = entries.last().expect("an entry");
+                assert_eq!(&text[value.span.clone()], "17", "{format:?}");
+                assert_eq!(text[key.span.clone()].trim_matches('"'), "depth", "{format:?}");
+            }
         }
     }
 

@@ -50,6 +50,9 @@ pub(super) fn unknown<'a>(
 
 /// What a setting is given.
 pub(super) fn given(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Given {
+    if is_wrapped(setting, node, place, mistakes) {
+        return Given::Mistaken;
+    }
     let given = match &node.kind {
         // A list is an axis, save for a setting whose values are lists themselves.
         Kind::List(items) if setting.domain() != Domain::Layers || holds_lists(items) => {
@@ -61,6 +64,36 @@ pub(super) fn given(setting: Setting, node: &Node, place: &str, mistakes: &mut M
     };
     given.unwrap_or(Given::Mistaken)
 }
+
+/// Whether a table stands around the values, as in specs of other programs: a mistake.
+fn is_wrapped(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> bool {
+    let Kind::Table(entries) = &node.kind else { return false };
+    let Some((key, inner)) = entries.iter().find(|(key, _)| ["value", "values"].contains(&key.name.as_str())) else {
+        return false;
+    };
+    // As its author wrote it, where that is not long: of lists, not every format says where they end.
+    let scalar = |node: &Node| match &node.kind {
+        Kind::Table(_) | Kind::List(_) => None,
+        _ => mistakes.line_at(&node.span),
+    };
+    let (what, written) = match &inner.kind {
+        Kind::List(items) => {
+            let items: Option<Vec<&str>> = items.iter().take(SHOWN_MAX + 1).map(scalar).collect();
+            ("list", items.filter(|items| items.len() <= SHOWN_MAX).map(|items| format!("[{}]", items.join(", "))))
+        }
+        _ => ("value", scalar(inner).map(str::to_owned)),
+    };
+    let help = match written {
+        Some(written) => format!("write the {what} itself: {written}"),
+        None => format!("write the {what} itself, without `{}`", key.name),
+    };
+    let message = format!("`{setting}` is given a table with `{}` in it", key.name);
+    mistakes.add(&node.span, place, message, help);
+    true
+}
+
+/// Values of a list that are shown in a message.
+const SHOWN_MAX: usize = 8;
 
 fn holds_lists(items: &[Node]) -> bool {
     items.iter().any(|item| matches!(item.kind, Kind::List(_)))
@@ -75,13 +108,8 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
             text.parse::<Dataset>().ok().map(|dataset| Value::Name(dataset.name().into()))
         }
         Kind::Text(text) => Some(Value::Name(text.clone().into())),
-        Kind::Integer(number) if domain.is_real() => Some(Value::Real(*number as f64)),
-        Kind::Integer(number) => u64::try_from(*number).ok().map(Value::Integer),
-        // Adding zero makes a negative zero a plain one, which is printed and hashed alike.
-        Kind::Real(number) => Some(Value::Real(*number + 0.0)),
         Kind::List(items) => items.iter().map(layer).collect::<Option<_>>().map(Value::Integers),
-        Kind::Boolean(flag) => Some(Value::Flag(*flag)),
-        Kind::Table(_) | Kind::Other(_) => None,
+        kind => scalar(domain, kind),
     };
     if let Some(value) = &read
         && domain.contains(value)
@@ -94,11 +122,12 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
         }
         (Kind::Text(text), Domain::Dataset) => nearest(text, Dataset::NAMES.iter().copied())
             .map(|near| format!("did you mean `{near}`? it takes {domain}")),
-        (_, Domain::Integer { .. }) => meant(&node.kind)
-            .filter(|&number| domain.contains(&Value::Integer(number)))
-            .map(|number| format!("write {number}")),
+        (Kind::List(items), Domain::Layers) => layers_meant(items).filter(|layers| domain.contains(layers)).map(write),
         (Kind::List(_), _) => Some(format!("an axis belongs in [grid] or a [[block]]; each of its values is {domain}")),
-        _ => None,
+        (kind, _) => {
+            let fits = |kind: &Kind| scalar(domain, kind).is_some_and(|value| domain.contains(&value));
+            how_to_write(kind, fits)
+        }
     };
     let help = help.unwrap_or_else(|| format!("it takes {domain}"));
     mistakes.add(&node.span, place, format!("`{setting}` cannot be {}", node.kind.describe()), help);
@@ -114,13 +143,59 @@ fn own_data(entries: &[(Key, Node)]) -> Option<Value> {
     is_sound.then(|| Value::Name(DatasetRef::Own(own).name()))
 }
 
-/// The whole number that was meant by another way to write it, such as 1e6, or 1_000 in YAML, which is a text there.
-fn meant(kind: &Kind) -> Option<u64> {
+/// A number or a truth as a value of that domain.
+fn scalar(domain: Domain, kind: &Kind) -> Option<Value> {
     match kind {
-        Kind::Real(number) if number.fract() == 0.0 && (0.0..1e15).contains(number) => Some(*number as u64),
-        Kind::Text(text) => text.replace('_', "").parse().ok(),
+        Kind::Integer(number) if domain.is_real() => Some(Value::Real(*number as f64)),
+        Kind::Integer(number) => u64::try_from(*number).ok().map(Value::Integer),
+        // Adding zero makes a negative zero a plain one, which is printed and hashed alike.
+        Kind::Real(number) => Some(Value::Real(*number + 0.0)),
+        Kind::Boolean(flag) => Some(Value::Flag(*flag)),
         _ => None,
     }
+}
+
+/// What to write where a number or a truth was written as something else, if that makes something that `fits`.
+pub(super) fn how_to_write(kind: &Kind, fits: impl Fn(&Kind) -> bool) -> Option<String> {
+    let mut meant = std::iter::successors(meant(kind), |(kind, _)| self::meant(kind));
+    meant.find(|(kind, _)| fits(kind)).map(|(_, text)| write(text))
+}
+
+fn write(text: impl std::fmt::Display) -> String {
+    format!("write {text}")
+}
+
+/// What was meant by another way to write it, and how to write that: a number in quotes, 1_000 or `yes` in YAML, which
+/// are texts there, or 1e6 for a whole number.
+fn meant(kind: &Kind) -> Option<(Kind, String)> {
+    match kind {
+        Kind::Real(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            let whole = *number as i128;
+            Some((Kind::Integer(whole), whole.to_string()))
+        }
+        Kind::Text(text) => {
+            let text = text.trim().replace('_', "");
+            if let Ok(number) = text.parse() {
+                return Some((Kind::Integer(number), text));
+            }
+            if let Some(number) = text.parse().ok().filter(|number: &f64| number.is_finite()) {
+                return Some((Kind::Real(number), text));
+            }
+            let truth = match text.to_lowercase().as_str() {
+                "yes" | "y" | "on" | "true" => true,
+                "no" | "n" | "off" | "false" => false,
+                _ => return None,
+            };
+            Some((Kind::Boolean(truth), truth.to_string()))
+        }
+        _ => None,
+    }
+}
+
+/// The layers in a list of which some are in quotes.
+fn layers_meant(items: &[Node]) -> Option<Value> {
+    let number = |item: &Node| layer(item).or_else(|| layer(&Node { kind: meant(&item.kind)?.0, ..item.clone() }));
+    items.iter().map(number).collect::<Option<_>>().map(Value::Integers)
 }
 
 fn layer(node: &Node) -> Option<u64> {
@@ -191,7 +266,8 @@ fn at_least_one(node: &Node, place: String, what: &str, mistakes: &mut Mistakes<
         Kind::Integer(number) if number >= 1 => u64::try_from(number).ok(),
         _ => {
             let message = format!("the {what} of a range cannot be {}", node.kind.describe());
-            mistakes.add(&node.span, place, message, "it takes a whole number, at least 1");
+            let help = how_to_write(&node.kind, |kind| matches!(kind, Kind::Integer(1..)));
+            mistakes.add(&node.span, place, message, help.unwrap_or("it takes a whole number, at least 1".to_owned()));
             None
         }
     }

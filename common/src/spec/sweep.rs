@@ -160,7 +160,12 @@ fn read_name(root: &Node, name: Option<&(Key, Node)>, mistakes: &mut Mistakes<'_
         Kind::Text(name) if sound(name.trim()) => Some(name.trim().to_owned()),
         other => {
             let message = format!("the name cannot be {}", other.describe());
-            let help = format!("it takes 1 to {NAME_CHARACTERS_MAX} characters, none of them a slash or a line break");
+            let help = match (other, mistakes.line_at(&node.span)) {
+                (Kind::Integer(_) | Kind::Real(_) | Kind::Boolean(_), Some(written)) => {
+                    format!("put it in quotes: \"{written}\"")
+                }
+                _ => format!("it takes 1 to {NAME_CHARACTERS_MAX} characters, none of them a slash or a line break"),
+            };
             mistakes.add(&node.span, "name", message, help);
             None
         }

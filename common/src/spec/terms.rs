@@ -1,7 +1,5 @@
 //! How a sweep is to be carried out, whatever its trials are.
 
-use std::collections::BTreeSet;
-
 use super::error::Mistakes;
 use super::node::{Key, Kind, Node};
 use super::read;
@@ -62,8 +60,7 @@ pub(super) fn read(
     let mut terms = Terms::default();
     if let Some((node, place)) = checkpoint_every_s {
         let help = "it takes a number of seconds above 0, at most a million";
-        let wanted = |seconds: &f64| *seconds > 0.0 && *seconds <= CHECKPOINT_EVERY_S_MAX;
-        let seconds = number(node).filter(wanted);
+        let seconds = |kind: &Kind| number(kind).filter(|seconds| *seconds > 0.0 && *seconds <= CHECKPOINT_EVERY_S_MAX);
         if let Some(seconds) = said(seconds, CHECKPOINT_EVERY_S, node, &place, help, mistakes) {
             terms.checkpoint_every_s = seconds;
         }
@@ -75,17 +72,9 @@ pub(super) fn read(
 }
 
 fn entry(key: &str, node: &Node, terms: &mut Terms, mistakes: &mut Mistakes<'_>) {
-    let truth = match node.kind {
-        Kind::Boolean(truth) => Some(truth),
-        _ => None,
-    };
-    let whole = match node.kind {
-        Kind::Integer(number) => Some(number),
-        _ => None,
-    };
     match key {
         "retries" => {
-            let retries = whole.and_then(|number| u32::try_from(number).ok());
+            let retries = |kind: &Kind| whole(kind).and_then(|number| u32::try_from(number).ok());
             let read = said(retries, key, node, key, "it takes a whole number, 0 or above", mistakes);
             terms.retries_max = read.unwrap_or(terms.retries_max);
         }
@@ -93,13 +82,13 @@ fn entry(key: &str, node: &Node, terms: &mut Terms, mistakes: &mut Mistakes<'_>)
         "reuse" => terms.reuse = said(truth, key, node, key, "it is true or false", mistakes).unwrap_or(true),
         "priority" => {
             let among = |number: &i32| (-PRIORITY_MAX..=PRIORITY_MAX).contains(number);
-            let priority = whole.and_then(|number| i32::try_from(number).ok()).filter(among);
+            let priority = |kind: &Kind| whole(kind).and_then(|number| i32::try_from(number).ok()).filter(among);
             let help = format!("it takes a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}");
             terms.priority = said(priority, key, node, key, &help, mistakes).unwrap_or_default();
         }
         "weight" => {
             let among = |number: &u32| (1..=WEIGHT_MAX).contains(number);
-            let weight = whole.and_then(|number| u32::try_from(number).ok()).filter(among);
+            let weight = |kind: &Kind| whole(kind).and_then(|number| u32::try_from(number).ok()).filter(among);
             let help = format!("it takes a whole number from 1 to {WEIGHT_MAX}");
             terms.weight = said(weight, key, node, key, &help, mistakes).unwrap_or(1);
         }
@@ -108,7 +97,7 @@ fn entry(key: &str, node: &Node, terms: &mut Terms, mistakes: &mut Mistakes<'_>)
 }
 
 fn label(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<String> {
-    let label = text(node).and_then(|text| flags::name(text).ok());
+    let label = text(&node.kind).and_then(|text| flags::name(&text).ok());
     if label.is_none() {
         let message = format!("a label cannot be {}", node.kind.describe());
         mistakes.add(&node.span, place, message, "name it as workers were started with it, such as \"a100\"");
@@ -118,66 +107,86 @@ fn label(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<String
 
 fn require(node: &Node, require: &mut Requirement, mistakes: &mut Mistakes<'_>) {
     const HELP: &str = "write for example { device = \"cuda\", memory_gb = 16, labels = [\"a100\"] }";
-    let entries = match &node.kind {
-        Kind::Table(entries) => Some(entries),
-        _ => None,
+    let Kind::Table(entries) = &node.kind else {
+        return refuse("require", node, "require", HELP, mistakes);
     };
-    for (key, node) in said(entries, "require", node, "require", HELP, mistakes).into_iter().flatten() {
+    for (key, node) in entries {
         let place = format!("require.{}", key.name);
         match key.name.as_str() {
             name @ "device" => {
-                let device = text(node).filter(|device| DEVICE_KINDS.contains(device)).map(str::to_owned);
+                let device = |kind: &Kind| text(kind).filter(|device| DEVICE_KINDS.contains(&device.as_str()));
                 let help = format!("it takes one of {}", DEVICE_KINDS.join(", "));
                 require.device = said(device, name, node, &place, &help, mistakes);
             }
             name @ "memory_gb" => {
-                let gigabytes = number(node).filter(|gigabytes| *gigabytes > 0.0 && *gigabytes <= MEMORY_GB_MAX);
+                let among = |gigabytes: &f64| *gigabytes > 0.0 && *gigabytes <= MEMORY_GB_MAX;
+                let gigabytes = |kind: &Kind| number(kind).filter(among);
                 let help = "it takes a number of gigabytes (10⁹ bytes) above 0, at most a million";
                 let gigabytes = said(gigabytes, name, node, &place, help, mistakes);
                 require.memory_bytes = gigabytes.map_or(0, |gigabytes| (gigabytes * 1e9).ceil() as u64);
             }
             name @ "labels" => {
-                let labels = match &node.kind {
-                    Kind::List(items) => Some(items.iter().filter_map(|item| label(item, &place, mistakes)).collect()),
-                    _ => None,
-                };
                 let help = "it is a list of the labels workers were started with, such as [\"a100\"]";
-                let labels: Option<BTreeSet<String>> = said(labels, name, node, &place, help, mistakes);
-                require.labels = labels.unwrap_or_default();
+                match &node.kind {
+                    Kind::List(items) => {
+                        require.labels = items.iter().filter_map(|item| label(item, &place, mistakes)).collect();
+                    }
+                    _ => refuse(name, node, &place, help, mistakes),
+                }
             }
             _ => read::unknown(key, &place, "requirement", REQUIRE_KEYS, mistakes),
         }
     }
 }
 
-fn text(node: &Node) -> Option<&str> {
-    match &node.kind {
-        Kind::Text(text) => Some(text),
+fn text(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::Text(text) => Some(text.clone()),
         _ => None,
     }
 }
 
-fn number(node: &Node) -> Option<f64> {
-    match node.kind {
-        Kind::Integer(number) => Some(number as f64),
-        Kind::Real(number) => Some(number),
+fn number(kind: &Kind) -> Option<f64> {
+    match kind {
+        Kind::Integer(number) => Some(*number as f64),
+        Kind::Real(number) => Some(*number),
         _ => None,
     }
 }
 
-/// What was read; where that is nothing, it is a mistake.
+fn whole(kind: &Kind) -> Option<i128> {
+    match kind {
+        Kind::Integer(number) => Some(*number),
+        _ => None,
+    }
+}
+
+fn truth(kind: &Kind) -> Option<bool> {
+    match kind {
+        Kind::Boolean(truth) => Some(*truth),
+        _ => None,
+    }
+}
+
+/// What `read` makes of a node; where that is nothing, it is a mistake.
 fn said<T>(
-    value: Option<T>,
+    read: impl Fn(&Kind) -> Option<T>,
     name: &str,
     node: &Node,
     place: &str,
     help: &str,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<T> {
+    let value = read(&node.kind);
     if value.is_none() {
-        mistakes.add(&node.span, place, format!("`{name}` cannot be {}", node.kind.describe()), help);
+        let written = read::how_to_write(&node.kind, |kind| read(kind).is_some());
+        refuse(name, node, place, written.as_deref().unwrap_or(help), mistakes);
     }
     value
+}
+
+fn refuse(name: &str, node: &Node, place: &str, help: &str, mistakes: &mut Mistakes<'_>) {
+    mistakes.add(&node.span, place, format!("`{name}` cannot be {}", node.kind.describe()), help);
 }
 
 #[cfg(test)]
@@ -218,7 +227,12 @@ mod tests {
     fn a_mistaken_term_is_told_what_it_takes() {
         for (lines, expected) in [
             ("share = 1", "t:1:9: share: `share` cannot be the whole number 1; it is true or false"),
-            ("reuse = \"no\"", "t:1:9: reuse: `reuse` cannot be the text \"no\"; it is true or false"),
+            ("reuse = \"no\"", "t:1:9: reuse: `reuse` cannot be the text \"no\"; write false"),
+            ("retries = \"3\"", "t:1:11: retries: `retries` cannot be the text \"3\"; write 3"),
+            (
+                "weight = \"0\"",
+                "t:1:10: weight: `weight` cannot be the text \"0\"; it takes a whole number from 1 to 1000000",
+            ),
             (
                 "weight = 0",
                 "t:1:10: weight: `weight` cannot be the whole number 0; it takes a whole number from 1 to 1000000",

@@ -391,10 +391,7 @@ fn a_mistake_in_the_whole_is_told_where_to_begin() {
             "\"\"",
             "1:8: name: the name cannot be the text \"\"; it takes 1 to 128 characters, none of them a slash or a line break",
         ),
-        (
-            "7",
-            "1:8: name: the name cannot be the whole number 7; it takes 1 to 128 characters, none of them a slash or a line break",
-        ),
+        ("7", "1:8: name: the name cannot be the whole number 7; put it in quotes: \"7\""),
         (
             "\"a/b\"",
             "1:8: name: the name cannot be the text \"a/b\"; it takes 1 to 128 characters, none of them a slash or a line break",
@@ -424,4 +421,82 @@ fn a_zero_byte_is_refused_however_the_text_is_written() {
             "2:2: the text holds a zero byte; remove it; the file may be damaged"
         );
     }
+}
+
+#[test]
+fn what_yaml_reads_otherwise_than_it_was_meant_is_told_what_to_write() {
+    const YAML: &str = "name: y\ndata: {dataset: mnist}\ngrid:\n  rule: bp\n  network: nn\n  depth: 1\n";
+    for (lines, expected) in [
+        (
+            "  learning_rate: \"1e-3\"\n",
+            "7:18: grid.learning_rate: `learning_rate` cannot be the text \"1e-3\"; write 1e-3",
+        ),
+        (
+            "  learning_rate: [0.1, '0.01']\n",
+            "7:24: grid.learning_rate[1]: `learning_rate` cannot be the text \"0.01\"; write 0.01",
+        ),
+        ("  hidden: '128'\n", "7:11: grid.hidden: `hidden` cannot be the text \"128\"; write 128"),
+        ("  max_updates: '1e6'\n", "7:16: grid.max_updates: `max_updates` cannot be the text \"1e6\"; write 1000000"),
+        ("  max_updates: 1_000\n", "7:16: grid.max_updates: `max_updates` cannot be the text \"1_000\"; write 1000"),
+        (
+            "  seed: {from: 0, count: '3'}\n",
+            "7:26: grid.seed.count: the count of a range cannot be the text \"3\"; write 3",
+        ),
+        (
+            "  skip_input: yes\n  network: dn\n",
+            "7:15: grid.skip_input: `skip_input` cannot be the text \"yes\"; write true",
+        ),
+        ("share: no\n", "7:8: share: `share` cannot be the text \"no\"; write false"),
+        ("weight: '3'\n", "7:9: weight: `weight` cannot be the text \"3\"; write 3"),
+        (
+            "  learning_rate: {values: [1.0e-3, 1.0e-4]}\n",
+            "7:18: grid.learning_rate: `learning_rate` is given a table with `values` in it; write the list itself: [1.0e-3, 1.0e-4]",
+        ),
+        (
+            "  learning_rate:\n    values:\n      - 0.1\n      - 0.2\n",
+            "8:5: grid.learning_rate: `learning_rate` is given a table with `values` in it; write the list itself: [0.1, 0.2]",
+        ),
+        (
+            "  learning_rate: {values: [[0.1], 0.2]}\n",
+            "7:18: grid.learning_rate: `learning_rate` is given a table with `values` in it; write the list itself, without `values`",
+        ),
+        (
+            "  learning_rate: {value: 0.1}\n",
+            "7:18: grid.learning_rate: `learning_rate` is given a table with `value` in it; write the value itself: 0.1",
+        ),
+    ] {
+        let base = if lines.contains("network") { YAML.replace("  network: nn\n", "") } else { YAML.to_owned() };
+        let expected = if lines.contains("network") { expected.replacen('7', "6", 1) } else { expected.to_owned() };
+        assert_eq!(said(&format!("{base}{lines}"), Format::Yaml), expected, "{lines}");
+    }
+    let layers = "rule = \"bp\"\nnetwork = \"convnet\"\ndepth = 3\ndownsample_after = [\"1\", 2]\n";
+    let text = format!("name = \"x\"\n[data]\ndataset = \"mnist\"\n[grid]\n{layers}");
+    assert_eq!(
+        said(&text, Format::Toml),
+        "8:20: grid.downsample_after: `downsample_after` cannot be a list; write [1, 2]"
+    );
+}
+
+#[test]
+fn a_mark_of_byte_order_is_no_part_of_the_text() {
+    for (text, format) in [
+        (GOOD.to_owned(), Format::Toml),
+        ("name: x\ndata: {dataset: mnist}\ngrid: {rule: bp, network: nn, depth: 1}\n".to_owned(), Format::Yaml),
+        (
+            r#"{"name": "x", "data": {"dataset": "mnist"}, "grid": {"rule": "bp", "network": "nn", "depth": 1}}"#
+                .to_owned(),
+            Format::Json,
+        ),
+    ] {
+        let read = SweepSpec::parse(&format!("\u{feff}{text}"), format, "spec");
+        assert_eq!(read, SweepSpec::parse(&text, format, "spec"), "{format:?}");
+        assert!(read.is_ok(), "{format:?}");
+    }
+    assert_eq!(
+        said(
+            "\u{feff}nome = \"x\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n[data]\ndataset = \"mnist\"",
+            Format::Toml
+        ),
+        "1:1: nome: unknown key `nome`; did you mean `name`?\n1:1: name: the sweep has no name; add a line such as name = \"my-sweep\""
+    );
 }

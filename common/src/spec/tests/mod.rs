@@ -253,6 +253,23 @@ fn a_format_is_known_by_its_name_and_by_a_files_ending() {
 }
 
 #[test]
+fn a_text_without_a_name_is_read_in_the_format_whose_syntax_it_keeps() {
+    for (text, format) in [
+        (GOOD, Format::Toml),
+        ("# a comment\nname: x\ngrid:\n  depth: 1\n", Format::Yaml),
+        ("{name: x, grid: {depth: 1}}\n", Format::Yaml),
+        ("{\"name\": \"x\"}", Format::Json),
+        ("\u{feff}{\"name\": \"x\"}", Format::Json),
+        // Broken ones are told in the format they are most like.
+        ("name = \"x\"\n[grid\n", Format::Toml),
+        ("name: x\ngrid: [\n", Format::Yaml),
+        ("{\"name\": ]}", Format::Json),
+    ] {
+        assert_eq!(Format::of_text(text), format, "{text}");
+    }
+}
+
+#[test]
 fn what_a_zip_excludes_another_block_may_hold() {
     let zip = "depth = [1, 2, 3]\nseed = { from = 4, count = 3 }\nzip = [[\"depth\", \"seed\"]]\n";
     let blocks = |exclude: &str, depth: u64| {
