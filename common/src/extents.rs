@@ -3,7 +3,7 @@
 use crate::configuration::{Convolution, Shape};
 
 /// The size of a layer. A fully connected layer has one position and as many channels as units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Extent {
     /// Numbers at each position.
     pub channels: usize,

@@ -13,7 +13,9 @@
 //! | [`environment`] | what the last bits of results depend on beside settings and data |
 //! | [`extents`] | how large each layer is |
 //! | [`dataset`] | a published dataset or one's own, as settings name it |
+//! | [`dataset_summary`] | what a dataset holds, in numbers, and whether a sweep can be trained on it |
 //! | [`own_data`] | the files of one's own data and their digest |
+//! | [`gzip`] | gzip files, padded or not |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
 //! | [`health`] | what is measured of each layer, if a sweep asks for it |
 //! | [`capability`] | what sweeps require of workers |
@@ -33,10 +35,12 @@ pub mod configuration;
 pub mod cost;
 pub mod curve;
 pub mod dataset;
+pub mod dataset_summary;
 pub mod environment;
 pub mod extents;
 pub mod flags;
 pub mod grid;
+pub mod gzip;
 pub mod health;
 pub mod ids;
 pub mod messages;

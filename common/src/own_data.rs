@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
 use crate::dataset::{ContentDigest, OwnData};
+use crate::gzip;
 use crate::published::IDX_NAMES;
 use crate::vocabulary::OwnFormat;
 
@@ -16,6 +15,9 @@ pub enum OwnDataError {
     /// There is no such directory.
     #[error("the data directory `{}` does not exist; mend `dataset` in the spec file", .0.display())]
     NoDirectory(PathBuf),
+    /// Something else is in the directory's place.
+    #[error("`{}` is a file; name the directory that holds the four files in `dataset`", .0.display())]
+    NotADirectory(PathBuf),
     /// The directory lacks a file.
     #[error(
         "`{}` lacks the file `{file}` (plain or with .gz); {} data is the four files {}",
@@ -56,6 +58,9 @@ impl OwnFormat {
 /// A directory or a file that is not there.
 pub fn find(own: &OwnData) -> Result<[PathBuf; 4], OwnDataError> {
     let directory = Path::new(&own.directory);
+    if directory.is_file() {
+        return Err(OwnDataError::NotADirectory(directory.to_owned()));
+    }
     if !directory.is_dir() {
         return Err(OwnDataError::NoDirectory(directory.to_owned()));
     }
@@ -95,14 +100,13 @@ pub fn combined(hashes: [blake3::Hash; 4]) -> ContentDigest {
 }
 
 fn hash_of(path: &Path) -> io::Result<blake3::Hash> {
-    const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
     let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
     let mut start = Vec::new();
     file.by_ref().take(2).read_to_end(&mut start)?;
     file.rewind()?;
     let mut hasher = blake3::Hasher::new();
-    if start == GZIP_MAGIC {
-        hasher.update_reader(MultiGzDecoder::new(file))?;
+    if start == gzip::MAGIC {
+        hasher.update_reader(gzip::Decoder::new(file))?;
     } else {
         hasher.update_reader(file)?;
     }
@@ -141,11 +145,32 @@ mod tests {
     }
 
     #[test]
+    fn zeros_after_a_compressed_file_change_nothing() {
+        let (plain, padded) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        for (index, names) in OwnFormat::Npy.files().into_iter().enumerate() {
+            let packed = gzipped(&[index as u8; 100]);
+            std::fs::write(plain.path().join(format!("{}.gz", names[0])), &packed).expect("written");
+            let packed = [&packed[..], &[0; 512]].concat();
+            std::fs::write(padded.path().join(format!("{}.gz", names[0])), packed).expect("written");
+        }
+        let digests = [&plain, &padded].map(|place| digest(&own(place.path(), OwnFormat::Npy)).expect("four files"));
+        assert_eq!(digests[0], digests[1]);
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
         let place = tempfile::tempdir().expect("a directory");
         let nowhere = own(&place.path().join("nowhere"), OwnFormat::Idx);
         assert!(digest(&nowhere).expect_err("nothing").to_string().contains("nowhere` does not exist"));
         let message = digest(&own(place.path(), OwnFormat::Npy)).expect_err("an empty directory").to_string();
         assert!(message.contains("`train_images.npy`") && message.contains("test_labels.npy"), "{message}");
+        let file = place.path().join("train_images.npy");
+        std::fs::write(&file, b"").expect("written");
+        assert!(
+            digest(&own(&file, OwnFormat::Npy))
+                .expect_err("a file")
+                .to_string()
+                .contains("is a file; name the directory")
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use biosweep_common::gzip;
 use biosweep_common::published::{Mismatch, Offer, Published, PublishedFile};
-use flate2::read::MultiGzDecoder;
 
 /// More than any file on offer has, so that a mirror gone astray does not fill the disk.
 const BYTES_MAX: u64 = 512 << 20;
@@ -90,11 +90,11 @@ fn genuine_in(folder: &Path, file: &PublishedFile) -> Option<PathBuf> {
 
 /// Whether these bytes, gzipped or not, are the genuine file's.
 fn check(file: &PublishedFile, bytes: &[u8]) -> Result<(), Fault> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
+    if !bytes.starts_with(&gzip::MAGIC) {
         return file.genuine.check(bytes, None).map_err(Fault::NotGenuine);
     }
     let mut plain = Vec::new();
-    MultiGzDecoder::new(bytes).take(BYTES_MAX).read_to_end(&mut plain)?;
+    gzip::Decoder::new(bytes).take(BYTES_MAX).read_to_end(&mut plain)?;
     file.genuine.check(&plain, Some(bytes)).map_err(Fault::NotGenuine)
 }
 
@@ -130,7 +130,7 @@ fn fetch_archive(
 /// The bytes of these files out of a gzipped tar archive, whatever folder they are in.
 fn unpack(files: &[PublishedFile], archive: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     let mut found: Vec<Option<Vec<u8>>> = vec![None; files.len()];
-    for entry in tar::Archive::new(MultiGzDecoder::new(archive).take(BYTES_MAX)).entries()? {
+    for entry in tar::Archive::new(gzip::Decoder::new(archive).take(BYTES_MAX)).entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
         let Some(place) = files.iter().position(|file| path.file_name() == Some(file.names[0].as_ref())) else {

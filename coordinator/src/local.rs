@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use biosweep_common::dataset::DatasetRef;
+use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::WorkerId;
 use biosweep_host::deadline::END_VARIABLE;
@@ -43,6 +44,17 @@ pub(crate) enum LocalError {
     /// The worker's own check of device and data found something missing.
     #[error("{0}")]
     Unfit(String),
+    /// The worker's answer is none this program knows.
+    #[error("cannot read what {program} found of {dataset}: {source}; take both programs from one build")]
+    Unreadable {
+        /// Its path.
+        program: PathBuf,
+        /// What it was asked about.
+        dataset: DatasetRef,
+        /// What is wrong with the answer.
+        #[source]
+        source: serde_json::Error,
+    },
     /// Workers end again and again before they get to work.
     #[error("worker {slot} keeps ending{} ({status}); its log {log} ends with\n{lines}", if *connected { "" } else { " and never connects" })]
     KeepsEnding {
@@ -93,11 +105,13 @@ impl WorkerOptions {
         arguments
     }
 
-    /// Has a worker check that its device and these datasets are there.
-    pub(crate) async fn check(&self, datasets: &[DatasetRef]) -> Result<(), LocalError> {
+    /// Has a worker check that its device and these datasets are there; what it found in them.
+    pub(crate) async fn check(&self, datasets: &[DatasetRef]) -> Result<Vec<DatasetSummary>, LocalError> {
+        let mut found = Vec::with_capacity(datasets.len());
         for dataset in datasets {
             let mut command = Command::new(&self.program);
-            command.args(["check", "--dataset", &dataset.to_string()]).args(self.arguments()).kill_on_drop(true);
+            command.args(["check", "--output", "json", "--dataset", &dataset.to_string()]);
+            command.args(self.arguments()).kill_on_drop(true);
             let output = command.output().await.map_err(|source| self.not_started(source))?;
             if !output.status.success() {
                 let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
@@ -106,8 +120,13 @@ impl WorkerOptions {
                 let is_refusal = output.status.code() == Some(BAD_INPUT);
                 return Err(if is_refusal { LocalError::Refused(said) } else { LocalError::Unfit(said) });
             }
+            found.push(serde_json::from_slice(&output.stdout).map_err(|source| self.unreadable(dataset, source))?);
         }
-        Ok(())
+        Ok(found)
+    }
+
+    fn unreadable(&self, dataset: &DatasetRef, source: serde_json::Error) -> LocalError {
+        LocalError::Unreadable { program: self.program.clone(), dataset: dataset.clone(), source }
     }
 
     /// What a worker says the last bits of its results depend on.

@@ -1,8 +1,9 @@
 //! Sweeps of a researcher's own data, from files beside the spec to results.
 
 use std::path::Path;
+use std::process::Output;
 
-use biosweep_tests::Home;
+use biosweep_tests::{Home, program};
 
 /// Small images of two classes: bright on the left, or on the right.
 const TRAIN: usize = 120;
@@ -97,14 +98,14 @@ fn the_key_of_a_trial_follows_the_data_and_not_its_place() {
 }
 
 #[test]
-fn data_that_is_not_there_is_named_at_submission_with_exit_code_2() {
+fn data_that_is_not_there_is_named_at_submission_with_exit_code_3() {
     let home = Home::default();
     let spec = spec(&home, "{ npy = \"nowhere\" }");
     for command in ["plan", "submit", "run"] {
         let output = home.run(&[command, &spec]);
         let said = String::from_utf8_lossy(&output.stderr);
         let place = home.path().join("nowhere");
-        assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+        assert_eq!(output.status.code(), Some(3), "{command}: {said}");
         assert!(said.contains(&*place.to_string_lossy()) && said.contains("does not exist"), "{command}: {said}");
     }
     assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0));
@@ -115,8 +116,164 @@ fn data_that_makes_no_dataset_is_refused_before_anything_runs_with_exit_code_3()
     let home = Home::default();
     write_idx(&home.path().join("own"));
     std::fs::write(home.path().join("own").join("t10k-labels-idx1-ubyte"), idx(&[3], &[0; 3])).expect("written");
-    let output = home.run(&["run", &spec(&home, "{ idx = \"own\" }")]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("t10k-labels-idx1-ubyte") && said.contains("each image needs one label"), "{said}");
+    for command in ["plan", "run"] {
+        let output = home.run(&[command, &spec(&home, "{ idx = \"own\" }")]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("t10k-labels-idx1-ubyte") && said.contains("each image needs one label"), "{said}");
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
+    const HOLDS: &str = "120 + 20 images of 4×4, 2 classes, values 0.07843 to 0.7843";
+    let home = Home::default();
+    write_idx(&home.path().join("bytes"));
+    let spec = spec(&home, "[{ idx = \"bytes\" }, \"cifar-10\"]");
+    let mut plan = home.biosweep(&["plan", &spec]);
+    let output = plan.env_remove("BIOSWEEP_DATA").output().expect("biosweep starts");
+    let answer = String::from_utf8_lossy(&output.stdout);
+    assert!(answer.contains(&format!("data bytes: {HOLDS}")), "{answer}");
+    let cifar =
+        "data cifar-10: 50000 + 10000 images of 3×32×32, 10 classes, values 0 to 1; not here; `biosweep data fetch";
+    assert!(answer.contains(cifar), "{answer}");
+    let datasets = home.json(&["plan", &spec])["datasets"].clone();
+    let own = datasets.as_array().and_then(|all| all.iter().find(|one| one["validation"] == 20)).expect("own data");
+    assert_eq!((own["train"]["images"].as_u64(), own["image"]["height"].as_u64()), (Some(TRAIN as u64), Some(4)));
+
+    let spec = self::spec(&home, "{ idx = \"bytes\" }");
+    let output = home.run(&["run", &spec, "--workers", "1"]);
+    assert!(said(&output).contains(&format!("bytes: {HOLDS}")), "{}", said(&output));
+}
+
+#[test]
+fn a_plan_of_own_data_without_the_workers_program_says_so_and_goes_on() {
+    let home = Home::default();
+    write_idx(&home.path().join("bytes"));
+    let mut plan = home.biosweep(&["plan", &spec(&home, "{ idx = \"bytes\" }")]);
+    let output = plan.env("BIOSWEEP_WORKER", home.path().join("nowhere")).output().expect("biosweep starts");
+    let answer = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(answer.contains("data bytes: not looked at: cannot start") && answer.contains("2 trials"), "{answer}");
+}
+
+#[test]
+fn channels_last_images_are_refused_before_anything_trains_with_the_line_that_mends_them() {
+    let home = Home::default();
+    let folder = home.path().join("colours");
+    write_npy(&folder);
+    for (part, count) in [("train", TRAIN), ("test", TEST)] {
+        let images = npy("|u1", &format!("({count}, 32, 32, 3)"), &vec![7; count * 32 * 32 * 3]);
+        std::fs::write(folder.join(format!("{part}_images.npy")), images).expect("written");
+    }
+    for command in ["plan", "run"] {
+        let output = home.run(&[command, &spec(&home, "{ npy = \"colours\" }")]);
+        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+        let line = "train_images.npy` has shape [120, 32, 32, 3], which looks like [count, height, width, channels]; save \
+                    `images.transpose(0, 3, 1, 2)`";
+        assert!(said(&output).contains(line), "{}", said(&output));
+    }
+}
+
+#[test]
+fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
+    let home = Home::default();
+    let folder = home.path().join("odd");
+    write_npy(&folder);
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(folder.join(name), bytes).expect("written");
+    let from_1 = |count: usize| labels(count).iter().map(|label| label + 1).collect::<Vec<u8>>();
+    let train: Vec<u8> = images(TRAIN).into_iter().flat_map(|byte| f32::from(byte).to_le_bytes()).collect();
+    write("train_images.npy", npy("<f4", &format!("({TRAIN}, 1, {SIDE}, {SIDE})"), &train));
+    write("train_labels.npy", npy("|u1", &format!("({TRAIN},)"), &from_1(TRAIN)));
+    write("test_labels.npy", npy("|u1", &format!("({TEST},)"), &[[3].as_slice(), &from_1(TEST)[1..]].concat()));
+    let spec = spec(&home, "{ npy = \"odd\" }");
+    for command in [&["plan", &spec][..], &["run", &spec, "--workers", "1"]] {
+        let output = home.run(command);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        for part in [
+            "warning: odd: no image has label 0, and labels count from 0",
+            "save `labels - 1`",
+            "warning: odd: no training image has label 3, and 1 test images have",
+            "have values 20 to 200, far from the 0 to 1",
+            "scale both parts alike",
+        ] {
+            assert!(said(&output).contains(part), "{command:?}: {part} is not in {}", said(&output));
+        }
+    }
+    assert_eq!(home.json(&["plan", &spec])["warnings"].as_array().map(Vec::len), Some(4));
+    std::fs::write(folder.join("train_labels.npy"), npy("|u1", &format!("({TRAIN},)"), &[1; TRAIN])).expect("written");
+    let output = home.run(&["plan", &spec]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(
+        said(&output).contains("all training images") && said(&output).contains("have label 1"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains() {
+    let home = Home::default();
+    write_idx(&home.path().join("small"));
+    let text = |lines: &str| {
+        format!("name = \"own\"\n[data]\ndataset = {{ idx = \"small\" }}\n[grid]\nrule = \"bp\"\n{lines}")
+    };
+    for (lines, refusal) in [
+        (
+            "network = \"nn\"\ndepth = 1\nbatch_size = [100, 101]\n",
+            "a `batch_size` of 101 is more than the 100 images of small",
+        ),
+        (
+            "network = \"convnet\"\ndepth = 4\nbatch_size = 10\ndownsample_after = [1, 2, 3]\n",
+            "small: images of 4 by 4 can be halved 2 times, and `downsample_after` has 3 layers",
+        ),
+    ] {
+        let spec = home.spec(&text(lines)).to_string_lossy().into_owned();
+        for command in [&["plan", &spec][..], &["run", &spec, "--workers", "1"]] {
+            let output = home.run(command);
+            assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+            assert!(said(&output).contains(refusal), "{}", said(&output));
+        }
+    }
+    // What is known of a published dataset needs none of its files.
+    let text = "name = \"large\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
+                batch_size = 50_001\n";
+    let spec = home.spec(text).to_string_lossy().into_owned();
+    for command in ["plan", "submit", "run"] {
+        let output = home.run(&[command, &spec]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains("more than the 50000 images of mnist"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_worker_checks_own_data_without_its_digest_and_tells_it() {
+    let home = Home::default();
+    write_npy(&home.path().join("reals"));
+    let dataset = format!("npy:{}", home.path().join("reals").display());
+    let check = |dataset: &str, output: &str| {
+        let mut command = std::process::Command::new(program("biosweep-worker"));
+        command.args(["check", "--dataset", dataset, "--output", output]).arg("--home").arg(home.path());
+        command.output().expect("the worker starts")
+    };
+    let found = check(&dataset, "json");
+    let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap_or_else(|_| panic!("{}", said(&found)));
+    let digest =
+        found["digest"].as_str().and_then(|digest| digest.strip_prefix("blake3:")).expect("a digest").to_owned();
+    let answer = check(&dataset, "human");
+    let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
+    let expected =
+        format!("{dataset}#{digest} and cpu are ready\n120 + 20 images of 4×4, 2 classes, values 0.07843 to 0.7843\n");
+    assert_eq!(answer, expected);
+    assert!(check(&format!("{dataset}#{digest}"), "human").status.success());
+    for (place, fault) in [("nowhere", "does not exist"), ("spec.toml", "is a file")] {
+        let _spec = home.spec("");
+        let output = check(&format!("npy:{}", home.path().join(place).display()), "human");
+        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+        assert!(said(&output).contains(fault), "{}", said(&output));
+    }
 }

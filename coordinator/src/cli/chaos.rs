@@ -29,8 +29,8 @@ pub(crate) struct ChaosArgs {
     /// Worker processes
     #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
-    /// Where to look for datasets first
-    #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]
+    /// Where to look for datasets first; then in $BIOSWEEP_DATA
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     store: StoreArgs,

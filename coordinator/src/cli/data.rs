@@ -49,7 +49,7 @@ fn fetch(dataset: Dataset, mirrors: &[String], home: &Path, output: Output) -> R
 }
 
 /// Whether a dataset's files are here.
-enum Presence {
+pub(super) enum Presence {
     /// There is nothing to be here.
     Embedded,
     /// All are, in the folder of the first.
@@ -61,7 +61,7 @@ enum Presence {
 }
 
 fn list(home: &Path, output: Output) -> Result<Exit, Failure> {
-    let all = Dataset::ALL.iter().map(|&dataset| (dataset, presence(dataset, home)));
+    let all = Dataset::ALL.iter().map(|&dataset| (dataset, presence(dataset, None, Some(home))));
     answer(match output {
         Output::Human => {
             let width = Dataset::NAMES.iter().map(|name| name.len()).max().unwrap_or(0);
@@ -82,7 +82,7 @@ fn list(home: &Path, output: Output) -> Result<Exit, Failure> {
     })
 }
 
-fn in_words(dataset: Dataset, presence: &Presence) -> String {
+pub(super) fn in_words(dataset: Dataset, presence: &Presence) -> String {
     match presence {
         Presence::Embedded => "embedded; needs no files".to_owned(),
         Presence::Here(folder) => format!("in {}; verified when it is used", folder.display()),
@@ -93,11 +93,11 @@ fn in_words(dataset: Dataset, presence: &Presence) -> String {
     }
 }
 
-/// Looks where workers look that are not told another folder.
-fn presence(dataset: Dataset, home: &Path) -> Presence {
+/// Looks where workers look that are given that `--data-dir`.
+pub(super) fn presence(dataset: Dataset, data_dir: Option<&Path>, home: Option<&Path>) -> Presence {
     let Some(published) = Published::of(dataset) else { return Presence::Embedded };
     let variable = env::var_os("BIOSWEEP_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let places = [variable, Some(home.join("datasets"))].into_iter().flatten();
+    let places = [data_dir.map(Path::to_owned), variable, home.map(|home| home.join("datasets"))].into_iter().flatten();
     let folders: Vec<PathBuf> = places.flat_map(|place| [place.join(dataset.name()), place]).collect();
     let find = |file: &PublishedFile| folders.iter().find_map(|folder| is_in(folder, file));
     let found: Vec<PathBuf> = published.files.iter().filter_map(find).collect();

@@ -14,7 +14,7 @@ use crate::render::{answer, human, json, say};
 pub(crate) struct ExtendArgs {
     /// A sweep's id, the beginning of one, or a name
     sweep: String,
-    /// A spec file with the axes and replicates to add; what the sweep has already stays as it is
+    /// A spec file (or - for standard input) with the axes and replicates to add; what the sweep has already stays as it is
     spec: String,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,

@@ -4,6 +4,7 @@
 mod bench;
 mod chaos;
 mod data;
+mod datasets;
 mod delete;
 mod extend;
 mod failure;
@@ -39,6 +40,7 @@ use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::client::Target;
 use crate::store;
+pub(crate) use datasets::PlannedDataset;
 pub(crate) use failure::{Exit, Failure};
 use wish::Wish;
 

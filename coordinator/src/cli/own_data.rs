@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use biosweep_common::dataset::OwnData;
-use biosweep_common::own_data::{self, OwnDataError};
+use biosweep_common::own_data;
 use biosweep_common::spec::{self, Format};
 
 use super::failure::Failure;
@@ -25,12 +25,10 @@ fn resolve(own: &OwnData, base: &Path) -> Result<OwnData, Failure> {
         )));
     };
     let found = OwnData { directory, digest: None, ..own.clone() };
-    let digest = own_data::digest(&found).map_err(|error| match error {
-        OwnDataError::NoDirectory(_) | OwnDataError::Missing { .. } => Failure::bad_input(error),
-        OwnDataError::Unreadable { .. } => Failure::environment(error),
-    })?;
+    // What is missing, broken or not what the spec asks for is one kind of error: that of the data, wherever it is found.
+    let digest = own_data::digest(&found).map_err(Failure::from_environment)?;
     match own.digest {
-        Some(expected) if expected != digest => Err(Failure::bad_input(format!(
+        Some(expected) if expected != digest => Err(Failure::environment(format!(
             "the data in `{}` has digest {digest}, and the spec asks for {expected}; put those files back, or leave the \
              digest out of the spec",
             found.directory

@@ -1,7 +1,7 @@
 //! `biosweep plan`: what a sweep holds and costs, and what of it there is already, before anything runs.
 
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use biosweep_common::flags;
 use biosweep_common::plan::Plan;
@@ -10,17 +10,20 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::terms::TermsArgs;
-use super::{Coordinator, Output, source};
+use super::{Coordinator, Output, datasets, source};
 use crate::client::{Client, Target};
 use crate::render::{answer, human, json};
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// A spec file (.toml, .yaml or .json), or the name of a preset
+    /// A spec file (.toml, .yaml or .json), the name of a preset, or - for standard input
     spec: String,
     /// Trajectories a worker trains together
     #[arg(long, default_value = "1", value_name = "K", value_parser = flags::lanes, allow_negative_numbers = true)]
     lanes: NonZeroU32,
+    /// Where to look for datasets first; then in $BIOSWEEP_DATA
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     #[command(flatten)]
     terms: TermsArgs,
     #[command(flatten)]
@@ -31,10 +34,11 @@ pub(super) async fn run(args: &PlanArgs, home: Option<&Path>, output: Output) ->
     let source = source::read(&args.spec, &args.terms)?;
     let plan = Plan::of(&source.spec, args.lanes.get());
     let name = source.spec.name.clone();
+    let datasets = datasets::look(&source.spec, args.data_dir.as_deref(), home).await?;
     let reused = reused(args, home, source).await?;
     answer(match output {
-        Output::Human => human::plan(&name, &plan, reused),
-        Output::Json => json::plan(&plan, reused),
+        Output::Human => human::plan(&name, &plan, &datasets, reused),
+        Output::Json => json::plan(&plan, &datasets, reused),
     })
 }
 

@@ -18,8 +18,8 @@ pub(crate) struct ReplayArgs {
     /// What to train it on
     #[arg(long, default_value = "cpu", value_name = "cpu|cuda:0")]
     device: String,
-    /// Where to look for datasets first
-    #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]
+    /// Where to look for datasets first; then in $BIOSWEEP_DATA
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,

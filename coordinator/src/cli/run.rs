@@ -20,7 +20,7 @@ use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::terms::TermsArgs;
 use super::watch::Until;
-use super::{Output, StoreArgs, source, submit, watch};
+use super::{Output, StoreArgs, datasets, source, submit, watch};
 use crate::client::{Client, ClientError};
 use crate::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
 use crate::local::fleet::Fleet;
@@ -33,7 +33,8 @@ use crate::submit as submission;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A spec file (.toml, .yaml or .json), the name of a preset, or the name or id of a sweep to go on with
+    /// A spec file (.toml, .yaml or .json), the name of a preset, - for standard input, or the name or id of a sweep to go
+    /// on with
     spec: String,
     /// Worker processes [default: one per core]
     #[arg(long, value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
@@ -41,8 +42,8 @@ pub(crate) struct RunArgs {
     /// What the workers compute on
     #[arg(long, default_value = "cpu", value_name = "cpu|cuda:0")]
     device: String,
-    /// Where to look for datasets first
-    #[arg(long, env = "BIOSWEEP_DATA", value_name = "DIR")]
+    /// Where to look for datasets first; then in $BIOSWEEP_DATA
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Start a new sweep even where an equal one is unfinished or has finished
     #[arg(long)]
@@ -259,7 +260,7 @@ async fn prepare(
     let sweep = if paused { client.resume(&sweep.id.to_string()).await? } else { sweep };
     if sweep.state == SweepState::Running {
         let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
-        workers.check(&datasets).await?;
+        datasets::tell(&workers.check(&datasets).await?, spec.as_ref())?;
     }
     Ok((sweep, spec, found))
 }

@@ -1,14 +1,15 @@
 //! Where a spec comes from: a file, or a preset by its name.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use biosweep_common::presets;
 use biosweep_common::spec::{self, Format, SweepSpec};
 
 use super::failure::Failure;
-use super::own_data;
 use super::terms::TermsArgs;
+use super::{datasets, own_data};
 
 /// A spec as its author wrote it, save that its own data is pinned and flags are written into it, and what it means.
 #[derive(Debug)]
@@ -23,10 +24,21 @@ pub(crate) struct Source {
     pub(crate) spec: SweepSpec,
 }
 
-/// Reads the file of that path or, where it names none, the preset of that name; flags take the place of its own terms.
+/// Stands for standard input in the place of a file's name.
+const STANDARD_INPUT: &str = "-";
+
+/// Reads the file of that path or, where it names none, the preset of that name, or standard input; flags take the place of
+/// its own terms.
 pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
     let path = Path::new(name);
     let (mut text, format, origin) = match (is_file(path), presets::find(name)) {
+        _ if name == STANDARD_INPUT => {
+            let text = io::read_to_string(io::stdin()).map_err(|error| {
+                Failure::bad_input(format!("cannot read a spec from standard input: {error}; give it as text in UTF-8"))
+            })?;
+            let format = Format::of_text(&text);
+            (text, format, "standard input".to_owned())
+        }
         (false, Some(preset)) => (preset.text.to_owned(), Format::Toml, format!("preset {name}")),
         (false, None) => return Err(nothing_of_that_name(name)),
         (true, _) => {
@@ -45,12 +57,13 @@ pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
         spec = SweepSpec::parse(&amended, format, &origin)?;
         text = amended;
     }
+    datasets::suffice_as_published(&spec)?;
     Ok(Source { text, format, origin, spec })
 }
 
 /// Whether a file or a preset is meant.
 pub(crate) fn is_one(name: &str) -> bool {
-    is_file(Path::new(name)) || presets::find(name).is_some()
+    name == STANDARD_INPUT || is_file(Path::new(name)) || presets::find(name).is_some()
 }
 
 /// Whether something can be read there. A folder hides neither a preset nor a sweep of its name: homes and results lie about.
@@ -60,6 +73,11 @@ fn is_file(path: &Path) -> bool {
 
 /// Neither is meant.
 pub(crate) fn nothing_of_that_name(name: &str) -> Failure {
+    if Path::new(name).is_dir() {
+        return Failure::bad_input(format!(
+            "{name} is a folder; name the spec file in it, which ends in .toml, .yaml or .json"
+        ));
+    }
     let known: Vec<&str> = presets::ALL.iter().map(|preset| preset.name).collect();
     Failure::bad_input(format!("there is no file and no preset `{name}`; the presets are {}", known.join(", ")))
 }

@@ -13,7 +13,7 @@ use crate::render::{answer, human, json, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
-    /// A spec file (.toml, .yaml or .json), or the name of a preset
+    /// A spec file (.toml, .yaml or .json), the name of a preset, or - for standard input
     spec: String,
     /// Start a new sweep even where an equal one is running or has finished
     #[arg(long)]

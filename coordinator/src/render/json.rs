@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::plan::Plan;
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::Level;
@@ -10,6 +11,7 @@ use biosweep_common::views::{LaneView, ResultView, Setback, SpecView, SweepStatu
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::cli::PlannedDataset;
 use crate::results::aggregate::{self, Cell};
 use crate::results::folder::ResultsFolder;
 
@@ -81,8 +83,11 @@ pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &Result
     pretty(&value)
 }
 
-pub(crate) fn plan(plan: &Plan, reused: u64) -> String {
+pub(crate) fn plan(plan: &Plan, datasets: &[PlannedDataset], reused: u64) -> String {
     let mut value = json!(plan);
+    value["datasets"] = datasets.iter().map(planned_dataset).collect();
+    value["warnings"] =
+        datasets.iter().filter_map(|dataset| dataset.summary.as_ref()).flat_map(DatasetSummary::warnings).collect();
     value["reused"] = reused.into();
     pretty(&value)
 }
@@ -93,6 +98,14 @@ pub(crate) fn presets(presets: &[Preset]) -> String {
 
 pub(crate) fn preset(preset: &Preset) -> String {
     pretty(&json!({"name": preset.name, "summary": preset.summary, "spec": preset.text, "format": "toml"}))
+}
+
+/// The dataset, what it holds if that is known, and what is lacking.
+fn planned_dataset(dataset: &PlannedDataset) -> Value {
+    let mut value =
+        dataset.summary.as_ref().map_or_else(|| json!({ "dataset": dataset.dataset }), |summary| json!(summary));
+    value["lacking"] = json!(dataset.lacking);
+    value
 }
 
 fn sweep_value(sweep: &SweepView) -> Value {

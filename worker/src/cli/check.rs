@@ -1,18 +1,22 @@
 //! `biosweep-worker check`: whether device and dataset are there, before anything is trained.
 
+use std::io::Write as _;
+
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::dataset::DatasetRef;
+use biosweep_common::dataset::{DatasetRef, OwnData};
+use biosweep_common::own_data;
 use clap::Args;
 use serde_json::json;
 
 use super::failure::Failure;
 use super::{DataArgs, Output, answer};
 use crate::data;
+use crate::data::summary::summarise;
 use crate::device::Device;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// The dataset to look for
+    /// The dataset to look for; of your own, npy:DIR or idx:DIR
     #[arg(long)]
     dataset: DatasetRef,
     /// The device to look for
@@ -28,15 +32,33 @@ pub(super) struct CheckArgs {
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let device: Device = args.device.parse().map_err(Failure::from)?;
     device.prepare();
-    data::load(&args.dataset, &args.data.places()).map_err(Failure::environment)?;
+    let dataset = with_digest(&args.dataset)?;
+    let loaded = data::load(&dataset, &args.data.places()).map_err(Failure::environment)?;
+    let summary = summarise(&dataset, &loaded);
+    for warning in summary.warnings() {
+        // Where stderr is closed there is nobody to tell.
+        drop(writeln!(std::io::stderr(), "warning: {warning}"));
+    }
     answer(&match args.output {
-        Output::Human => format!("{} and {device} are ready", args.dataset),
-        Output::Json => json!({
-            "dataset": args.dataset,
-            "device": device.to_string(),
-            "numerics_version": NUMERICS_VERSION,
-            "version": env!("CARGO_PKG_VERSION"),
-        })
-        .to_string(),
+        Output::Human => format!("{dataset} and {device} are ready\n{summary}"),
+        Output::Json => {
+            let mut found = serde_json::to_value(&summary).map_err(Failure::environment)?;
+            found["digest"] = json!(dataset.digest());
+            found["device"] = json!(device.to_string());
+            found["numerics_version"] = json!(NUMERICS_VERSION);
+            found["version"] = json!(env!("CARGO_PKG_VERSION"));
+            found.to_string()
+        }
     })
+}
+
+/// Own data that comes without its digest, with that of what is there.
+fn with_digest(dataset: &DatasetRef) -> Result<DatasetRef, Failure> {
+    match dataset {
+        DatasetRef::Own(own) if own.digest.is_none() => {
+            let digest = own_data::digest(own).map_err(Failure::environment)?;
+            Ok(DatasetRef::Own(OwnData { digest: Some(digest), ..own.clone() }))
+        }
+        dataset => Ok(dataset.clone()),
+    }
 }

@@ -48,7 +48,7 @@ enum Command {
 /// Where datasets are looked for.
 #[derive(Debug, Args)]
 struct DataArgs {
-    /// Where to look for datasets first
+    /// Where to look for datasets first; then in $BIOSWEEP_DATA
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Where checkpoints and unacknowledged reports are kept, and where to look for datasets last

@@ -168,6 +168,12 @@ impl Images {
         self.labels.len()
     }
 
+    /// The label that all have, where all have the same.
+    pub(super) fn only_label(&self) -> Option<u8> {
+        let first = *self.labels.first()?;
+        self.labels.iter().all(|&label| label == first).then_some(first)
+    }
+
     /// The largest label, 0 where there is none.
     pub(super) fn largest_label(&self) -> u8 {
         self.labels.iter().copied().max().unwrap_or(0)

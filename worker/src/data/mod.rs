@@ -8,6 +8,7 @@
 //! | `mnist` | MNIST and the sets of its form, from their four files |
 //! | `cifar_10` | CIFAR-10, from its six binary files |
 //! | [`own`] | a researcher's own files |
+//! | [`summary`] | what is told of a dataset before anything trains |
 //! | `synthetic_digits` | digits drawn by strokes, with no file at all |
 //! | `glyphs` | the strokes of those digits |
 //! | `file` | a file, gzipped or plain, and whether it is genuine |
@@ -22,6 +23,7 @@ mod idx;
 mod mnist;
 pub mod own;
 pub mod places;
+pub mod summary;
 mod synthetic_digits;
 
 use biosweep_common::dataset::DatasetRef;

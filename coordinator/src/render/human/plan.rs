@@ -6,6 +6,8 @@ use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::{Setting, short_real};
 
+use crate::cli::PlannedDataset;
+
 use super::amounts::{self, counted, duration};
 
 pub(crate) fn presets(presets: &[Preset]) -> String {
@@ -26,8 +28,12 @@ fn stops_early(block: &BlockPlan) -> bool {
 }
 
 /// What a sweep holds and costs.
-pub(crate) fn plan(name: &str, plan: &Plan, reused: u64) -> String {
+pub(crate) fn plan(name: &str, plan: &Plan, datasets: &[PlannedDataset], reused: u64) -> String {
     let mut text = format!("{name}: {}\n", contents(plan.trials, plan.trajectories, plan.bundles));
+    for PlannedDataset { dataset, summary, lacking } in datasets {
+        let parts: Vec<String> = summary.iter().map(ToString::to_string).chain(lacking.clone()).collect();
+        let _fits = writeln!(text, "data {}: {}", dataset.label(), parts.join("; "));
+    }
     for (index, block) in plan.blocks.iter().enumerate() {
         let contents = contents(block.trials, block.trajectories, block.bundles);
         let _fits = writeln!(text, "\nblock {index}: {contents}");

@@ -38,6 +38,15 @@ pub enum OwnError {
         /// What is wrong with its header.
         fault: HeaderFault,
     },
+    /// The first dimension runs fastest.
+    #[error(
+        "`{}` is stored in Fortran order, where the first dimension runs fastest; save `numpy.ascontiguousarray` of the array",
+        path.display()
+    )]
+    FortranOrder {
+        /// The file.
+        path: PathBuf,
+    },
     /// The entries are of a type nothing is made of here.
     #[error("`{}` holds numbers of type {descr}; images are u1, f4 or f8, labels whole numbers", path.display())]
     Type {
@@ -60,13 +69,17 @@ pub enum OwnError {
         found: u64,
     },
     /// Images are given as whole numbers other than bytes.
-    #[error("`{}` holds whole numbers that are no bytes; save images as u1, f4 or f8", path.display())]
+    #[error(
+        "`{}` holds whole numbers that are no bytes; save images as u1, f4 or f8, such as `images.astype('uint8')` where \
+         they go from 0 to 255",
+        path.display()
+    )]
     NoPixels {
         /// The file.
         path: PathBuf,
     },
     /// Labels are given as floating-point numbers.
-    #[error("`{}` holds floating-point numbers; save labels as whole numbers", path.display())]
+    #[error("`{}` holds floating-point numbers; save labels as whole numbers: `labels.astype('int64')`", path.display())]
     NoLabels {
         /// The file.
         path: PathBuf,
@@ -93,14 +106,27 @@ pub enum OwnError {
     },
     /// Images of a shape that is none.
     #[error(
-        "`{}` has shape {shape:?}; images are [count, height, width] or [count, channels, height, width]",
-        path.display()
+        "`{}` has shape {shape:?}; images are [count, height, width] or [count, channels, height, width]{}",
+        path.display(), unflattened(shape)
     )]
     Rank {
         /// The file.
         path: PathBuf,
         /// Outermost dimension first.
         shape: Vec<usize>,
+    },
+    /// Images whose channels run fastest.
+    #[error(
+        "`{}` has shape {shape:?}, which looks like [count, height, width, channels]; save \
+         `images.transpose(0, 3, 1, 2)`, of shape [{}, {}, {}, {}]. If they are {} channels of {}×{}, save \
+         `images.transpose(0, 1, 3, 2)`, which networks learn from alike",
+        path.display(), shape[0], shape[3], shape[1], shape[2], shape[1], shape[2], shape[3]
+    )]
+    ChannelsLast {
+        /// The file.
+        path: PathBuf,
+        /// Outermost dimension first.
+        shape: [usize; 4],
     },
     /// An array without entries.
     #[error("`{}` has shape {shape:?}, which holds nothing; give at least one image with one value", path.display())]
@@ -112,8 +138,8 @@ pub enum OwnError {
     },
     /// Images and labels that do not belong to each other.
     #[error(
-        "`{}` has shape {image_shape:?} and `{}` has shape {label_shape:?}; each image needs one label",
-        images.display(), labels.display()
+        "`{}` has shape {image_shape:?} and `{}` has shape {label_shape:?}; each image needs one label{}",
+        images.display(), labels.display(), one_a_row(label_shape)
     )]
     Counts {
         /// The file of images.
@@ -139,6 +165,14 @@ pub enum OwnError {
         /// Of a test image.
         test: Extent,
     },
+    /// Nothing to tell apart.
+    #[error("all training images in `{directory}` have label {label}; give images of at least 2 classes")]
+    OneClass {
+        /// Where the data lies.
+        directory: String,
+        /// The label of all.
+        label: u8,
+    },
     /// Too few images to train on some and validate on others.
     #[error("`{directory}` has {count} training image; give at least 2, one of which is for validation")]
     TooFew {
@@ -147,6 +181,23 @@ pub enum OwnError {
         /// How many there are.
         count: usize,
     },
+}
+
+/// How to save images that are rows of numbers, where they are.
+fn unflattened(shape: &[usize]) -> String {
+    let [_, values] = *shape else { return String::new() };
+    let side = values.isqrt();
+    let (height, width) = if side * side == values { (side, side) } else { (1, values) };
+    format!("; save `images.reshape(-1, {height}, {width})`")
+}
+
+/// How to save labels that are rows, where they are.
+fn one_a_row(label_shape: &[usize]) -> &'static str {
+    match label_shape {
+        [_, 1] => "; save `labels.reshape(-1)`",
+        [_, _] => "; save `labels.argmax(axis=1)` where each row has a 1 at its class",
+        _ => "",
+    }
 }
 
 /// What is wrong with the header of a NumPy array.
@@ -161,9 +212,6 @@ pub enum HeaderFault {
     /// The header is not the dictionary it should be.
     #[error("its header cannot be read")]
     Unreadable,
-    /// The first dimension runs fastest.
-    #[error("it is stored in Fortran order; save numpy.ascontiguousarray of it")]
-    FortranOrder,
     /// A count beyond 32 bits, or no dimension at all.
     #[error("its shape is none that can be used")]
     Shape,

@@ -52,6 +52,9 @@ pub(super) fn load(own: &OwnData) -> Result<Dataset, DataError> {
     if count < 2 {
         return Err(OwnError::TooFew { directory: own.directory.clone(), count }.into());
     }
+    if let Some(label) = train.only_label() {
+        return Err(OwnError::OneClass { directory: own.directory.clone(), label }.into());
+    }
     let classes = 1 + usize::from(train.largest_label().max(test.largest_label()));
     let validation_count = u32::try_from((count / IMAGES_PER_VALIDATION_IMAGE).max(1));
     let validation_count = validation_count.expect("an array's counts are numbers of 32 bits");
@@ -76,6 +79,9 @@ fn part(own: &OwnData, images: DataFile, labels: DataFile) -> Result<(Extent, Im
     Ok((shape, Images::new(images.into_pixels()?, labels)))
 }
 
+/// Channels that images usually have: grey, colours, colours and opacity.
+const USUAL_CHANNELS: [usize; 3] = [1, 3, 4];
+
 /// [count, height, width] or [count, channels, height, width].
 fn shape(images: &Array) -> Result<Extent, OwnError> {
     let shape = match images.shape[..] {
@@ -85,6 +91,13 @@ fn shape(images: &Array) -> Result<Extent, OwnError> {
     };
     if images.shape.contains(&0) {
         return Err(OwnError::Empty { path: images.path.clone(), shape: images.shape.clone() });
+    }
+    if let [count, height, width, channels] = images.shape[..]
+        && USUAL_CHANNELS.contains(&channels)
+        && height.min(width) > USUAL_CHANNELS[2]
+    {
+        let shape = [count, height, width, channels];
+        return Err(OwnError::ChannelsLast { path: images.path.clone(), shape });
     }
     Ok(shape)
 }

@@ -13,6 +13,8 @@ struct Header {
     descr: String,
     /// Outermost dimension first.
     shape: Vec<usize>,
+    /// Whether the first dimension runs fastest.
+    is_fortran: bool,
     /// Bytes before the first entry.
     length: usize,
 }
@@ -27,6 +29,9 @@ pub(super) fn read(file: DataFile) -> Result<Array, OwnError> {
         Ok(header) => header,
         Err(fault) => return Err(OwnError::NotNpy { path, fault }),
     };
+    if header.is_fortran {
+        return Err(OwnError::FortranOrder { path });
+    }
     let Some((big, kind, size)) = kind(&header.descr) else {
         return Err(OwnError::Type { path, descr: header.descr });
     };
@@ -95,26 +100,30 @@ fn header(bytes: &[u8]) -> Result<Header, HeaderFault> {
     let text = text.get(..text_length).ok_or(HeaderFault::Unreadable)?;
     let text = std::str::from_utf8(text).map_err(|_| HeaderFault::Unreadable)?;
     let descr = value(text, "descr").and_then(quoted).ok_or(HeaderFault::Unreadable)?.to_owned();
-    match value(text, "fortran_order").ok_or(HeaderFault::Unreadable)? {
-        order if order.starts_with("False") => {}
-        order if order.starts_with("True") => return Err(HeaderFault::FortranOrder),
+    let is_fortran = match value(text, "fortran_order").ok_or(HeaderFault::Unreadable)? {
+        order if order.starts_with("False") => false,
+        order if order.starts_with("True") => true,
         _ => return Err(HeaderFault::Unreadable),
-    }
+    };
     let shape = value(text, "shape").and_then(|text| text.strip_prefix('(')?.split_once(')'));
     let (shape, _) = shape.ok_or(HeaderFault::Unreadable)?;
     let counts = shape.split(',').map(str::trim).filter(|count| !count.is_empty());
-    let counts: Option<Vec<u32>> = counts.map(|count| count.parse().ok()).collect();
+    // Python 2 ends its long numbers with an L.
+    let counts: Option<Vec<u32>> = counts.map(|count| count.trim_end_matches('L').parse().ok()).collect();
     let shape: Vec<usize> = counts.ok_or(HeaderFault::Shape)?.into_iter().map(|count| count as usize).collect();
     if shape.is_empty() {
         return Err(HeaderFault::Shape);
     }
-    Ok(Header { descr, shape, length })
+    // Of one dimension, or one entry in all but one, both orders are the same.
+    let is_fortran = is_fortran && shape.iter().filter(|&&count| count != 1).count() > 1;
+    Ok(Header { descr, shape, is_fortran, length })
 }
 
 /// What follows a key of the dictionary.
 fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let after = ['\'', '"'].iter().find_map(|quote| text.split_once(&format!("{quote}{key}{quote}")))?.1;
-    Some(after.trim_start().strip_prefix(':')?.trim_start())
+    // Python 2 marks texts by a u.
+    Some(after.trim_start().strip_prefix(':')?.trim_start().trim_start_matches('u'))
 }
 
 /// The text in quotes that `text` begins with.
@@ -141,15 +150,36 @@ pub(super) mod tests {
     #[test]
     fn a_header_is_read_as_numpy_writes_it() {
         let bytes = file("<f4", "(3, 28, 28)", &[]);
-        assert_eq!(header(&bytes), Ok(Header { descr: "<f4".to_owned(), shape: vec![3, 28, 28], length: 128 }));
+        let read = Header { descr: "<f4".to_owned(), shape: vec![3, 28, 28], is_fortran: false, length: 128 };
+        assert_eq!(header(&bytes), Ok(read));
         assert_eq!(header(&file("|u1", "(5,)", &[])).map(|header| header.shape), Ok(vec![5]));
     }
 
     #[test]
+    fn a_header_is_read_as_python_2_writes_it() {
+        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (3L, 28L, 28L), }\n";
+        let unicode = "{u'descr': u'<f4', u'fortran_order': False, u'shape': (3L, 28L, 28L), }\n";
+        for text in [text, unicode] {
+            let length = u16::try_from(text.len()).expect("a short header").to_le_bytes();
+            let bytes = [MARK, &[1, 0], &length, text.as_bytes()].concat();
+            let header = header(&bytes).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            assert_eq!((header.descr.as_str(), header.shape), ("<f4", vec![3, 28, 28]));
+        }
+    }
+
+    #[test]
+    fn fortran_order_is_called_that_where_it_makes_a_difference() {
+        let is_fortran = |shape: &str| {
+            let bytes = file("<f4", shape, &[]);
+            let text = String::from_utf8_lossy(&bytes[10..]).replace("False", "True ");
+            header(&[&bytes[..10], text.as_bytes()].concat()).map(|header| header.is_fortran)
+        };
+        assert_eq!(is_fortran("(3, 2)"), Ok(true));
+        assert_eq!((is_fortran("(3,)"), is_fortran("(3, 1)")), (Ok(false), Ok(false)));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_header_is_told() {
-        let fortran = file("<f4", "(3, 2)", &[]);
-        let text = String::from_utf8_lossy(&fortran[10..]).replace("False", "True ");
-        let fortran = [&fortran[..10], text.as_bytes()].concat();
         let mut version = file("<f4", "(3, 2)", &[]);
         version[6] = 9;
         for (bytes, fault) in [
@@ -157,7 +187,6 @@ pub(super) mod tests {
             (b"\x93NUMPY\x01".to_vec(), HeaderFault::Unreadable),
             (version, HeaderFault::Version),
             (file("<f4", "(3, 2)", &[])[..40].to_vec(), HeaderFault::Unreadable),
-            (fortran, HeaderFault::FortranOrder),
             (file("<f4", "()", &[]), HeaderFault::Shape),
             (file("<f4", "(99999999999, 2)", &[]), HeaderFault::Shape),
         ] {

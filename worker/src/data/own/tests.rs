@@ -131,9 +131,27 @@ fn what_makes_no_dataset_is_told_with_its_file() {
     let not_finite: Vec<u8> = (0..72).flat_map(|i| if i == 40 { f32::NAN } else { 0.0 }.to_le_bytes()).collect();
     let too_large: Vec<u8> = [1e300_f64; 72].iter().flat_map(|value| value.to_le_bytes()).collect();
     let label = |value: i64| npy("<i8", "(12,)", &[vec![0; 88], value.to_le_bytes().to_vec()].concat());
-    let pieces: [(OwnFormat, usize, Vec<u8>, &[&str]); 16] = [
+    let pieces: [(OwnFormat, usize, Vec<u8>, &[&str]); 24] = [
         (OwnFormat::Idx, 0, idx(&[11, 2, 1, 3], &[0; 66]), &["[11, 2, 1, 3]", "has shape [12]", "one label"]),
-        (OwnFormat::Idx, 1, idx(&[12, 1], &[0; 12]), &["has shape [12, 1]", "one label"]),
+        (OwnFormat::Idx, 1, idx(&[12, 1], &[0; 12]), &["has shape [12, 1]", "one label; save `labels.reshape(-1)`"]),
+        (OwnFormat::Npy, 1, npy("<i8", "(12, 4)", &[0; 384]), &["shape [12, 4]", "save `labels.argmax(axis=1)`"]),
+        (OwnFormat::Idx, 1, idx(&[12], &[3; 12]), &["all training images", "have label 3", "at least 2 classes"]),
+        (
+            OwnFormat::Idx,
+            0,
+            idx(&[12, 8, 6, 3], &[0; 1_728]),
+            &["train-images", "[12, 8, 6, 3]", "save `images.transpose(0, 3, 1, 2)`, of shape [12, 3, 8, 6]"],
+        ),
+        (OwnFormat::Npy, 2, npy("|u1", "(2, 28, 28, 1)", &[0; 1_568]), &["test_images.npy", "transpose(0, 3, 1, 2)"]),
+        (OwnFormat::Npy, 0, npy("|u1", "(12, 9)", &[0; 108]), &["save `images.reshape(-1, 3, 3)`"]),
+        (OwnFormat::Npy, 0, npy("|u1", "(12, 6)", &[0; 72]), &["save `images.reshape(-1, 1, 6)`"]),
+        (
+            OwnFormat::Npy,
+            0,
+            fortran(npy("<f4", "(12, 2, 1, 3)", &[0; 288])),
+            &["train_images.npy", "is stored in Fortran order", "numpy.ascontiguousarray"],
+        ),
+        (OwnFormat::Npy, 2, fortran(npy("|u1", "(2, 2, 1, 3)", &[0; 12])), &["test_images.npy", "Fortran order"]),
         (OwnFormat::Idx, 2, idx(&[2, 2, 3, 1], &[0; 12]), &["2×1×3", "2×3×1", "make them alike"]),
         (OwnFormat::Idx, 0, idx(&[12, 6], &[0; 72]), &["has shape [12, 6]", "[count, height, width]"]),
         (OwnFormat::Idx, 0, idx(&[12, 2, 0, 3], &[]), &["holds nothing"]),
@@ -157,6 +175,25 @@ fn what_makes_no_dataset_is_told_with_its_file() {
             assert!(message.contains(part), "`{part}` is not in: {message}");
         }
     }
+}
+
+#[test]
+fn many_channels_and_small_images_are_taken_as_they_are() {
+    for shape in [[12, 4, 8, 3], [12, 16, 4, 1], [12, 8, 8, 2], [12, 3, 8, 8], [12, 32, 1, 4]] {
+        let units: u32 = shape[1..].iter().product();
+        let [_, labels, _, test_labels] = good_idx();
+        let test_shape = [2, shape[1], shape[2], shape[3]];
+        let images = idx(&shape, &vec![0; 12 * units as usize]);
+        let files = [images, labels, idx(&test_shape, &vec![0; 2 * units as usize]), test_labels];
+        let dataset = Place::new(OwnFormat::Idx, files).load().expect("a dataset");
+        assert_eq!(dataset.image().units(), units as usize, "{shape:?}");
+    }
+}
+
+/// The same array said to be in Fortran order.
+fn fortran(file: Vec<u8>) -> Vec<u8> {
+    let at = file.windows(5).position(|bytes| bytes == b"False").expect("an order");
+    [&file[..at], b"True ", &file[at + 5..]].concat()
 }
 
 #[test]

@@ -1,0 +1,102 @@
+//! What the datasets of a sweep hold, and whether its trials can be trained on them: looked at and told before anything
+//! trains.
+
+use std::path::Path;
+
+use biosweep_common::dataset::DatasetRef;
+use biosweep_common::dataset_summary::DatasetSummary;
+use biosweep_common::spec::SweepSpec;
+use biosweep_common::vocabulary::Dataset;
+
+use super::data::{self, Presence};
+use super::failure::Failure;
+use crate::local::{self, LocalError, WorkerOptions};
+use crate::render::say;
+
+/// A dataset of a plan, in words and in numbers.
+#[derive(Debug)]
+pub(crate) struct PlannedDataset {
+    /// The dataset.
+    pub(crate) dataset: DatasetRef,
+    /// What it holds; `None` where nobody could look.
+    pub(crate) summary: Option<DatasetSummary>,
+    /// What stands in the way of training on it here, or of looking; `None` where nothing does.
+    pub(crate) lacking: Option<String>,
+}
+
+/// The published datasets of a sweep have the images that its trials need; what they hold is known without their files.
+pub(super) fn suffice_as_published(spec: &SweepSpec) -> Result<(), Failure> {
+    let published = spec.grid.datasets().into_iter().filter_map(|dataset| match dataset {
+        DatasetRef::Published(dataset) => Some(DatasetSummary::of_published(dataset)),
+        DatasetRef::Own(_) => None,
+    });
+    suffice(&published.collect::<Vec<_>>(), spec)
+}
+
+/// Looks at the datasets of a plan: own ones by the worker program, where it is there.
+pub(super) async fn look(
+    spec: &SweepSpec,
+    data_dir: Option<&Path>,
+    home: Option<&Path>,
+) -> Result<Vec<PlannedDataset>, Failure> {
+    let mut looks = Vec::new();
+    for dataset in spec.grid.datasets() {
+        looks.push(match dataset {
+            DatasetRef::Published(dataset) => look_at_published(dataset, data_dir, home),
+            DatasetRef::Own(_) => look_at_own(dataset, data_dir, home).await?,
+        });
+    }
+    let found: Vec<DatasetSummary> = looks.iter().filter_map(|look| look.summary.clone()).collect();
+    warn_of(&found);
+    suffice(&found, spec)?;
+    Ok(looks)
+}
+
+fn look_at_published(dataset: Dataset, data_dir: Option<&Path>, home: Option<&Path>) -> PlannedDataset {
+    let lacking = match data::presence(dataset, data_dir, home) {
+        Presence::Embedded | Presence::Here(_) => None,
+        presence => Some(data::in_words(dataset, &presence)),
+    };
+    PlannedDataset { dataset: dataset.into(), summary: Some(DatasetSummary::of_published(dataset)), lacking }
+}
+
+async fn look_at_own(
+    dataset: DatasetRef,
+    data_dir: Option<&Path>,
+    home: Option<&Path>,
+) -> Result<PlannedDataset, Failure> {
+    let found = match local::find_program() {
+        Ok(program) => {
+            let (device, data_dir) = ("cpu".to_owned(), data_dir.map(Path::to_owned));
+            let home = home.unwrap_or(Path::new(".")).to_owned();
+            let worker = WorkerOptions { program, device, data_dir, home, deadline: None };
+            worker.check(std::slice::from_ref(&dataset)).await
+        }
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(mut found) => Ok(PlannedDataset { dataset, summary: found.pop(), lacking: None }),
+        // Without the worker's program there is a plan all the same.
+        Err(error @ (LocalError::NoProgram | LocalError::Start { .. })) => {
+            Ok(PlannedDataset { dataset, summary: None, lacking: Some(format!("not looked at: {error}")) })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells what was found in the datasets of a sweep that is about to train.
+pub(super) fn tell(found: &[DatasetSummary], spec: Option<&SweepSpec>) -> Result<(), Failure> {
+    found.iter().for_each(|summary| say(format!("{}: {summary}", summary.dataset.label())));
+    warn_of(found);
+    spec.map_or(Ok(()), |spec| suffice(found, spec))
+}
+
+fn warn_of(found: &[DatasetSummary]) {
+    found.iter().flat_map(DatasetSummary::warnings).for_each(|warning| say(format!("warning: {warning}")));
+}
+
+/// Every trial of a sweep can be trained on what was found.
+fn suffice(found: &[DatasetSummary], spec: &SweepSpec) -> Result<(), Failure> {
+    let refusals: Vec<String> = found.iter().flat_map(|summary| summary.refusals(&spec.grid)).collect();
+    if refusals.is_empty() { Ok(()) } else { Err(Failure::bad_input(refusals.join("\n  "))) }
+}

@@ -1,0 +1,60 @@
+//! A dataset in memory → what is told of it before anything trains.
+
+use biosweep_common::dataset::DatasetRef;
+use biosweep_common::dataset_summary::{DatasetSummary, PartSummary};
+
+use super::dataset::{Dataset, Part};
+
+/// Images looked at at once.
+const IMAGES_AT_ONCE: u32 = 256;
+
+/// What the dataset of that name holds.
+///
+/// # Panics
+/// If a part has 2³² images or more.
+#[must_use]
+pub fn summarise(name: &DatasetRef, dataset: &Dataset) -> DatasetSummary {
+    DatasetSummary {
+        dataset: name.clone(),
+        image: dataset.image(),
+        classes: dataset.classes(),
+        validation: dataset.split(0).validation.len(),
+        train: part(dataset, Part::Train),
+        test: part(dataset, Part::Test),
+    }
+}
+
+fn part(dataset: &Dataset, part: Part) -> PartSummary {
+    let mut of_class = vec![0; dataset.classes()];
+    dataset.labels(part).iter().for_each(|&label| of_class[usize::from(label)] += 1);
+    let images = dataset.count(part);
+    let count = u32::try_from(images).expect("a part has fewer than 2^32 images");
+    let (mut least, mut greatest) = (f32::INFINITY, f32::NEG_INFINITY);
+    for start in (0..count).step_by(IMAGES_AT_ONCE as usize) {
+        let indices: Vec<u32> = (start..count.min(start + IMAGES_AT_ONCE)).collect();
+        let mut pixels = vec![0.0_f32; indices.len() * dataset.image().units()];
+        dataset.gather(part, &indices, &mut pixels, &mut vec![0; indices.len()]);
+        least = pixels.iter().copied().fold(least, f32::min);
+        greatest = pixels.iter().copied().fold(greatest, f32::max);
+    }
+    PartSummary { images, least, greatest, of_class }
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::vocabulary;
+
+    use super::super::synthetic_digits;
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_published_dataset_is_what_is_found_in_it() {
+        let name = vocabulary::Dataset::SyntheticDigits;
+        let found = summarise(&name.into(), &synthetic_digits::generate());
+        assert_eq!(found.train.of_class.iter().sum::<usize>(), found.train.images);
+        assert!(found.test.of_class.iter().all(|&count| count > 0), "{found:?}");
+        let uncounted = |part: &PartSummary| PartSummary { of_class: Vec::new(), ..part.clone() };
+        let (train, test) = (uncounted(&found.train), uncounted(&found.test));
+        assert_eq!(DatasetSummary { train, test, ..found }, DatasetSummary::of_published(name));
+    }
+}
