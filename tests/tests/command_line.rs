@@ -1,5 +1,6 @@
 //! The command line as a user and a script meet it: answers, mistakes, exit codes.
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use biosweep_tests::{Home, program};
@@ -32,6 +33,60 @@ fn a_folder_does_not_hide_the_preset_of_its_name() {
     std::fs::create_dir(home.path().join("quickstart")).expect("a folder");
     let output = home.biosweep(&["plan", "quickstart"]).current_dir(home.path()).output().expect("biosweep starts");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_spec_is_called_a_folder() {
+    let home = Home::default();
+    let _submission = home.json(&["submit", "quickstart"]);
+    std::fs::create_dir(home.path().join("sweeps")).expect("a folder");
+    let folder = home.path().join("sweeps").to_string_lossy().into_owned();
+    for command in ["plan", "submit", "run"] {
+        let output = home.run(&[command, &folder]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("is a folder; name the spec file in it"), "{said}");
+    }
+}
+
+#[test]
+fn a_spec_on_standard_input_is_read_whatever_its_format() {
+    let home = Home::default();
+    let read = |command: &[&str], text: &str| {
+        let mut child = home.biosweep(command).stdin(Stdio::piped()).spawn().expect("biosweep starts");
+        child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
+        child.wait_with_output().expect("it ends")
+    };
+    let toml =
+        "name = \"piped\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = [1, 2]\n";
+    let yaml = "name: piped\ndata: {dataset: mnist}\ngrid: {rule: bp, network: nn, depth: [1, 2]}\n";
+    let json =
+        r#"{"name": "piped", "data": {"dataset": "mnist"}, "grid": {"rule": "bp", "network": "nn", "depth": [1, 2]}}"#;
+    for text in [toml, yaml, json] {
+        let output = read(&["plan", "-", "--output", "json"], text);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+        assert_eq!(plan["trials"].as_u64(), Some(2));
+    }
+    let output = read(&["plan", "-"], &toml.replace("depth", "depht"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("standard input:7") && said.contains("did you mean `depth`?"), "{said}");
+    let output = read(&["submit", "-", "--priority", "2", "--output", "json"], &format!("\u{feff}{yaml}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let sweep: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    assert_eq!((sweep["name"].as_str(), sweep["trials"].as_u64()), (Some("piped"), Some(2)));
+    assert_eq!(home.json(&["show", "piped"])["terms"]["priority"].as_i64(), Some(2));
+}
+
+#[test]
+fn an_empty_variable_for_the_data_counts_as_unset() {
+    let home = Home::default();
+    for (command, said) in [(&["run", "paper-mini"][..], "mnist"), (&["replay", "nobody/1"], "there are no sweeps")] {
+        let output = home.biosweep(command).env("BIOSWEEP_DATA", "").output().expect("biosweep starts");
+        let heard = String::from_utf8_lossy(&output.stderr);
+        assert!(heard.contains(said) && !heard.contains("a value is required"), "{heard}");
+    }
 }
 
 #[test]
