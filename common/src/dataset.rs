@@ -123,8 +123,8 @@ impl FromStr for DatasetRef {
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         let own = name.split_once(':').and_then(|(format, place)| Some((format.parse::<OwnFormat>().ok()?, place)));
-        // No file system has a place with a zero byte in it, and some stores cannot keep its name.
-        match own.filter(|(_, place)| place.len() <= PLACE_BYTES_MAX && !place.contains('\0')) {
+        // Some stores cannot keep such a place, and a terminal that shows it may obey it.
+        match own.filter(|(_, place)| place.len() <= PLACE_BYTES_MAX && !place.contains(char::is_control)) {
             Some((format, place)) => Ok(Self::Own(OwnData::parse(format, place))),
             None => name.parse().map(Self::Published),
         }
@@ -187,7 +187,7 @@ mod tests {
         for &dataset in Dataset::ALL {
             assert_eq!(dataset.name().parse(), Ok(DatasetRef::Published(dataset)));
         }
-        for bad in ["mnits", "idx:/a\0b", &format!("npy:/{}", "x".repeat(5_000))] {
+        for bad in ["mnits", "idx:/a\0b", "idx:/\u{1b}[2J", &format!("npy:/{}", "x".repeat(5_000))] {
             assert!(bad.parse::<DatasetRef>().is_err(), "{bad:?}");
         }
         assert_eq!("idx:/data/one".parse::<DatasetRef>().map(|own| own.label()), Ok("one".to_owned()));

@@ -13,6 +13,10 @@ pub const LABELS_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 128;
 /// The most bytes of a text for people, such as why something failed.
 pub const TEXT_BYTES_MAX: usize = 8_192;
+/// The most bytes of what names a sweep, a trial or a worker to a coordinator.
+const ASKED_BYTES_MAX: usize = 1_024;
+/// The most bytes of why something is refused: it travels in a header.
+const REASON_BYTES_MAX: usize = 4_096;
 /// The most bytes of a setting's text: that of custom data holds a path.
 pub const SETTING_BYTES_MAX: usize = 8_192;
 /// The most trajectories that are named at once: those a worker holds, or those of an acknowledgement.
@@ -102,10 +106,26 @@ pub(super) fn text(text: String, field: &'static str) -> Result<String, WireErro
     if is_text { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
 }
 
+/// What names a sweep, a trial or a worker to a coordinator, and is repeated where there is none.
+///
+/// # Errors
+/// A text that is too long, or holds control characters.
+pub fn asked(text: &str) -> Result<&str, WireError> {
+    let is_name = text.len() <= ASKED_BYTES_MAX && !text.chars().any(char::is_control);
+    let takes = || format!("at most {ASKED_BYTES_MAX} bytes without control characters");
+    if is_name { Ok(text) } else { Err(out_of_bounds(shown(text), "name", takes())) }
+}
+
+/// Why something is refused, as far as there is room for it.
+#[must_use]
+pub fn reason(text: String) -> String {
+    clean(text, REASON_BYTES_MAX, is_of_text)
+}
+
 /// A setting's text.
 pub(super) fn setting(text: String, field: &'static str) -> Result<String, WireError> {
-    let is_sound = text.len() <= SETTING_BYTES_MAX && !text.contains('\0');
-    let takes = || format!("at most {SETTING_BYTES_MAX} bytes, none of them zero");
+    let is_sound = text.len() <= SETTING_BYTES_MAX && !text.contains(char::is_control);
+    let takes = || format!("at most {SETTING_BYTES_MAX} bytes without control characters");
     if is_sound { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
 }
 
@@ -177,6 +197,8 @@ mod tests {
         }
         assert_eq!(clean_text("two\r\nlines\tand \u{1b}[1m".to_owned()), "two\nlines\tand \u{fffd}[1m");
         assert_eq!(clean_line("sound 漢".to_owned()), "sound 漢");
+        assert!(reason("x".repeat(9_999)).len() <= REASON_BYTES_MAX && asked(&"x".repeat(9_999)).is_err());
+        assert!(asked("first/3").is_ok() && asked("a\u{1b}").is_err());
         assert_eq!(shown("a\n\u{1b}b"), "a\\n\\u{1b}b");
     }
 

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use biosweep_common::configuration::Point;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::SweepState;
-use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::spec::{Format, SpecErrors, SweepSpec};
 use biosweep_common::views::{CurveView, SweepStatus, SweepView, WatchEvent};
+use biosweep_common::wire::bounds::{asked, reason, shown};
 use biosweep_common::wire::{FromWire, IntoWire, curve_pieces, pieces, show_pieces, trained_pieces};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::Sweeps;
@@ -80,7 +81,9 @@ impl Sweeps for Service {
     type TrainedStream = Answers<v1::TrainedResponse>;
 
     async fn trained(&self, request: Request<v1::TrainedRequest>) -> Result<Response<Self::TrainedStream>, Status> {
-        let trained = queries::trained(&self.handle, &request.into_inner().trial).await.map_err(query_failed)?;
+        let trial = request.into_inner().trial;
+        let trial = asked(&trial).map_err(|error| unreadable(&error))?;
+        let trained = queries::trained(&self.handle, trial).await.map_err(query_failed)?;
         Ok(in_pieces(trained_pieces(trained)))
     }
 
@@ -174,6 +177,7 @@ impl Sweeps for Service {
         request: Request<v1::ReleaseWorkerRequest>,
     ) -> Result<Response<v1::ReleaseWorkerResponse>, Status> {
         let name = request.into_inner().worker;
+        asked(&name).map_err(|error| unreadable(&error))?;
         let worker = queries::worker(&self.handle, &name).await.map_err(query_failed)?;
         self.handle.apply(Event::Released(worker.id)).await.map_err(unable)?;
         let worker = queries::worker(&self.handle, &name).await.map_err(query_failed)?;
@@ -229,6 +233,7 @@ impl Sweeps for Service {
 
 impl Service {
     async fn resolve(&self, name: &str, purpose: Purpose) -> Result<SweepId, Status> {
+        let name = asked(name).map_err(|error| unreadable(&error))?;
         queries::resolve(&self.handle, name, purpose).await.map_err(query_failed)
     }
 
@@ -273,12 +278,13 @@ impl Service {
 /// What a submitted text means.
 fn parse(text: &str, format: &str, origin: &str) -> Result<(SweepSpec, Format), Status> {
     let known = Format::from_name(format)
-        .ok_or_else(|| Status::invalid_argument(format!("unknown format `{format}`; known: toml, yaml, json")))?;
-    let parsed =
-        SweepSpec::parse(text, known, origin).map_err(|errors| Status::invalid_argument(errors.to_string()))?;
+        .ok_or_else(|| format!("unknown format `{}`; known: toml, yaml, json", shown(format)))
+        .map_err(Status::invalid_argument)?;
+    let mistaken = |errors: SpecErrors| Status::invalid_argument(reason(errors.to_string()));
+    let parsed = SweepSpec::parse(text, known, &shown(origin)).map_err(mistaken)?;
     if let Some(own) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
         let why = format!("`{own}` comes without the digest of its files; submit it with `biosweep submit`");
-        return Err(Status::invalid_argument(why));
+        return Err(Status::invalid_argument(reason(why)));
     }
     Ok((parsed, known))
 }
