@@ -145,6 +145,14 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     panic!("waited in vain until {what}");
 }
 
+/// Whether programs that this process starts ignore SIGHUP, as under `nohup`: they are not to be tried with it then.
+#[must_use]
+pub fn hang_ups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it names what is ignored");
+    u64::from_str_radix(ignored.trim(), 16).expect("a bit for each signal") & 1 == 1
+}
+
 /// Waits for a process to end.
 ///
 /// # Panics

@@ -82,7 +82,7 @@ fn a_spec_on_standard_input_is_read_whatever_its_format() {
 #[test]
 fn an_empty_variable_for_the_data_counts_as_unset() {
     let home = Home::default();
-    for (command, said) in [(&["run", "paper-mini"][..], "mnist"), (&["replay", "nobody/1"], "there are no sweeps")] {
+    for (command, said) in [(&["run", "paper-mini"][..], "mnist"), (&["replay", "nobody/1"], "no sweep `nobody`")] {
         let output = home.biosweep(command).env("BIOSWEEP_DATA", "").output().expect("biosweep starts");
         let heard = String::from_utf8_lossy(&output.stderr);
         assert!(heard.contains(said) && !heard.contains("a value is required"), "{heard}");

@@ -12,7 +12,7 @@ dataset = "synthetic-digits"
 [train]
 hidden = 32
 batch_size = 64
-eval_every = 40
+eval_every = 8
 early_stop_patience = 1
 learning_rate = 0.02
 [grid]

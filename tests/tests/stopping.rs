@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use biosweep_tests::cluster::{Cluster, pid};
-use biosweep_tests::{Home, program, until, until_ended, without_variables};
+use biosweep_tests::{Home, hang_ups_are_ignored, program, until, until_ended, without_variables};
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
@@ -21,6 +21,11 @@ const SHORT: &str = "name = \"short\"\n[data]\ndataset = \"synthetic-digits\"\n[
 
 const STOPS: [(Signal, i32); 5] = [(SIGINT, 130), (SIGTERM, 75), (SIGHUP, 75), (SIGUSR1, 75), (SIGUSR2, 75)];
 
+/// Those that the programs of a test do not ignore from birth.
+fn heard(signals: [(Signal, i32); 5]) -> Vec<(Signal, i32)> {
+    signals.into_iter().filter(|&(signal, _)| signal != SIGHUP || !hang_ups_are_ignored()).collect()
+}
+
 fn ended(child: Child) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
@@ -32,7 +37,7 @@ fn announced(home: &Home) {
 
 #[test]
 fn a_run_that_has_no_workers_yet_stops_cleanly_by_every_signal() {
-    for (signal, code) in STOPS {
+    for (signal, code) in heard(STOPS) {
         let home = Home::default();
         let spec = home.spec(LONG).to_string_lossy().into_owned();
         let run = home.biosweep(&["run", &spec, "--workers", "1"]).spawn().expect("it starts");
@@ -50,7 +55,7 @@ fn a_run_that_has_no_workers_yet_stops_cleanly_by_every_signal() {
 fn a_run_that_trains_hands_back_by_every_signal() {
     let home = Home::default();
     let spec = home.spec(LONG).to_string_lossy().into_owned();
-    for (signal, code) in STOPS {
+    for (signal, code) in heard(STOPS) {
         let run = home.biosweep(&["run", &spec, "--workers", "1"]).spawn().expect("it starts");
         announced(&home);
         until("a worker trains", || {
@@ -67,13 +72,13 @@ fn a_run_that_trains_hands_back_by_every_signal() {
         assert_eq!(home.workers(), Vec::<i32>::new(), "{signal}");
     }
     let setbacks = home.json(&["show", "long"])["setbacks"].to_string();
-    assert_eq!(setbacks.matches("preempted").count(), STOPS.len(), "{setbacks}");
+    assert_eq!(setbacks.matches("preempted").count(), heard(STOPS).len(), "{setbacks}");
 }
 
 #[test]
 fn a_coordinator_stops_cleanly_by_every_signal() {
     let home = Home::default();
-    for (signal, _) in STOPS {
+    for (signal, _) in heard(STOPS) {
         let serve = home.biosweep(&["serve", "--listen", "127.0.0.1:0"]).spawn().expect("it starts");
         announced(&home);
         kill(pid(&serve), signal).expect("it runs");
@@ -113,7 +118,7 @@ fn a_worker_says_by_its_exit_code_whether_there_is_work_left() {
         assert_eq!(until_ended(cluster.last_worker()).code(), Some(code), "{signal}");
     }
     cluster.serve();
-    for (signal, code) in [(SIGTERM, 0), (SIGHUP, 0), (SIGUSR1, 0), (SIGUSR2, 0), (SIGINT, 130)] {
+    for (signal, code) in heard([(SIGTERM, 0), (SIGHUP, 0), (SIGUSR1, 0), (SIGUSR2, 0), (SIGINT, 130)]) {
         let worker = cluster.work(&[], &[]);
         let is_there = |worker: &Value| worker["connected"] == true;
         until("it is there", || {
@@ -229,7 +234,8 @@ fn a_run_beside_a_living_worker_of_the_same_home_leaves_that_its_identity() {
 #[test]
 fn a_worker_that_never_connects_is_an_error_that_shows_the_end_of_its_log() {
     let home = Home::default();
-    script(home.path(), "worker", "case $1 in check) exit 0;; esac\necho the way is not known\nsleep 3.1\nexit 3");
+    let checks = format!("case $1 in check) exec {} \"$@\";; esac", program("biosweep-worker").display());
+    script(home.path(), "worker", &format!("{checks}\necho the way is not known\nsleep 3.1\nexit 3"));
     let spec = home.spec(SHORT).to_string_lossy().into_owned();
     let mut run = home.biosweep(&["run", &spec, "--workers", "1"]);
     let output = run.env("BIOSWEEP_WORKER", home.path().join("worker")).output().expect("it starts");

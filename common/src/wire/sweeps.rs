@@ -2,7 +2,7 @@
 
 use biosweep_proto::v1;
 
-use super::bounds::{self, LABELS_MAX, clean_line};
+use super::bounds::{self, HELD_MAX, LABELS_MAX, clean_line};
 use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
 use crate::capability::Capabilities;
 use crate::clock::WallTime;
@@ -109,6 +109,7 @@ impl FromWire<v1::Worker> for WorkerView {
     fn from_wire(message: v1::Worker) -> Result<Self, WireError> {
         let v1::Worker { id, name, device, lanes, connected, quarantined, training, .. } = message;
         let (memory_bytes, labels, training_count) = (message.memory_bytes, message.labels, message.training_count);
+        let training = bounds::at_most(training, HELD_MAX, "worker.training")?;
         let (id, training) = (parsed(&id, "worker.id")?, Vec::from_wire(training)?);
         let quarantined = cause_from_wire(quarantined, "worker.quarantined")?;
         let labels = bounds::at_most(labels, LABELS_MAX, "worker.labels")?;

@@ -20,6 +20,7 @@ mod storable;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
@@ -124,6 +125,9 @@ pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store
     }
 }
 
+/// How long a store of an earlier form is waited for that somebody else brings up to date, and how often it is looked at.
+const HOLDER: (Duration, u32) = (Duration::from_millis(50), 200);
+
 /// Opens the same store to be read only: nothing is locked, and nothing is written, so that it may be one that cannot be
 /// written, and another coordinator may have it meanwhile. One of an earlier form is brought up to date first.
 ///
@@ -136,8 +140,15 @@ pub(crate) async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<d
     };
     match open(home, url).await {
         Ok(store) => store.close().await,
-        // Whoever has it has brought it up to date, or is about to.
-        Err(error @ StoreError::Locked { .. }) => tracing::debug!(%error, "a store of an earlier form"),
+        // Whoever has it has brought it up to date, or is about to: it may have been made only now.
+        Err(StoreError::Locked { .. }) => {
+            for _ in 0..HOLDER.1 {
+                match open_as_it_is(home, url).await {
+                    Err(StoreError::Outdated { .. }) => tokio::time::sleep(HOLDER.0).await,
+                    opened => return opened,
+                }
+            }
+        }
         Err(error) => return Err(StoreError::Outdated { place, why: error.to_string() }),
     }
     open_as_it_is(home, url).await
