@@ -107,7 +107,7 @@ fn a_trajectory_has_the_same_curve_to_the_last_bit_alone_or_in_a_bundle_with_a_l
 fn every_rule_learns_the_digits() {
     for &rule in Rule::ALL {
         // The targets of sdtp come through a decoder of the output layer, which has to learn first.
-        let updates = if rule == Rule::Sdtp { 1_200 } else { 200 };
+        let updates = if rule == Rule::Sdtp { 1_200 } else { 500 };
         let outcome = run(shape(rule), vec![job(0, updates)]);
         let LaneOutcome::Completed { scores, .. } = &outcome[0] else { panic!("{rule}: {outcome:?}") };
         assert!(scores[0].test_accuracy > 0.6, "{rule}: {:?}", scores[0]);
@@ -119,7 +119,7 @@ fn convolutional_networks_learn_the_digits() {
     for network in [Network::Convnet, Network::DenseConvnet] {
         for rule in [Rule::Bp, Rule::Fa, Rule::Dtp] {
             let convolution = Convolution { channel_multiplier: 8, ..Convolution::default() };
-            let mut job = job(0, 300);
+            let mut job = job(0, 600);
             job.hyperparameters.learning_rate = 1e-2;
             let outcome = run(Shape { network, convolution, depth: 2, ..shape(rule) }, vec![job]);
             let LaneOutcome::Completed { scores, .. } = &outcome[0] else { panic!("{rule}: {outcome:?}") };
