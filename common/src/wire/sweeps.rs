@@ -86,8 +86,8 @@ impl FromWire<v1::ShowResponse> for SweepStatus {
     fn from_wire(message: v1::ShowResponse) -> Result<Self, WireError> {
         Ok(Self {
             sweep: SweepView::from_wire(required(message.sweep, "sweep")?)?,
-            workers: Vec::from_wire(message.workers)?,
-            setbacks: Vec::from_wire(message.setbacks)?,
+            workers: Vec::from_wire(bounds::at_most(message.workers, HELD_MAX, "show.workers")?)?,
+            setbacks: Vec::from_wire(bounds::at_most(message.setbacks, HELD_MAX, "show.setbacks")?)?,
             trouble: cause_from_wire(message.trouble, "trouble")?,
             in_training_done: bounds::seconds(message.in_training_done, "show.in_training_done")?,
         })
