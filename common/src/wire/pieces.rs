@@ -13,7 +13,7 @@ pub const SWEEPS_MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a piece, about: far fewer than a message may have, since one item more may be long.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Messages in order, in pieces of about [`PIECE_BYTES`]; at least one piece, though it be empty.
+/// Messages in order, in pieces of about `PIECE_BYTES`; at least one piece, though it be empty.
 pub fn pieces<M: Message>(messages: Vec<M>) -> Vec<Vec<M>> {
     let mut pieces = vec![Vec::new()];
     let mut bytes = 0;

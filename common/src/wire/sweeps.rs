@@ -69,7 +69,7 @@ impl FromWire<Vec<v1::SpecResponse>> for SpecView {
     }
 }
 
-/// One piece, whatever its size; in several, where there are many workers, it is written by [`show_pieces`].
+/// One piece, whatever its size; in several, where there are many workers, it is written by `show_pieces`.
 impl IntoWire<v1::ShowResponse> for SweepStatus {
     fn into_wire(self) -> v1::ShowResponse {
         v1::ShowResponse {
