@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 
+use biosweep_host::name;
 use biosweep_host::stop::Stop;
 use clap::Args;
 
@@ -91,10 +92,9 @@ impl Listen {
     }
 }
 
-/// This machine's name, as other machines may know it.
+/// This machine's name, or what stands for it.
 fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "HOST".to_owned() } else { name.trim().to_owned() }
+    name::host_name().unwrap_or_else(|| "HOST".to_owned())
 }
 
 pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Exit, Failure> {

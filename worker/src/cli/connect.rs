@@ -12,6 +12,7 @@ use biosweep_common::messages::WorkerDescription;
 use biosweep_common::telemetry::{self, Destination};
 use biosweep_host::deadline::{Deadline, Job, Origin};
 use biosweep_host::limits;
+use biosweep_host::name::host_name;
 use biosweep_host::stop::{Stop, StopSignal};
 use clap::Args;
 use tokio::sync::{mpsc, oneshot};
@@ -149,9 +150,7 @@ async fn deadline(named_s: Option<u64>) -> Result<Option<Duration>, Failure> {
 }
 
 fn default_name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "worker" } else { host.trim() };
-    format!("{host}/{}", std::process::id())
+    format!("{}/{}", host_name().unwrap_or_else(|| "worker".to_owned()), std::process::id())
 }
 
 /// Tells once standard input closes: its launcher is gone, and with it the coordinator.

@@ -4,6 +4,7 @@ use std::str::FromStr as _;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use biosweep_host::name::host_name;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Pool, Postgres as Db, Transaction};
@@ -171,7 +172,7 @@ fn place(options: &PgConnectOptions) -> String {
 }
 
 fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
+    host_name().unwrap_or_else(|| "?".to_owned())
 }
 
 /// Who holds the store.
