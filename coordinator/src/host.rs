@@ -143,38 +143,18 @@ pub(crate) struct Host {
     announced: Option<(PathBuf, StoreId)>,
 }
 
-/// How long a home is waited for whose holder has not said where it listens, and how often it is looked at.
-const WAIT: (Duration, u32) = (Duration::from_millis(50), 200);
-
 impl Host {
     /// Coordinates the home here; an error where another process does. A holder that has announced nothing holds it for a
     /// moment only.
     pub(crate) async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match Self::start(&options).await {
-                Err(error @ HostError::Store(StoreError::Locked { .. })) => {
-                    if tries == WAIT.1 || elsewhere(options.home, options.store).await.is_some() {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(WAIT.0).await;
-                }
-                started => return started,
-            }
-        }
-    }
-
-    /// Opens the home and starts to listen.
-    async fn start(options: &Options<'_>) -> Result<Self, HostError> {
-        let Options { home, store, listen, insecure, scope, patience, stay } = *options;
+        let Options { home, store, listen, insecure, scope, patience, stay } = options;
         if !listen.ip().is_loopback() && !insecure {
             return Err(HostError::Unprotected { address: listen });
         }
-        let store = store::open(home, store).await?;
-        let id = store.id().await?;
-        // Whoever wrote it is gone: the store is held here.
-        Announcement::remove(home, id);
+        let (store, id) = match hold(home, store).await? {
+            Held::Here(store, id) => (store, id),
+            Held::There(_, error) => return Err(error.into()),
+        };
         let clock = Clock::start();
         let core = restore(store.as_ref(), clock, scope, patience).await?;
 
@@ -236,6 +216,41 @@ impl Host {
         ended?;
         served?;
         Ok(())
+    }
+}
+
+/// What came of wanting to hold the store of a home.
+enum Held {
+    /// It is held here, and this is its id.
+    Here(Arc<dyn Store>, Option<StoreId>),
+    /// A coordinator serves it there, and this is how the store says so.
+    There(Announcement, StoreError),
+}
+
+/// Opens the store of a home to write it, or finds who serves it. A holder that has announced nothing holds it for a moment
+/// only, and is waited for.
+async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match store::open(home, url).await {
+            Ok(store) => {
+                let id = store.id().await?;
+                // Whoever wrote it is gone: the store is held here.
+                Announcement::remove(home, id);
+                return Ok(Held::Here(store, id));
+            }
+            Err(error @ StoreError::Locked { .. }) => {
+                if let Some(announced) = elsewhere(home, url).await {
+                    return Ok(Held::There(announced, error));
+                }
+                if tries == store::HOLDER_WAIT.1 {
+                    return Err(error.into());
+                }
+                tokio::time::sleep(store::HOLDER_WAIT.0).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use biosweep_common::clock::Clock;
 use tokio::task::JoinHandle;
 
-use super::{Announcement, CLOSING, HostError, PATIENCE, Scope, WAIT, elsewhere, restore};
+use super::{Announcement, CLOSING, Held, HostError, PATIENCE, Scope, hold, restore};
 use crate::core::event::Now;
 use crate::core::scheduler::{Core, Patience};
 use crate::driver::{self, Handle};
 use crate::rpc::way::Way;
 use crate::store::record::Restored;
-use crate::store::{self, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// A hundred years.
 const FOR_EVER_MS: u64 = 100 * 365 * 86_400_000;
@@ -34,27 +34,12 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// Holds a home, so that something of it can be changed, or finds who serves it. A holder that has announced nothing
-    /// holds it for a moment only.
+    /// Holds a home, so that something of it can be changed, or finds who serves it.
     pub(crate) async fn start_or_find(home: &Path, url: Option<&str>) -> Result<Found, HostError> {
-        let mut tries = 0;
-        let store = loop {
-            tries += 1;
-            match store::open(home, url).await {
-                Ok(store) => break store,
-                Err(error @ StoreError::Locked { .. }) => {
-                    if let Some(announced) = elsewhere(home, url).await {
-                        return Ok(Found::There(announced));
-                    }
-                    if tries == WAIT.1 {
-                        return Err(error.into());
-                    }
-                    tokio::time::sleep(WAIT.0).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let store = match hold(home, url).await? {
+            Held::Here(store, _) => store,
+            Held::There(announced, _) => return Ok(Found::There(announced)),
         };
-        Announcement::remove(home, store.id().await?);
         let clock = Clock::start();
         let core = restore(store.as_ref(), clock, Scope::All, FOR_EVER).await?;
         Ok(Found::Here(Self::of(core, store, clock)))

@@ -125,8 +125,8 @@ pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store
     }
 }
 
-/// How long a store of an earlier form is waited for that somebody else brings up to date, and how often it is looked at.
-const HOLDER: (Duration, u32) = (Duration::from_millis(50), 200);
+/// The pause between two looks at a store that somebody else holds for a moment only, and the looks until it is given up.
+pub(crate) const HOLDER_WAIT: (Duration, u32) = (Duration::from_millis(50), 200);
 
 /// Opens the same store to be read only: nothing is locked, and nothing is written, so that it may be one that cannot be
 /// written, and another coordinator may have it meanwhile. One of an earlier form is brought up to date first.
@@ -142,9 +142,9 @@ pub(crate) async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<d
         Ok(store) => store.close().await,
         // Whoever has it has brought it up to date, or is about to: it may have been made only now.
         Err(StoreError::Locked { .. }) => {
-            for _ in 0..HOLDER.1 {
+            for _ in 0..HOLDER_WAIT.1 {
                 match open_as_it_is(home, url).await {
-                    Err(StoreError::Outdated { .. }) => tokio::time::sleep(HOLDER.0).await,
+                    Err(StoreError::Outdated { .. }) => tokio::time::sleep(HOLDER_WAIT.0).await,
                     opened => return opened,
                 }
             }
