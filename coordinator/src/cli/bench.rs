@@ -90,8 +90,7 @@ impl LoadArgs {
     }
 }
 
-pub(super) async fn run(command: &BenchCommand, output: Output) -> Result<Exit, Failure> {
-    let stop = Stop::listen().map_err(Failure::from_environment)?;
+pub(super) async fn run(command: &BenchCommand, output: Output, stop: &Stop) -> Result<Exit, Failure> {
     tokio::select! {
         exit = measure(command, output) => exit,
         // What was started ends with what is dropped here.

@@ -36,8 +36,7 @@ pub(crate) struct ChaosArgs {
     store: StoreArgs,
 }
 
-pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let stop = Stop::listen().map_err(Failure::from_environment)?;
+pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &Stop) -> Result<Exit, Failure> {
     let source = source::read(&args.spec, &TermsArgs::default())?;
     let worker = WorkerOptions {
         program: local::find_program()?,

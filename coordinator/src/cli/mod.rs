@@ -193,7 +193,7 @@ impl Common {
 impl Command {
     /// Whether a signal asks it to stop cleanly, rather than ending it.
     const fn stops_cleanly(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Serve(_))
+        matches!(self, Self::Run(_) | Self::Serve(_) | Self::Chaos(_) | Self::Bench(_))
     }
 
     /// Whether it coordinates more than its own question.
@@ -218,9 +218,7 @@ impl Command {
             _ => None,
         }
     }
-}
 
-impl Command {
     /// Whether it only reads: it writes nothing into the home, not even a log.
     const fn only_reads(&self) -> bool {
         matches!(
@@ -306,11 +304,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Data(ref command) => return data::run(command, &common.home()?, common.output),
         _ => {}
     }
-    let (needs_home, writes_log) = match command.names_a_coordinator() {
-        true => (false, false),
-        false => (true, !command.only_reads()),
+    let names_a_coordinator = command.names_a_coordinator();
+    let home = match common.home() {
+        Err(_) if names_a_coordinator => PathBuf::new(),
+        home => home?,
     };
-    let home = common.home().or_else(|unknown| if needs_home { Err(unknown) } else { Ok(PathBuf::new()) })?;
     if command.asks().is_some_and(|coordinator| coordinator.target(&home).is_void()) {
         // Nothing is made where only a name may be mistaken.
         return match command {
@@ -323,7 +321,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(_) => Destination::Stderr,
         _ => Destination::File(&log),
     };
-    if writes_log {
+    if !names_a_coordinator && !command.only_reads() {
         telemetry::init(destination, "info").map_err(Failure::from_environment)?;
     }
     let output = common.output;
@@ -345,8 +343,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
             Command::Replay(args) => replay::run(&args, &home, output).await,
-            Command::Chaos(args) => chaos::run(&args, &home, output).await,
-            Command::Bench(command) => bench::run(&command, output).await,
+            Command::Chaos(args) => chaos::run(&args, &home, output, &stop).await,
+            Command::Bench(command) => bench::run(&command, output, &stop).await,
             Command::Plan(_) | Command::Preset(_) | Command::Data(_) => unreachable!("answered above"),
         }
     })
