@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use biosweep_common::views::SweepView;
+use biosweep_common::views::{CurveView, SweepView};
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -87,16 +87,10 @@ async fn write_curves(
     client: &mut Client,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let mut curves = client.each_curve(&sweep.id.to_string()).await?;
     let (format, array) = rows(args, output);
     let mut out = Stdout::new(array);
-    let mut written = Ok(());
     let mut export = export::Curves::new(format, &mut out).map_err(unwritten)?;
-    while written.is_ok()
-        && let Some(curve) = curves.next().await?
-    {
-        written = export.write(&curve);
-    }
+    let written = each_curve(sweep, client, |curve| export.write(curve)).await?;
     let written = written.and_then(|()| export.finish());
     out.end(written)
 }
@@ -107,23 +101,36 @@ async fn write_health(
     client: &mut Client,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let mut curves = client.each_curve(&sweep.id.to_string()).await?;
     let (format, array) = rows(args, output);
     let mut out = Stdout::new(array);
-    let (mut written, mut is_empty) = (Ok(()), true);
+    let mut is_empty = true;
     let mut export = export::Health::new(format, &mut out).map_err(unwritten)?;
-    while written.is_ok()
-        && let Some(curve) = curves.next().await?
-    {
+    let written = each_curve(sweep, client, |curve| {
         is_empty &= curve.health.is_empty();
-        written = export.write(&curve);
-    }
-    let written = written.and_then(|()| export.finish());
+        export.write(curve)
+    });
+    let written = written.await?.and_then(|()| export.finish());
     if is_empty {
         let message = format!("nothing was measured of the layers of sweep `{}` so far", args.sweep);
         say(format_args!("{message}; a spec asks for it with a line such as measure = [\"update_angle\"]"));
     }
     out.end(written)
+}
+
+/// Writes the curves of a sweep as they come; how that went.
+async fn each_curve(
+    sweep: &SweepView,
+    client: &mut Client,
+    mut write: impl FnMut(&CurveView) -> io::Result<()>,
+) -> Result<io::Result<()>, Failure> {
+    let mut curves = client.each_curve(&sweep.id.to_string()).await?;
+    let mut written = Ok(());
+    while written.is_ok()
+        && let Some(curve) = curves.next().await?
+    {
+        written = write(&curve);
+    }
+    Ok(written)
 }
 
 /// The format that was asked for: CSV for people, a JSON array for programs.
