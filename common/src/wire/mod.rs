@@ -26,6 +26,7 @@ use std::str::FromStr;
 
 use biosweep_proto::v1;
 
+use crate::capability::Capabilities;
 use crate::configuration::{ConfigurationError, Point};
 use crate::curve::{CurvePoint, Score};
 use crate::health::HealthPoint;
@@ -134,6 +135,17 @@ fn cause_into_wire(cause: Option<String>) -> String {
 fn cause_from_wire(text: String, field: &'static str) -> Result<Option<String>, WireError> {
     let text = bounds::text(text, field)?;
     Ok((!text.is_empty()).then_some(text))
+}
+
+/// What a worker has, as it says of itself and as others are told.
+fn capabilities(device: String, memory_bytes: u64, labels: Vec<String>) -> Result<Capabilities, WireError> {
+    let labels = bounds::at_most(labels, bounds::LABELS_MAX, "worker.labels")?;
+    let labels = labels.into_iter().map(|label| bounds::line(label, "worker.labels"));
+    Ok(Capabilities {
+        device: bounds::line(device, "worker.device")?,
+        memory_bytes: bounds::number(memory_bytes, "worker.memory_bytes")?,
+        labels: labels.collect::<Result<_, _>>()?,
+    })
 }
 
 impl IntoWire<v1::Setting> for (Setting, Value) {

@@ -2,8 +2,8 @@
 
 use biosweep_proto::v1;
 
-use super::bounds::{self, HELD_MAX, LABELS_MAX, clean_line};
-use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
+use super::bounds::{self, HELD_MAX, clean_line};
+use super::{FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required};
 use crate::capability::Capabilities;
 use crate::clock::WallTime;
 use crate::configuration::TrialKey;
@@ -112,13 +112,7 @@ impl FromWire<v1::Worker> for WorkerView {
         let training = bounds::at_most(training, HELD_MAX, "worker.training")?;
         let (id, training) = (parsed(&id, "worker.id")?, Vec::from_wire(training)?);
         let quarantined = cause_from_wire(quarantined, "worker.quarantined")?;
-        let labels = bounds::at_most(labels, LABELS_MAX, "worker.labels")?;
-        let labels = labels.into_iter().map(|label| bounds::line(label, "worker.labels"));
-        let capabilities = Capabilities {
-            device: bounds::line(device, "worker.device")?,
-            memory_bytes: bounds::number(memory_bytes, "worker.memory_bytes")?,
-            labels: labels.collect::<Result<_, _>>()?,
-        };
+        let capabilities = capabilities(device, memory_bytes, labels)?;
         let (name, lanes) = (bounds::line(name, "worker.name")?, bounds::lanes(lanes, "worker.lanes")?);
         Ok(Self { id, name, capabilities, lanes, connected, quarantined, training, training_count })
     }

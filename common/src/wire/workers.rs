@@ -5,9 +5,9 @@ use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
 use prost::Message as _;
 
-use super::bounds::{self, HELD_MAX, LABELS_MAX, LANES_MAX, clean_line, clean_text};
+use super::bounds::{self, HELD_MAX, LANES_MAX, clean_line, clean_text};
 use super::reports::check_points;
-use super::{FromWire, IntoWire, WireError, cause_from_wire, cause_into_wire, named, parsed, required};
+use super::{FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required};
 use crate::capability::Capabilities;
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
 use crate::health::Measure;
@@ -70,16 +70,9 @@ impl IntoWire<v1::Hello> for Hello {
 impl FromWire<v1::Hello> for Hello {
     fn from_wire(message: v1::Hello) -> Result<Self, WireError> {
         let v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels } = message;
-        let labels = bounds::at_most(labels, LABELS_MAX, "hello.labels")?;
-        let labels = labels.into_iter().map(|label| bounds::line(label, "hello.labels"));
-        let capabilities = Capabilities {
-            device: bounds::line(device, "hello.device")?,
-            memory_bytes: bounds::number(memory_bytes, "hello.memory_bytes")?,
-            labels: labels.collect::<Result<_, _>>()?,
-        };
         let description = WorkerDescription {
             name: bounds::line(name, "hello.name")?,
-            capabilities,
+            capabilities: capabilities(device, memory_bytes, labels)?,
             lanes: bounds::lanes(lanes, "hello.lanes")?,
             version: bounds::line(version, "hello.version")?,
         };
