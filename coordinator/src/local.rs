@@ -6,13 +6,14 @@ use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::WorkerId;
 use biosweep_host::deadline::END_VARIABLE;
+use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
 /// The worker's program.
@@ -21,6 +22,7 @@ const PROGRAM: &str = "biosweep-worker";
 const PROGRAM_VARIABLE: &str = "BIOSWEEP_WORKER";
 /// Its exit code where it cannot make out what was asked of it.
 const BAD_INPUT: i32 = 2;
+
 /// Why workers cannot run here.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LocalError {
@@ -45,12 +47,12 @@ pub(crate) enum LocalError {
     #[error("{0}")]
     Unfit(String),
     /// The worker's answer is none this program knows.
-    #[error("cannot read what {program} found of {dataset}: {source}; take both programs from one build")]
+    #[error("cannot read what {program} found of {of}: {source}; take both programs from one build")]
     Unreadable {
         /// Its path.
         program: PathBuf,
         /// What it was asked about.
-        dataset: DatasetRef,
+        of: String,
         /// What is wrong with the answer.
         #[source]
         source: serde_json::Error,
@@ -109,34 +111,34 @@ impl WorkerOptions {
     pub(crate) async fn check(&self, datasets: &[DatasetRef]) -> Result<Vec<DatasetSummary>, LocalError> {
         let mut found = Vec::with_capacity(datasets.len());
         for dataset in datasets {
-            let mut command = Command::new(&self.program);
-            command.args(["check", "--output", "json", "--dataset", &dataset.to_string()]);
-            command.args(self.arguments()).kill_on_drop(true);
-            let output = command.output().await.map_err(|source| self.not_started(source))?;
-            if !output.status.success() {
-                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
-                let said = if said.is_empty() { format!("{PROGRAM} check ended with {}", output.status) } else { said };
-                let is_refusal = output.status.code() == Some(BAD_INPUT);
-                return Err(if is_refusal { LocalError::Refused(said) } else { LocalError::Unfit(said) });
-            }
-            found.push(serde_json::from_slice(&output.stdout).map_err(|source| self.unreadable(dataset, source))?);
+            let mut arguments: Vec<OsString> = vec!["check".into(), "--dataset".into(), dataset.to_string().into()];
+            arguments.extend(self.arguments());
+            found.push(self.ask(&arguments, &dataset.to_string()).await?);
         }
         Ok(found)
     }
 
-    fn unreadable(&self, dataset: &DatasetRef, source: serde_json::Error) -> LocalError {
-        LocalError::Unreadable { program: self.program.clone(), dataset: dataset.clone(), source }
-    }
-
     /// What a worker says the last bits of its results depend on.
     pub(crate) async fn environment(&self) -> Result<NumericEnvironment, LocalError> {
+        self.ask(&["environment".into()], "this machine").await
+    }
+
+    /// What the worker's program, given these arguments, answers of something.
+    async fn ask<T: DeserializeOwned>(&self, arguments: &[OsString], of: &str) -> Result<T, LocalError> {
         let mut command = Command::new(&self.program);
-        command.args(["environment", "--output", "json"]).kill_on_drop(true);
-        let output = command.output().await.map_err(|source| self.not_started(source))?;
-        serde_json::from_slice(&output.stdout).map_err(|error| {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            LocalError::Unfit(if said.is_empty() { format!("{PROGRAM} environment: {error}") } else { said })
+        command.args(arguments).args(["--output", "json"]).kill_on_drop(true);
+        let Output { status, stdout, stderr } = command.output().await.map_err(|source| self.not_started(source))?;
+        if !status.success() {
+            let said = String::from_utf8_lossy(&stderr).trim().to_owned();
+            let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
+            let said = if said.is_empty() { format!("{PROGRAM} ended with {status}, asked of {of}") } else { said };
+            let is_refusal = status.code() == Some(BAD_INPUT);
+            return Err(if is_refusal { LocalError::Refused(said) } else { LocalError::Unfit(said) });
+        }
+        serde_json::from_slice(&stdout).map_err(|source| LocalError::Unreadable {
+            program: self.program.clone(),
+            of: of.to_owned(),
+            source,
         })
     }
 
