@@ -32,6 +32,20 @@ max_updates = [400, 900]
 /// Trials of [`SPEC`].
 pub const TRIALS: usize = 12;
 
+/// Twelve trials of one update each, for workers that only say that they trained.
+pub const QUICK_SPEC: &str = r#"
+name = "small"
+[data]
+dataset = "synthetic-digits"
+[train]
+max_updates = 1
+[grid]
+rule = "bp"
+network = "nn"
+depth = 1
+seed = { from = 0, count = 12 }
+"#;
+
 /// Seconds of silence after which a worker is lost in these clusters.
 const LEASE: &str = "2";
 

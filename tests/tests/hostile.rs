@@ -15,7 +15,7 @@ use biosweep_common::wire::{Curves, FromWire as _, IntoWire as _, curve_pieces};
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
-use biosweep_tests::cluster::Cluster;
+use biosweep_tests::cluster::{Cluster, QUICK_SPEC};
 use biosweep_tests::hostile::{Method, Protocol, Spoiled};
 use biosweep_tests::on_both_stores;
 use biosweep_tests::store::Store;
@@ -29,19 +29,6 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
-
-const SPEC: &str = r#"
-name = "small"
-[data]
-dataset = "synthetic-digits"
-[train]
-max_updates = 1
-[grid]
-rule = "bp"
-network = "nn"
-depth = 1
-seed = { from = 0, count = 12 }
-"#;
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(120);
@@ -312,7 +299,7 @@ fn a_coordinator_outlives_whatever_is_said_to_it(store: &Store) {
 
 async fn say_everything(mut cluster: Cluster) {
     cluster.serve();
-    let spec = cluster.home().spec(SPEC);
+    let spec = cluster.home().spec(QUICK_SPEC);
     let submitted = cluster.json(&["submit", &spec.to_string_lossy()]);
     let sweep = submitted["id"].as_str().expect("an id").to_owned();
     let channel = Endpoint::from_shared(cluster.url()).expect("an address").connect().await.expect("a coordinator");
@@ -341,7 +328,7 @@ async fn say_everything(mut cluster: Cluster) {
 /// What an honest peer asks by this method, each field of it said.
 fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
     let sweep_id = sweep.to_owned();
-    let (spec, format, origin) = (SPEC.to_owned(), "toml".to_owned(), "small.toml".to_owned());
+    let (spec, format, origin) = (QUICK_SPEC.to_owned(), "toml".to_owned(), "small.toml".to_owned());
     let rule = v1::Setting { name: "rule".to_owned(), value: Some(v1::setting::Value::Text("bp".to_owned())) };
     vec![match method.request.as_str() {
         "WorkerMessage" => return worker_messages(sweep),

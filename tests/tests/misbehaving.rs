@@ -6,26 +6,13 @@ use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
 use biosweep_proto::v1::workers_client::WorkersClient;
-use biosweep_tests::cluster::Cluster;
+use biosweep_tests::cluster::{Cluster, QUICK_SPEC};
 use biosweep_tests::on_both_stores;
 use biosweep_tests::store::Store;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-
-const SPEC: &str = r#"
-name = "small"
-[data]
-dataset = "synthetic-digits"
-[train]
-max_updates = 1
-[grid]
-rule = "bp"
-network = "nn"
-depth = 1
-seed = { from = 0, count = 12 }
-"#;
 
 struct Client {
     out: mpsc::Sender<v1::WorkerMessage>,
@@ -115,7 +102,7 @@ fn every_trial_has_one_result_whatever_its_worker_says(store: &Store) {
 
 async fn misbehave(mut cluster: Cluster) {
     cluster.serve();
-    let spec = cluster.home().spec(SPEC);
+    let spec = cluster.home().spec(QUICK_SPEC);
     let _sweep = cluster.json(&["submit", &spec.to_string_lossy()]);
     let mut honest = Client::hello(&cluster, "00000000-0000-0000-0000-000000000001").await;
     let mut other = Client::hello(&cluster, "00000000-0000-0000-0000-000000000002").await;
@@ -176,7 +163,7 @@ fn who_fails_what_others_complete_gets_nothing_until_it_is_released(store: &Stor
 async fn quarantine(mut cluster: Cluster) {
     let broken = "00000000-0000-0000-0000-000000000001";
     cluster.serve();
-    let spec = cluster.home().spec(SPEC);
+    let spec = cluster.home().spec(QUICK_SPEC);
     let _sweep = cluster.json(&["submit", &spec.to_string_lossy()]);
     let mut failing = Client::hello(&cluster, broken).await;
     let mut sound = Client::hello(&cluster, "00000000-0000-0000-0000-000000000002").await;

@@ -21,6 +21,38 @@ const KEY: &str = "somebody";
 const SECRET: &str = "something secret";
 const BUCKET: &str = "checkpoints";
 
+/// An empty bucket of a server that ends with it.
+struct Bucket {
+    endpoint: String,
+    root: tempfile::TempDir,
+    _runtime: Runtime,
+}
+
+impl Bucket {
+    fn new() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let root = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(root.path().join(BUCKET)).expect("a bucket");
+        Self { endpoint: serve(&runtime, root.path()), root, _runtime: runtime }
+    }
+
+    /// The files in it.
+    fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut open = vec![self.root.path().join(BUCKET)];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.path().is_dir() {
+                    open.push(entry.path());
+                } else {
+                    found.push(entry.path().to_string_lossy().into_owned());
+                }
+            }
+        }
+        found
+    }
+}
+
 /// Serves the folders under `root` as buckets for as long as the runtime lives; the address.
 fn serve(runtime: &Runtime, root: &Path) -> String {
     let mut service = S3ServiceBuilder::new(FileSystem::new(root).expect("a folder"));
@@ -50,14 +82,10 @@ fn access(endpoint: &str) -> [(&'static str, &str); 4] {
 
 #[test]
 fn a_trajectory_goes_on_from_its_checkpoint_in_a_bucket() {
-    let runtime = Runtime::new().expect("a runtime");
-    let root = tempfile::tempdir().expect("a folder");
-    let bucket = root.path().join(BUCKET);
-    std::fs::create_dir(&bucket).expect("a bucket");
-    let endpoint = serve(&runtime, root.path());
-    let access = access(&endpoint);
+    let bucket = Bucket::new();
+    let access = access(&bucket.endpoint);
     let place = format!("s3://{BUCKET}/of/ours");
-    let in_bucket = || files(&bucket).into_iter().filter(|name| name.ends_with(".safetensors")).count();
+    let in_bucket = || bucket.files().into_iter().filter(|name| name.ends_with(".safetensors")).count();
 
     let mut calm = Cluster::new(None);
     calm.serve();
@@ -80,12 +108,8 @@ fn a_trajectory_goes_on_from_its_checkpoint_in_a_bucket() {
 
 #[test]
 fn a_large_checkpoint_is_sent_in_parts_and_gone_on_from() {
-    let runtime = Runtime::new().expect("a runtime");
-    let root = tempfile::tempdir().expect("a folder");
-    let bucket = root.path().join(BUCKET);
-    std::fs::create_dir(&bucket).expect("a bucket");
-    let endpoint = serve(&runtime, root.path());
-    let access = access(&endpoint);
+    let bucket = Bucket::new();
+    let access = access(&bucket.endpoint);
     let mut cluster = Cluster::new(None);
     cluster.serve();
     // Five million numbers: twenty megabytes.
@@ -98,7 +122,7 @@ fn a_large_checkpoint_is_sent_in_parts_and_gone_on_from() {
     let is_large = |name: &String| {
         name.ends_with(".safetensors") && std::fs::metadata(name).is_ok_and(|file| file.len() > 10 << 20)
     };
-    until("a large checkpoint is in the bucket", || files(&bucket).iter().any(is_large).then_some(()));
+    until("a large checkpoint is in the bucket", || bucket.files().iter().any(is_large).then_some(()));
     cluster.kill_worker();
     cluster.work(&["--checkpoints", &place], &access);
     until("it is gone on from", || cluster.said("worker-1.log").contains("goes on").then_some(()));
@@ -148,19 +172,4 @@ fn training_goes_on_while_a_store_does_not_answer() {
     cluster.until("training goes on", |status| updates(status) >= 1_000);
     // One write waits for fifteen seconds. Were each waited for in training, there would be one for every tenth of a second.
     assert!(begun() <= 4, "{} writes were given up meanwhile", begun());
-}
-
-fn files(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.path().is_dir() {
-                open.push(entry.path());
-            } else {
-                found.push(entry.path().to_string_lossy().into_owned());
-            }
-        }
-    }
-    found
 }
