@@ -1,7 +1,5 @@
 //! The way of every command to a coordinator: one that listens somewhere, or one hosted for as long as the command runs.
 
-mod answers;
-
 use std::error::Error as _;
 use std::net::IpAddr;
 use std::path::Path;
@@ -10,7 +8,9 @@ use std::time::Duration;
 use biosweep_common::configuration::Point;
 use biosweep_common::ids::StoreId;
 use biosweep_common::spec::Format;
-use biosweep_common::views::{CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView};
+use biosweep_common::views::{
+    CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView,
+};
 use biosweep_common::wire::{
     Curves, FromWire, IntoWire, SWEEPS_MESSAGE_BYTES_MAX, WireError, show_of_pieces, trained_of_pieces,
 };
@@ -18,13 +18,11 @@ use biosweep_host::limits;
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
 use tonic::transport::Endpoint;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use crate::host::{Announcement, Found, HostError, Moment};
 use crate::rpc::way::Way;
 use crate::store;
-use answers::all;
-pub(crate) use answers::{Answers, CurveAnswers};
 
 /// A coordinator that says nothing for the first of these is asked whether it lives, and given up after the second.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
@@ -385,6 +383,52 @@ fn sweeps_client(way: Way) -> SweepsClient<Way> {
     SweepsClient::new(way)
         .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+}
+
+/// Answers as they come.
+pub(crate) struct Answers<T>(Streaming<T>);
+
+impl Answers<v1::WatchEvent> {
+    /// The next event; `None` once the sweep has ended.
+    pub(crate) async fn next(&mut self) -> Result<Option<WatchEvent>, ClientError> {
+        let event = self.0.message().await?;
+        Ok(event.map(WatchEvent::from_wire).transpose()?)
+    }
+}
+
+/// Everything a stream brings.
+async fn all<T>(mut stream: Streaming<T>) -> Result<Vec<T>, ClientError> {
+    let mut messages = Vec::new();
+    while let Some(message) = stream.message().await? {
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+impl Answers<v1::ResultsResponse> {
+    /// The next results; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<ResultView>>, ClientError> {
+        let page = self.0.message().await?;
+        Ok(page.map(|page| Vec::from_wire(page.results)).transpose()?)
+    }
+}
+
+/// Curves as they come, each put together from its pieces.
+pub(crate) struct CurveAnswers {
+    pieces: Streaming<v1::CurvesResponse>,
+    together: Curves,
+}
+
+impl CurveAnswers {
+    /// The next curve; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<CurveView>, ClientError> {
+        while let Some(piece) = self.pieces.message().await? {
+            if let Some(curve) = self.together.add(piece)? {
+                return Ok(Some(curve));
+            }
+        }
+        Ok(std::mem::take(&mut self.together).finish()?)
+    }
 }
 
 fn sweep(message: Option<v1::Sweep>) -> Result<SweepView, ClientError> {
