@@ -203,11 +203,41 @@ impl Outgoing {
         tokio::select! {
             // What was decided before it was cut off it still hears.
             biased;
-            letters = self.letters.recv() => letters.map(|letters| (Ok(letters), self)),
+            letters = self.letters.recv() => match letters {
+                Some(letters) => Some((Ok(letters), self)),
+                // Why it is cut off is there before the loop lets go of its letters.
+                None => (&mut self.cut).now_or_never()?.ok().map(|why| (Err(why), self)),
+            },
             Ok(why) = &mut self.cut => {
                 self.letters.close();
                 Some((Err(why), self))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_cut_off_hears_why_though_the_loop_let_go_of_its_letters_meanwhile() {
+        let (outbox, letters) = mpsc::channel(1);
+        let (cut, why_cut) = oneshot::channel();
+        let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: CancellationToken::new().drop_guard() };
+        outbox.send(Vec::new()).await.expect("there is room");
+        cut.send(Status::invalid_argument("too many lanes")).expect("it is listened to");
+        drop(outbox);
+        let said: Vec<_> = stream::unfold(outgoing, Outgoing::next).collect().await;
+        assert!(matches!(&said[..], [Ok(_), Err(why)] if why.message() == "too many lanes"), "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_letters() {
+        let (outbox, letters) = mpsc::channel(1);
+        let (_cut, why_cut) = oneshot::channel();
+        let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: CancellationToken::new().drop_guard() };
+        drop(outbox);
+        assert_eq!(stream::unfold(outgoing, Outgoing::next).count().await, 0);
     }
 }
