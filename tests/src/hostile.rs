@@ -89,6 +89,18 @@ impl Protocol {
         fields
     }
 
+    /// Those of [`Self::fields_under`] that hold more than a number or a yes: who reads them has to look at their bounds.
+    #[must_use]
+    pub fn unbounded_under(&self, message: &str) -> BTreeSet<String> {
+        let is_unbounded = |name: &String| {
+            let (message, name) = name.split_once('.').expect("`Message.field`");
+            let field = self.fields(message).iter().find(|field| field.name() == name).expect("a field");
+            let is_text = matches!(field.r#type(), Type::String | Type::Bytes | Type::Double | Type::Float);
+            is_text || (field.label() == Label::Repeated && field.r#type() != Type::Message)
+        };
+        self.fields_under(message).into_iter().filter(is_unbounded).collect()
+    }
+
     /// The fields that are said in honest bytes, as `Message.field`.
     pub fn fields_in(&self, message: &str, honest: &[u8], found: &mut BTreeSet<String>) {
         for part in parts(honest) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use biosweep_tests::cluster::{Cluster, pid};
 use biosweep_tests::{Home, hang_ups_are_ignored, program, until, until_ended, without_variables};
@@ -126,6 +127,8 @@ fn a_worker_says_by_its_exit_code_whether_there_is_work_left() {
                 .try_json(&["workers"])
                 .filter(|workers| workers.as_array().is_some_and(|all| all.iter().any(is_there)))
         });
+        let asked = Instant::now();
+        until("a grant would be there", || (asked.elapsed() > Duration::from_secs(2)).then_some(()));
         kill(worker, signal).expect("it runs");
         assert_eq!(until_ended(cluster.last_worker()).code(), Some(code), "{signal}");
         until("it is gone", || {

@@ -4,6 +4,7 @@
 
 mod backoff;
 mod connection;
+mod leaving;
 mod outbox;
 
 use std::future;
@@ -22,6 +23,8 @@ use tonic::{Code, Status};
 
 use self::backoff::Backoff;
 use self::connection::{Connection, Inbound, Opened, connected, open};
+use self::leaving::ANSWERED;
+pub use self::leaving::{Leave, Left};
 use crate::checkpoint::shelf::{Of, Shelf};
 use crate::session::{Input, LaneEnd, Output, Session};
 use crate::spool::Spool;
@@ -53,28 +56,6 @@ pub enum AgentError {
     /// The trainer is gone.
     #[error("the training thread ended; this is a fault in the worker, please report it with its log")]
     TrainerGone,
-}
-
-/// Why a worker is to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
-    /// It was told to, or its time is up: it hands back what it holds.
-    Told(&'static str),
-    /// The coordinator's process is gone and this one is to end with it: what it holds is kept on disk.
-    Alone,
-    /// It is leaving already, and has less time than was planned.
-    Sooner,
-    /// It is to end without putting things in order.
-    AtOnce,
-}
-
-/// What a worker left behind when it left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// The coordinator had nothing for it.
-    WithoutWork,
-    /// It was training, or could not know whether there was something to train.
-    WithWork,
 }
 
 /// What outlives the worker, and how long it has to put things in order.
@@ -124,7 +105,7 @@ pub async fn serve(
         tidying: None,
         is_untidy: false,
         is_alone: false,
-        waits: false,
+        asked: None,
         left: None,
         done: false,
     };
@@ -148,8 +129,8 @@ struct Agent {
     is_untidy: bool,
     /// Whether nobody will acknowledge anything any more.
     is_alone: bool,
-    /// Whether it has asked for work and the coordinator has none for it.
-    waits: bool,
+    /// Since when it has asked for work without being given any.
+    asked: Option<Instant>,
     /// Known once it is leaving.
     left: Option<Left>,
     done: bool,
@@ -197,7 +178,8 @@ impl Agent {
                     }
                     if let ToWorker::Drain { reason } = &message {
                         tracing::info!(reason, "asked to leave");
-                        self.note_what_is_left();
+                        // What it asked for before was answered before.
+                        self.note_what_is_left(Duration::ZERO);
                         deadline.get_or_insert(Instant::now() + self.estate.grace);
                     }
                     self.apply(Input::Heard(message));
@@ -230,7 +212,7 @@ impl Agent {
             Leave::Told(_) | Leave::Alone if deadline.is_none() => {
                 tracing::info!(?why, "leaving");
                 self.is_alone = why == Leave::Alone;
-                self.note_what_is_left();
+                self.note_what_is_left(ANSWERED);
                 *deadline = Some(Instant::now() + self.estate.grace);
                 self.apply(Input::Leave);
             }
@@ -247,9 +229,8 @@ impl Agent {
     }
 
     /// Notes whether there is work left, at the moment when the worker begins to leave.
-    fn note_what_is_left(&mut self) {
-        let left = if self.waits { Left::WithoutWork } else { Left::WithWork };
-        self.left.get_or_insert(left);
+    fn note_what_is_left(&mut self, answered: Duration) {
+        self.left.get_or_insert(Left::after(self.asked, answered));
     }
 
     /// Whether there is time left for a checkpoint at least before it has to leave.
@@ -262,16 +243,17 @@ impl Agent {
             match output {
                 Output::Send(ToCoordinator::Poll { .. }) if !self.has_time() => {
                     tracing::info!("leaving: no time is left for another checkpoint interval");
-                    self.waits = false;
-                    self.note_what_is_left();
+                    self.note_what_is_left(ANSWERED);
                     self.apply(Input::Leave);
                 }
                 Output::Send(message) => {
-                    self.waits |= matches!(message, ToCoordinator::Poll { .. });
+                    if matches!(message, ToCoordinator::Poll { .. }) {
+                        self.asked.get_or_insert_with(Instant::now);
+                    }
                     self.send(message);
                 }
                 Output::Train(grant) => {
-                    self.waits = false;
+                    self.asked = None;
                     self.checkpoint_every = Duration::from_millis(grant.checkpoint_every_ms);
                     if self.has_time() {
                         self.trainer.train(*grant);
@@ -345,7 +327,7 @@ impl Agent {
         self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
         self.beat = None;
         self.tidying = None;
-        self.waits = false;
+        self.asked = None;
         pause
     }
 

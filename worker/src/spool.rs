@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::ids::{StoreId, WorkerId};
 use biosweep_common::messages::{Held, Report};
 
@@ -16,6 +17,8 @@ use crate::session::Owed;
 
 const LOCK: &str = "lock";
 const ENDING: &str = "report";
+/// What the name of a report ends with that cannot be delivered.
+const SET_ASIDE: &str = "set-aside";
 /// What the name of a folder ends with whose identity has ended.
 const CLOSED: &str = "closed";
 
@@ -110,7 +113,7 @@ impl Spool {
                     Ok(report) => owed.push(Owed { store: store_of(&path), report }),
                     Err(why) => {
                         tracing::warn!(report = %path.display(), why, "a report is set aside; its trial trains again");
-                        fs::rename(&path, path.with_extension("damaged"))?;
+                        fs::rename(&path, path.with_extension(SET_ASIDE))?;
                     }
                 }
             }
@@ -160,7 +163,11 @@ impl Spool {
 
 /// Makes and locks a folder; `None` where another process has it.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
-    fs::create_dir_all(folder)?;
+    match fs::create_dir(folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
     let path = folder.join(LOCK);
     let identity = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
     let lock = match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
@@ -199,13 +206,14 @@ fn left_behind(place: &Path) -> io::Result<Vec<WorkerId>> {
     Ok(workers)
 }
 
-/// A hash, then the report as it goes to the coordinator: written aside, on disk, then under its name.
+/// A hash, then the numerics version and the report as it goes to the coordinator: written aside, on disk, then under its
+/// name.
 fn write(path: &Path, report: &Report) -> io::Result<()> {
-    let message = report.to_bytes();
+    let content = [&NUMERICS_VERSION.to_le_bytes()[..], &report.to_bytes()].concat();
     let aside = path.with_extension("part");
     let mut file = File::create(&aside)?;
-    file.write_all(blake3::hash(&message).as_bytes())?;
-    file.write_all(&message)?;
+    file.write_all(blake3::hash(&content).as_bytes())?;
+    file.write_all(&content)?;
     file.sync_all()?;
     fs::rename(&aside, path)?;
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
@@ -213,9 +221,16 @@ fn write(path: &Path, report: &Report) -> io::Result<()> {
 
 fn read(path: &Path) -> io::Result<Result<Report, String>> {
     let bytes = fs::read(path)?;
-    let Some((hash, message)) = bytes.split_first_chunk::<32>() else { return Ok(Err("it is cut short".to_owned())) };
-    if blake3::hash(message).as_bytes() != hash {
+    let Some((hash, content)) = bytes.split_first_chunk::<32>() else { return Ok(Err("it is cut short".to_owned())) };
+    if blake3::hash(content).as_bytes() != hash {
         return Ok(Err("its hash is not that of its content".to_owned()));
+    }
+    let Some((version, message)) = content.split_first_chunk() else { return Ok(Err("it is cut short".to_owned())) };
+    let version = u32::from_le_bytes(*version);
+    if version != NUMERICS_VERSION {
+        return Ok(Err(format!(
+            "it was computed by numerics version {version}, and this is version {NUMERICS_VERSION}"
+        )));
     }
     Ok(Report::from_bytes(message).map_err(|error| error.to_string()))
 }
@@ -306,20 +321,35 @@ mod tests {
         assert_eq!(left, [all[0].clone(), all[2].clone()]);
     }
 
-    #[test]
-    fn a_damaged_report_is_set_aside() {
+    /// A spool whose only report was changed on disk.
+    fn with_changed(change: impl Fn(&mut Vec<u8>)) {
         let place = tempfile::tempdir().expect("a folder");
         let first = Spool::open(place.path(), None).expect("a spool");
         let owed = owed(1, Some(7));
         first.spool.keep(&owed);
         let path = first.spool.path(owed.store, owed.report.held);
         let mut bytes = fs::read(&path).expect("the report");
-        bytes[40] ^= 1;
+        change(&mut bytes);
         fs::write(&path, bytes).expect("the report");
         let worker = first.worker;
         drop(first);
         let second = Spool::open(place.path(), Some(worker)).expect("a spool");
         assert_eq!(second.owed, []);
-        assert!(path.with_extension("damaged").exists() && !path.exists());
+        assert!(path.with_extension(SET_ASIDE).exists() && !path.exists());
+    }
+
+    #[test]
+    fn a_damaged_report_is_set_aside() {
+        with_changed(|bytes| bytes[40] ^= 1);
+        with_changed(|bytes| bytes.truncate(10));
+    }
+
+    #[test]
+    fn a_report_of_another_numerics_version_is_set_aside() {
+        with_changed(|bytes| {
+            bytes[32..36].copy_from_slice(&(NUMERICS_VERSION + 1).to_le_bytes());
+            let hash = blake3::hash(&bytes[32..]);
+            bytes[..32].copy_from_slice(hash.as_bytes());
+        });
     }
 }

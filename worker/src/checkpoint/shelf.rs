@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(15);
 /// Bytes of a part: the least that object stores take, which a slow line sends in time; they take 10,000 of them.
 const PART: usize = 5 << 20;
 const ENDING: &str = ".safetensors";
-const SET_ASIDE: &str = ".damaged";
+const SET_ASIDE: &str = ".set-aside";
 
 /// Why checkpoints cannot be kept in a place.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,9 @@ impl Shelf {
         } else {
             self.store.put(&place, bytes.into()).await?;
         }
-        for old in self.files(of).await?.into_iter().rev().skip(KEPT) {
+        // Only what came before it goes: a file that is of no use, and could not be set aside, may be of a later update.
+        let before = self.files(of).await?.into_iter().rev().filter(|file| *file < place);
+        for old in before.skip(KEPT - 1) {
             self.store.delete(&old).await?;
         }
         Ok(())
@@ -183,8 +185,12 @@ impl Shelf {
         Ok(())
     }
 
+    /// Sets a file aside; where that cannot be done it is deleted, since no training must begin from it.
     async fn rename_aside(&self, file: &Place) -> object_store::Result<()> {
-        self.store.rename(file, &Place::from(format!("{file}{SET_ASIDE}"))).await
+        let renamed = self.store.rename(file, &Place::from(format!("{file}{SET_ASIDE}"))).await;
+        let Err(error) = renamed else { return Ok(()) };
+        tracing::warn!(checkpoint = %file, %error, "it cannot be renamed, and is deleted");
+        self.store.delete(file).await
     }
 
     /// Lets go of all that is kept of a trajectory: it is done.
@@ -272,6 +278,30 @@ mod tests {
         assert_eq!(shelf.latest(of(), KEY).await, Some(state(5, 1)), "though it is of an earlier update");
         shelf.discard(of()).await.expect("discarded");
         assert!(shelf.files(of()).await.expect("listed").is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_set_aside_is_deleted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
+        shelf.keep(of(), 900, form::encode(KEY, &state(900, 1))).await.expect("kept");
+        let files = shelf.files(of()).await.expect("listed");
+        std::fs::create_dir(folder.path().join(format!("{}{SET_ASIDE}", files[0]))).expect("its new name is taken");
+        shelf.set_aside(of()).await.expect("set aside");
+        assert_eq!(shelf.latest(of(), KEY).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_later_updates_pushes_nothing_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
+        for update in [800, 900, 5, 6, 7] {
+            shelf.keep(of(), update, form::encode(KEY, &state(update, 1))).await.expect("kept");
+        }
+        let kept: Vec<u64> = (shelf.files(of()).await.expect("listed").iter())
+            .map(|file| file.filename().and_then(|name| name[..20].parse().ok()).expect("an update"))
+            .collect();
+        assert_eq!(kept, [6, 7, 800, 900]);
     }
 
     #[tokio::test]

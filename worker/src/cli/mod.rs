@@ -94,7 +94,9 @@ impl Cli {
 /// Does what was asked and says how it went.
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
-    let done = libtorch::check().map_err(Failure::environment).and_then(|()| match &cli.command {
+    let begun = crate::environment::clear().map_err(Failure::environment);
+    let begun = begun.and_then(|()| libtorch::check().map_err(Failure::environment));
+    let done = begun.and_then(|()| match &cli.command {
         Some(Command::Step(args)) => step::run(args).map(|()| Exit::Done),
         Some(Command::Bench(args)) => bench::run(args).map(|()| Exit::Done),
         Some(Command::Check(args)) => check::run(args).map(|()| Exit::Done),
