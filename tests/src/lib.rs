@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use nix::unistd::Uid;
 use serde_json::Value;
 
 /// How often a condition is looked at.
@@ -151,6 +152,17 @@ pub fn hang_ups_are_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it names what is ignored");
     u64::from_str_radix(ignored.trim(), 16).expect("a bit for each signal") & 1 == 1
+}
+
+/// Whether a test has to be left out because it is not root that runs it; says so.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+pub fn unless_root(what: &str) -> bool {
+    let is_root = Uid::effective().is_root();
+    if !is_root {
+        eprintln!("left out: {what} takes root");
+    }
+    !is_root
 }
 
 /// Waits for a process to end.

@@ -12,9 +12,8 @@ use biosweep_tests::disk::Disk;
 use biosweep_tests::network::Network;
 use biosweep_tests::postgres::Server;
 use biosweep_tests::store::Store;
-use biosweep_tests::{Home, on_both_stores, until, until_ended};
+use biosweep_tests::{Home, on_both_stores, unless_root, until, until_ended};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Uid;
 use serde_json::Value;
 
 on_both_stores! {
@@ -48,14 +47,6 @@ fn started(store: &Store) -> Cluster {
     cluster.submit();
     cluster.work(&[], &[]);
     cluster
-}
-
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn unless_root(what: &str) -> bool {
-    if !Uid::effective().is_root() {
-        eprintln!("left out: {what} takes root");
-    }
-    !Uid::effective().is_root()
 }
 
 fn chaos_finds_the_same(store: &Store) {

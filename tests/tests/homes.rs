@@ -9,9 +9,8 @@ use std::process::{Child, Command, Output, Stdio};
 use biosweep_tests::cluster::{Cluster, pid};
 use biosweep_tests::disk::Disk;
 use biosweep_tests::postgres::Server;
-use biosweep_tests::{Home, program, until, until_ended};
+use biosweep_tests::{Home, program, unless_root, until, until_ended};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Uid;
 use serde_json::Value;
 
 /// A sweep that is done in no time.
@@ -45,14 +44,6 @@ const READING: [&[&str]; 9] = [
 fn reading(name: &str) -> Vec<Vec<String>> {
     let of = |command: &&[&str]| command.iter().map(|word| word.replace("NAME", name)).collect();
     READING.iter().map(of).collect()
-}
-
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn unless_root(what: &str) -> bool {
-    if !Uid::effective().is_root() {
-        eprintln!("left out: {what} takes root");
-    }
-    !Uid::effective().is_root()
 }
 
 /// Every file in a home with what is in it, but for those that SQLite's readers share with its writer.

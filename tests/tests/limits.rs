@@ -8,8 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use biosweep_tests::{Home, program, until, until_ended, without_variables};
-use nix::unistd::Uid;
+use biosweep_tests::{Home, program, unless_root, until, until_ended, without_variables};
 
 /// Trained in a moment.
 const SHORT: &str = "name = \"short\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nhidden = 16\nmax_updates = 20\n\
@@ -51,14 +50,6 @@ fn log_of(home: &Home) -> (Stdio, impl Fn() -> String) {
     let path = home.path().join("serve.log");
     let log = File::create(&path).expect("a log").into();
     (log, move || fs::read_to_string(&path).expect("a log"))
-}
-
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn unless_root(what: &str) -> bool {
-    if !Uid::effective().is_root() {
-        eprintln!("left out: {what} takes root");
-    }
-    !Uid::effective().is_root()
 }
 
 #[test]

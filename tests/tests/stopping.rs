@@ -1,15 +1,18 @@
 //! How programs end: by signals, at the end of a batch job, and workers that never get to work.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use biosweep_tests::cluster::{Cluster, pid};
-use biosweep_tests::{Home, hang_ups_are_ignored, program, until, until_ended, without_variables};
+use biosweep_tests::{Home, hang_ups_are_ignored, program, unless_root, until, until_ended, without_variables};
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::Value;
 
 /// More than can be trained before a test has done what it is about.
@@ -30,6 +33,17 @@ fn heard(signals: [(Signal, i32); 5]) -> Vec<(Signal, i32)> {
 fn ended(child: Child) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+/// Waits until a process catches a signal.
+fn until_caught(child: &Child, signal: Signal) {
+    let status = format!("/proc/{}/status", child.id());
+    until("it catches the signal", || {
+        let status = fs::read_to_string(&status).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+        (caught >> (signal as u32 - 1) & 1 == 1).then_some(())
+    });
 }
 
 fn announced(home: &Home) {
@@ -74,6 +88,61 @@ fn a_run_that_trains_hands_back_by_every_signal() {
     }
     let setbacks = home.json(&["show", "long"])["setbacks"].to_string();
     assert_eq!(setbacks.matches("preempted").count(), heard(STOPS).len(), "{setbacks}");
+}
+
+#[test]
+fn a_run_that_reads_its_spec_and_one_that_writes_its_results_stop_by_a_signal() {
+    let home = Home::default();
+    let mut run = home.biosweep(&["run", "-"]).stdin(Stdio::piped()).spawn().expect("it starts");
+    // Held open, as by a terminal.
+    let _stdin = run.stdin.take();
+    until_caught(&run, SIGINT);
+    kill(pid(&run), SIGINT).expect("it runs");
+    until_ended(&mut run);
+    let (ended_with, said) = ended(run);
+    assert_eq!(ended_with, Some(130), "{said}");
+    assert!(said.contains("interrupted before a worker was started"), "{said}");
+
+    let spec = home.spec(SHORT).to_string_lossy().into_owned();
+    let outcome = home.json(&["run", &spec, "--workers", "1"]);
+    let results = outcome["results"].as_str().unwrap_or_else(|| panic!("no file in {outcome}"));
+    fs::remove_file(results).expect("it is there");
+    // Who opens it to write waits for somebody who reads.
+    mkfifo(results, Mode::S_IRWXU).expect("a pipe");
+    for (signal, code) in [(SIGINT, 130), (SIGTERM, 75)] {
+        let log = home.path().join("run.log");
+        let said = || fs::read_to_string(&log).expect("a log");
+        let mut run = home.biosweep(&["run", &spec, "--workers", "1"]);
+        let mut run = run.stderr(fs::File::create(&log).expect("a log")).spawn().expect("it starts");
+        until("it has nothing to train", || said().contains("was done before").then_some(()));
+        kill(pid(&run), signal).expect("it runs");
+        assert_eq!(until_ended(&mut run).code(), Some(code), "{}", said());
+        assert!(said().contains("1 of 1 trials are done and kept; the same command goes on"), "{}", said());
+        assert!(!home.is_announced(), "nobody serves the home any more");
+    }
+}
+
+#[test]
+fn a_coordinator_stops_cleanly_while_it_looks_up_where_to_listen() {
+    if unless_root("a server of names") {
+        return;
+    }
+    let home = Home::default();
+    // It hears what it is asked and never answers.
+    let silent = UdpSocket::bind("127.213.0.1:53").expect("root may");
+    silent.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
+    let asks_it = "echo nameserver 127.213.0.1 > \"$2/resolv.conf\"; mount --bind \"$2/resolv.conf\" /etc/resolv.conf; \
+                   exec \"$1\" serve --listen nowhere.example --home \"$2\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", asks_it, "sh"]).arg(program("biosweep")).arg(home.path());
+    without_variables(&mut command);
+    let mut serve = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    silent.recv_from(&mut [0; 512]).expect("it is asked");
+    kill(pid(&serve), SIGTERM).expect("it runs");
+    until_ended(&mut serve);
+    let (ended_with, said) = ended(serve);
+    assert_eq!(ended_with, Some(0), "{said}");
+    assert!(said.contains("told to terminate before the coordinator was there"), "{said}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `biosweep chaos`: whether a sweep finds the same while its processes are killed.
 
+use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +11,10 @@ use biosweep_host::stop::Stop;
 use clap::Args;
 
 use super::failure::{Exit, Failure};
+use super::run::end_of_job;
 use super::terms::TermsArgs;
 use super::{Output, StoreArgs, source};
-use crate::chaos::{self, Options};
+use crate::chaos::{self, Options, Verdict};
 use crate::local::{self, WorkerOptions};
 use crate::render::{answer, human, json, say};
 
@@ -37,38 +39,17 @@ pub(crate) struct ChaosArgs {
 }
 
 pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &Stop) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec, &TermsArgs::default())?;
-    let worker = WorkerOptions {
-        program: local::find_program()?,
-        device: "cpu".to_owned(),
-        // The momentary home has no datasets of its own.
-        data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
-        home: home.to_owned(),
-        deadline: None,
-    };
-    let datasets: Vec<_> = source.spec.grid.datasets().into_iter().collect();
-    worker.check(&datasets).await?;
     let place = home.join("chaos").join(WorkerId::new().to_string());
-    let options = Options {
-        // Each run of it is to train.
-        spec: spec::amend(&source.text, source.format, &[("reuse", "false".to_owned())]),
-        format: source.format,
-        origin: source.origin,
-        workers: args.workers.get(),
-        faults: args.faults,
-        seed: args.seed,
-        home: place.clone(),
-        store: args.store.url().map(ToOwned::to_owned),
-        worker,
-    };
     let verdict = tokio::select! {
-        verdict = chaos::run(&options, say) => verdict.map_err(Failure::from_environment)?,
+        verdict = try_it(args, home, &place) => verdict?,
         // What it started ends with it.
         signal = stop.requested() => {
             let how = signal.reason();
             say(match std::fs::remove_dir_all(&place) {
-                Ok(()) => format!("{how}; nothing is left of it"),
-                Err(_) => format!("{how}; what it left is in {}", place.display()),
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    format!("{how}; what it left is in {}", place.display())
+                }
+                _ => format!("{how}; nothing is left of it"),
             });
             return Ok(Exit::Interrupted);
         }
@@ -84,4 +65,32 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &St
         Output::Json => json::pretty(&verdict),
     })?;
     Ok(if verdict.equal { Exit::Done } else { Exit::SomeFailed })
+}
+
+/// Runs the sweep undisturbed and disturbed, in homes at `place`.
+async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<Verdict, Failure> {
+    let source = source::read_aside(&args.spec, &TermsArgs::default()).await?;
+    let worker = WorkerOptions {
+        program: local::find_program()?,
+        device: "cpu".to_owned(),
+        // The momentary home has no datasets of its own.
+        data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
+        home: home.to_owned(),
+        deadline: end_of_job().await?,
+    };
+    let datasets: Vec<_> = source.spec.grid.datasets().into_iter().collect();
+    worker.check(&datasets).await?;
+    let options = Options {
+        // Each run of it is to train.
+        spec: spec::amend(&source.text, source.format, &[("reuse", "false".to_owned())]),
+        format: source.format,
+        origin: source.origin,
+        workers: args.workers.get(),
+        faults: args.faults,
+        seed: args.seed,
+        home: place.to_owned(),
+        store: args.store.url().map(ToOwned::to_owned),
+        worker,
+    };
+    chaos::run(&options, say).await.map_err(Failure::from_environment)
 }

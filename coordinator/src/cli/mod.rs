@@ -28,6 +28,7 @@ mod workers;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use biosweep_common::flags;
 use biosweep_common::telemetry::{self, Destination};
@@ -247,6 +248,9 @@ impl Coordinator {
     }
 }
 
+/// How long threads may take to end that a command has left behind: one that reads standard input may never.
+const LAST_THREADS: Duration = Duration::from_secs(1);
+
 /// Does what was asked and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let exit = dispatch(cli).unwrap_or_else(|failure| {
@@ -325,7 +329,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         telemetry::init(destination, "info").map_err(Failure::from_environment)?;
     }
     let output = common.output;
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         match command {
             Command::Run(args) => run::run(&args, &home, output, &stop).await,
             Command::Serve(args) => serve::run(&args, &home, &stop).await,
@@ -347,5 +351,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Bench(command) => bench::run(&command, output, &stop).await,
             Command::Plan(_) | Command::Preset(_) | Command::Data(_) => unreachable!("answered above"),
         }
-    })
+    });
+    runtime.shutdown_timeout(LAST_THREADS);
+    exit
 }

@@ -71,29 +71,19 @@ enum Wait {
 }
 
 pub(super) async fn run(args: &RunArgs, home: &Path, output: Output, stop: &Stop) -> Result<Exit, Failure> {
-    let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || store::is_in(home));
-    if is_stored && (args.fresh || !args.terms.is_empty()) {
-        return Err(Failure::bad_input(format!(
-            "{} is the name of a sweep, which goes on as it was submitted; to start another one, name its spec file",
-            args.spec
-        )));
-    }
-    let source = if is_stored { None } else { Some(source::read(&args.spec, &args.terms)?) };
-    if let Some(source) = &source {
-        can_be_met(&source.spec.terms.require, &args.device)?;
-    }
     let begun = tokio::select! {
-        begun = begin(args, home, source.as_ref()) => begun,
+        begun = begin(args, home) => begun,
         signal = stop.requested() => return Ok(stopped_early(signal)),
     };
-    let (workers, mut host) = begun?;
+    let (source, workers, mut host) = begun?;
     let result = run_on(args, &mut host, &workers, source, output, stop).await;
     stop_host(host, stop).await?;
     result
 }
 
-/// Looks for workers and for the end of the job, and starts the coordinator.
-async fn begin(args: &RunArgs, home: &Path, source: Option<&Source>) -> Result<(WorkerOptions, Host), Failure> {
+/// Reads the spec, looks for workers and for the end of the job, and starts the coordinator.
+async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOptions, Host), Failure> {
+    let source = source_of(args, home).await?;
     let workers = WorkerOptions {
         program: local::find_program()?,
         device: args.device.clone(),
@@ -101,7 +91,7 @@ async fn begin(args: &RunArgs, home: &Path, source: Option<&Source>) -> Result<(
         home: home.to_owned(),
         deadline: end_of_job().await?,
     };
-    let digest = source.map(|source| submission::digest(&source.spec));
+    let digest = source.as_ref().map(|source| submission::digest(&source.spec));
     let host = Host::start_alone(Options {
         home,
         store: args.store.url(),
@@ -117,11 +107,28 @@ async fn begin(args: &RunArgs, home: &Path, source: Option<&Source>) -> Result<(
         stay: Stay::Announced,
     });
     let host = host.await.map_err(|error| not_hosted(error, &args.spec, source.is_none(), home))?;
-    Ok((workers, host))
+    Ok((source, workers, host))
+}
+
+/// The spec that is to run; `None` where a sweep of the store is named.
+async fn source_of(args: &RunArgs, home: &Path) -> Result<Option<Source>, Failure> {
+    let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || store::is_in(home));
+    if is_stored && (args.fresh || !args.terms.is_empty()) {
+        return Err(Failure::bad_input(format!(
+            "{} is the name of a sweep, which goes on as it was submitted; to start another one, name its spec file",
+            args.spec
+        )));
+    }
+    if is_stored {
+        return Ok(None);
+    }
+    let source = source::read_aside(&args.spec, &args.terms).await?;
+    can_be_met(&source.spec.terms.require, &args.device)?;
+    Ok(Some(source))
 }
 
 /// When the job ends that this process runs in, in seconds since 1970. Outside of a job its variables mean nothing.
-async fn end_of_job() -> Result<Option<u64>, Failure> {
+pub(super) async fn end_of_job() -> Result<Option<u64>, Failure> {
     let job = Job::of_environment();
     let end = if job.is_one() { job.end().await.map_err(Failure::bad_input)? } else { None };
     if let Some(end) = end {
@@ -202,11 +209,13 @@ async fn run_on(
             }
             Wait::Interrupted(signal) => {
                 let now = tokio::time::timeout(LAST_WORD, client.show(&id)).await.ok().and_then(Result::ok);
-                say(human::interrupted(signal.reason(), now.map(|now| now.sweep).as_ref(), &this_command()));
-                return Ok(Exit::after(signal));
+                return Ok(interrupted(signal, now.map(|now| now.sweep).as_ref()));
             }
             Wait::TimeUp => {
-                let now = client.show(&id).await?.sweep;
+                let now = tokio::select! {
+                    now = client.show(&id) => now?.sweep,
+                    signal = stop.requested() => return Ok(interrupted(signal, None)),
+                };
                 if !now.state.has_ended() {
                     say(human::time_is_up(&now, &this_command()));
                     return Ok(Exit::WorkLeft);
@@ -218,14 +227,34 @@ async fn run_on(
         say(human::done_before(&sweep));
         sweep
     };
+    tokio::select! {
+        exit = conclude(&mut client, &workers.home, sweep.clone(), output) => exit,
+        signal = stop.requested() => Ok(interrupted(signal, Some(&sweep))),
+    }
+}
+
+/// Writes the results, curves and figures of a sweep that has ended, and answers: on a thread of its own, since all of that
+/// may take long, and a reader of the answer may read no further.
+async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Output) -> Result<Exit, Failure> {
+    let id = sweep.id.to_string();
     let results = client.results(&id).await?;
     let curves = client.curves(&id).await?;
-    let folder = ResultsFolder::write(&workers.home, &sweep, &results, &curves).map_err(Failure::from_environment)?;
-    answer(match output {
-        Output::Human => human::outcome(&sweep, &results, &folder),
-        Output::Json => json::outcome(&sweep, &results, &folder),
-    })?;
-    Ok(watch::exit_of(&sweep))
+    let home = home.to_owned();
+    let told = tokio::task::spawn_blocking(move || {
+        let folder = ResultsFolder::write(&home, &sweep, &results, &curves).map_err(Failure::from_environment)?;
+        answer(match output {
+            Output::Human => human::outcome(&sweep, &results, &folder),
+            Output::Json => json::outcome(&sweep, &results, &folder),
+        })?;
+        Ok(watch::exit_of(&sweep))
+    });
+    told.await.expect("the thread that writes results does not panic")
+}
+
+/// Ends a run that was told to stop.
+fn interrupted(signal: StopSignal, sweep: Option<&SweepView>) -> Exit {
+    say(human::interrupted(signal.reason(), sweep, &this_command()));
+    Exit::after(signal)
 }
 
 /// Submits the sweep or finds it, and checks that it can be trained here; with its spec, and whether it was found.

@@ -1,6 +1,6 @@
 //! `biosweep serve`: coordinates sweeps for workers and people elsewhere, until it is stopped.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use biosweep_host::name;
@@ -68,15 +68,15 @@ fn listen(text: &str) -> Result<Listen, String> {
 
 impl Listen {
     /// The address: of a name with several, one of IPv4.
-    fn address(&self) -> Result<SocketAddr, Failure> {
+    async fn address(&self) -> Result<SocketAddr, Failure> {
         let unknown = |why: String| {
             Failure::bad_input(format!(
                 "no address of `{}` is known: {why}; name one in --listen, such as 127.0.0.1:{}",
                 self.host, self.port
             ))
         };
-        let addresses =
-            (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| unknown(error.to_string()))?;
+        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let addresses = addresses.map_err(|error| unknown(error.to_string()))?;
         let addresses: Vec<SocketAddr> = addresses.collect();
         let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
         first.copied().ok_or_else(|| unknown("it has none".to_owned()))
@@ -98,17 +98,8 @@ fn host_name() -> String {
 }
 
 pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Exit, Failure> {
-    let options = Options {
-        home,
-        store: args.store.url(),
-        listen: args.listen.address()?,
-        insecure: args.insecure,
-        scope: Scope::All,
-        patience: Patience::of_lease_ms(1_000 * args.lease),
-        stay: Stay::Announced,
-    };
     let started = tokio::select! {
-        started = Host::start_alone(options) => started,
+        started = start(args, home) => started,
         signal = stop.requested() => {
             say(format_args!("{} before the coordinator was there", signal.reason()));
             return Ok(Exit::Done);
@@ -125,6 +116,20 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
     }
     stop_host(host, stop).await?;
     Ok(Exit::Done)
+}
+
+/// Looks up where to listen, and starts the coordinator.
+async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
+    let options = Options {
+        home,
+        store: args.store.url(),
+        listen: args.listen.address().await?,
+        insecure: args.insecure,
+        scope: Scope::All,
+        patience: Patience::of_lease_ms(1_000 * args.lease),
+        stay: Stay::Announced,
+    };
+    Ok(Host::start_alone(options).await?)
 }
 
 #[cfg(test)]
@@ -157,17 +162,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn workers_are_told_an_address_that_they_can_reach() {
-        let url = |text: &str| {
+    #[tokio::test]
+    async fn workers_are_told_an_address_that_they_can_reach() {
+        let url = async |text: &str| {
             let listen = listen(text).expect("an address");
-            listen.url(listen.address().expect("it is known"))
+            listen.url(listen.address().await.expect("it is known"))
         };
-        assert_eq!(url("127.0.0.1:80"), "http://127.0.0.1:80");
-        assert_eq!(url("[::1]:80"), "http://[::1]:80");
-        assert_eq!(url("localhost:80"), "http://localhost:80");
+        assert_eq!(url("127.0.0.1:80").await, "http://127.0.0.1:80");
+        assert_eq!(url("[::1]:80").await, "http://[::1]:80");
+        assert_eq!(url("localhost:80").await, "http://localhost:80");
         for everywhere in ["0.0.0.0:80", "[::]:80"] {
-            assert_eq!(url(everywhere), format!("http://{}:80", host_name()));
+            assert_eq!(url(everywhere).await, format!("http://{}:80", host_name()));
         }
     }
 }

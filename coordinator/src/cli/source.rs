@@ -61,6 +61,13 @@ pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
     Ok(Source { text, format, origin, spec })
 }
 
+/// The same on a thread of its own, for commands that heed signals: standard input may have no end, and own data be large.
+pub(super) async fn read_aside(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
+    let (name, terms) = (name.to_owned(), terms.clone());
+    let read = tokio::task::spawn_blocking(move || read(&name, &terms));
+    read.await.expect("the thread that reads a spec does not panic")
+}
+
 /// Whether a file or a preset is meant.
 pub(crate) fn is_one(name: &str) -> bool {
     name == STANDARD_INPUT || is_file(Path::new(name)) || presets::find(name).is_some()

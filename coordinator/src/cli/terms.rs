@@ -3,7 +3,7 @@
 use biosweep_common::spec::{PRIORITY_MAX, WEIGHT_MAX};
 use clap::Args;
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TermsArgs {
     /// Train every trial by itself, also those that differ only in when to stop
     #[arg(long)]
