@@ -12,7 +12,7 @@ use biosweep_common::dataset::DatasetRef;
 use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::WorkerId;
-use biosweep_host::deadline::END_VARIABLE;
+use biosweep_host::deadline;
 use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
@@ -172,13 +172,15 @@ impl WorkerOptions {
         let log = open_log(&path).map_err(failed)?;
         let also_log = log.try_clone().map_err(failed)?;
         let mut command = Command::new(&self.program);
+        // When the job ends they are told: asking again, they might hear something else than this process did.
+        for variable in deadline::VARIABLES {
+            command.env_remove(variable);
+        }
         command
             .args(["--coordinator", url, "--id", &id.to_string(), "--name", &format!("worker-{slot}")])
             .arg("--leave-with-stdin")
             .args(self.deadline.iter().flat_map(|at| ["--deadline".to_owned(), at.to_string()]))
             .args(self.arguments())
-            // It says when a job ends, which may not be the one that this process runs in.
-            .env_remove(END_VARIABLE)
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(also_log)

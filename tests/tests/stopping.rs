@@ -256,24 +256,36 @@ fn the_end_of_a_job_is_asked_of_squeue_once_where_no_variable_tells_it() {
     let squeue = |answer: &str| {
         script(tools.path(), "squeue", &format!("echo \"$@\" >> {}\n{answer}", asked.display()));
     };
-    let home = Home::default();
-    let spec = home.spec(SHORT).to_string_lossy().into_owned();
-    let run = || {
+    let run = |home: &Home| {
+        let spec = home.spec(SHORT).to_string_lossy().into_owned();
         let mut run = home.biosweep(&["run", &spec, "--workers", "2"]);
         let output = run.env("SLURM_JOB_ID", "7").env("PATH", &path).output().expect("it starts");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    squeue(&format!("date -d @{} +%Y-%m-%dT%H:%M:%S", now_s() + 40));
-    let (code, said) = run();
+    let end = "date -d @END +%Y-%m-%dT%H:%M:%S".replace("END", &(now_s() + 40).to_string());
+    let asked_once = || {
+        assert_eq!(fs::read_to_string(&asked).expect("it was asked"), "-h -j 7 -o %e\n");
+        fs::remove_file(&asked).expect("it is there");
+    };
+    let home = Home::default();
+    squeue(&end);
+    let (code, said) = run(&home);
     assert_eq!(code, Some(75), "{said}");
     assert!(said.contains("time is up, 0 of 1"), "{said}");
-    assert_eq!(fs::read_to_string(&asked).expect("it was asked"), "-h -j 7 -o %e\n");
+    asked_once();
 
     squeue("echo slurm_load_jobs error >&2; exit 1");
-    let (code, said) = run();
+    let (code, said) = run(&home);
     assert_eq!(code, Some(0), "what squeue cannot say is not needed: {said}");
     let log = fs::read_to_string(home.path().join("logs/biosweep.log")).expect("a log");
     assert!(log.contains("nobody says when the job ends") && log.contains("slurm_load_jobs error"), "{log}");
+    asked_once();
+
+    // What the run could not learn, its workers do not ask for themselves: they would leave and be started again.
+    squeue(&format!("[ $(wc -l < {}) -gt 1 ] || exit 1\n{end}", asked.display()));
+    let (code, said) = run(&Home::default());
+    assert_eq!(code, Some(0), "{said}");
+    asked_once();
 }
 
 #[test]

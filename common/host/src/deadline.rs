@@ -8,8 +8,11 @@ use biosweep_common::clock::WallTime;
 use tokio::process::Command;
 
 /// The end of a job in seconds since 1970, from Slurm 23.02 on.
-pub const END_VARIABLE: &str = "SLURM_JOB_END_TIME";
+const END_VARIABLE: &str = "SLURM_JOB_END_TIME";
 const JOB_VARIABLE: &str = "SLURM_JOB_ID";
+
+/// What tells a process of the job that it runs in.
+pub const VARIABLES: [&str; 2] = [JOB_VARIABLE, END_VARIABLE];
 
 /// How long `squeue` may take to answer.
 const SQUEUE_WAIT: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::failure::{Exit, Failure};
+use super::run::end_of_job;
 use super::{Coordinator, Output};
 use crate::client::Client;
 use crate::local::{self, WorkerOptions};
@@ -36,7 +37,7 @@ pub(super) async fn run(args: &ReplayArgs, home: &Path, output: Output) -> Resul
         // The momentary home has no datasets of its own.
         data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
         home: home.to_owned(),
-        deadline: None,
+        deadline: end_of_job().await?,
     };
     say(human::replaying(&trained));
     let verdict = replay::run(&trained, &worker).await?;
