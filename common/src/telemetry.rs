@@ -46,7 +46,7 @@ pub enum TelemetryError {
 /// # Errors
 /// A log file that cannot be opened, or a filter that cannot be read.
 pub fn init(destination: Destination<'_>, level: &str) -> Result<(), TelemetryError> {
-    let filter = env::var("BIOSWEEP_LOG").unwrap_or_else(|_| level.to_owned());
+    let filter = env::var("BIOSWEEP_LOG").ok().filter(|filter| !filter.is_empty()).unwrap_or_else(|| level.to_owned());
     let filter =
         EnvFilter::try_new(&filter).map_err(|error| TelemetryError::Filter { filter, why: error.to_string() })?;
     let writer = match destination {

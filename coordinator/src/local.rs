@@ -205,7 +205,7 @@ fn open_log(path: &Path) -> io::Result<File> {
 
 /// The worker's program: named by the environment, beside this one, or on the PATH.
 pub(crate) fn find_program() -> Result<PathBuf, LocalError> {
-    if let Some(program) = std::env::var_os(PROGRAM_VARIABLE) {
+    if let Some(program) = std::env::var_os(PROGRAM_VARIABLE).filter(|program| !program.is_empty()) {
         return Ok(program.into());
     }
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(PROGRAM)));

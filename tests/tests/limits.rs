@@ -184,3 +184,12 @@ fn programs_say_their_own_names() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), version);
     }
 }
+    let home = Home::default();
+    let mut run = home.biosweep(&["run", &home.spec(SHORT).to_string_lossy(), "--workers", "1"]);
+    for variable in ["BIOSWEEP_WORKER", "BIOSWEEP_DATA", "BIOSWEEP_LOG", "BIOSWEEP_LOG_FORMAT", "SLURM_JOB_ID"] {
+        run.env(variable, "");
+    }
+    let output = run.output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let log = fs::read_to_string(home.path().join("logs/worker-1.log")).expect("a log");
+    assert!(log.contains(" INFO "), "{log}");
