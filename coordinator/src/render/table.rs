@@ -11,6 +11,7 @@ use biosweep_common::views::SweepView;
 use biosweep_common::vocabulary::{Activation, Network, Rule};
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::results::aggregate::{Cell, Mean, uneven};
 
@@ -54,19 +55,19 @@ pub(crate) fn accuracies_markdown(cells: &[Cell], so_far: Option<&str>) -> Strin
 
 /// Characters of an id that a list shows at least: its whole time stamp.
 const ID_CHARACTERS: usize = 13;
-/// Characters of a name that a list shows in any case.
-const NAME_CHARACTERS_MIN: usize = 12;
+/// Columns of a name that a list shows in any case.
+const NAME_WIDTH_MIN: usize = 12;
 
 /// The list of sweeps, in the order given; ages are counted to `now`. Ids are cut to what tells them apart, which every
-/// command takes; names where the table is wider than `width` characters.
+/// command takes; names where the table is wider than `width` columns of a terminal, of which some characters take two.
 pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime, width: Option<u16>) -> String {
     let ids = beginnings(sweeps);
     let of = |width| listed(sweeps, &ids, now, width);
     let text = of(usize::MAX);
-    let longest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    let longest = |text: &str| text.lines().map(|line| line.width()).max().unwrap_or(0);
     let Some(width) = width.map(usize::from).filter(|&width| longest(&text) > width) else { return text };
-    let names = sweeps.iter().map(|sweep| sweep.name.chars().count()).max().unwrap_or(0);
-    of((names + width).saturating_sub(longest(&text)).max(NAME_CHARACTERS_MIN))
+    let names = sweeps.iter().map(|sweep| sweep.name.width()).max().unwrap_or(0);
+    of((names + width).saturating_sub(longest(&text)).max(NAME_WIDTH_MIN))
 }
 
 fn listed(sweeps: &[SweepView], ids: &[String], now: WallTime, name_max: usize) -> String {
@@ -97,12 +98,18 @@ fn beginnings(sweeps: &[SweepView]) -> Vec<String> {
     ids.iter().map(|id| id[..len].to_owned()).collect()
 }
 
-/// A text of at most so many characters.
-fn cut(text: &str, characters: usize) -> String {
-    if text.chars().count() <= characters {
+/// A text of at most so many columns.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
         return text.to_owned();
     }
-    text.chars().take(characters.saturating_sub(1)).chain(['…']).collect()
+    let mut left = width.saturating_sub('…'.width().unwrap_or(1));
+    let fits = |character: &char| {
+        let rest = left.checked_sub(character.width().unwrap_or(0));
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
 }
 
 type Row = (Rule, Network);
@@ -416,5 +423,11 @@ mod tests {
         assert!(!sweeps(&list, WallTime(0), None).contains('…'), "in a pipe all of it is there");
         let ids: BTreeSet<&str> = lines(&text)[2..].iter().filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(ids.len(), 2, "ids are long enough to tell them apart: {text}");
+
+        // Each character takes two columns of a terminal.
+        let list = [SweepView { name: "漢".repeat(128), ..list[0].clone() }];
+        let text = sweeps(&list, WallTime(1_000_000 + 3 * 3_600_000), Some(80));
+        assert!(lines(&text).iter().all(|line| line.width() <= 80), "{text}");
+        assert!(text.contains("漢漢漢漢漢") && text.contains('…'), "{text}");
     }
 }
