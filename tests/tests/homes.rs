@@ -225,15 +225,20 @@ fn an_address_that_is_another_coordinators_by_now_leads_nowhere() {
 
     assert_eq!(one.json(&["cancel", "tiny"])["state"], "cancelled");
     assert!(!one.path().join("coordinator.address").exists(), "who takes the lock removes what was left behind");
-    // Nor does a copy of a home lead to the original's coordinator.
-    let copy = Home::default();
-    for file in ["biosweep.sqlite", "biosweep.sqlite-wal", "biosweep.lock", "coordinator.address"] {
-        if other.path().join(file).exists() {
-            fs::copy(other.path().join(file), copy.path().join(file)).expect("a copy");
+    // Nor does a copy of a home lead to the original's coordinator, with its lock or without it.
+    let copy_of = |home: &Home, files: &[&str]| {
+        let copy = Home::default();
+        for file in files.iter().filter(|file| home.path().join(file).exists()) {
+            fs::copy(home.path().join(file), copy.path().join(file)).expect("a copy");
         }
-    }
+        copy
+    };
+    let files = ["biosweep.sqlite", "biosweep.sqlite-wal", "coordinator.address", "biosweep.lock"];
+    let (copy, archive) = (copy_of(&other, &files), copy_of(&other, &files[..3]));
     assert_eq!(copy.json(&["pause", "tiny"])["state"], "paused");
     assert_eq!(state(&other), "running");
+    assert_eq!(other.json(&["pause", "tiny"])["state"], "paused");
+    assert_eq!(state(&archive), "running", "as it was when it was copied");
 
     // A home without a store of its own says that its coordinator is gone.
     let empty = Home::default();

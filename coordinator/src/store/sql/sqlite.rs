@@ -232,8 +232,12 @@ pub(crate) fn is_in(home: &Path) -> bool {
 
 /// Whether somebody holds the lock of the home, as far as can be told: who may not look at it takes others at their word.
 pub(crate) fn is_held(home: &Path) -> bool {
-    // Shared with others who look, and held for no longer than it takes: whoever wants it for good tries again.
-    File::open(home.join(LOCK)).map_or(true, |lock| lock.try_lock_shared().is_err())
+    match File::open(home.join(LOCK)) {
+        // Shared with others who look, and held for no longer than it takes: whoever wants it for good tries again.
+        Ok(lock) => lock.try_lock_shared().is_err(),
+        // Nobody holds what is not there, as in a copy of a home.
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Takes the home for this process and writes its id into the lock file, for the error another process shows.
