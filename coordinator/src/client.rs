@@ -1,7 +1,6 @@
 //! The way of every command to a coordinator: one that listens somewhere, or one hosted for as long as the command runs.
 
 use std::error::Error as _;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -210,10 +209,8 @@ impl Client {
     async fn reach_store(url: &str, store: Option<StoreId>) -> Result<Self, ClientError> {
         let unreachable = |why: String| ClientError::Unreachable { url: url.to_owned(), why };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| unreachable(error.to_string()))?;
-        if endpoint.uri().host().is_some_and(is_name) {
-            // It is looked up on a thread of its own, which the runtime takes for granted.
-            limits::can_start_threads(1).map_err(|error| unreachable(error.to_string()))?;
-        }
+        let host = endpoint.uri().host().unwrap_or_default();
+        limits::can_look_up(host).map_err(|error| unreachable(error.to_string()))?;
         let endpoint = endpoint
             .connect_timeout(Duration::from_secs(10))
             .http2_keep_alive_interval(KEEPALIVE.0)
@@ -434,11 +431,6 @@ impl CurveAnswers {
 fn sweep(message: Option<v1::Sweep>) -> Result<SweepView, ClientError> {
     let message = message.ok_or(WireError::Missing { field: "sweep" })?;
     Ok(SweepView::from_wire(message)?)
-}
-
-/// Whether the host of an address is a name.
-fn is_name(host: &str) -> bool {
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_err()
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

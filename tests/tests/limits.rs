@@ -123,8 +123,24 @@ fn commands_that_answer_need_no_threads_and_others_name_the_limit() {
     assert_eq!(code, Some(0), "{said}");
     let by_name = url.replace("127.0.0.1", "localhost");
     let spec = spec.to_string_lossy();
-    let threaded: [&[&str]; 4] =
-        [&["run", &spec], &["serve", "--listen", "0"], &["submit", &spec], &["list", "--coordinator", &by_name]];
+    // One who has sweeps already, which nobody serves.
+    let of_user = place.path().join("61232");
+    let mut submit = Command::new(program("biosweep"));
+    submit.args(["submit", &spec, "--home"]).arg(&of_user);
+    without_variables(&mut submit);
+    assert!(submit.output().expect("it starts").status.success());
+    let given = Command::new("chown").args(["-R", "61232:61232"]).arg(&of_user).status();
+    assert!(given.expect("it starts").success());
+    let elsewhere = "postgres://somebody@nowhere.example/sweeps";
+    let threaded: [&[&str]; 7] = [
+        &["run", &spec],
+        &["serve", "--listen", "0"],
+        &["submit", &spec],
+        &["list"],
+        &["list", "--coordinator", &by_name],
+        &["list", "--store", elsewhere],
+        &["submit", &spec, "--store", elsewhere],
+    ];
     for arguments in threaded {
         let (code, said) = as_user("61232", arguments);
         assert_eq!(code, Some(3), "{arguments:?}: {said}");
@@ -174,6 +190,15 @@ fn a_variable_that_is_empty_counts_as_unset() {
         let output = command.output().expect("it starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
+    let home = Home::default();
+    let mut run = home.biosweep(&["run", &home.spec(SHORT).to_string_lossy(), "--workers", "1"]);
+    for variable in ["BIOSWEEP_WORKER", "BIOSWEEP_DATA", "BIOSWEEP_LOG", "BIOSWEEP_LOG_FORMAT", "SLURM_JOB_ID"] {
+        run.env(variable, "");
+    }
+    let output = run.output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let log = fs::read_to_string(home.path().join("logs/worker-1.log")).expect("a log");
+    assert!(log.contains(" INFO "), "{log}");
 }
 
 #[test]
@@ -184,12 +209,3 @@ fn programs_say_their_own_names() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), version);
     }
 }
-    let home = Home::default();
-    let mut run = home.biosweep(&["run", &home.spec(SHORT).to_string_lossy(), "--workers", "1"]);
-    for variable in ["BIOSWEEP_WORKER", "BIOSWEEP_DATA", "BIOSWEEP_LOG", "BIOSWEEP_LOG_FORMAT", "SLURM_JOB_ID"] {
-        run.env(variable, "");
-    }
-    let output = run.output().expect("it starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let log = fs::read_to_string(home.path().join("logs/worker-1.log")).expect("a log");
-    assert!(log.contains(" INFO "), "{log}");

@@ -1,6 +1,7 @@
 //! Limits of this process on open files and threads.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -73,6 +74,15 @@ pub fn can_start_threads(count: usize) -> Result<(), ThreadError> {
         thread::sleep(Duration::from_millis(1));
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// Tries whether a host can be looked up: a name is on a thread of its own, which a runtime takes for granted.
+///
+/// # Errors
+/// A system that gives no thread, where the host is a name.
+pub fn can_look_up(host: &str) -> Result<(), ThreadError> {
+    let is_name = host.trim_matches(['[', ']']).parse::<IpAddr>().is_err();
+    if is_name { can_start_threads(1) } else { Ok(()) }
 }
 
 impl ThreadError {

@@ -4,6 +4,7 @@ use std::str::FromStr as _;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use biosweep_host::limits;
 use biosweep_host::name::host_name;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -135,11 +136,15 @@ pub(crate) async fn open_to_read(url: &str) -> Result<Sql, StoreError> {
     Ok(Sql::to_read(Origin { options, only_reads: true, backend: AtomicI32::default() }, readers, place))
 }
 
-/// How to connect, and the address for people.
+/// How to connect, and the address for people; an error where the host is a name that no thread is there to look up.
 fn options(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
     let given = PgConnectOptions::from_str(url)
         .map_err(|error| cannot_open("given with --store", error.to_string(), CHECK_ADDRESS))?;
     let place = place(&given);
+    if given.get_socket().is_none() {
+        limits::can_look_up(given.get_host())
+            .map_err(|error| cannot_open(&place, error.to_string(), "then try again"))?;
+    }
     let name = format!("biosweep {}/{}", host(), std::process::id());
     let options = given.application_name(&name).options([
         ("search_path", SCHEMA),

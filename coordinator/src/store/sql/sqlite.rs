@@ -34,6 +34,7 @@ const USE_ANOTHER_HOME: &str = "check that the directory exists and can be writt
 const STOP_THE_OTHER: &str = "stop that process, or choose another directory with --home";
 const UPDATE: &str = "use the biosweep that wrote it or a newer one, or choose another directory with --home";
 const ASK_AGAIN: &str = "give the command again";
+const TRY_AGAIN: &str = "then try again";
 const COPY_BOTH: &str = "copy the two to a folder of yours, and name that with --home";
 const PUT_BACK: &str = "put back a copy of the file, or move it away to begin anew";
 
@@ -127,9 +128,7 @@ pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
         let why = format!("it is empty, while {} holds what was committed last", log.display());
         return Err(cannot_open(&place, why, PUT_BACK));
     }
-    // Each connection has one.
-    limits::can_start_threads(READERS as usize + 1)
-        .map_err(|error| cannot_open(&place, error.to_string(), "then try again"))?;
+    can_connect(&place, READERS + 1)?;
     let options = SqliteConnectOptions::new().filename(&file).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
     let writing = options
         .clone()
@@ -157,10 +156,12 @@ pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
 /// was committed last is in the file itself; whether it held is looked at after every answer.
 ///
 /// # Errors
-/// A file that is damaged, no database, or written by another version; one that cannot be read where it is.
+/// A file that is damaged, no database, or written by another version; one that cannot be read where it is; a system that
+/// gives too few threads.
 pub(crate) async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
     let (file, log) = (home.join(FILE), home.join(LOG));
     let place = file.display().to_string();
+    can_connect(&place, READERS)?;
     let was = Stamp::of(&file);
     // `/proc/self` belongs to whom this process acts for.
     let owner = |path: &Path| path.metadata().map(|found| found.uid());
@@ -194,6 +195,11 @@ pub(crate) async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
         Some(Err(Unread::Form(error))) => Err(error),
         Some(Ok(store)) => Ok(store),
     }
+}
+
+/// Whether there can be so many connections: each has a thread.
+fn can_connect(place: &str, connections: u32) -> Result<(), StoreError> {
+    limits::can_start_threads(connections as usize).map_err(|error| cannot_open(place, error.to_string(), TRY_AGAIN))
 }
 
 /// Why a store was not opened to be read.
