@@ -114,18 +114,9 @@ pub(crate) async fn workers(handle: &Handle) -> Result<Vec<WorkerView>, QueryErr
     Ok(handle.ask(|core| core.worker_views(None)).await?)
 }
 
-/// The worker of that id, of an id that begins so, or of that name.
+/// The worker that is meant: by its id, its name, or the beginning of its id.
 pub(crate) async fn worker(handle: &Handle, name: &str) -> Result<WorkerView, QueryError> {
-    let mut workers = workers(handle).await?;
-    workers.retain(|worker| worker.name == name || (!name.is_empty() && worker.id.to_string().starts_with(name)));
-    match workers.as_slice() {
-        [worker] => Ok(worker.clone()),
-        [] => Err(QueryError::UnknownWorker { name: name.to_owned() }),
-        several => {
-            let ids = several.iter().map(|worker| worker.id.to_string()).collect();
-            Err(QueryError::Ambiguous { name: name.to_owned(), ids })
-        }
-    }
+    naming::worker(workers(handle).await?, name)
 }
 
 /// What a sweep's text means.

@@ -1,11 +1,11 @@
-//! Which sweep is meant: by its id, by its name, or by the beginning of its id.
+//! Which sweep or worker is meant: by its id, by its name, or by the beginning of its id.
 //!
-//! An exact id always wins, so that no name can hide a sweep. Of equal names those of running and paused sweeps come before
+//! An exact id always wins, so that no name can hide a sweep or a worker. Of equal names those of running and paused sweeps come before
 //! those of ended ones. Where several are left, a command that reads takes the newest, and one that changes something
 //! refuses: it would change the wrong one.
 
-use biosweep_common::ids::SweepId;
-use biosweep_common::views::SweepView;
+use biosweep_common::ids::{SweepId, WorkerId};
+use biosweep_common::views::{SweepView, WorkerView};
 
 use super::QueryError;
 
@@ -52,6 +52,24 @@ const NAMED_MAX: usize = 5;
 
 /// A few of these ids, and how many more there are.
 pub(super) fn few(ids: &[String]) -> String {
+/// The worker that is meant, among these, to be changed.
+pub(super) fn worker(mut workers: Vec<WorkerView>, name: &str) -> Result<WorkerView, QueryError> {
+    let beginning = name.to_ascii_lowercase();
+    let begins = |worker: &WorkerView| !beginning.is_empty() && worker.id.to_string().starts_with(&beginning);
+    match name.parse::<WorkerId>() {
+        Ok(id) if workers.iter().any(|worker| worker.id == id) => workers.retain(|worker| worker.id == id),
+        _ => workers.retain(|worker| worker.name == name || begins(worker)),
+    }
+    match workers.as_slice() {
+        [worker] => Ok(worker.clone()),
+        [] => Err(QueryError::UnknownWorker { name: name.to_owned() }),
+        several => Err(QueryError::Ambiguous {
+            name: name.to_owned(),
+            ids: several.iter().map(|worker| worker.id.to_string()).collect(),
+        }),
+    }
+}
+
     let named = ids[..ids.len().min(NAMED_MAX)].join(", ");
     match ids.len().saturating_sub(NAMED_MAX) {
         0 => named,
@@ -66,6 +84,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use biosweep_common::capability::Capabilities;
 
     fn id(number: u128) -> SweepId {
         SweepId(Uuid::from_u128((0x0123_4567 << 96) + number))
@@ -106,6 +125,30 @@ mod tests {
         let sweeps = [
             sweep(1, "a", SweepState::Finished),
             sweep(2, "a", SweepState::Paused),
+    #[test]
+    fn an_exact_id_wins_whatever_workers_are_called() {
+        let id = |number: u128| WorkerId(Uuid::from_u128((0x0123_4567 << 96) + number));
+        let called = |number, name: String| WorkerView {
+            id: id(number),
+            name,
+            capabilities: Capabilities::default(),
+            lanes: 1,
+            connected: true,
+            quarantined: None,
+            training: Vec::new(),
+            training_count: 0,
+        };
+        let workers = [called(1, "first".to_owned()), called(2, id(1).to_string()), called(3, "0123".to_owned())];
+        let meant =
+            |name: &str| worker(workers.to_vec(), name).map(|worker| worker.id).map_err(|error| error.to_string());
+        assert_eq!(meant(&id(1).to_string()), Ok(id(1)));
+        assert_eq!(meant(&id(2).to_string().to_uppercase()), Ok(id(2)));
+        assert_eq!(meant("first"), Ok(id(1)));
+        let why = meant("0123").expect_err("it could be any of them");
+        assert!(why.contains(&id(1).to_string()) && why.contains(&id(3).to_string()), "{why}");
+        assert_eq!([meant("nobody"), meant("")].map(|answer| answer.is_err()), [true, true]);
+    }
+
             sweep(3, "a", SweepState::Cancelled),
             sweep(4, "b", SweepState::Finished),
         ];
