@@ -156,7 +156,13 @@ impl Host {
             Held::There(_, error) => return Err(error.into()),
         };
         let clock = Clock::start();
-        let core = restore(store.as_ref(), clock, scope, patience).await?;
+        let core = match restore(store.as_ref(), clock, scope, patience).await {
+            Ok(core) => core,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
+        };
 
         let failed = |source| HostError::Listen { address: listen, source };
         let listener = rpc::listen(listen).map_err(failed)?;
@@ -272,7 +278,12 @@ async fn elsewhere(home: &Path, url: Option<&str>) -> Option<Announcement> {
 async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Patience) -> Result<Core, HostError> {
     let mut restored = store.restore().await?;
     let named = match scope {
-        Scope::Named(name) => queries::named(&store.summaries().await?, name, Purpose::Read).ok(),
+        Scope::Named(name) => match queries::named(&store.summaries().await?, name, Purpose::GoOn) {
+            Ok(id) => Some(id),
+            // It has nothing to go on with, and says so when it is asked.
+            Err(QueryError::Unknown { .. }) => None,
+            Err(error) => return Err(error.into()),
+        },
         _ => None,
     };
     let (in_scope, others) = restored.sweeps.into_iter().partition::<Vec<_>, _>(|sweep| match scope {

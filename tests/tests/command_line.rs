@@ -112,6 +112,33 @@ fn a_dataset_that_is_not_there_is_missed_before_anything_runs_with_exit_code_3()
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("mnist") && said.contains("--data-dir"), "{said}");
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0), "what is refused is not submitted");
+
+    // Nor is one resumed that was handed in where its data is.
+    let _sweep = home.json(&["submit", "paper-mini"]);
+    let _paused = home.json(&["pause", "paper-mini"]);
+    let mut command = home.biosweep(&["run", "paper-mini"]);
+    let output = command.env_remove("BIOSWEEP_DATA").output().expect("biosweep starts");
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(home.json(&["show", "paper-mini"])["state"], "paused");
+}
+
+#[test]
+fn a_run_of_a_name_that_several_sweeps_bear_is_refused_and_resumes_none() {
+    let home = Home::default();
+    let spec = home.spec(&with_a_comment(0, 0)).to_string_lossy().into_owned();
+    let ids = [(); 2].map(|()| home.json(&["submit", &spec, "--fresh"])["id"].as_str().expect("an id").to_owned());
+    ids.iter().for_each(|id| drop(home.json(&["pause", id])));
+    let output = home.run(&["run", "long", "--workers", "1"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for id in &ids {
+        assert!(said.contains(id), "{said}");
+        assert_eq!(home.json(&["show", id])["state"], "paused");
+    }
+    let _cancelled = home.json(&["cancel", &ids[1]]);
+    let outcome = home.json(&["run", "long", "--workers", "1"]);
+    assert_eq!((outcome["id"].as_str(), outcome["state"].as_str()), (Some(&*ids[0]), Some("finished")), "{outcome}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use miette::Report;
 use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::host::HostError;
+use crate::queries::QueryError;
 use crate::render::spec_error;
 
 /// How a command ended.
@@ -137,7 +138,7 @@ impl From<BenchError> for Failure {
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
         match error {
-            HostError::Unprotected { .. } => Self::bad_input(error),
+            HostError::Unprotected { .. } | HostError::Stored(QueryError::Ambiguous { .. }) => Self::bad_input(error),
             _ => Self::environment(error),
         }
     }

@@ -16,6 +16,8 @@ pub(crate) enum Purpose {
     Read,
     /// To be changed.
     Change,
+    /// To be gone on with; one that has ended is only looked at.
+    GoOn,
 }
 
 /// The sweep that is meant, among these, oldest first.
@@ -29,9 +31,12 @@ pub(crate) fn named(sweeps: &[SweepView], name: &str, purpose: Purpose) -> Resul
     let alive: Vec<&SweepView> = bearers.iter().copied().filter(|sweep| !sweep.state.has_ended()).collect();
     let mut meant: Vec<SweepId> =
         if alive.is_empty() { &bearers } else { &alive }.iter().map(|sweep| sweep.id).collect();
-    if purpose == Purpose::Read
-        && let Some(&newest) = meant.last()
-    {
+    let is_read = match purpose {
+        Purpose::Read => true,
+        Purpose::Change => false,
+        Purpose::GoOn => alive.is_empty(),
+    };
+    if is_read && let Some(&newest) = meant.last() {
         return Ok(newest);
     }
     let beginning = name.to_ascii_lowercase();
@@ -47,11 +52,6 @@ pub(crate) fn named(sweeps: &[SweepView], name: &str, purpose: Purpose) -> Resul
     }
 }
 
-/// Ids that an error names at most.
-const NAMED_MAX: usize = 5;
-
-/// A few of these ids, and how many more there are.
-pub(super) fn few(ids: &[String]) -> String {
 /// The worker that is meant, among these, to be changed.
 pub(super) fn worker(mut workers: Vec<WorkerView>, name: &str) -> Result<WorkerView, QueryError> {
     let beginning = name.to_ascii_lowercase();
@@ -70,6 +70,11 @@ pub(super) fn worker(mut workers: Vec<WorkerView>, name: &str) -> Result<WorkerV
     }
 }
 
+/// Ids that an error names at most.
+const NAMED_MAX: usize = 5;
+
+/// A few of these ids, and how many more there are.
+pub(super) fn few(ids: &[String]) -> String {
     let named = ids[..ids.len().min(NAMED_MAX)].join(", ");
     match ids.len().saturating_sub(NAMED_MAX) {
         0 => named,
@@ -79,12 +84,12 @@ pub(super) fn worker(mut workers: Vec<WorkerView>, name: &str) -> Result<WorkerV
 
 #[cfg(test)]
 mod tests {
+    use biosweep_common::capability::Capabilities;
     use biosweep_common::clock::WallTime;
     use biosweep_common::outcome::SweepState;
     use uuid::Uuid;
 
     use super::*;
-    use biosweep_common::capability::Capabilities;
 
     fn id(number: u128) -> SweepId {
         SweepId(Uuid::from_u128((0x0123_4567 << 96) + number))
@@ -121,11 +126,6 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_names_what_is_alive_comes_before_what_has_ended() {
-        let sweeps = [
-            sweep(1, "a", SweepState::Finished),
-            sweep(2, "a", SweepState::Paused),
-    #[test]
     fn an_exact_id_wins_whatever_workers_are_called() {
         let id = |number: u128| WorkerId(Uuid::from_u128((0x0123_4567 << 96) + number));
         let called = |number, name: String| WorkerView {
@@ -149,6 +149,11 @@ mod tests {
         assert_eq!([meant("nobody"), meant("")].map(|answer| answer.is_err()), [true, true]);
     }
 
+    #[test]
+    fn of_equal_names_what_is_alive_comes_before_what_has_ended() {
+        let sweeps = [
+            sweep(1, "a", SweepState::Finished),
+            sweep(2, "a", SweepState::Paused),
             sweep(3, "a", SweepState::Cancelled),
             sweep(4, "b", SweepState::Finished),
         ];
@@ -164,6 +169,17 @@ mod tests {
             let why = change.expect_err("it could be either");
             assert!(why.contains(&id(1).to_string()) && why.contains(&id(2).to_string()), "{why}");
         }
+    }
+
+    #[test]
+    fn what_goes_on_is_meant_as_what_is_changed_and_what_has_ended_as_what_is_read() {
+        let [one, other] = [1, 2].map(|number| sweep(number, "a", SweepState::Paused));
+        let named = |sweeps: &[SweepView]| named(sweeps, "a", Purpose::GoOn).map_err(|error| error.to_string());
+        let why = named(&[one.clone(), other]).expect_err("it could be either");
+        assert!(why.contains(&id(1).to_string()) && why.contains(&id(2).to_string()), "{why}");
+        let ended = [2, 3].map(|number| sweep(number, "a", SweepState::Finished));
+        assert_eq!(named(&ended), Ok(id(3)));
+        assert_eq!(named(&[one, ended[0].clone(), ended[1].clone()]), Ok(id(1)));
     }
 
     #[test]
