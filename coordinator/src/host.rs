@@ -234,11 +234,10 @@ enum Held {
 }
 
 /// Opens the store of a home to write it, or finds who serves it. A holder that has announced nothing holds it for a moment
-/// only, and is waited for.
+/// only, and is waited for: by the clock, since one that does not answer takes its time with every look.
 async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
-    let mut tries = 0;
+    let clock = Clock::start();
     loop {
-        tries += 1;
         match store::open(home, url).await {
             Ok(store) => {
                 let id = store.id().await?;
@@ -250,10 +249,10 @@ async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
                 if let Some(announced) = elsewhere(home, url).await {
                     return Ok(Held::There(announced, error));
                 }
-                if tries == store::HOLDER_WAIT.1 {
+                if clock.seconds() >= store::HOLDER_WAIT.as_secs_f64() {
                     return Err(error.into());
                 }
-                tokio::time::sleep(store::HOLDER_WAIT.0).await;
+                tokio::time::sleep(store::HOLDER_PAUSE).await;
             }
             Err(error) => return Err(error.into()),
         }

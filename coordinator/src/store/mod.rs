@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use biosweep_common::clock::Clock;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::views::SweepView;
@@ -125,8 +126,10 @@ pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store
     }
 }
 
-/// The pause between two looks at a store that somebody else holds for a moment only, and the looks until it is given up.
-pub(crate) const HOLDER_WAIT: (Duration, u32) = (Duration::from_millis(50), 200);
+/// How long somebody else may hold a store that is wanted here, until it is given up.
+pub(crate) const HOLDER_WAIT: Duration = Duration::from_secs(10);
+/// The pause between two looks at it meanwhile.
+pub(crate) const HOLDER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the same store to be read only: nothing is locked, and nothing is written, so that it may be one that cannot be
 /// written, and another coordinator may have it meanwhile. One of an earlier form is brought up to date first.
@@ -142,9 +145,10 @@ pub(crate) async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<d
         Ok(store) => store.close().await,
         // Whoever has it has brought it up to date, or is about to: it may have been made only now.
         Err(StoreError::Locked { .. }) => {
-            for _ in 0..HOLDER_WAIT.1 {
+            let clock = Clock::start();
+            while clock.seconds() < HOLDER_WAIT.as_secs_f64() {
                 match open_as_it_is(home, url).await {
-                    Err(StoreError::Outdated { .. }) => tokio::time::sleep(HOLDER_WAIT.0).await,
+                    Err(StoreError::Outdated { .. }) => tokio::time::sleep(HOLDER_PAUSE).await,
                     opened => return opened,
                 }
             }
