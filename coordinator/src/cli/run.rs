@@ -1,27 +1,27 @@
 //! `biosweep run`: a sweep on this machine, from nothing to results.
 
+mod prepare;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use biosweep_common::capability::{Capabilities, Requirement};
 use biosweep_common::clock::Clock;
-use biosweep_common::dataset::DatasetRef;
 use biosweep_common::flags;
 use biosweep_common::outcome::SweepState;
-use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
 use biosweep_host::deadline::Job;
 use biosweep_host::stop::{Stop, StopSignal};
 use clap::Args;
 
+use self::prepare::{can_be_met, prepare};
 use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::terms::TermsArgs;
 use super::watch::Until;
-use super::{Output, StoreArgs, datasets, source, submit, watch};
-use crate::client::{Client, ClientError};
+use super::{Output, StoreArgs, source, watch};
+use crate::client::Client;
 use crate::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
 use crate::local::fleet::Fleet;
 use crate::local::{self, LocalError, WorkerOptions};
@@ -184,7 +184,7 @@ async fn run_on(
     let url = host.url();
     let mut client = Client::reach(&url).await?;
     let prepared = tokio::select! {
-        prepared = prepare(args, &mut client, workers, source) => prepared?,
+        prepared = prepare(args, &mut client, host.handle.store.as_ref(), workers, source) => prepared?,
         signal = stop.requested() => return Ok(stopped_early(signal)),
     };
     let (sweep, spec, found) = prepared;
@@ -257,43 +257,6 @@ fn interrupted(signal: StopSignal, sweep: Option<&SweepView>) -> Exit {
     Exit::after(signal)
 }
 
-/// Submits the sweep or finds it, and checks that it can be trained here; with its spec, and whether it was found.
-async fn prepare(
-    args: &RunArgs,
-    client: &mut Client,
-    workers: &WorkerOptions,
-    source: Option<Source>,
-) -> Result<(SweepView, Option<SweepSpec>, bool), Failure> {
-    let mut asked = None;
-    let (sweep, found) = match source {
-        Some(source) => {
-            let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
-            asked = found.then_some(source.spec.terms);
-            (sweep, found)
-        }
-        None => match client.show(&args.spec).await {
-            Ok(status) => (status.sweep, true),
-            // No sweep is meant either: what could be is said.
-            Err(ClientError::Refused(_)) => return Err(source::nothing_of_that_name(&args.spec)),
-            Err(error) => return Err(error.into()),
-        },
-    };
-    let spec = client.spec(&sweep.id.to_string()).await?.spec();
-    if let Some(asked) = asked {
-        submit::say_kept(spec.as_ref(), &asked);
-    }
-    if let Some(spec) = &spec {
-        can_be_met(&spec.terms.require, &args.device)?;
-    }
-    let paused = sweep.state == SweepState::Paused;
-    let sweep = if paused { client.resume(&sweep.id.to_string()).await? } else { sweep };
-    if sweep.state == SweepState::Running {
-        let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
-        datasets::tell(&workers.check(&datasets).await?, spec.as_ref())?;
-    }
-    Ok((sweep, spec, found))
-}
-
 /// Follows the sweep to its end, to a failure, or until the user has had enough; the workers have left on return.
 async fn wait(
     client: &mut Client,
@@ -329,18 +292,6 @@ async fn wait(
         _signal = stop.at_once() => {}
     }
     wait
-}
-
-/// Whether workers started here will have what the sweep requires: a device of this kind and no labels.
-fn can_be_met(require: &Requirement, device: &str) -> Result<(), Failure> {
-    let here = Capabilities { device: device.to_owned(), memory_bytes: u64::MAX, ..Capabilities::default() };
-    if require.is_met_by(&here) {
-        return Ok(());
-    }
-    Err(Failure::bad_input(format!(
-        "the sweep requires {require}, and the workers started here compute on {device} and carry no labels; choose another \
-         --device, leave out `require`, or run it with `biosweep serve` and workers that have what it requires"
-    )))
 }
 
 /// The command as it was given, to be given again.

@@ -1,0 +1,94 @@
+//! What a run does before it trains: the sweep is found or submitted, once it is known that it can be trained here.
+
+use biosweep_common::capability::{Capabilities, Requirement};
+use biosweep_common::dataset::DatasetRef;
+use biosweep_common::outcome::SweepState;
+use biosweep_common::spec::SweepSpec;
+use biosweep_common::views::SweepView;
+
+use super::RunArgs;
+use crate::cli::failure::Failure;
+use crate::cli::source::{self, Source};
+use crate::cli::{datasets, submit};
+use crate::client::{Client, ClientError};
+use crate::host::HostError;
+use crate::local::WorkerOptions;
+use crate::store::Store;
+use crate::submit as submission;
+
+/// Finds the sweep or submits it, once it is known that it can be trained here; with its spec, and whether it was found.
+pub(super) async fn prepare(
+    args: &RunArgs,
+    client: &mut Client,
+    store: &dyn Store,
+    workers: &WorkerOptions,
+    source: Option<Source>,
+) -> Result<(SweepView, Option<SweepSpec>, bool), Failure> {
+    let mut asked = None;
+    let sweep = match source {
+        None => match client.show(&args.spec).await {
+            Ok(status) => status.sweep,
+            // No sweep is meant either: what could be is said.
+            Err(ClientError::Refused(_)) => return Err(source::nothing_of_that_name(&args.spec)),
+            Err(error) => return Err(error.into()),
+        },
+        Some(source) => {
+            let digest = submission::digest(&source.spec);
+            let equal = submission::find_equal(store, &digest).await.map_err(HostError::from)?;
+            let Some(equal) = equal.filter(|_| !args.fresh) else {
+                return submit_here(args, client, workers, source).await;
+            };
+            asked = Some(source.spec.terms);
+            client.show(&equal.submission.id.to_string()).await?.sweep
+        }
+    };
+    let id = sweep.id.to_string();
+    let spec = client.spec(&id).await?.spec();
+    if let Some(asked) = asked {
+        submit::say_kept(spec.as_ref(), &asked);
+    }
+    if !sweep.state.has_ended() {
+        can_be_trained(spec.as_ref(), args, workers).await?;
+    }
+    let sweep = if sweep.state == SweepState::Paused { client.resume(&id).await? } else { sweep };
+    Ok((sweep, spec, true))
+}
+
+/// Submits a sweep that can be trained here, or need not be: one that is refused leaves nothing behind.
+async fn submit_here(
+    args: &RunArgs,
+    client: &mut Client,
+    workers: &WorkerOptions,
+    source: Source,
+) -> Result<(SweepView, Option<SweepSpec>, bool), Failure> {
+    let Source { text, format, origin, spec } = source;
+    if let Err(failure) = can_be_trained(Some(&spec), args, workers).await {
+        let reused = client.plan(text.clone(), format, origin.clone()).await?;
+        if reused < spec.grid.trials() {
+            return Err(failure);
+        }
+    }
+    let (sweep, found) = client.submit(text, format, origin, args.fresh).await?;
+    Ok((sweep, Some(spec), found))
+}
+
+/// Whether workers started here can train the sweep: they have what it requires, and its data.
+async fn can_be_trained(spec: Option<&SweepSpec>, args: &RunArgs, workers: &WorkerOptions) -> Result<(), Failure> {
+    if let Some(spec) = spec {
+        can_be_met(&spec.terms.require, &args.device)?;
+    }
+    let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
+    datasets::tell(&workers.check(&datasets).await?, spec)
+}
+
+/// Whether workers started here will have what the sweep requires: a device of this kind and no labels.
+pub(super) fn can_be_met(require: &Requirement, device: &str) -> Result<(), Failure> {
+    let here = Capabilities { device: device.to_owned(), memory_bytes: u64::MAX, ..Capabilities::default() };
+    if require.is_met_by(&here) {
+        return Ok(());
+    }
+    Err(Failure::bad_input(format!(
+        "the sweep requires {require}, and the workers started here compute on {device} and carry no labels; choose another \
+         --device, leave out `require`, or run it with `biosweep serve` and workers that have what it requires"
+    )))
+}
