@@ -118,6 +118,8 @@ pub(crate) struct Client {
     sweeps: SweepsClient<Way>,
     /// The coordinator, where the command hosts it itself.
     hosted: Option<Moment>,
+    /// Where the one listens that holds the home, and did not answer.
+    silent: Option<String>,
 }
 
 impl Client {
@@ -146,11 +148,16 @@ impl Client {
             Target::Home { home, store } => (home, store),
         };
         let announced = Announcement::read(home);
+        let mut silent = None;
         if store.is_none() {
             match announced {
                 Some(announced) if !store::is_in(home) => return Self::keeping_elsewhere(home, announced).await,
-                Some(announced) if store::is_held(home) && announced.is_true().await => {
-                    return Self::announced(announced).await;
+                Some(announced) if store::is_held(home) => {
+                    if announced.is_true().await {
+                        return Self::announced(announced).await;
+                    }
+                    // Who held it for a moment has let go of it.
+                    silent = store::is_held(home).then(|| announced.url());
                 }
                 _ => {}
             }
@@ -164,7 +171,7 @@ impl Client {
             opened.close().await;
             return Self::announced(announced).await;
         }
-        Ok(Self::hosting(Moment::reading(opened)))
+        Ok(Self { silent, ..Self::hosting(Moment::reading(opened)) })
     }
 
     /// Connects to the coordinator of a home without a store of its own.
@@ -180,7 +187,7 @@ impl Client {
     }
 
     fn hosting(moment: Moment) -> Self {
-        Self { sweeps: sweeps_client(moment.way()), hosted: Some(moment) }
+        Self { sweeps: sweeps_client(moment.way()), hosted: Some(moment), silent: None }
     }
 
     /// Looks for a coordinator that is gone until it is there again, wherever it listens then.
@@ -217,7 +224,7 @@ impl Client {
             .keep_alive_timeout(KEEPALIVE.1)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect().await.map_err(|error| unreachable(root_cause(&error)))?;
-        Ok(Self { sweeps: sweeps_client(Way::there(channel, store)), hosted: None })
+        Ok(Self { sweeps: sweeps_client(Way::there(channel, store)), hosted: None, silent: None })
     }
 
     /// Closes the connection, and the coordinator where it was hosted for it.
@@ -232,6 +239,11 @@ impl Client {
     /// Whether the coordinator lives only as long as this connection.
     pub(crate) fn is_hosted(&self) -> bool {
         self.hosted.is_some()
+    }
+
+    /// Where the coordinator listens that holds the home and did not answer, so that questions are answered from the store.
+    pub(crate) fn silent(&self) -> Option<&str> {
+        self.silent.as_deref()
     }
 
     /// Submits a sweep; also says whether an equal one was found.

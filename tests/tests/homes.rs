@@ -253,6 +253,38 @@ fn an_address_that_is_another_coordinators_by_now_leads_nowhere() {
 }
 
 #[test]
+fn a_coordinator_that_does_not_answer_is_given_up_by_who_changes_and_waited_for_by_who_watches() {
+    let home = Home::default();
+    let mut coordinator = serve(&home, "127.0.0.1:0");
+    announced(home.path());
+    let spec = home.spec(TINY).to_string_lossy().into_owned();
+    let _sweep = home.json(&["submit", &spec]);
+    kill(pid(&coordinator), Signal::SIGSTOP).expect("it runs");
+    let log = home.path().join("watch.log");
+    let watch_said = || fs::read_to_string(&log).expect("a log");
+    let mut watch = home.biosweep(&["watch", "tiny"]);
+    let mut watch = watch.stderr(File::create(&log).expect("a log")).spawn().expect("it starts");
+    let mut show = home.biosweep(&["show", "tiny"]).spawn().expect("it starts");
+    let mut cancel = home.biosweep(&["cancel", "tiny"]).spawn().expect("it starts");
+
+    assert_eq!(until_ended(&mut cancel).code(), Some(3));
+    let refused = said(&cancel.wait_with_output().expect("it has ended"));
+    assert!(refused.contains("in use by biosweep process"), "{refused}");
+    assert!(until_ended(&mut show).success(), "questions are answered from the store");
+    let shown = said(&show.wait_with_output().expect("it has ended"));
+    assert!(shown.contains("does not answer") && !shown.contains("no coordinator"), "{shown}");
+    until("who watches says so", || watch_said().contains("does not answer").then_some(()));
+    assert!(watch.try_wait().expect("a child").is_none(), "{}", watch_said());
+
+    kill(pid(&coordinator), Signal::SIGCONT).expect("it is stopped");
+    assert_eq!(home.json(&["cancel", "tiny"])["state"], "cancelled");
+    assert_eq!(until_ended(&mut watch).code(), Some(1), "{}", watch_said());
+    assert!(!watch_said().contains("no coordinator"), "{}", watch_said());
+    coordinator.kill().expect("it runs");
+    coordinator.wait().expect("it has ended");
+}
+
+#[test]
 fn a_run_leaves_the_reports_of_another_sweep_for_its_own_run() {
     let home = Home::default();
     let long = TINY.replace("tiny", "long").replace("hidden = 8", "hidden = 64").replace("= 20", "= 1500");

@@ -1,6 +1,7 @@
 //! `biosweep watch`: follows a sweep until it has ended.
 
 use std::path::Path;
+use std::time::Duration;
 
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::{SweepView, WatchEvent};
@@ -20,9 +21,22 @@ pub(crate) struct WatchArgs {
     pub(super) coordinator: Coordinator,
 }
 
+/// Between two looks for a coordinator that holds the home and does not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
 pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
-    let status = client.show(&args.sweep).await?;
+    let mut has_said = false;
+    let (mut client, status) = loop {
+        let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
+        let status = client.show(&args.sweep).await?;
+        let Some(url) = client.silent().filter(|_| !status.sweep.state.has_ended()) else { break (client, status) };
+        if !has_said {
+            say(human::out_of_reach(&format!("{url} does not answer")));
+            has_said = true;
+        }
+        client.close().await?;
+        tokio::time::sleep(PAUSE).await;
+    };
     let text = client.spec(&status.sweep.id.to_string()).await?;
     if client.is_hosted() && !status.sweep.state.has_ended() {
         client.close().await?;

@@ -183,6 +183,11 @@ pub(crate) fn none_served(home: &Path) -> String {
     )
 }
 
+/// A coordinator that holds the home and does not answer.
+pub(crate) fn silent(url: &str) -> String {
+    format!("the coordinator of this home, at {url}, does not answer; this is what its store holds")
+}
+
 /// A coordinator that was there and is not, while a sweep on it is followed.
 pub(crate) fn out_of_reach(why: &str) -> String {
     format!("the coordinator is out of reach ({why}); watching goes on once it is there again")
