@@ -153,6 +153,8 @@ pub(crate) async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<d
                 }
             }
         }
+        // What else could be done about it is not what helps a reader.
+        Err(StoreError::Open { why, .. }) => return Err(StoreError::Outdated { place, why }),
         Err(error) => return Err(StoreError::Outdated { place, why: error.to_string() }),
     }
     open_as_it_is(home, url).await

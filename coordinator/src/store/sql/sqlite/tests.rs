@@ -89,6 +89,27 @@ async fn a_file_of_a_newer_form_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_earlier_form_that_cannot_be_written_is_to_be_copied() {
+    let home = home();
+    let store = open(home.path()).await.expect("a store");
+    store.meddle("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await;
+    store.close().await;
+    drop(store);
+    let lock = home.path().join(super::LOCK);
+    fs::remove_file(&lock).expect("it was made");
+    // Nobody can write that, root included.
+    fs::create_dir(&lock).expect("a folder");
+    let Err(error) = crate::store::open_to_read(home.path(), None).await else { panic!("it is read") };
+    let error = error.to_string();
+    assert!(
+        error.contains("was written by an earlier version of biosweep, and cannot be brought up to date"),
+        "{error}"
+    );
+    assert!(error.ends_with("; copy it to where it can be written, and read the copy"), "{error}");
+    assert_eq!(error.matches("; ").count(), 1, "it names one next step: {error}");
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
     let home = home();
     let file = home.path().join("biosweep.sqlite");
