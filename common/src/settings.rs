@@ -82,13 +82,24 @@ impl Domain {
     /// Whether the value is one of this domain.
     #[must_use]
     pub fn contains(self, value: &Value) -> bool {
+        let trains = match (self, value) {
+            (Self::Positive | Self::NonNegative, Value::Real(number)) => *number == 0.0 || is_float32(*number),
+            (Self::Fraction, Value::Real(number)) => *number == 0.0 || (is_float32(*number) && (*number as f32) < 1.0),
+            _ => true,
+        };
+        trains && self.contained(value)
+    }
+
+    /// Whether the value is one that a sweep may have which was stored before numbers had to fit into single precision.
+    #[must_use]
+    pub fn contained(self, value: &Value) -> bool {
         match (self, value) {
             (Self::Dataset, Value::Name(name)) => name.parse::<DatasetRef>().is_ok(),
             (Self::Names(names), Value::Name(name)) => names.contains(&name.as_ref()),
             (Self::Integer { min, max }, Value::Integer(number)) => (min..=max).contains(number),
-            (Self::Positive, Value::Real(number)) => is_float32(*number),
-            (Self::NonNegative, Value::Real(number)) => *number == 0.0 || is_float32(*number),
-            (Self::Fraction, Value::Real(number)) => *number == 0.0 || (is_float32(*number) && (*number as f32) < 1.0),
+            (Self::Positive, Value::Real(number)) => number.is_finite() && *number > 0.0,
+            (Self::NonNegative, Value::Real(number)) => number.is_finite() && *number >= 0.0,
+            (Self::Fraction, Value::Real(number)) => (0.0..1.0).contains(number),
             (Self::Share, Value::Real(number)) => *number > 0.0 && *number <= 1.0,
             (Self::Layers, Value::Integers(layers)) => {
                 layers.iter().all(|&layer| layer >= 1) && layers.is_sorted_by(|one, next| one < next)
@@ -108,7 +119,8 @@ impl Domain {
             Self::Flag => Value::Flag(word.parse().ok()?),
             Self::Layers => return None,
         };
-        self.contains(&value).then_some(value)
+        // Trials of stored sweeps are named by their values, too.
+        self.contained(&value).then_some(value)
     }
 
     /// Whether the values are quantities, so that a whole number in a spec file stands for a real one.

@@ -62,9 +62,9 @@ impl SpecView {
     /// What the text means, with what was added to it; `None` where this version cannot read it.
     #[must_use]
     pub fn spec(&self) -> Option<SweepSpec> {
-        let parse = |(text, format): &(String, Format)| SweepSpec::parse(text, *format, "the stored spec").ok();
+        let parse = |(text, format): &(String, Format)| SweepSpec::parse_stored(text, *format, "the stored spec").ok();
         let spec = parse(&self.text)?;
-        self.extensions.iter().try_fold(spec, |spec, extension| spec.extended(&parse(extension)?).ok())
+        self.extensions.iter().try_fold(spec, |spec, extension| spec.followed_by(&parse(extension)?).ok())
     }
 }
 

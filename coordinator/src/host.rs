@@ -304,3 +304,45 @@ async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Pa
 pub(crate) fn url_of(home: &Path) -> Option<String> {
     Announcement::read(home).map(|announced| announced.url())
 }
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::clock::WallTime;
+    use biosweep_common::ids::{SweepId, TrialIndex};
+    use biosweep_common::outcome::SweepState;
+    use biosweep_common::spec::{Format, SweepSpec};
+
+    use super::*;
+    use crate::core::event::Event;
+    use crate::store::memory::Memory;
+    use crate::store::record::{Record, Submission};
+
+    #[tokio::test]
+    async fn a_sweep_that_an_earlier_version_took_in_is_gone_on_with_listed_and_cancelled_though_it_is_too_large_today()
+    {
+        let text = "name = \"large\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
+                    max_updates = 1_000_000_000\neval_every = 390\nearly_stop_start = 0\nweight_decay = 1e-50\n";
+        SweepSpec::parse(text, Format::Toml, "large").expect_err("it would be refused");
+        let (id, store) = (SweepId::new(), Arc::new(Memory::default()));
+        let submission = Submission {
+            id,
+            name: "large".to_owned(),
+            spec_text: text.to_owned(),
+            spec_format: Format::Toml,
+            digest: String::new(),
+            trials: 1,
+            trajectories: 1,
+            submitted_at: WallTime(0),
+        };
+        store.commit(&[Record::Submitted(submission)]).await.expect("a sound batch");
+        let clock = Clock::start();
+        let core = restore(store.as_ref(), clock, Scope::All, PATIENCE).await.expect("it can be gone on with");
+        let (handle, _) = driver::start(core, store, clock);
+        let listed = queries::list(&handle).await.expect("reads");
+        assert_eq!(listed.iter().map(|sweep| (sweep.id, sweep.state)).collect::<Vec<_>>(), [(id, SweepState::Running)]);
+        let spec = queries::spec(&handle, id).await.expect("it is read");
+        assert!(spec.grid.configuration(TrialIndex(0)).is_some());
+        handle.apply(Event::Cancelled(id)).await.expect("there is room");
+        assert_eq!(queries::status(&handle, id).await.expect("reads").sweep.state, SweepState::Cancelled);
+    }
+}

@@ -135,11 +135,11 @@ pub(crate) fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
     let submission = &row.submission;
     let unreadable = |why: String| QueryError::Spec { id: submission.id, why };
     let parse = |text: &str, format| {
-        SweepSpec::parse(text, format, &submission.name).map_err(|errors| unreadable(errors.to_string()))
+        SweepSpec::parse_stored(text, format, &submission.name).map_err(|errors| unreadable(errors.to_string()))
     };
     let spec = parse(&submission.spec_text, submission.spec_format)?;
     row.extensions.iter().try_fold(spec, |spec, Extension { text, format, .. }| {
-        spec.extended(&parse(text, *format)?).map_err(|error| unreadable(error.to_string()))
+        spec.followed_by(&parse(text, *format)?).map_err(|error| unreadable(error.to_string()))
     })
 }
 

@@ -11,7 +11,8 @@ pub(super) struct Checked<'a> {
 
 impl<'a> Checked<'a> {
     pub(super) fn get(&self) -> Result<&'a Value, ConfigurationError> {
-        if self.setting.domain().contains(self.value) { Ok(self.value) } else { Err(self.out_of_domain()) }
+        // Trials of stored sweeps are configurations, too: what is submitted is held to the domain where specs are read.
+        if self.setting.domain().contained(self.value) { Ok(self.value) } else { Err(self.out_of_domain()) }
     }
 
     fn out_of_domain(&self) -> ConfigurationError {

@@ -49,16 +49,24 @@ impl fmt::Display for SpecErrors {
     }
 }
 
+/// Whether a text has to keep the limits of this version: one that is stored kept those of its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limits {
+    Apply,
+    Lifted,
+}
+
 /// Takes mistakes in as they are found.
 #[derive(Debug)]
 pub(super) struct Mistakes<'a> {
+    pub(super) limits: Limits,
     text: &'a str,
     found: Vec<SpecError>,
 }
 
 impl<'a> Mistakes<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text, found: Vec::new() }
+    pub(super) fn new(text: &'a str, limits: Limits) -> Self {
+        Self { limits, text, found: Vec::new() }
     }
 
     pub(super) fn add(

@@ -45,13 +45,23 @@ impl SweepSpec {
     /// # Errors
     /// A contradiction, or trials that are too many or too scattered.
     pub fn extended(&self, extension: &Self) -> Result<Self, ExtensionError> {
+        let both = self.followed_by(extension)?;
+        // What there was may be beyond the limits of today.
+        reports::check(&both.grid.blocks()[self.grid.blocks().len()..], &self.measures)?;
+        Ok(both)
+    }
+
+    /// The same of an extension that was accepted before: its size is not looked at again.
+    ///
+    /// # Errors
+    /// As [`SweepSpec::extended`].
+    pub fn followed_by(&self, extension: &Self) -> Result<Self, ExtensionError> {
         self.agree(extension)?;
         let more = if self.terms.share { extension.grid.clone() } else { extension.grid.clone().unshared() };
         let too_fine = |TooFine { setting }| ExtensionError::TooFine { setting: setting.name() };
         let mut blocks = self.grid.blocks().to_vec();
         blocks.extend(more.beyond(&self.grid).map_err(too_fine)?);
         let grid = Grid::new(blocks)?;
-        reports::check(&grid, &self.measures)?;
         Ok(Self { grid, ..self.clone() })
     }
 

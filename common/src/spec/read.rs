@@ -1,6 +1,6 @@
 //! Nodes → values of settings, each checked against its setting's domain.
 
-use super::error::{Mistakes, nearest};
+use super::error::{Limits, Mistakes, nearest};
 use super::node::{Key, Kind, Node};
 use super::terms;
 use crate::dataset::{DatasetRef, OwnData};
@@ -111,8 +111,12 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
         Kind::List(items) => items.iter().map(layer).collect::<Option<_>>().map(Value::Integers),
         kind => scalar(domain, kind),
     };
+    let contains = |value: &Value| match mistakes.limits {
+        Limits::Apply => domain.contains(value),
+        Limits::Lifted => domain.contained(value),
+    };
     if let Some(value) = &read
-        && domain.contains(value)
+        && contains(value)
     {
         return read;
     }

@@ -1,8 +1,8 @@
 //! How large the reports of a sweep can become: a sweep whose results could not be delivered is refused before it trains.
 
 use super::measures::is_of_use;
+use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
-use crate::grid::{Block, Grid};
 use crate::health::Measure;
 use crate::settings::{Setting, Value};
 use crate::wire::bounds::REPORT_POINTS_MAX;
@@ -24,12 +24,12 @@ impl TooManyPoints {
     pub const HELP: &str = "evaluate less often (eval_every), measure less, or give max_updates less";
 }
 
-/// Refuses a grid in which some trajectory may become too large to be reported.
+/// Refuses blocks in which some trajectory may become too large to be reported.
 ///
 /// # Errors
 /// The first such trajectory, in numbers.
-pub(super) fn check(grid: &Grid, measures: &[Measure]) -> Result<(), TooManyPoints> {
-    grid.blocks().iter().try_for_each(|block| {
+pub(super) fn check(blocks: &[Block], measures: &[Measure]) -> Result<(), TooManyPoints> {
+    blocks.iter().try_for_each(|block| {
         let measured = measures.iter().filter(|&&measure| is_of_use(measure, block)).count() as u64;
         let layers = most(block, Setting::Depth) + 1;
         let (evaluations, values) = (evaluations(block), 1 + layers * measured);
@@ -79,6 +79,7 @@ fn integer(value: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use crate::ids::TrialIndex;
     use crate::spec::{Format, SweepSpec};
 
     fn parse(lines: &str) -> Result<SweepSpec, String> {
@@ -110,6 +111,27 @@ mod tests {
         assert!(error.contains("33334 evaluations of 76 values"), "{error}");
         // Whatever can be written is counted without overflow.
         parse(&format!("depth = 1\nmax_updates = {}\neval_every = 1", 1_u64 << 53)).expect_err("far too many");
+    }
+
+    #[test]
+    fn a_sweep_that_is_stored_is_read_and_extended_whatever_its_reports_may_hold() {
+        let text = "name = \"r\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"fa\"\nnetwork = \"nn\"\ndepth = 1\n\
+                    max_updates = 1_000_000_000\neval_every = 390\nearly_stop_start = 0\nweight_decay = 1e-50\n";
+        let long = format!("{text}# {}", "x".repeat(crate::spec::SPEC_BYTES_MAX));
+        for text in [text, &long] {
+            SweepSpec::parse(text, Format::Toml, "r").expect_err("it is not submitted");
+        }
+        let stored = SweepSpec::parse_stored(&long, Format::Toml, "r").expect("it is there");
+        assert_eq!(
+            stored.grid.configuration(TrialIndex(0)).map(|trial| trial.stopping_rule.max_updates),
+            Some(1_000_000_000)
+        );
+        let more = parse("depth = 2").expect("it fits");
+        assert_eq!(stored.extended(&more).map(|both| both.grid.trials()), Ok(2));
+        let too_large =
+            SweepSpec::parse_stored(&text.replace("depth = 1", "depth = 2"), Format::Toml, "r").expect("read");
+        stored.extended(&too_large).expect_err("what is added has to fit");
+        assert_eq!(stored.followed_by(&too_large).map(|both| both.grid.trials()), Ok(2), "unless it is stored too");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::blocks::{self, Draft, Entry, Exclude, Zip};
-use super::error::{Mistakes, SpecErrors, too_long};
+use super::error::{Limits, Mistakes, SpecErrors, too_long};
 use super::node::{self, Key, Kind, Node};
 use super::read::{self, Given};
 use super::terms::{self, CHECKPOINT_EVERY_S, Terms};
@@ -43,12 +43,25 @@ impl SweepSpec {
         if text.len() > SPEC_BYTES_MAX {
             return Err(too_long(text.len(), origin));
         }
-        let mut mistakes = Mistakes::new(text);
+        let mut mistakes = Mistakes::new(text, Limits::Apply);
         if let Some(at) = text.find('\0') {
             // Some parsers take it for the end of the text, and some stores cannot keep it.
             mistakes.add(&(at..at + 1), "", "the text holds a zero byte", "remove it; the file may be damaged");
             return Err(mistakes.into_errors(origin));
         }
+        Self::read(text, format, origin, mistakes)
+    }
+
+    /// Reads the text of a sweep that was submitted before. An earlier version may have accepted what is beyond the limits
+    /// of this one: a sweep that is there must stay readable.
+    ///
+    /// # Errors
+    /// As [`SweepSpec::parse`], but for the limits on bytes, points and the range of numbers.
+    pub fn parse_stored(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
+        Self::read(text, format, origin, Mistakes::new(text, Limits::Lifted))
+    }
+
+    fn read(text: &str, format: Format, origin: &str, mut mistakes: Mistakes<'_>) -> Result<Self, SpecErrors> {
         match node::parse(text, format) {
             Ok(root) => {
                 if let Some(spec) = read_root(&root, &mut mistakes)
@@ -130,7 +143,9 @@ fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
         (Some((node, place)), Some(grid)) => measures::read(node, &place, grid, mistakes),
         _ => Vec::new(),
     };
-    if let Some(Err(too_many)) = grid.as_ref().map(|grid| reports::check(grid, &measures)) {
+    if let Some(grid) = grid.as_ref().filter(|_| mistakes.limits == Limits::Apply)
+        && let Err(too_many) = reports::check(grid.blocks(), &measures)
+    {
         let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
         mistakes.add(&span, "grid", too_many.to_string(), TooManyPoints::HELP);
     }
