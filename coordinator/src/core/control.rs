@@ -145,8 +145,8 @@ impl Core {
     }
 
     /// Has a sweep deleted. One that is here has not ended, and stays.
-    pub(super) fn delete(&self, id: SweepId, actions: &mut Vec<Action>) {
-        if !self.sweeps.contains_key(&id) {
+    pub(super) fn delete(&mut self, id: SweepId, actions: &mut Vec<Action>) {
+        if !self.sweeps.contains_key(&id) && self.deleted.insert(id) {
             actions.push(Action::Persist(Record::Deleted(id)));
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct Core {
     pub(super) sweeps: BTreeMap<SweepId, Sweep>,
     /// What is left alone.
     pub(super) out_of_scope: OutOfScope,
+    /// Sweeps that are being deleted, or were: there is nothing of them to be deleted once more.
+    pub(super) deleted: BTreeSet<SweepId>,
     /// By sweep, those that may wait for what it finds: itself too, where blocks of it differ only in when to stop.
     pub(super) takers: BTreeMap<SweepId, BTreeSet<SweepId>>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
@@ -84,6 +86,7 @@ impl Core {
             store: restored.store,
             sweeps: BTreeMap::new(),
             out_of_scope: OutOfScope::default(),
+            deleted: BTreeSet::new(),
             takers: BTreeMap::new(),
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),

@@ -21,14 +21,17 @@ use crate::store::memory::Memory;
 use crate::store::record::{
     AttemptRow, CurveRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
 };
+use crate::submit;
 
 /// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
 #[derive(Debug)]
-struct Flaky {
+pub(crate) struct Flaky {
     memory: Memory,
     is_full: AtomicBool,
-    begun: watch::Sender<usize>,
-    gate: Semaphore,
+    /// Commits that have begun.
+    pub(crate) begun: watch::Sender<usize>,
+    /// A permit for each commit that may go through.
+    pub(crate) gate: Semaphore,
 }
 
 impl Default for Flaky {
@@ -95,7 +98,8 @@ impl Store for Flaky {
     }
 }
 
-const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
+/// Two trials.
+pub(crate) const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
                     rule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
 
 /// A sweep of two trials.
@@ -106,7 +110,7 @@ pub(crate) fn submitted(id: SweepId) -> Event {
         name: "small".to_owned(),
         spec_text: SPEC.to_owned(),
         spec_format: Format::Toml,
-        digest: String::new(),
+        digest: submit::digest(&spec),
         trials: spec.grid.trials(),
         trajectories: spec.grid.trajectories(),
         submitted_at: WallTime(0),
@@ -115,7 +119,7 @@ pub(crate) fn submitted(id: SweepId) -> Event {
 }
 
 /// What comes to a worker, one message after the other.
-struct Letters {
+pub(crate) struct Letters {
     coming: mpsc::Receiver<Vec<ToWorker>>,
     come: VecDeque<ToWorker>,
 }
@@ -126,7 +130,7 @@ fn stream() -> (Outbox, Letters) {
 }
 
 impl Letters {
-    async fn recv(&mut self) -> Option<ToWorker> {
+    pub(crate) async fn recv(&mut self) -> Option<ToWorker> {
         while self.come.is_empty() {
             self.come.extend(self.coming.recv().await?);
         }
@@ -139,7 +143,7 @@ impl Letters {
 }
 
 /// A loop with a sweep, and a worker with a bundle of it.
-async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Grant) {
+pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Grant) {
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
@@ -160,7 +164,7 @@ async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Gra
     (handle, id, letters, worker, grant)
 }
 
-fn report(grant: &Grant) -> ToCoordinator {
+pub(crate) fn report(grant: &Grant) -> ToCoordinator {
     let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
     ToCoordinator::Ended(Box::new(Report {
         held: Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory },

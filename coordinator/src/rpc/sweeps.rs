@@ -1,6 +1,7 @@
 //! The service for people: sweeps, what is asked of them, their results and curves; workers, and their release.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
@@ -33,16 +34,17 @@ const PAGE: u32 = 1_000;
 /// Points of curves that are read from the store at a time, about.
 const POINTS: usize = 250_000;
 
+#[derive(Clone)]
 pub(super) struct Service {
     handle: Handle,
     /// Held while a submission looks for its equal and for results to take over, a retry for what failed, or a deletion for
     /// whether its sweep has ended: what they find must be so still when they act.
-    deciding: Mutex<()>,
+    deciding: Arc<Mutex<()>>,
 }
 
 impl Service {
     pub(super) fn new(handle: Handle) -> Self {
-        Self { handle, deciding: Mutex::new(()) }
+        Self { handle, deciding: Arc::default() }
     }
 }
 
@@ -53,10 +55,13 @@ impl Sweeps for Service {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
         let v1::SubmitRequest { spec, format, origin, fresh } = request.into_inner();
         let (parsed, format) = parse(&spec, &format, &origin)?;
-        let _one_at_a_time = self.deciding.lock().await;
-        let submitted = submit::submit(&self.handle, parsed, spec, format, fresh).await.map_err(submit_failed)?;
-        let sweep = Some(self.status(submitted.id).await?.sweep.into_wire());
-        Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
+        let submit = async move |service: Self| {
+            let submitted =
+                submit::submit(&service.handle, parsed, spec, format, fresh).await.map_err(submit_failed)?;
+            let sweep = Some(service.status(submitted.id).await?.sweep.into_wire());
+            Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
+        };
+        self.one_at_a_time(submit).await
     }
 
     async fn plan(&self, request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
@@ -72,10 +77,12 @@ impl Sweeps for Service {
         let v1::ExtendRequest { sweep, spec, format, origin } = request.into_inner();
         let (parsed, format) = parse(&spec, &format, &origin)?;
         let id = self.resolve(&sweep, Purpose::Change).await?;
-        let _one_at_a_time = self.deciding.lock().await;
-        let added = extend::extend(&self.handle, id, &parsed, spec, format).await.map_err(extend_failed)?;
-        let sweep = self.status(id).await?.sweep;
-        Ok(Response::new(v1::ExtendResponse { sweep: Some(sweep.into_wire()), added }))
+        let extend = async move |service: Self| {
+            let added = extend::extend(&service.handle, id, &parsed, spec, format).await.map_err(extend_failed)?;
+            let sweep = service.status(id).await?.sweep;
+            Ok(Response::new(v1::ExtendResponse { sweep: Some(sweep.into_wire()), added }))
+        };
+        self.one_at_a_time(extend).await
     }
 
     type TrainedStream = Answers<v1::TrainedResponse>;
@@ -147,18 +154,23 @@ impl Sweeps for Service {
         let v1::RetryRequest { sweep, r#where } = request.into_inner();
         let settings = Point::from_wire(r#where).map_err(|error| unreadable(&error))?;
         let id = self.resolve(&sweep, Purpose::Change).await?;
-        let _one_at_a_time = self.deciding.lock().await;
-        let retried = retry::retry(&self.handle, id, &settings).await.map_err(retry_failed)?;
-        let sweep = self.status(id).await?.sweep;
-        Ok(Response::new(v1::RetryResponse { sweep: Some(sweep.into_wire()), trials: retried }))
+        let retry = async move |service: Self| {
+            let retried = retry::retry(&service.handle, id, &settings).await.map_err(retry_failed)?;
+            let sweep = service.status(id).await?.sweep;
+            Ok(Response::new(v1::RetryResponse { sweep: Some(sweep.into_wire()), trials: retried }))
+        };
+        self.one_at_a_time(retry).await
     }
 
     async fn delete(&self, request: Request<v1::DeleteRequest>) -> Result<Response<v1::DeleteResponse>, Status> {
         let v1::DeleteRequest { sweep, dry_run } = request.into_inner();
-        let _one_at_a_time = self.deciding.lock().await;
-        let id = self.resolve(&sweep, Purpose::Change).await?;
-        let Deletion { sweep, taken_over } = delete::delete(&self.handle, id, dry_run).await.map_err(delete_failed)?;
-        Ok(Response::new(v1::DeleteResponse { sweep: Some(sweep.into_wire()), taken_over }))
+        let delete = async move |service: Self| {
+            let id = service.resolve(&sweep, Purpose::Change).await?;
+            let deleted = delete::delete(&service.handle, id, dry_run).await.map_err(delete_failed)?;
+            let Deletion { sweep, taken_over } = deleted;
+            Ok(Response::new(v1::DeleteResponse { sweep: Some(sweep.into_wire()), taken_over }))
+        };
+        self.one_at_a_time(delete).await
     }
 
     type ListWorkersStream = Answers<v1::ListWorkersResponse>;
@@ -232,6 +244,22 @@ impl Sweeps for Service {
 }
 
 impl Service {
+    /// Does what looks first and then acts, one at a time and to its end: whoever asked may go away while it is committed,
+    /// and nobody else may look before it is.
+    async fn one_at_a_time<T, F, Decide>(&self, decide: Decide) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Status>> + Send,
+        Decide: FnOnce(Self) -> F + Send + 'static,
+    {
+        let (service, turn) = (self.clone(), Arc::clone(&self.deciding).lock_owned().await);
+        let decided = tokio::spawn(async move {
+            let _turn = turn;
+            decide(service).await
+        });
+        decided.await.expect("what decides does not panic")
+    }
+
     async fn resolve(&self, name: &str, purpose: Purpose) -> Result<SweepId, Status> {
         let name = asked(name).map_err(|error| unreadable(&error))?;
         queries::resolve(&self.handle, name, purpose).await.map_err(query_failed)
@@ -369,3 +397,6 @@ fn submit_failed(error: SubmitError) -> Status {
         SubmitError::Store(error) => store_failed(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! What people ask for, of those who do not wait for the answer.
+
+use biosweep_common::messages::ToWorker;
+use futures::FutureExt as _;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::driver::StreamId;
+use crate::driver::tests::{Flaky, SPEC, at_work, report};
+
+#[tokio::test]
+async fn a_deletion_whose_client_has_gone_is_over_before_a_submission_looks_for_what_it_can_take_over() {
+    let store = Arc::new(Flaky::default());
+    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    assert!(matches!(letters.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
+    handle.apply(Event::Cancelled(sweep)).await.expect("there is room");
+    let service = Service::new(handle.clone());
+    let plan = || v1::PlanRequest { spec: SPEC.to_owned(), format: "toml".to_owned(), origin: "small".to_owned() };
+    assert_eq!(service.plan(Request::new(plan())).await.expect("it is read").into_inner().reused, 1);
+
+    let mut begun = store.begun.subscribe();
+    let before = *begun.borrow();
+    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let delete = v1::DeleteRequest { sweep: sweep.to_string(), dry_run: false };
+    tokio::select! {
+        biased;
+        _ = service.delete(Request::new(delete)) => panic!("it is not on disk"),
+        begun = begun.wait_for(|&begun| begun == before + 1) => drop(begun.expect("the store lives")),
+    }
+    // The one who asked is gone, and the deletion still on its way. Another deletes it too, past all locks.
+    let again = handle.apply(Event::Deleted(sweep));
+    let v1::PlanRequest { spec, format, origin } = plan();
+    let submission = service.submit(Request::new(v1::SubmitRequest { spec, format, origin, fresh: true }));
+    tokio::pin!(again, submission);
+    assert!(again.as_mut().now_or_never().is_none() && submission.as_mut().now_or_never().is_none());
+    store.gate.add_permits(Semaphore::MAX_PERMITS);
+    let submitted = submission.await.expect("it takes over nothing that is gone").into_inner();
+    assert_eq!(submitted.sweep.map(|sweep| (sweep.completed, sweep.reused)), Some((0, 0)));
+    assert_eq!(again.await, Ok(()));
+    assert_eq!(queries::list(&handle).await.expect("the loop goes on").len(), 1);
+}
