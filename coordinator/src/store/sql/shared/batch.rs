@@ -12,6 +12,10 @@ use super::{Arguments, Connection, Db};
 /// number of rows; the greatest binds far fewer values than the limits of 32,766 (SQLite) and 65,535 (PostgreSQL).
 const SIZES: [usize; 10] = [512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 
+/// Bytes of values in one statement, where it has more than a row: a database takes a message of a limited size (PostgreSQL's
+/// of 1 GB), and what is sent is held in memory more than once.
+pub(super) const STATEMENT_BYTES: usize = 16 << 20;
+
 /// Bytes of memory that a value is given beforehand.
 const BYTES_A_VALUE: usize = 16;
 
@@ -27,6 +31,7 @@ pub(super) struct Statement<const N: usize> {
 pub(super) struct Rows<'a, const N: usize> {
     statement: &'static Statement<N>,
     rows: Vec<[Datum<'a>; N]>,
+    bytes: usize,
 }
 
 /// As many rows as one statement takes, ready for the database.
@@ -77,19 +82,25 @@ impl<const N: usize> Statement<N> {
 
 impl<'a, const N: usize> Rows<'a, N> {
     pub(super) const fn new(statement: &'static Statement<N>) -> Self {
-        Self { statement, rows: Vec::new() }
+        Self { statement, rows: Vec::new(), bytes: 0 }
     }
 
     /// The rows so far; this begins anew.
     pub(super) fn take(&mut self) -> Self {
-        Self { statement: self.statement, rows: std::mem::take(&mut self.rows) }
+        std::mem::replace(self, Self::new(self.statement))
     }
 
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
+    /// The bytes of their values.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn push(&mut self, row: [Datum<'a>; N]) {
+        self.bytes += bytes(&row);
         self.rows.push(row);
     }
 
@@ -139,7 +150,16 @@ impl<'a, const N: usize> Rows<'a, N> {
 impl<'r, 'a, const N: usize> Chunk<'r, 'a, N> {
     /// As many of the rows as go into one statement, and those behind them.
     fn first_of(rows: &'r [[Datum<'a>; N]]) -> Option<(Self, &'r [[Datum<'a>; N]])> {
-        let size = SIZES.iter().position(|&size| size <= rows.len())?;
+        let mut left = STATEMENT_BYTES;
+        let fits = |row: &&[Datum<'a>; N]| match left.checked_sub(bytes(*row)) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
+        let fitting = rows.iter().take(SIZES[0]).take_while(fits).count().max(1);
+        let size = SIZES.iter().position(|&size| size <= fitting.min(rows.len()))?;
         let (rows, rest) = rows.split_at(SIZES[size]);
         let values = rows.len() * N;
         let mut arguments = Arguments::default();
@@ -149,7 +169,20 @@ impl<'r, 'a, const N: usize> Chunk<'r, 'a, N> {
     }
 }
 
+/// The bytes of a row's values.
+fn bytes(row: &[Datum<'_>]) -> usize {
+    row.iter().map(Datum::bytes_of).sum()
+}
+
 impl<'a> Datum<'a> {
+    fn bytes_of(&self) -> usize {
+        match self {
+            Self::Integer(_) | Self::Real(_) => size_of::<u64>(),
+            Self::Text(text) => text.map_or(0, str::len),
+            Self::Bytes(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len()),
+        }
+    }
+
     /// A number that is there.
     pub(super) const fn number(number: i64) -> Self {
         Self::Integer(Some(number))
@@ -172,5 +205,30 @@ impl<'a> Datum<'a> {
             Self::Text(text) => arguments.add(*text),
             Self::Bytes(bytes) => arguments.add(bytes.as_deref().map(<[u8]>::to_vec)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static WIDE: Statement<1> = Statement::new("INSERT INTO wide (bytes) ", "");
+
+    #[test]
+    fn a_statement_holds_so_many_bytes_and_a_row_at_least() {
+        let large = vec![0; STATEMENT_BYTES / 3];
+        let too_large = vec![0; STATEMENT_BYTES + 1];
+        let mut rows = Rows::new(&WIDE);
+        for bytes in [&large, &large, &large, &large, &too_large, &large] {
+            rows.push([Datum::bytes(bytes.as_slice())]);
+        }
+        (0..1_000).for_each(|number| rows.push([Datum::number(number)]));
+        let (mut sizes, mut next) = (Vec::new(), Chunk::first_of(&rows.rows));
+        while let Some((chunk, rest)) = next {
+            sizes.push(chunk.rows.len());
+            next = Chunk::first_of(rest);
+        }
+        assert_eq!(sizes[..4], [2, 2, 1, 512], "{sizes:?}");
+        assert_eq!((sizes.iter().sum::<usize>(), rows.bytes()), (1_006, 5 * large.len() + too_large.len() + 8_000));
     }
 }

@@ -7,7 +7,7 @@ use biosweep_common::outcome::{Outcome, TrialStatus};
 use sqlx::error::ErrorKind;
 
 use super::super::{curve, health};
-use super::batch::{BatchError, Datum, Rows, Statement};
+use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
 use super::few::Late;
 use super::{Connection, Query, failed, runs};
 use crate::store::StoreError;
@@ -172,7 +172,7 @@ impl<'a> Writer<'a> {
         for result in &ending.results {
             self.result(id, result).await?;
         }
-        Ok(())
+        self.write_what_is_much().await
     }
 
     async fn reused(&mut self, id: SweepId, trajectories: &'a [ReusedRow]) -> Result<(), StoreError> {
@@ -192,9 +192,7 @@ impl<'a> Writer<'a> {
             for result in &row.results {
                 self.result(id, result).await?;
             }
-            if self.results.len() >= GATHERED_MAX {
-                self.write_rows().await?;
-            }
+            self.write_what_is_much().await?;
         }
         Ok(())
     }
@@ -260,6 +258,14 @@ impl<'a> Writer<'a> {
             added.map_err(|error| failed(place, error))?;
         }
         Ok(())
+    }
+
+    /// Writes the rows that were gathered, where they are many or large.
+    async fn write_what_is_much(&mut self) -> Result<(), StoreError> {
+        if self.results.len() < GATHERED_MAX && self.curves.bytes() < STATEMENT_BYTES {
+            return Ok(());
+        }
+        self.write_rows().await
     }
 
     /// Writes the rows that were gathered; the counts of their sweeps are still to be written.
