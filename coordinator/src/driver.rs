@@ -6,7 +6,7 @@
 mod commit;
 mod handle;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ pub(crate) use handle::{Handle, Stopped, Unable};
 const QUEUE: usize = 4_096;
 /// Requests taken into one transaction, about: enough that the disk's latency weighs little on each.
 const BATCH: usize = 4_096;
+/// Points of reports that are taken into one transaction, about: a transaction and the memory for it stay of one size, however
+/// long the curves are that come at once.
+const POINTS: usize = 1_000_000;
 /// Transactions whose messages may wait for one worker; a worker that lets more pile up is cut off, and comes back.
 pub(crate) const OUTBOX: usize = 64;
 
@@ -61,7 +64,7 @@ pub(crate) fn start(core: Core, store: Arc<dyn Store>, clock: Clock) -> (Handle,
     let (notices, _) = broadcast::channel(NOTICES);
     let (troubled, trouble) = watch::channel(None);
     let handle = Handle { requests, notices: notices.clone(), trouble, store: Arc::clone(&store), clock };
-    let (streams, deferred, closing) = (BTreeMap::new(), Vec::new(), false);
+    let (streams, deferred, closing) = (BTreeMap::new(), VecDeque::new(), false);
     let driver = Driver { core, store, clock, queue, notices, troubled, streams, deferred, closing };
     (handle, tokio::spawn(driver.run()))
 }
@@ -74,8 +77,8 @@ struct Driver {
     notices: broadcast::Sender<Notice>,
     troubled: watch::Sender<Option<String>>,
     streams: BTreeMap<WorkerId, Stream>,
-    /// What came while the store could not be written.
-    deferred: Vec<Request>,
+    /// What came and is still to be decided: while the store could not be written, nothing is.
+    deferred: VecDeque<Request>,
     /// Whether the loop was closed while the store could not be written: it ends without what is not on disk.
     closing: bool,
 }
@@ -91,6 +94,8 @@ struct Stream {
 struct Batch {
     /// The requests it comes from, each message of a worker's counted as one.
     requests: usize,
+    /// The points of the reports among them.
+    points: usize,
     records: Vec<Record>,
     /// What is to be released when the records are on disk, in order.
     releases: Vec<Release>,
@@ -100,6 +105,23 @@ struct Batch {
     replies: Vec<Reply>,
     /// Whether the loop ends with it.
     is_last: bool,
+}
+
+/// Messages to workers, by the stream that they go to.
+type Letters = BTreeMap<(WorkerId, StreamId), Vec<ToWorker>>;
+
+/// What waits while a transaction is on its way to the disk.
+struct Pending<'a> {
+    /// What the transaction is of.
+    batch: &'a mut Batch,
+    /// What is decided meanwhile; nothing is where the loop ends with the transaction.
+    next: Option<&'a mut Batch>,
+}
+
+impl Pending<'_> {
+    fn batches(&mut self) -> impl Iterator<Item = &mut Batch> {
+        std::iter::once(&mut *self.batch).chain(self.next.as_deref_mut())
+    }
 }
 
 /// What may not leave before its transaction is on disk.
@@ -147,7 +169,7 @@ impl Batch {
 
     /// Whether more may be taken in.
     const fn has_room(&self) -> bool {
-        self.requests < BATCH && !self.is_last
+        self.requests < BATCH && self.points < POINTS && !self.is_last
     }
 }
 
@@ -166,27 +188,34 @@ impl Driver {
 
     /// Waits for requests or for the next deadline, and takes in what there is.
     async fn wait(&mut self, batch: &mut Batch) {
-        let mut requests = std::mem::take(&mut self.deferred);
-        if requests.is_empty() {
+        if self.deferred.is_empty() {
             let deadline = self.core.next_deadline();
             let wait = deadline.map(|at| Duration::from_millis(at.since_ms(self.clock.now())));
             tokio::select! {
-                taken = self.queue.recv_many(&mut requests, BATCH) => batch.is_last = taken == 0,
+                request = self.queue.recv() => self.receive(request, batch),
                 () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)) => {}
             }
         }
-        self.take_in(requests, batch);
+        self.take_in(batch);
     }
 
-    /// Decides what is to be done about requests, and about the time.
-    fn take_in(&mut self, requests: Vec<Request>, batch: &mut Batch) {
+    /// Has a request wait to be decided; none will come any more where there is none.
+    fn receive(&mut self, request: Option<Request>, batch: &mut Batch) {
+        batch.is_last |= request.is_none();
+        self.deferred.extend(request);
+    }
+
+    /// Decides what is to be done about the time, and about the requests that have come, as far as there is room.
+    fn take_in(&mut self, batch: &mut Batch) {
         let now = self.now();
         if self.core.next_deadline().is_some_and(|at| now.tick > at.after_ms(LATE_MS)) {
             // This process slept: what workers said meanwhile is still on its way.
             batch.add(self.core.apply(now, Event::Awoke), &self.streams);
         }
         batch.add(self.core.apply(now, Event::Ticked), &self.streams);
-        for request in requests {
+        while batch.has_room()
+            && let Some(request) = self.deferred.pop_front().or_else(|| self.queue.try_recv().ok())
+        {
             batch.requests += 1;
             self.take(now, request, batch);
         }
@@ -210,6 +239,7 @@ impl Driver {
             Request::Said { worker, stream, messages } if self.is_present(worker, stream) => {
                 batch.requests += messages.len();
                 for message in messages {
+                    batch.points += points(&message);
                     batch.add(self.core.apply(now, Event::Said { worker, message }), &self.streams);
                 }
                 Vec::new()
@@ -236,14 +266,14 @@ impl Driver {
     }
 
     /// Brings a batch to an end; what was decided meanwhile, or nothing where the loop is to end.
-    async fn commit_and_release(&mut self, batch: Batch) -> Result<Option<Batch>, StoreError> {
-        let Batch { records, releases, changed, committed, mut replies, is_last, requests: _ } = batch;
+    async fn commit_and_release(&mut self, mut batch: Batch) -> Result<Option<Batch>, StoreError> {
         let mut next = Batch::default();
-        if !records.is_empty() {
-            let in_time = if is_last { None } else { Some(&mut next) };
-            self.commit(records, &mut replies, in_time).await?;
+        if !batch.records.is_empty() {
+            let next = if batch.is_last { None } else { Some(&mut next) };
+            self.commit(Pending { batch: &mut batch, next }).await?;
         }
-        let mut letters: BTreeMap<(WorkerId, StreamId), Vec<ToWorker>> = BTreeMap::new();
+        let Batch { releases, changed, committed, replies, is_last, .. } = batch;
+        let mut letters = Letters::default();
         for release in releases {
             match release {
                 Release::Letter { worker, stream, message } => {
@@ -254,13 +284,17 @@ impl Driver {
             }
         }
         changed.into_iter().for_each(|sweep| drop(self.notices.send(Notice::Changed(sweep))));
-        letters.into_iter().for_each(|((worker, stream), messages)| self.post(worker, stream, messages));
+        self.post_all(letters);
         for reply in committed {
             // Whoever asked may not be waiting any more.
             let _gone = reply.send(Ok(()));
         }
         replies.into_iter().for_each(|reply| reply());
         Ok((!is_last).then_some(next))
+    }
+
+    fn post_all(&mut self, letters: Letters) {
+        letters.into_iter().for_each(|((worker, stream), messages)| self.post(worker, stream, messages));
     }
 
     fn post(&mut self, worker: WorkerId, stream: StreamId, messages: Vec<ToWorker>) {
@@ -272,6 +306,11 @@ impl Driver {
             stream.outbox = None;
         }
     }
+}
+
+/// The points of a report, where it is one.
+fn points(message: &ToCoordinator) -> usize {
+    if let ToCoordinator::Ended(report) = message { report.points() } else { 0 }
 }
 
 #[cfg(test)]

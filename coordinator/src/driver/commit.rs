@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::clock::Tick;
+use biosweep_common::ids::{Attempt, TrajectoryIndex};
 use biosweep_common::messages::{ToCoordinator, ToWorker};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{BATCH, Batch, Driver, Reply, Request, Unable};
+use super::{Batch, Driver, Letters, Pending, Release, Request, Unable};
 use crate::core::event::{Action, Event};
 use crate::store::StoreError;
 use crate::store::record::Record;
@@ -28,23 +29,18 @@ impl Driver {
     /// Commits, however long the store needs to be written again. Once it could not be, nothing is released and nothing
     /// new is decided until it can, so that nothing can be lost; questions are answered, and say what the trouble is.
     /// The transaction of a loop that ends is not tried again.
-    pub(super) async fn commit(
-        &mut self,
-        records: Vec<Record>,
-        replies: &mut Vec<Reply>,
-        mut next: Option<&mut Batch>,
-    ) -> Result<(), StoreError> {
-        let mut parts = VecDeque::from([Arc::new(records)]);
+    pub(super) async fn commit(&mut self, mut pending: Pending<'_>) -> Result<(), StoreError> {
+        let mut parts = VecDeque::from([Arc::new(std::mem::take(&mut pending.batch.records))]);
         let mut pause = PAUSES.0;
         while let Some(part) = parts.front().cloned() {
-            match self.write(Arc::clone(&part), replies, next.as_deref_mut()).await {
+            match self.write(Arc::clone(&part), &mut pending).await {
                 Ok(()) => drop(parts.pop_front()),
                 Err(error) if error.is_passing() => {
-                    if next.is_none() || self.closing {
+                    if pending.next.is_none() || self.closing {
                         return Err(error);
                     }
-                    let trouble = self.tell_of(&error, replies, next.as_deref_mut());
-                    self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &trouble).await;
+                    let trouble = self.tell_of(&error, &mut pending);
+                    self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &trouble, &mut pending).await;
                     if self.closing {
                         return Err(error);
                     }
@@ -66,34 +62,29 @@ impl Driver {
     }
 
     /// Tries to commit. What comes meanwhile is decided for the next transaction, or put off where the store is in trouble.
-    async fn write(
-        &mut self,
-        records: Arc<Vec<Record>>,
-        replies: &mut Vec<Reply>,
-        next: Option<&mut Batch>,
-    ) -> Result<(), StoreError> {
+    async fn write(&mut self, records: Arc<Vec<Record>>, pending: &mut Pending<'_>) -> Result<(), StoreError> {
         let store = Arc::clone(&self.store);
         // On another thread than the loop, which is busy with what comes.
         let mut writing = tokio::spawn(async move { store.commit(&records).await });
-        let Some(next) = next else { return last(&mut writing).await };
+        let Some(next) = pending.next.as_deref_mut() else { return last(&mut writing).await };
         if self.troubled.borrow().is_none()
             && let Some(written) = self.decide_meanwhile(&mut writing, next).await
         {
             return written;
         }
+        self.closing |= next.is_last;
         let told = self.troubled.borrow().clone();
         let slow = StoreError::Silent { seconds: SLOW.as_secs() };
-        let trouble = told.unwrap_or_else(|| self.tell_of(&slow, replies, Some(&mut *next)));
-        self.closing |= next.is_last;
+        let trouble = told.unwrap_or_else(|| self.tell_of(&slow, pending));
         while !self.closing {
             let request = tokio::select! {
                 biased;
                 written = &mut writing => return written.expect(WRITES),
                 request = self.queue.recv() => request,
             };
-            self.put_off(request, &trouble);
+            self.put_off(request, &trouble, pending);
         }
-        next.is_last = true;
+        pending.next.iter_mut().for_each(|next| next.is_last = true);
         last(&mut writing).await
     }
 
@@ -101,18 +92,17 @@ impl Driver {
     async fn decide_meanwhile(&mut self, writing: &mut Writing, next: &mut Batch) -> Option<Result<(), StoreError>> {
         let slow = tokio::time::sleep(SLOW);
         tokio::pin!(slow);
-        let mut requests = std::mem::take(&mut self.deferred);
-        if !requests.is_empty() {
-            self.take_in(std::mem::take(&mut requests), next);
+        if !self.deferred.is_empty() {
+            self.take_in(next);
         }
         loop {
             tokio::select! {
                 biased;
                 written = &mut *writing => return Some(written.expect(WRITES)),
                 () = &mut slow => return None,
-                taken = self.queue.recv_many(&mut requests, BATCH), if next.has_room() => {
-                    next.is_last = taken == 0;
-                    self.take_in(std::mem::take(&mut requests), next);
+                request = self.queue.recv(), if next.has_room() => {
+                    self.receive(request, next);
+                    self.take_in(next);
                 }
             }
         }
@@ -120,30 +110,56 @@ impl Driver {
 
     /// Tells of a store that cannot be written: in so many words. Questions that came while it was tried would wait for as
     /// long as that; they are answered.
-    fn tell_of(&self, error: &StoreError, replies: &mut Vec<Reply>, next: Option<&mut Batch>) -> String {
+    fn tell_of(&mut self, error: &StoreError, pending: &mut Pending<'_>) -> String {
         let trouble = format!("{error}; nothing is granted and nothing is lost until it can be written again");
         if self.troubled.send_replace(Some(trouble.clone())).is_none() {
             tracing::error!(%error, "the store cannot be written: nothing is granted until it can");
+            self.let_workers_leave(pending);
         }
-        let asked = next.into_iter().flat_map(|next| next.replies.drain(..));
-        replies.drain(..).chain(asked).for_each(|reply| reply());
+        pending.batches().flat_map(|batch| batch.replies.drain(..)).for_each(|reply| reply());
         trouble
     }
 
+    /// Has workers leave that are to, though the store cannot be written: there is nothing of it to be kept. What they have
+    /// reported cannot be acknowledged, and they need not wait for that: it stays on their disks.
+    fn let_workers_leave(&mut self, pending: &mut Pending<'_>) {
+        if !self.core.is_draining() {
+            return;
+        }
+        let mut letters = Letters::default();
+        let mut send = |worker, stream, message| letters.entry((worker, stream)).or_default().push(message);
+        for release in pending.batches().flat_map(|batch| &batch.releases) {
+            let &Release::Letter { worker, stream, ref message } = release else { continue };
+            match message {
+                ToWorker::Drain { .. } => send(worker, stream, message.clone()),
+                ToWorker::Acknowledged { attempt, trajectories, .. } => {
+                    send(worker, stream, not_now(*attempt, trajectories.clone()));
+                }
+                _ => {}
+            }
+        }
+        for request in &self.deferred {
+            if let Request::Said { worker, stream, messages } = request {
+                unheard(messages).for_each(|stop| send(*worker, *stream, stop));
+            }
+        }
+        self.post_all(letters);
+    }
+
     /// Puts off what comes until then, or until the loop is closed.
-    async fn defer(&mut self, until: Tick, trouble: &str) {
+    async fn defer(&mut self, until: Tick, trouble: &str, pending: &mut Pending<'_>) {
         while !self.closing {
             let left = Duration::from_millis(until.since_ms(self.clock.now()));
             let request = tokio::select! {
                 request = self.queue.recv() => request,
                 () = tokio::time::sleep(left) => return,
             };
-            self.put_off(request, trouble);
+            self.put_off(request, trouble, pending);
         }
     }
 
     /// What is done with a request while the store cannot be written. Whoever asked may not be waiting any more.
-    fn put_off(&mut self, request: Option<Request>, trouble: &str) {
+    fn put_off(&mut self, request: Option<Request>, trouble: &str, pending: &mut Pending<'_>) {
         match request {
             None | Some(Request::Close) => self.closing = true,
             Some(Request::Query(query)) => query(&self.core)(),
@@ -151,7 +167,6 @@ impl Driver {
                 let _gone = committed.send(Err(Unable::Trouble(trouble.to_owned())));
             }
             Some(Request::Event { event: event @ Event::Draining { .. }, committed }) => {
-                // There is nothing of it to be kept, and workers are not to wait for the store to be told to leave.
                 let now = self.now();
                 for action in self.core.apply(now, event) {
                     if let Action::Send { worker, message } = action
@@ -160,37 +175,45 @@ impl Driver {
                         self.post(worker, stream, vec![message]);
                     }
                 }
+                self.let_workers_leave(pending);
                 let _gone = committed.send(Ok(()));
             }
             Some(Request::Event { event, committed }) => {
                 // It is applied later; whoever tells of it has other things to do.
                 let _gone = committed.send(Err(Unable::Trouble(trouble.to_owned())));
                 let (committed, _) = oneshot::channel();
-                self.deferred.push(Request::Event { event, committed });
+                self.deferred.push_back(Request::Event { event, committed });
             }
             Some(Request::Said { worker, stream, mut messages }) => {
                 // Only the latest of these tells anything, and it will come.
                 messages.retain(|message| {
                     !matches!(message, ToCoordinator::Heartbeat { .. } | ToCoordinator::Evaluated { .. })
                 });
-                if self.core.is_draining() {
-                    // Who is to leave need not wait for what cannot be acknowledged: it stays on the worker's disk.
-                    messages.iter().filter_map(not_now).for_each(|stop| self.post(worker, stream, vec![stop]));
+                let stops: Vec<ToWorker> = unheard(&messages).collect();
+                if self.core.is_draining() && !stops.is_empty() {
+                    self.post(worker, stream, stops);
                 }
                 if !messages.is_empty() {
-                    self.deferred.push(Request::Said { worker, stream, messages });
+                    self.deferred.push_back(Request::Said { worker, stream, messages });
                 }
             }
-            Some(other) => self.deferred.push(other),
+            Some(other) => self.deferred.push_back(other),
         }
     }
 }
 
-/// What a worker hears whose report cannot be acknowledged now.
-fn not_now(message: &ToCoordinator) -> Option<ToWorker> {
-    let ToCoordinator::Ended(report) = message else { return None };
+/// What a worker hears of the reports among its messages, which cannot be acknowledged now.
+fn unheard(messages: &[ToCoordinator]) -> impl Iterator<Item = ToWorker> {
+    messages.iter().filter_map(|message| match message {
+        ToCoordinator::Ended(report) => Some(not_now(report.held.attempt, vec![report.held.trajectory])),
+        _ => None,
+    })
+}
+
+/// What a worker hears whose reports cannot be acknowledged now.
+fn not_now(attempt: Attempt, trajectories: Vec<TrajectoryIndex>) -> ToWorker {
     let reason = "the store cannot be written; the report is for a coordinator that comes after this one".to_owned();
-    Some(ToWorker::Stop { attempt: report.held.attempt, trajectories: vec![report.held.trajectory], reason })
+    ToWorker::Stop { attempt, trajectories, reason }
 }
 
 /// How the last transaction of a loop ends, in the time it has.

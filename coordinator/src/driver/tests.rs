@@ -1,6 +1,9 @@
 //! The loop, with a store that cannot always be written.
 
+mod slow;
+
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -32,20 +35,27 @@ pub(crate) struct Flaky {
     pub(crate) begun: watch::Sender<usize>,
     /// A permit for each commit that may go through.
     pub(crate) gate: Semaphore,
+    /// Points of late reports in each commit.
+    points: Mutex<Vec<usize>>,
 }
 
 impl Default for Flaky {
     fn default() -> Self {
         let (begun, _) = watch::channel(0);
         let gate = Semaphore::new(Semaphore::MAX_PERMITS);
-        Self { memory: Memory::default(), is_full: AtomicBool::new(false), begun, gate }
+        Self { memory: Memory::default(), is_full: AtomicBool::new(false), begun, gate, points: Mutex::default() }
     }
+}
+
+fn late_points(record: &Record) -> usize {
+    if let Record::Late { curve, .. } = record { curve.len() } else { 0 }
 }
 
 #[async_trait]
 impl Store for Flaky {
     async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
         self.begun.send_modify(|begun| *begun += 1);
+        self.points.lock().expect("nobody panics").push(records.iter().map(late_points).sum());
         self.gate.acquire().await.expect("the gate is never closed for good").forget();
         if self.is_full.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable { place: "here".to_owned(), source: "the disk is full".into() });
