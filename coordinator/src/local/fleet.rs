@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
-use tokio::process::Child;
+use tokio::process::{Child, ChildStdin};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +25,10 @@ const VAIN_LIVES_MAX: u32 = 5;
 const WORK_LEFT: i32 = 75;
 /// A worker that leaves so near the deadline leaves because of it.
 const NEAR_DEADLINE_S: u64 = 30;
-/// How long a worker that was asked to leave may take: longer than it gives itself.
+/// How long a worker may take to leave: longer than it gives itself.
 const LEAVE: Duration = Duration::from_secs(30);
+/// Whoever lives on after that may not have heard that it is to leave: its stdin tells it.
+const UNHEARD: Duration = Duration::from_secs(10);
 /// Lines of a worker's log shown when it keeps dying.
 const LAST_LINES: usize = 8;
 
@@ -75,12 +77,20 @@ impl Fleet {
         self.leaving.cancel();
         // Where the loop has stopped there is nobody to hand back to: closing their stdin ends them too. Where it cannot
         // write its store it may never answer.
-        let asked = handle.apply(Event::Draining { reason: reason.to_owned() });
-        let _stopped = tokio::time::timeout(LEAVE, asked).await;
-        while let Some(end) = self.tasks.join_next().await {
-            if let Ok(Err(error)) = end {
-                tracing::warn!(%error, "a worker did not leave well");
+        let asking = async {
+            let _stopped = handle.apply(Event::Draining { reason: reason.to_owned() }).await;
+            std::future::pending().await
+        };
+        let gone = async {
+            while let Some(end) = self.tasks.join_next().await {
+                if let Ok(Err(error)) = end {
+                    tracing::warn!(%error, "a worker did not leave well");
+                }
             }
+        };
+        tokio::select! {
+            () = asking => {}
+            () = gone => {}
         }
     }
 }
@@ -106,11 +116,11 @@ impl Slot {
             let born = self.handle.clock.now();
             let mut child = self.options.start(self.number, self.id, &self.url)?;
             // Waiting for a child closes its stdin, which would tell it to leave; held here, it closes with this process.
-            let _stdin = child.stdin.take();
+            let stdin = child.stdin.take();
             let status = tokio::select! {
                 status = child.wait() => status,
                 () = leaving.cancelled() => {
-                    let left = leave(child).await.map_err(|source| self.options.not_started(source));
+                    let left = leave(child, stdin, (UNHEARD, LEAVE)).await.map_err(|source| self.options.not_started(source));
                     return left.map(|()| Kept::Asked);
                 }
             };
@@ -148,8 +158,14 @@ impl Slot {
     }
 }
 
-async fn leave(mut child: Child) -> io::Result<()> {
-    if let Ok(status) = tokio::time::timeout(LEAVE, child.wait()).await {
+/// Waits for a worker that was asked to leave. Where it does not, its stdin is closed first, which has it keep what it holds
+/// and end, and only then is it killed.
+async fn leave(mut child: Child, stdin: Option<ChildStdin>, (unheard, leave): (Duration, Duration)) -> io::Result<()> {
+    if let Ok(status) = tokio::time::timeout(unheard, child.wait()).await {
+        return status.map(drop);
+    }
+    drop(stdin);
+    if let Ok(status) = tokio::time::timeout(leave, child.wait()).await {
         return status.map(drop);
     }
     child.kill().await
@@ -168,4 +184,25 @@ fn last_lines(log: &Path) -> String {
         let _always_fits = writeln!(last, "  {line}");
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use tokio::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_does_not_hear_that_it_is_to_leave_has_its_stdin_closed_before_it_is_killed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kept = folder.path().join("kept");
+        let mut command = Command::new("sh");
+        command.args(["-c", "cat > /dev/null; touch \"$0\""]).arg(&kept).stdin(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("it starts");
+        let stdin = child.stdin.take();
+        leave(child, stdin, (Duration::from_millis(1), Duration::from_secs(60))).await.expect("it ends by itself");
+        assert!(kept.is_file());
+    }
 }
