@@ -8,7 +8,7 @@ use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
 
 use crate::core::event::{Event, Extended};
 use crate::driver::{Handle, Unable};
-use crate::queries::{self, Elsewhere, QueryError};
+use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
 use crate::reuse::{self, Wanted};
 use crate::store::record::Extension;
 
@@ -30,6 +30,9 @@ pub(crate) enum ExtendError {
         /// The sweep.
         id: SweepId,
     },
+    /// What it found is of another numerics version.
+    #[error(transparent)]
+    OtherNumerics(#[from] OtherNumerics),
     /// The coordinator does not work on it.
     #[error(transparent)]
     Elsewhere(#[from] Elsewhere),
@@ -50,6 +53,7 @@ pub(crate) async fn extend(
         if restored.row.state == SweepState::Cancelled {
             return Err(ExtendError::Cancelled { id });
         }
+        OtherNumerics::check(&restored.row)?;
         let before = queries::parse(&restored.row)?;
         let spec = before.extended(extension)?;
         let added = spec.grid.trials() - before.grid.trials();

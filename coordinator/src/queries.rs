@@ -4,8 +4,9 @@ mod naming;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::configuration::{TrialKey, trajectory_point};
+use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey, trajectory_point};
 use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
+use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::{
     CurveView, Origin, ResultView, Setback, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
@@ -33,6 +34,27 @@ pub(crate) struct Elsewhere {
     pub(crate) id: SweepId,
     /// What was to be done with it.
     pub(crate) verb: &'static str,
+}
+
+/// A sweep that has finished under another numerics version: to go on with it would mix the results of two.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "sweep {id} has finished under numerics version {version}, and this program computes by {NUMERICS_VERSION}; submit the spec \
+     as a sweep of its own"
+)]
+pub(crate) struct OtherNumerics {
+    id: SweepId,
+    version: u32,
+}
+
+impl OtherNumerics {
+    /// Refuses to have such a sweep run again. One that has not finished waits for its owner to resume it.
+    pub(crate) fn check(row: &SweepRow) -> Result<(), Self> {
+        match row.submission.other_numerics().filter(|_| row.state == SweepState::Finished) {
+            Some(version) => Err(Self { id: row.submission.id, version }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a question has no answer.

@@ -9,7 +9,7 @@ use biosweep_common::spec::SweepSpec;
 
 use crate::core::event::Event;
 use crate::driver::{Handle, Unable};
-use crate::queries::{self, Elsewhere, QueryError};
+use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
 use crate::reuse::{self, Wanted};
 
 /// Why nothing is tried again.
@@ -41,6 +41,9 @@ pub(crate) enum RetryError {
         /// Among which, for people.
         there: &'static str,
     },
+    /// What it found is of another numerics version.
+    #[error(transparent)]
+    OtherNumerics(#[from] OtherNumerics),
     /// The coordinator does not work on it.
     #[error(transparent)]
     Elsewhere(#[from] Elsewhere),
@@ -57,6 +60,7 @@ pub(crate) async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Res
         if state == SweepState::Cancelled {
             return Err(RetryError::Cancelled { id });
         }
+        OtherNumerics::check(&restored.row)?;
         let mut failures = handle.store.failures(id).await.map_err(QueryError::from)?;
         failures.retain(|&(index, _)| has(&spec, index, settings));
         let Some(&witness) = failures.first() else {

@@ -107,7 +107,8 @@ impl Core {
             return;
         };
         sweep.failures.tolerate();
-        self.change_state(now, id, SweepState::Running, None, actions);
+        let mixes = sweep.mixes();
+        self.change_state(now, id, SweepState::Running, mixes, actions);
     }
 
     /// Tries trajectories again that failed for good, each with the attempts it had. A sweep that has finished is not

@@ -86,7 +86,11 @@ impl Core {
         let Some(sweep) = self.sweeps.get(&id) else { return };
         let mut pairs = Vec::new();
         for (&other_id, other) in &self.sweeps {
-            let overlap = if other_id == id {
+            let numerics = |sweep: &Sweep| sweep.row.submission.other_numerics();
+            let overlap = if numerics(sweep) != numerics(other) {
+                // What was trained before this program came is not what it would train.
+                false
+            } else if other_id == id {
                 // Trials that are to share no training share no results either.
                 sweep.spec.terms.share && sweep.inverse.overlaps_itself()
             } else {

@@ -100,7 +100,9 @@ impl Core {
             draining: false,
         };
         for (sweep, spec) in restored.sweeps.iter().zip(specs) {
-            core.restore_sweep(now, Sweep::restored(sweep, Arc::clone(spec)), &sweep.open);
+            let mut begun = Sweep::restored(sweep, Arc::clone(spec));
+            begun.hold_if_begun_by_other_numerics();
+            core.restore_sweep(now, begun, &sweep.open);
         }
         core
     }

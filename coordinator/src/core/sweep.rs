@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::clock::Tick;
-use biosweep_common::configuration::{Configuration, StoppingRule};
+use biosweep_common::configuration::{Configuration, NUMERICS_VERSION, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
 use biosweep_common::grid::{Inverse, Trajectory};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
@@ -139,6 +139,27 @@ impl Sweep {
         }
         sweep.failures = LikeFailures::restored(&restored.failures, restored.ended);
         sweep
+    }
+
+    /// Has a restored sweep wait for its owner where another numerics version began it: one mean would mix the results of two.
+    /// Who resumes it all the same is not asked again.
+    pub(super) fn hold_if_begun_by_other_numerics(&mut self) {
+        if let Some(version) = self.row.submission.other_numerics()
+            && self.row.state == SweepState::Running
+            && self.row.reason != self.mixes()
+        {
+            self.row.state = SweepState::Paused;
+            self.row.reason = Some(format!(
+                "numerics version {version} began it, and this program computes by {NUMERICS_VERSION}, so that its means would \
+                 mix the two; submit its spec anew for results of one"
+            ));
+        }
+    }
+
+    /// What is to be known of it while it runs: that its owner had it go on by another numerics version.
+    pub(super) fn mixes(&self) -> Option<String> {
+        let before = self.row.submission.other_numerics()?;
+        Some(format!("its results are of numerics versions {before} and {NUMERICS_VERSION}"))
     }
 
     /// Its id.

@@ -368,9 +368,10 @@ fn retry_failed(error: RetryError) -> Status {
     match error {
         RetryError::Query(error) => query_failed(error),
         RetryError::Unable(error) => unable(error),
-        RetryError::Cancelled { .. } | RetryError::None { .. } | RetryError::Elsewhere(_) => {
-            Status::failed_precondition(error.to_string())
-        }
+        RetryError::Cancelled { .. }
+        | RetryError::None { .. }
+        | RetryError::OtherNumerics(_)
+        | RetryError::Elsewhere(_) => Status::failed_precondition(error.to_string()),
     }
 }
 
@@ -387,7 +388,9 @@ fn extend_failed(error: ExtendError) -> Status {
         ExtendError::Query(error) => query_failed(error),
         ExtendError::Unable(error) => unable(error),
         ExtendError::Extension(_) => Status::invalid_argument(error.to_string()),
-        ExtendError::Cancelled { .. } | ExtendError::Elsewhere(_) => Status::failed_precondition(error.to_string()),
+        ExtendError::Cancelled { .. } | ExtendError::OtherNumerics(_) | ExtendError::Elsewhere(_) => {
+            Status::failed_precondition(error.to_string())
+        }
     }
 }
 

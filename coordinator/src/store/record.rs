@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use biosweep_common::clock::WallTime;
-use biosweep_common::configuration::TrialKey;
+use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey};
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::health::HealthPoint;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
@@ -30,6 +30,14 @@ pub(crate) struct Submission {
     pub(crate) trajectories: u64,
     /// When it was submitted.
     pub(crate) submitted_at: WallTime,
+}
+
+impl Submission {
+    /// The numerics version that its digest names, where that is another one than this program's.
+    pub(crate) fn other_numerics(&self) -> Option<u32> {
+        let version = self.digest.rsplit_once('/')?.1.parse().ok()?;
+        (version != NUMERICS_VERSION).then_some(version)
+    }
 }
 
 /// Trials added to a sweep after its submission.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use biosweep_common::capability::Capabilities;
 use biosweep_common::clock::{Tick, WallTime};
+use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};

@@ -150,3 +150,32 @@ fn deaths_that_got_further_each_time_are_no_failure_after_a_start_either() {
         assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
     }
 }
+
+#[test]
+fn what_another_numerics_version_began_waits_at_every_start_until_its_owner_resumes_it() {
+    let mut world = Restarting::new();
+    let (sweep, id, spec) = (world.world.sweep, SweepId(Uuid::from_u128(2)), Arc::clone(&world.spec));
+    world.apply(Event::Cancelled(sweep));
+    let before = NUMERICS_VERSION - 1;
+    let digest = format!("{}/{before}", spec.digest());
+    let old = Submission { id, digest, ..submission(&spec) };
+    world.keep(&[Action::Persist(Record::Submitted(old))]);
+    for _ in 0..2 {
+        assert_eq!(world.grant(worker(7)), None);
+        let view = world.world.core.sweep_view(id).expect("it is there");
+        assert_eq!(view.state, SweepState::Paused);
+        assert!(view.reason.is_some_and(|reason| reason.contains(&format!("numerics version {before} began it"))));
+    }
+    let (new, other) = (SweepId(Uuid::from_u128(3)), submission(&spec));
+    let submission = Box::new(Submission { id: new, digest: format!("{}/{NUMERICS_VERSION}", spec.digest()), ..other });
+    world.apply(Event::Resumed(id));
+    world.apply(Event::Submitted { submission, spec, reused: Arc::default() });
+    let trained = [worker(7), worker(8)].map(|id| world.grant(id).map(|grant| trajectories(&grant)));
+    assert_eq!(trained, [Some(vec![0]), Some(vec![0])], "each for itself: neither waits for what the other finds");
+    let view = world.world.core.sweep_view(id).expect("it is there");
+    assert_eq!(view.state, SweepState::Running, "its owner has seen it");
+    assert!(
+        view.reason
+            .is_some_and(|reason| reason.contains(&format!("numerics versions {before} and {NUMERICS_VERSION}")))
+    );
+}

@@ -155,11 +155,11 @@ pub(crate) fn paused(sweep: &SweepView) -> String {
     format!("{} ({}) is paused\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
-/// It goes on; where its failures had paused it, with what follows from that.
+/// It goes on; where there was a reason why it was paused, with what follows from that.
 pub(crate) fn resumed(sweep: &SweepView, paused_for: Option<&str>) -> String {
     let mut text = format!("{} ({}) goes on\n{}", sweep.name, sweep.id, tally(sweep));
     if let Some(reason) = paused_for {
-        let _fits = write!(text, "\nmore failures of this kind do not pause it again: {reason}");
+        let _fits = write!(text, "\nit is not paused again for this: {reason}");
     }
     text
 }
