@@ -1,10 +1,11 @@
-//! Connections as they come: no more than there are files for, and none that keeps silent.
+//! Connections as they come: no more than there are files for, and none on which nothing is asked.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,10 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Sleep;
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
+use tonic::{Request, Status};
 
-/// How long a connection may take to begin with HTTP/2.
+/// How long a connection may take to begin with HTTP/2, and then to the first call.
 const SILENCE: Duration = Duration::from_secs(10);
 /// What every HTTP/2 connection begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -57,7 +60,22 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// A connection that has begun with HTTP/2.
 pub(super) struct Caller {
     stream: TcpStream,
+    has_called: HasCalled,
+    /// When it ends without a first call; nothing once there was one.
+    patience: Option<Pin<Box<Sleep>>>,
     _room: OwnedSemaphorePermit,
+}
+
+/// Whether anything was asked on a connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct HasCalled(Arc<AtomicBool>);
+
+/// Notes that something is asked on the connection of a request.
+pub(super) fn note_call(request: Request<()>) -> Result<Request<()>, Status> {
+    if let Some(HasCalled(called)) = request.extensions().get() {
+        called.store(true, Ordering::Relaxed);
+    }
+    Ok(request)
 }
 
 /// The connections that come, until this is dropped.
@@ -155,7 +173,7 @@ impl Entrance {
             let begins = matches!(tokio::time::timeout(SILENCE, begins(&stream)).await, Ok(Ok(true)));
             if prepared.is_ok() && begins {
                 // Where the server is gone the connection goes too.
-                drop(out.send(Caller { stream, _room: room }).await);
+                drop(out.send(Caller::new(stream, room)).await);
             } else {
                 tracing::debug!(peer = ?stream.peer_addr(), "a connection that did not begin with HTTP/2 is closed");
             }
@@ -208,16 +226,36 @@ impl Complaint {
     }
 }
 
+impl Caller {
+    fn new(stream: TcpStream, room: OwnedSemaphorePermit) -> Self {
+        let patience = Some(Box::pin(tokio::time::sleep(SILENCE)));
+        Self { stream, has_called: HasCalled::default(), patience, _room: room }
+    }
+
+    /// Whether it asks nothing, for too long.
+    fn is_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.has_called.0.load(Ordering::Relaxed) {
+            self.patience = None;
+        }
+        self.patience.as_mut().is_some_and(|patience| patience.as_mut().poll(cx).is_ready())
+    }
+}
+
 impl Connected for Caller {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = HasCalled;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        self.has_called.clone()
     }
 }
 
 impl AsyncRead for Caller {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_idle(cx) {
+            tracing::debug!(peer = ?self.stream.peer_addr(), "a connection on which nothing was asked is closed");
+            // It ends for the server as if the other side had gone.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -245,5 +283,38 @@ impl AsyncWrite for Caller {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_begins_and_asks_nothing_ends_and_one_that_has_asked_stays() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = listener.local_addr().expect("it has one");
+        let mut callers = pin!(callers(listener));
+        let (mut begun, mut come) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.expect("it listens");
+            stream.write_all(PREFACE).await.expect("it is taken");
+            begun.push(stream);
+            come.push(callers.next().await.expect("it listens").expect("there is room"));
+        }
+        let [idle, busy] = &mut come[..] else { unreachable!() };
+        let mut request = Request::new(());
+        request.extensions_mut().insert(busy.connect_info());
+        note_call(request).expect("it is let through");
+        let mut read = Vec::new();
+        idle.read_to_end(&mut read).await.expect("it ends");
+        assert_eq!(read, PREFACE);
+        busy.read_exact(&mut [0; PREFACE.len()]).await.expect("it is there");
+        assert!(busy.read(&mut [0; 1]).now_or_never().is_none(), "it is waited for");
     }
 }

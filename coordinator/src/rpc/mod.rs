@@ -25,7 +25,7 @@ use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;
 use tokio::net::TcpListener;
 use tonic::Status;
-use tonic::service::interceptor::InterceptedService;
+use tonic::service::interceptor::{InterceptedService, InterceptorLayer};
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -82,6 +82,7 @@ pub(crate) async fn serve(
         // A stream whose other end has vanished without a word is not kept for ever.
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .layer(InterceptorLayer::new(callers::note_call))
         .add_service(health)
         .add_service(reflection)
         .add_service(InterceptedService::new(sweeps_server(handle.clone()), Own(store)))
