@@ -1,7 +1,7 @@
 //! Few open files, few threads, logs that cannot be written, addresses of every kind: programs go on or say what they lack.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -63,6 +63,29 @@ fn connections_that_keep_silent_are_closed_and_keep_nobody_out() {
         connection.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
         // Closed or reset: in any case before the minute is over.
         let end = connection.read(&mut [0; 1]);
+        assert!(!matches!(&end, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "{end:?}");
+    }
+}
+
+#[test]
+fn connections_that_begin_and_ask_nothing_are_closed_and_keep_nobody_out() {
+    // What HTTP/2 begins with: the preface, and settings of which there are none.
+    const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let home = Home::default();
+    let coordinator = serve(&home, &["prlimit", "--nofile=64:64"], "PORT", Stdio::null());
+    let connect = || {
+        let mut connection = TcpStream::connect(("127.0.0.1", coordinator.port)).expect("it listens");
+        connection.write_all(BEGINNING).expect("it is taken");
+        connection
+    };
+    let idle: Vec<TcpStream> = (0..30).map(|_| connect()).collect();
+    until("there is room for who asks something", || {
+        home.run(&["list", "--output", "json"]).status.success().then_some(())
+    });
+    for mut connection in idle {
+        connection.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
+        // It hears settings first; then, within the minute, the end.
+        let end = connection.read_to_end(&mut Vec::new());
         assert!(!matches!(&end, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "{end:?}");
     }
 }
