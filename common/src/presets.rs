@@ -20,17 +20,17 @@ pub const ALL: &[Preset] = &[
     },
     Preset {
         name: "paper-mini",
-        summary: "the heart of the paper on MNIST: 24 trials, about three minutes on two cores",
+        summary: "the heart of the paper on MNIST: 24 trials, about five minutes on two cores",
         text: include_str!("../presets/paper-mini.toml"),
     },
     Preset {
         name: "rules-mini",
-        summary: "five learning rules on MNIST: 40 trials, about four minutes on two cores",
+        summary: "five learning rules on MNIST: 40 trials, about eight minutes on two cores",
         text: include_str!("../presets/rules-mini.toml"),
     },
     Preset {
         name: "conv-mini",
-        summary: "three learning rules on convolutional networks: 6 trials, about five minutes on two cores",
+        summary: "three learning rules on convolutional networks: 6 trials, about seven minutes on two cores",
         text: include_str!("../presets/conv-mini.toml"),
     },
     Preset {

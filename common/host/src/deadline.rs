@@ -22,14 +22,13 @@ const SQUEUE_WAIT: Duration = Duration::from_secs(5);
 pub enum DeadlineError {
     /// The variable holds nothing.
     #[error(
-        "{END_VARIABLE} is empty: it should hold the end of the job in seconds since 1970; unset it, or name the end with \
-         --deadline"
+        "{END_VARIABLE} is empty: it should hold the end of the job in seconds since 1970; set it to that, or unset it"
     )]
     Empty,
     /// The variable holds no time.
     #[error(
-        "{END_VARIABLE} is `{text}`, which is no time: it should hold the end of the job in seconds since 1970; unset it, or \
-         name the end with --deadline"
+        "{END_VARIABLE} is `{text}`, which is no time: it should hold the end of the job in seconds since 1970; set it to \
+         that, or unset it"
     )]
     Unreadable {
         /// What it holds.

@@ -204,32 +204,32 @@ async fn run_on(
         match wait? {
             Wait::Ended(sweep) => sweep,
             Wait::Paused(sweep) => {
-                say(human::stands_still(&sweep, &this_command()));
+                say(human::stands_still(&sweep, &again(args, &id)));
                 return Ok(Exit::SomeFailed);
             }
             Wait::Interrupted(signal) => {
                 let now = tokio::time::timeout(LAST_WORD, client.show(&id)).await.ok().and_then(Result::ok);
-                return Ok(interrupted(signal, now.map(|now| now.sweep).as_ref()));
+                return Ok(interrupted(signal, now.map(|now| now.sweep).as_ref(), &again(args, &id)));
             }
             Wait::TimeUp => {
                 let now = tokio::select! {
                     now = client.show(&id) => now?.sweep,
-                    signal = stop.requested() => return Ok(interrupted(signal, None)),
+                    signal = stop.requested() => return Ok(interrupted(signal, None, &again(args, &id))),
                 };
                 if !now.state.has_ended() {
-                    say(human::time_is_up(&now, &this_command()));
+                    say(human::time_is_up(&now, &again(args, &id)));
                     return Ok(Exit::WorkLeft);
                 }
                 now
             }
         }
     } else {
-        say(human::done_before(&sweep));
+        say(human::done_before(&sweep, found));
         sweep
     };
     tokio::select! {
         exit = conclude(&mut client, &workers.home, sweep.clone(), output) => exit,
-        signal = stop.requested() => Ok(interrupted(signal, Some(&sweep))),
+        signal = stop.requested() => Ok(interrupted(signal, Some(&sweep), &again(args, &id))),
     }
 }
 
@@ -252,8 +252,8 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
 }
 
 /// Ends a run that was told to stop.
-fn interrupted(signal: StopSignal, sweep: Option<&SweepView>) -> Exit {
-    say(human::interrupted(signal.reason(), sweep, &this_command()));
+fn interrupted(signal: StopSignal, sweep: Option<&SweepView>, again: &str) -> Exit {
+    say(human::interrupted(signal.reason(), sweep, again));
     Exit::after(signal)
 }
 
@@ -294,10 +294,36 @@ async fn wait(
     wait
 }
 
+/// What goes on with a sweep of which work is left: the command as it was given, but where that would begin another sweep, or
+/// would read what has been read.
+fn again(args: &RunArgs, id: &str) -> String {
+    let given = std::env::args().skip(1);
+    if !args.fresh && args.spec != "-" {
+        return format!("the same command goes on from there:\n  {}", command(given));
+    }
+    format!("this goes on from there:\n  {}", command(of_sweep(given, &args.spec, id)))
+}
+
 /// The command as it was given, to be given again.
 fn this_command() -> String {
+    command(std::env::args().skip(1))
+}
+
+fn command(words: impl Iterator<Item = String>) -> String {
     let word = |word: String| if word.contains([' ', '\'', '"', '$', '*']) { format!("{word:?}") } else { word };
-    std::iter::once("biosweep".to_owned()).chain(std::env::args().skip(1).map(word)).collect::<Vec<_>>().join(" ")
+    std::iter::once("biosweep".to_owned()).chain(words.map(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A command that goes on with the sweep it submitted: by its id, without what is said only at submission.
+fn of_sweep(words: impl Iterator<Item = String>, spec: &str, id: &str) -> impl Iterator<Item = String> {
+    let mut is_value = false;
+    words.filter_map(move |word| {
+        let of_before = std::mem::take(&mut is_value);
+        is_value = matches!(word.as_str(), "--priority" | "--weight");
+        let name = word.split('=').next().unwrap_or_default();
+        let at_submission = matches!(name, "--fresh" | "--no-share" | "--no-reuse" | "--priority" | "--weight");
+        (!of_before && !at_submission).then(|| if word == spec { id.to_owned() } else { word })
+    })
 }
 
 /// One worker per core, but no more than there is work for.
@@ -313,5 +339,17 @@ impl From<LocalError> for Failure {
             LocalError::Refused(_) => Self::bad_input(error),
             _ => Self::environment(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_gone_on_with_by_its_id_without_what_is_said_at_submission() {
+        let given = ["run", "a b.toml", "--fresh", "--priority", "3", "--workers", "1", "--weight=2", "--home", "/x y"];
+        let again = command(of_sweep(given.iter().map(|&word| word.to_owned()), "a b.toml", "0192"));
+        assert_eq!(again, "biosweep run 0192 --workers 1 --home \"/x y\"");
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json};
+use crate::render::{answer, human, json, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct WorkersArgs {
@@ -18,6 +18,9 @@ pub(crate) struct WorkersArgs {
 pub(super) async fn run(args: &WorkersArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
     let workers = client.workers().await?;
+    if client.is_hosted() {
+        say(client.silent().map_or_else(|| human::none_served(home), human::silent));
+    }
     client.close().await?;
     answer(match output {
         Output::Human => human::workers(&workers),

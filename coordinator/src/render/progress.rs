@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
-use biosweep_common::outcome::Outcome;
+use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::{Setback, SweepStatus, SweepView, WorkerView};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -55,7 +55,9 @@ impl Progress {
         let waits = || human::why_waiting(sweep).filter(|_| !self.expects_workers || !status.workers.is_empty());
         let standing = status.trouble.clone().or_else(|| human::why_paused(sweep)).or_else(waits);
         if standing != self.told {
-            self.note(standing.as_deref().unwrap_or("it goes on"));
+            if let Some(line) = change(standing.as_deref(), sweep.state) {
+                self.note(line);
+            }
             self.told = standing;
         }
         let now_s = self.clock.seconds();
@@ -167,9 +169,21 @@ impl Pace {
     }
 }
 
+/// What is said where why a sweep stands still has changed; what ended does not go on.
+fn change(standing: Option<&str>, state: SweepState) -> Option<&str> {
+    standing.or_else(|| (!state.has_ended()).then_some("it goes on"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_not_over_is_said_to_go_on() {
+        assert_eq!(change(Some("it waits"), SweepState::Running), Some("it waits"));
+        assert_eq!(change(None, SweepState::Running), Some("it goes on"));
+        assert_eq!(change(None, SweepState::Cancelled), None);
+    }
 
     #[test]
     fn the_time_left_follows_from_what_was_gained_since_the_start() {

@@ -45,9 +45,12 @@ pub(crate) fn accuracies(cells: &[Cell], so_far: Option<&str>, width: Option<u16
 
 /// The same in Markdown, in one table a dataset.
 pub(crate) fn accuracies_markdown(cells: &[Cell], so_far: Option<&str>) -> String {
-    let table = |pivot: &Pivot<'_>| pivot.table(&pivot.columns, presets::ASCII_MARKDOWN);
     let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
-    parts.extend(pivots(cells).iter().map(table));
+    let pivots = pivots(cells);
+    for pivot in &pivots {
+        parts.extend((pivots.len() > 1).then(|| format!("**{}**", pivot.dataset.label())));
+        parts.push(pivot.table(&pivot.columns, presets::ASCII_MARKDOWN));
+    }
     parts.push(caption(cells));
     parts.extend(chosen(cells, presets::ASCII_MARKDOWN));
     parts.join("\n\n")
@@ -347,6 +350,16 @@ mod tests {
         assert_eq!(lines(&text)[2], " bp     nn        90.0, 1 failed            –");
         assert_eq!(lines(&text)[3], " fa     nn                     –   2 diverged");
         assert_eq!(accuracies(&[], None, None), "no results yet");
+    }
+
+    #[test]
+    fn each_of_several_datasets_has_its_name_above_its_table() {
+        let other = with(completed("bp", "nn", 5, 0.8, 0.8), &[("dataset", Value::Name("kmnist".into()))]);
+        let cells = cells(&[completed("bp", "nn", 5, 0.9, 0.9), other]);
+        for text in [accuracies(&cells, None, None), accuracies_markdown(&cells, None)] {
+            assert!(text.find("kmnist") < text.find("80.0") && text.contains("mnist\n"), "{text}");
+        }
+        assert!(accuracies_markdown(&cells, None).contains("**kmnist**\n\n| "));
     }
 
     #[test]

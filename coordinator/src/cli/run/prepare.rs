@@ -13,6 +13,7 @@ use crate::cli::{datasets, submit};
 use crate::client::{Client, ClientError};
 use crate::host::HostError;
 use crate::local::WorkerOptions;
+use crate::render::{human, say};
 use crate::store::Store;
 use crate::submit as submission;
 
@@ -50,8 +51,13 @@ pub(super) async fn prepare(
     if !sweep.state.has_ended() {
         can_be_trained(spec.as_ref(), args, workers).await?;
     }
-    let sweep = if sweep.state == SweepState::Paused { client.resume(&id).await? } else { sweep };
-    Ok((sweep, spec, true))
+    if sweep.state != SweepState::Paused {
+        return Ok((sweep, spec, true));
+    }
+    if let Some(reason) = &sweep.reason {
+        say(human::goes_on(&sweep.name, reason));
+    }
+    Ok((client.resume(&id).await?, spec, true))
 }
 
 /// Submits a sweep that can be trained here, or need not be: one that is refused leaves nothing behind.

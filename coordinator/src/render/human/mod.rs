@@ -147,6 +147,11 @@ pub(crate) fn keeps_its_terms(kept: &Terms) -> String {
     )
 }
 
+/// A run goes on with a sweep that was paused.
+pub(crate) fn goes_on(name: &str, paused_for: &str) -> String {
+    format!("{name} goes on; it was paused: {paused_for}")
+}
+
 pub(crate) fn cancelled(sweep: &SweepView) -> String {
     format!("{} ({}) is cancelled; what was done stays\n{}", sweep.name, sweep.id, tally(sweep))
 }

@@ -14,13 +14,9 @@ use crate::results::aggregate;
 use crate::results::folder::ResultsFolder;
 
 /// The end of a run that stands still until its owner has looked.
-pub(crate) fn stands_still(sweep: &SweepView, command: &str) -> String {
+pub(crate) fn stands_still(sweep: &SweepView, again: &str) -> String {
     let why = sweep.reason.as_deref().unwrap_or("somebody paused it");
-    format!(
-        "paused with {} of {} trials done: {why}\nonce that is mended, the same command goes on:\n  {command}",
-        sweep.ended(),
-        sweep.trials
-    )
+    format!("paused with {} of {} trials done: {why}\nonce that is mended, {again}", sweep.ended(), sweep.trials)
 }
 
 pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
@@ -40,7 +36,15 @@ pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
     text
 }
 
-pub(crate) fn done_before(sweep: &SweepView) -> String {
+pub(crate) fn done_before(sweep: &SweepView, found: bool) -> String {
+    if !found {
+        return format!(
+            "{}: {} as {}, all of them taken over from results there were (--no-reuse trains them)",
+            sweep.name,
+            trials(sweep.trials),
+            sweep.id
+        );
+    }
     if sweep.state == SweepState::Cancelled {
         return format!(
             "{} was cancelled, as {}; these are its results so far (its spec with --fresh runs it anew)",
@@ -51,12 +55,12 @@ pub(crate) fn done_before(sweep: &SweepView) -> String {
 }
 
 /// The end of a run that was told to stop, where it is known how far the sweep is.
-pub(crate) fn interrupted(how: &str, sweep: Option<&SweepView>, command: &str) -> String {
+pub(crate) fn interrupted(how: &str, sweep: Option<&SweepView>, again: &str) -> String {
     let done = match sweep {
         Some(sweep) => format!("{} of {} trials are done and kept", sweep.ended(), sweep.trials),
         None => "what is done is kept".to_owned(),
     };
-    format!("{how}: {done}; the same command goes on from there:\n  {command}")
+    format!("{how}: {done}; {again}")
 }
 
 /// The end of a run that was stopped before it trained anything.
@@ -70,12 +74,8 @@ pub(crate) const fn stopping(by_ctrl_c: bool) -> &'static str {
 }
 
 /// The end of a run whose machine is taken away.
-pub(crate) fn time_is_up(sweep: &SweepView, command: &str) -> String {
-    format!(
-        "time is up, {} of {} trials done; the same command goes on from there:\n  {command}",
-        sweep.ended(),
-        sweep.trials
-    )
+pub(crate) fn time_is_up(sweep: &SweepView, again: &str) -> String {
+    format!("time is up, {} of {} trials done; {again}", sweep.ended(), sweep.trials)
 }
 
 /// A sweep that was worked on beside the one that was run, whose coordinator ends.

@@ -30,7 +30,8 @@ const LOCK: &str = "biosweep.lock";
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-const USE_ANOTHER_HOME: &str = "check that the directory exists and can be written to, or choose another with --home";
+const USE_ANOTHER_HOME: &str =
+    "check that the directory exists, can be written to and has room, or choose another with --home";
 const STOP_THE_OTHER: &str = "stop that process, or choose another directory with --home";
 const UPDATE: &str = "use the biosweep that wrote it or a newer one, or choose another directory with --home";
 const ASK_AGAIN: &str = "give the command again";
@@ -231,9 +232,9 @@ async fn open_with(origin: Origin, place: &str) -> Result<Sql, Unread> {
     Ok(Sql::to_read(origin, readers, place.to_owned()))
 }
 
-/// Whether there is one in the home, be it sound or not.
+/// Whether there is one in the home, be it sound or not. A home that cannot be looked into is no empty one: opening it says why.
 pub(crate) fn is_in(home: &Path) -> bool {
-    home.join(FILE).exists() || (home.exists() && !home.is_dir())
+    home.join(FILE).try_exists().unwrap_or(true)
 }
 
 /// Whether somebody holds the lock of the home, as far as can be told: who may not look at it takes others at their word.

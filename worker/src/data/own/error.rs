@@ -48,7 +48,7 @@ pub enum OwnError {
         path: PathBuf,
     },
     /// The entries are of a type nothing is made of here.
-    #[error("`{}` holds numbers of type {descr}; images are u1, f4 or f8, labels whole numbers", path.display())]
+    #[error("`{}` holds {}", path.display(), held(descr))]
     Type {
         /// The file.
         path: PathBuf,
@@ -215,4 +215,16 @@ pub enum HeaderFault {
     /// A count beyond 32 bits, or no dimension at all.
     #[error("its shape is none that can be used")]
     Shape,
+}
+
+/// What entries of a type are that nothing is made of here, and what to save in their place.
+fn held(descr: &str) -> String {
+    let (what, line) = match descr.trim_start_matches(['<', '>', '|', '=']) {
+        "f2" => ("half-precision numbers", "`images.astype('float32')`"),
+        "b1" => ("yes and no", "`array.astype('uint8')`"),
+        "O" => ("Python objects", "`numpy.array(labels.tolist(), 'int64')`, or images of one size as one array"),
+        text if text.starts_with(['U', 'S', 'a']) => ("text", "labels as whole numbers: `labels.astype('int64')`"),
+        _ => return format!("numbers of type {descr}; images are u1, f4 or f8, labels whole numbers"),
+    };
+    format!("{what} (type {descr}); save {line}")
 }

@@ -32,7 +32,7 @@ pub(super) fn read(file: DataFile) -> Result<Array, OwnError> {
     if header.is_fortran {
         return Err(OwnError::FortranOrder { path });
     }
-    let Some((big, kind, size)) = kind(&header.descr) else {
+    let Some((big, kind, size)) = kind(&header.descr).filter(is_number) else {
         return Err(OwnError::Type { path, descr: header.descr });
     };
     let count = header.shape.iter().try_fold(size as u64, |product, &count| product.checked_mul(count as u64));
@@ -55,9 +55,14 @@ pub(super) fn read(file: DataFile) -> Result<Array, OwnError> {
         ('u', 8) => {
             Entries::Integers(each(data, big, |bytes| i64::try_from(u64::from_le_bytes(bytes)).unwrap_or(i64::MAX)))
         }
-        _ => return Err(OwnError::Type { path, descr: header.descr }),
+        (kind, size) => unreachable!("{kind}{size} is no number"),
     };
     Ok(Array { path, shape: header.shape, entries })
+}
+
+/// Whether entries of this kind and size are read here.
+fn is_number(&(_, kind, size): &(bool, char, usize)) -> bool {
+    matches!((kind, size), ('u' | 'i', 1 | 2 | 4 | 8) | ('f', 4 | 8))
 }
 
 /// Every entry of `N` bytes, of which the last is the most significant where it is not `big`-endian.
@@ -176,6 +181,24 @@ pub(super) mod tests {
         };
         assert_eq!(is_fortran("(3, 2)"), Ok(true));
         assert_eq!((is_fortran("(3,)"), is_fortran("(3, 1)")), (Ok(false), Ok(false)));
+    }
+
+    #[test]
+    fn what_holds_no_numbers_is_called_what_it_is_whatever_its_length() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (descr, entries, told) in [
+            ("<U1", 12, "holds text (type <U1); save labels as whole numbers: `labels.astype('int64')`"),
+            ("|O", 20, "holds Python objects (type |O); save "),
+            ("|b1", 3, "holds yes and no (type |b1); save `array.astype('uint8')`"),
+            ("<f2", 6, "holds half-precision numbers (type <f2); save `images.astype('float32')`"),
+            ("<c8", 24, "holds numbers of type <c8; images are"),
+        ] {
+            let path = folder.path().join("labels.npy");
+            std::fs::write(&path, file(descr, "(3,)", &vec![0; entries])).expect("written");
+            let read = read(DataFile::open(path).expect("a file"));
+            let told_of = read.err().map(|error| error.to_string()).expect("it is refused");
+            assert!(told_of.contains(told), "{told_of}");
+        }
     }
 
     #[test]
