@@ -40,7 +40,7 @@ pub(crate) fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
         false => Some("diverged"),
     };
     let most = uneven(cells).unwrap_or(0);
-    let diamond = cells.iter().any(|cell| is_partial(cell, most)).then_some("mean of n, not all completed");
+    let diamond = cells.iter().any(|cell| is_partial(cell, most)).then_some("mean of only n replicates");
     let rules = series.iter().map(|&(rule, _)| rule).collect();
     chart.key(&rules, &series.iter().map(|&(_, network)| network).collect(), Marks { cross, diamond });
     let lines = series.len();
@@ -231,7 +231,7 @@ mod tests {
         for few in [std::iter::once(survivor()).chain(diverged).collect(), vec![survivor()]] {
             let svg = drawn(few);
             assert_eq!(dots(&svg), 3 + 1, "{svg}");
-            assert!(svg.contains(">n = 1<") && svg.contains("not all completed"), "{svg}");
+            assert!(svg.contains(">n = 1<") && svg.contains("mean of only n replicates"), "{svg}");
         }
     }
 
