@@ -13,7 +13,7 @@ use crate::vocabulary::OwnFormat;
 #[derive(Debug, thiserror::Error)]
 pub enum OwnDataError {
     /// There is no such directory.
-    #[error("the data directory `{}` does not exist; mend `dataset` in the spec file", .0.display())]
+    #[error("the data directory `{}` does not exist; check its path in `dataset`", .0.display())]
     NoDirectory(PathBuf),
     /// Something else is in the directory's place.
     #[error("`{}` is a file; name the directory that holds the four files in `dataset`", .0.display())]

@@ -170,13 +170,14 @@ fn channels_last_images_are_refused_before_anything_trains_with_the_line_that_me
         let images = npy("|u1", &format!("({count}, 32, 32, 3)"), &vec![7; count * 32 * 32 * 3]);
         std::fs::write(folder.join(format!("{part}_images.npy")), images).expect("written");
     }
-    for command in ["plan", "run"] {
+    for command in ["plan", "run", "submit"] {
         let output = home.run(&[command, &spec(&home, "{ npy = \"colours\" }")]);
         assert_eq!(output.status.code(), Some(3), "{}", said(&output));
         let line = "train_images.npy` has shape [120, 32, 32, 3], which looks like [count, height, width, channels]; save \
                     `images.transpose(0, 3, 1, 2)`";
         assert!(said(&output).contains(line), "{}", said(&output));
     }
+    assert_eq!(home.json(&["list"]), serde_json::json!([]), "nothing was submitted");
 }
 
 #[test]

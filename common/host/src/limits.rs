@@ -19,7 +19,7 @@ const LOOKS: u32 = 20;
 #[derive(Debug, thiserror::Error)]
 #[error(
     "no more threads can be started: {source}; user {user} may have {allowed} processes and threads (`ulimit -u`): raise that \
-     limit, or end other programs of this user"
+     limit, or that on memory (`ulimit -v`) where there is one, or end other programs of this user"
 )]
 pub struct ThreadError {
     /// What the system said.

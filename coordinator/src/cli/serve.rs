@@ -26,7 +26,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     insecure: bool,
     /// Seconds of silence after which a worker is lost and what it holds runs elsewhere
-    #[arg(long, default_value = "20", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value = "20", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), allow_negative_numbers = true)]
     lease: u64,
     #[command(flatten)]
     store: StoreArgs,

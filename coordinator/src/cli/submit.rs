@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::terms::TermsArgs;
-use super::{Coordinator, Output, source};
+use super::{Coordinator, Output, datasets, source};
 use crate::client::Client;
 use crate::render::{answer, human, json, say};
 
@@ -26,6 +26,8 @@ pub(crate) struct SubmitArgs {
 
 pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let source = source::read(&args.spec, &args.terms).map_err(|failure| or_stored(failure, args, home))?;
+    // What plan would refuse is refused here too: own data lies where the spec is. Published data is looked for by workers.
+    datasets::look(&source.spec, None, Some(home)).await?;
     let asked = source.spec.terms.clone();
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
@@ -33,7 +35,7 @@ pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Resul
     let hosted = client.is_hosted();
     client.close().await?;
     say_kept(kept.as_ref(), &asked);
-    if hosted {
+    if hosted && !sweep.state.has_ended() {
         say(human::unserved(&sweep, home));
     }
     answer(match output {
