@@ -21,6 +21,8 @@ const ENDING: &str = "report";
 const SET_ASIDE: &str = "set-aside";
 /// What the name of a folder ends with whose identity has ended.
 const CLOSED: &str = "closed";
+/// How often a folder is tried to be removed.
+const REMOVALS: u32 = 3;
 
 /// How long an identity is waited for that another process has: how often, with what pauses.
 const WAIT: (Duration, u32) =
@@ -146,11 +148,12 @@ impl Spool {
             entries.flatten().any(|entry| entry.path().extension().is_some_and(|ending| ending == ENDING))
         });
         if !owes {
-            // Moved first: who comes meanwhile makes a folder of its own, out of which nothing must be removed.
-            let aside = self.folder.with_extension(CLOSED);
+            // Moved first, to where nobody else moves one: who comes meanwhile makes a folder of its own, out of which nothing
+            // must be removed.
+            let aside = self.folder.with_extension(format!("{}.{CLOSED}", WorkerId::new()));
             if fs::rename(&self.folder, &aside).is_ok() {
-                // Left over it is in nobody's way.
-                drop(fs::remove_dir_all(&aside));
+                // Who came just before may still be putting its lock there. Left over it is in nobody's way.
+                let _removed = (0..REMOVALS).any(|_| fs::remove_dir_all(&aside).is_ok());
             }
         }
     }
