@@ -29,8 +29,8 @@ pub fn current() -> NumericEnvironment {
 /// # Errors
 /// A program that cannot be started.
 pub fn clear() -> io::Result<()> {
-    let set = |&&name: &&&str| env::var_os(name).is_some_and(|value| is_cleared(name, &value));
-    let cleared: Vec<&str> = VARIABLES.iter().filter(set).copied().collect();
+    let is_set = |name: &&str| env::var_os(name).is_some_and(|value| is_cleared(name, &value));
+    let cleared: Vec<&str> = VARIABLES.iter().copied().filter(is_set).collect();
     if cleared.is_empty() {
         return Ok(());
     }

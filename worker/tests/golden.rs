@@ -15,12 +15,11 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, NUMERICS_VERSION, Shape, Skip, StoppingRule};
-use biosweep_common::curve::CurvePoint;
 use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 use biosweep_worker::data::{self, Places};
 use biosweep_worker::device::Device;
 use biosweep_worker::environment;
-use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, LaneState, Observer, UnfitState, train};
+use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, Observer, UnfitState, train};
 
 /// How far losses of two classes of processors are apart at most, relatively.
 const TOLERANCE: f64 = 1e-3;
@@ -29,19 +28,9 @@ const TOLERANCE: f64 = 1e-3;
 struct ToTheEnd;
 
 impl Observer for ToTheEnd {
-    fn updated(&mut self, _: usize, _: u64) {}
-    fn evaluated(&mut self, _: usize, _: &CurvePoint) {}
-    fn should_stop(&mut self, _: usize) -> bool {
-        false
-    }
-    fn wanted_state(&mut self, _: &mut dyn Iterator<Item = usize>) -> Option<usize> {
-        None
-    }
-    fn state(&mut self, _: usize, _: LaneState) {}
     fn unfit(&mut self, _: usize, why: &UnfitState) {
         panic!("{why}");
     }
-    fn ended(&mut self, _: usize, _: &LaneOutcome, _: f64) {}
 }
 
 /// Each rule on each network, activations and optimisers in turn: one line a point of a curve.

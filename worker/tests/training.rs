@@ -46,18 +46,12 @@ impl Observer for Limit {
     fn updated(&mut self, _: usize, updates: u64) {
         self.updates = updates;
     }
-    fn evaluated(&mut self, _: usize, _: &CurvePoint) {}
     fn should_stop(&mut self, _: usize) -> bool {
         self.updates >= self.limit
     }
-    fn wanted_state(&mut self, _: &mut dyn Iterator<Item = usize>) -> Option<usize> {
-        None
-    }
-    fn state(&mut self, _: usize, _: LaneState) {}
     fn unfit(&mut self, _: usize, why: &UnfitState) {
         panic!("{why}");
     }
-    fn ended(&mut self, _: usize, _: &LaneOutcome, _: f64) {}
 }
 
 fn run(shape: Shape, lanes: Vec<LaneJob>) -> Vec<LaneOutcome> {
@@ -322,19 +316,9 @@ fn every_optimiser_goes_on_with_what_it_remembers() {
 struct Fitting(Vec<(usize, String)>);
 
 impl Observer for Fitting {
-    fn updated(&mut self, _: usize, _: u64) {}
-    fn evaluated(&mut self, _: usize, _: &CurvePoint) {}
-    fn should_stop(&mut self, _: usize) -> bool {
-        false
-    }
-    fn wanted_state(&mut self, _: &mut dyn Iterator<Item = usize>) -> Option<usize> {
-        None
-    }
-    fn state(&mut self, _: usize, _: LaneState) {}
     fn unfit(&mut self, lane: usize, why: &UnfitState) {
         self.0.push((lane, why.to_string()));
     }
-    fn ended(&mut self, _: usize, _: &LaneOutcome, _: f64) {}
 }
 
 #[test]
@@ -375,10 +359,6 @@ impl Observer for Careful {
         self.updates[lane] = updates;
         let unkept = self.updates.iter().zip(&self.kept).map(|(done, kept)| done - kept).sum();
         self.unkept_max = self.unkept_max.max(unkept);
-    }
-    fn evaluated(&mut self, _: usize, _: &CurvePoint) {}
-    fn should_stop(&mut self, _: usize) -> bool {
-        false
     }
     fn wanted_state(&mut self, lanes: &mut dyn Iterator<Item = usize>) -> Option<usize> {
         lanes.filter(|&lane| self.updates[lane] - self.kept[lane] >= 5).min()

@@ -19,7 +19,7 @@ pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<
     let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
     let sweeps = client.list().await?;
     if client.is_hosted() && sweeps.iter().any(|sweep| !sweep.state.has_ended()) {
-        say(client.silent().map_or_else(|| human::none_served(home), human::silent));
+        say(human::not_served(client.silent(), || human::none_served(home)));
     }
     client.close().await?;
     answer(match output {

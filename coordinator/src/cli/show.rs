@@ -22,7 +22,7 @@ pub(super) async fn run(args: &ShowArgs, home: &Path, output: Output) -> Result<
     let status = client.show(&args.sweep).await?;
     let text = client.spec(&status.sweep.id.to_string()).await?;
     if client.is_hosted() && !status.sweep.state.has_ended() {
-        say(client.silent().map_or_else(|| human::unserved(&status.sweep, home), human::silent));
+        say(human::not_served(client.silent(), || human::unserved(&status.sweep, home)));
     }
     client.close().await?;
     answer(match output {

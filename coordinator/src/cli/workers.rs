@@ -19,7 +19,7 @@ pub(super) async fn run(args: &WorkersArgs, home: &Path, output: Output) -> Resu
     let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
     let workers = client.workers().await?;
     if client.is_hosted() {
-        say(client.silent().map_or_else(|| human::none_served(home), human::silent));
+        say(human::not_served(client.silent(), || human::none_served(home)));
     }
     client.close().await?;
     answer(match output {

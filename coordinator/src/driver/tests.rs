@@ -47,6 +47,16 @@ impl Default for Flaky {
     }
 }
 
+impl Flaky {
+    /// Lets no commit through from now on; the commits begun, and how many so far.
+    pub(crate) fn hold(&self) -> (watch::Receiver<usize>, usize) {
+        let begun = self.begun.subscribe();
+        let before = *begun.borrow();
+        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+        (begun, before)
+    }
+}
+
 fn late_points(record: &Record) -> usize {
     if let Record::Late { curve, .. } = record { curve.len() } else { 0 }
 }
@@ -174,6 +184,19 @@ pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, Wo
     (handle, id, letters, worker, grant)
 }
 
+/// Has the worker report, and its report begin to be committed but not get through; the commits begun, and how many before it.
+async fn hold_commit(
+    store: &Flaky,
+    handle: &Handle,
+    worker: WorkerId,
+    grant: &Grant,
+) -> (watch::Receiver<usize>, usize) {
+    let (mut begun, before) = store.hold();
+    handle.said(worker, StreamId(1), vec![report(grant)]).await.expect("the loop lives");
+    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    (begun, before)
+}
+
 pub(crate) fn report(grant: &Grant) -> ToCoordinator {
     let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
     ToCoordinator::Ended(Box::new(Report {
@@ -236,11 +259,7 @@ async fn verdicts_that_are_alike_are_told_at_once() {
 async fn what_is_decided_during_a_transaction_is_released_only_after_its_own() {
     let store = Arc::new(Flaky::default());
     let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
-    let mut begun = store.begun.subscribe();
-    let before = *begun.borrow();
-    store.gate.forget_permits(Semaphore::MAX_PERMITS);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    let (mut begun, before) = hold_commit(&store, &handle, worker, &grant).await;
     handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("the loop lives");
     let asking = tokio::spawn({
         let handle = handle.clone();
@@ -265,11 +284,7 @@ async fn what_is_decided_during_a_transaction_is_released_only_after_its_own() {
 async fn what_was_decided_for_a_stream_is_not_said_on_a_later_one() {
     let store = Arc::new(Flaky::default());
     let (handle, _, mut letters, worker, grant) = at_work(&store).await;
-    let mut begun = store.begun.subscribe();
-    let before = *begun.borrow();
-    store.gate.forget_permits(Semaphore::MAX_PERMITS);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    hold_commit(&store, &handle, worker, &grant).await;
     let (outbox, mut later) = stream();
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory };
@@ -311,11 +326,7 @@ async fn taken_in(handle: &Handle) {
 async fn a_question_that_waits_for_a_commit_that_fails_is_answered() {
     let store = Arc::new(Flaky::default());
     let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
-    let mut begun = store.begun.subscribe();
-    let before = *begun.borrow();
-    store.gate.forget_permits(Semaphore::MAX_PERMITS);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    let (mut begun, before) = hold_commit(&store, &handle, worker, &grant).await;
     let pausing = handle.apply(Event::Paused(sweep));
     let asking = handle.ask(|core| core.sweep_views().len());
     tokio::pin!(pausing, asking);

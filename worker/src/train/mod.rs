@@ -69,22 +69,27 @@ pub struct LaneState {
     pub numbers: BTreeMap<String, Vec<f32>>,
 }
 
-/// Hears what happens in training, and may end it.
+/// Hears what happens in training, and may end it. What an observer does not look at does nothing, but for a state that does not
+/// fit: that is always to be told.
 pub trait Observer {
     /// A lane has done so many updates; called after every one.
-    fn updated(&mut self, lane: usize, updates: u64);
+    fn updated(&mut self, _lane: usize, _updates: u64) {}
     /// A lane was evaluated.
-    fn evaluated(&mut self, lane: usize, point: &CurvePoint);
+    fn evaluated(&mut self, _lane: usize, _point: &CurvePoint) {}
     /// Whether the lane is to stop before its next update.
-    fn should_stop(&mut self, lane: usize) -> bool;
+    fn should_stop(&mut self, _lane: usize) -> bool {
+        false
+    }
     /// A lane among these whose state is wanted now; asked before every update, of all lanes that have not ended.
-    fn wanted_state(&mut self, lanes: &mut dyn Iterator<Item = usize>) -> Option<usize>;
+    fn wanted_state(&mut self, _lanes: &mut dyn Iterator<Item = usize>) -> Option<usize> {
+        None
+    }
     /// A state that was wanted.
-    fn state(&mut self, lane: usize, state: LaneState);
+    fn state(&mut self, _lane: usize, _state: LaneState) {}
     /// The state that a lane was to go on from does not fit: the lane begins anew.
     fn unfit(&mut self, lane: usize, why: &UnfitState);
     /// A lane ended, after so many seconds of its own; others may go on.
-    fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64);
+    fn ended(&mut self, _lane: usize, _outcome: &LaneOutcome, _seconds: f64) {}
 }
 
 /// What came of a lane.

@@ -6,11 +6,7 @@ use super::*;
 async fn a_transaction_is_bounded_in_points_however_many_long_reports_come_at_once() {
     let store = Arc::new(Flaky::default());
     let (handle, _, mut letters, worker, grant) = at_work(&store).await;
-    let mut begun = store.begun.subscribe();
-    let before = *begun.borrow();
-    store.gate.forget_permits(Semaphore::MAX_PERMITS);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    hold_commit(&store, &handle, worker, &grant).await;
     let reports = 2 * REPORTS;
     for number in 0..reports {
         let late = Grant { attempt: Attempt(100 + number as u64), ..grant.clone() };
@@ -34,11 +30,7 @@ const REPORTS: usize = 4;
 async fn workers_that_are_to_leave_are_told_though_the_trouble_with_the_store_shows_only_then() {
     let store = Arc::new(Flaky::default());
     let (handle, _, mut letters, worker, grant) = at_work(&store).await;
-    let mut begun = store.begun.subscribe();
-    let before = *begun.borrow();
-    store.gate.forget_permits(Semaphore::MAX_PERMITS);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
+    hold_commit(&store, &handle, worker, &grant).await;
     let draining = handle.apply(Event::Draining { reason: "enough".to_owned() });
     tokio::pin!(draining);
     assert!(draining.as_mut().now_or_never().is_none(), "it is decided, and waits for the commit");

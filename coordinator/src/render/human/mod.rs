@@ -188,9 +188,10 @@ pub(crate) fn none_served(home: &Path) -> String {
     )
 }
 
-/// A coordinator that holds the home and does not answer.
-pub(crate) fn silent(url: &str) -> String {
-    format!("the coordinator of this home, at {url}, does not answer; this is what its store holds")
+/// Why a home is answered for from its store: the coordinator at `silent` holds it and does not answer, or there is none.
+pub(crate) fn not_served(silent: Option<&str>, none: impl FnOnce() -> String) -> String {
+    let told = |url| format!("the coordinator of this home, at {url}, does not answer; this is what its store holds");
+    silent.map_or_else(none, told)
 }
 
 /// A coordinator that was there and is not, while a sweep on it is followed.

@@ -19,9 +19,7 @@ async fn a_deletion_whose_client_has_gone_is_over_before_a_submission_looks_for_
     let plan = || v1::PlanRequest { spec: SPEC.to_owned(), format: "toml".to_owned(), origin: "small".to_owned() };
     assert_eq!(service.plan(Request::new(plan())).await.expect("it is read").into_inner().reused, 1);
 
-    let mut begun = store.begun.subscribe();
-    let before = *begun.borrow();
-    store.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let (mut begun, before) = store.hold();
     let delete = v1::DeleteRequest { sweep: sweep.to_string(), dry_run: false };
     tokio::select! {
         biased;

@@ -32,14 +32,12 @@ pub(super) fn read(file: DataFile) -> Result<Array, OwnError> {
     if header.is_fortran {
         return Err(OwnError::FortranOrder { path });
     }
-    let Some((big, kind, size)) = kind(&header.descr).filter(is_number) else {
+    let Some((big, kind, size)) = kind(&header.descr) else {
         return Err(OwnError::Type { path, descr: header.descr });
     };
     let count = header.shape.iter().try_fold(size as u64, |product, &count| product.checked_mul(count as u64));
     let expected = count.and_then(|count| count.checked_add(header.length as u64)).unwrap_or(u64::MAX);
-    if expected != bytes.len() as u64 {
-        return Err(OwnError::Length { path, expected, found: bytes.len() as u64 });
-    }
+    let found = bytes.len() as u64;
     let data = &bytes[header.length..];
     let entries = match (kind, size) {
         ('u', 1) => Entries::Bytes(bytes, header.length),
@@ -55,14 +53,12 @@ pub(super) fn read(file: DataFile) -> Result<Array, OwnError> {
         ('u', 8) => {
             Entries::Integers(each(data, big, |bytes| i64::try_from(u64::from_le_bytes(bytes)).unwrap_or(i64::MAX)))
         }
-        (kind, size) => unreachable!("{kind}{size} is no number"),
+        _ => return Err(OwnError::Type { path, descr: header.descr }),
     };
+    if expected != found {
+        return Err(OwnError::Length { path, expected, found });
+    }
     Ok(Array { path, shape: header.shape, entries })
-}
-
-/// Whether entries of this kind and size are read here.
-fn is_number(&(_, kind, size): &(bool, char, usize)) -> bool {
-    matches!((kind, size), ('u' | 'i', 1 | 2 | 4 | 8) | ('f', 4 | 8))
 }
 
 /// Every entry of `N` bytes, of which the last is the most significant where it is not `big`-endian.
