@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use crate::wire::bounds::{LANES_MAX, NAME_BYTES_MAX as NAME_LEN};
+use crate::protocol::bounds::{LANES_MAX, NAME_BYTES_MAX as NAME_LEN};
 
 /// The address of a coordinator.
 ///

@@ -20,11 +20,10 @@
 //! | [`health`] | what is measured of each layer, if a sweep asks for it |
 //! | [`capability`] | what sweeps require of workers |
 //! | [`outcome`] | how attempts, trials and sweeps stand |
-//! | [`messages`] | what coordinator and worker say to each other |
 //! | [`views`] | what a coordinator shows to people |
 //! | [`ids`] | identifiers the compiler keeps apart |
 //! | [`clock`] | the only reader of time |
-//! | [`wire`] | the only place where generated messages meet domain types |
+//! | [`protocol`] | what coordinator and worker say to each other: messages, conversions, the worker's session |
 //! | [`telemetry`] | logging, set up once per program |
 //! | [`published`] | the files of published datasets: names, digests, mirrors |
 //! | [`presets`] | spec files compiled in |
@@ -43,11 +42,11 @@ pub mod grid;
 pub mod gzip;
 pub mod health;
 pub mod ids;
-pub mod messages;
 pub mod outcome;
 pub mod own_data;
 pub mod plan;
 pub mod presets;
+pub mod protocol;
 pub mod published;
 pub mod settings;
 pub mod spec;
@@ -55,4 +54,3 @@ pub mod telemetry;
 pub mod topology;
 pub mod views;
 pub mod vocabulary;
-pub mod wire;

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::ids::StoreId;
+use biosweep_common::protocol::pieces::{Curves, SWEEPS_MESSAGE_BYTES_MAX, show_of_pieces, trained_of_pieces};
+use biosweep_common::protocol::wire::{FromWire, IntoWire, WireError};
 use biosweep_common::spec::Format;
 use biosweep_common::views::{
     CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView,
-};
-use biosweep_common::wire::{
-    Curves, FromWire, IntoWire, SWEEPS_MESSAGE_BYTES_MAX, WireError, show_of_pieces, trained_of_pieces,
 };
 use biosweep_host::limits;
 use biosweep_proto::v1;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::ids::{SweepId, WorkerId};
-use biosweep_common::messages::{Hello, ToCoordinator, ToWorker};
+use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 

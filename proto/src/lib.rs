@@ -1,7 +1,7 @@
 //! The messages and services biosweep's programs speak, generated from `biosweep/v1`.
 //!
 //! Nothing here is written by hand: the meaning of every message stands in the `.proto` files, and only
-//! `biosweep_common::wire` turns messages into domain types and back.
+//! `biosweep_common::protocol` turns messages into domain types and back.
 
 /// Version 1 of the protocol.
 pub mod v1 {

@@ -46,7 +46,7 @@ fn what_decides_is_pure() {
     let words =
         ["tokio", "tonic", "sqlx", "std::time", "rand::", "HashMap", "HashSet", "async fn", ".await", "std::fs"];
     none_of("coordinator/src/core", &words, "the scheduler decides and does nothing else");
-    none_of("worker/src/session.rs", &words, "the session decides and does nothing else");
+    none_of("common/src/protocol/session.rs", &words, "the session decides and does nothing else");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn common_knows_no_runtime_no_database_and_no_libtorch() {
 #[test]
 fn generated_messages_are_named_only_where_they_meet_domain_types() {
     let may = [
-        "common/src/wire",
+        "common/src/protocol",
         "coordinator/src/rpc",
         "coordinator/src/client.rs",
         "coordinator/src/bench",

@@ -11,8 +11,8 @@ use std::future;
 use std::time::Duration;
 
 use biosweep_common::ids::SweepId;
-use biosweep_common::messages::{Held, ToCoordinator, ToWorker};
-use biosweep_common::wire::bounds::ASKED_MAX;
+use biosweep_common::protocol::bounds::ASKED_MAX;
+use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use rand::RngExt as _;
@@ -26,9 +26,9 @@ use self::connection::{Connection, Inbound, Opened, connected, open};
 use self::leaving::ANSWERED;
 pub use self::leaving::{Leave, Left};
 use crate::checkpoint::shelf::{Of, Shelf};
-use crate::session::{Input, LaneEnd, Output, Session};
 use crate::spool::Spool;
 use crate::trainer::{Trainer, TrainerEvent};
+use biosweep_common::protocol::session::{Input, LaneEnd, Output, Session};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -10,7 +10,6 @@
 //! | [`optim`] | optimisers, one file each |
 //! | [`data`] | datasets, one file each |
 //! | [`random`] | where all randomness comes from |
-//! | [`session`] | the worker's side of the protocol, pure |
 //! | [`checkpoint`], [`spool`] | what outlives the worker: states of lanes, reports not yet acknowledged |
 //! | [`agent`], [`trainer`] | its shell: the stream to the coordinator, the training thread |
 //! | [`device`], [`memory`] | what there is to compute with |
@@ -38,7 +37,6 @@ pub mod parameters;
 pub mod random;
 pub mod rules;
 pub mod scalar;
-pub mod session;
 pub mod spool;
 pub mod step;
 pub mod train;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::ids::{StoreId, WorkerId};
-use biosweep_common::messages::{Held, Report};
+use biosweep_common::protocol::messages::{Held, Report};
 
-use crate::session::Owed;
+use biosweep_common::protocol::session::Owed;
 
 const LOCK: &str = "lock";
 const ENDING: &str = "report";

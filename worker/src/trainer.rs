@@ -11,8 +11,8 @@ use std::thread;
 use biosweep_common::clock::Clock;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
-use biosweep_common::messages::{Grant, Lane};
 use biosweep_common::outcome::Outcome;
+use biosweep_common::protocol::messages::{Grant, Lane};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -21,8 +21,8 @@ use crate::checkpoint::keeper::Keeper;
 use crate::checkpoint::shelf::{Of, Shelf};
 use crate::data::{self, Places};
 use crate::environment;
-use crate::session::{Input, LaneEnd};
 use crate::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
+use biosweep_common::protocol::session::{Input, LaneEnd};
 use keeping::{Keeping, Shelved};
 
 /// Events that may wait for the agent; it takes them at once, so that training never waits in fact.

@@ -9,9 +9,9 @@ use crate::configuration::{Convolution, Point};
 use crate::extents;
 use crate::grid::axis::{Axis, Dimension, TooFine};
 use crate::grid::{Block, Parts};
+use crate::protocol::bounds::STOPPING_RULES_MAX;
 use crate::settings::{Condition, Domain, Level, Setting, Value};
 use crate::vocabulary::{Dataset, Network};
-use crate::wire::bounds::STOPPING_RULES_MAX;
 
 /// What one setting is given, and where.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use super::measures::is_of_use;
 use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
 use crate::health::Measure;
+use crate::protocol::bounds::REPORT_POINTS_MAX;
 use crate::settings::{Setting, Value};
-use crate::wire::bounds::REPORT_POINTS_MAX;
 
 /// A trajectory whose learning curve, with what is measured of its layers, is more than a report holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::ToWorker;
 use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::protocol::messages::ToWorker;
 use biosweep_common::spec::SweepSpec;
 
 use super::event::{Action, Extended, Notice, Now};

@@ -1,8 +1,8 @@
 //! How attempts end: reports accepted or refused, results, retries.
 
 use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{Held, Report, ToWorker};
 use biosweep_common::outcome::Outcome;
+use biosweep_common::protocol::messages::{Held, Report, ToWorker};
 use biosweep_common::views::Setback;
 
 use super::event::{Action, Notice, Now};

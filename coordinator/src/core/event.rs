@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{ToCoordinator, ToWorker};
+use biosweep_common::protocol::messages::{ToCoordinator, ToWorker};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::Setback;
 

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::ToWorker;
 use biosweep_common::outcome::SweepState;
-use biosweep_common::wire::bounds::lanes_of_bundle;
+use biosweep_common::protocol::bounds::lanes_of_bundle;
+use biosweep_common::protocol::messages::ToWorker;
 
 use super::event::{Action, Notice, Now};
 use super::lease::{Lease, OpenLane};

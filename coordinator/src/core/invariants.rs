@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::Held;
 use biosweep_common::outcome::SweepState;
+use biosweep_common::protocol::messages::Held;
 
 use super::crew::{Crew, Place};
 use super::scheduler::Core;

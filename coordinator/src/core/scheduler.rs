@@ -17,8 +17,8 @@ use std::sync::Arc;
 use biosweep_common::capability::Capabilities;
 use biosweep_common::clock::Tick;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{Held, Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::Outcome;
+use biosweep_common::protocol::messages::{Held, Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::spec::SweepSpec;
 
 use super::crew::Crew;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use biosweep_common::ids::{Attempt, SweepId, WorkerId};
-use biosweep_common::messages::{Held, ToWorker};
+use biosweep_common::protocol::messages::{Held, ToWorker};
 
 use super::event::Action;
 use super::scheduler::Core;

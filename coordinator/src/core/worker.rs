@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use biosweep_common::clock::Tick;
 use biosweep_common::ids::{Attempt, TrajectoryIndex};
-use biosweep_common::messages::WorkerDescription;
+use biosweep_common::protocol::messages::WorkerDescription;
 
 use super::accepted::Accepted;
 use super::crew::Place;

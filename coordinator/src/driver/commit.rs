@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use biosweep_common::clock::Tick;
 use biosweep_common::ids::{Attempt, TrajectoryIndex};
-use biosweep_common::messages::{ToCoordinator, ToWorker};
+use biosweep_common::protocol::messages::{ToCoordinator, ToWorker};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
-use biosweep_common::messages::{Hello, ToCoordinator};
+use biosweep_common::protocol::messages::{Hello, ToCoordinator};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{Outbox, Reply, Request, StreamId};

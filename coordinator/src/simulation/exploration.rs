@@ -9,19 +9,19 @@ use std::sync::Arc;
 use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::messages::{ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::protocol::messages::{ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::spec::{Format, SweepSpec};
 use futures::FutureExt as _;
 use uuid::Uuid;
 
 use super::number;
-use super::session::{Input, LaneEnd, Output, Owed, Session};
 use crate::core::event::{Action, Event, Now};
 use crate::core::scheduler::{Core, Patience};
 use crate::store::Store as _;
 use crate::store::memory::Memory;
 use crate::store::record::{Record, Restored, Submission};
+use biosweep_common::protocol::session::{Input, LaneEnd, Output, Owed, Session};
 
 const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 2_000 };
 const WORKERS: usize = 2;

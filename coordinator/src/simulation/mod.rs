@@ -6,7 +6,6 @@
 //! | `world` | what happens next: messages, crashes, partitions, commits that fail, people who interfere |
 //! | `exploration` | every interleaving of a small world |
 //! | `process` | a coordinator and a worker, each alive or not |
-//! | [`session`] | the worker's session, compiled from its own source |
 //!
 //! A world is its seed: the same seed is the same history. Streams deliver in order until they break, as gRPC's do; what
 //! was on its way then is lost, and what an old stream still delivers comes late. Beyond that, reports are repeated and
@@ -14,9 +13,6 @@
 
 mod exploration;
 mod process;
-#[path = "../../../worker/src/session.rs"]
-#[expect(unreachable_pub, reason = "the worker offers it to others")]
-mod session;
 mod world;
 
 use std::collections::BTreeMap;

@@ -7,14 +7,14 @@ use biosweep_common::capability::Capabilities;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{Grant, Held, ToCoordinator, WorkerDescription};
 use biosweep_common::outcome::Outcome;
+use biosweep_common::protocol::messages::{Grant, Held, ToCoordinator, WorkerDescription};
 use biosweep_common::spec::SweepSpec;
 
-use super::session::{LaneEnd, Owed, Session};
 use crate::core::event::{Action, Event};
 use crate::core::scheduler::Core;
 use crate::store::record::Record;
+use biosweep_common::protocol::session::{LaneEnd, Owed, Session};
 
 /// A stream between a worker and a coordinator: a number, as the coordinator's service counts them.
 pub(super) type StreamId = u64;
@@ -105,7 +105,7 @@ impl Worker {
         specs: &BTreeMap<SweepId, Arc<SweepSpec>>,
         shelf: &BTreeMap<(SweepId, TrajectoryIndex), u64>,
     ) {
-        let lane = |lane: &biosweep_common::messages::Lane| {
+        let lane = |lane: &biosweep_common::protocol::messages::Lane| {
             let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: lane.trajectory };
             let trajectory = specs.get(&grant.sweep).and_then(|spec| spec.grid.trajectory(lane.trajectory));
             let updates = shelf.get(&(held.sweep, held.trajectory)).copied().unwrap_or(0);

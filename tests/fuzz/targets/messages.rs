@@ -1,8 +1,8 @@
 //! Bytes in place of what a worker and a coordinator say to each other, and of a report kept on disk.
 #![no_main]
 
-use biosweep_common::messages::{Report, ToCoordinator, ToWorker};
-use biosweep_common::wire::{FromWire as _, IntoWire as _};
+use biosweep_common::protocol::messages::{Report, ToCoordinator, ToWorker};
+use biosweep_common::protocol::wire::{FromWire as _, IntoWire as _};
 use biosweep_proto::v1;
 use libfuzzer_sys::fuzz_target;
 use prost::Message as _;

@@ -4,9 +4,9 @@ use std::future::{self, Future};
 use std::pin::Pin;
 use std::time::Duration;
 
-use biosweep_common::messages::ToWorker;
-use biosweep_common::wire::FromWire as _;
-use biosweep_common::wire::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX};
+use biosweep_common::protocol::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX};
+use biosweep_common::protocol::messages::ToWorker;
+use biosweep_common::protocol::wire::FromWire as _;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use tokio_stream::wrappers::ReceiverStream;

@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::future;
 
-use biosweep_common::messages::ToCoordinator;
-use biosweep_common::wire::IntoWire as _;
-use biosweep_common::wire::reports::{Pieces, pieces};
+use biosweep_common::protocol::messages::ToCoordinator;
+use biosweep_common::protocol::reports::{Pieces, pieces};
+use biosweep_common::protocol::wire::IntoWire as _;
 use biosweep_proto::v1;
 use tokio::sync::mpsc;
 
@@ -77,10 +77,10 @@ impl Outbox {
 mod tests {
     use biosweep_common::curve::CurvePoint;
     use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
-    use biosweep_common::messages::{Held, Report};
     use biosweep_common::outcome::Outcome;
-    use biosweep_common::wire::bounds::PIECE_POINTS_MAX;
-    use biosweep_common::wire::reports::Reader;
+    use biosweep_common::protocol::bounds::PIECE_POINTS_MAX;
+    use biosweep_common::protocol::messages::{Held, Report};
+    use biosweep_common::protocol::reports::Reader;
 
     use super::*;
 

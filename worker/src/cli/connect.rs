@@ -8,7 +8,7 @@ use biosweep_common::capability::{Capabilities, MEMORY_GB_MAX};
 use biosweep_common::clock::Clock;
 use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
-use biosweep_common::messages::WorkerDescription;
+use biosweep_common::protocol::messages::WorkerDescription;
 use biosweep_common::telemetry::{self, Destination};
 use biosweep_host::deadline::{Deadline, Job, Origin};
 use biosweep_host::limits;
@@ -23,9 +23,9 @@ use crate::agent::{self, AgentError, Estate, Leave, Left};
 use crate::checkpoint::shelf::Shelf;
 use crate::device::Device;
 use crate::memory;
-use crate::session::Session;
 use crate::spool::{Opened, Spool};
 use crate::trainer::Trainer;
+use biosweep_common::protocol::session::Session;
 
 #[derive(Debug, Args)]
 pub(super) struct ConnectArgs {

@@ -1,6 +1,6 @@
 //! Who gets what.
 
-use biosweep_common::wire::bounds::{LANES_MAX, lanes_of_bundle};
+use biosweep_common::protocol::bounds::{LANES_MAX, lanes_of_bundle};
 
 use super::*;
 use crate::store::record::QuarantineRow;

@@ -8,8 +8,10 @@ use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::protocol::messages::{
+    Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription,
+};
 use biosweep_common::spec::{Format, SweepSpec};
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! What people ask for, of those who do not wait for the answer.
 
-use biosweep_common::messages::ToWorker;
+use biosweep_common::protocol::messages::ToWorker;
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::curve::Score;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::spec::{Format, SweepSpec};
 use futures::FutureExt as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -16,12 +16,12 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
 use super::process::{Coordinator, Request, StreamId, Worker};
-use super::session::{Input, Output, Owed};
 use crate::core::event::{Action, Event, Now};
 use crate::core::scheduler::{Core, Patience};
 use crate::store::Store as _;
 use crate::store::memory::Memory;
 use crate::store::record::{Record, Submission};
+use biosweep_common::protocol::session::{Input, Output, Owed};
 
 mod coordinator;
 mod mishaps;

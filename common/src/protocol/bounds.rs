@@ -3,7 +3,7 @@
 //! A message is read through these, so that nothing past `wire` can be too large for a store, for memory or for a
 //! terminal. What this program writes itself is made to fit before it is sent: [`clean_line`] and [`clean_text`].
 
-use super::WireError;
+use super::wire::WireError;
 
 /// The most trajectories a worker trains at once.
 pub const LANES_MAX: u32 = 1_024;

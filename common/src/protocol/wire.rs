@@ -1,26 +1,5 @@
-//! The only place where generated messages meet domain types.
-//!
-//! | room | turns |
-//! |---|---|
-//! | here | the words both services use: settings, curve points, health points, scores, ids |
-//! | [`bounds`] | the bounds of everything a peer may say |
-//! | [`reports`] | reports of any size, in pieces where they are large |
-//! | `workers` | what coordinator and worker say to each other |
-//! | `sweeps` | what people ask and see |
-//! | `pieces` | what of that may be long, in pieces |
-//!
-//! A message is read with [`FromWire`] and may be refused; it is written with [`IntoWire`] and always can be.
-
-pub mod bounds;
-mod pieces;
-pub mod reports;
-mod sweeps;
-mod workers;
-
-pub use pieces::{
-    Curves, SWEEPS_MESSAGE_BYTES_MAX, curve_pieces, pieces, show_of_pieces, show_pieces, trained_of_pieces,
-    trained_pieces,
-};
+//! The conversion traits between messages and domain types, their errors, and the values that both services use: settings, curve
+//! points, health points, scores.
 
 use std::str::FromStr;
 
@@ -32,6 +11,8 @@ use crate::curve::{CurvePoint, Score};
 use crate::health::HealthPoint;
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::settings::{Setting, Value};
+
+use super::bounds;
 
 /// Why a message cannot be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -112,33 +93,33 @@ impl<M, D: IntoWire<M>> IntoWire<Vec<M>> for Vec<D> {
 }
 
 /// A part of a message that has to be there.
-fn required<T>(part: Option<T>, field: &'static str) -> Result<T, WireError> {
+pub(super) fn required<T>(part: Option<T>, field: &'static str) -> Result<T, WireError> {
     part.ok_or(WireError::Missing { field })
 }
 
 /// A part of a message that is a domain type in text.
-fn parsed<T: FromStr>(text: &str, field: &'static str) -> Result<T, WireError> {
+pub(super) fn parsed<T: FromStr>(text: &str, field: &'static str) -> Result<T, WireError> {
     text.parse().map_err(|_| WireError::Unreadable { field, value: bounds::shown(text) })
 }
 
 /// A part of a message that is the name of one choice.
-fn named<T>(name: &str, field: &'static str, read: fn(&str) -> Option<T>) -> Result<T, WireError> {
+pub(super) fn named<T>(name: &str, field: &'static str, read: fn(&str) -> Option<T>) -> Result<T, WireError> {
     read(name).ok_or_else(|| WireError::Unreadable { field, value: bounds::shown(name) })
 }
 
 /// The text of a cause, empty where there is none.
-fn cause_into_wire(cause: Option<String>) -> String {
+pub(super) fn cause_into_wire(cause: Option<String>) -> String {
     bounds::clean_text(cause.unwrap_or_default())
 }
 
 /// The cause a text stands for.
-fn cause_from_wire(text: String, field: &'static str) -> Result<Option<String>, WireError> {
+pub(super) fn cause_from_wire(text: String, field: &'static str) -> Result<Option<String>, WireError> {
     let text = bounds::text(text, field)?;
     Ok((!text.is_empty()).then_some(text))
 }
 
 /// What a worker has, as it says of itself and as others are told.
-fn capabilities(device: String, memory_bytes: u64, labels: Vec<String>) -> Result<Capabilities, WireError> {
+pub(super) fn capabilities(device: String, memory_bytes: u64, labels: Vec<String>) -> Result<Capabilities, WireError> {
     let labels = bounds::at_most(labels, bounds::LABELS_MAX, "worker.labels")?;
     let labels = labels.into_iter().map(|label| bounds::line(label, "worker.labels"));
     Ok(Capabilities {

@@ -3,7 +3,8 @@
 use biosweep_proto::v1;
 use prost::Message;
 
-use super::{FromWire, IntoWire, WireError, bounds, parsed, required};
+use super::bounds;
+use super::wire::{FromWire, IntoWire, WireError, parsed, required};
 use crate::ids::{TrajectoryIndex, TrialIndex};
 use crate::views::{CurveView, SweepStatus, TrainedView};
 

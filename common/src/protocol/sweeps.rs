@@ -3,7 +3,9 @@
 use biosweep_proto::v1;
 
 use super::bounds::{self, HELD_MAX, clean_line};
-use super::{FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required};
+use super::wire::{
+    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required,
+};
 use crate::capability::Capabilities;
 use crate::clock::WallTime;
 use crate::configuration::TrialKey;

@@ -11,13 +11,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::health::HealthPoint;
-use biosweep_common::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
-use biosweep_common::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
-use biosweep_common::outcome::Outcome;
-use biosweep_common::wire::bounds::HELD_MAX;
+use crate::configuration::NUMERICS_VERSION;
+use crate::curve::CurvePoint;
+use crate::health::HealthPoint;
+use crate::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
+use crate::outcome::Outcome;
+use crate::protocol::bounds::HELD_MAX;
+use crate::protocol::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 
 /// Something that happened to the worker.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,13 +7,17 @@ use prost::Message as _;
 
 use super::bounds::{self, HELD_MAX, LANES_MAX, clean_line, clean_text};
 use super::reports::check_points;
-use super::{FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required};
+use super::wire::{
+    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required,
+};
 use crate::capability::Capabilities;
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
 use crate::health::Measure;
 use crate::ids::{Attempt, TrajectoryIndex};
-use crate::messages::{Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use crate::outcome::Outcome;
+use crate::protocol::messages::{
+    Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription,
+};
 use crate::settings::{Level, Setting};
 
 impl IntoWire<v1::WorkerMessage> for ToCoordinator {

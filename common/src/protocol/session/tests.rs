@@ -1,11 +1,11 @@
 //! What a session does about all that can happen.
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::configuration::{Configuration, Point};
-use biosweep_common::ids::SweepId;
-use biosweep_common::messages::Lane;
-use biosweep_common::settings::{Setting, Value};
-use biosweep_common::wire::bounds::REPORT_POINTS_MAX;
+use crate::capability::Capabilities;
+use crate::configuration::{Configuration, Point};
+use crate::ids::SweepId;
+use crate::protocol::bounds::REPORT_POINTS_MAX;
+use crate::protocol::messages::Lane;
+use crate::settings::{Setting, Value};
 
 use super::*;
 

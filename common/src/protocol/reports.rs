@@ -4,12 +4,12 @@ use biosweep_proto::v1;
 use biosweep_proto::v1::worker_message::Message as Up;
 
 use super::bounds::{self, PIECE_POINTS_MAX, REPORT_POINTS_MAX};
-use super::{FromWire as _, IntoWire as _, WireError, required};
+use super::wire::{FromWire as _, IntoWire as _, WireError, required};
 use crate::curve::CurvePoint;
 use crate::health::HealthPoint;
 use crate::ids::{Attempt, TrajectoryIndex};
-use crate::messages::{Report, ToCoordinator};
 use crate::outcome::Outcome;
+use crate::protocol::messages::{Report, ToCoordinator};
 
 impl Report {
     /// Points of its learning curve and of its layers.
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::health::Measure;
     use crate::ids::SweepId;
-    use crate::messages::Held;
+    use crate::protocol::messages::Held;
 
     /// A report of so many evaluations of a network of so many layers, by five measures.
     fn report(evaluations: u64, layers: u32) -> Report {
