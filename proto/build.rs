@@ -12,7 +12,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(protos, ["."])?;
     let descriptor_file = PathBuf::from(env::var("OUT_DIR")?).join("biosweep_descriptor.bin");
     fs::write(descriptor_file, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .client_mod_attribute(".", "#[cfg(feature = \"client\")]")
+        .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
+        .compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=biosweep");
     Ok(())
 }

@@ -5,8 +5,8 @@
 
 /// Version 1 of the protocol.
 pub mod v1 {
-    tonic::include_proto!("biosweep.v1");
+    include!(concat!(env!("OUT_DIR"), "/biosweep.v1.rs"));
 
     /// The protocol described in its own words, for gRPC reflection.
-    pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("biosweep_descriptor");
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/biosweep_descriptor.bin"));
 }
