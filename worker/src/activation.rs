@@ -41,7 +41,7 @@ pub fn activate(activation: Activation, z: &Tensor) -> Result<(), TchError> {
 
 wide! {
     /// z + b, in place.
-    pub fn add_bias<'a, T: Scalar>(numbers: &'a mut [T], lines: &'a Lines, bias: &'a [T]) {
+    pub fn add_bias<T: Scalar>(numbers: &mut [T], lines: &Lines, bias: &[T]) {
         for start in lines.starts() {
             for position in numbers[start..start + lines.length].chunks_exact_mut(bias.len()) {
                 position.iter_mut().zip(bias).for_each(|(z, &b)| *z += b);
@@ -51,7 +51,7 @@ wide! {
 }
 
 wide! {
-    fn add_bias_and_rectify<'a, T: Scalar>(numbers: &'a mut [T], lines: &'a Lines, bias: &'a [T]) {
+    fn add_bias_and_rectify<T: Scalar>(numbers: &mut [T], lines: &Lines, bias: &[T]) {
         let zero = T::default();
         for start in lines.starts() {
             for position in numbers[start..start + lines.length].chunks_exact_mut(bias.len()) {
@@ -67,12 +67,12 @@ wide! {
 
 wide! {
     /// scale · error ⊙ σ'(z), in place; σ' is told from h = σ(z), which lies as the error does.
-    pub fn times_derivative<'a, T: Scalar>(
+    pub fn times_derivative<T: Scalar>(
         activation: Activation,
         scale: T,
-        error: &'a mut [T],
-        hidden: &'a [T],
-        lines: &'a Lines,
+        error: &mut [T],
+        hidden: &[T],
+        lines: &Lines,
     ) {
         let (zero, one) = (T::default(), T::of(1.0));
         for start in lines.starts() {
@@ -105,7 +105,7 @@ wide! {
     /// Far from the output Δ is smaller by orders of magnitude than z, and a difference of two σ would be rounding error in
     /// single precision. So nothing alike is subtracted. By the addition theorem, tanh(z + Δ) − h = (1 − h²)t / (1 + ht)
     /// with h = tanh z and t = tanh Δ; the sigmoid is half of a tanh, at half of z and Δ.
-    pub fn finish_change<'a, T: Scalar>(activation: Activation, z: &'a [T], change: &'a mut [T]) {
+    pub fn finish_change<T: Scalar>(activation: Activation, z: &[T], change: &mut [T]) {
         let (zero, one, two) = (T::default(), T::of(1.0), T::of(2.0));
         // Where σ is flat to the last bit the quotient may be 0/0: nothing changes there. What is no number stays so.
         let quotient = |above: T, below: T| if below == zero { zero } else { above / below };

@@ -54,7 +54,7 @@ pub fn weight_gradient(
 
 wide! {
     /// Δb = Σ δ over the positions of all images; added to what is there.
-    pub fn add_bias_gradient<'a, T: Scalar>(gradient: &'a mut [T], delta: &'a [T], lines: &'a Lines) {
+    pub fn add_bias_gradient<T: Scalar>(gradient: &mut [T], delta: &[T], lines: &Lines) {
         for start in lines.starts() {
             for position in delta[start..start + lines.length].chunks_exact(gradient.len()) {
                 gradient.iter_mut().zip(position).for_each(|(sum, &delta)| *sum += delta);

@@ -304,7 +304,7 @@ impl<T: Scalar> Pass<T> {
 wide! {
     /// Images, channel by channel, → at each position all numbers under a 3×3 kernel, by row, column, channel; zeros
     /// beyond the border, which are never written.
-    fn unfold<'a, T: Scalar>(unfolded: &'a mut [T], images: &'a [T], frame: Frame, channels: usize) {
+    fn unfold<T: Scalar>(unfolded: &mut [T], images: &[T], frame: Frame, channels: usize) {
         let (height, width, row) = (frame.height, frame.width, TAPS * TAPS * channels);
         let of_image = images.chunks_exact(channels * height * width).enumerate();
         for (image, pixels) in of_image {

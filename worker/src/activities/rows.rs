@@ -14,7 +14,7 @@ pub(super) struct Rows {
 }
 
 wide! {
-    pub(super) fn copy_rows<'a, T: Scalar>(to: &'a mut [T], from: &'a [T], rows: Rows) {
+    pub(super) fn copy_rows<T: Scalar>(to: &mut [T], from: &[T], rows: Rows) {
         let Rows { frame, channels, to: (to_first, to_stride), from: (from_first, from_stride) } = rows;
         let images = (to.len() / to_stride - 2 * frame.guard) / frame.image;
         for image in 0..images {
@@ -41,7 +41,7 @@ pub(super) struct Spread {
 }
 
 wide! {
-    pub(super) fn add_spread<'a, T: Scalar>(own: &'a mut [T], from: &'a [T], spread: Spread, scale: T) {
+    pub(super) fn add_spread<T: Scalar>(own: &mut [T], from: &[T], spread: Spread, scale: T) {
         let Spread { images, own: to, own_column, own_stride, from: low, column, stride, channels } = spread;
         for image in 0..images {
             for y in 0..to.height {

@@ -32,7 +32,7 @@ impl Sight {
 wide! {
     /// What is seen of a layer: its mean over squares of `factor` positions, with its neighbours in the row; or its mean
     /// over all positions.
-    pub(super) fn see<'a, T: Scalar>(seen: &'a mut [T], own: &'a [T], sight: Sight) {
+    pub(super) fn see<T: Scalar>(seen: &mut [T], own: &[T], sight: Sight) {
         let Sight { images, own: frame, seen: to, from, factor, channels, stride, column, is_unfolded } = sight;
         let (first, pitch) = from;
         if !is_unfolded {
@@ -79,7 +79,7 @@ wide! {
 
 wide! {
     /// The adjoint of [`see`].
-    pub(super) fn give_back<'a, T: Scalar>(own: &'a mut [T], seen: &'a [T], sight: Sight, is_first: bool) {
+    pub(super) fn give_back<T: Scalar>(own: &mut [T], seen: &[T], sight: Sight, is_first: bool) {
         let Sight { images, own: to, seen: from, factor, channels, stride, column, is_unfolded, .. } = sight;
         if !is_unfolded {
             let share = T::of(1.0 / (to.height * to.width) as f64);

@@ -150,7 +150,7 @@ impl Dataset {
 }
 
 wide! {
-    fn scale<'a, T: Scalar>(pixels: &'a mut [T], bytes: &'a [u8]) {
+    fn scale<T: Scalar>(pixels: &mut [T], bytes: &[u8]) {
         for (pixel, &byte) in pixels.iter_mut().zip(bytes) {
             *pixel = T::from(byte) * T::PER_BYTE;
         }

@@ -76,11 +76,11 @@ impl<T: Scalar> Moments<T> {
 }
 
 wide! {
-    fn step<'a, T: Scalar>(
-        values: &'a mut [T],
-        gradients: &'a [T],
-        mean: &'a mut [T],
-        square: &'a mut [T],
+    fn step<T: Scalar>(
+        values: &mut [T],
+        gradients: &[T],
+        mean: &mut [T],
+        square: &mut [T],
         constants: Constants<T>,
     ) {
         let Constants { keep, decay, step, root } = constants;
@@ -119,7 +119,7 @@ const BLOCK: usize = 512;
 struct Aligned<T>([T; BLOCK]);
 
 wide! {
-    fn flush_all<'a, T: Scalar>(mean: &'a mut [T], square: &'a mut [T]) {
+    fn flush_all<T: Scalar>(mean: &mut [T], square: &mut [T]) {
         let (tiny_mean, tiny_square) = (T::of(1e-30), T::of(1e-35));
         mean.iter_mut().for_each(|mean| *mean = flush(*mean, tiny_mean));
         square.iter_mut().for_each(|square| *square = flush(*square, tiny_square));

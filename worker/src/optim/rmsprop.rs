@@ -37,7 +37,7 @@ impl<T: Scalar> Optimise<T> for RmsProp<T> {
 }
 
 wide! {
-    fn step<'a, T: Scalar>(values: &'a mut [T], gradients: &'a [T], square: &'a mut [T], steps: Steps) {
+    fn step<T: Scalar>(values: &mut [T], gradients: &[T], square: &mut [T], steps: Steps) {
         let (rate, decay) = (T::of(steps.learning_rate), T::of(steps.weight_decay));
         let (alpha, rest, epsilon) = (T::of(ALPHA), T::of(1.0 - ALPHA), T::of(EPSILON));
         let (tiny_gradient, tiny_square) = (T::of(TINY_GRADIENT), T::of(1e-35));

@@ -48,7 +48,7 @@ impl<T: Scalar> Optimise<T> for Sgd<T> {
 }
 
 wide! {
-    fn plain<'a, T: Scalar>(values: &'a mut [T], gradients: &'a [T], steps: Steps) {
+    fn plain<T: Scalar>(values: &mut [T], gradients: &[T], steps: Steps) {
         let (rate, decay) = (T::of(steps.learning_rate), T::of(steps.weight_decay));
         for (w, &g) in values.iter_mut().zip(gradients) {
             *w -= rate * (g + decay * *w);
@@ -57,7 +57,7 @@ wide! {
 }
 
 wide! {
-    fn with_momentum<'a, T: Scalar>(values: &'a mut [T], gradients: &'a [T], velocity: &'a mut [T], steps: Steps) {
+    fn with_momentum<T: Scalar>(values: &mut [T], gradients: &[T], velocity: &mut [T], steps: Steps) {
         let (rate, decay) = (T::of(steps.learning_rate), T::of(steps.weight_decay));
         let momentum = T::of(steps.momentum);
         // What of the gradient the step has beside the velocity, and what of the velocity.

@@ -3,7 +3,7 @@
 //! The words come in another order than one block after another has them: the first words of sixteen blocks, then their
 //! second words, and so on. That spares a transposition, and nothing that is drawn cares.
 
-use crate::vector::{Kernel, widest};
+use crate::vector::wide;
 
 /// Blocks computed together.
 const LANES: usize = 16;
@@ -39,19 +39,14 @@ impl ChaCha8 {
         const { assert!(COUNT.is_multiple_of(GROUP)) };
         let (groups, _) = words.as_chunks_mut::<GROUP>();
         for group in groups {
-            widest::<Blocks, _>((&self.key, self.counter, group));
+            blocks(&self.key, self.counter, group);
             self.counter += LANES as u64;
         }
     }
 }
 
-struct Blocks;
-
-impl Kernel<(&[u32; 8], u64, &mut [u32; GROUP])> for Blocks {
-    type Output = ();
-
-    #[inline(always)]
-    fn run((key, counter, words): (&[u32; 8], u64, &mut [u32; GROUP])) {
+wide! {
+    fn blocks(key: &[u32; 8], counter: u64, words: &mut [u32; GROUP]) {
         const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
         let counters: [u64; LANES] = std::array::from_fn(|lane| counter + lane as u64);
         let mut state: [Lanes; WORDS] = std::array::from_fn(|word| match word {

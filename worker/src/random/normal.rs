@@ -8,7 +8,7 @@
 //! the numbers are the same on every machine. With 24 bits in u, |z| stays below 5.77.
 
 use super::chacha::ChaCha8;
-use crate::vector::{Kernel, widest};
+use crate::vector::wide;
 
 /// How many numbers come at once.
 pub(super) const BLOCK: usize = 1024;
@@ -18,17 +18,11 @@ const PAIRS: usize = BLOCK / 2;
 pub(super) fn block(bits: &mut ChaCha8, normals: &mut [f32; BLOCK]) {
     let mut words = [0_u32; BLOCK];
     bits.fill(&mut words);
-    widest::<Pairs, _>((&words, normals));
+    pairs(&words, normals);
 }
 
-/// The loop over all pairs of a block.
-struct Pairs;
-
-impl Kernel<(&[u32; BLOCK], &mut [f32; BLOCK])> for Pairs {
-    type Output = ();
-
-    #[inline(always)]
-    fn run((words, normals): (&[u32; BLOCK], &mut [f32; BLOCK])) {
+wide! {
+    fn pairs(words: &[u32; BLOCK], normals: &mut [f32; BLOCK]) {
         let (radius, angle) = words.split_at(PAIRS);
         let (first, second) = normals.split_at_mut(PAIRS);
         for (((first, second), radius), angle) in first.iter_mut().zip(second).zip(radius).zip(angle) {

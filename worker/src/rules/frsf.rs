@@ -26,7 +26,7 @@ fn compute<T: Scalar>(feedback: &mut Parameters<T>, network: &Network<T>, lane: 
 }
 
 wide! {
-    fn with_signs<'a, T: Scalar>(feedback: &'a mut [T], sizes: &'a [T], weights: &'a [T]) {
+    fn with_signs<T: Scalar>(feedback: &mut [T], sizes: &[T], weights: &[T]) {
         let zero = T::default();
         for ((feedback, &size), &weight) in feedback.iter_mut().zip(sizes).zip(weights) {
             let size = if size < zero { -size } else { size };

@@ -160,7 +160,7 @@ fn learn_layer<'a, T: Scalar>(
 }
 
 wide! {
-    fn scale<'a, T: Scalar>(numbers: &'a mut [T], factor: T) {
+    fn scale<T: Scalar>(numbers: &mut [T], factor: T) {
         numbers.iter_mut().for_each(|number| *number = factor * *number);
     }
 }

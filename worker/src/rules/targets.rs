@@ -329,7 +329,7 @@ impl<T: Scalar> LearningRule<T> for TargetPropagation<T> {
 }
 
 wide! {
-    fn copy<'a, T: Scalar>(to: &'a mut [T], from: &'a [T], lines: &'a Lines) {
+    fn copy<T: Scalar>(to: &mut [T], from: &[T], lines: &Lines) {
         for start in lines.starts() {
             to[start..start + lines.length].copy_from_slice(&from[start..start + lines.length]);
         }
@@ -338,7 +338,7 @@ wide! {
 
 wide! {
     /// h + std · noise, in place; the noise lies without gaps.
-    fn add_noise<'a, T: Scalar>(hidden: &'a mut [T], noise: &'a [T], lines: &'a Lines, std: T) {
+    fn add_noise<T: Scalar>(hidden: &mut [T], noise: &[T], lines: &Lines, std: T) {
         for (start, noise) in lines.starts().zip(noise.chunks_exact(lines.length)) {
             hidden[start..start + lines.length].iter_mut().zip(noise).for_each(|(h, &noise)| *h += std * noise);
         }
@@ -347,7 +347,7 @@ wide! {
 
 wide! {
     /// back − given, in place of what was given.
-    fn subtract_from<'a, T: Scalar>(given: &'a mut [T], back: &'a [T], lines: &'a Lines) {
+    fn subtract_from<T: Scalar>(given: &mut [T], back: &[T], lines: &Lines) {
         for start in lines.starts() {
             let line = start..start + lines.length;
             given[line.clone()].iter_mut().zip(&back[line]).for_each(|(given, &back)| *given = back - *given);
@@ -367,7 +367,7 @@ fn squares<T: Scalar>(given: &[T], back: &[T], lines: &Lines) -> f64 {
 
 wide! {
     /// Sets to zero what lies between the positions of images.
-    fn clear_frame<'a, T: Scalar>(numbers: &'a mut [T], frame: Frame, rows: usize, width: usize) {
+    fn clear_frame<T: Scalar>(numbers: &mut [T], frame: Frame, rows: usize, width: usize) {
         let zero = T::default();
         for image in 0..rows {
             for y in 0..frame.height {

@@ -26,7 +26,7 @@ fn compute<T: Scalar>(feedback: &mut Parameters<T>, network: &Network<T>, lane: 
 }
 
 wide! {
-    fn signs<'a, T: Scalar>(feedback: &'a mut [T], weights: &'a [T], size: T) {
+    fn signs<T: Scalar>(feedback: &mut [T], weights: &[T], size: T) {
         let zero = T::default();
         for (feedback, &weight) in feedback.iter_mut().zip(weights) {
             *feedback = if weight > zero { size } else if weight < zero { -size } else { zero };
