@@ -18,6 +18,12 @@ macro_rules! uuid_id {
             }
         }
 
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
         impl std::str::FromStr for $name {
             type Err = uuid::Error;
             fn from_str(text: &str) -> Result<Self, uuid::Error> {
@@ -96,33 +102,5 @@ impl std::str::FromStr for TrialRef {
             sweep: sweep.parse().map_err(|_| NoTrialRef)?,
             trial: TrialIndex(trial.parse().map_err(|_| NoTrialRef)?),
         })
-    }
-}
-
-impl SweepId {
-    /// A new id, stamped with the present time.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl WorkerId {
-    /// A new id, stamped with the present time.
-    #[must_use]
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl Default for SweepId {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Default for WorkerId {
-    fn default() -> Self {
-        Self::new()
     }
 }

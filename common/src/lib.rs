@@ -22,14 +22,12 @@
 //! | [`outcome`] | how attempts, trials and sweeps stand |
 //! | [`views`] | what a coordinator shows to people |
 //! | [`ids`] | identifiers the compiler keeps apart |
-//! | [`clock`] | the only reader of time |
+//! | [`time`] | points in time |
 //! | [`protocol`] | what coordinator and worker say to each other: messages, conversions, the worker's session |
-//! | [`telemetry`] | logging, set up once per program |
 //! | [`published`] | the files of published datasets: names, digests, mirrors |
 //! | [`presets`] | spec files compiled in |
 
 pub mod capability;
-pub mod clock;
 pub mod configuration;
 pub mod cost;
 pub mod curve;
@@ -50,7 +48,7 @@ pub mod protocol;
 pub mod published;
 pub mod settings;
 pub mod spec;
-pub mod telemetry;
+pub mod time;
 pub mod topology;
 pub mod views;
 pub mod vocabulary;

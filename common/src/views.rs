@@ -4,13 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::capability::Capabilities;
-use crate::clock::WallTime;
 use crate::configuration::{Point, TrialKey};
 use crate::curve::{CurvePoint, Score};
 use crate::health::HealthPoint;
 use crate::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::{Format, SweepSpec};
+use crate::time::WallTime;
 
 /// A sweep and how far it is.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,10 +7,10 @@ mod trouble;
 use std::io;
 use std::path::PathBuf;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::curve::Score;
 use biosweep_common::spec::Format;
 use biosweep_common::views::{CurveView, ResultView};
+use biosweep_host::clock::Clock;
 use serde::Serialize;
 
 use self::cluster::Cluster;

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
+use biosweep_host::clock::Clock;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::ids::StoreId;
+use biosweep_host::clock::Clock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -307,10 +307,11 @@ pub(crate) fn url_of(home: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::clock::WallTime;
     use biosweep_common::ids::{SweepId, TrialIndex};
     use biosweep_common::outcome::SweepState;
     use biosweep_common::spec::{Format, SweepSpec};
+    use biosweep_common::time::WallTime;
+    use biosweep_host::id::new_id;
 
     use super::*;
     use crate::core::event::Event;
@@ -323,7 +324,7 @@ mod tests {
         let text = "name = \"large\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
                     max_updates = 1_000_000_000\neval_every = 390\nearly_stop_start = 0\nweight_decay = 1e-50\n";
         SweepSpec::parse(text, Format::Toml, "large").expect_err("it would be refused");
-        let (id, store) = (SweepId::new(), Arc::new(Memory::default()));
+        let (id, store) = (new_id::<SweepId>(), Arc::new(Memory::default()));
         let submission = Submission {
             id,
             name: "large".to_owned(),

@@ -13,6 +13,7 @@ use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::WorkerId;
 use biosweep_host::deadline;
+use biosweep_host::id::new_id;
 use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
@@ -151,7 +152,7 @@ impl WorkerOptions {
         let left_behind = fs::read_dir(self.spool()).into_iter().flatten().flatten();
         let left_behind = left_behind.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let free = left_behind.filter(|&worker| !self.lives(worker));
-        free.chain(std::iter::repeat_with(WorkerId::new)).take(count as usize).collect()
+        free.chain(std::iter::repeat_with(new_id::<WorkerId>)).take(count as usize).collect()
     }
 
     /// Whether a process has this identity: one of another coordinator may live in the same home, on any machine that
@@ -229,7 +230,7 @@ mod tests {
             deadline: None,
         };
         let identity = || {
-            let worker = WorkerId::new();
+            let worker = new_id::<WorkerId>();
             let folder = options.spool().join(worker.to_string());
             fs::create_dir_all(&folder).expect("a folder");
             (worker, File::create(folder.join("lock")).expect("a lock"))

@@ -5,7 +5,6 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
@@ -15,6 +14,8 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::settings::{Level, Setting, Value};
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::views::{ResultView, TrainedView, WatchEvent};
+use biosweep_host::clock::Clock;
+use biosweep_host::id::new_id;
 use serde::Serialize;
 
 use crate::client::{Client, ClientError};
@@ -111,7 +112,7 @@ pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result
     let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
     worker.check(&datasets).await?;
     let environment = worker.environment().await?;
-    let home = std::env::temp_dir().join(format!("biosweep-replay-{}", WorkerId::new()));
+    let home = std::env::temp_dir().join(format!("biosweep-replay-{}", new_id::<WorkerId>()));
     let replayed = train(trial, text, &home, worker).await;
     // Left over it is in nobody's way.
     drop(fs::remove_dir_all(&home));

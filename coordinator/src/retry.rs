@@ -93,10 +93,12 @@ fn has(spec: &SweepSpec, index: TrajectoryIndex, settings: &Point) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::clock::{Clock, WallTime};
     use biosweep_common::ids::{Attempt, TrialIndex, WorkerId};
     use biosweep_common::outcome::{Outcome, TrialStatus};
     use biosweep_common::spec::Format;
+    use biosweep_common::time::WallTime;
+    use biosweep_host::clock::Clock;
+    use biosweep_host::id::new_id;
 
     use super::*;
     use crate::core::event::Now;
@@ -112,7 +114,7 @@ mod tests {
 
     /// A store with a sweep of two trials, one of which has failed.
     async fn with_a_failure(id: SweepId) -> Arc<Memory> {
-        let (worker, name, at) = (WorkerId::new(), "w".to_owned(), WallTime(0));
+        let (worker, name, at) = (new_id::<WorkerId>(), "w".to_owned(), WallTime(0));
         let submission = Submission {
             id,
             name: "two".to_owned(),
@@ -167,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_failed_is_tried_again_where_its_sweep_is_worked_on_and_refused_elsewhere() {
-        let id = SweepId::new();
+        let id = new_id::<SweepId>();
         let store = with_a_failure(id).await;
         let of_another_sweep = loop_of(&Restored::default(), &store);
         let refused = retry(&of_another_sweep, id, &Point::new()).await.expect_err("nothing would come of it");

@@ -6,6 +6,7 @@ use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_host::id::new_id;
 
 use crate::core::event::Event;
 use crate::driver::{Handle, Unable};
@@ -47,7 +48,7 @@ pub(crate) async fn submit(
     }
     let reused = reuse::find(handle.store.as_ref(), &spec, Wanted::From(TrajectoryIndex(0))).await?;
     let submission = Submission {
-        id: SweepId::new(),
+        id: new_id::<SweepId>(),
         name: spec.name.clone(),
         spec_text,
         spec_format,

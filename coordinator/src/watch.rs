@@ -69,6 +69,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use biosweep_host::id::new_id;
     use std::sync::Arc;
 
     use tokio::sync::mpsc;
@@ -82,11 +83,11 @@ mod tests {
 
     #[tokio::test]
     async fn who_follows_a_paused_sweep_and_goes_away_leaves_nothing_behind() {
-        let clock = biosweep_common::clock::Clock::start();
+        let clock = biosweep_host::clock::Clock::start();
         let now = crate::core::event::Now { tick: clock.now(), wall: clock.wall() };
         let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
         let (handle, _) = driver::start(core, Arc::new(Memory::default()), clock);
-        let id = SweepId::new();
+        let id = new_id::<SweepId>();
         handle.apply(submitted(id)).await.expect("there is room");
         handle.apply(Event::Paused(id)).await.expect("there is room");
         let (out, mut told) = mpsc::channel(16);

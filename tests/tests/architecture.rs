@@ -92,7 +92,7 @@ fn unsafe_code_stands_in_its_named_places_only() {
 #[test]
 fn only_the_clock_reads_time() {
     for place in ["common/src", "common/host/src", "coordinator/src", "worker/src"] {
-        for path in sources(place).into_iter().filter(|path| !path.ends_with("common/src/clock.rs")) {
+        for path in sources(place).into_iter().filter(|path| !path.ends_with("common/host/src/clock.rs")) {
             for word in ["SystemTime::now", "std::time::Instant"] {
                 assert!(!code(&path).iter().any(|line| line.contains(word)), "{} reads time", path.display());
             }

@@ -13,6 +13,7 @@ use biosweep_common::protocol::reports::Reader;
 use biosweep_common::protocol::wire::{FromWire as _, IntoWire as _};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::views::{ResultView, WatchEvent};
+use biosweep_host::id::new_id;
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
@@ -279,7 +280,7 @@ const READ_OTHERWISE: [&str; 3] = ["SpecResponse.spec", "SpecResponse.format", "
 
 #[test]
 fn whatever_is_understood_is_within_bounds() {
-    let (protocol, sweep) = (Protocol::default(), SweepId::new().to_string());
+    let (protocol, sweep) = (Protocol::default(), new_id::<SweepId>().to_string());
     let samples = [
         ("WorkerMessage", worker_messages(&sweep)),
         ("CoordinatorMessage", coordinator_messages(&sweep)),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use biosweep_common::clock::Clock;
+use biosweep_host::clock::Clock;
 use biosweep_tests::cluster::{Cluster, pid};
 use biosweep_tests::{Home, hang_ups_are_ignored, program, unless_root, until, until_ended, without_variables};
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};

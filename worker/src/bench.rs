@@ -3,9 +3,9 @@
 //! Both go in short rounds that take turns, so that whatever else the machine does falls on both; the medians of the
 //! rounds are compared.
 
-use biosweep_common::clock::Clock;
 use biosweep_common::configuration::{Hyperparameters, Shape};
 use biosweep_common::vocabulary::Rule;
+use biosweep_host::clock::Clock;
 use serde::Serialize;
 use tch::{Device, Kind, TchError, Tensor};
 

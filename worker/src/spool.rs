@@ -14,6 +14,7 @@ use biosweep_common::ids::{StoreId, WorkerId};
 use biosweep_common::protocol::messages::{Held, Report};
 
 use biosweep_common::protocol::session::Owed;
+use biosweep_host::id::new_id;
 
 const LOCK: &str = "lock";
 const ENDING: &str = "report";
@@ -88,7 +89,7 @@ impl Spool {
             }
         }
         // Another worker may look for a moment whether it was left behind.
-        Self::wait_for(place, WorkerId::new())
+        Self::wait_for(place, new_id::<WorkerId>())
     }
 
     /// Takes an identity, even where who had it before is on its way out.
@@ -150,7 +151,7 @@ impl Spool {
         if !owes {
             // Moved first, to where nobody else moves one: who comes meanwhile makes a folder of its own, out of which nothing
             // must be removed.
-            let aside = self.folder.with_extension(format!("{}.{CLOSED}", WorkerId::new()));
+            let aside = self.folder.with_extension(format!("{}.{CLOSED}", new_id::<WorkerId>()));
             if fs::rename(&self.folder, &aside).is_ok() {
                 // Who came just before may still be putting its lock there. Left over it is in nobody's way.
                 let _removed = (0..REMOVALS).any(|_| fs::remove_dir_all(&aside).is_ok());
@@ -247,7 +248,7 @@ mod tests {
     use super::*;
 
     fn owed(trajectory: u64, store: Option<u64>) -> Owed {
-        let held = Held { sweep: SweepId::new(), attempt: Attempt(3), trajectory: TrajectoryIndex(trajectory) };
+        let held = Held { sweep: new_id::<SweepId>(), attempt: Attempt(3), trajectory: TrajectoryIndex(trajectory) };
         let point = CurvePoint { update: 1, train_loss: 0.1 + 0.2, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
         let report = Report {
             held,

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Lane};
+use biosweep_host::clock::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 

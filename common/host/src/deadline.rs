@@ -4,7 +4,7 @@ use std::env;
 use std::process::Stdio;
 use std::time::Duration;
 
-use biosweep_common::clock::WallTime;
+use biosweep_common::time::WallTime;
 use tokio::process::Command;
 
 /// The end of a job in seconds since 1970, from Slurm 23.02 on.

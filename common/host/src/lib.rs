@@ -2,14 +2,20 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | [`clock`] | the only reader of time |
+//! | [`id`] | fresh ids |
+//! | [`logging`] | logging, set up once per program |
 //! | [`stop`] | the signals that ask a program to stop |
 //! | [`deadline`] | the time at which a batch job ends |
 //! | [`name`] | the name of the machine |
 //! | [`limits`] | limits on open files and threads |
 //! | [`variables`] | environment variables of the command line |
 
+pub mod clock;
 pub mod deadline;
+pub mod id;
 pub mod limits;
+pub mod logging;
 pub mod name;
 pub mod stop;
 pub mod variables;

@@ -4,7 +4,8 @@ use std::future::{pending, poll_fn};
 use std::task::Poll;
 use std::{fs, io};
 
-use biosweep_common::clock::{Clock, Tick};
+use crate::clock::Clock;
+use biosweep_common::time::Tick;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 

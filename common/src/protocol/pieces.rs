@@ -151,14 +151,15 @@ pub fn trained_of_pieces(pieces: Vec<v1::TrainedResponse>) -> Result<TrainedView
 mod tests {
     use super::*;
     use crate::capability::Capabilities;
-    use crate::clock::WallTime;
     use crate::configuration::{Point, TrialKey};
     use crate::curve::CurvePoint;
     use crate::health::{HealthPoint, Measure};
     use crate::ids::{Attempt, SweepId, TrialRef, WorkerId};
     use crate::outcome::{SweepState, TrialStatus};
     use crate::settings::{Setting, Value};
+    use crate::time::WallTime;
     use crate::views::{LaneView, ResultView, SweepView, WorkerView};
+    use uuid::Uuid;
 
     fn point() -> Point {
         Point::from([(Setting::Rule, Value::Name("fa".into())), (Setting::Depth, Value::Integer(14))])
@@ -219,7 +220,7 @@ mod tests {
             seconds: 1.0,
             reused_from: None,
         };
-        let trial = TrialRef { sweep: SweepId::new(), trial: TrialIndex(3) };
+        let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(3) };
         let trained = TrainedView { trial, results: (0..20_000).map(result).collect(), curve: long_curve(0, 2_565) };
         let messages = trained_pieces(trained.clone());
         messages.iter().for_each(fits);
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn thousands_of_lanes_are_shown_in_messages_that_fit_and_watched_in_one() {
-        let sweep = SweepId::new();
+        let sweep = SweepId(Uuid::from_u128(7));
         let lane = |trajectory| LaneView {
             sweep,
             trajectory: TrajectoryIndex(trajectory),
@@ -239,7 +240,7 @@ mod tests {
             max_updates: 2,
         };
         let worker = |lanes: u32| WorkerView {
-            id: WorkerId::new(),
+            id: WorkerId(Uuid::from_u128(7)),
             name: "host/1".to_owned(),
             capabilities: Capabilities::default(),
             lanes,

@@ -151,6 +151,7 @@ pub(super) fn check_points(points: usize) -> Result<(), WireError> {
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
+    use uuid::Uuid;
 
     use super::*;
     use crate::health::Measure;
@@ -176,7 +177,7 @@ mod tests {
             })
         });
         Report {
-            held: Held { sweep: SweepId::new(), attempt: Attempt(7), trajectory: TrajectoryIndex(3) },
+            held: Held { sweep: SweepId(Uuid::from_u128(7)), attempt: Attempt(7), trajectory: TrajectoryIndex(3) },
             outcome: Outcome::Completed,
             cause: None,
             curve: curve.collect(),

@@ -7,11 +7,11 @@ use super::wire::{
     FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required,
 };
 use crate::capability::Capabilities;
-use crate::clock::WallTime;
 use crate::configuration::TrialKey;
 use crate::ids::{Attempt, TrajectoryIndex, TrialIndex};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::Format;
+use crate::time::WallTime;
 use crate::views::{LaneView, ResultView, Setback, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView};
 
 impl IntoWire<v1::Sweep> for SweepView {
@@ -238,9 +238,10 @@ mod tests {
     use crate::curve::{CurvePoint, Score};
     use crate::ids::{SweepId, TrialRef, WorkerId};
     use crate::views::Origin;
+    use uuid::Uuid;
 
     fn status() -> SweepStatus {
-        let id = SweepId::new();
+        let id = SweepId(Uuid::from_u128(7));
         let latest = CurvePoint { update: 390, train_loss: 0.5, validation_accuracy: 0.9, test_accuracy: Some(0.8) };
         let lane = LaneView {
             sweep: id,
@@ -267,7 +268,7 @@ mod tests {
                 reason: Some("3 trajectories failed alike".to_owned()),
             },
             workers: vec![WorkerView {
-                id: WorkerId::new(),
+                id: WorkerId(Uuid::from_u128(7)),
                 name: "host/1".to_owned(),
                 capabilities: Capabilities {
                     device: "cpu".to_owned(),
@@ -318,7 +319,7 @@ mod tests {
             seconds: 2.5,
             reused_from: None,
         };
-        let trial = TrialRef { sweep: SweepId::new(), trial: TrialIndex(7) };
+        let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(7) };
         for reused_from in [None, Some(false), Some(true)] {
             let reused_from = reused_from.map(|deleted| Origin { trial, deleted });
             let result = ResultView { reused_from, ..result.clone() };

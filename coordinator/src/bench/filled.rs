@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::time::WallTime;
+use biosweep_host::id::new_id;
 
 use super::spec_of;
 use crate::store::record::{Ending, LeaseRow, Record, Submission, TrialResult};
@@ -22,7 +23,7 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
     let store = store::open(home, None).await?;
     let text = spec_of(trials);
     let spec = SweepSpec::parse(&text, Format::Toml, "bench").expect("the spec is well formed");
-    let (sweep, at) = (SweepId::new(), WallTime(0));
+    let (sweep, at) = (new_id::<SweepId>(), WallTime(0));
     let submission = Submission {
         id: sweep,
         name: spec.name.clone(),
@@ -34,7 +35,7 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
         submitted_at: at,
     };
     store.commit(&[Record::Submitted(submission)]).await?;
-    let worker = WorkerId::new();
+    let worker = new_id::<WorkerId>();
     for (attempt, first) in (1..).map(Attempt).zip((0..completed).step_by(usize::try_from(FILL).unwrap_or(1))) {
         let count = FILL.min(completed - first);
         let worker_name = "bench".to_owned();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use biosweep_common::clock::Clock;
+use biosweep_host::clock::Clock;
 use serde::Serialize;
 use tokio::task::JoinSet;
 

@@ -1,7 +1,7 @@
 //! What a sweep costs that is far greater than anything that has been done of it.
 
-use biosweep_common::clock::Clock;
 use biosweep_common::spec::Format;
+use biosweep_host::clock::Clock;
 use serde::Serialize;
 
 use super::served::Served;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use biosweep_common::clock::Clock;
+use biosweep_host::clock::Clock;
 use serde::Serialize;
 
 use super::BenchError;

@@ -1,7 +1,7 @@
 //! What it takes to take over the results of another sweep.
 
-use biosweep_common::clock::Clock;
 use biosweep_common::spec::Format;
+use biosweep_host::clock::Clock;
 use serde::Serialize;
 
 use super::filled::fill;

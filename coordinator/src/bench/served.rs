@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
+use biosweep_host::clock::Clock;
+use biosweep_host::id::new_id;
 use tokio::process::{Child, Command};
 
 use super::BenchError;
@@ -119,7 +120,7 @@ impl Served {
 
 /// A home with nothing in it.
 pub(super) fn new_home() -> Result<PathBuf, BenchError> {
-    let home = std::env::temp_dir().join(format!("biosweep-bench-{}", WorkerId::new()));
+    let home = std::env::temp_dir().join(format!("biosweep-bench-{}", new_id::<WorkerId>()));
     fs::create_dir_all(&home).map_err(failed("a folder for the run"))?;
     Ok(home)
 }

@@ -5,13 +5,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use biosweep_common::capability::Capabilities;
-use biosweep_common::clock::Clock;
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Held, Hello, Report, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::protocol::wire::{FromWire, IntoWire};
+use biosweep_host::clock::Clock;
+use biosweep_host::id::new_id;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use tokio::runtime::Builder;
@@ -56,7 +57,7 @@ impl BenchWorker {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let hello =
-            Hello { worker: WorkerId::new(), description, numerics_version: NUMERICS_VERSION, held: Vec::new() };
+            Hello { worker: new_id::<WorkerId>(), description, numerics_version: NUMERICS_VERSION, held: Vec::new() };
         let (out, letters) = mpsc::channel(OUTBOX);
         out.try_send(ToCoordinator::Hello(hello).into_wire()).map_err(|_| BenchError::Closed)?;
         let mut client = WorkersClient::connect(url.to_owned()).await.map_err(unreachable)?;

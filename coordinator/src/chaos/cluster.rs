@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::SweepView;
+use biosweep_host::clock::Clock;
+use biosweep_host::id::new_id;
 use rand::RngExt as _;
 use tokio::process::{Child, Command};
 
@@ -55,7 +56,7 @@ impl<'a> Cluster<'a> {
         let mut cluster =
             Self { options, worker, home, store, port, coordinator, workers: Vec::new(), sweep: String::new() };
         for slot in 1..=options.workers {
-            let id = WorkerId::new();
+            let id = new_id::<WorkerId>();
             cluster.workers.push((id, cluster.worker.start(slot, id, &cluster.url())?));
         }
         cluster.client().await?.close().await?;
@@ -166,7 +167,7 @@ impl<'a> Cluster<'a> {
         child.kill().await.map_err(failed("killing a worker"))?;
         // Sometimes it comes back as itself; sometimes another one takes up what it left.
         if trouble.rng.random_bool(0.5) {
-            *id = WorkerId::new();
+            *id = new_id::<WorkerId>();
         }
         let slot = u32::try_from(place + 1).unwrap_or(u32::MAX);
         let id = *id;

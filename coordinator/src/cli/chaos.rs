@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::spec;
+use biosweep_host::id::new_id;
 use biosweep_host::stop::Stop;
 use clap::Args;
 
@@ -39,7 +40,7 @@ pub(crate) struct ChaosArgs {
 }
 
 pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &Stop) -> Result<Exit, Failure> {
-    let place = home.join("chaos").join(WorkerId::new().to_string());
+    let place = home.join("chaos").join(new_id::<WorkerId>().to_string());
     let verdict = tokio::select! {
         verdict = try_it(args, home, &place) => verdict?,
         // What it started ends with it.

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use biosweep_common::flags;
-use biosweep_common::telemetry::{self, Destination};
+use biosweep_host::logging::{self, Destination};
 use biosweep_host::stop::Stop;
 use biosweep_host::{limits, variables};
 use clap::error::ErrorKind;
@@ -326,7 +326,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         _ => Destination::File(&log),
     };
     if !names_a_coordinator && !command.only_reads() {
-        telemetry::init(destination, "info").map_err(Failure::from_environment)?;
+        logging::init(destination, "info").map_err(Failure::from_environment)?;
     }
     let output = common.output;
     let exit = runtime.block_on(async {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::{ToCoordinator, ToWorker};
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::time::{Tick, WallTime};
 use biosweep_common::views::Setback;
 
 use crate::store::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};

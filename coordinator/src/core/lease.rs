@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use biosweep_common::clock::Tick;
 use biosweep_common::configuration::trajectory_point;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::{Grant, Lane};
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::time::Tick;
 use biosweep_common::views::LaneView;
 
 /// A granted bundle.

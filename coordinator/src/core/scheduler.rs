@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::capability::Capabilities;
-use biosweep_common::clock::Tick;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Held, Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::time::Tick;
 
 use super::crew::Crew;
 use super::event::{Action, Event, Notice, Now};

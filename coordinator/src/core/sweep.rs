@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use biosweep_common::clock::Tick;
 use biosweep_common::configuration::{Configuration, NUMERICS_VERSION, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
 use biosweep_common::grid::{Inverse, Trajectory};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::time::Tick;
 use biosweep_common::views::SweepView;
 
 use super::lease::OpenLane;

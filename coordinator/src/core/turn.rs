@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use biosweep_common::clock::Tick;
+use biosweep_common::time::Tick;
 
 /// What a sweep has and had of the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::clock::Tick;
 use biosweep_common::ids::{Attempt, TrajectoryIndex};
 use biosweep_common::protocol::messages::WorkerDescription;
+use biosweep_common::time::Tick;
 
 use super::accepted::Accepted;
 use super::crew::Place;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::clock::Tick;
 use biosweep_common::ids::{Attempt, TrajectoryIndex};
 use biosweep_common::protocol::messages::{ToCoordinator, ToWorker};
+use biosweep_common::time::Tick;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

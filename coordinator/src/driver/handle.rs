@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::{Hello, ToCoordinator};
+use biosweep_host::clock::Clock;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{Outbox, Reply, Request, StreamId};

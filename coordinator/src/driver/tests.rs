@@ -7,14 +7,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::protocol::messages::{Grant, Held, Report, WorkerDescription};
 use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::time::WallTime;
 use biosweep_common::views::SweepView;
+use biosweep_host::id::new_id;
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 
@@ -168,9 +169,9 @@ pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, Wo
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
     let (handle, _) = start(core, Arc::clone(store) as Arc<dyn Store>, clock);
-    let id = SweepId::new();
+    let id = new_id::<SweepId>();
     handle.apply(submitted(id)).await.expect("there is room");
-    let worker = WorkerId::new();
+    let worker = new_id::<WorkerId>();
     let (outbox, mut letters) = stream();
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let hello = Hello { worker, description, numerics_version: 1, held: Vec::new() };
@@ -307,7 +308,7 @@ async fn a_loop_that_is_closed_while_its_store_cannot_be_written_says_so() {
     let (handle, driver) = start(core, Arc::clone(&store) as Arc<dyn Store>, clock);
     store.is_full.store(true, Ordering::SeqCst);
     let submitting = handle.clone();
-    let submission = tokio::spawn(async move { submitting.apply(submitted(SweepId::new())).await });
+    let submission = tokio::spawn(async move { submitting.apply(submitted(new_id::<SweepId>())).await });
     let mut trouble = handle.trouble();
     trouble.wait_for(Option::is_some).await.expect("the loop lives");
     handle.close().await;
@@ -365,7 +366,7 @@ async fn workers_are_told_to_leave_though_the_store_cannot_be_written() {
     handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     handle.trouble().wait_for(Option::is_some).await.expect("the loop lives");
     // Whoever tells of a worker's end does not wait for the store either.
-    let died = Event::Died { worker: WorkerId::new(), cause: "it fell".to_owned() };
+    let died = Event::Died { worker: new_id::<WorkerId>(), cause: "it fell".to_owned() };
     assert!(matches!(handle.apply(died).await, Err(Unable::Trouble(_))));
     handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("nothing of it has to be kept");
     assert!(matches!(letters.recv().await, Some(ToWorker::Drain { .. })));
@@ -400,7 +401,7 @@ async fn a_record_of_our_own_that_the_store_refuses_ends_the_loop() {
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
     let (handle, driver) = start(core, Arc::clone(&store) as Arc<dyn Store>, clock);
-    let Event::Submitted { mut submission, spec, reused } = submitted(SweepId::new()) else { unreachable!() };
+    let Event::Submitted { mut submission, spec, reused } = submitted(new_id::<SweepId>()) else { unreachable!() };
     submission.name = "a\0b".to_owned();
     let submission = handle.apply(Event::Submitted { submission, spec, reused }).await;
     assert_eq!(submission, Err(Unable::Stopped(Stopped)));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use biosweep_common::clock::Clock;
+use biosweep_host::clock::Clock;
 use tokio::task::JoinHandle;
 
 use super::{Announcement, CLOSING, Held, HostError, PATIENCE, Scope, hold, restore};

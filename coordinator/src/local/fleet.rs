@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
+use biosweep_host::clock::Clock;
+use biosweep_host::id::new_id;
 use tokio::process::{Child, ChildStdin};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -111,7 +112,7 @@ impl Slot {
         loop {
             if self.options.lives(self.id) {
                 // Another worker took it up in the meantime.
-                self.id = WorkerId::new();
+                self.id = new_id::<WorkerId>();
             }
             let born = self.handle.clock.now();
             let mut child = self.options.start(self.number, self.id, &self.url)?;

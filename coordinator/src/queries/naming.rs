@@ -85,8 +85,8 @@ pub(super) fn few(ids: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use biosweep_common::capability::Capabilities;
-    use biosweep_common::clock::WallTime;
     use biosweep_common::outcome::SweepState;
+    use biosweep_common::time::WallTime;
     use uuid::Uuid;
 
     use super::*;

@@ -5,11 +5,11 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::{Setback, SweepStatus, SweepView, WorkerView};
+use biosweep_host::clock::Clock;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::human::{self, TrialNames};

@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::clock::WallTime;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::time::WallTime;
 use biosweep_common::views::SweepView;
 use biosweep_common::vocabulary::{Activation, Network, Rule};
 

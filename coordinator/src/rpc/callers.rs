@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use biosweep_common::clock::{Clock, Tick};
+use biosweep_common::time::Tick;
+use biosweep_host::clock::Clock;
 use biosweep_host::limits;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};

@@ -6,12 +6,12 @@ use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 
-use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::protocol::messages::{ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::time::{Tick, WallTime};
 use futures::FutureExt as _;
 use uuid::Uuid;
 

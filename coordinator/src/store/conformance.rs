@@ -5,13 +5,13 @@ pub(super) mod samples;
 
 use std::sync::Arc;
 
-use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::health::{HealthPoint, Measure};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
+use biosweep_common::time::WallTime;
 use biosweep_tests::postgres::Server;
 use uuid::Uuid;
 

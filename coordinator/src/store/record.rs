@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use biosweep_common::clock::WallTime;
 use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey};
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::health::HealthPoint;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
+use biosweep_common::time::WallTime;
 use biosweep_common::views::{SpecView, SweepView};
 
 /// A sweep as submitted.

@@ -81,13 +81,14 @@ mod tests {
     use biosweep_common::protocol::bounds::PIECE_POINTS_MAX;
     use biosweep_common::protocol::messages::{Held, Report};
     use biosweep_common::protocol::reports::Reader;
+    use biosweep_host::id::new_id;
 
     use super::*;
 
     fn ended(trajectory: u64, points: usize) -> ToCoordinator {
         let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
         ToCoordinator::Ended(Box::new(Report {
-            held: Held { sweep: SweepId::new(), attempt: Attempt(1), trajectory: TrajectoryIndex(trajectory) },
+            held: Held { sweep: new_id::<SweepId>(), attempt: Attempt(1), trajectory: TrajectoryIndex(trajectory) },
             outcome: Outcome::Completed,
             cause: None,
             curve: vec![point; points],

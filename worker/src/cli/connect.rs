@@ -5,13 +5,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use biosweep_common::capability::{Capabilities, MEMORY_GB_MAX};
-use biosweep_common::clock::Clock;
 use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::WorkerDescription;
-use biosweep_common::telemetry::{self, Destination};
+use biosweep_host::clock::Clock;
 use biosweep_host::deadline::{Deadline, Job, Origin};
 use biosweep_host::limits;
+use biosweep_host::logging::{self, Destination};
 use biosweep_host::name::host_name;
 use biosweep_host::stop::{Stop, StopSignal};
 use clap::Args;
@@ -84,7 +84,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         let _inside = runtime.enter();
         Stop::listen().map_err(|error| Failure::environment(format!("signals cannot be caught: {error}")))?
     };
-    telemetry::init(Destination::Stderr, "info").map_err(Failure::environment)?;
+    logging::init(Destination::Stderr, "info").map_err(Failure::environment)?;
     let device: Device = args.device.parse().map_err(Failure::from)?;
     let deadline = runtime.block_on(deadline(args.deadline))?;
     limits::can_start_threads(THREADS).map_err(Failure::environment)?;

@@ -17,11 +17,11 @@ mod learner;
 
 use std::collections::BTreeMap;
 
-use biosweep_common::clock::Clock;
 use biosweep_common::configuration::{Hyperparameters, Shape, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::extents::TooSmall;
 use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_host::clock::Clock;
 
 pub(crate) use batches::Batches;
 pub(crate) use evaluate::Evaluator;

@@ -1,7 +1,7 @@
 //! When the lanes of a bundle are kept: together they never have more than one interval of training unkept.
 
-use biosweep_common::clock::Clock;
 use biosweep_common::configuration::TrialKey;
+use biosweep_host::clock::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot::error::TryRecvError;
 

@@ -6,6 +6,7 @@ use crate::ids::SweepId;
 use crate::protocol::bounds::REPORT_POINTS_MAX;
 use crate::protocol::messages::Lane;
 use crate::settings::{Setting, Value};
+use uuid::Uuid;
 
 use super::*;
 
@@ -16,7 +17,7 @@ fn session() -> Session {
         lanes: 2,
         ..WorkerDescription::default()
     };
-    Session::new(WorkerId::new(), description, Vec::new())
+    Session::new(WorkerId(Uuid::from_u128(7)), description, Vec::new())
 }
 
 fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
@@ -34,7 +35,7 @@ fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
         stopping_rules: vec![configuration.stopping_rule],
     };
     Grant {
-        sweep: SweepId::new(),
+        sweep: SweepId(Uuid::from_u128(7)),
         attempt: Attempt(attempt),
         shape: configuration.shape.clone(),
         measures: Vec::new(),
@@ -266,7 +267,8 @@ fn a_hello_names_no_more_than_can_be_read() {
         owed.report.held.trajectory = TrajectoryIndex(trajectory as u64);
         owed
     };
-    let session = Session::new(WorkerId::new(), session.description.clone(), (0..=HELD_MAX).map(of).collect());
+    let session =
+        Session::new(WorkerId(Uuid::from_u128(7)), session.description.clone(), (0..=HELD_MAX).map(of).collect());
     assert_eq!(session.hello().held.len(), HELD_MAX);
 }
 

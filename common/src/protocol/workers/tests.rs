@@ -8,7 +8,7 @@ use crate::settings::Value;
 use uuid::Uuid;
 
 fn held() -> Held {
-    Held { sweep: SweepId::new(), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }
+    Held { sweep: SweepId(Uuid::from_u128(7)), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }
 }
 
 fn point() -> CurvePoint {
@@ -37,7 +37,7 @@ fn what_a_worker_says_survives_the_wire() {
         seconds: 1.5,
     };
     let progress = Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(3), updates: 12 };
-    let hello = Hello { worker: WorkerId::new(), description, numerics_version: 1, held: vec![held()] };
+    let hello = Hello { worker: WorkerId(Uuid::from_u128(7)), description, numerics_version: 1, held: vec![held()] };
     let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
     for said in [
         ToCoordinator::Hello(hello),
@@ -70,7 +70,7 @@ fn grant() -> Grant {
         ],
     };
     Grant {
-        sweep: SweepId::new(),
+        sweep: SweepId(Uuid::from_u128(7)),
         attempt: Attempt(9),
         shape: configuration.shape.clone(),
         measures: Measure::ALL.to_vec(),

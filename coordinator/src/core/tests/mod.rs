@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::capability::Capabilities;
-use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
@@ -13,6 +12,7 @@ use biosweep_common::protocol::messages::{
     Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription,
 };
 use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::time::{Tick, WallTime};
 use uuid::Uuid;
 
 use super::event::{Action, Event, Notice, Now};

@@ -17,11 +17,11 @@ mod workers;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::clock::Clock;
 use biosweep_common::ids::SweepId;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{SweepSpec, Terms};
 use biosweep_common::views::{Setback, SweepStatus, SweepView};
+use biosweep_host::clock::Clock;
 
 pub(crate) use self::amounts::{percentage, rate};
 pub(crate) use self::names::TrialNames;

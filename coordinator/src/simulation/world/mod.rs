@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use biosweep_common::clock::{Tick, WallTime};
 use biosweep_common::curve::Score;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::time::{Tick, WallTime};
 use futures::FutureExt as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

@@ -1,6 +1,6 @@
 //! The cells of a row.
 
-use biosweep_common::clock::WallTime;
+use biosweep_common::time::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::Score;
 use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};

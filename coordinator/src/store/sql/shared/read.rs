@@ -1,6 +1,6 @@
 //! Rows → records.
 
-use biosweep_common::clock::WallTime;
+use biosweep_common::time::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::Outcome;

@@ -1,6 +1,6 @@
 //! Rows → what the core goes on with.
 
-use biosweep_common::clock::WallTime;
+use biosweep_common::time::WallTime;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::SweepState;
 

@@ -2,30 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
-
-/// Milliseconds of wall-clock time since 1970, for records that people read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct WallTime(pub u64);
-
-/// Milliseconds on a clock that never goes back, for leases and deadlines; its zero is the program's start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Tick(pub u64);
-
-impl Tick {
-    /// The tick `ms` milliseconds after this one.
-    #[must_use]
-    pub const fn after_ms(self, ms: u64) -> Self {
-        Self(self.0.saturating_add(ms))
-    }
-
-    /// Milliseconds from `earlier` to this tick; zero where `earlier` is later.
-    #[must_use]
-    pub const fn since_ms(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
-}
+use biosweep_common::time::{Tick, WallTime};
 
 /// Reads the time. Copies of one clock agree.
 #[derive(Debug, Clone, Copy)]

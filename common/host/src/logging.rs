@@ -20,7 +20,7 @@ pub enum Destination<'a> {
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
+pub enum LoggingError {
     /// The log file could not be opened.
     #[error("cannot open the log file {path}: {source}; check that its folder can be written to")]
     File {
@@ -45,10 +45,10 @@ pub enum TelemetryError {
 ///
 /// # Errors
 /// A log file that cannot be opened, or a filter that cannot be read.
-pub fn init(destination: Destination<'_>, level: &str) -> Result<(), TelemetryError> {
+pub fn init(destination: Destination<'_>, level: &str) -> Result<(), LoggingError> {
     let filter = env::var("BIOSWEEP_LOG").ok().filter(|filter| !filter.is_empty()).unwrap_or_else(|| level.to_owned());
     let filter =
-        EnvFilter::try_new(&filter).map_err(|error| TelemetryError::Filter { filter, why: error.to_string() })?;
+        EnvFilter::try_new(&filter).map_err(|error| LoggingError::Filter { filter, why: error.to_string() })?;
     let writer = match destination {
         Destination::Stderr => BoxMakeWriter::new(|| Lossy(io::stderr())),
         Destination::File(path) => {
@@ -81,8 +81,8 @@ impl<W: Write> Write for Lossy<W> {
     }
 }
 
-fn open(path: &Path) -> Result<File, TelemetryError> {
-    let failed = |source| TelemetryError::File { path: path.display().to_string(), source };
+fn open(path: &Path) -> Result<File, LoggingError> {
+    let failed = |source| LoggingError::File { path: path.display().to_string(), source };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
