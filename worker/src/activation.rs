@@ -4,8 +4,8 @@ use biosweep_common::vocabulary::Activation;
 use tch::{TchError, Tensor};
 
 use crate::scalar::Scalar;
-use crate::vector::wide;
 use crate::wiring::Lines;
+use biosweep_numeric::vector::wide;
 
 /// h = σ(z + b), in place: `numbers` hold z, `whole` is the matrix they are of, of which the lines are all that matters.
 ///

@@ -8,7 +8,9 @@ use std::{env, fs};
 
 use biosweep_common::environment::{NumericEnvironment, VARIABLES};
 
-use crate::{libtorch, vector};
+use biosweep_numeric::vector;
+
+use crate::libtorch;
 
 /// The environment of this process.
 #[must_use]

@@ -5,8 +5,8 @@
 use tch::{TchError, Tensor};
 
 use crate::scalar::Scalar;
-use crate::vector::wide;
 use crate::wiring::Lines;
+use biosweep_numeric::vector::wide;
 
 /// How a product arrives where it is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,10 @@
 //! | [`train`] | a bundle from data to results |
 //! | [`wiring`], [`network`] | networks: which layer reads what, and the forward pass |
 //! | [`parameters`], [`activities`], [`buffer`] | their numbers in flat buffers |
-//! | [`layer`], [`activation`], `vector` | kernels, and loops compiled for the processor at hand |
+//! | [`layer`], [`activation`] | kernels |
 //! | [`rules`] | learning rules, one file each |
 //! | [`optim`] | optimisers, one file each |
 //! | [`data`] | datasets, one file each |
-//! | [`random`] | where all randomness comes from |
 //! | [`checkpoint`], [`spool`] | what outlives the worker: states of lanes, reports not yet acknowledged |
 //! | [`agent`], [`trainer`] | its shell: the stream to the coordinator, the training thread |
 //! | [`device`], [`memory`] | what there is to compute with |
@@ -34,12 +33,10 @@ pub mod memory;
 pub mod network;
 pub mod optim;
 pub mod parameters;
-pub mod random;
 pub mod rules;
 pub mod scalar;
 pub mod spool;
 pub mod step;
 pub mod train;
 pub mod trainer;
-mod vector;
 pub mod wiring;

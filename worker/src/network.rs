@@ -8,10 +8,10 @@ use crate::activities::{Activities, shifts};
 use crate::buffer::Buffer;
 use crate::layer;
 use crate::parameters::{Form, Layout, Parameters};
-use crate::random::{Purpose, Stream};
 use crate::scalar::Scalar;
-use crate::vector::wide;
 use crate::wiring::{Frame, Lines, Reads, TAPS, Wiring};
+use biosweep_numeric::random::{Purpose, Stream};
+use biosweep_numeric::vector::wide;
 
 /// The parameters of some lanes of one network, and what reads them.
 #[derive(Debug)]

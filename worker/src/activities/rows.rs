@@ -1,8 +1,8 @@
 //! Rows of numbers that are copied, or added, to where others lie.
 
 use crate::scalar::Scalar;
-use crate::vector::wide;
 use crate::wiring::Frame;
+use biosweep_numeric::vector::wide;
 
 /// Rows of numbers in two places; `(first, stride)` each, counted from the first allocated position.
 #[derive(Clone, Copy)]

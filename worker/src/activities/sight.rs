@@ -1,8 +1,8 @@
 //! What readers see of a convolutional layer: pooled to their resolution, and unfolded by one row of the kernel.
 
 use crate::scalar::Scalar;
-use crate::vector::wide;
 use crate::wiring::Frame;
+use biosweep_numeric::vector::wide;
 
 /// How a convolutional layer is seen.
 #[derive(Debug, Clone, Copy)]

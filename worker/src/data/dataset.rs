@@ -4,8 +4,8 @@ use std::ops::Mul;
 
 use biosweep_common::extents::Extent;
 
-use crate::random::{Purpose, Stream};
-use crate::vector::wide;
+use biosweep_numeric::random::{Purpose, Stream};
+use biosweep_numeric::vector::wide;
 
 /// What the splits are drawn from, whatever the seed of a trial: trials of one fold are compared on the same images.
 const SPLIT_SEED: u64 = 0;

@@ -8,7 +8,7 @@ use biosweep_common::extents::Extent;
 
 use super::dataset::{Dataset, Images, Pixels};
 use super::glyphs::{DIGITS, Point, STYLES, Stroke};
-use crate::random::{Purpose, Stream};
+use biosweep_numeric::random::{Purpose, Stream};
 
 const SIDE: usize = 28;
 const PIXELS: usize = SIDE * SIDE;

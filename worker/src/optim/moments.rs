@@ -4,7 +4,7 @@ use tch::TchError;
 
 use crate::buffer::Buffer;
 use crate::scalar::Scalar;
-use crate::vector::wide;
+use biosweep_numeric::vector::wide;
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;

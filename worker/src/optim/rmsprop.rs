@@ -8,7 +8,7 @@ use super::moments::{TINY_GRADIENT, flush};
 use super::{Optimise, Steps};
 use crate::buffer::Buffer;
 use crate::scalar::Scalar;
-use crate::vector::wide;
+use biosweep_numeric::vector::wide;
 
 const ALPHA: f64 = 0.99;
 const EPSILON: f64 = 1e-8;

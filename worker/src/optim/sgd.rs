@@ -9,7 +9,7 @@ use tch::TchError;
 use super::{Direct, Optimise, Steps};
 use crate::buffer::Buffer;
 use crate::scalar::Scalar;
-use crate::vector::wide;
+use biosweep_numeric::vector::wide;
 
 #[derive(Debug)]
 pub(super) struct Sgd<T> {

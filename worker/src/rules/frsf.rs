@@ -9,7 +9,7 @@ use super::walk::{Feedback, LayerwiseFeedback, forms_of_feedback};
 use crate::network::Network;
 use crate::parameters::Parameters;
 use crate::scalar::Scalar;
-use crate::vector::wide;
+use biosweep_numeric::vector::wide;
 
 /// The rule for this network.
 pub(super) fn rule<T: Scalar>(network: &Network<T>, rows: usize) -> Result<LayerwiseFeedback<T>, TchError> {

@@ -22,8 +22,8 @@ use crate::network::{Network, Pass};
 use crate::optim::{Direct, Optimise};
 use crate::parameters::Parameters;
 use crate::scalar::Scalar;
-use crate::vector::wide;
 use crate::wiring::Lines;
+use biosweep_numeric::vector::wide;
 
 /// What a rule computes from a batch.
 pub trait LearningRule<T: Scalar> {

@@ -17,8 +17,8 @@ use crate::buffer::Buffer;
 use crate::layer::{self, Arrival};
 use crate::network::{Network, Pass};
 use crate::scalar::Scalar;
-use crate::vector::wide;
 use crate::wiring::{Frame, Lines};
+use biosweep_numeric::vector::wide;
 
 /// Where the first targets come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

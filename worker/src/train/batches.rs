@@ -3,7 +3,7 @@
 use biosweep_common::configuration::Hyperparameters;
 
 use super::TrainError;
-use crate::random::{Purpose, Stream};
+use biosweep_numeric::random::{Purpose, Stream};
 
 /// The batches of a trajectory, one after another.
 #[derive(Debug)]

@@ -14,10 +14,10 @@ use crate::data::{Dataset, Part};
 use crate::network::{Network, Pass};
 use crate::optim::{self, Optimise, Steps};
 use crate::parameters::Parameters;
-use crate::random::{Purpose, Stream};
 use crate::rules::{self, Destination, LearningRule, Update};
 use crate::scalar::Scalar;
 use crate::wiring::Wiring;
+use biosweep_numeric::random::{Purpose, Stream};
 
 /// Networks that learn.
 pub(crate) struct Learner<T: Scalar> {

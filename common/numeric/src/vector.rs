@@ -5,7 +5,8 @@
 //! same numbers to the last bit.
 
 /// The widest vector instructions of this processor, by name.
-pub(crate) fn instructions() -> &'static str {
+#[must_use]
+pub fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         let has_avx512 = is_x86_feature_detected!("avx512f")
@@ -19,13 +20,14 @@ pub(crate) fn instructions() -> &'static str {
 
 /// Declares a function that is compiled for each of these sets of instructions; a call takes the widest there is. What its body
 /// calls has to be `#[inline(always)]`, or it is compiled for the baseline only.
+#[macro_export]
 macro_rules! wide {
     ($($function:tt)+) => {
-        #[multiversion::multiversion(targets(
+        #[$crate::multiversion::multiversion(targets(
             "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma",
             "x86_64+avx2+fma",
         ))]
         $($function)+
     };
 }
-pub(crate) use wide;
+pub use wide;
