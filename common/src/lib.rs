@@ -14,8 +14,6 @@
 //! | [`extents`] | how large each layer is |
 //! | [`dataset`] | a published dataset or one's own, as settings name it |
 //! | [`dataset_summary`] | what a dataset holds, in numbers, and whether a sweep can be trained on it |
-//! | [`own_data`] | the files of one's own data and their digest |
-//! | [`gzip`] | gzip files, padded or not |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
 //! | [`health`] | what is measured of each layer, if a sweep asks for it |
 //! | [`capability`] | what sweeps require of workers |
@@ -24,7 +22,6 @@
 //! | [`ids`] | identifiers the compiler keeps apart |
 //! | [`time`] | points in time |
 //! | [`protocol`] | what coordinator and worker say to each other: messages, conversions, the worker's session |
-//! | [`published`] | the files of published datasets: names, digests, mirrors |
 //! | [`presets`] | spec files compiled in |
 
 pub mod capability;
@@ -37,15 +34,12 @@ pub mod environment;
 pub mod extents;
 pub mod flags;
 pub mod grid;
-pub mod gzip;
 pub mod health;
 pub mod ids;
 pub mod outcome;
-pub mod own_data;
 pub mod plan;
 pub mod presets;
 pub mod protocol;
-pub mod published;
 pub mod settings;
 pub mod spec;
 pub mod time;

@@ -154,6 +154,17 @@ names! {
     }
 }
 
+impl OwnFormat {
+    /// The names of the training images, training labels, test images and test labels; any of a file's names will do.
+    #[must_use]
+    pub const fn files(self) -> [&'static [&'static str]; 4] {
+        match self {
+            Self::Idx => IDX_NAMES,
+            Self::Npy => [&["train_images.npy"], &["train_labels.npy"], &["test_images.npy"], &["test_labels.npy"]],
+        }
+    }
+}
+
 impl Rule {
     /// Whether the rule propagates targets through learned decoders.
     #[must_use]
@@ -212,6 +223,14 @@ impl Network {
         }
     }
 }
+
+/// The names of the four idx files, in the order of [`OwnFormat::files`].
+const IDX_NAMES: [&[&str]; 4] = [
+    &["train-images-idx3-ubyte", "train-images.idx3-ubyte"],
+    &["train-labels-idx1-ubyte", "train-labels.idx1-ubyte"],
+    &["t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"],
+    &["t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"],
+];
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,6 @@
 //! | [`host`] | all of these as one coordinator in this process |
 //! | [`client`] | the way of every command to a coordinator |
 //! | [`local`] | worker processes beside this one |
-//! | [`fetch`] | downloads of published datasets |
 //! | [`results`] | aggregates, exports, figures |
 //! | [`render`] | what people and programs read |
 //! | [`mod@bench`] | trials per second through all of it |
@@ -27,7 +26,6 @@ mod core;
 mod delete;
 mod driver;
 mod extend;
-mod fetch;
 mod host;
 mod local;
 mod queries;

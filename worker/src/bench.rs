@@ -9,9 +9,9 @@ use biosweep_host::clock::Clock;
 use serde::Serialize;
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::data::{self, DataError, Part, Places};
 use crate::train::{Batches, Evaluator, Learner, TrainError};
 use crate::wiring::Wiring;
+use biosweep_data::{self as data, DataError, Part, Places};
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -8,7 +8,6 @@
 //! | [`layer`], [`activation`] | kernels |
 //! | [`rules`] | learning rules, one file each |
 //! | [`optim`] | optimisers, one file each |
-//! | [`data`] | datasets, one file each |
 //! | [`checkpoint`], [`spool`] | what outlives the worker: states of lanes, reports not yet acknowledged |
 //! | [`agent`], [`trainer`] | its shell: the stream to the coordinator, the training thread |
 //! | [`device`], [`memory`] | what there is to compute with |
@@ -24,7 +23,6 @@ pub mod bench;
 pub mod buffer;
 pub mod checkpoint;
 pub mod cli;
-pub mod data;
 pub mod device;
 pub mod environment;
 pub mod layer;

@@ -5,7 +5,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use tch::Kind;
 
-use crate::data::dataset::Scalar as Pixel;
+use biosweep_data::dataset::Scalar as Pixel;
 use biosweep_numeric::random::Stream;
 
 /// A floating-point number that libtorch knows.

@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 use crate::checkpoint;
 use crate::checkpoint::keeper::Keeper;
 use crate::checkpoint::shelf::{Of, Shelf};
-use crate::data::{self, Places};
 use crate::environment;
 use crate::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
 use biosweep_common::protocol::session::{Input, LaneEnd};
+use biosweep_data::{self as data, Places};
 use keeping::{Keeping, Shelved};
 
 /// Events that may wait for the agent; it takes them at once, so that training never waits in fact.

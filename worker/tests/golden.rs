@@ -16,7 +16,7 @@ use std::{env, fs};
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, NUMERICS_VERSION, Shape, Skip, StoppingRule};
 use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
-use biosweep_worker::data::{self, Places};
+use biosweep_data::{self as data, Places};
 use biosweep_worker::device::Device;
 use biosweep_worker::environment;
 use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, Observer, UnfitState, train};

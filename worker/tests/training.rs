@@ -4,8 +4,8 @@ use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Sh
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
 use biosweep_common::health::Measure;
 use biosweep_common::vocabulary::{self, Activation, Network, Optimizer, Rule};
+use biosweep_data::{self as data, Places};
 use biosweep_worker::checkpoint::{self, form};
-use biosweep_worker::data::{self, Places};
 use biosweep_worker::device::Device;
 use biosweep_worker::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
 use proptest::prelude::*;

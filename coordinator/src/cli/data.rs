@@ -3,15 +3,15 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::published::{Published, PublishedFile};
 use biosweep_common::vocabulary::Dataset;
+use biosweep_data::published::{Published, PublishedFile};
 use clap::Subcommand;
 use serde_json::json;
 
 use super::Output;
 use super::failure::{Exit, Failure};
-use crate::fetch::{self, FetchError};
 use crate::render::{answer, json, say};
+use biosweep_data::download::{self, FetchError};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
@@ -40,7 +40,7 @@ fn fetch(dataset: Dataset, mirrors: &[String], home: &Path, output: Output) -> R
     let own = published.mirrors.iter().map(|mirror| (*mirror).to_owned()).collect();
     let mirrors = if mirrors.is_empty() { own } else { mirrors.to_vec() };
     let folder = home.join("datasets").join(dataset.name());
-    let fetched = fetch::fetch(published, &mirrors, &folder, say);
+    let fetched = download::fetch(published, &mirrors, &folder, say);
     let paths = fetched.map_err(|error: FetchError| Failure::from_environment(error))?;
     answer(match output {
         Output::Human => format!("{dataset} is in {}: {} files, verified", folder.display(), paths.len()),

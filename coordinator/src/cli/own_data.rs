@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use biosweep_common::dataset::OwnData;
-use biosweep_common::own_data;
 use biosweep_common::spec::{self, Format};
+use biosweep_data::own::digest;
 
 use super::failure::Failure;
 
@@ -26,7 +26,7 @@ fn resolve(own: &OwnData, base: &Path) -> Result<OwnData, Failure> {
     };
     let found = OwnData { directory, digest: None, ..own.clone() };
     // What is missing, broken or not what the spec asks for is one kind of error: that of the data, wherever it is found.
-    let digest = own_data::digest(&found).map_err(Failure::from_environment)?;
+    let digest = digest::digest(&found).map_err(Failure::from_environment)?;
     match own.digest {
         Some(expected) if expected != digest => Err(Failure::environment(format!(
             "the data in `{}` has digest {digest}, and the spec asks for {expected}; put those files back, or leave the \

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use biosweep_common::dataset::{DatasetRef, OwnData};
-use biosweep_common::own_data;
 use biosweep_common::vocabulary::OwnFormat;
-use biosweep_worker::data::{self, Part, Places};
+use biosweep_data::own::digest;
+use biosweep_data::{self as data, Part, Places};
 use libfuzzer_sys::fuzz_target;
 
 thread_local! {
@@ -28,7 +28,7 @@ fn load(format: OwnFormat, folder: &Path, files: [&[u8]; 4]) {
     }
     let mut own = OwnData { format, directory: folder.to_string_lossy().into_owned(), digest: None };
     // Files that seem compressed may be none.
-    let Ok(digest) = own_data::digest(&own) else { return };
+    let Ok(digest) = digest::digest(&own) else { return };
     own.digest = Some(digest);
     if let Ok(dataset) = data::load(&DatasetRef::Own(own), &Places::default()) {
         let labels = dataset.labels(Part::Test);

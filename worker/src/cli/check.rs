@@ -4,15 +4,15 @@ use std::io::Write as _;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::dataset::{DatasetRef, OwnData};
-use biosweep_common::own_data;
+use biosweep_data::own::digest;
 use clap::Args;
 use serde_json::json;
 
 use super::failure::Failure;
 use super::{DataArgs, Output, answer};
-use crate::data;
-use crate::data::summary::summarise;
 use crate::device::Device;
+use biosweep_data as data;
+use biosweep_data::summary::summarise;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -56,7 +56,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
 fn with_digest(dataset: &DatasetRef) -> Result<DatasetRef, Failure> {
     match dataset {
         DatasetRef::Own(own) if own.digest.is_none() => {
-            let digest = own_data::digest(own).map_err(Failure::environment)?;
+            let digest = digest::digest(own).map_err(Failure::environment)?;
             Ok(DatasetRef::Own(OwnData { digest: Some(digest), ..own.clone() }))
         }
         dataset => Ok(dataset.clone()),

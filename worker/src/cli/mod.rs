@@ -15,8 +15,8 @@ use biosweep_host::variables;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use etcetera::BaseStrategy as _;
 
-use crate::data::Places;
 use crate::libtorch;
+use biosweep_data::Places;
 use failure::{Exit, Failure};
 
 /// Trains what a coordinator hands out.

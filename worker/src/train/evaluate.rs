@@ -2,9 +2,9 @@
 
 use tch::TchError;
 
-use crate::data::{Dataset, Part};
 use crate::network::{Network, Pass};
 use crate::scalar::Scalar;
+use biosweep_data::{Dataset, Part};
 
 /// Images carried at once through a fully connected network, and through a convolutional one, whose activities take
 /// more room.

@@ -6,7 +6,7 @@ use biosweep_common::health::{HealthPoint, Measure};
 
 use super::evaluate::Evaluator;
 use super::{Batches, LaneJob, LaneOutcome, LaneState, Learner, NotFinite, Observer, TrainError};
-use crate::data::{Dataset, Part, Split};
+use biosweep_data::{Dataset, Part, Split};
 
 /// What came of an update.
 pub(super) enum Step {

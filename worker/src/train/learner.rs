@@ -10,13 +10,13 @@ use tch::TchError;
 
 use super::health::Examination;
 use super::{TrainError, UnfitState};
-use crate::data::{Dataset, Part};
 use crate::network::{Network, Pass};
 use crate::optim::{self, Optimise, Steps};
 use crate::parameters::Parameters;
 use crate::rules::{self, Destination, LearningRule, Update};
 use crate::scalar::Scalar;
 use crate::wiring::Wiring;
+use biosweep_data::{Dataset, Part};
 use biosweep_numeric::random::{Purpose, Stream};
 
 /// Networks that learn.

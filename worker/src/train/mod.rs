@@ -27,7 +27,7 @@ pub(crate) use batches::Batches;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use learner::Learner;
 
-use crate::data::Dataset;
+use biosweep_data::Dataset;
 use lane::{Lane, Step};
 
 /// Trajectories of one shape, to be trained together.

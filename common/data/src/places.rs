@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use biosweep_common::published::{Genuine, PublishedFile};
+use crate::published::{Genuine, PublishedFile};
 use biosweep_common::vocabulary::Dataset;
 
 use super::error::DataError;

@@ -3,22 +3,22 @@
 //! | room | holds |
 //! |---|---|
 //! | here | the four files → a [`Dataset`] |
+//! | [`digest`] | where the four files are, and the digest of their content |
 //! | `array` | one file's entries, whatever format they are in |
 //! | `npy` | the NumPy format |
 //! | [`error`] | what may be wrong with them |
 
 mod array;
+pub mod digest;
 pub mod error;
 mod npy;
 
 use biosweep_common::dataset::OwnData;
-use biosweep_common::own_data;
-
 use biosweep_common::extents::Extent;
 
-use super::dataset::{Dataset, Images};
-use super::error::DataError;
-use super::file::DataFile;
+use crate::dataset::{Dataset, Images};
+use crate::error::DataError;
+use crate::file::DataFile;
 use array::Array;
 use error::OwnError;
 
@@ -31,14 +31,14 @@ const IMAGES_PER_VALIDATION_IMAGE: usize = 6;
 /// A file that is missing, broken or not what the spec was submitted with; files that make no dataset together.
 pub(super) fn load(own: &OwnData) -> Result<Dataset, DataError> {
     let expected = own.digest.ok_or_else(|| OwnError::Unpinned { directory: own.directory.clone() })?;
-    let [train_images, train_labels, test_images, test_labels] = own_data::find(own)?;
+    let [train_images, train_labels, test_images, test_labels] = digest::find(own)?;
     let files = [
         DataFile::open(train_images)?,
         DataFile::open(train_labels)?,
         DataFile::open(test_images)?,
         DataFile::open(test_labels)?,
     ];
-    let found = own_data::combined(files.each_ref().map(|file| blake3::hash(&file.bytes)));
+    let found = digest::combined(files.each_ref().map(|file| blake3::hash(&file.bytes)));
     if found != expected {
         return Err(OwnError::Digest { directory: own.directory.clone(), expected, found }.into());
     }

@@ -1,7 +1,7 @@
 //! MNIST, 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio and Haffner 1998), and the sets that took
 //! over its form.
 
-use biosweep_common::published::{Published, PublishedFile};
+use crate::published::{Published, PublishedFile};
 use biosweep_common::vocabulary;
 
 use biosweep_common::extents::Extent;

@@ -5,8 +5,8 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use biosweep_common::gzip;
-use biosweep_common::published::{Mismatch, Offer, Published, PublishedFile};
+use crate::gzip;
+use crate::published::{Mismatch, Offer, Published, PublishedFile};
 
 /// More than any file on offer has, so that a mirror gone astray does not fill the disk.
 const BYTES_MAX: u64 = 512 << 20;
@@ -16,7 +16,7 @@ const DOWNLOAD: Duration = Duration::from_secs(3_600);
 
 /// Why a dataset could not be fetched.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
+pub enum FetchError {
     /// No mirror had it.
     #[error(
         "no mirror gave `{what}`:\n{}\ncheck the network, name another mirror with --mirror URL, or put the files into {} \
@@ -44,7 +44,7 @@ pub(crate) enum FetchError {
 /// A download that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{url}: {fault}")]
-pub(crate) struct Attempt {
+pub struct Attempt {
     url: String,
     fault: Fault,
 }
@@ -66,7 +66,7 @@ enum Fault {
 ///
 /// # Errors
 /// A file that no mirror has, or a folder that cannot be written.
-pub(crate) fn fetch(
+pub fn fetch(
     published: &Published,
     mirrors: &[String],
     folder: &Path,

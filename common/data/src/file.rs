@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use biosweep_common::gzip;
-use biosweep_common::published::Genuine;
+use crate::gzip;
+use crate::published::Genuine;
 
 use super::error::DataError;
 
@@ -60,7 +60,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(in super::super) fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(bytes).expect("compressed");
         encoder.finish().expect("compressed")

@@ -2,7 +2,7 @@
 //!
 //! A file is 10,000 records, each a label and then the image: 1,024 bytes of red, of green, of blue, row by row.
 
-use biosweep_common::published::{Published, PublishedFile};
+use crate::published::{Published, PublishedFile};
 use biosweep_common::vocabulary;
 
 use biosweep_common::extents::Extent;

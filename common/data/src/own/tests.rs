@@ -4,10 +4,10 @@ use std::path::Path;
 
 use biosweep_common::vocabulary::OwnFormat;
 
-use super::super::Part;
-use super::super::file::tests::gzipped;
 use super::npy::tests::file as npy;
 use super::*;
+use crate::Part;
+use crate::file::tests::gzipped;
 
 /// Four files in a directory of their own.
 struct Place(tempfile::TempDir, OwnFormat);
@@ -24,7 +24,7 @@ impl Place {
     fn pinned(&self) -> OwnData {
         let directory = self.0.path().to_string_lossy().into_owned();
         let own = OwnData { format: self.1, directory, digest: None };
-        OwnData { digest: Some(own_data::digest(&own).expect("four files")), ..own }
+        OwnData { digest: Some(digest::digest(&own).expect("four files")), ..own }
     }
 
     fn load(&self) -> Result<Dataset, DataError> {

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{ContentDigest, OwnData};
+use biosweep_common::dataset::{ContentDigest, OwnData};
+use biosweep_common::vocabulary::OwnFormat;
+
 use crate::gzip;
-use crate::published::IDX_NAMES;
-use crate::vocabulary::OwnFormat;
 
 /// Why the digest of one's own data cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -39,17 +39,6 @@ pub enum OwnDataError {
         /// What the system said.
         source: io::Error,
     },
-}
-
-impl OwnFormat {
-    /// The names of the training images, training labels, test images and test labels; any of a file's names will do.
-    #[must_use]
-    pub const fn files(self) -> [&'static [&'static str]; 4] {
-        match self {
-            Self::Idx => IDX_NAMES,
-            Self::Npy => [&["train_images.npy"], &["train_labels.npy"], &["test_images.npy"], &["test_labels.npy"]],
-        }
-    }
 }
 
 /// Where the four files are, in the order of [`OwnFormat::files`].

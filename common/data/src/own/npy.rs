@@ -1,8 +1,8 @@
 //! The NumPy format: a mark, a version, the length of the header, the header as a Python dictionary, the entries.
 
-use super::super::file::DataFile;
 use super::array::{Array, Entries};
 use super::error::{HeaderFault, OwnError};
+use crate::file::DataFile;
 
 const MARK: &[u8] = b"\x93NUMPY";
 
@@ -138,7 +138,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A file as NumPy writes it.
-    pub(in super::super) fn file(descr: &str, shape: &str, entries: &[u8]) -> Vec<u8> {
+    pub(crate) fn file(descr: &str, shape: &str, entries: &[u8]) -> Vec<u8> {
         let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
         while (10 + text.len() + 1) % 64 != 0 {
             text.push(' ');

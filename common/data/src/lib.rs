@@ -12,22 +12,29 @@
 //! | `synthetic_digits` | digits drawn by strokes, with no file at all |
 //! | `glyphs` | the strokes of those digits |
 //! | `file` | a file, gzipped or plain, and whether it is genuine |
+//! | [`published`] | the files of published datasets: names, digests, mirrors |
+//! | `download` | downloads of those files |
+//! | [`gzip`] | gzip files, padded or not |
 //! | `idx` | the file format of MNIST and its kin |
 
 mod cifar_10;
 pub mod dataset;
+#[cfg(feature = "download")]
+pub mod download;
 pub mod error;
 mod file;
 mod glyphs;
+pub mod gzip;
 mod idx;
 mod mnist;
 pub mod own;
 pub mod places;
+pub mod published;
 pub mod summary;
 mod synthetic_digits;
 
+use crate::published::Published;
 use biosweep_common::dataset::DatasetRef;
-use biosweep_common::published::Published;
 use biosweep_common::vocabulary;
 
 pub use dataset::{Dataset, Part, Split};

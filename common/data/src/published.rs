@@ -5,7 +5,7 @@ use std::fmt;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
-use crate::vocabulary::Dataset;
+use biosweep_common::vocabulary::{Dataset, OwnFormat};
 
 /// The files of one dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,21 +112,14 @@ impl Published {
 /// The four idx files of MNIST and its kin: training images and labels, test images and labels.
 const fn idx_files(genuine: [Genuine; 4]) -> [PublishedFile; 4] {
     let [train_images, train_labels, test_images, test_labels] = genuine;
+    let names = OwnFormat::Idx.files();
     [
-        PublishedFile { names: IDX_NAMES[0], genuine: train_images },
-        PublishedFile { names: IDX_NAMES[1], genuine: train_labels },
-        PublishedFile { names: IDX_NAMES[2], genuine: test_images },
-        PublishedFile { names: IDX_NAMES[3], genuine: test_labels },
+        PublishedFile { names: names[0], genuine: train_images },
+        PublishedFile { names: names[1], genuine: train_labels },
+        PublishedFile { names: names[2], genuine: test_images },
+        PublishedFile { names: names[3], genuine: test_labels },
     ]
 }
-
-/// The names of the four idx files, in the order of [`Published::files`].
-pub const IDX_NAMES: [&[&str]; 4] = [
-    &["train-images-idx3-ubyte", "train-images.idx3-ubyte"],
-    &["train-labels-idx1-ubyte", "train-labels.idx1-ubyte"],
-    &["t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"],
-    &["t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"],
-];
 
 const MNIST: Published = Published {
     files: &idx_files([

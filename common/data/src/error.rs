@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use biosweep_common::own_data::OwnDataError;
-use biosweep_common::published::Mismatch;
+use crate::own::digest::OwnDataError;
+use crate::published::Mismatch;
 
 use super::own::error::OwnError;
 use super::places::list;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use biosweep_common::vocabulary::OwnFormat;
 
-use super::super::dataset::Pixels;
-use super::super::error::DataError;
-use super::super::file::DataFile;
-use super::super::idx;
 use super::error::OwnError;
 use super::npy;
+use crate::dataset::Pixels;
+use crate::error::DataError;
+use crate::file::DataFile;
+use crate::idx;
 
 /// An array out of a file.
 #[derive(Debug)]

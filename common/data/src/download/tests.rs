@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::thread;
 
-use biosweep_common::published::Genuine;
+use crate::published::Genuine;
 
 use super::*;
 
