@@ -6,11 +6,11 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
 
-use crate::core::event::{Event, Extended};
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
 use crate::reuse::{self, Wanted};
-use crate::store::record::Extension;
+use biosweep_scheduler::event::{Event, Extended};
+use biosweep_scheduler::record::Extension;
 
 /// Why a sweep was not extended.
 #[derive(Debug, thiserror::Error)]

@@ -18,14 +18,14 @@ use biosweep_host::clock::Clock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::event::Now;
-use crate::core::scheduler::{Core, Patience};
-use crate::core::scope::OutOfScope;
 use crate::driver::{self, Handle};
 use crate::queries::{self, Purpose, QueryError};
 use crate::rpc::{self, ServeError};
 use crate::store::{self, Store, StoreError};
 pub(crate) use address::Announcement;
+use biosweep_scheduler::event::Now;
+use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_scheduler::scope::OutOfScope;
 pub(crate) use moment::{Found, Moment};
 
 /// A worker silent for twenty seconds is lost.
@@ -314,9 +314,9 @@ mod tests {
     use biosweep_host::id::new_id;
 
     use super::*;
-    use crate::core::event::Event;
     use crate::store::memory::Memory;
-    use crate::store::record::{Record, Submission};
+    use biosweep_scheduler::event::Event;
+    use biosweep_scheduler::record::{Record, Submission};
 
     #[tokio::test]
     async fn a_sweep_that_an_earlier_version_took_in_is_gone_on_with_listed_and_cancelled_though_it_is_too_large_today()

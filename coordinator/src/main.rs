@@ -3,7 +3,6 @@
 //! | room | holds |
 //! |---|---|
 //! | [`cli`] | one file per command |
-//! | [`core`] | the scheduler, pure |
 //! | [`driver`] | the only loop around it |
 //! | [`store`] | what outlives the process |
 //! | [`rpc`] | the gRPC services |
@@ -22,7 +21,6 @@ mod bench;
 mod chaos;
 mod cli;
 mod client;
-mod core;
 mod delete;
 mod driver;
 mod extend;

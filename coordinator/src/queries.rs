@@ -12,10 +12,10 @@ use biosweep_common::views::{
     CurveView, Origin, ResultView, Setback, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
 };
 
-use crate::core::sweep::cut_for;
 use crate::driver::{Handle, Stopped};
-use crate::store::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
 use crate::store::{Store, StoreError};
+use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
+use biosweep_scheduler::sweep::cut_for;
 
 pub(crate) use naming::{Purpose, named};
 

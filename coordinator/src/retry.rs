@@ -7,10 +7,10 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
 
-use crate::core::event::Event;
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
 use crate::reuse::{self, Wanted};
+use biosweep_scheduler::event::Event;
 
 /// Why nothing is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -101,13 +101,13 @@ mod tests {
     use biosweep_host::id::new_id;
 
     use super::*;
-    use crate::core::event::Now;
-    use crate::core::scheduler::Core;
     use crate::driver;
     use crate::host::PATIENCE;
     use crate::store::Store;
     use crate::store::memory::Memory;
-    use crate::store::record::{Ending, LeaseRow, Record, Restored, Submission, TrialResult};
+    use biosweep_scheduler::event::Now;
+    use biosweep_scheduler::record::{Ending, LeaseRow, Record, Restored, Submission, TrialResult};
+    use biosweep_scheduler::scheduler::Core;
 
     const SPEC: &str = "name = \"two\"\nretries = 0\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n\
                         [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";

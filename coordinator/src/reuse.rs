@@ -9,10 +9,10 @@ use biosweep_common::grid::{Grid, Inverse};
 use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::spec::SweepSpec;
 
-use crate::core::reuse::{Found, may_take_over};
 use crate::queries;
-use crate::store::record::{ReusedRow, SourceRow, SweepRow};
 use crate::store::{Store, StoreError};
+use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
+use biosweep_scheduler::reuse::{Found, may_take_over};
 
 /// Trajectories read from the store at a time.
 const PAGE: u32 = 1_000;

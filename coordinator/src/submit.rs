@@ -8,11 +8,11 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_host::id::new_id;
 
-use crate::core::event::Event;
 use crate::driver::{Handle, Unable};
 use crate::reuse::{self, Wanted};
-use crate::store::record::{Submission, SweepRow};
 use crate::store::{Store, StoreError};
+use biosweep_scheduler::event::Event;
+use biosweep_scheduler::record::{Submission, SweepRow};
 
 /// Why a sweep could not be taken in.
 #[derive(Debug, thiserror::Error)]

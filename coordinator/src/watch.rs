@@ -7,9 +7,9 @@ use biosweep_common::ids::SweepId;
 use biosweep_common::views::WatchEvent;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::core::event::Notice;
 use crate::driver::{Handle, Stopped};
 use crate::queries::{self, QueryError};
+use biosweep_scheduler::event::Notice;
 
 /// The least time between two of its counts.
 const PACE: Duration = Duration::from_millis(100);
@@ -75,16 +75,16 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::core::event::Event;
-    use crate::core::scheduler::{Core, Patience};
     use crate::driver::{self, tests::submitted};
     use crate::store::memory::Memory;
-    use crate::store::record::Restored;
+    use biosweep_scheduler::event::Event;
+    use biosweep_scheduler::record::Restored;
+    use biosweep_scheduler::scheduler::{Core, Patience};
 
     #[tokio::test]
     async fn who_follows_a_paused_sweep_and_goes_away_leaves_nothing_behind() {
         let clock = biosweep_host::clock::Clock::start();
-        let now = crate::core::event::Now { tick: clock.now(), wall: clock.wall() };
+        let now = biosweep_scheduler::event::Now { tick: clock.now(), wall: clock.wall() };
         let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
         let (handle, _) = driver::start(core, Arc::new(Memory::default()), clock);
         let id = new_id::<SweepId>();

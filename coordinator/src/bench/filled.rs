@@ -11,9 +11,9 @@ use biosweep_common::time::WallTime;
 use biosweep_host::id::new_id;
 
 use super::spec_of;
-use crate::store::record::{Ending, LeaseRow, Record, Submission, TrialResult};
 use crate::store::{self, StoreError};
 use crate::submit;
+use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
 
 /// Trajectories ended in one transaction.
 const FILL: u64 = 20_000;

@@ -7,12 +7,12 @@ use biosweep_host::clock::Clock;
 use tokio::task::JoinHandle;
 
 use super::{Announcement, CLOSING, Held, HostError, PATIENCE, Scope, hold, restore};
-use crate::core::event::Now;
-use crate::core::scheduler::{Core, Patience};
 use crate::driver::{self, Handle};
 use crate::rpc::way::Way;
-use crate::store::record::Restored;
 use crate::store::{Store, StoreError};
+use biosweep_scheduler::event::Now;
+use biosweep_scheduler::record::Restored;
+use biosweep_scheduler::scheduler::{Core, Patience};
 
 /// A hundred years.
 const FOR_EVER_MS: u64 = 100 * 365 * 86_400_000;

@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{LocalError, WorkerOptions};
-use crate::core::event::Event;
 use crate::driver::Handle;
+use biosweep_scheduler::event::Event;
 
 /// A worker that ends sooner than this had not got to work.
 const SHORT_LIFE_MS: u64 = 3_000;

@@ -19,16 +19,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{stopped, store_failed, unable, unreadable};
-use crate::core::event::Event;
 use crate::delete::{self, DeleteError, Deletion};
 use crate::driver::Handle;
 use crate::extend::{self, ExtendError};
 use crate::queries::{self, Deleted, Elsewhere, Purpose, QueryError};
 use crate::retry::{self, RetryError};
 use crate::reuse::{self, Wanted};
-use crate::store::record::CurveRow;
 use crate::submit::{self, SubmitError};
 use crate::watch;
+use biosweep_scheduler::event::Event;
+use biosweep_scheduler::record::CurveRow;
 
 /// Rows read from the store at a time.
 const PAGE: u32 = 1_000;

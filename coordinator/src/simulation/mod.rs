@@ -13,6 +13,7 @@
 
 mod exploration;
 mod process;
+mod restarts;
 mod world;
 
 use std::collections::BTreeMap;

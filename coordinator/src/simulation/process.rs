@@ -11,10 +11,10 @@ use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Held, ToCoordinator, WorkerDescription};
 use biosweep_common::spec::SweepSpec;
 
-use crate::core::event::{Action, Event};
-use crate::core::scheduler::Core;
-use crate::store::record::Record;
 use biosweep_common::protocol::session::{LaneEnd, Owed, Session};
+use biosweep_scheduler::event::{Action, Event};
+use biosweep_scheduler::record::Record;
+use biosweep_scheduler::scheduler::Core;
 
 /// A stream between a worker and a coordinator: a number, as the coordinator's service counts them.
 pub(super) type StreamId = u64;

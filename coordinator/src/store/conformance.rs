@@ -16,11 +16,11 @@ use biosweep_tests::postgres::Server;
 use uuid::Uuid;
 
 use super::memory::Memory;
-use super::record::{
+use super::{Store, StoreError, sql};
+use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Ending, Extension, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep,
     RetriedRow, ReusedRow, SourceRow, Standing, Submission, TrialResult,
 };
-use super::{Store, StoreError, sql};
 use samples::*;
 
 /// Declares each claim as a test of each store.

@@ -2,7 +2,6 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`record`] | what is written: one [`record::Record`] for each fact |
 //! | `storable` | what no store can hold |
 //! | [`Store`] | the verbs |
 //! | [`sql`] | SQLite and PostgreSQL |
@@ -11,7 +10,6 @@
 
 #[cfg(test)]
 pub(crate) mod memory;
-pub(crate) mod record;
 pub(crate) mod sql;
 
 #[cfg(test)]
@@ -28,7 +26,9 @@ use biosweep_common::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialR
 use biosweep_common::views::SweepView;
 use biosweep_host::clock::Clock;
 
-use record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
+use biosweep_scheduler::record::{
+    AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! What no store can hold. Every store asks before it writes, so that all refuse alike, be they in memory, SQLite or
 //! PostgreSQL: numbers from 2⁶³ on, and texts with a NUL character.
 
-use super::record::{Ending, LeaseRow, Record, RetriedRow, ReusedRow, Submission, TrialResult};
+use biosweep_scheduler::record::{Ending, LeaseRow, Record, RetriedRow, ReusedRow, Submission, TrialResult};
 
 /// Whether a store can hold a record.
 ///

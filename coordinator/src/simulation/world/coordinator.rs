@@ -1,10 +1,10 @@
 //! What befalls the coordinator, and what its driver does.
 
 use super::*;
-use crate::core::event::Extended;
 use crate::reuse::{self, Wanted};
-use crate::store::record::Extension;
 use crate::{queries, submit};
+use biosweep_scheduler::event::Extended;
+use biosweep_scheduler::record::Extension;
 
 impl World {
     pub(super) fn time(&self) -> Now {

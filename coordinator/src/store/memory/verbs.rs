@@ -7,8 +7,10 @@ use biosweep_common::outcome::Outcome;
 use biosweep_common::views::SweepView;
 
 use super::Memory;
-use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 use crate::store::{Store, StoreError, storable};
+use biosweep_scheduler::record::{
+    AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+};
 
 #[async_trait]
 impl Store for Memory {

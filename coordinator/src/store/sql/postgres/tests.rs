@@ -7,8 +7,8 @@ use biosweep_tests::postgres::Server;
 
 use super::{Sql, open};
 use crate::store::conformance::samples::{ended, leased, submission, sweep};
-use crate::store::record::Record;
 use crate::store::{Store, StoreError};
+use biosweep_scheduler::record::Record;
 
 async fn refusal(url: &str) -> String {
     match open(url).await {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Connection, Db, DbRow, Query, failed};
 use crate::store::StoreError;
-use crate::store::record::{Submission, SweepRow, TrialResult};
+use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
 
 /// All rows of a query.
 pub(super) async fn all(connection: &mut Connection, place: &str, query: Query<'_>) -> Result<Vec<DbRow>, StoreError> {

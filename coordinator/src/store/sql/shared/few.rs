@@ -9,7 +9,7 @@ use super::super::curve;
 use super::write::Writer;
 use super::{failed, runs};
 use crate::store::StoreError;
-use crate::store::record::{Extension, QuarantineRow, RetriedRow, Submission};
+use biosweep_scheduler::record::{Extension, QuarantineRow, RetriedRow, Submission};
 
 /// Whose late report it is.
 pub(super) struct Late {

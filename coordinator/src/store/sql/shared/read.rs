@@ -11,7 +11,7 @@ use super::super::{curve, health};
 use super::cells::{Cells, all};
 use super::{Connection, DbRow};
 use crate::store::StoreError;
-use crate::store::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
+use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
 
 macro_rules! sweeps_where {
     ($rest:literal) => {

@@ -8,7 +8,7 @@ use super::Connection;
 use super::cells::{Cells, all};
 use super::read::{extended, sweeps_where};
 use crate::store::StoreError;
-use crate::store::record::{FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Standing};
+use biosweep_scheduler::record::{FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Standing};
 
 /// What the core needs. The cost follows what is in flight and what went wrong, not what is done.
 pub(super) async fn restored(connection: &mut Connection, place: &str) -> Result<Restored, StoreError> {

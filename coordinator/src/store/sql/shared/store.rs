@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use tokio::sync::Mutex;
 
 use super::{Connection, Db, Origin, failed, read, restore, write};
-use crate::store::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
+use biosweep_scheduler::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 use crate::store::{Store, StoreError, storable};
 
 /// A store in a database. Writes go through one connection, which holds the store against others; reads go through

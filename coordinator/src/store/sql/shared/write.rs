@@ -11,7 +11,7 @@ use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
 use super::few::Late;
 use super::{Connection, Query, failed, runs};
 use crate::store::StoreError;
-use crate::store::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
+use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 
 static LEASES: Statement<8> =
     Statement::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", "");

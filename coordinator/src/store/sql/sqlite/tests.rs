@@ -8,8 +8,8 @@ use biosweep_common::outcome::Outcome;
 
 use super::open;
 use crate::store::conformance::samples::{ended, leased, submission, sweep};
-use crate::store::record::Record;
 use crate::store::{Store, StoreError};
+use biosweep_scheduler::record::Record;
 
 fn home() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")

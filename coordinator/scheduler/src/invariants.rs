@@ -16,7 +16,7 @@ impl Core {
     ///
     /// # Errors
     /// The first that is broken, in words.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         self.every_trajectory_is_in_one_place()?;
         self.what_every_worker_holds_is_counted()?;
         self.every_worker_counts_in_its_crew_for_what_it_is()?;
@@ -281,7 +281,7 @@ impl Core {
     ///
     /// # Errors
     /// What is wrong with the grant, in words.
-    pub(crate) fn check_grant(&self, id: WorkerId, sweep: SweepId) -> Result<(), String> {
+    pub fn check_grant(&self, id: WorkerId, sweep: SweepId) -> Result<(), String> {
         let worker =
             self.workers.get(&id).ok_or_else(|| format!("worker {id} is granted a bundle and is not known"))?;
         if worker.open > worker.description.lanes {

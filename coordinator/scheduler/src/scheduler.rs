@@ -27,29 +27,29 @@ use super::lease::{Lease, OpenLane};
 use super::scope::OutOfScope;
 use super::sweep::Sweep;
 use super::worker::Worker;
-use crate::store::record::{LeaseRow, Restored};
+use crate::record::{LeaseRow, Restored};
 
 /// How patient the coordinator is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Patience {
+pub struct Patience {
     /// Milliseconds between two heartbeats of a worker.
-    pub(crate) heartbeat_ms: u64,
+    pub heartbeat_ms: u64,
     /// Milliseconds of silence after which a worker is lost.
-    pub(crate) lease_ms: u64,
+    pub lease_ms: u64,
     /// Milliseconds within which another process may take up the identity of one that has ended.
-    pub(crate) rebirth_ms: u64,
+    pub rebirth_ms: u64,
 }
 
 impl Patience {
     /// Ten heartbeats a lease, and a quarter of one to be reborn in.
-    pub(crate) const fn of_lease_ms(lease_ms: u64) -> Self {
+    pub const fn of_lease_ms(lease_ms: u64) -> Self {
         Self { heartbeat_ms: lease_ms / 10, lease_ms, rebirth_ms: lease_ms / 4 }
     }
 }
 
 /// The state of everything that is in flight.
 #[derive(Debug, Clone)]
-pub(crate) struct Core {
+pub struct Core {
     patience: Patience,
     /// Where all of this is kept.
     store: Option<StoreId>,
@@ -80,7 +80,7 @@ pub(crate) struct Core {
 
 impl Core {
     /// The state the store remembers. Open leases get a whole lease time to be claimed by their workers.
-    pub(crate) fn restore(patience: Patience, now: Now, restored: &Restored, specs: &[Arc<SweepSpec>]) -> Self {
+    pub fn restore(patience: Patience, now: Now, restored: &Restored, specs: &[Arc<SweepSpec>]) -> Self {
         let mut core = Self {
             patience,
             store: restored.store,
@@ -128,7 +128,7 @@ impl Core {
     }
 
     /// Takes in one event; what it returns is all that is to be done about it.
-    pub(crate) fn apply(&mut self, now: Now, event: Event) -> Vec<Action> {
+    pub fn apply(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
             Event::Submitted { submission, spec, reused } => {
@@ -161,12 +161,12 @@ impl Core {
     }
 
     /// Whether its workers are to leave.
-    pub(crate) const fn is_draining(&self) -> bool {
+    pub const fn is_draining(&self) -> bool {
         self.draining
     }
 
     /// When the next silent worker is lost, where nothing is heard before.
-    pub(crate) fn next_deadline(&self) -> Option<Tick> {
+    pub fn next_deadline(&self) -> Option<Tick> {
         self.deadlines.first().map(|&(deadline, _)| deadline.max(self.patient_until))
     }
 

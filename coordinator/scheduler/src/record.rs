@@ -13,28 +13,28 @@ use biosweep_common::views::{SpecView, SweepView};
 
 /// A sweep as submitted.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Submission {
+pub struct Submission {
     /// Its id.
-    pub(crate) id: SweepId,
+    pub id: SweepId,
     /// The name in its spec.
-    pub(crate) name: String,
+    pub name: String,
     /// The spec file's text.
-    pub(crate) spec_text: String,
+    pub spec_text: String,
     /// How the text is written.
-    pub(crate) spec_format: Format,
+    pub spec_format: Format,
     /// The digest of what the spec means (not of how it is written): equal for equal grids.
-    pub(crate) digest: String,
+    pub digest: String,
     /// Trials in its grid.
-    pub(crate) trials: u64,
+    pub trials: u64,
     /// Trajectories in its grid.
-    pub(crate) trajectories: u64,
+    pub trajectories: u64,
     /// When it was submitted.
-    pub(crate) submitted_at: WallTime,
+    pub submitted_at: WallTime,
 }
 
 impl Submission {
     /// The numerics version that its digest names, where that is another one than this program's.
-    pub(crate) fn other_numerics(&self) -> Option<u32> {
+    pub fn other_numerics(&self) -> Option<u32> {
         let version = self.digest.rsplit_once('/')?.1.parse().ok()?;
         (version != NUMERICS_VERSION).then_some(version)
     }
@@ -42,18 +42,18 @@ impl Submission {
 
 /// Trials added to a sweep after its submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Extension {
+pub struct Extension {
     /// The spec file's text.
-    pub(crate) text: String,
+    pub text: String,
     /// How it is written.
-    pub(crate) format: Format,
+    pub format: Format,
     /// When it came.
-    pub(crate) at: WallTime,
+    pub at: WallTime,
 }
 
 /// One fact to be kept.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Record {
+pub enum Record {
     /// A sweep was submitted; it is running.
     Submitted(Submission),
     /// A sweep's state changed.
@@ -125,227 +125,227 @@ pub(crate) enum Record {
 
 impl Record {
     /// Whether it is what a peer says of an attempt that is not its own any more: nothing rests on it.
-    pub(crate) const fn is_evidence(&self) -> bool {
+    pub const fn is_evidence(&self) -> bool {
         matches!(self, Self::Late { .. })
     }
 }
 
 /// A trajectory that is taken over.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ReusedRow {
+pub struct ReusedRow {
     /// The trajectory.
-    pub(crate) trajectory: TrajectoryIndex,
+    pub trajectory: TrajectoryIndex,
     /// The sweep that has trained it.
-    pub(crate) source: SweepId,
+    pub source: SweepId,
     /// Its index there; its curve is that one's.
-    pub(crate) source_trajectory: TrajectoryIndex,
+    pub source_trajectory: TrajectoryIndex,
     /// The results of all its trials, each completed and each with the trial it comes from.
-    pub(crate) results: Vec<TrialResult>,
+    pub results: Vec<TrialResult>,
 }
 
 /// A trajectory that is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RetriedRow {
+pub struct RetriedRow {
     /// The trajectory.
-    pub(crate) trajectory: TrajectoryIndex,
+    pub trajectory: TrajectoryIndex,
     /// The first of its trials.
-    pub(crate) first_trial: TrialIndex,
+    pub first_trial: TrialIndex,
     /// How many trials it has.
-    pub(crate) trials: u64,
+    pub trials: u64,
 }
 
 /// A worker in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct QuarantineRow {
+pub struct QuarantineRow {
     /// The worker.
-    pub(crate) worker: WorkerId,
+    pub worker: WorkerId,
     /// Its name, for people.
-    pub(crate) worker_name: String,
+    pub worker_name: String,
     /// What it did.
-    pub(crate) reason: String,
+    pub reason: String,
     /// Since when.
-    pub(crate) at: WallTime,
+    pub at: WallTime,
 }
 
 /// A lease, as granted: a run of trajectories under one fencing number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LeaseRow {
+pub struct LeaseRow {
     /// Its fencing number.
-    pub(crate) attempt: Attempt,
+    pub attempt: Attempt,
     /// The sweep.
-    pub(crate) sweep: SweepId,
+    pub sweep: SweepId,
     /// The first trajectory of the run.
-    pub(crate) first: TrajectoryIndex,
+    pub first: TrajectoryIndex,
     /// Trajectories in the run.
-    pub(crate) count: u64,
+    pub count: u64,
     /// The worker it was granted to.
-    pub(crate) worker: WorkerId,
+    pub worker: WorkerId,
     /// That worker's name, for people.
-    pub(crate) worker_name: String,
+    pub worker_name: String,
     /// When.
-    pub(crate) at: WallTime,
+    pub at: WallTime,
 }
 
 /// The accepted end of one trajectory under one attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Ending {
+pub struct Ending {
     /// The sweep.
-    pub(crate) sweep: SweepId,
+    pub sweep: SweepId,
     /// The trajectory.
-    pub(crate) trajectory: TrajectoryIndex,
+    pub trajectory: TrajectoryIndex,
     /// The attempt that is over.
-    pub(crate) attempt: Attempt,
+    pub attempt: Attempt,
     /// How it ended.
-    pub(crate) outcome: Outcome,
+    pub outcome: Outcome,
     /// What went wrong, where something did.
-    pub(crate) cause: Option<String>,
+    pub cause: Option<String>,
     /// Updates that were heard to be done.
-    pub(crate) updates: u64,
+    pub updates: u64,
     /// When.
-    pub(crate) at: WallTime,
+    pub at: WallTime,
     /// The results of its trials: all of them where the trajectory is now done for good (completed, diverged, or
     /// failed too often), none where it will run again or was cancelled.
-    pub(crate) results: Vec<TrialResult>,
+    pub results: Vec<TrialResult>,
     /// Its learning curve; kept where the trajectory is done for good.
-    pub(crate) curve: Vec<CurvePoint>,
+    pub curve: Vec<CurvePoint>,
     /// What was measured of its layers; kept with the curve.
-    pub(crate) health: Vec<HealthPoint>,
+    pub health: Vec<HealthPoint>,
 }
 
 /// The one accepted result of a trial.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct TrialResult {
+pub struct TrialResult {
     /// The trial.
-    pub(crate) trial: TrialIndex,
+    pub trial: TrialIndex,
     /// Its identity.
-    pub(crate) key: TrialKey,
+    pub key: TrialKey,
     /// How it stands.
-    pub(crate) status: TrialStatus,
+    pub status: TrialStatus,
     /// What it found; only where completed.
-    pub(crate) score: Option<Score>,
+    pub score: Option<Score>,
     /// Updates done when it ended.
-    pub(crate) updates: u64,
+    pub updates: u64,
     /// Attempts it took, the accepted one included.
-    pub(crate) attempts: u32,
+    pub attempts: u32,
     /// The worker that brought it.
-    pub(crate) worker_name: String,
+    pub worker_name: String,
     /// Wall-clock seconds of the accepted attempt.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
     /// The trial it was taken over from; `None` where it was trained.
-    pub(crate) reused_from: Option<TrialRef>,
+    pub reused_from: Option<TrialRef>,
 }
 
 /// A stored sweep, with its counts.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct SweepRow {
+pub struct SweepRow {
     /// As submitted; its counts are those of the sweep as extended.
-    pub(crate) submission: Submission,
+    pub submission: Submission,
     /// What was added to it since, in order.
-    pub(crate) extensions: Vec<Extension>,
+    pub extensions: Vec<Extension>,
     /// Where it stands.
-    pub(crate) state: SweepState,
+    pub state: SweepState,
     /// Why, where that is worth telling.
-    pub(crate) reason: Option<String>,
+    pub reason: Option<String>,
     /// Trials with a completed result.
-    pub(crate) completed: u64,
+    pub completed: u64,
     /// Trials that diverged.
-    pub(crate) diverged: u64,
+    pub diverged: u64,
     /// Trials that failed for good.
-    pub(crate) failed: u64,
+    pub failed: u64,
     /// Trials with a completed result that was taken over.
-    pub(crate) reused: u64,
+    pub reused: u64,
 }
 
 /// A trained trajectory that others may take over: not one that failed, nor one that was taken over itself.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct SourceRow {
+pub struct SourceRow {
     /// The trajectory.
-    pub(crate) trajectory: TrajectoryIndex,
+    pub trajectory: TrajectoryIndex,
     /// Who trained it.
-    pub(crate) worker_name: String,
+    pub worker_name: String,
     /// Its evaluations.
-    pub(crate) points: Vec<CurvePoint>,
+    pub points: Vec<CurvePoint>,
 }
 
 /// An accepted curve.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CurveRow {
+pub struct CurveRow {
     /// The trajectory.
-    pub(crate) trajectory: TrajectoryIndex,
+    pub trajectory: TrajectoryIndex,
     /// Its evaluations.
-    pub(crate) points: Vec<CurvePoint>,
+    pub points: Vec<CurvePoint>,
     /// What was measured of its layers at them.
-    pub(crate) health: Vec<HealthPoint>,
+    pub health: Vec<HealthPoint>,
 }
 
 /// One ended attempt at one trajectory.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct AttemptRow {
+pub struct AttemptRow {
     /// The trajectory.
-    pub(crate) trajectory: TrajectoryIndex,
+    pub trajectory: TrajectoryIndex,
     /// The fencing number.
-    pub(crate) attempt: Attempt,
+    pub attempt: Attempt,
     /// Who had it.
-    pub(crate) worker_name: String,
+    pub worker_name: String,
     /// How it ended.
-    pub(crate) outcome: Outcome,
+    pub outcome: Outcome,
     /// What went wrong.
-    pub(crate) cause: Option<String>,
+    pub cause: Option<String>,
     /// When.
-    pub(crate) at: WallTime,
+    pub at: WallTime,
 }
 
 /// What the core needs to go on where it was left.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Restored {
+pub struct Restored {
     /// The running and paused sweeps, oldest first.
-    pub(crate) sweeps: Vec<RestoredSweep>,
+    pub sweeps: Vec<RestoredSweep>,
     /// Workers in quarantine, by id.
-    pub(crate) quarantined: Vec<QuarantineRow>,
+    pub quarantined: Vec<QuarantineRow>,
     /// The greatest fencing number ever given out; 0 where none was.
-    pub(crate) last_attempt: u64,
+    pub last_attempt: u64,
     /// What tells this store from others; `None` of one that does not outlive its process.
-    pub(crate) store: Option<StoreId>,
+    pub store: Option<StoreId>,
 }
 
 /// A sweep as the store knows it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct RestoredSweep {
+pub struct RestoredSweep {
     /// As submitted, with its counts.
-    pub(crate) row: SweepRow,
+    pub row: SweepRow,
     /// The trajectories that are done for good, as ascending disjoint runs of (first, count), merged where they touch.
-    pub(crate) done: Vec<(u64, u64)>,
+    pub done: Vec<(u64, u64)>,
     /// The leases not wholly ended, by attempt, each with the trajectories of its run that are still open.
-    pub(crate) open: Vec<(LeaseRow, Vec<TrajectoryIndex>)>,
+    pub open: Vec<(LeaseRow, Vec<TrajectoryIndex>)>,
     /// Ended attempts of each trajectory that has had some and is not done, by trajectory: (trajectory, all, failed
     /// ones since it was last retried). Attempts still open stand in `open` only.
-    pub(crate) attempts: Vec<(TrajectoryIndex, u32, u32)>,
+    pub attempts: Vec<(TrajectoryIndex, u32, u32)>,
     /// Attempts that failed, of whatever became of their trajectory, in the order in which they were recorded; without
     /// those before its last retry.
-    pub(crate) failures: Vec<FailureRow>,
+    pub failures: Vec<FailureRow>,
     /// Attempts that ended with their worker, of trajectories that are not done, in the order in which they were recorded:
     /// (trajectory, updates); without those before its last retry, and those of earlier versions, which kept no updates.
-    pub(crate) deaths: Vec<(TrajectoryIndex, u64)>,
+    pub deaths: Vec<(TrajectoryIndex, u64)>,
     /// Trajectories that completed or diverged since the sweep last began to run.
-    pub(crate) ended: u64,
+    pub ended: u64,
 }
 
 /// One failed attempt at one trajectory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FailureRow {
+pub struct FailureRow {
     /// The trajectory.
-    pub(crate) trajectory: TrajectoryIndex,
+    pub trajectory: TrajectoryIndex,
     /// Who failed it.
-    pub(crate) worker: WorkerId,
+    pub worker: WorkerId,
     /// Why.
-    pub(crate) cause: String,
+    pub cause: String,
     /// Whether it still counts against the sweep.
-    pub(crate) standing: Standing,
+    pub standing: Standing,
 }
 
 /// What a sweep's owner has done since a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub enum Standing {
     /// Resumed the sweep in spite of it.
     Seen,
     /// Had the sweep begin to run again after it had finished.
@@ -356,7 +356,7 @@ pub(crate) enum Standing {
 
 impl Standing {
     /// Of a failure that was recorded as that one, where the sweep was last resumed and last began to run after these.
-    pub(crate) const fn of(entry: u64, resumed_after: u64, began_after: u64) -> Self {
+    pub const fn of(entry: u64, resumed_after: u64, began_after: u64) -> Self {
         if entry <= resumed_after {
             Self::Seen
         } else if entry <= began_after {
@@ -369,7 +369,7 @@ impl Standing {
 
 impl SweepRow {
     /// The sweep as people see it while nothing of it is in training.
-    pub(crate) fn view(&self) -> SweepView {
+    pub fn view(&self) -> SweepView {
         let submission = &self.submission;
         SweepView {
             id: submission.id,
@@ -388,7 +388,7 @@ impl SweepRow {
     }
 
     /// Its text, with what was added to it.
-    pub(crate) fn spec_view(&self) -> SpecView {
+    pub fn spec_view(&self) -> SpecView {
         SpecView {
             text: (self.submission.spec_text.clone(), self.submission.spec_format),
             extensions: self.extensions.iter().map(|one| (one.text.clone(), one.format)).collect(),

@@ -1,41 +1,25 @@
-//! The scheduler's claims, each tried in a world without time, network or disk.
+//! A world without time, network or disk, in which tests try the scheduler.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::capability::Capabilities;
-use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
-use biosweep_common::protocol::messages::{
-    Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription,
-};
+use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::outcome::Outcome;
+use biosweep_common::protocol::messages::{Grant, Held, Hello, Report, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::{Tick, WallTime};
 use uuid::Uuid;
 
-use super::event::{Action, Event, Notice, Now};
-use super::scheduler::{Core, Patience};
-use super::scope::OutOfScope;
-use super::sweep::Sweep;
-use super::worker::Worker;
-use crate::store::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
+use crate::event::{Action, Event, Now};
+use crate::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
+use crate::scheduler::{Core, Patience};
 
-mod extensions;
-mod grants;
-mod histories;
-mod invariants;
-mod lives;
-mod restarts;
-mod reuse;
-mod trust;
-mod wishes;
-
-const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
+/// Time-outs of the tests.
+pub const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
 
 /// Two activations, which cost the same, of three seeds, each stopped at two moments: 6 trajectories, 12 trials.
-const SPEC: &str = r#"
+pub const SPEC: &str = r#"
 name = "small"
 retries = 1
 [data]
@@ -51,11 +35,13 @@ seed = [0, 1, 2]
 max_updates = [10, 20]
 "#;
 
-fn spec() -> Arc<SweepSpec> {
+/// The sweep of [`SPEC`].
+pub fn spec() -> Arc<SweepSpec> {
     Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small.toml").expect("a good spec"))
 }
 
-fn submission(spec: &SweepSpec) -> Submission {
+/// Its submission, under id 1.
+pub fn submission(spec: &SweepSpec) -> Submission {
     Submission {
         id: SweepId(Uuid::from_u128(1)),
         name: spec.name.clone(),
@@ -68,11 +54,13 @@ fn submission(spec: &SweepSpec) -> Submission {
     }
 }
 
-fn worker(number: u128) -> WorkerId {
+/// A worker by its number.
+pub fn worker(number: u128) -> WorkerId {
     WorkerId(Uuid::from_u128(number))
 }
 
-fn curve(updates: u64) -> Vec<CurvePoint> {
+/// A curve evaluated every ten updates, whose accuracy is updates / 100.
+pub fn curve(updates: u64) -> Vec<CurvePoint> {
     let point = |update| CurvePoint {
         update,
         train_loss: 1.0,
@@ -82,16 +70,21 @@ fn curve(updates: u64) -> Vec<CurvePoint> {
     (1..=updates / 10).map(|evaluation| point(evaluation * 10)).collect()
 }
 
-struct World {
-    core: Core,
-    now: Now,
-    sweep: SweepId,
+/// A scheduler with one sweep, and the time.
+pub struct World {
+    /// The scheduler.
+    pub core: Core,
+    /// The time.
+    pub now: Now,
+    /// The sweep.
+    pub sweep: SweepId,
     /// Of every worker that says hello.
-    lanes: u32,
+    pub lanes: u32,
 }
 
 impl World {
-    fn new() -> Self {
+    /// A world with the sweep of [`SPEC`] and no worker.
+    pub fn new() -> Self {
         let now = Now { tick: Tick(0), wall: WallTime(0) };
         let core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
         let mut world = Self { core, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
@@ -99,27 +92,32 @@ impl World {
         world
     }
 
-    fn submit(&mut self, number: u128, spec: Arc<SweepSpec>) -> SweepId {
+    /// Submits another sweep under the id of that number.
+    pub fn submit(&mut self, number: u128, spec: Arc<SweepSpec>) -> SweepId {
         let id = SweepId(Uuid::from_u128(number));
         let submission = Submission { id, ..submission(&spec) };
         self.apply(Event::Submitted { submission: Box::new(submission), spec, reused: Arc::default() });
         id
     }
 
-    fn apply(&mut self, event: Event) -> Vec<Action> {
+    /// Applies an event now.
+    pub fn apply(&mut self, event: Event) -> Vec<Action> {
         self.core.apply(self.now, event)
     }
 
-    fn pass(&mut self, ms: u64) -> Vec<Action> {
+    /// Lets time pass.
+    pub fn pass(&mut self, ms: u64) -> Vec<Action> {
         self.now.tick = self.now.tick.after_ms(ms);
         self.apply(Event::Ticked)
     }
 
-    fn say(&mut self, worker: WorkerId, message: ToCoordinator) -> Vec<Action> {
+    /// A worker sends a message.
+    pub fn say(&mut self, worker: WorkerId, message: ToCoordinator) -> Vec<Action> {
         self.apply(Event::Said { worker, message })
     }
 
-    fn hello(&mut self, id: WorkerId, held: Vec<Held>) -> Vec<Action> {
+    /// A worker connects and presents what it holds.
+    pub fn hello(&mut self, id: WorkerId, held: Vec<Held>) -> Vec<Action> {
         let description = WorkerDescription {
             name: format!("w{}", id.0.as_u128()),
             capabilities: Capabilities { device: "cpu".to_owned(), ..Capabilities::default() },
@@ -130,7 +128,7 @@ impl World {
     }
 
     /// A worker with labels.
-    fn hello_with(&mut self, id: WorkerId, lanes: u32, labels: &[&str]) {
+    pub fn hello_with(&mut self, id: WorkerId, lanes: u32, labels: &[&str]) {
         let labels = labels.iter().map(ToString::to_string).collect();
         let capabilities = Capabilities { device: "cpu".to_owned(), labels, ..Capabilities::default() };
         let description =
@@ -138,33 +136,38 @@ impl World {
         self.say(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held: Vec::new() }));
     }
 
-    fn poll(&mut self, id: WorkerId, lanes: u32) -> Option<Grant> {
+    /// A worker asks for a bundle of at most so many lanes.
+    pub fn poll(&mut self, id: WorkerId, lanes: u32) -> Option<Grant> {
         let actions = self.say(id, ToCoordinator::Poll { lanes });
         granted(&actions).into_iter().next()
     }
 
     /// A new worker with one bundle.
-    fn work(&mut self, number: u128, lanes: u32) -> (WorkerId, Grant) {
+    pub fn work(&mut self, number: u128, lanes: u32) -> (WorkerId, Grant) {
         let id = worker(number);
         self.hello(id, Vec::new());
         (id, self.poll(id, lanes).expect("there is work"))
     }
 
-    fn report(&self, grant: &Grant, lane: usize, outcome: Outcome, updates: u64) -> Report {
+    /// The report of a lane that ended after so many updates.
+    pub fn report(&self, grant: &Grant, lane: usize, outcome: Outcome, updates: u64) -> Report {
         let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[lane].trajectory };
         Report { held, outcome, cause: None, curve: curve(updates), health: Vec::new(), updates, seconds: 1.0 }
     }
 
-    fn end(&mut self, id: WorkerId, report: Report) -> Vec<Action> {
+    /// A worker reports the end of a lane.
+    pub fn end(&mut self, id: WorkerId, report: Report) -> Vec<Action> {
         self.say(id, ToCoordinator::Ended(Box::new(report)))
     }
 
-    fn completed(&self) -> u64 {
+    /// Trials of the sweep that are completed.
+    pub fn completed(&self) -> u64 {
         self.core.sweep_view(self.sweep).map_or(0, |view| view.completed)
     }
 }
 
-fn granted(actions: &[Action]) -> Vec<Grant> {
+/// The bundles granted by these actions.
+pub fn granted(actions: &[Action]) -> Vec<Grant> {
     let grant = |action: &Action| match action {
         Action::Send { message: ToWorker::Grant(grant), .. } => Some((**grant).clone()),
         _ => None,
@@ -172,7 +175,8 @@ fn granted(actions: &[Action]) -> Vec<Grant> {
     actions.iter().filter_map(grant).collect()
 }
 
-fn endings(actions: &[Action]) -> Vec<&Ending> {
+/// The ends of attempts recorded by these actions.
+pub fn endings(actions: &[Action]) -> Vec<&Ending> {
     let ending = |action| match action {
         &Action::Persist(Record::Ended(ref ending)) => Some(&**ending),
         _ => None,
@@ -180,7 +184,8 @@ fn endings(actions: &[Action]) -> Vec<&Ending> {
     actions.iter().filter_map(ending).collect()
 }
 
-fn leases(actions: &[Action]) -> Vec<LeaseRow> {
+/// The leases recorded by these actions.
+pub fn leases(actions: &[Action]) -> Vec<LeaseRow> {
     let lease = |action: &Action| match action {
         Action::Persist(Record::Leased(row)) => Some(row.clone()),
         _ => None,
@@ -188,18 +193,21 @@ fn leases(actions: &[Action]) -> Vec<LeaseRow> {
     actions.iter().filter_map(lease).collect()
 }
 
-fn late(actions: &[Action]) -> usize {
+/// The number of late reports recorded by these actions.
+pub fn late(actions: &[Action]) -> usize {
     actions.iter().filter(|action| matches!(action, Action::Persist(Record::Late { .. }))).count()
 }
 
-fn acknowledged(actions: &[Action]) -> Option<bool> {
+/// Whether a report was accepted, where these actions acknowledge one.
+pub fn acknowledged(actions: &[Action]) -> Option<bool> {
     actions.iter().find_map(|action| match action {
         Action::Send { message: ToWorker::Acknowledged { accepted, .. }, .. } => Some(*accepted),
         _ => None,
     })
 }
 
-fn stopped(actions: &[Action]) -> Vec<TrajectoryIndex> {
+/// The trajectories that these actions stop.
+pub fn stopped(actions: &[Action]) -> Vec<TrajectoryIndex> {
     let stop = |action: &Action| match action {
         Action::Send { message: ToWorker::Stop { trajectories, .. }, .. } => Some(trajectories.clone()),
         _ => None,
@@ -207,12 +215,13 @@ fn stopped(actions: &[Action]) -> Vec<TrajectoryIndex> {
     actions.iter().filter_map(stop).flatten().collect()
 }
 
-fn trajectories(grant: &Grant) -> Vec<u64> {
+/// The trajectories of a bundle.
+pub fn trajectories(grant: &Grant) -> Vec<u64> {
     grant.lanes.iter().map(|lane| lane.trajectory.0).collect()
 }
 
 /// A sweep nothing has been done of.
-fn restored(row: SweepRow) -> RestoredSweep {
+pub fn restored(row: SweepRow) -> RestoredSweep {
     RestoredSweep {
         row,
         done: Vec::new(),

@@ -3,9 +3,9 @@
 use super::reuse::taken_over;
 use super::wishes::states;
 use super::*;
-use crate::core::event::Extended;
-use crate::core::reuse::Found;
-use crate::store::record::{Extension, ReusedRow};
+use crate::event::Extended;
+use crate::record::{Extension, ReusedRow};
+use crate::reuse::Found;
 
 /// The usual sweep with one more seed: two more trajectories, four more trials.
 fn more() -> (Extension, Arc<SweepSpec>) {

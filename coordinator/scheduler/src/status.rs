@@ -11,12 +11,12 @@ use super::sweep::Sweep;
 
 impl Core {
     /// A running sweep, with its counts as of now; `None` where it has ended or never was.
-    pub(crate) fn sweep_view(&self, id: SweepId) -> Option<SweepView> {
+    pub fn sweep_view(&self, id: SweepId) -> Option<SweepView> {
         self.sweeps.get(&id).map(|sweep| self.view(sweep))
     }
 
     /// Every running sweep.
-    pub(crate) fn sweep_views(&self) -> Vec<SweepView> {
+    pub fn sweep_views(&self) -> Vec<SweepView> {
         self.sweeps.values().map(|sweep| self.view(sweep)).collect()
     }
 
@@ -71,14 +71,14 @@ impl Core {
     }
 
     /// How much of the trials of a sweep that are in training is done, in trials.
-    pub(crate) fn in_training_done(&self, id: SweepId) -> f64 {
+    pub fn in_training_done(&self, id: SweepId) -> f64 {
         let leases = self.sweeps.get(&id).into_iter().flat_map(|sweep| &sweep.leases);
         let lanes = leases.filter_map(|attempt| self.leases.get(attempt)).flat_map(|lease| lease.open.values());
         lanes.map(|lane| lane.trials() as f64 * lane.updates as f64 / lane.updates_max().max(1) as f64).sum()
     }
 
     /// The workers, each with what it trains: of one sweep, or of all.
-    pub(crate) fn worker_views(&self, sweep: Option<SweepId>) -> Vec<WorkerView> {
+    pub fn worker_views(&self, sweep: Option<SweepId>) -> Vec<WorkerView> {
         self.workers.iter().map(|(&id, _)| id).filter_map(|id| self.worker_view(id, sweep)).collect()
     }
 

@@ -11,7 +11,7 @@ use super::reuse::Found;
 use super::scheduler::Core;
 use super::sweep::{Brought, End, scores};
 use super::trust::DEATHS_MAX;
-use crate::store::record::{Ending, Record};
+use crate::record::{Ending, Record};
 
 impl Core {
     /// A report of a trajectory's end: accepted only under the attempt that now holds it.

@@ -8,11 +8,11 @@ use biosweep_common::protocol::messages::{Held, ToWorker};
 
 use super::event::Action;
 use super::scheduler::Core;
-use crate::store::record::RestoredSweep;
+use crate::record::RestoredSweep;
 
 /// Sweeps that are stored, have not ended, and are not worked on.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct OutOfScope {
+pub struct OutOfScope {
     sweeps: BTreeSet<SweepId>,
     /// Their open leases.
     attempts: BTreeSet<Attempt>,
@@ -20,7 +20,7 @@ pub(crate) struct OutOfScope {
 
 impl OutOfScope {
     /// These sweeps.
-    pub(crate) fn of<'a>(sweeps: impl IntoIterator<Item = &'a RestoredSweep>) -> Self {
+    pub fn of<'a>(sweeps: impl IntoIterator<Item = &'a RestoredSweep>) -> Self {
         let mut out_of_scope = Self::default();
         for sweep in sweeps {
             out_of_scope.sweeps.insert(sweep.row.submission.id);
@@ -42,7 +42,7 @@ impl OutOfScope {
 
 impl Core {
     /// The same, with these sweeps left alone.
-    pub(crate) fn leaving_out(mut self, out_of_scope: OutOfScope) -> Self {
+    pub fn leaving_out(mut self, out_of_scope: OutOfScope) -> Self {
         self.out_of_scope = out_of_scope;
         self
     }

@@ -10,7 +10,7 @@ use super::event::{Action, Notice, Now};
 use super::scheduler::Core;
 use super::sweep::Sweep;
 use super::worker::Worker;
-use crate::store::record::{FailureRow, QuarantineRow, Record, Standing};
+use crate::record::{FailureRow, QuarantineRow, Record, Standing};
 
 /// So many trajectories make a row, of a worker that fails them or of a sweep that has them fail alike.
 pub(super) const ROW: usize = 3;

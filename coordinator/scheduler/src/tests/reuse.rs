@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::reuse::Found;
-use crate::store::record::ReusedRow;
+use crate::record::ReusedRow;
+use crate::reuse::Found;
 
 impl World {
     /// One more sweep: the usual one with these words in place of others.

@@ -14,27 +14,27 @@ use super::event::{Action, Notice, Now};
 use super::lease::OpenLane;
 use super::scheduler::Core;
 use super::sweep::{Sweep, scores};
-use crate::store::record::{Record, ReusedRow, TrialResult};
+use crate::record::{Record, ReusedRow, TrialResult};
 
 /// A trajectory that has been trained.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Found<'a> {
+pub struct Found<'a> {
     /// Its sweep.
-    pub(crate) sweep: SweepId,
+    pub sweep: SweepId,
     /// Its index there.
-    pub(crate) index: TrajectoryIndex,
+    pub index: TrajectoryIndex,
     /// What was trained.
-    pub(crate) trajectory: &'a Trajectory,
+    pub trajectory: &'a Trajectory,
     /// Its evaluations.
-    pub(crate) curve: &'a [CurvePoint],
+    pub curve: &'a [CurvePoint],
     /// Who trained it.
-    pub(crate) worker_name: &'a str,
+    pub worker_name: &'a str,
 }
 
 impl Found<'_> {
     /// What the same trajectory of another grid, or of another block, takes over; `None` where the curve does not say
     /// what each of its trials would have found.
-    pub(crate) fn taken_over_by(&self, grid: &Grid, index: TrajectoryIndex) -> Option<ReusedRow> {
+    pub fn taken_over_by(&self, grid: &Grid, index: TrajectoryIndex) -> Option<ReusedRow> {
         let taker = grid.trajectory(index)?;
         let scores: Vec<_> = scores(&taker, self.curve).into_iter().collect::<Option<_>>()?;
         let result = |((trial, rule), score): ((u64, _), biosweep_common::curve::Score)| {
@@ -66,7 +66,7 @@ impl Found<'_> {
 }
 
 /// Whether results of the one sweep can be those of the other: it wants them, and lacks nothing that it measures.
-pub(crate) fn may_take_over(taker: &SweepSpec, source: &SweepSpec) -> bool {
+pub fn may_take_over(taker: &SweepSpec, source: &SweepSpec) -> bool {
     taker.terms.reuse && taker.measures.iter().all(|measure| source.measures.contains(measure))
 }
 

@@ -11,7 +11,7 @@ use biosweep_common::spec::SweepSpec;
 use super::event::{Action, Extended, Notice, Now};
 use super::scheduler::Core;
 use super::sweep::Sweep;
-use crate::store::record::{Record, RestoredSweep, ReusedRow, Submission};
+use crate::record::{Record, RestoredSweep, ReusedRow, Submission};
 
 impl Core {
     pub(super) fn submit(

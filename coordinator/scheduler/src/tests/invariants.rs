@@ -1,7 +1,7 @@
 //! Every invariant notices what breaks it.
 
 use super::*;
-use crate::core::crew::Crew;
+use crate::crew::Crew;
 
 /// The sweep of [`World::new`], and another that waits for its first trajectory.
 const SWEEPS: [SweepId; 2] = [SweepId(Uuid::from_u128(1)), SweepId(Uuid::from_u128(2))];

@@ -14,9 +14,9 @@ use super::trust::Failing;
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     /// What people should know of it.
-    pub(crate) description: WorkerDescription,
+    pub description: WorkerDescription,
     /// Whether its stream is up.
-    pub(crate) connected: bool,
+    pub connected: bool,
     /// When it counts as lost.
     pub(super) deadline: Tick,
     /// Lanes it has asked work for.

@@ -19,7 +19,7 @@ use super::lease::{Lease, OpenLane};
 use super::scheduler::Core;
 use super::sweep::{Sweep, Tries};
 use super::worker::Worker;
-use crate::store::record::{LeaseRow, Record};
+use crate::record::{LeaseRow, Record};
 
 /// So many deaths in a row, and a trajectory is granted alone: its neighbours may have died of it, or it of them.
 const DEATHS_ALONE: u32 = 2;
@@ -146,7 +146,7 @@ fn take_into_round(sweeps: &mut BTreeMap<SweepId, Sweep>, id: SweepId, now: Now)
 
 impl Sweep {
     /// Whether something waits to be granted, and may be.
-    pub(crate) fn can_grant(&self) -> bool {
+    pub fn can_grant(&self) -> bool {
         self.row.state == SweepState::Running && !self.pending.is_empty()
     }
 

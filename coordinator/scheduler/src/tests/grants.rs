@@ -3,7 +3,7 @@
 use biosweep_common::protocol::bounds::{LANES_MAX, lanes_of_bundle};
 
 use super::*;
-use crate::store::record::QuarantineRow;
+use crate::record::QuarantineRow;
 
 /// A sweep of so many trajectories of one shape, with these lines at the top of its spec.
 pub(super) fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {

@@ -1,8 +1,19 @@
 //! What a coordinator that starts again still knows of setbacks: as much as one that never stopped.
 
-use futures::FutureExt as _;
+use std::sync::Arc;
 
-use super::*;
+use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::protocol::messages::{Grant, Progress, Report, ToCoordinator};
+use biosweep_common::spec::SweepSpec;
+use biosweep_scheduler::event::{Action, Event, Notice};
+use biosweep_scheduler::record::{Record, Submission};
+use biosweep_scheduler::scheduler::Core;
+use biosweep_scheduler::testing::*;
+use futures::FutureExt as _;
+use uuid::Uuid;
+
 use crate::store::Store as _;
 use crate::store::memory::Memory;
 

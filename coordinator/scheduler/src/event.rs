@@ -8,20 +8,20 @@ use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::{Tick, WallTime};
 use biosweep_common::views::Setback;
 
-use crate::store::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};
+use crate::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};
 
 /// The time, as the core is told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Now {
+pub struct Now {
     /// For deadlines.
-    pub(crate) tick: Tick,
+    pub tick: Tick,
     /// For records.
-    pub(crate) wall: WallTime,
+    pub wall: WallTime,
 }
 
 /// Something that happened.
 #[derive(Debug, Clone)]
-pub(crate) enum Event {
+pub enum Event {
     /// A new sweep.
     Submitted {
         /// As it will be kept.
@@ -88,7 +88,7 @@ pub(crate) enum Event {
 
 impl Event {
     /// Whether it is what a person asks for, rather than what happened.
-    pub(crate) const fn is_wish(&self) -> bool {
+    pub const fn is_wish(&self) -> bool {
         match self {
             Self::Submitted { .. }
             | Self::Extended { .. }
@@ -110,20 +110,20 @@ impl Event {
 
 /// More trials for a sweep.
 #[derive(Debug, Clone)]
-pub(crate) struct Extended {
+pub struct Extended {
     /// As it will be kept.
-    pub(crate) extension: Extension,
+    pub extension: Extension,
     /// What the sweep means with it.
-    pub(crate) spec: Arc<SweepSpec>,
+    pub spec: Arc<SweepSpec>,
     /// What the store knows of the sweep, where it has finished.
-    pub(crate) finished: Option<RestoredSweep>,
+    pub finished: Option<RestoredSweep>,
     /// What of it is taken over from the store.
-    pub(crate) reused: Arc<[ReusedRow]>,
+    pub reused: Arc<[ReusedRow]>,
 }
 
 /// Something to do. Nothing else is released before every [`Action::Persist`] of its batch is committed.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Action {
+pub enum Action {
     /// Keep this.
     Persist(Record),
     /// Say this to a worker, where its stream is up.
@@ -139,7 +139,7 @@ pub(crate) enum Action {
 
 /// News for those who watch.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Notice {
+pub enum Notice {
     /// Something about this sweep changed: its counts, or what its workers do.
     Changed(SweepId),
     /// This sweep goes on, stands still, or has come to its end.

@@ -1,7 +1,7 @@
 //! What owners ask for, and when it is done.
 
 use super::*;
-use crate::core::accepted::REMEMBERED;
+use crate::accepted::REMEMBERED;
 
 fn handed_back(actions: &[Action]) -> Vec<TrajectoryIndex> {
     let back = |action: &Action| match action {

@@ -16,15 +16,15 @@ use super::lease::OpenLane;
 use super::pending::Pending;
 use super::trust::{DEATHS_MAX, FailedOn, LikeFailures};
 use super::turn::Turn;
-use crate::store::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
+use crate::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
 
 /// A sweep that has trajectories pending or leased.
 #[derive(Debug, Clone)]
-pub(crate) struct Sweep {
+pub struct Sweep {
     /// As submitted, with its counts.
-    pub(crate) row: SweepRow,
+    pub row: SweepRow,
     /// What its text means.
-    pub(crate) spec: Arc<SweepSpec>,
+    pub spec: Arc<SweepSpec>,
     /// Its grid, to find trajectories in.
     pub(super) inverse: Arc<Inverse>,
     /// Trajectories neither leased nor done nor awaited.
@@ -52,22 +52,22 @@ pub(crate) struct Sweep {
 
 /// Attempts at one trajectory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tries {
+pub struct Tries {
     /// All that were granted.
-    pub(crate) granted: u32,
+    pub granted: u32,
     /// Those that failed, since the last retry its owner asked for.
-    pub(crate) failed: u32,
+    pub failed: u32,
     /// Those in a row that ended with their worker.
-    pub(crate) deaths: u32,
+    pub deaths: u32,
     /// The greatest number of updates such an attempt was heard to have done.
-    pub(crate) furthest: u64,
+    pub furthest: u64,
     /// The last attempt, where it was lost or handed back.
-    pub(crate) taken_back: Option<Attempt>,
+    pub taken_back: Option<Attempt>,
 }
 
 /// How a trajectory came to its end for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// Trained to its end.
     Completed,
     /// Its loss ceased to be finite.
@@ -78,18 +78,18 @@ pub(crate) enum End {
 
 /// Who brought a trajectory's end, and at what cost.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Brought<'a> {
+pub struct Brought<'a> {
     /// The worker's name.
-    pub(crate) worker_name: &'a str,
+    pub worker_name: &'a str,
     /// Updates done.
-    pub(crate) updates: u64,
+    pub updates: u64,
     /// Wall-clock seconds.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
 }
 
 impl Sweep {
     /// A sweep nothing has been done of.
-    pub(crate) fn new(submission: Submission, spec: Arc<SweepSpec>) -> Self {
+    pub fn new(submission: Submission, spec: Arc<SweepSpec>) -> Self {
         let pending = Pending::of(&spec.grid, &[]);
         let row = SweepRow {
             submission,
@@ -123,7 +123,7 @@ impl Sweep {
     }
 
     /// A sweep as the store knows it; the trajectories of its open leases are not pending.
-    pub(crate) fn restored(restored: &RestoredSweep, spec: Arc<SweepSpec>) -> Self {
+    pub fn restored(restored: &RestoredSweep, spec: Arc<SweepSpec>) -> Self {
         let mut pending = Pending::of(&spec.grid, &restored.done);
         for trajectory in restored.open.iter().flat_map(|(_, open)| open) {
             pending.remove(trajectory.0..trajectory.0 + 1);
@@ -163,12 +163,12 @@ impl Sweep {
     }
 
     /// Its id.
-    pub(crate) fn id(&self) -> SweepId {
+    pub fn id(&self) -> SweepId {
         self.row.submission.id
     }
 
     /// Whether every trial has a result.
-    pub(crate) fn is_finished(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         self.row.completed + self.row.diverged + self.row.failed == self.row.submission.trials
     }
 
@@ -186,20 +186,20 @@ impl Sweep {
     }
 
     /// The trajectory waits again; under this attempt it was lost or handed back, where it was.
-    pub(crate) fn put_back(&mut self, index: TrajectoryIndex, taken_back: Option<Attempt>) {
+    pub fn put_back(&mut self, index: TrajectoryIndex, taken_back: Option<Attempt>) {
         self.pending.insert(index);
         self.tries.entry(index).or_default().taken_back = taken_back;
     }
 
     /// An attempt failed; whether the trajectory may be tried again.
-    pub(crate) fn may_retry_after_failure(&mut self, index: TrajectoryIndex) -> bool {
+    pub fn may_retry_after_failure(&mut self, index: TrajectoryIndex) -> bool {
         let tries = self.tries.entry(index).or_default();
         tries.failed += 1;
         tries.failed <= self.spec.terms.retries_max
     }
 
     /// An attempt ended with its worker, after so many updates; whether that happened too often.
-    pub(crate) fn died_too_often(&mut self, index: TrajectoryIndex, updates: u64) -> bool {
+    pub fn died_too_often(&mut self, index: TrajectoryIndex, updates: u64) -> bool {
         let tries = self.tries.entry(index).or_default();
         if updates > tries.furthest {
             (tries.furthest, tries.deaths) = (updates, 0);
@@ -209,7 +209,7 @@ impl Sweep {
     }
 
     /// Has failed trajectories wait again, their failures forgiven; those that did not do so already.
-    pub(crate) fn retry(&mut self, failures: &[(TrajectoryIndex, u32)]) -> Vec<RetriedRow> {
+    pub fn retry(&mut self, failures: &[(TrajectoryIndex, u32)]) -> Vec<RetriedRow> {
         let mut retried = Vec::new();
         for &(index, granted) in failures {
             if self.tries.contains_key(&index) {
@@ -226,7 +226,7 @@ impl Sweep {
     }
 
     /// The trajectory is done for good: the results of its trials, counted.
-    pub(crate) fn finish(
+    pub fn finish(
         &mut self,
         index: TrajectoryIndex,
         trajectory: &Trajectory,
@@ -318,18 +318,18 @@ impl Sweep {
     }
 
     /// The trajectory of that index, which must be in the grid.
-    pub(crate) fn trajectory(&self, index: TrajectoryIndex) -> Trajectory {
+    pub fn trajectory(&self, index: TrajectoryIndex) -> Trajectory {
         self.spec.grid.trajectory(index).expect("pending and leased trajectories are in their grid")
     }
 
     /// The sweep as people see it.
-    pub(crate) fn view(&self) -> SweepView {
+    pub fn view(&self) -> SweepView {
         SweepView { running: self.running, ..self.row.view() }
     }
 }
 
 /// Of a longer curve, what training this trajectory alone would have found.
-pub(crate) fn cut_for(trajectory: &Trajectory, curve: &mut Vec<CurvePoint>) {
+pub fn cut_for(trajectory: &Trajectory, curve: &mut Vec<CurvePoint>) {
     let (rules, eval_every) = (&trajectory.stopping_rules, trajectory.shape.eval_every);
     let is_evaluated =
         |update: u64| update.is_multiple_of(eval_every) || rules.iter().any(|rule| rule.max_updates == update);
@@ -347,7 +347,7 @@ pub(crate) fn cut_for(trajectory: &Trajectory, curve: &mut Vec<CurvePoint>) {
 }
 
 /// What each trial of a trajectory finds in its curve; `None` where the curve ends before the trial does.
-pub(crate) fn scores(trajectory: &Trajectory, curve: &[CurvePoint]) -> Vec<Option<Score>> {
+pub fn scores(trajectory: &Trajectory, curve: &[CurvePoint]) -> Vec<Option<Score>> {
     let watch = |rule| {
         let mut watcher = Watcher::new(rule, trajectory.shape.eval_every);
         curve.iter().for_each(|point| watcher.observe(point));

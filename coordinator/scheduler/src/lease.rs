@@ -13,50 +13,50 @@ use biosweep_common::views::LaneView;
 
 /// A granted bundle.
 #[derive(Debug, Clone)]
-pub(crate) struct Lease {
+pub struct Lease {
     /// The sweep.
-    pub(crate) sweep: SweepId,
+    pub sweep: SweepId,
     /// Who holds it.
-    pub(crate) worker: WorkerId,
+    pub worker: WorkerId,
     /// The trajectories whose end has not been accepted.
-    pub(crate) open: BTreeMap<TrajectoryIndex, OpenLane>,
+    pub open: BTreeMap<TrajectoryIndex, OpenLane>,
 }
 
 /// A trajectory in training, as last heard of.
 #[derive(Debug, Clone)]
-pub(crate) struct OpenLane {
+pub struct OpenLane {
     /// What is trained.
-    pub(crate) trajectory: Trajectory,
+    pub trajectory: Trajectory,
     /// When it was granted, or taken up at a start.
     pub(super) since: Tick,
     /// Updates done.
-    pub(crate) updates: u64,
+    pub updates: u64,
     /// The latest evaluation.
-    pub(crate) latest: Option<CurvePoint>,
+    pub latest: Option<CurvePoint>,
     /// Who waits for its end instead of training the same.
     pub(super) expected_by: Vec<(SweepId, TrajectoryIndex)>,
 }
 
 impl OpenLane {
     /// A trajectory of which nothing has been heard.
-    pub(crate) fn new(trajectory: Trajectory, since: Tick) -> Self {
+    pub fn new(trajectory: Trajectory, since: Tick) -> Self {
         Self { trajectory, since, updates: 0, latest: None, expected_by: Vec::new() }
     }
 
     /// Updates after which it ends in any case.
-    pub(crate) fn updates_max(&self) -> u64 {
+    pub fn updates_max(&self) -> u64 {
         self.trajectory.stopping_rules.iter().map(|rule| rule.max_updates).max().unwrap_or(0)
     }
 
     /// Its trials.
-    pub(crate) fn trials(&self) -> u64 {
+    pub fn trials(&self) -> u64 {
         self.trajectory.stopping_rules.len() as u64
     }
 }
 
 impl Lease {
     /// What the worker is told; `None` where nothing is open.
-    pub(crate) fn grant(&self, attempt: Attempt, spec: &SweepSpec) -> Option<Grant> {
+    pub fn grant(&self, attempt: Attempt, spec: &SweepSpec) -> Option<Grant> {
         let shape = self.open.values().next()?.trajectory.shape.clone();
         let lane = |(&trajectory, lane): (&TrajectoryIndex, &OpenLane)| Lane {
             trajectory,
@@ -74,7 +74,7 @@ impl Lease {
     }
 
     /// Its lanes as people see them.
-    pub(crate) fn views(&self, attempt: Attempt) -> impl Iterator<Item = LaneView> {
+    pub fn views(&self, attempt: Attempt) -> impl Iterator<Item = LaneView> {
         self.open.iter().map(move |(&index, lane)| LaneView {
             sweep: self.sweep,
             trajectory: index,

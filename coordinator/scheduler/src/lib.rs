@@ -3,6 +3,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`event`] | what it is told, and what it wants done |
+//! | [`record`] | the facts that a store keeps |
 //! | [`scheduler`] | the state and `apply` |
 //! | `grant` | who gets what |
 //! | `accepted` | what a worker may say again |
@@ -17,26 +18,30 @@
 //! | `turn` | whose turn it is among sweeps |
 //! | [`scope`] | what it leaves alone |
 //! | `status` | what it shows of itself |
+//! | `testing` | a world for tests |
 //! | `invariants` | what always holds |
 
 mod accepted;
 mod control;
 mod crew;
 mod ending;
-pub(crate) mod event;
+pub mod event;
 mod grant;
-pub(crate) mod intervals;
+pub mod intervals;
 mod invariants;
-pub(crate) mod lease;
+pub mod lease;
 mod pending;
-pub(crate) mod reuse;
-pub(crate) mod scheduler;
-pub(crate) mod scope;
+pub mod record;
+pub mod reuse;
+pub mod scheduler;
+pub mod scope;
 mod status;
-pub(crate) mod sweep;
+pub mod sweep;
 mod trust;
 mod turn;
 mod worker;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
