@@ -29,7 +29,7 @@ can-test:
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check
-	rustfmt --edition 2024 --check coordinator/src/store/sql/shared/*.rs # a macro names them, which cargo fmt does not follow
+	rustfmt --edition 2024 --check coordinator/store/src/sql/shared/*.rs # a macro names them, which cargo fmt does not follow
 	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items
 

@@ -20,7 +20,6 @@ use tonic::{Code, Status, Streaming};
 
 use crate::host::{Announcement, Found, HostError, Moment};
 use crate::rpc::way::Way;
-use crate::store;
 
 /// A coordinator that says nothing for the first of these is asked whether it lives, and given up after the second.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
@@ -103,7 +102,7 @@ impl Target<'_> {
     /// Whether there is nothing: a home in which no sweep was ever kept, and which nobody serves.
     pub(crate) fn is_void(&self) -> bool {
         match *self {
-            Target::Home { home, store: None } => !store::is_in(home) && Announcement::read(home).is_none(),
+            Target::Home { home, store: None } => !biosweep_store::is_in(home) && Announcement::read(home).is_none(),
             Target::Home { .. } | Target::Url(_) => false,
         }
     }
@@ -127,7 +126,7 @@ impl Client {
         match target {
             Target::Url(url) => Self::reach(url).await,
             Target::Home { home, store: None }
-                if !store::is_in(home)
+                if !biosweep_store::is_in(home)
                     && let Some(announced) = Announcement::read(home) =>
             {
                 Self::keeping_elsewhere(home, announced).await
@@ -150,18 +149,20 @@ impl Client {
         let mut silent = None;
         if store.is_none() {
             match announced {
-                Some(announced) if !store::is_in(home) => return Self::keeping_elsewhere(home, announced).await,
-                Some(announced) if store::is_held(home) => {
+                Some(announced) if !biosweep_store::is_in(home) => {
+                    return Self::keeping_elsewhere(home, announced).await;
+                }
+                Some(announced) if biosweep_store::is_held(home) => {
                     if announced.is_true().await {
                         return Self::announced(announced).await;
                     }
                     // Who held it for a moment has let go of it.
-                    silent = store::is_held(home).then(|| announced.url());
+                    silent = biosweep_store::is_held(home).then(|| announced.url());
                 }
                 _ => {}
             }
         }
-        let opened = store::open_to_read(home, store).await.map_err(HostError::from)?;
+        let opened = biosweep_store::open_to_read(home, store).await.map_err(HostError::from)?;
         if store.is_some()
             && let Some(announced) = announced
             && opened.id().await.map_err(HostError::from)? == Some(announced.store)

@@ -16,10 +16,10 @@ use biosweep_host::clock::Clock;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::store::{Store, StoreError};
 use biosweep_scheduler::event::{Action, Event, Notice, Now};
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::Core;
+use biosweep_store::{Store, StoreError};
 
 pub(crate) use handle::{Handle, Stopped, Unable};
 

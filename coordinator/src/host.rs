@@ -21,11 +21,11 @@ use tokio_util::sync::CancellationToken;
 use crate::driver::{self, Handle};
 use crate::queries::{self, Purpose, QueryError};
 use crate::rpc::{self, ServeError};
-use crate::store::{self, Store, StoreError};
 pub(crate) use address::Announcement;
 use biosweep_scheduler::event::Now;
 use biosweep_scheduler::scheduler::{Core, Patience};
 use biosweep_scheduler::scope::OutOfScope;
+use biosweep_store::{self, Store, StoreError};
 pub(crate) use moment::{Found, Moment};
 
 /// A worker silent for twenty seconds is lost.
@@ -238,7 +238,7 @@ enum Held {
 async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
     let clock = Clock::start();
     loop {
-        match store::open(home, url).await {
+        match biosweep_store::open(home, url).await {
             Ok(store) => {
                 let id = store.id().await?;
                 // Whoever wrote it is gone: the store is held here.
@@ -249,10 +249,10 @@ async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
                 if let Some(announced) = elsewhere(home, url).await {
                     return Ok(Held::There(announced, error));
                 }
-                if clock.seconds() >= store::HOLDER_WAIT.as_secs_f64() {
+                if clock.seconds() >= biosweep_store::HOLDER_WAIT.as_secs_f64() {
                     return Err(error.into());
                 }
-                tokio::time::sleep(store::HOLDER_PAUSE).await;
+                tokio::time::sleep(biosweep_store::HOLDER_PAUSE).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -264,7 +264,7 @@ async fn elsewhere(home: &Path, url: Option<&str>) -> Option<Announcement> {
     let announced = Announcement::read(home)?;
     if url.is_some() {
         // The home's coordinator may serve another store than the one that is meant.
-        let store = store::open_to_read(home, url).await.ok()?;
+        let store = biosweep_store::open_to_read(home, url).await.ok()?;
         let id = store.id().await.ok()?;
         store.close().await;
         if id != Some(announced.store) {
@@ -314,9 +314,9 @@ mod tests {
     use biosweep_host::id::new_id;
 
     use super::*;
-    use crate::store::memory::Memory;
     use biosweep_scheduler::event::Event;
     use biosweep_scheduler::record::{Record, Submission};
+    use biosweep_store::memory::Memory;
 
     #[tokio::test]
     async fn a_sweep_that_an_earlier_version_took_in_is_gone_on_with_listed_and_cancelled_though_it_is_too_large_today()

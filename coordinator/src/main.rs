@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`cli`] | one file per command |
 //! | [`driver`] | the only loop around it |
-//! | [`store`] | what outlives the process |
 //! | [`rpc`] | the gRPC services |
 //! | [`submit`], [`extend`], [`mod@delete`], [`reuse`], [`queries`], [`watch`] | what the services do |
 //! | [`host`] | all of these as one coordinator in this process |
@@ -35,7 +34,6 @@ mod reuse;
 mod rpc;
 #[cfg(test)]
 mod simulation;
-mod store;
 mod submit;
 mod watch;
 

@@ -13,9 +13,9 @@ use biosweep_common::views::{
 };
 
 use crate::driver::{Handle, Stopped};
-use crate::store::{Store, StoreError};
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
 use biosweep_scheduler::sweep::cut_for;
+use biosweep_store::{Store, StoreError};
 
 pub(crate) use naming::{Purpose, named};
 

@@ -103,11 +103,11 @@ mod tests {
     use super::*;
     use crate::driver;
     use crate::host::PATIENCE;
-    use crate::store::Store;
-    use crate::store::memory::Memory;
     use biosweep_scheduler::event::Now;
     use biosweep_scheduler::record::{Ending, LeaseRow, Record, Restored, Submission, TrialResult};
     use biosweep_scheduler::scheduler::Core;
+    use biosweep_store::Store;
+    use biosweep_store::memory::Memory;
 
     const SPEC: &str = "name = \"two\"\nretries = 0\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n\
                         [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";

@@ -10,9 +10,9 @@ use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::spec::SweepSpec;
 
 use crate::queries;
-use crate::store::{Store, StoreError};
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
 use biosweep_scheduler::reuse::{Found, may_take_over};
+use biosweep_store::{Store, StoreError};
 
 /// Trajectories read from the store at a time.
 const PAGE: u32 = 1_000;

@@ -10,9 +10,9 @@ use biosweep_host::id::new_id;
 
 use crate::driver::{Handle, Unable};
 use crate::reuse::{self, Wanted};
-use crate::store::{Store, StoreError};
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::{Submission, SweepRow};
+use biosweep_store::{Store, StoreError};
 
 /// Why a sweep could not be taken in.
 #[derive(Debug, thiserror::Error)]

@@ -76,10 +76,10 @@ mod tests {
 
     use super::*;
     use crate::driver::{self, tests::submitted};
-    use crate::store::memory::Memory;
     use biosweep_scheduler::event::Event;
     use biosweep_scheduler::record::Restored;
     use biosweep_scheduler::scheduler::{Core, Patience};
+    use biosweep_store::memory::Memory;
 
     #[tokio::test]
     async fn who_follows_a_paused_sweep_and_goes_away_leaves_nothing_behind() {

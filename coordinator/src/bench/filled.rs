@@ -11,16 +11,16 @@ use biosweep_common::time::WallTime;
 use biosweep_host::id::new_id;
 
 use super::spec_of;
-use crate::store::{self, StoreError};
 use crate::submit;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
+use biosweep_store::{self, StoreError};
 
 /// Trajectories ended in one transaction.
 const FILL: u64 = 20_000;
 
 /// Fills the store of a home with so many results of a sweep of so many trials, which runs on.
 pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(), StoreError> {
-    let store = store::open(home, None).await?;
+    let store = biosweep_store::open(home, None).await?;
     let text = spec_of(trials);
     let spec = SweepSpec::parse(&text, Format::Toml, "bench").expect("the spec is well formed");
     let (sweep, at) = (new_id::<SweepId>(), WallTime(0));

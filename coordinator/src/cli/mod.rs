@@ -40,7 +40,6 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::client::Target;
-use crate::store;
 pub(crate) use datasets::PlannedDataset;
 pub(crate) use failure::{Exit, Failure};
 use wish::Wish;
@@ -98,7 +97,7 @@ pub(crate) struct StoreArgs {
 }
 
 fn store_url(text: &str) -> Result<String, String> {
-    if store::is_url(text) {
+    if biosweep_store::is_url(text) {
         return Ok(text.to_owned());
     }
     Err("write it as postgres://USER@HOST/DATABASE, or leave out --store for a SQLite file in the home".to_owned())

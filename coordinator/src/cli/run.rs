@@ -28,8 +28,8 @@ use crate::local::{self, LocalError, WorkerOptions};
 use crate::render::progress::Progress;
 use crate::render::{answer, human, json, say};
 use crate::results::folder::ResultsFolder;
-use crate::store::{self, StoreError};
 use crate::submit as submission;
+use biosweep_store::{self, StoreError};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -112,7 +112,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
 
 /// The spec that is to run; `None` where a sweep of the store is named.
 async fn source_of(args: &RunArgs, home: &Path) -> Result<Option<Source>, Failure> {
-    let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || store::is_in(home));
+    let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || biosweep_store::is_in(home));
     if is_stored && (args.fresh || !args.terms.is_empty()) {
         return Err(Failure::bad_input(format!(
             "{} is the name of a sweep, which goes on as it was submitted; to start another one, name its spec file",

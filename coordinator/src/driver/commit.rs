@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{Batch, Driver, Letters, Pending, Release, Request, Unable};
-use crate::store::StoreError;
 use biosweep_scheduler::event::{Action, Event};
 use biosweep_scheduler::record::Record;
+use biosweep_store::StoreError;
 
 /// The first pause before a store that could not be written is tried again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));

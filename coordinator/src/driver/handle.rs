@@ -8,9 +8,9 @@ use biosweep_host::clock::Clock;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{Outbox, Reply, Request, StreamId};
-use crate::store::Store;
 use biosweep_scheduler::event::{Event, Notice};
 use biosweep_scheduler::scheduler::Core;
+use biosweep_store::Store;
 
 /// The loop is gone: the coordinator is stopping, or its store failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -20,12 +20,12 @@ use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::store::memory::Memory;
 use crate::submit;
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
 };
 use biosweep_scheduler::scheduler::Patience;
+use biosweep_store::memory::Memory;
 
 /// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 use super::{Announcement, CLOSING, Held, HostError, PATIENCE, Scope, hold, restore};
 use crate::driver::{self, Handle};
 use crate::rpc::way::Way;
-use crate::store::{Store, StoreError};
 use biosweep_scheduler::event::Now;
 use biosweep_scheduler::record::Restored;
 use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_store::{Store, StoreError};
 
 /// A hundred years.
 const FOR_EVER_MS: u64 = 100 * 365 * 86_400_000;

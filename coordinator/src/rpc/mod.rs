@@ -33,7 +33,7 @@ use tonic_health::server::HealthReporter;
 
 use self::identity::Own;
 use crate::driver::{Handle, Stopped, Unable};
-use crate::store::StoreError;
+use biosweep_store::StoreError;
 
 pub(crate) use callers::listen;
 

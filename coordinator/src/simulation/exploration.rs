@@ -16,12 +16,12 @@ use futures::FutureExt as _;
 use uuid::Uuid;
 
 use super::number;
-use crate::store::Store as _;
-use crate::store::memory::Memory;
 use biosweep_common::protocol::session::{Input, LaneEnd, Output, Owed, Session};
 use biosweep_scheduler::event::{Action, Event, Now};
 use biosweep_scheduler::record::{Record, Restored, Submission};
 use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_store::Store as _;
+use biosweep_store::memory::Memory;
 
 const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 2_000 };
 const WORKERS: usize = 2;

@@ -14,8 +14,8 @@ use biosweep_scheduler::testing::*;
 use futures::FutureExt as _;
 use uuid::Uuid;
 
-use crate::store::Store as _;
-use crate::store::memory::Memory;
+use biosweep_store::Store as _;
+use biosweep_store::memory::Memory;
 
 /// A world whose coordinator keeps everything and can start again.
 struct Restarting {

@@ -14,8 +14,8 @@ use crate::client::{Client, ClientError};
 use crate::host::HostError;
 use crate::local::WorkerOptions;
 use crate::render::{human, say};
-use crate::store::Store;
 use crate::submit as submission;
+use biosweep_store::Store;
 
 /// Finds the sweep or submits it, once it is known that it can be trained here; with its spec, and whether it was found.
 pub(super) async fn prepare(

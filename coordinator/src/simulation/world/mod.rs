@@ -16,12 +16,12 @@ use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
 use super::process::{Coordinator, Request, StreamId, Worker};
-use crate::store::Store as _;
-use crate::store::memory::Memory;
 use biosweep_common::protocol::session::{Input, Output, Owed};
 use biosweep_scheduler::event::{Action, Event, Now};
 use biosweep_scheduler::record::{Record, Submission};
 use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_store::Store as _;
+use biosweep_store::memory::Memory;
 
 mod coordinator;
 mod mishaps;

@@ -8,9 +8,9 @@
 //! | `memory` | for simulation and tests |
 //! | `conformance` | the suite all must pass |
 
-#[cfg(test)]
-pub(crate) mod memory;
-pub(crate) mod sql;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
+pub mod sql;
 
 #[cfg(test)]
 mod conformance;
@@ -32,7 +32,7 @@ use biosweep_scheduler::record::{
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
+pub enum StoreError {
     /// The store could not be opened.
     #[error("cannot open the store {place}: {why}; {next_step}")]
     Open {
@@ -109,7 +109,7 @@ pub(crate) enum StoreError {
 
 impl StoreError {
     /// Whether the same may go well later.
-    pub(crate) const fn is_passing(&self) -> bool {
+    pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Silent { .. })
     }
 }
@@ -118,7 +118,7 @@ impl StoreError {
 ///
 /// # Errors
 /// As [`sql::sqlite::open`] and [`sql::postgres::open`]; an address of neither kind.
-pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
         None => Ok(Arc::new(sql::sqlite::open(home).await?)),
         Some(url) if is_url(url) => Ok(Arc::new(sql::postgres::open(url).await?)),
@@ -127,16 +127,16 @@ pub(crate) async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store
 }
 
 /// How long somebody else may hold a store that is wanted here, until it is given up.
-pub(crate) const HOLDER_WAIT: Duration = Duration::from_secs(10);
+pub const HOLDER_WAIT: Duration = Duration::from_secs(10);
 /// The pause between two looks at it meanwhile.
-pub(crate) const HOLDER_PAUSE: Duration = Duration::from_millis(50);
+pub const HOLDER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the same store to be read only: nothing is locked, and nothing is written, so that it may be one that cannot be
 /// written, and another coordinator may have it meanwhile. One of an earlier form is brought up to date first.
 ///
 /// # Errors
 /// As [`sql::sqlite::open_to_read`] and [`sql::postgres::open_to_read`]; an address of neither kind.
-pub(crate) async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
     let place = match open_as_it_is(home, url).await {
         Err(StoreError::Outdated { place, .. }) => place,
         opened => return opened,
@@ -177,23 +177,23 @@ fn unknown(url: &str) -> StoreError {
 }
 
 /// Whether this is the address of a store.
-pub(crate) fn is_url(text: &str) -> bool {
+pub fn is_url(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://")
 }
 
 /// Whether a home has a store in a file.
-pub(crate) fn is_in(home: &Path) -> bool {
+pub fn is_in(home: &Path) -> bool {
     sql::sqlite::is_in(home)
 }
 
 /// Whether somebody holds the store in the home's file, as far as can be told.
-pub(crate) fn is_held(home: &Path) -> bool {
+pub fn is_held(home: &Path) -> bool {
     sql::sqlite::is_held(home)
 }
 
 /// Where a coordinator keeps what must not be lost.
 #[async_trait]
-pub(crate) trait Store: Send + Sync {
+pub trait Store: Send + Sync {
     /// Writes all records in one transaction, in order: all of them or none. Durable on return.
     ///
     /// After [`StoreError::Unavailable`] it is not known whether the records were written: a connection may break

@@ -8,7 +8,7 @@ use biosweep_common::outcome::{Outcome, SweepState};
 use super::super::curve;
 use super::write::Writer;
 use super::{failed, runs};
-use crate::store::StoreError;
+use crate::StoreError;
 use biosweep_scheduler::record::{Extension, QuarantineRow, RetriedRow, Submission};
 
 /// Whose late report it is.

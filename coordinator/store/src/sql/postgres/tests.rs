@@ -6,8 +6,8 @@ use biosweep_common::outcome::Outcome;
 use biosweep_tests::postgres::Server;
 
 use super::{Sql, open};
-use crate::store::conformance::samples::{ended, leased, submission, sweep};
-use crate::store::{Store, StoreError};
+use crate::conformance::samples::{ended, leased, submission, sweep};
+use crate::{Store, StoreError};
 use biosweep_scheduler::record::Record;
 
 async fn refusal(url: &str) -> String {

@@ -10,7 +10,7 @@ use super::super::{curve, health};
 use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
 use super::few::Late;
 use super::{Connection, Query, failed, runs};
-use crate::store::StoreError;
+use crate::StoreError;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 
 static LEASES: Statement<8> =

@@ -16,7 +16,7 @@ use biosweep_tests::postgres::Server;
 use uuid::Uuid;
 
 use super::memory::Memory;
-use super::{Store, StoreError, sql};
+use crate::{Store, StoreError, sql};
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Ending, Extension, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep,
     RetriedRow, ReusedRow, SourceRow, Standing, Submission, TrialResult,

@@ -8,7 +8,7 @@ use biosweep_common::ids::SweepId;
 
 use super::failed;
 use super::write::Writer;
-use crate::store::StoreError;
+use crate::StoreError;
 
 /// In order; each is about the sweep `$1`.
 const STATEMENTS: [&str; 12] = [

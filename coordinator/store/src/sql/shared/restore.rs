@@ -7,7 +7,7 @@ use biosweep_common::outcome::SweepState;
 use super::Connection;
 use super::cells::{Cells, all};
 use super::read::{extended, sweeps_where};
-use crate::store::StoreError;
+use crate::StoreError;
 use biosweep_scheduler::record::{FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Standing};
 
 /// What the core needs. The cost follows what is in flight and what went wrong, not what is done.

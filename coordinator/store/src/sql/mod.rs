@@ -23,8 +23,8 @@
 mod bytes;
 mod curve;
 mod health;
-pub(crate) mod postgres;
-pub(crate) mod sqlite;
+pub mod postgres;
+pub mod sqlite;
 
 use std::cmp::Ordering;
 
@@ -54,7 +54,7 @@ macro_rules! shared_rooms {
         #[path = "shared/write.rs"]
         mod write;
 
-        pub(crate) use store::Sql;
+        pub use store::Sql;
 
         type Connection = <Db as sqlx::Database>::Connection;
         type DbRow = <Db as sqlx::Database>::Row;

@@ -15,7 +15,7 @@ use biosweep_scheduler::record::{
 
 /// A store that lives as long as its process.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub struct Memory {
     state: Mutex<State>,
 }
 

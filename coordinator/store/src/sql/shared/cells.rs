@@ -11,7 +11,7 @@ use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;
 
 use super::{Connection, Db, DbRow, Query, failed};
-use crate::store::StoreError;
+use crate::StoreError;
 use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
 
 /// All rows of a query.

@@ -10,12 +10,12 @@ use tokio::sync::Mutex;
 
 use super::{Connection, Db, Origin, failed, read, restore, write};
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
-use crate::store::{Store, StoreError, storable};
+use crate::{Store, StoreError, storable};
 
 /// A store in a database. Writes go through one connection, which holds the store against others; reads go through
 /// others, which see what was committed before they began.
 #[derive(Debug)]
-pub(crate) struct Sql {
+pub struct Sql {
     writing: Mutex<Writing>,
     pub(super) readers: Pool<Db>,
     place: String,

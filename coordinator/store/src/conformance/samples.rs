@@ -2,11 +2,11 @@
 
 use super::*;
 
-pub(in crate::store) fn sweep(number: u128) -> SweepId {
+pub(crate) fn sweep(number: u128) -> SweepId {
     SweepId(Uuid::from_u128(number))
 }
 
-pub(in crate::store) fn submission(id: u128) -> Submission {
+pub(crate) fn submission(id: u128) -> Submission {
     Submission {
         id: sweep(id),
         name: format!("sweep {id}"),
@@ -19,17 +19,17 @@ pub(in crate::store) fn submission(id: u128) -> Submission {
     }
 }
 
-pub(in crate::store) fn state_changed(id: u128, state: SweepState) -> Record {
+pub(crate) fn state_changed(id: u128, state: SweepState) -> Record {
     Record::StateChanged { sweep: sweep(id), state, reason: None, at: WallTime(5) }
 }
 
 /// Each trajectory with the sweep and the trajectory it is taken over from.
-pub(in crate::store) fn reused(id: u128, trajectories: &[(u64, u128, u64)]) -> Record {
+pub(crate) fn reused(id: u128, trajectories: &[(u64, u128, u64)]) -> Record {
     let rows = trajectories.iter().map(|&(trajectory, source, from)| reused_row(trajectory, source, from));
     Record::Reused { sweep: sweep(id), trajectories: rows.collect() }
 }
 
-pub(in crate::store) fn reused_row(trajectory: u64, source: u128, from: u64) -> ReusedRow {
+pub(crate) fn reused_row(trajectory: u64, source: u128, from: u64) -> ReusedRow {
     ReusedRow {
         trajectory: TrajectoryIndex(trajectory),
         source: sweep(source),
@@ -39,7 +39,7 @@ pub(in crate::store) fn reused_row(trajectory: u64, source: u128, from: u64) -> 
 }
 
 /// The results of a trajectory that is taken over.
-pub(in crate::store) fn taken_over(trajectory: u64, source: u128, from: u64) -> Vec<TrialResult> {
+pub(crate) fn taken_over(trajectory: u64, source: u128, from: u64) -> Vec<TrialResult> {
     let of = |(trial, result): (u64, TrialResult)| TrialResult {
         reused_from: Some(TrialRef { sweep: sweep(source), trial: TrialIndex(trial) }),
         attempts: 0,
@@ -48,12 +48,12 @@ pub(in crate::store) fn taken_over(trajectory: u64, source: u128, from: u64) -> 
     (2 * from..).zip(results(trajectory, TrialStatus::Completed)).map(of).collect()
 }
 
-pub(in crate::store) fn paused(id: u128) -> Record {
+pub(crate) fn paused(id: u128) -> Record {
     let reason = Some("it was too hot".to_owned());
     Record::StateChanged { sweep: sweep(id), state: SweepState::Paused, reason, at: WallTime(6) }
 }
 
-pub(in crate::store) fn retried(id: u128, trajectories: &[u64]) -> Record {
+pub(crate) fn retried(id: u128, trajectories: &[u64]) -> Record {
     let row = |&trajectory: &u64| RetriedRow {
         trajectory: TrajectoryIndex(trajectory),
         first_trial: TrialIndex(2 * trajectory),
@@ -62,7 +62,7 @@ pub(in crate::store) fn retried(id: u128, trajectories: &[u64]) -> Record {
     Record::Retried { sweep: sweep(id), trajectories: trajectories.iter().map(row).collect() }
 }
 
-pub(in crate::store) fn leased(attempt: u64, id: u128, first: u64, count: u64) -> Record {
+pub(crate) fn leased(attempt: u64, id: u128, first: u64, count: u64) -> Record {
     Record::Leased(LeaseRow {
         attempt: Attempt(attempt),
         sweep: sweep(id),
@@ -75,7 +75,7 @@ pub(in crate::store) fn leased(attempt: u64, id: u128, first: u64, count: u64) -
 }
 
 /// The end of a trajectory: with results where completed or diverged, otherwise to run again.
-pub(in crate::store) fn ended(id: u128, trajectory: u64, attempt: u64, outcome: Outcome) -> Record {
+pub(crate) fn ended(id: u128, trajectory: u64, attempt: u64, outcome: Outcome) -> Record {
     let results = match outcome {
         Outcome::Completed => results(trajectory, TrialStatus::Completed),
         Outcome::Diverged => results(trajectory, TrialStatus::Diverged),
@@ -84,11 +84,11 @@ pub(in crate::store) fn ended(id: u128, trajectory: u64, attempt: u64, outcome: 
     ended_with(id, trajectory, attempt, outcome, results)
 }
 
-pub(in crate::store) fn failed_for_good(id: u128, trajectory: u64, attempt: u64) -> Record {
+pub(crate) fn failed_for_good(id: u128, trajectory: u64, attempt: u64) -> Record {
     ended_with(id, trajectory, attempt, Outcome::Failed, results(trajectory, TrialStatus::Failed))
 }
 
-pub(in crate::store) fn ended_with(
+pub(crate) fn ended_with(
     id: u128,
     trajectory: u64,
     attempt: u64,
@@ -109,12 +109,12 @@ pub(in crate::store) fn ended_with(
     }))
 }
 
-pub(in crate::store) fn cause(outcome: Outcome) -> Option<String> {
+pub(crate) fn cause(outcome: Outcome) -> Option<String> {
     (outcome != Outcome::Completed).then(|| format!("why it is {}", outcome.name()))
 }
 
 /// The results of a trajectory's two trials.
-pub(in crate::store) fn results(trajectory: u64, status: TrialStatus) -> Vec<TrialResult> {
+pub(crate) fn results(trajectory: u64, status: TrialStatus) -> Vec<TrialResult> {
     let result = |trial: u64| TrialResult {
         trial: TrialIndex(trial),
         key: TrialKey([trial as u8; 32]),
@@ -134,7 +134,7 @@ pub(in crate::store) fn results(trajectory: u64, status: TrialStatus) -> Vec<Tri
     vec![result(2 * trajectory), result(2 * trajectory + 1)]
 }
 
-pub(in crate::store) fn curve(trajectory: u64) -> Vec<CurvePoint> {
+pub(crate) fn curve(trajectory: u64) -> Vec<CurvePoint> {
     let point = |i: u64| CurvePoint {
         update: i * 390,
         train_loss: 2.3 / i as f64,
@@ -145,7 +145,7 @@ pub(in crate::store) fn curve(trajectory: u64) -> Vec<CurvePoint> {
 }
 
 /// Nothing of every third trajectory.
-pub(in crate::store) fn health(trajectory: u64) -> Vec<HealthPoint> {
+pub(crate) fn health(trajectory: u64) -> Vec<HealthPoint> {
     let point = |i: u64| HealthPoint {
         update: i * 390,
         layer: i as u32 % 3 + 1,
@@ -155,7 +155,7 @@ pub(in crate::store) fn health(trajectory: u64) -> Vec<HealthPoint> {
     (1..=trajectory % 3).map(point).collect()
 }
 
-pub(in crate::store) fn late(id: u128, trajectory: u64, attempt: u64) -> Record {
+pub(crate) fn late(id: u128, trajectory: u64, attempt: u64) -> Record {
     Record::Late {
         sweep: sweep(id),
         trajectory: TrajectoryIndex(trajectory),

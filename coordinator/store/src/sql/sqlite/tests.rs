@@ -7,8 +7,8 @@ use biosweep_common::ids::TrialIndex;
 use biosweep_common::outcome::Outcome;
 
 use super::open;
-use crate::store::conformance::samples::{ended, leased, submission, sweep};
-use crate::store::{Store, StoreError};
+use crate::conformance::samples::{ended, leased, submission, sweep};
+use crate::{Store, StoreError};
 use biosweep_scheduler::record::Record;
 
 fn home() -> tempfile::TempDir {
@@ -99,7 +99,7 @@ async fn a_file_of_an_earlier_form_that_cannot_be_written_is_to_be_copied() {
     fs::remove_file(&lock).expect("it was made");
     // Nobody can write that, root included.
     fs::create_dir(&lock).expect("a folder");
-    let Err(error) = crate::store::open_to_read(home.path(), None).await else { panic!("it is read") };
+    let Err(error) = crate::open_to_read(home.path(), None).await else { panic!("it is read") };
     let error = error.to_string();
     assert!(
         error.contains("was written by an earlier version of biosweep, and cannot be brought up to date"),
@@ -160,7 +160,7 @@ async fn commits_are_durable_before_they_return() {
 async fn late_reports_are_kept_as_evidence() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
-    let late = crate::store::conformance::samples::late(1, 3, 77);
+    let late = crate::conformance::samples::late(1, 3, 77);
     store.commit(&[Record::Submitted(submission(1)), late.clone(), late]).await.expect("a sound batch");
     let kept: Vec<(i64, i64, String)> = sqlx::query_as("SELECT trajectory, attempt, outcome FROM late_reports")
         .fetch_all(&store.readers)

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, Transaction};
 
 use super::{cannot_open, check_form, shared_rooms};
-use crate::store::StoreError;
+use crate::StoreError;
 
 shared_rooms!();
 
@@ -115,7 +115,7 @@ impl Origin {
 /// # Errors
 /// Another process that has it open; a file that is damaged, no database, or written by a newer biosweep; a directory
 /// that cannot be written to.
-pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
+pub async fn open(home: &Path) -> Result<Sql, StoreError> {
     let at =
         |path: &Path, error: &io::Error| cannot_open(&path.display().to_string(), error.to_string(), USE_ANOTHER_HOME);
     fs::create_dir_all(home).map_err(|error| at(home, &error))?;
@@ -159,7 +159,7 @@ pub(crate) async fn open(home: &Path) -> Result<Sql, StoreError> {
 /// # Errors
 /// A file that is damaged, no database, or written by another version; one that cannot be read where it is; a system that
 /// gives too few threads.
-pub(crate) async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
+pub async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
     let (file, log) = (home.join(FILE), home.join(LOG));
     let place = file.display().to_string();
     can_connect(&place, READERS)?;
@@ -233,12 +233,12 @@ async fn open_with(origin: Origin, place: &str) -> Result<Sql, Unread> {
 }
 
 /// Whether there is one in the home, be it sound or not. A home that cannot be looked into is no empty one: opening it says why.
-pub(crate) fn is_in(home: &Path) -> bool {
+pub fn is_in(home: &Path) -> bool {
     home.join(FILE).try_exists().unwrap_or(true)
 }
 
 /// Whether somebody holds the lock of the home, as far as can be told: who may not look at it takes others at their word.
-pub(crate) fn is_held(home: &Path) -> bool {
+pub fn is_held(home: &Path) -> bool {
     match File::open(home.join(LOCK)) {
         // Shared with others who look, and held for no longer than it takes: whoever wants it for good tries again.
         Ok(lock) => lock.try_lock_shared().is_err(),

@@ -7,7 +7,7 @@ use biosweep_common::outcome::Outcome;
 use biosweep_common::views::SweepView;
 
 use super::Memory;
-use crate::store::{Store, StoreError, storable};
+use crate::{Store, StoreError, storable};
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };

@@ -10,7 +10,7 @@ use biosweep_common::views::SweepView;
 use super::super::{curve, health};
 use super::cells::{Cells, all};
 use super::{Connection, DbRow};
-use crate::store::StoreError;
+use crate::StoreError;
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
 
 macro_rules! sweeps_where {

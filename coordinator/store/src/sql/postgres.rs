@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Pool, Postgres as Db, Transaction};
 
 use super::{cannot_open, check_form, shared_rooms};
-use crate::store::StoreError;
+use crate::StoreError;
 
 shared_rooms!();
 
@@ -99,7 +99,7 @@ impl Origin {
 ///
 /// # Errors
 /// A database that cannot be reached; another coordinator that holds the store; tables of a newer biosweep.
-pub(crate) async fn open(url: &str) -> Result<Sql, StoreError> {
+pub async fn open(url: &str) -> Result<Sql, StoreError> {
     let (options, place) = options(url)?;
     let refused = |error: &sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
     let origin = Origin { options: options.clone(), only_reads: false, backend: AtomicI32::default() };
@@ -120,7 +120,7 @@ pub(crate) async fn open(url: &str) -> Result<Sql, StoreError> {
 ///
 /// # Errors
 /// A database that cannot be reached; tables of another version.
-pub(crate) async fn open_to_read(url: &str) -> Result<Sql, StoreError> {
+pub async fn open_to_read(url: &str) -> Result<Sql, StoreError> {
     let (options, place) = options(url)?;
     let refused = |error: sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
     let readers = readers(options.clone(), &place).await?;
