@@ -16,7 +16,7 @@ use serde::Serialize;
 use self::cluster::Cluster;
 use self::trouble::Trouble;
 use crate::client::ClientError;
-use crate::local::{LocalError, WorkerOptions};
+use biosweep_server::local::{LocalError, WorkerOptions};
 
 /// Why no verdict was reached.
 #[derive(Debug, thiserror::Error)]

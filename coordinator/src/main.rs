@@ -3,12 +3,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`cli`] | one file per command |
-//! | [`driver`] | the only loop around it |
-//! | [`rpc`] | the gRPC services |
-//! | [`submit`], [`extend`], [`mod@delete`], [`reuse`], [`queries`], [`watch`] | what the services do |
-//! | [`host`] | all of these as one coordinator in this process |
 //! | [`client`] | the way of every command to a coordinator |
-//! | [`local`] | worker processes beside this one |
 //! | [`results`] | aggregates, exports, figures |
 //! | [`render`] | what people and programs read |
 //! | [`mod@bench`] | trials per second through all of it |
@@ -20,22 +15,11 @@ mod bench;
 mod chaos;
 mod cli;
 mod client;
-mod delete;
-mod driver;
-mod extend;
-mod host;
-mod local;
-mod queries;
 mod render;
 mod replay;
 mod results;
-mod retry;
-mod reuse;
-mod rpc;
 #[cfg(test)]
 mod simulation;
-mod submit;
-mod watch;
 
 use std::process::ExitCode;
 

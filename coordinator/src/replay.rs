@@ -19,9 +19,9 @@ use biosweep_host::id::new_id;
 use serde::Serialize;
 
 use crate::client::{Client, ClientError};
-use crate::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
-use crate::local::fleet::Fleet;
-use crate::local::{LocalError, WorkerOptions};
+use biosweep_server::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
+use biosweep_server::local::fleet::Fleet;
+use biosweep_server::local::{LocalError, WorkerOptions};
 
 /// Why a trajectory was not trained again.
 #[derive(Debug, thiserror::Error)]

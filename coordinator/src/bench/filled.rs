@@ -11,8 +11,8 @@ use biosweep_common::time::WallTime;
 use biosweep_host::id::new_id;
 
 use super::spec_of;
-use crate::submit;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
+use biosweep_server::commands::submit;
 use biosweep_store::{self, StoreError};
 
 /// Trajectories ended in one transaction.

@@ -10,7 +10,7 @@ use super::BenchError;
 use super::filled::fill;
 use super::served::new_home;
 use crate::client::{Client, ClientError};
-use crate::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
+use biosweep_server::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
 
 /// What a start after a crash took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

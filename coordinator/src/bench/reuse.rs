@@ -8,7 +8,7 @@ use super::filled::fill;
 use super::served::{Served, new_home};
 use super::{BenchError, spec_of};
 use crate::client::ClientError;
-use crate::host::HostError;
+use biosweep_server::host::HostError;
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 
 use super::BenchError;
 use crate::client::Client;
-use crate::host;
+use biosweep_server::host;
 
 /// How long a coordinator may take to listen, in seconds.
 const START_S: f64 = 10.0;

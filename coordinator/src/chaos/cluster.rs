@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use super::trouble::Trouble;
 use super::{ChaosError, Found, Options};
 use crate::client::{Client, ClientError};
-use crate::local::WorkerOptions;
+use biosweep_server::local::WorkerOptions;
 
 /// Milliseconds between two faults: least and greatest.
 const PAUSE_MS: (u64, u64) = (20, 900);

@@ -16,8 +16,8 @@ use super::run::end_of_job;
 use super::terms::TermsArgs;
 use super::{Output, StoreArgs, source};
 use crate::chaos::{self, Options, Verdict};
-use crate::local::{self, WorkerOptions};
 use crate::render::{answer, human, json, say};
+use biosweep_server::local::{self, WorkerOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct ChaosArgs {

@@ -10,8 +10,8 @@ use biosweep_common::vocabulary::Dataset;
 
 use super::data::{self, Presence};
 use super::failure::Failure;
-use crate::local::{self, LocalError, WorkerOptions};
 use crate::render::say;
+use biosweep_server::local::{self, LocalError, WorkerOptions};
 
 /// A dataset of a plan, in words and in numbers.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use miette::Report;
 
 use crate::bench::BenchError;
 use crate::client::ClientError;
-use crate::host::HostError;
-use crate::queries::QueryError;
 use crate::render::spec_error;
+use biosweep_server::host::HostError;
+use biosweep_server::queries::QueryError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use super::failure::{Exit, Failure};
 use super::run::end_of_job;
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::local::{self, WorkerOptions};
 use crate::render::{answer, human, json, say};
 use crate::replay::{self, ReplayError};
+use biosweep_server::local::{self, WorkerOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {

@@ -22,13 +22,13 @@ use super::terms::TermsArgs;
 use super::watch::Until;
 use super::{Output, StoreArgs, source, watch};
 use crate::client::Client;
-use crate::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
-use crate::local::fleet::Fleet;
-use crate::local::{self, LocalError, WorkerOptions};
 use crate::render::progress::Progress;
 use crate::render::{answer, human, json, say};
 use crate::results::folder::ResultsFolder;
-use crate::submit as submission;
+use biosweep_server::commands::submit as submission;
+use biosweep_server::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
+use biosweep_server::local::fleet::Fleet;
+use biosweep_server::local::{self, LocalError, WorkerOptions};
 use biosweep_store::{self, StoreError};
 
 #[derive(Debug, Args)]

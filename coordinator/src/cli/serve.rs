@@ -10,9 +10,9 @@ use clap::Args;
 use super::StoreArgs;
 use super::failure::{Exit, Failure};
 use super::run::stop_host;
-use crate::host::{Host, Options, Scope, Stay};
 use crate::render::say;
 use biosweep_scheduler::scheduler::Patience;
+use biosweep_server::host::{Host, Options, Scope, Stay};
 
 /// The port that is meant where none is named.
 const PORT: u16 = 7465;

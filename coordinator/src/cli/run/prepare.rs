@@ -11,10 +11,10 @@ use crate::cli::failure::Failure;
 use crate::cli::source::{self, Source};
 use crate::cli::{datasets, submit};
 use crate::client::{Client, ClientError};
-use crate::host::HostError;
-use crate::local::WorkerOptions;
 use crate::render::{human, say};
-use crate::submit as submission;
+use biosweep_server::commands::submit as submission;
+use biosweep_server::host::HostError;
+use biosweep_server::local::WorkerOptions;
 use biosweep_store::Store;
 
 /// Finds the sweep or submits it, once it is known that it can be trained here; with its spec, and whether it was found.

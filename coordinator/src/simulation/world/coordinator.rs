@@ -1,10 +1,11 @@
 //! What befalls the coordinator, and what its driver does.
 
 use super::*;
-use crate::reuse::{self, Wanted};
-use crate::{queries, submit};
 use biosweep_scheduler::event::Extended;
 use biosweep_scheduler::record::Extension;
+use biosweep_server::commands::reuse::{self, Wanted};
+use biosweep_server::commands::submit;
+use biosweep_server::queries;
 
 impl World {
     pub(super) fn time(&self) -> Now {

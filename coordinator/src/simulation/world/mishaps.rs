@@ -1,8 +1,8 @@
 //! What goes wrong, and people who interfere and put in order.
 
 use super::*;
-use crate::queries;
-use crate::reuse::{self, Wanted};
+use biosweep_server::commands::reuse::{self, Wanted};
+use biosweep_server::queries;
 
 impl World {
     pub(super) fn mishap(&mut self) -> Result<(), String> {

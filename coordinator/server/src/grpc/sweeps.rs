@@ -19,14 +19,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{stopped, store_failed, unable, unreadable};
-use crate::delete::{self, DeleteError, Deletion};
+use crate::commands::delete::{self, DeleteError, Deletion};
+use crate::commands::extend::{self, ExtendError};
+use crate::commands::retry::{self, RetryError};
+use crate::commands::reuse::{self, Wanted};
+use crate::commands::submit::{self, SubmitError};
 use crate::driver::Handle;
-use crate::extend::{self, ExtendError};
+use crate::queries::watch;
 use crate::queries::{self, Deleted, Elsewhere, Purpose, QueryError};
-use crate::retry::{self, RetryError};
-use crate::reuse::{self, Wanted};
-use crate::submit::{self, SubmitError};
-use crate::watch;
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::CurveRow;
 

@@ -7,14 +7,14 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
 
+use crate::commands::reuse::{self, Wanted};
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
-use crate::reuse::{self, Wanted};
 use biosweep_scheduler::event::Event;
 
 /// Why nothing is tried again.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RetryError {
+pub enum RetryError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -51,7 +51,7 @@ pub(crate) enum RetryError {
 
 /// Tries every failed trial with these settings again; how many those are. The caller lets one retry in at a time, so
 /// that what failed cannot change meanwhile.
-pub(crate) async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, RetryError> {
+pub async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, RetryError> {
     loop {
         let spec = queries::spec(handle, id).await?;
         let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;

@@ -1,6 +1,7 @@
 //! What people ask: answers put together from the core (what is in flight) and the store (what is done).
 
 mod naming;
+pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SweepRow, Tria
 use biosweep_scheduler::sweep::cut_for;
 use biosweep_store::{Store, StoreError};
 
-pub(crate) use naming::{Purpose, named};
+pub use naming::{Purpose, named};
 
 /// Characters of a key that are enough to look for it.
 const KEY_MIN: usize = 6;
@@ -29,11 +30,11 @@ const SETBACKS: u32 = 20;
 /// A sweep that is there, and that this coordinator does not work on: it waits for its own command.
 #[derive(Debug, thiserror::Error)]
 #[error("this home now serves a run of another sweep; {verb} {id} once that has ended")]
-pub(crate) struct Elsewhere {
+pub struct Elsewhere {
     /// The sweep.
-    pub(crate) id: SweepId,
+    pub id: SweepId,
     /// What was to be done with it.
-    pub(crate) verb: &'static str,
+    pub verb: &'static str,
 }
 
 /// A sweep that has finished under another numerics version: to go on with it would mix the results of two.
@@ -42,14 +43,14 @@ pub(crate) struct Elsewhere {
     "sweep {id} has finished under numerics version {version}, and this program computes by {NUMERICS_VERSION}; submit the spec \
      as a sweep of its own"
 )]
-pub(crate) struct OtherNumerics {
+pub struct OtherNumerics {
     id: SweepId,
     version: u32,
 }
 
 impl OtherNumerics {
     /// Refuses to have such a sweep run again. One that has not finished waits for its owner to resume it.
-    pub(crate) fn check(row: &SweepRow) -> Result<(), Self> {
+    pub fn check(row: &SweepRow) -> Result<(), Self> {
         match row.submission.other_numerics().filter(|_| row.state == SweepState::Finished) {
             Some(version) => Err(Self { id: row.submission.id, version }),
             None => Ok(()),
@@ -59,7 +60,7 @@ impl OtherNumerics {
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum QueryError {
+pub enum QueryError {
     /// No such sweep.
     #[error("no sweep `{name}`; `biosweep list` shows the ones there are")]
     Unknown {
@@ -106,12 +107,12 @@ pub(crate) enum QueryError {
 }
 
 /// The sweep that is meant: by its id, its name, or the beginning of its id.
-pub(crate) async fn resolve(handle: &Handle, name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
+pub async fn resolve(handle: &Handle, name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
     named(&handle.store.summaries().await?, name, purpose)
 }
 
 /// Every sweep, oldest first.
-pub(crate) async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> {
+pub async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> {
     let running = handle.ask(|core| core.sweep_views()).await?;
     let mut running: BTreeMap<SweepId, SweepView> = running.into_iter().map(|view| (view.id, view)).collect();
     let stored = handle.store.summaries().await?;
@@ -119,7 +120,7 @@ pub(crate) async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> 
 }
 
 /// One sweep, with what each worker does and what went wrong.
-pub(crate) async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryError> {
+pub async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryError> {
     let asked = handle.ask(move |core| (core.sweep_view(id), core.worker_views(Some(id)), core.in_training_done(id)));
     let (running, workers, in_training_done) = asked.await?;
     let sweep = match running {
@@ -132,28 +133,28 @@ pub(crate) async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, 
 }
 
 /// Every worker, with all it trains.
-pub(crate) async fn workers(handle: &Handle) -> Result<Vec<WorkerView>, QueryError> {
+pub async fn workers(handle: &Handle) -> Result<Vec<WorkerView>, QueryError> {
     Ok(handle.ask(|core| core.worker_views(None)).await?)
 }
 
 /// The worker that is meant: by its id, its name, or the beginning of its id.
-pub(crate) async fn worker(handle: &Handle, name: &str) -> Result<WorkerView, QueryError> {
+pub async fn worker(handle: &Handle, name: &str) -> Result<WorkerView, QueryError> {
     naming::worker(workers(handle).await?, name)
 }
 
 /// What a sweep's text means.
-pub(crate) async fn spec(handle: &Handle, id: SweepId) -> Result<SweepSpec, QueryError> {
+pub async fn spec(handle: &Handle, id: SweepId) -> Result<SweepSpec, QueryError> {
     let row = row(handle, id).await?;
     parse(&row)
 }
 
 /// A sweep's text, with what was added to it.
-pub(crate) async fn spec_text(handle: &Handle, id: SweepId) -> Result<SpecView, QueryError> {
+pub async fn spec_text(handle: &Handle, id: SweepId) -> Result<SpecView, QueryError> {
     Ok(row(handle, id).await?.spec_view())
 }
 
 /// What a stored sweep's text means.
-pub(crate) fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
+pub fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
     let submission = &row.submission;
     let unreadable = |why: String| QueryError::Spec { id: submission.id, why };
     let parse = |text: &str, format| {
@@ -171,7 +172,7 @@ async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {
 
 /// Which of the sweeps that results come from were deleted, as far as that was asked.
 #[derive(Debug, Default)]
-pub(crate) struct Deleted(BTreeMap<SweepId, bool>);
+pub struct Deleted(BTreeMap<SweepId, bool>);
 
 impl Deleted {
     async fn origin(&mut self, store: &dyn Store, trial: TrialRef) -> Result<Origin, StoreError> {
@@ -188,7 +189,7 @@ impl Deleted {
 }
 
 /// Results with their settings; `None` where a trial is not in the grid.
-pub(crate) async fn result_views(
+pub async fn result_views(
     store: &dyn Store,
     spec: &SweepSpec,
     rows: Vec<TrialResult>,
@@ -219,7 +220,7 @@ pub(crate) async fn result_views(
 }
 
 /// A curve with its settings; `None` where its trajectory is not in the grid.
-pub(crate) fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
+pub fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
     let trajectory = spec.grid.trajectory(row.trajectory)?;
     Some(CurveView {
         trajectory: row.trajectory,
@@ -232,7 +233,7 @@ pub(crate) fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
 
 /// A trial, as `SWEEP/NUMBER` or by the beginning of its key, with all that was trained with it: in its own sweep, or in
 /// the one that it was taken over from where that is still there.
-pub(crate) async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryError> {
+pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryError> {
     let unknown = || QueryError::UnknownTrial { name: name.to_owned() };
     let mut trial = match name.rsplit_once('/') {
         Some((sweep, number)) => {

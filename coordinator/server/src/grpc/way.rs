@@ -14,7 +14,7 @@ use crate::driver::Handle;
 
 /// A way to a coordinator.
 #[derive(Clone)]
-pub(crate) struct Way(Kind);
+pub struct Way(Kind);
 
 #[derive(Clone)]
 enum Kind {
@@ -26,12 +26,12 @@ enum Kind {
 
 impl Way {
     /// To the coordinator at the other end of a channel; every request says that this store is meant, where one is.
-    pub(crate) fn there(channel: Channel, store: Option<StoreId>) -> Self {
+    pub fn there(channel: Channel, store: Option<StoreId>) -> Self {
         Self(Kind::There(InterceptedService::new(channel, Meant::new(store))))
     }
 
     /// To the coordinator with this loop.
-    pub(crate) fn here(handle: Handle) -> Self {
+    pub fn here(handle: Handle) -> Self {
         Self(Kind::Here(super::sweeps_server(handle)))
     }
 }

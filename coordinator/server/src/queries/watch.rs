@@ -16,7 +16,7 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// Emits until the sweep has ended or nobody listens: `emit` says so where there is something to tell, and `gone` is done
 /// even where nothing happens.
-pub(crate) async fn watch<Emit, Emitted>(
+pub async fn watch<Emit, Emitted>(
     handle: &Handle,
     id: SweepId,
     emit: Emit,

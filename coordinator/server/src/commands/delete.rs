@@ -9,7 +9,7 @@ use biosweep_scheduler::event::Event;
 
 /// Why a sweep was not deleted.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DeleteError {
+pub enum DeleteError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -31,16 +31,16 @@ pub(crate) enum DeleteError {
 
 /// A sweep that is to be deleted.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Deletion {
+pub struct Deletion {
     /// The sweep, as it was.
-    pub(crate) sweep: SweepView,
+    pub sweep: SweepView,
     /// Trials of other sweeps whose results were taken over from it.
-    pub(crate) taken_over: u64,
+    pub taken_over: u64,
 }
 
 /// Deletes the sweep; where it is a dry run, only says whether that can be. The caller lets nothing else in meanwhile that
 /// reads results to take them over, or has a sweep run again.
-pub(crate) async fn delete(handle: &Handle, id: SweepId, dry_run: bool) -> Result<Deletion, DeleteError> {
+pub async fn delete(handle: &Handle, id: SweepId, dry_run: bool) -> Result<Deletion, DeleteError> {
     let sweep = queries::status(handle, id).await?.sweep;
     if !sweep.state.has_ended() {
         return Err(DeleteError::Alive { id, state: sweep.state.name() });

@@ -1,6 +1,6 @@
 //! Worker processes beside this one, for single-node runs: found, checked, started; [`fleet`] keeps them alive.
 
-pub(crate) mod fleet;
+pub mod fleet;
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -26,7 +26,7 @@ const BAD_INPUT: i32 = 2;
 
 /// Why workers cannot run here.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LocalError {
+pub enum LocalError {
     /// The program is not where it is looked for.
     #[error(
         "cannot find {PROGRAM} beside this program, in ${PROGRAM_VARIABLE} or on the PATH; build it with `make build`"
@@ -85,17 +85,17 @@ pub(crate) enum LocalError {
 
 /// What every local worker is told.
 #[derive(Debug, Clone)]
-pub(crate) struct WorkerOptions {
+pub struct WorkerOptions {
     /// Their program.
-    pub(crate) program: PathBuf,
+    pub program: PathBuf,
     /// What they compute on.
-    pub(crate) device: String,
+    pub device: String,
     /// Where datasets are looked for first.
-    pub(crate) data_dir: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
     /// The home, where datasets are looked for last and logs are written.
-    pub(crate) home: PathBuf,
+    pub home: PathBuf,
     /// When this machine is taken away, in seconds since 1970.
-    pub(crate) deadline: Option<u64>,
+    pub deadline: Option<u64>,
 }
 
 impl WorkerOptions {
@@ -109,7 +109,7 @@ impl WorkerOptions {
     }
 
     /// Has a worker check that its device and these datasets are there; what it found in them.
-    pub(crate) async fn check(&self, datasets: &[DatasetRef]) -> Result<Vec<DatasetSummary>, LocalError> {
+    pub async fn check(&self, datasets: &[DatasetRef]) -> Result<Vec<DatasetSummary>, LocalError> {
         let mut found = Vec::with_capacity(datasets.len());
         for dataset in datasets {
             let mut arguments: Vec<OsString> = vec!["check".into(), "--dataset".into(), dataset.to_string().into()];
@@ -120,7 +120,7 @@ impl WorkerOptions {
     }
 
     /// What a worker says the last bits of its results depend on.
-    pub(crate) async fn environment(&self) -> Result<NumericEnvironment, LocalError> {
+    pub async fn environment(&self) -> Result<NumericEnvironment, LocalError> {
         self.ask(&["environment".into()], "this machine").await
     }
 
@@ -167,7 +167,7 @@ impl WorkerOptions {
     }
 
     /// Starts a worker that leaves when `stdin` closes, that is with this process at the latest.
-    pub(crate) fn start(&self, slot: u32, id: WorkerId, url: &str) -> Result<Child, LocalError> {
+    pub fn start(&self, slot: u32, id: WorkerId, url: &str) -> Result<Child, LocalError> {
         let path = self.log_of(slot);
         let failed = |source| LocalError::Log { path: path.clone(), source };
         let log = open_log(&path).map_err(failed)?;
@@ -192,7 +192,7 @@ impl WorkerOptions {
     }
 
     /// Where a worker's log is.
-    pub(crate) fn log_of(&self, slot: u32) -> PathBuf {
+    pub fn log_of(&self, slot: u32) -> PathBuf {
         self.home.join("logs").join(format!("worker-{slot}.log"))
     }
 }
@@ -205,7 +205,7 @@ fn open_log(path: &Path) -> io::Result<File> {
 }
 
 /// The worker's program: named by the environment, beside this one, or on the PATH.
-pub(crate) fn find_program() -> Result<PathBuf, LocalError> {
+pub fn find_program() -> Result<PathBuf, LocalError> {
     if let Some(program) = std::env::var_os(PROGRAM_VARIABLE).filter(|program| !program.is_empty()) {
         return Ok(program.into());
     }

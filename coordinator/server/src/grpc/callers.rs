@@ -42,7 +42,7 @@ const WAITING: usize = 16;
 const COMPLAIN_EVERY_MS: u64 = 10_000;
 
 /// Listens at an address. `[::]` means all addresses, those of IPv4 too, whatever the system's default is.
-pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => {

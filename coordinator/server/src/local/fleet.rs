@@ -34,7 +34,7 @@ const UNHEARD: Duration = Duration::from_secs(10);
 const LAST_LINES: usize = 8;
 
 /// The local workers.
-pub(crate) struct Fleet {
+pub struct Fleet {
     tasks: JoinSet<Result<Kept, LocalError>>,
     leaving: CancellationToken,
 }
@@ -50,7 +50,7 @@ enum Kept {
 
 impl Fleet {
     /// Starts so many workers.
-    pub(crate) fn start(count: u32, options: &WorkerOptions, url: &str, handle: &Handle) -> Self {
+    pub fn start(count: u32, options: &WorkerOptions, url: &str, handle: &Handle) -> Self {
         let leaving = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for (slot, id) in (1..).zip(options.identities(count)) {
@@ -61,7 +61,7 @@ impl Fleet {
     }
 
     /// Waits until the time of all workers is up, or one cannot be kept alive.
-    pub(crate) async fn ended(&mut self) -> Result<(), LocalError> {
+    pub async fn ended(&mut self) -> Result<(), LocalError> {
         let mut time_is_up = false;
         loop {
             match self.tasks.join_next().await {
@@ -74,7 +74,7 @@ impl Fleet {
     }
 
     /// Asks the workers to leave, hands back what they train, and waits for them; those that do not are killed.
-    pub(crate) async fn leave(mut self, handle: &Handle, reason: &str) {
+    pub async fn leave(mut self, handle: &Handle, reason: &str) {
         self.leaving.cancel();
         // Where the loop has stopped there is nobody to hand back to: closing their stdin ends them too. Where it cannot
         // write its store it may never answer.

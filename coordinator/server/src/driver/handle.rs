@@ -15,11 +15,11 @@ use biosweep_store::Store;
 /// The loop is gone: the coordinator is stopping, or its store failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the coordinator is stopping")]
-pub(crate) struct Stopped;
+pub struct Stopped;
 
 /// Why an event was not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unable {
+pub enum Unable {
     /// The loop is gone.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -30,51 +30,46 @@ pub(crate) enum Unable {
 
 /// The way to the loop; as many copies as there are callers.
 #[derive(Clone)]
-pub(crate) struct Handle {
+pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) notices: broadcast::Sender<Notice>,
     pub(super) trouble: watch::Receiver<Option<String>>,
     /// For reads that need not go through the loop.
-    pub(crate) store: Arc<dyn Store>,
+    pub store: Arc<dyn Store>,
     /// The clock the loop reads.
-    pub(crate) clock: Clock,
+    pub clock: Clock,
 }
 
 impl Handle {
     /// Applies an event; returns when what it led to is committed.
-    pub(crate) async fn apply(&self, event: Event) -> Result<(), Unable> {
+    pub async fn apply(&self, event: Event) -> Result<(), Unable> {
         let (committed, done) = oneshot::channel();
         self.send(Request::Event { event, committed }).await?;
         done.await.map_err(|_| Stopped)?
     }
 
     /// What keeps the loop from granting anything, as it changes: a store that cannot be written.
-    pub(crate) fn trouble(&self) -> watch::Receiver<Option<String>> {
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
         self.trouble.clone()
     }
 
     /// Opens a worker's stream; it replaces the one before.
-    pub(crate) async fn attach(&self, hello: Hello, stream: StreamId, outbox: Outbox) -> Result<(), Stopped> {
+    pub async fn attach(&self, hello: Hello, stream: StreamId, outbox: Outbox) -> Result<(), Stopped> {
         self.send(Request::Attach { hello, stream, outbox }).await
     }
 
     /// Hands in what a worker said, in order; dropped where the stream is no longer its present one.
-    pub(crate) async fn said(
-        &self,
-        worker: WorkerId,
-        stream: StreamId,
-        messages: Vec<ToCoordinator>,
-    ) -> Result<(), Stopped> {
+    pub async fn said(&self, worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>) -> Result<(), Stopped> {
         self.send(Request::Said { worker, stream, messages }).await
     }
 
     /// Closes a worker's stream.
-    pub(crate) async fn detach(&self, worker: WorkerId, stream: StreamId) -> Result<(), Stopped> {
+    pub async fn detach(&self, worker: WorkerId, stream: StreamId) -> Result<(), Stopped> {
         self.send(Request::Detach { worker, stream }).await
     }
 
     /// Asks the core; the answer holds nothing that is not committed, unless the store is in trouble.
-    pub(crate) async fn ask<T: Send + 'static>(
+    pub async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Core) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
@@ -89,12 +84,12 @@ impl Handle {
     }
 
     /// News from now on.
-    pub(crate) fn notices(&self) -> broadcast::Receiver<Notice> {
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
     }
 
     /// Ends the loop once what is queued before is done.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         // An error means that it has ended already.
         let _ended = self.send(Request::Close).await;
     }

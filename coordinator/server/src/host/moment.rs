@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{Announcement, CLOSING, Held, HostError, PATIENCE, Scope, hold, restore};
 use crate::driver::{self, Handle};
-use crate::rpc::way::Way;
+use crate::grpc::way::Way;
 use biosweep_scheduler::event::Now;
 use biosweep_scheduler::record::Restored;
 use biosweep_scheduler::scheduler::{Core, Patience};
@@ -20,7 +20,7 @@ const FOR_EVER_MS: u64 = 100 * 365 * 86_400_000;
 const FOR_EVER: Patience = Patience { lease_ms: FOR_EVER_MS, rebirth_ms: FOR_EVER_MS, ..PATIENCE };
 
 /// What came of wanting a home for a moment.
-pub(crate) enum Found {
+pub enum Found {
     /// It is coordinated here.
     Here(Moment),
     /// A coordinator serves it there.
@@ -28,14 +28,14 @@ pub(crate) enum Found {
 }
 
 /// A coordinator without a server.
-pub(crate) struct Moment {
+pub struct Moment {
     handle: Handle,
     driver: JoinHandle<Result<(), StoreError>>,
 }
 
 impl Moment {
     /// Holds a home, so that something of it can be changed, or finds who serves it.
-    pub(crate) async fn start_or_find(home: &Path, url: Option<&str>) -> Result<Found, HostError> {
+    pub async fn start_or_find(home: &Path, url: Option<&str>) -> Result<Found, HostError> {
         let store = match hold(home, url).await? {
             Held::Here(store, _) => store,
             Held::There(announced, _) => return Ok(Found::There(announced)),
@@ -47,7 +47,7 @@ impl Moment {
 
     /// Answers questions from a store that is open to be read. Nothing of it is in the scheduler: there is nothing to
     /// decide, and nothing to be lost.
-    pub(crate) fn reading(store: Arc<dyn Store>) -> Self {
+    pub fn reading(store: Arc<dyn Store>) -> Self {
         let clock = Clock::start();
         let now = Now { tick: clock.now(), wall: clock.wall() };
         Self::of(Core::restore(FOR_EVER, now, &Restored::default(), &[]), store, clock)
@@ -59,12 +59,12 @@ impl Moment {
     }
 
     /// The way of a command to it.
-    pub(crate) fn way(&self) -> Way {
+    pub fn way(&self) -> Way {
         Way::here(self.handle.clone())
     }
 
     /// Commits what was taken in, and closes the store.
-    pub(crate) async fn stop(self) -> Result<(), HostError> {
+    pub async fn stop(self) -> Result<(), HostError> {
         self.handle.close().await;
         let ended = self.driver.await.expect("the loop does not panic");
         // Who still reads is gone with this process.

@@ -21,7 +21,7 @@ use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::Core;
 use biosweep_store::{Store, StoreError};
 
-pub(crate) use handle::{Handle, Stopped, Unable};
+pub use handle::{Handle, Stopped, Unable};
 
 /// Requests that may wait for the loop; more make their senders wait.
 const QUEUE: usize = 4_096;
@@ -31,10 +31,10 @@ const BATCH: usize = 4_096;
 /// long the curves are that come at once.
 const POINTS: usize = 1_000_000;
 /// Transactions whose messages may wait for one worker; a worker that lets more pile up is cut off, and comes back.
-pub(crate) const OUTBOX: usize = 64;
+pub const OUTBOX: usize = 64;
 
 /// The way to a worker's stream: the messages that one transaction has for it, in order, at once.
-pub(crate) type Outbox = mpsc::Sender<Vec<ToWorker>>;
+pub type Outbox = mpsc::Sender<Vec<ToWorker>>;
 /// Notices a slow watcher may lag behind before it is told the state anew.
 const NOTICES: usize = 1_024;
 
@@ -56,10 +56,10 @@ enum Request {
 
 /// Tells a worker's present stream from those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct StreamId(pub(crate) u64);
+pub struct StreamId(pub u64);
 
 /// Starts the loop.
-pub(crate) fn start(core: Core, store: Arc<dyn Store>, clock: Clock) -> (Handle, JoinHandle<Result<(), StoreError>>) {
+pub fn start(core: Core, store: Arc<dyn Store>, clock: Clock) -> (Handle, JoinHandle<Result<(), StoreError>>) {
     let (requests, queue) = mpsc::channel(QUEUE);
     let (notices, _) = broadcast::channel(NOTICES);
     let (troubled, trouble) = watch::channel(None);

@@ -6,15 +6,15 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
 
+use crate::commands::reuse::{self, Wanted};
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
-use crate::reuse::{self, Wanted};
 use biosweep_scheduler::event::{Event, Extended};
 use biosweep_scheduler::record::Extension;
 
 /// Why a sweep was not extended.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ExtendError {
+pub enum ExtendError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -40,7 +40,7 @@ pub(crate) enum ExtendError {
 
 /// Adds the trials of an extension that the sweep does not have; how many those are. The caller lets one extension in at a
 /// time.
-pub(crate) async fn extend(
+pub async fn extend(
     handle: &Handle,
     id: SweepId,
     extension: &SweepSpec,

@@ -8,15 +8,15 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_host::id::new_id;
 
+use crate::commands::reuse::{self, Wanted};
 use crate::driver::{Handle, Unable};
-use crate::reuse::{self, Wanted};
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::{Submission, SweepRow};
 use biosweep_store::{Store, StoreError};
 
 /// Why a sweep could not be taken in.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SubmitError {
+pub enum SubmitError {
     /// The coordinator cannot take it in.
     #[error(transparent)]
     Unable(#[from] Unable),
@@ -27,15 +27,15 @@ pub(crate) enum SubmitError {
 
 /// A sweep that is now in the coordinator's care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Submitted {
+pub struct Submitted {
     /// Its id.
-    pub(crate) id: SweepId,
+    pub id: SweepId,
     /// Whether it was there before.
-    pub(crate) found: bool,
+    pub found: bool,
 }
 
 /// Starts the sweep, unless `fresh` is false and an equal one is running or has finished. Durable on return.
-pub(crate) async fn submit(
+pub async fn submit(
     handle: &Handle,
     spec: SweepSpec,
     spec_text: String,
@@ -63,12 +63,12 @@ pub(crate) async fn submit(
 }
 
 /// The latest sweep of this digest that was not cancelled.
-pub(crate) async fn find_equal(store: &dyn Store, digest: &str) -> Result<Option<SweepRow>, StoreError> {
+pub async fn find_equal(store: &dyn Store, digest: &str) -> Result<Option<SweepRow>, StoreError> {
     let equal = |row: &SweepRow| row.submission.digest == digest && row.state != SweepState::Cancelled;
     Ok(store.sweeps().await?.into_iter().rev().find(equal))
 }
 
 /// What makes two submissions the same sweep: what the spec means, and the engine whose numbers it will hold.
-pub(crate) fn digest(spec: &SweepSpec) -> String {
+pub fn digest(spec: &SweepSpec) -> String {
     format!("{}/{NUMERICS_VERSION}", spec.digest())
 }

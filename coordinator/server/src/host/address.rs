@@ -9,17 +9,17 @@ use std::path::Path;
 use biosweep_common::ids::StoreId;
 
 use super::HostError;
-use crate::rpc::identity;
+use crate::grpc::identity;
 
 const FILE: &str = "coordinator.address";
 
 /// What a coordinator has written down in its home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Announcement {
+pub struct Announcement {
     /// Where it listens.
     address: SocketAddr,
     /// What it serves.
-    pub(crate) store: StoreId,
+    pub store: StoreId,
 }
 
 impl Announcement {
@@ -28,7 +28,7 @@ impl Announcement {
     }
 
     /// What the last coordinator of a home has written down, and not removed.
-    pub(crate) fn read(home: &Path) -> Option<Self> {
+    pub fn read(home: &Path) -> Option<Self> {
         let text = fs::read_to_string(home.join(FILE)).ok()?;
         let (address, store) = text.split_once('\n')?;
         Some(Self { address: address.trim().parse().ok()?, store: store.trim().parse().ok()? })
@@ -57,12 +57,12 @@ impl Announcement {
     }
 
     /// The address to reach the coordinator at from this machine.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         url(self.address)
     }
 
     /// Whether a coordinator listens there that serves this store.
-    pub(crate) async fn is_true(&self) -> bool {
+    pub async fn is_true(&self) -> bool {
         identity::serves(&self.url(), self.store).await
     }
 }

@@ -21,7 +21,7 @@ const NEWS: u64 = 100_000;
 
 /// Trajectories of a sweep that something is sought for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Wanted<'a> {
+pub enum Wanted<'a> {
     /// Those with an index of at least this one.
     From(TrajectoryIndex),
     /// These.
@@ -46,11 +46,7 @@ impl Wanted<'_> {
 
 /// What a sweep can take over from the store, of the trajectories that are wanted. The cost follows what is stored of the
 /// sweeps that share trajectories with it, and is next to nothing where none does.
-pub(crate) async fn find(
-    store: &dyn Store,
-    spec: &SweepSpec,
-    wanted: Wanted<'_>,
-) -> Result<Arc<[ReusedRow]>, StoreError> {
+pub async fn find(store: &dyn Store, spec: &SweepSpec, wanted: Wanted<'_>) -> Result<Arc<[ReusedRow]>, StoreError> {
     let mut search = Search { spec, wanted, inverse: Inverse::of(&spec.grid), taken: BTreeMap::new() };
     if spec.terms.reuse {
         for row in store.sweeps().await? {

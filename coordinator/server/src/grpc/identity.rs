@@ -23,7 +23,7 @@ pub(super) fn service_of(store: StoreId) -> String {
 }
 
 /// Whether the coordinator that listens there serves this store; no where nobody answers.
-pub(crate) async fn serves(url: &str, store: StoreId) -> bool {
+pub async fn serves(url: &str, store: StoreId) -> bool {
     let proof = async {
         let channel = Endpoint::from_shared(url.to_owned())?.connect_timeout(PROOF).connect().await?;
         let request = HealthCheckRequest { service: service_of(store) };
@@ -35,10 +35,12 @@ pub(crate) async fn serves(url: &str, store: StoreId) -> bool {
 
 /// Says with every request which store is meant, where that is known.
 #[derive(Debug, Clone)]
-pub(crate) struct Meant(Option<AsciiMetadataValue>);
+pub struct Meant(Option<AsciiMetadataValue>);
 
 impl Meant {
-    pub(crate) fn new(store: Option<StoreId>) -> Self {
+    /// Requests for that store; any store where none is given.
+    #[must_use]
+    pub fn new(store: Option<StoreId>) -> Self {
         Self(store.and_then(|store| store.to_string().parse().ok()))
     }
 }

@@ -9,9 +9,9 @@
 //! | [`way`] | commands: their way to these services |
 
 mod callers;
-pub(crate) mod identity;
+pub mod identity;
 mod sweeps;
-pub(crate) mod way;
+pub mod way;
 mod workers;
 
 use std::future::Future;
@@ -35,14 +35,14 @@ use self::identity::Own;
 use crate::driver::{Handle, Stopped, Unable};
 use biosweep_store::StoreError;
 
-pub(crate) use callers::listen;
+pub use callers::listen;
 
 /// A stream on which nothing comes for the first of these is asked whether it lives, and is over after the second.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
 /// Why the server could not go on.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ServeError {
+pub enum ServeError {
     /// The transport failed.
     #[error("the gRPC server failed: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -62,7 +62,7 @@ fn sweeps_server(handle: Handle) -> SweepsServer<sweeps::Service> {
 }
 
 /// Serves what is kept in that store until `shutdown` is done.
-pub(crate) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     store: Option<StoreId>,
     handle: Handle,

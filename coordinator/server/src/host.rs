@@ -19,17 +19,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{self, Handle};
+use crate::grpc::{self, ServeError};
 use crate::queries::{self, Purpose, QueryError};
-use crate::rpc::{self, ServeError};
-pub(crate) use address::Announcement;
+pub use address::Announcement;
 use biosweep_scheduler::event::Now;
 use biosweep_scheduler::scheduler::{Core, Patience};
 use biosweep_scheduler::scope::OutOfScope;
 use biosweep_store::{self, Store, StoreError};
-pub(crate) use moment::{Found, Moment};
+pub use moment::{Found, Moment};
 
 /// A worker silent for twenty seconds is lost.
-pub(crate) const PATIENCE: Patience = Patience::of_lease_ms(20_000);
+pub const PATIENCE: Patience = Patience::of_lease_ms(20_000);
 
 /// How long a coordinator that ends waits for those who still read its answers.
 const READERS_WAIT: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why a coordinator could not be started, or stopped.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HostError {
+pub enum HostError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; choose another with --listen")]
     Listen {
@@ -91,26 +91,26 @@ pub(crate) enum HostError {
 
 /// Where and for whom a coordinator works.
 #[derive(Debug, Clone)]
-pub(crate) struct Options<'a> {
+pub struct Options<'a> {
     /// The folder of what it writes down: its address and, without another store, its store.
-    pub(crate) home: &'a Path,
+    pub home: &'a Path,
     /// The address of its store, where that is not a file in the home.
-    pub(crate) store: Option<&'a str>,
+    pub store: Option<&'a str>,
     /// Where it listens; port 0 takes any that is free.
-    pub(crate) listen: SocketAddr,
+    pub listen: SocketAddr,
     /// Whether others may reach it unasked.
-    pub(crate) insecure: bool,
+    pub insecure: bool,
     /// What it works on.
-    pub(crate) scope: Scope<'a>,
+    pub scope: Scope<'a>,
     /// When workers are lost.
-    pub(crate) patience: Patience,
+    pub patience: Patience,
     /// How long it lives.
-    pub(crate) stay: Stay,
+    pub stay: Stay,
 }
 
 /// How long a coordinator means to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stay {
+pub enum Stay {
     /// Until it is stopped: it writes down its address, so that commands find it.
     Announced,
     /// As long as this process needs it for itself.
@@ -119,7 +119,7 @@ pub(crate) enum Stay {
 
 /// Which of the stored sweeps a coordinator goes on with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope<'a> {
+pub enum Scope<'a> {
     /// All that are running.
     All,
     /// Those of this digest; the others stay as they are.
@@ -131,11 +131,11 @@ pub(crate) enum Scope<'a> {
 }
 
 /// A running coordinator.
-pub(crate) struct Host {
+pub struct Host {
     /// The way to its loop.
-    pub(crate) handle: Handle,
+    pub handle: Handle,
     /// Where it listens.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     shutdown: CancellationToken,
     server: JoinHandle<Result<(), ServeError>>,
     driver: JoinHandle<Result<(), StoreError>>,
@@ -146,7 +146,7 @@ pub(crate) struct Host {
 impl Host {
     /// Coordinates the home here; an error where another process does. A holder that has announced nothing holds it for a
     /// moment only.
-    pub(crate) async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
+    pub async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
         let Options { home, store, listen, insecure, scope, patience, stay } = options;
         if !listen.ip().is_loopback() && !insecure {
             return Err(HostError::Unprotected { address: listen });
@@ -165,11 +165,11 @@ impl Host {
         };
 
         let failed = |source| HostError::Listen { address: listen, source };
-        let listener = rpc::listen(listen).map_err(failed)?;
+        let listener = grpc::listen(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (handle, driver) = driver::start(core, store, clock);
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(rpc::serve(listener, id, handle.clone(), shutdown.clone().cancelled_owned()));
+        let server = tokio::spawn(grpc::serve(listener, id, handle.clone(), shutdown.clone().cancelled_owned()));
         let announced = id.filter(|_| stay == Stay::Announced).map(|id| (home.to_owned(), id));
         if let Some((home, id)) = &announced {
             Announcement::new(address, *id).write(home)?;
@@ -178,12 +178,12 @@ impl Host {
     }
 
     /// The address to reach it at from this machine.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         address::url(self.address)
     }
 
     /// Waits until the loop or the server ends by itself, which only a failure makes them do.
-    pub(crate) async fn failed(&mut self) -> HostError {
+    pub async fn failed(&mut self) -> HostError {
         tokio::select! {
             end = &mut self.driver => match end.expect("the loop does not panic") {
                 Ok(()) => ServeError::Ended.into(),
@@ -197,7 +197,7 @@ impl Host {
     }
 
     /// Stops listening, commits what was taken in, and closes the home. A store that does not answer is not waited for.
-    pub(crate) async fn stop(self) -> Result<(), HostError> {
+    pub async fn stop(self) -> Result<(), HostError> {
         if let Some((home, id)) = &self.announced {
             Announcement::remove(home, Some(*id));
         }
@@ -301,7 +301,7 @@ async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Pa
 }
 
 /// Where the coordinator that serves this home listens, as it last wrote it.
-pub(crate) fn url_of(home: &Path) -> Option<String> {
+pub fn url_of(home: &Path) -> Option<String> {
     Announcement::read(home).map(|announced| announced.url())
 }
 

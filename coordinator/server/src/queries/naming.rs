@@ -11,7 +11,7 @@ use super::QueryError;
 
 /// What the sweep is named for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// To be looked at.
     Read,
     /// To be changed.
@@ -21,7 +21,7 @@ pub(crate) enum Purpose {
 }
 
 /// The sweep that is meant, among these, oldest first.
-pub(crate) fn named(sweeps: &[SweepView], name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
+pub fn named(sweeps: &[SweepView], name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
     if let Ok(id) = name.parse::<SweepId>()
         && sweeps.iter().any(|sweep| sweep.id == id)
     {

@@ -20,7 +20,7 @@ use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::submit;
+use crate::commands::submit;
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
 };
@@ -29,13 +29,13 @@ use biosweep_store::memory::Memory;
 
 /// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
 #[derive(Debug)]
-pub(crate) struct Flaky {
+pub struct Flaky {
     memory: Memory,
     is_full: AtomicBool,
     /// Commits that have begun.
-    pub(crate) begun: watch::Sender<usize>,
+    pub begun: watch::Sender<usize>,
     /// A permit for each commit that may go through.
-    pub(crate) gate: Semaphore,
+    pub gate: Semaphore,
     /// Points of late reports in each commit.
     points: Mutex<Vec<usize>>,
 }
@@ -50,7 +50,7 @@ impl Default for Flaky {
 
 impl Flaky {
     /// Lets no commit through from now on; the commits begun, and how many so far.
-    pub(crate) fn hold(&self) -> (watch::Receiver<usize>, usize) {
+    pub fn hold(&self) -> (watch::Receiver<usize>, usize) {
         let begun = self.begun.subscribe();
         let before = *begun.borrow();
         self.gate.forget_permits(Semaphore::MAX_PERMITS);
@@ -120,11 +120,11 @@ impl Store for Flaky {
 }
 
 /// Two trials.
-pub(crate) const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
+pub const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
                     rule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
 
 /// A sweep of two trials.
-pub(crate) fn submitted(id: SweepId) -> Event {
+pub fn submitted(id: SweepId) -> Event {
     let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
     let submission = Box::new(Submission {
         id,
@@ -140,7 +140,7 @@ pub(crate) fn submitted(id: SweepId) -> Event {
 }
 
 /// What comes to a worker, one message after the other.
-pub(crate) struct Letters {
+pub struct Letters {
     coming: mpsc::Receiver<Vec<ToWorker>>,
     come: VecDeque<ToWorker>,
 }
@@ -164,7 +164,7 @@ impl Letters {
 }
 
 /// A loop with a sweep, and a worker with a bundle of it.
-pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Grant) {
+pub async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Grant) {
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
