@@ -6,6 +6,8 @@ use std::str::FromStr;
 use crate::capability::Capabilities;
 use crate::configuration::{Point, TrialKey};
 use crate::curve::{CurvePoint, Score};
+use crate::dataset::DatasetRef;
+use crate::dataset_summary::DatasetSummary;
 use crate::health::HealthPoint;
 use crate::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
@@ -240,4 +242,15 @@ pub enum WatchEvent {
     State(Box<SweepStatus>),
     /// An attempt just ended without completing.
     Setback(Setback),
+}
+
+/// A dataset of a plan, in words and in numbers.
+#[derive(Debug)]
+pub struct PlannedDataset {
+    /// The dataset.
+    pub dataset: DatasetRef,
+    /// What it holds; `None` where nobody could look.
+    pub summary: Option<DatasetSummary>,
+    /// What stands in the way of training on it here, or of looking; `None` where nothing does.
+    pub lacking: Option<String>,
 }

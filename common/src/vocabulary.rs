@@ -15,6 +15,7 @@ pub struct UnknownName {
 }
 
 /// Declares an enum whose variants are known to people by one name each.
+#[macro_export]
 macro_rules! names {
     ($(#[$doc:meta])* $type:ident ($what:literal) { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+ }) => {
         $(#[$doc])*
@@ -64,7 +65,7 @@ macro_rules! names {
     };
 }
 
-pub(crate) use names;
+pub use names;
 
 names! {
     /// A learning rule: what stands in the place of the gradient.

@@ -11,12 +11,12 @@ use biosweep_common::curve::Score;
 use biosweep_common::spec::Format;
 use biosweep_common::views::{CurveView, ResultView};
 use biosweep_host::clock::Clock;
+use biosweep_server::local::{LocalError, WorkerOptions};
 use serde::Serialize;
 
 use self::cluster::Cluster;
 use self::trouble::Trouble;
 use crate::client::ClientError;
-use biosweep_server::local::{LocalError, WorkerOptions};
 
 /// Why no verdict was reached.
 #[derive(Debug, thiserror::Error)]

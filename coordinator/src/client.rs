@@ -15,11 +15,10 @@ use biosweep_common::views::{
 use biosweep_host::limits;
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
-use tonic::transport::Endpoint;
-use tonic::{Code, Status, Streaming};
-
 use biosweep_server::grpc::way::Way;
 use biosweep_server::host::{Announcement, Found, HostError, Moment};
+use tonic::transport::Endpoint;
+use tonic::{Code, Status, Streaming};
 
 /// A coordinator that says nothing for the first of these is asked whether it lives, and given up after the second.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));

@@ -4,22 +4,21 @@
 //! |---|---|
 //! | [`cli`] | one file per command |
 //! | [`client`] | the way of every command to a coordinator |
-//! | [`results`] | aggregates, exports, figures |
+//! | [`folder`] | the folder a run leaves its files in |
 //! | [`render`] | what people and programs read |
+//! | [`terminal`] | questions and remarks, the width of the terminal |
 //! | [`mod@bench`] | trials per second through all of it |
 //! | [`replay`] | a trial trained again, and compared |
 //! | [`chaos`] | all of it while its processes are killed |
-//! | `simulation` | the scheduler among everything that can go wrong, for tests |
 
 mod bench;
 mod chaos;
 mod cli;
 mod client;
+mod folder;
 mod render;
 mod replay;
-mod results;
-#[cfg(test)]
-mod simulation;
+mod terminal;
 
 use std::process::ExitCode;
 

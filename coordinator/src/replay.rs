@@ -16,12 +16,12 @@ use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::views::{ResultView, TrainedView, WatchEvent};
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
-use serde::Serialize;
-
-use crate::client::{Client, ClientError};
 use biosweep_server::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{LocalError, WorkerOptions};
+use serde::Serialize;
+
+use crate::client::{Client, ClientError};
 
 /// Why a trajectory was not trained again.
 #[derive(Debug, thiserror::Error)]
@@ -246,8 +246,9 @@ fn first_difference(stored: &[CurvePoint], replayed: &[CurvePoint]) -> Option<Di
 
 #[cfg(test)]
 mod tests {
+    use biosweep_analysis::samples::{completed, with};
+
     use super::*;
-    use crate::results::samples::{completed, with};
 
     fn curve(losses: &[f64]) -> Vec<CurvePoint> {
         let point =

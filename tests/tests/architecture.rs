@@ -1,16 +1,85 @@
-//! The architecture as a test: who may name what.
+//! The architecture as a test: which crate knows which, and who may name what.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Every crate of the workspace, its folder, and the crates of the workspace that it may know.
+const CRATES: &[(&str, &str, &[&str])] = &[
+    ("biosweep-proto", "proto", &[]),
+    ("biosweep-common", "common", &["biosweep-proto"]),
+    ("biosweep-host", "common/host", &["biosweep-common"]),
+    ("biosweep-numeric", "common/numeric", &[]),
+    ("biosweep-data", "common/data", &["biosweep-common", "biosweep-numeric"]),
+    ("biosweep-scheduler", "coordinator/scheduler", &["biosweep-common"]),
+    ("biosweep-analysis", "coordinator/analysis", &["biosweep-common"]),
+    ("biosweep-store", "coordinator/store", &["biosweep-common", "biosweep-host", "biosweep-scheduler"]),
+    (
+        "biosweep-server",
+        "coordinator/server",
+        &["biosweep-common", "biosweep-host", "biosweep-proto", "biosweep-scheduler", "biosweep-store"],
+    ),
+    (
+        "biosweep",
+        "coordinator",
+        &[
+            "biosweep-analysis",
+            "biosweep-common",
+            "biosweep-data",
+            "biosweep-host",
+            "biosweep-proto",
+            "biosweep-scheduler",
+            "biosweep-server",
+            "biosweep-store",
+        ],
+    ),
+    ("biosweep-engine", "worker/engine", &["biosweep-common", "biosweep-data", "biosweep-host", "biosweep-numeric"]),
+    (
+        "biosweep-worker",
+        "worker",
+        &["biosweep-common", "biosweep-data", "biosweep-engine", "biosweep-host", "biosweep-proto"],
+    ),
+    ("biosweep-tests", "tests", &["biosweep-proto"]),
+];
+
+/// Crates that must stay out of others, directly or through what those depend on.
+const KEPT_OUT: &[(&str, &[&str])] = &[
+    ("biosweep-common", &["tokio", "tonic", "sqlx", "tch"]),
+    ("biosweep-data", &["tokio", "tonic", "sqlx", "tch"]),
+    ("biosweep-scheduler", &["tokio", "tonic", "sqlx", "tch", "rand"]),
+    ("biosweep-analysis", &["tokio", "tonic", "sqlx", "tch"]),
+    ("biosweep-store", &["tonic", "tch"]),
+    ("biosweep", &["tch"]),
+    ("biosweep-engine", &["tokio", "tonic", "sqlx"]),
+    ("biosweep-worker", &["sqlx"]),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-/// The Rust files under a folder, or the file itself.
-fn sources(place: &str) -> Vec<PathBuf> {
+/// What `cargo tree` says of the dependencies of a crate, without those of tests and build scripts.
+fn tree(package: &str, depth: &str) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").expect("cargo runs tests");
+    let mut command = Command::new(cargo);
+    command.args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+    command.args(["--package", package, "--depth", depth]).current_dir(root());
+    let output = command.output().expect("cargo tree starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().skip(1).filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// The Rust files under the `src` of a crate.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    files(&root().join(folder).join("src"))
+}
+
+/// The Rust files under a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![root().join(place)];
+    let mut open = vec![folder.to_owned()];
     while let Some(path) = open.pop() {
         if path.is_dir() {
             open.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
@@ -18,7 +87,7 @@ fn sources(place: &str) -> Vec<PathBuf> {
             found.push(path);
         }
     }
-    assert!(!found.is_empty(), "nothing under {place}");
+    assert!(!found.is_empty(), "nothing under {}", folder.display());
     found.sort();
     found
 }
@@ -31,8 +100,8 @@ fn code(path: &Path) -> Vec<String> {
     lines.filter(|line| !line.starts_with("//")).map(str::to_owned).collect()
 }
 
-fn none_of(place: &str, words: &[&str], why: &str) {
-    for path in sources(place) {
+fn none_of(paths: Vec<PathBuf>, words: &[&str], why: &str) {
+    for path in paths {
         for line in code(&path) {
             if let Some(word) = words.iter().find(|word| line.contains(*word)) {
                 panic!("{} names {word} in `{line}`: {why}", path.display());
@@ -42,48 +111,69 @@ fn none_of(place: &str, words: &[&str], why: &str) {
 }
 
 #[test]
-fn what_decides_is_pure() {
-    let words =
-        ["tokio", "tonic", "sqlx", "std::time", "rand::", "HashMap", "HashSet", "async fn", ".await", "std::fs"];
-    none_of("coordinator/src/core", &words, "the scheduler decides and does nothing else");
-    none_of("common/src/protocol/session.rs", &words, "the session decides and does nothing else");
+fn the_workspace_has_these_crates_and_no_other() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let members = manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).expect("members");
+    let members: BTreeSet<&str> = members.split(',').map(|member| member.trim().trim_matches('"')).collect();
+    let folders: BTreeSet<&str> = CRATES.iter().map(|(_, folder, _)| *folder).chain(["tests/fuzz"]).collect();
+    assert_eq!(members, folders);
 }
 
 #[test]
-fn common_knows_no_runtime_no_database_and_no_libtorch() {
-    none_of("common/src", &["tokio", "sqlx", "tch::"], "common is vocabulary");
+fn each_crate_knows_only_the_crates_that_it_may_know() {
+    let ours: BTreeMap<&str, &[&str]> = CRATES.iter().map(|(name, _, may)| (*name, *may)).collect();
+    for (name, may) in &ours {
+        for dependency in tree(name, "1").iter().filter(|dependency| ours.contains_key(dependency.as_str())) {
+            assert!(may.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn runtimes_databases_and_libtorch_stay_out_of_the_crates_that_do_without() {
+    for (name, kept_out) in KEPT_OUT {
+        let dependencies = tree(name, "1000");
+        for kept_out in *kept_out {
+            assert!(!dependencies.contains(*kept_out), "{name} depends on {kept_out}");
+        }
+    }
+}
+
+#[test]
+fn pure_code_decides_and_does_nothing_else() {
+    let words =
+        ["tokio", "tonic", "sqlx", "std::time", "rand::", "HashMap", "HashSet", "async fn", ".await", "std::fs"];
+    none_of(sources("coordinator/scheduler"), &words, "the scheduler decides and does nothing else");
+    none_of(vec![root().join("common/src/protocol/session.rs")], &words, "the session decides and does nothing else");
+    let words = ["std::fs", "std::net", "std::env", "std::process", "std::time", "now_v7"];
+    none_of(sources("common"), &words, "common is vocabulary");
+    none_of(sources("coordinator/analysis"), &words, "analysis computes and does nothing else");
 }
 
 #[test]
 fn generated_messages_are_named_only_where_they_meet_domain_types() {
     let may = [
         "common/src/protocol",
-        "coordinator/src/rpc",
+        "coordinator/server/src/grpc",
         "coordinator/src/client.rs",
         "coordinator/src/bench",
         "worker/src/agent.rs",
         "worker/src/agent",
+        "tests/src",
     ];
     let may: Vec<PathBuf> = may.iter().map(|place| root().join(place)).collect();
-    for place in ["common/src", "common/host/src", "coordinator/src", "worker/src"] {
-        for path in sources(place).into_iter().filter(|path| !may.iter().any(|may| path.starts_with(may))) {
+    for (_, folder, _) in CRATES.iter().filter(|(name, ..)| *name != "biosweep-proto") {
+        for path in sources(folder).into_iter().filter(|path| !may.iter().any(|may| path.starts_with(may))) {
             assert!(!code(&path).iter().any(|line| line.contains("biosweep_proto")), "{}", path.display());
         }
     }
 }
 
 #[test]
-fn coordinator_and_worker_do_not_see_each_other() {
-    let manifest = |name: &str| fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
-    assert!(!manifest("coordinator").contains("biosweep-worker.") && !manifest("coordinator").contains("tch"));
-    assert!(!manifest("worker").contains("biosweep-coordinator") && !manifest("worker").contains("sqlx"));
-}
-
-#[test]
 fn unsafe_code_stands_in_its_named_places_only() {
-    let may = ["worker/src/buffer.rs", "worker/src/libtorch.rs"].map(|place| root().join(place));
-    for place in ["common/src", "common/host/src", "coordinator/src", "worker/src", "tests/src"] {
-        for path in sources(place).into_iter().filter(|path| !may.contains(path)) {
+    let may = ["worker/engine/src/buffer.rs", "worker/engine/src/libtorch.rs"].map(|place| root().join(place));
+    for (_, folder, _) in CRATES {
+        for path in sources(folder).into_iter().filter(|path| !may.contains(path)) {
             assert!(!code(&path).iter().any(|line| line.contains("unsafe ")), "{}", path.display());
         }
     }
@@ -91,8 +181,8 @@ fn unsafe_code_stands_in_its_named_places_only() {
 
 #[test]
 fn only_the_clock_reads_time() {
-    for place in ["common/src", "common/host/src", "coordinator/src", "worker/src"] {
-        for path in sources(place).into_iter().filter(|path| !path.ends_with("common/host/src/clock.rs")) {
+    for (_, folder, _) in CRATES.iter().filter(|(name, ..)| *name != "biosweep-tests") {
+        for path in sources(folder).into_iter().filter(|path| !path.ends_with("common/host/src/clock.rs")) {
             for word in ["SystemTime::now", "std::time::Instant"] {
                 assert!(!code(&path).iter().any(|line| line.contains(word)), "{} reads time", path.display());
             }
@@ -102,17 +192,10 @@ fn only_the_clock_reads_time() {
 
 #[test]
 fn every_file_begins_with_its_purpose() {
-    for place in [
-        "proto/src",
-        "common/src",
-        "common/host/src",
-        "coordinator/src",
-        "worker/src",
-        "tests/src",
-        "tests/tests",
-        "worker/tests",
-    ] {
-        for path in sources(place) {
+    for (_, folder, _) in CRATES {
+        let (sources, tests) = (sources(folder), root().join(folder).join("tests"));
+        let tests = if tests.is_dir() { files(&tests) } else { Vec::new() };
+        for path in sources.into_iter().chain(tests) {
             let text = fs::read_to_string(&path).expect("a source file");
             assert!(text.starts_with("//! "), "{} does not say what it is for", path.display());
         }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::ids::{StoreId, WorkerId};
 use biosweep_common::protocol::messages::{Held, Report};
-
 use biosweep_common::protocol::session::Owed;
 use biosweep_host::id::new_id;
 

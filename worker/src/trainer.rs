@@ -12,17 +12,17 @@ use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Lane};
+use biosweep_common::protocol::session::{Input, LaneEnd};
+use biosweep_data::{self as data, Places};
+use biosweep_engine::checkpoint;
+use biosweep_engine::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
 use biosweep_host::clock::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::checkpoint;
 use crate::checkpoint::keeper::Keeper;
 use crate::checkpoint::shelf::{Of, Shelf};
 use crate::environment;
-use crate::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
-use biosweep_common::protocol::session::{Input, LaneEnd};
-use biosweep_data::{self as data, Places};
 use keeping::{Keeping, Shelved};
 
 /// Events that may wait for the agent; it takes them at once, so that training never waits in fact.

@@ -2,15 +2,14 @@
 //!
 //! A file is 10,000 records, each a label and then the image: 1,024 bytes of red, of green, of blue, row by row.
 
-use crate::published::{Published, PublishedFile};
-use biosweep_common::vocabulary;
-
 use biosweep_common::extents::Extent;
+use biosweep_common::vocabulary;
 
 use super::dataset::{Dataset, Images, Pixels};
 use super::error::DataError;
 use super::file::DataFile;
 use super::places::Places;
+use crate::published::{Published, PublishedFile};
 
 const IMAGE: Extent = Extent { channels: 3, height: 32, width: 32 };
 const VALUES: usize = 3 * 32 * 32;

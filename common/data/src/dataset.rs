@@ -3,7 +3,6 @@
 use std::ops::Mul;
 
 use biosweep_common::extents::Extent;
-
 use biosweep_numeric::random::{Purpose, Stream};
 use biosweep_numeric::vector::wide;
 

@@ -3,11 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::own::digest::OwnDataError;
-use crate::published::Mismatch;
-
 use super::own::error::OwnError;
 use super::places::list;
+use crate::own::digest::OwnDataError;
+use crate::published::Mismatch;
 
 /// Why a dataset cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -4,10 +4,9 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::error::DataError;
 use crate::gzip;
 use crate::published::Genuine;
-
-use super::error::DataError;
 
 /// An open file.
 #[derive(Debug)]

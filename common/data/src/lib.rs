@@ -33,9 +33,10 @@ pub mod published;
 pub mod summary;
 mod synthetic_digits;
 
-use crate::published::Published;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::vocabulary;
+
+use crate::published::Published;
 
 pub use dataset::{Dataset, Part, Split};
 pub use error::DataError;

@@ -1,16 +1,15 @@
 //! MNIST, 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio and Haffner 1998), and the sets that took
 //! over its form.
 
-use crate::published::{Published, PublishedFile};
-use biosweep_common::vocabulary;
-
 use biosweep_common::extents::Extent;
+use biosweep_common::vocabulary;
 
 use super::dataset::{Dataset, Images, Pixels};
 use super::error::DataError;
 use super::file::DataFile;
 use super::idx::Idx;
 use super::places::Places;
+use crate::published::{Published, PublishedFile};
 
 const SIDE: u32 = 28;
 const CLASSES: usize = 10;

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::published::{Genuine, PublishedFile};
 use biosweep_common::vocabulary::Dataset;
 
 use super::error::DataError;
+use crate::published::{Genuine, PublishedFile};
 
 /// The environment variable that names a directory of datasets.
 pub const VARIABLE: &str = "BIOSWEEP_DATA";

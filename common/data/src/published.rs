@@ -2,10 +2,9 @@
 
 use std::fmt;
 
+use biosweep_common::vocabulary::{Dataset, OwnFormat};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
-
-use biosweep_common::vocabulary::{Dataset, OwnFormat};
 
 /// The files of one dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,10 +5,10 @@
 //! another `vocabulary::Dataset::digest`.
 
 use biosweep_common::extents::Extent;
+use biosweep_numeric::random::{Purpose, Stream};
 
 use super::dataset::{Dataset, Images, Pixels};
 use super::glyphs::{DIGITS, Point, STYLES, Stroke};
-use biosweep_numeric::random::{Purpose, Stream};
 
 const SIDE: usize = 28;
 const PIXELS: usize = SIDE * SIDE;

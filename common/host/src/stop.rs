@@ -4,10 +4,11 @@ use std::future::{pending, poll_fn};
 use std::task::Poll;
 use std::{fs, io};
 
-use crate::clock::Clock;
 use biosweep_common::time::Tick;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+
+use crate::clock::Clock;
 
 /// A second SIGINT or SIGTERM within this time repeats the first: terminals, `timeout` and batch systems send some twice.
 const SECOND_AFTER_MS: u64 = 1_000;

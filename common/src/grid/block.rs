@@ -2,10 +2,9 @@
 
 use std::sync::OnceLock;
 
+use super::axis::{Axis, Dimension, TooFine, difference, intersection};
 use crate::configuration::{Configuration, Point};
 use crate::settings::{Level, Setting, Value};
-
-use super::axis::{Axis, Dimension, TooFine, difference, intersection};
 
 const CHECKED: &str = "a checked block holds configurations only";
 

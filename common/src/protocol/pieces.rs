@@ -149,6 +149,8 @@ pub fn trained_of_pieces(pieces: Vec<v1::TrainedResponse>) -> Result<TrainedView
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::capability::Capabilities;
     use crate::configuration::{Point, TrialKey};
@@ -159,7 +161,6 @@ mod tests {
     use crate::settings::{Setting, Value};
     use crate::time::WallTime;
     use crate::views::{LaneView, ResultView, SweepView, WorkerView};
-    use uuid::Uuid;
 
     fn point() -> Point {
         Point::from([(Setting::Rule, Value::Name("fa".into())), (Setting::Depth, Value::Integer(14))])

@@ -233,12 +233,13 @@ impl FromWire<v1::TrialResult> for ResultView {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::configuration::Point;
     use crate::curve::{CurvePoint, Score};
     use crate::ids::{SweepId, TrialRef, WorkerId};
     use crate::views::Origin;
-    use uuid::Uuid;
 
     fn status() -> SweepStatus {
         let id = SweepId(Uuid::from_u128(7));

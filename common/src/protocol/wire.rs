@@ -5,14 +5,13 @@ use std::str::FromStr;
 
 use biosweep_proto::v1;
 
+use super::bounds;
 use crate::capability::Capabilities;
 use crate::configuration::{ConfigurationError, Point};
 use crate::curve::{CurvePoint, Score};
 use crate::health::HealthPoint;
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::settings::{Setting, Value};
-
-use super::bounds;
 
 /// Why a message cannot be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -17,7 +17,7 @@
 //! | `pending`, `intervals` | the trajectories that wait, dearest first, as runs |
 //! | `turn` | whose turn it is among sweeps |
 //! | [`scope`] | what it leaves alone |
-//! | `status` | what it shows of itself |
+//! | [`status`] | what it shows of itself |
 //! | `testing` | a world for tests |
 //! | `invariants` | what always holds |
 
@@ -35,7 +35,7 @@ pub mod record;
 pub mod reuse;
 pub mod scheduler;
 pub mod scope;
-mod status;
+pub mod status;
 pub mod sweep;
 mod trust;
 mod turn;

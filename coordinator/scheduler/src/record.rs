@@ -9,7 +9,6 @@ use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialInde
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use biosweep_common::time::WallTime;
-use biosweep_common::views::{SpecView, SweepView};
 
 /// A sweep as submitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -363,35 +362,6 @@ impl Standing {
             Self::Past
         } else {
             Self::Fresh
-        }
-    }
-}
-
-impl SweepRow {
-    /// The sweep as people see it while nothing of it is in training.
-    pub fn view(&self) -> SweepView {
-        let submission = &self.submission;
-        SweepView {
-            id: submission.id,
-            name: submission.name.clone(),
-            state: self.state,
-            reason: self.reason.clone(),
-            trials: submission.trials,
-            trajectories: submission.trajectories,
-            completed: self.completed,
-            diverged: self.diverged,
-            failed: self.failed,
-            reused: self.reused,
-            running: 0,
-            submitted_at: submission.submitted_at,
-        }
-    }
-
-    /// Its text, with what was added to it.
-    pub fn spec_view(&self) -> SpecView {
-        SpecView {
-            text: (self.submission.spec_text.clone(), self.submission.spec_format),
-            extensions: self.extensions.iter().map(|one| (one.text.clone(), one.format)).collect(),
         }
     }
 }

@@ -6,8 +6,29 @@ use biosweep_common::views::{SweepView, WorkerView};
 
 use super::crew::Crew;
 use super::lease::Lease;
+use super::record::SweepRow;
 use super::scheduler::Core;
 use super::sweep::Sweep;
+
+/// A sweep of which nothing is in training.
+#[must_use]
+pub fn sweep_view(row: &SweepRow) -> SweepView {
+    let submission = &row.submission;
+    SweepView {
+        id: submission.id,
+        name: submission.name.clone(),
+        state: row.state,
+        reason: row.reason.clone(),
+        trials: submission.trials,
+        trajectories: submission.trajectories,
+        completed: row.completed,
+        diverged: row.diverged,
+        failed: row.failed,
+        reused: row.reused,
+        running: 0,
+        submitted_at: submission.submitted_at,
+    }
+}
 
 impl Core {
     /// A running sweep, with its counts as of now; `None` where it has ended or never was.
@@ -21,7 +42,7 @@ impl Core {
     }
 
     fn view(&self, sweep: &Sweep) -> SweepView {
-        let view = sweep.view();
+        let view = SweepView { running: sweep.running, ..sweep_view(&sweep.row) };
         SweepView { reason: view.reason.or_else(|| self.waits_for(sweep)), ..view }
     }
 

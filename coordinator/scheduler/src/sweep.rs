@@ -10,7 +10,6 @@ use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::Tick;
-use biosweep_common::views::SweepView;
 
 use super::lease::OpenLane;
 use super::pending::Pending;
@@ -39,7 +38,7 @@ pub struct Sweep {
     /// Lanes of the workers that are there and have what it requires.
     pub(super) lanes_there: u64,
     /// Trials of the trajectories now leased.
-    running: u64,
+    pub(super) running: u64,
     /// The leases they are under.
     pub(super) leases: BTreeSet<Attempt>,
     /// Trajectories that have had an attempt and are not done.
@@ -320,11 +319,6 @@ impl Sweep {
     /// The trajectory of that index, which must be in the grid.
     pub fn trajectory(&self, index: TrajectoryIndex) -> Trajectory {
         self.spec.grid.trajectory(index).expect("pending and leased trajectories are in their grid")
-    }
-
-    /// The sweep as people see it.
-    pub fn view(&self) -> SweepView {
-        SweepView { running: self.running, ..self.row.view() }
     }
 }
 

@@ -13,13 +13,12 @@ use std::time::Duration;
 use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
 use biosweep_host::clock::Clock;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-
 use biosweep_scheduler::event::{Action, Event, Notice, Now};
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::Core;
 use biosweep_store::{Store, StoreError};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 pub use handle::{Handle, Stopped, Unable};
 

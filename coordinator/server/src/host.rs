@@ -312,11 +312,11 @@ mod tests {
     use biosweep_common::spec::{Format, SweepSpec};
     use biosweep_common::time::WallTime;
     use biosweep_host::id::new_id;
-
-    use super::*;
     use biosweep_scheduler::event::Event;
     use biosweep_scheduler::record::{Record, Submission};
     use biosweep_store::memory::Memory;
+
+    use super::*;
 
     #[tokio::test]
     async fn a_sweep_that_an_earlier_version_took_in_is_gone_on_with_listed_and_cancelled_though_it_is_too_large_today()

@@ -12,11 +12,12 @@ use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::{
     CurveView, Origin, ResultView, Setback, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
 };
-
-use crate::driver::{Handle, Stopped};
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
+use biosweep_scheduler::status::sweep_view;
 use biosweep_scheduler::sweep::cut_for;
 use biosweep_store::{Store, StoreError};
+
+use crate::driver::{Handle, Stopped};
 
 pub use naming::{Purpose, named};
 
@@ -125,7 +126,7 @@ pub async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryEr
     let (running, workers, in_training_done) = asked.await?;
     let sweep = match running {
         Some(view) => view,
-        None => row(handle, id).await?.view(),
+        None => sweep_view(&row(handle, id).await?),
     };
     let setbacks = handle.store.setbacks(id, SETBACKS).await?.into_iter().map(setback_view).collect();
     let trouble = handle.trouble().borrow().clone();
@@ -150,7 +151,9 @@ pub async fn spec(handle: &Handle, id: SweepId) -> Result<SweepSpec, QueryError>
 
 /// A sweep's text, with what was added to it.
 pub async fn spec_text(handle: &Handle, id: SweepId) -> Result<SpecView, QueryError> {
-    Ok(row(handle, id).await?.spec_view())
+    let row = row(handle, id).await?;
+    let extensions = row.extensions.into_iter().map(|one| (one.text, one.format)).collect();
+    Ok(SpecView { text: (row.submission.spec_text, row.submission.spec_format), extensions })
 }
 
 /// What a stored sweep's text means.

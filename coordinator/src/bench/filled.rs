@@ -9,11 +9,11 @@ use biosweep_common::outcome::{Outcome, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::WallTime;
 use biosweep_host::id::new_id;
-
-use super::spec_of;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
 use biosweep_server::commands::submit;
 use biosweep_store::{self, StoreError};
+
+use super::spec_of;
 
 /// Trajectories ended in one transaction.
 const FILL: u64 = 20_000;

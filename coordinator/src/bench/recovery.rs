@@ -4,13 +4,13 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use biosweep_host::clock::Clock;
+use biosweep_server::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
 use serde::Serialize;
 
 use super::BenchError;
 use super::filled::fill;
 use super::served::new_home;
 use crate::client::{Client, ClientError};
-use biosweep_server::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
 
 /// What a start after a crash took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

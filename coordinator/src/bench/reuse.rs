@@ -2,13 +2,13 @@
 
 use biosweep_common::spec::Format;
 use biosweep_host::clock::Clock;
+use biosweep_server::host::HostError;
 use serde::Serialize;
 
 use super::filled::fill;
 use super::served::{Served, new_home};
 use super::{BenchError, spec_of};
 use crate::client::ClientError;
-use biosweep_server::host::HostError;
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

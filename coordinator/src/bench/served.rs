@@ -10,11 +10,11 @@ use std::time::Duration;
 use biosweep_common::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
+use biosweep_server::host;
 use tokio::process::{Child, Command};
 
 use super::BenchError;
 use crate::client::Client;
-use biosweep_server::host;
 
 /// How long a coordinator may take to listen, in seconds.
 const START_S: f64 = 10.0;

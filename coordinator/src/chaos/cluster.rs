@@ -12,13 +12,13 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::views::SweepView;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
+use biosweep_server::local::WorkerOptions;
 use rand::RngExt as _;
 use tokio::process::{Child, Command};
 
 use super::trouble::Trouble;
 use super::{ChaosError, Found, Options};
 use crate::client::{Client, ClientError};
-use biosweep_server::local::WorkerOptions;
 
 /// Milliseconds between two faults: least and greatest.
 const PAUSE_MS: (u64, u64) = (20, 900);

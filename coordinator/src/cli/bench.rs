@@ -7,9 +7,10 @@ use biosweep_host::stop::Stop;
 use clap::{Args, Subcommand};
 
 use super::Output;
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use crate::bench::{self, Load, Measured};
-use crate::render::{answer, json};
+use crate::render::json;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {

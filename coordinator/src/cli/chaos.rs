@@ -9,15 +9,17 @@ use biosweep_common::ids::WorkerId;
 use biosweep_common::spec;
 use biosweep_host::id::new_id;
 use biosweep_host::stop::Stop;
+use biosweep_server::local::{self, WorkerOptions};
 use clap::Args;
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::run::end_of_job;
 use super::terms::TermsArgs;
 use super::{Output, StoreArgs, source};
 use crate::chaos::{self, Options, Verdict};
-use crate::render::{answer, human, json, say};
-use biosweep_server::local::{self, WorkerOptions};
+use crate::render::{human, json};
+use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct ChaosArgs {

@@ -4,14 +4,16 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use biosweep_common::vocabulary::Dataset;
+use biosweep_data::download::{self, FetchError};
 use biosweep_data::published::{Published, PublishedFile};
 use clap::Subcommand;
 use serde_json::json;
 
 use super::Output;
+use super::answer::answer;
 use super::failure::{Exit, Failure};
-use crate::render::{answer, json, say};
-use biosweep_data::download::{self, FetchError};
+use crate::render::json;
+use crate::terminal::say;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {

@@ -6,23 +6,13 @@ use std::path::Path;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::views::PlannedDataset;
 use biosweep_common::vocabulary::Dataset;
+use biosweep_server::local::{self, LocalError, WorkerOptions};
 
 use super::data::{self, Presence};
 use super::failure::Failure;
-use crate::render::say;
-use biosweep_server::local::{self, LocalError, WorkerOptions};
-
-/// A dataset of a plan, in words and in numbers.
-#[derive(Debug)]
-pub(crate) struct PlannedDataset {
-    /// The dataset.
-    pub(crate) dataset: DatasetRef,
-    /// What it holds; `None` where nobody could look.
-    pub(crate) summary: Option<DatasetSummary>,
-    /// What stands in the way of training on it here, or of looking; `None` where nothing does.
-    pub(crate) lacking: Option<String>,
-}
+use crate::terminal::say;
 
 /// The published datasets of a sweep have the images that its trials need; what they hold is known without their files.
 pub(super) fn suffice_as_published(spec: &SweepSpec) -> Result<(), Failure> {

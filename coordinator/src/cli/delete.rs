@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use biosweep_common::views::SweepView;
 use clap::Args;
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, ask, human, json, say};
-use crate::results::folder;
+use crate::folder;
+use crate::render::{human, json};
+use crate::terminal::{ask, say};
 
 /// The folder of a home where workers keep checkpoints, unless they are told another place.
 const CHECKPOINTS: &str = "checkpoints";

@@ -4,13 +4,13 @@ use std::fmt;
 
 use biosweep_common::spec::SpecErrors;
 use biosweep_host::stop::StopSignal;
+use biosweep_server::host::HostError;
+use biosweep_server::queries::QueryError;
 use miette::Report;
 
 use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::render::spec_error;
-use biosweep_server::host::HostError;
-use biosweep_server::queries::QueryError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

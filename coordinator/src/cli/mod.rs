@@ -1,6 +1,7 @@
 //! The command line: what there is, and what is common to it. One file per command, and one for those that differ by a
 //! word.
 
+mod answer;
 mod bench;
 mod chaos;
 mod data;
@@ -40,8 +41,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::client::Target;
-pub(crate) use datasets::PlannedDataset;
-pub(crate) use failure::{Exit, Failure};
+use failure::{Exit, Failure};
 use wish::Wish;
 
 /// Hyper-parameter sweeps over learning rules: BP, feedback alignment, target propagation and their kin.
@@ -253,7 +253,7 @@ const LAST_THREADS: Duration = Duration::from_secs(1);
 /// Does what was asked and says how it went.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let exit = dispatch(cli).unwrap_or_else(|failure| {
-        crate::render::say(&failure);
+        crate::terminal::say(&failure);
         failure.exit
     });
     ExitCode::from(exit.code())

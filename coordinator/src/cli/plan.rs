@@ -7,12 +7,13 @@ use biosweep_common::flags;
 use biosweep_common::plan::Plan;
 use clap::Args;
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::terms::TermsArgs;
 use super::{Coordinator, Output, datasets, source};
 use crate::client::{Client, Target};
-use crate::render::{answer, human, json};
+use crate::render::{human, json};
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {

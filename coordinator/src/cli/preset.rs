@@ -4,8 +4,9 @@ use biosweep_common::presets;
 use clap::Subcommand;
 
 use super::Output;
+use super::answer::answer;
 use super::failure::{Exit, Failure};
-use crate::render::{answer, human, json};
+use crate::render::{human, json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PresetCommand {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json};
+use crate::render::{human, json};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReleaseArgs {

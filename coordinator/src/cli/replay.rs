@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use biosweep_server::local::{self, WorkerOptions};
 use clap::Args;
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::run::end_of_job;
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json, say};
+use crate::render::{human, json};
 use crate::replay::{self, ReplayError};
-use biosweep_server::local::{self, WorkerOptions};
+use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {

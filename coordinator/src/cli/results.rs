@@ -3,22 +3,25 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use biosweep_analysis::aggregate::Aggregate;
+use biosweep_analysis::export::{self, Format};
 use biosweep_common::views::{CurveView, SweepView};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, say, stdout_width, table};
-use crate::results::aggregate::Aggregate;
-use crate::results::export::{self, Format};
+use crate::render::{human, table};
+use crate::terminal::{say, stdout_width};
 
 #[derive(Debug, Args)]
 pub(crate) struct ResultsArgs {
     /// A sweep's id, the beginning of one, or a name
     sweep: String,
     /// How to write the rows [default: a table of means; with --output json, an array of the rows]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = format())]
     format: Option<Format>,
     /// The table of means in Markdown
     #[arg(long, conflicts_with_all = ["format", "curves"])]
@@ -31,6 +34,11 @@ pub(crate) struct ResultsArgs {
     health: bool,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,
+}
+
+/// Reads a format by its name; help lists the names.
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::NAMES).try_map(|name| name.parse::<Format>())
 }
 
 pub(super) async fn run(args: &ResultsArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

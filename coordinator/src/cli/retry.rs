@@ -6,10 +6,12 @@ use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Level, Setting};
 use clap::{ArgGroup, Args};
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json, say};
+use crate::render::{human, json};
+use crate::terminal::say;
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").required(true).multiple(true)))]

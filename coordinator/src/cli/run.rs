@@ -13,23 +13,25 @@ use biosweep_common::views::SweepView;
 use biosweep_host::clock::Clock;
 use biosweep_host::deadline::Job;
 use biosweep_host::stop::{Stop, StopSignal};
+use biosweep_server::commands::submit as submission;
+use biosweep_server::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
+use biosweep_server::local::fleet::Fleet;
+use biosweep_server::local::{self, LocalError, WorkerOptions};
+use biosweep_store::{self, StoreError};
 use clap::Args;
 
 use self::prepare::{can_be_met, prepare};
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::terms::TermsArgs;
 use super::watch::Until;
 use super::{Output, StoreArgs, source, watch};
 use crate::client::Client;
+use crate::folder::ResultsFolder;
 use crate::render::progress::Progress;
-use crate::render::{answer, human, json, say};
-use crate::results::folder::ResultsFolder;
-use biosweep_server::commands::submit as submission;
-use biosweep_server::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
-use biosweep_server::local::fleet::Fleet;
-use biosweep_server::local::{self, LocalError, WorkerOptions};
-use biosweep_store::{self, StoreError};
+use crate::render::{human, json};
+use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use biosweep_host::name;
 use biosweep_host::stop::Stop;
+use biosweep_scheduler::scheduler::Patience;
+use biosweep_server::host::{Host, Options, Scope, Stay};
 use clap::Args;
 
 use super::StoreArgs;
 use super::failure::{Exit, Failure};
 use super::run::stop_host;
-use crate::render::say;
-use biosweep_scheduler::scheduler::Patience;
-use biosweep_server::host::{Host, Options, Scope, Stay};
+use crate::terminal::say;
 
 /// The port that is meant where none is named.
 const PORT: u16 = 7465;

@@ -5,11 +5,13 @@ use std::path::Path;
 use biosweep_common::spec::{SweepSpec, Terms};
 use clap::Args;
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::terms::TermsArgs;
 use super::{Coordinator, Output, datasets, source};
 use crate::client::Client;
-use crate::render::{answer, human, json, say};
+use crate::render::{human, json};
+use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {

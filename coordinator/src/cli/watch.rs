@@ -7,11 +7,13 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::views::{SweepView, WatchEvent};
 use clap::Args;
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::{Client, ClientError};
 use crate::render::progress::Progress;
-use crate::render::{answer, human, json, say};
+use crate::render::{human, json};
+use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {

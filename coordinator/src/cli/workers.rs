@@ -4,10 +4,12 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::render::{answer, human, json, say};
+use crate::render::{human, json};
+use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct WorkersArgs {

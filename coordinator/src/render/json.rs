@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
+use biosweep_analysis::aggregate::{self, Cell};
 use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::plan::Plan;
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::Level;
 use biosweep_common::spec::{Format, Terms};
+use biosweep_common::views::PlannedDataset;
 use biosweep_common::views::{LaneView, ResultView, Setback, SpecView, SweepStatus, SweepView, WorkerView};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cli::PlannedDataset;
-use crate::results::aggregate::{self, Cell};
-use crate::results::folder::ResultsFolder;
+use crate::folder::ResultsFolder;
 
 /// Any answer, indented.
 pub(crate) fn pretty(answer: &impl Serialize) -> String {

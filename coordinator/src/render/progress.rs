@@ -13,7 +13,7 @@ use biosweep_host::clock::Clock;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::human::{self, TrialNames};
-use super::say;
+use crate::terminal::say;
 
 /// Seconds between two plain lines where nothing but time has passed.
 const QUIET_S: f64 = 15.0;

@@ -4,16 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use biosweep_analysis::aggregate::{Cell, Mean, uneven};
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::time::WallTime;
 use biosweep_common::views::SweepView;
 use biosweep_common::vocabulary::{Activation, Network, Rule};
-
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
-
-use crate::results::aggregate::{Cell, Mean, uneven};
 
 /// A rule across the head of the table, and no lines besides.
 const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -286,13 +284,13 @@ fn age(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use biosweep_analysis::aggregate::cells;
+    use biosweep_analysis::samples::{completed, ended, paper, with};
     use biosweep_common::ids::SweepId;
     use biosweep_common::outcome::{SweepState, TrialStatus};
     use uuid::Uuid;
 
     use super::*;
-    use crate::results::aggregate::cells;
-    use crate::results::samples::{completed, ended, paper, with};
 
     fn lines(text: &str) -> Vec<&str> {
         text.lines().collect()

@@ -12,15 +12,15 @@ use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialR
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use biosweep_common::time::WallTime;
+use biosweep_scheduler::record::{
+    AttemptRow, CurveRow, Ending, Extension, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep,
+    RetriedRow, ReusedRow, SourceRow, Standing, Submission, TrialResult,
+};
 use biosweep_tests::postgres::Server;
 use uuid::Uuid;
 
 use super::memory::Memory;
 use crate::{Store, StoreError, sql};
-use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Ending, Extension, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep,
-    RetriedRow, ReusedRow, SourceRow, Standing, Submission, TrialResult,
-};
 use samples::*;
 
 /// Declares each claim as a test of each store.

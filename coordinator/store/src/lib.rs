@@ -25,7 +25,6 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::views::SweepView;
 use biosweep_host::clock::Clock;
-
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };

@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
-
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Ending, FailureRow, LeaseRow, QuarantineRow, Record, RestoredSweep, RetriedRow, ReusedRow,
     Standing, Submission, SweepRow, TrialResult,

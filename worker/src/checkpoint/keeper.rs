@@ -1,12 +1,12 @@
 //! Writes checkpoints beside training, one after another: a store that is slow, or does not answer, holds no update up.
 
 use biosweep_common::configuration::TrialKey;
+use biosweep_engine::checkpoint;
+use biosweep_engine::train::LaneState;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
-use super::form;
 use super::shelf::{Of, Shelf};
-use crate::train::LaneState;
 
 /// Writes checkpoints to a shelf, on a runtime's threads.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Keeper {
 
 async fn write(shelf: &Shelf, of: Of, key: TrialKey, state: LaneState) -> bool {
     let update = state.update;
-    let bytes = tokio::task::spawn_blocking(move || form::encode(key, &state)).await;
+    let bytes = tokio::task::spawn_blocking(move || checkpoint::encode(key, &state)).await;
     let kept = match bytes {
         Ok(bytes) => shelf.keep(of, update, bytes).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),

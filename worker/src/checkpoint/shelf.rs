@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
+use biosweep_engine::checkpoint;
+use biosweep_engine::train::LaneState;
 use futures::TryStreamExt as _;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Place;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
-
-use super::form;
-use crate::train::LaneState;
 
 /// Checkpoints kept of each trajectory: the last, and the one before it should the last turn out damaged.
 const KEPT: usize = 2;
@@ -157,7 +156,7 @@ impl Shelf {
         for file in files.into_iter().rev() {
             let bytes = async { self.store.get(&file).await?.bytes().await };
             let why = match bytes.await {
-                Ok(bytes) => match form::decode(key, &bytes) {
+                Ok(bytes) => match checkpoint::decode(key, &bytes) {
                     Ok(state) => return Some(state),
                     Err(error) => error.to_string(),
                 },
@@ -269,12 +268,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
         for update in [800, 900] {
-            shelf.keep(of(), update, form::encode(KEY, &state(update, 1))).await.expect("kept");
+            shelf.keep(of(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
         }
         assert_eq!(shelf.latest(of(), KEY).await, Some(state(900, 1)));
         shelf.set_aside(of()).await.expect("set aside");
         assert_eq!(shelf.latest(of(), KEY).await, None);
-        shelf.keep(of(), 5, form::encode(KEY, &state(5, 1))).await.expect("kept");
+        shelf.keep(of(), 5, checkpoint::encode(KEY, &state(5, 1))).await.expect("kept");
         assert_eq!(shelf.latest(of(), KEY).await, Some(state(5, 1)), "though it is of an earlier update");
         shelf.discard(of()).await.expect("discarded");
         assert!(shelf.files(of()).await.expect("listed").is_empty());
@@ -284,7 +283,7 @@ mod tests {
     async fn what_cannot_be_set_aside_is_deleted() {
         let folder = tempfile::tempdir().expect("a folder");
         let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
-        shelf.keep(of(), 900, form::encode(KEY, &state(900, 1))).await.expect("kept");
+        shelf.keep(of(), 900, checkpoint::encode(KEY, &state(900, 1))).await.expect("kept");
         let files = shelf.files(of()).await.expect("listed");
         std::fs::create_dir(folder.path().join(format!("{}{SET_ASIDE}", files[0]))).expect("its new name is taken");
         shelf.set_aside(of()).await.expect("set aside");
@@ -296,7 +295,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
         for update in [800, 900, 5, 6, 7] {
-            shelf.keep(of(), update, form::encode(KEY, &state(update, 1))).await.expect("kept");
+            shelf.keep(of(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
         }
         let kept: Vec<u64> = (shelf.files(of()).await.expect("listed").iter())
             .map(|file| file.filename().and_then(|name| name[..20].parse().ok()).expect("an update"))
@@ -310,7 +309,7 @@ mod tests {
         let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
         let shelf = Shelf { in_parts: true, ..shelf };
         let large = state(7, 5 * PART / 8 + 3);
-        shelf.keep(of(), 7, form::encode(KEY, &large)).await.expect("kept");
+        shelf.keep(of(), 7, checkpoint::encode(KEY, &large)).await.expect("kept");
         assert_eq!(shelf.latest(of(), KEY).await, Some(large));
     }
 }

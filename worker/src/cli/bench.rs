@@ -2,12 +2,12 @@
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, Shape, Skip};
 use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
+use biosweep_engine::bench;
+use biosweep_engine::device::Device;
 use clap::Args;
 
 use super::failure::Failure;
 use super::{Output, answer};
-use crate::bench;
-use crate::device::Device;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {

@@ -4,15 +4,15 @@ use std::io::Write as _;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::dataset::{DatasetRef, OwnData};
+use biosweep_data as data;
 use biosweep_data::own::digest;
+use biosweep_data::summary::summarise;
+use biosweep_engine::device::Device;
 use clap::Args;
 use serde_json::json;
 
 use super::failure::Failure;
 use super::{DataArgs, Output, answer};
-use crate::device::Device;
-use biosweep_data as data;
-use biosweep_data::summary::summarise;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {

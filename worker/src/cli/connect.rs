@@ -8,10 +8,13 @@ use biosweep_common::capability::{Capabilities, MEMORY_GB_MAX};
 use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::WorkerDescription;
+use biosweep_common::protocol::session::Session;
+use biosweep_engine::device::Device;
 use biosweep_host::clock::Clock;
 use biosweep_host::deadline::{Deadline, Job, Origin};
 use biosweep_host::limits;
 use biosweep_host::logging::{self, Destination};
+use biosweep_host::memory;
 use biosweep_host::name::host_name;
 use biosweep_host::stop::{Stop, StopSignal};
 use clap::Args;
@@ -21,11 +24,8 @@ use super::DataArgs;
 use super::failure::{Exit, Failure};
 use crate::agent::{self, AgentError, Estate, Leave, Left};
 use crate::checkpoint::shelf::Shelf;
-use crate::device::Device;
-use crate::memory;
 use crate::spool::{Opened, Spool};
 use crate::trainer::Trainer;
-use biosweep_common::protocol::session::Session;
 
 #[derive(Debug, Args)]
 pub(super) struct ConnectArgs {

@@ -1,10 +1,10 @@
 //! `biosweep-worker environment`: what the last bits of results depend on here.
 
+use biosweep_engine::environment;
 use clap::Args;
 
 use super::failure::Failure;
 use super::{Output, answer};
-use crate::environment;
 
 #[derive(Debug, Args)]
 pub(super) struct EnvironmentArgs {

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::device::DeviceError;
+use biosweep_engine::device::DeviceError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use biosweep_data::Places;
+use biosweep_engine::libtorch;
 use biosweep_host::variables;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use etcetera::BaseStrategy as _;
 
-use crate::libtorch;
-use biosweep_data::Places;
 use failure::{Exit, Failure};
 
 /// Trains what a coordinator hands out.

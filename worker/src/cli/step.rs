@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use biosweep_engine::device::Device;
+use biosweep_engine::step;
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
-use crate::device::Device;
-use crate::step;
 
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {

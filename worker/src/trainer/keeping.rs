@@ -1,13 +1,13 @@
 //! When the lanes of a bundle are kept: together they never have more than one interval of training unkept.
 
 use biosweep_common::configuration::TrialKey;
+use biosweep_engine::train::LaneState;
 use biosweep_host::clock::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::checkpoint::keeper::{Keeper, Written};
 use crate::checkpoint::shelf::Of;
-use crate::train::LaneState;
 
 /// Keeps checkpoints of the lanes of a bundle.
 ///

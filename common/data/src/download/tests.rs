@@ -5,9 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::thread;
 
-use crate::published::Genuine;
-
 use super::*;
+use crate::published::Genuine;
 
 const ONE: PublishedFile =
     PublishedFile { names: &["one.bin"], genuine: Genuine::Md5("900150983cd24fb0d6963f7d28e17f72") };

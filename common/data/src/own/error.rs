@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use biosweep_common::dataset::ContentDigest;
-
 use biosweep_common::extents::Extent;
 
 /// Why own data is no dataset.

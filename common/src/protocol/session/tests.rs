@@ -1,14 +1,14 @@
 //! What a session does about all that can happen.
 
+use uuid::Uuid;
+
+use super::*;
 use crate::capability::Capabilities;
 use crate::configuration::{Configuration, Point};
 use crate::ids::SweepId;
 use crate::protocol::bounds::REPORT_POINTS_MAX;
 use crate::protocol::messages::Lane;
 use crate::settings::{Setting, Value};
-use uuid::Uuid;
-
-use super::*;
 
 fn session() -> Session {
     let description = WorkerDescription {

@@ -1,11 +1,12 @@
 //! Messages there and back, and those that are refused.
 
+use uuid::Uuid;
+
 use super::*;
 use crate::curve::CurvePoint;
 use crate::health::{HealthPoint, Measure};
 use crate::ids::{StoreId, SweepId, WorkerId};
 use crate::settings::Value;
-use uuid::Uuid;
 
 fn held() -> Held {
     Held { sweep: SweepId(Uuid::from_u128(7)), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }

@@ -2,10 +2,10 @@
 
 use biosweep_common::ids::SweepId;
 use biosweep_common::views::SweepView;
+use biosweep_scheduler::event::Event;
 
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, Elsewhere, QueryError};
-use biosweep_scheduler::event::Event;
 
 /// Why a sweep was not deleted.
 #[derive(Debug, thiserror::Error)]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
+use biosweep_scheduler::event::{Event, Extended};
+use biosweep_scheduler::record::Extension;
 
 use crate::commands::reuse::{self, Wanted};
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
-use biosweep_scheduler::event::{Event, Extended};
-use biosweep_scheduler::record::Extension;
 
 /// Why a sweep was not extended.
 #[derive(Debug, thiserror::Error)]

@@ -6,11 +6,11 @@ use biosweep_common::configuration::{Point, trajectory_point};
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
+use biosweep_scheduler::event::Event;
 
 use crate::commands::reuse::{self, Wanted};
 use crate::driver::{Handle, Unable};
 use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
-use biosweep_scheduler::event::Event;
 
 /// Why nothing is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -99,15 +99,15 @@ mod tests {
     use biosweep_common::time::WallTime;
     use biosweep_host::clock::Clock;
     use biosweep_host::id::new_id;
-
-    use super::*;
-    use crate::driver;
-    use crate::host::PATIENCE;
     use biosweep_scheduler::event::Now;
     use biosweep_scheduler::record::{Ending, LeaseRow, Record, Restored, Submission, TrialResult};
     use biosweep_scheduler::scheduler::Core;
     use biosweep_store::Store;
     use biosweep_store::memory::Memory;
+
+    use super::*;
+    use crate::driver;
+    use crate::host::PATIENCE;
 
     const SPEC: &str = "name = \"two\"\nretries = 0\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n\
                         [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";

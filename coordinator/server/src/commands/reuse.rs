@@ -8,11 +8,11 @@ use biosweep_common::configuration::{NUMERICS_VERSION, trajectory_point};
 use biosweep_common::grid::{Grid, Inverse};
 use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::spec::SweepSpec;
-
-use crate::queries;
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
 use biosweep_scheduler::reuse::{Found, may_take_over};
 use biosweep_store::{Store, StoreError};
+
+use crate::queries;
 
 /// Trajectories read from the store at a time.
 const PAGE: u32 = 1_000;

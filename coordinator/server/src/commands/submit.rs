@@ -7,12 +7,12 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_host::id::new_id;
-
-use crate::commands::reuse::{self, Wanted};
-use crate::driver::{Handle, Unable};
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::{Submission, SweepRow};
 use biosweep_store::{Store, StoreError};
+
+use crate::commands::reuse::{self, Wanted};
+use crate::driver::{Handle, Unable};
 
 /// Why a sweep could not be taken in.
 #[derive(Debug, thiserror::Error)]

@@ -7,13 +7,13 @@ use std::time::Duration;
 use biosweep_common::ids::{Attempt, TrajectoryIndex};
 use biosweep_common::protocol::messages::{ToCoordinator, ToWorker};
 use biosweep_common::time::Tick;
+use biosweep_scheduler::event::{Action, Event};
+use biosweep_scheduler::record::Record;
+use biosweep_store::StoreError;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{Batch, Driver, Letters, Pending, Release, Request, Unable};
-use biosweep_scheduler::event::{Action, Event};
-use biosweep_scheduler::record::Record;
-use biosweep_store::StoreError;
 
 /// The first pause before a store that could not be written is tried again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));

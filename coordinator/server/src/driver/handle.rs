@@ -5,12 +5,12 @@ use std::sync::Arc;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::{Hello, ToCoordinator};
 use biosweep_host::clock::Clock;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-
-use super::{Outbox, Reply, Request, StreamId};
 use biosweep_scheduler::event::{Event, Notice};
 use biosweep_scheduler::scheduler::Core;
 use biosweep_store::Store;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::{Outbox, Reply, Request, StreamId};
 
 /// The loop is gone: the coordinator is stopping, or its store failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -16,20 +16,20 @@ use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::WallTime;
 use biosweep_common::views::SweepView;
 use biosweep_host::id::new_id;
-use futures::FutureExt as _;
-use tokio::sync::Semaphore;
-
-use super::*;
-use crate::commands::submit;
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
 };
 use biosweep_scheduler::scheduler::Patience;
 use biosweep_store::memory::Memory;
+use futures::FutureExt as _;
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::commands::submit;
 
 /// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
 #[derive(Debug)]
-pub struct Flaky {
+pub(crate) struct Flaky {
     memory: Memory,
     is_full: AtomicBool,
     /// Commits that have begun.
@@ -50,7 +50,7 @@ impl Default for Flaky {
 
 impl Flaky {
     /// Lets no commit through from now on; the commits begun, and how many so far.
-    pub fn hold(&self) -> (watch::Receiver<usize>, usize) {
+    pub(crate) fn hold(&self) -> (watch::Receiver<usize>, usize) {
         let begun = self.begun.subscribe();
         let before = *begun.borrow();
         self.gate.forget_permits(Semaphore::MAX_PERMITS);
@@ -120,11 +120,11 @@ impl Store for Flaky {
 }
 
 /// Two trials.
-pub const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
+pub(crate) const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
                     rule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
 
 /// A sweep of two trials.
-pub fn submitted(id: SweepId) -> Event {
+pub(crate) fn submitted(id: SweepId) -> Event {
     let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
     let submission = Box::new(Submission {
         id,
@@ -140,7 +140,7 @@ pub fn submitted(id: SweepId) -> Event {
 }
 
 /// What comes to a worker, one message after the other.
-pub struct Letters {
+pub(crate) struct Letters {
     coming: mpsc::Receiver<Vec<ToWorker>>,
     come: VecDeque<ToWorker>,
 }
@@ -164,7 +164,7 @@ impl Letters {
 }
 
 /// A loop with a sweep, and a worker with a bundle of it.
-pub async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Grant) {
+pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Grant) {
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);

@@ -24,6 +24,7 @@ use biosweep_common::protocol::wire::WireError;
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;
+use biosweep_store::StoreError;
 use tokio::net::TcpListener;
 use tonic::Status;
 use tonic::service::interceptor::{InterceptedService, InterceptorLayer};
@@ -33,7 +34,6 @@ use tonic_health::server::HealthReporter;
 
 use self::identity::Own;
 use crate::driver::{Handle, Stopped, Unable};
-use biosweep_store::StoreError;
 
 pub use callers::listen;
 

@@ -13,6 +13,8 @@ use biosweep_common::spec::{Format, SpecErrors, SweepSpec};
 use biosweep_common::views::{CurveView, SweepStatus, SweepView, WatchEvent};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::Sweeps;
+use biosweep_scheduler::event::Event;
+use biosweep_scheduler::record::CurveRow;
 use futures::Stream;
 use tokio::sync::{Mutex, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -27,8 +29,6 @@ use crate::commands::submit::{self, SubmitError};
 use crate::driver::Handle;
 use crate::queries::watch;
 use crate::queries::{self, Deleted, Elsewhere, Purpose, QueryError};
-use biosweep_scheduler::event::Event;
-use biosweep_scheduler::record::CurveRow;
 
 /// Rows read from the store at a time.
 const PAGE: u32 = 1_000;

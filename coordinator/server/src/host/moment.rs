@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use biosweep_host::clock::Clock;
+use biosweep_scheduler::event::Now;
+use biosweep_scheduler::record::Restored;
+use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_store::{Store, StoreError};
 use tokio::task::JoinHandle;
 
 use super::{Announcement, CLOSING, Held, HostError, PATIENCE, Scope, hold, restore};
 use crate::driver::{self, Handle};
 use crate::grpc::way::Way;
-use biosweep_scheduler::event::Now;
-use biosweep_scheduler::record::Restored;
-use biosweep_scheduler::scheduler::{Core, Patience};
-use biosweep_store::{Store, StoreError};
 
 /// A hundred years.
 const FOR_EVER_MS: u64 = 100 * 365 * 86_400_000;

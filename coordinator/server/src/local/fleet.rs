@@ -10,13 +10,13 @@ use std::time::Duration;
 use biosweep_common::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
+use biosweep_scheduler::event::Event;
 use tokio::process::{Child, ChildStdin};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{LocalError, WorkerOptions};
 use crate::driver::Handle;
-use biosweep_scheduler::event::Event;
 
 /// A worker that ends sooner than this had not got to work.
 const SHORT_LIFE_MS: u64 = 3_000;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use biosweep_common::ids::SweepId;
 use biosweep_common::views::WatchEvent;
+use biosweep_scheduler::event::Notice;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::driver::{Handle, Stopped};
 use crate::queries::{self, QueryError};
-use biosweep_scheduler::event::Notice;
 
 /// The least time between two of its counts.
 const PACE: Duration = Duration::from_millis(100);
@@ -69,17 +69,17 @@ where
 
 #[cfg(test)]
 mod tests {
-    use biosweep_host::id::new_id;
     use std::sync::Arc;
 
-    use tokio::sync::mpsc;
-
-    use super::*;
-    use crate::driver::{self, tests::submitted};
+    use biosweep_host::id::new_id;
     use biosweep_scheduler::event::Event;
     use biosweep_scheduler::record::Restored;
     use biosweep_scheduler::scheduler::{Core, Patience};
     use biosweep_store::memory::Memory;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::driver::{self, tests::submitted};
 
     #[tokio::test]
     async fn who_follows_a_paused_sweep_and_goes_away_leaves_nothing_behind() {

@@ -5,17 +5,18 @@ use biosweep_common::dataset::DatasetRef;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
+use biosweep_server::commands::submit as submission;
+use biosweep_server::host::HostError;
+use biosweep_server::local::WorkerOptions;
+use biosweep_store::Store;
 
 use super::RunArgs;
 use crate::cli::failure::Failure;
 use crate::cli::source::{self, Source};
 use crate::cli::{datasets, submit};
 use crate::client::{Client, ClientError};
-use crate::render::{human, say};
-use biosweep_server::commands::submit as submission;
-use biosweep_server::host::HostError;
-use biosweep_server::local::WorkerOptions;
-use biosweep_store::Store;
+use crate::render::human;
+use crate::terminal::say;
 
 /// Finds the sweep or submits it, once it is known that it can be trained here; with its spec, and whether it was found.
 pub(super) async fn prepare(

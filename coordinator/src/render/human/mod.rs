@@ -32,7 +32,8 @@ pub(crate) use self::run::{
 };
 pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};
 use super::progress::Rate;
-use super::{stdout_width, table};
+use super::table;
+use crate::terminal::stdout_width;
 
 pub(crate) fn no_sweeps_in(home: &Path) -> String {
     format!("no sweeps in {} yet; `biosweep run quickstart` makes one", home.display())

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::{Setting, short_real};
-
-use crate::cli::PlannedDataset;
+use biosweep_common::views::PlannedDataset;
 
 use super::amounts::{self, counted, duration};
 

@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
+use biosweep_analysis::aggregate;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::{ResultView, SweepView, TrainedView};
 
 use super::amounts::{counted, trials};
 use super::{TrialNames, so_far, tally};
 use crate::chaos::Verdict;
-use crate::render::{stdout_width, table};
+use crate::folder::ResultsFolder;
+use crate::render::table;
 use crate::replay;
-use crate::results::aggregate;
-use crate::results::folder::ResultsFolder;
+use crate::terminal::stdout_width;
 
 /// The end of a run that stands still until its owner has looked.
 pub(crate) fn stands_still(sweep: &SweepView, again: &str) -> String {

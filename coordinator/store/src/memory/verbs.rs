@@ -5,12 +5,13 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::views::SweepView;
-
-use super::Memory;
-use crate::{Store, StoreError, storable};
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
+use biosweep_scheduler::status::sweep_view;
+
+use super::Memory;
+use crate::{Store, StoreError, storable};
 
 #[async_trait]
 impl Store for Memory {
@@ -58,7 +59,7 @@ impl Store for Memory {
     }
 
     async fn summaries(&self) -> Result<Vec<SweepView>, StoreError> {
-        Ok(self.state().sweeps.iter().map(|sweep| sweep.row.view()).collect())
+        Ok(self.state().sweeps.iter().map(|sweep| sweep_view(&sweep.row)).collect())
     }
 
     async fn is_deleted(&self, id: SweepId) -> Result<bool, StoreError> {

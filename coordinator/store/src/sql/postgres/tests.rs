@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use biosweep_common::outcome::Outcome;
+use biosweep_scheduler::record::Record;
 use biosweep_tests::postgres::Server;
 
 use super::{Sql, open};
 use crate::conformance::samples::{ended, leased, submission, sweep};
 use crate::{Store, StoreError};
-use biosweep_scheduler::record::Record;
 
 async fn refusal(url: &str) -> String {
     match open(url).await {

@@ -9,10 +9,10 @@ use biosweep_common::spec::Format;
 use biosweep_common::views::SweepView;
 use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;
+use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
 
 use super::{Connection, Db, DbRow, Query, failed};
 use crate::StoreError;
-use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
 
 /// All rows of a query.
 pub(super) async fn all(connection: &mut Connection, place: &str, query: Query<'_>) -> Result<Vec<DbRow>, StoreError> {

@@ -4,12 +4,12 @@ use biosweep_common::time::WallTime;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_scheduler::record::{Extension, QuarantineRow, RetriedRow, Submission};
 
 use super::super::curve;
 use super::write::Writer;
 use super::{failed, runs};
 use crate::StoreError;
-use biosweep_scheduler::record::{Extension, QuarantineRow, RetriedRow, Submission};
 
 /// Whose late report it is.
 pub(super) struct Late {

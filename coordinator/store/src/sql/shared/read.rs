@@ -6,12 +6,12 @@ use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialR
 use biosweep_common::outcome::Outcome;
 use biosweep_common::spec::Format;
 use biosweep_common::views::SweepView;
+use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
 
 use super::super::{curve, health};
 use super::cells::{Cells, all};
 use super::{Connection, DbRow};
 use crate::StoreError;
-use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
 
 macro_rules! sweeps_where {
     ($rest:literal) => {

@@ -3,12 +3,12 @@
 use biosweep_common::time::WallTime;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::SweepState;
+use biosweep_scheduler::record::{FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Standing};
 
 use super::Connection;
 use super::cells::{Cells, all};
 use super::read::{extended, sweeps_where};
 use crate::StoreError;
-use biosweep_scheduler::record::{FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Standing};
 
 /// What the core needs. The cost follows what is in flight and what went wrong, not what is done.
 pub(super) async fn restored(connection: &mut Connection, place: &str) -> Result<Restored, StoreError> {

@@ -7,9 +7,9 @@ use biosweep_common::views::SweepView;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Mutex;
+use biosweep_scheduler::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 
 use super::{Connection, Db, Origin, failed, read, restore, write};
-use biosweep_scheduler::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 use crate::{Store, StoreError, storable};
 
 /// A store in a database. Writes go through one connection, which holds the store against others; reads go through

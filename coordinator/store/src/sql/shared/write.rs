@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use biosweep_common::ids::{Attempt, SweepId};
 use biosweep_common::outcome::{Outcome, TrialStatus};
 use sqlx::error::ErrorKind;
+use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 
 use super::super::{curve, health};
 use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
 use super::few::Late;
 use super::{Connection, Query, failed, runs};
 use crate::StoreError;
-use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 
 static LEASES: Statement<8> =
     Statement::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", "");

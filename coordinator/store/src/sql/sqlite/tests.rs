@@ -5,11 +5,11 @@ use std::path::Path;
 
 use biosweep_common::ids::TrialIndex;
 use biosweep_common::outcome::Outcome;
+use biosweep_scheduler::record::Record;
 
 use super::open;
 use crate::conformance::samples::{ended, leased, submission, sweep};
 use crate::{Store, StoreError};
-use biosweep_scheduler::record::Record;
 
 fn home() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")

@@ -1,0 +1,247 @@
+//! Test accuracy against depth: a panel for each activation, a line for each rule on each network.
+//!
+//! Where every panel has a single depth there is nothing to draw a line along: each rule on each network then has a
+//! place of its own on the lower edge, and its accuracy beside its dot.
+
+use std::collections::BTreeSet;
+
+use biosweep_common::dataset::DatasetRef;
+use biosweep_common::vocabulary::{Activation, Network, Rule};
+
+use super::chart::{Chart, Marks, Panel, Plot, Scale};
+use super::svg::Stroke;
+use super::{Wiring, colour, layers};
+use crate::aggregate::{Cell, Mean, uneven};
+
+/// Lines of one panel are moved apart by so many pixels at most, so that dots and error bars of one depth do not cover
+/// each other.
+const SHIFT_MAX: f64 = 3.0;
+
+/// A dataset, whether the layers are convolutions, and σ.
+type PanelKey<'a> = (&'a DatasetRef, bool, Activation);
+type Series = (Rule, Network);
+
+/// The figure as SVG text; `cells` as an aggregate gives them. A cell where nothing completed has a cross on the lower
+/// edge, and one of which only some replicates did a diamond.
+pub fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
+    let panels: BTreeSet<PanelKey<'_>> = cells.iter().map(panel_of).collect();
+    let series: Vec<Series> = cells.iter().map(series_of).collect::<BTreeSet<_>>().into_iter().collect();
+    let datasets = panels.iter().map(|(dataset, ..)| dataset).collect::<BTreeSet<_>>().len();
+    let families = panels.iter().map(|(_, family, _)| family).collect::<BTreeSet<_>>().len();
+    let ends = cells.iter().filter_map(|cell| cell.test).flat_map(|test| {
+        let spread = test.spread.unwrap_or(0.0);
+        [test.mean - spread, test.mean + spread]
+    });
+    let mut chart = Chart::new(title, panels.len(), 3, ends);
+    let lacking: Vec<&Cell> = cells.iter().filter(|cell| cell.test.is_none()).collect();
+    let cross = match lacking.iter().any(|cell| cell.failed > 0) {
+        _ if lacking.is_empty() => None,
+        true => Some("none completed"),
+        false => Some("diverged"),
+    };
+    let most = uneven(cells).unwrap_or(0);
+    let diamond = cells.iter().any(|cell| is_partial(cell, most)).then_some("mean of only n replicates");
+    let rules = series.iter().map(|&(rule, _)| rule).collect();
+    chart.key(&rules, &series.iter().map(|&(_, network)| network).collect(), Marks { cross, diamond });
+    let lines = series.len();
+    let by_depth = panels.iter().any(|&panel| depths(cells, panel).len() > 1);
+    for (index, &panel) in panels.iter().enumerate() {
+        let (dataset, is_convolutional, activation) = panel;
+        let depths = depths(cells, panel);
+        let mut title =
+            if datasets > 1 { format!("{}, {activation}", dataset.label()) } else { activation.to_string() };
+        if families > 1 && is_convolutional {
+            title += ", convolutional";
+        }
+        if by_depth {
+            let scale = edge(&depths);
+            let x_marks = depths.iter().map(|&depth| (scale.at(depth.into()), depth.to_string())).collect();
+            let shift = shift(&depths, scale, lines, chart.plot_width());
+            let mut plot =
+                chart.panel(&Panel { index, title: &title, x_label: "hidden layers", x_marks }, "test accuracy");
+            for (i, &series) in series.iter().enumerate() {
+                let shift_px = (i as f64 - (lines - 1) as f64 / 2.0) * shift;
+                let of_line: Vec<&Cell> = of_line(cells, panel, series).collect();
+                line(&mut plot, &of_line, |cell| scale.at(cell.place.depth.into()), series, (shift_px, most));
+            }
+        } else {
+            title += &depths.first().map(|&depth| format!(", {}", layers(depth))).unwrap_or_default();
+            let scale = Scale { low: -0.6, high: series.len() as f64 - 0.4 };
+            let mark = |(i, (rule, network)): (usize, &Series)| (scale.at(i as f64), format!("{rule}\n{network}"));
+            let x_marks = series.iter().enumerate().map(mark).collect();
+            let mut plot = chart.panel(&Panel { index, title: &title, x_label: "", x_marks }, "test accuracy");
+            for (i, &series) in series.iter().enumerate() {
+                let of_line: Vec<&Cell> = of_line(cells, panel, series).collect();
+                line(&mut plot, &of_line, |_| scale.at(i as f64), series, (0.0, most));
+                for test in of_line.iter().filter_map(|cell| cell.test) {
+                    plot.note((scale.at(i as f64), test.mean), &format!("{:.1}", 100.0 * test.mean));
+                }
+            }
+        }
+    }
+    chart.finish()
+}
+
+/// Whether a mean is not of all the replicates that others are means of: some diverged or failed, or are still to come.
+fn is_partial(cell: &Cell, most: u64) -> bool {
+    let lacking = cell.diverged + cell.failed > 0 || cell.completed() < most;
+    cell.test.is_some() && lacking
+}
+
+/// One line through its cells, each at its place on the lower edge; `most` is the most replicates where they differ.
+fn line(
+    plot: &mut Plot<'_>,
+    cells: &[&Cell],
+    at: impl Fn(&Cell) -> f64,
+    (rule, network): Series,
+    (shift_px, most): (f64, u64),
+) {
+    let (colour, wiring) = (colour(rule), Wiring::of(network));
+    let points: Vec<(f64, Mean)> = cells.iter().filter_map(|cell| Some((at(cell), cell.test?))).collect();
+    for cell in cells.iter().filter(|cell| cell.test.is_none()) {
+        plot.cross(at(cell), shift_px, colour);
+    }
+    let means: Vec<(f64, f64)> = points.iter().map(|&(x, test)| (x, test.mean)).collect();
+    if means.len() > 1 {
+        plot.curve(&means, shift_px, Stroke { dashes: wiring.dashes(), ..Stroke::solid(colour, 2.0) });
+    }
+    for &(x, test) in &points {
+        if let Some(spread) = test.spread {
+            plot.error_bar((x, test.mean), spread, shift_px, colour);
+        }
+    }
+    for (cell, mean) in cells.iter().filter(|cell| cell.test.is_some()).zip(means) {
+        if is_partial(cell, most) {
+            plot.diamond(mean, shift_px, colour, cell.completed());
+        } else {
+            plot.dot(mean, shift_px, colour, wiring.has_full_dots());
+        }
+    }
+}
+
+fn of_line<'a>(cells: &'a [Cell], panel: PanelKey<'a>, series: Series) -> impl Iterator<Item = &'a Cell> {
+    cells.iter().filter(move |cell| panel_of(cell) == panel && series_of(cell) == series)
+}
+
+fn depths(cells: &[Cell], panel: PanelKey<'_>) -> BTreeSet<u32> {
+    cells.iter().filter(|cell| panel_of(cell) == panel).map(|cell| cell.place.depth).collect()
+}
+
+/// The lower edge for these depths, with room on both sides.
+fn edge(depths: &BTreeSet<u32>) -> Scale {
+    let (low, high) =
+        (depths.first().map_or(0.0, |&depth| depth.into()), depths.last().map_or(1.0, |&depth| depth.into()));
+    let room = if low < high { 0.1 * (high - low) } else { 1.0 };
+    Scale { low: low - room, high: high + room }
+}
+
+/// Pixels between two of `lines` lines, such that all of one depth stay clear of those of the next, and of the panel's end.
+fn shift(depths: &BTreeSet<u32>, edge: Scale, lines: usize, plot_width: f64) -> f64 {
+    let px = |depth: u32| edge.at(depth.into()) * plot_width;
+    let ends = depths.first().map_or(plot_width, |&first| 2.0 * px(first));
+    let nearest = depths.iter().zip(depths.iter().skip(1)).map(|(&low, &high)| px(high) - px(low)).fold(ends, f64::min);
+    SHIFT_MAX.min(0.8 * nearest / lines.max(1) as f64)
+}
+
+fn panel_of(cell: &Cell) -> PanelKey<'_> {
+    (&cell.place.dataset, cell.place.network.is_convolutional(), cell.place.activation)
+}
+
+fn series_of(cell: &Cell) -> Series {
+    (cell.place.rule, cell.place.network)
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::outcome::TrialStatus;
+    use biosweep_common::settings::Value;
+    use biosweep_common::views::ResultView;
+
+    use super::*;
+    use crate::aggregate::cells;
+    use crate::samples::{completed, ended, paper, with};
+
+    #[test]
+    fn every_cell_has_its_dot_every_spread_its_bar_and_every_line_its_path() {
+        let svg = accuracy_by_depth("a sweep", &cells(&paper(3)));
+        // 24 cells and one dot in the key for each network.
+        assert_eq!(svg.matches("<circle").count(), 24 + 2);
+        assert_eq!(svg.matches("stroke-opacity=\"0.7\"").count(), 3 * 24);
+        // 2 activations, 6 lines each, and one dashed line in the key.
+        assert_eq!(svg.matches("stroke-dasharray").count(), 2 * 3 + 1);
+        assert!(svg.contains(">relu<") && svg.contains(">sigmoid<") && svg.contains("dn (dense)"));
+    }
+
+    #[test]
+    fn lines_of_a_depth_stay_clear_of_the_next_depth_and_of_the_ends() {
+        for (depths, lines) in [(&[1, 2, 40, 41][..], 6), (&[5, 10], 21), (&[5, 6, 7], 2)] {
+            let depths: BTreeSet<u32> = depths.iter().copied().collect();
+            let edge = edge(&depths);
+            let half = shift(&depths, edge, lines, 300.0) * (lines - 1) as f64 / 2.0;
+            let at: Vec<f64> = depths.iter().map(|&depth| 300.0 * edge.at(depth.into())).collect();
+            assert!(at[0] > half && at.windows(2).all(|pair| pair[0] + half < pair[1] - half), "{depths:?}");
+        }
+    }
+
+    #[test]
+    fn marks_that_would_cover_each_other_have_no_words() {
+        let of_depth = |depth| completed("bp", "nn", depth, 0.9, 0.9);
+        let svg = accuracy_by_depth("s", &cells(&[1, 2, 40, 41].map(of_depth)));
+        assert!(svg.contains(">1<") && svg.contains(">40<") && !svg.contains(">41<"), "{svg}");
+    }
+
+    #[test]
+    fn the_same_cells_give_the_same_picture() {
+        assert_eq!(accuracy_by_depth("s", &cells(&paper(2))), accuracy_by_depth("s", &cells(&paper(2))));
+    }
+
+    #[test]
+    fn a_single_depth_gives_dots_with_their_accuracies() {
+        let svg =
+            accuracy_by_depth("s", &cells(&[completed("bp", "nn", 5, 0.9, 0.912), completed("fa", "nn", 5, 0.9, 0.8)]));
+        assert!(svg.contains("relu, 5 hidden layers") && svg.contains(">91.2<") && svg.contains(">80.0<"), "{svg}");
+        assert_eq!(svg.matches("<circle").count(), 2 + 1);
+    }
+
+    #[test]
+    fn what_has_no_accuracy_is_crossed_out_and_said_why() {
+        let sound = [completed("bp", "nn", 5, 0.9, 0.912), completed("bp", "nn", 10, 0.9, 0.9)];
+        let crosses = |status| {
+            let [first, second] = sound.clone();
+            let svg = accuracy_by_depth("s", &cells(&[first, second, ended("fa", "nn", 10, status)]));
+            (svg.matches(super::super::colour(Rule::Fa)).count(), svg)
+        };
+        let (strokes, diverged) = crosses(TrialStatus::Diverged);
+        assert_eq!(strokes, 1 + 2, "of the key and of one cross");
+        assert!(diverged.contains(">diverged<"), "{diverged}");
+        assert!(crosses(TrialStatus::Failed).1.contains(">none completed<"));
+        assert!(!accuracy_by_depth("s", &cells(&sound)).contains("diverged"));
+    }
+
+    #[test]
+    fn a_cell_of_which_not_every_replicate_completed_is_no_ordinary_dot() {
+        let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
+        let sound = |rule, depth| (0..6).map(move |index| fold(completed(rule, "nn", depth, 0.9, 0.9), index));
+        let whole: Vec<_> = sound("bp", 5).chain(sound("bp", 10)).chain(sound("fa", 5)).collect();
+        let drawn = |more: Vec<ResultView>| accuracy_by_depth("s", &cells(&[whole.clone(), more].concat()));
+        let dots = |svg: &str| svg.matches("<circle").count();
+        assert_eq!(dots(&drawn(sound("fa", 10).collect())), 4 + 1);
+        let diverged = (1..6).map(|index| fold(ended("fa", "nn", 10, TrialStatus::Diverged), index));
+        let survivor = || fold(completed("fa", "nn", 10, 0.9, 0.9), 0);
+        for few in [std::iter::once(survivor()).chain(diverged).collect(), vec![survivor()]] {
+            let svg = drawn(few);
+            assert_eq!(dots(&svg), 3 + 1, "{svg}");
+            assert!(svg.contains(">n = 1<") && svg.contains("mean of only n replicates"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn nothing_completed_still_gives_a_picture() {
+        for svg in [
+            accuracy_by_depth("s", &[]),
+            accuracy_by_depth("s", &cells(&[ended("bp", "nn", 5, TrialStatus::Diverged)])),
+        ] {
+            assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{svg}");
+        }
+    }
+}

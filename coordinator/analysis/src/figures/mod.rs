@@ -1,0 +1,77 @@
+//! Results and curves as pictures: SVG text, the same for the same data.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`depth`] | test accuracy against depth |
+//! | [`learning`] | validation accuracy against updates |
+//! | [`chart`] | what they share: panels, scales, the key |
+//! | [`svg`] | lines, dots and words as SVG |
+
+mod chart;
+mod depth;
+mod learning;
+mod svg;
+
+pub use depth::accuracy_by_depth;
+pub use learning::learning_curves;
+
+use biosweep_common::vocabulary::{Network, Rule};
+
+/// A rule's colour: of Okabe and Ito's palette, whose colours tell apart for the colour-blind too.
+const fn colour(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Bp => "#0072b2",
+        Rule::Fa => "#d55e00",
+        Rule::Dfa => "#cc79a7",
+        Rule::Usf => "#e69f00",
+        Rule::Frsf => "#8c6d00",
+        Rule::Dtp => "#009e73",
+        Rule::Sdtp => "#56b4e9",
+    }
+}
+
+/// How a network's layers are wired, as a line shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wiring {
+    /// To the layer before: dashed, with hollow dots.
+    Plain,
+    /// To all layers before: solid, with full dots.
+    Dense,
+    /// To some of them: dotted, with full dots.
+    Drawn,
+}
+
+impl Wiring {
+    const fn of(network: Network) -> Self {
+        match network {
+            Network::Nn | Network::Convnet => Self::Plain,
+            Network::Dn | Network::DenseConvnet => Self::Dense,
+            Network::Lognormal => Self::Drawn,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Dense => "dense",
+            Self::Drawn => "drawn",
+        }
+    }
+
+    /// The lengths of dashes and of gaps between them.
+    const fn dashes(self) -> &'static str {
+        match self {
+            Self::Plain => "6 4",
+            Self::Dense => "",
+            Self::Drawn => "2 3",
+        }
+    }
+
+    const fn has_full_dots(self) -> bool {
+        matches!(self, Self::Dense | Self::Drawn)
+    }
+}
+
+fn layers(depth: u32) -> String {
+    format!("{depth} hidden layer{}", if depth == 1 { "" } else { "s" })
+}

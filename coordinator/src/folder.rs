@@ -1,0 +1,128 @@
+//! The folder a run leaves its files in: results, learning curves, figures.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use biosweep_analysis::export::{self, Format};
+use biosweep_analysis::{aggregate, figures};
+use biosweep_common::ids::SweepId;
+use biosweep_common::views::{CurveView, ResultView, SweepView};
+
+use crate::render::human;
+
+/// Characters of an id that tell sweeps apart: its whole time stamp, to the millisecond.
+const ID_CHARACTERS: usize = 13;
+/// The most bytes that a folder's name has of the sweep's: with the id, what every file system takes.
+const NAME_BYTES_MAX: usize = 100;
+
+/// A file of a run could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}: {source}; the results are safe in the store, `biosweep results` exports them")]
+pub(crate) struct FolderError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Where the files of a run lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResultsFolder {
+    /// One row a trial.
+    pub(crate) results: PathBuf,
+    /// One row an evaluation.
+    pub(crate) curves: PathBuf,
+    /// Pictures.
+    pub(crate) figures: Vec<PathBuf>,
+}
+
+impl ResultsFolder {
+    /// Writes all files of a sweep into its folder of the home, in place of those of an earlier run.
+    pub(crate) fn write(
+        home: &Path,
+        sweep: &SweepView,
+        results: &[ResultView],
+        curves: &[CurveView],
+    ) -> Result<Self, FolderError> {
+        let folder = of(home, sweep);
+        fs::create_dir_all(&folder).map_err(|source| FolderError { path: folder.clone(), source })?;
+        let results_path = write(folder.join("results.csv"), |out| {
+            let mut export = export::Results::new(Format::Csv, out)?;
+            results.iter().try_for_each(|result| export.write(result))?;
+            export.finish()
+        })?;
+        let curves_path = write(folder.join("curves.csv"), |out| {
+            let mut export = export::Curves::new(Format::Csv, out)?;
+            curves.iter().try_for_each(|curve| export.write(curve))?;
+            export.finish()
+        })?;
+        let cells = aggregate::cells(results);
+        let title = title(sweep);
+        let pictures = [
+            ("accuracy-by-depth.svg", figures::accuracy_by_depth(&title, &cells)),
+            ("learning-curves.svg", figures::learning_curves(&title, &cells, curves)),
+        ];
+        let figures = pictures
+            .into_iter()
+            .map(|(name, svg)| write(folder.join(name), |out| out.write_all(svg.as_bytes())))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { results: results_path, curves: curves_path, figures })
+    }
+}
+
+/// What stands above a figure: a sweep that has not finished is not to look as if it had.
+fn title(sweep: &SweepView) -> String {
+    match human::so_far(sweep) {
+        Some(so_far) => format!("{} ({so_far})", sweep.name),
+        None => sweep.name.clone(),
+    }
+}
+
+/// The folder of a sweep.
+pub(crate) fn of(home: &Path, sweep: &SweepView) -> PathBuf {
+    home.join("results").join(folder_name(&sweep.name, sweep.id))
+}
+
+fn write(
+    path: PathBuf,
+    content: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
+) -> Result<PathBuf, FolderError> {
+    let written = File::create(&path).and_then(|file| {
+        let mut out = BufWriter::new(file);
+        content(&mut out)?;
+        out.flush()
+    });
+    match written {
+        Ok(()) => Ok(path),
+        Err(source) => Err(FolderError { path, source }),
+    }
+}
+
+/// A sweep's name with all that could mean something to a file system replaced, and as much of its id as tells it apart:
+/// where the name has to be cut, all of the id.
+fn folder_name(name: &str, id: SweepId) -> String {
+    let name: String =
+        name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
+    let cut = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+    let id = id.to_string();
+    if cut.len() < name.len() { format!("{cut}-{id}") } else { format!("{cut}-{}", &id[..ID_CHARACTERS]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn the_longest_name_a_sweep_may_have_names_a_folder_that_can_be_made() {
+        let id = |number: u128| SweepId(Uuid::from_u128(number));
+        let name = "漢".repeat(128);
+        let folder = folder_name(&name, id(1));
+        assert!(folder.len() <= 143, "{} bytes", folder.len());
+        let place = tempfile::tempdir().expect("a folder");
+        fs::create_dir(place.path().join(&folder)).expect("its name is not too long");
+        assert_ne!(folder, folder_name(&name, id(2)));
+        assert_eq!(folder_name("a/b c", id(1)), "a-b-c-00000000-0000");
+    }
+}

@@ -1,0 +1,366 @@
+//! Every interleaving of a small world: two workers, two trajectories, and a few faults at any moment. Where the simulation
+//! draws histories, this one takes them all, each state once.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::fmt::{self, Write as _};
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::Arc;
+
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::protocol::messages::{ToCoordinator, ToWorker, WorkerDescription};
+use biosweep_common::protocol::session::{Input, LaneEnd, Output, Owed, Session};
+use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::time::{Tick, WallTime};
+use biosweep_scheduler::event::{Action, Event, Now};
+use biosweep_scheduler::record::{Record, Restored, Submission};
+use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_store::Store as _;
+use biosweep_store::memory::Memory;
+use futures::FutureExt as _;
+use uuid::Uuid;
+
+use super::number;
+
+const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 2_000 };
+const WORKERS: usize = 2;
+/// Faults in one history, of whatever kind and at whatever moments: as many as seconds allow. Where `BIOSWEEP_FAULTS` says 3
+/// it takes hours.
+const FAULTS: u64 = 2;
+
+const SPEC: &str = r#"
+name = "small"
+retries = 1
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+max_updates = 10
+[grid]
+rule = "bp"
+network = "nn"
+depth = 1
+seed = [0, 1]
+"#;
+
+/// All there is in the world. What the wall clock says is not part of it.
+#[derive(Debug, Clone)]
+struct World {
+    core: Core,
+    store: Memory,
+    now: u64,
+    workers: Vec<Worker>,
+    faults_left: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Worker {
+    session: Session,
+    /// Whether its stream is up.
+    connected: bool,
+    up: VecDeque<ToCoordinator>,
+    down: VecDeque<ToWorker>,
+    training: bool,
+    halted: bool,
+    spool: BTreeMap<(Attempt, TrajectoryIndex), Owed>,
+}
+
+/// What may happen next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Up(usize),
+    Down(usize),
+    Connect(usize),
+    Train(usize, Outcome),
+    Break(usize),
+    KillWorker(usize),
+    KillCoordinator,
+    Silence,
+    Repeat(usize),
+    Pause,
+    Resume,
+}
+
+fn sweep() -> SweepId {
+    SweepId(Uuid::from_u128(1))
+}
+
+fn id(place: usize) -> WorkerId {
+    WorkerId(Uuid::from_u128(place as u128 + 10))
+}
+
+fn session(place: usize, owed: Vec<Owed>) -> Session {
+    let description = WorkerDescription { name: format!("w{place}"), lanes: 1, ..WorkerDescription::default() };
+    Session::new(id(place), description, owed)
+}
+
+impl World {
+    fn new(spec: &Arc<SweepSpec>) -> Self {
+        let now = Now { tick: Tick(0), wall: WallTime(0) };
+        let core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
+        let worker = |place| Worker {
+            session: session(place, Vec::new()),
+            connected: false,
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+            training: false,
+            halted: false,
+            spool: BTreeMap::new(),
+        };
+        let workers = (0..WORKERS).map(worker).collect();
+        let mut world =
+            Self { core, store: Memory::default(), now: 0, workers, faults_left: number("BIOSWEEP_FAULTS", FAULTS) };
+        let submission = Box::new(Submission {
+            id: sweep(),
+            name: "small".to_owned(),
+            spec_text: SPEC.to_owned(),
+            spec_format: Format::Toml,
+            digest: String::new(),
+            trials: spec.grid.trials(),
+            trajectories: spec.grid.trajectories(),
+            submitted_at: WallTime(0),
+        });
+        world
+            .tell(Event::Submitted { submission, spec: Arc::clone(spec), reused: Arc::default() })
+            .expect("a sweep is submitted");
+        world
+    }
+
+    fn now(&self) -> Now {
+        Now { tick: Tick(self.now), wall: WallTime(0) }
+    }
+
+    /// Applies, commits and releases at once.
+    fn tell(&mut self, event: Event) -> Result<(), String> {
+        let now = self.now();
+        let actions = self.core.apply(now, event);
+        self.core.check()?;
+        let records: Vec<Record> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Persist(record) => Some(record.clone()),
+                Action::Send { .. } | Action::Notify(_) => None,
+            })
+            .collect();
+        self.store.commit(&records).now_or_never().expect("memory").map_err(|error| error.to_string())?;
+        for action in actions {
+            let Action::Send { worker, message } = action else { continue };
+            if let ToWorker::Grant(grant) = &message {
+                self.core.check_grant(worker, grant.sweep)?;
+            }
+            let worker = self.workers.iter_mut().enumerate().find(|(place, _)| id(*place) == worker);
+            if let Some((_, worker)) = worker.filter(|(_, worker)| worker.connected) {
+                worker.down.push_back(message);
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, place: usize, input: Input) {
+        let worker = &mut self.workers[place];
+        for output in worker.session.apply(input) {
+            match output {
+                Output::Send(message) if worker.connected => worker.up.push_back(message),
+                Output::Train(_) => (worker.training, worker.halted) = (true, false),
+                Output::Halt { .. } => worker.halted = true,
+                Output::Keep(owed) => {
+                    drop(worker.spool.insert((owed.report.held.attempt, owed.report.held.trajectory), *owed));
+                }
+                Output::Forget { held, .. } => drop(worker.spool.remove(&(held.attempt, held.trajectory))),
+                Output::Send(_) | Output::Discard(_) | Output::Beat { .. } | Output::Exit => {}
+            }
+        }
+    }
+
+    /// All that may happen now.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (place, worker) in self.workers.iter().enumerate() {
+            let may = [
+                (!worker.up.is_empty(), Step::Up(place)),
+                (!worker.down.is_empty(), Step::Down(place)),
+                (!worker.connected, Step::Connect(place)),
+                (worker.training && !worker.halted, Step::Train(place, Outcome::Completed)),
+                (worker.training && worker.halted, Step::Train(place, Outcome::Preempted)),
+            ];
+            steps.extend(may.into_iter().filter(|(may, _)| *may).map(|(_, step)| step));
+            if self.faults_left > 0 {
+                let repeats = matches!(worker.up.front(), Some(ToCoordinator::Ended(_)));
+                let may = [
+                    (worker.connected, Step::Break(place)),
+                    (worker.training && !worker.halted, Step::Train(place, Outcome::Failed)),
+                    (repeats, Step::Repeat(place)),
+                    (true, Step::KillWorker(place)),
+                ];
+                steps.extend(may.into_iter().filter(|(may, _)| *may).map(|(_, step)| step));
+            }
+        }
+        let state = self.core.sweep_view(sweep()).map(|view| view.state);
+        if self.faults_left > 0 {
+            steps.extend([Step::KillCoordinator, Step::Silence]);
+            steps.extend((state == Some(SweepState::Running)).then_some(Step::Pause));
+        }
+        steps.extend((state == Some(SweepState::Paused)).then_some(Step::Resume));
+        steps
+    }
+
+    fn take(&mut self, step: Step, spec: &Arc<SweepSpec>) -> Result<(), String> {
+        let is_fault = !matches!(
+            step,
+            Step::Up(_)
+                | Step::Down(_)
+                | Step::Connect(_)
+                | Step::Train(_, Outcome::Completed | Outcome::Preempted)
+                | Step::Resume
+        );
+        self.faults_left -= u64::from(is_fault);
+        match step {
+            Step::Up(place) => {
+                let message = self.workers[place].up.pop_front().expect("it is there");
+                self.tell(Event::Said { worker: id(place), message })
+            }
+            Step::Repeat(place) => {
+                let message = self.workers[place].up.front().expect("it is there").clone();
+                self.tell(Event::Said { worker: id(place), message })
+            }
+            Step::Down(place) => {
+                let message = self.workers[place].down.pop_front().expect("it is there");
+                self.input(place, Input::Heard(message));
+                Ok(())
+            }
+            Step::Connect(place) => {
+                self.workers[place].connected = true;
+                self.input(place, Input::Connected);
+                Ok(())
+            }
+            Step::Train(place, outcome) => {
+                self.workers[place].training = false;
+                let point =
+                    CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
+                let curve = if outcome == Outcome::Completed { vec![point] } else { Vec::new() };
+                let cause = (outcome == Outcome::Failed).then(|| "no luck".to_owned());
+                let end = LaneEnd { outcome, cause, curve, health: Vec::new(), updates: 10, seconds: 1.0 };
+                self.input(place, Input::LaneEnded { lane: 0, end });
+                self.input(place, Input::BundleDone);
+                Ok(())
+            }
+            Step::Break(place) => {
+                self.cut(place);
+                self.tell(Event::Disconnected(id(place)))
+            }
+            Step::KillWorker(place) => {
+                self.cut(place);
+                let reports = self.workers[place].spool.values().cloned().collect();
+                self.workers[place].session = session(place, reports);
+                (self.workers[place].training, self.workers[place].halted) = (false, false);
+                self.tell(Event::Died { worker: id(place), cause: "killed".to_owned() })
+            }
+            Step::KillCoordinator => {
+                (0..WORKERS).for_each(|place| self.cut(place));
+                let restored =
+                    self.store.restore().now_or_never().expect("memory").map_err(|error| error.to_string())?;
+                let specs = vec![Arc::clone(spec); restored.sweeps.len()];
+                self.core = Core::restore(PATIENCE, self.now(), &restored, &specs);
+                self.core.check()
+            }
+            Step::Silence => {
+                self.now += PATIENCE.lease_ms;
+                self.tell(Event::Ticked)
+            }
+            Step::Pause => self.tell(Event::Paused(sweep())),
+            Step::Resume => self.tell(Event::Resumed(sweep())),
+        }
+    }
+
+    fn cut(&mut self, place: usize) {
+        let worker = &mut self.workers[place];
+        worker.connected = false;
+        worker.up.clear();
+        worker.down.clear();
+    }
+
+    /// Without further faults, taking what may happen first leads to the end.
+    fn comes_to_its_end(mut self, spec: &Arc<SweepSpec>) -> Result<(), String> {
+        self.faults_left = 0;
+        for _ in 0..200 {
+            match self.steps().first().copied() {
+                Some(step) => self.take(step, spec)?,
+                None if self.is_finished() => return self.has_each_result_once(),
+                // Nothing moves before time has passed, with its heartbeats.
+                None => {
+                    self.now += PATIENCE.heartbeat_ms;
+                    for place in 0..WORKERS {
+                        self.input(place, Input::HeartbeatDue(vec![0]));
+                    }
+                    self.tell(Event::Ticked)?;
+                }
+            }
+        }
+        Err("it does not come to its end".to_owned())
+    }
+
+    fn is_finished(&self) -> bool {
+        let row = self.store.sweep(sweep()).now_or_never().expect("memory").expect("reads");
+        row.is_some_and(|row| row.state == SweepState::Finished)
+    }
+
+    fn has_each_result_once(&self) -> Result<(), String> {
+        let results = self.store.results(sweep(), TrialIndex(0), 99).now_or_never().expect("memory").expect("reads");
+        // Two of three faults may be failures of one trajectory, which has one retry.
+        let sound = results.iter().all(|result| {
+            let score = result.score.map(|score| score.test_accuracy);
+            match result.status {
+                TrialStatus::Completed => score == Some(0.5),
+                TrialStatus::Failed => score.is_none(),
+                TrialStatus::Diverged => false,
+            }
+        });
+        let trials: Vec<u64> = results.iter().map(|result| result.trial.0).collect();
+        if sound && trials == [0, 1] { Ok(()) } else { Err(format!("it ends with {results:?}")) }
+    }
+
+    /// What the world is: what its store holds beyond what its core knows changes nothing that may follow.
+    fn fingerprint(&self) -> u64 {
+        let mut written = Written(DefaultHasher::new());
+        let Self { core, store: _, now, workers, faults_left } = self;
+        write!(written, "{core:?}{now}{workers:?}{faults_left}").expect("a hash takes everything");
+        written.0.finish()
+    }
+}
+
+/// Hashes what is written.
+struct Written(DefaultHasher);
+
+impl fmt::Write for Written {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[test]
+fn every_interleaving_of_a_small_world_keeps_every_promise() {
+    let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
+    let first = World::new(&spec);
+    let mut seen = HashSet::from([first.fingerprint()]);
+    let mut open = vec![(first, Vec::new())];
+    while let Some((world, history)) = open.pop() {
+        for step in world.steps() {
+            let mut next = world.clone();
+            let mut history = history.clone();
+            history.push(step);
+            let taken = next.take(step, &spec);
+            let taken = taken.and_then(|()| {
+                let is_new = seen.insert(next.fingerprint());
+                if is_new { next.clone().comes_to_its_end(&spec).map(|()| true) } else { Ok(false) }
+            });
+            match taken {
+                Ok(true) if !next.is_finished() => open.push((next, history)),
+                Ok(_) => {}
+                Err(broken) => panic!("{broken}, after {history:?}"),
+            }
+        }
+    }
+    println!("{} states", seen.len());
+}

@@ -1,0 +1,191 @@
+//! What a coordinator that starts again still knows of setbacks: as much as one that never stopped.
+
+use std::sync::Arc;
+
+use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::protocol::messages::{Grant, Progress, Report, ToCoordinator};
+use biosweep_common::spec::SweepSpec;
+use biosweep_scheduler::event::{Action, Event, Notice};
+use biosweep_scheduler::record::{Record, Submission};
+use biosweep_scheduler::scheduler::Core;
+use biosweep_scheduler::testing::*;
+use biosweep_store::Store as _;
+use biosweep_store::memory::Memory;
+use futures::FutureExt as _;
+use uuid::Uuid;
+
+/// A world whose coordinator keeps everything and can start again.
+struct Restarting {
+    world: World,
+    store: Memory,
+    spec: Arc<SweepSpec>,
+}
+
+impl Restarting {
+    fn new() -> Self {
+        let restarting = Self { world: World::new(), store: Memory::default(), spec: spec() };
+        restarting.keep(&[Action::Persist(Record::Submitted(submission(&restarting.spec)))]);
+        restarting
+    }
+
+    fn keep(&self, actions: &[Action]) {
+        let record = |action: &Action| match action {
+            Action::Persist(record) => Some(record.clone()),
+            Action::Send { .. } | Action::Notify(_) => None,
+        };
+        let records: Vec<_> = actions.iter().filter_map(record).collect();
+        self.store.commit(&records).now_or_never().expect("memory").expect("a sound batch");
+    }
+
+    fn restart(&mut self) {
+        let restored = self.store.restore().now_or_never().expect("memory").expect("restores");
+        let specs = vec![Arc::clone(&self.spec); restored.sweeps.len()];
+        self.world.core = Core::restore(PATIENCE, self.world.now, &restored, &specs);
+    }
+
+    /// A worker asks for one trajectory, after a start.
+    fn grant(&mut self, id: WorkerId) -> Option<Grant> {
+        self.restart();
+        let hello = self.world.hello(id, Vec::new());
+        self.keep(&hello);
+        let actions = self.world.say(id, ToCoordinator::Poll { lanes: 1 });
+        self.keep(&actions);
+        granted(&actions).into_iter().next()
+    }
+
+    fn apply(&mut self, event: Event) {
+        let actions = self.world.apply(event);
+        self.keep(&actions);
+    }
+
+    /// The worker's present trajectory fails.
+    fn fail(&mut self, id: WorkerId, grant: &Grant, why: &str) {
+        let report = Report { cause: Some(why.to_owned()), ..self.world.report(grant, 0, Outcome::Failed, 0) };
+        let actions = self.world.end(id, report);
+        self.keep(&actions);
+    }
+
+    /// Fails whatever there is until there is nothing more; how much that was.
+    fn fail_all(&mut self, id: WorkerId) -> usize {
+        let mut failures = 0;
+        while let Some(grant) = self.grant(id) {
+            failures += 1;
+            self.fail(id, &grant, &format!("no data at line {failures}"));
+        }
+        failures
+    }
+
+    /// The worker dies after so many updates of its present trajectory.
+    fn die(&mut self, id: WorkerId, grant: &Grant, updates: u64) -> Vec<Action> {
+        let progress = vec![Progress { attempt: grant.attempt, trajectory: TrajectoryIndex(0), updates }];
+        self.world.say(id, ToCoordinator::Heartbeat { progress });
+        self.world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
+        let actions = self.world.pass(PATIENCE.rebirth_ms);
+        self.keep(&actions);
+        actions
+    }
+}
+
+#[test]
+fn like_failures_pause_a_sweep_whose_coordinator_starts_again_after_each() {
+    let mut world = Restarting::new();
+    assert_eq!(world.fail_all(worker(7)), 5, "two attempts at each of two trajectories, and one at a third");
+    let view = world.world.core.sweep_view(world.world.sweep).expect("it is there");
+    assert_eq!(view.state, SweepState::Paused);
+    assert!(view.reason.is_some_and(|reason| reason.contains("3 trajectories failed alike")));
+
+    world.apply(Event::Resumed(world.world.sweep));
+    assert_eq!(world.fail_all(worker(7)), 7, "the owner has seen it and goes on");
+    assert_eq!(world.world.core.sweep_view(world.world.sweep), None, "to its end");
+}
+
+#[test]
+fn what_was_in_training_elsewhere_before_a_start_is_awaited_after_it() {
+    let mut world = Restarting::new();
+    let (id, spec) = (SweepId(Uuid::from_u128(2)), Arc::clone(&world.spec));
+    let submission = Box::new(Submission { id, ..submission(&spec) });
+    world.apply(Event::Submitted { submission, spec, reused: Arc::default() });
+    assert_eq!(world.grant(worker(7)).map(|grant| trajectories(&grant)), Some(vec![0]));
+    let other = world.grant(worker(8)).expect("there is work");
+    assert_eq!((other.sweep, trajectories(&other)), (id, vec![1]));
+}
+
+#[test]
+fn who_was_lost_while_its_coordinator_was_away_is_called_by_its_name() {
+    let mut world = Restarting::new();
+    world.grant(worker(7)).expect("there is work");
+    world.restart();
+    let actions = world.world.pass(PATIENCE.lease_ms);
+    let name = |action: &Action| match action {
+        Action::Notify(Notice::Setback { setback, .. }) => Some(setback.worker_name.clone()),
+        _ => None,
+    };
+    assert_eq!(actions.iter().find_map(name).as_deref(), Some("w7"));
+}
+
+#[test]
+fn what_failed_on_one_worker_before_a_start_is_tried_on_another_after_it() {
+    let mut world = Restarting::new();
+    let (one, other) = (worker(7), worker(8));
+    let grant = world.grant(one).expect("there is work");
+    world.fail(one, &grant, "no luck");
+    world.restart();
+    for id in [one, other] {
+        world.world.hello(id, Vec::new());
+    }
+    assert_eq!(world.world.poll(one, 1).map(|grant| trajectories(&grant)), Some(vec![1]));
+    assert_eq!(world.world.poll(other, 1).map(|grant| trajectories(&grant)), Some(vec![0]));
+}
+
+#[test]
+fn a_trajectory_that_kills_its_workers_fails_though_the_coordinator_starts_again_after_each() {
+    let mut world = Restarting::new();
+    let mut last = Vec::new();
+    for number in 1..=10 {
+        let grant = world.grant(worker(number)).expect("there is work");
+        assert_eq!(trajectories(&grant), vec![0]);
+        last = world.die(worker(number), &grant, 3);
+    }
+    assert_eq!(endings(&last)[0].outcome, Outcome::Failed);
+}
+
+#[test]
+fn deaths_that_got_further_each_time_are_no_failure_after_a_start_either() {
+    let mut world = Restarting::new();
+    for number in 1..=30 {
+        let grant = world.grant(worker(number)).expect("there is work");
+        let actions = world.die(worker(number), &grant, number as u64);
+        assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
+    }
+}
+
+#[test]
+fn what_another_numerics_version_began_waits_at_every_start_until_its_owner_resumes_it() {
+    let mut world = Restarting::new();
+    let (sweep, id, spec) = (world.world.sweep, SweepId(Uuid::from_u128(2)), Arc::clone(&world.spec));
+    world.apply(Event::Cancelled(sweep));
+    let before = NUMERICS_VERSION - 1;
+    let digest = format!("{}/{before}", spec.digest());
+    let old = Submission { id, digest, ..submission(&spec) };
+    world.keep(&[Action::Persist(Record::Submitted(old))]);
+    for _ in 0..2 {
+        assert_eq!(world.grant(worker(7)), None);
+        let view = world.world.core.sweep_view(id).expect("it is there");
+        assert_eq!(view.state, SweepState::Paused);
+        assert!(view.reason.is_some_and(|reason| reason.contains(&format!("numerics version {before} began it"))));
+    }
+    let (new, other) = (SweepId(Uuid::from_u128(3)), submission(&spec));
+    let submission = Box::new(Submission { id: new, digest: format!("{}/{NUMERICS_VERSION}", spec.digest()), ..other });
+    world.apply(Event::Resumed(id));
+    world.apply(Event::Submitted { submission, spec, reused: Arc::default() });
+    let trained = [worker(7), worker(8)].map(|id| world.grant(id).map(|grant| trajectories(&grant)));
+    assert_eq!(trained, [Some(vec![0]), Some(vec![0])], "each for itself: neither waits for what the other finds");
+    let view = world.world.core.sweep_view(id).expect("it is there");
+    assert_eq!(view.state, SweepState::Running, "its owner has seen it");
+    assert!(
+        view.reason
+            .is_some_and(|reason| reason.contains(&format!("numerics versions {before} and {NUMERICS_VERSION}")))
+    );
+}

@@ -1,0 +1,115 @@
+//! What goes wrong, and people who interfere and put in order.
+
+use biosweep_server::commands::reuse::{self, Wanted};
+use biosweep_server::queries;
+
+use super::*;
+
+impl World {
+    pub(super) fn mishap(&mut self) -> Result<(), String> {
+        if !self.faults.mishaps || self.now > TROUBLED_MS {
+            return Ok(());
+        }
+        let in_ms = self.rng.random_range(200..6_000);
+        self.soon(in_ms, Happening::Mishap);
+        let slot = self.rng.random_range(0..WORKERS);
+        match self.rng.random_range(0..12) {
+            0..3 => {
+                let killed = self.workers[slot].as_ref().map(|worker| worker.id);
+                self.end_worker(slot);
+                if let Some(worker) = killed.filter(|_| self.rng.random_bool(0.5)) {
+                    let cause = "killed".to_owned();
+                    return self.request(Request::Event(Event::Died { worker, cause }));
+                }
+            }
+            3..5 => {
+                self.coordinator = None;
+                let open: Vec<StreamId> = self.streams.keys().copied().collect();
+                open.into_iter().for_each(|stream| self.break_stream(stream));
+                let in_ms = self.rng.random_range(10..20_000);
+                self.soon(in_ms, Happening::Restart);
+            }
+            5 => {
+                let until = self.now + self.rng.random_range(100..30_000);
+                if let Some(worker) = &mut self.workers[slot] {
+                    worker.frozen_until = until;
+                }
+            }
+            6 => return self.tell(slot, Input::Leave),
+            // A partition: every stream of some workers breaks, and the coordinator hears of it late.
+            7 => {
+                let open: Vec<StreamId> = self.streams.keys().copied().collect();
+                for stream in open {
+                    if self.rng.random_bool(0.5) {
+                        self.break_stream(stream);
+                    }
+                }
+            }
+            8 => self.wall = self.wall.saturating_sub(self.rng.random_range(0..10_000_000)),
+            // The coordinator's machine slept.
+            9 => {
+                self.slept += self.rng.random_range(0..40_000);
+                return self.request(Request::Event(Event::Awoke));
+            }
+            10 => {
+                let id = self.any_sweep();
+                self.paused.insert(id);
+                return self.request(Request::Event(Event::Paused(id)));
+            }
+            _ => {
+                let id = self.any_sweep();
+                self.paused.remove(&id);
+                return self.request(Request::Event(Event::Resumed(id)));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn any_sweep(&mut self) -> SweepId {
+        SweepId(Uuid::from_u128(self.rng.random_range(1..=SPECS.len() as u128)))
+    }
+
+    /// A person submits what is missing, goes on with what paused itself, tries again what failed, and releases workers.
+    pub(super) fn look(&mut self) -> Result<(), String> {
+        self.soon(5_000, Happening::Look);
+        let troubled = self.coordinator.as_ref().is_none_or(|coordinator| coordinator.stalled.is_some());
+        // What is about to be committed would answer differently.
+        if troubled || self.coordinator.as_ref().is_some_and(|coordinator| !coordinator.undone.is_empty()) {
+            return Ok(());
+        }
+        self.submit()?;
+        if self.now > TROUBLED_MS || !self.faults.mishaps || self.rng.random_bool(0.2) {
+            self.extend()?;
+        }
+        let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
+        for row in rows {
+            let id = row.submission.id;
+            let calm = self.now > TROUBLED_MS;
+            if row.state == SweepState::Paused && (calm || !self.paused.contains(&id)) {
+                self.request(Request::Event(Event::Resumed(id)))?;
+            }
+            if row.failed > 0 && self.coordinator.as_ref().is_some_and(|coordinator| coordinator.undone.is_empty()) {
+                self.retry(id)?;
+            }
+        }
+        let release = self.now > TROUBLED_MS || self.rng.random_bool(0.2);
+        let quarantined = self.coordinator.as_ref().map(|coordinator| coordinator.core.worker_views(None));
+        for worker in quarantined.into_iter().flatten().filter(|worker| worker.quarantined.is_some() && release) {
+            self.request(Request::Event(Event::Released(worker.id)))?;
+        }
+        self.come_and_go()
+    }
+
+    pub(super) fn retry(&mut self, id: SweepId) -> Result<(), String> {
+        let failures = self.store.failures(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
+        let restored =
+            self.store.restore_sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
+        let restored = restored.expect("it is there");
+        let spec = Arc::new(queries::parse(&restored.row).map_err(|error| error.to_string())?);
+        let these = failures.iter().map(|&(index, _)| index).collect();
+        let reused = reuse::find(self.store.as_ref(), &spec, Wanted::These(&these)).now_or_never().expect("memory");
+        let reused = reused.map_err(|error| error.to_string())?;
+        let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, spec)));
+        self.request(Request::Event(Event::Retried { sweep: id, finished, failures, reused }))
+    }
+}

@@ -1,0 +1,416 @@
+//! What happens next in the simulated world.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use biosweep_common::curve::Score;
+use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
+use biosweep_common::protocol::session::{Input, Output, Owed};
+use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::time::{Tick, WallTime};
+use biosweep_scheduler::event::{Action, Event, Now};
+use biosweep_scheduler::record::{Record, Submission};
+use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_store::Store as _;
+use biosweep_store::memory::Memory;
+use futures::FutureExt as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use uuid::Uuid;
+
+use super::process::{Coordinator, Request, StreamId, Worker};
+
+mod coordinator;
+mod mishaps;
+mod workers;
+
+const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 8_000, rebirth_ms: 2_000 };
+const WORKERS: usize = 4;
+/// Those of them that can train what the second sweep requires.
+const FAST: usize = 2;
+/// Faults cease after so much time of the world, and then it has to come to its end within as much again.
+const TROUBLED_MS: u64 = 90_000;
+const CALM_MS: u64 = 600_000;
+/// Steps that a failure shows.
+const SHOWN: usize = 40;
+
+/// The third shares trajectories with the first, and its second block with its own first; not every worker can train the
+/// second.
+const SPECS: [&str; 3] = [
+    r#"
+name = "one"
+retries = 2
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+[grid]
+rule = "bp"
+network = "nn"
+depth = [1, 2]
+seed = { from = 0, count = 12 }
+max_updates = [20, 40]
+"#,
+    r#"
+name = "two"
+retries = 1
+require = { labels = ["fast"] }
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+[grid]
+rule = ["bp", "fa"]
+network = "dn"
+depth = 3
+seed = { from = 0, count = 8 }
+max_updates = 30
+"#,
+    r#"
+name = "three"
+retries = 2
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+[grid]
+rule = "bp"
+network = "nn"
+seed = { from = 6, count = 10 }
+[[block]]
+depth = [2, 3]
+max_updates = [20, 30]
+[[block]]
+depth = 3
+max_updates = 10
+"#,
+];
+
+/// How often what goes wrong: chances in 1,000, for each step of its kind.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Faults {
+    /// A message breaks its stream.
+    breaks: u32,
+    /// A report is said twice, or overtaken.
+    repeats: u32,
+    /// A commit fails.
+    commits: u32,
+    /// A lane fails.
+    fails: u32,
+    /// A bad worker's lane fails, where there is one.
+    fails_on_bad: u32,
+    /// Once in a while, something of a process or a person.
+    mishaps: bool,
+}
+
+impl Faults {
+    pub(super) fn none() -> Self {
+        Self::default()
+    }
+
+    /// Each world has its own weather.
+    pub(super) fn all(seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xfa11);
+        Self {
+            breaks: rng.random_range(0..20),
+            repeats: rng.random_range(0..200),
+            commits: rng.random_range(0..40),
+            fails: rng.random_range(0..30),
+            fails_on_bad: if rng.random_bool(0.3) { 900 } else { 0 },
+            mishaps: true,
+        }
+    }
+}
+
+/// What the owner of the first adds to it: more seeds, some of which the third has, too.
+const EXTENSION: &str = r#"
+name = "one and more"
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+[grid]
+rule = "bp"
+network = "nn"
+depth = [1, 2]
+seed = { from = 10, count = 6 }
+max_updates = [20, 40]
+"#;
+
+/// A sweep that is deleted once it has ended, and comes again under another id.
+const PASSING_SPEC: &str = r#"
+name = "passing"
+[data]
+dataset = "synthetic-digits"
+[train]
+eval_every = 10
+[grid]
+rule = "bp"
+network = "nn"
+depth = 1
+seed = { from = 4, count = 6 }
+max_updates = [30, 40]
+"#;
+/// Its ids are above this one.
+const PASSING: u128 = 1_000;
+
+fn is_passing(id: SweepId) -> bool {
+    id.0.as_u128() > PASSING
+}
+
+/// Something that is going to happen.
+#[derive(Debug, Clone)]
+enum Happening {
+    /// What a worker said arrives.
+    Up { worker: WorkerId, stream: StreamId, message: ToCoordinator },
+    /// What the coordinator said arrives.
+    Down { slot: usize, stream: StreamId, message: ToWorker },
+    /// The coordinator notices that a stream is gone.
+    Noticed { worker: WorkerId, stream: StreamId },
+    /// A worker connects.
+    Connect { slot: usize, life: u64 },
+    /// A worker's trainer has done a while's work.
+    Trained { slot: usize, life: u64, bundle: Attempt },
+    /// A worker's heart beats.
+    Beat { slot: usize, life: u64, stream: StreamId },
+    /// A worker is started.
+    Start { slot: usize },
+    /// The coordinator is started.
+    Restart,
+    /// The loop commits what it has decided.
+    Commit,
+    /// The loop's clock rings.
+    Tick,
+    /// Something of a process or a person.
+    Mishap,
+    /// A person looks after what stands still.
+    Look,
+}
+
+/// A seeded world.
+pub(super) struct World {
+    rng: ChaCha8Rng,
+    faults: Faults,
+    now: u64,
+    /// By how much the coordinator's clock is ahead: its machine slept.
+    slept: u64,
+    wall: u64,
+    steps: u64,
+    sequence: u64,
+    agenda: BinaryHeap<Reverse<(u64, u64)>>,
+    happenings: BTreeMap<u64, Happening>,
+    store: Arc<Memory>,
+    coordinator: Option<Coordinator>,
+    workers: Vec<Option<Worker>>,
+    lives: u64,
+    /// The slot whose worker fails what others complete.
+    bad: usize,
+    /// Reports on disk.
+    spool: BTreeMap<WorkerId, BTreeMap<(Attempt, TrajectoryIndex), Owed>>,
+    shelf: BTreeMap<(SweepId, TrajectoryIndex), u64>,
+    specs: BTreeMap<SweepId, Arc<SweepSpec>>,
+    /// Open streams, by the slot of their worker; when each way is free.
+    streams: BTreeMap<StreamId, (usize, u64, u64)>,
+    last_stream: StreamId,
+    /// Sweeps whose owner paused them.
+    paused: BTreeSet<SweepId>,
+    /// Sweeps that came to be deleted.
+    passing: u128,
+    /// Kinds of records that were kept.
+    kinds: BTreeSet<&'static str>,
+    history: VecDeque<String>,
+}
+
+/// What a trial found, wherever and however often it was tried.
+pub(super) type Found = (TrialStatus, Option<Score>);
+
+impl World {
+    pub(super) fn new(seed: u64, faults: Faults) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let bad = rng.random_range(0..WORKERS);
+        let mut world = Self {
+            rng,
+            faults,
+            now: 0,
+            slept: 0,
+            wall: 1_800_000_000_000,
+            steps: 0,
+            sequence: 0,
+            agenda: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            store: Arc::new(Memory::default()),
+            coordinator: None,
+            workers: (0..WORKERS).map(|_| None).collect(),
+            lives: 0,
+            bad,
+            spool: BTreeMap::new(),
+            shelf: BTreeMap::new(),
+            specs: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            last_stream: 0,
+            paused: BTreeSet::new(),
+            passing: 0,
+            kinds: BTreeSet::new(),
+            history: VecDeque::new(),
+        };
+        world.soon(0, Happening::Restart);
+        for slot in 0..WORKERS {
+            world.soon(10, Happening::Start { slot });
+        }
+        world.soon(500, Happening::Mishap);
+        world.soon(1_000, Happening::Look);
+        world
+    }
+
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    pub(super) fn last_steps(&self) -> String {
+        self.history.iter().map(|line| format!("  {line}\n")).collect()
+    }
+
+    /// What every trial found.
+    pub(super) fn results(&self) -> BTreeMap<(String, TrialIndex), Found> {
+        let mut results = BTreeMap::new();
+        for (&id, spec) in self.specs.iter().filter(|(id, _)| !is_passing(**id)) {
+            let rows = self.store.results(id, TrialIndex(0), u32::MAX).now_or_never().expect("memory").expect("reads");
+            results.extend(rows.into_iter().map(|row| ((spec.name.clone(), row.trial), (row.status, row.score))));
+        }
+        results
+    }
+
+    /// Runs until every sweep has finished.
+    pub(super) fn run(&mut self) -> Result<(), String> {
+        let end = if self.faults.mishaps { TROUBLED_MS + CALM_MS } else { CALM_MS };
+        while let Some(Reverse((at, sequence))) = self.agenda.pop() {
+            let happening = self.happenings.remove(&sequence).expect("what is on the agenda happens");
+            self.wall += at - self.now;
+            self.now = at;
+            if at > end {
+                return Err(format!("it does not come to its end: {:?}", self.states()));
+            }
+            if self.faults.mishaps && at > TROUBLED_MS {
+                self.faults = Faults { fails_on_bad: self.faults.fails_on_bad, mishaps: true, ..Faults::none() };
+            }
+            self.steps += 1;
+            self.remember(&happening);
+            self.happen(happening)?;
+            if let Some(coordinator) = &self.coordinator {
+                coordinator.core.check()?;
+            }
+            if self.is_over() {
+                return Ok(());
+            }
+        }
+        Err("nothing happens any more".to_owned())
+    }
+
+    fn is_over(&self) -> bool {
+        let calm = !self.faults.mishaps || self.now > TROUBLED_MS;
+        let idle = self.coordinator.as_ref().is_some_and(|coordinator| coordinator.stalled.is_none());
+        calm && idle && {
+            let states = self.states();
+            states.len() == SPECS.len()
+                && states.iter().all(|&(state, failed)| state == SweepState::Finished && failed == 0)
+                && self.is_extended()
+        }
+    }
+
+    fn states(&self) -> Vec<(SweepState, u64)> {
+        let rows = self.store.sweeps().now_or_never().expect("memory").expect("reads");
+        let lasting = rows.iter().filter(|row| !is_passing(row.submission.id));
+        lasting.map(|row| (row.state, row.failed)).collect()
+    }
+
+    fn is_extended(&self) -> bool {
+        let rows = self.store.sweeps().now_or_never().expect("memory").expect("reads");
+        rows.iter().any(|row| !row.extensions.is_empty())
+    }
+
+    fn remember(&mut self, happening: &Happening) {
+        let mut line = format!("{:>7} ms  {happening:?}", self.now);
+        line.truncate(160);
+        self.history.push_back(line);
+        if self.history.len() > SHOWN {
+            self.history.pop_front();
+        }
+    }
+
+    fn soon(&mut self, in_ms: u64, happening: Happening) {
+        self.sequence += 1;
+        self.agenda.push(Reverse((self.now + in_ms, self.sequence)));
+        self.happenings.insert(self.sequence, happening);
+    }
+
+    fn chance(&mut self, in_thousand: u32) -> bool {
+        in_thousand > 0 && self.rng.random_range(0..1_000) < in_thousand
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Up { worker, stream, message } => {
+                let request = match message {
+                    hello @ ToCoordinator::Hello(_) => Request::Attach { worker, stream, hello },
+                    message => Request::Said { worker, stream, message },
+                };
+                self.request(request)
+            }
+            Happening::Down { slot, stream, message } => self.hear(slot, stream, message),
+            Happening::Noticed { worker, stream } => self.request(Request::Detach { worker, stream }),
+            Happening::Connect { slot, life } => self.connect(slot, life),
+            Happening::Trained { slot, life, bundle } => self.trained(slot, life, bundle),
+            Happening::Beat { slot, life, stream } => self.beat(slot, life, stream),
+            Happening::Start { slot } => self.start(slot),
+            Happening::Restart => self.restart(),
+            Happening::Commit => self.commit(),
+            Happening::Tick => self.tick(),
+            Happening::Mishap => self.mishap(),
+            Happening::Look => self.look(),
+        }
+    }
+}
+
+fn kind(record: &Record) -> &'static str {
+    match record {
+        Record::Submitted(_) => "submitted",
+        Record::StateChanged { .. } => "state-changed",
+        Record::Leased(_) => "leased",
+        Record::Ended(_) => "ended",
+        Record::Reused { .. } => "reused",
+        Record::Extended { .. } => "extended",
+        Record::Retried { .. } => "retried",
+        Record::Deleted(_) => "deleted",
+        Record::Quarantined(_) => "quarantined",
+        Record::Released(_) => "released",
+        Record::Late { .. } => "late",
+    }
+}
+
+/// Unused records of a kind would be a sign that the world lacks it.
+#[test]
+fn a_world_sees_every_kind_of_record() {
+    let mut kinds = BTreeSet::new();
+    for seed in 1..=12 {
+        let mut world = World::new(seed, Faults::all(seed));
+        world.run().expect("a world that ends well");
+        kinds.extend(world.kinds);
+    }
+    let all = [
+        "submitted",
+        "extended",
+        "state-changed",
+        "leased",
+        "ended",
+        "reused",
+        "retried",
+        "deleted",
+        "quarantined",
+        "released",
+        "late",
+    ];
+    assert_eq!(kinds, all.into_iter().collect());
+}

@@ -1,0 +1,199 @@
+//! σ and what its derivative makes of an error.
+
+use biosweep_common::vocabulary::Activation;
+use biosweep_numeric::vector::wide;
+use tch::{TchError, Tensor};
+
+use crate::scalar::Scalar;
+use crate::wiring::Lines;
+
+/// h = σ(z + b), in place: `numbers` hold z, `whole` is the matrix they are of, of which the lines are all that matters.
+///
+/// # Errors
+/// What libtorch refuses.
+pub fn biased<T: Scalar>(
+    activation: Activation,
+    numbers: &mut [T],
+    lines: &Lines,
+    bias: &[T],
+    whole: &Tensor,
+) -> Result<(), TchError> {
+    if activation == Activation::Relu {
+        add_bias_and_rectify(numbers, lines, bias);
+        return Ok(());
+    }
+    add_bias(numbers, lines, bias);
+    activate(activation, whole)
+}
+
+/// h = σ(z), in place.
+///
+/// # Errors
+/// What libtorch refuses.
+pub fn activate(activation: Activation, z: &Tensor) -> Result<(), TchError> {
+    match activation {
+        Activation::Relu => z.f_relu_out(z),
+        Activation::Sigmoid => z.f_sigmoid_out(z),
+        Activation::Tanh => z.f_tanh_out(z),
+    }
+    .map(drop)
+}
+
+wide! {
+    /// z + b, in place.
+    pub fn add_bias<T: Scalar>(numbers: &mut [T], lines: &Lines, bias: &[T]) {
+        for start in lines.starts() {
+            for position in numbers[start..start + lines.length].chunks_exact_mut(bias.len()) {
+                position.iter_mut().zip(bias).for_each(|(z, &b)| *z += b);
+            }
+        }
+    }
+}
+
+wide! {
+    fn add_bias_and_rectify<T: Scalar>(numbers: &mut [T], lines: &Lines, bias: &[T]) {
+        let zero = T::default();
+        for start in lines.starts() {
+            for position in numbers[start..start + lines.length].chunks_exact_mut(bias.len()) {
+                position.iter_mut().zip(bias).for_each(|(z, &b)| {
+                    let biased = *z + b;
+                    // What is no number stays so.
+                    *z = if biased < zero { zero } else { biased };
+                });
+            }
+        }
+    }
+}
+
+wide! {
+    /// scale · error ⊙ σ'(z), in place; σ' is told from h = σ(z), which lies as the error does.
+    pub fn times_derivative<T: Scalar>(
+        activation: Activation,
+        scale: T,
+        error: &mut [T],
+        hidden: &[T],
+        lines: &Lines,
+    ) {
+        let (zero, one) = (T::default(), T::of(1.0));
+        for start in lines.starts() {
+            let line = start..start + lines.length;
+            let pairs = error[line.clone()].iter_mut().zip(&hidden[line]);
+            match activation {
+                Activation::Relu => pairs.for_each(|(error, &h)| *error = if h > zero { scale * *error } else { zero }),
+                Activation::Sigmoid => pairs.for_each(|(error, &h)| *error = scale * *error * (h * (one - h))),
+                Activation::Tanh => pairs.for_each(|(error, &h)| *error = scale * *error * (one - h * h)),
+            }
+        }
+    }
+}
+
+/// The first of two passes to σ(z + Δ) − σ(z): what takes exponentials, which libtorch has as vector code. It leaves in
+/// `z` and in `change`, which holds Δ, what [`finish_change`] reads.
+pub fn begin_change(activation: Activation, z: &Tensor, change: &Tensor) -> Result<(), TchError> {
+    match activation {
+        Activation::Relu => return Ok(()),
+        Activation::Sigmoid => drop(change.f_mul_scalar_out(change, 0.5)?),
+        Activation::Tanh => {}
+    }
+    drop(change.f_tanh_out(change)?);
+    activate(activation, z)
+}
+
+wide! {
+    /// The second pass: leaves σ(z + Δ) − σ(z) in `change`.
+    ///
+    /// Far from the output Δ is smaller by orders of magnitude than z, and a difference of two σ would be rounding error in
+    /// single precision. So nothing alike is subtracted. By the addition theorem, tanh(z + Δ) − h = (1 − h²)t / (1 + ht)
+    /// with h = tanh z and t = tanh Δ; the sigmoid is half of a tanh, at half of z and Δ.
+    pub fn finish_change<T: Scalar>(activation: Activation, z: &[T], change: &mut [T]) {
+        let (zero, one, two) = (T::default(), T::of(1.0), T::of(2.0));
+        // Where σ is flat to the last bit the quotient may be 0/0: nothing changes there. What is no number stays so.
+        let quotient = |above: T, below: T| if below == zero { zero } else { above / below };
+        let pairs = change.iter_mut().zip(z);
+        match activation {
+            Activation::Relu => pairs.for_each(|(change, &z)| {
+                let moved = z + *change;
+                *change = match (z > zero, moved <= zero) {
+                    (true, true) => -z,
+                    (true, false) => *change,
+                    (false, true) => zero,
+                    (false, false) => moved,
+                };
+            }),
+            Activation::Sigmoid => pairs.for_each(|(change, &h)| {
+                *change = quotient(two * h * (one - h) * *change, one + (two * h - one) * *change);
+            }),
+            Activation::Tanh => pairs.for_each(|(change, &h)| {
+                *change = quotient((one - h * h) * *change, one + h * *change);
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change<T: Scalar + tch::kind::Element>(activation: Activation, z: f64, by: f64) -> f64 {
+        let (z, by) = (Tensor::from_slice(&[T::of(z)]), Tensor::from_slice(&[T::of(by)]));
+        begin_change(activation, &z, &by).expect("an activation");
+        let mut change = [T::of(by.double_value(&[0]))];
+        finish_change(activation, &[T::of(z.double_value(&[0]))], &mut change);
+        change[0].to_f64()
+    }
+
+    #[test]
+    fn a_change_is_the_difference_of_two_activities() {
+        for &activation in Activation::ALL {
+            for z in [-3.0, -0.4, 0.0, 0.3, 2.0] {
+                for by in [-5.0, -0.7, -0.1, 0.0, 0.2, 0.9, 4.0] {
+                    let sigma = |z: f64| {
+                        let tensor = Tensor::from_slice(&[z]);
+                        activate(activation, &tensor).expect("an activation");
+                        tensor.double_value(&[0])
+                    };
+                    let (found, plain) = (change::<f64>(activation, z, by), sigma(z + by) - sigma(z));
+                    assert!((found - plain).abs() < 1e-14, "{activation} from {z} by {by}: {found} {plain}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_far_below_single_precision_of_the_activity_keeps_its_digits() {
+        for &activation in Activation::ALL {
+            for by in [1e-9, -1e-9] {
+                let (found, exact) = (change::<f32>(activation, 0.5, by), change::<f64>(activation, 0.5, by));
+                assert!((found / exact - 1.0).abs() < 1e-6, "{activation} by {by}: {found} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flat_activation_changes_by_nothing_and_what_is_no_number_stays_so() {
+        assert_eq!(change::<f32>(Activation::Sigmoid, -200.0, 500.0), 0.0);
+        assert_eq!(change::<f32>(Activation::Tanh, -200.0, 500.0), 0.0);
+        for &activation in Activation::ALL {
+            assert!(change::<f32>(activation, 0.5, f64::NAN).is_nan(), "{activation}");
+        }
+    }
+
+    #[test]
+    fn the_derivative_is_the_slope() {
+        for &activation in Activation::ALL {
+            for z in [-1.3, -0.2, 0.4, 2.0] {
+                let sigma = |z: f64| {
+                    let tensor = Tensor::from_slice(&[z]);
+                    activate(activation, &tensor).expect("an activation");
+                    tensor.double_value(&[0])
+                };
+                let mut slope = [1.0];
+                let line = Lines { first: 0, outer: (1, 1), inner: (1, 1), length: 1 };
+                times_derivative(activation, 1.0, &mut slope, &[sigma(z)], &line);
+                let step = 1e-6;
+                let measured = (sigma(z + step) - sigma(z - step)) / (2.0 * step);
+                assert!((slope[0] - measured).abs() < 1e-8, "{activation} at {z}: {} {measured}", slope[0]);
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Updates per second of training, beside the bare matrix products of the same update, in one run.
+//!
+//! Both go in short rounds that take turns, so that whatever else the machine does falls on both; the medians of the
+//! rounds are compared.
+
+use biosweep_common::configuration::{Hyperparameters, Shape};
+use biosweep_common::vocabulary::Rule;
+use biosweep_data::{self as data, DataError, Part, Places};
+use biosweep_host::clock::Clock;
+use serde::Serialize;
+use tch::{Device, Kind, TchError, Tensor};
+
+use crate::train::{Batches, Evaluator, Learner, TrainError};
+use crate::wiring::Wiring;
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// Updates per second of training: batch, forward, rule, optimiser.
+    pub updates_per_s: f64,
+    /// Updates per second if an update were the matrix products of its rule and nothing else.
+    pub floor_updates_per_s: f64,
+    /// The first over the second.
+    pub ratio: f64,
+    /// What an evaluation of 10,000 images costs, in updates.
+    pub evaluation_updates: f64,
+    /// Rounds of each.
+    pub rounds: u32,
+    /// Updates in a round.
+    pub updates_per_round: u32,
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The data cannot be had.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The shape cannot be trained.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Libtorch(#[from] TchError),
+}
+
+/// Rounds of each kind.
+const ROUNDS: u32 = 15;
+
+/// Measures `updates` updates of this shape in all, and as many of its floor.
+///
+/// # Errors
+/// A shape that cannot be trained.
+pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Result<Measured, BenchError> {
+    let _no_gradients = tch::no_grad_guard();
+    let data = data::load(&shape.dataset, &Places::default())?;
+    let split = data.split(hyperparameters.fold);
+    let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters, 0)?;
+    let mut learner = Learner::<f32>::new(shape, &data, std::slice::from_ref(hyperparameters))?;
+    let floor = Floor::new(&learner.network.wiring, shape.rule, i64::from(shape.batch_size))?;
+
+    let updates_per_round = updates.div_ceil(ROUNDS).max(1);
+    let clock = Clock::start();
+    let (mut training, mut bare) = (Vec::new(), Vec::new());
+    let mut update = 0;
+    // The first round of each warms caches and is not counted.
+    for round in 0..=ROUNDS {
+        let start = clock.seconds();
+        for _ in 0..updates_per_round {
+            update += 1;
+            learner.update(0, &data, batches.next(&split.train), update)?;
+        }
+        let middle = clock.seconds();
+        for _ in 0..updates_per_round {
+            floor.products()?;
+        }
+        if round > 0 {
+            training.push(f64::from(updates_per_round) / (middle - start));
+            bare.push(f64::from(updates_per_round) / (clock.seconds() - middle));
+        }
+    }
+    let mut evaluator = Evaluator::new(&learner.network, &data)?;
+    let evaluated: Vec<u32> = (0..10_000).map(|place| split.train[place % split.train.len()]).collect();
+    let mut evaluating = Vec::new();
+    for _ in 0..ROUNDS {
+        let start = clock.seconds();
+        evaluator.accuracy(&learner.network, 0, &data, Part::Train, &evaluated)?;
+        evaluating.push(clock.seconds() - start);
+    }
+    let (updates_per_s, floor_updates_per_s) = (median(training), median(bare));
+    let ratio = updates_per_s / floor_updates_per_s;
+    let evaluation_updates = median(evaluating) * updates_per_s;
+    Ok(Measured { updates_per_s, floor_updates_per_s, ratio, evaluation_updates, rounds: ROUNDS, updates_per_round })
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// The matrix products of one update, written down as anybody would: activities [rows, in], weights [out, in], every
+/// result into memory of its own. What a dense layer reads is a range of columns of one matrix. A convolution counts as
+/// the products of its unfolded form, the unfolding left out.
+struct Floor(Vec<Product>);
+
+/// output = left · right.
+struct Product {
+    output: Tensor,
+    left: Tensor,
+    right: Tensor,
+}
+
+impl Floor {
+    fn new(wiring: &Wiring, rule: Rule, rows: i64) -> Result<Self, TchError> {
+        let output = wiring.topology.output();
+        let mut products = Vec::new();
+        let matrix = |rows: i64, columns: i64| Tensor::f_randn([rows, columns], (Kind::Float, Device::Cpu));
+        let hidden: i64 = wiring.topology.hidden().map(|layer| wiring.channels(layer) as i64).sum();
+        let (activities, errors) = (matrix(rows, hidden)?, matrix(rows, hidden)?);
+        let columns = |of: &Tensor, layers: &[usize]| {
+            let before: usize = (1..layers[0]).map(|layer| wiring.channels(layer)).sum();
+            let width: usize = layers.iter().map(|&layer| wiring.channels(layer)).sum();
+            of.f_narrow(1, before as i64, width as i64)
+        };
+        let mut add = |output: Tensor, left: &Tensor, right: &Tensor| {
+            products.push(Product { output, left: left.shallow_clone(), right: right.shallow_clone() });
+        };
+        for layer in 1..=output {
+            let (inputs, outputs) = (wiring.reads(layer).fan_in() as i64, wiring.channels(layer) as i64);
+            let positions = rows * wiring.extent(layer).positions() as i64;
+            let sources = wiring.topology.sources(layer);
+            let side_by_side = !wiring.is_convolutional() && wiring.groups(layer).len() == 1 && sources[0] > 0;
+            let input = if side_by_side { columns(&activities, sources)? } else { matrix(positions, inputs)? };
+            let error = if side_by_side { columns(&errors, sources)? } else { matrix(positions, inputs)? };
+            let weight = matrix(outputs, inputs)?;
+            let (z, delta) = (matrix(positions, outputs)?, matrix(positions, outputs)?);
+            add(z.shallow_clone(), &input, &weight.f_tr()?);
+            add(matrix(outputs, inputs)?, &delta.f_tr()?, &input);
+            let is_output = layer == output;
+            let sends_errors = match rule {
+                Rule::Bp | Rule::Fa | Rule::Usf | Rule::Frsf => layer > 1,
+                Rule::Dtp => is_output,
+                Rule::Dfa | Rule::Sdtp => false,
+            };
+            if sends_errors {
+                add(error.shallow_clone(), &delta, &weight);
+            }
+            if rule == Rule::Dfa && !is_output {
+                let units = wiring.extent(layer).units() as i64;
+                add(
+                    matrix(rows, units)?,
+                    &matrix(rows, wiring.classes() as i64)?,
+                    &matrix(wiring.classes() as i64, units)?,
+                );
+            }
+            if rule.has_decoders() && layer > 1 && (!is_output || rule == Rule::Sdtp) {
+                let taps = (wiring.taps(layer) * wiring.taps(layer)) as i64;
+                let (units, back) = (taps * outputs, wiring.hidden_channels(layer) as i64);
+                let (decoder, unfolded) = (matrix(back, units)?, matrix(positions, units)?);
+                // Of the activities, of the targets' differences, of the noisy code; that code; and what the decoder learns.
+                for _ in 0..3 {
+                    add(matrix(positions, back)?, &unfolded, &decoder.f_tr()?);
+                }
+                add(z, &matrix(positions, inputs)?, &weight.f_tr()?);
+                add(matrix(back, units)?, &matrix(positions, back)?.f_tr()?, &unfolded);
+            }
+        }
+        Ok(Self(products))
+    }
+
+    fn products(&self) -> Result<(), TchError> {
+        self.0.iter().try_for_each(|Product { output, left, right }| left.f_mm_out(output, right).map(drop))
+    }
+}

@@ -1,0 +1,267 @@
+//! A lane's state as a safetensors file.
+//!
+//! | tensor | holds |
+//! |---|---|
+//! | `update`, `loss_count` (u64), `loss_sum` (f64) | the position |
+//! | `curve.update` (u64), `curve.train_loss`, `curve.validation_accuracy`, `curve.test_accuracy` (f64), `curve.has_test` (u8) | the evaluations |
+//! | `health.update` (u64), `health.layer` (u32), `health.measure` (u8: places in the list `measures`), `health.value` (f64) | what was measured |
+//! | `lane.…` (f32) | parameters and the optimisers' memory, as they lie in memory |
+//!
+//! The metadata has `form`, the trajectory's `key`, `measures`, and `hash`: BLAKE3 over all else, in the order of names.
+
+use std::collections::{BTreeMap, HashMap};
+
+use biosweep_common::configuration::{Configuration, Hyperparameters, Shape, StoppingRule, TrialKey};
+use biosweep_common::curve::CurvePoint;
+use biosweep_common::health::{HealthPoint, Measure};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::train::LaneState;
+
+/// The form; another number is another form.
+const FORM: &str = "biosweep checkpoint 1";
+/// Before the names of a lane's numbers.
+const LANE: &str = "lane.";
+
+/// Why bytes are no checkpoint to go on from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormError {
+    /// Something is wrong with the bytes.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// It was written by a version with another form.
+    #[error("it has the form `{0}`, which this version does not read")]
+    OtherForm(String),
+    /// It is of another trajectory, or of other data, or computed by another version of the engine.
+    #[error("it is of another trajectory, dataset or engine: its key is {0}")]
+    Foreign(String),
+}
+
+/// What tells a trajectory from any other: the key of a trial of it that never stops.
+#[must_use]
+pub fn key(shape: &Shape, hyperparameters: Hyperparameters) -> TrialKey {
+    let stopping_rule = StoppingRule { max_updates: u64::MAX, early_stop: None };
+    Configuration { shape: shape.clone(), hyperparameters, stopping_rule }.key()
+}
+
+/// The bytes of a state.
+#[must_use]
+pub fn encode(key: TrialKey, state: &LaneState) -> Vec<u8> {
+    let mut tensors: BTreeMap<String, (Dtype, Vec<u8>)> = BTreeMap::new();
+    let mut put = |name: &str, dtype: Dtype, bytes: Vec<u8>| drop(tensors.insert(name.to_owned(), (dtype, bytes)));
+    let (curve, health) = (&state.curve, &state.health);
+    let of_curve =
+        |column: fn(&CurvePoint) -> f64| curve.iter().flat_map(|point| column(point).to_le_bytes()).collect();
+    put("update", Dtype::U64, state.update.to_le_bytes().to_vec());
+    put("loss_count", Dtype::U64, state.loss_count.to_le_bytes().to_vec());
+    put("loss_sum", Dtype::F64, state.loss_sum.to_le_bytes().to_vec());
+    put("curve.update", Dtype::U64, curve.iter().flat_map(|point| point.update.to_le_bytes()).collect());
+    put("curve.train_loss", Dtype::F64, of_curve(|point| point.train_loss));
+    put("curve.validation_accuracy", Dtype::F64, of_curve(|point| point.validation_accuracy));
+    put("curve.test_accuracy", Dtype::F64, of_curve(|point| point.test_accuracy.unwrap_or(0.0)));
+    put("curve.has_test", Dtype::U8, curve.iter().map(|point| u8::from(point.test_accuracy.is_some())).collect());
+    put("health.update", Dtype::U64, health.iter().flat_map(|point| point.update.to_le_bytes()).collect());
+    put("health.layer", Dtype::U32, health.iter().flat_map(|point| point.layer.to_le_bytes()).collect());
+    put("health.measure", Dtype::U8, health.iter().map(|point| point.measure as u8).collect());
+    put("health.value", Dtype::F64, health.iter().flat_map(|point| point.value.to_le_bytes()).collect());
+    for (name, numbers) in &state.numbers {
+        put(&format!("{LANE}{name}"), Dtype::F32, numbers.iter().flat_map(|number| number.to_le_bytes()).collect());
+    }
+    let measures = Measure::NAMES.join(" ");
+    let metadata = [("form", FORM.to_owned()), ("key", key.to_string()), ("measures", measures)];
+    let mut metadata: HashMap<String, String> =
+        metadata.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    let views = tensors.iter().map(|(name, (dtype, bytes))| (name.as_str(), view(*dtype, bytes)));
+    let views: Vec<(&str, TensorView<'_>)> = views.collect();
+    metadata.insert("hash".to_owned(), hash(&metadata, &views));
+    safetensors::serialize(views, Some(metadata)).expect("tensors as long as they say")
+}
+
+fn view(dtype: Dtype, bytes: &[u8]) -> TensorView<'_> {
+    let size = dtype.bitsize() / 8;
+    TensorView::new(dtype, vec![bytes.len() / size], bytes).expect("whole numbers of this type")
+}
+
+/// Over everything but itself, each part with its length before it.
+fn hash(metadata: &HashMap<String, String>, tensors: &[(&str, TensorView<'_>)]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut take = |part: &[u8]| {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    };
+    let metadata: BTreeMap<_, _> = metadata.iter().filter(|(name, _)| *name != "hash").collect();
+    for (name, text) in metadata {
+        take(name.as_bytes());
+        take(text.as_bytes());
+    }
+    for (name, tensor) in tensors {
+        take(name.as_bytes());
+        take(format!("{:?}", tensor.dtype()).as_bytes());
+        take(tensor.data());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The state of some bytes, for the trajectory of this key.
+///
+/// # Errors
+/// Bytes that are damaged, of another form, or of another trajectory.
+pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, FormError> {
+    let damaged = |why: String| FormError::Damaged(why);
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let text = |name: &str| metadata.get(name).ok_or_else(|| damaged(format!("it has no `{name}`")));
+    if text("form")? != FORM {
+        return Err(FormError::OtherForm(text("form")?.clone()));
+    }
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
+    let all: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
+    let views: Vec<(&str, TensorView<'_>)> = all.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
+    if hash(&metadata, &views) != *text("hash")? {
+        return Err(damaged("its hash is not that of its content".to_owned()));
+    }
+    if *text("key")? != key.to_string() {
+        return Err(FormError::Foreign(text("key")?.clone()));
+    }
+    // From here on it is as it was written; what does not fit can only be a fault of ours, but is none to die of.
+    let measures =
+        text("measures")?.split(' ').map(|name| name.parse::<Measure>().map_err(|error| damaged(error.to_string())));
+    let measures = measures.collect::<Result<Vec<_>, _>>()?;
+    let columns = Columns(&all);
+    let one = |name: &str| columns.numbers(name, u64::from_le_bytes)?.first().copied().ok_or_else(|| absent(name));
+    let curve = columns.curve()?;
+    let health = columns.health(&measures)?;
+    let numbers = all
+        .keys()
+        .filter_map(|name| name.strip_prefix(LANE))
+        .map(|name| Ok((name.to_owned(), columns.numbers(&format!("{LANE}{name}"), f32::from_le_bytes)?)));
+    Ok(LaneState {
+        update: one("update")?,
+        loss_count: one("loss_count")?,
+        loss_sum: columns
+            .numbers("loss_sum", f64::from_le_bytes)?
+            .first()
+            .copied()
+            .ok_or_else(|| absent("loss_sum"))?,
+        curve,
+        health,
+        numbers: numbers.collect::<Result<_, FormError>>()?,
+    })
+}
+
+fn absent(name: &str) -> FormError {
+    FormError::Damaged(format!("it lacks numbers of `{name}`"))
+}
+
+struct Columns<'a>(&'a BTreeMap<String, TensorView<'a>>);
+
+impl Columns<'_> {
+    fn numbers<T, const N: usize>(&self, name: &str, read: fn([u8; N]) -> T) -> Result<Vec<T>, FormError> {
+        let (chunks, rest) = self.0.get(name).ok_or_else(|| absent(name))?.data().as_chunks::<N>();
+        if rest.is_empty() { Ok(chunks.iter().map(|&bytes| read(bytes)).collect()) } else { Err(absent(name)) }
+    }
+
+    /// The number in a place of a column.
+    fn at<T: Copy>(column: &[T], place: usize, name: &str) -> Result<T, FormError> {
+        column.get(place).copied().ok_or_else(|| absent(name))
+    }
+
+    fn curve(&self) -> Result<Vec<CurvePoint>, FormError> {
+        let real = |name: &str| self.numbers(name, f64::from_le_bytes);
+        let (losses, validation) = (real("curve.train_loss")?, real("curve.validation_accuracy")?);
+        let test = real("curve.test_accuracy")?;
+        let has_test = self.numbers("curve.has_test", |[byte]: [u8; 1]| byte)?;
+        let updates = self.numbers("curve.update", u64::from_le_bytes)?;
+        let point = |(place, update)| {
+            let test = Self::at(&test, place, "curve.test_accuracy")?;
+            Ok(CurvePoint {
+                update,
+                train_loss: Self::at(&losses, place, "curve.train_loss")?,
+                validation_accuracy: Self::at(&validation, place, "curve.validation_accuracy")?,
+                test_accuracy: (Self::at(&has_test, place, "curve.has_test")? == 1).then_some(test),
+            })
+        };
+        updates.into_iter().enumerate().map(point).collect()
+    }
+
+    fn health(&self, measures: &[Measure]) -> Result<Vec<HealthPoint>, FormError> {
+        let layers = self.numbers("health.layer", u32::from_le_bytes)?;
+        let places = self.numbers("health.measure", |[byte]: [u8; 1]| byte)?;
+        let values = self.numbers("health.value", f64::from_le_bytes)?;
+        let updates = self.numbers("health.update", u64::from_le_bytes)?;
+        let point = |(place, update)| {
+            let measure = Self::at(&places, place, "health.measure")?;
+            Ok(HealthPoint {
+                update,
+                layer: Self::at(&layers, place, "health.layer")?,
+                measure: Self::at(measures, measure.into(), "measures")?,
+                value: Self::at(&values, place, "health.value")?,
+            })
+        };
+        updates.into_iter().enumerate().map(point).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: TrialKey = TrialKey([7; 32]);
+
+    fn state() -> LaneState {
+        let point = |update, test_accuracy| CurvePoint {
+            update,
+            train_loss: 0.1 + 0.2,
+            validation_accuracy: 1.0 / 3.0,
+            test_accuracy,
+        };
+        LaneState {
+            update: 812,
+            loss_sum: 3.5e-300,
+            loss_count: 32,
+            curve: vec![point(390, Some(0.5)), point(780, None)],
+            health: vec![HealthPoint { update: 390, layer: 2, measure: Measure::DeadUnits, value: 0.25 }],
+            numbers: BTreeMap::from([
+                ("forward".to_owned(), vec![1.5, -0.0, f32::MIN_POSITIVE / 2.0]),
+                ("forward.mean".to_owned(), Vec::new()),
+            ]),
+        }
+    }
+
+    #[test]
+    fn a_state_survives_the_way_through_bytes_to_the_bit() {
+        let read = decode(KEY, &encode(KEY, &state())).expect("own bytes");
+        assert_eq!(read, state());
+        assert!(read.numbers["forward"][1].is_sign_negative());
+    }
+
+    #[test]
+    fn another_trajectorys_is_told_from_a_damaged_one() {
+        let bytes = encode(KEY, &state());
+        assert!(matches!(decode(TrialKey([8; 32]), &bytes), Err(FormError::Foreign(_))));
+        assert!(matches!(decode(KEY, &bytes[..bytes.len() - 1]), Err(FormError::Damaged(_))));
+        assert!(matches!(decode(KEY, b""), Err(FormError::Damaged(_))));
+        let place = bytes.windows(FORM.len()).position(|window| window == FORM.as_bytes()).expect("its form");
+        let mut later = bytes.clone();
+        later[place + FORM.len() - 1] = b'2';
+        assert_eq!(decode(KEY, &later), Err(FormError::OtherForm("biosweep checkpoint 2".to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn no_changed_byte_goes_unnoticed(place in any::<prop::sample::Index>(), change in 1..=255_u8) {
+            let mut bytes = encode(KEY, &state());
+            let place = place.index(bytes.len());
+            bytes[place] ^= change;
+            // A change of what is no content, such as a space, may leave the same state; it never gives another.
+            prop_assert!(decode(KEY, &bytes).is_err() || decode(KEY, &bytes) == Ok(state()));
+        }
+
+        #[test]
+        fn any_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(decode(KEY, &bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Running means of gradients and of their squares: what Adam and its kin share.
+
+use biosweep_numeric::vector::wide;
+use tch::TchError;
+
+use crate::buffer::Buffer;
+use crate::scalar::Scalar;
+
+const BETA_1: f64 = 0.9;
+const BETA_2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+/// Updates between two of those that bring moments that have decayed out of the normal range of numbers to zero. In
+/// so many updates a mean decays a thousandfold, from the bound to still within the range.
+const FLUSH_EVERY: i32 = 64;
+
+/// What an update of Adam's kind remembers.
+#[derive(Debug)]
+pub(super) struct Moments<T> {
+    mean: Buffer<T>,
+    square: Buffer<T>,
+    updates: i32,
+}
+
+/// One update's constants: w ← keep · w − step · m / (√v · root + ε), with g + decay · w for g.
+#[derive(Debug, Clone, Copy)]
+struct Constants<T> {
+    keep: T,
+    decay: T,
+    step: T,
+    root: T,
+}
+
+impl<T: Scalar> Moments<T> {
+    pub(super) fn new(length: usize) -> Result<Self, TchError> {
+        Ok(Self { mean: Buffer::zeros(length)?, square: Buffer::zeros(length)?, updates: 0 })
+    }
+
+    pub(super) fn memory(&mut self) -> Vec<(&'static str, &mut [T])> {
+        vec![("mean", self.mean.slice_mut()), ("square", self.square.slice_mut())]
+    }
+
+    pub(super) fn resume(&mut self, updates: u64) {
+        self.updates = i32::try_from(updates).unwrap_or(i32::MAX);
+    }
+
+    /// Begins the next update.
+    pub(super) fn begin(&mut self) {
+        // Past two thousand million updates the corrections have long been 1.
+        self.updates = self.updates.saturating_add(1);
+    }
+
+    /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← keep·w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε),
+    /// where g has `decay · w` in it, for the parameters from `first` on.
+    pub(super) fn update(
+        &mut self,
+        first: usize,
+        values: &mut [T],
+        gradients: &[T],
+        (learning_rate, decay, keep): (f64, f64, f64),
+    ) {
+        let correction = |beta: f64| 1.0 - beta.powi(self.updates);
+        let constants = Constants {
+            keep: T::of(keep),
+            decay: T::of(decay),
+            step: T::of(learning_rate / correction(BETA_1)),
+            root: T::of(1.0 / correction(BETA_2).sqrt()),
+        };
+        let place = first..first + values.len();
+        let (mean, square) = (&mut self.mean.slice_mut()[place.clone()], &mut self.square.slice_mut()[place]);
+        if self.updates % FLUSH_EVERY == 0 {
+            flush_all(mean, square);
+        }
+        step(values, gradients, mean, square, constants);
+    }
+}
+
+wide! {
+    fn step<T: Scalar>(
+        values: &mut [T],
+        gradients: &[T],
+        mean: &mut [T],
+        square: &mut [T],
+        constants: Constants<T>,
+    ) {
+        let Constants { keep, decay, step, root } = constants;
+        let (epsilon, tiny) = (T::of(EPSILON), T::of(TINY_GRADIENT));
+        let (rest_1, beta_2, rest_2) = (T::of(1.0 - BETA_1), T::of(BETA_2), T::of(1.0 - BETA_2));
+        // Three short loops over some numbers at a time, where one long loop would be a chain of operations that each
+        // wait for the one before.
+        let mut below = Aligned([T::default(); BLOCK]);
+        let blocks = values.chunks_mut(BLOCK).zip(gradients.chunks(BLOCK));
+        for ((values, gradients), (mean, square)) in blocks.zip(mean.chunks_mut(BLOCK).zip(square.chunks_mut(BLOCK))) {
+            let length = values.len();
+            let (gradients, mean, square) = (&gradients[..length], &mut mean[..length], &mut square[..length]);
+            let below = &mut below.0[..length];
+            for place in 0..length {
+                let g = flush(decay.mul_add(values[place], gradients[place]), tiny);
+                mean[place] = rest_1.mul_add(g - mean[place], mean[place]);
+                square[place] = beta_2.mul_add(square[place], rest_2 * g * g);
+            }
+            for place in 0..length {
+                let v = square[place];
+                below[place] = (v * v.inverse_root()).mul_add(root, epsilon);
+            }
+            for place in 0..length {
+                let moved = step * mean[place] * below[place].inverse();
+                values[place] = keep.mul_add(values[place], -moved);
+            }
+        }
+    }
+}
+
+/// Numbers that take a step together.
+const BLOCK: usize = 512;
+
+/// Aligned to a vector of the processor.
+#[repr(align(64))]
+struct Aligned<T>([T; BLOCK]);
+
+wide! {
+    fn flush_all<T: Scalar>(mean: &mut [T], square: &mut [T]) {
+        let (tiny_mean, tiny_square) = (T::of(1e-30), T::of(1e-35));
+        mean.iter_mut().for_each(|mean| *mean = flush(*mean, tiny_mean));
+        square.iter_mut().for_each(|square| *square = flush(*square, tiny_square));
+    }
+}
+
+/// Gradients nearer to zero count as zero: their squares would be below the normal range.
+pub(super) const TINY_GRADIENT: f64 = 1e-16;
+
+/// Zero for numbers nearer to zero than `tiny`. A weight that no image uses decays towards zero, and its moments with it,
+/// into numbers below the normal range, with which processors compute many times slower. The bounds lie so far below ε
+/// that no weight that matters moves otherwise.
+#[inline(always)]
+pub(super) fn flush<T: Scalar>(number: T, tiny: T) -> T {
+    if number < tiny && number > -tiny { T::default() } else { number }
+}

@@ -1,0 +1,182 @@
+//! The lanes of a bundle in training: their networks and optimisers, and the memory they learn in one after another.
+
+use std::collections::BTreeMap;
+
+use biosweep_common::configuration::{Hyperparameters, Shape};
+use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::vocabulary::Rule;
+use biosweep_data::{Dataset, Part};
+use biosweep_numeric::random::{Purpose, Stream};
+use tch::TchError;
+
+use super::health::Examination;
+use super::{TrainError, UnfitState};
+use crate::network::{Network, Pass};
+use crate::optim::{self, Optimise, Steps};
+use crate::parameters::Parameters;
+use crate::rules::{self, Destination, LearningRule, Update};
+use crate::scalar::Scalar;
+use crate::wiring::Wiring;
+
+/// Networks that learn.
+pub(crate) struct Learner<T: Scalar> {
+    pub(crate) network: Network<T>,
+    pass: Pass<T>,
+    rule: Box<dyn LearningRule<T>>,
+    kind: Rule,
+    lanes: Vec<Lane<T>>,
+    labels: Vec<i64>,
+}
+
+/// What one lane has of its own beside its parameters.
+struct Lane<T> {
+    hyperparameters: Hyperparameters,
+    forward: Box<dyn Optimise<T>>,
+    decoders: Option<Box<dyn Optimise<T>>>,
+}
+
+impl<T: Scalar> Learner<T> {
+    /// Networks for this data, as they are before their first update.
+    pub(crate) fn new(shape: &Shape, data: &Dataset, lanes: &[Hyperparameters]) -> Result<Self, TrainError> {
+        let wiring = Wiring::of(shape, data.image(), data.classes())?;
+        let mut network = Network::zeros(wiring, shape.rule, shape.activation, lanes.len())?;
+        for (lane, hyperparameters) in lanes.iter().enumerate() {
+            network.draw(lane, shape.rule, hyperparameters.seed, hyperparameters.fold);
+        }
+        let rows = shape.batch_size as usize;
+        let lane = |hyperparameters: &Hyperparameters| {
+            let steps = |learning_rate| Steps {
+                learning_rate,
+                weight_decay: hyperparameters.weight_decay,
+                momentum: hyperparameters.momentum,
+                nesterov: hyperparameters.nesterov,
+            };
+            let optimiser = |learning_rate, length| optim::new(shape.optimizer, steps(learning_rate), length);
+            let decoders = network.decoders.as_ref();
+            let of_decoders = |own: &Parameters<T>| optimiser(hyperparameters.decoder_learning_rate, own.lane_length());
+            Ok::<_, TchError>(Lane {
+                hyperparameters: *hyperparameters,
+                forward: optimiser(hyperparameters.learning_rate, network.forward.lane_length())?,
+                decoders: decoders.map(of_decoders).transpose()?,
+            })
+        };
+        Ok(Self {
+            pass: Pass::new(&network.wiring, rows)?,
+            rule: rules::new(shape.rule, &network, rows)?,
+            kind: shape.rule,
+            lanes: lanes.iter().map(lane).collect::<Result<_, _>>()?,
+            labels: vec![0; rows],
+            network,
+        })
+    }
+
+    /// One update of a lane on these images; the loss before it.
+    pub(crate) fn update(
+        &mut self,
+        lane: usize,
+        data: &Dataset,
+        images: &[u32],
+        update: u64,
+    ) -> Result<f64, TrainError> {
+        data.gather(Part::Train, images, self.pass.images.slice_mut(), &mut self.labels);
+        self.pass.forward(&self.network, lane)?;
+        let Lane { hyperparameters, forward, decoders } = &mut self.lanes[lane];
+        let forward = Destination::of(&mut **forward);
+        let loss = self.pass.loss(&self.labels, forward.scale());
+        let Hyperparameters { seed, fold, target_step, noise_std, .. } = *hyperparameters;
+        let mut noise = noise::<T>(seed, fold, update);
+        let mut update = Update {
+            lane,
+            target_step,
+            noise_std,
+            noise: &mut noise,
+            forward,
+            decoders: decoders.as_mut().map_or(Destination::Gradients, |decoders| Destination::of(&mut **decoders)),
+            is_observed: false,
+        };
+        self.rule.learn(&mut self.network, &self.pass, &mut update)?;
+        Ok(loss)
+    }
+
+    /// All that a lane has learned and remembers, by name.
+    pub(crate) fn memory(&mut self, lane: usize) -> Vec<(String, &mut [T])> {
+        let Network { forward, feedback, decoders, .. } = &mut self.network;
+        let own = &mut self.lanes[lane];
+        let parameters = [("forward", Some(forward)), ("feedback", feedback.as_mut()), ("decoders", decoders.as_mut())];
+        let mut memory: Vec<(String, &mut [T])> = parameters
+            .into_iter()
+            .filter_map(|(name, parameters)| Some((name.to_owned(), parameters?.lane_mut(lane))))
+            .collect();
+        for (name, optimiser) in [("forward", Some(&mut own.forward)), ("decoders", own.decoders.as_mut())] {
+            let remembered = optimiser.into_iter().flat_map(|optimiser| optimiser.memory());
+            memory.extend(remembered.map(|(what, numbers)| (format!("{name}.{what}"), numbers)));
+        }
+        memory
+    }
+
+    /// Has a lane go on from what it had learned and remembered after so many updates; where that does not fit, the lane
+    /// stays as it is.
+    pub(crate) fn resume(
+        &mut self,
+        lane: usize,
+        updates: u64,
+        numbers: &BTreeMap<String, Vec<T>>,
+    ) -> Result<(), UnfitState> {
+        let memory = self.memory(lane);
+        if memory.len() != numbers.len() {
+            let (found, expected) = (numbers.len(), memory.len());
+            return Err(UnfitState(format!("it has {found} stretches of numbers in place of {expected}")));
+        }
+        for (name, own) in &memory {
+            match numbers.get(name) {
+                None => return Err(UnfitState(format!("it has no `{name}`"))),
+                Some(saved) if saved.len() != own.len() => {
+                    let (found, expected) = (saved.len(), own.len());
+                    return Err(UnfitState(format!("it has {found} numbers of `{name}` in place of {expected}")));
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, own) in memory {
+            own.copy_from_slice(&numbers[&name]);
+        }
+        let own = &mut self.lanes[lane];
+        own.forward.resume(updates);
+        if let Some(decoders) = &mut own.decoders {
+            decoders.resume(updates);
+        }
+        Ok(())
+    }
+
+    /// What a lane's layers are like after so many updates, on the batch it learned from last.
+    pub(crate) fn examine(
+        &mut self,
+        lane: usize,
+        update: u64,
+        measures: &[Measure],
+    ) -> Result<Vec<HealthPoint>, TrainError> {
+        self.pass.forward(&self.network, lane)?;
+        self.pass.loss(&self.labels, 1.0);
+        let Hyperparameters { seed, fold, target_step, noise_std, .. } = self.lanes[lane].hyperparameters;
+        let mut examination = Examination {
+            network: &mut self.network,
+            pass: &self.pass,
+            rule: &mut *self.rule,
+            kind: self.kind,
+            lane,
+            update,
+            target_step,
+            noise_std,
+            noise: &mut noise::<T>(seed, fold, update),
+        };
+        Ok(examination.measure(measures)?)
+    }
+}
+
+/// The noise of an update, for the decoder of each layer.
+fn noise<T: Scalar>(seed: u64, fold: u32, update: u64) -> impl FnMut(usize, &mut [T]) {
+    move |layer, numbers| {
+        let mut stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
+        T::fill_normal(numbers, &mut stream, 1.0);
+    }
+}
