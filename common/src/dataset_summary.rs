@@ -157,13 +157,13 @@ impl DatasetSummary {
         let PartSummary { least, greatest, .. } = self.train;
         let range = format!("the training images have values {} to {}", brief(least), brief(greatest));
         if self.train.magnitude() > MAGNITUDE_MAX {
-            let mend = if least >= 0.0 && greatest <= 255.0 {
+            let fix = if least >= 0.0 && greatest <= 255.0 {
                 "`(images / 255).astype('float32')`, or the bytes themselves,"
             } else {
                 "`(images - images.mean()) / images.std()`"
             };
             return Some(format!(
-                "{range}, far from the 0 to 1 that learning rates are made for; save {mend} in both parts alike"
+                "{range}, far from the 0 to 1 that learning rates are made for; save {fix} in both parts alike"
             ));
         }
         (greatest - least < SPREAD_MIN).then(|| {

@@ -78,9 +78,9 @@ pub struct SweepStatus {
     /// The workers the coordinator knows.
     pub workers: Vec<WorkerView>,
     /// The latest attempts that did not complete, latest first.
-    pub setbacks: Vec<Setback>,
+    pub incomplete_attempts: Vec<IncompleteAttempt>,
     /// What keeps the coordinator from granting anything at present: a store that cannot be written.
-    pub trouble: Option<String>,
+    pub degraded: Option<String>,
     /// How much of the trials in training is done, in trials: 1.5 of three that are half done.
     pub in_training_done: f64,
 }
@@ -142,7 +142,7 @@ pub struct LaneView {
 
 /// An attempt that ended without completing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setback {
+pub struct IncompleteAttempt {
     /// The trajectory.
     pub trajectory: TrajectoryIndex,
     /// The fencing number.
@@ -241,7 +241,7 @@ pub enum WatchEvent {
     /// The state as a whole: first, at changes, and last.
     State(Box<SweepStatus>),
     /// An attempt just ended without completing.
-    Setback(Setback),
+    IncompleteAttempt(IncompleteAttempt),
 }
 
 /// A dataset of a plan, in words and in numbers.

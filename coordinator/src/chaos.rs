@@ -2,7 +2,7 @@
 //! seeded. What both find must be the same.
 
 mod cluster;
-mod trouble;
+mod faults;
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use biosweep_server::local::{LocalError, WorkerOptions};
 use serde::Serialize;
 
 use self::cluster::Cluster;
-use self::trouble::Trouble;
+use self::faults::Faults;
 use crate::client::ClientError;
 
 /// Why no verdict was reached.
@@ -123,30 +123,30 @@ pub(crate) async fn run(options: &Options, mut say: impl FnMut(String)) -> Resul
     let clock = Clock::start();
     let mut calm = Cluster::start(options, "calm", None).await?;
     calm.submit().await?;
-    let expected = calm.finish(&mut Trouble::none(), &mut say).await?;
+    let expected = calm.finish(&mut Faults::none(), &mut say).await?;
     calm.stop().await;
     let calm_seconds = clock.seconds();
     let trials = expected.results.len() as u64;
     say(format!("undisturbed: {trials} trials in {calm_seconds:.1} s"));
 
-    let mut trouble = Trouble::new(options.seed, options.faults);
+    let mut faults = Faults::new(options.seed, options.faults);
     let mut chaos = Cluster::start(options, "chaos", options.store.as_deref()).await?;
     let (mut sweeps, mut differences) = (0, Vec::new());
-    while sweeps == 0 || trouble.left > 0 {
-        chaos.submit_while_it_is_killed(&mut trouble).await?;
-        let found = chaos.finish(&mut trouble, &mut say).await?;
+    while sweeps == 0 || faults.left > 0 {
+        chaos.submit_while_it_is_killed(&mut faults).await?;
+        let found = chaos.finish(&mut faults, &mut say).await?;
         sweeps += 1;
         differences.extend(compare(&found, &expected));
-        say(format!("sweep {sweeps}: {} faults so far, {} differences", trouble.done(), differences.len()));
+        say(format!("sweep {sweeps}: {} faults so far, {} differences", faults.done(), differences.len()));
     }
     chaos.stop().await;
     let equal = differences.is_empty();
     differences.truncate(10);
     Ok(Verdict {
         equal,
-        faults: trouble.done(),
-        workers_killed: trouble.workers_killed,
-        coordinators_killed: trouble.coordinators_killed,
+        faults: faults.done(),
+        workers_killed: faults.workers_killed,
+        coordinators_killed: faults.coordinators_killed,
         sweeps,
         trials,
         calm_seconds,

@@ -15,8 +15,8 @@ use biosweep_common::views::{
 use biosweep_host::limits;
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
-use biosweep_server::grpc::way::Way;
-use biosweep_server::host::{Announcement, Found, HostError, Moment};
+use biosweep_server::grpc::transport::Transport;
+use biosweep_server::host::{Announcement, EphemeralHost, Found, HostError};
 use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 
@@ -112,9 +112,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection to a coordinator.
 pub(crate) struct Client {
-    sweeps: SweepsClient<Way>,
+    sweeps: SweepsClient<Transport>,
     /// The coordinator, where the command hosts it itself.
-    hosted: Option<Moment>,
+    hosted: Option<EphemeralHost>,
     /// Where the one listens that holds the home, and did not answer.
     silent: Option<String>,
 }
@@ -130,7 +130,7 @@ impl Client {
             {
                 Self::keeping_elsewhere(home, announced).await
             }
-            Target::Home { home, store } => match Moment::start_or_find(home, store).await? {
+            Target::Home { home, store } => match EphemeralHost::start_or_find(home, store).await? {
                 Found::Here(moment) => Ok(Self::hosting(moment)),
                 Found::There(announced) => Self::announced(announced).await,
             },
@@ -170,7 +170,7 @@ impl Client {
             opened.close().await;
             return Self::announced(announced).await;
         }
-        Ok(Self { silent, ..Self::hosting(Moment::reading(opened)) })
+        Ok(Self { silent, ..Self::hosting(EphemeralHost::reading(opened)) })
     }
 
     /// Connects to the coordinator of a home without a store of its own.
@@ -185,7 +185,7 @@ impl Client {
         Self::reach_store(&announced.url(), Some(announced.store)).await
     }
 
-    fn hosting(moment: Moment) -> Self {
+    fn hosting(moment: EphemeralHost) -> Self {
         Self { sweeps: sweeps_client(moment.way()), hosted: Some(moment), silent: None }
     }
 
@@ -223,7 +223,7 @@ impl Client {
             .keep_alive_timeout(KEEPALIVE.1)
             .keep_alive_while_idle(true);
         let channel = endpoint.connect().await.map_err(|error| unreachable(root_cause(&error)))?;
-        Ok(Self { sweeps: sweeps_client(Way::there(channel, store)), hosted: None, silent: None })
+        Ok(Self { sweeps: sweeps_client(Transport::there(channel, store)), hosted: None, silent: None })
     }
 
     /// Closes the connection, and the coordinator where it was hosted for it.
@@ -253,14 +253,14 @@ impl Client {
         origin: String,
         fresh: bool,
     ) -> Result<(SweepView, bool), ClientError> {
-        let request = v1::SubmitRequest { spec, format: format.name().to_owned(), origin, fresh };
+        let request = v1::SubmitRequest { spec, format: format.into_wire(), origin, fresh };
         let response = self.sweeps.submit(request).await?.into_inner();
         Ok((sweep(response.sweep)?, response.found))
     }
 
     /// How many trials of a sweep would be taken over from the results there are.
     pub(crate) async fn plan(&mut self, spec: String, format: Format, origin: String) -> Result<u64, ClientError> {
-        let request = v1::PlanRequest { spec, format: format.name().to_owned(), origin };
+        let request = v1::PlanRequest { spec, format: format.into_wire(), origin };
         Ok(self.sweeps.plan(request).await?.into_inner().reused)
     }
 
@@ -272,7 +272,7 @@ impl Client {
         format: Format,
         origin: String,
     ) -> Result<(SweepView, u64), ClientError> {
-        let request = v1::ExtendRequest { sweep: name.to_owned(), spec, format: format.name().to_owned(), origin };
+        let request = v1::ExtendRequest { sweep: name.to_owned(), spec, format: format.into_wire(), origin };
         let response = self.sweeps.extend(request).await?.into_inner();
         Ok((sweep(response.sweep)?, response.added))
     }
@@ -387,7 +387,7 @@ impl Client {
     }
 }
 
-fn sweeps_client(way: Way) -> SweepsClient<Way> {
+fn sweeps_client(way: Transport) -> SweepsClient<Transport> {
     SweepsClient::new(way)
         .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
@@ -431,6 +431,7 @@ impl CurveAnswers {
     /// The next curve; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<CurveView>, ClientError> {
         while let Some(piece) = self.pieces.message().await? {
+            let piece = piece.curve.ok_or(WireError::Missing { field: "curve" })?;
             if let Some(curve) = self.together.add(piece)? {
                 return Ok(Some(curve));
             }

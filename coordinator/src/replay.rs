@@ -16,7 +16,7 @@ use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::views::{ResultView, TrainedView, WatchEvent};
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
-use biosweep_server::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
+use biosweep_server::host::{Host, HostError, Lifetime, Options, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{LocalError, WorkerOptions};
 use serde::Serialize;
@@ -141,8 +141,8 @@ async fn train(
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
         scope: Scope::All,
-        patience: PATIENCE,
-        stay: Stay::Moment,
+        timeouts: TIMEOUTS,
+        lifetime: Lifetime::OneCommand,
     };
     let mut host = Host::start_alone(options).await?;
     let worker = WorkerOptions { home: home.clone(), ..worker.clone() };
@@ -171,7 +171,7 @@ async fn follow(trial: TrialRef, text: String, url: &str) -> Result<Vec<CurvePoi
     let mut why = "it was lost".to_owned();
     while let Some(event) = events.next().await? {
         match event {
-            WatchEvent::Setback(setback) => why = setback.cause.unwrap_or(why),
+            WatchEvent::IncompleteAttempt(incomplete_attempt) => why = incomplete_attempt.cause.unwrap_or(why),
             WatchEvent::State(status) if status.sweep.state == SweepState::Paused => break,
             WatchEvent::State(_) => {}
         }

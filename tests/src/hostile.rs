@@ -220,7 +220,7 @@ fn values(field: &FieldDescriptorProto) -> Vec<(String, Vec<u8>)> {
     };
     let varint = |value: u64| (value.to_string(), number(WireType::Varint, &|put| encode_varint(value, put)));
     match field.r#type() {
-        Type::Uint64 | Type::Uint32 | Type::Bool => {
+        Type::Uint64 | Type::Uint32 | Type::Bool | Type::Enum => {
             [0, u64::from(u32::MAX), i64::MAX as u64, 1 << 63, u64::MAX].map(varint).to_vec()
         }
         Type::Double => [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1.5, f64::MAX, f64::MIN]

@@ -76,7 +76,7 @@ fn a_spec_on_standard_input_is_read_whatever_its_format() {
     let said = String::from_utf8_lossy(&output.stderr);
     let sweep: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
     assert_eq!((sweep["name"].as_str(), sweep["trials"].as_u64()), (Some("piped"), Some(2)));
-    assert_eq!(home.json(&["show", "piped"])["terms"]["priority"].as_i64(), Some(2));
+    assert_eq!(home.json(&["show", "piped"])["execution"]["priority"].as_i64(), Some(2));
 }
 
 #[test]

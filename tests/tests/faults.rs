@@ -70,7 +70,7 @@ fn a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes(store: &St
             == 2
     });
     kill(sleeper, Signal::SIGSTOP).expect("it runs");
-    let lost = |status: &Value| status["setbacks"].to_string().contains("worker-lost");
+    let lost = |status: &Value| status["incomplete_attempts"].to_string().contains("worker-lost");
     cluster.until("it counts as lost", lost);
     kill(sleeper, Signal::SIGCONT).expect("it is there");
     assert_eq!(cluster.findings(), expected());
@@ -157,14 +157,14 @@ fn a_full_disk_is_told_and_waited_out() {
     cluster.submit();
     disk.fill();
     cluster.work(&[], &[]);
-    let told = cluster.until("it tells of the full disk", |status| status["trouble"].is_string());
-    let trouble = told["trouble"].as_str().expect("text").to_owned();
-    assert!(trouble.contains("full") && trouble.contains("nothing is lost"), "{trouble}");
+    let told = cluster.until("it tells of the full disk", |status| status["degraded"].is_string());
+    let degraded = told["degraded"].as_str().expect("text").to_owned();
+    assert!(degraded.contains("full") && degraded.contains("nothing is lost"), "{degraded}");
     assert!(cluster.try_json(&["pause", "small"]).is_none(), "what cannot be kept is refused");
     disk.empty();
     assert_eq!(cluster.findings(), expected());
     let status = cluster.json(&["show", "small"]);
-    assert!(status["trouble"].is_null(), "{status}");
+    assert!(status["degraded"].is_null(), "{status}");
 }
 
 fn a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used(store: &Store) {
@@ -194,7 +194,7 @@ fn a_database_that_dies_under_the_coordinator_is_waited_for() {
     server.kill();
     thread::sleep(Duration::from_secs(3));
     server.resume();
-    cluster.until("the coordinator is over it", |status| status["trouble"].is_null());
+    cluster.until("the coordinator is over it", |status| status["degraded"].is_null());
     assert_eq!(cluster.findings(), expected());
 }
 
@@ -232,15 +232,15 @@ fn a_worker_told_to_terminate_hands_back_what_it_trains(store: &Store) {
         cluster.work(&[], &[]);
     }
     assert_eq!(cluster.findings(), expected());
-    let setbacks = cluster.json(&["show", "small"])["setbacks"].clone();
-    let preempted = |setback: &&Value| setback["outcome"] == "preempted";
-    let setbacks = setbacks.as_array().expect("an array");
+    let incomplete_attempts = cluster.json(&["show", "small"])["incomplete_attempts"].clone();
+    let preempted = |incomplete_attempt: &&Value| incomplete_attempt["outcome"] == "preempted";
+    let incomplete_attempts = incomplete_attempts.as_array().expect("an array");
     assert_eq!(
-        setbacks.iter().filter(preempted).count(),
+        incomplete_attempts.iter().filter(preempted).count(),
         signals.len(),
-        "nothing was lost but handed back: {setbacks:?}"
+        "nothing was lost but handed back: {incomplete_attempts:?}"
     );
-    assert_eq!(setbacks.len(), signals.len(), "{setbacks:?}");
+    assert_eq!(incomplete_attempts.len(), signals.len(), "{incomplete_attempts:?}");
 }
 
 #[test]
@@ -255,8 +255,8 @@ fn a_worker_leaves_before_its_allocation_ends() {
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     assert!(now <= end.parse::<u64>().expect("a number"), "in time");
     cluster.until("it has handed back what it trained", |status| {
-        let setbacks = status["setbacks"].as_array().expect("an array");
-        setbacks.iter().any(|setback| setback["outcome"] == "preempted")
+        let incomplete_attempts = status["incomplete_attempts"].as_array().expect("an array");
+        incomplete_attempts.iter().any(|incomplete_attempt| incomplete_attempt["outcome"] == "preempted")
     });
     cluster.work(&[], &[]);
     assert_eq!(cluster.findings(), expected());

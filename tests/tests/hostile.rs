@@ -62,7 +62,7 @@ fn ended(sweep: &str) -> Up {
         sweep: sweep.to_owned(),
         attempt: 7,
         trajectory: 3,
-        outcome: "failed".to_owned(),
+        outcome: v1::Outcome::Failed as i32,
         cause: "no luck".to_owned(),
         curve: curve(),
         updates: 1,
@@ -146,12 +146,12 @@ fn settings() -> Vec<v1::Setting> {
     ]
 }
 
-fn setback() -> v1::Setback {
-    v1::Setback {
+fn incomplete_attempt() -> v1::IncompleteAttempt {
+    v1::IncompleteAttempt {
         trajectory: 3,
         attempt: 7,
         worker: "host/1".to_owned(),
-        outcome: "failed".to_owned(),
+        outcome: v1::Outcome::Failed as i32,
         cause: "no luck".to_owned(),
         at_ms: 5,
     }
@@ -183,7 +183,7 @@ fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
     let of = v1::Sweep {
         id: sweep.to_owned(),
         name: "small".to_owned(),
-        state: "running".to_owned(),
+        state: v1::SweepState::Running as i32,
         trials: 9,
         trajectories: 8,
         completed: 1,
@@ -194,14 +194,14 @@ fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
         reason: "it waits".to_owned(),
         reused: 1,
     };
-    let state = v1::ShowResponse {
+    let state = v1::SweepStatus {
         sweep: Some(of),
         workers: vec![worker],
-        setbacks: vec![setback()],
-        trouble: "the disk is full".to_owned(),
+        incomplete_attempts: vec![incomplete_attempt()],
+        degraded: "the disk is full".to_owned(),
         in_training_done: 0.5,
     };
-    let all = [v1::watch_event::Event::State(state), v1::watch_event::Event::Setback(setback())];
+    let all = [v1::watch_event::Event::State(state), v1::watch_event::Event::IncompleteAttempt(incomplete_attempt())];
     all.map(|event| v1::WatchEvent { event: Some(event) }.encode_to_vec()).to_vec()
 }
 
@@ -211,7 +211,7 @@ fn results(sweep: &str) -> Vec<Vec<u8>> {
     let result = v1::TrialResult {
         trial: 3,
         key: "ab".repeat(32),
-        status: "completed".to_owned(),
+        status: v1::TrialStatus::Completed as i32,
         settings: settings(),
         score: Some(score),
         updates: 1,
@@ -225,13 +225,13 @@ fn results(sweep: &str) -> Vec<Vec<u8>> {
 
 fn curves() -> Vec<Vec<u8>> {
     let (settings, points, health) = (settings(), curve(), health());
-    vec![v1::CurvesResponse { trajectory: 3, first_trial: 3, settings, points, health }.encode_to_vec()]
+    vec![v1::Curve { trajectory: 3, first_trial: 3, settings, points, health }.encode_to_vec()]
 }
 
 /// A trial that was trained, with what its trajectory found, each field of it said.
 fn trained(sweep: &str) -> Vec<Vec<u8>> {
     let result = v1::TrialResult::decode(&results(sweep)[0][..]).expect("a result");
-    let curve = v1::CurvesResponse::decode(&curves()[0][..]).expect("a curve");
+    let curve = v1::Curve::decode(&curves()[0][..]).expect("a curve");
     let trained = v1::TrainedResponse { trial: format!("{sweep}/3"), results: vec![result], curve: Some(curve) };
     vec![trained.encode_to_vec()]
 }
@@ -261,9 +261,9 @@ fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
             let result = ResultView::from_wire(v1::TrialResult::decode(bytes).ok()?).ok()?;
             Some(result.into_wire().encode_to_vec())
         }
-        "CurvesResponse" => {
+        "Curve" => {
             let mut curves = Curves::default();
-            curves.add(v1::CurvesResponse::decode(bytes).ok()?).ok()?;
+            curves.add(v1::Curve::decode(bytes).ok()?).ok()?;
             let mut pieces = curve_pieces(curves.finish().ok()??).into_iter();
             pieces.next().map(|first| first.encode_to_vec())
         }
@@ -276,7 +276,7 @@ fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
 }
 
 /// Texts of answers that have no bounds of their own: a spec file, which is read as one, and ids that are only compared.
-const READ_OTHERWISE: [&str; 3] = ["SpecResponse.spec", "SpecResponse.format", "WhichEndedResponse.sweeps"];
+const READ_OTHERWISE: [&str; 2] = ["SpecResponse.spec", "WhichEndedResponse.sweeps"];
 
 #[test]
 fn whatever_is_understood_is_within_bounds() {
@@ -286,7 +286,7 @@ fn whatever_is_understood_is_within_bounds() {
         ("CoordinatorMessage", coordinator_messages(&sweep)),
         ("WatchEvent", watch_events(&sweep)),
         ("TrialResult", results(&sweep)),
-        ("CurvesResponse", curves()),
+        ("Curve", curves()),
         ("TrainedResponse", trained(&sweep)),
     ];
     let mut read = BTreeSet::new();
@@ -353,7 +353,8 @@ async fn say_everything(mut cluster: Cluster) {
 /// What an honest peer asks by this method, each field of it said.
 fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
     let sweep_id = sweep.to_owned();
-    let (spec, format, origin) = (QUICK_SPEC.to_owned(), "toml".to_owned(), "small.toml".to_owned());
+    let (spec, origin) = (QUICK_SPEC.to_owned(), "small.toml".to_owned());
+    let format = v1::SpecFormat::Toml as i32;
     let rule = v1::Setting { name: "rule".to_owned(), value: Some(v1::setting::Value::Text("bp".to_owned())) };
     vec![match method.request.as_str() {
         "WorkerMessage" => return worker_messages(sweep),

@@ -77,7 +77,7 @@ fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
         sweep: grant.sweep.clone(),
         attempt,
         trajectory: grant.lanes[lane].trajectory,
-        outcome: "completed".to_owned(),
+        outcome: v1::Outcome::Completed as i32,
         cause: String::new(),
         curve: vec![point],
         health: Vec::new(),
@@ -88,7 +88,7 @@ fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
 
 fn failed(grant: &v1::Grant, lane: usize, cause: &str) -> Up {
     let Up::Ended(ended) = ended(grant, grant.attempt, lane, 0.5) else { unreachable!("it is a report") };
-    Up::Ended(v1::Ended { outcome: "failed".to_owned(), cause: cause.to_owned(), curve: Vec::new(), ..ended })
+    Up::Ended(v1::Ended { outcome: v1::Outcome::Failed as i32, cause: cause.to_owned(), curve: Vec::new(), ..ended })
 }
 
 on_both_stores! {

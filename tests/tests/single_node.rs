@@ -127,9 +127,13 @@ fn a_killed_worker_costs_no_result_and_duplicates_none() {
 
     assert_eq!(findings(&home), findings(&undisturbed));
     assert_eq!(curves(&home), curves(&undisturbed));
-    let setbacks = home.json(&["show", "small"])["setbacks"].clone();
-    let lost = setbacks.as_array().expect("an array").iter().filter(|setback| setback["outcome"] == "worker-lost");
-    assert!(lost.count() >= 1, "the kill fell into training: {setbacks}");
+    let incomplete_attempts = home.json(&["show", "small"])["incomplete_attempts"].clone();
+    let lost = incomplete_attempts
+        .as_array()
+        .expect("an array")
+        .iter()
+        .filter(|incomplete_attempt| incomplete_attempt["outcome"] == "worker-lost");
+    assert!(lost.count() >= 1, "the kill fell into training: {incomplete_attempts}");
 }
 
 #[test]

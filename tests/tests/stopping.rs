@@ -87,8 +87,8 @@ fn a_run_that_trains_hands_back_by_every_signal() {
         assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
         assert_eq!(home.workers(), Vec::<i32>::new(), "{signal}");
     }
-    let setbacks = home.json(&["show", "long"])["setbacks"].to_string();
-    assert_eq!(setbacks.matches("preempted").count(), heard(STOPS).len(), "{setbacks}");
+    let incomplete_attempts = home.json(&["show", "long"])["incomplete_attempts"].to_string();
+    assert_eq!(incomplete_attempts.matches("preempted").count(), heard(STOPS).len(), "{incomplete_attempts}");
 }
 
 #[test]

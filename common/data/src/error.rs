@@ -80,7 +80,7 @@ pub enum DataError {
         found: u64,
     },
     /// A label names no class.
-    #[error("`{}` has label {label} of image {index} (counted from 0), where labels go from 0 to {}; mend the file",
+    #[error("`{}` has label {label} of image {index} (counted from 0), where labels go from 0 to {}; fix the file",
         path.display(), classes - 1)]
     Label {
         /// The file.

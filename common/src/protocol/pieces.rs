@@ -36,8 +36,10 @@ pub fn pieces<M: Message>(messages: Vec<M>) -> Vec<Vec<M>> {
 #[must_use]
 pub fn show_pieces(mut status: SweepStatus) -> Vec<v1::ShowResponse> {
     let mut workers = pieces(std::mem::take(&mut status.workers).into_wire()).into_iter();
-    let first = v1::ShowResponse { workers: workers.next().unwrap_or_default(), ..status.into_wire() };
-    std::iter::once(first).chain(workers.map(|workers| v1::ShowResponse { workers, ..Default::default() })).collect()
+    let first = v1::SweepStatus { workers: workers.next().unwrap_or_default(), ..status.into_wire() };
+    std::iter::once(v1::ShowResponse { status: Some(first), workers: Vec::new() })
+        .chain(workers.map(|workers| v1::ShowResponse { workers, ..Default::default() }))
+        .collect()
 }
 
 /// The status that came in these pieces.
@@ -46,16 +48,16 @@ pub fn show_pieces(mut status: SweepStatus) -> Vec<v1::ShowResponse> {
 /// No piece, or one that cannot be read.
 pub fn show_of_pieces(pieces: Vec<v1::ShowResponse>) -> Result<SweepStatus, WireError> {
     let mut pieces = pieces.into_iter();
-    let mut first = required(pieces.next(), "show")?;
+    let mut first = required(pieces.next().and_then(|first| first.status), "show.status")?;
     first.workers.extend(pieces.flat_map(|piece| piece.workers));
     SweepStatus::from_wire(first)
 }
 
 /// A curve: every piece names its trajectory, and the first its settings.
 #[must_use]
-pub fn curve_pieces(curve: CurveView) -> Vec<v1::CurvesResponse> {
+pub fn curve_pieces(curve: CurveView) -> Vec<v1::Curve> {
     let CurveView { trajectory, first_trial, point, points, health } = curve;
-    let piece = |points, health| v1::CurvesResponse {
+    let piece = |points, health| v1::Curve {
         trajectory: trajectory.0,
         first_trial: first_trial.0,
         settings: Vec::new(),
@@ -79,7 +81,7 @@ pub fn curve_pieces(curve: CurveView) -> Vec<v1::CurvesResponse> {
 /// Puts curves together from their pieces.
 #[derive(Debug, Default)]
 pub struct Curves {
-    open: Option<v1::CurvesResponse>,
+    open: Option<v1::Curve>,
 }
 
 impl Curves {
@@ -87,7 +89,7 @@ impl Curves {
     ///
     /// # Errors
     /// A curve that cannot be read.
-    pub fn add(&mut self, piece: v1::CurvesResponse) -> Result<Option<CurveView>, WireError> {
+    pub fn add(&mut self, piece: v1::Curve) -> Result<Option<CurveView>, WireError> {
         match &mut self.open {
             Some(open) if open.trajectory == piece.trajectory => {
                 open.points.extend(piece.points);
@@ -107,7 +109,7 @@ impl Curves {
     }
 }
 
-fn curve(message: v1::CurvesResponse) -> Result<CurveView, WireError> {
+fn curve(message: v1::Curve) -> Result<CurveView, WireError> {
     Ok(CurveView {
         trajectory: TrajectoryIndex(bounds::number(message.trajectory, "curve.trajectory")?),
         first_trial: TrialIndex(bounds::number(message.first_trial, "curve.first_trial")?),
@@ -265,7 +267,13 @@ mod tests {
             submitted_at: WallTime(1),
         };
         let workers = (0..200).map(|_| worker(0)).chain((0..100).map(|_| worker(1_024))).collect();
-        let status = SweepStatus { sweep: view, workers, setbacks: Vec::new(), trouble: None, in_training_done: 2.5 };
+        let status = SweepStatus {
+            sweep: view,
+            workers,
+            incomplete_attempts: Vec::new(),
+            degraded: None,
+            in_training_done: 2.5,
+        };
         let messages = show_pieces(status.clone());
         messages.iter().for_each(fits);
         assert!(messages.len() > 1 && show_of_pieces(messages).expect("sound") == status);
@@ -274,7 +282,7 @@ mod tests {
             watched.workers.first().map(|worker| (worker.training.len(), worker.training_count)),
             Some((1, 1_024))
         );
-        let message: v1::ShowResponse = watched.into_wire();
+        let message: v1::SweepStatus = watched.into_wire();
         fits(&message);
     }
 }

@@ -4,22 +4,21 @@ use biosweep_proto::v1;
 
 use super::bounds::{self, HELD_MAX, clean_line};
 use super::wire::{
-    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required,
+    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required,
 };
 use crate::capability::Capabilities;
 use crate::configuration::TrialKey;
 use crate::ids::{Attempt, TrajectoryIndex, TrialIndex};
-use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::Format;
 use crate::time::WallTime;
-use crate::views::{LaneView, ResultView, Setback, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView};
+use crate::views::{IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView};
 
 impl IntoWire<v1::Sweep> for SweepView {
     fn into_wire(self) -> v1::Sweep {
         v1::Sweep {
             id: self.id.to_string(),
             name: self.name,
-            state: self.state.name().to_owned(),
+            state: self.state.into_wire(),
             trials: self.trials,
             trajectories: self.trajectories,
             completed: self.completed,
@@ -38,7 +37,7 @@ impl FromWire<v1::Sweep> for SweepView {
         Ok(Self {
             id: parsed(&message.id, "sweep.id")?,
             name: bounds::text(message.name, "sweep.name")?,
-            state: named(&message.state, "sweep.state", SweepState::from_name)?,
+            state: choice(message.state, "sweep.state")?,
             trials: bounds::number(message.trials, "sweep.trials")?,
             trajectories: bounds::number(message.trajectories, "sweep.trajectories")?,
             completed: bounds::number(message.completed, "sweep.completed")?,
@@ -54,7 +53,7 @@ impl FromWire<v1::Sweep> for SweepView {
 
 impl IntoWire<Vec<v1::SpecResponse>> for SpecView {
     fn into_wire(self) -> Vec<v1::SpecResponse> {
-        let text = |(spec, format): (String, Format)| v1::SpecResponse { spec, format: format.name().to_owned() };
+        let text = |(spec, format): (String, Format)| v1::SpecResponse { spec, format: format.into_wire() };
         std::iter::once(self.text).chain(self.extensions).map(text).collect()
     }
 }
@@ -62,7 +61,7 @@ impl IntoWire<Vec<v1::SpecResponse>> for SpecView {
 impl FromWire<Vec<v1::SpecResponse>> for SpecView {
     fn from_wire(messages: Vec<v1::SpecResponse>) -> Result<Self, WireError> {
         let text = |message: v1::SpecResponse| -> Result<(String, Format), WireError> {
-            let format = named(&message.format, "spec.format", Format::from_name)?;
+            let format = choice(message.format, "spec.format")?;
             Ok((message.spec, format))
         };
         let mut texts = messages.into_iter().map(text);
@@ -72,25 +71,29 @@ impl FromWire<Vec<v1::SpecResponse>> for SpecView {
 }
 
 /// One piece, whatever its size; in several, where there are many workers, it is written by `show_pieces`.
-impl IntoWire<v1::ShowResponse> for SweepStatus {
-    fn into_wire(self) -> v1::ShowResponse {
-        v1::ShowResponse {
+impl IntoWire<v1::SweepStatus> for SweepStatus {
+    fn into_wire(self) -> v1::SweepStatus {
+        v1::SweepStatus {
             sweep: Some(self.sweep.into_wire()),
             workers: self.workers.into_wire(),
-            setbacks: self.setbacks.into_wire(),
-            trouble: cause_into_wire(self.trouble),
+            incomplete_attempts: self.incomplete_attempts.into_wire(),
+            degraded: cause_into_wire(self.degraded),
             in_training_done: self.in_training_done,
         }
     }
 }
 
-impl FromWire<v1::ShowResponse> for SweepStatus {
-    fn from_wire(message: v1::ShowResponse) -> Result<Self, WireError> {
+impl FromWire<v1::SweepStatus> for SweepStatus {
+    fn from_wire(message: v1::SweepStatus) -> Result<Self, WireError> {
         Ok(Self {
             sweep: SweepView::from_wire(required(message.sweep, "sweep")?)?,
             workers: Vec::from_wire(bounds::at_most(message.workers, HELD_MAX, "show.workers")?)?,
-            setbacks: Vec::from_wire(bounds::at_most(message.setbacks, HELD_MAX, "show.setbacks")?)?,
-            trouble: cause_from_wire(message.trouble, "trouble")?,
+            incomplete_attempts: Vec::from_wire(bounds::at_most(
+                message.incomplete_attempts,
+                HELD_MAX,
+                "show.incomplete_attempts",
+            )?)?,
+            degraded: cause_from_wire(message.degraded, "degraded")?,
             in_training_done: bounds::seconds(message.in_training_done, "show.in_training_done")?,
         })
     }
@@ -148,28 +151,28 @@ impl FromWire<v1::LaneProgress> for LaneView {
     }
 }
 
-impl IntoWire<v1::Setback> for Setback {
-    fn into_wire(self) -> v1::Setback {
-        v1::Setback {
+impl IntoWire<v1::IncompleteAttempt> for IncompleteAttempt {
+    fn into_wire(self) -> v1::IncompleteAttempt {
+        v1::IncompleteAttempt {
             trajectory: self.trajectory.0,
             attempt: self.attempt.0,
             worker: clean_line(self.worker_name),
-            outcome: self.outcome.name().to_owned(),
+            outcome: self.outcome.into_wire(),
             cause: cause_into_wire(self.cause),
             at_ms: self.at.0,
         }
     }
 }
 
-impl FromWire<v1::Setback> for Setback {
-    fn from_wire(message: v1::Setback) -> Result<Self, WireError> {
+impl FromWire<v1::IncompleteAttempt> for IncompleteAttempt {
+    fn from_wire(message: v1::IncompleteAttempt) -> Result<Self, WireError> {
         Ok(Self {
-            trajectory: TrajectoryIndex(bounds::number(message.trajectory, "setback.trajectory")?),
-            attempt: Attempt(bounds::number(message.attempt, "setback.attempt")?),
-            worker_name: bounds::line(message.worker, "setback.worker")?,
-            outcome: named(&message.outcome, "setback.outcome", Outcome::from_name)?,
-            cause: cause_from_wire(message.cause, "setback.cause")?,
-            at: WallTime(bounds::number(message.at_ms, "setback.at_ms")?),
+            trajectory: TrajectoryIndex(bounds::number(message.trajectory, "incomplete_attempt.trajectory")?),
+            attempt: Attempt(bounds::number(message.attempt, "incomplete_attempt.attempt")?),
+            worker_name: bounds::line(message.worker, "incomplete_attempt.worker")?,
+            outcome: choice(message.outcome, "incomplete_attempt.outcome")?,
+            cause: cause_from_wire(message.cause, "incomplete_attempt.cause")?,
+            at: WallTime(bounds::number(message.at_ms, "incomplete_attempt.at_ms")?),
         })
     }
 }
@@ -178,7 +181,9 @@ impl IntoWire<v1::WatchEvent> for WatchEvent {
     fn into_wire(self) -> v1::WatchEvent {
         let event = match self {
             Self::State(status) => v1::watch_event::Event::State((*status).into_wire()),
-            Self::Setback(setback) => v1::watch_event::Event::Setback(setback.into_wire()),
+            Self::IncompleteAttempt(incomplete_attempt) => {
+                v1::watch_event::Event::IncompleteAttempt(incomplete_attempt.into_wire())
+            }
         };
         v1::WatchEvent { event: Some(event) }
     }
@@ -188,7 +193,9 @@ impl FromWire<v1::WatchEvent> for WatchEvent {
     fn from_wire(message: v1::WatchEvent) -> Result<Self, WireError> {
         Ok(match required(message.event, "event")? {
             v1::watch_event::Event::State(status) => Self::State(Box::new(SweepStatus::from_wire(status)?)),
-            v1::watch_event::Event::Setback(setback) => Self::Setback(Setback::from_wire(setback)?),
+            v1::watch_event::Event::IncompleteAttempt(incomplete_attempt) => {
+                Self::IncompleteAttempt(IncompleteAttempt::from_wire(incomplete_attempt)?)
+            }
         })
     }
 }
@@ -198,7 +205,7 @@ impl IntoWire<v1::TrialResult> for ResultView {
         v1::TrialResult {
             trial: self.trial.0,
             key: self.key.to_string(),
-            status: self.status.name().to_owned(),
+            status: self.status.into_wire(),
             settings: self.point.into_wire(),
             score: self.score.map(IntoWire::into_wire),
             updates: self.updates,
@@ -216,7 +223,7 @@ impl FromWire<v1::TrialResult> for ResultView {
         Ok(Self {
             trial: TrialIndex(bounds::number(message.trial, "result.trial")?),
             key: TrialKey(*key.as_bytes()),
-            status: named(&message.status, "result.status", TrialStatus::from_name)?,
+            status: choice(message.status, "result.status")?,
             point: FromWire::from_wire(message.settings)?,
             score: message.score.map(FromWire::from_wire).transpose()?,
             updates: bounds::number(message.updates, "result.updates")?,
@@ -239,6 +246,7 @@ mod tests {
     use crate::configuration::Point;
     use crate::curve::{CurvePoint, Score};
     use crate::ids::{SweepId, TrialRef, WorkerId};
+    use crate::outcome::{Outcome, SweepState, TrialStatus};
     use crate::views::Origin;
 
     fn status() -> SweepStatus {
@@ -282,14 +290,14 @@ mod tests {
                 training: vec![lane],
                 training_count: 1,
             }],
-            setbacks: vec![setback()],
-            trouble: Some("the disk is full".to_owned()),
+            incomplete_attempts: vec![incomplete_attempt()],
+            degraded: Some("the disk is full".to_owned()),
             in_training_done: 0.5,
         }
     }
 
-    fn setback() -> Setback {
-        Setback {
+    fn incomplete_attempt() -> IncompleteAttempt {
+        IncompleteAttempt {
             trajectory: TrajectoryIndex(2),
             attempt: Attempt(4),
             worker_name: "host/2".to_owned(),
@@ -301,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_a_watcher_sees_survives_the_wire() {
-        for seen in [WatchEvent::State(Box::new(status())), WatchEvent::Setback(setback())] {
+        for seen in [WatchEvent::State(Box::new(status())), WatchEvent::IncompleteAttempt(incomplete_attempt())] {
             assert_eq!(WatchEvent::from_wire(seen.clone().into_wire()), Ok(seen));
         }
     }

@@ -11,7 +11,9 @@ use crate::configuration::{ConfigurationError, Point};
 use crate::curve::{CurvePoint, Score};
 use crate::health::HealthPoint;
 use crate::ids::{Attempt, TrajectoryIndex};
+use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::settings::{Setting, Value};
+use crate::spec::Format;
 
 /// Why a message cannot be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -99,6 +101,50 @@ pub(super) fn required<T>(part: Option<T>, field: &'static str) -> Result<T, Wir
 /// A part of a message that is a domain type in text.
 pub(super) fn parsed<T: FromStr>(text: &str, field: &'static str) -> Result<T, WireError> {
     text.parse().map_err(|_| WireError::Unreadable { field, value: bounds::shown(text) })
+}
+
+/// Ties an enum to the enum of messages that has the same variants.
+macro_rules! same_variants {
+    ($domain:ident = $message:ident { $($variant:ident),+ $(,)? }) => {
+        impl IntoWire<i32> for $domain {
+            fn into_wire(self) -> i32 {
+                match self { $(Self::$variant => v1::$message::$variant as i32,)+ }
+            }
+        }
+
+        impl Choice for $domain {
+            fn of(number: i32) -> Option<Self> {
+                match v1::$message::try_from(number) {
+                    $(Ok(v1::$message::$variant) => Some(Self::$variant),)+
+                    Ok(v1::$message::Unspecified) | Err(_) => None,
+                }
+            }
+        }
+    };
+}
+
+same_variants!(Outcome = Outcome { Completed, Diverged, Preempted, WorkerLost, Failed, Cancelled });
+same_variants!(SweepState = SweepState { Running, Paused, Finished, Cancelled });
+same_variants!(TrialStatus = TrialStatus { Completed, Diverged, Failed });
+same_variants!(Format = SpecFormat { Toml, Yaml, Json });
+
+/// An enum of the domain, by its number in messages.
+pub(super) trait Choice: Sized {
+    /// The variant of that number; `None` where there is none.
+    fn of(number: i32) -> Option<Self>;
+}
+
+/// A part of a message that is one of few choices.
+pub(super) fn choice<T: Choice>(number: i32, field: &'static str) -> Result<T, WireError> {
+    T::of(number).ok_or_else(|| WireError::Unreadable { field, value: number.to_string() })
+}
+
+/// How a spec in a request is written.
+///
+/// # Errors
+/// A number that stands for no format.
+pub fn spec_format(number: i32) -> Result<Format, WireError> {
+    choice(number, "format")
 }
 
 /// A part of a message that is the name of one choice.

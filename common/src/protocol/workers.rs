@@ -8,13 +8,13 @@ use prost::Message as _;
 use super::bounds::{self, HELD_MAX, LANES_MAX, clean_line, clean_text};
 use super::reports::check_points;
 use super::wire::{
-    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, named, parsed, required,
+    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required,
 };
 use crate::capability::Capabilities;
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
 use crate::health::Measure;
 use crate::ids::{Attempt, TrajectoryIndex};
-use crate::outcome::Outcome;
+
 use crate::protocol::messages::{
     Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription,
 };
@@ -129,7 +129,7 @@ impl IntoWire<v1::Ended> for Report {
             sweep: self.held.sweep.to_string(),
             attempt: self.held.attempt.0,
             trajectory: self.held.trajectory.0,
-            outcome: self.outcome.name().to_owned(),
+            outcome: self.outcome.into_wire(),
             cause: cause_into_wire(self.cause),
             curve: self.curve.into_wire(),
             health: self.health.into_wire(),
@@ -145,7 +145,7 @@ impl FromWire<v1::Ended> for Report {
         check_points(curve.len() + health.len())?;
         Ok(Self {
             held: Held::from_wire(v1::Held { sweep, attempt, trajectory })?,
-            outcome: named(&outcome, "ended.outcome", Outcome::from_name)?,
+            outcome: choice(outcome, "ended.outcome")?,
             cause: cause_from_wire(cause, "ended.cause")?,
             curve: Vec::from_wire(curve)?,
             health: Vec::from_wire(health)?,

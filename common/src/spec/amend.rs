@@ -61,7 +61,7 @@ mod tests {
             let amended = amend(&text, format, &[("share", "false".to_owned()), ("weight", "3".to_owned())]);
             let spec =
                 SweepSpec::parse(&amended, format, "spec").unwrap_or_else(|errors| panic!("{errors}\n{amended}"));
-            assert_eq!((spec.terms.share, spec.terms.weight, spec.name.as_str()), (false, 3, "é"), "{amended}");
+            assert_eq!((spec.execution.share, spec.execution.weight, spec.name.as_str()), (false, 3, "é"), "{amended}");
             let before = SweepSpec::parse(&text, format, "spec").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
             assert_eq!(before.grid.trials(), spec.grid.trials());
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
-use super::error::Mistakes;
+use super::error::ErrorList;
 use super::read::Given;
 use crate::configuration::{Convolution, Point};
 use crate::extents;
@@ -50,13 +50,13 @@ pub(super) struct Draft {
     pub(super) place: String,
 }
 
-/// Builds the blocks of a sweep, whose trials share trajectories or not; mistakes are added, and what they touch is left out.
-pub(super) fn build(drafts: &[Draft], share: bool, mistakes: &mut Mistakes<'_>) -> Vec<Block> {
+/// Builds the blocks of a sweep, whose trials share trajectories or not; errors are added, and what they touch is left out.
+pub(super) fn build(drafts: &[Draft], share: bool, errors: &mut ErrorList<'_>) -> Vec<Block> {
     let mut common = Common::default();
-    let groups: Vec<Vec<Block>> = drafts.iter().map(|draft| build_one(draft, &mut common, share, mistakes)).collect();
-    common.report_unused(mistakes);
-    if mistakes.are_none() {
-        report_duplicates(drafts, &groups, mistakes);
+    let groups: Vec<Vec<Block>> = drafts.iter().map(|draft| build_one(draft, &mut common, share, errors)).collect();
+    common.report_unused(errors);
+    if errors.are_none() {
+        report_duplicates(drafts, &groups, errors);
     }
     groups.into_iter().flatten().collect()
 }
@@ -77,38 +77,38 @@ impl Common {
         }
     }
 
-    fn report_unused(self, mistakes: &mut Mistakes<'_>) {
+    fn report_unused(self, errors: &mut ErrorList<'_>) {
         for (start, (span, place, message, help)) in self.unused {
             if !self.used.contains(&start) {
-                mistakes.add(&span, place, message, help);
+                errors.add(&span, place, message, help);
             }
         }
     }
 }
 
-fn build_one(draft: &Draft, common: &mut Common, share: bool, mistakes: &mut Mistakes<'_>) -> Vec<Block> {
-    let are_axes_sound = check_axes(draft, mistakes);
+fn build_one(draft: &Draft, common: &mut Common, share: bool, errors: &mut ErrorList<'_>) -> Vec<Block> {
+    let are_axes_sound = check_axes(draft, errors);
     let is_missing = |setting: &&Setting| setting.is_required() && !draft.entries.contains_key(setting);
     let missing: Vec<Setting> = Setting::ALL.iter().filter(is_missing).copied().collect();
     if !missing.is_empty() {
         let (message, help) = (format!("{} not named", list_of(&missing)), how_to_name(&missing));
-        mistakes.add(&draft.span, draft.place.clone(), message, help);
+        errors.add(&draft.span, draft.place.clone(), message, help);
         return Vec::new();
     }
-    check_conditions(draft, common, mistakes);
-    check_resolutions(draft, mistakes);
-    let Some(block) = product(draft, share, mistakes).filter(|_| are_axes_sound) else { return Vec::new() };
-    let rest = excluded(draft, block, common, mistakes);
+    check_conditions(draft, common, errors);
+    check_resolutions(draft, errors);
+    let Some(block) = product(draft, share, errors).filter(|_| are_axes_sound) else { return Vec::new() };
+    let rest = excluded(draft, block, common, errors);
     if rest.is_empty() {
         let span = draft.excludes.last().map_or(&draft.span, |exclude| &exclude.span);
         let message = format!("every point of {} is excluded", draft.place);
-        mistakes.add(span, draft.place.clone(), message, "exclude less, or leave the block out");
+        errors.add(span, draft.place.clone(), message, "exclude less, or leave the block out");
     }
     rest
 }
 
 /// What the excludes of a draft leave of its product.
-fn excluded(draft: &Draft, block: Block, common: &mut Common, mistakes: &mut Mistakes<'_>) -> Vec<Block> {
+fn excluded(draft: &Draft, block: Block, common: &mut Common, errors: &mut ErrorList<'_>) -> Vec<Block> {
     let mut rest = vec![block];
     for exclude in &draft.excludes {
         let (mut left, mut cut) = (Vec::new(), false);
@@ -123,17 +123,17 @@ fn excluded(draft: &Draft, block: Block, common: &mut Common, mistakes: &mut Mis
                     cut = true;
                     let message = format!("this cuts the range of `{setting}` into too many pieces");
                     let help = "write the range with a step that leaves those values out";
-                    mistakes.add(&exclude.span, exclude.place.clone(), message, help);
+                    errors.add(&exclude.span, exclude.place.clone(), message, help);
                     left.push(block);
                 }
             }
         }
         rest = left;
-        let (message, help) = ("this excludes no point", "mend its values, or leave it out");
+        let (message, help) = ("this excludes no point", "fix its values, or leave it out");
         if exclude.shared {
             common.note(cut, &exclude.span, &exclude.place, message.to_owned(), help.to_owned());
         } else if !cut {
-            mistakes.add(&exclude.span, exclude.place.clone(), message, help);
+            errors.add(&exclude.span, exclude.place.clone(), message, help);
         }
     }
     rest
@@ -161,7 +161,7 @@ fn how_to_name(missing: &[Setting]) -> String {
 }
 
 /// No value stands twice on an axis. Of zipped axes only all together must differ.
-fn check_axes(draft: &Draft, mistakes: &mut Mistakes<'_>) -> bool {
+fn check_axes(draft: &Draft, errors: &mut ErrorList<'_>) -> bool {
     let mut sound = true;
     for (setting, entry) in &draft.entries {
         let is_zipped = draft.zips.iter().any(|zip| zip.settings.contains(setting));
@@ -169,30 +169,30 @@ fn check_axes(draft: &Draft, mistakes: &mut Mistakes<'_>) -> bool {
             && !is_zipped
         {
             let dimension = Dimension::new(vec![(*setting, axis.clone())]);
-            sound &= check_dimension(&dimension, &entry.span, &entry.place, mistakes);
+            sound &= check_dimension(&dimension, &entry.span, &entry.place, errors);
         }
     }
     sound
 }
 
-fn check_dimension(dimension: &Dimension, span: &Range<usize>, place: &str, mistakes: &mut Mistakes<'_>) -> bool {
+fn check_dimension(dimension: &Dimension, span: &Range<usize>, place: &str, errors: &mut ErrorList<'_>) -> bool {
     let repeated = repeated(dimension);
     if let Some(values) = &repeated {
         let message = format!("the value {values} stands here twice");
-        mistakes.add(span, place.to_owned(), message, "leave one of them out");
+        errors.add(span, place.to_owned(), message, "leave one of them out");
     }
     repeated.is_none()
 }
 
 /// The product of a draft's axes over its constants.
-fn product(draft: &Draft, share: bool, mistakes: &mut Mistakes<'_>) -> Option<Block> {
+fn product(draft: &Draft, share: bool, errors: &mut ErrorList<'_>) -> Option<Block> {
     let mut constants = Point::new();
     let mut axes: BTreeMap<Setting, Axis> = BTreeMap::new();
     for (&setting, entry) in &draft.entries {
         match &entry.given {
             Given::One(value) => drop(constants.insert(setting, value.clone())),
             Given::Many(axis) => drop(axes.insert(setting, axis.clone())),
-            Given::Mistaken => return None,
+            Given::Wrong => return None,
         }
     }
     let mut dimensions = Vec::new();
@@ -200,11 +200,11 @@ fn product(draft: &Draft, share: bool, mistakes: &mut Mistakes<'_>) -> Option<Bl
     for zip in &draft.zips {
         match zipped(zip, draft, &mut axes) {
             Ok(dimension) => {
-                sound &= check_dimension(&dimension, &zip.span, &zip.place, mistakes);
+                sound &= check_dimension(&dimension, &zip.span, &zip.place, errors);
                 dimensions.push(dimension);
             }
             Err((message, help)) => {
-                mistakes.add(&zip.span, zip.place.clone(), message, help);
+                errors.add(&zip.span, zip.place.clone(), message, help);
                 sound = false;
             }
         }
@@ -218,7 +218,7 @@ fn product(draft: &Draft, share: bool, mistakes: &mut Mistakes<'_>) -> Option<Bl
         let message = format!("a trajectory of {} would be watched by more than {STOPS_MAX} trials", draft.place);
         let help = "give early_stop_start, early_stop_patience and max_updates fewer values, or train every trial by itself \
                     (share = false)";
-        mistakes.add(&draft.span, draft.place.clone(), message, help);
+        errors.add(&draft.span, draft.place.clone(), message, help);
         return None;
     }
     Some(block)
@@ -268,7 +268,7 @@ fn zipped(zip: &Zip, draft: &Draft, axes: &mut BTreeMap<Setting, Axis>) -> Resul
 }
 
 /// Every setting that is given is of use: an axis at every point, a constant at one at least.
-fn check_conditions(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<'_>) {
+fn check_conditions(draft: &Draft, common: &mut Common, errors: &mut ErrorList<'_>) {
     for (&setting, entry) in &draft.entries {
         let Some(condition) = setting.condition() else { continue };
         let (somewhere, everywhere) = use_of(draft, &condition);
@@ -279,16 +279,16 @@ fn check_conditions(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<
                     condition.belongs_to
                 );
                 let help = format!("put those with another `{}` into a block of their own", condition.on);
-                mistakes.add(&entry.span, entry.place.clone(), message, help);
+                errors.add(&entry.span, entry.place.clone(), message, help);
             }
-            Given::Mistaken => {}
+            Given::Wrong => {}
             Given::One(_) | Given::Many(_) => {
-                let message = format!("`{setting}` is of no use here: it belongs to {}", condition.belongs_to);
-                let help = format!("leave it out, or mend `{}`", condition.on);
+                let message = format!("`{setting}` affects no trial here: it belongs to {}", condition.belongs_to);
+                let help = format!("leave it out, or fix `{}`", condition.on);
                 if entry.shared && matches!(entry.given, Given::One(_)) {
                     common.note(somewhere, &entry.span, &entry.place, message, help);
                 } else if !somewhere {
-                    mistakes.add(&entry.span, entry.place.clone(), message, help);
+                    errors.add(&entry.span, entry.place.clone(), message, help);
                 }
             }
         }
@@ -296,7 +296,7 @@ fn check_conditions(draft: &Draft, common: &mut Common, mistakes: &mut Mistakes<
 }
 
 /// The images of every published dataset of a convolutional draft are large enough for its halvings.
-fn check_resolutions(draft: &Draft, mistakes: &mut Mistakes<'_>) {
+fn check_resolutions(draft: &Draft, errors: &mut ErrorList<'_>) {
     let named = |setting: Setting| -> Vec<String> {
         let names = ends(draft, setting).into_iter().map(|value| value.to_string());
         names.collect()
@@ -314,7 +314,7 @@ fn check_resolutions(draft: &Draft, mistakes: &mut Mistakes<'_>) {
             if let Err(error) = extents::convolutional(depth, &convolution, dataset.image(), dataset.classes()) {
                 let entry = draft.entries.get(&Setting::DownsampleAfter);
                 let (span, place) = entry.map_or((&draft.span, &draft.place), |entry| (&entry.span, &entry.place));
-                mistakes.add(span, place.clone(), error.to_string(), "name fewer layers");
+                errors.add(span, place.clone(), error.to_string(), "name fewer layers");
                 return;
             }
         }
@@ -326,7 +326,7 @@ fn ends(draft: &Draft, setting: Setting) -> Vec<Value> {
     match draft.entries.get(&setting).map(|entry| &entry.given) {
         None => setting.default_value().into_iter().collect(),
         Some(Given::One(value)) => vec![value.clone()],
-        Some(Given::Mistaken) => Vec::new(),
+        Some(Given::Wrong) => Vec::new(),
         Some(Given::Many(Axis::List(values))) => values.clone(),
         Some(Given::Many(axis @ Axis::Range { .. })) => vec![axis.value(0), axis.value(axis.len() - 1)],
     }
@@ -339,7 +339,7 @@ fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
     let each: Vec<bool> = match on {
         None => vec![holds(condition.on.default_value().as_ref())],
         Some(Given::One(value)) => vec![holds(Some(value))],
-        Some(Given::Mistaken) => return (true, true),
+        Some(Given::Wrong) => return (true, true),
         // Of a range, as of any long axis, one value tells for all: conditions look at names, or at presence.
         Some(Given::Many(axis @ Axis::Range { .. })) => vec![holds(Some(&axis.value(0)))],
         Some(Given::Many(Axis::List(values))) => values.iter().map(|value| holds(Some(value))).collect(),
@@ -347,7 +347,7 @@ fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
     (each.contains(&true), !each.contains(&false))
 }
 
-fn report_duplicates(drafts: &[Draft], groups: &[Vec<Block>], mistakes: &mut Mistakes<'_>) {
+fn report_duplicates(drafts: &[Draft], groups: &[Vec<Block>], errors: &mut ErrorList<'_>) {
     let parts: Vec<Parts> = groups.iter().map(|blocks| Parts::of(blocks)).collect();
     for (later, draft) in drafts.iter().enumerate() {
         for earlier in 0..later {
@@ -361,7 +361,7 @@ fn report_duplicates(drafts: &[Draft], groups: &[Vec<Block>], mistakes: &mut Mis
                 let other = &drafts[earlier].place;
                 let message = format!("{} and {other} share trials, such as {}", draft.place, example.join(", "));
                 let help = "take the shared values out of one of them, or exclude them there";
-                mistakes.add(&draft.span, draft.place.clone(), message, help);
+                errors.add(&draft.span, draft.place.clone(), message, help);
             }
         }
     }

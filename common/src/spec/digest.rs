@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{SweepSpec, Terms};
+use super::{ExecutionOptions, SweepSpec};
 use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
 use crate::settings::{Condition, Setting};
@@ -10,9 +10,10 @@ use crate::settings::{Condition, Setting};
 /// A BLAKE3 hash in hexadecimal. Equal for equal trials in equal order under the same name, however they are written:
 /// in any format, with keys in any order, with defaults named or not, with whole numbers as a list or as a range.
 pub(super) fn digest(spec: &SweepSpec) -> String {
-    let SweepSpec { name, grid, measures, terms } = spec;
+    let SweepSpec { name, grid, measures, execution } = spec;
     // How often checkpoints are written, who trains, and what goes first changes nothing that is found.
-    let Terms { retries_max, share, reuse, checkpoint_every_s: _, priority: _, weight: _, require: _ } = terms;
+    let ExecutionOptions { retries_max, share, reuse, checkpoint_every_s: _, priority: _, weight: _, require: _ } =
+        execution;
     let mut text = format!("name {name}\nretries {retries_max}\n");
     for (key, wanted) in [("share", share), ("reuse", reuse)].into_iter().filter(|(_, wanted)| !**wanted) {
         text.push_str(&format!("{key} {wanted}\n"));

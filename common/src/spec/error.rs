@@ -1,4 +1,4 @@
-//! The mistakes in a spec file, each at its place, reported together.
+//! The errors in a spec file, each at its place, reported together.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,18 +7,18 @@ use std::ops::Range;
 use super::SPEC_BYTES_MAX;
 use super::node::BYTE_ORDER_MARK;
 
-/// Every mistake found in a spec file.
+/// Every error found in a spec file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpecErrors {
     /// The file's name.
     pub origin: String,
     /// Its text.
     pub text: String,
-    /// The mistakes, in the order of the text; at least one.
+    /// The errors, in the order of the text; at least one.
     pub errors: Vec<SpecError>,
 }
 
-/// One mistake.
+/// One error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpecError {
     /// Its bytes in the text, from one character's start to another's.
@@ -31,7 +31,7 @@ pub struct SpecError {
     pub place: String,
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
 }
 
@@ -56,15 +56,15 @@ pub(super) enum Limits {
     Lifted,
 }
 
-/// Takes mistakes in as they are found.
+/// Takes errors in as they are found.
 #[derive(Debug)]
-pub(super) struct Mistakes<'a> {
+pub(super) struct ErrorList<'a> {
     pub(super) limits: Limits,
     text: &'a str,
     found: Vec<SpecError>,
 }
 
-impl<'a> Mistakes<'a> {
+impl<'a> ErrorList<'a> {
     pub(super) fn new(text: &'a str, limits: Limits) -> Self {
         Self { limits, text, found: Vec::new() }
     }
@@ -96,14 +96,14 @@ impl<'a> Mistakes<'a> {
     /// All of them, in the order of the text.
     pub(super) fn into_errors(mut self, origin: &str) -> SpecErrors {
         self.found.sort_by_key(|error| error.span.start);
-        // What is common to all blocks is checked with each of them, and its mistakes are found as often.
+        // What is common to all blocks is checked with each of them, and its errors are found as often.
         let mut seen = HashSet::new();
         self.found.retain(|error| seen.insert((error.span.clone(), error.place.clone(), error.message.clone())));
         SpecErrors { origin: origin.to_owned(), text: self.text.to_owned(), errors: self.found }
     }
 }
 
-/// The mistake of a text that is too long to be read.
+/// The error of a text that is too long to be read.
 pub(super) fn too_long(bytes: usize, origin: &str) -> SpecErrors {
     let error = SpecError {
         span: 0..0,

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::{SweepSpec, Terms, TooManyPoints, reports};
+use super::{ExecutionOptions, SweepSpec, TooManyPoints, reports};
 use crate::capability::Requirement;
 use crate::grid::{Grid, TooFine, TooLarge};
 
@@ -57,7 +57,7 @@ impl SweepSpec {
     /// As [`SweepSpec::extended`].
     pub fn followed_by(&self, extension: &Self) -> Result<Self, ExtensionError> {
         self.agree(extension)?;
-        let more = if self.terms.share { extension.grid.clone() } else { extension.grid.clone().unshared() };
+        let more = if self.execution.share { extension.grid.clone() } else { extension.grid.clone().unshared() };
         let too_fine = |TooFine { setting }| ExtensionError::TooFine { setting: setting.name() };
         let mut blocks = self.grid.blocks().to_vec();
         blocks.extend(more.beyond(&self.grid).map_err(too_fine)?);
@@ -68,7 +68,7 @@ impl SweepSpec {
     fn agree(&self, extension: &Self) -> Result<(), ExtensionError> {
         let measures = |spec: &Self| spec.measures.iter().map(|measure| measure.name()).collect::<Vec<_>>();
         agree("measure", &measures(self), &measures(extension), &Vec::new())?;
-        let (ours, theirs, default) = (&self.terms, &extension.terms, &Terms::default());
+        let (ours, theirs, default) = (&self.execution, &extension.execution, &ExecutionOptions::default());
         agree("retries", &ours.retries_max, &theirs.retries_max, &default.retries_max)?;
         agree("checkpoint_every_s", &ours.checkpoint_every_s, &theirs.checkpoint_every_s, &default.checkpoint_every_s)?;
         agree("share", &ours.share, &theirs.share, &default.share)?;

@@ -1,17 +1,17 @@
 //! `measure = [...]`: what is to be measured of each layer.
 
-use super::error::{Mistakes, nearest};
+use super::error::{ErrorList, nearest};
 use super::node::{Kind, Node};
 use crate::grid::{Block, Grid};
 use crate::health::Measure;
 use crate::settings::{Setting, Value};
 
 /// The measures a list names, each of use to some trial.
-pub(super) fn read(node: &Node, place: &str, grid: &Grid, mistakes: &mut Mistakes<'_>) -> Vec<Measure> {
+pub(super) fn read(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -> Vec<Measure> {
     let names = Measure::NAMES.join(", ");
     let Kind::List(items) = &node.kind else {
         let message = format!("`measure` cannot be {}", node.kind.describe());
-        mistakes.add(&node.span, place, message, format!("it is a list of {names}"));
+        errors.add(&node.span, place, message, format!("it is a list of {names}"));
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -29,14 +29,14 @@ pub(super) fn read(node: &Node, place: &str, grid: &Grid, mistakes: &mut Mistake
                 };
                 let help = near.map(|near| format!("did you mean `{near}`? it takes {names}"));
                 let message = format!("a measure cannot be {}", item.kind.describe());
-                mistakes.add(&item.span, place, message, help.unwrap_or_else(|| format!("it takes {names}")));
+                errors.add(&item.span, place, message, help.unwrap_or_else(|| format!("it takes {names}")));
             }
             Some(measure) if found.contains(&measure) => {
-                mistakes.add(&item.span, place, format!("`{measure}` is measured twice"), "leave one of them out");
+                errors.add(&item.span, place, format!("`{measure}` is measured twice"), "leave one of them out");
             }
             Some(measure) if !grid.blocks().iter().any(|block| is_of_use(measure, block)) => {
                 let message = format!("`{measure}` says nothing of any trial");
-                mistakes.add(&item.span, place, message, format!("leave it out: it is for {}", measure.belongs_to()));
+                errors.add(&item.span, place, message, format!("leave it out: it is for {}", measure.belongs_to()));
             }
             Some(measure) => found.push(measure),
         }

@@ -7,18 +7,19 @@
 //! | `blocks` | settings → blocks, checked as a whole |
 //! | `measures` | what is to be measured of layers, checked against what the blocks train |
 //! | `reports` | how large the report of a trajectory can become |
-//! | `terms` | how the sweep is to be carried out |
+//! | `execution` | how the sweep is to be carried out |
 //! | `amend` | keys at the top of a text |
 //! | `pin` | own data in a text → the same text with its place and digest |
 //! | `sweep` | the tree → [`SweepSpec`] |
 //! | `digest` | the sweep → what tells it from any other |
 //! | `extend` | a sweep and what is added to it → one sweep |
-//! | `error` | the mistakes, all of them at once |
+//! | `error` | the errors, all of them at once |
 
 mod amend;
 mod blocks;
 mod digest;
 mod error;
+mod execution;
 mod extend;
 mod json;
 mod measures;
@@ -27,7 +28,6 @@ mod pin;
 mod read;
 mod reports;
 mod sweep;
-mod terms;
 
 #[cfg(test)]
 mod tests;
@@ -36,12 +36,12 @@ use std::path::Path;
 
 pub use amend::amend;
 pub use error::{SpecError, SpecErrors};
+pub use execution::{ExecutionOptions, PRIORITY_MAX, WEIGHT_MAX};
 pub use extend::ExtensionError;
 use node::{Kind, Node};
 pub use pin::pin;
 pub use reports::TooManyPoints;
 pub use sweep::SweepSpec;
-pub use terms::{PRIORITY_MAX, Terms, WEIGHT_MAX};
 
 /// The most bytes of a spec file's text: what a message carries, with room to spare.
 pub const SPEC_BYTES_MAX: usize = 4 << 20;

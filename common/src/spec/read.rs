@@ -1,8 +1,8 @@
 //! Nodes → values of settings, each checked against its setting's domain.
 
-use super::error::{Limits, Mistakes, nearest};
+use super::error::{ErrorList, Limits, nearest};
+use super::execution;
 use super::node::{Key, Kind, Node};
-use super::terms;
 use crate::dataset::{DatasetRef, OwnData};
 use crate::grid::axis::Axis;
 use crate::settings::{Domain, Setting, Value};
@@ -16,19 +16,19 @@ const LOG_COUNT_MAX: u64 = 10_000;
 pub(super) enum Given {
     One(Value),
     Many(Axis),
-    /// Something that is a mistake, and reported as one.
-    Mistaken,
+    /// Something that is an error, and reported as one.
+    Wrong,
 }
 
-/// The setting a key names, among those; a mistake where it names none.
-pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], mistakes: &mut Mistakes<'_>) -> Option<Setting> {
+/// The setting a key names, among those; an error where it names none.
+pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], errors: &mut ErrorList<'_>) -> Option<Setting> {
     let found = Setting::from_name(&key.name);
-    if found.is_none() && (key.name == "name" || terms::KEYS.contains(&key.name.as_str())) {
+    if found.is_none() && (key.name == "name" || execution::KEYS.contains(&key.name.as_str())) {
         let message = format!("`{}` is no setting of trials", key.name);
-        mistakes.add(&key.span, place, message, "move it to the top of the file, outside every table");
+        errors.add(&key.span, place, message, "move it to the top of the file, outside every table");
     } else if found.is_none() {
         let known = Setting::ALL.iter().map(|setting| setting.name()).chain(also.iter().copied());
-        unknown(key, place, "setting", known, mistakes);
+        unknown(key, place, "setting", known, errors);
     }
     found
 }
@@ -39,34 +39,34 @@ pub(super) fn unknown<'a>(
     place: &str,
     what: &str,
     known: impl IntoIterator<Item = &'a str> + Clone,
-    mistakes: &mut Mistakes<'_>,
+    errors: &mut ErrorList<'_>,
 ) {
     let help = match nearest(&key.name, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
     };
-    mistakes.add(&key.span, place, format!("unknown {what} `{}`", key.name), help);
+    errors.add(&key.span, place, format!("unknown {what} `{}`", key.name), help);
 }
 
 /// What a setting is given.
-pub(super) fn given(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Given {
-    if is_wrapped(setting, node, place, mistakes) {
-        return Given::Mistaken;
+pub(super) fn given(setting: Setting, node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Given {
+    if is_wrapped(setting, node, place, errors) {
+        return Given::Wrong;
     }
     let given = match &node.kind {
         // A list is an axis, save for a setting whose values are lists themselves.
         Kind::List(items) if setting.domain() != Domain::Layers || holds_lists(items) => {
-            list(setting, node, items, place, mistakes).map(Given::Many)
+            list(setting, node, items, place, errors).map(Given::Many)
         }
-        Kind::Table(_) if setting.domain() == Domain::Dataset => value(setting, node, place, mistakes).map(Given::One),
-        Kind::Table(entries) => range(setting, node, entries, place, mistakes).map(Given::Many),
-        _ => value(setting, node, place, mistakes).map(Given::One),
+        Kind::Table(_) if setting.domain() == Domain::Dataset => value(setting, node, place, errors).map(Given::One),
+        Kind::Table(entries) => range(setting, node, entries, place, errors).map(Given::Many),
+        _ => value(setting, node, place, errors).map(Given::One),
     };
-    given.unwrap_or(Given::Mistaken)
+    given.unwrap_or(Given::Wrong)
 }
 
-/// Whether a table stands around the values, as in specs of other programs: a mistake.
-fn is_wrapped(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> bool {
+/// Whether a table stands around the values, as in specs of other programs: an error.
+fn is_wrapped(setting: Setting, node: &Node, place: &str, errors: &mut ErrorList<'_>) -> bool {
     let Kind::Table(entries) = &node.kind else { return false };
     let Some((key, inner)) = entries.iter().find(|(key, _)| ["value", "values"].contains(&key.name.as_str())) else {
         return false;
@@ -74,7 +74,7 @@ fn is_wrapped(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistake
     // As its author wrote it, where that is not long: of lists, not every format says where they end.
     let scalar = |node: &Node| match &node.kind {
         Kind::Table(_) | Kind::List(_) => None,
-        _ => mistakes.line_at(&node.span),
+        _ => errors.line_at(&node.span),
     };
     let (what, written) = match &inner.kind {
         Kind::List(items) => {
@@ -88,7 +88,7 @@ fn is_wrapped(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistake
         None => format!("write the {what} itself, without `{}`", key.name),
     };
     let message = format!("`{setting}` is given a table with `{}` in it", key.name);
-    mistakes.add(&node.span, place, message, help);
+    errors.add(&node.span, place, message, help);
     true
 }
 
@@ -100,7 +100,7 @@ fn holds_lists(items: &[Node]) -> bool {
 }
 
 /// One value of a setting.
-pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<Value> {
+pub(super) fn value(setting: Setting, node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Value> {
     let domain = setting.domain();
     let read = match &node.kind {
         Kind::Table(entries) if domain == Domain::Dataset => own_data(entries),
@@ -111,7 +111,7 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
         Kind::List(items) => items.iter().map(layer).collect::<Option<_>>().map(Value::Integers),
         kind => scalar(domain, kind),
     };
-    let contains = |value: &Value| match mistakes.limits {
+    let contains = |value: &Value| match errors.limits {
         Limits::Apply => domain.contains(value),
         Limits::Lifted => domain.contained(value),
     };
@@ -134,7 +134,7 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, mistakes: &mut M
         }
     };
     let help = help.unwrap_or_else(|| format!("it takes {domain}"));
-    mistakes.add(&node.span, place, format!("`{setting}` cannot be {}", node.kind.describe()), help);
+    errors.add(&node.span, place, format!("`{setting}` cannot be {}", node.kind.describe()), help);
     None
 }
 
@@ -209,15 +209,15 @@ fn layer(node: &Node) -> Option<u64> {
     }
 }
 
-fn list(setting: Setting, node: &Node, items: &[Node], place: &str, mistakes: &mut Mistakes<'_>) -> Option<Axis> {
+fn list(setting: Setting, node: &Node, items: &[Node], place: &str, errors: &mut ErrorList<'_>) -> Option<Axis> {
     if items.is_empty() {
         let help = format!("give it values, each {}", setting.domain());
-        mistakes.add(&node.span, place, format!("the axis `{setting}` is empty"), help);
+        errors.add(&node.span, place, format!("the axis `{setting}` is empty"), help);
         return None;
     }
     let mut values = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        values.extend(value(setting, item, &format!("{place}[{index}]"), mistakes));
+        values.extend(value(setting, item, &format!("{place}[{index}]"), errors));
     }
     (values.len() == items.len()).then(|| progression(&values).unwrap_or(Axis::List(values)))
 }
@@ -240,23 +240,23 @@ fn range(
     node: &Node,
     entries: &[(Key, Node)],
     place: &str,
-    mistakes: &mut Mistakes<'_>,
+    errors: &mut ErrorList<'_>,
 ) -> Option<Axis> {
     const KEYS: [&str; 6] = ["from", "to", "step", "count", "log_from", "log_to"];
     const FORMS: &str = "a range is { from, to, step }, { from, count } or { log_from, log_to, count }";
     let mut sound = true;
     for (key, _) in entries.iter().filter(|(key, _)| !KEYS.contains(&key.name.as_str())) {
-        unknown(key, &format!("{place}.{}", key.name), "part of a range", KEYS, mistakes);
+        unknown(key, &format!("{place}.{}", key.name), "part of a range", KEYS, errors);
         sound = false;
     }
     let part = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
     let (from, to, step, count) = (part("from"), part("to"), part("step"), part("count"));
     let axis = match (from, to, step, count, part("log_from"), part("log_to")) {
-        (Some(from), Some(to), step, None, None, None) => stepped(setting, from, to, step, place, mistakes),
-        (Some(from), None, None, Some(count), None, None) => counted(setting, from, count, place, mistakes),
-        (None, None, None, Some(count), Some(from), Some(to)) => spread(setting, from, to, count, place, mistakes),
+        (Some(from), Some(to), step, None, None, None) => stepped(setting, from, to, step, place, errors),
+        (Some(from), None, None, Some(count), None, None) => counted(setting, from, count, place, errors),
+        (None, None, None, Some(count), Some(from), Some(to)) => spread(setting, from, to, count, place, errors),
         _ if sound => {
-            mistakes.add(&node.span, place, format!("`{setting}` is given a table that is no range"), FORMS);
+            errors.add(&node.span, place, format!("`{setting}` is given a table that is no range"), FORMS);
             None
         }
         _ => None,
@@ -265,13 +265,13 @@ fn range(
 }
 
 /// A count or a step: a whole number of at least 1.
-fn at_least_one(node: &Node, place: String, what: &str, mistakes: &mut Mistakes<'_>) -> Option<u64> {
+fn at_least_one(node: &Node, place: String, what: &str, errors: &mut ErrorList<'_>) -> Option<u64> {
     match node.kind {
         Kind::Integer(number) if number >= 1 => u64::try_from(number).ok(),
         _ => {
             let message = format!("the {what} of a range cannot be {}", node.kind.describe());
             let help = how_to_write(&node.kind, |kind| matches!(kind, Kind::Integer(1..)));
-            mistakes.add(&node.span, place, message, help.unwrap_or("it takes a whole number, at least 1".to_owned()));
+            errors.add(&node.span, place, message, help.unwrap_or("it takes a whole number, at least 1".to_owned()));
             None
         }
     }
@@ -283,22 +283,22 @@ fn stepped(
     to: &Node,
     step: Option<&Node>,
     place: &str,
-    mistakes: &mut Mistakes<'_>,
+    errors: &mut ErrorList<'_>,
 ) -> Option<Axis> {
-    let (first, last) = ends(setting, from, to, ["from", "to"], place, mistakes)?;
+    let (first, last) = ends(setting, from, to, ["from", "to"], place, errors)?;
     if !matches!(setting.domain(), Domain::Integer { .. }) {
         let help = "list its values, or write { log_from, log_to, count }";
-        mistakes.add(&from.span, place, format!("`{setting}` does not go in whole steps"), help);
+        errors.add(&from.span, place, format!("`{setting}` does not go in whole steps"), help);
         return None;
     }
     let step = match step {
-        Some(step) => at_least_one(step, format!("{place}.step"), "step", mistakes)?,
+        Some(step) => at_least_one(step, format!("{place}.step"), "step", errors)?,
         None => 1,
     };
     let (Value::Integer(first), Value::Integer(last)) = (first, last) else { return None };
     if first > last {
         let help = format!("write {{ from = {last}, to = {first} }} or a list");
-        mistakes.add(
+        errors.add(
             &to.span,
             format!("{place}.to"),
             format!("the range ends at {last}, before its start {first}"),
@@ -309,21 +309,21 @@ fn stepped(
     Some(Axis::Range { from: first, step, count: (last - first) / step + 1 })
 }
 
-fn counted(setting: Setting, from: &Node, count: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<Axis> {
-    let first = value(setting, from, &format!("{place}.from"), mistakes);
-    let length = at_least_one(count, format!("{place}.count"), "count", mistakes)?;
+fn counted(setting: Setting, from: &Node, count: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Axis> {
+    let first = value(setting, from, &format!("{place}.from"), errors);
+    let length = at_least_one(count, format!("{place}.count"), "count", errors)?;
     let first = match first? {
         Value::Integer(first) => first,
         _ => {
             let help = "list its values, or write { log_from, log_to, count }";
-            mistakes.add(&from.span, place, format!("`{setting}` does not go in whole steps"), help);
+            errors.add(&from.span, place, format!("`{setting}` does not go in whole steps"), help);
             return None;
         }
     };
     let last = first.checked_add(length - 1).map(Value::Integer);
     if last.is_none_or(|last| !setting.domain().contains(&last)) {
         let message = format!("a count of {length} from {first} goes beyond what `{setting}` can be");
-        mistakes.add(&count.span, format!("{place}.count"), message, format!("it takes {}", setting.domain()));
+        errors.add(&count.span, format!("{place}.count"), message, format!("it takes {}", setting.domain()));
         return None;
     }
     Some(Axis::Range { from: first, step: 1, count: length })
@@ -336,24 +336,24 @@ fn spread(
     to: &Node,
     count: &Node,
     place: &str,
-    mistakes: &mut Mistakes<'_>,
+    errors: &mut ErrorList<'_>,
 ) -> Option<Axis> {
     if !setting.domain().is_real() {
         let help = "write { from, to, step } or a list";
-        mistakes.add(&from.span, place, format!("`{setting}` takes no logarithmic range"), help);
+        errors.add(&from.span, place, format!("`{setting}` takes no logarithmic range"), help);
         return None;
     }
-    let ends = ends(setting, from, to, ["log_from", "log_to"], place, mistakes);
-    let length = at_least_one(count, format!("{place}.count"), "count", mistakes)?;
+    let ends = ends(setting, from, to, ["log_from", "log_to"], place, errors);
+    let length = at_least_one(count, format!("{place}.count"), "count", errors)?;
     let (Value::Real(first), Value::Real(last)) = ends? else { return None };
     if first <= 0.0 || last <= 0.0 {
         let help = "both ends have to be above 0";
-        mistakes.add(&from.span, place, "a logarithmic range cannot reach 0", help);
+        errors.add(&from.span, place, "a logarithmic range cannot reach 0", help);
         return None;
     }
     if length > LOG_COUNT_MAX || (length > 1) == (first == last) {
         let help = format!("give two different ends and a count from 2 to {LOG_COUNT_MAX}");
-        mistakes.add(&count.span, format!("{place}.count"), "these ends and this count make no range", help);
+        errors.add(&count.span, format!("{place}.count"), "these ends and this count make no range", help);
         return None;
     }
     let ratio = (last / first).log10();
@@ -372,9 +372,9 @@ fn ends(
     to: &Node,
     names: [&str; 2],
     place: &str,
-    mistakes: &mut Mistakes<'_>,
+    errors: &mut ErrorList<'_>,
 ) -> Option<(Value, Value)> {
-    let first = value(setting, from, &format!("{place}.{}", names[0]), mistakes);
-    let last = value(setting, to, &format!("{place}.{}", names[1]), mistakes);
+    let first = value(setting, from, &format!("{place}.{}", names[0]), errors);
+    let last = value(setting, to, &format!("{place}.{}", names[1]), errors);
     Some((first?, last?))
 }

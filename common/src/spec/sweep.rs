@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::blocks::{self, Draft, Entry, Exclude, Zip};
-use super::error::{Limits, Mistakes, SpecErrors, too_long};
+use super::error::{ErrorList, Limits, SpecErrors, too_long};
+use super::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
 use super::node::{self, Key, Kind, Node};
 use super::read::{self, Given};
-use super::terms::{self, CHECKPOINT_EVERY_S, Terms};
 use super::{Format, SPEC_BYTES_MAX, TooManyPoints, digest, measures, reports};
 use crate::grid::Grid;
 use crate::grid::axis::Axis;
@@ -24,7 +24,7 @@ pub struct SweepSpec {
     /// What is measured of each layer at evaluations, in the order of [`Measure::ALL`].
     pub measures: Vec<Measure>,
     /// How it is to be carried out.
-    pub terms: Terms,
+    pub execution: ExecutionOptions,
 }
 
 const NAME_CHARACTERS_MAX: usize = 128;
@@ -38,18 +38,18 @@ impl SweepSpec {
     /// Reads a spec file's text; `origin` names the file in what is said of it.
     ///
     /// # Errors
-    /// Every mistake in the text, each with its place and how to mend it.
+    /// Every error in the text, each with its place and how to fix it.
     pub fn parse(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
         if text.len() > SPEC_BYTES_MAX {
             return Err(too_long(text.len(), origin));
         }
-        let mut mistakes = Mistakes::new(text, Limits::Apply);
+        let mut errors = ErrorList::new(text, Limits::Apply);
         if let Some(at) = text.find('\0') {
             // Some parsers take it for the end of the text, and some stores cannot keep it.
-            mistakes.add(&(at..at + 1), "", "the text holds a zero byte", "remove it; the file may be damaged");
-            return Err(mistakes.into_errors(origin));
+            errors.add(&(at..at + 1), "", "the text holds a zero byte", "remove it; the file may be damaged");
+            return Err(errors.into_errors(origin));
         }
-        Self::read(text, format, origin, mistakes)
+        Self::read(text, format, origin, errors)
     }
 
     /// Reads the text of a sweep that was submitted before. An earlier version may have accepted what is beyond the limits
@@ -58,24 +58,24 @@ impl SweepSpec {
     /// # Errors
     /// As [`SweepSpec::parse`], but for the limits on bytes, points and the range of numbers.
     pub fn parse_stored(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
-        Self::read(text, format, origin, Mistakes::new(text, Limits::Lifted))
+        Self::read(text, format, origin, ErrorList::new(text, Limits::Lifted))
     }
 
-    fn read(text: &str, format: Format, origin: &str, mut mistakes: Mistakes<'_>) -> Result<Self, SpecErrors> {
+    fn read(text: &str, format: Format, origin: &str, mut errors: ErrorList<'_>) -> Result<Self, SpecErrors> {
         match node::parse(text, format) {
             Ok(root) => {
-                if let Some(spec) = read_root(&root, &mut mistakes)
-                    && mistakes.are_none()
+                if let Some(spec) = read_root(&root, &mut errors)
+                    && errors.are_none()
                 {
                     return Ok(spec);
                 }
             }
-            Err(errors) => {
-                let help = format!("mend the {} syntax here", format.name().to_uppercase());
-                errors.into_iter().for_each(|error| mistakes.add(&error.span, "", error.message, help.clone()));
+            Err(found) => {
+                let help = format!("fix the {} syntax here", format.name().to_uppercase());
+                found.into_iter().for_each(|error| errors.add(&error.span, "", error.message, help.clone()));
             }
         }
-        Err(mistakes.into_errors(origin))
+        Err(errors.into_errors(origin))
     }
 
     /// What tells this sweep from any other, however it is written: a BLAKE3 hash in hexadecimal.
@@ -85,86 +85,86 @@ impl SweepSpec {
     }
 }
 
-/// The entries of a table; a mistake where it is none.
-fn table<'a>(node: &'a Node, place: &str, mistakes: &mut Mistakes<'_>) -> &'a [(Key, Node)] {
+/// The entries of a table; an error where it is none.
+fn table<'a>(node: &'a Node, place: &str, errors: &mut ErrorList<'_>) -> &'a [(Key, Node)] {
     if let Kind::Table(entries) = &node.kind {
         return entries;
     }
     let message = format!("`{place}` cannot be {}", node.kind.describe());
-    mistakes.add(&node.span, place, message, "it is a table of settings");
+    errors.add(&node.span, place, message, "it is a table of settings");
     &[]
 }
 
-fn read_root(root: &Node, mistakes: &mut Mistakes<'_>) -> Option<SweepSpec> {
+fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<SweepSpec> {
     let Kind::Table(entries) = &root.kind else {
-        mistakes.add(&root.span, "", "a spec file is a table", "begin with `name`, [data], [grid]");
+        errors.add(&root.span, "", "a spec file is a table", "begin with `name`, [data], [grid]");
         return None;
     };
-    let is_known = |key: &Key| TOP.iter().chain(&terms::KEYS).any(|known| key.name == *known);
+    let is_known = |key: &Key| TOP.iter().chain(&execution::KEYS).any(|known| key.name == *known);
     for (key, _) in entries.iter().filter(|(key, _)| !is_known(key)) {
-        unknown_at_top(key, mistakes);
+        unknown_at_top(key, errors);
     }
     let part = |name: &str| entries.iter().find(|(key, _)| key.name == name);
-    let name = read_name(root, part("name"), mistakes);
-    let measured = at_top_or_in_train(entries, MEASURE, mistakes);
-    let checkpoint_every_s = at_top_or_in_train(entries, CHECKPOINT_EVERY_S, mistakes);
-    let terms = terms::read(entries, checkpoint_every_s, mistakes);
+    let name = read_name(root, part("name"), errors);
+    let measured = at_top_or_in_train(entries, MEASURE, errors);
+    let checkpoint_every_s = at_top_or_in_train(entries, CHECKPOINT_EVERY_S, errors);
+    let execution = execution::read(entries, checkpoint_every_s, errors);
 
     let mut shared = Shared::default();
     if let Some((_, node)) = part("data") {
-        shared.constants(node, "data", Some(&[Setting::Dataset]), mistakes);
+        shared.constants(node, "data", Some(&[Setting::Dataset]), errors);
     }
     if let Some((_, node)) = part("train") {
-        shared.constants(node, "train", None, mistakes);
+        shared.constants(node, "train", None, errors);
     }
     if let Some((_, node)) = part("seed")
-        && let Some(value) = read::value(Setting::Seed, node, "seed", mistakes)
+        && let Some(value) = read::value(Setting::Seed, node, "seed", errors)
     {
         let entry = Entry { given: Given::One(value), span: node.span.clone(), place: "seed".to_owned(), shared: true };
-        shared.constant(Setting::Seed, entry, mistakes);
+        shared.constant(Setting::Seed, entry, errors);
     }
     if let Some((_, node)) = part("grid") {
-        shared.table(node, "grid", true, mistakes);
+        shared.table(node, "grid", true, errors);
     }
     let alone = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
-    let drafts = drafts(alone, shared, part("block").map(|(_, node)| node), mistakes);
-    let blocks = blocks::build(&drafts, terms.share, mistakes);
-    if !mistakes.are_none() {
+    let drafts = drafts(alone, shared, part("block").map(|(_, node)| node), errors);
+    let blocks = blocks::build(&drafts, execution.share, errors);
+    if !errors.are_none() {
         return None;
     }
-    let grid = Grid::new(blocks).map(|grid| if terms.share { grid } else { grid.unshared() });
+    let grid = Grid::new(blocks).map(|grid| if execution.share { grid } else { grid.unshared() });
     if let Err(too_large) = &grid {
         let help = format!("{} are the most there can be", Grid::TRIALS_MAX);
         let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
-        mistakes.add(&span, "grid", too_large.to_string(), help);
+        errors.add(&span, "grid", too_large.to_string(), help);
     }
     let grid = grid.ok();
     let measures = match (measured, &grid) {
-        (Some((node, place)), Some(grid)) => measures::read(node, &place, grid, mistakes),
+        (Some((node, place)), Some(grid)) => measures::read(node, &place, grid, errors),
         _ => Vec::new(),
     };
-    if let Some(grid) = grid.as_ref().filter(|_| mistakes.limits == Limits::Apply)
+    if let Some(grid) = grid.as_ref().filter(|_| errors.limits == Limits::Apply)
         && let Err(too_many) = reports::check(grid.blocks(), &measures)
     {
         let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
-        mistakes.add(&span, "grid", too_many.to_string(), TooManyPoints::HELP);
+        errors.add(&span, "grid", too_many.to_string(), TooManyPoints::HELP);
     }
-    Some(SweepSpec { name: name?, grid: grid?, measures, terms })
+    Some(SweepSpec { name: name?, grid: grid?, measures, execution })
 }
 
-fn unknown_at_top(key: &Key, mistakes: &mut Mistakes<'_>) {
+fn unknown_at_top(key: &Key, errors: &mut ErrorList<'_>) {
     if Setting::from_name(&key.name).is_some() {
         let message = format!("the setting `{}` stands outside every table", key.name);
         let help = "move it under [train] where it is the same for all trials, or under [grid]";
-        return mistakes.add(&key.span, key.name.clone(), message, help);
+        return errors.add(&key.span, key.name.clone(), message, help);
     }
-    read::unknown(key, &key.name, "key", TOP.into_iter().chain(terms::KEYS), mistakes);
+    read::unknown(key, &key.name, "key", TOP.into_iter().chain(execution::KEYS), errors);
 }
 
-fn read_name(root: &Node, name: Option<&(Key, Node)>, mistakes: &mut Mistakes<'_>) -> Option<String> {
+fn read_name(root: &Node, name: Option<&(Key, Node)>, errors: &mut ErrorList<'_>) -> Option<String> {
     let Some((_, node)) = name else {
         let start = root.span.start..root.span.start;
-        mistakes.add(&start, "name", "the sweep has no name", "add a line such as name = \"my-sweep\"");
+        errors.add(&start, "name", "the sweep has no name", "add a line such as name = \"my-sweep\"");
         return None;
     };
     let sound = |name: &str| {
@@ -175,13 +175,13 @@ fn read_name(root: &Node, name: Option<&(Key, Node)>, mistakes: &mut Mistakes<'_
         Kind::Text(name) if sound(name.trim()) => Some(name.trim().to_owned()),
         other => {
             let message = format!("the name cannot be {}", other.describe());
-            let help = match (other, mistakes.line_at(&node.span)) {
+            let help = match (other, errors.line_at(&node.span)) {
                 (Kind::Integer(_) | Kind::Real(_) | Kind::Boolean(_), Some(written)) => {
                     format!("put it in quotes: \"{written}\"")
                 }
                 _ => format!("it takes 1 to {NAME_CHARACTERS_MAX} characters, none of them a slash or a line break"),
             };
-            mistakes.add(&node.span, "name", message, help);
+            errors.add(&node.span, "name", message, help);
             None
         }
     }
@@ -191,7 +191,7 @@ fn read_name(root: &Node, name: Option<&(Key, Node)>, mistakes: &mut Mistakes<'_
 fn at_top_or_in_train<'a>(
     entries: &'a [(Key, Node)],
     name: &str,
-    mistakes: &mut Mistakes<'_>,
+    errors: &mut ErrorList<'_>,
 ) -> Option<(&'a Node, String)> {
     let within = |entries: &'a [(Key, Node)], name: &str| entries.iter().find(|(key, _)| key.name == name);
     let in_train = within(entries, "train").and_then(|(_, node)| match &node.kind {
@@ -201,7 +201,7 @@ fn at_top_or_in_train<'a>(
     match (within(entries, name), in_train) {
         (Some(_), Some((key, _))) => {
             let message = format!("`{name}` is given twice, here and at the top");
-            mistakes.add(&key.span, format!("train.{name}"), message, "leave one of them out");
+            errors.add(&key.span, format!("train.{name}"), message, "leave one of them out");
             None
         }
         (at_top, in_train) => {
@@ -221,49 +221,49 @@ struct Shared {
 
 impl Shared {
     /// Takes in a table of constants: those settings, or any.
-    fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, mistakes: &mut Mistakes<'_>) {
-        for (key, node) in table(node, name, mistakes) {
+    fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, errors: &mut ErrorList<'_>) {
+        for (key, node) in table(node, name, errors) {
             let place = format!("{name}.{}", key.name);
             let also: &[&str] = if only.is_none() { &BESIDE_TRAINING } else { &[] };
             if also.contains(&key.name.as_str()) {
                 continue;
             }
-            let Some(setting) = read::setting(key, &place, also, mistakes) else { continue };
+            let Some(setting) = read::setting(key, &place, also, errors) else { continue };
             if only.is_some_and(|only| !only.contains(&setting)) {
                 let message = format!("`{setting}` does not belong in [{name}]");
-                mistakes.add(&key.span, place, message, "move it to [train] or [grid]");
+                errors.add(&key.span, place, message, "move it to [train] or [grid]");
                 continue;
             }
-            let mut given = read::given(setting, node, &place, mistakes);
+            let mut given = read::given(setting, node, &place, errors);
             if let Given::Many(_) = given {
                 let message = format!("[{name}] holds one value for each setting, and `{setting}` has several");
-                mistakes.add(&node.span, place.clone(), message, "move it to [grid] or into a [[block]]");
-                given = Given::Mistaken;
+                errors.add(&node.span, place.clone(), message, "move it to [grid] or into a [[block]]");
+                given = Given::Wrong;
             }
-            self.constant(setting, Entry { given, span: node.span.clone(), place, shared: true }, mistakes);
+            self.constant(setting, Entry { given, span: node.span.clone(), place, shared: true }, errors);
         }
     }
 
     /// Takes in a constant of all blocks, which has one place.
-    fn constant(&mut self, setting: Setting, entry: Entry, mistakes: &mut Mistakes<'_>) {
+    fn constant(&mut self, setting: Setting, entry: Entry, errors: &mut ErrorList<'_>) {
         if let Some(other) = self.entries.get(&setting) {
             let message = format!("`{setting}` is given twice, here and at {}", other.place);
-            mistakes.add(&entry.span, entry.place, message, "leave one of them out");
+            errors.add(&entry.span, entry.place, message, "leave one of them out");
             return;
         }
         self.entries.insert(setting, entry);
     }
 
     /// Takes in a table of constants and axes, with what is zipped and excluded.
-    fn table(&mut self, node: &Node, name: &str, shared: bool, mistakes: &mut Mistakes<'_>) {
-        for (key, node) in table(node, name, mistakes) {
+    fn table(&mut self, node: &Node, name: &str, shared: bool, errors: &mut ErrorList<'_>) {
+        for (key, node) in table(node, name, errors) {
             let place = format!("{name}.{}", key.name);
             match key.name.as_str() {
-                "zip" => self.zips.extend(read_zips(node, &place, mistakes)),
-                "exclude" => self.excludes.extend(read_excludes(node, &place, shared, mistakes)),
+                "zip" => self.zips.extend(read_zips(node, &place, errors)),
+                "exclude" => self.excludes.extend(read_excludes(node, &place, shared, errors)),
                 _ => {
-                    let Some(setting) = read::setting(key, &place, &BESIDE_SETTINGS, mistakes) else { continue };
-                    let given = read::given(setting, node, &place, mistakes);
+                    let Some(setting) = read::setting(key, &place, &BESIDE_SETTINGS, errors) else { continue };
+                    let given = read::given(setting, node, &place, errors);
                     self.entries.insert(setting, Entry { given, span: node.span.clone(), place, shared });
                 }
             }
@@ -271,7 +271,7 @@ impl Shared {
     }
 }
 
-fn drafts(alone: Range<usize>, shared: Shared, blocks: Option<&Node>, mistakes: &mut Mistakes<'_>) -> Vec<Draft> {
+fn drafts(alone: Range<usize>, shared: Shared, blocks: Option<&Node>, errors: &mut ErrorList<'_>) -> Vec<Draft> {
     let draft = |own: Shared, span: Range<usize>, place: String| Draft {
         entries: own.entries,
         zips: own.zips,
@@ -284,52 +284,51 @@ fn drafts(alone: Range<usize>, shared: Shared, blocks: Option<&Node>, mistakes: 
     };
     let Kind::List(items) = &node.kind else {
         let help = "begin each with a line [[block]], or give a list of tables";
-        mistakes.add(&node.span, "block", "the blocks are a list of tables", help);
+        errors.add(&node.span, "block", "the blocks are a list of tables", help);
         return Vec::new();
     };
     if items.is_empty() {
-        mistakes.add(&node.span, "block", "the list of blocks is empty", "leave it out, or add a block");
+        errors.add(&node.span, "block", "the list of blocks is empty", "leave it out, or add a block");
     }
     let own = |(index, item): (usize, &Node)| {
         let place = format!("block[{index}]");
         let mut own = shared.clone();
-        own.table(item, &place, false, mistakes);
+        own.table(item, &place, false, errors);
         draft(own, item.span.clone(), place)
     };
     items.iter().enumerate().map(own).collect()
 }
 
-/// The items of a list; a mistake where it is none.
-fn items<'a>(node: &'a Node, place: &str, what: &str, mistakes: &mut Mistakes<'_>) -> Option<&'a [Node]> {
+/// The items of a list; an error where it is none.
+fn items<'a>(node: &'a Node, place: &str, what: &str, errors: &mut ErrorList<'_>) -> Option<&'a [Node]> {
     if let Kind::List(items) = &node.kind {
         return Some(items);
     }
     let message = format!("`{place}` cannot be {}", node.kind.describe());
-    mistakes.add(&node.span, place, message, format!("it is a list of {what}"));
+    errors.add(&node.span, place, message, format!("it is a list of {what}"));
     None
 }
 
-fn read_zips(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Vec<Zip> {
+fn read_zips(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Vec<Zip> {
     const FORM: &str = "lists of names, such as [[\"depth\", \"learning_rate\"]]";
     let mut zips = Vec::new();
-    for (index, group) in items(node, place, FORM, mistakes).unwrap_or_default().iter().enumerate() {
+    for (index, group) in items(node, place, FORM, errors).unwrap_or_default().iter().enumerate() {
         let place = format!("{place}[{index}]");
         let mut settings = Vec::new();
-        let Some(names) = items(group, &place, "names of axes, such as [\"depth\", \"learning_rate\"]", mistakes)
-        else {
+        let Some(names) = items(group, &place, "names of axes, such as [\"depth\", \"learning_rate\"]", errors) else {
             continue;
         };
         for name in names {
             let Kind::Text(text) = &name.kind else {
                 let message = format!("a zipped axis cannot be {}", name.kind.describe());
-                mistakes.add(&name.span, place.clone(), message, "zip holds names of axes");
+                errors.add(&name.span, place.clone(), message, "zip holds names of axes");
                 continue;
             };
             let key = Key { span: name.span.clone(), name: text.clone() };
-            settings.extend(read::setting(&key, &place, &[], mistakes));
+            settings.extend(read::setting(&key, &place, &[], errors));
         }
         if names.len() < 2 {
-            mistakes.add(&group.span, place, "fewer than two axes are zipped", "name two or more, or leave zip out");
+            errors.add(&group.span, place, "fewer than two axes are zipped", "name two or more, or leave zip out");
         } else if settings.len() >= 2 {
             zips.push(Zip { settings, span: group.span.clone(), place });
         }
@@ -337,24 +336,24 @@ fn read_zips(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Vec<Zip> 
     zips
 }
 
-fn read_excludes(node: &Node, place: &str, shared: bool, mistakes: &mut Mistakes<'_>) -> Vec<Exclude> {
+fn read_excludes(node: &Node, place: &str, shared: bool, errors: &mut ErrorList<'_>) -> Vec<Exclude> {
     const FORM: &str = "tables, such as [{ network = \"nn\", depth = [9, 10] }]";
     let mut excludes = Vec::new();
-    for (index, item) in items(node, place, FORM, mistakes).unwrap_or_default().iter().enumerate() {
+    for (index, item) in items(node, place, FORM, errors).unwrap_or_default().iter().enumerate() {
         let place = format!("{place}[{index}]");
         let mut settings = Vec::new();
-        for (key, node) in table(item, &place, mistakes) {
+        for (key, node) in table(item, &place, errors) {
             let place = format!("{place}.{}", key.name);
-            let Some(setting) = read::setting(key, &place, &[], mistakes) else { continue };
-            match read::given(setting, node, &place, mistakes) {
+            let Some(setting) = read::setting(key, &place, &[], errors) else { continue };
+            match read::given(setting, node, &place, errors) {
                 Given::One(value) => settings.push((setting, Axis::List(vec![value]))),
                 Given::Many(axis) => settings.push((setting, axis)),
-                Given::Mistaken => {}
+                Given::Wrong => {}
             }
         }
         let said = matches!(&item.kind, Kind::Table(entries) if entries.is_empty());
         if said {
-            mistakes.add(&item.span, place, "this would exclude everything", "name the settings to exclude");
+            errors.add(&item.span, place, "this would exclude everything", "name the settings to exclude");
         } else if !settings.is_empty() {
             excludes.push(Exclude { settings, span: item.span.clone(), place, shared });
         }

@@ -9,11 +9,11 @@ use biosweep_common::protocol::messages::ToWorker;
 use biosweep_common::spec::SweepSpec;
 
 use super::event::{Action, Extended, Notice, Now};
-use super::scheduler::Core;
+use super::scheduler::Scheduler;
 use super::sweep::Sweep;
 use crate::record::{Record, RestoredSweep, ReusedRow, Submission};
 
-impl Core {
+impl Scheduler {
     pub(super) fn submit(
         &mut self,
         now: Now,
@@ -36,7 +36,7 @@ impl Core {
         sweep.lanes_there = self.lanes_there(&sweep);
         self.sweeps.insert(id, sweep);
         self.note_overlaps(id);
-        self.look_again = true;
+        self.check_all = true;
     }
 
     /// Adds trials to a sweep. One that has finished is not here, and runs again; one that is paused stays so.
@@ -57,7 +57,7 @@ impl Core {
         self.note_overlaps(id);
         self.take_over(id, reused, actions);
         self.leave_if_finished(now, id, actions);
-        self.look_again = true;
+        self.check_all = true;
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
@@ -140,8 +140,8 @@ impl Core {
         }
         self.take_over(id, reused, actions);
         self.leave_if_finished(now, id, actions);
-        self.expect_from_others(id);
-        self.look_again = true;
+        self.await_others(id);
+        self.check_all = true;
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
@@ -171,9 +171,9 @@ impl Core {
     ) {
         if let Some(sweep) = self.sweeps.get_mut(&id) {
             sweep.row.state = state;
-            sweep.is_in_round &= state == SweepState::Running;
+            sweep.is_active &= state == SweepState::Running;
             sweep.row.reason.clone_from(&reason);
-            self.look_again = true;
+            self.check_all = true;
         }
         actions.push(Action::Persist(Record::StateChanged { sweep: id, state, reason, at: now.wall }));
         actions.push(Action::Notify(Notice::StateChanged(id)));

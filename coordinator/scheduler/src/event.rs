@@ -1,4 +1,4 @@
-//! What the core is told, and what it wants done.
+//! What the scheduler is told, and what it wants done.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::{ToCoordinator, ToWorker};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::{Tick, WallTime};
-use biosweep_common::views::Setback;
+use biosweep_common::views::IncompleteAttempt;
 
 use crate::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};
 
-/// The time, as the core is told it.
+/// The time, as the scheduler is told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// For deadlines.
@@ -60,7 +60,7 @@ pub enum Event {
     /// A worker is to be let out of quarantine.
     Released(WorkerId),
     /// A worker said something on its present stream.
-    Said {
+    Message {
         /// The worker.
         worker: WorkerId,
         /// What it said.
@@ -88,7 +88,7 @@ pub enum Event {
 
 impl Event {
     /// Whether it is what a person asks for, rather than what happened.
-    pub const fn is_wish(&self) -> bool {
+    pub const fn is_command(&self) -> bool {
         match self {
             Self::Submitted { .. }
             | Self::Extended { .. }
@@ -98,7 +98,7 @@ impl Event {
             | Self::Retried { .. }
             | Self::Deleted(_)
             | Self::Released(_) => true,
-            Self::Said { .. }
+            Self::Message { .. }
             | Self::Disconnected(_)
             | Self::Died { .. }
             | Self::Draining { .. }
@@ -145,10 +145,10 @@ pub enum Notice {
     /// This sweep goes on, stands still, or has come to its end.
     StateChanged(SweepId),
     /// An attempt ended without completing.
-    Setback {
+    IncompleteAttempt {
         /// The sweep.
         sweep: SweepId,
         /// What happened.
-        setback: Setback,
+        incomplete_attempt: IncompleteAttempt,
     },
 }

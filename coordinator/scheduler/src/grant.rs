@@ -1,4 +1,4 @@
-//! Who gets what: idle workers, and the bundles of the sweep whose turn it is.
+//! Grants bundles to idle workers. The sweep that is furthest below its fair share comes first.
 //!
 //! A bundle is a run of neighbouring trajectories of one shape, as wide as the worker has lanes. Towards a sweep's end it
 //! is narrower: no worker takes more than its share of what is left, so that none works through a wide bundle while
@@ -16,8 +16,8 @@ use biosweep_common::protocol::messages::ToWorker;
 
 use super::event::{Action, Notice, Now};
 use super::lease::{Lease, OpenLane};
-use super::scheduler::Core;
-use super::sweep::{Sweep, Tries};
+use super::scheduler::Scheduler;
+use super::sweep::{AttemptCounters, Sweep};
 use super::worker::Worker;
 use crate::record::{LeaseRow, Record};
 
@@ -35,13 +35,13 @@ enum Company {
     None,
 }
 
-impl Core {
+impl Scheduler {
     /// Gives pending trajectories to the workers that wait for some.
     pub(super) fn grant_what_can_be(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.draining || !self.sweeps.values().any(Sweep::can_grant) {
             return;
         }
-        for capabilities in self.crews_to_look_at() {
+        for capabilities in self.classes_to_check() {
             while let Some(id) = self.next_of(&capabilities) {
                 if !self.grant_something(now, id, actions) && !self.refuse(&capabilities, id) {
                     break;
@@ -50,14 +50,15 @@ impl Core {
         }
     }
 
-    /// The next worker of a crew that waits and for whom there may be something: one of the fit or, where there is
+    /// The next worker of a class that waits and for whom there may be something: one of the fit or, where there is
     /// something that none who is fit can train, a suspect.
     pub(super) fn next_of(&self, capabilities: &Capabilities) -> Option<WorkerId> {
-        let crew = self.crews.get(capabilities)?;
+        let class = self.classes.get(capabilities)?;
         let fit =
-            crew.asking.first().filter(|_| self.sweeps.values().any(|sweep| sweep.has_something_for(capabilities)));
+            class.asking.first().filter(|_| self.sweeps.values().any(|sweep| sweep.has_something_for(capabilities)));
         let suspect = || {
-            crew.suspects
+            class
+                .suspects
                 .first()
                 .filter(|_| self.sweeps.values().any(|sweep| self.is_open_to_suspects(sweep, capabilities)))
         };
@@ -66,28 +67,28 @@ impl Core {
 
     /// One of the fit is not looked at again until something else can be granted; whether it was one.
     fn refuse(&mut self, capabilities: &Capabilities, id: WorkerId) -> bool {
-        self.crews.get_mut(capabilities).is_some_and(|crew| crew.asking.remove(&id) && crew.refused.insert(id))
+        self.classes.get_mut(capabilities).is_some_and(|class| class.asking.remove(&id) && class.refused.insert(id))
     }
 
     /// Gives a worker a bundle of the first sweep that has one for it; whether there was one.
     fn grant_something(&mut self, now: Now, id: WorkerId, actions: &mut Vec<Action>) -> bool {
-        self.sweeps_in_turn(id, now).into_iter().any(|sweep| self.grant(now, id, sweep, actions))
+        self.sweeps_by_share(id, now).into_iter().any(|sweep| self.grant(now, id, sweep, actions))
     }
 
     /// The sweeps that have something for this worker.
-    fn sweeps_in_turn(&mut self, id: WorkerId, now: Now) -> Vec<SweepId> {
+    fn sweeps_by_share(&mut self, id: WorkerId, now: Now) -> Vec<SweepId> {
         let Some(worker) = self.workers.get(&id) else { return Vec::new() };
         let capabilities = &worker.description.capabilities;
         let fits = |sweep: &&Sweep| sweep.has_something_for(capabilities);
-        let new = self.sweeps.values().filter(fits).filter(|sweep| !sweep.is_in_round).map(Sweep::id);
+        let new = self.sweeps.values().filter(fits).filter(|sweep| !sweep.is_active).map(Sweep::id);
         for id in new.collect::<Vec<_>>() {
-            take_into_round(&mut self.sweeps, id, now);
+            activate(&mut self.sweeps, id, now);
         }
         let is_suspect = worker.failing.is_suspect();
         let is_open = |sweep: &&Sweep| !is_suspect || self.is_open_to_suspects(sweep, capabilities);
         let mut sweeps: Vec<&Sweep> = self.sweeps.values().filter(fits).filter(is_open).collect();
         // Stable: of equals the oldest comes first.
-        sweeps.sort_by(|left, right| left.turn.compare(&right.turn, now.tick));
+        sweeps.sort_by(|left, right| left.fair_share.compare(&right.fair_share, now.tick));
         sweeps.into_iter().map(Sweep::id).collect()
     }
 
@@ -127,20 +128,20 @@ impl Core {
         }
         actions.push(Action::Notify(Notice::Changed(sweep_id)));
         self.leases.insert(attempt, lease);
-        self.assess(id);
-        for taker in self.takers.get(&sweep_id).cloned().unwrap_or_default() {
-            self.expect_ends(attempt, taker);
+        self.update_status(id);
+        for dependent in self.dependents.get(&sweep_id).cloned().unwrap_or_default() {
+            self.await_lease(attempt, dependent);
         }
         debug_assert_eq!(self.check_grant(id, sweep_id), Ok(()));
         true
     }
 }
 
-fn take_into_round(sweeps: &mut BTreeMap<SweepId, Sweep>, id: SweepId, now: Now) {
-    let Some(mut turn) = sweeps.get(&id).map(|sweep| sweep.turn) else { return };
-    turn.join(sweeps.values().filter(|other| other.is_in_round).map(|other| &other.turn), now.tick);
+fn activate(sweeps: &mut BTreeMap<SweepId, Sweep>, id: SweepId, now: Now) {
+    let Some(mut fair_share) = sweeps.get(&id).map(|sweep| sweep.fair_share) else { return };
+    fair_share.join(sweeps.values().filter(|other| other.is_active).map(|other| &other.fair_share), now.tick);
     if let Some(sweep) = sweeps.get_mut(&id) {
-        (sweep.turn, sweep.is_in_round) = (turn, true);
+        (sweep.fair_share, sweep.is_active) = (fair_share, true);
     }
 }
 
@@ -153,7 +154,7 @@ impl Sweep {
     /// How many trajectories a worker may take so that all are busy equally long: its part, by its lanes, of all that is
     /// not done, less what it has already.
     fn share_of(&self, worker: &Worker) -> u32 {
-        let left = u128::from(self.pending.len()) + u128::from(self.turn.open());
+        let left = u128::from(self.pending.len()) + u128::from(self.fair_share.open());
         let part = (left * u128::from(worker.description.lanes)).div_ceil(u128::from(self.lanes_there.max(1)));
         u32::try_from(part).unwrap_or(u32::MAX).saturating_sub(worker.open).max(1)
     }
@@ -184,9 +185,9 @@ impl Sweep {
     }
 
     fn company(&self, index: u64) -> Company {
-        match self.tries.get(&TrajectoryIndex(index)) {
-            Some(&Tries { failed, deaths, .. }) if failed > 0 || deaths >= DEATHS_ALONE => Company::None,
-            Some(&Tries { taken_back: Some(attempt), .. }) => Company::Of(attempt),
+        match self.counters.get(&TrajectoryIndex(index)) {
+            Some(&AttemptCounters { failed, deaths, .. }) if failed > 0 || deaths >= DEATHS_ALONE => Company::None,
+            Some(&AttemptCounters { taken_back: Some(attempt), .. }) => Company::Of(attempt),
             _ => Company::Any,
         }
     }

@@ -8,11 +8,11 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::protocol::messages::Held;
 
-use super::crew::{Crew, Place};
-use super::scheduler::Core;
+use super::scheduler::Scheduler;
+use super::worker_class::{WorkerClass, WorkerStatus};
 
-impl Core {
-    /// Tries every invariant.
+impl Scheduler {
+    /// Checks every invariant.
     ///
     /// # Errors
     /// The first that is broken, in words.
@@ -38,7 +38,7 @@ impl Core {
             let Some(sweep) = self.sweeps.get(&lease.sweep) else {
                 return Err(format!("attempt {attempt} is of sweep {}, which is not here", lease.sweep));
             };
-            to_come.extend(lease.open.values().flat_map(|lane| lane.expected_by.iter().copied()));
+            to_come.extend(lease.open.values().flat_map(|lane| lane.awaited_by.iter().copied()));
             for &trajectory in lease.open.keys() {
                 if !leased.insert((lease.sweep, trajectory)) {
                     return Err(format!("trajectory {trajectory} is leased twice, last under attempt {attempt}"));
@@ -49,7 +49,7 @@ impl Core {
             }
         }
         let sweeps = self.sweeps.iter();
-        let awaited = sweeps.flat_map(|(&id, sweep)| sweep.expected.iter().map(move |&index| (id, sweep, index)));
+        let awaited = sweeps.flat_map(|(&id, sweep)| sweep.awaited.iter().map(move |&index| (id, sweep, index)));
         for (id, sweep, index) in awaited {
             if sweep.pending.contains(index) || leased.contains(&(id, index)) {
                 return Err(format!(
@@ -90,8 +90,8 @@ impl Core {
             }
             let leases = self.leases.values().filter(|lease| lease.sweep == *id);
             let open: u64 = leases.map(|lease| lease.open.len() as u64).sum();
-            if sweep.turn.open() != open {
-                return Err(format!("sweep {id} has {open} lanes and thinks {}", sweep.turn.open()));
+            if sweep.fair_share.open() != open {
+                return Err(format!("sweep {id} has {open} lanes and thinks {}", sweep.fair_share.open()));
             }
             sweep.pending.check().map_err(|broken| format!("sweep {id}: {broken}"))?;
         }
@@ -127,33 +127,33 @@ impl Core {
         Ok(())
     }
 
-    /// The crews are what their workers make of them.
+    /// The classes are what their workers make of them.
     fn every_worker_counts_in_its_crew_for_what_it_is(&self) -> Result<(), String> {
-        let mut crews: BTreeMap<_, Crew> = BTreeMap::new();
+        let mut classes: BTreeMap<_, WorkerClass> = BTreeMap::new();
         for (&id, worker) in &self.workers {
-            let place = Place::of(worker, self.quarantined.contains_key(&id));
-            if worker.place != place {
-                return Err(format!("worker {id} is {place:?} and is taken for {:?}", worker.place));
+            let place = WorkerStatus::of(worker, self.quarantined.contains_key(&id));
+            if worker.status != place {
+                return Err(format!("worker {id} is {place:?} and is taken for {:?}", worker.status));
             }
             if place.is_some() {
-                let crew = crews.entry(Arc::new(worker.description.capabilities.clone())).or_default();
-                crew.change(id, None, place);
+                let class = classes.entry(Arc::new(worker.description.capabilities.clone())).or_default();
+                class.change(id, None, place);
             }
         }
-        for (capabilities, crew) in &self.crews {
+        for (capabilities, class) in &self.classes {
             // Whoever asks was refused or was not.
-            let mut listed = crew.clone();
+            let mut listed = class.clone();
             let waiting = listed.asking.len() + listed.refused.len();
             listed.asking.append(&mut listed.refused);
             if listed.asking.len() < waiting {
                 return Err(format!("a worker with {capabilities:?} asks and was refused at once"));
             }
-            let counted = crews.remove(capabilities).unwrap_or_default();
+            let counted = classes.remove(capabilities).unwrap_or_default();
             if listed != counted {
                 return Err(format!("the workers with {capabilities:?} are {counted:?} and are taken for {listed:?}"));
             }
         }
-        match crews.keys().next() {
+        match classes.keys().next() {
             Some(capabilities) => Err(format!("the workers with {capabilities:?} are not counted")),
             None => Ok(()),
         }
@@ -161,16 +161,16 @@ impl Core {
 
     /// While nobody is to be looked at, there is nothing for those who wait.
     fn who_waits_waits_for_a_reason(&self) -> Result<(), String> {
-        if self.draining || self.look_again {
+        if self.draining || self.check_all {
             return Ok(());
         }
-        for (capabilities, crew) in
-            self.crews.iter().filter(|(capabilities, _)| !self.to_look_at.contains(*capabilities))
+        for (capabilities, class) in
+            self.classes.iter().filter(|(capabilities, _)| !self.to_check.contains(*capabilities))
         {
             if let Some(id) = self.next_of(capabilities) {
                 return Err(format!("worker {id} waits in vain"));
             }
-            for &id in &crew.refused {
+            for &id in &class.refused {
                 let sweeps = self.sweeps.values().filter(|sweep| sweep.has_something_for(capabilities));
                 for sweep in sweeps {
                     let first = sweep.pending.first(|index| self.is_better_tried_elsewhere(id, sweep, index));
@@ -198,10 +198,12 @@ impl Core {
 
     /// A sweep that has left neither waits for what others find nor is waited for.
     fn who_takes_over_from_whom_is_here(&self) -> Result<(), String> {
-        let named = self.takers.iter().flat_map(|(source, takers)| takers.iter().chain([source]));
+        let named = self.dependents.iter().flat_map(|(source, dependents)| dependents.iter().chain([source]));
         match named.into_iter().find(|id| !self.sweeps.contains_key(id)) {
             Some(id) => Err(format!("sweep {id} is thought to share its results and is not here")),
-            None if self.takers.values().any(BTreeSet::is_empty) => Err("nobody is listed as a taker".to_owned()),
+            None if self.dependents.values().any(BTreeSet::is_empty) => {
+                Err("nobody is listed as a dependent".to_owned())
+            }
             None => Ok(()),
         }
     }
@@ -212,7 +214,7 @@ impl Core {
             let leased = self.leases.values().any(|lease| lease.sweep == *id);
             if sweep.row.state.has_ended()
                 || sweep.is_finished()
-                || (sweep.pending.is_empty() && sweep.expected.is_empty() && !leased)
+                || (sweep.pending.is_empty() && sweep.awaited.is_empty() && !leased)
             {
                 return Err(format!("sweep {id} is {} and still here", sweep.row.state.name()));
             }
@@ -224,7 +226,7 @@ impl Core {
 /// Trajectories of a sweep whose trials are counted one by one, at most.
 const COUNTED: u64 = 1_000;
 
-impl Core {
+impl Scheduler {
     /// A trial has its one result, or its trajectory waits, is in training, or is awaited: all of them together are the
     /// sweep. What is greater is taken to be alike.
     fn every_trial_is_accounted_for(&self) -> Result<(), String> {
@@ -232,7 +234,7 @@ impl Core {
             let leased = self.leases.values().filter(|lease| lease.sweep == *id).flat_map(|lease| lease.open.keys());
             let indices = (0..sweep.spec.grid.trajectories()).map(TrajectoryIndex);
             let pending = indices.filter(|index| sweep.pending.contains(*index));
-            let lacking = pending.chain(sweep.expected.iter().copied()).chain(leased.copied());
+            let lacking = pending.chain(sweep.awaited.iter().copied()).chain(leased.copied());
             let lacking: u64 = lacking.filter_map(|index| sweep.spec.grid.trials_of(index)).sum();
             let row = &sweep.row;
             let ended = row.completed + row.diverged + row.failed;
@@ -249,11 +251,11 @@ impl Core {
     /// Of what waits or is in training nothing has failed more often than the sweep allows.
     fn no_failure_is_retried_too_often(&self) -> Result<(), String> {
         for (id, sweep) in &self.sweeps {
-            let most = sweep.spec.terms.retries_max;
-            if let Some((index, tries)) = sweep.tries.iter().find(|(_, tries)| tries.failed > most) {
+            let most = sweep.spec.execution.retries_max;
+            if let Some((index, counters)) = sweep.counters.iter().find(|(_, counters)| counters.failed > most) {
                 return Err(format!(
                     "trajectory {index} of {id} failed {} times, and {most} are retried",
-                    tries.failed
+                    counters.failed
                 ));
             }
         }
@@ -276,7 +278,7 @@ impl Core {
     }
 }
 
-impl Core {
+impl Scheduler {
     /// What is tried when a bundle is granted: the worker can train what it now holds, and the sweep is running.
     ///
     /// # Errors

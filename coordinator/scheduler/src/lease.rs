@@ -34,13 +34,13 @@ pub struct OpenLane {
     /// The latest evaluation.
     pub latest: Option<CurvePoint>,
     /// Who waits for its end instead of training the same.
-    pub(super) expected_by: Vec<(SweepId, TrajectoryIndex)>,
+    pub(super) awaited_by: Vec<(SweepId, TrajectoryIndex)>,
 }
 
 impl OpenLane {
     /// A trajectory of which nothing has been heard.
     pub fn new(trajectory: Trajectory, since: Tick) -> Self {
-        Self { trajectory, since, updates: 0, latest: None, expected_by: Vec::new() }
+        Self { trajectory, since, updates: 0, latest: None, awaited_by: Vec::new() }
     }
 
     /// Updates after which it ends in any case.
@@ -68,7 +68,7 @@ impl Lease {
             attempt,
             shape,
             measures: spec.measures.clone(),
-            checkpoint_every_ms: (spec.terms.checkpoint_every_s * 1e3).ceil() as u64,
+            checkpoint_every_ms: (spec.execution.checkpoint_every_s * 1e3).ceil() as u64,
             lanes: self.open.iter().map(lane).collect(),
         })
     }

@@ -1,31 +1,30 @@
 //! The scheduler, pure: `apply(now, Event) -> Vec<Action>`. It awaits nothing, reads no clock and draws no number.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`event`] | what it is told, and what it wants done |
-//! | [`record`] | the facts that a store keeps |
-//! | [`scheduler`] | the state and `apply` |
-//! | `grant` | who gets what |
-//! | `accepted` | what a worker may say again |
-//! | `control` | what a sweep's owner asks for: extend, cancel, pause, resume, retry |
-//! | `trust` | what failures say of workers and sweeps: quarantine, pauses |
+//! | [`event`] | events in, actions out |
+//! | [`record`] | the records that a store keeps |
+//! | [`scheduler`] | the state, and `apply` |
+//! | `grant` | bundles for idle workers |
+//! | `fair_share` | the order of sweeps |
+//! | `control` | commands of a sweep's owner: extend, cancel, pause, resume, retry |
+//! | `attempt_end` | the ends of attempts: reports accepted or refused, results, retries |
+//! | `accepted` | the reports that a worker may repeat |
+//! | `failures` | quarantine of workers, pauses of sweeps |
 //! | [`reuse`] | results that one sweep takes over from another |
-//! | `ending` | how attempts end: reports accepted or refused, results, retries |
-//! | [`sweep`] | a running sweep |
-//! | `worker`, `crew` | a worker, as it is known, and those that are alike |
-//! | [`lease`] | a bundle in a worker's hands |
-//! | `pending`, `intervals` | the trajectories that wait, dearest first, as runs |
-//! | `turn` | whose turn it is among sweeps |
-//! | [`scope`] | what it leaves alone |
-//! | [`status`] | what it shows of itself |
+//! | [`sweep`], [`lease`], `worker`, `worker_class` | the tables |
+//! | `pending`, `intervals` | pending trajectories, as runs of indices, by descending cost |
+//! | [`scope`] | stored sweeps that are left alone |
+//! | [`status`] | views for people |
 //! | `testing` | a world for tests |
 //! | `invariants` | what always holds |
 
 mod accepted;
+mod attempt_end;
 mod control;
-mod crew;
-mod ending;
 pub mod event;
+mod failures;
+mod fair_share;
 mod grant;
 pub mod intervals;
 mod invariants;
@@ -37,9 +36,8 @@ pub mod scheduler;
 pub mod scope;
 pub mod status;
 pub mod sweep;
-mod trust;
-mod turn;
 mod worker;
+mod worker_class;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

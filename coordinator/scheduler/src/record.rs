@@ -115,7 +115,7 @@ pub enum Record {
         worker: WorkerId,
         /// How that attempt says it ended.
         outcome: Outcome,
-        /// The curve it brought.
+        /// The curve it completion.
         curve: Vec<CurvePoint>,
         /// When it came.
         at: WallTime,
@@ -226,7 +226,7 @@ pub struct TrialResult {
     pub updates: u64,
     /// Attempts it took, the accepted one included.
     pub attempts: u32,
-    /// The worker that brought it.
+    /// The worker that completion it.
     pub worker_name: String,
     /// Wall-clock seconds of the accepted attempt.
     pub seconds: f64,
@@ -294,7 +294,7 @@ pub struct AttemptRow {
     pub at: WallTime,
 }
 
-/// What the core needs to go on where it was left.
+/// What the scheduler needs to go on where it was left.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Restored {
     /// The running and paused sweeps, oldest first.
@@ -339,12 +339,12 @@ pub struct FailureRow {
     /// Why.
     pub cause: String,
     /// Whether it still counts against the sweep.
-    pub standing: Standing,
+    pub status: FailureStatus,
 }
 
 /// What a sweep's owner has done since a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum FailureStatus {
     /// Resumed the sweep in spite of it.
     Seen,
     /// Had the sweep begin to run again after it had finished.
@@ -353,7 +353,7 @@ pub enum Standing {
     Fresh,
 }
 
-impl Standing {
+impl FailureStatus {
     /// Of a failure that was recorded as that one, where the sweep was last resumed and last began to run after these.
     pub const fn of(entry: u64, resumed_after: u64, began_after: u64) -> Self {
         if entry <= resumed_after {

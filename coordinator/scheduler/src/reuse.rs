@@ -1,4 +1,4 @@
-//! Results taken over: what one sweep has found, another that waits for the same does not train; nor does it begin with
+//! Results taken over: what one sweep has source, another that waits for the same does not train; nor does it begin with
 //! what the other is training, where that will do for it.
 
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use biosweep_common::spec::SweepSpec;
 
 use super::event::{Action, Notice, Now};
 use super::lease::OpenLane;
-use super::scheduler::Core;
+use super::scheduler::Scheduler;
 use super::sweep::{Sweep, scores};
 use crate::record::{Record, ReusedRow, TrialResult};
 
 /// A trajectory that has been trained.
 #[derive(Debug, Clone, Copy)]
-pub struct Found<'a> {
+pub struct TrainedSource<'a> {
     /// Its sweep.
     pub sweep: SweepId,
     /// Its index there.
@@ -31,12 +31,12 @@ pub struct Found<'a> {
     pub worker_name: &'a str,
 }
 
-impl Found<'_> {
+impl TrainedSource<'_> {
     /// What the same trajectory of another grid, or of another block, takes over; `None` where the curve does not say
-    /// what each of its trials would have found.
+    /// what each of its trials would have source.
     pub fn taken_over_by(&self, grid: &Grid, index: TrajectoryIndex) -> Option<ReusedRow> {
-        let taker = grid.trajectory(index)?;
-        let scores: Vec<_> = scores(&taker, self.curve).into_iter().collect::<Option<_>>()?;
+        let dependent = grid.trajectory(index)?;
+        let scores: Vec<_> = scores(&dependent, self.curve).into_iter().collect::<Option<_>>()?;
         let result = |((trial, rule), score): ((u64, _), biosweep_common::curve::Score)| {
             // A trial of the same key where there is one, or else the first of those that were trained with it.
             let same = self.trajectory.stopping_rules.iter().position(|other| other == rule).unwrap_or(0);
@@ -55,7 +55,7 @@ impl Found<'_> {
                 }),
             }
         };
-        let trials = (taker.first_trial.0..).zip(&taker.stopping_rules).zip(scores);
+        let trials = (dependent.first_trial.0..).zip(&dependent.stopping_rules).zip(scores);
         Some(ReusedRow {
             trajectory: index,
             source: self.sweep,
@@ -66,8 +66,8 @@ impl Found<'_> {
 }
 
 /// Whether results of the one sweep can be those of the other: it wants them, and lacks nothing that it measures.
-pub fn may_take_over(taker: &SweepSpec, source: &SweepSpec) -> bool {
-    taker.terms.reuse && taker.measures.iter().all(|measure| source.measures.contains(measure))
+pub fn may_take_over(dependent: &SweepSpec, source: &SweepSpec) -> bool {
+    dependent.execution.reuse && dependent.measures.iter().all(|measure| source.measures.contains(measure))
 }
 
 /// Whether training this one is sure to go on until every trial of the other would have stopped.
@@ -79,7 +79,7 @@ fn will_do_for(trained: &Trajectory, other: &Trajectory) -> bool {
     other.stopping_rules.iter().all(|theirs| trained.stopping_rules.iter().any(|rule| outlasts(rule, theirs)))
 }
 
-impl Core {
+impl Scheduler {
     /// Notes which sweeps wait for trajectories that this one has too: a question that is too dear for every ending.
     pub(super) fn note_overlaps(&mut self, id: SweepId) {
         self.forget_overlaps(id);
@@ -92,7 +92,7 @@ impl Core {
                 false
             } else if other_id == id {
                 // Trials that are to share no training share no results either.
-                sweep.spec.terms.share && sweep.inverse.overlaps_itself()
+                sweep.spec.execution.share && sweep.inverse.overlaps_itself()
             } else {
                 sweep.inverse.overlaps(&other.inverse)
             };
@@ -101,69 +101,72 @@ impl Core {
                 pairs.extend(may_take_over(&sweep.spec, &other.spec).then_some((other_id, id)));
             }
         }
-        for (source, taker) in pairs {
-            self.takers.entry(source).or_default().insert(taker);
-            self.expect_from(source, taker);
+        for (source, dependent) in pairs {
+            self.dependents.entry(source).or_default().insert(dependent);
+            self.await_source(source, dependent);
         }
     }
 
     /// Has a sweep wait for what those it could take over from have in training.
-    pub(super) fn expect_from_others(&mut self, taker: SweepId) {
-        let sources = self.takers.iter().filter(|(_, takers)| takers.contains(&taker)).map(|(&source, _)| source);
-        sources.collect::<Vec<_>>().into_iter().for_each(|source| self.expect_from(source, taker));
+    pub(super) fn await_others(&mut self, dependent: SweepId) {
+        let sources =
+            self.dependents.iter().filter(|(_, dependents)| dependents.contains(&dependent)).map(|(&source, _)| source);
+        sources.collect::<Vec<_>>().into_iter().for_each(|source| self.await_source(source, dependent));
     }
 
-    fn expect_from(&mut self, source: SweepId, taker: SweepId) {
+    fn await_source(&mut self, source: SweepId, dependent: SweepId) {
         let leases = self.sweeps.get(&source).map(|sweep| sweep.leases.clone()).unwrap_or_default();
-        leases.into_iter().for_each(|attempt| self.expect_ends(attempt, taker));
+        leases.into_iter().for_each(|attempt| self.await_lease(attempt, dependent));
     }
 
     /// Has a sweep wait for the ends of what is trained under an attempt, in place of training the same.
-    pub(super) fn expect_ends(&mut self, attempt: Attempt, taker: SweepId) {
-        let (Some(lease), Some(sweep)) = (self.leases.get_mut(&attempt), self.sweeps.get_mut(&taker)) else { return };
-        for OpenLane { trajectory, expected_by, .. } in lease.open.values_mut() {
+    pub(super) fn await_lease(&mut self, attempt: Attempt, dependent: SweepId) {
+        let (Some(lease), Some(sweep)) = (self.leases.get_mut(&attempt), self.sweeps.get_mut(&dependent)) else {
+            return;
+        };
+        for OpenLane { trajectory, awaited_by, .. } in lease.open.values_mut() {
             let same = sweep.inverse.find(&trajectory_point(&trajectory.shape, trajectory.hyperparameters));
             let is_to_wait = |index: &TrajectoryIndex| {
                 sweep.pending.contains(*index) && will_do_for(trajectory, &sweep.trajectory(*index))
             };
             for index in same.into_iter().filter(is_to_wait).collect::<Vec<_>>() {
                 sweep.set_aside(index);
-                expected_by.push((taker, index));
+                awaited_by.push((dependent, index));
             }
         }
     }
 
     /// What was awaited has ended: those that did not get their results from it train for themselves.
-    pub(super) fn let_go(&mut self, expected_by: Vec<(SweepId, TrajectoryIndex)>) {
+    pub(super) fn unblock(&mut self, awaited_by: Vec<(SweepId, TrajectoryIndex)>) {
         let mut is_any_lacking = false;
-        for (id, index) in expected_by {
+        for (id, index) in awaited_by {
             is_any_lacking |= self.sweeps.get_mut(&id).is_some_and(|sweep| sweep.wait_no_longer(index));
         }
         if is_any_lacking {
-            self.look_again = true;
+            self.check_all = true;
         }
     }
 
     /// The sweep is no longer here, or no longer what it was.
     pub(super) fn forget_overlaps(&mut self, id: SweepId) {
-        self.takers.remove(&id);
-        self.takers.retain(|_, takers| {
-            takers.remove(&id);
-            !takers.is_empty()
+        self.dependents.remove(&id);
+        self.dependents.retain(|_, dependents| {
+            dependents.remove(&id);
+            !dependents.is_empty()
         });
     }
 
     /// A trajectory has come to its end: whoever waits for the same has it too.
-    pub(super) fn pass_on(&mut self, now: Now, found: Found<'_>, actions: &mut Vec<Action>) {
-        let Some(takers) = self.takers.get(&found.sweep).cloned() else { return };
-        let point = trajectory_point(&found.trajectory.shape, found.trajectory.hyperparameters);
-        for id in takers {
+    pub(super) fn pass_on(&mut self, now: Now, source: TrainedSource<'_>, actions: &mut Vec<Action>) {
+        let Some(dependents) = self.dependents.get(&source.sweep).cloned() else { return };
+        let point = trajectory_point(&source.trajectory.shape, source.trajectory.hyperparameters);
+        for id in dependents {
             let Some(sweep) = self.sweeps.get(&id) else { continue };
             let lacking = sweep.inverse.find(&point).into_iter().filter(|index| sweep.lacks(*index));
             let rows: Arc<[ReusedRow]> =
-                lacking.filter_map(|index| found.taken_over_by(&sweep.spec.grid, index)).collect();
+                lacking.filter_map(|index| source.taken_over_by(&sweep.spec.grid, index)).collect();
             self.take_over(id, rows, actions);
-            if id != found.sweep {
+            if id != source.sweep {
                 self.leave_if_finished(now, id, actions);
             }
         }

@@ -21,36 +21,36 @@ use biosweep_common::protocol::messages::{Held, Hello, Progress, ToCoordinator, 
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::Tick;
 
-use super::crew::Crew;
 use super::event::{Action, Event, Notice, Now};
 use super::lease::{Lease, OpenLane};
 use super::scope::OutOfScope;
 use super::sweep::Sweep;
 use super::worker::Worker;
+use super::worker_class::WorkerClass;
 use crate::record::{LeaseRow, Restored};
 
 /// How patient the coordinator is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// Milliseconds between two heartbeats of a worker.
     pub heartbeat_ms: u64,
     /// Milliseconds of silence after which a worker is lost.
     pub lease_ms: u64,
     /// Milliseconds within which another process may take up the identity of one that has ended.
-    pub rebirth_ms: u64,
+    pub reconnect_grace_ms: u64,
 }
 
-impl Patience {
+impl Timeouts {
     /// Ten heartbeats a lease, and a quarter of one to be reborn in.
     pub const fn of_lease_ms(lease_ms: u64) -> Self {
-        Self { heartbeat_ms: lease_ms / 10, lease_ms, rebirth_ms: lease_ms / 4 }
+        Self { heartbeat_ms: lease_ms / 10, lease_ms, reconnect_grace_ms: lease_ms / 4 }
     }
 }
 
 /// The state of everything that is in flight.
 #[derive(Debug, Clone)]
-pub struct Core {
-    patience: Patience,
+pub struct Scheduler {
+    timeouts: Timeouts,
     /// Where all of this is kept.
     store: Option<StoreId>,
     pub(super) sweeps: BTreeMap<SweepId, Sweep>,
@@ -59,57 +59,57 @@ pub struct Core {
     /// Sweeps that are being deleted, or were: there is nothing of them to be deleted once more.
     pub(super) deleted: BTreeSet<SweepId>,
     /// By sweep, those that may wait for what it finds: itself too, where blocks of it differ only in when to stop.
-    pub(super) takers: BTreeMap<SweepId, BTreeSet<SweepId>>,
+    pub(super) dependents: BTreeMap<SweepId, BTreeSet<SweepId>>,
     pub(super) workers: BTreeMap<WorkerId, Worker>,
     pub(super) leases: BTreeMap<Attempt, Lease>,
     /// When each worker counts as lost, soonest first.
     pub(super) deadlines: BTreeSet<(Tick, WorkerId)>,
     /// Nobody counts as lost before then, not even whose process is known to have ended.
-    patient_until: Tick,
+    no_loss_before: Tick,
     /// Workers that get nothing until they are released, and why.
     pub(super) quarantined: BTreeMap<WorkerId, String>,
     /// The workers whose streams are up, by what they have.
-    pub(super) crews: BTreeMap<Arc<Capabilities>, Crew>,
+    pub(super) classes: BTreeMap<Arc<Capabilities>, WorkerClass>,
     /// Crews in which somebody began to wait for work since they were looked at.
-    pub(super) to_look_at: BTreeSet<Arc<Capabilities>>,
+    pub(super) to_check: BTreeSet<Arc<Capabilities>>,
     /// Whether something can be granted that could not be before: it may be for any of those who wait.
-    pub(super) look_again: bool,
+    pub(super) check_all: bool,
     pub(super) last_attempt: u64,
     pub(super) draining: bool,
 }
 
-impl Core {
+impl Scheduler {
     /// The state the store remembers. Open leases get a whole lease time to be claimed by their workers.
-    pub fn restore(patience: Patience, now: Now, restored: &Restored, specs: &[Arc<SweepSpec>]) -> Self {
-        let mut core = Self {
-            patience,
+    pub fn restore(timeouts: Timeouts, now: Now, restored: &Restored, specs: &[Arc<SweepSpec>]) -> Self {
+        let mut scheduler = Self {
+            timeouts,
             store: restored.store,
             sweeps: BTreeMap::new(),
             out_of_scope: OutOfScope::default(),
             deleted: BTreeSet::new(),
-            takers: BTreeMap::new(),
+            dependents: BTreeMap::new(),
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            patient_until: Tick(0),
+            no_loss_before: Tick(0),
             quarantined: restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect(),
-            crews: BTreeMap::new(),
-            to_look_at: BTreeSet::new(),
-            look_again: false,
+            classes: BTreeMap::new(),
+            to_check: BTreeSet::new(),
+            check_all: false,
             last_attempt: restored.last_attempt,
             draining: false,
         };
         for (sweep, spec) in restored.sweeps.iter().zip(specs) {
             let mut begun = Sweep::restored(sweep, Arc::clone(spec));
             begun.hold_if_begun_by_other_numerics();
-            core.restore_sweep(now, begun, &sweep.open);
+            scheduler.restore_sweep(now, begun, &sweep.open);
         }
-        core
+        scheduler
     }
 
     fn restore_sweep(&mut self, now: Now, mut sweep: Sweep, open: &[(LeaseRow, Vec<TrajectoryIndex>)]) {
         for (row, trajectories) in open {
-            let deadline = now.tick.after_ms(self.patience.lease_ms);
+            let deadline = now.tick.after_ms(self.timeouts.lease_ms);
             let worker = self.workers.entry(row.worker).or_insert_with(|| {
                 let name = row.worker_name.clone();
                 let description = WorkerDescription { name, ..WorkerDescription::default() };
@@ -143,13 +143,13 @@ impl Core {
             }
             Event::Deleted(sweep) => self.delete(sweep, &mut actions),
             Event::Released(worker) => self.release_worker(worker, &mut actions),
-            Event::Said { worker, message } => self.hear(now, worker, message, &mut actions),
-            Event::Disconnected(worker) => self.disconnect(worker),
-            Event::Died { worker, cause } => self.note_death(now, worker, cause),
-            Event::Draining { reason } => self.drain(&reason, &mut actions),
-            Event::Ticked => self.expire(now, &mut actions),
+            Event::Message { worker, message } => self.on_message(now, worker, message, &mut actions),
+            Event::Disconnected(worker) => self.on_disconnected(worker),
+            Event::Died { worker, cause } => self.on_worker_died(now, worker, cause),
+            Event::Draining { reason } => self.on_draining(&reason, &mut actions),
+            Event::Ticked => self.on_tick(now, &mut actions),
             // Time has passed in which nobody could be heard: nobody is lost for having been silent.
-            Event::Awoke => self.patient_until = now.tick.after_ms(self.patience.lease_ms),
+            Event::Awoke => self.no_loss_before = now.tick.after_ms(self.timeouts.lease_ms),
         }
         self.grant_what_can_be(now, &mut actions);
         if cfg!(debug_assertions)
@@ -167,24 +167,24 @@ impl Core {
 
     /// When the next silent worker is lost, where nothing is heard before.
     pub fn next_deadline(&self) -> Option<Tick> {
-        self.deadlines.first().map(|&(deadline, _)| deadline.max(self.patient_until))
+        self.deadlines.first().map(|&(deadline, _)| deadline.max(self.no_loss_before))
     }
 
-    fn hear(&mut self, now: Now, id: WorkerId, message: ToCoordinator, actions: &mut Vec<Action>) {
+    fn on_message(&mut self, now: Now, id: WorkerId, message: ToCoordinator, actions: &mut Vec<Action>) {
         if let ToCoordinator::Hello(hello) = message {
-            return self.welcome(now, hello, actions);
+            return self.on_hello(now, hello, actions);
         }
-        self.set_deadline(id, now.tick.after_ms(self.patience.lease_ms));
+        self.set_deadline(id, now.tick.after_ms(self.timeouts.lease_ms));
         let Some(worker) = self.workers.get_mut(&id) else { return };
         if let ToCoordinator::Poll { lanes } = message {
             worker.idle_lanes = lanes;
         }
         // What it asked for before it fell silent it will not ask for again.
         worker.is_silent = false;
-        self.assess(id);
+        self.update_status(id);
         match message {
             ToCoordinator::Hello(_) | ToCoordinator::Poll { .. } => {}
-            ToCoordinator::Heartbeat { progress } => self.note_progress(id, &progress, actions),
+            ToCoordinator::Heartbeat { progress } => self.on_heartbeat(id, &progress, actions),
             ToCoordinator::Evaluated { attempt, trajectory, point } => {
                 if let Some((sweep, lane)) = self.lane_mut(id, attempt, trajectory) {
                     lane.latest = Some(point);
@@ -192,15 +192,15 @@ impl Core {
                     actions.push(Action::Notify(Notice::Changed(sweep)));
                 }
             }
-            ToCoordinator::Ended(report) => self.end(now, id, *report, actions),
-            ToCoordinator::Goodbye => self.part(now, id, Outcome::Preempted, "the worker left", actions),
+            ToCoordinator::Ended(report) => self.on_attempt_ended(now, id, *report, actions),
+            ToCoordinator::Goodbye => self.on_goodbye(now, id, Outcome::Preempted, "the worker left", actions),
         }
     }
 
     /// A stream opens. What the worker no longer holds runs elsewhere; what it may no longer hold, it is told to stop.
-    fn welcome(&mut self, now: Now, hello: Hello, actions: &mut Vec<Action>) {
+    fn on_hello(&mut self, now: Now, hello: Hello, actions: &mut Vec<Action>) {
         let id = hello.worker;
-        let deadline = now.tick.after_ms(self.patience.lease_ms);
+        let deadline = now.tick.after_ms(self.timeouts.lease_ms);
         let mut worker = Worker::new(hello.description, true, deadline);
         let before = self.forget(id);
         // Another coordinator's attempts are counted like this one's.
@@ -218,9 +218,9 @@ impl Core {
         let accepted = worker.accepted.clone();
         self.deadlines.insert((worker.deadline, id));
         self.workers.insert(id, worker);
-        self.assess(id);
+        self.update_status(id);
         self.tell_who_has_nobody(actions);
-        let message = ToWorker::Welcome { heartbeat_ms: self.patience.heartbeat_ms, store: self.store };
+        let message = ToWorker::Welcome { heartbeat_ms: self.timeouts.heartbeat_ms, store: self.store };
         actions.push(Action::Send { worker: id, message });
 
         for (attempt, trajectories) in self.held_by(id) {
@@ -237,7 +237,7 @@ impl Core {
         }
     }
 
-    fn note_progress(&mut self, id: WorkerId, progress: &[Progress], actions: &mut Vec<Action>) {
+    fn on_heartbeat(&mut self, id: WorkerId, progress: &[Progress], actions: &mut Vec<Action>) {
         let mut changed = BTreeSet::new();
         for &Progress { attempt, trajectory, updates } in progress {
             if let Some((sweep, lane)) = self.lane_mut(id, attempt, trajectory) {
@@ -270,29 +270,29 @@ impl Core {
         }
     }
 
-    fn disconnect(&mut self, id: WorkerId) {
+    fn on_disconnected(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&id) {
             (worker.connected, worker.idle_lanes) = (false, 0);
         }
-        self.assess(id);
+        self.update_status(id);
     }
 
     /// Every worker that has been silent too long is lost; one whose stream is up may yet speak again.
-    fn expire(&mut self, now: Now, actions: &mut Vec<Action>) {
+    fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.next_deadline().is_none_or(|deadline| deadline > now.tick) {
             return;
         }
         while let Some(&(deadline, id)) = self.deadlines.first()
             && deadline <= now.tick
         {
-            let silent = || format!("no heartbeat for {} ms", self.patience.lease_ms);
+            let silent = || format!("no heartbeat for {} ms", self.timeouts.lease_ms);
             let death = self.workers.get(&id).and_then(|worker| worker.death.clone());
             let cause = death.unwrap_or_else(silent);
             self.release(now, id, Outcome::WorkerLost, &cause, actions);
             if let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.connected) {
                 worker.is_silent = true;
-                self.assess(id);
-                self.set_deadline(id, now.tick.after_ms(self.patience.lease_ms));
+                self.update_status(id);
+                self.set_deadline(id, now.tick.after_ms(self.timeouts.lease_ms));
             } else {
                 self.forget(id);
             }
@@ -308,16 +308,16 @@ impl Core {
 
     /// A worker's process has ended. Another may take up its identity at once, and with it the reports it left on disk:
     /// they get a moment to be presented.
-    fn note_death(&mut self, now: Now, id: WorkerId, cause: String) {
-        self.disconnect(id);
+    fn on_worker_died(&mut self, now: Now, id: WorkerId, cause: String) {
+        self.on_disconnected(id);
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.death = Some(cause);
-        let deadline = worker.deadline.min(now.tick.after_ms(self.patience.rebirth_ms));
+        let deadline = worker.deadline.min(now.tick.after_ms(self.timeouts.reconnect_grace_ms));
         self.set_deadline(id, deadline);
     }
 
     /// A worker is gone for good.
-    fn part(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
+    fn on_goodbye(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         self.release(now, id, outcome, cause, actions);
         self.forget(id);
         self.tell_who_has_nobody(actions);
@@ -325,7 +325,7 @@ impl Core {
 
     /// Takes a worker out of the list; what it held is for the caller.
     fn forget(&mut self, id: WorkerId) -> Option<Worker> {
-        self.disconnect(id);
+        self.on_disconnected(id);
         let worker = self.workers.remove(&id)?;
         self.deadlines.remove(&(worker.deadline, id));
         Some(worker)
@@ -349,7 +349,7 @@ impl Core {
         }
     }
 
-    fn drain(&mut self, reason: &str, actions: &mut Vec<Action>) {
+    fn on_draining(&mut self, reason: &str, actions: &mut Vec<Action>) {
         self.draining = true;
         for (&worker, _) in self.workers.iter().filter(|(_, worker)| worker.connected) {
             let message = ToWorker::Drain { reason: reason.to_owned() };

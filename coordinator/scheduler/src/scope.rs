@@ -7,7 +7,7 @@ use biosweep_common::ids::{Attempt, SweepId, WorkerId};
 use biosweep_common::protocol::messages::{Held, ToWorker};
 
 use super::event::Action;
-use super::scheduler::Core;
+use super::scheduler::Scheduler;
 use crate::record::RestoredSweep;
 
 /// Sweeps that are stored, have not ended, and are not worked on.
@@ -40,7 +40,7 @@ impl OutOfScope {
     }
 }
 
-impl Core {
+impl Scheduler {
     /// The same, with these sweeps left alone.
     pub fn leaving_out(mut self, out_of_scope: OutOfScope) -> Self {
         self.out_of_scope = out_of_scope;

@@ -1,14 +1,14 @@
-//! What the core shows of itself.
+//! What the scheduler shows of itself.
 
 use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::{SweepView, WorkerView};
 
-use super::crew::Crew;
 use super::lease::Lease;
 use super::record::SweepRow;
-use super::scheduler::Core;
+use super::scheduler::Scheduler;
 use super::sweep::Sweep;
+use super::worker_class::WorkerClass;
 
 /// A sweep of which nothing is in training.
 #[must_use]
@@ -30,7 +30,7 @@ pub fn sweep_view(row: &SweepRow) -> SweepView {
     }
 }
 
-impl Core {
+impl Scheduler {
     /// A running sweep, with its counts as of now; `None` where it has ended or never was.
     pub fn sweep_view(&self, id: SweepId) -> Option<SweepView> {
         self.sweeps.get(&id).map(|sweep| self.view(sweep))
@@ -49,7 +49,7 @@ impl Core {
     /// What a sweep that has something to be granted waits for, where nobody is there who could take it.
     fn waits_for(&self, sweep: &Sweep) -> Option<String> {
         let is_running = sweep.row.state == SweepState::Running;
-        if is_running && sweep.pending.is_empty() && sweep.turn.open() == 0 {
+        if is_running && sweep.pending.is_empty() && sweep.fair_share.open() == 0 {
             return Some(
                 "all that is left of it is in training for another sweep, and is taken over from there".to_owned(),
             );
@@ -58,11 +58,11 @@ impl Core {
             return None;
         }
         if sweep.lanes_there > 0 {
-            return (sweep.turn.open() == 0).then(|| self.waits_for_others(sweep)).flatten();
+            return (sweep.fair_share.open() == 0).then(|| self.waits_for_others(sweep)).flatten();
         }
-        let connected: u64 = self.crews.values().map(|crew| crew.count).sum();
-        let is_of_use = self.crews_for(sweep).any(|crew| crew.lanes > 0);
-        let require = &sweep.spec.terms.require;
+        let connected: u64 = self.classes.values().map(|class| class.count).sum();
+        let is_of_use = self.classes_for(sweep).any(|class| class.lanes > 0);
+        let require = &sweep.spec.execution.require;
         let (wanted, that) =
             if require.is_none() { (String::new(), "a lane") } else { (format!(" with {require}"), "that") };
         let there = match connected {
@@ -77,16 +77,17 @@ impl Core {
 
     /// Why a sweep waits of which nothing is in training, though workers that can train it are there.
     fn waits_for_others(&self, sweep: &Sweep) -> Option<String> {
-        let any = |is_so: fn(&Crew) -> bool| self.crews_for(sweep).any(is_so);
-        let why = if any(|crew| !crew.refused.is_empty()) {
+        let any = |is_so: fn(&WorkerClass) -> bool| self.classes_for(sweep).any(is_so);
+        let why = if any(|class| !class.refused.is_empty()) {
             "what is left of it failed on the workers that are idle, and waits for another"
-        } else if any(|crew| !crew.suspects.is_empty()) {
+        } else if any(|class| !class.suspects.is_empty()) {
             "the workers that are idle failed too much in a row; it waits for another"
         } else {
-            let is_before = |other: &&Sweep| other.spec.terms.priority > sweep.spec.terms.priority && other.can_grant();
-            let first = self.sweeps.values().filter(is_before).max_by_key(|other| other.spec.terms.priority)?;
+            let is_before =
+                |other: &&Sweep| other.spec.execution.priority > sweep.spec.execution.priority && other.can_grant();
+            let first = self.sweeps.values().filter(is_before).max_by_key(|other| other.spec.execution.priority)?;
             let name = &first.row.submission.name;
-            return Some(format!("it waits behind {name}, whose priority is {}", first.spec.terms.priority));
+            return Some(format!("it waits behind {name}, whose priority is {}", first.spec.execution.priority));
         };
         Some(why.to_owned())
     }

@@ -11,10 +11,10 @@ use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::Tick;
 
+use super::failures::{DEATHS_MAX, FailedOn, LikeFailures};
+use super::fair_share::FairShare;
 use super::lease::OpenLane;
 use super::pending::Pending;
-use super::trust::{DEATHS_MAX, FailedOn, LikeFailures};
-use super::turn::Turn;
 use crate::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
 
 /// A sweep that has trajectories pending or leased.
@@ -29,12 +29,12 @@ pub struct Sweep {
     /// Trajectories neither leased nor done nor awaited.
     pub(super) pending: Pending,
     /// Those that need not be trained if the same ones, now leased in another sweep or block, come to their end.
-    pub(super) expected: BTreeSet<TrajectoryIndex>,
+    pub(super) awaited: BTreeSet<TrajectoryIndex>,
     /// What it has and had of the workers.
-    pub(super) turn: Turn,
-    /// Whether its turn is compared with that of others: not before it could be granted something for the first time, nor
+    pub(super) fair_share: FairShare,
+    /// Whether the sweep is in the active set, whose shares are compared: not before it could be granted something for the first time, nor
     /// since it was paused or had nobody to train it.
-    pub(super) is_in_round: bool,
+    pub(super) is_active: bool,
     /// Lanes of the workers that are there and have what it requires.
     pub(super) lanes_there: u64,
     /// Trials of the trajectories now leased.
@@ -42,7 +42,7 @@ pub struct Sweep {
     /// The leases they are under.
     pub(super) leases: BTreeSet<Attempt>,
     /// Trajectories that have had an attempt and are not done.
-    pub(super) tries: BTreeMap<TrajectoryIndex, Tries>,
+    pub(super) counters: BTreeMap<TrajectoryIndex, AttemptCounters>,
     /// The trajectories that failed and are not done, and the workers on which.
     pub(super) failed_on: FailedOn,
     /// Its failures, by what they have in common.
@@ -51,7 +51,7 @@ pub struct Sweep {
 
 /// Attempts at one trajectory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tries {
+pub struct AttemptCounters {
     /// All that were granted.
     pub granted: u32,
     /// Those that failed, since the last retry its owner asked for.
@@ -75,9 +75,9 @@ pub enum End {
     Failed,
 }
 
-/// Who brought a trajectory's end, and at what cost.
+/// Who completion a trajectory's end, and at what cost.
 #[derive(Debug, Clone, Copy)]
-pub struct Brought<'a> {
+pub struct Completion<'a> {
     /// The worker's name.
     pub worker_name: &'a str,
     /// Updates done.
@@ -103,19 +103,24 @@ impl Sweep {
         Self::with(row, spec, pending, BTreeMap::new())
     }
 
-    fn with(row: SweepRow, spec: Arc<SweepSpec>, pending: Pending, tries: BTreeMap<TrajectoryIndex, Tries>) -> Self {
+    fn with(
+        row: SweepRow,
+        spec: Arc<SweepSpec>,
+        pending: Pending,
+        counters: BTreeMap<TrajectoryIndex, AttemptCounters>,
+    ) -> Self {
         Self {
-            turn: Turn::new(spec.terms.priority, spec.terms.weight),
+            fair_share: FairShare::new(spec.execution.priority, spec.execution.weight),
             inverse: Arc::new(Inverse::of(&spec.grid)),
             row,
             spec,
             pending,
-            expected: BTreeSet::new(),
-            is_in_round: false,
+            awaited: BTreeSet::new(),
+            is_active: false,
             lanes_there: 0,
             running: 0,
             leases: BTreeSet::new(),
-            tries,
+            counters,
             failed_on: FailedOn::default(),
             failures: LikeFailures::default(),
         }
@@ -127,13 +132,15 @@ impl Sweep {
         for trajectory in restored.open.iter().flat_map(|(_, open)| open) {
             pending.remove(trajectory.0..trajectory.0 + 1);
         }
-        let tries = restored.attempts.iter();
-        let tries = tries.map(|&(index, granted, failed)| (index, Tries { granted, failed, ..Tries::default() }));
-        let mut sweep = Self::with(restored.row.clone(), spec, pending, tries.collect());
+        let counters = restored.attempts.iter();
+        let counters = counters.map(|&(index, granted, failed)| {
+            (index, AttemptCounters { granted, failed, ..AttemptCounters::default() })
+        });
+        let mut sweep = Self::with(restored.row.clone(), spec, pending, counters.collect());
         for &(index, updates) in &restored.deaths {
             sweep.died_too_often(index, updates);
         }
-        for failure in restored.failures.iter().filter(|failure| sweep.tries.contains_key(&failure.trajectory)) {
+        for failure in restored.failures.iter().filter(|failure| sweep.counters.contains_key(&failure.trajectory)) {
             sweep.failed_on.insert(failure.trajectory, failure.worker);
         }
         sweep.failures = LikeFailures::restored(&restored.failures, restored.ended);
@@ -173,50 +180,50 @@ impl Sweep {
 
     /// A trajectory has been granted.
     pub(super) fn started(&mut self, index: TrajectoryIndex, lane: &OpenLane) {
-        self.tries.entry(index).or_default().granted += 1;
+        self.counters.entry(index).or_default().granted += 1;
         self.running += lane.trials();
-        self.turn.take(lane.since);
+        self.fair_share.take(lane.since);
     }
 
     /// An attempt at a trajectory is over, however it went.
     pub(super) fn stopped(&mut self, now: Tick, lane: &OpenLane) {
         self.running -= lane.trials();
-        self.turn.give_back(now, lane.since);
+        self.fair_share.give_back(now, lane.since);
     }
 
     /// The trajectory waits again; under this attempt it was lost or handed back, where it was.
     pub fn put_back(&mut self, index: TrajectoryIndex, taken_back: Option<Attempt>) {
         self.pending.insert(index);
-        self.tries.entry(index).or_default().taken_back = taken_back;
+        self.counters.entry(index).or_default().taken_back = taken_back;
     }
 
     /// An attempt failed; whether the trajectory may be tried again.
     pub fn may_retry_after_failure(&mut self, index: TrajectoryIndex) -> bool {
-        let tries = self.tries.entry(index).or_default();
-        tries.failed += 1;
-        tries.failed <= self.spec.terms.retries_max
+        let counters = self.counters.entry(index).or_default();
+        counters.failed += 1;
+        counters.failed <= self.spec.execution.retries_max
     }
 
     /// An attempt ended with its worker, after so many updates; whether that happened too often.
     pub fn died_too_often(&mut self, index: TrajectoryIndex, updates: u64) -> bool {
-        let tries = self.tries.entry(index).or_default();
-        if updates > tries.furthest {
-            (tries.furthest, tries.deaths) = (updates, 0);
+        let counters = self.counters.entry(index).or_default();
+        if updates > counters.furthest {
+            (counters.furthest, counters.deaths) = (updates, 0);
         }
-        tries.deaths += 1;
-        tries.deaths >= DEATHS_MAX
+        counters.deaths += 1;
+        counters.deaths >= DEATHS_MAX
     }
 
     /// Has failed trajectories wait again, their failures forgiven; those that did not do so already.
     pub fn retry(&mut self, failures: &[(TrajectoryIndex, u32)]) -> Vec<RetriedRow> {
         let mut retried = Vec::new();
         for &(index, granted) in failures {
-            if self.tries.contains_key(&index) {
+            if self.counters.contains_key(&index) {
                 continue;
             }
             let trajectory = self.trajectory(index);
             let trials = trajectory.stopping_rules.len() as u64;
-            self.tries.insert(index, Tries { granted, ..Tries::default() });
+            self.counters.insert(index, AttemptCounters { granted, ..AttemptCounters::default() });
             self.put_back(index, None);
             self.row.failed = self.row.failed.saturating_sub(trials);
             retried.push(RetriedRow { trajectory: index, first_trial: trajectory.first_trial, trials });
@@ -231,9 +238,9 @@ impl Sweep {
         trajectory: &Trajectory,
         end: End,
         curve: &[CurvePoint],
-        by: Brought<'_>,
+        by: Completion<'_>,
     ) -> Vec<TrialResult> {
-        let attempts = self.tries.remove(&index).map_or(0, |tries| tries.granted);
+        let attempts = self.counters.remove(&index).map_or(0, |counters| counters.granted);
         let scores = scores(trajectory, curve);
         let mut configuration = Configuration {
             shape: trajectory.shape.clone(),
@@ -286,21 +293,21 @@ impl Sweep {
 
     /// Whether a trajectory is neither leased nor done.
     pub(super) fn lacks(&self, index: TrajectoryIndex) -> bool {
-        self.pending.contains(index) || self.expected.contains(&index)
+        self.pending.contains(index) || self.awaited.contains(&index)
     }
 
     /// A pending trajectory is in training elsewhere: this sweep waits for that.
     pub(super) fn set_aside(&mut self, index: TrajectoryIndex) {
         self.pending.remove(index.0..index.0 + 1);
-        self.expected.insert(index);
+        self.awaited.insert(index);
     }
 
     /// What was awaited has ended elsewhere; whether it has to be trained here all the same.
     pub(super) fn wait_no_longer(&mut self, index: TrajectoryIndex) -> bool {
-        let is_lacking = self.expected.remove(&index);
+        let is_lacking = self.awaited.remove(&index);
         if is_lacking {
             // Having had nothing to be granted, it does not catch up on those that had.
-            self.is_in_round &= !self.pending.is_empty();
+            self.is_active &= !self.pending.is_empty();
             self.pending.insert(index);
         }
         is_lacking
@@ -308,10 +315,10 @@ impl Sweep {
 
     /// A trajectory that this sweep lacks has its results from elsewhere.
     pub(super) fn take_over(&mut self, row: &ReusedRow) {
-        if !self.expected.remove(&row.trajectory) {
+        if !self.awaited.remove(&row.trajectory) {
             self.pending.remove(row.trajectory.0..row.trajectory.0 + 1);
         }
-        self.tries.remove(&row.trajectory);
+        self.counters.remove(&row.trajectory);
         self.row.completed += row.results.len() as u64;
         self.row.reused += row.results.len() as u64;
     }

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::event::{Action, Event, Now};
 use crate::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
-use crate::scheduler::{Core, Patience};
+use crate::scheduler::{Scheduler, Timeouts};
 
 /// Time-outs of the tests.
-pub const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 3_000 };
+pub const TIMEOUTS: Timeouts = Timeouts { heartbeat_ms: 1_000, lease_ms: 10_000, reconnect_grace_ms: 3_000 };
 
 /// Two activations, which cost the same, of three seeds, each stopped at two moments: 6 trajectories, 12 trials.
 pub const SPEC: &str = r#"
@@ -73,7 +73,7 @@ pub fn curve(updates: u64) -> Vec<CurvePoint> {
 /// A scheduler with one sweep, and the time.
 pub struct World {
     /// The scheduler.
-    pub core: Core,
+    pub scheduler: Scheduler,
     /// The time.
     pub now: Now,
     /// The sweep.
@@ -86,8 +86,8 @@ impl World {
     /// A world with the sweep of [`SPEC`] and no worker.
     pub fn new() -> Self {
         let now = Now { tick: Tick(0), wall: WallTime(0) };
-        let core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
-        let mut world = Self { core, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
+        let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), &[]);
+        let mut world = Self { scheduler, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
         world.submit(1, spec());
         world
     }
@@ -102,7 +102,7 @@ impl World {
 
     /// Applies an event now.
     pub fn apply(&mut self, event: Event) -> Vec<Action> {
-        self.core.apply(self.now, event)
+        self.scheduler.apply(self.now, event)
     }
 
     /// Lets time pass.
@@ -113,7 +113,7 @@ impl World {
 
     /// A worker sends a message.
     pub fn say(&mut self, worker: WorkerId, message: ToCoordinator) -> Vec<Action> {
-        self.apply(Event::Said { worker, message })
+        self.apply(Event::Message { worker, message })
     }
 
     /// A worker connects and presents what it holds.
@@ -162,7 +162,7 @@ impl World {
 
     /// Trials of the sweep that are completed.
     pub fn completed(&self) -> u64 {
-        self.core.sweep_view(self.sweep).map_or(0, |view| view.completed)
+        self.scheduler.sweep_view(self.sweep).map_or(0, |view| view.completed)
     }
 }
 

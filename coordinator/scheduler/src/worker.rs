@@ -7,8 +7,8 @@ use biosweep_common::protocol::messages::WorkerDescription;
 use biosweep_common::time::Tick;
 
 use super::accepted::Accepted;
-use super::crew::Place;
-use super::trust::Failing;
+use super::failures::Failing;
+use super::worker_class::WorkerStatus;
 
 /// A worker that has presented itself, or that holds leases from before a restart.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ pub(crate) struct Worker {
     pub(super) idle_lanes: u32,
     /// Whether nothing was heard of it for too long: what it asked for is for later.
     pub(super) is_silent: bool,
-    /// What its crew counts it for.
-    pub(super) place: Option<Place>,
+    /// The worker's status in its class.
+    pub(super) status: Option<WorkerStatus>,
     /// Lanes it holds.
     pub(super) open: u32,
     /// The leases they came under.
@@ -45,7 +45,7 @@ impl Worker {
             deadline,
             idle_lanes: 0,
             is_silent: false,
-            place: None,
+            status: None,
             open: 0,
             leases: BTreeSet::new(),
             failing: Failing::default(),

@@ -15,12 +15,12 @@ use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::event::{Action, Event, Notice, Now};
 use biosweep_scheduler::record::Record;
-use biosweep_scheduler::scheduler::Core;
+use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_store::{Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-pub use handle::{Handle, Stopped, Unable};
+pub use handle::{DriverError, Handle, Stopped};
 
 /// Requests that may wait for the loop; more make their senders wait.
 const QUEUE: usize = 4_096;
@@ -40,12 +40,12 @@ const NOTICES: usize = 1_024;
 /// How late the loop may come to a deadline before it is clear that nobody could be heard meanwhile.
 const LATE_MS: u64 = 500;
 
-/// A question to the core, asked on the loop; it gives back the answer, still to be sent.
-type Query = Box<dyn FnOnce(&Core) -> Reply + Send>;
+/// A question to the scheduler, asked on the loop; it gives back the answer, still to be sent.
+type Query = Box<dyn FnOnce(&Scheduler) -> Reply + Send>;
 type Reply = Box<dyn FnOnce() + Send>;
 
 enum Request {
-    Event { event: Event, committed: oneshot::Sender<Result<(), Unable>> },
+    Event { event: Event, committed: oneshot::Sender<Result<(), DriverError>> },
     Attach { hello: Hello, stream: StreamId, outbox: Outbox },
     Said { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator> },
     Detach { worker: WorkerId, stream: StreamId },
@@ -58,23 +58,28 @@ enum Request {
 pub struct StreamId(pub u64);
 
 /// Starts the loop.
-pub fn start(core: Core, store: Arc<dyn Store>, clock: Clock) -> (Handle, JoinHandle<Result<(), StoreError>>) {
+pub fn start(
+    scheduler: Scheduler,
+    store: Arc<dyn Store>,
+    clock: Clock,
+) -> (Handle, JoinHandle<Result<(), StoreError>>) {
     let (requests, queue) = mpsc::channel(QUEUE);
     let (notices, _) = broadcast::channel(NOTICES);
-    let (troubled, trouble) = watch::channel(None);
-    let handle = Handle { requests, notices: notices.clone(), trouble, store: Arc::clone(&store), clock };
+    let (degraded_sender, degraded) = watch::channel(None);
+    let handle = Handle { requests, notices: notices.clone(), degraded, store: Arc::clone(&store), clock };
     let (streams, deferred, closing) = (BTreeMap::new(), VecDeque::new(), false);
-    let driver = Driver { core, store, clock, queue, notices, troubled, streams, deferred, closing };
+    let driver =
+        Driver { scheduler, store, clock, queue, notices, degraded: degraded_sender, streams, deferred, closing };
     (handle, tokio::spawn(driver.run()))
 }
 
 struct Driver {
-    core: Core,
+    scheduler: Scheduler,
     store: Arc<dyn Store>,
     clock: Clock,
     queue: mpsc::Receiver<Request>,
     notices: broadcast::Sender<Notice>,
-    troubled: watch::Sender<Option<String>>,
+    degraded: watch::Sender<Option<String>>,
     streams: BTreeMap<WorkerId, Stream>,
     /// What came and is still to be decided: while the store could not be written, nothing is.
     deferred: VecDeque<Request>,
@@ -100,14 +105,14 @@ struct Batch {
     releases: Vec<Release>,
     /// The sweeps of which something changed: told once, however much it was.
     changed: BTreeSet<SweepId>,
-    committed: Vec<oneshot::Sender<Result<(), Unable>>>,
+    committed: Vec<oneshot::Sender<Result<(), DriverError>>>,
     replies: Vec<Reply>,
     /// Whether the loop ends with it.
     is_last: bool,
 }
 
 /// Messages to workers, by the stream that they go to.
-type Letters = BTreeMap<(WorkerId, StreamId), Vec<ToWorker>>;
+type Outgoing = BTreeMap<(WorkerId, StreamId), Vec<ToWorker>>;
 
 /// What waits while a transaction is on its way to the disk.
 struct Pending<'a> {
@@ -127,7 +132,7 @@ impl Pending<'_> {
 enum Release {
     /// To a worker, on the stream that was its present one when this was decided: on a later one it says itself what it
     /// holds, and is answered.
-    Letter {
+    Message {
         worker: WorkerId,
         stream: StreamId,
         message: ToWorker,
@@ -154,7 +159,7 @@ impl Batch {
     /// Acknowledgements that follow on each other become one.
     fn send(&mut self, to: WorkerId, on: StreamId, message: ToWorker) {
         if let ToWorker::Acknowledged { attempt, trajectories, accepted } = &message
-            && let Some(Release::Letter {
+            && let Some(Release::Message {
                 worker,
                 stream,
                 message: ToWorker::Acknowledged { attempt: of, trajectories: before, accepted: verdict },
@@ -163,7 +168,7 @@ impl Batch {
         {
             return before.extend(trajectories);
         }
-        self.releases.push(Release::Letter { worker: to, stream: on, message });
+        self.releases.push(Release::Message { worker: to, stream: on, message });
     }
 
     /// Whether more may be taken in.
@@ -188,7 +193,7 @@ impl Driver {
     /// Waits for requests or for the next deadline, and takes in what there is.
     async fn wait(&mut self, batch: &mut Batch) {
         if self.deferred.is_empty() {
-            let deadline = self.core.next_deadline();
+            let deadline = self.scheduler.next_deadline();
             let wait = deadline.map(|at| Duration::from_millis(at.since_ms(self.clock.now())));
             tokio::select! {
                 request = self.queue.recv() => self.receive(request, batch),
@@ -207,11 +212,11 @@ impl Driver {
     /// Decides what is to be done about the time, and about the requests that have come, as far as there is room.
     fn take_in(&mut self, batch: &mut Batch) {
         let now = self.now();
-        if self.core.next_deadline().is_some_and(|at| now.tick > at.after_ms(LATE_MS)) {
+        if self.scheduler.next_deadline().is_some_and(|at| now.tick > at.after_ms(LATE_MS)) {
             // This process slept: what workers said meanwhile is still on its way.
-            batch.add(self.core.apply(now, Event::Awoke), &self.streams);
+            batch.add(self.scheduler.apply(now, Event::Awoke), &self.streams);
         }
-        batch.add(self.core.apply(now, Event::Ticked), &self.streams);
+        batch.add(self.scheduler.apply(now, Event::Ticked), &self.streams);
         while batch.has_room()
             && let Some(request) = self.deferred.pop_front().or_else(|| self.queue.try_recv().ok())
         {
@@ -228,28 +233,28 @@ impl Driver {
         let actions = match request {
             Request::Event { event, committed } => {
                 batch.committed.push(committed);
-                self.core.apply(now, event)
+                self.scheduler.apply(now, event)
             }
             Request::Attach { hello, stream, outbox } => {
                 let worker = hello.worker;
                 self.streams.insert(worker, Stream { id: stream, outbox: Some(outbox) });
-                self.core.apply(now, Event::Said { worker, message: ToCoordinator::Hello(hello) })
+                self.scheduler.apply(now, Event::Message { worker, message: ToCoordinator::Hello(hello) })
             }
             Request::Said { worker, stream, messages } if self.is_present(worker, stream) => {
                 batch.requests += messages.len();
                 for message in messages {
                     batch.points += points(&message);
-                    batch.add(self.core.apply(now, Event::Said { worker, message }), &self.streams);
+                    batch.add(self.scheduler.apply(now, Event::Message { worker, message }), &self.streams);
                 }
                 Vec::new()
             }
             Request::Detach { worker, stream } if self.is_present(worker, stream) => {
                 self.streams.remove(&worker);
-                self.core.apply(now, Event::Disconnected(worker))
+                self.scheduler.apply(now, Event::Disconnected(worker))
             }
             Request::Said { .. } | Request::Detach { .. } => Vec::new(),
             Request::Query(query) => {
-                batch.replies.push(query(&self.core));
+                batch.replies.push(query(&self.scheduler));
                 Vec::new()
             }
             Request::Close => {
@@ -272,18 +277,18 @@ impl Driver {
             self.commit(Pending { batch: &mut batch, next }).await?;
         }
         let Batch { releases, changed, committed, replies, is_last, .. } = batch;
-        let mut letters = Letters::default();
+        let mut outgoing = Outgoing::default();
         for release in releases {
             match release {
-                Release::Letter { worker, stream, message } => {
-                    letters.entry((worker, stream)).or_default().push(message);
+                Release::Message { worker, stream, message } => {
+                    outgoing.entry((worker, stream)).or_default().push(message);
                 }
                 // Nobody may be watching.
                 Release::Notice(notice) => drop(self.notices.send(notice)),
             }
         }
         changed.into_iter().for_each(|sweep| drop(self.notices.send(Notice::Changed(sweep))));
-        self.post_all(letters);
+        self.send_all(outgoing);
         for reply in committed {
             // Whoever asked may not be waiting any more.
             let _gone = reply.send(Ok(()));
@@ -292,11 +297,11 @@ impl Driver {
         Ok((!is_last).then_some(next))
     }
 
-    fn post_all(&mut self, letters: Letters) {
-        letters.into_iter().for_each(|((worker, stream), messages)| self.post(worker, stream, messages));
+    fn send_all(&mut self, outgoing: Outgoing) {
+        outgoing.into_iter().for_each(|((worker, stream), messages)| self.send_to(worker, stream, messages));
     }
 
-    fn post(&mut self, worker: WorkerId, stream: StreamId, messages: Vec<ToWorker>) {
+    fn send_to(&mut self, worker: WorkerId, stream: StreamId, messages: Vec<ToWorker>) {
         let Some(stream) = self.streams.get_mut(&worker).filter(|present| present.id == stream) else { return };
         if let Some(outbox) = &stream.outbox
             && let Err(error) = outbox.try_send(messages)

@@ -6,7 +6,7 @@
 //! | [`moment`] | one without a server, for as long as a command asks |
 
 mod address;
-mod moment;
+mod ephemeral;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ use crate::grpc::{self, ServeError};
 use crate::queries::{self, Purpose, QueryError};
 pub use address::Announcement;
 use biosweep_scheduler::event::Now;
-use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_scheduler::scope::OutOfScope;
 use biosweep_store::{self, Store, StoreError};
-pub use moment::{Found, Moment};
+pub use ephemeral::{EphemeralHost, Found};
 
 /// A worker silent for twenty seconds is lost.
-pub const PATIENCE: Patience = Patience::of_lease_ms(20_000);
+pub const TIMEOUTS: Timeouts = Timeouts::of_lease_ms(20_000);
 
 /// How long a coordinator that ends waits for those who still read its answers.
 const READERS_WAIT: Duration = Duration::from_secs(5);
@@ -103,18 +103,18 @@ pub struct Options<'a> {
     /// What it works on.
     pub scope: Scope<'a>,
     /// When workers are lost.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// How long it lives.
-    pub stay: Stay,
+    pub lifetime: Lifetime,
 }
 
 /// How long a coordinator means to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stay {
+pub enum Lifetime {
     /// Until it is stopped: it writes down its address, so that commands find it.
     Announced,
     /// As long as this process needs it for itself.
-    Moment,
+    OneCommand,
 }
 
 /// Which of the stored sweeps a coordinator goes on with.
@@ -147,7 +147,7 @@ impl Host {
     /// Coordinates the home here; an error where another process does. A holder that has announced nothing holds it for a
     /// moment only.
     pub async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
-        let Options { home, store, listen, insecure, scope, patience, stay } = options;
+        let Options { home, store, listen, insecure, scope, timeouts, lifetime } = options;
         if !listen.ip().is_loopback() && !insecure {
             return Err(HostError::Unprotected { address: listen });
         }
@@ -156,8 +156,8 @@ impl Host {
             Held::There(_, error) => return Err(error.into()),
         };
         let clock = Clock::start();
-        let core = match restore(store.as_ref(), clock, scope, patience).await {
-            Ok(core) => core,
+        let scheduler = match restore(store.as_ref(), clock, scope, timeouts).await {
+            Ok(scheduler) => scheduler,
             Err(error) => {
                 store.close().await;
                 return Err(error);
@@ -167,10 +167,10 @@ impl Host {
         let failed = |source| HostError::Listen { address: listen, source };
         let listener = grpc::listen(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (handle, driver) = driver::start(core, store, clock);
+        let (handle, driver) = driver::start(scheduler, store, clock);
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(grpc::serve(listener, id, handle.clone(), shutdown.clone().cancelled_owned()));
-        let announced = id.filter(|_| stay == Stay::Announced).map(|id| (home.to_owned(), id));
+        let announced = id.filter(|_| lifetime == Lifetime::Announced).map(|id| (home.to_owned(), id));
         if let Some((home, id)) = &announced {
             Announcement::new(address, *id).write(home)?;
         }
@@ -274,7 +274,12 @@ async fn elsewhere(home: &Path, url: Option<&str>) -> Option<Announcement> {
     announced.is_true().await.then_some(announced)
 }
 
-async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Patience) -> Result<Core, HostError> {
+async fn restore(
+    store: &dyn Store,
+    clock: Clock,
+    scope: Scope<'_>,
+    timeouts: Timeouts,
+) -> Result<Scheduler, HostError> {
     let mut restored = store.restore().await?;
     let named = match scope {
         Scope::Named(name) => match queries::named(&store.summaries().await?, name, Purpose::GoOn) {
@@ -297,7 +302,7 @@ async fn restore(store: &dyn Store, clock: Clock, scope: Scope<'_>, patience: Pa
         specs.push(Arc::new(queries::parse(&sweep.row)?));
     }
     let now = Now { tick: clock.now(), wall: clock.wall() };
-    Ok(Core::restore(patience, now, &restored, &specs).leaving_out(OutOfScope::of(&others)))
+    Ok(Scheduler::restore(timeouts, now, &restored, &specs).leaving_out(OutOfScope::of(&others)))
 }
 
 /// Where the coordinator that serves this home listens, as it last wrote it.
@@ -337,8 +342,8 @@ mod tests {
         };
         store.commit(&[Record::Submitted(submission)]).await.expect("a sound batch");
         let clock = Clock::start();
-        let core = restore(store.as_ref(), clock, Scope::All, PATIENCE).await.expect("it can be gone on with");
-        let (handle, _) = driver::start(core, store, clock);
+        let scheduler = restore(store.as_ref(), clock, Scope::All, TIMEOUTS).await.expect("it can be gone on with");
+        let (handle, _) = driver::start(scheduler, store, clock);
         let listed = queries::list(&handle).await.expect("reads");
         assert_eq!(listed.iter().map(|sweep| (sweep.id, sweep.state)).collect::<Vec<_>>(), [(id, SweepState::Running)]);
         let spec = queries::spec(&handle, id).await.expect("it is read");

@@ -1,4 +1,4 @@
-//! What people ask: answers put together from the core (what is in flight) and the store (what is done).
+//! What people ask: answers put together from the scheduler (what is in flight) and the store (what is done).
 
 mod naming;
 pub mod watch;
@@ -10,7 +10,7 @@ use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::{
-    CurveView, Origin, ResultView, Setback, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
+    CurveView, IncompleteAttempt, Origin, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
 };
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
 use biosweep_scheduler::status::sweep_view;
@@ -26,12 +26,12 @@ const KEY_MIN: usize = 6;
 /// Keys named where several begin alike.
 const KEYS_SHOWN: u32 = 8;
 /// Setbacks shown with a sweep.
-const SETBACKS: u32 = 20;
+const INCOMPLETE_ATTEMPTS: u32 = 20;
 
 /// A sweep that is there, and that this coordinator does not work on: it waits for its own command.
 #[derive(Debug, thiserror::Error)]
 #[error("this home now serves a run of another sweep; {verb} {id} once that has ended")]
-pub struct Elsewhere {
+pub struct NotServedHere {
     /// The sweep.
     pub id: SweepId,
     /// What was to be done with it.
@@ -114,7 +114,7 @@ pub async fn resolve(handle: &Handle, name: &str, purpose: Purpose) -> Result<Sw
 
 /// Every sweep, oldest first.
 pub async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> {
-    let running = handle.ask(|core| core.sweep_views()).await?;
+    let running = handle.ask(|scheduler| scheduler.sweep_views()).await?;
     let mut running: BTreeMap<SweepId, SweepView> = running.into_iter().map(|view| (view.id, view)).collect();
     let stored = handle.store.summaries().await?;
     Ok(stored.into_iter().map(|view| running.remove(&view.id).unwrap_or(view)).collect())
@@ -122,20 +122,28 @@ pub async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> {
 
 /// One sweep, with what each worker does and what went wrong.
 pub async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryError> {
-    let asked = handle.ask(move |core| (core.sweep_view(id), core.worker_views(Some(id)), core.in_training_done(id)));
+    let asked = handle.ask(move |scheduler| {
+        (scheduler.sweep_view(id), scheduler.worker_views(Some(id)), scheduler.in_training_done(id))
+    });
     let (running, workers, in_training_done) = asked.await?;
     let sweep = match running {
         Some(view) => view,
         None => sweep_view(&row(handle, id).await?),
     };
-    let setbacks = handle.store.setbacks(id, SETBACKS).await?.into_iter().map(setback_view).collect();
-    let trouble = handle.trouble().borrow().clone();
-    Ok(SweepStatus { sweep, workers, setbacks, trouble, in_training_done })
+    let incomplete_attempts = handle
+        .store
+        .incomplete_attempts(id, INCOMPLETE_ATTEMPTS)
+        .await?
+        .into_iter()
+        .map(incomplete_attempt_view)
+        .collect();
+    let degraded = handle.degraded().borrow().clone();
+    Ok(SweepStatus { sweep, workers, incomplete_attempts, degraded, in_training_done })
 }
 
 /// Every worker, with all it trains.
 pub async fn workers(handle: &Handle) -> Result<Vec<WorkerView>, QueryError> {
-    Ok(handle.ask(|core| core.worker_views(None)).await?)
+    Ok(handle.ask(|scheduler| scheduler.worker_views(None)).await?)
 }
 
 /// The worker that is meant: by its id, its name, or the beginning of its id.
@@ -289,7 +297,7 @@ async fn keyed(handle: &Handle, beginning: &str) -> Result<TrialRef, QueryError>
     }
 }
 
-fn setback_view(row: AttemptRow) -> Setback {
+fn incomplete_attempt_view(row: AttemptRow) -> IncompleteAttempt {
     let AttemptRow { trajectory, attempt, worker_name, outcome, cause, at } = row;
-    Setback { trajectory, attempt, worker_name, outcome, cause, at }
+    IncompleteAttempt { trajectory, attempt, worker_name, outcome, cause, at }
 }

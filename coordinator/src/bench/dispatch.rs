@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::served::{Memory, Served};
-use super::worker::{Crew, Manner};
+use super::worker::{Manner, WorkerClass};
 use super::{BenchError, spec_of};
 
 /// What is to be measured.
@@ -101,7 +101,7 @@ async fn run(trials: u64, workers: u32, manner: Manner) -> Result<Run, BenchErro
     let clock = Clock::start();
     let (sweep, _) = client.submit(spec_of(trials), Format::Toml, "bench dispatch".to_owned(), true).await?;
     // Only now, since of several requests for a lease that find nothing the last one counts.
-    let working = Crew::start(&served.url, workers, manner, &noted)?;
+    let working = WorkerClass::start(&served.url, workers, manner, &noted)?;
     let mut events = client.watch(&sweep.id.to_string()).await?;
     let mut ended = false;
     while let Some(event) = events.next().await? {

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use biosweep_host::clock::Clock;
-use biosweep_server::host::{Host, HostError, Options, PATIENCE, Scope, Stay};
+use biosweep_server::host::{Host, HostError, Lifetime, Options, Scope, TIMEOUTS};
 use serde::Serialize;
 
 use super::BenchError;
@@ -34,8 +34,8 @@ pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, B
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
         scope: Scope::All,
-        patience: PATIENCE,
-        stay: Stay::Moment,
+        timeouts: TIMEOUTS,
+        lifetime: Lifetime::OneCommand,
     });
     let host = host.await.map_err(ClientError::from)?;
     let mut client = Client::reach(&host.url()).await?;

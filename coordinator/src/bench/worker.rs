@@ -119,9 +119,9 @@ impl BenchWorker {
 }
 
 /// Workers on threads of their own, as they would be in processes of their own.
-pub(super) struct Crew(Vec<JoinHandle<()>>);
+pub(super) struct WorkerClass(Vec<JoinHandle<()>>);
 
-impl Crew {
+impl WorkerClass {
     /// Starts so many, each of which works until the coordinator is gone.
     pub(super) fn start(
         url: &str,

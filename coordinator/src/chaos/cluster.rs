@@ -16,7 +16,7 @@ use biosweep_server::local::WorkerOptions;
 use rand::RngExt as _;
 use tokio::process::{Child, Command};
 
-use super::trouble::Trouble;
+use super::faults::Faults;
 use super::{ChaosError, Found, Options};
 use crate::client::{Client, ClientError};
 
@@ -90,17 +90,17 @@ impl<'a> Cluster<'a> {
 
     /// Submits as people do whose coordinator dies before it answers: again, until there is an answer. A sweep whose
     /// answer was lost is cancelled.
-    pub(super) async fn submit_while_it_is_killed(&mut self, trouble: &mut Trouble) -> Result<(), ChaosError> {
-        if trouble.left > 0 && trouble.rng.random_bool(0.5) {
+    pub(super) async fn submit_while_it_is_killed(&mut self, faults: &mut Faults) -> Result<(), ChaosError> {
+        if faults.left > 0 && faults.rng.random_bool(0.5) {
             let Options { spec, format, origin, .. } = self.options;
-            let (mut client, after) = (self.client().await?, trouble.ms((0, 20)));
+            let (mut client, after) = (self.client().await?, faults.ms((0, 20)));
             tokio::select! {
                 // Whether it was taken in is seen below.
                 _answer = client.submit(spec.clone(), *format, origin.clone(), true) => {}
                 () = tokio::time::sleep(after) => {}
             }
             drop(client);
-            self.kill_coordinator(trouble).await?;
+            self.kill_coordinator(faults).await?;
             let mut client = self.client().await?;
             let unheard = client.list().await?.into_iter().filter(|sweep| !sweep.state.has_ended());
             for sweep in unheard {
@@ -114,12 +114,12 @@ impl<'a> Cluster<'a> {
     /// Waits for the sweep's end, with faults as they come; what it found.
     pub(super) async fn finish(
         &mut self,
-        trouble: &mut Trouble,
+        faults: &mut Faults,
         say: &mut impl FnMut(String),
     ) -> Result<Found, ChaosError> {
         let (mut done, mut moved) = (0, Clock::start());
         loop {
-            tokio::time::sleep(trouble.ms(PAUSE_MS)).await;
+            tokio::time::sleep(faults.ms(PAUSE_MS)).await;
             self.check()?;
             if let Some(sweep) = self.look().await {
                 if sweep.state == SweepState::Finished {
@@ -128,21 +128,21 @@ impl<'a> Cluster<'a> {
                 if sweep.state == SweepState::Paused {
                     return Err(ClientError::Failed(sweep.reason.unwrap_or_default()).into());
                 }
-                if sweep.ended() > done || trouble.left > 0 {
+                if sweep.ended() > done || faults.left > 0 {
                     (done, moved) = (sweep.ended(), Clock::start());
                 }
                 if moved.seconds() * 1e3 > STUCK_MS as f64 {
                     return Err(ChaosError::Stuck { done, trials: sweep.trials, home: self.home.clone() });
                 }
             }
-            if trouble.left > 0 {
-                if trouble.rng.random_range(0..COORDINATOR_ONE_IN) == 0 {
-                    self.kill_coordinator(trouble).await?;
+            if faults.left > 0 {
+                if faults.rng.random_range(0..COORDINATOR_ONE_IN) == 0 {
+                    self.kill_coordinator(faults).await?;
                 } else {
-                    self.kill_worker(trouble).await?;
+                    self.kill_worker(faults).await?;
                 }
-                if trouble.done().is_multiple_of(25) {
-                    say(format!("{} faults, {done} trials of this sweep done", trouble.done()));
+                if faults.done().is_multiple_of(25) {
+                    say(format!("{} faults, {done} trials of this sweep done", faults.done()));
                 }
             }
         }
@@ -161,28 +161,28 @@ impl<'a> Cluster<'a> {
         tokio::time::timeout(ANSWER, look).await.ok().flatten()
     }
 
-    async fn kill_worker(&mut self, trouble: &mut Trouble) -> Result<(), ChaosError> {
-        let place = trouble.rng.random_range(0..self.workers.len());
+    async fn kill_worker(&mut self, faults: &mut Faults) -> Result<(), ChaosError> {
+        let place = faults.rng.random_range(0..self.workers.len());
         let (id, child) = &mut self.workers[place];
         child.kill().await.map_err(failed("killing a worker"))?;
         // Sometimes it comes back as itself; sometimes another one takes up what it left.
-        if trouble.rng.random_bool(0.5) {
+        if faults.rng.random_bool(0.5) {
             *id = new_id::<WorkerId>();
         }
         let slot = u32::try_from(place + 1).unwrap_or(u32::MAX);
         let id = *id;
         self.workers[place].1 = self.worker.start(slot, id, &self.url())?;
-        trouble.left -= 1;
-        trouble.workers_killed += 1;
+        faults.left -= 1;
+        faults.workers_killed += 1;
         Ok(())
     }
 
-    async fn kill_coordinator(&mut self, trouble: &mut Trouble) -> Result<(), ChaosError> {
+    async fn kill_coordinator(&mut self, faults: &mut Faults) -> Result<(), ChaosError> {
         self.coordinator.kill().await.map_err(failed("killing the coordinator"))?;
-        tokio::time::sleep(trouble.ms(DEAD_MS)).await;
+        tokio::time::sleep(faults.ms(DEAD_MS)).await;
         self.coordinator = serve(&self.home, self.store, self.port)?;
-        trouble.left -= 1;
-        trouble.coordinators_killed += 1;
+        faults.left -= 1;
+        faults.coordinators_killed += 1;
         Ok(())
     }
 

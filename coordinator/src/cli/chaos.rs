@@ -13,9 +13,9 @@ use biosweep_server::local::{self, WorkerOptions};
 use clap::Args;
 
 use super::answer::answer;
+use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
 use super::run::end_of_job;
-use super::terms::TermsArgs;
 use super::{Output, StoreArgs, source};
 use crate::chaos::{self, Options, Verdict};
 use crate::render::{human, json};
@@ -72,7 +72,7 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &St
 
 /// Runs the sweep undisturbed and disturbed, in homes at `place`.
 async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<Verdict, Failure> {
-    let source = source::read_aside(&args.spec, &TermsArgs::default()).await?;
+    let source = source::read_aside(&args.spec, &ExecutionArgs::default()).await?;
     let worker = WorkerOptions {
         program: local::find_program()?,
         device: "cpu".to_owned(),

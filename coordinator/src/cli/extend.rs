@@ -5,8 +5,8 @@ use std::path::Path;
 use clap::Args;
 
 use super::answer::answer;
+use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
-use super::terms::TermsArgs;
 use super::{Coordinator, Output, source};
 use crate::client::Client;
 use crate::render::{human, json};
@@ -23,7 +23,7 @@ pub(crate) struct ExtendArgs {
 }
 
 pub(super) async fn run(args: &ExtendArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec, &TermsArgs::default())?;
+    let source = source::read(&args.spec, &ExecutionArgs::default())?;
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let extended = client.extend(&args.sweep, source.text, source.format, source.origin).await;
     let hosted = client.is_hosted();

@@ -64,7 +64,7 @@ pub(crate) struct Failure {
 enum Said {
     /// One sentence, left unwrapped so that it can be searched for.
     Line(String),
-    /// Mistakes, each shown in its text.
+    /// Errors, each shown in its text.
     Report(Report),
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// The user can mend it by asking otherwise.
+    /// The user can fix it by asking otherwise.
     pub(crate) fn bad_input(message: impl fmt::Display) -> Self {
         Self { exit: Exit::BadInput, said: Said::Line(message.to_string()) }
     }

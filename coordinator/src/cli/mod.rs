@@ -4,9 +4,11 @@
 mod answer;
 mod bench;
 mod chaos;
+mod control;
 mod data;
 mod datasets;
 mod delete;
+mod execution;
 mod extend;
 mod failure;
 mod list;
@@ -22,9 +24,7 @@ mod serve;
 mod show;
 mod source;
 mod submit;
-mod terms;
 mod watch;
-mod wish;
 mod workers;
 
 use std::path::{Path, PathBuf};
@@ -41,8 +41,8 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::client::Target;
+use control::Control;
 use failure::{Exit, Failure};
-use wish::Wish;
 
 /// Hyper-parameter sweeps over learning rules: BP, feedback alignment, target propagation and their kin.
 ///
@@ -129,11 +129,11 @@ enum Command {
     /// Follow a sweep until it has ended
     Watch(watch::WatchArgs),
     /// Take a sweep back from the workers, with checkpoints, until it is resumed
-    Pause(wish::WishArgs),
+    Pause(control::ControlArgs),
     /// Go on with a paused sweep
-    Resume(wish::WishArgs),
+    Resume(control::ControlArgs),
     /// Stop a sweep for good; what was done stays
-    Cancel(wish::WishArgs),
+    Cancel(control::ControlArgs),
     /// Try trials again that failed for good
     Retry(retry::RetryArgs),
     /// Delete a sweep that has ended, with its results, files and checkpoints
@@ -337,9 +337,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::List(args) => list::run(&args, &home, output).await,
             Command::Show(args) => show::run(&args, &home, output).await,
             Command::Watch(args) => watch::run(&args, &home, output).await,
-            Command::Pause(args) => wish::run(Wish::Pause, &args, &home, output).await,
-            Command::Resume(args) => wish::run(Wish::Resume, &args, &home, output).await,
-            Command::Cancel(args) => wish::run(Wish::Cancel, &args, &home, output).await,
+            Command::Pause(args) => control::run(Control::Pause, &args, &home, output).await,
+            Command::Resume(args) => control::run(Control::Resume, &args, &home, output).await,
+            Command::Cancel(args) => control::run(Control::Cancel, &args, &home, output).await,
             Command::Retry(args) => retry::run(&args, &home, output).await,
             Command::Delete(args) => delete::run(&args, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,

@@ -8,9 +8,9 @@ use biosweep_common::plan::Plan;
 use clap::Args;
 
 use super::answer::answer;
+use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
 use super::source::Source;
-use super::terms::TermsArgs;
 use super::{Coordinator, Output, datasets, source};
 use crate::client::{Client, Target};
 use crate::render::{human, json};
@@ -26,13 +26,13 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
-    terms: TermsArgs,
+    execution: ExecutionArgs,
     #[command(flatten)]
     coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &PlanArgs, home: Option<&Path>, output: Output) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec, &args.terms)?;
+    let source = source::read(&args.spec, &args.execution)?;
     let plan = Plan::of(&source.spec, args.lanes.get());
     let name = source.spec.name.clone();
     let datasets = datasets::look(&source.spec, args.data_dir.as_deref(), home).await?;

@@ -14,7 +14,7 @@ use biosweep_host::clock::Clock;
 use biosweep_host::deadline::Job;
 use biosweep_host::stop::{Stop, StopSignal};
 use biosweep_server::commands::submit as submission;
-use biosweep_server::host::{self, Host, HostError, Options, PATIENCE, Scope, Stay};
+use biosweep_server::host::{self, Host, HostError, Lifetime, Options, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{self, LocalError, WorkerOptions};
 use biosweep_store::{self, StoreError};
@@ -22,9 +22,9 @@ use clap::Args;
 
 use self::prepare::{can_be_met, prepare};
 use super::answer::answer;
+use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
 use super::source::Source;
-use super::terms::TermsArgs;
 use super::watch::Until;
 use super::{Output, StoreArgs, source, watch};
 use crate::client::Client;
@@ -51,7 +51,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
-    terms: TermsArgs,
+    execution: ExecutionArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -105,8 +105,8 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
             Some(_) if args.fresh => Scope::Nothing,
             Some(digest) => Scope::Digest(digest),
         },
-        patience: PATIENCE,
-        stay: Stay::Announced,
+        timeouts: TIMEOUTS,
+        lifetime: Lifetime::Announced,
     });
     let host = host.await.map_err(|error| not_hosted(error, &args.spec, source.is_none(), home))?;
     Ok((source, workers, host))
@@ -115,7 +115,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
 /// The spec that is to run; `None` where a sweep of the store is named.
 async fn source_of(args: &RunArgs, home: &Path) -> Result<Option<Source>, Failure> {
     let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || biosweep_store::is_in(home));
-    if is_stored && (args.fresh || !args.terms.is_empty()) {
+    if is_stored && (args.fresh || !args.execution.is_empty()) {
         return Err(Failure::bad_input(format!(
             "{} is the name of a sweep, which goes on as it was submitted; to start another one, name its spec file",
             args.spec
@@ -124,8 +124,8 @@ async fn source_of(args: &RunArgs, home: &Path) -> Result<Option<Source>, Failur
     if is_stored {
         return Ok(None);
     }
-    let source = source::read_aside(&args.spec, &args.terms).await?;
-    can_be_met(&source.spec.terms.require, &args.device)?;
+    let source = source::read_aside(&args.spec, &args.execution).await?;
+    can_be_met(&source.spec.execution.require, &args.device)?;
     Ok(Some(source))
 }
 
@@ -199,7 +199,7 @@ async fn run_on(
         let wait = wait(&mut client, &id, &mut progress, fleet, host, stop).await;
         progress.finish();
         // Somebody may have handed in others while this coordinator was there.
-        let sweeps = host.handle.ask(|core| core.sweep_views());
+        let sweeps = host.handle.ask(|scheduler| scheduler.sweep_views());
         let sweeps = tokio::time::timeout(LAST_WORD, sweeps).await.ok().and_then(Result::ok).unwrap_or_default();
         let others = sweeps.iter().filter(|other| other.id != sweep.id && other.state == SweepState::Running);
         others.for_each(|other| say(human::left_unfinished(other)));

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use biosweep_host::name;
 use biosweep_host::stop::Stop;
-use biosweep_scheduler::scheduler::Patience;
-use biosweep_server::host::{Host, Options, Scope, Stay};
+use biosweep_scheduler::scheduler::Timeouts;
+use biosweep_server::host::{Host, Lifetime, Options, Scope};
 use clap::Args;
 
 use super::StoreArgs;
@@ -126,8 +126,8 @@ async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
         listen: args.listen.address().await?,
         insecure: args.insecure,
         scope: Scope::All,
-        patience: Patience::of_lease_ms(1_000 * args.lease),
-        stay: Stay::Announced,
+        timeouts: Timeouts::of_lease_ms(1_000 * args.lease),
+        lifetime: Lifetime::Announced,
     };
     Ok(Host::start_alone(options).await?)
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use biosweep_common::presets;
 use biosweep_common::spec::{self, Format, SweepSpec};
 
+use super::execution::ExecutionArgs;
 use super::failure::Failure;
-use super::terms::TermsArgs;
 use super::{datasets, own_data};
 
 /// A spec as its author wrote it, save that its own data is pinned and flags are written into it, and what it means.
@@ -28,8 +28,8 @@ pub(crate) struct Source {
 const STANDARD_INPUT: &str = "-";
 
 /// Reads the file of that path or, where it names none, the preset of that name, or standard input; flags take the place of
-/// its own terms.
-pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
+/// its own execution options.
+pub(crate) fn read(name: &str, execution: &ExecutionArgs) -> Result<Source, Failure> {
     let path = Path::new(name);
     let (mut text, format, origin) = match (is_file(path), presets::find(name)) {
         _ if name == STANDARD_INPUT => {
@@ -52,7 +52,7 @@ pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
     };
     let mut spec = SweepSpec::parse(&text, format, &origin)?;
     let pinned = own_data::pin(&text, format, path.parent().unwrap_or(Path::new("")))?;
-    let amended = spec::amend(&pinned, format, &terms.keys());
+    let amended = spec::amend(&pinned, format, &execution.keys());
     if amended != text {
         spec = SweepSpec::parse(&amended, format, &origin)?;
         text = amended;
@@ -62,9 +62,9 @@ pub(crate) fn read(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
 }
 
 /// The same on a thread of its own, for commands that heed signals: standard input may have no end, and own data be large.
-pub(super) async fn read_aside(name: &str, terms: &TermsArgs) -> Result<Source, Failure> {
-    let (name, terms) = (name.to_owned(), terms.clone());
-    let read = tokio::task::spawn_blocking(move || read(&name, &terms));
+pub(super) async fn read_aside(name: &str, execution: &ExecutionArgs) -> Result<Source, Failure> {
+    let (name, execution) = (name.to_owned(), execution.clone());
+    let read = tokio::task::spawn_blocking(move || read(&name, &execution));
     read.await.expect("the thread that reads a spec does not panic")
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use biosweep_common::spec::{SweepSpec, Terms};
+use biosweep_common::spec::{ExecutionOptions, SweepSpec};
 use clap::Args;
 
 use super::answer::answer;
+use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
-use super::terms::TermsArgs;
 use super::{Coordinator, Output, datasets, source};
 use crate::client::Client;
 use crate::render::{human, json};
@@ -21,16 +21,16 @@ pub(crate) struct SubmitArgs {
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
-    terms: TermsArgs,
+    execution: ExecutionArgs,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,
 }
 
 pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let source = source::read(&args.spec, &args.terms).map_err(|failure| or_stored(failure, args, home))?;
+    let source = source::read(&args.spec, &args.execution).map_err(|failure| or_stored(failure, args, home))?;
     // What plan would refuse is refused here too: own data lies where the spec is. Published data is looked for by workers.
     datasets::look(&source.spec, None, Some(home)).await?;
-    let asked = source.spec.terms.clone();
+    let asked = source.spec.execution.clone();
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     let (sweep, found) = client.submit(source.text, source.format, source.origin, args.fresh).await?;
     let kept = if found { client.spec(&sweep.id.to_string()).await?.spec() } else { None };
@@ -57,9 +57,9 @@ fn or_stored(failure: Failure, args: &SubmitArgs, home: &Path) -> Failure {
     ))
 }
 
-/// Says on what terms an equal sweep that was found goes on, where others were asked for.
-pub(super) fn say_kept(found: Option<&SweepSpec>, asked: &Terms) {
-    if let Some(kept) = found.map(|spec| &spec.terms).filter(|kept| *kept != asked) {
-        say(human::keeps_its_terms(kept));
+/// Says with which execution options an equal sweep that was found continues, if others were asked for.
+pub(super) fn say_kept(found: Option<&SweepSpec>, asked: &ExecutionOptions) {
+    if let Some(kept) = found.map(|spec| &spec.execution).filter(|kept| *kept != asked) {
+        say(human::keeps_its_options(kept));
     }
 }

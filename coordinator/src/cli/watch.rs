@@ -94,7 +94,7 @@ pub(super) async fn follow(
                     break;
                 }
             }
-            WatchEvent::Setback(setback) => progress.setback(&setback),
+            WatchEvent::IncompleteAttempt(incomplete_attempt) => progress.incomplete_attempt(&incomplete_attempt),
         }
     }
     last.ok_or_else(|| ClientError::Failed("it ended the stream without a word".to_owned()))

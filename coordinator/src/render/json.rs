@@ -7,9 +7,9 @@ use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::plan::Plan;
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::Level;
-use biosweep_common::spec::{Format, Terms};
+use biosweep_common::spec::{ExecutionOptions, Format};
 use biosweep_common::views::PlannedDataset;
-use biosweep_common::views::{LaneView, ResultView, Setback, SpecView, SweepStatus, SweepView, WorkerView};
+use biosweep_common::views::{IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WorkerView};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -37,11 +37,11 @@ pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
 pub(crate) fn status(status: &SweepStatus, text: &SpecView) -> String {
     let mut value = sweep_value(&status.sweep);
     value["workers"] = status.workers.iter().map(worker_value).collect();
-    value["setbacks"] = status.setbacks.iter().map(setback_value).collect();
-    value["trouble"] = json!(status.trouble);
+    value["incomplete_attempts"] = status.incomplete_attempts.iter().map(incomplete_attempt_value).collect();
+    value["degraded"] = json!(status.degraded);
     value["spec"] = text.text.0.as_str().into();
     value["format"] = text.text.1.name().into();
-    value["terms"] = json!(text.spec().map(|spec| terms_value(&spec.terms)));
+    value["execution"] = json!(text.spec().map(|spec| execution_value(&spec.execution)));
     let extension = |(spec, format): &(String, Format)| json!({ "spec": spec, "format": format.name() });
     value["extensions"] = text.extensions.iter().map(extension).collect();
     pretty(&value)
@@ -126,8 +126,8 @@ fn sweep_value(sweep: &SweepView) -> Value {
 }
 
 /// By the names they have in a spec.
-fn terms_value(terms: &Terms) -> Value {
-    let Terms { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = terms;
+fn execution_value(execution: &ExecutionOptions) -> Value {
+    let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = execution;
     json!({
         "retries": retries_max,
         "checkpoint_every_s": checkpoint_every_s,
@@ -175,14 +175,14 @@ fn lane_value(lane: &LaneView) -> Value {
     })
 }
 
-fn setback_value(setback: &Setback) -> Value {
+fn incomplete_attempt_value(incomplete_attempt: &IncompleteAttempt) -> Value {
     json!({
-        "trajectory": setback.trajectory,
-        "attempt": setback.attempt,
-        "worker": setback.worker_name,
-        "outcome": setback.outcome,
-        "cause": setback.cause,
-        "at_ms": setback.at,
+        "trajectory": incomplete_attempt.trajectory,
+        "attempt": incomplete_attempt.attempt,
+        "worker": incomplete_attempt.worker_name,
+        "outcome": incomplete_attempt.outcome,
+        "cause": incomplete_attempt.cause,
+        "at_ms": incomplete_attempt.at,
     })
 }
 

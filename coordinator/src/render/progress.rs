@@ -8,7 +8,7 @@ use std::time::Duration;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::{Setback, SweepStatus, SweepView, WorkerView};
+use biosweep_common::views::{IncompleteAttempt, SweepStatus, SweepView, WorkerView};
 use biosweep_host::clock::Clock;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -53,7 +53,7 @@ impl Progress {
     pub(crate) fn state(&mut self, status: &SweepStatus) {
         let sweep = &status.sweep;
         let waits = || human::why_waiting(sweep).filter(|_| !self.expects_workers || !status.workers.is_empty());
-        let standing = status.trouble.clone().or_else(|| human::why_paused(sweep)).or_else(waits);
+        let standing = status.degraded.clone().or_else(|| human::why_paused(sweep)).or_else(waits);
         if standing != self.told {
             if let Some(line) = change(standing.as_deref(), sweep.state) {
                 self.note(line);
@@ -79,13 +79,13 @@ impl Progress {
     }
 
     /// Shows that an attempt ended without completing.
-    pub(crate) fn setback(&mut self, setback: &Setback) {
+    pub(crate) fn incomplete_attempt(&mut self, incomplete_attempt: &IncompleteAttempt) {
         // What was handed back when the user stopped the sweep is no news to the user.
-        if matches!(setback.outcome, Outcome::Preempted | Outcome::Cancelled) {
+        if matches!(incomplete_attempt.outcome, Outcome::Preempted | Outcome::Cancelled) {
             return;
         }
-        let name = self.names.trajectory(self.spec.as_ref(), setback.trajectory);
-        self.note(human::setback(&name, setback));
+        let name = self.names.trajectory(self.spec.as_ref(), incomplete_attempt.trajectory);
+        self.note(human::incomplete_attempt(&name, incomplete_attempt));
     }
 
     /// Says something above the bar.

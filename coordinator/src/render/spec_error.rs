@@ -1,4 +1,4 @@
-//! Mistakes in a spec, each shown in the text at its place, with its mend.
+//! Errors in a spec, each shown in the text at its place, with its fix.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,62 +6,62 @@ use std::sync::Arc;
 use biosweep_common::spec::{SpecError, SpecErrors};
 use miette::{Diagnostic, LabeledSpan, NamedSource, Report, SourceCode};
 
-/// All mistakes of one file.
+/// All errors of one file.
 #[derive(Debug)]
-struct Mistaken {
+struct SpecReport {
     origin: String,
-    mistakes: Vec<Mistake>,
+    errors: Vec<SpecErrorReport>,
 }
 
 /// One of them.
 #[derive(Debug)]
-struct Mistake {
+struct SpecErrorReport {
     error: SpecError,
     source: Arc<NamedSource<String>>,
 }
 
-/// Columns that a line may have to be shown with its mistake: nobody reads longer ones, and the printer fails at 65,535.
+/// Columns that a line may have to be shown with its error: nobody reads longer ones, and the printer fails at 65,535.
 const COLUMNS_MAX: usize = 10_000;
 
-/// Whether every mistake can be shown in its line.
+/// Whether every error can be shown in its line.
 pub(crate) fn can_be_shown(errors: &SpecErrors) -> bool {
     errors.errors.iter().all(|error| error.column + error.span.len() <= COLUMNS_MAX)
 }
 
-/// A report of every mistake, to be printed for people.
+/// A report of every error, to be printed for people.
 pub(crate) fn report(errors: SpecErrors) -> Report {
     let SpecErrors { origin, text, errors } = errors;
     let source = Arc::new(NamedSource::new(&origin, text));
-    let mistakes = errors.into_iter().map(|error| Mistake { error, source: Arc::clone(&source) });
-    Report::new(Mistaken { origin, mistakes: mistakes.collect() })
+    let errors = errors.into_iter().map(|error| SpecErrorReport { error, source: Arc::clone(&source) });
+    Report::new(SpecReport { origin, errors: errors.collect() })
 }
 
-impl fmt::Display for Mistaken {
+impl fmt::Display for SpecReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.mistakes.len() {
-            1 => write!(f, "{} has a mistake", self.origin),
-            count => write!(f, "{} has {count} mistakes", self.origin),
+        match self.errors.len() {
+            1 => write!(f, "{} has an error", self.origin),
+            count => write!(f, "{} has {count} errors", self.origin),
         }
     }
 }
 
-impl std::error::Error for Mistaken {}
+impl std::error::Error for SpecReport {}
 
-impl Diagnostic for Mistaken {
+impl Diagnostic for SpecReport {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.mistakes.iter().map(|mistake| mistake as &dyn Diagnostic)))
+        Some(Box::new(self.errors.iter().map(|error| error as &dyn Diagnostic)))
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for SpecErrorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.error.message)
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for SpecErrorReport {}
 
-impl Diagnostic for Mistake {
+impl Diagnostic for SpecErrorReport {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(&self.error.help))
     }
@@ -88,31 +88,26 @@ mod tests {
 
     #[test]
     fn a_line_too_long_to_be_read_is_not_shown() {
-        let mistakes = |seeds: usize| {
+        let errors = |seeds: usize| {
             let seeds: Vec<String> = (0..seeds).map(|seed| seed.to_string()).collect();
             let seeds = seeds.join(",");
             let text = format!(
                 "{{\"name\":\"x\",\"grid\":{{\"rule\":\"bp\",\"network\":\"nn\",\"seed\":[{seeds}],\"depth\":0}}}}"
             );
-            SweepSpec::parse(&text, Format::Json, "spec.json").expect_err("mistakes")
+            SweepSpec::parse(&text, Format::Json, "spec.json").expect_err("errors")
         };
-        assert!(can_be_shown(&mistakes(10)));
-        assert!(!can_be_shown(&mistakes(20_000)));
+        assert!(can_be_shown(&errors(10)));
+        assert!(!can_be_shown(&errors(20_000)));
     }
 
     #[test]
     fn every_mistake_is_shown_with_its_line_place_and_mend() {
         let text = "name = \"x\"\n[grid]\nrule = \"bpp\"\nnetwork = \"nn\"\ndepth = 0\n";
-        let errors = SweepSpec::parse(text, Format::Toml, "spec.toml").expect_err("mistakes");
+        let errors = SweepSpec::parse(text, Format::Toml, "spec.toml").expect_err("errors");
         let shown = format!("{:?}", report(errors));
-        for part in [
-            "spec.toml has 3 mistakes",
-            "spec.toml:3:8",
-            "grid.rule",
-            "did you mean `bp`?",
-            "spec.toml:5:9",
-            "depth = 0",
-        ] {
+        for part in
+            ["spec.toml has 3 errors", "spec.toml:3:8", "grid.rule", "did you mean `bp`?", "spec.toml:5:9", "depth = 0"]
+        {
             assert!(shown.contains(part), "no {part:?} in\n{shown}");
         }
     }

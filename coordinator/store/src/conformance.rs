@@ -13,8 +13,8 @@ use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
 use biosweep_common::time::WallTime;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Ending, Extension, FailureRow, LeaseRow, QuarantineRow, Record, Restored, RestoredSweep,
-    RetriedRow, ReusedRow, SourceRow, Standing, Submission, TrialResult,
+    AttemptRow, CurveRow, Ending, Extension, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record, Restored,
+    RestoredSweep, RetriedRow, ReusedRow, SourceRow, Submission, TrialResult,
 };
 use biosweep_tests::postgres::Server;
 use uuid::Uuid;
@@ -87,7 +87,7 @@ async fn an_empty_store_has_nothing(store: &dyn Store) {
     assert_eq!(store.sweep(sweep(1)).await.expect("reads"), None);
     assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), []);
-    assert_eq!(store.setbacks(sweep(1), 9).await.expect("reads"), []);
+    assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), []);
     store.commit(&[]).await.expect("no record is no harm");
 }
 
@@ -148,9 +148,9 @@ async fn setbacks_come_latest_first_up_to_a_limit(store: &dyn Store) {
         at: WallTime(1_000 + trajectory),
     };
     let expected = [row(1, Outcome::Failed), row(2, Outcome::WorkerLost)];
-    assert_eq!(store.setbacks(sweep(1), 9).await.expect("reads"), expected);
-    assert_eq!(store.setbacks(sweep(1), 1).await.expect("reads"), expected[..1]);
-    assert_eq!(store.setbacks(sweep(2), 9).await.expect("reads"), []);
+    assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), expected);
+    assert_eq!(store.incomplete_attempts(sweep(1), 1).await.expect("reads"), expected[..1]);
+    assert_eq!(store.incomplete_attempts(sweep(2), 9).await.expect("reads"), []);
 }
 
 async fn a_lease_stays_open_until_each_of_its_trajectories_has_ended(store: &dyn Store) {
@@ -210,26 +210,26 @@ async fn failures_are_remembered_with_what_the_owner_has_done_since(store: &dyn 
         let restored = only(store).await;
         let row = |row: FailureRow| {
             assert_eq!((row.worker, row.cause.as_str()), (WorkerId(Uuid::from_u128(1)), "why it is failed"));
-            (row.trajectory.0, row.standing)
+            (row.trajectory.0, row.status)
         };
         (restored.failures.into_iter().map(row).collect::<Vec<_>>(), restored.ended)
     };
     commit(store, &[ended(1, 4, 1, Outcome::Failed), ended(1, 0, 1, Outcome::Completed), failed_for_good(1, 2, 1)])
         .await;
-    let both = vec![(4, Standing::Fresh), (2, Standing::Fresh)];
+    let both = vec![(4, FailureStatus::Fresh), (2, FailureStatus::Fresh)];
     assert_eq!(failures().await, (both.clone(), 1), "what failed for good did not end well");
     commit(store, &[ended(1, 1, 1, Outcome::Diverged), paused(1)]).await;
     assert_eq!(failures().await, (both, 2), "a pause alone is no answer");
 
     // In one batch with what ended before it.
     commit(store, &[ended(1, 3, 1, Outcome::Completed), state_changed(1, SweepState::Running)]).await;
-    assert_eq!(failures().await, (vec![(4, Standing::Seen), (2, Standing::Seen)], 0));
+    assert_eq!(failures().await, (vec![(4, FailureStatus::Seen), (2, FailureStatus::Seen)], 0));
     commit(store, &[ended(1, 5, 1, Outcome::Failed), ended(1, 6, 1, Outcome::Completed)]).await;
-    let three = vec![(4, Standing::Seen), (2, Standing::Seen), (5, Standing::Fresh)];
+    let three = vec![(4, FailureStatus::Seen), (2, FailureStatus::Seen), (5, FailureStatus::Fresh)];
     assert_eq!(failures().await, (three, 1));
     commit(store, &[state_changed(1, SweepState::Finished), retried(1, &[2])]).await;
     commit(store, &[state_changed(1, SweepState::Running)]).await;
-    let retried = vec![(4, Standing::Seen), (5, Standing::Past)];
+    let retried = vec![(4, FailureStatus::Seen), (5, FailureStatus::Past)];
     assert_eq!(failures().await, (retried, 0), "what is tried again is forgiven");
 }
 
@@ -392,7 +392,7 @@ async fn what_failed_can_be_tried_again_and_only_that(store: &dyn Store) {
     assert_eq!((restored.row.completed, restored.row.diverged, restored.row.failed), (2, 2, 2));
     assert_eq!(store.failures(sweep(1)).await.expect("reads"), [(TrajectoryIndex(3), 2)]);
     assert_eq!(store.results(sweep(1), TrialIndex(4), 9).await.expect("reads").len(), 2, "those of 3 alone");
-    assert_eq!(store.setbacks(sweep(1), 99).await.expect("reads").len(), 5, "what happened stays");
+    assert_eq!(store.incomplete_attempts(sweep(1), 99).await.expect("reads").len(), 5, "what happened stays");
     commit(store, &[leased(4, 1, 2, 1), ended(1, 2, 4, Outcome::Completed)]).await;
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 4)]);
 }
@@ -429,7 +429,7 @@ async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &
     assert_eq!(store.summaries().await.expect("reads").len(), 2);
     assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), []);
-    assert_eq!(store.setbacks(sweep(1), 9).await.expect("reads"), []);
+    assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), []);
     // The first that took a curve over keeps it, and others may take it over from there.
     let sources = store.sources(sweep(2), 0, 9).await.expect("reads");
     let of = |row: &SourceRow| (row.trajectory.0, row.worker_name.clone(), row.points.clone());
@@ -466,8 +466,8 @@ async fn what_comes_after_a_deletion_is_told_from_what_was_before(store: &dyn St
     commit(store, &[paused(2), state_changed(2, SweepState::Running), state_changed(1, SweepState::Cancelled)]).await;
     commit(store, &[Record::Deleted(sweep(1)), ended(2, 1, 2, Outcome::Failed)]).await;
     let failures = only(store).await.failures;
-    let standing = failures.iter().map(|failure| (failure.trajectory.0, failure.standing));
-    assert_eq!(standing.collect::<Vec<_>>(), [(0, Standing::Seen), (1, Standing::Fresh)]);
+    let status = failures.iter().map(|failure| (failure.trajectory.0, failure.status));
+    assert_eq!(status.collect::<Vec<_>>(), [(0, FailureStatus::Seen), (1, FailureStatus::Fresh)]);
     assert_eq!(store.restore().await.expect("restores").last_attempt, 3);
 }
 
@@ -610,10 +610,10 @@ async fn seen(store: &dyn Store) -> String {
     for id in (1..=3).map(sweep) {
         let results = store.results(id, TrialIndex(0), 1_000).await.expect("reads");
         let curves = store.curves(id, 0, 1_000).await.expect("reads");
-        let setbacks = store.setbacks(id, 1_000).await.expect("reads");
+        let incomplete_attempts = store.incomplete_attempts(id, 1_000).await.expect("reads");
         let failures = store.failures(id).await.expect("reads");
         let sources = store.sources(id, 0, 1_000).await.expect("reads");
-        seen += &format!("{results:#?}\n{curves:#?}\n{setbacks:#?}\n{failures:?}\n{sources:?}\n");
+        seen += &format!("{results:#?}\n{curves:#?}\n{incomplete_attempts:#?}\n{failures:?}\n{sources:?}\n");
     }
     seen
 }

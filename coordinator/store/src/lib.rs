@@ -209,10 +209,10 @@ pub trait Store: Send + Sync {
         Ok(None)
     }
 
-    /// What the core needs to go on where it was left.
+    /// What the scheduler needs to go on where it was left.
     async fn restore(&self) -> Result<Restored, StoreError>;
 
-    /// What the core needs to go on with one sweep, whatever its state.
+    /// What the scheduler needs to go on with one sweep, whatever its state.
     async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError>;
 
     /// The trajectories of a sweep that failed for good, in order, each with the attempts it had.
@@ -253,7 +253,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError>;
 
     /// The attempts of a sweep that did not complete, latest first, at most `limit`: what went wrong.
-    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError>;
+    async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError>;
 
     /// Ends all connections, so that a store in a file is all in that file. Nothing may be asked afterwards.
     async fn close(&self) {}

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Ending, FailureRow, LeaseRow, QuarantineRow, Record, RestoredSweep, RetriedRow, ReusedRow,
-    Standing, Submission, SweepRow, TrialResult,
+    AttemptRow, CurveRow, Ending, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record, RestoredSweep,
+    RetriedRow, ReusedRow, Submission, SweepRow, TrialResult,
 };
 
 /// A store that lives as long as its process.
@@ -328,8 +328,9 @@ impl State {
             match row.outcome {
                 Outcome::Failed if counts => {
                     let cause = row.cause.clone().unwrap_or_default();
-                    let standing = Standing::of(entry as u64 + 1, sweep.resumed_after as u64, sweep.began_after as u64);
-                    failures.push(FailureRow { trajectory, worker: *worker, cause, standing });
+                    let status =
+                        FailureStatus::of(entry as u64 + 1, sweep.resumed_after as u64, sweep.began_after as u64);
+                    failures.push(FailureRow { trajectory, worker: *worker, cause, status });
                 }
                 Outcome::WorkerLost if counts && !is_done => deaths.push((trajectory, *updates)),
                 _ => {}

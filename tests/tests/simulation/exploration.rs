@@ -15,7 +15,7 @@ use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::{Tick, WallTime};
 use biosweep_scheduler::event::{Action, Event, Now};
 use biosweep_scheduler::record::{Record, Restored, Submission};
-use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_store::Store as _;
 use biosweep_store::memory::Memory;
 use futures::FutureExt as _;
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::number;
 
-const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 10_000, rebirth_ms: 2_000 };
+const TIMEOUTS: Timeouts = Timeouts { heartbeat_ms: 1_000, lease_ms: 10_000, reconnect_grace_ms: 2_000 };
 const WORKERS: usize = 2;
 /// Faults in one history, of whatever kind and at whatever moments: as many as seconds allow. Where `BIOSWEEP_FAULTS` says 3
 /// it takes hours.
@@ -47,7 +47,7 @@ seed = [0, 1]
 /// All there is in the world. What the wall clock says is not part of it.
 #[derive(Debug, Clone)]
 struct World {
-    core: Core,
+    scheduler: Scheduler,
     store: Memory,
     now: u64,
     workers: Vec<Worker>,
@@ -98,7 +98,7 @@ fn session(place: usize, owed: Vec<Owed>) -> Session {
 impl World {
     fn new(spec: &Arc<SweepSpec>) -> Self {
         let now = Now { tick: Tick(0), wall: WallTime(0) };
-        let core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
+        let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), &[]);
         let worker = |place| Worker {
             session: session(place, Vec::new()),
             connected: false,
@@ -109,8 +109,13 @@ impl World {
             spool: BTreeMap::new(),
         };
         let workers = (0..WORKERS).map(worker).collect();
-        let mut world =
-            Self { core, store: Memory::default(), now: 0, workers, faults_left: number("BIOSWEEP_FAULTS", FAULTS) };
+        let mut world = Self {
+            scheduler,
+            store: Memory::default(),
+            now: 0,
+            workers,
+            faults_left: number("BIOSWEEP_FAULTS", FAULTS),
+        };
         let submission = Box::new(Submission {
             id: sweep(),
             name: "small".to_owned(),
@@ -134,8 +139,8 @@ impl World {
     /// Applies, commits and releases at once.
     fn tell(&mut self, event: Event) -> Result<(), String> {
         let now = self.now();
-        let actions = self.core.apply(now, event);
-        self.core.check()?;
+        let actions = self.scheduler.apply(now, event);
+        self.scheduler.check()?;
         let records: Vec<Record> = actions
             .iter()
             .filter_map(|action| match action {
@@ -147,7 +152,7 @@ impl World {
         for action in actions {
             let Action::Send { worker, message } = action else { continue };
             if let ToWorker::Grant(grant) = &message {
-                self.core.check_grant(worker, grant.sweep)?;
+                self.scheduler.check_grant(worker, grant.sweep)?;
             }
             let worker = self.workers.iter_mut().enumerate().find(|(place, _)| id(*place) == worker);
             if let Some((_, worker)) = worker.filter(|(_, worker)| worker.connected) {
@@ -196,7 +201,7 @@ impl World {
                 steps.extend(may.into_iter().filter(|(may, _)| *may).map(|(_, step)| step));
             }
         }
-        let state = self.core.sweep_view(sweep()).map(|view| view.state);
+        let state = self.scheduler.sweep_view(sweep()).map(|view| view.state);
         if self.faults_left > 0 {
             steps.extend([Step::KillCoordinator, Step::Silence]);
             steps.extend((state == Some(SweepState::Running)).then_some(Step::Pause));
@@ -218,11 +223,11 @@ impl World {
         match step {
             Step::Up(place) => {
                 let message = self.workers[place].up.pop_front().expect("it is there");
-                self.tell(Event::Said { worker: id(place), message })
+                self.tell(Event::Message { worker: id(place), message })
             }
             Step::Repeat(place) => {
                 let message = self.workers[place].up.front().expect("it is there").clone();
-                self.tell(Event::Said { worker: id(place), message })
+                self.tell(Event::Message { worker: id(place), message })
             }
             Step::Down(place) => {
                 let message = self.workers[place].down.pop_front().expect("it is there");
@@ -261,11 +266,11 @@ impl World {
                 let restored =
                     self.store.restore().now_or_never().expect("memory").map_err(|error| error.to_string())?;
                 let specs = vec![Arc::clone(spec); restored.sweeps.len()];
-                self.core = Core::restore(PATIENCE, self.now(), &restored, &specs);
-                self.core.check()
+                self.scheduler = Scheduler::restore(TIMEOUTS, self.now(), &restored, &specs);
+                self.scheduler.check()
             }
             Step::Silence => {
-                self.now += PATIENCE.lease_ms;
+                self.now += TIMEOUTS.lease_ms;
                 self.tell(Event::Ticked)
             }
             Step::Pause => self.tell(Event::Paused(sweep())),
@@ -289,7 +294,7 @@ impl World {
                 None if self.is_finished() => return self.has_each_result_once(),
                 // Nothing moves before time has passed, with its heartbeats.
                 None => {
-                    self.now += PATIENCE.heartbeat_ms;
+                    self.now += TIMEOUTS.heartbeat_ms;
                     for place in 0..WORKERS {
                         self.input(place, Input::HeartbeatDue(vec![0]));
                     }
@@ -320,11 +325,11 @@ impl World {
         if sound && trials == [0, 1] { Ok(()) } else { Err(format!("it ends with {results:?}")) }
     }
 
-    /// What the world is: what its store holds beyond what its core knows changes nothing that may follow.
+    /// What the world is: what its store holds beyond what its scheduler knows changes nothing that may follow.
     fn fingerprint(&self) -> u64 {
         let mut written = Written(DefaultHasher::new());
-        let Self { core, store: _, now, workers, faults_left } = self;
-        write!(written, "{core:?}{now}{workers:?}{faults_left}").expect("a hash takes everything");
+        let Self { scheduler, store: _, now, workers, faults_left } = self;
+        write!(written, "{scheduler:?}{now}{workers:?}{faults_left}").expect("a hash takes everything");
         written.0.finish()
     }
 }

@@ -13,7 +13,7 @@ use biosweep_common::protocol::session::{LaneEnd, Owed, Session};
 use biosweep_common::spec::SweepSpec;
 use biosweep_scheduler::event::{Action, Event};
 use biosweep_scheduler::record::Record;
-use biosweep_scheduler::scheduler::Core;
+use biosweep_scheduler::scheduler::Scheduler;
 
 /// A stream between a worker and a coordinator: a number, as the coordinator's service counts them.
 pub(super) type StreamId = u64;
@@ -30,7 +30,7 @@ pub(super) enum Request {
 /// A coordinator that is alive: what the driver holds.
 #[derive(Debug)]
 pub(super) struct Coordinator {
-    pub(super) core: Core,
+    pub(super) scheduler: Scheduler,
     /// The present stream of each worker.
     pub(super) streams: BTreeMap<WorkerId, StreamId>,
     /// What was decided and is not committed.

@@ -1,4 +1,4 @@
-//! What a coordinator that starts again still knows of setbacks: as much as one that never stopped.
+//! What a coordinator that starts again still knows of incomplete attempts: as much as one that never stopped.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use biosweep_common::protocol::messages::{Grant, Progress, Report, ToCoordinator
 use biosweep_common::spec::SweepSpec;
 use biosweep_scheduler::event::{Action, Event, Notice};
 use biosweep_scheduler::record::{Record, Submission};
-use biosweep_scheduler::scheduler::Core;
+use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_scheduler::testing::*;
 use biosweep_store::Store as _;
 use biosweep_store::memory::Memory;
@@ -42,7 +42,7 @@ impl Restarting {
     fn restart(&mut self) {
         let restored = self.store.restore().now_or_never().expect("memory").expect("restores");
         let specs = vec![Arc::clone(&self.spec); restored.sweeps.len()];
-        self.world.core = Core::restore(PATIENCE, self.world.now, &restored, &specs);
+        self.world.scheduler = Scheduler::restore(TIMEOUTS, self.world.now, &restored, &specs);
     }
 
     /// A worker asks for one trajectory, after a start.
@@ -82,7 +82,7 @@ impl Restarting {
         let progress = vec![Progress { attempt: grant.attempt, trajectory: TrajectoryIndex(0), updates }];
         self.world.say(id, ToCoordinator::Heartbeat { progress });
         self.world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
-        let actions = self.world.pass(PATIENCE.rebirth_ms);
+        let actions = self.world.pass(TIMEOUTS.reconnect_grace_ms);
         self.keep(&actions);
         actions
     }
@@ -92,13 +92,13 @@ impl Restarting {
 fn like_failures_pause_a_sweep_whose_coordinator_starts_again_after_each() {
     let mut world = Restarting::new();
     assert_eq!(world.fail_all(worker(7)), 5, "two attempts at each of two trajectories, and one at a third");
-    let view = world.world.core.sweep_view(world.world.sweep).expect("it is there");
+    let view = world.world.scheduler.sweep_view(world.world.sweep).expect("it is there");
     assert_eq!(view.state, SweepState::Paused);
     assert!(view.reason.is_some_and(|reason| reason.contains("3 trajectories failed alike")));
 
     world.apply(Event::Resumed(world.world.sweep));
     assert_eq!(world.fail_all(worker(7)), 7, "the owner has seen it and goes on");
-    assert_eq!(world.world.core.sweep_view(world.world.sweep), None, "to its end");
+    assert_eq!(world.world.scheduler.sweep_view(world.world.sweep), None, "to its end");
 }
 
 #[test]
@@ -117,9 +117,11 @@ fn who_was_lost_while_its_coordinator_was_away_is_called_by_its_name() {
     let mut world = Restarting::new();
     world.grant(worker(7)).expect("there is work");
     world.restart();
-    let actions = world.world.pass(PATIENCE.lease_ms);
+    let actions = world.world.pass(TIMEOUTS.lease_ms);
     let name = |action: &Action| match action {
-        Action::Notify(Notice::Setback { setback, .. }) => Some(setback.worker_name.clone()),
+        Action::Notify(Notice::IncompleteAttempt { incomplete_attempt, .. }) => {
+            Some(incomplete_attempt.worker_name.clone())
+        }
         _ => None,
     };
     assert_eq!(actions.iter().find_map(name).as_deref(), Some("w7"));
@@ -172,7 +174,7 @@ fn what_another_numerics_version_began_waits_at_every_start_until_its_owner_resu
     world.keep(&[Action::Persist(Record::Submitted(old))]);
     for _ in 0..2 {
         assert_eq!(world.grant(worker(7)), None);
-        let view = world.world.core.sweep_view(id).expect("it is there");
+        let view = world.world.scheduler.sweep_view(id).expect("it is there");
         assert_eq!(view.state, SweepState::Paused);
         assert!(view.reason.is_some_and(|reason| reason.contains(&format!("numerics version {before} began it"))));
     }
@@ -182,7 +184,7 @@ fn what_another_numerics_version_began_waits_at_every_start_until_its_owner_resu
     world.apply(Event::Submitted { submission, spec, reused: Arc::default() });
     let trained = [worker(7), worker(8)].map(|id| world.grant(id).map(|grant| trajectories(&grant)));
     assert_eq!(trained, [Some(vec![0]), Some(vec![0])], "each for itself: neither waits for what the other finds");
-    let view = world.world.core.sweep_view(id).expect("it is there");
+    let view = world.world.scheduler.sweep_view(id).expect("it is there");
     assert_eq!(view.state, SweepState::Running, "its owner has seen it");
     assert!(
         view.reason

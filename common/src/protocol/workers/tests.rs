@@ -6,6 +6,7 @@ use super::*;
 use crate::curve::CurvePoint;
 use crate::health::{HealthPoint, Measure};
 use crate::ids::{StoreId, SweepId, WorkerId};
+use crate::outcome::Outcome;
 use crate::settings::Value;
 
 fn held() -> Held {

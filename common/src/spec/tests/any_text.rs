@@ -1,4 +1,4 @@
-//! Whatever the text, a spec is read or refused: nothing panics, and every mistake lies in the text.
+//! Whatever the text, a spec is read or refused: nothing panics, and every error lies in the text.
 
 use proptest::prelude::*;
 

@@ -24,7 +24,7 @@ fn listed(names: &[&str]) -> String {
 
 fn settings_table() -> String {
     let mut table =
-        "\n| setting | meaning | values | default | of use to | level |\n|---|---|---|---|---|---|\n".to_owned();
+        "\n| setting | meaning | values | default | applies to | level |\n|---|---|---|---|---|---|\n".to_owned();
     for setting in Setting::ALL {
         let level = match setting.level() {
             Level::Shape => "shape",
@@ -78,11 +78,10 @@ fn its_examples_are_sweeps() {
 
 #[test]
 fn its_mistakes_are_told_as_it_says() {
-    let errors = SweepSpec::parse(examples("toml\n")[3], Format::Toml, "mistaken.toml").expect_err("mistakes");
-    let said = between(DOCUMENT, "above is checked -->", "<!-- end of mistakes -->");
+    let errors = SweepSpec::parse(examples("toml\n")[3], Format::Toml, "wrong.toml").expect_err("errors");
+    let said = between(DOCUMENT, "above is checked -->", "<!-- end of errors -->");
     for error in &errors.errors {
-        for part in
-            [&error.message, &error.help, &format!("mistaken.toml:{}:{}", error.line, error.column), &error.place]
+        for part in [&error.message, &error.help, &format!("wrong.toml:{}:{}", error.line, error.column), &error.place]
         {
             assert!(said.contains(part.as_str()), "docs/spec.md lacks {part:?} of\n{errors}");
         }

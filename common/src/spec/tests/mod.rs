@@ -2,7 +2,7 @@
 
 mod any_text;
 mod document;
-mod mistakes;
+mod errors;
 
 use super::*;
 use crate::health::Measure;
@@ -26,23 +26,23 @@ fn good(text: &str) -> SweepSpec {
     toml(text).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// The mistakes in the good spec with these lines added to its [grid].
-fn mistakes(lines: &str) -> Vec<String> {
-    let errors = toml(&format!("{GOOD}{lines}")).expect_err("a mistake");
+/// The errors in the good spec with these lines added to its [grid].
+fn errors(lines: &str) -> Vec<String> {
+    let errors = toml(&format!("{GOOD}{lines}")).expect_err("an error");
     errors.errors.iter().map(|e| format!("{}:{}: {}: {}; {}", e.line, e.column, e.place, e.message, e.help)).collect()
 }
 
-/// The one mistake in it.
-fn mistake(lines: &str) -> String {
-    let mistakes = mistakes(lines);
-    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
-    mistakes[0].clone()
+/// The one error in it.
+fn error(lines: &str) -> String {
+    let errors = errors(lines);
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    errors[0].clone()
 }
 
 #[test]
 fn a_spec_is_the_product_of_its_axes_with_defaults_for_the_rest() {
     let spec = good(GOOD);
-    assert_eq!((spec.name.as_str(), spec.terms.retries_max, spec.grid.trials()), ("good", 2, 4));
+    assert_eq!((spec.name.as_str(), spec.execution.retries_max, spec.grid.trials()), ("good", 2, 4));
     let last = spec.grid.point(TrialIndex(3)).expect("in the grid");
     assert_eq!(last[&Setting::Rule], Value::Name("dtp".into()));
     assert_eq!(last[&Setting::Depth], Value::Integer(3));
@@ -83,18 +83,18 @@ fn a_logarithmic_range_comes_out_as_it_would_be_written() {
 #[test]
 fn an_unknown_key_is_told_the_nearest_known_one() {
     assert_eq!(
-        mistake("learningrate = 1e-3\n"),
+        error("learningrate = 1e-3\n"),
         "8:1: grid.learningrate: unknown setting `learningrate`; did you mean `learning_rate`?"
     );
-    let errors = toml(&format!("retrys = 3\n{GOOD}")).expect_err("a mistake");
+    let errors = toml(&format!("retrys = 3\n{GOOD}")).expect_err("an error");
     assert!(errors.to_string().contains("unknown key `retrys`; did you mean `retries`?"), "{errors}");
-    let errors = toml(&format!("hidden = 3\n{GOOD}")).expect_err("a mistake");
+    let errors = toml(&format!("hidden = 3\n{GOOD}")).expect_err("an error");
     assert!(errors.to_string().contains("stands outside every table; move it under [train]"), "{errors}");
 }
 
 #[test]
 fn an_unknown_name_is_told_the_nearest_known_one() {
-    let errors = toml(&GOOD.replace("\"nn\"", "\"nnn\"")).expect_err("a mistake").to_string();
+    let errors = toml(&GOOD.replace("\"nn\"", "\"nnn\"")).expect_err("an error").to_string();
     assert!(
         errors.contains("`network` cannot be the text \"nnn\"; did you mean `nn`? it takes one of nn, dn"),
         "{errors}"
@@ -103,19 +103,19 @@ fn an_unknown_name_is_told_the_nearest_known_one() {
 
 #[test]
 fn a_convolutional_setting_on_a_fully_connected_network_is_refused() {
-    let mistake = mistake("channel_multiplier = 16\n");
+    let error = error("channel_multiplier = 16\n");
     let said =
-        "`channel_multiplier` is of no use here: it belongs to the convolutional networks (convnet, dense_convnet)";
-    assert!(mistake.starts_with("8:22") && mistake.contains(said), "{mistake}");
+        "`channel_multiplier` affects no trial here: it belongs to the convolutional networks (convnet, dense_convnet)";
+    assert!(error.starts_with("8:22") && error.contains(said), "{error}");
 }
 
 #[test]
 fn a_constant_has_to_be_of_use_somewhere_and_an_axis_everywhere() {
     good(&format!("{GOOD}target_step = 0.2\n"));
-    assert!(mistake("momentum = 0.9\n").contains("it belongs to the optimizer sgd"));
-    assert!(mistake("early_stop_patience = 3\n").contains("it belongs to trials with an early_stop_start"));
-    let mistake = mistake("target_step = [0.1, 0.2]\n");
-    assert!(mistake.contains("says nothing for some trials") && mistake.contains("a block of their own"), "{mistake}");
+    assert!(error("momentum = 0.9\n").contains("it belongs to the optimizer sgd"));
+    assert!(error("early_stop_patience = 3\n").contains("it belongs to trials with an early_stop_start"));
+    let error = error("target_step = [0.1, 0.2]\n");
+    assert!(error.contains("says nothing for some trials") && error.contains("a block of their own"), "{error}");
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn a_common_constant_need_not_be_of_use_to_every_block() {
 
 #[test]
 fn what_is_missing_is_named() {
-    let errors = toml("name = \"x\"\n[grid]\nrule = \"bp\"\n").expect_err("a mistake").to_string();
+    let errors = toml("name = \"x\"\n[grid]\nrule = \"bp\"\n").expect_err("an error").to_string();
     assert!(errors.contains("`dataset`, `network`, `depth` are not named"), "{errors}");
-    let errors = toml("[data]\n").expect_err("a mistake").to_string();
+    let errors = toml("[data]\n").expect_err("an error").to_string();
     assert!(errors.contains("the sweep has no name; add a line such as name = \"my-sweep\""), "{errors}");
     assert!(toml("").is_err());
 }
@@ -135,16 +135,16 @@ fn what_is_missing_is_named() {
 #[test]
 fn points_of_two_blocks_are_refused_with_an_example() {
     let blocks = "[[block]]\nseed = [0, 1]\n[[block]]\nrule = \"bp\"\nlearning_rate = [1e-3, 1e-2]\n";
-    let mistake = mistake(blocks);
-    assert!(mistake.contains("block[1] and block[0] share trials, such as"), "{mistake}");
-    assert!(mistake.contains("rule = bp"), "{mistake}");
+    let error = error(blocks);
+    assert!(error.contains("block[1] and block[0] share trials, such as"), "{error}");
+    assert!(error.contains("rule = bp"), "{error}");
     good(&format!("{GOOD}{}", blocks.replace("[0, 1]", "[1, 2]")));
 }
 
 #[test]
 fn a_setting_without_use_does_not_tell_points_apart() {
     let blocks = "[[block]]\ntarget_step = 0.5\n[[block]]\nrule = \"bp\"\n";
-    assert!(mistake(blocks).contains("share trials"), "bp has no use for target_step");
+    assert!(error(blocks).contains("share trials"), "bp has no use for target_step");
     good(&format!("{GOOD}[[block]]\ntarget_step = 0.5\n[[block]]\nrule = \"dtp\"\n"));
 }
 
@@ -152,14 +152,14 @@ fn a_setting_without_use_does_not_tell_points_apart() {
 fn two_long_ranges_are_compared_without_walking_them() {
     let long = |from: u64| format!("[[block]]\nseed = {{ from = {from}, count = 1_000_000_000 }}\n");
     let overlapping = format!("{}{}", long(0), long(999_999_999));
-    assert!(mistake(&overlapping).contains("seed = 999999999"));
+    assert!(error(&overlapping).contains("seed = 999999999"));
     assert_eq!(good(&format!("{GOOD}{}{}", long(0), long(1_000_000_000))).grid.trials(), 8_000_000_000);
 }
 
 #[test]
 fn all_mistakes_are_reported_together_in_the_order_of_the_text() {
     let text = "name = \"\"\n[grid]\nrule = \"backprop\"\nnetwork = \"nn\"\ndepth = 0\nlearning_rate = -1\n";
-    let errors = toml(text).expect_err("mistakes");
+    let errors = toml(text).expect_err("errors");
     assert_eq!(errors.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [1, 2, 3, 5, 6], "{errors}");
 }
 
@@ -204,9 +204,9 @@ fn measures_stand_at_the_top_or_under_train_and_tell_sweeps_apart_but_not_trials
 #[test]
 fn what_is_common_to_all_blocks_is_refused_once() {
     let blocks = "[[block]]\nseed = 1\n[[block]]\nseed = 2\n";
-    assert_eq!(mistakes(&format!("learning_rate = [0.1, 0.1]\n{blocks}")).len(), 1);
+    assert_eq!(errors(&format!("learning_rate = [0.1, 0.1]\n{blocks}")).len(), 1);
     assert_eq!(
-        mistakes(&format!(
+        errors(&format!(
             "learning_rate = [0.1, 0.2]\nfold = [1, 2, 3]\nzip = [[\"learning_rate\", \"fold\"]]\n{blocks}"
         ))
         .len(),
@@ -220,7 +220,7 @@ fn ranges_of_different_steps_are_compared_without_walking_them() {
         format!("[[block]]\nseed = {{ from = {from}, to = 4_000_000_000_000, step = {step} }}\n")
     };
     good(&format!("{GOOD}{}{}", long(0, 2), long(1, 4)));
-    assert!(mistake(&format!("{}{}", long(0, 2), long(1, 3))).contains("seed = 4;"));
+    assert!(error(&format!("{}{}", long(0, 2), long(1, 3))).contains("seed = 4;"));
 }
 
 #[test]
@@ -286,5 +286,5 @@ fn a_trial_without_early_stopping_is_no_trial_with_it() {
     let (with, without) = ("[[block]]\nearly_stop_start = 100\n", "[[block]]\nfold = 0\n");
     assert_eq!(good(&format!("{GOOD}{with}{without}")).grid.trials(), 8);
     assert_eq!(good(&format!("{GOOD}{without}{with}")).grid.trials(), 8);
-    assert!(mistake(&format!("{with}{with}")).contains("share trials"));
+    assert!(error(&format!("{with}{with}")).contains("share trials"));
 }

@@ -1,11 +1,11 @@
 //! More trials for a sweep that is there, or was.
 
+use super::commands::states;
 use super::reuse::taken_over;
-use super::wishes::states;
 use super::*;
 use crate::event::Extended;
 use crate::record::{Extension, ReusedRow};
-use crate::reuse::Found;
+use crate::reuse::TrainedSource;
 
 /// The usual sweep with one more seed: two more trajectories, four more trials.
 fn more() -> (Extension, Arc<SweepSpec>) {
@@ -33,7 +33,7 @@ impl World {
             let Some(next) = world.poll(id, 3) else { break };
             grant = next;
         }
-        assert_eq!(world.core.sweep_view(world.sweep), None);
+        assert_eq!(world.scheduler.sweep_view(world.sweep), None);
         let row = SweepRow {
             submission: submission(&spec()),
             extensions: Vec::new(),
@@ -67,7 +67,7 @@ fn found(indices: impl Iterator<Item = u64>) -> Arc<[ReusedRow]> {
         let index = TrajectoryIndex(index);
         let trajectory = spec.grid.trajectory(index).expect("in the grid");
         let sweep = SweepId(Uuid::from_u128(9));
-        let found = Found { sweep, index, trajectory: &trajectory, curve: &curve(20), worker_name: "w" };
+        let found = TrainedSource { sweep, index, trajectory: &trajectory, curve: &curve(20), worker_name: "w" };
         found.taken_over_by(&spec.grid, index).expect("all is there")
     };
     indices.map(row).collect()
@@ -87,7 +87,7 @@ fn a_running_sweep_goes_on_with_what_was_added_and_an_idle_worker_gets_it_at_onc
     let third = worker(9);
     world.hello(third, Vec::new());
     assert_eq!(trajectories(&world.poll(third, 3).expect("there is more")), [6]);
-    let view = world.core.sweep_view(world.sweep).expect("it runs");
+    let view = world.scheduler.sweep_view(world.sweep).expect("it runs");
     assert_eq!((view.trials, view.trajectories, view.completed), (16, 8, 0));
     world.end(busy, world.report(&grant, 0, Outcome::Completed, 20));
     assert_eq!(world.completed(), 2, "what was leased before counts as before");
@@ -139,7 +139,7 @@ fn what_was_found_elsewhere_comes_with_an_extension_and_all_of_it_ends_the_sweep
     let rows = taken_over(&actions);
     assert_eq!((rows.len(), rows[0].1.len()), (1, 2));
     assert_eq!(states(&actions), [(SweepState::Running, None), (SweepState::Finished, None)]);
-    assert_eq!(world.core.sweep_view(world.sweep), None);
+    assert_eq!(world.scheduler.sweep_view(world.sweep), None);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn what_is_added_is_taken_over_as_far_as_it_is_there() {
     let mut world = World::new();
     let actions = world.extend(None, found(7..8));
     assert_eq!(taken_over(&actions)[0].1.len(), 1);
-    let view = world.core.sweep_view(world.sweep).expect("it runs");
+    let view = world.scheduler.sweep_view(world.sweep).expect("it runs");
     assert_eq!((view.completed, view.reused, view.trials), (2, 2, 16));
 }
 
@@ -161,7 +161,7 @@ fn what_failed_here_and_was_found_elsewhere_meanwhile_is_taken_over_when_it_is_t
     let failures = vec![(TrajectoryIndex(0), 2)];
     let actions = world.apply(Event::Retried { sweep: world.sweep, finished: None, failures, reused: found(0..1) });
     assert_eq!(taken_over(&actions)[0].1.len(), 1);
-    let view = world.core.sweep_view(world.sweep).expect("it runs");
+    let view = world.scheduler.sweep_view(world.sweep).expect("it runs");
     assert_eq!((view.completed, view.reused, view.failed), (2, 2, 0));
 }
 

@@ -46,7 +46,7 @@ impl World {
     }
 
     fn waits_for(&self) -> Option<String> {
-        self.core.sweep_view(self.sweep).and_then(|view| view.reason)
+        self.scheduler.sweep_view(self.sweep).and_then(|view| view.reason)
     }
 }
 
@@ -82,7 +82,7 @@ fn a_lost_bundle_is_granted_again_as_a_whole() {
     world.staff(1, 4);
     let lost = world.poll(worker(1), 4).expect("work");
     world.apply(Event::Disconnected(worker(1)));
-    world.pass(PATIENCE.lease_ms);
+    world.pass(TIMEOUTS.lease_ms);
     // Four would each have a share of three.
     (2..=5).for_each(|number| drop(world.hello(worker(number), Vec::new())));
     let again = world.poll(worker(2), 4).expect("work");
@@ -167,7 +167,7 @@ fn a_sweep_goes_only_to_workers_that_have_what_it_requires_and_says_what_it_wait
     world.apply(Event::Disconnected(worker(2)));
     world.staff(3, 1);
     assert_eq!(world.waits_for(), Some(format!("{waits}: none of the 3 that are connected has got that")));
-    assert_eq!(world.core.check(), Ok(()));
+    assert_eq!(world.scheduler.check(), Ok(()));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn who_follows_a_sweep_that_nobody_can_train_hears_who_comes_and_goes() {
     assert!(told(&world.say(worker(1), ToCoordinator::Goodbye)));
     world.hello(worker(2), Vec::new());
     world.apply(Event::Disconnected(worker(2)));
-    assert!(told(&world.pass(PATIENCE.lease_ms)));
+    assert!(told(&world.pass(TIMEOUTS.lease_ms)));
 }
 
 #[test]
@@ -295,8 +295,8 @@ fn who_is_in_quarantine_is_not_counted_on() {
     let row =
         QuarantineRow { worker: worker(1), worker_name: "w1".to_owned(), reason: "bad".to_owned(), at: WallTime(0) };
     let known = Restored { quarantined: vec![row], ..Restored::default() };
-    let core = Core::restore(PATIENCE, now, &known, &[]);
-    let mut world = World { core, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
+    let scheduler = Scheduler::restore(TIMEOUTS, now, &known, &[]);
+    let mut world = World { scheduler, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
     world.submit(1, plain(3, ""));
     world.hello(worker(1), Vec::new());
     assert_eq!(world.poll(worker(1), 1), None);
@@ -306,7 +306,7 @@ fn who_is_in_quarantine_is_not_counted_on() {
     world.hello(worker(2), Vec::new());
     assert_eq!(world.waits_for().as_deref(), Some(waits), "the other one is of no use");
     let picky = world.submit(2, plain(3, "require = { device = \"cpu\" }"));
-    let picky = world.core.sweep_view(picky).and_then(|view| view.reason);
+    let picky = world.scheduler.sweep_view(picky).and_then(|view| view.reason);
     let waits = "it waits for a worker with device cpu: all that have that are in quarantine";
     assert_eq!(picky.as_deref(), Some(waits));
     world.apply(Event::Released(worker(1)));

@@ -37,7 +37,7 @@ proptest! {
                 }
             }
         }
-        record.take(&world.pass(PATIENCE.lease_ms * 2));
+        record.take(&world.pass(TIMEOUTS.lease_ms * 2));
         let id = worker(100);
         world.hello(id, Vec::new());
         while let Some(grant) = world.poll(id, 2) {
@@ -48,7 +48,7 @@ proptest! {
             }
         }
         prop_assert_eq!(record.trials, (0..12).map(TrialIndex).collect::<BTreeSet<_>>());
-        prop_assert_eq!(world.core.sweep_view(world.sweep), None);
+        prop_assert_eq!(world.scheduler.sweep_view(world.sweep), None);
     }
 }
 

@@ -69,7 +69,7 @@ fn a_report_repeated_on_a_new_stream_is_known_as_accepted() {
 fn a_silent_workers_trajectories_run_elsewhere() {
     let mut world = World::new();
     let (_, grant) = world.work(7, 1);
-    let actions = world.pass(PATIENCE.lease_ms);
+    let actions = world.pass(TIMEOUTS.lease_ms);
     assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
     let (_, other) = world.work(8, 1);
     assert_eq!(trajectories(&other), trajectories(&grant));
@@ -81,17 +81,17 @@ fn a_heartbeat_renews_the_lease() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     let progress = vec![Progress { attempt: grant.attempt, trajectory: grant.lanes[0].trajectory, updates: 5 }];
-    world.pass(PATIENCE.lease_ms - 1);
+    world.pass(TIMEOUTS.lease_ms - 1);
     world.say(id, ToCoordinator::Heartbeat { progress });
-    assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
-    assert_eq!(world.core.worker_views(Some(world.sweep))[0].training[0].updates, 5);
+    assert!(endings(&world.pass(TIMEOUTS.lease_ms - 1)).is_empty());
+    assert_eq!(world.scheduler.worker_views(Some(world.sweep))[0].training[0].updates, 5);
 }
 
 #[test]
 fn a_late_report_of_a_lost_worker_is_refused() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
-    world.pass(PATIENCE.lease_ms);
+    world.pass(TIMEOUTS.lease_ms);
     let (other, regrant) = world.work(8, 1);
     let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
     assert!(endings(&actions).is_empty());
@@ -114,7 +114,7 @@ fn a_report_of_another_workers_trajectory_is_refused() {
 fn a_worker_that_wakes_after_its_lease_is_told_to_stop() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
-    world.pass(PATIENCE.lease_ms);
+    world.pass(TIMEOUTS.lease_ms);
     let trajectory = grant.lanes[0].trajectory;
     let progress = vec![Progress { attempt: grant.attempt, trajectory, updates: 5 }];
     assert_eq!(stopped(&world.say(id, ToCoordinator::Heartbeat { progress })), vec![trajectory]);
@@ -206,8 +206,8 @@ fn a_broken_stream_alone_takes_nothing_away() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     world.apply(Event::Disconnected(id));
-    assert!(!world.core.worker_views(None)[0].connected);
-    assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
+    assert!(!world.scheduler.worker_views(None)[0].connected);
+    assert!(endings(&world.pass(TIMEOUTS.lease_ms - 1)).is_empty());
     let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
     assert!(endings(&world.hello(id, vec![held])).is_empty());
 }
@@ -218,7 +218,7 @@ fn a_worker_that_wants_nothing_is_given_nothing() {
     world.hello(worker(7), Vec::new());
     assert_eq!(world.poll(worker(7), 0), None);
     assert_eq!(
-        world.core.sweep_views().iter().map(|view| (view.id, view.running)).collect::<Vec<_>>(),
+        world.scheduler.sweep_views().iter().map(|view| (view.id, view.running)).collect::<Vec<_>>(),
         [(world.sweep, 0)]
     );
 }
@@ -229,7 +229,7 @@ fn a_dead_workers_trajectories_run_elsewhere_soon() {
     let (id, grant) = world.work(7, 1);
     let actions = world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
     assert!(endings(&actions).is_empty(), "what it left on disk may yet be presented");
-    let actions = world.pass(PATIENCE.rebirth_ms);
+    let actions = world.pass(TIMEOUTS.reconnect_grace_ms);
     assert_eq!(endings(&actions)[0].cause.as_deref(), Some("killed"));
     assert_eq!(trajectories(&world.work(8, 1).1), trajectories(&grant));
 }
@@ -280,8 +280,9 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
     let open = vec![(lease, vec![TrajectoryIndex(2)])];
     let attempts = vec![(TrajectoryIndex(2), 1, 1)];
     let sweeps = vec![RestoredSweep { done: vec![(0, 2)], open, attempts, ..restored(row) }];
-    let core = Core::restore(PATIENCE, now, &Restored { sweeps, last_attempt: 3, ..Restored::default() }, &[spec]);
-    let mut world = World { core, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
+    let scheduler =
+        Scheduler::restore(TIMEOUTS, now, &Restored { sweeps, last_attempt: 3, ..Restored::default() }, &[spec]);
+    let mut world = World { scheduler, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
     let (_, grant) = world.work(8, 4);
     assert_eq!((trajectories(&grant), grant.attempt), (vec![3, 4, 5], Attempt(4)));
     let held = Held { sweep: world.sweep, attempt: Attempt(3), trajectory: TrajectoryIndex(2) };
@@ -326,7 +327,7 @@ fn a_sweep_whose_last_trial_ends_is_finished() {
     assert!(last.contains(&Action::Persist(finished)));
     let told = last.iter().filter(|action| **action == Action::Notify(Notice::StateChanged(world.sweep)));
     assert_eq!(told.count(), 1, "once");
-    assert_eq!(world.core.sweep_view(world.sweep), None);
+    assert_eq!(world.scheduler.sweep_view(world.sweep), None);
 }
 
 #[test]
@@ -354,7 +355,7 @@ fn a_report_of_a_sweep_that_is_not_worked_on_is_left_for_the_coordinator_that_do
         at: WallTime(0),
     };
     let left = RestoredSweep { open: vec![(lease, vec![TrajectoryIndex(4)])], ..restored(row) };
-    world.core = world.core.clone().leaving_out(OutOfScope::of([&left]));
+    world.scheduler = world.scheduler.clone().leaving_out(OutOfScope::of([&left]));
 
     let held = Held { sweep: other, attempt: Attempt(77), trajectory: TrajectoryIndex(4) };
     let own = world.report(&grant, 0, Outcome::Completed, 20).held;

@@ -15,17 +15,17 @@ use uuid::Uuid;
 
 use super::event::{Action, Event, Notice, Now};
 use super::record::{LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
-use super::scheduler::{Core, Patience};
+use super::scheduler::{Scheduler, Timeouts};
 use super::scope::OutOfScope;
 use super::sweep::Sweep;
 use super::testing::*;
 use super::worker::Worker;
 
+mod commands;
 mod extensions;
+mod failures;
 mod grants;
 mod histories;
 mod invariants;
 mod lives;
 mod reuse;
-mod trust;
-mod wishes;

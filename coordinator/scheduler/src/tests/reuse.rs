@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::record::ReusedRow;
-use crate::reuse::Found;
+use crate::reuse::TrainedSource;
 
 impl World {
     /// One more sweep: the usual one with these words in place of others.
@@ -55,7 +55,7 @@ fn what_one_sweep_finds_another_that_waits_for_it_takes_over() {
     let rows = taken_over(&actions);
     assert_eq!((rows.len(), rows[0].0, rows[0].1[0].source), (1, other, world.sweep));
     assert_eq!(trials(&rows[0].1), [(0, 1, 20), (1, 0, 10)], "each from the trial of its own stopping rule");
-    let view = world.core.sweep_view(other).expect("it runs");
+    let view = world.scheduler.sweep_view(other).expect("it runs");
     assert_eq!((view.completed, view.reused), (2, 2));
     assert_eq!((rows[0].1[0].results[0].attempts, rows[0].1[0].results[0].worker_name.as_str()), (0, "w7"));
 }
@@ -91,7 +91,7 @@ fn a_sweep_without_reuse_takes_nothing_over_and_gives_all_the_same() {
     assert_eq!(grant.sweep, world.sweep);
     let rows = taken_over(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20)));
     assert_eq!(rows.iter().map(|(sweep, _)| *sweep).collect::<Vec<_>>(), [willing]);
-    assert_eq!(world.core.sweep_view(stubborn).map(|view| view.completed), Some(0));
+    assert_eq!(world.scheduler.sweep_view(stubborn).map(|view| view.completed), Some(0));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn what_ends_elsewhere_without_a_result_is_trained_here() {
     let mut world = World::new();
     let (one, grant) = world.work(7, 1);
     let (other, _) = world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "0")], Arc::default());
-    let reason = |world: &World| world.core.sweep_view(other).expect("it runs").reason;
+    let reason = |world: &World| world.scheduler.sweep_view(other).expect("it runs").reason;
     let waits = "all that is left of it is in training for another sweep, and is taken over from there";
     assert_eq!(reason(&world).as_deref(), Some(waits));
     world.apply(Event::Paused(other));
@@ -253,7 +253,7 @@ fn blocks_that_differ_only_in_when_to_stop_wait_for_one_another() {
     assert_eq!(grants, [0, 1, 2, 3, 4, 5]);
     world.hello(worker(13), Vec::new());
     assert_eq!(world.poll(worker(13), 1), None);
-    assert_eq!(world.core.sweep_view(sweep).and_then(|view| view.reason), None, "it is in training itself");
+    assert_eq!(world.scheduler.sweep_view(sweep).and_then(|view| view.reason), None, "it is in training itself");
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn what_is_taken_over_tells_nothing_of_who_failed_it() {
     let (two, same) = world.work(8, 1);
     assert_eq!((same.sweep, trajectories(&same)), (other, vec![0]));
     assert_eq!(taken_over(&world.end(two, world.report(&same, 0, Outcome::Completed, 20))).len(), 1);
-    assert_eq!(world.core.workers[&one].failing.unexplained, [(world.sweep, TrajectoryIndex(1))].into());
+    assert_eq!(world.scheduler.workers[&one].failing.unexplained, [(world.sweep, TrajectoryIndex(1))].into());
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn what_is_to_share_no_training_takes_nothing_over_from_itself() {
         let actions = world.end(worker(7), world.report(&grant, 0, Outcome::Completed, 20));
         assert_eq!(taken_over(&actions), []);
     }
-    assert_eq!(world.core.sweep_views(), []);
+    assert_eq!(world.scheduler.sweep_views(), []);
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn what_was_found_before_a_submission_comes_with_it_and_all_of_it_ends_the_sweep
         let row = |index| {
             let trajectory = grid.trajectory(TrajectoryIndex(index)).expect("in the grid");
             let (sweep, curve) = (SweepId(Uuid::from_u128(1)), curve(20));
-            let found = Found {
+            let found = TrainedSource {
                 sweep,
                 index: TrajectoryIndex(index),
                 trajectory: &trajectory,
@@ -379,10 +379,10 @@ fn what_was_found_before_a_submission_comes_with_it_and_all_of_it_ends_the_sweep
     let (some, actions) = world.submit_with(2, &[], rows(4));
     assert_eq!(taken_over(&actions)[0].1.len(), 4);
     assert!(matches!(&actions[0], Action::Persist(Record::Submitted(_))));
-    assert_eq!(world.core.sweep_view(some).map(|view| (view.completed, view.reused)), Some((8, 8)));
+    assert_eq!(world.scheduler.sweep_view(some).map(|view| (view.completed, view.reused)), Some((8, 8)));
     let (all, actions) = world.submit_with(3, &[], rows(6));
     assert!(actions.contains(&finished(all)));
-    assert_eq!(world.core.sweep_view(all), None);
+    assert_eq!(world.scheduler.sweep_view(all), None);
 }
 
 proptest! {
@@ -431,9 +431,9 @@ proptest! {
                 let actions = world.apply(Event::Resumed(sweep));
                 take(&actions, &mut grants);
             }
-            prop_assert_eq!(world.core.check(), Ok(()));
+            prop_assert_eq!(world.scheduler.check(), Ok(()));
         }
-        let lost = world.pass(PATIENCE.lease_ms * 2);
+        let lost = world.pass(TIMEOUTS.lease_ms * 2);
         take(&lost, &mut grants);
         world.apply(Event::Released(worker(100)));
         world.hello(worker(100), Vec::new());
@@ -446,6 +446,6 @@ proptest! {
         }
         count = count.max(take(&[], &mut grants));
         prop_assert_eq!(count, 12 + 6 + 12);
-        prop_assert_eq!(world.core.sweep_views(), Vec::new());
+        prop_assert_eq!(world.scheduler.sweep_views(), Vec::new());
     }
 }

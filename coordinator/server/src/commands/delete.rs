@@ -4,8 +4,8 @@ use biosweep_common::ids::SweepId;
 use biosweep_common::views::SweepView;
 use biosweep_scheduler::event::Event;
 
-use crate::driver::{Handle, Unable};
-use crate::queries::{self, Elsewhere, QueryError};
+use crate::driver::{DriverError, Handle};
+use crate::queries::{self, NotServedHere, QueryError};
 
 /// Why a sweep was not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum DeleteError {
     Query(#[from] QueryError),
     /// The coordinator cannot do it.
     #[error(transparent)]
-    Unable(#[from] Unable),
+    DriverError(#[from] DriverError),
     /// It may have workers.
     #[error("sweep {id} is {state}; cancel it first: biosweep cancel {id}")]
     Alive {
@@ -26,7 +26,7 @@ pub enum DeleteError {
     },
     /// The coordinator did not do it.
     #[error(transparent)]
-    Elsewhere(#[from] Elsewhere),
+    NotServedHere(#[from] NotServedHere),
 }
 
 /// A sweep that is to be deleted.
@@ -49,7 +49,7 @@ pub async fn delete(handle: &Handle, id: SweepId, dry_run: bool) -> Result<Delet
     if !dry_run {
         handle.apply(Event::Deleted(id)).await?;
         if !handle.store.is_deleted(id).await.map_err(QueryError::from)? {
-            return Err(Elsewhere { id, verb: "delete" }.into());
+            return Err(NotServedHere { id, verb: "delete" }.into());
         }
     }
     Ok(Deletion { sweep, taken_over })

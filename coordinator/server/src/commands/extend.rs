@@ -9,8 +9,8 @@ use biosweep_scheduler::event::{Event, Extended};
 use biosweep_scheduler::record::Extension;
 
 use crate::commands::reuse::{self, Wanted};
-use crate::driver::{Handle, Unable};
-use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
+use crate::driver::{DriverError, Handle};
+use crate::queries::{self, NotServedHere, OtherNumerics, QueryError};
 
 /// Why a sweep was not extended.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum ExtendError {
     Query(#[from] QueryError),
     /// The coordinator cannot take it in.
     #[error(transparent)]
-    Unable(#[from] Unable),
+    DriverError(#[from] DriverError),
     /// The two do not go together.
     #[error(transparent)]
     Extension(#[from] ExtensionError),
@@ -35,7 +35,7 @@ pub enum ExtendError {
     OtherNumerics(#[from] OtherNumerics),
     /// The coordinator does not work on it.
     #[error(transparent)]
-    Elsewhere(#[from] Elsewhere),
+    NotServedHere(#[from] NotServedHere),
 }
 
 /// Adds the trials of an extension that the sweep does not have; how many those are. The caller lets one extension in at a
@@ -72,7 +72,7 @@ pub async fn extend(
             Some(row) if row.submission.trials == trials => return Ok(added),
             // Its last trial ended while this was looked up.
             Some(row) if row.state.has_ended() && !had_finished => {}
-            _ => return Err(Elsewhere { id, verb: "extend" }.into()),
+            _ => return Err(NotServedHere { id, verb: "extend" }.into()),
         }
     }
 }

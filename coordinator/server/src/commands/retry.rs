@@ -9,8 +9,8 @@ use biosweep_common::spec::SweepSpec;
 use biosweep_scheduler::event::Event;
 
 use crate::commands::reuse::{self, Wanted};
-use crate::driver::{Handle, Unable};
-use crate::queries::{self, Elsewhere, OtherNumerics, QueryError};
+use crate::driver::{DriverError, Handle};
+use crate::queries::{self, NotServedHere, OtherNumerics, QueryError};
 
 /// Why nothing is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum RetryError {
     Query(#[from] QueryError),
     /// The coordinator cannot take it in.
     #[error(transparent)]
-    Unable(#[from] Unable),
+    DriverError(#[from] DriverError),
     /// A cancelled sweep stays as it is.
     #[error(
         "sweep {id} was cancelled, so nothing of it is tried again; its spec with --fresh runs it anew, and takes over what \
@@ -46,7 +46,7 @@ pub enum RetryError {
     OtherNumerics(#[from] OtherNumerics),
     /// The coordinator does not work on it.
     #[error(transparent)]
-    Elsewhere(#[from] Elsewhere),
+    NotServedHere(#[from] NotServedHere),
 }
 
 /// Tries every failed trial with these settings again; how many those are. The caller lets one retry in at a time, so
@@ -80,7 +80,7 @@ pub async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64
         match handle.store.sweep(id).await.map_err(QueryError::from)? {
             // Its last trial ended while this was looked up.
             Some(row) if row.state.has_ended() && state != SweepState::Finished => {}
-            _ => return Err(Elsewhere { id, verb: "retry" }.into()),
+            _ => return Err(NotServedHere { id, verb: "retry" }.into()),
         }
     }
 }
@@ -101,13 +101,13 @@ mod tests {
     use biosweep_host::id::new_id;
     use biosweep_scheduler::event::Now;
     use biosweep_scheduler::record::{Ending, LeaseRow, Record, Restored, Submission, TrialResult};
-    use biosweep_scheduler::scheduler::Core;
+    use biosweep_scheduler::scheduler::Scheduler;
     use biosweep_store::Store;
     use biosweep_store::memory::Memory;
 
     use super::*;
     use crate::driver;
-    use crate::host::PATIENCE;
+    use crate::host::TIMEOUTS;
 
     const SPEC: &str = "name = \"two\"\nretries = 0\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n\
                         [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
@@ -163,8 +163,8 @@ mod tests {
         let now = Now { tick: clock.now(), wall: clock.wall() };
         let spec = || Arc::new(SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec"));
         let specs: Vec<_> = restored.sweeps.iter().map(|_| spec()).collect();
-        let core = Core::restore(PATIENCE, now, restored, &specs);
-        driver::start(core, Arc::clone(store) as Arc<dyn Store>, clock).0
+        let scheduler = Scheduler::restore(TIMEOUTS, now, restored, &specs);
+        driver::start(scheduler, Arc::clone(store) as Arc<dyn Store>, clock).0
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use biosweep_common::grid::{Grid, Inverse};
 use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::spec::SweepSpec;
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
-use biosweep_scheduler::reuse::{Found, may_take_over};
+use biosweep_scheduler::reuse::{TrainedSource, may_take_over};
 use biosweep_store::{Store, StoreError};
 
 use crate::queries;
@@ -48,7 +48,7 @@ impl Wanted<'_> {
 /// sweeps that share trajectories with it, and is next to nothing where none does.
 pub async fn find(store: &dyn Store, spec: &SweepSpec, wanted: Wanted<'_>) -> Result<Arc<[ReusedRow]>, StoreError> {
     let mut search = Search { spec, wanted, inverse: Inverse::of(&spec.grid), taken: BTreeMap::new() };
-    if spec.terms.reuse {
+    if spec.execution.reuse {
         for row in store.sweeps().await? {
             search.look_through(store, &row).await?;
         }
@@ -98,7 +98,7 @@ impl Search<'_> {
             return;
         }
         let Some(trajectory) = grid.trajectory(source.trajectory) else { return };
-        let found = Found {
+        let found = TrainedSource {
             sweep: row.submission.id,
             index: source.trajectory,
             trajectory: &trajectory,

@@ -12,14 +12,14 @@ use biosweep_scheduler::record::{Submission, SweepRow};
 use biosweep_store::{Store, StoreError};
 
 use crate::commands::reuse::{self, Wanted};
-use crate::driver::{Handle, Unable};
+use crate::driver::{DriverError, Handle};
 
 /// Why a sweep could not be taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// The coordinator cannot take it in.
     #[error(transparent)]
-    Unable(#[from] Unable),
+    DriverError(#[from] DriverError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

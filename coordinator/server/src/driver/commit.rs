@@ -13,7 +13,7 @@ use biosweep_store::StoreError;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Batch, Driver, Letters, Pending, Release, Request, Unable};
+use super::{Batch, Driver, DriverError, Outgoing, Pending, Release, Request};
 
 /// The first pause before a store that could not be written is tried again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -27,7 +27,7 @@ type Writing = JoinHandle<Result<(), StoreError>>;
 
 impl Driver {
     /// Commits, however long the store needs to be written again. Once it could not be, nothing is released and nothing
-    /// new is decided until it can, so that nothing can be lost; questions are answered, and say what the trouble is.
+    /// new is decided until it can, so that nothing can be lost; questions are answered, and say what is wrong.
     /// The transaction of a loop that ends is not tried again.
     pub(super) async fn commit(&mut self, mut pending: Pending<'_>) -> Result<(), StoreError> {
         let mut parts = VecDeque::from([Arc::new(std::mem::take(&mut pending.batch.records))]);
@@ -39,8 +39,8 @@ impl Driver {
                     if pending.next.is_none() || self.closing {
                         return Err(error);
                     }
-                    let trouble = self.tell_of(&error, &mut pending);
-                    self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &trouble, &mut pending).await;
+                    let degraded = self.tell_of(&error, &mut pending);
+                    self.defer(self.clock.now().after_ms(pause.as_millis() as u64), &degraded, &mut pending).await;
                     if self.closing {
                         return Err(error);
                     }
@@ -52,37 +52,37 @@ impl Driver {
                 }
             }
         }
-        if self.troubled.send_replace(None).is_some() {
+        if self.degraded.send_replace(None).is_some() {
             tracing::info!("the store is written again");
             let now = self.now();
-            // It has nothing to commit: it only makes the core patient.
-            drop(self.core.apply(now, Event::Awoke));
+            // It has nothing to commit: it only makes the scheduler patient.
+            drop(self.scheduler.apply(now, Event::Awoke));
         }
         Ok(())
     }
 
-    /// Tries to commit. What comes meanwhile is decided for the next transaction, or put off where the store is in trouble.
+    /// Tries to commit. What comes meanwhile is decided for the next transaction, or put off while the store is degraded.
     async fn write(&mut self, records: Arc<Vec<Record>>, pending: &mut Pending<'_>) -> Result<(), StoreError> {
         let store = Arc::clone(&self.store);
         // On another thread than the loop, which is busy with what comes.
         let mut writing = tokio::spawn(async move { store.commit(&records).await });
         let Some(next) = pending.next.as_deref_mut() else { return last(&mut writing).await };
-        if self.troubled.borrow().is_none()
+        if self.degraded.borrow().is_none()
             && let Some(written) = self.decide_meanwhile(&mut writing, next).await
         {
             return written;
         }
         self.closing |= next.is_last;
-        let told = self.troubled.borrow().clone();
+        let told = self.degraded.borrow().clone();
         let slow = StoreError::Silent { seconds: SLOW.as_secs() };
-        let trouble = told.unwrap_or_else(|| self.tell_of(&slow, pending));
+        let degraded = told.unwrap_or_else(|| self.tell_of(&slow, pending));
         while !self.closing {
             let request = tokio::select! {
                 biased;
                 written = &mut writing => return written.expect(WRITES),
                 request = self.queue.recv() => request,
             };
-            self.put_off(request, &trouble, pending);
+            self.put_off(request, &degraded, pending);
         }
         pending.next.iter_mut().for_each(|next| next.is_last = true);
         last(&mut writing).await
@@ -111,25 +111,25 @@ impl Driver {
     /// Tells of a store that cannot be written: in so many words. Questions that came while it was tried would wait for as
     /// long as that; they are answered.
     fn tell_of(&mut self, error: &StoreError, pending: &mut Pending<'_>) -> String {
-        let trouble = format!("{error}; nothing is granted and nothing is lost until it can be written again");
-        if self.troubled.send_replace(Some(trouble.clone())).is_none() {
+        let degraded = format!("{error}; nothing is granted and nothing is lost until it can be written again");
+        if self.degraded.send_replace(Some(degraded.clone())).is_none() {
             tracing::error!(%error, "the store cannot be written: nothing is granted until it can");
             self.let_workers_leave(pending);
         }
         pending.batches().flat_map(|batch| batch.replies.drain(..)).for_each(|reply| reply());
-        trouble
+        degraded
     }
 
     /// Has workers leave that are to, though the store cannot be written: there is nothing of it to be kept. What they have
     /// reported cannot be acknowledged, and they need not wait for that: it stays on their disks.
     fn let_workers_leave(&mut self, pending: &mut Pending<'_>) {
-        if !self.core.is_draining() {
+        if !self.scheduler.is_draining() {
             return;
         }
-        let mut letters = Letters::default();
-        let mut send = |worker, stream, message| letters.entry((worker, stream)).or_default().push(message);
+        let mut outgoing = Outgoing::default();
+        let mut send = |worker, stream, message| outgoing.entry((worker, stream)).or_default().push(message);
         for release in pending.batches().flat_map(|batch| &batch.releases) {
-            let &Release::Letter { worker, stream, ref message } = release else { continue };
+            let &Release::Message { worker, stream, ref message } = release else { continue };
             match message {
                 ToWorker::Drain { .. } => send(worker, stream, message.clone()),
                 ToWorker::Acknowledged { attempt, trajectories, .. } => {
@@ -143,36 +143,36 @@ impl Driver {
                 unheard(messages).for_each(|stop| send(*worker, *stream, stop));
             }
         }
-        self.post_all(letters);
+        self.send_all(outgoing);
     }
 
     /// Puts off what comes until then, or until the loop is closed.
-    async fn defer(&mut self, until: Tick, trouble: &str, pending: &mut Pending<'_>) {
+    async fn defer(&mut self, until: Tick, degraded: &str, pending: &mut Pending<'_>) {
         while !self.closing {
             let left = Duration::from_millis(until.since_ms(self.clock.now()));
             let request = tokio::select! {
                 request = self.queue.recv() => request,
                 () = tokio::time::sleep(left) => return,
             };
-            self.put_off(request, trouble, pending);
+            self.put_off(request, degraded, pending);
         }
     }
 
     /// What is done with a request while the store cannot be written. Whoever asked may not be waiting any more.
-    fn put_off(&mut self, request: Option<Request>, trouble: &str, pending: &mut Pending<'_>) {
+    fn put_off(&mut self, request: Option<Request>, degraded: &str, pending: &mut Pending<'_>) {
         match request {
             None | Some(Request::Close) => self.closing = true,
-            Some(Request::Query(query)) => query(&self.core)(),
-            Some(Request::Event { event, committed }) if event.is_wish() => {
-                let _gone = committed.send(Err(Unable::Trouble(trouble.to_owned())));
+            Some(Request::Query(query)) => query(&self.scheduler)(),
+            Some(Request::Event { event, committed }) if event.is_command() => {
+                let _gone = committed.send(Err(DriverError::Degraded(degraded.to_owned())));
             }
             Some(Request::Event { event: event @ Event::Draining { .. }, committed }) => {
                 let now = self.now();
-                for action in self.core.apply(now, event) {
+                for action in self.scheduler.apply(now, event) {
                     if let Action::Send { worker, message } = action
                         && let Some(stream) = self.streams.get(&worker).map(|stream| stream.id)
                     {
-                        self.post(worker, stream, vec![message]);
+                        self.send_to(worker, stream, vec![message]);
                     }
                 }
                 self.let_workers_leave(pending);
@@ -180,7 +180,7 @@ impl Driver {
             }
             Some(Request::Event { event, committed }) => {
                 // It is applied later; whoever tells of it has other things to do.
-                let _gone = committed.send(Err(Unable::Trouble(trouble.to_owned())));
+                let _gone = committed.send(Err(DriverError::Degraded(degraded.to_owned())));
                 let (committed, _) = oneshot::channel();
                 self.deferred.push_back(Request::Event { event, committed });
             }
@@ -190,8 +190,8 @@ impl Driver {
                     !matches!(message, ToCoordinator::Heartbeat { .. } | ToCoordinator::Evaluated { .. })
                 });
                 let stops: Vec<ToWorker> = unheard(&messages).collect();
-                if self.core.is_draining() && !stops.is_empty() {
-                    self.post(worker, stream, stops);
+                if self.scheduler.is_draining() && !stops.is_empty() {
+                    self.send_to(worker, stream, stops);
                 }
                 if !messages.is_empty() {
                     self.deferred.push_back(Request::Said { worker, stream, messages });

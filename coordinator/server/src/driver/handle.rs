@@ -6,7 +6,7 @@ use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::{Hello, ToCoordinator};
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::event::{Event, Notice};
-use biosweep_scheduler::scheduler::Core;
+use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_store::Store;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -19,13 +19,13 @@ pub struct Stopped;
 
 /// Why an event was not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unable {
+pub enum DriverError {
     /// The loop is gone.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// The store cannot be written at present.
     #[error("{0}")]
-    Trouble(String),
+    Degraded(String),
 }
 
 /// The way to the loop; as many copies as there are callers.
@@ -33,7 +33,7 @@ pub enum Unable {
 pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) notices: broadcast::Sender<Notice>,
-    pub(super) trouble: watch::Receiver<Option<String>>,
+    pub(super) degraded: watch::Receiver<Option<String>>,
     /// For reads that need not go through the loop.
     pub store: Arc<dyn Store>,
     /// The clock the loop reads.
@@ -42,15 +42,15 @@ pub struct Handle {
 
 impl Handle {
     /// Applies an event; returns when what it led to is committed.
-    pub async fn apply(&self, event: Event) -> Result<(), Unable> {
+    pub async fn apply(&self, event: Event) -> Result<(), DriverError> {
         let (committed, done) = oneshot::channel();
         self.send(Request::Event { event, committed }).await?;
         done.await.map_err(|_| Stopped)?
     }
 
     /// What keeps the loop from granting anything, as it changes: a store that cannot be written.
-    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
-        self.trouble.clone()
+    pub fn degraded(&self) -> watch::Receiver<Option<String>> {
+        self.degraded.clone()
     }
 
     /// Opens a worker's stream; it replaces the one before.
@@ -68,14 +68,14 @@ impl Handle {
         self.send(Request::Detach { worker, stream }).await
     }
 
-    /// Asks the core; the answer holds nothing that is not committed, unless the store is in trouble.
+    /// Asks the scheduler; the answer holds nothing that is not committed, unless the store is degraded.
     pub async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Core) -> T + Send + 'static,
+        question: impl FnOnce(&Scheduler) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        let query = move |core: &Core| {
-            let answer = question(core);
+        let query = move |scheduler: &Scheduler| {
+            let answer = question(scheduler);
             // Whoever asked may not be waiting any more.
             Box::new(move || drop(reply.send(answer))) as Reply
         };

@@ -19,7 +19,7 @@ use biosweep_host::id::new_id;
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
 };
-use biosweep_scheduler::scheduler::Patience;
+use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_store::memory::Memory;
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
@@ -114,8 +114,8 @@ impl Store for Flaky {
     ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError> {
         self.memory.keyed(least, greatest, limit).await
     }
-    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
-        self.memory.setbacks(id, limit).await
+    async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
+        self.memory.incomplete_attempts(id, limit).await
     }
 }
 
@@ -140,17 +140,17 @@ pub(crate) fn submitted(id: SweepId) -> Event {
 }
 
 /// What comes to a worker, one message after the other.
-pub(crate) struct Letters {
+pub(crate) struct Outgoing {
     coming: mpsc::Receiver<Vec<ToWorker>>,
     come: VecDeque<ToWorker>,
 }
 
-fn stream() -> (Outbox, Letters) {
+fn stream() -> (Outbox, Outgoing) {
     let (outbox, coming) = mpsc::channel(OUTBOX);
-    (outbox, Letters { coming, come: VecDeque::new() })
+    (outbox, Outgoing { coming, come: VecDeque::new() })
 }
 
-impl Letters {
+impl Outgoing {
     pub(crate) async fn recv(&mut self) -> Option<ToWorker> {
         while self.come.is_empty() {
             self.come.extend(self.coming.recv().await?);
@@ -164,11 +164,11 @@ impl Letters {
 }
 
 /// A loop with a sweep, and a worker with a bundle of it.
-pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Letters, WorkerId, Grant) {
+pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Outgoing, WorkerId, Grant) {
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
-    let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
-    let (handle, _) = start(core, Arc::clone(store) as Arc<dyn Store>, clock);
+    let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), &[]);
+    let (handle, _) = start(scheduler, Arc::clone(store) as Arc<dyn Store>, clock);
     let id = new_id::<SweepId>();
     handle.apply(submitted(id)).await.expect("there is room");
     let worker = new_id::<WorkerId>();
@@ -215,23 +215,23 @@ pub(crate) fn report(grant: &Grant) -> ToCoordinator {
 async fn a_store_that_cannot_be_written_is_waited_for_and_told_of_and_nothing_is_lost() {
     let store = Arc::new(Flaky::default());
     let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
-    let mut trouble = handle.trouble();
+    let mut degraded = handle.degraded();
     store.is_full.store(true, Ordering::SeqCst);
     handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    trouble.wait_for(Option::is_some).await.expect("the loop lives");
-    let told = trouble.borrow().clone().unwrap_or_default();
+    degraded.wait_for(Option::is_some).await.expect("the loop lives");
+    let told = degraded.borrow().clone().unwrap_or_default();
     assert!(told.contains("the disk is full") && told.contains("nothing is lost"), "{told}");
 
     // What people ask for is refused, what happens is kept for later, and questions are answered.
-    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(Unable::Trouble(told)));
+    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(told)));
     handle.said(worker, StreamId(1), vec![ToCoordinator::Heartbeat { progress: Vec::new() }]).await.expect("it lives");
     handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("it lives");
-    assert_eq!(handle.ask(|core| core.sweep_views().len()).await, Ok(1));
+    assert_eq!(handle.ask(|scheduler| scheduler.sweep_views().len()).await, Ok(1));
     assert!(letters.is_empty(), "nothing is acknowledged or granted");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads"), []);
 
     store.is_full.store(false, Ordering::SeqCst);
-    trouble.wait_for(Option::is_none).await.expect("the loop lives");
+    degraded.wait_for(Option::is_none).await.expect("the loop lives");
     let acknowledged = letters.recv().await.expect("the stream is open");
     assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
     assert!(matches!(letters.recv().await, Some(ToWorker::Grant(_))), "what it asked for meanwhile");
@@ -264,7 +264,7 @@ async fn what_is_decided_during_a_transaction_is_released_only_after_its_own() {
     handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("the loop lives");
     let asking = tokio::spawn({
         let handle = handle.clone();
-        async move { handle.ask(|core| core.worker_views(None)[0].training.len()).await }
+        async move { handle.ask(|scheduler| scheduler.worker_views(None)[0].training.len()).await }
     });
     assert!(letters.is_empty(), "nothing is acknowledged before it is on disk");
 
@@ -304,16 +304,16 @@ async fn a_loop_that_is_closed_while_its_store_cannot_be_written_says_so() {
     let store = Arc::new(Flaky::default());
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
-    let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
-    let (handle, driver) = start(core, Arc::clone(&store) as Arc<dyn Store>, clock);
+    let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), &[]);
+    let (handle, driver) = start(scheduler, Arc::clone(&store) as Arc<dyn Store>, clock);
     store.is_full.store(true, Ordering::SeqCst);
     let submitting = handle.clone();
     let submission = tokio::spawn(async move { submitting.apply(submitted(new_id::<SweepId>())).await });
-    let mut trouble = handle.trouble();
-    trouble.wait_for(Option::is_some).await.expect("the loop lives");
+    let mut degraded = handle.degraded();
+    degraded.wait_for(Option::is_some).await.expect("the loop lives");
     handle.close().await;
     assert!(matches!(driver.await.expect("no panic"), Err(StoreError::Unavailable { .. })));
-    assert_eq!(submission.await.expect("no panic"), Err(Unable::Stopped(Stopped)), "it was never taken in");
+    assert_eq!(submission.await.expect("no panic"), Err(DriverError::Stopped(Stopped)), "it was never taken in");
 }
 
 /// Waits until the loop has taken in what it was sent.
@@ -329,7 +329,7 @@ async fn a_question_that_waits_for_a_commit_that_fails_is_answered() {
     let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
     let (mut begun, before) = hold_commit(&store, &handle, worker, &grant).await;
     let pausing = handle.apply(Event::Paused(sweep));
-    let asking = handle.ask(|core| core.sweep_views().len());
+    let asking = handle.ask(|scheduler| scheduler.sweep_views().len());
     tokio::pin!(pausing, asking);
     // Both are on their way, and are decided for the next commit.
     assert!(pausing.as_mut().now_or_never().is_none() && asking.as_mut().now_or_never().is_none());
@@ -348,11 +348,11 @@ async fn a_commit_that_takes_long_is_told_of_and_a_loop_that_is_closed_does_not_
     let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
     handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    let mut trouble = handle.trouble();
-    let told = trouble.wait_for(Option::is_some).await.expect("the loop lives").clone().unwrap_or_default();
+    let mut degraded = handle.degraded();
+    let told = degraded.wait_for(Option::is_some).await.expect("the loop lives").clone().unwrap_or_default();
     assert!(told.contains("has not answered for"), "{told}");
-    assert_eq!(handle.ask(|core| core.sweep_views().len()).await, Ok(1));
-    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(Unable::Trouble(told)));
+    assert_eq!(handle.ask(|scheduler| scheduler.sweep_views().len()).await, Ok(1));
+    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(told)));
     handle.close().await;
     // The loop ends though the store never answers: its other end is gone then.
     handle.requests.closed().await;
@@ -364,10 +364,10 @@ async fn workers_are_told_to_leave_though_the_store_cannot_be_written() {
     let (handle, _, mut letters, worker, grant) = at_work(&store).await;
     store.is_full.store(true, Ordering::SeqCst);
     handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    handle.trouble().wait_for(Option::is_some).await.expect("the loop lives");
+    handle.degraded().wait_for(Option::is_some).await.expect("the loop lives");
     // Whoever tells of a worker's end does not wait for the store either.
     let died = Event::Died { worker: new_id::<WorkerId>(), cause: "it fell".to_owned() };
-    assert!(matches!(handle.apply(died).await, Err(Unable::Trouble(_))));
+    assert!(matches!(handle.apply(died).await, Err(DriverError::Degraded(_))));
     handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("nothing of it has to be kept");
     assert!(matches!(letters.recv().await, Some(ToWorker::Drain { .. })));
     // What they hand back is not acknowledged, and not waited for.
@@ -399,11 +399,11 @@ async fn a_record_of_our_own_that_the_store_refuses_ends_the_loop() {
     let store = Arc::new(Flaky::default());
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
-    let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
-    let (handle, driver) = start(core, Arc::clone(&store) as Arc<dyn Store>, clock);
+    let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), &[]);
+    let (handle, driver) = start(scheduler, Arc::clone(&store) as Arc<dyn Store>, clock);
     let Event::Submitted { mut submission, spec, reused } = submitted(new_id::<SweepId>()) else { unreachable!() };
     submission.name = "a\0b".to_owned();
     let submission = handle.apply(Event::Submitted { submission, spec, reused }).await;
-    assert_eq!(submission, Err(Unable::Stopped(Stopped)));
+    assert_eq!(submission, Err(DriverError::Stopped(Stopped)));
     assert!(matches!(driver.await.expect("no panic"), Err(StoreError::Refused { .. })));
 }

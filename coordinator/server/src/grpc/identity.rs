@@ -35,9 +35,9 @@ pub async fn serves(url: &str, store: StoreId) -> bool {
 
 /// Says with every request which store is meant, where that is known.
 #[derive(Debug, Clone)]
-pub struct Meant(Option<AsciiMetadataValue>);
+pub struct StoreTag(Option<AsciiMetadataValue>);
 
-impl Meant {
+impl StoreTag {
     /// Requests for that store; any store where none is given.
     #[must_use]
     pub fn new(store: Option<StoreId>) -> Self {
@@ -45,7 +45,7 @@ impl Meant {
     }
 }
 
-impl Interceptor for Meant {
+impl Interceptor for StoreTag {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(store) = &self.0 {
             request.metadata_mut().insert(HEADER, store.clone());
@@ -56,9 +56,9 @@ impl Interceptor for Meant {
 
 /// Refuses requests that are meant for another store than this one.
 #[derive(Debug, Clone)]
-pub(super) struct Own(pub(super) Option<StoreId>);
+pub(super) struct StoreCheck(pub(super) Option<StoreId>);
 
-impl Interceptor for Own {
+impl Interceptor for StoreCheck {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let own = self.0.map(|store| store.to_string());
         match request.metadata().get(HEADER) {

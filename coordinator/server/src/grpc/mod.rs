@@ -8,10 +8,10 @@
 //! | [`identity`] | who asks whether it is this store that is served |
 //! | [`way`] | commands: their way to these services |
 
-mod callers;
+mod connections;
 pub mod identity;
 mod sweeps;
-pub mod way;
+pub mod transport;
 mod workers;
 
 use std::future::Future;
@@ -32,10 +32,10 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use self::identity::Own;
-use crate::driver::{Handle, Stopped, Unable};
+use self::identity::StoreCheck;
+use crate::driver::{DriverError, Handle, Stopped};
 
-pub use callers::listen;
+pub use connections::listen;
 
 /// A stream on which nothing comes for the first of these is asked whether it lives, and is over after the second.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
@@ -74,7 +74,7 @@ pub async fn serve(
     if let Some(store) = store {
         reporter.set_service_status(identity::service_of(store), ServingStatus::Serving).await;
     }
-    tokio::spawn(tell_of_trouble(handle.clone(), reporter));
+    tokio::spawn(tell_health(handle.clone(), reporter));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -83,27 +83,27 @@ pub async fn serve(
         // A stream whose other end has vanished without a word is not kept for ever.
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
-        .layer(InterceptorLayer::new(callers::note_call))
+        .layer(InterceptorLayer::new(connections::note_call))
         .add_service(health)
         .add_service(reflection)
-        .add_service(InterceptedService::new(sweeps_server(handle.clone()), Own(store)))
+        .add_service(InterceptedService::new(sweeps_server(handle.clone()), StoreCheck(store)))
         .add_service(
             WorkersServer::new(workers::Service::new(handle))
                 .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)
                 .max_encoding_message_size(TO_WORKER_BYTES_MAX),
         )
-        .serve_with_incoming_shutdown(callers::callers(listener), shutdown)
+        .serve_with_incoming_shutdown(connections::callers(listener), shutdown)
         .await?;
     Ok(())
 }
 
 /// While the store cannot be written, workers are not served.
-async fn tell_of_trouble(handle: Handle, reporter: HealthReporter) {
-    let mut trouble = handle.trouble();
+async fn tell_health(handle: Handle, reporter: HealthReporter) {
+    let mut degraded = handle.degraded();
     drop(handle);
     // Ends with the loop.
-    while trouble.changed().await.is_ok() {
-        if trouble.borrow_and_update().is_some() {
+    while degraded.changed().await.is_ok() {
+        if degraded.borrow_and_update().is_some() {
             reporter.set_not_serving::<WorkersServer<workers::Service>>().await;
         } else {
             reporter.set_serving::<WorkersServer<workers::Service>>().await;
@@ -111,7 +111,7 @@ async fn tell_of_trouble(handle: Handle, reporter: HealthReporter) {
     }
 }
 
-fn unable(error: Unable) -> Status {
+fn unable(error: DriverError) -> Status {
     Status::unavailable(error.to_string())
 }
 

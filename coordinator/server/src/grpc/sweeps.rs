@@ -8,7 +8,7 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::protocol::bounds::{asked, reason, shown};
 use biosweep_common::protocol::pieces::{curve_pieces, pieces, show_pieces, trained_pieces};
-use biosweep_common::protocol::wire::{FromWire, IntoWire};
+use biosweep_common::protocol::wire::{FromWire, IntoWire, spec_format};
 use biosweep_common::spec::{Format, SpecErrors, SweepSpec};
 use biosweep_common::views::{CurveView, SweepStatus, SweepView, WatchEvent};
 use biosweep_proto::v1;
@@ -28,7 +28,7 @@ use crate::commands::reuse::{self, Wanted};
 use crate::commands::submit::{self, SubmitError};
 use crate::driver::Handle;
 use crate::queries::watch;
-use crate::queries::{self, Deleted, Elsewhere, Purpose, QueryError};
+use crate::queries::{self, Deleted, NotServedHere, Purpose, QueryError};
 
 /// Rows read from the store at a time.
 const PAGE: u32 = 1_000;
@@ -55,7 +55,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl Sweeps for Service {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
         let v1::SubmitRequest { spec, format, origin, fresh } = request.into_inner();
-        let (parsed, format) = parse(&spec, &format, &origin)?;
+        let (parsed, format) = parse(&spec, format, &origin)?;
         let submit = async move |service: Self| {
             let submitted =
                 submit::submit(&service.handle, parsed, spec, format, fresh).await.map_err(submit_failed)?;
@@ -67,7 +67,7 @@ impl Sweeps for Service {
 
     async fn plan(&self, request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
         let v1::PlanRequest { spec, format, origin } = request.into_inner();
-        let (parsed, _) = parse(&spec, &format, &origin)?;
+        let (parsed, _) = parse(&spec, format, &origin)?;
         let rows = reuse::find(self.handle.store.as_ref(), &parsed, Wanted::From(TrajectoryIndex(0)))
             .await
             .map_err(store_failed)?;
@@ -76,7 +76,7 @@ impl Sweeps for Service {
 
     async fn extend(&self, request: Request<v1::ExtendRequest>) -> Result<Response<v1::ExtendResponse>, Status> {
         let v1::ExtendRequest { sweep, spec, format, origin } = request.into_inner();
-        let (parsed, format) = parse(&spec, &format, &origin)?;
+        let (parsed, format) = parse(&spec, format, &origin)?;
         let id = self.resolve(&sweep, Purpose::Change).await?;
         let extend = async move |service: Self| {
             let added = extend::extend(&service.handle, id, &parsed, spec, format).await.map_err(extend_failed)?;
@@ -234,7 +234,7 @@ impl Sweeps for Service {
                 for row in rows {
                     let curve: CurveView = queries::curve_view(&spec, row).ok_or_else(|| outside(id))?;
                     for piece in curve_pieces(curve) {
-                        if out.send(Ok(piece)).await.is_err() {
+                        if out.send(Ok(v1::CurvesResponse { curve: Some(piece) })).await.is_err() {
                             return Ok(());
                         }
                     }
@@ -289,7 +289,7 @@ impl Service {
                 "sweep {id} was cancelled, so there is nothing to {verb}; `biosweep results {id}` has what it found, and its \
                  spec with --fresh runs it anew"
             ),
-            SweepState::Running | SweepState::Paused => Elsewhere { id, verb }.to_string(),
+            SweepState::Running | SweepState::Paused => NotServedHere { id, verb }.to_string(),
         }))
     }
 
@@ -305,10 +305,8 @@ impl Service {
 }
 
 /// What a submitted text means.
-fn parse(text: &str, format: &str, origin: &str) -> Result<(SweepSpec, Format), Status> {
-    let known = Format::from_name(format)
-        .ok_or_else(|| format!("unknown format `{}`; known: toml, yaml, json", shown(format)))
-        .map_err(Status::invalid_argument)?;
+fn parse(text: &str, format: i32, origin: &str) -> Result<(SweepSpec, Format), Status> {
+    let known = spec_format(format).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let mistaken = |errors: SpecErrors| Status::invalid_argument(reason(errors.to_string()));
     let parsed = SweepSpec::parse(text, known, &shown(origin)).map_err(mistaken)?;
     if let Some(own) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
@@ -368,28 +366,28 @@ fn query_failed(error: QueryError) -> Status {
 fn retry_failed(error: RetryError) -> Status {
     match error {
         RetryError::Query(error) => query_failed(error),
-        RetryError::Unable(error) => unable(error),
+        RetryError::DriverError(error) => unable(error),
         RetryError::Cancelled { .. }
         | RetryError::None { .. }
         | RetryError::OtherNumerics(_)
-        | RetryError::Elsewhere(_) => Status::failed_precondition(error.to_string()),
+        | RetryError::NotServedHere(_) => Status::failed_precondition(error.to_string()),
     }
 }
 
 fn delete_failed(error: DeleteError) -> Status {
     match error {
         DeleteError::Query(error) => query_failed(error),
-        DeleteError::Unable(error) => unable(error),
-        DeleteError::Alive { .. } | DeleteError::Elsewhere(_) => Status::failed_precondition(error.to_string()),
+        DeleteError::DriverError(error) => unable(error),
+        DeleteError::Alive { .. } | DeleteError::NotServedHere(_) => Status::failed_precondition(error.to_string()),
     }
 }
 
 fn extend_failed(error: ExtendError) -> Status {
     match error {
         ExtendError::Query(error) => query_failed(error),
-        ExtendError::Unable(error) => unable(error),
+        ExtendError::DriverError(error) => unable(error),
         ExtendError::Extension(_) => Status::invalid_argument(error.to_string()),
-        ExtendError::Cancelled { .. } | ExtendError::OtherNumerics(_) | ExtendError::Elsewhere(_) => {
+        ExtendError::Cancelled { .. } | ExtendError::OtherNumerics(_) | ExtendError::NotServedHere(_) => {
             Status::failed_precondition(error.to_string())
         }
     }
@@ -397,7 +395,7 @@ fn extend_failed(error: ExtendError) -> Status {
 
 fn submit_failed(error: SubmitError) -> Status {
     match error {
-        SubmitError::Unable(error) => unable(error),
+        SubmitError::DriverError(error) => unable(error),
         SubmitError::Store(error) => store_failed(error),
     }
 }

@@ -20,7 +20,7 @@ use crate::driver::Handle;
 
 /// A worker that ends sooner than this had not got to work.
 const SHORT_LIFE_MS: u64 = 3_000;
-/// So many lives on end in which a worker did not get to work, and something is wrong that another start will not mend.
+/// So many lives on end in which a worker did not get to work, and something is wrong that another start will not fix.
 const VAIN_LIVES_MAX: u32 = 5;
 /// The exit code of a worker that left with work left.
 const WORK_LEFT: i32 = 75;
@@ -147,7 +147,7 @@ impl Slot {
     /// Whether the coordinator has heard of this worker.
     async fn is_known(&self) -> bool {
         let id = self.id;
-        let known = self.handle.ask(move |core| core.worker_views(None).iter().any(|worker| worker.id == id));
+        let known = self.handle.ask(move |scheduler| scheduler.worker_views(None).iter().any(|worker| worker.id == id));
         known.await.unwrap_or(true)
     }
 

@@ -1,5 +1,5 @@
 //! Follows a sweep: its counts as they change, at most ten times a second, and at once where it goes on, stands still or
-//! ends, and every setback.
+//! ends, and every incomplete attempt.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ where
     Emit: Fn(WatchEvent) -> Emitted,
     Emitted: Future<Output = bool>,
 {
-    let (mut notices, mut trouble) = (handle.notices(), handle.trouble());
+    let (mut notices, mut degraded) = (handle.notices(), handle.degraded());
     tokio::pin!(gone);
     loop {
         let status = queries::status(handle, id).await?;
@@ -42,7 +42,7 @@ where
             tokio::select! {
                 () = &mut paced, if !paced.is_elapsed() => {}
                 () = &mut gone => return Ok(()),
-                told = trouble.changed() => match told {
+                told = degraded.changed() => match told {
                     Ok(()) => changed = true,
                     Err(_) => return Err(Stopped.into()),
                 },
@@ -50,12 +50,12 @@ where
                     Ok(Notice::Changed(sweep)) => changed |= sweep == id,
                     Ok(Notice::StateChanged(sweep)) if sweep == id => break,
                     Ok(Notice::StateChanged(_)) => {}
-                    Ok(Notice::Setback { sweep, setback }) if sweep == id => {
-                        if !emit(WatchEvent::Setback(setback)).await {
+                    Ok(Notice::IncompleteAttempt { sweep, incomplete_attempt }) if sweep == id => {
+                        if !emit(WatchEvent::IncompleteAttempt(incomplete_attempt)).await {
                             return Ok(());
                         }
                     }
-                    Ok(Notice::Setback { .. }) => {}
+                    Ok(Notice::IncompleteAttempt { .. }) => {}
                     Err(RecvError::Lagged(_)) => changed = true,
                     Err(RecvError::Closed) => return Err(Stopped.into()),
                 },
@@ -74,7 +74,7 @@ mod tests {
     use biosweep_host::id::new_id;
     use biosweep_scheduler::event::Event;
     use biosweep_scheduler::record::Restored;
-    use biosweep_scheduler::scheduler::{Core, Patience};
+    use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
     use biosweep_store::memory::Memory;
     use tokio::sync::mpsc;
 
@@ -85,8 +85,8 @@ mod tests {
     async fn who_follows_a_paused_sweep_and_goes_away_leaves_nothing_behind() {
         let clock = biosweep_host::clock::Clock::start();
         let now = biosweep_scheduler::event::Now { tick: clock.now(), wall: clock.wall() };
-        let core = Core::restore(Patience::of_lease_ms(60_000), now, &Restored::default(), &[]);
-        let (handle, _) = driver::start(core, Arc::new(Memory::default()), clock);
+        let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), &[]);
+        let (handle, _) = driver::start(scheduler, Arc::new(Memory::default()), clock);
         let id = new_id::<SweepId>();
         handle.apply(submitted(id)).await.expect("there is room");
         handle.apply(Event::Paused(id)).await.expect("there is room");

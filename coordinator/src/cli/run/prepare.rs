@@ -40,7 +40,7 @@ pub(super) async fn prepare(
             let Some(equal) = equal.filter(|_| !args.fresh) else {
                 return submit_here(args, client, workers, source).await;
             };
-            asked = Some(source.spec.terms);
+            asked = Some(source.spec.execution);
             client.show(&equal.submission.id.to_string()).await?.sweep
         }
     };
@@ -82,7 +82,7 @@ async fn submit_here(
 /// Whether workers started here can train the sweep: they have what it requires, and its data.
 async fn can_be_trained(spec: Option<&SweepSpec>, args: &RunArgs, workers: &WorkerOptions) -> Result<(), Failure> {
     if let Some(spec) = spec {
-        can_be_met(&spec.terms.require, &args.device)?;
+        can_be_met(&spec.execution.require, &args.device)?;
     }
     let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
     datasets::tell(&workers.check(&datasets).await?, spec)

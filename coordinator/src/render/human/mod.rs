@@ -2,7 +2,7 @@
 //!
 //! | room | says |
 //! |---|---|
-//! | here | what there is of sweeps, and what became of a wish |
+//! | here | what there is of sweeps, and what became of a control |
 //! | `plan` | what a sweep holds and costs, before it runs |
 //! | `run` | what happens along a run on this machine, and what it found |
 //! | `workers` | who trains what |
@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 
 use biosweep_common::ids::SweepId;
 use biosweep_common::outcome::SweepState;
-use biosweep_common::spec::{SweepSpec, Terms};
-use biosweep_common::views::{Setback, SweepStatus, SweepView};
+use biosweep_common::spec::{ExecutionOptions, SweepSpec};
+use biosweep_common::views::{IncompleteAttempt, SweepStatus, SweepView};
 use biosweep_host::clock::Clock;
 
 pub(crate) use self::amounts::{percentage, rate};
@@ -56,14 +56,14 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
     let sweep = &status.sweep;
     let names = TrialNames::of(spec);
     let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
-    if let Some(terms) = spec.and_then(|spec| unusual(&spec.terms)) {
-        let _fits = writeln!(text, "{terms}");
+    if let Some(execution) = spec.and_then(|spec| unusual(&spec.execution)) {
+        let _fits = writeln!(text, "{execution}");
     }
     if sweep.state == SweepState::Finished && sweep.failed > 0 {
         let _fits = writeln!(text, "{}", retry_hint(sweep.id));
     }
-    if let Some(trouble) = &status.trouble {
-        let _fits = writeln!(text, "\n{trouble}");
+    if let Some(degraded) = &status.degraded {
+        let _fits = writeln!(text, "\n{degraded}");
     }
     if !status.workers.is_empty() {
         text.push_str("\nworkers\n");
@@ -71,17 +71,17 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
             let _fits = writeln!(text, "  {}", worker_line(worker, &names, NOTHING_OF_IT));
         }
     }
-    if !status.setbacks.is_empty() {
+    if !status.incomplete_attempts.is_empty() {
         text.push_str("\nattempts that did not complete, latest first\n");
-        text.push_str(&setbacks(&status.setbacks, spec, &names));
+        text.push_str(&incomplete_attempts(&status.incomplete_attempts, spec, &names));
     }
     text
 }
 
-/// The terms of a sweep that are not those of every sweep.
-fn unusual(terms: &Terms) -> Option<String> {
-    let Terms { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = terms;
-    let usual = Terms::default();
+/// The execution options of a sweep that are not the defaults.
+fn unusual(execution: &ExecutionOptions) -> Option<String> {
+    let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = execution;
+    let usual = ExecutionOptions::default();
     let told = [
         (*priority != usual.priority).then(|| format!("priority {priority}")),
         (*weight != usual.weight).then(|| format!("weight {weight}")),
@@ -95,20 +95,25 @@ fn unusual(terms: &Terms) -> Option<String> {
     (!told.is_empty()).then(|| told.join(" · "))
 }
 
-/// A line for each kind of setback: the latest of those that ended alike, and how many more there are.
-fn setbacks(setbacks: &[Setback], spec: Option<&SweepSpec>, names: &TrialNames) -> String {
-    let mut kinds: Vec<(&Setback, usize)> = Vec::new();
-    for one in setbacks {
-        let alike =
-            |(first, _): &&mut (&Setback, usize)| first.outcome == one.outcome && headline(first) == headline(one);
+/// A line for each kind of incomplete attempt: the latest of those that ended alike, and how many more there are.
+fn incomplete_attempts(
+    incomplete_attempts: &[IncompleteAttempt],
+    spec: Option<&SweepSpec>,
+    names: &TrialNames,
+) -> String {
+    let mut kinds: Vec<(&IncompleteAttempt, usize)> = Vec::new();
+    for one in incomplete_attempts {
+        let alike = |(first, _): &&mut (&IncompleteAttempt, usize)| {
+            first.outcome == one.outcome && headline(first) == headline(one)
+        };
         match kinds.iter_mut().find(alike) {
             Some((_, more)) => *more += 1,
             None => kinds.push((one, 0)),
         }
     }
-    let line = |(first, more): &(&Setback, usize)| {
+    let line = |(first, more): &(&IncompleteAttempt, usize)| {
         let more = if *more > 0 { format!(" (and {more} more like it)") } else { String::new() };
-        format!("  {}{more}\n", setback(&names.trajectory(spec, first.trajectory), first))
+        format!("  {}{more}\n", incomplete_attempt(&names.trajectory(spec, first.trajectory), first))
     };
     kinds.iter().map(line).collect()
 }
@@ -140,7 +145,7 @@ pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
 }
 
 /// A sweep that was there already is carried out as it was first submitted.
-pub(crate) fn keeps_its_terms(kept: &Terms) -> String {
+pub(crate) fn keeps_its_options(kept: &ExecutionOptions) -> String {
     format!(
         "it stays as it was submitted: priority {}, weight {}, retries {}, a checkpoint every {} s, requires {}; submit it with \
          --fresh for another one",
@@ -273,14 +278,14 @@ pub(crate) fn ended(sweep: &SweepView) -> String {
 }
 
 /// What went wrong with an attempt.
-pub(crate) fn setback(name: &str, setback: &Setback) -> String {
-    let cause = headline(setback).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{} on {}: {name}{cause}", setback.outcome.name(), setback.worker_name)
+pub(crate) fn incomplete_attempt(name: &str, incomplete_attempt: &IncompleteAttempt) -> String {
+    let cause = headline(incomplete_attempt).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{} on {}: {name}{cause}", incomplete_attempt.outcome.name(), incomplete_attempt.worker_name)
 }
 
 /// The first line of its cause. What follows, such as frames of a stack, is for `--output json`.
-fn headline(setback: &Setback) -> Option<&str> {
-    setback.cause.as_deref().and_then(|cause| cause.lines().next())
+fn headline(incomplete_attempt: &IncompleteAttempt) -> Option<&str> {
+    incomplete_attempt.cause.as_deref().and_then(|cause| cause.lines().next())
 }
 
 /// A line of counts and speed.

@@ -17,7 +17,7 @@ use crate::terminal::stdout_width;
 /// The end of a run that stands still until its owner has looked.
 pub(crate) fn stands_still(sweep: &SweepView, again: &str) -> String {
     let why = sweep.reason.as_deref().unwrap_or("somebody paused it");
-    format!("paused with {} of {} trials done: {why}\nonce that is mended, {again}", sweep.ended(), sweep.trials)
+    format!("paused with {} of {} trials done: {why}\nonce that is fixed, {again}", sweep.ended(), sweep.trials)
 }
 
 pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {

@@ -1,26 +1,38 @@
--- The form of the store in PostgreSQL, in a schema of its own. What each table is for stands with the SQLite form.
+-- The store in PostgreSQL, in a schema of its own. The SQLite file of the same name says what each table and column is for.
 
 CREATE TABLE sweeps (
-    sweep        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id           BYTEA  NOT NULL UNIQUE CHECK (length(id) = 16),
-    name         TEXT   NOT NULL,
-    spec_text    TEXT   NOT NULL,
-    spec_format  TEXT   NOT NULL,
-    digest       TEXT   NOT NULL,
-    trials       BIGINT NOT NULL,
-    trajectories BIGINT NOT NULL,
-    submitted_at BIGINT NOT NULL,
-    state        TEXT   NOT NULL,
-    state_at     BIGINT NOT NULL,
-    reason       TEXT,
-    completed    BIGINT NOT NULL DEFAULT 0,
-    diverged     BIGINT NOT NULL DEFAULT 0,
-    failed       BIGINT NOT NULL DEFAULT 0
+    sweep         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id            BYTEA  NOT NULL UNIQUE CHECK (length(id) = 16),
+    name          TEXT   NOT NULL,
+    spec_text     TEXT   NOT NULL,
+    spec_format   TEXT   NOT NULL,
+    digest        TEXT   NOT NULL,
+    trials        BIGINT NOT NULL,
+    trajectories  BIGINT NOT NULL,
+    submitted_at  BIGINT NOT NULL,
+    state         TEXT   NOT NULL,
+    state_at      BIGINT NOT NULL,
+    reason        TEXT,
+    completed     BIGINT NOT NULL DEFAULT 0,
+    diverged      BIGINT NOT NULL DEFAULT 0,
+    failed        BIGINT NOT NULL DEFAULT 0,
+    reused        BIGINT NOT NULL DEFAULT 0,
+    resumed_after BIGINT NOT NULL DEFAULT 0,
+    began_after   BIGINT NOT NULL DEFAULT 0,
+    ended_before  BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE extensions (
+    entry       BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sweep       BIGINT NOT NULL REFERENCES sweeps,
+    text        TEXT   NOT NULL,
+    format      TEXT   NOT NULL,
+    extended_at BIGINT NOT NULL
 );
 
 CREATE TABLE names (
     name BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    text TEXT   NOT NULL UNIQUE
+    text TEXT NOT NULL UNIQUE
 );
 
 CREATE TABLE leases (
@@ -43,20 +55,25 @@ CREATE TABLE attempts (
     outcome    TEXT   NOT NULL,
     cause      TEXT,
     ended_at   BIGINT NOT NULL,
+    updates    BIGINT,
     forgiven   BIGINT NOT NULL DEFAULT 0,
     UNIQUE (attempt, trajectory)
 );
-CREATE INDEX attempts_setbacks ON attempts (sweep, entry) WHERE outcome <> 'completed';
+CREATE INDEX attempts_incomplete ON attempts (sweep, entry) WHERE outcome <> 'completed';
 CREATE INDEX attempts_failed ON attempts (sweep, trajectory) WHERE outcome = 'failed';
+CREATE INDEX attempts_lost ON attempts (sweep, trajectory) WHERE outcome = 'worker-lost';
 
 CREATE TABLE curves (
-    sweep      BIGINT NOT NULL REFERENCES sweeps,
-    trajectory BIGINT NOT NULL,
-    attempt    BIGINT NOT NULL REFERENCES leases,
-    points     BYTEA  NOT NULL,
-    health     BYTEA,
+    sweep             BIGINT NOT NULL REFERENCES sweeps,
+    trajectory        BIGINT NOT NULL,
+    attempt           BIGINT NOT NULL,
+    points            BYTEA  NOT NULL,
+    diagnostics       BYTEA,
+    source_sweep      BIGINT REFERENCES sweeps,
+    source_trajectory BIGINT,
     PRIMARY KEY (sweep, trajectory)
 );
+CREATE INDEX curves_reused ON curves (sweep) WHERE source_sweep IS NOT NULL;
 
 CREATE TABLE done_runs (
     sweep BIGINT NOT NULL REFERENCES sweeps,
@@ -78,6 +95,8 @@ CREATE TABLE results (
     test_accuracy       DOUBLE PRECISION,
     best_update         BIGINT,
     score_updates       BIGINT,
+    source_sweep        BIGINT REFERENCES sweeps,
+    source_trial        BIGINT,
     PRIMARY KEY (sweep, trial)
 );
 
@@ -105,3 +124,9 @@ CREATE TABLE commits (
     last BIGINT NOT NULL
 );
 INSERT INTO commits (one, last) VALUES (1, 0);
+
+CREATE TABLE identity (
+    one BIGINT PRIMARY KEY CHECK (one = 1),
+    id  BYTEA  NOT NULL CHECK (length(id) = 16)
+);
+INSERT INTO identity (one, id) VALUES (1, uuid_send(gen_random_uuid()));

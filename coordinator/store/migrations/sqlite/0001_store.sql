@@ -1,25 +1,43 @@
--- The first form of the store. Times are milliseconds since 1970; names of states, outcomes and statuses are those
--- people read. A sweep is known by a small number in every table but its own, so that a key costs a few bytes.
+-- The store. Times are milliseconds since 1970. Names of states, outcomes and statuses are those that people read. Every table
+-- but `sweeps` names a sweep by a small number, so that a key costs a few bytes.
 
+-- A deleted sweep keeps its row, emptied, in the state 'deleted': results that others took over refer to it.
 CREATE TABLE sweeps (
-    sweep        INTEGER PRIMARY KEY,
-    id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
-    name         TEXT    NOT NULL,
-    spec_text    TEXT    NOT NULL,
-    spec_format  TEXT    NOT NULL,
-    digest       TEXT    NOT NULL,
-    trials       INTEGER NOT NULL,
-    trajectories INTEGER NOT NULL,
-    submitted_at INTEGER NOT NULL,
-    state        TEXT    NOT NULL,
-    state_at     INTEGER NOT NULL,
-    -- Counts of results by status: counted as results are written, since counting them later would read them all.
-    completed    INTEGER NOT NULL DEFAULT 0,
-    diverged     INTEGER NOT NULL DEFAULT 0,
-    failed       INTEGER NOT NULL DEFAULT 0
+    sweep         INTEGER PRIMARY KEY,
+    id            BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+    name          TEXT    NOT NULL,
+    spec_text     TEXT    NOT NULL,
+    spec_format   TEXT    NOT NULL,
+    digest        TEXT    NOT NULL,
+    trials        INTEGER NOT NULL,
+    trajectories  INTEGER NOT NULL,
+    submitted_at  INTEGER NOT NULL,
+    state         TEXT    NOT NULL,
+    state_at      INTEGER NOT NULL,
+    -- The reason of the state, such as why the sweep is paused.
+    reason        TEXT,
+    -- Counts of results by status, kept as results are written: counting them later would read them all.
+    completed     INTEGER NOT NULL DEFAULT 0,
+    diverged      INTEGER NOT NULL DEFAULT 0,
+    failed        INTEGER NOT NULL DEFAULT 0,
+    reused        INTEGER NOT NULL DEFAULT 0,
+    -- The last ended attempt when the sweep was last resumed, and when it last began to run (a resume is such a beginning).
+    resumed_after INTEGER NOT NULL DEFAULT 0,
+    began_after   INTEGER NOT NULL DEFAULT 0,
+    -- The trajectories that had completed or diverged when the sweep last began to run.
+    ended_before  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- Workers' names, each kept once.
+-- Spec texts that were added to sweeps after their submission, in order.
+CREATE TABLE extensions (
+    entry       INTEGER PRIMARY KEY,
+    sweep       INTEGER NOT NULL REFERENCES sweeps,
+    text        TEXT    NOT NULL,
+    format      TEXT    NOT NULL,
+    extended_at INTEGER NOT NULL
+) STRICT;
+
+-- Names of workers, each stored once.
 CREATE TABLE names (
     name INTEGER PRIMARY KEY,
     text TEXT    NOT NULL UNIQUE
@@ -34,7 +52,7 @@ CREATE TABLE leases (
     worker     BLOB    NOT NULL CHECK (length(worker) = 16),
     name       INTEGER NOT NULL REFERENCES names,
     granted_at INTEGER NOT NULL,
-    -- Trajectories not yet ended under this attempt.
+    -- Trajectories that have not ended under this attempt.
     open       INTEGER NOT NULL CHECK (open BETWEEN 0 AND count)
 ) STRICT;
 CREATE INDEX leases_open ON leases (sweep, attempt) WHERE open > 0;
@@ -48,21 +66,35 @@ CREATE TABLE attempts (
     outcome    TEXT    NOT NULL,
     cause      TEXT,
     ended_at   INTEGER NOT NULL,
+    -- Updates done when the attempt ended, as last heard.
+    updates    INTEGER,
+    -- 1 after a retry was granted: the failure no longer counts.
+    forgiven   INTEGER NOT NULL DEFAULT 0,
     UNIQUE (attempt, trajectory)
 ) STRICT;
--- What went wrong: few rows, read for people and at every start.
-CREATE INDEX attempts_setbacks ON attempts (sweep, entry) WHERE outcome <> 'completed';
+-- Few rows, read for people and at every start.
+CREATE INDEX attempts_incomplete ON attempts (sweep, entry) WHERE outcome <> 'completed';
+CREATE INDEX attempts_failed ON attempts (sweep, trajectory) WHERE outcome = 'failed';
+CREATE INDEX attempts_lost ON attempts (sweep, trajectory) WHERE outcome = 'worker-lost';
 
--- Trajectories that are done for good, each with its curve in the form of `store/sql/curve.rs`.
+-- Trajectories that are done for good. A curve refers to no lease: when a sweep is deleted its leases go, and looking for the
+-- curves of each of them would take an index that every report pays for.
 CREATE TABLE curves (
-    sweep      INTEGER NOT NULL REFERENCES sweeps,
-    trajectory INTEGER NOT NULL,
-    attempt    INTEGER NOT NULL REFERENCES leases,
-    points     BLOB    NOT NULL,
+    sweep             INTEGER NOT NULL REFERENCES sweeps,
+    trajectory        INTEGER NOT NULL,
+    attempt           INTEGER NOT NULL,
+    -- The encoding is that of `sql/curve.rs`; empty for a curve that was taken over.
+    points            BLOB    NOT NULL,
+    -- The encoding is that of `sql/diagnostics.rs`; NULL where nothing was measured.
+    diagnostics       BLOB,
+    -- The trajectory from which the curve was taken over; the trajectory itself if it keeps the curve of a deleted sweep.
+    source_sweep      INTEGER REFERENCES sweeps,
+    source_trajectory INTEGER,
     PRIMARY KEY (sweep, trajectory)
 ) STRICT;
+CREATE INDEX curves_reused ON curves (sweep) WHERE source_sweep IS NOT NULL;
 
--- The same trajectories as runs, merged where they touch: what a start reads in place of a million rows.
+-- The same trajectories as runs, merged where they touch: a start reads these in place of a million rows.
 CREATE TABLE done_runs (
     sweep INTEGER NOT NULL REFERENCES sweeps,
     first INTEGER NOT NULL,
@@ -80,11 +112,14 @@ CREATE TABLE results (
     attempts            INTEGER NOT NULL,
     name                INTEGER NOT NULL REFERENCES names,
     seconds             REAL,
-    -- The score: all four, or (where the trial has none) no best_update.
+    -- The score: all four, or, for a trial without one, no best_update.
     validation_accuracy REAL,
     test_accuracy       REAL,
     best_update         INTEGER,
     score_updates       INTEGER,
+    -- The trial from which the result was taken over.
+    source_sweep        INTEGER REFERENCES sweeps,
+    source_trial        INTEGER,
     PRIMARY KEY (sweep, trial)
 ) WITHOUT ROWID, STRICT;
 
@@ -99,3 +134,27 @@ CREATE TABLE late_reports (
     points     BLOB    NOT NULL,
     came_at    INTEGER NOT NULL
 ) STRICT;
+-- A repeated late report is the same evidence.
+CREATE UNIQUE INDEX late_reports_once ON late_reports (attempt, trajectory, worker);
+
+-- Workers that get no work until they are released.
+CREATE TABLE quarantined (
+    worker BLOB    PRIMARY KEY CHECK (length(worker) = 16),
+    name   TEXT    NOT NULL,
+    reason TEXT    NOT NULL,
+    since  INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+-- The number of committed transactions: after a connection broke in the middle of a commit, it tells whether that was written.
+CREATE TABLE commits (
+    one  INTEGER PRIMARY KEY CHECK (one = 1),
+    last INTEGER NOT NULL
+) STRICT;
+INSERT INTO commits (one, last) VALUES (1, 0);
+
+-- The id of this store: workers report to the coordinator of the store that granted.
+CREATE TABLE identity (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id  BLOB    NOT NULL CHECK (length(id) = 16)
+) STRICT;
+INSERT INTO identity (one, id) VALUES (1, randomblob(16));

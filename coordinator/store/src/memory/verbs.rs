@@ -124,11 +124,11 @@ impl Store for Memory {
         Ok(found.into_iter().take(limit as usize).map(|(key, _, _, trial)| (key, trial)).collect())
     }
 
-    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
+    async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
         let attempts = sweep.attempts.iter().rev().map(|ended| &ended.row);
-        let setbacks = attempts.filter(|row| row.outcome != Outcome::Completed);
-        Ok(setbacks.take(limit as usize).cloned().collect())
+        let incomplete_attempts = attempts.filter(|row| row.outcome != Outcome::Completed);
+        Ok(incomplete_attempts.take(limit as usize).cloned().collect())
     }
 }

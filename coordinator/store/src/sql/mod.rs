@@ -7,14 +7,14 @@
 //! | `shared/` | everything else, written once: compiled for each database by the room above that names it `Db` |
 //! | `shared/store` | the verbs |
 //! | `shared/write` | records → rows, in one transaction |
-//! | `shared/few` | the same of what is written as it comes |
+//! | `shared/admin` | the same of what is written as it comes |
 //! | `shared/deletion` | a sweep that goes, and what others keep of it |
-//! | `shared/batch` | rows gathered and written in few statements |
+//! | `shared/batch` | rows gathered and written in admin statements |
 //! | `shared/runs` | the trajectories that are done, kept as merged runs |
 //! | `shared/read` | rows → records |
-//! | `shared/restore` | rows → what the core goes on with |
+//! | `shared/restore` | rows → what the scheduler goes on with |
 //! | `shared/cells` | the cells of a row |
-//! | [`curve`], [`health`] | a learning curve, and what was measured along it, as bytes |
+//! | [`curve`], [`diagnostics`] | a learning curve, and what was measured along it, as bytes |
 //!
 //! The statements are those both databases understand, and mean the same in both.
 
@@ -22,7 +22,7 @@
 
 mod bytes;
 mod curve;
-mod health;
+mod diagnostics;
 pub mod postgres;
 pub mod sqlite;
 
@@ -35,14 +35,14 @@ use super::StoreError;
 /// Declares the shared rooms as rooms of a database; `Db`, `Origin` and the functions they use stand beside them.
 macro_rules! shared_rooms {
     () => {
+        #[path = "shared/admin.rs"]
+        mod admin;
         #[path = "shared/batch.rs"]
         mod batch;
         #[path = "shared/cells.rs"]
         mod cells;
         #[path = "shared/deletion.rs"]
         mod deletion;
-        #[path = "shared/few.rs"]
-        mod few;
         #[path = "shared/read.rs"]
         mod read;
         #[path = "shared/restore.rs"]
@@ -86,7 +86,7 @@ fn failed(place: &str, error: sqlx::Error, is_passing: impl Fn(&str) -> bool) ->
 }
 
 /// Whether the forms that a store has had, the last of them given, make it one of this version.
-fn check_form(place: &str, forms: &Migrator, last: Option<i64>, update: &'static str) -> Result<(), StoreError> {
+fn check_version(place: &str, forms: &Migrator, last: Option<i64>, update: &'static str) -> Result<(), StoreError> {
     let latest = forms.iter().map(|form| form.version).max();
     match last.cmp(&latest) {
         Ordering::Equal => Ok(()),

@@ -10,7 +10,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Pool, Postgres as Db, Transaction};
 
-use super::{cannot_open, check_form, shared_rooms};
+use super::{cannot_open, check_version, shared_rooms};
 use crate::StoreError;
 
 shared_rooms!();
@@ -19,7 +19,7 @@ shared_rooms!();
 mod tests;
 
 /// Every form the store has had, in order; a database of an older form is brought up to the last when it is opened.
-static FORMS: Migrator = sqlx::migrate!("migrations/postgres");
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// The schema that holds the tables.
 const SCHEMA: &str = "biosweep";
@@ -111,7 +111,7 @@ pub async fn open(url: &str) -> Result<Sql, StoreError> {
     })?;
     let schema = sqlx::query("CREATE SCHEMA IF NOT EXISTS biosweep");
     schema.execute(&mut writer).await.map_err(|error| refused(&error))?;
-    FORMS.run(&mut writer).await.map_err(|error| not_of_a_known_form(&place, &error))?;
+    MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
     let readers = readers(options, &place).await?;
     Sql::new(origin, writer, readers, place).await
 }
@@ -132,7 +132,7 @@ pub async fn open_to_read(url: &str) -> Result<Sql, StoreError> {
         }
         false => None,
     };
-    check_form(&place, &FORMS, last, UPDATE)?;
+    check_version(&place, &MIGRATIONS, last, UPDATE)?;
     Ok(Sql::to_read(Origin { options, only_reads: true, backend: AtomicI32::default() }, readers, place))
 }
 
@@ -203,7 +203,7 @@ async fn holder(connection: &mut Connection) -> Result<Option<Holder>, sqlx::Err
     }))
 }
 
-fn not_of_a_known_form(place: &str, error: &MigrateError) -> StoreError {
+fn not_a_known_version(place: &str, error: &MigrateError) -> StoreError {
     match error {
         MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
             cannot_open(place, "it was written by another version of biosweep".to_owned(), UPDATE)

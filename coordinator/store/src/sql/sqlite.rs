@@ -11,7 +11,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, Transaction};
 
-use super::{cannot_open, check_form, shared_rooms};
+use super::{cannot_open, check_version, shared_rooms};
 use crate::StoreError;
 
 shared_rooms!();
@@ -20,7 +20,7 @@ shared_rooms!();
 mod tests;
 
 /// Every form the store has had, in order; a file of an older form is brought up to the last when it is opened.
-static FORMS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 const FILE: &str = "biosweep.sqlite";
 /// What SQLite has committed and not taken into the file yet.
@@ -137,7 +137,7 @@ pub async fn open(home: &Path) -> Result<Sql, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
     let mut writer = writing.connect().await.map_err(|error| refused_by_sqlite(&place, &error))?;
-    FORMS.run(&mut writer).await.map_err(|error| not_of_a_known_form(&place, &error))?;
+    MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
     // Kept for life: each holds its prepared statements and its cache.
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
@@ -228,7 +228,7 @@ async fn open_with(origin: Origin, place: &str) -> Result<Sql, Unread> {
             last.fetch_one(&readers).await.map_err(Unread::Open)?
         }
     };
-    check_form(place, &FORMS, last, UPDATE).map_err(Unread::Form)?;
+    check_version(place, &MIGRATIONS, last, UPDATE).map_err(Unread::Form)?;
     Ok(Sql::to_read(origin, readers, place.to_owned()))
 }
 
@@ -273,7 +273,7 @@ fn refused_by_sqlite(place: &str, error: &sqlx::Error) -> StoreError {
     cannot_open(place, error.to_string(), next_step)
 }
 
-fn not_of_a_known_form(place: &str, error: &MigrateError) -> StoreError {
+fn not_a_known_version(place: &str, error: &MigrateError) -> StoreError {
     match error {
         MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
             cannot_open(place, "it was written by another version of biosweep".to_owned(), UPDATE)

@@ -20,9 +20,9 @@ impl World {
         let restored = self.store.restore().now_or_never().expect("memory").map_err(|error| error.to_string())?;
         let specs = restored.sweeps.iter().map(|sweep| queries::parse(&sweep.row).map(Arc::new));
         let specs = specs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-        let core = Core::restore(PATIENCE, self.time(), &restored, &specs);
+        let scheduler = Scheduler::restore(TIMEOUTS, self.time(), &restored, &specs);
         let (streams, undone, deferred) = (BTreeMap::new(), Vec::new(), VecDeque::new());
-        self.coordinator = Some(Coordinator { core, streams, undone, stalled: None, deferred });
+        self.coordinator = Some(Coordinator { scheduler, streams, undone, stalled: None, deferred });
         self.soon(0, Happening::Tick);
         self.submit()
     }
@@ -101,12 +101,12 @@ impl World {
         self.request(Request::Event(Event::Extended { sweep: id, extended }))
     }
 
-    /// What the driver does with a request: nothing where it is dead, later where its store is in trouble.
+    /// What the driver does with a request: nothing where it is dead, later where its store is in degraded.
     pub(super) fn request(&mut self, request: Request) -> Result<(), String> {
         let now = self.time();
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         if coordinator.stalled.is_some() {
-            let wish = matches!(&request, Request::Event(event) if event.is_wish());
+            let wish = matches!(&request, Request::Event(event) if event.is_command());
             if !wish {
                 coordinator.deferred.push_back(request);
             }
@@ -118,10 +118,10 @@ impl World {
                 let before = coordinator.streams.insert(worker, stream).filter(|&before| before != stream);
                 // Whoever is on the other end of it hears that it ends, be it the living worker.
                 before.into_iter().for_each(|before| self.break_stream(before));
-                Event::Said { worker, message: hello }
+                Event::Message { worker, message: hello }
             }
             Request::Said { worker, stream, message } if coordinator.streams.get(&worker) == Some(&stream) => {
-                Event::Said { worker, message }
+                Event::Message { worker, message }
             }
             Request::Detach { worker, stream } if coordinator.streams.get(&worker) == Some(&stream) => {
                 coordinator.streams.remove(&worker);
@@ -130,10 +130,10 @@ impl World {
             Request::Said { .. } | Request::Detach { .. } => return Ok(()),
         };
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
-        let actions = coordinator.core.apply(now, event);
+        let actions = coordinator.scheduler.apply(now, event);
         for action in &actions {
             if let Action::Send { worker, message: ToWorker::Grant(grant) } = action {
-                coordinator.core.check_grant(*worker, grant.sweep)?;
+                coordinator.scheduler.check_grant(*worker, grant.sweep)?;
             }
         }
         let first = coordinator.undone.is_empty();
@@ -176,7 +176,7 @@ impl World {
         if !deferred.is_empty() {
             let now = self.time();
             let coordinator = self.coordinator.as_mut().expect("it is alive");
-            let awake = coordinator.core.apply(now, Event::Awoke);
+            let awake = coordinator.scheduler.apply(now, Event::Awoke);
             coordinator.undone.extend(awake);
         }
         for action in actions {

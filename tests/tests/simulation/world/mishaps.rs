@@ -93,7 +93,7 @@ impl World {
             }
         }
         let release = self.now > TROUBLED_MS || self.rng.random_bool(0.2);
-        let quarantined = self.coordinator.as_ref().map(|coordinator| coordinator.core.worker_views(None));
+        let quarantined = self.coordinator.as_ref().map(|coordinator| coordinator.scheduler.worker_views(None));
         for worker in quarantined.into_iter().flatten().filter(|worker| worker.quarantined.is_some() && release) {
             self.request(Request::Event(Event::Released(worker.id)))?;
         }

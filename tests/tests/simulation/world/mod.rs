@@ -13,7 +13,7 @@ use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::{Tick, WallTime};
 use biosweep_scheduler::event::{Action, Event, Now};
 use biosweep_scheduler::record::{Record, Submission};
-use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_store::Store as _;
 use biosweep_store::memory::Memory;
 use futures::FutureExt as _;
@@ -27,7 +27,7 @@ mod coordinator;
 mod mishaps;
 mod workers;
 
-const PATIENCE: Patience = Patience { heartbeat_ms: 1_000, lease_ms: 8_000, rebirth_ms: 2_000 };
+const TIMEOUTS: Timeouts = Timeouts { heartbeat_ms: 1_000, lease_ms: 8_000, reconnect_grace_ms: 2_000 };
 const WORKERS: usize = 4;
 /// Those of them that can train what the second sweep requires.
 const FAST: usize = 2;
@@ -225,7 +225,7 @@ pub(super) struct World {
 }
 
 /// What a trial found, wherever and however often it was tried.
-pub(super) type Found = (TrialStatus, Option<Score>);
+pub(super) type TrainedSource = (TrialStatus, Option<Score>);
 
 impl World {
     pub(super) fn new(seed: u64, faults: Faults) -> Self {
@@ -274,7 +274,7 @@ impl World {
     }
 
     /// What every trial found.
-    pub(super) fn results(&self) -> BTreeMap<(String, TrialIndex), Found> {
+    pub(super) fn results(&self) -> BTreeMap<(String, TrialIndex), TrainedSource> {
         let mut results = BTreeMap::new();
         for (&id, spec) in self.specs.iter().filter(|(id, _)| !is_passing(**id)) {
             let rows = self.store.results(id, TrialIndex(0), u32::MAX).now_or_never().expect("memory").expect("reads");
@@ -300,7 +300,7 @@ impl World {
             self.remember(&happening);
             self.happen(happening)?;
             if let Some(coordinator) = &self.coordinator {
-                coordinator.core.check()?;
+                coordinator.scheduler.check()?;
             }
             if self.is_over() {
                 return Ok(());

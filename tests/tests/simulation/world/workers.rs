@@ -77,7 +77,7 @@ impl World {
         }
         let updates = self.worker(slot, life).map(|worker| worker.lanes.iter().map(|lane| lane.updates).collect());
         self.tell(slot, Input::HeartbeatDue(updates.unwrap_or_default()))?;
-        self.soon(PATIENCE.heartbeat_ms, Happening::Beat { slot, life, stream });
+        self.soon(TIMEOUTS.heartbeat_ms, Happening::Beat { slot, life, stream });
         Ok(())
     }
 

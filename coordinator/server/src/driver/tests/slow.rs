@@ -59,7 +59,7 @@ async fn who_reported_before_it_was_to_leave_does_not_wait_for_a_store_that_cann
     let (handle, _, mut letters, worker, grant) = at_work(&store).await;
     store.is_full.store(true, Ordering::SeqCst);
     handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    handle.trouble().wait_for(Option::is_some).await.expect("the loop lives");
+    handle.degraded().wait_for(Option::is_some).await.expect("the loop lives");
     let late = Grant { attempt: Attempt(9), ..grant.clone() };
     handle.said(worker, StreamId(1), vec![report(&late)]).await.expect("the loop lives");
     handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("nothing of it has to be kept");

@@ -16,7 +16,8 @@ async fn a_deletion_whose_client_has_gone_is_over_before_a_submission_looks_for_
     assert!(matches!(letters.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
     handle.apply(Event::Cancelled(sweep)).await.expect("there is room");
     let service = Service::new(handle.clone());
-    let plan = || v1::PlanRequest { spec: SPEC.to_owned(), format: "toml".to_owned(), origin: "small".to_owned() };
+    let plan =
+        || v1::PlanRequest { spec: SPEC.to_owned(), format: v1::SpecFormat::Toml as i32, origin: "small".to_owned() };
     assert_eq!(service.plan(Request::new(plan())).await.expect("it is read").into_inner().reused, 1);
 
     let (mut begun, before) = store.hold();

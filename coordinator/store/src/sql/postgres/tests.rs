@@ -71,7 +71,7 @@ async fn a_server_that_dies_costs_nothing_that_was_committed_and_is_waited_for()
     server.resume();
     store.commit(&next).await.expect("the server is back");
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);
-    assert_eq!(store.setbacks(sweep(1), 9).await.expect("reads").len(), 1);
+    assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads").len(), 1);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::StoreError;
 /// In order; each is about the sweep `$1`.
 const STATEMENTS: [&str; 12] = [
     // The first that took a curve over gets its bytes.
-    "UPDATE curves SET points = source.points, health = source.health FROM curves AS source, \
+    "UPDATE curves SET points = source.points, diagnostics = source.diagnostics FROM curves AS source, \
      (SELECT sweep, trajectory, source_trajectory, row_number() \
      OVER (PARTITION BY source_trajectory ORDER BY sweep, trajectory) AS place \
      FROM curves WHERE source_sweep = $1 AND source_sweep IS NOT NULL AND sweep <> $1) AS heir \

@@ -8,7 +8,7 @@ use biosweep_common::spec::Format;
 use biosweep_common::views::SweepView;
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
 
-use super::super::{curve, health};
+use super::super::{curve, diagnostics};
 use super::cells::{Cells, all};
 use super::{Connection, DbRow};
 use crate::StoreError;
@@ -118,7 +118,7 @@ pub(super) async fn curves(
 ) -> Result<Vec<CurveRow>, StoreError> {
     let query = sqlx::query(
         "SELECT curves.trajectory, coalesce(source.points, curves.points) AS points, \
-         coalesce(source.health, curves.health) AS health FROM curves LEFT JOIN curves AS source \
+         coalesce(source.diagnostics, curves.diagnostics) AS diagnostics FROM curves LEFT JOIN curves AS source \
          ON source.sweep = curves.source_sweep AND source.trajectory = curves.source_trajectory \
          WHERE curves.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND curves.trajectory >= $2 \
          ORDER BY curves.trajectory LIMIT $3",
@@ -131,7 +131,7 @@ pub(super) async fn curves(
         let cells = Cells { row, place };
         let points = curve::decode(cells.get::<&[u8]>("points")?);
         let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
-        let health = cells.get::<Option<&[u8]>>("health")?.map_or(Ok(Vec::new()), health::decode);
+        let health = cells.get::<Option<&[u8]>>("diagnostics")?.map_or(Ok(Vec::new()), diagnostics::decode);
         let health = health.map_err(|why| cells.unreadable(&format!("health: {why}")))?;
         Ok(CurveRow { trajectory: TrajectoryIndex(cells.count("trajectory")?), points, health })
     };
@@ -194,7 +194,7 @@ pub(super) async fn keyed(
     rows.iter().map(keyed).collect()
 }
 
-pub(super) async fn setbacks(
+pub(super) async fn incomplete_attempts(
     connection: &mut Connection,
     place: &str,
     id: SweepId,
@@ -209,7 +209,7 @@ pub(super) async fn setbacks(
     .bind(id.0.into_bytes().to_vec())
     .bind(i64::from(limit));
     let rows = all(connection, place, query).await?;
-    let setback = |row: &DbRow| {
+    let incomplete_attempt = |row: &DbRow| {
         let cells = Cells { row, place };
         Ok(AttemptRow {
             trajectory: TrajectoryIndex(cells.count("trajectory")?),
@@ -220,7 +220,7 @@ pub(super) async fn setbacks(
             at: WallTime(cells.count("ended_at")?),
         })
     };
-    rows.iter().map(setback).collect()
+    rows.iter().map(incomplete_attempt).collect()
 }
 
 /// Trajectories whose accepted end was a failure, each with all the attempts it had.

@@ -1,16 +1,16 @@
-//! Rows → what the core goes on with.
+//! Rows → what the scheduler goes on with.
 
 use biosweep_common::time::WallTime;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::SweepState;
-use biosweep_scheduler::record::{FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, Standing};
+use biosweep_scheduler::record::{FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, FailureStatus};
 
 use super::Connection;
 use super::cells::{Cells, all};
 use super::read::{extended, sweeps_where};
 use crate::StoreError;
 
-/// What the core needs. The cost follows what is in flight and what went wrong, not what is done.
+/// What the scheduler needs. The cost follows what is in flight and what went wrong, not what is done.
 pub(super) async fn restored(connection: &mut Connection, place: &str) -> Result<Restored, StoreError> {
     let rows = all(connection, place, sqlx::query("SELECT coalesce(max(attempt), 0) AS last FROM leases")).await?;
     let last_attempt = rows.first().map_or(Ok(0), |row| Cells { row, place }.count("last"))?;
@@ -116,7 +116,7 @@ async fn open_leases(
     Ok(leases)
 }
 
-/// An ended attempt without results never is a completed one, so the setbacks hold all that are asked for.
+/// An ended attempt without results never is a completed one, so the incomplete attempts hold all that are asked for.
 async fn attempts(
     connection: &mut Connection,
     place: &str,
@@ -169,7 +169,7 @@ async fn failed_attempts(
             trajectory: TrajectoryIndex(cells.count("trajectory")?),
             worker: WorkerId(cells.uuid("worker")?),
             cause: cells.get::<Option<String>>("cause")?.unwrap_or_default(),
-            standing: Standing::of(cells.count("entry")?, resumed_after, began_after),
+            status: FailureStatus::of(cells.count("entry")?, resumed_after, began_after),
         })
     };
     rows.iter().map(failure).collect()

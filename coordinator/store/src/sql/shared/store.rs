@@ -33,7 +33,7 @@ struct Writing {
     /// Whether one more may be: the connection broke before its end was known.
     uncertain: bool,
     /// What need not be asked again.
-    numbers: write::Numbers,
+    ids: write::IdCache,
 }
 
 impl Sql {
@@ -45,15 +45,15 @@ impl Sql {
         place: String,
     ) -> Result<Self, StoreError> {
         let last = last_commit(&mut connection).await.map_err(|error| failed(&place, error))?;
-        let numbers = write::Numbers::default();
-        let writing = Mutex::new(Writing { connection: Some(connection), last, uncertain: false, numbers });
+        let ids = write::IdCache::default();
+        let writing = Mutex::new(Writing { connection: Some(connection), last, uncertain: false, ids });
         Ok(Self { writing, readers, place, origin })
     }
 
     /// A store of the latest form that is only read.
     pub(super) fn to_read(origin: Origin, readers: Pool<Db>, place: String) -> Self {
-        let numbers = write::Numbers::default();
-        let writing = Mutex::new(Writing { connection: None, last: 0, uncertain: false, numbers });
+        let ids = write::IdCache::default();
+        let writing = Mutex::new(Writing { connection: None, last: 0, uncertain: false, ids });
         Self { writing, readers, place, origin }
     }
 
@@ -63,7 +63,7 @@ impl Sql {
         records: &[Record],
         last: i64,
         uncertain: &mut bool,
-        numbers: &mut write::Numbers,
+        ids: &mut write::IdCache,
     ) -> Result<(), StoreError> {
         let unavailable = |error| failed(&self.place, error);
         let mut transaction = self.origin.begin(connection).await.map_err(unavailable)?;
@@ -72,7 +72,7 @@ impl Sql {
             let found = last_commit(&mut transaction).await.map_err(unavailable)?;
             return if *uncertain && found == last + 1 { Ok(()) } else { Err(self.origin.taken(&self.place)) };
         }
-        write::records(&mut transaction, &self.place, records, numbers).await?;
+        write::records(&mut transaction, &self.place, records, ids).await?;
         *uncertain = true;
         transaction.commit().await.map_err(unavailable)?;
         Ok(())
@@ -136,10 +136,10 @@ impl Store for Sql {
             None => self.origin.connect(&self.place).await?,
         };
         let (last, mut uncertain) = (writing.last, writing.uncertain);
-        let mut numbers = std::mem::take(&mut writing.numbers);
-        let written = self.write(&mut connection, records, last, &mut uncertain, &mut numbers).await;
+        let mut ids = std::mem::take(&mut writing.ids);
+        let written = self.write(&mut connection, records, last, &mut uncertain, &mut ids).await;
         match &written {
-            Ok(()) => *writing = Writing { connection: Some(connection), last: last + 1, uncertain: false, numbers },
+            Ok(()) => *writing = Writing { connection: Some(connection), last: last + 1, uncertain: false, ids },
             Err(_) => {
                 writing.uncertain = uncertain;
                 // A full disk ends SQLite's transaction behind the driver's back, which then miscounts.
@@ -210,8 +210,8 @@ impl Store for Sql {
         self.sound(read::keyed(&mut *self.reader().await?, &self.place, (least, greatest), limit).await)
     }
 
-    async fn setbacks(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
-        self.sound(read::setbacks(&mut *self.reader().await?, &self.place, id, limit).await)
+    async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
+        self.sound(read::incomplete_attempts(&mut *self.reader().await?, &self.place, id, limit).await)
     }
 
     async fn close(&self) {

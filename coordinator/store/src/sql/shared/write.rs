@@ -7,9 +7,9 @@ use biosweep_common::outcome::{Outcome, TrialStatus};
 use sqlx::error::ErrorKind;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 
-use super::super::{curve, health};
+use super::super::{curve, diagnostics};
 use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
-use super::few::Late;
+use super::admin::Late;
 use super::{Connection, Query, failed, runs};
 use crate::StoreError;
 
@@ -21,7 +21,7 @@ static CLOSINGS: Statement<5> = Statement::new(
 );
 static ATTEMPTS: Statement<7> =
     Statement::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates) ", "");
-static CURVES: Statement<5> = Statement::new("INSERT INTO curves (sweep, trajectory, attempt, points, health) ", "");
+static CURVES: Statement<5> = Statement::new("INSERT INTO curves (sweep, trajectory, attempt, points, diagnostics) ", "");
 static REFERENCES: Statement<5> = Statement::new(
     "INSERT INTO curves (sweep, trajectory, source_sweep, source_trajectory, attempt, points) \
      SELECT column1, column2, column3, column4, source.attempt, column5 FROM (",
@@ -35,24 +35,24 @@ static RESULTS: Statement<14> = Statement::new(
     "",
 );
 
-/// The numbers by which sweeps and names are known, as far as they were met. They never change.
+/// A cache of row ids: of sweeps and of names. They never change.
 #[derive(Debug, Default)]
-pub(super) struct Numbers {
+pub(super) struct IdCache {
     sweeps: BTreeMap<SweepId, i64>,
     names: BTreeMap<String, i64>,
 }
 
-/// Writes the records. After an error the transaction must be rolled back, and the numbers be forgotten.
+/// Writes the records. After an error the transaction must be rolled back, and the cache be dropped.
 pub(super) async fn records<'a>(
     connection: &'a mut Connection,
     place: &'a str,
     records: &'a [Record],
-    numbers: &'a mut Numbers,
+    ids: &'a mut IdCache,
 ) -> Result<(), StoreError> {
     let mut writer = Writer {
         connection,
         place,
-        numbers,
+        ids,
         sweeps: BTreeMap::new(),
         leases: Rows::new(&LEASES),
         attempts: Rows::new(&ATTEMPTS),
@@ -91,7 +91,7 @@ const GATHERED_MAX: usize = 20_000;
 pub(super) struct Writer<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) place: &'a str,
-    numbers: &'a mut Numbers,
+    ids: &'a mut IdCache,
     /// The sweeps met in this transaction.
     sweeps: BTreeMap<SweepId, Tally>,
     leases: Rows<'a, 8>,
@@ -166,7 +166,7 @@ impl<'a> Writer<'a> {
         let points = Datum::bytes(curve::encode(&ending.curve));
         let health = match ending.health.as_slice() {
             [] => Datum::Bytes(None),
-            health => Datum::bytes(health::encode(health)),
+            health => Datum::bytes(diagnostics::encode(health)),
         };
         self.curves.push([Datum::number(sweep), Datum::number(done), self.integer(attempt.0)?, points, health]);
         for result in &ending.results {
@@ -296,7 +296,7 @@ impl<'a> Writer<'a> {
 
     pub(super) async fn sweep(&mut self, id: SweepId) -> Result<&mut Tally, StoreError> {
         if !self.sweeps.contains_key(&id) {
-            let number = match self.numbers.sweeps.get(&id) {
+            let number = match self.ids.sweeps.get(&id) {
                 Some(&number) => number,
                 None => self.look_up(id).await?,
             };
@@ -312,18 +312,18 @@ impl<'a> Writer<'a> {
             .await
             .map_err(|error| failed(self.place, error))?;
         let (number,) = found.ok_or_else(|| self.refused(format!("sweep {id} is not there")))?;
-        self.numbers.sweeps.insert(id, number);
+        self.ids.sweeps.insert(id, number);
         Ok(number)
     }
 
     /// Nothing more is written of a sweep.
     pub(super) fn forget(&mut self, id: SweepId) {
         self.sweeps.remove(&id);
-        self.numbers.sweeps.remove(&id);
+        self.ids.sweeps.remove(&id);
     }
 
     async fn name(&mut self, text: &str) -> Result<i64, StoreError> {
-        if let Some(&name) = self.numbers.names.get(text) {
+        if let Some(&name) = self.ids.names.get(text) {
             return Ok(name);
         }
         // The change that changes nothing makes RETURNING answer for a name that was there, too.
@@ -334,7 +334,7 @@ impl<'a> Writer<'a> {
         .fetch_one(&mut *self.connection)
         .await;
         let (name,) = found.map_err(|error| failed(self.place, error))?;
-        self.numbers.names.insert(text.to_owned(), name);
+        self.ids.names.insert(text.to_owned(), name);
         Ok(name)
     }
 

@@ -4,7 +4,7 @@ use biosweep_common::spec::{PRIORITY_MAX, WEIGHT_MAX};
 use clap::Args;
 
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct TermsArgs {
+pub(crate) struct ExecutionArgs {
     /// Train every trial by itself, also those that differ only in when to stop
     #[arg(long)]
     no_share: bool,
@@ -29,7 +29,7 @@ fn weight(text: &str) -> Result<u32, String> {
     number.ok_or_else(|| format!("it takes a whole number from 1 to {WEIGHT_MAX}"))
 }
 
-impl TermsArgs {
+impl ExecutionArgs {
     /// Whether nothing was said.
     pub(super) fn is_empty(&self) -> bool {
         self.keys().is_empty()

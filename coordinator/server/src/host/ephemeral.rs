@@ -6,34 +6,34 @@ use std::sync::Arc;
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::event::Now;
 use biosweep_scheduler::record::Restored;
-use biosweep_scheduler::scheduler::{Core, Patience};
+use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_store::{Store, StoreError};
 use tokio::task::JoinHandle;
 
-use super::{Announcement, CLOSING, Held, HostError, PATIENCE, Scope, hold, restore};
+use super::{Announcement, CLOSING, Held, HostError, Scope, TIMEOUTS, hold, restore};
 use crate::driver::{self, Handle};
-use crate::grpc::way::Way;
+use crate::grpc::transport::Transport;
 
 /// A hundred years.
 const FOR_EVER_MS: u64 = 100 * 365 * 86_400_000;
 /// No worker finds this coordinator, so none is lost for not having been heard: a command may take its time.
-const FOR_EVER: Patience = Patience { lease_ms: FOR_EVER_MS, rebirth_ms: FOR_EVER_MS, ..PATIENCE };
+const FOR_EVER: Timeouts = Timeouts { lease_ms: FOR_EVER_MS, reconnect_grace_ms: FOR_EVER_MS, ..TIMEOUTS };
 
 /// What came of wanting a home for a moment.
 pub enum Found {
     /// It is coordinated here.
-    Here(Moment),
+    Here(EphemeralHost),
     /// A coordinator serves it there.
     There(Announcement),
 }
 
 /// A coordinator without a server.
-pub struct Moment {
+pub struct EphemeralHost {
     handle: Handle,
     driver: JoinHandle<Result<(), StoreError>>,
 }
 
-impl Moment {
+impl EphemeralHost {
     /// Holds a home, so that something of it can be changed, or finds who serves it.
     pub async fn start_or_find(home: &Path, url: Option<&str>) -> Result<Found, HostError> {
         let store = match hold(home, url).await? {
@@ -41,8 +41,8 @@ impl Moment {
             Held::There(announced, _) => return Ok(Found::There(announced)),
         };
         let clock = Clock::start();
-        let core = restore(store.as_ref(), clock, Scope::All, FOR_EVER).await?;
-        Ok(Found::Here(Self::of(core, store, clock)))
+        let scheduler = restore(store.as_ref(), clock, Scope::All, FOR_EVER).await?;
+        Ok(Found::Here(Self::of(scheduler, store, clock)))
     }
 
     /// Answers questions from a store that is open to be read. Nothing of it is in the scheduler: there is nothing to
@@ -50,17 +50,17 @@ impl Moment {
     pub fn reading(store: Arc<dyn Store>) -> Self {
         let clock = Clock::start();
         let now = Now { tick: clock.now(), wall: clock.wall() };
-        Self::of(Core::restore(FOR_EVER, now, &Restored::default(), &[]), store, clock)
+        Self::of(Scheduler::restore(FOR_EVER, now, &Restored::default(), &[]), store, clock)
     }
 
-    fn of(core: Core, store: Arc<dyn Store>, clock: Clock) -> Self {
-        let (handle, driver) = driver::start(core, store, clock);
+    fn of(scheduler: Scheduler, store: Arc<dyn Store>, clock: Clock) -> Self {
+        let (handle, driver) = driver::start(scheduler, store, clock);
         Self { handle, driver }
     }
 
     /// The way of a command to it.
-    pub fn way(&self) -> Way {
-        Way::here(self.handle.clone())
+    pub fn way(&self) -> Transport {
+        Transport::here(self.handle.clone())
     }
 
     /// Commits what was taken in, and closes the store.

@@ -1,6 +1,6 @@
 //! How a sweep is to be carried out, whatever its trials are.
 
-use super::error::Mistakes;
+use super::error::ErrorList;
 use super::node::{Key, Kind, Node};
 use super::read;
 use crate::capability::{MEMORY_GB_MAX, Requirement};
@@ -8,7 +8,7 @@ use crate::flags;
 
 /// How a sweep is to be carried out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Terms {
+pub struct ExecutionOptions {
     /// Attempts beyond the first that a failing trajectory gets.
     pub retries_max: u32,
     /// Seconds between two checkpoints of a trajectory.
@@ -25,7 +25,7 @@ pub struct Terms {
     pub require: Requirement,
 }
 
-impl Default for Terms {
+impl Default for ExecutionOptions {
     fn default() -> Self {
         Self {
             retries_max: 2,
@@ -55,60 +55,60 @@ const DEVICE_KINDS: [&str; 2] = ["cpu", "cuda"];
 pub(super) fn read(
     entries: &[(Key, Node)],
     checkpoint_every_s: Option<(&Node, String)>,
-    mistakes: &mut Mistakes<'_>,
-) -> Terms {
-    let mut terms = Terms::default();
+    errors: &mut ErrorList<'_>,
+) -> ExecutionOptions {
+    let mut execution = ExecutionOptions::default();
     if let Some((node, place)) = checkpoint_every_s {
         let help = "it takes a number of seconds above 0, at most a million";
         let seconds = |kind: &Kind| number(kind).filter(|seconds| *seconds > 0.0 && *seconds <= CHECKPOINT_EVERY_S_MAX);
-        if let Some(seconds) = said(seconds, CHECKPOINT_EVERY_S, node, &place, help, mistakes) {
-            terms.checkpoint_every_s = seconds;
+        if let Some(seconds) = said(seconds, CHECKPOINT_EVERY_S, node, &place, help, errors) {
+            execution.checkpoint_every_s = seconds;
         }
     }
     for (key, node) in entries.iter().filter(|(key, _)| KEYS.contains(&key.name.as_str())) {
-        entry(&key.name, node, &mut terms, mistakes);
+        entry(&key.name, node, &mut execution, errors);
     }
-    terms
+    execution
 }
 
-fn entry(key: &str, node: &Node, terms: &mut Terms, mistakes: &mut Mistakes<'_>) {
+fn entry(key: &str, node: &Node, execution: &mut ExecutionOptions, errors: &mut ErrorList<'_>) {
     match key {
         "retries" => {
             let retries = |kind: &Kind| whole(kind).and_then(|number| u32::try_from(number).ok());
-            let read = said(retries, key, node, key, "it takes a whole number, 0 or above", mistakes);
-            terms.retries_max = read.unwrap_or(terms.retries_max);
+            let read = said(retries, key, node, key, "it takes a whole number, 0 or above", errors);
+            execution.retries_max = read.unwrap_or(execution.retries_max);
         }
-        "share" => terms.share = said(truth, key, node, key, "it is true or false", mistakes).unwrap_or(true),
-        "reuse" => terms.reuse = said(truth, key, node, key, "it is true or false", mistakes).unwrap_or(true),
+        "share" => execution.share = said(truth, key, node, key, "it is true or false", errors).unwrap_or(true),
+        "reuse" => execution.reuse = said(truth, key, node, key, "it is true or false", errors).unwrap_or(true),
         "priority" => {
             let among = |number: &i32| (-PRIORITY_MAX..=PRIORITY_MAX).contains(number);
             let priority = |kind: &Kind| whole(kind).and_then(|number| i32::try_from(number).ok()).filter(among);
             let help = format!("it takes a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}");
-            terms.priority = said(priority, key, node, key, &help, mistakes).unwrap_or_default();
+            execution.priority = said(priority, key, node, key, &help, errors).unwrap_or_default();
         }
         "weight" => {
             let among = |number: &u32| (1..=WEIGHT_MAX).contains(number);
             let weight = |kind: &Kind| whole(kind).and_then(|number| u32::try_from(number).ok()).filter(among);
             let help = format!("it takes a whole number from 1 to {WEIGHT_MAX}");
-            terms.weight = said(weight, key, node, key, &help, mistakes).unwrap_or(1);
+            execution.weight = said(weight, key, node, key, &help, errors).unwrap_or(1);
         }
-        _ => require(node, &mut terms.require, mistakes),
+        _ => require(node, &mut execution.require, errors),
     }
 }
 
-fn label(node: &Node, place: &str, mistakes: &mut Mistakes<'_>) -> Option<String> {
+fn label(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<String> {
     let label = text(&node.kind).and_then(|text| flags::name(&text).ok());
     if label.is_none() {
         let message = format!("a label cannot be {}", node.kind.describe());
-        mistakes.add(&node.span, place, message, "name it as workers were started with it, such as \"a100\"");
+        errors.add(&node.span, place, message, "name it as workers were started with it, such as \"a100\"");
     }
     label
 }
 
-fn require(node: &Node, require: &mut Requirement, mistakes: &mut Mistakes<'_>) {
+fn require(node: &Node, require: &mut Requirement, errors: &mut ErrorList<'_>) {
     const HELP: &str = "write for example { device = \"cuda\", memory_gb = 16, labels = [\"a100\"] }";
     let Kind::Table(entries) = &node.kind else {
-        return refuse("require", node, "require", HELP, mistakes);
+        return refuse("require", node, "require", HELP, errors);
     };
     for (key, node) in entries {
         let place = format!("require.{}", key.name);
@@ -116,25 +116,25 @@ fn require(node: &Node, require: &mut Requirement, mistakes: &mut Mistakes<'_>) 
             name @ "device" => {
                 let device = |kind: &Kind| text(kind).filter(|device| DEVICE_KINDS.contains(&device.as_str()));
                 let help = format!("it takes one of {}", DEVICE_KINDS.join(", "));
-                require.device = said(device, name, node, &place, &help, mistakes);
+                require.device = said(device, name, node, &place, &help, errors);
             }
             name @ "memory_gb" => {
                 let among = |gigabytes: &f64| *gigabytes > 0.0 && *gigabytes <= MEMORY_GB_MAX;
                 let gigabytes = |kind: &Kind| number(kind).filter(among);
                 let help = "it takes a number of gigabytes (10⁹ bytes) above 0, at most a million";
-                let gigabytes = said(gigabytes, name, node, &place, help, mistakes);
+                let gigabytes = said(gigabytes, name, node, &place, help, errors);
                 require.memory_bytes = gigabytes.map_or(0, |gigabytes| (gigabytes * 1e9).ceil() as u64);
             }
             name @ "labels" => {
                 let help = "it is a list of the labels workers were started with, such as [\"a100\"]";
                 match &node.kind {
                     Kind::List(items) => {
-                        require.labels = items.iter().filter_map(|item| label(item, &place, mistakes)).collect();
+                        require.labels = items.iter().filter_map(|item| label(item, &place, errors)).collect();
                     }
-                    _ => refuse(name, node, &place, help, mistakes),
+                    _ => refuse(name, node, &place, help, errors),
                 }
             }
-            _ => read::unknown(key, &place, "requirement", REQUIRE_KEYS, mistakes),
+            _ => read::unknown(key, &place, "requirement", REQUIRE_KEYS, errors),
         }
     }
 }
@@ -168,30 +168,30 @@ fn truth(kind: &Kind) -> Option<bool> {
     }
 }
 
-/// What `read` makes of a node; where that is nothing, it is a mistake.
+/// What `read` makes of a node; where that is nothing, it is an error.
 fn said<T>(
     read: impl Fn(&Kind) -> Option<T>,
     name: &str,
     node: &Node,
     place: &str,
     help: &str,
-    mistakes: &mut Mistakes<'_>,
+    errors: &mut ErrorList<'_>,
 ) -> Option<T> {
     let value = read(&node.kind);
     if value.is_none() {
         let written = read::how_to_write(&node.kind, |kind| read(kind).is_some());
-        refuse(name, node, place, written.as_deref().unwrap_or(help), mistakes);
+        refuse(name, node, place, written.as_deref().unwrap_or(help), errors);
     }
     value
 }
 
-fn refuse(name: &str, node: &Node, place: &str, help: &str, mistakes: &mut Mistakes<'_>) {
-    mistakes.add(&node.span, place, format!("`{name}` cannot be {}", node.kind.describe()), help);
+fn refuse(name: &str, node: &Node, place: &str, help: &str, errors: &mut ErrorList<'_>) {
+    errors.add(&node.span, place, format!("`{name}` cannot be {}", node.kind.describe()), help);
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::spec::{Format, SweepSpec, Terms};
+    use crate::spec::{ExecutionOptions, Format, SweepSpec};
 
     fn parse(lines: &str) -> Result<SweepSpec, String> {
         let text = format!(
@@ -203,13 +203,14 @@ mod tests {
 
     #[test]
     fn terms_are_read_and_have_defaults() {
-        assert_eq!(parse("").map(|spec| spec.terms), Ok(Terms::default()));
+        assert_eq!(parse("").map(|spec| spec.execution), Ok(ExecutionOptions::default()));
         let spec = parse(
             "share = false\nreuse = false\npriority = -3\nweight = 7\nretries = 0\ncheckpoint_every_s = 1.5\n\
              require = { device = \"cuda\", memory_gb = 0.5, labels = [\"b\", \"a\"] }",
         );
         let spec = spec.expect("sound");
-        let Terms { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = spec.terms;
+        let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } =
+            spec.execution;
         assert_eq!((retries_max, checkpoint_every_s, share, reuse, priority, weight), (0, 1.5, false, false, -3, 7));
         assert_eq!(require.to_string(), "device cuda, 0.5 GB of memory, label a, label b");
         assert_eq!(spec.grid.trajectories(), 2, "nothing is shared");
@@ -270,7 +271,7 @@ mod tests {
                 "t:1:13: require.gpu: unknown requirement `gpu`; known here: device, memory_gb, labels",
             ),
         ] {
-            assert_eq!(parse(lines).map(|spec| spec.terms), Err(expected.to_owned()), "{lines}");
+            assert_eq!(parse(lines).map(|spec| spec.execution), Err(expected.to_owned()), "{lines}");
         }
     }
 

@@ -7,13 +7,13 @@ use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 
 use super::event::{Action, Notice, Now};
-use super::scheduler::Core;
+use super::scheduler::Scheduler;
 use super::sweep::Sweep;
 use super::worker::Worker;
-use crate::record::{FailureRow, QuarantineRow, Record, Standing};
+use crate::record::{FailureRow, FailureStatus, QuarantineRow, Record};
 
 /// So many trajectories make a row, of a worker that fails them or of a sweep that has them fail alike.
-pub(super) const ROW: usize = 3;
+pub(super) const STREAK: usize = 3;
 /// A sweep is paused where like failures are at least one in so many of the trajectories that ended.
 const ONE_IN: usize = 10;
 /// A trajectory whose workers die so often in a row, without its getting any further, has failed.
@@ -33,7 +33,7 @@ pub(super) struct Failing {
 impl Failing {
     /// Whether they are so many that the worker gets nothing while others can show whose fault it is.
     pub(super) fn is_suspect(&self) -> bool {
-        self.unexplained.len() + self.confirmed >= ROW
+        self.unexplained.len() + self.confirmed >= STREAK
     }
 }
 
@@ -81,15 +81,15 @@ impl LikeFailures {
     /// As the store remembers them.
     pub(super) fn restored(failures: &[FailureRow], ended: u64) -> Self {
         let mut restored = Self::default();
-        restored.add_all(failures, Standing::Seen);
+        restored.add_all(failures, FailureStatus::Seen);
         restored.tolerate();
-        restored.add_all(failures, Standing::Fresh);
+        restored.add_all(failures, FailureStatus::Fresh);
         restored.ended = usize::try_from(ended).unwrap_or(usize::MAX);
         restored
     }
 
-    fn add_all(&mut self, failures: &[FailureRow], standing: Standing) {
-        for row in failures.iter().filter(|row| row.standing == standing) {
+    fn add_all(&mut self, failures: &[FailureRow], status: FailureStatus) {
+        for row in failures.iter().filter(|row| row.status == status) {
             self.add(&row.cause, row.trajectory, row.worker);
         }
     }
@@ -106,8 +106,8 @@ impl LikeFailures {
     fn note(&mut self, cause: &str, trajectory: TrajectoryIndex, worker: WorkerId, others: bool) -> Option<usize> {
         let alike = self.add(cause, trajectory, worker);
         let (count, workers) = (alike.trajectories.len(), alike.workers.len());
-        let many = count >= ROW && count * ONE_IN >= count + self.ended;
-        let by_several = workers > 1 || !others || count >= ROW * ROW;
+        let many = count >= STREAK && count * ONE_IN >= count + self.ended;
+        let by_several = workers > 1 || !others || count >= STREAK * STREAK;
         (many && by_several && !self.tolerated.contains(&fingerprint(cause))).then_some(count)
     }
 
@@ -120,7 +120,7 @@ impl LikeFailures {
     /// Its owner goes on in spite of what failed so far.
     pub(super) fn tolerate(&mut self) {
         let seen = std::mem::take(&mut self.alike).into_iter();
-        self.tolerated.extend(seen.filter(|(_, alike)| alike.trajectories.len() >= ROW).map(|(cause, _)| cause));
+        self.tolerated.extend(seen.filter(|(_, alike)| alike.trajectories.len() >= STREAK).map(|(cause, _)| cause));
         self.ended = 0;
     }
 }
@@ -142,7 +142,7 @@ fn fingerprint(cause: &str) -> String {
     words.collect::<Vec<_>>().join(" ").chars().take(FINGERPRINT_LEN).collect()
 }
 
-impl Core {
+impl Scheduler {
     /// Whether a sweep has something for such workers that nobody who is beyond suspicion can train.
     pub(super) fn is_open_to_suspects(&self, sweep: &Sweep, capabilities: &Capabilities) -> bool {
         sweep.has_something_for(capabilities) && self.fit_for(sweep).next().is_none()
@@ -174,9 +174,9 @@ impl Core {
             self.excuse((sweep, trajectory), failed_on);
         } else if let Some(worker) = self.workers.get_mut(&id) {
             worker.failing.unexplained.insert((sweep, trajectory));
-            self.assess(id);
+            self.update_status(id);
         }
-        self.look_again = true;
+        self.check_all = true;
         if let Some(count) = alike {
             let reason = format!("{count} trajectories failed alike, the last one with: {cause}");
             self.pause(now, sweep, Some(reason), actions);
@@ -211,7 +211,7 @@ impl Core {
         for id in workers {
             if let Some(worker) = self.workers.get_mut(&id) {
                 worker.failing.unexplained.remove(&failed);
-                self.assess(id);
+                self.update_status(id);
             }
         }
     }
@@ -238,7 +238,7 @@ impl Core {
     pub(super) fn clear(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.failing = Failing::default();
-            self.assess(id);
+            self.update_status(id);
         }
     }
 
@@ -247,13 +247,13 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.failing.confirmed += usize::from(worker.failing.unexplained.remove(&done));
         let confirmed = worker.failing.confirmed;
-        if confirmed < ROW || self.quarantined.contains_key(&id) {
+        if confirmed < STREAK || self.quarantined.contains_key(&id) {
             return;
         }
         let reason = format!("it failed {confirmed} trajectories in a row that other workers completed");
         let worker_name = worker.description.name.clone();
         self.quarantined.insert(id, reason.clone());
-        self.assess(id);
+        self.update_status(id);
         let row = QuarantineRow { worker: id, worker_name, reason, at: now.wall };
         actions.push(Action::Persist(Record::Quarantined(row)));
         actions.push(Action::Notify(Notice::Changed(done.0)));

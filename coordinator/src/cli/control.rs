@@ -13,7 +13,7 @@ use crate::render::{human, json};
 use crate::terminal::say;
 
 #[derive(Debug, Args)]
-pub(crate) struct WishArgs {
+pub(crate) struct ControlArgs {
     /// A sweep's id, the beginning of one, or a name
     sweep: String,
     #[command(flatten)]
@@ -21,34 +21,34 @@ pub(crate) struct WishArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Control {
     Pause,
     Resume,
     Cancel,
 }
 
-pub(super) async fn run(wish: Wish, args: &WishArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(control: Control, args: &ControlArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
     // What paused it is not told any more once it goes on.
-    let before = match wish {
-        Wish::Resume => Some(client.show(&args.sweep).await?.sweep),
-        Wish::Pause | Wish::Cancel => None,
+    let before = match control {
+        Control::Resume => Some(client.show(&args.sweep).await?.sweep),
+        Control::Pause | Control::Cancel => None,
     };
     let paused = before.filter(|sweep| sweep.state == SweepState::Paused);
     let paused_for = paused.and_then(|sweep| sweep.reason);
-    let sweep = match wish {
-        Wish::Pause => client.pause(&args.sweep).await?,
-        Wish::Resume => client.resume(&args.sweep).await?,
-        Wish::Cancel => client.cancel(&args.sweep).await?,
+    let sweep = match control {
+        Control::Pause => client.pause(&args.sweep).await?,
+        Control::Resume => client.resume(&args.sweep).await?,
+        Control::Cancel => client.cancel(&args.sweep).await?,
     };
-    if wish == Wish::Resume && client.is_hosted() {
+    if control == Control::Resume && client.is_hosted() {
         say(human::unserved(&sweep, home));
     }
     client.close().await?;
-    answer(match (output, wish) {
+    answer(match (output, control) {
         (Output::Json, _) => json::sweep(&sweep),
-        (Output::Human, Wish::Pause) => human::paused(&sweep),
-        (Output::Human, Wish::Resume) => human::resumed(&sweep, paused_for.as_deref()),
-        (Output::Human, Wish::Cancel) => human::cancelled(&sweep),
+        (Output::Human, Control::Pause) => human::paused(&sweep),
+        (Output::Human, Control::Resume) => human::resumed(&sweep, paused_for.as_deref()),
+        (Output::Human, Control::Cancel) => human::cancelled(&sweep),
     })
 }

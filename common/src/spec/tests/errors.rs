@@ -1,10 +1,10 @@
-//! What is said of each mistake, word for word: place, message and mend.
+//! What is said of each error, word for word: place, message and fix.
 
 use super::*;
 
 /// Everything said of a text.
 fn said(text: &str, format: Format) -> String {
-    SweepSpec::parse(text, format, "spec").expect_err("a mistake").to_string().replace("spec:", "")
+    SweepSpec::parse(text, format, "spec").expect_err("an error").to_string().replace("spec:", "")
 }
 
 /// Checks what is said of the good spec with these lines in place of its last line, which is the seventh.
@@ -88,15 +88,15 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
         ),
         (
             "depth = 1\nchannel_multiplier = 16",
-            "8:22: grid.channel_multiplier: `channel_multiplier` is of no use here: it belongs to the convolutional networks (convnet, dense_convnet); leave it out, or mend `network`",
+            "8:22: grid.channel_multiplier: `channel_multiplier` affects no trial here: it belongs to the convolutional networks (convnet, dense_convnet); leave it out, or fix `network`",
         ),
         (
             "depth = 1\nearly_stop_patience = 5",
-            "8:23: grid.early_stop_patience: `early_stop_patience` is of no use here: it belongs to trials with an early_stop_start; leave it out, or mend `early_stop_start`",
+            "8:23: grid.early_stop_patience: `early_stop_patience` affects no trial here: it belongs to trials with an early_stop_start; leave it out, or fix `early_stop_start`",
         ),
         (
             "depth = 1\nmomentum = 0.9",
-            "8:12: grid.momentum: `momentum` is of no use here: it belongs to the optimizer sgd; leave it out, or mend `optimizer`",
+            "8:12: grid.momentum: `momentum` affects no trial here: it belongs to the optimizer sgd; leave it out, or fix `optimizer`",
         ),
         (
             "depth = 1\ntarget_step = [0.1, 0.2]",
@@ -104,11 +104,11 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
         ),
         (
             "depth = 1\nskip_input = true\n[[block]]\nnetwork = \"nn\"",
-            "8:14: grid.skip_input: `skip_input` is of no use here: it belongs to the network dn; leave it out, or mend `network`",
+            "8:14: grid.skip_input: `skip_input` affects no trial here: it belongs to the network dn; leave it out, or fix `network`",
         ),
         (
             "depth = 1\noptimizer = \"sgd\"\nnesterov = true",
-            "9:12: grid.nesterov: `nesterov` is of no use here: it belongs to the optimizer sgd with a momentum above 0; leave it out, or mend `momentum`",
+            "9:12: grid.nesterov: `nesterov` affects no trial here: it belongs to the optimizer sgd with a momentum above 0; leave it out, or fix `momentum`",
         ),
         (
             "depth = 4\n[[block]]\nnetwork = \"convnet\"\ndownsample_after = [[1, 2], [1, 2, 3, 4, 5]]\nrule = \"bp\"\ndepth = 6",
@@ -298,7 +298,7 @@ fn a_mistaken_zip_or_exclude_is_told_what_it_is() {
         ),
         (
             "depth = [1, 2]\nexclude = [{ depth = 9 }]",
-            "8:12: grid.exclude[0]: this excludes no point; mend its values, or leave it out",
+            "8:12: grid.exclude[0]: this excludes no point; fix its values, or leave it out",
         ),
         (
             "depth = [1, 2]\nexclude = [{ depth = [1, 2] }]",
@@ -361,28 +361,28 @@ fn a_mistake_in_the_whole_is_told_where_to_begin() {
             Format::Yaml,
             "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n1:1: grid: `dataset`, `network`, `rule`, `depth` are not named; add a line such as dataset = \"mnist\" under [data], and network = \"nn\", rule = \"bp\", depth = 5 under [grid]",
         ),
-        ("", Format::Json, "1:1: EOF while parsing a value; mend the JSON syntax here"),
+        ("", Format::Json, "1:1: EOF while parsing a value; fix the JSON syntax here"),
         ("hello", Format::Yaml, "1:1: a spec file is a table; begin with `name`, [data], [grid]"),
         ("[1]", Format::Json, "1:1: a spec file is a table; begin with `name`, [data], [grid]"),
         (
             "name = \"a\"\nname = \"b\"\n[grid\ndepth = \n",
             Format::Toml,
-            "2:1: duplicate key; mend the TOML syntax here\n3:6: unclosed table, expected `]`; mend the TOML syntax here",
+            "2:1: duplicate key; fix the TOML syntax here\n3:6: unclosed table, expected `]`; fix the TOML syntax here",
         ),
         (
             "name: x\ngrid:\n  depth: [1, 2\n",
             Format::Yaml,
-            "4:1: while parsing a flow sequence, expected ',' or ']'; mend the YAML syntax here",
+            "4:1: while parsing a flow sequence, expected ',' or ']'; fix the YAML syntax here",
         ),
-        ("name: x\nname: y\n", Format::Yaml, "2:1: duplicated key in mapping; mend the YAML syntax here"),
+        ("name: x\nname: y\n", Format::Yaml, "2:1: duplicated key in mapping; fix the YAML syntax here"),
         (
             "name: x\n---\nname: y\n",
             Format::Yaml,
-            "3:1: a second document; a spec file holds one; mend the YAML syntax here",
+            "3:1: a second document; a spec file holds one; fix the YAML syntax here",
         ),
-        ("{\"name\": \"x\",\n\"grid\": }", Format::Json, "2:9: expected value; mend the JSON syntax here"),
-        ("{\"name\": \"x\",\n\"name\": \"y\"}", Format::Json, "2:1: duplicate key `name`; mend the JSON syntax here"),
-        ("{\"name\": é}", Format::Json, "1:10: expected value; mend the JSON syntax here"),
+        ("{\"name\": \"x\",\n\"grid\": }", Format::Json, "2:9: expected value; fix the JSON syntax here"),
+        ("{\"name\": \"x\",\n\"name\": \"y\"}", Format::Json, "2:1: duplicate key `name`; fix the JSON syntax here"),
+        ("{\"name\": é}", Format::Json, "1:10: expected value; fix the JSON syntax here"),
     ] {
         assert_eq!(said(text, format), expected, "{format:?}: {text}");
     }

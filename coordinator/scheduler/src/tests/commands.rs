@@ -28,7 +28,7 @@ impl World {
     pub(super) fn with_retries(retries_max: u32) -> Self {
         let mut world = Self::new();
         let mut spec = (*spec()).clone();
-        spec.terms.retries_max = retries_max;
+        spec.execution.retries_max = retries_max;
         world.apply(Event::Cancelled(world.sweep));
         world.sweep = world.submit(2, Arc::new(spec));
         world
@@ -93,16 +93,16 @@ fn a_paused_sweep_still_finishes_with_what_comes_in() {
     let last = grants.iter().map(|(id, grant)| world.end(*id, world.report(grant, 0, Outcome::Completed, 20)));
     let last = last.last().expect("six");
     assert_eq!(states(&last), vec![(SweepState::Finished, None)]);
-    assert_eq!(world.core.check(), Ok(()));
+    assert_eq!(world.scheduler.check(), Ok(()));
 }
 
 #[test]
 fn what_owners_ask_for_is_told_from_what_happens() {
     let (sweep, worker) = (SweepId(Uuid::from_u128(1)), worker(7));
     let wishes = [Event::Cancelled(sweep), Event::Paused(sweep), Event::Resumed(sweep), Event::Released(worker)];
-    assert!(wishes.iter().all(Event::is_wish));
+    assert!(wishes.iter().all(Event::is_command));
     let events = [Event::Disconnected(worker), Event::Ticked, Event::Awoke];
-    assert!(!events.iter().any(Event::is_wish));
+    assert!(!events.iter().any(Event::is_command));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn failed_trials_are_tried_again_with_their_retries() {
         let (_, next) = world.fail(id, &grant, "no luck");
         grant = next.expect("there is work");
     }
-    let failed = |world: &World| world.core.sweep_view(world.sweep).map(|view| view.failed);
+    let failed = |world: &World| world.scheduler.sweep_view(world.sweep).map(|view| view.failed);
     assert_eq!(failed(&world), Some(2), "two attempts, then for good");
     let retry = Event::Retried {
         sweep: world.sweep,
@@ -143,7 +143,7 @@ fn failed_trials_are_tried_again_with_their_retries() {
 #[test]
 fn a_finished_sweep_runs_again_for_what_failed() {
     let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
-    let mut core = Core::restore(PATIENCE, now, &Restored::default(), &[]);
+    let mut scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), &[]);
     let row = SweepRow {
         submission: submission(&spec),
         extensions: Vec::new(),
@@ -162,10 +162,10 @@ fn a_finished_sweep_runs_again_for_what_failed() {
         failures: vec![(TrajectoryIndex(4), 3)],
         reused: Arc::default(),
     };
-    let actions = core.apply(now, retry);
+    let actions = scheduler.apply(now, retry);
     assert_eq!(states(&actions), vec![(SweepState::Running, None)]);
-    assert_eq!(core.check(), Ok(()));
-    let view = core.sweep_view(id).expect("it runs");
+    assert_eq!(scheduler.check(), Ok(()));
+    let view = scheduler.sweep_view(id).expect("it runs");
     assert_eq!((view.completed, view.failed), (10, 0));
 }
 
@@ -181,9 +181,9 @@ fn a_trajectory_that_kills_every_worker_has_failed() {
         if number > 2 {
             assert_eq!(grant.lanes.len(), 1, "alone, so that its neighbours live");
         }
-        assert_eq!(world.core.sweep_view(world.sweep).map(|view| view.failed), Some(0));
+        assert_eq!(world.scheduler.sweep_view(world.sweep).map(|view| view.failed), Some(0));
         world.apply(Event::Died { worker: id, cause: "killed by signal 11".to_owned() });
-        last = world.pass(PATIENCE.rebirth_ms);
+        last = world.pass(TIMEOUTS.reconnect_grace_ms);
     }
     assert_eq!(endings(&last)[0].outcome, Outcome::Failed);
     let cause = endings(&last)[0].cause.clone().expect("a cause");
@@ -199,7 +199,7 @@ fn deaths_that_get_further_each_time_are_no_failure() {
             vec![Progress { attempt: grant.attempt, trajectory: TrajectoryIndex(0), updates: number as u64 }];
         world.say(id, ToCoordinator::Heartbeat { progress });
         world.apply(Event::Died { worker: id, cause: "preempted".to_owned() });
-        let actions = world.pass(PATIENCE.rebirth_ms);
+        let actions = world.pass(TIMEOUTS.reconnect_grace_ms);
         assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
     }
 }
@@ -208,10 +208,10 @@ fn deaths_that_get_further_each_time_are_no_failure() {
 fn nobody_is_lost_for_silence_while_nobody_could_be_heard() {
     let mut world = World::new();
     let (_, _) = world.work(7, 1);
-    world.now.tick = world.now.tick.after_ms(5 * PATIENCE.lease_ms);
+    world.now.tick = world.now.tick.after_ms(5 * TIMEOUTS.lease_ms);
     assert!(endings(&world.apply(Event::Awoke)).is_empty());
-    assert_eq!(world.core.next_deadline(), Some(world.now.tick.after_ms(PATIENCE.lease_ms)));
-    assert!(endings(&world.pass(PATIENCE.lease_ms - 1)).is_empty());
+    assert_eq!(world.scheduler.next_deadline(), Some(world.now.tick.after_ms(TIMEOUTS.lease_ms)));
+    assert!(endings(&world.pass(TIMEOUTS.lease_ms - 1)).is_empty());
     assert_eq!(endings(&world.pass(1)).len(), 1, "a whole lease time later it is");
 }
 
@@ -231,7 +231,7 @@ fn a_worker_that_asked_and_fell_silent_gets_work_when_it_is_heard_again() {
     let id = worker(7);
     world.hello(id, Vec::new());
     assert_eq!(world.poll(id, 1), None);
-    world.pass(PATIENCE.lease_ms);
+    world.pass(TIMEOUTS.lease_ms);
     assert!(granted(&world.apply(Event::Resumed(world.sweep))).is_empty(), "who knows whether it is there");
     let actions = world.say(id, ToCoordinator::Heartbeat { progress: Vec::new() });
     assert_eq!(granted(&actions).len(), 1);
@@ -255,18 +255,18 @@ fn only_what_is_paused_is_asked_back_and_only_of_who_holds_it() {
 fn an_end_without_a_score_is_told_as_a_setback_and_a_completion_is_not() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 2);
-    let setbacks = |actions: &[Action]| {
-        let setback = |action: &&Action| matches!(action, Action::Notify(Notice::Setback { .. }));
-        actions.iter().filter(setback).count()
+    let incomplete_attempts = |actions: &[Action]| {
+        let incomplete_attempt = |action: &&Action| matches!(action, Action::Notify(Notice::IncompleteAttempt { .. }));
+        actions.iter().filter(incomplete_attempt).count()
     };
-    assert_eq!(setbacks(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20))), 0);
-    assert_eq!(setbacks(&world.end(id, world.report(&grant, 1, Outcome::Diverged, 5))), 1);
+    assert_eq!(incomplete_attempts(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20))), 0);
+    assert_eq!(incomplete_attempts(&world.end(id, world.report(&grant, 1, Outcome::Diverged, 5))), 1);
 }
 
 #[test]
 fn trials_in_training_are_counted_as_long_as_they_are() {
     let mut world = World::new();
-    let running = |world: &World| world.core.sweep_view(world.sweep).map(|view| view.running);
+    let running = |world: &World| world.scheduler.sweep_view(world.sweep).map(|view| view.running);
     let (id, grant) = world.work(7, 2);
     assert_eq!(running(&world), Some(4), "two trajectories of two trials");
     world.end(id, world.report(&grant, 0, Outcome::Preempted, 0));
@@ -287,18 +287,18 @@ fn what_failed_for_good_is_held_against_no_worker() {
 
 #[test]
 fn a_lease_has_ten_heartbeats_and_a_quarter_of_it_is_enough_to_be_reborn() {
-    let patience = Patience { heartbeat_ms: 2_000, lease_ms: 20_000, rebirth_ms: 5_000 };
-    assert_eq!(Patience::of_lease_ms(20_000), patience);
+    let timeouts = Timeouts { heartbeat_ms: 2_000, lease_ms: 20_000, reconnect_grace_ms: 5_000 };
+    assert_eq!(Timeouts::of_lease_ms(20_000), timeouts);
 }
 
 #[test]
 fn the_next_deadline_is_that_of_the_worker_silent_longest() {
     let mut world = World::new();
-    assert_eq!(world.core.next_deadline(), None);
+    assert_eq!(world.scheduler.next_deadline(), None);
     world.hello(worker(7), Vec::new());
     world.pass(100);
     world.hello(worker(8), Vec::new());
-    assert_eq!(world.core.next_deadline(), Some(Tick(PATIENCE.lease_ms)));
+    assert_eq!(world.scheduler.next_deadline(), Some(Tick(TIMEOUTS.lease_ms)));
 }
 
 #[test]

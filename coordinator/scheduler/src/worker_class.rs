@@ -1,6 +1,5 @@
-//! Workers by what they have: those alike in device, memory and labels are a crew. Whether there is something for a
-//! worker, and how many lanes a sweep can count on, is asked of crews: as a rule there are few of them, however many the
-//! workers.
+//! Worker classes: workers alike in device, memory and labels. Whether there is work for a worker, and how many lanes a sweep can
+//! count on, is asked of classes: there are few of them, however many workers there are.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -9,33 +8,33 @@ use std::sync::Arc;
 use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::WorkerId;
 
-use super::scheduler::Core;
+use super::scheduler::Scheduler;
 use super::sweep::Sweep;
 use super::worker::Worker;
 
-/// The workers that are alike, of those that are there.
+/// The connected workers of one class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Crew {
-    /// How many they are.
+pub(super) struct WorkerClass {
+    /// The number of workers.
     pub(super) count: u64,
     /// Their lanes.
     pub(super) lanes: u64,
     /// The lanes of those that are not in quarantine.
     pub(super) lanes_counted_on: u64,
-    /// Those that have lanes and are beyond suspicion.
+    /// The workers that have lanes and are not suspected.
     pub(super) fit: BTreeSet<WorkerId>,
-    /// Of the fit, those that wait for work, and for whom there may be some.
+    /// The fit workers that wait for work, and for which there may be some.
     pub(super) asking: BTreeSet<WorkerId>,
-    /// Of the fit, those that wait for work where others should try first what there is. They are few: each of what there
-    /// is has failed on all of them.
+    /// The fit workers that wait while other workers should first try what is pending. They are few: every pending trajectory has
+    /// failed on all of them.
     pub(super) refused: BTreeSet<WorkerId>,
     /// Suspects that wait for work.
     pub(super) suspects: BTreeSet<WorkerId>,
 }
 
-/// What a worker that is there counts for in its crew. It is there while its stream is up and it is heard of.
+/// The status of a connected worker in its class. A worker is connected while its stream is up and it is heard from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct WorkerStatus {
     lanes: u32,
     trust: Trust,
     waits: bool,
@@ -48,15 +47,15 @@ enum Trust {
     InQuarantine,
 }
 
-impl Place {
+impl WorkerStatus {
     pub(super) fn of(worker: &Worker, is_in_quarantine: bool) -> Option<Self> {
         let trust = match worker.failing.is_suspect() {
             _ if is_in_quarantine => Trust::InQuarantine,
             true => Trust::Suspect,
             false => Trust::Fit,
         };
-        let place = Self { lanes: worker.description.lanes, trust, waits: worker.room() > 0 };
-        (worker.connected && !worker.is_silent).then_some(place)
+        let status = Self { lanes: worker.description.lanes, trust, waits: worker.room() > 0 };
+        (worker.connected && !worker.is_silent).then_some(status)
     }
 
     fn lanes_counted_on(self) -> u64 {
@@ -72,22 +71,22 @@ impl Place {
     }
 }
 
-fn is_fit(place: Option<Place>) -> bool {
-    place.is_some_and(Place::is_fit)
+fn is_fit(status: Option<WorkerStatus>) -> bool {
+    status.is_some_and(WorkerStatus::is_fit)
 }
 
-fn lanes_counted_on(place: Option<Place>) -> u64 {
-    place.map_or(0, Place::lanes_counted_on)
+fn lanes_counted_on(status: Option<WorkerStatus>) -> u64 {
+    status.map_or(0, WorkerStatus::lanes_counted_on)
 }
 
-impl Crew {
+impl WorkerClass {
     /// A worker comes, goes, or counts for something else.
-    pub(super) fn change(&mut self, id: WorkerId, before: Option<Place>, after: Option<Place>) {
-        let lanes = |place: Option<Place>| place.map_or(0, |place| u64::from(place.lanes));
+    pub(super) fn change(&mut self, id: WorkerId, before: Option<WorkerStatus>, after: Option<WorkerStatus>) {
+        let lanes = |status: Option<WorkerStatus>| status.map_or(0, |status| u64::from(status.lanes));
         self.count = self.count + u64::from(after.is_some()) - u64::from(before.is_some());
         self.lanes = self.lanes + lanes(after) - lanes(before);
         self.lanes_counted_on = self.lanes_counted_on + lanes_counted_on(after) - lanes_counted_on(before);
-        let waits_as = |trust| after.is_some_and(|place| place.waits_as(trust));
+        let waits_as = |trust| after.is_some_and(|status| status.waits_as(trust));
         let is_refused = self.refused.remove(&id) && waits_as(Trust::Fit);
         put(&mut self.fit, id, is_fit(after));
         put(&mut self.refused, id, is_refused);
@@ -96,7 +95,7 @@ impl Crew {
     }
 
     /// Whether anybody waits who has not been refused.
-    fn has_somebody_waiting(&self) -> bool {
+    fn has_waiting_worker(&self) -> bool {
         !self.asking.is_empty() || !self.suspects.is_empty()
     }
 }
@@ -109,69 +108,69 @@ fn put(set: &mut BTreeSet<WorkerId>, id: WorkerId, belongs: bool) {
     }
 }
 
-impl Core {
+impl Scheduler {
     /// Takes note of what became of a worker: what can be counted on it for, and whether it waits for work.
-    pub(super) fn assess(&mut self, id: WorkerId) {
+    pub(super) fn update_status(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        let after = Place::of(worker, self.quarantined.contains_key(&id));
-        let before = mem::replace(&mut worker.place, after);
+        let after = WorkerStatus::of(worker, self.quarantined.contains_key(&id));
+        let before = mem::replace(&mut worker.status, after);
         if before == after {
             return;
         }
         let capabilities = &worker.description.capabilities;
-        let known = self.crews.get_key_value(capabilities).map(|(known, _)| Arc::clone(known));
+        let known = self.classes.get_key_value(capabilities).map(|(known, _)| Arc::clone(known));
         let capabilities = known.unwrap_or_else(|| Arc::new(capabilities.clone()));
-        let crew = self.crews.entry(Arc::clone(&capabilities)).or_default();
-        crew.change(id, before, after);
+        let class = self.classes.entry(Arc::clone(&capabilities)).or_default();
+        class.change(id, before, after);
         let (lanes_before, lanes) = (lanes_counted_on(before), lanes_counted_on(after));
         if lanes != lanes_before {
             for sweep in self.sweeps.values_mut().filter(|sweep| sweep.can_use(&capabilities)) {
                 sweep.lanes_there = sweep.lanes_there + lanes - lanes_before;
-                sweep.is_in_round &= sweep.lanes_there > 0;
+                sweep.is_active &= sweep.lanes_there > 0;
             }
         }
         // What it should have tried first, others may now.
-        self.look_again |= is_fit(before) && !is_fit(after);
-        if crew.count == 0 {
-            self.crews.remove(&capabilities);
-            self.to_look_at.remove(&capabilities);
-        } else if after.is_some_and(|place| place.waits) {
-            self.to_look_at.insert(capabilities);
+        self.check_all |= is_fit(before) && !is_fit(after);
+        if class.count == 0 {
+            self.classes.remove(&capabilities);
+            self.to_check.remove(&capabilities);
+        } else if after.is_some_and(|status| status.waits) {
+            self.to_check.insert(capabilities);
         }
     }
 
-    /// The crews with somebody for whom there may be something; the moment they are asked for, they have been looked at.
-    pub(super) fn crews_to_look_at(&mut self) -> BTreeSet<Arc<Capabilities>> {
-        let mut crews = mem::take(&mut self.to_look_at);
-        if mem::take(&mut self.look_again) {
-            for (capabilities, crew) in &mut self.crews {
-                crew.asking.extend(mem::take(&mut crew.refused));
-                crews.extend(crew.has_somebody_waiting().then(|| Arc::clone(capabilities)));
+    /// Takes the set of classes with a waiting worker for which there may be work; the set is then empty.
+    pub(super) fn classes_to_check(&mut self) -> BTreeSet<Arc<Capabilities>> {
+        let mut classes = mem::take(&mut self.to_check);
+        if mem::take(&mut self.check_all) {
+            for (capabilities, class) in &mut self.classes {
+                class.asking.extend(mem::take(&mut class.refused));
+                classes.extend(class.has_waiting_worker().then(|| Arc::clone(capabilities)));
             }
         }
-        crews
+        classes
     }
 
     /// The lanes a sweep can count on.
     pub(super) fn lanes_there(&self, sweep: &Sweep) -> u64 {
-        self.crews_for(sweep).map(|crew| crew.lanes_counted_on).sum()
+        self.classes_for(sweep).map(|class| class.lanes_counted_on).sum()
     }
 
     /// The workers that can train this sweep and are beyond suspicion.
     pub(super) fn fit_for(&self, sweep: &Sweep) -> impl Iterator<Item = WorkerId> {
-        self.crews_for(sweep).flat_map(|crew| crew.fit.iter().copied())
+        self.classes_for(sweep).flat_map(|class| class.fit.iter().copied())
     }
 
-    /// The crews that can train this sweep.
-    pub(super) fn crews_for(&self, sweep: &Sweep) -> impl Iterator<Item = &Crew> {
-        self.crews.iter().filter(|(capabilities, _)| sweep.can_use(capabilities)).map(|(_, crew)| crew)
+    /// The classes that can train this sweep.
+    pub(super) fn classes_for(&self, sweep: &Sweep) -> impl Iterator<Item = &WorkerClass> {
+        self.classes.iter().filter(|(capabilities, _)| sweep.can_use(capabilities)).map(|(_, class)| class)
     }
 }
 
 impl Sweep {
     /// Whether such workers have what it requires.
     pub(super) fn can_use(&self, capabilities: &Capabilities) -> bool {
-        self.spec.terms.require.is_met_by(capabilities)
+        self.spec.execution.require.is_met_by(capabilities)
     }
 
     /// Whether it has something for such workers.

@@ -8,26 +8,26 @@ use tonic::body::Body;
 use tonic::codegen::{BoxFuture, InterceptedService, Service, StdError, http};
 use tonic::transport::Channel;
 
-use super::identity::Meant;
+use super::identity::StoreTag;
 use super::sweeps;
 use crate::driver::Handle;
 
 /// A way to a coordinator.
 #[derive(Clone)]
-pub struct Way(Kind);
+pub struct Transport(Kind);
 
 #[derive(Clone)]
 enum Kind {
     /// To one that listens somewhere.
-    There(InterceptedService<Channel, Meant>),
+    There(InterceptedService<Channel, StoreTag>),
     /// To one in this process, which nobody else can reach.
     Here(SweepsServer<sweeps::Service>),
 }
 
-impl Way {
+impl Transport {
     /// To the coordinator at the other end of a channel; every request says that this store is meant, where one is.
     pub fn there(channel: Channel, store: Option<StoreId>) -> Self {
-        Self(Kind::There(InterceptedService::new(channel, Meant::new(store))))
+        Self(Kind::There(InterceptedService::new(channel, StoreTag::new(store))))
     }
 
     /// To the coordinator with this loop.
@@ -36,7 +36,7 @@ impl Way {
     }
 }
 
-impl Service<http::Request<Body>> for Way {
+impl Service<http::Request<Body>> for Transport {
     type Response = http::Response<Body>;
     type Error = StdError;
     type Future = BoxFuture<Self::Response, StdError>;

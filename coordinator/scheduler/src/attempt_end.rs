@@ -3,19 +3,19 @@
 use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Held, Report, ToWorker};
-use biosweep_common::views::Setback;
+use biosweep_common::views::IncompleteAttempt;
 
 use super::event::{Action, Notice, Now};
+use super::failures::DEATHS_MAX;
 use super::lease::OpenLane;
-use super::reuse::Found;
-use super::scheduler::Core;
-use super::sweep::{Brought, End, scores};
-use super::trust::DEATHS_MAX;
+use super::reuse::TrainedSource;
+use super::scheduler::Scheduler;
+use super::sweep::{Completion, End, scores};
 use crate::record::{Ending, Record};
 
-impl Core {
+impl Scheduler {
     /// A report of a trajectory's end: accepted only under the attempt that now holds it.
-    pub(super) fn end(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
+    pub(super) fn on_attempt_ended(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
         if self.out_of_scope.has(report.held.sweep) {
             return self.leave_report(id, report.held, actions);
         }
@@ -82,7 +82,7 @@ impl Core {
         sweep.stopped(now.tick, &lane);
         // Nobody else will show whose fault it was; whoever completed it has.
         let failed_on = sweep.failed_on.remove(held.trajectory);
-        let by = Brought { worker_name: &worker_name, updates, seconds };
+        let by = Completion { worker_name: &worker_name, updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
         let ending = Ending {
             sweep: held.sweep,
@@ -96,7 +96,7 @@ impl Core {
             curve,
             health,
         };
-        let found = Found {
+        let source = TrainedSource {
             sweep: held.sweep,
             index: held.trajectory,
             trajectory: &lane.trajectory,
@@ -105,15 +105,15 @@ impl Core {
         };
         let mut taken_over = Vec::new();
         if end != End::Failed {
-            self.pass_on(now, found, &mut taken_over);
+            self.pass_on(now, source, &mut taken_over);
         }
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         self.excuse((held.sweep, held.trajectory), failed_on);
-        // They refer to what was just found.
+        // They refer to what was just source.
         actions.append(&mut taken_over);
-        self.let_go(lane.expected_by);
+        self.unblock(lane.awaited_by);
         if end != End::Completed {
-            let setback = Setback {
+            let incomplete_attempt = IncompleteAttempt {
                 trajectory: held.trajectory,
                 attempt: held.attempt,
                 worker_name,
@@ -121,7 +121,7 @@ impl Core {
                 cause,
                 at: now.wall,
             };
-            actions.push(Action::Notify(Notice::Setback { sweep: held.sweep, setback }));
+            actions.push(Action::Notify(Notice::IncompleteAttempt { sweep: held.sweep, incomplete_attempt }));
         }
         if !self.leave_if_finished(now, held.sweep, actions) {
             actions.push(Action::Notify(Notice::Changed(held.sweep)));
@@ -153,10 +153,11 @@ impl Core {
         if let Some(sweep) = self.sweeps.get_mut(&id) {
             sweep.stopped(now.tick, &lane);
             sweep.put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
-            self.look_again = true;
+            self.check_all = true;
         }
-        self.let_go(lane.expected_by);
-        let setback = Setback { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
+        self.unblock(lane.awaited_by);
+        let incomplete_attempt =
+            IncompleteAttempt { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
         let ending = Ending {
             sweep: id,
             trajectory,
@@ -170,7 +171,7 @@ impl Core {
             health: Vec::new(),
         };
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
-        actions.push(Action::Notify(Notice::Setback { sweep: id, setback }));
+        actions.push(Action::Notify(Notice::IncompleteAttempt { sweep: id, incomplete_attempt }));
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
@@ -207,7 +208,7 @@ impl Core {
                 worker.leases.remove(&attempt);
             }
         }
-        self.assess(worker_id);
+        self.update_status(worker_id);
         if ended {
             self.leases.remove(&attempt);
             if let Some(sweep) = self.sweeps.get_mut(&id) {

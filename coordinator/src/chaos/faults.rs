@@ -6,14 +6,14 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 /// Faults that are to come.
-pub(super) struct Trouble {
+pub(super) struct Faults {
     pub(super) rng: ChaCha8Rng,
     pub(super) left: u32,
     pub(super) workers_killed: u32,
     pub(super) coordinators_killed: u32,
 }
 
-impl Trouble {
+impl Faults {
     pub(super) fn new(seed: u64, faults: u32) -> Self {
         Self { rng: ChaCha8Rng::seed_from_u64(seed), left: faults, workers_killed: 0, coordinators_killed: 0 }
     }

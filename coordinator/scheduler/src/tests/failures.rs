@@ -1,7 +1,7 @@
 //! What failures say of workers and sweeps, and when they are forgotten.
 
+use super::commands::states;
 use super::grants::plain;
-use super::wishes::states;
 use super::*;
 
 fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
@@ -15,7 +15,7 @@ fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
 impl World {
     /// What a worker is thought to have failed, by sweep, and how much else another completed.
     fn failing(&self, id: WorkerId) -> (Vec<(SweepId, u64)>, usize) {
-        let failing = &self.core.workers[&id].failing;
+        let failing = &self.scheduler.workers[&id].failing;
         (failing.unexplained.iter().map(|&(sweep, trajectory)| (sweep, trajectory.0)).collect(), failing.confirmed)
     }
 
@@ -42,7 +42,7 @@ impl World {
     }
 
     fn paused(&self) -> bool {
-        self.core.sweep_view(self.sweep).is_some_and(|view| view.state == SweepState::Paused)
+        self.scheduler.sweep_view(self.sweep).is_some_and(|view| view.state == SweepState::Paused)
     }
 }
 
@@ -63,7 +63,7 @@ fn like_failures_of_many_trajectories_pause_the_sweep_with_the_reason() {
     assert!(reason.as_deref().is_some_and(|reason| reason.contains("3 trajectories failed alike")), "{reason:?}");
     assert_eq!(next, None);
     world.apply(Event::Resumed(world.sweep));
-    assert!(world.core.sweep_view(world.sweep).is_some_and(|view| view.reason.is_none()));
+    assert!(world.scheduler.sweep_view(world.sweep).is_some_and(|view| view.reason.is_none()));
 }
 
 #[test]
@@ -102,7 +102,8 @@ fn what_failed_on_every_worker_is_still_tried_again() {
             }
         }
     }
-    let leased: BTreeSet<u64> = world.core.leases.values().flat_map(|lease| lease.open.keys().map(|t| t.0)).collect();
+    let leased: BTreeSet<u64> =
+        world.scheduler.leases.values().flat_map(|lease| lease.open.keys().map(|t| t.0)).collect();
     assert!(!leased.is_empty(), "nobody waits for a third worker");
 }
 
@@ -131,7 +132,7 @@ fn a_worker_that_fails_what_others_complete_is_quarantined_until_it_is_released(
     }
     assert_eq!(found, vec![bad]);
     assert_eq!(world.poll(bad, 1), None);
-    let view = world.core.worker_views(None).into_iter().find(|view| view.id == bad).expect("it is shown");
+    let view = world.scheduler.worker_views(None).into_iter().find(|view| view.id == bad).expect("it is shown");
     assert!(view.quarantined.is_some_and(|reason| reason.contains("3 trajectories in a row")));
     let actions = world.apply(Event::Released(bad));
     assert!(actions.contains(&Action::Persist(Record::Released(bad))));
@@ -228,7 +229,7 @@ fn a_sweep_that_runs_again_is_not_paused_for_what_failed_before() {
         let cause = Some("no room".to_owned());
         world.end(id, Report { cause, ..world.report(&grant, lane, Outcome::Failed, 0) });
     }
-    let sweep = world.core.sweeps.get_mut(&world.sweep).expect("it runs");
+    let sweep = world.scheduler.sweeps.get_mut(&world.sweep).expect("it runs");
     sweep.failures.begin_anew();
     let cause = Some("no room".to_owned());
     world.end(id, Report { cause, ..world.report(&grant, 2, Outcome::Failed, 0) });
@@ -311,12 +312,12 @@ fn a_suspect_is_not_cleared_by_what_only_it_can_train() {
 fn who_is_silent_is_waited_for_by_nobody() {
     let mut world = World::with(plain(9, "retries = 9"));
     let (suspect, silent) = (world.suspect(), worker(2));
-    world.now.tick = world.now.tick.after_ms(PATIENCE.lease_ms / 2);
+    world.now.tick = world.now.tick.after_ms(TIMEOUTS.lease_ms / 2);
     world.say(suspect, ToCoordinator::Heartbeat { progress: Vec::new() });
-    let actions = world.pass(PATIENCE.lease_ms / 2);
-    assert!(world.core.workers[&silent].connected, "its stream is up");
+    let actions = world.pass(TIMEOUTS.lease_ms / 2);
+    assert!(world.scheduler.workers[&silent].connected, "its stream is up");
     assert_eq!(leases(&actions).iter().map(|lease| lease.worker).collect::<Vec<_>>(), [suspect]);
-    assert_eq!(world.core.check(), Ok(()));
+    assert_eq!(world.scheduler.check(), Ok(()));
     world.say(silent, ToCoordinator::Heartbeat { progress: Vec::new() });
     assert!(world.poll(silent, 1).is_some());
 }
@@ -325,21 +326,21 @@ fn who_is_silent_is_waited_for_by_nobody() {
 fn what_waits_for_a_worker_that_is_busy_says_so() {
     let mut world = World::with(plain(9, "retries = 9"));
     world.suspect();
-    let reason = world.core.sweep_view(world.sweep).and_then(|view| view.reason);
+    let reason = world.scheduler.sweep_view(world.sweep).and_then(|view| view.reason);
     assert_eq!(reason.as_deref(), Some("the workers that are idle failed too much in a row; it waits for another"));
 
     let mut world = World::with(plain(1, "retries = 9\nreuse = false"));
     let other = world.submit(3, plain(9, "reuse = false\npriority = 1"));
     world.hello_with(worker(2), 1, &[]);
     assert_eq!(world.poll(worker(2), 1).map(|grant| grant.sweep), Some(other));
-    let reason = world.core.sweep_view(world.sweep).and_then(|view| view.reason);
+    let reason = world.scheduler.sweep_view(world.sweep).and_then(|view| view.reason);
     assert_eq!(reason.as_deref(), Some("it waits behind plain, whose priority is 1"));
     world.apply(Event::Paused(other));
     world.hello_with(worker(1), 1, &[]);
     let grant = world.poll(worker(1), 1).expect("work");
-    assert_eq!(world.core.sweep_view(world.sweep).and_then(|view| view.reason), None);
+    assert_eq!(world.scheduler.sweep_view(world.sweep).and_then(|view| view.reason), None);
     assert_eq!(world.fail(worker(1), &grant, "no data").1, None);
-    let reason = world.core.sweep_view(world.sweep).and_then(|view| view.reason);
+    let reason = world.scheduler.sweep_view(world.sweep).and_then(|view| view.reason);
     assert_eq!(
         reason.as_deref(),
         Some("what is left of it failed on the workers that are idle, and waits for another")

@@ -63,7 +63,7 @@ pub(super) struct Caller {
     stream: TcpStream,
     has_called: HasCalled,
     /// When it ends without a first call; nothing once there was one.
-    patience: Option<Pin<Box<Sleep>>>,
+    timeouts: Option<Pin<Box<Sleep>>>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -229,16 +229,16 @@ impl Complaint {
 
 impl Caller {
     fn new(stream: TcpStream, room: OwnedSemaphorePermit) -> Self {
-        let patience = Some(Box::pin(tokio::time::sleep(SILENCE)));
-        Self { stream, has_called: HasCalled::default(), patience, _room: room }
+        let timeouts = Some(Box::pin(tokio::time::sleep(SILENCE)));
+        Self { stream, has_called: HasCalled::default(), timeouts, _room: room }
     }
 
     /// Whether it asks nothing, for too long.
     fn is_idle(&mut self, cx: &mut Context<'_>) -> bool {
         if self.has_called.0.load(Ordering::Relaxed) {
-            self.patience = None;
+            self.timeouts = None;
         }
-        self.patience.as_mut().is_some_and(|patience| patience.as_mut().poll(cx).is_ready())
+        self.timeouts.as_mut().is_some_and(|timeouts| timeouts.as_mut().poll(cx).is_ready())
     }
 }
 

@@ -1,5 +1,5 @@
-//! Whose turn it is: the sweep of the highest priority; among those, the one that has had least of the workers for its
-//! weight, where what it holds now counts for as long as its trajectories usually last.
+//! Fair share: the sweep of the highest priority is granted first; among equals, the one that has used the least of the workers
+//! for its weight. Lanes that it holds now count for as long as its trajectories usually last.
 //!
 //! What is held has to count in advance: else all lanes that come free at one moment would go to the same sweep. And what
 //! was had has to count, not only what is held: a single lane cannot be shared but over time.
@@ -10,7 +10,7 @@ use biosweep_common::time::Tick;
 
 /// What a sweep has and had of the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Turn {
+pub(super) struct FairShare {
     priority: i32,
     weight: u32,
     /// Lanes it has now.
@@ -25,7 +25,7 @@ pub(super) struct Turn {
     first: Option<Tick>,
 }
 
-impl Turn {
+impl FairShare {
     /// That of a sweep that has had nothing.
     pub(super) const fn new(priority: i32, weight: u32) -> Self {
         Self { priority, weight, open: 0, open_since: 0, had: 0, given_back: (0, 0), first: None }
@@ -96,20 +96,20 @@ mod tests {
     use super::*;
 
     /// Who gets the next lane.
-    fn whose(turns: &[Turn], now: Tick) -> usize {
-        (0..turns.len()).min_by(|&left, &right| turns[left].compare(&turns[right], now)).expect("some")
+    fn whose(shares: &[FairShare], now: Tick) -> usize {
+        (0..shares.len()).min_by(|&left, &right| shares[left].compare(&shares[right], now)).expect("some")
     }
 
     /// Who gets each of so many lanes of one worker, each for a second, one after the other.
-    fn one_by_one(turns: &mut [Turn], lanes: u64) -> Vec<usize> {
+    fn one_by_one(shares: &mut [FairShare], lanes: u64) -> Vec<usize> {
         let mut now = Tick(0);
         let mut order = Vec::new();
         for _ in 0..lanes {
-            let next = whose(turns, now);
-            turns[next].take(now);
+            let next = whose(shares, now);
+            shares[next].take(now);
             let since = now;
             now = now.after_ms(1_000);
-            turns[next].give_back(now, since);
+            shares[next].give_back(now, since);
             order.push(next);
         }
         order
@@ -121,25 +121,25 @@ mod tests {
 
     #[test]
     fn a_worker_is_shared_by_weight_over_time() {
-        let order = one_by_one(&mut [Turn::new(0, 3), Turn::new(0, 1)], 40);
+        let order = one_by_one(&mut [FairShare::new(0, 3), FairShare::new(0, 1)], 40);
         assert_eq!((count(&order, 0), count(&order, 1)), (30, 10));
         assert_eq!(order[..4], [0, 1, 0, 0]);
     }
 
     #[test]
     fn many_workers_are_shared_by_weight_at_once() {
-        let mut turns = [Turn::new(0, 1), Turn::new(0, 2)];
+        let mut shares = [FairShare::new(0, 1), FairShare::new(0, 2)];
         for _ in 0..9 {
-            let next = whose(&turns, Tick(5));
-            turns[next].take(Tick(5));
+            let next = whose(&shares, Tick(5));
+            shares[next].take(Tick(5));
         }
-        assert_eq!(turns.map(|turn| turn.open()), [3, 6]);
+        assert_eq!(shares.map(|fair_share| fair_share.open()), [3, 6]);
     }
 
     /// How many of so many lanes each gets of workers of one lane, each lane taken anew as it comes free; those of each
     /// last as long.
-    fn one_after_the_other(turns: &mut [Turn], workers: usize, lasting: &[u64], lanes: usize) -> Vec<usize> {
-        let mut given = vec![0; turns.len()];
+    fn one_after_the_other(shares: &mut [FairShare], workers: usize, lasting: &[u64], lanes: usize) -> Vec<usize> {
+        let mut given = vec![0; shares.len()];
         let mut ends: Vec<(Tick, usize, Tick)> = Vec::new();
         let mut now = Tick(0);
         for lane in 0..lanes {
@@ -147,10 +147,10 @@ mod tests {
                 ends.sort_unstable();
                 let (end, holder, since) = ends.remove(0);
                 now = end;
-                turns[holder].give_back(now, since);
+                shares[holder].give_back(now, since);
             }
-            let next = whose(turns, now);
-            turns[next].take(now);
+            let next = whose(shares, now);
+            shares[next].take(now);
             given[next] += 1;
             ends.push((now.after_ms(lasting[next]), next, now));
         }
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn few_workers_are_shared_by_weight_over_time() {
         for (workers, weight) in [(2, 100), (2, 3), (3, 3), (5, 2)] {
-            let turns = &mut [Turn::new(0, weight), Turn::new(0, 1)];
-            let given = one_after_the_other(turns, workers, &[10_000, 10_000], 404);
+            let shares = &mut [FairShare::new(0, weight), FairShare::new(0, 1)];
+            let given = one_after_the_other(shares, workers, &[10_000, 10_000], 404);
             let fair = 404 * weight as usize / (weight as usize + 1);
             assert!(given[0].abs_diff(fair) <= workers, "{given:?} of {workers} workers by {weight} to 1");
         }
@@ -169,45 +169,49 @@ mod tests {
 
     #[test]
     fn time_is_shared_and_not_the_number_of_trajectories() {
-        let given = one_after_the_other(&mut [Turn::new(0, 1), Turn::new(0, 1)], 4, &[30_000, 10_000], 400);
+        let given = one_after_the_other(&mut [FairShare::new(0, 1), FairShare::new(0, 1)], 4, &[30_000, 10_000], 400);
         assert!(given[0].abs_diff(100) <= 4, "{given:?}");
     }
 
     #[test]
     fn lanes_that_come_free_at_once_are_shared_at_once() {
         for (workers, expected) in [(8, 4), (9, 5)] {
-            let mut turns = [Turn::new(0, 1), Turn::new(0, 1)];
-            let first = one_after_the_other(&mut turns, workers, &[3_600_000; 2], workers);
+            let mut shares = [FairShare::new(0, 1), FairShare::new(0, 1)];
+            let first = one_after_the_other(&mut shares, workers, &[3_600_000; 2], workers);
             assert_eq!(first[0], expected);
-            let held: Vec<usize> = turns.iter().map(|turn| turn.open() as usize).collect();
+            let held: Vec<usize> = shares.iter().map(|fair_share| fair_share.open() as usize).collect();
             let now = Tick(3_600_000);
-            for (turn, lanes) in turns.iter_mut().zip(&held) {
-                (0..*lanes).for_each(|_| turn.give_back(now, Tick(0)));
+            for (fair_share, lanes) in shares.iter_mut().zip(&held) {
+                (0..*lanes).for_each(|_| fair_share.give_back(now, Tick(0)));
             }
             for _ in 0..workers {
-                let next = whose(&turns, now);
-                turns[next].take(now);
+                let next = whose(&shares, now);
+                shares[next].take(now);
             }
-            assert!(turns[0].open().abs_diff(turns[1].open()) <= 1, "{:?}", turns.map(|turn| turn.open()));
+            assert!(
+                shares[0].open().abs_diff(shares[1].open()) <= 1,
+                "{:?}",
+                shares.map(|fair_share| fair_share.open())
+            );
         }
     }
 
     #[test]
     fn workers_that_come_while_the_first_trajectories_last_are_shared_too() {
-        let mut turns = [Turn::new(0, 1), Turn::new(0, 1)];
-        turns[0].take(Tick(0));
-        turns[1].take(Tick(1));
+        let mut shares = [FairShare::new(0, 1), FairShare::new(0, 1)];
+        shares[0].take(Tick(0));
+        shares[1].take(Tick(1));
         for _ in 0..8 {
             let now = Tick(600_000);
-            let next = whose(&turns, now);
-            turns[next].take(now);
+            let next = whose(&shares, now);
+            shares[next].take(now);
         }
-        assert_eq!(turns.map(|turn| turn.open()), [5, 5]);
+        assert_eq!(shares.map(|fair_share| fair_share.open()), [5, 5]);
     }
 
     #[test]
     fn what_lasts_longer_than_usual_counts_for_longer() {
-        let [mut long, mut short] = [Turn::new(0, 1), Turn::new(0, 1)];
+        let [mut long, mut short] = [FairShare::new(0, 1), FairShare::new(0, 1)];
         long.take(Tick(50_000));
         long.give_back(Tick(51_000), Tick(50_000));
         long.take(Tick(51_000));
@@ -219,41 +223,41 @@ mod tests {
 
     #[test]
     fn a_higher_priority_goes_before_any_share() {
-        let order = one_by_one(&mut [Turn::new(0, 9), Turn::new(1, 1)], 5);
+        let order = one_by_one(&mut [FairShare::new(0, 9), FairShare::new(1, 1)], 5);
         assert_eq!(order, [1; 5]);
     }
 
     #[test]
     fn who_comes_late_does_not_catch_up() {
-        let mut turns = vec![Turn::new(0, 1)];
-        one_by_one(&mut turns, 20);
-        let mut late = Turn::new(0, 1);
-        late.join(turns.iter(), Tick(20_000));
-        turns.push(late);
-        let order = one_by_one(&mut turns, 10);
+        let mut shares = vec![FairShare::new(0, 1)];
+        one_by_one(&mut shares, 20);
+        let mut late = FairShare::new(0, 1);
+        late.join(shares.iter(), Tick(20_000));
+        shares.push(late);
+        let order = one_by_one(&mut shares, 10);
         assert_eq!((count(&order, 0), count(&order, 1)), (5, 5));
     }
 
     #[test]
     fn who_weighs_more_comes_in_with_as_much_more() {
-        let mut turns = vec![Turn::new(0, 2)];
-        one_by_one(&mut turns, 20);
-        let mut late = Turn::new(0, 6);
-        late.join(turns.iter(), Tick(20_000));
-        turns.push(late);
-        let order = one_by_one(&mut turns, 16);
+        let mut shares = vec![FairShare::new(0, 2)];
+        one_by_one(&mut shares, 20);
+        let mut late = FairShare::new(0, 6);
+        late.join(shares.iter(), Tick(20_000));
+        shares.push(late);
+        let order = one_by_one(&mut shares, 16);
         assert_eq!((count(&order, 0), count(&order, 1)), (4, 12));
     }
 
     #[test]
     fn who_was_away_is_not_waited_for_and_need_not_wait() {
-        let mut turns = vec![Turn::new(0, 1), Turn::new(0, 2)];
-        one_by_one(&mut turns[..1], 20);
-        one_by_one(&mut turns[1..], 4);
-        let mut back = turns[0];
-        back.join(turns[1..].iter(), Tick(30_000));
-        turns[0] = back;
-        let order = one_by_one(&mut turns, 9);
+        let mut shares = vec![FairShare::new(0, 1), FairShare::new(0, 2)];
+        one_by_one(&mut shares[..1], 20);
+        one_by_one(&mut shares[1..], 4);
+        let mut back = shares[0];
+        back.join(shares[1..].iter(), Tick(30_000));
+        shares[0] = back;
+        let order = one_by_one(&mut shares, 9);
         assert_eq!((count(&order, 0), count(&order, 1)), (3, 6));
     }
 }
