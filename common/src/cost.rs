@@ -21,7 +21,7 @@ pub(crate) const SHAPES_MAX: u64 = 10_000;
 /// The trajectories of a grid in runs of one shape, those first that cost most to train to the end, so that none of them
 /// is left for last; `None` where the shapes are too many to be looked at.
 #[must_use]
-pub fn dearest_first(grid: &Grid) -> Option<Vec<Range<u64>>> {
+pub fn by_descending_cost(grid: &Grid) -> Option<Vec<Range<u64>>> {
     let shapes = grid.blocks().iter().try_fold(0_u64, |sum, block| sum.checked_add(block.shapes()))?;
     if shapes > SHAPES_MAX {
         return None;
@@ -166,7 +166,7 @@ mod tests {
             "rule = [\"bp\", \"fa\", \"dtp\"]\nseed = [0, 1]\n[[block]]\ndepth = [2, 5]\n\
              [[block]]\ndepth = 3\nmax_updates = [10, 78_000]\n",
         );
-        let runs = dearest_first(&grid).expect("few");
+        let runs = by_descending_cost(&grid).expect("few");
         let first = |run: &Range<u64>| grid.trajectory(TrajectoryIndex(run.start)).expect("in the grid");
         let order: Vec<_> = runs.iter().map(|run| (first(run).shape.rule, first(run).shape.depth)).collect();
         let (bp, fa, dtp) = (Rule::Bp, Rule::Fa, Rule::Dtp);
@@ -179,6 +179,9 @@ mod tests {
 
     #[test]
     fn very_many_shapes_are_not_looked_at() {
-        assert_eq!(dearest_first(&grid("rule = \"bp\"\ndepth = 1\neval_every = { from = 1, to = 1_000_000 }\n")), None);
+        assert_eq!(
+            by_descending_cost(&grid("rule = \"bp\"\ndepth = 1\neval_every = { from = 1, to = 1_000_000 }\n")),
+            None
+        );
     }
 }

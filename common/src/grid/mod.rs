@@ -11,14 +11,14 @@
 //! | [`axis`] | the values of one setting, and what advances together |
 //! | [`block`] | one product |
 //! | `difference` | the points one union of blocks has beyond another |
-//! | [`inverse`] | settings → index |
+//! | [`grid_index`] | settings → index |
 //! | `overlap` | the points two unions of blocks share |
 //! | `progression` | what two ranges of whole numbers share |
 
 pub mod axis;
 pub mod block;
 mod difference;
-pub mod inverse;
+pub mod grid_index;
 mod overlap;
 mod progression;
 
@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 
 pub use axis::TooFine;
 pub use block::Block;
-pub use inverse::Inverse;
+pub use grid_index::GridIndex;
 pub(crate) use overlap::Parts;
 
 use self::axis::Dimension;

@@ -201,14 +201,14 @@ proptest! {
             all.map(|(shape, hyperparameters)| trajectory_point(&shape, hyperparameters)).collect()
         };
         let (ours, theirs) = (walk(&left), walk(&right));
-        let (inverse, other) = (Inverse::of(&left), Inverse::of(&right));
+        let (index, other) = (GridIndex::of(&left), GridIndex::of(&right));
         for point in ours.iter().chain(&theirs) {
             let expected: Vec<TrajectoryIndex> =
                 (0..).map(TrajectoryIndex).zip(&ours).filter(|(_, own)| *own == point).map(|(index, _)| index).collect();
-            prop_assert_eq!(inverse.find(point), expected);
+            prop_assert_eq!(index.find(point), expected);
         }
-        prop_assert_eq!(inverse.overlaps(&other), ours.iter().any(|point| theirs.contains(point)));
-        prop_assert_eq!(inverse.overlaps_itself(), distinct(&ours) < ours.len());
+        prop_assert_eq!(index.overlaps(&other), ours.iter().any(|point| theirs.contains(point)));
+        prop_assert_eq!(index.overlaps_itself(), distinct(&ours) < ours.len());
     }
 
     #[test]
@@ -272,11 +272,11 @@ fn a_trajectory_is_found_in_every_block_that_has_it_whatever_stops_it_there() {
          [[block]]\nmax_updates = [10, 20]\nseed = { from = 0, count = 1_000_000_000 }\n\
          [[block]]\nmax_updates = 30\nseed = { from = 7, to = 9 }\n",
     );
-    let (inverse, first) = (Inverse::of(&grid), grid.trajectory(TrajectoryIndex(8)).expect("in the grid"));
+    let (index, first) = (GridIndex::of(&grid), grid.trajectory(TrajectoryIndex(8)).expect("in the grid"));
     let point = trajectory_point(&first.shape, first.hyperparameters);
-    assert_eq!(inverse.find(&point), [TrajectoryIndex(8), TrajectoryIndex(1_000_000_001)]);
-    assert!(inverse.overlaps_itself());
-    let unshared = Inverse::of(&grid.unshared());
+    assert_eq!(index.find(&point), [TrajectoryIndex(8), TrajectoryIndex(1_000_000_001)]);
+    assert!(index.overlaps_itself());
+    let unshared = GridIndex::of(&grid.unshared());
     assert_eq!(unshared.find(&point), [16, 17, 2_000_000_001].map(TrajectoryIndex));
 }
 
@@ -289,7 +289,9 @@ fn own_data_is_the_same_wherever_it_lies() {
     let (here, there, other) = (own("/here", "a"), own("/there", "a"), own("/here", "b"));
     let (shape, hyperparameters) = there.settings(TrajectoryIndex(1)).expect("in the grid");
     let point = trajectory_point(&shape, hyperparameters);
-    assert_eq!(Inverse::of(&here).find(&point), [TrajectoryIndex(1)]);
-    assert_eq!(Inverse::of(&other).find(&point), []);
-    assert!(Inverse::of(&here).overlaps(&Inverse::of(&there)) && !Inverse::of(&here).overlaps(&Inverse::of(&other)));
+    assert_eq!(GridIndex::of(&here).find(&point), [TrajectoryIndex(1)]);
+    assert_eq!(GridIndex::of(&other).find(&point), []);
+    assert!(
+        GridIndex::of(&here).overlaps(&GridIndex::of(&there)) && !GridIndex::of(&here).overlaps(&GridIndex::of(&other))
+    );
 }

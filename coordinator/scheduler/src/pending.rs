@@ -1,11 +1,11 @@
-//! The trajectories of a sweep that wait to be granted, the dearest shapes first: a long one that began last would keep
+//! The trajectories of a sweep that wait to be granted, shapes by descending cost: a long one that began last would keep
 //! the sweep waiting alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use biosweep_common::cost::dearest_first;
+use biosweep_common::cost::by_descending_cost;
 use biosweep_common::grid::Grid;
 use biosweep_common::ids::TrajectoryIndex;
 
@@ -15,7 +15,7 @@ use super::intervals::IntervalSet;
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
     indices: IntervalSet,
-    /// Runs of one shape, the dearest first; the whole grid is one run where its shapes are too many to be compared.
+    /// Runs of one shape, by descending cost; the whole grid is one run where its shapes are too many to be compared.
     runs: Arc<[Range<u64>]>,
     /// Where each run begins → its place among them.
     places: Arc<BTreeMap<u64, usize>>,
@@ -38,7 +38,7 @@ impl Pending {
 
     fn over(grid: &Grid, indices: IntervalSet) -> Self {
         let whole = 0..grid.trajectories();
-        let runs: Arc<[Range<u64>]> = dearest_first(grid).unwrap_or_else(|| vec![whole]).into();
+        let runs: Arc<[Range<u64>]> = by_descending_cost(grid).unwrap_or_else(|| vec![whole]).into();
         let places = runs.iter().enumerate().map(|(place, run)| (run.start, place)).collect();
         let holding = (0..runs.len()).filter(|&place| indices.first_in(&runs[place]).is_some()).collect();
         Self { indices, runs, places: Arc::new(places), holding }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dearest_shapes_come_first_and_come_back_first() {
+    fn the_most_expensive_shapes_come_first_and_come_back_first() {
         let mut pending = Pending::of(&grid("depth = [1, 3, 2]\n"), &[(0, 1)]);
         let mut order = Vec::new();
         while let Some(run) = pending.first(|_| false) {

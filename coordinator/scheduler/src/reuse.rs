@@ -80,7 +80,7 @@ fn will_do_for(trained: &Trajectory, other: &Trajectory) -> bool {
 }
 
 impl Scheduler {
-    /// Notes which sweeps wait for trajectories that this one has too: a question that is too dear for every ending.
+    /// Notes which sweeps wait for trajectories that this one has too: a question that is too expensive for every ending.
     pub(super) fn note_overlaps(&mut self, id: SweepId) {
         self.forget_overlaps(id);
         let Some(sweep) = self.sweeps.get(&id) else { return };
@@ -92,9 +92,9 @@ impl Scheduler {
                 false
             } else if other_id == id {
                 // Trials that are to share no training share no results either.
-                sweep.spec.execution.share && sweep.inverse.overlaps_itself()
+                sweep.spec.execution.share && sweep.grid_index.overlaps_itself()
             } else {
-                sweep.inverse.overlaps(&other.inverse)
+                sweep.grid_index.overlaps(&other.grid_index)
             };
             if overlap {
                 pairs.extend(may_take_over(&other.spec, &sweep.spec).then_some((id, other_id)));
@@ -125,7 +125,7 @@ impl Scheduler {
             return;
         };
         for OpenLane { trajectory, awaited_by, .. } in lease.open.values_mut() {
-            let same = sweep.inverse.find(&trajectory_point(&trajectory.shape, trajectory.hyperparameters));
+            let same = sweep.grid_index.find(&trajectory_point(&trajectory.shape, trajectory.hyperparameters));
             let is_to_wait = |index: &TrajectoryIndex| {
                 sweep.pending.contains(*index) && will_do_for(trajectory, &sweep.trajectory(*index))
             };
@@ -162,7 +162,7 @@ impl Scheduler {
         let point = trajectory_point(&source.trajectory.shape, source.trajectory.hyperparameters);
         for id in dependents {
             let Some(sweep) = self.sweeps.get(&id) else { continue };
-            let lacking = sweep.inverse.find(&point).into_iter().filter(|index| sweep.lacks(*index));
+            let lacking = sweep.grid_index.find(&point).into_iter().filter(|index| sweep.lacks(*index));
             let rows: Arc<[ReusedRow]> =
                 lacking.filter_map(|index| source.taken_over_by(&sweep.spec.grid, index)).collect();
             self.take_over(id, rows, actions);

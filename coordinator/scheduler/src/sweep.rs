@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use biosweep_common::configuration::{Configuration, NUMERICS_VERSION, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
-use biosweep_common::grid::{Inverse, Trajectory};
+use biosweep_common::grid::{GridIndex, Trajectory};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
@@ -25,7 +25,7 @@ pub struct Sweep {
     /// What its text means.
     pub spec: Arc<SweepSpec>,
     /// Its grid, to find trajectories in.
-    pub(super) inverse: Arc<Inverse>,
+    pub(super) grid_index: Arc<GridIndex>,
     /// Trajectories neither leased nor done nor awaited.
     pub(super) pending: Pending,
     /// Those that need not be trained if the same ones, now leased in another sweep or block, come to their end.
@@ -111,7 +111,7 @@ impl Sweep {
     ) -> Self {
         Self {
             fair_share: FairShare::new(spec.execution.priority, spec.execution.weight),
-            inverse: Arc::new(Inverse::of(&spec.grid)),
+            grid_index: Arc::new(GridIndex::of(&spec.grid)),
             row,
             spec,
             pending,
@@ -287,7 +287,7 @@ impl Sweep {
         self.pending = self.pending.extended(&spec.grid, submission.trajectories);
         (submission.trials, submission.trajectories) = (spec.grid.trials(), spec.grid.trajectories());
         self.row.extensions.push(extension);
-        self.inverse = Arc::new(Inverse::of(&spec.grid));
+        self.grid_index = Arc::new(GridIndex::of(&spec.grid));
         self.spec = spec;
     }
 

@@ -140,7 +140,7 @@ fn a_failed_bundle_is_granted_again_lane_by_lane() {
 }
 
 #[test]
-fn the_dearest_shape_goes_first() {
+fn the_most_expensive_shape_goes_first() {
     let text = "name = \"d\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = [\"bp\", \"dtp\"]\nnetwork = \"nn\"\n\
                 depth = [1, 4, 2]\n";
     let mut world = World::with(Arc::new(SweepSpec::parse(text, Format::Toml, "d.toml").expect("sound")));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::configuration::{NUMERICS_VERSION, trajectory_point};
-use biosweep_common::grid::{Grid, Inverse};
+use biosweep_common::grid::{Grid, GridIndex};
 use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::spec::SweepSpec;
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
@@ -47,7 +47,7 @@ impl Wanted<'_> {
 /// What a sweep can take over from the store, of the trajectories that are wanted. The cost follows what is stored of the
 /// sweeps that share trajectories with it, and is next to nothing where none does.
 pub async fn find(store: &dyn Store, spec: &SweepSpec, wanted: Wanted<'_>) -> Result<Arc<[ReusedRow]>, StoreError> {
-    let mut search = Search { spec, wanted, inverse: Inverse::of(&spec.grid), taken: BTreeMap::new() };
+    let mut search = Search { spec, wanted, index: GridIndex::of(&spec.grid), taken: BTreeMap::new() };
     if spec.execution.reuse {
         for row in store.sweeps().await? {
             search.look_through(store, &row).await?;
@@ -59,7 +59,7 @@ pub async fn find(store: &dyn Store, spec: &SweepSpec, wanted: Wanted<'_>) -> Re
 struct Search<'a> {
     spec: &'a SweepSpec,
     wanted: Wanted<'a>,
-    inverse: Inverse,
+    index: GridIndex,
     taken: BTreeMap<TrajectoryIndex, ReusedRow>,
 }
 
@@ -72,7 +72,7 @@ impl Search<'_> {
         }
         // A sweep that this version cannot read has nothing that it could compare.
         let Ok(other) = queries::parse(row) else { return Ok(()) };
-        if !may_take_over(self.spec, &other) || !self.inverse.overlaps(&Inverse::of(&other.grid)) {
+        if !may_take_over(self.spec, &other) || !self.index.overlaps(&GridIndex::of(&other.grid)) {
             return Ok(());
         }
         let (mut from, mut seen) = (0, 0_u64);
@@ -91,7 +91,7 @@ impl Search<'_> {
 
     fn consider(&mut self, row: &SweepRow, grid: &Grid, source: &SourceRow) {
         let Some((shape, hyperparameters)) = grid.settings(source.trajectory) else { return };
-        let found = self.inverse.find(&trajectory_point(&shape, hyperparameters));
+        let found = self.index.find(&trajectory_point(&shape, hyperparameters));
         let is_new = |index: &TrajectoryIndex| self.wanted.has(*index) && !self.taken.contains_key(index);
         let new: Vec<_> = found.into_iter().filter(is_new).collect();
         if new.is_empty() {

@@ -1,4 +1,4 @@
-//! The way back: a trajectory's settings → where it stands in a grid. Digits come from the places of values on their axes,
+//! Finds trajectories of a grid by their settings. Digits come from the places of values on their axes,
 //! never from a search over the product.
 
 use std::collections::BTreeMap;
@@ -15,13 +15,13 @@ use crate::ids::TrajectoryIndex;
 use crate::settings::{Level, Setting, Value};
 
 /// A grid to look trajectories up in.
-pub struct Inverse {
-    blocks: Vec<BlockInverse>,
+pub struct GridIndex {
+    blocks: Vec<BlockIndex>,
     /// Its trajectories as if each had one trial: what tells whether two grids share any.
     parts: Vec<Parts>,
 }
 
-struct BlockInverse {
+struct BlockIndex {
     /// The index of its first trajectory.
     start: u64,
     /// How often each stands there: once, or once for each trial where they share none.
@@ -48,14 +48,14 @@ enum By {
     Words(BTreeMap<Vec<String>, u64>),
 }
 
-impl fmt::Debug for Inverse {
+impl fmt::Debug for GridIndex {
     /// It follows from its grid, which is shown elsewhere.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inverse").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+        f.debug_struct("GridIndex").field("blocks", &self.blocks.len()).finish_non_exhaustive()
     }
 }
 
-impl Inverse {
+impl GridIndex {
     /// Prepares a grid to be looked up in. The cost follows the lists in its spec.
     #[must_use]
     pub fn of(grid: &Grid) -> Self {
@@ -63,7 +63,7 @@ impl Inverse {
         let bare: Vec<Block> = grid.blocks.iter().map(bare).collect();
         let each = grid.blocks.iter().map(|block| block.trajectories() / self::bare(block).trials());
         let blocks = bare.iter().zip(starts).zip(each);
-        let blocks = blocks.map(|((block, start), each)| BlockInverse::of(block, start, each));
+        let blocks = blocks.map(|((block, start), each)| BlockIndex::of(block, start, each));
         Self {
             blocks: blocks.collect(),
             parts: bare.iter().map(|block| Parts::of(std::slice::from_ref(block))).collect(),
@@ -95,7 +95,7 @@ impl Inverse {
     }
 }
 
-impl BlockInverse {
+impl BlockIndex {
     fn of(block: &Block, start: u64, each: u64) -> Self {
         let mut digits: Vec<Digit> = Vec::new();
         let mut stride = each;
