@@ -22,10 +22,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use self::backoff::Backoff;
-use self::connection::{Connection, Inbound, Opened, connected, open};
-use self::leaving::ANSWERED;
-pub use self::leaving::{Leave, Left};
-use crate::checkpoint::shelf::{Of, Shelf};
+use self::connection::{Connection, Inbound, OpenConnection, connected, open};
+use self::leaving::POLL_ANSWER_WAIT;
+pub use self::leaving::{LeaveOutcome, LeaveReason};
+use crate::checkpoint::store::{CheckpointId, CheckpointStore};
 use crate::spool::Spool;
 use crate::trainer::{Trainer, TrainerEvent};
 use biosweep_common::protocol::session::{Input, LaneEnd, Output, Session};
@@ -35,9 +35,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Silence on a connection after which it is probed, and how long the answer may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 /// What part of the grace period is left to a worker that has to leave sooner than it was told first.
-const HURRY: u32 = 5;
+const HURRIED_GRACE_DIVISOR: u32 = 5;
 /// How often checkpoints are looked for that nobody needs any more.
-const TIDY_EVERY: Duration = Duration::from_secs(600);
+const GARBAGE_COLLECTION_EVERY: Duration = Duration::from_secs(600);
 
 /// Why a worker gives up.
 #[derive(Debug, thiserror::Error)]
@@ -60,11 +60,11 @@ pub enum AgentError {
 
 /// What outlives the worker, and how long it has to put things in order.
 #[derive(Debug)]
-pub struct Estate {
+pub struct Resources {
     /// For reports.
     pub spool: Spool,
     /// For checkpoints.
-    pub shelf: Option<Shelf>,
+    pub store: Option<CheckpointStore>,
     /// How long leaving may take.
     pub grace: Duration,
     /// How long there is until the machine is taken away.
@@ -80,9 +80,9 @@ pub async fn serve(
     url: &str,
     session: Session,
     trainer: Trainer,
-    estate: Estate,
-    leave: mpsc::Receiver<Leave>,
-) -> Result<Left, AgentError> {
+    resources: Resources,
+    leave: mpsc::Receiver<LeaveReason>,
+) -> Result<LeaveOutcome, AgentError> {
     let address = |error: tonic::transport::Error| AgentError::Address { url: url.to_owned(), why: error.to_string() };
     let endpoint = Endpoint::from_shared(url.to_owned())
         .map_err(address)?
@@ -91,21 +91,21 @@ pub async fn serve(
         .keep_alive_timeout(KEEPALIVE.1)
         .keep_alive_while_idle(true);
     let connection = Connection::Opening(open(endpoint.clone(), Duration::ZERO));
-    let drain_at = estate.deadline.and_then(|left| Instant::now().checked_add(left.saturating_sub(estate.grace)));
+    let drain_at = resources.deadline.and_then(|left| Instant::now().checked_add(left.saturating_sub(resources.grace)));
     let agent = Agent {
         endpoint,
         session,
         trainer,
-        estate,
+        resources,
         drain_at,
         checkpoint_every: Duration::ZERO,
         connection,
         backoff: Backoff::new(),
-        beat: None,
-        tidying: None,
-        is_untidy: false,
-        is_alone: false,
-        asked: None,
+        heartbeat: None,
+        garbage_collection: None,
+        needs_garbage_collection: false,
+        is_orphaned: false,
+        polled_since: None,
         left: None,
         done: false,
     };
@@ -116,57 +116,57 @@ struct Agent {
     endpoint: Endpoint,
     session: Session,
     trainer: Trainer,
-    estate: Estate,
+    resources: Resources,
     /// When it has to begin to leave.
     drain_at: Option<Instant>,
     checkpoint_every: Duration,
     connection: Connection,
     backoff: Backoff,
-    beat: Option<Interval>,
+    heartbeat: Option<Interval>,
     /// While the stream is up.
-    tidying: Option<Interval>,
+    garbage_collection: Option<Interval>,
     /// Whether a lane was taken back for good since checkpoints were last looked for.
-    is_untidy: bool,
+    needs_garbage_collection: bool,
     /// Whether nobody will acknowledge anything any more.
-    is_alone: bool,
-    /// Since when it has asked for work without being given any.
-    asked: Option<Instant>,
+    is_orphaned: bool,
+    /// Since when it has polled_since for work without being given any.
+    polled_since: Option<Instant>,
     /// Known once it is leaving.
-    left: Option<Left>,
+    left: Option<LeaveOutcome>,
     done: bool,
 }
 
 /// What the loop wakes for.
-enum Wake {
-    Opened(Opened),
-    Heard(ToWorker),
+enum Event {
+    Opened(OpenConnection),
+    Received(ToWorker),
     Broken(Status),
     Trainer(TrainerEvent),
-    Beat,
-    Tidy,
-    Leave(Leave),
+    HeartbeatDue,
+    CollectGarbage,
+    Leave(LeaveReason),
     OutOfTime,
 }
 
 impl Agent {
-    async fn run(mut self, mut leave: mpsc::Receiver<Leave>) -> Result<Left, AgentError> {
+    async fn run(mut self, mut leave: mpsc::Receiver<LeaveReason>) -> Result<LeaveOutcome, AgentError> {
         let mut deadline: Option<Instant> = None;
         while !self.done {
-            let wake = tokio::select! {
-                wake = connected(&mut self.connection) => wake,
-                event = self.trainer.next() => Wake::Trainer(event.ok_or(AgentError::TrainerGone)?),
-                () = tick(&mut self.beat) => Wake::Beat,
-                () = tick(&mut self.tidying) => Wake::Tidy,
-                Some(why) = leave.recv() => Wake::Leave(why),
-                () = until(self.drain_at), if deadline.is_none() => Wake::Leave(Leave::Told("time is up")),
-                () = until(deadline) => Wake::OutOfTime,
+            let event = tokio::select! {
+                event = connected(&mut self.connection) => event,
+                trained = self.trainer.next() => Event::Trainer(trained.ok_or(AgentError::TrainerGone)?),
+                () = tick(&mut self.heartbeat) => Event::HeartbeatDue,
+                () = tick(&mut self.garbage_collection) => Event::CollectGarbage,
+                Some(why) = leave.recv() => Event::Leave(why),
+                () = until(self.drain_at), if deadline.is_none() => Event::Leave(LeaveReason::Told("time is up")),
+                () = until(deadline) => Event::OutOfTime,
             };
-            match wake {
-                Wake::Opened(opened) => {
+            match event {
+                Event::Opened(opened) => {
                     self.connection = Connection::Open(opened);
                     self.apply(Input::Connected);
                 }
-                Wake::Heard(message) => {
+                Event::Received(message) => {
                     if matches!(message, ToWorker::Acknowledged { .. } | ToWorker::Grant(_)) {
                         // What was said was taken in: this is not a stream that breaks of it, again and again.
                         self.backoff.proven();
@@ -174,54 +174,54 @@ impl Agent {
                     if matches!(message, ToWorker::Welcome { .. }) {
                         tracing::info!("connected");
                         self.backoff.welcome(Instant::now());
-                        self.tidying = Some(tokio::time::interval(TIDY_EVERY));
+                        self.garbage_collection = Some(tokio::time::interval(GARBAGE_COLLECTION_EVERY));
                     }
                     if let ToWorker::Drain { reason } = &message {
                         tracing::info!(reason, "asked to leave");
-                        // What it asked for before was answered before.
-                        self.note_what_is_left(Duration::ZERO);
-                        deadline.get_or_insert(Instant::now() + self.estate.grace);
+                        // What it polled_since for before was answered before.
+                        self.record_outcome(Duration::ZERO);
+                        deadline.get_or_insert(Instant::now() + self.resources.grace);
                     }
                     self.apply(Input::Heard(message));
                 }
-                Wake::Broken(status) => self.broken(&status)?,
-                Wake::Trainer(event) => {
-                    if matches!(event, TrainerEvent::BundleDone) && std::mem::take(&mut self.is_untidy) {
-                        self.tidying.iter_mut().for_each(Interval::reset_immediately);
+                Event::Broken(status) => self.broken(&status)?,
+                Event::Trainer(event) => {
+                    if matches!(event, TrainerEvent::BundleDone) && std::mem::take(&mut self.needs_garbage_collection) {
+                        self.garbage_collection.iter_mut().for_each(Interval::reset_immediately);
                     }
                     self.apply(event.into_input());
                 }
-                Wake::Tidy => self.tidy(),
-                Wake::Beat => self.apply(Input::HeartbeatDue(self.trainer.updates())),
-                Wake::Leave(why) => self.leave(why, &mut deadline),
-                Wake::OutOfTime => {
+                Event::CollectGarbage => self.collect_garbage(),
+                Event::HeartbeatDue => self.apply(Input::HeartbeatDue(self.trainer.updates())),
+                Event::Leave(why) => self.leave(why, &mut deadline),
+                Event::OutOfTime => {
                     tracing::warn!("left without handing back everything: the coordinator will notice by itself");
                     self.done = true;
                 }
             }
-            self.done |= self.is_alone && self.session.is_idle();
+            self.done |= self.is_orphaned && self.session.is_idle();
         }
         let owes = !self.session.holds_nothing();
-        let left = self.left.filter(|_| !owes).unwrap_or(Left::WithWork);
+        let left = self.left.filter(|_| !owes).unwrap_or(LeaveOutcome::WithWork);
         self.close().await;
         Ok(left)
     }
 
-    fn leave(&mut self, why: Leave, deadline: &mut Option<Instant>) {
+    fn leave(&mut self, why: LeaveReason, deadline: &mut Option<Instant>) {
         match why {
-            Leave::Told(_) | Leave::Alone if deadline.is_none() => {
+            LeaveReason::Told(_) | LeaveReason::Alone if deadline.is_none() => {
                 tracing::info!(?why, "leaving");
-                self.is_alone = why == Leave::Alone;
-                self.note_what_is_left(ANSWERED);
-                *deadline = Some(Instant::now() + self.estate.grace);
+                self.is_orphaned = why == LeaveReason::Alone;
+                self.record_outcome(POLL_ANSWER_WAIT);
+                *deadline = Some(Instant::now() + self.resources.grace);
                 self.apply(Input::Leave);
             }
-            Leave::Told(_) | Leave::Alone => {}
-            Leave::Sooner => {
-                let sooner = Instant::now() + self.estate.grace / HURRY;
+            LeaveReason::Told(_) | LeaveReason::Alone => {}
+            LeaveReason::Sooner => {
+                let sooner = Instant::now() + self.resources.grace / HURRIED_GRACE_DIVISOR;
                 *deadline = Some(deadline.map_or(sooner, |at| at.min(sooner)));
             }
-            Leave::AtOnce => {
+            LeaveReason::AtOnce => {
                 tracing::warn!("ends at once: the coordinator will notice by itself");
                 self.done = true;
             }
@@ -229,8 +229,8 @@ impl Agent {
     }
 
     /// Notes whether there is work left, at the moment when the worker begins to leave.
-    fn note_what_is_left(&mut self, answered: Duration) {
-        self.left.get_or_insert(Left::after(self.asked, answered));
+    fn record_outcome(&mut self, answered: Duration) {
+        self.left.get_or_insert(LeaveOutcome::after(self.polled_since, answered));
     }
 
     /// Whether there is time left for a checkpoint at least before it has to leave.
@@ -243,17 +243,17 @@ impl Agent {
             match output {
                 Output::Send(ToCoordinator::Poll { .. }) if !self.has_time() => {
                     tracing::info!("leaving: no time is left for another checkpoint interval");
-                    self.note_what_is_left(ANSWERED);
+                    self.record_outcome(POLL_ANSWER_WAIT);
                     self.apply(Input::Leave);
                 }
                 Output::Send(message) => {
                     if matches!(message, ToCoordinator::Poll { .. }) {
-                        self.asked.get_or_insert_with(Instant::now);
+                        self.polled_since.get_or_insert_with(Instant::now);
                     }
                     self.send(message);
                 }
                 Output::Train(grant) => {
-                    self.asked = None;
+                    self.polled_since = None;
                     self.checkpoint_every = Duration::from_millis(grant.checkpoint_every_ms);
                     if self.has_time() {
                         self.trainer.train(*grant);
@@ -265,16 +265,16 @@ impl Agent {
                     self.apply(Input::BundleDone);
                 }
                 Output::Halt { lane, keep } => {
-                    self.is_untidy |= !keep;
+                    self.needs_garbage_collection |= !keep;
                     self.trainer.halt(lane, keep);
                 }
-                Output::Keep(owed) => self.estate.spool.keep(&owed),
-                Output::Forget { store, held } => self.estate.spool.forget(store, held),
+                Output::Keep(owed) => self.resources.spool.keep(&owed),
+                Output::Forget { store, held } => self.resources.spool.forget(store, held),
                 Output::Discard(held) => self.discard(held),
                 Output::Beat { every_ms } => {
-                    let mut beat = tokio::time::interval(Duration::from_millis(every_ms.max(1)));
-                    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                    self.beat = Some(beat);
+                    let mut heartbeat = tokio::time::interval(Duration::from_millis(every_ms.max(1)));
+                    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                    self.heartbeat = Some(heartbeat);
                 }
                 Output::Exit => self.done = true,
             }
@@ -282,10 +282,10 @@ impl Agent {
     }
 
     fn discard(&self, held: Held) {
-        let Some(shelf) = self.estate.shelf.clone() else { return };
+        let Some(store) = self.resources.store.clone() else { return };
         tokio::spawn(async move {
-            let of = Of { sweep: held.sweep, trajectory: held.trajectory };
-            if let Err(error) = shelf.discard(of).await {
+            let id = CheckpointId { sweep: held.sweep, trajectory: held.trajectory };
+            if let Err(error) = store.discard(id).await {
                 tracing::warn!(trajectory = %held.trajectory, %error, "checkpoints that nobody needs any more stay");
             }
         });
@@ -293,11 +293,11 @@ impl Agent {
 
     /// Lets go of the checkpoints of sweeps that have ended. Those of a trajectory that was cancelled or failed are nobody
     /// else's to let go of: it may have been in nobody's hands.
-    fn tidy(&self) {
-        let (Some(shelf), Connection::Open(opened)) = (self.estate.shelf.clone(), &self.connection) else { return };
+    fn collect_garbage(&self) {
+        let (Some(store), Connection::Open(opened)) = (self.resources.store.clone(), &self.connection) else { return };
         let client = opened.client.clone();
         tokio::spawn(async move {
-            if let Err(why) = discard_ended(&shelf, client).await {
+            if let Err(why) = discard_ended(&store, client).await {
                 tracing::warn!(why, "checkpoints that nobody needs any more may stay");
             }
         });
@@ -325,16 +325,17 @@ impl Agent {
         // Spread out, so that the workers of a coordinator that comes back do not all come at once.
         let pause = self.backoff.broken(Instant::now()).mul_f64(rand::rng().random_range(0.5..1.5));
         self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
-        self.beat = None;
-        self.tidying = None;
-        self.asked = None;
+        self.heartbeat = None;
+        self.garbage_collection = None;
+        self.polled_since = None;
         pause
     }
 
     /// Lets what was said last reach the coordinator: the stream ends when it has read everything.
     async fn close(self) {
-        self.estate.spool.close();
-        let Connection::Open(Opened { mut outbox, inbound: Inbound::Streaming(mut inbound), .. }) = self.connection
+        self.resources.spool.close();
+        let Connection::Open(OpenConnection { mut outbox, inbound: Inbound::Streaming(mut inbound), .. }) =
+            self.connection
         else {
             return;
         };
@@ -348,8 +349,8 @@ impl Agent {
     }
 }
 
-async fn discard_ended(shelf: &Shelf, mut client: WorkersClient<Channel>) -> Result<(), String> {
-    let kept = shelf.sweeps().await.map_err(|error| error.to_string())?;
+async fn discard_ended(store: &CheckpointStore, mut client: WorkersClient<Channel>) -> Result<(), String> {
+    let kept = store.sweeps().await.map_err(|error| error.to_string())?;
     if kept.is_empty() {
         return Ok(());
     }
@@ -360,16 +361,16 @@ async fn discard_ended(shelf: &Shelf, mut client: WorkersClient<Channel>) -> Res
             Err(status) => return Err(status.message().to_owned()),
         };
         for &sweep in some.iter().filter(|sweep| ended.contains(&sweep.to_string())) {
-            shelf.discard_all(sweep).await.map_err(|error| error.to_string())?;
+            store.discard_all(sweep).await.map_err(|error| error.to_string())?;
             tracing::info!(%sweep, "let go of the checkpoints of a sweep that has ended");
         }
     }
     Ok(())
 }
 
-async fn tick(beat: &mut Option<Interval>) {
-    match beat {
-        Some(beat) => drop(beat.tick().await),
+async fn tick(heartbeat: &mut Option<Interval>) {
+    match heartbeat {
+        Some(heartbeat) => drop(heartbeat.tick().await),
         None => future::pending().await,
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use biosweep_common::environment::VARIABLES;
-use biosweep_engine::environment::current;
+use biosweep_engine::torch::environment::current;
 
 /// Starts this program anew where variables are set by which results would differ in their last bits: without them. A
 /// library that is preloaded may be there for another reason, and stays.

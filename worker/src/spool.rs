@@ -58,7 +58,7 @@ pub struct Spool {
 
 /// What a worker begins with.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedSpool {
     /// Where it keeps its reports.
     pub spool: Spool,
     /// Who it is.
@@ -72,14 +72,14 @@ impl Spool {
     ///
     /// # Errors
     /// A folder that cannot be used; an identity that another process has.
-    pub fn open(place: &Path, worker: Option<WorkerId>) -> Result<Opened, SpoolError> {
+    pub fn open(place: &Path, worker: Option<WorkerId>) -> Result<OpenedSpool, SpoolError> {
         let unusable = |source| SpoolError::Unusable { path: place.to_owned(), source };
         fs::create_dir_all(place).map_err(unusable)?;
         if let Some(worker) = worker {
             return Self::wait_for(place, worker);
         }
-        for worker in left_behind(place).map_err(unusable)? {
-            if let Some(opened) = Self::take(place, worker).map_err(unusable)? {
+        for worker in identities(place).map_err(unusable)? {
+            if let Some(opened) = Self::lock_identity(place, worker).map_err(unusable)? {
                 if !opened.owed.is_empty() {
                     tracing::info!(%worker, reports = opened.owed.len(), "takes up what a worker before it left");
                     return Ok(opened);
@@ -92,10 +92,10 @@ impl Spool {
     }
 
     /// Takes an identity, even where who had it before is on its way out.
-    fn wait_for(place: &Path, worker: WorkerId) -> Result<Opened, SpoolError> {
+    fn wait_for(place: &Path, worker: WorkerId) -> Result<OpenedSpool, SpoolError> {
         let unusable = |source| SpoolError::Unusable { path: place.to_owned(), source };
         for _ in 0..WAIT.1 {
-            if let Some(opened) = Self::take(place, worker).map_err(unusable)? {
+            if let Some(opened) = Self::lock_identity(place, worker).map_err(unusable)? {
                 return Ok(opened);
             }
             std::thread::sleep(WAIT.0);
@@ -104,7 +104,7 @@ impl Spool {
     }
 
     /// Takes an identity; `None` where another process has it.
-    fn take(place: &Path, worker: WorkerId) -> io::Result<Option<Opened>> {
+    fn lock_identity(place: &Path, worker: WorkerId) -> io::Result<Option<OpenedSpool>> {
         let folder = place.join(worker.to_string());
         let Some(lock) = lock(&folder)? else { return Ok(None) };
         let mut owed = Vec::new();
@@ -121,7 +121,7 @@ impl Spool {
             }
         }
         owed.sort_by_key(|owed| owed.report.held);
-        Ok(Some(Opened { spool: Self { folder, _lock: lock }, worker, owed }))
+        Ok(Some(OpenedSpool { spool: Self { folder, _lock: lock }, worker, owed }))
     }
 
     /// Keeps a report. Where that fails it is warned of: the report is still in memory.
@@ -199,7 +199,7 @@ fn store_of(path: &Path) -> Option<StoreId> {
 }
 
 /// The identities in a spool.
-fn left_behind(place: &Path) -> io::Result<Vec<WorkerId>> {
+fn identities(place: &Path) -> io::Result<Vec<WorkerId>> {
     let mut workers: Vec<WorkerId> = Vec::new();
     for entry in fs::read_dir(place)? {
         let worker: Option<WorkerId> = entry?.file_name().to_str().and_then(|name| name.parse().ok());

@@ -1,6 +1,6 @@
 //! The training thread: takes bundles, tells what happens in them, can be told to halt a lane.
 
-mod keeping;
+mod checkpoint_schedule;
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
@@ -15,15 +15,15 @@ use biosweep_common::protocol::messages::{Grant, Lane};
 use biosweep_common::protocol::session::{Input, LaneEnd};
 use biosweep_data::{self as data, Places};
 use biosweep_engine::checkpoint;
-use biosweep_engine::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
+use biosweep_engine::train::{Bundle, IncompatibleState, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, train};
 use biosweep_host::clock::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::checkpoint::keeper::Keeper;
-use crate::checkpoint::shelf::{Of, Shelf};
+use crate::checkpoint::store::{CheckpointId, CheckpointStore};
+use crate::checkpoint::writer::CheckpointWriter;
 use crate::environment;
-use keeping::{Keeping, Shelved};
+use checkpoint_schedule::{CheckpointSchedule, LaneCheckpoint};
 
 /// Events that may wait for the agent; it takes them at once, so that training never waits in fact.
 const EVENTS: usize = 1_024;
@@ -106,7 +106,7 @@ impl Trainer {
     ///
     /// # Errors
     /// A system that gives no thread.
-    pub fn start(places: Places, shelf: Option<Shelf>) -> std::io::Result<Self> {
+    pub fn start(places: Places, store: Option<CheckpointStore>) -> std::io::Result<Self> {
         environment::warn();
         // With a thread of its own: connections it opens are shared with the agent, and have to go on while this thread
         // trains.
@@ -116,10 +116,10 @@ impl Trainer {
         let (out, events) = mpsc::channel(EVENTS);
         thread::Builder::new().name("train".to_owned()).spawn(move || {
             let clock = Clock::start();
-            let keeper = shelf.map(|shelf| Keeper::start(shelf, &runtime));
-            let mut workbench = Workbench { places, keeper, runtime, datasets: Vec::new(), out, clock };
+            let writer = store.map(|store| CheckpointWriter::start(store, &runtime));
+            let mut thread = TrainingThread { places, writer, runtime, datasets: Vec::new(), out, clock };
             while let Ok((grant, lanes)) = work.recv() {
-                workbench.run(&grant, &lanes);
+                thread.run(&grant, &lanes);
             }
         })?;
         Ok(Self { bundles, events, lanes: Arc::default() })
@@ -152,9 +152,9 @@ impl Trainer {
 }
 
 /// What the training thread works with.
-struct Workbench {
+struct TrainingThread {
     places: Places,
-    keeper: Option<Keeper>,
+    writer: Option<CheckpointWriter>,
     /// For what is asked of the shelf.
     runtime: Runtime,
     /// The latest first, [`DATASETS`] at most.
@@ -163,7 +163,7 @@ struct Workbench {
     clock: Clock,
 }
 
-impl Workbench {
+impl TrainingThread {
     fn run(&mut self, grant: &Grant, lanes: &[LaneControl]) {
         let start_s = self.clock.seconds();
         // A panic is a fault of ours, but one that must not take the other trials of the sweep with it.
@@ -180,12 +180,13 @@ impl Workbench {
     fn train(&mut self, grant: &Grant, lanes: &[LaneControl]) -> Result<(), String> {
         self.load(&grant.shape.dataset)?;
         let (_, data) = self.datasets.first().ok_or("the dataset was just loaded and is gone")?;
-        let of = |lane: &Lane| Of { sweep: grant.sweep, trajectory: lane.trajectory };
-        let shelved = |lane: &Lane| Shelved { of: of(lane), key: checkpoint::key(&grant.shape, lane.hyperparameters) };
-        let shelved: Vec<Shelved> = grant.lanes.iter().map(shelved).collect();
-        let jobs = grant.lanes.iter().zip(&shelved).zip(lanes).map(|((lane, shelved), control)| {
-            let latest = |shelf: &Shelf| self.runtime.block_on(shelf.latest(shelved.of, shelved.key));
-            let resume = self.keeper.as_ref().map(Keeper::shelf).and_then(latest);
+        let id = |lane: &Lane| CheckpointId { sweep: grant.sweep, trajectory: lane.trajectory };
+        let checkpoint =
+            |lane: &Lane| LaneCheckpoint { id: id(lane), key: checkpoint::key(&grant.shape, lane.hyperparameters) };
+        let checkpoint: Vec<LaneCheckpoint> = grant.lanes.iter().map(checkpoint).collect();
+        let jobs = grant.lanes.iter().zip(&checkpoint).zip(lanes).map(|((lane, checkpoint), control)| {
+            let latest = |store: &CheckpointStore| self.runtime.block_on(store.latest(checkpoint.id, checkpoint.key));
+            let resume = self.writer.as_ref().map(CheckpointWriter::store).and_then(latest);
             if let Some(state) = &resume {
                 tracing::info!(trajectory = %lane.trajectory, update = state.update, "goes on from a checkpoint");
                 control.updates.store(state.update, Ordering::Relaxed);
@@ -194,11 +195,10 @@ impl Workbench {
         });
         let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect(), measures: grant.measures.clone() };
         let every_s = grant.checkpoint_every_ms as f64 / 1e3;
-        let keeping = self
-            .keeper
-            .as_ref()
-            .map(|keeper| Keeping::new(keeper, &self.runtime, every_s, self.clock, shelved.iter().copied()));
-        let mut observer = Watching { out: &self.out, lanes, keeping };
+        let schedule = self.writer.as_ref().map(|writer| {
+            CheckpointSchedule::new(writer, &self.runtime, every_s, self.clock, checkpoint.iter().copied())
+        });
+        let mut observer = TrainingObserver { out: &self.out, lanes, schedule };
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
     }
 
@@ -222,17 +222,17 @@ impl Workbench {
     }
 }
 
-struct Watching<'a> {
+struct TrainingObserver<'a> {
     out: &'a mpsc::Sender<TrainerEvent>,
     lanes: &'a [LaneControl],
-    keeping: Option<Keeping<'a>>,
+    schedule: Option<CheckpointSchedule<'a>>,
 }
 
-impl Observer for Watching<'_> {
+impl Observer for TrainingObserver<'_> {
     fn updated(&mut self, lane: usize, updates: u64) {
         self.lanes[lane].updates.store(updates, Ordering::Relaxed);
-        if let Some(keeping) = &mut self.keeping {
-            keeping.updated(lane);
+        if let Some(schedule) = &mut self.schedule {
+            schedule.updated(lane);
         }
     }
 
@@ -245,33 +245,33 @@ impl Observer for Watching<'_> {
     }
 
     fn wanted_state(&mut self, lanes: &mut dyn Iterator<Item = usize>) -> Option<usize> {
-        self.keeping.as_mut()?.due(lanes)
+        self.schedule.as_mut()?.due(lanes)
     }
 
     fn state(&mut self, lane: usize, state: LaneState) {
-        if let Some(keeping) = &mut self.keeping {
-            keeping.keep(lane, state);
+        if let Some(schedule) = &mut self.schedule {
+            schedule.keep(lane, state);
         }
     }
 
-    fn unfit(&mut self, lane: usize, why: &UnfitState) {
+    fn incompatible(&mut self, lane: usize, why: &IncompatibleState) {
         tracing::warn!(lane, %why, "a checkpoint does not fit and is set aside; training begins anew");
         self.lanes[lane].updates.store(0, Ordering::Relaxed);
-        if let Some(keeping) = &self.keeping {
-            keeping.set_aside(lane);
+        if let Some(schedule) = &self.schedule {
+            schedule.set_aside(lane);
         }
     }
 
     fn ended(&mut self, lane: usize, outcome: &LaneOutcome, seconds: f64) {
         let control = &self.lanes[lane];
         control.has_ended.store(true, Ordering::Relaxed);
-        if let Some(keeping) = &mut self.keeping {
+        if let Some(schedule) = &mut self.schedule {
             if let LaneOutcome::Stopped { state } = outcome
                 && control.halt.get() == Some(true)
             {
-                keeping.keep_last(lane, state);
+                schedule.keep_last(lane, state);
             }
-            keeping.ended(lane);
+            schedule.ended(lane);
         }
         let end = lane_end(outcome, control, seconds);
         drop(self.out.blocking_send(TrainerEvent::LaneEnded { lane, end }));
@@ -279,24 +279,24 @@ impl Observer for Watching<'_> {
 }
 
 fn lane_end(outcome: &LaneOutcome, control: &LaneControl, seconds: f64) -> LaneEnd {
-    let (outcome, cause, curve, health) = match outcome {
-        LaneOutcome::Completed { curve, health, .. } => (Outcome::Completed, None, curve, health),
-        LaneOutcome::Diverged { what, update, curve, health } => {
+    let (outcome, cause, curve, diagnostics) = match outcome {
+        LaneOutcome::Completed { curve, diagnostics, .. } => (Outcome::Completed, None, curve, diagnostics),
+        LaneOutcome::Diverged { what, update, curve, diagnostics } => {
             let cause = match what {
                 NotFinite::TrainingLoss => format!("the training loss ceased to be finite at update {update}"),
                 NotFinite::Evaluation => {
                     format!("the evaluation at update {update} found outputs, or a loss, that are not finite")
                 }
             };
-            (Outcome::Diverged, Some(cause), curve, health)
+            (Outcome::Diverged, Some(cause), curve, diagnostics)
         }
-        LaneOutcome::Stopped { state } => (Outcome::Preempted, None, &state.curve, &state.health),
+        LaneOutcome::Stopped { state } => (Outcome::Preempted, None, &state.curve, &state.diagnostics),
     };
     LaneEnd {
         outcome,
         cause,
         curve: curve.clone(),
-        health: health.clone(),
+        health: diagnostics.clone(),
         updates: control.updates.load(Ordering::Relaxed),
         seconds,
     }

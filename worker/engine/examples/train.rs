@@ -8,8 +8,8 @@ use biosweep_common::configuration::{Configuration, Point};
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_data::Places;
-use biosweep_engine::device::Device;
-use biosweep_engine::train::{Bundle, LaneJob, Observer, UnfitState, train};
+use biosweep_engine::torch::device::Device;
+use biosweep_engine::train::{Bundle, IncompatibleState, LaneJob, Observer, train};
 
 /// Prints each evaluation as it happens.
 struct Printer;
@@ -19,7 +19,7 @@ impl Observer for Printer {
         println!("update {:5}  loss {:.3}  accuracy {:.3}", point.update, point.train_loss, point.validation_accuracy);
     }
 
-    fn unfit(&mut self, _lane: usize, why: &UnfitState) {
+    fn incompatible(&mut self, _lane: usize, why: &IncompatibleState) {
         unreachable!("no state was given: {why}");
     }
 }

@@ -10,8 +10,8 @@ use biosweep_host::clock::Clock;
 use serde::Serialize;
 use tch::{Device, Kind, TchError, Tensor};
 
+use crate::architecture::Architecture;
 use crate::train::{Batches, Evaluator, Learner, TrainError};
-use crate::wiring::Wiring;
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,7 +57,7 @@ pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Re
     let split = data.split(hyperparameters.fold);
     let mut batches = Batches::new(&split.train, shape.batch_size, hyperparameters, 0)?;
     let mut learner = Learner::<f32>::new(shape, &data, std::slice::from_ref(hyperparameters))?;
-    let floor = Floor::new(&learner.network.wiring, shape.rule, i64::from(shape.batch_size))?;
+    let floor = Floor::new(&learner.model.architecture, shape.rule, i64::from(shape.batch_size))?;
 
     let updates_per_round = updates.div_ceil(ROUNDS).max(1);
     let clock = Clock::start();
@@ -79,12 +79,12 @@ pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Re
             bare.push(f64::from(updates_per_round) / (clock.seconds() - middle));
         }
     }
-    let mut evaluator = Evaluator::new(&learner.network, &data)?;
+    let mut evaluator = Evaluator::new(&learner.model, &data)?;
     let evaluated: Vec<u32> = (0..10_000).map(|place| split.train[place % split.train.len()]).collect();
     let mut evaluating = Vec::new();
     for _ in 0..ROUNDS {
         let start = clock.seconds();
-        evaluator.accuracy(&learner.network, 0, &data, Part::Train, &evaluated)?;
+        evaluator.accuracy(&learner.model, 0, &data, Part::Train, &evaluated)?;
         evaluating.push(clock.seconds() - start);
     }
     let (updates_per_s, floor_updates_per_s) = (median(training), median(bare));
@@ -111,26 +111,27 @@ struct Product {
 }
 
 impl Floor {
-    fn new(wiring: &Wiring, rule: Rule, rows: i64) -> Result<Self, TchError> {
-        let output = wiring.topology.output();
+    fn new(architecture: &Architecture, rule: Rule, rows: i64) -> Result<Self, TchError> {
+        let output = architecture.topology.output();
         let mut products = Vec::new();
         let matrix = |rows: i64, columns: i64| Tensor::f_randn([rows, columns], (Kind::Float, Device::Cpu));
-        let hidden: i64 = wiring.topology.hidden().map(|layer| wiring.channels(layer) as i64).sum();
-        let (activities, errors) = (matrix(rows, hidden)?, matrix(rows, hidden)?);
+        let hidden: i64 = architecture.topology.hidden().map(|layer| architecture.channels(layer) as i64).sum();
+        let (activations, errors) = (matrix(rows, hidden)?, matrix(rows, hidden)?);
         let columns = |of: &Tensor, layers: &[usize]| {
-            let before: usize = (1..layers[0]).map(|layer| wiring.channels(layer)).sum();
-            let width: usize = layers.iter().map(|&layer| wiring.channels(layer)).sum();
+            let before: usize = (1..layers[0]).map(|layer| architecture.channels(layer)).sum();
+            let width: usize = layers.iter().map(|&layer| architecture.channels(layer)).sum();
             of.f_narrow(1, before as i64, width as i64)
         };
         let mut add = |output: Tensor, left: &Tensor, right: &Tensor| {
             products.push(Product { output, left: left.shallow_clone(), right: right.shallow_clone() });
         };
         for layer in 1..=output {
-            let (inputs, outputs) = (wiring.reads(layer).fan_in() as i64, wiring.channels(layer) as i64);
-            let positions = rows * wiring.extent(layer).positions() as i64;
-            let sources = wiring.topology.sources(layer);
-            let side_by_side = !wiring.is_convolutional() && wiring.groups(layer).len() == 1 && sources[0] > 0;
-            let input = if side_by_side { columns(&activities, sources)? } else { matrix(positions, inputs)? };
+            let (inputs, outputs) = (architecture.inputs(layer).fan_in() as i64, architecture.channels(layer) as i64);
+            let positions = rows * architecture.extent(layer).positions() as i64;
+            let sources = architecture.topology.sources(layer);
+            let side_by_side =
+                !architecture.is_convolutional() && architecture.input_groups(layer).len() == 1 && sources[0] > 0;
+            let input = if side_by_side { columns(&activations, sources)? } else { matrix(positions, inputs)? };
             let error = if side_by_side { columns(&errors, sources)? } else { matrix(positions, inputs)? };
             let weight = matrix(outputs, inputs)?;
             let (z, delta) = (matrix(positions, outputs)?, matrix(positions, outputs)?);
@@ -146,16 +147,16 @@ impl Floor {
                 add(error.shallow_clone(), &delta, &weight);
             }
             if rule == Rule::Dfa && !is_output {
-                let units = wiring.extent(layer).units() as i64;
+                let units = architecture.extent(layer).units() as i64;
                 add(
                     matrix(rows, units)?,
-                    &matrix(rows, wiring.classes() as i64)?,
-                    &matrix(wiring.classes() as i64, units)?,
+                    &matrix(rows, architecture.classes() as i64)?,
+                    &matrix(architecture.classes() as i64, units)?,
                 );
             }
             if rule.has_decoders() && layer > 1 && (!is_output || rule == Rule::Sdtp) {
-                let taps = (wiring.taps(layer) * wiring.taps(layer)) as i64;
-                let (units, back) = (taps * outputs, wiring.hidden_channels(layer) as i64);
+                let kernel_size = (architecture.kernel_size(layer) * architecture.kernel_size(layer)) as i64;
+                let (units, back) = (kernel_size * outputs, architecture.hidden_channels(layer) as i64);
                 let (decoder, unfolded) = (matrix(back, units)?, matrix(positions, units)?);
                 // Of the activities, of the targets' differences, of the noisy code; that code; and what the decoder learns.
                 for _ in 0..3 {

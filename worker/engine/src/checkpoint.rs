@@ -19,22 +19,22 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::train::LaneState;
 
 /// The form; another number is another form.
-const FORM: &str = "biosweep checkpoint 1";
+const FORMAT: &str = "biosweep checkpoint 1";
 /// Before the names of a lane's numbers.
 const LANE: &str = "lane.";
 
 /// Why bytes are no checkpoint to go on from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FormError {
+pub enum CheckpointError {
     /// Something is wrong with the bytes.
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// It was written by a version with another form.
     #[error("it has the form `{0}`, which this version does not read")]
-    OtherForm(String),
+    UnknownFormat(String),
     /// It is of another trajectory, or of other data, or computed by another version of the engine.
     #[error("it is of another trajectory, dataset or engine: its key is {0}")]
-    Foreign(String),
+    OtherTrajectory(String),
 }
 
 /// What tells a trajectory from any other: the key of a trial of it that never stops.
@@ -49,7 +49,7 @@ pub fn key(shape: &Shape, hyperparameters: Hyperparameters) -> TrialKey {
 pub fn encode(key: TrialKey, state: &LaneState) -> Vec<u8> {
     let mut tensors: BTreeMap<String, (Dtype, Vec<u8>)> = BTreeMap::new();
     let mut put = |name: &str, dtype: Dtype, bytes: Vec<u8>| drop(tensors.insert(name.to_owned(), (dtype, bytes)));
-    let (curve, health) = (&state.curve, &state.health);
+    let (curve, diagnostics) = (&state.curve, &state.diagnostics);
     let of_curve =
         |column: fn(&CurvePoint) -> f64| curve.iter().flat_map(|point| column(point).to_le_bytes()).collect();
     put("update", Dtype::U64, state.update.to_le_bytes().to_vec());
@@ -60,15 +60,15 @@ pub fn encode(key: TrialKey, state: &LaneState) -> Vec<u8> {
     put("curve.validation_accuracy", Dtype::F64, of_curve(|point| point.validation_accuracy));
     put("curve.test_accuracy", Dtype::F64, of_curve(|point| point.test_accuracy.unwrap_or(0.0)));
     put("curve.has_test", Dtype::U8, curve.iter().map(|point| u8::from(point.test_accuracy.is_some())).collect());
-    put("health.update", Dtype::U64, health.iter().flat_map(|point| point.update.to_le_bytes()).collect());
-    put("health.layer", Dtype::U32, health.iter().flat_map(|point| point.layer.to_le_bytes()).collect());
-    put("health.measure", Dtype::U8, health.iter().map(|point| point.measure as u8).collect());
-    put("health.value", Dtype::F64, health.iter().flat_map(|point| point.value.to_le_bytes()).collect());
+    put("health.update", Dtype::U64, diagnostics.iter().flat_map(|point| point.update.to_le_bytes()).collect());
+    put("health.layer", Dtype::U32, diagnostics.iter().flat_map(|point| point.layer.to_le_bytes()).collect());
+    put("health.measure", Dtype::U8, diagnostics.iter().map(|point| point.measure as u8).collect());
+    put("health.value", Dtype::F64, diagnostics.iter().flat_map(|point| point.value.to_le_bytes()).collect());
     for (name, numbers) in &state.numbers {
         put(&format!("{LANE}{name}"), Dtype::F32, numbers.iter().flat_map(|number| number.to_le_bytes()).collect());
     }
     let measures = Measure::NAMES.join(" ");
-    let metadata = [("form", FORM.to_owned()), ("key", key.to_string()), ("measures", measures)];
+    let metadata = [("form", FORMAT.to_owned()), ("key", key.to_string()), ("measures", measures)];
     let mut metadata: HashMap<String, String> =
         metadata.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
     let views = tensors.iter().map(|(name, (dtype, bytes))| (name.as_str(), view(*dtype, bytes)));
@@ -106,13 +106,13 @@ fn hash(metadata: &HashMap<String, String>, tensors: &[(&str, TensorView<'_>)]) 
 ///
 /// # Errors
 /// Bytes that are damaged, of another form, or of another trajectory.
-pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, FormError> {
-    let damaged = |why: String| FormError::Damaged(why);
+pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, CheckpointError> {
+    let damaged = |why: String| CheckpointError::Damaged(why);
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let text = |name: &str| metadata.get(name).ok_or_else(|| damaged(format!("it has no `{name}`")));
-    if text("form")? != FORM {
-        return Err(FormError::OtherForm(text("form")?.clone()));
+    if text("form")? != FORMAT {
+        return Err(CheckpointError::UnknownFormat(text("form")?.clone()));
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
     let all: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
@@ -121,7 +121,7 @@ pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, FormError> {
         return Err(damaged("its hash is not that of its content".to_owned()));
     }
     if *text("key")? != key.to_string() {
-        return Err(FormError::Foreign(text("key")?.clone()));
+        return Err(CheckpointError::OtherTrajectory(text("key")?.clone()));
     }
     // From here on it is as it was written; what does not fit can only be a fault of ours, but is none to die of.
     let measures =
@@ -130,7 +130,7 @@ pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, FormError> {
     let columns = Columns(&all);
     let one = |name: &str| columns.numbers(name, u64::from_le_bytes)?.first().copied().ok_or_else(|| absent(name));
     let curve = columns.curve()?;
-    let health = columns.health(&measures)?;
+    let diagnostics = columns.diagnostics(&measures)?;
     let numbers = all
         .keys()
         .filter_map(|name| name.strip_prefix(LANE))
@@ -144,29 +144,29 @@ pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, FormError> {
             .copied()
             .ok_or_else(|| absent("loss_sum"))?,
         curve,
-        health,
-        numbers: numbers.collect::<Result<_, FormError>>()?,
+        diagnostics,
+        numbers: numbers.collect::<Result<_, CheckpointError>>()?,
     })
 }
 
-fn absent(name: &str) -> FormError {
-    FormError::Damaged(format!("it lacks numbers of `{name}`"))
+fn absent(name: &str) -> CheckpointError {
+    CheckpointError::Damaged(format!("it lacks numbers of `{name}`"))
 }
 
 struct Columns<'a>(&'a BTreeMap<String, TensorView<'a>>);
 
 impl Columns<'_> {
-    fn numbers<T, const N: usize>(&self, name: &str, read: fn([u8; N]) -> T) -> Result<Vec<T>, FormError> {
+    fn numbers<T, const N: usize>(&self, name: &str, read: fn([u8; N]) -> T) -> Result<Vec<T>, CheckpointError> {
         let (chunks, rest) = self.0.get(name).ok_or_else(|| absent(name))?.data().as_chunks::<N>();
         if rest.is_empty() { Ok(chunks.iter().map(|&bytes| read(bytes)).collect()) } else { Err(absent(name)) }
     }
 
     /// The number in a place of a column.
-    fn at<T: Copy>(column: &[T], place: usize, name: &str) -> Result<T, FormError> {
+    fn at<T: Copy>(column: &[T], place: usize, name: &str) -> Result<T, CheckpointError> {
         column.get(place).copied().ok_or_else(|| absent(name))
     }
 
-    fn curve(&self) -> Result<Vec<CurvePoint>, FormError> {
+    fn curve(&self) -> Result<Vec<CurvePoint>, CheckpointError> {
         let real = |name: &str| self.numbers(name, f64::from_le_bytes);
         let (losses, validation) = (real("curve.train_loss")?, real("curve.validation_accuracy")?);
         let test = real("curve.test_accuracy")?;
@@ -184,7 +184,7 @@ impl Columns<'_> {
         updates.into_iter().enumerate().map(point).collect()
     }
 
-    fn health(&self, measures: &[Measure]) -> Result<Vec<HealthPoint>, FormError> {
+    fn diagnostics(&self, measures: &[Measure]) -> Result<Vec<HealthPoint>, CheckpointError> {
         let layers = self.numbers("health.layer", u32::from_le_bytes)?;
         let places = self.numbers("health.measure", |[byte]: [u8; 1]| byte)?;
         let values = self.numbers("health.value", f64::from_le_bytes)?;
@@ -222,7 +222,7 @@ mod tests {
             loss_sum: 3.5e-300,
             loss_count: 32,
             curve: vec![point(390, Some(0.5)), point(780, None)],
-            health: vec![HealthPoint { update: 390, layer: 2, measure: Measure::DeadUnits, value: 0.25 }],
+            diagnostics: vec![HealthPoint { update: 390, layer: 2, measure: Measure::DeadUnits, value: 0.25 }],
             numbers: BTreeMap::from([
                 ("forward".to_owned(), vec![1.5, -0.0, f32::MIN_POSITIVE / 2.0]),
                 ("forward.mean".to_owned(), Vec::new()),
@@ -240,13 +240,13 @@ mod tests {
     #[test]
     fn another_trajectorys_is_told_from_a_damaged_one() {
         let bytes = encode(KEY, &state());
-        assert!(matches!(decode(TrialKey([8; 32]), &bytes), Err(FormError::Foreign(_))));
-        assert!(matches!(decode(KEY, &bytes[..bytes.len() - 1]), Err(FormError::Damaged(_))));
-        assert!(matches!(decode(KEY, b""), Err(FormError::Damaged(_))));
-        let place = bytes.windows(FORM.len()).position(|window| window == FORM.as_bytes()).expect("its form");
+        assert!(matches!(decode(TrialKey([8; 32]), &bytes), Err(CheckpointError::OtherTrajectory(_))));
+        assert!(matches!(decode(KEY, &bytes[..bytes.len() - 1]), Err(CheckpointError::Damaged(_))));
+        assert!(matches!(decode(KEY, b""), Err(CheckpointError::Damaged(_))));
+        let place = bytes.windows(FORMAT.len()).position(|window| window == FORMAT.as_bytes()).expect("its form");
         let mut later = bytes.clone();
-        later[place + FORM.len() - 1] = b'2';
-        assert_eq!(decode(KEY, &later), Err(FormError::OtherForm("biosweep checkpoint 2".to_owned())));
+        later[place + FORMAT.len() - 1] = b'2';
+        assert_eq!(decode(KEY, &later), Err(CheckpointError::UnknownFormat("biosweep checkpoint 2".to_owned())));
     }
 
     proptest! {

@@ -2,31 +2,26 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`train`] | a bundle from data to results |
-//! | [`wiring`], [`network`] | networks: which layer reads what, and the forward pass |
-//! | [`parameters`], [`activities`], [`buffer`] | their numbers in flat buffers |
-//! | [`layer`], [`activation`] | kernels |
+//! | [`train`] | the training loop of a bundle, from the data to the results |
+//! | [`architecture`] | the architecture of a network: the inputs and the size of each layer |
+//! | [`model`] | the parameters of a network, and the forward pass |
+//! | [`activations`] | the activations of all hidden layers, in buffers that layers share |
+//! | [`kernels`] | matrix products, activation functions, buffers and scalar types |
 //! | [`rules`] | learning rules, one file each |
 //! | [`optim`] | optimisers, one file each |
-//! | [`checkpoint`] | a lane's whole state as bytes |
-//! | [`device`], [`libtorch`], [`environment`] | what there is to compute with, and what the last bits of results depend on |
-//! | [`step`] | one update on given tensors |
-//! | [`mod@bench`] | updates per second beside the bare matrix products |
+//! | [`checkpoint`] | the encoding of a lane's state as bytes |
+//! | [`torch`] | the device, the libtorch version, the numeric environment |
+//! | [`step`] | one update on tensors from a file |
+//! | [`mod@bench`] | the benchmark: updates per second, and the time of the bare matrix products |
 
-pub mod activation;
-pub mod activities;
+pub mod activations;
+pub mod architecture;
 pub mod bench;
-pub mod buffer;
 pub mod checkpoint;
-pub mod device;
-pub mod environment;
-pub mod layer;
-pub mod libtorch;
-pub mod network;
+pub mod kernels;
+pub mod model;
 pub mod optim;
-pub mod parameters;
 pub mod rules;
-pub mod scalar;
 pub mod step;
+pub mod torch;
 pub mod train;
-pub mod wiring;

@@ -17,9 +17,9 @@ use std::{env, fs};
 use biosweep_common::configuration::{Convolution, Hyperparameters, NUMERICS_VERSION, Shape, Skip, StoppingRule};
 use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 use biosweep_data::{self as data, Places};
-use biosweep_engine::device::Device;
-use biosweep_engine::environment;
-use biosweep_engine::train::{Bundle, LaneJob, LaneOutcome, Observer, UnfitState, train};
+use biosweep_engine::torch::device::Device;
+use biosweep_engine::torch::environment;
+use biosweep_engine::train::{Bundle, IncompatibleState, LaneJob, LaneOutcome, Observer, train};
 
 /// How far losses of two classes of processors are apart at most, relatively.
 const TOLERANCE: f64 = 1e-3;
@@ -28,7 +28,7 @@ const TOLERANCE: f64 = 1e-3;
 struct ToTheEnd;
 
 impl Observer for ToTheEnd {
-    fn unfit(&mut self, _: usize, why: &UnfitState) {
+    fn incompatible(&mut self, _: usize, why: &IncompatibleState) {
         panic!("{why}");
     }
 }

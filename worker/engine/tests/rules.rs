@@ -6,12 +6,12 @@ use biosweep_common::configuration::{Convolution, Real, Skip};
 use biosweep_common::extents::{Extent, convolutional};
 use biosweep_common::topology::Topology;
 use biosweep_common::vocabulary::{Activation, Network as Kind, Rule};
-use biosweep_engine::network::{Network, Pass};
-use biosweep_engine::optim::Direct;
-use biosweep_engine::parameters::Parameters;
-use biosweep_engine::rules::{self, Destination, Update};
-use biosweep_engine::scalar::Scalar;
-use biosweep_engine::wiring::Wiring;
+use biosweep_engine::architecture::Architecture;
+use biosweep_engine::kernels::scalar::Scalar;
+use biosweep_engine::model::parameters::Parameters;
+use biosweep_engine::model::{ForwardPass, Model};
+use biosweep_engine::optim::InPlaceSgd;
+use biosweep_engine::rules::{self, GradientSink, StepContext};
 use biosweep_numeric::random::{Purpose, Stream};
 use tch::{Reduction, Tensor};
 
@@ -20,29 +20,29 @@ const ROWS: usize = 8;
 type Gradients = BTreeMap<(usize, &'static str), Vec<f64>>;
 
 /// A small network of each kind.
-fn wiring(kind: Kind, depth: usize) -> Wiring {
+fn architecture(kind: Kind, depth: usize) -> Architecture {
     let skip = Skip { density: Real(0.5), ..Skip::default() };
     if kind.is_convolutional() {
-        return convolutional_wiring(kind, depth, Extent { channels: 2, height: 7, width: 6 }, &[1]);
+        return convolutional_architecture(kind, depth, Extent { channels: 2, height: 7, width: 6 }, &[1]);
     }
     let mut extents = vec![Extent::flat(20)];
     extents.extend(std::iter::repeat_n(Extent::flat(12), depth));
     extents.push(Extent::flat(10));
-    Wiring::new(Topology::new(kind, depth, &skip), false, extents)
+    Architecture::new(Topology::new(kind, depth, &skip), false, extents)
 }
 
-fn convolutional_wiring(kind: Kind, depth: usize, image: Extent, downsample_after: &[u64]) -> Wiring {
+fn convolutional_architecture(kind: Kind, depth: usize, image: Extent, downsample_after: &[u64]) -> Architecture {
     let convolution = Convolution { channel_multiplier: 3, downsample_after: downsample_after.to_vec() };
     let extents = convolutional(depth, &convolution, image, 10).expect("images large enough");
-    Wiring::new(Topology::new(kind, depth, &Skip::default()), true, extents)
+    Architecture::new(Topology::new(kind, depth, &Skip::default()), true, extents)
 }
 
-fn network<T: Scalar>(rule: Rule, kind: Kind, activation: Activation, depth: usize) -> Network<T> {
-    drawn(wiring(kind, depth), rule, activation)
+fn model<T: Scalar>(rule: Rule, kind: Kind, activation: Activation, depth: usize) -> Model<T> {
+    drawn(architecture(kind, depth), rule, activation)
 }
 
-fn drawn<T: Scalar>(wiring: Wiring, rule: Rule, activation: Activation) -> Network<T> {
-    let mut network = Network::zeros(wiring, rule, activation, 1).expect("memory");
+fn drawn<T: Scalar>(architecture: Architecture, rule: Rule, activation: Activation) -> Model<T> {
+    let mut model = Model::zeros(architecture, rule, activation, 1).expect("memory");
     let normal = |layer: usize, purpose: fn(u32) -> Purpose, count: usize| {
         let mut numbers = vec![T::default(); count];
         T::fill_normal(&mut numbers, &mut Stream::new(7, 0, purpose(layer as u32), 0), 0.1_f64.sqrt());
@@ -50,52 +50,53 @@ fn drawn<T: Scalar>(wiring: Wiring, rule: Rule, activation: Activation) -> Netwo
     };
     let draw = |parameters: &mut Parameters<T>, purpose: fn(u32) -> Purpose| {
         for layer in parameters.layers() {
-            let (weights, biases) = (parameters.slot(layer).weight.len(), parameters.slot(layer).bias.len());
+            let (weights, biases) =
+                (parameters.parameter_range(layer).weight.len(), parameters.parameter_range(layer).bias.len());
             let numbers = normal(layer, purpose, weights + biases);
             parameters.set_weight(0, layer, &numbers[..weights]);
             parameters.bias_mut(0, layer).copy_from_slice(&numbers[weights..]);
         }
     };
-    draw(&mut network.forward, Purpose::Weights);
+    draw(&mut model.forward, Purpose::Weights);
     if rule == Rule::Dfa {
-        for layer in network.wiring.topology.hidden() {
-            let units = network.wiring.extent(layer).units();
-            network.set_direct_feedback(0, layer, &normal(layer, Purpose::Feedback, 10 * units));
+        for layer in model.architecture.topology.hidden() {
+            let units = model.architecture.extent(layer).units();
+            model.set_direct_feedback(0, layer, &normal(layer, Purpose::Feedback, 10 * units));
         }
-    } else if let Some(feedback) = &mut network.feedback {
+    } else if let Some(feedback) = &mut model.feedback {
         draw(feedback, Purpose::Feedback);
     }
-    if let Some(decoders) = &mut network.decoders {
+    if let Some(decoders) = &mut model.decoders {
         draw(decoders, Purpose::Decoder);
     }
-    network
+    model
 }
 
 /// A batch that has gone forward, and its labels.
-fn pass<T: Scalar>(network: &Network<T>) -> (Pass<T>, Vec<i64>) {
-    let mut pass = Pass::new(&network.wiring, ROWS).expect("memory");
+fn pass<T: Scalar>(model: &Model<T>) -> (ForwardPass<T>, Vec<i64>) {
+    let mut pass = ForwardPass::new(&model.architecture, ROWS).expect("memory");
     T::fill_normal(pass.images.slice_mut(), &mut Stream::new(8, 0, Purpose::Digits, 0), 1.0);
-    pass.forward(network, 0).expect("a forward pass");
+    pass.forward(model, 0).expect("a forward pass");
     let labels: Vec<i64> = (0..ROWS as i64).map(|row| (row * 3) % 10).collect();
     (pass, labels)
 }
 
-fn gradients<T: Scalar>(network: &mut Network<T>, rule: Rule) -> Gradients {
+fn gradients<T: Scalar>(model: &mut Model<T>, rule: Rule) -> Gradients {
     let _no_gradients = tch::no_grad_guard();
-    let (mut pass, labels) = pass(network);
+    let (mut pass, labels) = pass(model);
     pass.loss(&labels, 1.0);
-    let mut update = Update {
+    let mut context = StepContext {
         lane: 0,
         target_step: 0.1,
         noise_std: 0.0,
         noise: &mut |_: usize, numbers: &mut [T]| numbers.fill(T::default()),
-        forward: Destination::Gradients,
-        decoders: Destination::Gradients,
-        is_observed: false,
+        forward_sink: GradientSink::Gradients,
+        decoder_sink: GradientSink::Gradients,
+        wants_decoder_losses: false,
     };
-    let mut learning = rules::new(rule, network, ROWS).expect("memory");
-    learning.learn(network, &pass, &mut update).expect("gradients");
-    let forward = &network.forward;
+    let mut learning = rules::new(rule, model, ROWS).expect("memory");
+    learning.backward(model, &pass, &mut context).expect("gradients");
+    let forward = &model.forward;
     let of_layer = |layer| {
         let exact = |numbers: &[T]| numbers.iter().map(|number| number.to_f64()).collect();
         let weight = ((layer, "weight"), exact(&forward.weight_gradient(layer)));
@@ -111,51 +112,51 @@ fn distance(left: &[f64], right: &[f64]) -> f64 {
 }
 
 /// The gradients that libtorch's own differentiation finds for the same network, built from its own operations.
-fn autograd(network: &Network<f64>) -> Gradients {
-    let (pass, labels) = pass(network);
-    let Network { wiring, forward, activation, .. } = network;
-    let topology = &wiring.topology;
+fn autograd(model: &Model<f64>) -> Gradients {
+    let (pass, labels) = pass(model);
+    let Model { architecture, forward, activation, .. } = model;
+    let topology = &architecture.topology;
     let leaf = |numbers: &[f64], shape: &[i64]| Tensor::from_slice(numbers).reshape(shape).set_requires_grad(true);
     let leaves: BTreeMap<usize, (Tensor, Tensor)> = (1..=topology.output())
         .map(|layer| {
-            let (outputs, taps) = (wiring.channels(layer) as i64, wiring.taps(layer) as i64);
-            let shape = if taps > 1 { vec![outputs, -1, taps, taps] } else { vec![outputs, -1] };
+            let (outputs, kernel_size) = (architecture.channels(layer) as i64, architecture.kernel_size(layer) as i64);
+            let shape = if kernel_size > 1 { vec![outputs, -1, kernel_size, kernel_size] } else { vec![outputs, -1] };
             (layer, (leaf(&forward.weight(0, layer), &shape), leaf(forward.bias(0, layer), &[outputs])))
         })
         .collect();
-    let Extent { channels, height, width } = wiring.extent(0);
+    let Extent { channels, height, width } = architecture.extent(0);
     let images = Tensor::from_slice(pass.images.slice());
-    let shape = if wiring.is_convolutional() { vec![channels, height, width] } else { vec![channels] };
+    let shape = if architecture.is_convolutional() { vec![channels, height, width] } else { vec![channels] };
     let shape: Vec<i64> = [ROWS].into_iter().chain(shape).map(|length| length as i64).collect();
-    let mut activities = vec![images.reshape(shape)];
+    let mut activations = vec![images.reshape(shape)];
     for layer in 1..=topology.output() {
         let seen = |&source: &usize| -> Tensor {
-            let h = &activities[source];
-            if !wiring.is_convolutional() {
+            let h = &activations[source];
+            if !architecture.is_convolutional() {
                 return h.shallow_clone();
             }
             if layer == topology.output() {
                 return h.mean_dim(&[2_i64, 3][..], false, tch::Kind::Double);
             }
-            let factor = (wiring.extent(source).height / wiring.extent(layer).height) as i64;
+            let factor = (architecture.extent(source).height / architecture.extent(layer).height) as i64;
             h.avg_pool2d([factor; 2], [factor; 2], [0; 2], false, true, None::<i64>)
         };
         let sources: Vec<Tensor> = topology.sources(layer).iter().map(seen).collect();
         let input = Tensor::cat(&sources, 1);
         let (weight, bias) = &leaves[&layer];
-        let z = if wiring.taps(layer) > 1 {
+        let z = if architecture.kernel_size(layer) > 1 {
             input.conv2d(weight, Some(bias), [1; 2], [1; 2], [1; 2], 1)
         } else {
             input.matmul(&weight.tr()) + bias
         };
-        activities.push(match activation {
+        activations.push(match activation {
             _ if layer == topology.output() => z,
             Activation::Relu => z.relu(),
             Activation::Sigmoid => z.sigmoid(),
             Activation::Tanh => z.tanh(),
         });
     }
-    let logits = &activities[topology.output()];
+    let logits = &activations[topology.output()];
     let targets = Tensor::from_slice(&labels);
     logits.cross_entropy_loss(&targets, None::<&Tensor>, Reduction::Mean, -100, 0.0).backward();
     let numbers = |tensor: &Tensor| Vec::<f64>::try_from(tensor.grad().reshape([-1])).expect("numbers");
@@ -170,9 +171,9 @@ fn back_propagation_is_the_gradient_that_autograd_finds() {
     for &kind in Kind::ALL {
         for &activation in Activation::ALL {
             for depth in [1, 4] {
-                let mut network = network::<f64>(Rule::Bp, kind, activation, depth);
-                let expected = autograd(&network);
-                for (parameter, own) in gradients(&mut network, Rule::Bp) {
+                let mut model = model::<f64>(Rule::Bp, kind, activation, depth);
+                let expected = autograd(&model);
+                for (parameter, own) in gradients(&mut model, Rule::Bp) {
                     let distance = distance(&expected[&parameter], &own);
                     assert!(distance < 1e-12, "{kind} {activation} {depth} {parameter:?}: {distance}");
                 }
@@ -188,9 +189,9 @@ fn a_convolution_is_autograds_over_odd_sizes_and_channels_and_pooling_factors() 
     {
         let image = Extent { channels: image.0, height: image.1, width: image.2 };
         for kind in [Kind::Convnet, Kind::DenseConvnet] {
-            let mut network = drawn(convolutional_wiring(kind, 4, image, halvings), Rule::Bp, Activation::Tanh);
-            let expected = autograd(&network);
-            for (parameter, own) in gradients(&mut network, Rule::Bp) {
+            let mut model = drawn(convolutional_architecture(kind, 4, image, halvings), Rule::Bp, Activation::Tanh);
+            let expected = autograd(&model);
+            for (parameter, own) in gradients(&mut model, Rule::Bp) {
                 let distance = distance(&expected[&parameter], &own);
                 assert!(distance < 1e-12, "{kind} {image:?} {halvings:?} {parameter:?}: {distance}");
             }
@@ -202,10 +203,10 @@ fn a_convolution_is_autograds_over_odd_sizes_and_channels_and_pooling_factors() 
 fn a_layer_that_reads_the_input_too_is_autograds() {
     let skip = Skip { input: true, ..Skip::default() };
     let extents = [20, 12, 9, 11, 10].map(Extent::flat).to_vec();
-    let wiring = Wiring::new(Topology::new(Kind::Dn, 3, &skip), false, extents);
-    let mut network = drawn(wiring, Rule::Bp, Activation::Sigmoid);
-    let expected = autograd(&network);
-    for (parameter, own) in gradients(&mut network, Rule::Bp) {
+    let architecture = Architecture::new(Topology::new(Kind::Dn, 3, &skip), false, extents);
+    let mut model = drawn(architecture, Rule::Bp, Activation::Sigmoid);
+    let expected = autograd(&model);
+    for (parameter, own) in gradients(&mut model, Rule::Bp) {
         let distance = distance(&expected[&parameter], &own);
         assert!(distance < 1e-12, "{parameter:?}: {distance}");
     }
@@ -215,10 +216,10 @@ fn a_layer_that_reads_the_input_too_is_autograds() {
 fn sign_symmetric_feedback_is_feedback_alignment_with_the_signs_of_the_weights() {
     for (rule, fixed) in [(Rule::Usf, false), (Rule::Frsf, true)] {
         for &kind in Kind::ALL {
-            let mut signed = network::<f64>(rule, kind, Activation::Tanh, 4);
-            let mut aligned = network::<f64>(Rule::Fa, kind, Activation::Tanh, 4);
-            for layer in 2..=aligned.wiring.topology.output() {
-                let fan_in = aligned.wiring.reads(layer).fan_in() as f64;
+            let mut signed = model::<f64>(rule, kind, Activation::Tanh, 4);
+            let mut aligned = model::<f64>(Rule::Fa, kind, Activation::Tanh, 4);
+            for layer in 2..=aligned.architecture.topology.output() {
+                let fan_in = aligned.architecture.inputs(layer).fan_in() as f64;
                 let sizes = signed.feedback.as_ref().map(|feedback| feedback.weight(0, layer));
                 let weights = aligned.forward.weight(0, layer);
                 let of = |(place, weight): (usize, &f64)| match (&sizes, fixed) {
@@ -240,14 +241,14 @@ fn sign_symmetric_feedback_is_feedback_alignment_with_the_signs_of_the_weights()
 #[test]
 fn direct_feedback_to_the_last_hidden_layer_through_the_output_weights_is_back_propagation_there() {
     for kind in [Kind::Nn, Kind::Dn, Kind::Lognormal] {
-        let mut direct = network::<f64>(Rule::Dfa, kind, Activation::Tanh, 3);
-        let output = direct.wiring.topology.output();
-        let inputs = direct.wiring.reads(output).fan_in();
+        let mut direct = model::<f64>(Rule::Dfa, kind, Activation::Tanh, 3);
+        let output = direct.architecture.topology.output();
+        let inputs = direct.architecture.inputs(output).fan_in();
         let weight = direct.forward.weight(0, output);
         let last: Vec<f64> = weight.chunks(inputs).flat_map(|row| row[inputs - 12..].to_vec()).collect();
         direct.set_direct_feedback(0, 3, &last);
         let own = gradients(&mut direct, Rule::Dfa);
-        let propagated = gradients(&mut network::<f64>(Rule::Bp, kind, Activation::Tanh, 3), Rule::Bp);
+        let propagated = gradients(&mut model::<f64>(Rule::Bp, kind, Activation::Tanh, 3), Rule::Bp);
         assert!(distance(&propagated[&(3, "weight")], &own[&(3, "weight")]) < 1e-12, "{kind}");
         assert!(distance(&propagated[&(1, "weight")], &own[&(1, "weight")]) > 0.1, "{kind}: below it is not");
     }
@@ -259,24 +260,24 @@ fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
     for &rule in Rule::ALL {
         for &kind in Kind::ALL {
             let (rate, keep) = (0.05, 0.99);
-            let mut plain = network::<f64>(rule, kind, Activation::Tanh, 3);
+            let mut plain = model::<f64>(rule, kind, Activation::Tanh, 3);
             let gradients = gradients(&mut plain, rule);
-            let mut direct = network::<f64>(rule, kind, Activation::Tanh, 3);
+            let mut direct = model::<f64>(rule, kind, Activation::Tanh, 3);
             let _no_gradients = tch::no_grad_guard();
             let (mut pass, labels) = pass(&direct);
             pass.loss(&labels, -rate);
-            let into = || Destination::Parameters(Direct { rate, keep });
-            let mut update = Update {
+            let into = || GradientSink::InPlace(InPlaceSgd { rate, keep });
+            let mut context = StepContext {
                 lane: 0,
                 target_step: 0.1,
                 noise_std: 0.0,
                 noise: &mut |_: usize, numbers: &mut [f64]| numbers.fill(0.0),
-                forward: into(),
-                decoders: into(),
-                is_observed: false,
+                forward_sink: into(),
+                decoder_sink: into(),
+                wants_decoder_losses: false,
             };
             let mut learning = rules::new(rule, &direct, ROWS).expect("memory");
-            learning.learn(&mut direct, &pass, &mut update).expect("a step");
+            learning.backward(&mut direct, &pass, &mut context).expect("a step");
             for layer in plain.forward.layers() {
                 let moved = |from: &[f64], gradient: &[f64]| -> Vec<f64> {
                     from.iter().zip(gradient).map(|(w, g)| keep * w - rate * g).collect()
@@ -302,9 +303,9 @@ fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
 #[test]
 fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
     for &kind in Kind::ALL {
-        let expected = gradients(&mut network::<f64>(Rule::Bp, kind, Activation::Tanh, 4), Rule::Bp);
-        let mut aligned = network::<f64>(Rule::Fa, kind, Activation::Tanh, 4);
-        for layer in 2..=aligned.wiring.topology.output() {
+        let expected = gradients(&mut model::<f64>(Rule::Bp, kind, Activation::Tanh, 4), Rule::Bp);
+        let mut aligned = model::<f64>(Rule::Fa, kind, Activation::Tanh, 4);
+        for layer in 2..=aligned.architecture.topology.output() {
             let weight = aligned.forward.weight(0, layer);
             aligned.feedback.as_mut().expect("feedback").set_weight(0, layer, &weight);
         }
@@ -318,8 +319,8 @@ fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
 
 #[test]
 fn feedback_alignment_learns_otherwise_than_back_propagation_below_the_output() {
-    let own = gradients(&mut network::<f64>(Rule::Fa, Kind::Dn, Activation::Tanh, 3), Rule::Fa);
-    let propagated = gradients(&mut network::<f64>(Rule::Bp, Kind::Dn, Activation::Tanh, 3), Rule::Bp);
+    let own = gradients(&mut model::<f64>(Rule::Fa, Kind::Dn, Activation::Tanh, 3), Rule::Fa);
+    let propagated = gradients(&mut model::<f64>(Rule::Bp, Kind::Dn, Activation::Tanh, 3), Rule::Bp);
     assert_eq!(own[&(4, "weight")], propagated[&(4, "weight")], "the output layer learns the same");
     assert!(distance(&own[&(1, "weight")], &propagated[&(1, "weight")]) > 0.1, "a hidden layer does not");
 }
@@ -327,10 +328,10 @@ fn feedback_alignment_learns_otherwise_than_back_propagation_below_the_output() 
 #[test]
 fn zero_feedback_moves_no_hidden_weight() {
     for &kind in Kind::ALL {
-        let mut silent = network::<f64>(Rule::Fa, kind, Activation::Relu, 4);
-        let output = silent.wiring.topology.output();
+        let mut silent = model::<f64>(Rule::Fa, kind, Activation::Relu, 4);
+        let output = silent.architecture.topology.output();
         for layer in 2..=output {
-            silent.feedback.as_mut().expect("feedback").weight_slice_mut(0, layer).fill(0.0);
+            silent.feedback.as_mut().expect("feedback").raw_weight_mut(0, layer).fill(0.0);
         }
         for ((layer, what), gradient) in gradients(&mut silent, Rule::Fa) {
             let moves = gradient.iter().any(|&number| number != 0.0);
@@ -343,20 +344,20 @@ fn zero_feedback_moves_no_hidden_weight() {
 #[test]
 fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
     let linear = |rule| {
-        let mut network = network::<f64>(rule, Kind::Nn, Activation::Tanh, 3);
-        (1..=4).for_each(|layer| network.forward.bias_mut(0, layer).fill(0.0));
-        network.forward.weight_slice_mut(0, 1).iter_mut().for_each(|weight| *weight *= 1e-4);
-        network.forward.weight_slice_mut(0, 4).iter_mut().for_each(|weight| *weight *= 1e-2);
+        let mut model = model::<f64>(rule, Kind::Nn, Activation::Tanh, 3);
+        (1..=4).for_each(|layer| model.forward.bias_mut(0, layer).fill(0.0));
+        model.forward.raw_weight_mut(0, 1).iter_mut().for_each(|weight| *weight *= 1e-4);
+        model.forward.raw_weight_mut(0, 4).iter_mut().for_each(|weight| *weight *= 1e-2);
         for layer in 2..=3 {
             let rotation = rotation(12, layer);
-            network.forward.set_weight(0, layer, &rotation);
-            if let Some(decoders) = &mut network.decoders {
+            model.forward.set_weight(0, layer, &rotation);
+            if let Some(decoders) = &mut model.decoders {
                 let inverse: Vec<f64> = (0..144).map(|place| rotation[place % 12 * 12 + place / 12]).collect();
                 decoders.set_weight(0, layer, &inverse);
                 decoders.bias_mut(0, layer).fill(0.0);
             }
         }
-        network
+        model
     };
     let propagated = gradients(&mut linear(Rule::Bp), Rule::Bp);
     let targeted = gradients(&mut linear(Rule::Dtp), Rule::Dtp);
@@ -371,8 +372,8 @@ fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
 /// Far from the output a target differs from its activity by less than single precision tells activities apart.
 #[test]
 fn target_propagation_keeps_its_digits_in_single_precision_far_from_the_output() {
-    let single = gradients(&mut network::<f32>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);
-    let double = gradients(&mut network::<f64>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);
+    let single = gradients(&mut model::<f32>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);
+    let double = gradients(&mut model::<f64>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);
     for (parameter, expected) in double {
         let distance = distance(&expected, &single[&parameter]);
         assert!(distance < 1e-4, "{parameter:?}: {distance}");

@@ -6,8 +6,8 @@ use biosweep_common::health::Measure;
 use biosweep_common::vocabulary::{self, Activation, Network, Optimizer, Rule};
 use biosweep_data::{self as data, Places};
 use biosweep_engine::checkpoint;
-use biosweep_engine::device::Device;
-use biosweep_engine::train::{Bundle, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, UnfitState, train};
+use biosweep_engine::torch::device::Device;
+use biosweep_engine::train::{Bundle, IncompatibleState, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, train};
 use proptest::prelude::*;
 
 fn shape(rule: Rule) -> Shape {
@@ -49,7 +49,7 @@ impl Observer for Limit {
     fn should_stop(&mut self, _: usize) -> bool {
         self.updates >= self.limit
     }
-    fn unfit(&mut self, _: usize, why: &UnfitState) {
+    fn incompatible(&mut self, _: usize, why: &IncompatibleState) {
         panic!("{why}");
     }
 }
@@ -128,13 +128,13 @@ fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
         let measured = |activation, measures: &[Measure]| {
             let shape = Shape { activation, ..shape(rule) };
             let outcome = run_measured(shape, vec![job(0, 80)], measures.to_vec(), &mut { NO_LIMIT });
-            let LaneOutcome::Completed { curve, health, .. } = outcome[0].clone() else { panic!("{outcome:?}") };
-            (curve, health)
+            let LaneOutcome::Completed { curve, diagnostics, .. } = outcome[0].clone() else { panic!("{outcome:?}") };
+            (curve, diagnostics)
         };
         let (plain, nothing) = measured(Activation::Relu, &[]);
-        let (curve, health) = measured(Activation::Relu, Measure::ALL);
+        let (curve, diagnostics) = measured(Activation::Relu, Measure::ALL);
         assert_eq!((plain, nothing), (curve, Vec::new()), "{rule}");
-        let of = |measure: Measure| health.iter().filter(move |point| point.measure == measure);
+        let of = |measure: Measure| diagnostics.iter().filter(move |point| point.measure == measure);
         assert_eq!(of(Measure::UpdateAngle).count(), 2 * 4, "{rule}: two evaluations, four layers");
         for point in of(Measure::UpdateAngle) {
             match (rule, point.layer) {
@@ -157,8 +157,8 @@ fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
         assert_eq!(of(Measure::ReconstructionError).count(), 2 * decoders, "{rule}");
         assert_eq!((of(Measure::DeadUnits).count(), of(Measure::SaturatedUnits).count()), (2 * 3, 0), "{rule}");
         assert!(of(Measure::WeightNorm).all(|point| point.value > 0.0));
-        let (_, health) = measured(Activation::Tanh, &[Measure::SaturatedUnits]);
-        assert!(health.len() == 6 && health.iter().all(|point| (0.0..=1.0).contains(&point.value)), "{rule}");
+        let (_, diagnostics) = measured(Activation::Tanh, &[Measure::SaturatedUnits]);
+        assert!(diagnostics.len() == 6 && diagnostics.iter().all(|point| (0.0..=1.0).contains(&point.value)), "{rule}");
     }
 }
 
@@ -316,7 +316,7 @@ fn every_optimiser_goes_on_with_what_it_remembers() {
 struct Fitting(Vec<(usize, String)>);
 
 impl Observer for Fitting {
-    fn unfit(&mut self, lane: usize, why: &UnfitState) {
+    fn incompatible(&mut self, lane: usize, why: &IncompatibleState) {
         self.0.push((lane, why.to_string()));
     }
 }
@@ -367,7 +367,7 @@ impl Observer for Careful {
         assert_eq!(state.update, self.updates[lane], "the state as it is now");
         self.kept[lane] = state.update;
     }
-    fn unfit(&mut self, _: usize, why: &UnfitState) {
+    fn incompatible(&mut self, _: usize, why: &IncompatibleState) {
         panic!("{why}");
     }
     fn ended(&mut self, lane: usize, _: &LaneOutcome, _: f64) {

@@ -13,18 +13,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 
-use super::Wake;
+use super::Event;
 use super::outbox::Outbox;
 
 /// ```text
 /// Opening ──opened──▶ Open ──broken──▶ Opening, after a pause
 /// ```
 pub(super) enum Connection {
-    Opening(Pin<Box<dyn Future<Output = Result<Opened, Status>> + Send>>),
-    Open(Opened),
+    Opening(Pin<Box<dyn Future<Output = Result<OpenConnection, Status>> + Send>>),
+    Open(OpenConnection),
 }
 
-pub(super) struct Opened {
+pub(super) struct OpenConnection {
     pub(super) client: WorkersClient<Channel>,
     pub(super) outbox: Box<Outbox>,
     /// Answers with the coordinator's stream once it has read the hello.
@@ -37,35 +37,35 @@ pub(super) enum Inbound {
 }
 
 /// Waits for the connection to open, or for what it brings.
-pub(super) async fn connected(connection: &mut Connection) -> Wake {
+pub(super) async fn connected(connection: &mut Connection) -> Event {
     match connection {
         Connection::Opening(opening) => match opening.await {
-            Ok(opened) => Wake::Opened(opened),
-            Err(status) => Wake::Broken(status),
+            Ok(opened) => Event::Opened(opened),
+            Err(status) => Event::Broken(status),
         },
-        Connection::Open(Opened { outbox, inbound, .. }) => tokio::select! {
-            wake = inbound.next() => wake,
+        Connection::Open(OpenConnection { outbox, inbound, .. }) => tokio::select! {
+            event = inbound.next() => event,
             never = outbox.drain() => match never {},
         },
     }
 }
 
 impl Inbound {
-    async fn next(&mut self) -> Wake {
+    async fn next(&mut self) -> Event {
         if let Self::Awaited(answer) = self {
             match answer.await {
                 Ok(streaming) => *self = Self::Streaming(Box::new(streaming)),
-                Err(status) => return Wake::Broken(status),
+                Err(status) => return Event::Broken(status),
             }
         }
         let Self::Streaming(streaming) = self else { return future::pending().await };
         match streaming.message().await {
             Ok(Some(message)) => match ToWorker::from_wire(message) {
-                Ok(message) => Wake::Heard(message),
-                Err(error) => Wake::Broken(Status::invalid_argument(error.to_string())),
+                Ok(message) => Event::Received(message),
+                Err(error) => Event::Broken(Status::invalid_argument(error.to_string())),
             },
-            Ok(None) => Wake::Broken(Status::unavailable("the coordinator closed the stream")),
-            Err(status) => Wake::Broken(status),
+            Ok(None) => Event::Broken(Status::unavailable("the coordinator closed the stream")),
+            Err(status) => Event::Broken(status),
         }
     }
 }
@@ -73,17 +73,17 @@ impl Inbound {
 pub(super) fn open(
     endpoint: Endpoint,
     pause: Duration,
-) -> Pin<Box<dyn Future<Output = Result<Opened, Status>> + Send>> {
+) -> Pin<Box<dyn Future<Output = Result<OpenConnection, Status>> + Send>> {
     Box::pin(async move {
         tokio::time::sleep(pause).await;
         let channel = endpoint.connect().await.map_err(|error| Status::unavailable(root_cause(&error)))?;
-        let (outbox, letters) = Outbox::new();
+        let (outbox, messages) = Outbox::new();
         let client = WorkersClient::new(channel)
             .max_decoding_message_size(TO_WORKER_BYTES_MAX)
             .max_encoding_message_size(TO_COORDINATOR_BYTES_MAX);
         let mut session = client.clone();
-        let answer = async move { Ok(session.session(ReceiverStream::new(letters)).await?.into_inner()) };
-        Ok(Opened { client, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
+        let answer = async move { Ok(session.session(ReceiverStream::new(messages)).await?.into_inner()) };
+        Ok(OpenConnection { client, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
     })
 }
 

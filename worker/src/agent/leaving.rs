@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 /// How long a request for work may be without an answer before it means that there is none: as long as the coordinator may
 /// take to write down what it grants.
-pub(super) const ANSWERED: Duration = Duration::from_secs(1);
+pub(super) const POLL_ANSWER_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a worker is to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum LeaveReason {
     /// It was told to, or its time is up: it hands back what it holds.
     Told(&'static str),
     /// The coordinator's process is gone and this one is to end with it: what it holds is kept on disk.
@@ -23,17 +23,17 @@ pub enum Leave {
 
 /// What a worker left behind when it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum LeaveOutcome {
     /// The coordinator had nothing for it.
     WithoutWork,
     /// It was training, or could not know whether there was something to train.
     WithWork,
 }
 
-impl Left {
-    /// Without work where it has asked for it that long without being given any.
-    pub(super) fn after(asked: Option<Instant>, answered: Duration) -> Self {
-        let has_none = asked.is_some_and(|asked| asked.elapsed() >= answered);
+impl LeaveOutcome {
+    /// Without work where it has polled_since for it that long without being given any.
+    pub(super) fn after(polled_since: Option<Instant>, answered: Duration) -> Self {
+        let has_none = polled_since.is_some_and(|polled_since| polled_since.elapsed() >= answered);
         if has_none { Self::WithoutWork } else { Self::WithWork }
     }
 }
@@ -44,10 +44,17 @@ mod tests {
 
     #[test]
     fn there_is_no_work_only_where_there_was_time_for_an_answer() {
-        assert_eq!(Left::after(None, Duration::ZERO), Left::WithWork, "it has not asked");
-        let asked = Some(Instant::now());
-        assert_eq!(Left::after(asked, ANSWERED), Left::WithWork, "a grant may be on its way");
-        assert_eq!(Left::after(asked, Duration::ZERO), Left::WithoutWork);
-        assert_eq!(Left::after(asked.map(|asked| asked - ANSWERED), ANSWERED), Left::WithoutWork);
+        assert_eq!(LeaveOutcome::after(None, Duration::ZERO), LeaveOutcome::WithWork, "it has not polled_since");
+        let polled_since = Some(Instant::now());
+        assert_eq!(
+            LeaveOutcome::after(polled_since, POLL_ANSWER_WAIT),
+            LeaveOutcome::WithWork,
+            "a grant may be on its way"
+        );
+        assert_eq!(LeaveOutcome::after(polled_since, Duration::ZERO), LeaveOutcome::WithoutWork);
+        assert_eq!(
+            LeaveOutcome::after(polled_since.map(|polled_since| polled_since - POLL_ANSWER_WAIT), POLL_ANSWER_WAIT),
+            LeaveOutcome::WithoutWork
+        );
     }
 }

@@ -13,28 +13,28 @@ use tokio::sync::mpsc;
 /// Messages in the hands of the transport. They are few, since a heartbeat cannot overtake them.
 const IN_TRANSIT: usize = 16;
 /// So much may wait, and evaluations are left out: they are news, and the report tells them all.
-const CROWDED: usize = 1_024;
+const EVALUATIONS_WAITING_MAX: usize = 1_024;
 
 pub(super) struct Outbox {
     transport: mpsc::Sender<v1::WorkerMessage>,
     /// The latest heartbeat, if it waits.
-    beat: Option<ToCoordinator>,
+    heartbeat: Option<ToCoordinator>,
     /// The rest of what is being sent.
-    begun: Option<Pieces>,
+    in_progress: Option<Pieces>,
     waiting: VecDeque<ToCoordinator>,
 }
 
 impl Outbox {
     /// An empty one, and what the transport takes from it.
     pub(super) fn new() -> (Box<Self>, mpsc::Receiver<v1::WorkerMessage>) {
-        let (transport, letters) = mpsc::channel(IN_TRANSIT);
-        (Box::new(Self { transport, beat: None, begun: None, waiting: VecDeque::new() }), letters)
+        let (transport, messages) = mpsc::channel(IN_TRANSIT);
+        (Box::new(Self { transport, heartbeat: None, in_progress: None, waiting: VecDeque::new() }), messages)
     }
 
     pub(super) fn push(&mut self, message: ToCoordinator) {
         match message {
-            beat @ ToCoordinator::Heartbeat { .. } => self.beat = Some(beat),
-            ToCoordinator::Evaluated { .. } if self.waiting.len() >= CROWDED => {}
+            heartbeat @ ToCoordinator::Heartbeat { .. } => self.heartbeat = Some(heartbeat),
+            ToCoordinator::Evaluated { .. } if self.waiting.len() >= EVALUATIONS_WAITING_MAX => {}
             message => self.waiting.push_back(message),
         }
     }
@@ -58,18 +58,18 @@ impl Outbox {
     }
 
     fn holds_something(&self) -> bool {
-        self.beat.is_some() || self.begun.is_some() || !self.waiting.is_empty()
+        self.heartbeat.is_some() || self.in_progress.is_some() || !self.waiting.is_empty()
     }
 
     fn next(&mut self) -> Option<v1::WorkerMessage> {
-        if let Some(beat) = self.beat.take() {
-            return Some(beat.into_wire());
+        if let Some(heartbeat) = self.heartbeat.take() {
+            return Some(heartbeat.into_wire());
         }
-        if let Some(piece) = self.begun.as_mut().and_then(Iterator::next) {
+        if let Some(piece) = self.in_progress.as_mut().and_then(Iterator::next) {
             return Some(piece);
         }
-        self.begun = self.waiting.pop_front().map(pieces);
-        self.begun.as_mut().and_then(Iterator::next)
+        self.in_progress = self.waiting.pop_front().map(pieces);
+        self.in_progress.as_mut().and_then(Iterator::next)
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn reports_however_many_and_large_arrive_in_order_and_heartbeats_overtake_them() {
-        let (mut outbox, mut letters) = Outbox::new();
+        let (mut outbox, mut messages) = Outbox::new();
         let mut said: Vec<ToCoordinator> = vec![ended(0, 20 * PIECE_POINTS_MAX)];
         said.extend((1..3_000).map(|trajectory| ended(trajectory, 1)));
         said.iter().cloned().for_each(|message| outbox.push(message));
@@ -111,8 +111,8 @@ mod tests {
             () = outbox.flush() => panic!("more waits than the transport takes"),
             () = future::ready(()) => {}
         }
-        let beat = ToCoordinator::Heartbeat { progress: Vec::new() };
-        (0..3).for_each(|_| outbox.push(beat.clone()));
+        let heartbeat = ToCoordinator::Heartbeat { progress: Vec::new() };
+        (0..3).for_each(|_| outbox.push(heartbeat.clone()));
         let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
         let (attempt, trajectory) = (Attempt(1), TrajectoryIndex(9));
         outbox.push(ToCoordinator::Evaluated { attempt, trajectory, point });
@@ -121,12 +121,12 @@ mod tests {
             drop(outbox);
         };
         let reading = async {
-            while let Some(message) = letters.recv().await {
+            while let Some(message) = messages.recv().await {
                 arrived.extend(reader.read(message).expect("sound"));
             }
         };
         tokio::join!(sending, reading);
-        assert!(arrived.first() == Some(&beat), "the latest heartbeat comes while the first report is on its way");
+        assert!(arrived.first() == Some(&heartbeat), "the latest heartbeat comes while the first report is on its way");
         assert!(arrived[1..] == said, "what matters comes once and in order, and news are left out");
     }
 }

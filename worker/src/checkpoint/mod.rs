@@ -2,8 +2,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`shelf`] | where the files lie: two for each trajectory at most, the newest first |
-//! | [`keeper`] | writes them beside training |
+//! | [`store`] | where the files lie: two for each trajectory at most, the newest first |
+//! | [`writer`] | writes them beside training |
 
-pub mod keeper;
-pub mod shelf;
+pub mod store;
+pub mod writer;

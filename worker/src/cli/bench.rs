@@ -3,11 +3,11 @@
 use biosweep_common::configuration::{Convolution, Hyperparameters, Shape, Skip};
 use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
 use biosweep_engine::bench;
-use biosweep_engine::device::Device;
+use biosweep_engine::torch::device::Device;
 use clap::Args;
 
 use super::failure::Failure;
-use super::{Output, answer};
+use super::{OutputFormat, answer};
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -36,8 +36,8 @@ pub(super) struct BenchArgs {
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..))]
     updates: u32,
     /// How to answer
-    #[arg(long, value_enum, default_value_t = Output::Human)]
-    output: Output,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    output: OutputFormat,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
@@ -58,7 +58,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let hyperparameters = Hyperparameters::default();
     let measured = bench::run(&shape, &hyperparameters, args.updates).map_err(Failure::bad_input)?;
     answer(&match args.output {
-        Output::Human => format!(
+        OutputFormat::Human => format!(
             "{} {} {} {} with {}: {:.0} updates/s; its bare matrix products alone {:.0}/s; ratio {:.2}; \
              an evaluation of 10,000 images costs {:.1} updates",
             args.rule,
@@ -71,6 +71,6 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), Failure> {
             measured.ratio,
             measured.evaluation_updates
         ),
-        Output::Json => serde_json::to_string_pretty(&measured).map_err(Failure::environment)?,
+        OutputFormat::Json => serde_json::to_string_pretty(&measured).map_err(Failure::environment)?,
     })
 }

@@ -7,12 +7,12 @@ use biosweep_common::dataset::{DatasetRef, OwnData};
 use biosweep_data as data;
 use biosweep_data::own::digest;
 use biosweep_data::summary::summarise;
-use biosweep_engine::device::Device;
+use biosweep_engine::torch::device::Device;
 use clap::Args;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::{DataArgs, Output, answer};
+use super::{DataArgs, OutputFormat, answer};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -25,8 +25,8 @@ pub(super) struct CheckArgs {
     #[command(flatten)]
     data: DataArgs,
     /// How to answer
-    #[arg(long, value_enum, default_value_t = Output::Human)]
-    output: Output,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    output: OutputFormat,
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
@@ -40,8 +40,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         drop(writeln!(std::io::stderr(), "warning: {warning}"));
     }
     answer(&match args.output {
-        Output::Human => format!("{dataset} and {device} are ready\n{summary}"),
-        Output::Json => {
+        OutputFormat::Human => format!("{dataset} and {device} are ready\n{summary}"),
+        OutputFormat::Json => {
             let mut found = serde_json::to_value(&summary).map_err(Failure::environment)?;
             found["digest"] = json!(dataset.digest());
             found["device"] = json!(device.to_string());

@@ -9,7 +9,7 @@ use biosweep_common::flags;
 use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::WorkerDescription;
 use biosweep_common::protocol::session::Session;
-use biosweep_engine::device::Device;
+use biosweep_engine::torch::device::Device;
 use biosweep_host::clock::Clock;
 use biosweep_host::deadline::{Deadline, Job, Origin};
 use biosweep_host::limits;
@@ -22,9 +22,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::DataArgs;
 use super::failure::{Exit, Failure};
-use crate::agent::{self, AgentError, Estate, Leave, Left};
-use crate::checkpoint::shelf::Shelf;
-use crate::spool::{Opened, Spool};
+use crate::agent::{self, AgentError, LeaveOutcome, LeaveReason, Resources};
+use crate::checkpoint::store::CheckpointStore;
+use crate::spool::{OpenedSpool, Spool};
 use crate::trainer::Trainer;
 
 #[derive(Debug, Args)]
@@ -101,14 +101,15 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let home = args.data.home().map_err(Failure::environment)?;
-    let shelf = match args.checkpoints.as_deref() {
+    let store = match args.checkpoints.as_deref() {
         Some("none") => None,
-        Some(place) => Some(Shelf::open(place).map_err(Failure::environment)?),
-        None => Some(Shelf::open(&home.join("checkpoints").to_string_lossy()).map_err(Failure::environment)?),
+        Some(place) => Some(CheckpointStore::open(place).map_err(Failure::environment)?),
+        None => Some(CheckpointStore::open(&home.join("checkpoints").to_string_lossy()).map_err(Failure::environment)?),
     };
-    let Opened { spool, worker, owed } = Spool::open(&home.join("spool"), args.id).map_err(Failure::environment)?;
+    let OpenedSpool { spool, worker, owed } =
+        Spool::open(&home.join("spool"), args.id).map_err(Failure::environment)?;
     let session = Session::new(worker, description, owed);
-    let trainer = Trainer::start(args.data.places(), shelf.clone()).map_err(Failure::environment)?;
+    let trainer = Trainer::start(args.data.places(), store.clone()).map_err(Failure::environment)?;
     let orphaned = if args.leave_with_stdin { Some(stdin_closed().map_err(Failure::environment)?) } else { None };
     let grace = Duration::from_secs(args.grace.into());
     if deadline.is_some_and(|left| left <= grace) {
@@ -117,11 +118,11 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
             args.grace
         );
     }
-    let estate = Estate { spool, shelf, grace, deadline };
+    let resources = Resources { spool, store, grace, deadline };
     let served = runtime.block_on(async {
         let (tell, leave) = mpsc::channel(1);
         let telling = tokio::spawn(tell_to_leave(stop.clone(), orphaned, tell));
-        let served = agent::serve(url, session, trainer, estate, leave).await;
+        let served = agent::serve(url, session, trainer, resources, leave).await;
         telling.abort();
         served
     });
@@ -132,11 +133,11 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
     }
 }
 
-const fn exit(left: Left, signal: Option<StopSignal>) -> Exit {
+const fn exit(left: LeaveOutcome, signal: Option<StopSignal>) -> Exit {
     match (signal, left) {
         (Some(StopSignal::Interrupt), _) => Exit::Interrupted,
-        (_, Left::WithWork) => Exit::WorkLeft,
-        (_, Left::WithoutWork) => Exit::Done,
+        (_, LeaveOutcome::WithWork) => Exit::WorkLeft,
+        (_, LeaveOutcome::WithoutWork) => Exit::Done,
     }
 }
 
@@ -166,7 +167,7 @@ fn stdin_closed() -> io::Result<oneshot::Receiver<()>> {
 }
 
 /// Tells the agent when it is to leave, and when that has to go faster than was planned.
-async fn tell_to_leave(stop: Stop, orphaned: Option<oneshot::Receiver<()>>, tell: mpsc::Sender<Leave>) {
+async fn tell_to_leave(stop: Stop, orphaned: Option<oneshot::Receiver<()>>, tell: mpsc::Sender<LeaveReason>) {
     let orphaned = async {
         match orphaned {
             Some(closed) => drop(closed.await),
@@ -174,13 +175,13 @@ async fn tell_to_leave(stop: Stop, orphaned: Option<oneshot::Receiver<()>>, tell
         }
     };
     let first = tokio::select! {
-        signal = stop.requested() => Leave::Told(signal.reason()),
-        () = orphaned => Leave::Alone,
+        signal = stop.requested() => LeaveReason::Told(signal.reason()),
+        () = orphaned => LeaveReason::Alone,
     };
     // Where nobody listens the worker is gone already.
     let _gone = tell.send(first).await;
     stop.hurried().await;
-    let _gone = tell.send(Leave::Sooner).await;
+    let _gone = tell.send(LeaveReason::Sooner).await;
     stop.at_once().await;
-    let _gone = tell.send(Leave::AtOnce).await;
+    let _gone = tell.send(LeaveReason::AtOnce).await;
 }

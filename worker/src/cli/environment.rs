@@ -1,22 +1,22 @@
 //! `biosweep-worker environment`: what the last bits of results depend on here.
 
-use biosweep_engine::environment;
+use biosweep_engine::torch::environment;
 use clap::Args;
 
 use super::failure::Failure;
-use super::{Output, answer};
+use super::{OutputFormat, answer};
 
 #[derive(Debug, Args)]
 pub(super) struct EnvironmentArgs {
     /// How to answer
-    #[arg(long, value_enum, default_value_t = Output::Human)]
-    output: Output,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    output: OutputFormat,
 }
 
 pub(super) fn run(args: &EnvironmentArgs) -> Result<(), Failure> {
     let environment = environment::current();
     answer(&match args.output {
-        Output::Human => environment.to_string(),
-        Output::Json => serde_json::to_string_pretty(&environment).map_err(Failure::environment)?,
+        OutputFormat::Human => environment.to_string(),
+        OutputFormat::Json => serde_json::to_string_pretty(&environment).map_err(Failure::environment)?,
     })
 }

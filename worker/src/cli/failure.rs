@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use biosweep_engine::device::DeviceError;
+use biosweep_engine::torch::device::DeviceError;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use biosweep_data::Places;
-use biosweep_engine::libtorch;
+use biosweep_engine::torch::libtorch;
 use biosweep_host::variables;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use etcetera::BaseStrategy as _;
@@ -75,7 +75,7 @@ impl DataArgs {
 
 /// Who reads the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+enum OutputFormat {
     /// People.
     Human,
     /// Programs.

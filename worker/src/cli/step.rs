@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use biosweep_engine::device::Device;
 use biosweep_engine::step;
+use biosweep_engine::torch::device::Device;
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;

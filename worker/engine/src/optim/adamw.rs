@@ -5,18 +5,18 @@
 use tch::TchError;
 
 use super::moments::Moments;
-use super::{Optimise, Steps};
-use crate::scalar::Scalar;
+use super::{Optimise, OptimiserConfig};
+use crate::kernels::scalar::Scalar;
 
 #[derive(Debug)]
 pub(super) struct AdamW<T> {
-    steps: Steps,
+    config: OptimiserConfig,
     moments: Moments<T>,
 }
 
 impl<T: Scalar> AdamW<T> {
-    pub(super) fn new(steps: Steps, length: usize) -> Result<Self, TchError> {
-        Ok(Self { steps, moments: Moments::new(length)? })
+    pub(super) fn new(config: OptimiserConfig, length: usize) -> Result<Self, TchError> {
+        Ok(Self { config, moments: Moments::new(length)? })
     }
 }
 
@@ -25,8 +25,8 @@ impl<T: Scalar> Optimise<T> for AdamW<T> {
         self.moments.begin();
     }
 
-    fn memory(&mut self) -> Vec<(&'static str, &mut [T])> {
-        self.moments.memory()
+    fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
+        self.moments.state()
     }
 
     fn resume(&mut self, updates: u64) {
@@ -34,7 +34,7 @@ impl<T: Scalar> Optimise<T> for AdamW<T> {
     }
 
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
-        let Steps { learning_rate, weight_decay, .. } = self.steps;
+        let OptimiserConfig { learning_rate, weight_decay, .. } = self.config;
         self.moments.update(first, values, gradients, (learning_rate, 0.0, 1.0 - learning_rate * weight_decay));
     }
 }

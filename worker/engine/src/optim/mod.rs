@@ -9,7 +9,7 @@ mod sgd;
 use biosweep_common::vocabulary::Optimizer;
 use tch::TchError;
 
-use crate::scalar::Scalar;
+use crate::kernels::scalar::Scalar;
 
 /// Moves parameters by their gradients, and remembers what it has to.
 pub trait Optimise<T: Scalar> {
@@ -20,13 +20,13 @@ pub trait Optimise<T: Scalar> {
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]);
 
     /// What it remembers beside the number of updates, by name: each as long as the parameters.
-    fn memory(&mut self) -> Vec<(&'static str, &mut [T])>;
+    fn state(&mut self) -> Vec<(&'static str, &mut [T])>;
 
     /// Goes on after so many updates.
     fn resume(&mut self, _updates: u64) {}
 
     /// How gradients may go into the parameters at once, where nothing else is to be done with them.
-    fn direct(&self) -> Option<Direct> {
+    fn in_place_sgd(&self) -> Option<InPlaceSgd> {
         None
     }
 }
@@ -34,7 +34,7 @@ pub trait Optimise<T: Scalar> {
 /// w ← keep · w − rate · gradient: an update that remembers nothing. Errors can carry the rate, and then the update is
 /// one matrix product added in place.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Direct {
+pub struct InPlaceSgd {
     /// Step size.
     pub rate: f64,
     /// What weight decay leaves of a parameter.
@@ -43,7 +43,7 @@ pub struct Direct {
 
 /// How far to move.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Steps {
+pub struct OptimiserConfig {
     /// Step size.
     pub learning_rate: f64,
     /// L2 coefficient.
@@ -58,12 +58,16 @@ pub struct Steps {
 ///
 /// # Errors
 /// Memory that cannot be had.
-pub fn new<T: Scalar>(optimizer: Optimizer, steps: Steps, length: usize) -> Result<Box<dyn Optimise<T>>, TchError> {
+pub fn new<T: Scalar>(
+    optimizer: Optimizer,
+    config: OptimiserConfig,
+    length: usize,
+) -> Result<Box<dyn Optimise<T>>, TchError> {
     Ok(match optimizer {
-        Optimizer::Sgd => Box::new(sgd::Sgd::new(steps, length)?),
-        Optimizer::Adam => Box::new(adam::Adam::new(steps, length)?),
-        Optimizer::Adamw => Box::new(adamw::AdamW::new(steps, length)?),
-        Optimizer::Rmsprop => Box::new(rmsprop::RmsProp::new(steps, length)?),
+        Optimizer::Sgd => Box::new(sgd::Sgd::new(config, length)?),
+        Optimizer::Adam => Box::new(adam::Adam::new(config, length)?),
+        Optimizer::Adamw => Box::new(adamw::AdamW::new(config, length)?),
+        Optimizer::Rmsprop => Box::new(rmsprop::RmsProp::new(config, length)?),
     })
 }
 

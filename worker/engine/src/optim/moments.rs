@@ -3,8 +3,8 @@
 use biosweep_numeric::vector::wide;
 use tch::TchError;
 
-use crate::buffer::Buffer;
-use crate::scalar::Scalar;
+use crate::kernels::buffer::Buffer;
+use crate::kernels::scalar::Scalar;
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -36,7 +36,7 @@ impl<T: Scalar> Moments<T> {
         Ok(Self { mean: Buffer::zeros(length)?, square: Buffer::zeros(length)?, updates: 0 })
     }
 
-    pub(super) fn memory(&mut self) -> Vec<(&'static str, &mut [T])> {
+    pub(super) fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
         vec![("mean", self.mean.slice_mut()), ("square", self.square.slice_mut())]
     }
 
@@ -61,10 +61,10 @@ impl<T: Scalar> Moments<T> {
     ) {
         let correction = |beta: f64| 1.0 - beta.powi(self.updates);
         let constants = Constants {
-            keep: T::of(keep),
-            decay: T::of(decay),
-            step: T::of(learning_rate / correction(BETA_1)),
-            root: T::of(1.0 / correction(BETA_2).sqrt()),
+            keep: T::from_f64(keep),
+            decay: T::from_f64(decay),
+            step: T::from_f64(learning_rate / correction(BETA_1)),
+            root: T::from_f64(1.0 / correction(BETA_2).sqrt()),
         };
         let place = first..first + values.len();
         let (mean, square) = (&mut self.mean.slice_mut()[place.clone()], &mut self.square.slice_mut()[place]);
@@ -84,8 +84,8 @@ wide! {
         constants: Constants<T>,
     ) {
         let Constants { keep, decay, step, root } = constants;
-        let (epsilon, tiny) = (T::of(EPSILON), T::of(TINY_GRADIENT));
-        let (rest_1, beta_2, rest_2) = (T::of(1.0 - BETA_1), T::of(BETA_2), T::of(1.0 - BETA_2));
+        let (epsilon, tiny) = (T::from_f64(EPSILON), T::from_f64(TINY_GRADIENT));
+        let (rest_1, beta_2, rest_2) = (T::from_f64(1.0 - BETA_1), T::from_f64(BETA_2), T::from_f64(1.0 - BETA_2));
         // Three short loops over some numbers at a time, where one long loop would be a chain of operations that each
         // wait for the one before.
         let mut below = Aligned([T::default(); BLOCK]);
@@ -101,7 +101,7 @@ wide! {
             }
             for place in 0..length {
                 let v = square[place];
-                below[place] = (v * v.inverse_root()).mul_add(root, epsilon);
+                below[place] = (v * v.inverse_sqrt()).mul_add(root, epsilon);
             }
             for place in 0..length {
                 let moved = step * mean[place] * below[place].inverse();
@@ -120,7 +120,7 @@ struct Aligned<T>([T; BLOCK]);
 
 wide! {
     fn flush_all<T: Scalar>(mean: &mut [T], square: &mut [T]) {
-        let (tiny_mean, tiny_square) = (T::of(1e-30), T::of(1e-35));
+        let (tiny_mean, tiny_square) = (T::from_f64(1e-30), T::from_f64(1e-35));
         mean.iter_mut().for_each(|mean| *mean = flush(*mean, tiny_mean));
         square.iter_mut().for_each(|square| *square = flush(*square, tiny_square));
     }

@@ -6,45 +6,45 @@ use biosweep_numeric::vector::wide;
 use tch::TchError;
 
 use super::moments::{TINY_GRADIENT, flush};
-use super::{Optimise, Steps};
-use crate::buffer::Buffer;
-use crate::scalar::Scalar;
+use super::{Optimise, OptimiserConfig};
+use crate::kernels::buffer::Buffer;
+use crate::kernels::scalar::Scalar;
 
 const ALPHA: f64 = 0.99;
 const EPSILON: f64 = 1e-8;
 
 #[derive(Debug)]
 pub(super) struct RmsProp<T> {
-    steps: Steps,
+    config: OptimiserConfig,
     square: Buffer<T>,
 }
 
 impl<T: Scalar> RmsProp<T> {
-    pub(super) fn new(steps: Steps, length: usize) -> Result<Self, TchError> {
-        Ok(Self { steps, square: Buffer::zeros(length)? })
+    pub(super) fn new(config: OptimiserConfig, length: usize) -> Result<Self, TchError> {
+        Ok(Self { config, square: Buffer::zeros(length)? })
     }
 }
 
 impl<T: Scalar> Optimise<T> for RmsProp<T> {
-    fn memory(&mut self) -> Vec<(&'static str, &mut [T])> {
+    fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
         vec![("square", self.square.slice_mut())]
     }
 
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
         let square = &mut self.square.slice_mut()[first..first + values.len()];
-        step(values, gradients, square, self.steps);
+        step(values, gradients, square, self.config);
     }
 }
 
 wide! {
-    fn step<T: Scalar>(values: &mut [T], gradients: &[T], square: &mut [T], steps: Steps) {
-        let (rate, decay) = (T::of(steps.learning_rate), T::of(steps.weight_decay));
-        let (alpha, rest, epsilon) = (T::of(ALPHA), T::of(1.0 - ALPHA), T::of(EPSILON));
-        let (tiny_gradient, tiny_square) = (T::of(TINY_GRADIENT), T::of(1e-35));
+    fn step<T: Scalar>(values: &mut [T], gradients: &[T], square: &mut [T], config: OptimiserConfig) {
+        let (rate, decay) = (T::from_f64(config.learning_rate), T::from_f64(config.weight_decay));
+        let (alpha, rest, epsilon) = (T::from_f64(ALPHA), T::from_f64(1.0 - ALPHA), T::from_f64(EPSILON));
+        let (tiny_gradient, tiny_square) = (T::from_f64(TINY_GRADIENT), T::from_f64(1e-35));
         for ((w, &g), v) in values.iter_mut().zip(gradients).zip(square) {
             let g = flush(decay.mul_add(*w, g), tiny_gradient);
             *v = flush(alpha * *v + rest * (g * g), tiny_square);
-            *w -= rate * g * (*v * v.inverse_root() + epsilon).inverse();
+            *w -= rate * g * (*v * v.inverse_sqrt() + epsilon).inverse();
         }
     }
 }

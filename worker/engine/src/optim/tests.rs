@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn run(optimizer: Optimizer, steps: Steps) -> Vec<f64> {
+fn run(optimizer: Optimizer, config: OptimiserConfig) -> Vec<f64> {
     let mut values = vec![1.0, -2.0, 0.5];
-    let mut optimiser = new::<f64>(optimizer, steps, 3).expect("memory");
+    let mut optimiser = new::<f64>(optimizer, config, 3).expect("memory");
     for update in 1..=50 {
         let gradients: Vec<f64> = values.iter().map(|w| 2.0 * w + 0.1 * f64::from(update % 3)).collect();
         optimiser.begin();
@@ -19,7 +19,7 @@ fn close(left: &[f64], right: &[f64]) -> bool {
 
 #[test]
 fn sgd_with_momentum_follows_its_equations() {
-    let steps = Steps { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9, nesterov: false };
+    let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9, nesterov: false };
     let mut values = [1.0, -2.0, 0.5_f64];
     let mut velocity = [0.0; 3];
     for update in 1..=50 {
@@ -29,19 +29,19 @@ fn sgd_with_momentum_follows_its_equations() {
             *w -= 0.05 * *v;
         }
     }
-    assert!(close(&run(Optimizer::Sgd, steps), &values));
+    assert!(close(&run(Optimizer::Sgd, config), &values));
 }
 
 #[test]
 fn sgd_without_momentum_is_momentum_zero() {
-    let without = Steps { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
-    let tiny = Steps { momentum: f64::MIN_POSITIVE, ..without };
+    let without = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
+    let tiny = OptimiserConfig { momentum: f64::MIN_POSITIVE, ..without };
     assert!(close(&run(Optimizer::Sgd, without), &run(Optimizer::Sgd, tiny)));
 }
 
 #[test]
 fn adam_follows_its_equations() {
-    let steps = Steps { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
+    let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
     let mut values = [1.0, -2.0, 0.5_f64];
     let (mut mean, mut square) = ([0.0; 3], [0.0; 3]);
     for update in 1..=50 {
@@ -55,15 +55,15 @@ fn adam_follows_its_equations() {
             values[place] = w - 0.05 * m / (v.sqrt() + 1e-8);
         }
     }
-    assert!(close(&run(Optimizer::Adam, steps), &values));
+    assert!(close(&run(Optimizer::Adam, config), &values));
 }
 
 #[test]
 fn padding_that_is_zero_stays_zero() {
     for optimizer in Optimizer::ALL {
-        let steps = Steps { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9, nesterov: false };
+        let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9, nesterov: false };
         let mut values = [0.0_f32; 4];
-        let mut optimiser = new::<f32>(*optimizer, steps, 4).expect("memory");
+        let mut optimiser = new::<f32>(*optimizer, config, 4).expect("memory");
         optimiser.begin();
         optimiser.update(0, &mut values, &[0.0; 4]);
         assert_eq!(values, [0.0; 4], "{optimizer}");

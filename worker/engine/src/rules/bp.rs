@@ -4,11 +4,11 @@
 
 use tch::TchError;
 
-use super::walk::{Feedback, LayerwiseFeedback};
-use crate::network::Network;
-use crate::scalar::Scalar;
+use super::layerwise_feedback::{Feedback, LayerwiseFeedback};
+use crate::kernels::scalar::Scalar;
+use crate::model::Model;
 
 /// The rule for this network.
-pub(super) fn rule<T: Scalar>(network: &Network<T>, rows: usize) -> Result<LayerwiseFeedback<T>, TchError> {
-    LayerwiseFeedback::new(network, rows, Feedback::Forward)
+pub(super) fn rule<T: Scalar>(model: &Model<T>, batch_size: usize) -> Result<LayerwiseFeedback<T>, TchError> {
+    LayerwiseFeedback::new(model, batch_size, Feedback::Forward)
 }

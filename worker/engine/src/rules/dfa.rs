@@ -5,44 +5,53 @@
 
 use tch::{TchError, Tensor};
 
-use super::{LearningRule, Update, learn_all};
-use crate::activation::times_derivative;
-use crate::activities::Activities;
-use crate::layer::{self, Arrival};
-use crate::network::{Network, Pass};
-use crate::scalar::Scalar;
+use super::{LearningRule, StepContext, backward_all};
+use crate::activations::Activations;
+use crate::kernels::activation_function::activation_backward;
+use crate::kernels::linear::{self, WriteMode};
+use crate::kernels::scalar::Scalar;
+use crate::model::{ForwardPass, Model};
 
 #[derive(Debug)]
 pub(super) struct DirectFeedbackAlignment<T> {
     /// δ of all hidden layers.
-    deltas: Activities<T>,
+    deltas: Activations<T>,
     /// The same, each as [images, units]; zeros between the positions of a convolution included.
     by_image: Vec<Tensor>,
 }
 
 impl<T: Scalar> DirectFeedbackAlignment<T> {
-    pub(super) fn new(network: &Network<T>, rows: usize) -> Result<Self, TchError> {
-        let wiring = &network.wiring;
-        let deltas = Activities::zeros(wiring, rows)?;
+    pub(super) fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
+        let architecture = &model.architecture;
+        let deltas = Activations::zeros(architecture, batch_size)?;
         let by_image = |layer: usize| {
-            let matrix = deltas.layer(layer);
+            let matrix = deltas.matrix(layer);
             // The positions of a convolution lie one after another, image after image.
-            if wiring.is_convolutional() { matrix.f_view([rows as i64, -1]) } else { Ok(matrix.shallow_clone()) }
+            if architecture.is_convolutional() {
+                matrix.f_view([batch_size as i64, -1])
+            } else {
+                Ok(matrix.shallow_clone())
+            }
         };
-        let by_image = wiring.topology.hidden().map(by_image).collect::<Result<_, _>>()?;
+        let by_image = architecture.topology.hidden().map(by_image).collect::<Result<_, _>>()?;
         Ok(Self { deltas, by_image })
     }
 }
 
 impl<T: Scalar> LearningRule<T> for DirectFeedbackAlignment<T> {
-    fn learn(&mut self, network: &mut Network<T>, pass: &Pass<T>, update: &mut Update<'_, T>) -> Result<(), TchError> {
-        let feedback = network.feedback.as_ref().expect("a network for direct feedback alignment has feedback weights");
-        for (layer, delta) in network.wiring.topology.hidden().zip(&self.by_image) {
-            let direct = &feedback.parts(update.lane, layer)[0].weight;
-            layer::error_to_input(Arrival::First, delta, pass.output_delta(), direct)?;
-            let (numbers, lines) = self.deltas.numbers_mut(layer);
-            times_derivative(network.activation, T::of(1.0), numbers, pass.hidden.numbers(layer).0, lines);
+    fn backward(
+        &mut self,
+        model: &mut Model<T>,
+        pass: &ForwardPass<T>,
+        context: &mut StepContext<'_, T>,
+    ) -> Result<(), TchError> {
+        let feedback = model.feedback.as_ref().expect("a network for direct feedback alignment has feedback weights");
+        for (layer, delta) in model.architecture.topology.hidden().zip(&self.by_image) {
+            let direct = &feedback.weight_slices(context.lane, layer)[0].weight;
+            linear::error_to_input(WriteMode::Overwrite, delta, pass.output_delta(), direct)?;
+            let (values, strided_rows) = self.deltas.values_mut(layer);
+            activation_backward(model.activation, T::from_f64(1.0), values, pass.hidden.values(layer).0, strided_rows);
         }
-        learn_all(network, pass, &self.deltas, update)
+        backward_all(model, pass, &self.deltas, context)
     }
 }

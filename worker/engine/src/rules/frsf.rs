@@ -6,22 +6,22 @@
 use biosweep_numeric::vector::wide;
 use tch::TchError;
 
-use super::walk::{Feedback, LayerwiseFeedback, forms_of_feedback};
-use crate::network::Network;
-use crate::parameters::Parameters;
-use crate::scalar::Scalar;
+use super::layerwise_feedback::{Feedback, LayerwiseFeedback, feedback_specs};
+use crate::kernels::scalar::Scalar;
+use crate::model::Model;
+use crate::model::parameters::Parameters;
 
 /// The rule for this network.
-pub(super) fn rule<T: Scalar>(network: &Network<T>, rows: usize) -> Result<LayerwiseFeedback<T>, TchError> {
-    let of_update = Parameters::zeros(1, 2, forms_of_feedback(network))?;
-    LayerwiseFeedback::new(network, rows, Feedback::Computed { of_update, compute })
+pub(super) fn rule<T: Scalar>(model: &Model<T>, batch_size: usize) -> Result<LayerwiseFeedback<T>, TchError> {
+    let weights = Parameters::zeros(1, 2, feedback_specs(model))?;
+    LayerwiseFeedback::new(model, batch_size, Feedback::Computed { weights, compute })
 }
 
-fn compute<T: Scalar>(feedback: &mut Parameters<T>, network: &Network<T>, lane: usize) {
-    let fixed = network.feedback.as_ref().expect("a network for this rule has fixed random sizes");
+fn compute<T: Scalar>(feedback: &mut Parameters<T>, model: &Model<T>, lane: usize) {
+    let fixed = model.feedback.as_ref().expect("a network for this rule has fixed random sizes");
     for layer in feedback.layers() {
-        let weights = network.forward.weight_slice(lane, layer);
-        with_signs(feedback.weight_slice_mut(0, layer), fixed.weight_slice(lane, layer), weights);
+        let weights = model.forward.raw_weight(lane, layer);
+        with_signs(feedback.raw_weight_mut(0, layer), fixed.raw_weight(lane, layer), weights);
     }
 }
 

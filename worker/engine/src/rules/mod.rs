@@ -4,26 +4,27 @@
 //! parameter. A new rule is one new file and one line in [`new`].
 
 mod bp;
+mod decoder;
 mod dfa;
 mod dtp;
 mod fa;
 mod frsf;
+mod layerwise_feedback;
 mod sdtp;
-mod targets;
+mod target_propagation;
 mod usf;
-mod walk;
 
 use biosweep_common::vocabulary::Rule;
 use biosweep_numeric::vector::wide;
 use tch::{TchError, Tensor};
 
-use crate::activities::Activities;
-use crate::layer::{self, Arrival};
-use crate::network::{Network, Pass};
-use crate::optim::{Direct, Optimise};
-use crate::parameters::Parameters;
-use crate::scalar::Scalar;
-use crate::wiring::Lines;
+use crate::activations::Activations;
+use crate::architecture::StridedRows;
+use crate::kernels::linear::{self, WriteMode};
+use crate::kernels::scalar::Scalar;
+use crate::model::parameters::Parameters;
+use crate::model::{ForwardPass, Model};
+use crate::optim::{InPlaceSgd, Optimise};
 
 /// What a rule computes from a batch.
 pub trait LearningRule<T: Scalar> {
@@ -31,10 +32,15 @@ pub trait LearningRule<T: Scalar> {
     ///
     /// # Errors
     /// What libtorch refuses.
-    fn learn(&mut self, network: &mut Network<T>, pass: &Pass<T>, update: &mut Update<'_, T>) -> Result<(), TchError>;
+    fn backward(
+        &mut self,
+        model: &mut Model<T>,
+        pass: &ForwardPass<T>,
+        context: &mut StepContext<'_, T>,
+    ) -> Result<(), TchError>;
 
     /// T − h of the hidden layers, where the rule has targets T.
-    fn target_changes(&self) -> Option<&Activities<T>> {
+    fn target_differences(&self) -> Option<&Activations<T>> {
         None
     }
 
@@ -45,7 +51,7 @@ pub trait LearningRule<T: Scalar> {
 }
 
 /// What a rule needs beside the network and the batch.
-pub struct Update<'a, T> {
+pub struct StepContext<'a, T> {
     /// Which lane of the network learns.
     pub lane: usize,
     /// η of target propagation: the step of the output layer's target for its sources.
@@ -55,29 +61,29 @@ pub struct Update<'a, T> {
     /// Fills with the standard normal deviates for a layer's decoder: of each image, each of its positions, each channel.
     pub noise: &'a mut dyn FnMut(usize, &mut [T]),
     /// Where the gradients of the forward weights go. δ of the output layer has been scaled for it.
-    pub forward: Destination<'a, T>,
+    pub forward_sink: GradientSink<'a, T>,
     /// Where the gradients of the decoders go.
-    pub decoders: Destination<'a, T>,
+    pub decoder_sink: GradientSink<'a, T>,
     /// Whether the losses of the decoders are wanted.
-    pub is_observed: bool,
+    pub wants_decoder_losses: bool,
 }
 
 /// Where gradients go.
-pub enum Destination<'a, T> {
+pub enum GradientSink<'a, T> {
     /// To their own memory.
     Gradients,
     /// Into the parameters at once. The errors that gradients are made of carry the rate.
-    Parameters(Direct),
+    InPlace(InPlaceSgd),
     /// To an optimiser, layer by layer, as each layer's are found.
     Optimiser(&'a mut dyn Optimise<T>),
 }
 
-impl<'a, T: Scalar> Destination<'a, T> {
+impl<'a, T: Scalar> GradientSink<'a, T> {
     /// Where an optimiser wants gradients in its next update.
-    pub fn of(optimiser: &'a mut dyn Optimise<T>) -> Self {
+    pub fn for_optimiser(optimiser: &'a mut dyn Optimise<T>) -> Self {
         optimiser.begin();
-        match optimiser.direct() {
-            Some(direct) => Self::Parameters(direct),
+        match optimiser.in_place_sgd() {
+            Some(in_place_sgd) => Self::InPlace(in_place_sgd),
             None => Self::Optimiser(optimiser),
         }
     }
@@ -87,7 +93,7 @@ impl<'a, T: Scalar> Destination<'a, T> {
     pub fn scale(&self) -> f64 {
         match self {
             Self::Gradients | Self::Optimiser(_) => 1.0,
-            Self::Parameters(Direct { rate, .. }) => -rate,
+            Self::InPlace(InPlaceSgd { rate, .. }) => -rate,
         }
     }
 }
@@ -96,63 +102,63 @@ impl<'a, T: Scalar> Destination<'a, T> {
 ///
 /// # Errors
 /// Memory that cannot be had.
-pub fn new<T: Scalar>(rule: Rule, network: &Network<T>, rows: usize) -> Result<Box<dyn LearningRule<T>>, TchError> {
+pub fn new<T: Scalar>(rule: Rule, model: &Model<T>, batch_size: usize) -> Result<Box<dyn LearningRule<T>>, TchError> {
     Ok(match rule {
-        Rule::Bp => Box::new(bp::rule(network, rows)?),
-        Rule::Fa => Box::new(fa::rule(network, rows)?),
-        Rule::Dfa => Box::new(dfa::DirectFeedbackAlignment::new(network, rows)?),
-        Rule::Usf => Box::new(usf::rule(network, rows)?),
-        Rule::Frsf => Box::new(frsf::rule(network, rows)?),
-        Rule::Dtp => Box::new(dtp::rule(network, rows)?),
-        Rule::Sdtp => Box::new(sdtp::rule(network, rows)?),
+        Rule::Bp => Box::new(bp::rule(model, batch_size)?),
+        Rule::Fa => Box::new(fa::rule(model, batch_size)?),
+        Rule::Dfa => Box::new(dfa::DirectFeedbackAlignment::new(model, batch_size)?),
+        Rule::Usf => Box::new(usf::rule(model, batch_size)?),
+        Rule::Frsf => Box::new(frsf::rule(model, batch_size)?),
+        Rule::Dtp => Box::new(dtp::rule(model, batch_size)?),
+        Rule::Sdtp => Box::new(sdtp::rule(model, batch_size)?),
     })
 }
 
 /// δ of a layer: as the matrix [positions, out], as the memory that it lies in, and where.
 struct Delta<'a, T> {
     matrix: &'a Tensor,
-    numbers: &'a [T],
-    lines: &'a Lines,
+    values: &'a [T],
+    strided_rows: &'a StridedRows,
 }
 
 impl<'a, T: Scalar> Delta<'a, T> {
-    fn of_hidden(deltas: &'a Activities<T>, layer: usize) -> Self {
-        let (numbers, lines) = deltas.numbers(layer);
-        Self { matrix: deltas.layer(layer), numbers, lines }
+    fn of_hidden(deltas: &'a Activations<T>, layer: usize) -> Self {
+        let (values, strided_rows) = deltas.values(layer);
+        Self { matrix: deltas.matrix(layer), values, strided_rows }
     }
 
-    fn of_output(pass: &'a Pass<T>) -> Self {
-        Self { matrix: pass.output_delta(), numbers: pass.output_delta.slice(), lines: pass.output_lines() }
+    fn of_output(pass: &'a ForwardPass<T>) -> Self {
+        Self { matrix: pass.output_delta(), values: pass.output_delta.slice(), strided_rows: pass.output_rows() }
     }
 }
 
 /// ΔW = inputᵀ · δ and Δb = Σ δ of a layer; `inputs_transposed` are in the order of its weights.
-fn learn_layer<'a, T: Scalar>(
+fn backward_layer<'a, T: Scalar>(
     parameters: &mut Parameters<T>,
     (lane, layer): (usize, usize),
-    destination: &mut Destination<'_, T>,
+    sink: &mut GradientSink<'_, T>,
     inputs_transposed: impl Iterator<Item = &'a Tensor>,
     delta: &Delta<'_, T>,
 ) -> Result<(), TchError> {
-    if let Destination::Parameters(Direct { keep, .. }) = destination {
-        let keep = T::of(*keep);
-        if keep != T::of(1.0) {
-            scale(parameters.weight_slice_mut(lane, layer), keep);
+    if let GradientSink::InPlace(InPlaceSgd { keep, .. }) = sink {
+        let keep = T::from_f64(*keep);
+        if keep != T::from_f64(1.0) {
+            scale(parameters.raw_weight_mut(lane, layer), keep);
             scale(parameters.bias_mut(lane, layer), keep);
         }
-        for (part, input) in parameters.parts(lane, layer).iter().zip(inputs_transposed) {
-            layer::weight_gradient(Arrival::Added, &part.weight, input, delta.matrix)?;
+        for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
+            linear::weight_gradient(WriteMode::Add, &slice.weight, input, delta.matrix)?;
         }
-        layer::add_bias_gradient(parameters.bias_mut(lane, layer), delta.numbers, delta.lines);
+        linear::add_bias_gradient(parameters.bias_mut(lane, layer), delta.values, delta.strided_rows);
         return Ok(());
     }
-    for (part, input) in parameters.parts(lane, layer).iter().zip(inputs_transposed) {
-        layer::weight_gradient(Arrival::First, &part.gradient, input, delta.matrix)?;
+    for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
+        linear::weight_gradient(WriteMode::Overwrite, &slice.gradient, input, delta.matrix)?;
     }
     let bias = parameters.bias_gradient_mut(layer);
     bias.fill(T::default());
-    layer::add_bias_gradient(bias, delta.numbers, delta.lines);
-    if let Destination::Optimiser(optimiser) = destination {
+    linear::add_bias_gradient(bias, delta.values, delta.strided_rows);
+    if let GradientSink::Optimiser(optimiser) = sink {
         let (first, values, gradients) = parameters.layer_mut(lane, layer);
         optimiser.update(first, values, gradients);
     }
@@ -166,18 +172,18 @@ wide! {
 }
 
 /// The same for all layers, from δ of the hidden layers and of the output.
-fn learn_all<T: Scalar>(
-    network: &mut Network<T>,
-    pass: &Pass<T>,
-    deltas: &Activities<T>,
-    update: &mut Update<'_, T>,
+fn backward_all<T: Scalar>(
+    model: &mut Model<T>,
+    pass: &ForwardPass<T>,
+    deltas: &Activations<T>,
+    context: &mut StepContext<'_, T>,
 ) -> Result<(), TchError> {
-    let Network { wiring, forward, .. } = network;
-    let output = wiring.topology.output();
+    let Model { architecture, forward, .. } = model;
+    let output = architecture.topology.output();
     for layer in 1..=output {
         let delta = if layer == output { Delta::of_output(pass) } else { Delta::of_hidden(deltas, layer) };
-        let inputs = pass.inputs(wiring, layer).map(|(_, transposed)| transposed);
-        learn_layer(forward, (update.lane, layer), &mut update.forward, inputs, &delta)?;
+        let inputs = pass.input_matrices(architecture, layer).map(|(_, transposed)| transposed);
+        backward_layer(forward, (context.lane, layer), &mut context.forward_sink, inputs, &delta)?;
     }
     Ok(())
 }

@@ -5,11 +5,11 @@
 
 use tch::TchError;
 
-use super::targets::{FirstTargets, TargetPropagation};
-use crate::network::Network;
-use crate::scalar::Scalar;
+use super::target_propagation::{FirstTargets, TargetPropagation};
+use crate::kernels::scalar::Scalar;
+use crate::model::Model;
 
 /// The rule for this network.
-pub(super) fn rule<T: Scalar>(network: &Network<T>, rows: usize) -> Result<TargetPropagation<T>, TchError> {
-    TargetPropagation::new(network, rows, FirstTargets::Decoder)
+pub(super) fn rule<T: Scalar>(model: &Model<T>, batch_size: usize) -> Result<TargetPropagation<T>, TchError> {
+    TargetPropagation::new(model, batch_size, FirstTargets::Decoder)
 }

@@ -6,22 +6,22 @@
 use biosweep_numeric::vector::wide;
 use tch::TchError;
 
-use super::walk::{Feedback, LayerwiseFeedback, forms_of_feedback};
-use crate::network::Network;
-use crate::parameters::Parameters;
-use crate::scalar::Scalar;
+use super::layerwise_feedback::{Feedback, LayerwiseFeedback, feedback_specs};
+use crate::kernels::scalar::Scalar;
+use crate::model::Model;
+use crate::model::parameters::Parameters;
 
 /// The rule for this network.
-pub(super) fn rule<T: Scalar>(network: &Network<T>, rows: usize) -> Result<LayerwiseFeedback<T>, TchError> {
-    let signs = Parameters::zeros(1, 2, forms_of_feedback(network))?;
-    LayerwiseFeedback::new(network, rows, Feedback::Computed { of_update: signs, compute })
+pub(super) fn rule<T: Scalar>(model: &Model<T>, batch_size: usize) -> Result<LayerwiseFeedback<T>, TchError> {
+    let signs = Parameters::zeros(1, 2, feedback_specs(model))?;
+    LayerwiseFeedback::new(model, batch_size, Feedback::Computed { weights: signs, compute })
 }
 
-fn compute<T: Scalar>(feedback: &mut Parameters<T>, network: &Network<T>, lane: usize) {
+fn compute<T: Scalar>(feedback: &mut Parameters<T>, model: &Model<T>, lane: usize) {
     for layer in feedback.layers() {
-        let fan_in = network.forward.slot(layer).form.reads.fan_in();
-        let size = T::of(1.0 / (fan_in as f64).sqrt());
-        signs(feedback.weight_slice_mut(0, layer), network.forward.weight_slice(lane, layer), size);
+        let fan_in = model.forward.parameter_range(layer).spec.inputs.fan_in();
+        let size = T::from_f64(1.0 / (fan_in as f64).sqrt());
+        signs(feedback.raw_weight_mut(0, layer), model.forward.raw_weight(lane, layer), size);
     }
 }
 

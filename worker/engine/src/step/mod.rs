@@ -17,19 +17,19 @@ use biosweep_common::topology::Topology;
 use biosweep_common::vocabulary::Rule;
 use tch::TchError;
 
-use crate::activities::Activities;
-use crate::network::{Network, Pass};
-use crate::parameters::{Form, Parameters};
-use crate::rules::{self, Destination, Update};
-use crate::scalar::Scalar;
-use crate::wiring::Wiring;
+use crate::activations::Activations;
+use crate::architecture::Architecture;
+use crate::kernels::scalar::Scalar;
+use crate::model::parameters::{ParameterSpec, Parameters};
+use crate::model::{ForwardPass, Model};
+use crate::rules::{self, GradientSink, StepContext};
 use case::Case;
-use tensors::{Given, Numbers, Written};
+use tensors::{InputTensors, OutputTensors, TensorData};
 
 /// Why an update cannot be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// A file that cannot be read or written.
+    /// A file that cannot be read or outputs.
     #[error("cannot {what} {path}: {why}")]
     File {
         /// `read` or `write`.
@@ -80,78 +80,78 @@ pub enum StepError {
 ///
 /// # Errors
 /// Files that cannot be read or written, a case that is none, or tensors that do not fit it.
-pub fn run<T: Scalar>(case: &Path, given: &Path, out: &Path) -> Result<(), StepError> {
+pub fn run<T: Scalar>(case: &Path, inputs: &Path, out: &Path) -> Result<(), StepError> {
     let _no_gradients = tch::no_grad_guard();
     let case = Case::read(case)?;
-    let given = Given::read(given)?;
-    let written = compute::<T>(&case, &given)?;
-    written.write(out)
+    let inputs = InputTensors::read(inputs)?;
+    let outputs = compute::<T>(&case, &inputs)?;
+    outputs.write(out)
 }
 
-fn compute<T: Scalar>(case: &Case, given: &Given) -> Result<Written, StepError> {
-    let images = given.any("x")?;
-    let rows = images.shape[0];
-    let mut network = Network::<T>::zeros(wiring(case, given, &images)?, case.rule, case.activation, 1)?;
-    let wiring = network.wiring.clone();
-    fill(&mut network.forward, given, "param", true)?;
+fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensors, StepError> {
+    let images = inputs.any("x")?;
+    let batch_size = images.shape[0];
+    let mut model = Model::<T>::zeros(architecture(case, inputs, &images)?, case.rule, case.activation, 1)?;
+    let architecture = model.architecture.clone();
+    fill(&mut model.forward, inputs, "param", true)?;
     if case.rule == Rule::Dfa {
-        for layer in wiring.topology.hidden() {
-            let shape = [wiring.classes(), wiring.extent(layer).units()];
-            let feedback = given.tensor(&format!("feedback.{layer}.weight"), &shape)?;
-            network.set_direct_feedback(0, layer, &scalars::<T>(&feedback.numbers));
+        for layer in architecture.topology.hidden() {
+            let shape = [architecture.classes(), architecture.extent(layer).units()];
+            let feedback = inputs.tensor(&format!("feedback.{layer}.weight"), &shape)?;
+            model.set_direct_feedback(0, layer, &scalars::<T>(&feedback.numbers));
         }
-    } else if let Some(feedback) = &mut network.feedback {
-        fill(feedback, given, "feedback", false)?;
+    } else if let Some(feedback) = &mut model.feedback {
+        fill(feedback, inputs, "feedback", false)?;
     }
-    if let Some(decoders) = &mut network.decoders {
-        fill(decoders, given, "decoder", true)?;
+    if let Some(decoders) = &mut model.decoders {
+        fill(decoders, inputs, "decoder", true)?;
     }
-    let labels = given.labels("y", rows, wiring.classes())?;
+    let labels = inputs.labels("y", batch_size, architecture.classes())?;
 
-    let mut pass = Pass::new(&wiring, rows)?;
+    let mut pass = ForwardPass::new(&architecture, batch_size)?;
     pass.images.slice_mut().copy_from_slice(&scalars(&images.numbers));
-    pass.forward(&network, 0)?;
+    pass.forward(&model, 0)?;
     let loss = pass.loss(&labels, 1.0);
-    let mut rule = rules::new(case.rule, &network, rows)?;
-    let noises = noises::<T>(&network, given, rows)?;
-    let mut update = Update {
+    let mut rule = rules::new(case.rule, &model, batch_size)?;
+    let noises = noises::<T>(&model, inputs, batch_size)?;
+    let mut context = StepContext {
         lane: 0,
         target_step: case.target_step,
         noise_std: case.noise_std,
         noise: &mut |layer: usize, numbers: &mut [T]| numbers.copy_from_slice(&noises[layer - 2]),
-        forward: Destination::Gradients,
-        decoders: Destination::Gradients,
-        is_observed: true,
+        forward_sink: GradientSink::Gradients,
+        decoder_sink: GradientSink::Gradients,
+        wants_decoder_losses: true,
     };
-    rule.learn(&mut network, &pass, &mut update)?;
+    rule.backward(&mut model, &pass, &mut context)?;
 
-    let mut written = Written::default();
-    written.add("loss", &[1], vec![loss]);
-    written.add("logits", &[rows, wiring.classes()], doubles(pass.logits.slice()));
-    let (hidden, changes) = (&pass.hidden, rule.target_changes());
-    for layer in wiring.topology.hidden() {
-        let (shape, activities) = units(&wiring, rows, layer, hidden);
+    let mut outputs = OutputTensors::default();
+    outputs.add("loss", &[1], vec![loss]);
+    outputs.add("logits", &[batch_size, architecture.classes()], doubles(pass.logits.slice()));
+    let (hidden, changes) = (&pass.hidden, rule.target_differences());
+    for layer in architecture.topology.hidden() {
+        let (shape, activations) = units(&architecture, batch_size, layer, hidden);
         if let Some(changes) = changes {
-            let (_, changes) = units(&wiring, rows, layer, changes);
-            let target = activities.iter().zip(&changes).map(|(h, change)| h + change).collect();
-            written.add(&format!("target.{layer}"), &shape, target);
+            let (_, changes) = units(&architecture, batch_size, layer, changes);
+            let target = activations.iter().zip(&changes).map(|(h, change)| h + change).collect();
+            outputs.add(&format!("target.{layer}"), &shape, target);
         }
-        written.add(&format!("hidden.{layer}"), &shape, activities);
+        outputs.add(&format!("hidden.{layer}"), &shape, activations);
     }
     for &(layer, loss) in rule.inverse_losses() {
-        written.add(&format!("inverse_loss.{layer}"), &[1], vec![loss]);
+        outputs.add(&format!("inverse_loss.{layer}"), &[1], vec![loss]);
     }
-    add_gradients(&mut written, "grad.param", &network.forward);
-    if let Some(decoders) = &network.decoders {
-        add_gradients(&mut written, "grad.decoder", decoders);
+    add_gradients(&mut outputs, "grad.param", &model.forward);
+    if let Some(decoders) = &model.decoders {
+        add_gradients(&mut outputs, "grad.decoder", decoders);
     }
-    Ok(written)
+    Ok(outputs)
 }
 
 /// The wiring of a case: the widths of fully connected layers follow from the weights, the rest from the case.
-fn wiring(case: &Case, given: &Given, images: &Numbers) -> Result<Wiring, StepError> {
+fn architecture(case: &Case, inputs: &InputTensors, images: &TensorData) -> Result<Architecture, StepError> {
     let topology = Topology::new(case.network, case.depth, &case.skip());
-    let units = |layer: usize| Ok::<_, StepError>(given.any(&format!("param.{layer}.weight"))?.shape[0]);
+    let units = |layer: usize| Ok::<_, StepError>(inputs.any(&format!("param.{layer}.weight"))?.shape[0]);
     let classes = units(topology.output())?;
     if !case.network.is_convolutional() {
         let mut extents = vec![Extent::flat(images.shape[1..].iter().product())];
@@ -159,10 +159,10 @@ fn wiring(case: &Case, given: &Given, images: &Numbers) -> Result<Wiring, StepEr
             extents.push(Extent::flat(units(layer)?));
         }
         extents.push(Extent::flat(classes));
-        return Ok(Wiring::new(topology, false, extents));
+        return Ok(Architecture::new(topology, false, extents));
     }
     let &[_, channels, height, width] = images.shape.as_slice() else {
-        return Err(given.misshapen(
+        return Err(inputs.misshapen(
             "x",
             format!("of shape {:?}", images.shape),
             "[batch, channels, rows, columns]".to_owned(),
@@ -171,11 +171,11 @@ fn wiring(case: &Case, given: &Given, images: &Numbers) -> Result<Wiring, StepEr
     let (channel_multiplier, downsample_after) = (case.channel_multiplier, case.downsample_after.clone());
     let convolution = Convolution { channel_multiplier, downsample_after };
     let extents = convolutional(case.depth, &convolution, Extent { channels, height, width }, classes)?;
-    Ok(Wiring::new(topology, true, extents))
+    Ok(Architecture::new(topology, true, extents))
 }
 
 fn scalars<T: Scalar>(numbers: &[f64]) -> Vec<T> {
-    numbers.iter().map(|&number| T::of(number)).collect()
+    numbers.iter().map(|&number| T::from_f64(number)).collect()
 }
 
 fn doubles<T: Scalar>(numbers: &[T]) -> Vec<f64> {
@@ -183,13 +183,18 @@ fn doubles<T: Scalar>(numbers: &[T]) -> Vec<f64> {
 }
 
 /// Fills a run of layers from the tensors `PREFIX.LAYER.weight` and, where it has biases, `PREFIX.LAYER.bias`.
-fn fill<T: Scalar>(parameters: &mut Parameters<T>, given: &Given, prefix: &str, biases: bool) -> Result<(), StepError> {
+fn fill<T: Scalar>(
+    parameters: &mut Parameters<T>,
+    inputs: &InputTensors,
+    prefix: &str,
+    biases: bool,
+) -> Result<(), StepError> {
     for layer in parameters.layers() {
         let shape = shape_of(parameters, layer);
-        let weight = given.tensor(&format!("{prefix}.{layer}.weight"), &shape)?;
+        let weight = inputs.tensor(&format!("{prefix}.{layer}.weight"), &shape)?;
         parameters.set_weight(0, layer, &scalars::<T>(&weight.numbers));
         if biases {
-            let bias = given.tensor(&format!("{prefix}.{layer}.bias"), &shape[..1])?;
+            let bias = inputs.tensor(&format!("{prefix}.{layer}.bias"), &shape[..1])?;
             parameters.bias_mut(0, layer).copy_from_slice(&scalars(&bias.numbers));
         }
     }
@@ -198,26 +203,26 @@ fn fill<T: Scalar>(parameters: &mut Parameters<T>, given: &Given, prefix: &str, 
 
 /// [out, in], or [out, in, rows, columns] of a convolution.
 fn shape_of<T: Scalar>(parameters: &Parameters<T>, layer: usize) -> Vec<usize> {
-    let Form { reads, outputs, .. } = &parameters.slot(layer).form;
-    let shape = vec![*outputs, reads.channels()];
-    if reads.taps > 1 { [shape, vec![reads.taps; 2]].concat() } else { shape }
+    let ParameterSpec { inputs, outputs, .. } = &parameters.parameter_range(layer).spec;
+    let shape = vec![*outputs, inputs.channels()];
+    if inputs.kernel_size > 1 { [shape, vec![inputs.kernel_size; 2]].concat() } else { shape }
 }
 
 /// The noise of each decoder, from layer 2 on: for each image and position, each channel.
-fn noises<T: Scalar>(network: &Network<T>, given: &Given, rows: usize) -> Result<Vec<Vec<T>>, StepError> {
-    let layers = network.decoders.iter().flat_map(Parameters::layers);
+fn noises<T: Scalar>(model: &Model<T>, inputs: &InputTensors, batch_size: usize) -> Result<Vec<Vec<T>>, StepError> {
+    let layers = model.decoders.iter().flat_map(Parameters::layers);
     let noise = |layer: usize| {
-        let wiring = &network.wiring;
-        let (extent, channels) = (wiring.extent(layer), wiring.hidden_channels(layer));
-        let mut shape = vec![rows, channels];
-        if wiring.taps(layer) > 1 {
+        let architecture = &model.architecture;
+        let (extent, channels) = (architecture.extent(layer), architecture.hidden_channels(layer));
+        let mut shape = vec![batch_size, channels];
+        if architecture.kernel_size(layer) > 1 {
             shape.extend([extent.height, extent.width]);
         }
-        let numbers = given.tensor(&format!("noise.{layer}"), &shape)?.numbers;
+        let numbers = inputs.tensor(&format!("noise.{layer}"), &shape)?.numbers;
         let of_image = numbers.chunks_exact(channels * extent.positions());
         let by_position = |image: &[f64]| -> Vec<T> {
             let at = |place: usize| image[place % channels * extent.positions() + place / channels];
-            (0..image.len()).map(|place| T::of(at(place))).collect()
+            (0..image.len()).map(|place| T::from_f64(at(place))).collect()
         };
         Ok(of_image.flat_map(by_position).collect())
     };
@@ -225,24 +230,30 @@ fn noises<T: Scalar>(network: &Network<T>, given: &Given, rows: usize) -> Result
 }
 
 /// The numbers of a layer as [images, units], or [images, channels, rows, columns] of a convolution.
-fn units<T: Scalar>(wiring: &Wiring, rows: usize, layer: usize, activities: &Activities<T>) -> (Vec<usize>, Vec<f64>) {
-    let (extent, (numbers, lines)) = (wiring.extent(layer), activities.numbers(layer));
-    let flat: Vec<f64> = lines.starts().flat_map(|start| doubles(&numbers[start..start + lines.length])).collect();
-    if !wiring.is_convolutional() {
-        return (vec![rows, extent.channels], flat);
+fn units<T: Scalar>(
+    architecture: &Architecture,
+    batch_size: usize,
+    layer: usize,
+    activations: &Activations<T>,
+) -> (Vec<usize>, Vec<f64>) {
+    let (extent, (numbers, strided_rows)) = (architecture.extent(layer), activations.values(layer));
+    let flat: Vec<f64> =
+        strided_rows.starts().flat_map(|start| doubles(&numbers[start..start + strided_rows.length])).collect();
+    if !architecture.is_convolutional() {
+        return (vec![batch_size, extent.channels], flat);
     }
     let by_channel = |image: &[f64]| -> Vec<f64> {
         let at = |place: usize| image[place % extent.positions() * extent.channels + place / extent.positions()];
         (0..image.len()).map(at).collect()
     };
     let numbers = flat.chunks_exact(extent.units()).flat_map(by_channel).collect();
-    (vec![rows, extent.channels, extent.height, extent.width], numbers)
+    (vec![batch_size, extent.channels, extent.height, extent.width], numbers)
 }
 
-fn add_gradients<T: Scalar>(written: &mut Written, name: &str, parameters: &Parameters<T>) {
+fn add_gradients<T: Scalar>(outputs: &mut OutputTensors, name: &str, parameters: &Parameters<T>) {
     for layer in parameters.layers() {
         let shape = shape_of(parameters, layer);
-        written.add(&format!("{name}.{layer}.weight"), &shape, doubles(&parameters.weight_gradient(layer)));
-        written.add(&format!("{name}.{layer}.bias"), &shape[..1], doubles(parameters.bias_gradient(layer)));
+        outputs.add(&format!("{name}.{layer}.weight"), &shape, doubles(&parameters.weight_gradient(layer)));
+        outputs.add(&format!("{name}.{layer}.bias"), &shape[..1], doubles(parameters.bias_gradient(layer)));
     }
 }

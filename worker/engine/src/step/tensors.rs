@@ -10,19 +10,19 @@ use super::StepError;
 
 /// A tensor as numbers, row after row.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Numbers {
+pub(super) struct TensorData {
     pub(super) shape: Vec<usize>,
     pub(super) numbers: Vec<f64>,
 }
 
 /// The tensors of one file.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct InputTensors {
     path: PathBuf,
-    tensors: BTreeMap<String, Numbers>,
+    tensors: BTreeMap<String, TensorData>,
 }
 
-impl Given {
+impl InputTensors {
     /// Reads a file of float32, float64 and int64 tensors.
     pub(super) fn read(path: &Path) -> Result<Self, StepError> {
         let unreadable = |why: String| StepError::File { what: "read", path: path.to_owned(), why };
@@ -36,12 +36,12 @@ impl Given {
                 found: format!("of {:?}", view.dtype()),
                 wanted: "one of F32, F64 or I64".to_owned(),
             })?;
-            tensors.insert(name, Numbers { shape: view.shape().to_vec(), numbers });
+            tensors.insert(name, TensorData { shape: view.shape().to_vec(), numbers });
         }
         Ok(Self { path: path.to_owned(), tensors })
     }
 
-    fn get(&self, name: &str) -> Result<&Numbers, StepError> {
+    fn get(&self, name: &str) -> Result<&TensorData, StepError> {
         let missing = || StepError::Missing { path: self.path.clone(), name: name.to_owned() };
         self.tensors.get(name).ok_or_else(missing)
     }
@@ -51,7 +51,7 @@ impl Given {
     }
 
     /// A tensor that is not empty, of any shape of at least two dimensions.
-    pub(super) fn any(&self, name: &str) -> Result<Numbers, StepError> {
+    pub(super) fn any(&self, name: &str) -> Result<TensorData, StepError> {
         let found = self.get(name)?;
         if found.shape.len() >= 2 && !found.shape.contains(&0) {
             return Ok(found.clone());
@@ -60,7 +60,7 @@ impl Given {
     }
 
     /// A tensor of that shape.
-    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Numbers, StepError> {
+    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<TensorData, StepError> {
         let found = self.get(name)?;
         if found.shape == shape {
             return Ok(found.clone());
@@ -90,11 +90,11 @@ fn numbers(view: &TensorView<'_>) -> Option<Vec<f64>> {
 
 /// Tensors to be written, in double precision.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(super) struct OutputTensors {
     tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
 }
 
-impl Written {
+impl OutputTensors {
     /// Adds a tensor under its name and as `expect.NAME`.
     pub(super) fn add(&mut self, name: &str, shape: &[usize], numbers: Vec<f64>) {
         let bytes: Vec<u8> = numbers.into_iter().flat_map(f64::to_le_bytes).collect();

@@ -3,8 +3,8 @@
 use biosweep_data::{Dataset, Part};
 use tch::TchError;
 
-use crate::network::{Network, Pass};
-use crate::scalar::Scalar;
+use crate::kernels::scalar::Scalar;
+use crate::model::{ForwardPass, Model};
 
 /// Images carried at once through a fully connected network, and through a convolutional one, whose activities take
 /// more room.
@@ -13,28 +13,28 @@ const CONVOLUTIONAL_ROWS: usize = 125;
 
 /// Room to carry images through a network.
 pub(crate) struct Evaluator<T> {
-    pass: Pass<T>,
+    pass: ForwardPass<T>,
     labels: Vec<i64>,
     test: Vec<u32>,
 }
 
 impl<T: Scalar> Evaluator<T> {
-    pub(crate) fn new(network: &Network<T>, data: &Dataset) -> Result<Self, TchError> {
-        let rows = if network.wiring.is_convolutional() { CONVOLUTIONAL_ROWS } else { ROWS };
+    pub(crate) fn new(model: &Model<T>, data: &Dataset) -> Result<Self, TchError> {
+        let batch_size = if model.architecture.is_convolutional() { CONVOLUTIONAL_ROWS } else { ROWS };
         let test = (0..u32::try_from(data.count(Part::Test)).expect("a part has fewer than 2^32 images")).collect();
-        Ok(Self { pass: Pass::new(&network.wiring, rows)?, labels: vec![0; rows], test })
+        Ok(Self { pass: ForwardPass::new(&model.architecture, batch_size)?, labels: vec![0; batch_size], test })
     }
 
     /// The fraction of the test images that a lane classifies correctly; `None` where its outputs or their loss are not
     /// finite.
     pub(super) fn test_accuracy(
         &mut self,
-        network: &Network<T>,
+        model: &Model<T>,
         lane: usize,
         data: &Dataset,
     ) -> Result<Option<f64>, TchError> {
         let test = std::mem::take(&mut self.test);
-        let accuracy = self.accuracy(network, lane, data, Part::Test, &test);
+        let accuracy = self.accuracy(model, lane, data, Part::Test, &test);
         self.test = test;
         accuracy
     }
@@ -43,18 +43,18 @@ impl<T: Scalar> Evaluator<T> {
     /// finite.
     pub(crate) fn accuracy(
         &mut self,
-        network: &Network<T>,
+        model: &Model<T>,
         lane: usize,
         data: &Dataset,
         part: Part,
         images: &[u32],
     ) -> Result<Option<f64>, TchError> {
         let mut correct = 0;
-        for chunk in images.chunks(self.pass.rows) {
+        for chunk in images.chunks(self.pass.batch_size) {
             // A last chunk that is smaller leaves older images in the rows after it; they are not counted.
             let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * data.image().units()];
             data.gather(part, chunk, pixels, &mut self.labels[..chunk.len()]);
-            self.pass.forward(network, lane)?;
+            self.pass.forward(model, lane)?;
             let Some(of_chunk) = self.pass.correct(&self.labels[..chunk.len()]) else { return Ok(None) };
             correct += of_chunk;
         }

@@ -9,7 +9,7 @@ use super::evaluate::Evaluator;
 use super::{Batches, LaneJob, LaneOutcome, LaneState, Learner, NotFinite, Observer, TrainError};
 
 /// What came of an update.
-pub(super) enum Step {
+pub(super) enum LaneStep {
     /// Nothing beside it.
     Updated,
     /// An evaluation: the lane's turn is over.
@@ -19,7 +19,7 @@ pub(super) enum Step {
 }
 
 /// A lane on its way.
-pub(super) struct Lane {
+pub(super) struct LaneTrainer {
     place: usize,
     eval_every: u64,
     split: Split,
@@ -29,13 +29,13 @@ pub(super) struct Lane {
     ends: Vec<u64>,
     update: u64,
     curve: Vec<CurvePoint>,
-    health: Vec<HealthPoint>,
+    diagnostics: Vec<HealthPoint>,
     /// Of the losses since the last evaluation.
     loss_sum: f64,
     loss_count: u64,
 }
 
-impl Lane {
+impl LaneTrainer {
     /// A lane before its first update, or where a state leaves it.
     pub(super) fn new(
         place: usize,
@@ -59,33 +59,33 @@ impl Lane {
             ends,
             update,
             curve: Vec::new(),
-            health: Vec::new(),
+            diagnostics: Vec::new(),
             loss_sum: 0.0,
             loss_count: 0,
         };
         if let Some(state) = state {
-            state.curve.iter().for_each(|point| lane.note(*point));
-            lane.health.clone_from(&state.health);
+            state.curve.iter().for_each(|point| lane.record(*point));
+            lane.diagnostics.clone_from(&state.diagnostics);
             (lane.loss_sum, lane.loss_count) = (state.loss_sum, state.loss_count);
         }
         Ok(lane)
     }
 
     /// Takes an evaluation into the curve, and shows it to the stopping rules.
-    fn note(&mut self, point: CurvePoint) {
+    fn record(&mut self, point: CurvePoint) {
         self.watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
         self.curve.push(point);
     }
 
     /// All of it as it now is.
     pub(super) fn state(&self, learner: &mut Learner<f32>) -> LaneState {
-        let numbers = learner.memory(self.place).into_iter().map(|(name, numbers)| (name, numbers.to_vec()));
+        let numbers = learner.state(self.place).into_iter().map(|(name, numbers)| (name, numbers.to_vec()));
         LaneState {
             update: self.update,
             loss_sum: self.loss_sum,
             loss_count: self.loss_count,
             curve: self.curve.clone(),
-            health: self.health.clone(),
+            diagnostics: self.diagnostics.clone(),
             numbers: numbers.collect(),
         }
     }
@@ -98,7 +98,7 @@ impl Lane {
         data: &Dataset,
         measures: &[Measure],
         observer: &mut dyn Observer,
-    ) -> Result<Step, TrainError> {
+    ) -> Result<LaneStep, TrainError> {
         self.update += 1;
         let loss = learner.update(self.place, data, self.batches.next(&self.split.train), self.update)?;
         observer.updated(self.place, self.update);
@@ -109,15 +109,15 @@ impl Lane {
         self.loss_count += 1;
         let is_regular = self.update.is_multiple_of(self.eval_every);
         if !is_regular && !self.ends.contains(&self.update) {
-            return Ok(Step::Updated);
+            return Ok(LaneStep::Updated);
         }
         match self.evaluate(learner, evaluator, data)? {
             Some(point) => {
                 observer.evaluated(self.place, &point);
                 if !measures.is_empty() {
-                    self.health.extend(learner.examine(self.place, self.update, measures)?);
+                    self.diagnostics.extend(learner.diagnose(self.place, self.update, measures)?);
                 }
-                self.note(point);
+                self.record(point);
             }
             None if is_regular => return Ok(self.diverged(NotFinite::Evaluation, self.update)),
             // The trials that end here have diverged. The others would not have been evaluated here, and go on.
@@ -125,24 +125,24 @@ impl Lane {
         }
         let is_done = |(watcher, &end): (&Watcher, &u64)| watcher.has_ended() || end <= self.update;
         if !self.watchers.iter().zip(&self.ends).all(is_done) {
-            return Ok(Step::Evaluated);
+            return Ok(LaneStep::Evaluated);
         }
         let lost = self.watchers.iter().zip(&self.ends).filter(|(watcher, _)| !watcher.has_ended());
         if let Some(&end) = lost.map(|(_, end)| end).min() {
             return Ok(self.diverged(NotFinite::Evaluation, end));
         }
         let scores = self.watchers.iter().filter_map(Watcher::score).collect();
-        let (curve, health) = self.take_findings();
-        Ok(Step::Ended(LaneOutcome::Completed { curve, health, scores }))
+        let (curve, diagnostics) = self.take_curves();
+        Ok(LaneStep::Ended(LaneOutcome::Completed { curve, diagnostics, scores }))
     }
 
-    fn diverged(&mut self, what: NotFinite, update: u64) -> Step {
-        let (curve, health) = self.take_findings();
-        Step::Ended(LaneOutcome::Diverged { what, update, curve, health })
+    fn diverged(&mut self, what: NotFinite, update: u64) -> LaneStep {
+        let (curve, diagnostics) = self.take_curves();
+        LaneStep::Ended(LaneOutcome::Diverged { what, update, curve, diagnostics })
     }
 
-    fn take_findings(&mut self) -> (Vec<CurvePoint>, Vec<HealthPoint>) {
-        (std::mem::take(&mut self.curve), std::mem::take(&mut self.health))
+    fn take_curves(&mut self) -> (Vec<CurvePoint>, Vec<HealthPoint>) {
+        (std::mem::take(&mut self.curve), std::mem::take(&mut self.diagnostics))
     }
 
     /// What the network finds on images it does not learn from; `None` where its outputs are not finite.
@@ -152,13 +152,13 @@ impl Lane {
         evaluator: &mut Evaluator<f32>,
         data: &Dataset,
     ) -> Result<Option<CurvePoint>, TrainError> {
-        let network = &learner.network;
-        let validation = evaluator.accuracy(network, self.place, data, Part::Train, &self.split.validation)?;
+        let model = &learner.model;
+        let validation = evaluator.accuracy(model, self.place, data, Part::Train, &self.split.validation)?;
         let Some(validation_accuracy) = validation else { return Ok(None) };
         let train_loss = self.loss_sum / self.loss_count as f64;
         let mut point = CurvePoint { update: self.update, train_loss, validation_accuracy, test_accuracy: None };
         if self.watchers.iter().any(|watcher| watcher.is_improved_by(&point)) {
-            point.test_accuracy = evaluator.test_accuracy(network, self.place, data)?;
+            point.test_accuracy = evaluator.test_accuracy(model, self.place, data)?;
             if point.test_accuracy.is_none() {
                 return Ok(None);
             }

@@ -9,27 +9,27 @@ use biosweep_data::{Dataset, Part};
 use biosweep_numeric::random::{Purpose, Stream};
 use tch::TchError;
 
-use super::health::Examination;
-use super::{TrainError, UnfitState};
-use crate::network::{Network, Pass};
-use crate::optim::{self, Optimise, Steps};
-use crate::parameters::Parameters;
-use crate::rules::{self, Destination, LearningRule, Update};
-use crate::scalar::Scalar;
-use crate::wiring::Wiring;
+use super::diagnostics::DiagnosticsProbe;
+use super::{IncompatibleState, TrainError};
+use crate::architecture::Architecture;
+use crate::kernels::scalar::Scalar;
+use crate::model::parameters::Parameters;
+use crate::model::{ForwardPass, Model};
+use crate::optim::{self, Optimise, OptimiserConfig};
+use crate::rules::{self, GradientSink, LearningRule, StepContext};
 
 /// Networks that learn.
 pub(crate) struct Learner<T: Scalar> {
-    pub(crate) network: Network<T>,
-    pass: Pass<T>,
+    pub(crate) model: Model<T>,
+    pass: ForwardPass<T>,
     rule: Box<dyn LearningRule<T>>,
     kind: Rule,
-    lanes: Vec<Lane<T>>,
+    lanes: Vec<LaneOptimisers<T>>,
     labels: Vec<i64>,
 }
 
 /// What one lane has of its own beside its parameters.
-struct Lane<T> {
+struct LaneOptimisers<T> {
     hyperparameters: Hyperparameters,
     forward: Box<dyn Optimise<T>>,
     decoders: Option<Box<dyn Optimise<T>>>,
@@ -38,35 +38,35 @@ struct Lane<T> {
 impl<T: Scalar> Learner<T> {
     /// Networks for this data, as they are before their first update.
     pub(crate) fn new(shape: &Shape, data: &Dataset, lanes: &[Hyperparameters]) -> Result<Self, TrainError> {
-        let wiring = Wiring::of(shape, data.image(), data.classes())?;
-        let mut network = Network::zeros(wiring, shape.rule, shape.activation, lanes.len())?;
+        let architecture = Architecture::from_shape(shape, data.image(), data.classes())?;
+        let mut model = Model::zeros(architecture, shape.rule, shape.activation, lanes.len())?;
         for (lane, hyperparameters) in lanes.iter().enumerate() {
-            network.draw(lane, shape.rule, hyperparameters.seed, hyperparameters.fold);
+            model.draw(lane, shape.rule, hyperparameters.seed, hyperparameters.fold);
         }
-        let rows = shape.batch_size as usize;
+        let batch_size = shape.batch_size as usize;
         let lane = |hyperparameters: &Hyperparameters| {
-            let steps = |learning_rate| Steps {
+            let config = |learning_rate| OptimiserConfig {
                 learning_rate,
                 weight_decay: hyperparameters.weight_decay,
                 momentum: hyperparameters.momentum,
                 nesterov: hyperparameters.nesterov,
             };
-            let optimiser = |learning_rate, length| optim::new(shape.optimizer, steps(learning_rate), length);
-            let decoders = network.decoders.as_ref();
+            let optimiser = |learning_rate, length| optim::new(shape.optimizer, config(learning_rate), length);
+            let decoders = model.decoders.as_ref();
             let of_decoders = |own: &Parameters<T>| optimiser(hyperparameters.decoder_learning_rate, own.lane_length());
-            Ok::<_, TchError>(Lane {
+            Ok::<_, TchError>(LaneOptimisers {
                 hyperparameters: *hyperparameters,
-                forward: optimiser(hyperparameters.learning_rate, network.forward.lane_length())?,
+                forward: optimiser(hyperparameters.learning_rate, model.forward.lane_length())?,
                 decoders: decoders.map(of_decoders).transpose()?,
             })
         };
         Ok(Self {
-            pass: Pass::new(&network.wiring, rows)?,
-            rule: rules::new(shape.rule, &network, rows)?,
+            pass: ForwardPass::new(&model.architecture, batch_size)?,
+            rule: rules::new(shape.rule, &model, batch_size)?,
             kind: shape.rule,
             lanes: lanes.iter().map(lane).collect::<Result<_, _>>()?,
-            labels: vec![0; rows],
-            network,
+            labels: vec![0; batch_size],
+            model,
         })
     }
 
@@ -79,39 +79,41 @@ impl<T: Scalar> Learner<T> {
         update: u64,
     ) -> Result<f64, TrainError> {
         data.gather(Part::Train, images, self.pass.images.slice_mut(), &mut self.labels);
-        self.pass.forward(&self.network, lane)?;
-        let Lane { hyperparameters, forward, decoders } = &mut self.lanes[lane];
-        let forward = Destination::of(&mut **forward);
-        let loss = self.pass.loss(&self.labels, forward.scale());
+        self.pass.forward(&self.model, lane)?;
+        let LaneOptimisers { hyperparameters, forward, decoders } = &mut self.lanes[lane];
+        let forward_sink = GradientSink::for_optimiser(&mut **forward);
+        let loss = self.pass.loss(&self.labels, forward_sink.scale());
         let Hyperparameters { seed, fold, target_step, noise_std, .. } = *hyperparameters;
         let mut noise = noise::<T>(seed, fold, update);
-        let mut update = Update {
+        let mut context = StepContext {
             lane,
             target_step,
             noise_std,
             noise: &mut noise,
-            forward,
-            decoders: decoders.as_mut().map_or(Destination::Gradients, |decoders| Destination::of(&mut **decoders)),
-            is_observed: false,
+            forward_sink,
+            decoder_sink: decoders
+                .as_mut()
+                .map_or(GradientSink::Gradients, |decoders| GradientSink::for_optimiser(&mut **decoders)),
+            wants_decoder_losses: false,
         };
-        self.rule.learn(&mut self.network, &self.pass, &mut update)?;
+        self.rule.backward(&mut self.model, &self.pass, &mut context)?;
         Ok(loss)
     }
 
     /// All that a lane has learned and remembers, by name.
-    pub(crate) fn memory(&mut self, lane: usize) -> Vec<(String, &mut [T])> {
-        let Network { forward, feedback, decoders, .. } = &mut self.network;
+    pub(crate) fn state(&mut self, lane: usize) -> Vec<(String, &mut [T])> {
+        let Model { forward, feedback, decoders, .. } = &mut self.model;
         let own = &mut self.lanes[lane];
         let parameters = [("forward", Some(forward)), ("feedback", feedback.as_mut()), ("decoders", decoders.as_mut())];
-        let mut memory: Vec<(String, &mut [T])> = parameters
+        let mut state: Vec<(String, &mut [T])> = parameters
             .into_iter()
             .filter_map(|(name, parameters)| Some((name.to_owned(), parameters?.lane_mut(lane))))
             .collect();
         for (name, optimiser) in [("forward", Some(&mut own.forward)), ("decoders", own.decoders.as_mut())] {
-            let remembered = optimiser.into_iter().flat_map(|optimiser| optimiser.memory());
-            memory.extend(remembered.map(|(what, numbers)| (format!("{name}.{what}"), numbers)));
+            let remembered = optimiser.into_iter().flat_map(|optimiser| optimiser.state());
+            state.extend(remembered.map(|(what, numbers)| (format!("{name}.{what}"), numbers)));
         }
-        memory
+        state
     }
 
     /// Has a lane go on from what it had learned and remembered after so many updates; where that does not fit, the lane
@@ -121,23 +123,25 @@ impl<T: Scalar> Learner<T> {
         lane: usize,
         updates: u64,
         numbers: &BTreeMap<String, Vec<T>>,
-    ) -> Result<(), UnfitState> {
-        let memory = self.memory(lane);
-        if memory.len() != numbers.len() {
-            let (found, expected) = (numbers.len(), memory.len());
-            return Err(UnfitState(format!("it has {found} stretches of numbers in place of {expected}")));
+    ) -> Result<(), IncompatibleState> {
+        let state = self.state(lane);
+        if state.len() != numbers.len() {
+            let (found, expected) = (numbers.len(), state.len());
+            return Err(IncompatibleState(format!("it has {found} stretches of numbers in place of {expected}")));
         }
-        for (name, own) in &memory {
+        for (name, own) in &state {
             match numbers.get(name) {
-                None => return Err(UnfitState(format!("it has no `{name}`"))),
+                None => return Err(IncompatibleState(format!("it has no `{name}`"))),
                 Some(saved) if saved.len() != own.len() => {
                     let (found, expected) = (saved.len(), own.len());
-                    return Err(UnfitState(format!("it has {found} numbers of `{name}` in place of {expected}")));
+                    return Err(IncompatibleState(format!(
+                        "it has {found} numbers of `{name}` in place of {expected}"
+                    )));
                 }
                 Some(_) => {}
             }
         }
-        for (name, own) in memory {
+        for (name, own) in state {
             own.copy_from_slice(&numbers[&name]);
         }
         let own = &mut self.lanes[lane];
@@ -149,17 +153,17 @@ impl<T: Scalar> Learner<T> {
     }
 
     /// What a lane's layers are like after so many updates, on the batch it learned from last.
-    pub(crate) fn examine(
+    pub(crate) fn diagnose(
         &mut self,
         lane: usize,
         update: u64,
         measures: &[Measure],
     ) -> Result<Vec<HealthPoint>, TrainError> {
-        self.pass.forward(&self.network, lane)?;
+        self.pass.forward(&self.model, lane)?;
         self.pass.loss(&self.labels, 1.0);
         let Hyperparameters { seed, fold, target_step, noise_std, .. } = self.lanes[lane].hyperparameters;
-        let mut examination = Examination {
-            network: &mut self.network,
+        let mut probe = DiagnosticsProbe {
+            model: &mut self.model,
             pass: &self.pass,
             rule: &mut *self.rule,
             kind: self.kind,
@@ -169,7 +173,7 @@ impl<T: Scalar> Learner<T> {
             noise_std,
             noise: &mut noise::<T>(seed, fold, update),
         };
-        Ok(examination.measure(measures)?)
+        Ok(probe.measure(measures)?)
     }
 }
 

@@ -7,11 +7,11 @@
 //! | `lane` | one lane's way from its first update to its last |
 //! | `learner` | the networks, rule and optimisers of all lanes |
 //! | `evaluate` | accuracy on many images |
-//! | `health` | what a lane's layers are like, where that is asked for |
+//! | `diagnostics` | what a lane's layers are like, where that is asked for |
 
 mod batches;
+mod diagnostics;
 mod evaluate;
-mod health;
 mod lane;
 mod learner;
 
@@ -28,7 +28,7 @@ pub(crate) use evaluate::Evaluator;
 pub(crate) use learner::Learner;
 
 use biosweep_data::Dataset;
-use lane::{Lane, Step};
+use lane::{LaneStep, LaneTrainer};
 
 /// Trajectories of one shape, to be trained together.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +64,7 @@ pub struct LaneState {
     /// Every evaluation.
     pub curve: Vec<CurvePoint>,
     /// What was measured of its layers at them.
-    pub health: Vec<HealthPoint>,
+    pub diagnostics: Vec<HealthPoint>,
     /// Parameters and what the optimisers remember, by name, as they lie in memory.
     pub numbers: BTreeMap<String, Vec<f32>>,
 }
@@ -87,7 +87,7 @@ pub trait Observer {
     /// A state that was wanted.
     fn state(&mut self, _lane: usize, _state: LaneState) {}
     /// The state that a lane was to go on from does not fit: the lane begins anew.
-    fn unfit(&mut self, lane: usize, why: &UnfitState);
+    fn incompatible(&mut self, lane: usize, why: &IncompatibleState);
     /// A lane ended, after so many seconds of its own; others may go on.
     fn ended(&mut self, _lane: usize, _outcome: &LaneOutcome, _seconds: f64) {}
 }
@@ -100,7 +100,7 @@ pub enum LaneOutcome {
         /// Every evaluation.
         curve: Vec<CurvePoint>,
         /// What was measured of its layers at them.
-        health: Vec<HealthPoint>,
+        diagnostics: Vec<HealthPoint>,
         /// One for each trial, in their order.
         scores: Vec<Score>,
     },
@@ -113,7 +113,7 @@ pub enum LaneOutcome {
         /// Every evaluation before.
         curve: Vec<CurvePoint>,
         /// What was measured of its layers at them.
-        health: Vec<HealthPoint>,
+        diagnostics: Vec<HealthPoint>,
     },
     /// The observer ended it.
     Stopped {
@@ -134,7 +134,7 @@ pub enum NotFinite {
 /// A state that is none of its lane's network and optimiser: why not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is of another network or optimiser: {0}")]
-pub struct UnfitState(pub(crate) String);
+pub struct IncompatibleState(pub(crate) String);
 
 /// Why a bundle cannot be trained.
 #[derive(Debug, thiserror::Error)]
@@ -173,15 +173,15 @@ pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Re
     let Bundle { shape, lanes: jobs, measures } = bundle;
     let hyperparameters: Vec<Hyperparameters> = jobs.iter().map(|job| job.hyperparameters).collect();
     let mut learner = Learner::<f32>::new(shape, data, &hyperparameters)?;
-    let mut evaluator = Evaluator::new(&learner.network, data)?;
+    let mut evaluator = Evaluator::new(&learner.model, data)?;
     let mut lanes = Vec::with_capacity(jobs.len());
     for (place, job) in jobs.iter().enumerate() {
         let fits = |state: &&LaneState| {
             let resumed = learner.resume(place, state.update, &state.numbers);
-            resumed.map_err(|why| observer.unfit(place, &why)).is_ok()
+            resumed.map_err(|why| observer.incompatible(place, &why)).is_ok()
         };
         let state = job.resume.as_ref().filter(fits);
-        lanes.push(Lane::new(place, job, state, shape, data)?);
+        lanes.push(LaneTrainer::new(place, job, state, shape, data)?);
     }
     let clock = Clock::start();
     let mut seconds = vec![0.0; lanes.len()];
@@ -194,19 +194,19 @@ pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Re
             let start = clock.seconds();
             let step = loop {
                 if observer.should_stop(place) {
-                    break Step::Ended(LaneOutcome::Stopped { state: lanes[place].state(&mut learner) });
+                    break LaneStep::Ended(LaneOutcome::Stopped { state: lanes[place].state(&mut learner) });
                 }
                 let mut open = (0..lanes.len()).filter(|&lane| outcomes[lane].is_none());
                 if let Some(lane) = observer.wanted_state(&mut open) {
                     observer.state(lane, lanes[lane].state(&mut learner));
                 }
                 match lanes[place].update(&mut learner, &mut evaluator, data, measures, observer)? {
-                    Step::Updated => {}
+                    LaneStep::Updated => {}
                     step => break step,
                 }
             };
             seconds[place] += clock.seconds() - start;
-            if let Step::Ended(outcome) = step {
+            if let LaneStep::Ended(outcome) = step {
                 observer.ended(place, &outcome, seconds[place]);
                 outcomes[place] = Some(outcome);
             }

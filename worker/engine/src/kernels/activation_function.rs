@@ -4,26 +4,26 @@ use biosweep_common::vocabulary::Activation;
 use biosweep_numeric::vector::wide;
 use tch::{TchError, Tensor};
 
-use crate::scalar::Scalar;
-use crate::wiring::Lines;
+use crate::architecture::StridedRows;
+use crate::kernels::scalar::Scalar;
 
-/// h = σ(z + b), in place: `numbers` hold z, `whole` is the matrix they are of, of which the lines are all that matters.
+/// h = σ(z + b), in place: `numbers` hold z, `matrix` is the matrix they are of, of which the lines are all that matters.
 ///
 /// # Errors
 /// What libtorch refuses.
-pub fn biased<T: Scalar>(
+pub fn add_bias_and_activate<T: Scalar>(
     activation: Activation,
-    numbers: &mut [T],
-    lines: &Lines,
+    values: &mut [T],
+    strided_rows: &StridedRows,
     bias: &[T],
-    whole: &Tensor,
+    matrix: &Tensor,
 ) -> Result<(), TchError> {
     if activation == Activation::Relu {
-        add_bias_and_rectify(numbers, lines, bias);
+        add_bias_and_rectify(values, strided_rows, bias);
         return Ok(());
     }
-    add_bias(numbers, lines, bias);
-    activate(activation, whole)
+    add_bias(values, strided_rows, bias);
+    activate(activation, matrix)
 }
 
 /// h = σ(z), in place.
@@ -41,9 +41,9 @@ pub fn activate(activation: Activation, z: &Tensor) -> Result<(), TchError> {
 
 wide! {
     /// z + b, in place.
-    pub fn add_bias<T: Scalar>(numbers: &mut [T], lines: &Lines, bias: &[T]) {
-        for start in lines.starts() {
-            for position in numbers[start..start + lines.length].chunks_exact_mut(bias.len()) {
+    pub fn add_bias<T: Scalar>(values: &mut [T], strided_rows: &StridedRows, bias: &[T]) {
+        for start in strided_rows.starts() {
+            for position in values[start..start + strided_rows.length].chunks_exact_mut(bias.len()) {
                 position.iter_mut().zip(bias).for_each(|(z, &b)| *z += b);
             }
         }
@@ -51,14 +51,14 @@ wide! {
 }
 
 wide! {
-    fn add_bias_and_rectify<T: Scalar>(numbers: &mut [T], lines: &Lines, bias: &[T]) {
+    fn add_bias_and_rectify<T: Scalar>(values: &mut [T], strided_rows: &StridedRows, bias: &[T]) {
         let zero = T::default();
-        for start in lines.starts() {
-            for position in numbers[start..start + lines.length].chunks_exact_mut(bias.len()) {
+        for start in strided_rows.starts() {
+            for position in values[start..start + strided_rows.length].chunks_exact_mut(bias.len()) {
                 position.iter_mut().zip(bias).for_each(|(z, &b)| {
-                    let biased = *z + b;
+                    let add_bias_and_activate = *z + b;
                     // What is no number stays so.
-                    *z = if biased < zero { zero } else { biased };
+                    *z = if add_bias_and_activate < zero { zero } else { add_bias_and_activate };
                 });
             }
         }
@@ -67,17 +67,17 @@ wide! {
 
 wide! {
     /// scale · error ⊙ σ'(z), in place; σ' is told from h = σ(z), which lies as the error does.
-    pub fn times_derivative<T: Scalar>(
+    pub fn activation_backward<T: Scalar>(
         activation: Activation,
         scale: T,
         error: &mut [T],
         hidden: &[T],
-        lines: &Lines,
+        strided_rows: &StridedRows,
     ) {
-        let (zero, one) = (T::default(), T::of(1.0));
-        for start in lines.starts() {
-            let line = start..start + lines.length;
-            let pairs = error[line.clone()].iter_mut().zip(&hidden[line]);
+        let (zero, one) = (T::default(), T::from_f64(1.0));
+        for start in strided_rows.starts() {
+            let row = start..start + strided_rows.length;
+            let pairs = error[row.clone()].iter_mut().zip(&hidden[row]);
             match activation {
                 Activation::Relu => pairs.for_each(|(error, &h)| *error = if h > zero { scale * *error } else { zero }),
                 Activation::Sigmoid => pairs.for_each(|(error, &h)| *error = scale * *error * (h * (one - h))),
@@ -88,8 +88,8 @@ wide! {
 }
 
 /// The first of two passes to σ(z + Δ) − σ(z): what takes exponentials, which libtorch has as vector code. It leaves in
-/// `z` and in `change`, which holds Δ, what [`finish_change`] reads.
-pub fn begin_change(activation: Activation, z: &Tensor, change: &Tensor) -> Result<(), TchError> {
+/// `z` and in `change`, which holds Δ, what [`finish_activation_difference`] reads.
+pub fn begin_activation_difference(activation: Activation, z: &Tensor, change: &Tensor) -> Result<(), TchError> {
     match activation {
         Activation::Relu => return Ok(()),
         Activation::Sigmoid => drop(change.f_mul_scalar_out(change, 0.5)?),
@@ -105,8 +105,8 @@ wide! {
     /// Far from the output Δ is smaller by orders of magnitude than z, and a difference of two σ would be rounding error in
     /// single precision. So nothing alike is subtracted. By the addition theorem, tanh(z + Δ) − h = (1 − h²)t / (1 + ht)
     /// with h = tanh z and t = tanh Δ; the sigmoid is half of a tanh, at half of z and Δ.
-    pub fn finish_change<T: Scalar>(activation: Activation, z: &[T], change: &mut [T]) {
-        let (zero, one, two) = (T::default(), T::of(1.0), T::of(2.0));
+    pub fn finish_activation_difference<T: Scalar>(activation: Activation, z: &[T], change: &mut [T]) {
+        let (zero, one, two) = (T::default(), T::from_f64(1.0), T::from_f64(2.0));
         // Where σ is flat to the last bit the quotient may be 0/0: nothing changes there. What is no number stays so.
         let quotient = |above: T, below: T| if below == zero { zero } else { above / below };
         let pairs = change.iter_mut().zip(z);
@@ -135,10 +135,10 @@ mod tests {
     use super::*;
 
     fn change<T: Scalar + tch::kind::Element>(activation: Activation, z: f64, by: f64) -> f64 {
-        let (z, by) = (Tensor::from_slice(&[T::of(z)]), Tensor::from_slice(&[T::of(by)]));
-        begin_change(activation, &z, &by).expect("an activation");
-        let mut change = [T::of(by.double_value(&[0]))];
-        finish_change(activation, &[T::of(z.double_value(&[0]))], &mut change);
+        let (z, by) = (Tensor::from_slice(&[T::from_f64(z)]), Tensor::from_slice(&[T::from_f64(by)]));
+        begin_activation_difference(activation, &z, &by).expect("an activation");
+        let mut change = [T::from_f64(by.double_value(&[0]))];
+        finish_activation_difference(activation, &[T::from_f64(z.double_value(&[0]))], &mut change);
         change[0].to_f64()
     }
 
@@ -188,8 +188,8 @@ mod tests {
                     tensor.double_value(&[0])
                 };
                 let mut slope = [1.0];
-                let line = Lines { first: 0, outer: (1, 1), inner: (1, 1), length: 1 };
-                times_derivative(activation, 1.0, &mut slope, &[sigma(z)], &line);
+                let row = StridedRows { first: 0, outer: (1, 1), inner: (1, 1), length: 1 };
+                activation_backward(activation, 1.0, &mut slope, &[sigma(z)], &row);
                 let step = 1e-6;
                 let measured = (sigma(z + step) - sigma(z - step)) / (2.0 * step);
                 assert!((slope[0] - measured).abs() < 1e-8, "{activation} at {z}: {} {measured}", slope[0]);

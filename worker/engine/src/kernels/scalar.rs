@@ -28,7 +28,7 @@ pub trait Scalar:
     const KIND: Kind;
 
     /// The nearest number of this kind.
-    fn of(number: f64) -> Self;
+    fn from_f64(number: f64) -> Self;
     /// The number in double precision.
     fn to_f64(self) -> f64;
     /// The square root.
@@ -37,7 +37,7 @@ pub trait Scalar:
     fn mul_add(self, factor: Self, added: Self) -> Self;
     /// 1/√x for x ≥ 1e-36, and some finite number for zero. In single precision it is right to some units in the last
     /// place: it is found by iteration, for a processor's own takes longer than all the rest of an update.
-    fn inverse_root(self) -> Self;
+    fn inverse_sqrt(self) -> Self;
     /// 1/x for x in the normal range, in single precision right to some units in the last place.
     fn inverse(self) -> Self;
     /// e to its power.
@@ -47,12 +47,12 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($type:ident, $kind:expr, $fill_normal:ident, $inverse_root:path, $inverse:path) => {
+    ($type:ident, $kind:expr, $fill_normal:ident, $inverse_sqrt:path, $inverse:path) => {
         impl Scalar for $type {
             const KIND: Kind = $kind;
 
             #[inline(always)]
-            fn of(number: f64) -> Self {
+            fn from_f64(number: f64) -> Self {
                 number as Self
             }
 
@@ -72,8 +72,8 @@ macro_rules! scalar {
             }
 
             #[inline(always)]
-            fn inverse_root(self) -> Self {
-                $inverse_root(self)
+            fn inverse_sqrt(self) -> Self {
+                $inverse_sqrt(self)
             }
 
             #[inline(always)]
@@ -92,17 +92,17 @@ macro_rules! scalar {
     };
 }
 
-scalar!(f32, Kind::Float, fill_normal_f32, inverse_root_by_iteration, inverse_by_iteration);
-scalar!(f64, Kind::Double, fill_normal_f64, inverse_root_f64, f64::recip);
+scalar!(f32, Kind::Float, fill_normal_f32, inverse_sqrt_by_iteration, inverse_by_iteration);
+scalar!(f64, Kind::Double, fill_normal_f64, inverse_sqrt_f64, f64::recip);
 
 #[inline(always)]
-fn inverse_root_f64(x: f64) -> f64 {
+fn inverse_sqrt_f64(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { 1.0 / x.sqrt() }
 }
 
 /// From the bits of x (Kadlec 2010), made exact by Newton's method.
 #[inline(always)]
-fn inverse_root_by_iteration(x: f32) -> f32 {
+fn inverse_sqrt_by_iteration(x: f32) -> f32 {
     let y = f32::from_bits(0x5f1f_fff9 - (x.to_bits() >> 1));
     // x · y comes first: y squared may be too large a number where x is zero.
     let y = 0.703_952_2 * y * (-(x * y)).mul_add(y, 2.389_244_6);
@@ -131,11 +131,11 @@ mod tests {
             for place in 0..50 {
                 let x = (10_f64.powf(f64::from(exponent) / 10.0) * (1.0 + f64::from(place) / 60.0)) as f32;
                 let exact = f64::from(x);
-                of_root = of_root.max((f64::from(x.inverse_root()) * exact.sqrt() - 1.0).abs());
+                of_root = of_root.max((f64::from(x.inverse_sqrt()) * exact.sqrt() - 1.0).abs());
                 plain = plain.max((f64::from(x.inverse()) * exact - 1.0).abs());
             }
         }
         assert!(of_root < 3e-7 && plain < 3e-7, "{of_root} {plain}");
-        assert!(0.0_f32.inverse_root().is_finite() && 0.0_f64.inverse_root().is_finite());
+        assert!(0.0_f32.inverse_sqrt().is_finite() && 0.0_f64.inverse_sqrt().is_finite());
     }
 }

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use tch::{Device, Tensor};
 
-use crate::scalar::Scalar;
+use crate::kernels::scalar::Scalar;
 
 /// Every matrix starts at a multiple of so many numbers: 64 bytes of the narrower type. Equal alignment is a part of
 /// what makes sums come out equal to the last bit, wherever in a buffer a matrix lies.

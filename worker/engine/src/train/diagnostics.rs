@@ -7,15 +7,15 @@ use biosweep_common::health::{HealthPoint, Measure};
 use biosweep_common::vocabulary::{Activation, Rule};
 use tch::TchError;
 
-use crate::network::{Network, Pass};
-use crate::rules::{self, Destination, LearningRule, Update};
-use crate::scalar::Scalar;
+use crate::kernels::scalar::Scalar;
+use crate::model::{ForwardPass, Model};
+use crate::rules::{self, GradientSink, LearningRule, StepContext};
 
 /// What is needed to measure a lane.
-pub(super) struct Examination<'a, T: Scalar> {
-    pub(super) network: &'a mut Network<T>,
+pub(super) struct DiagnosticsProbe<'a, T: Scalar> {
+    pub(super) model: &'a mut Model<T>,
     /// The batch, forward through the network as it is.
-    pub(super) pass: &'a Pass<T>,
+    pub(super) pass: &'a ForwardPass<T>,
     pub(super) rule: &'a mut dyn LearningRule<T>,
     pub(super) kind: Rule,
     pub(super) lane: usize,
@@ -26,24 +26,24 @@ pub(super) struct Examination<'a, T: Scalar> {
     pub(super) noise: &'a mut dyn FnMut(usize, &mut [T]),
 }
 
-impl<T: Scalar> Examination<'_, T> {
+impl<T: Scalar> DiagnosticsProbe<'_, T> {
     /// The measures asked for, layer by layer; one that says nothing of a layer is left out there.
     pub(super) fn measure(&mut self, measures: &[Measure]) -> Result<Vec<HealthPoint>, TchError> {
         let wanted = |measure: Measure| measures.contains(&measure);
         let gradients = [Measure::UpdateAngle, Measure::UpdateNorm, Measure::ReconstructionError];
-        let of_rule = if gradients.into_iter().any(wanted) { self.learn(None)? } else { Vec::new() };
+        let of_rule = if gradients.into_iter().any(wanted) { self.backward(None)? } else { Vec::new() };
         let reconstructions = self.rule.inverse_losses().to_vec();
-        let of_loss = if wanted(Measure::UpdateAngle) { self.learn(Some(Rule::Bp))? } else { Vec::new() };
+        let of_loss = if wanted(Measure::UpdateAngle) { self.backward(Some(Rule::Bp))? } else { Vec::new() };
         let mut points = Vec::new();
         for &measure in measures {
-            for layer in 1..=self.network.wiring.topology.output() {
+            for layer in 1..=self.model.architecture.topology.output() {
                 let found = match measure {
                     Measure::UpdateAngle => angle(&of_rule[layer - 1], &of_loss[layer - 1]),
                     Measure::UpdateNorm => Some(norm(&of_rule[layer - 1])),
-                    Measure::WeightNorm => Some(norm(&doubles(self.network.forward.weight_slice(self.lane, layer)))),
+                    Measure::WeightNorm => Some(norm(&doubles(self.model.forward.raw_weight(self.lane, layer)))),
                     Measure::FeedbackAngle => self.feedback_angle(layer),
                     Measure::ReconstructionError => {
-                        let units = self.network.wiring.hidden_channels(layer) * self.positions(layer);
+                        let units = self.model.architecture.hidden_channels(layer) * self.positions(layer);
                         let of_layer = reconstructions.iter().find(|(decoder, _)| *decoder == layer);
                         of_layer.map(|(_, loss)| loss / units as f64)
                     }
@@ -58,36 +58,36 @@ impl<T: Scalar> Examination<'_, T> {
     }
 
     /// The weight gradients of all layers that the lane's rule finds, or another rule.
-    fn learn(&mut self, other: Option<Rule>) -> Result<Vec<Vec<f64>>, TchError> {
-        let mut update = Update {
+    fn backward(&mut self, other: Option<Rule>) -> Result<Vec<Vec<f64>>, TchError> {
+        let mut context = StepContext {
             lane: self.lane,
             target_step: self.target_step,
             noise_std: self.noise_std,
             noise: self.noise,
-            forward: Destination::Gradients,
-            decoders: Destination::Gradients,
-            is_observed: true,
+            forward_sink: GradientSink::Gradients,
+            decoder_sink: GradientSink::Gradients,
+            wants_decoder_losses: true,
         };
         match other {
-            None => self.rule.learn(self.network, self.pass, &mut update)?,
+            None => self.rule.backward(self.model, self.pass, &mut context)?,
             Some(rule) => {
-                rules::new(rule, self.network, self.pass.rows)?.learn(self.network, self.pass, &mut update)?;
+                rules::new(rule, self.model, self.pass.batch_size)?.backward(self.model, self.pass, &mut context)?;
             }
         }
-        let forward = &self.network.forward;
+        let forward = &self.model.forward;
         Ok(forward.layers().map(|layer| doubles(&forward.weight_gradient(layer))).collect())
     }
 
     fn positions(&self, layer: usize) -> usize {
-        self.network.wiring.extent(layer).positions()
+        self.model.architecture.extent(layer).positions()
     }
 
     /// Between what a layer's errors travel back through and its weights.
     fn feedback_angle(&self, layer: usize) -> Option<f64> {
-        let weight = doubles(&self.network.forward.weight(self.lane, layer));
+        let weight = doubles(&self.model.forward.weight(self.lane, layer));
         let sign = |weight: &f64| if *weight == 0.0 { 0.0 } else { weight.signum() };
         let fixed = || {
-            let feedback = self.network.feedback.as_ref().filter(|feedback| feedback.layers().contains(&layer));
+            let feedback = self.model.feedback.as_ref().filter(|feedback| feedback.layers().contains(&layer));
             feedback.map(|feedback| doubles(&feedback.weight(self.lane, layer)))
         };
         let feedback = match self.kind {
@@ -100,24 +100,24 @@ impl<T: Scalar> Examination<'_, T> {
     }
 
     /// The activities of a hidden layer, image by image.
-    fn activities(&self, layer: usize) -> Option<impl Iterator<Item = Vec<f64>>> {
-        if layer == self.network.wiring.topology.output() {
+    fn activations(&self, layer: usize) -> Option<impl Iterator<Item = Vec<f64>>> {
+        if layer == self.model.architecture.topology.output() {
             return None;
         }
-        let (numbers, lines) = self.pass.hidden.numbers(layer);
-        let starts: Vec<usize> = lines.starts().collect();
-        let (length, of_image) = (lines.length, starts.len() / self.pass.rows);
+        let (numbers, strided_rows) = self.pass.hidden.values(layer);
+        let starts: Vec<usize> = strided_rows.starts().collect();
+        let (length, of_image) = (strided_rows.length, starts.len() / self.pass.batch_size);
         let images: Vec<Vec<usize>> = starts.chunks(of_image).map(<[usize]>::to_vec).collect();
-        let line = move |start: usize| doubles(&numbers[start..start + length]);
-        Some(images.into_iter().map(move |starts| starts.into_iter().flat_map(&line).collect()))
+        let row = move |start: usize| doubles(&numbers[start..start + length]);
+        Some(images.into_iter().map(move |starts| starts.into_iter().flat_map(&row).collect()))
     }
 
     fn dead_units(&self, layer: usize) -> Option<f64> {
-        if self.network.activation != Activation::Relu {
+        if self.model.activation != Activation::Relu {
             return None;
         }
         let mut is_alive: Vec<bool> = Vec::new();
-        for image in self.activities(layer)? {
+        for image in self.activations(layer)? {
             is_alive.resize(image.len(), false);
             is_alive.iter_mut().zip(image).for_each(|(is_alive, h)| *is_alive |= h > 0.0);
         }
@@ -125,16 +125,16 @@ impl<T: Scalar> Examination<'_, T> {
     }
 
     fn saturated_units(&self, layer: usize) -> Option<f64> {
-        let is_flat = |h: &f64| match self.network.activation {
+        let is_flat = |h: &f64| match self.model.activation {
             Activation::Relu => false,
             Activation::Sigmoid => h * (1.0 - h) < 0.01 * 0.25,
             Activation::Tanh => 1.0 - h * h < 0.01,
         };
-        if self.network.activation == Activation::Relu {
+        if self.model.activation == Activation::Relu {
             return None;
         }
         let (mut flat, mut all) = (0, 0);
-        for image in self.activities(layer)? {
+        for image in self.activations(layer)? {
             flat += image.iter().filter(|h| is_flat(h)).count();
             all += image.len();
         }

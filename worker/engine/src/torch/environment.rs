@@ -5,7 +5,7 @@ use std::{env, fs};
 use biosweep_common::environment::{NumericEnvironment, VARIABLES};
 use biosweep_numeric::vector;
 
-use crate::libtorch;
+use crate::torch::libtorch;
 
 /// The environment of this process.
 #[must_use]

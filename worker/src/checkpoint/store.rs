@@ -14,7 +14,7 @@ use biosweep_engine::train::LaneState;
 use futures::TryStreamExt as _;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
-use object_store::path::Path as Place;
+use object_store::path::Path as ObjectPath;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
 
 /// Checkpoints kept of each trajectory: the last, and the one before it should the last turn out damaged.
@@ -34,7 +34,7 @@ const SET_ASIDE: &str = ".set-aside";
 /// Why checkpoints cannot be kept in a place.
 #[derive(Debug, thiserror::Error)]
 #[error("checkpoints cannot be kept in {place}: {why}; name another place with --checkpoints")]
-pub struct ShelfError {
+pub struct CheckpointStoreError {
     /// The place.
     pub place: String,
     /// What is wrong with it.
@@ -43,9 +43,9 @@ pub struct ShelfError {
 
 /// A place for checkpoints. Copies are of the same place.
 #[derive(Debug, Clone)]
-pub struct Shelf {
-    store: Arc<dyn ObjectStore>,
-    within: Place,
+pub struct CheckpointStore {
+    objects: Arc<dyn ObjectStore>,
+    within: ObjectPath,
     name: String,
     /// Whether long files are sent in parts.
     in_parts: bool,
@@ -53,36 +53,36 @@ pub struct Shelf {
 
 /// Whose checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Of {
+pub struct CheckpointId {
     /// The sweep.
     pub sweep: SweepId,
     /// The trajectory.
     pub trajectory: TrajectoryIndex,
 }
 
-impl Shelf {
+impl CheckpointStore {
     /// A folder, made where it is missing, or an address such as s3://BUCKET/PREFIX. Access to a bucket is taken from the
     /// usual variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL and their kin.
     ///
     /// # Errors
     /// A folder that cannot be made, or an address that is none.
-    pub fn open(place: &str) -> Result<Self, ShelfError> {
-        let refused = |why: String| ShelfError { place: place.to_owned(), why };
+    pub fn open(place: &str) -> Result<Self, CheckpointStoreError> {
+        let refused = |why: String| CheckpointStoreError { place: place.to_owned(), why };
         if place.contains("://") {
             return Self::open_bucket(place);
         }
         std::fs::create_dir_all(place).map_err(|error| refused(error.to_string()))?;
         let store = LocalFileSystem::new_with_prefix(place).map_err(|error| refused(error.to_string()))?;
         Ok(Self {
-            store: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
-            within: Place::default(),
+            objects: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
+            within: ObjectPath::default(),
             name: place.to_owned(),
             in_parts: false,
         })
     }
 
-    fn open_bucket(place: &str) -> Result<Self, ShelfError> {
-        let refused = |why: String| ShelfError { place: place.to_owned(), why };
+    fn open_bucket(place: &str) -> Result<Self, CheckpointStoreError> {
+        let refused = |why: String| CheckpointStoreError { place: place.to_owned(), why };
         let Some((bucket, within)) = place.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))
         else {
             return Err(refused("it is neither a folder nor an address that begins with s3://".to_owned()));
@@ -98,14 +98,14 @@ impl Shelf {
         let builder =
             AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).with_client_options(client);
         let store = builder.build().map_err(|error| refused(error.to_string()))?;
-        Ok(Self { store: Arc::new(store), within: Place::from(within), name: place.to_owned(), in_parts: true })
+        Ok(Self { objects: Arc::new(store), within: ObjectPath::from(within), name: place.to_owned(), in_parts: true })
     }
 
-    fn folder(&self, of: Of) -> Place {
-        self.all(of.sweep).join(of.trajectory.to_string())
+    fn folder(&self, id: CheckpointId) -> ObjectPath {
+        self.all(id.sweep).join(id.trajectory.to_string())
     }
 
-    fn all(&self, sweep: SweepId) -> Place {
+    fn all(&self, sweep: SweepId) -> ObjectPath {
         self.within.clone().join(sweep.to_string())
     }
 
@@ -113,24 +113,24 @@ impl Shelf {
     ///
     /// # Errors
     /// Storage that fails; nothing that was kept before is lost by it.
-    pub async fn keep(&self, of: Of, update: u64, bytes: Vec<u8>) -> object_store::Result<()> {
-        let place = self.folder(of).join(format!("{update:020}{ENDING}"));
+    pub async fn keep(&self, id: CheckpointId, update: u64, bytes: Vec<u8>) -> object_store::Result<()> {
+        let place = self.folder(id).join(format!("{update:020}{ENDING}"));
         if self.in_parts && bytes.len() > PART {
             self.put_in_parts(&place, &bytes).await?;
         } else {
-            self.store.put(&place, bytes.into()).await?;
+            self.objects.put(&place, bytes.into()).await?;
         }
         // Only what came before it goes: a file that is of no use, and could not be set aside, may be of a later update.
-        let before = self.files(of).await?.into_iter().rev().filter(|file| *file < place);
+        let before = self.files(id).await?.into_iter().rev().filter(|file| *file < place);
         for old in before.skip(KEPT - 1) {
-            self.store.delete(&old).await?;
+            self.objects.delete(&old).await?;
         }
         Ok(())
     }
 
     /// Sends a file part by part; it is there under its name once it is whole.
-    async fn put_in_parts(&self, place: &Place, bytes: &[u8]) -> object_store::Result<()> {
-        let mut upload = self.store.put_multipart(place).await?;
+    async fn put_in_parts(&self, place: &ObjectPath, bytes: &[u8]) -> object_store::Result<()> {
+        let mut upload = self.objects.put_multipart(place).await?;
         let sent = async {
             for part in bytes.chunks(PART) {
                 upload.put_part(part.to_vec().into()).await?;
@@ -145,8 +145,8 @@ impl Shelf {
     }
 
     /// The newest state that can be read; those that cannot be are set aside.
-    pub async fn latest(&self, of: Of, key: TrialKey) -> Option<LaneState> {
-        let files = match self.files(of).await {
+    pub async fn latest(&self, id: CheckpointId, key: TrialKey) -> Option<LaneState> {
+        let files = match self.files(id).await {
             Ok(files) => files,
             Err(error) => {
                 tracing::warn!(place = self.name, %error, "cannot look for checkpoints; training begins anew");
@@ -154,7 +154,7 @@ impl Shelf {
             }
         };
         for file in files.into_iter().rev() {
-            let bytes = async { self.store.get(&file).await?.bytes().await };
+            let bytes = async { self.objects.get(&file).await?.bytes().await };
             let why = match bytes.await {
                 Ok(bytes) => match checkpoint::decode(key, &bytes) {
                     Ok(state) => return Some(state),
@@ -177,27 +177,27 @@ impl Shelf {
     ///
     /// # Errors
     /// Storage that fails.
-    pub async fn set_aside(&self, of: Of) -> object_store::Result<()> {
-        for file in self.files(of).await? {
+    pub async fn set_aside(&self, id: CheckpointId) -> object_store::Result<()> {
+        for file in self.files(id).await? {
             self.rename_aside(&file).await?;
         }
         Ok(())
     }
 
     /// Sets a file aside; where that cannot be done it is deleted, since no training must begin from it.
-    async fn rename_aside(&self, file: &Place) -> object_store::Result<()> {
-        let renamed = self.store.rename(file, &Place::from(format!("{file}{SET_ASIDE}"))).await;
+    async fn rename_aside(&self, file: &ObjectPath) -> object_store::Result<()> {
+        let renamed = self.objects.rename(file, &ObjectPath::from(format!("{file}{SET_ASIDE}"))).await;
         let Err(error) = renamed else { return Ok(()) };
         tracing::warn!(checkpoint = %file, %error, "it cannot be renamed, and is deleted");
-        self.store.delete(file).await
+        self.objects.delete(file).await
     }
 
     /// Lets go of all that is kept of a trajectory: it is done.
     ///
     /// # Errors
     /// Storage that fails.
-    pub async fn discard(&self, of: Of) -> object_store::Result<()> {
-        self.empty(&self.folder(of)).await
+    pub async fn discard(&self, id: CheckpointId) -> object_store::Result<()> {
+        self.empty(&self.folder(id)).await
     }
 
     /// Lets go of all that is kept of a sweep: it has ended.
@@ -213,14 +213,14 @@ impl Shelf {
     /// # Errors
     /// Storage that fails.
     pub async fn sweeps(&self) -> object_store::Result<Vec<SweepId>> {
-        let folders = self.store.list_with_delimiter(Some(&self.within)).await?.common_prefixes;
+        let folders = self.objects.list_with_delimiter(Some(&self.within)).await?.common_prefixes;
         Ok(folders.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect())
     }
 
-    async fn empty(&self, folder: &Place) -> object_store::Result<()> {
-        let all: Vec<_> = self.store.list(Some(folder)).try_collect().await?;
+    async fn empty(&self, folder: &ObjectPath) -> object_store::Result<()> {
+        let all: Vec<_> = self.objects.list(Some(folder)).try_collect().await?;
         for object in all {
-            match self.store.delete(&object.location).await {
+            match self.objects.delete(&object.location).await {
                 // Another worker was faster.
                 Err(object_store::Error::NotFound { .. }) => {}
                 deleted => deleted?,
@@ -230,9 +230,9 @@ impl Shelf {
     }
 
     /// The checkpoints of a trajectory, oldest first.
-    async fn files(&self, of: Of) -> object_store::Result<Vec<Place>> {
-        let all: Vec<_> = self.store.list(Some(&self.folder(of))).try_collect().await?;
-        let mut files: Vec<Place> = all.into_iter().map(|object| object.location).collect();
+    async fn files(&self, id: CheckpointId) -> object_store::Result<Vec<ObjectPath>> {
+        let all: Vec<_> = self.objects.list(Some(&self.folder(id))).try_collect().await?;
+        let mut files: Vec<ObjectPath> = all.into_iter().map(|object| object.location).collect();
         files.retain(|file| file.as_ref().ends_with(ENDING));
         files.sort();
         Ok(files)
@@ -247,9 +247,9 @@ mod tests {
 
     const KEY: TrialKey = TrialKey([7; 32]);
 
-    fn of() -> Of {
+    fn id() -> CheckpointId {
         let sweep = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
-        Of { sweep, trajectory: TrajectoryIndex(3) }
+        CheckpointId { sweep, trajectory: TrajectoryIndex(3) }
     }
 
     fn state(update: u64, numbers: usize) -> LaneState {
@@ -258,7 +258,7 @@ mod tests {
             loss_sum: 0.0,
             loss_count: 0,
             curve: Vec::new(),
-            health: Vec::new(),
+            diagnostics: Vec::new(),
             numbers: BTreeMap::from([("forward".to_owned(), vec![0.5; numbers])]),
         }
     }
@@ -266,38 +266,38 @@ mod tests {
     #[tokio::test]
     async fn what_was_set_aside_is_not_gone_on_from_and_hides_nothing_that_is_kept_afterwards() {
         let folder = tempfile::tempdir().expect("a folder");
-        let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a shelf");
         for update in [800, 900] {
-            shelf.keep(of(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
+            store.keep(id(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
         }
-        assert_eq!(shelf.latest(of(), KEY).await, Some(state(900, 1)));
-        shelf.set_aside(of()).await.expect("set aside");
-        assert_eq!(shelf.latest(of(), KEY).await, None);
-        shelf.keep(of(), 5, checkpoint::encode(KEY, &state(5, 1))).await.expect("kept");
-        assert_eq!(shelf.latest(of(), KEY).await, Some(state(5, 1)), "though it is of an earlier update");
-        shelf.discard(of()).await.expect("discarded");
-        assert!(shelf.files(of()).await.expect("listed").is_empty());
+        assert_eq!(store.latest(id(), KEY).await, Some(state(900, 1)));
+        store.set_aside(id()).await.expect("set aside");
+        assert_eq!(store.latest(id(), KEY).await, None);
+        store.keep(id(), 5, checkpoint::encode(KEY, &state(5, 1))).await.expect("kept");
+        assert_eq!(store.latest(id(), KEY).await, Some(state(5, 1)), "though it is of an earlier update");
+        store.discard(id()).await.expect("discarded");
+        assert!(store.files(id()).await.expect("listed").is_empty());
     }
 
     #[tokio::test]
     async fn what_cannot_be_set_aside_is_deleted() {
         let folder = tempfile::tempdir().expect("a folder");
-        let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
-        shelf.keep(of(), 900, checkpoint::encode(KEY, &state(900, 1))).await.expect("kept");
-        let files = shelf.files(of()).await.expect("listed");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a shelf");
+        store.keep(id(), 900, checkpoint::encode(KEY, &state(900, 1))).await.expect("kept");
+        let files = store.files(id()).await.expect("listed");
         std::fs::create_dir(folder.path().join(format!("{}{SET_ASIDE}", files[0]))).expect("its new name is taken");
-        shelf.set_aside(of()).await.expect("set aside");
-        assert_eq!(shelf.latest(of(), KEY).await, None);
+        store.set_aside(id()).await.expect("set aside");
+        assert_eq!(store.latest(id(), KEY).await, None);
     }
 
     #[tokio::test]
     async fn what_is_left_of_later_updates_pushes_nothing_out() {
         let folder = tempfile::tempdir().expect("a folder");
-        let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a shelf");
         for update in [800, 900, 5, 6, 7] {
-            shelf.keep(of(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
+            store.keep(id(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
         }
-        let kept: Vec<u64> = (shelf.files(of()).await.expect("listed").iter())
+        let kept: Vec<u64> = (store.files(id()).await.expect("listed").iter())
             .map(|file| file.filename().and_then(|name| name[..20].parse().ok()).expect("an update"))
             .collect();
         assert_eq!(kept, [6, 7, 800, 900]);
@@ -306,10 +306,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_in_parts_comes_out_whole() {
         let folder = tempfile::tempdir().expect("a folder");
-        let shelf = Shelf::open(&folder.path().to_string_lossy()).expect("a shelf");
-        let shelf = Shelf { in_parts: true, ..shelf };
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a shelf");
+        let store = CheckpointStore { in_parts: true, ..store };
         let large = state(7, 5 * PART / 8 + 3);
-        shelf.keep(of(), 7, checkpoint::encode(KEY, &large)).await.expect("kept");
-        assert_eq!(shelf.latest(of(), KEY).await, Some(large));
+        store.keep(id(), 7, checkpoint::encode(KEY, &large)).await.expect("kept");
+        assert_eq!(store.latest(id(), KEY).await, Some(large));
     }
 }

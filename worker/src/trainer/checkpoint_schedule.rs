@@ -6,46 +6,46 @@ use biosweep_host::clock::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use crate::checkpoint::keeper::{Keeper, Written};
-use crate::checkpoint::shelf::Of;
+use crate::checkpoint::store::CheckpointId;
+use crate::checkpoint::writer::{CheckpointWriter, Written};
 
 /// Keeps checkpoints of the lanes of a bundle.
 ///
 /// A lane is due once the first update that no checkpoint has is an interval old, whichever lane trains. As lanes train
 /// one at a time, a worker that is killed loses one interval of training at most, and what the store takes to write.
-pub(super) struct Keeping<'a> {
-    keeper: &'a Keeper,
+pub(super) struct CheckpointSchedule<'a> {
+    writer: &'a CheckpointWriter,
     runtime: &'a Runtime,
     every_s: f64,
     clock: Clock,
-    lanes: Vec<Lane>,
+    lanes: Vec<LaneSchedule>,
 }
 
 /// Where a lane's checkpoints are, and what tells them from others.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shelved {
-    pub(super) of: Of,
+pub(super) struct LaneCheckpoint {
+    pub(super) id: CheckpointId,
     pub(super) key: TrialKey,
 }
 
-struct Lane {
-    shelved: Shelved,
+struct LaneSchedule {
+    checkpoint: LaneCheckpoint,
     /// When the first update was done that no checkpoint has.
     unkept_since_s: Option<f64>,
     /// The checkpoint that is being written.
     in_flight: Option<Written>,
 }
 
-impl<'a> Keeping<'a> {
+impl<'a> CheckpointSchedule<'a> {
     pub(super) fn new(
-        keeper: &'a Keeper,
+        writer: &'a CheckpointWriter,
         runtime: &'a Runtime,
         every_s: f64,
         clock: Clock,
-        lanes: impl Iterator<Item = Shelved>,
+        lanes: impl Iterator<Item = LaneCheckpoint>,
     ) -> Self {
-        let lanes = lanes.map(|shelved| Lane { shelved, unkept_since_s: None, in_flight: None });
-        Self { keeper, runtime, every_s, clock, lanes: lanes.collect() }
+        let lanes = lanes.map(|checkpoint| LaneSchedule { checkpoint, unkept_since_s: None, in_flight: None });
+        Self { writer, runtime, every_s, clock, lanes: lanes.collect() }
     }
 
     /// A lane has done an update.
@@ -60,13 +60,13 @@ impl<'a> Keeping<'a> {
         let is_due = |since: f64| now - since >= every_s;
         let waiting = lanes.filter_map(|lane| Some((self.lanes[lane].unkept_since_s?, lane)));
         let (since, lane) = waiting.min_by(|one, other| one.0.total_cmp(&other.0))?;
-        (is_due(since) && self.keeper.has_room() && self.lanes[lane].is_idle(now)).then_some(lane)
+        (is_due(since) && self.writer.has_room() && self.lanes[lane].is_idle(now)).then_some(lane)
     }
 
     /// Has a lane's state written.
     pub(super) fn keep(&mut self, lane: usize, state: LaneState) {
         let lane = &mut self.lanes[lane];
-        lane.in_flight = Some(self.keeper.keep(lane.shelved.of, lane.shelved.key, state));
+        lane.in_flight = Some(self.writer.keep(lane.checkpoint.id, lane.checkpoint.key, state));
         lane.unkept_since_s = None;
     }
 
@@ -87,9 +87,9 @@ impl<'a> Keeping<'a> {
 
     /// Sets all checkpoints of a lane aside.
     pub(super) fn set_aside(&self, lane: usize) {
-        let of = self.lanes[lane].shelved.of;
-        if let Err(error) = self.runtime.block_on(self.keeper.shelf().set_aside(of)) {
-            tracing::warn!(trajectory = %of.trajectory, %error, "its checkpoints cannot be set aside");
+        let id = self.lanes[lane].checkpoint.id;
+        if let Err(error) = self.runtime.block_on(self.writer.store().set_aside(id)) {
+            tracing::warn!(trajectory = %id.trajectory, %error, "its checkpoints cannot be set aside");
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Keeping<'a> {
     }
 }
 
-impl Lane {
+impl LaneSchedule {
     /// Whether nothing is being written of it. What could not be written is tried again an interval later.
     fn is_idle(&mut self, now: f64) -> bool {
         let Some(written) = &mut self.in_flight else { return true };
@@ -128,57 +128,57 @@ mod tests {
     use biosweep_common::ids::TrajectoryIndex;
 
     use super::*;
-    use crate::checkpoint::shelf::Shelf;
+    use crate::checkpoint::store::CheckpointStore;
 
-    fn of(trajectory: u64) -> Of {
+    fn id(trajectory: u64) -> CheckpointId {
         let sweep = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
-        Of { sweep, trajectory: TrajectoryIndex(trajectory) }
+        CheckpointId { sweep, trajectory: TrajectoryIndex(trajectory) }
     }
 
     fn state(update: u64) -> LaneState {
         let numbers = BTreeMap::from([("forward".to_owned(), vec![0.5])]);
-        LaneState { update, loss_sum: 0.0, loss_count: 0, curve: Vec::new(), health: Vec::new(), numbers }
+        LaneState { update, loss_sum: 0.0, loss_count: 0, curve: Vec::new(), diagnostics: Vec::new(), numbers }
     }
 
-    fn with_keeping(every_s: f64, test: impl FnOnce(&mut Keeping<'_>, &dyn Fn(usize) -> Option<u64>)) {
+    fn with_schedule(every_s: f64, test: impl FnOnce(&mut CheckpointSchedule<'_>, &dyn Fn(usize) -> Option<u64>)) {
         let (folder, runtime) = (tempfile::tempdir().expect("a folder"), Runtime::new().expect("a runtime"));
-        let open = |folder: &Path| Shelf::open(&folder.to_string_lossy()).expect("a shelf");
-        let keeper = Keeper::start(open(folder.path()), &runtime);
+        let open = |folder: &Path| CheckpointStore::open(&folder.to_string_lossy()).expect("a shelf");
+        let writer = CheckpointWriter::start(open(folder.path()), &runtime);
         let key = TrialKey([7; 32]);
-        let lanes = (0..3).map(|lane| Shelved { of: of(lane), key });
-        let mut keeping = Keeping::new(&keeper, &runtime, every_s, Clock::start(), lanes);
-        let shelf = open(folder.path());
-        test(&mut keeping, &|lane| runtime.block_on(shelf.latest(of(lane as u64), key)).map(|state| state.update));
+        let lanes = (0..3).map(|lane| LaneCheckpoint { id: id(lane), key });
+        let mut schedule = CheckpointSchedule::new(&writer, &runtime, every_s, Clock::start(), lanes);
+        let store = open(folder.path());
+        test(&mut schedule, &|lane| runtime.block_on(store.latest(id(lane as u64), key)).map(|state| state.update));
     }
 
     #[test]
     fn lanes_that_wait_for_their_turn_are_due_too_the_longest_unkept_first() {
-        with_keeping(0.0, |keeping, kept| {
-            assert_eq!(keeping.due(&mut (0..3)), None, "nothing was trained yet");
-            [1, 2, 0].into_iter().for_each(|lane| keeping.updated(lane));
+        with_schedule(0.0, |schedule, kept| {
+            assert_eq!(schedule.due(&mut (0..3)), None, "nothing was trained yet");
+            [1, 2, 0].into_iter().for_each(|lane| schedule.updated(lane));
             for lane in [1, 2, 0] {
                 // There is room as soon as what was handed over before is being written.
-                while !keeping.keeper.has_room() {
+                while !schedule.writer.has_room() {
                     std::thread::yield_now();
                 }
-                assert_eq!(keeping.due(&mut (0..3)), Some(lane));
-                keeping.keep(lane, state(lane as u64 + 5));
+                assert_eq!(schedule.due(&mut (0..3)), Some(lane));
+                schedule.keep(lane, state(lane as u64 + 5));
             }
-            (0..3).for_each(|lane| keeping.ended(lane));
+            (0..3).for_each(|lane| schedule.ended(lane));
             assert_eq!([0, 1, 2].map(kept), [Some(5), Some(6), Some(7)], "who has ended has nothing under way");
         });
     }
 
     #[test]
     fn a_lane_is_kept_as_it_is_handed_back_unless_it_is_already() {
-        with_keeping(1e9, |keeping, kept| {
-            keeping.keep_last(0, &state(8));
+        with_schedule(1e9, |schedule, kept| {
+            schedule.keep_last(0, &state(8));
             assert_eq!(kept(0), None, "it was not trained since it was taken up");
-            keeping.updated(1);
-            assert_eq!(keeping.due(&mut (0..3)), None, "an interval has not passed");
-            keeping.keep_last(1, &state(9));
+            schedule.updated(1);
+            assert_eq!(schedule.due(&mut (0..3)), None, "an interval has not passed");
+            schedule.keep_last(1, &state(9));
             assert_eq!(kept(1), Some(9));
-            keeping.set_aside(1);
+            schedule.set_aside(1);
             assert_eq!(kept(1), None);
         });
     }
