@@ -1,4 +1,4 @@
-//! Tells the linker where tests and examples find libtorch at run time, and the engine which version that is.
+//! Tells the linker where libtorch is for tests and examples at run time, and tells the engine the version of libtorch.
 
 use std::env;
 use std::fs;
@@ -15,16 +15,16 @@ fn main() {
     );
     let lib = std::path::absolute(&lib).unwrap_or(lib);
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    // For the build scripts of programs with this engine in them: DEP_BIOSWEEP_ENGINE_LIB.
+    // For the build scripts of programs that link this engine: DEP_BIOSWEEP_ENGINE_LIB.
     println!("cargo:LIB={}", lib.display());
-    // As DT_RPATH: what LD_LIBRARY_PATH names, such as the libtorch of an active conda environment, comes after it.
+    // As DT_RPATH, which precedes LD_LIBRARY_PATH, such as that of an active conda environment.
     println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags");
     println!("cargo:rustc-env=BIOSWEEP_LIBTORCH_VERSION={}", version(&libtorch.join("include/torch")));
 }
 
 /// The version of the headers in a folder.
 fn version(folder: &Path) -> String {
-    // Where they have been up to version 2.8, too.
+    // The second path is that of libtorch up to version 2.8.
     let places = ["headeronly/version.h", "csrc/api/include/torch/version.h"].map(|place| folder.join(place));
     let header = places.iter().find_map(|place| fs::read_to_string(place).ok()).unwrap_or_default();
     let number = |name: &str| {

@@ -1,6 +1,6 @@
-//! The worker's shell: keeps a stream to the coordinator, feeds the session, and carries out what it says.
+//! The agent: keeps a stream to the coordinator, feeds the session, and executes the outputs of the session.
 //!
-//! Training runs on its own thread and never waits for the network; heartbeats never wait for training.
+//! Training runs on its own thread and never waits for the network. Heartbeats never wait for training.
 
 mod backoff;
 mod connection;
@@ -30,52 +30,52 @@ use crate::spool::Spool;
 use crate::trainer::{Trainer, TrainerEvent};
 use biosweep_common::protocol::session::{Input, LaneEnd, Output, Session};
 
-/// How long a connection may take to open.
+/// The connect timeout.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Silence on a connection after which it is probed, and how long the answer may take.
+/// The HTTP/2 keep-alive interval and timeout.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
-/// What part of the grace period is left to a worker that has to leave sooner than it was told first.
+/// The divisor of the grace period for a worker that has to leave sooner than planned.
 const HURRIED_GRACE_DIVISOR: u32 = 5;
-/// How often checkpoints are looked for that nobody needs any more.
+/// The interval between two garbage collections of checkpoints.
 const GARBAGE_COLLECTION_EVERY: Duration = Duration::from_secs(600);
 
-/// Why a worker gives up.
+/// The error that ends a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// The address is none.
-    #[error("`{url}` is no address of a coordinator: {why}; write for example http://127.0.0.1:7465")]
+    /// The address is invalid.
+    #[error("`{url}` is not the address of a coordinator: {why}; write for example http://127.0.0.1:7465")]
     Address {
-        /// As given.
+        /// The address as given.
         url: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// The coordinator will not have this worker, now or later.
+    /// The coordinator refuses this worker for good.
     #[error("the coordinator refuses this worker: {0}")]
     Refused(String),
-    /// The trainer is gone.
+    /// The training thread is gone.
     #[error("the training thread ended; this is a fault in the worker, please report it with its log")]
     TrainerGone,
 }
 
-/// What outlives the worker, and how long it has to put things in order.
+/// The resources of a worker beside the network: storage and time.
 #[derive(Debug)]
 pub struct Resources {
-    /// For reports.
+    /// The spool of reports.
     pub spool: Spool,
-    /// For checkpoints.
+    /// The checkpoint store.
     pub store: Option<CheckpointStore>,
-    /// How long leaving may take.
+    /// The grace period: how long leaving may take.
     pub grace: Duration,
-    /// How long there is until the machine is taken away.
+    /// The time until the machine is taken away.
     pub deadline: Option<Duration>,
 }
 
-/// Serves the coordinator until told to leave.
+/// Serves the coordinator until the worker leaves.
 ///
 /// # Errors
-/// An address that is none, or a coordinator that refuses this worker for good. A coordinator that cannot be reached
-/// is waited for.
+/// The address is invalid, or the coordinator refuses this worker for good. The worker waits for a coordinator that it
+/// cannot reach.
 pub async fn serve(
     url: &str,
     session: Session,
@@ -117,26 +117,26 @@ struct Agent {
     session: Session,
     trainer: Trainer,
     resources: Resources,
-    /// When it has to begin to leave.
+    /// When the worker begins to leave.
     drain_at: Option<Instant>,
     checkpoint_every: Duration,
     connection: Connection,
     backoff: Backoff,
     heartbeat: Option<Interval>,
-    /// While the stream is up.
+    /// The timer of garbage collection; `None` without a stream.
     garbage_collection: Option<Interval>,
-    /// Whether a lane was taken back for good since checkpoints were last looked for.
+    /// Whether a lane was revoked for good since the last garbage collection.
     needs_garbage_collection: bool,
-    /// Whether nobody will acknowledge anything any more.
+    /// Whether the coordinator is gone for good, so that nothing will be acknowledged.
     is_orphaned: bool,
-    /// Since when it has polled_since for work without being given any.
+    /// When the worker polled for work without an answer so far.
     polled_since: Option<Instant>,
-    /// Known once it is leaving.
+    /// Whether work is left; `None` until the worker begins to leave.
     left: Option<LeaveOutcome>,
     done: bool,
 }
 
-/// What the loop wakes for.
+/// The events of the loop.
 enum Event {
     Opened(OpenConnection),
     Received(ToWorker),
@@ -168,7 +168,7 @@ impl Agent {
                 }
                 Event::Received(message) => {
                     if matches!(message, ToWorker::Acknowledged { .. } | ToWorker::Grant(_)) {
-                        // What was said was taken in: this is not a stream that breaks of it, again and again.
+                        // The coordinator processed a message: this stream does not break at every message.
                         self.backoff.proven();
                     }
                     if matches!(message, ToWorker::Welcome { .. }) {
@@ -178,7 +178,7 @@ impl Agent {
                     }
                     if let ToWorker::Drain { reason } = &message {
                         tracing::info!(reason, "asked to leave");
-                        // What it polled_since for before was answered before.
+                        // The coordinator answered the last poll before it sent this.
                         self.record_outcome(Duration::ZERO);
                         deadline.get_or_insert(Instant::now() + self.resources.grace);
                     }
@@ -195,7 +195,7 @@ impl Agent {
                 Event::HeartbeatDue => self.apply(Input::HeartbeatDue(self.trainer.updates())),
                 Event::Leave(why) => self.leave(why, &mut deadline),
                 Event::OutOfTime => {
-                    tracing::warn!("left without handing back everything: the coordinator will notice by itself");
+                    tracing::warn!("left before it handed back all lanes: the coordinator will notice by itself");
                     self.done = true;
                 }
             }
@@ -222,18 +222,18 @@ impl Agent {
                 *deadline = Some(deadline.map_or(sooner, |at| at.min(sooner)));
             }
             LeaveReason::AtOnce => {
-                tracing::warn!("ends at once: the coordinator will notice by itself");
+                tracing::warn!("ends immediately: the coordinator will notice by itself");
                 self.done = true;
             }
         }
     }
 
-    /// Notes whether there is work left, at the moment when the worker begins to leave.
+    /// Records whether work is left, when the worker begins to leave.
     fn record_outcome(&mut self, answered: Duration) {
         self.left.get_or_insert(LeaveOutcome::after(self.polled_since, answered));
     }
 
-    /// Whether there is time left for a checkpoint at least before it has to leave.
+    /// Whether there is time for one more checkpoint interval before the worker has to leave.
     fn has_time(&self) -> bool {
         self.drain_at.is_none_or(|at| Instant::now() + self.checkpoint_every <= at)
     }
@@ -259,7 +259,7 @@ impl Agent {
                         self.trainer.train(*grant);
                         continue;
                     }
-                    tracing::info!("handed back untouched: no time is left for a checkpoint interval");
+                    tracing::info!("handed back untrained: no time is left for a checkpoint interval");
                     (0..grant.lanes.len())
                         .for_each(|lane| self.apply(Input::LaneEnded { lane, end: LaneEnd::untouched() }));
                     self.apply(Input::BundleDone);
@@ -286,24 +286,24 @@ impl Agent {
         tokio::spawn(async move {
             let id = CheckpointId { sweep: held.sweep, trajectory: held.trajectory };
             if let Err(error) = store.discard(id).await {
-                tracing::warn!(trajectory = %held.trajectory, %error, "checkpoints that nobody needs any more stay");
+                tracing::warn!(trajectory = %held.trajectory, %error, "unneeded checkpoints were not deleted");
             }
         });
     }
 
-    /// Lets go of the checkpoints of sweeps that have ended. Those of a trajectory that was cancelled or failed are nobody
-    /// else's to let go of: it may have been in nobody's hands.
+    /// Deletes the checkpoints of sweeps that have ended. This includes trajectories that were cancelled or failed
+    /// while no worker had them.
     fn collect_garbage(&self) {
         let (Some(store), Connection::Open(opened)) = (self.resources.store.clone(), &self.connection) else { return };
         let client = opened.client.clone();
         tokio::spawn(async move {
             if let Err(why) = discard_ended(&store, client).await {
-                tracing::warn!(why, "checkpoints that nobody needs any more may stay");
+                tracing::warn!(why, "unneeded checkpoints may remain");
             }
         });
     }
 
-    /// Sends where the stream is up; what must not be lost the session says again on the next one.
+    /// Sends a message if the stream is up. The session repeats important messages on the next stream.
     fn send(&mut self, message: ToCoordinator) {
         if let Connection::Open(opened) = &mut self.connection {
             opened.outbox.push(message);
@@ -320,9 +320,9 @@ impl Agent {
         Ok(())
     }
 
-    /// Opens a stream anew, after a pause: how long that is.
+    /// Opens a new stream after a pause, and returns the pause.
     fn reopen(&mut self) -> Duration {
-        // Spread out, so that the workers of a coordinator that comes back do not all come at once.
+        // Jitter, so that all workers of a restarted coordinator do not connect at once.
         let pause = self.backoff.broken(Instant::now()).mul_f64(rand::rng().random_range(0.5..1.5));
         self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
         self.heartbeat = None;
@@ -331,7 +331,7 @@ impl Agent {
         pause
     }
 
-    /// Lets what was said last reach the coordinator: the stream ends when it has read everything.
+    /// Sends all waiting messages. The stream ends after the coordinator has read everything.
     async fn close(self) {
         self.resources.spool.close();
         let Connection::Open(OpenConnection { mut outbox, inbound: Inbound::Streaming(mut inbound), .. }) =
@@ -344,7 +344,7 @@ impl Agent {
             drop(outbox);
             while let Ok(Some(_)) = inbound.message().await {}
         };
-        // A coordinator that takes longer notices by itself that this worker is gone.
+        // A slower coordinator notices by itself that this worker is gone.
         drop(tokio::time::timeout(Duration::from_secs(2), drained).await);
     }
 }
@@ -362,7 +362,7 @@ async fn discard_ended(store: &CheckpointStore, mut client: WorkersClient<Channe
         };
         for &sweep in some.iter().filter(|sweep| ended.contains(&sweep.to_string())) {
             store.discard_all(sweep).await.map_err(|error| error.to_string())?;
-            tracing::info!(%sweep, "let go of the checkpoints of a sweep that has ended");
+            tracing::info!(%sweep, "deleted the checkpoints of a sweep that has ended");
         }
     }
     Ok(())

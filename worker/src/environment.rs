@@ -1,4 +1,4 @@
-//! Environment variables by which the last bits of results would differ.
+//! Environment variables that change the last bits of results.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,18 +9,18 @@ use std::process::Command;
 use biosweep_common::environment::VARIABLES;
 use biosweep_engine::torch::environment::current;
 
-/// Starts this program anew where variables are set by which results would differ in their last bits: without them. A
-/// library that is preloaded may be there for another reason, and stays.
+/// Restarts this program without the environment variables that change the last bits of results. A preloaded library
+/// stays, because it may have another purpose.
 ///
 /// # Errors
-/// A program that cannot be started.
+/// The program cannot be started.
 pub fn clear() -> io::Result<()> {
     let is_set = |name: &&str| env::var_os(name).is_some_and(|value| is_cleared(name, &value));
     let cleared: Vec<&str> = VARIABLES.iter().copied().filter(is_set).collect();
     if cleared.is_empty() {
         return Ok(());
     }
-    // Where stderr is closed there is nobody to tell.
+    // The result does not matter if stderr is closed.
     let said = format!("{} would change the last bits of results and is not used", cleared.join(", "));
     drop(writeln!(io::stderr(), "warning: {said}"));
     let mut anew = Command::new(env::current_exe()?);
@@ -34,13 +34,13 @@ pub fn clear() -> io::Result<()> {
 fn is_cleared(name: &str, value: &OsString) -> bool {
     match name {
         "LD_PRELOAD" => false,
-        // It tunes more than the choice of functions by the processor.
+        // It tunes more than the choice of functions by processor.
         "GLIBC_TUNABLES" => value.to_string_lossy().contains("glibc.cpu."),
         _ => !value.is_empty(),
     }
 }
 
-/// Warns of variables by which this worker's results may differ from others' in their last bits.
+/// Warns of environment variables that may change the last bits of this worker's results.
 pub fn warn() {
     let variables = current().assignments();
     if !variables.is_empty() {

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`agent`], [`trainer`] | the stream to the coordinator, the training thread |
 //! | [`checkpoint`] | checkpoints in a folder or an object store |
-//! | [`spool`] | reports not yet acknowledged |
-//! | [`environment`] | environment variables by which results would differ |
+//! | [`spool`] | reports that the coordinator has not acknowledged yet |
+//! | [`environment`] | environment variables that change the last bits of results |
 //! | [`cli`] | the command line |
 
 pub mod agent;

@@ -1,7 +1,7 @@
-//! Reports on disk until the coordinator has acknowledged them, so that they outlive the worker that made them.
+//! The spool: reports on disk until the coordinator acknowledges them. Reports outlive their worker.
 //!
-//! A worker's identity is a folder in the spool, locked while the worker lives. A worker that starts where another one
-//! left reports behind takes up its identity, and with it what it owes. A report's name says whom it is owed to.
+//! A worker's identity is a folder in the spool, locked while the worker lives. A new worker takes over an identity
+//! with unacknowledged reports. The file name of a report contains the id of the store that it is for.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -17,18 +17,18 @@ use biosweep_host::id::new_id;
 
 const LOCK: &str = "lock";
 const ENDING: &str = "report";
-/// What the name of a report ends with that cannot be delivered.
+/// The extension of a report that cannot be delivered.
 const SET_ASIDE: &str = "set-aside";
-/// What the name of a folder ends with whose identity has ended.
+/// The extension of the folder of an identity that has ended.
 const CLOSED: &str = "closed";
-/// How often a folder is tried to be removed.
+/// Attempts to remove a folder.
 const REMOVALS: u32 = 3;
 
-/// How long an identity is waited for that another process has: how often, with what pauses.
+/// How long to wait for an identity that another process has: the pause and the number of attempts.
 const WAIT: (Duration, u32) =
     if cfg!(test) { (Duration::from_millis(1), 100) } else { (Duration::from_millis(50), 200) };
 
-/// Why reports cannot be kept on disk.
+/// The error of the spool.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The folder cannot be used.
@@ -36,7 +36,7 @@ pub enum SpoolError {
     Unusable {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -48,30 +48,31 @@ pub enum SpoolError {
     },
 }
 
-/// A worker's place in the spool.
+/// A worker's folder in the spool.
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
-    /// Held for life. Dropped last.
+    /// The lock of the folder, held until the spool is dropped.
     _lock: File,
 }
 
-/// What a worker begins with.
+/// The spool of a worker, with its identity and reports.
 #[derive(Debug)]
 pub struct OpenedSpool {
-    /// Where it keeps its reports.
+    /// The spool.
     pub spool: Spool,
-    /// Who it is.
+    /// The identity.
     pub worker: WorkerId,
-    /// What it owes from an earlier life.
+    /// The reports that an earlier worker of this identity left.
     pub owed: Vec<Owed>,
 }
 
 impl Spool {
-    /// The place of this worker; without a name for it, that of a worker that is gone and left reports, or a new one.
+    /// Opens the folder of a worker. Without `worker`, takes over an identity with unacknowledged reports, or creates a
+    /// new one.
     ///
     /// # Errors
-    /// A folder that cannot be used; an identity that another process has.
+    /// The folder cannot be used, or another process has the identity.
     pub fn open(place: &Path, worker: Option<WorkerId>) -> Result<OpenedSpool, SpoolError> {
         let unusable = |source| SpoolError::Unusable { path: place.to_owned(), source };
         fs::create_dir_all(place).map_err(unusable)?;
@@ -81,17 +82,17 @@ impl Spool {
         for worker in identities(place).map_err(unusable)? {
             if let Some(opened) = Self::lock_identity(place, worker).map_err(unusable)? {
                 if !opened.owed.is_empty() {
-                    tracing::info!(%worker, reports = opened.owed.len(), "takes up what a worker before it left");
+                    tracing::info!(%worker, reports = opened.owed.len(), "takes over the reports of an earlier worker");
                     return Ok(opened);
                 }
                 opened.spool.close();
             }
         }
-        // Another worker may look for a moment whether it was left behind.
+        // Another worker may lock it for a moment to look for reports.
         Self::wait_for(place, new_id::<WorkerId>())
     }
 
-    /// Takes an identity, even where who had it before is on its way out.
+    /// Locks an identity; waits for a process that is about to release it.
     fn wait_for(place: &Path, worker: WorkerId) -> Result<OpenedSpool, SpoolError> {
         let unusable = |source| SpoolError::Unusable { path: place.to_owned(), source };
         for _ in 0..WAIT.1 {
@@ -103,7 +104,7 @@ impl Spool {
         Err(SpoolError::Taken { worker })
     }
 
-    /// Takes an identity; `None` where another process has it.
+    /// Locks an identity; `None` if another process has it.
     fn lock_identity(place: &Path, worker: WorkerId) -> io::Result<Option<OpenedSpool>> {
         let folder = place.join(worker.to_string());
         let Some(lock) = lock(&folder)? else { return Ok(None) };
@@ -124,7 +125,7 @@ impl Spool {
         Ok(Some(OpenedSpool { spool: Self { folder, _lock: lock }, worker, owed }))
     }
 
-    /// Keeps a report. Where that fails it is warned of: the report is still in memory.
+    /// Keeps a report. On failure it warns, and the report stays in memory.
     pub fn keep(&self, owed: &Owed) {
         let path = self.path(owed.store, owed.report.held);
         if let Err(error) = write(&path, &owed.report) {
@@ -132,7 +133,7 @@ impl Spool {
         }
     }
 
-    /// Lets go of a report that is acknowledged.
+    /// Deletes an acknowledged report.
     pub fn forget(&self, store: Option<StoreId>, held: Held) {
         let path = self.path(store, held);
         match fs::remove_file(&path) {
@@ -142,17 +143,17 @@ impl Spool {
         }
     }
 
-    /// Ends the identity, where it owes nothing.
+    /// Ends the identity if it has no unacknowledged report.
     pub fn close(self) {
         let owes = fs::read_dir(&self.folder).is_ok_and(|entries| {
             entries.flatten().any(|entry| entry.path().extension().is_some_and(|ending| ending == ENDING))
         });
         if !owes {
-            // Moved first, to where nobody else moves one: who comes meanwhile makes a folder of its own, out of which nothing
-            // must be removed.
+            // Renamed first, to a name that nobody else uses. A process that comes now creates another folder, whose
+            // content must stay.
             let aside = self.folder.with_extension(format!("{}.{CLOSED}", new_id::<WorkerId>()));
             if fs::rename(&self.folder, &aside).is_ok() {
-                // Who came just before may still be putting its lock there. Left over it is in nobody's way.
+                // A process that came just before may still create its lock file here. A leftover folder does no harm.
                 let _removed = (0..REMOVALS).any(|_| fs::remove_dir_all(&aside).is_ok());
             }
         }
@@ -164,7 +165,7 @@ impl Spool {
     }
 }
 
-/// Makes and locks a folder; `None` where another process has it.
+/// Creates and locks a folder; `None` if another process has it.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
     match fs::create_dir(folder) {
         Ok(()) => {}
@@ -175,7 +176,7 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
     let identity = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
     let lock = match File::options().read(true).write(true).create(true).truncate(false).open(&path) {
         Ok(lock) => lock,
-        // Who had it removed the folder in between.
+        // The owner removed the folder in between.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -184,7 +185,7 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
         Err(fs::TryLockError::WouldBlock) => return Ok(None),
         Err(fs::TryLockError::Error(error)) => return Err(error),
     }
-    // A lock on a file that was removed in between keeps nobody out.
+    // A lock on a removed file excludes nobody.
     match fs::metadata(&path) {
         Ok(found) if identity(&found) == identity(&lock.metadata()?) => Ok(Some(lock)),
         Ok(_) => Ok(None),
@@ -193,7 +194,7 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Whom a report is owed to, by the name of its file; those of earlier versions do not say.
+/// The store that a report is for, from its file name. Earlier versions did not write it.
 fn store_of(path: &Path) -> Option<StoreId> {
     path.file_name()?.to_str()?.split_once('.')?.0.parse().ok()
 }
@@ -209,8 +210,7 @@ fn identities(place: &Path) -> io::Result<Vec<WorkerId>> {
     Ok(workers)
 }
 
-/// A hash, then the numerics version and the report as it goes to the coordinator: written aside, on disk, then under its
-/// name.
+/// Writes a hash, the numerics version and the encoded report to a temporary file, syncs it, and renames it.
 fn write(path: &Path, report: &Report) -> io::Result<()> {
     let content = [&NUMERICS_VERSION.to_le_bytes()[..], &report.to_bytes()].concat();
     let aside = path.with_extension("part");
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(left, [all[0].clone(), all[2].clone()]);
     }
 
-    /// A spool whose only report was changed on disk.
+    /// A spool whose only report changed on disk.
     fn with_changed(change: impl Fn(&mut Vec<u8>)) {
         let place = tempfile::tempdir().expect("a folder");
         let first = Spool::open(place.path(), None).expect("a spool");

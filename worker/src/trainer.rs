@@ -1,4 +1,4 @@
-//! The training thread: takes bundles, tells what happens in them, can be told to halt a lane.
+//! The training thread: trains bundles, sends events, and can halt a lane.
 
 mod checkpoint_schedule;
 
@@ -25,26 +25,26 @@ use crate::checkpoint::writer::CheckpointWriter;
 use crate::environment;
 use checkpoint_schedule::{CheckpointSchedule, LaneCheckpoint};
 
-/// Events that may wait for the agent; it takes them at once, so that training never waits in fact.
+/// The capacity of the event channel. The agent takes events at once, so that training does not wait in practice.
 const EVENTS: usize = 1_024;
-/// Datasets that are kept in memory: that of the bundle, and one more for workers that two sweeps share.
+/// Datasets in memory: that of the bundle, and one more for workers that two sweeps share.
 const DATASETS: usize = 2;
 
-/// Something that happened in training.
+/// An event of training.
 #[derive(Debug)]
 pub enum TrainerEvent {
     /// A lane was evaluated.
     Evaluated {
-        /// Its place in the bundle.
+        /// The index of the lane in the bundle.
         lane: usize,
-        /// What was found.
+        /// The evaluation.
         point: CurvePoint,
     },
     /// A lane ended.
     LaneEnded {
-        /// Its place in the bundle.
+        /// The index of the lane in the bundle.
         lane: usize,
-        /// How.
+        /// The end.
         end: LaneEnd,
     },
     /// The bundle is done.
@@ -52,7 +52,7 @@ pub enum TrainerEvent {
 }
 
 impl TrainerEvent {
-    /// The event as the session is told it.
+    /// The event as input of the session.
     #[must_use]
     pub fn into_input(self) -> Input {
         match self {
@@ -63,14 +63,14 @@ impl TrainerEvent {
     }
 }
 
-/// The way to the training thread. The thread ends with the process: it holds nothing that has to be kept.
+/// The handle of the training thread. The thread ends with the process; it holds nothing that must be saved.
 pub struct Trainer {
     bundles: std::sync::mpsc::Sender<(Grant, Arc<Vec<LaneControl>>)>,
     events: mpsc::Receiver<TrainerEvent>,
     lanes: Arc<Vec<LaneControl>>,
 }
 
-/// What the agent and the training thread share of a lane.
+/// The state of a lane that the agent and the training thread share.
 #[derive(Debug, Default)]
 struct LaneControl {
     halt: Halt,
@@ -78,7 +78,7 @@ struct LaneControl {
     updates: AtomicU64,
 }
 
-/// Whether a lane is to halt, and what becomes of its state then: one value, so that nobody sees half of a decision.
+/// Whether a lane halts, and whether its state is kept: one value, so that no thread reads half of a decision.
 #[derive(Debug, Default)]
 struct Halt(AtomicU8);
 
@@ -86,12 +86,12 @@ impl Halt {
     const KEEP: u8 = 1;
     const DROP: u8 = 2;
 
-    /// Has the lane halt. What was said last holds.
+    /// Halts the lane. The last call counts.
     fn set(&self, keep: bool) {
         self.0.store(if keep { Self::KEEP } else { Self::DROP }, Ordering::Release);
     }
 
-    /// Whether the state is to be kept; `None` while the lane is to go on.
+    /// Whether the state is kept; `None` while the lane continues.
     fn get(&self) -> Option<bool> {
         match self.0.load(Ordering::Acquire) {
             Self::KEEP => Some(true),
@@ -102,16 +102,19 @@ impl Halt {
 }
 
 impl Trainer {
-    /// Starts the thread, which trains with the datasets found in `places` and keeps checkpoints on the shelf.
+    /// Starts the thread. It finds datasets in `places` and keeps checkpoints in the store.
     ///
     /// # Errors
-    /// A system that gives no thread.
+    /// The system cannot start the thread.
     pub fn start(places: Places, store: Option<CheckpointStore>) -> std::io::Result<Self> {
         environment::warn();
-        // With a thread of its own: connections it opens are shared with the agent, and have to go on while this thread
+        // The runtime has its own thread. The agent shares its connections, which must progress while this thread
         // trains.
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("shelf").enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("checkpoints")
+            .enable_all()
+            .build()?;
         let (bundles, work) = std::sync::mpsc::channel::<(Grant, Arc<Vec<LaneControl>>)>();
         let (out, events) = mpsc::channel(EVENTS);
         thread::Builder::new().name("train".to_owned()).spawn(move || {
@@ -125,39 +128,39 @@ impl Trainer {
         Ok(Self { bundles, events, lanes: Arc::default() })
     }
 
-    /// Gives the thread a bundle; the one before has to be done.
+    /// Sends a bundle to the thread. The previous bundle has to be done.
     pub fn train(&mut self, grant: Grant) {
         self.lanes = Arc::new(grant.lanes.iter().map(|_| LaneControl::default()).collect());
-        // A thread that is gone shows in `next`.
+        // `next` reports a thread that is gone.
         drop(self.bundles.send((grant, Arc::clone(&self.lanes))));
     }
 
-    /// Has a lane end at its next update, and its state kept where somebody is to take it up.
+    /// Ends a lane at its next update. Its state is kept if `keep`.
     pub fn halt(&self, lane: usize, keep: bool) {
         if let Some(control) = self.lanes.get(lane) {
             control.halt.set(keep);
         }
     }
 
-    /// Updates done in each lane of the bundle.
+    /// The updates done in each lane of the bundle.
     #[must_use]
     pub fn updates(&self) -> Vec<u64> {
         self.lanes.iter().map(|control| control.updates.load(Ordering::Relaxed)).collect()
     }
 
-    /// What happens next; `None` where the thread is gone.
+    /// The next event; `None` if the thread is gone.
     pub async fn next(&mut self) -> Option<TrainerEvent> {
         self.events.recv().await
     }
 }
 
-/// What the training thread works with.
+/// The training thread's data.
 struct TrainingThread {
     places: Places,
     writer: Option<CheckpointWriter>,
-    /// For what is asked of the shelf.
+    /// For requests to the checkpoint store.
     runtime: Runtime,
-    /// The latest first, [`DATASETS`] at most.
+    /// The datasets in memory, the latest first, [`DATASETS`] at most.
     datasets: Vec<(DatasetRef, data::Dataset)>,
     out: mpsc::Sender<TrainerEvent>,
     clock: Clock,
@@ -166,11 +169,11 @@ struct TrainingThread {
 impl TrainingThread {
     fn run(&mut self, grant: &Grant, lanes: &[LaneControl]) {
         let start_s = self.clock.seconds();
-        // A panic is a fault of ours, but one that must not take the other trials of the sweep with it.
+        // A panic is an error in this program, but the other trials of the sweep go on.
         let trained = panic::catch_unwind(AssertUnwindSafe(|| self.train(grant, lanes)));
         let seconds = self.clock.seconds() - start_s;
         let trained = trained.unwrap_or_else(|panic| Err(format!("the training code panicked: {}", words(&*panic))));
-        let cause = trained.err().unwrap_or_else(|| "the training code left this lane without an end".to_owned());
+        let cause = trained.err().unwrap_or_else(|| "the training code did not end this lane".to_owned());
         for (lane, control) in lanes.iter().enumerate().filter(|(_, lane)| !lane.has_ended.load(Ordering::Relaxed)) {
             self.tell(TrainerEvent::LaneEnded { lane, end: failed(&cause, control, seconds) });
         }
@@ -188,7 +191,7 @@ impl TrainingThread {
             let latest = |store: &CheckpointStore| self.runtime.block_on(store.latest(checkpoint.id, checkpoint.key));
             let resume = self.writer.as_ref().map(CheckpointWriter::store).and_then(latest);
             if let Some(state) = &resume {
-                tracing::info!(trajectory = %lane.trajectory, update = state.update, "goes on from a checkpoint");
+                tracing::info!(trajectory = %lane.trajectory, update = state.update, "resumes from a checkpoint");
                 control.updates.store(state.update, Ordering::Relaxed);
             }
             LaneJob { hyperparameters: lane.hyperparameters, stopping_rules: lane.stopping_rules.clone(), resume }
@@ -202,7 +205,7 @@ impl TrainingThread {
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Has a dataset at the head of those in memory.
+    /// Puts a dataset first in `datasets`; loads it if it is not there.
     fn load(&mut self, dataset: &DatasetRef) -> Result<(), String> {
         let place = self.datasets.iter().position(|(loaded, _)| loaded == dataset);
         let loaded = match place {
@@ -217,7 +220,7 @@ impl TrainingThread {
     }
 
     fn tell(&self, event: TrainerEvent) {
-        // Where the agent is gone the process is ending.
+        // If the agent is gone, the process is ending.
         drop(self.out.blocking_send(event));
     }
 }
@@ -255,7 +258,7 @@ impl Observer for TrainingObserver<'_> {
     }
 
     fn incompatible(&mut self, lane: usize, why: &IncompatibleState) {
-        tracing::warn!(lane, %why, "a checkpoint does not fit and is set aside; training begins anew");
+        tracing::warn!(lane, %why, "a checkpoint is incompatible and is set aside; training starts at its first update");
         self.lanes[lane].updates.store(0, Ordering::Relaxed);
         if let Some(schedule) = &self.schedule {
             schedule.set_aside(lane);
@@ -315,7 +318,7 @@ fn failed(cause: &str, control: &LaneControl, seconds: f64) -> LaneEnd {
 
 fn words(panic: &(dyn Any + Send)) -> String {
     let literal = panic.downcast_ref::<&str>().map(|&words| words.to_owned());
-    literal.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
+    literal.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]

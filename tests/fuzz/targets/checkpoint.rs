@@ -1,4 +1,4 @@
-//! Bytes in place of a checkpoint: refused, whatever they are, unless they are one of ours.
+//! Fuzz target: arbitrary bytes as a checkpoint. Only checkpoints of this version are accepted.
 #![no_main]
 
 use biosweep_common::configuration::TrialKey;

@@ -1,7 +1,7 @@
-//! Updates per second of training, beside the bare matrix products of the same update, in one run.
+//! The benchmark: updates per second of training, and of the bare matrix products of the same update.
 //!
-//! Both go in short rounds that take turns, so that whatever else the machine does falls on both; the medians of the
-//! rounds are compared.
+//! Both run in short alternating rounds, so that other load on the machine affects both. The result compares the
+//! medians of the rounds.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
 use biosweep_common::vocabulary::Rule;
@@ -13,44 +13,44 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::architecture::Architecture;
 use crate::train::{Batches, Evaluator, Learner, TrainError};
 
-/// What was measured.
+/// The result of a benchmark.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measured {
     /// Updates per second of training: batch, forward, rule, optimiser.
     pub updates_per_s: f64,
-    /// Updates per second if an update were the matrix products of its rule and nothing else.
+    /// Updates per second of the bare matrix products of the rule.
     pub floor_updates_per_s: f64,
-    /// The first over the second.
+    /// `updates_per_s` / `floor_updates_per_s`.
     pub ratio: f64,
-    /// What an evaluation of 10,000 images costs, in updates.
+    /// The cost of an evaluation of 10,000 images, in updates.
     pub evaluation_updates: f64,
-    /// Rounds of each.
+    /// Rounds of training, and of the bare products.
     pub rounds: u32,
-    /// Updates in a round.
+    /// Updates per round.
     pub updates_per_round: u32,
 }
 
-/// Why nothing could be measured.
+/// The error of a benchmark.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The data cannot be had.
+    /// The dataset is missing.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The shape cannot be trained.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// libtorch refused.
+    /// libtorch reports an error.
     #[error("libtorch: {0}")]
     Libtorch(#[from] TchError),
 }
 
-/// Rounds of each kind.
+/// Rounds of training, and of the bare products.
 const ROUNDS: u32 = 15;
 
-/// Measures `updates` updates of this shape in all, and as many of its floor.
+/// Measures `updates` updates of this shape, and the bare products of as many updates.
 ///
 /// # Errors
-/// A shape that cannot be trained.
+/// The shape cannot be trained.
 pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Result<Measured, BenchError> {
     let _no_gradients = tch::no_grad_guard();
     let data = data::load(&shape.dataset, &Places::default())?;
@@ -63,7 +63,7 @@ pub fn run(shape: &Shape, hyperparameters: &Hyperparameters, updates: u32) -> Re
     let clock = Clock::start();
     let (mut training, mut bare) = (Vec::new(), Vec::new());
     let mut update = 0;
-    // The first round of each warms caches and is not counted.
+    // The first round warms the caches and is not counted.
     for round in 0..=ROUNDS {
         let start = clock.seconds();
         for _ in 0..updates_per_round {
@@ -98,9 +98,9 @@ fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// The matrix products of one update, written down as anybody would: activities [rows, in], weights [out, in], every
-/// result into memory of its own. What a dense layer reads is a range of columns of one matrix. A convolution counts as
-/// the products of its unfolded form, the unfolding left out.
+/// The bare matrix products of one update, in plain form: activations [images, in], weights [out, in], each result in
+/// its own memory. The inputs of a dense layer are a range of columns of one matrix. A convolution counts as its
+/// products after unfolding; the unfolding does not count.
 struct Floor(Vec<Product>);
 
 /// output = left · right.
@@ -158,7 +158,8 @@ impl Floor {
                 let kernel_size = (architecture.kernel_size(layer) * architecture.kernel_size(layer)) as i64;
                 let (units, back) = (kernel_size * outputs, architecture.hidden_channels(layer) as i64);
                 let (decoder, unfolded) = (matrix(back, units)?, matrix(positions, units)?);
-                // Of the activities, of the targets' differences, of the noisy code; that code; and what the decoder learns.
+                // Decoder outputs for the activations, the target differences and the noisy code; the noisy code; the
+                // decoder gradient.
                 for _ in 0..3 {
                     add(matrix(positions, back)?, &unfolded, &decoder.f_tr()?);
                 }

@@ -1,13 +1,14 @@
-//! A lane's state as a safetensors file.
+//! Checkpoint encoding: the state of a lane as a safetensors file.
 //!
-//! | tensor | holds |
+//! | tensor | contents |
 //! |---|---|
 //! | `update`, `loss_count` (u64), `loss_sum` (f64) | the position |
 //! | `curve.update` (u64), `curve.train_loss`, `curve.validation_accuracy`, `curve.test_accuracy` (f64), `curve.has_test` (u8) | the evaluations |
-//! | `health.update` (u64), `health.layer` (u32), `health.measure` (u8: places in the list `measures`), `health.value` (f64) | what was measured |
-//! | `lane.…` (f32) | parameters and the optimisers' memory, as they lie in memory |
+//! | `health.update` (u64), `health.layer` (u32), `health.measure` (u8: indices in the list `measures`), `health.value` (f64) | the diagnostics |
+//! | `lane.…` (f32) | parameters and optimiser state, in memory order |
 //!
-//! The metadata has `form`, the trajectory's `key`, `measures`, and `hash`: BLAKE3 over all else, in the order of names.
+//! The metadata has `form` (the format), the trajectory's `key`, `measures`, and `hash`: BLAKE3 over everything else,
+//! in the order of names.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,33 +19,33 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::train::LaneState;
 
-/// The form; another number is another form.
+/// The name of the format. Another format has another number.
 const FORMAT: &str = "biosweep checkpoint 1";
-/// Before the names of a lane's numbers.
+/// The prefix of the names of a lane's tensors.
 const LANE: &str = "lane.";
 
-/// Why bytes are no checkpoint to go on from.
+/// The error of a decoded checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
-    /// Something is wrong with the bytes.
+    /// The bytes are damaged.
     #[error("it is damaged: {0}")]
     Damaged(String),
-    /// It was written by a version with another form.
-    #[error("it has the form `{0}`, which this version does not read")]
+    /// The checkpoint has the format of another version.
+    #[error("it has the format `{0}`, which this version does not read")]
     UnknownFormat(String),
-    /// It is of another trajectory, or of other data, or computed by another version of the engine.
+    /// The checkpoint belongs to another trajectory, another dataset or another version of the engine.
     #[error("it is of another trajectory, dataset or engine: its key is {0}")]
     OtherTrajectory(String),
 }
 
-/// What tells a trajectory from any other: the key of a trial of it that never stops.
+/// The key of a trajectory: the key of its trial that never stops.
 #[must_use]
 pub fn key(shape: &Shape, hyperparameters: Hyperparameters) -> TrialKey {
     let stopping_rule = StoppingRule { max_updates: u64::MAX, early_stop: None };
     Configuration { shape: shape.clone(), hyperparameters, stopping_rule }.key()
 }
 
-/// The bytes of a state.
+/// Encodes a state.
 #[must_use]
 pub fn encode(key: TrialKey, state: &LaneState) -> Vec<u8> {
     let mut tensors: BTreeMap<String, (Dtype, Vec<u8>)> = BTreeMap::new();
@@ -82,7 +83,7 @@ fn view(dtype: Dtype, bytes: &[u8]) -> TensorView<'_> {
     TensorView::new(dtype, vec![bytes.len() / size], bytes).expect("whole numbers of this type")
 }
 
-/// Over everything but itself, each part with its length before it.
+/// The hash of everything but the hash, each item with its length before it.
 fn hash(metadata: &HashMap<String, String>, tensors: &[(&str, TensorView<'_>)]) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut take = |part: &[u8]| {
@@ -102,10 +103,10 @@ fn hash(metadata: &HashMap<String, String>, tensors: &[(&str, TensorView<'_>)]) 
     hasher.finalize().to_hex().to_string()
 }
 
-/// The state of some bytes, for the trajectory of this key.
+/// Decodes the state of the trajectory with this key.
 ///
 /// # Errors
-/// Bytes that are damaged, of another form, or of another trajectory.
+/// The bytes are damaged, have another format, or belong to another trajectory.
 pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, CheckpointError> {
     let damaged = |why: String| CheckpointError::Damaged(why);
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
@@ -123,7 +124,8 @@ pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, CheckpointError>
     if *text("key")? != key.to_string() {
         return Err(CheckpointError::OtherTrajectory(text("key")?.clone()));
     }
-    // From here on it is as it was written; what does not fit can only be a fault of ours, but is none to die of.
+    // The hash proves that the content is as written. A mismatch below is an error in this program, but not a reason to
+    // end it.
     let measures =
         text("measures")?.split(' ').map(|name| name.parse::<Measure>().map_err(|error| damaged(error.to_string())));
     let measures = measures.collect::<Result<Vec<_>, _>>()?;
@@ -161,7 +163,7 @@ impl Columns<'_> {
         if rest.is_empty() { Ok(chunks.iter().map(|&bytes| read(bytes)).collect()) } else { Err(absent(name)) }
     }
 
-    /// The number in a place of a column.
+    /// The value at an index of a column.
     fn at<T: Copy>(column: &[T], place: usize, name: &str) -> Result<T, CheckpointError> {
         column.get(place).copied().ok_or_else(|| absent(name))
     }
@@ -255,7 +257,7 @@ mod tests {
             let mut bytes = encode(KEY, &state());
             let place = place.index(bytes.len());
             bytes[place] ^= change;
-            // A change of what is no content, such as a space, may leave the same state; it never gives another.
+            // A change outside the content, such as a space, may leave the same state. No change gives another state.
             prop_assert!(decode(KEY, &bytes).is_err() || decode(KEY, &bytes) == Ok(state()));
         }
 

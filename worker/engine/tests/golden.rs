@@ -1,14 +1,14 @@
-//! The first updates of every rule on every network, beside what they were.
+//! Golden curves: the first updates of every rule on every network, compared with recorded values.
 //!
-//! Learning curves are a promise: a change of the code that changes one has to raise `NUMERICS_VERSION`, and to write
-//! these files anew, by
+//! Learning curves are a promise. A change of the code that changes a curve has to raise `NUMERICS_VERSION` and to
+//! record these files again:
 //!
 //! ```text
 //! BIOSWEEP_GOLDEN=write cargo test --release --locked --workspace --test golden
 //! ```
 //!
-//! Curves are the same to the last bit on processors of one class. A processor for which there is no file is compared with
-//! another's, to a tolerance: its libtorch adds up in another order.
+//! Curves are equal to the last bit on processors of one class. A processor without a file is compared with the file of
+//! another class, within a tolerance, because its libtorch sums in another order.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use biosweep_engine::torch::device::Device;
 use biosweep_engine::torch::environment;
 use biosweep_engine::train::{Bundle, IncompatibleState, LaneJob, LaneOutcome, Observer, train};
 
-/// How far losses of two classes of processors are apart at most, relatively.
+/// The largest relative difference between the losses of two classes of processors.
 const TOLERANCE: f64 = 1e-3;
 
-/// Lets a bundle train to its end.
+/// An observer that lets a bundle train to its end.
 struct ToTheEnd;
 
 impl Observer for ToTheEnd {
@@ -33,7 +33,7 @@ impl Observer for ToTheEnd {
     }
 }
 
-/// Each rule on each network, activations and optimisers in turn: one line a point of a curve.
+/// The curve of each rule on each network; activations and optimisers alternate. One line is one point of a curve.
 fn curves() -> Vec<(String, f64)> {
     Device::Cpu.prepare();
     let mut points = Vec::new();
@@ -76,7 +76,7 @@ fn folder() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "golden"].iter().collect()
 }
 
-/// The file of this class of processors.
+/// The file for this class of processors.
 fn own_file() -> PathBuf {
     let environment = environment::current();
     let class = format!("{} {}", environment.processor, environment.instructions);

@@ -1,4 +1,4 @@
-//! Every learning rule against exact references and identities, through the same code that trains.
+//! Tests of every learning rule against exact references and identities, through the code that trains.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ fn drawn<T: Scalar>(architecture: Architecture, rule: Rule, activation: Activati
     model
 }
 
-/// A batch that has gone forward, and its labels.
+/// The forward pass of a batch, and the labels of the batch.
 fn pass<T: Scalar>(model: &Model<T>) -> (ForwardPass<T>, Vec<i64>) {
     let mut pass = ForwardPass::new(&model.architecture, ROWS).expect("memory");
     T::fill_normal(pass.images.slice_mut(), &mut Stream::new(8, 0, Purpose::Digits, 0), 1.0);
@@ -111,7 +111,7 @@ fn distance(left: &[f64], right: &[f64]) -> f64 {
     left.iter().zip(right).fold(0.0_f64, |most, (a, b)| most.max((a - b).abs())) / scale
 }
 
-/// The gradients that libtorch's own differentiation finds for the same network, built from its own operations.
+/// The gradients of libtorch's autograd for the same network, built from libtorch's own operations.
 fn autograd(model: &Model<f64>) -> Gradients {
     let (pass, labels) = pass(model);
     let Model { architecture, forward, activation, .. } = model;
@@ -254,7 +254,7 @@ fn direct_feedback_to_the_last_hidden_layer_through_the_output_weights_is_back_p
     }
 }
 
-/// A network whose gradients go into its parameters at once ends where one ends that is given its gradients.
+/// In-place SGD gives the parameters that gradients and a plain step give.
 #[test]
 fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
     for &rule in Rule::ALL {
@@ -310,7 +310,7 @@ fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
             aligned.feedback.as_mut().expect("feedback").set_weight(0, layer, &weight);
         }
         for (parameter, own) in gradients(&mut aligned, Rule::Fa) {
-            // Not to the last bit: feedback lies in memory the other way round.
+            // Not to the last bit, because feedback weights have another memory layout.
             let distance = distance(&expected[&parameter], &own);
             assert!(distance < 1e-13, "{kind} {parameter:?}: {distance}");
         }
@@ -340,7 +340,7 @@ fn zero_feedback_moves_no_hidden_weight() {
     }
 }
 
-/// On a chain of rotations in the linear range of tanh the transpose is the true inverse: targets carry the gradient.
+/// On a chain of rotations in the linear range of tanh, the transpose is the true inverse: targets carry the gradient.
 #[test]
 fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
     let linear = |rule| {
@@ -369,7 +369,7 @@ fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
     }
 }
 
-/// Far from the output a target differs from its activity by less than single precision tells activities apart.
+/// Far from the output, a target differs from its activation by less than the precision of float32.
 #[test]
 fn target_propagation_keeps_its_digits_in_single_precision_far_from_the_output() {
     let single = gradients(&mut model::<f32>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);

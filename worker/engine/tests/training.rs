@@ -1,4 +1,4 @@
-//! Training as a whole, on the embedded digits.
+//! Tests of training as a whole, on the embedded digits.
 
 use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score, Watcher};
@@ -100,7 +100,7 @@ fn a_trajectory_has_the_same_curve_to_the_last_bit_alone_or_in_a_bundle_with_a_l
 #[test]
 fn every_rule_learns_the_digits() {
     for &rule in Rule::ALL {
-        // The targets of sdtp come through a decoder of the output layer, which has to learn first.
+        // The decoder of the output layer has to train first; it gives the targets of sdtp.
         let updates = if rule == Rule::Sdtp { 1_200 } else { 500 };
         let outcome = run(shape(rule), vec![job(0, updates)]);
         let LaneOutcome::Completed { scores, .. } = &outcome[0] else { panic!("{rule}: {outcome:?}") };
@@ -139,7 +139,7 @@ fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
         for point in of(Measure::UpdateAngle) {
             match (rule, point.layer) {
                 (Rule::Bp, _) => assert!(point.value < 0.1, "{point:?}"),
-                // The output layer learns by its own error, except for where targets reach it.
+                // The output layer trains on its own error, unless targets reach it.
                 (_, 4) => assert!(point.value < 0.1, "{rule} {point:?}"),
                 (Rule::Usf | Rule::Frsf, _) => assert!(point.value < 90.0, "{rule} {point:?}"),
                 // Feedback and weights align with time, from the last layer down.
@@ -172,7 +172,7 @@ fn evaluations_come_at_their_interval_and_at_every_end() {
     assert_eq!(scores.iter().map(|score| score.updates).collect::<Vec<_>>(), [100, 50]);
 }
 
-/// What each rule finds in a curve.
+/// The score of each stopping rule on a curve.
 fn scores(outcome: &LaneOutcome, rules: &[StoppingRule], eval_every: u64) -> Vec<Option<Score>> {
     let watch = |&rule| {
         let mut watcher = Watcher::new(rule, eval_every);
@@ -199,7 +199,7 @@ proptest! {
         seed in 0_u64..1_000,
         steep in any::<bool>(),
     ) {
-        // So steep that accuracies go up and down, and now and then the loss leaves the finite.
+        // The rate is so high that accuracies go up and down, and sometimes the loss is not finite.
         let learning_rate = if steep { 4.0 } else { 0.05 };
         let shape = Shape { optimizer: Optimizer::Sgd, hidden: 16, batch_size: 32, eval_every, ..shape(Rule::Bp) };
         let trained = |rules: &[StoppingRule]| {
@@ -245,13 +245,13 @@ fn a_network_that_explodes_in_its_last_update_has_diverged() {
             job.stopping_rules = ends.iter().map(rule).collect();
             run(shape.clone(), vec![job]).remove(0)
         };
-        // The loss of its only update was that of the network before it.
+        // The loss of the only update was the loss before that update.
         let outcome = explosive(&[1]);
         assert!(
             matches!(&outcome, LaneOutcome::Diverged { what: NotFinite::Evaluation, update: 1, curve, .. } if curve.is_empty()),
             "{network}: {outcome:?}"
         );
-        // Who is not evaluated there goes on, to the next update's loss.
+        // A trial without an evaluation there continues to the next loss.
         let outcome = explosive(&[1, 100]);
         assert!(matches!(&outcome, LaneOutcome::Diverged { update: 2, curve, .. } if curve.is_empty()), "{outcome:?}");
     }
@@ -268,7 +268,7 @@ fn a_lane_told_to_stop_stops_before_its_next_update() {
     assert_eq!(limit.updates, 50);
 }
 
-/// Stops a lane at an update, then goes on from its state as it comes back from a file.
+/// Stops a lane at an update. Resumes it from its encoded and decoded state.
 fn interrupted(shape: &Shape, job: &LaneJob, measures: &[Measure], at: u64) -> LaneJob {
     let mut limit = Limit { limit: at, updates: job.resume.as_ref().map_or(0, |state| state.update) };
     let outcome = run_measured(shape.clone(), vec![job.clone()], measures.to_vec(), &mut limit);
@@ -287,11 +287,11 @@ fn a_trajectory_taken_up_from_checkpoints_has_the_same_curve_to_the_last_bit() {
             let shape = Shape { network, depth, eval_every: 12, batch_size: 500, hidden: 16, ..shape(rule) };
             let whole = run_measured(shape.clone(), vec![job(1, 24)], vec![Measure::UpdateAngle], &mut { NO_LIMIT });
             let mut resumed = job(1, 24);
-            // In mid-interval, at an evaluation, at the end of an epoch.
+            // In the middle of an interval, at an evaluation, and at the end of an epoch.
             for at in [3, 12, 20] {
                 resumed = interrupted(&shape, &resumed, &[Measure::UpdateAngle], at);
             }
-            // Beside another lane, and in the other's place.
+            // Beside another lane, and at another index.
             let again = run_measured(shape, vec![job(0, 12), resumed], vec![Measure::UpdateAngle], &mut { NO_LIMIT });
             assert_eq!(whole[0], again[1], "{rule} {network}");
         }
@@ -304,7 +304,7 @@ fn every_optimiser_goes_on_with_what_it_remembers() {
         for (momentum, nesterov) in [(0.0, false), (0.9, true)] {
             let shape = Shape { optimizer, eval_every: 6, ..shape(Rule::Dtp) };
             let mut job = job(0, 12);
-            // Only sgd looks at them.
+            // Only sgd uses them.
             (job.hyperparameters.momentum, job.hyperparameters.nesterov) = (momentum, nesterov);
             let whole = run(shape.clone(), vec![job.clone()]);
             assert_eq!(whole, run(shape.clone(), vec![interrupted(&shape, &job, &[], 7)]), "{optimizer} {momentum}");
@@ -312,7 +312,7 @@ fn every_optimiser_goes_on_with_what_it_remembers() {
     }
 }
 
-/// Hears of states that do not fit.
+/// Records incompatible states.
 struct Fitting(Vec<(usize, String)>);
 
 impl Observer for Fitting {
@@ -336,7 +336,7 @@ fn a_state_that_does_not_fit_is_told_and_its_lane_begins_anew() {
         (shape(Rule::Bp), &other_optimiser),
     ] {
         let mut observer = Fitting(Vec::new());
-        // The lane beside it goes on as if nothing were.
+        // The other lane is not affected.
         let outcomes = run_with(shape.clone(), vec![fresh.clone(), job.clone()], &mut observer);
         assert_eq!(observer.0.iter().map(|(lane, _)| *lane).collect::<Vec<_>>(), [1]);
         assert!(observer.0[0].1.contains("of another network or optimiser"), "{:?}", observer.0);
@@ -345,12 +345,12 @@ fn a_state_that_does_not_fit_is_told_and_its_lane_begins_anew() {
     }
 }
 
-/// Wants each lane's state as soon as it has trained since, whichever lane trains.
+/// Wants the state of each lane as soon as it has trained since the last one.
 #[derive(Default)]
 struct Careful {
     updates: [u64; 3],
     kept: [u64; 3],
-    /// The most updates of all lanes together that were in no state.
+    /// The largest number of updates of all lanes together that no state contained.
     unkept_max: u64,
 }
 
@@ -377,7 +377,8 @@ impl Observer for Careful {
 
 #[test]
 fn the_states_of_all_lanes_are_offered_in_the_turn_of_each() {
-    // The last update of a turn leaves five without a state: those of lanes that wait are taken in the next lane's turn.
+    // A turn may end with five updates that no state contains. The states of waiting lanes are taken in the next lane's
+    // turn.
     let mut careful = Careful::default();
     run_with(Shape { eval_every: 5, ..shape(Rule::Bp) }, (0..3).map(|seed| job(seed, 20)).collect(), &mut careful);
     assert!(careful.unkept_max <= 5 + 1, "{}", careful.unkept_max);

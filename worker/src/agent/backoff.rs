@@ -1,18 +1,18 @@
-//! How long a worker pauses before it connects again: longer each time, until a stream turns out to be a good one.
+//! Backoff: the pause before the next connection. It doubles until a stream proves stable.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The first pause, and the longest.
+/// The shortest pause, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// A stream that has lasted so long was a good one: what breaks it has nothing to do with what broke those before.
+/// A stream of this age is stable. Its end is independent of earlier failures.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Backoff {
     pause: Duration,
-    /// Since when the worker has been welcome on the present stream.
+    /// When the coordinator welcomed the worker on the current stream.
     welcome_since: Option<Instant>,
 }
 
@@ -21,17 +21,17 @@ impl Backoff {
         Self { pause: PAUSES.0, welcome_since: None }
     }
 
-    /// The worker is welcome. That says little: what it says next may break the stream, each time anew.
+    /// The coordinator welcomed the worker. The next message may still break the stream.
     pub(super) fn welcome(&mut self, now: Instant) {
         self.welcome_since = Some(now);
     }
 
-    /// What the worker said was taken in.
+    /// The coordinator processed a message of the worker.
     pub(super) fn proven(&mut self) {
         self.pause = PAUSES.0;
     }
 
-    /// The stream is broken; how long to pause.
+    /// The stream broke. Returns the pause.
     pub(super) fn broken(&mut self, now: Instant) -> Duration {
         if self.welcome_since.take().is_some_and(|since| now.duration_since(since) >= GOOD_AFTER) {
             self.pause = PAUSES.0;

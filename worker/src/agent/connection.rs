@@ -27,7 +27,7 @@ pub(super) enum Connection {
 pub(super) struct OpenConnection {
     pub(super) client: WorkersClient<Channel>,
     pub(super) outbox: Box<Outbox>,
-    /// Answers with the coordinator's stream once it has read the hello.
+    /// The coordinator's stream, which begins after the coordinator reads the hello.
     pub(super) inbound: Inbound,
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Inbound {
     Streaming(Box<Streaming<v1::CoordinatorMessage>>),
 }
 
-/// Waits for the connection to open, or for what it brings.
+/// Waits for the connection to open, or for the next event on it.
 pub(super) async fn connected(connection: &mut Connection) -> Event {
     match connection {
         Connection::Opening(opening) => match opening.await {

@@ -1,37 +1,37 @@
-//! How a worker leaves, and whether it leaves work behind.
+//! Leaving: why a worker leaves, and whether work is left.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a request for work may be without an answer before it means that there is none: as long as the coordinator may
-/// take to write down what it grants.
+/// How long a poll waits for an answer before it means that there is no work: the time that the coordinator may need to
+/// record a grant.
 pub(super) const POLL_ANSWER_WAIT: Duration = Duration::from_secs(1);
 
-/// Why a worker is to leave.
+/// The reason to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaveReason {
-    /// It was told to, or its time is up: it hands back what it holds.
+    /// The worker was told to leave, or its time is up. It hands back its lanes.
     Told(&'static str),
-    /// The coordinator's process is gone and this one is to end with it: what it holds is kept on disk.
+    /// The coordinator's process is gone, and this worker ends with it. Checkpoints and reports stay on disk.
     Alone,
-    /// It is leaving already, and has less time than was planned.
+    /// The worker is already leaving, and has less time than planned.
     Sooner,
-    /// It is to end without putting things in order.
+    /// The worker ends at once.
     AtOnce,
 }
 
-/// What a worker left behind when it left.
+/// The outcome of leaving: whether work is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaveOutcome {
-    /// The coordinator had nothing for it.
+    /// The coordinator had no work for the worker.
     WithoutWork,
-    /// It was training, or could not know whether there was something to train.
+    /// The worker was training, or does not know whether there is work.
     WithWork,
 }
 
 impl LeaveOutcome {
-    /// Without work where it has polled_since for it that long without being given any.
+    /// Without work if a poll had no answer for this long.
     pub(super) fn after(polled_since: Option<Instant>, answered: Duration) -> Self {
         let has_none = polled_since.is_some_and(|polled_since| polled_since.elapsed() >= answered);
         if has_none { Self::WithoutWork } else { Self::WithWork }

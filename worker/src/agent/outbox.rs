@@ -1,5 +1,5 @@
-//! What waits to go to the coordinator: in order, as fast as the network takes it. Reports may be many and large, and none
-//! of them is lost for want of room; heartbeats overtake them, so that a slow network does not look like silence.
+//! The outbox: messages to the coordinator, in order, as fast as the network takes them. No report is lost for lack of
+//! space. Heartbeats overtake reports, so that a slow network does not look like a lost worker.
 
 use std::collections::VecDeque;
 use std::future;
@@ -10,22 +10,22 @@ use biosweep_common::protocol::wire::IntoWire as _;
 use biosweep_proto::v1;
 use tokio::sync::mpsc;
 
-/// Messages in the hands of the transport. They are few, since a heartbeat cannot overtake them.
+/// The capacity of the transport. It is small, because a heartbeat cannot overtake messages in transit.
 const IN_TRANSIT: usize = 16;
-/// So much may wait, and evaluations are left out: they are news, and the report tells them all.
+/// The number of waiting messages from which evaluations are dropped. The report contains all evaluations.
 const EVALUATIONS_WAITING_MAX: usize = 1_024;
 
 pub(super) struct Outbox {
     transport: mpsc::Sender<v1::WorkerMessage>,
     /// The latest heartbeat, if it waits.
     heartbeat: Option<ToCoordinator>,
-    /// The rest of what is being sent.
+    /// The remaining pieces of the message in progress.
     in_progress: Option<Pieces>,
     waiting: VecDeque<ToCoordinator>,
 }
 
 impl Outbox {
-    /// An empty one, and what the transport takes from it.
+    /// An empty outbox, and the messages for the transport.
     pub(super) fn new() -> (Box<Self>, mpsc::Receiver<v1::WorkerMessage>) {
         let (transport, messages) = mpsc::channel(IN_TRANSIT);
         (Box::new(Self { transport, heartbeat: None, in_progress: None, waiting: VecDeque::new() }), messages)
@@ -39,9 +39,9 @@ impl Outbox {
         }
     }
 
-    /// Hands over all that waits. It may be given up at any point, and goes on from there.
+    /// Sends all waiting messages. The future may be dropped at any point; the next call continues from there.
     pub(super) async fn flush(&mut self) {
-        // Where the transport is gone, the other direction tells.
+        // If the transport is gone, the inbound stream reports it.
         while self.holds_something()
             && let Ok(room) = self.transport.clone().reserve_owned().await
         {
@@ -51,7 +51,7 @@ impl Outbox {
         }
     }
 
-    /// Hands over what waits, and then waits for ever.
+    /// Sends all waiting messages, and then waits for ever.
     pub(super) async fn drain(&mut self) -> std::convert::Infallible {
         self.flush().await;
         future::pending().await

@@ -1,9 +1,9 @@
-//! Checkpoints: a lane's whole state on disk or in an object store, so that who takes it up next goes on where it was.
+//! Checkpoints: the state of a lane on disk or in an object store, from which any worker can resume.
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`store`] | where the files lie: two for each trajectory at most, the newest first |
-//! | [`writer`] | writes them beside training |
+//! | [`store`] | the checkpoint store: at most two files per trajectory |
+//! | [`writer`] | writes checkpoints while training goes on |
 
 pub mod store;
 pub mod writer;

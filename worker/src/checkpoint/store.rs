@@ -1,8 +1,8 @@
-//! Where checkpoints lie: a folder, or a bucket of an S3-compatible object store.
+//! The checkpoint store: a folder, or a bucket of an S3-compatible object store.
 //!
-//! A trajectory has a folder of its own, `SWEEP/TRAJECTORY`, with a file for each of its last two checkpoints, named by
-//! the update. A file is written aside and renamed when it is whole and on disk, so that there is never half of one
-//! under its name. One that cannot be read is set aside, and the one before it is used.
+//! Each trajectory has its own folder, `SWEEP/TRAJECTORY`, with one file for each of its last two checkpoints. The file
+//! name is the update. A file is written under a temporary name, synced and renamed, so that no partial file has its
+//! final name. A checkpoint that cannot be read is set aside, and the one before it is used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,31 +17,31 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
 
-/// Checkpoints kept of each trajectory: the last, and the one before it should the last turn out damaged.
+/// Checkpoints kept per trajectory: the last, and the one before it in case the last is damaged.
 const KEPT: usize = 2;
-/// How long an object store may take to accept a connection.
+/// The connect timeout of an object store.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long it may take to answer a request, or to go on with its answer. What is longer than a part is sent in parts,
-/// each a request: so that this is a limit for a store that does nothing, and none for the size of a checkpoint.
+/// The read timeout of an object store. Longer files are sent in parts, one request each. The timeout therefore limits
+/// an idle store, and not the size of a checkpoint.
 const IDLE: Duration = Duration::from_secs(15);
 /// How long failed requests are repeated.
 const RETRY: Duration = Duration::from_secs(15);
-/// Bytes of a part: the least that object stores take, which a slow line sends in time; they take 10,000 of them.
+/// Bytes of a part: the minimum of object stores, which a slow line sends in time. A file may have 10,000 parts.
 const PART: usize = 5 << 20;
 const ENDING: &str = ".safetensors";
 const SET_ASIDE: &str = ".set-aside";
 
-/// Why checkpoints cannot be kept in a place.
+/// The error of a checkpoint store that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("checkpoints cannot be kept in {place}: {why}; name another place with --checkpoints")]
 pub struct CheckpointStoreError {
-    /// The place.
+    /// The folder or address.
     pub place: String,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
 }
 
-/// A place for checkpoints. Copies are of the same place.
+/// A checkpoint store. Clones share the same storage.
 #[derive(Debug, Clone)]
 pub struct CheckpointStore {
     objects: Arc<dyn ObjectStore>,
@@ -51,7 +51,7 @@ pub struct CheckpointStore {
     in_parts: bool,
 }
 
-/// Whose checkpoints.
+/// The id of a trajectory's checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckpointId {
     /// The sweep.
@@ -61,11 +61,12 @@ pub struct CheckpointId {
 }
 
 impl CheckpointStore {
-    /// A folder, made where it is missing, or an address such as s3://BUCKET/PREFIX. Access to a bucket is taken from the
-    /// usual variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL and their kin.
+    /// Opens a folder, created if it is missing, or an address such as s3://BUCKET/PREFIX. The credentials of a bucket
+    /// come from the usual variables, such as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and
+    /// AWS_ENDPOINT_URL.
     ///
     /// # Errors
-    /// A folder that cannot be made, or an address that is none.
+    /// The folder cannot be created, or the address is invalid.
     pub fn open(place: &str) -> Result<Self, CheckpointStoreError> {
         let refused = |why: String| CheckpointStoreError { place: place.to_owned(), why };
         if place.contains("://") {
@@ -87,7 +88,7 @@ impl CheckpointStore {
         else {
             return Err(refused("it is neither a folder nor an address that begins with s3://".to_owned()));
         };
-        // Set once in a process; set already is as good.
+        // Set once per process. A second call fails, which does not matter.
         drop(rustls::crypto::ring::default_provider().install_default());
         let retry = RetryConfig { max_retries: 3, retry_timeout: RETRY, ..RetryConfig::default() };
         let client = ClientOptions::new()
@@ -109,10 +110,10 @@ impl CheckpointStore {
         self.within.clone().join(sweep.to_string())
     }
 
-    /// Keeps the bytes of a state after so many updates, and lets go of those that are no longer needed.
+    /// Keeps the encoded state after `update` updates, and deletes checkpoints that are no longer needed.
     ///
     /// # Errors
-    /// Storage that fails; nothing that was kept before is lost by it.
+    /// The storage fails. Earlier checkpoints stay.
     pub async fn keep(&self, id: CheckpointId, update: u64, bytes: Vec<u8>) -> object_store::Result<()> {
         let place = self.folder(id).join(format!("{update:020}{ENDING}"));
         if self.in_parts && bytes.len() > PART {
@@ -120,7 +121,7 @@ impl CheckpointStore {
         } else {
             self.objects.put(&place, bytes.into()).await?;
         }
-        // Only what came before it goes: a file that is of no use, and could not be set aside, may be of a later update.
+        // Only earlier files are deleted. An unusable file that could not be set aside may be of a later update.
         let before = self.files(id).await?.into_iter().rev().filter(|file| *file < place);
         for old in before.skip(KEPT - 1) {
             self.objects.delete(&old).await?;
@@ -128,7 +129,7 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Sends a file part by part; it is there under its name once it is whole.
+    /// Sends a file part by part. It has its final name when it is complete.
     async fn put_in_parts(&self, place: &ObjectPath, bytes: &[u8]) -> object_store::Result<()> {
         let mut upload = self.objects.put_multipart(place).await?;
         let sent = async {
@@ -139,17 +140,17 @@ impl CheckpointStore {
         };
         let Err(error) = sent.await else { return Ok(()) };
         if let Err(error) = upload.abort().await {
-            tracing::warn!(checkpoint = %place, %error, "parts of a checkpoint that could not be sent whole may stay");
+            tracing::warn!(checkpoint = %place, %error, "an upload of a checkpoint failed; parts of it may remain");
         }
         Err(error)
     }
 
-    /// The newest state that can be read; those that cannot be are set aside.
+    /// The newest state that can be read. Checkpoints that cannot be read are set aside.
     pub async fn latest(&self, id: CheckpointId, key: TrialKey) -> Option<LaneState> {
         let files = match self.files(id).await {
             Ok(files) => files,
             Err(error) => {
-                tracing::warn!(place = self.name, %error, "cannot look for checkpoints; training begins anew");
+                tracing::warn!(place = self.name, %error, "cannot list checkpoints; training starts at its first update");
                 return None;
             }
         };
@@ -173,10 +174,10 @@ impl CheckpointStore {
         None
     }
 
-    /// Sets all that is kept of a trajectory aside: it is none to go on from, though it can be read.
+    /// Sets all checkpoints of a trajectory aside: they can be read, but training cannot resume from them.
     ///
     /// # Errors
-    /// Storage that fails.
+    /// The storage fails.
     pub async fn set_aside(&self, id: CheckpointId) -> object_store::Result<()> {
         for file in self.files(id).await? {
             self.rename_aside(&file).await?;
@@ -184,34 +185,34 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Sets a file aside; where that cannot be done it is deleted, since no training must begin from it.
+    /// Sets a file aside. If that fails the file is deleted, because no training may resume from it.
     async fn rename_aside(&self, file: &ObjectPath) -> object_store::Result<()> {
         let renamed = self.objects.rename(file, &ObjectPath::from(format!("{file}{SET_ASIDE}"))).await;
         let Err(error) = renamed else { return Ok(()) };
-        tracing::warn!(checkpoint = %file, %error, "it cannot be renamed, and is deleted");
+        tracing::warn!(checkpoint = %file, %error, "it cannot be set aside and is deleted");
         self.objects.delete(file).await
     }
 
-    /// Lets go of all that is kept of a trajectory: it is done.
+    /// Deletes all checkpoints of a trajectory.
     ///
     /// # Errors
-    /// Storage that fails.
+    /// The storage fails.
     pub async fn discard(&self, id: CheckpointId) -> object_store::Result<()> {
         self.empty(&self.folder(id)).await
     }
 
-    /// Lets go of all that is kept of a sweep: it has ended.
+    /// Deletes all checkpoints of a sweep.
     ///
     /// # Errors
-    /// Storage that fails.
+    /// The storage fails.
     pub async fn discard_all(&self, sweep: SweepId) -> object_store::Result<()> {
         self.empty(&self.all(sweep)).await
     }
 
-    /// The sweeps of which something is kept.
+    /// The sweeps that have checkpoints.
     ///
     /// # Errors
-    /// Storage that fails.
+    /// The storage fails.
     pub async fn sweeps(&self) -> object_store::Result<Vec<SweepId>> {
         let folders = self.objects.list_with_delimiter(Some(&self.within)).await?.common_prefixes;
         Ok(folders.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect())
@@ -221,7 +222,7 @@ impl CheckpointStore {
         let all: Vec<_> = self.objects.list(Some(folder)).try_collect().await?;
         for object in all {
             match self.objects.delete(&object.location).await {
-                // Another worker was faster.
+                // Another worker deleted it first.
                 Err(object_store::Error::NotFound { .. }) => {}
                 deleted => deleted?,
             }
@@ -266,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_set_aside_is_not_gone_on_from_and_hides_nothing_that_is_kept_afterwards() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a shelf");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
         for update in [800, 900] {
             store.keep(id(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
         }
@@ -282,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_set_aside_is_deleted() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a shelf");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
         store.keep(id(), 900, checkpoint::encode(KEY, &state(900, 1))).await.expect("kept");
         let files = store.files(id()).await.expect("listed");
         std::fs::create_dir(folder.path().join(format!("{}{SET_ASIDE}", files[0]))).expect("its new name is taken");
@@ -293,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_left_of_later_updates_pushes_nothing_out() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a shelf");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
         for update in [800, 900, 5, 6, 7] {
             store.keep(id(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
         }
@@ -306,7 +307,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_in_parts_comes_out_whole() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a shelf");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
         let store = CheckpointStore { in_parts: true, ..store };
         let large = state(7, 5 * PART / 8 + 3);
         store.keep(id(), 7, checkpoint::encode(KEY, &large)).await.expect("kept");

@@ -1,4 +1,4 @@
-//! Writes checkpoints beside training, one after another: a store that is slow, or does not answer, holds no update up.
+//! The checkpoint writer: writes one checkpoint after another while training goes on. A slow store delays no update.
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_engine::checkpoint;
@@ -8,14 +8,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::store::{CheckpointId, CheckpointStore};
 
-/// Writes checkpoints to a shelf, on a runtime's threads.
+/// Writes checkpoints to a store, on the threads of a runtime.
 #[derive(Debug)]
 pub struct CheckpointWriter {
     store: CheckpointStore,
     requests: mpsc::Sender<WriteRequest>,
 }
 
-/// Tells once whether a checkpoint was written.
+/// The result of a write: whether the checkpoint was written.
 pub type Written = oneshot::Receiver<bool>;
 
 #[derive(Debug)]
@@ -27,39 +27,39 @@ struct WriteRequest {
 }
 
 impl CheckpointWriter {
-    /// Starts writing to a shelf.
+    /// Starts a writer for a store.
     #[must_use]
     pub fn start(store: CheckpointStore, runtime: &Runtime) -> Self {
-        // One state waits while another is written: more would take memory and bring nothing.
+        // One state waits while another is written. More would use memory without any benefit.
         let (requests, mut next) = mpsc::channel::<WriteRequest>(1);
         let to = store.clone();
         runtime.spawn(async move {
             while let Some(WriteRequest { id, key, state, written }) = next.recv().await {
                 let is_written = write(&to, id, key, state).await;
-                // Whoever wanted to know may be gone.
+                // The receiver may be gone.
                 let _gone = written.send(is_written);
             }
         });
         Self { store, requests }
     }
 
-    /// The shelf.
+    /// The checkpoint store.
     #[must_use]
     pub fn store(&self) -> &CheckpointStore {
         &self.store
     }
 
-    /// Whether a state would be taken at once.
+    /// Whether the writer accepts a state at once.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.requests.capacity() > 0
     }
 
-    /// Has a state written; waits where there is no room. Not to be called on a runtime's thread.
+    /// Writes a state; waits until the writer accepts it. Must not be called on a thread of the runtime.
     #[must_use]
     pub fn keep(&self, id: CheckpointId, key: TrialKey, state: LaneState) -> Written {
         let (written, is_written) = oneshot::channel();
-        // Where the runtime is gone, the process is ending, and `is_written` says so.
+        // If the runtime is gone, the process is ending, and `is_written` reports it.
         drop(self.requests.blocking_send(WriteRequest { id, key, state, written }));
         is_written
     }
@@ -73,7 +73,7 @@ async fn write(store: &CheckpointStore, id: CheckpointId, key: TrialKey, state: 
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = &kept {
-        tracing::warn!(trajectory = %id.trajectory, update, error, "no checkpoint; the next is tried in its time");
+        tracing::warn!(trajectory = %id.trajectory, update, error, "a checkpoint could not be written; the next one follows after the interval");
     }
     kept.is_ok()
 }

@@ -1,4 +1,4 @@
-//! `biosweep-worker bench`: updates per second beside the bare matrix products of the same update.
+//! `biosweep-worker bench`: updates per second, and those of the bare matrix products of the same update.
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, Shape, Skip};
 use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
@@ -11,16 +11,16 @@ use super::{OutputFormat, answer};
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// What stands in the place of the gradient
+    /// The learning rule
     #[arg(long, default_value_t = Rule::Bp)]
     rule: Rule,
-    /// How layers are wired
+    /// The kind of network
     #[arg(long, default_value_t = Network::Nn)]
     network: Network,
-    /// The non-linearity of the hidden layers
+    /// The activation function of the hidden layers
     #[arg(long, default_value_t = Activation::Relu)]
     activation: Activation,
-    /// Hidden layers
+    /// The number of hidden layers
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     depth: u32,
     /// Units of each hidden layer
@@ -29,13 +29,13 @@ pub(super) struct BenchArgs {
     /// Images in an update
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
-    /// What moves the weights
+    /// The optimiser
     #[arg(long, default_value_t = Optimizer::Adam)]
     optimizer: Optimizer,
-    /// Updates to measure
+    /// The number of updates to measure
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..))]
     updates: u32,
-    /// How to answer
+    /// The output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
     output: OutputFormat,
 }

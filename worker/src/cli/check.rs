@@ -1,4 +1,4 @@
-//! `biosweep-worker check`: whether device and dataset are there, before anything is trained.
+//! `biosweep-worker check`: checks that the device and the dataset are ready, before any training.
 
 use std::io::Write as _;
 
@@ -16,15 +16,15 @@ use super::{DataArgs, OutputFormat, answer};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// The dataset to look for; of your own, npy:DIR or idx:DIR
+    /// The dataset to check; for custom data npy:DIR or idx:DIR
     #[arg(long)]
     dataset: DatasetRef,
-    /// The device to look for
+    /// The device to check
     #[arg(long, default_value = "cpu")]
     device: String,
     #[command(flatten)]
     data: DataArgs,
-    /// How to answer
+    /// The output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
     output: OutputFormat,
 }
@@ -36,7 +36,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let loaded = data::load(&dataset, &args.data.places()).map_err(Failure::environment)?;
     let summary = summarise(&dataset, &loaded);
     for warning in summary.warnings() {
-        // Where stderr is closed there is nobody to tell.
+        // The result does not matter if stderr is closed.
         drop(writeln!(std::io::stderr(), "warning: {warning}"));
     }
     answer(&match args.output {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     })
 }
 
-/// Own data that comes without its digest, with that of what is there.
+/// Custom data without a digest gets the digest of its files.
 fn with_digest(dataset: &DatasetRef) -> Result<DatasetRef, Failure> {
     match dataset {
         DatasetRef::Own(own) if own.digest.is_none() => {

@@ -1,4 +1,4 @@
-//! Without a command: serves a coordinator until told to leave.
+//! Without a command: serves a coordinator until the worker leaves.
 
 use std::io::{self, Read as _};
 use std::num::NonZeroU32;
@@ -32,7 +32,7 @@ pub(super) struct ConnectArgs {
     /// The coordinator's address, such as http://127.0.0.1:7465
     #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", required = true, value_parser = flags::coordinator_url)]
     coordinator: Option<String>,
-    /// What to compute on
+    /// The device to train on
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Trajectories of one shape to take at once; on cpu they train in turns and share the data in memory
@@ -43,26 +43,26 @@ pub(super) struct ConnectArgs {
     /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has, in tenths]
     #[arg(long, value_name = "GB", value_parser = gigabytes, allow_negative_numbers = true)]
     memory_gb: Option<f64>,
-    /// Something sweeps may require, such as a100 or site=x; may be given several times
+    /// A label that sweeps may require, such as a100 or site=x; may be given several times
     #[arg(long = "label", value_name = "LABEL", value_parser = flags::name)]
     labels: Vec<String>,
-    /// A name for people [default: host/process]
+    /// A display name [default: host/process]
     #[arg(long, value_parser = flags::name)]
     name: Option<String>,
-    /// The identity to present, for launchers that want to know it [default: a new one]
+    /// The identity of the worker, for launchers that choose it [default: a new one]
     #[arg(long, value_name = "UUID")]
     id: Option<WorkerId>,
-    /// Leave when standard input closes, for launchers whose end is to be this worker's
+    /// Leave when standard input closes, for launchers that end together with this worker
     #[arg(long)]
     leave_with_stdin: bool,
     /// Where checkpoints are kept: a folder, s3://BUCKET/PREFIX, or none [default: HOME/checkpoints]
     #[arg(long, env = "BIOSWEEP_CHECKPOINTS", value_name = "PLACE", value_parser = flags::checkpoints_place)]
     checkpoints: Option<String>,
-    /// Seconds that leaving may take: to write checkpoints and hand back what is in training
+    /// The grace period in seconds: how long the worker may take to write checkpoints and hand back its lanes
     #[arg(long, default_value = "25", value_name = "SECONDS", allow_negative_numbers = true)]
     grace: u32,
-    /// When this machine is taken away, in seconds since 1970; the worker leaves in time [default: the end of the Slurm job
-    /// it runs in]
+    /// The time when this machine is taken away, in seconds since 1970; the worker leaves in time [default: the end of
+    /// the Slurm job it runs in]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     deadline: Option<u64>,
     #[command(flatten)]
@@ -74,12 +74,12 @@ fn gigabytes(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("it takes a number of gigabytes above 0, at most {MEMORY_GB_MAX}"))
 }
 
-/// Threads a worker needs beside its first: to train, for its shelf, to see its launcher go, and to look up names.
+/// Threads beside the main thread: for training, the checkpoint store, standard input and name resolution.
 const THREADS: usize = 5;
 
 pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::environment)?;
-    // Before anything is opened that a signal must not leave open.
+    // Before the worker opens anything that a signal must not leave open.
     let stop = {
         let _inside = runtime.enter();
         Stop::listen().map_err(|error| Failure::environment(format!("signals cannot be caught: {error}")))?
@@ -141,7 +141,7 @@ const fn exit(left: LeaveOutcome, signal: Option<StopSignal>) -> Exit {
     }
 }
 
-/// How long it is until this machine is taken away, as the command line says or else Slurm.
+/// The time until this machine is taken away, from the command line or from Slurm.
 async fn deadline(named_s: Option<u64>) -> Result<Option<Duration>, Failure> {
     let deadline = match named_s {
         Some(at_s) => Some(Deadline { at_s, origin: Origin::Flag }),
@@ -154,19 +154,19 @@ fn default_name() -> String {
     format!("{}/{}", host_name().unwrap_or_else(|| "worker".to_owned()), std::process::id())
 }
 
-/// Tells once standard input closes: its launcher is gone, and with it the coordinator.
+/// Reports when standard input closes: the launcher is gone, and the coordinator with it.
 fn stdin_closed() -> io::Result<oneshot::Receiver<()>> {
     let (closed, is_closed) = oneshot::channel();
     std::thread::Builder::new().name("stdin".to_owned()).spawn(|| {
         let mut rest = [0_u8; 256];
         while matches!(io::stdin().read(&mut rest), Ok(read) if read > 0) {}
-        // Where nobody waits for it the process is ending.
+        // If nobody receives it, the process is ending.
         let _ending = closed.send(());
     })?;
     Ok(is_closed)
 }
 
-/// Tells the agent when it is to leave, and when that has to go faster than was planned.
+/// Tells the agent when to leave, and when to leave faster than planned.
 async fn tell_to_leave(stop: Stop, orphaned: Option<oneshot::Receiver<()>>, tell: mpsc::Sender<LeaveReason>) {
     let orphaned = async {
         match orphaned {
@@ -178,7 +178,7 @@ async fn tell_to_leave(stop: Stop, orphaned: Option<oneshot::Receiver<()>>, tell
         signal = stop.requested() => LeaveReason::Told(signal.reason()),
         () = orphaned => LeaveReason::Alone,
     };
-    // Where nobody listens the worker is gone already.
+    // If the receiver is gone, the worker has already left.
     let _gone = tell.send(first).await;
     stop.hurried().await;
     let _gone = tell.send(LeaveReason::Sooner).await;

@@ -1,4 +1,4 @@
-//! `biosweep-worker environment`: what the last bits of results depend on here.
+//! `biosweep-worker environment`: prints the numeric environment, which the last bits of results depend on.
 
 use biosweep_engine::torch::environment;
 use clap::Args;
@@ -8,7 +8,7 @@ use super::{OutputFormat, answer};
 
 #[derive(Debug, Args)]
 pub(super) struct EnvironmentArgs {
-    /// How to answer
+    /// The output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
     output: OutputFormat,
 }

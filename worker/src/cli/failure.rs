@@ -1,21 +1,21 @@
-//! How a command can end: the exit codes, and what is said where it ends badly.
+//! Exit codes of commands, and their error messages.
 
 use std::fmt::Display;
 
 use biosweep_engine::torch::device::DeviceError;
 
-/// How a command ended.
+/// The exit of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// All is well; nothing is left for this worker.
+    /// Success: no work is left for this worker.
     Done,
-    /// It left with work left: it may be started again.
+    /// The worker left while there was work. It may be started again.
     WorkLeft,
     /// The user stopped it.
     Interrupted,
-    /// What was asked cannot be done as it was asked.
+    /// The input is invalid.
     BadInput,
-    /// Something this needs is missing or broken.
+    /// Something in the environment is missing or broken.
     Environment,
 }
 
@@ -31,7 +31,7 @@ impl Exit {
     }
 }
 
-/// A command that could not do what was asked.
+/// The failure of a command.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit: Exit,

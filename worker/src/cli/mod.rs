@@ -35,17 +35,17 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Compute one update of a rule on given tensors and write out all of it
+    /// Compute one update of a rule on tensors from a file and write all its quantities
     Step(step::StepArgs),
-    /// Measure updates per second beside the bare matrix products of the same update
+    /// Measure updates per second, and those of the bare matrix products of the same update
     Bench(bench::BenchArgs),
-    /// Check that the device and a dataset are there
+    /// Check that the device and a dataset are ready
     Check(check::CheckArgs),
-    /// Say what the last bits of results depend on here: processor, libtorch, variables
+    /// Print the numeric environment: processor, libtorch, variables
     Environment(environment::EnvironmentArgs),
 }
 
-/// Where datasets are looked for.
+/// The folders with datasets.
 #[derive(Debug, Args)]
 struct DataArgs {
     /// Where to look for datasets first; then in $BIOSWEEP_DATA
@@ -59,7 +59,7 @@ struct DataArgs {
 
 impl DataArgs {
     fn places(&self) -> Places {
-        // Where no home is known there are no datasets in it.
+        // Without a home folder there are no datasets in it.
         Places { data_dir: self.data_dir.clone(), home: self.home().ok() }
     }
 
@@ -73,17 +73,17 @@ impl DataArgs {
     }
 }
 
-/// Who reads the answer.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
-    /// People.
+    /// Text for people.
     Human,
-    /// Programs.
+    /// JSON for programs.
     Json,
 }
 
 impl Cli {
-    /// What the command line says; ends the program with exit code 2 where that cannot be meant.
+    /// Parses the command line; exits with code 2 if it is invalid.
     #[must_use]
     pub fn read() -> Self {
         let given = variables::without_empty(Self::command()).get_matches();
@@ -91,7 +91,7 @@ impl Cli {
     }
 }
 
-/// Does what was asked and says how it went.
+/// Runs the command and returns its exit code.
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
     let begun = crate::environment::clear().map_err(Failure::environment);
@@ -106,17 +106,17 @@ pub fn run(cli: &Cli) -> ExitCode {
     match done {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(Failure { exit, message }) => {
-            // Where stderr is closed there is nobody to tell.
+            // The result does not matter if stderr is closed.
             drop(writeln!(std::io::stderr(), "error: {message}"));
             ExitCode::from(exit.code())
         }
     }
 }
 
-/// Writes an answer to stdout.
+/// Writes the answer to stdout.
 fn answer(text: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{text}") {
-        // Whoever read the answer has read enough, as `head` does.
+        // The reader has closed the pipe, as `head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Failure::environment(format!("cannot answer: {error}"))),
     }

@@ -1,4 +1,4 @@
-//! `biosweep-worker step`: one update on given tensors.
+//! `biosweep-worker step`: one update on tensors from a file.
 
 use std::path::PathBuf;
 
@@ -16,10 +16,10 @@ pub(super) struct StepArgs {
     /// The tensors: param.L.weight, param.L.bias, feedback.L.weight, decoder.J.weight, decoder.J.bias, noise.J, x, y
     #[arg(long, value_name = "SAFETENSORS")]
     tensors: PathBuf,
-    /// Where to write what comes out
+    /// The file for the results
     #[arg(long, value_name = "SAFETENSORS")]
     out: PathBuf,
-    /// The kind of numbers to compute with
+    /// The precision
     #[arg(long, value_enum, default_value_t = Dtype::Float64)]
     dtype: Dtype,
 }

@@ -1,4 +1,5 @@
-//! When the lanes of a bundle are kept: together they never have more than one interval of training unkept.
+//! The checkpoint schedule of a bundle: all lanes together never have more than one interval of training without a
+//! checkpoint.
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_engine::train::LaneState;
@@ -9,10 +10,10 @@ use tokio::sync::oneshot::error::TryRecvError;
 use crate::checkpoint::store::CheckpointId;
 use crate::checkpoint::writer::{CheckpointWriter, Written};
 
-/// Keeps checkpoints of the lanes of a bundle.
+/// The checkpoint schedule of the lanes of a bundle.
 ///
-/// A lane is due once the first update that no checkpoint has is an interval old, whichever lane trains. As lanes train
-/// one at a time, a worker that is killed loses one interval of training at most, and what the store takes to write.
+/// A lane is due when its first update without a checkpoint is one interval old, whichever lane trains. Lanes train one
+/// at a time. A killed worker therefore loses at most one interval of training, and the time of a write.
 pub(super) struct CheckpointSchedule<'a> {
     writer: &'a CheckpointWriter,
     runtime: &'a Runtime,
@@ -21,7 +22,7 @@ pub(super) struct CheckpointSchedule<'a> {
     lanes: Vec<LaneSchedule>,
 }
 
-/// Where a lane's checkpoints are, and what tells them from others.
+/// The checkpoint of a lane: its id, and the key of its trajectory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LaneCheckpoint {
     pub(super) id: CheckpointId,
@@ -30,7 +31,7 @@ pub(super) struct LaneCheckpoint {
 
 struct LaneSchedule {
     checkpoint: LaneCheckpoint,
-    /// When the first update was done that no checkpoint has.
+    /// The time of the first update without a checkpoint, in seconds.
     unkept_since_s: Option<f64>,
     /// The checkpoint that is being written.
     in_flight: Option<Written>,
@@ -48,13 +49,13 @@ impl<'a> CheckpointSchedule<'a> {
         Self { writer, runtime, every_s, clock, lanes: lanes.collect() }
     }
 
-    /// A lane has done an update.
+    /// Records an update of a lane.
     pub(super) fn updated(&mut self, lane: usize) {
         let clock = &self.clock;
         self.lanes[lane].unkept_since_s.get_or_insert_with(|| clock.seconds());
     }
 
-    /// The lane among these that waited longest of those that are due; none while the store has enough to do.
+    /// The lane that is due for the longest time among these lanes; `None` while the writer is busy.
     pub(super) fn due(&mut self, lanes: &mut dyn Iterator<Item = usize>) -> Option<usize> {
         let (now, every_s) = (self.clock.seconds(), self.every_s);
         let is_due = |since: f64| now - since >= every_s;
@@ -63,14 +64,14 @@ impl<'a> CheckpointSchedule<'a> {
         (is_due(since) && self.writer.has_room() && self.lanes[lane].is_idle(now)).then_some(lane)
     }
 
-    /// Has a lane's state written.
+    /// Writes the state of a lane.
     pub(super) fn keep(&mut self, lane: usize, state: LaneState) {
         let lane = &mut self.lanes[lane];
         lane.in_flight = Some(self.writer.keep(lane.checkpoint.id, lane.checkpoint.key, state));
         lane.unkept_since_s = None;
     }
 
-    /// Has the state in which a lane is handed back written, where no checkpoint has it; it is on the shelf afterwards.
+    /// Writes the last state of a lane if no checkpoint has it, and waits until the store has it.
     pub(super) fn keep_last(&mut self, lane: usize, state: &LaneState) {
         self.settle(lane);
         if self.lanes[lane].unkept_since_s.is_some() && state.update > 0 {
@@ -79,7 +80,7 @@ impl<'a> CheckpointSchedule<'a> {
         }
     }
 
-    /// A lane has ended: what is being written of it is written before anybody hears so, and lets go of it.
+    /// Ends a lane: waits for a write in progress.
     pub(super) fn ended(&mut self, lane: usize) {
         self.settle(lane);
         self.lanes[lane].unkept_since_s = None;
@@ -93,7 +94,7 @@ impl<'a> CheckpointSchedule<'a> {
         }
     }
 
-    /// Waits for what is being written of a lane.
+    /// Waits for a write of a lane in progress.
     fn settle(&mut self, lane: usize) {
         if let Some(written) = self.lanes[lane].in_flight.take()
             && self.runtime.block_on(written) != Ok(true)
@@ -104,7 +105,7 @@ impl<'a> CheckpointSchedule<'a> {
 }
 
 impl LaneSchedule {
-    /// Whether nothing is being written of it. What could not be written is tried again an interval later.
+    /// Whether no write is in progress. A failed write is repeated one interval later.
     fn is_idle(&mut self, now: f64) -> bool {
         let Some(written) = &mut self.in_flight else { return true };
         match written.try_recv() {
@@ -142,7 +143,7 @@ mod tests {
 
     fn with_schedule(every_s: f64, test: impl FnOnce(&mut CheckpointSchedule<'_>, &dyn Fn(usize) -> Option<u64>)) {
         let (folder, runtime) = (tempfile::tempdir().expect("a folder"), Runtime::new().expect("a runtime"));
-        let open = |folder: &Path| CheckpointStore::open(&folder.to_string_lossy()).expect("a shelf");
+        let open = |folder: &Path| CheckpointStore::open(&folder.to_string_lossy()).expect("a store");
         let writer = CheckpointWriter::start(open(folder.path()), &runtime);
         let key = TrialKey([7; 32]);
         let lanes = (0..3).map(|lane| LaneCheckpoint { id: id(lane), key });
@@ -157,7 +158,7 @@ mod tests {
             assert_eq!(schedule.due(&mut (0..3)), None, "nothing was trained yet");
             [1, 2, 0].into_iter().for_each(|lane| schedule.updated(lane));
             for lane in [1, 2, 0] {
-                // There is room as soon as what was handed over before is being written.
+                // The writer accepts a state as soon as it writes the previous one.
                 while !schedule.writer.has_room() {
                     std::thread::yield_now();
                 }

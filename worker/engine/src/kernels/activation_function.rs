@@ -1,4 +1,4 @@
-//! σ and what its derivative makes of an error.
+//! Activation functions: add bias and activate, the backward step, and activation differences.
 
 use biosweep_common::vocabulary::Activation;
 use biosweep_numeric::vector::wide;
@@ -7,10 +7,10 @@ use tch::{TchError, Tensor};
 use crate::architecture::StridedRows;
 use crate::kernels::scalar::Scalar;
 
-/// h = σ(z + b), in place: `numbers` hold z, `matrix` is the matrix they are of, of which the lines are all that matters.
+/// h = σ(z + b), in place. `values` holds z; `matrix` is a view of the same rows.
 ///
 /// # Errors
-/// What libtorch refuses.
+/// libtorch reports an error.
 pub fn add_bias_and_activate<T: Scalar>(
     activation: Activation,
     values: &mut [T],
@@ -29,7 +29,7 @@ pub fn add_bias_and_activate<T: Scalar>(
 /// h = σ(z), in place.
 ///
 /// # Errors
-/// What libtorch refuses.
+/// libtorch reports an error.
 pub fn activate(activation: Activation, z: &Tensor) -> Result<(), TchError> {
     match activation {
         Activation::Relu => z.f_relu_out(z),
@@ -40,7 +40,7 @@ pub fn activate(activation: Activation, z: &Tensor) -> Result<(), TchError> {
 }
 
 wide! {
-    /// z + b, in place.
+    /// z ← z + b.
     pub fn add_bias<T: Scalar>(values: &mut [T], strided_rows: &StridedRows, bias: &[T]) {
         for start in strided_rows.starts() {
             for position in values[start..start + strided_rows.length].chunks_exact_mut(bias.len()) {
@@ -57,7 +57,7 @@ wide! {
             for position in values[start..start + strided_rows.length].chunks_exact_mut(bias.len()) {
                 position.iter_mut().zip(bias).for_each(|(z, &b)| {
                     let add_bias_and_activate = *z + b;
-                    // What is no number stays so.
+                    // NaN stays NaN.
                     *z = if add_bias_and_activate < zero { zero } else { add_bias_and_activate };
                 });
             }
@@ -66,7 +66,7 @@ wide! {
 }
 
 wide! {
-    /// scale · error ⊙ σ'(z), in place; σ' is told from h = σ(z), which lies as the error does.
+    /// error ← scale · error ⊙ σ'(z). The derivative is computed from h = σ(z), which has the same rows as the error.
     pub fn activation_backward<T: Scalar>(
         activation: Activation,
         scale: T,
@@ -87,8 +87,8 @@ wide! {
     }
 }
 
-/// The first of two passes to σ(z + Δ) − σ(z): what takes exponentials, which libtorch has as vector code. It leaves in
-/// `z` and in `change`, which holds Δ, what [`finish_activation_difference`] reads.
+/// The first pass of σ(z + Δ) − σ(z): the exponentials, for which libtorch has vector code. `change` holds Δ. Both
+/// tensors then hold the inputs of [`finish_activation_difference`].
 pub fn begin_activation_difference(activation: Activation, z: &Tensor, change: &Tensor) -> Result<(), TchError> {
     match activation {
         Activation::Relu => return Ok(()),
@@ -100,14 +100,14 @@ pub fn begin_activation_difference(activation: Activation, z: &Tensor, change: &
 }
 
 wide! {
-    /// The second pass: leaves σ(z + Δ) − σ(z) in `change`.
+    /// The second pass: change ← σ(z + Δ) − σ(z).
     ///
-    /// Far from the output Δ is smaller by orders of magnitude than z, and a difference of two σ would be rounding error in
-    /// single precision. So nothing alike is subtracted. By the addition theorem, tanh(z + Δ) − h = (1 − h²)t / (1 + ht)
-    /// with h = tanh z and t = tanh Δ; the sigmoid is half of a tanh, at half of z and Δ.
+    /// Far from the output, Δ is orders of magnitude smaller than z, and a difference of two σ would be rounding error
+    /// in single precision. The code therefore subtracts no nearly equal numbers. By the addition theorem, tanh(z + Δ)
+    /// − h = (1 − h²)t / (1 + ht) with h = tanh z and t = tanh Δ. The sigmoid is half of a tanh, at half of z and Δ.
     pub fn finish_activation_difference<T: Scalar>(activation: Activation, z: &[T], change: &mut [T]) {
         let (zero, one, two) = (T::default(), T::from_f64(1.0), T::from_f64(2.0));
-        // Where σ is flat to the last bit the quotient may be 0/0: nothing changes there. What is no number stays so.
+        // The quotient may be 0/0 if σ is flat to the last bit; the difference is then 0. NaN stays NaN.
         let quotient = |above: T, below: T| if below == zero { zero } else { above / below };
         let pairs = change.iter_mut().zip(z);
         match activation {

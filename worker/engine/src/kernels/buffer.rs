@@ -1,6 +1,6 @@
-//! Numbers in one flat stretch of memory, seen both as a slice and as tensors. The only place with `unsafe` for them.
+//! A buffer: flat memory as a slice and as tensors. This is the only file with `unsafe` for memory.
 //!
-//! Fused loops run over the slice; matrix products run over tensors that are views of the same memory. The memory
+//! Fused loops run over the slice. Matrix products run over tensors that are views of the same memory. The memory
 //! belongs to a libtorch CPU tensor, which is aligned to 64 bytes.
 #![expect(unsafe_code, reason = "a slice over the memory of a tensor, checked once where the tensor is made")]
 
@@ -10,11 +10,11 @@ use tch::{Device, Tensor};
 
 use crate::kernels::scalar::Scalar;
 
-/// Every matrix starts at a multiple of so many numbers: 64 bytes of the narrower type. Equal alignment is a part of
-/// what makes sums come out equal to the last bit, wherever in a buffer a matrix lies.
+/// The alignment of every matrix, in values: 64 bytes of float32. Equal alignment is one condition for equal sums to
+/// the last bit, at any position in a buffer.
 pub const ALIGNMENT: usize = 16;
 
-/// A flat stretch of numbers, zero at first.
+/// A flat buffer of values, initially zero.
 #[derive(Debug)]
 pub struct Buffer<T> {
     tensor: Tensor,
@@ -23,17 +23,17 @@ pub struct Buffer<T> {
 }
 
 impl<T: Scalar> Buffer<T> {
-    /// So many zeros.
+    /// A buffer of `length` zeros.
     ///
     /// # Errors
-    /// Memory that cannot be had.
+    /// Memory allocation fails.
     pub fn zeros(length: usize) -> Result<Self, tch::TchError> {
         let tensor = Tensor::f_zeros([length as i64], (T::KIND, Device::Cpu))?;
         debug_assert!((tensor.data_ptr() as usize).is_multiple_of(64), "libtorch aligns its memory to 64 bytes");
         Ok(Self { tensor, length, scalar: PhantomData })
     }
 
-    /// The numbers.
+    /// All values.
     #[must_use]
     pub fn slice(&self) -> &[T] {
         // SAFETY: the tensor is a contiguous CPU tensor of `length` numbers of kind `T::KIND`, whose memory lives as
@@ -42,31 +42,31 @@ impl<T: Scalar> Buffer<T> {
         unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<T>(), self.length) }
     }
 
-    /// The numbers, to be changed.
+    /// All values, mutable.
     #[must_use]
     pub fn slice_mut(&mut self) -> &mut [T] {
         // SAFETY: as for `slice`; `self` is borrowed mutably, so this is the only slice.
         unsafe { std::slice::from_raw_parts_mut(self.tensor.data_ptr().cast::<T>(), self.length) }
     }
 
-    /// A matrix in this memory: element (i, j) is number `start + i · stride + j`.
+    /// A matrix view: element (i, j) is value `start + i · stride + j`.
     ///
     /// # Errors
-    /// A matrix that does not fit.
+    /// The matrix does not fit into the buffer.
     pub fn matrix(&self, start: usize, rows: usize, columns: usize, stride: usize) -> Result<Tensor, tch::TchError> {
         self.tensor.f_as_strided([rows as i64, columns as i64], [stride as i64, 1], start as i64)
     }
 
-    /// A vector in this memory, from number `start`.
+    /// A vector view that begins at value `start`.
     ///
     /// # Errors
-    /// A vector that does not fit.
+    /// The vector does not fit into the buffer.
     pub fn vector(&self, start: usize, length: usize) -> Result<Tensor, tch::TchError> {
         self.tensor.f_narrow(0, start as i64, length as i64)
     }
 }
 
-/// The next place at which a matrix may start.
+/// The next aligned length: the next index at which a matrix may start.
 #[must_use]
 pub const fn aligned(length: usize) -> usize {
     length.next_multiple_of(ALIGNMENT)

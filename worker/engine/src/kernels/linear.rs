@@ -1,6 +1,7 @@
-//! The kernels of a layer: forward, error to input, weight gradient. Each is one matrix product for each part of what
-//! the layer reads, over views, so that a layer reads the activities before it where they lie. A fully connected layer
-//! has one part (or some, where its sources do not lie side by side), a convolution one for each row of its kernel.
+//! The matrix products of a layer: forward, error to input, weight gradient.
+//!
+//! Each operation is one product per weight slice, over views: inputs are not copied. A fully connected layer has one
+//! slice, or several if its sources are not side by side. A convolution has one slice per kernel row.
 
 use biosweep_numeric::vector::wide;
 use tch::{TchError, Tensor};
@@ -8,12 +9,12 @@ use tch::{TchError, Tensor};
 use crate::architecture::StridedRows;
 use crate::kernels::scalar::Scalar;
 
-/// How a product arrives where it is to be.
+/// How a product is written to its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteMode {
-    /// The first: it replaces what was there.
+    /// The product overwrites the output.
     Overwrite,
-    /// A later one: it is added.
+    /// The product is added to the output.
     Add,
 }
 
@@ -25,24 +26,27 @@ fn product(mode: WriteMode, output: &Tensor, left: &Tensor, right: &Tensor) -> R
     }
 }
 
-/// z = Σ input · W over the parts of a layer; its bias is left to the activation. `output` is [positions, out], each
-/// `input` [positions, in], each `weight` [in, out].
-pub fn forward<'a>(output: &Tensor, parts: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>) -> Result<(), TchError> {
+/// z = Σ input · W over the weight slices of a layer, without the bias. `output` is [positions, out], each `input`
+/// [positions, in], each `weight` [in, out].
+pub fn forward<'a>(
+    output: &Tensor,
+    slices: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>,
+) -> Result<(), TchError> {
     let mut mode = WriteMode::Overwrite;
-    for (input, weight) in parts {
+    for (input, weight) in slices {
         product(mode, output, input, weight)?;
         mode = WriteMode::Add;
     }
     Ok(())
 }
 
-/// error = δ · Wᵀ, or error += δ · Wᵀ, of one part. `error` is [positions, in], `delta` [positions, out], `transposed`
-/// [out, in].
+/// error = δ · Wᵀ, or error += δ · Wᵀ, for one weight slice. `error` is [positions, in], `delta` [positions, out],
+/// `transposed` [out, in].
 pub fn error_to_input(mode: WriteMode, error: &Tensor, delta: &Tensor, transposed: &Tensor) -> Result<(), TchError> {
     product(mode, error, delta, transposed)
 }
 
-/// ΔW = inputᵀ · δ, [in, out], of one part, put into a gradient or added to what is there.
+/// ΔW = inputᵀ · δ, or ΔW += inputᵀ · δ, [in, out], for one weight slice.
 pub fn weight_gradient(
     mode: WriteMode,
     gradient: &Tensor,
@@ -53,7 +57,7 @@ pub fn weight_gradient(
 }
 
 wide! {
-    /// Δb = Σ δ over the positions of all images; added to what is there.
+    /// Δb += Σ δ over the positions of all images.
     pub fn add_bias_gradient<T: Scalar>(gradient: &mut [T], delta: &[T], strided_rows: &StridedRows) {
         for start in strided_rows.starts() {
             for position in delta[start..start + strided_rows.length].chunks_exact(gradient.len()) {

@@ -1,4 +1,4 @@
-//! The two kinds of numbers a network is made of: float32 to train, float64 to check against exact references.
+//! Scalar types: float32 for training, float64 for comparison with exact references.
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
@@ -24,25 +24,25 @@ pub trait Scalar:
     + Pixel
     + 'static
 {
-    /// What libtorch calls it.
+    /// The kind in libtorch.
     const KIND: Kind;
 
-    /// The nearest number of this kind.
+    /// The nearest value of this type.
     fn from_f64(number: f64) -> Self;
-    /// The number in double precision.
+    /// The value in double precision.
     fn to_f64(self) -> f64;
     /// The square root.
     fn sqrt(self) -> Self;
     /// `self` · `factor` + `added`, rounded once.
     fn mul_add(self, factor: Self, added: Self) -> Self;
-    /// 1/√x for x ≥ 1e-36, and some finite number for zero. In single precision it is right to some units in the last
-    /// place: it is found by iteration, for a processor's own takes longer than all the rest of an update.
+    /// 1/√x for x ≥ 1e-36, and a finite number for zero. In single precision the error is a few units in the last
+    /// place. The function iterates, because the processor's own instruction takes longer than the rest of an update.
     fn inverse_sqrt(self) -> Self;
-    /// 1/x for x in the normal range, in single precision right to some units in the last place.
+    /// 1/x for x in the normal range. In single precision the error is a few units in the last place.
     fn inverse(self) -> Self;
-    /// e to its power.
+    /// e to the power of `self`.
     fn exp(self) -> Self;
-    /// Fills with normal deviates of mean 0 and this standard deviation.
+    /// Fills with normal deviates of mean 0 and standard deviation `std`.
     fn fill_normal(numbers: &mut [Self], stream: &mut Stream, std: f64);
 }
 
@@ -100,18 +100,18 @@ fn inverse_sqrt_f64(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { 1.0 / x.sqrt() }
 }
 
-/// From the bits of x (Kadlec 2010), made exact by Newton's method.
+/// An estimate from the bits of x (Kadlec 2010), refined by Newton's method.
 #[inline(always)]
 fn inverse_sqrt_by_iteration(x: f32) -> f32 {
     let y = f32::from_bits(0x5f1f_fff9 - (x.to_bits() >> 1));
-    // x · y comes first: y squared may be too large a number where x is zero.
+    // The product x · y comes first, because y² may overflow if x is zero.
     let y = 0.703_952_2 * y * (-(x * y)).mul_add(y, 2.389_244_6);
     let half = 0.5 * x;
     let y = y * (-(half * y)).mul_add(y, 1.5);
     y * (-(half * y)).mul_add(y, 1.5)
 }
 
-/// From the bits of x, made exact by Newton's method.
+/// An estimate from the bits of x, refined by Newton's method.
 #[inline(always)]
 fn inverse_by_iteration(x: f32) -> f32 {
     let y = f32::from_bits(0x7ef3_11c7 - x.to_bits());

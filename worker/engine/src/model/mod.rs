@@ -19,27 +19,27 @@ use crate::activations::kernel_rows;
 use crate::architecture::{Architecture, InputSpec, KERNEL_SIZE};
 use crate::kernels::scalar::Scalar;
 
-/// The parameters of some lanes of one network, and what reads them.
+/// The parameters of all lanes of one network.
 #[derive(Debug)]
 pub struct Model<T> {
-    /// Which layer reads what.
+    /// The architecture of the network.
     pub architecture: Architecture,
-    /// σ of the hidden layers.
+    /// The activation function σ of the hidden layers.
     pub activation: Activation,
     /// W and b of layers 1 to L+1.
     pub forward: Parameters<T>,
-    /// What the rule sends errors back through, where that is fixed: B of layers 2 to L+1 (fa), R of the same (frsf), or
-    /// D of layers 1 to L (dfa). Their biases are of no use.
+    /// Fixed feedback weights, for the rules that have them: B of layers 2 to L+1 (fa), R of layers 2 to L+1 (frsf), or
+    /// D of layers 1 to L (dfa). Their biases are unused.
     pub feedback: Option<Parameters<T>>,
-    /// V and c of layers 2 to L, or to L+1 (sdtp), for rules with decoders.
+    /// V and c of layers 2 to L, or to L+1 (sdtp), for the rules with decoders.
     pub decoders: Option<Parameters<T>>,
 }
 
 impl<T: Scalar> Model<T> {
-    /// A network whose parameters are zero, with those that the rule has a use for.
+    /// A model whose parameters are zero, with the parameters that the rule needs.
     ///
     /// # Errors
-    /// Memory that cannot be had.
+    /// Memory allocation fails.
     pub fn zeros(
         architecture: Architecture,
         rule: Rule,
@@ -68,9 +68,9 @@ impl<T: Scalar> Model<T> {
         Ok(Self { architecture, activation, forward, feedback, decoders })
     }
 
-    /// Draws what a trajectory begins with into a lane. Weights come from N(0, 2/fan_in) for relu and N(0, 1/fan_in)
-    /// otherwise, feedback of W's shape like them, direct feedback from N(0, 1/classes), decoders from N(0, 1/fan_in);
-    /// biases are zero.
+    /// Draws the initial parameters of a lane. Weights are from N(0, 2/fan_in) for relu and from N(0, 1/fan_in)
+    /// otherwise. Feedback of W's shape is drawn as W is, direct feedback from N(0, 1/classes), decoders from N(0,
+    /// 1/fan_in). Biases are zero.
     pub fn draw(&mut self, lane: usize, rule: Rule, seed: u64, fold: u32) {
         let gain = if self.activation == Activation::Relu { 2.0 } else { 1.0 };
         let normal = |layer: usize, purpose: fn(u32) -> Purpose, variance: f64, count: usize| {
@@ -105,7 +105,7 @@ impl<T: Scalar> Model<T> {
     /// Sets D of a layer, given as [classes, channel, row, column].
     ///
     /// # Panics
-    /// In a network without direct feedback, or where there are not as many numbers as D has.
+    /// The model has no direct feedback, or the number of values is not that of D.
     pub fn set_direct_feedback(&mut self, lane: usize, layer: usize, numbers: &[T]) {
         let (extent, layout) = (self.architecture.extent(layer), self.architecture.layout(layer));
         let feedback = self.feedback.as_mut().expect("a network with direct feedback");
@@ -122,7 +122,7 @@ impl<T: Scalar> Model<T> {
     }
 }
 
-/// The forward weights of a layer.
+/// The parameter spec of the forward weights of a layer.
 fn forward_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
     let (inputs, outputs) = (architecture.inputs(layer), architecture.channels(layer));
     let all = 0..inputs.fan_in();
@@ -140,7 +140,7 @@ fn forward_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
     ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges }
 }
 
-/// A decoder gives back, from a layer's units, the hidden units that the layer reads.
+/// The parameter spec of a decoder: its inputs are the units of the layer, its outputs the hidden sources of the layer.
 fn decoder_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
     let (inputs, outputs) = (
         InputSpec::block(architecture.channels(layer), architecture.kernel_size(layer)),
@@ -150,7 +150,7 @@ fn decoder_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
     ParameterSpec { layout: WeightLayout::forward(outputs), inputs, outputs, row_ranges }
 }
 
-/// Direct feedback goes from the classes to all positions of a layer, the zeros between images included.
+/// The parameter spec of direct feedback: from the classes to all positions of a layer, padding included.
 fn direct_feedback_spec(architecture: &Architecture, layer: usize) -> ParameterSpec {
     let inputs = InputSpec::block(architecture.classes(), 1);
     let row_ranges = kernel_row_ranges(&inputs);

@@ -11,40 +11,40 @@ use crate::kernels::buffer::Buffer;
 use crate::kernels::linear;
 use crate::kernels::scalar::Scalar;
 
-/// One batch on its way through a network.
+/// The forward pass of one batch.
 #[derive(Debug)]
 pub struct ForwardPass<T> {
-    /// Images in it.
+    /// Images in the batch.
     pub batch_size: usize,
-    /// The images: each row by row of one channel, then of the next.
+    /// The images: for each image one channel after another, each row by row.
     pub images: Buffer<T>,
-    /// What layers read of the images.
+    /// The images as the input of a layer.
     input: InputMatrix<T>,
     /// h of all hidden layers.
     pub hidden: Activations<T>,
-    /// z of the output layer, [rows, classes].
+    /// z of the output layer, [images, classes].
     pub logits: Buffer<T>,
     logit_view: Tensor,
     logit_rows: StridedRows,
-    /// δ of the output layer, times what the caller of [`ForwardPass::loss`] chose; [rows, classes].
+    /// δ of the output layer, times the `scale` of [`ForwardPass::loss`]; [images, classes].
     pub output_delta: Buffer<T>,
     output_delta_view: Tensor,
 }
 
-/// The images as a matrix [positions, in] for the first layer.
+/// The images as the input matrix [positions, in] of the first layer.
 #[derive(Debug)]
 struct InputMatrix<T> {
-    /// The images unfolded by a whole kernel, for a convolution; it has the frame of the first layer.
+    /// The images unfolded by a whole kernel, in the layout of the first layer, for a convolution.
     unfolded: Option<(Buffer<T>, PaddedImageLayout, usize)>,
     matrix: Tensor,
     transposed: Tensor,
 }
 
 impl<T: Scalar> ForwardPass<T> {
-    /// Room for so many images.
+    /// Buffers for batches of `batch_size` images.
     ///
     /// # Errors
-    /// Memory that cannot be had.
+    /// Memory allocation fails.
     pub fn new(architecture: &Architecture, batch_size: usize) -> Result<Self, TchError> {
         let (inputs, classes) = (architecture.extent(0).units(), architecture.classes());
         let images = Buffer::zeros(batch_size * inputs)?;
@@ -70,7 +70,7 @@ impl<T: Scalar> ForwardPass<T> {
         })
     }
 
-    /// What a layer reads, [positions, in] and transposed, part by part in the order of its weights.
+    /// The input matrices of a layer, [positions, in] and transposed, in the order of the layer's weight slices.
     pub fn input_matrices(
         &self,
         architecture: &Architecture,
@@ -91,15 +91,15 @@ impl<T: Scalar> ForwardPass<T> {
         &self.logit_view
     }
 
-    /// Where the numbers of the output layer lie.
+    /// The rows of the output layer in `logits` and `output_delta`.
     pub fn output_rows(&self) -> &StridedRows {
         &self.logit_rows
     }
 
-    /// Carries the images through a lane of the network.
+    /// Computes the activations and logits of a lane for the images.
     ///
     /// # Errors
-    /// What libtorch refuses.
+    /// libtorch reports an error.
     pub fn forward(&mut self, model: &Model<T>, lane: usize) -> Result<(), TchError> {
         let Model { architecture, activation, forward, .. } = model;
         if let Some((unfolded, layout, channels)) = &mut self.input.unfolded {
@@ -122,13 +122,13 @@ impl<T: Scalar> ForwardPass<T> {
         Ok(())
     }
 
-    /// The mean softmax cross-entropy of these labels, and `scale` times δ of the output layer:
-    /// δ = (softmax(z) − onehot(y)) / batch.
+    /// The mean softmax cross-entropy for these labels. Stores `scale` · δ of the output layer, where δ = (softmax(z) −
+    /// onehot(y)) / batch.
     pub fn loss(&mut self, labels: &[i64], scale: f64) -> f64 {
         let classes = self.logits.slice().len() / self.batch_size;
         let scale = T::from_f64(scale / self.batch_size as f64);
-        // Of a class that is out of the question an error is kept of exactly zero: one below the normal range of numbers
-        // would slow every product that it goes into.
+        // A class of negligible probability gets an error of exactly zero. A subnormal number would slow every product
+        // that uses it.
         let tiny = T::from_f64(1e-20);
         let mut loss = 0.0;
         let rows = self.logits.slice().chunks(classes).zip(self.output_delta.slice_mut().chunks_mut(classes));
@@ -148,20 +148,20 @@ impl<T: Scalar> ForwardPass<T> {
         loss / self.batch_size as f64
     }
 
-    /// The images among the first of these whose largest logit is their label's; `None` where a logit or the loss of an
-    /// image is not finite.
+    /// The number of images whose largest logit is that of their label, among the first `labels.len()` images; `None`
+    /// if a logit or the loss of an image is not finite.
     #[must_use]
     pub fn correct(&self, labels: &[i64]) -> Option<usize> {
         let classes = self.logits.slice().len() / self.batch_size;
         let mut correct = 0;
         for (logits, &label) in self.logits.slice().chunks(classes).zip(labels) {
             let own = logits[label as usize];
-            // The loss is infinite where even this difference is too large for a number.
+            // The loss is infinite if even this difference overflows.
             let is_finite = |&logit: &T| logit.to_f64().is_finite() && (own - logit).to_f64().is_finite();
             if !logits.iter().all(is_finite) {
                 return None;
             }
-            // Of equals the first is the answer, as argmax has it.
+            // The first of equal logits is the answer, as in argmax.
             let is_least = |(class, &logit): (usize, &T)| logit < own || (logit == own && class as i64 >= label);
             correct += usize::from(logits.iter().enumerate().all(is_least));
         }
@@ -170,8 +170,8 @@ impl<T: Scalar> ForwardPass<T> {
 }
 
 wide! {
-    /// Images, channel by channel, → at each position all numbers under a 3×3 kernel, by row, column, channel; zeros
-    /// beyond the border, which are never written.
+    /// Im2col of images: for each position, all values under a 3×3 kernel, in the order row, column, channel. Values
+    /// outside the image stay zero, because nothing writes to them.
     fn unfold<T: Scalar>(unfolded: &mut [T], images: &[T], layout: PaddedImageLayout, channels: usize) {
         let (height, width, row) = (layout.height, layout.width, KERNEL_SIZE * KERNEL_SIZE * channels);
         let of_image = images.chunks_exact(channels * height * width).enumerate();
@@ -180,15 +180,15 @@ wide! {
             for (channel, pixels) in pixels.chunks_exact(height * width).enumerate() {
                 for offset in 0..KERNEL_SIZE * KERNEL_SIZE {
                     let (down, right) = (offset / KERNEL_SIZE, offset % KERNEL_SIZE);
-                    // Position (y, x) sees pixel (y + down − 1, x + right − 1) at this place of the kernel.
+                    // Position (y, x) has pixel (y + down − 1, x + right − 1) at this offset of the kernel.
                     for y in usize::from(down == 0)..height - usize::from(down == 2) {
                         let from = usize::from(right == 0);
                         let to = width - usize::from(right == 2);
                         let pixels = &pixels[(y + down - 1) * width..][..width];
-                        let mut key = (first + y * layout.row_stride + from) * row + offset * channels + channel;
+                        let mut index = (first + y * layout.row_stride + from) * row + offset * channels + channel;
                         for &pixel in &pixels[from + right - 1..to + right - 1] {
-                            unfolded[key] = pixel;
-                            key += row;
+                            unfolded[index] = pixel;
+                            index += row;
                         }
                     }
                 }

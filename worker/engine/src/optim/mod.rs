@@ -1,4 +1,5 @@
-//! Optimisers: how a gradient moves the parameters. One file an optimiser, each one fused loop over flat slices.
+//! Optimisers: updates of parameters by their gradients. Each optimiser is one file with one fused loop over flat
+//! slices.
 
 mod adam;
 mod adamw;
@@ -11,53 +12,53 @@ use tch::TchError;
 
 use crate::kernels::scalar::Scalar;
 
-/// Moves parameters by their gradients, and remembers what it has to.
+/// An optimiser with its state.
 pub trait Optimise<T: Scalar> {
     /// Begins an update of all parameters.
     fn begin(&mut self) {}
 
-    /// Updates the parameters from number `first` on; `weight_decay · w` is added to every gradient.
+    /// Updates the parameters from index `first` on. `weight_decay · w` is added to every gradient.
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]);
 
-    /// What it remembers beside the number of updates, by name: each as long as the parameters.
+    /// The state beside the number of updates, by name. Each slice is as long as the parameters.
     fn state(&mut self) -> Vec<(&'static str, &mut [T])>;
 
-    /// Goes on after so many updates.
+    /// Resumes after `_updates` updates.
     fn resume(&mut self, _updates: u64) {}
 
-    /// How gradients may go into the parameters at once, where nothing else is to be done with them.
+    /// In-place SGD, if the optimiser is nothing more than that.
     fn in_place_sgd(&self) -> Option<InPlaceSgd> {
         None
     }
 }
 
-/// w ← keep · w − rate · gradient: an update that remembers nothing. Errors can carry the rate, and then the update is
-/// one matrix product added in place.
+/// In-place SGD: w ← keep · w − rate · gradient, without state. If the errors carry the rate, the update is one matrix
+/// product that is added in place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InPlaceSgd {
-    /// Step size.
+    /// The learning rate.
     pub rate: f64,
-    /// What weight decay leaves of a parameter.
+    /// The factor of weight decay.
     pub keep: f64,
 }
 
-/// How far to move.
+/// The hyperparameters of an optimiser.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptimiserConfig {
-    /// Step size.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// L2 coefficient.
+    /// The L2 coefficient.
     pub weight_decay: f64,
-    /// Heavy-ball momentum of sgd; 0 is none.
+    /// The heavy-ball momentum of sgd; 0 means none.
     pub momentum: f64,
-    /// Whether the momentum looks ahead.
+    /// Whether the momentum is Nesterov's.
     pub nesterov: bool,
 }
 
-/// An optimiser of so many parameters.
+/// An optimiser of `length` parameters.
 ///
 /// # Errors
-/// Memory that cannot be had.
+/// Memory allocation fails.
 pub fn new<T: Scalar>(
     optimizer: Optimizer,
     config: OptimiserConfig,

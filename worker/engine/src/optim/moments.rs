@@ -1,4 +1,4 @@
-//! Running means of gradients and of their squares: what Adam and its kin share.
+//! Running means of gradients and of squared gradients, for Adam and AdamW.
 
 use biosweep_numeric::vector::wide;
 use tch::TchError;
@@ -10,11 +10,11 @@ const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
-/// Updates between two of those that bring moments that have decayed out of the normal range of numbers to zero. In
-/// so many updates a mean decays a thousandfold, from the bound to still within the range.
+/// Updates between two flushes of subnormal moments to zero. In this number of updates a mean decays a thousandfold,
+/// from the bound to a value within the normal range.
 const FLUSH_EVERY: i32 = 64;
 
-/// What an update of Adam's kind remembers.
+/// The moments of Adam or AdamW.
 #[derive(Debug)]
 pub(super) struct Moments<T> {
     mean: Buffer<T>,
@@ -46,12 +46,12 @@ impl<T: Scalar> Moments<T> {
 
     /// Begins the next update.
     pub(super) fn begin(&mut self) {
-        // Past two thousand million updates the corrections have long been 1.
+        // The corrections are 1 long before two thousand million updates.
         self.updates = self.updates.saturating_add(1);
     }
 
-    /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← keep·w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε),
-    /// where g has `decay · w` in it, for the parameters from `first` on.
+    /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← keep·w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε), where g includes `decay
+    /// · w`, for the parameters from index `first` on.
     pub(super) fn update(
         &mut self,
         first: usize,
@@ -86,8 +86,8 @@ wide! {
         let Constants { keep, decay, step, root } = constants;
         let (epsilon, tiny) = (T::from_f64(EPSILON), T::from_f64(TINY_GRADIENT));
         let (rest_1, beta_2, rest_2) = (T::from_f64(1.0 - BETA_1), T::from_f64(BETA_2), T::from_f64(1.0 - BETA_2));
-        // Three short loops over some numbers at a time, where one long loop would be a chain of operations that each
-        // wait for the one before.
+        // Three short loops over a block of values. One long loop would be a chain of operations that wait for each
+        // other.
         let mut below = Aligned([T::default(); BLOCK]);
         let blocks = values.chunks_mut(BLOCK).zip(gradients.chunks(BLOCK));
         for ((values, gradients), (mean, square)) in blocks.zip(mean.chunks_mut(BLOCK).zip(square.chunks_mut(BLOCK))) {
@@ -111,10 +111,10 @@ wide! {
     }
 }
 
-/// Numbers that take a step together.
+/// Values in a block.
 const BLOCK: usize = 512;
 
-/// Aligned to a vector of the processor.
+/// A block, aligned to a vector register.
 #[repr(align(64))]
 struct Aligned<T>([T; BLOCK]);
 
@@ -126,12 +126,12 @@ wide! {
     }
 }
 
-/// Gradients nearer to zero count as zero: their squares would be below the normal range.
+/// Gradients nearer to zero count as zero, because their squares would be subnormal.
 pub(super) const TINY_GRADIENT: f64 = 1e-16;
 
-/// Zero for numbers nearer to zero than `tiny`. A weight that no image uses decays towards zero, and its moments with it,
-/// into numbers below the normal range, with which processors compute many times slower. The bounds lie so far below ε
-/// that no weight that matters moves otherwise.
+/// Zero for values nearer to zero than `tiny`. The weights of a pixel that is always zero decay towards zero with their
+/// moments. Processors compute many times slower with subnormal numbers. The bounds are so far below ε that no relevant
+/// weight moves otherwise.
 #[inline(always)]
 pub(super) fn flush<T: Scalar>(number: T, tiny: T) -> T {
     if number < tiny && number > -tiny { T::default() } else { number }

@@ -1,4 +1,4 @@
-//! Stochastic gradient descent, with heavy-ball momentum (Polyak 1964) or Nesterov's (1983) where it is wanted.
+//! Stochastic gradient descent, optionally with heavy-ball momentum (Polyak 1964) or Nesterov's momentum (1983).
 //!
 //! g ← g + λw;  v ← μv + g;  w ← w − ηv, or w ← w − η(g + μv) with Nesterov's momentum
 //!
@@ -14,7 +14,7 @@ use crate::kernels::scalar::Scalar;
 #[derive(Debug)]
 pub(super) struct Sgd<T> {
     config: OptimiserConfig,
-    /// v; none without momentum.
+    /// v; `None` without momentum.
     velocity: Option<Buffer<T>>,
 }
 
@@ -60,7 +60,7 @@ wide! {
     fn with_momentum<T: Scalar>(values: &mut [T], gradients: &[T], velocity: &mut [T], config: OptimiserConfig) {
         let (rate, decay) = (T::from_f64(config.learning_rate), T::from_f64(config.weight_decay));
         let momentum = T::from_f64(config.momentum);
-        // What of the gradient the step has beside the velocity, and what of the velocity.
+        // The factors of the gradient and of the velocity in the step.
         let (of_gradient, of_velocity) = if config.nesterov { (rate, rate * momentum) } else { (T::default(), rate) };
         for ((w, &g), v) in values.iter_mut().zip(gradients).zip(velocity) {
             let g = g + decay * *w;

@@ -1,4 +1,4 @@
-//! The fused loops against the equations written out plainly.
+//! Tests of the fused loops against the plain equations.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Direct feedback alignment (Nøkland 2016): the output's error goes straight to every layer, through fixed random
-//! weights.
+//! Direct feedback alignment (Nøkland 2016): the error of the output layer goes to every layer directly, through fixed
+//! random weights.
 //!
 //! δ_l = (δ_{L+1} · D_l) ⊙ σ'(z_l),  D_l [classes, units of layer l], drawn once from N(0, 1/classes)
 
@@ -16,7 +16,7 @@ use crate::model::{ForwardPass, Model};
 pub(super) struct DirectFeedbackAlignment<T> {
     /// δ of all hidden layers.
     deltas: Activations<T>,
-    /// The same, each as [images, units]; zeros between the positions of a convolution included.
+    /// δ of each hidden layer as [images, units], padding included.
     by_image: Vec<Tensor>,
 }
 
@@ -26,7 +26,7 @@ impl<T: Scalar> DirectFeedbackAlignment<T> {
         let deltas = Activations::zeros(architecture, batch_size)?;
         let by_image = |layer: usize| {
             let matrix = deltas.matrix(layer);
-            // The positions of a convolution lie one after another, image after image.
+            // The positions of a convolution are contiguous, image after image.
             if architecture.is_convolutional() {
                 matrix.f_view([batch_size as i64, -1])
             } else {
@@ -47,8 +47,8 @@ impl<T: Scalar> LearningRule<T> for DirectFeedbackAlignment<T> {
     ) -> Result<(), TchError> {
         let feedback = model.feedback.as_ref().expect("a network for direct feedback alignment has feedback weights");
         for (layer, delta) in model.architecture.topology.hidden().zip(&self.by_image) {
-            let direct = &feedback.weight_slices(context.lane, layer)[0].weight;
-            linear::error_to_input(WriteMode::Overwrite, delta, pass.output_delta(), direct)?;
+            let weight = &feedback.weight_slices(context.lane, layer)[0].weight;
+            linear::error_to_input(WriteMode::Overwrite, delta, pass.output_delta(), weight)?;
             let (values, strided_rows) = self.deltas.values_mut(layer);
             activation_backward(model.activation, T::from_f64(1.0), values, pass.hidden.values(layer).0, strided_rows);
         }

@@ -1,5 +1,5 @@
 //! Sign-symmetric feedback of fixed random size (Liao, Leibo and Poggio 2016; Moskovitz, Litwin-Kumar and Abbott 2018):
-//! errors travel back through weights of the forward weights' signs and of sizes drawn once.
+//! errors are propagated through weights with the signs of the forward weights and with sizes drawn once.
 //!
 //! δ_s = σ'(z_s) ⊙ Σ_{l reads s} [δ_l · B_l]_s,  B_l = |R_l| ⊙ sign(W_l),  R_l of W_l's shape, drawn once as W_l was
 
@@ -11,7 +11,7 @@ use crate::kernels::scalar::Scalar;
 use crate::model::Model;
 use crate::model::parameters::Parameters;
 
-/// The rule for this network.
+/// The rule for this model.
 pub(super) fn rule<T: Scalar>(model: &Model<T>, batch_size: usize) -> Result<LayerwiseFeedback<T>, TchError> {
     let weights = Parameters::zeros(1, 2, feedback_specs(model))?;
     LayerwiseFeedback::new(model, batch_size, Feedback::Computed { weights, compute })

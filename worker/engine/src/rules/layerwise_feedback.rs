@@ -1,8 +1,8 @@
-//! The reverse walk that rules with layer-by-layer feedback share:
+//! Layerwise feedback: the backward pass of all rules that send errors from layer to layer.
 //!
 //! δ_s = σ'(z_s) ⊙ Σ_{l reads s} [δ_l · F_l]_s,  from the output down to the first hidden layer,
 //!
-//! where F_l is a matrix of W_l's shape: W_l itself for back-propagation, something else for its kin.
+//! where F_l is a matrix of W_l's shape: W_l itself in back-propagation, other feedback weights in the other rules.
 
 use std::collections::BTreeSet;
 
@@ -16,36 +16,36 @@ use crate::kernels::scalar::Scalar;
 use crate::model::parameters::{ParameterSpec, Parameters};
 use crate::model::{ForwardPass, Model};
 
-/// Where F is.
+/// The feedback weights F.
 #[derive(Debug)]
 pub(super) enum Feedback<T> {
     /// The forward weights.
     Forward,
-    /// The network's fixed feedback.
+    /// The fixed feedback weights of the model.
     Fixed,
-    /// Made from the forward weights at every update.
+    /// Feedback weights that are computed from the forward weights at every update.
     Computed {
-        /// What was made last.
+        /// The feedback weights of the current update.
         weights: Parameters<T>,
-        /// Makes it for a lane.
+        /// Computes them for a lane.
         compute: fn(&mut Parameters<T>, &Model<T>, usize),
     },
 }
 
-/// Forms of F for the layers that send errors back, alike W's.
+/// The parameter specs of F, which are those of W, for layers 2 to L+1.
 pub(super) fn feedback_specs<T: Scalar>(model: &Model<T>) -> Vec<ParameterSpec> {
     let output = model.architecture.topology.output();
     (2..=output).map(|layer| model.forward.parameter_range(layer).spec.clone()).collect()
 }
 
-/// A rule that walks back through F.
+/// A rule with layerwise feedback.
 #[derive(Debug)]
 pub(super) struct LayerwiseFeedback<T> {
     /// δ of all hidden layers.
     deltas: Activations<T>,
-    /// From the output down to layer 1: the layer, and how its errors arrive at each range of its sources.
-    steps: Vec<(usize, Vec<WriteMode>)>,
-    /// Whether some errors are added to where none has arrived: the walk then begins from zeros.
+    /// From the output layer down to layer 1: the layer, and the write mode of each column range of its inputs.
+    readers: Vec<(usize, Vec<WriteMode>)>,
+    /// Whether an error is added to a source that has no error yet. The pass then starts from zeros.
     starts_from_zero: bool,
     feedback: Feedback<T>,
 }
@@ -55,7 +55,7 @@ impl<T: Scalar> LayerwiseFeedback<T> {
         let deltas = Activations::<T>::zeros(&model.architecture, batch_size)?;
         let mut reached = BTreeSet::new();
         let mut starts_from_zero = false;
-        let mut steps = Vec::new();
+        let mut readers = Vec::new();
         for reader in (1..=model.architecture.topology.output()).rev() {
             let mut modes = Vec::new();
             for range in deltas.column_ranges(reader) {
@@ -64,9 +64,9 @@ impl<T: Scalar> LayerwiseFeedback<T> {
                 modes.push(if known == 0 { WriteMode::Overwrite } else { WriteMode::Add });
                 reached.extend(range.storage_keys());
             }
-            steps.push((reader, modes));
+            readers.push((reader, modes));
         }
-        Ok(Self { deltas, steps, starts_from_zero, feedback })
+        Ok(Self { deltas, readers, starts_from_zero, feedback })
     }
 }
 
@@ -88,10 +88,10 @@ impl<T: Scalar> LearningRule<T> for LayerwiseFeedback<T> {
         }
         let Model { architecture, activation, forward, feedback, .. } = model;
         let output = architecture.topology.output();
-        for (reader, modes) in &self.steps {
+        for (reader, modes) in &self.readers {
             let reader = *reader;
             if reader != output {
-                // All that arrives at this layer has arrived: δ is that times σ'.
+                // The errors of all readers are complete: δ is their sum times σ'.
                 self.deltas.sum_contributions(reader);
                 let (values, strided_rows) = self.deltas.values_mut(reader);
                 activation_backward(*activation, T::from_f64(1.0), values, pass.hidden.values(reader).0, strided_rows);
@@ -106,7 +106,7 @@ impl<T: Scalar> LearningRule<T> for LayerwiseFeedback<T> {
                     }
                     Feedback::Computed { weights, .. } => weights.weight_slices(0, reader),
                 };
-                // Where a layer reads the input too, that comes first, and no error goes there.
+                // If the input is a source, its slice comes first. It receives no error.
                 let slices = &slices[slices.len() - ranges.len()..];
                 for ((range, slice), mode) in ranges.iter().zip(slices).zip(modes) {
                     linear::error_to_input(*mode, &range.matrix, delta.matrix, &slice.transposed)?;

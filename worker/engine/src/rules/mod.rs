@@ -1,6 +1,6 @@
-//! Learning rules: what each puts in the place of the gradient. One file a rule.
+//! Learning rules, one file each: what replaces the gradient.
 //!
-//! A rule is given a batch that has gone forward, with δ of the output layer, and leaves a gradient for every
+//! A rule takes a batch after the forward pass, with δ of the output layer, and computes a gradient for every
 //! parameter. A new rule is one new file and one line in [`new`].
 
 mod bp;
@@ -26,12 +26,12 @@ use crate::model::parameters::Parameters;
 use crate::model::{ForwardPass, Model};
 use crate::optim::{InPlaceSgd, Optimise};
 
-/// What a rule computes from a batch.
+/// A learning rule: the backward pass of a batch.
 pub trait LearningRule<T: Scalar> {
-    /// Leaves the gradients of all parameters, or moves them by these, as the update says.
+    /// Computes the gradients of all parameters, and passes them to the sinks of the context.
     ///
     /// # Errors
-    /// What libtorch refuses.
+    /// libtorch reports an error.
     fn backward(
         &mut self,
         model: &mut Model<T>,
@@ -39,47 +39,48 @@ pub trait LearningRule<T: Scalar> {
         context: &mut StepContext<'_, T>,
     ) -> Result<(), TchError>;
 
-    /// T − h of the hidden layers, where the rule has targets T.
+    /// T − h of the hidden layers, if the rule has targets T.
     fn target_differences(&self) -> Option<&Activations<T>> {
         None
     }
 
-    /// (layer, loss) of the decoders in the last observed update, where the rule has any.
+    /// (layer, loss) of each decoder in the last update for which the context wanted the losses.
     fn inverse_losses(&self) -> &[(usize, f64)] {
         &[]
     }
 }
 
-/// What a rule needs beside the network and the batch.
+/// The context of one update.
 pub struct StepContext<'a, T> {
-    /// Which lane of the network learns.
+    /// The lane to train.
     pub lane: usize,
-    /// η of target propagation: the step of the output layer's target for its sources.
+    /// η of target propagation: the step size of the first targets.
     pub target_step: f64,
-    /// Standard deviation of the noise decoders learn to undo.
+    /// The standard deviation of the noise on the inputs of decoders.
     pub noise_std: f64,
-    /// Fills with the standard normal deviates for a layer's decoder: of each image, each of its positions, each channel.
+    /// Fills the slice with standard normal deviates for the decoder of a layer: for each image, each position, each
+    /// channel.
     pub noise: &'a mut dyn FnMut(usize, &mut [T]),
-    /// Where the gradients of the forward weights go. δ of the output layer has been scaled for it.
+    /// The sink of the gradients of forward weights. δ of the output layer is already scaled for it.
     pub forward_sink: GradientSink<'a, T>,
-    /// Where the gradients of the decoders go.
+    /// The sink of the gradients of decoders.
     pub decoder_sink: GradientSink<'a, T>,
-    /// Whether the losses of the decoders are wanted.
+    /// Whether the rule computes the losses of decoders.
     pub wants_decoder_losses: bool,
 }
 
-/// Where gradients go.
+/// A gradient sink: the destination of gradients.
 pub enum GradientSink<'a, T> {
-    /// To their own memory.
+    /// The gradient buffers.
     Gradients,
-    /// Into the parameters at once. The errors that gradients are made of carry the rate.
+    /// The parameters themselves, by in-place SGD. The errors carry the rate.
     InPlace(InPlaceSgd),
-    /// To an optimiser, layer by layer, as each layer's are found.
+    /// An optimiser, which updates each layer as soon as its gradients are computed.
     Optimiser(&'a mut dyn Optimise<T>),
 }
 
 impl<'a, T: Scalar> GradientSink<'a, T> {
-    /// Where an optimiser wants gradients in its next update.
+    /// The sink for the next update of an optimiser.
     pub fn for_optimiser(optimiser: &'a mut dyn Optimise<T>) -> Self {
         optimiser.begin();
         match optimiser.in_place_sgd() {
@@ -88,7 +89,7 @@ impl<'a, T: Scalar> GradientSink<'a, T> {
         }
     }
 
-    /// By what errors are multiplied on the way.
+    /// The factor of all errors for this sink.
     #[must_use]
     pub fn scale(&self) -> f64 {
         match self {
@@ -98,10 +99,10 @@ impl<'a, T: Scalar> GradientSink<'a, T> {
     }
 }
 
-/// A rule for this network and batches of so many images.
+/// The rule for this model and this batch size.
 ///
 /// # Errors
-/// Memory that cannot be had.
+/// Memory allocation fails.
 pub fn new<T: Scalar>(rule: Rule, model: &Model<T>, batch_size: usize) -> Result<Box<dyn LearningRule<T>>, TchError> {
     Ok(match rule {
         Rule::Bp => Box::new(bp::rule(model, batch_size)?),
@@ -114,7 +115,7 @@ pub fn new<T: Scalar>(rule: Rule, model: &Model<T>, batch_size: usize) -> Result
     })
 }
 
-/// δ of a layer: as the matrix [positions, out], as the memory that it lies in, and where.
+/// δ of a layer: the matrix [positions, out], the buffer, and the rows of the layer in the buffer.
 struct Delta<'a, T> {
     matrix: &'a Tensor,
     values: &'a [T],
@@ -132,7 +133,7 @@ impl<'a, T: Scalar> Delta<'a, T> {
     }
 }
 
-/// ΔW = inputᵀ · δ and Δb = Σ δ of a layer; `inputs_transposed` are in the order of its weights.
+/// ΔW = inputᵀ · δ and Δb = Σ δ of a layer. `inputs_transposed` has the order of the weight slices.
 fn backward_layer<'a, T: Scalar>(
     parameters: &mut Parameters<T>,
     (lane, layer): (usize, usize),
@@ -171,7 +172,7 @@ wide! {
     }
 }
 
-/// The same for all layers, from δ of the hidden layers and of the output.
+/// The gradients of all layers, from δ of the hidden layers and of the output layer.
 fn backward_all<T: Scalar>(
     model: &mut Model<T>,
     pass: &ForwardPass<T>,

@@ -1,4 +1,4 @@
-//! A case: which rule on which network, as a JSON file.
+//! A case: rule, network and settings of one update, as a JSON file.
 
 use std::fs;
 use std::path::Path;
@@ -9,39 +9,39 @@ use serde::Deserialize;
 
 use super::StepError;
 
-/// Which rule on which network. Widths and batch follow from the tensors; other keys are left aside.
+/// The settings of one update. Layer sizes and batch size follow from the tensors; other keys are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Case {
-    /// What stands in the place of the gradient.
+    /// The learning rule.
     pub rule: Rule,
-    /// How layers are wired.
+    /// The kind of network.
     pub network: Network,
-    /// σ of the hidden layers.
+    /// The activation function of the hidden layers.
     pub activation: Activation,
-    /// Hidden layers.
+    /// The number of hidden layers.
     pub depth: usize,
-    /// Channels of layer l of a convolutional network, divided by l.
+    /// The channel multiplier of a convolutional network: layer l has this number of channels, divided by l.
     #[serde(default = "sixteen")]
     pub channel_multiplier: u32,
     /// The layers after which the resolution halves.
     #[serde(default = "first_two")]
     pub downsample_after: Vec<u64>,
-    /// Whether every dense layer reads the input too.
+    /// Whether every dense layer has the input as a source.
     #[serde(default)]
     pub skip_input: bool,
-    /// The share of skip connections of a log-normal network.
+    /// The density of skip connections of a log-normal network.
     #[serde(default = "three_tenths")]
     pub skip_density: f64,
-    /// σ of their decay with distance.
+    /// σ of the decay of skip connections with distance.
     #[serde(default = "one")]
     pub skip_decay: f64,
-    /// What they are drawn from.
+    /// The seed of the skip connections.
     #[serde(default)]
     pub skip_seed: u64,
     /// η of target propagation.
     #[serde(default = "tenth")]
     pub target_step: f64,
-    /// Standard deviation of the noise decoders learn to undo.
+    /// The standard deviation of the noise on the inputs of decoders.
     #[serde(default = "tenth")]
     pub noise_std: f64,
 }
@@ -70,7 +70,7 @@ impl Case {
     /// Reads a case.
     ///
     /// # Errors
-    /// A file that cannot be read or is no case.
+    /// The file cannot be read, or it is not a case.
     pub fn read(path: &Path) -> Result<Self, StepError> {
         let text = fs::read_to_string(path).map_err(|error| StepError::File {
             what: "read",
@@ -85,7 +85,7 @@ impl Case {
         Ok(case)
     }
 
-    /// Which skip connections there are.
+    /// The settings of skip connections.
     #[must_use]
     pub fn skip(&self) -> Skip {
         let (density, decay) = (Real(self.skip_density), Real(self.skip_decay));

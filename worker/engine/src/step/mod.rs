@@ -1,9 +1,10 @@
-//! One update of any rule on given tensors, written out: what a reference checks and what a researcher inspects.
+//! One update of any rule on tensors from a file, with all its quantities in another file: for references and for
+//! researchers.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
-//! | here | case and tensors in, every quantity of the update out |
-//! | [`case`] | which rule on which network |
+//! | here | the update: case and tensors in, all quantities out |
+//! | [`case`] | rule, network and settings |
 //! | `tensors` | named tensors in a safetensors file |
 
 pub mod case;
@@ -26,28 +27,28 @@ use crate::rules::{self, GradientSink, StepContext};
 use case::Case;
 use tensors::{InputTensors, OutputTensors, TensorData};
 
-/// Why an update cannot be computed.
+/// The error of an update.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// A file that cannot be read or outputs.
+    /// A file cannot be read or written.
     #[error("cannot {what} {path}: {why}")]
     File {
         /// `read` or `write`.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
-    /// A case that is none.
+    /// The file is not a case.
     #[error("{path} is no case of an update: {why}")]
     Case {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
-    /// A tensor the update needs is not there.
+    /// A tensor is missing.
     #[error("{path} holds no tensor `{name}`, which this update needs")]
     Missing {
         /// The file.
@@ -55,31 +56,31 @@ pub enum StepError {
         /// The tensor.
         name: String,
     },
-    /// A tensor of another shape or kind than the update needs.
+    /// A tensor has the wrong shape or type.
     #[error("the tensor `{name}` in {path} is {found}; {wanted} is needed")]
     Misshapen {
         /// The file.
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// What it is.
+        /// The shape or type of the tensor.
         found: String,
-        /// What it should be.
+        /// The shape or type that is needed.
         wanted: String,
     },
-    /// Images too small for a convolutional network.
+    /// The images are too small for a convolutional network.
     #[error(transparent)]
     TooSmall(#[from] TooSmall),
-    /// libtorch refused.
+    /// libtorch reports an error.
     #[error("libtorch: {0}")]
     Libtorch(#[from] TchError),
 }
 
-/// Computes the update that `case` describes on the tensors of one file and writes what comes out into another: loss,
-/// logits, hidden activities, targets, inverse losses and gradients, each under its plain name and as `expect.NAME`.
+/// Computes the update of `case` on the tensors of one file, and writes the results to another file: loss, logits,
+/// hidden activations, targets, inverse losses and gradients, each under its own name and as `expect.NAME`.
 ///
 /// # Errors
-/// Files that cannot be read or written, a case that is none, or tensors that do not fit it.
+/// A file cannot be read or written, the case is invalid, or the tensors do not fit the case.
 pub fn run<T: Scalar>(case: &Path, inputs: &Path, out: &Path) -> Result<(), StepError> {
     let _no_gradients = tch::no_grad_guard();
     let case = Case::read(case)?;
@@ -148,7 +149,7 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
     Ok(outputs)
 }
 
-/// The wiring of a case: the widths of fully connected layers follow from the weights, the rest from the case.
+/// The architecture of a case. Layer sizes of fully connected networks follow from the weights, the rest from the case.
 fn architecture(case: &Case, inputs: &InputTensors, images: &TensorData) -> Result<Architecture, StepError> {
     let topology = Topology::new(case.network, case.depth, &case.skip());
     let units = |layer: usize| Ok::<_, StepError>(inputs.any(&format!("param.{layer}.weight"))?.shape[0]);
@@ -182,7 +183,7 @@ fn doubles<T: Scalar>(numbers: &[T]) -> Vec<f64> {
     numbers.iter().map(|number| number.to_f64()).collect()
 }
 
-/// Fills a run of layers from the tensors `PREFIX.LAYER.weight` and, where it has biases, `PREFIX.LAYER.bias`.
+/// Fills consecutive layers from the tensors `PREFIX.LAYER.weight` and, if `biases`, `PREFIX.LAYER.bias`.
 fn fill<T: Scalar>(
     parameters: &mut Parameters<T>,
     inputs: &InputTensors,
@@ -201,7 +202,7 @@ fn fill<T: Scalar>(
     Ok(())
 }
 
-/// [out, in], or [out, in, rows, columns] of a convolution.
+/// The shape of a weight: [out, in], or [out, in, rows, columns] for a convolution.
 fn shape_of<T: Scalar>(parameters: &Parameters<T>, layer: usize) -> Vec<usize> {
     let ParameterSpec { inputs, outputs, .. } = &parameters.parameter_range(layer).spec;
     let shape = vec![*outputs, inputs.channels()];
@@ -229,7 +230,7 @@ fn noises<T: Scalar>(model: &Model<T>, inputs: &InputTensors, batch_size: usize)
     layers.map(noise).collect()
 }
 
-/// The numbers of a layer as [images, units], or [images, channels, rows, columns] of a convolution.
+/// The values of a layer as [images, units], or [images, channels, rows, columns] for a convolution.
 fn units<T: Scalar>(
     architecture: &Architecture,
     batch_size: usize,

@@ -1,4 +1,4 @@
-//! Named tensors in safetensors files, in and out.
+//! Named tensors: read from and written to safetensors files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,14 +8,14 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::StepError;
 
-/// A tensor as numbers, row after row.
+/// A tensor as float64 values, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TensorData {
     pub(super) shape: Vec<usize>,
     pub(super) numbers: Vec<f64>,
 }
 
-/// The tensors of one file.
+/// The tensors of an input file.
 #[derive(Debug)]
 pub(super) struct InputTensors {
     path: PathBuf,
@@ -50,7 +50,7 @@ impl InputTensors {
         StepError::Misshapen { path: self.path.clone(), name: name.to_owned(), found, wanted }
     }
 
-    /// A tensor that is not empty, of any shape of at least two dimensions.
+    /// A tensor of any shape with at least two dimensions and no empty one.
     pub(super) fn any(&self, name: &str) -> Result<TensorData, StepError> {
         let found = self.get(name)?;
         if found.shape.len() >= 2 && !found.shape.contains(&0) {
@@ -59,7 +59,7 @@ impl InputTensors {
         Err(self.misshapen(name, format!("of shape {:?}", found.shape), "two dimensions or more".to_owned()))
     }
 
-    /// A tensor of that shape.
+    /// A tensor of this shape.
     pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<TensorData, StepError> {
         let found = self.get(name)?;
         if found.shape == shape {
@@ -68,7 +68,7 @@ impl InputTensors {
         Err(self.misshapen(name, format!("of shape {:?}", found.shape), format!("shape {shape:?}")))
     }
 
-    /// So many labels, each below `classes`.
+    /// Labels, each below `classes`.
     pub(super) fn labels(&self, name: &str, length: usize, classes: usize) -> Result<Vec<i64>, StepError> {
         let numbers = self.tensor(name, &[length])?.numbers;
         if let Some(label) = numbers.iter().find(|&&label| !(0.0..classes as f64).contains(&label)) {
@@ -88,7 +88,7 @@ fn numbers(view: &TensorView<'_>) -> Option<Vec<f64>> {
     })
 }
 
-/// Tensors to be written, in double precision.
+/// The tensors of an output file, in double precision.
 #[derive(Debug, Default)]
 pub(super) struct OutputTensors {
     tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,

@@ -1,4 +1,4 @@
-//! What a worker computes on.
+//! The device that a worker trains on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,13 +12,13 @@ pub enum Device {
     Cpu,
 }
 
-/// A device that cannot be computed on.
+/// The error of a device name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// No such thing exists.
+    /// The name is unknown.
     #[error("`{0}` is no device; use cpu")]
     Unknown(String),
-    /// It may exist.
+    /// This version does not support the device.
     #[error("this version trains on the processor, and not on `{0}`; use cpu")]
     NotSupported(String),
 }
@@ -43,10 +43,9 @@ impl fmt::Display for Device {
 }
 
 impl Device {
-    /// Readies libtorch to compute on it, one thread at a time: a worker is one core's work, and its sums then come
-    /// out in one order.
+    /// Prepares libtorch for this device, with one thread. A worker uses one core, and sums then have one order.
     pub fn prepare(self) {
-        // libtorch takes the number of its outer threads once in a process.
+        // libtorch accepts the number of interop threads once per process.
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             tch::set_num_threads(1);

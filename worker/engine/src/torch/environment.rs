@@ -1,4 +1,4 @@
-//! What this process computes with, as far as the last bits of results depend on it.
+//! The numeric environment: everything in this process that the last bits of results depend on.
 
 use std::{env, fs};
 
@@ -7,7 +7,7 @@ use biosweep_numeric::vector;
 
 use crate::torch::libtorch;
 
-/// The environment of this process.
+/// The numeric environment of this process.
 #[must_use]
 pub fn current() -> NumericEnvironment {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -20,7 +20,7 @@ pub fn current() -> NumericEnvironment {
     }
 }
 
-/// `model name` of /proc/cpuinfo.
+/// The `model name` of /proc/cpuinfo.
 fn processor(cpuinfo: &str) -> Option<String> {
     let line = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"))?;
     Some(line.trim_start_matches([' ', '\t', ':']).trim().to_owned()).filter(|name| !name.is_empty())

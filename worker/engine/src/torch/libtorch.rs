@@ -1,49 +1,50 @@
-//! Which libtorch is loaded. Another version than this program is built for computes other numbers: it is refused.
+//! The loaded version of libtorch. Another version than the one at build time computes other numbers; the program
+//! refuses it.
 #![expect(unsafe_code, reason = "a foreign function without arguments, declared once")]
 
 use std::fs;
 
-/// The version whose headers this program was built with.
+/// The version of the headers at build time.
 const BUILT_FOR: &str = env!("BIOSWEEP_LIBTORCH_VERSION");
-/// The file that it is loaded from.
+/// The file name of the library.
 const FILE: &str = "libtorch_cpu.so";
 
-// Of libtorch's stable C interface (torch/csrc/inductor/aoti_torch/c/shim.h): the version, major, minor and patch in a byte
-// each from the top.
+// The version in libtorch's stable C interface (torch/csrc/inductor/aoti_torch/c/shim.h): major, minor and patch, one
+// byte each from the top.
 unsafe extern "C" {
     safe fn aoti_torch_abi_version() -> u64;
 }
 
-/// Another libtorch than this program is built for.
+/// The error of a libtorch version other than the one at build time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "libtorch {found} is loaded from {place}, and this program is built for {BUILT_FOR}: its results would be others; \
      unset LD_LIBRARY_PATH and LD_PRELOAD, or put libtorch {BUILT_FOR} there"
 )]
 pub struct OtherLibtorch {
-    /// The version that is loaded.
+    /// The loaded version.
     pub found: String,
-    /// Its file.
+    /// The loaded file.
     pub place: String,
 }
 
-/// The version that is loaded.
+/// The loaded version.
 #[must_use]
 pub fn version() -> String {
     let [major, minor, patch, ..] = aoti_torch_abi_version().to_be_bytes();
     format!("{major}.{minor}.{patch}")
 }
 
-/// Checks that it is the version that this program is built for.
+/// Checks that the loaded version is the one at build time.
 ///
 /// # Errors
-/// Another one.
+/// The version is another one.
 pub fn check() -> Result<(), OtherLibtorch> {
     let found = version();
     if found == BUILT_FOR { Ok(()) } else { Err(OtherLibtorch { found, place: place() }) }
 }
 
-/// The file that is loaded, as the system has it.
+/// The path of the loaded library, from /proc/self/maps.
 fn place() -> String {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let path =
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_loaded_version_is_the_one_built_for_and_known_by_its_file() {
-        // Of this process, libtorch is a part only where something of it is used.
+        // libtorch is a part of this test process only if the test uses it.
         assert_eq!(tch::Tensor::from(1.0).size(), [0_i64; 0]);
         assert_eq!(version(), BUILT_FOR);
         assert_eq!(check(), Ok(()));

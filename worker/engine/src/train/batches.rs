@@ -1,25 +1,25 @@
-//! Which images each update learns from: every epoch in an order of its own, its last partial batch dropped.
+//! Batches: the images of each update. Every epoch has its own order; its last partial batch is dropped.
 
 use biosweep_common::configuration::Hyperparameters;
 use biosweep_numeric::random::{Purpose, Stream};
 
 use super::TrainError;
 
-/// The batches of a trajectory, one after another.
+/// The batches of a trajectory.
 #[derive(Debug)]
 pub(crate) struct Batches {
     size: usize,
     seed: u64,
     fold: u32,
     epoch: u64,
-    /// This epoch's images in order.
+    /// The images of this epoch, in order.
     order: Vec<u32>,
-    /// Images of it already taken.
+    /// Images of this epoch that were already used.
     taken: usize,
 }
 
 impl Batches {
-    /// Batches of these images, those of so many updates already taken.
+    /// The batches of these images after `updates` updates.
     pub(crate) fn new(images: &[u32], size: u32, by: &Hyperparameters, updates: u64) -> Result<Self, TrainError> {
         if size as usize > images.len() {
             return Err(TrainError::BatchTooLarge { batch_size: size, images: images.len() });
@@ -40,7 +40,7 @@ impl Batches {
         self.taken = 0;
     }
 
-    /// The images of the next update; `images` are those the batches were made for.
+    /// The images of the next update. `images` is the list that the batches were created with.
     pub(crate) fn next(&mut self, images: &[u32]) -> &[u32] {
         if self.taken + self.size > self.order.len() {
             self.epoch += 1;

@@ -1,7 +1,7 @@
-//! What a lane's layers are like at an evaluation: angles, norms, reconstruction errors, dead and saturated units.
+//! Diagnostics of layers at an evaluation: angles, norms, reconstruction errors, dead and saturated units.
 //!
-//! All is taken on the last batch the lane learned from, carried through the network as it now is. Nothing is changed by
-//! it: a lane that is measured trains to the same curve as one that is not.
+//! All diagnostics use the last training batch, after a forward pass through the current parameters. They change
+//! nothing: a lane has the same curve with and without diagnostics.
 
 use biosweep_common::health::{HealthPoint, Measure};
 use biosweep_common::vocabulary::{Activation, Rule};
@@ -11,10 +11,10 @@ use crate::kernels::scalar::Scalar;
 use crate::model::{ForwardPass, Model};
 use crate::rules::{self, GradientSink, LearningRule, StepContext};
 
-/// What is needed to measure a lane.
+/// A diagnostics probe of one lane.
 pub(super) struct DiagnosticsProbe<'a, T: Scalar> {
     pub(super) model: &'a mut Model<T>,
-    /// The batch, forward through the network as it is.
+    /// The forward pass of the batch, with the current parameters.
     pub(super) pass: &'a ForwardPass<T>,
     pub(super) rule: &'a mut dyn LearningRule<T>,
     pub(super) kind: Rule,
@@ -27,7 +27,7 @@ pub(super) struct DiagnosticsProbe<'a, T: Scalar> {
 }
 
 impl<T: Scalar> DiagnosticsProbe<'_, T> {
-    /// The measures asked for, layer by layer; one that says nothing of a layer is left out there.
+    /// The points of these measures, layer by layer. A measure that is undefined for a layer has no point there.
     pub(super) fn measure(&mut self, measures: &[Measure]) -> Result<Vec<HealthPoint>, TchError> {
         let wanted = |measure: Measure| measures.contains(&measure);
         let gradients = [Measure::UpdateAngle, Measure::UpdateNorm, Measure::ReconstructionError];
@@ -57,7 +57,7 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
         Ok(points)
     }
 
-    /// The weight gradients of all layers that the lane's rule finds, or another rule.
+    /// The weight gradients of all layers, by the rule of the lane or by another rule.
     fn backward(&mut self, other: Option<Rule>) -> Result<Vec<Vec<f64>>, TchError> {
         let mut context = StepContext {
             lane: self.lane,
@@ -82,7 +82,7 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
         self.model.architecture.extent(layer).positions()
     }
 
-    /// Between what a layer's errors travel back through and its weights.
+    /// The angle between the feedback weights of a layer and its forward weights.
     fn feedback_angle(&self, layer: usize) -> Option<f64> {
         let weight = doubles(&self.model.forward.weight(self.lane, layer));
         let sign = |weight: &f64| if *weight == 0.0 { 0.0 } else { weight.signum() };
@@ -99,7 +99,7 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
         angle(&feedback, &weight)
     }
 
-    /// The activities of a hidden layer, image by image.
+    /// The activations of a hidden layer, image by image.
     fn activations(&self, layer: usize) -> Option<impl Iterator<Item = Vec<f64>>> {
         if layer == self.model.architecture.topology.output() {
             return None;
@@ -150,7 +150,7 @@ fn norm(numbers: &[f64]) -> f64 {
     numbers.iter().map(|number| number * number).sum::<f64>().sqrt()
 }
 
-/// The angle between two vectors in degrees; none where one of them is zero.
+/// The angle between two vectors in degrees; `None` if one of them is zero.
 fn angle(left: &[f64], right: &[f64]) -> Option<f64> {
     let dot: f64 = left.iter().zip(right).map(|(left, right)| left * right).sum();
     let norms = norm(left) * norm(right);

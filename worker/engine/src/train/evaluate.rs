@@ -1,4 +1,4 @@
-//! Accuracy on many images, some hundreds at a time.
+//! Evaluation: the accuracy on many images, in large batches.
 
 use biosweep_data::{Dataset, Part};
 use tch::TchError;
@@ -6,12 +6,11 @@ use tch::TchError;
 use crate::kernels::scalar::Scalar;
 use crate::model::{ForwardPass, Model};
 
-/// Images carried at once through a fully connected network, and through a convolutional one, whose activities take
-/// more room.
+/// Images in a batch of a fully connected network, and of a convolutional network, whose activations need more memory.
 const ROWS: usize = 1_000;
 const CONVOLUTIONAL_ROWS: usize = 125;
 
-/// Room to carry images through a network.
+/// Buffers for the evaluation of a model.
 pub(crate) struct Evaluator<T> {
     pass: ForwardPass<T>,
     labels: Vec<i64>,
@@ -25,7 +24,7 @@ impl<T: Scalar> Evaluator<T> {
         Ok(Self { pass: ForwardPass::new(&model.architecture, batch_size)?, labels: vec![0; batch_size], test })
     }
 
-    /// The fraction of the test images that a lane classifies correctly; `None` where its outputs or their loss are not
+    /// The fraction of the test images that a lane classifies correctly; `None` if outputs or their loss are not
     /// finite.
     pub(super) fn test_accuracy(
         &mut self,
@@ -39,8 +38,7 @@ impl<T: Scalar> Evaluator<T> {
         accuracy
     }
 
-    /// The fraction of these images that a lane classifies correctly; `None` where its outputs or their loss are not
-    /// finite.
+    /// The fraction of these images that a lane classifies correctly; `None` if outputs or their loss are not finite.
     pub(crate) fn accuracy(
         &mut self,
         model: &Model<T>,
@@ -51,7 +49,7 @@ impl<T: Scalar> Evaluator<T> {
     ) -> Result<Option<f64>, TchError> {
         let mut correct = 0;
         for chunk in images.chunks(self.pass.batch_size) {
-            // A last chunk that is smaller leaves older images in the rows after it; they are not counted.
+            // A smaller last chunk leaves older images in the remaining rows. They are not counted.
             let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * data.image().units()];
             data.gather(part, chunk, pixels, &mut self.labels[..chunk.len()]);
             self.pass.forward(model, lane)?;

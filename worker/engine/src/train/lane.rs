@@ -1,4 +1,4 @@
-//! One lane's way from its first update to its last.
+//! The training of one lane, from its first update to its last.
 
 use biosweep_common::configuration::Shape;
 use biosweep_common::curve::{CurvePoint, Watcher};
@@ -8,35 +8,35 @@ use biosweep_data::{Dataset, Part, Split};
 use super::evaluate::Evaluator;
 use super::{Batches, LaneJob, LaneOutcome, LaneState, Learner, NotFinite, Observer, TrainError};
 
-/// What came of an update.
+/// The result of an update.
 pub(super) enum LaneStep {
-    /// Nothing beside it.
+    /// An update without an evaluation.
     Updated,
-    /// An evaluation: the lane's turn is over.
+    /// An update with an evaluation. The turn of the lane ends.
     Evaluated,
     /// The end of the lane.
     Ended(LaneOutcome),
 }
 
-/// A lane on its way.
+/// A lane in training.
 pub(super) struct LaneTrainer {
     place: usize,
     eval_every: u64,
     split: Split,
     batches: Batches,
     watchers: Vec<Watcher>,
-    /// Updates at which trials end; the network is evaluated there too.
+    /// Updates at which trials end. The network is evaluated there too.
     ends: Vec<u64>,
     update: u64,
     curve: Vec<CurvePoint>,
     diagnostics: Vec<HealthPoint>,
-    /// Of the losses since the last evaluation.
+    /// The sum of the losses since the last evaluation.
     loss_sum: f64,
     loss_count: u64,
 }
 
 impl LaneTrainer {
-    /// A lane before its first update, or where a state leaves it.
+    /// A lane before its first update, or at a saved state.
     pub(super) fn new(
         place: usize,
         job: &LaneJob,
@@ -71,13 +71,13 @@ impl LaneTrainer {
         Ok(lane)
     }
 
-    /// Takes an evaluation into the curve, and shows it to the stopping rules.
+    /// Records an evaluation in the curve and in the early stoppers.
     fn record(&mut self, point: CurvePoint) {
         self.watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
         self.curve.push(point);
     }
 
-    /// All of it as it now is.
+    /// The current state of the lane.
     pub(super) fn state(&self, learner: &mut Learner<f32>) -> LaneState {
         let numbers = learner.state(self.place).into_iter().map(|(name, numbers)| (name, numbers.to_vec()));
         LaneState {
@@ -90,7 +90,7 @@ impl LaneTrainer {
         }
     }
 
-    /// One update, and the evaluation that is due after it.
+    /// One update, and the evaluation after it if one is due.
     pub(super) fn update(
         &mut self,
         learner: &mut Learner<f32>,
@@ -120,7 +120,7 @@ impl LaneTrainer {
                 self.record(point);
             }
             None if is_regular => return Ok(self.diverged(NotFinite::Evaluation, self.update)),
-            // The trials that end here have diverged. The others would not have been evaluated here, and go on.
+            // The trials that end here have diverged. The others have no evaluation here, and continue.
             None => {}
         }
         let is_done = |(watcher, &end): (&Watcher, &u64)| watcher.has_ended() || end <= self.update;
@@ -145,7 +145,7 @@ impl LaneTrainer {
         (std::mem::take(&mut self.curve), std::mem::take(&mut self.diagnostics))
     }
 
-    /// What the network finds on images it does not learn from; `None` where its outputs are not finite.
+    /// Evaluates the network; `None` if its outputs are not finite.
     fn evaluate(
         &mut self,
         learner: &Learner<f32>,

@@ -1,4 +1,4 @@
-//! The lanes of a bundle in training: their networks and optimisers, and the memory they learn in one after another.
+//! The learner: the model, the rule and the optimisers of all lanes of a bundle, and the buffers that the lanes share.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::model::{ForwardPass, Model};
 use crate::optim::{self, Optimise, OptimiserConfig};
 use crate::rules::{self, GradientSink, LearningRule, StepContext};
 
-/// Networks that learn.
+/// The learner of a bundle.
 pub(crate) struct Learner<T: Scalar> {
     pub(crate) model: Model<T>,
     pass: ForwardPass<T>,
@@ -28,7 +28,7 @@ pub(crate) struct Learner<T: Scalar> {
     labels: Vec<i64>,
 }
 
-/// What one lane has of its own beside its parameters.
+/// The optimisers and hyperparameters of one lane.
 struct LaneOptimisers<T> {
     hyperparameters: Hyperparameters,
     forward: Box<dyn Optimise<T>>,
@@ -36,7 +36,7 @@ struct LaneOptimisers<T> {
 }
 
 impl<T: Scalar> Learner<T> {
-    /// Networks for this data, as they are before their first update.
+    /// A learner for this data, before the first update.
     pub(crate) fn new(shape: &Shape, data: &Dataset, lanes: &[Hyperparameters]) -> Result<Self, TrainError> {
         let architecture = Architecture::from_shape(shape, data.image(), data.classes())?;
         let mut model = Model::zeros(architecture, shape.rule, shape.activation, lanes.len())?;
@@ -70,7 +70,7 @@ impl<T: Scalar> Learner<T> {
         })
     }
 
-    /// One update of a lane on these images; the loss before it.
+    /// One update of a lane on these images. Returns the loss before the update.
     pub(crate) fn update(
         &mut self,
         lane: usize,
@@ -100,7 +100,7 @@ impl<T: Scalar> Learner<T> {
         Ok(loss)
     }
 
-    /// All that a lane has learned and remembers, by name.
+    /// The parameters and the optimiser state of a lane, by name.
     pub(crate) fn state(&mut self, lane: usize) -> Vec<(String, &mut [T])> {
         let Model { forward, feedback, decoders, .. } = &mut self.model;
         let own = &mut self.lanes[lane];
@@ -116,8 +116,8 @@ impl<T: Scalar> Learner<T> {
         state
     }
 
-    /// Has a lane go on from what it had learned and remembered after so many updates; where that does not fit, the lane
-    /// stays as it is.
+    /// Restores the parameters and the optimiser state of a lane after `updates` updates. An incompatible state changes
+    /// nothing.
     pub(crate) fn resume(
         &mut self,
         lane: usize,
@@ -152,7 +152,7 @@ impl<T: Scalar> Learner<T> {
         Ok(())
     }
 
-    /// What a lane's layers are like after so many updates, on the batch it learned from last.
+    /// The diagnostics of a lane after `update` updates, on its last batch.
     pub(crate) fn diagnose(
         &mut self,
         lane: usize,

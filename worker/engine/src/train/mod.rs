@@ -1,13 +1,13 @@
-//! Trains a bundle from data to results. Knows nothing of the network between machines.
+//! The training loop of a bundle, from the data to the results. It is independent of the protocol between machines.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
-//! | here | a bundle and what comes of it |
-//! | `batches` | which images each update learns from |
-//! | `lane` | one lane's way from its first update to its last |
-//! | `learner` | the networks, rule and optimisers of all lanes |
-//! | `evaluate` | accuracy on many images |
-//! | `diagnostics` | what a lane's layers are like, where that is asked for |
+//! | here | a bundle, its outcomes, the training loop |
+//! | `batches` | the images of each update |
+//! | `lane` | the training of one lane |
+//! | `learner` | the model, the rule and the optimisers of all lanes |
+//! | `evaluate` | the accuracy on many images |
+//! | `diagnostics` | diagnostics of layers, if the sweep asks for them |
 
 mod batches;
 mod diagnostics;
@@ -30,116 +30,116 @@ pub(crate) use learner::Learner;
 use biosweep_data::Dataset;
 use lane::{LaneStep, LaneTrainer};
 
-/// Trajectories of one shape, to be trained together.
+/// A bundle: trajectories of one shape that train together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bundle {
-    /// What all lanes share.
+    /// The settings that all lanes share.
     pub shape: Shape,
     /// One trajectory each.
     pub lanes: Vec<LaneJob>,
-    /// What is measured of each layer at evaluations.
+    /// The diagnostics to measure at evaluations.
     pub measures: Vec<Measure>,
 }
 
 /// One trajectory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaneJob {
-    /// By what numbers.
+    /// The hyperparameters.
     pub hyperparameters: Hyperparameters,
-    /// When each of its trials ends.
+    /// The stopping rule of each trial.
     pub stopping_rules: Vec<StoppingRule>,
-    /// Where it goes on; from the beginning where there is none.
+    /// The state to resume from; `None` starts at the first update.
     pub resume: Option<LaneState>,
 }
 
-/// All of a lane after an update: what its way on depends on, and what came of its way so far.
+/// The state of a lane after an update: everything that its further training depends on, and its results so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaneState {
     /// Updates done.
     pub update: u64,
     /// The sum of the losses since the last evaluation.
     pub loss_sum: f64,
-    /// Their number.
+    /// The number of losses since the last evaluation.
     pub loss_count: u64,
-    /// Every evaluation.
+    /// All evaluations.
     pub curve: Vec<CurvePoint>,
-    /// What was measured of its layers at them.
+    /// All diagnostics.
     pub diagnostics: Vec<HealthPoint>,
-    /// Parameters and what the optimisers remember, by name, as they lie in memory.
+    /// Parameters and optimiser state, by name, in memory order.
     pub numbers: BTreeMap<String, Vec<f32>>,
 }
 
-/// Hears what happens in training, and may end it. What an observer does not look at does nothing, but for a state that does not
-/// fit: that is always to be told.
+/// An observer of training, which may stop lanes. Every method but `incompatible` does nothing by default.
 pub trait Observer {
-    /// A lane has done so many updates; called after every one.
+    /// A lane has done `_updates` updates. Called after every update.
     fn updated(&mut self, _lane: usize, _updates: u64) {}
     /// A lane was evaluated.
     fn evaluated(&mut self, _lane: usize, _point: &CurvePoint) {}
-    /// Whether the lane is to stop before its next update.
+    /// Whether the lane stops before its next update.
     fn should_stop(&mut self, _lane: usize) -> bool {
         false
     }
-    /// A lane among these whose state is wanted now; asked before every update, of all lanes that have not ended.
+    /// The lane whose state the observer wants now, among these lanes. Called before every update, with all lanes that
+    /// have not ended.
     fn wanted_state(&mut self, _lanes: &mut dyn Iterator<Item = usize>) -> Option<usize> {
         None
     }
-    /// A state that was wanted.
+    /// The state that the observer wanted.
     fn state(&mut self, _lane: usize, _state: LaneState) {}
-    /// The state that a lane was to go on from does not fit: the lane begins anew.
+    /// The state to resume from is incompatible: the lane starts at its first update.
     fn incompatible(&mut self, lane: usize, why: &IncompatibleState);
-    /// A lane ended, after so many seconds of its own; others may go on.
+    /// A lane ended after `_seconds` seconds of its own training. Other lanes may continue.
     fn ended(&mut self, _lane: usize, _outcome: &LaneOutcome, _seconds: f64) {}
 }
 
-/// What came of a lane.
+/// The outcome of a lane.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LaneOutcome {
-    /// Trained until the last of its trials had ended.
+    /// The lane trained until its last trial ended.
     Completed {
-        /// Every evaluation.
+        /// All evaluations.
         curve: Vec<CurvePoint>,
-        /// What was measured of its layers at them.
+        /// All diagnostics.
         diagnostics: Vec<HealthPoint>,
-        /// One for each trial, in their order.
+        /// The score of each trial, in the order of the trials.
         scores: Vec<Score>,
     },
-    /// A number ceased to be finite, to all its trials or to some.
+    /// A number was no longer finite, for all trials or for some.
     Diverged {
-        /// What it was.
+        /// The number that was not finite.
         what: NotFinite,
-        /// At this update.
+        /// The update at which that happened.
         update: u64,
-        /// Every evaluation before.
+        /// All evaluations before.
         curve: Vec<CurvePoint>,
-        /// What was measured of its layers at them.
+        /// All diagnostics before.
         diagnostics: Vec<HealthPoint>,
     },
-    /// The observer ended it.
+    /// The observer stopped the lane.
     Stopped {
-        /// What it takes to go on.
+        /// The state to resume from.
         state: LaneState,
     },
 }
 
-/// What ceases to be finite where training diverges.
+/// The numbers that may not be finite when training diverges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotFinite {
     /// The training loss of an update.
     TrainingLoss,
-    /// The network's outputs at an evaluation, or the loss of an image there.
+    /// The outputs of the network at an evaluation, or the loss of an image there.
     Evaluation,
 }
 
-/// A state that is none of its lane's network and optimiser: why not.
+/// A state that is incompatible with the model or the optimiser of its lane, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is of another network or optimiser: {0}")]
 pub struct IncompatibleState(pub(crate) String);
 
-/// Why a bundle cannot be trained.
+/// The error of a bundle that cannot be trained.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A batch is larger than the training part.
+    /// The batch is larger than the training part.
     #[error(
         "a batch of {batch_size} images is more than the {images} there are to train on; choose a smaller batch_size"
     )]
@@ -149,25 +149,25 @@ pub enum TrainError {
         /// Images to train on.
         images: usize,
     },
-    /// A trajectory without trials.
+    /// A trajectory has no trials.
     #[error("a trajectory without stopping rules would train for ever")]
     Endless,
-    /// Images too small for a convolutional network.
+    /// The images are too small for a convolutional network.
     #[error(transparent)]
     TooSmall(#[from] TooSmall),
-    /// libtorch refused.
+    /// libtorch reports an error.
     #[error("libtorch: {0}")]
     Libtorch(#[from] tch::TchError),
 }
 
-/// Trains every lane of a bundle to its end. The same bundle on the same data gives the same outcomes to the last bit,
-/// and each lane the same as it would alone, or without the interruptions that its state was carried over.
+/// Trains every lane of a bundle to its end. The same bundle on the same data has the same outcomes to the last bit.
+/// Each lane has the outcome that it would have alone, or without the interruptions before its saved state.
 ///
-/// The lanes take turns, from one evaluation to the next: so all advance together, and a lane's parameters stay in the
-/// processor's caches through its turn. A lane that ends leaves the others undisturbed.
+/// The lanes take turns, from one evaluation to the next. All lanes therefore progress together, and the parameters of
+/// a lane stay in the processor's caches during its turn. The end of a lane does not affect the others.
 ///
 /// # Errors
-/// A bundle that cannot be trained on this data, or what libtorch refuses.
+/// The bundle cannot be trained on this data, or libtorch reports an error.
 pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Result<Vec<LaneOutcome>, TrainError> {
     let _no_gradients = tch::no_grad_guard();
     let Bundle { shape, lanes: jobs, measures } = bundle;
