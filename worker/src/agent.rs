@@ -209,14 +209,14 @@ impl Agent {
 
     fn leave(&mut self, why: LeaveReason, deadline: &mut Option<Instant>) {
         match why {
-            LeaveReason::Told(_) | LeaveReason::Alone if deadline.is_none() => {
+            LeaveReason::Told(_) | LeaveReason::Orphaned if deadline.is_none() => {
                 tracing::info!(?why, "leaving");
-                self.is_orphaned = why == LeaveReason::Alone;
+                self.is_orphaned = why == LeaveReason::Orphaned;
                 self.record_outcome(POLL_ANSWER_WAIT);
                 *deadline = Some(Instant::now() + self.resources.grace);
                 self.apply(Input::Leave);
             }
-            LeaveReason::Told(_) | LeaveReason::Alone => {}
+            LeaveReason::Told(_) | LeaveReason::Orphaned => {}
             LeaveReason::Sooner => {
                 let sooner = Instant::now() + self.resources.grace / HURRIED_GRACE_DIVISOR;
                 *deadline = Some(deadline.map_or(sooner, |at| at.min(sooner)));

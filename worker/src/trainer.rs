@@ -186,8 +186,8 @@ impl TrainingThread {
         let id = |lane: &Lane| CheckpointId { sweep: grant.sweep, trajectory: lane.trajectory };
         let checkpoint =
             |lane: &Lane| LaneCheckpoint { id: id(lane), key: checkpoint::key(&grant.shape, lane.hyperparameters) };
-        let checkpoint: Vec<LaneCheckpoint> = grant.lanes.iter().map(checkpoint).collect();
-        let jobs = grant.lanes.iter().zip(&checkpoint).zip(lanes).map(|((lane, checkpoint), control)| {
+        let checkpoints: Vec<LaneCheckpoint> = grant.lanes.iter().map(checkpoint).collect();
+        let jobs = grant.lanes.iter().zip(&checkpoints).zip(lanes).map(|((lane, checkpoint), control)| {
             let latest = |store: &CheckpointStore| self.runtime.block_on(store.latest(checkpoint.id, checkpoint.key));
             let resume = self.writer.as_ref().map(CheckpointWriter::store).and_then(latest);
             if let Some(state) = &resume {
@@ -199,7 +199,7 @@ impl TrainingThread {
         let bundle = Bundle { shape: grant.shape.clone(), lanes: jobs.collect(), measures: grant.measures.clone() };
         let every_s = grant.checkpoint_every_ms as f64 / 1e3;
         let schedule = self.writer.as_ref().map(|writer| {
-            CheckpointSchedule::new(writer, &self.runtime, every_s, self.clock, checkpoint.iter().copied())
+            CheckpointSchedule::new(writer, &self.runtime, every_s, self.clock, checkpoints.iter().copied())
         });
         let mut observer = TrainingObserver { out: &self.out, lanes, schedule };
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())

@@ -14,7 +14,7 @@ pub enum LeaveReason {
     /// The worker was told to leave, or its time is up. It hands back its lanes.
     Told(&'static str),
     /// The coordinator's process is gone, and this worker ends with it. Checkpoints and reports stay on disk.
-    Alone,
+    Orphaned,
     /// The worker is already leaving, and has less time than planned.
     Sooner,
     /// The worker ends at once.
@@ -33,7 +33,7 @@ pub enum LeaveOutcome {
 impl LeaveOutcome {
     /// Without work if a poll had no answer for this long.
     pub(super) fn after(polled_since: Option<Instant>, answered: Duration) -> Self {
-        let has_none = polled_since.is_some_and(|polled_since| polled_since.elapsed() >= answered);
+        let has_none = polled_since.is_some_and(|since| since.elapsed() >= answered);
         if has_none { Self::WithoutWork } else { Self::WithWork }
     }
 }
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn there_is_no_work_only_where_there_was_time_for_an_answer() {
-        assert_eq!(LeaveOutcome::after(None, Duration::ZERO), LeaveOutcome::WithWork, "it has not polled_since");
+        assert_eq!(LeaveOutcome::after(None, Duration::ZERO), LeaveOutcome::WithWork, "it has not polled");
         let polled_since = Some(Instant::now());
         assert_eq!(
             LeaveOutcome::after(polled_since, POLL_ANSWER_WAIT),
@@ -53,7 +53,7 @@ mod tests {
         );
         assert_eq!(LeaveOutcome::after(polled_since, Duration::ZERO), LeaveOutcome::WithoutWork);
         assert_eq!(
-            LeaveOutcome::after(polled_since.map(|polled_since| polled_since - POLL_ANSWER_WAIT), POLL_ANSWER_WAIT),
+            LeaveOutcome::after(polled_since.map(|since| since - POLL_ANSWER_WAIT), POLL_ANSWER_WAIT),
             LeaveOutcome::WithoutWork
         );
     }

@@ -176,7 +176,7 @@ async fn tell_to_leave(stop: Stop, orphaned: Option<oneshot::Receiver<()>>, tell
     };
     let first = tokio::select! {
         signal = stop.requested() => LeaveReason::Told(signal.reason()),
-        () = orphaned => LeaveReason::Alone,
+        () = orphaned => LeaveReason::Orphaned,
     };
     // If the receiver is gone, the worker has already left.
     let _gone = tell.send(first).await;

@@ -39,7 +39,8 @@ wide! {
     /// The mean over squares of `factor` · `factor` positions, with the left and right neighbours of each; or the mean
     /// over all positions.
     pub(super) fn pool_and_unfold<T: Scalar>(copy: &mut [T], source: &[T], operation: PoolAndUnfold) {
-        let PoolAndUnfold { images, source: from, reader: to, factor, channels, stride, column, is_unfolded, .. } = operation;
+        let PoolAndUnfold { images, source: from, reader: to, factor, channels, stride, column, is_unfolded, .. } =
+            operation;
         let (first, source_stride) = operation.source_columns;
         if !is_unfolded {
             let share = T::from_f64(1.0 / (from.height * from.width) as f64);
@@ -91,7 +92,8 @@ wide! {
         operation: PoolAndUnfold,
         is_first: bool,
     ) {
-        let PoolAndUnfold { images, source: to, reader: from, factor, channels, stride, column, is_unfolded, .. } = operation;
+        let PoolAndUnfold { images, source: to, reader: from, factor, channels, stride, column, is_unfolded, .. } =
+            operation;
         if !is_unfolded {
             let share = T::from_f64(1.0 / (to.height * to.width) as f64);
             for image in 0..images {

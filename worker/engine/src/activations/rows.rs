@@ -17,7 +17,8 @@ pub(super) struct RowCopy {
 wide! {
     /// Copies the channels of all positions.
     pub(super) fn copy_rows<T: Scalar>(output: &mut [T], input: &[T], rows: RowCopy) {
-        let RowCopy { layout, channels, output: (output_first, output_stride), input: (input_first, input_stride) } = rows;
+        let RowCopy { layout, channels, .. } = rows;
+        let ((output_first, output_stride), (input_first, input_stride)) = (rows.output, rows.input);
         let images = (output.len() / output_stride - 2 * layout.padding) / layout.image_stride;
         for image in 0..images {
             for y in 0..layout.height {
@@ -46,8 +47,8 @@ pub(super) struct UpsampleAdd {
 wide! {
     /// output += scale · upsample(input), by the nearest position.
     pub(super) fn add_upsampled<T: Scalar>(output: &mut [T], input: &[T], upsample: UpsampleAdd, scale: T) {
-        let UpsampleAdd { images, output: high, output_column, output_stride, input: low, input_column, input_stride, channels } =
-            upsample;
+        let UpsampleAdd { images, output: high, output_column, output_stride, channels, .. } = upsample;
+        let UpsampleAdd { input: low, input_column, input_stride, .. } = upsample;
         for image in 0..images {
             for y in 0..high.height {
                 let row = low.row(image, y * low.height / high.height);

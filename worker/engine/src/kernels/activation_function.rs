@@ -56,9 +56,9 @@ wide! {
         for start in strided_rows.starts() {
             for position in values[start..start + strided_rows.length].chunks_exact_mut(bias.len()) {
                 position.iter_mut().zip(bias).for_each(|(z, &b)| {
-                    let add_bias_and_activate = *z + b;
+                    let sum = *z + b;
                     // NaN stays NaN.
-                    *z = if add_bias_and_activate < zero { zero } else { add_bias_and_activate };
+                    *z = if sum < zero { zero } else { sum };
                 });
             }
         }
@@ -87,44 +87,44 @@ wide! {
     }
 }
 
-/// The first pass of σ(z + Δ) − σ(z): the exponentials, for which libtorch has vector code. `change` holds Δ. Both
+/// The first pass of σ(z + Δ) − σ(z): the exponentials, for which libtorch has vector code. `difference` holds Δ. Both
 /// tensors then hold the inputs of [`finish_activation_difference`].
-pub fn begin_activation_difference(activation: Activation, z: &Tensor, change: &Tensor) -> Result<(), TchError> {
+pub fn begin_activation_difference(activation: Activation, z: &Tensor, difference: &Tensor) -> Result<(), TchError> {
     match activation {
         Activation::Relu => return Ok(()),
-        Activation::Sigmoid => drop(change.f_mul_scalar_out(change, 0.5)?),
+        Activation::Sigmoid => drop(difference.f_mul_scalar_out(difference, 0.5)?),
         Activation::Tanh => {}
     }
-    drop(change.f_tanh_out(change)?);
+    drop(difference.f_tanh_out(difference)?);
     activate(activation, z)
 }
 
 wide! {
-    /// The second pass: change ← σ(z + Δ) − σ(z).
+    /// The second pass: difference ← σ(z + Δ) − σ(z).
     ///
     /// Far from the output, Δ is orders of magnitude smaller than z, and a difference of two σ would be rounding error
     /// in single precision. The code therefore subtracts no nearly equal numbers. By the addition theorem, tanh(z + Δ)
     /// − h = (1 − h²)t / (1 + ht) with h = tanh z and t = tanh Δ. The sigmoid is half of a tanh, at half of z and Δ.
-    pub fn finish_activation_difference<T: Scalar>(activation: Activation, z: &[T], change: &mut [T]) {
+    pub fn finish_activation_difference<T: Scalar>(activation: Activation, z: &[T], difference: &mut [T]) {
         let (zero, one, two) = (T::default(), T::from_f64(1.0), T::from_f64(2.0));
         // The quotient may be 0/0 if σ is flat to the last bit; the difference is then 0. NaN stays NaN.
         let quotient = |above: T, below: T| if below == zero { zero } else { above / below };
-        let pairs = change.iter_mut().zip(z);
+        let pairs = difference.iter_mut().zip(z);
         match activation {
-            Activation::Relu => pairs.for_each(|(change, &z)| {
-                let moved = z + *change;
-                *change = match (z > zero, moved <= zero) {
+            Activation::Relu => pairs.for_each(|(difference, &z)| {
+                let moved = z + *difference;
+                *difference = match (z > zero, moved <= zero) {
                     (true, true) => -z,
-                    (true, false) => *change,
+                    (true, false) => *difference,
                     (false, true) => zero,
                     (false, false) => moved,
                 };
             }),
-            Activation::Sigmoid => pairs.for_each(|(change, &h)| {
-                *change = quotient(two * h * (one - h) * *change, one + (two * h - one) * *change);
+            Activation::Sigmoid => pairs.for_each(|(difference, &h)| {
+                *difference = quotient(two * h * (one - h) * *difference, one + (two * h - one) * *difference);
             }),
-            Activation::Tanh => pairs.for_each(|(change, &h)| {
-                *change = quotient((one - h * h) * *change, one + h * *change);
+            Activation::Tanh => pairs.for_each(|(difference, &h)| {
+                *difference = quotient((one - h * h) * *difference, one + h * *difference);
             }),
         }
     }

@@ -50,8 +50,8 @@ impl<T: Scalar> Moments<T> {
         self.updates = self.updates.saturating_add(1);
     }
 
-    /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← keep·w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε), where g includes `decay
-    /// · w`, for the parameters from index `first` on.
+    /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← keep·w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε),
+    /// where g includes `decay · w`, for the parameters from index `first` on.
     pub(super) fn update(
         &mut self,
         first: usize,

@@ -119,7 +119,7 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
         lane: 0,
         target_step: case.target_step,
         noise_std: case.noise_std,
-        noise: &mut |layer: usize, numbers: &mut [T]| numbers.copy_from_slice(&noises[layer - 2]),
+        noise: &mut |layer: usize, values: &mut [T]| values.copy_from_slice(&noises[layer - 2]),
         forward_sink: GradientSink::Gradients,
         decoder_sink: GradientSink::Gradients,
         wants_decoder_losses: true,
@@ -129,12 +129,12 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
     let mut outputs = OutputTensors::default();
     outputs.add("loss", &[1], vec![loss]);
     outputs.add("logits", &[batch_size, architecture.classes()], doubles(pass.logits.slice()));
-    let (hidden, changes) = (&pass.hidden, rule.target_differences());
+    let (hidden, differences) = (&pass.hidden, rule.target_differences());
     for layer in architecture.topology.hidden() {
         let (shape, activations) = units(&architecture, batch_size, layer, hidden);
-        if let Some(changes) = changes {
-            let (_, changes) = units(&architecture, batch_size, layer, changes);
-            let target = activations.iter().zip(&changes).map(|(h, change)| h + change).collect();
+        if let Some(differences) = differences {
+            let (_, differences) = units(&architecture, batch_size, layer, differences);
+            let target = activations.iter().zip(&differences).map(|(h, difference)| h + difference).collect();
             outputs.add(&format!("target.{layer}"), &shape, target);
         }
         outputs.add(&format!("hidden.{layer}"), &shape, activations);
