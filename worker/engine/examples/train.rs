@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --package biosweep-engine --example train
 //! ```
+#![expect(clippy::print_stdout, reason = "an example answers on stdout")]
 
 use biosweep_common::configuration::{Configuration, Point};
 use biosweep_common::curve::CurvePoint;
