@@ -10,7 +10,7 @@ use self::checked::Checked;
 pub use self::key::TrialKey;
 use crate::dataset::DatasetRef;
 use crate::settings::{Level, Setting, Value};
-use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
+use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer, Rule};
 
 /// What must be equal for two trajectories to train as lanes of one program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +22,7 @@ pub struct Shape {
     /// What stands in the place of the gradient.
     pub rule: Rule,
     /// The non-linearity of the hidden layers.
-    pub activation: Activation,
+    pub activation: ActivationFunction,
     /// Number of hidden layers, at least 1.
     pub depth: u32,
     /// Units of each hidden layer of a fully connected network.
@@ -221,10 +221,10 @@ impl Configuration {
     fn blank() -> Self {
         Self {
             shape: Shape {
-                dataset: DatasetRef::Published(Dataset::SyntheticDigits),
+                dataset: DatasetRef::Named(Dataset::SyntheticDigits),
                 network: Network::Nn,
                 rule: Rule::Bp,
-                activation: Activation::Relu,
+                activation: ActivationFunction::Relu,
                 depth: 1,
                 hidden: 1,
                 convolution: Convolution::default(),

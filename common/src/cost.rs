@@ -123,10 +123,10 @@ impl Costs {
 impl Products {
     fn of(shape: &Shape) -> Self {
         let topology = Topology::new(shape.network, shape.depth as usize, &shape.skip);
-        // Own data is not looked at for an estimate.
+        // Custom data is not looked at for an estimate.
         let dataset = match shape.dataset {
-            DatasetRef::Published(dataset) => dataset,
-            DatasetRef::Own(_) => Dataset::Mnist,
+            DatasetRef::Named(dataset) => dataset,
+            DatasetRef::Custom(_) => Dataset::Mnist,
         };
         let classes = dataset.classes();
         // A network that cannot be built is refused where its spec is read.

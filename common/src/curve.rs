@@ -43,7 +43,7 @@ pub struct Score {
 /// A curve may hold evaluations that the trial would not have made alone: those at the ends of others that share its
 /// trajectory. Only its own count, which are those at multiples of `eval_every` and the one at its `max_updates`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Watcher {
+pub struct EarlyStopper {
     rule: StoppingRule,
     eval_every: u64,
     best: Option<CurvePoint>,
@@ -51,8 +51,8 @@ pub struct Watcher {
     ended_at: Option<u64>,
 }
 
-impl Watcher {
-    /// A watcher that has seen nothing yet, of a trial that is evaluated every `eval_every` updates and at its end.
+impl EarlyStopper {
+    /// A stopper that has seen nothing yet, of a trial that is evaluated every `eval_every` updates and at its end.
     #[must_use]
     pub fn new(rule: StoppingRule, eval_every: u64) -> Self {
         Self { rule, eval_every, best: None, stale_evaluations: 0, ended_at: None }
@@ -129,9 +129,9 @@ mod tests {
     }
 
     fn watch(max_updates: u64, early_stop: Option<EarlyStop>, accuracies: &[f64]) -> Option<Score> {
-        let mut watcher = Watcher::new(StoppingRule { max_updates, early_stop }, 10);
-        curve(accuracies).iter().for_each(|point| watcher.observe(point));
-        watcher.score()
+        let mut stopper = EarlyStopper::new(StoppingRule { max_updates, early_stop }, 10);
+        curve(accuracies).iter().for_each(|point| stopper.observe(point));
+        stopper.score()
     }
 
     #[test]
@@ -170,9 +170,9 @@ mod tests {
         };
         let curve = [point(10, 0.5), point(15, 0.9), point(20, 0.6), point(25, 0.4), point(30, 0.7)];
         let score = |rule| {
-            let mut watcher = Watcher::new(rule, 10);
-            curve.iter().for_each(|point| watcher.observe(point));
-            watcher.score().map(|score| (score.updates, score.best_update))
+            let mut stopper = EarlyStopper::new(rule, 10);
+            curve.iter().for_each(|point| stopper.observe(point));
+            stopper.score().map(|score| (score.updates, score.best_update))
         };
         let patient =
             |max_updates, patience| StoppingRule { max_updates, early_stop: Some(EarlyStop { start: 0, patience }) };

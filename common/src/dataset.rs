@@ -5,22 +5,22 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::vocabulary::{Dataset, OwnFormat, UnknownName};
+use crate::vocabulary::{CustomFormat, Dataset, UnknownName};
 
 /// A dataset, as settings name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DatasetRef {
     /// One that everybody knows.
-    Published(Dataset),
+    Named(Dataset),
     /// Files of one's own.
-    Own(OwnData),
+    Custom(CustomData),
 }
 
 /// Files of one's own. Written `idx:DIRECTORY#DIGEST`, or `idx:DIRECTORY` before their digest was taken.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OwnData {
+pub struct CustomData {
     /// How they are written.
-    pub format: OwnFormat,
+    pub format: CustomFormat,
     /// Where they lie: in a spec file as its author wrote it, absolute from submission on.
     pub directory: String,
     /// What tells their content from any other; `None` until it was taken, which is at submission.
@@ -41,8 +41,8 @@ impl DatasetRef {
     #[must_use]
     pub fn name(&self) -> Cow<'static, str> {
         match self {
-            Self::Published(dataset) => dataset.name().into(),
-            Self::Own(_) => self.to_string().into(),
+            Self::Named(dataset) => dataset.name().into(),
+            Self::Custom(_) => self.to_string().into(),
         }
     }
 
@@ -50,24 +50,24 @@ impl DatasetRef {
     #[must_use]
     pub fn digest(&self) -> Cow<'static, str> {
         match self {
-            Self::Published(dataset) => dataset.digest().into(),
-            Self::Own(OwnData { digest: Some(digest), .. }) => format!("blake3:{digest}").into(),
-            Self::Own(OwnData { digest: None, directory, .. }) => format!("unknown:{directory}").into(),
+            Self::Named(dataset) => dataset.digest().into(),
+            Self::Custom(CustomData { digest: Some(digest), .. }) => format!("blake3:{digest}").into(),
+            Self::Custom(CustomData { digest: None, directory, .. }) => format!("unknown:{directory}").into(),
         }
     }
 
-    /// Whether it is own data whose digest was not taken yet.
+    /// Whether it is custom data whose digest was not taken yet.
     #[must_use]
     pub const fn is_unpinned(&self) -> bool {
-        matches!(self, Self::Own(OwnData { digest: None, .. }))
+        matches!(self, Self::Custom(CustomData { digest: None, .. }))
     }
 
     /// Its name as far as it decides results: where the files lie does not.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Published(dataset) => dataset.name(),
-            Self::Own(own) => own.format.name(),
+            Self::Named(dataset) => dataset.name(),
+            Self::Custom(own) => own.format.name(),
         }
     }
 
@@ -75,8 +75,8 @@ impl DatasetRef {
     #[must_use]
     pub fn label(&self) -> String {
         match self {
-            Self::Published(dataset) => dataset.name().to_owned(),
-            Self::Own(own) => {
+            Self::Named(dataset) => dataset.name().to_owned(),
+            Self::Custom(own) => {
                 let last = Path::new(&own.directory).file_name().map(|name| name.to_string_lossy().into_owned());
                 last.unwrap_or_else(|| own.directory.clone())
             }
@@ -84,16 +84,16 @@ impl DatasetRef {
     }
 }
 
-impl OwnData {
+impl CustomData {
     /// Reads `DIRECTORY` or `DIRECTORY#DIGEST`.
     #[must_use]
-    pub fn parse(format: OwnFormat, text: &str) -> Self {
+    pub fn parse(format: CustomFormat, text: &str) -> Self {
         let pinned = text.rsplit_once('#').and_then(|(directory, digest)| Some((directory, digest.parse().ok()?)));
         let (directory, digest) = pinned.map_or((text, None), |(directory, digest)| (directory, Some(digest)));
         Self { format, directory: directory.to_owned(), digest }
     }
 
-    /// The text that [`OwnData::parse`] reads.
+    /// The text that [`CustomData::parse`] reads.
     #[must_use]
     pub fn place(&self) -> String {
         match self.digest {
@@ -105,15 +105,15 @@ impl OwnData {
 
 impl From<Dataset> for DatasetRef {
     fn from(dataset: Dataset) -> Self {
-        Self::Published(dataset)
+        Self::Named(dataset)
     }
 }
 
 impl fmt::Display for DatasetRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Published(dataset) => dataset.fmt(f),
-            Self::Own(own) => write!(f, "{}:{}", own.format, own.place()),
+            Self::Named(dataset) => dataset.fmt(f),
+            Self::Custom(own) => write!(f, "{}:{}", own.format, own.place()),
         }
     }
 }
@@ -122,11 +122,11 @@ impl FromStr for DatasetRef {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        let own = name.split_once(':').and_then(|(format, place)| Some((format.parse::<OwnFormat>().ok()?, place)));
+        let own = name.split_once(':').and_then(|(format, place)| Some((format.parse::<CustomFormat>().ok()?, place)));
         // Some stores cannot keep such a place, and a terminal that shows it may obey it.
         match own.filter(|(_, place)| place.len() <= PLACE_BYTES_MAX && !place.contains(char::is_control)) {
-            Some((format, place)) => Ok(Self::Own(OwnData::parse(format, place))),
-            None => name.parse().map(Self::Published),
+            Some((format, place)) => Ok(Self::Custom(CustomData::parse(format, place))),
+            None => name.parse().map(Self::Named),
         }
     }
 }
@@ -178,14 +178,14 @@ mod tests {
         let digest = Some(ContentDigest([7; 32]));
         for directory in ["/data/one", "own", "/a#b", "/a:b"] {
             for digest in [digest, None] {
-                for &format in OwnFormat::ALL {
-                    let own = DatasetRef::Own(OwnData { format, directory: directory.to_owned(), digest });
+                for &format in CustomFormat::ALL {
+                    let own = DatasetRef::Custom(CustomData { format, directory: directory.to_owned(), digest });
                     assert_eq!(own.to_string().parse(), Ok(own));
                 }
             }
         }
         for &dataset in Dataset::ALL {
-            assert_eq!(dataset.name().parse(), Ok(DatasetRef::Published(dataset)));
+            assert_eq!(dataset.name().parse(), Ok(DatasetRef::Named(dataset)));
         }
         for bad in ["mnits", "idx:/a\0b", "idx:/\u{1b}[2J", &format!("npy:/{}", "x".repeat(5_000))] {
             assert!(bad.parse::<DatasetRef>().is_err(), "{bad:?}");

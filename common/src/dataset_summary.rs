@@ -59,7 +59,7 @@ impl PartSummary {
 impl DatasetSummary {
     /// What everybody knows of a published dataset.
     #[must_use]
-    pub fn of_published(dataset: Dataset) -> Self {
+    pub fn of_named(dataset: Dataset) -> Self {
         let (train, test, validation) = match dataset {
             Dataset::Mnist | Dataset::FashionMnist | Dataset::Kmnist => (60_000, 10_000, 10_000),
             Dataset::Cifar10 => (50_000, 10_000, 10_000),
@@ -237,7 +237,7 @@ mod tests {
     fn summary() -> DatasetSummary {
         let part = |images: usize| PartSummary { images, least: 0.0, greatest: 1.0, of_class: vec![images / 10; 10] };
         DatasetSummary {
-            dataset: "npy:/data/own".parse().expect("own data"),
+            dataset: "npy:/data/own".parse().expect("custom data"),
             image: Extent { channels: 3, height: 32, width: 32 },
             classes: 10,
             validation: 100,
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_dataset_is_told_in_one_line_and_reads_back_from_json() {
         assert_eq!(summary().to_string(), "600 + 100 images of 3×32×32, 10 classes, values 0 to 1");
-        let mnist = DatasetSummary::of_published(Dataset::Mnist);
+        let mnist = DatasetSummary::of_named(Dataset::Mnist);
         assert_eq!(mnist.to_string(), "60000 + 10000 images of 28×28, 10 classes, values 0 to 1");
         for summary in [summary(), mnist] {
             assert_eq!(summary.warnings(), Vec::<String>::new());

@@ -15,7 +15,7 @@
 //! | [`dataset`] | a published dataset or one's own, as settings name it |
 //! | [`dataset_summary`] | what a dataset holds, in numbers, and whether a sweep can be trained on it |
 //! | [`curve`] | a learning curve, and the stopping rules that watch it |
-//! | [`health`] | what is measured of each layer, if a sweep asks for it |
+//! | [`diagnostics`] | what is measured of each layer, if a sweep asks for it |
 //! | [`capability`] | what sweeps require of workers |
 //! | [`outcome`] | how attempts, trials and sweeps stand |
 //! | [`views`] | what a coordinator shows to people |
@@ -30,11 +30,11 @@ pub mod cost;
 pub mod curve;
 pub mod dataset;
 pub mod dataset_summary;
+pub mod diagnostics;
 pub mod environment;
 pub mod extents;
 pub mod flags;
 pub mod grid;
-pub mod health;
 pub mod ids;
 pub mod outcome;
 pub mod plan;

@@ -59,7 +59,7 @@ mod tests {
     use crate::ids::TrajectoryIndex;
     use crate::plan::Plan;
     use crate::spec::{Format, SweepSpec};
-    use crate::vocabulary::{Activation, Rule};
+    use crate::vocabulary::{ActivationFunction, Rule};
 
     fn parse(name: &str) -> SweepSpec {
         let preset = find(name).expect("a preset");
@@ -105,17 +105,17 @@ mod tests {
     #[test]
     fn paper_mlp_gives_bp_other_learning_rates_where_units_are_sigmoid() {
         let grid = parse("paper-mlp").grid;
-        let rates = |rule: Rule, activation: Activation| {
+        let rates = |rule: Rule, activation: ActivationFunction| {
             let trajectories = (0..grid.trajectories()).filter_map(|index| grid.trajectory(TrajectoryIndex(index)));
             let of_kind = trajectories.filter(|t| t.shape.rule == rule && t.shape.activation == activation);
             let rates: BTreeSet<String> = of_kind.map(|t| t.hyperparameters.learning_rate.to_string()).collect();
             rates.into_iter().collect::<Vec<_>>().join(" ")
         };
         for rule in [Rule::Bp, Rule::Fa, Rule::Dtp] {
-            assert_eq!(rates(rule, Activation::Relu), "0.00001 0.0001 0.001");
+            assert_eq!(rates(rule, ActivationFunction::Relu), "0.00001 0.0001 0.001");
         }
-        assert_eq!(rates(Rule::Bp, Activation::Sigmoid), "0.001 0.01 0.1");
-        assert_eq!(rates(Rule::Fa, Activation::Sigmoid), "0.0001 0.001 0.01");
-        assert_eq!(rates(Rule::Dtp, Activation::Sigmoid), "0.0001 0.001 0.01");
+        assert_eq!(rates(Rule::Bp, ActivationFunction::Sigmoid), "0.001 0.01 0.1");
+        assert_eq!(rates(Rule::Fa, ActivationFunction::Sigmoid), "0.0001 0.001 0.01");
+        assert_eq!(rates(Rule::Dtp, ActivationFunction::Sigmoid), "0.0001 0.001 0.01");
     }
 }

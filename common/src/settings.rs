@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::dataset::DatasetRef;
-use crate::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
+use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer, Rule};
 
 pub use value::{Value, short_real};
 
@@ -28,7 +28,7 @@ pub const OWN_DATA: &str = "{ idx = \"DIR\" } or { npy = \"DIR\" }";
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Domain {
-    /// The name of a published dataset, or own data as [`DatasetRef`] writes it.
+    /// The name of a published dataset, or custom data as [`DatasetRef`] writes it.
     Dataset,
     /// One of these names.
     Names(&'static [&'static str]),
@@ -254,8 +254,8 @@ settings! {
     Rule { name: "rule", level: Shape, domain: Domain::Names(Rule::NAMES), default: None, only: None, }
     /// The non-linearity of the hidden layers.
     Activation {
-        name: "activation", level: Shape, domain: Domain::Names(Activation::NAMES),
-        default: Some(Value::Name(Activation::Relu.name().into())), only: None,
+        name: "activation", level: Shape, domain: Domain::Names(ActivationFunction::NAMES),
+        default: Some(Value::Name(ActivationFunction::Relu.name().into())), only: None,
     }
     /// Number of hidden layers.
     Depth { name: "depth", level: Shape, domain: Domain::Integer { min: 1, max: 1_000 }, default: None, only: None, }

@@ -8,7 +8,7 @@ use crate::configuration::{Point, TrialKey};
 use crate::curve::{CurvePoint, Score};
 use crate::dataset::DatasetRef;
 use crate::dataset_summary::DatasetSummary;
-use crate::health::HealthPoint;
+use crate::diagnostics::DiagnosticPoint;
 use crate::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::{Format, SweepSpec};
@@ -221,7 +221,7 @@ pub struct CurveView {
     /// Its evaluations.
     pub points: Vec<CurvePoint>,
     /// What was measured of its layers at them.
-    pub health: Vec<HealthPoint>,
+    pub diagnostics: Vec<DiagnosticPoint>,
 }
 
 /// A trained trial with all that was trained with it.

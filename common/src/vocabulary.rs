@@ -105,7 +105,7 @@ names! {
 
 names! {
     /// The non-linearity of the hidden layers.
-    Activation("activation") {
+    ActivationFunction("activation") {
         /// max(0, z).
         Relu = "relu",
         /// 1 / (1 + e^-z).
@@ -146,8 +146,8 @@ names! {
 }
 
 names! {
-    /// How the files of a researcher's own data are written.
-    OwnFormat("data format") {
+    /// How the files of custom data are written.
+    CustomFormat("data format") {
         /// The format of the MNIST files: arrays of bytes.
         Idx = "idx",
         /// The format of NumPy arrays.
@@ -155,7 +155,7 @@ names! {
     }
 }
 
-impl OwnFormat {
+impl CustomFormat {
     /// The names of the training images, training labels, test images and test labels; any of a file's names will do.
     #[must_use]
     pub const fn files(self) -> [&'static [&'static str]; 4] {
@@ -225,7 +225,7 @@ impl Network {
     }
 }
 
-/// The names of the four idx files, in the order of [`OwnFormat::files`].
+/// The names of the four idx files, in the order of [`CustomFormat::files`].
 const IDX_NAMES: [&[&str]; 4] = [
     &["train-images-idx3-ubyte", "train-images.idx3-ubyte"],
     &["train-labels-idx1-ubyte", "train-labels.idx1-ubyte"],

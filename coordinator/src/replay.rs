@@ -191,7 +191,7 @@ fn spec_of(results: &[ResultView]) -> String {
     let Some(first) = results.first() else { return text };
     let dataset = first.point.get(&Setting::Dataset).map(ToString::to_string).unwrap_or_default();
     let dataset = match dataset.parse() {
-        Ok(DatasetRef::Own(own)) => format!("{{ {} = {} }}", own.format, quoted(&own.place())),
+        Ok(DatasetRef::Custom(own)) => format!("{{ {} = {} }}", own.format, quoted(&own.place())),
         _ => quoted(&dataset),
     };
     let _fits = write!(text, "[data]\ndataset = {dataset}\n[grid]\n");

@@ -167,7 +167,7 @@ impl Protocol {
             } else {
                 1
             };
-            let points = matches!(field.name(), "curve" | "health" | "points");
+            let points = matches!(field.name(), "curve" | "diagnostics" | "points");
             if *count > if points { 2_000_000 } else { 20_000 } {
                 return Some(format!("{count} {what}"));
             }

@@ -141,8 +141,7 @@ fn runtimes_databases_and_libtorch_stay_out_of_the_crates_that_do_without() {
 
 #[test]
 fn pure_code_decides_and_does_nothing_else() {
-    let words =
-        ["tokio", "tonic", "sqlx", "std::time", "rand::", "HashMap", "HashSet", "async ", "std::fs"];
+    let words = ["tokio", "tonic", "sqlx", "std::time", "rand::", "HashMap", "HashSet", "async ", "std::fs"];
     none_of(sources("coordinator/scheduler"), &words, "the scheduler decides and does nothing else");
     none_of(vec![root().join("common/src/protocol/session.rs")], &words, "the session decides and does nothing else");
     let words = ["std::fs", "std::net", "std::env", "std::process", "std::time", "now_v7"];
@@ -171,7 +170,8 @@ fn generated_messages_are_named_only_where_they_meet_domain_types() {
 
 #[test]
 fn unsafe_code_stands_in_its_named_places_only() {
-    let may = ["worker/engine/src/kernels/buffer.rs", "worker/engine/src/torch/libtorch.rs"].map(|place| root().join(place));
+    let may =
+        ["worker/engine/src/kernels/buffer.rs", "worker/engine/src/torch/libtorch.rs"].map(|place| root().join(place));
     for (_, folder, _) in CRATES {
         for path in sources(folder).into_iter().filter(|path| !may.contains(path)) {
             assert!(!code(&path).iter().any(|line| line.contains("unsafe ")), "{}", path.display());

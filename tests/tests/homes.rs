@@ -37,7 +37,7 @@ const READING: [&[&str]; 9] = [
     &["results", "NAME"],
     &["results", "NAME", "--format", "csv"],
     &["results", "NAME", "--curves"],
-    &["results", "NAME", "--health"],
+    &["results", "NAME", "--diagnostics"],
     &["plan", "quickstart"],
 ];
 

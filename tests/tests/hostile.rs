@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use biosweep_common::configuration::{Configuration, EarlyStop, NUMERICS_VERSION, Point, StoppingRule};
-use biosweep_common::health::Measure;
+use biosweep_common::diagnostics::Measure;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
 use biosweep_common::protocol::messages::{Grant, Lane, ToWorker};
 use biosweep_common::protocol::pieces::{Curves, curve_pieces, trained_of_pieces, trained_pieces};
@@ -39,8 +39,8 @@ fn curve() -> Vec<v1::CurvePoint> {
     vec![v1::CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) }]
 }
 
-fn health() -> Vec<v1::HealthPoint> {
-    vec![v1::HealthPoint { update: 1, layer: 1, measure: "weight_norm".to_owned(), value: 1.0 }]
+fn diagnostics() -> Vec<v1::DiagnosticPoint> {
+    vec![v1::DiagnosticPoint { update: 1, layer: 1, measure: "weight_norm".to_owned(), value: 1.0 }]
 }
 
 fn hello(sweep: &str) -> Up {
@@ -58,7 +58,7 @@ fn hello(sweep: &str) -> Up {
 }
 
 fn ended(sweep: &str) -> Up {
-    Up::Ended(v1::Ended {
+    Up::AttemptEnded(v1::AttemptEnded {
         sweep: sweep.to_owned(),
         attempt: 7,
         trajectory: 3,
@@ -67,7 +67,7 @@ fn ended(sweep: &str) -> Up {
         curve: curve(),
         updates: 1,
         seconds: 0.5,
-        health: health(),
+        diagnostics: diagnostics(),
     })
 }
 
@@ -78,7 +78,7 @@ fn worker_messages(sweep: &str) -> Vec<Vec<u8>> {
         Up::Poll(v1::Poll { lanes: 2 }),
         Up::Heartbeat(v1::Heartbeat { progress: vec![v1::Progress { attempt: 7, trajectory: 3, updates: 1 }] }),
         Up::Evaluated(v1::Evaluated { attempt: 7, trajectory: 3, point: curve().pop() }),
-        Up::ReportPart(v1::ReportPart { attempt: 7, trajectory: 3, curve: curve(), health: health() }),
+        Up::ReportPart(v1::ReportPart { attempt: 7, trajectory: 3, curve: curve(), diagnostics: diagnostics() }),
         ended(sweep),
         Up::Goodbye(v1::Goodbye {}),
     ];
@@ -224,8 +224,8 @@ fn results(sweep: &str) -> Vec<Vec<u8>> {
 }
 
 fn curves() -> Vec<Vec<u8>> {
-    let (settings, points, health) = (settings(), curve(), health());
-    vec![v1::Curve { trajectory: 3, first_trial: 3, settings, points, health }.encode_to_vec()]
+    let (settings, points, diagnostics) = (settings(), curve(), diagnostics());
+    vec![v1::Curve { trajectory: 3, first_trial: 3, settings, points, diagnostics }.encode_to_vec()]
 }
 
 /// A trial that was trained, with what its trajectory found, each field of it said.

@@ -73,22 +73,27 @@ fn message(said: Up) -> v1::WorkerMessage {
 fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
     let point =
         v1::CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: accuracy, test_accuracy: Some(accuracy) };
-    Up::Ended(v1::Ended {
+    Up::AttemptEnded(v1::AttemptEnded {
         sweep: grant.sweep.clone(),
         attempt,
         trajectory: grant.lanes[lane].trajectory,
         outcome: v1::Outcome::Completed as i32,
         cause: String::new(),
         curve: vec![point],
-        health: Vec::new(),
+        diagnostics: Vec::new(),
         updates: 1,
         seconds: 0.0,
     })
 }
 
 fn failed(grant: &v1::Grant, lane: usize, cause: &str) -> Up {
-    let Up::Ended(ended) = ended(grant, grant.attempt, lane, 0.5) else { unreachable!("it is a report") };
-    Up::Ended(v1::Ended { outcome: v1::Outcome::Failed as i32, cause: cause.to_owned(), curve: Vec::new(), ..ended })
+    let Up::AttemptEnded(ended) = ended(grant, grant.attempt, lane, 0.5) else { unreachable!("it is a report") };
+    Up::AttemptEnded(v1::AttemptEnded {
+        outcome: v1::Outcome::Failed as i32,
+        cause: cause.to_owned(),
+        curve: Vec::new(),
+        ..ended
+    })
 }
 
 on_both_stores! {
@@ -123,9 +128,9 @@ async fn misbehave(mut cluster: Cluster) {
     }
     assert_eq!(honest.verdicts(6).await, [false; 6]);
     // A curve that ends before the trial does is a failure and no score; it is tried again.
-    let Up::Ended(mut short) = ended(&theirs, theirs.attempt, 0, 0.9) else { unreachable!("it is a report") };
+    let Up::AttemptEnded(mut short) = ended(&theirs, theirs.attempt, 0, 0.9) else { unreachable!("it is a report") };
     short.curve.clear();
-    other.say(Up::Ended(short)).await;
+    other.say(Up::AttemptEnded(short)).await;
     for lane in 1..4 {
         other.say(ended(&theirs, theirs.attempt, lane, 0.5)).await;
     }

@@ -2,7 +2,7 @@
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
-use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::ids::{Attempt, TrajectoryIndex};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Held, Report, ToCoordinator};
@@ -92,11 +92,11 @@ fn the_papers_longest_report_is_accepted() {
         let measured = |update| {
             let of_layer = move |layer| {
                 let measures = Measure::ALL[..5].iter();
-                measures.map(move |&measure| HealthPoint { update, layer, measure, value: 0.1 })
+                measures.map(move |&measure| DiagnosticPoint { update, layer, measure, value: 0.1 })
             };
             (1..=15).flat_map(of_layer)
         };
-        let (curve, health) = ((1..=2_565).map(point).collect(), (1..=2_565).flat_map(measured).collect());
+        let (curve, diagnostics) = ((1..=2_565).map(point).collect(), (1..=2_565).flat_map(measured).collect());
         let mut client = Client::hello(&cluster, 1).await.expect("it is welcome");
         let grant = client.grant().await;
         let (attempt, trajectory) = (grant.attempt, grant.lanes[0].trajectory);
@@ -109,11 +109,11 @@ fn the_papers_longest_report_is_accepted() {
             outcome: Outcome::Completed,
             cause: None,
             curve,
-            health,
+            diagnostics,
             updates: 2_565,
             seconds: 1.0,
         };
-        for message in pieces(ToCoordinator::Ended(Box::new(report))) {
+        for message in pieces(ToCoordinator::AttemptEnded(Box::new(report))) {
             // However slow this machine is, the lease lasts as long as its worker is heard of.
             let progress = vec![v1::Progress { attempt, trajectory, updates: 2_565 }];
             client.say(Up::Heartbeat(v1::Heartbeat { progress })).await;
@@ -130,7 +130,8 @@ fn a_worker_delivers_a_report_in_pieces() {
     let mut cluster = serving(60);
     cluster.work(&[], &[]);
     cluster.until("it is done", |status| status["state"] == "finished" && status["completed"] == 1);
-    let results = cluster.asking(&["results", "small", "--health", "--format", "csv"]).output().expect("it starts");
+    let results =
+        cluster.asking(&["results", "small", "--diagnostics", "--format", "csv"]).output().expect("it starts");
     let text = String::from_utf8(results.stdout).expect("answers are text");
     assert!(text.contains("dead_units"), "{text:.200}");
 }

@@ -77,7 +77,7 @@ fn what_is_measured_of_layers_is_kept_and_changes_no_curve() {
     let _results = measured.answer(&["run", &measured.spec(&spec).to_string_lossy(), "--workers", "2"]);
     assert_eq!(curves(&measured), curves(&plain));
 
-    let rows = measured.json(&["results", "small", "--health"]);
+    let rows = measured.json(&["results", "small", "--diagnostics"]);
     let rows = rows.as_array().expect("an array");
     let of = |measure: &str| rows.iter().filter(|row| row["measure"] == measure).collect::<Vec<_>>();
     // 8 trajectories of 8 evaluations of 4 layers; a rule's own measure is of the decoders of layers 2 and 3 alone.
@@ -91,7 +91,7 @@ fn what_is_measured_of_layers_is_kept_and_changes_no_curve() {
     let mut angles = of("update_angle").into_iter();
     assert!(angles.all(|row| (number(row, "value") < 0.1) == (is_bp(row) || number(row, "layer") > 2.0)), "{rows:?}");
 
-    let output = plain.run(&["results", "small", "--health"]);
+    let output = plain.run(&["results", "small", "--diagnostics"]);
     assert!(output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("nothing was measured of the layers of sweep `small` so far"), "{said}");

@@ -254,7 +254,7 @@ mod tests {
             outcome: Outcome::Completed,
             cause: None,
             curve: vec![point],
-            health: Vec::new(),
+            diagnostics: Vec::new(),
             updates: 1,
             seconds: 2.0,
         };

@@ -299,7 +299,7 @@ fn lane_end(outcome: &LaneOutcome, control: &LaneControl, seconds: f64) -> LaneE
         outcome,
         cause,
         curve: curve.clone(),
-        health: diagnostics.clone(),
+        diagnostics: diagnostics.clone(),
         updates: control.updates.load(Ordering::Relaxed),
         seconds,
     }
@@ -310,7 +310,7 @@ fn failed(cause: &str, control: &LaneControl, seconds: f64) -> LaneEnd {
         outcome: Outcome::Failed,
         cause: Some(cause.to_owned()),
         curve: Vec::new(),
-        health: Vec::new(),
+        diagnostics: Vec::new(),
         updates: control.updates.load(Ordering::Relaxed),
         seconds,
     }

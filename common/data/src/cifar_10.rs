@@ -9,7 +9,7 @@ use super::dataset::{Dataset, Images, Pixels};
 use super::error::DataError;
 use super::file::DataFile;
 use super::places::Places;
-use crate::published::{Published, PublishedFile};
+use crate::downloadable::{Downloadable, DownloadableFile};
 
 const IMAGE: Extent = Extent { channels: 3, height: 32, width: 32 };
 const VALUES: usize = 3 * 32 * 32;
@@ -25,9 +25,9 @@ const VALIDATION_COUNT: u32 = 10_000;
 ///
 /// # Panics
 /// If there is no file published.
-pub(super) fn load(published: &Published, places: &Places) -> Result<Dataset, DataError> {
+pub(super) fn load(published: &Downloadable, places: &Places) -> Result<Dataset, DataError> {
     let (test, train) = published.files.split_last().expect("the published files end with that of the test images");
-    let part = |files: &[PublishedFile]| -> Result<Images, DataError> {
+    let part = |files: &[DownloadableFile]| -> Result<Images, DataError> {
         let mut images = Vec::with_capacity(files.len() * RECORDS_PER_FILE * VALUES);
         let mut labels = Vec::with_capacity(files.len() * RECORDS_PER_FILE);
         for published in files {
@@ -111,7 +111,7 @@ mod tests {
         let folder = directory.path().join("cifar-10").join("cifar-10-batches-bin");
         std::fs::create_dir_all(&folder).expect("created");
         let places = Places { data_dir: Some(directory.path().to_owned()), home: None };
-        let load = || load(Published::of(DATASET).expect("published"), &places).expect_err("not genuine");
+        let load = || load(Downloadable::of(DATASET).expect("published"), &places).expect_err("not genuine");
         std::fs::write(folder.join("data_batch_1.bin"), vec![0; RECORD]).expect("written");
         assert!(matches!(load(), DataError::Records { found: 3_073, .. }), "{}", load());
         std::fs::write(folder.join("data_batch_1.bin"), vec![0; RECORDS_PER_FILE * RECORD]).expect("written");

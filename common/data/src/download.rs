@@ -5,8 +5,8 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::downloadable::{Downloadable, DownloadableFile, Mismatch, Offer};
 use crate::gzip;
-use crate::published::{Mismatch, Offer, Published, PublishedFile};
 
 /// More than any file on offer has, so that a mirror gone astray does not fill the disk.
 const BYTES_MAX: u64 = 512 << 20;
@@ -67,7 +67,7 @@ enum Fault {
 /// # Errors
 /// A file that no mirror has, or a folder that cannot be written.
 pub fn fetch(
-    published: &Published,
+    published: &Downloadable,
     mirrors: &[String],
     folder: &Path,
     mut say: impl FnMut(String),
@@ -83,13 +83,13 @@ pub fn fetch(
 }
 
 /// Where the folder has a file's genuine bytes already.
-fn genuine_in(folder: &Path, file: &PublishedFile) -> Option<PathBuf> {
+fn genuine_in(folder: &Path, file: &DownloadableFile) -> Option<PathBuf> {
     let names = file.names.iter().flat_map(|name| [folder.join(format!("{name}.gz")), folder.join(name)]);
     names.into_iter().find(|path| fs::read(path).is_ok_and(|bytes| check(file, &bytes).is_ok()))
 }
 
 /// Whether these bytes, gzipped or not, are the genuine file's.
-fn check(file: &PublishedFile, bytes: &[u8]) -> Result<(), Fault> {
+fn check(file: &DownloadableFile, bytes: &[u8]) -> Result<(), Fault> {
     if !bytes.starts_with(&gzip::MAGIC) {
         return file.genuine.check(bytes, None).map_err(Fault::NotGenuine);
     }
@@ -99,7 +99,7 @@ fn check(file: &PublishedFile, bytes: &[u8]) -> Result<(), Fault> {
 }
 
 fn fetch_gzipped(
-    file: &PublishedFile,
+    file: &DownloadableFile,
     mirrors: &[String],
     folder: &Path,
     say: &mut impl FnMut(String),
@@ -118,7 +118,7 @@ fn fetch_gzipped(
 }
 
 fn fetch_archive(
-    files: &[PublishedFile],
+    files: &[DownloadableFile],
     mirrors: &[String],
     folder: &Path,
     say: &mut impl FnMut(String),
@@ -128,7 +128,7 @@ fn fetch_archive(
 }
 
 /// The bytes of these files out of a gzipped tar archive, whatever folder they are in.
-fn unpack(files: &[PublishedFile], archive: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
+fn unpack(files: &[DownloadableFile], archive: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     let mut found: Vec<Option<Vec<u8>>> = vec![None; files.len()];
     for entry in tar::Archive::new(gzip::Decoder::new(archive).take(BYTES_MAX)).entries()? {
         let mut entry = entry?;

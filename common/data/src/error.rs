@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::own::error::OwnError;
+use super::custom::error::CustomFileError;
 use super::places::list;
-use crate::own::digest::OwnDataError;
-use crate::published::Mismatch;
+use crate::custom::digest::CustomDataError;
+use crate::downloadable::Mismatch;
 
 /// Why a dataset cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -92,12 +92,12 @@ pub enum DataError {
         /// How many classes there are.
         classes: u64,
     },
-    /// Own data that is not there.
+    /// Custom data that is not there.
     #[error(transparent)]
-    Absent(#[from] OwnDataError),
-    /// Own data that is no dataset.
+    Absent(#[from] CustomDataError),
+    /// Custom data that is no dataset.
     #[error(transparent)]
-    Own(#[from] OwnError),
+    Own(#[from] CustomFileError),
     /// A file is well formed and yet not the one the results of others rest on.
     #[error("`{}` is not the genuine file: {mismatch}; fetch it again", path.display())]
     Digest {

@@ -5,8 +5,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::error::DataError;
+use crate::downloadable::Genuine;
 use crate::gzip;
-use crate::published::Genuine;
 
 /// An open file.
 #[derive(Debug)]

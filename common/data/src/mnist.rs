@@ -9,7 +9,7 @@ use super::error::DataError;
 use super::file::DataFile;
 use super::idx::Idx;
 use super::places::Places;
-use crate::published::{Published, PublishedFile};
+use crate::downloadable::{Downloadable, DownloadableFile};
 
 const SIDE: u32 = 28;
 const CLASSES: usize = 10;
@@ -24,16 +24,20 @@ const VALIDATION_COUNT: u32 = 10_000;
 ///
 /// # Panics
 /// If the dataset has not four files.
-pub(super) fn load(dataset: vocabulary::Dataset, published: &Published, places: &Places) -> Result<Dataset, DataError> {
+pub(super) fn load(
+    dataset: vocabulary::Dataset,
+    published: &Downloadable,
+    places: &Places,
+) -> Result<Dataset, DataError> {
     let [train_images, train_labels, test_images, test_labels] = published.files else {
         panic!("{dataset} has {} files in place of four", published.files.len());
     };
-    let open = |published: &PublishedFile, counts: &[u32]| -> Result<Idx, DataError> {
+    let open = |published: &DownloadableFile, counts: &[u32]| -> Result<Idx, DataError> {
         let idx = Idx::read(DataFile::open(places.find(dataset, published)?)?, counts)?;
         idx.file.verify(published.genuine)?;
         Ok(idx)
     };
-    let part = |images: &PublishedFile, labels: &PublishedFile, count: u32| -> Result<Images, DataError> {
+    let part = |images: &DownloadableFile, labels: &DownloadableFile, count: u32| -> Result<Images, DataError> {
         let labels = open(labels, &[count])?.to_vec();
         let (pixels, header) = open(images, &[count, SIDE, SIDE])?.into_parts();
         Ok(Images::new(Pixels::Bytes(pixels, header), labels))
@@ -55,7 +59,7 @@ mod tests {
     const MNIST: vocabulary::Dataset = vocabulary::Dataset::Mnist;
 
     fn load_mnist(places: &Places) -> Result<Dataset, DataError> {
-        load(MNIST, Published::of(MNIST).expect("it is published"), places)
+        load(MNIST, Downloadable::of(MNIST).expect("it is published"), places)
     }
 
     /// The genuine files, if this machine has them.
@@ -105,7 +109,7 @@ mod tests {
             for place in [directory.path(), &own] {
                 std::fs::write(place.join("train-labels-idx1-ubyte.gz"), b"something else").expect("written");
             }
-            let published = Published::of(dataset).expect("it is published");
+            let published = Downloadable::of(dataset).expect("it is published");
             let places = Places { data_dir: Some(directory.path().to_owned()), home: None };
             let message = load(dataset, published, &places).expect_err("not genuine").to_string();
             assert!(message.contains(&*own.to_string_lossy()), "{message}");

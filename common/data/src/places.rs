@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use biosweep_common::vocabulary::Dataset;
 
 use super::error::DataError;
-use crate::published::{Genuine, PublishedFile};
+use crate::downloadable::{DownloadableFile, Genuine};
 
 /// The environment variable that names a directory of datasets.
 pub const VARIABLE: &str = "BIOSWEEP_DATA";
@@ -29,7 +29,7 @@ impl Places {
     ///
     /// # Errors
     /// [`DataError::Missing`], with every directory looked in, calling the file by the first of its names.
-    pub(super) fn find(&self, dataset: Dataset, file: &PublishedFile) -> Result<PathBuf, DataError> {
+    pub(super) fn find(&self, dataset: Dataset, file: &DownloadableFile) -> Result<PathBuf, DataError> {
         find_in(self.directories(dataset.name(), std::env::var_os(VARIABLE)), dataset.name(), file)
     }
 
@@ -53,7 +53,7 @@ pub(super) fn list(directories: &[PathBuf]) -> String {
     quoted.join(", ")
 }
 
-fn find_in(places: Vec<PathBuf>, dataset: &'static str, file: &PublishedFile) -> Result<PathBuf, DataError> {
+fn find_in(places: Vec<PathBuf>, dataset: &'static str, file: &DownloadableFile) -> Result<PathBuf, DataError> {
     let is_there = |path: &PathBuf| path.is_file();
     // A plain file need not be decompressed; where it cannot be verified, the compressed one is wanted.
     let endings = if matches!(file.genuine, Genuine::GzipSha256(_)) { [".gz", ""] } else { ["", ".gz"] };
@@ -66,8 +66,8 @@ fn find_in(places: Vec<PathBuf>, dataset: &'static str, file: &PublishedFile) ->
 mod tests {
     use super::*;
 
-    fn file(names: &'static [&'static str]) -> PublishedFile {
-        PublishedFile { names, genuine: Genuine::Md5("") }
+    fn file(names: &'static [&'static str]) -> DownloadableFile {
+        DownloadableFile { names, genuine: Genuine::Md5("") }
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_file_known_by_its_gzip_digest_is_sought_compressed_first() {
         let directory = tempfile::tempdir().expect("a directory");
-        let file = PublishedFile { genuine: Genuine::GzipSha256(""), ..file(&["a"]) };
+        let file = DownloadableFile { genuine: Genuine::GzipSha256(""), ..file(&["a"]) };
         for name in ["a", "a.gz"] {
             std::fs::write(directory.path().join(name), b"").expect("written");
             let found = find_in(vec![directory.path().to_owned()], "kmnist", &file).expect("found");

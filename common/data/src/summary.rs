@@ -55,6 +55,6 @@ mod tests {
         assert!(found.test.of_class.iter().all(|&count| count > 0), "{found:?}");
         let uncounted = |part: &PartSummary| PartSummary { of_class: Vec::new(), ..part.clone() };
         let (train, test) = (uncounted(&found.train), uncounted(&found.test));
-        assert_eq!(DatasetSummary { train, test, ..found }, DatasetSummary::of_published(name));
+        assert_eq!(DatasetSummary { train, test, ..found }, DatasetSummary::of_named(name));
     }
 }

@@ -195,7 +195,7 @@ fn bare(block: &Block) -> Block {
 /// What data holds decides results, and not where it lies.
 fn forget_place(setting: Setting, value: &mut Value) {
     if let (Setting::Dataset, Value::Name(name)) = (setting, value)
-        && let Ok(own @ DatasetRef::Own(_)) = name.parse::<DatasetRef>()
+        && let Ok(own @ DatasetRef::Custom(_)) = name.parse::<DatasetRef>()
     {
         *name = format!("{} {}", own.kind(), own.digest()).into();
     }

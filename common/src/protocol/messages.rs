@@ -3,7 +3,7 @@
 use crate::capability::Capabilities;
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
 use crate::curve::CurvePoint;
-use crate::health::{HealthPoint, Measure};
+use crate::diagnostics::{DiagnosticPoint, Measure};
 use crate::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use crate::outcome::Outcome;
 
@@ -32,7 +32,7 @@ pub enum ToCoordinator {
         point: CurvePoint,
     },
     /// A trajectory has ended; repeated on every new stream until acknowledged.
-    Ended(Box<Report>),
+    AttemptEnded(Box<Report>),
     /// It leaves for good and holds nothing that is not acknowledged.
     Goodbye,
 }
@@ -97,7 +97,7 @@ pub struct Report {
     /// Its evaluations; the scores of its trials follow from them.
     pub curve: Vec<CurvePoint>,
     /// What was measured of its layers, where the grant asked for it.
-    pub health: Vec<HealthPoint>,
+    pub diagnostics: Vec<DiagnosticPoint>,
     /// Updates done.
     pub updates: u64,
     /// Wall-clock seconds it took.

@@ -56,22 +56,27 @@ pub fn show_of_pieces(pieces: Vec<v1::ShowResponse>) -> Result<SweepStatus, Wire
 /// A curve: every piece names its trajectory, and the first its settings.
 #[must_use]
 pub fn curve_pieces(curve: CurveView) -> Vec<v1::Curve> {
-    let CurveView { trajectory, first_trial, point, points, health } = curve;
-    let piece = |points, health| v1::Curve {
+    let CurveView { trajectory, first_trial, point, points, diagnostics } = curve;
+    let piece = |points, diagnostics| v1::Curve {
         trajectory: trajectory.0,
         first_trial: first_trial.0,
         settings: Vec::new(),
         points,
-        health,
+        diagnostics,
     };
     let mut points = pieces(points.into_wire());
-    let mut health = pieces(health.into_wire());
+    let mut diagnostics = pieces(diagnostics.into_wire());
     // Most curves fit into one message.
-    let together = if points.len() == 1 { health.remove(0) } else { Vec::new() };
+    let together = if points.len() == 1 { diagnostics.remove(0) } else { Vec::new() };
     let last = points.pop().unwrap_or_default();
     let mut all: Vec<_> = points.into_iter().map(|points| piece(points, Vec::new())).collect();
     all.push(piece(last, together));
-    all.extend(health.into_iter().filter(|health| !health.is_empty()).map(|health| piece(Vec::new(), health)));
+    all.extend(
+        diagnostics
+            .into_iter()
+            .filter(|diagnostics| !diagnostics.is_empty())
+            .map(|diagnostics| piece(Vec::new(), diagnostics)),
+    );
     if let Some(first) = all.first_mut() {
         first.settings = point.into_wire();
     }
@@ -93,7 +98,7 @@ impl Curves {
         match &mut self.open {
             Some(open) if open.trajectory == piece.trajectory => {
                 open.points.extend(piece.points);
-                open.health.extend(piece.health);
+                open.diagnostics.extend(piece.diagnostics);
                 Ok(None)
             }
             open => open.replace(piece).map(curve).transpose(),
@@ -115,7 +120,7 @@ fn curve(message: v1::Curve) -> Result<CurveView, WireError> {
         first_trial: TrialIndex(bounds::number(message.first_trial, "curve.first_trial")?),
         point: FromWire::from_wire(message.settings)?,
         points: Vec::from_wire(message.points)?,
-        health: Vec::from_wire(message.health)?,
+        diagnostics: Vec::from_wire(message.diagnostics)?,
     })
 }
 
@@ -157,7 +162,7 @@ mod tests {
     use crate::capability::Capabilities;
     use crate::configuration::{Point, TrialKey};
     use crate::curve::CurvePoint;
-    use crate::health::{HealthPoint, Measure};
+    use crate::diagnostics::{DiagnosticPoint, Measure};
     use crate::ids::{Attempt, SweepId, TrialRef, WorkerId};
     use crate::outcome::{SweepState, TrialStatus};
     use crate::settings::{Setting, Value};
@@ -176,7 +181,7 @@ mod tests {
             validation_accuracy: 0.9,
             test_accuracy: Some(0.875),
         };
-        let health = |index: u64| HealthPoint {
+        let diagnostics = |index: u64| DiagnosticPoint {
             update: 390 * index,
             layer: 1 + (index % 15) as u32,
             measure: Measure::WeightNorm,
@@ -187,7 +192,7 @@ mod tests {
             first_trial: TrialIndex(2 * trajectory),
             point: point(),
             points: (0..evaluations).map(point_of).collect(),
-            health: (0..75 * evaluations).map(health).collect(),
+            diagnostics: (0..75 * evaluations).map(diagnostics).collect(),
         }
     }
 

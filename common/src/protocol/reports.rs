@@ -6,7 +6,7 @@ use biosweep_proto::v1::worker_message::Message as Up;
 use super::bounds::{self, PIECE_POINTS_MAX, REPORT_POINTS_MAX};
 use super::wire::{FromWire as _, IntoWire as _, WireError, required};
 use crate::curve::CurvePoint;
-use crate::health::HealthPoint;
+use crate::diagnostics::DiagnosticPoint;
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::outcome::Outcome;
 use crate::protocol::messages::{Report, ToCoordinator};
@@ -15,7 +15,7 @@ impl Report {
     /// Points of its learning curve and of its layers.
     #[must_use]
     pub fn points(&self) -> usize {
-        self.curve.len() + self.health.len()
+        self.curve.len() + self.diagnostics.len()
     }
 
     /// The report as a coordinator can read it. One that is too large says no more than that it is, and is a failure: it
@@ -30,28 +30,28 @@ impl Report {
             "its learning curve and what was measured of its layers are {points} points, and a report holds at most \
              {REPORT_POINTS_MAX}; evaluate less often (eval_every) or measure less"
         );
-        Self { outcome: Outcome::Failed, cause: Some(cause), curve: Vec::new(), health: Vec::new(), ..self }
+        Self { outcome: Outcome::Failed, cause: Some(cause), curve: Vec::new(), diagnostics: Vec::new(), ..self }
     }
 }
 
 /// What a worker says as it goes over the wire: one message, or several where it is a report that is large.
 #[must_use]
 pub fn pieces(said: ToCoordinator) -> Pieces {
-    let (mut curve, mut health) = (Vec::new(), Vec::new());
+    let (mut curve, mut diagnostics) = (Vec::new(), Vec::new());
     let mut last = said;
-    if let ToCoordinator::Ended(report) = &mut last
+    if let ToCoordinator::AttemptEnded(report) = &mut last
         && report.points() > PIECE_POINTS_MAX
     {
-        (curve, health) = (std::mem::take(&mut report.curve), std::mem::take(&mut report.health));
+        (curve, diagnostics) = (std::mem::take(&mut report.curve), std::mem::take(&mut report.diagnostics));
     }
-    Pieces { curve: curve.into_iter(), health: health.into_iter(), last: Some(last) }
+    Pieces { curve: curve.into_iter(), diagnostics: diagnostics.into_iter(), last: Some(last) }
 }
 
 /// The messages of something that a worker says, in order, each made when it is asked for.
 #[derive(Debug)]
 pub struct Pieces {
     curve: std::vec::IntoIter<CurvePoint>,
-    health: std::vec::IntoIter<HealthPoint>,
+    diagnostics: std::vec::IntoIter<DiagnosticPoint>,
     /// What ends it; gone once it was given.
     last: Option<ToCoordinator>,
 }
@@ -61,15 +61,15 @@ impl Iterator for Pieces {
 
     fn next(&mut self) -> Option<Self::Item> {
         let curve: Vec<_> = self.curve.by_ref().take(PIECE_POINTS_MAX).collect();
-        let health: Vec<_> = self.health.by_ref().take(PIECE_POINTS_MAX - curve.len()).collect();
-        if let Some(ToCoordinator::Ended(report)) = &self.last
-            && curve.len() + health.len() > 0
+        let diagnostics: Vec<_> = self.diagnostics.by_ref().take(PIECE_POINTS_MAX - curve.len()).collect();
+        if let Some(ToCoordinator::AttemptEnded(report)) = &self.last
+            && curve.len() + diagnostics.len() > 0
         {
             let part = v1::ReportPart {
                 attempt: report.held.attempt.0,
                 trajectory: report.held.trajectory.0,
                 curve: curve.into_wire(),
-                health: health.into_wire(),
+                diagnostics: diagnostics.into_wire(),
             };
             return Some(v1::WorkerMessage { message: Some(Up::ReportPart(part)) });
         }
@@ -88,7 +88,7 @@ pub struct Reader {
 struct Begun {
     of: (Attempt, TrajectoryIndex),
     curve: Vec<CurvePoint>,
-    health: Vec<HealthPoint>,
+    diagnostics: Vec<DiagnosticPoint>,
 }
 
 impl Reader {
@@ -101,7 +101,7 @@ impl Reader {
             Up::ReportPart(part) => self.take_in(part).map(|()| None),
             message => {
                 let mut said = ToCoordinator::from_wire(v1::WorkerMessage { message: Some(message) })?;
-                if let ToCoordinator::Ended(report) = &mut said {
+                if let ToCoordinator::AttemptEnded(report) = &mut said {
                     self.complete(report)?;
                 }
                 Ok(Some(said))
@@ -110,18 +110,18 @@ impl Reader {
     }
 
     fn take_in(&mut self, part: v1::ReportPart) -> Result<(), WireError> {
-        let v1::ReportPart { attempt, trajectory, curve, health } = part;
+        let v1::ReportPart { attempt, trajectory, curve, diagnostics } = part;
         let of = (
             Attempt(bounds::number(attempt, "report_part.attempt")?),
             TrajectoryIndex(bounds::number(trajectory, "report_part.trajectory")?),
         );
-        let begun = self.begun.get_or_insert_with(|| Begun { of, curve: Vec::new(), health: Vec::new() });
+        let begun = self.begun.get_or_insert_with(|| Begun { of, curve: Vec::new(), diagnostics: Vec::new() });
         if begun.of != of {
             return Err(WireError::Mingled { begun: begun.of, came: of });
         }
-        check_points(begun.curve.len() + begun.health.len() + curve.len() + health.len())?;
+        check_points(begun.curve.len() + begun.diagnostics.len() + curve.len() + diagnostics.len())?;
         begun.curve.append(&mut Vec::from_wire(curve)?);
-        begun.health.append(&mut Vec::from_wire(health)?);
+        begun.diagnostics.append(&mut Vec::from_wire(diagnostics)?);
         Ok(())
     }
 
@@ -131,10 +131,10 @@ impl Reader {
         if begun.of != of {
             return Err(WireError::Mingled { begun: begun.of, came: of });
         }
-        check_points(begun.curve.len() + begun.health.len() + report.points())?;
+        check_points(begun.curve.len() + begun.diagnostics.len() + report.points())?;
         begun.curve.append(&mut report.curve);
-        begun.health.append(&mut report.health);
-        (report.curve, report.health) = (begun.curve, begun.health);
+        begun.diagnostics.append(&mut report.diagnostics);
+        (report.curve, report.diagnostics) = (begun.curve, begun.diagnostics);
         Ok(())
     }
 }
@@ -154,7 +154,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::health::Measure;
+    use crate::diagnostics::Measure;
     use crate::ids::SweepId;
     use crate::protocol::messages::Held;
 
@@ -166,9 +166,9 @@ mod tests {
             validation_accuracy: 0.5,
             test_accuracy: Some(0.5),
         });
-        let health = (1..=evaluations).flat_map(|n| {
+        let diagnostics = (1..=evaluations).flat_map(|n| {
             (1..=layers).flat_map(move |layer| {
-                Measure::ALL[..5].iter().map(move |&measure| HealthPoint {
+                Measure::ALL[..5].iter().map(move |&measure| DiagnosticPoint {
                     update: n * 390,
                     layer,
                     measure,
@@ -181,14 +181,14 @@ mod tests {
             outcome: Outcome::Completed,
             cause: None,
             curve: curve.collect(),
-            health: health.collect(),
+            diagnostics: diagnostics.collect(),
             updates: evaluations * 390,
             seconds: 1.5,
         }
     }
 
     fn ended(report: &Report) -> ToCoordinator {
-        ToCoordinator::Ended(Box::new(report.clone()))
+        ToCoordinator::AttemptEnded(Box::new(report.clone()))
     }
 
     #[test]

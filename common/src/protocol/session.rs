@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::configuration::NUMERICS_VERSION;
 use crate::curve::CurvePoint;
-use crate::health::HealthPoint;
+use crate::diagnostics::DiagnosticPoint;
 use crate::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
 use crate::outcome::Outcome;
 use crate::protocol::bounds::HELD_MAX;
@@ -58,7 +58,7 @@ pub struct LaneEnd {
     /// Its evaluations.
     pub curve: Vec<CurvePoint>,
     /// What was measured of its layers.
-    pub health: Vec<HealthPoint>,
+    pub diagnostics: Vec<DiagnosticPoint>,
     /// Updates done.
     pub updates: u64,
     /// Wall-clock seconds it took.
@@ -207,7 +207,7 @@ impl Session {
                 self.set_aside.clear();
                 let mut outputs = vec![Output::Beat { every_ms: heartbeat_ms }];
                 let reports = self.owed().map(|(_, report)| Box::new(report.clone()));
-                outputs.extend(reports.map(|report| Output::Send(ToCoordinator::Ended(report))));
+                outputs.extend(reports.map(|report| Output::Send(ToCoordinator::AttemptEnded(report))));
                 outputs.extend(self.next());
                 outputs
             }
@@ -303,11 +303,15 @@ impl Session {
     }
 
     fn report(&mut self, store: Option<StoreId>, held: Held, end: LaneEnd) -> Vec<Output> {
-        let LaneEnd { outcome, cause, curve, health, updates, seconds } = end;
-        let report = Report { held, outcome, cause, curve, health, updates, seconds }.deliverable();
+        let LaneEnd { outcome, cause, curve, diagnostics, updates, seconds } = end;
+        let report = Report { held, outcome, cause, curve, diagnostics, updates, seconds }.deliverable();
         self.unacknowledged.insert(key(store, held), report.clone());
         let keep = Output::Keep(Box::new(Owed { store, report: report.clone() }));
-        if self.is_for(store) { vec![keep, Output::Send(ToCoordinator::Ended(Box::new(report)))] } else { vec![keep] }
+        if self.is_for(store) {
+            vec![keep, Output::Send(ToCoordinator::AttemptEnded(Box::new(report)))]
+        } else {
+            vec![keep]
+        }
     }
 
     /// What is owed to the coordinator it last heard, as far as can be known.
@@ -363,7 +367,7 @@ impl LaneEnd {
             outcome: Outcome::Preempted,
             cause: None,
             curve: Vec::new(),
-            health: Vec::new(),
+            diagnostics: Vec::new(),
             updates: 0,
             seconds: 0.0,
         }

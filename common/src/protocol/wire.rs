@@ -1,5 +1,5 @@
 //! The conversion traits between messages and domain types, their errors, and the values that both services use: settings, curve
-//! points, health points, scores.
+//! points, diagnostics points, scores.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use super::bounds;
 use crate::capability::Capabilities;
 use crate::configuration::{ConfigurationError, Point};
 use crate::curve::{CurvePoint, Score};
-use crate::health::HealthPoint;
+use crate::diagnostics::DiagnosticPoint;
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::settings::{Setting, Value};
@@ -242,21 +242,21 @@ impl FromWire<v1::CurvePoint> for CurvePoint {
     }
 }
 
-impl IntoWire<v1::HealthPoint> for HealthPoint {
-    fn into_wire(self) -> v1::HealthPoint {
+impl IntoWire<v1::DiagnosticPoint> for DiagnosticPoint {
+    fn into_wire(self) -> v1::DiagnosticPoint {
         let Self { update, layer, measure, value } = self;
-        v1::HealthPoint { update, layer, measure: measure.name().to_owned(), value }
+        v1::DiagnosticPoint { update, layer, measure: measure.name().to_owned(), value }
     }
 }
 
-impl FromWire<v1::HealthPoint> for HealthPoint {
-    fn from_wire(message: v1::HealthPoint) -> Result<Self, WireError> {
-        let v1::HealthPoint { update, layer, measure, value } = message;
+impl FromWire<v1::DiagnosticPoint> for DiagnosticPoint {
+    fn from_wire(message: v1::DiagnosticPoint) -> Result<Self, WireError> {
+        let v1::DiagnosticPoint { update, layer, measure, value } = message;
         Ok(Self {
-            update: bounds::number(update, "health.update")?,
-            layer: bounds::layer(layer, "health.layer")?,
-            measure: parsed(&measure, "health.measure")?,
-            value: bounds::finite(value, "health.value")?,
+            update: bounds::number(update, "diagnostics.update")?,
+            layer: bounds::layer(layer, "diagnostics.layer")?,
+            measure: parsed(&measure, "diagnostics.measure")?,
+            value: bounds::finite(value, "diagnostics.value")?,
         })
     }
 }
@@ -283,7 +283,7 @@ impl FromWire<v1::Score> for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::Measure;
+    use crate::diagnostics::Measure;
 
     #[test]
     fn a_point_survives_the_wire() {
@@ -299,11 +299,11 @@ mod tests {
 
     #[test]
     fn a_measure_of_no_layer_or_of_no_finite_value_is_refused() {
-        let sound = HealthPoint { update: 390, layer: 1, measure: Measure::WeightNorm, value: 2.5 };
-        assert_eq!(HealthPoint::from_wire(sound.into_wire()), Ok(sound));
-        for broken in [HealthPoint { layer: 0, ..sound }, HealthPoint { value: f64::NAN, ..sound }] {
-            let error = HealthPoint::from_wire(broken.into_wire()).expect_err("no such point");
-            assert!(error.to_string().contains("`health."), "{error}");
+        let sound = DiagnosticPoint { update: 390, layer: 1, measure: Measure::WeightNorm, value: 2.5 };
+        assert_eq!(DiagnosticPoint::from_wire(sound.into_wire()), Ok(sound));
+        for broken in [DiagnosticPoint { layer: 0, ..sound }, DiagnosticPoint { value: f64::NAN, ..sound }] {
+            let error = DiagnosticPoint::from_wire(broken.into_wire()).expect_err("no such point");
+            assert!(error.to_string().contains("`diagnostics."), "{error}");
         }
     }
 

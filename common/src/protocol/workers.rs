@@ -12,7 +12,7 @@ use super::wire::{
 };
 use crate::capability::Capabilities;
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
-use crate::health::Measure;
+use crate::diagnostics::Measure;
 use crate::ids::{Attempt, TrajectoryIndex};
 
 use crate::protocol::messages::{
@@ -31,7 +31,7 @@ impl IntoWire<v1::WorkerMessage> for ToCoordinator {
                 trajectory: trajectory.0,
                 point: Some(point.into_wire()),
             }),
-            Self::Ended(report) => Up::Ended((*report).into_wire()),
+            Self::AttemptEnded(report) => Up::AttemptEnded((*report).into_wire()),
             Self::Goodbye => Up::Goodbye(v1::Goodbye {}),
         };
         v1::WorkerMessage { message: Some(message) }
@@ -52,7 +52,7 @@ impl FromWire<v1::WorkerMessage> for ToCoordinator {
                 trajectory: TrajectoryIndex(bounds::number(trajectory, "evaluated.trajectory")?),
                 point: FromWire::from_wire(required(point, "evaluated.point")?)?,
             },
-            Up::Ended(ended) => Self::Ended(Box::new(Report::from_wire(ended)?)),
+            Up::AttemptEnded(ended) => Self::AttemptEnded(Box::new(Report::from_wire(ended)?)),
             Up::Goodbye(v1::Goodbye {}) => Self::Goodbye,
             // A piece says nothing by itself: `reports::Reader` puts it together with the others.
             Up::ReportPart(_) => return Err(WireError::Missing { field: "ended" }),
@@ -123,32 +123,33 @@ impl FromWire<v1::Progress> for Progress {
     }
 }
 
-impl IntoWire<v1::Ended> for Report {
-    fn into_wire(self) -> v1::Ended {
-        v1::Ended {
+impl IntoWire<v1::AttemptEnded> for Report {
+    fn into_wire(self) -> v1::AttemptEnded {
+        v1::AttemptEnded {
             sweep: self.held.sweep.to_string(),
             attempt: self.held.attempt.0,
             trajectory: self.held.trajectory.0,
             outcome: self.outcome.into_wire(),
             cause: cause_into_wire(self.cause),
             curve: self.curve.into_wire(),
-            health: self.health.into_wire(),
+            diagnostics: self.diagnostics.into_wire(),
             updates: self.updates,
             seconds: self.seconds,
         }
     }
 }
 
-impl FromWire<v1::Ended> for Report {
-    fn from_wire(message: v1::Ended) -> Result<Self, WireError> {
-        let v1::Ended { sweep, attempt, trajectory, outcome, cause, curve, updates, seconds, health } = message;
-        check_points(curve.len() + health.len())?;
+impl FromWire<v1::AttemptEnded> for Report {
+    fn from_wire(message: v1::AttemptEnded) -> Result<Self, WireError> {
+        let v1::AttemptEnded { sweep, attempt, trajectory, outcome, cause, curve, updates, seconds, diagnostics } =
+            message;
+        check_points(curve.len() + diagnostics.len())?;
         Ok(Self {
             held: Held::from_wire(v1::Held { sweep, attempt, trajectory })?,
             outcome: choice(outcome, "ended.outcome")?,
             cause: cause_from_wire(cause, "ended.cause")?,
             curve: Vec::from_wire(curve)?,
-            health: Vec::from_wire(health)?,
+            diagnostics: Vec::from_wire(diagnostics)?,
             updates: bounds::number(updates, "ended.updates")?,
             seconds: bounds::seconds(seconds, "ended.seconds")?,
         })
@@ -167,7 +168,7 @@ impl Report {
     /// # Errors
     /// Bytes that are no such message, or one that cannot be a report.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
-        Self::from_wire(v1::Ended::decode(bytes)?)
+        Self::from_wire(v1::AttemptEnded::decode(bytes)?)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::error::{ErrorList, nearest};
 use super::node::{Kind, Node};
+use crate::diagnostics::Measure;
 use crate::grid::{Block, Grid};
-use crate::health::Measure;
 use crate::settings::{Setting, Value};
 
 /// The measures a list names, each of use to some trial.

@@ -9,7 +9,7 @@
 //! | `reports` | how large the report of a trajectory can become |
 //! | `execution` | how the sweep is to be carried out |
 //! | `amend` | keys at the top of a text |
-//! | `pin` | own data in a text → the same text with its place and digest |
+//! | `pin` | custom data in a text → the same text with its place and digest |
 //! | `sweep` | the tree → [`SweepSpec`] |
 //! | `digest` | the sweep → what tells it from any other |
 //! | `extend` | a sweep and what is added to it → one sweep |

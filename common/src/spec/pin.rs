@@ -1,21 +1,21 @@
-//! Writes into a spec's text where its own data lies and what it holds, so that the text alone says what is learned.
+//! Writes into a spec's text where custom data lies and what it holds, so that the text alone says what is learned.
 
 use std::ops::Range;
 
 use super::Format;
 use super::node::{self, Kind, Node};
-use crate::dataset::OwnData;
+use crate::dataset::CustomData;
 use crate::settings::Setting;
-use crate::vocabulary::OwnFormat;
+use crate::vocabulary::CustomFormat;
 
-/// The text with each own dataset in it as `resolve` gives it. A text that is no spec stays as it is.
+/// The text with each custom dataset in it as `resolve` gives it. A text that is no spec stays as it is.
 ///
 /// # Errors
 /// What `resolve` fails with.
 pub fn pin<E>(
     text: &str,
     format: Format,
-    mut resolve: impl FnMut(&OwnData) -> Result<OwnData, E>,
+    mut resolve: impl FnMut(&CustomData) -> Result<CustomData, E>,
 ) -> Result<String, E> {
     let mut places = Vec::new();
     if let Ok(root) = node::parse(text, format) {
@@ -30,8 +30,8 @@ pub fn pin<E>(
     Ok(pinned)
 }
 
-/// Own data in a `dataset` anywhere in the tree, with the bytes of its directory.
-fn collect(node: &Node, places: &mut Vec<(Range<usize>, OwnData)>) {
+/// Custom data in a `dataset` anywhere in the tree, with the bytes of its directory.
+fn collect(node: &Node, places: &mut Vec<(Range<usize>, CustomData)>) {
     match &node.kind {
         Kind::Table(entries) => {
             for (key, value) in entries {
@@ -47,13 +47,13 @@ fn collect(node: &Node, places: &mut Vec<(Range<usize>, OwnData)>) {
     }
 }
 
-fn collect_own(node: &Node, places: &mut Vec<(Range<usize>, OwnData)>) {
+fn collect_own(node: &Node, places: &mut Vec<(Range<usize>, CustomData)>) {
     match &node.kind {
         Kind::List(items) => items.iter().for_each(|item| collect_own(item, places)),
         Kind::Table(entries) => {
             for (key, value) in entries {
-                if let (Ok(format), Kind::Text(text)) = (key.name.parse::<OwnFormat>(), &value.kind) {
-                    places.push((value.span.clone(), OwnData::parse(format, text)));
+                if let (Ok(format), Kind::Text(text)) = (key.name.parse::<CustomFormat>(), &value.kind) {
+                    places.push((value.span.clone(), CustomData::parse(format, text)));
                 }
             }
         }
@@ -73,9 +73,9 @@ mod tests {
     const JSON: &str = "{\"name\": \"é\", \"data\": {\"dataset\": {\"idx\": \"a dir\"}},\n\
                         \"grid\": {\"rule\": \"bp\", \"network\": \"nn\", \"depth\": 1}}";
 
-    fn moved(own: &OwnData) -> Result<OwnData, String> {
+    fn moved(own: &CustomData) -> Result<CustomData, String> {
         let directory = format!("/some\"where/{}", own.directory);
-        Ok(OwnData { directory, digest: Some(ContentDigest([1; 32])), ..own.clone() })
+        Ok(CustomData { directory, digest: Some(ContentDigest([1; 32])), ..own.clone() })
     }
 
     #[test]
@@ -94,10 +94,10 @@ mod tests {
     fn a_list_of_datasets_is_pinned_one_by_one_and_names_stay() {
         let text = "[grid]\ndataset = [\"mnist\", { npy = \"a\" }, { idx = \"b\" }]\n";
         let pinned = pin(text, Format::Toml, |own| {
-            Ok::<_, String>(OwnData { directory: format!("/{}", own.directory), ..own.clone() })
+            Ok::<_, String>(CustomData { directory: format!("/{}", own.directory), ..own.clone() })
         });
         assert_eq!(pinned.as_deref(), Ok("[grid]\ndataset = [\"mnist\", { npy = \"/a\" }, { idx = \"/b\" }]\n"));
-        let failing = pin(text, Format::Toml, |own| Err::<OwnData, _>(own.directory.clone()));
+        let failing = pin(text, Format::Toml, |own| Err::<CustomData, _>(own.directory.clone()));
         assert_eq!(failing, Err("b".to_owned()));
     }
 }

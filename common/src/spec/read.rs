@@ -3,7 +3,7 @@
 use super::error::{ErrorList, Limits, nearest};
 use super::execution;
 use super::node::{Key, Kind, Node};
-use crate::dataset::{DatasetRef, OwnData};
+use crate::dataset::{CustomData, DatasetRef};
 use crate::grid::axis::Axis;
 use crate::settings::{Domain, Setting, Value};
 use crate::vocabulary::Dataset;
@@ -103,7 +103,7 @@ fn holds_lists(items: &[Node]) -> bool {
 pub(super) fn value(setting: Setting, node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Value> {
     let domain = setting.domain();
     let read = match &node.kind {
-        Kind::Table(entries) if domain == Domain::Dataset => own_data(entries),
+        Kind::Table(entries) if domain == Domain::Dataset => custom_data(entries),
         Kind::Text(text) if domain == Domain::Dataset => {
             text.parse::<Dataset>().ok().map(|dataset| Value::Name(dataset.name().into()))
         }
@@ -139,12 +139,12 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, errors: &mut Err
 }
 
 /// `{ idx = "DIR" }` or `{ npy = "DIR" }`.
-fn own_data(entries: &[(Key, Node)]) -> Option<Value> {
+fn custom_data(entries: &[(Key, Node)]) -> Option<Value> {
     let [(key, Node { kind: Kind::Text(place), .. })] = entries else { return None };
-    let own = OwnData::parse(key.name.parse().ok()?, place);
+    let own = CustomData::parse(key.name.parse().ok()?, place);
     // Digests of specs and messages hold one setting a line.
     let is_sound = !own.directory.is_empty() && !own.directory.chars().any(char::is_control);
-    is_sound.then(|| Value::Name(DatasetRef::Own(own).name()))
+    is_sound.then(|| Value::Name(DatasetRef::Custom(own).name()))
 }
 
 /// A number or a truth as a value of that domain.

@@ -1,9 +1,9 @@
 //! How large the reports of a sweep can become: a sweep whose results could not be delivered is refused before it trains.
 
 use super::measures::is_of_use;
+use crate::diagnostics::Measure;
 use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
-use crate::health::Measure;
 use crate::protocol::bounds::REPORT_POINTS_MAX;
 use crate::settings::{Setting, Value};
 

@@ -9,9 +9,9 @@ use super::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
 use super::node::{self, Key, Kind, Node};
 use super::read::{self, Given};
 use super::{Format, SPEC_BYTES_MAX, TooManyPoints, digest, measures, reports};
+use crate::diagnostics::Measure;
 use crate::grid::Grid;
 use crate::grid::axis::Axis;
-use crate::health::Measure;
 use crate::settings::Setting;
 
 /// A sweep that can be run: its name, its trials, and how it is to be carried out.

@@ -15,7 +15,7 @@ use biosweep_common::dataset::DatasetRef;
 use biosweep_common::outcome::TrialStatus;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::views::ResultView;
-use biosweep_common::vocabulary::{Activation, Network, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Network, Rule};
 use serde::{Serialize, Serializer};
 
 /// What a cell stands for. Orders as tables list it.
@@ -28,7 +28,7 @@ pub struct Place {
     /// The kind of layer and how layers are wired.
     pub network: Network,
     /// The non-linearity of the hidden layers.
-    pub activation: Activation,
+    pub activation: ActivationFunction,
     /// Number of hidden layers.
     pub depth: u32,
 }

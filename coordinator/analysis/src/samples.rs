@@ -98,7 +98,7 @@ pub fn curves(results: &[ResultView]) -> Vec<CurveView> {
             first_trial: TrialIndex(index),
             point: result.point.clone().into_iter().filter(keep).collect(),
             points: (1..=10).map(point).collect(),
-            health: Vec::new(),
+            diagnostics: Vec::new(),
         }
     };
     (0..).zip(results).map(curve).collect()

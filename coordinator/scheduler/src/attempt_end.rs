@@ -75,7 +75,7 @@ impl Scheduler {
 
     /// A trajectory is done for good.
     fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
-        let Report { held, outcome, cause, curve, health, updates, seconds } = report;
+        let Report { held, outcome, cause, curve, diagnostics, updates, seconds } = report;
         let worker_name = self.worker_name(id);
         let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
         let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
@@ -94,7 +94,7 @@ impl Scheduler {
             at: now.wall,
             results,
             curve,
-            health,
+            diagnostics,
         };
         let source = TrainedSource {
             sweep: held.sweep,
@@ -168,7 +168,7 @@ impl Scheduler {
             at: now.wall,
             results: Vec::new(),
             curve: Vec::new(),
-            health: Vec::new(),
+            diagnostics: Vec::new(),
         };
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         actions.push(Action::Notify(Notice::IncompleteAttempt { sweep: id, incomplete_attempt }));
@@ -191,7 +191,7 @@ impl Scheduler {
             outcome: Outcome::Failed,
             cause: Some(cause),
             curve: Vec::new(),
-            health: Vec::new(),
+            diagnostics: Vec::new(),
             updates,
             seconds: 0.0,
         };

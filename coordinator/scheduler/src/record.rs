@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey};
 use biosweep_common::curve::{CurvePoint, Score};
-use biosweep_common::health::HealthPoint;
+use biosweep_common::diagnostics::DiagnosticPoint;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
@@ -208,7 +208,7 @@ pub struct Ending {
     /// Its learning curve; kept where the trajectory is done for good.
     pub curve: Vec<CurvePoint>,
     /// What was measured of its layers; kept with the curve.
-    pub health: Vec<HealthPoint>,
+    pub diagnostics: Vec<DiagnosticPoint>,
 }
 
 /// The one accepted result of a trial.
@@ -274,7 +274,7 @@ pub struct CurveRow {
     /// Its evaluations.
     pub points: Vec<CurvePoint>,
     /// What was measured of its layers at them.
-    pub health: Vec<HealthPoint>,
+    pub diagnostics: Vec<DiagnosticPoint>,
 }
 
 /// One ended attempt at one trajectory.

@@ -192,7 +192,7 @@ impl Scheduler {
                     actions.push(Action::Notify(Notice::Changed(sweep)));
                 }
             }
-            ToCoordinator::Ended(report) => self.on_attempt_ended(now, id, *report, actions),
+            ToCoordinator::AttemptEnded(report) => self.on_attempt_ended(now, id, *report, actions),
             ToCoordinator::Goodbye => self.on_goodbye(now, id, Outcome::Preempted, "the worker left", actions),
         }
     }

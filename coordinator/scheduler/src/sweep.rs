@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::configuration::{Configuration, NUMERICS_VERSION, StoppingRule};
-use biosweep_common::curve::{CurvePoint, Score, Watcher};
+use biosweep_common::curve::{CurvePoint, EarlyStopper, Score};
 use biosweep_common::grid::{GridIndex, Trajectory};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::{SweepState, TrialStatus};
@@ -336,10 +336,10 @@ pub fn cut_for(trajectory: &Trajectory, curve: &mut Vec<CurvePoint>) {
         |update: u64| update.is_multiple_of(eval_every) || rules.iter().any(|rule| rule.max_updates == update);
     curve.retain(|point| is_evaluated(point.update));
     let end = |rule: &StoppingRule| {
-        let mut watcher = Watcher::new(*rule, eval_every);
+        let mut stopper = EarlyStopper::new(*rule, eval_every);
         let end = curve.iter().position(|point| {
-            watcher.observe(point);
-            watcher.score().is_some()
+            stopper.observe(point);
+            stopper.score().is_some()
         });
         end.map_or(curve.len(), |last| last + 1)
     };
@@ -350,9 +350,9 @@ pub fn cut_for(trajectory: &Trajectory, curve: &mut Vec<CurvePoint>) {
 /// What each trial of a trajectory finds in its curve; `None` where the curve ends before the trial does.
 pub fn scores(trajectory: &Trajectory, curve: &[CurvePoint]) -> Vec<Option<Score>> {
     let watch = |rule| {
-        let mut watcher = Watcher::new(rule, trajectory.shape.eval_every);
-        curve.iter().for_each(|point| watcher.observe(point));
-        watcher.score()
+        let mut stopper = EarlyStopper::new(rule, trajectory.shape.eval_every);
+        curve.iter().for_each(|point| stopper.observe(point));
+        stopper.score()
     };
     trajectory.stopping_rules.iter().copied().map(watch).collect()
 }

@@ -152,12 +152,12 @@ impl World {
     /// The report of a lane that ended after so many updates.
     pub fn report(&self, grant: &Grant, lane: usize, outcome: Outcome, updates: u64) -> Report {
         let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[lane].trajectory };
-        Report { held, outcome, cause: None, curve: curve(updates), health: Vec::new(), updates, seconds: 1.0 }
+        Report { held, outcome, cause: None, curve: curve(updates), diagnostics: Vec::new(), updates, seconds: 1.0 }
     }
 
     /// A worker reports the end of a lane.
     pub fn end(&mut self, id: WorkerId, report: Report) -> Vec<Action> {
-        self.say(id, ToCoordinator::Ended(Box::new(report)))
+        self.say(id, ToCoordinator::AttemptEnded(Box::new(report)))
     }
 
     /// Trials of the sweep that are completed.

@@ -238,7 +238,7 @@ pub fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
         first_trial: trajectory.first_trial,
         point: trajectory_point(&trajectory.shape, trajectory.hyperparameters),
         points: row.points,
-        health: row.health,
+        diagnostics: row.diagnostics,
     })
 }
 

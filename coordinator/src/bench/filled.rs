@@ -72,7 +72,7 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
                 at,
                 results: vec![result],
                 curve: vec![point],
-                health: Vec::new(),
+                diagnostics: Vec::new(),
             }))
         };
         let records: Vec<Record> =

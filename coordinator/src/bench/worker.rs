@@ -156,12 +156,12 @@ impl WorkerClass {
 fn reports(grant: &Grant) -> impl Iterator<Item = ToCoordinator> {
     grant.lanes.iter().map(|lane| {
         let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
-        ToCoordinator::Ended(Box::new(Report {
+        ToCoordinator::AttemptEnded(Box::new(Report {
             held: Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: lane.trajectory },
             outcome: Outcome::Completed,
             cause: None,
             curve: vec![point],
-            health: Vec::new(),
+            diagnostics: Vec::new(),
             updates: 1,
             seconds: 0.0,
         }))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use biosweep_common::vocabulary::Dataset;
 use biosweep_data::download::{self, FetchError};
-use biosweep_data::published::{Published, PublishedFile};
+use biosweep_data::downloadable::{Downloadable, DownloadableFile};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -37,7 +37,7 @@ pub(super) fn run(command: &DataCommand, home: &Path, output: Output) -> Result<
 }
 
 fn fetch(dataset: Dataset, mirrors: &[String], home: &Path, output: Output) -> Result<Exit, Failure> {
-    let published = Published::of(dataset)
+    let published = Downloadable::of(dataset)
         .ok_or_else(|| Failure::bad_input(format!("`{dataset}` needs no files; use it as it is")))?;
     let own = published.mirrors.iter().map(|mirror| (*mirror).to_owned()).collect();
     let mirrors = if mirrors.is_empty() { own } else { mirrors.to_vec() };
@@ -97,11 +97,11 @@ pub(super) fn in_words(dataset: Dataset, presence: &Presence) -> String {
 
 /// Looks where workers look that are given that `--data-dir`.
 pub(super) fn presence(dataset: Dataset, data_dir: Option<&Path>, home: Option<&Path>) -> Presence {
-    let Some(published) = Published::of(dataset) else { return Presence::Embedded };
+    let Some(published) = Downloadable::of(dataset) else { return Presence::Embedded };
     let variable = env::var_os("BIOSWEEP_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
     let places = [data_dir.map(Path::to_owned), variable, home.map(|home| home.join("datasets"))].into_iter().flatten();
     let folders: Vec<PathBuf> = places.flat_map(|place| [place.join(dataset.name()), place]).collect();
-    let find = |file: &PublishedFile| folders.iter().find_map(|folder| is_in(folder, file));
+    let find = |file: &DownloadableFile| folders.iter().find_map(|folder| is_in(folder, file));
     let found: Vec<PathBuf> = published.files.iter().filter_map(find).collect();
     match found.first() {
         Some(folder) if found.len() == published.files.len() => Presence::Here(folder.clone()),
@@ -111,7 +111,7 @@ pub(super) fn presence(dataset: Dataset, data_dir: Option<&Path>, home: Option<&
 }
 
 /// The folder that holds the file, where it is under one of its names.
-fn is_in(folder: &Path, file: &PublishedFile) -> Option<PathBuf> {
+fn is_in(folder: &Path, file: &DownloadableFile) -> Option<PathBuf> {
     let names = file.names.iter().flat_map(|name| [folder.join(name), folder.join(format!("{name}.gz"))]);
     let path = names.into_iter().find(|path| path.is_file())?;
     path.parent().map(Path::to_owned)

@@ -15,10 +15,10 @@ use super::failure::Failure;
 use crate::terminal::say;
 
 /// The published datasets of a sweep have the images that its trials need; what they hold is known without their files.
-pub(super) fn suffice_as_published(spec: &SweepSpec) -> Result<(), Failure> {
+pub(super) fn named_suffice(spec: &SweepSpec) -> Result<(), Failure> {
     let published = spec.grid.datasets().into_iter().filter_map(|dataset| match dataset {
-        DatasetRef::Published(dataset) => Some(DatasetSummary::of_published(dataset)),
-        DatasetRef::Own(_) => None,
+        DatasetRef::Named(dataset) => Some(DatasetSummary::of_named(dataset)),
+        DatasetRef::Custom(_) => None,
     });
     suffice(&published.collect::<Vec<_>>(), spec)
 }
@@ -32,8 +32,8 @@ pub(super) async fn look(
     let mut looks = Vec::new();
     for dataset in spec.grid.datasets() {
         looks.push(match dataset {
-            DatasetRef::Published(dataset) => look_at_published(dataset, data_dir, home),
-            DatasetRef::Own(_) => look_at_own(dataset, data_dir, home).await?,
+            DatasetRef::Named(dataset) => look_at_named(dataset, data_dir, home),
+            DatasetRef::Custom(_) => look_at_custom(dataset, data_dir, home).await?,
         });
     }
     let found: Vec<DatasetSummary> = looks.iter().filter_map(|look| look.summary.clone()).collect();
@@ -42,15 +42,15 @@ pub(super) async fn look(
     Ok(looks)
 }
 
-fn look_at_published(dataset: Dataset, data_dir: Option<&Path>, home: Option<&Path>) -> PlannedDataset {
+fn look_at_named(dataset: Dataset, data_dir: Option<&Path>, home: Option<&Path>) -> PlannedDataset {
     let lacking = match data::presence(dataset, data_dir, home) {
         Presence::Embedded | Presence::Here(_) => None,
         presence => Some(data::in_words(dataset, &presence)),
     };
-    PlannedDataset { dataset: dataset.into(), summary: Some(DatasetSummary::of_published(dataset)), lacking }
+    PlannedDataset { dataset: dataset.into(), summary: Some(DatasetSummary::of_named(dataset)), lacking }
 }
 
-async fn look_at_own(
+async fn look_at_custom(
     dataset: DatasetRef,
     data_dir: Option<&Path>,
     home: Option<&Path>,

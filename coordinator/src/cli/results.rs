@@ -29,9 +29,9 @@ pub(crate) struct ResultsArgs {
     /// The learning curves, one row an evaluation, in place of the results
     #[arg(long)]
     curves: bool,
-    /// What was measured of layers, one row a value, in place of the results
-    #[arg(long, conflicts_with_all = ["curves", "markdown"])]
-    health: bool,
+    /// The layer diagnostics, one row a value, in place of the results
+    #[arg(long, alias = "health", conflicts_with_all = ["curves", "markdown"])]
+    diagnostics: bool,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,
 }
@@ -46,8 +46,8 @@ pub(super) async fn run(args: &ResultsArgs, home: &Path, output: Output) -> Resu
     let sweep = client.show(&args.sweep).await?.sweep;
     let written = if args.curves {
         write_curves(args, &sweep, &mut client, output).await
-    } else if args.health {
-        write_health(args, &sweep, &mut client, output).await
+    } else if args.diagnostics {
+        write_diagnostics(args, &sweep, &mut client, output).await
     } else {
         write_results(args, &sweep, &mut client, output).await
     };
@@ -103,7 +103,7 @@ async fn write_curves(
     out.end(written)
 }
 
-async fn write_health(
+async fn write_diagnostics(
     args: &ResultsArgs,
     sweep: &SweepView,
     client: &mut Client,
@@ -112,9 +112,9 @@ async fn write_health(
     let (format, array) = rows(args, output);
     let mut out = Stdout::new(array);
     let mut is_empty = true;
-    let mut export = export::Health::new(format, &mut out).map_err(unwritten)?;
+    let mut export = export::Diagnostics::new(format, &mut out).map_err(unwritten)?;
     let written = each_curve(sweep, client, |curve| {
-        is_empty &= curve.health.is_empty();
+        is_empty &= curve.diagnostics.is_empty();
         export.write(curve)
     });
     let written = written.await?.and_then(|()| export.finish());

@@ -9,9 +9,9 @@ use biosweep_common::spec::{self, Format, SweepSpec};
 
 use super::execution::ExecutionArgs;
 use super::failure::Failure;
-use super::{datasets, own_data};
+use super::{custom_data, datasets};
 
-/// A spec as its author wrote it, save that its own data is pinned and flags are written into it, and what it means.
+/// A spec as its author wrote it, save that custom data is pinned and flags are written into it, and what it means.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// The text.
@@ -51,17 +51,17 @@ pub(crate) fn read(name: &str, execution: &ExecutionArgs) -> Result<Source, Fail
         }
     };
     let mut spec = SweepSpec::parse(&text, format, &origin)?;
-    let pinned = own_data::pin(&text, format, path.parent().unwrap_or(Path::new("")))?;
+    let pinned = custom_data::pin(&text, format, path.parent().unwrap_or(Path::new("")))?;
     let amended = spec::amend(&pinned, format, &execution.keys());
     if amended != text {
         spec = SweepSpec::parse(&amended, format, &origin)?;
         text = amended;
     }
-    datasets::suffice_as_published(&spec)?;
+    datasets::named_suffice(&spec)?;
     Ok(Source { text, format, origin, spec })
 }
 
-/// The same on a thread of its own, for commands that heed signals: standard input may have no end, and own data be large.
+/// The same on a thread of its own, for commands that heed signals: standard input may have no end, and custom data be large.
 pub(super) async fn read_aside(name: &str, execution: &ExecutionArgs) -> Result<Source, Failure> {
     let (name, execution) = (name.to_owned(), execution.clone());
     let read = tokio::task::spawn_blocking(move || read(&name, &execution));

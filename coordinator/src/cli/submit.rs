@@ -28,7 +28,7 @@ pub(crate) struct SubmitArgs {
 
 pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let source = source::read(&args.spec, &args.execution).map_err(|failure| or_stored(failure, args, home))?;
-    // What plan would refuse is refused here too: own data lies where the spec is. Published data is looked for by workers.
+    // What plan would refuse is refused here too: custom data lies where the spec is. Downloadable data is looked for by workers.
     datasets::look(&source.spec, None, Some(home)).await?;
     let asked = source.spec.execution.clone();
     let mut client = Client::connect(args.coordinator.target(home)).await?;

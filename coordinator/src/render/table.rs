@@ -9,7 +9,7 @@ use biosweep_common::dataset::DatasetRef;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::time::WallTime;
 use biosweep_common::views::SweepView;
-use biosweep_common::vocabulary::{Activation, Network, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Network, Rule};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -114,7 +114,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 type Row = (Rule, Network);
-type Column = (Activation, u32);
+type Column = (ActivationFunction, u32);
 
 /// The cells of one dataset, laid out.
 struct Pivot<'a> {

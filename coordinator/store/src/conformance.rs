@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
-use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
@@ -129,7 +129,7 @@ async fn curves_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store
     let row = |trajectory| CurveRow {
         trajectory: TrajectoryIndex(trajectory),
         points: curve(trajectory),
-        health: health(trajectory),
+        diagnostics: diagnostics(trajectory),
     };
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), [row(0), row(2), row(3)]);
     assert_eq!(store.curves(sweep(1), 1, 1).await.expect("reads"), [row(2)]);
@@ -285,9 +285,9 @@ async fn what_is_taken_over_has_its_results_and_the_curve_of_its_source(store: &
     let expected: Vec<TrialResult> =
         [(0, 7), (1, 4)].into_iter().flat_map(|(to, from)| taken_over(to, 1, from)).collect();
     assert_eq!(rows, expected);
-    let curve_of = |row: CurveRow| (row.trajectory.0, row.points, row.health);
+    let curve_of = |row: CurveRow| (row.trajectory.0, row.points, row.diagnostics);
     let curves = store.curves(sweep(2), 0, 9).await.expect("reads").into_iter().map(curve_of);
-    assert_eq!(curves.collect::<Vec<_>>(), [(0, curve(7), health(7)), (1, curve(4), health(4))]);
+    assert_eq!(curves.collect::<Vec<_>>(), [(0, curve(7), diagnostics(7)), (1, curve(4), diagnostics(4))]);
     let restored = store.restore().await.expect("restores");
     let counts = |place: usize| (restored.sweeps[place].row.completed, restored.sweeps[place].row.reused);
     assert_eq!((counts(0), counts(1)), ((6, 2), (4, 4)));
@@ -448,7 +448,11 @@ async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &
 
     // And so on, from heir to heir.
     commit(store, &[state_changed(2, SweepState::Finished), Record::Deleted(sweep(2))]).await;
-    let row = |trajectory| CurveRow { trajectory: TrajectoryIndex(trajectory), points: curve(0), health: health(0) };
+    let row = |trajectory| CurveRow {
+        trajectory: TrajectoryIndex(trajectory),
+        points: curve(0),
+        diagnostics: diagnostics(0),
+    };
     assert_eq!(store.curves(sweep(3), 0, 9).await.expect("reads"), [row(2), row(7)]);
     let sources = store.sources(sweep(3), 0, 9).await.expect("reads");
     assert_eq!(sources.iter().map(|row| row.trajectory.0).collect::<Vec<_>>(), [2]);

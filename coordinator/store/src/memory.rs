@@ -187,8 +187,8 @@ impl State {
         let row = AttemptRow { trajectory, attempt, worker_name, outcome, cause, at };
         sweep.attempts.push(Ended { row, worker: lease.row.worker, updates: ending.updates });
         if done {
-            let (points, health) = (ending.curve.clone(), ending.health.clone());
-            sweep.curves.insert(trajectory, CurveRow { trajectory, points, health });
+            let (points, diagnostics) = (ending.curve.clone(), ending.diagnostics.clone());
+            sweep.curves.insert(trajectory, CurveRow { trajectory, points, diagnostics });
         }
         for result in &ending.results {
             *sweep.count(result.status) += 1;

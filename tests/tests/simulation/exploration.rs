@@ -191,7 +191,7 @@ impl World {
             ];
             steps.extend(may.into_iter().filter(|(may, _)| *may).map(|(_, step)| step));
             if self.faults_left > 0 {
-                let repeats = matches!(worker.up.front(), Some(ToCoordinator::Ended(_)));
+                let repeats = matches!(worker.up.front(), Some(ToCoordinator::AttemptEnded(_)));
                 let may = [
                     (worker.connected, Step::Break(place)),
                     (worker.training && !worker.halted, Step::Train(place, Outcome::Failed)),
@@ -245,7 +245,7 @@ impl World {
                     CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
                 let curve = if outcome == Outcome::Completed { vec![point] } else { Vec::new() };
                 let cause = (outcome == Outcome::Failed).then(|| "no luck".to_owned());
-                let end = LaneEnd { outcome, cause, curve, health: Vec::new(), updates: 10, seconds: 1.0 };
+                let end = LaneEnd { outcome, cause, curve, diagnostics: Vec::new(), updates: 10, seconds: 1.0 };
                 self.input(place, Input::LaneEnded { lane: 0, end });
                 self.input(place, Input::BundleDone);
                 Ok(())

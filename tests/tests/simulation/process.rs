@@ -140,6 +140,6 @@ impl Lane {
             Outcome::Completed | Outcome::Diverged => self.evaluations.clone(),
             _ => Vec::new(),
         };
-        LaneEnd { outcome, cause, curve, health: Vec::new(), updates: self.updates, seconds: 1.0 }
+        LaneEnd { outcome, cause, curve, diagnostics: Vec::new(), updates: self.updates, seconds: 1.0 }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `update`, `loss_count` (u64), `loss_sum` (f64) | the position |
 //! | `curve.update` (u64), `curve.train_loss`, `curve.validation_accuracy`, `curve.test_accuracy` (f64), `curve.has_test` (u8) | the evaluations |
-//! | `health.update` (u64), `health.layer` (u32), `health.measure` (u8: indices in the list `measures`), `health.value` (f64) | the diagnostics |
+//! | `diagnostics.update` (u64), `diagnostics.layer` (u32), `diagnostics.measure` (u8: indices in the list `measures`), `diagnostics.value` (f64) | the diagnostics |
 //! | `lane.…` (f32) | parameters and optimiser state, in memory order |
 //!
 //! The metadata has `form` (the format), the trajectory's `key`, `measures`, and `hash`: BLAKE3 over everything else,
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use biosweep_common::configuration::{Configuration, Hyperparameters, Shape, StoppingRule, TrialKey};
 use biosweep_common::curve::CurvePoint;
-use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::train::LaneState;
@@ -61,10 +61,10 @@ pub fn encode(key: TrialKey, state: &LaneState) -> Vec<u8> {
     put("curve.validation_accuracy", Dtype::F64, of_curve(|point| point.validation_accuracy));
     put("curve.test_accuracy", Dtype::F64, of_curve(|point| point.test_accuracy.unwrap_or(0.0)));
     put("curve.has_test", Dtype::U8, curve.iter().map(|point| u8::from(point.test_accuracy.is_some())).collect());
-    put("health.update", Dtype::U64, diagnostics.iter().flat_map(|point| point.update.to_le_bytes()).collect());
-    put("health.layer", Dtype::U32, diagnostics.iter().flat_map(|point| point.layer.to_le_bytes()).collect());
-    put("health.measure", Dtype::U8, diagnostics.iter().map(|point| point.measure as u8).collect());
-    put("health.value", Dtype::F64, diagnostics.iter().flat_map(|point| point.value.to_le_bytes()).collect());
+    put("diagnostics.update", Dtype::U64, diagnostics.iter().flat_map(|point| point.update.to_le_bytes()).collect());
+    put("diagnostics.layer", Dtype::U32, diagnostics.iter().flat_map(|point| point.layer.to_le_bytes()).collect());
+    put("diagnostics.measure", Dtype::U8, diagnostics.iter().map(|point| point.measure as u8).collect());
+    put("diagnostics.value", Dtype::F64, diagnostics.iter().flat_map(|point| point.value.to_le_bytes()).collect());
     for (name, numbers) in &state.numbers {
         put(&format!("{LANE}{name}"), Dtype::F32, numbers.iter().flat_map(|number| number.to_le_bytes()).collect());
     }
@@ -186,18 +186,18 @@ impl Columns<'_> {
         updates.into_iter().enumerate().map(point).collect()
     }
 
-    fn diagnostics(&self, measures: &[Measure]) -> Result<Vec<HealthPoint>, CheckpointError> {
-        let layers = self.numbers("health.layer", u32::from_le_bytes)?;
-        let places = self.numbers("health.measure", |[byte]: [u8; 1]| byte)?;
-        let values = self.numbers("health.value", f64::from_le_bytes)?;
-        let updates = self.numbers("health.update", u64::from_le_bytes)?;
+    fn diagnostics(&self, measures: &[Measure]) -> Result<Vec<DiagnosticPoint>, CheckpointError> {
+        let layers = self.numbers("diagnostics.layer", u32::from_le_bytes)?;
+        let places = self.numbers("diagnostics.measure", |[byte]: [u8; 1]| byte)?;
+        let values = self.numbers("diagnostics.value", f64::from_le_bytes)?;
+        let updates = self.numbers("diagnostics.update", u64::from_le_bytes)?;
         let point = |(place, update)| {
-            let measure = Self::at(&places, place, "health.measure")?;
-            Ok(HealthPoint {
+            let measure = Self::at(&places, place, "diagnostics.measure")?;
+            Ok(DiagnosticPoint {
                 update,
-                layer: Self::at(&layers, place, "health.layer")?,
+                layer: Self::at(&layers, place, "diagnostics.layer")?,
                 measure: Self::at(measures, measure.into(), "measures")?,
-                value: Self::at(&values, place, "health.value")?,
+                value: Self::at(&values, place, "diagnostics.value")?,
             })
         };
         updates.into_iter().enumerate().map(point).collect()
@@ -224,7 +224,7 @@ mod tests {
             loss_sum: 3.5e-300,
             loss_count: 32,
             curve: vec![point(390, Some(0.5)), point(780, None)],
-            diagnostics: vec![HealthPoint { update: 390, layer: 2, measure: Measure::DeadUnits, value: 0.25 }],
+            diagnostics: vec![DiagnosticPoint { update: 390, layer: 2, measure: Measure::DeadUnits, value: 0.25 }],
             numbers: BTreeMap::from([
                 ("forward".to_owned(), vec![1.5, -0.0, f32::MIN_POSITIVE / 2.0]),
                 ("forward.mean".to_owned(), Vec::new()),

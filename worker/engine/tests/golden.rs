@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, NUMERICS_VERSION, Shape, Skip, StoppingRule};
-use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Dataset, Network, Optimizer, Rule};
 use biosweep_data::{self as data, Places};
 use biosweep_engine::torch::device::Device;
 use biosweep_engine::torch::environment;
@@ -40,7 +40,7 @@ fn curves() -> Vec<(String, f64)> {
     let mut turn = 0;
     for &rule in Rule::ALL {
         for &network in Network::ALL {
-            let activation = Activation::ALL[turn % Activation::ALL.len()];
+            let activation = ActivationFunction::ALL[turn % ActivationFunction::ALL.len()];
             let optimizer = Optimizer::ALL[turn % Optimizer::ALL.len()];
             turn += 1;
             let shape = Shape {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use biosweep_common::configuration::{Convolution, Real, Skip};
 use biosweep_common::extents::{Extent, convolutional};
 use biosweep_common::topology::Topology;
-use biosweep_common::vocabulary::{Activation, Network as Kind, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Network as Kind, Rule};
 use biosweep_engine::architecture::Architecture;
 use biosweep_engine::kernels::scalar::Scalar;
 use biosweep_engine::model::parameters::Parameters;
@@ -37,11 +37,11 @@ fn convolutional_architecture(kind: Kind, depth: usize, image: Extent, downsampl
     Architecture::new(Topology::new(kind, depth, &Skip::default()), true, extents)
 }
 
-fn model<T: Scalar>(rule: Rule, kind: Kind, activation: Activation, depth: usize) -> Model<T> {
+fn model<T: Scalar>(rule: Rule, kind: Kind, activation: ActivationFunction, depth: usize) -> Model<T> {
     drawn(architecture(kind, depth), rule, activation)
 }
 
-fn drawn<T: Scalar>(architecture: Architecture, rule: Rule, activation: Activation) -> Model<T> {
+fn drawn<T: Scalar>(architecture: Architecture, rule: Rule, activation: ActivationFunction) -> Model<T> {
     let mut model = Model::zeros(architecture, rule, activation, 1).expect("memory");
     let normal = |layer: usize, purpose: fn(u32) -> Purpose, count: usize| {
         let mut numbers = vec![T::default(); count];
@@ -151,9 +151,9 @@ fn autograd(model: &Model<f64>) -> Gradients {
         };
         activations.push(match activation {
             _ if layer == topology.output() => z,
-            Activation::Relu => z.relu(),
-            Activation::Sigmoid => z.sigmoid(),
-            Activation::Tanh => z.tanh(),
+            ActivationFunction::Relu => z.relu(),
+            ActivationFunction::Sigmoid => z.sigmoid(),
+            ActivationFunction::Tanh => z.tanh(),
         });
     }
     let logits = &activations[topology.output()];
@@ -169,7 +169,7 @@ fn autograd(model: &Model<f64>) -> Gradients {
 #[test]
 fn back_propagation_is_the_gradient_that_autograd_finds() {
     for &kind in Kind::ALL {
-        for &activation in Activation::ALL {
+        for &activation in ActivationFunction::ALL {
             for depth in [1, 4] {
                 let mut model = model::<f64>(Rule::Bp, kind, activation, depth);
                 let expected = autograd(&model);
@@ -189,7 +189,8 @@ fn a_convolution_is_autograds_over_odd_sizes_and_channels_and_pooling_factors() 
     {
         let image = Extent { channels: image.0, height: image.1, width: image.2 };
         for kind in [Kind::Convnet, Kind::DenseConvnet] {
-            let mut model = drawn(convolutional_architecture(kind, 4, image, halvings), Rule::Bp, Activation::Tanh);
+            let mut model =
+                drawn(convolutional_architecture(kind, 4, image, halvings), Rule::Bp, ActivationFunction::Tanh);
             let expected = autograd(&model);
             for (parameter, own) in gradients(&mut model, Rule::Bp) {
                 let distance = distance(&expected[&parameter], &own);
@@ -204,7 +205,7 @@ fn a_layer_that_reads_the_input_too_is_autograds() {
     let skip = Skip { input: true, ..Skip::default() };
     let extents = [20, 12, 9, 11, 10].map(Extent::flat).to_vec();
     let architecture = Architecture::new(Topology::new(Kind::Dn, 3, &skip), false, extents);
-    let mut model = drawn(architecture, Rule::Bp, Activation::Sigmoid);
+    let mut model = drawn(architecture, Rule::Bp, ActivationFunction::Sigmoid);
     let expected = autograd(&model);
     for (parameter, own) in gradients(&mut model, Rule::Bp) {
         let distance = distance(&expected[&parameter], &own);
@@ -216,8 +217,8 @@ fn a_layer_that_reads_the_input_too_is_autograds() {
 fn sign_symmetric_feedback_is_feedback_alignment_with_the_signs_of_the_weights() {
     for (rule, fixed) in [(Rule::Usf, false), (Rule::Frsf, true)] {
         for &kind in Kind::ALL {
-            let mut signed = model::<f64>(rule, kind, Activation::Tanh, 4);
-            let mut aligned = model::<f64>(Rule::Fa, kind, Activation::Tanh, 4);
+            let mut signed = model::<f64>(rule, kind, ActivationFunction::Tanh, 4);
+            let mut aligned = model::<f64>(Rule::Fa, kind, ActivationFunction::Tanh, 4);
             for layer in 2..=aligned.architecture.topology.output() {
                 let fan_in = aligned.architecture.inputs(layer).fan_in() as f64;
                 let sizes = signed.feedback.as_ref().map(|feedback| feedback.weight(0, layer));
@@ -241,14 +242,14 @@ fn sign_symmetric_feedback_is_feedback_alignment_with_the_signs_of_the_weights()
 #[test]
 fn direct_feedback_to_the_last_hidden_layer_through_the_output_weights_is_back_propagation_there() {
     for kind in [Kind::Nn, Kind::Dn, Kind::Lognormal] {
-        let mut direct = model::<f64>(Rule::Dfa, kind, Activation::Tanh, 3);
+        let mut direct = model::<f64>(Rule::Dfa, kind, ActivationFunction::Tanh, 3);
         let output = direct.architecture.topology.output();
         let inputs = direct.architecture.inputs(output).fan_in();
         let weight = direct.forward.weight(0, output);
         let last: Vec<f64> = weight.chunks(inputs).flat_map(|row| row[inputs - 12..].to_vec()).collect();
         direct.set_direct_feedback(0, 3, &last);
         let own = gradients(&mut direct, Rule::Dfa);
-        let propagated = gradients(&mut model::<f64>(Rule::Bp, kind, Activation::Tanh, 3), Rule::Bp);
+        let propagated = gradients(&mut model::<f64>(Rule::Bp, kind, ActivationFunction::Tanh, 3), Rule::Bp);
         assert!(distance(&propagated[&(3, "weight")], &own[&(3, "weight")]) < 1e-12, "{kind}");
         assert!(distance(&propagated[&(1, "weight")], &own[&(1, "weight")]) > 0.1, "{kind}: below it is not");
     }
@@ -260,9 +261,9 @@ fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
     for &rule in Rule::ALL {
         for &kind in Kind::ALL {
             let (rate, keep) = (0.05, 0.99);
-            let mut plain = model::<f64>(rule, kind, Activation::Tanh, 3);
+            let mut plain = model::<f64>(rule, kind, ActivationFunction::Tanh, 3);
             let gradients = gradients(&mut plain, rule);
-            let mut direct = model::<f64>(rule, kind, Activation::Tanh, 3);
+            let mut direct = model::<f64>(rule, kind, ActivationFunction::Tanh, 3);
             let _no_gradients = tch::no_grad_guard();
             let (mut pass, labels) = pass(&direct);
             pass.loss(&labels, -rate);
@@ -303,8 +304,8 @@ fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
 #[test]
 fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
     for &kind in Kind::ALL {
-        let expected = gradients(&mut model::<f64>(Rule::Bp, kind, Activation::Tanh, 4), Rule::Bp);
-        let mut aligned = model::<f64>(Rule::Fa, kind, Activation::Tanh, 4);
+        let expected = gradients(&mut model::<f64>(Rule::Bp, kind, ActivationFunction::Tanh, 4), Rule::Bp);
+        let mut aligned = model::<f64>(Rule::Fa, kind, ActivationFunction::Tanh, 4);
         for layer in 2..=aligned.architecture.topology.output() {
             let weight = aligned.forward.weight(0, layer);
             aligned.feedback.as_mut().expect("feedback").set_weight(0, layer, &weight);
@@ -319,8 +320,8 @@ fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
 
 #[test]
 fn feedback_alignment_learns_otherwise_than_back_propagation_below_the_output() {
-    let own = gradients(&mut model::<f64>(Rule::Fa, Kind::Dn, Activation::Tanh, 3), Rule::Fa);
-    let propagated = gradients(&mut model::<f64>(Rule::Bp, Kind::Dn, Activation::Tanh, 3), Rule::Bp);
+    let own = gradients(&mut model::<f64>(Rule::Fa, Kind::Dn, ActivationFunction::Tanh, 3), Rule::Fa);
+    let propagated = gradients(&mut model::<f64>(Rule::Bp, Kind::Dn, ActivationFunction::Tanh, 3), Rule::Bp);
     assert_eq!(own[&(4, "weight")], propagated[&(4, "weight")], "the output layer learns the same");
     assert!(distance(&own[&(1, "weight")], &propagated[&(1, "weight")]) > 0.1, "a hidden layer does not");
 }
@@ -328,7 +329,7 @@ fn feedback_alignment_learns_otherwise_than_back_propagation_below_the_output() 
 #[test]
 fn zero_feedback_moves_no_hidden_weight() {
     for &kind in Kind::ALL {
-        let mut silent = model::<f64>(Rule::Fa, kind, Activation::Relu, 4);
+        let mut silent = model::<f64>(Rule::Fa, kind, ActivationFunction::Relu, 4);
         let output = silent.architecture.topology.output();
         for layer in 2..=output {
             silent.feedback.as_mut().expect("feedback").raw_weight_mut(0, layer).fill(0.0);
@@ -344,7 +345,7 @@ fn zero_feedback_moves_no_hidden_weight() {
 #[test]
 fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
     let linear = |rule| {
-        let mut model = model::<f64>(rule, Kind::Nn, Activation::Tanh, 3);
+        let mut model = model::<f64>(rule, Kind::Nn, ActivationFunction::Tanh, 3);
         (1..=4).for_each(|layer| model.forward.bias_mut(0, layer).fill(0.0));
         model.forward.raw_weight_mut(0, 1).iter_mut().for_each(|weight| *weight *= 1e-4);
         model.forward.raw_weight_mut(0, 4).iter_mut().for_each(|weight| *weight *= 1e-2);
@@ -372,8 +373,8 @@ fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
 /// Far from the output, a target differs from its activation by less than the precision of float32.
 #[test]
 fn target_propagation_keeps_its_digits_in_single_precision_far_from_the_output() {
-    let single = gradients(&mut model::<f32>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);
-    let double = gradients(&mut model::<f64>(Rule::Dtp, Kind::Nn, Activation::Sigmoid, 9), Rule::Dtp);
+    let single = gradients(&mut model::<f32>(Rule::Dtp, Kind::Nn, ActivationFunction::Sigmoid, 9), Rule::Dtp);
+    let double = gradients(&mut model::<f64>(Rule::Dtp, Kind::Nn, ActivationFunction::Sigmoid, 9), Rule::Dtp);
     for (parameter, expected) in double {
         let distance = distance(&expected, &single[&parameter]);
         assert!(distance < 1e-4, "{parameter:?}: {distance}");

@@ -1,9 +1,9 @@
 //! Tests of training as a whole, on the embedded digits.
 
 use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
-use biosweep_common::curve::{CurvePoint, Score, Watcher};
-use biosweep_common::health::Measure;
-use biosweep_common::vocabulary::{self, Activation, Network, Optimizer, Rule};
+use biosweep_common::curve::{CurvePoint, EarlyStopper, Score};
+use biosweep_common::diagnostics::Measure;
+use biosweep_common::vocabulary::{self, ActivationFunction, Network, Optimizer, Rule};
 use biosweep_data::{self as data, Places};
 use biosweep_engine::checkpoint;
 use biosweep_engine::torch::device::Device;
@@ -15,7 +15,7 @@ fn shape(rule: Rule) -> Shape {
         dataset: vocabulary::Dataset::SyntheticDigits.into(),
         network: Network::Dn,
         rule,
-        activation: Activation::Relu,
+        activation: ActivationFunction::Relu,
         depth: 3,
         hidden: 32,
         convolution: Convolution { channel_multiplier: 4, ..Convolution::default() },
@@ -131,8 +131,8 @@ fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
             let LaneOutcome::Completed { curve, diagnostics, .. } = outcome[0].clone() else { panic!("{outcome:?}") };
             (curve, diagnostics)
         };
-        let (plain, nothing) = measured(Activation::Relu, &[]);
-        let (curve, diagnostics) = measured(Activation::Relu, Measure::ALL);
+        let (plain, nothing) = measured(ActivationFunction::Relu, &[]);
+        let (curve, diagnostics) = measured(ActivationFunction::Relu, Measure::ALL);
         assert_eq!((plain, nothing), (curve, Vec::new()), "{rule}");
         let of = |measure: Measure| diagnostics.iter().filter(move |point| point.measure == measure);
         assert_eq!(of(Measure::UpdateAngle).count(), 2 * 4, "{rule}: two evaluations, four layers");
@@ -157,7 +157,7 @@ fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
         assert_eq!(of(Measure::ReconstructionError).count(), 2 * decoders, "{rule}");
         assert_eq!((of(Measure::DeadUnits).count(), of(Measure::SaturatedUnits).count()), (2 * 3, 0), "{rule}");
         assert!(of(Measure::WeightNorm).all(|point| point.value > 0.0));
-        let (_, diagnostics) = measured(Activation::Tanh, &[Measure::SaturatedUnits]);
+        let (_, diagnostics) = measured(ActivationFunction::Tanh, &[Measure::SaturatedUnits]);
         assert!(diagnostics.len() == 6 && diagnostics.iter().all(|point| (0.0..=1.0).contains(&point.value)), "{rule}");
     }
 }
@@ -175,9 +175,9 @@ fn evaluations_come_at_their_interval_and_at_every_end() {
 /// The score of each stopping rule on a curve.
 fn scores(outcome: &LaneOutcome, rules: &[StoppingRule], eval_every: u64) -> Vec<Option<Score>> {
     let watch = |&rule| {
-        let mut watcher = Watcher::new(rule, eval_every);
-        curve(outcome).iter().for_each(|point| watcher.observe(point));
-        watcher.score()
+        let mut stopper = EarlyStopper::new(rule, eval_every);
+        curve(outcome).iter().for_each(|point| stopper.observe(point));
+        stopper.score()
     };
     rules.iter().map(watch).collect()
 }

@@ -87,12 +87,12 @@ mod tests {
 
     fn ended(trajectory: u64, points: usize) -> ToCoordinator {
         let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
-        ToCoordinator::Ended(Box::new(Report {
+        ToCoordinator::AttemptEnded(Box::new(Report {
             held: Held { sweep: new_id::<SweepId>(), attempt: Attempt(1), trajectory: TrajectoryIndex(trajectory) },
             outcome: Outcome::Completed,
             cause: None,
             curve: vec![point; points],
-            health: Vec::new(),
+            diagnostics: Vec::new(),
             updates: 1,
             seconds: 1.0,
         }))

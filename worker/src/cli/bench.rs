@@ -1,7 +1,7 @@
 //! `biosweep-worker bench`: updates per second, and those of the bare matrix products of the same update.
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, Shape, Skip};
-use biosweep_common::vocabulary::{Activation, Dataset, Network, Optimizer, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Dataset, Network, Optimizer, Rule};
 use biosweep_engine::bench;
 use biosweep_engine::torch::device::Device;
 use clap::Args;
@@ -18,8 +18,8 @@ pub(super) struct BenchArgs {
     #[arg(long, default_value_t = Network::Nn)]
     network: Network,
     /// The activation function of the hidden layers
-    #[arg(long, default_value_t = Activation::Relu)]
-    activation: Activation,
+    #[arg(long, default_value_t = ActivationFunction::Relu)]
+    activation: ActivationFunction,
     /// The number of hidden layers
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     depth: u32,

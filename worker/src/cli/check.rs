@@ -3,9 +3,9 @@
 use std::io::Write as _;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::dataset::{DatasetRef, OwnData};
+use biosweep_common::dataset::{CustomData, DatasetRef};
 use biosweep_data as data;
-use biosweep_data::own::digest;
+use biosweep_data::custom::digest;
 use biosweep_data::summary::summarise;
 use biosweep_engine::torch::device::Device;
 use clap::Args;
@@ -55,9 +55,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
 /// Custom data without a digest gets the digest of its files.
 fn with_digest(dataset: &DatasetRef) -> Result<DatasetRef, Failure> {
     match dataset {
-        DatasetRef::Own(own) if own.digest.is_none() => {
+        DatasetRef::Custom(own) if own.digest.is_none() => {
             let digest = digest::digest(own).map_err(Failure::environment)?;
-            Ok(DatasetRef::Own(OwnData { digest: Some(digest), ..own.clone() }))
+            Ok(DatasetRef::Custom(CustomData { digest: Some(digest), ..own.clone() }))
         }
         dataset => Ok(dataset.clone()),
     }

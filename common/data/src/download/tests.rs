@@ -6,14 +6,14 @@ use std::net::TcpListener;
 use std::thread;
 
 use super::*;
-use crate::published::Genuine;
+use crate::downloadable::Genuine;
 
-const ONE: PublishedFile =
-    PublishedFile { names: &["one.bin"], genuine: Genuine::Md5("900150983cd24fb0d6963f7d28e17f72") };
-const TWO: PublishedFile =
-    PublishedFile { names: &["two.bin"], genuine: Genuine::Md5("4911e516e5aa21d327512e0c8b197616") };
-const GZIPPED: Published = Published { files: &[ONE, TWO], offer: Offer::Gzipped, mirrors: &[] };
-const ARCHIVE: Published = Published { offer: Offer::Archive, ..GZIPPED };
+const ONE: DownloadableFile =
+    DownloadableFile { names: &["one.bin"], genuine: Genuine::Md5("900150983cd24fb0d6963f7d28e17f72") };
+const TWO: DownloadableFile =
+    DownloadableFile { names: &["two.bin"], genuine: Genuine::Md5("4911e516e5aa21d327512e0c8b197616") };
+const GZIPPED: Downloadable = Downloadable { files: &[ONE, TWO], offer: Offer::Gzipped, mirrors: &[] };
+const ARCHIVE: Downloadable = Downloadable { offer: Offer::Archive, ..GZIPPED };
 
 /// Serves these paths until the test process ends; its address.
 fn serve(files: BTreeMap<String, Vec<u8>>) -> String {

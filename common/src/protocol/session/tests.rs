@@ -85,7 +85,7 @@ fn a_report_is_kept_and_repeated_until_it_is_acknowledged() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3, 4]);
     let said = ended(&mut session, 0, Outcome::Completed);
-    assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::Ended(_))]));
+    assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
     assert_eq!(held(&session), vec![(7, 4), (7, 3)], "one in training, one reported");
 
     let again = session.apply(welcome());
@@ -117,7 +117,7 @@ fn a_lane_to_be_handed_back_keeps_its_state_and_is_reported() {
     let back = ToWorker::HandBack { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
     assert_eq!(session.apply(Input::Heard(back.clone())), vec![Output::Halt { lane: 1, keep: true }]);
     let said = ended(&mut session, 1, Outcome::Preempted);
-    assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::Ended(_))]));
+    assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
     assert_eq!(session.apply(Input::Heard(back)), vec![], "it has ended");
 }
 
@@ -197,7 +197,7 @@ fn a_grant_that_crosses_with_leaving_is_handed_back_untouched() {
     let mut session = session();
     session.apply(Input::Leave);
     let outputs = hear_grant(&mut session, 8, &[5]);
-    let [_, Output::Send(ToCoordinator::Ended(report))] = outputs.as_slice() else { panic!("{outputs:?}") };
+    let [_, Output::Send(ToCoordinator::AttemptEnded(report))] = outputs.as_slice() else { panic!("{outputs:?}") };
     assert_eq!((report.outcome, report.updates), (Outcome::Preempted, 0));
     assert!(!session.holds_nothing());
 }
@@ -251,7 +251,9 @@ fn what_no_coordinator_could_read_is_reported_as_failed_and_why() {
     let curve = vec![point; REPORT_POINTS_MAX + 1];
     let end = LaneEnd { outcome: Outcome::Completed, curve, updates: 10, ..LaneEnd::untouched() };
     let said = session.apply(Input::LaneEnded { lane: 0, end });
-    let [Output::Keep(owed), Output::Send(ToCoordinator::Ended(report))] = said.as_slice() else { panic!("a report") };
+    let [Output::Keep(owed), Output::Send(ToCoordinator::AttemptEnded(report))] = said.as_slice() else {
+        panic!("a report")
+    };
     assert_eq!((&owed.report, report.outcome, report.updates), (&**report, Outcome::Failed, 10));
     assert!(report.curve.is_empty() && report.cause.as_deref().is_some_and(|cause| cause.contains("eval_every")));
 }
@@ -287,6 +289,6 @@ fn a_report_that_the_coordinator_will_not_take_keeps_no_worker_from_leaving_and_
     assert!(outputs.contains(&Output::Exit), "{outputs:?}");
     assert!(!outputs.iter().any(|output| matches!(output, Output::Forget { .. })), "it stays on disk: {outputs:?}");
     let outputs = session.apply(welcome());
-    let presented = |output: &Output| matches!(output, Output::Send(ToCoordinator::Ended(_)));
+    let presented = |output: &Output| matches!(output, Output::Send(ToCoordinator::AttemptEnded(_)));
     assert!(outputs.iter().any(presented) && !outputs.contains(&Output::Exit), "{outputs:?}");
 }

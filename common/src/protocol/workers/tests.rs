@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::curve::CurvePoint;
-use crate::health::{HealthPoint, Measure};
+use crate::diagnostics::{DiagnosticPoint, Measure};
 use crate::ids::{StoreId, SweepId, WorkerId};
 use crate::outcome::Outcome;
 use crate::settings::Value;
@@ -34,7 +34,7 @@ fn what_a_worker_says_survives_the_wire() {
         outcome: Outcome::Failed,
         cause: Some("no such file".to_owned()),
         curve: vec![point()],
-        health: vec![HealthPoint { update: 390, layer: 6, measure: Measure::UpdateAngle, value: 61.5 }],
+        diagnostics: vec![DiagnosticPoint { update: 390, layer: 6, measure: Measure::UpdateAngle, value: 61.5 }],
         updates: 780,
         seconds: 1.5,
     };
@@ -46,7 +46,7 @@ fn what_a_worker_says_survives_the_wire() {
         ToCoordinator::Poll { lanes: 4 },
         ToCoordinator::Heartbeat { progress: vec![progress] },
         ToCoordinator::Evaluated { attempt, trajectory, point: point() },
-        ToCoordinator::Ended(Box::new(report)),
+        ToCoordinator::AttemptEnded(Box::new(report)),
         ToCoordinator::Goodbye,
     ] {
         assert_eq!(ToCoordinator::from_wire(said.clone().into_wire()), Ok(said));

@@ -1,7 +1,7 @@
 //! The document on spec files says what the program does.
 
 use super::*;
-use crate::health::Measure;
+use crate::diagnostics::Measure;
 use crate::settings::{Domain, Level};
 use crate::vocabulary::Dataset;
 

@@ -5,7 +5,7 @@ mod document;
 mod errors;
 
 use super::*;
-use crate::health::Measure;
+use crate::diagnostics::Measure;
 use crate::ids::TrialIndex;
 use crate::settings::{Setting, Value};
 

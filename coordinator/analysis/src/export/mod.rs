@@ -152,11 +152,11 @@ impl<'a> Curves<'a> {
 
 /// Writes what was measured of layers, one row a value: `trial` (the first of the trajectory), `trajectory`, `update`,
 /// `layer`, `measure`, `value`.
-pub struct Health<'a> {
+pub struct Diagnostics<'a> {
     sink: Box<dyn Sink + 'a>,
 }
 
-impl<'a> Health<'a> {
+impl<'a> Diagnostics<'a> {
     /// Begins an export.
     ///
     /// # Errors
@@ -172,7 +172,7 @@ impl<'a> Health<'a> {
     /// # Errors
     /// An `out` that cannot be written to.
     pub fn write(&mut self, curve: &CurveView) -> io::Result<()> {
-        for point in &curve.health {
+        for point in &curve.diagnostics {
             self.sink.row(vec![
                 Field::Integer(curve.first_trial.0),
                 Field::Integer(curve.trajectory.0),
@@ -227,7 +227,7 @@ impl From<Option<f64>> for Field {
 #[cfg(test)]
 mod tests {
     use biosweep_common::curve::CurvePoint;
-    use biosweep_common::health::{HealthPoint, Measure};
+    use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
     use biosweep_common::ids::{TrajectoryIndex, TrialIndex};
     use biosweep_common::outcome::TrialStatus;
 
@@ -323,7 +323,7 @@ mod tests {
             first_trial: TrialIndex(15),
             point: ended("bp", "nn", 5, TrialStatus::Diverged).point,
             points: vec![point(390, Some(0.4)), point(780, None)],
-            health: vec![HealthPoint { update: 390, layer: 6, measure: Measure::UpdateAngle, value: 61.5 }],
+            diagnostics: vec![DiagnosticPoint { update: 390, layer: 6, measure: Measure::UpdateAngle, value: 61.5 }],
         };
         let written = |format| {
             let mut out = Vec::new();
@@ -337,7 +337,7 @@ mod tests {
             "trial,trajectory,update,train_loss,validation_accuracy,test_accuracy\n15,3,390,NaN,0.5,0.4\n15,3,780,NaN,0.5,\n"
         );
         let mut out = Vec::new();
-        let mut export = Health::new(Format::Csv, &mut out).expect("memory");
+        let mut export = Diagnostics::new(Format::Csv, &mut out).expect("memory");
         export.write(&curve).expect("memory");
         export.finish().expect("memory");
         assert_eq!(out, b"trial,trajectory,update,layer,measure,value\n15,3,390,6,update_angle,61.5\n");

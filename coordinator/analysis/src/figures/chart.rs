@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use biosweep_common::vocabulary::{Network, Rule};
 
 use super::svg::{FAINT_INK, GRID, INK, Stroke, Svg, Words};
-use super::{Wiring, colour};
+use super::{Connectivity, colour};
 
 const PLOT_WIDTH: f64 = 300.0;
 /// Of a panel that stands alone: room for the key above it.
@@ -104,11 +104,11 @@ impl Chart {
         }
         x += 12.0;
         for &network in networks {
-            let wiring = Wiring::of(network);
-            let stroke = Stroke { dashes: wiring.dashes(), ..Stroke::solid(FAINT_INK, 2.0) };
+            let connectivity = Connectivity::of(network);
+            let stroke = Stroke { dashes: connectivity.dashes(), ..Stroke::solid(FAINT_INK, 2.0) };
             self.svg.line((x, 55.0), (x + 34.0, 55.0), stroke);
-            self.svg.dot((x + 17.0, 55.0), FAINT_INK, wiring.has_full_dots());
-            let name = format!("{network} ({})", wiring.name());
+            self.svg.dot((x + 17.0, 55.0), FAINT_INK, connectivity.has_full_dots());
+            let name = format!("{network} ({})", connectivity.name());
             self.svg.words((x + 40.0, 59.5), &name, words);
             x += 40.0 + 7.5 * name.len() as f64 + 18.0;
         }

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use biosweep_common::dataset::DatasetRef;
-use biosweep_common::vocabulary::{Activation, Network, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Network, Rule};
 
 use super::chart::{Chart, Marks, Panel, Plot, Scale};
 use super::svg::Stroke;
-use super::{Wiring, colour, layers};
+use super::{Connectivity, colour, layers};
 use crate::aggregate::{Cell, Mean, uneven};
 
 /// Lines of one panel are moved apart by so many pixels at most, so that dots and error bars of one depth do not cover
@@ -18,7 +18,7 @@ use crate::aggregate::{Cell, Mean, uneven};
 const SHIFT_MAX: f64 = 3.0;
 
 /// A dataset, whether the layers are convolutions, and σ.
-type PanelKey<'a> = (&'a DatasetRef, bool, Activation);
+type PanelKey<'a> = (&'a DatasetRef, bool, ActivationFunction);
 type Series = (Rule, Network);
 
 /// The figure as SVG text; `cells` as an aggregate gives them. A cell where nothing completed has a cross on the lower
@@ -96,14 +96,14 @@ fn line(
     (rule, network): Series,
     (shift_px, most): (f64, u64),
 ) {
-    let (colour, wiring) = (colour(rule), Wiring::of(network));
+    let (colour, connectivity) = (colour(rule), Connectivity::of(network));
     let points: Vec<(f64, Mean)> = cells.iter().filter_map(|cell| Some((at(cell), cell.test?))).collect();
     for cell in cells.iter().filter(|cell| cell.test.is_none()) {
         plot.cross(at(cell), shift_px, colour);
     }
     let means: Vec<(f64, f64)> = points.iter().map(|&(x, test)| (x, test.mean)).collect();
     if means.len() > 1 {
-        plot.curve(&means, shift_px, Stroke { dashes: wiring.dashes(), ..Stroke::solid(colour, 2.0) });
+        plot.curve(&means, shift_px, Stroke { dashes: connectivity.dashes(), ..Stroke::solid(colour, 2.0) });
     }
     for &(x, test) in &points {
         if let Some(spread) = test.spread {
@@ -114,7 +114,7 @@ fn line(
         if is_partial(cell, most) {
             plot.diamond(mean, shift_px, colour, cell.completed());
         } else {
-            plot.dot(mean, shift_px, colour, wiring.has_full_dots());
+            plot.dot(mean, shift_px, colour, connectivity.has_full_dots());
         }
     }
 }

@@ -7,7 +7,7 @@ use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::settings::Level;
 use biosweep_common::views::CurveView;
-use biosweep_common::vocabulary::{Activation, Network, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Network, Rule};
 
 use super::chart::{Chart, Marks, Panel, Scale, ticks};
 use super::svg::Stroke;
@@ -17,7 +17,7 @@ use crate::aggregate::{Cell, Place};
 /// More points than a panel has pixels to tell apart only make the file large.
 const POINTS_MAX: usize = 300;
 
-type PanelKey<'a> = (&'a DatasetRef, Activation, Network);
+type PanelKey<'a> = (&'a DatasetRef, ActivationFunction, Network);
 
 /// The figure as SVG text: of the curves trained with the settings that `cells` were chosen for; others are left out.
 pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView]) -> String {
@@ -75,7 +75,7 @@ fn shown<'a>(cells: &'a [Cell], curves: &'a [CurveView]) -> BTreeMap<PanelKey<'a
     shown
 }
 
-fn deepest(cells: &[Cell], (dataset, activation): (&DatasetRef, Activation)) -> Option<u32> {
+fn deepest(cells: &[Cell], (dataset, activation): (&DatasetRef, ActivationFunction)) -> Option<u32> {
     let of_panel = cells.iter().filter(|cell| (&cell.place.dataset, cell.place.activation) == (dataset, activation));
     of_panel.map(|cell| cell.place.depth).max()
 }

@@ -32,7 +32,7 @@ const fn colour(rule: Rule) -> &'static str {
 
 /// How a network's layers are wired, as a line shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wiring {
+enum Connectivity {
     /// To the layer before: dashed, with hollow dots.
     Plain,
     /// To all layers before: solid, with full dots.
@@ -41,7 +41,7 @@ enum Wiring {
     Drawn,
 }
 
-impl Wiring {
+impl Connectivity {
     const fn of(network: Network) -> Self {
         match network {
             Network::Nn | Network::Convnet => Self::Plain,

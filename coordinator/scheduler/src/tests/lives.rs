@@ -292,7 +292,7 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
         outcome: Outcome::Completed,
         cause: None,
         curve: curve(20),
-        health: Vec::new(),
+        diagnostics: Vec::new(),
         updates: 20,
         seconds: 1.0,
     };

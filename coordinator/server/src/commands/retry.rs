@@ -150,7 +150,7 @@ mod tests {
             at,
             results: vec![result],
             curve: Vec::new(),
-            health: Vec::new(),
+            diagnostics: Vec::new(),
         };
         let store = Arc::new(Memory::default());
         let records = [Record::Submitted(submission), Record::Leased(lease), Record::Ended(Box::new(ending))];

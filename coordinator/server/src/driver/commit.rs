@@ -205,7 +205,7 @@ impl Driver {
 /// What a worker hears of the reports among its messages, which cannot be acknowledged now.
 fn unheard(messages: &[ToCoordinator]) -> impl Iterator<Item = ToWorker> {
     messages.iter().filter_map(|message| match message {
-        ToCoordinator::Ended(report) => Some(not_now(report.held.attempt, vec![report.held.trajectory])),
+        ToCoordinator::AttemptEnded(report) => Some(not_now(report.held.attempt, vec![report.held.trajectory])),
         _ => None,
     })
 }

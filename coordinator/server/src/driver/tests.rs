@@ -200,12 +200,12 @@ async fn hold_commit(
 
 pub(crate) fn report(grant: &Grant) -> ToCoordinator {
     let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
-    ToCoordinator::Ended(Box::new(Report {
+    ToCoordinator::AttemptEnded(Box::new(Report {
         held: Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[0].trajectory },
         outcome: Outcome::Completed,
         cause: None,
         curve: vec![point],
-        health: Vec::new(),
+        diagnostics: Vec::new(),
         updates: 1,
         seconds: 1.0,
     }))

@@ -325,7 +325,7 @@ fn in_pieces<T: Send + 'static>(pieces: Vec<T>) -> Response<Answers<T>> {
 
 /// How many curves to read next: curves are of any length, and so many have to fit into memory.
 fn next_page(page: u32, rows: &[CurveRow]) -> u32 {
-    let points: usize = rows.iter().map(|row| row.points.len() + row.health.len()).sum();
+    let points: usize = rows.iter().map(|row| row.points.len() + row.diagnostics.len()).sum();
     let fitting = POINTS * rows.len() / points.max(1);
     u32::try_from(fitting).unwrap_or(PAGE).clamp(1, PAGE).min(2 * page)
 }

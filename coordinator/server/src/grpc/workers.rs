@@ -155,7 +155,7 @@ impl Inbound {
                     Err(error) => End::Cut(unreadable(&error)),
                     Ok(Some(ToCoordinator::Hello(_))) => End::Cut(Status::invalid_argument("a second hello")),
                     Ok(message) => {
-                        if let Some(ToCoordinator::Ended(report)) = &message {
+                        if let Some(ToCoordinator::AttemptEnded(report)) = &message {
                             points += report.points();
                         }
                         said.extend(message);

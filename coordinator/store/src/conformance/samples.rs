@@ -104,7 +104,7 @@ pub(crate) fn ended_with(
         updates: 100 * attempt + trajectory,
         at: WallTime(1_000 + trajectory),
         curve: if results.is_empty() { Vec::new() } else { curve(trajectory) },
-        health: if results.is_empty() { Vec::new() } else { health(trajectory) },
+        diagnostics: if results.is_empty() { Vec::new() } else { diagnostics(trajectory) },
         results,
     }))
 }
@@ -145,8 +145,8 @@ pub(crate) fn curve(trajectory: u64) -> Vec<CurvePoint> {
 }
 
 /// Nothing of every third trajectory.
-pub(crate) fn health(trajectory: u64) -> Vec<HealthPoint> {
-    let point = |i: u64| HealthPoint {
+pub(crate) fn diagnostics(trajectory: u64) -> Vec<DiagnosticPoint> {
+    let point = |i: u64| DiagnosticPoint {
         update: i * 390,
         layer: i as u32 % 3 + 1,
         measure: Measure::ALL[i as usize % Measure::ALL.len()],

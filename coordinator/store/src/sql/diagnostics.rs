@@ -9,14 +9,14 @@
 //! | then for each point: varint | updates since the point before (since 0 for the first), zigzag, wrapping around |
 //! | varint, varint, 8 | the layer, the measure's place in the list, the value |
 
-use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 
 use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
 
 const VERSION: u8 = 1;
 
 /// The bytes of some points.
-pub(super) fn encode(points: &[HealthPoint]) -> Vec<u8> {
+pub(super) fn encode(points: &[DiagnosticPoint]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(160 + points.len() * 12);
     bytes.push(VERSION);
     put_varint(&mut bytes, Measure::ALL.len() as u64);
@@ -37,7 +37,7 @@ pub(super) fn encode(points: &[HealthPoint]) -> Vec<u8> {
 }
 
 /// The points of some bytes; otherwise what is wrong with them.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<HealthPoint>, &'static str> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<DiagnosticPoint>, &'static str> {
     let mut rest = Reader(bytes);
     if rest.byte()? != VERSION {
         return Err("it has an unknown version");
@@ -57,7 +57,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<HealthPoint>, &'static str> {
         let layer = u32::try_from(rest.varint()?).map_err(|_| "it has a layer of more than 32 bits")?;
         let place = usize::try_from(rest.varint()?).ok();
         let measure = place.and_then(|place| measures.get(place).copied()).ok_or("it has an unlisted measure")?;
-        points.push(HealthPoint { update, layer, measure, value: rest.real()? });
+        points.push(DiagnosticPoint { update, layer, measure, value: rest.real()? });
     }
     rest.end()?;
     Ok(points)
@@ -69,10 +69,10 @@ mod tests {
 
     use super::*;
 
-    fn point() -> impl Strategy<Value = HealthPoint> {
+    fn point() -> impl Strategy<Value = DiagnosticPoint> {
         let measure = prop::sample::select(Measure::ALL);
         (any::<u64>(), any::<u32>(), measure, prop::num::f64::NORMAL)
-            .prop_map(|(update, layer, measure, value)| HealthPoint { update, layer, measure, value })
+            .prop_map(|(update, layer, measure, value)| DiagnosticPoint { update, layer, measure, value })
     }
 
     proptest! {
@@ -105,7 +105,7 @@ mod tests {
         bytes.extend(1.5_f64.to_le_bytes());
         bytes.extend([0, 4, 0]);
         bytes.extend(2.5_f64.to_le_bytes());
-        let point = |layer, value| HealthPoint { update: 390, layer, measure: Measure::WeightNorm, value };
+        let point = |layer, value| DiagnosticPoint { update: 390, layer, measure: Measure::WeightNorm, value };
         assert_eq!(decode(&bytes), Ok(vec![point(3, 1.5), point(4, 2.5)]));
     }
 }

@@ -182,7 +182,7 @@ impl World {
         }
         let delay = self.delay();
         let (repeated, overtaken) = match &message {
-            ToCoordinator::Ended(_) => (self.chance(self.faults.repeats), self.chance(self.faults.repeats)),
+            ToCoordinator::AttemptEnded(_) => (self.chance(self.faults.repeats), self.chance(self.faults.repeats)),
             _ => (false, false),
         };
         let now = self.now;

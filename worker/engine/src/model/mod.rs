@@ -9,7 +9,7 @@
 pub mod parameters;
 mod pass;
 
-use biosweep_common::vocabulary::{Activation, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Rule};
 use biosweep_numeric::random::{Purpose, Stream};
 use tch::TchError;
 
@@ -25,7 +25,7 @@ pub struct Model<T> {
     /// The architecture of the network.
     pub architecture: Architecture,
     /// The activation function σ of the hidden layers.
-    pub activation: Activation,
+    pub activation: ActivationFunction,
     /// W and b of layers 1 to L+1.
     pub forward: Parameters<T>,
     /// Fixed feedback weights, for the rules that have them: B of layers 2 to L+1 (fa), R of layers 2 to L+1 (frsf), or
@@ -43,7 +43,7 @@ impl<T: Scalar> Model<T> {
     pub fn zeros(
         architecture: Architecture,
         rule: Rule,
-        activation: Activation,
+        activation: ActivationFunction,
         lanes: usize,
     ) -> Result<Self, TchError> {
         let output = architecture.topology.output();
@@ -72,7 +72,7 @@ impl<T: Scalar> Model<T> {
     /// otherwise. Feedback of W's shape is drawn as W is, direct feedback from N(0, 1/classes), decoders from N(0,
     /// 1/fan_in). Biases are zero.
     pub fn draw(&mut self, lane: usize, rule: Rule, seed: u64, fold: u32) {
-        let gain = if self.activation == Activation::Relu { 2.0 } else { 1.0 };
+        let gain = if self.activation == ActivationFunction::Relu { 2.0 } else { 1.0 };
         let normal = |layer: usize, purpose: fn(u32) -> Purpose, variance: f64, count: usize| {
             let mut numbers = vec![T::default(); count];
             let mut stream = Stream::new(seed, fold, purpose(layer as u32), 0);

@@ -69,3 +69,52 @@ fn padding_that_is_zero_stays_zero() {
         assert_eq!(values, [0.0; 4], "{optimizer}");
     }
 }
+
+#[test]
+fn nesterovs_momentum_follows_its_equations() {
+    let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9, nesterov: true };
+    let mut values = [1.0, -2.0, 0.5_f64];
+    let mut velocity = [0.0; 3];
+    for update in 1..=50 {
+        for (w, v) in values.iter_mut().zip(&mut velocity) {
+            let gradient = 2.0 * *w + 0.1 * f64::from(update % 3) + 0.01 * *w;
+            *v = 0.9 * *v + gradient;
+            *w -= 0.05 * (gradient + 0.9 * *v);
+        }
+    }
+    assert!(close(&run(Optimizer::Sgd, config), &values));
+}
+
+#[test]
+fn adamw_follows_its_equations() {
+    let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
+    let mut values = [1.0, -2.0, 0.5_f64];
+    let (mut mean, mut square) = ([0.0; 3], [0.0; 3]);
+    for update in 1..=50 {
+        for place in 0..3 {
+            let w = values[place];
+            let gradient = 2.0 * w + 0.1 * f64::from(update % 3);
+            mean[place] = 0.9 * mean[place] + 0.1 * gradient;
+            square[place] = 0.999 * square[place] + 0.001 * gradient * gradient;
+            let m = mean[place] / (1.0 - 0.9_f64.powi(update));
+            let v = square[place] / (1.0 - 0.999_f64.powi(update));
+            values[place] = (1.0 - 0.05 * 0.01) * w - 0.05 * m / (v.sqrt() + 1e-8);
+        }
+    }
+    assert!(close(&run(Optimizer::Adamw, config), &values));
+}
+
+#[test]
+fn rmsprop_follows_its_equations() {
+    let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
+    let mut values = [1.0, -2.0, 0.5_f64];
+    let mut square = [0.0; 3];
+    for update in 1..=50 {
+        for (w, v) in values.iter_mut().zip(&mut square) {
+            let gradient = 2.0 * *w + 0.1 * f64::from(update % 3) + 0.01 * *w;
+            *v = 0.99 * *v + 0.01 * gradient * gradient;
+            *w -= 0.05 * gradient / (f64::sqrt(*v) + 1e-8);
+        }
+    }
+    assert!(close(&run(Optimizer::Rmsprop, config), &values));
+}

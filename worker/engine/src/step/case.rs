@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use biosweep_common::configuration::{Real, Skip};
-use biosweep_common::vocabulary::{Activation, Network, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Network, Rule};
 use serde::Deserialize;
 
 use super::StepError;
@@ -17,7 +17,7 @@ pub struct Case {
     /// The kind of network.
     pub network: Network,
     /// The activation function of the hidden layers.
-    pub activation: Activation,
+    pub activation: ActivationFunction,
     /// The number of hidden layers.
     pub depth: usize,
     /// The channel multiplier of a convolutional network: layer l has this number of channels, divided by l.

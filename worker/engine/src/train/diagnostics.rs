@@ -3,8 +3,8 @@
 //! All diagnostics use the last training batch, after a forward pass through the current parameters. They change
 //! nothing: a lane has the same curve with and without diagnostics.
 
-use biosweep_common::health::{HealthPoint, Measure};
-use biosweep_common::vocabulary::{Activation, Rule};
+use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
+use biosweep_common::vocabulary::{ActivationFunction, Rule};
 use tch::TchError;
 
 use crate::kernels::scalar::Scalar;
@@ -28,7 +28,7 @@ pub(super) struct DiagnosticsProbe<'a, T: Scalar> {
 
 impl<T: Scalar> DiagnosticsProbe<'_, T> {
     /// The points of these measures, layer by layer. A measure that is undefined for a layer has no point there.
-    pub(super) fn measure(&mut self, measures: &[Measure]) -> Result<Vec<HealthPoint>, TchError> {
+    pub(super) fn measure(&mut self, measures: &[Measure]) -> Result<Vec<DiagnosticPoint>, TchError> {
         let wanted = |measure: Measure| measures.contains(&measure);
         let gradients = [Measure::UpdateAngle, Measure::UpdateNorm, Measure::ReconstructionError];
         let of_rule = if gradients.into_iter().any(wanted) { self.backward(None)? } else { Vec::new() };
@@ -50,7 +50,7 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
                     Measure::DeadUnits => self.dead_units(layer),
                     Measure::SaturatedUnits => self.saturated_units(layer),
                 };
-                let point = |value| HealthPoint { update: self.update, layer: layer as u32, measure, value };
+                let point = |value| DiagnosticPoint { update: self.update, layer: layer as u32, measure, value };
                 points.extend(found.filter(|value| value.is_finite()).map(point));
             }
         }
@@ -113,7 +113,7 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
     }
 
     fn dead_units(&self, layer: usize) -> Option<f64> {
-        if self.model.activation != Activation::Relu {
+        if self.model.activation != ActivationFunction::Relu {
             return None;
         }
         let mut is_alive: Vec<bool> = Vec::new();
@@ -126,11 +126,11 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
 
     fn saturated_units(&self, layer: usize) -> Option<f64> {
         let is_flat = |h: &f64| match self.model.activation {
-            Activation::Relu => false,
-            Activation::Sigmoid => h * (1.0 - h) < 0.01 * 0.25,
-            Activation::Tanh => 1.0 - h * h < 0.01,
+            ActivationFunction::Relu => false,
+            ActivationFunction::Sigmoid => h * (1.0 - h) < 0.01 * 0.25,
+            ActivationFunction::Tanh => 1.0 - h * h < 0.01,
         };
-        if self.model.activation == Activation::Relu {
+        if self.model.activation == ActivationFunction::Relu {
             return None;
         }
         let (mut flat, mut all) = (0, 0);

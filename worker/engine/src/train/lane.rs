@@ -1,8 +1,8 @@
 //! The training of one lane, from its first update to its last.
 
 use biosweep_common::configuration::Shape;
-use biosweep_common::curve::{CurvePoint, Watcher};
-use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::curve::{CurvePoint, EarlyStopper};
+use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_data::{Dataset, Part, Split};
 
 use super::evaluate::Evaluator;
@@ -24,12 +24,12 @@ pub(super) struct LaneTrainer {
     eval_every: u64,
     split: Split,
     batches: Batches,
-    watchers: Vec<Watcher>,
+    stoppers: Vec<EarlyStopper>,
     /// Updates at which trials end. The network is evaluated there too.
     ends: Vec<u64>,
     update: u64,
     curve: Vec<CurvePoint>,
-    diagnostics: Vec<HealthPoint>,
+    diagnostics: Vec<DiagnosticPoint>,
     /// The sum of the losses since the last evaluation.
     loss_sum: f64,
     loss_count: u64,
@@ -55,7 +55,7 @@ impl LaneTrainer {
             eval_every: shape.eval_every,
             batches: Batches::new(&split.train, shape.batch_size, &job.hyperparameters, update)?,
             split,
-            watchers: job.stopping_rules.iter().map(|&rule| Watcher::new(rule, shape.eval_every)).collect(),
+            stoppers: job.stopping_rules.iter().map(|&rule| EarlyStopper::new(rule, shape.eval_every)).collect(),
             ends,
             update,
             curve: Vec::new(),
@@ -73,7 +73,7 @@ impl LaneTrainer {
 
     /// Records an evaluation in the curve and in the early stoppers.
     fn record(&mut self, point: CurvePoint) {
-        self.watchers.iter_mut().for_each(|watcher| watcher.observe(&point));
+        self.stoppers.iter_mut().for_each(|stopper| stopper.observe(&point));
         self.curve.push(point);
     }
 
@@ -123,15 +123,15 @@ impl LaneTrainer {
             // The trials that end here have diverged. The others have no evaluation here, and continue.
             None => {}
         }
-        let is_done = |(watcher, &end): (&Watcher, &u64)| watcher.has_ended() || end <= self.update;
-        if !self.watchers.iter().zip(&self.ends).all(is_done) {
+        let is_done = |(stopper, &end): (&EarlyStopper, &u64)| stopper.has_ended() || end <= self.update;
+        if !self.stoppers.iter().zip(&self.ends).all(is_done) {
             return Ok(LaneStep::Evaluated);
         }
-        let lost = self.watchers.iter().zip(&self.ends).filter(|(watcher, _)| !watcher.has_ended());
+        let lost = self.stoppers.iter().zip(&self.ends).filter(|(stopper, _)| !stopper.has_ended());
         if let Some(&end) = lost.map(|(_, end)| end).min() {
             return Ok(self.diverged(NotFinite::Evaluation, end));
         }
-        let scores = self.watchers.iter().filter_map(Watcher::score).collect();
+        let scores = self.stoppers.iter().filter_map(EarlyStopper::score).collect();
         let (curve, diagnostics) = self.take_curves();
         Ok(LaneStep::Ended(LaneOutcome::Completed { curve, diagnostics, scores }))
     }
@@ -141,7 +141,7 @@ impl LaneTrainer {
         LaneStep::Ended(LaneOutcome::Diverged { what, update, curve, diagnostics })
     }
 
-    fn take_curves(&mut self) -> (Vec<CurvePoint>, Vec<HealthPoint>) {
+    fn take_curves(&mut self) -> (Vec<CurvePoint>, Vec<DiagnosticPoint>) {
         (std::mem::take(&mut self.curve), std::mem::take(&mut self.diagnostics))
     }
 
@@ -157,7 +157,7 @@ impl LaneTrainer {
         let Some(validation_accuracy) = validation else { return Ok(None) };
         let train_loss = self.loss_sum / self.loss_count as f64;
         let mut point = CurvePoint { update: self.update, train_loss, validation_accuracy, test_accuracy: None };
-        if self.watchers.iter().any(|watcher| watcher.is_improved_by(&point)) {
+        if self.stoppers.iter().any(|stopper| stopper.is_improved_by(&point)) {
             point.test_accuracy = evaluator.test_accuracy(model, self.place, data)?;
             if point.test_accuracy.is_none() {
                 return Ok(None);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
-use biosweep_common::health::{HealthPoint, Measure};
+use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::vocabulary::Rule;
 use biosweep_data::{Dataset, Part};
 use biosweep_numeric::random::{Purpose, Stream};
@@ -158,7 +158,7 @@ impl<T: Scalar> Learner<T> {
         lane: usize,
         update: u64,
         measures: &[Measure],
-    ) -> Result<Vec<HealthPoint>, TrainError> {
+    ) -> Result<Vec<DiagnosticPoint>, TrainError> {
         self.pass.forward(&self.model, lane)?;
         self.pass.loss(&self.labels, 1.0);
         let Hyperparameters { seed, fold, target_step, noise_std, .. } = self.lanes[lane].hyperparameters;

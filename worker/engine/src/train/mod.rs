@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 
 use biosweep_common::configuration::{Hyperparameters, Shape, StoppingRule};
 use biosweep_common::curve::{CurvePoint, Score};
+use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::extents::TooSmall;
-use biosweep_common::health::{HealthPoint, Measure};
 use biosweep_host::clock::Clock;
 
 pub(crate) use batches::Batches;
@@ -64,7 +64,7 @@ pub struct LaneState {
     /// All evaluations.
     pub curve: Vec<CurvePoint>,
     /// All diagnostics.
-    pub diagnostics: Vec<HealthPoint>,
+    pub diagnostics: Vec<DiagnosticPoint>,
     /// Parameters and optimiser state, by name, in memory order.
     pub numbers: BTreeMap<String, Vec<f32>>,
 }
@@ -100,7 +100,7 @@ pub enum LaneOutcome {
         /// All evaluations.
         curve: Vec<CurvePoint>,
         /// All diagnostics.
-        diagnostics: Vec<HealthPoint>,
+        diagnostics: Vec<DiagnosticPoint>,
         /// The score of each trial, in the order of the trials.
         scores: Vec<Score>,
     },
@@ -113,7 +113,7 @@ pub enum LaneOutcome {
         /// All evaluations before.
         curve: Vec<CurvePoint>,
         /// All diagnostics before.
-        diagnostics: Vec<HealthPoint>,
+        diagnostics: Vec<DiagnosticPoint>,
     },
     /// The observer stopped the lane.
     Stopped {

@@ -10,9 +10,9 @@ async fn a_transaction_is_bounded_in_points_however_many_long_reports_come_at_on
     let reports = 2 * REPORTS;
     for number in 0..reports {
         let late = Grant { attempt: Attempt(100 + number as u64), ..grant.clone() };
-        let ToCoordinator::Ended(mut report) = report(&late) else { unreachable!() };
+        let ToCoordinator::AttemptEnded(mut report) = report(&late) else { unreachable!() };
         report.curve = vec![report.curve[0]; POINTS / REPORTS];
-        handle.said(worker, StreamId(1), vec![ToCoordinator::Ended(report)]).await.expect("the loop lives");
+        handle.said(worker, StreamId(1), vec![ToCoordinator::AttemptEnded(report)]).await.expect("the loop lives");
     }
     store.gate.add_permits(Semaphore::MAX_PERMITS);
     for _ in 0..=reports {

@@ -131,9 +131,9 @@ pub(super) async fn curves(
         let cells = Cells { row, place };
         let points = curve::decode(cells.get::<&[u8]>("points")?);
         let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
-        let health = cells.get::<Option<&[u8]>>("diagnostics")?.map_or(Ok(Vec::new()), diagnostics::decode);
-        let health = health.map_err(|why| cells.unreadable(&format!("health: {why}")))?;
-        Ok(CurveRow { trajectory: TrajectoryIndex(cells.count("trajectory")?), points, health })
+        let diagnostics = cells.get::<Option<&[u8]>>("diagnostics")?.map_or(Ok(Vec::new()), diagnostics::decode);
+        let diagnostics = diagnostics.map_err(|why| cells.unreadable(&format!("diagnostics: {why}")))?;
+        Ok(CurveRow { trajectory: TrajectoryIndex(cells.count("trajectory")?), points, diagnostics })
     };
     rows.iter().map(curve).collect()
 }

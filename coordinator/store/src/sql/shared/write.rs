@@ -164,11 +164,11 @@ impl<'a> Writer<'a> {
         }
         self.sweep(id).await?.done.insert(done);
         let points = Datum::bytes(curve::encode(&ending.curve));
-        let health = match ending.health.as_slice() {
+        let diagnostics = match ending.diagnostics.as_slice() {
             [] => Datum::Bytes(None),
-            health => Datum::bytes(diagnostics::encode(health)),
+            diagnostics => Datum::bytes(diagnostics::encode(diagnostics)),
         };
-        self.curves.push([Datum::number(sweep), Datum::number(done), self.integer(attempt.0)?, points, health]);
+        self.curves.push([Datum::number(sweep), Datum::number(done), self.integer(attempt.0)?, points, diagnostics]);
         for result in &ending.results {
             self.result(id, result).await?;
         }

@@ -1,10 +1,10 @@
-//! The entries of one file of own data, and what they are as images or labels.
+//! The entries of one file of custom data, and what they are as images or labels.
 
 use std::path::PathBuf;
 
-use biosweep_common::vocabulary::OwnFormat;
+use biosweep_common::vocabulary::CustomFormat;
 
-use super::error::OwnError;
+use super::error::CustomFileError;
 use super::npy;
 use crate::dataset::Pixels;
 use crate::error::DataError;
@@ -38,41 +38,41 @@ impl Array {
     ///
     /// # Errors
     /// A file that is not of this format, or not as long as its header says.
-    pub(super) fn read(format: OwnFormat, file: DataFile) -> Result<Self, DataError> {
+    pub(super) fn read(format: CustomFormat, file: DataFile) -> Result<Self, DataError> {
         match format {
-            OwnFormat::Idx => {
+            CustomFormat::Idx => {
                 let (shape, start) = idx::header(&file)?;
                 let shape = shape.into_iter().map(|count| count as usize).collect();
                 let DataFile { path, bytes, .. } = file;
                 Ok(Self { path, shape, entries: Entries::Bytes(bytes, start) })
             }
-            OwnFormat::Npy => Ok(npy::read(file)?),
+            CustomFormat::Npy => Ok(npy::read(file)?),
         }
     }
 
     /// The entries as what images are made of.
-    pub(super) fn into_pixels(self) -> Result<Pixels, OwnError> {
+    pub(super) fn into_pixels(self) -> Result<Pixels, CustomFileError> {
         match self.entries {
             Entries::Bytes(bytes, start) => Ok(Pixels::Bytes(bytes, start)),
-            Entries::Integers(_) => Err(OwnError::NoPixels { path: self.path }),
+            Entries::Integers(_) => Err(CustomFileError::NoPixels { path: self.path }),
             Entries::Reals(reals) => match reals.iter().position(|real| !real.is_finite()) {
-                Some(index) => Err(OwnError::NotFinite { path: self.path, index, value: reals[index] }),
+                Some(index) => Err(CustomFileError::NotFinite { path: self.path, index, value: reals[index] }),
                 None => Ok(Pixels::Reals(reals)),
             },
         }
     }
 
     /// The entries as labels, each from 0 to 255.
-    pub(super) fn into_labels(self) -> Result<Vec<u8>, OwnError> {
+    pub(super) fn into_labels(self) -> Result<Vec<u8>, CustomFileError> {
         match self.entries {
             Entries::Bytes(bytes, start) => Ok(bytes[start..].to_vec()),
             Entries::Integers(labels) => {
                 let narrow = |(index, &label): (usize, &i64)| {
-                    u8::try_from(label).map_err(|_| OwnError::Label { path: self.path.clone(), index, label })
+                    u8::try_from(label).map_err(|_| CustomFileError::Label { path: self.path.clone(), index, label })
                 };
                 labels.iter().enumerate().map(narrow).collect()
             }
-            Entries::Reals(_) => Err(OwnError::NoLabels { path: self.path }),
+            Entries::Reals(_) => Err(CustomFileError::NoLabels { path: self.path }),
         }
     }
 }

@@ -1,20 +1,20 @@
-//! One's own data in a spec: found beside the spec file, its digest taken and written into the text.
+//! custom data in a spec: found beside the spec file, its digest taken and written into the text.
 
 use std::path::Path;
 
-use biosweep_common::dataset::OwnData;
+use biosweep_common::dataset::CustomData;
 use biosweep_common::spec::{self, Format};
-use biosweep_data::own::digest;
+use biosweep_data::custom::digest;
 
 use super::failure::Failure;
 
-/// The text with the absolute directory and the digest of each own dataset in it. Relative directories are relative to
+/// The text with the absolute directory and the digest of each custom dataset in it. Relative directories are relative to
 /// `base`.
 pub(super) fn pin(text: &str, format: Format, base: &Path) -> Result<String, Failure> {
     spec::pin(text, format, |own| resolve(own, base))
 }
 
-fn resolve(own: &OwnData, base: &Path) -> Result<OwnData, Failure> {
+fn resolve(own: &CustomData, base: &Path) -> Result<CustomData, Failure> {
     let directory = std::path::absolute(base.join(&own.directory)).map_err(|error| {
         Failure::environment(format!("the data directory `{}` cannot be made absolute: {error}", own.directory))
     })?;
@@ -24,7 +24,7 @@ fn resolve(own: &OwnData, base: &Path) -> Result<OwnData, Failure> {
             directory.display()
         )));
     };
-    let found = OwnData { directory, digest: None, ..own.clone() };
+    let found = CustomData { directory, digest: None, ..own.clone() };
     // What is missing, broken or not what the spec asks for is one kind of error: that of the data, wherever it is found.
     let digest = digest::digest(&found).map_err(Failure::from_environment)?;
     match own.digest {
@@ -33,6 +33,6 @@ fn resolve(own: &OwnData, base: &Path) -> Result<OwnData, Failure> {
              digest out of the spec",
             found.directory
         ))),
-        _ => Ok(OwnData { digest: Some(digest), ..found }),
+        _ => Ok(CustomData { digest: Some(digest), ..found }),
     }
 }

@@ -1,6 +1,6 @@
-//! The health of learning: what is measured of each layer where a network is evaluated, if a sweep asks for it.
+//! The diagnostics of learning: what is measured of each layer where a network is evaluated, if a sweep asks for it.
 
-use crate::vocabulary::{Activation, Rule, names};
+use crate::vocabulary::{ActivationFunction, Rule, names};
 
 names! {
     /// Something to be measured of each layer.
@@ -27,13 +27,13 @@ names! {
 impl Measure {
     /// Whether it says anything of a network that learns by this rule with this activation.
     #[must_use]
-    pub const fn is_of_use(self, rule: Rule, activation: Activation) -> bool {
+    pub const fn is_of_use(self, rule: Rule, activation: ActivationFunction) -> bool {
         match self {
             Self::UpdateAngle | Self::WeightNorm | Self::UpdateNorm => true,
             Self::FeedbackAngle => matches!(rule, Rule::Fa | Rule::Usf | Rule::Frsf),
             Self::ReconstructionError => matches!(rule, Rule::Dtp | Rule::Sdtp),
-            Self::DeadUnits => matches!(activation, Activation::Relu),
-            Self::SaturatedUnits => matches!(activation, Activation::Sigmoid | Activation::Tanh),
+            Self::DeadUnits => matches!(activation, ActivationFunction::Relu),
+            Self::SaturatedUnits => matches!(activation, ActivationFunction::Sigmoid | ActivationFunction::Tanh),
         }
     }
 
@@ -52,7 +52,7 @@ impl Measure {
 
 /// One measure of one layer at one evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct HealthPoint {
+pub struct DiagnosticPoint {
     /// Updates done before.
     pub update: u64,
     /// The layer: 1 to L are hidden, L+1 is the output.

@@ -1,17 +1,17 @@
-//! The four files of a researcher's own dataset: their names, where they are, and the digest of what they hold.
+//! The four files of custom dataset: their names, where they are, and the digest of what they hold.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use biosweep_common::dataset::{ContentDigest, OwnData};
-use biosweep_common::vocabulary::OwnFormat;
+use biosweep_common::dataset::{ContentDigest, CustomData};
+use biosweep_common::vocabulary::CustomFormat;
 
 use crate::gzip;
 
-/// Why the digest of one's own data cannot be taken.
+/// Why the digest of custom data cannot be taken.
 #[derive(Debug, thiserror::Error)]
-pub enum OwnDataError {
+pub enum CustomDataError {
     /// There is no such directory.
     #[error("the data directory `{}` does not exist; check its path in `dataset`", .0.display())]
     NoDirectory(PathBuf),
@@ -29,7 +29,7 @@ pub enum OwnDataError {
         /// The file's name.
         file: &'static str,
         /// How the data is written.
-        format: OwnFormat,
+        format: CustomFormat,
     },
     /// A file cannot be read.
     #[error("cannot read `{}`: {source}; check that it is whole and may be read", path.display())]
@@ -41,23 +41,23 @@ pub enum OwnDataError {
     },
 }
 
-/// Where the four files are, in the order of [`OwnFormat::files`].
+/// Where the four files are, in the order of [`CustomFormat::files`].
 ///
 /// # Errors
 /// A directory or a file that is not there.
-pub fn find(own: &OwnData) -> Result<[PathBuf; 4], OwnDataError> {
+pub fn find(own: &CustomData) -> Result<[PathBuf; 4], CustomDataError> {
     let directory = Path::new(&own.directory);
     if directory.is_file() {
-        return Err(OwnDataError::NotADirectory(directory.to_owned()));
+        return Err(CustomDataError::NotADirectory(directory.to_owned()));
     }
     if !directory.is_dir() {
-        return Err(OwnDataError::NoDirectory(directory.to_owned()));
+        return Err(CustomDataError::NoDirectory(directory.to_owned()));
     }
     let mut found = own.format.files().map(|_| PathBuf::new());
     for (path, names) in found.iter_mut().zip(own.format.files()) {
         let candidates =
             names.iter().flat_map(|name| ["", ".gz"].map(|ending| directory.join(format!("{name}{ending}"))));
-        *path = candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| OwnDataError::Missing {
+        *path = candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| CustomDataError::Missing {
             directory: directory.to_owned(),
             file: names[0],
             format: own.format,
@@ -70,10 +70,10 @@ pub fn find(own: &OwnData) -> Result<[PathBuf; 4], OwnDataError> {
 ///
 /// # Errors
 /// A file that is not there or cannot be read.
-pub fn digest(own: &OwnData) -> Result<ContentDigest, OwnDataError> {
+pub fn digest(own: &CustomData) -> Result<ContentDigest, CustomDataError> {
     let mut hashes = [blake3::Hash::from_bytes([0; 32]); 4];
     for (hash, path) in hashes.iter_mut().zip(find(own)?) {
-        *hash = hash_of(&path).map_err(|source| OwnDataError::Unreadable { path, source })?;
+        *hash = hash_of(&path).map_err(|source| CustomDataError::Unreadable { path, source })?;
     }
     Ok(combined(hashes))
 }
@@ -114,49 +114,49 @@ mod tests {
         encoder.finish().expect("compressed")
     }
 
-    fn own(directory: &Path, format: OwnFormat) -> OwnData {
-        OwnData { format, directory: directory.to_string_lossy().into_owned(), digest: None }
+    fn own(directory: &Path, format: CustomFormat) -> CustomData {
+        CustomData { format, directory: directory.to_string_lossy().into_owned(), digest: None }
     }
 
     #[test]
     fn the_digest_is_of_the_content_wherever_it_lies_and_however_it_is_compressed() {
         let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        for (index, names) in OwnFormat::Idx.files().into_iter().enumerate() {
+        for (index, names) in CustomFormat::Idx.files().into_iter().enumerate() {
             let content = [index as u8; 100];
             std::fs::write(one.path().join(names[0]), content).expect("written");
             std::fs::write(other.path().join(format!("{}.gz", names[1])), gzipped(&content)).expect("written");
         }
-        let digests = [&one, &other].map(|place| digest(&own(place.path(), OwnFormat::Idx)).expect("four files"));
+        let digests = [&one, &other].map(|place| digest(&own(place.path(), CustomFormat::Idx)).expect("four files"));
         assert_eq!(digests[0], digests[1]);
         assert_eq!(digests[0], combined([0, 1, 2, 3].map(|byte| blake3::hash(&[byte; 100]))));
         std::fs::write(one.path().join("t10k-labels-idx1-ubyte"), [4; 100]).expect("written");
-        assert_ne!(digest(&own(one.path(), OwnFormat::Idx)).expect("four files"), digests[0]);
+        assert_ne!(digest(&own(one.path(), CustomFormat::Idx)).expect("four files"), digests[0]);
     }
 
     #[test]
     fn zeros_after_a_compressed_file_change_nothing() {
         let (plain, padded) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        for (index, names) in OwnFormat::Npy.files().into_iter().enumerate() {
+        for (index, names) in CustomFormat::Npy.files().into_iter().enumerate() {
             let packed = gzipped(&[index as u8; 100]);
             std::fs::write(plain.path().join(format!("{}.gz", names[0])), &packed).expect("written");
             let packed = [&packed[..], &[0; 512]].concat();
             std::fs::write(padded.path().join(format!("{}.gz", names[0])), packed).expect("written");
         }
-        let digests = [&plain, &padded].map(|place| digest(&own(place.path(), OwnFormat::Npy)).expect("four files"));
+        let digests = [&plain, &padded].map(|place| digest(&own(place.path(), CustomFormat::Npy)).expect("four files"));
         assert_eq!(digests[0], digests[1]);
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let place = tempfile::tempdir().expect("a directory");
-        let nowhere = own(&place.path().join("nowhere"), OwnFormat::Idx);
+        let nowhere = own(&place.path().join("nowhere"), CustomFormat::Idx);
         assert!(digest(&nowhere).expect_err("nothing").to_string().contains("nowhere` does not exist"));
-        let message = digest(&own(place.path(), OwnFormat::Npy)).expect_err("an empty directory").to_string();
+        let message = digest(&own(place.path(), CustomFormat::Npy)).expect_err("an empty directory").to_string();
         assert!(message.contains("`train_images.npy`") && message.contains("test_labels.npy"), "{message}");
         let file = place.path().join("train_images.npy");
         std::fs::write(&file, b"").expect("written");
         assert!(
-            digest(&own(&file, OwnFormat::Npy))
+            digest(&own(&file, CustomFormat::Npy))
                 .expect_err("a file")
                 .to_string()
                 .contains("is a file; name the directory")

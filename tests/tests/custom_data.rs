@@ -1,4 +1,4 @@
-//! Sweeps of a researcher's own data, from files beside the spec to results.
+//! Sweeps of custom data, from files beside the spec to results.
 
 use std::path::Path;
 use std::process::Output;
@@ -142,7 +142,7 @@ fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
         "data cifar-10: 50000 + 10000 images of 3×32×32, 10 classes, values 0 to 1; not here; `biosweep data fetch";
     assert!(answer.contains(cifar), "{answer}");
     let datasets = home.json(&["plan", &spec])["datasets"].clone();
-    let own = datasets.as_array().and_then(|all| all.iter().find(|one| one["validation"] == 20)).expect("own data");
+    let own = datasets.as_array().and_then(|all| all.iter().find(|one| one["validation"] == 20)).expect("custom data");
     assert_eq!((own["train"]["images"].as_u64(), own["image"]["height"].as_u64()), (Some(TRAIN as u64), Some(4)));
 
     let spec = self::spec(&home, "{ idx = \"bytes\" }");

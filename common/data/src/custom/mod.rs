@@ -1,4 +1,4 @@
-//! A researcher's own data: four files of any geometry, checked and told by their digest.
+//! custom data: four files of any geometry, checked and told by their digest.
 //!
 //! | room | holds |
 //! |---|---|
@@ -13,14 +13,14 @@ pub mod digest;
 pub mod error;
 mod npy;
 
-use biosweep_common::dataset::OwnData;
+use biosweep_common::dataset::CustomData;
 use biosweep_common::extents::Extent;
 
 use crate::dataset::{Dataset, Images};
 use crate::error::DataError;
 use crate::file::DataFile;
 use array::Array;
-use error::OwnError;
+use error::CustomFileError;
 
 /// Of so many training images, one is for validation: as in MNIST, 10,000 of 60,000.
 const IMAGES_PER_VALIDATION_IMAGE: usize = 6;
@@ -29,8 +29,8 @@ const IMAGES_PER_VALIDATION_IMAGE: usize = 6;
 ///
 /// # Errors
 /// A file that is missing, broken or not what the spec was submitted with; files that make no dataset together.
-pub(super) fn load(own: &OwnData) -> Result<Dataset, DataError> {
-    let expected = own.digest.ok_or_else(|| OwnError::Unpinned { directory: own.directory.clone() })?;
+pub(super) fn load(own: &CustomData) -> Result<Dataset, DataError> {
+    let expected = own.digest.ok_or_else(|| CustomFileError::Unpinned { directory: own.directory.clone() })?;
     let [train_images, train_labels, test_images, test_labels] = digest::find(own)?;
     let files = [
         DataFile::open(train_images)?,
@@ -40,20 +40,22 @@ pub(super) fn load(own: &OwnData) -> Result<Dataset, DataError> {
     ];
     let found = digest::combined(files.each_ref().map(|file| blake3::hash(&file.bytes)));
     if found != expected {
-        return Err(OwnError::Digest { directory: own.directory.clone(), expected, found }.into());
+        return Err(CustomFileError::Digest { directory: own.directory.clone(), expected, found }.into());
     }
     let [train_images, train_labels, test_images, test_labels] = files;
     let (train_shape, train) = part(own, train_images, train_labels)?;
     let (test_shape, test) = part(own, test_images, test_labels)?;
     if train_shape != test_shape {
-        return Err(OwnError::Shapes { directory: own.directory.clone(), train: train_shape, test: test_shape }.into());
+        return Err(
+            CustomFileError::Shapes { directory: own.directory.clone(), train: train_shape, test: test_shape }.into()
+        );
     }
     let count = train.count();
     if count < 2 {
-        return Err(OwnError::TooFew { directory: own.directory.clone(), count }.into());
+        return Err(CustomFileError::TooFew { directory: own.directory.clone(), count }.into());
     }
     if let Some(label) = train.only_label() {
-        return Err(OwnError::OneClass { directory: own.directory.clone(), label }.into());
+        return Err(CustomFileError::OneClass { directory: own.directory.clone(), label }.into());
     }
     let classes = 1 + usize::from(train.largest_label().max(test.largest_label()));
     let validation_count = u32::try_from((count / IMAGES_PER_VALIDATION_IMAGE).max(1));
@@ -62,12 +64,12 @@ pub(super) fn load(own: &OwnData) -> Result<Dataset, DataError> {
 }
 
 /// The images of one part with their labels, and their shape.
-fn part(own: &OwnData, images: DataFile, labels: DataFile) -> Result<(Extent, Images), DataError> {
+fn part(own: &CustomData, images: DataFile, labels: DataFile) -> Result<(Extent, Images), DataError> {
     let labels = Array::read(own.format, labels)?;
     let images = Array::read(own.format, images)?;
     let shape = shape(&images)?;
     if images.shape[0] != labels.shape[0] || labels.shape.len() != 1 {
-        return Err(OwnError::Counts {
+        return Err(CustomFileError::Counts {
             images: images.path,
             image_shape: images.shape,
             labels: labels.path,
@@ -83,21 +85,21 @@ fn part(own: &OwnData, images: DataFile, labels: DataFile) -> Result<(Extent, Im
 const USUAL_CHANNELS: [usize; 3] = [1, 3, 4];
 
 /// [count, height, width] or [count, channels, height, width].
-fn shape(images: &Array) -> Result<Extent, OwnError> {
+fn shape(images: &Array) -> Result<Extent, CustomFileError> {
     let shape = match images.shape[..] {
         [_, height, width] => Extent { channels: 1, height, width },
         [_, channels, height, width] => Extent { channels, height, width },
-        _ => return Err(OwnError::Rank { path: images.path.clone(), shape: images.shape.clone() }),
+        _ => return Err(CustomFileError::Rank { path: images.path.clone(), shape: images.shape.clone() }),
     };
     if images.shape.contains(&0) {
-        return Err(OwnError::Empty { path: images.path.clone(), shape: images.shape.clone() });
+        return Err(CustomFileError::Empty { path: images.path.clone(), shape: images.shape.clone() });
     }
     if let [count, height, width, channels] = images.shape[..]
         && USUAL_CHANNELS.contains(&channels)
         && height.min(width) > USUAL_CHANNELS[2]
     {
         let shape = [count, height, width, channels];
-        return Err(OwnError::ChannelsLast { path: images.path.clone(), shape });
+        return Err(CustomFileError::ChannelsLast { path: images.path.clone(), shape });
     }
     Ok(shape)
 }

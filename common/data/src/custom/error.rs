@@ -1,13 +1,13 @@
-//! What may be wrong with a researcher's own data.
+//! What may be wrong with custom data.
 
 use std::path::PathBuf;
 
 use biosweep_common::dataset::ContentDigest;
 use biosweep_common::extents::Extent;
 
-/// Why own data is no dataset.
+/// Why custom data is no dataset.
 #[derive(Debug, thiserror::Error)]
-pub enum OwnError {
+pub enum CustomFileError {
     /// The spec does not say what the files hold.
     #[error(
         "the data in `{directory}` came without its digest; submit the sweep with `biosweep run` or `biosweep submit`"

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use biosweep_common::dataset::{DatasetRef, OwnData};
-use biosweep_common::vocabulary::OwnFormat;
-use biosweep_data::own::digest;
+use biosweep_common::dataset::{CustomData, DatasetRef};
+use biosweep_common::vocabulary::CustomFormat;
+use biosweep_data::custom::digest;
 use biosweep_data::{self as data, Part, Places};
 use libfuzzer_sys::fuzz_target;
 
@@ -22,15 +22,15 @@ fn file<'a>(input: &mut &'a [u8]) -> &'a [u8] {
     file
 }
 
-fn load(format: OwnFormat, folder: &Path, files: [&[u8]; 4]) {
+fn load(format: CustomFormat, folder: &Path, files: [&[u8]; 4]) {
     for (names, bytes) in format.files().into_iter().zip(files) {
         fs::write(folder.join(names[0]), bytes).expect("a file");
     }
-    let mut own = OwnData { format, directory: folder.to_string_lossy().into_owned(), digest: None };
+    let mut own = CustomData { format, directory: folder.to_string_lossy().into_owned(), digest: None };
     // Files that seem compressed may be none.
     let Ok(digest) = digest::digest(&own) else { return };
     own.digest = Some(digest);
-    if let Ok(dataset) = data::load(&DatasetRef::Own(own), &Places::default()) {
+    if let Ok(dataset) = data::load(&DatasetRef::Custom(own), &Places::default()) {
         let labels = dataset.labels(Part::Test);
         assert_eq!(labels.len(), dataset.count(Part::Test));
         assert!(labels.iter().all(|&label| usize::from(label) < dataset.classes()));
@@ -41,7 +41,7 @@ fuzz_target!(|input: &[u8]| {
     let mut rest = input;
     let files = [0; 4].map(|_| file(&mut rest));
     FOLDER.with(|folder| {
-        for format in [OwnFormat::Idx, OwnFormat::Npy] {
+        for format in [CustomFormat::Idx, CustomFormat::Npy] {
             load(format, folder.path(), files);
         }
     });

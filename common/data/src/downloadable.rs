@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use biosweep_common::vocabulary::{Dataset, OwnFormat};
+use biosweep_common::vocabulary::{CustomFormat, Dataset};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 /// The files of one dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published {
+pub struct Downloadable {
     /// Every file it needs, in the order in which a loader takes them.
-    pub files: &'static [PublishedFile],
+    pub files: &'static [DownloadableFile],
     /// How mirrors offer them.
     pub offer: Offer,
     /// Addresses of mirrors: of the directory, or of the archive.
@@ -28,7 +28,7 @@ pub enum Offer {
 
 /// One file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PublishedFile {
+pub struct DownloadableFile {
     /// The names it goes by; the first is the one its publishers use.
     pub names: &'static [&'static str],
     /// What tells it from any other.
@@ -94,7 +94,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl Published {
+impl Downloadable {
     /// The files of a dataset; `None` where it needs none.
     #[must_use]
     pub const fn of(dataset: Dataset) -> Option<&'static Self> {
@@ -109,18 +109,18 @@ impl Published {
 }
 
 /// The four idx files of MNIST and its kin: training images and labels, test images and labels.
-const fn idx_files(genuine: [Genuine; 4]) -> [PublishedFile; 4] {
+const fn idx_files(genuine: [Genuine; 4]) -> [DownloadableFile; 4] {
     let [train_images, train_labels, test_images, test_labels] = genuine;
-    let names = OwnFormat::Idx.files();
+    let names = CustomFormat::Idx.files();
     [
-        PublishedFile { names: names[0], genuine: train_images },
-        PublishedFile { names: names[1], genuine: train_labels },
-        PublishedFile { names: names[2], genuine: test_images },
-        PublishedFile { names: names[3], genuine: test_labels },
+        DownloadableFile { names: names[0], genuine: train_images },
+        DownloadableFile { names: names[1], genuine: train_labels },
+        DownloadableFile { names: names[2], genuine: test_images },
+        DownloadableFile { names: names[3], genuine: test_labels },
     ]
 }
 
-const MNIST: Published = Published {
+const MNIST: Downloadable = Downloadable {
     files: &idx_files([
         Genuine::Sha256("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
         Genuine::Sha256("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
@@ -131,7 +131,7 @@ const MNIST: Published = Published {
     mirrors: &["https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"],
 };
 
-const FASHION_MNIST: Published = Published {
+const FASHION_MNIST: Downloadable = Downloadable {
     files: &idx_files([
         Genuine::Md5("f4a8712d7a061bf5bd6d2ca38dc4d50a"),
         Genuine::Md5("9018921c3c673c538a1fc5bad174d6f9"),
@@ -145,7 +145,7 @@ const FASHION_MNIST: Published = Published {
     ],
 };
 
-const KMNIST: Published = Published {
+const KMNIST: Downloadable = Downloadable {
     files: &idx_files([
         Genuine::GzipSha256("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
         Genuine::GzipSha256("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
@@ -156,7 +156,7 @@ const KMNIST: Published = Published {
     mirrors: &["https://codh.rois.ac.jp/kmnist/dataset/kmnist", "http://codh.rois.ac.jp/kmnist/dataset/kmnist"],
 };
 
-const CIFAR_10: Published = Published {
+const CIFAR_10: Downloadable = Downloadable {
     files: &[
         batch(&["data_batch_1.bin", "cifar-10-batches-bin/data_batch_1.bin"], "5dd7e06a14cb22eb9f671a540d1b7c25"),
         batch(&["data_batch_2.bin", "cifar-10-batches-bin/data_batch_2.bin"], "5ea93a67294ea407fff1d09f752e9692"),
@@ -172,8 +172,8 @@ const CIFAR_10: Published = Published {
     ],
 };
 
-const fn batch(names: &'static [&'static str], md5: &'static str) -> PublishedFile {
-    PublishedFile { names, genuine: Genuine::Md5(md5) }
+const fn batch(names: &'static [&'static str], md5: &'static str) -> DownloadableFile {
+    DownloadableFile { names, genuine: Genuine::Md5(md5) }
 }
 
 #[cfg(test)]
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn no_digest_stands_twice_and_each_is_one() {
-        let files = Dataset::ALL.iter().filter_map(|&dataset| Published::of(dataset)).flat_map(|set| set.files);
+        let files = Dataset::ALL.iter().filter_map(|&dataset| Downloadable::of(dataset)).flat_map(|set| set.files);
         let mut digests = BTreeSet::new();
         for file in files {
             let (digest, length) = match file.genuine {

@@ -1,7 +1,7 @@
 //! The NumPy format: a mark, a version, the length of the header, the header as a Python dictionary, the entries.
 
 use super::array::{Array, Entries};
-use super::error::{HeaderFault, OwnError};
+use super::error::{CustomFileError, HeaderFault};
 use crate::file::DataFile;
 
 const MARK: &[u8] = b"\x93NUMPY";
@@ -23,17 +23,17 @@ struct Header {
 ///
 /// # Errors
 /// Another format, a type that is neither a whole number nor f4 nor f8, or another length than the header says.
-pub(super) fn read(file: DataFile) -> Result<Array, OwnError> {
+pub(super) fn read(file: DataFile) -> Result<Array, CustomFileError> {
     let DataFile { path, bytes, .. } = file;
     let header = match header(&bytes) {
         Ok(header) => header,
-        Err(fault) => return Err(OwnError::NotNpy { path, fault }),
+        Err(fault) => return Err(CustomFileError::NotNpy { path, fault }),
     };
     if header.is_fortran {
-        return Err(OwnError::FortranOrder { path });
+        return Err(CustomFileError::FortranOrder { path });
     }
     let Some((big, kind, size)) = kind(&header.descr) else {
-        return Err(OwnError::Type { path, descr: header.descr });
+        return Err(CustomFileError::Type { path, descr: header.descr });
     };
     let count = header.shape.iter().try_fold(size as u64, |product, &count| product.checked_mul(count as u64));
     let expected = count.and_then(|count| count.checked_add(header.length as u64)).unwrap_or(u64::MAX);
@@ -53,10 +53,10 @@ pub(super) fn read(file: DataFile) -> Result<Array, OwnError> {
         ('u', 8) => {
             Entries::Integers(each(data, big, |bytes| i64::try_from(u64::from_le_bytes(bytes)).unwrap_or(i64::MAX)))
         }
-        _ => return Err(OwnError::Type { path, descr: header.descr }),
+        _ => return Err(CustomFileError::Type { path, descr: header.descr }),
     };
     if expected != found {
-        return Err(OwnError::Length { path, expected, found });
+        return Err(CustomFileError::Length { path, expected, found });
     }
     Ok(Array { path, shape: header.shape, entries })
 }
