@@ -82,6 +82,12 @@ pub struct World {
     pub lanes: u32,
 }
 
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl World {
     /// A world with the sweep of [`SPEC`] and no worker.
     pub fn new() -> Self {

@@ -2,8 +2,8 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`address`] | what it writes down in its home, so that commands find it |
-//! | [`moment`] | one without a server, for as long as a command asks |
+//! | `address` | what it writes down in its home, so that commands find it |
+//! | `ephemeral` | one without a server, for as long as a command asks |
 
 mod address;
 mod ephemeral;

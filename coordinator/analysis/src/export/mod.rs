@@ -1,6 +1,6 @@
 //! Results and curves as files: which columns there are, and the list of formats.
 //!
-//! A new format is one new file with a [`Sink`], one line in [`Format`] and one in [`Format::sink`].
+//! A new format is one new file with a `Sink`, one line in [`Format`] and one in `Format::sink`.
 
 mod csv;
 mod jsonl;

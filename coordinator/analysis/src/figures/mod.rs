@@ -2,10 +2,10 @@
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`depth`] | test accuracy against depth |
-//! | [`learning`] | validation accuracy against updates |
-//! | [`chart`] | what they share: panels, scales, the key |
-//! | [`svg`] | lines, dots and words as SVG |
+//! | `depth` | test accuracy against depth |
+//! | `learning` | validation accuracy against updates |
+//! | `chart` | what they share: panels, scales, the key |
+//! | `svg` | lines, dots and words as SVG |
 
 mod chart;
 mod depth;

@@ -2,11 +2,11 @@
 //!
 //! | room | serves |
 //! |---|---|
-//! | [`callers`] | connections as they come, before anything is served |
-//! | [`sweeps`] | people: submit, list, show, watch, cancel, results, curves |
-//! | [`workers`] | workers: one session each |
+//! | `connections` | connections as they come, before anything is served |
+//! | `sweeps` | people: submit, list, show, watch, cancel, results, curves |
+//! | `workers` | workers: one session each |
 //! | [`identity`] | who asks whether it is this store that is served |
-//! | [`way`] | commands: their way to these services |
+//! | [`transport`] | commands: their way to these services |
 
 mod connections;
 pub mod identity;

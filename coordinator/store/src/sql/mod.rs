@@ -14,7 +14,7 @@
 //! | `shared/read` | rows → records |
 //! | `shared/restore` | rows → what the scheduler goes on with |
 //! | `shared/cells` | the cells of a row |
-//! | [`curve`], [`diagnostics`] | a learning curve, and what was measured along it, as bytes |
+//! | `curve`, `diagnostics` | a learning curve, and what was measured along it, as bytes |
 //!
 //! The statements are those both databases understand, and mean the same in both.
 

@@ -1,9 +1,9 @@
 //! Records → rows, of what is written as it comes, being little: what owners ask for, workers in quarantine, late reports.
 
-use biosweep_common::time::WallTime;
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::time::WallTime;
 use biosweep_scheduler::record::{Extension, QuarantineRow, RetriedRow, Submission};
 
 use super::super::curve;

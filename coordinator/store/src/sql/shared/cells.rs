@@ -1,15 +1,15 @@
 //! The cells of a row.
 
-use biosweep_common::time::WallTime;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::Score;
 use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::Format;
+use biosweep_common::time::WallTime;
 use biosweep_common::views::SweepView;
+use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
 use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;
-use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
 
 use super::{Connection, Db, DbRow, Query, failed};
 use crate::StoreError;

@@ -1,9 +1,9 @@
 //! Rows → what the scheduler goes on with.
 
-use biosweep_common::time::WallTime;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::SweepState;
-use biosweep_scheduler::record::{FailureRow, LeaseRow, QuarantineRow, Restored, RestoredSweep, FailureStatus};
+use biosweep_common::time::WallTime;
+use biosweep_scheduler::record::{FailureRow, FailureStatus, LeaseRow, QuarantineRow, Restored, RestoredSweep};
 
 use super::Connection;
 use super::cells::{Cells, all};

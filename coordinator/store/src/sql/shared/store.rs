@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::views::SweepView;
+use biosweep_scheduler::record::{
+    AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+};
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Mutex;
-use biosweep_scheduler::record::{AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult};
 
 use super::{Connection, Db, Origin, failed, read, restore, write};
 use crate::{Store, StoreError, storable};

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::ids::{Attempt, SweepId};
 use biosweep_common::outcome::{Outcome, TrialStatus};
-use sqlx::error::ErrorKind;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
+use sqlx::error::ErrorKind;
 
 use super::super::{curve, diagnostics};
-use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
 use super::admin::Late;
+use super::batch::{BatchError, Datum, Rows, STATEMENT_BYTES, Statement};
 use super::{Connection, Query, failed, runs};
 use crate::StoreError;
 
@@ -21,7 +21,8 @@ static CLOSINGS: Statement<5> = Statement::new(
 );
 static ATTEMPTS: Statement<7> =
     Statement::new("INSERT INTO attempts (attempt, trajectory, sweep, outcome, cause, ended_at, updates) ", "");
-static CURVES: Statement<5> = Statement::new("INSERT INTO curves (sweep, trajectory, attempt, points, diagnostics) ", "");
+static CURVES: Statement<5> =
+    Statement::new("INSERT INTO curves (sweep, trajectory, attempt, points, diagnostics) ", "");
 static REFERENCES: Statement<5> = Statement::new(
     "INSERT INTO curves (sweep, trajectory, source_sweep, source_trajectory, attempt, points) \
      SELECT column1, column2, column3, column4, source.attempt, column5 FROM (",
