@@ -9,8 +9,9 @@ use std::sync::LazyLock;
 use self::checked::Checked;
 pub use self::key::TrialKey;
 use crate::dataset::DatasetRef;
+use crate::rules::Rule;
 use crate::settings::{Level, Setting, Value};
-use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer, Rule};
+use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 
 /// What must be equal for two trajectories to train as lanes of one program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

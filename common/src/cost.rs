@@ -7,9 +7,10 @@ use crate::configuration::{Convolution, Shape, Skip};
 use crate::dataset::DatasetRef;
 use crate::extents::extents;
 use crate::grid::{Block, Grid};
+use crate::rules::{Decoders, Descriptor, Errors};
 use crate::settings::{Setting, Value};
 use crate::topology::Topology;
-use crate::vocabulary::{Dataset, Network, Rule};
+use crate::vocabulary::{Dataset, Network};
 
 /// Multiply-adds a core does in a second, in the shapes these networks have: what estimates assume. Measured rates of
 /// single cores lie within a factor of two of it.
@@ -108,14 +109,20 @@ impl Costs {
             *self.0.entry(structure).or_insert_with(|| Products::of(shape));
         // Forward and weight gradients.
         let both = 2.0 * (of_input + of_hidden + of_output);
-        let per_image = match shape.rule {
-            // Errors to all but the input.
-            Rule::Bp | Rule::Fa | Rule::Usf | Rule::Frsf => both + of_hidden + of_output,
-            Rule::Dfa => both + direct,
-            // No errors through the layers; each decoder is used three times and learns, on noisy inputs encoded anew.
-            Rule::Dtp => both + 5.0 * of_hidden + of_output,
-            Rule::Sdtp => both + 5.0 * (of_hidden + of_output),
+        let Descriptor { errors, decoders, .. } = shape.rule.descriptor();
+        let of_errors = match errors {
+            Errors::ThroughLayers => of_hidden + of_output,
+            Errors::ThroughOutput => of_output,
+            Errors::Direct => direct,
+            Errors::None => 0.0,
         };
+        // A decoder is used three times and learns, and its noisy inputs are encoded anew.
+        let of_decoders = match decoders {
+            Decoders::None => 0.0,
+            Decoders::OfHiddenLayers => 5.0 * of_hidden,
+            Decoders::OfAllLayers => 5.0 * (of_hidden + of_output),
+        };
+        let per_image = both + of_errors + of_decoders;
         per_image * f64::from(shape.batch_size)
     }
 }
@@ -153,6 +160,7 @@ impl Products {
 mod tests {
     use super::*;
     use crate::ids::TrajectoryIndex;
+    use crate::rules::Rule;
     use crate::spec::{Format, SweepSpec};
 
     fn grid(lines: &str) -> Grid {

@@ -1,6 +1,6 @@
 //! The diagnostics of learning: what is measured of each layer where a network is evaluated, if a sweep asks for it.
 
-use crate::vocabulary::{ActivationFunction, Rule, names};
+use crate::vocabulary::names;
 
 names! {
     /// Something to be measured of each layer.
@@ -21,32 +21,6 @@ names! {
         DeadUnits = "dead_units",
         /// The fraction of a hidden layer's activities with a slope below a hundredth of the steepest (sigmoid, tanh).
         SaturatedUnits = "saturated_units",
-    }
-}
-
-impl Measure {
-    /// Whether it says anything of a network that learns by this rule with this activation.
-    #[must_use]
-    pub const fn is_of_use(self, rule: Rule, activation: ActivationFunction) -> bool {
-        match self {
-            Self::UpdateAngle | Self::WeightNorm | Self::UpdateNorm => true,
-            Self::FeedbackAngle => matches!(rule, Rule::Fa | Rule::Usf | Rule::Frsf),
-            Self::ReconstructionError => matches!(rule, Rule::Dtp | Rule::Sdtp),
-            Self::DeadUnits => matches!(activation, ActivationFunction::Relu),
-            Self::SaturatedUnits => matches!(activation, ActivationFunction::Sigmoid | ActivationFunction::Tanh),
-        }
-    }
-
-    /// What it is of use to, for people.
-    #[must_use]
-    pub const fn belongs_to(self) -> &'static str {
-        match self {
-            Self::UpdateAngle | Self::WeightNorm | Self::UpdateNorm => "all rules",
-            Self::FeedbackAngle => "the rules fa, usf, frsf",
-            Self::ReconstructionError => "the rules dtp, sdtp",
-            Self::DeadUnits => "the activation relu",
-            Self::SaturatedUnits => "the activations sigmoid, tanh",
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`vocabulary`] | the named choices: rules, networks, activations, optimisers, datasets |
+//! | [`rules`] | learning rules, one descriptor each |
 //! | [`settings`] | the table of every setting: its name, type, default, and what it applies to |
 //! | [`configuration`] | one trial, complete: shape, hyper-parameters, stopping rule; its key |
 //! | [`spec`] | a spec file → a [`spec::SweepSpec`] that cannot be invalid |
@@ -40,6 +41,7 @@ pub mod outcome;
 pub mod plan;
 pub mod presets;
 pub mod protocol;
+pub mod rules;
 pub mod settings;
 pub mod spec;
 pub mod time;

@@ -58,8 +58,9 @@ mod tests {
     use super::*;
     use crate::ids::TrajectoryIndex;
     use crate::plan::Plan;
+    use crate::rules::Rule;
     use crate::spec::{Format, SweepSpec};
-    use crate::vocabulary::{ActivationFunction, Rule};
+    use crate::vocabulary::ActivationFunction;
 
     fn parse(name: &str) -> SweepSpec {
         let preset = find(name).expect("a preset");

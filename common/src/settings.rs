@@ -7,7 +7,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::dataset::DatasetRef;
-use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer, Rule};
+use crate::rules;
+use crate::rules::Rule;
+use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 
 pub use value::{Value, short_real};
 
@@ -138,7 +140,7 @@ pub struct Condition {
     /// Whether this value of it (or its absence) makes use of the dependent setting.
     pub holds: fn(Option<&Value>) -> bool,
     /// For whom the setting is, in words that end the sentence "it belongs to …".
-    pub belongs_to: &'static str,
+    pub belongs_to: fn() -> String,
 }
 
 /// Declares [`Setting`] and its table, one row a setting.
@@ -204,45 +206,50 @@ fn named<T: std::str::FromStr>(value: Option<&Value>, holds: fn(T) -> bool) -> b
     matches!(value, Some(Value::Name(name)) if name.parse().is_ok_and(holds))
 }
 
-const TARGET_PROPAGATION: Option<Condition> = Some(Condition {
-    on: Setting::Rule,
-    holds: |rule| named(rule, Rule::has_decoders),
-    belongs_to: "the target propagation rules (dtp, sdtp)",
-});
+/// The condition of a setting that only some rules use: those whose descriptors list it.
+macro_rules! of_rules {
+    ($name:literal) => {
+        Some(Condition {
+            on: Setting::Rule,
+            holds: |rule| named(rule, |rule: Rule| rule.descriptor().hyperparameters.contains(&$name)),
+            belongs_to: || rules::in_words(|rule| rule.hyperparameters.contains(&$name)),
+        })
+    };
+}
 const DENSE: Option<Condition> = Some(Condition {
     on: Setting::Network,
     holds: |network| named(network, |network: Network| network == Network::Dn),
-    belongs_to: "the network dn",
+    belongs_to: || "the network dn".to_owned(),
 });
 const LOGNORMAL: Option<Condition> = Some(Condition {
     on: Setting::Network,
     holds: |network| named(network, |network: Network| network == Network::Lognormal),
-    belongs_to: "the network lognormal",
+    belongs_to: || "the network lognormal".to_owned(),
 });
 const FULLY_CONNECTED: Option<Condition> = Some(Condition {
     on: Setting::Network,
     holds: |network| named(network, |network: Network| !network.is_convolutional()),
-    belongs_to: "fully connected networks",
+    belongs_to: || "fully connected networks".to_owned(),
 });
 const CONVOLUTIONAL: Option<Condition> = Some(Condition {
     on: Setting::Network,
     holds: |network| named(network, Network::is_convolutional),
-    belongs_to: "the convolutional networks (convnet, dense_convnet)",
+    belongs_to: || "the convolutional networks (convnet, dense_convnet)".to_owned(),
 });
 const SGD: Option<Condition> = Some(Condition {
     on: Setting::Optimizer,
     holds: |optimizer| named(optimizer, |optimizer: Optimizer| optimizer == Optimizer::Sgd),
-    belongs_to: "the optimizer sgd",
+    belongs_to: || "the optimizer sgd".to_owned(),
 });
 const MOMENTUM: Option<Condition> = Some(Condition {
     on: Setting::Momentum,
     holds: |momentum| matches!(momentum, Some(Value::Real(momentum)) if *momentum > 0.0),
-    belongs_to: "the optimizer sgd with a momentum above 0",
+    belongs_to: || "the optimizer sgd with a momentum above 0".to_owned(),
 });
 const EARLY_STOPPING: Option<Condition> = Some(Condition {
     on: Setting::EarlyStopStart,
     holds: |start| start.is_some(),
-    belongs_to: "trials with an early_stop_start",
+    belongs_to: || "trials with an early_stop_start".to_owned(),
 });
 
 settings! {
@@ -319,17 +326,17 @@ settings! {
     /// Step of the output layer's target for its sources.
     TargetStep {
         name: "target_step", level: Lane, domain: Domain::Positive, default: Some(Value::Real(0.1)),
-        only: TARGET_PROPAGATION,
+        only: of_rules!("target_step"),
     }
     /// Standard deviation of the noise the decoders learn to undo.
     NoiseStd {
         name: "noise_std", level: Lane, domain: Domain::NonNegative, default: Some(Value::Real(0.1)),
-        only: TARGET_PROPAGATION,
+        only: of_rules!("noise_std"),
     }
     /// Step of the decoders.
     DecoderLearningRate {
         name: "decoder_learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)),
-        only: TARGET_PROPAGATION,
+        only: of_rules!("decoder_learning_rate"),
     }
     /// Which of the ten splits into training and validation images.
     Fold {
@@ -402,6 +409,14 @@ mod tests {
         }
         assert!(contains(Domain::Positive, 3.4e38) && !contains(Domain::Fraction, 1.0));
         assert!(!contains(Domain::Fraction, 0.999_999_999_9), "in float32 it is 1");
+    }
+
+    #[test]
+    fn every_hyperparameter_of_a_rule_is_a_setting_that_rules_decide_on() {
+        for name in Rule::ALL.iter().flat_map(|rule| rule.descriptor().hyperparameters) {
+            let condition = Setting::from_name(name).and_then(Setting::condition).expect("a setting with a condition");
+            assert_eq!(condition.on, Setting::Rule, "{name}");
+        }
     }
 
     #[test]

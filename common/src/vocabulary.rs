@@ -35,6 +35,14 @@ macro_rules! names {
             }
         }
 
+        $crate::vocabulary::named_type!($type, $what);
+    };
+}
+
+/// Reads and writes a type by `name()`, given its `ALL` and `NAMES`.
+#[macro_export]
+macro_rules! named_type {
+    ($type:ident, $what:literal) => {
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.name())
@@ -44,10 +52,9 @@ macro_rules! names {
         impl std::str::FromStr for $type {
             type Err = $crate::vocabulary::UnknownName;
             fn from_str(name: &str) -> Result<Self, Self::Err> {
-                match name {
-                    $($name => Ok(Self::$variant),)+
-                    _ => Err($crate::vocabulary::UnknownName { what: $what, name: name.to_owned(), known: Self::NAMES.to_vec() }),
-                }
+                Self::ALL.iter().copied().find(|one| one.name() == name).ok_or_else(|| {
+                    $crate::vocabulary::UnknownName { what: $what, name: name.to_owned(), known: Self::NAMES.to_vec() }
+                })
             }
         }
 
@@ -65,27 +72,7 @@ macro_rules! names {
     };
 }
 
-pub use names;
-
-names! {
-    /// A learning rule: what stands in the place of the gradient.
-    Rule("rule") {
-        /// Back-propagation (Rumelhart et al. 1986).
-        Bp = "bp",
-        /// Feedback alignment (Lillicrap et al. 2014): fixed random feedback weights.
-        Fa = "fa",
-        /// Direct feedback alignment (Nøkland 2016): the output's error straight to every layer, through fixed random weights.
-        Dfa = "dfa",
-        /// Sign-symmetric feedback of uniform size (Liao et al. 2016, Moskovitz et al. 2018): sign(W)/√fan_in.
-        Usf = "usf",
-        /// Sign-symmetric feedback of fixed random size (Liao et al. 2016, Moskovitz et al. 2018): |R| ⊙ sign(W).
-        Frsf = "frsf",
-        /// Difference target propagation (Lee et al. 2015): targets from learned decoders.
-        Dtp = "dtp",
-        /// Simplified difference target propagation (Bartunov et al. 2018): no gradient crosses the output layer either.
-        Sdtp = "sdtp",
-    }
-}
+pub use {named_type, names};
 
 names! {
     /// A network: a layer kind with a connectivity.
@@ -166,17 +153,6 @@ impl CustomFormat {
     }
 }
 
-impl Rule {
-    /// Whether the rule propagates targets through learned decoders.
-    #[must_use]
-    pub const fn has_decoders(self) -> bool {
-        match self {
-            Self::Bp | Self::Fa | Self::Dfa | Self::Usf | Self::Frsf => false,
-            Self::Dtp | Self::Sdtp => true,
-        }
-    }
-}
-
 impl Dataset {
     /// What tells this dataset's bytes from any other's; a part of every trial's key.
     #[must_use]
@@ -236,6 +212,7 @@ const IDX_NAMES: [&[&str]; 4] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Rule;
 
     #[test]
     fn every_name_reads_back() {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use biosweep_common::vocabulary::{Network as Kind, Rule};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::Network as Kind;
 use safetensors::SafeTensors;
 
 #[test]

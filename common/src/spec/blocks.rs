@@ -276,14 +276,14 @@ fn check_conditions(draft: &Draft, common: &mut Common, errors: &mut ErrorList<'
             Given::Many(_) if somewhere && !everywhere => {
                 let message = format!(
                     "the axis `{setting}` says nothing for some trials of this block: it belongs to {}",
-                    condition.belongs_to
+                    (condition.belongs_to)()
                 );
                 let help = format!("put those with another `{}` into a block of their own", condition.on);
                 errors.add(&entry.span, entry.place.clone(), message, help);
             }
             Given::Wrong => {}
             Given::One(_) | Given::Many(_) => {
-                let message = format!("`{setting}` affects no trial here: it belongs to {}", condition.belongs_to);
+                let message = format!("`{setting}` affects no trial here: it belongs to {}", (condition.belongs_to)());
                 let help = format!("leave it out, or fix `{}`", condition.on);
                 if entry.shared && matches!(entry.given, Given::One(_)) {
                     common.note(somewhere, &entry.span, &entry.place, message, help);

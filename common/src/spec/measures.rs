@@ -4,6 +4,7 @@ use super::error::{ErrorList, nearest};
 use super::node::{Kind, Node};
 use crate::diagnostics::Measure;
 use crate::grid::{Block, Grid};
+use crate::rules::{Rule, measured_in_words};
 use crate::settings::{Setting, Value};
 
 /// The measures a list names, each of use to some trial.
@@ -36,7 +37,12 @@ pub(super) fn read(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList
             }
             Some(measure) if !grid.blocks().iter().any(|block| is_of_use(measure, block)) => {
                 let message = format!("`{measure}` says nothing of any trial");
-                errors.add(&item.span, place, message, format!("leave it out: it is for {}", measure.belongs_to()));
+                errors.add(
+                    &item.span,
+                    place,
+                    message,
+                    format!("leave it out: it is for {}", measured_in_words(measure)),
+                );
             }
             Some(measure) => found.push(measure),
         }
@@ -55,7 +61,7 @@ pub(super) fn is_of_use(measure: Measure, block: &Block) -> bool {
     let (rules, activations) = (values(Setting::Rule), values(Setting::Activation));
     let is_of_use = |rule: &Value, activation: &Value| match (rule, activation) {
         (Value::Name(rule), Value::Name(activation)) => {
-            rule.parse().is_ok_and(|rule| activation.parse().is_ok_and(|act| measure.is_of_use(rule, act)))
+            rule.parse().is_ok_and(|rule: Rule| activation.parse().is_ok_and(|act| rule.has_diagnostic(measure, act)))
         }
         _ => false,
     };

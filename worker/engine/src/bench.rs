@@ -4,7 +4,7 @@
 //! medians of the rounds.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
-use biosweep_common::vocabulary::Rule;
+use biosweep_common::rules::{Decoders, Errors, Rule};
 use biosweep_data::{self as data, DataError, Part, Places};
 use biosweep_host::clock::Clock;
 use serde::Serialize;
@@ -138,15 +138,16 @@ impl Floor {
             add(z.shallow_clone(), &input, &weight.f_tr()?);
             add(matrix(outputs, inputs)?, &delta.f_tr()?, &input);
             let is_output = layer == output;
-            let sends_errors = match rule {
-                Rule::Bp | Rule::Fa | Rule::Usf | Rule::Frsf => layer > 1,
-                Rule::Dtp => is_output,
-                Rule::Dfa | Rule::Sdtp => false,
+            let descriptor = rule.descriptor();
+            let sends_errors = match descriptor.errors {
+                Errors::ThroughLayers => layer > 1,
+                Errors::ThroughOutput => is_output,
+                Errors::Direct | Errors::None => false,
             };
             if sends_errors {
                 add(error.shallow_clone(), &delta, &weight);
             }
-            if rule == Rule::Dfa && !is_output {
+            if descriptor.errors == Errors::Direct && !is_output {
                 let units = architecture.extent(layer).units() as i64;
                 add(
                     matrix(rows, units)?,
@@ -154,7 +155,12 @@ impl Floor {
                     &matrix(architecture.classes() as i64, units)?,
                 );
             }
-            if rule.has_decoders() && layer > 1 && (!is_output || rule == Rule::Sdtp) {
+            let has_decoder = match descriptor.decoders {
+                Decoders::None => false,
+                Decoders::OfHiddenLayers => !is_output,
+                Decoders::OfAllLayers => true,
+            };
+            if has_decoder && layer > 1 {
                 let kernel_size = (architecture.kernel_size(layer) * architecture.kernel_size(layer)) as i64;
                 let (units, back) = (kernel_size * outputs, architecture.hidden_channels(layer) as i64);
                 let (decoder, unfolded) = (matrix(back, units)?, matrix(positions, units)?);

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, NUMERICS_VERSION, Shape, Skip, StoppingRule};
-use biosweep_common::vocabulary::{ActivationFunction, Dataset, Network, Optimizer, Rule};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 use biosweep_data::{self as data, Places};
 use biosweep_engine::torch::device::Device;
 use biosweep_engine::torch::environment;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use biosweep_common::configuration::{Convolution, Real, Skip};
 use biosweep_common::extents::{Extent, convolutional};
+use biosweep_common::rules::Rule;
 use biosweep_common::topology::Topology;
-use biosweep_common::vocabulary::{ActivationFunction, Network as Kind, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Network as Kind};
 use biosweep_engine::architecture::Architecture;
 use biosweep_engine::kernels::scalar::Scalar;
 use biosweep_engine::model::parameters::Parameters;

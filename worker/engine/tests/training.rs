@@ -3,7 +3,8 @@
 use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
 use biosweep_common::curve::{CurvePoint, EarlyStopper, Score};
 use biosweep_common::diagnostics::Measure;
-use biosweep_common::vocabulary::{self, ActivationFunction, Network, Optimizer, Rule};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::{self, ActivationFunction, Network, Optimizer};
 use biosweep_data::{self as data, Places};
 use biosweep_engine::checkpoint;
 use biosweep_engine::torch::device::Device;

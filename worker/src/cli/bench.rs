@@ -1,7 +1,8 @@
 //! `biosweep-worker bench`: updates per second, and those of the bare matrix products of the same update.
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, Shape, Skip};
-use biosweep_common::vocabulary::{ActivationFunction, Dataset, Network, Optimizer, Rule};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 use biosweep_engine::bench;
 use biosweep_engine::torch::device::Device;
 use clap::Args;

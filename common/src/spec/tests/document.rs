@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::diagnostics::Measure;
+use crate::rules::measured_in_words;
 use crate::settings::{Domain, Level};
 use crate::vocabulary::Dataset;
 
@@ -42,7 +43,7 @@ fn settings_table() -> String {
             domain => domain.to_string(),
         };
         let meaning = setting.meaning().trim_end_matches('.');
-        let user = setting.condition().map_or("all", |condition| condition.belongs_to);
+        let user = setting.condition().map_or_else(|| "all".to_owned(), |condition| (condition.belongs_to)());
         table.push_str(&format!("| `{setting}` | {meaning} | {values} | {default} | {user} | {level} |\n"));
     }
     table
@@ -62,7 +63,9 @@ fn its_table_of_measures_names_them_all_with_their_use() {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         (cells[1].trim_matches('`').to_owned(), cells[3])
     });
-    let expected = Measure::ALL.iter().map(|measure| (measure.name().to_owned(), measure.belongs_to()));
+    let words: Vec<(String, String)> =
+        Measure::ALL.iter().map(|measure| (measure.name().to_owned(), measured_in_words(*measure))).collect();
+    let expected = words.iter().map(|(name, words)| (name.clone(), words.as_str()));
     assert!(rows.eq(expected), "docs/spec.md should list {:?}", Measure::NAMES);
 }
 

@@ -100,7 +100,7 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
         ),
         (
             "depth = 1\ntarget_step = [0.1, 0.2]",
-            "8:15: grid.target_step: the axis `target_step` says nothing for some trials of this block: it belongs to the target propagation rules (dtp, sdtp); put those with another `rule` into a block of their own",
+            "8:15: grid.target_step: the axis `target_step` says nothing for some trials of this block: it belongs to the rules dtp, sdtp; put those with another `rule` into a block of their own",
         ),
         (
             "depth = 1\nskip_input = true\n[[block]]\nnetwork = \"nn\"",

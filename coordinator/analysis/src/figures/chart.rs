@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::vocabulary::{Network, Rule};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::Network;
 
+use super::Connectivity;
 use super::svg::{FAINT_INK, GRID, INK, Stroke, Svg, Words};
-use super::{Connectivity, colour};
 
 const PLOT_WIDTH: f64 = 300.0;
 /// Of a panel that stands alone: room for the key above it.
@@ -98,7 +99,7 @@ impl Chart {
         let mut x = LEFT;
         let words = Words { anchor: "start", ..LABEL };
         for &rule in rules {
-            self.svg.line((x, 55.0), (x + 24.0, 55.0), Stroke::solid(colour(rule), 3.0));
+            self.svg.line((x, 55.0), (x + 24.0, 55.0), Stroke::solid(rule.descriptor().colour, 3.0));
             self.svg.words((x + 30.0, 59.5), rule.name(), words);
             x += 30.0 + 9.0 * rule.name().len() as f64 + 18.0;
         }

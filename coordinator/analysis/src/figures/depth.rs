@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 
 use biosweep_common::dataset::DatasetRef;
-use biosweep_common::vocabulary::{ActivationFunction, Network, Rule};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::{ActivationFunction, Network};
 
 use super::chart::{Chart, Marks, Panel, Plot, Scale};
 use super::svg::Stroke;
-use super::{Connectivity, colour, layers};
+use super::{Connectivity, layers};
 use crate::aggregate::{Cell, Mean, uneven};
 
 /// Lines of one panel are moved apart by so many pixels at most, so that dots and error bars of one depth do not cover
@@ -96,7 +97,7 @@ fn line(
     (rule, network): Series,
     (shift_px, most): (f64, u64),
 ) {
-    let (colour, connectivity) = (colour(rule), Connectivity::of(network));
+    let (colour, connectivity) = (rule.descriptor().colour, Connectivity::of(network));
     let points: Vec<(f64, Mean)> = cells.iter().filter_map(|cell| Some((at(cell), cell.test?))).collect();
     for cell in cells.iter().filter(|cell| cell.test.is_none()) {
         plot.cross(at(cell), shift_px, colour);
@@ -209,7 +210,7 @@ mod tests {
         let crosses = |status| {
             let [first, second] = sound.clone();
             let svg = accuracy_by_depth("s", &cells(&[first, second, ended("fa", "nn", 10, status)]));
-            (svg.matches(super::super::colour(Rule::Fa)).count(), svg)
+            (svg.matches(Rule::Fa.descriptor().colour).count(), svg)
         };
         let (strokes, diverged) = crosses(TrialStatus::Diverged);
         assert_eq!(strokes, 1 + 2, "of the key and of one cross");

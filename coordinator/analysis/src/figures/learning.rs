@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::dataset::DatasetRef;
+use biosweep_common::rules::Rule;
 use biosweep_common::settings::Level;
 use biosweep_common::views::CurveView;
-use biosweep_common::vocabulary::{ActivationFunction, Network, Rule};
+use biosweep_common::vocabulary::{ActivationFunction, Network};
 
 use super::chart::{Chart, Marks, Panel, Scale, ticks};
+use super::layers;
 use super::svg::Stroke;
-use super::{colour, layers};
 use crate::aggregate::{Cell, Place};
 
 /// More points than a panel has pixels to tell apart only make the file large.
@@ -41,7 +42,7 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView]) -> Str
         let mut plot = chart.panel(&Panel { index, title: &title, x_label: "updates", x_marks }, "validation accuracy");
         let at = |(update, accuracy): (u64, f64)| (scale.at(update as f64), accuracy);
         for (&rule, curves) in rules {
-            let thin = Stroke { opacity: 0.3, ..Stroke::solid(colour(rule), 1.0) };
+            let thin = Stroke { opacity: 0.3, ..Stroke::solid(rule.descriptor().colour, 1.0) };
             if curves.len() > 1 {
                 for curve in curves {
                     let points: Vec<_> = thinned(&accuracies(&curve.points)).into_iter().map(at).collect();
@@ -51,7 +52,7 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView]) -> Str
         }
         for (&rule, curves) in rules {
             let points: Vec<_> = thinned(&mean(curves)).into_iter().map(at).collect();
-            plot.curve(&points, 0.0, Stroke::solid(colour(rule), 2.2));
+            plot.curve(&points, 0.0, Stroke::solid(rule.descriptor().colour, 2.2));
         }
     }
     chart.finish()

@@ -15,20 +15,7 @@ mod svg;
 pub use depth::accuracy_by_depth;
 pub use learning::learning_curves;
 
-use biosweep_common::vocabulary::{Network, Rule};
-
-/// A rule's colour: of Okabe and Ito's palette, whose colours tell apart for the colour-blind too.
-const fn colour(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Bp => "#0072b2",
-        Rule::Fa => "#d55e00",
-        Rule::Dfa => "#cc79a7",
-        Rule::Usf => "#e69f00",
-        Rule::Frsf => "#8c6d00",
-        Rule::Dtp => "#009e73",
-        Rule::Sdtp => "#56b4e9",
-    }
-}
+use biosweep_common::vocabulary::Network;
 
 /// How a network's layers are wired, as a line shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

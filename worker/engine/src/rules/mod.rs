@@ -14,7 +14,7 @@ mod sdtp;
 mod target_propagation;
 mod usf;
 
-use biosweep_common::vocabulary::Rule;
+use biosweep_common::rules::Rule;
 use biosweep_numeric::vector::wide;
 use tch::{TchError, Tensor};
 

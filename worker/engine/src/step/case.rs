@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use biosweep_common::configuration::{Real, Skip};
-use biosweep_common::vocabulary::{ActivationFunction, Network, Rule};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::{ActivationFunction, Network};
 use serde::Deserialize;
 
 use super::StepError;

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use biosweep_common::configuration::Convolution;
 use biosweep_common::extents::{Extent, TooSmall, convolutional};
+use biosweep_common::rules::Rule;
 use biosweep_common::topology::Topology;
-use biosweep_common::vocabulary::Rule;
 use tch::TchError;
 
 use crate::activations::Activations;

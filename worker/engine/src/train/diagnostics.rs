@@ -4,7 +4,8 @@
 //! nothing: a lane has the same curve with and without diagnostics.
 
 use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
-use biosweep_common::vocabulary::{ActivationFunction, Rule};
+use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::ActivationFunction;
 use tch::TchError;
 
 use crate::kernels::scalar::Scalar;

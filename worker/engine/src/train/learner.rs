@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
 use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
-use biosweep_common::vocabulary::Rule;
+use biosweep_common::rules::Rule;
 use biosweep_data::{Dataset, Part};
 use biosweep_numeric::random::{Purpose, Stream};
 use tch::TchError;

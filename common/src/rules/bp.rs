@@ -1,0 +1,15 @@
+//! Back-propagation.
+
+use super::{Decoders, Descriptor, Errors};
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "bp",
+    title: "Back-propagation",
+    citation: "Rumelhart, Hinton and Williams 1986",
+    summary: "errors return through the transposed forward weights",
+    hyperparameters: &[],
+    errors: Errors::ThroughLayers,
+    decoders: Decoders::None,
+    diagnostics: &[],
+    colour: "#0072b2",
+};

@@ -1,0 +1,15 @@
+//! Direct feedback alignment.
+
+use super::{Decoders, Descriptor, Errors};
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "dfa",
+    title: "Direct feedback alignment",
+    citation: "Nøkland 2016",
+    summary: "the error of the output goes to every layer directly, through fixed random weights",
+    hyperparameters: &[],
+    errors: Errors::Direct,
+    decoders: Decoders::None,
+    diagnostics: &[],
+    colour: "#cc79a7",
+};

@@ -1,0 +1,16 @@
+//! Difference target propagation.
+
+use super::{Decoders, Descriptor, Errors};
+use crate::diagnostics::Measure;
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "dtp",
+    title: "Difference target propagation",
+    citation: "Lee et al. 2015",
+    summary: "targets come from trained decoders; the first targets from the gradient through the output layer",
+    hyperparameters: &["target_step", "noise_std", "decoder_learning_rate"],
+    errors: Errors::ThroughOutput,
+    decoders: Decoders::OfHiddenLayers,
+    diagnostics: &[Measure::ReconstructionError],
+    colour: "#009e73",
+};

@@ -1,0 +1,16 @@
+//! Feedback alignment.
+
+use super::{Decoders, Descriptor, Errors};
+use crate::diagnostics::Measure;
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "fa",
+    title: "Feedback alignment",
+    citation: "Lillicrap et al. 2016",
+    summary: "errors return through fixed random weights",
+    hyperparameters: &[],
+    errors: Errors::ThroughLayers,
+    decoders: Decoders::None,
+    diagnostics: &[Measure::FeedbackAngle],
+    colour: "#d55e00",
+};

@@ -1,0 +1,156 @@
+//! Learning rules: one descriptor each. Vocabulary, spec, documents, costs, diagnostics, benchmarks and figures take what they
+//! need from it; the rule itself is one file in `worker/engine/src/rules/`.
+//!
+//! A new rule is one file here and one line in the list below.
+
+use crate::diagnostics::Measure;
+use crate::vocabulary::{ActivationFunction, named_type};
+
+/// A learning rule, as everything but the engine knows it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Descriptor {
+    /// The name in spec files, results and messages.
+    pub name: &'static str,
+    /// The name in the literature.
+    pub title: &'static str,
+    /// Authors and year.
+    pub citation: &'static str,
+    /// How errors or targets reach the hidden layers, in half a sentence.
+    pub summary: &'static str,
+    /// The settings that this rule uses and not every rule does, by name.
+    pub hyperparameters: &'static [&'static str],
+    /// The matrix products that carry errors backward.
+    pub errors: Errors,
+    /// The layers that have decoders.
+    pub decoders: Decoders,
+    /// The diagnostics that apply to this rule and not to every rule.
+    pub diagnostics: &'static [Measure],
+    /// The colour in figures: of Okabe and Ito's palette, which the colour-blind can tell apart, too.
+    pub colour: &'static str,
+}
+
+/// The matrix products that carry errors backward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errors {
+    /// One for every layer above the first.
+    ThroughLayers,
+    /// One, for the output layer.
+    ThroughOutput,
+    /// One from the output to each hidden layer.
+    Direct,
+    /// None.
+    None,
+}
+
+/// The layers that have decoders. A decoder maps a layer to its hidden sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoders {
+    /// None.
+    None,
+    /// The hidden layers above the first.
+    OfHiddenLayers,
+    /// The hidden layers above the first, and the output layer.
+    OfAllLayers,
+}
+
+macro_rules! rules {
+    ($($variant:ident = $module:ident;)+) => {
+        $(mod $module;)+
+
+        /// A learning rule: what replaces the gradient.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Rule {
+            $(#[doc = concat!("The rule of `rules/", stringify!($module), ".rs`.")] $variant,)+
+        }
+
+        impl Rule {
+            /// Every rule, in the order of tables.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// Every name, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($module::DESCRIPTOR.name),+];
+
+            /// What is known of the rule.
+            #[must_use]
+            pub const fn descriptor(self) -> &'static Descriptor {
+                match self { $(Self::$variant => &$module::DESCRIPTOR,)+ }
+            }
+        }
+    };
+}
+
+rules! {
+    Bp = bp;
+    Fa = fa;
+    Dfa = dfa;
+    Usf = usf;
+    Frsf = frsf;
+    Dtp = dtp;
+    Sdtp = sdtp;
+}
+
+named_type!(Rule, "rule");
+
+impl Rule {
+    /// The name in spec files, results and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.descriptor().name
+    }
+
+    /// Whether the rule trains decoders.
+    #[must_use]
+    pub fn has_decoders(self) -> bool {
+        self.descriptor().decoders != Decoders::None
+    }
+
+    /// Whether a measure says anything about a network that learns by this rule with this activation function.
+    #[must_use]
+    pub fn has_diagnostic(self, measure: Measure, activation: ActivationFunction) -> bool {
+        match measure {
+            Measure::UpdateAngle | Measure::WeightNorm | Measure::UpdateNorm => true,
+            Measure::FeedbackAngle | Measure::ReconstructionError => self.descriptor().diagnostics.contains(&measure),
+            Measure::DeadUnits => activation == ActivationFunction::Relu,
+            Measure::SaturatedUnits => matches!(activation, ActivationFunction::Sigmoid | ActivationFunction::Tanh),
+        }
+    }
+}
+
+/// The rules of which something holds, in words.
+#[must_use]
+pub fn in_words(holds: impl Fn(&Descriptor) -> bool) -> String {
+    let names: Vec<&str> =
+        Rule::ALL.iter().map(|rule| rule.descriptor()).filter(|one| holds(one)).map(|one| one.name).collect();
+    format!("the rule{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
+}
+
+/// What a measure applies to, in words.
+#[must_use]
+pub fn measured_in_words(measure: Measure) -> String {
+    match measure {
+        Measure::UpdateAngle | Measure::WeightNorm | Measure::UpdateNorm => "all rules".to_owned(),
+        Measure::FeedbackAngle | Measure::ReconstructionError => in_words(|rule| rule.diagnostics.contains(&measure)),
+        Measure::DeadUnits => "the activation relu".to_owned(),
+        Measure::SaturatedUnits => "the activations sigmoid, tanh".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_rules_share_a_name_a_title_or_a_colour() {
+        for of in [|rule: &Descriptor| rule.name, |rule: &Descriptor| rule.title, |rule: &Descriptor| rule.colour] {
+            let distinct: BTreeSet<&str> = Rule::ALL.iter().map(|rule| of(rule.descriptor())).collect();
+            assert_eq!(distinct.len(), Rule::ALL.len());
+        }
+    }
+
+    #[test]
+    fn what_applies_to_some_rules_names_them() {
+        assert_eq!(in_words(|rule| rule.decoders != Decoders::None), "the rules dtp, sdtp");
+        assert_eq!(in_words(|rule| rule.errors == Errors::Direct), "the rule dfa");
+    }
+}

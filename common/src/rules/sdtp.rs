@@ -1,0 +1,16 @@
+//! Simplified difference target propagation.
+
+use super::{Decoders, Descriptor, Errors};
+use crate::diagnostics::Measure;
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "sdtp",
+    title: "Simplified difference target propagation",
+    citation: "Bartunov et al. 2018",
+    summary: "targets come from trained decoders, the first ones too: no gradient crosses the output layer",
+    hyperparameters: &["target_step", "noise_std", "decoder_learning_rate"],
+    errors: Errors::None,
+    decoders: Decoders::OfAllLayers,
+    diagnostics: &[Measure::ReconstructionError],
+    colour: "#56b4e9",
+};
