@@ -102,7 +102,7 @@ fn a_trajectory_goes_on_from_its_checkpoint_in_a_bucket() {
     cluster.work(&["--checkpoints", &place], &access);
     assert_eq!(cluster.findings(), expected);
     let said = cluster.said("worker-1.log");
-    assert!(said.contains("goes on"), "{said}");
+    assert!(said.contains("resumes from a checkpoint"), "{said}");
     until("the bucket is empty again", || (in_bucket() == 0).then_some(()));
 }
 
@@ -125,7 +125,7 @@ fn a_large_checkpoint_is_sent_in_parts_and_gone_on_from() {
     until("a large checkpoint is in the bucket", || bucket.files().iter().any(is_large).then_some(()));
     cluster.kill_worker();
     cluster.work(&["--checkpoints", &place], &access);
-    until("it is gone on from", || cluster.said("worker-1.log").contains("goes on").then_some(()));
+    until("it is resumed from", || cluster.said("worker-1.log").contains("resumes from a checkpoint").then_some(()));
 }
 
 /// Serves an empty bucket that answers whoever asks, and nobody who writes; how many have begun to write.
