@@ -4,37 +4,10 @@
 
 use tch::TchError;
 
-use super::moments::Moments;
-use super::{Optimise, OptimiserConfig};
+use super::OptimiserConfig;
+use super::moments::{Decay, Moments};
 use crate::kernels::scalar::Scalar;
 
-#[derive(Debug)]
-pub(super) struct Adam<T> {
-    config: OptimiserConfig,
-    moments: Moments<T>,
-}
-
-impl<T: Scalar> Adam<T> {
-    pub(super) fn new(config: OptimiserConfig, length: usize) -> Result<Self, TchError> {
-        Ok(Self { config, moments: Moments::new(length)? })
-    }
-}
-
-impl<T: Scalar> Optimise<T> for Adam<T> {
-    fn begin(&mut self) {
-        self.moments.begin();
-    }
-
-    fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
-        self.moments.state()
-    }
-
-    fn resume(&mut self, updates: u64) {
-        self.moments.resume(updates);
-    }
-
-    fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
-        let OptimiserConfig { learning_rate, weight_decay, .. } = self.config;
-        self.moments.update(first, values, gradients, (learning_rate, weight_decay, 1.0));
-    }
+pub(super) fn optimiser<T: Scalar>(config: OptimiserConfig, length: usize) -> Result<Moments<T>, TchError> {
+    Moments::new(config.learning_rate, Decay { added: config.weight_decay, kept: 1.0 }, length)
 }

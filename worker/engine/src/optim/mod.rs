@@ -1,4 +1,4 @@
-//! Optimisers: updates of parameters by their gradients. Each optimiser is one file with one fused loop over flat
+//! Optimisers: updates of parameters by their gradients. Each optimiser is one file, and one fused loop over flat
 //! slices.
 
 mod adam;
@@ -17,7 +17,7 @@ pub trait Optimise<T: Scalar> {
     /// Begins an update of all parameters.
     fn begin(&mut self) {}
 
-    /// Updates the parameters from index `first` on. `weight_decay · w` is added to every gradient.
+    /// Updates the parameters from index `first` on, weight decay included.
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]);
 
     /// The state beside the number of updates, by name. Each slice is as long as the parameters.
@@ -66,8 +66,8 @@ pub fn new<T: Scalar>(
 ) -> Result<Box<dyn Optimise<T>>, TchError> {
     Ok(match optimizer {
         Optimizer::Sgd => Box::new(sgd::Sgd::new(config, length)?),
-        Optimizer::Adam => Box::new(adam::Adam::new(config, length)?),
-        Optimizer::Adamw => Box::new(adamw::AdamW::new(config, length)?),
+        Optimizer::Adam => Box::new(adam::optimiser(config, length)?),
+        Optimizer::Adamw => Box::new(adamw::optimiser(config, length)?),
         Optimizer::Rmsprop => Box::new(rmsprop::RmsProp::new(config, length)?),
     })
 }

@@ -1,8 +1,9 @@
-//! Running means of gradients and of squared gradients, for Adam and AdamW.
+//! Adam and AdamW: running means of gradients and of squared gradients.
 
 use biosweep_numeric::vector::wide;
 use tch::TchError;
 
+use super::Optimise;
 use crate::kernels::buffer::Buffer;
 use crate::kernels::scalar::Scalar;
 
@@ -14,9 +15,20 @@ const EPSILON: f64 = 1e-8;
 /// from the bound to a value within the normal range.
 const FLUSH_EVERY: i32 = 64;
 
-/// The moments of Adam or AdamW.
+/// How weight decay enters an update.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decay {
+    /// The multiple of the weights that is added to their gradients.
+    pub(super) added: f64,
+    /// The factor of the weights themselves.
+    pub(super) kept: f64,
+}
+
+/// Adam or AdamW, by how the weights decay.
 #[derive(Debug)]
 pub(super) struct Moments<T> {
+    learning_rate: f64,
+    decay: Decay,
     mean: Buffer<T>,
     square: Buffer<T>,
     updates: i32,
@@ -32,38 +44,34 @@ struct Constants<T> {
 }
 
 impl<T: Scalar> Moments<T> {
-    pub(super) fn new(length: usize) -> Result<Self, TchError> {
-        Ok(Self { mean: Buffer::zeros(length)?, square: Buffer::zeros(length)?, updates: 0 })
+    pub(super) fn new(learning_rate: f64, decay: Decay, length: usize) -> Result<Self, TchError> {
+        let (mean, square) = (Buffer::zeros(length)?, Buffer::zeros(length)?);
+        Ok(Self { learning_rate, decay, mean, square, updates: 0 })
     }
+}
 
-    pub(super) fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
-        vec![("mean", self.mean.slice_mut()), ("square", self.square.slice_mut())]
-    }
-
-    pub(super) fn resume(&mut self, updates: u64) {
-        self.updates = i32::try_from(updates).unwrap_or(i32::MAX);
-    }
-
-    /// Begins the next update.
-    pub(super) fn begin(&mut self) {
+impl<T: Scalar> Optimise<T> for Moments<T> {
+    fn begin(&mut self) {
         // The corrections are 1 long before two thousand million updates.
         self.updates = self.updates.saturating_add(1);
     }
 
-    /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← keep·w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε),
-    /// where g includes `decay · w`, for the parameters from index `first` on.
-    pub(super) fn update(
-        &mut self,
-        first: usize,
-        values: &mut [T],
-        gradients: &[T],
-        (learning_rate, decay, keep): (f64, f64, f64),
-    ) {
+    fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
+        vec![("mean", self.mean.slice_mut()), ("square", self.square.slice_mut())]
+    }
+
+    fn resume(&mut self, updates: u64) {
+        self.updates = i32::try_from(updates).unwrap_or(i32::MAX);
+    }
+
+    /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← kept·w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε),
+    /// where g includes `added · w`.
+    fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
         let correction = |beta: f64| 1.0 - beta.powi(self.updates);
         let constants = Constants {
-            keep: T::from_f64(keep),
-            decay: T::from_f64(decay),
-            step: T::from_f64(learning_rate / correction(BETA_1)),
+            keep: T::from_f64(self.decay.kept),
+            decay: T::from_f64(self.decay.added),
+            step: T::from_f64(self.learning_rate / correction(BETA_1)),
             root: T::from_f64(1.0 / correction(BETA_2).sqrt()),
         };
         let place = first..first + values.len();
