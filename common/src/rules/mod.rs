@@ -3,6 +3,8 @@
 //!
 //! A new rule is one file here and one line in the list below.
 
+use std::ops::Range;
+
 use crate::diagnostics::Measure;
 use crate::vocabulary::{ActivationFunction, named_type};
 
@@ -51,6 +53,30 @@ pub enum Decoders {
     OfHiddenLayers,
     /// The hidden layers above the first, and the output layer.
     OfAllLayers,
+}
+
+impl Errors {
+    /// Whether a product carries errors from this layer to the layers that it reads, in a network with that output layer.
+    #[must_use]
+    pub fn leave(self, layer: usize, output: usize) -> bool {
+        match self {
+            Self::ThroughLayers => layer > 1,
+            Self::ThroughOutput => layer == output,
+            Self::Direct | Self::None => false,
+        }
+    }
+}
+
+impl Decoders {
+    /// The layers with decoders, in a network with that output layer.
+    #[must_use]
+    pub fn layers(self, output: usize) -> Range<usize> {
+        match self {
+            Self::None => 2..2,
+            Self::OfHiddenLayers => 2..output,
+            Self::OfAllLayers => 2..output + 1,
+        }
+    }
 }
 
 macro_rules! rules {

@@ -4,7 +4,7 @@
 //! medians of the rounds.
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
-use biosweep_common::rules::{Decoders, Errors, Rule};
+use biosweep_common::rules::{Errors, Rule};
 use biosweep_data::{self as data, DataError, Part, Places};
 use biosweep_host::clock::Clock;
 use serde::Serialize;
@@ -139,12 +139,7 @@ impl Floor {
             add(matrix(outputs, inputs)?, &delta.f_tr()?, &input);
             let is_output = layer == output;
             let descriptor = rule.descriptor();
-            let sends_errors = match descriptor.errors {
-                Errors::ThroughLayers => layer > 1,
-                Errors::ThroughOutput => is_output,
-                Errors::Direct | Errors::None => false,
-            };
-            if sends_errors {
+            if descriptor.errors.leave(layer, output) {
                 add(error.shallow_clone(), &delta, &weight);
             }
             if descriptor.errors == Errors::Direct && !is_output {
@@ -155,12 +150,7 @@ impl Floor {
                     &matrix(architecture.classes() as i64, units)?,
                 );
             }
-            let has_decoder = match descriptor.decoders {
-                Decoders::None => false,
-                Decoders::OfHiddenLayers => !is_output,
-                Decoders::OfAllLayers => true,
-            };
-            if has_decoder && layer > 1 {
+            if descriptor.decoders.layers(output).contains(&layer) {
                 let kernel_size = (architecture.kernel_size(layer) * architecture.kernel_size(layer)) as i64;
                 let (units, back) = (kernel_size * outputs, architecture.hidden_channels(layer) as i64);
                 let (decoder, unfolded) = (matrix(back, units)?, matrix(positions, units)?);

@@ -9,7 +9,7 @@
 pub mod parameters;
 mod pass;
 
-use biosweep_common::rules::{Decoders, Rule};
+use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_numeric::random::{Purpose, Stream};
 use tch::TchError;
@@ -63,14 +63,9 @@ impl<T: Scalar> Model<T> {
             )?),
             Rule::Bp | Rule::Usf | Rule::Dtp | Rule::Sdtp => None,
         };
-        let decoders = match rule.descriptor().decoders {
-            Decoders::None => None,
-            with => {
-                let last = if with == Decoders::OfAllLayers { output } else { output - 1 };
-                let specs = (2..=last).map(|layer| decoder_spec(&architecture, layer)).collect();
-                Some(Parameters::zeros(lanes, 2, specs)?)
-            }
-        };
+        let specs =
+            || rule.descriptor().decoders.layers(output).map(|layer| decoder_spec(&architecture, layer)).collect();
+        let decoders = rule.has_decoders().then(|| Parameters::zeros(lanes, 2, specs())).transpose()?;
         Ok(Self { architecture, activation, forward, feedback, decoders })
     }
 
