@@ -7,7 +7,7 @@ use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::diagnostics::DiagnosticPoint;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
-use biosweep_common::spec::Format;
+use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::WallTime;
 
 /// A sweep as submitted.
@@ -32,6 +32,27 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// The submission of a spec, whose text is written in that format.
+    #[must_use]
+    pub fn new(id: SweepId, spec: &SweepSpec, (text, format): (String, Format), at: WallTime) -> Self {
+        Self {
+            id,
+            name: spec.name.clone(),
+            spec_text: text,
+            spec_format: format,
+            digest: Self::digest(spec),
+            trials: spec.grid.trials(),
+            trajectories: spec.grid.trajectories(),
+            submitted_at: at,
+        }
+    }
+
+    /// What makes two submissions the same sweep: what the spec means, and the engine whose numbers it will hold.
+    #[must_use]
+    pub fn digest(spec: &SweepSpec) -> String {
+        format!("{}/{NUMERICS_VERSION}", spec.digest())
+    }
+
     /// The numerics version that its digest names, where that is another one than this program's.
     pub fn other_numerics(&self) -> Option<u32> {
         let version = self.digest.rsplit_once('/')?.1.parse().ok()?;

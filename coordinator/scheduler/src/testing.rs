@@ -42,16 +42,7 @@ pub fn spec() -> Arc<SweepSpec> {
 
 /// Its submission, under id 1.
 pub fn submission(spec: &SweepSpec) -> Submission {
-    Submission {
-        id: SweepId(Uuid::from_u128(1)),
-        name: spec.name.clone(),
-        spec_text: SPEC.to_owned(),
-        spec_format: Format::Toml,
-        digest: spec.digest(),
-        trials: spec.grid.trials(),
-        trajectories: spec.grid.trajectories(),
-        submitted_at: WallTime(0),
-    }
+    Submission::new(SweepId(Uuid::from_u128(1)), spec, (SPEC.to_owned(), Format::Toml), WallTime(0))
 }
 
 /// A worker by its number.

@@ -10,7 +10,6 @@ use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::WallTime;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
-use biosweep_server::commands::submit;
 use biosweep_store::{self, StoreError};
 
 use super::spec_of;
@@ -24,16 +23,7 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
     let text = spec_of(trials);
     let spec = SweepSpec::parse(&text, Format::Toml, "bench").expect("the spec is well formed");
     let (sweep, at) = (new_id::<SweepId>(), WallTime(0));
-    let submission = Submission {
-        id: sweep,
-        name: spec.name.clone(),
-        spec_text: text,
-        spec_format: Format::Toml,
-        digest: submit::digest(&spec),
-        trials: spec.grid.trials(),
-        trajectories: spec.grid.trajectories(),
-        submitted_at: at,
-    };
+    let submission = Submission::new(sweep, &spec, (text, Format::Toml), at);
     store.commit(&[Record::Submitted(submission)]).await?;
     let worker = new_id::<WorkerId>();
     for (attempt, first) in (1..).map(Attempt).zip((0..completed).step_by(usize::try_from(FILL).unwrap_or(1))) {

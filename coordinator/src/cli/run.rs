@@ -13,7 +13,7 @@ use biosweep_common::views::SweepView;
 use biosweep_host::clock::Clock;
 use biosweep_host::deadline::Job;
 use biosweep_host::stop::{Stop, StopSignal};
-use biosweep_server::commands::submit as submission;
+use biosweep_scheduler::record::Submission;
 use biosweep_server::host::{self, Host, HostError, Lifetime, Options, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{self, LocalError, WorkerOptions};
@@ -93,7 +93,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
         home: home.to_owned(),
         deadline: end_of_job().await?,
     };
-    let digest = source.as_ref().map(|source| submission::digest(&source.spec));
+    let digest = source.as_ref().map(|source| Submission::digest(&source.spec));
     let host = Host::start_alone(Options {
         home,
         store: args.store.url(),

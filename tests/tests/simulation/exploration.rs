@@ -116,16 +116,8 @@ impl World {
             workers,
             faults_left: number("BIOSWEEP_FAULTS", FAULTS),
         };
-        let submission = Box::new(Submission {
-            id: sweep(),
-            name: "small".to_owned(),
-            spec_text: SPEC.to_owned(),
-            spec_format: Format::Toml,
-            digest: String::new(),
-            trials: spec.grid.trials(),
-            trajectories: spec.grid.trajectories(),
-            submitted_at: WallTime(0),
-        });
+        let submission = Submission::new(sweep(), spec, (SPEC.to_owned(), Format::Toml), WallTime(0));
+        let submission = Box::new(submission);
         world
             .tell(Event::Submitted { submission, spec: Arc::clone(spec), reused: Arc::default() })
             .expect("a sweep is submitted");

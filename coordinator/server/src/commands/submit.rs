@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{Format, SweepSpec};
@@ -42,21 +41,11 @@ pub async fn submit(
     spec_format: Format,
     fresh: bool,
 ) -> Result<Submitted, SubmitError> {
-    let digest = digest(&spec);
-    if !fresh && let Some(row) = find_equal(handle.store.as_ref(), &digest).await? {
+    let submission = Submission::new(new_id(), &spec, (spec_text, spec_format), handle.clock.wall());
+    if !fresh && let Some(row) = find_equal(handle.store.as_ref(), &submission.digest).await? {
         return Ok(Submitted { id: row.submission.id, found: true });
     }
     let reused = reuse::find(handle.store.as_ref(), &spec, Wanted::From(TrajectoryIndex(0))).await?;
-    let submission = Submission {
-        id: new_id::<SweepId>(),
-        name: spec.name.clone(),
-        spec_text,
-        spec_format,
-        digest,
-        trials: spec.grid.trials(),
-        trajectories: spec.grid.trajectories(),
-        submitted_at: handle.clock.wall(),
-    };
     let id = submission.id;
     handle.apply(Event::Submitted { submission: Box::new(submission), spec: Arc::new(spec), reused }).await?;
     Ok(Submitted { id, found: false })
@@ -66,9 +55,4 @@ pub async fn submit(
 pub async fn find_equal(store: &dyn Store, digest: &str) -> Result<Option<SweepRow>, StoreError> {
     let equal = |row: &SweepRow| row.submission.digest == digest && row.state != SweepState::Cancelled;
     Ok(store.sweeps().await?.into_iter().rev().find(equal))
-}
-
-/// What makes two submissions the same sweep: what the spec means, and the engine whose numbers it will hold.
-pub fn digest(spec: &SweepSpec) -> String {
-    format!("{}/{NUMERICS_VERSION}", spec.digest())
 }

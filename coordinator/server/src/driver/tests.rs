@@ -25,7 +25,6 @@ use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::commands::submit;
 
 /// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
 #[derive(Debug)]
@@ -131,7 +130,7 @@ pub(crate) fn submitted(id: SweepId) -> Event {
         name: "small".to_owned(),
         spec_text: SPEC.to_owned(),
         spec_format: Format::Toml,
-        digest: submit::digest(&spec),
+        digest: Submission::digest(&spec),
         trials: spec.grid.trials(),
         trajectories: spec.grid.trajectories(),
         submitted_at: WallTime(0),

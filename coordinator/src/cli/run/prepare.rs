@@ -5,6 +5,7 @@ use biosweep_common::dataset::DatasetRef;
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
+use biosweep_scheduler::record::Submission;
 use biosweep_server::commands::submit as submission;
 use biosweep_server::host::HostError;
 use biosweep_server::local::WorkerOptions;
@@ -35,7 +36,7 @@ pub(super) async fn prepare(
             Err(error) => return Err(error.into()),
         },
         Some(source) => {
-            let digest = submission::digest(&source.spec);
+            let digest = Submission::digest(&source.spec);
             let equal = submission::find_equal(store, &digest).await.map_err(HostError::from)?;
             let Some(equal) = equal.filter(|_| !args.fresh) else {
                 return submit_here(args, client, workers, source).await;

@@ -3,7 +3,6 @@
 use biosweep_scheduler::event::Extended;
 use biosweep_scheduler::record::Extension;
 use biosweep_server::commands::reuse::{self, Wanted};
-use biosweep_server::commands::submit;
 use biosweep_server::queries;
 
 use super::*;
@@ -42,16 +41,8 @@ impl World {
     fn submit_one(&mut self, id: SweepId, text: &str) -> Result<(), String> {
         let spec = Arc::new(SweepSpec::parse(text, Format::Toml, "simulated").map_err(|error| error.to_string())?);
         self.specs.insert(id, Arc::clone(&spec));
-        let submission = Box::new(Submission {
-            id,
-            name: spec.name.clone(),
-            spec_text: text.to_owned(),
-            spec_format: Format::Toml,
-            digest: submit::digest(&spec),
-            trials: spec.grid.trials(),
-            trajectories: spec.grid.trajectories(),
-            submitted_at: WallTime(self.wall),
-        });
+        let submission = Submission::new(id, &spec, (text.to_owned(), Format::Toml), WallTime(self.wall));
+        let submission = Box::new(submission);
         let all = Wanted::From(TrajectoryIndex(0));
         let reused = reuse::find(self.store.as_ref(), &spec, all).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
