@@ -1,6 +1,6 @@
 //! The vocabulary of biosweep: pure types and rules that coordinator and worker share.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`vocabulary`] | the named choices: rules, networks, activations, optimisers, datasets |
 //! | [`rules`] | learning rules, one descriptor each |

@@ -25,7 +25,7 @@ pub enum Level {
 }
 
 /// How a spec file names data of one's own.
-pub const OWN_DATA: &str = "{ idx = \"DIR\" } or { npy = \"DIR\" }";
+pub const CUSTOM_DATA: &str = "{ idx = \"DIR\" } or { npy = \"DIR\" }";
 
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,7 +66,7 @@ fn is_float32(number: f64) -> bool {
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dataset => write!(f, "one of {}, or {OWN_DATA}", Dataset::NAMES.join(", ")),
+            Self::Dataset => write!(f, "one of {}, or {CUSTOM_DATA}", Dataset::NAMES.join(", ")),
             Self::Names(names) => write!(f, "one of {}", names.join(", ")),
             Self::Integer { min, max: u64::MAX } => write!(f, "a whole number, at least {min}"),
             Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),

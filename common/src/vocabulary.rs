@@ -158,7 +158,7 @@ impl Dataset {
     #[must_use]
     pub const fn digest(self) -> &'static str {
         match self {
-            // That of the first training images, as `published` checks it; the other files are checked beside them, and no
+            // That of the first training images, as `biosweep-data` checks it; the other files are checked beside them, and no
             // two sets share it.
             Self::Mnist => "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             Self::FashionMnist => "md5:f4a8712d7a061bf5bd6d2ca38dc4d50a",

@@ -1,6 +1,6 @@
 //! `biosweep`: the command line and the coordinator.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`cli`] | one file per command |
 //! | [`client`] | the way of every command to a coordinator |

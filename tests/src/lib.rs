@@ -132,6 +132,26 @@ impl Home {
     }
 }
 
+/// The files under a folder whose names end in one of these, in order.
+///
+/// # Panics
+/// A folder cannot be read, or there is no such file.
+#[must_use]
+pub fn files_under(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+        } else if path.extension().is_some_and(|ending| endings.iter().any(|wanted| ending == *wanted)) {
+            found.push(path);
+        }
+    }
+    assert!(!found.is_empty(), "nothing under {}", folder.display());
+    found.sort();
+    found
+}
+
 /// Waits until `condition` gives something; `what` is said where it never does.
 ///
 /// # Panics

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use biosweep_tests::files_under;
+
 /// Every crate of the workspace, its folder, and the crates of the workspace that it may know.
 const CRATES: &[(&str, &str, &[&str])] = &[
     ("biosweep-proto", "proto", &[]),
@@ -73,23 +75,7 @@ fn tree(package: &str, depth: &str) -> BTreeSet<String> {
 
 /// The Rust files under the `src` of a crate.
 fn sources(folder: &str) -> Vec<PathBuf> {
-    files(&root().join(folder).join("src"))
-}
-
-/// The Rust files under a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            open.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    assert!(!found.is_empty(), "nothing under {}", folder.display());
-    found.sort();
-    found
+    files_under(&root().join(folder).join("src"), &["rs"])
 }
 
 /// The lines of code of a file up to its tests: comments aside.
@@ -194,7 +180,7 @@ fn only_the_clock_reads_time() {
 fn every_file_begins_with_its_purpose() {
     for (_, folder, _) in CRATES {
         let (sources, tests) = (sources(folder), root().join(folder).join("tests"));
-        let tests = if tests.is_dir() { files(&tests) } else { Vec::new() };
+        let tests = if tests.is_dir() { files_under(&tests, &["rs"]) } else { Vec::new() };
         for path in sources.into_iter().chain(tests) {
             let text = fs::read_to_string(&path).expect("a source file");
             assert!(text.starts_with("//! "), "{} does not say what it is for", path.display());

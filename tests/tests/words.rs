@@ -1,7 +1,9 @@
 //! The vocabulary as a test: private words that were replaced by standard ones do not return.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use biosweep_tests::files_under;
 
 /// Old identifiers, exactly; the words of `docs/glossary.md` replaced them.
 const OLD: &[&str] = &[
@@ -50,26 +52,15 @@ const OLD: &[&str] = &[
     "mend",
 ];
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let is_text =
-            path.extension().is_some_and(|ending| ["rs", "proto", "sql", "md"].iter().any(|one| ending == *one));
-        if path.is_dir() {
-            files(&path, found);
-        } else if is_text && !path.ends_with("tests/tests/words.rs") && !path.ends_with("CHANGELOG.md") {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn old_words_do_not_return() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut found = vec![root.join("README.md")];
     for folder in ["proto", "common", "coordinator", "worker", "tests", "docs"] {
-        files(&root.join(folder), &mut found);
+        found.extend(files_under(&root.join(folder), &["rs", "proto", "sql", "md"]));
     }
+    // This list has them.
+    found.retain(|path| !path.ends_with("tests/tests/words.rs"));
     for path in found {
         let text = fs::read_to_string(&path).expect("a text file");
         for word in text.split(|character: char| !character.is_alphanumeric() && character != '_') {

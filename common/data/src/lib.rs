@@ -1,6 +1,6 @@
 //! Datasets of labelled images: one file each, and one line each in [`load`].
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`dataset`] | a [`Dataset`] in memory: its split by fold, and batches out of it |
 //! | [`places`] | where files are looked for |

@@ -5,7 +5,7 @@
 //! run of trajectory indices is a bundle. Trials of different blocks of a spec never share a trajectory, and
 //! trajectories of different blocks never share a bundle.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | here | [`Grid`]: index → configuration |
 //! | [`axis`] | the values of one setting, and what advances together |

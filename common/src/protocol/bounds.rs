@@ -1,6 +1,6 @@
 //! The bounds of everything a peer may say: numbers, lengths of texts, counts of things.
 //!
-//! A message is read through these, so that nothing past `wire` can be too large for a store, for memory or for a
+//! A message is read through these, so that nothing past `protocol` can be too large for a store, for memory or for a
 //! terminal. What this program writes itself is made to fit before it is sent: [`clean_line`] and [`clean_text`].
 
 use super::wire::WireError;

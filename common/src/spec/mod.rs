@@ -1,6 +1,6 @@
 //! A spec file → a [`SweepSpec`] that cannot be invalid.
 //!
-//! | room | turns |
+//! | module | turns |
 //! |---|---|
 //! | `node`, `json` | text in TOML, YAML or JSON → one tree that knows where things stand |
 //! | `read` | nodes → values and axes, checked against their settings |

@@ -1,6 +1,6 @@
 //! What a sweep found, for people and for other programs.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`aggregate`] | results → cells: the mean accuracy of each rule on each network |
 //! | [`export`] | results and curves as files: csv, jsonl |

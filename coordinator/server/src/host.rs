@@ -1,6 +1,6 @@
 //! A coordinator in this process: its home, store, loop and gRPC server, started and stopped as one.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | `address` | what it writes down in its home, so that commands find it |
 //! | `ephemeral` | one without a server, for as long as a command asks |

@@ -1,6 +1,6 @@
 //! What the coordinator itself can do, measured through all of it.
 //!
-//! | room | measures |
+//! | module | measures |
 //! |---|---|
 //! | [`mod@dispatch`] | trials per second, and the way from one trial's end to the next grant |
 //! | [`mod@growth`] | the same of ever greater sweeps |

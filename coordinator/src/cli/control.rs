@@ -1,4 +1,4 @@
-//! `biosweep pause`, `resume` and `cancel`: what a sweep's owner wishes for it.
+//! `biosweep pause`, `resume` and `cancel`: the state of a sweep, as its owner wants it.
 
 use std::path::Path;
 

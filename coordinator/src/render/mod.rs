@@ -1,6 +1,6 @@
 //! What people and programs read: stdout is the answer, stderr the conversation.
 //!
-//! | room | writes |
+//! | module | writes |
 //! |---|---|
 //! | [`human`] | answers for people |
 //! | [`json`] | answers for programs, with stable field names |

@@ -1,6 +1,6 @@
 //! What outlives the process: sweeps, attempts, results, curves.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | `storable` | what no store can hold |
 //! | [`Store`] | the verbs |

@@ -1,7 +1,7 @@
 //! The real scheduler, the worker's real session and the memory store in a seeded world without time, threads or network,
 //! in which everything that can go wrong does.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | `world` | what happens next: messages, crashes, partitions, commits that fail, people who interfere |
 //! | `exploration` | every interleaving of a small world |

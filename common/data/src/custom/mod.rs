@@ -1,6 +1,6 @@
 //! custom data: four files of any geometry, checked and told by their digest.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | here | the four files → a [`Dataset`] |
 //! | [`digest`] | where the four files are, and the digest of their content |

@@ -1,6 +1,6 @@
 //! Results and curves as pictures: SVG text, the same for the same data.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | `depth` | test accuracy against depth |
 //! | `learning` | validation accuracy against updates |

@@ -99,8 +99,8 @@ fn a_paused_sweep_still_finishes_with_what_comes_in() {
 #[test]
 fn what_owners_ask_for_is_told_from_what_happens() {
     let (sweep, worker) = (SweepId(Uuid::from_u128(1)), worker(7));
-    let wishes = [Event::Cancelled(sweep), Event::Paused(sweep), Event::Resumed(sweep), Event::Released(worker)];
-    assert!(wishes.iter().all(Event::is_command));
+    let commands = [Event::Cancelled(sweep), Event::Paused(sweep), Event::Resumed(sweep), Event::Released(worker)];
+    assert!(commands.iter().all(Event::is_command));
     let events = [Event::Disconnected(worker), Event::Ticked, Event::Awoke];
     assert!(!events.iter().any(Event::is_command));
 }

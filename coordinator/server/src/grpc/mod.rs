@@ -1,6 +1,6 @@
 //! The gRPC services, and the server that offers them beside health and reflection.
 //!
-//! | room | serves |
+//! | module | serves |
 //! |---|---|
 //! | `connections` | connections as they come, before anything is served |
 //! | `sweeps` | people: submit, list, show, watch, cancel, results, curves |

@@ -1,6 +1,6 @@
 //! Answers for people, and the sentences of the conversation.
 //!
-//! | room | says |
+//! | module | says |
 //! |---|---|
 //! | here | what there is of sweeps, and what became of a control |
 //! | `plan` | what a sweep holds and costs, before it runs |

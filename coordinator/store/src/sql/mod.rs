@@ -1,6 +1,6 @@
 //! The store in a relational database: SQLite, one file in a home directory, or PostgreSQL.
 //!
-//! | room | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`sqlite`] | the home: its lock, its file, its form, its errors |
 //! | [`postgres`] | the database: its lock, its form, its errors |

@@ -97,8 +97,8 @@ impl World {
         let now = self.time();
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         if coordinator.stalled.is_some() {
-            let wish = matches!(&request, Request::Event(event) if event.is_command());
-            if !wish {
+            let is_command = matches!(&request, Request::Event(event) if event.is_command());
+            if !is_command {
                 coordinator.deferred.push_back(request);
             }
             return Ok(());
