@@ -34,7 +34,7 @@ pub const OUTBOX: usize = 64;
 
 /// The way to a worker's stream: the messages that one transaction has for it, in order, at once.
 pub type Outbox = mpsc::Sender<Vec<ToWorker>>;
-/// Notices a slow stopper may lag behind before it is told the state anew.
+/// Notices a slow watcher may lag behind before it is told the state anew.
 const NOTICES: usize = 1_024;
 
 /// How late the loop may come to a deadline before it is clear that nobody could be heard meanwhile.

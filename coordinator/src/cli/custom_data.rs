@@ -1,4 +1,4 @@
-//! custom data in a spec: found beside the spec file, its digest taken and written into the text.
+//! Custom data in a spec: found beside the spec file, its digest taken and written into the text.
 
 use std::path::Path;
 

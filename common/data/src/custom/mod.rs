@@ -1,4 +1,4 @@
-//! custom data: four files of any geometry, checked and told by their digest.
+//! Custom data: four files of any geometry, checked and told by their digest.
 //!
 //! | module | contents |
 //! |---|---|
