@@ -1,21 +1,21 @@
-//! What the scheduler is told, and what it wants done.
+//! Events in, actions out.
 
 use std::sync::Arc;
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::{ToCoordinator, ToWorker};
-use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::{Tick, WallTime};
 use biosweep_common::views::IncompleteAttempt;
 
 use crate::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};
+use crate::tables::pending::PreparedSpec;
 
-/// The time, as the scheduler is told it.
+/// The moment of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// For deadlines.
+    /// Monotonic milliseconds, for deadlines.
     pub tick: Tick,
-    /// For records.
+    /// The time of day, for records.
     pub wall: WallTime,
 }
 
@@ -24,46 +24,46 @@ pub struct Now {
 pub enum Event {
     /// A new sweep.
     Submitted {
-        /// As it will be kept.
+        /// The record that will be kept.
         submission: Box<Submission>,
-        /// What its text means.
-        spec: Arc<SweepSpec>,
-        /// What it takes over from the store.
+        /// Its spec.
+        prepared: PreparedSpec,
+        /// Results that it takes over from the store.
         reused: Arc<[ReusedRow]>,
     },
-    /// A sweep's owner has more trials for it.
+    /// The owner of a sweep adds trials to it.
     Extended {
         /// The sweep.
         sweep: SweepId,
-        /// Which, and what is known of them.
+        /// The trials.
         extended: Box<Extended>,
     },
-    /// A sweep's owner wants it stopped.
+    /// The owner of a sweep cancels it.
     Cancelled(SweepId),
-    /// A sweep's owner wants nothing more of it granted for now.
+    /// The owner of a sweep pauses it.
     Paused(SweepId),
-    /// A sweep's owner wants it to go on.
+    /// The owner of a sweep resumes it.
     Resumed(SweepId),
-    /// A sweep's owner wants trajectories tried again that failed for good.
+    /// The owner of a sweep wants trajectories tried again that failed for good.
     Retried {
         /// The sweep.
         sweep: SweepId,
-        /// What the store knows of it, and what its text means, where it has finished.
-        finished: Option<Box<(RestoredSweep, Arc<SweepSpec>)>>,
+        /// The sweep as the store knows it, and its spec, where it has finished.
+        finished: Option<Box<(RestoredSweep, PreparedSpec)>>,
         /// The trajectories, each with the attempts it had.
         failures: Vec<(TrajectoryIndex, u32)>,
-        /// What the store has of them meanwhile.
+        /// Results for them that the store has meanwhile.
         reused: Arc<[ReusedRow]>,
     },
-    /// The owner of a sweep that has ended wants it gone.
+    /// The owner of a sweep that has ended deletes it.
     Deleted(SweepId),
-    /// A worker is to be let out of quarantine.
+    /// Somebody releases a worker from quarantine.
     Released(WorkerId),
-    /// A worker said something on its present stream.
+    /// A worker sent a message on its present stream.
     Message {
         /// The worker.
         worker: WorkerId,
-        /// What it said.
+        /// The message.
         message: ToCoordinator,
     },
     /// A worker's present stream broke. Its leases live on until their deadline.
@@ -82,12 +82,12 @@ pub enum Event {
     },
     /// Time has passed.
     Ticked,
-    /// Time has passed in which nobody could be heard: the store could not be written, or this process slept.
+    /// For some time no worker could be heard: the store could not be written, or this process slept.
     Awoke,
 }
 
 impl Event {
-    /// Whether it is what a person asks for, rather than what happened.
+    /// Whether a person asked for it.
     pub const fn is_command(&self) -> bool {
         match self {
             Self::Submitted { .. }
@@ -111,44 +111,44 @@ impl Event {
 /// More trials for a sweep.
 #[derive(Debug, Clone)]
 pub struct Extended {
-    /// As it will be kept.
+    /// The record that will be kept.
     pub extension: Extension,
-    /// What the sweep means with it.
-    pub spec: Arc<SweepSpec>,
-    /// What the store knows of the sweep, where it has finished.
+    /// The sweep's spec with these trials.
+    pub prepared: PreparedSpec,
+    /// The sweep as the store knows it, where it has finished.
     pub finished: Option<RestoredSweep>,
-    /// What of it is taken over from the store.
+    /// Results that they take over from the store.
     pub reused: Arc<[ReusedRow]>,
 }
 
-/// Something to do. Nothing else is released before every [`Action::Persist`] of its batch is committed.
+/// Something to do. Every [`Action::Persist`] of a batch is committed before any other action of the batch is released.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Keep this.
+    /// Commit a record.
     Persist(Record),
-    /// Say this to a worker, where its stream is up.
+    /// Send a message to a worker, where its stream is up.
     Send {
         /// The worker.
         worker: WorkerId,
-        /// What to say.
+        /// The message.
         message: ToWorker,
     },
-    /// Tell those who watch.
+    /// Tell the watchers.
     Notify(Notice),
 }
 
-/// News for those who watch.
+/// News for watchers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
-    /// Something about this sweep changed: its counts, or what its workers do.
+    /// The counts of this sweep changed, or what its workers do.
     Changed(SweepId),
-    /// This sweep goes on, stands still, or has come to its end.
+    /// The state of this sweep changed.
     StateChanged(SweepId),
     /// An attempt ended without completing.
     IncompleteAttempt {
         /// The sweep.
         sweep: SweepId,
-        /// What happened.
+        /// The attempt.
         incomplete_attempt: IncompleteAttempt,
     },
 }

@@ -1,15 +1,13 @@
 //! What always holds of the scheduler's state, as plain functions: tried after every event in debug builds, and in every
 //! simulation.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::protocol::messages::Held;
 
-use super::scheduler::Scheduler;
-use super::worker_class::{WorkerClass, WorkerStatus};
+use crate::scheduler::Scheduler;
 
 impl Scheduler {
     /// Checks every invariant.
@@ -18,11 +16,10 @@ impl Scheduler {
     /// The first that is broken, in words.
     pub fn check(&self) -> Result<(), String> {
         self.every_trajectory_is_in_one_place()?;
-        self.what_every_worker_holds_is_counted()?;
-        self.every_worker_counts_in_its_crew_for_what_it_is()?;
+        self.every_lease_has_its_worker()?;
+        self.leases.check()?;
+        self.workers.check(|id| self.leases.lanes_held_by(id))?;
         self.what_every_sweep_has_of_the_workers_is_counted()?;
-        self.leases_are_found_by_worker_and_by_sweep()?;
-        self.workers_are_found_by_deadline()?;
         self.who_waits_waits_for_a_reason()?;
         self.what_is_held_against_workers_can_be_excused()?;
         self.who_takes_over_from_whom_is_here()?;
@@ -34,7 +31,7 @@ impl Scheduler {
     /// A trajectory is pending, or leased under one attempt, or awaited from such a lease, or done; no two of these.
     fn every_trajectory_is_in_one_place(&self) -> Result<(), String> {
         let (mut leased, mut to_come) = (BTreeSet::new(), BTreeSet::new());
-        for (attempt, lease) in &self.leases {
+        for (attempt, lease) in self.leases.iter() {
             let Some(sweep) = self.sweeps.get(&lease.sweep) else {
                 return Err(format!("attempt {attempt} is of sweep {}, which is not here", lease.sweep));
             };
@@ -63,22 +60,14 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A worker is known to hold what it holds.
-    fn what_every_worker_holds_is_counted(&self) -> Result<(), String> {
-        let mut held: BTreeMap<WorkerId, u32> = BTreeMap::new();
-        for lease in self.leases.values() {
-            *held.entry(lease.worker).or_default() += lease.open.len() as u32;
-        }
-        if let Some(worker) = held.keys().find(|worker| !self.workers.contains_key(worker)) {
-            return Err(format!("worker {worker} holds leases and is not known"));
-        }
-        for (id, worker) in &self.workers {
-            let open = held.get(id).copied().unwrap_or(0);
-            if open != worker.open {
-                return Err(format!("worker {id} holds {open} trajectories and is thought to hold {}", worker.open));
+    /// A worker that holds a lease is known.
+    fn every_lease_has_its_worker(&self) -> Result<(), String> {
+        match self.leases.iter().find(|(_, lease)| self.workers.get(lease.worker).is_none()) {
+            Some((attempt, lease)) => {
+                Err(format!("worker {} holds a lease under attempt {attempt} and is not known", lease.worker))
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// A sweep knows how many lanes it has and could have, and which of its runs hold something.
@@ -88,8 +77,7 @@ impl Scheduler {
             if sweep.lanes_there != there {
                 return Err(format!("sweep {id} can count on {there} lanes and thinks {}", sweep.lanes_there));
             }
-            let leases = self.leases.values().filter(|lease| lease.sweep == *id);
-            let open: u64 = leases.map(|lease| lease.open.len() as u64).sum();
+            let open: u64 = self.leases.of_sweep(*id).map(|(_, lease)| lease.open.len() as u64).sum();
             if sweep.fair_share.open() != open {
                 return Err(format!("sweep {id} has {open} lanes and thinks {}", sweep.fair_share.open()));
             }
@@ -98,74 +86,13 @@ impl Scheduler {
         Ok(())
     }
 
-    /// The leases listed with workers and sweeps are those there are.
-    fn leases_are_found_by_worker_and_by_sweep(&self) -> Result<(), String> {
-        let (mut by_worker, mut by_sweep) = (BTreeSet::new(), BTreeSet::new());
-        for (&attempt, lease) in &self.leases {
-            by_worker.insert((lease.worker, attempt));
-            by_sweep.insert((lease.sweep, attempt));
-        }
-        let workers = self.workers.iter();
-        let listed = workers.flat_map(|(&id, worker)| worker.leases.iter().map(move |&attempt| (id, attempt)));
-        if !listed.eq(by_worker.iter().copied()) {
-            return Err(format!("the leases by worker are {by_worker:?}, and others are listed"));
-        }
-        let sweeps = self.sweeps.iter();
-        let listed = sweeps.flat_map(|(&id, sweep)| sweep.leases.iter().map(move |&attempt| (id, attempt)));
-        if !listed.eq(by_sweep.iter().copied()) {
-            return Err(format!("the leases by sweep are {by_sweep:?}, and others are listed"));
-        }
-        Ok(())
-    }
-
-    /// Every worker has its one deadline.
-    fn workers_are_found_by_deadline(&self) -> Result<(), String> {
-        let deadlines: BTreeSet<_> = self.workers.iter().map(|(&id, worker)| (worker.deadline, id)).collect();
-        if deadlines != self.deadlines {
-            return Err(format!("the deadlines are {deadlines:?}, and {:?} are listed", self.deadlines));
-        }
-        Ok(())
-    }
-
-    /// The classes are what their workers make of them.
-    fn every_worker_counts_in_its_crew_for_what_it_is(&self) -> Result<(), String> {
-        let mut classes: BTreeMap<_, WorkerClass> = BTreeMap::new();
-        for (&id, worker) in &self.workers {
-            let place = WorkerStatus::of(worker, self.quarantined.contains_key(&id));
-            if worker.status != place {
-                return Err(format!("worker {id} is {place:?} and is taken for {:?}", worker.status));
-            }
-            if place.is_some() {
-                let class = classes.entry(Arc::new(worker.description.capabilities.clone())).or_default();
-                class.change(id, None, place);
-            }
-        }
-        for (capabilities, class) in &self.classes {
-            // Whoever asks was refused or was not.
-            let mut listed = class.clone();
-            let waiting = listed.asking.len() + listed.refused.len();
-            listed.asking.append(&mut listed.refused);
-            if listed.asking.len() < waiting {
-                return Err(format!("a worker with {capabilities:?} asks and was refused at once"));
-            }
-            let counted = classes.remove(capabilities).unwrap_or_default();
-            if listed != counted {
-                return Err(format!("the workers with {capabilities:?} are {counted:?} and are taken for {listed:?}"));
-            }
-        }
-        match classes.keys().next() {
-            Some(capabilities) => Err(format!("the workers with {capabilities:?} are not counted")),
-            None => Ok(()),
-        }
-    }
-
     /// While nobody is to be looked at, there is nothing for those who wait.
     fn who_waits_waits_for_a_reason(&self) -> Result<(), String> {
         if self.draining || self.check_all {
             return Ok(());
         }
-        for (capabilities, class) in
-            self.classes.iter().filter(|(capabilities, _)| !self.to_check.contains(*capabilities))
+        let classes = self.workers.classes.iter();
+        for (capabilities, class) in classes.filter(|(capabilities, _)| !self.workers.to_check.contains(*capabilities))
         {
             if let Some(id) = self.next_of(capabilities) {
                 return Err(format!("worker {id} waits in vain"));
@@ -185,7 +112,7 @@ impl Scheduler {
 
     /// What is held against a worker has failed on it and is not done: whatever becomes of it will tell.
     fn what_is_held_against_workers_can_be_excused(&self) -> Result<(), String> {
-        for (&id, worker) in &self.workers {
+        for (id, worker) in self.workers.iter() {
             for &(sweep, trajectory) in &worker.failing.unexplained {
                 let failed_on = self.sweeps.get(&sweep).map(|sweep| &sweep.failed_on);
                 if failed_on.is_none_or(|failed_on| !failed_on.on(trajectory).contains(&id)) {
@@ -211,7 +138,7 @@ impl Scheduler {
     /// A sweep whose every trial has a result has left; what is left of one is pending, leased or awaited.
     fn every_sweep_here_has_work_left(&self) -> Result<(), String> {
         for (id, sweep) in &self.sweeps {
-            let leased = self.leases.values().any(|lease| lease.sweep == *id);
+            let leased = self.leases.of_sweep(*id).next().is_some();
             if sweep.row.state.has_ended()
                 || sweep.is_finished()
                 || (sweep.pending.is_empty() && sweep.awaited.is_empty() && !leased)
@@ -231,7 +158,7 @@ impl Scheduler {
     /// sweep. What is greater is taken to be alike.
     fn every_trial_is_accounted_for(&self) -> Result<(), String> {
         for (id, sweep) in self.sweeps.iter().filter(|(_, sweep)| sweep.row.submission.trajectories <= COUNTED) {
-            let leased = self.leases.values().filter(|lease| lease.sweep == *id).flat_map(|lease| lease.open.keys());
+            let leased = self.leases.of_sweep(*id).flat_map(|(_, lease)| lease.open.keys());
             let indices = (0..sweep.spec.grid.trajectories()).map(TrajectoryIndex);
             let pending = indices.filter(|index| sweep.pending.contains(*index));
             let lacking = pending.chain(sweep.awaited.iter().copied()).chain(leased.copied());
@@ -267,8 +194,8 @@ impl Scheduler {
     ///
     /// # Errors
     /// What is wrong with the report, in words.
-    pub(super) fn check_end(&self, id: WorkerId, held: Held) -> Result<(), String> {
-        match self.leases.get(&held.attempt) {
+    pub(crate) fn check_end(&self, id: WorkerId, held: Held) -> Result<(), String> {
+        match self.leases.get(held.attempt) {
             Some(lease) if lease.worker != id => Err(format!("worker {id} reports what {} holds", lease.worker)),
             Some(lease) if lease.sweep == held.sweep && lease.open.contains_key(&held.trajectory) => Ok(()),
             _ => {
@@ -283,16 +210,13 @@ impl Scheduler {
     ///
     /// # Errors
     /// What is wrong with the grant, in words.
-    pub fn check_grant(&self, id: WorkerId, sweep: SweepId) -> Result<(), String> {
-        let worker =
-            self.workers.get(&id).ok_or_else(|| format!("worker {id} is granted a bundle and is not known"))?;
-        if worker.open > worker.description.lanes {
-            return Err(format!(
-                "worker {id} holds {} trajectories on {} lanes",
-                worker.open, worker.description.lanes
-            ));
+    pub(crate) fn check_grant(&self, id: WorkerId, sweep: SweepId) -> Result<(), String> {
+        let worker = self.workers.get(id).ok_or_else(|| format!("worker {id} is granted a bundle and is not known"))?;
+        let (held, lanes) = (self.leases.lanes_held_by(id), worker.description.lanes);
+        if held > lanes {
+            return Err(format!("worker {id} holds {held} trajectories on {lanes} lanes"));
         }
-        if self.quarantined.contains_key(&id) {
+        if self.workers.quarantine_of(id).is_some() {
             return Err(format!("worker {id} is in quarantine and is granted a bundle"));
         }
         match self.sweeps.get(&sweep) {

@@ -5,39 +5,23 @@
 //! | [`event`] | events in, actions out |
 //! | [`record`] | the records that a store keeps |
 //! | [`scheduler`] | the state, and `apply` |
-//! | `grant` | bundles for idle workers |
-//! | `fair_share` | the order of sweeps |
-//! | `control` | commands of a sweep's owner: extend, cancel, pause, resume, retry |
-//! | `attempt_end` | the ends of attempts: reports accepted or refused, results, retries |
-//! | `accepted` | the reports that a worker may repeat |
-//! | `failures` | quarantine of workers, pauses of sweeps |
-//! | [`reuse`] | results that one sweep takes over from another |
-//! | [`sweep`], [`lease`], `worker`, `worker_class` | the tables |
-//! | `pending`, `intervals` | pending trajectories, as runs of indices, by descending cost |
-//! | [`scope`] | stored sweeps that are left alone |
+//! | `handlers` | one handler for each kind of event |
+//! | [`policies`] | bundles, fair share, failures, reuse, scope |
+//! | [`tables`] | leases, workers and sweeps, with their indexes |
+//! | [`batcher`] | events gathered into transactions, and what is released when these are committed |
 //! | [`status`] | views for people |
-//! | `testing` | a world for tests |
 //! | `invariants` | what always holds |
+//! | `testing` | a world for tests |
 
-mod accepted;
-mod attempt_end;
-mod control;
+pub mod batcher;
 pub mod event;
-mod failures;
-mod fair_share;
-mod grant;
-pub mod intervals;
+mod handlers;
 mod invariants;
-pub mod lease;
-mod pending;
+pub mod policies;
 pub mod record;
-pub mod reuse;
 pub mod scheduler;
-pub mod scope;
 pub mod status;
-pub mod sweep;
-mod worker;
-mod worker_class;
+pub mod tables;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,4 +1,4 @@
-//! The scheduler: applies one event at a time and says what is to be done.
+//! The scheduler: applies one event at a time and returns what has to be done about it.
 //!
 //! A trajectory's life, as the scheduler sees it:
 //!
@@ -9,27 +9,27 @@
 //!    └──────────── cancelled ──────────────────────┴──▶ gone
 //! ```
 //!
-//! A report is accepted only under the attempt that now holds the trajectory; any other is kept as evidence.
+//! A report is accepted only under the attempt that now holds the trajectory. Any other report is kept as evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Arc;
 
 use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::Outcome;
-use biosweep_common::protocol::messages::{Held, Hello, Progress, ToCoordinator, ToWorker, WorkerDescription};
-use biosweep_common::spec::SweepSpec;
+use biosweep_common::protocol::messages::WorkerDescription;
 use biosweep_common::time::Tick;
 
-use super::event::{Action, Event, Notice, Now};
-use super::lease::{Lease, OpenLane};
-use super::scope::OutOfScope;
-use super::sweep::Sweep;
-use super::worker::Worker;
-use super::worker_class::WorkerClass;
+use crate::event::{Action, Event, Now};
+use crate::policies::scope::OutOfScope;
 use crate::record::{LeaseRow, Restored};
+use crate::tables::lease::{Lease, LeaseTable, OpenLane};
+use crate::tables::pending::PreparedSpec;
+use crate::tables::sweep::Sweep;
+use crate::tables::worker::{ClassChange, Worker, WorkerTable};
+use crate::tables::worker_class::WorkerClass;
 
-/// How patient the coordinator is.
+/// The coordinator's patience with its workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// Milliseconds between two heartbeats of a worker.
@@ -41,7 +41,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// Ten heartbeats a lease, and a quarter of one to be reborn in.
+    /// Ten heartbeats a lease, and a quarter of a lease to reconnect.
     pub const fn of_lease_ms(lease_ms: u64) -> Self {
         Self { heartbeat_ms: lease_ms / 10, lease_ms, reconnect_grace_ms: lease_ms / 4 }
     }
@@ -50,37 +50,32 @@ impl Timeouts {
 /// The state of everything that is in flight.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
-    timeouts: Timeouts,
-    /// Where all of this is kept.
-    store: Option<StoreId>,
-    pub(super) sweeps: BTreeMap<SweepId, Sweep>,
-    /// What is left alone.
-    pub(super) out_of_scope: OutOfScope,
-    /// Sweeps that are being deleted, or were: there is nothing of them to be deleted once more.
-    pub(super) deleted: BTreeSet<SweepId>,
-    /// By sweep, those that may wait for what it finds: itself too, where blocks of it differ only in when to stop.
-    pub(super) dependents: BTreeMap<SweepId, BTreeSet<SweepId>>,
-    pub(super) workers: BTreeMap<WorkerId, Worker>,
-    pub(super) leases: BTreeMap<Attempt, Lease>,
-    /// When each worker counts as lost, soonest first.
-    pub(super) deadlines: BTreeSet<(Tick, WorkerId)>,
-    /// Nobody counts as lost before then, not even whose process is known to have ended.
-    no_loss_before: Tick,
-    /// Workers that get nothing until they are released, and why.
-    pub(super) quarantined: BTreeMap<WorkerId, String>,
-    /// The workers whose streams are up, by what they have.
-    pub(super) classes: BTreeMap<Arc<Capabilities>, WorkerClass>,
-    /// Crews in which somebody began to wait for work since they were looked at.
-    pub(super) to_check: BTreeSet<Arc<Capabilities>>,
-    /// Whether something can be granted that could not be before: it may be for any of those who wait.
-    pub(super) check_all: bool,
-    pub(super) last_attempt: u64,
-    pub(super) draining: bool,
+    pub(crate) timeouts: Timeouts,
+    /// The id of the store that keeps all of this.
+    pub(crate) store: Option<StoreId>,
+    /// Sweeps that have work left.
+    pub(crate) sweeps: BTreeMap<SweepId, Sweep>,
+    /// Stored sweeps that this coordinator does not work on.
+    pub(crate) out_of_scope: OutOfScope,
+    /// Sweeps that are deleted. A second deletion of one does nothing.
+    pub(crate) deleted: BTreeSet<SweepId>,
+    /// Sweep → the sweeps that may take over its results. It is one of them where blocks of it differ only in when to stop.
+    pub(crate) dependents: BTreeMap<SweepId, BTreeSet<SweepId>>,
+    pub(crate) workers: WorkerTable,
+    pub(crate) leases: LeaseTable,
+    /// No worker is lost before this moment, not even one whose process is known to have ended.
+    pub(crate) no_loss_before: Tick,
+    /// Whether something can be granted that could not be before, to any worker that waits.
+    pub(crate) check_all: bool,
+    pub(crate) last_attempt: u64,
+    pub(crate) draining: bool,
 }
 
 impl Scheduler {
-    /// The state the store remembers. Open leases get a whole lease time to be claimed by their workers.
-    pub fn restore(timeouts: Timeouts, now: Now, restored: &Restored, specs: &[Arc<SweepSpec>]) -> Self {
+    /// The state that the store remembers, with the specs of its sweeps in the same order. Open leases get a whole lease time in
+    /// which their workers can claim them.
+    pub fn restore(timeouts: Timeouts, now: Now, restored: &Restored, specs: Vec<PreparedSpec>) -> Self {
+        let quarantined = restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect();
         let mut scheduler = Self {
             timeouts,
             store: restored.store,
@@ -88,19 +83,16 @@ impl Scheduler {
             out_of_scope: OutOfScope::default(),
             deleted: BTreeSet::new(),
             dependents: BTreeMap::new(),
-            workers: BTreeMap::new(),
-            leases: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
+            workers: WorkerTable::new(quarantined),
+            leases: LeaseTable::default(),
             no_loss_before: Tick(0),
-            quarantined: restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect(),
-            classes: BTreeMap::new(),
-            to_check: BTreeSet::new(),
             check_all: false,
             last_attempt: restored.last_attempt,
             draining: false,
         };
-        for (sweep, spec) in restored.sweeps.iter().zip(specs) {
-            let mut begun = Sweep::restored(sweep, Arc::clone(spec));
+        assert_eq!(restored.sweeps.len(), specs.len(), "every restored sweep has its spec");
+        for (sweep, prepared) in restored.sweeps.iter().zip(specs) {
+            let mut begun = Sweep::restored(sweep, prepared);
             begun.hold_if_begun_by_other_numerics();
             scheduler.restore_sweep(now, begun, &sweep.open);
         }
@@ -108,17 +100,12 @@ impl Scheduler {
     }
 
     fn restore_sweep(&mut self, now: Now, mut sweep: Sweep, open: &[(LeaseRow, Vec<TrajectoryIndex>)]) {
-        for (row, trajectories) in open {
-            let deadline = now.tick.after_ms(self.timeouts.lease_ms);
-            let worker = self.workers.entry(row.worker).or_insert_with(|| {
-                let name = row.worker_name.clone();
-                let description = WorkerDescription { name, ..WorkerDescription::default() };
-                Worker::new(description, false, deadline)
-            });
-            self.deadlines.insert((worker.deadline, row.worker));
-            worker.open += trajectories.len() as u32;
-            worker.leases.insert(row.attempt);
-            sweep.leases.insert(row.attempt);
+        for (row, trajectories) in open.iter().filter(|(_, trajectories)| !trajectories.is_empty()) {
+            if self.workers.get(row.worker).is_none() {
+                let description = WorkerDescription { name: row.worker_name.clone(), ..WorkerDescription::default() };
+                let deadline = now.tick.after_ms(self.timeouts.lease_ms);
+                self.workers.insert(row.worker, Worker::new(description, false, deadline), 0);
+            }
             let lanes = trajectories.iter().map(|&index| (index, OpenLane::new(sweep.trajectory(index), now.tick)));
             let lease = Lease { sweep: row.sweep, worker: row.worker, open: lanes.collect() };
             lease.open.iter().for_each(|(&index, lane)| sweep.started(index, lane));
@@ -127,29 +114,28 @@ impl Scheduler {
         self.add_sweep(sweep);
     }
 
-    /// Takes in one event; what it returns is all that is to be done about it.
+    /// Applies one event; returns everything that has to be done about it, in order.
     pub fn apply(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Submitted { submission, spec, reused } => {
-                self.submit(now, *submission, spec, reused, &mut actions);
+            Event::Submitted { submission, prepared, reused } => {
+                self.on_submitted(now, *submission, prepared, reused, &mut actions);
             }
-            Event::Extended { sweep, extended } => self.extend(now, sweep, *extended, &mut actions),
-            Event::Cancelled(sweep) => self.cancel(now, sweep, &mut actions),
+            Event::Extended { sweep, extended } => self.on_extended(now, sweep, *extended, &mut actions),
+            Event::Cancelled(sweep) => self.on_cancelled(now, sweep, &mut actions),
             Event::Paused(sweep) => self.pause(now, sweep, None, &mut actions),
-            Event::Resumed(sweep) => self.resume(now, sweep, &mut actions),
+            Event::Resumed(sweep) => self.on_resumed(now, sweep, &mut actions),
             Event::Retried { sweep, finished, failures, reused } => {
-                self.retry(now, sweep, finished.map(|finished| *finished), &failures, reused, &mut actions);
+                self.on_retried(now, sweep, finished.map(|finished| *finished), &failures, reused, &mut actions);
             }
-            Event::Deleted(sweep) => self.delete(sweep, &mut actions),
-            Event::Released(worker) => self.release_worker(worker, &mut actions),
+            Event::Deleted(sweep) => self.on_deleted(sweep, &mut actions),
+            Event::Released(worker) => self.on_released(worker, &mut actions),
             Event::Message { worker, message } => self.on_message(now, worker, message, &mut actions),
             Event::Disconnected(worker) => self.on_disconnected(worker),
-            Event::Died { worker, cause } => self.on_worker_died(now, worker, cause),
+            Event::Died { worker, cause } => self.on_died(now, worker, cause),
             Event::Draining { reason } => self.on_draining(&reason, &mut actions),
-            Event::Ticked => self.on_tick(now, &mut actions),
-            // Time has passed in which nobody could be heard: nobody is lost for having been silent.
-            Event::Awoke => self.no_loss_before = now.tick.after_ms(self.timeouts.lease_ms),
+            Event::Ticked => self.on_ticked(now, &mut actions),
+            Event::Awoke => self.on_awoke(now),
         }
         self.grant_what_can_be(now, &mut actions);
         if cfg!(debug_assertions)
@@ -165,220 +151,94 @@ impl Scheduler {
         self.draining
     }
 
-    /// When the next silent worker is lost, where nothing is heard before.
+    /// The moment at which the next worker is lost if it stays silent.
     pub fn next_deadline(&self) -> Option<Tick> {
-        self.deadlines.first().map(|&(deadline, _)| deadline.max(self.no_loss_before))
+        self.workers.next_deadline().map(|(deadline, _)| deadline.max(self.no_loss_before))
+    }
+}
+
+/// The tables together: what a change of one means for the others.
+impl Scheduler {
+    /// A sweep that must be in the table: a lease, a dependent or the caller's own look says so.
+    ///
+    /// # Panics
+    /// Where it is not: the tables contradict each other.
+    pub(crate) fn sweep_mut(&mut self, id: SweepId) -> &mut Sweep {
+        self.sweeps.get_mut(&id).unwrap_or_else(|| panic!("sweep {id} is referred to and is not here"))
     }
 
-    fn on_message(&mut self, now: Now, id: WorkerId, message: ToCoordinator, actions: &mut Vec<Action>) {
-        if let ToCoordinator::Hello(hello) = message {
-            return self.on_hello(now, hello, actions);
-        }
-        self.set_deadline(id, now.tick.after_ms(self.timeouts.lease_ms));
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if let ToCoordinator::Poll { lanes } = message {
-            worker.idle_lanes = lanes;
-        }
-        // What it asked for before it fell silent it will not ask for again.
-        worker.is_silent = false;
-        self.update_status(id);
-        match message {
-            ToCoordinator::Hello(_) | ToCoordinator::Poll { .. } => {}
-            ToCoordinator::Heartbeat { progress } => self.on_heartbeat(id, &progress, actions),
-            ToCoordinator::Evaluated { attempt, trajectory, point } => {
-                if let Some((sweep, lane)) = self.lane_mut(id, attempt, trajectory) {
-                    lane.latest = Some(point);
-                    lane.updates = lane.updates.max(point.update);
-                    actions.push(Action::Notify(Notice::Changed(sweep)));
-                }
-            }
-            ToCoordinator::AttemptEnded(report) => self.on_attempt_ended(now, id, *report, actions),
-            ToCoordinator::Goodbye => self.on_goodbye(now, id, Outcome::Preempted, "the worker left", actions),
-        }
+    /// Changes a worker, and all that counts it; `None` where it is not known.
+    pub(crate) fn update_worker<R>(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker) -> R) -> Option<R> {
+        let held = self.leases.lanes_held_by(id);
+        let (result, class_change) = self.workers.update(id, held, change)?;
+        self.on_class_change(class_change);
+        Some(result)
     }
 
-    /// A stream opens. What the worker no longer holds runs elsewhere; what it may no longer hold, it is told to stop.
-    fn on_hello(&mut self, now: Now, hello: Hello, actions: &mut Vec<Action>) {
-        let id = hello.worker;
-        let deadline = now.tick.after_ms(self.timeouts.lease_ms);
-        let mut worker = Worker::new(hello.description, true, deadline);
-        let before = self.forget(id);
-        // Another coordinator's attempts are counted like this one's.
-        let may_be_ours = |held: &&Held| self.leases.get(&held.attempt).is_none_or(|lease| lease.sweep == held.sweep);
-        let in_scope = hello.held.iter().filter(|held| !self.out_of_scope.has(held.sweep));
-        let held = in_scope.filter(may_be_ours).map(|held| (held.attempt, held.trajectory));
-        let held: BTreeSet<_> = held.collect();
-        let mut cause = "the worker came back without it".to_owned();
-        if let Some(before) = before {
-            // What it no longer holds it has heard to be accepted.
-            worker.accepted = before.accepted.only(&held);
-            (worker.open, worker.leases, worker.failing) = (before.open, before.leases, before.failing);
-            cause = before.death.unwrap_or(cause);
-        }
-        let accepted = worker.accepted.clone();
-        self.deadlines.insert((worker.deadline, id));
-        self.workers.insert(id, worker);
-        self.update_status(id);
-        self.tell_who_has_nobody(actions);
-        let message = ToWorker::Welcome { heartbeat_ms: self.timeouts.heartbeat_ms, store: self.store };
-        actions.push(Action::Send { worker: id, message });
-
-        for (attempt, trajectories) in self.held_by(id) {
-            for trajectory in trajectories.into_iter().filter(|&index| !held.contains(&(attempt, index))) {
-                let cause = Some(cause.clone());
-                self.end_without_result(now, attempt, trajectory, Outcome::WorkerLost, cause, actions);
-            }
-        }
-        self.stop_unleased(id, held.into_iter().filter(|&report| !accepted.contains(report)), actions);
-        self.take_back_what_is_paused(id, actions);
-        if self.draining {
-            let reason = "the coordinator is leaving".to_owned();
-            actions.push(Action::Send { worker: id, message: ToWorker::Drain { reason } });
-        }
+    /// Adds a worker.
+    pub(crate) fn add_worker(&mut self, id: WorkerId, worker: Worker) {
+        let held = self.leases.lanes_held_by(id);
+        let class_change = self.workers.insert(id, worker, held);
+        self.on_class_change(class_change);
     }
 
-    fn on_heartbeat(&mut self, id: WorkerId, progress: &[Progress], actions: &mut Vec<Action>) {
-        let mut changed = BTreeSet::new();
-        for &Progress { attempt, trajectory, updates } in progress {
-            if let Some((sweep, lane)) = self.lane_mut(id, attempt, trajectory) {
-                lane.updates = updates;
-                changed.insert(sweep);
-            }
-        }
-        let said = progress.iter().map(|progress| (progress.attempt, progress.trajectory));
-        self.stop_unleased(id, said, actions);
-        actions.extend(changed.into_iter().map(|sweep| Action::Notify(Notice::Changed(sweep))));
-    }
-
-    /// Tells a worker to stop what it holds without a lease.
-    fn stop_unleased(
-        &mut self,
-        id: WorkerId,
-        held: impl IntoIterator<Item = (Attempt, TrajectoryIndex)>,
-        actions: &mut Vec<Action>,
-    ) {
-        let mut fenced: BTreeMap<Attempt, Vec<TrajectoryIndex>> = BTreeMap::new();
-        for (attempt, trajectory) in held {
-            if self.lane_mut(id, attempt, trajectory).is_none() && !self.out_of_scope.has_attempt(attempt) {
-                fenced.entry(attempt).or_default().push(trajectory);
-            }
-        }
-        for (attempt, trajectories) in fenced {
-            let reason = "the lease ran out; it runs elsewhere or is done".to_owned();
-            let message = ToWorker::Stop { attempt, trajectories, reason };
-            actions.push(Action::Send { worker: id, message });
-        }
-    }
-
-    fn on_disconnected(&mut self, id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&id) {
-            (worker.connected, worker.idle_lanes) = (false, 0);
-        }
-        self.update_status(id);
-    }
-
-    /// Every worker that has been silent too long is lost; one whose stream is up may yet speak again.
-    fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if self.next_deadline().is_none_or(|deadline| deadline > now.tick) {
-            return;
-        }
-        while let Some(&(deadline, id)) = self.deadlines.first()
-            && deadline <= now.tick
-        {
-            let silent = || format!("no heartbeat for {} ms", self.timeouts.lease_ms);
-            let death = self.workers.get(&id).and_then(|worker| worker.death.clone());
-            let cause = death.unwrap_or_else(silent);
-            self.release(now, id, Outcome::WorkerLost, &cause, actions);
-            if let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.connected) {
-                worker.is_silent = true;
-                self.update_status(id);
-                self.set_deadline(id, now.tick.after_ms(self.timeouts.lease_ms));
-            } else {
-                self.forget(id);
-            }
-        }
-        self.tell_who_has_nobody(actions);
-    }
-
-    /// Who follows a sweep that nobody can train hears who has come, and who has gone.
-    fn tell_who_has_nobody(&self, actions: &mut Vec<Action>) {
-        let waiting = self.sweeps.values().filter(|sweep| sweep.can_grant() && sweep.lanes_there == 0);
-        actions.extend(waiting.map(|sweep| Action::Notify(Notice::Changed(sweep.id()))));
-    }
-
-    /// A worker's process has ended. Another may take up its identity at once, and with it the reports it left on disk:
-    /// they get a moment to be presented.
-    fn on_worker_died(&mut self, now: Now, id: WorkerId, cause: String) {
-        self.on_disconnected(id);
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        worker.death = Some(cause);
-        let deadline = worker.deadline.min(now.tick.after_ms(self.timeouts.reconnect_grace_ms));
-        self.set_deadline(id, deadline);
-    }
-
-    /// A worker is gone for good.
-    fn on_goodbye(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
-        self.release(now, id, outcome, cause, actions);
-        self.forget(id);
-        self.tell_who_has_nobody(actions);
-    }
-
-    /// Takes a worker out of the list; what it held is for the caller.
-    fn forget(&mut self, id: WorkerId) -> Option<Worker> {
-        self.on_disconnected(id);
-        let worker = self.workers.remove(&id)?;
-        self.deadlines.remove(&(worker.deadline, id));
+    /// Removes a worker from its table. Its leases are the caller's business.
+    pub(crate) fn remove_worker(&mut self, id: WorkerId) -> Option<Worker> {
+        let (worker, class_change) = self.workers.remove(id)?;
+        self.on_class_change(class_change);
         Some(worker)
     }
 
-    fn set_deadline(&mut self, id: WorkerId, deadline: Tick) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.deadline != deadline {
-            self.deadlines.remove(&(worker.deadline, id));
-            self.deadlines.insert((deadline, id));
-            worker.deadline = deadline;
-        }
-    }
-
-    /// Takes everything back from a worker.
-    fn release(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
-        for (attempt, trajectories) in self.held_by(id) {
-            for trajectory in trajectories {
-                self.end_without_result(now, attempt, trajectory, outcome, Some(cause.to_owned()), actions);
+    fn on_class_change(&mut self, change: Option<ClassChange>) {
+        let Some(ClassChange { capabilities, lanes_before, lanes, is_lost_to_the_fit }) = change else { return };
+        if lanes != lanes_before {
+            for sweep in self.sweeps.values_mut().filter(|sweep| sweep.can_use(&capabilities)) {
+                sweep.lanes_there = sweep.lanes_there + lanes - lanes_before;
+                sweep.is_active &= sweep.lanes_there > 0;
             }
         }
+        self.check_all |= is_lost_to_the_fit;
     }
 
-    fn on_draining(&mut self, reason: &str, actions: &mut Vec<Action>) {
-        self.draining = true;
-        for (&worker, _) in self.workers.iter().filter(|(_, worker)| worker.connected) {
-            let message = ToWorker::Drain { reason: reason.to_owned() };
-            actions.push(Action::Send { worker, message });
-        }
+    /// Adds a lease to the table, its sweep and its worker.
+    pub(crate) fn open_lease(&mut self, attempt: Attempt, lease: Lease) {
+        let worker = lease.worker;
+        let sweep = self.sweep_mut(lease.sweep);
+        lease.open.iter().for_each(|(&index, lane)| sweep.started(index, lane));
+        self.leases.insert(attempt, lease);
+        self.update_worker(worker, |worker| worker.idle_lanes = 0);
     }
 
-    /// The lane a worker holds under an attempt, and its sweep; `None` where it holds no such lane.
-    pub(super) fn lane_mut(
-        &mut self,
-        worker: WorkerId,
-        attempt: Attempt,
-        trajectory: TrajectoryIndex,
-    ) -> Option<(SweepId, &mut OpenLane)> {
-        let lease = self.leases.get_mut(&attempt).filter(|lease| lease.worker == worker)?;
-        Some((lease.sweep, lease.open.get_mut(&trajectory)?))
+    /// Closes a lane in the table, its sweep and its worker.
+    pub(crate) fn close_lane(&mut self, now: Now, attempt: Attempt, trajectory: TrajectoryIndex) -> OpenLane {
+        let closed = self.leases.close(attempt, trajectory);
+        self.sweep_mut(closed.sweep).stopped(now.tick, &closed.lane);
+        self.update_worker(closed.worker, |_| ());
+        closed.lane
     }
 
-    /// The trajectories of some leases that have not ended.
-    pub(super) fn open_under(&self, attempts: &BTreeSet<Attempt>) -> Vec<(Attempt, Vec<TrajectoryIndex>)> {
-        let leases = attempts.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
-        leases.map(|(attempt, lease)| (attempt, lease.open.keys().copied().collect())).collect()
+    /// The name of a worker, or its id where the worker is not known.
+    pub(crate) fn worker_name(&self, id: WorkerId) -> String {
+        self.workers.get(id).map_or_else(|| id.to_string(), |worker| worker.description.name.clone())
     }
 
-    fn held_by(&self, id: WorkerId) -> Vec<(Attempt, Vec<TrajectoryIndex>)> {
-        self.workers.get(&id).map(|worker| self.open_under(&worker.leases)).unwrap_or_default()
+    /// The lanes that a sweep can count on.
+    pub(crate) fn lanes_there(&self, sweep: &Sweep) -> u64 {
+        self.classes_for(sweep).map(|class| class.lanes_counted_on).sum()
     }
 
-    pub(super) fn worker_name(&self, id: WorkerId) -> String {
-        self.workers.get(&id).map_or_else(|| id.to_string(), |worker| worker.description.name.clone())
+    /// The workers that can train this sweep and are not suspected.
+    pub(crate) fn fit_for(&self, sweep: &Sweep) -> impl Iterator<Item = WorkerId> {
+        self.classes_for(sweep).flat_map(|class| class.fit.iter().copied())
+    }
+
+    /// The classes that can train this sweep.
+    pub(crate) fn classes_for(&self, sweep: &Sweep) -> impl Iterator<Item = &WorkerClass> {
+        self.workers.classes.iter().filter(|(capabilities, _)| sweep.can_use(capabilities)).map(|(_, class)| class)
+    }
+
+    /// Takes the set of classes with a waiting worker for which there may be work; the set is then empty.
+    pub(crate) fn classes_to_check(&mut self) -> BTreeSet<Arc<Capabilities>> {
+        self.workers.take_classes_to_check(mem::take(&mut self.check_all))
     }
 }

@@ -4,11 +4,12 @@ use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::views::{SweepView, WorkerView};
 
-use super::lease::Lease;
-use super::record::SweepRow;
-use super::scheduler::Scheduler;
-use super::sweep::Sweep;
-use super::worker_class::WorkerClass;
+use crate::record::SweepRow;
+use crate::scheduler::Scheduler;
+use crate::tables::lease::Lease;
+use crate::tables::sweep::Sweep;
+use crate::tables::worker::Worker;
+use crate::tables::worker_class::WorkerClass;
 
 /// A sweep of which nothing is in training.
 #[must_use]
@@ -60,7 +61,7 @@ impl Scheduler {
         if sweep.lanes_there > 0 {
             return (sweep.fair_share.open() == 0).then(|| self.waits_for_others(sweep)).flatten();
         }
-        let connected: u64 = self.classes.values().map(|class| class.count).sum();
+        let connected: u64 = self.workers.classes.values().map(|class| class.count).sum();
         let is_of_use = self.classes_for(sweep).any(|class| class.lanes > 0);
         let require = &sweep.spec.execution.require;
         let (wanted, that) =
@@ -94,31 +95,28 @@ impl Scheduler {
 
     /// How much of the trials of a sweep that are in training is done, in trials.
     pub fn in_training_done(&self, id: SweepId) -> f64 {
-        let leases = self.sweeps.get(&id).into_iter().flat_map(|sweep| &sweep.leases);
-        let lanes = leases.filter_map(|attempt| self.leases.get(attempt)).flat_map(|lease| lease.open.values());
+        let lanes = self.leases.of_sweep(id).flat_map(|(_, lease)| lease.open.values());
         lanes.map(|lane| lane.trials() as f64 * lane.updates as f64 / lane.updates_max().max(1) as f64).sum()
     }
 
     /// The workers, each with what it trains: of one sweep, or of all.
     pub fn worker_views(&self, sweep: Option<SweepId>) -> Vec<WorkerView> {
-        self.workers.iter().map(|(&id, _)| id).filter_map(|id| self.worker_view(id, sweep)).collect()
+        self.workers.iter().map(|(id, worker)| self.worker_view(id, worker, sweep)).collect()
     }
 
-    fn worker_view(&self, id: WorkerId, sweep: Option<SweepId>) -> Option<WorkerView> {
-        let worker = self.workers.get(&id)?;
+    fn worker_view(&self, id: WorkerId, worker: &Worker, sweep: Option<SweepId>) -> WorkerView {
         let of_sweep = |lease: &Lease| sweep.is_none_or(|sweep| lease.sweep == sweep);
-        let leases = worker.leases.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
-        let leases = leases.filter(|(_, lease)| of_sweep(lease));
+        let leases = self.leases.of_worker(id).filter(|(_, lease)| of_sweep(lease));
         let training: Vec<_> = leases.flat_map(|(attempt, lease)| lease.views(attempt)).collect();
-        Some(WorkerView {
+        WorkerView {
             id,
             name: worker.description.name.clone(),
             capabilities: worker.description.capabilities.clone(),
             lanes: worker.description.lanes,
             connected: worker.connected,
-            quarantined: self.quarantined.get(&id).cloned(),
+            quarantined: self.workers.quarantine_of(id).map(ToOwned::to_owned),
             training_count: u32::try_from(training.len()).unwrap_or(u32::MAX),
             training,
-        })
+        }
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::event::{Action, Event, Now};
 use crate::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow};
 use crate::scheduler::{Scheduler, Timeouts};
+use crate::tables::pending::PreparedSpec;
 
 /// Time-outs of the tests.
 pub const TIMEOUTS: Timeouts = Timeouts { heartbeat_ms: 1_000, lease_ms: 10_000, reconnect_grace_ms: 3_000 };
@@ -83,7 +84,7 @@ impl World {
     /// A world with the sweep of [`SPEC`] and no worker.
     pub fn new() -> Self {
         let now = Now { tick: Tick(0), wall: WallTime(0) };
-        let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), &[]);
+        let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
         let mut world = Self { scheduler, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
         world.submit(1, spec());
         world
@@ -93,7 +94,11 @@ impl World {
     pub fn submit(&mut self, number: u128, spec: Arc<SweepSpec>) -> SweepId {
         let id = SweepId(Uuid::from_u128(number));
         let submission = Submission { id, ..submission(&spec) };
-        self.apply(Event::Submitted { submission: Box::new(submission), spec, reused: Arc::default() });
+        self.apply(Event::Submitted {
+            submission: Box::new(submission),
+            prepared: PreparedSpec::new(spec),
+            reused: Arc::default(),
+        });
         id
     }
 

@@ -1,227 +1,215 @@
-//! The only loop: event → apply → commit every `Persist` in one transaction → release the other actions → wait.
+//! The only loop of a coordinator: it drives the batcher with a clock, a store and the workers' streams.
 //!
-//! While one transaction is on its way to the disk, what comes is decided already and gathered for the next; nothing of it
-//! is released before it is on disk itself.
+//! | module | contents |
+//! |---|---|
+//! | `handle` | the way to the loop |
+//! | `write` | the way of a transaction to the store |
 
-mod commit;
 mod handle;
+mod write;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::ids::{SweepId, WorkerId};
+use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
 use biosweep_host::clock::Clock;
-use biosweep_scheduler::event::{Action, Event, Notice, Now};
-use biosweep_scheduler::record::Record;
+use biosweep_scheduler::batcher::{Batcher, Output, Request};
+use biosweep_scheduler::event::{Event, Notice, Now};
 use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_store::{Store, StoreError};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
+pub use biosweep_scheduler::batcher::StreamId;
 pub use handle::{DriverError, Handle, Stopped};
+use write::Write;
 
-/// Requests that may wait for the loop; more make their senders wait.
+/// Messages that may wait for the loop. More make their senders wait.
 const QUEUE: usize = 4_096;
-/// Requests taken into one transaction, about: enough that the disk's latency weighs little on each.
-const BATCH: usize = 4_096;
-/// Points of reports that are taken into one transaction, about: a transaction and the memory for it stay of one size, however
-/// long the curves are that come at once.
-const POINTS: usize = 1_000_000;
-/// Transactions whose messages may wait for one worker; a worker that lets more pile up is cut off, and comes back.
+/// Evaluations in the reports that may wait for the loop. More make their senders wait.
+const POINTS_QUEUED: usize = 4_000_000;
+/// Messages that are taken in before the loop looks at the store again.
+const AT_ONCE: usize = 4_096;
+/// Batches of messages that may wait for one worker. A worker that lets more wait is cut off, and comes back.
 pub const OUTBOX: usize = 64;
-
-/// The way to a worker's stream: the messages that one transaction has for it, in order, at once.
-pub type Outbox = mpsc::Sender<Vec<ToWorker>>;
-/// Notices a slow watcher may lag behind before it is told the state anew.
+/// Notices that a slow watcher may lag behind before it is told the state anew.
 const NOTICES: usize = 1_024;
+/// A transaction that takes longer makes the coordinator degraded.
+const SLOW: Duration = Duration::from_secs(5);
+/// The time that a loop that ends has for its last transactions.
+const LAST: Duration = Duration::from_secs(10);
 
-/// How late the loop may come to a deadline before it is clear that nobody could be heard meanwhile.
-const LATE_MS: u64 = 500;
+/// The way to a worker's stream: the messages that one transaction has for it, in order.
+pub type Outbox = mpsc::Sender<Vec<ToWorker>>;
 
-/// A question to the scheduler, asked on the loop; it gives back the answer, still to be sent.
+/// A question to the scheduler, asked on the loop. It returns the answer, still to be sent.
 type Query = Box<dyn FnOnce(&Scheduler) -> Reply + Send>;
 type Reply = Box<dyn FnOnce() + Send>;
 
-enum Request {
+/// A message to the loop that is always taken in.
+enum Control {
     Event { event: Event, committed: oneshot::Sender<Result<(), DriverError>> },
-    Attach { hello: Hello, stream: StreamId, outbox: Outbox },
-    Said { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator> },
-    Detach { worker: WorkerId, stream: StreamId },
     Query(Query),
     Close,
 }
 
-/// Tells a worker's present stream from those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StreamId(pub u64);
+/// A message from a worker's stream. It is taken in while there is room for what follows from it.
+enum FromStream {
+    Attach { hello: Hello, stream: StreamId, outbox: Outbox },
+    Said { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>, _points: OwnedSemaphorePermit },
+    Detach { worker: WorkerId, stream: StreamId },
+}
 
-/// Starts the loop.
+/// Whoever waits for the loop.
+enum Asker {
+    Event(oneshot::Sender<Result<(), DriverError>>),
+    Query(Reply),
+}
+
+impl Asker {
+    /// Answers. The asker may not be waiting any more.
+    fn answer(self, result: Result<(), DriverError>) {
+        match self {
+            Self::Event(committed) => drop(committed.send(result)),
+            Self::Query(reply) => reply(),
+        }
+    }
+}
+
+/// Starts the loop. Its task ends after [`Handle::close`], or with an error of the store that trying again does not mend.
 pub fn start(
     scheduler: Scheduler,
     store: Arc<dyn Store>,
     clock: Clock,
 ) -> (Handle, JoinHandle<Result<(), StoreError>>) {
-    let (requests, queue) = mpsc::channel(QUEUE);
+    let ((control, controls), (from_streams, streams)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
     let (notices, _) = broadcast::channel(NOTICES);
     let (degraded_sender, degraded) = watch::channel(None);
-    let handle = Handle { requests, notices: notices.clone(), degraded, store: Arc::clone(&store), clock };
-    let (streams, deferred, closing) = (BTreeMap::new(), VecDeque::new(), false);
-    let driver =
-        Driver { scheduler, store, clock, queue, notices, degraded: degraded_sender, streams, deferred, closing };
+    let points = Arc::new(Semaphore::new(POINTS_QUEUED));
+    let handle =
+        Handle { control, from_streams, points, notices: notices.clone(), degraded, store: Arc::clone(&store), clock };
+    let driver = Driver {
+        batcher: Batcher::new(scheduler),
+        store,
+        clock,
+        controls,
+        streams,
+        outboxes: BTreeMap::new(),
+        notices,
+        degraded: degraded_sender,
+        failure: None,
+        closing: None,
+    };
     (handle, tokio::spawn(driver.run()))
 }
 
 struct Driver {
-    scheduler: Scheduler,
+    batcher: Batcher<Asker>,
     store: Arc<dyn Store>,
     clock: Clock,
-    queue: mpsc::Receiver<Request>,
+    controls: mpsc::Receiver<Control>,
+    streams: mpsc::Receiver<FromStream>,
+    /// The outbox of each worker's present stream. A worker that let too much wait has none, until its stream is detached.
+    outboxes: BTreeMap<WorkerId, (StreamId, Option<Outbox>)>,
     notices: broadcast::Sender<Notice>,
     degraded: watch::Sender<Option<String>>,
-    streams: BTreeMap<WorkerId, Stream>,
-    /// What came and is still to be decided: while the store could not be written, nothing is.
-    deferred: VecDeque<Request>,
-    /// Whether the loop was closed while the store could not be written: it ends without what is not on disk.
-    closing: bool,
+    /// Why the store could not be written, the last time it was tried.
+    failure: Option<StoreError>,
+    /// The moment until which a loop that was closed may go on.
+    closing: Option<Instant>,
 }
 
-struct Stream {
-    id: StreamId,
-    /// Gone once the worker has let too much pile up: the stream then ends, and is detached by its task.
-    outbox: Option<Outbox>,
-}
-
-/// What was decided, and waits for its transaction.
-#[derive(Default)]
-struct Batch {
-    /// The requests it comes from, each message of a worker's counted as one.
-    requests: usize,
-    /// The points of the reports among them.
-    points: usize,
-    records: Vec<Record>,
-    /// What is to be released when the records are on disk, in order.
-    releases: Vec<Release>,
-    /// The sweeps of which something changed: told once, however much it was.
-    changed: BTreeSet<SweepId>,
-    committed: Vec<oneshot::Sender<Result<(), DriverError>>>,
-    replies: Vec<Reply>,
-    /// Whether the loop ends with it.
-    is_last: bool,
-}
-
-/// Messages to workers, by the stream that they go to.
-type Outgoing = BTreeMap<(WorkerId, StreamId), Vec<ToWorker>>;
-
-/// What waits while a transaction is on its way to the disk.
-struct Pending<'a> {
-    /// What the transaction is of.
-    batch: &'a mut Batch,
-    /// What is decided meanwhile; nothing is where the loop ends with the transaction.
-    next: Option<&'a mut Batch>,
-}
-
-impl Pending<'_> {
-    fn batches(&mut self) -> impl Iterator<Item = &mut Batch> {
-        std::iter::once(&mut *self.batch).chain(self.next.as_deref_mut())
-    }
-}
-
-/// What may not leave before its transaction is on disk.
-enum Release {
-    /// To a worker, on the stream that was its present one when this was decided: on a later one it says itself what it
-    /// holds, and is answered.
-    Message {
-        worker: WorkerId,
-        stream: StreamId,
-        message: ToWorker,
-    },
-    Notice(Notice),
-}
-
-impl Batch {
-    fn add(&mut self, actions: Vec<Action>, streams: &BTreeMap<WorkerId, Stream>) {
-        for action in actions {
-            match action {
-                Action::Persist(record) => self.records.push(record),
-                Action::Send { worker, message } => {
-                    if let Some(stream) = streams.get(&worker) {
-                        self.send(worker, stream.id, message);
-                    }
-                }
-                Action::Notify(Notice::Changed(sweep)) => drop(self.changed.insert(sweep)),
-                Action::Notify(notice) => self.releases.push(Release::Notice(notice)),
-            }
-        }
-    }
-
-    /// Acknowledgements that follow on each other become one.
-    fn send(&mut self, to: WorkerId, on: StreamId, message: ToWorker) {
-        if let ToWorker::Acknowledged { attempt, trajectories, accepted } = &message
-            && let Some(Release::Message {
-                worker,
-                stream,
-                message: ToWorker::Acknowledged { attempt: of, trajectories: before, accepted: verdict },
-            }) = self.releases.last_mut()
-            && (*worker, *stream, *of, *verdict) == (to, on, *attempt, *accepted)
-        {
-            return before.extend(trajectories);
-        }
-        self.releases.push(Release::Message { worker: to, stream: on, message });
-    }
-
-    /// Whether more may be taken in.
-    const fn has_room(&self) -> bool {
-        self.requests < BATCH && self.points < POINTS && !self.is_last
-    }
+/// What woke the loop.
+enum Woken {
+    Control(Option<Control>),
+    FromStream(Option<FromStream>),
+    Written(Result<(), StoreError>),
+    NotWritten(StoreError),
+    Time,
 }
 
 impl Driver {
     async fn run(mut self) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
+        let mut write: Option<Write> = None;
         loop {
-            if batch.requests == 0 && !batch.is_last {
-                self.wait(&mut batch).await;
+            if write.is_none() {
+                let (records, outputs) = self.batcher.begin();
+                self.release(outputs);
+                write = records.map(|records| Write::start(Arc::clone(&self.store), records));
+                if write.is_none() && self.closing.is_some() {
+                    return Ok(());
+                }
             }
-            let next = self.commit_and_release(batch).await?;
-            let Some(next) = next else { return Ok(()) };
-            batch = next;
-        }
-    }
-
-    /// Waits for requests or for the next deadline, and takes in what there is.
-    async fn wait(&mut self, batch: &mut Batch) {
-        if self.deferred.is_empty() {
-            let deadline = self.scheduler.next_deadline();
-            let wait = deadline.map(|at| Duration::from_millis(at.since_ms(self.clock.now())));
-            tokio::select! {
-                request = self.queue.recv() => self.receive(request, batch),
-                () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)) => {}
+            match self.wait(write.as_mut()).await {
+                Woken::Written(written) => {
+                    written?;
+                    write = None;
+                    let outputs = self.batcher.committed(self.now());
+                    self.release(outputs);
+                    self.failure = None;
+                    if self.degraded.send_replace(None).is_some() {
+                        tracing::info!("the store is written again");
+                    }
+                }
+                Woken::NotWritten(error) => {
+                    self.tell_degraded(&error);
+                    if self.closing.is_some() {
+                        return Err(error);
+                    }
+                    self.failure = Some(error);
+                }
+                Woken::Control(control) => {
+                    self.take_from_streams(None);
+                    self.take_controls(control);
+                    if self.closing.is_some() {
+                        // A loop that is closed while the store cannot be written does not wait for it.
+                        self.failure.take().map_or(Ok(()), Err)?;
+                        // What the workers said before the loop was closed is not lost.
+                        self.take_from_streams(None);
+                    }
+                }
+                Woken::FromStream(message) => self.take_from_streams(message),
+                Woken::Time => {
+                    let now = self.now();
+                    self.batcher.tick(now);
+                    if self.closing.is_some_and(|until| until <= Instant::now()) {
+                        return Err(StoreError::Silent { seconds: LAST.as_secs() });
+                    }
+                }
             }
         }
-        self.take_in(batch);
     }
 
-    /// Has a request wait to be decided; none will come any more where there is none.
-    fn receive(&mut self, request: Option<Request>, batch: &mut Batch) {
-        batch.is_last |= request.is_none();
-        self.deferred.extend(request);
-    }
-
-    /// Decides what is to be done about the time, and about the requests that have come, as far as there is room.
-    fn take_in(&mut self, batch: &mut Batch) {
-        let now = self.now();
-        if self.scheduler.next_deadline().is_some_and(|at| now.tick > at.after_ms(LATE_MS)) {
-            // This process slept: what workers said meanwhile is still on its way.
-            batch.add(self.scheduler.apply(now, Event::Awoke), &self.streams);
-        }
-        batch.add(self.scheduler.apply(now, Event::Ticked), &self.streams);
-        while batch.has_room()
-            && let Some(request) = self.deferred.pop_front().or_else(|| self.queue.try_recv().ok())
-        {
-            batch.requests += 1;
-            self.take(now, request, batch);
+    /// Waits until something happens.
+    async fn wait(&mut self, write: Option<&mut Write>) -> Woken {
+        let deadline = self.batcher.next_deadline();
+        let wait = deadline.map(|at| Duration::from_millis(at.since_ms(self.clock.now())));
+        let deadline = self.closing.or(wait.and_then(|wait| Instant::now().checked_add(wait)));
+        let time = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let written = async {
+            match write {
+                Some(write) => write.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (is_open, has_room) = (self.closing.is_none(), self.batcher.has_room());
+        tokio::select! {
+            biased;
+            written = written => match written {
+                write::Progress::Ended(written) => Woken::Written(written),
+                write::Progress::Failed(error) => Woken::NotWritten(error),
+            },
+            () = time => Woken::Time,
+            control = self.controls.recv(), if is_open => Woken::Control(control),
+            Some(message) = self.streams.recv(), if is_open && has_room => Woken::FromStream(Some(message)),
         }
     }
 
@@ -229,92 +217,86 @@ impl Driver {
         Now { tick: self.clock.now(), wall: self.clock.wall() }
     }
 
-    fn take(&mut self, now: Now, request: Request, batch: &mut Batch) {
-        let actions = match request {
-            Request::Event { event, committed } => {
-                batch.committed.push(committed);
-                self.scheduler.apply(now, event)
-            }
-            Request::Attach { hello, stream, outbox } => {
-                let worker = hello.worker;
-                self.streams.insert(worker, Stream { id: stream, outbox: Some(outbox) });
-                self.scheduler.apply(now, Event::Message { worker, message: ToCoordinator::Hello(hello) })
-            }
-            Request::Said { worker, stream, messages } if self.is_present(worker, stream) => {
-                batch.requests += messages.len();
-                for message in messages {
-                    batch.points += points(&message);
-                    batch.add(self.scheduler.apply(now, Event::Message { worker, message }), &self.streams);
+    /// Takes in the messages of workers that have come, as far as there is room.
+    fn take_from_streams(&mut self, first: Option<FromStream>) {
+        let now = self.now();
+        self.batcher.tick(now);
+        let mut next = first;
+        for _ in 0..AT_ONCE {
+            let Some(message) = next.take().or_else(|| self.next_from_streams()) else { return };
+            let request = match message {
+                FromStream::Attach { hello, stream, outbox } => {
+                    self.outboxes.insert(hello.worker, (stream, Some(outbox)));
+                    Request::Attach { hello, stream }
                 }
-                Vec::new()
-            }
-            Request::Detach { worker, stream } if self.is_present(worker, stream) => {
-                self.streams.remove(&worker);
-                self.scheduler.apply(now, Event::Disconnected(worker))
-            }
-            Request::Said { .. } | Request::Detach { .. } => Vec::new(),
-            Request::Query(query) => {
-                batch.replies.push(query(&self.scheduler));
-                Vec::new()
-            }
-            Request::Close => {
-                batch.is_last = true;
-                Vec::new()
-            }
-        };
-        batch.add(actions, &self.streams);
-    }
-
-    fn is_present(&self, worker: WorkerId, stream: StreamId) -> bool {
-        self.streams.get(&worker).is_some_and(|present| present.id == stream)
-    }
-
-    /// Brings a batch to an end; what was decided meanwhile, or nothing where the loop is to end.
-    async fn commit_and_release(&mut self, mut batch: Batch) -> Result<Option<Batch>, StoreError> {
-        let mut next = Batch::default();
-        if !batch.records.is_empty() {
-            let next = if batch.is_last { None } else { Some(&mut next) };
-            self.commit(Pending { batch: &mut batch, next }).await?;
+                FromStream::Said { worker, stream, messages, _points } => Request::Said { worker, stream, messages },
+                FromStream::Detach { worker, stream } => {
+                    if self.outboxes.get(&worker).is_some_and(|&(present, _)| present == stream) {
+                        self.outboxes.remove(&worker);
+                    }
+                    Request::Detach { worker, stream }
+                }
+            };
+            let outputs = self.batcher.take(now, request);
+            self.release(outputs);
         }
-        let Batch { releases, changed, committed, replies, is_last, .. } = batch;
-        let mut outgoing = Outgoing::default();
-        for release in releases {
-            match release {
-                Release::Message { worker, stream, message } => {
-                    outgoing.entry((worker, stream)).or_default().push(message);
+    }
+
+    fn next_from_streams(&mut self) -> Option<FromStream> {
+        if self.batcher.has_room() { self.streams.try_recv().ok() } else { None }
+    }
+
+    /// Takes in the events and questions that have come. The loop closes when nobody can send any.
+    fn take_controls(&mut self, first: Option<Control>) {
+        let now = self.now();
+        let mut next = Some(first.unwrap_or(Control::Close));
+        while let Some(control) = next {
+            let outputs = match control {
+                Control::Event { event, committed } => {
+                    self.batcher.take(now, Request::Event { event, asker: Asker::Event(committed) })
                 }
+                Control::Query(query) => {
+                    let reply = query(self.batcher.scheduler());
+                    self.batcher.answer(Asker::Query(reply)).into_iter().collect()
+                }
+                Control::Close => {
+                    self.closing = Some(Instant::now() + LAST);
+                    return;
+                }
+            };
+            self.release(outputs);
+            next = self.controls.try_recv().ok();
+        }
+    }
+
+    fn tell_degraded(&mut self, error: &StoreError) {
+        let degraded = format!("{error}; nothing is granted and nothing is lost until it can be written again");
+        let outputs = self.batcher.failed(degraded.clone());
+        if self.degraded.send_replace(Some(degraded)).is_none() {
+            tracing::error!(%error, "the store cannot be written: nothing is granted until it can");
+        }
+        self.release(outputs);
+    }
+
+    fn release(&mut self, outputs: Vec<Output<Asker>>) {
+        for output in outputs {
+            match output {
+                Output::Send { worker, messages } => self.send(worker, messages),
                 // Nobody may be watching.
-                Release::Notice(notice) => drop(self.notices.send(notice)),
+                Output::Notify(notice) => drop(self.notices.send(notice)),
+                Output::Done(asker) => asker.answer(Ok(())),
+                Output::Refused(asker, why) => asker.answer(Err(DriverError::Degraded(why))),
             }
         }
-        changed.into_iter().for_each(|sweep| drop(self.notices.send(Notice::Changed(sweep))));
-        self.send_all(outgoing);
-        for reply in committed {
-            // Whoever asked may not be waiting any more.
-            let _gone = reply.send(Ok(()));
-        }
-        replies.into_iter().for_each(|reply| reply());
-        Ok((!is_last).then_some(next))
     }
 
-    fn send_all(&mut self, outgoing: Outgoing) {
-        outgoing.into_iter().for_each(|((worker, stream), messages)| self.send_to(worker, stream, messages));
-    }
-
-    fn send_to(&mut self, worker: WorkerId, stream: StreamId, messages: Vec<ToWorker>) {
-        let Some(stream) = self.streams.get_mut(&worker).filter(|present| present.id == stream) else { return };
-        if let Some(outbox) = &stream.outbox
-            && let Err(error) = outbox.try_send(messages)
-        {
+    fn send(&mut self, worker: WorkerId, messages: Vec<ToWorker>) {
+        let Some((_, outbox)) = self.outboxes.get_mut(&worker) else { return };
+        if let Some(Err(error)) = outbox.as_ref().map(|outbox| outbox.try_send(messages)) {
             tracing::warn!(%worker, %error, "a worker's stream is cut: it takes nothing");
-            stream.outbox = None;
+            *outbox = None;
         }
     }
-}
-
-/// The points of a report, where it is one.
-fn points(message: &ToCoordinator) -> usize {
-    if let ToCoordinator::AttemptEnded(report) = message { report.points() } else { 0 }
 }
 
 #[cfg(test)]

@@ -17,14 +17,16 @@ use biosweep_common::ids::StoreId;
 use biosweep_host::clock::Clock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::commands::{Commands, prepare};
 use crate::driver::{self, Handle};
 use crate::grpc::{self, ServeError};
 use crate::queries::{self, Purpose, QueryError};
 pub use address::Announcement;
 use biosweep_scheduler::event::Now;
+use biosweep_scheduler::policies::scope::OutOfScope;
 use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
-use biosweep_scheduler::scope::OutOfScope;
 use biosweep_store::{self, Store, StoreError};
 pub use ephemeral::{EphemeralHost, Found};
 
@@ -136,6 +138,8 @@ pub struct Host {
     pub handle: Handle,
     /// Where it listens.
     pub address: SocketAddr,
+    /// The tasks of its services.
+    tasks: TaskTracker,
     shutdown: CancellationToken,
     server: JoinHandle<Result<(), ServeError>>,
     driver: JoinHandle<Result<(), StoreError>>,
@@ -168,13 +172,14 @@ impl Host {
         let listener = grpc::listen(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (handle, driver) = driver::start(scheduler, store, clock);
+        let commands = Commands::new(handle.clone());
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(grpc::serve(listener, id, handle.clone(), shutdown.clone().cancelled_owned()));
+        let server = tokio::spawn(grpc::serve(listener, id, commands.clone(), shutdown.clone().cancelled_owned()));
         let announced = id.filter(|_| lifetime == Lifetime::Announced).map(|id| (home.to_owned(), id));
         if let Some((home, id)) = &announced {
             Announcement::new(address, *id).write(home)?;
         }
-        Ok(Self { handle, address, shutdown, server, driver, announced })
+        Ok(Self { handle, tasks: commands.tasks, address, shutdown, server, driver, announced })
     }
 
     /// The address to reach it at from this machine.
@@ -216,6 +221,10 @@ impl Host {
                 Ok(())
             }
         };
+        self.tasks.close();
+        if tokio::time::timeout(READERS_WAIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "commands or answers are still under way; they are left");
+        }
         if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
             tracing::warn!("the store does not answer; its connections are cut");
         }
@@ -299,10 +308,10 @@ async fn restore(
     restored.sweeps = in_scope;
     let mut specs = Vec::with_capacity(restored.sweeps.len());
     for sweep in &restored.sweeps {
-        specs.push(Arc::new(queries::parse(&sweep.row)?));
+        specs.push(prepare(queries::parse(&sweep.row)?).await);
     }
     let now = Now { tick: clock.now(), wall: clock.wall() };
-    Ok(Scheduler::restore(timeouts, now, &restored, &specs).leaving_out(OutOfScope::of(&others)))
+    Ok(Scheduler::restore(timeouts, now, &restored, specs).leaving_out(OutOfScope::of(&others)))
 }
 
 /// Where the coordinator that serves this home listens, as it last wrote it.

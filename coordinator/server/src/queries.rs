@@ -14,7 +14,7 @@ use biosweep_common::views::{
 };
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
 use biosweep_scheduler::status::sweep_view;
-use biosweep_scheduler::sweep::cut_for;
+use biosweep_scheduler::tables::sweep::cut_for;
 use biosweep_store::{Store, StoreError};
 
 use crate::driver::{Handle, Stopped};

@@ -13,9 +13,11 @@ use biosweep_common::protocol::messages::{ToCoordinator, ToWorker, WorkerDescrip
 use biosweep_common::protocol::session::{Input, LaneEnd, Output, Owed, Session};
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::{Tick, WallTime};
-use biosweep_scheduler::event::{Action, Event, Now};
-use biosweep_scheduler::record::{Record, Restored, Submission};
+use biosweep_scheduler::batcher::{Batcher, Output as FromBatcher, Request, StreamId};
+use biosweep_scheduler::event::{Event, Now};
+use biosweep_scheduler::record::{Restored, Submission};
 use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
+use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_store::Store as _;
 use biosweep_store::memory::Memory;
 use futures::FutureExt as _;
@@ -47,7 +49,7 @@ seed = [0, 1]
 /// All there is in the world. What the wall clock says is not part of it.
 #[derive(Debug, Clone)]
 struct World {
-    scheduler: Scheduler,
+    batcher: Batcher<()>,
     store: Memory,
     now: u64,
     workers: Vec<Worker>,
@@ -98,7 +100,7 @@ fn session(place: usize, owed: Vec<Owed>) -> Session {
 impl World {
     fn new(spec: &Arc<SweepSpec>) -> Self {
         let now = Now { tick: Tick(0), wall: WallTime(0) };
-        let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), &[]);
+        let batcher = Batcher::new(Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new()));
         let worker = |place| Worker {
             session: session(place, Vec::new()),
             connected: false,
@@ -109,18 +111,12 @@ impl World {
             spool: BTreeMap::new(),
         };
         let workers = (0..WORKERS).map(worker).collect();
-        let mut world = Self {
-            scheduler,
-            store: Memory::default(),
-            now: 0,
-            workers,
-            faults_left: number("BIOSWEEP_FAULTS", FAULTS),
-        };
+        let mut world =
+            Self { batcher, store: Memory::default(), now: 0, workers, faults_left: number("BIOSWEEP_FAULTS", FAULTS) };
         let submission = Submission::new(sweep(), spec, (SPEC.to_owned(), Format::Toml), WallTime(0));
         let submission = Box::new(submission);
-        world
-            .tell(Event::Submitted { submission, spec: Arc::clone(spec), reused: Arc::default() })
-            .expect("a sweep is submitted");
+        let prepared = PreparedSpec::new(Arc::clone(spec));
+        world.tell(Event::Submitted { submission, prepared, reused: Arc::default() }).expect("a sweep is submitted");
         world
     }
 
@@ -128,30 +124,54 @@ impl World {
         Now { tick: Tick(self.now), wall: WallTime(0) }
     }
 
-    /// Applies, commits and releases at once.
     fn tell(&mut self, event: Event) -> Result<(), String> {
+        self.request(Request::Event { event, asker: () })
+    }
+
+    fn tick(&mut self) -> Result<(), String> {
         let now = self.now();
-        let actions = self.scheduler.apply(now, event);
-        self.scheduler.check()?;
-        let records: Vec<Record> = actions
-            .iter()
-            .filter_map(|action| match action {
-                Action::Persist(record) => Some(record.clone()),
-                Action::Send { .. } | Action::Notify(_) => None,
-            })
-            .collect();
-        self.store.commit(&records).now_or_never().expect("memory").map_err(|error| error.to_string())?;
-        for action in actions {
-            let Action::Send { worker, message } = action else { continue };
-            if let ToWorker::Grant(grant) = &message {
-                self.scheduler.check_grant(worker, grant.sweep)?;
-            }
-            let worker = self.workers.iter_mut().enumerate().find(|(place, _)| id(*place) == worker);
-            if let Some((_, worker)) = worker.filter(|(_, worker)| worker.connected) {
-                worker.down.push_back(message);
-            }
+        self.batcher.tick(now);
+        self.commit()
+    }
+
+    /// Applies, commits and releases at once.
+    fn request(&mut self, request: Request<()>) -> Result<(), String> {
+        let now = self.now();
+        let outputs = self.batcher.take(now, request);
+        self.deliver(outputs);
+        self.commit()
+    }
+
+    fn commit(&mut self) -> Result<(), String> {
+        self.batcher.scheduler().check()?;
+        let (records, outputs) = self.batcher.begin();
+        self.deliver(outputs);
+        if let Some(records) = records {
+            self.store.commit(&records).now_or_never().expect("memory").map_err(|error| error.to_string())?;
+            let now = self.now();
+            let outputs = self.batcher.committed(now);
+            self.deliver(outputs);
         }
         Ok(())
+    }
+
+    fn deliver(&mut self, outputs: Vec<FromBatcher<()>>) {
+        for output in outputs {
+            let FromBatcher::Send { worker, messages } = output else { continue };
+            let worker = self.workers.iter_mut().enumerate().find(|(place, _)| id(*place) == worker);
+            if let Some((_, worker)) = worker.filter(|(_, worker)| worker.connected) {
+                worker.down.extend(messages);
+            }
+        }
+    }
+
+    /// A message of a worker arrives. A worker has one stream at a time, so its number need not change.
+    fn said(&mut self, place: usize, message: ToCoordinator) -> Result<(), String> {
+        let stream = StreamId(place as u64);
+        self.request(match message {
+            ToCoordinator::Hello(hello) => Request::Attach { hello, stream },
+            message => Request::Said { worker: id(place), stream, messages: vec![message] },
+        })
     }
 
     fn input(&mut self, place: usize, input: Input) {
@@ -193,7 +213,7 @@ impl World {
                 steps.extend(may.into_iter().filter(|(may, _)| *may).map(|(_, step)| step));
             }
         }
-        let state = self.scheduler.sweep_view(sweep()).map(|view| view.state);
+        let state = self.batcher.scheduler().sweep_view(sweep()).map(|view| view.state);
         if self.faults_left > 0 {
             steps.extend([Step::KillCoordinator, Step::Silence]);
             steps.extend((state == Some(SweepState::Running)).then_some(Step::Pause));
@@ -215,11 +235,11 @@ impl World {
         match step {
             Step::Up(place) => {
                 let message = self.workers[place].up.pop_front().expect("it is there");
-                self.tell(Event::Message { worker: id(place), message })
+                self.said(place, message)
             }
             Step::Repeat(place) => {
                 let message = self.workers[place].up.front().expect("it is there").clone();
-                self.tell(Event::Message { worker: id(place), message })
+                self.said(place, message)
             }
             Step::Down(place) => {
                 let message = self.workers[place].down.pop_front().expect("it is there");
@@ -244,7 +264,7 @@ impl World {
             }
             Step::Break(place) => {
                 self.cut(place);
-                self.tell(Event::Disconnected(id(place)))
+                self.request(Request::Detach { worker: id(place), stream: StreamId(place as u64) })
             }
             Step::KillWorker(place) => {
                 self.cut(place);
@@ -257,13 +277,13 @@ impl World {
                 (0..WORKERS).for_each(|place| self.cut(place));
                 let restored =
                     self.store.restore().now_or_never().expect("memory").map_err(|error| error.to_string())?;
-                let specs = vec![Arc::clone(spec); restored.sweeps.len()];
-                self.scheduler = Scheduler::restore(TIMEOUTS, self.now(), &restored, &specs);
-                self.scheduler.check()
+                let specs = vec![PreparedSpec::new(Arc::clone(spec)); restored.sweeps.len()];
+                self.batcher = Batcher::new(Scheduler::restore(TIMEOUTS, self.now(), &restored, specs));
+                self.batcher.scheduler().check()
             }
             Step::Silence => {
                 self.now += TIMEOUTS.lease_ms;
-                self.tell(Event::Ticked)
+                self.tick()
             }
             Step::Pause => self.tell(Event::Paused(sweep())),
             Step::Resume => self.tell(Event::Resumed(sweep())),
@@ -290,7 +310,7 @@ impl World {
                     for place in 0..WORKERS {
                         self.input(place, Input::HeartbeatDue(vec![0]));
                     }
-                    self.tell(Event::Ticked)?;
+                    self.tick()?;
                 }
             }
         }
@@ -320,8 +340,8 @@ impl World {
     /// What the world is: what its store holds beyond what its scheduler knows changes nothing that may follow.
     fn fingerprint(&self) -> u64 {
         let mut written = Written(DefaultHasher::new());
-        let Self { scheduler, store: _, now, workers, faults_left } = self;
-        write!(written, "{scheduler:?}{now}{workers:?}{faults_left}").expect("a hash takes everything");
+        let Self { batcher, store: _, now, workers, faults_left } = self;
+        write!(written, "{batcher:?}{now}{workers:?}{faults_left}").expect("a hash takes everything");
         written.0.finish()
     }
 }

@@ -1,6 +1,6 @@
 //! A coordinator and a worker of the simulated world.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::capability::Capabilities;
@@ -8,37 +8,29 @@ use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::Outcome;
-use biosweep_common::protocol::messages::{Grant, Held, ToCoordinator, WorkerDescription};
+use biosweep_common::protocol::messages::{Grant, Held, WorkerDescription};
 use biosweep_common::protocol::session::{LaneEnd, Owed, Session};
 use biosweep_common::spec::SweepSpec;
-use biosweep_scheduler::event::{Action, Event};
+use biosweep_scheduler::batcher::{Batcher, StreamId};
 use biosweep_scheduler::record::Record;
-use biosweep_scheduler::scheduler::Scheduler;
 
-/// A stream between a worker and a coordinator: a number, as the coordinator's service counts them.
-pub(super) type StreamId = u64;
-
-/// What reaches the coordinator's loop.
-#[derive(Debug, Clone)]
-pub(super) enum Request {
-    Event(Event),
-    Attach { worker: WorkerId, stream: StreamId, hello: ToCoordinator },
-    Said { worker: WorkerId, stream: StreamId, message: ToCoordinator },
-    Detach { worker: WorkerId, stream: StreamId },
-}
-
-/// A coordinator that is alive: what the driver holds.
+/// A coordinator that is alive: what its driver holds.
 #[derive(Debug)]
 pub(super) struct Coordinator {
-    pub(super) scheduler: Scheduler,
+    pub(super) batcher: Batcher<()>,
     /// The present stream of each worker.
     pub(super) streams: BTreeMap<WorkerId, StreamId>,
-    /// What was decided and is not committed.
-    pub(super) undone: Vec<Action>,
-    /// A commit that failed, and whether the store has it all the same.
-    pub(super) stalled: Option<(Vec<Record>, bool)>,
-    /// What came meanwhile.
-    pub(super) deferred: VecDeque<Request>,
+    /// The transaction on its way to the disk, and whether the store has it already.
+    pub(super) writing: Option<(Arc<Vec<Record>>, bool)>,
+    /// Whether the loop is going to look after its transactions.
+    pub(super) is_due: bool,
+}
+
+impl Coordinator {
+    /// Whether everything that is decided is committed.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.writing.is_none() && !self.is_due
+    }
 }
 
 /// A worker's process.

@@ -10,6 +10,7 @@ use biosweep_common::spec::SweepSpec;
 use biosweep_scheduler::event::{Action, Event, Notice};
 use biosweep_scheduler::record::{Record, Submission};
 use biosweep_scheduler::scheduler::Scheduler;
+use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_scheduler::testing::*;
 use biosweep_store::Store as _;
 use biosweep_store::memory::Memory;
@@ -41,8 +42,8 @@ impl Restarting {
 
     fn restart(&mut self) {
         let restored = self.store.restore().now_or_never().expect("memory").expect("restores");
-        let specs = vec![Arc::clone(&self.spec); restored.sweeps.len()];
-        self.world.scheduler = Scheduler::restore(TIMEOUTS, self.world.now, &restored, &specs);
+        let specs = vec![PreparedSpec::new(Arc::clone(&self.spec)); restored.sweeps.len()];
+        self.world.scheduler = Scheduler::restore(TIMEOUTS, self.world.now, &restored, specs);
     }
 
     /// A worker asks for one trajectory, after a start.
@@ -106,7 +107,7 @@ fn what_was_in_training_elsewhere_before_a_start_is_awaited_after_it() {
     let mut world = Restarting::new();
     let (id, spec) = (SweepId(Uuid::from_u128(2)), Arc::clone(&world.spec));
     let submission = Box::new(Submission { id, ..submission(&spec) });
-    world.apply(Event::Submitted { submission, spec, reused: Arc::default() });
+    world.apply(Event::Submitted { submission, prepared: PreparedSpec::new(spec), reused: Arc::default() });
     assert_eq!(world.grant(worker(7)).map(|grant| trajectories(&grant)), Some(vec![0]));
     let other = world.grant(worker(8)).expect("there is work");
     assert_eq!((other.sweep, trajectories(&other)), (id, vec![1]));
@@ -181,7 +182,7 @@ fn what_another_numerics_version_began_waits_at_every_start_until_its_owner_resu
     let (new, other) = (SweepId(Uuid::from_u128(3)), submission(&spec));
     let submission = Box::new(Submission { id: new, digest: format!("{}/{NUMERICS_VERSION}", spec.digest()), ..other });
     world.apply(Event::Resumed(id));
-    world.apply(Event::Submitted { submission, spec, reused: Arc::default() });
+    world.apply(Event::Submitted { submission, prepared: PreparedSpec::new(spec), reused: Arc::default() });
     let trained = [worker(7), worker(8)].map(|id| world.grant(id).map(|grant| trajectories(&grant)));
     assert_eq!(trained, [Some(vec![0]), Some(vec![0])], "each for itself: neither waits for what the other finds");
     let view = world.world.scheduler.sweep_view(id).expect("it is there");

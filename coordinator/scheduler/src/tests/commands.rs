@@ -1,7 +1,6 @@
 //! What owners ask for, and when it is done.
 
 use super::*;
-use crate::accepted::REMEMBERED;
 
 fn handed_back(actions: &[Action]) -> Vec<TrajectoryIndex> {
     let back = |action: &Action| match action {
@@ -11,7 +10,7 @@ fn handed_back(actions: &[Action]) -> Vec<TrajectoryIndex> {
     actions.iter().filter_map(back).flatten().collect()
 }
 
-pub(super) fn states(actions: &[Action]) -> Vec<(SweepState, Option<String>)> {
+pub(crate) fn states(actions: &[Action]) -> Vec<(SweepState, Option<String>)> {
     let state = |action: &Action| match action {
         Action::Persist(Record::StateChanged { state, reason, .. }) => Some((*state, reason.clone())),
         _ => None,
@@ -21,11 +20,11 @@ pub(super) fn states(actions: &[Action]) -> Vec<(SweepState, Option<String>)> {
 
 impl World {
     /// A world in which failures are tried again often.
-    pub(super) fn patient() -> Self {
+    pub(crate) fn patient() -> Self {
         Self::with_retries(50)
     }
 
-    pub(super) fn with_retries(retries_max: u32) -> Self {
+    pub(crate) fn with_retries(retries_max: u32) -> Self {
         let mut world = Self::new();
         let mut spec = (*spec()).clone();
         spec.execution.retries_max = retries_max;
@@ -35,7 +34,7 @@ impl World {
     }
 
     /// The worker's present bundle fails with this error, and it asks for more.
-    pub(super) fn fail(&mut self, id: WorkerId, grant: &Grant, why: &str) -> (Vec<Action>, Option<Grant>) {
+    pub(crate) fn fail(&mut self, id: WorkerId, grant: &Grant, why: &str) -> (Vec<Action>, Option<Grant>) {
         let mut actions = Vec::new();
         for lane in 0..grant.lanes.len() {
             let cause = Some(why.to_owned());
@@ -47,7 +46,7 @@ impl World {
         (actions, next)
     }
 
-    pub(super) fn complete(&mut self, id: WorkerId, grant: &Grant) -> (Vec<Action>, Option<Grant>) {
+    pub(crate) fn complete(&mut self, id: WorkerId, grant: &Grant) -> (Vec<Action>, Option<Grant>) {
         let mut actions = self.end(id, self.report(grant, 0, Outcome::Completed, 20));
         let asked = self.say(id, ToCoordinator::Poll { lanes: 1 });
         let next = granted(&asked).into_iter().next();
@@ -143,7 +142,7 @@ fn failed_trials_are_tried_again_with_their_retries() {
 #[test]
 fn a_finished_sweep_runs_again_for_what_failed() {
     let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
-    let mut scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), &[]);
+    let mut scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
     let row = SweepRow {
         submission: submission(&spec),
         extensions: Vec::new(),
@@ -158,7 +157,7 @@ fn a_finished_sweep_runs_again_for_what_failed() {
     let restored = RestoredSweep { done: vec![(0, 6)], ..restored(row) };
     let retry = Event::Retried {
         sweep: id,
-        finished: Some(Box::new((restored, spec))),
+        finished: Some(Box::new((restored, PreparedSpec::new(spec)))),
         failures: vec![(TrajectoryIndex(4), 3)],
         reused: Arc::default(),
     };
@@ -299,16 +298,4 @@ fn the_next_deadline_is_that_of_the_worker_silent_longest() {
     world.pass(100);
     world.hello(worker(8), Vec::new());
     assert_eq!(world.scheduler.next_deadline(), Some(Tick(TIMEOUTS.lease_ms)));
-}
-
-#[test]
-fn the_latest_reports_of_a_worker_are_remembered_and_no_more() {
-    let description = WorkerDescription { lanes: 1, ..WorkerDescription::default() };
-    let mut worker = Worker::new(description, true, Tick(0));
-    let report = |number: usize| (Attempt(number as u64), TrajectoryIndex(0));
-    let knows = |worker: &Worker, number| worker.has_accepted(report(number).0, report(number).1);
-    (0..REMEMBERED).for_each(|number| worker.accept(report(number).0, report(number).1));
-    assert!(knows(&worker, 0));
-    worker.accept(report(REMEMBERED).0, report(REMEMBERED).1);
-    assert!(!knows(&worker, 0) && knows(&worker, 1));
 }

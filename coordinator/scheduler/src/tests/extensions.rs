@@ -4,8 +4,8 @@ use super::commands::states;
 use super::reuse::taken_over;
 use super::*;
 use crate::event::Extended;
+use crate::policies::reuse::TrainedSource;
 use crate::record::{Extension, ReusedRow};
-use crate::reuse::TrainedSource;
 
 /// The usual sweep with one more seed: two more trajectories, four more trials.
 fn more() -> (Extension, Arc<SweepSpec>) {
@@ -18,7 +18,7 @@ fn more() -> (Extension, Arc<SweepSpec>) {
 impl World {
     fn extend(&mut self, finished: Option<RestoredSweep>, reused: Arc<[ReusedRow]>) -> Vec<Action> {
         let (extension, spec) = more();
-        let extended = Box::new(Extended { extension, spec, finished, reused });
+        let extended = Box::new(Extended { extension, prepared: PreparedSpec::new(spec), finished, reused });
         self.apply(Event::Extended { sweep: self.sweep, extended })
     }
 

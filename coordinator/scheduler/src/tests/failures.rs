@@ -15,7 +15,7 @@ fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
 impl World {
     /// What a worker is thought to have failed, by sweep, and how much else another completed.
     fn failing(&self, id: WorkerId) -> (Vec<(SweepId, u64)>, usize) {
-        let failing = &self.scheduler.workers[&id].failing;
+        let failing = &self.scheduler.workers.get(id).expect("it is there").failing;
         (failing.unexplained.iter().map(|&(sweep, trajectory)| (sweep, trajectory.0)).collect(), failing.confirmed)
     }
 
@@ -103,7 +103,7 @@ fn what_failed_on_every_worker_is_still_tried_again() {
         }
     }
     let leased: BTreeSet<u64> =
-        world.scheduler.leases.values().flat_map(|lease| lease.open.keys().map(|t| t.0)).collect();
+        world.scheduler.leases.iter().flat_map(|(_, lease)| lease.open.keys().map(|t| t.0)).collect();
     assert!(!leased.is_empty(), "nobody waits for a third worker");
 }
 
@@ -315,7 +315,7 @@ fn who_is_silent_is_waited_for_by_nobody() {
     world.now.tick = world.now.tick.after_ms(TIMEOUTS.lease_ms / 2);
     world.say(suspect, ToCoordinator::Heartbeat { progress: Vec::new() });
     let actions = world.pass(TIMEOUTS.lease_ms / 2);
-    assert!(world.scheduler.workers[&silent].connected, "its stream is up");
+    assert!(world.scheduler.workers.get(silent).is_some_and(|worker| worker.connected), "its stream is up");
     assert_eq!(leases(&actions).iter().map(|lease| lease.worker).collect::<Vec<_>>(), [suspect]);
     assert_eq!(world.scheduler.check(), Ok(()));
     world.say(silent, ToCoordinator::Heartbeat { progress: Vec::new() });

@@ -6,7 +6,7 @@ use super::*;
 use crate::record::QuarantineRow;
 
 /// A sweep of so many trajectories of one shape, with these lines at the top of its spec.
-pub(super) fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
+pub(crate) fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
     let text = format!(
         "name = \"plain\"\n{top}\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 20\neval_every = 10\n\
          [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = {{ from = 0, count = {seeds} }}\n"
@@ -19,7 +19,7 @@ const SWEEP: SweepId = SweepId(Uuid::from_u128(2));
 
 impl World {
     /// A world with this sweep alone.
-    pub(super) fn with(spec: Arc<SweepSpec>) -> Self {
+    pub(crate) fn with(spec: Arc<SweepSpec>) -> Self {
         let mut world = Self::new();
         world.apply(Event::Cancelled(world.sweep));
         world.sweep = world.submit(2, spec);
@@ -190,7 +190,11 @@ fn a_worker_that_waited_in_vain_gets_what_comes_later() {
     assert_eq!((world.poll(worker(1), 1), world.poll(worker(2), 1)), (None, None));
     let spec = plain(5, "");
     let submission = Submission { id: SweepId(Uuid::from_u128(3)), ..submission(&spec) };
-    let actions = world.apply(Event::Submitted { submission: Box::new(submission), spec, reused: Arc::default() });
+    let actions = world.apply(Event::Submitted {
+        submission: Box::new(submission),
+        prepared: PreparedSpec::new(spec),
+        reused: Arc::default(),
+    });
     assert_eq!(granted(&actions).len(), 2);
 }
 
@@ -295,7 +299,7 @@ fn who_is_in_quarantine_is_not_counted_on() {
     let row =
         QuarantineRow { worker: worker(1), worker_name: "w1".to_owned(), reason: "bad".to_owned(), at: WallTime(0) };
     let known = Restored { quarantined: vec![row], ..Restored::default() };
-    let scheduler = Scheduler::restore(TIMEOUTS, now, &known, &[]);
+    let scheduler = Scheduler::restore(TIMEOUTS, now, &known, Vec::new());
     let mut world = World { scheduler, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
     world.submit(1, plain(3, ""));
     world.hello(worker(1), Vec::new());

@@ -1,7 +1,7 @@
 //! Every invariant notices what breaks it.
 
 use super::*;
-use crate::worker_class::WorkerClass;
+use crate::tables::worker_class::WorkerClass;
 
 /// The sweep of [`World::new`], and another that waits for its first trajectory.
 const SWEEPS: [SweepId; 2] = [SweepId(Uuid::from_u128(1)), SweepId(Uuid::from_u128(2))];
@@ -28,19 +28,20 @@ fn sweep(scheduler: &mut Scheduler, place: usize) -> &mut Sweep {
 }
 
 fn class(scheduler: &mut Scheduler) -> &mut WorkerClass {
-    scheduler.classes.values_mut().next().expect("they are all alike")
+    scheduler.workers.classes.values_mut().next().expect("they are all alike")
 }
 
 fn worker(scheduler: &mut Scheduler, id: WorkerId) -> &mut Worker {
-    scheduler.workers.get_mut(&id).expect("it is there")
+    scheduler.workers.get_mut(id)
 }
 
 #[test]
 fn a_trajectory_in_two_places_or_in_none_is_noticed() {
     let (first, second) = (TrajectoryIndex(0), TrajectoryIndex(1));
     assert!(wrong(|scheduler| drop(scheduler.sweeps.remove(&SWEEPS[0]))).contains("which is not here"));
-    let twice =
-        |scheduler: &mut Scheduler| drop(scheduler.leases.insert(Attempt(9), scheduler.leases[&Attempt(1)].clone()));
+    let twice = |scheduler: &mut Scheduler| {
+        scheduler.leases.insert(Attempt(9), scheduler.leases.get(Attempt(1)).expect("it is there").clone())
+    };
     assert!(wrong(twice).contains("is leased twice"));
     assert!(wrong(|scheduler| sweep(scheduler, 0).pending.insert(second)).contains("pending and leased"));
     assert!(
@@ -55,24 +56,15 @@ fn a_trajectory_in_two_places_or_in_none_is_noticed() {
 
 #[test]
 fn a_count_that_is_wrong_is_noticed() {
-    assert!(wrong(|scheduler| drop(scheduler.workers.remove(&HOLDER))).contains("holds leases and is not known"));
-    assert!(
-        wrong(|scheduler| worker(scheduler, HOLDER).open += 1)
-            .contains("holds 2 trajectories and is thought to hold 3")
-    );
-    assert!(
-        wrong(|scheduler| worker(scheduler, IDLE).open += 1).contains("holds 0 trajectories and is thought to hold 1")
-    );
+    assert!(wrong(|scheduler| scheduler.workers.lose(HOLDER)).contains("under attempt 1 and is not known"));
     assert!(wrong(|scheduler| sweep(scheduler, 0).lanes_there += 1).contains("can count on 6 lanes and thinks 7"));
     assert!(wrong(|scheduler| sweep(scheduler, 0).fair_share.take(Tick(0))).contains("has 2 lanes and thinks 3"));
 }
 
 #[test]
 fn a_list_that_lacks_something_is_noticed() {
-    assert!(wrong(|scheduler| worker(scheduler, HOLDER).leases.clear()).contains("the leases by worker"));
-    assert!(wrong(|scheduler| sweep(scheduler, 0).leases.clear()).contains("the leases by sweep"));
-    assert!(wrong(|scheduler| scheduler.deadlines.clear()).contains("the deadlines"));
-    assert!(wrong(|scheduler| scheduler.classes.clear()).contains("are not counted"));
+    assert!(wrong(|scheduler| scheduler.workers.lose_deadlines()).contains("the deadlines"));
+    assert!(wrong(|scheduler| scheduler.workers.classes.clear()).contains("are not counted"));
     for breaks in [
         |class: &mut WorkerClass| class.fit.clear(),
         |class: &mut WorkerClass| class.asking.extend([HOLDER]),
@@ -92,7 +84,7 @@ fn a_list_that_lacks_something_is_noticed() {
 fn who_waits_for_nothing_is_noticed() {
     let resumed = |scheduler: &mut Scheduler| {
         sweep(scheduler, 0).row.state = SweepState::Running;
-        scheduler.to_check.clear();
+        scheduler.workers.to_check.clear();
         scheduler.check_all = false;
     };
     assert!(wrong(resumed).contains(&format!("worker {IDLE} waits in vain")));
@@ -165,9 +157,9 @@ fn a_grant_that_should_not_be_is_noticed() {
     };
     assert_eq!(grant(&|_| {}), Ok(()));
     let says = |breaks: &dyn Fn(&mut Scheduler), what| assert!(grant(breaks).is_err_and(|said| said.contains(what)));
-    says(&|scheduler| drop(scheduler.workers.remove(&HOLDER)), "is not known");
-    says(&|scheduler| worker(scheduler, HOLDER).open += 1, "holds 4 trajectories on 3 lanes");
-    says(&|scheduler| drop(scheduler.quarantined.insert(HOLDER, String::new())), "is in quarantine");
+    says(&|scheduler| scheduler.workers.lose(HOLDER), "is not known");
+    says(&|scheduler| worker(scheduler, HOLDER).description.lanes = 2, "holds 3 trajectories on 2 lanes");
+    says(&|scheduler| scheduler.workers.quarantine(HOLDER, String::new()), "is in quarantine");
     says(&|scheduler| sweep(scheduler, 0).row.state = SweepState::Paused, "is not running");
     says(&|scheduler| drop(scheduler.sweeps.remove(&SWEEPS[0])), "is not running");
 }

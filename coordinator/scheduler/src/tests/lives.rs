@@ -280,8 +280,12 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
     let open = vec![(lease, vec![TrajectoryIndex(2)])];
     let attempts = vec![(TrajectoryIndex(2), 1, 1)];
     let sweeps = vec![RestoredSweep { done: vec![(0, 2)], open, attempts, ..restored(row) }];
-    let scheduler =
-        Scheduler::restore(TIMEOUTS, now, &Restored { sweeps, last_attempt: 3, ..Restored::default() }, &[spec]);
+    let scheduler = Scheduler::restore(
+        TIMEOUTS,
+        now,
+        &Restored { sweeps, last_attempt: 3, ..Restored::default() },
+        vec![PreparedSpec::new(spec)],
+    );
     let mut world = World { scheduler, now, sweep: SweepId(Uuid::from_u128(1)), lanes: 3 };
     let (_, grant) = world.work(8, 4);
     assert_eq!((trajectories(&grant), grant.attempt), (vec![3, 4, 5], Attempt(4)));

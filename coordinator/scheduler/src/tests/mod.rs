@@ -13,13 +13,14 @@ use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::{Tick, WallTime};
 use uuid::Uuid;
 
-use super::event::{Action, Event, Notice, Now};
-use super::record::{LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
-use super::scheduler::{Scheduler, Timeouts};
-use super::scope::OutOfScope;
-use super::sweep::Sweep;
-use super::testing::*;
-use super::worker::Worker;
+use crate::event::{Action, Event, Notice, Now};
+use crate::policies::scope::OutOfScope;
+use crate::record::{LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
+use crate::scheduler::{Scheduler, Timeouts};
+use crate::tables::pending::PreparedSpec;
+use crate::tables::sweep::Sweep;
+use crate::tables::worker::Worker;
+use crate::testing::*;
 
 mod commands;
 mod extensions;

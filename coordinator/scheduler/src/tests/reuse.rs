@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::policies::reuse::TrainedSource;
 use crate::record::ReusedRow;
-use crate::reuse::TrainedSource;
 
 impl World {
     /// One more sweep: the usual one with these words in place of others.
-    pub(super) fn submit_with(
+    pub(crate) fn submit_with(
         &mut self,
         number: u128,
         changes: &[(&str, &str)],
@@ -18,11 +18,11 @@ impl World {
         let spec = Arc::new(SweepSpec::parse(&text, Format::Toml, "other").unwrap_or_else(|error| panic!("{error}")));
         let id = SweepId(Uuid::from_u128(number));
         let submission = Box::new(Submission { id, ..submission(&spec) });
-        (id, self.apply(Event::Submitted { submission, spec, reused }))
+        (id, self.apply(Event::Submitted { submission, prepared: PreparedSpec::new(spec), reused }))
     }
 }
 
-pub(super) fn taken_over(actions: &[Action]) -> Vec<(SweepId, Vec<ReusedRow>)> {
+pub(crate) fn taken_over(actions: &[Action]) -> Vec<(SweepId, Vec<ReusedRow>)> {
     let rows = |action: &Action| match action {
         Action::Persist(Record::Reused { sweep, trajectories }) => Some((*sweep, trajectories.to_vec())),
         _ => None,
@@ -303,7 +303,10 @@ fn what_is_taken_over_tells_nothing_of_who_failed_it() {
     let (two, same) = world.work(8, 1);
     assert_eq!((same.sweep, trajectories(&same)), (other, vec![0]));
     assert_eq!(taken_over(&world.end(two, world.report(&same, 0, Outcome::Completed, 20))).len(), 1);
-    assert_eq!(world.scheduler.workers[&one].failing.unexplained, [(world.sweep, TrajectoryIndex(1))].into());
+    assert_eq!(
+        world.scheduler.workers.get(one).expect("it is there").failing.unexplained,
+        [(world.sweep, TrajectoryIndex(1))].into()
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use biosweep_common::ids::SweepId;
 use biosweep_common::views::SweepView;
 use biosweep_scheduler::event::Event;
 
+use super::Commands;
 use crate::driver::{DriverError, Handle};
 use crate::queries::{self, NotServedHere, QueryError};
 
@@ -16,7 +17,7 @@ pub enum DeleteError {
     /// The coordinator cannot do it.
     #[error(transparent)]
     DriverError(#[from] DriverError),
-    /// It may have workers.
+    /// The sweep has not ended.
     #[error("sweep {id} is {state}; cancel it first: biosweep cancel {id}")]
     Alive {
         /// The sweep.
@@ -24,12 +25,12 @@ pub enum DeleteError {
         /// Running or paused.
         state: &'static str,
     },
-    /// The coordinator did not do it.
+    /// The coordinator does not work on it.
     #[error(transparent)]
     NotServedHere(#[from] NotServedHere),
 }
 
-/// A sweep that is to be deleted.
+/// A sweep that is deleted, or would be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deletion {
     /// The sweep, as it was.
@@ -38,9 +39,14 @@ pub struct Deletion {
     pub taken_over: u64,
 }
 
-/// Deletes the sweep; where it is a dry run, only says whether that can be. The caller lets nothing else in meanwhile that
-/// reads results to take them over, or has a sweep run again.
-pub async fn delete(handle: &Handle, id: SweepId, dry_run: bool) -> Result<Deletion, DeleteError> {
+impl Commands {
+    /// Deletes a sweep that has ended. A dry run only says what would be deleted.
+    pub async fn delete(&self, id: SweepId, dry_run: bool) -> Result<Deletion, DeleteError> {
+        self.one_at_a_time(async move |handle: Handle| delete(&handle, id, dry_run).await).await
+    }
+}
+
+async fn delete(handle: &Handle, id: SweepId, dry_run: bool) -> Result<Deletion, DeleteError> {
     let sweep = queries::status(handle, id).await?.sweep;
     if !sweep.state.has_ended() {
         return Err(DeleteError::Alive { id, state: sweep.state.name() });

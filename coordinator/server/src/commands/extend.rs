@@ -1,13 +1,12 @@
 //! Adds trials to a sweep.
 
-use std::sync::Arc;
-
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
 use biosweep_scheduler::event::{Event, Extended};
 use biosweep_scheduler::record::Extension;
 
+use super::Commands;
 use crate::commands::reuse::{self, Wanted};
 use crate::driver::{DriverError, Handle};
 use crate::queries::{self, NotServedHere, OtherNumerics, QueryError};
@@ -18,7 +17,7 @@ pub enum ExtendError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The coordinator cannot take it in.
+    /// The coordinator cannot do it.
     #[error(transparent)]
     DriverError(#[from] DriverError),
     /// The two do not go together.
@@ -30,7 +29,7 @@ pub enum ExtendError {
         /// The sweep.
         id: SweepId,
     },
-    /// What it found is of another numerics version.
+    /// Its results are of another numerics version.
     #[error(transparent)]
     OtherNumerics(#[from] OtherNumerics),
     /// The coordinator does not work on it.
@@ -38,9 +37,20 @@ pub enum ExtendError {
     NotServedHere(#[from] NotServedHere),
 }
 
-/// Adds the trials of an extension that the sweep does not have; how many those are. The caller lets one extension in at a
-/// time.
-pub async fn extend(
+impl Commands {
+    /// Adds the trials of an extension that the sweep does not have; returns how many those are.
+    pub async fn extend(
+        &self,
+        id: SweepId,
+        extension: SweepSpec,
+        text: String,
+        format: Format,
+    ) -> Result<u64, ExtendError> {
+        self.one_at_a_time(async move |handle: Handle| extend(&handle, id, &extension, text, format).await).await
+    }
+}
+
+async fn extend(
     handle: &Handle,
     id: SweepId,
     extension: &SweepSpec,
@@ -61,16 +71,17 @@ pub async fn extend(
             return Ok(0);
         }
         let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
-        let reused = reuse::find(handle.store.as_ref(), &spec, new).await.map_err(QueryError::from)?;
+        let prepared = super::prepare(spec).await;
+        let reused = reuse::find(handle.store.as_ref(), &prepared, new).await.map_err(QueryError::from)?;
         let extension = Extension { text: text.clone(), format, at: handle.clock.wall() };
         let had_finished = restored.row.state == SweepState::Finished;
         let finished = had_finished.then_some(restored);
-        let extended = Box::new(Extended { extension, spec: Arc::new(spec), finished, reused });
-        let trials = extended.spec.grid.trials();
+        let trials = prepared.spec.grid.trials();
+        let extended = Box::new(Extended { extension, prepared, finished, reused });
         handle.apply(Event::Extended { sweep: id, extended }).await?;
         match handle.store.sweep(id).await.map_err(QueryError::from)? {
             Some(row) if row.submission.trials == trials => return Ok(added),
-            // Its last trial ended while this was looked up.
+            // Its last trial ended meanwhile: look again.
             Some(row) if row.state.has_ended() && !had_finished => {}
             _ => return Err(NotServedHere { id, verb: "extend" }.into()),
         }

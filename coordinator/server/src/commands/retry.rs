@@ -1,6 +1,4 @@
-//! Has trials tried again that failed for good.
-
-use std::sync::Arc;
+//! Tries trials again that failed for good.
 
 use biosweep_common::configuration::{Point, trajectory_point};
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
@@ -8,17 +6,18 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
 use biosweep_scheduler::event::Event;
 
+use super::Commands;
 use crate::commands::reuse::{self, Wanted};
 use crate::driver::{DriverError, Handle};
 use crate::queries::{self, NotServedHere, OtherNumerics, QueryError};
 
-/// Why nothing is tried again.
+/// Why no trial is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The coordinator cannot take it in.
+    /// The coordinator cannot do it.
     #[error(transparent)]
     DriverError(#[from] DriverError),
     /// A cancelled sweep stays as it is.
@@ -41,7 +40,7 @@ pub enum RetryError {
         /// Among which, for people.
         there: &'static str,
     },
-    /// What it found is of another numerics version.
+    /// Its results are of another numerics version.
     #[error(transparent)]
     OtherNumerics(#[from] OtherNumerics),
     /// The coordinator does not work on it.
@@ -49,9 +48,14 @@ pub enum RetryError {
     NotServedHere(#[from] NotServedHere),
 }
 
-/// Tries every failed trial with these settings again; how many those are. The caller lets one retry in at a time, so
-/// that what failed cannot change meanwhile.
-pub async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, RetryError> {
+impl Commands {
+    /// Tries every failed trial with these settings again; returns how many those are.
+    pub async fn retry(&self, id: SweepId, settings: Point) -> Result<u64, RetryError> {
+        self.one_at_a_time(async move |handle: Handle| retry(&handle, id, &settings).await).await
+    }
+}
+
+async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, RetryError> {
     loop {
         let spec = queries::spec(handle, id).await?;
         let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;
@@ -68,17 +72,18 @@ pub async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64
         };
         let trials = failures.iter().filter_map(|&(index, _)| spec.grid.trials_of(index)).sum();
         let these = failures.iter().map(|&(index, _)| index).collect();
-        // Another sweep may have found meanwhile what failed here.
-        let reused =
-            reuse::find(handle.store.as_ref(), &spec, Wanted::These(&these)).await.map_err(QueryError::from)?;
-        let finished = (state == SweepState::Finished).then(|| Box::new((restored, Arc::new(spec))));
+        let prepared = super::prepare(spec).await;
+        // Another sweep may have trained meanwhile what failed here.
+        let reused = reuse::find(handle.store.as_ref(), &prepared, Wanted::These(&these)).await;
+        let reused = reused.map_err(QueryError::from)?;
+        let finished = (state == SweepState::Finished).then(|| Box::new((restored, prepared)));
         handle.apply(Event::Retried { sweep: id, finished, failures, reused }).await?;
-        // What failed again since has had more attempts.
+        // A trajectory that failed again since has had more attempts.
         if !handle.store.failures(id).await.map_err(QueryError::from)?.contains(&witness) {
             return Ok(trials);
         }
         match handle.store.sweep(id).await.map_err(QueryError::from)? {
-            // Its last trial ended while this was looked up.
+            // Its last trial ended meanwhile: look again.
             Some(row) if row.state.has_ended() && state != SweepState::Finished => {}
             _ => return Err(NotServedHere { id, verb: "retry" }.into()),
         }
@@ -93,6 +98,8 @@ fn has(spec: &SweepSpec, index: TrajectoryIndex, settings: &Point) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use biosweep_common::ids::{Attempt, TrialIndex, WorkerId};
     use biosweep_common::outcome::{Outcome, TrialStatus};
     use biosweep_common::spec::Format;
@@ -102,6 +109,7 @@ mod tests {
     use biosweep_scheduler::event::Now;
     use biosweep_scheduler::record::{Ending, LeaseRow, Record, Restored, Submission, TrialResult};
     use biosweep_scheduler::scheduler::Scheduler;
+    use biosweep_scheduler::tables::pending::PreparedSpec;
     use biosweep_store::Store;
     use biosweep_store::memory::Memory;
 
@@ -161,9 +169,9 @@ mod tests {
     fn loop_of(restored: &Restored, store: &Arc<Memory>) -> Handle {
         let clock = Clock::start();
         let now = Now { tick: clock.now(), wall: clock.wall() };
-        let spec = || Arc::new(SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec"));
-        let specs: Vec<_> = restored.sweeps.iter().map(|_| spec()).collect();
-        let scheduler = Scheduler::restore(TIMEOUTS, now, restored, &specs);
+        let spec = || PreparedSpec::new(SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec"));
+        let specs = restored.sweeps.iter().map(|_| spec()).collect();
+        let scheduler = Scheduler::restore(TIMEOUTS, now, restored, specs);
         driver::start(scheduler, Arc::clone(store) as Arc<dyn Store>, clock).0
     }
 

@@ -1,5 +1,5 @@
-//! Finds what a sweep need not train: trajectories that the store has, of whatever sweep, with evaluations enough for each
-//! of its trials.
+//! Finds the trajectories that a sweep need not train: the store has them, of another sweep, with enough evaluations for each of
+//! its trials.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,18 +8,19 @@ use biosweep_common::configuration::{NUMERICS_VERSION, trajectory_point};
 use biosweep_common::grid::{Grid, GridIndex};
 use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::spec::SweepSpec;
+use biosweep_scheduler::policies::reuse::{TrainedSource, may_take_over};
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
-use biosweep_scheduler::reuse::{TrainedSource, may_take_over};
+use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_store::{Store, StoreError};
 
 use crate::queries;
 
 /// Trajectories read from the store at a time.
 const PAGE: u32 = 1_000;
-/// After so many that were looked at, the log says how far it is.
+/// Trajectories looked at between two lines of the log.
 const NEWS: u64 = 100_000;
 
-/// Trajectories of a sweep that something is sought for.
+/// Trajectories of a sweep that results are sought for.
 #[derive(Debug, Clone, Copy)]
 pub enum Wanted<'a> {
     /// Those with an index of at least this one.
@@ -44,10 +45,15 @@ impl Wanted<'_> {
     }
 }
 
-/// What a sweep can take over from the store, of the trajectories that are wanted. The cost follows what is stored of the
-/// sweeps that share trajectories with it, and is next to nothing where none does.
-pub async fn find(store: &dyn Store, spec: &SweepSpec, wanted: Wanted<'_>) -> Result<Arc<[ReusedRow]>, StoreError> {
-    let mut search = Search { spec, wanted, index: GridIndex::of(&spec.grid), taken: BTreeMap::new() };
+/// Finds the results that a sweep can take over from the store, for the trajectories that are wanted. The cost follows the stored
+/// results of the sweeps that share trajectories with it.
+pub async fn find(
+    store: &dyn Store,
+    prepared: &PreparedSpec,
+    wanted: Wanted<'_>,
+) -> Result<Arc<[ReusedRow]>, StoreError> {
+    let PreparedSpec { spec, index, .. } = prepared;
+    let mut search = Search { spec, wanted, index, taken: BTreeMap::new() };
     if spec.execution.reuse {
         for row in store.sweeps().await? {
             search.look_through(store, &row).await?;
@@ -59,18 +65,18 @@ pub async fn find(store: &dyn Store, spec: &SweepSpec, wanted: Wanted<'_>) -> Re
 struct Search<'a> {
     spec: &'a SweepSpec,
     wanted: Wanted<'a>,
-    index: GridIndex,
+    index: &'a GridIndex,
     taken: BTreeMap<TrajectoryIndex, ReusedRow>,
 }
 
 impl Search<'_> {
     async fn look_through(&mut self, store: &dyn Store, row: &SweepRow) -> Result<(), StoreError> {
         let id = row.submission.id;
-        // What it took over from a sweep that was deleted since is its own.
+        // Results that it took over from a sweep that was deleted since are its own.
         if row.completed == 0 || !row.submission.digest.ends_with(&format!("/{NUMERICS_VERSION}")) {
             return Ok(());
         }
-        // A sweep that this version cannot read has nothing that it could compare.
+        // This version cannot compare a sweep that it cannot read.
         let Ok(other) = queries::parse(row) else { return Ok(()) };
         if !may_take_over(self.spec, &other) || !self.index.overlaps(&GridIndex::of(&other.grid)) {
             return Ok(());

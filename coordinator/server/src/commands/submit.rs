@@ -1,6 +1,4 @@
-//! Takes in a sweep, or finds the one that is the same.
-
-use std::sync::Arc;
+//! Submits a sweep, or finds the one that is equal.
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
@@ -10,13 +8,14 @@ use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::{Submission, SweepRow};
 use biosweep_store::{Store, StoreError};
 
+use super::Commands;
 use crate::commands::reuse::{self, Wanted};
 use crate::driver::{DriverError, Handle};
 
-/// Why a sweep could not be taken in.
+/// Why a sweep was not submitted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
-    /// The coordinator cannot take it in.
+    /// The coordinator cannot do it.
     #[error(transparent)]
     DriverError(#[from] DriverError),
     /// The store failed.
@@ -24,17 +23,29 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// A sweep that is now in the coordinator's care.
+/// A sweep that the coordinator works on, or has finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Submitted {
-    /// Its id.
+    /// The id of the sweep.
     pub id: SweepId,
-    /// Whether it was there before.
+    /// Whether it was there before this submission.
     pub found: bool,
 }
 
-/// Starts the sweep, unless `fresh` is false and an equal one is running or has finished. Durable on return.
-pub async fn submit(
+impl Commands {
+    /// Starts a sweep, unless `fresh` is false and an equal one is running or has finished. It is on disk on return.
+    pub async fn submit(
+        &self,
+        spec: SweepSpec,
+        text: String,
+        format: Format,
+        fresh: bool,
+    ) -> Result<Submitted, SubmitError> {
+        self.one_at_a_time(async move |handle: Handle| submit(&handle, spec, text, format, fresh).await).await
+    }
+}
+
+async fn submit(
     handle: &Handle,
     spec: SweepSpec,
     spec_text: String,
@@ -45,9 +56,10 @@ pub async fn submit(
     if !fresh && let Some(row) = find_equal(handle.store.as_ref(), &submission.digest).await? {
         return Ok(Submitted { id: row.submission.id, found: true });
     }
-    let reused = reuse::find(handle.store.as_ref(), &spec, Wanted::From(TrajectoryIndex(0))).await?;
+    let prepared = super::prepare(spec).await;
+    let reused = reuse::find(handle.store.as_ref(), &prepared, Wanted::From(TrajectoryIndex(0))).await?;
     let id = submission.id;
-    handle.apply(Event::Submitted { submission: Box::new(submission), spec: Arc::new(spec), reused }).await?;
+    handle.apply(Event::Submitted { submission: Box::new(submission), prepared, reused }).await?;
     Ok(Submitted { id, found: false })
 }
 

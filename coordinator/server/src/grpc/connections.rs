@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tokio_util::task::TaskTracker;
 use tonic::transport::server::Connected;
 use tonic::{Request, Status};
 
@@ -80,10 +81,10 @@ pub(super) fn note_call(request: Request<()>) -> Result<Request<()>, Status> {
 }
 
 /// The connections that come, until this is dropped.
-pub(super) fn callers(listener: TcpListener) -> impl Stream<Item = io::Result<Caller>> {
+pub(super) fn callers(listener: TcpListener, tasks: &TaskTracker) -> impl Stream<Item = io::Result<Caller>> {
     let (out, callers) = mpsc::channel(WAITING);
     // It ends when the other side of the channel is dropped.
-    tokio::spawn(async move { Entrance::new(listener, out).accept().await });
+    tasks.spawn(async move { Entrance::new(listener, out).accept().await });
     ReceiverStream::new(callers).map(Ok)
 }
 
@@ -300,7 +301,7 @@ mod tests {
     async fn a_connection_that_begins_and_asks_nothing_ends_and_one_that_has_asked_stays() {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = listener.local_addr().expect("it has one");
-        let mut callers = pin!(callers(listener));
+        let mut callers = pin!(callers(listener, &TaskTracker::new()));
         let (mut begun, mut come) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             let mut stream = TcpStream::connect(address).await.expect("it listens");

@@ -26,6 +26,7 @@ use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;
 use biosweep_store::StoreError;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::service::interceptor::{InterceptedService, InterceptorLayer};
 use tonic::transport::Server;
@@ -33,7 +34,8 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::identity::StoreCheck;
-use crate::driver::{DriverError, Handle, Stopped};
+use crate::commands::Commands;
+use crate::driver::{DriverError, Stopped};
 
 pub use connections::listen;
 
@@ -55,8 +57,8 @@ pub enum ServeError {
 }
 
 /// The service for people, of the coordinator with this loop.
-fn sweeps_server(handle: Handle) -> SweepsServer<sweeps::Service> {
-    SweepsServer::new(sweeps::Service::new(handle))
+fn sweeps_server(commands: Commands) -> SweepsServer<sweeps::Service> {
+    SweepsServer::new(sweeps::Service::new(commands))
         .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }
@@ -65,7 +67,7 @@ fn sweeps_server(handle: Handle) -> SweepsServer<sweeps::Service> {
 pub async fn serve(
     listener: TcpListener,
     store: Option<StoreId>,
-    handle: Handle,
+    commands: Commands,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -74,7 +76,8 @@ pub async fn serve(
     if let Some(store) = store {
         reporter.set_service_status(identity::service_of(store), ServingStatus::Serving).await;
     }
-    tokio::spawn(tell_health(handle.clone(), reporter));
+    let (handle, tasks) = (commands.handle.clone(), commands.tasks.clone());
+    tasks.spawn(tell_health(handle.degraded(), reporter));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -86,21 +89,19 @@ pub async fn serve(
         .layer(InterceptorLayer::new(connections::note_call))
         .add_service(health)
         .add_service(reflection)
-        .add_service(InterceptedService::new(sweeps_server(handle.clone()), StoreCheck(store)))
+        .add_service(InterceptedService::new(sweeps_server(commands), StoreCheck(store)))
         .add_service(
-            WorkersServer::new(workers::Service::new(handle))
+            WorkersServer::new(workers::Service::new(handle, tasks.clone()))
                 .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)
                 .max_encoding_message_size(TO_WORKER_BYTES_MAX),
         )
-        .serve_with_incoming_shutdown(connections::callers(listener), shutdown)
+        .serve_with_incoming_shutdown(connections::callers(listener, &tasks), shutdown)
         .await?;
     Ok(())
 }
 
 /// While the store cannot be written, workers are not served.
-async fn tell_health(handle: Handle, reporter: HealthReporter) {
-    let mut degraded = handle.degraded();
-    drop(handle);
+async fn tell_health(mut degraded: watch::Receiver<Option<String>>, reporter: HealthReporter) {
     // Ends with the loop.
     while degraded.changed().await.is_ok() {
         if degraded.borrow_and_update().is_some() {

@@ -1,34 +1,28 @@
 //! The service for people: sweeps, what is asked of them, their results and curves; workers, and their release.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
-use biosweep_common::outcome::SweepState;
 use biosweep_common::protocol::bounds::{asked, reason, shown};
 use biosweep_common::protocol::pieces::{curve_pieces, pieces, show_pieces, trained_pieces};
 use biosweep_common::protocol::wire::{FromWire, IntoWire, spec_format};
 use biosweep_common::spec::{Format, SpecErrors, SweepSpec};
-use biosweep_common::views::{CurveView, SweepStatus, SweepView, WatchEvent};
+use biosweep_common::views::{CurveView, SweepStatus, WatchEvent};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::Sweeps;
-use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::CurveRow;
 use futures::Stream;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{stopped, store_failed, unable, unreadable};
-use crate::commands::delete::{self, DeleteError, Deletion};
-use crate::commands::extend::{self, ExtendError};
-use crate::commands::retry::{self, RetryError};
 use crate::commands::reuse::{self, Wanted};
-use crate::commands::submit::{self, SubmitError};
+use crate::commands::{Commands, DeleteError, Deletion, ExtendError, RetryError, StateError, SubmitError, prepare};
 use crate::driver::Handle;
 use crate::queries::watch;
-use crate::queries::{self, Deleted, NotServedHere, Purpose, QueryError};
+use crate::queries::{self, Deleted, Purpose, QueryError};
 
 /// Rows read from the store at a time.
 const PAGE: u32 = 1_000;
@@ -38,14 +32,12 @@ const POINTS: usize = 250_000;
 #[derive(Clone)]
 pub(super) struct Service {
     handle: Handle,
-    /// Held while a submission looks for its equal and for results to take over, a retry for what failed, or a deletion for
-    /// whether its sweep has ended: what they find must be so still when they act.
-    deciding: Arc<Mutex<()>>,
+    commands: Commands,
 }
 
 impl Service {
-    pub(super) fn new(handle: Handle) -> Self {
-        Self { handle, deciding: Arc::default() }
+    pub(super) fn new(commands: Commands) -> Self {
+        Self { handle: commands.handle.clone(), commands }
     }
 }
 
@@ -56,19 +48,16 @@ impl Sweeps for Service {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
         let v1::SubmitRequest { spec, format, origin, fresh } = request.into_inner();
         let (parsed, format) = parse(&spec, format, &origin)?;
-        let submit = async move |service: Self| {
-            let submitted =
-                submit::submit(&service.handle, parsed, spec, format, fresh).await.map_err(submit_failed)?;
-            let sweep = Some(service.status(submitted.id).await?.sweep.into_wire());
-            Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
-        };
-        self.one_at_a_time(submit).await
+        let submitted = self.commands.submit(parsed, spec, format, fresh).await.map_err(submit_failed)?;
+        let sweep = Some(self.status(submitted.id).await?.sweep.into_wire());
+        Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
     }
 
     async fn plan(&self, request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
         let v1::PlanRequest { spec, format, origin } = request.into_inner();
         let (parsed, _) = parse(&spec, format, &origin)?;
-        let rows = reuse::find(self.handle.store.as_ref(), &parsed, Wanted::From(TrajectoryIndex(0)))
+        let prepared = prepare(parsed).await;
+        let rows = reuse::find(self.handle.store.as_ref(), &prepared, Wanted::From(TrajectoryIndex(0)))
             .await
             .map_err(store_failed)?;
         Ok(Response::new(v1::PlanResponse { reused: rows.iter().map(|row| row.results.len() as u64).sum() }))
@@ -78,12 +67,9 @@ impl Sweeps for Service {
         let v1::ExtendRequest { sweep, spec, format, origin } = request.into_inner();
         let (parsed, format) = parse(&spec, format, &origin)?;
         let id = self.resolve(&sweep, Purpose::Change).await?;
-        let extend = async move |service: Self| {
-            let added = extend::extend(&service.handle, id, &parsed, spec, format).await.map_err(extend_failed)?;
-            let sweep = service.status(id).await?.sweep;
-            Ok(Response::new(v1::ExtendResponse { sweep: Some(sweep.into_wire()), added }))
-        };
-        self.one_at_a_time(extend).await
+        let added = self.commands.extend(id, parsed, spec, format).await.map_err(extend_failed)?;
+        let sweep = self.status(id).await?.sweep;
+        Ok(Response::new(v1::ExtendResponse { sweep: Some(sweep.into_wire()), added }))
     }
 
     type TrainedStream = Answers<v1::TrainedResponse>;
@@ -123,7 +109,7 @@ impl Sweeps for Service {
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let id = self.resolve(&request.into_inner().sweep, Purpose::Read).await?;
         let handle = self.handle.clone();
-        Ok(stream(16, async move |out: Out<v1::WatchEvent>| {
+        Ok(self.stream(16, async move |out: Out<v1::WatchEvent>| {
             let listener = out.clone();
             let emit = move |event: WatchEvent| {
                 let out = out.clone();
@@ -135,19 +121,19 @@ impl Sweeps for Service {
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
         let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
-        let sweep = self.change(id, Event::Cancelled(id), "cancel", &[SweepState::Cancelled]).await?;
+        let sweep = self.commands.cancel(id).await.map_err(state_failed)?;
         Ok(Response::new(v1::CancelResponse { sweep: Some(sweep.into_wire()) }))
     }
 
     async fn pause(&self, request: Request<v1::PauseRequest>) -> Result<Response<v1::PauseResponse>, Status> {
         let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
-        let sweep = self.change(id, Event::Paused(id), "pause", &[SweepState::Paused]).await?;
+        let sweep = self.commands.pause(id).await.map_err(state_failed)?;
         Ok(Response::new(v1::PauseResponse { sweep: Some(sweep.into_wire()) }))
     }
 
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Result<Response<v1::ResumeResponse>, Status> {
         let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
-        let sweep = self.change(id, Event::Resumed(id), "resume", &[SweepState::Running]).await?;
+        let sweep = self.commands.resume(id).await.map_err(state_failed)?;
         Ok(Response::new(v1::ResumeResponse { sweep: Some(sweep.into_wire()) }))
     }
 
@@ -155,23 +141,16 @@ impl Sweeps for Service {
         let v1::RetryRequest { sweep, r#where } = request.into_inner();
         let settings = Point::from_wire(r#where).map_err(|error| unreadable(&error))?;
         let id = self.resolve(&sweep, Purpose::Change).await?;
-        let retry = async move |service: Self| {
-            let retried = retry::retry(&service.handle, id, &settings).await.map_err(retry_failed)?;
-            let sweep = service.status(id).await?.sweep;
-            Ok(Response::new(v1::RetryResponse { sweep: Some(sweep.into_wire()), trials: retried }))
-        };
-        self.one_at_a_time(retry).await
+        let trials = self.commands.retry(id, settings).await.map_err(retry_failed)?;
+        let sweep = self.status(id).await?.sweep;
+        Ok(Response::new(v1::RetryResponse { sweep: Some(sweep.into_wire()), trials }))
     }
 
     async fn delete(&self, request: Request<v1::DeleteRequest>) -> Result<Response<v1::DeleteResponse>, Status> {
         let v1::DeleteRequest { sweep, dry_run } = request.into_inner();
-        let delete = async move |service: Self| {
-            let id = service.resolve(&sweep, Purpose::Change).await?;
-            let deleted = delete::delete(&service.handle, id, dry_run).await.map_err(delete_failed)?;
-            let Deletion { sweep, taken_over } = deleted;
-            Ok(Response::new(v1::DeleteResponse { sweep: Some(sweep.into_wire()), taken_over }))
-        };
-        self.one_at_a_time(delete).await
+        let id = self.resolve(&sweep, Purpose::Change).await?;
+        let Deletion { sweep, taken_over } = self.commands.delete(id, dry_run).await.map_err(delete_failed)?;
+        Ok(Response::new(v1::DeleteResponse { sweep: Some(sweep.into_wire()), taken_over }))
     }
 
     type ListWorkersStream = Answers<v1::ListWorkersResponse>;
@@ -192,7 +171,7 @@ impl Sweeps for Service {
         let name = request.into_inner().worker;
         asked(&name).map_err(|error| unreadable(&error))?;
         let worker = queries::worker(&self.handle, &name).await.map_err(query_failed)?;
-        self.handle.apply(Event::Released(worker.id)).await.map_err(unable)?;
+        self.commands.release(worker.id).await.map_err(unable)?;
         let worker = queries::worker(&self.handle, &name).await.map_err(query_failed)?;
         Ok(Response::new(v1::ReleaseWorkerResponse { worker: Some(worker.into_wire()) }))
     }
@@ -202,7 +181,7 @@ impl Sweeps for Service {
     async fn results(&self, request: Request<v1::ResultsRequest>) -> Result<Response<Self::ResultsStream>, Status> {
         let (id, spec) = self.spec(&request.into_inner().sweep).await?;
         let store = self.handle.store.clone();
-        Ok(stream(4, async move |out: Out<v1::ResultsResponse>| {
+        Ok(self.stream(4, async move |out: Out<v1::ResultsResponse>| {
             let (mut from, mut deleted) = (TrialIndex(0), Deleted::default());
             loop {
                 let rows = store.results(id, from, PAGE).await.map_err(store_failed)?;
@@ -224,7 +203,7 @@ impl Sweeps for Service {
     async fn curves(&self, request: Request<v1::CurvesRequest>) -> Result<Response<Self::CurvesStream>, Status> {
         let (id, spec) = self.spec(&request.into_inner().sweep).await?;
         let store = self.handle.store.clone();
-        Ok(stream(8, async move |out: Out<v1::CurvesResponse>| {
+        Ok(self.stream(8, async move |out: Out<v1::CurvesResponse>| {
             let (mut from, mut page) = (0, 1);
             loop {
                 let rows = store.curves(id, from, page).await.map_err(store_failed)?;
@@ -245,52 +224,9 @@ impl Sweeps for Service {
 }
 
 impl Service {
-    /// Does what looks first and then acts, one at a time and to its end: whoever asked may go away while it is committed,
-    /// and nobody else may look before it is.
-    async fn one_at_a_time<T, F, Decide>(&self, decide: Decide) -> Result<T, Status>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Status>> + Send,
-        Decide: FnOnce(Self) -> F + Send + 'static,
-    {
-        let (service, turn) = (self.clone(), Arc::clone(&self.deciding).lock_owned().await);
-        let decided = tokio::spawn(async move {
-            let _turn = turn;
-            decide(service).await
-        });
-        decided.await.expect("what decides does not panic")
-    }
-
     async fn resolve(&self, name: &str, purpose: Purpose) -> Result<SweepId, Status> {
         let name = asked(name).map_err(|error| unreadable(&error))?;
         queries::resolve(&self.handle, name, purpose).await.map_err(query_failed)
-    }
-
-    /// Asks for a change of a sweep; the sweep, where it is now in one of these states.
-    async fn change(
-        &self,
-        id: SweepId,
-        event: Event,
-        verb: &'static str,
-        states: &[SweepState],
-    ) -> Result<SweepView, Status> {
-        self.handle.apply(event).await.map_err(unable)?;
-        let sweep = self.status(id).await?.sweep;
-        if states.contains(&sweep.state) {
-            return Ok(sweep);
-        }
-        Err(Status::failed_precondition(match sweep.state {
-            SweepState::Finished => {
-                format!(
-                    "sweep {id} has finished, so there is nothing to {verb}; `biosweep results {id}` has what it found"
-                )
-            }
-            SweepState::Cancelled => format!(
-                "sweep {id} was cancelled, so there is nothing to {verb}; `biosweep results {id}` has what it found, and its \
-                 spec with --fresh runs it anew"
-            ),
-            SweepState::Running | SweepState::Paused => NotServedHere { id, verb }.to_string(),
-        }))
     }
 
     async fn status(&self, id: SweepId) -> Result<SweepStatus, Status> {
@@ -301,6 +237,23 @@ impl Service {
         let id = self.resolve(name, Purpose::Read).await?;
         let spec = queries::spec(&self.handle, id).await.map_err(query_failed)?;
         Ok((id, spec))
+    }
+
+    /// Answers with what `produce` sends, and with its error last where it has one.
+    fn stream<T, F, Produce>(&self, buffer: usize, produce: Produce) -> Response<Answers<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<(), Status>> + Send,
+        Produce: FnOnce(Out<T>) -> F + Send + 'static,
+    {
+        let (out, answers) = mpsc::channel(buffer);
+        // Ends with the stream: its sends fail once the reader is gone.
+        self.commands.tasks.spawn(async move {
+            if let Err(status) = produce(out.clone()).await {
+                drop(out.send(Err(status)).await);
+            }
+        });
+        Response::new(Box::pin(ReceiverStream::new(answers)))
     }
 }
 
@@ -330,23 +283,6 @@ fn next_page(page: u32, rows: &[CurveRow]) -> u32 {
     u32::try_from(fitting).unwrap_or(PAGE).clamp(1, PAGE).min(2 * page)
 }
 
-/// Answers with what `produce` sends, and with its error last where it has one.
-fn stream<T, F, Produce>(buffer: usize, produce: Produce) -> Response<Answers<T>>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<(), Status>> + Send,
-    Produce: FnOnce(Out<T>) -> F + Send + 'static,
-{
-    let (out, answers) = mpsc::channel(buffer);
-    // Ends with the stream: its sends fail once the reader is gone.
-    tokio::spawn(async move {
-        if let Err(status) = produce(out.clone()).await {
-            drop(out.send(Err(status)).await);
-        }
-    });
-    Response::new(Box::pin(ReceiverStream::new(answers)))
-}
-
 fn outside(id: SweepId) -> Status {
     Status::data_loss(format!("the store holds results outside the grid of sweep {id}; it is damaged"))
 }
@@ -360,6 +296,16 @@ fn query_failed(error: QueryError) -> Status {
         QueryError::Stopped(error) => stopped(error),
         QueryError::Store(error) => store_failed(error),
         QueryError::Spec { .. } => Status::data_loss(error.to_string()),
+    }
+}
+
+fn state_failed(error: StateError) -> Status {
+    match error {
+        StateError::Query(error) => query_failed(error),
+        StateError::DriverError(error) => unable(error),
+        StateError::Finished { .. } | StateError::Cancelled { .. } | StateError::NotServedHere(_) => {
+            Status::failed_precondition(error.to_string())
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 
 use super::identity::StoreTag;
 use super::sweeps;
-use crate::driver::Handle;
+use crate::commands::Commands;
 
 /// A way to a coordinator.
 #[derive(Clone)]
@@ -30,9 +30,9 @@ impl Transport {
         Self(Kind::There(InterceptedService::new(channel, StoreTag::new(store))))
     }
 
-    /// To the coordinator with this loop.
-    pub fn here(handle: Handle) -> Self {
-        Self(Kind::Here(super::sweeps_server(handle)))
+    /// To the coordinator that runs these commands.
+    pub fn here(commands: Commands) -> Self {
+        Self(Kind::Here(super::sweeps_server(commands)))
     }
 }
 

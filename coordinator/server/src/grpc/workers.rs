@@ -17,6 +17,7 @@ use futures::future::{Either, Fuse};
 use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{stopped, store_failed, unreadable};
@@ -29,12 +30,13 @@ const HELLO_WAIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Service {
     handle: Handle,
+    tasks: TaskTracker,
     streams: AtomicU64,
 }
 
 impl Service {
-    pub(super) fn new(handle: Handle) -> Self {
-        Self { handle, streams: AtomicU64::new(0) }
+    pub(super) const fn new(handle: Handle, tasks: TaskTracker) -> Self {
+        Self { handle, tasks, streams: AtomicU64::new(0) }
     }
 }
 
@@ -58,7 +60,7 @@ impl Workers for Service {
         let closed = CancellationToken::new();
         let (cut, why_cut) = oneshot::channel();
         let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: closed.clone().drop_guard() };
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let end = tokio::select! {
                 end = forward(&mut inbound, &handle, worker, stream) => end,
                 () = closed.cancelled() => End::Gone("the connection closed".to_owned()),

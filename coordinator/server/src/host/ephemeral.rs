@@ -11,7 +11,8 @@ use biosweep_store::{Store, StoreError};
 use tokio::task::JoinHandle;
 
 use super::{Announcement, CLOSING, Held, HostError, Scope, TIMEOUTS, hold, restore};
-use crate::driver::{self, Handle};
+use crate::commands::Commands;
+use crate::driver;
 use crate::grpc::transport::Transport;
 
 /// A hundred years.
@@ -29,7 +30,7 @@ pub enum Found {
 
 /// A coordinator without a server.
 pub struct EphemeralHost {
-    handle: Handle,
+    commands: Commands,
     driver: JoinHandle<Result<(), StoreError>>,
 }
 
@@ -50,25 +51,25 @@ impl EphemeralHost {
     pub fn reading(store: Arc<dyn Store>) -> Self {
         let clock = Clock::start();
         let now = Now { tick: clock.now(), wall: clock.wall() };
-        Self::of(Scheduler::restore(FOR_EVER, now, &Restored::default(), &[]), store, clock)
+        Self::of(Scheduler::restore(FOR_EVER, now, &Restored::default(), Vec::new()), store, clock)
     }
 
     fn of(scheduler: Scheduler, store: Arc<dyn Store>, clock: Clock) -> Self {
         let (handle, driver) = driver::start(scheduler, store, clock);
-        Self { handle, driver }
+        Self { commands: Commands::new(handle), driver }
     }
 
     /// The way of a command to it.
     pub fn way(&self) -> Transport {
-        Transport::here(self.handle.clone())
+        Transport::here(self.commands.clone())
     }
 
     /// Commits what was taken in, and closes the store.
     pub async fn stop(self) -> Result<(), HostError> {
-        self.handle.close().await;
+        self.commands.handle.close().await;
         let ended = self.driver.await.expect("the loop does not panic");
         // Who still reads is gone with this process.
-        drop(tokio::time::timeout(CLOSING, self.handle.store.close()).await);
+        drop(tokio::time::timeout(CLOSING, self.commands.handle.store.close()).await);
         Ok(ended?)
     }
 }

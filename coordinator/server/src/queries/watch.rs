@@ -85,7 +85,7 @@ mod tests {
     async fn who_follows_a_paused_sweep_and_goes_away_leaves_nothing_behind() {
         let clock = biosweep_host::clock::Clock::start();
         let now = biosweep_scheduler::event::Now { tick: clock.now(), wall: clock.wall() };
-        let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), &[]);
+        let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), Vec::new());
         let (handle, _) = driver::start(scheduler, Arc::new(Memory::default()), clock);
         let id = new_id::<SweepId>();
         handle.apply(submitted(id)).await.expect("there is room");

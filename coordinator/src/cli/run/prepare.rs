@@ -6,7 +6,7 @@ use biosweep_common::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::views::SweepView;
 use biosweep_scheduler::record::Submission;
-use biosweep_server::commands::submit as submission;
+use biosweep_server::commands as submission;
 use biosweep_server::host::HostError;
 use biosweep_server::local::WorkerOptions;
 use biosweep_store::Store;

@@ -2,6 +2,7 @@
 
 use biosweep_scheduler::event::Extended;
 use biosweep_scheduler::record::Extension;
+use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_server::commands::reuse::{self, Wanted};
 use biosweep_server::queries;
 
@@ -17,11 +18,10 @@ impl World {
             return Ok(());
         }
         let restored = self.store.restore().now_or_never().expect("memory").map_err(|error| error.to_string())?;
-        let specs = restored.sweeps.iter().map(|sweep| queries::parse(&sweep.row).map(Arc::new));
+        let specs = restored.sweeps.iter().map(|sweep| queries::parse(&sweep.row).map(PreparedSpec::new));
         let specs = specs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-        let scheduler = Scheduler::restore(TIMEOUTS, self.time(), &restored, &specs);
-        let (streams, undone, deferred) = (BTreeMap::new(), Vec::new(), VecDeque::new());
-        self.coordinator = Some(Coordinator { scheduler, streams, undone, stalled: None, deferred });
+        let batcher = Batcher::new(Scheduler::restore(TIMEOUTS, self.time(), &restored, specs));
+        self.coordinator = Some(Coordinator { batcher, streams: BTreeMap::new(), writing: None, is_due: false });
         self.soon(0, Happening::Tick);
         self.submit()
     }
@@ -44,16 +44,17 @@ impl World {
         let submission = Submission::new(id, &spec, (text.to_owned(), Format::Toml), WallTime(self.wall));
         let submission = Box::new(submission);
         let all = Wanted::From(TrajectoryIndex(0));
-        let reused = reuse::find(self.store.as_ref(), &spec, all).now_or_never().expect("memory");
+        let prepared = PreparedSpec::new(spec);
+        let reused = reuse::find(self.store.as_ref(), &prepared, all).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
-        self.request(Request::Event(Event::Submitted { submission, spec, reused }))
+        self.tell(Event::Submitted { submission, prepared, reused })
     }
 
     /// Has a sweep come that shares trajectories with the first, cancels it after a while, and deletes it once it has ended:
     /// what others took over from it is to stay.
     pub(super) fn come_and_go(&mut self) -> Result<(), String> {
         // What is about to be committed may be taken over from it.
-        if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.undone.is_empty()) {
+        if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.is_settled()) {
             return Ok(());
         }
         let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
@@ -64,10 +65,8 @@ impl World {
                 self.passing += 1;
                 self.submit_one(SweepId(Uuid::from_u128(PASSING + self.passing)), PASSING_SPEC)
             }
-            Some(row) if row.state.has_ended() => self.request(Request::Event(Event::Deleted(row.submission.id))),
-            Some(row) if calm || self.rng.random_bool(0.2) => {
-                self.request(Request::Event(Event::Cancelled(row.submission.id)))
-            }
+            Some(row) if row.state.has_ended() => self.tell(Event::Deleted(row.submission.id)),
+            Some(row) if calm || self.rng.random_bool(0.2) => self.tell(Event::Cancelled(row.submission.id)),
             Some(_) => Ok(()),
         }
     }
@@ -84,112 +83,115 @@ impl World {
         // Workers and results may know of it before it is kept.
         self.specs.insert(id, Arc::clone(&spec));
         let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
-        let reused = reuse::find(self.store.as_ref(), &spec, new).now_or_never().expect("memory");
+        let prepared = PreparedSpec::new(spec);
+        let reused = reuse::find(self.store.as_ref(), &prepared, new).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
         let extension = Extension { text: EXTENSION.to_owned(), format: Format::Toml, at: WallTime(self.wall) };
         let finished = (restored.row.state == SweepState::Finished).then_some(restored);
-        let extended = Box::new(Extended { extension, spec, finished, reused });
-        self.request(Request::Event(Event::Extended { sweep: id, extended }))
+        let extended = Box::new(Extended { extension, prepared, finished, reused });
+        self.tell(Event::Extended { sweep: id, extended })
     }
 
-    /// What the driver does with a request: nothing where it is dead, later where its store is in degraded.
-    pub(super) fn request(&mut self, request: Request) -> Result<(), String> {
+    /// Has the coordinator take in an event.
+    pub(super) fn tell(&mut self, event: Event) -> Result<(), String> {
+        self.request(Request::Event { event, asker: () })
+    }
+
+    /// Has the coordinator take in a request, where it is alive. What follows from it is committed in a moment.
+    pub(super) fn request(&mut self, request: Request<()>) -> Result<(), String> {
         let now = self.time();
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
-        if coordinator.stalled.is_some() {
-            let is_command = matches!(&request, Request::Event(event) if event.is_command());
-            if !is_command {
-                coordinator.deferred.push_back(request);
+        let replaced = match &request {
+            Request::Attach { hello, stream } => {
+                coordinator.streams.insert(hello.worker, *stream).filter(|before| before != stream)
             }
-            return Ok(());
-        }
-        let event = match request {
-            Request::Event(event) => event,
-            Request::Attach { worker, stream, hello } => {
-                let before = coordinator.streams.insert(worker, stream).filter(|&before| before != stream);
-                // Whoever is on the other end of it hears that it ends, be it the living worker.
-                before.into_iter().for_each(|before| self.break_stream(before));
-                Event::Message { worker, message: hello }
+            Request::Detach { worker, stream } if coordinator.streams.get(worker) == Some(stream) => {
+                coordinator.streams.remove(worker);
+                None
             }
-            Request::Said { worker, stream, message } if coordinator.streams.get(&worker) == Some(&stream) => {
-                Event::Message { worker, message }
-            }
-            Request::Detach { worker, stream } if coordinator.streams.get(&worker) == Some(&stream) => {
-                coordinator.streams.remove(&worker);
-                Event::Disconnected(worker)
-            }
-            Request::Said { .. } | Request::Detach { .. } => return Ok(()),
+            _ => None,
         };
-        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
-        let actions = coordinator.scheduler.apply(now, event);
-        for action in &actions {
-            if let Action::Send { worker, message: ToWorker::Grant(grant) } = action {
-                coordinator.scheduler.check_grant(*worker, grant.sweep)?;
-            }
-        }
-        let first = coordinator.undone.is_empty();
-        coordinator.undone.extend(actions);
-        if first && !coordinator.undone.is_empty() {
-            // What comes before then is one transaction with it.
-            let in_ms = self.rng.random_range(0..3);
-            self.soon(in_ms, Happening::Commit);
-        }
+        coordinator.batcher.tick(now);
+        let outputs = coordinator.batcher.take(now, request);
+        // Whoever is on the other end of the stream before hears that it ends, be it the living worker.
+        replaced.into_iter().for_each(|before| self.break_stream(before));
+        self.release(outputs);
+        self.expect_commit();
         Ok(())
     }
 
+    /// Has the loop look after its transactions in a moment: what comes before then is one transaction.
+    fn expect_commit(&mut self) {
+        if self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_settled()) {
+            let in_ms = self.rng.random_range(0..3);
+            self.soon(in_ms, Happening::Commit);
+            self.coordinator.as_mut().expect("it is alive").is_due = true;
+        }
+    }
+
+    /// Begins a transaction, or ends the one that has begun: well or not.
     pub(super) fn commit(&mut self) -> Result<(), String> {
-        let fails = self.chance(self.faults.commits);
-        let kept_all_the_same = fails && self.rng.random_bool(0.5);
+        let now = self.time();
+        let (fails, all_the_same) = (self.chance(self.faults.commits), self.rng.random_bool(0.5));
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
-        let (records, is_there) = match coordinator.stalled.take() {
-            Some(stalled) => stalled,
-            None => {
-                let records = coordinator.undone.iter().filter_map(|action| match action {
-                    Action::Persist(record) => Some(record.clone()),
-                    Action::Send { .. } | Action::Notify(_) => None,
-                });
-                (records.collect(), false)
+        coordinator.is_due = false;
+        let Some((records, is_there)) = coordinator.writing.take() else {
+            let (records, outputs) = coordinator.batcher.begin();
+            if let Some(records) = records {
+                self.kinds.extend(records.iter().map(kind));
+                coordinator.writing = Some((records, false));
+                let in_ms = self.rng.random_range(0..20);
+                self.soon(in_ms, Happening::Commit);
             }
+            self.release(outputs);
+            return Ok(());
         };
-        self.kinds.extend(records.iter().map(kind));
-        if !is_there && (!fails || kept_all_the_same) {
+        let is_written = is_there || !fails || all_the_same;
+        if is_written && !is_there {
             let written = self.store.commit(&records).now_or_never().expect("memory");
             written.map_err(|error| error.to_string())?;
         }
+        let outputs = if fails {
+            coordinator.writing = Some((records, is_written));
+            coordinator.batcher.failed("the disk is full".to_owned())
+        } else {
+            coordinator.batcher.committed(now)
+        };
+        self.release(outputs);
         if fails {
-            coordinator.stalled = Some((records, is_there || kept_all_the_same));
             let in_ms = self.rng.random_range(50..5_000);
             self.soon(in_ms, Happening::Commit);
-            return Ok(());
-        }
-        let actions = std::mem::take(&mut coordinator.undone);
-        let deferred = std::mem::take(&mut coordinator.deferred);
-        if !deferred.is_empty() {
-            let now = self.time();
-            let coordinator = self.coordinator.as_mut().expect("it is alive");
-            let awake = coordinator.scheduler.apply(now, Event::Awoke);
-            coordinator.undone.extend(awake);
-        }
-        for action in actions {
-            if let Action::Send { worker, message } = action {
-                self.say_down(worker, message);
-            }
-        }
-        for request in deferred {
-            self.request(request)?;
-        }
-        let undone = self.coordinator.as_ref().is_some_and(|coordinator| !coordinator.undone.is_empty());
-        if undone {
-            self.soon(1, Happening::Commit);
+        } else {
+            self.expect_commit();
         }
         Ok(())
     }
 
-    pub(super) fn tick(&mut self) -> Result<(), String> {
-        if self.coordinator.is_none() {
-            return Ok(());
+    /// The coordinator dies. What was on its way to the disk may have come there.
+    pub(super) fn kill_coordinator(&mut self) -> Result<(), String> {
+        let came_there = self.rng.random_bool(0.5);
+        let writing = self.coordinator.take().and_then(|coordinator| coordinator.writing);
+        if let Some((records, false)) = writing
+            && came_there
+        {
+            self.store.commit(&records).now_or_never().expect("memory").map_err(|error| error.to_string())?;
         }
-        self.request(Request::Event(Event::Ticked))?;
+        Ok(())
+    }
+
+    fn release(&mut self, outputs: Vec<FromBatcher<()>>) {
+        for output in outputs {
+            if let FromBatcher::Send { worker, messages } = output {
+                messages.into_iter().for_each(|message| self.say_down(worker, message));
+            }
+        }
+    }
+
+    pub(super) fn tick(&mut self) -> Result<(), String> {
+        let now = self.time();
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
+        coordinator.batcher.tick(now);
+        self.expect_commit();
         self.soon(500, Happening::Tick);
         Ok(())
     }
@@ -223,7 +225,7 @@ impl World {
                     && *of == stream
                 {
                     // Nobody has this stream: it is lost.
-                    (*of, *message) = (0, ToCoordinator::Goodbye);
+                    (*of, *message) = (StreamId(0), ToCoordinator::Goodbye);
                 }
             });
         }

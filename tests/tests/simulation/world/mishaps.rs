@@ -1,5 +1,6 @@
 //! What goes wrong, and people who interfere and put in order.
 
+use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_server::commands::reuse::{self, Wanted};
 use biosweep_server::queries;
 
@@ -19,11 +20,11 @@ impl World {
                 self.end_worker(slot);
                 if let Some(worker) = killed.filter(|_| self.rng.random_bool(0.5)) {
                     let cause = "killed".to_owned();
-                    return self.request(Request::Event(Event::Died { worker, cause }));
+                    return self.tell(Event::Died { worker, cause });
                 }
             }
             3..5 => {
-                self.coordinator = None;
+                self.kill_coordinator()?;
                 let open: Vec<StreamId> = self.streams.keys().copied().collect();
                 open.into_iter().for_each(|stream| self.break_stream(stream));
                 let in_ms = self.rng.random_range(10..20_000);
@@ -35,7 +36,7 @@ impl World {
                     worker.frozen_until = until;
                 }
             }
-            6 => return self.tell(slot, Input::Leave),
+            6 => return self.input(slot, Input::Leave),
             // A partition: every stream of some workers breaks, and the coordinator hears of it late.
             7 => {
                 let open: Vec<StreamId> = self.streams.keys().copied().collect();
@@ -47,19 +48,16 @@ impl World {
             }
             8 => self.wall = self.wall.saturating_sub(self.rng.random_range(0..10_000_000)),
             // The coordinator's machine slept.
-            9 => {
-                self.slept += self.rng.random_range(0..40_000);
-                return self.request(Request::Event(Event::Awoke));
-            }
+            9 => self.slept += self.rng.random_range(0..40_000),
             10 => {
                 let id = self.any_sweep();
                 self.paused.insert(id);
-                return self.request(Request::Event(Event::Paused(id)));
+                return self.tell(Event::Paused(id));
             }
             _ => {
                 let id = self.any_sweep();
                 self.paused.remove(&id);
-                return self.request(Request::Event(Event::Resumed(id)));
+                return self.tell(Event::Resumed(id));
             }
         }
         Ok(())
@@ -72,9 +70,8 @@ impl World {
     /// A person submits what is missing, goes on with what paused itself, tries again what failed, and releases workers.
     pub(super) fn look(&mut self) -> Result<(), String> {
         self.soon(5_000, Happening::Look);
-        let troubled = self.coordinator.as_ref().is_none_or(|coordinator| coordinator.stalled.is_some());
         // What is about to be committed would answer differently.
-        if troubled || self.coordinator.as_ref().is_some_and(|coordinator| !coordinator.undone.is_empty()) {
+        if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.is_settled()) {
             return Ok(());
         }
         self.submit()?;
@@ -86,16 +83,17 @@ impl World {
             let id = row.submission.id;
             let calm = self.now > TROUBLED_MS;
             if row.state == SweepState::Paused && (calm || !self.paused.contains(&id)) {
-                self.request(Request::Event(Event::Resumed(id)))?;
+                self.tell(Event::Resumed(id))?;
             }
-            if row.failed > 0 && self.coordinator.as_ref().is_some_and(|coordinator| coordinator.undone.is_empty()) {
+            if row.failed > 0 && self.coordinator.as_ref().is_some_and(Coordinator::is_settled) {
                 self.retry(id)?;
             }
         }
         let release = self.now > TROUBLED_MS || self.rng.random_bool(0.2);
-        let quarantined = self.coordinator.as_ref().map(|coordinator| coordinator.scheduler.worker_views(None));
+        let quarantined =
+            self.coordinator.as_ref().map(|coordinator| coordinator.batcher.scheduler().worker_views(None));
         for worker in quarantined.into_iter().flatten().filter(|worker| worker.quarantined.is_some() && release) {
-            self.request(Request::Event(Event::Released(worker.id)))?;
+            self.tell(Event::Released(worker.id))?;
         }
         self.come_and_go()
     }
@@ -105,11 +103,11 @@ impl World {
         let restored =
             self.store.restore_sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
         let restored = restored.expect("it is there");
-        let spec = Arc::new(queries::parse(&restored.row).map_err(|error| error.to_string())?);
+        let prepared = PreparedSpec::new(queries::parse(&restored.row).map_err(|error| error.to_string())?);
         let these = failures.iter().map(|&(index, _)| index).collect();
-        let reused = reuse::find(self.store.as_ref(), &spec, Wanted::These(&these)).now_or_never().expect("memory");
+        let reused = reuse::find(self.store.as_ref(), &prepared, Wanted::These(&these)).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
-        let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, spec)));
-        self.request(Request::Event(Event::Retried { sweep: id, finished, failures, reused }))
+        let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, prepared)));
+        self.tell(Event::Retried { sweep: id, finished, failures, reused })
     }
 }

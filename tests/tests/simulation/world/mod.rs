@@ -11,7 +11,8 @@ use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::protocol::session::{Input, Output, Owed};
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::time::{Tick, WallTime};
-use biosweep_scheduler::event::{Action, Event, Now};
+use biosweep_scheduler::batcher::{Batcher, Output as FromBatcher, Request, StreamId};
+use biosweep_scheduler::event::{Event, Now};
 use biosweep_scheduler::record::{Record, Submission};
 use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_store::Store as _;
@@ -21,7 +22,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
-use super::process::{Coordinator, Request, StreamId, Worker};
+use super::process::{Coordinator, Worker};
 
 mod coordinator;
 mod mishaps;
@@ -180,7 +181,7 @@ enum Happening {
     Start { slot: usize },
     /// The coordinator is started.
     Restart,
-    /// The loop commits what it has decided.
+    /// The loop looks after its transactions.
     Commit,
     /// The loop's clock rings.
     Tick,
@@ -250,7 +251,7 @@ impl World {
             shelf: BTreeMap::new(),
             specs: BTreeMap::new(),
             streams: BTreeMap::new(),
-            last_stream: 0,
+            last_stream: StreamId(0),
             paused: BTreeSet::new(),
             passing: 0,
             kinds: BTreeSet::new(),
@@ -300,7 +301,7 @@ impl World {
             self.remember(&happening);
             self.happen(happening)?;
             if let Some(coordinator) = &self.coordinator {
-                coordinator.scheduler.check()?;
+                coordinator.batcher.scheduler().check()?;
             }
             if self.is_over() {
                 return Ok(());
@@ -311,7 +312,7 @@ impl World {
 
     fn is_over(&self) -> bool {
         let calm = !self.faults.mishaps || self.now > TROUBLED_MS;
-        let idle = self.coordinator.as_ref().is_some_and(|coordinator| coordinator.stalled.is_none());
+        let idle = self.coordinator.as_ref().is_some_and(|coordinator| coordinator.writing.is_none());
         calm && idle && {
             let states = self.states();
             states.len() == SPECS.len()
@@ -354,8 +355,8 @@ impl World {
         match happening {
             Happening::Up { worker, stream, message } => {
                 let request = match message {
-                    hello @ ToCoordinator::Hello(_) => Request::Attach { worker, stream, hello },
-                    message => Request::Said { worker, stream, message },
+                    ToCoordinator::Hello(hello) => Request::Attach { stream, hello },
+                    message => Request::Said { worker, stream, messages: vec![message] },
                 };
                 self.request(request)
             }

@@ -49,13 +49,13 @@ impl World {
             self.soon(in_ms, Happening::Connect { slot, life });
             return Ok(());
         }
-        self.last_stream += 1;
+        self.last_stream.0 += 1;
         let stream = self.last_stream;
         self.streams.insert(stream, (slot, self.now, self.now));
         if let Some(worker) = self.worker(slot, life) {
             worker.stream = Some(stream);
         }
-        self.tell(slot, Input::Connected)
+        self.input(slot, Input::Connected)
     }
 
     pub(super) fn hear(&mut self, slot: usize, stream: StreamId, message: ToWorker) -> Result<(), String> {
@@ -65,7 +65,7 @@ impl World {
         if self.put_off(slot, &Happening::Down { slot, stream, message: message.clone() }) {
             return Ok(());
         }
-        self.tell(slot, Input::Heard(message))
+        self.input(slot, Input::Heard(message))
     }
 
     pub(super) fn beat(&mut self, slot: usize, life: u64, stream: StreamId) -> Result<(), String> {
@@ -76,7 +76,7 @@ impl World {
             return Ok(());
         }
         let updates = self.worker(slot, life).map(|worker| worker.lanes.iter().map(|lane| lane.updates).collect());
-        self.tell(slot, Input::HeartbeatDue(updates.unwrap_or_default()))?;
+        self.input(slot, Input::HeartbeatDue(updates.unwrap_or_default()))?;
         self.soon(TIMEOUTS.heartbeat_ms, Happening::Beat { slot, life, stream });
         Ok(())
     }
@@ -120,10 +120,10 @@ impl World {
                 }
             };
             if let Some(point) = point {
-                self.tell(slot, Input::Evaluated { lane: place, point })?;
+                self.input(slot, Input::Evaluated { lane: place, point })?;
             }
             if let Some(end) = end {
-                self.tell(slot, Input::LaneEnded { lane: place, end })?;
+                self.input(slot, Input::LaneEnded { lane: place, end })?;
             }
         }
         let over = self.worker(slot, life).is_some_and(|worker| worker.lanes.iter().all(|lane| lane.over));
@@ -131,7 +131,7 @@ impl World {
             if let Some(worker) = self.worker(slot, life) {
                 worker.lanes.clear();
             }
-            return self.tell(slot, Input::BundleDone);
+            return self.input(slot, Input::BundleDone);
         }
         let in_ms = self.rng.random_range(200..1_500);
         self.soon(in_ms, Happening::Trained { slot, life, bundle });
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// Tells a worker's session what happened, and does what it says.
-    pub(super) fn tell(&mut self, slot: usize, input: Input) -> Result<(), String> {
+    pub(super) fn input(&mut self, slot: usize, input: Input) -> Result<(), String> {
         let Some(worker) = &mut self.workers[slot] else { return Ok(()) };
         let (id, life, stream) = (worker.id, worker.life, worker.stream);
         for output in worker.session.apply(input) {

@@ -1,5 +1,7 @@
 //! Commits that take long: what is gathered meanwhile has bounds, and who is to leave is told so.
 
+use biosweep_scheduler::batcher::POINTS;
+
 use super::*;
 
 #[tokio::test]

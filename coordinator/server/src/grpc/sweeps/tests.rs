@@ -1,6 +1,9 @@
 //! What people ask for, of those who do not wait for the answer.
 
+use std::sync::Arc;
+
 use biosweep_common::protocol::messages::ToWorker;
+use biosweep_scheduler::event::Event;
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 
@@ -15,7 +18,7 @@ async fn a_deletion_whose_client_has_gone_is_over_before_a_submission_looks_for_
     handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     assert!(matches!(letters.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
     handle.apply(Event::Cancelled(sweep)).await.expect("there is room");
-    let service = Service::new(handle.clone());
+    let service = Service::new(Commands::new(handle.clone()));
     let plan =
         || v1::PlanRequest { spec: SPEC.to_owned(), format: v1::SpecFormat::Toml as i32, origin: "small".to_owned() };
     assert_eq!(service.plan(Request::new(plan())).await.expect("it is read").into_inner().reused, 1);

@@ -5,28 +5,28 @@ use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Held, Report, ToWorker};
 use biosweep_common::views::IncompleteAttempt;
 
-use super::event::{Action, Notice, Now};
-use super::failures::DEATHS_MAX;
-use super::lease::OpenLane;
-use super::reuse::TrainedSource;
-use super::scheduler::Scheduler;
-use super::sweep::{Completion, End, scores};
+use crate::event::{Action, Notice, Now};
+use crate::policies::failures::DEATHS_MAX;
+use crate::policies::reuse::TrainedSource;
 use crate::record::{Ending, Record};
+use crate::scheduler::Scheduler;
+use crate::tables::sweep::{Completion, End, scores};
 
 impl Scheduler {
     /// A report of a trajectory's end: accepted only under the attempt that now holds it.
-    pub(super) fn on_attempt_ended(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
+    pub(crate) fn on_attempt_ended(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
         if self.out_of_scope.has(report.held.sweep) {
             return self.leave_report(id, report.held, actions);
         }
         let (attempt, trajectory) = (report.held.attempt, report.held.trajectory);
-        let leased = self.lane_mut(id, attempt, trajectory).is_some_and(|(sweep, _)| sweep == report.held.sweep);
-        let worker = self.workers.get_mut(&id);
-        let repeated = !leased && worker.as_ref().is_some_and(|worker| worker.has_accepted(attempt, trajectory));
+        let lane = self.leases.lane_of(id, attempt, trajectory);
+        let leased = lane.is_some_and(|(sweep, _)| sweep == report.held.sweep);
+        let worker = self.workers.get(id);
+        let repeated = !leased && worker.is_some_and(|worker| worker.has_accepted(attempt, trajectory));
         let (trajectories, accepted) = (vec![trajectory], leased || repeated);
         let message = ToWorker::Acknowledged { attempt, trajectories, accepted };
         if leased {
-            worker.into_iter().for_each(|worker| worker.accept(attempt, trajectory));
+            self.workers.accept(id, attempt, trajectory);
             self.accept(now, id, report, actions);
         } else if !repeated {
             actions.push(Action::Persist(Record::Late {
@@ -43,9 +43,12 @@ impl Scheduler {
     }
 
     fn accept(&mut self, now: Now, id: WorkerId, mut report: Report, actions: &mut Vec<Action>) {
-        debug_assert_eq!(self.check_end(id, report.held), Ok(()));
+        if let Err(broken) = self.check_end(id, report.held) {
+            panic!("{broken}");
+        }
         let (attempt, index) = (report.held.attempt, report.held.trajectory);
-        let Some(lane) = self.leases.get(&attempt).and_then(|lease| lease.open.get(&index)) else { return };
+        let (_, lane) = self.leases.lane_of(id, attempt, index).expect("an accepted report has its lane");
+        // The worker may be wrong about its own curve.
         if report.outcome == Outcome::Completed && scores(&lane.trajectory, &report.curve).contains(&None) {
             report.outcome = Outcome::Failed;
             report.cause = Some("the reported learning curve ends before the trial does".to_owned());
@@ -58,8 +61,7 @@ impl Scheduler {
             }
             Outcome::Failed => {
                 let cause = report.cause.clone().unwrap_or_default();
-                let sweep = self.sweeps.get_mut(&held.0);
-                if sweep.is_some_and(|sweep| sweep.may_retry_after_failure(index)) {
+                if self.sweep_mut(held.0).may_retry_after_failure(index) {
                     self.end_without_result(now, attempt, index, Outcome::Failed, report.cause, actions);
                     return self.note_failure(now, id, held, &cause, actions);
                 }
@@ -77,10 +79,9 @@ impl Scheduler {
     fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
         let Report { held, outcome, cause, curve, diagnostics, updates, seconds } = report;
         let worker_name = self.worker_name(id);
-        let Some(lane) = self.close(held.attempt, held.trajectory) else { return };
-        let Some(sweep) = self.sweeps.get_mut(&held.sweep) else { return };
-        sweep.stopped(now.tick, &lane);
-        // Nobody else will show whose fault it was; whoever completed it has.
+        let lane = self.close_lane(now, held.attempt, held.trajectory);
+        let sweep = self.sweep_mut(held.sweep);
+        // No other worker will show whose fault a failure was; the one that completed the trajectory has shown it.
         let failed_on = sweep.failed_on.remove(held.trajectory);
         let by = Completion { worker_name: &worker_name, updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
@@ -109,7 +110,7 @@ impl Scheduler {
         }
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         self.excuse((held.sweep, held.trajectory), failed_on);
-        // They refer to what was just source.
+        // These results refer to the trajectory that has just ended.
         actions.append(&mut taken_over);
         self.unblock(lane.awaited_by);
         if end != End::Completed {
@@ -128,8 +129,8 @@ impl Scheduler {
         }
     }
 
-    /// An attempt is over and its trajectory waits again.
-    pub(super) fn end_without_result(
+    /// An attempt is over, and its trajectory waits again.
+    pub(crate) fn end_without_result(
         &mut self,
         now: Now,
         attempt: Attempt,
@@ -138,23 +139,17 @@ impl Scheduler {
         cause: Option<String>,
         actions: &mut Vec<Action>,
     ) {
-        let Some(lease) = self.leases.get(&attempt) else { return };
+        let lease = self.leases.get(attempt).unwrap_or_else(|| panic!("attempt {attempt} ends and has no lease"));
         let (id, worker) = (lease.sweep, lease.worker);
-        let updates = lease.open.get(&trajectory).map_or(0, |lane| lane.updates);
-        if outcome == Outcome::WorkerLost
-            && let Some(sweep) = self.sweeps.get_mut(&id)
-            && sweep.died_too_often(trajectory, updates)
-        {
+        let updates = lease.open[&trajectory].updates;
+        if outcome == Outcome::WorkerLost && self.sweep_mut(id).died_too_often(trajectory, updates) {
             let held = Held { sweep: id, attempt, trajectory };
             return self.give_up(now, worker, held, updates, cause.as_deref().unwrap_or_default(), actions);
         }
         let worker_name = self.worker_name(worker);
-        let Some(lane) = self.close(attempt, trajectory) else { return };
-        if let Some(sweep) = self.sweeps.get_mut(&id) {
-            sweep.stopped(now.tick, &lane);
-            sweep.put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
-            self.check_all = true;
-        }
+        let lane = self.close_lane(now, attempt, trajectory);
+        self.sweep_mut(id).put_back(trajectory, (outcome != Outcome::Failed).then_some(attempt));
+        self.check_all = true;
         self.unblock(lane.awaited_by);
         let incomplete_attempt =
             IncompleteAttempt { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
@@ -175,7 +170,7 @@ impl Scheduler {
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
-    /// A trajectory whose workers die one after the other has failed: it may well be what kills them.
+    /// A trajectory whose workers die one after the other has failed: it may be the reason why they die.
     fn give_up(
         &mut self,
         now: Now,
@@ -196,25 +191,5 @@ impl Scheduler {
             seconds: 0.0,
         };
         self.finish(now, id, report, End::Failed, actions);
-    }
-
-    fn close(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) -> Option<OpenLane> {
-        let lease = self.leases.get_mut(&attempt)?;
-        let lane = lease.open.remove(&trajectory)?;
-        let (ended, id, worker_id) = (lease.open.is_empty(), lease.sweep, lease.worker);
-        if let Some(worker) = self.workers.get_mut(&worker_id) {
-            worker.open -= 1;
-            if ended {
-                worker.leases.remove(&attempt);
-            }
-        }
-        self.update_status(worker_id);
-        if ended {
-            self.leases.remove(&attempt);
-            if let Some(sweep) = self.sweeps.get_mut(&id) {
-                sweep.leases.remove(&attempt);
-            }
-        }
-        Some(lane)
     }
 }

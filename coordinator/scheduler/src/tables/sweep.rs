@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use biosweep_common::capability::Capabilities;
 use biosweep_common::configuration::{Configuration, NUMERICS_VERSION, StoppingRule};
 use biosweep_common::curve::{CurvePoint, EarlyStopper, Score};
 use biosweep_common::grid::{GridIndex, Trajectory};
@@ -11,11 +12,11 @@ use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::Tick;
 
-use super::failures::{DEATHS_MAX, FailedOn, LikeFailures};
-use super::fair_share::FairShare;
-use super::lease::OpenLane;
-use super::pending::Pending;
+use crate::policies::failures::{DEATHS_MAX, FailedOn, LikeFailures};
+use crate::policies::fair_share::FairShare;
 use crate::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
+use crate::tables::lease::OpenLane;
+use crate::tables::pending::{Pending, PreparedSpec};
 
 /// A sweep that has trajectories pending or leased.
 #[derive(Debug, Clone)]
@@ -25,28 +26,26 @@ pub struct Sweep {
     /// What its text means.
     pub spec: Arc<SweepSpec>,
     /// Its grid, to find trajectories in.
-    pub(super) grid_index: Arc<GridIndex>,
+    pub(crate) grid_index: Arc<GridIndex>,
     /// Trajectories neither leased nor done nor awaited.
-    pub(super) pending: Pending,
+    pub(crate) pending: Pending,
     /// Those that need not be trained if the same ones, now leased in another sweep or block, come to their end.
-    pub(super) awaited: BTreeSet<TrajectoryIndex>,
+    pub(crate) awaited: BTreeSet<TrajectoryIndex>,
     /// What it has and had of the workers.
-    pub(super) fair_share: FairShare,
+    pub(crate) fair_share: FairShare,
     /// Whether the sweep is in the active set, whose shares are compared: not before it could be granted something for the first time, nor
     /// since it was paused or had nobody to train it.
-    pub(super) is_active: bool,
+    pub(crate) is_active: bool,
     /// Lanes of the workers that are there and have what it requires.
-    pub(super) lanes_there: u64,
+    pub(crate) lanes_there: u64,
     /// Trials of the trajectories now leased.
-    pub(super) running: u64,
-    /// The leases they are under.
-    pub(super) leases: BTreeSet<Attempt>,
+    pub(crate) running: u64,
     /// Trajectories that have had an attempt and are not done.
-    pub(super) counters: BTreeMap<TrajectoryIndex, AttemptCounters>,
+    pub(crate) counters: BTreeMap<TrajectoryIndex, AttemptCounters>,
     /// The trajectories that failed and are not done, and the workers on which.
-    pub(super) failed_on: FailedOn,
+    pub(crate) failed_on: FailedOn,
     /// Its failures, by what they have in common.
-    pub(super) failures: LikeFailures,
+    pub(crate) failures: LikeFailures,
 }
 
 /// Attempts at one trajectory.
@@ -88,8 +87,8 @@ pub struct Completion<'a> {
 
 impl Sweep {
     /// A sweep nothing has been done of.
-    pub fn new(submission: Submission, spec: Arc<SweepSpec>) -> Self {
-        let pending = Pending::of(&spec.grid, &[]);
+    pub(crate) fn new(submission: Submission, prepared: PreparedSpec) -> Self {
+        let pending = Pending::of(Arc::clone(&prepared.order), &[]);
         let row = SweepRow {
             submission,
             extensions: Vec::new(),
@@ -100,18 +99,18 @@ impl Sweep {
             failed: 0,
             reused: 0,
         };
-        Self::with(row, spec, pending, BTreeMap::new())
+        Self::with(row, prepared, pending, BTreeMap::new())
     }
 
     fn with(
         row: SweepRow,
-        spec: Arc<SweepSpec>,
+        PreparedSpec { spec, index, .. }: PreparedSpec,
         pending: Pending,
         counters: BTreeMap<TrajectoryIndex, AttemptCounters>,
     ) -> Self {
         Self {
             fair_share: FairShare::new(spec.execution.priority, spec.execution.weight),
-            grid_index: Arc::new(GridIndex::of(&spec.grid)),
+            grid_index: index,
             row,
             spec,
             pending,
@@ -119,7 +118,6 @@ impl Sweep {
             is_active: false,
             lanes_there: 0,
             running: 0,
-            leases: BTreeSet::new(),
             counters,
             failed_on: FailedOn::default(),
             failures: LikeFailures::default(),
@@ -127,8 +125,8 @@ impl Sweep {
     }
 
     /// A sweep as the store knows it; the trajectories of its open leases are not pending.
-    pub fn restored(restored: &RestoredSweep, spec: Arc<SweepSpec>) -> Self {
-        let mut pending = Pending::of(&spec.grid, &restored.done);
+    pub(crate) fn restored(restored: &RestoredSweep, prepared: PreparedSpec) -> Self {
+        let mut pending = Pending::of(Arc::clone(&prepared.order), &restored.done);
         for trajectory in restored.open.iter().flat_map(|(_, open)| open) {
             pending.remove(trajectory.0..trajectory.0 + 1);
         }
@@ -136,7 +134,7 @@ impl Sweep {
         let counters = counters.map(|&(index, granted, failed)| {
             (index, AttemptCounters { granted, failed, ..AttemptCounters::default() })
         });
-        let mut sweep = Self::with(restored.row.clone(), spec, pending, counters.collect());
+        let mut sweep = Self::with(restored.row.clone(), prepared, pending, counters.collect());
         for &(index, updates) in &restored.deaths {
             sweep.died_too_often(index, updates);
         }
@@ -149,7 +147,7 @@ impl Sweep {
 
     /// Has a restored sweep wait for its owner where another numerics version began it: one mean would mix the results of two.
     /// Who resumes it all the same is not asked again.
-    pub(super) fn hold_if_begun_by_other_numerics(&mut self) {
+    pub(crate) fn hold_if_begun_by_other_numerics(&mut self) {
         if let Some(version) = self.row.submission.other_numerics()
             && self.row.state == SweepState::Running
             && self.row.reason != self.mixes()
@@ -163,9 +161,19 @@ impl Sweep {
     }
 
     /// What is to be known of it while it runs: that its owner had it go on by another numerics version.
-    pub(super) fn mixes(&self) -> Option<String> {
+    pub(crate) fn mixes(&self) -> Option<String> {
         let before = self.row.submission.other_numerics()?;
         Some(format!("its results are of numerics versions {before} and {NUMERICS_VERSION}"))
+    }
+
+    /// Whether workers of this class have what it requires.
+    pub(crate) fn can_use(&self, capabilities: &Capabilities) -> bool {
+        self.spec.execution.require.is_met_by(capabilities)
+    }
+
+    /// Whether it has pending trajectories that workers of this class may train.
+    pub(crate) fn has_something_for(&self, capabilities: &Capabilities) -> bool {
+        self.can_grant() && self.can_use(capabilities)
     }
 
     /// Its id.
@@ -179,14 +187,14 @@ impl Sweep {
     }
 
     /// A trajectory has been granted.
-    pub(super) fn started(&mut self, index: TrajectoryIndex, lane: &OpenLane) {
+    pub(crate) fn started(&mut self, index: TrajectoryIndex, lane: &OpenLane) {
         self.counters.entry(index).or_default().granted += 1;
         self.running += lane.trials();
         self.fair_share.take(lane.since);
     }
 
     /// An attempt at a trajectory is over, however it went.
-    pub(super) fn stopped(&mut self, now: Tick, lane: &OpenLane) {
+    pub(crate) fn stopped(&mut self, now: Tick, lane: &OpenLane) {
         self.running -= lane.trials();
         self.fair_share.give_back(now, lane.since);
     }
@@ -282,28 +290,28 @@ impl Sweep {
     }
 
     /// More trials follow those there are.
-    pub(super) fn extend(&mut self, extension: Extension, spec: Arc<SweepSpec>) {
+    pub(crate) fn extend(&mut self, extension: Extension, PreparedSpec { spec, index, order }: PreparedSpec) {
         let submission = &mut self.row.submission;
-        self.pending = self.pending.extended(&spec.grid, submission.trajectories);
+        self.pending = self.pending.extended(order, submission.trajectories);
         (submission.trials, submission.trajectories) = (spec.grid.trials(), spec.grid.trajectories());
         self.row.extensions.push(extension);
-        self.grid_index = Arc::new(GridIndex::of(&spec.grid));
+        self.grid_index = index;
         self.spec = spec;
     }
 
     /// Whether a trajectory is neither leased nor done.
-    pub(super) fn lacks(&self, index: TrajectoryIndex) -> bool {
+    pub(crate) fn lacks(&self, index: TrajectoryIndex) -> bool {
         self.pending.contains(index) || self.awaited.contains(&index)
     }
 
     /// A pending trajectory is in training elsewhere: this sweep waits for that.
-    pub(super) fn set_aside(&mut self, index: TrajectoryIndex) {
+    pub(crate) fn set_aside(&mut self, index: TrajectoryIndex) {
         self.pending.remove(index.0..index.0 + 1);
         self.awaited.insert(index);
     }
 
     /// What was awaited has ended elsewhere; whether it has to be trained here all the same.
-    pub(super) fn wait_no_longer(&mut self, index: TrajectoryIndex) -> bool {
+    pub(crate) fn wait_no_longer(&mut self, index: TrajectoryIndex) -> bool {
         let is_lacking = self.awaited.remove(&index);
         if is_lacking {
             // Having had nothing to be granted, it does not catch up on those that had.
@@ -314,7 +322,7 @@ impl Sweep {
     }
 
     /// A trajectory that this sweep lacks has its results from elsewhere.
-    pub(super) fn take_over(&mut self, row: &ReusedRow) {
+    pub(crate) fn take_over(&mut self, row: &ReusedRow) {
         if !self.awaited.remove(&row.trajectory) {
             self.pending.remove(row.trajectory.0..row.trajectory.0 + 1);
         }

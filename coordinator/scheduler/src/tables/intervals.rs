@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// A set of `u64`s. No two of its intervals touch, none is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IntervalSet {
+pub(crate) struct IntervalSet {
     /// Start → end (exclusive).
     intervals: BTreeMap<u64, u64>,
     len: u64,
@@ -13,7 +13,7 @@ pub struct IntervalSet {
 
 impl IntervalSet {
     /// All indices below `end`, save those in `without`: ascending, disjoint runs of (first, count).
-    pub fn below_without(end: u64, without: &[(u64, u64)]) -> Self {
+    pub(crate) fn below_without(end: u64, without: &[(u64, u64)]) -> Self {
         let mut set = Self::default();
         let mut next = 0;
         for &(first, count) in without {
@@ -25,7 +25,7 @@ impl IntervalSet {
     }
 
     /// Adds a run of indices; those already there stay.
-    pub fn insert(&mut self, run: Range<u64>) {
+    pub(crate) fn insert(&mut self, run: Range<u64>) {
         if run.is_empty() {
             return;
         }
@@ -48,7 +48,7 @@ impl IntervalSet {
     }
 
     /// Removes a run of indices that are all there; whether they were.
-    pub fn remove(&mut self, run: Range<u64>) -> bool {
+    pub(crate) fn remove(&mut self, run: Range<u64>) -> bool {
         let Some((&start, &end)) = self.intervals.range(..=run.start).next_back() else { return false };
         if run.is_empty() || run.end > end {
             return false;
@@ -60,12 +60,12 @@ impl IntervalSet {
     }
 
     /// Whether an index is there.
-    pub fn contains(&self, index: u64) -> bool {
+    pub(crate) fn contains(&self, index: u64) -> bool {
         self.intervals.range(..=index).next_back().is_some_and(|(_, &end)| index < end)
     }
 
     /// The least interval of what lies within a run.
-    pub fn first_in(&self, run: &Range<u64>) -> Option<Range<u64>> {
+    pub(crate) fn first_in(&self, run: &Range<u64>) -> Option<Range<u64>> {
         if run.is_empty() {
             return None;
         }
@@ -75,12 +75,12 @@ impl IntervalSet {
     }
 
     /// How many indices are there.
-    pub const fn len(&self) -> u64 {
+    pub(crate) const fn len(&self) -> u64 {
         self.len
     }
 
     /// Whether nothing is left.
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 }

@@ -10,7 +10,7 @@ use biosweep_common::time::Tick;
 
 /// What a sweep has and had of the workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FairShare {
+pub(crate) struct FairShare {
     priority: i32,
     weight: u32,
     /// Lanes it has now.
@@ -27,24 +27,24 @@ pub(super) struct FairShare {
 
 impl FairShare {
     /// That of a sweep that has had nothing.
-    pub(super) const fn new(priority: i32, weight: u32) -> Self {
+    pub(crate) const fn new(priority: i32, weight: u32) -> Self {
         Self { priority, weight, open: 0, open_since: 0, had: 0, given_back: (0, 0), first: None }
     }
 
     /// Lanes it has now.
-    pub(super) const fn open(&self) -> u64 {
+    pub(crate) const fn open(&self) -> u64 {
         self.open
     }
 
     /// It gets a lane.
-    pub(super) fn take(&mut self, now: Tick) {
+    pub(crate) fn take(&mut self, now: Tick) {
         self.open += 1;
         self.open_since += u128::from(now.0);
         self.first.get_or_insert(now);
     }
 
     /// It gives back a lane that it got at that moment.
-    pub(super) fn give_back(&mut self, now: Tick, since: Tick) {
+    pub(crate) fn give_back(&mut self, now: Tick, since: Tick) {
         self.open -= 1;
         self.open_since -= u128::from(since.0);
         let lasted = u128::from(now.since_ms(since));
@@ -72,7 +72,7 @@ impl FairShare {
 
     /// Comes into the round as if it had had its share all along: it neither catches up on the others nor waits for them.
     /// The others are those of the round: what stands still, or has nobody to train it, has had the less for it.
-    pub(super) fn join<'a>(&mut self, others: impl Iterator<Item = &'a Self>, now: Tick) {
+    pub(crate) fn join<'a>(&mut self, others: impl Iterator<Item = &'a Self>, now: Tick) {
         let level = |other: &Self| other.in_all(now) * u128::from(self.weight) / u128::from(other.weight);
         let least = others.filter(|other| other.priority == self.priority).map(level).min();
         if let Some(least) = least {
@@ -81,7 +81,7 @@ impl FairShare {
     }
 
     /// Which comes first: the lesser does.
-    pub(super) fn compare(&self, other: &Self, now: Tick) -> Ordering {
+    pub(crate) fn compare(&self, other: &Self, now: Tick) -> Ordering {
         let weighed =
             |mine: u128, theirs: u128| (mine * u128::from(other.weight)).cmp(&(theirs * u128::from(self.weight)));
         let by_priority = other.priority.cmp(&self.priority);

@@ -10,11 +10,11 @@ use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialR
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 
-use super::event::{Action, Notice, Now};
-use super::lease::OpenLane;
-use super::scheduler::Scheduler;
-use super::sweep::{Sweep, scores};
+use crate::event::{Action, Notice, Now};
 use crate::record::{Record, ReusedRow, TrialResult};
+use crate::scheduler::Scheduler;
+use crate::tables::lease::OpenLane;
+use crate::tables::sweep::{Sweep, scores};
 
 /// A trajectory that has been trained.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,7 @@ fn will_do_for(trained: &Trajectory, other: &Trajectory) -> bool {
 
 impl Scheduler {
     /// Notes which sweeps wait for trajectories that this one has too: a question that is too expensive for every ending.
-    pub(super) fn note_overlaps(&mut self, id: SweepId) {
+    pub(crate) fn note_overlaps(&mut self, id: SweepId) {
         self.forget_overlaps(id);
         let Some(sweep) = self.sweeps.get(&id) else { return };
         let mut pairs = Vec::new();
@@ -108,23 +108,21 @@ impl Scheduler {
     }
 
     /// Has a sweep wait for what those it could take over from have in training.
-    pub(super) fn await_others(&mut self, dependent: SweepId) {
+    pub(crate) fn await_others(&mut self, dependent: SweepId) {
         let sources =
             self.dependents.iter().filter(|(_, dependents)| dependents.contains(&dependent)).map(|(&source, _)| source);
         sources.collect::<Vec<_>>().into_iter().for_each(|source| self.await_source(source, dependent));
     }
 
     fn await_source(&mut self, source: SweepId, dependent: SweepId) {
-        let leases = self.sweeps.get(&source).map(|sweep| sweep.leases.clone()).unwrap_or_default();
-        leases.into_iter().for_each(|attempt| self.await_lease(attempt, dependent));
+        let attempts: Vec<_> = self.leases.of_sweep(source).map(|(attempt, _)| attempt).collect();
+        attempts.into_iter().for_each(|attempt| self.await_lease(attempt, dependent));
     }
 
     /// Has a sweep wait for the ends of what is trained under an attempt, in place of training the same.
-    pub(super) fn await_lease(&mut self, attempt: Attempt, dependent: SweepId) {
-        let (Some(lease), Some(sweep)) = (self.leases.get_mut(&attempt), self.sweeps.get_mut(&dependent)) else {
-            return;
-        };
-        for OpenLane { trajectory, awaited_by, .. } in lease.open.values_mut() {
+    pub(crate) fn await_lease(&mut self, attempt: Attempt, dependent: SweepId) {
+        let sweep = self.sweeps.get_mut(&dependent).expect("a sweep that takes over results is here");
+        for OpenLane { trajectory, awaited_by, .. } in self.leases.lanes_under(attempt) {
             let same = sweep.grid_index.find(&trajectory_point(&trajectory.shape, trajectory.hyperparameters));
             let is_to_wait = |index: &TrajectoryIndex| {
                 sweep.pending.contains(*index) && will_do_for(trajectory, &sweep.trajectory(*index))
@@ -137,7 +135,7 @@ impl Scheduler {
     }
 
     /// What was awaited has ended: those that did not get their results from it train for themselves.
-    pub(super) fn unblock(&mut self, awaited_by: Vec<(SweepId, TrajectoryIndex)>) {
+    pub(crate) fn unblock(&mut self, awaited_by: Vec<(SweepId, TrajectoryIndex)>) {
         let mut is_any_lacking = false;
         for (id, index) in awaited_by {
             is_any_lacking |= self.sweeps.get_mut(&id).is_some_and(|sweep| sweep.wait_no_longer(index));
@@ -148,7 +146,7 @@ impl Scheduler {
     }
 
     /// The sweep is no longer here, or no longer what it was.
-    pub(super) fn forget_overlaps(&mut self, id: SweepId) {
+    pub(crate) fn forget_overlaps(&mut self, id: SweepId) {
         self.dependents.remove(&id);
         self.dependents.retain(|_, dependents| {
             dependents.remove(&id);
@@ -157,7 +155,7 @@ impl Scheduler {
     }
 
     /// A trajectory has come to its end: whoever waits for the same has it too.
-    pub(super) fn pass_on(&mut self, now: Now, source: TrainedSource<'_>, actions: &mut Vec<Action>) {
+    pub(crate) fn pass_on(&mut self, now: Now, source: TrainedSource<'_>, actions: &mut Vec<Action>) {
         let Some(dependents) = self.dependents.get(&source.sweep).cloned() else { return };
         let point = trajectory_point(&source.trajectory.shape, source.trajectory.hyperparameters);
         for id in dependents {
@@ -173,7 +171,7 @@ impl Scheduler {
     }
 
     /// A sweep takes over what it lacks.
-    pub(super) fn take_over(&mut self, id: SweepId, rows: Arc<[ReusedRow]>, actions: &mut Vec<Action>) {
+    pub(crate) fn take_over(&mut self, id: SweepId, rows: Arc<[ReusedRow]>, actions: &mut Vec<Action>) {
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let is_lacking = |row: &ReusedRow| sweep.lacks(row.trajectory);
         let trajectories = if rows.iter().all(is_lacking) {
@@ -195,7 +193,7 @@ impl Scheduler {
     }
 
     /// A sweep whose every trial has a result leaves.
-    pub(super) fn leave_if_finished(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) -> bool {
+    pub(crate) fn leave_if_finished(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) -> bool {
         let is_finished = self.sweeps.get(&id).is_some_and(Sweep::is_finished);
         if is_finished {
             self.change_state(now, id, SweepState::Finished, None, actions);

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use biosweep_common::ids::{Attempt, SweepId, WorkerId};
 use biosweep_common::protocol::messages::{Held, ToWorker};
 
-use super::event::Action;
-use super::scheduler::Scheduler;
+use crate::event::Action;
 use crate::record::RestoredSweep;
+use crate::scheduler::Scheduler;
 
 /// Sweeps that are stored, have not ended, and are not worked on.
 #[derive(Debug, Clone, Default)]
@@ -30,12 +30,12 @@ impl OutOfScope {
     }
 
     /// Whether a sweep is one of them.
-    pub(super) fn has(&self, sweep: SweepId) -> bool {
+    pub(crate) fn has(&self, sweep: SweepId) -> bool {
         self.sweeps.contains(&sweep)
     }
 
     /// Whether an attempt is at one of them, and has not ended.
-    pub(super) fn has_attempt(&self, attempt: Attempt) -> bool {
+    pub(crate) fn has_attempt(&self, attempt: Attempt) -> bool {
         self.attempts.contains(&attempt)
     }
 }
@@ -49,7 +49,7 @@ impl Scheduler {
 
     /// A report that is not for this coordinator to judge is neither late nor acknowledged. Its worker keeps it on disk, and
     /// need not wait for an answer.
-    pub(super) fn leave_report(&self, worker: WorkerId, held: Held, actions: &mut Vec<Action>) {
+    pub(crate) fn leave_report(&self, worker: WorkerId, held: Held, actions: &mut Vec<Action>) {
         let reason = "its sweep is not worked on here; the report is kept for the coordinator that does".to_owned();
         let message = ToWorker::Stop { attempt: held.attempt, trajectories: vec![held.trajectory], reason };
         actions.push(Action::Send { worker, message });

@@ -1,37 +1,37 @@
-//! What a sweep's owner asks for: submit, extend, cancel, pause, resume, retry, delete, and letting a worker out of quarantine.
-//! Asking twice is asking once.
+//! Commands of people: submit, extend, cancel, pause, resume, retry and delete a sweep, release a worker from quarantine.
+//! A command that is repeated changes nothing more.
 
 use std::sync::Arc;
 
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::protocol::messages::ToWorker;
-use biosweep_common::spec::SweepSpec;
 
-use super::event::{Action, Extended, Notice, Now};
-use super::scheduler::Scheduler;
-use super::sweep::Sweep;
+use crate::event::{Action, Extended, Notice, Now};
 use crate::record::{Record, RestoredSweep, ReusedRow, Submission};
+use crate::scheduler::Scheduler;
+use crate::tables::pending::PreparedSpec;
+use crate::tables::sweep::Sweep;
 
 impl Scheduler {
-    pub(super) fn submit(
+    pub(crate) fn on_submitted(
         &mut self,
         now: Now,
         submission: Submission,
-        spec: Arc<SweepSpec>,
+        prepared: PreparedSpec,
         reused: Arc<[ReusedRow]>,
         actions: &mut Vec<Action>,
     ) {
         let sweep = submission.id;
         actions.push(Action::Persist(Record::Submitted(submission.clone())));
         actions.push(Action::Notify(Notice::Changed(sweep)));
-        self.add_sweep(Sweep::new(submission, spec));
+        self.add_sweep(Sweep::new(submission, prepared));
         self.take_over(sweep, reused, actions);
         self.leave_if_finished(now, sweep, actions);
     }
 
-    /// Takes a sweep in.
-    pub(super) fn add_sweep(&mut self, mut sweep: Sweep) {
+    /// Adds a sweep to the table.
+    pub(crate) fn add_sweep(&mut self, mut sweep: Sweep) {
         let id = sweep.id();
         sweep.lanes_there = self.lanes_there(&sweep);
         self.sweeps.insert(id, sweep);
@@ -39,17 +39,19 @@ impl Scheduler {
         self.check_all = true;
     }
 
-    /// Adds trials to a sweep. One that has finished is not here, and runs again; one that is paused stays so.
-    pub(super) fn extend(&mut self, now: Now, id: SweepId, extended: Extended, actions: &mut Vec<Action>) {
-        let Extended { extension, spec, finished, reused } = extended;
+    /// Adds trials to a sweep. A finished sweep is not in the table, and runs again; a paused one stays paused.
+    pub(crate) fn on_extended(&mut self, now: Now, id: SweepId, extended: Extended, actions: &mut Vec<Action>) {
+        let Extended { extension, prepared, finished, reused } = extended;
         if let Some(restored) = finished
             && !self.sweeps.contains_key(&id)
         {
-            self.add_sweep(Sweep::restored(&restored, Arc::clone(&spec)));
+            self.add_sweep(Sweep::restored(&restored, prepared.clone()));
         }
+        // Its last trial may have ended since the caller looked.
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
-        let (trials, trajectories) = (spec.grid.trials(), spec.grid.trajectories());
-        sweep.extend(extension.clone(), spec);
+        let grid = &prepared.spec.grid;
+        let (trials, trajectories) = (grid.trials(), grid.trajectories());
+        sweep.extend(extension.clone(), prepared);
         actions.push(Action::Persist(Record::Extended { sweep: id, extension, trials, trajectories }));
         if sweep.row.state == SweepState::Finished {
             self.change_state(now, id, SweepState::Running, None, actions);
@@ -61,7 +63,7 @@ impl Scheduler {
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
-    pub(super) fn cancel(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
+    pub(crate) fn on_cancelled(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
         if !self.sweeps.contains_key(&id) {
             return;
         }
@@ -79,8 +81,8 @@ impl Scheduler {
         self.sweeps.remove(&id);
     }
 
-    /// Takes everything back from the workers, with checkpoints, and grants nothing more.
-    pub(super) fn pause(&mut self, now: Now, id: SweepId, reason: Option<String>, actions: &mut Vec<Action>) {
+    /// Takes every lane of a sweep back from its workers, with checkpoints, and grants nothing more of it.
+    pub(crate) fn pause(&mut self, now: Now, id: SweepId, reason: Option<String>, actions: &mut Vec<Action>) {
         if self.sweeps.get(&id).is_none_or(|sweep| sweep.row.state != SweepState::Running) {
             return;
         }
@@ -91,18 +93,15 @@ impl Scheduler {
         self.excuse_all(id);
     }
 
-    /// Asks a worker whose stream opens for what was paused while it could not hear of it.
-    pub(super) fn take_back_what_is_paused(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get(&id) else { return };
-        let is_paused =
-            |sweep| self.sweeps.get(sweep).is_some_and(|sweep: &Sweep| sweep.row.state == SweepState::Paused);
-        let leases = worker.leases.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
-        let paused = leases.filter(|(_, lease)| is_paused(&lease.sweep));
-        actions.extend(paused.map(|(attempt, lease)| hand_back(id, attempt, lease.open.keys().copied().collect())));
+    /// Asks a worker whose stream opens to hand back the lanes of sweeps that were paused while it could not hear of it.
+    pub(crate) fn take_back_what_is_paused(&self, id: WorkerId, actions: &mut Vec<Action>) {
+        let paused =
+            self.leases.of_worker(id).filter(|(_, lease)| self.sweeps[&lease.sweep].row.state == SweepState::Paused);
+        actions.extend(paused.map(|(attempt, lease)| hand_back(id, attempt, lease.trajectories())));
     }
 
-    /// Goes on with a paused sweep. A failure that paused it is not taken for a reason to do so again.
-    pub(super) fn resume(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
+    /// Resumes a paused sweep. The failures that paused it do not pause it again.
+    pub(crate) fn on_resumed(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
         let Some(sweep) = self.sweeps.get_mut(&id).filter(|sweep| sweep.row.state == SweepState::Paused) else {
             return;
         };
@@ -111,22 +110,22 @@ impl Scheduler {
         self.change_state(now, id, SweepState::Running, mixes, actions);
     }
 
-    /// Tries trajectories again that failed for good, each with the attempts it had. A sweep that has finished is not
-    /// here: then `finished` is what the store knows of it.
-    pub(super) fn retry(
+    /// Tries trajectories again that failed for good, each with the attempts it had. A finished sweep is not in the table;
+    /// `finished` then is the sweep as the store knows it.
+    pub(crate) fn on_retried(
         &mut self,
         now: Now,
         id: SweepId,
-        finished: Option<(RestoredSweep, Arc<SweepSpec>)>,
+        finished: Option<(RestoredSweep, PreparedSpec)>,
         failures: &[(TrajectoryIndex, u32)],
         reused: Arc<[ReusedRow]>,
         actions: &mut Vec<Action>,
     ) {
-        if let Some((restored, spec)) = finished
+        if let Some((restored, prepared)) = finished
             && !failures.is_empty()
             && !self.sweeps.contains_key(&id)
         {
-            self.add_sweep(Sweep::restored(&restored, spec));
+            self.add_sweep(Sweep::restored(&restored, prepared));
         }
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let trajectories = sweep.retry(failures);
@@ -145,23 +144,22 @@ impl Scheduler {
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
-    /// Has a sweep deleted. One that is here has not ended, and stays.
-    pub(super) fn delete(&mut self, id: SweepId, actions: &mut Vec<Action>) {
+    /// Deletes a sweep. A sweep in the table has not ended, and stays.
+    pub(crate) fn on_deleted(&mut self, id: SweepId, actions: &mut Vec<Action>) {
         if !self.sweeps.contains_key(&id) && self.deleted.insert(id) {
             actions.push(Action::Persist(Record::Deleted(id)));
         }
     }
 
-    /// Lets a worker work again.
-    pub(super) fn release_worker(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
-        if self.quarantined.contains_key(&id) {
-            self.quarantined.remove(&id);
+    /// Releases a worker from quarantine.
+    pub(crate) fn on_released(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
+        if self.workers.end_quarantine(id) {
             self.clear(id);
             actions.push(Action::Persist(Record::Released(id)));
         }
     }
 
-    pub(super) fn change_state(
+    pub(crate) fn change_state(
         &mut self,
         now: Now,
         id: SweepId,
@@ -180,9 +178,7 @@ impl Scheduler {
     }
 
     fn leased_of(&self, id: SweepId) -> Vec<(WorkerId, Attempt, Vec<TrajectoryIndex>)> {
-        let Some(sweep) = self.sweeps.get(&id) else { return Vec::new() };
-        let leases = sweep.leases.iter().filter_map(|attempt| Some((*attempt, self.leases.get(attempt)?)));
-        leases.map(|(attempt, lease)| (lease.worker, attempt, lease.open.keys().copied().collect())).collect()
+        self.leases.of_sweep(id).map(|(attempt, lease)| (lease.worker, attempt, lease.trajectories())).collect()
     }
 }
 

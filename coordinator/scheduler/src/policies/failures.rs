@@ -6,64 +6,64 @@ use std::collections::{BTreeMap, BTreeSet};
 use biosweep_common::capability::Capabilities;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 
-use super::event::{Action, Notice, Now};
-use super::scheduler::Scheduler;
-use super::sweep::Sweep;
-use super::worker::Worker;
+use crate::event::{Action, Notice, Now};
 use crate::record::{FailureRow, FailureStatus, QuarantineRow, Record};
+use crate::scheduler::Scheduler;
+use crate::tables::sweep::Sweep;
+use crate::tables::worker::Worker;
 
 /// So many trajectories make a row, of a worker that fails them or of a sweep that has them fail alike.
-pub(super) const STREAK: usize = 3;
+pub(crate) const STREAK: usize = 3;
 /// A sweep is paused where like failures are at least one in so many of the trajectories that ended.
 const ONE_IN: usize = 10;
 /// A trajectory whose workers die so often in a row, without its getting any further, has failed.
-pub(super) const DEATHS_MAX: u32 = 10;
+pub(crate) const DEATHS_MAX: u32 = 10;
 /// Characters of an error that tell it from others.
 const FINGERPRINT_LEN: usize = 200;
 
 /// What a worker failed since it last completed a trajectory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Failing {
+pub(crate) struct Failing {
     /// What no other worker has completed so far.
-    pub(super) unexplained: BTreeSet<(SweepId, TrajectoryIndex)>,
+    pub(crate) unexplained: BTreeSet<(SweepId, TrajectoryIndex)>,
     /// How many of them others have completed.
-    pub(super) confirmed: usize,
+    pub(crate) confirmed: usize,
 }
 
 impl Failing {
     /// Whether they are so many that the worker gets nothing while others can show whose fault it is.
-    pub(super) fn is_suspect(&self) -> bool {
+    pub(crate) fn is_suspect(&self) -> bool {
         self.unexplained.len() + self.confirmed >= STREAK
     }
 }
 
 /// The trajectories of a sweep that have failed and are not done, and the workers on which.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct FailedOn(BTreeMap<TrajectoryIndex, BTreeSet<WorkerId>>);
+pub(crate) struct FailedOn(BTreeMap<TrajectoryIndex, BTreeSet<WorkerId>>);
 
 impl FailedOn {
     /// One more failure; on how many workers the trajectory has failed.
-    pub(super) fn insert(&mut self, trajectory: TrajectoryIndex, worker: WorkerId) -> usize {
+    pub(crate) fn insert(&mut self, trajectory: TrajectoryIndex, worker: WorkerId) -> usize {
         let workers = self.0.entry(trajectory).or_default();
         workers.insert(worker);
         workers.len()
     }
 
     /// The workers on which a trajectory has failed.
-    pub(super) fn on(&self, trajectory: TrajectoryIndex) -> &BTreeSet<WorkerId> {
+    pub(crate) fn on(&self, trajectory: TrajectoryIndex) -> &BTreeSet<WorkerId> {
         static NOBODY: BTreeSet<WorkerId> = BTreeSet::new();
         self.0.get(&trajectory).unwrap_or(&NOBODY)
     }
 
     /// The trajectory is done; the workers on which it had failed.
-    pub(super) fn remove(&mut self, trajectory: TrajectoryIndex) -> BTreeSet<WorkerId> {
+    pub(crate) fn remove(&mut self, trajectory: TrajectoryIndex) -> BTreeSet<WorkerId> {
         self.0.remove(&trajectory).unwrap_or_default()
     }
 }
 
 /// The failures of a sweep, by what they have in common.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LikeFailures {
+pub(crate) struct LikeFailures {
     alike: BTreeMap<String, Alike>,
     /// Trajectories that completed or diverged meanwhile.
     ended: usize,
@@ -79,7 +79,7 @@ struct Alike {
 
 impl LikeFailures {
     /// As the store remembers them.
-    pub(super) fn restored(failures: &[FailureRow], ended: u64) -> Self {
+    pub(crate) fn restored(failures: &[FailureRow], ended: u64) -> Self {
         let mut restored = Self::default();
         restored.add_all(failures, FailureStatus::Seen);
         restored.tolerate();
@@ -112,13 +112,13 @@ impl LikeFailures {
     }
 
     /// The sweep begins to run again: what failed before counts no more.
-    pub(super) fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self) {
         self.alike.clear();
         self.ended = 0;
     }
 
     /// Its owner goes on in spite of what failed so far.
-    pub(super) fn tolerate(&mut self) {
+    pub(crate) fn tolerate(&mut self) {
         let seen = std::mem::take(&mut self.alike).into_iter();
         self.tolerated.extend(seen.filter(|(_, alike)| alike.trajectories.len() >= STREAK).map(|(cause, _)| cause));
         self.ended = 0;
@@ -144,18 +144,18 @@ fn fingerprint(cause: &str) -> String {
 
 impl Scheduler {
     /// Whether a sweep has something for such workers that nobody who is beyond suspicion can train.
-    pub(super) fn is_open_to_suspects(&self, sweep: &Sweep, capabilities: &Capabilities) -> bool {
+    pub(crate) fn is_open_to_suspects(&self, sweep: &Sweep, capabilities: &Capabilities) -> bool {
         sweep.has_something_for(capabilities) && self.fit_for(sweep).next().is_none()
     }
 
     /// Whether a trajectory failed on this worker, and another that is beyond suspicion could try it that has not yet.
-    pub(super) fn is_better_tried_elsewhere(&self, id: WorkerId, sweep: &Sweep, index: TrajectoryIndex) -> bool {
+    pub(crate) fn is_better_tried_elsewhere(&self, id: WorkerId, sweep: &Sweep, index: TrajectoryIndex) -> bool {
         let failed_on = sweep.failed_on.on(index);
         failed_on.contains(&id) && self.fit_for(sweep).any(|other| !failed_on.contains(&other))
     }
 
     /// A trajectory failed on a worker.
-    pub(super) fn note_failure(
+    pub(crate) fn note_failure(
         &mut self,
         now: Now,
         id: WorkerId,
@@ -163,18 +163,16 @@ impl Scheduler {
         cause: &str,
         actions: &mut Vec<Action>,
     ) {
-        let Some(its_sweep) = self.sweeps.get(&sweep) else { return };
-        let others = self.fit_for(its_sweep).any(|other| other != id);
-        let Some(its_sweep) = self.sweeps.get_mut(&sweep) else { return };
+        let others = self.fit_for(&self.sweeps[&sweep]).any(|other| other != id);
+        let its_sweep = self.sweep_mut(sweep);
         let by_several = its_sweep.failed_on.insert(trajectory, id) > 1;
         let alike = its_sweep.failures.note(cause, trajectory, id, others);
         if by_several {
-            // Whoever tries it fails: no worker's fault.
+            // It fails on every worker: no worker's fault.
             let failed_on = its_sweep.failed_on.on(trajectory).clone();
             self.excuse((sweep, trajectory), failed_on);
-        } else if let Some(worker) = self.workers.get_mut(&id) {
-            worker.failing.unexplained.insert((sweep, trajectory));
-            self.update_status(id);
+        } else {
+            self.update_worker(id, |worker| worker.failing.unexplained.insert((sweep, trajectory)));
         }
         self.check_all = true;
         if let Some(count) = alike {
@@ -184,40 +182,36 @@ impl Scheduler {
     }
 
     /// A trajectory came to an end on a worker: those that failed it are the worse for it.
-    pub(super) fn note_success(
+    pub(crate) fn note_success(
         &mut self,
         now: Now,
         id: WorkerId,
         done: (SweepId, TrajectoryIndex),
         actions: &mut Vec<Action>,
     ) {
-        if let Some(sweep) = self.sweeps.get_mut(&done.0) {
-            sweep.failures.ended += 1;
-            let failed_on = sweep.failed_on.remove(done.1);
-            for &other in failed_on.iter().filter(|&&other| other != id) {
-                self.confirm(now, other, done, actions);
-            }
-            // What it failed itself before is its fault no more than another's.
-            self.excuse(done, failed_on.contains(&id).then_some(id));
+        let sweep = self.sweep_mut(done.0);
+        sweep.failures.ended += 1;
+        let failed_on = sweep.failed_on.remove(done.1);
+        for &other in failed_on.iter().filter(|&&other| other != id) {
+            self.confirm(now, other, done, actions);
         }
-        // What only a suspect can train is no excuse for what others can train too.
-        if self.workers.get(&id).is_some_and(|worker| !self.can_be_shown(worker)) {
+        // It failed this trajectory itself before: that is its fault no more than another's.
+        self.excuse(done, failed_on.contains(&id).then_some(id));
+        // Completing a trajectory that only a suspect can train is no excuse for failing those that others can train too.
+        if self.workers.get(id).is_some_and(|worker| !self.can_be_shown(worker)) {
             self.clear(id);
         }
     }
 
     /// That these workers failed a trajectory tells nothing of them: no other will complete it, or another failed it too.
-    pub(super) fn excuse(&mut self, failed: (SweepId, TrajectoryIndex), workers: impl IntoIterator<Item = WorkerId>) {
+    pub(crate) fn excuse(&mut self, failed: (SweepId, TrajectoryIndex), workers: impl IntoIterator<Item = WorkerId>) {
         for id in workers {
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.failing.unexplained.remove(&failed);
-                self.update_status(id);
-            }
+            self.update_worker(id, |worker| worker.failing.unexplained.remove(&failed));
         }
     }
 
     /// The same of all that has failed of a sweep.
-    pub(super) fn excuse_all(&mut self, id: SweepId) {
+    pub(crate) fn excuse_all(&mut self, id: SweepId) {
         let Some(sweep) = self.sweeps.get(&id) else { return };
         for (trajectory, workers) in sweep.failed_on.0.clone() {
             self.excuse((id, trajectory), workers);
@@ -235,25 +229,25 @@ impl Scheduler {
     }
 
     /// A worker's row of failures is over.
-    pub(super) fn clear(&mut self, id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&id) {
-            worker.failing = Failing::default();
-            self.update_status(id);
-        }
+    pub(crate) fn clear(&mut self, id: WorkerId) {
+        self.update_worker(id, |worker| worker.failing = Failing::default());
     }
 
     /// Another worker has completed what this one failed.
     fn confirm(&mut self, now: Now, id: WorkerId, done: (SweepId, TrajectoryIndex), actions: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        worker.failing.confirmed += usize::from(worker.failing.unexplained.remove(&done));
-        let confirmed = worker.failing.confirmed;
-        if confirmed < STREAK || self.quarantined.contains_key(&id) {
+        let confirmed = self.update_worker(id, |worker| {
+            worker.failing.confirmed += usize::from(worker.failing.unexplained.remove(&done));
+            worker.failing.confirmed
+        });
+        // A worker that failed a trajectory may have left since.
+        let Some(confirmed) = confirmed else { return };
+        if confirmed < STREAK || self.workers.quarantine_of(id).is_some() {
             return;
         }
         let reason = format!("it failed {confirmed} trajectories in a row that other workers completed");
-        let worker_name = worker.description.name.clone();
-        self.quarantined.insert(id, reason.clone());
-        self.update_status(id);
+        let worker_name = self.worker_name(id);
+        self.workers.quarantine(id, reason.clone());
+        self.update_worker(id, |_| ());
         let row = QuarantineRow { worker: id, worker_name, reason, at: now.wall };
         actions.push(Action::Persist(Record::Quarantined(row)));
         actions.push(Action::Notify(Notice::Changed(done.0)));

@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, VecDeque};
 use biosweep_common::ids::{Attempt, TrajectoryIndex};
 
 /// Reports that are remembered: more than can be on their way at once.
-pub(super) const REMEMBERED: usize = 4_096;
+const REMEMBERED: usize = 4_096;
 
 type ReportId = (Attempt, TrajectoryIndex);
 
 /// The last of the accepted reports, each once.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Accepted {
+pub(crate) struct Accepted {
     /// Oldest first.
     order: VecDeque<ReportId>,
     all: BTreeSet<ReportId>,
@@ -19,7 +19,7 @@ pub(super) struct Accepted {
 
 impl Accepted {
     /// Remembers a report, and forgets the oldest where they are too many.
-    pub(super) fn push(&mut self, report: ReportId) {
+    pub(crate) fn push(&mut self, report: ReportId) {
         if !self.all.insert(report) {
             return;
         }
@@ -32,12 +32,12 @@ impl Accepted {
     }
 
     /// Whether it is remembered.
-    pub(super) fn contains(&self, report: ReportId) -> bool {
+    pub(crate) fn contains(&self, report: ReportId) -> bool {
         self.all.contains(&report)
     }
 
     /// Those that are among these.
-    pub(super) fn only(self, these: &BTreeSet<ReportId>) -> Self {
+    pub(crate) fn only(self, these: &BTreeSet<ReportId>) -> Self {
         let mut rest = Self::default();
         self.order.into_iter().filter(|report| these.contains(report)).for_each(|report| rest.push(report));
         rest

@@ -1,0 +1,192 @@
+//! Messages of workers, and the ends of their streams and processes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
+use biosweep_common::outcome::Outcome;
+use biosweep_common::protocol::messages::{Held, Hello, Progress, ToCoordinator, ToWorker};
+
+use crate::event::{Action, Notice, Now};
+use crate::scheduler::Scheduler;
+use crate::tables::worker::Worker;
+
+impl Scheduler {
+    pub(crate) fn on_message(&mut self, now: Now, id: WorkerId, message: ToCoordinator, actions: &mut Vec<Action>) {
+        if let ToCoordinator::Hello(hello) = message {
+            return self.on_hello(now, hello, actions);
+        }
+        let deadline = now.tick.after_ms(self.timeouts.lease_ms);
+        let is_known = self.update_worker(id, |worker| {
+            worker.deadline = deadline;
+            // What it asked for before it fell silent it will not ask for again.
+            worker.is_silent = false;
+            if let ToCoordinator::Poll { lanes } = message {
+                worker.idle_lanes = lanes;
+            }
+        });
+        // A worker may go on speaking after its goodbye.
+        if is_known.is_none() {
+            return;
+        }
+        match message {
+            ToCoordinator::Hello(_) | ToCoordinator::Poll { .. } => {}
+            ToCoordinator::Heartbeat { progress } => self.on_heartbeat(id, &progress, actions),
+            ToCoordinator::Evaluated { attempt, trajectory, point } => {
+                if let Some((sweep, lane)) = self.leases.lane_of(id, attempt, trajectory) {
+                    lane.latest = Some(point);
+                    lane.updates = lane.updates.max(point.update);
+                    actions.push(Action::Notify(Notice::Changed(sweep)));
+                }
+            }
+            ToCoordinator::AttemptEnded(report) => self.on_attempt_ended(now, id, *report, actions),
+            ToCoordinator::Goodbye => self.on_goodbye(now, id, Outcome::Preempted, "the worker left", actions),
+        }
+    }
+
+    /// A stream opens. A lane that the worker no longer holds waits again; a lane that it may no longer hold, it is told to
+    /// stop.
+    fn on_hello(&mut self, now: Now, hello: Hello, actions: &mut Vec<Action>) {
+        let id = hello.worker;
+        // Another coordinator's attempts are counted like this one's.
+        let may_be_ours = |held: &&Held| self.leases.get(held.attempt).is_none_or(|lease| lease.sweep == held.sweep);
+        let in_scope = hello.held.iter().filter(|held| !self.out_of_scope.has(held.sweep));
+        let held: BTreeSet<_> = in_scope.filter(may_be_ours).map(|held| (held.attempt, held.trajectory)).collect();
+        let mut worker = Worker::new(hello.description, true, now.tick.after_ms(self.timeouts.lease_ms));
+        let mut cause = "the worker came back without it".to_owned();
+        if let Some(before) = self.remove_worker(id) {
+            // A report that it no longer holds it knows to be accepted.
+            worker.accepted = before.accepted.only(&held);
+            worker.failing = before.failing;
+            cause = before.death.unwrap_or(cause);
+        }
+        let accepted = worker.accepted.clone();
+        self.add_worker(id, worker);
+        self.tell_sweeps_without_workers(actions);
+        let message = ToWorker::Welcome { heartbeat_ms: self.timeouts.heartbeat_ms, store: self.store };
+        actions.push(Action::Send { worker: id, message });
+
+        for (attempt, trajectory) in self.lanes_of_worker(id) {
+            if !held.contains(&(attempt, trajectory)) {
+                let cause = Some(cause.clone());
+                self.end_without_result(now, attempt, trajectory, Outcome::WorkerLost, cause, actions);
+            }
+        }
+        self.stop_unleased(id, held.into_iter().filter(|&report| !accepted.contains(report)), actions);
+        self.take_back_what_is_paused(id, actions);
+        if self.draining {
+            let reason = "the coordinator is leaving".to_owned();
+            actions.push(Action::Send { worker: id, message: ToWorker::Drain { reason } });
+        }
+    }
+
+    fn on_heartbeat(&mut self, id: WorkerId, progress: &[Progress], actions: &mut Vec<Action>) {
+        let mut changed = BTreeSet::new();
+        for &Progress { attempt, trajectory, updates } in progress {
+            if let Some((sweep, lane)) = self.leases.lane_of(id, attempt, trajectory) {
+                lane.updates = updates;
+                changed.insert(sweep);
+            }
+        }
+        let held = progress.iter().map(|progress| (progress.attempt, progress.trajectory));
+        self.stop_unleased(id, held, actions);
+        actions.extend(changed.into_iter().map(|sweep| Action::Notify(Notice::Changed(sweep))));
+    }
+
+    /// Tells a worker to stop the lanes that it holds without a lease.
+    fn stop_unleased(
+        &mut self,
+        id: WorkerId,
+        held: impl IntoIterator<Item = (Attempt, TrajectoryIndex)>,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut fenced: BTreeMap<Attempt, Vec<TrajectoryIndex>> = BTreeMap::new();
+        for (attempt, trajectory) in held {
+            if self.leases.lane_of(id, attempt, trajectory).is_none() && !self.out_of_scope.has_attempt(attempt) {
+                fenced.entry(attempt).or_default().push(trajectory);
+            }
+        }
+        for (attempt, trajectories) in fenced {
+            let reason = "the lease ran out; it runs elsewhere or is done".to_owned();
+            let message = ToWorker::Stop { attempt, trajectories, reason };
+            actions.push(Action::Send { worker: id, message });
+        }
+    }
+
+    pub(crate) fn on_disconnected(&mut self, id: WorkerId) {
+        self.update_worker(id, |worker| (worker.connected, worker.idle_lanes) = (false, 0));
+    }
+
+    /// A worker that has been silent too long is lost. Its entry stays where its stream is up, for it may speak again.
+    pub(crate) fn on_ticked(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.next_deadline().is_none_or(|deadline| deadline > now.tick) {
+            return;
+        }
+        while let Some((deadline, id)) = self.workers.next_deadline()
+            && deadline <= now.tick
+        {
+            let silence = format!("no heartbeat for {} ms", self.timeouts.lease_ms);
+            let next = now.tick.after_ms(self.timeouts.lease_ms);
+            let (is_connected, death) = self
+                .update_worker(id, |worker| {
+                    worker.is_silent = worker.connected;
+                    worker.deadline = next;
+                    (worker.connected, worker.death.clone())
+                })
+                .expect("a worker with a deadline is known");
+            self.take_back(now, id, Outcome::WorkerLost, &death.unwrap_or(silence), actions);
+            if !is_connected {
+                self.remove_worker(id);
+            }
+        }
+        self.tell_sweeps_without_workers(actions);
+    }
+
+    /// A worker that was silent meanwhile may have spoken: it gets a whole lease time to be heard.
+    pub(crate) fn on_awoke(&mut self, now: Now) {
+        self.no_loss_before = now.tick.after_ms(self.timeouts.lease_ms);
+    }
+
+    /// The watchers of a sweep that nobody can train hear of every worker that comes or goes.
+    fn tell_sweeps_without_workers(&self, actions: &mut Vec<Action>) {
+        let waiting = self.sweeps.values().filter(|sweep| sweep.can_grant() && sweep.lanes_there == 0);
+        actions.extend(waiting.map(|sweep| Action::Notify(Notice::Changed(sweep.id()))));
+    }
+
+    /// A worker's process has ended. Another process may take up its identity, and with it the reports that it left on disk.
+    /// It has the reconnect grace to do so.
+    pub(crate) fn on_died(&mut self, now: Now, id: WorkerId, cause: String) {
+        let latest = now.tick.after_ms(self.timeouts.reconnect_grace_ms);
+        self.on_disconnected(id);
+        self.update_worker(id, |worker| {
+            worker.death = Some(cause);
+            worker.deadline = worker.deadline.min(latest);
+        });
+    }
+
+    /// A worker is gone for good.
+    fn on_goodbye(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
+        self.take_back(now, id, outcome, cause, actions);
+        self.remove_worker(id);
+        self.tell_sweeps_without_workers(actions);
+    }
+
+    pub(crate) fn on_draining(&mut self, reason: &str, actions: &mut Vec<Action>) {
+        self.draining = true;
+        for (worker, _) in self.workers.iter().filter(|(_, worker)| worker.connected) {
+            let message = ToWorker::Drain { reason: reason.to_owned() };
+            actions.push(Action::Send { worker, message });
+        }
+    }
+
+    /// Takes every lane back from a worker.
+    fn take_back(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
+        for (attempt, trajectory) in self.lanes_of_worker(id) {
+            self.end_without_result(now, attempt, trajectory, outcome, Some(cause.to_owned()), actions);
+        }
+    }
+
+    fn lanes_of_worker(&self, id: WorkerId) -> Vec<(Attempt, TrajectoryIndex)> {
+        let leases = self.leases.of_worker(id);
+        leases.flat_map(|(attempt, lease)| lease.open.keys().map(move |&trajectory| (attempt, trajectory))).collect()
+    }
+}

@@ -1,0 +1,18 @@
+//! The tables of the scheduler. A table owns its indexes: nothing outside it can make them contradict each other.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `lease` | the leases, by attempt, by worker and by sweep |
+//! | `worker` | the workers, by id and by deadline; quarantine; classes |
+//! | `worker_class` | what the workers of one class are good for, and which of them wait |
+//! | `accepted` | the accepted reports that a worker may repeat |
+//! | [`sweep`] | a sweep that has work left |
+//! | [`pending`], `intervals` | pending trajectories, as runs of indices, by descending cost |
+
+pub(crate) mod accepted;
+pub(crate) mod intervals;
+pub(crate) mod lease;
+pub mod pending;
+pub mod sweep;
+pub(crate) mod worker;
+pub(crate) mod worker_class;
