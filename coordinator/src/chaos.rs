@@ -26,7 +26,7 @@ pub(crate) enum ChaosError {
     Process {
         /// What was tried.
         what: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },

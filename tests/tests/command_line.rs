@@ -216,7 +216,7 @@ fn what_cannot_be_meant_is_bad_input_and_says_how_to_write_it() {
         (&["plan", "quickstart", "--weight", "-1"], "a whole number from 1 to 1000000"),
         (&["plan", "quickstart", "--weight", "1000001"], "a whole number from 1 to 1000000"),
         (&["plan", "quickstart", "--priority", "99999999999"], "a whole number from -1000000 to 1000000"),
-        (&["list", "--store", store, "--coordinator", coordinator], "leave one of them out"),
+        (&["list", "--store", store, "--coordinator", coordinator], "remove one of them"),
         (&["run", "quickstart", "--workers", "0"], "a whole number, at least 1"),
         (&["run", "quickstart", "--device", "foo"], "`foo` is no device; use cpu"),
         (&["list", "--coordinator", "foo"], "http://HOST:PORT"),

@@ -200,7 +200,7 @@ fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
             "save `labels - 1`",
             "warning: odd: no training image has label 3, and 1 test images have",
             "have values 20 to 200, far from the 0 to 1",
-            "scale both parts alike",
+            "scale both parts in the same way",
         ] {
             assert!(said(&output).contains(part), "{command:?}: {part} is not in {}", said(&output));
         }

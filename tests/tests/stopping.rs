@@ -143,7 +143,7 @@ fn a_coordinator_stops_cleanly_while_it_looks_up_where_to_listen() {
     until_ended(&mut serve);
     let (ended_with, said) = ended(serve);
     assert_eq!(ended_with, Some(0), "{said}");
-    assert!(said.contains("told to terminate before the coordinator was there"), "{said}");
+    assert!(said.contains("terminated by SIGTERM before the coordinator was ready"), "{said}");
 }
 
 #[test]

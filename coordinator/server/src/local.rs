@@ -37,7 +37,7 @@ pub enum LocalError {
     Start {
         /// Its path.
         program: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -77,7 +77,7 @@ pub enum LocalError {
     Log {
         /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },

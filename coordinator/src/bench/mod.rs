@@ -39,7 +39,7 @@ pub(crate) enum BenchError {
     Process {
         /// What was tried.
         what: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },

@@ -170,7 +170,7 @@ impl Cli {
         let source = |id: &str| innermost.try_contains_id(id).ok().and_then(|_| innermost.value_source(id));
         if source("store") == Some(ValueSource::CommandLine) && source("coordinator").is_some() {
             let message = "--store says where a coordinator on this machine keeps its sweeps, and --coordinator (or \
-                           BIOSWEEP_COORDINATOR) names one that has a store already: leave one of them out";
+                           BIOSWEEP_COORDINATOR) names one that has a store already: remove one of them";
             Self::command().error(ErrorKind::ArgumentConflict, message).exit();
         }
         Self::from_arg_matches(&given).unwrap_or_else(|error| error.exit())

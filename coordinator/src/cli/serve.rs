@@ -101,7 +101,7 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
     let started = tokio::select! {
         started = start(args, home) => started,
         signal = stop.requested() => {
-            say(format_args!("{} before the coordinator was there", signal.reason()));
+            say(format_args!("{} before the coordinator was ready", signal.reason()));
             return Ok(Exit::Done);
         }
     };
