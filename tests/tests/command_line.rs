@@ -45,7 +45,7 @@ fn a_folder_in_the_place_of_a_spec_is_called_a_folder() {
         let output = home.run(&[command, &folder]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("is a folder; name the spec file in it"), "{said}");
+        assert!(said.contains("is a folder; give the spec file in it"), "{said}");
     }
 }
 

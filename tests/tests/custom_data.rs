@@ -139,7 +139,7 @@ fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(answer.contains(&format!("data bytes: {HOLDS}")), "{answer}");
     let cifar =
-        "data cifar-10: 50000 + 10000 images of 3×32×32, 10 classes, values 0 to 1; not here; `biosweep data fetch";
+        "data cifar-10: 50000 + 10000 images of 3×32×32, 10 classes, values 0 to 1; not on this machine; `biosweep data fetch";
     assert!(answer.contains(cifar), "{answer}");
     let datasets = home.json(&["plan", &spec])["datasets"].clone();
     let own = datasets.as_array().and_then(|all| all.iter().find(|one| one["validation"] == 20)).expect("custom data");
@@ -158,7 +158,7 @@ fn a_plan_of_own_data_without_the_workers_program_says_so_and_goes_on() {
     let output = plan.env("BIOSWEEP_WORKER", home.path().join("nowhere")).output().expect("biosweep starts");
     let answer = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(answer.contains("data bytes: not looked at: cannot start") && answer.contains("2 trials"), "{answer}");
+    assert!(answer.contains("data bytes: not checked: cannot start") && answer.contains("2 trials"), "{answer}");
 }
 
 #[test]
@@ -196,10 +196,10 @@ fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
         let output = home.run(command);
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         for part in [
-            "warning: odd: no image has label 0, and labels count from 0",
+            "warning: odd: no image has label 0, but labels start at 0",
             "save `labels - 1`",
             "warning: odd: no training image has label 3, and 1 test images have",
-            "have values 20 to 200, far from the 0 to 1",
+            "have values 20 to 200, far from the range 0 to 1",
             "scale both parts in the same way",
         ] {
             assert!(said(&output).contains(part), "{command:?}: {part} is not in {}", said(&output));
@@ -226,7 +226,7 @@ fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains(
     for (lines, refusal) in [
         (
             "network = \"nn\"\ndepth = 1\nbatch_size = [100, 101]\n",
-            "a `batch_size` of 101 is more than the 100 images of small",
+            "`batch_size` 101 is more than the 100 training images of small",
         ),
         (
             "network = \"convnet\"\ndepth = 4\nbatch_size = 10\ndownsample_after = [1, 2, 3]\n",

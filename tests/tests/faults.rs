@@ -74,7 +74,7 @@ fn a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes(store: &St
     cluster.until("it counts as lost", lost);
     kill(sleeper, Signal::SIGCONT).expect("it is there");
     assert_eq!(cluster.findings(), expected());
-    assert!(cluster.last_worker().try_wait().expect("a child").is_none(), "it goes on");
+    assert!(cluster.last_worker().try_wait().expect("a child").is_none(), "it continues");
 }
 
 fn a_network_that_is_cut_and_heals_costs_nothing(store: &Store) {
@@ -213,7 +213,7 @@ fn a_second_coordinator_is_refused_and_told_who_has_the_store(store: &Store) {
     assert!(said.contains("in use by biosweep ") && said.contains("; stop that "), "{said}");
     if place.is_none() {
         let said = String::from_utf8_lossy(&home.run(&["run", "quickstart"]).stderr).into_owned();
-        assert!(said.contains("have it take the sweep: biosweep submit quickstart --home "), "{said}");
+        assert!(said.contains("submit the sweep to it: biosweep submit quickstart --home "), "{said}");
     }
 }
 
@@ -317,7 +317,7 @@ fn who_watches_a_sweep_waits_for_its_coordinator() {
         cluster.end_coordinator(signal);
         until_said("the coordinator is out of reach", i + 1);
         cluster.serve();
-        until_said("the coordinator is there again", i + 1);
+        until_said("the coordinator is available again", i + 1);
     }
     assert!(until_ended(&mut watching).success());
     assert_eq!(cluster.findings(), expected());

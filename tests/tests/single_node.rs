@@ -94,7 +94,7 @@ fn what_is_measured_of_layers_is_kept_and_changes_no_curve() {
     let output = plain.run(&["results", "small", "--diagnostics"]);
     assert!(output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("nothing was measured of the layers of sweep `small` so far"), "{said}");
+    assert!(said.contains("sweep `small` has no layer diagnostics so far"), "{said}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "trial,trajectory,update,layer,measure,value\n");
 }
 
@@ -148,7 +148,7 @@ fn an_interrupted_run_goes_on_where_it_was_with_the_same_command() {
     let output = run.wait_with_output().expect("the run ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("the same command goes on from there"), "{said}");
+    assert!(said.contains("the same command continues the sweep"), "{said}");
     assert_eq!(home.workers(), Vec::<i32>::new(), "no worker outlives the run");
     let before = completed(&home).expect("a count");
     assert!(before < TRIALS as u64, "it was interrupted in the middle");
@@ -168,7 +168,7 @@ fn a_run_says_what_it_leaves_unfinished() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     let next_step = format!("biosweep run {}", submitted["id"].as_str().expect("an id"));
-    assert!(said.contains("was worked on too") && said.contains(&next_step), "{said}");
+    assert!(said.contains("was running too") && said.contains(&next_step), "{said}");
 }
 
 #[test]

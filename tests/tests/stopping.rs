@@ -83,7 +83,7 @@ fn a_run_that_trains_hands_back_by_every_signal() {
         kill(pid(&run), signal).expect("it runs");
         let (ended_with, said) = ended(run);
         assert_eq!(ended_with, Some(code), "{signal}: {said}");
-        assert!(said.contains("0 of 2 trials are done and kept; the same command goes on"), "{signal}: {said}");
+        assert!(said.contains("0 of 2 trials are done and kept; the same command continues"), "{signal}: {said}");
         assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
         assert_eq!(home.workers(), Vec::<i32>::new(), "{signal}");
     }
@@ -118,7 +118,7 @@ fn a_run_that_reads_its_spec_and_one_that_writes_its_results_stop_by_a_signal() 
         until("it has nothing to train", || said().contains("was done before").then_some(()));
         kill(pid(&run), signal).expect("it runs");
         assert_eq!(until_ended(&mut run).code(), Some(code), "{}", said());
-        assert!(said().contains("1 of 1 trials are done and kept; the same command goes on"), "{}", said());
+        assert!(said().contains("1 of 1 trials are done and kept; the same command continues"), "{}", said());
         assert!(!home.is_announced(), "nobody serves the home any more");
     }
 }
@@ -170,7 +170,7 @@ fn a_hang_up_that_is_ignored_stays_ignored() {
     announced(&home);
     kill(pid(&serve), SIGHUP).expect("it runs");
     let _sweeps = home.json(&["list"]);
-    assert!(serve.try_wait().expect("a child").is_none() && home.is_announced(), "it goes on");
+    assert!(serve.try_wait().expect("a child").is_none() && home.is_announced(), "it continues");
     kill(pid(&serve), SIGTERM).expect("it runs");
     let (ended_with, said) = ended(serve);
     assert_eq!(ended_with, Some(0), "{said}");
@@ -234,7 +234,7 @@ fn a_run_in_a_job_that_is_about_to_end_says_so_and_goes_on_with_the_same_command
     // A checkpoint interval is a minute.
     let (code, said) = run(&[job, (end, (now_s() + 40).to_string())]);
     assert_eq!(code, Some(75), "{said}");
-    assert!(said.contains("time is up, 0 of 1 trials done; the same command goes on"), "{said}");
+    assert!(said.contains("time is up, 0 of 1 trials done; the same command continues"), "{said}");
     assert!(!home.is_announced() && home.workers().is_empty());
 
     // Outside of a job the variable is that of another place.
@@ -279,7 +279,7 @@ fn the_end_of_a_job_is_asked_of_squeue_once_where_no_variable_tells_it() {
     let (code, said) = run(&home);
     assert_eq!(code, Some(0), "what squeue cannot say is not needed: {said}");
     let log = fs::read_to_string(home.path().join("logs/biosweep.log")).expect("a log");
-    assert!(log.contains("nobody says when the job ends") && log.contains("slurm_load_jobs error"), "{log}");
+    assert!(log.contains("the end of the job is unknown") && log.contains("slurm_load_jobs error"), "{log}");
     asked_once();
 
     // What the run could not learn, its workers do not ask for themselves: they would leave and be started again.

@@ -155,7 +155,7 @@ fn first_of<T>(
 ) -> Result<T, FetchError> {
     let mut tried = Vec::new();
     for url in urls {
-        say(format!("fetching {url}"));
+        say(format!("downloading {url}"));
         match get(url) {
             Ok(found) => return Ok(found),
             Err(fault) => tried.push(Attempt { url: url.clone(), fault }),

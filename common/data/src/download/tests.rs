@@ -78,7 +78,7 @@ fn each_file_comes_from_the_first_mirror_with_the_right_digest() {
     assert_eq!(paths, ["one.bin.gz", "two.bin.gz"].map(|name| folder.path().join(name)));
     assert_eq!(names(folder.path()), ["one.bin.gz", "two.bin.gz"]);
     let asked = [format!("{astray}/d/one.bin.gz"), format!("{sound}/one.bin.gz"), format!("{astray}/d/two.bin.gz")];
-    assert_eq!(said, asked.map(|url| format!("fetching {url}")));
+    assert_eq!(said, asked.map(|url| format!("downloading {url}")));
 }
 
 #[test]
