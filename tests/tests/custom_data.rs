@@ -138,8 +138,7 @@ fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
     let output = plan.env_remove("BIOSWEEP_DATA").output().expect("biosweep starts");
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(answer.contains(&format!("data bytes: {HOLDS}")), "{answer}");
-    let cifar =
-        "data cifar-10: 50000 + 10000 images of 3×32×32, 10 classes, values 0 to 1; not on this machine; `biosweep data fetch";
+    let cifar = "data cifar-10: 50000 + 10000 images of 3×32×32, 10 classes, values 0 to 1; not on this machine; `biosweep data fetch";
     assert!(answer.contains(cifar), "{answer}");
     let datasets = home.json(&["plan", &spec])["datasets"].clone();
     let own = datasets.as_array().and_then(|all| all.iter().find(|one| one["validation"] == 20)).expect("custom data");
@@ -198,7 +197,7 @@ fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
         for part in [
             "warning: odd: no image has label 0, but labels start at 0",
             "save `labels - 1`",
-            "warning: odd: no training image has label 3, and 1 test images have",
+            "warning: odd: no training image has label 3, but 1 test images have",
             "have values 20 to 200, far from the range 0 to 1",
             "scale both parts in the same way",
         ] {
@@ -247,7 +246,7 @@ fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains(
     for command in ["plan", "submit", "run"] {
         let output = home.run(&[command, &spec]);
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-        assert!(said(&output).contains("more than the 50000 images of mnist"), "{}", said(&output));
+        assert!(said(&output).contains("more than the 50000 training images of mnist"), "{}", said(&output));
     }
 }
 

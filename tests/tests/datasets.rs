@@ -61,5 +61,5 @@ fn the_genuine_files_are_fetched_once_and_listed() {
     assert_eq!(answer["files"].as_array().map(Vec::len), Some(4));
     assert!(home.answer(&["data", "list"]).contains("datasets/mnist; verified when used"));
     let again = home.run(&["data", "fetch", "mnist", "--mirror", "http://127.0.0.1:1"]);
-    assert!(again.status.success() && !String::from_utf8_lossy(&again.stderr).contains("fetching"));
+    assert!(again.status.success() && !String::from_utf8_lossy(&again.stderr).contains("downloading"));
 }

@@ -229,7 +229,7 @@ fn a_run_in_a_job_that_is_about_to_end_says_so_and_goes_on_with_the_same_command
     }
     let (code, said) = run(&[job.clone(), (end, "1000000000".to_owned())]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("SLURM_JOB_END_TIME 1000000000 has passed"), "{said}");
+    assert!(said.contains("SLURM_JOB_END_TIME 1000000000 passed"), "{said}");
 
     // A checkpoint interval is a minute.
     let (code, said) = run(&[job, (end, (now_s() + 40).to_string())]);
