@@ -342,7 +342,7 @@ fn a_coordinator_ends_promptly_though_its_store_cannot_be_written_and_says_so() 
     cluster.until("it tells of the full disk", |status| status["degraded"].is_string());
     assert_eq!(cluster.end_coordinator(Signal::SIGTERM).code(), Some(3));
     let said = cluster.said("serve.log");
-    assert!(said.contains("error: the store") && said.contains("cannot be used at present"), "{said}");
+    assert!(said.contains("error: the store") && said.contains("cannot be used now"), "{said}");
 }
 
 #[test]
