@@ -1,11 +1,11 @@
-//! Sweeps of custom data, from files beside the spec to results.
+//! Sweeps on custom data, from files beside the spec to results.
 
 use std::path::Path;
 use std::process::Output;
 
 use biosweep_tests::{Home, program};
 
-/// Small images of two classes: bright on the left, or on the right.
+/// Small images of two classes: bright on the left or on the right.
 const TRAIN: usize = 120;
 const TEST: usize = 20;
 const SIDE: usize = 4;
@@ -60,7 +60,7 @@ fn spec(home: &Home, datasets: &str) -> String {
 }
 
 #[test]
-fn a_sweep_of_own_idx_and_numpy_data_runs_from_files_beside_its_spec() {
+fn a_sweep_runs_on_idx_and_numpy_files_beside_its_spec() {
     let home = Home::default();
     write_idx(&home.path().join("bytes"));
     write_npy(&home.path().join("reals"));
@@ -79,7 +79,7 @@ fn a_sweep_of_own_idx_and_numpy_data_runs_from_files_beside_its_spec() {
 }
 
 #[test]
-fn the_key_of_a_trial_follows_the_data_and_not_its_place() {
+fn the_key_of_a_trial_depends_on_the_data_and_not_on_its_path() {
     let keys = |folder: &str, change: bool| {
         let home = Home::default();
         write_idx(&home.path().join(folder));
@@ -98,7 +98,7 @@ fn the_key_of_a_trial_follows_the_data_and_not_its_place() {
 }
 
 #[test]
-fn data_that_is_not_there_is_named_at_submission_with_exit_code_3() {
+fn missing_data_is_an_error_at_submission_with_exit_code_3() {
     let home = Home::default();
     let spec = spec(&home, "{ npy = \"nowhere\" }");
     for command in ["plan", "submit", "run"] {
@@ -112,7 +112,7 @@ fn data_that_is_not_there_is_named_at_submission_with_exit_code_3() {
 }
 
 #[test]
-fn data_that_makes_no_dataset_is_refused_before_anything_runs_with_exit_code_3() {
+fn invalid_data_is_refused_before_anything_runs_with_exit_code_3() {
     let home = Home::default();
     write_idx(&home.path().join("own"));
     std::fs::write(home.path().join("own").join("t10k-labels-idx1-ubyte"), idx(&[3], &[0; 3])).expect("written");
@@ -129,7 +129,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
+fn the_summary_of_custom_data_is_printed_by_plan_and_at_the_start_of_run() {
     const HOLDS: &str = "120 + 20 images of 4×4, 2 classes, values 0.07843 to 0.7843";
     let home = Home::default();
     write_idx(&home.path().join("bytes"));
@@ -150,7 +150,7 @@ fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
 }
 
 #[test]
-fn a_plan_of_own_data_without_the_workers_program_says_so_and_goes_on() {
+fn a_plan_without_the_worker_program_does_not_check_custom_data_and_says_so() {
     let home = Home::default();
     write_idx(&home.path().join("bytes"));
     let mut plan = home.biosweep(&["plan", &spec(&home, "{ idx = \"bytes\" }")]);
@@ -161,7 +161,7 @@ fn a_plan_of_own_data_without_the_workers_program_says_so_and_goes_on() {
 }
 
 #[test]
-fn channels_last_images_are_refused_before_anything_trains_with_the_line_that_mends_them() {
+fn images_with_channels_last_are_refused_before_training_with_the_line_that_fixes_them() {
     let home = Home::default();
     let folder = home.path().join("colours");
     write_npy(&folder);
@@ -180,7 +180,7 @@ fn channels_last_images_are_refused_before_anything_trains_with_the_line_that_me
 }
 
 #[test]
-fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
+fn classes_that_cannot_be_learned_and_unusual_values_give_warnings() {
     let home = Home::default();
     let folder = home.path().join("odd");
     write_npy(&folder);
@@ -216,7 +216,7 @@ fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
 }
 
 #[test]
-fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains() {
+fn trials_with_too_few_or_too_small_images_are_refused_before_training() {
     let home = Home::default();
     write_idx(&home.path().join("small"));
     let text = |lines: &str| {
@@ -239,7 +239,7 @@ fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains(
             assert!(said(&output).contains(refusal), "{}", said(&output));
         }
     }
-    // What is known of a published dataset needs none of its files.
+    // The summary of a named dataset is known without its files.
     let text = "name = \"large\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
                 batch_size = 50_001\n";
     let spec = home.spec(text).to_string_lossy().into_owned();
@@ -251,7 +251,7 @@ fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains(
 }
 
 #[test]
-fn a_worker_checks_own_data_without_its_digest_and_tells_it() {
+fn a_worker_checks_custom_data_without_a_digest_and_prints_the_digest() {
     let home = Home::default();
     write_npy(&home.path().join("reals"));
     let dataset = format!("npy:{}", home.path().join("reals").display());
