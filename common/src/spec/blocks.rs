@@ -333,7 +333,7 @@ fn ends(draft: &Draft, setting: Setting) -> Vec<Value> {
     }
 }
 
-/// Whether a condition holds at some point of the draft, and whether it holds at every point.
+/// Whether a condition holds at some point of the draft, and at every point.
 fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
     let holds = |value: Option<&Value>| (condition.holds)(value);
     let on = draft.entries.get(&condition.on).map(|entry| &entry.given);

@@ -110,7 +110,7 @@ pub(super) fn too_long(bytes: usize, origin: &str) -> SpecErrors {
         line: 1,
         column: 1,
         place: String::new(),
-        message: format!("the file has {bytes} bytes, and the maximum is {SPEC_BYTES_MAX}"),
+        message: format!("the file has {bytes} bytes, but the maximum is {SPEC_BYTES_MAX}"),
         help: "write long lists as ranges, and shorten comments".to_owned(),
     };
     SpecErrors { origin: origin.to_owned(), text: String::new(), errors: vec![error] }

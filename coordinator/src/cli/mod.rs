@@ -154,7 +154,7 @@ enum Command {
     Preset(preset::PresetCommand),
     /// Run a small sweep while its workers and coordinator are killed, and compare the results with a normal run
     Chaos(chaos::ChaosArgs),
-    /// Benchmarks of the coordinator
+    /// Benchmark the coordinator
     #[command(subcommand)]
     Bench(bench::BenchCommand),
 }

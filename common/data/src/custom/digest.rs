@@ -16,7 +16,7 @@ pub enum CustomDataError {
     #[error("the data directory `{}` does not exist; check its path in `dataset`", .0.display())]
     NoDirectory(PathBuf),
     /// The path is not a directory.
-    #[error("`{}` is a file; name the directory that holds the four files in `dataset`", .0.display())]
+    #[error("`{}` is a file; give the directory of the four files in `dataset`", .0.display())]
     NotADirectory(PathBuf),
     /// The directory lacks a file.
     #[error(
@@ -159,7 +159,7 @@ mod tests {
             digest(&own(&file, CustomFormat::Npy))
                 .expect_err("a file")
                 .to_string()
-                .contains("is a file; name the directory")
+                .contains("is a file; give the directory")
         );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | here | the four files → a [`Dataset`] |
+//! | this module | loads a [`Dataset`] from the four files |
 //! | [`digest`] | the paths of the four files, and the digest of their content |
 //! | `array` | the entries of one file, in either format |
 //! | `npy` | the NumPy format |

@@ -282,7 +282,7 @@ fn another_block_may_have_points_that_a_zip_excludes() {
 }
 
 #[test]
-fn a_trial_without_early_stopping_is_no_trial_with_it() {
+fn trials_with_and_without_early_stopping_are_different() {
     let (with, without) = ("[[block]]\nearly_stop_start = 100\n", "[[block]]\nfold = 0\n");
     assert_eq!(good(&format!("{GOOD}{with}{without}")).grid.trials(), 8);
     assert_eq!(good(&format!("{GOOD}{without}{with}")).grid.trials(), 8);

@@ -58,7 +58,7 @@ pub(super) async fn prepare(
         return Ok((sweep, spec, true));
     }
     if let Some(reason) = &sweep.reason {
-        say(human::goes_on(&sweep.name, reason));
+        say(human::continued(&sweep.name, reason));
     }
     Ok((client.resume(&id).await?, spec, true))
 }

@@ -154,7 +154,7 @@ pub(crate) fn keeps_its_options(kept: &ExecutionOptions) -> String {
 }
 
 /// A run continues a sweep that was paused.
-pub(crate) fn goes_on(name: &str, paused_for: &str) -> String {
+pub(crate) fn continued(name: &str, paused_for: &str) -> String {
     format!("{name} is resumed; it was paused: {paused_for}")
 }
 
