@@ -20,7 +20,7 @@ pub const MULTIPLY_ADDS_PER_CORE_SECOND: f64 = 3e10;
 pub(crate) const SHAPES_MAX: u64 = 10_000;
 
 /// The trajectories of a grid as ranges of one shape, by descending cost of complete training, so that no expensive one
-/// starts last. `None` if there are more than [`SHAPES_MAX`] shapes.
+/// starts last. `None` if there are more than `SHAPES_MAX` shapes.
 #[must_use]
 pub fn by_descending_cost(grid: &Grid) -> Option<Vec<Range<u64>>> {
     let shapes = grid.blocks().iter().try_fold(0_u64, |sum, block| sum.checked_add(block.shapes()))?;

@@ -272,10 +272,10 @@ mod tests {
     #[test]
     fn curves_of_different_lengths_differ_at_the_end_of_the_shorter_one() {
         let (short, long) = (curve(&[1.0]), curve(&[1.0, 0.5]));
-        let difference = first_difference(&short, &long).expect("one is longer");
+        let difference = first_difference(&short, &long).expect("one curve is longer");
         assert_eq!((difference.update, difference.what), (2, "evaluation"));
         assert_eq!((difference.stored, difference.replayed), (None, Some(0.5)));
-        assert_eq!(first_difference(&long, &short).expect("one is longer").replayed, None);
+        assert_eq!(first_difference(&long, &short).expect("one curve is longer").replayed, None);
         let shifted: Vec<CurvePoint> =
             long.iter().map(|point| CurvePoint { update: point.update + 1, ..*point }).collect();
         assert_eq!(first_difference(&long, &shifted).map(|difference| difference.update), Some(1));

@@ -209,9 +209,9 @@ mod tests {
         assert_eq!(messages.iter().filter(|message| message.trajectory == 2).count(), 1, "a short curve is not split");
         let (mut read, mut together) = (Vec::new(), Curves::default());
         for message in messages {
-            read.extend(together.add(message).expect("sound"));
+            read.extend(together.add(message).expect("valid"));
         }
-        read.extend(together.finish().expect("sound"));
+        read.extend(together.finish().expect("valid"));
         assert!(read == curves, "joined curves are equal to the originals");
     }
 
@@ -233,7 +233,7 @@ mod tests {
         let trained = TrainedView { trial, results: (0..20_000).map(result).collect(), curve: long_curve(0, 2_565) };
         let messages = trained_pieces(trained.clone());
         messages.iter().for_each(fits);
-        assert!(trained_of_pieces(messages).expect("sound") == trained);
+        assert!(trained_of_pieces(messages).expect("valid") == trained);
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
         };
         let messages = show_pieces(status.clone());
         messages.iter().for_each(fits);
-        assert!(messages.len() > 1 && show_of_pieces(messages).expect("sound") == status);
+        assert!(messages.len() > 1 && show_of_pieces(messages).expect("valid") == status);
         let watched = status.for_watchers();
         assert_eq!(
             watched.workers.first().map(|worker| (worker.training.len(), worker.training_count)),

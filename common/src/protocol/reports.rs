@@ -201,7 +201,7 @@ mod tests {
             // Other messages between the pieces do not disturb the report.
             let beat = reader.read(ToCoordinator::Heartbeat { progress: Vec::new() }.into_wire());
             assert!(matches!(beat, Ok(Some(ToCoordinator::Heartbeat { .. }))));
-            arrived.extend(reader.read(message).expect("sound"));
+            arrived.extend(reader.read(message).expect("valid"));
         }
         assert!(arrived == [ended(&report)], "equal to the original");
         assert_eq!(Report::from_bytes(&report.to_bytes()), Ok(report), "equal after storage on disk");
@@ -233,7 +233,7 @@ mod tests {
         let mut messages = pieces(ended(&first));
         let piece = messages.next().expect("a piece");
         assert_eq!(reader.read(piece.clone()), Ok(None));
-        let mixed = reader.read(pieces(ended(&other)).next().expect("a piece")).expect_err("another's");
+        let mixed = reader.read(pieces(ended(&other)).next().expect("a piece")).expect_err("another report");
         assert!(mixed.to_string().contains("trajectory 4"), "{mixed}");
         let mut reader = Reader::default();
         let refused = (0..=REPORT_POINTS_MAX / PIECE_POINTS_MAX).find_map(|_| reader.read(piece.clone()).err());

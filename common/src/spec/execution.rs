@@ -208,7 +208,7 @@ mod tests {
             "share = false\nreuse = false\npriority = -3\nweight = 7\nretries = 0\ncheckpoint_every_s = 1.5\n\
              require = { device = \"cuda\", memory_gb = 0.5, labels = [\"b\", \"a\"] }",
         );
-        let spec = spec.expect("sound");
+        let spec = spec.expect("valid");
         let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } =
             spec.execution;
         assert_eq!((retries_max, checkpoint_every_s, share, reuse, priority, weight), (0, 1.5, false, false, -3, 7));
@@ -220,7 +220,7 @@ mod tests {
     fn without_sharing_the_number_of_stopping_rules_is_not_limited() {
         let text = "name = \"t\"\nshare = false\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\n\
                     depth = 1\nmax_updates = { from = 1, to = 10_001 }\n";
-        let grid = SweepSpec::parse(text, Format::Toml, "t").expect("sound").grid;
+        let grid = SweepSpec::parse(text, Format::Toml, "t").expect("valid").grid;
         assert_eq!((grid.trials(), grid.trajectories()), (10_001, 10_001));
     }
 
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn options_that_do_not_affect_results_do_not_change_the_digest() {
-        let digest = |lines: &str| parse(lines).map(|spec| spec.digest()).expect("sound");
+        let digest = |lines: &str| parse(lines).map(|spec| spec.digest()).expect("valid");
         let plain = digest("");
         assert_eq!(plain, digest("priority = 1\nweight = 2\nrequire = { device = \"cpu\" }\ncheckpoint_every_s = 1"));
         assert_ne!(plain, digest("share = false"));

@@ -339,7 +339,7 @@ mod tests {
             trajectories: 1,
             submitted_at: WallTime(0),
         };
-        store.commit(&[Record::Submitted(submission)]).await.expect("a sound batch");
+        store.commit(&[Record::Submitted(submission)]).await.expect("a valid batch");
         let clock = Clock::start();
         let scheduler = restore(store.as_ref(), clock, Scope::All, TIMEOUTS).await.expect("it is continued");
         let (handle, _) = driver::start(scheduler, store, clock);

@@ -19,7 +19,7 @@ async fn refusal(url: &str) -> String {
 
 async fn begun(url: &str) -> Sql {
     let store = open(url).await.expect("a store");
-    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 3)]).await.expect("a sound batch");
+    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 3)]).await.expect("a valid batch");
     store
 }
 
@@ -82,7 +82,7 @@ async fn a_coordinator_that_lost_the_store_writes_no_more() {
     // As after a network failure: the server releases the lock of the first one.
     first.meddle("SELECT pg_advisory_unlock_all()").await;
     let second = open(&url).await.expect("free");
-    second.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("a sound batch");
+    second.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("a valid batch");
     let error = first.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect_err("no longer its own");
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
 }
@@ -112,7 +112,7 @@ async fn a_commit_with_a_lost_answer_is_not_written_twice() {
     let server = Server::start();
     let store = begun(&server.database("one")).await;
     let next = [ended(1, 0, 1, Outcome::Completed)];
-    store.commit(&next).await.expect("a sound batch");
+    store.commit(&next).await.expect("a valid batch");
     store.forget_the_last_answer().await;
     store.commit(&next).await.expect("accepted as already written");
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);

@@ -28,7 +28,7 @@ async fn a_reopened_store_has_all_commits() {
     let nested = home.path().join("made/on/the/way");
     let store = open(&nested).await.expect("a store");
     let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 2), ended(1, 1, 1, Outcome::Completed)];
-    store.commit(&history).await.expect("a sound batch");
+    store.commit(&history).await.expect("a valid batch");
     let before = store.restore().await.expect("restores");
     drop(store);
     let store = open(&nested).await.expect("the same store");
@@ -41,7 +41,7 @@ async fn a_closed_store_is_completely_in_its_file() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 2), ended(1, 1, 1, Outcome::Completed)];
-    store.commit(&history).await.expect("a sound batch");
+    store.commit(&history).await.expect("a valid batch");
     store.close().await;
     drop(store);
     let copy = self::home();
@@ -55,7 +55,7 @@ async fn a_closed_store_is_completely_in_its_file() {
 async fn an_emptied_file_is_refused_and_its_log_is_kept() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
-    store.commit(&[Record::Submitted(submission(1))]).await.expect("a sound batch");
+    store.commit(&[Record::Submitted(submission(1))]).await.expect("a valid batch");
     let [file, log, kept] = [super::FILE, super::LOG, "kept"].map(|name| home.path().join(name));
     fs::copy(&log, &kept).expect("a copy");
     store.close().await;
@@ -129,7 +129,7 @@ async fn a_home_that_is_a_file_is_refused() {
 async fn after_a_full_disk_nothing_is_half_written_and_the_store_is_usable() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
-    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 5_000)]).await.expect("a sound batch");
+    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 5_000)]).await.expect("a valid batch");
     let before = store.restore().await.expect("restores");
     store.meddle("PRAGMA max_page_count = 40").await;
     let endings: Vec<Record> = (0..5_000).map(|index| ended(1, index, 1, Outcome::Completed)).collect();
@@ -158,7 +158,7 @@ async fn late_reports_are_kept_as_evidence() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let late = crate::conformance::samples::late(1, 3, 77);
-    store.commit(&[Record::Submitted(submission(1)), late.clone(), late]).await.expect("a sound batch");
+    store.commit(&[Record::Submitted(submission(1)), late.clone(), late]).await.expect("a valid batch");
     let kept: Vec<(i64, i64, String)> = sqlx::query_as("SELECT trajectory, attempt, outcome FROM late_reports")
         .fetch_all(&store.readers)
         .await
@@ -171,7 +171,7 @@ async fn an_error_names_a_row_that_cannot_be_read() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 1), ended(1, 0, 1, Outcome::Completed)];
-    store.commit(&history).await.expect("a sound batch");
+    store.commit(&history).await.expect("a valid batch");
     store.meddle("UPDATE curves SET points = x'02'").await;
     let error = store.curves(sweep(1), 0, 9).await.expect_err("unreadable").to_string();
     assert!(error.contains("points: it has an unknown version"), "{error}");
@@ -185,8 +185,8 @@ async fn the_error_of_a_refused_batch_names_the_row() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let before = [Record::Submitted(submission(1)), leased(1, 1, 0, 900), leased(2, 1, 0, 900)];
-    store.commit(&before).await.expect("a sound batch");
-    store.commit(&[ended(1, 437, 1, Outcome::Completed)]).await.expect("a sound batch");
+    store.commit(&before).await.expect("a valid batch");
+    store.commit(&[ended(1, 437, 1, Outcome::Completed)]).await.expect("a valid batch");
     let endings: Vec<Record> = (0..900).map(|index| ended(1, index, 2, Outcome::Completed)).collect();
     let error = store.commit(&endings).await.expect_err("437 is done");
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
@@ -199,7 +199,7 @@ async fn a_commit_with_a_lost_answer_is_not_written_twice() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let batch = [Record::Submitted(submission(1)), leased(1, 1, 0, 2)];
-    store.commit(&batch).await.expect("a sound batch");
+    store.commit(&batch).await.expect("a valid batch");
     // As if the connection had been lost after the commit and before its answer.
     drop(store.lose_the_connection().await);
     store.forget_the_last_answer().await;
