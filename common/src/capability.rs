@@ -1,35 +1,35 @@
-//! What a worker can do, and what a sweep needs done: bundles go to workers that have what their sweep requires.
+//! What a worker has, and what a sweep requires. Bundles go only to workers that meet their sweep's requirement.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Gigabytes (10⁹ bytes) of memory that can be had or required, at most.
+/// Maximum memory of a worker or a requirement, in gigabytes (10⁹ bytes).
 pub const MEMORY_GB_MAX: f64 = 1e6;
 
-/// What a worker has that a sweep may require.
+/// The properties of a worker that a sweep may require.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capabilities {
-    /// What it computes on, such as `cpu` or `cuda:0`.
+    /// The device, such as `cpu` or `cuda:0`.
     pub device: String,
-    /// Bytes of memory it can compute in; 0 where that is not known.
+    /// Memory for computing, in bytes; 0 if unknown.
     pub memory_bytes: u64,
-    /// What else its owner says of it.
+    /// The labels given by its owner.
     pub labels: BTreeSet<String>,
 }
 
-/// What a sweep requires of the workers that train it.
+/// The requirement of a sweep for its workers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requirement {
     /// The kind of device, such as `cpu` or `cuda`.
     pub device: Option<String>,
-    /// Bytes of memory a worker has to have at least; 0 where any will do.
+    /// Minimum memory of a worker, in bytes; 0 for no minimum.
     pub memory_bytes: u64,
-    /// Labels a worker has to carry, all of them.
+    /// Labels that a worker must have, all of them.
     pub labels: BTreeSet<String>,
 }
 
 impl Requirement {
-    /// Whether a worker has all of it.
+    /// Whether a worker meets the requirement.
     #[must_use]
     pub fn is_met_by(&self, worker: &Capabilities) -> bool {
         // `cuda:0` is a device of the kind `cuda`.
@@ -39,7 +39,7 @@ impl Requirement {
             && self.labels.is_subset(&worker.labels)
     }
 
-    /// Whether any worker will do.
+    /// Whether every worker meets the requirement.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_needs_all_that_is_required_and_may_have_more() {
+    fn a_worker_must_have_everything_required_and_may_have_more() {
         let worker = Capabilities {
             device: "cuda:1".to_owned(),
             memory_bytes: 16_000_000_000,
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_requirement_is_told_in_words() {
+    fn a_requirement_is_written_as_text() {
         let all =
             Requirement { device: Some("cuda".to_owned()), memory_bytes: 1_500_000_000, labels: labels(&["b", "a"]) };
         assert_eq!(all.to_string(), "device cuda, 1.5 GB of memory, label a, label b");

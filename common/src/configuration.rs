@@ -1,4 +1,4 @@
-//! One trial, complete: what is trained, by what numbers, and when it stops.
+//! The complete configuration of a trial: shape, hyperparameters and stopping rule.
 
 mod checked;
 mod key;
@@ -13,39 +13,39 @@ use crate::rules::Rule;
 use crate::settings::{Level, Setting, Value};
 use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 
-/// What must be equal for two trajectories to train as lanes of one program.
+/// The settings that must be equal for trajectories to train as lanes of one bundle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shape {
-    /// What is learned.
+    /// The dataset to learn.
     pub dataset: DatasetRef,
-    /// The kind of layer and how layers are wired.
+    /// The kind of layers and their connections.
     pub network: Network,
-    /// What stands in the place of the gradient.
+    /// The learning rule.
     pub rule: Rule,
-    /// The non-linearity of the hidden layers.
+    /// The activation function of the hidden layers.
     pub activation: ActivationFunction,
     /// Number of hidden layers, at least 1.
     pub depth: u32,
     /// Units of each hidden layer of a fully connected network.
     pub hidden: u32,
-    /// How a convolutional network is built.
+    /// The settings of convolutional networks.
     pub convolution: Convolution,
-    /// Which skip connections there are beside those that the network's name says.
+    /// The skip connections beyond those that the network's name implies.
     pub skip: Skip,
     /// Images in one update.
     pub batch_size: u32,
-    /// What moves the weights.
+    /// The optimiser.
     pub optimizer: Optimizer,
     /// Updates between two evaluations.
     pub eval_every: u64,
 }
 
-/// How a convolutional network is built; of no use to others.
+/// The settings of convolutional networks; other networks ignore them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Convolution {
-    /// Channels of layer l, divided by l.
+    /// Channels of layer l are l times this.
     pub channel_multiplier: u32,
-    /// The layers after which the resolution halves, as numbers from 1.
+    /// The layers after which the resolution is halved, counted from 1.
     pub downsample_after: Vec<u64>,
 }
 
@@ -55,16 +55,16 @@ impl Default for Convolution {
     }
 }
 
-/// Which skip connections there are, where the network's name leaves it open.
+/// The settings of skip connections, for networks that have a choice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Skip {
-    /// Whether every dense layer reads the input too (dn).
+    /// Whether every dense layer also has the input as a source (dn).
     pub input: bool,
-    /// The share of all possible skip connections that is expected to be there (lognormal).
+    /// The expected fraction of all possible skip connections that exist (lognormal).
     pub density: Real,
-    /// σ of their log-normal decay with distance (lognormal).
+    /// σ of the log-normal decay with distance (lognormal).
     pub decay: Real,
-    /// What they are drawn from (lognormal).
+    /// The seed of the random skip connections (lognormal).
     pub seed: u64,
 }
 
@@ -74,7 +74,7 @@ impl Default for Skip {
     }
 }
 
-/// A real number that is never NaN, so that things that hold it can be compared and sorted.
+/// A real number that is never NaN, so that types with it can be compared and sorted.
 #[derive(Debug, Clone, Copy)]
 pub struct Real(pub f64);
 
@@ -104,31 +104,31 @@ impl std::hash::Hash for Real {
     }
 }
 
-/// The numbers of one lane; lanes of one bundle may differ in all of them.
+/// The numeric settings of one lane. Lanes of one bundle may differ in all of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hyperparameters {
-    /// Step of the forward weights.
+    /// Step size of the forward weights.
     pub learning_rate: f64,
     /// L2 coefficient; `weight_decay · W` is added to the gradient.
     pub weight_decay: f64,
-    /// Heavy-ball momentum of sgd; 0 is none.
+    /// Heavy-ball momentum of sgd; 0 for none.
     pub momentum: f64,
-    /// Whether the momentum looks ahead.
+    /// Whether the momentum is Nesterov's.
     pub nesterov: bool,
-    /// η of the target propagation rules: the step of the output layer's target for its sources.
+    /// η of the target propagation rules: the step size from the output layer's activations to its target.
     pub target_step: f64,
-    /// Standard deviation of the noise the decoders learn to undo.
+    /// Standard deviation of the noise in decoder training.
     pub noise_std: f64,
-    /// Step of the decoders.
+    /// Step size of the decoders.
     pub decoder_learning_rate: f64,
-    /// Which of the splits into training and validation images.
+    /// The number of the split into training and validation images.
     pub fold: u32,
-    /// What all randomness of the trajectory derives from, together with the fold.
+    /// The seed. All randomness of the trajectory derives from it and the fold.
     pub seed: u64,
 }
 
 impl Default for Hyperparameters {
-    /// What a spec that names none of them means.
+    /// The defaults of a spec that sets none of them.
     fn default() -> Self {
         Self {
             learning_rate: 1e-3,
@@ -144,52 +144,52 @@ impl Default for Hyperparameters {
     }
 }
 
-/// When a trial ends; trials that differ only here are one trajectory.
+/// The stopping rule of a trial. Trials that differ only here are one trajectory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoppingRule {
-    /// Updates after which training ends in any case.
+    /// The number of updates after which training ends in any case.
     pub max_updates: u64,
-    /// Early stopping, where wanted.
+    /// Early stopping; `None` for none.
     pub early_stop: Option<EarlyStop>,
 }
 
-/// Ends training once the validation accuracy has ceased to improve.
+/// Ends training when the validation accuracy no longer improves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EarlyStop {
     /// The first update at which training may end.
     pub start: u64,
-    /// Evaluations without improvement that end it.
+    /// The number of evaluations without improvement that ends training.
     pub patience: u32,
 }
 
-/// A complete trial.
+/// The complete configuration of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Configuration {
-    /// What is trained.
+    /// The settings shared by a bundle.
     pub shape: Shape,
-    /// By what numbers.
+    /// The numeric settings of the lane.
     pub hyperparameters: Hyperparameters,
-    /// Until when.
+    /// When the trial ends.
     pub stopping_rule: StoppingRule,
 }
 
-/// Settings by name: a configuration in the form that grids, results and messages share.
+/// Settings by name: the form of a configuration in grids, results and messages.
 pub type Point = BTreeMap<Setting, Value>;
 
-/// The version of everything that decides the numbers a configuration leads to: initialisation, data order, kernels.
-/// It grows when the same configuration would give other results than before.
+/// The version of all code that affects results: initialisation, data order, kernels. It is increased when the same
+/// configuration would give different results than before.
 pub const NUMERICS_VERSION: u32 = 4;
 
-/// Why a point is no configuration.
+/// Why a point is not a configuration.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConfigurationError {
-    /// A setting that every trial has to name is absent.
+    /// A required setting is missing.
     #[error("setting `{setting}` is missing")]
     Missing {
-        /// The absent setting.
+        /// The missing setting.
         setting: Setting,
     },
-    /// A value outside its setting's domain.
+    /// A value is outside its setting's domain.
     #[error("setting `{setting}` is {value}; it takes {}", setting.domain())]
     OutOfDomain {
         /// The setting.
@@ -200,7 +200,7 @@ pub enum ConfigurationError {
 }
 
 impl Configuration {
-    /// Reads a configuration from a point; settings that do not apply to its rule, network or optimizer are left aside.
+    /// Makes a configuration from a point. Settings that do not apply to its rule, network or optimizer are ignored.
     ///
     /// # Errors
     /// A required setting that is missing, or a value outside its domain.
@@ -218,7 +218,7 @@ impl Configuration {
         Ok(configuration)
     }
 
-    /// One in which every setting that has to be named, or has a default, is still to be set.
+    /// A configuration in which all required settings and all settings with defaults still have to be set.
     fn blank() -> Self {
         Self {
             shape: Shape {
@@ -239,7 +239,7 @@ impl Configuration {
         }
     }
 
-    /// Gives a setting another value. The patience of a trial that does not stop early is left aside.
+    /// Sets a value. The patience of a trial without early stopping is ignored.
     ///
     /// # Errors
     /// A value outside the setting's domain.
@@ -285,14 +285,14 @@ impl Configuration {
         Ok(())
     }
 
-    /// The settings that apply to this trial, and no others.
+    /// The settings that apply to this trial.
     #[must_use]
     pub fn to_point(&self) -> Point {
         Setting::ALL.iter().filter_map(|&setting| Some((setting, self.get(setting)?))).collect()
     }
 
-    /// The identity of this trial on its dataset, under this engine's [`NUMERICS_VERSION`]: the hash of a JSON object
-    /// whose keys are sorted.
+    /// The identity of this trial on its dataset, with this engine's [`NUMERICS_VERSION`]: the hash of a JSON object
+    /// with sorted keys.
     #[must_use]
     pub fn key(&self) -> TrialKey {
         let mut canonical = Vec::with_capacity(1_024);
@@ -304,7 +304,7 @@ impl Configuration {
         let mut separator: &[u8] = b"";
         for (setting, opening) in KEYED_SETTINGS.iter() {
             let value = match *setting {
-                // Where data lies decides nothing; what it holds is in the digest.
+                // The path of the data does not affect results; the digest identifies the content.
                 Setting::Dataset => Some(Value::Name(self.shape.dataset.kind().into())),
                 setting => self.get(setting),
             };
@@ -319,7 +319,7 @@ impl Configuration {
         TrialKey(*blake3::hash(&canonical).as_bytes())
     }
 
-    /// The value of a setting, where it has one and applies to this trial.
+    /// The value of a setting; `None` if it has none or does not apply to this trial.
     #[must_use]
     pub fn get(&self, setting: Setting) -> Option<Value> {
         let applies = setting.condition().is_none_or(|condition| (condition.holds)(self.get(condition.on).as_ref()));
@@ -361,7 +361,7 @@ impl Configuration {
     }
 }
 
-/// The settings that apply to a trajectory: those of its trials but the ones that say when to stop.
+/// The settings that apply to a trajectory: those of its trials without the stopping rule.
 #[must_use]
 pub fn trajectory_point(shape: &Shape, hyperparameters: Hyperparameters) -> Point {
     let stopping_rule = StoppingRule { max_updates: 1, early_stop: None };
@@ -370,7 +370,7 @@ pub fn trajectory_point(shape: &Shape, hyperparameters: Hyperparameters) -> Poin
     point
 }
 
-/// The settings in the order of their names, each with what stands before its value in JSON.
+/// The settings in alphabetical order, each with the JSON text before its value.
 static KEYED_SETTINGS: LazyLock<Vec<(Setting, String)>> = LazyLock::new(|| {
     let mut settings = Setting::ALL.to_vec();
     settings.sort_by_key(|setting| setting.name());
@@ -378,8 +378,7 @@ static KEYED_SETTINGS: LazyLock<Vec<(Setting, String)>> = LazyLock::new(|| {
 });
 
 fn put_json<T: serde::Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
-    serde_json::to_writer(bytes, value)
-        .expect("names and numbers have a form in JSON, and memory takes what is written");
+    serde_json::to_writer(bytes, value).expect("names and numbers can be written as JSON to memory");
 }
 
 #[cfg(test)]

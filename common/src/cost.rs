@@ -1,4 +1,4 @@
-//! What training costs, by the multiply-adds of its matrix products: known before anything runs.
+//! Estimates of training cost, from the multiply-adds of the matrix products.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,15 +12,15 @@ use crate::settings::{Setting, Value};
 use crate::topology::Topology;
 use crate::vocabulary::{Dataset, Network};
 
-/// Multiply-adds a core does in a second, in the shapes these networks have: what estimates assume. Measured rates of
-/// single cores lie within a factor of two of it.
+/// Multiply-adds per second of one core, assumed in estimates for networks of the usual shapes. Measured rates of
+/// single cores are within a factor of two.
 pub const MULTIPLY_ADDS_PER_CORE_SECOND: f64 = 3e10;
 
-/// Shapes that are looked at one by one.
+/// The maximum number of shapes that are examined one by one.
 pub(crate) const SHAPES_MAX: u64 = 10_000;
 
-/// The trajectories of a grid in runs of one shape, those first that cost most to train to the end, so that none of them
-/// is left for last; `None` where the shapes are too many to be looked at.
+/// The trajectories of a grid as ranges of one shape, by descending cost of complete training, so that no expensive one
+/// starts last. `None` if there are more than `SHAPES_MAX` shapes.
 #[must_use]
 pub fn by_descending_cost(grid: &Grid) -> Option<Vec<Range<u64>>> {
     let shapes = grid.blocks().iter().try_fold(0_u64, |sum, block| sum.checked_add(block.shapes()))?;
@@ -44,15 +44,15 @@ pub fn by_descending_cost(grid: &Grid) -> Option<Vec<Range<u64>>> {
     Some(runs.into_iter().map(|(_, run)| run).collect())
 }
 
-/// The shape of a trajectory, counted in its block.
+/// The shape of a trajectory; `trajectory` is its index in the block.
 pub(crate) fn shape(block: &Block, trajectory: u64) -> Shape {
     block.configuration(trajectory * block.trials_a_trajectory()).shape
 }
 
-/// Updates of a trial where nothing stops early.
+/// Updates of the trials of a trajectory, without early stopping.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Updates {
-    /// Of the longest.
+    /// Of the longest trial.
     pub(crate) most: f64,
     /// On average.
     pub(crate) mean: f64,
@@ -64,7 +64,7 @@ pub(crate) fn updates(block: &Block) -> Updates {
         let all = block.configuration(0).stopping_rule.max_updates as f64;
         return Updates { most: all, mean: all };
     };
-    // A trajectory has few trials, or it would have been refused.
+    // The number of trials per trajectory is limited, so this loop is short.
     let each = (0..dimension.len()).flat_map(|digit| dimension.values(digit));
     let values = each.filter(|(setting, _)| *setting == Setting::MaxUpdates);
     let updates: Vec<u64> = values.filter_map(|(_, value)| as_integer(&value)).collect();
@@ -80,11 +80,11 @@ fn as_integer(value: &Value) -> Option<u64> {
     }
 }
 
-/// Multiply-adds of one update; what a network connects is counted once.
+/// Multiply-adds per update, cached by network structure.
 #[derive(Debug, Default)]
 pub(crate) struct Costs(BTreeMap<Structure, Products>);
 
-/// All that decides what a network connects.
+/// The settings that decide the connections of a network.
 type Structure = (DatasetRef, Network, u32, u32, Convolution, Skip);
 
 /// Multiply-adds for one image in one direction.
@@ -96,18 +96,18 @@ struct Products {
     of_hidden: f64,
     /// From hidden layers to the output.
     of_output: f64,
-    /// From the output straight to every unit.
+    /// From the output directly to every unit.
     direct: f64,
 }
 
 impl Costs {
-    /// Multiply-adds of one update of one trajectory, evaluations aside.
+    /// Multiply-adds of one update of one trajectory, without evaluations.
     pub(crate) fn of(&mut self, shape: &Shape) -> f64 {
         let Shape { dataset, network, depth, hidden, convolution, skip, .. } = shape.clone();
         let structure = (dataset, network, depth, hidden, convolution, skip);
         let Products { of_input, of_hidden, of_output, direct } =
             *self.0.entry(structure).or_insert_with(|| Products::of(shape));
-        // Forward and weight gradients.
+        // Forward pass and weight gradients.
         let both = 2.0 * (of_input + of_hidden + of_output);
         let Descriptor { errors, decoders, .. } = shape.rule.descriptor();
         let of_errors = match errors {
@@ -116,7 +116,7 @@ impl Costs {
             Errors::Direct => direct,
             Errors::None => 0.0,
         };
-        // A decoder is used three times and learns, and its noisy inputs are encoded anew.
+        // A decoder is used three times and trained, and its noisy inputs are encoded again.
         let of_decoders = match decoders {
             Decoders::None => 0.0,
             Decoders::OfHiddenLayers => 5.0 * of_hidden,
@@ -130,13 +130,13 @@ impl Costs {
 impl Products {
     fn of(shape: &Shape) -> Self {
         let topology = Topology::new(shape.network, shape.depth as usize, &shape.skip);
-        // Custom data is not looked at for an estimate.
+        // The size of custom data is unknown here; an estimate does not read it.
         let dataset = match shape.dataset {
             DatasetRef::Named(dataset) => dataset,
             DatasetRef::Custom(_) => Dataset::Mnist,
         };
         let classes = dataset.classes();
-        // A network that cannot be built is refused where its spec is read.
+        // A network that cannot be built is reported when the spec is read.
         let Ok(extents) = extents(shape, dataset.image(), classes) else { return Self::default() };
         let taps = if shape.network.is_convolutional() { 9.0 } else { 1.0 };
         let mut products = Self::default();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_most_comes_first_and_equals_keep_their_order() {
+    fn the_order_is_by_descending_cost_and_stable() {
         let grid = grid(
             "rule = [\"bp\", \"fa\", \"dtp\"]\nseed = [0, 1]\n[[block]]\ndepth = [2, 5]\n\
              [[block]]\ndepth = 3\nmax_updates = [10, 78_000]\n",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn very_many_shapes_are_not_looked_at() {
+    fn more_than_the_maximum_of_shapes_gives_no_order() {
         assert_eq!(
             by_descending_cost(&grid("rule = \"bp\"\ndepth = 1\neval_every = { from = 1, to = 1_000_000 }\n")),
             None

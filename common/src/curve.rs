@@ -1,7 +1,7 @@
-//! A learning curve, and the stopping rules that watch it.
+//! Learning curves, and the early stoppers that observe them.
 //!
-//! One trajectory is trained once; each of its trials watches the same curve with its own rule and takes from it the
-//! result it would have had alone.
+//! A trajectory is trained once. Each of its trials observes the same curve with its own stopping rule and has the same
+//! result as if it were trained alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,36 +12,36 @@ use crate::configuration::StoppingRule;
 pub struct CurvePoint {
     /// Updates done before this evaluation.
     pub update: u64,
-    /// Mean training loss over the updates since the evaluation before.
+    /// Mean training loss over the updates since the previous evaluation.
     pub train_loss: f64,
-    /// Fraction of the validation images classified correctly.
+    /// Fraction of validation images classified correctly.
     pub validation_accuracy: f64,
-    /// The same for the test images; taken only where the validation accuracy is the best so far to some trial that is
-    /// still in training.
+    /// Fraction of test images classified correctly. It is measured only if the validation accuracy is the best so far
+    /// for a trial that is still in training.
     pub test_accuracy: Option<f64>,
 }
 
-/// What a finished trial found.
+/// The result of a completed trial.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// The best validation accuracy, a fraction.
+    /// The best validation accuracy, as a fraction.
     pub validation_accuracy: f64,
-    /// The test accuracy at that evaluation, a fraction.
+    /// The test accuracy at that evaluation, as a fraction.
     pub test_accuracy: f64,
     /// The update of that evaluation.
     pub best_update: u64,
-    /// The update at which the trial ended.
+    /// The number of updates at which the trial ended.
     pub updates: u64,
 }
 
-/// A stopping rule watching a curve, point by point.
+/// Applies a stopping rule to a curve, point by point.
 ///
 /// ```text
 /// Watching ──point at max_updates, or patience run out──▶ ended
 /// ```
 ///
-/// A curve may hold evaluations that the trial would not have made alone: those at the ends of others that share its
-/// trajectory. Only its own count, which are those at multiples of `eval_every` and the one at its `max_updates`.
+/// A curve may have evaluations that the trial would not have alone: those at the ends of other trials of the
+/// trajectory. The stopper counts only the trial's own: those at multiples of `eval_every` and at its `max_updates`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EarlyStopper {
     rule: StoppingRule,
@@ -52,27 +52,27 @@ pub struct EarlyStopper {
 }
 
 impl EarlyStopper {
-    /// A stopper that has seen nothing yet, of a trial that is evaluated every `eval_every` updates and at its end.
+    /// A stopper at the start of a trial that is evaluated every `eval_every` updates and at its end.
     #[must_use]
     pub fn new(rule: StoppingRule, eval_every: u64) -> Self {
         Self { rule, eval_every, best: None, stale_evaluations: 0, ended_at: None }
     }
 
-    /// Whether the trial would evaluate here, and finds more than ever before: strictly, so that the earliest of equals
-    /// stays the best.
+    /// Whether this is an evaluation of the trial with a higher accuracy than all before. Of equal accuracies the
+    /// earliest stays the best.
     #[must_use]
     pub fn is_improved_by(&self, point: &CurvePoint) -> bool {
         self.sees(point) && self.best.is_none_or(|best| point.validation_accuracy > best.validation_accuracy)
     }
 
-    /// Whether this is an evaluation of the trial: none is once the rule has ended it.
+    /// Whether this is an evaluation of the trial. After its end there is none.
     fn sees(&self, point: &CurvePoint) -> bool {
         let max_updates = self.rule.max_updates;
         let evaluates = point.update == max_updates || point.update.is_multiple_of(self.eval_every);
         self.ended_at.is_none() && point.update <= max_updates && evaluates
     }
 
-    /// The next evaluation of the trajectory.
+    /// Observes the next evaluation of the trajectory.
     pub fn observe(&mut self, point: &CurvePoint) {
         if !self.sees(point) {
             return;
@@ -98,7 +98,7 @@ impl EarlyStopper {
         self.ended_at.is_some()
     }
 
-    /// The trial's result, once it has ended.
+    /// The trial's result; `None` before its end.
     #[must_use]
     pub fn score(&self) -> Option<Score> {
         let (updates, best) = (self.ended_at?, self.best?);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_counts_from_the_best_but_ends_nothing_before_the_start() {
+    fn patience_counts_from_the_best_point_but_ends_no_trial_before_the_start() {
         let early_stop = Some(EarlyStop { start: 50, patience: 2 });
         let score = watch(1_000, early_stop, &[0.9, 0.5, 0.5, 0.5, 0.5, 0.95]).expect("ended");
         assert_eq!((score.updates, score.best_update), (50, 10));
@@ -152,7 +152,7 @@ mod tests {
     fn an_improvement_renews_patience() {
         let early_stop = Some(EarlyStop { start: 0, patience: 2 });
         let score = watch(1_000, early_stop, &[0.5, 0.4, 0.6, 0.6, 0.6]).expect("ended");
-        assert_eq!((score.updates, score.best_update), (50, 30), "the earliest of equals stays");
+        assert_eq!((score.updates, score.best_update), (50, 30), "the earliest of equal points stays the best");
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn evaluations_that_the_trial_would_not_have_made_do_not_count() {
+    fn evaluations_for_other_trials_do_not_count() {
         let point = |update: u64, accuracy: f64| CurvePoint {
             update,
             train_loss: 1.0,
@@ -176,9 +176,17 @@ mod tests {
         };
         let patient =
             |max_updates, patience| StoppingRule { max_updates, early_stop: Some(EarlyStop { start: 0, patience }) };
-        assert_eq!(score(StoppingRule { max_updates: 30, early_stop: None }), Some((30, 30)), "15 is another's end");
-        assert_eq!(score(StoppingRule { max_updates: 15, early_stop: None }), Some((15, 15)), "and its own counts");
-        assert_eq!(score(patient(25, 1)), Some((25, 20)), "what others see does not try its patience");
+        assert_eq!(
+            score(StoppingRule { max_updates: 30, early_stop: None }),
+            Some((30, 30)),
+            "15 is the end of another trial"
+        );
+        assert_eq!(score(StoppingRule { max_updates: 15, early_stop: None }), Some((15, 15)), "its own end counts");
+        assert_eq!(
+            score(patient(25, 1)),
+            Some((25, 20)),
+            "evaluations for other trials do not count against its patience"
+        );
         assert_eq!(score(StoppingRule { max_updates: 27, early_stop: None }), None, "its end was not evaluated");
     }
 }

@@ -1,4 +1,4 @@
-//! What a trial learns: a published dataset, or a researcher's own.
+//! References to datasets: downloadable or synthetic datasets by name, and custom data.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,37 +7,37 @@ use std::str::FromStr;
 
 use crate::vocabulary::{CustomFormat, Dataset, UnknownName};
 
-/// A dataset, as settings name it.
+/// A dataset, as in the setting `dataset`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DatasetRef {
-    /// One that everybody knows.
+    /// A dataset that biosweep knows by name.
     Named(Dataset),
-    /// Files of one's own.
+    /// Custom data.
     Custom(CustomData),
 }
 
-/// Files of one's own. Written `idx:DIRECTORY#DIGEST`, or `idx:DIRECTORY` before their digest was taken.
+/// Custom data: your own files. Written `idx:DIRECTORY#DIGEST`, or `idx:DIRECTORY` before the digest is known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomData {
-    /// How they are written.
+    /// The file format.
     pub format: CustomFormat,
-    /// Where they lie: in a spec file as its author wrote it, absolute from submission on.
+    /// The directory: in a spec file as written there, absolute after submission.
     pub directory: String,
-    /// What tells their content from any other; `None` until it was taken, which is at submission.
+    /// The digest of the content; `None` before submission.
     pub digest: Option<ContentDigest>,
 }
 
-/// The BLAKE3 hash of the uncompressed content of a dataset's files; written in hexadecimal.
+/// The BLAKE3 hash of the uncompressed content of custom data; written in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentDigest(pub [u8; 32]);
 
-/// Characters of a digest.
+/// Number of characters of a digest.
 const DIGITS: usize = 64;
-/// Bytes of a place, at most: a path's as systems have it, and a digest's.
+/// Maximum bytes of a directory with its digest; paths have at most 4,096.
 const PLACE_BYTES_MAX: usize = 4_096 + 1 + DIGITS;
 
 impl DatasetRef {
-    /// Its name as settings have it: what [`fmt::Display`] writes.
+    /// The name in settings: the output of [`fmt::Display`].
     #[must_use]
     pub fn name(&self) -> Cow<'static, str> {
         match self {
@@ -46,7 +46,7 @@ impl DatasetRef {
         }
     }
 
-    /// What tells this dataset's bytes from any other's; a part of every trial's key.
+    /// The identity of the dataset's content; part of every trial's key.
     #[must_use]
     pub fn digest(&self) -> Cow<'static, str> {
         match self {
@@ -56,13 +56,13 @@ impl DatasetRef {
         }
     }
 
-    /// Whether it is custom data whose digest was not taken yet.
+    /// Whether this is custom data without a digest.
     #[must_use]
     pub const fn is_unpinned(&self) -> bool {
         matches!(self, Self::Custom(CustomData { digest: None, .. }))
     }
 
-    /// Its name as far as it decides results: where the files lie does not.
+    /// The name without the directory of custom data, which does not affect results.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -85,7 +85,7 @@ impl DatasetRef {
 }
 
 impl CustomData {
-    /// Reads `DIRECTORY` or `DIRECTORY#DIGEST`.
+    /// Parses `DIRECTORY` or `DIRECTORY#DIGEST`.
     #[must_use]
     pub fn parse(format: CustomFormat, text: &str) -> Self {
         let pinned = text.rsplit_once('#').and_then(|(directory, digest)| Some((directory, digest.parse().ok()?)));
@@ -123,7 +123,7 @@ impl FromStr for DatasetRef {
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         let own = name.split_once(':').and_then(|(format, place)| Some((format.parse::<CustomFormat>().ok()?, place)));
-        // Some stores cannot keep such a place, and a terminal that shows it may obey it.
+        // Some stores cannot keep control characters, and terminals may interpret them.
         match own.filter(|(_, place)| place.len() <= PLACE_BYTES_MAX && !place.contains(char::is_control)) {
             Some((format, place)) => Ok(Self::Custom(CustomData::parse(format, place))),
             None => name.parse().map(Self::Named),
@@ -156,7 +156,7 @@ impl fmt::Debug for ContentDigest {
     }
 }
 
-/// A text that is no digest.
+/// A text is not a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a digest is {DIGITS} hexadecimal digits")]
 pub struct NoDigest;

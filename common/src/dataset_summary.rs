@@ -1,4 +1,5 @@
-//! What a dataset holds, in numbers, and what of that is odd or cannot be trained on: told before anything trains.
+//! The summary of a dataset: its counts, the range of its values, unusual properties, and why trials cannot be trained
+//! on it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,53 +12,53 @@ use crate::extents::{Extent, extents};
 use crate::grid::{Block, Grid};
 use crate::vocabulary::Dataset;
 
-/// Values beyond this, either way, are far from the 0 to 1 that first weights and learning rates are made for.
+/// Values with a larger magnitude are far from the range 0 to 1 that initial weights and learning rates assume.
 const MAGNITUDE_MAX: f32 = 16.0;
-/// Values closer together than this are nearly one and the same to a network.
+/// Values in a smaller range are almost equal for a network.
 const SPREAD_MIN: f32 = 0.02;
-/// Training and test images whose largest values differ by more than this factor are not of one scale.
+/// Training and test images whose largest magnitudes differ by a larger factor have different scales.
 const SCALE_MAX: f32 = 4.0;
 
-/// What a dataset holds. As JSON, it is what `biosweep-worker check` answers with.
+/// The summary of a dataset. As JSON, it is the output of `biosweep-worker check`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetSummary {
-    /// The dataset, as settings name it.
+    /// The dataset, as in settings.
     pub dataset: DatasetRef,
     /// The size of its images.
     pub image: Extent,
-    /// Different labels there may be: one more than the largest.
+    /// Number of classes: the largest label plus one.
     pub classes: usize,
-    /// How many of the training images are for validation.
+    /// Number of training images that are used for validation.
     pub validation: usize,
     /// The images for training and validation.
     pub train: PartSummary,
-    /// The images that only measure the result.
+    /// The images for the test accuracy only.
     pub test: PartSummary,
 }
 
-/// What one part of a dataset holds.
+/// The summary of one part of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartSummary {
-    /// How many images.
+    /// Number of images.
     pub images: usize,
-    /// The least value in them, as networks see it.
+    /// The least pixel value, as networks see it.
     pub least: f32,
-    /// The greatest.
+    /// The greatest pixel value.
     pub greatest: f32,
-    /// The images of each class; empty where nobody has counted them.
+    /// Number of images of each class; empty if they were not counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub of_class: Vec<usize>,
 }
 
 impl PartSummary {
-    /// The largest value, either way.
+    /// The largest absolute value.
     fn magnitude(&self) -> f32 {
         self.least.abs().max(self.greatest.abs())
     }
 }
 
 impl DatasetSummary {
-    /// What everybody knows of a published dataset.
+    /// The summary of a dataset that biosweep knows by name, without reading its files.
     #[must_use]
     pub fn of_named(dataset: Dataset) -> Self {
         let (train, test, validation) = match dataset {
@@ -76,7 +77,8 @@ impl DatasetSummary {
         }
     }
 
-    /// What is odd about it, though it can be trained on: classes nobody can learn, and values far from the usual.
+    /// Unusual properties that do not prevent training: classes that cannot be learned, and values far from the usual
+    /// range.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let all = [self.missing_classes(), self.classes_to_test_only(), self.range(), self.scales()];
@@ -84,7 +86,7 @@ impl DatasetSummary {
         all.into_iter().flatten().map(|warning| format!("{name}: {warning}")).collect()
     }
 
-    /// Why trials of a grid cannot be trained on it; empty where all can. Of very many shapes, some stand for all.
+    /// Why trials of a grid cannot be trained on it; empty if all can. Of very many shapes only a sample is checked.
     #[must_use]
     pub fn refusals(&self, grid: &Grid) -> Vec<String> {
         let mut refusals = BTreeSet::new();
@@ -98,36 +100,36 @@ impl DatasetSummary {
                 let name = self.dataset.label();
                 if batch > images {
                     refusals.insert(format!(
-                        "a `batch_size` of {batch} is more than the {images} images of {name} that are left to train on \
-                         beside {} for validation; choose a smaller one",
+                        "`batch_size` {batch} is more than the {images} training images of {name}, \
+                         without the {} for validation; choose a smaller one",
                         self.validation
                     ));
                 }
                 if let Err(too_small) = extents(&shape, self.image, self.classes) {
-                    refusals.insert(format!("{name}: {too_small}; name fewer layers"));
+                    refusals.insert(format!("{name}: {too_small}; list fewer layers"));
                 }
             }
         }
         refusals.into_iter().collect()
     }
 
-    /// Classes without any image.
+    /// Classes without images.
     fn missing_classes(&self) -> Option<String> {
         let missing = self.classes_where(|train, test| train == 0 && test == 0);
         let first = (0..self.classes).find(|class| !missing.contains(class))?;
         match missing.as_slice() {
             [] => None,
-            // All labels below the first are missing, and no other.
+            // Only the labels below the first one are missing.
             missing if missing.len() == first => Some(format!(
-                "no image has {}, and labels count from 0: {} outputs are trained for {} classes; \
-                 save `labels - {first}`, in both parts alike",
+                "no image has {}, but labels start at 0: {} outputs are trained for {} classes; \
+                 save `labels - {first}`, in both parts",
                 labels(missing),
                 self.classes,
                 self.classes - missing.len()
             )),
             missing => Some(format!(
                 "no image has {} of 0 to {}: {} outputs are trained for {} classes; \
-                 number the labels 0, 1, 2 … without gaps, in both parts alike",
+                 number the labels 0, 1, 2 … without gaps, in both parts",
                 labels(missing),
                 self.classes - 1,
                 self.classes,
@@ -136,56 +138,56 @@ impl DatasetSummary {
         }
     }
 
-    /// Classes that have test images and no training images.
+    /// Classes with test images but without training images.
     fn classes_to_test_only(&self) -> Option<String> {
         let untrained = self.classes_where(|train, test| train == 0 && test > 0);
         let images: usize = untrained.iter().filter_map(|&class| self.test.of_class.get(class)).sum();
         (!untrained.is_empty()).then(|| {
             let labels = labels(&untrained);
-            format!("no training image has {labels}, and {images} test images have: no network can learn that; split the data anew")
+            format!("no training image has {labels}, but {images} test images have: no network can learn this; split the data again")
         })
     }
 
-    /// The classes whose numbers of training and test images are so.
-    fn classes_where(&self, is_so: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    /// The classes for which the counts of training and test images meet a condition.
+    fn classes_where(&self, condition: impl Fn(usize, usize) -> bool) -> Vec<usize> {
         let both = self.train.of_class.iter().zip(&self.test.of_class).enumerate();
-        both.filter(|(_, (train, test))| is_so(**train, **test)).map(|(class, _)| class).collect()
+        both.filter(|(_, (train, test))| condition(**train, **test)).map(|(class, _)| class).collect()
     }
 
-    /// Training values that are far from 0 to 1, or nearly one and the same.
+    /// Training values far from 0 to 1, or almost equal.
     fn range(&self) -> Option<String> {
         let PartSummary { least, greatest, .. } = self.train;
         let range = format!("the training images have values {} to {}", brief(least), brief(greatest));
         if self.train.magnitude() > MAGNITUDE_MAX {
             let fix = if least >= 0.0 && greatest <= 255.0 {
-                "`(images / 255).astype('float32')`, or the bytes themselves,"
+                "`(images / 255).astype('float32')`, or the original bytes,"
             } else {
                 "`(images - images.mean()) / images.std()`"
             };
             return Some(format!(
-                "{range}, far from the 0 to 1 that learning rates are made for; save {fix} in both parts alike"
+                "{range}, far from the range 0 to 1 that learning rates assume; save {fix} in both parts"
             ));
         }
         (greatest - least < SPREAD_MIN).then(|| {
             format!(
-                "{range}, which hardly differ; were they divided by 255 twice? Bytes are divided here: save images of 0 \
+                "{range}, which hardly differ; were they divided by 255 twice? biosweep divides bytes by 255: save images of 0 \
                  and 1 as float32"
             )
         })
     }
 
-    /// Training and test images that are not of one scale.
+    /// Training and test images with different scales.
     fn scales(&self) -> Option<String> {
         let (train, test) = (self.train.magnitude(), self.test.magnitude());
         (train.max(test) > SCALE_MAX * train.min(test)).then(|| {
             let [a, b, c, d] = [self.train.least, self.train.greatest, self.test.least, self.test.greatest].map(brief);
-            format!("the training images have values {a} to {b} and the test images {c} to {d}; scale both parts alike")
+            format!("the training images have values {a} to {b} and the test images {c} to {d}; scale both parts in the same way")
         })
     }
 }
 
 impl fmt::Display for DatasetSummary {
-    /// Such as "600 + 100 images of 3×32×32, 10 classes, values 0 to 1".
+    /// Writes for example "600 + 100 images of 3×32×32, 10 classes, values 0 to 1".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { image: Extent { channels, height, width }, classes, train, test, .. } = self;
         write!(f, "{} + {} images of ", train.images, test.images)?;
@@ -197,7 +199,7 @@ impl fmt::Display for DatasetSummary {
     }
 }
 
-/// Labels in words: all of a few, the first of many.
+/// Labels as text: all if they are few, otherwise the first ones and the last.
 fn labels(classes: &[usize]) -> String {
     const LISTED_MAX: usize = 8;
     let listed: Vec<String> = classes.iter().take(LISTED_MAX).map(ToString::to_string).collect();
@@ -208,7 +210,7 @@ fn labels(classes: &[usize]) -> String {
     }
 }
 
-/// A value with at most four digits that tell, in exponent form where it is very small or very large.
+/// A value with at most four significant digits, with an exponent if it is very small or very large.
 fn brief(value: f32) -> String {
     let rounded: f32 = format!("{value:.3e}").parse().unwrap_or(value);
     if rounded == 0.0 || (1e-3..1e6).contains(&rounded.abs()) {
@@ -218,7 +220,7 @@ fn brief(value: f32) -> String {
     }
 }
 
-/// A trajectory of each shape of a block, or of some where they are very many.
+/// One trajectory of each shape of a block, or a sample if the shapes are very many.
 fn shapes(block: &Block) -> Vec<u64> {
     if block.shapes() > SHAPES_MAX {
         let spread = |n: u64| u128::from(n) * u128::from(block.trajectories() - 1) / u128::from(SHAPES_MAX - 1);
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dataset_is_told_in_one_line_and_reads_back_from_json() {
+    fn a_summary_is_written_in_one_line_and_read_back_from_json() {
         assert_eq!(summary().to_string(), "600 + 100 images of 3×32×32, 10 classes, values 0 to 1");
         let mnist = DatasetSummary::of_named(Dataset::Mnist);
         assert_eq!(mnist.to_string(), "60000 + 10000 images of 28×28, 10 classes, values 0 to 1");
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_told_in_few_digits() {
+    fn values_are_written_with_few_digits() {
         for (value, said) in [
             (0.0, "0"),
             (-0.0, "0"),
@@ -280,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn classes_without_images_are_told_with_what_to_save() {
+    fn a_warning_about_classes_without_images_says_what_to_save() {
         let from_1 = warning(|own| (own.train.of_class[0], own.test.of_class[0]) = (0, 0));
-        assert!(from_1.starts_with("own: no image has label 0, and labels count from 0: 10 outputs"), "{from_1}");
+        assert!(from_1.starts_with("own: no image has label 0, but labels start at 0: 10 outputs"), "{from_1}");
         assert!(from_1.contains("save `labels - 1`"), "{from_1}");
         let gaps = warning(|own| {
             for class in [3, 7] {
@@ -294,12 +296,12 @@ mod tests {
             "{gaps}"
         );
         let untrained = warning(|own| own.train.of_class[9] = 0);
-        assert!(untrained.contains("no training image has label 9, and 10 test images have"), "{untrained}");
-        assert_eq!(warning(|own| own.test.of_class[9] = 0), "", "what is not tested can be learned all the same");
+        assert!(untrained.contains("no training image has label 9, but 10 test images have"), "{untrained}");
+        assert_eq!(warning(|own| own.test.of_class[9] = 0), "", "a class without test images gives no warning");
     }
 
     #[test]
-    fn values_far_from_0_to_1_are_told_with_what_to_save() {
+    fn a_warning_about_values_far_from_0_to_1_says_what_to_save() {
         let scaled = |least: f32, greatest: f32| {
             warning(|own| {
                 (own.train.least, own.train.greatest) = (least, greatest);
@@ -315,11 +317,14 @@ mod tests {
             assert_eq!(scaled(usual.0, usual.1), "");
         }
         let apart = warning(|own| own.test.greatest = 255.0);
-        assert!(apart.contains("values 0 to 1 and the test images 0 to 255; scale both parts alike"), "{apart}");
+        assert!(
+            apart.contains("values 0 to 1 and the test images 0 to 255; scale both parts in the same way"),
+            "{apart}"
+        );
     }
 
     #[test]
-    fn trials_that_the_images_do_not_suffice_for_are_refused_each_for_its_reason() {
+    fn trials_with_too_few_or_too_small_images_are_refused_with_the_reason() {
         let refusals = |lines: &str| {
             let text =
                 format!("name = \"r\"\n[data]\ndataset = {{ npy = \"/data/own\" }}\n[grid]\nrule = \"bp\"\n{lines}\n");
@@ -328,7 +333,7 @@ mod tests {
         };
         assert_eq!(refusals("network = \"nn\"\ndepth = 1\nbatch_size = [1, 500]"), "");
         let large = refusals("network = \"nn\"\ndepth = [1, 2]\nbatch_size = [500, 501]");
-        assert!(large.starts_with("a `batch_size` of 501 is more than the 500 images of own"), "{large}");
+        assert!(large.starts_with("`batch_size` 501 is more than the 500 training images of own"), "{large}");
         assert!(!large.contains('\n'), "{large}");
         assert_eq!(
             refusals("network = \"nn\"\ndepth = 1\nbatch_size = [128, 501]\nexclude = [{ batch_size = 501 }]"),
@@ -339,6 +344,6 @@ mod tests {
         let deep = refusals(&format!("{deep}[1, 2, 3, 4, 5, 6]"));
         assert!(deep.starts_with("own: images of 32 by 32 can be halved 5 times"), "{deep}");
         let many = "network = \"nn\"\ndepth = 1\neval_every = { from = 1, to = 1_000_000 }\nbatch_size = 501";
-        assert!(!refusals(many).is_empty(), "shapes by the million");
+        assert!(!refusals(many).is_empty(), "a million shapes");
     }
 }

@@ -1,12 +1,12 @@
-//! What the last bits of results depend on beside settings and data.
+//! The numeric environment: everything besides settings and data that can change the last bits of results.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Environment variables by which libtorch, its libraries and the C library choose other kernels. Those that only count
-/// threads are not among them: a worker computes on one.
+/// Environment variables that make libtorch, its libraries or the C library choose other kernels. Variables for thread
+/// counts are not in the list, because a worker computes on one thread.
 pub const VARIABLES: &[&str] = &[
     "ATEN_CPU_CAPABILITY",
     "DNNL_CPU_ISA_HINTS",
@@ -23,21 +23,21 @@ pub const VARIABLES: &[&str] = &[
     "OPENBLAS_CORETYPE",
 ];
 
-/// What a worker computes with. Curves are equal to the last bit where these are equal.
+/// The numeric environment of a worker. Curves from equal environments are equal to the last bit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumericEnvironment {
-    /// The processor, as it names itself.
+    /// The name of the processor.
     pub processor: String,
-    /// The widest vector instructions that kernels choose by: avx512, avx2 or baseline.
+    /// The widest vector instructions that kernels use: avx512, avx2 or baseline.
     pub instructions: String,
     /// The version of libtorch.
     pub libtorch: String,
-    /// Those of [`VARIABLES`] that are set.
+    /// The variables of [`VARIABLES`] that are set.
     pub variables: BTreeMap<String, String>,
 }
 
 impl NumericEnvironment {
-    /// The variables, as a shell would take them; empty where none is set.
+    /// The variables as shell assignments; empty if none is set.
     #[must_use]
     pub fn assignments(&self) -> String {
         let all: Vec<String> = self.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_environment_names_what_is_set() {
+    fn an_environment_is_written_with_the_variables_that_are_set() {
         let mut environment = NumericEnvironment {
             processor: "A Processor".to_owned(),
             instructions: "avx2".to_owned(),

@@ -1,11 +1,11 @@
-//! How large each layer is: channels and resolution, from a shape and the size of an image.
+//! The size of each layer, in channels and resolution, from a shape and the size of the images.
 
 use crate::configuration::{Convolution, Shape};
 
-/// The size of a layer. A fully connected layer has one position and as many channels as units.
+/// The size of a layer. A fully connected layer has one position, and one channel per unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Extent {
-    /// Numbers at each position.
+    /// Number of channels at each position.
     pub channels: usize,
     /// Rows of positions.
     pub height: usize,
@@ -14,26 +14,26 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// A layer without resolution.
+    /// A layer without resolution: one position.
     #[must_use]
     pub const fn flat(units: usize) -> Self {
         Self { channels: units, height: 1, width: 1 }
     }
 
-    /// Positions.
+    /// Number of positions.
     #[must_use]
     pub const fn positions(self) -> usize {
         self.height * self.width
     }
 
-    /// Units: the numbers of all positions.
+    /// Number of units: channels times positions.
     #[must_use]
     pub const fn units(self) -> usize {
         self.channels * self.positions()
     }
 }
 
-/// A resolution that halving leaves nothing of.
+/// An image has too few rows or columns for the requested halvings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "images of {height} by {width} can be halved {possible} times, and `downsample_after` has {asked} layers within the depth"
@@ -45,7 +45,7 @@ pub struct TooSmall {
     asked: usize,
 }
 
-/// The sizes of layers 0 (the input) to L+1 (the output) of a network that sees such images.
+/// The sizes of layers 0 (the input) to L+1 (the output) of a network for images of this size.
 ///
 /// # Errors
 /// An image too small for the halvings of a convolutional network.
@@ -58,8 +58,8 @@ pub fn extents(shape: &Shape, image: Extent, classes: usize) -> Result<Vec<Exten
     Ok([Extent::flat(image.units())].into_iter().chain(hidden).chain([Extent::flat(classes)]).collect())
 }
 
-/// The same of a convolutional network: layer l has l times `channel_multiplier` channels, and every layer after one of
-/// `downsample_after` has half the resolution (rounded down) of that one.
+/// The sizes for a convolutional network. Layer l has l times `channel_multiplier` channels. The layer after each layer
+/// in `downsample_after` has half the resolution, rounded down.
 ///
 /// # Errors
 /// An image too small for so many halvings.

@@ -1,23 +1,23 @@
-//! Values that more than one command line takes, as parsers for its options.
+//! Parsers for command-line values that both programs use.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use crate::protocol::bounds::{LANES_MAX, NAME_BYTES_MAX as NAME_LEN};
 
-/// The address of a coordinator.
+/// Parses the address of a coordinator.
 ///
 /// # Errors
-/// How to write one, where it is none.
+/// How to write one, if the text is not a valid address.
 pub fn coordinator_url(text: &str) -> Result<String, String> {
     if text.starts_with("https://") {
-        return Err("a coordinator does not speak TLS; over a network you do not trust, give it a tunnel (such as \
+        return Err("a coordinator does not support TLS; for a network you do not trust, use a tunnel (such as \
                     ssh -L) and write http://HOST:PORT"
             .to_owned());
     }
     let host = text.strip_prefix("http://").map(|host| host.strip_suffix('/').unwrap_or(host));
     let is_host = |host: &&str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
-    // An address of IPv6 stands in brackets, its port behind them.
+    // An IPv6 address is in brackets, and the port follows them.
     let port =
         |host: &str| host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map(|(_, port)| port.to_owned());
     match host.filter(is_host) {
@@ -28,21 +28,21 @@ pub fn coordinator_url(text: &str) -> Result<String, String> {
     }
 }
 
-/// How many of something there are to be.
+/// Parses a count of at least 1.
 ///
 /// # Errors
-/// What it takes, where it is no such number.
+/// What the flag takes, if the text is not such a number.
 pub fn count<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| match text.parse::<u128>() {
-        Ok(1..) => "it is more than is possible".to_owned(),
+        Ok(1..) => "it is too large".to_owned(),
         _ => "it takes a whole number, at least 1".to_owned(),
     })
 }
 
-/// How many trajectories a worker trains at once.
+/// Parses the number of trajectories that a worker trains at once.
 ///
 /// # Errors
-/// What it takes, where it is no such number.
+/// What the flag takes, if the text is not such a number.
 pub fn lanes(text: &str) -> Result<NonZeroU32, String> {
     let lanes: NonZeroU32 = count(text)?;
     if lanes.get() > LANES_MAX {
@@ -51,20 +51,20 @@ pub fn lanes(text: &str) -> Result<NonZeroU32, String> {
     Ok(lanes)
 }
 
-/// What people call something, such as a worker or what it has.
+/// Parses a name of a worker or a label.
 ///
 /// # Errors
-/// What it takes, where it is no name.
+/// What the flag takes, if the text is not a valid name.
 pub fn name(text: &str) -> Result<String, String> {
     let is_sound = !text.trim().is_empty() && text.len() <= NAME_LEN && !text.chars().any(char::is_control);
     let takes = || format!("it takes 1 to {NAME_LEN} bytes, none of them a line break or another control character");
     is_sound.then(|| text.to_owned()).ok_or_else(takes)
 }
 
-/// Where checkpoints are kept.
+/// Parses the checkpoint store: a folder, an S3 address or `none`.
 ///
 /// # Errors
-/// How to write it, where it is an address of nothing that is known.
+/// How to write it, if the text is none of these.
 pub fn checkpoints_place(text: &str) -> Result<String, String> {
     let is_bucket = |address: &str| address.split('/').next().is_some_and(|bucket| !bucket.is_empty());
     let is_known = !text.contains("://") || text.strip_prefix("s3://").is_some_and(is_bucket);
@@ -99,16 +99,16 @@ mod tests {
     }
 
     #[test]
-    fn a_count_says_what_it_takes() {
+    fn an_error_in_a_count_says_what_it_takes() {
         assert_eq!(count("3"), Ok(NonZeroU32::MIN.saturating_add(2)));
         for bad in ["0", "-1", "two", ""] {
             assert_eq!(count::<NonZeroU32>(bad), Err("it takes a whole number, at least 1".to_owned()), "{bad}");
         }
-        assert_eq!(count::<NonZeroU32>("5000000000"), Err("it is more than is possible".to_owned()));
+        assert_eq!(count::<NonZeroU32>("5000000000"), Err("it is too large".to_owned()));
     }
 
     #[test]
-    fn a_worker_has_no_more_lanes_than_a_coordinator_grants() {
+    fn a_worker_with_more_lanes_than_the_maximum_is_refused() {
         assert_eq!(lanes("1024"), Ok(NonZeroU32::MIN.saturating_add(1_023)));
         for bad in ["1025", "1000000", "4294967295"] {
             assert!(lanes(bad).is_err_and(|why| why.contains("at most 1024 lanes")), "{bad}");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_for_checkpoints_is_a_folder_or_a_bucket() {
+    fn a_checkpoint_store_is_a_folder_or_a_bucket() {
         for good in ["none", "kept", "/var/kept", "s3://bucket", "s3://bucket/a/b"] {
             assert_eq!(checkpoints_place(good).as_deref(), Ok(good));
         }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_says_something_in_one_line() {
+    fn a_name_is_one_line_and_not_empty() {
         assert_eq!(name("site=x").as_deref(), Ok("site=x"));
         for bad in ["", " \t", "two\nlines", "\u{1b}[31m", &"x".repeat(129)] {
             assert!(name(bad).is_err_and(|why| why.contains("1 to 128 bytes")), "{bad:?}");

@@ -1,4 +1,4 @@
-//! Identifiers the compiler keeps apart.
+//! Identifiers, each a separate type.
 
 use std::fmt;
 
@@ -49,36 +49,36 @@ macro_rules! number_id {
 }
 
 uuid_id! {
-    /// A sweep; UUID version 7, so that ids sort by the time of submission.
+    /// A sweep. UUID version 7, so ids sort by the time of submission.
     SweepId
 }
 uuid_id! {
-    /// One life of a worker process.
+    /// A worker process.
     WorkerId
 }
 uuid_id! {
-    /// A coordinator's store, from the day it was made.
+    /// The store of a coordinator. The id stays the same for the life of the store.
     StoreId
 }
 number_id! {
-    /// A trial's place in its sweep's grid, from 0.
+    /// The index of a trial in the grid of its sweep, from 0.
     TrialIndex
 }
 number_id! {
-    /// A trajectory's place in its sweep's grid, from 0.
+    /// The index of a trajectory in the grid of its sweep, from 0.
     TrajectoryIndex
 }
 number_id! {
-    /// A lease's fencing number; grows over the whole life of a store, never used twice.
+    /// The fencing number of a lease. It only grows during the life of a store and is never used twice.
     Attempt
 }
 
-/// A trial of some sweep; written `SWEEP/TRIAL`.
+/// A trial of a sweep; written `SWEEP/TRIAL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrialRef {
     /// The sweep.
     pub sweep: SweepId,
-    /// Its place there.
+    /// The index of the trial.
     pub trial: TrialIndex,
 }
 
@@ -88,9 +88,9 @@ impl fmt::Display for TrialRef {
     }
 }
 
-/// A text that names no trial.
+/// A text is not a reference to a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no trial is named so: it takes the sweep's id, a slash, and the trial's number")]
+#[error("not a trial: write the sweep's id, a slash and the trial's number")]
 pub struct NoTrialRef;
 
 impl std::str::FromStr for TrialRef {

@@ -1,29 +1,29 @@
-//! The vocabulary of biosweep: pure types and rules that coordinator and worker share.
+//! The common code of coordinator and worker: pure types and rules.
 //!
 //! | module | contents |
 //! |---|---|
 //! | [`vocabulary`] | the named choices: rules, networks, activations, optimisers, datasets |
 //! | [`rules`] | learning rules, one descriptor each |
-//! | [`settings`] | the table of every setting: its name, type, default, and what it applies to |
-//! | [`configuration`] | one trial, complete: shape, hyper-parameters, stopping rule; its key |
-//! | [`spec`] | a spec file → a [`spec::SweepSpec`] that cannot be invalid |
-//! | [`grid`] | blocks → trials by mixed-radix index; nothing is materialised |
-//! | [`plan`] | what a sweep holds and costs, before anything runs |
-//! | [`cost`] | what training costs |
-//! | [`topology`] | layer → sources: connectivity as data |
-//! | [`environment`] | what the last bits of results depend on beside settings and data |
-//! | [`extents`] | how large each layer is |
-//! | [`dataset`] | a published dataset or one's own, as settings name it |
-//! | [`dataset_summary`] | what a dataset holds, in numbers, and whether a sweep can be trained on it |
-//! | [`curve`] | a learning curve, and the stopping rules that watch it |
-//! | [`diagnostics`] | what is measured of each layer, if a sweep asks for it |
-//! | [`capability`] | what sweeps require of workers |
-//! | [`outcome`] | how attempts, trials and sweeps stand |
-//! | [`views`] | what a coordinator shows to people |
-//! | [`ids`] | identifiers the compiler keeps apart |
+//! | [`settings`] | the table of all settings: name, type, default, condition |
+//! | [`configuration`] | the configuration of a trial: shape, hyperparameters, stopping rule, key |
+//! | [`spec`] | from a spec file to a [`spec::SweepSpec`], which is always valid |
+//! | [`grid`] | from blocks to trials, by mixed-radix indices |
+//! | [`plan`] | the size and cost of a sweep before it runs |
+//! | [`cost`] | estimates of training cost |
+//! | [`topology`] | the connections of a network: the sources of each layer |
+//! | [`environment`] | the numeric environment of a worker |
+//! | [`extents`] | the size of each layer |
+//! | [`dataset`] | references to datasets |
+//! | [`dataset_summary`] | the summary of a dataset, and whether a sweep can be trained on it |
+//! | [`curve`] | learning curves and early stoppers |
+//! | [`diagnostics`] | values measured for each layer |
+//! | [`capability`] | capabilities of workers and requirements of sweeps |
+//! | [`outcome`] | the outcomes and states of attempts, trials and sweeps |
+//! | [`views`] | what a coordinator shows to its users |
+//! | [`ids`] | identifiers, each a separate type |
 //! | [`time`] | points in time |
-//! | [`protocol`] | what coordinator and worker say to each other: messages, conversions, the worker's session |
-//! | [`presets`] | spec files compiled in |
+//! | [`protocol`] | the protocol of coordinator and worker: messages, conversions, the worker's session |
+//! | [`presets`] | spec files that are compiled in |
 
 pub mod capability;
 pub mod configuration;

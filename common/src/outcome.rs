@@ -1,4 +1,4 @@
-//! How attempts, trials and sweeps stand: the outcomes and states people read.
+//! The outcomes and states of attempts, trials and sweeps.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Trained to its end.
+    /// Training was completed.
     Completed,
-    /// The loss ceased to be finite: a result, never retried.
+    /// The loss, or the outputs at an evaluation, are no longer finite. It is a result and is never retried.
     Diverged,
-    /// The worker returned it undone, because it was told to stop.
+    /// The worker returned the trajectory before its end, because the worker had to stop.
     Preempted,
-    /// The worker fell silent.
+    /// The worker was silent longer than the lease time.
     WorkerLost,
-    /// An error in the training itself.
+    /// An error in training.
     Failed,
-    /// Stopped because the sweep was cancelled.
+    /// The sweep was cancelled.
     Cancelled,
 }
 
@@ -25,7 +25,7 @@ impl Outcome {
     pub const ALL: [Self; 6] =
         [Self::Completed, Self::Diverged, Self::Preempted, Self::WorkerLost, Self::Failed, Self::Cancelled];
 
-    /// The name used in messages, stores and answers.
+    /// The name in messages, stores and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,22 +38,22 @@ impl Outcome {
         }
     }
 
-    /// The outcome of that name.
+    /// The outcome with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|outcome| outcome.name() == name)
     }
 }
 
-/// How a trial stands for good.
+/// The final status of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrialStatus {
-    /// Has a score.
+    /// The trial has a score.
     Completed,
-    /// Its loss ceased to be finite.
+    /// The loss, or the outputs at an evaluation, are no longer finite.
     Diverged,
-    /// Failed more often than its retries allow.
+    /// The trial failed more often than its retries allow.
     Failed,
 }
 
@@ -61,7 +61,7 @@ impl TrialStatus {
     /// Every status.
     pub const ALL: [Self; 3] = [Self::Completed, Self::Diverged, Self::Failed];
 
-    /// The name used in stores and answers.
+    /// The name in stores and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,17 +71,17 @@ impl TrialStatus {
         }
     }
 
-    /// The status of that name.
+    /// The status with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 
-/// Where a sweep stands.
+/// The state of a sweep.
 ///
 /// ```text
-/// Paused ◀──by its owner, or after many like failures──▶ Running ──every trial ended──▶ Finished
+/// Paused ◀──by its owner, or after equal failures──▶ Running ──every trial ended──▶ Finished
 ///    │                                                    ▲  │                           │
 ///    └──────cancelled──▶ Cancelled ◀──cancelled───────────│──┘                           │
 ///                                                         └──────failed trials retried───┘
@@ -89,13 +89,13 @@ impl TrialStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SweepState {
-    /// Has trajectories pending or leased.
+    /// Some trajectories are pending or leased.
     Running,
-    /// Gets nothing until it is resumed.
+    /// Nothing is granted until the sweep is resumed.
     Paused,
     /// Every trial has a result.
     Finished,
-    /// Stopped by its owner; what was done stays.
+    /// Stopped by its owner; the results are kept.
     Cancelled,
 }
 
@@ -103,13 +103,13 @@ impl SweepState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Finished, Self::Cancelled];
 
-    /// Whether nothing more will happen unless its owner asks for it: finished or cancelled.
+    /// Whether the sweep is finished or cancelled. It then changes only on request of its owner.
     #[must_use]
     pub const fn has_ended(self) -> bool {
         matches!(self, Self::Finished | Self::Cancelled)
     }
 
-    /// The name used in the store and in answers.
+    /// The name in the store and in answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -120,7 +120,7 @@ impl SweepState {
         }
     }
 
-    /// The state of that name.
+    /// The state with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)

@@ -1,4 +1,4 @@
-//! What a sweep holds and costs, before anything runs: by products, never by looking at each trial.
+//! The size and cost of a sweep before it runs. They are computed from products, not trial by trial.
 
 use serde::Serialize;
 
@@ -8,68 +8,68 @@ use crate::grid::axis::Dimension;
 use crate::settings::{Setting, Value};
 use crate::spec::SweepSpec;
 
-/// A sweep before it runs.
+/// The plan of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
-    /// Trials.
+    /// Number of trials.
     pub trials: u64,
-    /// Trajectories: trials that differ only in when to stop are trained once.
+    /// Number of trajectories. Trials that differ only in their stopping rule are one trajectory.
     pub trajectories: u64,
-    /// Bundles, where a worker trains up to so many trajectories of one shape together as was asked.
+    /// Number of bundles, for the given number of lanes per worker.
     pub bundles: u64,
-    /// Updates, where nothing stops early.
+    /// Updates without early stopping.
     pub updates_max: f64,
-    /// Updates, where nothing stops early and every trial is trained by itself.
+    /// Updates without early stopping and without sharing.
     pub updates_unshared: f64,
-    /// Seconds it keeps one core busy, where nothing stops early: an estimate, good to a factor of two or three.
+    /// Estimated seconds of one core without early stopping, accurate to a factor of two or three.
     pub core_seconds: f64,
-    /// The share of the work that is saved by training trials together that differ only in when to stop.
+    /// The fraction of the work that sharing saves.
     pub saving: f64,
-    /// Its blocks, in order.
+    /// The blocks, in order.
     pub blocks: Vec<BlockPlan>,
 }
 
-/// A block before it runs.
+/// The plan of a block.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BlockPlan {
-    /// Trials.
+    /// Number of trials.
     pub trials: u64,
-    /// Trajectories.
+    /// Number of trajectories.
     pub trajectories: u64,
-    /// Bundles.
+    /// Number of bundles.
     pub bundles: u64,
-    /// Updates, where nothing stops early.
+    /// Updates without early stopping.
     pub updates_max: f64,
-    /// Updates, where nothing stops early and every trial is trained by itself.
+    /// Updates without early stopping and without sharing.
     pub updates_unshared: f64,
-    /// Seconds it keeps one core busy, where nothing stops early.
+    /// Estimated seconds of one core without early stopping.
     pub core_seconds: f64,
-    /// What varies, most significant first.
+    /// The axes, most significant first.
     pub axes: Vec<AxisPlan>,
-    /// What is the same in all its trials, as far as the spec names it.
+    /// The settings that are equal in all trials, as far as the spec sets them.
     pub constants: Vec<(Setting, Value)>,
 }
 
-/// An axis before it runs.
+/// The plan of an axis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AxisPlan {
-    /// The settings that vary along it; more than one where they are zipped.
+    /// The settings of the axis; several if they are zipped.
     pub settings: Vec<Setting>,
-    /// The number of its values.
+    /// The number of values.
     pub count: u64,
-    /// The values, in words: all of a short list, the ends of a long one.
+    /// The values as text: all of a short list, the ends of a long one.
     pub values: String,
 }
 
 impl Plan {
-    /// The plan of a sweep on workers that train up to `lanes` trajectories together.
+    /// The plan of a sweep for workers that train up to `lanes` trajectories at once.
     #[must_use]
     pub fn of(spec: &SweepSpec, lanes: u32) -> Self {
         let grid = &spec.grid;
         let blocks: Vec<_> = grid.blocks().iter().map(|block| plan_block(block, lanes.max(1).into())).collect();
         let sum = |of: fn(&BlockPlan) -> f64| blocks.iter().map(of).sum::<f64>();
         let core_seconds = sum(|block| block.core_seconds);
-        // The quotient is exactly 1 where nothing is shared, and then the saving exactly 0.
+        // Without sharing the quotient is exactly 1, and then the saving is exactly 0.
         let unshared = sum(|block| block.core_seconds * (block.updates_unshared / block.updates_max.max(1.0)));
         Self {
             trials: grid.trials(),
@@ -89,7 +89,8 @@ fn plan_block(block: &Block, lanes: u64) -> BlockPlan {
     let (bundles, per_update) = if block.shapes() <= SHAPES_MAX {
         walk_shapes(block, lanes)
     } else {
-        // Of very many shapes, some stand for all. Then no zip repeats one: its list would stand in the spec file.
+        // Of very many shapes only a sample is examined. In that case no zip repeats a shape, because its list would be
+        // in the spec file.
         let of_each = (trajectories / block.shapes()).div_ceil(lanes);
         (block.shapes() * of_each, mean_of_some_shapes(block))
     };
@@ -109,7 +110,7 @@ fn plan_block(block: &Block, lanes: u64) -> BlockPlan {
     }
 }
 
-/// The number of bundles, and the multiply-adds of an update on average.
+/// The number of bundles, and the mean number of multiply-adds of an update.
 fn walk_shapes(block: &Block, lanes: u64) -> (u64, f64) {
     let mut costs = Costs::default();
     let (mut bundles, mut cost, mut start) = (0, 0.0, 0);
@@ -133,14 +134,14 @@ fn plan_axis(dimension: &Dimension) -> AxisPlan {
     AxisPlan {
         settings: dimension.axes().iter().map(|(setting, _)| *setting).collect(),
         count: dimension.len(),
-        values: values_in_words(dimension),
+        values: values_as_text(dimension),
     }
 }
 
-/// Values listed in full, at most.
+/// The maximum number of values listed in full.
 const LISTED_MAX: u64 = 8;
 
-fn values_in_words(dimension: &Dimension) -> String {
+fn values_as_text(dimension: &Dimension) -> String {
     let one = |digit: u64| {
         let values: Vec<String> = dimension.values(digit).map(|(_, value)| value.to_string()).collect();
         values.join("/")
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_saved_where_nothing_is_shared() {
+    fn without_sharing_the_saving_is_zero() {
         for count in 1..200 {
             let grid = format!(
                 "rule = [\"bp\", \"dtp\"]\nseed = {{ from = 0, count = {count} }}\nmax_updates = 1_37{count}\n"
@@ -182,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn a_billion_trials_are_planned_without_looking_at_each() {
+    fn a_billion_trials_are_planned_without_enumeration() {
         let plan = plan("rule = \"bp\"\nseed = { from = 0, count = 1_000_000_000 }\n", 4);
         assert_eq!((plan.trials, plan.bundles), (1_000_000_000, 250_000_000));
         assert_eq!(plan.blocks[0].axes[0].values, "0, 1, … 999999999");
     }
 
     #[test]
-    fn trials_by_the_trillion_in_shapes_by_the_million_are_planned_too() {
+    fn a_trillion_trials_of_a_million_shapes_are_planned() {
         let grid = "rule = [\"bp\", \"dtp\"]\neval_every = { from = 1, to = 1_000_000 }\n\
                     seed = { from = 0, count = 1_000_000 }\n";
         let plan = plan(grid, 1_000);
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zip_that_repeats_a_shape_fills_bundles_with_it() {
+    fn a_zip_that_repeats_a_shape_gives_full_bundles() {
         let grid = "rule = \"bp\"\nhidden = [64, 64, 64, 128]\nlearning_rate = [1e-1, 1e-2, 1e-3, 1e-3]\n\
                     zip = [[\"hidden\", \"learning_rate\"]]\n";
         assert_eq!((plan(grid, 4).trajectories, plan(grid, 4).bundles, plan(grid, 2).bundles), (4, 2, 3));

@@ -1,11 +1,11 @@
-//! The sweeps that come with biosweep: spec files compiled in.
+//! Presets: spec files that are compiled in.
 
 /// A spec file that comes with biosweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// The name to ask for it by.
+    /// The name on the command line.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A description in one line.
     pub summary: &'static str,
     /// The spec file, in TOML.
     pub text: &'static str,
@@ -15,12 +15,12 @@ pub struct Preset {
 pub const ALL: &[Preset] = &[
     Preset {
         name: "quickstart",
-        summary: "three rules on plain and dense networks, on embedded data, in about half a minute",
+        summary: "three rules on plain and dense networks, on synthetic digits, about half a minute",
         text: include_str!("../presets/quickstart.toml"),
     },
     Preset {
         name: "paper-mini",
-        summary: "the heart of the paper on MNIST: 24 trials, about five minutes on two cores",
+        summary: "the core of the paper on MNIST: 24 trials, about five minutes on two cores",
         text: include_str!("../presets/paper-mini.toml"),
     },
     Preset {
@@ -35,17 +35,17 @@ pub const ALL: &[Preset] = &[
     },
     Preset {
         name: "paper-mlp",
-        summary: "the paper's Table 1 for the fully connected networks, all of it: for a cluster",
+        summary: "the paper's complete Table 1 for fully connected networks, for a cluster",
         text: include_str!("../presets/paper-mlp.toml"),
     },
     Preset {
         name: "paper-conv",
-        summary: "the paper's Table 1 for the convolutional networks, all of it: for a cluster",
+        summary: "the paper's complete Table 1 for convolutional networks, for a cluster",
         text: include_str!("../presets/paper-conv.toml"),
     },
 ];
 
-/// The preset of that name.
+/// The preset with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Preset> {
     ALL.iter().find(|preset| preset.name == name)
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn every_preset_is_a_sweep_of_its_own_name() {
+    fn every_preset_is_a_valid_spec_with_its_own_name() {
         ALL.iter().for_each(|preset| assert_eq!(parse(preset.name).name, preset.name));
     }
 
@@ -79,9 +79,9 @@ mod tests {
     }
 
     #[test]
-    fn paper_mlp_has_the_papers_whole_grid() {
+    fn paper_mlp_has_the_complete_grid_of_the_paper() {
         let grid = parse("paper-mlp").grid;
-        // networks × folds × learning rates × (relu: rules × depths; sigmoid: the same), each with five stops.
+        // networks × folds × learning rates × (relu: rules × depths; sigmoid: the same), each with five stopping rules.
         let trajectories = 2 * 10 * 3 * (3 * 6 + 3 * 5);
         assert_eq!((grid.trials(), grid.trajectories()), (5 * trajectories, trajectories));
         assert_eq!((grid.trials(), grid.trajectories()), (9_900, 1_980));
@@ -96,15 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn paper_conv_has_the_papers_whole_grid() {
+    fn paper_conv_has_the_complete_grid_of_the_paper() {
         let grid = parse("paper-conv").grid;
-        // networks × folds × learning rates × rules × depths, with three stops where units are relu and five elsewhere.
+        // networks × folds × learning rates × rules × depths, with three stopping rules for relu and five for others.
         let (relu, sigmoid) = (2 * 10 * 3 * 3 * 6, 2 * 10 * 3 * 3 * 5);
         assert_eq!((grid.trials(), grid.trajectories()), (3 * relu + 5 * sigmoid, relu + sigmoid));
     }
 
     #[test]
-    fn paper_mlp_gives_bp_other_learning_rates_where_units_are_sigmoid() {
+    fn paper_mlp_has_other_learning_rates_for_bp_with_sigmoid_units() {
         let grid = parse("paper-mlp").grid;
         let rates = |rule: Rule, activation: ActivationFunction| {
             let trajectories = (0..grid.trajectories()).filter_map(|index| grid.trajectory(TrajectoryIndex(index)));

@@ -1,4 +1,4 @@
-//! The table of every setting: its name, its level, its values, its default, and what it applies to.
+//! The table of all settings: name, level, values, default and condition.
 
 mod value;
 
@@ -13,52 +13,53 @@ use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 
 pub use value::{Value, short_real};
 
-/// How far a setting reaches: what may still differ between things that are trained together.
+/// The level of a setting: where its value may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Equal in all lanes of a bundle.
     Shape,
-    /// May differ from lane to lane.
+    /// May differ between lanes.
     Lane,
-    /// Says only when to stop: may differ within a trajectory.
+    /// May differ between trials of a trajectory: it says only when to stop.
     Stop,
 }
 
-/// How a spec file names data of one's own.
+/// How a spec file refers to custom data.
 pub const CUSTOM_DATA: &str = "{ idx = \"DIR\" } or { npy = \"DIR\" }";
 
-/// What values a setting takes.
+/// The values that a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Domain {
-    /// The name of a published dataset, or custom data as [`DatasetRef`] writes it.
+    /// The name of a dataset, or custom data as [`DatasetRef`] writes it.
     Dataset,
-    /// One of these names.
+    /// One of a list of names.
     Names(&'static [&'static str]),
     /// A whole number from `min` to `max`.
     Integer {
-        /// The least that is allowed.
+        /// The least allowed value.
         min: u64,
-        /// The greatest that is allowed.
+        /// The greatest allowed value.
         max: u64,
     },
-    /// A number above zero that single precision holds, in which networks train.
+    /// A number above zero that single precision holds, because networks train in it.
     Positive,
-    /// Such a number, or zero.
+    /// Zero, or a number as in `Positive`.
     NonNegative,
-    /// Such a number that is below 1 in single precision, too, or zero.
+    /// Zero, or a number as in `Positive` that is below 1 in single precision too.
     Fraction,
     /// A number above 0, up to and including 1.
     Share,
     /// A list of hidden layers, as numbers from 1.
     Layers,
-    /// Yes or no.
+    /// True or false.
     Flag,
 }
 
-/// The numbers above zero that float32 holds with all its digits, in words.
+/// The numbers above zero that float32 holds with full precision, as text.
 const FLOAT32: &str = "1.18e-38 to 3.4e38 (float32)";
 
-/// Whether single precision holds a number above zero: beyond these bounds it is zero or infinite there, or loses digits.
+/// Whether single precision holds a number above zero with full precision. Outside these bounds it would become zero or
+/// infinite, or lose digits.
 fn is_float32(number: f64) -> bool {
     (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&number)
 }
@@ -81,7 +82,7 @@ impl fmt::Display for Domain {
 }
 
 impl Domain {
-    /// Whether the value is one of this domain.
+    /// Whether the value is in this domain.
     #[must_use]
     pub fn contains(self, value: &Value) -> bool {
         let trains = match (self, value) {
@@ -92,7 +93,7 @@ impl Domain {
         trains && self.contained(value)
     }
 
-    /// Whether the value is one that a sweep may have which was stored before numbers had to fit into single precision.
+    /// Whether the value is allowed in a stored sweep. Earlier versions accepted numbers outside single precision.
     #[must_use]
     pub fn contained(self, value: &Value) -> bool {
         match (self, value) {
@@ -111,7 +112,7 @@ impl Domain {
         }
     }
 
-    /// The value of this domain that a word on a command line means; a list is none.
+    /// The value for a word on a command line; `None` if it is not in this domain or the domain is lists.
     #[must_use]
     pub fn value_of(self, word: &str) -> Option<Value> {
         let value = match self {
@@ -121,25 +122,25 @@ impl Domain {
             Self::Flag => Value::Flag(word.parse().ok()?),
             Self::Layers => return None,
         };
-        // Trials of stored sweeps are named by their values, too.
+        // Trials of stored sweeps are referred to by their values too.
         self.contained(&value).then_some(value)
     }
 
-    /// Whether the values are quantities, so that a whole number in a spec file stands for a real one.
+    /// Whether the values are real numbers, so that a whole number in a spec file is converted to one.
     #[must_use]
     pub const fn is_real(self) -> bool {
         matches!(self, Self::Positive | Self::NonNegative | Self::Fraction | Self::Share)
     }
 }
 
-/// On what the use of a setting depends.
+/// The condition under which a setting applies.
 #[derive(Debug, Clone, Copy)]
 pub struct Condition {
-    /// The setting that decides.
+    /// The setting that the condition depends on.
     pub on: Setting,
-    /// Whether this value of it (or its absence) makes use of the dependent setting.
+    /// Whether the condition holds for this value of it, or its absence.
     pub holds: fn(Option<&Value>) -> bool,
-    /// For whom the setting is, in words that end the sentence "it belongs to …".
+    /// Where the setting applies: the end of the sentence "it applies to …".
     pub belongs_to: fn() -> String,
 }
 
@@ -148,7 +149,7 @@ macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $variant:ident {
         name: $name:literal, level: $level:ident, domain: $domain:expr, default: $default:expr, only: $only:expr,
     })+) => {
-        /// A setting of a trial, in the order of significance in a grid's index.
+        /// A setting of a trial, most significant in a grid's index first.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Setting { $($(#[doc = $doc])+ $variant,)+ }
 
@@ -156,37 +157,37 @@ macro_rules! settings {
             /// Every setting, most significant first: shape, then lane, then stop.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The name used in spec files, results and messages.
+            /// The name in spec files, results and messages.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// What it is, in a sentence.
+            /// The meaning, as one sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
 
-            /// How far the setting reaches.
+            /// The level of the setting.
             #[must_use]
             pub const fn level(self) -> Level {
                 match self { $(Self::$variant => Level::$level,)+ }
             }
 
-            /// What values it takes.
+            /// The values it takes.
             #[must_use]
             pub const fn domain(self) -> Domain {
                 match self { $(Self::$variant => $domain,)+ }
             }
 
-            /// Its value where a spec names none; `None` where it has to be named or may be absent.
+            /// The default; `None` if the setting is required or may be absent.
             #[must_use]
             pub fn default_value(self) -> Option<Value> {
                 match self { $(Self::$variant => $default,)+ }
             }
 
-            /// On what its use depends; `None` where every trial uses it.
+            /// The condition under which it applies; `None` if it applies to every trial.
             #[must_use]
             pub const fn condition(self) -> Option<Condition> {
                 match self { $(Self::$variant => $only,)+ }
@@ -206,7 +207,7 @@ fn named<T: std::str::FromStr>(value: Option<&Value>, holds: fn(T) -> bool) -> b
     matches!(value, Some(Value::Name(name)) if name.parse().is_ok_and(holds))
 }
 
-/// The condition of a setting that only some rules use: those whose descriptors list it.
+/// The condition of a setting that applies to some rules only: those that list it in their descriptors.
 macro_rules! of_rules {
     ($name:literal) => {
         Some(Condition {
@@ -253,13 +254,13 @@ const EARLY_STOPPING: Option<Condition> = Some(Condition {
 });
 
 settings! {
-    /// What is learned.
+    /// The dataset to learn.
     Dataset { name: "dataset", level: Shape, domain: Domain::Dataset, default: None, only: None, }
-    /// Layer kind and connectivity.
+    /// Kind of layers and connectivity.
     Network { name: "network", level: Shape, domain: Domain::Names(Network::NAMES), default: None, only: None, }
-    /// What stands in the place of the gradient.
+    /// The learning rule.
     Rule { name: "rule", level: Shape, domain: Domain::Names(Rule::NAMES), default: None, only: None, }
-    /// The non-linearity of the hidden layers.
+    /// Activation function of the hidden layers.
     Activation {
         name: "activation", level: Shape, domain: Domain::Names(ActivationFunction::NAMES),
         default: Some(Value::Name(ActivationFunction::Relu.name().into())), only: None,
@@ -271,21 +272,21 @@ settings! {
         name: "hidden", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
         default: Some(Value::Integer(128)), only: FULLY_CONNECTED,
     }
-    /// Channels of convolutional layer l, divided by l.
+    /// Channels of convolutional layer l are l times this.
     ChannelMultiplier {
         name: "channel_multiplier", level: Shape, domain: Domain::Integer { min: 1, max: 4_096 },
         default: Some(Value::Integer(16)), only: CONVOLUTIONAL,
     }
-    /// The convolutional layers after which the resolution halves.
+    /// The convolutional layers after which the resolution is halved.
     DownsampleAfter {
         name: "downsample_after", level: Shape, domain: Domain::Layers,
         default: Some(Value::Integers(vec![1, 2])), only: CONVOLUTIONAL,
     }
-    /// Whether every dense layer reads the input too.
+    /// Whether every dense layer also has the input as a source.
     SkipInput {
         name: "skip_input", level: Shape, domain: Domain::Flag, default: Some(Value::Flag(false)), only: DENSE,
     }
-    /// The share of all possible skip connections that is expected to be there.
+    /// Expected fraction of all possible skip connections that exist.
     SkipDensity {
         name: "skip_density", level: Shape, domain: Domain::Share, default: Some(Value::Real(0.3)), only: LOGNORMAL,
     }
@@ -293,7 +294,7 @@ settings! {
     SkipDecay {
         name: "skip_decay", level: Shape, domain: Domain::Positive, default: Some(Value::Real(1.0)), only: LOGNORMAL,
     }
-    /// What the skip connections are drawn from.
+    /// Seed of the random skip connections.
     SkipSeed {
         name: "skip_seed", level: Shape, domain: SEEDS, default: Some(Value::Integer(0)), only: LOGNORMAL,
     }
@@ -302,14 +303,14 @@ settings! {
         name: "batch_size", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
         default: Some(Value::Integer(128)), only: None,
     }
-    /// What moves the weights.
+    /// The optimizer.
     Optimizer {
         name: "optimizer", level: Shape, domain: Domain::Names(Optimizer::NAMES),
         default: Some(Value::Name(Optimizer::Adam.name().into())), only: None,
     }
     /// Updates between two evaluations.
     EvalEvery { name: "eval_every", level: Shape, domain: UPDATES, default: Some(Value::Integer(390)), only: None, }
-    /// Step of the forward weights.
+    /// Step size of the forward weights.
     LearningRate {
         name: "learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)), only: None,
     }
@@ -319,57 +320,57 @@ settings! {
     }
     /// Heavy-ball momentum.
     Momentum { name: "momentum", level: Lane, domain: Domain::Fraction, default: Some(Value::Real(0.0)), only: SGD, }
-    /// Whether the momentum looks ahead (Nesterov 1983).
+    /// Whether the momentum is Nesterov's (1983).
     Nesterov {
         name: "nesterov", level: Lane, domain: Domain::Flag, default: Some(Value::Flag(false)), only: MOMENTUM,
     }
-    /// Step of the output layer's target for its sources.
+    /// Step size from the output layer's activations to its target.
     TargetStep {
         name: "target_step", level: Lane, domain: Domain::Positive, default: Some(Value::Real(0.1)),
         only: of_rules!("target_step"),
     }
-    /// Standard deviation of the noise the decoders learn to undo.
+    /// Standard deviation of the noise in decoder training.
     NoiseStd {
         name: "noise_std", level: Lane, domain: Domain::NonNegative, default: Some(Value::Real(0.1)),
         only: of_rules!("noise_std"),
     }
-    /// Step of the decoders.
+    /// Step size of the decoders.
     DecoderLearningRate {
         name: "decoder_learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)),
         only: of_rules!("decoder_learning_rate"),
     }
-    /// Which of the ten splits into training and validation images.
+    /// Number of the split into training and validation images.
     Fold {
         name: "fold", level: Lane, domain: Domain::Integer { min: 0, max: FOLDS - 1 },
         default: Some(Value::Integer(0)), only: None,
     }
-    /// What all randomness derives from, together with the fold.
+    /// Seed of all randomness, together with the fold.
     Seed { name: "seed", level: Lane, domain: SEEDS, default: Some(Value::Integer(0)), only: None, }
-    /// The first update at which early stopping may end training; absent, nothing stops early.
+    /// The first update at which early stopping may end training; without it, there is no early stopping.
     EarlyStopStart {
         name: "early_stop_start", level: Stop, domain: Domain::Integer { min: 0, max: 1 << 53 }, default: None,
         only: None,
     }
-    /// Evaluations without improvement that end training.
+    /// Number of evaluations without improvement that ends training.
     EarlyStopPatience {
         name: "early_stop_patience", level: Stop, domain: count(1), default: Some(Value::Integer(10)),
         only: EARLY_STOPPING,
     }
-    /// Updates after which training ends in any case.
+    /// Number of updates after which training ends in any case.
     MaxUpdates { name: "max_updates", level: Stop, domain: UPDATES, default: Some(Value::Integer(3_900)), only: None, }
 }
 
-/// Splits of the training images into training and validation.
+/// Number of splits into training and validation images.
 pub const FOLDS: u64 = 10;
 
 impl Setting {
-    /// The setting of that name.
+    /// The setting with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|setting| setting.name() == name)
     }
 
-    /// Whether a spec has to name it.
+    /// Whether a spec must set it.
     #[must_use]
     pub fn is_required(self) -> bool {
         matches!(self, Self::Dataset | Self::Network | Self::Rule | Self::Depth)
@@ -393,12 +394,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_stand_in_the_order_of_their_levels() {
+    fn settings_are_ordered_by_level() {
         assert!(Setting::ALL.is_sorted_by_key(|setting| setting.level()));
     }
 
     #[test]
-    fn a_number_that_float32_does_not_hold_is_in_no_domain() {
+    fn a_number_outside_float32_is_in_no_domain() {
         let contains = |domain: Domain, number| domain.contains(&Value::Real(number));
         for domain in [Domain::Positive, Domain::NonNegative, Domain::Fraction] {
             for number in [1e-46, 1e-40, 1e39, f64::MAX, f64::INFINITY, f64::NAN, -1e-3] {
@@ -408,11 +409,11 @@ mod tests {
             assert_eq!(contains(domain, 0.0), domain != Domain::Positive, "{domain}");
         }
         assert!(contains(Domain::Positive, 3.4e38) && !contains(Domain::Fraction, 1.0));
-        assert!(!contains(Domain::Fraction, 0.999_999_999_9), "in float32 it is 1");
+        assert!(!contains(Domain::Fraction, 0.999_999_999_9), "it is 1 in float32");
     }
 
     #[test]
-    fn every_hyperparameter_of_a_rule_is_a_setting_that_rules_decide_on() {
+    fn every_hyperparameter_of_a_rule_is_a_setting_with_a_condition_on_the_rule() {
         for name in Rule::ALL.iter().flat_map(|rule| rule.descriptor().hyperparameters) {
             let condition = Setting::from_name(name).and_then(Setting::condition).expect("a setting with a condition");
             assert_eq!(condition.on, Setting::Rule, "{name}");
@@ -420,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn every_default_lies_in_its_domain() {
+    fn every_default_is_in_its_domain() {
         for setting in Setting::ALL {
             assert!(setting.default_value().is_none_or(|value| setting.domain().contains(&value)), "{setting}");
             assert_eq!(Setting::from_name(setting.name()), Some(*setting));

@@ -1,9 +1,9 @@
-//! Connectivity as data: which layers each layer reads.
+//! The connections of a network: the sources of each layer.
 //!
-//! Layer 0 is the input, layers 1 to L are hidden (L is the depth), layer L+1 is the linear output. Im, Patil and
-//! Branson (arXiv 2001.01647) compare two wirings: a chain, and dense connections from every hidden layer to every
-//! layer after it (Huang et al. 2017). In their discussion they ask what wirings like the brain's would do, where the
-//! lengths of connections are distributed log-normally; the network `lognormal` is that question made precise.
+//! Layer 0 is the input, layers 1 to L are hidden (L is the depth), and layer L+1 is the linear output. Im, Patil and
+//! Branson (arXiv 2001.01647) compare two architectures: a chain, and dense connections from every hidden layer to
+//! every later layer (Huang et al. 2017). In their discussion they ask about architectures like that of the brain,
+//! where the lengths of connections have a log-normal distribution. The network `lognormal` is such an architecture.
 
 use std::ops::RangeInclusive;
 
@@ -13,12 +13,12 @@ use crate::vocabulary::Network;
 /// The sources of every layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
-    /// Of layer 1 first, of the output last; each ascending and not empty.
+    /// Of layer 1 first and of the output last; each list is ascending and not empty.
     sources: Vec<Vec<usize>>,
 }
 
 impl Topology {
-    /// The wiring of a network with `depth` hidden layers, at least one.
+    /// The connections of a network with `depth` hidden layers, at least one.
     #[must_use]
     pub fn new(network: Network, depth: usize, skip: &Skip) -> Self {
         let output = depth.max(1) + 1;
@@ -42,35 +42,35 @@ impl Topology {
         self.sources.len() - 1
     }
 
-    /// The output layer's number.
+    /// The number of the output layer.
     #[must_use]
     pub fn output(&self) -> usize {
         self.sources.len()
     }
 
-    /// The hidden layers' numbers.
+    /// The numbers of the hidden layers.
     #[must_use]
     pub fn hidden(&self) -> RangeInclusive<usize> {
         1..=self.depth()
     }
 
-    /// The layers that `layer` reads, ascending; `layer` is 1 to L+1.
+    /// The sources of `layer`, ascending; `layer` is 1 to L+1.
     #[must_use]
     pub fn sources(&self, layer: usize) -> &[usize] {
         &self.sources[layer - 1]
     }
 
-    /// The layers that read `layer`, ascending.
+    /// The layers that have `layer` as a source, ascending.
     pub fn readers(&self, layer: usize) -> impl DoubleEndedIterator<Item = usize> {
         (1..=self.output()).filter(move |&reader| self.sources(reader).contains(&layer))
     }
 }
 
-/// The draw of skip connections. One over a distance of d layers, d ≥ 2, is kept with probability
+/// Random skip connections. One over a distance of d layers, d ≥ 2, exists with probability
 ///
 /// p(d) = min(1, c · exp(−(ln d)² / 2σ²)),
 ///
-/// where c makes the expected share of kept connections what was asked for.
+/// where c is chosen so that the expected fraction of connections is the given density.
 struct Drawn {
     sigma: f64,
     scale: f64,
@@ -80,11 +80,11 @@ struct Drawn {
 impl Drawn {
     fn new(output: usize, skip: &Skip) -> Self {
         let mut drawn = Self { sigma: skip.decay.0, scale: 0.0, seed: skip.seed };
-        // Over a distance d there are as many pairs of a hidden layer and a later reader as d goes into the depth.
+        // The number of pairs of a hidden layer and a later layer at distance d.
         let pairs = |distance: usize| (output - distance) as f64;
         let possible: f64 = (2..output).map(pairs).sum();
         let wanted = skip.density.0 * possible;
-        // The expected number grows with c, without a jump: halving finds c to the last bit.
+        // The expected number is continuous and increasing in c, so bisection finds c to the last bit.
         let (mut low, mut high) = (0.0_f64, 1.0);
         let expected = |drawn: &Self| (2..output).map(|d| pairs(d) * drawn.probability(d)).sum::<f64>();
         loop {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_reads_the_layer_before() {
+    fn a_layer_of_a_chain_has_the_previous_layer_as_source() {
         for network in [Network::Nn, Network::Convnet] {
             let chain = topology(network, 3);
             assert_eq!((1..=4).map(|layer| chain.sources(layer)).collect::<Vec<_>>(), [[0], [1], [2], [3]]);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dense_layer_reads_every_hidden_layer_before_it_and_not_the_input() {
+    fn a_dense_layer_has_all_previous_hidden_layers_as_sources_but_not_the_input() {
         for network in [Network::Dn, Network::DenseConvnet] {
             let dense = topology(network, 3);
             assert_eq!(dense.sources(1), [0]);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dense_layer_reads_the_input_too_where_that_is_asked_for() {
+    fn a_dense_layer_also_has_the_input_as_source_with_skip_input() {
         let dense = Topology::new(Network::Dn, 2, &Skip { input: true, ..Skip::default() });
         assert_eq!(
             (1..=3).map(|layer| dense.sources(layer).to_vec()).collect::<Vec<_>>(),
@@ -161,7 +161,7 @@ mod tests {
         );
     }
 
-    /// The skip connections of many draws: by distance, how many there are of how many possible.
+    /// The skip connections of many draws: for each distance, the existing and the possible ones.
     fn census(depth: usize, density: f64, decay: f64) -> Vec<(usize, usize)> {
         let mut census = vec![(0, 0); depth + 1];
         for seed in 0..400 {
@@ -179,11 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn as_many_skip_connections_are_drawn_as_were_asked_for_and_fewer_over_longer_distances() {
+    fn skip_connections_have_the_given_density_and_are_fewer_over_longer_distances() {
         for density in [0.1, 0.3, 0.7] {
             let census = census(10, density, 1.0);
             let (kept, possible) = census.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-            // Five standard deviations of a share of at least 18,000 draws.
+            // Five standard deviations of a fraction of at least 18,000 draws.
             assert!((kept as f64 / possible as f64 - density).abs() < 0.019, "{density}: {kept} of {possible}");
             let share = |distance: usize| census[distance].0 as f64 / census[distance].1 as f64;
             assert!(share(2) > share(4) && share(4) > share(8), "{density}");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn all_skip_connections_make_a_dense_network_and_a_draw_is_always_the_same() {
+    fn density_1_gives_a_dense_network_and_a_draw_is_repeatable() {
         let all = Skip { density: Real(1.0), ..Skip::default() };
         assert_eq!(Topology::new(Network::Lognormal, 6, &all), topology(Network::Dn, 6));
         assert_eq!(topology(Network::Lognormal, 9), topology(Network::Lognormal, 9));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_decay_and_a_single_layer_have_a_wiring_too() {
+    fn a_narrow_decay_and_a_single_layer_work_too() {
         let narrow = Skip { decay: Real(1e-3), density: Real(0.5), ..Skip::default() };
         for depth in [1, 2, 3, 20] {
             assert_eq!(Topology::new(Network::Lognormal, depth, &narrow).depth(), depth);

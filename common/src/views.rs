@@ -1,4 +1,4 @@
-//! What a coordinator shows to people: sweeps, workers, results, curves.
+//! What a coordinator shows to its users: sweeps, workers, results, curves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,54 +14,54 @@ use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::{Format, SweepSpec};
 use crate::time::WallTime;
 
-/// A sweep and how far it is.
+/// A sweep and its progress.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepView {
-    /// Its id.
+    /// The id.
     pub id: SweepId,
     /// The name in its spec.
     pub name: String,
-    /// Where it stands.
+    /// The state.
     pub state: SweepState,
-    /// Why, where that is worth telling: what paused it, or what it waits for.
+    /// The reason, if any: what paused the sweep, or what it waits for.
     pub reason: Option<String>,
-    /// Trials in its grid.
+    /// Number of trials in the grid.
     pub trials: u64,
-    /// Trajectories in its grid.
+    /// Number of trajectories in the grid.
     pub trajectories: u64,
-    /// Trials with a score.
+    /// Number of trials with a score.
     pub completed: u64,
-    /// Trials whose loss ceased to be finite.
+    /// Number of diverged trials.
     pub diverged: u64,
-    /// Trials that failed for good.
+    /// Number of trials that failed finally.
     pub failed: u64,
-    /// Of the completed ones, those whose result was found before and taken over.
+    /// Number of completed trials whose result was reused.
     pub reused: u64,
-    /// Trials in training at present.
+    /// Number of trials in training.
     pub running: u64,
-    /// When it was submitted.
+    /// Time of submission.
     pub submitted_at: WallTime,
 }
 
 impl SweepView {
-    /// Trials that have ended for good.
+    /// Number of trials that are completed, diverged or failed.
     #[must_use]
     pub fn ended(&self) -> u64 {
         self.completed + self.diverged + self.failed
     }
 }
 
-/// The text of a sweep's spec, with what was added to it since.
+/// The text of a sweep's spec, with its extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecView {
-    /// Its spec file's text, and how that is written.
+    /// The text of the spec file and its format.
     pub text: (String, Format),
-    /// The texts of what was added to it since, in order.
+    /// The texts of the extensions and their formats, in order.
     pub extensions: Vec<(String, Format)>,
 }
 
 impl SpecView {
-    /// What the text means, with what was added to it; `None` where this version cannot read it.
+    /// The spec with its extensions; `None` if this version cannot read it.
     #[must_use]
     pub fn spec(&self) -> Option<SweepSpec> {
         let parse = |(text, format): &(String, Format)| SweepSpec::parse_stored(text, *format, "the stored spec").ok();
@@ -70,29 +70,30 @@ impl SpecView {
     }
 }
 
-/// A sweep with what its workers do and what went wrong.
+/// A sweep with its workers and incomplete attempts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepStatus {
     /// The sweep.
     pub sweep: SweepView,
-    /// The workers the coordinator knows.
+    /// The workers that the coordinator knows.
     pub workers: Vec<WorkerView>,
-    /// The latest attempts that did not complete, latest first.
+    /// The latest incomplete attempts, latest first.
     pub incomplete_attempts: Vec<IncompleteAttempt>,
-    /// What keeps the coordinator from granting anything at present: a store that cannot be written.
+    /// Why the coordinator grants nothing: its store cannot be written. `None` in normal operation.
     pub degraded: Option<String>,
-    /// How much of the trials in training is done, in trials: 1.5 of three that are half done.
+    /// Progress of the trials in training, as a number of trials: 1.5 for three trials that are half done.
     pub in_training_done: f64,
 }
 
-/// Workers of which those who follow a sweep are told.
+/// Maximum number of workers that watchers of a sweep receive.
 const WATCHED_WORKERS: usize = 64;
 
 impl SweepStatus {
-    /// What those who follow a sweep are told ten times a second, however many workers and lanes there are.
+    /// The part that watchers receive ten times a second. Its size is limited, whatever the number of workers and
+    /// lanes.
     #[must_use]
     pub fn for_watchers(mut self) -> Self {
-        // Those that train something first: they are who is looked for.
+        // Workers that train come first, because users look for them.
         self.workers.sort_by_key(|worker| worker.training_count == 0);
         self.workers.truncate(WATCHED_WORKERS);
         self.workers.iter_mut().for_each(|worker| worker.training.truncate(1));
@@ -100,24 +101,24 @@ impl SweepStatus {
     }
 }
 
-/// A worker and what it trains.
+/// A worker and the trajectories it trains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerView {
-    /// Its id.
+    /// The id.
     pub id: WorkerId,
-    /// Its name, for people.
+    /// The name, for users.
     pub name: String,
-    /// What it has that a sweep may require.
+    /// What a sweep may require of it.
     pub capabilities: Capabilities,
-    /// Trajectories it can train at once.
+    /// Number of trajectories it can train at once.
     pub lanes: u32,
-    /// Whether its stream is up.
+    /// Whether its stream is open.
     pub connected: bool,
-    /// Why it gets nothing until it is released.
+    /// Why it is in quarantine; `None` if it is not.
     pub quarantined: Option<String>,
-    /// What it trains, or the first of it.
+    /// The trajectories in training, or the first of them.
     pub training: Vec<LaneView>,
-    /// How many trajectories it trains.
+    /// Number of trajectories in training.
     pub training_count: u32,
 }
 
@@ -130,17 +131,17 @@ pub struct LaneView {
     pub trajectory: TrajectoryIndex,
     /// The lease.
     pub attempt: Attempt,
-    /// Its settings but those that say when to stop.
+    /// Its settings without the stopping rule.
     pub point: Point,
     /// The latest evaluation.
     pub latest: Option<CurvePoint>,
-    /// Updates done, as last heard.
+    /// Updates done, as last reported.
     pub updates: u64,
-    /// Updates after which it ends in any case.
+    /// Updates at which it ends in any case.
     pub max_updates: u64,
 }
 
-/// An attempt that ended without completing.
+/// An attempt that ended without a result for its trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncompleteAttempt {
     /// The trajectory.
@@ -149,11 +150,11 @@ pub struct IncompleteAttempt {
     pub attempt: Attempt,
     /// The worker's name.
     pub worker_name: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What went wrong.
+    /// The cause, if known.
     pub cause: Option<String>,
-    /// When.
+    /// The time of its end.
     pub at: WallTime,
 }
 
@@ -164,34 +165,34 @@ pub struct ResultView {
     pub trial: TrialIndex,
     /// Its identity.
     pub key: TrialKey,
-    /// How it stands.
+    /// The status.
     pub status: TrialStatus,
     /// The settings that apply to it.
     pub point: Point,
-    /// What it found; only where completed.
+    /// The score; only if completed.
     pub score: Option<Score>,
     /// Updates done when it ended.
     pub updates: u64,
-    /// Attempts it took.
+    /// Number of attempts.
     pub attempts: u32,
-    /// The worker that brought it.
+    /// The name of the worker that reported it.
     pub worker_name: String,
     /// Wall-clock seconds of the accepted attempt.
     pub seconds: f64,
-    /// The trial it was taken over from; `None` where it was trained.
+    /// The trial that the result was reused from; `None` if this trial was trained.
     pub reused_from: Option<Origin>,
 }
 
-/// The trial that a result was taken over from; written as that trial, with ` (deleted)` behind it where it is gone.
+/// The trial that a result was reused from; written like the trial, followed by ` (deleted)` if its sweep was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// The trial.
     pub trial: TrialRef,
-    /// Whether its sweep was deleted since. Then the curve is kept where it was taken over.
+    /// Whether its sweep was deleted. The curve is then kept with the trial that reused it.
     pub deleted: bool,
 }
 
-/// What follows a trial whose sweep was deleted.
+/// The suffix for a trial whose sweep was deleted.
 const DELETED: &str = " (deleted)";
 
 impl fmt::Display for Origin {
@@ -216,41 +217,41 @@ pub struct CurveView {
     pub trajectory: TrajectoryIndex,
     /// The first of its trials.
     pub first_trial: TrialIndex,
-    /// Its settings but those that say when to stop.
+    /// Its settings without the stopping rule.
     pub point: Point,
-    /// Its evaluations.
+    /// The evaluations.
     pub points: Vec<CurvePoint>,
-    /// What was measured of its layers at them.
+    /// The diagnostics.
     pub diagnostics: Vec<DiagnosticPoint>,
 }
 
-/// A trained trial with all that was trained with it.
+/// A trained trial with the results and the curve of its trajectory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainedView {
-    /// The trial that was asked for or, where that was taken over, the one that it comes from.
+    /// The requested trial or, if its result was reused, the trial that it was reused from.
     pub trial: TrialRef,
     /// The results of the trials of its trajectory, in order.
     pub results: Vec<ResultView>,
-    /// Their curve.
+    /// The curve of the trajectory.
     pub curve: CurveView,
 }
 
-/// What a watcher of a sweep hears.
+/// An event for a watcher of a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WatchEvent {
-    /// The state as a whole: first, at changes, and last.
+    /// The complete state: first, at changes, and last.
     State(Box<SweepStatus>),
-    /// An attempt just ended without completing.
+    /// An attempt ended without a result for its trial.
     IncompleteAttempt(IncompleteAttempt),
 }
 
-/// A dataset of a plan, in words and in numbers.
+/// A dataset of a plan.
 #[derive(Debug)]
 pub struct PlannedDataset {
     /// The dataset.
     pub dataset: DatasetRef,
-    /// What it holds; `None` where nobody could look.
+    /// Its summary; `None` if it could not be read.
     pub summary: Option<DatasetSummary>,
-    /// What stands in the way of training on it here, or of looking; `None` where nothing does.
+    /// Why it cannot be read or trained on here; `None` if it can.
     pub lacking: Option<String>,
 }

@@ -1,20 +1,20 @@
-//! The named choices of a trial: learning rules, networks, activations, optimisers, datasets.
+//! The choices with names in a configuration: learning rules, networks, activation functions, optimisers, datasets.
 
 use crate::extents::Extent;
 
-/// A name that stands for no choice in its list.
+/// A name is not in the list of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{name}`; known: {}", known.join(", "))]
 pub struct UnknownName {
-    /// What was being named, such as `rule`.
+    /// The kind, such as `rule`.
     pub what: &'static str,
     /// The name as given.
     pub name: String,
-    /// Every name that would do.
+    /// The known names.
     pub known: Vec<&'static str>,
 }
 
-/// Declares an enum whose variants are known to people by one name each.
+/// Declares an enum whose variants have one name each.
 #[macro_export]
 macro_rules! names {
     ($(#[$doc:meta])* $type:ident ($what:literal) { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+ }) => {
@@ -23,12 +23,12 @@ macro_rules! names {
         pub enum $type { $($(#[$variant_doc])* $variant,)+ }
 
         impl $type {
-            /// Every choice, in the order in which tables list them.
+            /// Every choice, in the order of tables.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// Every name, in the same order.
             pub const NAMES: &'static [&'static str] = &[$($name),+];
 
-            /// The name used in spec files, results and messages.
+            /// The name in spec files, results and messages.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
@@ -39,7 +39,7 @@ macro_rules! names {
     };
 }
 
-/// Reads and writes a type by `name()`, given its `ALL` and `NAMES`.
+/// Implements reading and writing of a type by `name()`, from its `ALL` and `NAMES`.
 #[macro_export]
 macro_rules! named_type {
     ($type:ident, $what:literal) => {
@@ -75,23 +75,23 @@ macro_rules! named_type {
 pub use {named_type, names};
 
 names! {
-    /// A network: a layer kind with a connectivity.
+    /// A network: a kind of layer with a connectivity.
     Network("network") {
-        /// Fully connected, each layer reading the one before it.
+        /// Fully connected; each layer has the previous one as source.
         Nn = "nn",
-        /// Fully connected, each layer reading every hidden layer before it.
+        /// Fully connected; each layer has all previous hidden layers as sources.
         Dn = "dn",
-        /// Fully connected, each layer reading the one before it and, drawn by chance, some of those further back.
+        /// Fully connected; each layer has the previous one and random earlier ones as sources.
         Lognormal = "lognormal",
-        /// Convolutional, each layer reading the one before it.
+        /// Convolutional; each layer has the previous one as source.
         Convnet = "convnet",
-        /// Convolutional, each layer reading every hidden layer before it.
+        /// Convolutional; each layer has all previous hidden layers as sources.
         DenseConvnet = "dense_convnet",
     }
 }
 
 names! {
-    /// The non-linearity of the hidden layers.
+    /// The activation function of the hidden layers.
     ActivationFunction("activation") {
         /// max(0, z).
         Relu = "relu",
@@ -103,7 +103,7 @@ names! {
 }
 
 names! {
-    /// How a gradient (or what stands for it) moves the weights.
+    /// How a gradient, or a change that a rule uses instead, updates the weights.
     Optimizer("optimizer") {
         /// Stochastic gradient descent, with optional heavy-ball momentum.
         Sgd = "sgd",
@@ -121,19 +121,19 @@ names! {
     Dataset("dataset") {
         /// The MNIST handwritten digits (LeCun et al. 1998): 60,000 + 10,000 images of 28×28.
         Mnist = "mnist",
-        /// Zalando's pictures of clothes (Xiao et al. 2017), in the form of MNIST.
+        /// Zalando's pictures of clothes (Xiao et al. 2017), in the format of MNIST.
         FashionMnist = "fashion-mnist",
-        /// Kuzushiji-MNIST, cursive hiragana (Clanuwat et al. 2018), in the form of MNIST.
+        /// Kuzushiji-MNIST, cursive hiragana (Clanuwat et al. 2018), in the format of MNIST.
         Kmnist = "kmnist",
         /// CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 colour images of 32×32.
         Cifar10 = "cifar-10",
-        /// Digits drawn by biosweep itself from strokes; needs no download.
+        /// Digits drawn by biosweep from strokes; no download is needed.
         SyntheticDigits = "synthetic-digits",
     }
 }
 
 names! {
-    /// How the files of custom data are written.
+    /// The file format of custom data.
     CustomFormat("data format") {
         /// The format of the MNIST files: arrays of bytes.
         Idx = "idx",
@@ -143,7 +143,8 @@ names! {
 }
 
 impl CustomFormat {
-    /// The names of the training images, training labels, test images and test labels; any of a file's names will do.
+    /// The names of the files with training images, training labels, test images and test labels; each has one or more
+    /// possible names.
     #[must_use]
     pub const fn files(self) -> [&'static [&'static str]; 4] {
         match self {
@@ -154,12 +155,12 @@ impl CustomFormat {
 }
 
 impl Dataset {
-    /// What tells this dataset's bytes from any other's; a part of every trial's key.
+    /// The identity of the dataset's content; part of every trial's key.
     #[must_use]
     pub const fn digest(self) -> &'static str {
         match self {
-            // That of the first training images, as `biosweep-data` checks it; the other files are checked beside them, and no
-            // two sets share it.
+            // The digest of the training images, which `biosweep-data` checks. The other files are checked too, and no
+            // two datasets have the same training images.
             Self::Mnist => "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
             Self::FashionMnist => "md5:f4a8712d7a061bf5bd6d2ca38dc4d50a",
             Self::Kmnist => "gzip-sha256:51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
@@ -170,7 +171,7 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// The size of its images.
+    /// The size of the images.
     #[must_use]
     pub const fn image(self) -> Extent {
         match self {
@@ -181,7 +182,7 @@ impl Dataset {
         }
     }
 
-    /// Different labels.
+    /// The number of classes.
     #[must_use]
     pub const fn classes(self) -> usize {
         match self {

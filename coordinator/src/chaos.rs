@@ -1,5 +1,5 @@
-//! A small sweep run twice: once undisturbed, and once while its workers and its coordinator are killed again and again,
-//! seeded. What both find must be the same.
+//! Runs a small sweep twice: once normally, and once while its workers and its coordinator are killed at random times
+//! that follow from a seed. The results must be equal.
 
 mod cluster;
 mod faults;
@@ -18,44 +18,44 @@ use self::cluster::Cluster;
 use self::faults::Faults;
 use crate::client::ClientError;
 
-/// Why no verdict was reached.
+/// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChaosError {
-    /// A process could not be run.
+    /// A process could not be started or ended.
     #[error("{what}: {source}")]
     Process {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// A coordinator ended by itself.
-    #[error("the coordinator ended by itself ({status}); its log is {}", log.display())]
+    /// A coordinator ended unexpectedly.
+    #[error("the coordinator ended unexpectedly ({status}); its log is {}", log.display())]
     CoordinatorEnded {
-        /// How.
+        /// The exit status.
         status: String,
-        /// Where it said why.
+        /// The path of its log.
         log: PathBuf,
     },
-    /// A worker ended by itself.
-    #[error("worker {slot} ended by itself ({status}); its log is {}", log.display())]
+    /// A worker ended unexpectedly.
+    #[error("worker {slot} ended unexpectedly ({status}); its log is {}", log.display())]
     WorkerEnded {
-        /// Which.
+        /// The number of the worker.
         slot: u32,
-        /// How.
+        /// The exit status.
         status: String,
-        /// Where it said why.
+        /// The path of its log.
         log: PathBuf,
     },
-    /// Nothing moves any more.
-    #[error("the sweep stands still with {done} of {trials} trials done; what there is to see is in {}", home.display())]
+    /// The sweep makes no progress.
+    #[error("the sweep makes no progress with {done} of {trials} trials done; see the logs in {}", home.display())]
     Stuck {
-        /// Trials done.
+        /// Number of trials done.
         done: u64,
-        /// Trials of the sweep.
+        /// Number of trials of the sweep.
         trials: u64,
-        /// The home it ran in.
+        /// The home of the run.
         home: PathBuf,
     },
     /// A worker cannot be started.
@@ -66,59 +66,59 @@ pub(crate) enum ChaosError {
     Client(#[from] ClientError),
 }
 
-/// What is to be run, and how badly.
+/// The options of a chaos run.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
-    /// The sweep's text.
+    /// The text of the spec.
     pub(crate) spec: String,
-    /// How that is written.
+    /// The format of the spec.
     pub(crate) format: Format,
-    /// Where it comes from, for messages.
+    /// The origin of the spec, for messages.
     pub(crate) origin: String,
-    /// Workers.
+    /// Number of workers.
     pub(crate) workers: u32,
-    /// Faults.
+    /// Number of faults.
     pub(crate) faults: u32,
-    /// What they are drawn from.
+    /// The seed of the faults.
     pub(crate) seed: u64,
-    /// Where to run: one folder for each of the two.
+    /// The folder of the two homes.
     pub(crate) home: PathBuf,
-    /// The store of the disturbed run, where that is not a file in its home.
+    /// The store of the run with faults; `None` for a file in its home.
     pub(crate) store: Option<String>,
-    /// The workers' program and what it needs.
+    /// The worker program and its options.
     pub(crate) worker: WorkerOptions,
 }
 
-/// What came of it.
+/// The result of a chaos run.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Verdict {
-    /// Whether every trial of every disturbed sweep found what it found undisturbed, to the last bit.
+    /// Whether all results of all runs with faults are equal to those without, to the last bit.
     pub(crate) equal: bool,
-    /// Faults that were done.
+    /// Number of faults.
     pub(crate) faults: u32,
-    /// Workers that were killed.
+    /// Number of workers killed.
     pub(crate) workers_killed: u32,
-    /// Coordinators that were killed.
+    /// Number of coordinators killed.
     pub(crate) coordinators_killed: u32,
-    /// Disturbed sweeps it took to do so many.
+    /// Number of sweeps run until all faults had happened.
     pub(crate) sweeps: u32,
-    /// Trials of each.
+    /// Number of trials of each sweep.
     pub(crate) trials: u64,
-    /// Seconds undisturbed.
+    /// Seconds of the run without faults.
     pub(crate) calm_seconds: f64,
-    /// Seconds disturbed, for all sweeps.
+    /// Seconds of all runs with faults.
     pub(crate) chaos_seconds: f64,
-    /// What differs, in words; the first few.
+    /// The first differences, as text.
     pub(crate) differences: Vec<String>,
 }
 
-/// What a sweep found.
+/// The results and curves of a sweep.
 struct Found {
     results: Vec<ResultView>,
     curves: Vec<CurveView>,
 }
 
-/// Runs the sweep both ways. `say` hears what happens.
+/// Runs the sweep without and with faults. `say` receives a line for each step.
 pub(crate) async fn run(options: &Options, mut say: impl FnMut(String)) -> Result<Verdict, ChaosError> {
     let clock = Clock::start();
     let mut calm = Cluster::start(options, "calm", None).await?;
@@ -127,7 +127,7 @@ pub(crate) async fn run(options: &Options, mut say: impl FnMut(String)) -> Resul
     calm.stop().await;
     let calm_seconds = clock.seconds();
     let trials = expected.results.len() as u64;
-    say(format!("undisturbed: {trials} trials in {calm_seconds:.1} s"));
+    say(format!("without faults: {trials} trials in {calm_seconds:.1} s"));
 
     let mut faults = Faults::new(options.seed, options.faults);
     let mut chaos = Cluster::start(options, "chaos", options.store.as_deref()).await?;
@@ -155,7 +155,7 @@ pub(crate) async fn run(options: &Options, mut say: impl FnMut(String)) -> Resul
     })
 }
 
-/// What one run found and the other did not. Who trained a trial, how often it was tried and how long it took may differ.
+/// The differences between two runs. The worker, the number of attempts and the duration of a trial may differ.
 fn compare(found: &Found, expected: &Found) -> Vec<String> {
     let result =
         |row: &ResultView| (row.trial, row.key, row.status, row.point.clone(), row.score.map(bits), row.updates);

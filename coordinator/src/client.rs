@@ -1,4 +1,4 @@
-//! The way of every command to a coordinator: one that listens somewhere, or one hosted for as long as the command runs.
+//! The connection of a command to a coordinator: one that listens somewhere, or one inside the command.
 
 use std::error::Error as _;
 use std::path::Path;
@@ -20,44 +20,42 @@ use biosweep_server::host::{Announcement, EphemeralHost, Found, HostError};
 use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 
-/// A coordinator that says nothing for the first of these is asked whether it lives, and given up after the second.
+/// Keepalive of connections: seconds of silence until a ping, and seconds until an unanswered ping ends the connection.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 
-/// Why a coordinator did not answer.
+/// Why there is no answer from a coordinator.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    /// It cannot be reached.
+    /// The coordinator cannot be reached.
     #[error("cannot reach the coordinator at {url}: {why}; is `biosweep serve` running there?")]
     Unreachable {
         /// Its address.
         url: String,
-        /// What the transport said.
+        /// The error of the transport.
         why: String,
     },
-    /// It refused, with its reason.
+    /// The coordinator refused the request, with this reason.
     #[error("{0}")]
     Refused(String),
-    /// It failed.
+    /// The coordinator failed.
     #[error("the coordinator failed: {0}")]
     Failed(String),
-    /// There was no answer.
-    #[error(
-        "the connection broke: {0}; try again, and if it breaks again, see whether it is `biosweep serve` that listens there"
-    )]
+    /// The connection was lost before the answer.
+    #[error("the connection was lost: {0}; try again, and check that `biosweep serve` listens at this address")]
     Broken(String),
-    /// It cannot do that for the present: its store cannot be written, or it ends.
-    #[error("the coordinator cannot do that now: {0}")]
+    /// The coordinator cannot do this now: its store cannot be written, or it is stopping.
+    #[error("the coordinator cannot do this now: {0}")]
     Unavailable(String),
-    /// Its answer cannot be read.
+    /// The answer cannot be read.
     #[error("the coordinator's answer cannot be read: {0}")]
     Unreadable(#[from] WireError),
-    /// No coordinator could be hosted here.
+    /// The command could not start its own coordinator.
     #[error(transparent)]
     Host(#[from] HostError),
 }
 
 impl ClientError {
-    /// Why the coordinator is not there, where it may be there again.
+    /// The reason, if the coordinator may be available again later.
     pub(crate) fn passing(&self) -> Option<&str> {
         match self {
             Self::Unreachable { why, .. } | Self::Broken(why) | Self::Unavailable(why) => Some(why),
@@ -69,7 +67,7 @@ impl ClientError {
 impl From<Status> for ClientError {
     fn from(status: Status) -> Self {
         let message = status.message().to_owned();
-        // What the other side said has no cause on this one.
+        // A status with a cause was created on this side, not by the coordinator.
         if status.source().is_some() {
             return Self::Broken(message);
         }
@@ -83,22 +81,22 @@ impl From<Status> for ClientError {
     }
 }
 
-/// Which coordinator a command means.
+/// The coordinator that a command uses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target<'a> {
-    /// The one that listens there.
+    /// The one that listens at this address.
     Url(&'a str),
-    /// The one that serves this home, or, where none does, one hosted for the length of the command.
+    /// The one that serves this home, otherwise one inside the command.
     Home {
         /// The home.
         home: &'a Path,
-        /// The address of its store, where that is not a file in the home.
+        /// The address of the store; `None` for a file in the home.
         store: Option<&'a str>,
     },
 }
 
 impl Target<'_> {
-    /// Whether there is nothing: a home in which no sweep was ever kept, and which nobody serves.
+    /// Whether the home has never had a sweep and has no coordinator.
     pub(crate) fn is_void(&self) -> bool {
         match *self {
             Target::Home { home, store: None } => !biosweep_store::is_in(home) && Announcement::read(home).is_none(),
@@ -107,20 +105,20 @@ impl Target<'_> {
     }
 }
 
-/// Between two looks for a coordinator that is gone.
+/// Pause between two attempts to reach a coordinator that is gone.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection to a coordinator.
 pub(crate) struct Client {
     sweeps: SweepsClient<Transport>,
-    /// The coordinator, where the command hosts it itself.
+    /// The coordinator inside the command; `None` for a separate one.
     hosted: Option<EphemeralHost>,
-    /// Where the one listens that holds the home, and did not answer.
+    /// The address of the coordinator that holds the home and did not answer.
     silent: Option<String>,
 }
 
 impl Client {
-    /// Finds the coordinator and connects, so that something can be changed.
+    /// Finds the coordinator and connects, for requests that change something.
     pub(crate) async fn connect(target: Target<'_>) -> Result<Self, ClientError> {
         match target {
             Target::Url(url) => Self::reach(url).await,
@@ -137,8 +135,8 @@ impl Client {
         }
     }
 
-    /// Finds the coordinator and connects, so that questions are answered. Where none serves the home, they are from the
-    /// store, in which nothing changes for it, and which may be one that cannot be written.
+    /// Finds the coordinator and connects, for requests that only read. If none serves the home, the answers come from
+    /// the store. This changes nothing in the store, which may be read-only.
     pub(crate) async fn connect_to_read(target: Target<'_>) -> Result<Self, ClientError> {
         let (home, store) = match target {
             Target::Url(url) => return Self::reach(url).await,
@@ -155,7 +153,7 @@ impl Client {
                     if announced.is_true().await {
                         return Self::announced(announced).await;
                     }
-                    // Who held it for a moment has let go of it.
+                    // The holder may have released the home a moment ago.
                     silent = biosweep_store::is_held(home).then(|| announced.url());
                 }
                 _ => {}
@@ -173,7 +171,7 @@ impl Client {
         Ok(Self { silent, ..Self::hosting(EphemeralHost::reading(opened)) })
     }
 
-    /// Connects to the coordinator of a home without a store of its own.
+    /// Connects to the coordinator of a home whose store is elsewhere.
     async fn keeping_elsewhere(home: &Path, announced: Announcement) -> Result<Self, ClientError> {
         if announced.is_true().await {
             return Self::announced(announced).await;
@@ -189,7 +187,7 @@ impl Client {
         Self { sweeps: sweeps_client(moment.way()), hosted: Some(moment), silent: None }
     }
 
-    /// Looks for a coordinator that is gone until it is there again, wherever it listens then.
+    /// Tries until a coordinator that is gone is available again, at whatever address.
     pub(crate) async fn wait_for(target: Target<'_>) -> Self {
         loop {
             tokio::time::sleep(PAUSE).await;
@@ -206,12 +204,12 @@ impl Client {
         }
     }
 
-    /// Connects to the coordinator that listens there.
+    /// Connects to the coordinator at this address.
     pub(crate) async fn reach(url: &str) -> Result<Self, ClientError> {
         Self::reach_store(url, None).await
     }
 
-    /// The same, where a certain store is meant: no other coordinator answers, should the address become another's.
+    /// The same for a certain store: another coordinator that got the address later does not answer.
     async fn reach_store(url: &str, store: Option<StoreId>) -> Result<Self, ClientError> {
         let unreachable = |why: String| ClientError::Unreachable { url: url.to_owned(), why };
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| unreachable(error.to_string()))?;
@@ -226,7 +224,7 @@ impl Client {
         Ok(Self { sweeps: sweeps_client(Transport::there(channel, store)), hosted: None, silent: None })
     }
 
-    /// Closes the connection, and the coordinator where it was hosted for it.
+    /// Closes the connection, and the coordinator inside the command.
     pub(crate) async fn close(self) -> Result<(), ClientError> {
         drop(self.sweeps);
         match self.hosted {
@@ -235,17 +233,17 @@ impl Client {
         }
     }
 
-    /// Whether the coordinator lives only as long as this connection.
+    /// Whether the coordinator is inside the command and ends with it.
     pub(crate) fn is_hosted(&self) -> bool {
         self.hosted.is_some()
     }
 
-    /// Where the coordinator listens that holds the home and did not answer, so that questions are answered from the store.
+    /// The address of the coordinator that holds the home and did not answer, so that the answers come from the store.
     pub(crate) fn silent(&self) -> Option<&str> {
         self.silent.as_deref()
     }
 
-    /// Submits a sweep; also says whether an equal one was found.
+    /// Submits a sweep; also returns whether an equal one was found.
     pub(crate) async fn submit(
         &mut self,
         spec: String,
@@ -258,13 +256,13 @@ impl Client {
         Ok((sweep(response.sweep)?, response.found))
     }
 
-    /// How many trials of a sweep would be taken over from the results there are.
+    /// The number of trials of a sweep whose results would be reused.
     pub(crate) async fn plan(&mut self, spec: String, format: Format, origin: String) -> Result<u64, ClientError> {
         let request = v1::PlanRequest { spec, format: format.into_wire(), origin };
         Ok(self.sweeps.plan(request).await?.into_inner().reused)
     }
 
-    /// Adds trials to a sweep; also says how many it did not have.
+    /// Adds trials to a sweep; also returns the number of new ones.
     pub(crate) async fn extend(
         &mut self,
         name: &str,
@@ -277,7 +275,7 @@ impl Client {
         Ok((sweep(response.sweep)?, response.added))
     }
 
-    /// A trial by its sweep and number, or by the beginning of its key, with all that was trained with it.
+    /// A trial by its sweep and number, or by the start of its key, with the results and curve of its trajectory.
     pub(crate) async fn trained(&mut self, trial: &str) -> Result<TrainedView, ClientError> {
         let request = v1::TrainedRequest { trial: trial.to_owned() };
         Ok(trained_of_pieces(all(self.sweeps.trained(request).await?.into_inner()).await?)?)
@@ -295,7 +293,7 @@ impl Client {
         Ok(show_of_pieces(all(self.sweeps.show(request).await?.into_inner()).await?)?)
     }
 
-    /// The text of a sweep's spec, with what was added to it.
+    /// The text of a sweep's spec, with its extensions.
     pub(crate) async fn spec(&mut self, name: &str) -> Result<SpecView, ClientError> {
         let request = v1::SpecRequest { sweep: name.to_owned() };
         Ok(SpecView::from_wire(all(self.sweeps.spec(request).await?.into_inner()).await?)?)
@@ -307,33 +305,33 @@ impl Client {
         Ok(Answers(self.sweeps.watch(request).await?.into_inner()))
     }
 
-    /// Stops a sweep.
+    /// Cancels a sweep.
     pub(crate) async fn cancel(&mut self, name: &str) -> Result<SweepView, ClientError> {
         let request = v1::CancelRequest { sweep: name.to_owned() };
         sweep(self.sweeps.cancel(request).await?.into_inner().sweep)
     }
 
-    /// Takes everything of a sweep back, and grants nothing more of it.
+    /// Pauses a sweep: its trials are returned, and nothing more is granted.
     pub(crate) async fn pause(&mut self, name: &str) -> Result<SweepView, ClientError> {
         let request = v1::PauseRequest { sweep: name.to_owned() };
         sweep(self.sweeps.pause(request).await?.into_inner().sweep)
     }
 
-    /// Goes on with a paused sweep.
+    /// Resumes a paused sweep.
     pub(crate) async fn resume(&mut self, name: &str) -> Result<SweepView, ClientError> {
         let request = v1::ResumeRequest { sweep: name.to_owned() };
         sweep(self.sweeps.resume(request).await?.into_inner().sweep)
     }
 
-    /// Tries failed trials with these settings again; also says how many.
+    /// Retries failed trials with these settings; also returns their number.
     pub(crate) async fn retry(&mut self, name: &str, settings: Point) -> Result<(SweepView, u64), ClientError> {
         let request = v1::RetryRequest { sweep: name.to_owned(), r#where: settings.into_wire() };
         let response = self.sweeps.retry(request).await?.into_inner();
         Ok((sweep(response.sweep)?, response.trials))
     }
 
-    /// Deletes a sweep, or only says which one is meant and whether it can be: the sweep as it was, and how many trials of
-    /// others were taken over from it.
+    /// Deletes a sweep, or with `dry_run` only checks that it can be deleted. Returns the sweep before its deletion,
+    /// and the number of trials of other sweeps that were reused from it.
     pub(crate) async fn delete(&mut self, name: &str, dry_run: bool) -> Result<(SweepView, u64), ClientError> {
         let request = v1::DeleteRequest { sweep: name.to_owned(), dry_run };
         let response = self.sweeps.delete(request).await?.into_inner();
@@ -346,7 +344,7 @@ impl Client {
         Ok(Vec::from_wire(pieces.into_iter().flat_map(|piece| piece.workers).collect::<Vec<_>>())?)
     }
 
-    /// Lets a worker out of quarantine.
+    /// Releases a worker from quarantine.
     pub(crate) async fn release(&mut self, name: &str) -> Result<WorkerView, ClientError> {
         let request = v1::ReleaseWorkerRequest { worker: name.to_owned() };
         let worker = self.sweeps.release_worker(request).await?.into_inner().worker;
@@ -363,7 +361,7 @@ impl Client {
         Ok(results)
     }
 
-    /// The same, some at a time: there may be more than memory holds.
+    /// The same in parts, because all results may need more memory than there is.
     pub(crate) async fn each_result(&mut self, name: &str) -> Result<Answers<v1::ResultsResponse>, ClientError> {
         let request = v1::ResultsRequest { sweep: name.to_owned() };
         Ok(Answers(self.sweeps.results(request).await?.into_inner()))
@@ -379,7 +377,7 @@ impl Client {
         Ok(curves)
     }
 
-    /// The same, one after the other.
+    /// The same, one after another.
     pub(crate) async fn each_curve(&mut self, name: &str) -> Result<CurveAnswers, ClientError> {
         let request = v1::CurvesRequest { sweep: name.to_owned() };
         let pieces = self.sweeps.curves(request).await?.into_inner();
@@ -393,7 +391,7 @@ fn sweeps_client(way: Transport) -> SweepsClient<Transport> {
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }
 
-/// Answers as they come.
+/// Answers of a stream.
 pub(crate) struct Answers<T>(Streaming<T>);
 
 impl Answers<v1::WatchEvent> {
@@ -404,7 +402,7 @@ impl Answers<v1::WatchEvent> {
     }
 }
 
-/// Everything a stream brings.
+/// All items of a stream.
 async fn all<T>(mut stream: Streaming<T>) -> Result<Vec<T>, ClientError> {
     let mut messages = Vec::new();
     while let Some(message) = stream.message().await? {
@@ -421,7 +419,7 @@ impl Answers<v1::ResultsResponse> {
     }
 }
 
-/// Curves as they come, each put together from its pieces.
+/// Curves of a stream, each joined from its pieces.
 pub(crate) struct CurveAnswers {
     pieces: Streaming<v1::CurvesResponse>,
     together: Curves,

@@ -1,4 +1,4 @@
-//! The folder a run leaves its files in: results, learning curves, figures.
+//! The folder with the files of a run: results, learning curves, figures.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -11,33 +11,33 @@ use biosweep_common::views::{CurveView, ResultView, SweepView};
 
 use crate::render::human;
 
-/// Characters of an id that tell sweeps apart: its whole time stamp, to the millisecond.
+/// Number of id characters that distinguish sweeps: the time stamp, to the millisecond.
 const ID_CHARACTERS: usize = 13;
-/// The most bytes that a folder's name has of the sweep's: with the id, what every file system takes.
+/// Maximum bytes of the sweep's name in a folder name. With the id it fits every file system.
 const NAME_BYTES_MAX: usize = 100;
 
 /// A file of a run could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}: {source}; the results are safe in the store, `biosweep results` exports them")]
+#[error("cannot write {path}: {source}; the results are safe in the store; export them with `biosweep results`")]
 pub(crate) struct FolderError {
     path: PathBuf,
     #[source]
     source: io::Error,
 }
 
-/// Where the files of a run lie.
+/// The files of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResultsFolder {
-    /// One row a trial.
+    /// The results, one row per trial.
     pub(crate) results: PathBuf,
-    /// One row an evaluation.
+    /// The learning curves, one row per evaluation.
     pub(crate) curves: PathBuf,
-    /// Pictures.
+    /// The figures.
     pub(crate) figures: Vec<PathBuf>,
 }
 
 impl ResultsFolder {
-    /// Writes all files of a sweep into its folder of the home, in place of those of an earlier run.
+    /// Writes all files of a sweep into its folder in the home, and replaces those of an earlier run.
     pub(crate) fn write(
         home: &Path,
         sweep: &SweepView,
@@ -70,7 +70,7 @@ impl ResultsFolder {
     }
 }
 
-/// What stands above a figure: a sweep that has not finished is not to look as if it had.
+/// The title of a figure. For an unfinished sweep it says so.
 fn title(sweep: &SweepView) -> String {
     match human::so_far(sweep) {
         Some(so_far) => format!("{} ({so_far})", sweep.name),
@@ -98,8 +98,8 @@ fn write(
     }
 }
 
-/// A sweep's name with all that could mean something to a file system replaced, and as much of its id as tells it apart:
-/// where the name has to be cut, all of the id.
+/// The name of a sweep's folder: its name with special characters replaced, and the part of its id that distinguishes
+/// it. If the name has to be cut, the complete id.
 fn folder_name(name: &str, id: SweepId) -> String {
     let name: String =
         name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_name_a_sweep_may_have_names_a_folder_that_can_be_made() {
+    fn the_longest_name_of_a_sweep_gives_a_valid_folder_name() {
         let id = |number: u128| SweepId(Uuid::from_u128(number));
         let name = "漢".repeat(128);
         let folder = folder_name(&name, id(1));

@@ -3,13 +3,13 @@
 //! | module | contents |
 //! |---|---|
 //! | [`cli`] | one file per command |
-//! | [`client`] | the way of every command to a coordinator |
-//! | [`folder`] | the folder a run leaves its files in |
-//! | [`render`] | what people and programs read |
-//! | [`terminal`] | questions and remarks, the width of the terminal |
-//! | [`mod@bench`] | trials per second through all of it |
-//! | [`replay`] | a trial trained again, and compared |
-//! | [`chaos`] | all of it while its processes are killed |
+//! | [`client`] | the connection of a command to a coordinator |
+//! | [`folder`] | the folder with the files of a run |
+//! | [`render`] | answers for people and programs |
+//! | [`terminal`] | questions and messages, the width of the terminal |
+//! | [`mod@bench`] | benchmarks of the coordinator |
+//! | [`replay`] | trains a trial again and compares the curves |
+//! | [`chaos`] | runs a sweep while its processes are killed |
 
 mod bench;
 mod chaos;

@@ -1,4 +1,4 @@
-//! A trajectory trained again, in a momentary home with one worker: is its curve the same, bit for bit?
+//! Trains a trajectory again, in a temporary home with one worker, and compares the curves bit by bit.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -26,73 +26,73 @@ use crate::client::{Client, ClientError};
 /// Why a trajectory was not trained again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplayError {
-    /// It has nothing to compare with.
-    #[error("trial {trial} failed, so that there is no curve to compare with; `biosweep retry` tries it again")]
+    /// The trial failed, so there is no curve to compare with.
+    #[error("trial {trial} failed, so there is no curve to compare with; retry it with `biosweep retry`")]
     NoCurve {
         /// The trial.
         trial: TrialRef,
     },
-    /// Another version found it.
+    /// The result is from another numerics version.
     #[error(
-        "trial {trial} was found by a version of biosweep whose numbers differ from this one's by design; compare it \
-         with the version that found it"
+        "trial {trial} was trained with another numerics version of biosweep; replay it \
+         with that version"
     )]
     OtherNumerics {
         /// The trial.
         trial: TrialRef,
     },
-    /// It did not come to its end this time.
-    #[error("trial {trial} did not come to its end this time: {why}")]
+    /// The new training did not complete.
+    #[error("trial {trial} did not complete this time: {why}")]
     NotTrained {
         /// The trial.
         trial: TrialRef,
-        /// What happened.
+        /// The reason.
         why: String,
     },
-    /// The workers cannot run here.
+    /// The worker cannot run here.
     #[error(transparent)]
     Local(#[from] LocalError),
     /// The coordinator failed.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// No coordinator could be hosted here.
+    /// The command could not start its own coordinator.
     #[error(transparent)]
     Host(#[from] HostError),
 }
 
-/// What came of it.
+/// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Verdict {
-    /// The trial that was trained, as SWEEP/TRIAL.
+    /// The trial, as SWEEP/TRIAL.
     pub(crate) trial: String,
-    /// Its key.
+    /// The key of the trial.
     pub(crate) key: String,
     /// Whether the curves are equal to the last bit.
     pub(crate) same: bool,
-    /// Evaluations that were compared.
+    /// Number of evaluations compared.
     pub(crate) evaluations: usize,
     /// The first difference.
     pub(crate) difference: Option<Difference>,
-    /// What it was trained with this time: curves are equal where this is equal.
+    /// The numeric environment of the new training. Curves from equal environments are equal.
     pub(crate) environment: NumericEnvironment,
-    /// Seconds it took.
+    /// Duration in seconds.
     pub(crate) seconds: f64,
 }
 
-/// Where two curves part.
+/// The first difference between two curves.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Difference {
     /// The first update that differs.
     pub(crate) update: u64,
-    /// What differs there.
+    /// The value that differs.
     pub(crate) what: &'static str,
-    /// What the store has; absent where it has no such evaluation, or no such accuracy.
+    /// The stored value; `None` if there is no such evaluation or accuracy.
     pub(crate) stored: Option<f64>,
-    /// What was found this time.
+    /// The new value.
     pub(crate) replayed: Option<f64>,
 }
 
-/// Trains what the store knows of `trained` again.
+/// Trains the trajectory of `trained` again.
 pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result<Verdict, ReplayError> {
     let clock = Clock::start();
     let trial = trained.trial;
@@ -114,7 +114,7 @@ pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result
     let environment = worker.environment().await?;
     let home = std::env::temp_dir().join(format!("biosweep-replay-{}", new_id::<WorkerId>()));
     let replayed = train(trial, text, &home, worker).await;
-    // Left over it is in nobody's way.
+    // If it cannot be removed, it does no harm.
     drop(fs::remove_dir_all(&home));
     let replayed = replayed?;
     let difference = first_difference(&trained.curve.points, &replayed);
@@ -168,7 +168,7 @@ async fn follow(trial: TrialRef, text: String, url: &str) -> Result<Vec<CurvePoi
     let (sweep, _) = client.submit(text, Format::Toml, "replay".to_owned(), true).await?;
     let id = sweep.id.to_string();
     let mut events = client.watch(&id).await?;
-    let mut why = "it was lost".to_owned();
+    let mut why = "its worker was lost".to_owned();
     while let Some(event) = events.next().await? {
         match event {
             WatchEvent::IncompleteAttempt(incomplete_attempt) => why = incomplete_attempt.cause.unwrap_or(why),
@@ -185,7 +185,7 @@ async fn follow(trial: TrialRef, text: String, url: &str) -> Result<Vec<CurvePoi
     }
 }
 
-/// A sweep of this trajectory alone, stopped for each of its trials as before.
+/// The spec of a sweep with this trajectory only, with the stopping rules of all its trials.
 fn spec_of(results: &[ResultView]) -> String {
     let mut text = "name = \"replay\"\nretries = 0\n".to_owned();
     let Some(first) = results.first() else { return text };
@@ -216,7 +216,7 @@ fn spec_of(results: &[ResultView]) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    // A JSON string is also one of TOML.
+    // A JSON string is valid in TOML too.
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn curves_part_at_the_first_bit_that_differs() {
+    fn curves_differ_at_the_first_bit_that_differs() {
         let stored = curve(&[1.0, 0.1 + 0.2, f64::NAN]);
         assert_eq!(first_difference(&stored, &stored.clone()), None, "NaN is the same as itself");
         let difference = first_difference(&stored, &curve(&[1.0, 0.3, 7.0])).expect("a bit differs");
@@ -270,19 +270,19 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_that_goes_on_where_the_other_ends_differs_there() {
+    fn curves_of_different_lengths_differ_at_the_end_of_the_shorter_one() {
         let (short, long) = (curve(&[1.0]), curve(&[1.0, 0.5]));
-        let difference = first_difference(&short, &long).expect("one is longer");
+        let difference = first_difference(&short, &long).expect("one curve is longer");
         assert_eq!((difference.update, difference.what), (2, "evaluation"));
         assert_eq!((difference.stored, difference.replayed), (None, Some(0.5)));
-        assert_eq!(first_difference(&long, &short).expect("one is longer").replayed, None);
+        assert_eq!(first_difference(&long, &short).expect("one curve is longer").replayed, None);
         let shifted: Vec<CurvePoint> =
             long.iter().map(|point| CurvePoint { update: point.update + 1, ..*point }).collect();
         assert_eq!(first_difference(&long, &shifted).map(|difference| difference.update), Some(1));
     }
 
     #[test]
-    fn the_spec_of_a_trajectory_has_its_trials_and_no_others() {
+    fn the_spec_of_a_trajectory_has_exactly_its_trials() {
         let stops = [(0, 3, 100), (50, 3, 100), (50, 4, 200)];
         let result = |&(start, patience, max): &(u64, u64, u64)| {
             let settings = [

@@ -1,4 +1,4 @@
-//! Has the migrations compiled in anew when one is added.
+//! Recompiles the crate when a migration is added, because migrations are compiled in.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

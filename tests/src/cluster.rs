@@ -1,4 +1,4 @@
-//! A coordinator and workers as processes of their own, as on a cluster.
+//! A coordinator and workers in separate processes, as on a cluster.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{Home, program, until, until_ended, without_variables};
 
-/// Six trajectories of eight trials that take a second or two each, with checkpoints all along.
+/// Six trajectories with twelve trials that take a second or two each, with frequent checkpoints.
 pub const SPEC: &str = r#"
 name = "small"
 checkpoint_every_s = 0.1
@@ -29,10 +29,10 @@ depth = 3
 seed = [0, 1]
 max_updates = [400, 900]
 "#;
-/// Trials of [`SPEC`].
+/// Number of trials of [`SPEC`].
 pub const TRIALS: usize = 12;
 
-/// Twelve trials of one update each, for workers that only say that they trained.
+/// Twelve trials of one update each, for workers that do not really train.
 pub const QUICK_SPEC: &str = r#"
 name = "small"
 [data]
@@ -46,29 +46,29 @@ depth = 1
 seed = { from = 0, count = 12 }
 "#;
 
-/// Seconds of silence after which a worker is lost in these clusters.
+/// Seconds of silence after which a worker of these clusters is lost.
 const LEASE: &str = "2";
 
-/// Processes that end with it.
+/// Processes that are killed when this value is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     home: Home,
-    /// The home of the coordinator, where it is another.
+    /// The home of the coordinator, which may differ from that of the workers.
     coordinator_home: PathBuf,
     address: Ipv4Addr,
     port: u16,
     store: Option<String>,
-    /// What every program is started through, by the kind of the program: such as `ip netns exec NAME`.
+    /// The command that starts each program, by the name of the program, such as `ip netns exec NAME`.
     through: BTreeMap<&'static str, Vec<OsString>>,
     coordinator: Option<Child>,
     workers: Vec<Child>,
 }
 
 impl Cluster {
-    /// A cluster with nothing running yet.
+    /// A cluster without processes.
     ///
     /// # Panics
-    /// Where no port is free.
+    /// If no port is free.
     #[must_use]
     pub fn new(store: Option<String>) -> Self {
         let home = Home::default();
@@ -85,14 +85,14 @@ impl Cluster {
         }
     }
 
-    /// The coordinator keeps its home there.
+    /// Gives the coordinator another home.
     #[must_use]
     pub fn with_coordinator_home(mut self, home: &Path) -> Self {
         home.clone_into(&mut self.coordinator_home);
         self
     }
 
-    /// The coordinator listens there, and programs of this name are started through that command.
+    /// Sets the coordinator's address, and the commands that start the programs with these names.
     #[must_use]
     pub fn with_network(mut self, address: Ipv4Addr, through: [(&'static str, Vec<OsString>); 2]) -> Self {
         self.address = address;
@@ -134,7 +134,7 @@ impl Cluster {
     /// Starts the coordinator.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub fn serve(&mut self) {
         let mut command = self.command("biosweep");
         command
@@ -146,10 +146,10 @@ impl Cluster {
         self.coordinator = Some(child.expect("the coordinator starts"));
     }
 
-    /// Starts a worker with these arguments besides, and these variables; its process.
+    /// Starts a worker with these extra arguments and variables, and returns its process id.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub fn work(&mut self, arguments: &[&str], variables: &[(&str, &str)]) -> Pid {
         let mut command = self.command("biosweep-worker");
         command.args(["--coordinator", &self.url()]).arg("--home").arg(self.home.path()).args(arguments);
@@ -161,54 +161,54 @@ impl Cluster {
         pid
     }
 
-    /// The latest worker's process.
+    /// The process of the latest worker.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is none.
     #[must_use]
     pub fn last_worker(&mut self) -> &mut Child {
         self.workers.last_mut().expect("a worker")
     }
 
-    /// Kills the coordinator as a crash would.
+    /// Kills the coordinator, like a crash.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is none.
     pub fn kill_coordinator(&mut self) {
         self.end_coordinator(Signal::SIGKILL);
     }
 
-    /// Has the coordinator end by a signal; how it ended.
+    /// Ends the coordinator by a signal and returns its exit status.
     ///
     /// # Panics
-    /// Where there is none, or it does not end.
+    /// If there is none, or it does not end.
     pub fn end_coordinator(&mut self, signal: Signal) -> ExitStatus {
         let mut child = self.coordinator.take().expect("a coordinator");
         kill(pid(&child), signal).expect("it runs");
         until_ended(&mut child)
     }
 
-    /// Kills the latest worker as a crash would.
+    /// Kills the latest worker, like a crash.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is none.
     pub fn kill_worker(&mut self) {
         let mut child = self.workers.pop().expect("a worker");
         child.kill().expect("it runs");
         child.wait().expect("it has ended");
     }
 
-    /// Runs `biosweep` with the coordinator's address; what it answers, as JSON, where it goes well.
+    /// Runs `biosweep` with the coordinator's address, and returns its JSON answer if it succeeds.
     #[must_use]
     pub fn try_json(&self, arguments: &[&str]) -> Option<Value> {
         let output = self.asking(arguments).args(["--output", "json"]).output().expect("biosweep starts");
         output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("an answer in JSON"))
     }
 
-    /// The same, as soon as it goes well.
+    /// Repeats the command until it succeeds.
     ///
     /// # Panics
-    /// Where it does not within two minutes.
+    /// After two minutes without success.
     #[must_use]
     pub fn json(&self, arguments: &[&str]) -> Value {
         until("the coordinator answers", || self.try_json(arguments))
@@ -220,14 +220,14 @@ impl Cluster {
         let _sweep = self.json(&["submit", &spec.to_string_lossy()]);
     }
 
-    /// The command that submits [`SPEC`], ready to start.
+    /// The command that submits [`SPEC`].
     #[must_use]
     pub fn submission(&self) -> Command {
         let spec = self.home.spec(SPEC);
         self.asking(&["submit", &spec.to_string_lossy()])
     }
 
-    /// `biosweep` with the coordinator's address, ready to start.
+    /// The command `biosweep` with the coordinator's address.
     #[must_use]
     pub fn asking(&self, arguments: &[&str]) -> Command {
         let mut command = self.command("biosweep");
@@ -235,15 +235,15 @@ impl Cluster {
         command
     }
 
-    /// Waits until `condition` holds of what `show` says.
+    /// Waits until the answer of `show` meets a condition.
     ///
     /// # Panics
-    /// Where it does not within two minutes.
+    /// After two minutes without it.
     pub fn until(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
         until(what, || self.try_json(&["show", "small"]).filter(|status| condition(status)))
     }
 
-    /// Waits until a worker trains, has written a checkpoint, and all is in full swing.
+    /// Waits until a worker trains and there is a checkpoint.
     pub fn until_in_full_swing(&self) {
         let swings = |status: &Value| {
             let workers = status["workers"].as_array().cloned().unwrap_or_default();
@@ -253,7 +253,7 @@ impl Cluster {
         until("there is a checkpoint", || self.checkpoints().into_iter().next());
     }
 
-    /// The checkpoints there are.
+    /// The paths of all checkpoints.
     #[must_use]
     pub fn checkpoints(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
@@ -271,10 +271,10 @@ impl Cluster {
         found
     }
 
-    /// Waits for the sweep's end; what must not depend on what befell it.
+    /// Waits for the sweep's end and returns the results that must not depend on faults.
     ///
     /// # Panics
-    /// Where it does not end, or its trials are not each there once.
+    /// If the sweep does not end, or a trial does not have exactly one result.
     #[must_use]
     pub fn findings(&self) -> String {
         self.until("the sweep is done", |status| status["state"] == "finished");
@@ -291,10 +291,10 @@ impl Cluster {
         rows.iter().map(of).collect::<Vec<_>>().join("\n") + &curves.to_string()
     }
 
-    /// What a worker has said.
+    /// The content of a worker's log.
     ///
     /// # Panics
-    /// Where there is no such log.
+    /// If there is no such log.
     #[must_use]
     pub fn said(&self, log: &str) -> String {
         std::fs::read_to_string(self.home.path().join(log)).expect("a log")
@@ -304,7 +304,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         for child in self.workers.iter_mut().chain(&mut self.coordinator) {
-            // A stopped process has to go on to be killed; one that has ended is as good.
+            // A stopped process must continue before it can be killed. An error means that it has ended.
             let _ended = kill(pid(child), Signal::SIGCONT);
             drop(child.kill());
             drop(child.wait());
@@ -315,7 +315,7 @@ impl Drop for Cluster {
 /// The id of a process.
 ///
 /// # Panics
-/// Never: ids fit.
+/// If the id does not fit, which does not happen.
 #[must_use]
 pub fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("a process id"))

@@ -1,4 +1,4 @@
-//! A file system of two megabytes, gone with the test. Mounting it takes root.
+//! A file system of two megabytes, which is removed at the end of the test. Mounting it needs root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// A file system with nothing in it.
+    /// An empty file system.
     ///
     /// # Panics
-    /// Where it cannot be mounted.
+    /// If it cannot be mounted.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it changes the machine")]
     pub fn new() -> Self {
@@ -25,22 +25,22 @@ impl Disk {
         Self { folder }
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Fills it to the last byte.
+    /// Fills the file system completely.
     pub fn fill(&self) {
-        // It fails at the end of the disk, as it is meant to.
+        // The write fails at the end of the disk, as intended.
         drop(fs::write(self.ballast(), vec![1_u8; 8 << 20]));
     }
 
-    /// Makes room again.
+    /// Frees the space again.
     ///
     /// # Panics
-    /// Where it was not filled.
+    /// If the file system was not filled.
     pub fn empty(&self) {
         fs::remove_file(self.ballast()).expect("the ballast is there");
     }

@@ -1,7 +1,6 @@
-//! What a hostile peer may say: for every field of every message, as the protocol describes itself, what it should not be.
+//! Messages of a hostile peer: for every field of every message in the protocol description, invalid values.
 //!
-//! A message is honest bytes with one field spoiled, so that nothing but this field is wrong with it. Fields that are new
-//! are found in the description.
+//! A spoiled message is a valid one with a single invalid field. New fields are found in the protocol description.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,36 +10,36 @@ use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_va
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
-/// More of anything than there may be.
+/// A count above every limit.
 const MANY: usize = 40_000;
-/// Characters that a store, a log or a terminal chokes on, and more than any of them wants to hold.
+/// Characters that cause faults in stores, logs or terminals, and texts that are too long.
 const TEXTS: [&str; 5] = ["\0", "a\0b", "\u{1b}[2J\u{7}", "\u{9b}31m", "none of the names there are"];
 
-/// The messages and services of the protocol, as it describes them.
+/// The messages and services of the protocol, from its description.
 #[derive(Debug)]
 pub struct Protocol {
     messages: BTreeMap<String, DescriptorProto>,
-    /// Path, request, answer.
+    /// The path, the request and the response of each method.
     methods: Vec<Method>,
 }
 
-/// A procedure that can be called.
+/// A method of a service.
 #[derive(Debug, Clone)]
 pub struct Method {
-    /// Its path, such as `/biosweep.v1.Sweeps/List`.
+    /// The path, such as `/biosweep.v1.Sweeps/List`.
     pub path: String,
-    /// The message it takes.
+    /// The type of the request.
     pub request: String,
-    /// The message it answers with.
+    /// The type of the response.
     pub response: String,
-    /// Whether it takes many of them.
+    /// Whether it takes a stream of requests.
     pub takes_many: bool,
 }
 
-/// A message in which one field is spoiled.
+/// A message with one invalid field.
 #[derive(Debug, Clone)]
 pub struct Spoiled {
-    /// Which, and what it says: `Ended.attempt = 2^63`.
+    /// The field and its value, such as `Ended.attempt = 2^63`.
     pub what: String,
     /// The message.
     pub bytes: Vec<u8>,
@@ -68,13 +67,13 @@ impl Default for Protocol {
 }
 
 impl Protocol {
-    /// Everything that can be called.
+    /// All methods.
     #[must_use]
     pub fn methods(&self) -> &[Method] {
         &self.methods
     }
 
-    /// Every field of a message and of all that it holds, as `Message.field`.
+    /// Every field of a message and of all messages in it, as `Message.field`.
     #[must_use]
     pub fn fields_under(&self, message: &str) -> BTreeSet<String> {
         let (mut fields, mut open, mut seen) = (BTreeSet::new(), vec![message.to_owned()], BTreeSet::new());
@@ -89,7 +88,8 @@ impl Protocol {
         fields
     }
 
-    /// Those of [`Self::fields_under`] that hold more than a number or a yes: who reads them has to look at their bounds.
+    /// The fields of [`Self::fields_under`] that are more than a number or a boolean, so that a reader has to check
+    /// their limits.
     #[must_use]
     pub fn unbounded_under(&self, message: &str) -> BTreeSet<String> {
         let is_unbounded = |name: &String| {
@@ -101,7 +101,7 @@ impl Protocol {
         self.fields_under(message).into_iter().filter(is_unbounded).collect()
     }
 
-    /// The fields that are said in honest bytes, as `Message.field`.
+    /// Adds the fields in the bytes of a valid message, as `Message.field`.
     pub fn fields_in(&self, message: &str, honest: &[u8], found: &mut BTreeSet<String>) {
         for part in parts(honest) {
             let Some(field) = self.fields(message).iter().find(|field| field.number() == part.number) else { continue };
@@ -112,7 +112,7 @@ impl Protocol {
         }
     }
 
-    /// The message with each of its fields, and each of those that are in them, spoiled in every way.
+    /// The message with each of its fields, and the fields of messages in it, spoiled in every way.
     #[must_use]
     pub fn spoil(&self, message: &str, honest: &[u8]) -> Vec<Spoiled> {
         let mut all = Vec::new();
@@ -123,7 +123,7 @@ impl Protocol {
                 parts(honest).filter(|part| !of_field(part)).flat_map(|part| part.whole.to_vec()).collect();
             let what = format!("{message}.{}", field.name());
             let repeats = field.label() == Label::Repeated;
-            // What is repeated is said in addition, anything else in its place.
+            // A value is added to a repeated field, and replaces any other field.
             let with =
                 |spoiled: Vec<u8>| if repeats { [honest, &spoiled].concat() } else { [&others[..], &spoiled].concat() };
             if !said.is_empty() {
@@ -154,7 +154,7 @@ impl Protocol {
         all
     }
 
-    /// What in a message that was taken for sound is beyond what a store, a log or a terminal can take.
+    /// The first value in an accepted message that exceeds the limits of stores, logs or terminals.
     #[must_use]
     pub fn beyond_bounds(&self, message: &str, bytes: &[u8]) -> Option<String> {
         let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
@@ -205,12 +205,12 @@ fn last(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// The message that a field holds, where it holds one.
+/// The message type of a field; `None` if it is not a message.
 fn held(field: &FieldDescriptorProto) -> Option<String> {
     (field.r#type() == Type::Message).then(|| last(field.type_name()).to_owned())
 }
 
-/// What a field should not say, with its bytes.
+/// Invalid values for a field, with their bytes.
 fn values(field: &FieldDescriptorProto) -> Vec<(String, Vec<u8>)> {
     let number = |wire, bytes: &dyn Fn(&mut Vec<u8>)| {
         let mut put = Vec::new();
@@ -247,7 +247,7 @@ fn put_bytes(field: &FieldDescriptorProto, content: &[u8]) -> Vec<u8> {
     put
 }
 
-/// A field as it is said.
+/// A field in the bytes of a message.
 struct Part<'a> {
     number: i32,
     wire: WireType,

@@ -1,4 +1,4 @@
-//! biosweep tried from outside: its real programs, started as a user starts them.
+//! Tests of biosweep from outside: with its real programs, started like a user starts them.
 
 pub mod cluster;
 pub mod disk;
@@ -15,12 +15,12 @@ use std::time::Duration;
 use nix::unistd::Uid;
 use serde_json::Value;
 
-/// How often a condition is looked at.
+/// The pause between two checks of a condition.
 const POLL: Duration = Duration::from_millis(20);
-/// Looks after which a condition that does not come about is a failure: two minutes.
+/// The number of checks after which a wait fails: two minutes.
 const POLLS_MAX: u32 = 6_000;
 
-/// A home of its own for each test, with the programs to use it.
+/// A temporary home for a test, with the programs that use it.
 #[derive(Debug)]
 pub struct Home {
     folder: tempfile::TempDir,
@@ -32,7 +32,7 @@ impl Default for Home {
     }
 }
 
-/// Takes the variables away that tell programs of another place or a batch job.
+/// Removes the environment variables that name another home or a batch job.
 pub fn without_variables(command: &mut Command) {
     for variable in
         ["BIOSWEEP_COORDINATOR", "BIOSWEEP_STORE", "BIOSWEEP_CHECKPOINTS", "SLURM_JOB_ID", "SLURM_JOB_END_TIME"]
@@ -41,10 +41,10 @@ pub fn without_variables(command: &mut Command) {
     }
 }
 
-/// A program of the workspace, as built beside the test that asks.
+/// A program of the workspace, in the target folder of the test.
 ///
 /// # Panics
-/// Where it has not been built.
+/// If it was not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test is a file");
@@ -54,7 +54,7 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 impl Home {
-    /// Its folder.
+    /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
@@ -68,7 +68,7 @@ impl Home {
         path
     }
 
-    /// `biosweep` with these arguments, ready to start.
+    /// The command `biosweep` with these arguments.
     #[must_use]
     pub fn biosweep(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("biosweep"));
@@ -79,7 +79,7 @@ impl Home {
         command
     }
 
-    /// `biosweep-worker` with these arguments, ready to start.
+    /// The command `biosweep-worker` with these arguments.
     #[must_use]
     pub fn worker(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("biosweep-worker"));
@@ -89,7 +89,7 @@ impl Home {
         command
     }
 
-    /// Whether a coordinator has written down where it listens.
+    /// Whether the home has the address file of a coordinator.
     #[must_use]
     pub fn is_announced(&self) -> bool {
         self.path().join("coordinator.address").exists()
@@ -101,7 +101,7 @@ impl Home {
         self.biosweep(arguments).output().expect("biosweep starts")
     }
 
-    /// Runs `biosweep` to its end, which has to be good; what it answers.
+    /// Runs `biosweep` to its end, which must be a success, and returns its answer.
     #[must_use]
     pub fn answer(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
@@ -110,14 +110,14 @@ impl Home {
         String::from_utf8(output.stdout).expect("answers are text")
     }
 
-    /// The same as JSON.
+    /// The same for a JSON answer.
     #[must_use]
     pub fn json(&self, arguments: &[&str]) -> Value {
         let answer = self.answer(&[arguments, &["--output", "json"]].concat());
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}"))
     }
 
-    /// The processes of this home's workers, by the arguments they were started with.
+    /// The process ids of this home's workers, found by their arguments.
     #[must_use]
     pub fn workers(&self) -> Vec<i32> {
         let home = self.path().to_string_lossy().into_owned();
@@ -132,10 +132,10 @@ impl Home {
     }
 }
 
-/// The files under a folder whose names end in one of these, in order.
+/// The files under a folder whose names have one of these endings, sorted.
 ///
 /// # Panics
-/// A folder cannot be read, or there is no such file.
+/// If a folder cannot be read, or there is no such file.
 #[must_use]
 pub fn files_under(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -152,7 +152,7 @@ pub fn files_under(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// Waits until `condition` gives something; `what` is said where it never does.
+/// Waits until `condition` returns a value. `what` is the message if it never does.
 ///
 /// # Panics
 /// After two minutes.
@@ -166,7 +166,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     panic!("waited in vain until {what}");
 }
 
-/// Whether programs that this process starts ignore SIGHUP, as under `nohup`: they are not to be tried with it then.
+/// Whether child processes ignore SIGHUP, as under `nohup`. Tests cannot use this signal then.
 #[must_use]
 pub fn hang_ups_are_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
@@ -174,18 +174,18 @@ pub fn hang_ups_are_ignored() -> bool {
     u64::from_str_radix(ignored.trim(), 16).expect("a bit for each signal") & 1 == 1
 }
 
-/// Whether a test has to be left out because it is not root that runs it; says so.
+/// Whether a test must be skipped because it is not run as root; prints a message then.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+#[expect(clippy::print_stderr, reason = "a skipped test prints a message")]
 pub fn unless_root(what: &str) -> bool {
     let is_root = Uid::effective().is_root();
     if !is_root {
-        eprintln!("left out: {what} takes root");
+        eprintln!("skipped: {what} needs root");
     }
     !is_root
 }
 
-/// Waits for a process to end.
+/// Waits until a process ends.
 ///
 /// # Panics
 /// After two minutes.

@@ -1,11 +1,11 @@
-//! Two network namespaces with a cable between them, gone with the test. Making them takes root.
+//! Two network namespaces with a connection, which are removed at the end of the test. Creating them needs root.
 
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Namespaces made so far in this process: each pair has names of its own.
+/// Number of pairs created in this process, so that each pair has different names.
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// The two namespaces.
@@ -16,13 +16,13 @@ pub struct Network {
 }
 
 impl Network {
-    /// The address of the first namespace, as the other sees it.
+    /// The address of the first namespace, as seen from the second.
     pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 213, 0, 1);
 
     /// Two namespaces that reach each other and nothing else.
     ///
     /// # Panics
-    /// Where they cannot be made.
+    /// If they cannot be created.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it changes the machine")]
     pub fn new() -> Self {
@@ -42,18 +42,18 @@ impl Network {
         net
     }
 
-    /// What starts a program in the first namespace, and what in the other.
+    /// The commands that start a program in the first and in the second namespace.
     #[must_use]
     pub fn through(&self) -> [Vec<OsString>; 2] {
         [&self.one, &self.other].map(|namespace| ["ip", "netns", "exec", namespace].map(Into::into).to_vec())
     }
 
-    /// Pulls the cable.
+    /// Disconnects the namespaces.
     pub fn cut(&self) {
         self.set("down");
     }
 
-    /// Puts the cable back.
+    /// Connects the namespaces again.
     pub fn heal(&self) {
         self.set("up");
     }
@@ -66,7 +66,7 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         for namespace in [&self.one, &self.other] {
-            // One that was never made is as good as one that is gone.
+            // An error means that the namespace does not exist.
             drop(Command::new("ip").args(["netns", "delete", namespace]).status());
         }
     }

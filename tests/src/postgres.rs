@@ -1,4 +1,4 @@
-//! A PostgreSQL server for tests, on loopback, gone with them.
+//! A PostgreSQL server for tests on the loopback interface, which ends with them.
 
 use std::fs;
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use nix::unistd::{Pid, Uid, User, chown};
 
 use crate::{POLL, POLLS_MAX};
 
-/// Accounts that may own the server if the test runs as root, which PostgreSQL refuses: the first that there is.
+/// Accounts to run the server if the test runs as root, which PostgreSQL refuses. The first existing one is used.
 const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 
 /// A running server.
@@ -22,15 +22,15 @@ pub struct Server {
     programs: PathBuf,
     port: u16,
     process: Option<Child>,
-    /// Databases made without a name so far.
+    /// Number of databases created with automatic names.
     made: AtomicU32,
 }
 
 impl Server {
-    /// A new server with nothing in it.
+    /// A new server without databases.
     ///
     /// # Panics
-    /// Where PostgreSQL is not installed, or does not start.
+    /// If PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -49,16 +49,16 @@ impl Server {
         server
     }
 
-    /// The address of a database on it.
+    /// The address of a database on the server.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("postgres://biosweep@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Makes a database; its address.
+    /// Creates a database and returns its address.
     ///
     /// # Panics
-    /// Where there is one of that name.
+    /// If a database with this name exists.
     #[must_use]
     pub fn database(&self, name: &str) -> String {
         let mut createdb = self.command("createdb");
@@ -68,26 +68,27 @@ impl Server {
         self.url(name)
     }
 
-    /// Makes a database of a new name; its address, which is a socket and reached from every network namespace.
+    /// Creates a database with a new name and returns its address. It is a socket, so it can be reached from every
+    /// network namespace.
     #[must_use]
     pub fn fresh_database(&self) -> String {
         let name = format!("fresh{}", self.made.fetch_add(1, Ordering::Relaxed));
         format!("{}?host={}", self.database(&name), self.folder.path().display())
     }
 
-    /// Kills the server as a crash would.
+    /// Kills the server, like a crash.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // The postmaster's children end with it.
+            // The child processes of the server end with it.
             process.kill().expect("the server runs");
             process.wait().expect("the server has ended");
         }
     }
 
-    /// Starts the server again with what it had.
+    /// Starts the server again with its data.
     ///
     /// # Panics
-    /// Where it does not answer after two minutes.
+    /// If it does not answer within two minutes.
     pub fn resume(&mut self) {
         let mut postgres = self.command("postgres");
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path()).arg("-p").arg(self.port.to_string());
@@ -112,7 +113,7 @@ impl Server {
         self.folder.path().join("data")
     }
 
-    /// A program of PostgreSQL's, run by an account it accepts.
+    /// A command of PostgreSQL, run by an account that it accepts.
     fn command(&self, name: &str) -> Command {
         let program = self.programs.join(name);
         let mut command = if Uid::effective().is_root() {
@@ -131,7 +132,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            // SIGQUIT is what it takes for an order to end at once.
+            // SIGQUIT makes the server end at once.
             let pid = Pid::from_raw(i32::try_from(process.id()).expect("a process id"));
             let _ended_already = kill(pid, Signal::SIGQUIT);
             drop(process.wait());
@@ -144,7 +145,7 @@ fn account() -> User {
     ACCOUNTS.into_iter().find_map(known).expect("an account that is not root's")
 }
 
-/// Where PostgreSQL's programs are: on the path, where Debian puts them, or where `make test` put them.
+/// The folder of PostgreSQL's programs: on the PATH, in Debian's place, or where `make test` installed them.
 fn programs() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&on_path).collect();

@@ -1,4 +1,4 @@
-//! Where a test's coordinators keep their sweeps.
+//! The stores of test coordinators.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -14,7 +14,7 @@ pub enum Store {
 }
 
 impl Store {
-    /// On a server that the tests share which run at the same time in one program: a server takes a second to begin.
+    /// Databases on a server that concurrent tests of one program share, because a server takes a second to start.
     #[must_use]
     pub fn postgres() -> Self {
         static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
@@ -24,7 +24,7 @@ impl Store {
         Self::Postgres(server)
     }
 
-    /// A store with nothing in it, as `--store` names it; `None` for a file in the home.
+    /// An empty store, as an argument of `--store`; `None` for a file in the home.
     #[must_use]
     pub fn fresh(&self) -> Option<String> {
         match self {

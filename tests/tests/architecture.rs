@@ -1,4 +1,4 @@
-//! The architecture as a test: which crate knows which, and who may name what.
+//! The architecture as a test: the allowed dependencies of crates, and the words that each may use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use biosweep_tests::files_under;
 
-/// Every crate of the workspace, its folder, and the crates of the workspace that it may know.
+/// Every crate of the workspace, its folder, and the workspace crates that it may depend on.
 const CRATES: &[(&str, &str, &[&str])] = &[
     ("biosweep-proto", "proto", &[]),
     ("biosweep-common", "common", &["biosweep-proto"]),
@@ -45,7 +45,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("biosweep-tests", "tests", &["biosweep-proto"]),
 ];
 
-/// Crates that must stay out of others, directly or through what those depend on.
+/// Crates that others must not depend on, directly or indirectly.
 const KEPT_OUT: &[(&str, &[&str])] = &[
     ("biosweep-common", &["tokio", "tonic", "sqlx", "tch"]),
     ("biosweep-data", &["tokio", "tonic", "sqlx", "tch"]),
@@ -61,7 +61,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-/// What `cargo tree` says of the dependencies of a crate, without those of tests and build scripts.
+/// The dependencies of a crate according to `cargo tree`, without those of tests and build scripts.
 fn tree(package: &str, depth: &str) -> BTreeSet<String> {
     let cargo = std::env::var_os("CARGO").expect("cargo runs tests");
     let mut command = Command::new(cargo);
@@ -78,7 +78,7 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     files_under(&root().join(folder).join("src"), &["rs"])
 }
 
-/// The lines of code of a file up to its tests: comments aside.
+/// The lines of a file before its tests, without comments.
 fn code(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).expect("a source file");
     let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
@@ -106,7 +106,7 @@ fn the_workspace_has_these_crates_and_no_other() {
 }
 
 #[test]
-fn each_crate_knows_only_the_crates_that_it_may_know() {
+fn each_crate_has_only_its_allowed_dependencies() {
     let ours: BTreeMap<&str, &[&str]> = CRATES.iter().map(|(name, _, may)| (*name, *may)).collect();
     for (name, may) in &ours {
         for dependency in tree(name, "1").iter().filter(|dependency| ours.contains_key(dependency.as_str())) {
@@ -116,7 +116,7 @@ fn each_crate_knows_only_the_crates_that_it_may_know() {
 }
 
 #[test]
-fn runtimes_databases_and_libtorch_stay_out_of_the_crates_that_do_without() {
+fn runtimes_databases_and_libtorch_are_only_in_the_crates_that_need_them() {
     for (name, kept_out) in KEPT_OUT {
         let dependencies = tree(name, "1000");
         for kept_out in *kept_out {
@@ -126,17 +126,17 @@ fn runtimes_databases_and_libtorch_stay_out_of_the_crates_that_do_without() {
 }
 
 #[test]
-fn pure_code_decides_and_does_nothing_else() {
+fn pure_code_has_no_side_effects() {
     let words = ["tokio", "tonic", "sqlx", "std::time", "rand::", "HashMap", "HashSet", "async ", "std::fs"];
-    none_of(sources("coordinator/scheduler"), &words, "the scheduler decides and does nothing else");
-    none_of(vec![root().join("common/src/protocol/session.rs")], &words, "the session decides and does nothing else");
+    none_of(sources("coordinator/scheduler"), &words, "the scheduler only decides");
+    none_of(vec![root().join("common/src/protocol/session.rs")], &words, "the session only decides");
     let words = ["std::fs", "std::net", "std::env", "std::process", "std::time", "now_v7"];
-    none_of(sources("common"), &words, "common is vocabulary");
-    none_of(sources("coordinator/analysis"), &words, "analysis computes and does nothing else");
+    none_of(sources("common"), &words, "common is pure");
+    none_of(sources("coordinator/analysis"), &words, "analysis only computes");
 }
 
 #[test]
-fn generated_messages_are_named_only_where_they_meet_domain_types() {
+fn generated_messages_are_used_only_where_they_are_converted() {
     let may = [
         "common/src/protocol",
         "coordinator/server/src/grpc",
@@ -155,7 +155,7 @@ fn generated_messages_are_named_only_where_they_meet_domain_types() {
 }
 
 #[test]
-fn unsafe_code_stands_in_its_named_places_only() {
+fn unsafe_code_is_only_in_the_listed_files() {
     let may =
         ["worker/engine/src/kernels/buffer.rs", "worker/engine/src/torch/libtorch.rs"].map(|place| root().join(place));
     for (_, folder, _) in CRATES {
@@ -177,7 +177,7 @@ fn only_the_clock_reads_time() {
 }
 
 #[test]
-fn every_file_begins_with_its_purpose() {
+fn every_file_starts_with_its_purpose() {
     for (_, folder, _) in CRATES {
         let (sources, tests) = (sources(folder), root().join(folder).join("tests"));
         let tests = if tests.is_dir() { files_under(&tests, &["rs"]) } else { Vec::new() };

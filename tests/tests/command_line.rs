@@ -1,4 +1,4 @@
-//! The command line as a user and a script meet it: answers, mistakes, exit codes.
+//! The command line for users and scripts: answers, errors, exit codes.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use biosweep_tests::{Home, program};
 use serde_json::Value;
 
 #[test]
-fn every_mistake_of_a_spec_is_shown_at_once_with_exit_code_2() {
+fn all_errors_of_a_spec_are_shown_together_with_exit_code_2() {
     let home = Home::default();
     let spec = home.spec("name = \"x\"\n[grid]\nrule = \"backprop\"\nnetwork = \"nn\"\ndepht = 5\nlearning_rate = 0\n");
     let output = home.run(&["plan", &spec.to_string_lossy()]);
@@ -20,7 +20,7 @@ fn every_mistake_of_a_spec_is_shown_at_once_with_exit_code_2() {
 }
 
 #[test]
-fn a_spec_that_is_not_there_is_told_the_presets() {
+fn an_error_about_a_missing_spec_lists_the_presets() {
     let home = Home::default();
     let output = home.run(&["run", "quickstrat"]);
     assert_eq!(output.status.code(), Some(2));
@@ -36,7 +36,7 @@ fn a_folder_does_not_hide_the_preset_of_its_name() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_spec_is_called_a_folder() {
+fn an_error_about_a_folder_as_spec_says_that_it_is_a_folder() {
     let home = Home::default();
     let _submission = home.json(&["submit", "quickstart"]);
     std::fs::create_dir(home.path().join("sweeps")).expect("a folder");
@@ -45,7 +45,7 @@ fn a_folder_in_the_place_of_a_spec_is_called_a_folder() {
         let output = home.run(&[command, &folder]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("is a folder; name the spec file in it"), "{said}");
+        assert!(said.contains("is a folder; give the spec file in it"), "{said}");
     }
 }
 
@@ -90,7 +90,7 @@ fn an_empty_variable_for_the_data_counts_as_unset() {
 }
 
 #[test]
-fn a_sweep_that_nobody_serves_is_said_to_stand_still_and_a_cancelled_one_to_be_no_success() {
+fn an_unserved_sweep_is_reported_as_not_running_and_a_cancelled_one_as_no_success() {
     let home = Home::default();
     let _submission = home.json(&["submit", "quickstart"]);
     let said = |arguments: &[&str]| String::from_utf8_lossy(&home.run(arguments).stderr).into_owned();
@@ -100,21 +100,21 @@ fn a_sweep_that_nobody_serves_is_said_to_stand_still_and_a_cancelled_one_to_be_n
     let _paused = home.json(&["pause", "quickstart"]);
     assert!(said(&["resume", "quickstart"]).contains("no coordinator serves this home"));
     assert_eq!(home.json(&["cancel", "quickstart"])["state"], "cancelled");
-    assert_eq!(said(&["show", "quickstart"]) + &said(&["list"]), "", "it is over");
+    assert_eq!(said(&["show", "quickstart"]) + &said(&["list"]), "", "it has ended");
     assert_eq!(home.run(&["watch", "quickstart"]).status.code(), Some(1));
 }
 
 #[test]
-fn a_dataset_that_is_not_there_is_missed_before_anything_runs_with_exit_code_3() {
+fn a_missing_dataset_is_an_error_before_anything_runs_with_exit_code_3() {
     let home = Home::default();
     let mut command = home.biosweep(&["run", "paper-mini"]);
     let output = command.env_remove("BIOSWEEP_DATA").output().expect("biosweep starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("mnist") && said.contains("--data-dir"), "{said}");
-    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0), "what is refused is not submitted");
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0), "a refused sweep is not submitted");
 
-    // Nor is one resumed that was handed in where its data is.
+    // A submitted sweep is not resumed without its data either.
     let _sweep = home.json(&["submit", "paper-mini"]);
     let _paused = home.json(&["pause", "paper-mini"]);
     let mut command = home.biosweep(&["run", "paper-mini"]);
@@ -124,7 +124,7 @@ fn a_dataset_that_is_not_there_is_missed_before_anything_runs_with_exit_code_3()
 }
 
 #[test]
-fn a_run_of_a_name_that_several_sweeps_bear_is_refused_and_resumes_none() {
+fn a_run_of_an_ambiguous_name_is_refused_and_resumes_no_sweep() {
     let home = Home::default();
     let spec = home.spec(&with_a_comment(0, 0)).to_string_lossy().into_owned();
     let ids = [(); 2].map(|()| home.json(&["submit", &spec, "--fresh"])["id"].as_str().expect("an id").to_owned());
@@ -142,7 +142,7 @@ fn a_run_of_a_name_that_several_sweeps_bear_is_refused_and_resumes_none() {
 }
 
 #[test]
-fn a_device_that_is_not_there_is_an_error_and_not_another_device() {
+fn a_missing_device_is_an_error_and_no_other_device_is_used() {
     let home = Home::default();
     let output = home.run(&["run", "quickstart", "--device", "cuda:0"]);
     assert_eq!(output.status.code(), Some(3));
@@ -172,7 +172,11 @@ fn a_sweep_of_a_billion_trials_is_submitted_listed_and_cancelled() {
     let list = home.json(&["list"]);
     assert_eq!((list[0]["name"].as_str(), list[0]["state"].as_str()), (Some("huge"), Some("running")));
     assert_eq!(home.json(&["cancel", "huge"])["state"].as_str(), Some("cancelled"));
-    assert_eq!(home.json(&["cancel", "huge"])["state"].as_str(), Some("cancelled"), "twice is once");
+    assert_eq!(
+        home.json(&["cancel", "huge"])["state"].as_str(),
+        Some("cancelled"),
+        "a repeated cancel changes nothing"
+    );
     assert_eq!(home.json(&["show", "huge"])["state"].as_str(), Some("cancelled"));
 }
 
@@ -185,7 +189,7 @@ fn an_address_that_others_can_reach_is_refused_without_protection() {
 }
 
 #[test]
-fn where_no_sweep_was_ever_kept_nothing_is_made_by_asking() {
+fn reading_creates_nothing_in_an_empty_home() {
     let home = Home::default();
     assert_eq!(home.json(&["list"]), Value::Array(Vec::new()));
     for command in [&["show", "some"][..], &["results", "some"], &["cancel", "some"], &["workers"]] {
@@ -198,7 +202,7 @@ fn where_no_sweep_was_ever_kept_nothing_is_made_by_asking() {
 }
 
 #[test]
-fn a_sweep_nobody_knows_is_an_error_that_says_where_to_look() {
+fn an_error_about_an_unknown_sweep_says_how_to_list_sweeps() {
     let home = Home::default();
     let _submitted = home.json(&["submit", "quickstart"]);
     for command in ["show", "results", "watch", "cancel"] {
@@ -209,14 +213,14 @@ fn a_sweep_nobody_knows_is_an_error_that_says_where_to_look() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_bad_input_and_says_how_to_write_it() {
+fn an_invalid_argument_is_bad_input_and_the_error_says_what_it_takes() {
     let home = Home::default();
     let (store, coordinator) = ("postgres://host/db", "http://127.0.0.1:1");
     let cases: [(&[&str], &str); 8] = [
         (&["plan", "quickstart", "--weight", "-1"], "a whole number from 1 to 1000000"),
         (&["plan", "quickstart", "--weight", "1000001"], "a whole number from 1 to 1000000"),
         (&["plan", "quickstart", "--priority", "99999999999"], "a whole number from -1000000 to 1000000"),
-        (&["list", "--store", store, "--coordinator", coordinator], "leave one of them out"),
+        (&["list", "--store", store, "--coordinator", coordinator], "remove one of them"),
         (&["run", "quickstart", "--workers", "0"], "a whole number, at least 1"),
         (&["run", "quickstart", "--device", "foo"], "`foo` is no device; use cpu"),
         (&["list", "--coordinator", "foo"], "http://HOST:PORT"),
@@ -231,7 +235,7 @@ fn what_cannot_be_meant_is_bad_input_and_says_how_to_write_it() {
 }
 
 #[test]
-fn an_equal_sweep_that_is_run_again_says_that_it_keeps_its_terms() {
+fn an_equal_sweep_that_is_run_again_says_that_it_keeps_its_options() {
     let home = Home::default();
     let text = "name = \"tiny\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nhidden = 16\nmax_updates = 20\neval_every = 20\n\
                 [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n";
@@ -246,7 +250,7 @@ fn an_equal_sweep_that_is_run_again_says_that_it_keeps_its_terms() {
     assert!(say(&["--priority", "3"]).contains("priority"));
 }
 
-/// A spec with a comment of so many bytes.
+/// A spec with a comment of this many bytes.
 fn with_a_comment(seed: usize, bytes: usize) -> String {
     format!(
         "name = \"long\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
@@ -256,7 +260,7 @@ fn with_a_comment(seed: usize, bytes: usize) -> String {
 }
 
 #[test]
-fn sweeps_of_long_specs_are_listed_and_shown_and_a_spec_too_long_is_refused_with_the_numbers() {
+fn sweeps_with_long_specs_are_listed_and_shown_and_a_too_long_spec_is_refused_with_the_limit() {
     let home = Home::default();
     for seed in 0..6 {
         let spec = home.spec(&with_a_comment(seed, 1_000_000));
@@ -274,18 +278,18 @@ fn sweeps_of_long_specs_are_listed_and_shown_and_a_spec_too_long_is_refused_with
         ]);
     }
     let status = home.json(&["show", home.json(&["list"])[0]["id"].as_str().expect("an id")]);
-    assert_eq!(status["extensions"].as_array().map(Vec::len), Some(3), "together they are longer than a message");
+    assert_eq!(status["extensions"].as_array().map(Vec::len), Some(3), "together they exceed a message");
 
     let spec = home.spec(&with_a_comment(0, 5_000_000));
     for command in ["submit", "run", "plan"] {
         let output = home.run(&[command, spec.to_str().expect("a path")]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("the file has 5000") && said.contains("4194304 at most"), "{said}");
+        assert!(said.contains("the file has 5000") && said.contains("the maximum is 4194304"), "{said}");
     }
 }
 
-/// Runs a program whose answer nobody reads; what it says.
+/// Runs a program whose answer is not read, and returns its messages.
 fn unread(mut command: Command) -> (Option<i32>, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     drop(child.stdout.take());
@@ -294,7 +298,7 @@ fn unread(mut command: Command) -> (Option<i32>, String) {
 }
 
 #[test]
-fn an_answer_that_nobody_reads_is_no_failure() {
+fn an_answer_that_nobody_reads_is_not_a_failure() {
     let home = Home::default();
     let spec = home.spec(&with_a_comment(0, 300_000));
     let _sweep = home.json(&["submit", spec.to_str().expect("a path")]);
@@ -310,13 +314,13 @@ fn an_answer_that_nobody_reads_is_no_failure() {
 }
 
 #[test]
-fn the_program_names_itself() {
+fn the_version_has_the_programs_name() {
     let home = Home::default();
     assert!(home.answer(&["--version"]).starts_with("biosweep 0."));
 }
 
 #[test]
-fn what_has_ended_is_not_changed_and_says_what_can_be_done() {
+fn an_ended_sweep_is_not_changed_and_the_error_says_what_to_do() {
     let home = Home::default();
     let _submitted = home.json(&["submit", "quickstart"]);
     let _cancelled = home.json(&["cancel", "quickstart"]);

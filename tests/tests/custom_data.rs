@@ -1,11 +1,11 @@
-//! Sweeps of custom data, from files beside the spec to results.
+//! Sweeps on custom data, from files beside the spec to results.
 
 use std::path::Path;
 use std::process::Output;
 
 use biosweep_tests::{Home, program};
 
-/// Small images of two classes: bright on the left, or on the right.
+/// Small images of two classes: bright on the left or on the right.
 const TRAIN: usize = 120;
 const TEST: usize = 20;
 const SIDE: usize = 4;
@@ -60,7 +60,7 @@ fn spec(home: &Home, datasets: &str) -> String {
 }
 
 #[test]
-fn a_sweep_of_own_idx_and_numpy_data_runs_from_files_beside_its_spec() {
+fn a_sweep_runs_on_idx_and_numpy_files_beside_its_spec() {
     let home = Home::default();
     write_idx(&home.path().join("bytes"));
     write_npy(&home.path().join("reals"));
@@ -79,7 +79,7 @@ fn a_sweep_of_own_idx_and_numpy_data_runs_from_files_beside_its_spec() {
 }
 
 #[test]
-fn the_key_of_a_trial_follows_the_data_and_not_its_place() {
+fn the_key_of_a_trial_depends_on_the_data_and_not_on_its_path() {
     let keys = |folder: &str, change: bool| {
         let home = Home::default();
         write_idx(&home.path().join(folder));
@@ -98,7 +98,7 @@ fn the_key_of_a_trial_follows_the_data_and_not_its_place() {
 }
 
 #[test]
-fn data_that_is_not_there_is_named_at_submission_with_exit_code_3() {
+fn missing_data_is_an_error_at_submission_with_exit_code_3() {
     let home = Home::default();
     let spec = spec(&home, "{ npy = \"nowhere\" }");
     for command in ["plan", "submit", "run"] {
@@ -112,7 +112,7 @@ fn data_that_is_not_there_is_named_at_submission_with_exit_code_3() {
 }
 
 #[test]
-fn data_that_makes_no_dataset_is_refused_before_anything_runs_with_exit_code_3() {
+fn invalid_data_is_refused_before_anything_runs_with_exit_code_3() {
     let home = Home::default();
     write_idx(&home.path().join("own"));
     std::fs::write(home.path().join("own").join("t10k-labels-idx1-ubyte"), idx(&[3], &[0; 3])).expect("written");
@@ -129,7 +129,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
+fn the_summary_of_custom_data_is_printed_by_plan_and_at_the_start_of_run() {
     const HOLDS: &str = "120 + 20 images of 4×4, 2 classes, values 0.07843 to 0.7843";
     let home = Home::default();
     write_idx(&home.path().join("bytes"));
@@ -138,8 +138,7 @@ fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
     let output = plan.env_remove("BIOSWEEP_DATA").output().expect("biosweep starts");
     let answer = String::from_utf8_lossy(&output.stdout);
     assert!(answer.contains(&format!("data bytes: {HOLDS}")), "{answer}");
-    let cifar =
-        "data cifar-10: 50000 + 10000 images of 3×32×32, 10 classes, values 0 to 1; not here; `biosweep data fetch";
+    let cifar = "data cifar-10: 50000 + 10000 images of 3×32×32, 10 classes, values 0 to 1; not on this machine; `biosweep data fetch";
     assert!(answer.contains(cifar), "{answer}");
     let datasets = home.json(&["plan", &spec])["datasets"].clone();
     let own = datasets.as_array().and_then(|all| all.iter().find(|one| one["validation"] == 20)).expect("custom data");
@@ -151,18 +150,18 @@ fn what_own_data_holds_is_told_by_plan_and_at_the_start_of_run() {
 }
 
 #[test]
-fn a_plan_of_own_data_without_the_workers_program_says_so_and_goes_on() {
+fn a_plan_without_the_worker_program_does_not_check_custom_data_and_says_so() {
     let home = Home::default();
     write_idx(&home.path().join("bytes"));
     let mut plan = home.biosweep(&["plan", &spec(&home, "{ idx = \"bytes\" }")]);
     let output = plan.env("BIOSWEEP_WORKER", home.path().join("nowhere")).output().expect("biosweep starts");
     let answer = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(answer.contains("data bytes: not looked at: cannot start") && answer.contains("2 trials"), "{answer}");
+    assert!(answer.contains("data bytes: not checked: cannot start") && answer.contains("2 trials"), "{answer}");
 }
 
 #[test]
-fn channels_last_images_are_refused_before_anything_trains_with_the_line_that_mends_them() {
+fn images_with_channels_last_are_refused_before_training_with_the_line_that_fixes_them() {
     let home = Home::default();
     let folder = home.path().join("colours");
     write_npy(&folder);
@@ -181,7 +180,7 @@ fn channels_last_images_are_refused_before_anything_trains_with_the_line_that_me
 }
 
 #[test]
-fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
+fn classes_that_cannot_be_learned_and_unusual_values_give_warnings() {
     let home = Home::default();
     let folder = home.path().join("odd");
     write_npy(&folder);
@@ -196,11 +195,11 @@ fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
         let output = home.run(command);
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         for part in [
-            "warning: odd: no image has label 0, and labels count from 0",
+            "warning: odd: no image has label 0, but labels start at 0",
             "save `labels - 1`",
-            "warning: odd: no training image has label 3, and 1 test images have",
-            "have values 20 to 200, far from the 0 to 1",
-            "scale both parts alike",
+            "warning: odd: no training image has label 3, but 1 test images have",
+            "have values 20 to 200, far from the range 0 to 1",
+            "scale both parts in the same way",
         ] {
             assert!(said(&output).contains(part), "{command:?}: {part} is not in {}", said(&output));
         }
@@ -217,7 +216,7 @@ fn classes_that_nobody_can_learn_and_values_far_from_usual_are_warned_of() {
 }
 
 #[test]
-fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains() {
+fn trials_with_too_few_or_too_small_images_are_refused_before_training() {
     let home = Home::default();
     write_idx(&home.path().join("small"));
     let text = |lines: &str| {
@@ -226,7 +225,7 @@ fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains(
     for (lines, refusal) in [
         (
             "network = \"nn\"\ndepth = 1\nbatch_size = [100, 101]\n",
-            "a `batch_size` of 101 is more than the 100 images of small",
+            "`batch_size` 101 is more than the 100 training images of small",
         ),
         (
             "network = \"convnet\"\ndepth = 4\nbatch_size = 10\ndownsample_after = [1, 2, 3]\n",
@@ -240,19 +239,19 @@ fn trials_that_the_images_do_not_suffice_for_are_refused_before_anything_trains(
             assert!(said(&output).contains(refusal), "{}", said(&output));
         }
     }
-    // What is known of a published dataset needs none of its files.
+    // The summary of a named dataset is known without its files.
     let text = "name = \"large\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
                 batch_size = 50_001\n";
     let spec = home.spec(text).to_string_lossy().into_owned();
     for command in ["plan", "submit", "run"] {
         let output = home.run(&[command, &spec]);
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-        assert!(said(&output).contains("more than the 50000 images of mnist"), "{}", said(&output));
+        assert!(said(&output).contains("more than the 50000 training images of mnist"), "{}", said(&output));
     }
 }
 
 #[test]
-fn a_worker_checks_own_data_without_its_digest_and_tells_it() {
+fn a_worker_checks_custom_data_without_a_digest_and_prints_the_digest() {
     let home = Home::default();
     write_npy(&home.path().join("reals"));
     let dataset = format!("npy:{}", home.path().join("reals").display());

@@ -1,4 +1,4 @@
-//! `biosweep data` against a mirror on this machine.
+//! `biosweep data` with a local mirror.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use std::thread;
 
 use biosweep_tests::Home;
 
-/// A mirror of the files in a folder; its address.
+/// Serves the files of a folder as a mirror, and returns its address.
 fn serve(folder: PathBuf) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -30,7 +30,7 @@ fn serve(folder: PathBuf) -> String {
 }
 
 #[test]
-fn a_mirror_without_the_genuine_files_is_told_and_nothing_is_kept() {
+fn a_mirror_with_wrong_files_is_an_error_and_no_file_is_kept() {
     let (home, files) = (Home::default(), tempfile::tempdir().expect("a folder"));
     std::fs::write(files.path().join("train-images-idx3-ubyte.gz"), b"<html>").expect("written");
     let mirror = serve(files.path().to_owned());
@@ -48,10 +48,10 @@ fn a_mirror_without_the_genuine_files_is_told_and_nothing_is_kept() {
 }
 
 #[test]
-fn the_genuine_files_are_fetched_once_and_listed() {
+fn the_right_files_are_downloaded_once_and_listed() {
     let genuine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mnist");
     if !genuine.join("train-images-idx3-ubyte.gz").is_file() {
-        let reason = "skipped: the gzipped MNIST files are not here\n";
+        let reason = "skipped: there are no gzipped MNIST files on this machine\n";
         std::io::stderr().write_all(reason.as_bytes()).expect("written");
         return;
     }
@@ -59,7 +59,7 @@ fn the_genuine_files_are_fetched_once_and_listed() {
     let mirror = serve(genuine);
     let answer = home.json(&["data", "fetch", "mnist", "--mirror", &mirror]);
     assert_eq!(answer["files"].as_array().map(Vec::len), Some(4));
-    assert!(home.answer(&["data", "list"]).contains("datasets/mnist; verified when it is used"));
+    assert!(home.answer(&["data", "list"]).contains("datasets/mnist; verified when used"));
     let again = home.run(&["data", "fetch", "mnist", "--mirror", "http://127.0.0.1:1"]);
-    assert!(again.status.success() && !String::from_utf8_lossy(&again.stderr).contains("fetching"));
+    assert!(again.status.success() && !String::from_utf8_lossy(&again.stderr).contains("downloading"));
 }

@@ -1,10 +1,10 @@
-//! Sweeps that are deleted: what goes with them, what stays, and which one is meant.
+//! Deleted sweeps: what is removed, what stays, and which sweep a name refers to.
 
 use biosweep_tests::cluster::Cluster;
 use biosweep_tests::{Home, until};
 use serde_json::Value;
 
-/// Short trajectories on the embedded digits, two trials each.
+/// Short trajectories on the synthetic digits, with two trials each.
 const SPEC: &str = r#"
 name = "small"
 [data]
@@ -38,20 +38,20 @@ fn names(home: &Home) -> Vec<String> {
 }
 
 #[test]
-fn a_deleted_sweep_is_gone_with_its_files_and_what_others_took_over_from_it_stays() {
+fn a_deleted_sweep_is_gone_with_its_files_and_results_reused_by_others_stay() {
     let home = Home::default();
     let spec = home.spec(SPEC);
     let small = home.json(&["run", spec.to_str().expect("a path"), "--workers", "1"]);
     let id = small["id"].as_str().expect("an id");
-    // It would have ended sooner, and without the evaluation at 100.
+    // Trained separately, it would have ended earlier and without the evaluation at 100.
     let shorter = SPEC.replace("\"small\"", "\"shorter\"").replace("[60, 100]", "60");
-    assert_eq!(submit(&home, &shorter)["state"], "finished", "all of it is there");
+    assert_eq!(submit(&home, &shorter)["state"], "finished", "all results are reused");
     let rows = |sweep: &str| home.json(&["results", sweep]).as_array().expect("an array").clone();
     let (before, curves) = (rows("shorter"), home.json(&["results", "shorter", "--curves"]));
     let folder = std::path::PathBuf::from(small["results"].as_str().expect("a path"));
     assert!(folder.is_file());
 
-    assert!(refusal(&home, &["delete", "small"]).contains("--yes"), "nobody is there to be asked");
+    assert!(refusal(&home, &["delete", "small"]).contains("--yes"), "there is no terminal to ask on");
     assert_eq!(names(&home).len(), 2);
     let deleted = home.json(&["delete", "small", "--yes"]);
     assert_eq!((&deleted["id"], &deleted["taken_over"]), (&small["id"], &4.into()));
@@ -70,7 +70,7 @@ fn a_deleted_sweep_is_gone_with_its_files_and_what_others_took_over_from_it_stay
     assert_eq!(home.json(&["results", "shorter", "--curves"]), curves);
     let verdict = home.json(&["replay", "shorter/0"]);
     assert_eq!((&verdict["same"], &verdict["evaluations"]), (&true.into(), &3.into()), "{verdict}");
-    // What it has found is found there from now on.
+    // The results are now found in the sweep that reused them.
     let again = submit(&home, &SPEC.replace("\"small\"", "\"again\""));
     assert_eq!((&again["state"], &again["reused"]), (&"finished".into(), &8.into()));
 }
@@ -85,11 +85,11 @@ fn a_sweep_that_has_not_ended_is_not_deleted() {
     let _cancelled = home.json(&["cancel", "small"]);
     assert_eq!(home.json(&["delete", "small", "--yes"])["taken_over"], 0);
     assert_eq!(names(&home).len(), 0);
-    assert_eq!(submit(&home, SPEC)["found"], false, "its spec is that of a new one");
+    assert_eq!(submit(&home, SPEC)["found"], false, "its spec gives a new sweep");
 }
 
 #[test]
-fn workers_let_go_of_the_checkpoints_of_a_deleted_sweep() {
+fn workers_delete_the_checkpoints_of_a_deleted_sweep() {
     let mut cluster = Cluster::new(None);
     cluster.serve();
     cluster.submit();
@@ -97,7 +97,7 @@ fn workers_let_go_of_the_checkpoints_of_a_deleted_sweep() {
     cluster.until_in_full_swing();
     cluster.kill_worker();
     let _cancelled = cluster.json(&["cancel", "small"]);
-    // From another machine, which has none of the checkpoints.
+    // The command runs on another machine, which has none of the checkpoints.
     let elsewhere = Home::default();
     let _deleted = elsewhere.json(&["delete", "small", "--yes", "--coordinator", &cluster.url()]);
     assert!(!cluster.checkpoints().is_empty());
@@ -106,7 +106,7 @@ fn workers_let_go_of_the_checkpoints_of_a_deleted_sweep() {
 }
 
 #[test]
-fn no_name_hides_a_sweep_and_of_equal_names_none_is_changed_by_mistake() {
+fn a_name_cannot_hide_a_sweep_and_an_ambiguous_name_changes_none() {
     let home = Home::default();
     let named = |name: &str, fresh: &[&str]| {
         let spec = home.spec(&SPEC.replace("\"small\"", &format!("{name:?}")));
@@ -119,7 +119,7 @@ fn no_name_hides_a_sweep_and_of_equal_names_none_is_changed_by_mistake() {
     assert_eq!(home.json(&["show", &impostor])["state"], "running");
 
     let second = named("small", &["--fresh"]);
-    assert_eq!(home.json(&["show", "small"])["id"], second, "what is alive comes before what has ended");
+    assert_eq!(home.json(&["show", "small"])["id"], second, "a running sweep comes before ended ones");
     assert_eq!(home.json(&["pause", "small"])["id"], second);
     let third = named("small", &["--fresh"]);
     assert_eq!(home.json(&["show", "small"])["id"], third);

@@ -1,4 +1,4 @@
-//! Real processes and what befalls them. Whatever it is, the results are those of a run that nothing befell.
+//! Faults of real processes. The results must be equal to those of a run without faults.
 
 use std::fs;
 use std::io::Read as _;
@@ -17,20 +17,20 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
 on_both_stores! {
-    chaos_finds_the_same
-    a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes
-    a_network_that_is_cut_and_heals_costs_nothing
-    a_coordinator_killed_while_a_sweep_is_submitted_has_it_once_in_the_end
-    a_coordinator_killed_as_results_come_in_loses_none
+    chaos_gives_the_same_results
+    a_worker_that_sleeps_past_its_lease_does_no_harm_when_it_wakes
+    a_network_failure_loses_no_result
+    a_sweep_is_recorded_once_if_the_coordinator_is_killed_during_submission
+    a_coordinator_killed_while_results_arrive_loses_none
     a_coordinator_killed_while_it_recovers_recovers_the_next_time
-    a_restarted_coordinator_has_its_worker_back_and_trains_nothing_twice
-    a_worker_told_to_terminate_hands_back_what_it_trains
-    a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used
+    a_restarted_coordinator_gets_its_worker_back_and_no_trial_is_trained_twice
+    a_terminated_worker_hands_back_its_trials
+    a_damaged_checkpoint_is_set_aside_and_the_previous_one_is_used
     pause_resume_and_cancel_reach_running_workers_and_may_be_repeated
-    a_second_coordinator_is_refused_and_told_who_has_the_store
+    a_second_coordinator_is_refused_with_the_name_of_the_first
 }
 
-/// What the sweep finds where nothing befalls it.
+/// The results of the sweep without faults.
 fn expected() -> &'static str {
     static FOUND: OnceLock<String> = OnceLock::new();
     FOUND.get_or_init(|| {
@@ -49,7 +49,7 @@ fn started(store: &Store) -> Cluster {
     cluster
 }
 
-fn chaos_finds_the_same(store: &Store) {
+fn chaos_gives_the_same_results(store: &Store) {
     let home = Home::default();
     let spec = home.spec(SPEC).to_string_lossy().into_owned();
     let store = store.fresh();
@@ -60,7 +60,7 @@ fn chaos_finds_the_same(store: &Store) {
     assert_eq!(verdict["trials"].as_u64(), Some(TRIALS as u64));
 }
 
-fn a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes(store: &Store) {
+fn a_worker_that_sleeps_past_its_lease_does_no_harm_when_it_wakes(store: &Store) {
     let mut cluster = started(store);
     cluster.until_in_full_swing();
     let sleeper = cluster.work(&[], &[]);
@@ -74,10 +74,10 @@ fn a_worker_that_sleeps_past_its_lease_disturbs_nothing_when_it_wakes(store: &St
     cluster.until("it counts as lost", lost);
     kill(sleeper, Signal::SIGCONT).expect("it is there");
     assert_eq!(cluster.findings(), expected());
-    assert!(cluster.last_worker().try_wait().expect("a child").is_none(), "it goes on");
+    assert!(cluster.last_worker().try_wait().expect("a child").is_none(), "it continues");
 }
 
-fn a_network_that_is_cut_and_heals_costs_nothing(store: &Store) {
+fn a_network_failure_loses_no_result(store: &Store) {
     if unless_root("cutting a network") {
         return;
     }
@@ -98,10 +98,10 @@ fn a_network_that_is_cut_and_heals_costs_nothing(store: &Store) {
     assert_eq!(cluster.findings(), expected());
 }
 
-/// The moments at which a coordinator is killed that has just begun with something, in milliseconds.
+/// Milliseconds after the start of an operation at which a coordinator is killed.
 const MOMENTS_MS: [u64; 6] = [0, 5, 10, 20, 40, 80];
 
-fn a_coordinator_killed_while_a_sweep_is_submitted_has_it_once_in_the_end(store: &Store) {
+fn a_sweep_is_recorded_once_if_the_coordinator_is_killed_during_submission(store: &Store) {
     let mut cluster = Cluster::new(store.fresh());
     cluster.serve();
     assert_eq!(cluster.json(&["list"]), Value::Array(Vec::new()));
@@ -110,17 +110,21 @@ fn a_coordinator_killed_while_a_sweep_is_submitted_has_it_once_in_the_end(store:
             cluster.submission().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         thread::sleep(Duration::from_millis(moment));
         cluster.kill_coordinator();
-        // Whether it was answered, or taken in without an answer, is a matter of the moment.
+        // The submission may end with or without an answer, and may be recorded or not.
         let _answered = until_ended(&mut submission);
         cluster.serve();
     }
     cluster.submit();
-    assert_eq!(cluster.json(&["list"]).as_array().map(Vec::len), Some(1), "who submits again finds what was taken in");
+    assert_eq!(
+        cluster.json(&["list"]).as_array().map(Vec::len),
+        Some(1),
+        "a repeated submission finds the recorded sweep"
+    );
     cluster.work(&[], &[]);
     assert_eq!(cluster.findings(), expected());
 }
 
-fn a_coordinator_killed_as_results_come_in_loses_none(store: &Store) {
+fn a_coordinator_killed_while_results_arrive_loses_none(store: &Store) {
     let mut cluster = started(store);
     let mut seen = 0;
     while seen < TRIALS as u64 {
@@ -129,7 +133,7 @@ fn a_coordinator_killed_as_results_come_in_loses_none(store: &Store) {
         cluster.kill_coordinator();
         cluster.serve();
         let status = (completed(&status), completed(&cluster.json(&["show", "small"])));
-        assert!(status.1 >= status.0, "what was counted once is kept: {status:?}");
+        assert!(status.1 >= status.0, "counted results are kept: {status:?}");
         seen = status.1;
     }
     assert_eq!(cluster.findings(), expected());
@@ -147,7 +151,7 @@ fn a_coordinator_killed_while_it_recovers_recovers_the_next_time(store: &Store) 
 }
 
 #[test]
-fn a_full_disk_is_told_and_waited_out() {
+fn a_full_disk_is_reported_and_the_coordinator_waits() {
     if unless_root("mounting a small file system") {
         return;
     }
@@ -160,14 +164,14 @@ fn a_full_disk_is_told_and_waited_out() {
     let told = cluster.until("it tells of the full disk", |status| status["degraded"].is_string());
     let degraded = told["degraded"].as_str().expect("text").to_owned();
     assert!(degraded.contains("full") && degraded.contains("nothing is lost"), "{degraded}");
-    assert!(cluster.try_json(&["pause", "small"]).is_none(), "what cannot be kept is refused");
+    assert!(cluster.try_json(&["pause", "small"]).is_none(), "a command that cannot be stored is refused");
     disk.empty();
     assert_eq!(cluster.findings(), expected());
     let status = cluster.json(&["show", "small"]);
     assert!(status["degraded"].is_null(), "{status}");
 }
 
-fn a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used(store: &Store) {
+fn a_damaged_checkpoint_is_set_aside_and_the_previous_one_is_used(store: &Store) {
     let mut cluster = started(store);
     let two = || Some(cluster.checkpoints()).filter(|checkpoints| checkpoints.len() == 2);
     until("there are two checkpoints of one trajectory", two);
@@ -180,11 +184,11 @@ fn a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used(store: &Store
     cluster.work(&[], &[]);
     assert_eq!(cluster.findings(), expected());
     assert!(cluster.said("worker-1.log").contains("set aside"), "{}", cluster.said("worker-1.log"));
-    assert!(cluster.checkpoints().is_empty(), "what is done needs none");
+    assert!(cluster.checkpoints().is_empty(), "completed trajectories have no checkpoints");
 }
 
 #[test]
-fn a_database_that_dies_under_the_coordinator_is_waited_for() {
+fn a_coordinator_waits_for_a_database_that_died() {
     let mut server = Server::start();
     let mut cluster = Cluster::new(Some(server.database("sweeps")));
     cluster.serve();
@@ -198,7 +202,7 @@ fn a_database_that_dies_under_the_coordinator_is_waited_for() {
     assert_eq!(cluster.findings(), expected());
 }
 
-fn a_second_coordinator_is_refused_and_told_who_has_the_store(store: &Store) {
+fn a_second_coordinator_is_refused_with_the_name_of_the_first(store: &Store) {
     let place = store.fresh();
     let mut cluster = Cluster::new(place.clone());
     cluster.serve();
@@ -213,11 +217,11 @@ fn a_second_coordinator_is_refused_and_told_who_has_the_store(store: &Store) {
     assert!(said.contains("in use by biosweep ") && said.contains("; stop that "), "{said}");
     if place.is_none() {
         let said = String::from_utf8_lossy(&home.run(&["run", "quickstart"]).stderr).into_owned();
-        assert!(said.contains("have it take the sweep: biosweep submit quickstart --home "), "{said}");
+        assert!(said.contains("submit the sweep to it: biosweep submit quickstart --home "), "{said}");
     }
 }
 
-fn a_worker_told_to_terminate_hands_back_what_it_trains(store: &Store) {
+fn a_terminated_worker_hands_back_its_trials(store: &Store) {
     let mut cluster = started(store);
     let mut signals = vec![(Signal::SIGTERM, 75), (Signal::SIGUSR2, 75), (Signal::SIGUSR1, 75), (Signal::SIGINT, 130)];
     if !biosweep_tests::hang_ups_are_ignored() {
@@ -228,7 +232,7 @@ fn a_worker_told_to_terminate_hands_back_what_it_trains(store: &Store) {
         let pid = biosweep_tests::cluster::pid(cluster.last_worker());
         kill(pid, signal).expect("it runs");
         assert_eq!(until_ended(cluster.last_worker()).code(), Some(code), "there is work left after {signal}");
-        assert!(!cluster.checkpoints().is_empty(), "who takes it up goes on from there");
+        assert!(!cluster.checkpoints().is_empty(), "the next worker continues from it");
         cluster.work(&[], &[]);
     }
     assert_eq!(cluster.findings(), expected());
@@ -238,20 +242,20 @@ fn a_worker_told_to_terminate_hands_back_what_it_trains(store: &Store) {
     assert_eq!(
         incomplete_attempts.iter().filter(preempted).count(),
         signals.len(),
-        "nothing was lost but handed back: {incomplete_attempts:?}"
+        "everything was handed back: {incomplete_attempts:?}"
     );
     assert_eq!(incomplete_attempts.len(), signals.len(), "{incomplete_attempts:?}");
 }
 
 #[test]
-fn a_worker_leaves_before_its_allocation_ends() {
+fn a_worker_leaves_before_its_job_ends() {
     let mut cluster = started(&Store::Sqlite);
     cluster.until_in_full_swing();
     cluster.kill_worker();
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     let end = (now + 6).to_string();
     cluster.work(&["--grace", "2"], &[("SLURM_JOB_END_TIME", &end)]);
-    assert_eq!(until_ended(cluster.last_worker()).code(), Some(75), "it leaves by itself, with work left");
+    assert_eq!(until_ended(cluster.last_worker()).code(), Some(75), "it leaves by itself before its work is done");
     let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     assert!(now <= end.parse::<u64>().expect("a number"), "in time");
     cluster.until("it has handed back what it trained", |status| {
@@ -285,12 +289,12 @@ fn pause_resume_and_cancel_reach_running_workers_and_may_be_repeated(store: &Sto
         assert_eq!(cluster.json(&["cancel", "small"])["state"], "cancelled");
     }
     cluster.until("the workers are idle", nobody_trains);
-    assert!(cluster.try_json(&["resume", "small"]).is_none(), "cancelled is for good");
+    assert!(cluster.try_json(&["resume", "small"]).is_none(), "a cancelled sweep is not resumed");
     until("its checkpoints are gone", || cluster.checkpoints().is_empty().then_some(()));
 }
 
 #[test]
-fn checkpoints_of_what_was_cancelled_in_nobodys_hands_go_when_a_worker_comes() {
+fn checkpoints_of_a_cancelled_sweep_are_deleted_when_a_worker_connects() {
     let mut cluster = started(&Store::Sqlite);
     cluster.until_in_full_swing();
     cluster.kill_worker();
@@ -301,7 +305,7 @@ fn checkpoints_of_what_was_cancelled_in_nobodys_hands_go_when_a_worker_comes() {
 }
 
 #[test]
-fn who_watches_a_sweep_waits_for_its_coordinator() {
+fn watch_waits_for_the_coordinator() {
     let mut cluster = started(&Store::Sqlite);
     cluster.until_in_full_swing();
     let log = cluster.home().path().join("watch.log");
@@ -317,14 +321,14 @@ fn who_watches_a_sweep_waits_for_its_coordinator() {
         cluster.end_coordinator(signal);
         until_said("the coordinator is out of reach", i + 1);
         cluster.serve();
-        until_said("the coordinator is there again", i + 1);
+        until_said("the coordinator is available again", i + 1);
     }
     assert!(until_ended(&mut watching).success());
     assert_eq!(cluster.findings(), expected());
 }
 
 #[test]
-fn a_coordinator_ends_though_somebody_reads_no_further() {
+fn a_coordinator_ends_even_if_a_client_stops_reading() {
     let mut cluster = started(&Store::Sqlite);
     cluster.until_in_full_swing();
     let mut watching = cluster.asking(&["watch", "small"]).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -336,7 +340,7 @@ fn a_coordinator_ends_though_somebody_reads_no_further() {
     watching.wait().expect("it has ended");
 }
 
-fn a_restarted_coordinator_has_its_worker_back_and_trains_nothing_twice(store: &Store) {
+fn a_restarted_coordinator_gets_its_worker_back_and_no_trial_is_trained_twice(store: &Store) {
     let mut cluster = started(store);
     cluster.until_in_full_swing();
     for _ in 0..3 {

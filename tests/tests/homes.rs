@@ -1,4 +1,4 @@
-//! Homes: who may read and write them, who serves them, and whose commands reach whom.
+//! Homes: who may read and write them, who serves them, and which coordinator a command reaches.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use biosweep_tests::{Home, program, unless_root, until, until_ended};
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
-/// A sweep that is done in no time.
+/// A sweep that is trained in a moment.
 const TINY: &str = r#"
 name = "tiny"
 [data]
@@ -28,7 +28,7 @@ network = "nn"
 depth = 1
 "#;
 
-/// What only reads, of a home that has the sweep `NAME`.
+/// Commands that only read, for a home with the sweep `NAME`.
 const READING: [&[&str]; 9] = [
     &["list"],
     &["show", "NAME"],
@@ -46,7 +46,7 @@ fn reading(name: &str) -> Vec<Vec<String>> {
     READING.iter().map(of).collect()
 }
 
-/// Every file in a home with what is in it, but for those that SQLite's readers share with its writer.
+/// Every file in a home with its content, except those that SQLite's readers share with its writer.
 fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut open = vec![home.to_owned()];
@@ -55,7 +55,7 @@ fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             open.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
         } else if !path.to_string_lossy().ends_with("-shm") {
             let bytes = fs::read(&path).expect("a file");
-            // An empty log says as much as none.
+            // An empty log is equal to a missing one.
             if !(bytes.is_empty() && path.to_string_lossy().ends_with("-wal")) {
                 found.insert(path, bytes);
             }
@@ -69,7 +69,7 @@ fn serve(home: &Home, listen: &str) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
 }
 
-/// The address that the coordinator of a home has written down.
+/// The address in the address file of a home.
 fn announced(home: &Path) -> String {
     until("it says where it listens", || {
         let text = fs::read_to_string(home.join("coordinator.address")).ok()?;
@@ -82,7 +82,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn who_only_reads_changes_nothing_and_takes_nothing_from_workers_that_wait_for_their_coordinator() {
+fn commands_that_read_change_nothing_and_do_not_disturb_waiting_workers() {
     let (mut cluster, home) = (Cluster::new(None), Home::default());
     let address = cluster.url().replace("http://", "");
     let mut coordinator = serve(&home, &address);
@@ -95,7 +95,7 @@ fn who_only_reads_changes_nothing_and_takes_nothing_from_workers_that_wait_for_t
     for command in reading("small") {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let answer = home.run(&words);
-        // Nobody serves it: that is what watching comes to.
+        // `watch` fails because no coordinator serves the sweep.
         let expected = if command[0] == "watch" { 3 } else { 0 };
         assert_eq!(answer.status.code(), Some(expected), "{command:?}: {}", said(&answer));
         let after = contents(home.path());
@@ -111,7 +111,7 @@ fn who_only_reads_changes_nothing_and_takes_nothing_from_workers_that_wait_for_t
     assert!(attempts.iter().all(|&attempts| attempts == Some(1)), "{attempts:?}");
 }
 
-/// `biosweep` with that home read-only for it, as in an archive.
+/// Runs `biosweep` with a read-only home, as in an archive.
 fn read_only(home: &Path, arguments: &[String]) -> Output {
     let mut command = Command::new("unshare");
     let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$@\"";
@@ -138,7 +138,7 @@ fn a_home_that_cannot_be_written_can_be_read() {
     };
     try_all("closed");
 
-    // One whose coordinator was killed: what was committed last is beside the store.
+    // The coordinator of this home was killed, so the last commits are in the log beside the store.
     let mut coordinator = serve(&home, "127.0.0.1:0");
     announced(home.path());
     let _sweep = home.json(&["submit", "quickstart"]);
@@ -172,7 +172,7 @@ fn a_home_on_a_full_disk_can_be_read() {
 }
 
 #[test]
-fn who_names_a_coordinator_needs_no_home() {
+fn a_command_with_a_coordinators_address_needs_no_home() {
     let cluster_home = Home::default();
     let mut coordinator = serve(&cluster_home, "127.0.0.1:0");
     let url = format!("http://{}", announced(cluster_home.path()));
@@ -180,7 +180,7 @@ fn who_names_a_coordinator_needs_no_home() {
     let ask = |arguments: &[&str]| {
         let mut command = Command::new(program("biosweep"));
         command.args(arguments).args(["--coordinator", &url]);
-        // Nobody can make anything there, root included.
+        // Nobody, including root, can create a file there.
         command.env("HOME", "/proc/self/home").env_remove("XDG_DATA_HOME").env_remove("BIOSWEEP_HOME");
         let answer = command.output().expect("biosweep starts");
         assert!(answer.status.success(), "{arguments:?}: {}", said(&answer));
@@ -196,7 +196,7 @@ fn who_names_a_coordinator_needs_no_home() {
 }
 
 #[test]
-fn an_address_that_is_another_coordinators_by_now_leads_nowhere() {
+fn an_old_address_of_another_coordinator_is_not_used() {
     let (one, other) = (Home::default(), Home::default());
     let mut coordinator = serve(&one, "127.0.0.1:0");
     let address = announced(one.path());
@@ -211,7 +211,7 @@ fn an_address_that_is_another_coordinators_by_now_leads_nowhere() {
     let _sweep = other.json(&["submit", &spec]);
     let state = |home: &Home| home.json(&["show", "tiny"])["state"].clone();
 
-    // While others have the home for a moment, nobody is taken for its coordinator.
+    // While another process holds the home for a moment, no coordinator is assumed.
     let lock = File::options().read(true).write(true).open(one.path().join("biosweep.lock")).expect("a lock");
     lock.lock().expect("nobody has it");
     for command in [["cancel", "tiny"], ["pause", "tiny"]] {
@@ -219,13 +219,16 @@ fn an_address_that_is_another_coordinators_by_now_leads_nowhere() {
         assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
         assert!(said(&refused).contains("in use by"), "{}", said(&refused));
     }
-    assert_eq!(state(&one), "running", "questions are answered all the same");
+    assert_eq!(state(&one), "running", "reading still works");
     drop(lock);
-    assert_eq!(state(&other), "running", "it heard nothing of this");
+    assert_eq!(state(&other), "running", "it received none of these commands");
 
     assert_eq!(one.json(&["cancel", "tiny"])["state"], "cancelled");
-    assert!(!one.path().join("coordinator.address").exists(), "who takes the lock removes what was left behind");
-    // Nor does a copy of a home lead to the original's coordinator, with its lock or without it.
+    assert!(
+        !one.path().join("coordinator.address").exists(),
+        "the next holder of the lock removes the old address file"
+    );
+    // A copy of a home does not lead to the original's coordinator either, with or without the lock file.
     let copy_of = |home: &Home, files: &[&str]| {
         let copy = Home::default();
         for file in files.iter().filter(|file| home.path().join(file).exists()) {
@@ -240,20 +243,20 @@ fn an_address_that_is_another_coordinators_by_now_leads_nowhere() {
     assert_eq!(other.json(&["pause", "tiny"])["state"], "paused");
     assert_eq!(state(&archive), "running", "as it was when it was copied");
 
-    // A home without a store of its own says that its coordinator is gone.
+    // The error for a home without a store says that its coordinator is gone.
     let empty = Home::default();
     fs::write(empty.path().join("coordinator.address"), left_behind).expect("a file");
     for command in [["cancel", "tiny"], ["show", "tiny"]] {
         let refused = empty.run(&command);
         assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
-        assert!(said(&refused).contains("is not at"), "{}", said(&refused));
+        assert!(said(&refused).contains("is no longer at"), "{}", said(&refused));
     }
     coordinator.kill().expect("it runs");
     coordinator.wait().expect("it has ended");
 }
 
 #[test]
-fn a_coordinator_that_does_not_answer_is_given_up_by_who_changes_and_waited_for_by_who_watches() {
+fn changing_commands_give_up_on_a_silent_coordinator_and_watch_waits_for_it() {
     let home = Home::default();
     let mut coordinator = serve(&home, "127.0.0.1:0");
     announced(home.path());
@@ -270,7 +273,7 @@ fn a_coordinator_that_does_not_answer_is_given_up_by_who_changes_and_waited_for_
     assert_eq!(until_ended(&mut cancel).code(), Some(3));
     let refused = said(&cancel.wait_with_output().expect("it has ended"));
     assert!(refused.contains("in use by biosweep process"), "{refused}");
-    assert!(until_ended(&mut show).success(), "questions are answered from the store");
+    assert!(until_ended(&mut show).success(), "the answer comes from the store");
     let shown = said(&show.wait_with_output().expect("it has ended"));
     assert!(shown.contains("does not answer") && !shown.contains("no coordinator"), "{shown}");
     until("who watches says so", || watch_said().contains("does not answer").then_some(()));
@@ -285,7 +288,7 @@ fn a_coordinator_that_does_not_answer_is_given_up_by_who_changes_and_waited_for_
 }
 
 #[test]
-fn a_run_leaves_the_reports_of_another_sweep_for_its_own_run() {
+fn a_run_leaves_the_reports_of_another_sweep_alone() {
     let home = Home::default();
     let long = TINY.replace("tiny", "long").replace("hidden = 8", "hidden = 64").replace("= 20", "= 1500");
     let long = long.replace("depth = 1", "depth = 3\nseed = [0, 1, 2]");
@@ -300,7 +303,7 @@ fn a_run_leaves_the_reports_of_another_sweep_for_its_own_run() {
         let workers = status["workers"].as_array()?.clone();
         workers.iter().any(|worker| worker["training"].as_array().is_some_and(|lanes| !lanes.is_empty())).then_some(())
     });
-    // What the worker says from now on, nobody hears.
+    // The coordinator stops here, so it receives no later message of the worker.
     kill(pid(&run), Signal::SIGSTOP).expect("it runs");
     let reports = || {
         let workers = fs::read_dir(home.path().join("spool")).into_iter().flatten().flatten();
@@ -317,19 +320,19 @@ fn a_run_leaves_the_reports_of_another_sweep_for_its_own_run() {
 
     let tiny = home.spec(TINY).to_string_lossy().into_owned();
     let _outcome = home.json(&["run", &tiny, "--workers", "1"]);
-    assert_eq!(reports(), owed, "they are not this run's");
+    assert_eq!(reports(), owed, "they do not belong to this run");
     let _outcome = home.json(&["run", &long_spec, "--workers", "1"]);
     assert_eq!(reports(), Vec::<PathBuf>::new());
     let rows = home.json(&["results", "long"]);
-    // The file's name ends with the trajectory, each of which has one trial.
+    // The file's name ends with the index of the trajectory, which has one trial.
     let name = report.file_stem().expect("a name").to_string_lossy().into_owned();
     let trial: u64 = name.rsplit('-').next().and_then(|number| number.parse().ok()).expect("a number");
     let row = rows.as_array().expect("an array").iter().find(|row| row["trial"] == trial).expect("its result");
-    assert_eq!(row["attempts"], 1, "what was trained is not trained again: {row}");
+    assert_eq!(row["attempts"], 1, "the trial is not trained again: {row}");
 }
 
 #[test]
-fn a_coordinator_ends_promptly_though_its_store_cannot_be_written_and_says_so() {
+fn a_coordinator_ends_promptly_with_an_error_if_its_store_cannot_be_written() {
     if unless_root("mounting a small file system") {
         return;
     }
@@ -342,11 +345,11 @@ fn a_coordinator_ends_promptly_though_its_store_cannot_be_written_and_says_so() 
     cluster.until("it tells of the full disk", |status| status["degraded"].is_string());
     assert_eq!(cluster.end_coordinator(Signal::SIGTERM).code(), Some(3));
     let said = cluster.said("serve.log");
-    assert!(said.contains("error: the store") && said.contains("cannot be used at present"), "{said}");
+    assert!(said.contains("error: the store") && said.contains("cannot be used now"), "{said}");
 }
 
 #[test]
-fn a_home_is_made_for_a_coordinator_that_keeps_its_sweeps_elsewhere() {
+fn a_home_is_created_for_a_coordinator_with_another_store() {
     let server = Server::start();
     let url = server.database("sweeps");
     let folder = tempfile::tempdir().expect("a folder");
@@ -362,13 +365,13 @@ fn a_home_is_made_for_a_coordinator_that_keeps_its_sweeps_elsewhere() {
     announced(&home);
     let listed = biosweep(&["list", "--output", "json"]).output().expect("biosweep starts");
     assert!(listed.status.success(), "{}", said(&listed));
-    // Whoever names the store finds who serves it.
+    // A command with the store's address finds the coordinator that serves it.
     let listed = biosweep(&["list", "--store", &url, "--output", "json"]).output().expect("biosweep starts");
     assert!(listed.status.success(), "{}", said(&listed));
     kill(pid(&coordinator), Signal::SIGTERM).expect("it runs");
     assert!(until_ended(&mut coordinator).success());
     assert!(!home.join("coordinator.address").exists());
-    // And where nobody does, it is read all the same.
+    // If no coordinator serves it, the command reads the store itself.
     let listed = biosweep(&["list", "--store", &url, "--output", "json"]).output().expect("biosweep starts");
     assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]", "{}", said(&listed));
 }

@@ -1,5 +1,5 @@
-//! Peers that say what they may not: every field of every message spoiled in every way. What is read all the same is within
-//! bounds, and the coordinator outlives all of it.
+//! Hostile peers: every field of every message is spoiled in every way. Accepted messages are within the limits, and
+//! the coordinator survives all messages.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-/// Longer than anything here takes.
+/// A time limit far above any real duration.
 const LONG: Duration = Duration::from_secs(120);
 
 fn curve() -> Vec<v1::CurvePoint> {
@@ -71,7 +71,7 @@ fn ended(sweep: &str) -> Up {
     })
 }
 
-/// Everything a worker may say, each field of it said.
+/// Messages of a worker in which every field is set.
 fn worker_messages(sweep: &str) -> Vec<Vec<u8>> {
     let all = [
         hello(sweep),
@@ -120,7 +120,7 @@ fn grant(sweep: &str) -> v1::Grant {
     grant.into_wire()
 }
 
-/// Everything a coordinator may say to a worker, each field of it said.
+/// Messages of a coordinator to a worker in which every field is set.
 fn coordinator_messages(sweep: &str) -> Vec<Vec<u8>> {
     let (attempt, trajectories, reason) = (7, vec![3, 4], "paused".to_owned());
     let all = [
@@ -157,7 +157,7 @@ fn incomplete_attempt() -> v1::IncompleteAttempt {
     }
 }
 
-/// What somebody who watches a sweep may be told, each field of it said.
+/// Events for a watcher in which every field is set.
 fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
     let lane = v1::LaneProgress {
         sweep: sweep.to_owned(),
@@ -205,7 +205,7 @@ fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
     all.map(|event| v1::WatchEvent { event: Some(event) }.encode_to_vec()).to_vec()
 }
 
-/// What is told of results, each field of it said.
+/// Messages with results in which every field is set.
 fn results(sweep: &str) -> Vec<Vec<u8>> {
     let score = v1::Score { validation_accuracy: 0.5, test_accuracy: 0.5, best_update: 1, updates: 1 };
     let result = v1::TrialResult {
@@ -228,7 +228,7 @@ fn curves() -> Vec<Vec<u8>> {
     vec![v1::Curve { trajectory: 3, first_trial: 3, settings, points, diagnostics }.encode_to_vec()]
 }
 
-/// A trial that was trained, with what its trajectory found, each field of it said.
+/// A trained trial with the results of its trajectory, in which every field is set.
 fn trained(sweep: &str) -> Vec<Vec<u8>> {
     let result = v1::TrialResult::decode(&results(sweep)[0][..]).expect("a result");
     let curve = v1::Curve::decode(&curves()[0][..]).expect("a curve");
@@ -236,13 +236,13 @@ fn trained(sweep: &str) -> Vec<Vec<u8>> {
     vec![trained.encode_to_vec()]
 }
 
-/// What a peer's bytes are taken for, written again; `None` where they are refused.
+/// Reads a peer's bytes and writes the result; `None` if they are refused.
 fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
     match message {
         "WorkerMessage" => {
             let mut reader = Reader::default();
             let mut read = |bytes: &[u8]| reader.read(v1::WorkerMessage::decode(bytes).ok()?).ok();
-            // A piece of a report says nothing before its end.
+            // A piece of a report has no meaning before the last one.
             let said = match read(bytes)? {
                 Some(said) => said,
                 None => read(&worker_message(ended(sweep)))??,
@@ -275,11 +275,11 @@ fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// Texts of answers that have no bounds of their own: a spec file, which is read as one, and ids that are only compared.
+/// Texts in answers without their own limits: a spec file, which is parsed, and ids, which are only compared.
 const READ_OTHERWISE: [&str; 2] = ["SpecResponse.spec", "WhichEndedResponse.sweeps"];
 
 #[test]
-fn whatever_is_understood_is_within_bounds() {
+fn accepted_messages_are_within_the_limits() {
     let (protocol, sweep) = (Protocol::default(), new_id::<SweepId>().to_string());
     let samples = [
         ("WorkerMessage", worker_messages(&sweep)),
@@ -304,7 +304,7 @@ fn whatever_is_understood_is_within_bounds() {
                 }
             }
         }
-        assert_eq!(said, protocol.fields_under(message), "every field is said by a sample here");
+        assert_eq!(said, protocol.fields_under(message), "a sample here has every field");
         assert!(refused > 50, "{refused} spoiled messages of {message} were refused");
     }
     for method in protocol.methods() {
@@ -315,14 +315,14 @@ fn whatever_is_understood_is_within_bounds() {
 }
 
 on_both_stores! {
-    a_coordinator_outlives_whatever_is_said_to_it
+    a_coordinator_survives_every_message
 }
 
-fn a_coordinator_outlives_whatever_is_said_to_it(store: &Store) {
-    Runtime::new().expect("a runtime").block_on(say_everything(Cluster::new(store.fresh())));
+fn a_coordinator_survives_every_message(store: &Store) {
+    Runtime::new().expect("a runtime").block_on(send_everything(Cluster::new(store.fresh())));
 }
 
-async fn say_everything(mut cluster: Cluster) {
+async fn send_everything(mut cluster: Cluster) {
     cluster.serve();
     let spec = cluster.home().spec(QUICK_SPEC);
     let submitted = cluster.json(&["submit", &spec.to_string_lossy()]);
@@ -343,14 +343,14 @@ async fn say_everything(mut cluster: Cluster) {
             }
         }
     }
-    // It still serves those who are honest, and has never been another process.
+    // It still serves valid peers, in the same process.
     let _again = cluster.json(&["submit", "--fresh", &spec.to_string_lossy()]);
     cluster.work(&[], &[]);
     cluster.until("every trial is done", |status| status["state"] == "finished" && status["completed"] == 12);
-    assert!(cluster.end_coordinator(Signal::SIGTERM).success(), "it ends as it is told");
+    assert!(cluster.end_coordinator(Signal::SIGTERM).success(), "it ends cleanly");
 }
 
-/// What an honest peer asks by this method, each field of it said.
+/// Valid requests of this method in which every field is set.
 fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
     let sweep_id = sweep.to_owned();
     let (spec, origin) = (QUICK_SPEC.to_owned(), "small.toml".to_owned());
@@ -380,7 +380,7 @@ fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
     }]
 }
 
-/// Says this, and waits for an answer of whatever kind: the end of a worker's stream, the first answer of any other.
+/// Sends these messages and waits for an answer: the end of a worker's stream, or the first answer of any other method.
 async fn call(channel: &Channel, method: &Method, said: Vec<Vec<u8>>, what: &str) {
     let path = PathAndQuery::try_from(method.path.as_str()).expect("a path");
     let mut client = Grpc::new(channel.clone());
@@ -398,7 +398,7 @@ async fn call(channel: &Channel, method: &Method, said: Vec<Vec<u8>>, what: &str
     }
 }
 
-/// Bytes as they are.
+/// A codec that passes bytes unchanged.
 #[derive(Debug, Clone, Copy)]
 struct Raw;
 

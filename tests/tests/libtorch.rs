@@ -1,4 +1,4 @@
-//! Which libtorch a worker computes with, and what changes its last bits.
+//! The libtorch version of a worker, and variables that change the last bits of results.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -16,7 +16,7 @@ fn environment(variables: &[(&str, &Path)]) -> Output {
 fn another_libtorch_is_refused_by_its_version() {
     let folder = tempfile::tempdir().expect("a folder");
     let (source, library) = (folder.path().join("other.c"), folder.path().join("other.so"));
-    // What libtorch 2.10.0 would say.
+    // The ABI version that libtorch 2.10.0 would report.
     let text = "unsigned long aoti_torch_abi_version(void) { return 2ul << 56 | 10ul << 48; }\n";
     std::fs::write(&source, text).expect("written");
     let mut compiler = Command::new("cc");
@@ -31,7 +31,7 @@ fn another_libtorch_is_refused_by_its_version() {
 }
 
 #[test]
-fn what_the_library_path_names_does_not_take_the_place_of_ours() {
+fn a_library_on_the_library_path_does_not_replace_ours() {
     let folder = tempfile::tempdir().expect("a folder");
     for library in ["libtorch_cpu.so", "libc10.so"] {
         std::fs::write(folder.path().join(library), "not even a library").expect("written");
@@ -41,7 +41,7 @@ fn what_the_library_path_names_does_not_take_the_place_of_ours() {
 }
 
 #[test]
-fn variables_that_change_bits_are_not_used() {
+fn variables_that_change_results_are_ignored() {
     let output = environment(&[("MKL_CBWR", Path::new("COMPATIBLE")), ("OMP_NUM_THREADS", Path::new("3"))]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("MKL_CBWR would change the last bits of results and is not used"), "{said}");
@@ -51,7 +51,7 @@ fn variables_that_change_bits_are_not_used() {
 }
 
 #[test]
-fn a_library_that_is_preloaded_is_named() {
+fn a_preloaded_library_is_reported() {
     let output = environment(&[("LD_PRELOAD", Path::new("libc.so.6"))]);
     let environment: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(environment["variables"], json!({ "LD_PRELOAD": "libc.so.6" }));

@@ -1,4 +1,5 @@
-//! Few open files, few threads, logs that cannot be written, addresses of every kind: programs go on or say what they lack.
+//! Limits of the machine: few open files, few threads, logs that cannot be written, addresses of every kind. Programs
+//! continue, or report what is missing.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use biosweep_tests::{Home, program, unless_root, until, until_ended, without_variables};
 
-/// Trained in a moment.
+/// A sweep that is trained in a moment.
 const SHORT: &str = "name = \"short\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nhidden = 16\nmax_updates = 20\n\
                      eval_every = 20\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n";
 
@@ -22,7 +23,7 @@ struct Coordinator {
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
-        // Gone already is as good.
+        // An error means that it has ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -32,7 +33,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 
-/// Starts a coordinator through another command, which may be none.
+/// Starts a coordinator with the command `through`, which may be empty.
 fn serve(home: &Home, through: &[&str], listen: &str, stderr: Stdio) -> Coordinator {
     let port = free_port();
     let biosweep = program("biosweep");
@@ -53,23 +54,23 @@ fn log_of(home: &Home) -> (Stdio, impl Fn() -> String) {
 }
 
 #[test]
-fn connections_that_keep_silent_are_closed_and_keep_nobody_out() {
+fn silent_connections_are_closed_and_do_not_block_others() {
     let home = Home::default();
     let coordinator = serve(&home, &["prlimit", "--nofile=64:64"], "PORT", Stdio::null());
     let connect = || TcpStream::connect(("127.0.0.1", coordinator.port)).expect("it listens");
     let silent: Vec<TcpStream> = (0..100).map(|_| connect()).collect();
-    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0), "who speaks is heard");
+    assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0), "a real request is answered");
     for mut connection in silent {
         connection.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
-        // Closed or reset: in any case before the minute is over.
+        // The connection is closed or reset within the minute.
         let end = connection.read(&mut [0; 1]);
         assert!(!matches!(&end, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "{end:?}");
     }
 }
 
 #[test]
-fn connections_that_begin_and_ask_nothing_are_closed_and_keep_nobody_out() {
-    // What HTTP/2 begins with: the preface, and settings of which there are none.
+fn connections_without_requests_are_closed_and_do_not_block_others() {
+    // The start of an HTTP/2 connection: the preface, and an empty settings frame.
     const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     let home = Home::default();
     let coordinator = serve(&home, &["prlimit", "--nofile=64:64"], "PORT", Stdio::null());
@@ -84,14 +85,14 @@ fn connections_that_begin_and_ask_nothing_are_closed_and_keep_nobody_out() {
     });
     for mut connection in idle {
         connection.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
-        // It hears settings first; then, within the minute, the end.
+        // It receives settings first and then, within the minute, the end.
         let end = connection.read_to_end(&mut Vec::new());
         assert!(!matches!(&end, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "{end:?}");
     }
 }
 
 #[test]
-fn logs_that_cannot_be_written_cost_nothing_but_their_lines() {
+fn a_log_that_cannot_be_written_loses_only_its_lines() {
     let full = || File::options().write(true).open("/dev/full").expect("it is always full");
     let home = Home::default();
     let logs = home.path().join("logs");
@@ -116,13 +117,13 @@ fn logs_that_cannot_be_written_cost_nothing_but_their_lines() {
 }
 
 #[test]
-fn commands_that_answer_need_no_threads_and_others_name_the_limit() {
+fn commands_that_only_answer_need_no_threads_and_others_name_the_limit() {
     if unless_root("a user with few processes") {
         return;
     }
     let home = Home::default();
     let coordinator = serve(&home, &[], "PORT", Stdio::null());
-    // A user of whom there is no other process, and who can start the program wherever it was built.
+    // A user without other processes, who can start the program wherever it was built.
     let place = tempfile::tempdir().expect("a folder");
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).expect("a folder for everybody");
     let biosweep = place.path().join("biosweep");
@@ -146,7 +147,7 @@ fn commands_that_answer_need_no_threads_and_others_name_the_limit() {
     assert_eq!(code, Some(0), "{said}");
     let by_name = url.replace("127.0.0.1", "localhost");
     let spec = spec.to_string_lossy();
-    // One who has sweeps already, which nobody serves.
+    // A user with sweeps and without a coordinator.
     let of_user = place.path().join("61232");
     let mut submit = Command::new(program("biosweep"));
     submit.args(["submit", &spec, "--home"]).arg(&of_user);
@@ -172,7 +173,7 @@ fn commands_that_answer_need_no_threads_and_others_name_the_limit() {
 }
 
 #[test]
-fn a_coordinator_listens_on_names_and_tells_workers_this_machines_name() {
+fn a_coordinator_listens_on_names_and_prints_this_machines_name_for_workers() {
     let home = Home::default();
     let (log, said) = log_of(&home);
     let coordinator = serve(&home, &[], "localhost:PORT", log);
@@ -181,7 +182,7 @@ fn a_coordinator_listens_on_names_and_tells_workers_this_machines_name() {
 }
 
 #[test]
-fn all_addresses_are_those_of_both_protocols_whatever_the_systems_default() {
+fn all_addresses_include_ipv4_and_ipv6_whatever_the_systems_default() {
     if unless_root("another default") {
         return;
     }
@@ -200,7 +201,7 @@ fn all_addresses_are_those_of_both_protocols_whatever_the_systems_default() {
 }
 
 #[test]
-fn a_variable_that_is_empty_counts_as_unset() {
+fn an_empty_variable_counts_as_unset() {
     let home = Home::default();
     for (name, arguments) in
         [("biosweep", &["list"][..]), ("biosweep-worker", &["check", "--dataset", "synthetic-digits"])]
@@ -225,7 +226,7 @@ fn a_variable_that_is_empty_counts_as_unset() {
 }
 
 #[test]
-fn programs_say_their_own_names() {
+fn the_version_of_each_program_has_its_name() {
     for name in ["biosweep", "biosweep-worker"] {
         let output = Command::new(program(name)).arg("--version").output().expect("it starts");
         let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));

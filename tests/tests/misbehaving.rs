@@ -1,5 +1,5 @@
-//! A worker that misbehaves: it repeats its reports, says them in the wrong order, under other attempts and in the name of
-//! others. Each trial has one result all the same. And one that fails what others complete.
+//! A misbehaving worker: it repeats reports, sends them in the wrong order, under other attempts and in the name of
+//! other workers. Each trial still has one result. Another worker fails trials that others complete.
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_proto::v1;
@@ -53,7 +53,7 @@ impl Client {
         }
     }
 
-    /// What the coordinator says of so many reports.
+    /// The coordinator's verdicts on this many reports.
     async fn verdicts(&mut self, count: usize) -> Vec<bool> {
         let mut verdicts = Vec::new();
         while verdicts.len() < count {
@@ -97,11 +97,11 @@ fn failed(grant: &v1::Grant, lane: usize, cause: &str) -> Up {
 }
 
 on_both_stores! {
-    every_trial_has_one_result_whatever_its_worker_says
-    who_fails_what_others_complete_gets_nothing_until_it_is_released
+    every_trial_has_one_result_whatever_its_worker_sends
+    a_worker_that_fails_what_others_complete_gets_no_trial_until_it_is_released
 }
 
-fn every_trial_has_one_result_whatever_its_worker_says(store: &Store) {
+fn every_trial_has_one_result_whatever_its_worker_sends(store: &Store) {
     Runtime::new().expect("a runtime").block_on(misbehave(Cluster::new(store.fresh())));
 }
 
@@ -114,20 +114,20 @@ async fn misbehave(mut cluster: Cluster) {
 
     let (ours, theirs) = (honest.grant().await, other.grant().await);
     assert_eq!((ours.lanes.len(), theirs.lanes.len()), (4, 4));
-    // Backwards, each three times; what is repeated counts once and is acknowledged all the same.
+    // In reverse order, three times each. A repeated report counts once and is acknowledged.
     for lane in (0..4).rev() {
         for _ in 0..3 {
             honest.say(ended(&ours, ours.attempt, lane, 0.5)).await;
         }
     }
     assert_eq!(honest.verdicts(12).await, [true; 12]);
-    // Under attempts that are another's, are over, or never were.
+    // Under attempts that belong to another worker, are over, or never existed.
     for attempt in [theirs.attempt, ours.attempt + 100, 0] {
         honest.say(ended(&theirs, attempt, 0, 0.9)).await;
         honest.say(ended(&ours, attempt, 0, 0.9)).await;
     }
     assert_eq!(honest.verdicts(6).await, [false; 6]);
-    // A curve that ends before the trial does is a failure and no score; it is tried again.
+    // A curve that ends before the trial does is a failure without a score, and the trial is retried.
     let Up::AttemptEnded(mut short) = ended(&theirs, theirs.attempt, 0, 0.9) else { unreachable!("it is a report") };
     short.curve.clear();
     other.say(Up::AttemptEnded(short)).await;
@@ -135,7 +135,7 @@ async fn misbehave(mut cluster: Cluster) {
         other.say(ended(&theirs, theirs.attempt, lane, 0.5)).await;
     }
     assert_eq!(other.verdicts(4).await, [true; 4]);
-    // What is left, by whoever gets it.
+    // The remaining trials, by the worker that gets them.
     let mut left = 5;
     while left > 0 {
         let grant = honest.grant().await;
@@ -146,7 +146,7 @@ async fn misbehave(mut cluster: Cluster) {
         let accepted = honest.verdicts(grant.lanes.len()).await;
         assert!(accepted.into_iter().all(|accepted| accepted));
     }
-    // A stream that does not begin with a hello, or says nothing that can be read, harms nobody.
+    // A stream without a hello, or with an unreadable message, does no harm.
     let (out, letters) = mpsc::channel(4);
     out.send(message(Up::Goodbye(v1::Goodbye {}))).await.expect("the stream is open");
     let mut client = WorkersClient::connect(cluster.url()).await.expect("a coordinator");
@@ -161,7 +161,7 @@ async fn misbehave(mut cluster: Cluster) {
     assert!(rows.iter().all(|row| row["test_accuracy"] == 0.5), "none of the wrong reports counted");
 }
 
-fn who_fails_what_others_complete_gets_nothing_until_it_is_released(store: &Store) {
+fn a_worker_that_fails_what_others_complete_gets_no_trial_until_it_is_released(store: &Store) {
     Runtime::new().expect("a runtime").block_on(quarantine(Cluster::new(store.fresh())));
 }
 
@@ -177,7 +177,7 @@ async fn quarantine(mut cluster: Cluster) {
         failing.say(failed(&grant, lane, cause)).await;
     }
     assert_eq!(failing.verdicts(4).await, [true; 4]);
-    // What failed is granted alone, and first.
+    // A failed trial is granted again alone, and first.
     for lane in &grant.lanes {
         let again = sound.grant().await;
         assert_eq!(again.lanes.iter().map(|lane| lane.trajectory).collect::<Vec<_>>(), [lane.trajectory]);
@@ -191,13 +191,13 @@ async fn quarantine(mut cluster: Cluster) {
     };
     assert_eq!(why(&cluster).as_deref(), Some("it failed 3 trajectories in a row that other workers completed"));
 
-    // The coordinator knows it still when it starts again.
+    // The quarantine is kept when the coordinator restarts.
     cluster.kill_coordinator();
     cluster.serve();
     cluster.until("it serves again", |status| status["state"] == "running");
     let mut failing = Client::hello(&cluster, broken).await;
     failing.say(Up::Poll(v1::Poll { lanes: 4 })).await;
-    // The answer to what it says next shows that it was heard to ask.
+    // The answer to the next message shows that the poll was received.
     failing.say(ended(&grant, 0, 0, 0.5)).await;
     assert_eq!(failing.verdicts(1).await, [false]);
     assert!(why(&cluster).is_some());

@@ -21,7 +21,7 @@ const KEY: &str = "somebody";
 const SECRET: &str = "something secret";
 const BUCKET: &str = "checkpoints";
 
-/// An empty bucket of a server that ends with it.
+/// An empty bucket on a server that ends with this value.
 struct Bucket {
     endpoint: String,
     root: tempfile::TempDir,
@@ -36,7 +36,7 @@ impl Bucket {
         Self { endpoint: serve(&runtime, root.path()), root, _runtime: runtime }
     }
 
-    /// The files in it.
+    /// The files in the bucket.
     fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut open = vec![self.root.path().join(BUCKET)];
@@ -53,7 +53,7 @@ impl Bucket {
     }
 }
 
-/// Serves the folders under `root` as buckets for as long as the runtime lives; the address.
+/// Serves the folders under `root` as buckets while the runtime exists, and returns the address.
 fn serve(runtime: &Runtime, root: &Path) -> String {
     let mut service = S3ServiceBuilder::new(FileSystem::new(root).expect("a folder"));
     service.set_auth(SimpleAuth::from_single(KEY, SECRET));
@@ -70,7 +70,7 @@ fn serve(runtime: &Runtime, root: &Path) -> String {
     format!("http://{address}")
 }
 
-/// The variables by which a worker reaches it.
+/// The environment variables for a worker's access to the bucket.
 fn access(endpoint: &str) -> [(&'static str, &str); 4] {
     [
         ("AWS_ACCESS_KEY_ID", KEY),
@@ -81,7 +81,7 @@ fn access(endpoint: &str) -> [(&'static str, &str); 4] {
 }
 
 #[test]
-fn a_trajectory_goes_on_from_its_checkpoint_in_a_bucket() {
+fn a_trajectory_continues_from_its_checkpoint_in_a_bucket() {
     let bucket = Bucket::new();
     let access = access(&bucket.endpoint);
     let place = format!("s3://{BUCKET}/of/ours");
@@ -107,12 +107,12 @@ fn a_trajectory_goes_on_from_its_checkpoint_in_a_bucket() {
 }
 
 #[test]
-fn a_large_checkpoint_is_sent_in_parts_and_gone_on_from() {
+fn a_large_checkpoint_is_sent_in_parts_and_training_continues_from_it() {
     let bucket = Bucket::new();
     let access = access(&bucket.endpoint);
     let mut cluster = Cluster::new(None);
     cluster.serve();
-    // Five million numbers: twenty megabytes.
+    // Five million parameters are twenty megabytes.
     let spec = "name = \"small\"\ncheckpoint_every_s = 0.1\n[data]\ndataset = \"synthetic-digits\"\n[train]\n\
                 max_updates = 100_000\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 2\nhidden = 900\n";
     let spec = cluster.home().spec(spec);
@@ -128,7 +128,7 @@ fn a_large_checkpoint_is_sent_in_parts_and_gone_on_from() {
     until("it is resumed from", || cluster.said("worker-1.log").contains("resumes from a checkpoint").then_some(()));
 }
 
-/// Serves an empty bucket that answers whoever asks, and nobody who writes; how many have begun to write.
+/// Serves an empty bucket that answers reads and never answers writes. Returns the number of writes that have started.
 fn serve_without_writing(listener: StdListener) -> Arc<AtomicUsize> {
     const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>";
     let writers = Arc::new(AtomicUsize::new(0));
@@ -145,7 +145,7 @@ fn serve_without_writing(listener: StdListener) -> Arc<AtomicUsize> {
             }
             let _rest = head.map_while(Result::ok).find(String::is_empty);
             let length = EMPTY.len();
-            // A peer that is gone is none to answer.
+            // An error means that the client is gone.
             drop(write!(&socket, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{EMPTY}"));
         }
     });
@@ -153,7 +153,7 @@ fn serve_without_writing(listener: StdListener) -> Arc<AtomicUsize> {
 }
 
 #[test]
-fn training_goes_on_while_a_store_does_not_answer() {
+fn training_continues_while_a_checkpoint_store_does_not_answer() {
     let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("its number"));
     let writers = serve_without_writing(listener);
@@ -168,8 +168,9 @@ fn training_goes_on_while_a_store_does_not_answer() {
         let lanes = workers.iter().flat_map(|worker| worker["training"].as_array().cloned().unwrap_or_default());
         lanes.filter_map(|lane| lane["updates"].as_u64()).sum::<u64>()
     };
-    // Far more than come before the first checkpoint is due.
+    // Far more updates than before the first checkpoint.
     cluster.until("training goes on", |status| updates(status) >= 1_000);
-    // One write waits for fifteen seconds. Were each waited for in training, there would be one for every tenth of a second.
+    // A write times out after fifteen seconds. If training waited for it, there would be a write every tenth of a
+    // second.
     assert!(begun() <= 4, "{} writes were given up meanwhile", begun());
 }

@@ -1,4 +1,5 @@
-//! Reports of any size arrive, lanes are bounded at both ends, and who says what it may not hears why it is cut off.
+//! Reports of any size arrive, the number of lanes is limited on both sides, and a disconnected worker receives the
+//! reason.
 
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::curve::CurvePoint;
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
-/// As deep as the paper's deepest, with so many evaluations and five measures of each layer.
+/// A spec as deep as the deepest of the paper, with this many evaluations and five measures of each layer.
 fn spec(evaluations: u64) -> String {
     format!(
         "name = \"small\"\nmeasure = [\"update_angle\", \"feedback_angle\", \"weight_norm\", \"update_norm\", \"dead_units\"]\n\
@@ -59,10 +60,11 @@ impl Client {
         self.out.send(v1::WorkerMessage { message: Some(said) }).await.expect("the stream is open");
     }
 
-    /// The next message of that kind, or why the stream ended.
+    /// The next message of that kind, or the status that ended the stream.
     async fn hear<T>(&mut self, is: impl Fn(Down) -> Option<T>) -> Result<T, Status> {
         loop {
-            let message = self.inbound.message().await?.ok_or_else(|| Status::aborted("it ended without a word"))?;
+            let message =
+                self.inbound.message().await?.ok_or_else(|| Status::aborted("the stream ended without a status"))?;
             if let Some(meant) = message.message.and_then(&is) {
                 return Ok(meant);
             }
@@ -114,7 +116,7 @@ fn the_papers_longest_report_is_accepted() {
             seconds: 1.0,
         };
         for message in pieces(ToCoordinator::AttemptEnded(Box::new(report))) {
-            // However slow this machine is, the lease lasts as long as its worker is heard of.
+            // Heartbeats keep the lease, however slow this machine is.
             let progress = vec![v1::Progress { attempt, trajectory, updates: 2_565 }];
             client.say(Up::Heartbeat(v1::Heartbeat { progress })).await;
             client.out.send(message).await.expect("the stream is open");
@@ -137,7 +139,7 @@ fn a_worker_delivers_a_report_in_pieces() {
 }
 
 #[test]
-fn who_says_what_it_may_not_hears_why_it_is_cut_off() {
+fn a_worker_with_an_invalid_message_is_disconnected_with_the_reason() {
     Runtime::new().expect("a runtime").block_on(async {
         let cluster = serving(1);
         let refused = Client::hello(&cluster, 1_025).await.err().expect("more lanes than there are");
@@ -159,7 +161,7 @@ fn who_says_what_it_may_not_hears_why_it_is_cut_off() {
 }
 
 #[test]
-fn a_worker_of_too_many_lanes_does_not_start() {
+fn a_worker_with_too_many_lanes_does_not_start() {
     let mut cluster = Cluster::new(None);
     cluster.work(&["--lanes", "4294967295"], &[]);
     let ended = biosweep_tests::until_ended(cluster.last_worker());

@@ -1,4 +1,4 @@
-//! Results that are there already, as a user meets them: taken over, added to, and tried again.
+//! Stored results for users: reuse, extension and retries.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use biosweep_tests::Home;
 use biosweep_tests::cluster::Cluster;
 use serde_json::Value;
 
-/// Short trajectories on the embedded digits, two trials each.
+/// Short trajectories on the synthetic digits, with two trials each.
 const SPEC: &str = r#"
 name = "small"
 [data]
@@ -22,12 +22,12 @@ depth = [1, 2]
 seed = [0, 1]
 max_updates = [50, 100]
 "#;
-/// The same and one seed more, under another name.
+/// The same spec with one more seed and another name.
 fn larger() -> String {
     SPEC.replace("\"small\"", "\"larger\"").replace("[0, 1]", "[0, 1, 2]")
 }
 
-/// Writes a spec and gives it to a command that answers in JSON.
+/// Writes a spec and gives it to a command with a JSON answer.
 fn with_spec(home: &Home, arguments: &[&str], text: &str, more: &[&str]) -> Value {
     let spec = home.spec(text);
     home.json(&[arguments, &[spec.to_str().expect("a path")], more].concat())
@@ -37,7 +37,7 @@ fn rows(home: &Home, sweep: &str) -> Vec<Value> {
     home.json(&["results", sweep]).as_array().expect("an array").clone()
 }
 
-/// What must not depend on where a result comes from.
+/// The part of a result that must not depend on where it comes from.
 fn finding(row: &Value) -> String {
     ["key", "status", "validation_accuracy", "test_accuracy", "best_update", "updates"]
         .map(|column| row[column].to_string())
@@ -49,7 +49,7 @@ fn is_reused(row: &Value) -> bool {
 }
 
 #[test]
-fn a_larger_sweep_trains_only_what_is_new_and_says_where_the_rest_comes_from() {
+fn a_larger_sweep_trains_only_new_trials_and_names_the_sources_of_the_others() {
     let home = Home::default();
     assert_eq!(with_spec(&home, &["plan"], &larger(), &[])["reused"], 0);
     let small = with_spec(&home, &["run"], SPEC, &["--workers", "1"]);
@@ -90,7 +90,7 @@ fn a_larger_sweep_trains_only_what_is_new_and_says_where_the_rest_comes_from() {
 }
 
 #[test]
-fn an_extended_sweep_keeps_its_trials_and_trains_only_what_is_new() {
+fn an_extended_sweep_keeps_its_trials_and_trains_only_new_ones() {
     let home = Home::default();
     let before = with_spec(&home, &["run"], SPEC, &["--workers", "1"]);
     let old = rows(&home, "small");
@@ -100,17 +100,17 @@ fn an_extended_sweep_keeps_its_trials_and_trains_only_what_is_new() {
     assert_eq!((&extended["id"], &extended["added"], &extended["trials"]), (&before["id"], &6.into(), &14.into()));
     assert_eq!(extended["state"], "running");
     let again = with_spec(&home, &["extend", "small"], &more, &[]);
-    assert_eq!((&again["added"], &again["trials"]), (&0.into(), &14.into()), "twice is once");
+    assert_eq!((&again["added"], &again["trials"]), (&0.into(), &14.into()), "a repeated extension adds nothing");
 
     let after = home.json(&["run", "small", "--workers", "1"]);
     assert_eq!((&after["id"], &after["state"], &after["completed"]), (&before["id"], &"finished".into(), &14.into()));
     let new = rows(&home, "small");
-    assert_eq!(new[..8], old, "what was there stays as it was");
+    assert_eq!(new[..8], old, "existing results are unchanged");
     assert!(new[8..].iter().all(|row| row["depth"] == 3 || row["seed"] == 2));
     let keys: std::collections::BTreeSet<String> = new.iter().map(|row| row["key"].to_string()).collect();
     assert_eq!(keys.len(), 14);
 
-    // What another sweep has found is taken over by an extension, too.
+    // An extension reuses results of other sweeps too.
     with_spec(&home, &["run"], &SPEC.replace("\"small\"", "\"other\"").replace("[0, 1]", "7"), &["--workers", "1"]);
     let extended = with_spec(&home, &["extend", "small"], &SPEC.replace("[0, 1]", "[0, 7]"), &[]);
     assert_eq!(
@@ -158,7 +158,7 @@ fn a_replay_says_that_a_curve_is_the_same_or_names_the_first_update_that_differs
     assert_eq!((&verdict["key"], &verdict["difference"]), (&old[3]["key"], &Value::Null));
     assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(1), "it leaves no sweep behind");
 
-    // What was taken over is compared with what was trained.
+    // A replay of a reused trial is compared with its source.
     with_spec(&home, &["submit"], &larger(), &[]);
     let verdict = home.json(&["replay", "larger/0"]);
     assert_eq!(
@@ -166,7 +166,7 @@ fn a_replay_says_that_a_curve_is_the_same_or_names_the_first_update_that_differs
         (&format!("{}/0", sweep["id"].as_str().expect("an id")).into(), &true.into())
     );
 
-    // The last bit of the second evaluation's loss: after the header, and 25 bytes of the first and 1 of the second.
+    // The last bit of the second evaluation's loss: after the header, 25 bytes of the first and 1 of the second.
     let file = home.path().join("biosweep.sqlite");
     let damage = "import sqlite3, sys\nstore = sqlite3.connect(sys.argv[1])\n\
                   points = bytearray(store.execute('SELECT points FROM curves WHERE sweep = 1 AND trajectory = 1').fetchone()[0])\n\

@@ -1,10 +1,11 @@
-//! Trials that differ only in when to stop are trained once, and find what each finds alone; sweeps and what they require.
+//! Trials that differ only in their stopping rule are trained once, with the same results as separately. Also
+//! requirements of sweeps.
 
 use biosweep_tests::cluster::Cluster;
 use biosweep_tests::{Home, until};
 use serde_json::Value;
 
-/// Four trajectories, each watched by six trials; 130 and 300 are no multiples of the interval.
+/// Four trajectories with six trials each; 130 and 300 are not multiples of the evaluation interval.
 const SPEC: &str = r#"
 name = "shared"
 [data]
@@ -25,7 +26,7 @@ max_updates = [130, 300]
 "#;
 const TRIALS: usize = 24;
 
-/// What trials find, without how it came about.
+/// The results of trials, without the columns that depend on how they were trained.
 fn findings(home: &Home) -> Vec<Value> {
     let mut rows = home.json(&["results", "shared"]);
     let rows = rows.as_array_mut().expect("an array");
@@ -38,7 +39,7 @@ fn findings(home: &Home) -> Vec<Value> {
 }
 
 #[test]
-fn every_trial_finds_with_others_what_it_finds_alone() {
+fn every_trial_has_the_same_result_with_and_without_sharing() {
     let (together, alone) = (Home::default(), Home::default());
     let run = |home: &Home, flags: &[&str]| {
         let spec = home.spec(SPEC).to_string_lossy().into_owned();
@@ -51,11 +52,11 @@ fn every_trial_finds_with_others_what_it_finds_alone() {
     assert_eq!(found, findings(&alone));
     let updates = |row: &Value| row["updates"].as_u64().expect("a number");
     assert!(found.iter().any(|row| updates(row) < 130), "some stop early");
-    assert!(found.iter().any(|row| updates(row) == 130), "some at an end that is no multiple of the interval");
+    assert!(found.iter().any(|row| updates(row) == 130), "some end between two regular evaluations");
 }
 
 #[test]
-fn a_plan_says_what_sharing_saves() {
+fn a_plan_shows_the_saving_of_sharing() {
     let home = Home::default();
     let spec = home.spec(SPEC).to_string_lossy().into_owned();
     let plan = home.json(&["plan", &spec]);
@@ -68,7 +69,7 @@ fn a_plan_says_what_sharing_saves() {
 }
 
 #[test]
-fn a_sweep_waits_for_workers_that_have_what_it_requires() {
+fn a_sweep_waits_for_workers_that_meet_its_requirement() {
     let mut cluster = Cluster::new(None);
     let spec =
         cluster.home().spec(&format!("require = {{ labels = [\"big\"] }}\n{SPEC}")).to_string_lossy().into_owned();
@@ -89,7 +90,7 @@ fn a_sweep_waits_for_workers_that_have_what_it_requires() {
 }
 
 #[test]
-fn sweeps_that_overlap_train_what_they_have_in_common_once_between_them() {
+fn overlapping_sweeps_train_their_common_trials_once() {
     let mut cluster = Cluster::new(None);
     cluster.serve();
     let twin = SPEC.replace("shared", "twin").replace("[\"bp\", \"fa\"]", "[\"fa\", \"bp\"]");

@@ -1,4 +1,4 @@
-//! `biosweep run` with real worker processes: the same results whatever befalls them.
+//! `biosweep run` with real worker processes: the same results with and without faults.
 
 use std::process::Child;
 
@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// Eight short trajectories on the embedded digits.
+/// Eight short trajectories on the synthetic digits.
 const SPEC: &str = r#"
 name = "small"
 [data]
@@ -25,7 +25,7 @@ max_updates = [100, 400]
 "#;
 const TRIALS: usize = 16;
 
-/// What must not depend on who trained what when.
+/// The part of the results that must not depend on the workers.
 fn findings(home: &Home) -> Vec<(u64, String, String, String)> {
     let rows = home.json(&["results", "small"]);
     let row = |row: &Value| {
@@ -60,7 +60,7 @@ fn completed(home: &Home) -> Option<u64> {
 }
 
 #[test]
-fn one_worker_and_two_find_the_same_to_the_last_bit() {
+fn one_worker_and_two_workers_give_the_same_results_to_the_last_bit() {
     let (alone, together) = (Home::default(), Home::default());
     run_in(&alone, "1");
     run_in(&together, "2");
@@ -70,7 +70,7 @@ fn one_worker_and_two_find_the_same_to_the_last_bit() {
 }
 
 #[test]
-fn what_is_measured_of_layers_is_kept_and_changes_no_curve() {
+fn diagnostics_are_stored_and_change_no_curve() {
     let (plain, measured) = (Home::default(), Home::default());
     run_in(&plain, "1");
     let spec = SPEC.replace("[train]\n", "[train]\nmeasure = [\"update_angle\", \"reconstruction_error\"]\n");
@@ -80,12 +80,12 @@ fn what_is_measured_of_layers_is_kept_and_changes_no_curve() {
     let rows = measured.json(&["results", "small", "--diagnostics"]);
     let rows = rows.as_array().expect("an array");
     let of = |measure: &str| rows.iter().filter(|row| row["measure"] == measure).collect::<Vec<_>>();
-    // 8 trajectories of 8 evaluations of 4 layers; a rule's own measure is of the decoders of layers 2 and 3 alone.
+    // 8 trajectories with 8 evaluations of 4 layers. The decoder's measure exists only for layers 2 and 3.
     assert_eq!(of("update_angle").len(), 8 * 8 * 4);
     assert_eq!(of("reconstruction_error").len(), 4 * 8 * 2);
     let first = of("update_angle")[0];
     assert_eq!((&first["trial"], &first["update"], &first["layer"]), (&0.into(), &50.into(), &1.into()));
-    // Backpropagation's updates are the gradients themselves; the last two layers' are under dtp, too.
+    // The updates of backpropagation are the gradients; under dtp this is true for the last two layers.
     let number = |row: &Value, column: &str| row[column].as_f64().expect("a number");
     let is_bp = |row: &Value| number(row, "trial") % 8.0 < 4.0;
     let mut angles = of("update_angle").into_iter();
@@ -94,18 +94,18 @@ fn what_is_measured_of_layers_is_kept_and_changes_no_curve() {
     let output = plain.run(&["results", "small", "--diagnostics"]);
     assert!(output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("nothing was measured of the layers of sweep `small` so far"), "{said}");
+    assert!(said.contains("sweep `small` has no layer diagnostics so far"), "{said}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "trial,trajectory,update,layer,measure,value\n");
 }
 
 #[test]
-fn a_killed_worker_costs_no_result_and_duplicates_none() {
+fn a_killed_worker_neither_loses_nor_duplicates_a_result() {
     let undisturbed = Home::default();
     run_in(&undisturbed, "2");
 
     let home = Home::default();
     let mut run = start(&home);
-    // Twice, in mid-sweep: once before anything is done, once after something is.
+    // Kills happen twice: once before any trial is done, and once after some are.
     let first = until("a worker trains", || home.workers().first().copied());
     until("the worker has connected", || {
         let sweep = home.json(&["list"]);
@@ -133,11 +133,11 @@ fn a_killed_worker_costs_no_result_and_duplicates_none() {
         .expect("an array")
         .iter()
         .filter(|incomplete_attempt| incomplete_attempt["outcome"] == "worker-lost");
-    assert!(lost.count() >= 1, "the kill fell into training: {incomplete_attempts}");
+    assert!(lost.count() >= 1, "a kill happened in training: {incomplete_attempts}");
 }
 
 #[test]
-fn an_interrupted_run_goes_on_where_it_was_with_the_same_command() {
+fn an_interrupted_run_is_continued_by_the_same_command() {
     let undisturbed = Home::default();
     run_in(&undisturbed, "2");
 
@@ -148,7 +148,7 @@ fn an_interrupted_run_goes_on_where_it_was_with_the_same_command() {
     let output = run.wait_with_output().expect("the run ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("the same command goes on from there"), "{said}");
+    assert!(said.contains("the same command continues the sweep"), "{said}");
     assert_eq!(home.workers(), Vec::<i32>::new(), "no worker outlives the run");
     let before = completed(&home).expect("a count");
     assert!(before < TRIALS as u64, "it was interrupted in the middle");
@@ -159,7 +159,7 @@ fn an_interrupted_run_goes_on_where_it_was_with_the_same_command() {
 }
 
 #[test]
-fn a_run_says_what_it_leaves_unfinished() {
+fn a_run_reports_other_unfinished_sweeps() {
     let home = Home::default();
     let run = start(&home);
     until("something is done", || completed(&home).filter(|&completed| completed > 0));
@@ -168,11 +168,11 @@ fn a_run_says_what_it_leaves_unfinished() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     let next_step = format!("biosweep run {}", submitted["id"].as_str().expect("an id"));
-    assert!(said.contains("was worked on too") && said.contains(&next_step), "{said}");
+    assert!(said.contains("was running too") && said.contains(&next_step), "{said}");
 }
 
 #[test]
-fn a_run_that_was_killed_leaves_no_worker_and_goes_on_with_the_same_command() {
+fn a_killed_run_leaves_no_worker_and_is_continued_by_the_same_command() {
     let home = Home::default();
     let mut run = start(&home);
     until("something is done", || completed(&home).filter(|&completed| completed > 0));

@@ -1,4 +1,4 @@
-//! How programs end: by signals, at the end of a batch job, and workers that never get to work.
+//! How programs end: by signals, at the end of a batch job, and workers that never start to train.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -16,17 +16,17 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::Value;
 
-/// More than can be trained before a test has done what it is about.
+/// A sweep that is not finished during a test.
 const LONG: &str = "name = \"long\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 100_000\neval_every = 1_000\n\
                     [grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 3\nseed = [0, 1]\n";
 
-/// Trained in a moment.
+/// A sweep that is trained in a moment.
 const SHORT: &str = "name = \"short\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nhidden = 16\nmax_updates = 20\n\
                      eval_every = 20\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n";
 
 const STOPS: [(Signal, i32); 5] = [(SIGINT, 130), (SIGTERM, 75), (SIGHUP, 75), (SIGUSR1, 75), (SIGUSR2, 75)];
 
-/// Those that the programs of a test do not ignore from birth.
+/// The signals that the programs of a test do not ignore from the start.
 fn heard(signals: [(Signal, i32); 5]) -> Vec<(Signal, i32)> {
     signals.into_iter().filter(|&(signal, _)| signal != SIGHUP || !hang_ups_are_ignored()).collect()
 }
@@ -52,7 +52,7 @@ fn announced(home: &Home) {
 }
 
 #[test]
-fn a_run_that_has_no_workers_yet_stops_cleanly_by_every_signal() {
+fn a_run_without_workers_stops_cleanly_by_every_signal() {
     for (signal, code) in heard(STOPS) {
         let home = Home::default();
         let spec = home.spec(LONG).to_string_lossy().into_owned();
@@ -68,7 +68,7 @@ fn a_run_that_has_no_workers_yet_stops_cleanly_by_every_signal() {
 }
 
 #[test]
-fn a_run_that_trains_hands_back_by_every_signal() {
+fn a_training_run_hands_back_its_trials_by_every_signal() {
     let home = Home::default();
     let spec = home.spec(LONG).to_string_lossy().into_owned();
     for (signal, code) in heard(STOPS) {
@@ -83,7 +83,7 @@ fn a_run_that_trains_hands_back_by_every_signal() {
         kill(pid(&run), signal).expect("it runs");
         let (ended_with, said) = ended(run);
         assert_eq!(ended_with, Some(code), "{signal}: {said}");
-        assert!(said.contains("0 of 2 trials are done and kept; the same command goes on"), "{signal}: {said}");
+        assert!(said.contains("0 of 2 trials are done and kept; the same command continues"), "{signal}: {said}");
         assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
         assert_eq!(home.workers(), Vec::<i32>::new(), "{signal}");
     }
@@ -92,10 +92,10 @@ fn a_run_that_trains_hands_back_by_every_signal() {
 }
 
 #[test]
-fn a_run_that_reads_its_spec_and_one_that_writes_its_results_stop_by_a_signal() {
+fn a_run_stops_by_a_signal_while_reading_its_spec_and_while_writing_results() {
     let home = Home::default();
     let mut run = home.biosweep(&["run", "-"]).stdin(Stdio::piped()).spawn().expect("it starts");
-    // Held open, as by a terminal.
+    // Standard input stays open, as with a terminal.
     let _stdin = run.stdin.take();
     until_caught(&run, SIGINT);
     kill(pid(&run), SIGINT).expect("it runs");
@@ -108,7 +108,7 @@ fn a_run_that_reads_its_spec_and_one_that_writes_its_results_stop_by_a_signal() 
     let outcome = home.json(&["run", &spec, "--workers", "1"]);
     let results = outcome["results"].as_str().unwrap_or_else(|| panic!("no file in {outcome}"));
     fs::remove_file(results).expect("it is there");
-    // Who opens it to write waits for somebody who reads.
+    // Opening the pipe for writing waits for a reader.
     mkfifo(results, Mode::S_IRWXU).expect("a pipe");
     for (signal, code) in [(SIGINT, 130), (SIGTERM, 75)] {
         let log = home.path().join("run.log");
@@ -118,18 +118,18 @@ fn a_run_that_reads_its_spec_and_one_that_writes_its_results_stop_by_a_signal() 
         until("it has nothing to train", || said().contains("was done before").then_some(()));
         kill(pid(&run), signal).expect("it runs");
         assert_eq!(until_ended(&mut run).code(), Some(code), "{}", said());
-        assert!(said().contains("1 of 1 trials are done and kept; the same command goes on"), "{}", said());
+        assert!(said().contains("1 of 1 trials are done and kept; the same command continues"), "{}", said());
         assert!(!home.is_announced(), "nobody serves the home any more");
     }
 }
 
 #[test]
-fn a_coordinator_stops_cleanly_while_it_looks_up_where_to_listen() {
+fn a_coordinator_stops_cleanly_while_it_resolves_its_address() {
     if unless_root("a server of names") {
         return;
     }
     let home = Home::default();
-    // It hears what it is asked and never answers.
+    // The name server receives requests and never answers.
     let silent = UdpSocket::bind("127.213.0.1:53").expect("root may");
     silent.set_read_timeout(Some(Duration::from_secs(60))).expect("it can be set");
     let asks_it = "echo nameserver 127.213.0.1 > \"$2/resolv.conf\"; mount --bind \"$2/resolv.conf\" /etc/resolv.conf; \
@@ -143,7 +143,7 @@ fn a_coordinator_stops_cleanly_while_it_looks_up_where_to_listen() {
     until_ended(&mut serve);
     let (ended_with, said) = ended(serve);
     assert_eq!(ended_with, Some(0), "{said}");
-    assert!(said.contains("told to terminate before the coordinator was there"), "{said}");
+    assert!(said.contains("terminated by SIGTERM before the coordinator was ready"), "{said}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_coordinator_stops_cleanly_by_every_signal() {
 }
 
 #[test]
-fn a_hang_up_that_is_ignored_stays_ignored() {
+fn an_ignored_hang_up_stays_ignored() {
     let home = Home::default();
     let mut serve = Command::new("sh");
     serve.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(program("biosweep"));
@@ -170,7 +170,7 @@ fn a_hang_up_that_is_ignored_stays_ignored() {
     announced(&home);
     kill(pid(&serve), SIGHUP).expect("it runs");
     let _sweeps = home.json(&["list"]);
-    assert!(serve.try_wait().expect("a child").is_none() && home.is_announced(), "it goes on");
+    assert!(serve.try_wait().expect("a child").is_none() && home.is_announced(), "it continues");
     kill(pid(&serve), SIGTERM).expect("it runs");
     let (ended_with, said) = ended(serve);
     assert_eq!(ended_with, Some(0), "{said}");
@@ -178,9 +178,9 @@ fn a_hang_up_that_is_ignored_stays_ignored() {
 }
 
 #[test]
-fn a_worker_says_by_its_exit_code_whether_there_is_work_left() {
+fn the_exit_code_of_a_worker_says_whether_there_is_work_left() {
     let mut cluster = Cluster::new(None);
-    // Nobody has told it that there is none.
+    // The worker does not know whether there is work left.
     for (signal, code) in [(SIGTERM, 75), (SIGINT, 130)] {
         let worker = cluster.work(&[], &[]);
         let log = if signal == SIGTERM { "worker-1.log" } else { "worker-2.log" };
@@ -214,7 +214,7 @@ fn now_s() -> u64 {
 }
 
 #[test]
-fn a_run_in_a_job_that_is_about_to_end_says_so_and_goes_on_with_the_same_command() {
+fn a_run_near_the_end_of_its_job_says_so_and_is_continued_by_the_same_command() {
     let home = Home::default();
     let spec = home.spec(SHORT).to_string_lossy().into_owned();
     let run = |variables: &[(&str, String)]| {
@@ -229,20 +229,20 @@ fn a_run_in_a_job_that_is_about_to_end_says_so_and_goes_on_with_the_same_command
     }
     let (code, said) = run(&[job.clone(), (end, "1000000000".to_owned())]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("SLURM_JOB_END_TIME 1000000000 has passed"), "{said}");
+    assert!(said.contains("SLURM_JOB_END_TIME 1000000000 passed"), "{said}");
 
-    // A checkpoint interval is a minute.
+    // The checkpoint interval is a minute.
     let (code, said) = run(&[job, (end, (now_s() + 40).to_string())]);
     assert_eq!(code, Some(75), "{said}");
-    assert!(said.contains("time is up, 0 of 1 trials done; the same command goes on"), "{said}");
+    assert!(said.contains("time is up, 0 of 1 trials done; the same command continues"), "{said}");
     assert!(!home.is_announced() && home.workers().is_empty());
 
-    // Outside of a job the variable is that of another place.
+    // Outside of a job the variable is ignored.
     let (code, said) = run(&[(end, "1000000000".to_owned())]);
     assert_eq!(code, Some(0), "{said}");
 }
 
-/// A command of this name in a folder of its own.
+/// Writes a command with this name into a folder.
 fn script(folder: &Path, name: &str, text: &str) {
     let path = folder.join(name);
     fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("it can be written");
@@ -250,7 +250,7 @@ fn script(folder: &Path, name: &str, text: &str) {
 }
 
 #[test]
-fn the_end_of_a_job_is_asked_of_squeue_once_where_no_variable_tells_it() {
+fn squeue_is_asked_once_for_the_end_of_a_job_without_the_variable() {
     let tools = tempfile::tempdir().expect("a folder");
     let asked = tools.path().join("asked");
     let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").expect("a path"));
@@ -277,12 +277,12 @@ fn the_end_of_a_job_is_asked_of_squeue_once_where_no_variable_tells_it() {
 
     squeue("echo slurm_load_jobs error >&2; exit 1");
     let (code, said) = run(&home);
-    assert_eq!(code, Some(0), "what squeue cannot say is not needed: {said}");
+    assert_eq!(code, Some(0), "the run works without squeue: {said}");
     let log = fs::read_to_string(home.path().join("logs/biosweep.log")).expect("a log");
-    assert!(log.contains("nobody says when the job ends") && log.contains("slurm_load_jobs error"), "{log}");
+    assert!(log.contains("the end of the job is unknown") && log.contains("slurm_load_jobs error"), "{log}");
     asked_once();
 
-    // What the run could not learn, its workers do not ask for themselves: they would leave and be started again.
+    // The workers do not ask squeue themselves. They would get another answer, leave and be started again.
     squeue(&format!("[ $(wc -l < {}) -gt 1 ] || exit 1\n{end}", asked.display()));
     let (code, said) = run(&Home::default());
     assert_eq!(code, Some(0), "{said}");
@@ -290,7 +290,7 @@ fn the_end_of_a_job_is_asked_of_squeue_once_where_no_variable_tells_it() {
 }
 
 #[test]
-fn a_worker_names_the_variable_that_holds_no_time() {
+fn the_error_of_a_worker_names_an_invalid_variable() {
     let home = Home::default();
     for mistaken in ["", "soon"] {
         let mut worker = home.worker(&["--coordinator", "http://127.0.0.1:1"]);
@@ -301,7 +301,7 @@ fn a_worker_names_the_variable_that_holds_no_time() {
 }
 
 #[test]
-fn a_run_beside_a_living_worker_of_the_same_home_leaves_that_its_identity() {
+fn a_run_does_not_take_the_id_of_a_running_worker() {
     let home = Home::default();
     let mut worker = home.worker(&["--coordinator", "http://127.0.0.1:1"]);
     let mut living = worker.stderr(Stdio::null()).spawn().expect("it starts");
@@ -317,7 +317,7 @@ fn a_run_beside_a_living_worker_of_the_same_home_leaves_that_its_identity() {
 }
 
 #[test]
-fn a_worker_that_never_connects_is_an_error_that_shows_the_end_of_its_log() {
+fn the_error_about_a_worker_that_never_connects_shows_the_end_of_its_log() {
     let home = Home::default();
     let checks = format!("case $1 in check) exec {} \"$@\";; esac", program("biosweep-worker").display());
     script(home.path(), "worker", &format!("{checks}\necho the way is not known\nsleep 3.1\nexit 3"));

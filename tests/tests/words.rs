@@ -1,11 +1,11 @@
-//! The vocabulary as a test: private words that were replaced by standard ones do not return.
+//! The vocabulary as a test: private words that were replaced by standard ones do not come back.
 
 use std::fs;
 use std::path::Path;
 
 use biosweep_tests::files_under;
 
-/// Old identifiers, exactly; the words of `docs/glossary.md` replaced them.
+/// Old identifiers. The words of `docs/glossary.md` replaced them.
 const OLD: &[&str] = &[
     // scheduler
     "Crew",
@@ -53,13 +53,13 @@ const OLD: &[&str] = &[
 ];
 
 #[test]
-fn old_words_do_not_return() {
+fn old_words_do_not_come_back() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut found = vec![root.join("README.md")];
     for folder in ["proto", "common", "coordinator", "worker", "tests", "docs"] {
         found.extend(files_under(&root.join(folder), &["rs", "proto", "sql", "md"]));
     }
-    // This list has them.
+    // This file has the list.
     found.retain(|path| !path.ends_with("tests/tests/words.rs"));
     for path in found {
         let text = fs::read_to_string(&path).expect("a text file");

@@ -1,6 +1,6 @@
 //! CIFAR-10: 60,000 colour images of 32×32 in ten classes (Krizhevsky 2009), in the binary version.
 //!
-//! A file is 10,000 records, each a label and then the image: 1,024 bytes of red, of green, of blue, row by row.
+//! A file is 10,000 records. A record is a label and then the image: 1,024 bytes of red, of green, of blue, row by row.
 
 use biosweep_common::extents::Extent;
 use biosweep_common::vocabulary;
@@ -21,12 +21,12 @@ const VALIDATION_COUNT: u32 = 10_000;
 /// Reads and verifies the five training files and the test file.
 ///
 /// # Errors
-/// A file that is missing, unreadable or not the genuine one.
+/// A file that is missing, unreadable or has the wrong digest.
 ///
 /// # Panics
-/// If there is no file published.
+/// If the dataset has no downloadable files.
 pub(super) fn load(published: &Downloadable, places: &Places) -> Result<Dataset, DataError> {
-    let (test, train) = published.files.split_last().expect("the published files end with that of the test images");
+    let (test, train) = published.files.split_last().expect("the last file has the test images");
     let part = |files: &[DownloadableFile]| -> Result<Images, DataError> {
         let mut images = Vec::with_capacity(files.len() * RECORDS_PER_FILE * VALUES);
         let mut labels = Vec::with_capacity(files.len() * RECORDS_PER_FILE);
@@ -53,7 +53,7 @@ fn check_length(file: &DataFile) -> Result<(), DataError> {
     })
 }
 
-/// Takes the records of a file apart.
+/// Appends the images and labels of a file's records.
 fn append(file: &DataFile, images: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result<(), DataError> {
     for (index, record) in file.bytes.as_chunks::<RECORD>().0.iter().enumerate() {
         let [label, image @ ..] = record;
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn a_label_beyond_the_classes_is_told_with_its_place() {
+    fn an_error_names_the_image_of_a_label_out_of_range() {
         let bytes = [vec![9; RECORD], vec![10; RECORD]].concat();
         let error = append(&file(&bytes), &mut Vec::new(), &mut Vec::new()).expect_err("class 10 of ten");
         assert!(error.to_string().contains("label 10 of image 1"), "{error}");
     }
 
     #[test]
-    fn files_are_found_in_the_archives_folder_and_refused_unless_whole_and_genuine() {
+    fn files_in_the_archives_folder_are_found_and_refused_if_incomplete_or_changed() {
         let directory = tempfile::tempdir().expect("a directory");
         let folder = directory.path().join("cifar-10").join("cifar-10-batches-bin");
         std::fs::create_dir_all(&folder).expect("created");

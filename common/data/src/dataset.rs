@@ -1,4 +1,4 @@
-//! A dataset in memory: its division into training and validation, and batches out of it.
+//! A dataset in memory: its split into training and validation images, and its batches.
 
 use std::ops::Mul;
 
@@ -6,10 +6,10 @@ use biosweep_common::extents::Extent;
 use biosweep_numeric::random::{Purpose, Stream};
 use biosweep_numeric::vector::wide;
 
-/// What the splits are drawn from, whatever the seed of a trial: trials of one fold are compared on the same images.
+/// The seed of all splits. It does not depend on a trial's seed, so trials of one fold are compared on the same images.
 const SPLIT_SEED: u64 = 0;
 
-/// Labelled images; the training part is divided by fold, the test part is fixed.
+/// Labelled images. The training part is split by fold; the test part is fixed.
 #[derive(Debug)]
 pub struct Dataset {
     image: Extent,
@@ -19,25 +19,25 @@ pub struct Dataset {
     validation_count: u32,
 }
 
-/// Which images of a dataset an index counts.
+/// A part of a dataset. Indices of images count within a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Those for training and validation.
+    /// The images for training and validation.
     Train,
-    /// Those that only measure the result.
+    /// The images for the test accuracy only.
     Test,
 }
 
-/// Indices of [`Part::Train`], each in one of the two, ascending.
+/// A split of [`Part::Train`]: each index is in one of the two lists, which are ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// The images the weights learn from.
     pub train: Vec<u32>,
-    /// The images that choose when to stop and which settings are best.
+    /// The images for early stopping and for the choice of settings.
     pub validation: Vec<u32>,
 }
 
-/// Images of one part with their labels.
+/// The images of one part with their labels.
 #[derive(Debug)]
 pub(super) struct Images {
     pixels: Pixels,
@@ -47,15 +47,15 @@ pub(super) struct Images {
 /// The values of images, one image after another.
 #[derive(Debug)]
 pub(super) enum Pixels {
-    /// From the given place on, to be scaled to [0, 1].
+    /// The bytes of a file, and the offset of the first pixel in it. Pixels are scaled to [0, 1].
     Bytes(Vec<u8>, usize),
-    /// As they are.
+    /// Numbers that are used unchanged.
     Reals(Vec<f32>),
 }
 
-/// A number that pixels are scaled to.
+/// A floating-point type of pixels.
 pub trait Scalar: Copy + From<u8> + From<f32> + Mul<Output = Self> {
-    /// What a byte is multiplied by.
+    /// The factor from a byte to a pixel.
     const PER_BYTE: Self;
 }
 
@@ -71,7 +71,7 @@ impl Dataset {
     /// A dataset of two parts.
     ///
     /// # Panics
-    /// If a part holds images of another shape, or a label names no class: whoever reads files has checked both.
+    /// If a part has images of another shape, or a label is not a class; the loaders check both before.
     pub(super) fn new(image: Extent, classes: usize, train: Images, test: Images, validation_count: u32) -> Self {
         for part in [&train, &test] {
             let count = part.labels.len();
@@ -81,7 +81,7 @@ impl Dataset {
         Self { image, classes, train, test, validation_count }
     }
 
-    /// The geometry of its images.
+    /// The size of each image.
     #[must_use]
     pub fn image(&self) -> Extent {
         self.image
@@ -105,8 +105,8 @@ impl Dataset {
         &self.images(part).labels
     }
 
-    /// The division of the training part that `fold` names: a set of validation images drawn at random, the rest for
-    /// training. It depends on the fold alone, not on the seed of a trial.
+    /// The split of the training part with the number `fold`: random validation images, the rest for training. It
+    /// depends on the fold alone, not on the seed of a trial.
     #[must_use]
     pub fn split(&self, fold: u32) -> Split {
         let count = u32::try_from(self.train.labels.len()).expect("a part has fewer than 2^32 images");
@@ -117,11 +117,11 @@ impl Dataset {
         Split { train, validation }
     }
 
-    /// Writes the images named by `indices` into `pixels`, bytes scaled to [0, 1], shape [indices, channels × height ×
-    /// width], and their labels into `labels`.
+    /// Writes the images at `indices` into `pixels`, with shape [indices, channels × height × width] and bytes scaled
+    /// to [0, 1], and their labels into `labels`.
     ///
     /// # Panics
-    /// If a slice has another length than the indices ask for, or an index is not below the part's count.
+    /// If a slice has the wrong length, or an index is not below the part's count.
     pub fn gather<T: Scalar>(&self, part: Part, indices: &[u32], pixels: &mut [T], labels: &mut [i64]) {
         let (images, values) = (self.images(part), self.image.units());
         assert_eq!(pixels.len(), indices.len() * values, "the length of `pixels` for {} images", indices.len());
@@ -157,23 +157,23 @@ wide! {
 }
 
 impl Images {
-    /// Images, one for each label.
+    /// Images with one label each.
     pub(super) fn new(pixels: Pixels, labels: Vec<u8>) -> Self {
         Self { pixels, labels }
     }
 
-    /// How many there are.
+    /// The number of images.
     pub(super) fn count(&self) -> usize {
         self.labels.len()
     }
 
-    /// The label that all have, where all have the same.
+    /// The label of all images; `None` where they differ.
     pub(super) fn only_label(&self) -> Option<u8> {
         let first = *self.labels.first()?;
         self.labels.iter().all(|&label| label == first).then_some(first)
     }
 
-    /// The largest label, 0 where there is none.
+    /// The largest label; 0 where there is no image.
     pub(super) fn largest_label(&self) -> u8 {
         self.labels.iter().copied().max().unwrap_or(0)
     }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_puts_every_image_on_exactly_one_side() {
+    fn a_split_has_every_image_exactly_once() {
         for fold in 0..10 {
             let Split { train, validation } = small().split(fold);
             assert_eq!((train.len(), validation.len()), (50, 10));
@@ -216,13 +216,13 @@ mod tests {
     }
 
     #[test]
-    fn folds_differ_and_each_is_always_the_same() {
+    fn folds_differ_and_each_fold_is_always_the_same() {
         assert_ne!(small().split(0), small().split(1));
         assert_eq!(small().split(3), small().split(3));
     }
 
     #[test]
-    fn a_batch_holds_the_images_asked_for_in_their_order_in_either_precision() {
+    fn a_batch_has_the_requested_images_in_order_in_both_precisions() {
         let (mut single, mut double, mut labels) = (vec![0.0_f32; 3 * VALUES], vec![0.0_f64; 3 * VALUES], [0; 3]);
         small().gather(Part::Train, &[51, 0, 51], &mut single, &mut labels);
         small().gather(Part::Train, &[51, 0, 51], &mut double, &mut labels);

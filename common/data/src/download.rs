@@ -1,4 +1,4 @@
-//! Downloads the files of published datasets from their mirrors; what is not genuine is never put into place.
+//! Downloads the files of datasets from mirrors. Only a file with the known digest gets its final name.
 
 use std::fs;
 use std::io::{self, Read, Write as _};
@@ -8,16 +8,17 @@ use std::time::Duration;
 use crate::downloadable::{Downloadable, DownloadableFile, Mismatch, Offer};
 use crate::gzip;
 
-/// More than any file on offer has, so that a mirror gone astray does not fill the disk.
+/// The maximum size of a download in bytes, above that of every known file. It keeps a wrong mirror from filling the
+/// disk.
 const BYTES_MAX: u64 = 512 << 20;
-/// How long a mirror may take to answer, and a whole download.
+/// The timeouts of a mirror: for its answer, and for a whole download.
 const ANSWER: Duration = Duration::from_secs(30);
 const DOWNLOAD: Duration = Duration::from_secs(3_600);
 
-/// Why a dataset could not be fetched.
+/// Why a dataset could not be downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// No mirror had it.
+    /// No mirror has the file.
     #[error(
         "no mirror gave `{what}`:\n{}\ncheck the network, name another mirror with --mirror URL, or put the files into {} \
          yourself",
@@ -26,17 +27,17 @@ pub enum FetchError {
     Unavailable {
         /// The file or archive.
         what: String,
-        /// Every address tried and what went wrong there.
+        /// Every address tried, with its error.
         tried: Vec<Attempt>,
-        /// Where it would have gone.
+        /// The folder of the dataset.
         folder: PathBuf,
     },
     /// The folder of the dataset cannot be written.
-    #[error("cannot write `{}`: {source}; see that the folder may be written and has room", path.display())]
+    #[error("cannot write `{}`: {source}; check that the folder is writable and has free space", path.display())]
     Unwritable {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -61,8 +62,8 @@ enum Fault {
     Lacks(&'static str),
 }
 
-/// Fetches what `folder` lacks of a dataset, each file from the first of `mirrors` that has it; `say` hears of each
-/// step. The files' paths, in their order.
+/// Downloads the files of a dataset that `folder` lacks, each from the first of `mirrors` that has it, and returns the
+/// paths of all its files in order. `say` receives a line for each step.
 ///
 /// # Errors
 /// A file that no mirror has, or a folder that cannot be written.
@@ -82,13 +83,13 @@ pub fn fetch(
     }
 }
 
-/// Where the folder has a file's genuine bytes already.
+/// The path of a file in the folder, if its digest is right.
 fn genuine_in(folder: &Path, file: &DownloadableFile) -> Option<PathBuf> {
     let names = file.names.iter().flat_map(|name| [folder.join(format!("{name}.gz")), folder.join(name)]);
     names.into_iter().find(|path| fs::read(path).is_ok_and(|bytes| check(file, &bytes).is_ok()))
 }
 
-/// Whether these bytes, gzipped or not, are the genuine file's.
+/// Checks the digest of a file's bytes, which may be gzipped.
 fn check(file: &DownloadableFile, bytes: &[u8]) -> Result<(), Fault> {
     if !bytes.starts_with(&gzip::MAGIC) {
         return file.genuine.check(bytes, None).map_err(Fault::NotGenuine);
@@ -127,7 +128,7 @@ fn fetch_archive(
     files.iter().zip(contents).map(|(file, bytes)| put(folder, file.names[0], &bytes)).collect()
 }
 
-/// The bytes of these files out of a gzipped tar archive, whatever folder they are in.
+/// The files in a gzipped tar archive, whatever folder of it they are in.
 fn unpack(files: &[DownloadableFile], archive: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
     let mut found: Vec<Option<Vec<u8>>> = vec![None; files.len()];
     for entry in tar::Archive::new(gzip::Decoder::new(archive).take(BYTES_MAX)).entries()? {
@@ -144,7 +145,7 @@ fn unpack(files: &[DownloadableFile], archive: &[u8]) -> Result<Vec<Vec<u8>>, Fa
     files.iter().zip(found).map(|(file, bytes)| bytes.ok_or(Fault::Lacks(file.names[0]))).collect()
 }
 
-/// What the first address gives from which `get` works.
+/// The result of `get` for the first address where it works.
 fn first_of<T>(
     urls: &[String],
     what: &str,
@@ -154,7 +155,7 @@ fn first_of<T>(
 ) -> Result<T, FetchError> {
     let mut tried = Vec::new();
     for url in urls {
-        say(format!("fetching {url}"));
+        say(format!("downloading {url}"));
         match get(url) {
             Ok(found) => return Ok(found),
             Err(fault) => tried.push(Attempt { url: url.clone(), fault }),
@@ -173,7 +174,7 @@ fn download(url: &str) -> Result<Vec<u8>, Fault> {
     Ok(response.body_mut().with_config().limit(BYTES_MAX).read_to_vec().map_err(Box::new)?)
 }
 
-/// Writes a file beside its place and moves it there: whoever finds it finds all of it.
+/// Writes a file under a temporary name and then renames it, so that no reader sees an incomplete file.
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, FetchError> {
     let (path, part) = (folder.join(name), folder.join(format!(".{name}.{}.part", std::process::id())));
     let write = || -> io::Result<()> {

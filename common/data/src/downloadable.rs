@@ -1,4 +1,4 @@
-//! The files of published datasets: their names, what tells the genuine ones, and where they are to be had.
+//! The downloadable datasets: names, digests and mirrors of their files.
 
 use std::fmt;
 
@@ -9,53 +9,53 @@ use sha2::{Digest as _, Sha256};
 /// The files of one dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Downloadable {
-    /// Every file it needs, in the order in which a loader takes them.
+    /// The files, in the order that the loader takes them.
     pub files: &'static [DownloadableFile],
-    /// How mirrors offer them.
+    /// The form in which mirrors offer them.
     pub offer: Offer,
     /// Addresses of mirrors: of the directory, or of the archive.
     pub mirrors: &'static [&'static str],
 }
 
-/// How the mirrors of a dataset offer its files.
+/// The form in which mirrors offer the files of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
-    /// Each by itself in one directory, under its first name with `.gz` after it.
+    /// Separate files in one directory, under their first names with `.gz` appended.
     Gzipped,
-    /// All in one gzipped tar archive, under their first names.
+    /// One gzipped tar archive that has all files, under their first names.
     Archive,
 }
 
 /// One file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadableFile {
-    /// The names it goes by; the first is the one its publishers use.
+    /// The names of the file; the first is the publisher's.
     pub names: &'static [&'static str],
-    /// What tells it from any other.
+    /// The digest of the file.
     pub genuine: Genuine,
 }
 
-/// What tells a genuine file, in hexadecimal. A file of the same content compressed otherwise is as good wherever a
-/// digest of the uncompressed bytes is known.
+/// The known digest of a file, in hexadecimal. With a digest of the uncompressed bytes, a file with other compression
+/// is accepted too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Genuine {
-    /// The SHA-256 of its uncompressed bytes.
+    /// The SHA-256 of the uncompressed bytes.
     Sha256(&'static str),
-    /// The MD5 of its uncompressed bytes: no other digest of them is public. It finds every mishap; against somebody
-    /// who means to deceive it is weak.
+    /// The MD5 of the uncompressed bytes, where no other digest of them is public. It finds accidental damage but is
+    /// weak against an attacker.
     Md5(&'static str),
-    /// The SHA-256 of the gzip file as its publishers offer it: no digest of the uncompressed bytes is beyond doubt.
+    /// The SHA-256 of the publisher's gzip file, where no digest of the uncompressed bytes is certain.
     GzipSha256(&'static str),
 }
 
-/// A file that is not the genuine one.
+/// A file does not have the known digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// What was hashed, and how.
+    /// The hash function and what it was applied to.
     pub of: &'static str,
-    /// The genuine file's digest.
+    /// The known digest.
     pub expected: &'static str,
-    /// The digest found; `None` where there are no bytes to take it from.
+    /// The digest found; `None` where the bytes for it are missing.
     pub found: Option<String>,
 }
 
@@ -64,16 +64,17 @@ impl fmt::Display for Mismatch {
         let Self { of, expected, found } = self;
         match found {
             Some(found) => write!(f, "{of} is {found}, expected {expected}"),
-            None => write!(f, "only the file as its publishers gzipped it can be told, whose {of} is {expected}"),
+            None => write!(f, "only the publisher's gzip file can be verified; its {of} is {expected}"),
         }
     }
 }
 
 impl Genuine {
-    /// Whether this is the file: `plain` are its uncompressed bytes, `gzipped` the file itself where it is compressed.
+    /// Compares a file with the known digest. `plain` are its uncompressed bytes; `gzipped` is the file itself if it is
+    /// compressed.
     ///
     /// # Errors
-    /// Another digest, or none that could be taken.
+    /// A digest that differs, or that could not be computed.
     pub fn check(self, plain: &[u8], gzipped: Option<&[u8]>) -> Result<(), Mismatch> {
         let (of, expected, found) = match self {
             Self::Sha256(expected) => ("the SHA-256 of its uncompressed bytes", expected, Some(sha256(plain))),
@@ -108,7 +109,7 @@ impl Downloadable {
     }
 }
 
-/// The four idx files of MNIST and its kin: training images and labels, test images and labels.
+/// The four idx files of MNIST and similar datasets: training images and labels, test images and labels.
 const fn idx_files(genuine: [Genuine; 4]) -> [DownloadableFile; 4] {
     let [train_images, train_labels, test_images, test_labels] = genuine;
     let names = CustomFormat::Idx.files();
@@ -183,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_tells_a_file_from_any_other() {
+    fn a_changed_file_is_refused() {
         for genuine in [
             Genuine::Sha256("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
             Genuine::Md5("900150983cd24fb0d6963f7d28e17f72"),
@@ -195,15 +196,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_known_by_its_gzip_digest_has_to_be_the_gzip_file() {
+    fn a_file_with_a_known_gzip_digest_is_accepted_only_gzipped() {
         let genuine = Genuine::GzipSha256("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(genuine.check(b"whatever it holds", Some(b"abc")), Ok(()));
         let mismatch = genuine.check(b"abc", None).expect_err("not compressed");
-        assert!(mismatch.to_string().contains("as its publishers gzipped it"), "{mismatch}");
+        assert!(mismatch.to_string().contains("the publisher's gzip file"), "{mismatch}");
     }
 
     #[test]
-    fn no_digest_stands_twice_and_each_is_one() {
+    fn every_digest_is_valid_and_unique() {
         let files = Dataset::ALL.iter().filter_map(|&dataset| Downloadable::of(dataset)).flat_map(|set| set.files);
         let mut digests = BTreeSet::new();
         for file in files {
@@ -212,7 +213,7 @@ mod tests {
                 Genuine::Md5(digest) => (digest, 32),
             };
             assert!(digest.len() == length && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
-            assert!(digests.insert(digest), "{digest} stands twice");
+            assert!(digests.insert(digest), "{digest} is there twice");
         }
         assert_eq!(digests.len(), 18);
     }

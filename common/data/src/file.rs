@@ -1,4 +1,4 @@
-//! A file of a dataset, gzipped or plain, and whether it is the genuine one.
+//! A file of a dataset, gzipped or plain, and the check of its digest.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -8,23 +8,23 @@ use super::error::DataError;
 use crate::downloadable::Genuine;
 use crate::gzip;
 
-/// An open file.
+/// A file in memory.
 #[derive(Debug)]
 pub(super) struct DataFile {
-    /// Where it lies.
+    /// The path of the file.
     pub(super) path: PathBuf,
-    /// Its uncompressed bytes.
+    /// The uncompressed bytes.
     pub(super) bytes: Vec<u8>,
-    /// The file itself where it is compressed.
+    /// The compressed bytes; `None` for a plain file.
     gzipped: Option<Vec<u8>>,
 }
 
 impl DataFile {
-    /// Reads a file. Whether it is compressed is told by its first bytes, not by its name. The bytes are copied into
-    /// memory, so that what was verified stays what is trained on, whatever becomes of the file.
+    /// Reads a file. Its first bytes, not its name, say whether it is compressed. The bytes are copied into memory, so
+    /// that training uses exactly what was verified even if the file changes later.
     ///
     /// # Errors
-    /// A file that cannot be read, or whose compression is broken.
+    /// A file that cannot be read, or with damaged compression.
     pub(super) fn open(path: PathBuf) -> Result<Self, DataError> {
         match read(&path) {
             Ok((bytes, gzipped)) => Ok(Self { path, bytes, gzipped }),
@@ -32,17 +32,17 @@ impl DataFile {
         }
     }
 
-    /// Compares it with the genuine one.
+    /// Compares the file with its known digest.
     ///
     /// # Errors
-    /// [`DataError::Digest`] if it is another.
+    /// [`DataError::Digest`] if they differ.
     pub(super) fn verify(&self, genuine: Genuine) -> Result<(), DataError> {
         let checked = genuine.check(&self.bytes, self.gzipped.as_deref());
         checked.map_err(|mismatch| DataError::Digest { path: self.path.clone(), mismatch: Box::new(mismatch) })
     }
 }
 
-/// The uncompressed bytes, and the compressed ones where there are such.
+/// The uncompressed bytes, and the compressed ones if the file is compressed.
 fn read(path: &Path) -> io::Result<(Vec<u8>, Option<Vec<u8>>)> {
     let file = fs::read(path)?;
     if !file.starts_with(&gzip::MAGIC) {
@@ -73,7 +73,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_compressed_file_holds_what_the_plain_one_holds_whatever_its_name() {
+    fn a_compressed_file_gives_the_plain_bytes_whatever_its_name() {
         for (name, bytes) in [
             ("a", b"abc".to_vec()),
             ("a.gz", gzipped(b"abc")),
@@ -87,7 +87,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_file_that_is_overwritten_or_cut_short_after_it_was_read_changes_nothing() {
+    fn overwriting_or_truncating_a_file_after_reading_changes_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a");
         let content = vec![7; 1 << 20];
@@ -97,15 +97,16 @@ pub(super) mod tests {
         file.write_all(&[8; 1 << 20]).expect("overwritten in place");
         assert_eq!(read.bytes, content);
         file.set_len(0).expect("cut short");
-        assert_eq!(read.bytes, content, "and no signal ends the process");
+        assert_eq!(read.bytes, content, "a memory map would end the process by a signal");
     }
 
     #[test]
-    fn a_file_that_is_not_genuine_is_told_with_both_digests_and_the_next_step() {
+    fn an_error_about_a_digest_names_both_digests_and_the_next_step() {
         let genuine = Genuine::Md5("900150983cd24fb0d6963f7d28e17f72");
         open("a.gz", &gzipped(b"abc")).expect("readable").verify(genuine).expect("genuine");
         let message = open("a", b"abd").expect("readable").verify(genuine).expect_err("another").to_string();
-        for part in ["/a`", "900150983cd24fb0d6963f7d28e17f72", "4911e516e5aa21d327512e0c8b197616", "fetch it again"] {
+        for part in ["/a`", "900150983cd24fb0d6963f7d28e17f72", "4911e516e5aa21d327512e0c8b197616", "download it again"]
+        {
             assert!(message.contains(part), "{part} is not in: {message}");
         }
     }

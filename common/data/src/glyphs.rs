@@ -1,11 +1,11 @@
-//! The strokes by which the synthetic digits are written, each digit in one to three ways.
+//! The strokes of the synthetic digits, each digit in one to three styles.
 
-/// A place: x, then y, which grows downwards.
+/// A point (x, y); y grows downwards.
 pub(super) type Point = (f32, f32);
 
-/// One movement of the pen. Points lie in [−1, 1]².
+/// One stroke of the pen. Points are in [−1, 1]².
 pub(super) enum Stroke {
-    /// From point to point in straight lines.
+    /// Straight lines from point to point.
     Straight(&'static [Point]),
     /// A smooth curve through the points.
     Curved(&'static [Point]),
@@ -13,10 +13,10 @@ pub(super) enum Stroke {
 
 use Stroke::{Curved, Straight};
 
-/// Different digits.
+/// The number of different digits.
 pub(super) const DIGITS: usize = 10;
 
-/// The ways in which each digit is written.
+/// The styles of each digit.
 pub(super) const STYLES: [&[&[Stroke]]; DIGITS] = [
     &[&[Curved(&[
         (0.1, -1.0),

@@ -1,4 +1,4 @@
-//! Reads gzip files as gzip(1) does: any number of members, and zeros after them.
+//! Reads gzip files like gzip(1): any number of members, with zeros between and after them.
 
 use std::io::{BufRead, Read, Result};
 
@@ -7,16 +7,16 @@ use flate2::bufread::GzDecoder;
 /// The first bytes of every gzip file.
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The uncompressed bytes of all members of a gzip file. Zeros between and after members are skipped: files copied from
-/// tapes or block devices are padded with them.
+/// The uncompressed bytes of all members of a gzip file. Zeros between and after members are skipped, because files
+/// copied from tapes or block devices are padded with them.
 #[derive(Debug)]
 pub struct Decoder<R> {
-    /// The member that is read; `None` after the last.
+    /// The current member; `None` after the last.
     member: Option<GzDecoder<R>>,
 }
 
 impl<R: BufRead> Decoder<R> {
-    /// Reads the file that `compressed` is at the beginning of.
+    /// A decoder of `compressed`, which is at the start of the file.
     #[must_use]
     pub fn new(compressed: R) -> Self {
         Self { member: Some(GzDecoder::new(compressed)) }
@@ -37,7 +37,7 @@ impl<R: BufRead> Read for Decoder<R> {
     }
 }
 
-/// The member after the padding; `None` where nothing but padding follows.
+/// The member after the padding; `None` where only padding follows.
 fn next_member<R: BufRead>(mut rest: R) -> Result<Option<GzDecoder<R>>> {
     loop {
         let bytes = rest.fill_buf()?;
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn members_and_zeros_after_them_are_read_as_one_file() {
+    fn several_members_with_zeros_after_them_are_read_as_one_file() {
         let (one, other, padding) = (gzipped(b"abc"), gzipped(b"de"), vec![0; 20_000]);
         for file in
             [[&one[..], &other].concat(), [&one[..], &other, &padding].concat(), [&one[..], &[0], &other].concat()]
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_or_followed_by_something_else_is_refused() {
+    fn a_truncated_file_or_one_with_other_bytes_after_it_is_refused() {
         let file = gzipped(b"abc");
         assert!(read(&file[..file.len() - 1]).is_err());
         assert!(read(&[&file[..], b"PK\x03\x04"].concat()).is_err());

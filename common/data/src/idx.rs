@@ -1,7 +1,7 @@
-//! The idx format: arrays of bytes, as the MNIST files are.
+//! The idx format of the MNIST files: arrays of bytes.
 //!
-//! A file is two zero bytes, the type of its entries (8: unsigned byte), the number of dimensions, each dimension as a
-//! big-endian 32-bit number, then the entries with the last dimension running fastest.
+//! A file is two zero bytes, the type of the entries (8: unsigned byte), the number of dimensions, each dimension as a
+//! big-endian 32-bit number, then the entries. The last dimension varies fastest.
 
 use std::ops::Deref;
 
@@ -13,16 +13,16 @@ const UNSIGNED_BYTE: u8 = 8;
 /// The entries of one idx file; dereferences to them.
 #[derive(Debug)]
 pub(super) struct Idx {
-    /// Where it was read from.
+    /// The file of the entries.
     pub(super) file: DataFile,
     header: usize,
 }
 
 impl Idx {
-    /// Reads a file that holds `expected` entries, outermost dimension first.
+    /// Reads a file with `expected` entries, outermost dimension first.
     ///
     /// # Errors
-    /// A file that has another header, or is not as long as its header says.
+    /// A file with another header, or whose length differs from its header.
     pub(super) fn read(file: DataFile, expected: &[u32]) -> Result<Self, DataError> {
         let (found, header) = header(&file)?;
         if found != expected {
@@ -31,7 +31,7 @@ impl Idx {
         Ok(Self { file, header })
     }
 
-    /// The entries as bytes with what lies before them, and how many bytes that is.
+    /// The bytes of the whole file, and the offset of the first entry in it.
     pub(super) fn into_parts(self) -> (Vec<u8>, usize) {
         (self.file.bytes, self.header)
     }
@@ -45,10 +45,10 @@ impl Deref for Idx {
     }
 }
 
-/// The dimensions of a file, outermost first, and the bytes before its entries, which are as many as they announce.
+/// The dimensions of a file, outermost first, and the offset of its entries in bytes.
 ///
 /// # Errors
-/// A file that does not begin as one of bytes does, or is not as long as its header says.
+/// A file without the header of an idx file of bytes, or whose length differs from its header.
 pub(super) fn header(file: &DataFile) -> Result<(Vec<u32>, usize), DataError> {
     let (bytes, path) = (&file.bytes, || file.path.clone());
     let not_idx = || DataError::NotIdx { path: path(), found: bytes.iter().copied().take(4).collect() };
@@ -81,12 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn the_entries_are_what_follows_the_header() {
+    fn the_entries_are_the_bytes_after_the_header() {
         assert_eq!(open("a", GOOD).expect("good"), [10, 11, 12, 13, 14, 15]);
     }
 
     #[test]
-    fn a_file_that_is_cut_short_or_too_long_is_refused() {
+    fn a_file_that_is_too_short_or_too_long_is_refused() {
         let cut = open("a", &GOOD[..17]);
         assert!(matches!(cut, Err(DataError::Length { expected: 18, found: 17, .. })), "{cut:?}");
         let long = open("a", &[GOOD, &[0]].concat());
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_begins_otherwise_is_refused() {
+    fn a_file_without_an_idx_header_is_refused() {
         for bytes in [&b""[..], &b"\0\0"[..], &b"<!doctype html>"[..], &[0, 0, 13, 2, 0, 0, 0, 2][..], &GOOD[..9]] {
             let found = open("a", bytes);
             assert!(matches!(found, Err(DataError::NotIdx { .. })), "{bytes:?} gave {found:?}");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_other_counts_is_refused() {
+    fn a_file_with_other_counts_is_refused() {
         let mut bytes = GOOD.to_vec();
         (bytes[7], bytes[11]) = (3, 2);
         let error = open("a", &bytes).expect_err("three rows for two");

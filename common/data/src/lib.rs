@@ -2,20 +2,20 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`dataset`] | a [`Dataset`] in memory: its split by fold, and batches out of it |
-//! | [`places`] | where files are looked for |
-//! | [`error`] | what may be wrong with files |
-//! | `mnist` | MNIST and the sets of its form, from their four files |
-//! | `cifar_10` | CIFAR-10, from its six binary files |
-//! | [`custom`] | a researcher's own files |
-//! | [`summary`] | what is told of a dataset before anything trains |
-//! | `synthetic_digits` | digits drawn by strokes, with no file at all |
+//! | [`dataset`] | a [`Dataset`] in memory: its split by fold, and its batches |
+//! | [`places`] | the directories that are searched for files |
+//! | [`error`] | the errors in files |
+//! | `mnist` | MNIST and datasets in its format, from four files |
+//! | `cifar_10` | CIFAR-10, from six binary files |
+//! | [`custom`] | custom data, from your own files |
+//! | [`summary`] | the summary of a dataset that is printed before training |
+//! | `synthetic_digits` | digits drawn by strokes, which need no file |
 //! | `glyphs` | the strokes of those digits |
-//! | `file` | a file, gzipped or plain, and whether it is genuine |
-//! | [`downloadable`] | the files of published datasets: names, digests, mirrors |
+//! | `file` | a file, gzipped or plain, and the check of its digest |
+//! | [`downloadable`] | the files of downloadable datasets: names, digests, mirrors |
 //! | `download` | downloads of those files |
-//! | [`gzip`] | gzip files, padded or not |
-//! | `idx` | the file format of MNIST and its kin |
+//! | [`gzip`] | gzip files with several members or padding |
+//! | `idx` | the file format of MNIST |
 
 mod cifar_10;
 pub mod custom;
@@ -42,10 +42,10 @@ pub use dataset::{Dataset, Part, Split};
 pub use error::DataError;
 pub use places::Places;
 
-/// Brings a dataset into memory, its files checked against their digests.
+/// Loads a dataset into memory and checks its files against their digests.
 ///
 /// # Errors
-/// A file that is in none of the places, that cannot be read, or that is not the one it should be.
+/// A file that is not found, cannot be read or has the wrong digest.
 pub fn load(dataset: &DatasetRef, places: &Places) -> Result<Dataset, DataError> {
     let dataset = match dataset {
         DatasetRef::Custom(own) => return custom::load(own),

@@ -1,5 +1,5 @@
-//! MNIST, 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio and Haffner 1998), and the sets that took
-//! over its form.
+//! MNIST, 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio and Haffner 1998), and datasets in the same
+//! format.
 
 use biosweep_common::extents::Extent;
 use biosweep_common::vocabulary;
@@ -17,13 +17,13 @@ const TRAIN_COUNT: u32 = 60_000;
 const TEST_COUNT: u32 = 10_000;
 const VALIDATION_COUNT: u32 = 10_000;
 
-/// Reads and verifies the four files of `dataset`, which are `published`.
+/// Reads and verifies the four files of `dataset`, which `published` describes.
 ///
 /// # Errors
-/// A file that is missing, unreadable or not the genuine one.
+/// A file that is missing, unreadable or has the wrong digest.
 ///
 /// # Panics
-/// If the dataset has not four files.
+/// If `published` does not have four files.
 pub(super) fn load(
     dataset: vocabulary::Dataset,
     published: &Downloadable,
@@ -62,11 +62,11 @@ mod tests {
         load(MNIST, Downloadable::of(MNIST).expect("it is published"), places)
     }
 
-    /// The genuine files, if this machine has them.
+    /// The real files, if this machine has them.
     fn genuine() -> Option<Dataset> {
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/mnist");
         if std::env::var_os(places::VARIABLE).is_none() && !beside.is_dir() {
-            let reason = "skipped: the MNIST files are not here; name their directory in BIOSWEEP_DATA\n";
+            let reason = "skipped: there are no MNIST files on this machine; set BIOSWEEP_DATA to their directory\n";
             std::io::stderr().write_all(reason.as_bytes()).expect("written");
             return None;
         }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_genuine_files_hold_the_counts_everybody_knows() {
+    fn the_real_files_have_the_published_counts() {
         let Some(mnist) = genuine() else { return };
         assert_eq!((mnist.count(Part::Train), mnist.count(Part::Test)), (60_000, 10_000));
         let split = mnist.split(0);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_well_formed_file_of_other_images_is_refused() {
+    fn a_valid_file_with_other_images_is_refused() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut bytes = vec![0, 0, 8, 1];
         bytes.extend(TRAIN_COUNT.to_be_bytes());
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn each_set_of_this_form_is_looked_for_in_its_own_folder_first() {
+    fn each_dataset_is_searched_first_in_the_folder_of_its_name() {
         for dataset in [MNIST, vocabulary::Dataset::FashionMnist, vocabulary::Dataset::Kmnist] {
             let directory = tempfile::tempdir().expect("a directory");
             let own = directory.path().join(dataset.name());

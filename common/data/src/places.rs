@@ -1,4 +1,4 @@
-//! Where the files of datasets are looked for.
+//! The directories that are searched for dataset files.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,24 +11,24 @@ use crate::downloadable::{DownloadableFile, Genuine};
 /// The environment variable that names a directory of datasets.
 pub const VARIABLE: &str = "BIOSWEEP_DATA";
 
-/// Where to look: `data_dir`, then `$BIOSWEEP_DATA`, then `datasets` in `home`; in each, first the subdirectory
-/// named after the dataset, then the directory itself.
+/// The directories to search: `data_dir`, then `$BIOSWEEP_DATA`, then `datasets` in `home`. In each, the subdirectory
+/// with the dataset's name comes before the directory itself.
 ///
-/// Later places are tried although an earlier one was named: every file is checked against its digest, so that it does
-/// not matter where it came from.
+/// All of them are searched, even if an earlier one was given: every file is checked against its digest, so it does not
+/// matter where it is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {
     /// The directory named on the command line.
     pub data_dir: Option<PathBuf>,
-    /// The directory of everything biosweep keeps.
+    /// The home of biosweep.
     pub home: Option<PathBuf>,
 }
 
 impl Places {
-    /// The first file there is under one of its names in one of the places.
+    /// The path of a file: the first that exists under one of its names in one of the directories.
     ///
     /// # Errors
-    /// [`DataError::Missing`], with every directory looked in, calling the file by the first of its names.
+    /// [`DataError::Missing`], with the first name of the file and every directory searched.
     pub(super) fn find(&self, dataset: Dataset, file: &DownloadableFile) -> Result<PathBuf, DataError> {
         find_in(self.directories(dataset.name(), std::env::var_os(VARIABLE)), dataset.name(), file)
     }
@@ -44,10 +44,10 @@ impl Places {
     }
 }
 
-/// `directories` in words.
+/// The directories as text.
 pub(super) fn list(directories: &[PathBuf]) -> String {
     if directories.is_empty() {
-        return "no place at all, as none is named".to_owned();
+        return "no directory, because none is given".to_owned();
     }
     let quoted: Vec<String> = directories.iter().map(|path| format!("`{}`", path.display())).collect();
     quoted.join(", ")
@@ -55,7 +55,7 @@ pub(super) fn list(directories: &[PathBuf]) -> String {
 
 fn find_in(places: Vec<PathBuf>, dataset: &'static str, file: &DownloadableFile) -> Result<PathBuf, DataError> {
     let is_there = |path: &PathBuf| path.is_file();
-    // A plain file need not be decompressed; where it cannot be verified, the compressed one is wanted.
+    // A plain file is preferred because it needs no decompression, unless only the compressed file has a known digest.
     let endings = if matches!(file.genuine, Genuine::GzipSha256(_)) { [".gz", ""] } else { ["", ".gz"] };
     let names = || file.names.iter().flat_map(|name| endings.map(|ending| format!("{name}{ending}")));
     let found = places.iter().find_map(|place| names().map(|name| place.join(name)).find(is_there));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_variable_and_both_before_home() {
+    fn the_command_line_is_searched_before_the_variable_and_both_before_home() {
         let places = Places { data_dir: Some("line".into()), home: Some("home".into()) };
         let directories = places.directories("mnist", Some("variable".into()));
         let expected = ["line/mnist", "line", "variable/mnist", "variable", "home/datasets/mnist", "home/datasets"]
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named_with_every_place_and_the_next_step() {
+    fn an_error_about_a_missing_file_names_every_directory_and_the_next_step() {
         let places = vec![PathBuf::from("/nowhere/a"), PathBuf::from("/nowhere/b")];
         let error = find_in(places, "mnist", &file(&["train-images-idx3-ubyte"])).expect_err("there is no such file");
         let message = error.to_string();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_file_goes_before_a_compressed_one_and_either_name_will_do() {
+    fn a_plain_file_is_preferred_to_a_compressed_one_under_any_of_its_names() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = file(&["a-idx3", "a.idx3"]);
         let find = || find_in(vec![directory.path().to_owned()], "mnist", &file).expect("found");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_known_by_its_gzip_digest_is_sought_compressed_first() {
+    fn a_compressed_file_is_preferred_if_only_its_gzip_digest_is_known() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = DownloadableFile { genuine: Genuine::GzipSha256(""), ..file(&["a"]) };
         for name in ["a", "a.gz"] {

@@ -1,14 +1,14 @@
-//! A dataset in memory → what is told of it before anything trains.
+//! The summary of a dataset in memory, which is printed before training.
 
 use biosweep_common::dataset::DatasetRef;
 use biosweep_common::dataset_summary::{DatasetSummary, PartSummary};
 
 use super::dataset::{Dataset, Part};
 
-/// Images looked at at once.
+/// Images that are read at once.
 const IMAGES_AT_ONCE: u32 = 256;
 
-/// What the dataset of that name holds.
+/// The summary of the dataset with that name.
 ///
 /// # Panics
 /// If a part has 2³² images or more.
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_of_a_published_dataset_is_what_is_found_in_it() {
+    fn the_known_summary_of_a_downloadable_dataset_is_that_of_its_files() {
         let name = vocabulary::Dataset::SyntheticDigits;
         let found = summarise(&name.into(), &synthetic_digits::generate());
         assert_eq!(found.train.of_class.iter().sum::<usize>(), found.train.images);

@@ -1,8 +1,9 @@
-//! Digits drawn by biosweep itself: strokes through disturbed control points, slanted, turned, thickened and blurred.
+//! Digits drawn by biosweep: strokes through randomly displaced control points, sheared, rotated, thickened and
+//! blurred.
 //!
-//! Every image is a pure function of its number. Only IEEE additions, multiplications, divisions, square roots and
-//! rounding occur, so the bytes are the same on every machine; a test pins their digest, and a change to them needs
-//! another `vocabulary::Dataset::digest`.
+//! Every image is a pure function of its number. The code uses only IEEE additions, multiplications, divisions, square
+//! roots and rounding, so the bytes are the same on every machine. A test fixes their digest; a change of the images
+//! needs a new `vocabulary::Dataset::digest`.
 
 use biosweep_common::extents::Extent;
 use biosweep_numeric::random::{Purpose, Stream};
@@ -16,26 +17,26 @@ const TRAIN_COUNT: u32 = 12_000;
 const TEST_COUNT: u32 = 2_000;
 const VALIDATION_COUNT: u32 = 2_000;
 const SEED: u64 = 0;
-/// The streams of the digits are numbered: one for each image, and two far above them for the order of the labels.
+/// The numbers of the random streams: one for each image, and two far above them for the order of the labels.
 const TRAIN_LABELS: u64 = 1 << 32;
 const TEST_LABELS: u64 = TRAIN_LABELS + 1;
 
-/// Straight pieces between two control points of a curve.
+/// Straight segments between two control points of a curve.
 const PIECES: u32 = 5;
-/// How far a control point strays, in units of half the digit's height.
+/// Maximum displacement of a control point, in units of half the digit's height.
 const JITTER: f32 = 0.16;
-/// Pixels from the middle of the digit to its top before scaling; its width is [`SLENDERNESS`] of that.
+/// Pixels from the centre of the digit to its top before scaling. Half its width is [`SLENDERNESS`] times that.
 const HALF_HEIGHT: f32 = 8.5;
 const SLENDERNESS: f32 = 0.65;
 const SCALE: (f32, f32) = (0.7, 1.15);
-/// Tangent of half the angle, about ±14°.
+/// Tangent of half the maximum rotation, about ±14°.
 const HALF_TURN: f32 = 0.125;
 const SHEAR: f32 = 0.3;
-/// Pixels either way.
+/// Maximum shift in pixels, in each direction.
 const SHIFT: f32 = 1.8;
-/// Half the width of the pen, in pixels.
+/// Range of half the pen's width, in pixels.
 const PEN: (f32, f32) = (0.7, 1.7);
-/// Pixels over which the edge of a stroke fades.
+/// Range of the width over which the edge of a stroke fades, in pixels.
 const EDGE: (f32, f32) = (1.0, 1.8);
 const BRIGHTNESS: (f32, f32) = (150.0, 255.0);
 /// Standard deviation of the noise of a pixel, in steps of brightness.
@@ -49,7 +50,7 @@ pub(super) fn generate() -> Dataset {
     Dataset::new(image, DIGITS, train, test, VALIDATION_COUNT)
 }
 
-/// As many images of each digit, in a drawn order; `first` is the number of the first image.
+/// Equally many images of each digit, in random order; `first` is the number of the first image.
 fn part(count: u32, first: u32, order: u64) -> Images {
     let order = Stream::new(SEED, 0, Purpose::Digits, order).permutation(count);
     let labels: Vec<u8> = order.iter().map(|place| (place % 10) as u8).collect();
@@ -85,7 +86,7 @@ fn draw(label: u8, stream: &mut Stream, pixel_noise: &mut Stream, image: &mut [u
     }
 }
 
-/// Lowers each pixel's squared distance to that from the segment between two points.
+/// Sets each pixel to the minimum of its value and its squared distance from the segment between two points.
 fn approach(distance2: &mut [f32; PIXELS], from: Point, to: Point) {
     let along = (to.0 - from.0, to.1 - from.1);
     let inverse = 1.0 / (along.0 * along.0 + along.1 * along.1).max(1e-6);
@@ -101,7 +102,7 @@ fn approach(distance2: &mut [f32; PIXELS], from: Point, to: Point) {
     }
 }
 
-/// The affine map from a digit's own square to pixels.
+/// The affine map from the digit's coordinates to pixels.
 struct Placement {
     x: [f32; 3],
     y: [f32; 3],
@@ -114,7 +115,7 @@ impl Placement {
         let shear = stream.between(-SHEAR, SHEAR);
         let middle = 0.5 * (SIDE - 1) as f32;
         let (right, down) = (middle + stream.between(-SHIFT, SHIFT), middle + stream.between(-SHIFT, SHIFT));
-        // The half-angle formulas spare a sine and a cosine, which mathematics libraries round differently.
+        // The half-angle formulas need no sine and cosine, which differ between mathematics libraries.
         let half = stream.between(-HALF_TURN, HALF_TURN);
         let (cosine, sine) = ((1.0 - half * half) / (1.0 + half * half), 2.0 * half / (1.0 + half * half));
         let (slant, tall) = (shear * height, height);
@@ -124,7 +125,7 @@ impl Placement {
         }
     }
 
-    /// The stroke in pixels as a row of points, its control points disturbed.
+    /// A stroke as a sequence of points in pixels, with randomly displaced control points.
     fn path(&self, stroke: &Stroke, stream: &mut Stream) -> Vec<Point> {
         let (Stroke::Straight(points) | Stroke::Curved(points)) = stroke;
         let mut place = |&(x, y): &Point| {
@@ -139,7 +140,7 @@ impl Placement {
     }
 }
 
-/// Points along the curve of Catmull and Rom (1974) through `points`.
+/// Points on the Catmull–Rom curve (1974) through `points`.
 fn smooth(points: &[Point]) -> Vec<Point> {
     let last = points.len() - 1;
     let mut path = vec![points[0]];
@@ -167,7 +168,7 @@ mod tests {
     use super::super::Part;
     use super::*;
 
-    /// Drawn once: without optimisation it takes long.
+    /// Drawn once for all tests, because it is slow without optimisation.
     static DRAWN: LazyLock<Dataset> = LazyLock::new(generate);
 
     fn pixels(dataset: &Dataset, part: Part) -> Vec<f32> {
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_digit_is_drawn_equally_often_and_in_no_order() {
+    fn every_digit_is_equally_frequent_and_the_order_is_random() {
         let dataset = &*DRAWN;
         for (part, each) in [(Part::Train, 1_200), (Part::Test, 200)] {
             let labels = dataset.labels(part);

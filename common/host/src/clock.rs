@@ -1,40 +1,40 @@
-//! The only reader of time: everything that decides takes the time as an argument.
+//! The clock. Only this module reads the time; code that decides takes the time as an argument.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use biosweep_common::time::{Tick, WallTime};
 
-/// Reads the time. Copies of one clock agree.
+/// A clock. Copies of one clock agree.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A clock whose first tick is now.
+    /// A clock that starts now, at tick 0.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this module is the one reader of time")]
+    #[expect(clippy::disallowed_methods, reason = "only this module reads the time")]
     pub fn start() -> Self {
         Self { start: Instant::now() }
     }
 
-    /// The present tick.
+    /// The current tick.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this module is the one reader of time")]
+    #[expect(clippy::disallowed_methods, reason = "only this module reads the time")]
     pub fn now(&self) -> Tick {
         Tick(millis(Instant::now().saturating_duration_since(self.start)))
     }
 
-    /// Seconds since the clock was started, to the resolution of the machine.
+    /// Seconds since the clock started, with the resolution of the machine.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this module is the one reader of time")]
+    #[expect(clippy::disallowed_methods, reason = "only this module reads the time")]
     pub fn seconds(&self) -> f64 {
         Instant::now().saturating_duration_since(self.start).as_secs_f64()
     }
 
-    /// The present wall-clock time.
+    /// The current wall-clock time.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this module is the one reader of time")]
+    #[expect(clippy::disallowed_methods, reason = "only this module reads the time")]
     pub fn wall(&self) -> WallTime {
         WallTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis))
     }

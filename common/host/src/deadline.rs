@@ -1,4 +1,4 @@
-//! The time at which a batch job ends, as Slurm tells it.
+//! The end of the batch job in which this process runs, from Slurm.
 
 use std::env;
 use std::process::Stdio;
@@ -7,72 +7,72 @@ use std::time::Duration;
 use biosweep_common::time::WallTime;
 use tokio::process::Command;
 
-/// The end of a job in seconds since 1970, from Slurm 23.02 on.
+/// The variable with the end of the job in seconds since 1970. Slurm sets it from version 23.02 on.
 const END_VARIABLE: &str = "SLURM_JOB_END_TIME";
 const JOB_VARIABLE: &str = "SLURM_JOB_ID";
 
-/// What tells a process of the job that it runs in.
+/// The environment variables that describe the process's job.
 pub const VARIABLES: [&str; 2] = [JOB_VARIABLE, END_VARIABLE];
 
-/// How long `squeue` may take to answer.
+/// The time limit for an answer of `squeue`.
 const SQUEUE_WAIT: Duration = Duration::from_secs(5);
 
-/// A deadline that cannot be kept.
+/// Why a deadline is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeadlineError {
-    /// The variable holds nothing.
+    /// The variable is empty.
     #[error(
-        "{END_VARIABLE} is empty: it should hold the end of the job in seconds since 1970; set it to that, or unset it"
+        "{END_VARIABLE} is empty: it should be the end of the job in seconds since 1970; set it to that, or unset it"
     )]
     Empty,
-    /// The variable holds no time.
+    /// The variable is not a number of seconds.
     #[error(
-        "{END_VARIABLE} is `{text}`, which is no time: it should hold the end of the job in seconds since 1970; set it to \
+        "{END_VARIABLE} is `{text}`, which is not a time: it should be the end of the job in seconds since 1970; set it to \
          that, or unset it"
     )]
     Unreadable {
-        /// What it holds.
+        /// The value of the variable.
         text: String,
     },
     /// The deadline has passed.
     #[error(
-        "{origin} {at_s} has passed {late_s} s ago: it counts seconds since 1970, and now is {now_s}; name a moment to come, \
-         or leave it out"
+        "{origin} {at_s} passed {late_s} s ago: it is in seconds since 1970, and the time is {now_s}; give a later time, \
+         or omit it"
     )]
     Past {
-        /// Who named it.
+        /// The source of the deadline.
         origin: Origin,
-        /// The deadline.
+        /// The deadline, in seconds since 1970.
         at_s: u64,
-        /// How long it is gone.
+        /// Seconds since the deadline.
         late_s: u64,
-        /// The present time.
+        /// The current time, in seconds since 1970.
         now_s: u64,
     },
 }
 
-/// Who named a deadline.
+/// The source of a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The command line.
+    /// The flag on the command line.
     Flag,
-    /// The variable.
+    /// The environment variable.
     Variable,
     /// `squeue`.
     Squeue,
 }
 
-/// When this process will be ended.
+/// The time at which this process will be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
     /// Seconds since 1970.
     pub at_s: u64,
-    /// Who named it.
+    /// The source of the deadline.
     pub origin: Origin,
 }
 
 impl Deadline {
-    /// How long it is until then.
+    /// The time left until the deadline.
     ///
     /// # Errors
     /// A deadline that has passed.
@@ -85,7 +85,7 @@ impl Deadline {
     }
 }
 
-/// What the environment says of a Slurm job.
+/// The Slurm job according to the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Job {
     id: Option<String>,
@@ -93,23 +93,23 @@ pub struct Job {
 }
 
 impl Job {
-    /// The one this process runs in, if any.
+    /// The job of this process's environment.
     #[must_use]
     pub fn of_environment() -> Self {
         let text = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         Self { id: text(JOB_VARIABLE).filter(|id| !id.trim().is_empty()), end: text(END_VARIABLE) }
     }
 
-    /// Whether this process runs in a job, rather than with a variable of another place.
+    /// Whether this process runs in a job. A variable alone may come from somewhere else.
     #[must_use]
     pub fn is_one(&self) -> bool {
         self.id.is_some()
     }
 
-    /// When it ends: by the variable or, where Slurm sets none, by `squeue`. `None` where nobody knows.
+    /// The end of the job: from the variable or, where Slurm does not set it, from `squeue`. `None` if it is unknown.
     ///
     /// # Errors
-    /// A variable that holds no time.
+    /// A variable that is not a time.
     pub async fn end(&self) -> Result<Option<Deadline>, DeadlineError> {
         if let Some(text) = &self.end {
             let at_s = parse(text)?;
@@ -118,11 +118,11 @@ impl Job {
         let Some(id) = &self.id else { return Ok(None) };
         match ask_squeue(id).await {
             Ok(at_s) => {
-                tracing::info!(job = id, at_s, "squeue says when the job ends, in seconds since 1970");
+                tracing::info!(job = id, at_s, "squeue reports the end of the job, in seconds since 1970");
                 Ok(Some(Deadline { at_s, origin: Origin::Squeue }))
             }
             Err(why) => {
-                tracing::warn!(job = id, why, "nobody says when the job ends; --deadline can tell it");
+                tracing::warn!(job = id, why, "the end of the job is unknown; give it with --deadline");
                 Ok(None)
             }
         }
@@ -137,10 +137,10 @@ fn parse(text: &str) -> Result<u64, DeadlineError> {
     text.parse().map_err(|_| DeadlineError::Unreadable { text: text.escape_debug().take(64).collect() })
 }
 
-/// Asks once: every job of a cluster asks the same server.
+/// Asks once only, because all jobs of a cluster ask the same server.
 async fn ask_squeue(id: &str) -> Result<u64, String> {
     let mut squeue = Command::new("squeue");
-    // In this time zone and form it can be read without knowing the machine's.
+    // This time zone and format make the output independent of the machine's settings.
     squeue.args(["-h", "-j", id, "-o", "%e"]).env("TZ", "UTC0").env("SLURM_TIME_FORMAT", "standard");
     squeue.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     let output = match tokio::time::timeout(SQUEUE_WAIT, squeue.output()).await {
@@ -156,7 +156,7 @@ async fn ask_squeue(id: &str) -> Result<u64, String> {
     seconds_of(said).ok_or_else(|| format!("squeue says `{said}`"))
 }
 
-/// The seconds since 1970 at a time of UTC written as 2026-11-28T02:10:00.
+/// Converts a UTC time such as 2026-11-28T02:10:00 to seconds since 1970.
 fn seconds_of(text: &str) -> Option<u64> {
     let (date, time) = text.split_once('T')?;
     let [year, month, day] = numbers(date, '-')?;
@@ -170,11 +170,11 @@ fn seconds_of(text: &str) -> Option<u64> {
     if !is_one {
         return None;
     }
-    // Years begin in March, so that the day that some lack comes last.
+    // Years start in March, so that the leap day is the last day.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
     let days = 365 * year + leap_days + (153 * month + 2) / 5 + day - 1;
-    // Days from March of the year 0 to 1970.
+    // Days from 1 March of the year 0 to 1 January 1970.
     let days = days.checked_sub(719_468)?;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
@@ -189,7 +189,7 @@ impl std::fmt::Display for Origin {
         f.write_str(match self {
             Self::Flag => "--deadline",
             Self::Variable => END_VARIABLE,
-            Self::Squeue => "the end of the job that squeue tells,",
+            Self::Squeue => "the end of the job according to squeue,",
         })
     }
 }
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_that_holds_no_time_is_named() {
+    fn an_error_names_a_variable_that_is_not_a_time() {
         assert_eq!(parse(" 1790000000\n"), Ok(1_790_000_000));
         for text in ["", "  "] {
             assert_eq!(parse(text), Err(DeadlineError::Empty));
@@ -211,15 +211,15 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_has_passed_says_who_named_it() {
+    fn an_error_about_a_past_deadline_names_its_source() {
         let deadline = Deadline { at_s: 100, origin: Origin::Variable };
         assert_eq!(deadline.left(WallTime(90_000)), Ok(Duration::from_secs(10)));
         let error = deadline.left(WallTime(160_000)).expect_err("it has passed").to_string();
-        assert!(error.starts_with("SLURM_JOB_END_TIME 100 has passed 60 s ago"), "{error}");
+        assert!(error.starts_with("SLURM_JOB_END_TIME 100 passed 60 s ago"), "{error}");
     }
 
     #[test]
-    fn what_squeue_says_is_read_as_a_time_of_utc() {
+    fn the_output_of_squeue_is_read_as_utc() {
         let cases = [
             ("1970-01-01T00:00:00", Some(0)),
             ("2000-02-29T12:00:01", Some(951_825_601)),

@@ -1,8 +1,8 @@
-//! Fresh ids.
+//! New ids.
 
 use uuid::Uuid;
 
-/// A fresh id, stamped with the present time: UUID version 7 (RFC 9562), so that ids sort by the time of their making.
+/// A new id with the current time: UUID version 7 (RFC 9562), so ids sort by creation time.
 #[must_use]
 pub fn new_id<Id: From<Uuid>>() -> Id {
     Uuid::now_v7().into()

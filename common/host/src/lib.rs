@@ -1,16 +1,16 @@
-//! What both programs need of the machine they run on.
+//! Access to the machine for both programs: time, signals, limits, logging.
 //!
-//! | file | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`clock`] | the only reader of time |
-//! | [`id`] | fresh ids |
+//! | [`clock`] | the clock; only this module reads the time |
+//! | [`id`] | new ids |
 //! | [`logging`] | logging, set up once per program |
 //! | `stop` | the signals that ask a program to stop |
-//! | `deadline` | the time at which a batch job ends |
-//! | [`memory`] | how much memory there is |
+//! | `deadline` | the end of a batch job |
+//! | [`memory`] | the amount of memory |
 //! | [`name`] | the name of the machine |
 //! | [`limits`] | limits on open files and threads |
-//! | `variables` | environment variables of the command line |
+//! | `variables` | environment variables of command-line flags |
 
 pub mod clock;
 #[cfg(feature = "program")]

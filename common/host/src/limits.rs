@@ -9,44 +9,44 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Uid;
 
-/// More open files than any coordinator needs; some systems allow billions.
+/// The maximum of the limit on open files, above the needs of any coordinator. Some systems allow billions.
 const OPEN_FILES_MAX: u64 = 1 << 20;
 
-/// Looks at the threads of this process, a millisecond apart, until those that were tried are gone.
+/// The maximum number of checks, one millisecond apart, for the end of the trial threads.
 const LOOKS: u32 = 20;
 
-/// No more threads can be started.
+/// The system does not allow more threads.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no more threads can be started: {source}; user {user} may have {allowed} processes and threads (`ulimit -u`): raise that \
-     limit, or that on memory (`ulimit -v`) where there is one, or end other programs of this user"
+    "no more threads can be started: {source}; user {user} may have {allowed} processes and threads (`ulimit -u`): raise this \
+     limit, or the memory limit (`ulimit -v`) if one is set, or end other programs of this user"
 )]
 pub struct ThreadError {
-    /// What the system said.
+    /// The error of the system.
     #[source]
     source: io::Error,
     user: Uid,
     allowed: String,
 }
 
-/// Raises the limit on open files as far as the system lets this process; the limit then.
+/// Raises the limit on open files as far as the system allows, and returns the new limit.
 pub fn raise_open_files() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return u64::from(u16::MAX) };
     let wanted = hard.min(OPEN_FILES_MAX);
-    // Where it cannot be raised, what there is has to do.
+    // If the limit cannot be raised, the program works with the current one.
     if soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() { wanted } else { soft }
 }
 
-/// Files that this process may have open.
+/// The limit on open files of this process.
 #[must_use]
 pub fn open_files() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::from(u16::MAX), |(soft, _)| soft)
 }
 
-/// Tries whether this many threads can be started: a runtime that cannot start its threads panics.
+/// Checks that this many threads can be started. A runtime that cannot start its threads panics.
 ///
 /// # Errors
-/// A system that gives fewer.
+/// A system that allows fewer threads.
 pub fn can_start_threads(count: usize) -> Result<(), ThreadError> {
     let before = threads();
     let mut started = Vec::with_capacity(count);
@@ -63,10 +63,10 @@ pub fn can_start_threads(count: usize) -> Result<(), ThreadError> {
     }
     for (end, thread) in started {
         drop(end);
-        // It does nothing that could panic.
+        // The thread does nothing that could panic.
         drop(thread.join());
     }
-    // A thread that has been joined counts for a moment longer.
+    // The system counts a joined thread for a short time.
     for _ in 0..LOOKS {
         if threads() <= before {
             break;
@@ -76,17 +76,18 @@ pub fn can_start_threads(count: usize) -> Result<(), ThreadError> {
     refused.map_or(Ok(()), Err)
 }
 
-/// Tries whether a host can be looked up: a name is on a thread of its own, which a runtime takes for granted.
+/// Checks that the name of a host can be resolved. The runtime uses a thread for this and panics if it cannot start
+/// one.
 ///
 /// # Errors
-/// A system that gives no thread, where the host is a name.
+/// A system that allows no thread; only if the host is a name.
 pub fn can_look_up(host: &str) -> Result<(), ThreadError> {
     let is_name = host.trim_matches(['[', ']']).parse::<IpAddr>().is_err();
     if is_name { can_start_threads(1) } else { Ok(()) }
 }
 
 impl ThreadError {
-    /// The error of a thread that could not be started.
+    /// The error for a thread that could not be started.
     #[must_use]
     pub fn of(source: io::Error) -> Self {
         let allowed = match getrlimit(Resource::RLIMIT_NPROC) {

@@ -1,4 +1,5 @@
-//! Logging, set up once per program: `BIOSWEEP_LOG` filters, `BIOSWEEP_LOG_FORMAT=json` makes each line a JSON object.
+//! Logging, set up once per program. `BIOSWEEP_LOG` is the filter; `BIOSWEEP_LOG_FORMAT=json` makes each line a JSON
+//! object.
 
 use std::env;
 use std::fs::File;
@@ -9,12 +10,12 @@ use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-/// Where log lines go.
+/// The destination of log lines.
 #[derive(Debug, Clone, Copy)]
 pub enum Destination<'a> {
-    /// To standard error.
+    /// Standard error.
     Stderr,
-    /// To the end of this file.
+    /// A file; lines are appended.
     File(&'a Path),
 }
 
@@ -22,16 +23,18 @@ pub enum Destination<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// The log file could not be opened.
-    #[error("cannot open the log file {path}: {source}; check that its folder can be written to")]
+    #[error("cannot open the log file {path}: {source}; check that its folder exists and is writable")]
     File {
         /// Its path.
         path: String,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The filter cannot be read.
-    #[error("BIOSWEEP_LOG is `{filter}`, which is no filter: {why}; write for example `info` or `biosweep=debug`")]
+    /// The filter is invalid.
+    #[error(
+        "BIOSWEEP_LOG is `{filter}`, which is not a valid filter: {why}; use for example `info` or `biosweep=debug`"
+    )]
     Filter {
         /// The filter as given.
         filter: String,
@@ -40,11 +43,11 @@ pub enum LoggingError {
     },
 }
 
-/// Starts logging to `destination`, at `level` and above where `BIOSWEEP_LOG` says nothing else. Called again in one
-/// process, it changes nothing.
+/// Starts logging to `destination`, at `level` and above unless `BIOSWEEP_LOG` says otherwise. A second call in one
+/// process changes nothing.
 ///
 /// # Errors
-/// A log file that cannot be opened, or a filter that cannot be read.
+/// A log file that cannot be opened, or an invalid filter.
 pub fn init(destination: Destination<'_>, level: &str) -> Result<(), LoggingError> {
     let filter = env::var("BIOSWEEP_LOG").ok().filter(|filter| !filter.is_empty()).unwrap_or_else(|| level.to_owned());
     let filter =
@@ -57,16 +60,17 @@ pub fn init(destination: Destination<'_>, level: &str) -> Result<(), LoggingErro
         }
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer);
-    // It would tell of a line that cannot be written with `eprintln!`, which panics where stderr cannot be written either.
+    // The formatter would report a failed write with `eprintln!`, which panics if stderr cannot be written either.
     let builder = builder.log_internal_errors(false);
     let json = env::var("BIOSWEEP_LOG_FORMAT").is_ok_and(|format| format == "json");
     let result = if json { builder.json().try_init() } else { builder.try_init() };
-    // The only failure is that a subscriber is already there.
+    // The only possible error is that a subscriber is already set.
     drop(result);
     Ok(())
 }
 
-/// Loses what cannot be written: a full disk or a closed pipe must cost lines of the log and nothing else.
+/// A writer that drops what cannot be written: a full disk or a closed pipe may cost log lines, but must not stop the
+/// program.
 struct Lossy<W>(W);
 
 impl<W: Write> Write for Lossy<W> {
@@ -94,11 +98,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_that_cannot_be_written_loses_its_lines_and_nothing_else() {
-        let full = File::options().write(true).open("/dev/full").expect("it is always full");
+    fn a_failed_write_to_the_log_loses_lines_and_gives_no_error() {
+        let full = File::options().write(true).open("/dev/full").expect("the device that is always full");
         let mut log = Lossy(Arc::new(full));
-        assert_eq!(log.write(b"a line\n").expect("it is lost"), 7);
-        log.flush().expect("there is nothing to fail");
-        log.write_all(b"another line\n").expect("it is lost");
+        assert_eq!(log.write(b"a line\n").expect("accepted and dropped"), 7);
+        log.flush().expect("flushed");
+        log.write_all(b"another line\n").expect("accepted and dropped");
     }
 }

@@ -1,12 +1,12 @@
-//! How much memory there is to compute in: the machine's, or what this process's control group leaves of it.
+//! The amount of memory: of the machine, or the limit of this process's control group if that is less.
 
 use std::fs;
 use std::path::Path;
 
-/// What is told of it is whole tenths of a gigabyte, so that machines of one make say the same.
+/// The amount is rounded to tenths of a gigabyte, so that machines of one model report the same.
 const UNIT: u64 = 100_000_000;
 
-/// Bytes, rounded down to tenths of a gigabyte; 0 where the system does not say.
+/// The memory in bytes, rounded down to tenths of a gigabyte; 0 if the system does not report it.
 #[must_use]
 pub fn bytes() -> u64 {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
@@ -14,17 +14,17 @@ pub fn bytes() -> u64 {
     machine.into_iter().chain(group).min().map_or(0, |bytes| bytes / UNIT * UNIT)
 }
 
-/// `MemTotal` of /proc/meminfo, which counts in KiB.
+/// `MemTotal` of /proc/meminfo, in bytes. The file has KiB.
 fn total(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The least limit of the group of /proc/self/cgroup and of those around it (cgroup version 2).
+/// The least limit of the control groups of /proc/self/cgroup and their parents (cgroup version 2).
 fn limit(groups: &str, root: &Path) -> Option<u64> {
     let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let around = Path::new(group).ancestors().map(|group| root.join(group).join("memory.max"));
-    // A group without a limit says `max`.
+    // A group without a limit has `max`.
     around.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).min()
 }
 
@@ -33,13 +33,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_says_how_much_it_has() {
+    fn the_memory_of_the_machine_is_read() {
         assert_eq!(total("MemTotal:       24596352 kB\nMemFree: 1 kB\n"), Some(24_596_352 * 1024));
         assert_eq!(total("MemFree: 1 kB\n"), None);
     }
 
     #[test]
-    fn the_tightest_group_around_the_process_limits_it() {
+    fn the_least_limit_of_all_parent_groups_applies() {
         let root = tempfile::tempdir().expect("a folder");
         let job = root.path().join("slurm/job_7");
         fs::create_dir_all(&job).expect("folders");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// This machine's name, as other machines may know it; `None` where it has none.
+/// The host name of this machine; `None` if it has none.
 #[must_use]
 pub fn host_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;

@@ -1,4 +1,4 @@
-//! The signals that ask a program to stop: the first is a clean stop, a second one may stop at once.
+//! The signals that ask a program to stop. The first asks for a clean stop; a second one may stop it at once.
 
 use std::future::{pending, poll_fn};
 use std::task::Poll;
@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 
-/// A second SIGINT or SIGTERM within this time repeats the first: terminals, `timeout` and batch systems send some twice.
+/// Minimum milliseconds between two stop requests by SIGINT or SIGTERM. An earlier second signal is a repetition:
+/// terminals, `timeout` and batch systems send some signals twice.
 const SECOND_AFTER_MS: u64 = 1_000;
 
 /// A signal that asks a program to stop.
@@ -31,15 +32,15 @@ pub enum StopSignal {
 impl StopSignal {
     const ALL: [Self; 5] = [Self::Interrupt, Self::Terminate, Self::HangUp, Self::User1, Self::User2];
 
-    /// What the program was told, for people.
+    /// The reason of the stop, for messages.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Interrupt => "interrupted",
-            Self::Terminate => "told to terminate",
-            Self::HangUp => "told that its terminal is gone",
-            Self::User1 => "told to stop by SIGUSR1",
-            Self::User2 => "told that its time is up",
+            Self::Terminate => "terminated by SIGTERM",
+            Self::HangUp => "terminal closed",
+            Self::User1 => "stopped by SIGUSR1",
+            Self::User2 => "time limit announced by SIGUSR2",
         }
     }
 
@@ -54,7 +55,7 @@ impl StopSignal {
     }
 }
 
-/// How far a program is on its way out; all but the first name the first signal.
+/// The stages of stopping. All but `Running` have the first signal.
 ///
 /// ```text
 /// Running ──any signal──▶ Clean ──SIGTERM after SIGUSR2──▶ Hurried
@@ -72,7 +73,7 @@ enum Stopping {
     AtOnce(StopSignal),
 }
 
-/// The signals received so far, and what follows from them.
+/// The signals received so far, and the stage that follows from them.
 #[derive(Debug, Default)]
 struct Received {
     stopping: Stopping,
@@ -98,17 +99,18 @@ impl Received {
     }
 }
 
-/// The requests to stop that this process receives; copies see the same ones.
+/// The stop requests of this process; copies see the same requests.
 #[derive(Debug, Clone)]
 pub struct Stop {
     stopping: watch::Receiver<Stopping>,
 }
 
 impl Stop {
-    /// Catches the signals from now on, inside a runtime. A SIGHUP that is ignored, as under `nohup`, stays ignored.
+    /// Starts to catch the signals; call it inside a runtime. A SIGHUP that is ignored, as under `nohup`, stays
+    /// ignored.
     ///
     /// # Errors
-    /// A system that lets a signal not be caught.
+    /// A system that does not allow a signal to be caught.
     pub fn listen() -> io::Result<Self> {
         let mut signals = Vec::new();
         for each in StopSignal::ALL {
@@ -117,12 +119,12 @@ impl Stop {
             }
         }
         let (tell, stopping) = watch::channel(Stopping::Running);
-        // It ends with the runtime: a signal must not kill the process as long as that lives.
+        // The task ends with the runtime: as long as the runtime lives, a signal must not kill the process.
         tokio::spawn(receive(signals, tell));
         Ok(Self { stopping })
     }
 
-    /// For a program that signals end as they end any other: there are no requests.
+    /// No stop requests, for a program that signals end in the usual way.
     #[must_use]
     pub fn never() -> Self {
         Self { stopping: watch::channel(Stopping::Running).1 }
@@ -137,7 +139,7 @@ impl Stop {
         .await
     }
 
-    /// Waits until a clean stop may take less time than was planned.
+    /// Waits until the clean stop has to be faster than planned.
     pub async fn hurried(&self) -> StopSignal {
         self.reached(|stopping| match stopping {
             Stopping::Running | Stopping::Clean(_) => None,
@@ -146,7 +148,7 @@ impl Stop {
         .await
     }
 
-    /// Waits until there is to be no clean stop any more; the first signal.
+    /// Waits until the program has to stop at once, and returns the first signal.
     pub async fn at_once(&self) -> StopSignal {
         self.reached(|stopping| match stopping {
             Stopping::Running | Stopping::Clean(_) | Stopping::Hurried(_) => None,
@@ -155,7 +157,7 @@ impl Stop {
         .await
     }
 
-    /// The first signal, where one has come.
+    /// The first signal, if one has come.
     #[must_use]
     pub fn first(&self) -> Option<StopSignal> {
         match *self.stopping.borrow() {
@@ -169,7 +171,7 @@ impl Stop {
         let reached = stopping.wait_for(|&stopping| is_reached(stopping).is_some()).await;
         match reached.ok().and_then(|stopping| is_reached(*stopping)) {
             Some(first) => first,
-            // There are none, or the runtime is ending.
+            // The sender is gone: there are no requests, or the runtime is ending.
             None => pending().await,
         }
     }
@@ -189,11 +191,11 @@ async fn receive(mut signals: Vec<(StopSignal, Signal)>, tell: watch::Sender<Sto
     }
 }
 
-/// Whether SIGHUP is ignored, which a process inherits.
+/// Whether this process has inherited that SIGHUP is ignored.
 fn ignores_hang_up() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // The first bit is that of signal 1.
+    // The lowest bit is signal 1, SIGHUP.
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
@@ -203,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_second_interrupt_or_termination_a_second_later_stops_at_once() {
+    fn only_a_second_sigint_or_sigterm_after_a_second_stops_at_once() {
         let cases: [(&[(u64, StopSignal)], Stopping); 11] = [
             (&[], Stopping::Running),
             (&[(5, HangUp)], Stopping::Clean(HangUp)),

@@ -1,10 +1,10 @@
-//! Environment variables of the command line: one that is set to nothing counts as one that is not set.
+//! Environment variables of command-line flags. An empty variable counts as unset.
 
 use std::env;
 
 use clap::Command;
 
-/// Has a command line and its subcommands take no value from variables that are empty.
+/// Makes a command and its subcommands ignore empty environment variables.
 #[must_use]
 pub fn without_empty(command: Command) -> Command {
     let command = command.mut_args(|argument| {

@@ -1,8 +1,8 @@
-//! Numbers that are the same on every machine.
+//! Numeric code with the same results on every machine.
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`random`] | random streams, each a pure function of what it is for |
+//! | [`random`] | random streams, each a pure function of its name |
 //! | [`vector`] | loops compiled for several instruction sets |
 
 pub mod random;

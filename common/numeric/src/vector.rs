@@ -1,10 +1,10 @@
-//! Loops over slices, compiled for the widest vector instructions of the processor they run on.
+//! Loops over slices, compiled for the widest vector instructions of the processor.
 //!
-//! A loop body is written once in plain Rust and compiled three times on x86-64: for AVX-512, for AVX2 and for the baseline.
-//! Each operation of the body is an IEEE 754 operation on one number, none is reordered or fused, so that all three give the
-//! same numbers to the last bit.
+//! A loop body is written once in plain Rust and compiled three times on x86-64: for AVX-512, for AVX2 and for the
+//! baseline. Each operation is an IEEE 754 operation on one number, and none is reordered or fused. So all three give
+//! the same results to the last bit.
 
-/// The widest vector instructions of this processor, by name.
+/// The name of the widest vector instructions of this processor.
 #[must_use]
 pub fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]
@@ -18,8 +18,8 @@ pub fn instructions() -> &'static str {
     "baseline"
 }
 
-/// Declares a function that is compiled for each of these sets of instructions; a call takes the widest there is. What its body
-/// calls has to be `#[inline(always)]`, or it is compiled for the baseline only.
+/// Declares a function that is compiled for each of these instruction sets; a call uses the widest that the processor
+/// has. Functions called in its body must be `#[inline(always)]`, otherwise they are compiled for the baseline only.
 #[macro_export]
 macro_rules! wide {
     ($($function:tt)+) => {

@@ -1,9 +1,9 @@
-//! A value, read as what its setting takes.
+//! Values of settings, converted to their types.
 
 use super::ConfigurationError;
 use crate::settings::{Setting, Value};
 
-/// A value of a setting.
+/// A value and its setting.
 pub(super) struct Checked<'a> {
     pub(super) setting: Setting,
     pub(super) value: &'a Value,
@@ -11,7 +11,7 @@ pub(super) struct Checked<'a> {
 
 impl<'a> Checked<'a> {
     pub(super) fn get(&self) -> Result<&'a Value, ConfigurationError> {
-        // Trials of stored sweeps are configurations, too: what is submitted is held to the domain where specs are read.
+        // The domain was checked when the spec was read; this check covers configurations of stored sweeps too.
         if self.setting.domain().contained(self.value) { Ok(self.value) } else { Err(self.out_of_domain()) }
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 pub struct TrialKey(pub [u8; 32]);
 
 impl TrialKey {
-    /// The least and the greatest of the keys that are written with these digits first; `None` where they are no key's.
+    /// The range of keys that start with these hexadecimal digits, as least and greatest key; `None` if no key can.
     #[must_use]
     pub fn beginning_with(digits: &str) -> Option<(Self, Self)> {
         let whole = |fill: &str| {

@@ -1,4 +1,4 @@
-//! What a configuration means, and that its key stays what it is.
+//! Configurations and their keys.
 
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ fn configuration(settings: &[(Setting, Value)]) -> Configuration {
 }
 
 #[test]
-fn a_configuration_survives_the_way_through_a_point() {
+fn a_configuration_is_the_same_after_conversion_to_a_point_and_back() {
     let configuration = configuration(&[
         (Setting::Rule, Value::Name("dtp".into())),
         (Setting::EarlyStopStart, Value::Integer(7)),
@@ -32,7 +32,7 @@ fn a_configuration_survives_the_way_through_a_point() {
 }
 
 #[test]
-fn keys_that_begin_alike_are_a_range() {
+fn keys_with_the_same_first_digits_are_a_range() {
     let (least, greatest) = TrialKey::beginning_with("aB3").expect("digits");
     assert!(least.to_string().starts_with("ab300") && greatest.to_string().starts_with("ab3ff"));
     let key = configuration(&[]).key();
@@ -42,12 +42,12 @@ fn keys_that_begin_alike_are_a_range() {
 }
 
 #[test]
-fn the_default_numbers_are_those_of_a_spec_that_names_none() {
+fn the_default_hyperparameters_are_those_of_an_empty_point() {
     assert_eq!(configuration(&[]).hyperparameters, Hyperparameters::default());
 }
 
 #[test]
-fn a_setting_that_does_not_apply_leaves_the_key_alone() {
+fn a_setting_that_does_not_apply_does_not_change_the_key() {
     let plain = configuration(&[]);
     assert_eq!(plain.key(), configuration(&[(Setting::TargetStep, Value::Real(0.5))]).key());
     assert_ne!(plain.key(), configuration(&[(Setting::LearningRate, Value::Real(0.5))]).key());
@@ -55,7 +55,7 @@ fn a_setting_that_does_not_apply_leaves_the_key_alone() {
 }
 
 #[test]
-fn the_key_of_own_data_depends_on_what_it_holds_and_not_on_where_it_lies() {
+fn the_key_of_custom_data_depends_on_content_and_not_on_path() {
     let key = |directory: &str, digit: &str| {
         let name = format!("npy:{directory}#{}", digit.repeat(64));
         let configuration = configuration(&[(Setting::Dataset, Value::Name(name.clone().into()))]);
@@ -66,8 +66,8 @@ fn the_key_of_own_data_depends_on_what_it_holds_and_not_on_where_it_lies() {
     assert_ne!(key("/here", "a"), key("/here", "b"));
 }
 
-/// The key as it was first written down.
-fn written_out(configuration: &Configuration) -> TrialKey {
+/// The key according to its definition.
+fn key_by_definition(configuration: &Configuration) -> TrialKey {
     let mut point = configuration.to_point();
     point.insert(Setting::Dataset, Value::Name(configuration.shape.dataset.kind().into()));
     let settings: BTreeMap<&str, &Value> = point.iter().map(|(setting, value)| (setting.name(), value)).collect();
@@ -115,14 +115,14 @@ fn some_point() -> impl Strategy<Value = Point> {
 
 proptest! {
     #[test]
-    fn a_key_is_the_hash_of_the_settings_written_out(point in some_point()) {
+    fn a_key_is_the_hash_of_the_settings_as_json(point in some_point()) {
         let configuration = Configuration::from_point(&point).expect("in its domain");
-        prop_assert_eq!(configuration.key(), written_out(&configuration));
+        prop_assert_eq!(configuration.key(), key_by_definition(&configuration));
     }
 }
 
 #[test]
-fn a_missing_or_impossible_value_is_named() {
+fn an_error_names_a_missing_setting_or_an_invalid_value() {
     let mut without_depth = point(&[]);
     without_depth.remove(&Setting::Depth);
     let error = Configuration::from_point(&without_depth).expect_err("no depth");

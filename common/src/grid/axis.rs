@@ -1,4 +1,4 @@
-//! An axis: the values one setting takes in a block. A range stays a range, whatever its length.
+//! An axis: the values of one setting in a block. A range is never expanded, whatever its length.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -6,28 +6,28 @@ use std::ops::Range;
 use super::progression::Progression;
 use crate::settings::{Setting, Value};
 
-/// The most pieces an exclusion may cut a range into: each costs memory, and a little time at each look-up.
+/// The maximum number of pieces of a range after exclusions. Each piece costs memory, and time at each lookup.
 const PIECES_MAX: u64 = 10_000;
 
-/// An exclusion would cut a range into too many pieces to keep.
+/// An exclusion would cut a range into more pieces than allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooFine {
-    /// The setting whose range it is.
+    /// The setting with the range.
     pub setting: Setting,
 }
 
 /// The values of one setting, in order, without repetition.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Axis {
-    /// As listed.
+    /// Values in a list.
     List(Vec<Value>),
-    /// `from`, `from + step`, …: `count` whole numbers.
+    /// Whole numbers `from`, `from + step`, …, `count` of them.
     Range {
-        /// The first.
+        /// The first number.
         from: u64,
-        /// From one to the next, at least 1.
+        /// The difference of two neighbours, at least 1.
         step: u64,
-        /// How many, at least 1.
+        /// The number of values, at least 1.
         count: u64,
     },
 }
@@ -48,16 +48,16 @@ impl Axis {
         self.len() == 0
     }
 
-    /// The value in that place, which must be below [`Axis::len`].
+    /// The value at a position, which must be below [`Axis::len`].
     #[must_use]
     pub fn value(&self, place: u64) -> Value {
         match self {
-            Self::List(values) => values[usize::try_from(place).expect("a list's places fit in memory")].clone(),
+            Self::List(values) => values[usize::try_from(place).expect("positions in a list fit in memory")].clone(),
             Self::Range { from, step, .. } => Value::Integer(from + place * step),
         }
     }
 
-    /// The places that have one of those values, as runs; `None` where they are too many to keep.
+    /// The positions with one of these values, as ranges; `None` if they are more than allowed.
     pub(super) fn places_of(&self, values: &Self) -> Option<Vec<Range<u64>>> {
         match (self, values) {
             (Self::List(own), Self::List(values)) => {
@@ -87,7 +87,7 @@ impl Axis {
         }
     }
 
-    /// The axis as a progression, where it is a range.
+    /// The axis as a progression; `None` for a list.
     pub(super) const fn progression(&self) -> Option<Progression> {
         match self {
             Self::List(_) => None,
@@ -95,7 +95,7 @@ impl Axis {
         }
     }
 
-    /// The first place of a value.
+    /// The first position of a value.
     #[must_use]
     pub fn place(&self, value: &Value) -> Option<u64> {
         match (self, value) {
@@ -109,16 +109,16 @@ impl Axis {
     }
 }
 
-/// Axes that advance together: one axis, or a zipped group of equal lengths.
+/// Axes that advance together: one axis, or a zipped group with equal lengths.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dimension {
     axes: Vec<(Setting, Axis)>,
-    /// The places in use: ascending, disjoint, not empty.
+    /// The positions in use, as ranges: ascending, disjoint and not empty.
     places: Vec<Range<u64>>,
 }
 
 impl Dimension {
-    /// All places of these axes, which are of one length, above zero.
+    /// A dimension with all positions of these axes in use. The axes have one length, which is not zero.
     #[must_use]
     pub fn new(axes: Vec<(Setting, Axis)>) -> Self {
         let length = axes.first().map_or(0, |(_, axis)| axis.len());
@@ -127,62 +127,62 @@ impl Dimension {
         Self { axes, places: Vec::from([whole]) }
     }
 
-    /// The same with other places in use; `None` where there are none.
+    /// A copy with other positions in use; `None` if there are none.
     #[must_use]
     pub(super) fn with_places(&self, places: Vec<Range<u64>>) -> Option<Self> {
         (!places.is_empty()).then(|| Self { axes: self.axes.clone(), places })
     }
 
-    /// The places in use: ascending, disjoint runs.
+    /// The positions in use, as ascending, disjoint ranges.
     #[must_use]
     pub fn places(&self) -> &[Range<u64>] {
         &self.places
     }
 
-    /// Its axes.
+    /// The axes.
     #[must_use]
     pub fn axes(&self) -> &[(Setting, Axis)] {
         &self.axes
     }
 
-    /// The axis of that setting.
+    /// The axis of a setting.
     #[must_use]
     pub fn axis(&self, setting: Setting) -> Option<&Axis> {
         self.axes.iter().find(|(other, _)| *other == setting).map(|(_, axis)| axis)
     }
 
-    /// Whether that place is in use.
+    /// Whether a position is in use.
     pub(super) fn uses(&self, place: u64) -> bool {
         let after = self.places.partition_point(|run| run.end <= place);
         self.places.get(after).is_some_and(|run| run.contains(&place))
     }
 
-    /// The number of places in use.
+    /// The number of positions in use.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.places.iter().map(|run| run.end - run.start).sum()
     }
 
-    /// Whether no place is in use.
+    /// Whether no position is in use.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The settings in its `digit`-th place in use, `digit` below [`Dimension::len`].
+    /// The settings at the `digit`-th position in use; `digit` is below [`Dimension::len`].
     pub fn values(&self, digit: u64) -> impl Iterator<Item = (Setting, Value)> {
         let place = nth(&self.places, digit).expect("a digit is below its dimension's length");
         self.axes.iter().map(move |(setting, axis)| (*setting, axis.value(place)))
     }
 
-    /// The most significant of its settings, by which dimensions are ordered.
+    /// The most significant of its settings. Dimensions are ordered by it.
     #[must_use]
     pub fn significance(&self) -> Setting {
         self.axes.iter().map(|(setting, _)| *setting).min().expect("a dimension has an axis")
     }
 }
 
-/// Ascending places as runs.
+/// Ascending positions as ranges.
 pub(super) fn runs(places: impl IntoIterator<Item = u64>) -> Vec<Range<u64>> {
     let mut runs: Vec<Range<u64>> = Vec::new();
     for place in places {
@@ -194,7 +194,7 @@ pub(super) fn runs(places: impl IntoIterator<Item = u64>) -> Vec<Range<u64>> {
     runs
 }
 
-/// The `n`-th place of ascending disjoint runs.
+/// The `n`-th position of ascending, disjoint ranges.
 fn nth(runs: &[Range<u64>], mut n: u64) -> Option<u64> {
     for run in runs {
         let length = run.end - run.start;
@@ -206,7 +206,7 @@ fn nth(runs: &[Range<u64>], mut n: u64) -> Option<u64> {
     None
 }
 
-/// The places in both.
+/// The positions in both.
 pub(super) fn intersection(left: &[Range<u64>], right: &[Range<u64>]) -> Vec<Range<u64>> {
     let mut both = Vec::new();
     let (mut i, mut j) = (0, 0);
@@ -220,7 +220,7 @@ pub(super) fn intersection(left: &[Range<u64>], right: &[Range<u64>]) -> Vec<Ran
     both
 }
 
-/// The places of `left` that are not in `right`.
+/// The positions of `left` that are not in `right`.
 pub(super) fn difference(left: &[Range<u64>], right: &[Range<u64>]) -> Vec<Range<u64>> {
     let mut rest = Vec::new();
     let mut cuts = right.iter().peekable();
@@ -259,7 +259,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn runs_meet_and_part_as_sets_do(left in some_runs(), right in some_runs()) {
+        fn intersection_and_difference_are_those_of_sets(left in some_runs(), right in some_runs()) {
             let (l, r) = (flat(&left), flat(&right));
             let both: Vec<u64> = l.iter().copied().filter(|place| r.contains(place)).collect();
             let rest: Vec<u64> = l.iter().copied().filter(|place| !r.contains(place)).collect();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_places_of_values_are_those_where_they_stand() {
+    fn the_positions_of_values_are_found_in_lists_and_ranges() {
         let list = |numbers: &[u64]| Axis::List(numbers.iter().copied().map(Value::Integer).collect());
         let range = Axis::Range { from: 5, step: 3, count: 4 };
         let own = list(&[14, 5, 6, 11, 5]);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_knows_its_places() {
+    fn a_range_finds_the_position_of_a_value() {
         let axis = Axis::Range { from: 5, step: 3, count: 4 };
         assert_eq!((0..4).map(|place| axis.value(place)).collect::<Vec<_>>(), [5, 8, 11, 14].map(Value::Integer));
         assert_eq!(axis.place(&Value::Integer(11)), Some(2));

@@ -1,4 +1,4 @@
-//! A block: one Cartesian product of dimensions over common constants.
+//! A block: one Cartesian product of dimensions, with common constants.
 
 use std::sync::OnceLock;
 
@@ -6,37 +6,37 @@ use super::axis::{Axis, Dimension, TooFine, difference, intersection};
 use crate::configuration::{Configuration, Point};
 use crate::settings::{Level, Setting, Value};
 
-const CHECKED: &str = "a checked block holds configurations only";
+const CHECKED: &str = "every point of a checked block is a configuration";
 
-/// One Cartesian product.
+/// One Cartesian product of dimensions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
-    /// Whether points that differ only in when to stop are one trajectory.
+    /// Whether points that differ only in their stopping rule are one trajectory.
     share: bool,
     constants: Point,
-    /// Most significant first: shape, then lane, then stop.
+    /// The dimensions, most significant first: shape, then lane, then stop.
     dimensions: Vec<Dimension>,
     first: First,
 }
 
-/// A configuration of a block's, from when one was first asked for: the others differ from it in few settings, which are
-/// set anew for each of them.
+/// A configuration of the block, created at first use. Other configurations are copies of it with the settings that
+/// vary set again.
 #[derive(Debug, Clone, Default)]
 struct First(OnceLock<Configuration>);
 
 impl PartialEq for First {
-    /// It follows from the rest of its block.
+    /// Equality ignores this cache, because it follows from the rest of the block.
     fn eq(&self, _other: &Self) -> bool {
         true
     }
 }
 
 impl Block {
-    /// The product of these dimensions over these constants; together they name every setting that has to be named.
+    /// The product of these dimensions with these constants. Together they have every required setting.
     #[must_use]
     pub fn new(constants: Point, mut dimensions: Vec<Dimension>) -> Self {
-        // A zip of shape settings with others comes after those of shape settings alone: where it repeats a shape, the
-        // trajectories of that shape are neighbours.
+        // A zip of shape settings with other settings comes after dimensions of shape settings alone: if it repeats a
+        // shape, the trajectories of that shape must be neighbours.
         let is_mixed = |dimension: &Dimension| {
             let mut levels = dimension.axes().iter().map(|(setting, _)| setting.level());
             levels.any(|level| level != dimension.significance().level())
@@ -52,25 +52,25 @@ impl Block {
         Self { share, constants, dimensions, first: First::default() }
     }
 
-    /// The same points, each of them a trajectory by itself.
+    /// The same points, each as a separate trajectory.
     #[must_use]
     pub(super) fn unshared(self) -> Self {
         Self { share: false, ..self }
     }
 
-    /// What is the same in all its points.
+    /// The settings that are equal in all points.
     #[must_use]
     pub fn constants(&self) -> &Point {
         &self.constants
     }
 
-    /// What varies, most significant first.
+    /// The dimensions, most significant first.
     #[must_use]
     pub fn dimensions(&self) -> &[Dimension] {
         &self.dimensions
     }
 
-    /// The number of points; `None` where it is beyond counting.
+    /// The number of points; `None` on overflow.
     #[must_use]
     pub fn checked_trials(&self) -> Option<u64> {
         self.dimensions.iter().try_fold(1_u64, |product, dimension| product.checked_mul(dimension.len()))
@@ -82,7 +82,7 @@ impl Block {
         self.product(|_| true)
     }
 
-    /// The number of trajectories: of points that differ in more than when to stop, or of all where they share none.
+    /// The number of trajectories: points that differ in more than the stopping rule, or all points if sharing is off.
     #[must_use]
     pub fn trajectories(&self) -> u64 {
         self.product(|level| level != Level::Stop || !self.share)
@@ -94,14 +94,14 @@ impl Block {
         self.trials() / self.trajectories()
     }
 
-    /// The number of points in shape settings, and in what is zipped with them: the number of shapes, save where a zip
-    /// repeats one.
+    /// The number of combinations of shape settings and of settings zipped with them. It is the number of shapes,
+    /// unless a zip repeats a shape.
     #[must_use]
     pub fn shapes(&self) -> u64 {
         self.product(|level| level == Level::Shape)
     }
 
-    /// The end (exclusive) of the run of trajectories of one shape in which the `index`-th lies, counted in this block.
+    /// The end (exclusive) of the trajectories with the same shape as the `index`-th, counted in this block.
     #[must_use]
     pub fn shape_run_end(&self, index: u64) -> u64 {
         let lanes = self.trajectories() / self.shapes();
@@ -121,7 +121,7 @@ impl Block {
         end * lanes
     }
 
-    /// The number of points in settings that say when to stop; `None` where it is beyond counting.
+    /// The number of combinations of stopping settings; `None` on overflow.
     #[must_use]
     pub fn checked_stops(&self) -> Option<u64> {
         let stops = self.dimensions.iter().filter(|dimension| dimension.significance().level() == Level::Stop);
@@ -133,7 +133,7 @@ impl Block {
         dimensions.map(Dimension::len).product()
     }
 
-    /// The settings of its `index`-th point, as the spec names them; `index` is below [`Block::trials`].
+    /// The settings of the `index`-th point as given in the spec; `index` is below [`Block::trials`].
     #[must_use]
     pub fn raw_point(&self, mut index: u64) -> Point {
         let mut point = self.constants.clone();
@@ -144,7 +144,7 @@ impl Block {
         point
     }
 
-    /// Its `index`-th configuration.
+    /// The `index`-th configuration.
     #[must_use]
     pub fn configuration(&self, mut index: u64) -> Configuration {
         let first = || Configuration::from_point(&self.raw_point(0)).expect(CHECKED);
@@ -158,17 +158,17 @@ impl Block {
         configuration
     }
 
-    /// The rest of it without the points that have, in every one of these settings, one of its values: disjoint
-    /// blocks, of which no two share a trajectory. `None` where no point is excluded.
+    /// The block without the points that have one of the given values in each of these settings: disjoint blocks, of
+    /// which no two share a trajectory. `None` if no point is excluded.
     ///
     /// # Errors
-    /// The rest of a range is too many pieces to keep.
+    /// The rest of a range has more pieces than allowed.
     pub fn excluding(&self, settings: &[(Setting, Axis)]) -> Result<Option<Vec<Self>>, TooFine> {
         Ok(self.restricted(settings)?.map(|part| self.without(&part)))
     }
 
-    /// The part of it where every one of these settings has one of its values; `None` where there is none. A setting
-    /// the block does not name has its default.
+    /// The part of the block where each of these settings has one of its given values; `None` if there is no such part.
+    /// A setting that the block does not set has its default.
     pub(super) fn restricted(&self, to: &[(Setting, Axis)]) -> Result<Option<Self>, TooFine> {
         let fixed = |(setting, values): &(Setting, Axis)| {
             if self.dimensions.iter().any(|dimension| dimension.axis(*setting).is_some()) {
@@ -195,7 +195,7 @@ impl Block {
         Ok(Some(Self::of(self.share, self.constants.clone(), dimensions)))
     }
 
-    /// The rest of it without `part`, which is a restriction of it: disjoint blocks.
+    /// The block without `part`, which is a restriction of it: disjoint blocks.
     fn without(&self, part: &Self) -> Vec<Self> {
         let mut rest = Vec::new();
         let mut remaining = self.clone();
@@ -205,7 +205,8 @@ impl Block {
             .collect();
         for (place, cut) in part.dimensions.iter().enumerate() {
             if is_stop(cut) && cut_stops.len() > 1 {
-                // Cut one by one, they would put trials of one trajectory into two blocks, and it would be trained twice.
+                // Cutting them one by one would put trials of one trajectory into two blocks, and it would be trained
+                // twice.
                 rest.extend(remaining.without_stops(part, place));
                 break;
             }
@@ -220,8 +221,8 @@ impl Block {
         rest
     }
 
-    /// The rest of it without the stopping settings of `part`; its dimensions from `first` on hold nothing else. What is
-    /// left of their product is no product, so they become one dimension that lists it.
+    /// The block without the stopping settings of `part`; its dimensions from `first` on have only stopping settings.
+    /// The rest of their product is not a product, so they become one dimension that lists it.
     fn without_stops(&self, part: &Self, first: usize) -> Option<Self> {
         let stops = Self::new(Point::new(), self.dimensions[first..].to_vec());
         let cut = |point: &Point| {
@@ -237,7 +238,7 @@ impl Block {
         Some(Self::of(self.share, self.constants.clone(), dimensions))
     }
 
-    /// The values a setting takes anywhere in it, or `None` where the block does not name it. For short axes.
+    /// All values of a setting in the block; `None` if the block does not set it. Use it for short axes only.
     #[must_use]
     pub fn values(&self, setting: Setting) -> Option<Vec<Value>> {
         if let Some(value) = self.constants.get(&setting) {

@@ -1,17 +1,17 @@
-//! What one union of blocks has beyond another, as blocks: found by cutting boxes, never by enumerating points.
+//! The difference of two unions of blocks, as blocks. It is found by cutting boxes, never by enumerating points.
 
 use super::axis::{Axis, Dimension, TooFine};
 use super::block::Block;
 use super::overlap::{Part, Parts};
 use crate::settings::Setting;
 
-/// The most boxes a block may be cut by: each look-up in what is left passes through all that they leave.
+/// The maximum number of boxes that a block is cut by, because each lookup in the rest goes through all pieces.
 const BOXES_MAX: usize = 10_000;
 
-/// The points of `blocks` that are not in `others`, in their order as far as blocks have one.
+/// The points of `blocks` that are not in `others`, in the order of the blocks where possible.
 ///
 /// # Errors
-/// What is left is too many pieces to keep.
+/// The rest has more pieces than allowed.
 pub(super) fn beyond(blocks: &[Block], others: &[Block]) -> Result<Vec<Block>, TooFine> {
     let mut rest = blocks.to_vec();
     for other in others.iter().map(|other| Parts::of(std::slice::from_ref(other))) {
@@ -48,7 +48,7 @@ fn without(part: Part, other: &Parts) -> Result<Vec<Block>, TooFine> {
     Ok(rest)
 }
 
-/// A part as boxes: in each, every setting that applies takes any of some values, whatever the others take.
+/// A part as boxes. In a box each setting that applies has a set of values, independent of the other settings.
 fn boxes(part: &Part) -> Result<Vec<Vec<(Setting, Axis)>>, TooFine> {
     let dimensions = part.block.dimensions();
     let varies = |setting: Setting| dimensions.iter().any(|dimension| dimension.axis(setting).is_some());
@@ -70,8 +70,8 @@ fn boxes(part: &Part) -> Result<Vec<Vec<(Setting, Axis)>>, TooFine> {
     Ok(boxes)
 }
 
-/// What a dimension takes: its values at once where it is one list, run by run where it is one range, and place by place
-/// where axes advance together.
+/// The choices of a dimension: all values at once for one list, range by range for one range, and position by position
+/// for zipped axes.
 fn choices(dimension: &Dimension) -> Vec<Vec<(Setting, Axis)>> {
     match dimension.axes() {
         [(setting, axis @ Axis::List(_))] => {
@@ -89,7 +89,7 @@ fn choices(dimension: &Dimension) -> Vec<Vec<(Setting, Axis)>> {
             let at = |place: u64| {
                 axes.iter().map(|(setting, axis)| (*setting, Axis::List(vec![axis.value(place)]))).collect()
             };
-            // One more than can be used says that they are too many.
+            // One more than allowed shows that there are too many.
             dimension.places().iter().cloned().flatten().take(BOXES_MAX + 1).map(at).collect()
         }
     }

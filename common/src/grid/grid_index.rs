@@ -1,5 +1,5 @@
-//! Finds trajectories of a grid by their settings. Digits come from the places of values on their axes,
-//! never from a search over the product.
+//! Finds the trajectories of a grid with given settings. The index is computed from the positions of the values on
+//! their axes, without a search over the product.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,49 +14,49 @@ use crate::dataset::DatasetRef;
 use crate::ids::TrajectoryIndex;
 use crate::settings::{Level, Setting, Value};
 
-/// A grid to look trajectories up in.
+/// An index for the lookup of a grid's trajectories.
 pub struct GridIndex {
     blocks: Vec<BlockIndex>,
-    /// Its trajectories as if each had one trial: what tells whether two grids share any.
+    /// The trajectories with one trial each, to check whether two grids have one in common.
     parts: Vec<Parts>,
 }
 
 struct BlockIndex {
-    /// The index of its first trajectory.
+    /// The index of the block's first trajectory.
     start: u64,
-    /// How often each stands there: once, or once for each trial where they share none.
+    /// How often each trajectory occurs: once, or once for each trial if sharing is off.
     each: u64,
     constants: Point,
     digits: Vec<Digit>,
 }
 
-/// A dimension, as one digit of a trajectory's index.
+/// A dimension as one digit of a trajectory's index.
 struct Digit {
     dimension: Dimension,
-    /// What a step of it adds to the index.
+    /// The difference of the index for a difference of 1 in this digit.
     stride: u64,
-    /// For each run of places in use: its first place, and the digit of that.
+    /// For each range of positions in use: the first position and its digit.
     runs: Vec<(u64, u64)>,
     by: By,
 }
 
-/// How the place of a point on a dimension is found.
+/// How the position of a point on a dimension is found.
 enum By {
-    /// This axis is a range and says it.
+    /// From the value of this setting, whose axis is a range.
     Range(Setting),
-    /// From the values in words.
+    /// From the values as text.
     Words(BTreeMap<Vec<String>, u64>),
 }
 
 impl fmt::Debug for GridIndex {
-    /// It follows from its grid, which is shown elsewhere.
+    /// The index is not printed, because it follows from its grid.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GridIndex").field("blocks", &self.blocks.len()).finish_non_exhaustive()
     }
 }
 
 impl GridIndex {
-    /// Prepares a grid to be looked up in. The cost follows the lists in its spec.
+    /// Builds the index. The cost is proportional to the lists in the spec.
     #[must_use]
     pub fn of(grid: &Grid) -> Self {
         let starts = grid.starts.iter().map(|start| start.1);
@@ -70,23 +70,22 @@ impl GridIndex {
         }
     }
 
-    /// Whether some trajectory is in both grids.
+    /// Whether both grids have a trajectory in common.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let mut pairs = self.parts.iter().flat_map(|left| other.parts.iter().map(move |right| (left, right)));
         pairs.any(|(left, right)| left.common_point(right).is_some())
     }
 
-    /// Whether some trajectory stands in the grid more than once: in blocks that differ only in when to stop.
+    /// Whether a trajectory occurs in the grid more than once: in blocks that differ only in the stopping rule.
     #[must_use]
     pub fn overlaps_itself(&self) -> bool {
         let mut pairs = (0..self.parts.len()).flat_map(|left| (0..left).map(move |right| (left, right)));
         pairs.any(|(left, right)| self.parts[left].common_point(&self.parts[right]).is_some())
     }
 
-    /// Where a trajectory with these settings stands: once in each block that has it, or, where trials share none, as often
-    /// as it has trials; `point` is as
-    /// [`crate::configuration::trajectory_point`] gives it.
+    /// The indices of the trajectory with these settings: one for each block that has it, or one for each of its trials
+    /// if sharing is off. `point` has the form of [`crate::configuration::trajectory_point`].
     #[must_use]
     pub fn find(&self, point: &Point) -> Vec<TrajectoryIndex> {
         let mut point = point.clone();
@@ -140,7 +139,7 @@ impl Digit {
         Self { runs: runs.collect(), dimension: dimension.clone(), stride, by }
     }
 
-    /// The digit of a point; `None` where the dimension has no such values in use.
+    /// The digit of a point; `None` if the dimension does not have these values in use.
     fn of_point(&self, point: &Point) -> Option<u64> {
         let place = match &self.by {
             By::Range(setting) => self.dimension.axis(*setting)?.place(point.get(setting)?)?,
@@ -158,14 +157,14 @@ impl Digit {
     }
 }
 
-/// What these axes say, in words; empty for what is not said, which is no value's.
+/// The values of these axes as text; empty text for a missing value, because no value is empty.
 fn words(dimension: &Dimension, value: impl Fn(Setting, &Axis) -> Option<Value>) -> Vec<String> {
     let word =
         |(setting, axis): &(Setting, Axis)| value(*setting, axis).map(|value| value.to_string()).unwrap_or_default();
     dimension.axes().iter().map(word).collect()
 }
 
-/// Equal to the bit, as keys are.
+/// Whether two values are equal to the last bit, as in keys.
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Real(one), Value::Real(other)) => one.to_bits() == other.to_bits(),
@@ -173,7 +172,7 @@ fn is_same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// The block without what says when to stop, and without where data lies: one point for each trajectory.
+/// The block without stopping settings and without the paths of custom data: one point for each trajectory.
 fn bare(block: &Block) -> Block {
     let mut constants = block.constants().clone();
     constants.retain(|setting, _| setting.level() != Level::Stop);
@@ -192,7 +191,7 @@ fn bare(block: &Block) -> Block {
     Block::new(constants, dimensions.filter_map(placeless).collect())
 }
 
-/// What data holds decides results, and not where it lies.
+/// Removes the path of custom data: results depend on the content, not on the path.
 fn forget_place(setting: Setting, value: &mut Value) {
     if let (Setting::Dataset, Value::Name(name)) = (setting, value)
         && let Ok(own @ DatasetRef::Custom(_)) = name.parse::<DatasetRef>()

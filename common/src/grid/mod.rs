@@ -1,19 +1,19 @@
-//! Blocks → trials by mixed-radix index: nothing is materialised.
+//! The grid: the trials of a sweep, numbered by mixed-radix indices. The product is never expanded.
 //!
-//! The trials of a sweep are numbered block after block, and within a block with shape settings most significant and
-//! stopping settings least. So the trials of a trajectory are neighbours, and so are the trajectories of one shape: a
-//! run of trajectory indices is a bundle. Trials of different blocks of a spec never share a trajectory, and
-//! trajectories of different blocks never share a bundle.
+//! The trials of a sweep are numbered block after block. Within a block, shape settings are most significant and
+//! stopping settings least. So the trials of a trajectory are neighbours, and the trajectories of one shape are
+//! neighbours: a bundle is a range of trajectory indices. Trials of different blocks of a spec never share a
+//! trajectory, and trajectories of different blocks never share a bundle.
 //!
 //! | module | contents |
 //! |---|---|
-//! | here | [`Grid`]: index → configuration |
-//! | [`axis`] | the values of one setting, and what advances together |
-//! | [`block`] | one product |
-//! | `difference` | the points one union of blocks has beyond another |
-//! | [`grid_index`] | settings → index |
-//! | `overlap` | the points two unions of blocks share |
-//! | `progression` | what two ranges of whole numbers share |
+//! | this module | [`Grid`]: from an index to a configuration |
+//! | [`axis`] | the values of one setting, and zipped axes |
+//! | [`block`] | one Cartesian product |
+//! | `difference` | the points of one union of blocks that another does not have |
+//! | [`grid_index`] | from settings to the index of a trajectory |
+//! | `overlap` | the common points of two unions of blocks |
+//! | `progression` | the common numbers of two ranges |
 
 pub mod axis;
 pub mod block;
@@ -39,36 +39,36 @@ use crate::settings::{Setting, Value};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grid {
     blocks: Vec<Block>,
-    /// Trials and trajectories before each block, and in all of them last.
+    /// Numbers of trials and of trajectories before each block, and the totals as last entry.
     starts: Vec<(u64, u64)>,
 }
 
-/// The trials that differ only in when to stop: trained once, watched by all.
+/// The trials that differ only in their stopping rule. They are trained once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory {
-    /// What is trained.
+    /// The settings shared by a bundle.
     pub shape: Shape,
-    /// By what numbers.
+    /// The numeric settings.
     pub hyperparameters: Hyperparameters,
     /// The first of its trials; the others follow it.
     pub first_trial: TrialIndex,
-    /// When each of its trials ends, in their order.
+    /// The stopping rules of its trials, in order.
     pub stopping_rules: Vec<StoppingRule>,
 }
 
-/// A union of blocks has more trials than can be counted.
+/// A union of blocks has more trials than [`Grid::TRIALS_MAX`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the grid has {trials} trials")]
 pub struct TooLarge {
-    /// How many, in digits or, where those are too many, as a power of ten.
+    /// The number in digits or, if it is very large, as a power of ten.
     pub trials: String,
 }
 
 impl Grid {
-    /// The most trials there can be: stores count in signed numbers of 64 bits.
+    /// The maximum number of trials, because stores count with signed 64-bit numbers.
     pub const TRIALS_MAX: u64 = i64::MAX as u64;
 
-    /// The union of blocks that share no point.
+    /// The union of blocks that have no point in common.
     ///
     /// # Errors
     /// More trials than [`Grid::TRIALS_MAX`].
@@ -77,11 +77,11 @@ impl Grid {
         Ok(Self { blocks, starts })
     }
 
-    /// The same trials, each of them trained by itself.
+    /// The same trials, each as a separate trajectory.
     #[must_use]
     pub fn unshared(self) -> Self {
         let blocks: Vec<Block> = self.blocks.into_iter().map(Block::unshared).collect();
-        let starts = Self::starts(&blocks).expect("its trials have been counted");
+        let starts = Self::starts(&blocks).expect("the trials were counted before");
         Self { blocks, starts }
     }
 
@@ -95,10 +95,10 @@ impl Grid {
         (end.0 <= Self::TRIALS_MAX).then_some(starts)
     }
 
-    /// What it has beyond another, as blocks that share no point with it.
+    /// The trials that `other` does not have, as blocks that have no point in common with it.
     ///
     /// # Errors
-    /// What is left is too many pieces to keep.
+    /// The rest has more pieces than allowed.
     pub fn beyond(&self, other: &Self) -> Result<Vec<Block>, TooFine> {
         difference::beyond(&self.blocks, &other.blocks)
     }
@@ -115,20 +115,20 @@ impl Grid {
         self.starts.last().map_or(0, |end| end.1)
     }
 
-    /// A trial's configuration; `None` beyond the last.
+    /// The configuration of a trial; `None` if the index is too large.
     #[must_use]
     pub fn configuration(&self, trial: TrialIndex) -> Option<Configuration> {
         let (block, start) = self.block_of(trial.0, |start| start.0)?;
         Some(block.configuration(trial.0 - start.0))
     }
 
-    /// The settings that apply to a trial; `None` beyond the last.
+    /// The settings that apply to a trial; `None` if the index is too large.
     #[must_use]
     pub fn point(&self, trial: TrialIndex) -> Option<Point> {
         self.configuration(trial).map(|configuration| configuration.to_point())
     }
 
-    /// A trajectory; `None` beyond the last.
+    /// A trajectory; `None` if the index is too large.
     #[must_use]
     pub fn trajectory(&self, index: TrajectoryIndex) -> Option<Trajectory> {
         let (block, start) = self.block_of(index.0, |start| start.1)?;
@@ -140,14 +140,14 @@ impl Grid {
         Some(Trajectory { shape, hyperparameters, first_trial: TrialIndex(start.0 + first), stopping_rules })
     }
 
-    /// How many trials a trajectory has; `None` beyond the last.
+    /// The number of trials of a trajectory; `None` if the index is too large.
     #[must_use]
     pub fn trials_of(&self, index: TrajectoryIndex) -> Option<u64> {
         let (block, _) = self.block_of(index.0, |start| start.1)?;
         Some(block.trials_a_trajectory())
     }
 
-    /// What is trained in a trajectory, and by what numbers; `None` beyond the last.
+    /// The shape and hyperparameters of a trajectory; `None` if the index is too large.
     #[must_use]
     pub fn settings(&self, index: TrajectoryIndex) -> Option<(Shape, Hyperparameters)> {
         let (block, start) = self.block_of(index.0, |start| start.1)?;
@@ -156,7 +156,7 @@ impl Grid {
         Some((shape, hyperparameters))
     }
 
-    /// The trajectory of a trial; `None` beyond the last.
+    /// The trajectory of a trial; `None` if the index is too large.
     #[must_use]
     pub fn trajectory_of(&self, trial: TrialIndex) -> Option<TrajectoryIndex> {
         let (block, start) = self.block_of(trial.0, |start| start.0)?;
@@ -164,15 +164,15 @@ impl Grid {
         Some(TrajectoryIndex(start.1 + (trial.0 - start.0) / stops))
     }
 
-    /// The end (exclusive) of the run of trajectories of one shape, within their block, in which this one lies; beyond
-    /// the last, the number of trajectories.
+    /// The end (exclusive) of the trajectories of this block with the same shape as this one. If the index is too
+    /// large, the number of trajectories.
     #[must_use]
     pub fn shape_run_end(&self, index: TrajectoryIndex) -> u64 {
         let Some((block, start)) = self.block_of(index.0, |start| start.1) else { return self.trajectories() };
         start.1 + block.shape_run_end(index.0 - start.1)
     }
 
-    /// The settings that vary anywhere in the grid, in their order of significance.
+    /// The settings that vary anywhere in the grid, most significant first.
     #[must_use]
     pub fn axes(&self) -> Vec<Setting> {
         let varies = |setting: Setting| {
@@ -187,13 +187,13 @@ impl Grid {
         Setting::ALL.iter().copied().filter(|&setting| varies(setting)).collect()
     }
 
-    /// Its blocks, in order.
+    /// The blocks, in order.
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
     }
 
-    /// The datasets it trains on.
+    /// The datasets of all trials.
     #[must_use]
     pub fn datasets(&self) -> BTreeSet<DatasetRef> {
         let names = self.blocks.iter().filter_map(|block| block.values(Setting::Dataset)).flatten();
@@ -210,7 +210,7 @@ impl Grid {
     }
 }
 
-/// How many points these blocks hold.
+/// The number of points of these blocks, as text.
 fn in_words(blocks: &[Block]) -> String {
     let lengths = |block: &Block| block.dimensions().iter().map(Dimension::len).collect::<Vec<_>>();
     let exactly = |block: &Block| lengths(block).into_iter().try_fold(1_u128, |n, len| n.checked_mul(len.into()));

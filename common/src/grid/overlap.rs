@@ -1,4 +1,4 @@
-//! The points two unions of blocks share: found by intersecting boxes, never by enumerating points.
+//! The common points of two unions of blocks. They are found by intersecting boxes, never by enumerating points.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,7 +8,7 @@ use super::progression::Progression;
 use crate::configuration::Point;
 use crate::settings::{Setting, Value};
 
-/// Blocks, cut into parts in each of which the same settings apply to every point.
+/// Blocks, cut into parts. In a part the same settings apply to every point.
 pub(crate) struct Parts(Vec<Part>);
 
 /// A block in which the same settings apply to every point.
@@ -18,7 +18,7 @@ pub(super) struct Part {
 }
 
 impl Parts {
-    /// Cuts blocks by what the use of settings depends on.
+    /// Cuts blocks by the settings on which the use of others depends.
     pub(crate) fn of(blocks: &[Block]) -> Self {
         let deciding: BTreeSet<Setting> = Setting::ALL.iter().filter_map(|s| Some(s.condition()?.on)).collect();
         let mut parts = blocks.to_vec();
@@ -37,17 +37,17 @@ impl Parts {
         self.0
     }
 
-    /// A point of both, where there is one. Settings that a point has no use for do not tell it from another.
+    /// A point in both; `None` if there is none. Settings that do not apply to a point are ignored.
     pub(crate) fn common_point(&self, other: &Self) -> Option<Point> {
         let pairs = self.0.iter().flat_map(|left| other.0.iter().map(move |right| (left, right)));
         pairs.into_iter().find_map(|(left, right)| common_point(left, right))
     }
 }
 
-/// Cuts a block so that in each part, the values of this setting make use of the same other settings.
+/// Cuts a block into parts, so that in each part all values of this setting use the same other settings.
 fn cut(block: Block, on: Setting) -> Vec<Block> {
     let long = block.dimensions().iter().any(|d| matches!(d.axis(on), Some(Axis::Range { .. })));
-    // All values of a range are alike to conditions, which look at names or at whether there is a value at all.
+    // All values of a range are equal for conditions, which check names or the presence of a value.
     let values = if long { None } else { block.values(on) };
     let Some(values) = values else { return vec![block] };
     let used_by = |value: &Value| -> Vec<bool> {
@@ -69,7 +69,7 @@ fn cut(block: Block, on: Setting) -> Vec<Block> {
     groups.into_iter().filter_map(part).collect()
 }
 
-/// The settings a point makes use of, its defaults included.
+/// The settings that apply to a point, including its defaults.
 fn applying(point: &Point) -> BTreeSet<Setting> {
     let value = |setting: Setting| point.get(&setting).cloned().or_else(|| setting.default_value());
     let applies = |setting: &Setting| setting.condition().is_none_or(|c| (c.holds)(value(c.on).as_ref()));
@@ -99,12 +99,12 @@ fn common_point(left: &Part, right: &Part) -> Option<Point> {
     Some(point)
 }
 
-/// The value of a setting that no dimension of the block varies.
+/// The value of a setting that is constant in the block.
 fn constant(block: &Block, setting: Setting) -> Option<Value> {
     block.constants().get(&setting).cloned().or_else(|| setting.default_value())
 }
 
-/// The settings that a value of this one decides with it, through zips on either side.
+/// The settings whose values follow from a value of this one, through zips in either block.
 fn linked_settings(left: &Block, right: &Block, setting: Setting) -> BTreeSet<Setting> {
     let mut linked = BTreeSet::from([setting]);
     loop {
@@ -120,7 +120,7 @@ fn linked_settings(left: &Block, right: &Block, setting: Setting) -> BTreeSet<Se
     }
 }
 
-/// Values for linked settings that both blocks have.
+/// Values of linked settings that both blocks have.
 fn common_values(left: &Block, right: &Block, wanted: &[Setting]) -> Option<Point> {
     let (ours, theirs) = (touching(left, wanted), touching(right, wanted));
     if let ([a], [b]) = (ours.as_slice(), theirs.as_slice())
@@ -154,7 +154,7 @@ fn combinations(dimensions: &[&Dimension]) -> u128 {
     dimensions.iter().fold(1, |product: u128, dimension| product.saturating_mul(dimension.len().into()))
 }
 
-/// Every choice of one place in each dimension, as settings.
+/// Every combination of one position in each dimension, as settings.
 fn each_combination(dimensions: &[&Dimension]) -> impl Iterator<Item = Point> {
     (0..combinations(dimensions)).map(move |mut index| {
         let mut point = Point::new();
@@ -168,7 +168,7 @@ fn each_combination(dimensions: &[&Dimension]) -> impl Iterator<Item = Point> {
     })
 }
 
-/// A number that two ranges have in use.
+/// A number that two ranges both have in use.
 fn common_number(a: &Dimension, b: &Dimension) -> Option<u64> {
     let runs = |dimension: &Dimension| -> Vec<Progression> {
         let whole = dimension.axes().first().and_then(|(_, axis)| axis.progression());
@@ -187,11 +187,11 @@ fn common_number(a: &Dimension, b: &Dimension) -> Option<u64> {
     runs(a).into_iter().find_map(common).map(|common| common.from)
 }
 
-/// Answers whether a dimension has a place in use with given values, in a time that does not grow with its length.
+/// Answers whether a dimension has a position in use with given values, in a time that does not grow with its length.
 enum Places<'a> {
-    /// One of its axes is a range, which says the place.
+    /// One of the axes is a range, from which the position is computed.
     Ruled { dimension: &'a Dimension, by: Setting, wanted: Vec<Setting> },
-    /// All are lists, of which these are the values in words.
+    /// All axes are lists; these are their values as text.
     Listed { wanted: Vec<Setting>, known: HashSet<Vec<String>> },
 }
 

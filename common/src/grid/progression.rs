@@ -1,26 +1,26 @@
-//! Arithmetic progressions of whole numbers: what two of them share, without walking either.
+//! Arithmetic progressions of whole numbers, and the intersection of two without enumeration.
 
-/// `from`, `from + step`, …: `count` numbers, all below 2^63.
+/// The numbers `from`, `from + step`, …, `count` of them, all below 2^63.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progression {
     pub(super) from: u64,
-    /// At least 1.
+    /// The difference of two neighbours, at least 1.
     pub(super) step: u64,
-    /// At least 1.
+    /// The number of numbers, at least 1.
     pub(super) count: u64,
 }
 
 impl Progression {
-    /// The numbers of both, as a progression; `None` where there is none.
+    /// The common numbers, as a progression; `None` if there are none.
     pub(super) fn common(self, other: Self) -> Option<Self> {
-        // With all numbers below 2^63, and so every step that counts, no product here reaches 2^127.
-        let (a, s) = (i128::from(self.from), i128::from(self.step_that_counts()));
-        let (b, t) = (i128::from(other.from), i128::from(other.step_that_counts()));
+        // All numbers are below 2^63, and so is every effective step, so no product here reaches 2^127.
+        let (a, s) = (i128::from(self.from), i128::from(self.effective_step()));
+        let (b, t) = (i128::from(other.from), i128::from(other.effective_step()));
         let (divisor, inverse) = divisor_and_inverse(s, t);
         if (b - a) % divisor != 0 {
             return None;
         }
-        // a + s·k ≡ b (mod t), solved for the least k.
+        // Solve a + s·k ≡ b (mod t) for the least k.
         let period = t / divisor;
         let k = ((b - a) / divisor).rem_euclid(period) * inverse.rem_euclid(period) % period;
         let (met, step) = (a + s * k, s * period);
@@ -30,16 +30,16 @@ impl Progression {
             return None;
         }
         let count = (end - start) / step + 1;
-        let narrow = |number: i128| u64::try_from(number).expect("a number of both lies within either");
+        let narrow = |number: i128| u64::try_from(number).expect("a common number is in the range of both");
         Some(Self { from: narrow(start), step: if count == 1 { 1 } else { narrow(step) }, count: narrow(count) })
     }
 
     fn last(self) -> u64 {
-        self.from + self.step_that_counts() * (self.count - 1)
+        self.from + self.effective_step() * (self.count - 1)
     }
 
-    /// A single number has no step to speak of.
-    fn step_that_counts(self) -> u64 {
+    /// The step; 1 for a single number, whose step has no meaning.
+    fn effective_step(self) -> u64 {
         if self.count == 1 { 1 } else { self.step }
     }
 }
@@ -70,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn two_progressions_share_what_their_numbers_share(a in some_progression(), b in some_progression()) {
+        fn the_intersection_has_the_common_numbers(a in some_progression(), b in some_progression()) {
             let theirs = numbers(b);
             let shared: Vec<u64> = numbers(a).into_iter().filter(|number| theirs.contains(number)).collect();
             prop_assert_eq!(a.common(b).map(numbers).unwrap_or_default(), shared);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_progressions_overflow_nothing() {
+    fn the_longest_progressions_do_not_overflow() {
         let top = i64::MAX as u64;
         let odd = Progression { from: 1, step: top - 1, count: 2 };
         let all = Progression { from: 0, step: 1, count: top + 1 };

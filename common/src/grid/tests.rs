@@ -1,4 +1,4 @@
-//! The grid against brute force.
+//! The grid, compared with brute force.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn grid(text: &str) -> Grid {
     SweepSpec::parse(&text, Format::Toml, "g.toml").unwrap_or_else(|errors| panic!("{errors}\n{text}")).grid
 }
 
-/// A spec of some blocks, each of other rules and depths, with axes of all three levels.
+/// A spec of several blocks with different rules and depths, with axes of all three levels.
 fn specs() -> impl Strategy<Value = String> {
     let axis = |name: &'static str, values: &'static [&'static str]| {
         (1..=values.len()).prop_map(move |count| format!("{name} = [{}]\n", values[..count].join(", ")))
@@ -32,7 +32,7 @@ fn specs() -> impl Strategy<Value = String> {
         let rules = ["bp", "fa"];
         let text = blocks.into_iter().enumerate().map(|(index, (network, depth, rate, seed, updates, cut))| {
             let exclude = if cut { "exclude = [{ depth = 1, seed = [5, 6], network = \"nn\" }]\n" } else { "" };
-            // What is excluded has to be there, and something has to be left.
+            // Excluded values must exist, and some values must be left.
             let (depth, seed) =
                 if cut { ("depth = [1, 4]\n".to_owned(), "seed = [5, 9]\n".to_owned()) } else { (depth, seed) };
             format!("[[block]]\nrule = \"{}\"\n{network}{depth}{rate}{seed}{updates}{exclude}", rules[index])
@@ -41,7 +41,8 @@ fn specs() -> impl Strategy<Value = String> {
     })
 }
 
-/// Blocks of few values of each kind: lists, ranges, zips within a level and across levels, settings of use to some.
+/// Blocks with few values of each kind: lists, ranges, zips within a level and across levels, settings that apply to
+/// some points only.
 fn blocks() -> impl Strategy<Value = Block> {
     let of = |range: std::ops::Range<u64>, most: usize| prop::collection::btree_set(range, 1..=most);
     let names = |names: &'static [&'static str]| prop::sample::subsequence(names, 1..=names.len());
@@ -67,7 +68,7 @@ fn blocks() -> impl Strategy<Value = Block> {
             dimensions.push(Dimension::new(vec![(Setting::Depth, list(depths))]));
             dimensions.push(Dimension::new(vec![(Setting::Seed, seeds)]));
         } else {
-            // The depth repeats itself where zip is 1.
+            // If zip is 1, depths are repeated.
             let depths = (0..length).map(|place| Value::Integer(1 + place / u64::from(3 - zip))).collect();
             dimensions.push(Dimension::new(vec![(Setting::Depth, Axis::List(depths)), (Setting::Seed, seeds)]));
         }
@@ -75,7 +76,7 @@ fn blocks() -> impl Strategy<Value = Block> {
     })
 }
 
-/// What to exclude from them: some settings with some values.
+/// Exclusions: some settings with some values.
 fn excludes() -> impl Strategy<Value = Vec<(Setting, Axis)>> {
     let axis = |from: u64| {
         (from..from + 4, 1_u64..3, 1_u64..4).prop_map(|(from, step, count)| Axis::Range { from, step, count })
@@ -109,7 +110,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn every_index_is_a_point_of_its_own(spec in specs()) {
+    fn every_index_is_a_different_point(spec in specs()) {
         let grid = grid(&spec);
         let points: BTreeSet<String> =
             (0..grid.trials()).map(|trial| format!("{:?}", grid.point(TrialIndex(trial)))).collect();
@@ -118,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn the_trials_of_a_trajectory_are_neighbours_that_differ_in_stopping_alone(spec in specs()) {
+    fn the_trials_of_a_trajectory_are_neighbours_that_differ_only_in_the_stopping_rule(spec in specs()) {
         let grid = grid(&spec);
         let mut next = 0;
         for index in (0..grid.trajectories()).map(TrajectoryIndex) {
@@ -138,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn unshared_trials_are_the_same_each_trained_by_itself(block in blocks()) {
+    fn without_sharing_each_trial_is_its_own_trajectory(block in blocks()) {
         let grid = Grid::new(vec![block]).expect("small");
         let alone = grid.clone().unshared();
         prop_assert_eq!((alone.trials(), alone.trajectories()), (grid.trials(), grid.trials()));
@@ -155,7 +156,7 @@ proptest! {
     }
 
     #[test]
-    fn a_run_of_one_shape_ends_where_the_shape_changes_or_its_block_ends(block in blocks(), other in blocks()) {
+    fn trajectories_of_one_shape_end_where_the_shape_changes_or_the_block_ends(block in blocks(), other in blocks()) {
         let border = block.trajectories();
         let grid = Grid::new(vec![block, other]).expect("small");
         let shape = |index: u64| grid.trajectory(TrajectoryIndex(index)).expect("in the grid").shape;
@@ -168,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn excluding_leaves_what_filtering_leaves(block in blocks(), excludes in prop::collection::vec(excludes(), 1..4)) {
+    fn excluding_gives_the_same_points_as_filtering(block in blocks(), excludes in prop::collection::vec(excludes(), 1..4)) {
         let mut rest = vec![block.clone()];
         for exclude in &excludes {
             let cut = |block: Block| block.excluding(exclude).expect("not too fine").unwrap_or_else(|| vec![block]);
@@ -190,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn a_trajectory_is_found_wherever_a_walk_finds_it_and_nowhere_else(
+    fn a_lookup_finds_the_same_trajectories_as_a_linear_search(
         left in blocks(), right in blocks(), exclude in excludes(),
     ) {
         let cut = |block: Block| block.excluding(&exclude).expect("not too fine").unwrap_or_else(|| vec![block]);
@@ -212,7 +213,7 @@ proptest! {
     }
 
     #[test]
-    fn beyond_another_grid_is_what_a_walk_finds_nowhere_in_it(
+    fn the_difference_of_grids_is_the_same_as_by_linear_search(
         left in blocks(), right in blocks(), third in blocks(), exclude in excludes(),
     ) {
         let cut = |block: Block| block.excluding(&exclude).expect("not too fine").unwrap_or_else(|| vec![block]);
@@ -227,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn blocks_share_a_point_where_a_walk_finds_one(left in blocks(), right in blocks(), exclude in excludes()) {
+    fn blocks_have_a_common_point_if_a_linear_search_finds_one(left in blocks(), right in blocks(), exclude in excludes()) {
         let left = left.excluding(&exclude).expect("not too fine").unwrap_or_else(|| vec![left]);
         let both: Vec<Point> = {
             let theirs = sorted(&points(&right));
@@ -266,7 +267,7 @@ fn shape_settings_are_most_significant_however_the_spec_orders_them() {
 }
 
 #[test]
-fn a_trajectory_is_found_in_every_block_that_has_it_whatever_stops_it_there() {
+fn a_trajectory_is_found_in_every_block_that_has_it_whatever_the_stopping_rule() {
     let grid = grid(
         "[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
          [[block]]\nmax_updates = [10, 20]\nseed = { from = 0, count = 1_000_000_000 }\n\
@@ -281,7 +282,7 @@ fn a_trajectory_is_found_in_every_block_that_has_it_whatever_stops_it_there() {
 }
 
 #[test]
-fn own_data_is_the_same_wherever_it_lies() {
+fn custom_data_with_one_digest_is_the_same_in_every_directory() {
     let own = |directory: &str, digit: &str| {
         let dataset = format!("{{ npy = \"{directory}#{}\" }}", digit.repeat(64));
         grid(&format!("[data]\ndataset = {dataset}\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = [1, 2]\n"))

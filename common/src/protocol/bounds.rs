@@ -1,128 +1,130 @@
-//! The bounds of everything a peer may say: numbers, lengths of texts, counts of things.
+//! The limits of everything a peer may send: numbers, lengths of texts, counts.
 //!
-//! A message is read through these, so that nothing past `protocol` can be too large for a store, for memory or for a
-//! terminal. What this program writes itself is made to fit before it is sent: [`clean_line`] and [`clean_text`].
+//! Every message is checked against these limits when it is read, so nothing behind `protocol` is too large for a
+//! store, for memory or for a terminal. Texts that this program sends are shortened to fit by [`clean_line`] and
+//! [`clean_text`].
 
 use super::wire::WireError;
 
-/// The most trajectories a worker trains at once.
+/// Maximum number of trajectories that a worker trains at once.
 pub const LANES_MAX: u32 = 1_024;
-/// The most labels of a worker.
+/// Maximum number of labels of a worker.
 pub const LABELS_MAX: usize = 64;
-/// The most bytes of a name: a worker's, a device's, a label.
+/// Maximum bytes of a name: of a worker, a device or a label.
 pub const NAME_BYTES_MAX: usize = 128;
-/// The most bytes of a text for people, such as why something failed.
+/// Maximum bytes of a text for users, such as the cause of a failure.
 pub const TEXT_BYTES_MAX: usize = 8_192;
-/// The most bytes of what names a sweep, a trial or a worker to a coordinator.
+/// Maximum bytes of a name or id in a request for a sweep, a trial or a worker.
 const ASKED_BYTES_MAX: usize = 1_024;
-/// The most bytes of why something is refused: it travels in a header.
+/// Maximum bytes of the reason of a refusal, which is sent in a header.
 const REASON_BYTES_MAX: usize = 4_096;
-/// The most bytes of a setting's text: that of custom data holds a path.
+/// Maximum bytes of a setting's text. Custom data has a path.
 pub const SETTING_BYTES_MAX: usize = 8_192;
-/// The most trajectories that are named at once: those a worker holds, or those of an acknowledgement.
+/// Maximum number of trajectories in one message: held by a worker, or acknowledged.
 pub const HELD_MAX: usize = 16_384;
-/// The most sweeps that are asked about at once.
+/// Maximum number of sweeps in one request.
 pub const ASKED_MAX: usize = 1_000;
-/// The most points of one report, learning curve and layers together: ten times those of the paper's longest trial of
-/// 14 layers with five measures.
+/// Maximum number of points of one report, curve and diagnostics together: ten times those of the paper's longest trial
+/// with 14 layers and five measures.
 pub const REPORT_POINTS_MAX: usize = 2_000_000;
-/// The most points in one message; a report that has more goes in pieces.
+/// Maximum number of points in one message; a report with more is sent in pieces.
 pub const PIECE_POINTS_MAX: usize = 4_096;
-/// The most trials that watch one trajectory.
+/// Maximum number of trials of one trajectory.
 pub const STOPPING_RULES_MAX: usize = 10_000;
-/// The most bytes of a message to the coordinator.
+/// Maximum bytes of a message to the coordinator.
 pub const TO_COORDINATOR_BYTES_MAX: usize = 2 << 20;
-/// The most bytes of a message to a worker.
+/// Maximum bytes of a message to a worker.
 pub const TO_WORKER_BYTES_MAX: usize = 8 << 20;
-/// The most bytes that the lanes of a bundle of more than one take.
+/// Maximum bytes of all lanes of a bundle, unless it has only one lane.
 const BUNDLE_BYTES_MAX: u64 = 4 << 20;
-/// The most settings of one thing.
+/// Maximum number of settings in one list.
 pub(super) const SETTINGS_MAX: usize = 64;
-/// The most numbers of a setting that is a list.
+/// Maximum number of values of a setting that is a list.
 pub(super) const INTEGERS_MAX: usize = 10_000;
-/// The highest number of a layer: the output of the deepest network.
+/// Maximum number of a layer: the output of the deepest network.
 pub(super) const LAYER_MAX: u32 = 1_001;
 
-/// The greatest number: stores count in signed numbers of 64 bits.
+/// Maximum number, because stores count with signed 64-bit numbers.
 const NUMBER_MAX: u64 = i64::MAX as u64;
-/// Characters of a value that an error shows.
+/// Maximum characters of a value in an error.
 const SHOWN_MAX: usize = 64;
 
-/// The most lanes of a bundle whose trajectories are watched by so many trials each, so that the grant can be sent.
+/// Maximum number of lanes of a bundle with this many stopping rules per trajectory, so that the grant fits into a
+/// message.
 #[must_use]
 pub fn lanes_of_bundle(stopping_rules: u64) -> u32 {
-    // What a lane's settings take, and a stopping rule of the greatest numbers.
+    // The bytes of a lane's settings, and of a stopping rule with the greatest numbers.
     let lane = stopping_rules.saturating_mul(32).saturating_add(1_024);
     u32::try_from(BUNDLE_BYTES_MAX / lane).unwrap_or(LANES_MAX).clamp(1, LANES_MAX)
 }
 
-/// A number that a store can hold.
+/// Checks a number that a store must be able to hold.
 pub(super) fn number(value: u64, field: &'static str) -> Result<u64, WireError> {
     within(value <= NUMBER_MAX, value, field, || "a number below 2^63".to_owned())
 }
 
-/// How many lanes.
+/// Checks a number of lanes.
 pub(super) fn lanes(value: u32, field: &'static str) -> Result<u32, WireError> {
     within(value <= LANES_MAX, value, field, || format!("at most {LANES_MAX} lanes"))
 }
 
-/// A layer's number.
+/// Checks the number of a layer.
 pub(super) fn layer(value: u32, field: &'static str) -> Result<u32, WireError> {
     within((1..=LAYER_MAX).contains(&value), value, field, || format!("a number from 1 to {LAYER_MAX}"))
 }
 
-/// A fraction of something.
+/// Checks a fraction from 0 to 1.
 pub(super) fn fraction(value: f64, field: &'static str) -> Result<f64, WireError> {
     within((0.0..=1.0).contains(&value), value, field, || "a number from 0 to 1".to_owned())
 }
 
-/// A quantity.
+/// Checks that a number is finite.
 pub(super) fn finite(value: f64, field: &'static str) -> Result<f64, WireError> {
     within(value.is_finite(), value, field, || "a finite number".to_owned())
 }
 
-/// A duration.
+/// Checks a duration in seconds.
 pub(super) fn seconds(value: f64, field: &'static str) -> Result<f64, WireError> {
     within(value.is_finite() && value >= 0.0, value, field, || "a finite number, 0 or above".to_owned())
 }
 
-/// A list that is not too long.
+/// Checks the length of a list.
 pub(super) fn at_most<T>(list: Vec<T>, most: usize, field: &'static str) -> Result<Vec<T>, WireError> {
     let length = list.len();
     within(length <= most, length, field, || format!("at most {most} of them")).map(|_| list)
 }
 
-/// A name: one short line.
+/// Checks a name: one short line.
 pub(super) fn line(text: String, field: &'static str) -> Result<String, WireError> {
     let is_line = text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
     let takes = || format!("at most {NAME_BYTES_MAX} bytes without control characters");
     if is_line { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
 }
 
-/// A text for people, of one line or several.
+/// Checks a text for users, of one or more lines.
 pub(super) fn text(text: String, field: &'static str) -> Result<String, WireError> {
     let is_text = text.len() <= TEXT_BYTES_MAX && text.chars().all(is_of_text);
     let takes = || format!("at most {TEXT_BYTES_MAX} bytes without control characters but line breaks and tabs");
     if is_text { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
 }
 
-/// What names a sweep, a trial or a worker to a coordinator, and is repeated where there is none.
+/// Checks a name or id in a request for a sweep, a trial or a worker. It is repeated in the error if nothing is found.
 ///
 /// # Errors
-/// A text that is too long, or holds control characters.
+/// A text that is too long or has control characters.
 pub fn asked(text: &str) -> Result<&str, WireError> {
     let is_name = text.len() <= ASKED_BYTES_MAX && !text.chars().any(char::is_control);
     let takes = || format!("at most {ASKED_BYTES_MAX} bytes without control characters");
     if is_name { Ok(text) } else { Err(out_of_bounds(shown(text), "name", takes())) }
 }
 
-/// Why something is refused, as far as there is room for it.
+/// Shortens the reason of a refusal to the maximum.
 #[must_use]
 pub fn reason(text: String) -> String {
     clean(text, REASON_BYTES_MAX, is_of_text)
 }
 
-/// A setting's text.
+/// Checks a setting's text.
 pub(super) fn setting(text: String, field: &'static str) -> Result<String, WireError> {
     let is_sound = text.len() <= SETTING_BYTES_MAX && !text.contains(char::is_control);
     let takes = || format!("at most {SETTING_BYTES_MAX} bytes without control characters");
@@ -146,7 +148,7 @@ fn is_of_text(character: char) -> bool {
     !character.is_control() || matches!(character, '\n' | '\t')
 }
 
-/// The beginning of a text, for an error: it may be long, and may hold what a terminal would obey.
+/// The start of a text, for an error. The text may be long and have control characters, which terminals interpret.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
@@ -156,13 +158,13 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// The text as a name that every peer reads: cut at a character where it is too long, control characters replaced.
+/// Makes a name valid for every peer: it is shortened if too long, and control characters are replaced.
 #[must_use]
 pub fn clean_line(text: String) -> String {
     clean(text, NAME_BYTES_MAX, |character| !character.is_control())
 }
 
-/// The same for a text for people, which may have several lines.
+/// Makes a text for users valid for every peer; it may have several lines.
 #[must_use]
 pub fn clean_text(text: String) -> String {
     clean(text, TEXT_BYTES_MAX, is_of_text)
@@ -187,13 +189,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cleaned_can_be_read() {
+    fn a_cleaned_text_is_accepted() {
         for long in ["x".repeat(1_000_000), "漢".repeat(9_999), "\u{1b}[31m\0\r\nred".to_owned(), String::new()] {
             let cleaned = clean_line(long.clone());
             assert_eq!(line(cleaned.clone(), "name"), Ok(cleaned));
             let cleaned = clean_text(long.clone());
             assert_eq!(text(cleaned.clone(), "cause"), Ok(cleaned));
-            assert!(shown(&long).len() <= SHOWN_MAX * 10, "what is shown is short");
+            assert!(shown(&long).len() <= SHOWN_MAX * 10, "the shown part is short");
         }
         assert_eq!(clean_text("two\r\nlines\tand \u{1b}[1m".to_owned()), "two\nlines\tand \u{fffd}[1m");
         assert_eq!(clean_line("sound 漢".to_owned()), "sound 漢");
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_as_narrow_as_its_lanes_are_large() {
+    fn a_bundle_has_fewer_lanes_the_larger_they_are() {
         assert_eq!(lanes_of_bundle(1), LANES_MAX);
         assert_eq!(lanes_of_bundle(STOPPING_RULES_MAX as u64), 13);
         assert_eq!(lanes_of_bundle(u64::MAX), 1);
@@ -211,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_field_the_value_and_what_it_takes() {
-        let error = number(1 << 63, "ended.attempt").expect_err("a store cannot hold it").to_string();
+        let error = number(1 << 63, "ended.attempt").expect_err("too large for a store").to_string();
         assert_eq!(error, "message with `ended.attempt` = `9223372036854775808`; it takes a number below 2^63");
     }
 }

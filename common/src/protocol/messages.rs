@@ -1,4 +1,4 @@
-//! What coordinator and worker say to each other, as domain types.
+//! The messages of a worker's stream, as domain types.
 
 use crate::capability::Capabilities;
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
@@ -7,63 +7,63 @@ use crate::diagnostics::{DiagnosticPoint, Measure};
 use crate::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use crate::outcome::Outcome;
 
-/// What a worker says.
+/// A message from a worker to the coordinator.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToCoordinator {
-    /// First on every stream.
+    /// The first message on every stream.
     Hello(Hello),
-    /// It can take a bundle of up to so many lanes.
+    /// Asks for a bundle with up to this many lanes.
     Poll {
         /// Trajectories it can train at once.
         lanes: u32,
     },
-    /// It lives.
+    /// Shows that the worker lives.
     Heartbeat {
-        /// How far each trajectory in training has come.
+        /// The progress of each trajectory in training.
         progress: Vec<Progress>,
     },
-    /// An evaluation, as it happens.
+    /// An evaluation, sent when it happens.
     Evaluated {
         /// The lease.
         attempt: Attempt,
         /// The trajectory.
         trajectory: TrajectoryIndex,
-        /// What was found.
+        /// The evaluation.
         point: CurvePoint,
     },
-    /// A trajectory has ended; repeated on every new stream until acknowledged.
+    /// A trajectory has ended. The message is repeated on every new stream until it is acknowledged.
     AttemptEnded(Box<Report>),
-    /// It leaves for good and holds nothing that is not acknowledged.
+    /// The worker leaves and holds nothing that is not acknowledged.
     Goodbye,
 }
 
-/// A worker presenting itself.
+/// The introduction of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
-    /// Its identity, one for its whole life.
+    /// The id of the worker process.
     pub worker: WorkerId,
-    /// What people should know of it.
+    /// The description for users and for the assignment of bundles.
     pub description: WorkerDescription,
-    /// The version of its engine's numbers.
+    /// The numerics version of the worker's engine.
     pub numerics_version: u32,
-    /// What it is still training, and what it has finished without acknowledgement.
+    /// Trajectories in training, and finished ones without acknowledgement.
     pub held: Vec<Held>,
 }
 
-/// What a worker is, for people and for the choice of its work.
+/// The description of a worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkerDescription {
-    /// Its name, such as host/pid.
+    /// The name, such as host/pid.
     pub name: String,
-    /// What it has that a sweep may require.
+    /// The capabilities that a sweep may require.
     pub capabilities: Capabilities,
-    /// Trajectories it can train at once.
+    /// Number of trajectories it can train at once.
     pub lanes: u32,
-    /// The version of its program.
+    /// The version of the program.
     pub version: String,
 }
 
-/// A trajectory in a worker's hands, and the lease it came under.
+/// A trajectory that a worker holds, with its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Held {
     /// The sweep.
@@ -74,7 +74,7 @@ pub struct Held {
     pub trajectory: TrajectoryIndex,
 }
 
-/// How far a trajectory in training has come.
+/// The progress of a trajectory in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The lease.
@@ -85,67 +85,67 @@ pub struct Progress {
     pub updates: u64,
 }
 
-/// How an attempt at one trajectory ended, and what it brought.
+/// The end of an attempt at one trajectory, with its results.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Whose end it is.
+    /// The trajectory and its lease.
     pub held: Held,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What went wrong, where something did.
+    /// The cause of a failure, if any.
     pub cause: Option<String>,
-    /// Its evaluations; the scores of its trials follow from them.
+    /// The learning curve, from which the scores of its trials follow.
     pub curve: Vec<CurvePoint>,
-    /// What was measured of its layers, where the grant asked for it.
+    /// The diagnostics, if the grant asked for them.
     pub diagnostics: Vec<DiagnosticPoint>,
     /// Updates done.
     pub updates: u64,
-    /// Wall-clock seconds it took.
+    /// Wall-clock seconds of the attempt.
     pub seconds: f64,
 }
 
-/// What a coordinator says to a worker.
+/// A message from the coordinator to a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToWorker {
     /// The answer to a hello.
     Welcome {
         /// Milliseconds between two heartbeats.
         heartbeat_ms: u64,
-        /// Where the coordinator keeps what it grants and what it is told; `None` where it does not say.
+        /// The store of the coordinator; `None` if it does not say.
         store: Option<StoreId>,
     },
     /// A lease on a bundle.
     Grant(Box<Grant>),
-    /// The ends of these trajectories are recorded; the worker may forget them.
+    /// The ends of these trajectories are recorded, so the worker may delete its reports.
     Acknowledged {
         /// The lease.
         attempt: Attempt,
         /// The trajectories.
         trajectories: Vec<TrajectoryIndex>,
-        /// Whether they count, or came too late and are kept as evidence only.
+        /// Whether the reports count. Late reports are kept as evidence only.
         accepted: bool,
     },
-    /// The worker no longer holds these trajectories.
+    /// The worker must stop training these trajectories; it no longer holds them.
     Stop {
         /// The lease.
         attempt: Attempt,
         /// The trajectories.
         trajectories: Vec<TrajectoryIndex>,
-        /// Why, for people.
+        /// The reason, for users.
         reason: String,
     },
-    /// The worker keeps the state of these trajectories and hands them back.
+    /// The worker must checkpoint these trajectories and return them.
     HandBack {
         /// The lease.
         attempt: Attempt,
         /// The trajectories.
         trajectories: Vec<TrajectoryIndex>,
-        /// Why, for people.
+        /// The reason, for users.
         reason: String,
     },
-    /// The worker takes nothing more, hands back what it trains, and leaves.
+    /// The worker must return what it trains, take nothing more and leave.
     Drain {
-        /// Why, for people.
+        /// The reason, for users.
         reason: String,
     },
 }
@@ -157,9 +157,9 @@ pub struct Grant {
     pub sweep: SweepId,
     /// The fencing number.
     pub attempt: Attempt,
-    /// What all lanes share.
+    /// The settings shared by all lanes.
     pub shape: Shape,
-    /// What to measure of each layer at evaluations.
+    /// The measures to take for each layer at evaluations.
     pub measures: Vec<Measure>,
     /// Milliseconds between two checkpoints of a lane.
     pub checkpoint_every_ms: u64,
@@ -170,10 +170,10 @@ pub struct Grant {
 /// One trajectory to train.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lane {
-    /// Which one.
+    /// The trajectory.
     pub trajectory: TrajectoryIndex,
-    /// By what numbers.
+    /// Its numeric settings.
     pub hyperparameters: Hyperparameters,
-    /// When each of its trials ends, in their order.
+    /// The stopping rules of its trials, in order.
     pub stopping_rules: Vec<StoppingRule>,
 }

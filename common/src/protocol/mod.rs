@@ -1,17 +1,17 @@
-//! What coordinator and worker say to each other, and the only place where generated messages meet domain types.
+//! The protocol of coordinator and worker. Only this module converts between generated messages and domain types.
 //!
 //! | module | contents |
 //! |---|---|
 //! | [`messages`] | the messages of a worker's stream, as domain types |
 //! | [`session`] | the worker's side of that stream, a pure state machine |
 //! | [`wire`] | the conversion traits, their errors, and the values that both services use |
-//! | [`bounds`] | the bounds of every field that a peer may send |
-//! | [`reports`] | reports of any size, in pieces where they are large |
-//! | `workers` | conversions for the service of workers |
-//! | `sweeps` | conversions for the service of people |
-//! | [`pieces`] | answers that may be long, in pieces |
+//! | [`bounds`] | the limits of every field of a message |
+//! | [`reports`] | reports of any size; large ones are sent in pieces |
+//! | `workers` | conversions for the service for workers |
+//! | `sweeps` | conversions for the service for users |
+//! | [`pieces`] | long answers, in pieces |
 //!
-//! A message is read with [`wire::FromWire`] and may be refused; it is written with [`wire::IntoWire`] and always can be.
+//! [`wire::FromWire`] reads a message and may refuse it. [`wire::IntoWire`] writes a message and cannot fail.
 
 pub mod bounds;
 pub mod messages;

@@ -1,4 +1,4 @@
-//! Answers that may be of any length, in pieces that fit into a message each: the one side cuts, the other puts together.
+//! Answers of any length, in pieces that fit into one message each. One side splits them and the other joins them.
 
 use biosweep_proto::v1;
 use prost::Message;
@@ -8,13 +8,14 @@ use super::wire::{FromWire, IntoWire, WireError, parsed, required};
 use crate::ids::{TrajectoryIndex, TrialIndex};
 use crate::views::{CurveView, SweepStatus, TrainedView};
 
-/// The most bytes of a message of the service for people, on both sides.
+/// Maximum bytes of a message of the service for users, on both sides.
 pub const SWEEPS_MESSAGE_BYTES_MAX: usize = 8 << 20;
 
-/// Bytes of a piece, about: far fewer than a message may have, since one item more may be long.
+/// Approximate bytes of a piece. It is far below the maximum of a message, because the last item of a piece may be
+/// long.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Messages in order, in pieces of about `PIECE_BYTES`; at least one piece, though it be empty.
+/// Messages in order, in pieces of about `PIECE_BYTES`; at least one piece, which may be empty.
 pub fn pieces<M: Message>(messages: Vec<M>) -> Vec<Vec<M>> {
     let mut pieces = vec![Vec::new()];
     let mut bytes = 0;
@@ -32,7 +33,7 @@ pub fn pieces<M: Message>(messages: Vec<M>) -> Vec<Vec<M>> {
     pieces
 }
 
-/// A sweep's status: all but the workers that do not fit stands in the first piece.
+/// Splits a sweep's status. The first piece has everything except the workers that do not fit.
 #[must_use]
 pub fn show_pieces(mut status: SweepStatus) -> Vec<v1::ShowResponse> {
     let mut workers = pieces(std::mem::take(&mut status.workers).into_wire()).into_iter();
@@ -42,10 +43,10 @@ pub fn show_pieces(mut status: SweepStatus) -> Vec<v1::ShowResponse> {
         .collect()
 }
 
-/// The status that came in these pieces.
+/// Joins the pieces of a status.
 ///
 /// # Errors
-/// No piece, or one that cannot be read.
+/// No piece, or a piece that cannot be read.
 pub fn show_of_pieces(pieces: Vec<v1::ShowResponse>) -> Result<SweepStatus, WireError> {
     let mut pieces = pieces.into_iter();
     let mut first = required(pieces.next().and_then(|first| first.status), "show.status")?;
@@ -53,7 +54,7 @@ pub fn show_of_pieces(pieces: Vec<v1::ShowResponse>) -> Result<SweepStatus, Wire
     SweepStatus::from_wire(first)
 }
 
-/// A curve: every piece names its trajectory, and the first its settings.
+/// Splits a curve. Every piece has its trajectory, and the first has the settings.
 #[must_use]
 pub fn curve_pieces(curve: CurveView) -> Vec<v1::Curve> {
     let CurveView { trajectory, first_trial, point, points, diagnostics } = curve;
@@ -83,14 +84,14 @@ pub fn curve_pieces(curve: CurveView) -> Vec<v1::Curve> {
     all
 }
 
-/// Puts curves together from their pieces.
+/// Joins curves from their pieces.
 #[derive(Debug, Default)]
 pub struct Curves {
     open: Option<v1::Curve>,
 }
 
 impl Curves {
-    /// Takes a piece in; the curve before it, where it begins another.
+    /// Adds a piece. If it starts a new curve, returns the curve before it.
     ///
     /// # Errors
     /// A curve that cannot be read.
@@ -105,7 +106,7 @@ impl Curves {
         }
     }
 
-    /// The last curve, where there was any.
+    /// The last curve; `None` if there was no piece.
     ///
     /// # Errors
     /// A curve that cannot be read.
@@ -124,7 +125,7 @@ fn curve(message: v1::Curve) -> Result<CurveView, WireError> {
     })
 }
 
-/// A trained trial: its name in the first piece, then the results, then the curve.
+/// Splits a trained trial: its id is in the first piece, then come the results, then the curve.
 #[must_use]
 pub fn trained_pieces(trained: TrainedView) -> Vec<v1::TrainedResponse> {
     let TrainedView { trial, results, curve } = trained;
@@ -138,10 +139,10 @@ pub fn trained_pieces(trained: TrainedView) -> Vec<v1::TrainedResponse> {
     all
 }
 
-/// The trial that came in these pieces.
+/// Joins the pieces of a trained trial.
 ///
 /// # Errors
-/// No piece, or one that cannot be read.
+/// No piece, or a piece that cannot be read.
 pub fn trained_of_pieces(pieces: Vec<v1::TrainedResponse>) -> Result<TrainedView, WireError> {
     let trial = parsed(&required(pieces.first(), "trained")?.trial, "trained.trial")?;
     let (mut results, mut curves) = (Vec::new(), Curves::default());
@@ -173,7 +174,7 @@ mod tests {
         Point::from([(Setting::Rule, Value::Name("fa".into())), (Setting::Depth, Value::Integer(14))])
     }
 
-    /// The longest that a setting of the paper gives, and more: five measures of fourteen layers and the output.
+    /// A curve longer than any of the paper: five measures of fourteen hidden layers and the output.
     fn long_curve(trajectory: u64, evaluations: u64) -> CurveView {
         let point_of = |index: u64| CurvePoint {
             update: 390 * index,
@@ -201,21 +202,21 @@ mod tests {
     }
 
     #[test]
-    fn a_curve_of_any_length_comes_in_messages_that_fit() {
+    fn a_curve_of_any_length_is_sent_in_messages_of_limited_size() {
         let curves = [long_curve(0, 2_565), long_curve(1, 0), long_curve(2, 40), long_curve(5, 100_000)];
         let messages: Vec<_> = curves.iter().cloned().flat_map(curve_pieces).collect();
         messages.iter().for_each(fits);
-        assert_eq!(messages.iter().filter(|message| message.trajectory == 2).count(), 1, "a short one is not cut");
+        assert_eq!(messages.iter().filter(|message| message.trajectory == 2).count(), 1, "a short curve is not split");
         let (mut read, mut together) = (Vec::new(), Curves::default());
         for message in messages {
-            read.extend(together.add(message).expect("sound"));
+            read.extend(together.add(message).expect("valid"));
         }
-        read.extend(together.finish().expect("sound"));
-        assert!(read == curves, "what was cut is put together as it was");
+        read.extend(together.finish().expect("valid"));
+        assert!(read == curves, "joined curves are equal to the originals");
     }
 
     #[test]
-    fn a_trial_with_all_that_was_trained_with_it_comes_in_messages_that_fit() {
+    fn a_trained_trial_is_sent_in_messages_of_limited_size() {
         let result = |trial| ResultView {
             trial: TrialIndex(trial),
             key: TrialKey([7; 32]),
@@ -232,11 +233,11 @@ mod tests {
         let trained = TrainedView { trial, results: (0..20_000).map(result).collect(), curve: long_curve(0, 2_565) };
         let messages = trained_pieces(trained.clone());
         messages.iter().for_each(fits);
-        assert!(trained_of_pieces(messages).expect("sound") == trained);
+        assert!(trained_of_pieces(messages).expect("valid") == trained);
     }
 
     #[test]
-    fn thousands_of_lanes_are_shown_in_messages_that_fit_and_watched_in_one() {
+    fn thousands_of_lanes_are_shown_in_messages_of_limited_size_and_watched_in_one() {
         let sweep = SweepId(Uuid::from_u128(7));
         let lane = |trajectory| LaneView {
             sweep,
@@ -281,7 +282,7 @@ mod tests {
         };
         let messages = show_pieces(status.clone());
         messages.iter().for_each(fits);
-        assert!(messages.len() > 1 && show_of_pieces(messages).expect("sound") == status);
+        assert!(messages.len() > 1 && show_of_pieces(messages).expect("valid") == status);
         let watched = status.for_watchers();
         assert_eq!(
             watched.workers.first().map(|worker| (worker.training.len(), worker.training_count)),

@@ -1,4 +1,4 @@
-//! Reports of any size, over messages of a bounded one: a large report goes in pieces, and is put together again.
+//! Reports of any size in messages of limited size: a large report is sent in pieces and joined again.
 
 use biosweep_proto::v1;
 use biosweep_proto::v1::worker_message::Message as Up;
@@ -12,14 +12,14 @@ use crate::outcome::Outcome;
 use crate::protocol::messages::{Report, ToCoordinator};
 
 impl Report {
-    /// Points of its learning curve and of its layers.
+    /// Number of points of its curve and its diagnostics.
     #[must_use]
     pub fn points(&self) -> usize {
         self.curve.len() + self.diagnostics.len()
     }
 
-    /// The report as a coordinator can read it. One that is too large says no more than that it is, and is a failure: it
-    /// would be as large the next time.
+    /// A report that a coordinator accepts. A report that is too large becomes a failure with this cause, because the
+    /// next attempt's report would be as large.
     #[must_use]
     pub fn deliverable(self) -> Self {
         let points = self.points();
@@ -27,14 +27,14 @@ impl Report {
             return self;
         }
         let cause = format!(
-            "its learning curve and what was measured of its layers are {points} points, and a report holds at most \
+            "the learning curve and diagnostics have {points} points, but a report has at most \
              {REPORT_POINTS_MAX}; evaluate less often (eval_every) or measure less"
         );
         Self { outcome: Outcome::Failed, cause: Some(cause), curve: Vec::new(), diagnostics: Vec::new(), ..self }
     }
 }
 
-/// What a worker says as it goes over the wire: one message, or several where it is a report that is large.
+/// Splits a worker's message: one message, or several for a large report.
 #[must_use]
 pub fn pieces(said: ToCoordinator) -> Pieces {
     let (mut curve, mut diagnostics) = (Vec::new(), Vec::new());
@@ -47,12 +47,12 @@ pub fn pieces(said: ToCoordinator) -> Pieces {
     Pieces { curve: curve.into_iter(), diagnostics: diagnostics.into_iter(), last: Some(last) }
 }
 
-/// The messages of something that a worker says, in order, each made when it is asked for.
+/// The messages of one worker message, in order. Each is created when it is requested.
 #[derive(Debug)]
 pub struct Pieces {
     curve: std::vec::IntoIter<CurvePoint>,
     diagnostics: std::vec::IntoIter<DiagnosticPoint>,
-    /// What ends it; gone once it was given.
+    /// The last message; `None` after it was returned.
     last: Option<ToCoordinator>,
 }
 
@@ -77,10 +77,10 @@ impl Iterator for Pieces {
     }
 }
 
-/// Reads what comes on one stream of a worker.
+/// Reads the messages of one worker's stream.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// The pieces of a report whose end has not come.
+    /// The pieces of an unfinished report.
     begun: Option<Begun>,
 }
 
@@ -92,10 +92,10 @@ struct Begun {
 }
 
 impl Reader {
-    /// The next message; what is said with it, or nothing where it is a piece of something.
+    /// Reads the next message; `None` if it is a piece of an unfinished report.
     ///
     /// # Errors
-    /// A message that breaks a bound, or pieces that do not belong together.
+    /// A message that exceeds a limit, or pieces of different reports.
     pub fn read(&mut self, message: v1::WorkerMessage) -> Result<Option<ToCoordinator>, WireError> {
         match required(message.message, "message")? {
             Up::ReportPart(part) => self.take_in(part).map(|()| None),
@@ -139,7 +139,7 @@ impl Reader {
     }
 }
 
-/// Whether a report may hold so many points.
+/// Checks the number of points of a report.
 pub(super) fn check_points(points: usize) -> Result<(), WireError> {
     if points <= REPORT_POINTS_MAX {
         return Ok(());
@@ -158,7 +158,7 @@ mod tests {
     use crate::ids::SweepId;
     use crate::protocol::messages::Held;
 
-    /// A report of so many evaluations of a network of so many layers, by five measures.
+    /// A report with this many evaluations of a network with this many layers, with five measures.
     fn report(evaluations: u64, layers: u32) -> Report {
         let curve = (1..=evaluations).map(|n| CurvePoint {
             update: n * 390,
@@ -192,19 +192,19 @@ mod tests {
     }
 
     #[test]
-    fn the_papers_longest_report_arrives_whole_in_messages_that_are_not_too_large() {
+    fn the_papers_longest_report_is_sent_in_messages_of_limited_size() {
         let report = report(2_565, 15);
         let mut reader = Reader::default();
         let mut arrived = Vec::new();
         for message in pieces(ended(&report)) {
             assert!(message.encoded_len() <= bounds::TO_COORDINATOR_BYTES_MAX, "{} bytes", message.encoded_len());
-            // What is said meanwhile does not disturb it.
+            // Other messages between the pieces do not disturb the report.
             let beat = reader.read(ToCoordinator::Heartbeat { progress: Vec::new() }.into_wire());
             assert!(matches!(beat, Ok(Some(ToCoordinator::Heartbeat { .. }))));
-            arrived.extend(reader.read(message).expect("sound"));
+            arrived.extend(reader.read(message).expect("valid"));
         }
-        assert!(arrived == [ended(&report)], "it is as it was");
-        assert_eq!(Report::from_bytes(&report.to_bytes()), Ok(report), "and on disk too");
+        assert!(arrived == [ended(&report)], "equal to the original");
+        assert_eq!(Report::from_bytes(&report.to_bytes()), Ok(report), "equal after storage on disk");
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_no_coordinator_reads_is_a_failure_that_says_so() {
+    fn a_report_that_is_too_large_becomes_a_failure_with_the_cause() {
         let mut large = report(REPORT_POINTS_MAX as u64, 0);
         assert_eq!(large.clone().deliverable(), large);
         large.curve.push(large.curve[0]);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_two_reports_and_pieces_without_end_are_refused() {
+    fn mixed_pieces_of_two_reports_and_too_many_pieces_are_refused() {
         let first = report(PIECE_POINTS_MAX as u64 + 1, 0);
         let mut other = first.clone();
         other.held.trajectory = TrajectoryIndex(4);
@@ -233,8 +233,8 @@ mod tests {
         let mut messages = pieces(ended(&first));
         let piece = messages.next().expect("a piece");
         assert_eq!(reader.read(piece.clone()), Ok(None));
-        let mingled = reader.read(pieces(ended(&other)).next().expect("a piece")).expect_err("another's");
-        assert!(mingled.to_string().contains("trajectory 4"), "{mingled}");
+        let mixed = reader.read(pieces(ended(&other)).next().expect("a piece")).expect_err("another report");
+        assert!(mixed.to_string().contains("trajectory 4"), "{mixed}");
         let mut reader = Reader::default();
         let refused = (0..=REPORT_POINTS_MAX / PIECE_POINTS_MAX).find_map(|_| reader.read(piece.clone()).err());
         assert!(matches!(refused, Some(WireError::OutOfBounds { .. })), "{refused:?}");

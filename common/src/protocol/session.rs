@@ -1,4 +1,4 @@
-//! The worker's side of the protocol, pure: what it holds, and what it says and does about what happens.
+//! The worker's side of the protocol, as a pure state machine: inputs are events, outputs are actions.
 //!
 //! ```text
 //!          ┌────────────── bundle done ──────────────┐
@@ -7,7 +7,8 @@
 //!    └──────── told to leave ────────┴──▶ leaving ──nothing held──▶ gone
 //! ```
 //!
-//! A lost connection changes nothing of this: training goes on, reports are kept, and all of it is presented again.
+//! A lost connection does not change the state: training continues, reports are kept, and everything is presented
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,117 +20,118 @@ use crate::outcome::Outcome;
 use crate::protocol::bounds::HELD_MAX;
 use crate::protocol::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 
-/// Something that happened to the worker.
+/// An event of the worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// A stream to the coordinator is open.
     Connected,
-    /// The coordinator said something.
+    /// A message from the coordinator was received.
     Heard(ToWorker),
     /// The trainer evaluated a lane of the bundle.
     Evaluated {
-        /// The lane's place in the bundle.
+        /// The index of the lane in the bundle.
         lane: usize,
-        /// What was found.
+        /// The evaluation.
         point: CurvePoint,
     },
-    /// The trainer is done with a lane of the bundle.
+    /// The trainer has finished a lane of the bundle.
     LaneEnded {
-        /// The lane's place in the bundle.
+        /// The index of the lane in the bundle.
         lane: usize,
-        /// How it ended.
+        /// The end of the lane.
         end: LaneEnd,
     },
-    /// The trainer is done with the bundle and can take another.
+    /// The trainer has finished the bundle and can take another.
     BundleDone,
-    /// It is time for a heartbeat; the updates done in each lane of the bundle.
+    /// A heartbeat is due, with the updates done in each lane of the bundle.
     HeartbeatDue(Vec<u64>),
-    /// The worker is to leave.
+    /// The worker has to leave.
     Leave,
 }
 
-/// How the trainer ended a lane.
+/// The end of a lane.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaneEnd {
-    /// How: completed, diverged, failed, or preempted where it was told to stop.
+    /// The outcome: completed, diverged, failed, or preempted if the worker had to stop.
     pub outcome: Outcome,
-    /// What went wrong, where something did.
+    /// The cause of a failure, if any.
     pub cause: Option<String>,
-    /// Its evaluations.
+    /// The learning curve.
     pub curve: Vec<CurvePoint>,
-    /// What was measured of its layers.
+    /// The diagnostics.
     pub diagnostics: Vec<DiagnosticPoint>,
     /// Updates done.
     pub updates: u64,
-    /// Wall-clock seconds it took.
+    /// Wall-clock seconds of the lane.
     pub seconds: f64,
 }
 
-/// Something the worker is to do.
+/// An action for the worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Say this, where the stream is up.
+    /// Send this message if the stream is open.
     Send(ToCoordinator),
     /// Train this bundle.
     Train(Box<Grant>),
     /// Stop training this lane of the bundle.
     Halt {
-        /// The lane's place in the bundle.
+        /// The index of the lane in the bundle.
         lane: usize,
-        /// Whether its state is to be kept for who takes it up.
+        /// Whether to keep its state for the next worker.
         keep: bool,
     },
-    /// Keep this report where it outlives the worker.
+    /// Store this report on disk, where it outlives the process.
     Keep(Box<Owed>),
-    /// The report is acknowledged: let go of it.
+    /// The report is acknowledged: delete it.
     Forget {
-        /// Whom it was owed to.
+        /// The store that the report was for.
         store: Option<StoreId>,
-        /// Whose end it was.
+        /// The trajectory and its lease.
         held: Held,
     },
-    /// The trajectory is done: let go of its checkpoints.
+    /// The trajectory has its final result: delete its checkpoints.
     Discard(Held),
-    /// Beat so often.
+    /// Send heartbeats at this interval.
     Beat {
         /// Milliseconds between two heartbeats.
         every_ms: u64,
     },
-    /// Leave: nothing is held any more.
+    /// Leave: the worker holds nothing.
     Exit,
 }
 
-/// A report without acknowledgement, and whom it is owed to.
+/// A report without acknowledgement, and the store it is for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Owed {
-    /// The store of the coordinator that granted it; `None` where that is not known.
+    /// The store of the coordinator that granted the lease; `None` if unknown.
     pub store: Option<StoreId>,
     /// The report.
     pub report: Report,
 }
 
-/// The state of a worker's side.
+/// The state of the worker's side.
 #[derive(Debug, Clone)]
 pub struct Session {
     worker: WorkerId,
     description: WorkerDescription,
-    /// Of the coordinator it last heard.
+    /// The store of the last coordinator.
     store: Option<StoreId>,
     training: Option<Training>,
-    /// Reports, each of them owed to one coordinator. Two of them count their attempts alike.
+    /// Reports without acknowledgement. The key has the store, because two stores may have equal attempt numbers.
     unacknowledged: BTreeMap<Key, Report>,
-    /// Those of them that this coordinator will not take: they wait on disk for one that does.
+    /// Reports for another store than that of this coordinator. They stay on disk until a coordinator with that store
+    /// connects.
     set_aside: BTreeSet<Key>,
     leaving: bool,
 }
 
-/// What tells reports from each other.
+/// The identity of a report.
 type Key = (Option<StoreId>, Attempt, TrajectoryIndex);
 
-/// The bundle in the trainer's hands.
+/// The bundle in training.
 #[derive(Debug, Clone)]
 struct Training {
-    /// Of the coordinator that granted it.
+    /// The store of the coordinator that granted it.
     store: Option<StoreId>,
     lanes: Vec<Lane>,
 }
@@ -152,7 +154,7 @@ enum LaneState {
 }
 
 impl Session {
-    /// A worker that holds nothing but reports from an earlier life.
+    /// A worker that holds only reports of an earlier process.
     #[must_use]
     pub fn new(worker: WorkerId, description: WorkerDescription, owed: Vec<Owed>) -> Self {
         let keyed = owed.into_iter().map(|Owed { store, report }| (key(store, report.held), report));
@@ -160,7 +162,7 @@ impl Session {
         Self { worker, description, store: None, training: None, unacknowledged, set_aside, leaving: false }
     }
 
-    /// Takes in what happened; what it returns is all there is to do about it.
+    /// Applies an event and returns the actions that follow.
     pub fn apply(&mut self, input: Input) -> Vec<Output> {
         match input {
             Input::Connected => vec![Output::Send(ToCoordinator::Hello(self.hello()))],
@@ -176,13 +178,13 @@ impl Session {
         }
     }
 
-    /// Whether it holds nothing: neither training nor a report that this coordinator could acknowledge.
+    /// Whether it holds nothing: no bundle in training, and no report that this coordinator could acknowledge.
     #[must_use]
     pub fn holds_nothing(&self) -> bool {
         self.training.is_none() && self.owed().all(|(key, _)| self.set_aside.contains(key))
     }
 
-    /// Whether it trains nothing.
+    /// Whether no bundle is in training.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.training.is_none()
@@ -195,7 +197,8 @@ impl Session {
             worker: self.worker,
             description: self.description.clone(),
             numerics_version: NUMERICS_VERSION,
-            // What a hello has no room for is presented all the same: as a late report, where it runs elsewhere by then.
+            // Reports beyond the maximum are sent all the same. If the trajectory runs elsewhere by then, they are late
+            // reports.
             held: running.chain(finished).take(HELD_MAX).collect(),
         }
     }
@@ -264,7 +267,7 @@ impl Session {
         });
         let held: Vec<Held> = held.collect();
         if self.training.is_some() || self.leaving {
-            // It crossed with the word that this worker leaves: handed back untouched.
+            // The grant crossed with the message that this worker leaves, so the bundle is returned untouched.
             return held.into_iter().flat_map(|held| self.report(self.store, held, LaneEnd::untouched())).collect();
         }
         let lanes = held.into_iter().map(|held| Lane { held, state: LaneState::Running }).collect();
@@ -272,7 +275,7 @@ impl Session {
         vec![Output::Train(grant)]
     }
 
-    /// Lets go of lanes that are no longer this worker's; the places of those that train.
+    /// Drops lanes that this worker no longer holds, and returns the indices of those in training.
     fn forget(&mut self, attempt: Attempt, trajectories: &[TrajectoryIndex]) -> Vec<usize> {
         let mut halted = Vec::new();
         let lanes = self.training.iter_mut().flat_map(|training| training.lanes.iter_mut().enumerate());
@@ -314,7 +317,7 @@ impl Session {
         }
     }
 
-    /// What is owed to the coordinator it last heard, as far as can be known.
+    /// The reports for the store of the last coordinator, as far as known.
     fn owed(&self) -> impl Iterator<Item = (&Key, &Report)> {
         self.unacknowledged.iter().filter(|(key, _)| self.is_for(key.0))
     }
@@ -339,7 +342,7 @@ impl Session {
         outputs
     }
 
-    /// What follows when nothing is in training: the next bundle or, on the way out, the end.
+    /// The next action when nothing is in training: a poll or, if the worker leaves, the end.
     fn next(&self) -> Vec<Output> {
         match (self.training.is_some(), self.leaving) {
             (true, _) => Vec::new(),
@@ -360,7 +363,7 @@ fn key(store: Option<StoreId>, held: Held) -> Key {
 }
 
 impl LaneEnd {
-    /// That of a lane which was not begun.
+    /// The end of a lane that was not started.
     #[must_use]
     pub fn untouched() -> Self {
         Self {
@@ -374,7 +377,7 @@ impl LaneEnd {
     }
 }
 
-// The path is said, since the simulation takes this file in by its own.
+// The path is explicit because the simulation includes this file by its own path.
 #[cfg(test)]
 #[path = "session/tests.rs"]
 mod tests;

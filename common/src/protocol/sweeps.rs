@@ -1,4 +1,4 @@
-//! What people ask and see, to and from its messages.
+//! Conversions between messages and domain types for the service for users.
 
 use biosweep_proto::v1;
 
@@ -70,7 +70,7 @@ impl FromWire<Vec<v1::SpecResponse>> for SpecView {
     }
 }
 
-/// One piece, whatever its size; in several, where there are many workers, it is written by `show_pieces`.
+/// All workers in one piece. `show_pieces` splits a status with many workers.
 impl IntoWire<v1::SweepStatus> for SweepStatus {
     fn into_wire(self) -> v1::SweepStatus {
         v1::SweepStatus {
@@ -308,14 +308,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_watcher_sees_survives_the_wire() {
+    fn a_status_is_the_same_after_conversion_to_a_message_and_back() {
         for seen in [WatchEvent::State(Box::new(status())), WatchEvent::IncompleteAttempt(incomplete_attempt())] {
             assert_eq!(WatchEvent::from_wire(seen.clone().into_wire()), Ok(seen));
         }
     }
 
     #[test]
-    fn a_result_survives_the_wire() {
+    fn a_result_is_the_same_after_conversion_to_a_message_and_back() {
         let result = ResultView {
             trial: TrialIndex(3),
             key: TrialKey([7; 32]),
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_survives_the_wire_with_what_was_added_to_it() {
+    fn a_spec_with_extensions_is_the_same_after_conversion_to_a_message_and_back() {
         let extensions = vec![("name: second".to_owned(), Format::Yaml)];
         let spec = SpecView { text: ("name = \"first\"".to_owned(), Format::Toml), extensions };
         let messages: Vec<v1::SpecResponse> = spec.clone().into_wire();

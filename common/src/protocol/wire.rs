@@ -1,5 +1,5 @@
-//! The conversion traits between messages and domain types, their errors, and the values that both services use: settings, curve
-//! points, diagnostics points, scores.
+//! The conversion traits between messages and domain types, their errors, and the values that both services use:
+//! settings, curve points, diagnostic points, scores.
 
 use std::str::FromStr;
 
@@ -18,13 +18,13 @@ use crate::spec::Format;
 /// Why a message cannot be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WireError {
-    /// A part that every such message has is absent.
+    /// A required field is missing.
     #[error("message without `{field}`; are coordinator and worker of the same version?")]
     Missing {
-        /// The absent field.
+        /// The missing field.
         field: &'static str,
     },
-    /// A part that cannot be what it says.
+    /// A field has an invalid value.
     #[error(
         "message with `{field}` = `{value}`, which cannot be read; are coordinator and worker of the same version?"
     )]
@@ -34,50 +34,50 @@ pub enum WireError {
         /// Its value.
         value: String,
     },
-    /// A part that is larger, longer or more than a peer may say.
+    /// A field is larger or longer than its limit.
     #[error("message with `{field}` = `{value}`; it takes {takes}")]
     OutOfBounds {
         /// The field.
         field: &'static str,
-        /// Its value, or how many there are of it.
+        /// The value, or its length.
         value: String,
-        /// What it takes.
+        /// The allowed values.
         takes: String,
     },
-    /// A piece of another report before the end of the one that was begun.
+    /// A piece of another report came before the end of the current one.
     #[error(
         "a piece of the report of trajectory {} of attempt {} before the end of that of trajectory {} of attempt {}",
         came.1, came.0, begun.1, begun.0
     )]
     Mingled {
-        /// Whose report was begun.
+        /// The attempt and trajectory of the current report.
         begun: (Attempt, TrajectoryIndex),
-        /// Whose came.
+        /// The attempt and trajectory of the piece.
         came: (Attempt, TrajectoryIndex),
     },
-    /// Settings that are no configuration.
-    #[error("message with impossible settings: {0}")]
+    /// Settings that are not a configuration.
+    #[error("message with invalid settings: {0}")]
     Configuration(#[from] ConfigurationError),
-    /// A grant whose lanes do not share a shape, or that has none.
+    /// A grant without lanes, or with lanes of different shapes.
     #[error("message with a bundle whose lanes do not share one shape")]
     MixedShapes,
-    /// Bytes that are no message.
-    #[error("bytes that are no message: {0}")]
+    /// Bytes that are not a message.
+    #[error("bytes that are not a message: {0}")]
     Undecodable(#[from] prost::DecodeError),
 }
 
 /// Reads a domain type from its message.
 pub trait FromWire<Message>: Sized {
-    /// The domain type.
+    /// Converts a message.
     ///
     /// # Errors
-    /// A message that lacks a part or holds one that cannot be.
+    /// A message with a missing field or an invalid value.
     fn from_wire(message: Message) -> Result<Self, WireError>;
 }
 
 /// Writes a domain type as its message.
 pub trait IntoWire<Message> {
-    /// The message.
+    /// Converts to a message.
     fn into_wire(self) -> Message;
 }
 
@@ -93,17 +93,17 @@ impl<M, D: IntoWire<M>> IntoWire<Vec<M>> for Vec<D> {
     }
 }
 
-/// A part of a message that has to be there.
+/// A field that is required.
 pub(super) fn required<T>(part: Option<T>, field: &'static str) -> Result<T, WireError> {
     part.ok_or(WireError::Missing { field })
 }
 
-/// A part of a message that is a domain type in text.
+/// A field that has a domain type as text.
 pub(super) fn parsed<T: FromStr>(text: &str, field: &'static str) -> Result<T, WireError> {
     text.parse().map_err(|_| WireError::Unreadable { field, value: bounds::shown(text) })
 }
 
-/// Ties an enum to the enum of messages that has the same variants.
+/// Converts between two enums with the same variants.
 macro_rules! same_variants {
     ($domain:ident = $message:ident { $($variant:ident),+ $(,)? }) => {
         impl IntoWire<i32> for $domain {
@@ -130,40 +130,40 @@ same_variants!(Format = SpecFormat { Toml, Yaml, Json });
 
 /// An enum of the domain, by its number in messages.
 pub(super) trait Choice: Sized {
-    /// The variant of that number; `None` where there is none.
+    /// The variant with this number; `None` if there is none.
     fn of(number: i32) -> Option<Self>;
 }
 
-/// A part of a message that is one of few choices.
+/// A field that is an enum, by its number.
 pub(super) fn choice<T: Choice>(number: i32, field: &'static str) -> Result<T, WireError> {
     T::of(number).ok_or_else(|| WireError::Unreadable { field, value: number.to_string() })
 }
 
-/// How a spec in a request is written.
+/// The format of a spec in a request.
 ///
 /// # Errors
-/// A number that stands for no format.
+/// A number that is not a format.
 pub fn spec_format(number: i32) -> Result<Format, WireError> {
     choice(number, "format")
 }
 
-/// A part of a message that is the name of one choice.
+/// A field that is an enum, by its name.
 pub(super) fn named<T>(name: &str, field: &'static str, read: fn(&str) -> Option<T>) -> Result<T, WireError> {
     read(name).ok_or_else(|| WireError::Unreadable { field, value: bounds::shown(name) })
 }
 
-/// The text of a cause, empty where there is none.
+/// A cause as text; empty for none.
 pub(super) fn cause_into_wire(cause: Option<String>) -> String {
     bounds::clean_text(cause.unwrap_or_default())
 }
 
-/// The cause a text stands for.
+/// The cause from its text; `None` if it is empty.
 pub(super) fn cause_from_wire(text: String, field: &'static str) -> Result<Option<String>, WireError> {
     let text = bounds::text(text, field)?;
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// What a worker has, as it says of itself and as others are told.
+/// The capabilities of a worker, in its own messages and in those to users.
 pub(super) fn capabilities(device: String, memory_bytes: u64, labels: Vec<String>) -> Result<Capabilities, WireError> {
     let labels = bounds::at_most(labels, bounds::LABELS_MAX, "worker.labels")?;
     let labels = labels.into_iter().map(|label| bounds::line(label, "worker.labels"));
@@ -234,7 +234,7 @@ impl FromWire<v1::CurvePoint> for CurvePoint {
         let test_accuracy = test_accuracy.map(|accuracy| bounds::fraction(accuracy, "point.test_accuracy"));
         Ok(Self {
             update: bounds::number(update, "point.update")?,
-            // Training ends where the loss ceases to be finite, before another evaluation.
+            // The loss is finite, because training ends before the next evaluation if it is not.
             train_loss: bounds::finite(train_loss, "point.train_loss")?,
             validation_accuracy: bounds::fraction(validation_accuracy, "point.validation_accuracy")?,
             test_accuracy: test_accuracy.transpose()?,
@@ -286,7 +286,7 @@ mod tests {
     use crate::diagnostics::Measure;
 
     #[test]
-    fn a_point_survives_the_wire() {
+    fn a_point_is_the_same_after_conversion_to_a_message_and_back() {
         let point = Point::from([
             (Setting::Rule, Value::Name("fa".into())),
             (Setting::Depth, Value::Integer(7)),
@@ -298,11 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn a_measure_of_no_layer_or_of_no_finite_value_is_refused() {
+    fn a_diagnostic_point_with_layer_0_or_a_value_that_is_not_finite_is_refused() {
         let sound = DiagnosticPoint { update: 390, layer: 1, measure: Measure::WeightNorm, value: 2.5 };
         assert_eq!(DiagnosticPoint::from_wire(sound.into_wire()), Ok(sound));
         for broken in [DiagnosticPoint { layer: 0, ..sound }, DiagnosticPoint { value: f64::NAN, ..sound }] {
-            let error = DiagnosticPoint::from_wire(broken.into_wire()).expect_err("no such point");
+            let error = DiagnosticPoint::from_wire(broken.into_wire()).expect_err("an invalid point");
             assert!(error.to_string().contains("`diagnostics."), "{error}");
         }
     }
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn an_unknown_setting_is_refused_by_name() {
         let message = vec![v1::Setting { name: "colour".to_owned(), value: None }];
-        let error = Point::from_wire(message).expect_err("no such setting");
+        let error = Point::from_wire(message).expect_err("an unknown setting");
         assert!(error.to_string().contains("`colour`"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What coordinator and worker say to each other, to and from its messages.
+//! Conversions between messages and domain types for the service for workers.
 
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
@@ -54,7 +54,7 @@ impl FromWire<v1::WorkerMessage> for ToCoordinator {
             },
             Up::AttemptEnded(ended) => Self::AttemptEnded(Box::new(Report::from_wire(ended)?)),
             Up::Goodbye(v1::Goodbye {}) => Self::Goodbye,
-            // A piece says nothing by itself: `reports::Reader` puts it together with the others.
+            // A single piece has no meaning: `reports::Reader` joins it with the others.
             Up::ReportPart(_) => return Err(WireError::Missing { field: "ended" }),
         })
     }
@@ -157,16 +157,16 @@ impl FromWire<v1::AttemptEnded> for Report {
 }
 
 impl Report {
-    /// The report as it goes over the wire, for keeping.
+    /// The report as a message, for storage.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.clone().into_wire().encode_to_vec()
     }
 
-    /// Reads what [`Report::to_bytes`] wrote.
+    /// Reads the output of [`Report::to_bytes`].
     ///
     /// # Errors
-    /// Bytes that are no such message, or one that cannot be a report.
+    /// Bytes that are not a message, or a message that is not a report.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
         Self::from_wire(v1::AttemptEnded::decode(bytes)?)
     }
@@ -275,7 +275,7 @@ impl FromWire<v1::Grant> for Grant {
         let message_lanes = bounds::at_most(message.lanes, LANES_MAX as usize, "grant.lanes")?;
         let mut shared = Point::from_wire(message.settings)?;
         if shared.is_empty() {
-            // As it once was: every lane with all its settings.
+            // The form of earlier versions: every lane has all settings.
             let first = message_lanes.first().ok_or(WireError::MixedShapes)?;
             shared = Point::from_wire(first.settings.clone())?;
             shared.retain(|setting, _| setting.level() == Level::Shape);

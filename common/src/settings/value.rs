@@ -1,4 +1,4 @@
-//! The value of a setting, and how it is written.
+//! The value of a setting and its text form.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,15 +9,15 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
-    /// A name out of a list.
+    /// A name from a list.
     Name(Cow<'static, str>),
     /// A count, an index or a seed.
     Integer(u64),
-    /// A quantity.
+    /// A real number.
     Real(f64),
     /// A list of layers.
     Integers(Vec<u64>),
-    /// Yes or no.
+    /// True or false.
     Flag(bool),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for Value {
 }
 
 impl Value {
-    /// The value as tables and names show it: [`short_real`] for a quantity.
+    /// The text in tables and names: [`short_real`] for a real number.
     #[must_use]
     pub fn short(&self) -> String {
         match self {
@@ -44,8 +44,8 @@ impl Value {
     }
 }
 
-/// The shortest text that reads back to the same bits: with an exponent below 0.00001 and from 10¹⁵ on, so that no number
-/// is a row of zeros; without one between.
+/// The shortest text that reads back to the same bits. It has an exponent below 0.00001 and from 10¹⁵ on, so that no
+/// number is a long row of zeros.
 #[must_use]
 pub fn short_real(number: f64) -> String {
     let is_usual = number == 0.0 || !number.is_finite() || (1e-5..1e15).contains(&number.abs());
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn extreme_numbers_have_an_exponent_and_all_read_back_to_the_bit() {
+    fn very_small_and_large_numbers_have_an_exponent_and_all_read_back_exactly() {
         for (number, text) in [
             (0.0, "0"),
             (1.0, "1"),

@@ -1,10 +1,10 @@
-//! Writes keys at the top of a spec's text, so that the text alone says how its sweep is carried out.
+//! Writes keys at the top of a spec's text, so that the text alone has the execution options of its sweep.
 
 use super::Format;
 use super::node::{self, BYTE_ORDER_MARK, Kind};
 
-/// The text with these keys at its top, each with a value that reads the same in every format: a whole number, true or
-/// false. One that is there already has its value replaced. A text that is no spec stays as it is.
+/// The text with these keys at its top. Each value has the same form in every format: a whole number, true or false. An
+/// existing key gets the new value. A text that is not a spec is returned unchanged.
 #[must_use]
 pub fn amend(text: &str, format: Format, keys: &[(&str, String)]) -> String {
     keys.iter().fold(text.to_owned(), |text, (key, value)| with_key(text, format, key, value))
@@ -19,11 +19,11 @@ fn with_key(mut text: String, format: Format, key: &str, value: &str) -> String 
     }
     let Some((first, _)) = entries.first() else { return text };
     let start = first.span.start;
-    // A mark of byte order stays in front.
+    // A byte order mark stays at the start.
     let top = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     let is_flow = format == Format::Yaml && text[root.span.start..].starts_with('{');
     match format {
-        // Before any table.
+        // Top-level keys of TOML come before any table.
         Format::Toml => text.insert_str(top, &format!("{key} = {value}\n")),
         Format::Yaml if is_flow => text.insert_str(start, &format!("{key}: {value}, ")),
         Format::Yaml => {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_spec_stays_as_it_is() {
+    fn a_text_that_is_not_a_spec_is_unchanged() {
         let keys = [("share", "false".to_owned())];
         for (text, format) in [("= 1", Format::Toml), ("- 1\n- 2\n", Format::Yaml), ("{}", Format::Json)] {
             assert_eq!(amend(text, format, &keys), text);

@@ -1,4 +1,4 @@
-//! Settings as given → blocks that hold configurations only.
+//! From the settings of a spec to blocks, every point of which is a configuration.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
@@ -13,17 +13,17 @@ use crate::protocol::bounds::STOPPING_RULES_MAX;
 use crate::settings::{Condition, Domain, Level, Setting, Value};
 use crate::vocabulary::{Dataset, Network};
 
-/// What one setting is given, and where.
+/// The value of one setting, and its place in the spec.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) given: Given,
     pub(super) span: Range<usize>,
     pub(super) place: String,
-    /// Whether all blocks have it from one place.
+    /// Whether it is common to all blocks.
     pub(super) shared: bool,
 }
 
-/// Axes that are to advance together.
+/// Axes that advance together.
 #[derive(Debug, Clone)]
 pub(super) struct Zip {
     pub(super) settings: Vec<Setting>,
@@ -31,7 +31,7 @@ pub(super) struct Zip {
     pub(super) place: String,
 }
 
-/// Points to leave out: those that have, in every setting, one of its values.
+/// Points to exclude: those that have one of the given values in every setting.
 #[derive(Debug, Clone)]
 pub(super) struct Exclude {
     pub(super) settings: Vec<(Setting, Axis)>,
@@ -40,7 +40,7 @@ pub(super) struct Exclude {
     pub(super) shared: bool,
 }
 
-/// One block as its author gave it, with what is common to all blocks.
+/// One block as written in the spec, together with the settings common to all blocks.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     pub(super) entries: BTreeMap<Setting, Entry>,
@@ -50,7 +50,8 @@ pub(super) struct Draft {
     pub(super) place: String,
 }
 
-/// Builds the blocks of a sweep, whose trials share trajectories or not; errors are added, and what they touch is left out.
+/// Builds the blocks of a sweep, with or without sharing. Errors are added to the list, and blocks with errors are left
+/// out.
 pub(super) fn build(drafts: &[Draft], share: bool, errors: &mut ErrorList<'_>) -> Vec<Block> {
     let mut common = Common::default();
     let groups: Vec<Vec<Block>> = drafts.iter().map(|draft| build_one(draft, &mut common, share, errors)).collect();
@@ -61,7 +62,7 @@ pub(super) fn build(drafts: &[Draft], share: bool, errors: &mut ErrorList<'_>) -
     groups.into_iter().flatten().collect()
 }
 
-/// What all blocks share, and whether any of them has a use for it.
+/// The settings common to all blocks, and whether each applies to any block.
 #[derive(Default)]
 struct Common {
     unused: BTreeMap<usize, (Range<usize>, String, String, String)>,
@@ -91,7 +92,7 @@ fn build_one(draft: &Draft, common: &mut Common, share: bool, errors: &mut Error
     let is_missing = |setting: &&Setting| setting.is_required() && !draft.entries.contains_key(setting);
     let missing: Vec<Setting> = Setting::ALL.iter().filter(is_missing).copied().collect();
     if !missing.is_empty() {
-        let (message, help) = (format!("{} not named", list_of(&missing)), how_to_name(&missing));
+        let (message, help) = (format!("{} missing", list_of(&missing)), how_to_name(&missing));
         errors.add(&draft.span, draft.place.clone(), message, help);
         return Vec::new();
     }
@@ -102,12 +103,12 @@ fn build_one(draft: &Draft, common: &mut Common, share: bool, errors: &mut Error
     if rest.is_empty() {
         let span = draft.excludes.last().map_or(&draft.span, |exclude| &exclude.span);
         let message = format!("every point of {} is excluded", draft.place);
-        errors.add(span, draft.place.clone(), message, "exclude less, or leave the block out");
+        errors.add(span, draft.place.clone(), message, "exclude less, or remove the block");
     }
     rest
 }
 
-/// What the excludes of a draft leave of its product.
+/// The parts of a block that remain after its exclusions.
 fn excluded(draft: &Draft, block: Block, common: &mut Common, errors: &mut ErrorList<'_>) -> Vec<Block> {
     let mut rest = vec![block];
     for exclude in &draft.excludes {
@@ -122,14 +123,14 @@ fn excluded(draft: &Draft, block: Block, common: &mut Common, errors: &mut Error
                 Err(TooFine { setting }) => {
                     cut = true;
                     let message = format!("this cuts the range of `{setting}` into too many pieces");
-                    let help = "write the range with a step that leaves those values out";
+                    let help = "write the range with a step that omits those values";
                     errors.add(&exclude.span, exclude.place.clone(), message, help);
                     left.push(block);
                 }
             }
         }
         rest = left;
-        let (message, help) = ("this excludes no point", "fix its values, or leave it out");
+        let (message, help) = ("this excludes no point", "fix its values, or remove it");
         if exclude.shared {
             common.note(cut, &exclude.span, &exclude.place, message.to_owned(), help.to_owned());
         } else if !cut {
@@ -160,7 +161,7 @@ fn how_to_name(missing: &[Setting]) -> String {
     format!("add a line such as {}", parts.join(", and "))
 }
 
-/// No value stands twice on an axis. Of zipped axes only all together must differ.
+/// Checks that no value is twice on an axis. For zipped axes, no combination may occur twice.
 fn check_axes(draft: &Draft, errors: &mut ErrorList<'_>) -> bool {
     let mut sound = true;
     for (setting, entry) in &draft.entries {
@@ -178,13 +179,13 @@ fn check_axes(draft: &Draft, errors: &mut ErrorList<'_>) -> bool {
 fn check_dimension(dimension: &Dimension, span: &Range<usize>, place: &str, errors: &mut ErrorList<'_>) -> bool {
     let repeated = repeated(dimension);
     if let Some(values) = &repeated {
-        let message = format!("the value {values} stands here twice");
-        errors.add(span, place.to_owned(), message, "leave one of them out");
+        let message = format!("the value {values} is listed twice");
+        errors.add(span, place.to_owned(), message, "remove one of them");
     }
     repeated.is_none()
 }
 
-/// The product of a draft's axes over its constants.
+/// The product of a draft's axes with its constants.
 fn product(draft: &Draft, share: bool, errors: &mut ErrorList<'_>) -> Option<Block> {
     let mut constants = Point::new();
     let mut axes: BTreeMap<Setting, Axis> = BTreeMap::new();
@@ -215,8 +216,8 @@ fn product(draft: &Draft, share: bool, errors: &mut ErrorList<'_>) -> Option<Blo
     }
     let block = Block::new(constants, dimensions);
     if share && block.checked_stops().is_none_or(|stops| stops > STOPS_MAX) {
-        let message = format!("a trajectory of {} would be watched by more than {STOPS_MAX} trials", draft.place);
-        let help = "give early_stop_start, early_stop_patience and max_updates fewer values, or train every trial by itself \
+        let message = format!("a trajectory of {} would have more than {STOPS_MAX} trials", draft.place);
+        let help = "give early_stop_start, early_stop_patience and max_updates fewer values, or turn sharing off \
                     (share = false)";
         errors.add(&draft.span, draft.place.clone(), message, help);
         return None;
@@ -224,10 +225,10 @@ fn product(draft: &Draft, share: bool, errors: &mut ErrorList<'_>) -> Option<Blo
     Some(block)
 }
 
-/// The most trials of one trajectory: they are trained, sent and watched as one.
+/// Maximum number of trials of one trajectory, because they are trained and sent together.
 const STOPS_MAX: u64 = STOPPING_RULES_MAX as u64;
 
-/// The values that stand twice on a dimension, in words. Ranges do not repeat themselves.
+/// The repeated values of a dimension, as text; `None` if there are none. Ranges have no repeated values.
 fn repeated(dimension: &Dimension) -> Option<String> {
     if dimension.axes().iter().any(|(_, axis)| matches!(axis, Axis::Range { .. })) {
         return None;
@@ -243,7 +244,7 @@ fn repeated(dimension: &Dimension) -> Option<String> {
 fn zipped(zip: &Zip, draft: &Draft, axes: &mut BTreeMap<Setting, Axis>) -> Result<Dimension, (String, String)> {
     let stops = zip.settings.iter().filter(|setting| setting.level() == Level::Stop).count();
     if stops > 0 && stops < zip.settings.len() {
-        let message = "settings that say when to stop cannot advance together with others".to_owned();
+        let message = "settings of the stopping rule can be zipped only with each other".to_owned();
         return Err((message, "write one block for each pair of values".to_owned()));
     }
     let mut group = Vec::new();
@@ -251,10 +252,10 @@ fn zipped(zip: &Zip, draft: &Draft, axes: &mut BTreeMap<Setting, Axis>) -> Resul
         let Some(axis) = axes.remove(&setting) else {
             let message = match draft.entries.get(&setting).map(|entry| &entry.given) {
                 Some(Given::Many(_)) => format!("`{setting}` is zipped twice"),
-                Some(_) => format!("`{setting}` is no axis in {}: it has one value", draft.place),
-                None => format!("`{setting}` is not named in {}", draft.place),
+                Some(_) => format!("`{setting}` is not an axis in {}: it has one value", draft.place),
+                None => format!("`{setting}` is not set in {}", draft.place),
             };
-            return Err((message, "zip names axes of the same block, each once".to_owned()));
+            return Err((message, "zip takes axes of the same block, each once".to_owned()));
         };
         group.push((setting, axis));
     }
@@ -267,7 +268,7 @@ fn zipped(zip: &Zip, draft: &Draft, axes: &mut BTreeMap<Setting, Axis>) -> Resul
     Ok(Dimension::new(group))
 }
 
-/// Every setting that is given is of use: an axis at every point, a constant at one at least.
+/// Checks that every setting has an effect: an axis on every point, a constant on at least one.
 fn check_conditions(draft: &Draft, common: &mut Common, errors: &mut ErrorList<'_>) {
     for (&setting, entry) in &draft.entries {
         let Some(condition) = setting.condition() else { continue };
@@ -275,16 +276,16 @@ fn check_conditions(draft: &Draft, common: &mut Common, errors: &mut ErrorList<'
         match entry.given {
             Given::Many(_) if somewhere && !everywhere => {
                 let message = format!(
-                    "the axis `{setting}` says nothing for some trials of this block: it belongs to {}",
+                    "the axis `{setting}` has no effect on some trials of this block: it applies to {}",
                     (condition.belongs_to)()
                 );
-                let help = format!("put those with another `{}` into a block of their own", condition.on);
+                let help = format!("put trials with another `{}` into a separate block", condition.on);
                 errors.add(&entry.span, entry.place.clone(), message, help);
             }
             Given::Wrong => {}
             Given::One(_) | Given::Many(_) => {
-                let message = format!("`{setting}` affects no trial here: it belongs to {}", (condition.belongs_to)());
-                let help = format!("leave it out, or fix `{}`", condition.on);
+                let message = format!("`{setting}` affects no trial here: it applies to {}", (condition.belongs_to)());
+                let help = format!("remove it, or change `{}`", condition.on);
                 if entry.shared && matches!(entry.given, Given::One(_)) {
                     common.note(somewhere, &entry.span, &entry.place, message, help);
                 } else if !somewhere {
@@ -295,7 +296,7 @@ fn check_conditions(draft: &Draft, common: &mut Common, errors: &mut ErrorList<'
     }
 }
 
-/// The images of every published dataset of a convolutional draft are large enough for its halvings.
+/// Checks that the images of every named dataset are large enough for the halvings of a convolutional draft.
 fn check_resolutions(draft: &Draft, errors: &mut ErrorList<'_>) {
     let named = |setting: Setting| -> Vec<String> {
         let names = ends(draft, setting).into_iter().map(|value| value.to_string());
@@ -314,14 +315,14 @@ fn check_resolutions(draft: &Draft, errors: &mut ErrorList<'_>) {
             if let Err(error) = extents::convolutional(depth, &convolution, dataset.image(), dataset.classes()) {
                 let entry = draft.entries.get(&Setting::DownsampleAfter);
                 let (span, place) = entry.map_or((&draft.span, &draft.place), |entry| (&entry.span, &entry.place));
-                errors.add(span, place.clone(), error.to_string(), "name fewer layers");
+                errors.add(span, place.clone(), error.to_string(), "list fewer layers");
                 return;
             }
         }
     }
 }
 
-/// The values a draft gives a setting: all of a list, the ends of a range; its default, where it names none.
+/// The values of a setting in a draft: all of a list, the ends of a range, or the default if it is not set.
 fn ends(draft: &Draft, setting: Setting) -> Vec<Value> {
     match draft.entries.get(&setting).map(|entry| &entry.given) {
         None => setting.default_value().into_iter().collect(),
@@ -332,7 +333,7 @@ fn ends(draft: &Draft, setting: Setting) -> Vec<Value> {
     }
 }
 
-/// Whether a condition holds at some point of the draft, and at all.
+/// Whether a condition holds at some point of the draft, and at every point.
 fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
     let holds = |value: Option<&Value>| (condition.holds)(value);
     let on = draft.entries.get(&condition.on).map(|entry| &entry.given);
@@ -340,7 +341,7 @@ fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
         None => vec![holds(condition.on.default_value().as_ref())],
         Some(Given::One(value)) => vec![holds(Some(value))],
         Some(Given::Wrong) => return (true, true),
-        // Of a range, as of any long axis, one value tells for all: conditions look at names, or at presence.
+        // For a range, as for any long axis, one value is enough: conditions check names or the presence of a value.
         Some(Given::Many(axis @ Axis::Range { .. })) => vec![holds(Some(&axis.value(0)))],
         Some(Given::Many(Axis::List(values))) => values.iter().map(|value| holds(Some(value))).collect(),
     };
@@ -360,7 +361,7 @@ fn report_duplicates(drafts: &[Draft], groups: &[Vec<Block>], errors: &mut Error
                     .collect();
                 let other = &drafts[earlier].place;
                 let message = format!("{} and {other} share trials, such as {}", draft.place, example.join(", "));
-                let help = "take the shared values out of one of them, or exclude them there";
+                let help = "remove the shared values from one of them, or exclude them there";
                 errors.add(&draft.span, draft.place.clone(), message, help);
             }
         }

@@ -1,4 +1,4 @@
-//! What tells one sweep from another: its meaning, put into one canonical text and hashed.
+//! The digest of a sweep: its meaning, written as a canonical text and hashed.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,12 @@ use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
 use crate::settings::{Condition, Setting};
 
-/// A BLAKE3 hash in hexadecimal. Equal for equal trials in equal order under the same name, however they are written:
-/// in any format, with keys in any order, with defaults named or not, with whole numbers as a list or as a range.
+/// A BLAKE3 hash in hexadecimal. It is equal for equal trials in equal order under the same name, however they are
+/// written: in any format, with keys in any order, with or without defaults, with whole numbers as a list or as a
+/// range.
 pub(super) fn digest(spec: &SweepSpec) -> String {
     let SweepSpec { name, grid, measures, execution } = spec;
-    // How often checkpoints are written, who trains, and what goes first changes nothing that is found.
+    // The checkpoint interval, the workers and the priority do not affect results.
     let ExecutionOptions { retries_max, share, reuse, checkpoint_every_s: _, priority: _, weight: _, require: _ } =
         execution;
     let mut text = format!("name {name}\nretries {retries_max}\n");
@@ -60,7 +61,7 @@ fn write_block(block: &Block, text: &mut String) {
 fn is_used(block: &Block, condition: &Condition) -> bool {
     let on = condition.on;
     let is_range = |dimension: &Dimension| matches!(dimension.axis(on), Some(Axis::Range { .. }));
-    // All values of a range are alike to conditions, and there may be very many.
+    // All values of a range are equal for conditions, and there may be very many.
     let values = if block.dimensions().iter().any(is_range) { None } else { block.values(on) };
     match values {
         Some(values) => values.iter().any(|value| (condition.holds)(Some(value))),

@@ -1,4 +1,4 @@
-//! The errors in a spec file, each at its place, reported together.
+//! The errors in a spec file, with their places. All are reported together.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,9 +10,9 @@ use super::node::BYTE_ORDER_MARK;
 /// Every error found in a spec file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpecErrors {
-    /// The file's name.
+    /// The name of the file.
     pub origin: String,
-    /// Its text.
+    /// The text of the file.
     pub text: String,
     /// The errors, in the order of the text; at least one.
     pub errors: Vec<SpecError>,
@@ -21,17 +21,17 @@ pub struct SpecErrors {
 /// One error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpecError {
-    /// Its bytes in the text, from one character's start to another's.
+    /// The bytes in the text, at character boundaries.
     pub span: Range<usize>,
-    /// Its line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Its column in that line, in characters from 1.
+    /// The column, in characters from 1.
     pub column: usize,
-    /// Its place in the tree, such as `block[1].depth.from`; empty for the file as a whole.
+    /// The place in the tree, such as `block[1].depth.from`; empty for the whole file.
     pub place: String,
-    /// What is wrong.
+    /// The error.
     pub message: String,
-    /// How to fix it.
+    /// The suggested fix.
     pub help: String,
 }
 
@@ -49,14 +49,14 @@ impl fmt::Display for SpecErrors {
     }
 }
 
-/// Whether a text has to keep the limits of this version: one that is stored kept those of its time.
+/// Whether a text must keep the limits of this version. A stored text was checked against the limits of its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limits {
     Apply,
     Lifted,
 }
 
-/// Takes errors in as they are found.
+/// Collects errors.
 #[derive(Debug)]
 pub(super) struct ErrorList<'a> {
     pub(super) limits: Limits,
@@ -76,7 +76,7 @@ impl<'a> ErrorList<'a> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        // A parser may count bytes where a character has several: whoever cuts the text by a span must not be hurt.
+        // A parser may give a span inside a character; cutting the text there would panic.
         let start = self.text.floor_char_boundary(span.start);
         let span = start..self.text.ceil_char_boundary(span.end.max(start));
         let (line, column) = line_and_column(self.text, start);
@@ -84,7 +84,7 @@ impl<'a> ErrorList<'a> {
         self.found.push(SpecError { span, line, column, place, message, help });
     }
 
-    /// What the author wrote there, where it stands on one line.
+    /// The text at the span, if it is on one line.
     pub(super) fn line_at(&self, span: &Range<usize>) -> Option<&'a str> {
         self.text.get(span.clone()).map(str::trim).filter(|written| !written.is_empty() && !written.contains('\n'))
     }
@@ -93,25 +93,25 @@ impl<'a> ErrorList<'a> {
         self.found.is_empty()
     }
 
-    /// All of them, in the order of the text.
+    /// All errors, in the order of the text.
     pub(super) fn into_errors(mut self, origin: &str) -> SpecErrors {
         self.found.sort_by_key(|error| error.span.start);
-        // What is common to all blocks is checked with each of them, and its errors are found as often.
+        // Settings common to all blocks are checked for each block, so their errors are found several times.
         let mut seen = HashSet::new();
         self.found.retain(|error| seen.insert((error.span.clone(), error.place.clone(), error.message.clone())));
         SpecErrors { origin: origin.to_owned(), text: self.text.to_owned(), errors: self.found }
     }
 }
 
-/// The error of a text that is too long to be read.
+/// The error for a text that is too long.
 pub(super) fn too_long(bytes: usize, origin: &str) -> SpecErrors {
     let error = SpecError {
         span: 0..0,
         line: 1,
         column: 1,
         place: String::new(),
-        message: format!("the file has {bytes} bytes, and {SPEC_BYTES_MAX} at most can be submitted"),
-        help: "write long lists as ranges, and leave out long comments".to_owned(),
+        message: format!("the file has {bytes} bytes, but the maximum is {SPEC_BYTES_MAX}"),
+        help: "write long lists as ranges, and shorten comments".to_owned(),
     };
     SpecErrors { origin: origin.to_owned(), text: String::new(), errors: vec![error] }
 }
@@ -123,7 +123,7 @@ fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// The known name nearest to one that is not known, where one is near.
+/// The known name most similar to an unknown one; `None` if none is similar.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |other: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), other);
     let nearest = known.into_iter().min_by_key(distance)?;

@@ -1,4 +1,4 @@
-//! How a sweep is to be carried out, whatever its trials are.
+//! The execution options of a sweep.
 
 use super::error::ErrorList;
 use super::node::{Key, Kind, Node};
@@ -6,22 +6,22 @@ use super::read;
 use crate::capability::{MEMORY_GB_MAX, Requirement};
 use crate::flags;
 
-/// How a sweep is to be carried out.
+/// The execution options: how a sweep runs, not what it trains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionOptions {
-    /// Attempts beyond the first that a failing trajectory gets.
+    /// Maximum number of attempts after the first for a trajectory that fails.
     pub retries_max: u32,
     /// Seconds between two checkpoints of a trajectory.
     pub checkpoint_every_s: f64,
-    /// Whether trials that differ only in when to stop are trained once.
+    /// Whether trials that differ only in their stopping rule are trained once.
     pub share: bool,
-    /// Whether results that the store has already are taken over.
+    /// Whether results that the store already has are reused.
     pub reuse: bool,
     /// Sweeps of a higher priority are granted first.
     pub priority: i32,
     /// Its share of the workers among running sweeps of its priority.
     pub weight: u32,
-    /// What it requires of workers.
+    /// The requirement for its workers.
     pub require: Requirement,
 }
 
@@ -40,18 +40,18 @@ impl Default for ExecutionOptions {
 }
 
 pub(super) const CHECKPOINT_EVERY_S: &str = "checkpoint_every_s";
-/// The keys read here but for the checkpoints', which may stand elsewhere too.
+/// The keys of execution options, except `checkpoint_every_s`, which may also be under `train`.
 pub(super) const KEYS: [&str; 6] = ["retries", "share", "reuse", "priority", "weight", "require"];
 
 const CHECKPOINT_EVERY_S_MAX: f64 = 1e6;
-/// The greatest weight there is; the least is 1.
+/// Maximum weight; the minimum is 1.
 pub const WEIGHT_MAX: u32 = 1_000_000;
-/// The greatest priority there is; the least is as far below 0.
+/// Maximum priority; the minimum is its negative.
 pub const PRIORITY_MAX: i32 = 1_000_000;
 const REQUIRE_KEYS: [&str; 3] = ["device", "memory_gb", "labels"];
 const DEVICE_KINDS: [&str; 2] = ["cpu", "cuda"];
 
-/// What the entries at the top say; `checkpoint_every_s` and its place as found there or under `train`.
+/// Reads the entries at the top; `checkpoint_every_s` was found there or under `train`.
 pub(super) fn read(
     entries: &[(Key, Node)],
     checkpoint_every_s: Option<(&Node, String)>,
@@ -100,7 +100,7 @@ fn label(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<String>
     let label = text(&node.kind).and_then(|text| flags::name(&text).ok());
     if label.is_none() {
         let message = format!("a label cannot be {}", node.kind.describe());
-        errors.add(&node.span, place, message, "name it as workers were started with it, such as \"a100\"");
+        errors.add(&node.span, place, message, "use a label that workers were started with, such as \"a100\"");
     }
     label
 }
@@ -126,7 +126,7 @@ fn require(node: &Node, require: &mut Requirement, errors: &mut ErrorList<'_>) {
                 require.memory_bytes = gigabytes.map_or(0, |gigabytes| (gigabytes * 1e9).ceil() as u64);
             }
             name @ "labels" => {
-                let help = "it is a list of the labels workers were started with, such as [\"a100\"]";
+                let help = "it is a list of labels that workers were started with, such as [\"a100\"]";
                 match &node.kind {
                     Kind::List(items) => {
                         require.labels = items.iter().filter_map(|item| label(item, &place, errors)).collect();
@@ -168,7 +168,7 @@ fn truth(kind: &Kind) -> Option<bool> {
     }
 }
 
-/// What `read` makes of a node; where that is nothing, it is an error.
+/// The result of `read` for a node; if there is none, adds an error.
 fn said<T>(
     read: impl Fn(&Kind) -> Option<T>,
     name: &str,
@@ -202,30 +202,30 @@ mod tests {
     }
 
     #[test]
-    fn terms_are_read_and_have_defaults() {
+    fn execution_options_are_read_and_have_defaults() {
         assert_eq!(parse("").map(|spec| spec.execution), Ok(ExecutionOptions::default()));
         let spec = parse(
             "share = false\nreuse = false\npriority = -3\nweight = 7\nretries = 0\ncheckpoint_every_s = 1.5\n\
              require = { device = \"cuda\", memory_gb = 0.5, labels = [\"b\", \"a\"] }",
         );
-        let spec = spec.expect("sound");
+        let spec = spec.expect("valid");
         let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } =
             spec.execution;
         assert_eq!((retries_max, checkpoint_every_s, share, reuse, priority, weight), (0, 1.5, false, false, -3, 7));
         assert_eq!(require.to_string(), "device cuda, 0.5 GB of memory, label a, label b");
-        assert_eq!(spec.grid.trajectories(), 2, "nothing is shared");
+        assert_eq!(spec.grid.trajectories(), 2, "each trial is a trajectory");
     }
 
     #[test]
-    fn trials_that_share_nothing_may_be_as_many_as_they_like() {
+    fn without_sharing_the_number_of_stopping_rules_is_not_limited() {
         let text = "name = \"t\"\nshare = false\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\n\
                     depth = 1\nmax_updates = { from = 1, to = 10_001 }\n";
-        let grid = SweepSpec::parse(text, Format::Toml, "t").expect("sound").grid;
+        let grid = SweepSpec::parse(text, Format::Toml, "t").expect("valid").grid;
         assert_eq!((grid.trials(), grid.trajectories()), (10_001, 10_001));
     }
 
     #[test]
-    fn a_mistaken_term_is_told_what_it_takes() {
+    fn an_error_in_an_execution_option_says_what_it_takes() {
         for (lines, expected) in [
             ("share = 1", "t:1:9: share: `share` cannot be the whole number 1; it is true or false"),
             ("reuse = \"no\"", "t:1:9: reuse: `reuse` cannot be the text \"no\"; write false"),
@@ -258,12 +258,12 @@ mod tests {
             ),
             (
                 "require = { labels = [1] }",
-                "t:1:23: require.labels: a label cannot be the whole number 1; name it as workers were started with it, \
+                "t:1:23: require.labels: a label cannot be the whole number 1; use a label that workers were started with, \
                  such as \"a100\"",
             ),
             (
                 "require = { labels = [\" \"] }",
-                "t:1:23: require.labels: a label cannot be the text \" \"; name it as workers were started with it, \
+                "t:1:23: require.labels: a label cannot be the text \" \"; use a label that workers were started with, \
                  such as \"a100\"",
             ),
             (
@@ -276,8 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_nothing_that_is_found_makes_no_other_sweep() {
-        let digest = |lines: &str| parse(lines).map(|spec| spec.digest()).expect("sound");
+    fn options_that_do_not_affect_results_do_not_change_the_digest() {
+        let digest = |lines: &str| parse(lines).map(|spec| spec.digest()).expect("valid");
         let plain = digest("");
         assert_eq!(plain, digest("priority = 1\nweight = 2\nrequire = { device = \"cpu\" }\ncheckpoint_every_s = 1"));
         assert_ne!(plain, digest("share = false"));

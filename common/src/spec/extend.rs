@@ -1,4 +1,4 @@
-//! A sweep and what is added to it → the sweep that has both: the trials it had keep their numbers.
+//! Extends a sweep by the trials of another spec. The existing trials keep their numbers.
 
 use std::fmt::Debug;
 
@@ -6,52 +6,52 @@ use super::{ExecutionOptions, SweepSpec, TooManyPoints, reports};
 use crate::capability::Requirement;
 use crate::grid::{Grid, TooFine, TooLarge};
 
-/// Why a sweep cannot be extended so.
+/// Why a sweep cannot be extended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExtensionError {
-    /// It says otherwise of the sweep as a whole.
+    /// An option of the whole sweep differs.
     #[error(
-        "the extension has {key} = {theirs}, and the sweep {ours}; leave `{key}` out, or submit a sweep of its own"
+        "the extension has {key} = {theirs}, but the sweep has {ours}; remove `{key}`, or submit the extension as a new sweep"
     )]
     Contradicts {
         /// The key.
         key: &'static str,
-        /// What the sweep has.
+        /// The value in the sweep.
         ours: String,
-        /// What the extension has.
+        /// The value in the extension.
         theirs: String,
     },
-    /// What is new of it is too many pieces.
+    /// The new trials cannot be written with a limited number of pieces.
     #[error(
-        "what the extension has beyond the sweep cuts the values of `{setting}` into too many pieces; give it axes that \
+        "the new trials of the extension cut the values of `{setting}` into too many pieces; use axes that \
          do not interleave with those of the sweep"
     )]
     TooFine {
         /// The setting.
         setting: &'static str,
     },
-    /// There are too many trials.
-    #[error("with it, {0}; {max} are the most there can be", max = Grid::TRIALS_MAX)]
+    /// The sweep would have too many trials.
+    #[error("with it, {0}; the maximum is {max}", max = Grid::TRIALS_MAX)]
     TooLarge(#[from] TooLarge),
-    /// A trajectory of it could not be reported.
+    /// A trajectory of the extension would have a report that is too large.
     #[error("{0}; {help}", help = TooManyPoints::HELP)]
     TooManyPoints(#[from] TooManyPoints),
 }
 
 impl SweepSpec {
-    /// This sweep, followed by the trials of an extension that it does not have. What the extension says of the sweep as
-    /// a whole has to be what the sweep says; its name is its own.
+    /// This sweep, followed by the trials of an extension that it does not have. Options of the whole sweep must agree;
+    /// the name of the extension may differ.
     ///
     /// # Errors
-    /// A contradiction, or trials that are too many or too scattered.
+    /// Options that differ, or trials that are too many or need too many pieces.
     pub fn extended(&self, extension: &Self) -> Result<Self, ExtensionError> {
         let both = self.followed_by(extension)?;
-        // What there was may be beyond the limits of today.
+        // The existing trials may exceed the current limits.
         reports::check(&both.grid.blocks()[self.grid.blocks().len()..], &self.measures)?;
         Ok(both)
     }
 
-    /// The same of an extension that was accepted before: its size is not looked at again.
+    /// The same for an extension that was accepted before, without the checks of its size.
     ///
     /// # Errors
     /// As [`SweepSpec::extended`].
@@ -79,7 +79,7 @@ impl SweepSpec {
     }
 }
 
-/// What is as by default was not said.
+/// A default value is not a contradiction, because the spec may not have set it.
 fn agree<T: Debug + PartialEq>(key: &'static str, ours: &T, theirs: &T, default: &T) -> Result<(), ExtensionError> {
     agree_as(key, ours, theirs, default, |value| format!("{value:?}"))
 }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_was_keeps_its_numbers_and_what_is_new_follows() {
+    fn existing_trials_keep_their_numbers_and_new_ones_follow() {
         let base = spec("; depth = [1, 2]; seed = [0, 1]");
         let more = spec("; depth = [2, 3]; seed = { from = 0, count = 4 }");
         let both = base.extended(&more).expect("it fits");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn extending_twice_is_extending_once() {
+    fn a_second_equal_extension_changes_nothing() {
         let base = spec("; depth = [1, 2]; seed = [0, 1]");
         let more = spec("; depth = [2, 3]; seed = [1, 2]; max_updates = [10, 3900]");
         let once = base.extended(&more).expect("it fits");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_billion_trials_are_extended_without_looking_at_each() {
+    fn a_billion_trials_are_extended_without_enumeration() {
         let base = spec("; depth = 1; seed = { from = 0, count = 1_000_000_000 }");
         let more = spec("; depth = [1, 2]; seed = { from = 500, count = 1_000_000_000 }");
         assert_eq!(base.extended(&more).expect("it fits").grid.trials(), 2_000_000_500);
@@ -152,10 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_the_sweep_is_refused_and_what_it_does_not_say_is_not() {
+    fn an_option_that_differs_is_refused_and_one_that_is_not_set_is_accepted() {
         let base = spec("measure = [\"weight_norm\"]; depth = 1");
         assert_eq!(base.extended(&spec("; depth = 2")).map(|both| both.grid.trials()), Ok(2));
         let error = base.extended(&spec("measure = [\"update_norm\"]; depth = 2")).expect_err("another measure");
-        assert!(error.to_string().contains("measure = [\"update_norm\"], and the sweep [\"weight_norm\"]"), "{error}");
+        assert!(
+            error.to_string().contains("measure = [\"update_norm\"], but the sweep has [\"weight_norm\"]"),
+            "{error}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! JSON → nodes. `serde_json` says what is a value; where its raw text lies says where it stands.
+//! JSON to nodes. `serde_json` parses the values; the address of a raw value in the text gives its place.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::node::{Key, Kind, Node, SyntaxError};
 
-/// Reads a text.
+/// Parses a text.
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
-    // The whole is checked first, its depth included: what follows can then neither fail nor exhaust the stack.
+    // The whole text is checked first, including its depth. After that, parsing cannot fail or exhaust the stack.
     let whole = |_: serde_json::Value| serde_json::from_str::<&RawValue>(text);
     let root = serde_json::from_str(text).and_then(whole).map_err(|error| syntax_error(text, 0, &error))?;
     Reader { text }.node(root)
@@ -24,7 +24,7 @@ fn syntax_error(text: &str, offset: usize, error: &serde_json::Error) -> SyntaxE
     SyntaxError { span: start..start + 1, message }
 }
 
-/// The members of an object, in the order of the text, repetitions included.
+/// The members of an object, in the order of the text, with repeated keys.
 struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
             Some(b't' | b'f') => Kind::Boolean(self.read(raw)?),
             Some(b'n') => Kind::Other("nothing"),
             _ if source.contains(['.', 'e', 'E']) => Kind::Real(self.read(raw)?),
-            _ => source.parse().map_or(Kind::Other("a whole number beyond counting"), Kind::Integer),
+            _ => source.parse().map_or(Kind::Other("a whole number that is too large"), Kind::Integer),
         };
         Ok(Node { span: self.span(raw), kind })
     }
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         serde_json::from_str(raw.get()).map_err(|error| syntax_error(self.text, self.span(raw).start, &error))
     }
 
-    /// A raw value is a slice of the text it was read from.
+    /// A raw value is a slice of the text that it was read from.
     fn span(&self, raw: &'a RawValue) -> Range<usize> {
         let start = raw.get().as_ptr().addr() - self.text.as_ptr().addr();
         start..start + raw.get().len()

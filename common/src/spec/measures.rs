@@ -1,4 +1,4 @@
-//! `measure = [...]`: what is to be measured of each layer.
+//! The key `measure = [...]`: the values to measure for each layer.
 
 use super::error::{ErrorList, nearest};
 use super::node::{Kind, Node};
@@ -7,7 +7,7 @@ use crate::grid::{Block, Grid};
 use crate::rules::{Rule, measured_in_words};
 use crate::settings::{Setting, Value};
 
-/// The measures a list names, each of use to some trial.
+/// The measures in a list; each must apply to some trial.
 pub(super) fn read(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -> Vec<Measure> {
     let names = Measure::NAMES.join(", ");
     let Kind::List(items) = &node.kind else {
@@ -33,15 +33,15 @@ pub(super) fn read(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList
                 errors.add(&item.span, place, message, help.unwrap_or_else(|| format!("it takes {names}")));
             }
             Some(measure) if found.contains(&measure) => {
-                errors.add(&item.span, place, format!("`{measure}` is measured twice"), "leave one of them out");
+                errors.add(&item.span, place, format!("`{measure}` is listed twice"), "remove one of them");
             }
             Some(measure) if !grid.blocks().iter().any(|block| is_of_use(measure, block)) => {
-                let message = format!("`{measure}` says nothing of any trial");
+                let message = format!("`{measure}` applies to no trial");
                 errors.add(
                     &item.span,
                     place,
                     message,
-                    format!("leave it out: it is for {}", measured_in_words(measure)),
+                    format!("remove it: it applies to {}", measured_in_words(measure)),
                 );
             }
             Some(measure) => found.push(measure),
@@ -51,7 +51,7 @@ pub(super) fn read(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList
     found
 }
 
-/// Whether it says anything of some trial of a block.
+/// Whether it applies to some trial of a block.
 pub(super) fn is_of_use(measure: Measure, block: &Block) -> bool {
     let first = block.raw_point(0);
     let values = |setting: Setting| match block.values(setting) {

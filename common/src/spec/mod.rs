@@ -1,19 +1,19 @@
-//! A spec file → a [`SweepSpec`] that cannot be invalid.
+//! From a spec file to a [`SweepSpec`], which is always valid.
 //!
-//! | module | turns |
+//! | module | contents |
 //! |---|---|
-//! | `node`, `json` | text in TOML, YAML or JSON → one tree that knows where things stand |
-//! | `read` | nodes → values and axes, checked against their settings |
-//! | `blocks` | settings → blocks, checked as a whole |
-//! | `measures` | what is to be measured of layers, checked against what the blocks train |
-//! | `reports` | how large the report of a trajectory can become |
-//! | `execution` | how the sweep is to be carried out |
-//! | `amend` | keys at the top of a text |
-//! | `pin` | custom data in a text → the same text with its place and digest |
-//! | `sweep` | the tree → [`SweepSpec`] |
-//! | `digest` | the sweep → what tells it from any other |
-//! | `extend` | a sweep and what is added to it → one sweep |
-//! | `error` | the errors, all of them at once |
+//! | `node`, `json` | a text in TOML, YAML or JSON, as one tree of nodes with their places |
+//! | `read` | from nodes to values and axes, checked against their settings |
+//! | `blocks` | from settings to blocks, checked as a whole |
+//! | `measures` | the measures, checked against the trials |
+//! | `reports` | the maximum size of a trajectory's report |
+//! | `execution` | the execution options |
+//! | `amend` | writes keys at the top of a text |
+//! | `pin` | writes the paths and digests of custom data into a text |
+//! | `sweep` | from the tree to a [`SweepSpec`] |
+//! | `digest` | the digest of a sweep |
+//! | `extend` | a sweep and an extension, joined to one sweep |
+//! | `error` | the errors, reported together |
 
 mod amend;
 mod blocks;
@@ -43,10 +43,10 @@ pub use pin::pin;
 pub use reports::TooManyPoints;
 pub use sweep::SweepSpec;
 
-/// The most bytes of a spec file's text: what a message carries, with room to spare.
+/// Maximum bytes of a spec file's text. A message can carry a little more.
 pub const SPEC_BYTES_MAX: usize = 4 << 20;
 
-/// How a spec file is written.
+/// The format of a spec file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
     /// TOML.
@@ -61,7 +61,7 @@ impl Format {
     /// Every format.
     pub const ALL: [Self; 3] = [Self::Toml, Self::Yaml, Self::Json];
 
-    /// The name used in messages and stores.
+    /// The name in messages and stores.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,18 +71,18 @@ impl Format {
         }
     }
 
-    /// The format of that name.
+    /// The format with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// The format of a text that comes without a name: the one whose syntax it keeps; where it keeps none, the one its
-    /// first line is most like.
+    /// The format of a text without a file name: the one in which it is valid, otherwise the one that its first line is
+    /// most similar to.
     #[must_use]
     pub fn of_text(text: &str) -> Self {
         let is = |format| matches!(node::parse(text, format), Ok(Node { kind: Kind::Table(_), .. }));
-        // All of JSON is YAML too.
+        // JSON comes first, because it is also valid YAML.
         if let Some(format) = [Self::Json, Self::Toml, Self::Yaml].into_iter().find(|&format| is(format)) {
             return format;
         }
@@ -94,7 +94,7 @@ impl Format {
         }
     }
 
-    /// The format that a file's ending says.
+    /// The format for a file's extension.
     #[must_use]
     pub fn from_path(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_lowercase().as_str() {

@@ -1,4 +1,4 @@
-//! A spec file as a tree of nodes that know where they stand, whatever the format it is written in.
+//! A spec file as a tree of nodes with their places, for every format.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,16 +8,16 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Format, json};
 
-/// A value and where it stands.
+/// A value and its place in the text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
-    /// Its bytes in the text.
+    /// The bytes in the text.
     pub(super) span: Range<usize>,
-    /// What it is.
+    /// The value.
     pub(super) kind: Kind,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
     /// Keys and values, in the order of the text.
@@ -27,18 +27,18 @@ pub(super) enum Kind {
     Integer(i128),
     Real(f64),
     Boolean(bool),
-    /// Nothing, or something no setting takes, such as a date.
+    /// No value, or a value that no setting takes, such as a date.
     Other(&'static str),
 }
 
-/// A key and where it stands.
+/// A key and its place in the text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Key {
     pub(super) span: Range<usize>,
     pub(super) name: String,
 }
 
-/// The text is not of its format.
+/// A syntax error.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SyntaxError {
     pub(super) span: Range<usize>,
@@ -46,7 +46,7 @@ pub(super) struct SyntaxError {
 }
 
 impl Kind {
-    /// What to call it in a message.
+    /// The value as text, for a message.
     pub(super) fn describe(&self) -> Cow<'static, str> {
         match self {
             Self::Table(_) => "a table".into(),
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// A text in quotes, on one line, and not all of a long one.
+/// A text in quotes, on one line, shortened if long.
 fn in_words(text: &str) -> String {
     const SHOWN_MAX: usize = 60;
     match text.char_indices().nth(SHOWN_MAX) {
@@ -69,10 +69,10 @@ fn in_words(text: &str) -> String {
     }
 }
 
-/// Reads a text.
+/// Parses a text.
 ///
 /// # Errors
-/// What breaks the format's syntax: all of it in TOML, the first of it in the others, whose parsers stop there.
+/// Syntax errors: all of them in TOML, the first one in other formats, whose parsers stop there.
 pub(super) fn parse(text: &str, format: Format) -> Result<Node, Vec<SyntaxError>> {
     let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mark = text.len() - body.len();
@@ -89,7 +89,7 @@ pub(super) fn parse(text: &str, format: Format) -> Result<Node, Vec<SyntaxError>
     }
 }
 
-/// What editors on Windows put in front of a text.
+/// The mark that editors on Windows write at the start of a text.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 fn shift(span: &mut Range<usize>, by: usize) {
@@ -97,7 +97,7 @@ fn shift(span: &mut Range<usize>, by: usize) {
 }
 
 impl Node {
-    /// Moves it and all that is in it.
+    /// Moves the node and everything in it by `by` bytes.
     fn shift(&mut self, by: usize) {
         shift(&mut self.span, by);
         match &mut self.kind {
@@ -145,8 +145,8 @@ fn toml_value(value: &toml::Spanned<DeValue<'_>>) -> Node {
     let kind = match value.get_ref() {
         DeValue::String(text) => Kind::Text(text.to_string()),
         DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
-            .map_or(Kind::Other("a whole number beyond counting"), Kind::Integer),
-        DeValue::Float(float) => float.as_str().parse().map_or(Kind::Other("no number"), Kind::Real),
+            .map_or(Kind::Other("a whole number that is too large"), Kind::Integer),
+        DeValue::Float(float) => float.as_str().parse().map_or(Kind::Other("not a number"), Kind::Real),
         DeValue::Boolean(truth) => Kind::Boolean(*truth),
         DeValue::Datetime(_) => Kind::Other("a date"),
         DeValue::Array(items) => Kind::List(items.iter().map(toml_value).collect()),
@@ -166,7 +166,7 @@ fn from_yaml(text: &str) -> Result<Node, SyntaxError> {
         [document] => Ok(yaml_value(document, &bytes)),
         [_, second, ..] => Err(SyntaxError {
             span: yaml_span(second, &bytes),
-            message: "a second document; a spec file holds one".to_owned(),
+            message: "a second document; a spec file has only one".to_owned(),
         }),
     }
 }
@@ -199,7 +199,7 @@ fn yaml_span(value: &MarkedYaml<'_>, bytes: &CharacterBytes) -> Range<usize> {
     start..end.max(start)
 }
 
-/// Where each character of a text starts.
+/// The first byte of each character of a text.
 struct CharacterBytes(Vec<usize>);
 
 impl CharacterBytes {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_knows_its_bytes_in_every_format() {
+    fn a_node_has_its_bytes_in_every_format() {
         for (text, format) in [
             ("# é\ndepth = 17\n", Format::Toml),
             ("# é\ndepth: 17\n", Format::Yaml),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_read_as_json() {
+    fn json_values_are_read_and_invalid_json_is_refused() {
         let text =
             "{\n\t\"\\ud83d\\ude00\":\t[1e3, -2, 1.5,\n\ttrue, null, \"\\/\", {}, 123456789012345678901234567890]}";
         let whole = "the whole number 123456789012345678901234567890";
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_syntax_error_knows_its_place() {
+    fn a_syntax_error_has_its_place() {
         for (text, format) in
             [("a = 1\nb = = 2\n", Format::Toml), ("a: 1\nb: [1, 2\n", Format::Yaml), ("{\n\"a\": }", Format::Json)]
         {

@@ -1,4 +1,5 @@
-//! Writes into a spec's text where custom data lies and what it holds, so that the text alone says what is learned.
+//! Writes the absolute path and the digest of custom data into a spec's text, so that the text alone identifies the
+//! data.
 
 use std::ops::Range;
 
@@ -8,10 +9,11 @@ use crate::dataset::CustomData;
 use crate::settings::Setting;
 use crate::vocabulary::CustomFormat;
 
-/// The text with each custom dataset in it as `resolve` gives it. A text that is no spec stays as it is.
+/// The text with each custom dataset replaced by the result of `resolve`. A text that is not a spec is returned
+/// unchanged.
 ///
 /// # Errors
-/// What `resolve` fails with.
+/// The error of `resolve`.
 pub fn pin<E>(
     text: &str,
     format: Format,
@@ -24,13 +26,13 @@ pub fn pin<E>(
     places.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
     let mut pinned = text.to_owned();
     for (span, own) in places {
-        // A JSON string is also one of TOML and of YAML.
+        // A JSON string is valid in TOML and YAML too.
         pinned.replace_range(span, &serde_json::Value::String(resolve(&own)?.place()).to_string());
     }
     Ok(pinned)
 }
 
-/// Custom data in a `dataset` anywhere in the tree, with the bytes of its directory.
+/// Collects custom data of every `dataset` in the tree, with the bytes of its directory.
 fn collect(node: &Node, places: &mut Vec<(Range<usize>, CustomData)>) {
     match &node.kind {
         Kind::Table(entries) => {
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_text_is_the_same_spec_but_for_its_data_in_every_format() {
+    fn a_pinned_text_differs_only_in_its_data_in_every_format() {
         let digests = [(TOML, Format::Toml), (YAML, Format::Yaml), (JSON, Format::Json)].map(|(text, format)| {
             let text = pin(text, format, moved).expect("moved");
             let spec = SweepSpec::parse(&text, format, "spec").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_datasets_is_pinned_one_by_one_and_names_stay() {
+    fn each_custom_dataset_of_a_list_is_pinned_and_names_are_unchanged() {
         let text = "[grid]\ndataset = [\"mnist\", { npy = \"a\" }, { idx = \"b\" }]\n";
         let pinned = pin(text, Format::Toml, |own| {
             Ok::<_, String>(CustomData { directory: format!("/{}", own.directory), ..own.clone() })

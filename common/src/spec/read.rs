@@ -1,4 +1,4 @@
-//! Nodes → values of settings, each checked against its setting's domain.
+//! From nodes to values of settings, each checked against its setting's domain.
 
 use super::error::{ErrorList, Limits, nearest};
 use super::execution;
@@ -8,23 +8,23 @@ use crate::grid::axis::Axis;
 use crate::settings::{Domain, Setting, Value};
 use crate::vocabulary::Dataset;
 
-/// The longest list that a range with logarithmic steps may become.
+/// Maximum number of values of a logarithmic range.
 const LOG_COUNT_MAX: u64 = 10_000;
 
-/// What a setting is given in a table: one value, or an axis of them.
+/// The value of a setting in a table: one value or an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given {
     One(Value),
     Many(Axis),
-    /// Something that is an error, and reported as one.
+    /// An error, which is already reported.
     Wrong,
 }
 
-/// The setting a key names, among those; an error where it names none.
+/// The setting of a key; adds an error if there is none with this name.
 pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], errors: &mut ErrorList<'_>) -> Option<Setting> {
     let found = Setting::from_name(&key.name);
     if found.is_none() && (key.name == "name" || execution::KEYS.contains(&key.name.as_str())) {
-        let message = format!("`{}` is no setting of trials", key.name);
+        let message = format!("`{}` is not a setting of trials", key.name);
         errors.add(&key.span, place, message, "move it to the top of the file, outside every table");
     } else if found.is_none() {
         let known = Setting::ALL.iter().map(|setting| setting.name()).chain(also.iter().copied());
@@ -33,7 +33,7 @@ pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], errors: &mu
     found
 }
 
-/// A key nobody knows.
+/// Adds the error for an unknown key.
 pub(super) fn unknown<'a>(
     key: &Key,
     place: &str,
@@ -48,13 +48,13 @@ pub(super) fn unknown<'a>(
     errors.add(&key.span, place, format!("unknown {what} `{}`", key.name), help);
 }
 
-/// What a setting is given.
+/// Reads the value of a setting.
 pub(super) fn given(setting: Setting, node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Given {
     if is_wrapped(setting, node, place, errors) {
         return Given::Wrong;
     }
     let given = match &node.kind {
-        // A list is an axis, save for a setting whose values are lists themselves.
+        // A list is an axis, except for a setting whose values are lists.
         Kind::List(items) if setting.domain() != Domain::Layers || holds_lists(items) => {
             list(setting, node, items, place, errors).map(Given::Many)
         }
@@ -65,13 +65,13 @@ pub(super) fn given(setting: Setting, node: &Node, place: &str, errors: &mut Err
     given.unwrap_or(Given::Wrong)
 }
 
-/// Whether a table stands around the values, as in specs of other programs: an error.
+/// Whether the values are inside a table, as in specs of other programs. If so, adds an error.
 fn is_wrapped(setting: Setting, node: &Node, place: &str, errors: &mut ErrorList<'_>) -> bool {
     let Kind::Table(entries) = &node.kind else { return false };
     let Some((key, inner)) = entries.iter().find(|(key, _)| ["value", "values"].contains(&key.name.as_str())) else {
         return false;
     };
-    // As its author wrote it, where that is not long: of lists, not every format says where they end.
+    // The text as written, if it is short. The end of a list is not known in every format.
     let scalar = |node: &Node| match &node.kind {
         Kind::Table(_) | Kind::List(_) => None,
         _ => errors.line_at(&node.span),
@@ -87,19 +87,19 @@ fn is_wrapped(setting: Setting, node: &Node, place: &str, errors: &mut ErrorList
         Some(written) => format!("write the {what} itself: {written}"),
         None => format!("write the {what} itself, without `{}`", key.name),
     };
-    let message = format!("`{setting}` is given a table with `{}` in it", key.name);
+    let message = format!("`{setting}` has a table with `{}` in it", key.name);
     errors.add(&node.span, place, message, help);
     true
 }
 
-/// Values of a list that are shown in a message.
+/// Maximum number of values of a list in a message.
 const SHOWN_MAX: usize = 8;
 
 fn holds_lists(items: &[Node]) -> bool {
     items.iter().any(|item| matches!(item.kind, Kind::List(_)))
 }
 
-/// One value of a setting.
+/// Reads one value of a setting.
 pub(super) fn value(setting: Setting, node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Option<Value> {
     let domain = setting.domain();
     let read = match &node.kind {
@@ -138,28 +138,28 @@ pub(super) fn value(setting: Setting, node: &Node, place: &str, errors: &mut Err
     None
 }
 
-/// `{ idx = "DIR" }` or `{ npy = "DIR" }`.
+/// Reads `{ idx = "DIR" }` or `{ npy = "DIR" }`.
 fn custom_data(entries: &[(Key, Node)]) -> Option<Value> {
     let [(key, Node { kind: Kind::Text(place), .. })] = entries else { return None };
     let own = CustomData::parse(key.name.parse().ok()?, place);
-    // Digests of specs and messages hold one setting a line.
+    // Digests of specs and messages have one setting per line, so control characters are not allowed.
     let is_sound = !own.directory.is_empty() && !own.directory.chars().any(char::is_control);
     is_sound.then(|| Value::Name(DatasetRef::Custom(own).name()))
 }
 
-/// A number or a truth as a value of that domain.
+/// A number, true or false as a value of the domain.
 fn scalar(domain: Domain, kind: &Kind) -> Option<Value> {
     match kind {
         Kind::Integer(number) if domain.is_real() => Some(Value::Real(*number as f64)),
         Kind::Integer(number) => u64::try_from(*number).ok().map(Value::Integer),
-        // Adding zero makes a negative zero a plain one, which is printed and hashed alike.
+        // Adding zero turns a negative zero into a positive one, so both are printed and hashed as the same.
         Kind::Real(number) => Some(Value::Real(*number + 0.0)),
         Kind::Boolean(flag) => Some(Value::Flag(*flag)),
         _ => None,
     }
 }
 
-/// What to write where a number or a truth was written as something else, if that makes something that `fits`.
+/// How to write a number, true or false that was written in another form, if the result `fits`.
 pub(super) fn how_to_write(kind: &Kind, fits: impl Fn(&Kind) -> bool) -> Option<String> {
     let mut meant = std::iter::successors(meant(kind), |(kind, _)| self::meant(kind));
     meant.find(|(kind, _)| fits(kind)).map(|(_, text)| write(text))
@@ -169,8 +169,8 @@ fn write(text: impl std::fmt::Display) -> String {
     format!("write {text}")
 }
 
-/// What was meant by another way to write it, and how to write that: a number in quotes, 1_000 or `yes` in YAML, which
-/// are texts there, or 1e6 for a whole number.
+/// The intended value of another notation, and how to write it: a number in quotes; 1_000 or `yes` in YAML, which are
+/// strings there; or 1e6 for a whole number.
 fn meant(kind: &Kind) -> Option<(Kind, String)> {
     match kind {
         Kind::Real(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
@@ -196,7 +196,7 @@ fn meant(kind: &Kind) -> Option<(Kind, String)> {
     }
 }
 
-/// The layers in a list of which some are in quotes.
+/// The layers of a list in which some are in quotes.
 fn layers_meant(items: &[Node]) -> Option<Value> {
     let number = |item: &Node| layer(item).or_else(|| layer(&Node { kind: meant(&item.kind)?.0, ..item.clone() }));
     items.iter().map(number).collect::<Option<_>>().map(Value::Integers)
@@ -222,7 +222,7 @@ fn list(setting: Setting, node: &Node, items: &[Node], place: &str, errors: &mut
     (values.len() == items.len()).then(|| progression(&values).unwrap_or(Axis::List(values)))
 }
 
-/// Whole numbers in equal steps upwards, as the range they are: shorter, and the same however it was written.
+/// Whole numbers in equal ascending steps, as a range. It is shorter, and the same for every notation.
 fn progression(values: &[Value]) -> Option<Axis> {
     let [Value::Integer(from), Value::Integer(second), ..] = values else { return None };
     let step = second.checked_sub(*from).filter(|&step| step > 0)?;
@@ -234,7 +234,7 @@ fn progression(values: &[Value]) -> Option<Axis> {
     values.windows(2).all(in_step).then_some(range)
 }
 
-/// `{ from, to, step }`, `{ from, count }` or `{ log_from, log_to, count }`.
+/// Reads `{ from, to, step }`, `{ from, count }` or `{ log_from, log_to, count }`.
 fn range(
     setting: Setting,
     node: &Node,
@@ -256,7 +256,7 @@ fn range(
         (Some(from), None, None, Some(count), None, None) => counted(setting, from, count, place, errors),
         (None, None, None, Some(count), Some(from), Some(to)) => spread(setting, from, to, count, place, errors),
         _ if sound => {
-            errors.add(&node.span, place, format!("`{setting}` is given a table that is no range"), FORMS);
+            errors.add(&node.span, place, format!("`{setting}` has a table that is not a range"), FORMS);
             None
         }
         _ => None,
@@ -264,7 +264,7 @@ fn range(
     axis.filter(|_| sound)
 }
 
-/// A count or a step: a whole number of at least 1.
+/// Reads a count or a step: a whole number of at least 1.
 fn at_least_one(node: &Node, place: String, what: &str, errors: &mut ErrorList<'_>) -> Option<u64> {
     match node.kind {
         Kind::Integer(number) if number >= 1 => u64::try_from(number).ok(),
@@ -288,7 +288,7 @@ fn stepped(
     let (first, last) = ends(setting, from, to, ["from", "to"], place, errors)?;
     if !matches!(setting.domain(), Domain::Integer { .. }) {
         let help = "list its values, or write { log_from, log_to, count }";
-        errors.add(&from.span, place, format!("`{setting}` does not go in whole steps"), help);
+        errors.add(&from.span, place, format!("`{setting}` cannot have a range of whole numbers"), help);
         return None;
     }
     let step = match step {
@@ -316,20 +316,20 @@ fn counted(setting: Setting, from: &Node, count: &Node, place: &str, errors: &mu
         Value::Integer(first) => first,
         _ => {
             let help = "list its values, or write { log_from, log_to, count }";
-            errors.add(&from.span, place, format!("`{setting}` does not go in whole steps"), help);
+            errors.add(&from.span, place, format!("`{setting}` cannot have a range of whole numbers"), help);
             return None;
         }
     };
     let last = first.checked_add(length - 1).map(Value::Integer);
     if last.is_none_or(|last| !setting.domain().contains(&last)) {
-        let message = format!("a count of {length} from {first} goes beyond what `{setting}` can be");
+        let message = format!("a count of {length} from {first} exceeds the maximum of `{setting}`");
         errors.add(&count.span, format!("{place}.count"), message, format!("it takes {}", setting.domain()));
         return None;
     }
     Some(Axis::Range { from: first, step: 1, count: length })
 }
 
-/// Values in equal ratios, both ends included.
+/// Values with equal ratios, including both ends.
 fn spread(
     setting: Setting,
     from: &Node,
@@ -340,26 +340,26 @@ fn spread(
 ) -> Option<Axis> {
     if !setting.domain().is_real() {
         let help = "write { from, to, step } or a list";
-        errors.add(&from.span, place, format!("`{setting}` takes no logarithmic range"), help);
+        errors.add(&from.span, place, format!("`{setting}` cannot have a logarithmic range"), help);
         return None;
     }
     let ends = ends(setting, from, to, ["log_from", "log_to"], place, errors);
     let length = at_least_one(count, format!("{place}.count"), "count", errors)?;
     let (Value::Real(first), Value::Real(last)) = ends? else { return None };
     if first <= 0.0 || last <= 0.0 {
-        let help = "both ends have to be above 0";
+        let help = "both ends must be above 0";
         errors.add(&from.span, place, "a logarithmic range cannot reach 0", help);
         return None;
     }
     if length > LOG_COUNT_MAX || (length > 1) == (first == last) {
         let help = format!("give two different ends and a count from 2 to {LOG_COUNT_MAX}");
-        errors.add(&count.span, format!("{place}.count"), "these ends and this count make no range", help);
+        errors.add(&count.span, format!("{place}.count"), "these ends and this count do not make a range", help);
         return None;
     }
     let ratio = (last / first).log10();
     let at = |index: u64| {
         let share = if length == 1 { 0.0 } else { index as f64 / (length - 1) as f64 };
-        // Twelve digits: powers of ten come out as they are written.
+        // Rounding to twelve digits gives exact powers of ten.
         let exact = 10_f64.powf(first.log10() + share * ratio);
         format!("{exact:.11e}").parse().unwrap_or(exact)
     };

@@ -1,4 +1,4 @@
-//! How large the reports of a sweep can become: a sweep whose results could not be delivered is refused before it trains.
+//! The maximum size of a sweep's reports. A sweep whose results could not be sent is refused before training.
 
 use super::measures::is_of_use;
 use crate::diagnostics::Measure;
@@ -7,27 +7,27 @@ use crate::grid::axis::{Axis, Dimension};
 use crate::protocol::bounds::REPORT_POINTS_MAX;
 use crate::settings::{Setting, Value};
 
-/// A trajectory whose learning curve, with what is measured of its layers, is more than a report holds.
+/// A trajectory may have more points in its curve and diagnostics than a report can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a trajectory may have {evaluations} evaluations of {values} values each, and a report holds {REPORT_POINTS_MAX}"
+    "a trajectory may have {evaluations} evaluations of {values} values each, but a report has at most {REPORT_POINTS_MAX}"
 )]
 pub struct TooManyPoints {
-    /// Its evaluations, where nothing stops early.
+    /// Evaluations without early stopping.
     pub evaluations: u64,
-    /// What each of them brings: a point of the curve, and every measure of every layer.
+    /// Values per evaluation: one point of the curve, and every measure of every layer.
     pub values: u64,
 }
 
 impl TooManyPoints {
-    /// What to do about it.
-    pub const HELP: &str = "evaluate less often (eval_every), measure less, or give max_updates less";
+    /// The suggested fix.
+    pub const HELP: &str = "evaluate less often (eval_every), measure less, or reduce max_updates";
 }
 
-/// Refuses blocks in which some trajectory may become too large to be reported.
+/// Refuses blocks with a trajectory whose report may become too large.
 ///
 /// # Errors
-/// The first such trajectory, in numbers.
+/// The numbers of the first such trajectory.
 pub(super) fn check(blocks: &[Block], measures: &[Measure]) -> Result<(), TooManyPoints> {
     blocks.iter().try_for_each(|block| {
         let measured = measures.iter().filter(|&&measure| is_of_use(measure, block)).count() as u64;
@@ -38,7 +38,7 @@ pub(super) fn check(blocks: &[Block], measures: &[Measure]) -> Result<(), TooMan
     })
 }
 
-/// The most evaluations of a trajectory: those at multiples of `eval_every`, and those at the ends of its trials.
+/// Maximum evaluations of a trajectory: those at multiples of `eval_every`, and those at the ends of its trials.
 fn evaluations(block: &Block) -> u64 {
     most(block, Setting::MaxUpdates) / least(block, Setting::EvalEvery).max(1) + block.trials_a_trajectory()
 }
@@ -51,14 +51,14 @@ fn least(block: &Block, setting: Setting) -> u64 {
     ends(block, setting).into_iter().min().unwrap_or(0)
 }
 
-/// Values of a setting among which are the least and the greatest in a block.
+/// Values of a setting that include the least and the greatest of a block.
 fn ends(block: &Block, setting: Setting) -> Vec<u64> {
     let of_dimension = |dimension: &Dimension| {
         let axis = dimension.axis(setting)?;
         let places = dimension.places().iter();
         let values: Vec<Value> = match axis {
             Axis::List(_) => places.cloned().flatten().map(|place| axis.value(place)).collect(),
-            // A range ascends.
+            // A range is ascending.
             Axis::Range { .. } => {
                 places.flat_map(|run| [run.start, run.end - 1]).map(|place| axis.value(place)).collect()
             }
@@ -94,13 +94,13 @@ mod tests {
         "measure = [\"update_angle\", \"feedback_angle\", \"weight_norm\", \"update_norm\", \"dead_units\"]";
 
     #[test]
-    fn the_papers_trials_can_be_reported_with_five_measures_of_each_layer() {
+    fn the_papers_trials_fit_into_a_report_with_five_measures_of_each_layer() {
         let paper = format!("{FIVE}; depth = {{ from = 5, to = 14 }}\nmax_updates = 1_000_350\neval_every = 390");
         parse(&paper).expect("it fits");
     }
 
     #[test]
-    fn a_trajectory_whose_report_could_not_be_delivered_is_refused_with_its_numbers() {
+    fn a_trajectory_with_too_large_a_report_is_refused_with_its_numbers() {
         let error =
             parse("depth = 5\nmax_updates = [10, 2_000_000]\neval_every = { from = 1, to = 9 }").expect_err("2000002");
         assert!(error.contains("2000002 evaluations of 1 values") && error.contains("2000000"), "{error}");
@@ -109,19 +109,19 @@ mod tests {
         let measured = format!("{FIVE}; depth = 14\nmax_updates = 1_000_000\neval_every = 30");
         let error = parse(&measured).expect_err("2533409");
         assert!(error.contains("33334 evaluations of 76 values"), "{error}");
-        // Whatever can be written is counted without overflow.
+        // The largest possible numbers are counted without overflow.
         parse(&format!("depth = 1\nmax_updates = {}\neval_every = 1", 1_u64 << 53)).expect_err("far too many");
     }
 
     #[test]
-    fn a_sweep_that_is_stored_is_read_and_extended_whatever_its_reports_may_hold() {
+    fn a_stored_sweep_is_read_and_extended_whatever_the_size_of_its_reports() {
         let text = "name = \"r\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"fa\"\nnetwork = \"nn\"\ndepth = 1\n\
                     max_updates = 1_000_000_000\neval_every = 390\nearly_stop_start = 0\nweight_decay = 1e-50\n";
         let long = format!("{text}# {}", "x".repeat(crate::spec::SPEC_BYTES_MAX));
         for text in [text, &long] {
-            SweepSpec::parse(text, Format::Toml, "r").expect_err("it is not submitted");
+            SweepSpec::parse(text, Format::Toml, "r").expect_err("refused at submission");
         }
-        let stored = SweepSpec::parse_stored(&long, Format::Toml, "r").expect("it is there");
+        let stored = SweepSpec::parse_stored(&long, Format::Toml, "r").expect("accepted from the store");
         assert_eq!(
             stored.grid.configuration(TrialIndex(0)).map(|trial| trial.stopping_rule.max_updates),
             Some(1_000_000_000)
@@ -130,12 +130,16 @@ mod tests {
         assert_eq!(stored.extended(&more).map(|both| both.grid.trials()), Ok(2));
         let too_large =
             SweepSpec::parse_stored(&text.replace("depth = 1", "depth = 2"), Format::Toml, "r").expect("read");
-        stored.extended(&too_large).expect_err("what is added has to fit");
-        assert_eq!(stored.followed_by(&too_large).map(|both| both.grid.trials()), Ok(2), "unless it is stored too");
+        stored.extended(&too_large).expect_err("an extension is checked");
+        assert_eq!(
+            stored.followed_by(&too_large).map(|both| both.grid.trials()),
+            Ok(2),
+            "a stored extension is not checked"
+        );
     }
 
     #[test]
-    fn an_extension_is_measured_as_its_sweep_is() {
+    fn an_extension_has_the_measures_of_its_sweep() {
         let base = parse(&format!("{FIVE}; depth = 1\nmax_updates = 100")).expect("it fits");
         let more = parse("depth = 1\nmax_updates = 1_000_000\neval_every = 1").expect("it fits without measures");
         let error = base.extended(&more).expect_err("with them it does not").to_string();

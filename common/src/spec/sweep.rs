@@ -1,4 +1,4 @@
-//! The whole of a spec file: its tables, what they share, and the sweep they make.
+//! Reads a whole spec file: its tables, the common settings, and the sweep.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,49 +14,49 @@ use crate::grid::Grid;
 use crate::grid::axis::Axis;
 use crate::settings::Setting;
 
-/// A sweep that can be run: its name, its trials, and how it is to be carried out.
+/// A sweep that can run: its name, trials, measures and execution options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepSpec {
-    /// What its author calls it.
+    /// The name.
     pub name: String,
-    /// Its trials.
+    /// The trials.
     pub grid: Grid,
-    /// What is measured of each layer at evaluations, in the order of [`Measure::ALL`].
+    /// The measures for each layer at evaluations, in the order of [`Measure::ALL`].
     pub measures: Vec<Measure>,
-    /// How it is to be carried out.
+    /// The execution options.
     pub execution: ExecutionOptions,
 }
 
 const NAME_CHARACTERS_MAX: usize = 128;
 const MEASURE: &str = "measure";
 const TOP: [&str; 8] = ["name", "seed", MEASURE, CHECKPOINT_EVERY_S, "data", "train", "grid", "block"];
-/// What is no setting of trials, and stands at the top or under `train`.
+/// Keys that are not settings of trials and may be at the top or under `train`.
 const BESIDE_TRAINING: [&str; 2] = [MEASURE, CHECKPOINT_EVERY_S];
 const BESIDE_SETTINGS: [&str; 2] = ["zip", "exclude"];
 
 impl SweepSpec {
-    /// Reads a spec file's text; `origin` names the file in what is said of it.
+    /// Parses a spec file's text; `origin` is the file's name in errors.
     ///
     /// # Errors
-    /// Every error in the text, each with its place and how to fix it.
+    /// Every error in the text, each with its place and a suggested fix.
     pub fn parse(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
         if text.len() > SPEC_BYTES_MAX {
             return Err(too_long(text.len(), origin));
         }
         let mut errors = ErrorList::new(text, Limits::Apply);
         if let Some(at) = text.find('\0') {
-            // Some parsers take it for the end of the text, and some stores cannot keep it.
-            errors.add(&(at..at + 1), "", "the text holds a zero byte", "remove it; the file may be damaged");
+            // Some parsers end the text at a zero byte, and some stores cannot keep it.
+            errors.add(&(at..at + 1), "", "the text contains a zero byte", "remove it; the file may be damaged");
             return Err(errors.into_errors(origin));
         }
         Self::read(text, format, origin, errors)
     }
 
-    /// Reads the text of a sweep that was submitted before. An earlier version may have accepted what is beyond the limits
-    /// of this one: a sweep that is there must stay readable.
+    /// Parses the text of a stored sweep. An earlier version may have accepted values beyond the current limits; a
+    /// stored sweep must stay readable.
     ///
     /// # Errors
-    /// As [`SweepSpec::parse`], but for the limits on bytes, points and the range of numbers.
+    /// As [`SweepSpec::parse`], without the limits on bytes, points and the range of numbers.
     pub fn parse_stored(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
         Self::read(text, format, origin, ErrorList::new(text, Limits::Lifted))
     }
@@ -78,14 +78,14 @@ impl SweepSpec {
         Err(errors.into_errors(origin))
     }
 
-    /// What tells this sweep from any other, however it is written: a BLAKE3 hash in hexadecimal.
+    /// The identity of the sweep, independent of its notation: a BLAKE3 hash in hexadecimal.
     #[must_use]
     pub fn digest(&self) -> String {
         digest::digest(self)
     }
 }
 
-/// The entries of a table; an error where it is none.
+/// The entries of a table; adds an error if the node is not a table.
 fn table<'a>(node: &'a Node, place: &str, errors: &mut ErrorList<'_>) -> &'a [(Key, Node)] {
     if let Kind::Table(entries) = &node.kind {
         return entries;
@@ -97,7 +97,7 @@ fn table<'a>(node: &'a Node, place: &str, errors: &mut ErrorList<'_>) -> &'a [(K
 
 fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<SweepSpec> {
     let Kind::Table(entries) = &root.kind else {
-        errors.add(&root.span, "", "a spec file is a table", "begin with `name`, [data], [grid]");
+        errors.add(&root.span, "", "a spec file is a table", "start with `name`, [data], [grid]");
         return None;
     };
     let is_known = |key: &Key| TOP.iter().chain(&execution::KEYS).any(|known| key.name == *known);
@@ -134,7 +134,7 @@ fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<SweepSpec> {
     }
     let grid = Grid::new(blocks).map(|grid| if execution.share { grid } else { grid.unshared() });
     if let Err(too_large) = &grid {
-        let help = format!("{} are the most there can be", Grid::TRIALS_MAX);
+        let help = format!("the maximum is {}", Grid::TRIALS_MAX);
         let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
         errors.add(&span, "grid", too_large.to_string(), help);
     }
@@ -154,8 +154,8 @@ fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<SweepSpec> {
 
 fn unknown_at_top(key: &Key, errors: &mut ErrorList<'_>) {
     if Setting::from_name(&key.name).is_some() {
-        let message = format!("the setting `{}` stands outside every table", key.name);
-        let help = "move it under [train] where it is the same for all trials, or under [grid]";
+        let message = format!("the setting `{}` is outside every table", key.name);
+        let help = "move it under [train] if it is the same for all trials, or under [grid]";
         return errors.add(&key.span, key.name.clone(), message, help);
     }
     read::unknown(key, &key.name, "key", TOP.into_iter().chain(execution::KEYS), errors);
@@ -179,7 +179,7 @@ fn read_name(root: &Node, name: Option<&(Key, Node)>, errors: &mut ErrorList<'_>
                 (Kind::Integer(_) | Kind::Real(_) | Kind::Boolean(_), Some(written)) => {
                     format!("put it in quotes: \"{written}\"")
                 }
-                _ => format!("it takes 1 to {NAME_CHARACTERS_MAX} characters, none of them a slash or a line break"),
+                _ => format!("it takes 1 to {NAME_CHARACTERS_MAX} characters, without slashes and line breaks"),
             };
             errors.add(&node.span, "name", message, help);
             None
@@ -187,7 +187,7 @@ fn read_name(root: &Node, name: Option<&(Key, Node)>, errors: &mut ErrorList<'_>
     }
 }
 
-/// What is said of a thing that stands at the top or under `train`, and where.
+/// The node of a key at the top or under `train`, and its place.
 fn at_top_or_in_train<'a>(
     entries: &'a [(Key, Node)],
     name: &str,
@@ -200,8 +200,8 @@ fn at_top_or_in_train<'a>(
     });
     match (within(entries, name), in_train) {
         (Some(_), Some((key, _))) => {
-            let message = format!("`{name}` is given twice, here and at the top");
-            errors.add(&key.span, format!("train.{name}"), message, "leave one of them out");
+            let message = format!("`{name}` is set twice, here and at the top");
+            errors.add(&key.span, format!("train.{name}"), message, "remove one of them");
             None
         }
         (at_top, in_train) => {
@@ -211,7 +211,7 @@ fn at_top_or_in_train<'a>(
     }
 }
 
-/// What a table, or all that is common to the blocks, says.
+/// The content of a table, or of all tables common to the blocks.
 #[derive(Debug, Clone, Default)]
 struct Shared {
     entries: BTreeMap<Setting, Entry>,
@@ -220,7 +220,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Takes in a table of constants: those settings, or any.
+    /// Reads a table of constants: of the given settings, or of any.
     fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, errors: &mut ErrorList<'_>) {
         for (key, node) in table(node, name, errors) {
             let place = format!("{name}.{}", key.name);
@@ -236,7 +236,7 @@ impl Shared {
             }
             let mut given = read::given(setting, node, &place, errors);
             if let Given::Many(_) = given {
-                let message = format!("[{name}] holds one value for each setting, and `{setting}` has several");
+                let message = format!("[{name}] has one value for each setting, but `{setting}` has several");
                 errors.add(&node.span, place.clone(), message, "move it to [grid] or into a [[block]]");
                 given = Given::Wrong;
             }
@@ -244,17 +244,17 @@ impl Shared {
         }
     }
 
-    /// Takes in a constant of all blocks, which has one place.
+    /// Adds a constant that is common to all blocks. It may be set at one place only.
     fn constant(&mut self, setting: Setting, entry: Entry, errors: &mut ErrorList<'_>) {
         if let Some(other) = self.entries.get(&setting) {
-            let message = format!("`{setting}` is given twice, here and at {}", other.place);
-            errors.add(&entry.span, entry.place, message, "leave one of them out");
+            let message = format!("`{setting}` is set twice, here and at {}", other.place);
+            errors.add(&entry.span, entry.place, message, "remove one of them");
             return;
         }
         self.entries.insert(setting, entry);
     }
 
-    /// Takes in a table of constants and axes, with what is zipped and excluded.
+    /// Reads a table of constants and axes, with its `zip` and `exclude`.
     fn table(&mut self, node: &Node, name: &str, shared: bool, errors: &mut ErrorList<'_>) {
         for (key, node) in table(node, name, errors) {
             let place = format!("{name}.{}", key.name);
@@ -283,12 +283,12 @@ fn drafts(alone: Range<usize>, shared: Shared, blocks: Option<&Node>, errors: &m
         return vec![draft(shared, alone, "grid".to_owned())];
     };
     let Kind::List(items) = &node.kind else {
-        let help = "begin each with a line [[block]], or give a list of tables";
+        let help = "start each with a line [[block]], or give a list of tables";
         errors.add(&node.span, "block", "the blocks are a list of tables", help);
         return Vec::new();
     };
     if items.is_empty() {
-        errors.add(&node.span, "block", "the list of blocks is empty", "leave it out, or add a block");
+        errors.add(&node.span, "block", "the list of blocks is empty", "remove it, or add a block");
     }
     let own = |(index, item): (usize, &Node)| {
         let place = format!("block[{index}]");
@@ -299,7 +299,7 @@ fn drafts(alone: Range<usize>, shared: Shared, blocks: Option<&Node>, errors: &m
     items.iter().enumerate().map(own).collect()
 }
 
-/// The items of a list; an error where it is none.
+/// The items of a list; adds an error if the node is not a list.
 fn items<'a>(node: &'a Node, place: &str, what: &str, errors: &mut ErrorList<'_>) -> Option<&'a [Node]> {
     if let Kind::List(items) = &node.kind {
         return Some(items);
@@ -321,14 +321,14 @@ fn read_zips(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Vec<Zip> {
         for name in names {
             let Kind::Text(text) = &name.kind else {
                 let message = format!("a zipped axis cannot be {}", name.kind.describe());
-                errors.add(&name.span, place.clone(), message, "zip holds names of axes");
+                errors.add(&name.span, place.clone(), message, "zip takes names of axes");
                 continue;
             };
             let key = Key { span: name.span.clone(), name: text.clone() };
             settings.extend(read::setting(&key, &place, &[], errors));
         }
         if names.len() < 2 {
-            errors.add(&group.span, place, "fewer than two axes are zipped", "name two or more, or leave zip out");
+            errors.add(&group.span, place, "fewer than two axes are zipped", "list two or more, or remove zip");
         } else if settings.len() >= 2 {
             zips.push(Zip { settings, span: group.span.clone(), place });
         }
@@ -353,7 +353,7 @@ fn read_excludes(node: &Node, place: &str, shared: bool, errors: &mut ErrorList<
         }
         let said = matches!(&item.kind, Kind::Table(entries) if entries.is_empty());
         if said {
-            errors.add(&item.span, place, "this would exclude everything", "name the settings to exclude");
+            errors.add(&item.span, place, "this would exclude every point", "list the settings to exclude");
         } else if !settings.is_empty() {
             excludes.push(Exclude { settings, span: item.span.clone(), place, shared });
         }

@@ -1,12 +1,13 @@
-//! Results → cells: the mean accuracy of each rule on each network, activation and depth.
+//! From results to cells: the mean accuracy of each rule on each network, activation and depth.
 //!
-//! What may differ between the trials of one cell is of two kinds. `fold` and `seed` are *replicates*: the same
-//! experiment again, over which means and spreads are taken. Everything else (learning rate, early-stop start, …) is
-//! *tuning*: each distinct choice is a candidate, and a cell shows the candidate with the best mean validation accuracy,
-//! never the one with the best test accuracy. In that choice a replicate that diverged counts as an accuracy of 0, so
-//! that one lucky survivor does not win; one that failed counts nothing, since a failure says nothing of the settings.
-//! While a sweep has not finished, candidates may have fewer replicates than others: only those with the most are compared,
-//! since the best of few is no match for the mean of many. Equal candidates: the one whose trials come first.
+//! The trials of one cell may differ in two ways. `fold` and `seed` make *replicates*: repetitions of one experiment,
+//! from which means and standard deviations are computed. All other settings (learning rate, early-stop start, …) are
+//! *tuning*: each distinct choice is a candidate. A cell shows the candidate with the best mean validation accuracy,
+//! never the one with the best test accuracy. In this comparison a diverged replicate counts as an accuracy of 0, so
+//! that a candidate does not win by one lucky replicate. A failed replicate does not count, because a failure does not
+//! depend on the settings. In an unfinished sweep, candidates may have different numbers of replicates. Only those with
+//! the most are compared, because a mean of few replicates is more often extreme. Of equal candidates the one with the
+//! first trials wins.
 
 use std::collections::BTreeMap;
 
@@ -19,69 +20,69 @@ use biosweep_common::views::ResultView;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 use serde::{Serialize, Serializer};
 
-/// What a cell stands for. Orders as tables list it.
+/// The place of a cell in tables. The order is that of tables.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
-    /// What is learned.
+    /// The dataset.
     pub dataset: DatasetRef,
-    /// What stands in the place of the gradient.
+    /// The learning rule.
     pub rule: Rule,
-    /// The kind of layer and how layers are wired.
+    /// The network: the kind of layers and their connections.
     pub network: Network,
-    /// The non-linearity of the hidden layers.
+    /// The activation function of the hidden layers.
     pub activation: ActivationFunction,
     /// Number of hidden layers.
     pub depth: u32,
 }
 
-/// The replicates of the best candidate of one place.
+/// The replicates of the best candidate for one place.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cell {
-    /// What it stands for.
+    /// The place.
     #[serde(flatten)]
     pub place: Place,
-    /// The candidate's tuning settings, those that differ between the candidates of this place.
+    /// The tuning settings of the candidate that differ between the candidates of this place.
     #[serde(serialize_with = "by_name")]
     pub chosen: Point,
-    /// Candidates that have results, at least 1.
+    /// Number of candidates with results, at least 1.
     pub candidates: usize,
-    /// Those of them with the most replicates, from which it was chosen.
+    /// Number of candidates with the most replicates, among which the best was chosen.
     pub compared: usize,
-    /// Test accuracy over completed replicates; `None` where none completed.
+    /// Mean test accuracy of the completed replicates; `None` if none completed.
     #[serde(rename = "test_accuracy")]
     pub test: Option<Mean>,
-    /// Validation accuracy over the same.
+    /// Mean validation accuracy of the same replicates.
     #[serde(rename = "validation_accuracy")]
     pub validation: Option<Mean>,
-    /// Replicates whose loss ceased to be finite.
+    /// Number of diverged replicates.
     pub diverged: u64,
-    /// Replicates that failed for good.
+    /// Number of failed replicates.
     pub failed: u64,
 }
 
 /// A mean over replicates.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Mean {
-    /// The arithmetic mean, a fraction.
+    /// The arithmetic mean, as a fraction.
     pub mean: f64,
-    /// The sample standard deviation (n − 1), a fraction; `None` for a single replicate.
+    /// The sample standard deviation (n − 1), as a fraction; `None` for a single replicate.
     pub spread: Option<f64>,
-    /// Replicates.
+    /// Number of replicates.
     pub count: u64,
 }
 
-/// The cells of these results, in the order of their places.
+/// The cells of these results, ordered by place.
 pub fn cells<'a>(results: impl IntoIterator<Item = &'a ResultView>) -> Vec<Cell> {
     let mut aggregate = Aggregate::default();
     results.into_iter().for_each(|result| aggregate.add(result));
     aggregate.cells()
 }
 
-/// Takes in results one by one; keeps sums for each candidate, not the results.
+/// Collects results one by one. It keeps sums for each candidate, not the results.
 #[derive(Debug, Default)]
 pub struct Aggregate {
     places: BTreeMap<Place, Vec<Candidate>>,
-    /// Where each candidate stands in its place's list.
+    /// The index of each candidate in the list of its place.
     index: BTreeMap<(Place, Vec<(Setting, String)>), usize>,
 }
 
@@ -94,7 +95,7 @@ struct Candidate {
     failed: u64,
 }
 
-/// Running sums after Welford, which lose no digits where values lie close together.
+/// Running sums by Welford's method, which is accurate for values that lie close together.
 #[derive(Debug, Default)]
 struct Sums {
     count: u64,
@@ -103,11 +104,12 @@ struct Sums {
 }
 
 impl Aggregate {
-    /// Takes in one result. A point that names no rule, network or depth has no place and is passed over.
+    /// Adds one result. A point without rule, network or depth is ignored.
     pub fn add(&mut self, result: &ResultView) {
         let Some(place) = Place::of(&result.point) else { return };
         let tuning = tuning(&result.point);
-        // Values are no keys, as quantities have no total order; their texts are, and differ where the values do.
+        // Values with real numbers have no total order and cannot be keys. Their texts can, and are equal only for
+        // equal values.
         let text = tuning.iter().map(|(&setting, value)| (setting, value.to_string())).collect();
         let candidates = self.places.entry(place.clone()).or_default();
         let index = *self.index.entry((place, text)).or_insert(candidates.len());
@@ -126,14 +128,14 @@ impl Aggregate {
         }
     }
 
-    /// The cells, in the order of their places.
+    /// The cells, ordered by place.
     pub fn cells(&self) -> Vec<Cell> {
         self.places.iter().filter_map(|(place, candidates)| cell(place.clone(), candidates)).collect()
     }
 }
 
 impl Place {
-    /// The place of a point, where it has one.
+    /// The place of a point; `None` if it has none.
     pub fn of(point: &Point) -> Option<Self> {
         fn name<T: std::str::FromStr>(point: &Point, setting: Setting) -> Option<T> {
             match point.get(&setting)? {
@@ -152,7 +154,7 @@ impl Place {
     }
 }
 
-/// The settings of a point that are neither its place nor replicates.
+/// The settings of a point that belong neither to its place nor to replicates.
 fn tuning(point: &Point) -> Point {
     const PLACE: [Setting; 5] =
         [Setting::Dataset, Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
@@ -189,26 +191,26 @@ fn by_name<S: Serializer>(point: &Point, serializer: S) -> Result<S::Ok, S::Erro
 }
 
 impl Cell {
-    /// Replicates that completed.
+    /// Number of completed replicates.
     pub fn completed(&self) -> u64 {
         self.test.map_or(0, |test| test.count)
     }
 }
 
-/// The most replicates that completed in any of these cells, where another in which some completed has fewer: then a mean
-/// says nothing without its count.
+/// The greatest number of completed replicates of these cells, if cells with completed replicates differ in it. In that
+/// case a mean needs its count.
 pub fn uneven(cells: &[Cell]) -> Option<u64> {
     let counts = || cells.iter().map(Cell::completed).filter(|&count| count > 0);
     counts().max().filter(|&most| counts().any(|count| count < most))
 }
 
 impl Candidate {
-    /// Replicates that have ended, however.
+    /// Number of replicates that have ended, with any status.
     fn replicates(&self) -> u64 {
         self.validation.count + self.diverged + self.failed
     }
 
-    /// Mean validation accuracy, a diverged replicate counting as 0; below every accuracy where nothing is known.
+    /// Mean validation accuracy, with 0 for a diverged replicate; below every accuracy if nothing is known.
     fn merit(&self) -> f64 {
         let known = self.validation.count + self.diverged;
         if known == 0 { -1.0 } else { self.validation.mean * self.validation.count as f64 / known as f64 }
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn folds_and_seeds_are_averaged_over_with_their_sample_spread() {
+    fn folds_and_seeds_give_a_mean_and_a_sample_standard_deviation() {
         let result = |fold, seed, test| {
             with(completed("bp", "nn", 5, 0.9, test), &[("fold", Value::Integer(fold)), ("seed", Value::Integer(seed))])
         };
@@ -262,12 +264,16 @@ mod tests {
             with(completed("fa", "dn", 5, validation, test), &[("learning_rate", Value::Real(rate))])
         };
         let cells = cells(&[result(1e-3, 0.95, 0.90), result(1e-4, 0.94, 0.99), result(1e-5, 0.95, 0.91)]);
-        assert_eq!(cells[0].chosen, Point::from([(Setting::LearningRate, Value::Real(1e-3))]), "the earlier of equals");
+        assert_eq!(
+            cells[0].chosen,
+            Point::from([(Setting::LearningRate, Value::Real(1e-3))]),
+            "the first of equal candidates"
+        );
         assert_eq!((cells[0].candidates, cells[0].test.map(|test| test.mean)), (3, Some(0.90)));
     }
 
     #[test]
-    fn a_lucky_survivor_among_diverged_replicates_does_not_win() {
+    fn a_candidate_with_diverged_replicates_does_not_win_by_one_good_one() {
         let settings = |rate, fold| [("learning_rate", Value::Real(rate)), ("fold", Value::Integer(fold))];
         let cells = cells(&[
             with(completed("fa", "nn", 5, 0.99, 0.99), &settings(1e-1, 0)),
@@ -298,13 +304,13 @@ mod tests {
         let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
         let mut results: Vec<_> = (0..3).map(|index| fold(completed("bp", "nn", 5, 0.9, 0.9), index)).collect();
         results.push(ended("fa", "nn", 5, TrialStatus::Diverged));
-        assert_eq!(uneven(&cells(&results)), None, "what has no mean needs no count");
+        assert_eq!(uneven(&cells(&results)), None, "a cell without a mean needs no count");
         results.push(fold(completed("fa", "nn", 5, 0.5, 0.5), 1));
         assert_eq!(uneven(&cells(&results)), Some(3));
     }
 
     #[test]
-    fn a_place_where_nothing_completed_is_shown_with_what_happened() {
+    fn a_place_without_completed_trials_has_their_counts() {
         let cells = cells(&[ended("dtp", "nn", 5, TrialStatus::Diverged), ended("dtp", "nn", 6, TrialStatus::Failed)]);
         assert_eq!(
             cells.iter().map(|cell| (cell.test, cell.diverged, cell.failed)).collect::<Vec<_>>(),
@@ -313,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_come_in_the_order_of_the_vocabulary_whatever_the_order_of_results() {
+    fn cells_have_the_order_of_the_vocabulary_whatever_the_order_of_results() {
         let cells = cells(&[
             completed("dtp", "nn", 5, 0.9, 0.9),
             completed("bp", "dn", 10, 0.9, 0.9),
@@ -325,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_reads_in_json_under_the_names_of_its_settings() {
+    fn a_cell_in_json_has_the_names_of_its_settings() {
         let result = |rate| with(completed("bp", "nn", 5, 0.9, rate), &[("learning_rate", Value::Real(rate))]);
         let cells = serde_json::to_value(cells(&[result(0.5), result(0.25)])).expect("text keys");
         assert_eq!(

@@ -1,11 +1,11 @@
-//! What a sweep found, for people and for other programs.
+//! The analysis of a sweep's results, for people and for other programs.
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`aggregate`] | results → cells: the mean accuracy of each rule on each network |
-//! | [`export`] | results and curves as files: csv, jsonl |
-//! | [`figures`] | results and curves as pictures |
-//! | `samples` | results made up for tests |
+//! | [`aggregate`] | from results to cells: the mean accuracy of each rule on each network |
+//! | [`export`] | results and curves as files: CSV, JSON Lines |
+//! | [`figures`] | results and curves as figures |
+//! | `samples` | sample results for tests |
 
 pub mod aggregate;
 pub mod export;

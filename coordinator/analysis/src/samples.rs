@@ -1,4 +1,4 @@
-//! Results made up for tests.
+//! Sample results for tests.
 
 use biosweep_common::configuration::{Configuration, Point, TrialKey};
 use biosweep_common::curve::{CurvePoint, Score};
@@ -31,13 +31,13 @@ pub fn ended(rule: &str, network: &str, depth: u64, status: TrialStatus) -> Resu
     }
 }
 
-/// The same, completed with these accuracies.
+/// A completed trial with these accuracies.
 pub fn completed(rule: &str, network: &str, depth: u64, validation: f64, test: f64) -> ResultView {
     let score = Score { validation_accuracy: validation, test_accuracy: test, best_update: 3_510, updates: 3_900 };
     ResultView { score: Some(score), ..ended(rule, network, depth, TrialStatus::Completed) }
 }
 
-/// The same with these settings.
+/// A copy with these settings changed.
 pub fn with(mut result: ResultView, settings: &[(&str, Value)]) -> ResultView {
     for (name, value) in settings {
         result.point.insert(Setting::from_name(name).expect("a setting"), value.clone());
@@ -45,8 +45,8 @@ pub fn with(mut result: ResultView, settings: &[(&str, Value)]) -> ResultView {
     result
 }
 
-/// The measurements of a reference implementation (relu 5 and 10, sigmoid 3 and 7), with `replicates` made up around
-/// each.
+/// The results of a reference implementation (relu 5 and 10, sigmoid 3 and 7), each with `replicates` invented values
+/// around it.
 pub fn paper(replicates: u64) -> Vec<ResultView> {
     const PLACES: [(&str, &str, u64); 8] = [
         ("relu", "nn", 5),
@@ -77,7 +77,7 @@ pub fn paper(replicates: u64) -> Vec<ResultView> {
     results
 }
 
-/// A made-up curve that approaches each result's validation accuracy.
+/// For each result an invented curve that approaches its validation accuracy.
 pub fn curves(results: &[ResultView]) -> Vec<CurveView> {
     let curve = |(index, result): (u64, &ResultView)| {
         let end = result.score.map_or(0.1, |score| score.validation_accuracy);

@@ -1,9 +1,9 @@
-//! A coordinator in this process: its home, store, loop and gRPC server, started and stopped as one.
+//! A coordinator in this process: home, store, loop and gRPC server, started and stopped together.
 //!
 //! | module | contents |
 //! |---|---|
-//! | `address` | what it writes down in its home, so that commands find it |
-//! | `ephemeral` | one without a server, for as long as a command asks |
+//! | `address` | the file with the coordinator's address, for commands |
+//! | `ephemeral` | a coordinator without a server, for a single command |
 
 mod address;
 mod ephemeral;
@@ -30,16 +30,16 @@ use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_store::{self, Store, StoreError};
 pub use ephemeral::{EphemeralHost, Found};
 
-/// A worker silent for twenty seconds is lost.
+/// The default timeouts: a worker that is silent for twenty seconds is lost.
 pub const TIMEOUTS: Timeouts = Timeouts::of_lease_ms(20_000);
 
-/// How long a coordinator that ends waits for those who still read its answers.
+/// The time that a stopping coordinator waits for clients that still read answers.
 const READERS_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a store may take to be closed: one that does not answer is left alone.
+/// The time limit for closing a store; after it the store is left as it is.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// Why a coordinator could not be started, or stopped.
+/// Why a coordinator could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The address cannot be listened on.
@@ -47,43 +47,43 @@ pub enum HostError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The address is open to others, and nothing protects it.
+    /// Other machines can reach the address, and there is no protection.
     #[error(
-        "{address} can be reached from other machines, and nothing here asks them who they are; listen on 127.0.0.1, \
-         or add --insecure where the network itself is trusted"
+        "{address} can be reached from other machines, and the coordinator has no authentication; listen on 127.0.0.1, \
+         or add --insecure if the network is trusted"
     )]
     Unprotected {
         /// The address.
         address: SocketAddr,
     },
-    /// The home cannot be written to.
+    /// The home cannot be written.
     #[error("cannot write {path}: {source}; choose another home with --home")]
     Home {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// A home without a store of its own, whose coordinator is not there.
+    /// The home has no store, and its coordinator is not running.
     #[error(
-        "{home} holds no sweeps of its own, and its coordinator is not at {url} any more; start it again, or name the store \
-         that it kept them in with --store"
+        "{home} has no store, and its coordinator is no longer at {url}; start it again, or give the store \
+         of the coordinator with --store"
     )]
     Gone {
         /// The home.
         home: PathBuf,
-        /// Where the coordinator was.
+        /// The last address of the coordinator.
         url: String,
     },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored sweep cannot be gone on with.
+    /// A stored sweep cannot be continued.
     #[error(transparent)]
     Stored(#[from] QueryError),
     /// The server failed.
@@ -91,65 +91,65 @@ pub enum HostError {
     Serve(#[from] ServeError),
 }
 
-/// Where and for whom a coordinator works.
+/// The options of a coordinator.
 #[derive(Debug, Clone)]
 pub struct Options<'a> {
-    /// The folder of what it writes down: its address and, without another store, its store.
+    /// The folder with its address file and, unless another is given, its store.
     pub home: &'a Path,
-    /// The address of its store, where that is not a file in the home.
+    /// The address of its store; `None` for a file in the home.
     pub store: Option<&'a str>,
-    /// Where it listens; port 0 takes any that is free.
+    /// The address to listen on; port 0 for any free one.
     pub listen: SocketAddr,
-    /// Whether others may reach it unasked.
+    /// Whether other machines may reach it without protection.
     pub insecure: bool,
-    /// What it works on.
+    /// The sweeps it continues.
     pub scope: Scope<'a>,
     /// When workers are lost.
     pub timeouts: Timeouts,
-    /// How long it lives.
+    /// How long it runs.
     pub lifetime: Lifetime,
 }
 
-/// How long a coordinator means to live.
+/// How long a coordinator runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Until it is stopped: it writes down its address, so that commands find it.
+    /// Until it is stopped. It writes its address into the home, so that commands find it.
     Announced,
-    /// As long as this process needs it for itself.
+    /// As long as this process needs it.
     OneCommand,
 }
 
-/// Which of the stored sweeps a coordinator goes on with.
+/// The stored sweeps that a coordinator continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// All that are running.
+    /// All running sweeps.
     All,
-    /// Those of this digest; the others stay as they are.
+    /// The sweeps with this digest; others are unchanged.
     Digest(&'a str),
-    /// The one of that id, of an id that begins so, or of that name.
+    /// The sweep with this id, prefix of an id, or name.
     Named(&'a str),
-    /// None: it only answers questions.
+    /// None; the coordinator only answers requests.
     Nothing,
 }
 
 /// A running coordinator.
 pub struct Host {
-    /// The way to its loop.
+    /// The handle of its loop.
     pub handle: Handle,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
     /// The tasks of its services.
     tasks: TaskTracker,
     shutdown: CancellationToken,
     server: JoinHandle<Result<(), ServeError>>,
     driver: JoinHandle<Result<(), StoreError>>,
-    /// The home in which it has written down its address, and the store that it serves.
+    /// The home with its address file, and the store that it serves.
     announced: Option<(PathBuf, StoreId)>,
 }
 
 impl Host {
-    /// Coordinates the home here; an error where another process does. A holder that has announced nothing holds it for a
-    /// moment only.
+    /// Starts a coordinator for the home; an error if another process holds it. A holder without an address file holds
+    /// it for a moment only and is waited for.
     pub async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
         let Options { home, store, listen, insecure, scope, timeouts, lifetime } = options;
         if !listen.ip().is_loopback() && !insecure {
@@ -182,12 +182,12 @@ impl Host {
         Ok(Self { handle, tasks: commands.tasks, address, shutdown, server, driver, announced })
     }
 
-    /// The address to reach it at from this machine.
+    /// The URL to reach it from this machine.
     pub fn url(&self) -> String {
         address::url(self.address)
     }
 
-    /// Waits until the loop or the server ends by itself, which only a failure makes them do.
+    /// Waits until the loop or the server ends unexpectedly.
     pub async fn failed(&mut self) -> HostError {
         tokio::select! {
             end = &mut self.driver => match end.expect("the loop does not panic") {
@@ -201,12 +201,12 @@ impl Host {
         }
     }
 
-    /// Stops listening, commits what was taken in, and closes the home. A store that does not answer is not waited for.
+    /// Stops listening, commits what was received, and closes the home. A store that does not answer is not waited for.
     pub async fn stop(self) -> Result<(), HostError> {
         if let Some((home, id)) = &self.announced {
             Announcement::remove(home, Some(*id));
         }
-        // Closing the loop first ends the streams, which the server waits for.
+        // The loop is closed first, because this ends the streams that the server waits for.
         self.handle.close().await;
         self.shutdown.cancel();
         let store = Arc::clone(&self.handle.store);
@@ -216,7 +216,7 @@ impl Host {
         let served = match tokio::time::timeout(READERS_WAIT, &mut server).await {
             Ok(served) => served.expect("the server does not panic"),
             Err(_) => {
-                tracing::warn!("somebody reads no further; the connection is cut");
+                tracing::warn!("a client no longer reads; its connection is closed");
                 server.abort();
                 Ok(())
             }
@@ -226,7 +226,7 @@ impl Host {
             tracing::warn!(tasks = self.tasks.len(), "commands or answers are still under way; they are left");
         }
         if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
-            tracing::warn!("the store does not answer; its connections are cut");
+            tracing::warn!("the store does not answer; its connections are closed");
         }
         ended?;
         served?;
@@ -234,23 +234,23 @@ impl Host {
     }
 }
 
-/// What came of wanting to hold the store of a home.
+/// The result of an attempt to hold the store of a home.
 enum Held {
-    /// It is held here, and this is its id.
+    /// The store is held by this process; with its id.
     Here(Arc<dyn Store>, Option<StoreId>),
-    /// A coordinator serves it there, and this is how the store says so.
+    /// A coordinator serves it at this address; with the error from the store.
     There(Announcement, StoreError),
 }
 
-/// Opens the store of a home to write it, or finds who serves it. A holder that has announced nothing holds it for a moment
-/// only, and is waited for: by the clock, since one that does not answer takes its time with every look.
+/// Opens the store of a home for writing, or finds the coordinator that serves it. A holder without an address file
+/// holds it for a moment only and is waited for. The wait is limited by the clock, because every attempt may take long.
 async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
     let clock = Clock::start();
     loop {
         match biosweep_store::open(home, url).await {
             Ok(store) => {
                 let id = store.id().await?;
-                // Whoever wrote it is gone: the store is held here.
+                // The writer of the address file is gone, because this process holds the store.
                 Announcement::remove(home, id);
                 return Ok(Held::Here(store, id));
             }
@@ -268,11 +268,11 @@ async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
     }
 }
 
-/// The coordinator that serves the store of this home, as far as it has announced itself there and proves it.
+/// The coordinator that serves the store of this home, if it has an address file there and its identity is right.
 async fn elsewhere(home: &Path, url: Option<&str>) -> Option<Announcement> {
     let announced = Announcement::read(home)?;
     if url.is_some() {
-        // The home's coordinator may serve another store than the one that is meant.
+        // The coordinator of the home may serve another store than the requested one.
         let store = biosweep_store::open_to_read(home, url).await.ok()?;
         let id = store.id().await.ok()?;
         store.close().await;
@@ -293,7 +293,7 @@ async fn restore(
     let named = match scope {
         Scope::Named(name) => match queries::named(&store.summaries().await?, name, Purpose::GoOn) {
             Ok(id) => Some(id),
-            // It has nothing to go on with, and says so when it is asked.
+            // There is nothing to continue; the request reports the unknown name.
             Err(QueryError::Unknown { .. }) => None,
             Err(error) => return Err(error.into()),
         },
@@ -314,7 +314,7 @@ async fn restore(
     Ok(Scheduler::restore(timeouts, now, &restored, specs).leaving_out(OutOfScope::of(&others)))
 }
 
-/// Where the coordinator that serves this home listens, as it last wrote it.
+/// The address of the coordinator that serves this home, as last written there.
 pub fn url_of(home: &Path) -> Option<String> {
     Announcement::read(home).map(|announced| announced.url())
 }
@@ -333,8 +333,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_sweep_that_an_earlier_version_took_in_is_gone_on_with_listed_and_cancelled_though_it_is_too_large_today()
-    {
+    async fn a_stored_sweep_above_todays_limits_is_continued_listed_and_cancelled() {
         let text = "name = \"large\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
                     max_updates = 1_000_000_000\neval_every = 390\nearly_stop_start = 0\nweight_decay = 1e-50\n";
         SweepSpec::parse(text, Format::Toml, "large").expect_err("it would be refused");
@@ -349,9 +348,9 @@ mod tests {
             trajectories: 1,
             submitted_at: WallTime(0),
         };
-        store.commit(&[Record::Submitted(submission)]).await.expect("a sound batch");
+        store.commit(&[Record::Submitted(submission)]).await.expect("a valid batch");
         let clock = Clock::start();
-        let scheduler = restore(store.as_ref(), clock, Scope::All, TIMEOUTS).await.expect("it can be gone on with");
+        let scheduler = restore(store.as_ref(), clock, Scope::All, TIMEOUTS).await.expect("it is continued");
         let (handle, _) = driver::start(scheduler, store, clock);
         let listed = queries::list(&handle).await.expect("reads");
         assert_eq!(listed.iter().map(|sweep| (sweep.id, sweep.state)).collect::<Vec<_>>(), [(id, SweepState::Running)]);

@@ -1,13 +1,13 @@
-//! A coordinator: what stands between the scheduler, its store, its workers and the people who ask it.
+//! A coordinator: the code around the scheduler, for its store, its workers and its users.
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`driver`] | the loop around the scheduler: event → apply → commit → release |
-//! | [`commands`] | what people change: submit, extend, retry, delete |
-//! | [`queries`] | what people ask: sweeps, results, curves, workers, events as they happen |
+//! | [`driver`] | the loop around the scheduler: event, decision, commit, release |
+//! | [`commands`] | requests that change something: submit, extend, retry, delete |
+//! | [`queries`] | requests that only read: sweeps, results, curves, workers, events |
 //! | [`grpc`] | the gRPC services |
-//! | [`host`] | all of these as one coordinator in this process |
-//! | [`local`] | worker processes beside a coordinator |
+//! | [`host`] | a complete coordinator in this process |
+//! | [`local`] | worker processes on this machine |
 
 pub mod commands;
 pub mod driver;

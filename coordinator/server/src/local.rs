@@ -1,4 +1,5 @@
-//! Worker processes beside this one, for single-node runs: found, checked, started; [`fleet`] keeps them alive.
+//! Local worker processes for single-node runs: finds the program, checks it and starts it. [`fleet`] keeps the
+//! processes running.
 
 pub mod fleet;
 
@@ -17,17 +18,17 @@ use biosweep_host::id::new_id;
 use serde::de::DeserializeOwned;
 use tokio::process::{Child, Command};
 
-/// The worker's program.
+/// The program of a worker.
 const PROGRAM: &str = "biosweep-worker";
-/// Names another place for it.
+/// The environment variable with another path of it.
 const PROGRAM_VARIABLE: &str = "BIOSWEEP_WORKER";
-/// Its exit code where it cannot make out what was asked of it.
+/// Its exit code for invalid input.
 const BAD_INPUT: i32 = 2;
 
-/// Why workers cannot run here.
+/// Why workers cannot run on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
-    /// The program is not where it is looked for.
+    /// The program was not found.
     #[error(
         "cannot find {PROGRAM} beside this program, in ${PROGRAM_VARIABLE} or on the PATH; build it with `make build`"
     )]
@@ -37,39 +38,39 @@ pub enum LocalError {
     Start {
         /// Its path.
         program: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The worker cannot make out what was asked of it.
+    /// The worker refused its arguments.
     #[error("{0}")]
     Refused(String),
-    /// The worker's own check of device and data found something missing.
+    /// The worker's check of device and data failed.
     #[error("{0}")]
     Unfit(String),
-    /// The worker's answer is none this program knows.
-    #[error("cannot read what {program} found of {of}: {source}; take both programs from one build")]
+    /// The worker's answer cannot be read.
+    #[error("cannot read the answer of {program} about {of}: {source}; use both programs from one build")]
     Unreadable {
         /// Its path.
         program: PathBuf,
-        /// What it was asked about.
+        /// What was asked about.
         of: String,
-        /// What is wrong with the answer.
+        /// The fault in the answer.
         #[source]
         source: serde_json::Error,
     },
-    /// Workers end again and again before they get to work.
+    /// A worker repeatedly ends before it trains.
     #[error("worker {slot} keeps ending{} ({status}); its log {log} ends with\n{lines}", if *connected { "" } else { " and never connects" })]
     KeepsEnding {
-        /// Which one.
+        /// The number of the worker.
         slot: u32,
-        /// Whether it reached this coordinator, the last time.
+        /// Whether the last process connected to this coordinator.
         connected: bool,
-        /// How it ended last.
+        /// The exit status of the last process.
         status: String,
-        /// Its log.
+        /// The path of its log.
         log: PathBuf,
-        /// The end of it.
+        /// The last lines of the log.
         lines: String,
     },
     /// A log cannot be written.
@@ -77,24 +78,24 @@ pub enum LocalError {
     Log {
         /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
 }
 
-/// What every local worker is told.
+/// The options of every local worker.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Their program.
+    /// The path of the program.
     pub program: PathBuf,
-    /// What they compute on.
+    /// The device.
     pub device: String,
-    /// Where datasets are looked for first.
+    /// The directory that is searched first for datasets.
     pub data_dir: Option<PathBuf>,
-    /// The home, where datasets are looked for last and logs are written.
+    /// The home: searched last for datasets, and the place of logs.
     pub home: PathBuf,
-    /// When this machine is taken away, in seconds since 1970.
+    /// The end of the batch job, in seconds since 1970.
     pub deadline: Option<u64>,
 }
 
@@ -108,7 +109,7 @@ impl WorkerOptions {
         arguments
     }
 
-    /// Has a worker check that its device and these datasets are there; what it found in them.
+    /// Lets a worker check its device and these datasets, and returns the summaries of the datasets.
     pub async fn check(&self, datasets: &[DatasetRef]) -> Result<Vec<DatasetSummary>, LocalError> {
         let mut found = Vec::with_capacity(datasets.len());
         for dataset in datasets {
@@ -119,12 +120,12 @@ impl WorkerOptions {
         Ok(found)
     }
 
-    /// What a worker says the last bits of its results depend on.
+    /// The numeric environment of a worker.
     pub async fn environment(&self) -> Result<NumericEnvironment, LocalError> {
         self.ask(&["environment".into()], "this machine").await
     }
 
-    /// What the worker's program, given these arguments, answers of something.
+    /// The answer of the worker program to these arguments; `of` is what they ask about.
     async fn ask<T: DeserializeOwned>(&self, arguments: &[OsString], of: &str) -> Result<T, LocalError> {
         let mut command = Command::new(&self.program);
         command.args(arguments).args(["--output", "json"]).kill_on_drop(true);
@@ -132,7 +133,8 @@ impl WorkerOptions {
         if !status.success() {
             let said = String::from_utf8_lossy(&stderr).trim().to_owned();
             let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
-            let said = if said.is_empty() { format!("{PROGRAM} ended with {status}, asked of {of}") } else { said };
+            let said =
+                if said.is_empty() { format!("{PROGRAM} ended with {status} when asked about {of}") } else { said };
             let is_refusal = status.code() == Some(BAD_INPUT);
             return Err(if is_refusal { LocalError::Refused(said) } else { LocalError::Unfit(said) });
         }
@@ -147,17 +149,18 @@ impl WorkerOptions {
         LocalError::Start { program: self.program.clone(), source }
     }
 
-    /// Who the workers are to be: first those who died and left something behind, which is taken up with their identity.
+    /// The ids of the workers: first those of dead workers with a spool, so that the new processes take the spools
+    /// over.
     fn identities(&self, count: u32) -> Vec<WorkerId> {
         let left_behind = fs::read_dir(self.spool()).into_iter().flatten().flatten();
         let left_behind = left_behind.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let free = left_behind.filter(|&worker| !self.lives(worker));
+        let free = left_behind.filter(|&worker| !self.is_running(worker));
         free.chain(std::iter::repeat_with(new_id::<WorkerId>)).take(count as usize).collect()
     }
 
-    /// Whether a process has this identity: one of another coordinator may live in the same home, on any machine that
-    /// sees it.
-    fn lives(&self, worker: WorkerId) -> bool {
+    /// Whether a process with this id is running. A worker of another coordinator may use the same home, on any machine
+    /// that mounts it.
+    fn is_running(&self, worker: WorkerId) -> bool {
         let lock = File::options().read(true).write(true).open(self.spool().join(worker.to_string()).join("lock"));
         lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
     }
@@ -166,14 +169,14 @@ impl WorkerOptions {
         self.home.join("spool")
     }
 
-    /// Starts a worker that leaves when `stdin` closes, that is with this process at the latest.
+    /// Starts a worker that leaves when `stdin` is closed, at the latest when this process ends.
     pub fn start(&self, slot: u32, id: WorkerId, url: &str) -> Result<Child, LocalError> {
         let path = self.log_of(slot);
         let failed = |source| LocalError::Log { path: path.clone(), source };
         let log = open_log(&path).map_err(failed)?;
         let also_log = log.try_clone().map_err(failed)?;
         let mut command = Command::new(&self.program);
-        // When the job ends they are told: asking again, they might hear something else than this process did.
+        // The workers get the deadline as an argument. If they asked Slurm again, the answer could differ.
         for variable in deadline::VARIABLES {
             command.env_remove(variable);
         }
@@ -185,13 +188,13 @@ impl WorkerOptions {
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(also_log)
-            // A Ctrl-C in the terminal is for this process alone, which then asks the workers to leave.
+            // A Ctrl-C in the terminal goes only to this process, which then asks the workers to leave.
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().map_err(|source| self.not_started(source))
     }
 
-    /// Where a worker's log is.
+    /// The path of a worker's log.
     pub fn log_of(&self, slot: u32) -> PathBuf {
         self.home.join("logs").join(format!("worker-{slot}.log"))
     }
@@ -204,7 +207,7 @@ fn open_log(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
 
-/// The worker's program: named by the environment, beside this one, or on the PATH.
+/// The path of the worker program: from the environment variable, beside this program, or on the PATH.
 pub fn find_program() -> Result<PathBuf, LocalError> {
     if let Some(program) = std::env::var_os(PROGRAM_VARIABLE).filter(|program| !program.is_empty()) {
         return Ok(program.into());
@@ -220,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_identity_of_a_worker_that_lives_is_not_given_to_another() {
+    fn the_id_of_a_running_worker_is_not_given_to_another() {
         let home = tempfile::tempdir().expect("a folder");
         let options = WorkerOptions {
             program: PathBuf::new(),
@@ -238,7 +241,7 @@ mod tests {
         let ((living, lock), (dead, _)) = (identity(), identity());
         lock.lock().expect("it is free");
         let given = options.identities(3);
-        assert!(given.contains(&dead), "what it left behind is taken up");
+        assert!(given.contains(&dead), "its spool is taken over");
         assert!(!given.contains(&living));
         drop(lock);
         assert!(options.identities(3).contains(&living));

@@ -1,4 +1,4 @@
-//! What people ask: answers put together from the scheduler (what is in flight) and the store (what is done).
+//! Requests that only read. Answers are combined from the scheduler (what is in flight) and the store (what is done).
 
 mod naming;
 pub mod watch;
@@ -21,28 +21,28 @@ use crate::driver::{Handle, Stopped};
 
 pub use naming::{Purpose, named};
 
-/// Characters of a key that are enough to look for it.
+/// Minimum digits of a key for a lookup.
 const KEY_MIN: usize = 6;
-/// Keys named where several begin alike.
+/// Maximum number of keys in an error about several matches.
 const KEYS_SHOWN: u32 = 8;
-/// Setbacks shown with a sweep.
+/// Maximum number of incomplete attempts shown with a sweep.
 const INCOMPLETE_ATTEMPTS: u32 = 20;
 
-/// A sweep that is there, and that this coordinator does not work on: it waits for its own command.
+/// The sweep exists, but this coordinator does not run it: it only serves a run of another sweep.
 #[derive(Debug, thiserror::Error)]
-#[error("this home now serves a run of another sweep; {verb} {id} once that has ended")]
+#[error("this home is in use by a run of another sweep; {verb} {id} after that has ended")]
 pub struct NotServedHere {
     /// The sweep.
     pub id: SweepId,
-    /// What was to be done with it.
+    /// The verb of the refused command.
     pub verb: &'static str,
 }
 
-/// A sweep that has finished under another numerics version: to go on with it would mix the results of two.
+/// The sweep has finished with another numerics version. Continuing would mix results of two versions.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "sweep {id} has finished under numerics version {version}, and this program computes by {NUMERICS_VERSION}; submit the spec \
-     as a sweep of its own"
+    "sweep {id} has finished with numerics version {version}, but this program has {NUMERICS_VERSION}; submit the spec \
+     as a new sweep"
 )]
 pub struct OtherNumerics {
     id: SweepId,
@@ -50,7 +50,7 @@ pub struct OtherNumerics {
 }
 
 impl OtherNumerics {
-    /// Refuses to have such a sweep run again. One that has not finished waits for its owner to resume it.
+    /// Refuses to run such a sweep again. One that has not finished waits until its owner resumes it.
     pub fn check(row: &SweepRow) -> Result<(), Self> {
         match row.submission.other_numerics().filter(|_| row.state == SweepState::Finished) {
             Some(version) => Err(Self { id: row.submission.id, version }),
@@ -59,36 +59,36 @@ impl OtherNumerics {
     }
 }
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// No such sweep.
-    #[error("no sweep `{name}`; `biosweep list` shows the ones there are")]
+    /// There is no such sweep.
+    #[error("no sweep `{name}`; list them with `biosweep list`")]
     Unknown {
-        /// What was asked for.
+        /// The name as given.
         name: String,
     },
-    /// No such worker.
-    #[error("no worker `{name}` is known; `biosweep workers` shows the ones there are")]
+    /// There is no such worker.
+    #[error("no worker `{name}`; list them with `biosweep workers`")]
     UnknownWorker {
-        /// What was asked for.
+        /// The name as given.
         name: String,
     },
-    /// No such trial, or none that has ended.
+    /// There is no such trial, or it has not ended.
     #[error(
-        "no trial `{name}` has a result; name one as SWEEP/NUMBER, or by the first {KEY_MIN} digits of its key or more, as \
-         `biosweep results` shows them"
+        "no trial `{name}` has a result; give SWEEP/NUMBER, or at least the first {KEY_MIN} digits of its key, as in \
+         `biosweep results`"
     )]
     UnknownTrial {
-        /// What was asked for.
+        /// The name as given.
         name: String,
     },
-    /// Several answer to it.
-    #[error("`{name}` could be any of {}; name the one that is meant by its id", naming::few(ids))]
+    /// The name matches several.
+    #[error("`{name}` matches several: {}; give the id of one", naming::few(ids))]
     Ambiguous {
-        /// What was asked for.
+        /// The name as given.
         name: String,
-        /// The ids of those.
+        /// The ids of the matches.
         ids: Vec<String>,
     },
     /// The coordinator is stopping.
@@ -97,17 +97,17 @@ pub enum QueryError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored spec that this version cannot read.
+    /// This version cannot read a stored spec.
     #[error("the stored spec of sweep {id} cannot be read by this version: {why}")]
     Spec {
         /// The sweep.
         id: SweepId,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
 }
 
-/// The sweep that is meant: by its id, its name, or the beginning of its id.
+/// The sweep with this id, name or prefix of an id.
 pub async fn resolve(handle: &Handle, name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
     named(&handle.store.summaries().await?, name, purpose)
 }
@@ -120,7 +120,7 @@ pub async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> {
     Ok(stored.into_iter().map(|view| running.remove(&view.id).unwrap_or(view)).collect())
 }
 
-/// One sweep, with what each worker does and what went wrong.
+/// One sweep, with its workers and incomplete attempts.
 pub async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryError> {
     let asked = handle.ask(move |scheduler| {
         (scheduler.sweep_view(id), scheduler.worker_views(Some(id)), scheduler.in_training_done(id))
@@ -141,30 +141,30 @@ pub async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryEr
     Ok(SweepStatus { sweep, workers, incomplete_attempts, degraded, in_training_done })
 }
 
-/// Every worker, with all it trains.
+/// Every worker, with all trajectories that it trains.
 pub async fn workers(handle: &Handle) -> Result<Vec<WorkerView>, QueryError> {
     Ok(handle.ask(|scheduler| scheduler.worker_views(None)).await?)
 }
 
-/// The worker that is meant: by its id, its name, or the beginning of its id.
+/// The worker with this id, name or prefix of an id.
 pub async fn worker(handle: &Handle, name: &str) -> Result<WorkerView, QueryError> {
     naming::worker(workers(handle).await?, name)
 }
 
-/// What a sweep's text means.
+/// The spec of a sweep.
 pub async fn spec(handle: &Handle, id: SweepId) -> Result<SweepSpec, QueryError> {
     let row = row(handle, id).await?;
     parse(&row)
 }
 
-/// A sweep's text, with what was added to it.
+/// The text of a sweep's spec, with its extensions.
 pub async fn spec_text(handle: &Handle, id: SweepId) -> Result<SpecView, QueryError> {
     let row = row(handle, id).await?;
     let extensions = row.extensions.into_iter().map(|one| (one.text, one.format)).collect();
     Ok(SpecView { text: (row.submission.spec_text, row.submission.spec_format), extensions })
 }
 
-/// What a stored sweep's text means.
+/// Parses the spec of a stored sweep.
 pub fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
     let submission = &row.submission;
     let unreadable = |why: String| QueryError::Spec { id: submission.id, why };
@@ -181,7 +181,7 @@ async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {
     handle.store.sweep(id).await?.ok_or_else(|| QueryError::Unknown { name: id.to_string() })
 }
 
-/// Which of the sweeps that results come from were deleted, as far as that was asked.
+/// A cache of whether source sweeps were deleted.
 #[derive(Debug, Default)]
 pub struct Deleted(BTreeMap<SweepId, bool>);
 
@@ -199,7 +199,7 @@ impl Deleted {
     }
 }
 
-/// Results with their settings; `None` where a trial is not in the grid.
+/// Results with their settings; `None` for a trial that is not in the grid.
 pub async fn result_views(
     store: &dyn Store,
     spec: &SweepSpec,
@@ -230,7 +230,7 @@ pub async fn result_views(
     Ok(Some(views))
 }
 
-/// A curve with its settings; `None` where its trajectory is not in the grid.
+/// A curve with its settings; `None` if its trajectory is not in the grid.
 pub fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
     let trajectory = spec.grid.trajectory(row.trajectory)?;
     Some(CurveView {
@@ -242,8 +242,8 @@ pub fn curve_view(spec: &SweepSpec, row: CurveRow) -> Option<CurveView> {
     })
 }
 
-/// A trial, as `SWEEP/NUMBER` or by the beginning of its key, with all that was trained with it: in its own sweep, or in
-/// the one that it was taken over from where that is still there.
+/// A trial, given as `SWEEP/NUMBER` or by the start of its key, with the results and curve of its trajectory. If it was
+/// reused, they are those of its source, as long as the source's sweep exists.
 pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryError> {
     let unknown = || QueryError::UnknownTrial { name: name.to_owned() };
     let mut trial = match name.rsplit_once('/') {
@@ -263,7 +263,7 @@ pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryEr
     if let Some(source) = result(trial).await?.reused_from {
         match deleted.origin(store, source).await? {
             Origin { trial: source, deleted: false } => trial = source,
-            // Its curve is kept here, and may go on for trials that are not.
+            // The curve of a deleted sweep is kept here. It may continue for trials that are not in this sweep.
             Origin { deleted: true, .. } => is_cut = true,
         }
     }
@@ -281,7 +281,7 @@ pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryEr
     Ok(TrainedView { trial, results, curve })
 }
 
-/// The trial whose key begins so; of several with one key, the first.
+/// The trial whose key starts with these digits; of several with one key, the first.
 async fn keyed(handle: &Handle, beginning: &str) -> Result<TrialRef, QueryError> {
     let range = TrialKey::beginning_with(beginning).filter(|_| beginning.len() >= KEY_MIN);
     let (least, greatest) = range.ok_or_else(|| QueryError::UnknownTrial { name: beginning.to_owned() })?;

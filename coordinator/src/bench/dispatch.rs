@@ -1,4 +1,4 @@
-//! Trials per second through a real coordinator: everything durable as in use, but workers that answer without training.
+//! Trials per second of a real coordinator with a durable store. The workers answer without training.
 
 use std::time::Duration;
 
@@ -13,55 +13,54 @@ use super::served::{Memory, Served};
 use super::worker::{Manner, WorkerClass};
 use super::{BenchError, spec_of};
 
-/// What is to be measured.
+/// The load of the benchmark.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
-    /// Trials in the sweep that is dispatched in bundles.
+    /// Number of trials of the sweep that is dispatched in bundles.
     pub(crate) trials: u64,
-    /// Workers.
+    /// Number of workers.
     pub(crate) workers: u32,
-    /// Trials of one bundle, at most.
+    /// Maximum number of trials in a bundle.
     pub(crate) lanes: u32,
-    /// Leases of one trial that a worker holds at once.
+    /// Leases of one trial that a worker holds at the same time.
     pub(crate) slots: u32,
 }
 
-/// What was measured.
+/// The results of the benchmark.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Measured {
-    /// Trials, each with one durable result.
+    /// Number of trials, each with one durable result.
     pub(crate) trials: u64,
     /// Trials per second in bundles, from submission to the end of the sweep.
     pub(crate) trials_per_s: f64,
-    /// Seconds it took.
+    /// Duration in seconds.
     pub(crate) seconds: f64,
-    /// Workers.
+    /// Number of workers.
     pub(crate) workers: u32,
-    /// Trials of one bundle, at most.
+    /// Maximum number of trials in a bundle.
     pub(crate) lanes: u32,
     /// The coordinator's resident memory at the end, in MiB.
     pub(crate) coordinator_mib: f64,
-    /// The most it had.
+    /// The coordinator's maximum resident memory, in MiB.
     pub(crate) coordinator_most_mib: f64,
-    /// Trials of the sweep that was dispatched one trial a lease.
+    /// Number of trials of the sweep that is dispatched with one trial per lease.
     pub(crate) single_trials: u64,
-    /// Its trials per second.
+    /// Trials per second of that sweep.
     pub(crate) single_trials_per_s: f64,
-    /// Leases of one trial that a worker held at once.
+    /// Leases of one trial that a worker held at the same time.
     pub(crate) slots: u32,
-    /// Milliseconds from the report of a lease's last trial to the worker's next grant, where little is to be done: the
-    /// median.
+    /// Median of the milliseconds from the report of a lease's last trial to the worker's next grant, at low load.
     pub(crate) finish_to_grant_p50_ms: f64,
-    /// The 95th of 100 of them.
+    /// 95th percentile of these milliseconds.
     pub(crate) finish_to_grant_p95_ms: f64,
 }
 
-/// Trials of the sweep that goes one trial a lease, at most: the rate is the same after a few.
+/// Maximum number of trials of the sweep with one trial per lease; the rate no longer changes with more.
 const SINGLE_TRIALS: u64 = 100_000;
-/// Trials of the sweep by which the way from finish to grant is measured, and how long each pretends to train.
+/// The sweep for the time from finish to grant: number of trials, and simulated duration of each.
 const PACED: (u64, Duration) = (600, Duration::from_millis(20));
 
-/// Runs sweeps of trials of nothing: in bundles, one trial a lease, and with time to spare.
+/// Runs three sweeps without training: in bundles, with one trial per lease, and at low load.
 pub(crate) async fn dispatch(load: Load) -> Result<Measured, BenchError> {
     let Load { trials, workers, lanes, slots } = load;
     let bundled = run(trials, workers, Manner { lanes, slots: 1, trains: Duration::ZERO }).await?;
@@ -93,14 +92,14 @@ struct Run {
     waits: Vec<f64>,
 }
 
-/// A sweep from its submission to its end.
+/// Runs a sweep from submission to its end.
 async fn run(trials: u64, workers: u32, manner: Manner) -> Result<Run, BenchError> {
     let served = Served::start().await?;
     let mut client = served.client().await?;
     let (noted, mut waits) = mpsc::unbounded_channel();
     let clock = Clock::start();
     let (sweep, _) = client.submit(spec_of(trials), Format::Toml, "bench dispatch".to_owned(), true).await?;
-    // Only now, since of several requests for a lease that find nothing the last one counts.
+    // Workers start after the submission, because of several polls that found nothing only the last one counts.
     let working = WorkerClass::start(&served.url, workers, manner, &noted)?;
     let mut events = client.watch(&sweep.id.to_string()).await?;
     let mut ended = false;

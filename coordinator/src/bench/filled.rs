@@ -1,4 +1,4 @@
-//! A store that holds results of a sweep before anything is measured.
+//! A store that is filled with results of a sweep before a measurement.
 
 use std::path::Path;
 
@@ -14,14 +14,14 @@ use biosweep_store::{self, StoreError};
 
 use super::spec_of;
 
-/// Trajectories ended in one transaction.
+/// Number of trajectories that end in one transaction.
 const FILL: u64 = 20_000;
 
-/// Fills the store of a home with so many results of a sweep of so many trials, which runs on.
+/// Fills the store of a home with `completed` results of a sweep of `trials` trials, which is still running.
 pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(), StoreError> {
     let store = biosweep_store::open(home, None).await?;
     let text = spec_of(trials);
-    let spec = SweepSpec::parse(&text, Format::Toml, "bench").expect("the spec is well formed");
+    let spec = SweepSpec::parse(&text, Format::Toml, "bench").expect("the spec is valid");
     let (sweep, at) = (new_id::<SweepId>(), WallTime(0));
     let submission = Submission::new(sweep, &spec, (text, Format::Toml), at);
     store.commit(&[Record::Submitted(submission)]).await?;
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_export_takes_no_more_memory_for_having_more_rows() {
+    async fn the_memory_of_an_export_does_not_grow_with_the_rows() {
         const ROWS: u64 = 150_000;
         const MOST_KIB: u64 = 150 << 10;
         let home = tempfile::tempdir().expect("a folder");
@@ -93,9 +93,9 @@ mod tests {
         command.env_remove("BIOSWEEP_COORDINATOR").env_remove("BIOSWEEP_STORE");
         let mut export = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut lines = BufReader::new(export.stdout.take().expect("a pipe")).lines();
-        // A header and nearly all rows: so many are left that it has to wait for a reader.
+        // The header and nearly all rows. The rest is more than the pipe holds, so the export waits for its reader.
         assert_eq!(lines.by_ref().take(ROWS as usize - 5_000).filter(Result::is_ok).count(), ROWS as usize - 5_000);
-        let status = fs::read_to_string(format!("/proc/{}/status", export.id())).expect("it is not done");
+        let status = fs::read_to_string(format!("/proc/{}/status", export.id())).expect("it is still running");
         let most =
             status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         assert_eq!(lines.filter(Result::is_ok).count(), 5_001);

@@ -1,12 +1,12 @@
-//! Whether the coordinator's rate stays what it is as a sweep grows.
+//! The coordinator's rate for sweeps of increasing size.
 
 use super::BenchError;
 use super::dispatch::{Load, Measured, dispatch};
 
-/// Trials of the sweeps.
+/// The sizes of the sweeps, in trials.
 const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
 
-/// Dispatches ever greater sweeps.
+/// Dispatches sweeps of increasing size.
 pub(crate) async fn growth(load: Load) -> Result<Vec<Measured>, BenchError> {
     let mut measured = Vec::with_capacity(SIZES.len());
     for trials in SIZES {

@@ -1,4 +1,4 @@
-//! What connected workers cost that have nothing to do.
+//! The cost of connected workers that have nothing to train.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use super::BenchError;
 use super::served::Served;
 use super::worker::{BenchWorker, Manner};
 
-/// What was measured.
+/// The results of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Idled {
-    /// Workers, each with a stream of its own, all of them asking for work that is not there.
+    /// Number of workers. Each has its own stream and polls.
     pub(crate) workers: u32,
-    /// For how many seconds.
+    /// Duration in seconds.
     pub(crate) seconds: f64,
-    /// The share of one core the coordinator took.
+    /// The fraction of one core that the coordinator used.
     pub(crate) core_share: f64,
-    /// Its resident memory at the end, in MiB.
+    /// The coordinator's resident memory at the end, in MiB.
     pub(crate) coordinator_mib: f64,
 }
 
-/// Connects so many workers and leaves them alone for a while; they send heartbeats as workers in use do.
+/// Connects workers and leaves them idle. They send heartbeats like real workers.
 pub(crate) async fn idle(workers: u32, seconds: u32) -> Result<Idled, BenchError> {
     let served = Served::start().await?;
     let mut idling = JoinSet::new();

@@ -1,15 +1,15 @@
-//! What the coordinator itself can do, measured through all of it.
+//! Benchmarks of the complete coordinator.
 //!
-//! | module | measures |
+//! | module | contents |
 //! |---|---|
-//! | [`mod@dispatch`] | trials per second, and the way from one trial's end to the next grant |
-//! | [`mod@growth`] | the same of ever greater sweeps |
-//! | [`mod@idle`] | what workers cost that have nothing to do |
-//! | [`mod@pending`] | what a sweep costs of which nothing has been done |
-//! | [`mod@recovery`] | seconds until a coordinator serves again |
-//! | [`mod@reuse`] | seconds to take over what another sweep has found |
-//! | [`served`] | a coordinator in a process of its own |
-//! | [`filled`] | a store with results in it |
+//! | [`mod@dispatch`] | trials per second, and the time from a trial's end to the next grant |
+//! | [`mod@growth`] | the same for sweeps of increasing size |
+//! | [`mod@idle`] | the cost of idle workers |
+//! | [`mod@pending`] | the cost of a large sweep without results |
+//! | [`mod@recovery`] | seconds until a coordinator serves again after a crash |
+//! | [`mod@reuse`] | seconds to reuse the results of another sweep |
+//! | [`served`] | a coordinator in its own process |
+//! | [`filled`] | a store filled with results |
 //! | [`worker`] | workers that train nothing |
 
 mod dispatch;
@@ -31,44 +31,44 @@ pub(crate) use reuse::reuse;
 
 use crate::client::ClientError;
 
-/// Why nothing was measured.
+/// Why a benchmark failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
-    /// A process could not be run or looked at.
+    /// A process could not be started or inspected.
     #[error("{what}: {source}")]
     Process {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The coordinator ended by itself.
-    #[error("the coordinator ended by itself ({status}); it said: {said}")]
+    /// The coordinator ended unexpectedly.
+    #[error("the coordinator ended unexpectedly ({status}); its log: {said}")]
     Ended {
-        /// How.
+        /// The exit status.
         status: String,
         /// Its log.
         said: String,
     },
     /// The coordinator does not listen.
-    #[error("the coordinator does not listen after {seconds} s; it said: {said}")]
+    #[error("the coordinator does not listen after {seconds} s; its log: {said}")]
     Silent {
-        /// How long it was waited for.
+        /// The time limit in seconds.
         seconds: f64,
         /// Its log.
         said: String,
     },
-    /// The coordinator said something to a worker that it should not have.
-    #[error("the coordinator did not welcome a worker, but said {message}")]
+    /// The coordinator sent a worker an unexpected message.
+    #[error("the coordinator did not welcome a worker but sent {message}")]
     Unexpected {
-        /// What it said.
+        /// The message.
         message: String,
     },
     /// A worker's stream ended.
     #[error("the coordinator closed a worker's stream")]
     Closed,
-    /// The sweep stopped before its end.
+    /// The sweep ended before all trials were done.
     #[error("the sweep did not finish")]
     Unfinished,
     /// The coordinator did not answer.
@@ -76,7 +76,7 @@ pub(crate) enum BenchError {
     Client(#[from] ClientError),
 }
 
-/// A sweep of so many trials, each a trajectory of one update.
+/// A sweep with this many trials, each a trajectory of one update.
 fn spec_of(trials: u64) -> String {
     format!(
         "name = \"bench\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\

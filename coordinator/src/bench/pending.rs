@@ -1,4 +1,4 @@
-//! What a sweep costs that is far greater than anything that has been done of it.
+//! The cost of a very large sweep without results.
 
 use biosweep_common::spec::Format;
 use biosweep_host::clock::Clock;
@@ -7,20 +7,20 @@ use serde::Serialize;
 use super::served::Served;
 use super::{BenchError, spec_of};
 
-/// What was measured.
+/// The results of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Pending {
-    /// Trials in the sweep.
+    /// Number of trials of the sweep.
     pub(crate) trials: u64,
-    /// Seconds from handing it in to its being recorded.
+    /// Seconds from the submission until the sweep is recorded.
     pub(crate) submit_seconds: f64,
-    /// Seconds until it was shown.
+    /// Seconds until the sweep is shown.
     pub(crate) show_seconds: f64,
     /// The coordinator's resident memory, in MiB.
     pub(crate) coordinator_mib: f64,
 }
 
-/// Submits a sweep of so many trials and looks at it.
+/// Submits a sweep with this many trials and shows it.
 pub(crate) async fn pending(trials: u64) -> Result<Pending, BenchError> {
     let served = Served::start().await?;
     let mut client = served.client().await?;

@@ -1,4 +1,4 @@
-//! How long a coordinator takes to serve a sweep of which much is done already.
+//! The time until a coordinator serves a sweep that already has many results.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,18 +12,18 @@ use super::filled::fill;
 use super::served::new_home;
 use crate::client::{Client, ClientError};
 
-/// What a start after a crash took.
+/// The results of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Recovered {
-    /// Trials in the sweep.
+    /// Number of trials of the sweep.
     pub(crate) trials: u64,
-    /// Those that had a result.
+    /// Number of trials with a result.
     pub(crate) completed: u64,
     /// Seconds from the start of a coordinator to its first answer.
     pub(crate) seconds: f64,
 }
 
-/// Fills a store with so many results of a sweep, and measures how long a coordinator takes to serve it.
+/// Fills a store with results of a sweep, and measures the time until a coordinator serves it.
 pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, BenchError> {
     let home = new_home()?;
     fill(&home, trials, completed.min(trials)).await.map_err(HostError::from).map_err(ClientError::from)?;

@@ -1,4 +1,4 @@
-//! What it takes to take over the results of another sweep.
+//! The cost of reusing the results of another sweep.
 
 use biosweep_common::spec::Format;
 use biosweep_host::clock::Clock;
@@ -10,23 +10,23 @@ use super::served::{Served, new_home};
 use super::{BenchError, spec_of};
 use crate::client::ClientError;
 
-/// What was measured.
+/// The results of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Reused {
-    /// Trials in the sweep that was submitted.
+    /// Number of trials of the submitted sweep.
     pub(crate) trials: u64,
-    /// Those it took over.
+    /// Number of reused results.
     pub(crate) reused: u64,
-    /// Seconds from handing it in to all of them being recorded.
+    /// Seconds from the submission until all results are recorded.
     pub(crate) seconds: f64,
-    /// The most memory the coordinator had, in MiB.
+    /// The coordinator's maximum resident memory, in MiB.
     pub(crate) coordinator_most_mib: f64,
 }
 
-/// Submits a sweep of so many trials, all of which another sweep has trained.
+/// Submits a sweep whose trials were all trained by another sweep.
 pub(crate) async fn reuse(trials: u64) -> Result<Reused, BenchError> {
     let home = new_home()?;
-    // One more, so that it runs on.
+    // One more trial than results, so that the sweep is still running.
     fill(&home, trials + 1, trials).await.map_err(HostError::from).map_err(ClientError::from)?;
     let served = Served::start_in(home).await?;
     let mut client = served.client().await?;

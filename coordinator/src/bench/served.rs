@@ -1,5 +1,5 @@
-//! A coordinator in a process of its own, as `biosweep serve` runs it, in a home that is removed afterwards; and what it
-//! takes of the machine.
+//! A coordinator in its own process, as `biosweep serve` runs it, and its use of memory and processor. Its home is
+//! removed at the end.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,38 +16,38 @@ use tokio::process::{Child, Command};
 use super::BenchError;
 use crate::client::Client;
 
-/// How long a coordinator may take to listen, in seconds.
+/// Maximum seconds until a coordinator listens.
 const START_S: f64 = 10.0;
-/// How often it is looked whether it does.
+/// Pause between two checks whether it listens.
 const LOOK: Duration = Duration::from_millis(5);
-/// Ticks of processor time in a second, as Linux counts them for others.
+/// Ticks of processor time per second, as Linux reports them to user programs.
 const TICKS_PER_S: f64 = 100.0;
 const KIB_PER_MIB: f64 = 1024.0;
 
-/// A coordinator that ends with this value.
+/// A coordinator process, which ends when this value is dropped.
 pub(super) struct Served {
     home: PathBuf,
     child: Child,
-    /// Where it listens.
+    /// The address it listens on.
     pub(super) url: String,
 }
 
 /// Resident memory of a process, in MiB.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Memory {
-    /// Now.
+    /// Current value.
     pub(super) now_mib: f64,
-    /// The most there was.
+    /// Maximum value.
     pub(super) most_mib: f64,
 }
 
 impl Served {
-    /// Starts one; returns when it listens.
+    /// Starts a coordinator in a new home; returns when it listens.
     pub(super) async fn start() -> Result<Self, BenchError> {
         Self::start_in(new_home()?).await
     }
 
-    /// Starts one in a home that has something in it.
+    /// Starts a coordinator in an existing home; returns when it listens.
     pub(super) async fn start_in(home: PathBuf) -> Result<Self, BenchError> {
         let log = File::create(home.join("serve.log")).map_err(failed("a log"))?;
         let log_too = log.try_clone().map_err(failed("a log"))?;
@@ -71,12 +71,12 @@ impl Served {
         Ok(served)
     }
 
-    /// A connection to it.
+    /// A connection to the coordinator.
     pub(super) async fn client(&self) -> Result<Client, BenchError> {
         Ok(Client::reach(&self.url).await?)
     }
 
-    /// The memory it takes.
+    /// The resident memory of the coordinator.
     pub(super) fn memory(&self) -> Result<Memory, BenchError> {
         let status = self.read("status")?;
         let mib = |name: &str| {
@@ -87,10 +87,10 @@ impl Served {
         Ok(Memory { now_mib: mib("VmRSS")?, most_mib: mib("VmHWM")? })
     }
 
-    /// The seconds of processor time it has taken.
+    /// Seconds of processor time that the coordinator has used.
     pub(super) fn processor_seconds(&self) -> Result<f64, BenchError> {
         let stat = self.read("stat")?;
-        // The name, in brackets, may hold anything; what follows it begins with the third field.
+        // The name, in brackets, may have any characters; after it comes the third field.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |place: usize| fields.get(place - 3).and_then(|field| field.parse::<f64>().ok());
         let (user, system) = (ticks(14), ticks(15));
@@ -98,7 +98,7 @@ impl Served {
         sum.ok_or_else(|| self.unreadable("stat"))
     }
 
-    /// Ends it and removes what it wrote.
+    /// Ends the coordinator and removes its home.
     pub(super) async fn stop(mut self) -> Result<(), BenchError> {
         self.child.kill().await.map_err(failed("ending the coordinator"))?;
         fs::remove_dir_all(&self.home).map_err(failed("removing the run's folder"))
@@ -106,11 +106,11 @@ impl Served {
 
     fn read(&self, file: &str) -> Result<String, BenchError> {
         let id = self.child.id().unwrap_or_default();
-        fs::read_to_string(format!("/proc/{id}/{file}")).map_err(failed("what the system says of the coordinator"))
+        fs::read_to_string(format!("/proc/{id}/{file}")).map_err(failed("reading /proc of the coordinator"))
     }
 
     fn unreadable(&self, file: &str) -> BenchError {
-        failed("what the system says of the coordinator")(io::Error::other(format!("no number in its {file}")))
+        failed("reading /proc of the coordinator")(io::Error::other(format!("no number in its {file}")))
     }
 
     fn said(&self) -> String {
@@ -118,7 +118,7 @@ impl Served {
     }
 }
 
-/// A home with nothing in it.
+/// A new, empty home.
 pub(super) fn new_home() -> Result<PathBuf, BenchError> {
     let home = std::env::temp_dir().join(format!("biosweep-bench-{}", new_id::<WorkerId>()));
     fs::create_dir_all(&home).map_err(failed("a folder for the run"))?;

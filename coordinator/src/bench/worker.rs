@@ -1,4 +1,4 @@
-//! A worker's side of a session that trains nothing: it reports every trajectory as trained, at once or after a while.
+//! A worker's side of a session without training: it reports every trajectory as completed, at once or after a delay.
 
 use std::collections::VecDeque;
 use std::thread::JoinHandle;
@@ -23,17 +23,17 @@ use tonic::Streaming;
 use super::BenchError;
 use crate::client::ClientError;
 
-/// Messages that may wait to be sent.
+/// Maximum number of messages that wait to be sent.
 const OUTBOX: usize = 1_024;
 
-/// How a worker takes and ends work.
+/// How a worker takes leases and ends them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    /// Trajectories of one lease, at most.
+    /// Maximum number of trajectories in a lease.
     pub(super) lanes: u32,
-    /// Leases it holds at once.
+    /// Leases it holds at the same time.
     pub(super) slots: u32,
-    /// How long it pretends to train.
+    /// Simulated duration of training.
     pub(super) trains: Duration,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct BenchWorker {
 }
 
 impl BenchWorker {
-    /// Connects, and is welcome.
+    /// Connects and waits for the welcome.
     pub(super) async fn connect(url: &str, manner: Manner) -> Result<Self, BenchError> {
         let unreachable =
             |error: tonic::transport::Error| ClientError::Unreachable { url: url.to_owned(), why: error.to_string() };
@@ -73,15 +73,15 @@ impl BenchWorker {
         Ok(worker)
     }
 
-    /// Works until the coordinator is gone. Tells how many seconds passed from each report of a lease's last trajectory
-    /// to the next grant.
+    /// Works until the coordinator ends. Sends to `waits` the seconds from each report of a lease's last trajectory to
+    /// the next grant.
     pub(super) async fn work(mut self, waits: mpsc::UnboundedSender<f64>) -> Result<(), BenchError> {
         let clock = Clock::start();
         let mut finished = VecDeque::new();
         loop {
             let ToWorker::Grant(grant) = self.hear().await? else { continue };
             if let Some(at) = finished.pop_front() {
-                // Nobody may be counting any more.
+                // The receiver may be gone already.
                 let _uncounted = waits.send(clock.seconds() - at);
             }
             if !self.manner.trains.is_zero() {
@@ -95,7 +95,7 @@ impl BenchWorker {
         }
     }
 
-    /// Does nothing but live, until the coordinator is gone.
+    /// Only sends heartbeats, until the coordinator ends.
     pub(super) async fn idle(mut self) -> Result<(), BenchError> {
         let mut beats = tokio::time::interval(self.heartbeat);
         loop {
@@ -118,11 +118,11 @@ impl BenchWorker {
     }
 }
 
-/// Workers on threads of their own, as they would be in processes of their own.
+/// Workers on separate threads, as a substitute for separate processes.
 pub(super) struct WorkerClass(Vec<JoinHandle<()>>);
 
 impl WorkerClass {
-    /// Starts so many, each of which works until the coordinator is gone.
+    /// Starts this many workers, which work until the coordinator ends.
     pub(super) fn start(
         url: &str,
         count: u32,
@@ -136,7 +136,7 @@ impl WorkerClass {
             let (url, waits) = (url.to_owned(), waits.clone());
             threads.push(std::thread::spawn(move || {
                 let work = async { BenchWorker::connect(&url, manner).await?.work(waits).await };
-                // It ends with the coordinator, which is no failure.
+                // A worker always ends with an error, because the coordinator ends first.
                 if let Err(error) = runtime.block_on(work) {
                     tracing::info!(%error, "a worker ends");
                 }
@@ -145,7 +145,7 @@ impl WorkerClass {
         Ok(Self(threads))
     }
 
-    /// Waits for their end; the coordinator is gone.
+    /// Waits for the workers' end, after the coordinator has ended.
     pub(super) fn join(self) {
         for thread in self.0 {
             thread.join().expect("a worker does not panic");

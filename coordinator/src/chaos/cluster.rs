@@ -20,20 +20,20 @@ use super::faults::Faults;
 use super::{ChaosError, Found, Options};
 use crate::client::{Client, ClientError};
 
-/// Milliseconds between two faults: least and greatest.
+/// Minimum and maximum milliseconds between two faults.
 const PAUSE_MS: (u64, u64) = (20, 900);
-/// Milliseconds a coordinator stays dead: least and greatest.
+/// Minimum and maximum milliseconds until a killed coordinator is started again.
 const DEAD_MS: (u64, u64) = (0, 1_500);
-/// Of so many faults one is for the coordinator.
+/// One of this many faults is for the coordinator.
 const COORDINATOR_ONE_IN: u32 = 4;
-/// Seconds after which a silent worker is lost: less than usual, so that the sweep is over soon.
+/// Seconds of silence after which a worker is lost; less than the default, so that the run is short.
 const LEASE: &str = "3";
-/// How long a question may take while everything dies and starts.
+/// The time limit of a request while processes are killed and started.
 const ANSWER: Duration = Duration::from_secs(2);
-/// Milliseconds without a trial more done and without a fault, after which the sweep is stuck.
+/// Milliseconds without progress and without a fault after which the sweep is stuck.
 const STUCK_MS: u64 = 120_000;
 
-/// A coordinator and workers as processes of their own.
+/// A coordinator and workers in separate processes.
 pub(super) struct Cluster<'a> {
     options: &'a Options,
     worker: WorkerOptions,
@@ -67,7 +67,7 @@ impl<'a> Cluster<'a> {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A way to the coordinator, as soon as it is up.
+    /// A connection to the coordinator, as soon as it listens.
     async fn client(&mut self) -> Result<Client, ChaosError> {
         let clock = Clock::start();
         loop {
@@ -88,14 +88,14 @@ impl<'a> Cluster<'a> {
         Ok(client.close().await?)
     }
 
-    /// Submits as people do whose coordinator dies before it answers: again, until there is an answer. A sweep whose
-    /// answer was lost is cancelled.
+    /// Submits like a user whose coordinator is killed before it answers: again, until there is an answer. A sweep
+    /// whose answer was lost is cancelled.
     pub(super) async fn submit_while_it_is_killed(&mut self, faults: &mut Faults) -> Result<(), ChaosError> {
         if faults.left > 0 && faults.rng.random_bool(0.5) {
             let Options { spec, format, origin, .. } = self.options;
             let (mut client, after) = (self.client().await?, faults.ms((0, 20)));
             tokio::select! {
-                // Whether it was taken in is seen below.
+                // The check below shows whether the submission was recorded.
                 _answer = client.submit(spec.clone(), *format, origin.clone(), true) => {}
                 () = tokio::time::sleep(after) => {}
             }
@@ -111,7 +111,7 @@ impl<'a> Cluster<'a> {
         self.submit().await
     }
 
-    /// Waits for the sweep's end, with faults as they come; what it found.
+    /// Waits for the sweep's end while faults happen, and returns its results.
     pub(super) async fn finish(
         &mut self,
         faults: &mut Faults,
@@ -152,7 +152,7 @@ impl<'a> Cluster<'a> {
         Ok(Found { results, curves })
     }
 
-    /// How the sweep stands; `None` where nobody answers at present.
+    /// The state of the sweep; `None` if the coordinator does not answer now.
     async fn look(&self) -> Option<SweepView> {
         let look = async {
             let mut client = Client::reach(&self.url()).await.ok()?;
@@ -165,7 +165,7 @@ impl<'a> Cluster<'a> {
         let place = faults.rng.random_range(0..self.workers.len());
         let (id, child) = &mut self.workers[place];
         child.kill().await.map_err(failed("killing a worker"))?;
-        // Sometimes it comes back as itself; sometimes another one takes up what it left.
+        // The new process either has the same id or takes over the spool of the killed one.
         if faults.rng.random_bool(0.5) {
             *id = new_id::<WorkerId>();
         }
@@ -186,7 +186,7 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    /// Whether all live that should.
+    /// Checks that all processes that should run are running.
     fn check(&mut self) -> Result<(), ChaosError> {
         let ended = |child: &mut Child| child.try_wait().map_err(failed("a process"));
         if let Some(status) = ended(&mut self.coordinator)? {
@@ -204,7 +204,7 @@ impl<'a> Cluster<'a> {
 
     pub(super) async fn stop(mut self) {
         for (_, worker) in &mut self.workers {
-            // Already gone is as good.
+            // An error means that the worker has ended already.
             drop(worker.kill().await);
         }
         drop(self.coordinator.kill().await);

@@ -1,11 +1,11 @@
-//! Faults, drawn from a seed.
+//! Random faults from a seed.
 
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-/// Faults that are to come.
+/// The remaining faults.
 pub(super) struct Faults {
     pub(super) rng: ChaCha8Rng,
     pub(super) left: u32,

@@ -1,4 +1,4 @@
-//! `biosweep bench`: what the coordinator itself can do.
+//! `biosweep bench`: benchmarks of the coordinator.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -14,18 +14,18 @@ use crate::render::json;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// Trials per second through a real coordinator: its own process, gRPC, SQLite on disk, workers that answer without
+    /// Trials per second of a real coordinator: its own process, gRPC, SQLite on disk, workers that answer without
     /// training
     Dispatch(DispatchArgs),
     /// The same with 10,000, 100,000 and 1,000,000 trials
     Growth(LoadArgs),
-    /// What connected workers cost that have nothing to do
+    /// Cost of connected workers that have nothing to train
     Idle(IdleArgs),
-    /// What a sweep costs of which nothing has been done
+    /// Cost of a large sweep without results
     Pending(PendingArgs),
-    /// Seconds until a coordinator serves a sweep of which much is done already
+    /// Seconds until a coordinator serves a sweep that has many results already
     Recovery(RecoveryArgs),
-    /// Seconds until a sweep has taken over what another one has found
+    /// Seconds until a sweep has reused the results of another one
     Reuse(ReuseArgs),
 }
 
@@ -43,10 +43,10 @@ pub(crate) struct LoadArgs {
     /// Workers
     #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
-    /// Trials a worker takes at once, as one bundle
+    /// Trials in a bundle
     #[arg(long, default_value = "256", value_name = "K", value_parser = flags::lanes, allow_negative_numbers = true)]
     lanes: NonZeroU32,
-    /// Leases of one trial a worker holds at once, where the rate of such leases is measured
+    /// Leases of one trial that a worker holds at the same time, in the part with such leases
     #[arg(long, default_value = "64", value_name = "S", value_parser = flags::lanes, allow_negative_numbers = true)]
     slots: NonZeroU32,
 }
@@ -56,7 +56,7 @@ pub(crate) struct IdleArgs {
     /// Workers
     #[arg(long, default_value = "1000", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
-    /// How long they are looked at
+    /// Duration of the measurement
     #[arg(long, default_value = "20", value_name = "S", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     seconds: NonZeroU32,
 }
@@ -73,14 +73,14 @@ pub(crate) struct RecoveryArgs {
     /// Trials in the sweep
     #[arg(long, default_value = "10000000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
     trials: NonZeroU64,
-    /// Those that have a result
+    /// Trials with a result
     #[arg(long, default_value = "1000000", value_name = "N")]
     completed: u64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReuseArgs {
-    /// Trials of the sweep, each of which another sweep has trained
+    /// Trials in the sweep, each of which another sweep has trained
     #[arg(long, default_value = "1000000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
     trials: NonZeroU64,
 }
@@ -94,7 +94,7 @@ impl LoadArgs {
 pub(super) async fn run(command: &BenchCommand, output: Output, stop: &Stop) -> Result<Exit, Failure> {
     tokio::select! {
         exit = measure(command, output) => exit,
-        // What was started ends with what is dropped here.
+        // The processes of the benchmark end when the future is dropped here.
         _signal = stop.requested() => Ok(Exit::Interrupted),
     }
 }
@@ -119,7 +119,7 @@ async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure
             let idled = bench::idle(workers.get(), seconds.get()).await?;
             answer(match output {
                 Output::Human => format!(
-                    "{} idle workers took {:.1} % of a core over {:.0} s; the coordinator holds {:.0} MiB",
+                    "{} idle workers took {:.1} % of a core over {:.0} s; the coordinator uses {:.0} MiB",
                     idled.workers,
                     idled.core_share * 100.0,
                     idled.seconds,
@@ -132,7 +132,7 @@ async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure
             let pending = bench::pending(trials.get()).await?;
             answer(match output {
                 Output::Human => format!(
-                    "{} trials submitted in {:.3} s and shown in {:.3} s; the coordinator holds {:.0} MiB",
+                    "{} trials submitted in {:.3} s and shown in {:.3} s; the coordinator uses {:.0} MiB",
                     pending.trials, pending.submit_seconds, pending.show_seconds, pending.coordinator_mib
                 ),
                 Output::Json => json::pretty(&pending),
@@ -152,7 +152,7 @@ async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure
             let reused = bench::reuse(trials.get()).await?;
             answer(match output {
                 Output::Human => format!(
-                    "{} of {} trials taken over in {:.1} s; the coordinator held at most {:.0} MiB",
+                    "{} of {} trials reused in {:.1} s; the coordinator used at most {:.0} MiB",
                     reused.reused, reused.trials, reused.seconds, reused.coordinator_most_mib
                 ),
                 Output::Json => json::pretty(&reused),
@@ -163,9 +163,9 @@ async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure
 
 fn describe(measured: &Measured) -> String {
     format!(
-        "{} trials in {:.2} s: {:.0} trials/s with {} workers of {} lanes; the coordinator holds {:.0} MiB\n\
-         {} trials at {:.0} trials/s, one a lease, {} leases a worker\n\
-         from finish to the next grant: {:.1} ms, in 95 of 100 cases at most {:.1} ms",
+        "{} trials in {:.2} s: {:.0} trials/s with {} workers of {} lanes; the coordinator uses {:.0} MiB\n\
+         {} trials at {:.0} trials/s, one per lease, {} leases per worker\n\
+         from finish to the next grant: median {:.1} ms, 95th percentile {:.1} ms",
         measured.trials,
         measured.seconds,
         measured.trials_per_s,

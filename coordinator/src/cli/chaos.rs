@@ -1,4 +1,4 @@
-//! `biosweep chaos`: whether a sweep finds the same while its processes are killed.
+//! `biosweep chaos`: checks that a sweep has the same results while its processes are killed.
 
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
@@ -23,18 +23,18 @@ use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct ChaosArgs {
-    /// A spec file (.toml, .yaml or .json), or the name of a preset: a small sweep, since it runs twice or more
+    /// A spec file (.toml, .yaml or .json), or the name of a preset: a small sweep, because it runs twice or more
     spec: String,
     /// Workers and coordinators to kill
     #[arg(long, default_value = "50", value_name = "N")]
     faults: u32,
-    /// What they are drawn from
+    /// Seed of the random faults
     #[arg(long, default_value = "1", value_name = "S")]
     seed: u64,
     /// Worker processes
     #[arg(long, default_value = "2", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: NonZeroU32,
-    /// Where to look for datasets first; then in $BIOSWEEP_DATA
+    /// Directory with datasets, searched before $BIOSWEEP_DATA
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -45,23 +45,23 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &St
     let place = home.join("chaos").join(new_id::<WorkerId>().to_string());
     let verdict = tokio::select! {
         verdict = try_it(args, home, &place) => verdict?,
-        // What it started ends with it.
+        // The processes of the run end when the future is dropped here.
         signal = stop.requested() => {
             let how = signal.reason();
             say(match std::fs::remove_dir_all(&place) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    format!("{how}; what it left is in {}", place.display())
+                    format!("{how}; its files are in {}", place.display())
                 }
-                _ => format!("{how}; nothing is left of it"),
+                _ => format!("{how}; its files are removed"),
             });
             return Ok(Exit::Interrupted);
         }
     };
     if verdict.equal {
-        // Left over it is in nobody's way.
+        // If it cannot be removed, it does no harm.
         drop(std::fs::remove_dir_all(&place));
     } else {
-        say(format_args!("what there is to see is in {}", place.display()));
+        say(format_args!("the logs are in {}", place.display()));
     }
     answer(match output {
         Output::Human => human::verdict(&verdict),
@@ -70,13 +70,13 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &St
     Ok(if verdict.equal { Exit::Done } else { Exit::SomeFailed })
 }
 
-/// Runs the sweep undisturbed and disturbed, in homes at `place`.
+/// Runs the sweep without and with faults, in homes at `place`.
 async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<Verdict, Failure> {
     let source = source::read_aside(&args.spec, &ExecutionArgs::default()).await?;
     let worker = WorkerOptions {
         program: local::find_program()?,
         device: "cpu".to_owned(),
-        // The momentary home has no datasets of its own.
+        // The temporary home has no datasets.
         data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
         home: home.to_owned(),
         deadline: end_of_job().await?,
@@ -84,7 +84,7 @@ async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<Verdict, 
     let datasets: Vec<_> = source.spec.grid.datasets().into_iter().collect();
     worker.check(&datasets).await?;
     let options = Options {
-        // Each run of it is to train.
+        // Every run must train, not reuse results.
         spec: spec::amend(&source.text, source.format, &[("reuse", "false".to_owned())]),
         format: source.format,
         origin: source.origin,

@@ -1,4 +1,4 @@
-//! `biosweep pause`, `resume` and `cancel`: the state of a sweep, as its owner wants it.
+//! `biosweep pause`, `resume` and `cancel`: changes the state of a sweep.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct ControlArgs {
-    /// A sweep's id, the beginning of one, or a name
+    /// A sweep's id, the start of an id, or a name
     sweep: String,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,
@@ -29,7 +29,7 @@ pub(super) enum Control {
 
 pub(super) async fn run(control: Control, args: &ControlArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut client = Client::connect(args.coordinator.target(home)).await?;
-    // What paused it is not told any more once it goes on.
+    // The reason of the pause is read first, because the sweep no longer has it after the change.
     let before = match control {
         Control::Resume => Some(client.show(&args.sweep).await?.sweep),
         Control::Pause | Control::Cancel => None,

@@ -1,4 +1,4 @@
-//! Custom data in a spec: found beside the spec file, its digest taken and written into the text.
+//! Custom data in a spec: finds it relative to the spec file, computes its digest and writes both into the text.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use biosweep_data::custom::digest;
 
 use super::failure::Failure;
 
-/// The text with the absolute directory and the digest of each custom dataset in it. Relative directories are relative to
-/// `base`.
+/// The text of a spec with the absolute directory and the digest of each custom dataset. Relative directories are
+/// relative to `base`.
 pub(super) fn pin(text: &str, format: Format, base: &Path) -> Result<String, Failure> {
     spec::pin(text, format, |own| resolve(own, base))
 }
@@ -20,17 +20,17 @@ fn resolve(own: &CustomData, base: &Path) -> Result<CustomData, Failure> {
     })?;
     let Some(directory) = directory.to_str().map(str::to_owned) else {
         return Err(Failure::bad_input(format!(
-            "the path of the data directory `{}` is no Unicode; move it elsewhere",
+            "the path of the data directory `{}` is not valid Unicode; move it to another directory",
             directory.display()
         )));
     };
     let found = CustomData { directory, digest: None, ..own.clone() };
-    // What is missing, broken or not what the spec asks for is one kind of error: that of the data, wherever it is found.
+    // Data that is missing, invalid or changed is an environment error, here as for workers.
     let digest = digest::digest(&found).map_err(Failure::from_environment)?;
     match own.digest {
         Some(expected) if expected != digest => Err(Failure::environment(format!(
-            "the data in `{}` has digest {digest}, and the spec asks for {expected}; put those files back, or leave the \
-             digest out of the spec",
+            "the data in `{}` has digest {digest}, but the spec has {expected}; put the original files back, or remove the \
+             digest from the spec",
             found.directory
         ))),
         _ => Ok(CustomData { digest: Some(digest), ..found }),

@@ -1,4 +1,4 @@
-//! `biosweep data`: fetches published datasets, and says which are here.
+//! `biosweep data`: downloads datasets and lists those on this machine.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,14 @@ use crate::terminal::say;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Say of each dataset whether its files are here, and where
+    /// List the datasets, and whether their files are on this machine
     List,
     /// Download a dataset's files into the home folder and verify them
     Fetch {
-        /// Its name
+        /// Name of the dataset
         name: Dataset,
-        /// Another address to fetch from: of the folder of the files, or of the archive for cifar-10; may be repeated
+        /// Another address to download from: of the folder with the files, or of the archive for cifar-10; may be
+        /// repeated
         #[arg(long, value_name = "URL")]
         mirror: Vec<String>,
     },
@@ -38,7 +39,7 @@ pub(super) fn run(command: &DataCommand, home: &Path, output: Output) -> Result<
 
 fn fetch(dataset: Dataset, mirrors: &[String], home: &Path, output: Output) -> Result<Exit, Failure> {
     let published = Downloadable::of(dataset)
-        .ok_or_else(|| Failure::bad_input(format!("`{dataset}` needs no files; use it as it is")))?;
+        .ok_or_else(|| Failure::bad_input(format!("`{dataset}` needs no files to download")))?;
     let own = published.mirrors.iter().map(|mirror| (*mirror).to_owned()).collect();
     let mirrors = if mirrors.is_empty() { own } else { mirrors.to_vec() };
     let folder = home.join("datasets").join(dataset.name());
@@ -50,15 +51,15 @@ fn fetch(dataset: Dataset, mirrors: &[String], home: &Path, output: Output) -> R
     })
 }
 
-/// Whether a dataset's files are here.
+/// Whether a dataset's files are on this machine.
 pub(super) enum Presence {
-    /// There is nothing to be here.
+    /// The dataset needs no files.
     Embedded,
-    /// All are, in the folder of the first.
+    /// All files are there; the folder of the first one.
     Here(PathBuf),
-    /// So many of how many are.
+    /// Some files are there: how many, and of how many.
     Partly(usize, usize),
-    /// None is.
+    /// No file is there.
     Absent,
 }
 
@@ -86,16 +87,16 @@ fn list(home: &Path, output: Output) -> Result<Exit, Failure> {
 
 pub(super) fn in_words(dataset: Dataset, presence: &Presence) -> String {
     match presence {
-        Presence::Embedded => "embedded; needs no files".to_owned(),
-        Presence::Here(folder) => format!("in {}; verified when it is used", folder.display()),
+        Presence::Embedded => "built in; needs no files".to_owned(),
+        Presence::Here(folder) => format!("in {}; verified when used", folder.display()),
         Presence::Partly(here, all) => {
-            format!("{here} of {all} files; `biosweep data fetch {dataset}` fetches the rest")
+            format!("{here} of {all} files; `biosweep data fetch {dataset}` downloads the rest")
         }
-        Presence::Absent => format!("not here; `biosweep data fetch {dataset}` fetches it"),
+        Presence::Absent => format!("not on this machine; `biosweep data fetch {dataset}` downloads it"),
     }
 }
 
-/// Looks where workers look that are given that `--data-dir`.
+/// Searches the same directories as workers with this `--data-dir`.
 pub(super) fn presence(dataset: Dataset, data_dir: Option<&Path>, home: Option<&Path>) -> Presence {
     let Some(published) = Downloadable::of(dataset) else { return Presence::Embedded };
     let variable = env::var_os("BIOSWEEP_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -110,7 +111,7 @@ pub(super) fn presence(dataset: Dataset, data_dir: Option<&Path>, home: Option<&
     }
 }
 
-/// The folder that holds the file, where it is under one of its names.
+/// The folder of a file that exists there under one of its names.
 fn is_in(folder: &Path, file: &DownloadableFile) -> Option<PathBuf> {
     let names = file.names.iter().flat_map(|name| [folder.join(name), folder.join(format!("{name}.gz"))]);
     let path = names.into_iter().find(|path| path.is_file())?;

@@ -1,5 +1,5 @@
-//! What the datasets of a sweep hold, and whether its trials can be trained on them: looked at and told before anything
-//! trains.
+//! The summaries of a sweep's datasets, and whether its trials can be trained on them. Both are printed before
+//! training.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use super::data::{self, Presence};
 use super::failure::Failure;
 use crate::terminal::say;
 
-/// The published datasets of a sweep have the images that its trials need; what they hold is known without their files.
-pub(super) fn named_suffice(spec: &SweepSpec) -> Result<(), Failure> {
+/// Checks that the trials can be trained on the sweep's named datasets. Their summaries are known without their files.
+pub(super) fn check_named(spec: &SweepSpec) -> Result<(), Failure> {
     let published = spec.grid.datasets().into_iter().filter_map(|dataset| match dataset {
         DatasetRef::Named(dataset) => Some(DatasetSummary::of_named(dataset)),
         DatasetRef::Custom(_) => None,
     });
-    suffice(&published.collect::<Vec<_>>(), spec)
+    check(&published.collect::<Vec<_>>(), spec)
 }
 
-/// Looks at the datasets of a plan: own ones by the worker program, where it is there.
+/// Looks at the datasets of a plan. The worker program reads custom data, if it is installed.
 pub(super) async fn look(
     spec: &SweepSpec,
     data_dir: Option<&Path>,
@@ -38,7 +38,7 @@ pub(super) async fn look(
     }
     let found: Vec<DatasetSummary> = looks.iter().filter_map(|look| look.summary.clone()).collect();
     warn_of(&found);
-    suffice(&found, spec)?;
+    check(&found, spec)?;
     Ok(looks)
 }
 
@@ -66,27 +66,27 @@ async fn look_at_custom(
     };
     match found {
         Ok(mut found) => Ok(PlannedDataset { dataset, summary: found.pop(), lacking: None }),
-        // Without the worker's program there is a plan all the same.
+        // A plan needs no worker program.
         Err(error @ (LocalError::NoProgram | LocalError::Start { .. })) => {
-            Ok(PlannedDataset { dataset, summary: None, lacking: Some(format!("not looked at: {error}")) })
+            Ok(PlannedDataset { dataset, summary: None, lacking: Some(format!("not checked: {error}")) })
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Tells what was found in the datasets of a sweep that is about to train.
-pub(super) fn tell(found: &[DatasetSummary], spec: Option<&SweepSpec>) -> Result<(), Failure> {
+/// Prints the summaries of the datasets of a sweep that is about to train.
+pub(super) fn report(found: &[DatasetSummary], spec: Option<&SweepSpec>) -> Result<(), Failure> {
     found.iter().for_each(|summary| say(format!("{}: {summary}", summary.dataset.label())));
     warn_of(found);
-    spec.map_or(Ok(()), |spec| suffice(found, spec))
+    spec.map_or(Ok(()), |spec| check(found, spec))
 }
 
 fn warn_of(found: &[DatasetSummary]) {
     found.iter().flat_map(DatasetSummary::warnings).for_each(|warning| say(format!("warning: {warning}")));
 }
 
-/// Every trial of a sweep can be trained on what was found.
-fn suffice(found: &[DatasetSummary], spec: &SweepSpec) -> Result<(), Failure> {
+/// Checks that every trial of a sweep can be trained on its datasets.
+fn check(found: &[DatasetSummary], spec: &SweepSpec) -> Result<(), Failure> {
     let refusals: Vec<String> = found.iter().flat_map(|summary| summary.refusals(&spec.grid)).collect();
     if refusals.is_empty() { Ok(()) } else { Err(Failure::bad_input(refusals.join("\n  "))) }
 }

@@ -1,4 +1,4 @@
-//! `biosweep delete`: a sweep that has ended goes, with its results, its files and its checkpoints.
+//! `biosweep delete`: deletes a sweep that has ended, with its results, files and checkpoints.
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
@@ -15,14 +15,14 @@ use crate::folder;
 use crate::render::{human, json};
 use crate::terminal::{ask, say};
 
-/// The folder of a home where workers keep checkpoints, unless they are told another place.
+/// The folder of a home with the checkpoints of local workers, unless they were given another place.
 const CHECKPOINTS: &str = "checkpoints";
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
-    /// A sweep's id, the beginning of one, or a name
+    /// A sweep's id, the start of an id, or a name
     sweep: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short = 'y')]
     yes: bool,
     #[command(flatten)]
@@ -31,26 +31,24 @@ pub(crate) struct DeleteArgs {
 
 pub(super) async fn run(args: &DeleteArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     if !args.yes && !io::stdin().is_terminal() {
-        return Err(Failure::bad_input(
-            "what is deleted cannot be brought back; say --yes to delete without being asked",
-        ));
+        return Err(Failure::bad_input("a deleted sweep cannot be restored; use --yes to delete without a question"));
     }
     let mut client = Client::connect(args.coordinator.target(home)).await?;
-    let (sweep, taken_over) = client.delete(&args.sweep, true).await?;
-    if !args.yes && !ask(human::may_delete(&sweep, taken_over)) {
+    let (sweep, reused) = client.delete(&args.sweep, true).await?;
+    if !args.yes && !ask(human::may_delete(&sweep, reused)) {
         client.close().await?;
         return Err(Failure::bad_input("nothing was deleted"));
     }
-    let (sweep, taken_over) = client.delete(&sweep.id.to_string(), false).await?;
+    let (sweep, reused) = client.delete(&sweep.id.to_string(), false).await?;
     client.close().await?;
     let removed = remove_files(home, &sweep);
     answer(match output {
-        Output::Human => human::deleted(&sweep, taken_over, &removed),
-        Output::Json => json::deleted(&sweep, taken_over, &removed),
+        Output::Human => human::deleted(&sweep, reused, &removed),
+        Output::Json => json::deleted(&sweep, reused, &removed),
     })
 }
 
-/// Removes what this home has of the sweep beside the store; the folders that were there.
+/// Removes the files of the sweep from this home, and returns the folders that were removed.
 fn remove_files(home: &Path, sweep: &SweepView) -> Vec<PathBuf> {
     let folders = [folder::of(home, sweep), home.join(CHECKPOINTS).join(sweep.id.to_string())];
     let removed = |folder: &PathBuf| match fs::remove_dir_all(folder) {

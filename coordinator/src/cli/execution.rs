@@ -1,20 +1,20 @@
-//! Flags that say how a sweep is to be carried out: they take the place of the spec's own words.
+//! Flags for execution options. They override the options in the spec.
 
 use biosweep_common::spec::{PRIORITY_MAX, WEIGHT_MAX};
 use clap::Args;
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ExecutionArgs {
-    /// Train every trial by itself, also those that differ only in when to stop
+    /// Train every trial separately, even if trials differ only in their stopping rule
     #[arg(long)]
     no_share: bool,
-    /// Train every trial, also those whose results the store has already
+    /// Train every trial, even if the store already has its result
     #[arg(long)]
     no_reuse: bool,
-    /// Sweeps of a higher priority go first
+    /// Priority; sweeps with a higher priority are granted first
     #[arg(long, value_name = "N", value_parser = priority, allow_negative_numbers = true)]
     priority: Option<i32>,
-    /// Share of the workers among running sweeps of one priority
+    /// Weight: the share of the workers among running sweeps of one priority
     #[arg(long, value_name = "N", value_parser = weight, allow_negative_numbers = true)]
     weight: Option<u32>,
 }
@@ -30,12 +30,12 @@ fn weight(text: &str) -> Result<u32, String> {
 }
 
 impl ExecutionArgs {
-    /// Whether nothing was said.
+    /// Whether no flag is given.
     pub(super) fn is_empty(&self) -> bool {
         self.keys().is_empty()
     }
 
-    /// The keys of a spec that say the same.
+    /// The keys of a spec with the same options.
     pub(super) fn keys(&self) -> Vec<(&'static str, String)> {
         let never = |key, never: bool| never.then(|| (key, "false".to_owned()));
         let priority = self.priority.map(|priority| ("priority", priority.to_string()));

@@ -14,9 +14,9 @@ use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExtendArgs {
-    /// A sweep's id, the beginning of one, or a name
+    /// A sweep's id, the start of an id, or a name
     sweep: String,
-    /// A spec file (or - for standard input) with the axes and replicates to add; what the sweep has already stays as it is
+    /// A spec file (or - for standard input) with the axes and replicates to add; existing trials do not change
     spec: String,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,

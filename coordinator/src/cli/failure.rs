@@ -1,4 +1,4 @@
-//! How a command can end: the exit codes, and what is said where it ends badly.
+//! The end of a command: exit codes and error messages.
 
 use std::fmt;
 
@@ -15,22 +15,22 @@ use crate::render::spec_error;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All is well.
+    /// Success.
     Done,
     /// Some trials failed.
     SomeFailed,
-    /// What was asked cannot be done as it was asked.
+    /// The input is invalid.
     BadInput,
-    /// Something this needs is missing or broken.
+    /// Something in the environment is missing or broken.
     Environment,
-    /// It had to stop with work left: the same command goes on.
+    /// It had to stop before the work was done; the same command continues it.
     WorkLeft,
-    /// The user stopped it.
+    /// The user interrupted it.
     Interrupted,
 }
 
 impl Exit {
-    /// The process's exit code.
+    /// The exit code of the process.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -42,7 +42,7 @@ impl Exit {
         }
     }
 
-    /// That of a program which a signal stopped with work left.
+    /// The end of a program that a signal stopped before the work was done.
     pub(crate) const fn after(signal: StopSignal) -> Self {
         match signal {
             StopSignal::Interrupt => Self::Interrupted,
@@ -51,20 +51,20 @@ impl Exit {
     }
 }
 
-/// A command that could not do what was asked.
+/// A command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// The exit code.
     pub(crate) exit: Exit,
-    /// What to say.
+    /// The message.
     said: Said,
 }
 
 #[derive(Debug)]
 enum Said {
-    /// One sentence, left unwrapped so that it can be searched for.
+    /// One sentence. It is not wrapped, so that users can search for it.
     Line(String),
-    /// Errors, each shown in its text.
+    /// Errors, each shown in the text of the spec.
     Report(Report),
 }
 
@@ -78,17 +78,17 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// The user can fix it by asking otherwise.
+    /// An error that the user can fix by changing the input.
     pub(crate) fn bad_input(message: impl fmt::Display) -> Self {
         Self { exit: Exit::BadInput, said: Said::Line(message.to_string()) }
     }
 
-    /// The machine or the network lacks something.
+    /// Something is missing or broken on the machine or the network.
     pub(crate) fn environment(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Environment, said: Said::Line(message.to_string()) }
     }
 
-    /// The same with one thing more to know.
+    /// The same error with more information.
     pub(crate) fn and(mut self, more: impl fmt::Display) -> Self {
         if let Said::Line(line) = &mut self.said {
             *line = format!("{line}; {more}");
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistake_in_a_line_too_long_to_be_shown_is_told_with_its_place() {
+    fn an_error_in_a_line_too_long_to_be_shown_is_reported_with_its_place() {
         let wide = " ".repeat(70_000);
         let text = format!("{{\"name\":\"x\",{wide}\"grid\":{{\"rule\":\"bp\",\"network\":\"nn\",\"depth\":0}}}}");
         let errors = SweepSpec::parse(&text, Format::Json, "spec.json").expect_err("mistakes");

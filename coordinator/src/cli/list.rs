@@ -30,7 +30,7 @@ pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<
     })
 }
 
-/// What there is in a home in which nothing was ever kept.
+/// The answer for a home without any sweep.
 pub(super) fn nothing(home: &Path, output: Output) -> Result<Exit, Failure> {
     answer(match output {
         Output::Human => human::no_sweeps_in(home),

@@ -1,5 +1,5 @@
-//! The command line: what there is, and what is common to it. One file per command, and one for those that differ by a
-//! word.
+//! The command line: all commands and their common options. Each command has a file; commands with equal options share
+//! one.
 
 mod answer;
 mod bench;
@@ -44,10 +44,11 @@ use crate::client::Target;
 use control::Control;
 use failure::{Exit, Failure};
 
-/// Hyper-parameter sweeps over learning rules: BP, feedback alignment, target propagation and their kin.
+/// Hyperparameter sweeps over learning rules: backpropagation, feedback alignment, target propagation and related
+/// rules.
 ///
-/// Exit codes: 0 all is well, 1 some trials failed or were cancelled, 2 bad input, 3 something in the environment is
-/// missing or broken, 75 stopped with work left (the same command goes on), 130 interrupted.
+/// Exit codes: 0 success, 1 some trials failed or were cancelled, 2 bad input, 3 something in the environment is
+/// missing or broken, 75 stopped before the work was done (the same command continues), 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "biosweep", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -57,41 +58,40 @@ pub(crate) struct Cli {
     common: Common,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Folder of sweeps, results, datasets and logs [default: biosweep in the user's data folder]
+    /// Home folder with sweeps, results, datasets and logs [default: biosweep in the user's data folder]
     #[arg(long, global = true, env = "BIOSWEEP_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
-    /// How to answer
+    /// Output format
     #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
     output: Output,
 }
 
-/// Who reads the answer.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// People.
+    /// For people.
     Human,
-    /// Programs: JSON with stable field names.
+    /// For programs: JSON with stable field names.
     Json,
 }
 
-/// Which coordinator is meant.
+/// The coordinator of a command.
 #[derive(Debug, Args)]
 pub(crate) struct Coordinator {
-    /// Address of a coordinator, which keeps its own store, such as http://10.0.0.1:7465 [default: the one that serves
-    /// --home]
+    /// Address of a coordinator with its own store, such as http://10.0.0.1:7465 [default: the one that serves --home]
     #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", value_parser = flags::coordinator_url)]
     coordinator: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
 }
 
-/// Where sweeps and results are kept.
+/// The store with sweeps and results.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// Keep sweeps and results in PostgreSQL: postgres://USER@HOST/DATABASE [default: a SQLite file in --home]
+    /// PostgreSQL store for sweeps and results: postgres://USER@HOST/DATABASE [default: a SQLite file in --home]
     #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true, value_parser = store_url)]
     store: Option<String>,
 }
@@ -100,11 +100,11 @@ fn store_url(text: &str) -> Result<String, String> {
     if biosweep_store::is_url(text) {
         return Ok(text.to_owned());
     }
-    Err("write it as postgres://USER@HOST/DATABASE, or leave out --store for a SQLite file in the home".to_owned())
+    Err("write it as postgres://USER@HOST/DATABASE, or omit --store for a SQLite file in the home".to_owned())
 }
 
 impl StoreArgs {
-    /// Its address, where it is not a file in the home.
+    /// The address of the store; `None` for a file in the home.
     fn url(&self) -> Option<&str> {
         self.store.as_deref()
     }
@@ -112,55 +112,55 @@ impl StoreArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a sweep on this machine, from nothing to results
+    /// Run a sweep on this machine, from the spec to the results
     Run(run::RunArgs),
-    /// Say what a sweep holds and costs, without running it
+    /// Show the size and cost of a sweep without running it
     Plan(plan::PlanArgs),
-    /// Coordinate sweeps for workers and people elsewhere
+    /// Run a coordinator for workers and users on other machines
     Serve(serve::ServeArgs),
-    /// Hand a sweep to a coordinator
+    /// Submit a sweep to a coordinator
     Submit(submit::SubmitArgs),
-    /// Add axes or replicates to a sweep; only what is new is trained
+    /// Add axes or replicates to a sweep; only new trials are trained
     Extend(extend::ExtendArgs),
     /// List the sweeps
     List(list::ListArgs),
-    /// Show one sweep: how far it is, what its workers do, what went wrong
+    /// Show one sweep: its progress, its workers and its incomplete attempts
     Show(show::ShowArgs),
     /// Follow a sweep until it has ended
     Watch(watch::WatchArgs),
-    /// Take a sweep back from the workers, with checkpoints, until it is resumed
+    /// Pause a sweep: its workers return their trials with checkpoints
     Pause(control::ControlArgs),
-    /// Go on with a paused sweep
+    /// Continue a paused sweep
     Resume(control::ControlArgs),
-    /// Stop a sweep for good; what was done stays
+    /// Cancel a sweep; completed results are kept
     Cancel(control::ControlArgs),
-    /// Try trials again that failed for good
+    /// Retry trials that failed
     Retry(retry::RetryArgs),
     /// Delete a sweep that has ended, with its results, files and checkpoints
     Delete(delete::DeleteArgs),
-    /// List the workers, and what each trains
+    /// List the workers and what they train
     Workers(workers::WorkersArgs),
-    /// Let a worker out of quarantine
+    /// Release a worker from quarantine
     Release(release::ReleaseArgs),
     /// Export the results of a sweep
     Results(results::ResultsArgs),
-    /// Train a trial again, and say whether its learning curve is the same to the last bit
+    /// Train a trial again and compare the learning curves to the last bit
     Replay(replay::ReplayArgs),
-    /// Fetch published datasets, and see which are here
+    /// Download datasets, and list those on this machine
     #[command(subcommand)]
     Data(data::DataCommand),
-    /// The sweeps that come with biosweep
+    /// List or print the specs that come with biosweep
     #[command(subcommand)]
     Preset(preset::PresetCommand),
-    /// Run a small sweep while its workers and coordinator are killed, and say whether it finds the same as undisturbed
+    /// Run a small sweep while its workers and coordinator are killed, and compare the results with a normal run
     Chaos(chaos::ChaosArgs),
-    /// Measure the coordinator itself
+    /// Benchmark the coordinator
     #[command(subcommand)]
     Bench(bench::BenchCommand),
 }
 
 impl Cli {
-    /// What the command line says; ends the program with exit code 2 where that cannot be meant.
+    /// Parses the command line; invalid input ends the program with exit code 2.
     pub(crate) fn read() -> Self {
         let given = variables::without_empty(Self::command()).get_matches();
         let mut innermost = &given;
@@ -169,8 +169,8 @@ impl Cli {
         }
         let source = |id: &str| innermost.try_contains_id(id).ok().and_then(|_| innermost.value_source(id));
         if source("store") == Some(ValueSource::CommandLine) && source("coordinator").is_some() {
-            let message = "--store says where a coordinator on this machine keeps its sweeps, and --coordinator (or \
-                           BIOSWEEP_COORDINATOR) names one that has a store already: leave one of them out";
+            let message = "--store is the store of a coordinator on this machine, but --coordinator (or \
+                           BIOSWEEP_COORDINATOR) names a coordinator with its own store: remove one of them";
             Self::command().error(ErrorKind::ArgumentConflict, message).exit();
         }
         Self::from_arg_matches(&given).unwrap_or_else(|error| error.exit())
@@ -184,24 +184,24 @@ impl Common {
             return Ok(home.clone());
         }
         let base = choose_base_strategy().map_err(|error| {
-            Failure::environment(format!("no home folder is known ({error}); name one with --home"))
+            Failure::environment(format!("the home folder is unknown ({error}); give it with --home"))
         })?;
         Ok(base.data_dir().join("biosweep"))
     }
 }
 
 impl Command {
-    /// Whether a signal asks it to stop cleanly, rather than ending it.
+    /// Whether a signal asks for a clean stop and does not end the command at once.
     const fn stops_cleanly(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Serve(_) | Self::Chaos(_) | Self::Bench(_))
     }
 
-    /// Whether it coordinates more than its own question.
+    /// Whether the command coordinates workers, and not only its own request.
     const fn is_busy(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Serve(_) | Self::Replay(_) | Self::Chaos(_) | Self::Bench(_))
     }
 
-    /// Whom it asks about sweeps that are there already.
+    /// The coordinator options of a command about existing sweeps.
     fn asks(&self) -> Option<&Coordinator> {
         match self {
             Self::Extend(args) => Some(&args.coordinator),
@@ -219,7 +219,7 @@ impl Command {
         }
     }
 
-    /// Whether it only reads: it writes nothing into the home, not even a log.
+    /// Whether the command only reads: it writes nothing into the home, not even a log.
     const fn only_reads(&self) -> bool {
         matches!(
             self,
@@ -227,7 +227,7 @@ impl Command {
         )
     }
 
-    /// Whether it asks a coordinator that it names: it needs no home then.
+    /// Whether the command names a coordinator and so needs no home.
     fn names_a_coordinator(&self) -> bool {
         let asked = match self {
             Self::Submit(args) => Some(&args.coordinator),
@@ -238,7 +238,7 @@ impl Command {
 }
 
 impl Coordinator {
-    /// The coordinator the command means.
+    /// The coordinator of the command.
     fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
         match &self.coordinator {
             Some(url) => Target::Url(url),
@@ -247,10 +247,10 @@ impl Coordinator {
     }
 }
 
-/// How long threads may take to end that a command has left behind: one that reads standard input may never.
+/// The time limit for threads that a command leaves behind; one that reads standard input may never end.
 const LAST_THREADS: Duration = Duration::from_secs(1);
 
-/// Does what was asked and says how it went.
+/// Runs a command and reports its end.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let exit = dispatch(cli).unwrap_or_else(|failure| {
         crate::terminal::say(&failure);
@@ -259,14 +259,14 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// Threads that a busy runtime needs beside one for each core: to look up names, and for its store.
+/// Threads of a coordinating runtime in addition to one per core: for name resolution and for the store.
 const THREADS_BESIDE: usize = 4;
 
-/// A runtime for a command; only those that coordinate have threads of their own.
+/// A runtime for a command; only commands that coordinate get several threads.
 fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = if command.is_busy() {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // It panics where it cannot start them.
+        // The runtime panics if it cannot start its threads.
         limits::can_start_threads(cores + THREADS_BESIDE).map_err(Failure::from_environment)?;
         tokio::runtime::Builder::new_multi_thread()
     } else {
@@ -276,7 +276,7 @@ fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
     runtime.map_err(|error| Failure::environment(format!("the runtime cannot be started: {error}")))
 }
 
-/// The requests to stop that a command heeds.
+/// The stop requests for a command.
 fn stop(command: &Command, runtime: &tokio::runtime::Runtime) -> Result<Stop, Failure> {
     if !command.stops_cleanly() {
         return Ok(Stop::never());
@@ -288,7 +288,7 @@ fn stop(command: &Command, runtime: &tokio::runtime::Runtime) -> Result<Stop, Fa
 fn nothing_in(home: &Path) -> Failure {
     let home = home.display();
     Failure::bad_input(format!(
-        "there are no sweeps in {home}; name their folder with --home, or make one there with \
+        "there are no sweeps in {home}; give their home with --home, or start one there with \
          `biosweep run quickstart --home {home}`"
     ))
 }
@@ -296,11 +296,11 @@ fn nothing_in(home: &Path) -> Failure {
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, common } = cli;
     let runtime = runtime(&command)?;
-    // Before anything is opened that a signal must not leave open.
+    // Before anything is opened, because a signal must not interrupt it uncleanly.
     let stop = stop(&command, &runtime)?;
     match command {
         Command::Plan(args) => {
-            // It leaves no log, nor anything else.
+            // A plan writes no log and no other file.
             return runtime.block_on(plan::run(&args, common.home().ok().as_deref(), common.output));
         }
         Command::Preset(command) => return preset::run(&command, common.output),
@@ -313,7 +313,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         home => home?,
     };
     if command.asks().is_some_and(|coordinator| coordinator.target(&home).is_void()) {
-        // Nothing is made where only a name may be mistaken.
+        // No home or store is created here, because the sweep's name may only be a typing error.
         return match command {
             Command::List(_) => list::nothing(&home, common.output),
             _ => Err(nothing_in(&home)),

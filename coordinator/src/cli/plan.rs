@@ -1,4 +1,4 @@
-//! `biosweep plan`: what a sweep holds and costs, and what of it there is already, before anything runs.
+//! `biosweep plan`: shows the size and cost of a sweep, and how many results can be reused, before it runs.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ use crate::render::{human, json};
 pub(crate) struct PlanArgs {
     /// A spec file (.toml, .yaml or .json), the name of a preset, or - for standard input
     spec: String,
-    /// Trajectories a worker trains together
+    /// Trajectories that a worker trains at once
     #[arg(long, default_value = "1", value_name = "K", value_parser = flags::lanes, allow_negative_numbers = true)]
     lanes: NonZeroU32,
-    /// Where to look for datasets first; then in $BIOSWEEP_DATA
+    /// Directory with datasets, searched before $BIOSWEEP_DATA
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &PlanArgs, home: Option<&Path>, output: Output) ->
     })
 }
 
-/// Trials that would be taken over. Where there is no store yet, none is made.
+/// The number of trials whose results would be reused. If there is no store, none is created.
 async fn reused(args: &PlanArgs, home: Option<&Path>, source: Source) -> Result<u64, Failure> {
     let target = args.coordinator.target(home.unwrap_or(Path::new("")));
     let is_unknown = home.is_none() && matches!(target, Target::Home { store: None, .. });

@@ -1,4 +1,4 @@
-//! `biosweep preset`: the sweeps that come with biosweep.
+//! `biosweep preset`: lists and prints the specs that come with biosweep.
 
 use biosweep_common::presets;
 use clap::Subcommand;
@@ -14,7 +14,7 @@ pub(crate) enum PresetCommand {
     List,
     /// Print a preset's spec file
     Show {
-        /// Its name
+        /// Name of the preset
         name: String,
     },
 }

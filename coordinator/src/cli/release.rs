@@ -1,4 +1,4 @@
-//! `biosweep release`: lets a worker out of quarantine.
+//! `biosweep release`: releases a worker from quarantine.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::render::{human, json};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReleaseArgs {
-    /// A worker's id, the beginning of one, or its name
+    /// A worker's id, the start of an id, or its name
     worker: String,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,

@@ -1,4 +1,4 @@
-//! `biosweep replay`: trains a trial again and says whether its curve is the same.
+//! `biosweep replay`: trains a trial again and compares the learning curves.
 
 use std::path::{Path, PathBuf};
 
@@ -16,12 +16,12 @@ use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// A trial: SWEEP/NUMBER, or the beginning of its key
+    /// A trial: SWEEP/NUMBER, or the start of its key
     trial: String,
-    /// What to train it on
+    /// Device to train on
     #[arg(long, default_value = "cpu", value_name = "cpu|cuda:0")]
     device: String,
-    /// Where to look for datasets first; then in $BIOSWEEP_DATA
+    /// Directory with datasets, searched before $BIOSWEEP_DATA
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &ReplayArgs, home: &Path, output: Output) -> Resul
     let worker = WorkerOptions {
         program: local::find_program()?,
         device: args.device.clone(),
-        // The momentary home has no datasets of its own.
+        // The temporary home has no datasets.
         data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
         home: home.to_owned(),
         deadline: end_of_job().await?,

@@ -1,4 +1,4 @@
-//! `biosweep results`: a sweep's results, as a table for people or row by row for programs.
+//! `biosweep results`: a sweep's results, as a table for people or as rows for programs.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -18,25 +18,25 @@ use crate::terminal::{say, stdout_width};
 
 #[derive(Debug, Args)]
 pub(crate) struct ResultsArgs {
-    /// A sweep's id, the beginning of one, or a name
+    /// A sweep's id, the start of an id, or a name
     sweep: String,
-    /// How to write the rows [default: a table of means; with --output json, an array of the rows]
+    /// Format of the rows [default: a table of means; with --output json, a JSON array of rows]
     #[arg(long, value_parser = format())]
     format: Option<Format>,
-    /// The table of means in Markdown
+    /// Print the table of means in Markdown
     #[arg(long, conflicts_with_all = ["format", "curves"])]
     markdown: bool,
-    /// The learning curves, one row an evaluation, in place of the results
+    /// Print the learning curves, one row per evaluation, in place of the results
     #[arg(long)]
     curves: bool,
-    /// The layer diagnostics, one row a value, in place of the results
+    /// Print the layer diagnostics, one row per value, in place of the results
     #[arg(long, alias = "health", conflicts_with_all = ["curves", "markdown"])]
     diagnostics: bool,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,
 }
 
-/// Reads a format by its name; help lists the names.
+/// Parses a format by its name; the help lists the names.
 fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::NAMES).try_map(|name| name.parse::<Format>())
 }
@@ -119,13 +119,13 @@ async fn write_diagnostics(
     });
     let written = written.await?.and_then(|()| export.finish());
     if is_empty {
-        let message = format!("nothing was measured of the layers of sweep `{}` so far", args.sweep);
-        say(format_args!("{message}; a spec asks for it with a line such as measure = [\"update_angle\"]"));
+        let message = format!("sweep `{}` has no layer diagnostics so far", args.sweep);
+        say(format_args!("{message}; turn them on in a spec with a line such as measure = [\"update_angle\"]"));
     }
     out.end(written)
 }
 
-/// Writes the curves of a sweep as they come; how that went.
+/// Writes the curves of a sweep as they arrive.
 async fn each_curve(
     sweep: &SweepView,
     client: &mut Client,
@@ -141,7 +141,7 @@ async fn each_curve(
     Ok(written)
 }
 
-/// The format that was asked for: CSV for people, a JSON array for programs.
+/// The requested format: by default CSV for people and a JSON array for programs.
 const fn rows(args: &ResultsArgs, output: Output) -> (Format, Array) {
     match (args.format, output) {
         (Some(format), _) => (format, Array::No),
@@ -150,21 +150,21 @@ const fn rows(args: &ResultsArgs, output: Output) -> (Format, Array) {
     }
 }
 
-/// Whether JSON lines are to be one JSON array.
+/// Whether JSON lines are joined to one JSON array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Array {
     Yes,
     No,
 }
 
-/// The rows on their way out, as they come: there may be more than memory holds.
+/// Writes rows to stdout as they arrive, because all rows may need more memory than there is.
 struct Stdout {
     out: io::BufWriter<io::Stdout>,
     array: Array,
     state: ArrayState,
 }
 
-/// How far an array is.
+/// The state of an array in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ArrayState {
     Unbegun,
@@ -185,7 +185,7 @@ impl Stdout {
         };
         match written.and_then(|()| self.out.write_all(end.as_bytes())).and_then(|()| self.out.flush()) {
             Ok(()) => Ok(Exit::Done),
-            // Whoever read the rows has read enough, as `head` does.
+            // The reader, such as `head`, has closed the pipe because it needs no more.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
             Err(error) => Err(unwritten(error)),
         }

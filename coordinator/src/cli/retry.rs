@@ -1,4 +1,4 @@
-//! `biosweep retry`: tries trials again that failed for good.
+//! `biosweep retry`: retries trials that failed.
 
 use std::path::Path;
 
@@ -16,12 +16,12 @@ use crate::terminal::say;
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").required(true).multiple(true)))]
 pub(crate) struct RetryArgs {
-    /// A sweep's id, the beginning of one, or a name
+    /// A sweep's id, the start of an id, or a name
     sweep: String,
-    /// Every trial that failed
+    /// Retry all failed trials
     #[arg(long, group = "which")]
     failed: bool,
-    /// Of the trials that failed, those with these settings, such as rule=dtp,depth=10
+    /// Retry the failed trials with these settings, such as rule=dtp,depth=10
     #[arg(long = "where", group = "which", value_name = "SETTING=VALUE", value_delimiter = ',')]
     settings: Vec<String>,
     #[command(flatten)]
@@ -42,19 +42,19 @@ pub(super) async fn run(args: &RetryArgs, home: &Path, output: Output) -> Result
     })
 }
 
-/// Reads `depth=10`.
+/// Parses for example `depth=10`.
 fn setting(text: &str) -> Result<(Setting, biosweep_common::settings::Value), Failure> {
     let bad = |why: String| Failure::bad_input(format!("--where {text}: {why}"));
     let (name, word) =
-        text.split_once('=').ok_or_else(|| bad("give it as SETTING=VALUE, such as depth=10".to_owned()))?;
+        text.split_once('=').ok_or_else(|| bad("write it as SETTING=VALUE, such as depth=10".to_owned()))?;
     let setting = Setting::ALL.iter().copied().find(|setting| setting.name() == name);
     let setting = setting.ok_or_else(|| {
         let known = Setting::ALL.iter().filter(|setting| setting.level() != Level::Stop);
         let known: Vec<&str> = known.map(|setting| setting.name()).collect();
-        bad(format!("no setting is called `{name}`; known: {}", known.join(", ")))
+        bad(format!("there is no setting `{name}`; known: {}", known.join(", ")))
     })?;
     if setting.level() == Level::Stop {
-        let why = "trials that differ only in when they stop are trained, and tried again, as one; leave it out";
+        let why = "trials that differ only in their stopping rule are trained and retried together; remove it";
         return Err(bad(why.to_owned()));
     }
     let value = setting.domain().value_of(word);
@@ -69,18 +69,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_read_by_their_kind() {
+    fn settings_are_parsed_according_to_their_domain() {
         assert_eq!(setting("depth=10").expect("good"), (Setting::Depth, Value::Integer(10)));
         assert_eq!(setting("rule=dtp").expect("good"), (Setting::Rule, Value::Name("dtp".into())));
         assert_eq!(setting("learning_rate=1e-3").expect("good"), (Setting::LearningRate, Value::Real(1e-3)));
     }
 
     #[test]
-    fn what_cannot_be_meant_is_told_with_what_could() {
+    fn an_error_in_a_setting_lists_the_allowed_values() {
         let why = |text: &str| setting(text).expect_err("bad").to_string();
         assert!(why("depth").contains("SETTING=VALUE"));
         assert!(why("deepness=3").contains("known: dataset") || why("deepness=3").contains("known: "));
         assert!(why("rule=magic").contains("one of"));
-        assert!(why("max_updates=5").contains("as one"));
+        assert!(why("max_updates=5").contains("retried together"));
     }
 }

@@ -1,4 +1,4 @@
-//! `biosweep run`: a sweep on this machine, from nothing to results.
+//! `biosweep run`: runs a sweep on this machine, from the spec to the results.
 
 mod prepare;
 
@@ -35,19 +35,19 @@ use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A spec file (.toml, .yaml or .json), the name of a preset, - for standard input, or the name or id of a sweep to go
-    /// on with
+    /// A spec file (.toml, .yaml or .json), the name of a preset, - for standard input, or the name or id of a sweep to
+    /// continue
     spec: String,
     /// Worker processes [default: one per core]
     #[arg(long, value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: Option<NonZeroU32>,
-    /// What the workers compute on
+    /// Device of the workers
     #[arg(long, default_value = "cpu", value_name = "cpu|cuda:0")]
     device: String,
-    /// Where to look for datasets first; then in $BIOSWEEP_DATA
+    /// Directory with datasets, searched before $BIOSWEEP_DATA
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Start a new sweep even where an equal one is unfinished or has finished
+    /// Start a new sweep even if an equal one exists
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
@@ -56,19 +56,19 @@ pub(crate) struct RunArgs {
     store: StoreArgs,
 }
 
-/// How long a coordinator may take to close its home where all is to end at once.
+/// The time limit for the coordinator to close its home after a second signal.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// How long a question may take after the wait for a sweep: a store that cannot be written may hold its answer back.
+/// The time limit of a request after the wait for a sweep. The answer may be late if the store cannot be written.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// How the wait for a sweep ended.
 enum Wait {
     Ended(SweepView),
-    /// Nothing more will happen until its owner has looked.
+    /// The sweep is paused and needs its owner.
     Paused(SweepView),
     Interrupted(StopSignal),
-    /// The workers have left, since their machine is taken away.
+    /// The workers have left because the job ends.
     TimeUp,
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn run(args: &RunArgs, home: &Path, output: Output, stop: &Stop
     result
 }
 
-/// Reads the spec, looks for workers and for the end of the job, and starts the coordinator.
+/// Reads the spec, finds the worker program and the end of the job, and starts the coordinator.
 async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOptions, Host), Failure> {
     let source = source_of(args, home).await?;
     let workers = WorkerOptions {
@@ -99,7 +99,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
         store: args.store.url(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
-        // An unfinished sweep of another spec waits for its own command.
+        // Unfinished sweeps with other specs do not run with this command.
         scope: match &digest {
             None => Scope::Named(&args.spec),
             Some(_) if args.fresh => Scope::Nothing,
@@ -112,12 +112,12 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
     Ok((source, workers, host))
 }
 
-/// The spec that is to run; `None` where a sweep of the store is named.
+/// The spec to run; `None` if a sweep of the store is named.
 async fn source_of(args: &RunArgs, home: &Path) -> Result<Option<Source>, Failure> {
     let is_stored = !source::is_one(&args.spec) && (args.store.url().is_some() || biosweep_store::is_in(home));
     if is_stored && (args.fresh || !args.execution.is_empty()) {
         return Err(Failure::bad_input(format!(
-            "{} is the name of a sweep, which goes on as it was submitted; to start another one, name its spec file",
+            "{} is a sweep, which continues as it was submitted; to start a new sweep, give its spec file",
             args.spec
         )));
     }
@@ -129,7 +129,7 @@ async fn source_of(args: &RunArgs, home: &Path) -> Result<Option<Source>, Failur
     Ok(Some(source))
 }
 
-/// When the job ends that this process runs in, in seconds since 1970. Outside of a job its variables mean nothing.
+/// The end of this process's batch job, in seconds since 1970. Outside of a job its variables are ignored.
 pub(super) async fn end_of_job() -> Result<Option<u64>, Failure> {
     let job = Job::of_environment();
     let end = if job.is_one() { job.end().await.map_err(Failure::bad_input)? } else { None };
@@ -139,7 +139,7 @@ pub(super) async fn end_of_job() -> Result<Option<u64>, Failure> {
     Ok(end.map(|end| end.at_s))
 }
 
-/// Stops the coordinator; where all is to end at once it is not waited for.
+/// Stops the coordinator. After a second signal it is not waited for.
 pub(super) async fn stop_host(host: Host, stop: &Stop) -> Result<(), Failure> {
     let at_once = async {
         stop.at_once().await;
@@ -154,21 +154,22 @@ pub(super) async fn stop_host(host: Host, stop: &Stop) -> Result<(), Failure> {
     }
 }
 
-/// Ends a run that was told to stop before it had workers.
+/// The end of a run that was stopped before its workers started.
 fn stopped_early(signal: StopSignal) -> Exit {
     say(human::stopped_early(signal.reason(), &this_command()));
     Exit::after(signal)
 }
 
-/// Why the home is not coordinated here; where another coordinator does, with the way to it.
+/// The error for a home that cannot be coordinated here. If another coordinator holds it, the error says how to use
+/// that.
 fn not_hosted(error: HostError, spec: &str, is_stored: bool, home: &Path) -> Failure {
     if matches!(error, HostError::Store(StoreError::Locked { .. })) && host::url_of(home).is_some() {
         let home = home.display();
         let way = match is_stored {
             true => {
-                format!("or follow the sweep there, where workers go on with it: biosweep watch {spec} --home {home}")
+                format!("or follow the sweep there: biosweep watch {spec} --home {home}")
             }
-            false => format!("or have it take the sweep: biosweep submit {spec} --home {home}"),
+            false => format!("or submit the sweep to it: biosweep submit {spec} --home {home}"),
         };
         return Failure::environment(format!("{error}; {way}"));
     }
@@ -198,7 +199,7 @@ async fn run_on(
         let mut progress = Progress::new(&sweep, spec).expecting_workers();
         let wait = wait(&mut client, &id, &mut progress, fleet, host, stop).await;
         progress.finish();
-        // Somebody may have handed in others while this coordinator was there.
+        // Others may have submitted sweeps to this coordinator.
         let sweeps = host.handle.ask(|scheduler| scheduler.sweep_views());
         let sweeps = tokio::time::timeout(LAST_WORD, sweeps).await.ok().and_then(Result::ok).unwrap_or_default();
         let others = sweeps.iter().filter(|other| other.id != sweep.id && other.state == SweepState::Running);
@@ -235,8 +236,8 @@ async fn run_on(
     }
 }
 
-/// Writes the results, curves and figures of a sweep that has ended, and answers: on a thread of its own, since all of that
-/// may take long, and a reader of the answer may read no further.
+/// Writes the results, curves and figures of a sweep that has ended, and prints the answer. This runs on a separate
+/// thread, because it may take long and may block on the reader of the answer.
 async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Output) -> Result<Exit, Failure> {
     let id = sweep.id.to_string();
     let results = client.results(&id).await?;
@@ -253,13 +254,13 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
     told.await.expect("the thread that writes results does not panic")
 }
 
-/// Ends a run that was told to stop.
+/// The end of a run that was stopped by a signal.
 fn interrupted(signal: StopSignal, sweep: Option<&SweepView>, again: &str) -> Exit {
     say(human::interrupted(signal.reason(), sweep, again));
     Exit::after(signal)
 }
 
-/// Follows the sweep to its end, to a failure, or until the user has had enough; the workers have left on return.
+/// Follows the sweep until it ends, pauses or the user stops it. On return the workers have left.
 async fn wait(
     client: &mut Client,
     id: &str,
@@ -287,7 +288,7 @@ async fn wait(
             progress.note(human::stopping(*signal == StopSignal::Interrupt));
             "the user stopped the sweep"
         }
-        _ => "the sweep has ended or stands still",
+        _ => "the sweep has ended or is paused",
     };
     tokio::select! {
         () = fleet.leave(&handle, reason) => {}
@@ -296,17 +297,17 @@ async fn wait(
     wait
 }
 
-/// What goes on with a sweep of which work is left: the command as it was given, but where that would begin another sweep, or
-/// would read what has been read.
+/// The command that continues an unfinished sweep: the command as given, unless that would start another sweep or read
+/// standard input again.
 fn again(args: &RunArgs, id: &str) -> String {
     let given = std::env::args().skip(1);
     if !args.fresh && args.spec != "-" {
-        return format!("the same command goes on from there:\n  {}", command(given));
+        return format!("the same command continues the sweep:\n  {}", command(given));
     }
-    format!("this goes on from there:\n  {}", command(of_sweep(given, &args.spec, id)))
+    format!("this command continues the sweep:\n  {}", command(of_sweep(given, &args.spec, id)))
 }
 
-/// The command as it was given, to be given again.
+/// The command as given, so that the user can repeat it.
 fn this_command() -> String {
     command(std::env::args().skip(1))
 }
@@ -316,7 +317,7 @@ fn command(words: impl Iterator<Item = String>) -> String {
     std::iter::once("biosweep".to_owned()).chain(words.map(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// A command that goes on with the sweep it submitted: by its id, without what is said only at submission.
+/// A command that continues the submitted sweep: it has the sweep's id, without the options of a submission.
 fn of_sweep(words: impl Iterator<Item = String>, spec: &str, id: &str) -> impl Iterator<Item = String> {
     let mut is_value = false;
     words.filter_map(move |word| {
@@ -328,7 +329,7 @@ fn of_sweep(words: impl Iterator<Item = String>, spec: &str, id: &str) -> impl I
     })
 }
 
-/// One worker per core, but no more than there is work for.
+/// One worker per core, but not more than there are trajectories.
 fn worker_count(asked: Option<NonZeroU32>, trajectories: u64) -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
     let count = asked.map_or(cores, NonZeroU32::get);
@@ -349,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_is_gone_on_with_by_its_id_without_what_is_said_at_submission() {
+    fn the_command_that_continues_a_sweep_has_its_id_and_no_submission_options() {
         let given = ["run", "a b.toml", "--fresh", "--priority", "3", "--workers", "1", "--weight=2", "--home", "/x y"];
         let again = command(of_sweep(given.iter().map(|&word| word.to_owned()), "a b.toml", "0192"));
         assert_eq!(again, "biosweep run 0192 --workers 1 --home \"/x y\"");

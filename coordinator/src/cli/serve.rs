@@ -1,4 +1,4 @@
-//! `biosweep serve`: coordinates sweeps for workers and people elsewhere, until it is stopped.
+//! `biosweep serve`: runs a coordinator for workers and users on other machines, until it is stopped.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -14,25 +14,25 @@ use super::failure::{Exit, Failure};
 use super::run::stop_host;
 use crate::terminal::say;
 
-/// The port that is meant where none is named.
+/// The default port.
 const PORT: u16 = 7465;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen: HOST:PORT, a HOST, or a PORT of this machine alone
+    /// Address to listen on: HOST:PORT, a HOST, or a PORT on this machine only
     #[arg(long, default_value = "127.0.0.1:7465", value_name = "ADDRESS", value_parser = listen)]
     listen: Listen,
-    /// Listen on an address that others can reach although nothing protects it
+    /// Listen on an address that other machines can reach, without protection
     #[arg(long)]
     insecure: bool,
-    /// Seconds of silence after which a worker is lost and what it holds runs elsewhere
+    /// Seconds of silence after which a worker is lost and its trials run elsewhere
     #[arg(long, default_value = "20", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), allow_negative_numbers = true)]
     lease: u64,
     #[command(flatten)]
     store: StoreArgs,
 }
 
-/// Where to listen, as it was named.
+/// The address to listen on, as given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Listen {
     /// A name, or an address without brackets.
@@ -67,11 +67,11 @@ fn listen(text: &str) -> Result<Listen, String> {
 }
 
 impl Listen {
-    /// The address: of a name with several, one of IPv4.
+    /// The address. Of a name with several addresses, an IPv4 address is preferred.
     async fn address(&self) -> Result<SocketAddr, Failure> {
         let unknown = |why: String| {
             Failure::bad_input(format!(
-                "no address of `{}` is known: {why}; name one in --listen, such as 127.0.0.1:{}",
+                "the address of `{}` is unknown: {why}; give another one to --listen, such as 127.0.0.1:{}",
                 self.host, self.port
             ))
         };
@@ -79,10 +79,10 @@ impl Listen {
         let addresses = addresses.map_err(|error| unknown(error.to_string()))?;
         let addresses: Vec<SocketAddr> = addresses.collect();
         let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-        first.copied().ok_or_else(|| unknown("it has none".to_owned()))
+        first.copied().ok_or_else(|| unknown("it has no address".to_owned()))
     }
 
-    /// How workers reach what listens on `address`.
+    /// The URL under which workers reach a coordinator that listens on `address`.
     fn url(&self, address: SocketAddr) -> String {
         let is_name = self.host.parse::<IpAddr>().is_err();
         if address.ip().is_unspecified() {
@@ -92,7 +92,7 @@ impl Listen {
     }
 }
 
-/// This machine's name, or what stands for it.
+/// This machine's name, or a placeholder.
 fn host_name() -> String {
     name::host_name().unwrap_or_else(|| "HOST".to_owned())
 }
@@ -101,16 +101,16 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
     let started = tokio::select! {
         started = start(args, home) => started,
         signal = stop.requested() => {
-            say(format_args!("{} before the coordinator was there", signal.reason()));
+            say(format_args!("{} before the coordinator was ready", signal.reason()));
             return Ok(Exit::Done);
         }
     };
     let mut host = started?;
     say(format_args!("serving {} on {}", home.display(), host.url()));
-    say(format_args!("workers join with `biosweep-worker --coordinator {}`", args.listen.url(host.address)));
+    say(format_args!("workers connect with `biosweep-worker --coordinator {}`", args.listen.url(host.address)));
     tokio::select! {
         signal = stop.requested() => {
-            say(format_args!("{}; workers train on and wait for the coordinator's return", signal.reason()));
+            say(format_args!("{}; workers continue training and wait for the coordinator", signal.reason()));
         }
         error = host.failed() => return Err(error.into()),
     }
@@ -118,7 +118,7 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
     Ok(Exit::Done)
 }
 
-/// Looks up where to listen, and starts the coordinator.
+/// Resolves the address and starts the coordinator.
 async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
     let options = Options {
         home,
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_listens_on_addresses_names_and_bare_ports() {
+    fn listen_takes_addresses_names_and_ports() {
         let cases = [
             ("127.0.0.1:7465", Some(("127.0.0.1", 7465))),
             ("0.0.0.0:0", Some(("0.0.0.0", 0))),
@@ -163,10 +163,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn workers_are_told_an_address_that_they_can_reach() {
+    async fn the_printed_url_is_reachable_for_workers() {
         let url = async |text: &str| {
             let listen = listen(text).expect("an address");
-            listen.url(listen.address().await.expect("it is known"))
+            listen.url(listen.address().await.expect("it resolves"))
         };
         assert_eq!(url("127.0.0.1:80").await, "http://127.0.0.1:80");
         assert_eq!(url("[::1]:80").await, "http://[::1]:80");

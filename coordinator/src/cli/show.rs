@@ -1,4 +1,4 @@
-//! `biosweep show`: one sweep, with what its workers do and what went wrong.
+//! `biosweep show`: shows one sweep, with its workers and incomplete attempts.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// A sweep's id, the beginning of one, or a name
+    /// A sweep's id, the start of an id, or a name
     sweep: String,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,

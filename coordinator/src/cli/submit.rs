@@ -1,4 +1,4 @@
-//! `biosweep submit`: hands a sweep to a coordinator.
+//! `biosweep submit`: submits a sweep to a coordinator.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::terminal::say;
 pub(crate) struct SubmitArgs {
     /// A spec file (.toml, .yaml or .json), the name of a preset, or - for standard input
     spec: String,
-    /// Start a new sweep even where an equal one is running or has finished
+    /// Start a new sweep even if an equal one exists
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
@@ -28,7 +28,8 @@ pub(crate) struct SubmitArgs {
 
 pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let source = source::read(&args.spec, &args.execution).map_err(|failure| or_stored(failure, args, home))?;
-    // What plan would refuse is refused here too: custom data lies where the spec is. Downloadable data is looked for by workers.
+    // Datasets are checked as in `plan`, because custom data is on this machine. Downloadable data is found by the
+    // workers.
     datasets::look(&source.spec, None, Some(home)).await?;
     let asked = source.spec.execution.clone();
     let mut client = Client::connect(args.coordinator.target(home)).await?;
@@ -46,18 +47,16 @@ pub(super) async fn run(args: &SubmitArgs, home: &Path, output: Output) -> Resul
     })
 }
 
-/// The same failure, with the way to a sweep of that name where it may be one that is meant.
+/// The same error; if the name may be a stored sweep, it says how to continue that.
 fn or_stored(failure: Failure, args: &SubmitArgs, home: &Path) -> Failure {
     if source::is_one(&args.spec) || args.coordinator.target(home).is_void() {
         return failure;
     }
     let name = &args.spec;
-    failure.and(format_args!(
-        "a sweep that was submitted before goes on with `biosweep resume {name}` or `biosweep run {name}`"
-    ))
+    failure.and(format_args!("to continue a submitted sweep, use `biosweep resume {name}` or `biosweep run {name}`"))
 }
 
-/// Says with which execution options an equal sweep that was found continues, if others were asked for.
+/// If an equal sweep was found and other execution options were asked for, says which options it keeps.
 pub(super) fn say_kept(found: Option<&SweepSpec>, asked: &ExecutionOptions) {
     if let Some(kept) = found.map(|spec| &spec.execution).filter(|kept| *kept != asked) {
         say(human::keeps_its_options(kept));

@@ -17,13 +17,13 @@ use crate::terminal::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
-    /// A sweep's id, the beginning of one, or a name
+    /// A sweep's id, the start of an id, or a name
     sweep: String,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,
 }
 
-/// Between two looks for a coordinator that holds the home and does not answer.
+/// Pause between two attempts to reach a coordinator that holds the home and does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
@@ -56,7 +56,7 @@ pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result
         let Some(why) = followed.as_ref().err().and_then(ClientError::passing) else { break followed? };
         progress.note(human::out_of_reach(why));
         client = Client::wait_for(args.coordinator.target(home)).await;
-        progress.note("the coordinator is there again");
+        progress.note("the coordinator is available again");
     };
     progress.finish();
     client.close().await?;
@@ -68,14 +68,14 @@ pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result
     Ok(exit)
 }
 
-/// How long a sweep is followed.
+/// When following a sweep ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Until {
     Ended,
     PausedOrEnded,
 }
 
-/// Shows what happens to a sweep until then; its last state.
+/// Shows the progress of a sweep until then, and returns its last state.
 pub(super) async fn follow(
     client: &mut Client,
     sweep: &str,
@@ -97,7 +97,7 @@ pub(super) async fn follow(
             WatchEvent::IncompleteAttempt(incomplete_attempt) => progress.incomplete_attempt(&incomplete_attempt),
         }
     }
-    last.ok_or_else(|| ClientError::Failed("it ended the stream without a word".to_owned()))
+    last.ok_or_else(|| ClientError::Failed("it ended the stream without an event".to_owned()))
 }
 
 /// The exit code for a sweep that has ended.

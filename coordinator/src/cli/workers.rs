@@ -1,4 +1,4 @@
-//! `biosweep workers`: the workers, and what each trains.
+//! `biosweep workers`: lists the workers and what they train.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Answers for programs. Field names are a contract, written down in docs/json.md.
+//! Answers for programs. The field names are a stable interface, documented in docs/json.md.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::folder::ResultsFolder;
 
-/// Any answer, indented.
+/// Any answer as indented JSON.
 pub(crate) fn pretty(answer: &impl Serialize) -> String {
     serde_json::to_string_pretty(answer).expect("answers have text keys only")
 }
@@ -59,9 +59,9 @@ pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
     pretty(&value)
 }
 
-pub(crate) fn deleted(sweep: &SweepView, taken_over: u64, removed: &[PathBuf]) -> String {
+pub(crate) fn deleted(sweep: &SweepView, reused: u64, removed: &[PathBuf]) -> String {
     let mut value = sweep_value(sweep);
-    value["taken_over"] = taken_over.into();
+    value["taken_over"] = reused.into();
     value["removed"] = removed.iter().map(|folder| folder.display().to_string()).collect();
     pretty(&value)
 }
@@ -88,7 +88,7 @@ pub(crate) fn plan(plan: &Plan, datasets: &[PlannedDataset], reused: u64) -> Str
     value["datasets"] = datasets.iter().map(planned_dataset).collect();
     value["warnings"] =
         datasets.iter().filter_map(|dataset| dataset.summary.as_ref()).flat_map(DatasetSummary::warnings).collect();
-    value["reused"] = reused.into();
+    value["taken_over"] = reused.into();
     pretty(&value)
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn preset(preset: &Preset) -> String {
     pretty(&json!({"name": preset.name, "summary": preset.summary, "spec": preset.text, "format": "toml"}))
 }
 
-/// The dataset, what it holds if that is known, and what is lacking.
+/// A dataset, its summary if known, and why it cannot be used.
 fn planned_dataset(dataset: &PlannedDataset) -> Value {
     let mut value =
         dataset.summary.as_ref().map_or_else(|| json!({ "dataset": dataset.dataset }), |summary| json!(summary));
@@ -125,7 +125,7 @@ fn sweep_value(sweep: &SweepView) -> Value {
     })
 }
 
-/// By the names they have in a spec.
+/// The execution options under their names in a spec.
 fn execution_value(execution: &ExecutionOptions) -> Value {
     let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = execution;
     json!({

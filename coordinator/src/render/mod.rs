@@ -1,12 +1,12 @@
-//! What people and programs read: stdout is the answer, stderr the conversation.
+//! Output for people and programs: answers on stdout, messages on stderr.
 //!
-//! | module | writes |
+//! | module | contents |
 //! |---|---|
 //! | [`human`] | answers for people |
 //! | [`json`] | answers for programs, with stable field names |
 //! | [`table`] | tables |
-//! | [`progress`] | a sweep as it runs |
-//! | [`spec_error`] | mistakes in a spec, each at its place |
+//! | [`progress`] | the progress of a sweep |
+//! | [`spec_error`] | errors in a spec, each with its place |
 
 pub(crate) mod human;
 pub(crate) mod json;

@@ -1,4 +1,4 @@
-//! A sweep as it runs: a bar and a line for each worker on a terminal, plain lines elsewhere.
+//! The progress of a sweep: a bar and a line per worker on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -15,18 +15,18 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::human::{self, TrialNames};
 use crate::terminal::say;
 
-/// Seconds between two plain lines where nothing but time has passed.
+/// Maximum seconds between two plain lines.
 const QUIET_S: f64 = 15.0;
 
-/// Shows a sweep as it runs, on stderr.
+/// Shows the progress of a sweep on stderr.
 pub(crate) struct Progress {
     names: TrialNames,
     spec: Option<SweepSpec>,
     pace: Pace,
     clock: Clock,
-    /// What was said last of what keeps the sweep from going on.
-    told: Option<String>,
-    /// Whether workers are sure to come.
+    /// The last message about why the sweep makes no progress.
+    reported: Option<String>,
+    /// Whether workers will certainly connect.
     expects_workers: bool,
     face: Face,
 }
@@ -37,28 +37,28 @@ enum Face {
 }
 
 impl Progress {
-    /// Begins to show this sweep: with a bar where stderr is a terminal.
+    /// Starts to show this sweep, with a bar if stderr is a terminal.
     pub(crate) fn new(sweep: &SweepView, spec: Option<SweepSpec>) -> Self {
         let names = TrialNames::of(spec.as_ref());
         let face = if io::stderr().is_terminal() { Face::terminal(sweep.trials) } else { Face::Lines { said: None } };
-        Self { names, spec, pace: Pace::default(), clock: Clock::start(), told: None, expects_workers: false, face }
+        Self { names, spec, pace: Pace::default(), clock: Clock::start(), reported: None, expects_workers: false, face }
     }
 
-    /// The same where workers are being started: that none is there yet is not worth a word.
+    /// The same while workers are started, so that no message says that there are none.
     pub(crate) fn expecting_workers(self) -> Self {
         Self { expects_workers: true, ..self }
     }
 
-    /// Shows the sweep's present state.
+    /// Shows the sweep's current state.
     pub(crate) fn state(&mut self, status: &SweepStatus) {
         let sweep = &status.sweep;
         let waits = || human::why_waiting(sweep).filter(|_| !self.expects_workers || !status.workers.is_empty());
         let standing = status.degraded.clone().or_else(|| human::why_paused(sweep)).or_else(waits);
-        if standing != self.told {
+        if standing != self.reported {
             if let Some(line) = change(standing.as_deref(), sweep.state) {
                 self.note(line);
             }
-            self.told = standing;
+            self.reported = standing;
         }
         let now_s = self.clock.seconds();
         let rate = self.pace.rate(now_s, sweep.ended() as f64 + status.in_training_done, sweep.trials);
@@ -78,9 +78,9 @@ impl Progress {
         }
     }
 
-    /// Shows that an attempt ended without completing.
+    /// Shows an incomplete attempt.
     pub(crate) fn incomplete_attempt(&mut self, incomplete_attempt: &IncompleteAttempt) {
-        // What was handed back when the user stopped the sweep is no news to the user.
+        // After the user stopped the sweep, attempts that were handed back are no news.
         if matches!(incomplete_attempt.outcome, Outcome::Preempted | Outcome::Cancelled) {
             return;
         }
@@ -88,16 +88,16 @@ impl Progress {
         self.note(human::incomplete_attempt(&name, incomplete_attempt));
     }
 
-    /// Says something above the bar.
+    /// Prints a message above the bar.
     pub(crate) fn note(&self, line: impl Display) {
         match &self.face {
-            // Where the terminal is gone there is nobody to tell.
+            // An error means that the terminal is gone.
             Face::Terminal { all, .. } => drop(all.println(line.to_string())),
             Face::Lines { .. } => say(line),
         }
     }
 
-    /// Leaves nothing of the bar behind.
+    /// Removes the bar.
     pub(crate) fn finish(&mut self) {
         if let Face::Terminal { all, trials, workers } = &self.face {
             workers.values().for_each(ProgressBar::finish_and_clear);
@@ -111,7 +111,7 @@ impl Face {
     fn terminal(trials: u64) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let style = ProgressStyle::with_template("{bar:40.cyan/blue} {pos}/{len} trials  {elapsed}  {msg}")
-            .expect("the template is well formed")
+            .expect("the template is valid")
             .progress_chars("━╸─");
         let bar = all.add(ProgressBar::new(trials).with_style(style));
         bar.enable_steady_tick(Duration::from_millis(500));
@@ -135,25 +135,25 @@ fn show_workers(
     });
     for worker in workers {
         let bar = bars.entry(worker.id).or_insert_with(|| {
-            let style = ProgressStyle::with_template("  {msg}").expect("the template is well formed");
+            let style = ProgressStyle::with_template("  {msg}").expect("the template is valid");
             all.add(ProgressBar::new_spinner().with_style(style))
         });
         bar.set_message(human::worker_line(worker, names, human::NOTHING_OF_IT));
     }
 }
 
-/// How fast a sweep goes, measured since this program began to look.
+/// The speed of a sweep since this program started to follow it.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     start: Option<(f64, f64)>,
 }
 
-/// A sweep's speed and what follows from it.
+/// A sweep's speed and remaining time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rate {
-    /// Trials in a minute; `None` before any is known.
+    /// Trials per minute; `None` if not known yet.
     pub(crate) trials_per_minute: Option<f64>,
-    /// Seconds until all are done, at that rate.
+    /// Seconds until all trials are done at this speed.
     pub(crate) left_s: Option<f64>,
 }
 
@@ -169,9 +169,9 @@ impl Pace {
     }
 }
 
-/// What is said where why a sweep stands still has changed; what ended does not go on.
+/// The message after a change of why a sweep makes no progress. A sweep that has ended does not continue.
 fn change(standing: Option<&str>, state: SweepState) -> Option<&str> {
-    standing.or_else(|| (!state.has_ended()).then_some("it goes on"))
+    standing.or_else(|| (!state.has_ended()).then_some("it continues"))
 }
 
 #[cfg(test)]
@@ -179,14 +179,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_not_over_is_said_to_go_on() {
+    fn only_a_sweep_that_has_not_ended_is_said_to_continue() {
         assert_eq!(change(Some("it waits"), SweepState::Running), Some("it waits"));
-        assert_eq!(change(None, SweepState::Running), Some("it goes on"));
+        assert_eq!(change(None, SweepState::Running), Some("it continues"));
         assert_eq!(change(None, SweepState::Cancelled), None);
     }
 
     #[test]
-    fn the_time_left_follows_from_what_was_gained_since_the_start() {
+    fn the_remaining_time_follows_from_the_progress_since_the_start() {
         let mut pace = Pace::default();
         assert_eq!(pace.rate(0.0, 10.0, 40), Rate { trials_per_minute: None, left_s: None });
         let rate = pace.rate(60.0, 20.0, 40);

@@ -1,4 +1,4 @@
-//! Errors in a spec, each shown in the text at its place, with its fix.
+//! Errors in a spec, each shown in the text with a suggested fix.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,14 +13,15 @@ struct SpecReport {
     errors: Vec<SpecErrorReport>,
 }
 
-/// One of them.
+/// One error.
 #[derive(Debug)]
 struct SpecErrorReport {
     error: SpecError,
     source: Arc<NamedSource<String>>,
 }
 
-/// Columns that a line may have to be shown with its error: nobody reads longer ones, and the printer fails at 65,535.
+/// Maximum columns of a line that is shown with its error. Longer lines are unreadable, and the printer fails at 65,535
+/// columns.
 const COLUMNS_MAX: usize = 10_000;
 
 /// Whether every error can be shown in its line.
@@ -28,7 +29,7 @@ pub(crate) fn can_be_shown(errors: &SpecErrors) -> bool {
     errors.errors.iter().all(|error| error.column + error.span.len() <= COLUMNS_MAX)
 }
 
-/// A report of every error, to be printed for people.
+/// A report of all errors for people.
 pub(crate) fn report(errors: SpecErrors) -> Report {
     let SpecErrors { origin, text, errors } = errors;
     let source = Arc::new(NamedSource::new(&origin, text));
@@ -72,7 +73,7 @@ impl Diagnostic for SpecErrorReport {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let label = if self.error.place.is_empty() { "here".to_owned() } else { self.error.place.clone() };
-        // What spans several lines, such as a whole block, is shown by its first.
+        // A span of several lines, such as a whole block, is shown by its first line.
         let span = self.error.span.clone();
         let first_line = self.source.inner()[span.clone()].find('\n').map_or(span.len(), |newline| newline.max(1));
         let label = LabeledSpan::new(Some(label), span.start, span.len().min(first_line));
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_too_long_to_be_read_is_not_shown() {
+    fn a_line_too_long_to_read_is_not_shown() {
         let errors = |seeds: usize| {
             let seeds: Vec<String> = (0..seeds).map(|seed| seed.to_string()).collect();
             let seeds = seeds.join(",");
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_shown_with_its_line_place_and_mend() {
+    fn every_error_is_shown_with_its_line_place_and_fix() {
         let text = "name = \"x\"\n[grid]\nrule = \"bpp\"\nnetwork = \"nn\"\ndepth = 0\n";
         let errors = SweepSpec::parse(text, Format::Toml, "spec.toml").expect_err("errors");
         let shown = format!("{:?}", report(errors));

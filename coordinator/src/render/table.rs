@@ -1,6 +1,6 @@
-//! Tables for people: accuracies by rule and network, the settings chosen, the list of sweeps.
+//! Tables for people: accuracies by rule and network, chosen settings, the list of sweeps.
 //!
-//! Plain text without colour, so that a table reads the same on a terminal, in a pipe and in a file.
+//! The tables are plain text without colour, so they are the same on a terminal, in a pipe and in a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,15 +14,15 @@ use biosweep_common::vocabulary::{ActivationFunction, Network};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// A rule across the head of the table, and no lines besides.
+/// A line under the header of the table, and no other lines.
 const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// Spaces between two columns.
+/// Number of spaces between two columns.
 const PADDING: usize = 3;
 
-/// Test accuracies: a row for each rule and network, a column for each activation and depth, and beneath them what
-/// they are means of. Where the table is wider than `width` characters it becomes several, first by activation. What is
-/// said of a sweep that has not finished stands above it.
+/// Test accuracies: a row for each rule and network, a column for each activation and depth, and a caption below. A
+/// table wider than `width` characters is split, first by activation. `so_far` is printed above the table if the sweep
+/// is unfinished.
 pub(crate) fn accuracies(cells: &[Cell], so_far: Option<&str>, width: Option<u16>) -> String {
     let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
     if cells.is_empty() {
@@ -42,7 +42,7 @@ pub(crate) fn accuracies(cells: &[Cell], so_far: Option<&str>, width: Option<u16
     parts.join("\n\n")
 }
 
-/// The same in Markdown, in one table a dataset.
+/// The same in Markdown, one table per dataset.
 pub(crate) fn accuracies_markdown(cells: &[Cell], so_far: Option<&str>) -> String {
     let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
     let pivots = pivots(cells);
@@ -55,13 +55,14 @@ pub(crate) fn accuracies_markdown(cells: &[Cell], so_far: Option<&str>) -> Strin
     parts.join("\n\n")
 }
 
-/// Characters of an id that a list shows at least: its whole time stamp.
+/// Minimum characters of an id in a list: the time stamp.
 const ID_CHARACTERS: usize = 13;
-/// Columns of a name that a list shows in any case.
+/// Minimum columns of a name in a list.
 const NAME_WIDTH_MIN: usize = 12;
 
-/// The list of sweeps, in the order given; ages are counted to `now`. Ids are cut to what tells them apart, which every
-/// command takes; names where the table is wider than `width` columns of a terminal, of which some characters take two.
+/// The list of sweeps in the given order, with ages at the time `now`. Ids are cut to a prefix that is unique, which
+/// every command accepts. Names are cut if the table is wider than `width` columns of the terminal; some characters
+/// take two columns.
 pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime, width: Option<u16>) -> String {
     let ids = beginnings(sweeps);
     let of = |width| listed(sweeps, &ids, now, width);
@@ -91,7 +92,7 @@ fn listed(sweeps: &[SweepView], ids: &[String], now: WallTime, name_max: usize) 
     table(&header, rows, 3, LIGHT)
 }
 
-/// The beginnings of ids, all of one length, that tell these sweeps apart.
+/// Prefixes of ids, of equal length, that distinguish these sweeps.
 fn beginnings(sweeps: &[SweepView]) -> Vec<String> {
     let ids: Vec<String> = sweeps.iter().map(|sweep| sweep.id.to_string()).collect();
     let whole = ids.first().map_or(0, String::len);
@@ -100,7 +101,7 @@ fn beginnings(sweeps: &[SweepView]) -> Vec<String> {
     ids.iter().map(|id| id[..len].to_owned()).collect()
 }
 
-/// A text of at most so many columns.
+/// A text cut to a maximum number of columns.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -117,13 +118,13 @@ fn cut(text: &str, width: usize) -> String {
 type Row = (Rule, Network);
 type Column = (ActivationFunction, u32);
 
-/// The cells of one dataset, laid out.
+/// The cells of one dataset as a table.
 struct Pivot<'a> {
     dataset: &'a DatasetRef,
     rows: Vec<Row>,
     columns: Vec<Column>,
     cells: BTreeMap<(Row, Column), &'a Cell>,
-    /// Whether some cells of the table have fewer replicates than others.
+    /// Whether some cells have fewer replicates than others.
     uneven: bool,
 }
 
@@ -159,8 +160,8 @@ impl Pivot<'_> {
         self.cells.get(&(row, column)).map_or_else(|| "–".to_owned(), |cell| text(cell, self.uneven))
     }
 
-    /// The columns in as few groups as fit into `width` characters beside the rows' names, an activation in groups of
-    /// its own where one group is not enough. At least one column a group, however narrow.
+    /// The columns in as few groups as fit into `width` characters beside the row names; each activation has its own
+    /// groups if one group is not enough. A group has at least one column.
     fn fitting(&self, width: usize) -> Vec<Vec<Column>> {
         let rule = self.rows.iter().map(|(rule, _)| rule.name().len()).max().unwrap_or(0).max("rule".len());
         let network = self.rows.iter().map(|(_, network)| network.name().len()).max().unwrap_or(0).max("network".len());
@@ -194,7 +195,7 @@ fn title((activation, depth): &Column) -> String {
     format!("{activation} {depth}")
 }
 
-/// One cell: `97.7 ± 0.2`, over how many where that differs, then what did not complete.
+/// One cell: `97.7 ± 0.2`, the number of replicates if it differs, then the trials that did not complete.
 fn text(cell: &Cell, uneven: bool) -> String {
     let over = |test: &Mean| if uneven { format!(" (n = {})", test.count) } else { String::new() };
     let mut parts: Vec<String> = cell.test.iter().map(|test| percent(test) + &over(test)).collect();
@@ -211,7 +212,7 @@ fn percent(accuracy: &Mean) -> String {
     accuracy.spread.map_or_else(|| format!("{mean:.1}"), |spread| format!("{mean:.1} ± {:.1}", 100.0 * spread))
 }
 
-/// What the numbers are.
+/// The explanation of the numbers.
 fn caption(cells: &[Cell]) -> String {
     let of_means = "mean test accuracy in percent ± sample standard deviation over";
     let most = cells.iter().map(Cell::completed).max().unwrap_or(0);
@@ -222,16 +223,16 @@ fn caption(cells: &[Cell]) -> String {
         _ => format!("{of_means} {most} replicates (folds, seeds)"),
     };
     if cells.iter().any(|cell| cell.candidates > 1) {
-        text += ";\nthe settings with the best mean validation accuracy out of all that were tried";
+        text += ";\nfor the settings with the best mean validation accuracy";
         if cells.iter().any(|cell| cell.compared < cell.candidates) {
-            text += ",\nwhere those with fewer replicates than others are not compared";
+            text += ";\ncandidates with fewer replicates than others are not compared";
         }
         text += ":";
     }
     text
 }
 
-/// The settings each cell was chosen for; `None` where nothing was to be chosen.
+/// The settings chosen for each cell; `None` if there was no choice.
 fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
     let settings: BTreeSet<Setting> = cells.iter().flat_map(|cell| cell.chosen.keys().copied()).collect();
     let tuned: Vec<&Cell> = cells.iter().filter(|cell| cell.candidates > 1).collect();
@@ -261,7 +262,7 @@ fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
     Some(table(&header, tuned.iter().map(row), 3, style))
 }
 
-/// A table whose first `names` columns are words and whose others are numbers.
+/// A table whose first `names` columns are text and whose others are numbers.
 fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>, names: usize, style: TableStyle) -> String {
     let mut table = Table::new();
     table.load_style(style).force_no_tty().set_header(header.to_vec()).add_rows(rows);
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_a_rule_on_a_network_and_a_column_an_activation_at_a_depth() {
+    fn rows_are_rules_and_networks_and_columns_are_activations_and_depths() {
         let text = accuracies(&cells(&paper(1)), None, None);
         let lines = lines(&text);
         assert_eq!(lines[0], " rule   network   relu 5   relu 10   sigmoid 3   sigmoid 7");
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_too_wide_for_its_terminal_becomes_several_that_fit() {
+    fn a_table_too_wide_for_the_terminal_is_split() {
         for width in [43, 50, 65] {
             let text = accuracies(&cells(&paper(3)), None, Some(width));
             let tables = text.split("\n\n").take_while(|part| part.contains("rule"));
@@ -327,7 +328,7 @@ mod tests {
                 let header = table.lines().next().expect("a header");
                 assert!(
                     !(header.contains("relu") && header.contains("sigmoid")),
-                    "an activation has its own: {header}"
+                    "each activation has its own tables: {header}"
                 );
                 columns += header.matches(|c: char| c.is_ascii_digit()).count() - header.matches("10").count();
             }
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_complete_is_told_in_its_cell() {
+    fn trials_that_did_not_complete_are_counted_in_their_cell() {
         let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
         let cells = cells(&[
             fold(completed("bp", "nn", 5, 0.9, 0.9), 0),
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn candidates_that_were_not_compared_are_told() {
+    fn the_number_of_compared_candidates_is_shown() {
         let tried = |rate, fold| {
             let settings = [("learning_rate", Value::Real(rate)), ("fold", Value::Integer(fold))];
             with(completed("fa", "nn", 5, 0.9, 0.9), &settings)
@@ -386,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_chosen_are_told_where_there_was_a_choice() {
+    fn the_chosen_settings_are_shown_if_there_was_a_choice() {
         let tried =
             |rate, validation| with(completed("fa", "nn", 5, validation, 0.9), &[("learning_rate", Value::Real(rate))]);
         let text =
@@ -432,11 +433,11 @@ mod tests {
         let text = sweeps(&list, WallTime(1_000_000 + 3 * 3_600_000), Some(80));
         assert!(lines(&text).iter().all(|line| line.chars().count() <= 80), "{text}");
         assert!(text.contains("skip-connec") && text.contains('…'), "{text}");
-        assert!(!sweeps(&list, WallTime(0), None).contains('…'), "in a pipe all of it is there");
+        assert!(!sweeps(&list, WallTime(0), None).contains('…'), "in a pipe nothing is cut");
         let ids: BTreeSet<&str> = lines(&text)[2..].iter().filter_map(|line| line.split_whitespace().next()).collect();
         assert_eq!(ids.len(), 2, "ids are long enough to tell them apart: {text}");
 
-        // Each character takes two columns of a terminal.
+        // Each of these characters takes two columns of a terminal.
         let list = [SweepView { name: "漢".repeat(128), ..list[0].clone() }];
         let text = sweeps(&list, WallTime(1_000_000 + 3 * 3_600_000), Some(80));
         assert!(lines(&text).iter().all(|line| line.width() <= 80), "{text}");

@@ -1,4 +1,4 @@
-//! The one suite that every store must pass.
+//! The test suite that every store must pass.
 
 mod histories;
 pub(super) mod samples;
@@ -23,7 +23,7 @@ use super::memory::Memory;
 use crate::{Store, StoreError, sql};
 use samples::*;
 
-/// Declares each claim as a test of each store.
+/// Declares each claim as a test for each store.
 macro_rules! claims {
     ($($claim:ident)+) => {
         mod in_memory {
@@ -39,7 +39,7 @@ macro_rules! claims {
                 super::$claim(&super::sql::sqlite::open(home.path()).await.expect("a store")).await;
             })+
         }
-        /// All on one server, each in a database of its own: a server takes a second to begin.
+        /// All on one server, each with its own database, because a server takes a second to start.
         #[tokio::test]
         async fn in_postgres() {
             let server = Server::start();
@@ -57,27 +57,27 @@ claims! {
     a_sweep_reads_back_with_its_state_and_counts
     results_read_back_in_order_from_an_index_up_to_a_limit
     curves_read_back_in_order_from_an_index_up_to_a_limit
-    setbacks_come_latest_first_up_to_a_limit
+    incomplete_attempts_come_latest_first_up_to_a_limit
     a_lease_stays_open_until_each_of_its_trajectories_has_ended
     attempts_are_counted_until_the_trajectory_is_done
-    deaths_are_remembered_until_a_trajectory_is_done_or_tried_again
-    failures_are_remembered_with_what_the_owner_has_done_since
-    runs_of_done_trajectories_are_merged_in_whatever_order_they_end
+    worker_losses_are_kept_until_a_trajectory_is_done_or_retried
+    failures_are_kept_and_counted_since_the_owners_last_action
+    ranges_of_done_trajectories_are_merged_in_any_order
     only_running_and_paused_sweeps_are_restored
-    any_sweep_can_be_restored_alone
-    what_is_taken_over_has_its_results_and_the_curve_of_its_source
-    what_is_taken_over_is_there_once_and_refers_to_what_was_trained
-    sources_are_what_was_trained_and_did_not_fail
-    results_are_found_by_the_beginning_of_their_key
-    a_sweep_is_extended_again_and_again
-    what_failed_can_be_tried_again_and_only_that
-    what_is_deleted_is_gone_and_what_others_took_over_stays_theirs
-    what_comes_after_a_deletion_is_told_from_what_was_before
+    every_sweep_can_be_restored_separately
+    a_reused_trajectory_has_its_results_and_the_curve_of_its_source
+    a_trajectory_is_reused_once_and_refers_to_a_trained_source
+    sources_are_trained_trajectories_that_did_not_fail
+    results_are_found_by_the_start_of_their_key
+    a_sweep_can_be_extended_several_times
+    only_failed_trajectories_can_be_retried
+    a_deleted_sweep_is_gone_and_results_reused_by_others_stay
+    counts_since_the_last_action_are_right_after_a_deletion
     a_worker_is_in_quarantine_until_it_is_released
-    a_late_report_changes_nothing_that_counts
+    a_late_report_changes_no_result
     a_second_result_of_a_trial_is_refused
-    whatever_contradicts_the_store_is_refused_with_its_whole_batch
-    numbers_and_texts_that_no_store_can_hold_are_refused
+    a_batch_with_a_contradiction_is_refused_as_a_whole
+    numbers_and_texts_that_some_store_cannot_hold_are_refused
 }
 
 async fn an_empty_store_has_nothing(store: &dyn Store) {
@@ -88,7 +88,7 @@ async fn an_empty_store_has_nothing(store: &dyn Store) {
     assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), []);
     assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), []);
-    store.commit(&[]).await.expect("no record is no harm");
+    store.commit(&[]).await.expect("an empty batch is accepted");
 }
 
 async fn a_sweep_reads_back_with_its_state_and_counts(store: &dyn Store) {
@@ -102,7 +102,7 @@ async fn a_sweep_reads_back_with_its_state_and_counts(store: &dyn Store) {
     assert_eq!(row.state, SweepState::Cancelled);
     assert_eq!((row.completed, row.diverged, row.failed), (2, 2, 2));
     let rows = store.sweeps().await.expect("reads");
-    assert_eq!(rows[0], row, "the oldest submission comes first, whatever its id");
+    assert_eq!(rows[0], row, "the oldest submission is first, whatever its id");
     assert_eq!((&rows[1].submission, rows[1].state, rows.len()), (&younger, SweepState::Running, 2));
 }
 
@@ -135,7 +135,7 @@ async fn curves_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store
     assert_eq!(store.curves(sweep(1), 1, 1).await.expect("reads"), [row(2)]);
 }
 
-async fn setbacks_come_latest_first_up_to_a_limit(store: &dyn Store) {
+async fn incomplete_attempts_come_latest_first_up_to_a_limit(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 3)]).await;
     commit(store, &[ended(1, 2, 1, Outcome::WorkerLost), ended(1, 0, 1, Outcome::Completed)]).await;
     commit(store, &[ended(1, 1, 1, Outcome::Failed)]).await;
@@ -183,7 +183,7 @@ async fn attempts_are_counted_until_the_trajectory_is_done(store: &dyn Store) {
     assert_eq!(attempts().await, [(TrajectoryIndex(0), 1, 0)]);
 }
 
-async fn deaths_are_remembered_until_a_trajectory_is_done_or_tried_again(store: &dyn Store) {
+async fn worker_losses_are_kept_until_a_trajectory_is_done_or_retried(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1))]).await;
     for (attempt, trajectory, outcome) in [
         (1, 0, Outcome::WorkerLost),
@@ -204,7 +204,7 @@ async fn deaths_are_remembered_until_a_trajectory_is_done_or_tried_again(store: 
     assert_eq!(deaths().await, [(0, 700)]);
 }
 
-async fn failures_are_remembered_with_what_the_owner_has_done_since(store: &dyn Store) {
+async fn failures_are_kept_and_counted_since_the_owners_last_action(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 9)]).await;
     let failures = async || {
         let restored = only(store).await;
@@ -217,11 +217,11 @@ async fn failures_are_remembered_with_what_the_owner_has_done_since(store: &dyn 
     commit(store, &[ended(1, 4, 1, Outcome::Failed), ended(1, 0, 1, Outcome::Completed), failed_for_good(1, 2, 1)])
         .await;
     let both = vec![(4, FailureStatus::Fresh), (2, FailureStatus::Fresh)];
-    assert_eq!(failures().await, (both.clone(), 1), "what failed for good did not end well");
+    assert_eq!(failures().await, (both.clone(), 1), "a final failure is not a success");
     commit(store, &[ended(1, 1, 1, Outcome::Diverged), paused(1)]).await;
-    assert_eq!(failures().await, (both, 2), "a pause alone is no answer");
+    assert_eq!(failures().await, (both, 2), "a pause alone does not reset the count");
 
-    // In one batch with what ended before it.
+    // In one batch with what ended before.
     commit(store, &[ended(1, 3, 1, Outcome::Completed), state_changed(1, SweepState::Running)]).await;
     assert_eq!(failures().await, (vec![(4, FailureStatus::Seen), (2, FailureStatus::Seen)], 0));
     commit(store, &[ended(1, 5, 1, Outcome::Failed), ended(1, 6, 1, Outcome::Completed)]).await;
@@ -230,14 +230,14 @@ async fn failures_are_remembered_with_what_the_owner_has_done_since(store: &dyn 
     commit(store, &[state_changed(1, SweepState::Finished), retried(1, &[2])]).await;
     commit(store, &[state_changed(1, SweepState::Running)]).await;
     let retried = vec![(4, FailureStatus::Seen), (5, FailureStatus::Past)];
-    assert_eq!(failures().await, (retried, 0), "what is tried again is forgiven");
+    assert_eq!(failures().await, (retried, 0), "failures of retried trajectories are forgiven");
 }
 
 async fn only(store: &dyn Store) -> RestoredSweep {
     store.restore().await.expect("restores").sweeps.remove(0)
 }
 
-async fn runs_of_done_trajectories_are_merged_in_whatever_order_they_end(store: &dyn Store) {
+async fn ranges_of_done_trajectories_are_merged_in_any_order(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 10)]).await;
     let done = async |trajectories: &[u64]| {
         let endings: Vec<_> = trajectories.iter().map(|&index| ended(1, index, 1, Outcome::Completed)).collect();
@@ -246,7 +246,7 @@ async fn runs_of_done_trajectories_are_merged_in_whatever_order_they_end(store: 
     };
     assert_eq!(done(&[3]).await, [(3, 1)]);
     assert_eq!(done(&[5, 1]).await, [(1, 1), (3, 1), (5, 1)]);
-    assert_eq!(done(&[2]).await, [(1, 3), (5, 1)], "a gap of one closes");
+    assert_eq!(done(&[2]).await, [(1, 3), (5, 1)], "a gap of one is closed");
     assert_eq!(done(&[0, 9]).await, [(0, 4), (5, 1), (9, 1)]);
     assert_eq!(done(&[8, 6, 7, 4]).await, [(0, 10)]);
 }
@@ -261,11 +261,15 @@ async fn only_running_and_paused_sweeps_are_restored(store: &dyn Store) {
     let again = store.restore().await.expect("restores").sweeps.remove(0).row;
     assert_eq!((again.state, again.reason.as_deref()), (SweepState::Paused, Some("it was too hot")));
     commit(store, &[state_changed(2, SweepState::Running)]).await;
-    assert_eq!(store.restore().await.expect("restores").sweeps[0].row.reason, None, "reasons go with their state");
+    assert_eq!(
+        store.restore().await.expect("restores").sweeps[0].row.reason,
+        None,
+        "a reason is removed with its state"
+    );
     assert_eq!(restored.last_attempt, 9, "a fencing number is never used twice");
 }
 
-async fn any_sweep_can_be_restored_alone(store: &dyn Store) {
+async fn every_sweep_can_be_restored_separately(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(4, 1, 0, 3), ended(1, 1, 4, Outcome::Completed)]).await;
     let alone = store.restore_sweep(sweep(1)).await.expect("restores");
     assert_eq!(alone.as_ref(), store.restore().await.expect("restores").sweeps.first());
@@ -275,7 +279,7 @@ async fn any_sweep_can_be_restored_alone(store: &dyn Store) {
     assert_eq!(store.restore_sweep(sweep(9)).await.expect("restores"), None);
 }
 
-async fn what_is_taken_over_has_its_results_and_the_curve_of_its_source(store: &dyn Store) {
+async fn a_reused_trajectory_has_its_results_and_the_curve_of_its_source(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 9), ended(1, 7, 1, Outcome::Completed)]).await;
     // In the batch of its submission, and in the batch of its source.
     let batch = [Record::Submitted(submission(2)), reused(2, &[(0, 1, 7)])];
@@ -294,7 +298,7 @@ async fn what_is_taken_over_has_its_results_and_the_curve_of_its_source(store: &
     assert_eq!((&restored.sweeps[0].done, &restored.sweeps[1].done), (&vec![(4, 1), (7, 1), (20, 1)], &vec![(0, 2)]));
 }
 
-async fn what_is_taken_over_is_there_once_and_refers_to_what_was_trained(store: &dyn Store) {
+async fn a_trajectory_is_reused_once_and_refers_to_a_trained_source(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 9)]).await;
     commit(store, &[ended(1, 3, 1, Outcome::Completed), reused(2, &[(0, 1, 3)])]).await;
     let before = seen(store).await;
@@ -302,7 +306,7 @@ async fn what_is_taken_over_is_there_once_and_refers_to_what_was_trained(store: 
         reused(2, &[(0, 1, 3)]),
         reused(2, &[(1, 1, 3), (1, 1, 3)]),
         reused(1, &[(3, 1, 3)]),
-        // Its source is not done, was taken over itself, or is of no sweep.
+        // The source is not done, was reused itself, or belongs to no sweep.
         reused(2, &[(1, 1, 4)]),
         reused(2, &[(1, 2, 0)]),
         reused(2, &[(1, 9, 0)]),
@@ -320,7 +324,7 @@ async fn what_is_taken_over_is_there_once_and_refers_to_what_was_trained(store: 
     refuse(store, &[retried(2, &[0])]).await;
 }
 
-async fn sources_are_what_was_trained_and_did_not_fail(store: &dyn Store) {
+async fn sources_are_trained_trajectories_that_did_not_fail(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 9), ended(1, 7, 1, Outcome::Completed)]).await;
     commit(store, &[failed_for_good(1, 2, 1), ended(1, 4, 1, Outcome::Diverged), ended(1, 5, 1, Outcome::Preempted)])
         .await;
@@ -336,23 +340,19 @@ async fn sources_are_what_was_trained_and_did_not_fail(store: &dyn Store) {
     assert_eq!(store.sources(sweep(9), 0, 9).await.expect("reads"), []);
 }
 
-async fn results_are_found_by_the_beginning_of_their_key(store: &dyn Store) {
+async fn results_are_found_by_the_start_of_their_key(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 2, 0, 9)]).await;
     commit(store, &[ended(2, 1, 1, Outcome::Completed), reused(1, &[(1, 2, 1)]), ended(2, 2, 1, Outcome::Diverged)])
         .await;
     let key = |trial: u64| TrialKey([trial as u8; 32]);
     let of = |id, trial: u64| (key(trial), TrialRef { sweep: sweep(id), trial: TrialIndex(trial) });
     let found = async |least, greatest, limit| store.keyed(key(least), key(greatest), limit).await.expect("reads");
-    assert_eq!(
-        found(3, 4, 9).await,
-        [of(2, 3), of(1, 3), of(2, 4)],
-        "what was trained comes before what was taken over"
-    );
+    assert_eq!(found(3, 4, 9).await, [of(2, 3), of(1, 3), of(2, 4)], "trained results come before reused ones");
     assert_eq!(found(3, 4, 1).await, [of(2, 3)]);
     assert_eq!(found(7, 9, 9).await, []);
 }
 
-async fn a_sweep_is_extended_again_and_again(store: &dyn Store) {
+async fn a_sweep_can_be_extended_several_times(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2))]).await;
     let extension = |text: &str, at| Extension { text: text.to_owned(), format: Format::Yaml, at: WallTime(at) };
     let extended = |id, text: &str, trials| Record::Extended {
@@ -371,7 +371,7 @@ async fn a_sweep_is_extended_again_and_again(store: &dyn Store) {
     assert_eq!(store.restore().await.expect("restores").sweeps[0].row, row);
 }
 
-async fn what_failed_can_be_tried_again_and_only_that(store: &dyn Store) {
+async fn only_failed_trajectories_can_be_retried(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 5), ended(1, 0, 1, Outcome::Completed)]).await;
     commit(store, &[ended(1, 2, 1, Outcome::Failed), leased(2, 1, 2, 1), failed_for_good(1, 2, 2)]).await;
     commit(store, &[failed_for_good(1, 3, 1), ended(1, 1, 1, Outcome::Diverged)]).await;
@@ -384,20 +384,24 @@ async fn what_failed_can_be_tried_again_and_only_that(store: &dyn Store) {
     refuse(store, &[retried(9, &[2])]).await;
     assert_eq!(seen(store).await, before);
 
-    // In one batch with what follows: granted, and failed for good once more.
+    // In one batch with the following records: granted, and failed finally once more.
     commit(store, &[retried(1, &[2, 3]), leased(3, 1, 3, 1), failed_for_good(1, 3, 3)]).await;
     let restored = store.restore().await.expect("restores").sweeps.remove(0);
     assert_eq!(restored.done, [(0, 2), (3, 1)]);
-    assert_eq!(restored.attempts, [(TrajectoryIndex(2), 2, 0)], "all were attempts; none counts against the retries");
+    assert_eq!(
+        restored.attempts,
+        [(TrajectoryIndex(2), 2, 0)],
+        "all attempts are counted, but none against the retries"
+    );
     assert_eq!((restored.row.completed, restored.row.diverged, restored.row.failed), (2, 2, 2));
     assert_eq!(store.failures(sweep(1)).await.expect("reads"), [(TrajectoryIndex(3), 2)]);
-    assert_eq!(store.results(sweep(1), TrialIndex(4), 9).await.expect("reads").len(), 2, "those of 3 alone");
-    assert_eq!(store.incomplete_attempts(sweep(1), 99).await.expect("reads").len(), 5, "what happened stays");
+    assert_eq!(store.results(sweep(1), TrialIndex(4), 9).await.expect("reads").len(), 2, "only those of trajectory 3");
+    assert_eq!(store.incomplete_attempts(sweep(1), 99).await.expect("reads").len(), 5, "the history stays");
     commit(store, &[leased(4, 1, 2, 1), ended(1, 2, 4, Outcome::Completed)]).await;
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 4)]);
 }
 
-async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &dyn Store) {
+async fn a_deleted_sweep_is_gone_and_results_reused_by_others_stay(store: &dyn Store) {
     let origin = [Record::Submitted(submission(1)), Record::Submitted(submission(2)), Record::Submitted(submission(3))];
     commit(store, &origin).await;
     commit(store, &[leased(1, 1, 0, 4), ended(1, 0, 1, Outcome::Completed), ended(1, 1, 1, Outcome::Completed)]).await;
@@ -421,7 +425,7 @@ async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &
     let before = kept().await;
 
     commit(store, &[Record::Deleted(sweep(1))]).await;
-    assert_eq!(kept().await, before, "results, curves and counts of others are as they were");
+    assert_eq!(kept().await, before, "results, curves and counts of other sweeps are unchanged");
     assert!(store.is_deleted(sweep(1)).await.expect("reads") && !store.is_deleted(sweep(9)).await.expect("reads"));
     assert_eq!(store.sweep(sweep(1)).await.expect("reads"), None);
     assert_eq!(store.restore_sweep(sweep(1)).await.expect("reads"), None);
@@ -430,7 +434,7 @@ async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &
     assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), []);
     assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), []);
-    // The first that took a curve over keeps it, and others may take it over from there.
+    // The first sweep that reused a curve keeps it, and others may reuse it from there.
     let sources = store.sources(sweep(2), 0, 9).await.expect("reads");
     let of = |row: &SourceRow| (row.trajectory.0, row.worker_name.clone(), row.points.clone());
     let name = "worker of attempt 1".to_owned();
@@ -438,7 +442,7 @@ async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &
     assert_eq!(store.sources(sweep(3), 0, 9).await.expect("reads"), []);
     commit(store, &[reused(3, &[(7, 2, 5)])]).await;
     refuse(store, &[reused(3, &[(8, 3, 2)])]).await;
-    // It is gone for good, and so is whatever still comes of it.
+    // The deleted sweep cannot be used again, and later records of it are refused.
     refuse(store, &[Record::Submitted(submission(1))]).await;
     refuse(store, &[Record::Deleted(sweep(1))]).await;
     refuse(store, &[reused(3, &[(8, 1, 0)])]).await;
@@ -446,7 +450,7 @@ async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &
     commit(store, &[late(1, 3, 1)]).await;
     assert_eq!(seen(store).await, before);
 
-    // And so on, from heir to heir.
+    // The same when the new owner of the curve is deleted.
     commit(store, &[state_changed(2, SweepState::Finished), Record::Deleted(sweep(2))]).await;
     let row = |trajectory| CurveRow {
         trajectory: TrajectoryIndex(trajectory),
@@ -462,7 +466,7 @@ async fn what_is_deleted_is_gone_and_what_others_took_over_stays_theirs(store: &
     assert_eq!(store.restore().await.expect("restores").last_attempt, 1);
 }
 
-async fn what_comes_after_a_deletion_is_told_from_what_was_before(store: &dyn Store) {
+async fn counts_since_the_last_action_are_right_after_a_deletion(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 2)]).await;
     commit(store, &[leased(2, 2, 0, 4), ended(2, 0, 2, Outcome::Failed), leased(3, 1, 4, 1)]).await;
     commit(store, &[ended(1, 0, 1, Outcome::Failed), ended(1, 1, 1, Outcome::Failed), ended(1, 4, 3, Outcome::Failed)])
@@ -490,7 +494,7 @@ async fn a_worker_is_in_quarantine_until_it_is_released(store: &dyn Store) {
     assert_eq!(store.restore().await.expect("restores").quarantined, [two]);
 }
 
-async fn a_late_report_changes_nothing_that_counts(store: &dyn Store) {
+async fn a_late_report_changes_no_result(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 1)]).await;
     let before = seen(store).await;
     commit(store, &[late(1, 0, 1), late(1, 0, 1), late(1, 5, 77), late(9, 0, 1)]).await;
@@ -501,7 +505,7 @@ async fn a_second_result_of_a_trial_is_refused(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 3), leased(2, 1, 0, 3)]).await;
     commit(store, &[ended(1, 0, 1, Outcome::Completed)]).await;
     let before = seen(store).await;
-    // Under another attempt, under the same, and by another trajectory that claims the same trial.
+    // Under another attempt, under the same, and by another trajectory with the same trial.
     refuse(store, &[ended(1, 0, 2, Outcome::Completed)]).await;
     refuse(store, &[ended(1, 0, 1, Outcome::Completed)]).await;
     refuse(store, &[ended_with(1, 1, 1, Outcome::Completed, results(0, TrialStatus::Completed))]).await;
@@ -512,7 +516,7 @@ async fn a_second_result_of_a_trial_is_refused(store: &dyn Store) {
     assert_eq!(seen(store).await, before);
 }
 
-async fn whatever_contradicts_the_store_is_refused_with_its_whole_batch(store: &dyn Store) {
+async fn a_batch_with_a_contradiction_is_refused_as_a_whole(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 3)]).await;
     commit(store, &[ended(1, 1, 1, Outcome::Failed)]).await;
     let before = seen(store).await;
@@ -541,12 +545,12 @@ async fn whatever_contradicts_the_store_is_refused_with_its_whole_batch(store: &
             contradiction,
         ];
         refuse(store, &batch).await;
-        assert_eq!(seen(store).await, before, "nothing is left of a batch with {:?}", batch[6]);
+        assert_eq!(seen(store).await, before, "no part is kept of a batch with {:?}", batch[6]);
     }
     commit(store, &[leased(2, 1, 4, 2), ended(1, 4, 2, Outcome::Completed)]).await;
 }
 
-async fn numbers_and_texts_that_no_store_can_hold_are_refused(store: &dyn Store) {
+async fn numbers_and_texts_that_some_store_cannot_hold_are_refused(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 3)]).await;
     let before = seen(store).await;
     let (large, nul) = (1 << 63, "a\0b".to_owned());
@@ -594,21 +598,21 @@ async fn numbers_and_texts_that_no_store_can_hold_are_refused(store: &dyn Store)
         quarantined("w", &nul),
         late(1, large, 1),
         late(1, 0, large),
-        // Of a sweep that is not there, too.
+        // Also for a sweep that does not exist.
         late(9, 0, large),
     ];
     for record in unstorable {
         refuse(store, &[late(1, 0, 1), record.clone()]).await;
-        assert_eq!(seen(store).await, before, "nothing is left of a batch with {record:?}");
+        assert_eq!(seen(store).await, before, "no part is kept of a batch with {record:?}");
     }
     let greatest = large - 1;
     commit(store, &[named("w", greatest), late(1, greatest, greatest)]).await;
     assert_eq!(store.restore().await.expect("restores").last_attempt, greatest);
 }
 
-/// Everything that can be asked of a store that holds sweeps 1 to 3.
+/// Everything that a store with the sweeps 1 to 3 can answer.
 async fn seen(store: &dyn Store) -> String {
-    // Each store is another.
+    // The store's own id always differs.
     let restored = Restored { store: None, ..store.restore().await.expect("restores") };
     let mut seen = format!("{restored:#?}\n{:#?}", store.sweeps().await.expect("reads"));
     for id in (1..=3).map(sweep) {
@@ -623,7 +627,7 @@ async fn seen(store: &dyn Store) -> String {
 }
 
 async fn commit(store: &dyn Store, records: &[Record]) {
-    store.commit(records).await.expect("a sound batch");
+    store.commit(records).await.expect("a valid batch");
 }
 
 async fn refuse(store: &dyn Store, records: &[Record]) {

@@ -1,12 +1,12 @@
-//! What outlives the process: sweeps, attempts, results, curves.
+//! The store: sweeps, attempts, results and curves, which outlive the process.
 //!
 //! | module | contents |
 //! |---|---|
-//! | `storable` | what no store can hold |
-//! | [`Store`] | the verbs |
+//! | `storable` | the limits of all stores |
+//! | [`Store`] | the operations |
 //! | [`sql`] | SQLite and PostgreSQL |
-//! | `memory` | for simulation and tests |
-//! | `conformance` | the suite all must pass |
+//! | `memory` | a store for simulation and tests |
+//! | `conformance` | the test suite for all stores |
 
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
@@ -29,7 +29,7 @@ use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
 
-/// Why the store could not do what it was asked.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store could not be opened.
@@ -37,59 +37,59 @@ pub enum StoreError {
     Open {
         /// Its path or address.
         place: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
-        /// What to do about it.
+        /// The suggested fix.
         next_step: &'static str,
     },
-    /// Another process has it open.
+    /// Another process holds the store.
     #[error("the store {place} is in use by {holder}; {next_step}")]
     Locked {
         /// Its path.
         place: String,
-        /// Who has it open, as far as that is known.
+        /// The holder, as far as it is known.
         holder: String,
-        /// What to do about it.
+        /// The suggested fix.
         next_step: &'static str,
     },
-    /// The storage cannot do it now: a full disk, a database that does not answer. It may later.
-    #[error("the store {place} cannot be used at present: {source}")]
+    /// The storage does not work now: a full disk, or a database that does not answer. It may work later.
+    #[error("the store {place} cannot be used now: {source}")]
     Unavailable {
         /// Its path or address.
         place: String,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A transaction is on its way for so long that others had better not wait for it.
+    /// A transaction takes so long that others should not wait for it.
     #[error("the store has not answered for {seconds} s")]
     Silent {
-        /// How long.
+        /// Duration in seconds.
         seconds: u64,
     },
-    /// Only a store of the latest form can be read without being written.
+    /// The store has an old version and must be migrated before it can be read, but it cannot be written.
     #[error(
-        "the store {place} was written by an earlier version of biosweep, and cannot be brought up to date: {why}; copy it \
-         to where it can be written, and read the copy"
+        "the store {place} was written by an earlier version of biosweep and cannot be migrated: {why}; copy it \
+         to a place where it can be written, and use the copy"
     )]
     Outdated {
         /// Its path or address.
         place: String,
-        /// Why it stays as it is.
+        /// Why it cannot be written.
         why: String,
     },
-    /// A read or a write failed; nothing of the transaction was kept.
+    /// A read or write failed; nothing of the transaction was kept.
     #[error("the store {place} failed: {source}")]
     Failed {
         /// Its path or address.
         place: String,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A record that contradicts what is stored, such as a second result of one trial; nothing of the transaction was
-    /// kept. Our own broken invariant, never a matter for a retry.
-    #[error("the store {place} refused a record: {what}; this is a defect of biosweep, please report it")]
+    /// A record contradicts the stored data, such as a second result of one trial; nothing of the transaction was kept.
+    /// This is a bug in biosweep, so a retry does not help.
+    #[error("the store {place} refused a record: {what}; this is a bug in biosweep, please report it")]
     Refused {
         /// Its path or address.
         place: String,
@@ -97,26 +97,26 @@ pub enum StoreError {
         what: String,
     },
     /// A stored row that this version cannot read.
-    #[error("the store {place} holds a row that cannot be read: {what}; it was written by another version or damaged")]
+    #[error("the store {place} has a row that cannot be read: {what}; it was written by another version or damaged")]
     Unreadable {
         /// Its path or address.
         place: String,
-        /// The row and what is wrong with it.
+        /// The row and its fault.
         what: String,
     },
 }
 
 impl StoreError {
-    /// Whether the same may go well later.
+    /// Whether the same operation may succeed later.
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Silent { .. })
     }
 }
 
-/// Opens the store at an address such as `postgres://user@host/database`, or, without one, the SQLite file in the home.
+/// Opens the store at an address such as `postgres://user@host/database` or, without one, the SQLite file in the home.
 ///
 /// # Errors
-/// As [`sql::sqlite::open`] and [`sql::postgres::open`]; an address of neither kind.
+/// The errors of [`sql::sqlite::open`] and [`sql::postgres::open`]; an address of another kind.
 pub async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
         None => Ok(Arc::new(sql::sqlite::open(home).await?)),
@@ -125,16 +125,16 @@ pub async fn open(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, Stor
     }
 }
 
-/// How long somebody else may hold a store that is wanted here, until it is given up.
+/// The time to wait for another holder of the store.
 pub const HOLDER_WAIT: Duration = Duration::from_secs(10);
-/// The pause between two looks at it meanwhile.
+/// The pause between two attempts in this time.
 pub const HOLDER_PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens the same store to be read only: nothing is locked, and nothing is written, so that it may be one that cannot be
-/// written, and another coordinator may have it meanwhile. One of an earlier form is brought up to date first.
+/// Opens the store for reading. Nothing is locked or written, so the store may be read-only and another coordinator may
+/// hold it. A store with an old version is migrated first.
 ///
 /// # Errors
-/// As [`sql::sqlite::open_to_read`] and [`sql::postgres::open_to_read`]; an address of neither kind.
+/// The errors of [`sql::sqlite::open_to_read`] and [`sql::postgres::open_to_read`]; an address of another kind.
 pub async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
     let place = match open_as_it_is(home, url).await {
         Err(StoreError::Outdated { place, .. }) => place,
@@ -142,7 +142,7 @@ pub async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<dyn Stor
     };
     match open(home, url).await {
         Ok(store) => store.close().await,
-        // Whoever has it has brought it up to date, or is about to: it may have been made only now.
+        // The holder has migrated the store, or will soon: it may just be creating it.
         Err(StoreError::Locked { .. }) => {
             let clock = Clock::start();
             while clock.seconds() < HOLDER_WAIT.as_secs_f64() {
@@ -152,7 +152,7 @@ pub async fn open_to_read(home: &Path, url: Option<&str>) -> Result<Arc<dyn Stor
                 }
             }
         }
-        // What else could be done about it is not what helps a reader.
+        // The other suggested fixes do not help a reader.
         Err(StoreError::Open { why, .. }) => return Err(StoreError::Outdated { place, why }),
         Err(error) => return Err(StoreError::Outdated { place, why: error.to_string() }),
     }
@@ -170,12 +170,12 @@ async fn open_as_it_is(home: &Path, url: Option<&str>) -> Result<Arc<dyn Store>,
 fn unknown(url: &str) -> StoreError {
     StoreError::Open {
         place: url.split("://").next().unwrap_or_default().to_owned(),
-        why: "it is no store that is known".to_owned(),
-        next_step: "name one as postgres://USER@HOST/DATABASE, or leave out --store for a SQLite file in the home",
+        why: "this kind of store is unknown".to_owned(),
+        next_step: "write it as postgres://USER@HOST/DATABASE, or omit --store for a SQLite file in the home",
     }
 }
 
-/// Whether this is the address of a store.
+/// Whether a text is the address of a store.
 pub fn is_url(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://")
 }
@@ -185,49 +185,49 @@ pub fn is_in(home: &Path) -> bool {
     sql::sqlite::is_in(home)
 }
 
-/// Whether somebody holds the store in the home's file, as far as can be told.
+/// Whether another process holds the store in the home's file, as far as can be known.
 pub fn is_held(home: &Path) -> bool {
     sql::sqlite::is_held(home)
 }
 
-/// Where a coordinator keeps what must not be lost.
+/// A durable store of a coordinator.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Writes all records in one transaction, in order: all of them or none. Durable on return.
+    /// Writes all records in one transaction, in order: all of them or none. They are durable on return.
     ///
-    /// After [`StoreError::Unavailable`] it is not known whether the records were written: a connection may break
-    /// after the database has committed and before it could say so. The next call must bring the same records; they
-    /// are then in the store once.
+    /// After [`StoreError::Unavailable`] it is unknown whether the records were written: a connection may be lost after
+    /// the database has committed and before it answers. The next call must have the same records; then they are in the
+    /// store exactly once.
     ///
     /// # Errors
-    /// Storage that fails; a sweep or a lease that is not there; a sweep, an attempt, an ending or a result that is
-    /// there already.
+    /// A failure of the storage; a sweep or a lease that does not exist; a sweep, an attempt, an ending or a result
+    /// that exists already.
     async fn commit(&self, records: &[Record]) -> Result<(), StoreError>;
 
-    /// What tells this store from others; `None` of one that does not outlive its process.
+    /// The id of this store; `None` for one that does not outlive its process.
     async fn id(&self) -> Result<Option<StoreId>, StoreError> {
         Ok(None)
     }
 
-    /// What the scheduler needs to go on where it was left.
+    /// The state that the scheduler needs to continue.
     async fn restore(&self) -> Result<Restored, StoreError>;
 
-    /// What the scheduler needs to go on with one sweep, whatever its state.
+    /// The state that the scheduler needs to continue one sweep, whatever the sweep's state.
     async fn restore_sweep(&self, id: SweepId) -> Result<Option<RestoredSweep>, StoreError>;
 
-    /// The trajectories of a sweep that failed for good, in order, each with the attempts it had.
+    /// The trajectories of a sweep that failed finally, in order, each with its number of attempts.
     async fn failures(&self, id: SweepId) -> Result<Vec<(TrajectoryIndex, u32)>, StoreError>;
 
     /// Every sweep, oldest first.
     async fn sweeps(&self) -> Result<Vec<SweepRow>, StoreError>;
 
-    /// Every sweep without its texts, oldest first, as people see it while nothing of it is in training.
+    /// Every sweep without its texts, oldest first, as shown to users when no trial is in training.
     async fn summaries(&self) -> Result<Vec<SweepView>, StoreError>;
 
-    /// Whether there was a sweep of that id, which was deleted.
+    /// Whether a sweep with this id was deleted.
     async fn is_deleted(&self, id: SweepId) -> Result<bool, StoreError>;
 
-    /// Trials of other sweeps whose results were taken over from this one.
+    /// Number of trials of other sweeps whose results were reused from this one.
     async fn taken_over_from(&self, id: SweepId) -> Result<u64, StoreError>;
 
     /// One sweep.
@@ -239,12 +239,12 @@ pub trait Store: Send + Sync {
     /// Accepted curves with a trajectory index of at least `from`, in order, at most `limit`.
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError>;
 
-    /// Trained trajectories of a sweep with an index of at least `from`, in order, at most `limit`: what others may take
-    /// over.
+    /// Trained trajectories of a sweep with an index of at least `from`, in order, at most `limit`. Other sweeps may
+    /// reuse them.
     async fn sources(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<SourceRow>, StoreError>;
 
-    /// The results with keys in this range, by key, those that were trained first, at most `limit`. It looks at every
-    /// result there is.
+    /// The results with keys in this range, by key, trained ones first, at most `limit`. The operation reads all
+    /// results.
     async fn keyed(
         &self,
         least: TrialKey,
@@ -252,9 +252,9 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(TrialKey, TrialRef)>, StoreError>;
 
-    /// The attempts of a sweep that did not complete, latest first, at most `limit`: what went wrong.
+    /// The incomplete attempts of a sweep, latest first, at most `limit`.
     async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError>;
 
-    /// Ends all connections, so that a store in a file is all in that file. Nothing may be asked afterwards.
+    /// Closes all connections, so that a store in a file is completely in that file. No operation may follow.
     async fn close(&self) {}
 }

@@ -12,7 +12,7 @@ use biosweep_scheduler::record::{
     RetriedRow, ReusedRow, Submission, SweepRow, TrialResult,
 };
 
-/// A store that lives as long as its process.
+/// A store that does not outlive its process.
 #[derive(Debug, Default)]
 pub struct Memory {
     state: Mutex<State>,
@@ -31,22 +31,22 @@ struct State {
 struct Sweep {
     row: SweepRow,
     results: BTreeMap<TrialIndex, TrialResult>,
-    /// Of the trajectories that are done for good.
+    /// The curves of trajectories that are done.
     curves: BTreeMap<TrajectoryIndex, CurveRow>,
-    /// Those of them that were taken over, and whose curve theirs is.
+    /// The reused trajectories, with the sources of their curves.
     reused: BTreeMap<TrajectoryIndex, (SweepId, TrajectoryIndex)>,
-    /// Those of them that keep a curve whose sweep was deleted, and who trained it.
+    /// The trajectories that keep a curve of a deleted sweep, with the worker that trained it.
     inherited: BTreeMap<TrajectoryIndex, String>,
     /// In the order in which they were recorded.
     attempts: Vec<Ended>,
-    /// Attempts that had ended when it was last resumed, and when it last began to run.
+    /// Numbers of attempts that had ended when the sweep was last resumed, and when it last started to run.
     resumed_after: usize,
     began_after: usize,
-    /// Trajectories that had completed or diverged when it last began to run.
+    /// Number of trajectories that had completed or diverged when it last started to run.
     ended_before: usize,
-    /// Up to which attempt a trajectory's failures are forgiven.
+    /// For each trajectory, the number of attempts up to which failures are forgiven.
     forgiven: BTreeMap<TrajectoryIndex, usize>,
-    /// Reports that came too late: evidence.
+    /// Late reports, kept as evidence.
     late: BTreeMap<(Attempt, TrajectoryIndex, WorkerId), Record>,
 }
 
@@ -69,7 +69,7 @@ impl Clone for Memory {
     }
 }
 
-/// What takes a record back.
+/// Reverts a record.
 enum Undo {
     Nothing,
     Submission,
@@ -81,14 +81,14 @@ enum Undo {
 }
 
 impl Memory {
-    /// Every record is applied wholly or not at all, so the state behind a poisoned lock is sound.
+    /// Every record is applied completely or not at all, so the state behind a poisoned lock is valid.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Applies one record wholly, or refuses it and changes nothing.
+    /// Applies one record completely, or refuses it and changes nothing.
     fn apply(&mut self, record: &Record) -> Result<Undo, String> {
         match record {
             Record::Submitted(submission) => self.submitted(submission),
@@ -128,7 +128,7 @@ impl State {
 
     fn submitted(&mut self, submission: &Submission) -> Result<Undo, String> {
         if self.sweep(submission.id).is_some() || self.deleted.contains(&submission.id) {
-            return Err(format!("sweep {} is there already", submission.id));
+            return Err(format!("sweep {} already exists", submission.id));
         }
         let (submission, state) = (submission.clone(), SweepState::Running);
         self.sweeps.push(Sweep {
@@ -159,7 +159,7 @@ impl State {
     fn leased(&mut self, lease: &LeaseRow) -> Result<Undo, String> {
         self.known(lease.sweep)?;
         if lease.count == 0 || self.leases.contains_key(&lease.attempt) {
-            return Err(format!("attempt {} is there already, or holds nothing", lease.attempt));
+            return Err(format!("attempt {} already exists or has no trajectories", lease.attempt));
         }
         let open = (lease.first.0..lease.first.0 + lease.count).map(TrajectoryIndex).collect();
         self.leases.insert(lease.attempt, Lease { row: lease.clone(), open });
@@ -170,7 +170,7 @@ impl State {
         let &Ending { sweep: id, trajectory, attempt, outcome, at, .. } = ending;
         let Self { sweeps, leases, .. } = self;
         let sweep = sweeps.iter_mut().find(|sweep| sweep.row.submission.id == id);
-        let sweep = sweep.ok_or_else(|| format!("sweep {id} is not there"))?;
+        let sweep = sweep.ok_or_else(|| format!("sweep {id} does not exist"))?;
         let lease = leases.get_mut(&attempt).filter(|lease| lease.row.sweep == id && lease.open.contains(&trajectory));
         let lease = lease.ok_or_else(|| format!("trajectory {trajectory} is not open under attempt {attempt}"))?;
         let trials: Vec<TrialIndex> = ending.results.iter().map(|result| result.trial).collect();
@@ -180,7 +180,7 @@ impl State {
         }
         let done = !trials.is_empty();
         if done && sweep.curves.contains_key(&trajectory) || !done && outcome == Outcome::Completed {
-            return Err(format!("trajectory {trajectory} of sweep {id} is done already, or completed without results"));
+            return Err(format!("trajectory {trajectory} of sweep {id} is already done, or completed without results"));
         }
         lease.open.remove(&trajectory);
         let (worker_name, cause) = (lease.row.worker_name.clone(), ending.cause.clone());
@@ -216,13 +216,11 @@ impl State {
         if let Some(from) =
             row.results.iter().filter_map(|result| result.reused_from).find(|from| self.sweep(from.sweep).is_none())
         {
-            return Err(format!("sweep {} is not there", from.sweep));
+            return Err(format!("sweep {} does not exist", from.sweep));
         }
         let sweep = self.known(id)?;
         if row.results.is_empty() || sweep.curves.contains_key(&trajectory) {
-            return Err(format!(
-                "trajectory {trajectory} of sweep {id} is done already, or taken over without results"
-            ));
+            return Err(format!("trajectory {trajectory} of sweep {id} is already done, or is reused without results"));
         }
         sweep.curves.insert(trajectory, CurveRow { trajectory, ..curve });
         sweep.reused.insert(trajectory, (row.source, row.source_trajectory));
@@ -245,7 +243,7 @@ impl State {
             let failed = results.iter().all(|result| result.status == TrialStatus::Failed);
             if results.len() as u64 != row.trials || !failed || sweep.curves.remove(&row.trajectory).is_none() {
                 *sweep = before;
-                return Err(format!("trajectory {} of sweep {id} is tried again, and did not fail", row.trajectory));
+                return Err(format!("trajectory {} of sweep {id} is retried but did not fail", row.trajectory));
             }
             sweep.row.failed -= row.trials;
             sweep.forgiven.insert(row.trajectory, sweep.attempts.len());
@@ -256,7 +254,7 @@ impl State {
     fn deleted(&mut self, id: SweepId) -> Result<Undo, String> {
         let gone = self.known(id)?;
         if !gone.row.state.has_ended() {
-            return Err(format!("sweep {id} is deleted, and has not ended"));
+            return Err(format!("sweep {id} is deleted but has not ended"));
         }
         let gone = gone.clone();
         let before = self.clone();
@@ -277,7 +275,7 @@ impl State {
     }
 
     fn take_back(&mut self, step: Undo) {
-        const THERE: &str = "what was just put there is there";
+        const THERE: &str = "it was added just before";
         match step {
             Undo::Submission => drop(self.sweeps.pop()),
             Undo::Nothing => {}
@@ -353,7 +351,7 @@ impl State {
 
     fn known(&mut self, id: SweepId) -> Result<&mut Sweep, String> {
         let sweep = self.sweeps.iter_mut().find(|sweep| sweep.row.submission.id == id);
-        sweep.ok_or_else(|| format!("sweep {id} is not there"))
+        sweep.ok_or_else(|| format!("sweep {id} does not exist"))
     }
 }
 
@@ -368,7 +366,7 @@ impl Sweep {
         self.row.state = state;
     }
 
-    /// Whether a trajectory's curve is its own, be it that it was trained here, or that its sweep was deleted.
+    /// Whether a trajectory has its own curve: it was trained here, or the sweep of its source was deleted.
     fn owns(&self, trajectory: TrajectoryIndex) -> bool {
         !self.reused.contains_key(&trajectory) || self.inherited.contains_key(&trajectory)
     }
@@ -384,12 +382,12 @@ impl Sweep {
         self.attempts.iter().map(|ended| &ended.row).filter(move |row| row.trajectory == trajectory)
     }
 
-    /// Whether a trajectory that is done for good has failed.
+    /// Whether a trajectory that is done has failed.
     fn has_failed(&self, trajectory: TrajectoryIndex) -> bool {
         self.attempts_at(trajectory).next_back().is_some_and(|row| row.outcome == Outcome::Failed)
     }
 
-    /// Trajectories that completed or diverged here.
+    /// Number of trajectories that completed or diverged here.
     fn ended(&self) -> usize {
         let ended = |index: &&TrajectoryIndex| !self.reused.contains_key(*index) && !self.has_failed(**index);
         self.curves.keys().filter(ended).count()

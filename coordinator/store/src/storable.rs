@@ -1,12 +1,12 @@
-//! What no store can hold. Every store asks before it writes, so that all refuse alike, be they in memory, SQLite or
-//! PostgreSQL: numbers from 2⁶³ on, and texts with a NUL character.
+//! The limits of all stores: numbers below 2⁶³, and texts without NUL characters. Every store checks records before
+//! writing, so that the stores in memory, SQLite and PostgreSQL refuse the same records.
 
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, RetriedRow, ReusedRow, Submission, TrialResult};
 
-/// Whether a store can hold a record.
+/// Checks that every store can hold a record.
 ///
 /// # Errors
-/// The first number or text in it that none can, in words.
+/// A description of the first number or text that some store cannot hold.
 pub(super) fn check(record: &Record) -> Result<(), String> {
     match record {
         Record::Submitted(submission) => of_submission(submission),
@@ -86,7 +86,7 @@ fn numbers<const N: usize>(numbers: [(&str, u64); N]) -> Result<(), String> {
 }
 
 fn number(what: &str, number: u64) -> Result<(), String> {
-    i64::try_from(number).map(drop).map_err(|_| format!("{what} {number} is more than a row can hold"))
+    i64::try_from(number).map(drop).map_err(|_| format!("{what} {number} is too large for a row"))
 }
 
 fn text(what: &str, text: &str) -> Result<(), String> {

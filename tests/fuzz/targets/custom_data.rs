@@ -1,4 +1,5 @@
-//! Four files of anything in place of a dataset of one's own, as idx files and as NumPy arrays: refused, or a dataset.
+//! Fuzz target: four arbitrary files as custom data, as idx files and as NumPy arrays. They are refused or give a
+//! dataset.
 #![no_main]
 
 use std::fs;
@@ -14,7 +15,7 @@ thread_local! {
     static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a folder");
 }
 
-/// The next file: its length as two bytes, then so many.
+/// The next file: its length in two bytes, then its content.
 fn file<'a>(input: &mut &'a [u8]) -> &'a [u8] {
     let (length, rest) = input.split_first_chunk::<2>().unwrap_or((&[0, 0], &[]));
     let (file, rest) = rest.split_at(rest.len().min(u16::from_le_bytes(*length).into()));
@@ -27,7 +28,7 @@ fn load(format: CustomFormat, folder: &Path, files: [&[u8]; 4]) {
         fs::write(folder.join(names[0]), bytes).expect("a file");
     }
     let mut own = CustomData { format, directory: folder.to_string_lossy().into_owned(), digest: None };
-    // Files that seem compressed may be none.
+    // A file that looks compressed may not be.
     let Ok(digest) = digest::digest(&own) else { return };
     own.digest = Some(digest);
     if let Ok(dataset) = data::load(&DatasetRef::Custom(own), &Places::default()) {

@@ -1,4 +1,4 @@
-//! Bytes in place of what a worker and a coordinator say to each other, and of a report kept on disk.
+//! Fuzz target: arbitrary bytes as a message of a worker or a coordinator, and as a report on disk.
 #![no_main]
 
 use biosweep_common::protocol::messages::{Report, ToCoordinator, ToWorker};
@@ -8,19 +8,19 @@ use libfuzzer_sys::fuzz_target;
 use prost::Message as _;
 
 fuzz_target!(|bytes: &[u8]| {
-    // What was understood says the same when it is said again.
+    // A message that was read and written again is read as the same.
     if let Ok(message) = v1::WorkerMessage::decode(bytes)
         && let Ok(message) = ToCoordinator::from_wire(message)
     {
         let said = message.into_wire();
-        let again = ToCoordinator::from_wire(said.clone()).expect("our own words");
+        let again = ToCoordinator::from_wire(said.clone()).expect("our own message");
         assert_eq!(again.into_wire().encode_to_vec(), said.encode_to_vec());
     }
     if let Ok(message) = v1::CoordinatorMessage::decode(bytes)
         && let Ok(message) = ToWorker::from_wire(message)
     {
         let said = message.into_wire();
-        let again = ToWorker::from_wire(said.clone()).expect("our own words");
+        let again = ToWorker::from_wire(said.clone()).expect("our own message");
         assert_eq!(again.into_wire().encode_to_vec(), said.encode_to_vec());
     }
     if let Ok(report) = Report::from_bytes(bytes) {

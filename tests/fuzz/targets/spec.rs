@@ -1,4 +1,5 @@
-//! A spec file of any text, in each of the formats: it is refused, or means a grid whose ends can be looked at.
+//! Fuzz target: an arbitrary text as a spec file, in each format. It is refused or gives a grid whose first and last
+//! trials exist.
 #![no_main]
 
 use biosweep_common::ids::{TrajectoryIndex, TrialIndex};

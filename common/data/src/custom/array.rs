@@ -1,4 +1,4 @@
-//! The entries of one file of custom data, and what they are as images or labels.
+//! The entries of one file of custom data, converted to images or labels.
 
 use std::path::PathBuf;
 
@@ -11,25 +11,25 @@ use crate::error::DataError;
 use crate::file::DataFile;
 use crate::idx;
 
-/// An array out of a file.
+/// The array in a file.
 #[derive(Debug)]
 pub(super) struct Array {
     /// The file.
     pub(super) path: PathBuf,
-    /// Outermost dimension first; at least one, and all counts below 2³².
+    /// The dimensions, outermost first; at least one, and all counts are below 2³².
     pub(super) shape: Vec<usize>,
-    /// The entries in order, the last dimension running fastest.
+    /// The entries in order; the last dimension varies fastest.
     pub(super) entries: Entries,
 }
 
 /// Numbers of one type.
 #[derive(Debug)]
 pub(super) enum Entries {
-    /// Bytes, from the given place in the file.
+    /// The whole file, and the offset of the first entry in it.
     Bytes(Vec<u8>, usize),
     /// Whole numbers of another type.
     Integers(Vec<i64>),
-    /// Floating-point numbers; double precision is rounded to single, in which networks train.
+    /// Floating-point numbers. Double precision is rounded to single precision, because networks train in it.
     Reals(Vec<f32>),
 }
 
@@ -50,7 +50,7 @@ impl Array {
         }
     }
 
-    /// The entries as what images are made of.
+    /// The entries as pixels of images.
     pub(super) fn into_pixels(self) -> Result<Pixels, CustomFileError> {
         match self.entries {
             Entries::Bytes(bytes, start) => Ok(Pixels::Bytes(bytes, start)),

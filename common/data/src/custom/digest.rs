@@ -1,4 +1,4 @@
-//! The four files of custom dataset: their names, where they are, and the digest of what they hold.
+//! The four files of a custom dataset: their names, their places, and the digest of their content.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
@@ -9,14 +9,14 @@ use biosweep_common::vocabulary::CustomFormat;
 
 use crate::gzip;
 
-/// Why the digest of custom data cannot be taken.
+/// Why the digest of custom data cannot be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum CustomDataError {
-    /// There is no such directory.
+    /// The directory does not exist.
     #[error("the data directory `{}` does not exist; check its path in `dataset`", .0.display())]
     NoDirectory(PathBuf),
-    /// Something else is in the directory's place.
-    #[error("`{}` is a file; name the directory that holds the four files in `dataset`", .0.display())]
+    /// The path is not a directory.
+    #[error("`{}` is a file; give the directory of the four files in `dataset`", .0.display())]
     NotADirectory(PathBuf),
     /// The directory lacks a file.
     #[error(
@@ -28,23 +28,23 @@ pub enum CustomDataError {
         directory: PathBuf,
         /// The file's name.
         file: &'static str,
-        /// How the data is written.
+        /// The format of the data.
         format: CustomFormat,
     },
     /// A file cannot be read.
-    #[error("cannot read `{}`: {source}; check that it is whole and may be read", path.display())]
+    #[error("cannot read `{}`: {source}; check that it is complete and readable", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// Where the four files are, in the order of [`CustomFormat::files`].
+/// The paths of the four files, in the order of [`CustomFormat::files`].
 ///
 /// # Errors
-/// A directory or a file that is not there.
+/// A directory or a file that does not exist.
 pub fn find(own: &CustomData) -> Result<[PathBuf; 4], CustomDataError> {
     let directory = Path::new(&own.directory);
     if directory.is_file() {
@@ -66,10 +66,10 @@ pub fn find(own: &CustomData) -> Result<[PathBuf; 4], CustomDataError> {
     Ok(found)
 }
 
-/// Reads the four files and takes the digest of their content.
+/// Reads the four files and computes the digest of their content.
 ///
 /// # Errors
-/// A file that is not there or cannot be read.
+/// A file that does not exist or cannot be read.
 pub fn digest(own: &CustomData) -> Result<ContentDigest, CustomDataError> {
     let mut hashes = [blake3::Hash::from_bytes([0; 32]); 4];
     for (hash, path) in hashes.iter_mut().zip(find(own)?) {
@@ -78,7 +78,7 @@ pub fn digest(own: &CustomData) -> Result<ContentDigest, CustomDataError> {
     Ok(combined(hashes))
 }
 
-/// The digest of data whose four files, uncompressed, have these hashes.
+/// The digest of custom data, from the hashes of its four uncompressed files.
 #[must_use]
 pub fn combined(hashes: [blake3::Hash; 4]) -> ContentDigest {
     let mut whole = blake3::Hasher::new();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_of_the_content_wherever_it_lies_and_however_it_is_compressed() {
+    fn the_digest_depends_on_the_content_and_not_on_path_or_compression() {
         let (one, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         for (index, names) in CustomFormat::Idx.files().into_iter().enumerate() {
             let content = [index as u8; 100];
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn an_error_names_the_missing_file_or_directory() {
         let place = tempfile::tempdir().expect("a directory");
         let nowhere = own(&place.path().join("nowhere"), CustomFormat::Idx);
         assert!(digest(&nowhere).expect_err("nothing").to_string().contains("nowhere` does not exist"));
@@ -159,7 +159,7 @@ mod tests {
             digest(&own(&file, CustomFormat::Npy))
                 .expect_err("a file")
                 .to_string()
-                .contains("is a file; name the directory")
+                .contains("is a file; give the directory")
         );
     }
 }

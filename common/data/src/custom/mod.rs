@@ -1,12 +1,12 @@
-//! Custom data: four files of any geometry, checked and told by their digest.
+//! Custom data: four files with images of any geometry, identified by their digest.
 //!
 //! | module | contents |
 //! |---|---|
-//! | here | the four files → a [`Dataset`] |
-//! | [`digest`] | where the four files are, and the digest of their content |
-//! | `array` | one file's entries, whatever format they are in |
+//! | this module | loads a [`Dataset`] from the four files |
+//! | [`digest`] | the paths of the four files, and the digest of their content |
+//! | `array` | the entries of one file, in either format |
 //! | `npy` | the NumPy format |
-//! | [`error`] | what may be wrong with them |
+//! | [`error`] | the errors in custom data |
 
 mod array;
 pub mod digest;
@@ -22,13 +22,13 @@ use crate::file::DataFile;
 use array::Array;
 use error::CustomFileError;
 
-/// Of so many training images, one is for validation: as in MNIST, 10,000 of 60,000.
+/// Training images per validation image: 6, as in MNIST with 10,000 of 60,000.
 const IMAGES_PER_VALIDATION_IMAGE: usize = 6;
 
 /// Reads, verifies and checks the four files.
 ///
 /// # Errors
-/// A file that is missing, broken or not what the spec was submitted with; files that make no dataset together.
+/// A file that is missing, invalid or changed since submission, or files that do not fit together.
 pub(super) fn load(own: &CustomData) -> Result<Dataset, DataError> {
     let expected = own.digest.ok_or_else(|| CustomFileError::Unpinned { directory: own.directory.clone() })?;
     let [train_images, train_labels, test_images, test_labels] = digest::find(own)?;
@@ -59,7 +59,7 @@ pub(super) fn load(own: &CustomData) -> Result<Dataset, DataError> {
     }
     let classes = 1 + usize::from(train.largest_label().max(test.largest_label()));
     let validation_count = u32::try_from((count / IMAGES_PER_VALIDATION_IMAGE).max(1));
-    let validation_count = validation_count.expect("an array's counts are numbers of 32 bits");
+    let validation_count = validation_count.expect("an array's counts are below 2^32");
     Ok(Dataset::new(train_shape, classes, train, test, validation_count))
 }
 
@@ -81,7 +81,7 @@ fn part(own: &CustomData, images: DataFile, labels: DataFile) -> Result<(Extent,
     Ok((shape, Images::new(images.into_pixels()?, labels)))
 }
 
-/// Channels that images usually have: grey, colours, colours and opacity.
+/// The usual numbers of channels: grey, colours, colours and opacity.
 const USUAL_CHANNELS: [usize; 3] = [1, 3, 4];
 
 /// [count, height, width] or [count, channels, height, width].

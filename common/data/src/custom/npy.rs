@@ -1,4 +1,5 @@
-//! The NumPy format: a mark, a version, the length of the header, the header as a Python dictionary, the entries.
+//! The NumPy format: the magic bytes, a version, the length of the header, the header as a Python dictionary, the
+//! entries.
 
 use super::array::{Array, Entries};
 use super::error::{CustomFileError, HeaderFault};
@@ -6,14 +7,14 @@ use crate::file::DataFile;
 
 const MARK: &[u8] = b"\x93NUMPY";
 
-/// What a header says.
+/// The header of an array.
 #[derive(Debug, PartialEq)]
 struct Header {
     /// The type of the entries, such as `<f4`.
     descr: String,
-    /// Outermost dimension first.
+    /// The dimensions, outermost first.
     shape: Vec<usize>,
-    /// Whether the first dimension runs fastest.
+    /// Whether the first dimension varies fastest.
     is_fortran: bool,
     /// Bytes before the first entry.
     length: usize,
@@ -22,7 +23,7 @@ struct Header {
 /// Reads an array.
 ///
 /// # Errors
-/// Another format, a type that is neither a whole number nor f4 nor f8, or another length than the header says.
+/// Another format, a type other than whole numbers, f4 and f8, or a length that differs from the header.
 pub(super) fn read(file: DataFile) -> Result<Array, CustomFileError> {
     let DataFile { path, bytes, .. } = file;
     let header = match header(&bytes) {
@@ -49,7 +50,7 @@ pub(super) fn read(file: DataFile) -> Result<Array, CustomFileError> {
         ('i', 8) => Entries::Integers(each(data, big, i64::from_le_bytes)),
         ('u', 2) => Entries::Integers(each(data, big, |bytes| u16::from_le_bytes(bytes).into())),
         ('u', 4) => Entries::Integers(each(data, big, |bytes| u32::from_le_bytes(bytes).into())),
-        // What is beyond the signed numbers is beyond labels too.
+        // A number above `i64::MAX` is out of the range of labels too.
         ('u', 8) => {
             Entries::Integers(each(data, big, |bytes| i64::try_from(u64::from_le_bytes(bytes)).unwrap_or(i64::MAX)))
         }
@@ -61,7 +62,7 @@ pub(super) fn read(file: DataFile) -> Result<Array, CustomFileError> {
     Ok(Array { path, shape: header.shape, entries })
 }
 
-/// Every entry of `N` bytes, of which the last is the most significant where it is not `big`-endian.
+/// The entries of `N` bytes each, in big-endian order if `big`.
 fn each<const N: usize, T>(data: &[u8], big: bool, read: impl Fn([u8; N]) -> T) -> Vec<T> {
     let entry = |&(mut bytes): &[u8; N]| {
         if big {
@@ -109,25 +110,25 @@ fn header(bytes: &[u8]) -> Result<Header, HeaderFault> {
     let shape = value(text, "shape").and_then(|text| text.strip_prefix('(')?.split_once(')'));
     let (shape, _) = shape.ok_or(HeaderFault::Unreadable)?;
     let counts = shape.split(',').map(str::trim).filter(|count| !count.is_empty());
-    // Python 2 ends its long numbers with an L.
+    // Python 2 writes an L after long numbers.
     let counts: Option<Vec<u32>> = counts.map(|count| count.trim_end_matches('L').parse().ok()).collect();
     let shape: Vec<usize> = counts.ok_or(HeaderFault::Shape)?.into_iter().map(|count| count as usize).collect();
     if shape.is_empty() {
         return Err(HeaderFault::Shape);
     }
-    // Of one dimension, or one entry in all but one, both orders are the same.
+    // With one dimension, or one entry in all dimensions but one, both orders are the same.
     let is_fortran = is_fortran && shape.iter().filter(|&&count| count != 1).count() > 1;
     Ok(Header { descr, shape, is_fortran, length })
 }
 
-/// What follows a key of the dictionary.
+/// The text after a key of the dictionary.
 fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let after = ['\'', '"'].iter().find_map(|quote| text.split_once(&format!("{quote}{key}{quote}")))?.1;
-    // Python 2 marks texts by a u.
+    // Python 2 writes a u before strings.
     Some(after.trim_start().strip_prefix(':')?.trim_start().trim_start_matches('u'))
 }
 
-/// The text in quotes that `text` begins with.
+/// The quoted string at the start of `text`.
 fn quoted(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;
     text[1..].split_once(quote).map(|(inside, _)| inside)
@@ -137,7 +138,7 @@ fn quoted(text: &str) -> Option<&str> {
 pub(super) mod tests {
     use super::*;
 
-    /// A file as NumPy writes it.
+    /// A file in the form that NumPy writes.
     pub(crate) fn file(descr: &str, shape: &str, entries: &[u8]) -> Vec<u8> {
         let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
         while (10 + text.len() + 1) % 64 != 0 {
@@ -149,7 +150,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_header_is_read_as_numpy_writes_it() {
+    fn a_header_written_by_numpy_is_read() {
         let bytes = file("<f4", "(3, 28, 28)", &[]);
         let read = Header { descr: "<f4".to_owned(), shape: vec![3, 28, 28], is_fortran: false, length: 128 };
         assert_eq!(header(&bytes), Ok(read));
@@ -157,7 +158,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_header_is_read_as_python_2_writes_it() {
+    fn a_header_written_by_python_2_is_read() {
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (3L, 28L, 28L), }\n";
         let unicode = "{u'descr': u'<f4', u'fortran_order': False, u'shape': (3L, 28L, 28L), }\n";
         for text in [text, unicode] {
@@ -169,7 +170,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn fortran_order_is_called_that_where_it_makes_a_difference() {
+    fn fortran_order_is_reported_only_where_it_changes_the_order_of_entries() {
         let is_fortran = |shape: &str| {
             let bytes = file("<f4", shape, &[]);
             let text = String::from_utf8_lossy(&bytes[10..]).replace("False", "True ");
@@ -180,25 +181,25 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_holds_no_numbers_is_called_what_it_is_whatever_its_length() {
+    fn an_array_of_another_type_is_refused_by_type_whatever_its_length() {
         let folder = tempfile::tempdir().expect("a folder");
         for (descr, entries, told) in [
             ("<U1", 12, "holds text (type <U1); save labels as whole numbers: `labels.astype('int64')`"),
             ("|O", 20, "holds Python objects (type |O); save "),
-            ("|b1", 3, "holds yes and no (type |b1); save `array.astype('uint8')`"),
+            ("|b1", 3, "holds booleans (type |b1); save `array.astype('uint8')`"),
             ("<f2", 6, "holds half-precision numbers (type <f2); save `images.astype('float32')`"),
             ("<c8", 24, "holds numbers of type <c8; images are"),
         ] {
             let path = folder.path().join("labels.npy");
             std::fs::write(&path, file(descr, "(3,)", &vec![0; entries])).expect("written");
             let read = read(DataFile::open(path).expect("a file"));
-            let told_of = read.err().map(|error| error.to_string()).expect("it is refused");
-            assert!(told_of.contains(told), "{told_of}");
+            let message = read.err().map(|error| error.to_string()).expect("refused");
+            assert!(message.contains(told), "{message}");
         }
     }
 
     #[test]
-    fn what_is_wrong_with_a_header_is_told() {
+    fn an_invalid_header_is_refused_with_its_fault() {
         let mut version = file("<f4", "(3, 2)", &[]);
         version[6] = 9;
         for (bytes, fault) in [

@@ -1,4 +1,4 @@
-//! Custom data read from files, and what is said of files that make no dataset.
+//! Reading custom data, and the errors for files that are not a dataset.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::Part;
 use crate::file::tests::gzipped;
 
-/// Four files in a directory of their own.
+/// Four files in a temporary directory.
 struct Place(tempfile::TempDir, CustomFormat);
 
 impl Place {
@@ -31,7 +31,7 @@ impl Place {
         load(&self.pinned())
     }
 
-    /// What is said where the data cannot be had.
+    /// The error message of loading.
     fn refusal(&self) -> String {
         self.load().expect_err("no dataset").to_string()
     }
@@ -55,7 +55,7 @@ fn good_idx() -> [Vec<u8>; 4] {
     ]
 }
 
-/// The same shapes as floating-point numbers.
+/// Images and labels of the same shapes, with images of floating-point numbers.
 fn good_npy() -> [Vec<u8>; 4] {
     let reals: Vec<u8> = (0..72).flat_map(|entry| (entry as f32 - 0.5).to_le_bytes()).collect();
     let doubles: Vec<u8> = (0..12).flat_map(|entry| (f64::from(entry) * 0.25).to_be_bytes()).collect();
@@ -75,7 +75,7 @@ fn first_values(dataset: &Dataset, part: Part, image: u32) -> (Vec<f32>, i64) {
 }
 
 #[test]
-fn idx_files_of_any_geometry_are_a_dataset() {
+fn idx_files_of_any_geometry_are_loaded() {
     let dataset = Place::new(CustomFormat::Idx, good_idx()).load().expect("a dataset");
     assert_eq!(dataset.image(), Extent { channels: 2, height: 1, width: 3 });
     assert_eq!((dataset.classes(), dataset.count(Part::Train), dataset.count(Part::Test)), (5, 12, 2));
@@ -86,7 +86,7 @@ fn idx_files_of_any_geometry_are_a_dataset() {
 }
 
 #[test]
-fn numpy_arrays_are_taken_as_they_are_and_their_bytes_scaled() {
+fn floating_point_images_are_unchanged_and_byte_images_are_scaled() {
     let [_, labels, test_images, test_labels] = good_npy();
     let dataset = Place::new(CustomFormat::Npy, good_npy()).load().expect("a dataset");
     assert_eq!(first_values(&dataset, Part::Train, 1), (vec![5.5, 6.5, 7.5, 8.5, 9.5, 10.5], 1));
@@ -111,13 +111,16 @@ fn data_that_changed_since_submission_is_refused() {
     let pinned = place.pinned();
     std::fs::write(place.0.path().join("t10k-labels-idx1-ubyte"), idx(&[2], &[3, 0])).expect("written");
     let message = load(&pinned).expect_err("other labels").to_string();
-    assert!(message.contains(&pinned.digest.expect("pinned").to_string()) && message.contains("put those files back"));
+    assert!(
+        message.contains(&pinned.digest.expect("a digest").to_string())
+            && message.contains("put the original files back")
+    );
     let unpinned = load(&CustomData { digest: None, ..pinned }).expect_err("no digest").to_string();
     assert!(unpinned.contains("biosweep submit"), "{unpinned}");
 }
 
 #[test]
-fn compressed_files_are_the_same_data() {
+fn compressed_files_give_the_same_data() {
     let (plain, packed) = (Place::new(CustomFormat::Npy, good_npy()), Place::new(CustomFormat::Npy, good_npy()));
     let path = |name: &str| -> std::path::PathBuf { Path::new(packed.0.path()).join(name) };
     std::fs::remove_file(path("train_images.npy")).expect("removed");
@@ -127,7 +130,7 @@ fn compressed_files_are_the_same_data() {
 }
 
 #[test]
-fn what_makes_no_dataset_is_told_with_its_file() {
+fn an_error_in_custom_data_names_its_file() {
     let not_finite: Vec<u8> = (0..72).flat_map(|i| if i == 40 { f32::NAN } else { 0.0 }.to_le_bytes()).collect();
     let too_large: Vec<u8> = [1e300_f64; 72].iter().flat_map(|value| value.to_le_bytes()).collect();
     let label = |value: i64| npy("<i8", "(12,)", &[vec![0; 88], value.to_le_bytes().to_vec()].concat());
@@ -157,9 +160,9 @@ fn what_makes_no_dataset_is_told_with_its_file() {
             &["train_images.npy", "is stored in Fortran order", "numpy.ascontiguousarray"],
         ),
         (CustomFormat::Npy, 2, fortran(npy("|u1", "(2, 2, 1, 3)", &[0; 12])), &["test_images.npy", "Fortran order"]),
-        (CustomFormat::Idx, 2, idx(&[2, 2, 3, 1], &[0; 12]), &["2×1×3", "2×3×1", "make them alike"]),
+        (CustomFormat::Idx, 2, idx(&[2, 2, 3, 1], &[0; 12]), &["2×1×3", "2×3×1", "give them the same shape"]),
         (CustomFormat::Idx, 0, idx(&[12, 6], &[0; 72]), &["has shape [12, 6]", "[count, height, width]"]),
-        (CustomFormat::Idx, 0, idx(&[12, 2, 0, 3], &[]), &["holds nothing"]),
+        (CustomFormat::Idx, 0, idx(&[12, 2, 0, 3], &[]), &["has no entries"]),
         (CustomFormat::Idx, 0, idx(&[12, 2, 1, 3], &[0; 71]), &["91 bytes long", "92"]),
         (CustomFormat::Idx, 3, b"<html>".to_vec(), &["is not an idx file"]),
         (CustomFormat::Npy, 0, npy("<f4", "(12, 2, 1, 3)", &not_finite), &["NaN as entry 40", "finite"]),
@@ -183,7 +186,7 @@ fn what_makes_no_dataset_is_told_with_its_file() {
 }
 
 #[test]
-fn many_channels_and_small_images_are_taken_as_they_are() {
+fn images_with_many_channels_or_few_pixels_are_accepted() {
     for shape in [[12, 4, 8, 3], [12, 16, 4, 1], [12, 8, 8, 2], [12, 3, 8, 8], [12, 32, 1, 4]] {
         let units: u32 = shape[1..].iter().product();
         let [_, labels, _, test_labels] = good_idx();
@@ -195,14 +198,14 @@ fn many_channels_and_small_images_are_taken_as_they_are() {
     }
 }
 
-/// The same array said to be in Fortran order.
+/// A copy of an array whose header says Fortran order.
 fn fortran(file: Vec<u8>) -> Vec<u8> {
     let at = file.windows(5).position(|bytes| bytes == b"False").expect("an order");
     [&file[..at], b"True ", &file[at + 5..]].concat()
 }
 
 #[test]
-fn a_single_training_image_is_too_few() {
+fn a_single_training_image_is_refused() {
     let files = [idx(&[1, 1, 2], &[0; 2]), idx(&[1], &[0]), idx(&[1, 1, 2], &[0; 2]), idx(&[1], &[0])];
     let message = Place::new(CustomFormat::Idx, files).refusal();
     assert!(message.contains("at least 2"), "{message}");

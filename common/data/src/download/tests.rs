@@ -1,4 +1,4 @@
-//! Downloads from a server on this machine.
+//! Downloads from a local server.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -15,7 +15,7 @@ const TWO: DownloadableFile =
 const GZIPPED: Downloadable = Downloadable { files: &[ONE, TWO], offer: Offer::Gzipped, mirrors: &[] };
 const ARCHIVE: Downloadable = Downloadable { offer: Offer::Archive, ..GZIPPED };
 
-/// Serves these paths until the test process ends; its address.
+/// Serves these paths until the test process ends, and returns the address.
 fn serve(files: BTreeMap<String, Vec<u8>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -68,7 +68,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn each_file_comes_from_the_first_mirror_whose_file_is_genuine() {
+fn each_file_comes_from_the_first_mirror_with_the_right_digest() {
     let folder = tempfile::tempdir().expect("a folder");
     let astray = serve(files(&[("/d/one.bin.gz", b"<html>"), ("/d/two.bin.gz", b"abd")]));
     let sound = serve(files(&[("/one.bin.gz", b"abc")]));
@@ -78,11 +78,11 @@ fn each_file_comes_from_the_first_mirror_whose_file_is_genuine() {
     assert_eq!(paths, ["one.bin.gz", "two.bin.gz"].map(|name| folder.path().join(name)));
     assert_eq!(names(folder.path()), ["one.bin.gz", "two.bin.gz"]);
     let asked = [format!("{astray}/d/one.bin.gz"), format!("{sound}/one.bin.gz"), format!("{astray}/d/two.bin.gz")];
-    assert_eq!(said, asked.map(|url| format!("fetching {url}")));
+    assert_eq!(said, asked.map(|url| format!("downloading {url}")));
 }
 
 #[test]
-fn what_is_there_is_not_fetched_again() {
+fn existing_files_are_not_downloaded_again() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("one.bin"), b"abc").expect("written");
     let mirror = serve(files(&[("/two.bin.gz", b"abd")]));
@@ -92,7 +92,7 @@ fn what_is_there_is_not_fetched_again() {
 }
 
 #[test]
-fn an_archive_gives_its_files_whatever_folder_they_are_in() {
+fn files_in_any_folder_of_an_archive_are_found() {
     let folder = tempfile::tempdir().expect("a folder");
     let entries: [(&str, &[u8]); 3] = [("a/readme", b"?"), ("a/two.bin", b"abd"), ("a/one.bin", b"abc")];
     let url = serve(BTreeMap::from([("/all.tar.gz".to_owned(), archive(&entries))]));
@@ -102,7 +102,7 @@ fn an_archive_gives_its_files_whatever_folder_they_are_in() {
 }
 
 #[test]
-fn a_failure_names_every_address_with_its_fault_and_leaves_nothing_behind() {
+fn an_error_names_every_address_with_its_fault_and_no_file_is_left() {
     let folder = tempfile::tempdir().expect("a folder");
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let mirrors = [serve(BTreeMap::new()), serve(files(&[("/one.bin.gz", b"xyz")])), format!("http://{closed}")];

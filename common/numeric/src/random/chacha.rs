@@ -1,40 +1,40 @@
 //! The bits of ChaCha with 8 rounds (Bernstein 2008), sixteen blocks at a time, one in each lane of a vector.
 //!
-//! The words come in another order than one block after another has them: the first words of sixteen blocks, then their
-//! second words, and so on. That spares a transposition, and nothing that is drawn cares.
+//! The order of the words is not block after block: the first words of sixteen blocks come first, then their second
+//! words, and so on. This avoids a transposition, and any order of random words is good.
 
 use crate::vector::wide;
 
-/// Blocks computed together.
+/// Blocks computed at once.
 const LANES: usize = 16;
-/// Words of a block.
+/// Words per block.
 pub(super) const WORDS: usize = 16;
-/// Words of the blocks computed together.
+/// Words of the blocks computed at once.
 const GROUP: usize = LANES * WORDS;
 
 type Lanes = [u32; LANES];
 
-/// Random words.
+/// A generator of random words.
 #[derive(Debug, Clone)]
 pub(super) struct ChaCha8 {
     key: [u32; 8],
-    /// Of the next block.
+    /// The number of the next block.
     counter: u64,
 }
 
 impl ChaCha8 {
-    /// The words that a key of 32 bytes stands for, from a block on.
+    /// The generator with a key of 32 bytes, from the given block on.
     pub(super) fn at(key: [u8; 32], block: u64) -> Self {
         let (words, _) = key.as_chunks::<4>();
         Self { key: std::array::from_fn(|place| u32::from_le_bytes(words[place])), counter: block }
     }
 
-    /// The first block of which no word was given out.
+    /// The first block with no word used.
     pub(super) fn next_block(&self) -> u64 {
         self.counter
     }
 
-    /// The next words, a whole number of groups of them.
+    /// Fills `words` with the next words. `COUNT` is a multiple of [`GROUP`].
     pub(super) fn fill<const COUNT: usize>(&mut self, words: &mut [u32; COUNT]) {
         const { assert!(COUNT.is_multiple_of(GROUP)) };
         let (groups, _) = words.as_chunks_mut::<GROUP>();

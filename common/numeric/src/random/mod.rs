@@ -1,9 +1,9 @@
 //! Streams of random numbers, each a pure function of seed, fold, purpose and step.
 //!
-//! Nothing here, and nothing that uses it, keeps a generator between steps: a trajectory resumed at an update draws what
-//! it would have drawn uninterrupted, and a lane draws in a bundle what it draws alone.
+//! No generator is kept between steps. So a trajectory resumed at an update draws the same numbers as one without
+//! interruption, and a lane in a bundle draws the same numbers as a lane alone.
 //!
-//! The bits are those of ChaCha with 8 rounds (Bernstein 2008), keyed by a BLAKE3 hash of what the stream is for.
+//! The bits are those of ChaCha with 8 rounds (Bernstein 2008). The key is a BLAKE3 hash of the stream's name.
 
 mod chacha;
 mod normal;
@@ -11,7 +11,7 @@ mod normal;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a stream's numbers are for; equal seeds give unrelated numbers to different purposes.
+/// The purpose of a stream. Streams of one seed with different purposes are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// The division of the training images into training and validation.
@@ -24,7 +24,7 @@ pub enum Purpose {
     Feedback(u32),
     /// The initial weights of a layer's decoder.
     Decoder(u32),
-    /// The noise that a layer's decoder learns to undo.
+    /// The noise on the input of a layer's decoder.
     Noise(u32),
     /// The strokes of the synthetic digits.
     Digits,
@@ -40,7 +40,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream that these four name; equal names give equal numbers on every machine.
+    /// The stream with this name. Equal arguments give equal numbers on every machine.
     #[must_use]
     pub fn new(seed: u64, fold: u32, purpose: Purpose, step: u64) -> Self {
         let (tag, layer): (u32, u32) = match purpose {
@@ -73,7 +73,7 @@ impl Stream {
     /// Lemire, "Fast random integer generation in an interval" (2019).
     ///
     /// # Panics
-    /// If `count` is 0: there is no such number.
+    /// If `count` is 0.
     pub fn below(&mut self, count: u32) -> u32 {
         assert!(count > 0, "a draw from no numbers");
         let rejected = count.wrapping_neg() % count;
@@ -91,7 +91,7 @@ impl Stream {
         low + (high - low) * unit
     }
 
-    /// The numbers from 0 to `count - 1` in an order drawn from all orders equally (Fisher and Yates).
+    /// A random permutation of the numbers from 0 to `count - 1`, all orders equally likely (Fisher and Yates).
     pub fn permutation(&mut self, count: u32) -> Vec<u32> {
         let mut order: Vec<u32> = (0..count).collect();
         for last in (1..count).rev() {
@@ -100,21 +100,21 @@ impl Stream {
         order
     }
 
-    /// Fills `out` with the stream's next normal numbers, of mean 0 and standard deviation `std`. They are independent of
-    /// each other and of all that was drawn before: no bits of a stream are used twice.
+    /// Fills `out` with the stream's next normal numbers, of mean 0 and standard deviation `std`. They are independent
+    /// of each other and of all earlier draws: no bits of a stream are used twice.
     pub fn fill_normal_f32(&mut self, out: &mut [f32], std: f64) {
         let std = std as f32;
         self.normals(out, |normal| normal * std);
     }
 
-    /// The draws of [`Stream::fill_normal_f32`], scaled in double precision, so that a network in double precision
-    /// starts from and is disturbed by the same numbers.
+    /// Fills `out` with the draws of [`Stream::fill_normal_f32`], scaled in double precision. So networks in both
+    /// precisions start from the same weights and get the same noise.
     pub fn fill_normal_f64(&mut self, out: &mut [f64], std: f64) {
         self.normals(out, |normal| f64::from(normal) * std);
     }
 
     fn normals<T>(&mut self, out: &mut [T], scaled: impl Fn(f32) -> T) {
-        // From the first block of which no word was drawn.
+        // Start at the first block with no word drawn.
         let first = self.bits.get_word_pos().div_ceil(chacha::WORDS as u128);
         let mut bits = chacha::ChaCha8::at(self.key, first as u64);
         let mut normals = [0.0; normal::BLOCK];
@@ -138,14 +138,14 @@ mod tests {
         out
     }
 
-    /// The first bits of a stream.
+    /// The first words of a stream.
     fn start(seed: u64, fold: u32, purpose: Purpose, step: u64) -> [u32; 4] {
         let mut stream = Stream::new(seed, fold, purpose, step);
         std::array::from_fn(|_| stream.bits())
     }
 
     #[test]
-    fn every_part_of_a_streams_name_changes_its_numbers() {
+    fn every_argument_of_a_stream_changes_its_numbers() {
         use Purpose::{Decoder, Digits, Feedback, Noise, Order, PixelNoise, Split, Weights};
         let mut starts: Vec<[u32; 4]> = [
             Split,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_slice_gets_the_start_of_a_longer_one_and_double_precision_the_same_draws() {
+    fn a_shorter_slice_is_a_prefix_and_double_precision_has_the_same_draws() {
         let long = normals(Purpose::Weights(1), 3_000);
         assert_eq!(normals(Purpose::Weights(1), 1_500), long[..1_500]);
         let mut double = vec![0.0; 3_000];
@@ -205,20 +205,20 @@ mod tests {
         assert_eq!(
             normals(&mut stream, normal::BLOCK),
             whole[2 * normal::BLOCK..],
-            "a call goes on after the one before"
+            "a call continues after the previous one"
         );
         let mut words = new();
-        // Two words go into a pair of numbers.
+        // A pair of normal numbers takes two words.
         let drawn: Vec<u32> = (0..4 * normal::BLOCK).map(|_| words.bits()).collect();
         assert_eq!((0..9).map(|_| stream.bits()).collect::<Vec<_>>(), drawn[3 * normal::BLOCK..][..9]);
         let mut shifted = new();
         shifted.bits();
         let after = normals(&mut shifted, normal::BLOCK);
-        assert_ne!(after, whole[..normal::BLOCK], "what a word was drawn for already makes no normal number");
+        assert_ne!(after, whole[..normal::BLOCK], "a word is not used again for a normal number");
     }
 
     #[test]
-    fn a_permutation_holds_every_number_once() {
+    fn a_permutation_has_every_number_once() {
         let mut order = Stream::new(1, 0, Purpose::Order, 0).permutation(1_000);
         assert_ne!(order, (0..1_000).collect::<Vec<u32>>());
         order.sort_unstable();
@@ -233,7 +233,7 @@ mod tests {
         for _ in 0..24_000 {
             *counts.entry(stream.permutation(4)).or_insert(0_u32) += 1;
         }
-        // Five standard deviations of a count of mean 1,000.
+        // Five standard deviations of a count with mean 1,000.
         assert_eq!(counts.len(), 24);
         assert!(counts.values().all(|count| count.abs_diff(1_000) < 155), "{counts:?}");
     }

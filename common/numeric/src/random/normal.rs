@@ -1,16 +1,16 @@
-//! Standard normal numbers, a block at a time, by arithmetic that a compiler turns into vector instructions.
+//! Standard normal numbers, computed in blocks with arithmetic that the compiler vectorises.
 //!
-//! Box and Muller (1958): with u and φ uniform on (0, 1] and [0, π/2), √(−2 ln u)·(cos φ, sin φ) with two random signs is
-//! a pair of independent normal numbers. With φ = π/4 + a, cos φ = (cos a − sin a)/√2 and sin φ = (cos a + sin a)/√2, so
-//! that a lies in [−π/4, π/4), where short polynomials do, and the √2 cancels.
+//! Box and Muller (1958): with u and φ uniform on (0, 1] and [0, π/2), √(−2 ln u)·(cos φ, sin φ) with two random signs
+//! is a pair of independent normal numbers. With φ = π/4 + a, cos φ = (cos a − sin a)/√2 and sin φ = (cos a + sin
+//! a)/√2. Then a is in [−π/4, π/4), where short polynomials are accurate, and the √2 cancels.
 //!
-//! Only additions, multiplications and square roots of IEEE 754 single precision occur, never a mathematics library:
-//! the numbers are the same on every machine. With 24 bits in u, |z| stays below 5.77.
+//! The code uses only additions, multiplications and square roots of IEEE 754 single precision and no mathematics
+//! library, so the numbers are the same on every machine. With 24 bits in u, |z| stays below 5.77.
 
 use super::chacha::ChaCha8;
 use crate::vector::wide;
 
-/// How many numbers come at once.
+/// The number of normal numbers in a block.
 pub(super) const BLOCK: usize = 1024;
 const PAIRS: usize = BLOCK / 2;
 
@@ -35,7 +35,7 @@ wide! {
 #[inline(always)]
 fn pair(radius_bits: u32, angle_bits: u32) -> (f32, f32) {
     let radius = minus_ln((radius_bits >> 8) as i32 + 1).sqrt();
-    // The two low bits are the signs, the thirty above them the angle.
+    // The two low bits are the signs, the other thirty the angle.
     let angle = (angle_bits as i32 >> 2) as f32 * (std::f32::consts::FRAC_PI_4 / 536_870_912.0);
     let (sine, cosine) = (sine(angle), cosine(angle));
     let signed = |value: f32, sign: u32| f32::from_bits(value.to_bits() ^ (sign << 31));
@@ -44,7 +44,7 @@ fn pair(radius_bits: u32, angle_bits: u32) -> (f32, f32) {
 
 /// −ln(n / 2²⁴) for n in 1..=2²⁴.
 ///
-/// The argument is brought to m·2ᵏ with m in [√½, √2), and ln m is the polynomial of Cephes `logf` (Moshier 1992).
+/// The argument is written as m·2ᵏ with m in [√½, √2), and ln m is the polynomial of Cephes `logf` (Moshier 1992).
 #[inline(always)]
 fn minus_ln(n: i32) -> f32 {
     const ROOT_HALF: u32 = std::f32::consts::FRAC_1_SQRT_2.to_bits();
@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn the_first_six_moments_are_those_of_the_normal_distribution() {
         let normals = normals();
-        // Of z^k over n draws the mean has the standard deviation √(E z^2k − (E z^k)²)/√n; five of these are allowed.
+        // The mean of z^k over n draws has the standard deviation √(E z^2k − (E z^k)²)/√n; the test allows five of
+        // these.
         let expected =
             [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0), (5, 0.0, 945.0), (6, 15.0, 10_170.0)];
         for (power, moment, variance) in expected {
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_numbers_lie_below_a_threshold_as_should() {
+    fn the_fraction_below_a_threshold_is_that_of_the_normal_distribution() {
         let normals = normals();
         let table = [
             (-4.0, 3.167_124_183e-5),
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_numbers_of_a_pair_and_neighbours_are_unrelated() {
+    fn the_numbers_of_a_pair_and_neighbours_are_uncorrelated() {
         let normals = normals();
         for distance in [1, PAIRS] {
             for power in [1, 2] {
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_polynomials_agree_with_the_functions_they_stand_for() {
+    fn the_polynomials_agree_with_the_exact_functions() {
         for n in [1, 2, 3, 1000, 8_388_607, 8_388_608, 11_863_283, 11_863_284, 16_777_000, 16_777_215, 16_777_216] {
             let expected = -(f64::from(n) / 16_777_216.0).ln();
             assert!((f64::from(minus_ln(n)) - expected).abs() <= 3e-7 * expected, "−ln({n}/2^24)");
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extremes_of_the_bits_give_finite_numbers() {
+    fn the_least_and_greatest_bits_give_finite_numbers() {
         for radius in [0, 255, u32::MAX] {
             for angle in [0, 3, u32::MAX, 1 << 31, (1 << 31) - 1] {
                 let (first, second) = pair(radius, angle);

@@ -1,4 +1,4 @@
-//! What a session does about all that can happen.
+//! Tests of the session for all events.
 
 use uuid::Uuid;
 
@@ -74,7 +74,7 @@ fn held(session: &Session) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn a_welcomed_worker_beats_and_asks_for_work() {
+fn a_welcomed_worker_sends_heartbeats_and_polls() {
     let outputs = session().apply(welcome());
     let poll = Output::Send(ToCoordinator::Poll { lanes: 2 });
     assert_eq!(outputs, vec![Output::Beat { every_ms: 2_000 }, poll]);
@@ -90,16 +90,16 @@ fn a_report_is_kept_and_repeated_until_it_is_acknowledged() {
 
     let again = session.apply(welcome());
     assert!(again.contains(&said[1]), "{again:?}");
-    assert!(!again.contains(&Output::Send(ToCoordinator::Poll { lanes: 2 })), "it trains still");
+    assert!(!again.contains(&Output::Send(ToCoordinator::Poll { lanes: 2 })), "it is still training");
 
     let done = acknowledge(&mut session, 7, 3);
     assert!(matches!(done.as_slice(), [Output::Forget { .. }, Output::Discard(_)]), "{done:?}");
     assert_eq!(held(&session), vec![(7, 4)]);
-    assert_eq!(acknowledge(&mut session, 7, 3), vec![], "said twice is said once");
+    assert_eq!(acknowledge(&mut session, 7, 3), vec![], "a repeated acknowledgement has no effect");
 }
 
 #[test]
-fn what_is_not_done_for_good_keeps_its_checkpoints() {
+fn checkpoints_are_kept_unless_the_result_is_final() {
     for outcome in [Outcome::Preempted, Outcome::Failed] {
         let mut session = session();
         hear_grant(&mut session, 7, &[3]);
@@ -110,7 +110,7 @@ fn what_is_not_done_for_good_keeps_its_checkpoints() {
 }
 
 #[test]
-fn a_lane_to_be_handed_back_keeps_its_state_and_is_reported() {
+fn a_lane_that_is_handed_back_keeps_its_state_and_is_reported() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3, 4]);
     let (attempt, reason) = (Attempt(7), "paused".to_owned());
@@ -118,50 +118,50 @@ fn a_lane_to_be_handed_back_keeps_its_state_and_is_reported() {
     assert_eq!(session.apply(Input::Heard(back.clone())), vec![Output::Halt { lane: 1, keep: true }]);
     let said = ended(&mut session, 1, Outcome::Preempted);
     assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
-    assert_eq!(session.apply(Input::Heard(back)), vec![], "it has ended");
+    assert_eq!(session.apply(Input::Heard(back)), vec![], "the lane has ended");
 }
 
 #[test]
-fn reports_of_an_earlier_life_are_presented_like_its_own() {
+fn reports_of_an_earlier_process_are_presented_too() {
     let mut earlier = session();
     hear_grant(&mut earlier, 7, &[3]);
     let said = ended(&mut earlier, 0, Outcome::Completed);
     let mut session = successor(&earlier, &said);
     assert_eq!(held(&session), vec![(7, 3)]);
-    assert!(session.apply(welcome_by(store(1))).contains(&said[1]), "it may be this one's");
+    assert!(session.apply(welcome_by(store(1))).contains(&said[1]), "it may be for this coordinator");
 }
 
-/// A worker that takes up the identity of another, and what that kept.
+/// A new worker process with the reports of an earlier one.
 fn successor(earlier: &Session, said: &[Output]) -> Session {
     let Output::Keep(owed) = &said[0] else { panic!("{said:?}") };
     Session::new(earlier.worker, earlier.description.clone(), vec![(**owed).clone()])
 }
 
 #[test]
-fn a_report_owed_to_another_coordinator_is_kept_for_it() {
+fn a_report_for_another_coordinator_is_kept_for_it() {
     let mut earlier = session();
     earlier.apply(welcome_by(store(1)));
     hear_grant(&mut earlier, 7, &[3]);
     let theirs = ended(&mut earlier, 0, Outcome::Completed);
 
     let mut session = successor(&earlier, &theirs);
-    assert_eq!(held(&session), vec![(7, 3)], "whose it will be is not known yet");
+    assert_eq!(held(&session), vec![(7, 3)], "the coordinator of the report is not known yet");
     assert!(!session.apply(welcome_by(store(2))).contains(&theirs[1]));
     assert_eq!(held(&session), vec![]);
-    assert_eq!(acknowledge(&mut session, 7, 3), vec![], "that is of another attempt 7");
+    assert_eq!(acknowledge(&mut session, 7, 3), vec![], "attempt 7 of another store");
 
     hear_grant(&mut session, 7, &[3]);
     let ours = ended(&mut session, 0, Outcome::Diverged);
     session.apply(Input::BundleDone);
     let done = acknowledge(&mut session, 7, 3);
     assert!(matches!(done.as_slice(), [Output::Forget { store: of, .. }, _] if *of == store(2)), "{done:?}");
-    assert!(session.holds_nothing(), "nothing that this one could take");
+    assert!(session.holds_nothing(), "nothing for this coordinator");
     let presented = session.apply(welcome_by(store(1)));
     assert!(presented.contains(&theirs[1]) && !presented.contains(&ours[1]), "{presented:?}");
 }
 
 #[test]
-fn what_a_coordinator_granted_is_owed_to_it_though_another_has_taken_its_place() {
+fn a_report_goes_to_the_coordinator_that_granted_even_after_another_connects() {
     let mut session = session();
     session.apply(welcome_by(store(1)));
     hear_grant(&mut session, 7, &[3]);
@@ -171,7 +171,7 @@ fn what_a_coordinator_granted_is_owed_to_it_though_another_has_taken_its_place()
 }
 
 #[test]
-fn a_lane_the_coordinator_takes_back_is_halted_and_not_reported() {
+fn a_lane_stopped_by_the_coordinator_is_halted_and_not_reported() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3, 4]);
     let (attempt, reason) = (Attempt(7), "cancelled".to_owned());
@@ -182,7 +182,7 @@ fn a_lane_the_coordinator_takes_back_is_halted_and_not_reported() {
 }
 
 #[test]
-fn a_worker_told_to_leave_hands_back_its_lanes_and_goes_once_that_is_acknowledged() {
+fn a_leaving_worker_returns_its_lanes_and_exits_after_acknowledgement() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3]);
     assert_eq!(session.apply(Input::Leave), vec![Output::Halt { lane: 0, keep: true }]);
@@ -193,7 +193,7 @@ fn a_worker_told_to_leave_hands_back_its_lanes_and_goes_once_that_is_acknowledge
 }
 
 #[test]
-fn a_grant_that_crosses_with_leaving_is_handed_back_untouched() {
+fn a_grant_to_a_leaving_worker_is_returned_untouched() {
     let mut session = session();
     session.apply(Input::Leave);
     let outputs = hear_grant(&mut session, 8, &[5]);
@@ -203,7 +203,7 @@ fn a_grant_that_crosses_with_leaving_is_handed_back_untouched() {
 }
 
 #[test]
-fn a_done_bundle_is_followed_by_the_next_poll_without_waiting_for_acknowledgement() {
+fn a_worker_polls_after_a_bundle_without_waiting_for_acknowledgement() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3]);
     ended(&mut session, 0, Outcome::Completed);
@@ -211,18 +211,18 @@ fn a_done_bundle_is_followed_by_the_next_poll_without_waiting_for_acknowledgemen
 }
 
 #[test]
-fn it_is_idle_until_a_bundle_comes_and_again_when_that_is_done() {
+fn a_worker_is_idle_before_and_after_a_bundle() {
     let mut session = session();
     assert!(session.is_idle());
     hear_grant(&mut session, 7, &[3]);
     assert!(!session.is_idle());
     ended(&mut session, 0, Outcome::Completed);
     session.apply(Input::BundleDone);
-    assert!(session.is_idle(), "though its report is not acknowledged");
+    assert!(session.is_idle(), "its report is not acknowledged yet");
 }
 
 #[test]
-fn an_evaluation_is_told_of_what_is_still_in_training() {
+fn evaluations_are_sent_only_for_lanes_in_training() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3, 4]);
     let point = CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
@@ -234,7 +234,7 @@ fn an_evaluation_is_told_of_what_is_still_in_training() {
 }
 
 #[test]
-fn a_heartbeat_tells_the_updates_of_what_is_in_training() {
+fn a_heartbeat_has_the_updates_of_lanes_in_training() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3, 4]);
     ended(&mut session, 0, Outcome::Diverged);
@@ -244,7 +244,7 @@ fn a_heartbeat_tells_the_updates_of_what_is_in_training() {
 }
 
 #[test]
-fn what_no_coordinator_could_read_is_reported_as_failed_and_why() {
+fn a_report_that_is_too_large_is_reported_as_failed_with_the_cause() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3]);
     let point = CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
@@ -259,7 +259,7 @@ fn what_no_coordinator_could_read_is_reported_as_failed_and_why() {
 }
 
 #[test]
-fn a_hello_names_no_more_than_can_be_read() {
+fn a_hello_has_no_more_trajectories_than_the_maximum() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3]);
     let said = ended(&mut session, 0, Outcome::Completed);
@@ -275,14 +275,14 @@ fn a_hello_names_no_more_than_can_be_read() {
 }
 
 #[test]
-fn a_report_that_the_coordinator_will_not_take_keeps_no_worker_from_leaving_and_is_presented_to_the_next() {
+fn a_report_for_another_coordinator_does_not_stop_a_worker_from_leaving_and_is_presented_later() {
     let mut session = session();
     session.apply(welcome());
     let grant = grant(1, &[7]);
     session.apply(Input::Heard(ToWorker::Grant(Box::new(grant))));
     ended(&mut session, 0, Outcome::Completed);
     session.apply(Input::BundleDone);
-    assert!(!session.apply(Input::Leave).contains(&Output::Exit), "it may yet be acknowledged");
+    assert!(!session.apply(Input::Leave).contains(&Output::Exit), "it may still be acknowledged");
 
     let stop = ToWorker::Stop { attempt: Attempt(1), trajectories: vec![TrajectoryIndex(7)], reason: String::new() };
     let outputs = session.apply(Input::Heard(stop));

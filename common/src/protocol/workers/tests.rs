@@ -1,4 +1,4 @@
-//! Messages there and back, and those that are refused.
+//! Conversions to messages and back, and messages that are refused.
 
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ fn point() -> CurvePoint {
 }
 
 #[test]
-fn what_a_worker_says_survives_the_wire() {
+fn a_worker_message_is_the_same_after_conversion_and_back() {
     let description = WorkerDescription {
         name: "host/1".to_owned(),
         capabilities: Capabilities {
@@ -82,7 +82,7 @@ fn grant() -> Grant {
 }
 
 #[test]
-fn what_a_coordinator_says_survives_the_wire() {
+fn a_coordinator_message_is_the_same_after_conversion_and_back() {
     let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
     for said in [
         ToWorker::Welcome { heartbeat_ms: 2_000, store: Some(StoreId(Uuid::from_u128(3))) },
@@ -98,7 +98,7 @@ fn what_a_coordinator_says_survives_the_wire() {
 }
 
 #[test]
-fn what_lanes_have_in_common_is_said_once() {
+fn settings_common_to_all_lanes_are_sent_once() {
     let settings = |lane: f64| {
         Point::from([
             (Setting::Dataset, Value::Name("mnist".into())),
@@ -118,13 +118,13 @@ fn what_lanes_have_in_common_is_said_once() {
     let message: v1::Grant = grant.clone().into_wire();
     let names = |settings: &[v1::Setting]| settings.iter().map(|setting| setting.name.clone()).collect::<Vec<_>>();
     assert!(names(&message.settings).contains(&"learning_rate".to_owned()));
-    // Nesterov's is of no use to the lane that has no momentum.
+    // `nesterov` does not apply to the lane without momentum.
     assert_eq!(names(&message.lanes[0].settings), ["momentum"]);
     assert_eq!(names(&message.lanes[1].settings), ["momentum", "nesterov"]);
     assert_eq!(Grant::from_wire(message), Ok(grant));
 }
 
-/// A grant as it was written when every lane repeated the settings of the shape.
+/// A grant in the form of earlier versions, where every lane repeats the settings of the shape.
 fn repeating(grant: Grant) -> v1::Grant {
     let mut message: v1::Grant = grant.into_wire();
     for lane in &mut message.lanes {
@@ -135,7 +135,7 @@ fn repeating(grant: Grant) -> v1::Grant {
 }
 
 #[test]
-fn a_grant_whose_lanes_repeat_the_shape_is_understood() {
+fn a_grant_whose_lanes_repeat_the_shape_is_read() {
     let grant = grant();
     assert_eq!(Grant::from_wire(repeating(grant.clone())), Ok(grant));
 }
@@ -171,7 +171,7 @@ fn the_widest_bundle_fits_in_a_message() {
         let lane = |number: u64| {
             let mut lane = grant.lanes[0].clone();
             (lane.trajectory, lane.stopping_rules) = (TrajectoryIndex(i64::MAX as u64 - number), vec![rule; rules]);
-            // Nothing that lanes may differ in is the same in all of them.
+            // No setting that may differ between lanes is equal in all of them.
             let real = number as f64 + 1.0 / 3.0;
             let numbers = &mut lane.hyperparameters;
             (numbers.learning_rate, numbers.weight_decay, numbers.target_step) = (real, real, real);
@@ -188,9 +188,9 @@ fn the_widest_bundle_fits_in_a_message() {
 }
 
 #[test]
-fn a_worker_of_more_lanes_than_there_are_is_refused() {
+fn a_worker_with_more_lanes_than_the_maximum_is_refused() {
     let poll = |lanes| ToCoordinator::from_wire(ToCoordinator::Poll { lanes }.into_wire());
     assert_eq!(poll(LANES_MAX), Ok(ToCoordinator::Poll { lanes: LANES_MAX }));
-    let error = poll(u32::MAX).expect_err("it could not be granted").to_string();
+    let error = poll(u32::MAX).expect_err("more lanes than the maximum").to_string();
     assert_eq!(error, "message with `poll.lanes` = `4294967295`; it takes at most 1024 lanes");
 }

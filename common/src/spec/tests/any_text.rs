@@ -1,4 +1,4 @@
-//! Whatever the text, a spec is read or refused: nothing panics, and every error lies in the text.
+//! Every text is either read or refused: nothing panics, and every error has a place in the text.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ const YAML: &str =
 const JSON: &str = r#"{"name": "good", "data": {"dataset": "mnist"},
     "grid": {"rule": ["bp", "dtp"], "network": "nn", "depth": {"from": 2, "to": 3}}}"#;
 
-/// Pieces that specs are made of, and what breaks them.
+/// Pieces of specs, and of invalid specs.
 const PIECES: &[&str] = &[
     "[",
     "]",

@@ -1,4 +1,4 @@
-//! The document on spec files says what the program does.
+//! The document on spec files agrees with the program.
 
 use super::*;
 use crate::diagnostics::Measure;
@@ -8,13 +8,13 @@ use crate::vocabulary::Dataset;
 
 const DOCUMENT: &str = include_str!("../../../../docs/spec.md");
 
-/// What stands between two marks.
+/// The text between two marks.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start:?}"));
     rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {start:?}")).0
 }
 
-/// The examples in a language, in order.
+/// The code examples in a language, in order.
 fn examples(language: &str) -> Vec<&'static str> {
     DOCUMENT.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix(language)).collect()
 }
@@ -34,7 +34,7 @@ fn settings_table() -> String {
         };
         let default = match setting.default_value() {
             Some(value) => format!("`{value}`"),
-            None if setting.is_required() => "has to be named".to_owned(),
+            None if setting.is_required() => "required".to_owned(),
             None => "none".to_owned(),
         };
         let values = match setting.domain() {
@@ -50,14 +50,14 @@ fn settings_table() -> String {
 }
 
 #[test]
-fn its_table_of_settings_is_the_programs() {
+fn the_table_of_settings_is_that_of_the_program() {
     let table = between(DOCUMENT, "against the program's -->\n", "<!-- end of settings -->");
     let expected = settings_table();
     assert_eq!(table.trim(), expected.trim(), "docs/spec.md should have this table:\n{expected}");
 }
 
 #[test]
-fn its_table_of_measures_names_them_all_with_their_use() {
+fn the_table_of_measures_has_all_measures_and_where_they_apply() {
     let table = between(DOCUMENT, "names and uses are the program's -->\n", "<!-- end of measures -->");
     let rows = table.trim().lines().skip(2).map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
@@ -70,7 +70,7 @@ fn its_table_of_measures_names_them_all_with_their_use() {
 }
 
 #[test]
-fn its_examples_are_sweeps() {
+fn the_examples_are_valid_specs() {
     let specs: Vec<SweepSpec> = examples("toml\n")[..3].iter().map(|text| good(text)).collect();
     let trials: Vec<u64> = specs.iter().map(|spec| spec.grid.trials()).collect();
     assert_eq!(trials, [2 * 10 * 5 * (3 * 6 * 3 + 2 * 5 * 3), 3, 40 - 2 * 2 - 2 * 2]);
@@ -80,7 +80,7 @@ fn its_examples_are_sweeps() {
 }
 
 #[test]
-fn its_mistakes_are_told_as_it_says() {
+fn the_documented_errors_are_those_of_the_program() {
     let errors = SweepSpec::parse(examples("toml\n")[3], Format::Toml, "wrong.toml").expect_err("errors");
     let said = between(DOCUMENT, "above is checked -->", "<!-- end of errors -->");
     for error in &errors.errors {

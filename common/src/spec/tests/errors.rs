@@ -1,13 +1,13 @@
-//! What is said of each error, word for word: place, message and fix.
+//! The exact text of every error: place, message and fix.
 
 use super::*;
 
-/// Everything said of a text.
+/// The error text for a spec.
 fn said(text: &str, format: Format) -> String {
     SweepSpec::parse(text, format, "spec").expect_err("an error").to_string().replace("spec:", "")
 }
 
-/// Checks what is said of the good spec with these lines in place of its last line, which is the seventh.
+/// Checks the error text for the good spec with other lines in place of its last line, the seventh.
 fn check(cases: &[(&str, &str)]) {
     for (lines, expected) in cases {
         let text = GOOD.replace("depth = { from = 2, to = 3 }\n", lines);
@@ -16,7 +16,7 @@ fn check(cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_mistaken_value_is_told_what_its_setting_takes() {
+fn an_error_in_a_value_says_what_the_setting_takes() {
     check(&[
         ("depth = 0", "7:9: grid.depth: `depth` cannot be the whole number 0; it takes a whole number from 1 to 1000"),
         (
@@ -72,7 +72,7 @@ fn a_mistaken_value_is_told_what_its_setting_takes() {
 }
 
 #[test]
-fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
+fn an_error_about_an_unknown_or_unused_key_says_where_it_belongs() {
     check(&[
         (
             "depth = 1\nlearningrate = 1e-3",
@@ -80,7 +80,7 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
         ),
         (
             "depth = 1\nweight = 3",
-            "8:1: grid.weight: `weight` is no setting of trials; move it to the top of the file, outside every table",
+            "8:1: grid.weight: `weight` is not a setting of trials; move it to the top of the file, outside every table",
         ),
         (
             "depth = 1\nwarp = 1e-3",
@@ -88,49 +88,49 @@ fn a_key_without_meaning_or_use_is_told_where_it_belongs() {
         ),
         (
             "depth = 1\nchannel_multiplier = 16",
-            "8:22: grid.channel_multiplier: `channel_multiplier` affects no trial here: it belongs to the convolutional networks (convnet, dense_convnet); leave it out, or fix `network`",
+            "8:22: grid.channel_multiplier: `channel_multiplier` affects no trial here: it applies to the convolutional networks (convnet, dense_convnet); remove it, or change `network`",
         ),
         (
             "depth = 1\nearly_stop_patience = 5",
-            "8:23: grid.early_stop_patience: `early_stop_patience` affects no trial here: it belongs to trials with an early_stop_start; leave it out, or fix `early_stop_start`",
+            "8:23: grid.early_stop_patience: `early_stop_patience` affects no trial here: it applies to trials with an early_stop_start; remove it, or change `early_stop_start`",
         ),
         (
             "depth = 1\nmomentum = 0.9",
-            "8:12: grid.momentum: `momentum` affects no trial here: it belongs to the optimizer sgd; leave it out, or fix `optimizer`",
+            "8:12: grid.momentum: `momentum` affects no trial here: it applies to the optimizer sgd; remove it, or change `optimizer`",
         ),
         (
             "depth = 1\ntarget_step = [0.1, 0.2]",
-            "8:15: grid.target_step: the axis `target_step` says nothing for some trials of this block: it belongs to the rules dtp, sdtp; put those with another `rule` into a block of their own",
+            "8:15: grid.target_step: the axis `target_step` has no effect on some trials of this block: it applies to the rules dtp, sdtp; put trials with another `rule` into a separate block",
         ),
         (
             "depth = 1\nskip_input = true\n[[block]]\nnetwork = \"nn\"",
-            "8:14: grid.skip_input: `skip_input` affects no trial here: it belongs to the network dn; leave it out, or fix `network`",
+            "8:14: grid.skip_input: `skip_input` affects no trial here: it applies to the network dn; remove it, or change `network`",
         ),
         (
             "depth = 1\noptimizer = \"sgd\"\nnesterov = true",
-            "9:12: grid.nesterov: `nesterov` affects no trial here: it belongs to the optimizer sgd with a momentum above 0; leave it out, or fix `momentum`",
+            "9:12: grid.nesterov: `nesterov` affects no trial here: it applies to the optimizer sgd with a momentum above 0; remove it, or change `momentum`",
         ),
         (
             "depth = 4\n[[block]]\nnetwork = \"convnet\"\ndownsample_after = [[1, 2], [1, 2, 3, 4, 5]]\nrule = \"bp\"\ndepth = 6",
-            "10:20: block[0].downsample_after: images of 28 by 28 can be halved 4 times, and `downsample_after` has 5 layers within the depth; name fewer layers",
+            "10:20: block[0].downsample_after: images of 28 by 28 can be halved 4 times, and `downsample_after` has 5 layers within the depth; list fewer layers",
         ),
         (
             "depht = 1",
-            "4:2: grid: `depth` is not named; add a line such as depth = 5 under [grid]\n7:1: grid.depht: unknown setting `depht`; did you mean `depth`?",
+            "4:2: grid: `depth` is missing; add a line such as depth = 5 under [grid]\n7:1: grid.depht: unknown setting `depht`; did you mean `depth`?",
         ),
         (
             "depth = 1\n[train]\nlearning_rate = [0.1, 0.2]",
-            "9:17: train.learning_rate: [train] holds one value for each setting, and `learning_rate` has several; move it to [grid] or into a [[block]]",
+            "9:17: train.learning_rate: [train] has one value for each setting, but `learning_rate` has several; move it to [grid] or into a [[block]]",
         ),
         (
             "depth = 1\n[train]\ndataset = \"mnist\"",
-            "9:11: train.dataset: `dataset` is given twice, here and at data.dataset; leave one of them out",
+            "9:11: train.dataset: `dataset` is set twice, here and at data.dataset; remove one of them",
         ),
     ]);
 }
 
 #[test]
-fn a_mistaken_measure_is_told_what_can_be_measured() {
+fn an_error_in_a_measure_lists_the_measures() {
     const ALL: &str = "update_angle, feedback_angle, reconstruction_error, weight_norm, update_norm, dead_units, \
                        saturated_units";
     check(&[
@@ -147,17 +147,17 @@ fn a_mistaken_measure_is_told_what_can_be_measured() {
         ),
         (
             "depth = 1\n[train]\nmeasure = [\"update_norm\", \"update_norm\"]",
-            "9:27: train.measure[1]: `update_norm` is measured twice; leave one of them out",
+            "9:27: train.measure[1]: `update_norm` is listed twice; remove one of them",
         ),
         (
             "depth = 1\n[train]\nmeasure = [\"feedback_angle\"]",
-            "9:12: train.measure[0]: `feedback_angle` says nothing of any trial; leave it out: it is for the rules fa, usf, frsf",
+            "9:12: train.measure[0]: `feedback_angle` applies to no trial; remove it: it applies to the rules fa, usf, frsf",
         ),
     ]);
 }
 
 #[test]
-fn a_mistaken_interval_between_checkpoints_is_told_what_it_takes() {
+fn an_error_in_the_checkpoint_interval_says_what_it_takes() {
     check(&[
         (
             "depth = 1\n[train]\ncheckpoint_every_s = 0",
@@ -171,7 +171,7 @@ fn a_mistaken_interval_between_checkpoints_is_told_what_it_takes() {
 }
 
 #[test]
-fn a_dataset_that_is_neither_published_nor_own_is_told_what_it_may_be() {
+fn an_error_in_a_dataset_lists_the_names_and_the_forms_of_custom_data() {
     const TAKES: &str = "it takes one of mnist, fashion-mnist, kmnist, cifar-10, synthetic-digits, \
                          or { idx = \"DIR\" } or { npy = \"DIR\" }";
     for (given, said) in [
@@ -189,13 +189,13 @@ fn a_dataset_that_is_neither_published_nor_own_is_told_what_it_may_be() {
 }
 
 #[test]
-fn an_impossible_axis_is_told_what_it_lacks() {
+fn an_error_in_an_axis_says_how_to_fix_it() {
     check(&[
         (
             "depth = []",
             "7:9: grid.depth: the axis `depth` is empty; give it values, each a whole number from 1 to 1000",
         ),
-        ("depth = [2, 3, 2]", "7:9: grid.depth: the value 2 stands here twice; leave one of them out"),
+        ("depth = [2, 3, 2]", "7:9: grid.depth: the value 2 is listed twice; remove one of them"),
         (
             "depth = { from = 3, to = 2 }",
             "7:26: grid.depth.to: the range ends at 2, before its start 3; write { from = 2, to = 3 } or a list",
@@ -214,7 +214,7 @@ fn an_impossible_axis_is_told_what_it_lacks() {
         ),
         (
             "depth = { from = 2, count = 5000 }",
-            "7:29: grid.depth.count: a count of 5000 from 2 goes beyond what `depth` can be; it takes a whole number from 1 to 1000",
+            "7:29: grid.depth.count: a count of 5000 from 2 exceeds the maximum of `depth`; it takes a whole number from 1 to 1000",
         ),
         (
             "depth = { from = 2, until = 3 }",
@@ -222,19 +222,19 @@ fn an_impossible_axis_is_told_what_it_lacks() {
         ),
         (
             "depth = { from = 2 }",
-            "7:9: grid.depth: `depth` is given a table that is no range; a range is { from, to, step }, { from, count } or { log_from, log_to, count }",
+            "7:9: grid.depth: `depth` has a table that is not a range; a range is { from, to, step }, { from, count } or { log_from, log_to, count }",
         ),
         (
             "depth = { from = 2, to = 5, count = 2 }",
-            "7:9: grid.depth: `depth` is given a table that is no range; a range is { from, to, step }, { from, count } or { log_from, log_to, count }",
+            "7:9: grid.depth: `depth` has a table that is not a range; a range is { from, to, step }, { from, count } or { log_from, log_to, count }",
         ),
         (
             "depth = { log_from = 1, log_to = 8, count = 4 }",
-            "7:22: grid.depth: `depth` takes no logarithmic range; write { from, to, step } or a list",
+            "7:22: grid.depth: `depth` cannot have a logarithmic range; write { from, to, step } or a list",
         ),
         (
             "depth = 1\nlearning_rate = { from = 0.1, to = 1 }",
-            "8:26: grid.learning_rate: `learning_rate` does not go in whole steps; list its values, or write { log_from, log_to, count }",
+            "8:26: grid.learning_rate: `learning_rate` cannot have a range of whole numbers; list its values, or write { log_from, log_to, count }",
         ),
         (
             "depth = 1\nlearning_rate = { log_from = 0, log_to = 1, count = 3 }",
@@ -242,27 +242,27 @@ fn an_impossible_axis_is_told_what_it_lacks() {
         ),
         (
             "depth = 1\nweight_decay = { log_from = 0, log_to = 1, count = 3 }",
-            "8:29: grid.weight_decay: a logarithmic range cannot reach 0; both ends have to be above 0",
+            "8:29: grid.weight_decay: a logarithmic range cannot reach 0; both ends must be above 0",
         ),
         (
             "depth = 1\nlearning_rate = { log_from = 1, log_to = 1, count = 3 }",
-            "8:53: grid.learning_rate.count: these ends and this count make no range; give two different ends and a count from 2 to 10000",
+            "8:53: grid.learning_rate.count: these ends and this count do not make a range; give two different ends and a count from 2 to 10000",
         ),
         (
             "depth = 1\nmax_updates = { from = 1, to = 10_001 }",
-            "4:2: grid: a trajectory of grid would be watched by more than 10000 trials; give early_stop_start, early_stop_patience and max_updates fewer values, or train every trial by itself (share = false)",
+            "4:2: grid: a trajectory of grid would have more than 10000 trials; give early_stop_start, early_stop_patience and max_updates fewer values, or turn sharing off (share = false)",
         ),
         (
             "depth = []\nseed = [1, 1]\nnetworks = 1",
             "7:9: grid.depth: the axis `depth` is empty; give it values, each a whole number from 1 to 1000\n\
-             8:8: grid.seed: the value 1 stands here twice; leave one of them out\n\
+             8:8: grid.seed: the value 1 is listed twice; remove one of them\n\
              9:1: grid.networks: unknown setting `networks`; did you mean `network`?",
         ),
     ]);
 }
 
 #[test]
-fn a_mistaken_zip_or_exclude_is_told_what_it_is() {
+fn an_error_in_zip_or_exclude_says_what_it_takes() {
     check(&[
         (
             "depth = [2, 3]\nseed = [1, 2, 3]\nzip = [[\"depth\", \"seed\"]]",
@@ -270,15 +270,15 @@ fn a_mistaken_zip_or_exclude_is_told_what_it_is() {
         ),
         (
             "depth = 1\nzip = [[\"depth\", \"rule\"]]",
-            "8:8: grid.zip[0]: `depth` is no axis in grid: it has one value; zip names axes of the same block, each once",
+            "8:8: grid.zip[0]: `depth` is not an axis in grid: it has one value; zip takes axes of the same block, each once",
         ),
         (
             "depth = [1, 2]\nzip = [[\"depth\", \"rule\"], [\"rule\", \"depth\"]]",
-            "8:27: grid.zip[1]: `rule` is zipped twice; zip names axes of the same block, each once",
+            "8:27: grid.zip[1]: `rule` is zipped twice; zip takes axes of the same block, each once",
         ),
         (
             "depth = [1, 2]\nzip = [[\"depth\", \"seed\"]]",
-            "8:8: grid.zip[0]: `seed` is not named in grid; zip names axes of the same block, each once",
+            "8:8: grid.zip[0]: `seed` is not set in grid; zip takes axes of the same block, each once",
         ),
         (
             "depth = [1, 2]\nzip = [[\"depth\", \"sed\"]]",
@@ -286,7 +286,7 @@ fn a_mistaken_zip_or_exclude_is_told_what_it_is() {
         ),
         (
             "depth = [1, 2]\nzip = [[\"depth\"]]",
-            "8:8: grid.zip[0]: fewer than two axes are zipped; name two or more, or leave zip out",
+            "8:8: grid.zip[0]: fewer than two axes are zipped; list two or more, or remove zip",
         ),
         (
             "depth = [1, 2]\nzip = [\"depth\", \"rule\"]",
@@ -294,15 +294,15 @@ fn a_mistaken_zip_or_exclude_is_told_what_it_is() {
         ),
         (
             "depth = [1, 2]\nmax_updates = [1, 2]\nzip = [[\"depth\", \"max_updates\"]]",
-            "9:8: grid.zip[0]: settings that say when to stop cannot advance together with others; write one block for each pair of values",
+            "9:8: grid.zip[0]: settings of the stopping rule can be zipped only with each other; write one block for each pair of values",
         ),
         (
             "depth = [1, 2]\nexclude = [{ depth = 9 }]",
-            "8:12: grid.exclude[0]: this excludes no point; fix its values, or leave it out",
+            "8:12: grid.exclude[0]: this excludes no point; fix its values, or remove it",
         ),
         (
             "depth = [1, 2]\nexclude = [{ depth = [1, 2] }]",
-            "8:12: grid: every point of grid is excluded; exclude less, or leave the block out",
+            "8:12: grid: every point of grid is excluded; exclude less, or remove the block",
         ),
         (
             "depth = [1, 2]\nexclude = [{ dept = 2 }]",
@@ -314,56 +314,56 @@ fn a_mistaken_zip_or_exclude_is_told_what_it_is() {
         ),
         (
             "depth = [1, 2]\nexclude = [{}]",
-            "8:12: grid.exclude[0]: this would exclude everything; name the settings to exclude",
+            "8:12: grid.exclude[0]: this would exclude every point; list the settings to exclude",
         ),
         (
             "depth = 1\nseed = { from = 0, count = 1_000_000 }\nexclude = [{ seed = { from = 0, to = 900_000, step = 2 } }]",
-            "9:12: grid.exclude[0]: this cuts the range of `seed` into too many pieces; write the range with a step that leaves those values out",
+            "9:12: grid.exclude[0]: this cuts the range of `seed` into too many pieces; write the range with a step that omits those values",
         ),
     ]);
 }
 
 #[test]
-fn a_mistake_in_the_whole_is_told_where_to_begin() {
+fn an_error_in_the_whole_file_says_where_to_start() {
     check(&[
-        ("", "4:2: grid: `depth` is not named; add a line such as depth = 5 under [grid]"),
+        ("", "4:2: grid: `depth` is missing; add a line such as depth = 5 under [grid]"),
         (
             "depth = 1\nblock = []",
             "8:1: grid.block: unknown setting `block`; known here: dataset, network, rule, activation, depth, hidden, channel_multiplier, downsample_after, skip_input, skip_density, skip_decay, skip_seed, batch_size, optimizer, eval_every, learning_rate, weight_decay, momentum, nesterov, target_step, noise_std, decoder_learning_rate, fold, seed, early_stop_start, early_stop_patience, max_updates, zip, exclude",
         ),
         (
             "depth = 1\n[block]\nseed = 1",
-            "8:1: block: the blocks are a list of tables; begin each with a line [[block]], or give a list of tables",
+            "8:1: block: the blocks are a list of tables; start each with a line [[block]], or give a list of tables",
         ),
         (
             "depth = 1\n[[block]]\nseed = [0, 1]\n[[block]]\nrule = \"bp\"\nlearning_rate = [1e-3, 1e-2]",
-            "10:1: block[1]: block[1] and block[0] share trials, such as dataset = mnist, network = nn, rule = bp, depth = 1; take the shared values out of one of them, or exclude them there",
+            "10:1: block[1]: block[1] and block[0] share trials, such as dataset = mnist, network = nn, rule = bp, depth = 1; remove the shared values from one of them, or exclude them there",
         ),
         (
             "depth = 1\nseed = { from = 0, count = 9_000_000_000_000_000_000 }\nfold = { from = 0, count = 10 }",
-            "4:2: grid: the grid has 180000000000000000000 trials; 9223372036854775807 are the most there can be",
+            "4:2: grid: the grid has 180000000000000000000 trials; the maximum is 9223372036854775807",
         ),
         (
             "depth = 1\nseed = { from = 0, count = 9_000_000_000_000_000_000 }\nmax_updates = 9\n\
              eval_every = { from = 1, to = 1_000_000_000_000 }\nbatch_size = { from = 1, to = 50_000 }\n\
              hidden = { from = 1, to = 50_000 }",
-            "4:2: grid: the grid has about 10^41 trials; 9223372036854775807 are the most there can be",
+            "4:2: grid: the grid has about 10^41 trials; the maximum is 9223372036854775807",
         ),
     ]);
     for (text, format, expected) in [
         (
             "",
             Format::Toml,
-            "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n1:1: grid: `dataset`, `network`, `rule`, `depth` are not named; add a line such as dataset = \"mnist\" under [data], and network = \"nn\", rule = \"bp\", depth = 5 under [grid]",
+            "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n1:1: grid: `dataset`, `network`, `rule`, `depth` are missing; add a line such as dataset = \"mnist\" under [data], and network = \"nn\", rule = \"bp\", depth = 5 under [grid]",
         ),
         (
             "",
             Format::Yaml,
-            "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n1:1: grid: `dataset`, `network`, `rule`, `depth` are not named; add a line such as dataset = \"mnist\" under [data], and network = \"nn\", rule = \"bp\", depth = 5 under [grid]",
+            "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n1:1: grid: `dataset`, `network`, `rule`, `depth` are missing; add a line such as dataset = \"mnist\" under [data], and network = \"nn\", rule = \"bp\", depth = 5 under [grid]",
         ),
         ("", Format::Json, "1:1: EOF while parsing a value; fix the JSON syntax here"),
-        ("hello", Format::Yaml, "1:1: a spec file is a table; begin with `name`, [data], [grid]"),
-        ("[1]", Format::Json, "1:1: a spec file is a table; begin with `name`, [data], [grid]"),
+        ("hello", Format::Yaml, "1:1: a spec file is a table; start with `name`, [data], [grid]"),
+        ("[1]", Format::Json, "1:1: a spec file is a table; start with `name`, [data], [grid]"),
         (
             "name = \"a\"\nname = \"b\"\n[grid\ndepth = \n",
             Format::Toml,
@@ -378,7 +378,7 @@ fn a_mistake_in_the_whole_is_told_where_to_begin() {
         (
             "name: x\n---\nname: y\n",
             Format::Yaml,
-            "3:1: a second document; a spec file holds one; fix the YAML syntax here",
+            "3:1: a second document; a spec file has only one; fix the YAML syntax here",
         ),
         ("{\"name\": \"x\",\n\"grid\": }", Format::Json, "2:9: expected value; fix the JSON syntax here"),
         ("{\"name\": \"x\",\n\"name\": \"y\"}", Format::Json, "2:1: duplicate key `name`; fix the JSON syntax here"),
@@ -389,16 +389,16 @@ fn a_mistake_in_the_whole_is_told_where_to_begin() {
     for (name, expected) in [
         (
             "\"\"",
-            "1:8: name: the name cannot be the text \"\"; it takes 1 to 128 characters, none of them a slash or a line break",
+            "1:8: name: the name cannot be the text \"\"; it takes 1 to 128 characters, without slashes and line breaks",
         ),
         ("7", "1:8: name: the name cannot be the whole number 7; put it in quotes: \"7\""),
         (
             "\"a/b\"",
-            "1:8: name: the name cannot be the text \"a/b\"; it takes 1 to 128 characters, none of them a slash or a line break",
+            "1:8: name: the name cannot be the text \"a/b\"; it takes 1 to 128 characters, without slashes and line breaks",
         ),
         (
             "\"a\\nb\"",
-            "1:8: name: the name cannot be the text \"a\\nb\"; it takes 1 to 128 characters, none of them a slash or a line break",
+            "1:8: name: the name cannot be the text \"a\\nb\"; it takes 1 to 128 characters, without slashes and line breaks",
         ),
     ] {
         assert_eq!(said(&GOOD.replace("\"good\"", name), Format::Toml), expected, "{name}");
@@ -409,22 +409,22 @@ fn a_mistake_in_the_whole_is_told_where_to_begin() {
     );
     assert_eq!(
         said(&format!("seed = 1\n{GOOD}[train]\nseed = 2\n"), Format::Toml),
-        "1:8: seed: `seed` is given twice, here and at train.seed; leave one of them out"
+        "1:8: seed: `seed` is set twice, here and at train.seed; remove one of them"
     );
 }
 
 #[test]
-fn a_zero_byte_is_refused_however_the_text_is_written() {
+fn a_zero_byte_is_refused_in_every_format() {
     for format in Format::ALL {
         assert_eq!(
             said("name: a\nb\0: c\n", format),
-            "2:2: the text holds a zero byte; remove it; the file may be damaged"
+            "2:2: the text contains a zero byte; remove it; the file may be damaged"
         );
     }
 }
 
 #[test]
-fn what_yaml_reads_otherwise_than_it_was_meant_is_told_what_to_write() {
+fn an_error_about_a_yaml_notation_says_what_to_write() {
     const YAML: &str = "name: y\ndata: {dataset: mnist}\ngrid:\n  rule: bp\n  network: nn\n  depth: 1\n";
     for (lines, expected) in [
         (
@@ -450,19 +450,19 @@ fn what_yaml_reads_otherwise_than_it_was_meant_is_told_what_to_write() {
         ("weight: '3'\n", "7:9: weight: `weight` cannot be the text \"3\"; write 3"),
         (
             "  learning_rate: {values: [1.0e-3, 1.0e-4]}\n",
-            "7:18: grid.learning_rate: `learning_rate` is given a table with `values` in it; write the list itself: [1.0e-3, 1.0e-4]",
+            "7:18: grid.learning_rate: `learning_rate` has a table with `values` in it; write the list itself: [1.0e-3, 1.0e-4]",
         ),
         (
             "  learning_rate:\n    values:\n      - 0.1\n      - 0.2\n",
-            "8:5: grid.learning_rate: `learning_rate` is given a table with `values` in it; write the list itself: [0.1, 0.2]",
+            "8:5: grid.learning_rate: `learning_rate` has a table with `values` in it; write the list itself: [0.1, 0.2]",
         ),
         (
             "  learning_rate: {values: [[0.1], 0.2]}\n",
-            "7:18: grid.learning_rate: `learning_rate` is given a table with `values` in it; write the list itself, without `values`",
+            "7:18: grid.learning_rate: `learning_rate` has a table with `values` in it; write the list itself, without `values`",
         ),
         (
             "  learning_rate: {value: 0.1}\n",
-            "7:18: grid.learning_rate: `learning_rate` is given a table with `value` in it; write the value itself: 0.1",
+            "7:18: grid.learning_rate: `learning_rate` has a table with `value` in it; write the value itself: 0.1",
         ),
     ] {
         let base = if lines.contains("network") { YAML.replace("  network: nn\n", "") } else { YAML.to_owned() };
@@ -478,7 +478,7 @@ fn what_yaml_reads_otherwise_than_it_was_meant_is_told_what_to_write() {
 }
 
 #[test]
-fn a_mark_of_byte_order_is_no_part_of_the_text() {
+fn a_byte_order_mark_is_ignored() {
     for (text, format) in [
         (GOOD.to_owned(), Format::Toml),
         ("name: x\ndata: {dataset: mnist}\ngrid: {rule: bp, network: nn, depth: 1}\n".to_owned(), Format::Yaml),

@@ -1,4 +1,4 @@
-//! What specs mean, and what is said of mistaken ones.
+//! The meaning of specs, and their errors.
 
 mod any_text;
 mod document;
@@ -32,7 +32,7 @@ fn errors(lines: &str) -> Vec<String> {
     errors.errors.iter().map(|e| format!("{}:{}: {}: {}; {}", e.line, e.column, e.place, e.message, e.help)).collect()
 }
 
-/// The one error in it.
+/// The only error in it.
 fn error(lines: &str) -> String {
     let errors = errors(lines);
     assert_eq!(errors.len(), 1, "{errors:#?}");
@@ -46,12 +46,12 @@ fn a_spec_is_the_product_of_its_axes_with_defaults_for_the_rest() {
     let last = spec.grid.point(TrialIndex(3)).expect("in the grid");
     assert_eq!(last[&Setting::Rule], Value::Name("dtp".into()));
     assert_eq!(last[&Setting::Depth], Value::Integer(3));
-    assert_eq!(last[&Setting::LearningRate], Value::Real(1e-3), "its default");
-    assert!(!last.contains_key(&Setting::EarlyStopStart), "no early stopping unless it is asked for");
+    assert_eq!(last[&Setting::LearningRate], Value::Real(1e-3), "the default");
+    assert!(!last.contains_key(&Setting::EarlyStopStart), "no early stopping by default");
 }
 
 #[test]
-fn a_block_overrides_what_is_common() {
+fn a_block_overrides_common_settings() {
     let spec = good(&format!("{GOOD}[[block]]\ndepth = 7\nlearning_rate = [1, 0.5]\n[[block]]\nseed = 4\n"));
     assert_eq!(spec.grid.trials(), 4 + 4);
     let depth = |trial| spec.grid.configuration(TrialIndex(trial)).expect("in the grid").shape.depth;
@@ -74,14 +74,14 @@ fn the_same_sweep_in_three_formats_has_one_digest() {
 }
 
 #[test]
-fn a_logarithmic_range_comes_out_as_it_would_be_written() {
+fn a_logarithmic_range_has_exact_powers_of_ten() {
     let spec = good(&format!("{GOOD}learning_rate = {{ log_from = 1e-1, log_to = 1e-5, count = 5 }}\n"));
     let rates = spec.grid.blocks()[0].values(Setting::LearningRate).expect("an axis");
     assert_eq!(rates, [1e-1, 1e-2, 1e-3, 1e-4, 1e-5].map(Value::Real));
 }
 
 #[test]
-fn an_unknown_key_is_told_the_nearest_known_one() {
+fn an_error_about_an_unknown_key_suggests_the_most_similar_one() {
     assert_eq!(
         error("learningrate = 1e-3\n"),
         "8:1: grid.learningrate: unknown setting `learningrate`; did you mean `learning_rate`?"
@@ -89,11 +89,11 @@ fn an_unknown_key_is_told_the_nearest_known_one() {
     let errors = toml(&format!("retrys = 3\n{GOOD}")).expect_err("an error");
     assert!(errors.to_string().contains("unknown key `retrys`; did you mean `retries`?"), "{errors}");
     let errors = toml(&format!("hidden = 3\n{GOOD}")).expect_err("an error");
-    assert!(errors.to_string().contains("stands outside every table; move it under [train]"), "{errors}");
+    assert!(errors.to_string().contains("is outside every table; move it under [train]"), "{errors}");
 }
 
 #[test]
-fn an_unknown_name_is_told_the_nearest_known_one() {
+fn an_error_about_an_unknown_name_suggests_the_most_similar_one() {
     let errors = toml(&GOOD.replace("\"nn\"", "\"nnn\"")).expect_err("an error").to_string();
     assert!(
         errors.contains("`network` cannot be the text \"nnn\"; did you mean `nn`? it takes one of nn, dn"),
@@ -105,35 +105,35 @@ fn an_unknown_name_is_told_the_nearest_known_one() {
 fn a_convolutional_setting_on_a_fully_connected_network_is_refused() {
     let error = error("channel_multiplier = 16\n");
     let said =
-        "`channel_multiplier` affects no trial here: it belongs to the convolutional networks (convnet, dense_convnet)";
+        "`channel_multiplier` affects no trial here: it applies to the convolutional networks (convnet, dense_convnet)";
     assert!(error.starts_with("8:22") && error.contains(said), "{error}");
 }
 
 #[test]
-fn a_constant_has_to_be_of_use_somewhere_and_an_axis_everywhere() {
+fn a_constant_must_affect_some_trial_and_an_axis_every_trial() {
     good(&format!("{GOOD}target_step = 0.2\n"));
-    assert!(error("momentum = 0.9\n").contains("it belongs to the optimizer sgd"));
-    assert!(error("early_stop_patience = 3\n").contains("it belongs to trials with an early_stop_start"));
+    assert!(error("momentum = 0.9\n").contains("it applies to the optimizer sgd"));
+    assert!(error("early_stop_patience = 3\n").contains("it applies to trials with an early_stop_start"));
     let error = error("target_step = [0.1, 0.2]\n");
-    assert!(error.contains("says nothing for some trials") && error.contains("a block of their own"), "{error}");
+    assert!(error.contains("no effect on some trials") && error.contains("separate block"), "{error}");
 }
 
 #[test]
-fn a_common_constant_need_not_be_of_use_to_every_block() {
+fn a_common_constant_need_not_affect_every_block() {
     good(&format!("{GOOD}noise_std = 0.2\n[[block]]\nrule = \"bp\"\n[[block]]\nrule = \"dtp\"\n"));
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn an_error_names_missing_settings() {
     let errors = toml("name = \"x\"\n[grid]\nrule = \"bp\"\n").expect_err("an error").to_string();
-    assert!(errors.contains("`dataset`, `network`, `depth` are not named"), "{errors}");
+    assert!(errors.contains("`dataset`, `network`, `depth` are missing"), "{errors}");
     let errors = toml("[data]\n").expect_err("an error").to_string();
     assert!(errors.contains("the sweep has no name; add a line such as name = \"my-sweep\""), "{errors}");
     assert!(toml("").is_err());
 }
 
 #[test]
-fn points_of_two_blocks_are_refused_with_an_example() {
+fn common_points_of_two_blocks_are_refused_with_an_example() {
     let blocks = "[[block]]\nseed = [0, 1]\n[[block]]\nrule = \"bp\"\nlearning_rate = [1e-3, 1e-2]\n";
     let error = error(blocks);
     assert!(error.contains("block[1] and block[0] share trials, such as"), "{error}");
@@ -142,14 +142,14 @@ fn points_of_two_blocks_are_refused_with_an_example() {
 }
 
 #[test]
-fn a_setting_without_use_does_not_tell_points_apart() {
+fn points_that_differ_in_a_setting_that_does_not_apply_are_equal() {
     let blocks = "[[block]]\ntarget_step = 0.5\n[[block]]\nrule = \"bp\"\n";
-    assert!(error(blocks).contains("share trials"), "bp has no use for target_step");
+    assert!(error(blocks).contains("share trials"), "target_step does not apply to bp");
     good(&format!("{GOOD}[[block]]\ntarget_step = 0.5\n[[block]]\nrule = \"dtp\"\n"));
 }
 
 #[test]
-fn two_long_ranges_are_compared_without_walking_them() {
+fn two_long_ranges_are_compared_without_enumeration() {
     let long = |from: u64| format!("[[block]]\nseed = {{ from = {from}, count = 1_000_000_000 }}\n");
     let overlapping = format!("{}{}", long(0), long(999_999_999));
     assert!(error(&overlapping).contains("seed = 999999999"));
@@ -157,14 +157,14 @@ fn two_long_ranges_are_compared_without_walking_them() {
 }
 
 #[test]
-fn all_mistakes_are_reported_together_in_the_order_of_the_text() {
+fn all_errors_are_reported_together_in_the_order_of_the_text() {
     let text = "name = \"\"\n[grid]\nrule = \"backprop\"\nnetwork = \"nn\"\ndepth = 0\nlearning_rate = -1\n";
     let errors = toml(text).expect_err("errors");
     assert_eq!(errors.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [1, 2, 3, 5, 6], "{errors}");
 }
 
 #[test]
-fn a_digest_does_not_depend_on_how_the_same_trials_are_written() {
+fn a_digest_does_not_depend_on_the_notation() {
     let digest = good(GOOD).digest();
     for (from, to) in [
         ("{ from = 2, to = 3 }", "[2, 3]"),
@@ -182,7 +182,7 @@ fn a_digest_does_not_depend_on_how_the_same_trials_are_written() {
     }
     let excluded = good(&format!("{GOOD}exclude = [{{ rule = \"bp\", depth = 3 }}]\n")).digest();
     assert_ne!(excluded, digest);
-    // Of no use to bp, so it makes no difference to the block of bp whether it is named there.
+    // The setting does not apply to bp, so it makes no difference whether the block of bp sets it.
     let blocks = |grid: &str, dtp: &str| {
         good(&format!("{GOOD}{grid}[[block]]\nrule = \"bp\"\n[[block]]\nrule = \"dtp\"\n{dtp}")).digest()
     };
@@ -190,7 +190,7 @@ fn a_digest_does_not_depend_on_how_the_same_trials_are_written() {
 }
 
 #[test]
-fn measures_stand_at_the_top_or_under_train_and_tell_sweeps_apart_but_not_trials() {
+fn measures_are_at_the_top_or_under_train_and_change_the_digest_but_no_key() {
     let plain = good(GOOD);
     let train = good(&format!("{GOOD}[train]\nmeasure = [\"weight_norm\", \"reconstruction_error\"]"));
     let top = good(&format!("measure = [\"reconstruction_error\", \"weight_norm\"]\n{GOOD}"));
@@ -202,7 +202,7 @@ fn measures_stand_at_the_top_or_under_train_and_tell_sweeps_apart_but_not_trials
 }
 
 #[test]
-fn what_is_common_to_all_blocks_is_refused_once() {
+fn an_error_in_a_common_setting_is_reported_once() {
     let blocks = "[[block]]\nseed = 1\n[[block]]\nseed = 2\n";
     assert_eq!(errors(&format!("learning_rate = [0.1, 0.1]\n{blocks}")).len(), 1);
     assert_eq!(
@@ -215,7 +215,7 @@ fn what_is_common_to_all_blocks_is_refused_once() {
 }
 
 #[test]
-fn ranges_of_different_steps_are_compared_without_walking_them() {
+fn ranges_with_different_steps_are_compared_without_enumeration() {
     let long = |from: u64, step: u64| {
         format!("[[block]]\nseed = {{ from = {from}, to = 4_000_000_000_000, step = {step} }}\n")
     };
@@ -224,7 +224,7 @@ fn ranges_of_different_steps_are_compared_without_walking_them() {
 }
 
 #[test]
-fn a_long_range_is_excluded_from_without_walking_it() {
+fn values_of_a_long_range_are_excluded_without_enumeration() {
     let spec = good(&format!(
         "{GOOD}seed = {{ from = 0, count = 1_000_000_000_000 }}\n\
          exclude = [{{ rule = \"bp\", seed = {{ from = 10, count = 1_000_000_000 }} }}]\n"
@@ -233,7 +233,7 @@ fn a_long_range_is_excluded_from_without_walking_it() {
 }
 
 #[test]
-fn excluding_by_when_to_stop_leaves_each_trajectory_whole() {
+fn excluding_by_stopping_rule_does_not_split_a_trajectory() {
     let grid = good(&format!(
         "{GOOD}early_stop_start = [1, 2]\nmax_updates = [10, 20]\n\
          exclude = [{{ early_stop_start = 2, max_updates = 10 }}]\n"
@@ -243,7 +243,7 @@ fn excluding_by_when_to_stop_leaves_each_trajectory_whole() {
 }
 
 #[test]
-fn a_format_is_known_by_its_name_and_by_a_files_ending() {
+fn a_format_is_found_by_name_and_by_file_extension() {
     for format in Format::ALL {
         assert_eq!(Format::from_name(format.name()), Some(format));
         assert_eq!(Format::from_path(Path::new(&format!("a/b.{}", format.name()))), Some(format));
@@ -253,14 +253,14 @@ fn a_format_is_known_by_its_name_and_by_a_files_ending() {
 }
 
 #[test]
-fn a_text_without_a_name_is_read_in_the_format_whose_syntax_it_keeps() {
+fn a_text_without_a_file_name_is_read_in_the_format_in_which_it_is_valid() {
     for (text, format) in [
         (GOOD, Format::Toml),
         ("# a comment\nname: x\ngrid:\n  depth: 1\n", Format::Yaml),
         ("{name: x, grid: {depth: 1}}\n", Format::Yaml),
         ("{\"name\": \"x\"}", Format::Json),
         ("\u{feff}{\"name\": \"x\"}", Format::Json),
-        // Broken ones are told in the format they are most like.
+        // An invalid text is read in the most similar format.
         ("name = \"x\"\n[grid\n", Format::Toml),
         ("name: x\ngrid: [\n", Format::Yaml),
         ("{\"name\": ]}", Format::Json),
@@ -270,7 +270,7 @@ fn a_text_without_a_name_is_read_in_the_format_whose_syntax_it_keeps() {
 }
 
 #[test]
-fn what_a_zip_excludes_another_block_may_hold() {
+fn another_block_may_have_points_that_a_zip_excludes() {
     let zip = "depth = [1, 2, 3]\nseed = { from = 4, count = 3 }\nzip = [[\"depth\", \"seed\"]]\n";
     let blocks = |exclude: &str, depth: u64| {
         let text = format!("[[block]]\n{zip}{exclude}[[block]]\ndepth = {depth}\nseed = 5\n");
@@ -282,7 +282,7 @@ fn what_a_zip_excludes_another_block_may_hold() {
 }
 
 #[test]
-fn a_trial_without_early_stopping_is_no_trial_with_it() {
+fn trials_with_and_without_early_stopping_are_different() {
     let (with, without) = ("[[block]]\nearly_stop_start = 100\n", "[[block]]\nfold = 0\n");
     assert_eq!(good(&format!("{GOOD}{with}{without}")).grid.trials(), 8);
     assert_eq!(good(&format!("{GOOD}{without}{with}")).grid.trials(), 8);

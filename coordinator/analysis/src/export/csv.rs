@@ -1,4 +1,4 @@
-//! Comma-separated values with a header: extreme quantities with exponents, lists with spaces between.
+//! Comma-separated values with a header. Very small and large numbers have exponents; lists are separated by spaces.
 
 use std::io::{self, Write};
 

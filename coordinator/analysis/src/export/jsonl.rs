@@ -1,4 +1,4 @@
-//! One JSON object a line, its keys in the order of the columns; a quantity that is not finite is null.
+//! One JSON object per line, with keys in the order of the columns. A number that is not finite is null.
 
 use std::io::{self, BufWriter, Write};
 
@@ -33,7 +33,7 @@ impl<W: Write + Send> Sink for Jsonl<W> {
     }
 }
 
-/// A row as an object whose keys keep the order of the columns, which a JSON map would not.
+/// A row as an object with keys in the order of the columns; a JSON map would sort them.
 struct Object<'a> {
     names: &'a [&'static str],
     fields: &'a [Field],

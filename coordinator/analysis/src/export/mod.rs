@@ -1,6 +1,6 @@
-//! Results and curves as files: which columns there are, and the list of formats.
+//! Results and curves as files: the columns and the formats.
 //!
-//! A new format is one new file with a `Sink`, one line in [`Format`] and one in `Format::sink`.
+//! A new format needs one new file with a `Sink`, one line in [`Format`] and one in `Format::sink`.
 
 mod csv;
 mod jsonl;
@@ -13,11 +13,11 @@ use biosweep_common::views::{CurveView, ResultView};
 use biosweep_common::vocabulary::Network;
 
 names! {
-    /// How an export is written.
+    /// The format of an export.
     Format("format") {
         /// Comma-separated values with a header (RFC 4180).
         Csv = "csv",
-        /// One JSON object a line.
+        /// One JSON object per line.
         Jsonl = "jsonl",
     }
 }
@@ -31,7 +31,7 @@ impl Format {
     }
 }
 
-/// One value of a row. Quantities keep all their digits in every format.
+/// One value of a row. Real numbers keep full precision in every format.
 #[derive(Debug, Clone, PartialEq)]
 enum Field {
     Absent,
@@ -42,7 +42,7 @@ enum Field {
     Flag(bool),
 }
 
-/// Where rows go. Every row has as many fields as there are columns.
+/// The destination of rows. Every row has one field for each column.
 trait Sink: Send {
     fn columns(&mut self, names: Vec<&'static str>) -> io::Result<()>;
     fn row(&mut self, fields: Vec<Field>) -> io::Result<()>;
@@ -50,17 +50,17 @@ trait Sink: Send {
 }
 
 /// Writes results, row by row. The columns are the same for every sweep: `trial`, `key`, `status`, every setting that
-/// applies to some network there is (empty, or null, where it does not apply to the trial), and what was found.
+/// applies to some network (empty, or null, if it does not apply to the trial), and the result.
 pub struct Results<'a> {
     sink: Box<dyn Sink + 'a>,
     settings: Vec<Setting>,
 }
 
 impl<'a> Results<'a> {
-    /// Begins an export; a sweep without results becomes a header alone (or, in JSON Lines, nothing).
+    /// Starts an export. A sweep without results gives only a header (or, in JSON Lines, nothing).
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn new(format: Format, out: impl Write + Send + 'a) -> io::Result<Self> {
         let mut sink = format.sink(out);
         let settings = settings();
@@ -75,7 +75,7 @@ impl<'a> Results<'a> {
     /// Writes one result.
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn write(&mut self, result: &ResultView) -> io::Result<()> {
         let score = result.score;
         let mut fields = vec![
@@ -97,26 +97,26 @@ impl<'a> Results<'a> {
         self.sink.row(fields)
     }
 
-    /// Writes what is still held back.
+    /// Writes everything that is still buffered.
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
         self.sink.finish()
     }
 }
 
-/// Writes learning curves, one row an evaluation: `trial` (the first of the trajectory), `trajectory`, `update`,
-/// `train_loss`, `validation_accuracy`, `test_accuracy` (where it was taken).
+/// Writes learning curves, one row per evaluation: `trial` (the first of the trajectory), `trajectory`, `update`,
+/// `train_loss`, `validation_accuracy`, `test_accuracy` (if it was measured).
 pub struct Curves<'a> {
     sink: Box<dyn Sink + 'a>,
 }
 
 impl<'a> Curves<'a> {
-    /// Begins an export.
+    /// Starts an export.
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn new(format: Format, out: impl Write + Send + 'a) -> io::Result<Self> {
         let mut sink = format.sink(out);
         sink.columns(vec!["trial", "trajectory", "update", "train_loss", "validation_accuracy", "test_accuracy"])?;
@@ -126,7 +126,7 @@ impl<'a> Curves<'a> {
     /// Writes one curve.
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn write(&mut self, curve: &CurveView) -> io::Result<()> {
         for point in &curve.points {
             self.sink.row(vec![
@@ -141,36 +141,36 @@ impl<'a> Curves<'a> {
         Ok(())
     }
 
-    /// Writes what is still held back.
+    /// Writes everything that is still buffered.
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
         self.sink.finish()
     }
 }
 
-/// Writes what was measured of layers, one row a value: `trial` (the first of the trajectory), `trajectory`, `update`,
-/// `layer`, `measure`, `value`.
+/// Writes layer diagnostics, one row per value: `trial` (the first of the trajectory), `trajectory`, `update`, `layer`,
+/// `measure`, `value`.
 pub struct Diagnostics<'a> {
     sink: Box<dyn Sink + 'a>,
 }
 
 impl<'a> Diagnostics<'a> {
-    /// Begins an export.
+    /// Starts an export.
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn new(format: Format, out: impl Write + Send + 'a) -> io::Result<Self> {
         let mut sink = format.sink(out);
         sink.columns(vec!["trial", "trajectory", "update", "layer", "measure", "value"])?;
         Ok(Self { sink })
     }
 
-    /// Writes what was measured along one curve.
+    /// Writes the diagnostics of one curve.
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn write(&mut self, curve: &CurveView) -> io::Result<()> {
         for point in &curve.diagnostics {
             self.sink.row(vec![
@@ -185,16 +185,16 @@ impl<'a> Diagnostics<'a> {
         Ok(())
     }
 
-    /// Writes what is still held back.
+    /// Writes everything that is still buffered.
     ///
     /// # Errors
-    /// An `out` that cannot be written to.
+    /// `out` cannot be written.
     pub fn finish(mut self) -> io::Result<()> {
         self.sink.finish()
     }
 }
 
-/// The settings that some network there is makes use of.
+/// The settings that apply to some network.
 fn settings() -> Vec<Setting> {
     let some_network_uses = |setting: &Setting| match setting.condition() {
         Some(condition) if condition.on == Setting::Network => {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_has_the_documented_columns_and_leaves_empty_what_does_not_apply() {
+    fn csv_has_the_documented_columns_and_empty_fields_for_settings_that_do_not_apply() {
         let text = written(Format::Csv, &two_results());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn jsonl_has_the_same_columns_with_nulls_for_what_does_not_apply() {
+    fn jsonl_has_the_same_columns_with_null_for_settings_that_do_not_apply() {
         let text = written(Format::Jsonl, &two_results());
         let rows: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let header = written(Format::Csv, &[]);
@@ -298,11 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn every_quantity_reads_back_to_the_bit() {
+    fn every_real_number_reads_back_exactly() {
         for number in [0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 1e-5, 0.9771, f64::MAX] {
             let text = written(Format::Csv, &[completed("bp", "nn", 5, number, number)]);
             let field = text.lines().nth(1).expect("a row").split(',').nth(30).expect("a field");
-            assert!(field.len() < 25, "no rows of zeros: {field}");
+            assert!(field.len() < 25, "no long row of zeros: {field}");
             assert_eq!(field.parse::<f64>().map(f64::to_bits), Ok(number.to_bits()));
             let text = written(Format::Jsonl, &[completed("bp", "nn", 5, number, number)]);
             let row: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn curves_are_one_row_an_evaluation_and_health_one_row_a_value() {
+    fn curves_have_one_row_per_evaluation_and_diagnostics_one_row_per_value() {
         let point = |update, test_accuracy| CurvePoint {
             update,
             train_loss: f64::NAN,

@@ -1,4 +1,4 @@
-//! What the figures share: panels with a percent axis, and the key of rules and networks.
+//! The common parts of figures: panels with a percent axis, and the key of rules and networks.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::Connectivity;
 use super::svg::{FAINT_INK, GRID, INK, Stroke, Svg, Words};
 
 const PLOT_WIDTH: f64 = 300.0;
-/// Of a panel that stands alone: room for the key above it.
+/// Width of the plot if there is only one panel, because the key above needs space.
 const LONE_PLOT_WIDTH: f64 = 480.0;
 const PLOT_HEIGHT: f64 = 230.0;
 const LEFT: f64 = 68.0;
@@ -19,13 +19,13 @@ const PANEL_TITLE: f64 = 22.0;
 const PANEL_FOOT: f64 = 62.0;
 const RIGHT: f64 = 24.0;
 
-/// Pixels that a character of the small words takes.
+/// Width of a character of small text, in pixels.
 const SMALL_CHARACTER: f64 = 6.6;
 
 const SMALL: Words = Words { anchor: "middle", size: 12.0, bold: false, colour: FAINT_INK };
 const LABEL: Words = Words { anchor: "middle", size: 13.0, bold: false, colour: INK };
 
-/// A figure with its panels in rows of at most `columns`.
+/// A figure with panels in rows of at most `columns`.
 pub(super) struct Chart {
     svg: Svg,
     title: String,
@@ -35,23 +35,23 @@ pub(super) struct Chart {
     ticks: Vec<f64>,
 }
 
-/// One panel's place, and what stands along its lower edge.
+/// One panel: its index and the labels of its horizontal axis.
 pub(super) struct Panel<'a> {
     pub(super) index: usize,
     pub(super) title: &'a str,
     pub(super) x_label: &'a str,
-    /// Marks along the lower edge: where, as a fraction of the width, and what it says.
+    /// Ticks of the horizontal axis: the position as a fraction of the width, and the label.
     pub(super) x_marks: Vec<(f64, String)>,
 }
 
-/// What marks besides dots mean, where there are any.
+/// The meanings of the marks other than dots, if there are any.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Marks {
     pub(super) cross: Option<&'static str>,
     pub(super) diamond: Option<&'static str>,
 }
 
-/// From a quantity to a fraction of an edge.
+/// Maps numbers to fractions of an axis.
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
     pub(super) low: f64,
@@ -64,7 +64,7 @@ impl Scale {
     }
 }
 
-/// Draws into one panel, in fractions of its width and in accuracies.
+/// Draws into one panel. Positions are fractions of the width, and accuracies.
 pub(super) struct Plot<'a> {
     svg: &'a mut Svg,
     left: f64,
@@ -74,7 +74,7 @@ pub(super) struct Plot<'a> {
 }
 
 impl Chart {
-    /// A chart of `panels` panels whose common percent axis holds all of `accuracies` (fractions).
+    /// A chart of `panels` panels with a common percent axis for all `accuracies` (fractions).
     pub(super) fn new(title: &str, panels: usize, columns: usize, accuracies: impl Iterator<Item = f64>) -> Self {
         let columns = columns.min(panels).max(1);
         let rows = panels.div_ceil(columns).max(1);
@@ -85,7 +85,7 @@ impl Chart {
         let step = step(low, high, 6);
         let (first, last) = ((low / step + 1e-6).floor() as i64, (high / step - 1e-6).ceil() as i64);
         let ticks: Vec<f64> = (first..=last).map(|i| i as f64 * step).filter(|&tick| tick <= 1.0 + 1e-6).collect();
-        // A little room above, so that a dot at 100 % is whole.
+        // A little space above, so that a dot at 100 % is completely visible.
         let accuracies = Scale { low: first as f64 * step, high: ticks.last().map_or(1.0, |last| last + 0.1 * step) };
         let svg = Svg::new(width, height);
         let mut chart = Self { svg, title: title.to_owned(), columns, plot_width, accuracies, ticks };
@@ -94,7 +94,8 @@ impl Chart {
         chart
     }
 
-    /// The key: a colour for each rule, a line for each network, and what crosses and diamonds mean where there are any.
+    /// The key: a colour for each rule, a line for each network, and the meanings of crosses and diamonds if there are
+    /// any.
     pub(super) fn key(&mut self, rules: &BTreeSet<Rule>, networks: &BTreeSet<Network>, marks: Marks) {
         let mut x = LEFT;
         let words = Words { anchor: "start", ..LABEL };
@@ -126,7 +127,7 @@ impl Chart {
         self.svg.widen(x);
     }
 
-    /// Draws a panel's frame; the plot draws what is in it.
+    /// Draws the frame of a panel. The returned plot draws its content.
     pub(super) fn panel(&mut self, panel: &Panel<'_>, y_label: &str) -> Plot<'_> {
         let (row, column) = (panel.index / self.columns, panel.index % self.columns);
         let width = self.plot_width;
@@ -153,7 +154,7 @@ impl Chart {
             self.svg.line((x, bottom), (x, bottom + 4.0), Stroke::solid(FAINT_INK, 1.0));
             let half = SMALL_CHARACTER * text.lines().map(|line| line.chars().count()).max().unwrap_or(0) as f64 / 2.0;
             if x - half < taken {
-                // Words over words could not be read; the mark stays.
+                // Labels on top of each other are unreadable; the tick stays without a label.
                 continue;
             }
             taken = x + half + 2.0;
@@ -165,19 +166,19 @@ impl Chart {
         Plot { svg: &mut self.svg, left, top, width, accuracies: self.accuracies }
     }
 
-    /// Pixels a panel's lower edge is long.
+    /// The width of a plot, in pixels.
     pub(super) fn plot_width(&self) -> f64 {
         self.plot_width
     }
 
-    /// The whole as SVG text.
+    /// The figure as SVG text.
     pub(super) fn finish(self) -> String {
         self.svg.finish(&self.title)
     }
 }
 
 impl Plot<'_> {
-    /// A curve through points of (fraction of the width, accuracy); a single one is a dot.
+    /// A curve through points of (fraction of the width, accuracy); a single point is drawn as a dot.
     pub(super) fn curve(&mut self, points: &[(f64, f64)], shift_px: f64, stroke: Stroke) {
         let points: Vec<_> = points.iter().map(|&point| self.at(point, shift_px)).collect();
         match points[..] {
@@ -199,13 +200,13 @@ impl Plot<'_> {
         self.svg.words((x + 8.0, y + 15.0), &format!("n = {replicates}"), words);
     }
 
-    /// A cross on the lower edge, at a fraction of the width.
+    /// A cross on the horizontal axis, at a fraction of the width.
     pub(super) fn cross(&mut self, x: f64, shift_px: f64, colour: &'static str) {
         let (x, y) = self.at((x, self.accuracies.low), shift_px);
         self.svg.cross((x, y), colour);
     }
 
-    /// A bar from `spread` below a point to as much above it, as far as there are such accuracies.
+    /// An error bar of length `spread` above and below a point, limited to valid accuracies.
     pub(super) fn error_bar(&mut self, (x, y): (f64, f64), spread: f64, shift_px: f64, colour: &'static str) {
         let (low, high) = ((y - spread).max(0.0), (y + spread).min(1.0));
         let (low, high) = (self.at((x, low), shift_px), self.at((x, high), shift_px));
@@ -216,7 +217,7 @@ impl Plot<'_> {
         }
     }
 
-    /// A few small words to the right of a point.
+    /// A short text to the right of a point.
     pub(super) fn note(&mut self, point: (f64, f64), text: &str) {
         let (x, y) = self.at(point, 0.0);
         self.svg.words((x + 8.0, y + 4.0), text, Words { anchor: "start", ..SMALL });
@@ -227,14 +228,14 @@ impl Plot<'_> {
     }
 }
 
-/// Round numbers from `low` to `high`, at most about `wanted` of them.
+/// Round numbers from `low` to `high`, about `wanted` at most.
 pub(super) fn ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let step = step(low, high, wanted);
     let (first, last) = ((low / step - 1e-6).ceil() as i64, (high / step + 1e-6).floor() as i64);
     (first..=last).map(|i| i as f64 * step).collect()
 }
 
-/// The least of 1, 2 or 5 times a power of ten that divides the way from `low` to `high` into at most `wanted` steps.
+/// The least of 1, 2 or 5 times a power of ten that divides the range from `low` to `high` into at most `wanted` steps.
 fn step(low: f64, high: f64, wanted: usize) -> f64 {
     let rough = (high - low) / wanted.max(1) as f64;
     if rough.is_nan() || rough <= 0.0 {
@@ -245,7 +246,7 @@ fn step(low: f64, high: f64, wanted: usize) -> f64 {
     steps.into_iter().find(|&step| step >= rough * 0.999).unwrap_or(10.0 * power)
 }
 
-/// The least and the greatest of some accuracies, at least two percent apart and never above 1 nor below 0.
+/// A range for accuracies, at least two percent wide and within 0 and 1.
 fn range(accuracies: impl Iterator<Item = f64>) -> (f64, f64) {
     let within = accuracies.filter(|accuracy| accuracy.is_finite()).map(|accuracy| accuracy.clamp(0.0, 1.0));
     let (low, high) = within.fold((1.0_f64, 0.0_f64), |(low, high), accuracy| (low.min(accuracy), high.max(accuracy)));
@@ -261,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round_and_within() {
+    fn ticks_are_round_numbers_within_the_range() {
         assert_eq!(ticks(0.0, 10.0, 5), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
         assert_eq!(ticks(0.0, 3_900.0, 4), [0.0, 1_000.0, 2_000.0, 3_000.0]);
         assert_eq!(ticks(1.0, 1.0, 4), [1.0]);
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_range_of_nothing_is_everything_and_of_one_value_not_empty() {
+    fn the_range_without_values_is_0_to_1_and_that_of_one_value_is_not_empty() {
         assert_eq!(range([].into_iter()), (0.0, 1.0));
         assert_eq!(range([f64::NAN].into_iter()), (0.0, 1.0));
         let (low, high) = range([0.5].into_iter());

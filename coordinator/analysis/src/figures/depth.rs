@@ -1,7 +1,7 @@
-//! Test accuracy against depth: a panel for each activation, a line for each rule on each network.
+//! Test accuracy by depth: a panel for each activation, a line for each rule on each network.
 //!
-//! Where every panel has a single depth there is nothing to draw a line along: each rule on each network then has a
-//! place of its own on the lower edge, and its accuracy beside its dot.
+//! If every panel has a single depth, there are no lines. Then each rule on each network has its own position on the
+//! horizontal axis, and its accuracy beside its dot.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,16 @@ use super::svg::Stroke;
 use super::{Connectivity, layers};
 use crate::aggregate::{Cell, Mean, uneven};
 
-/// Lines of one panel are moved apart by so many pixels at most, so that dots and error bars of one depth do not cover
-/// each other.
+/// Maximum shift of lines in one panel, in pixels. The shift keeps dots and error bars of one depth from covering each
+/// other.
 const SHIFT_MAX: f64 = 3.0;
 
-/// A dataset, whether the layers are convolutions, and σ.
+/// The dataset, whether the layers are convolutions, and the activation function.
 type PanelKey<'a> = (&'a DatasetRef, bool, ActivationFunction);
 type Series = (Rule, Network);
 
-/// The figure as SVG text; `cells` as an aggregate gives them. A cell where nothing completed has a cross on the lower
-/// edge, and one of which only some replicates did a diamond.
+/// The figure as SVG text, for the cells of an aggregate. A cell without completed replicates has a cross on the
+/// horizontal axis; one with some of its replicates completed has a diamond.
 pub fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     let panels: BTreeSet<PanelKey<'_>> = cells.iter().map(panel_of).collect();
     let series: Vec<Series> = cells.iter().map(series_of).collect::<BTreeSet<_>>().into_iter().collect();
@@ -83,13 +83,14 @@ pub fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     chart.finish()
 }
 
-/// Whether a mean is not of all the replicates that others are means of: some diverged or failed, or are still to come.
+/// Whether a mean has fewer replicates than others: some diverged, failed or have not ended.
 fn is_partial(cell: &Cell, most: u64) -> bool {
     let lacking = cell.diverged + cell.failed > 0 || cell.completed() < most;
     cell.test.is_some() && lacking
 }
 
-/// One line through its cells, each at its place on the lower edge; `most` is the most replicates where they differ.
+/// One line through its cells, at their positions on the horizontal axis; `most` is the greatest number of replicates
+/// if they differ.
 fn line(
     plot: &mut Plot<'_>,
     cells: &[&Cell],
@@ -128,7 +129,7 @@ fn depths(cells: &[Cell], panel: PanelKey<'_>) -> BTreeSet<u32> {
     cells.iter().filter(|cell| panel_of(cell) == panel).map(|cell| cell.place.depth).collect()
 }
 
-/// The lower edge for these depths, with room on both sides.
+/// The scale of the horizontal axis for these depths, with space on both sides.
 fn edge(depths: &BTreeSet<u32>) -> Scale {
     let (low, high) =
         (depths.first().map_or(0.0, |&depth| depth.into()), depths.last().map_or(1.0, |&depth| depth.into()));
@@ -136,7 +137,8 @@ fn edge(depths: &BTreeSet<u32>) -> Scale {
     Scale { low: low - room, high: high + room }
 }
 
-/// Pixels between two of `lines` lines, such that all of one depth stay clear of those of the next, and of the panel's end.
+/// Pixels between neighbouring lines, so that all marks of one depth keep clear of the next depth and of the panel's
+/// edge.
 fn shift(depths: &BTreeSet<u32>, edge: Scale, lines: usize, plot_width: f64) -> f64 {
     let px = |depth: u32| edge.at(depth.into()) * plot_width;
     let ends = depths.first().map_or(plot_width, |&first| 2.0 * px(first));
@@ -163,18 +165,18 @@ mod tests {
     use crate::samples::{completed, ended, paper, with};
 
     #[test]
-    fn every_cell_has_its_dot_every_spread_its_bar_and_every_line_its_path() {
+    fn every_cell_has_a_dot_every_spread_an_error_bar_and_every_line_a_path() {
         let svg = accuracy_by_depth("a sweep", &cells(&paper(3)));
-        // 24 cells and one dot in the key for each network.
+        // 24 cells, and one dot in the key for each network.
         assert_eq!(svg.matches("<circle").count(), 24 + 2);
         assert_eq!(svg.matches("stroke-opacity=\"0.7\"").count(), 3 * 24);
-        // 2 activations, 6 lines each, and one dashed line in the key.
+        // 2 activations with 6 lines each, and one dashed line in the key.
         assert_eq!(svg.matches("stroke-dasharray").count(), 2 * 3 + 1);
         assert!(svg.contains(">relu<") && svg.contains(">sigmoid<") && svg.contains("dn (dense)"));
     }
 
     #[test]
-    fn lines_of_a_depth_stay_clear_of_the_next_depth_and_of_the_ends() {
+    fn marks_of_a_depth_keep_clear_of_the_next_depth_and_of_the_edges() {
         for (depths, lines) in [(&[1, 2, 40, 41][..], 6), (&[5, 10], 21), (&[5, 6, 7], 2)] {
             let depths: BTreeSet<u32> = depths.iter().copied().collect();
             let edge = edge(&depths);
@@ -185,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_would_cover_each_other_have_no_words() {
+    fn ticks_that_are_too_close_have_no_labels() {
         let of_depth = |depth| completed("bp", "nn", depth, 0.9, 0.9);
         let svg = accuracy_by_depth("s", &cells(&[1, 2, 40, 41].map(of_depth)));
         assert!(svg.contains(">1<") && svg.contains(">40<") && !svg.contains(">41<"), "{svg}");
     }
 
     #[test]
-    fn the_same_cells_give_the_same_picture() {
+    fn the_same_cells_give_the_same_figure() {
         assert_eq!(accuracy_by_depth("s", &cells(&paper(2))), accuracy_by_depth("s", &cells(&paper(2))));
     }
 
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_accuracy_is_crossed_out_and_said_why() {
+    fn a_cell_without_accuracy_has_a_cross_that_the_key_explains() {
         let sound = [completed("bp", "nn", 5, 0.9, 0.912), completed("bp", "nn", 10, 0.9, 0.9)];
         let crosses = |status| {
             let [first, second] = sound.clone();
@@ -213,14 +215,14 @@ mod tests {
             (svg.matches(Rule::Fa.descriptor().colour).count(), svg)
         };
         let (strokes, diverged) = crosses(TrialStatus::Diverged);
-        assert_eq!(strokes, 1 + 2, "of the key and of one cross");
+        assert_eq!(strokes, 1 + 2, "in the key and for one cross");
         assert!(diverged.contains(">diverged<"), "{diverged}");
         assert!(crosses(TrialStatus::Failed).1.contains(">none completed<"));
         assert!(!accuracy_by_depth("s", &cells(&sound)).contains("diverged"));
     }
 
     #[test]
-    fn a_cell_of_which_not_every_replicate_completed_is_no_ordinary_dot() {
+    fn a_cell_with_missing_replicates_has_a_diamond() {
         let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
         let sound = |rule, depth| (0..6).map(move |index| fold(completed(rule, "nn", depth, 0.9, 0.9), index));
         let whole: Vec<_> = sound("bp", 5).chain(sound("bp", 10)).chain(sound("fa", 5)).collect();
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_completed_still_gives_a_picture() {
+    fn a_sweep_without_completed_trials_gives_a_figure() {
         for svg in [
             accuracy_by_depth("s", &[]),
             accuracy_by_depth("s", &cells(&[ended("bp", "nn", 5, TrialStatus::Diverged)])),

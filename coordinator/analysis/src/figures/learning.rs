@@ -1,5 +1,5 @@
-//! Validation accuracy against updates: a panel for each network and activation at its greatest depth, a colour for
-//! each rule, a thin line for each replicate and a thick one for their mean.
+//! Validation accuracy by updates: a panel for each network and activation at its greatest depth, a colour for each
+//! rule, a thin line for each replicate and a thick one for their mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +15,12 @@ use super::layers;
 use super::svg::Stroke;
 use crate::aggregate::{Cell, Place};
 
-/// More points than a panel has pixels to tell apart only make the file large.
+/// Maximum points of a curve; more than a panel has pixels would only make the file larger.
 const POINTS_MAX: usize = 300;
 
 type PanelKey<'a> = (&'a DatasetRef, ActivationFunction, Network);
 
-/// The figure as SVG text: of the curves trained with the settings that `cells` were chosen for; others are left out.
+/// The figure as SVG text, with the curves of the settings that were chosen for `cells`; other curves are left out.
 pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView]) -> String {
     let shown = shown(cells, curves);
     let points = || shown.values().flat_map(BTreeMap::values).flatten().flat_map(|curve| &curve.points);
@@ -58,13 +58,13 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView]) -> Str
     chart.finish()
 }
 
-/// The curves to be shown, by panel and rule.
+/// The curves to draw, by panel and rule.
 fn shown<'a>(cells: &'a [Cell], curves: &'a [CurveView]) -> BTreeMap<PanelKey<'a>, BTreeMap<Rule, Vec<&'a CurveView>>> {
     let mut shown: BTreeMap<PanelKey<'_>, BTreeMap<Rule, Vec<&CurveView>>> = BTreeMap::new();
     for curve in curves {
         let Some(place) = Place::of(&curve.point) else { continue };
         let Some(cell) = cells.iter().find(|cell| cell.place == place) else { continue };
-        // Settings that say when to stop are none of a curve's: its trials share it.
+        // Settings of the stopping rule do not belong to a curve, because the trials of a trajectory share it.
         let mut trained_with = cell.chosen.iter().filter(|(setting, _)| setting.level() != Level::Stop);
         let is_chosen = trained_with.all(|(setting, value)| curve.point.get(setting) == Some(value));
         let is_deepest = deepest(cells, (&place.dataset, place.activation)) == Some(place.depth);
@@ -81,7 +81,7 @@ fn deepest(cells: &[Cell], (dataset, activation): (&DatasetRef, ActivationFuncti
     of_panel.map(|cell| cell.place.depth).max()
 }
 
-/// The mean of some curves, as far as all of them go.
+/// The mean of some curves, up to the end of the shortest.
 fn mean(curves: &[&CurveView]) -> Vec<(u64, f64)> {
     let mut sums: BTreeMap<u64, (usize, f64)> = BTreeMap::new();
     for (update, accuracy) in curves.iter().flat_map(|curve| accuracies(&curve.points)) {
@@ -97,14 +97,14 @@ fn accuracies(points: &[CurvePoint]) -> Vec<(u64, f64)> {
     points.iter().map(|point| (point.update, point.validation_accuracy)).collect()
 }
 
-/// At most [`POINTS_MAX`] of the points, evenly, and always the last.
+/// At most [`POINTS_MAX`] of the points, evenly spaced, always with the last.
 fn thinned(points: &[(u64, f64)]) -> Vec<(u64, f64)> {
     let every = points.len().div_ceil(POINTS_MAX).max(1);
     let end = points.len().saturating_sub(1);
     points.iter().enumerate().filter(|&(i, _)| i % every == 0 || i == end).map(|(_, &point)| point).collect()
 }
 
-/// A number of updates such as `500`, `2k`, `1.5M`.
+/// A number of updates as text, such as `500`, `2k`, `1.5M`.
 fn short(updates: f64) -> String {
     match updates {
         ..1e3 => updates.to_string(),
@@ -132,7 +132,7 @@ mod tests {
             !svg.contains("5 hidden") && !svg.contains("3 hidden") && svg.contains(">a sweep: its deepest networks<")
         );
         assert_eq!(svg.matches("stroke-width=\"2.2\"").count(), 4 * 3, "a mean for each rule in each panel");
-        assert_eq!(svg.matches("stroke-opacity=\"0.3\"").count(), 4 * 3 * 3, "and its replicates");
+        assert_eq!(svg.matches("stroke-opacity=\"0.3\"").count(), 4 * 3 * 3, "the replicates");
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         let results = [tried(1e-3, 0.8), tried(1e-4, 0.9), tried(1e-5, 0.7)];
         let svg = learning_curves("s", &cells(&results), &curves(&results));
         assert_eq!(svg.matches("stroke-width=\"2.2\"").count(), 1);
-        assert!(!svg.contains("deepest"), "there are no others");
+        assert!(!svg.contains("deepest"), "there are no other depths");
         assert_eq!(svg.matches("stroke-opacity=\"0.3\"").count(), 0, "a single replicate is its own mean");
     }
 
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_goes_as_far_as_all_its_curves() {
+    fn a_mean_ends_with_its_shortest_curve() {
         let mut views = curves(&paper(2)[..2]);
         views[1].points.truncate(4);
         let mean = mean(&views.iter().collect::<Vec<_>>());
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn long_curves_are_thinned_to_what_can_be_seen() {
+    fn long_curves_are_thinned_to_the_visible_points() {
         let long: Vec<(u64, f64)> = (0..2_564).map(|i| (i, 0.5)).collect();
         let short = thinned(&long);
         assert!(short.len() <= POINTS_MAX + 1 && short.last() == long.last(), "{}", short.len());
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn no_curve_still_gives_a_picture() {
+    fn no_curves_give_a_figure() {
         let svg = learning_curves("s", &[], &[]);
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{svg}");
     }

@@ -1,11 +1,11 @@
-//! Results and curves as pictures: SVG text, the same for the same data.
+//! Figures of results and curves: SVG text, the same for the same data.
 //!
 //! | module | contents |
 //! |---|---|
-//! | `depth` | test accuracy against depth |
-//! | `learning` | validation accuracy against updates |
-//! | `chart` | what they share: panels, scales, the key |
-//! | `svg` | lines, dots and words as SVG |
+//! | `depth` | test accuracy by depth |
+//! | `learning` | validation accuracy by updates |
+//! | `chart` | the common parts: panels, scales, the key |
+//! | `svg` | lines, dots and text as SVG |
 
 mod chart;
 mod depth;
@@ -17,14 +17,14 @@ pub use learning::learning_curves;
 
 use biosweep_common::vocabulary::Network;
 
-/// How a network's layers are wired, as a line shows it.
+/// The connections of a network, as the style of its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Connectivity {
-    /// To the layer before: dashed, with hollow dots.
+    /// From the previous layer: dashed, with hollow dots.
     Plain,
-    /// To all layers before: solid, with full dots.
+    /// From all previous layers: solid, with full dots.
     Dense,
-    /// To some of them: dotted, with full dots.
+    /// From random previous layers: dotted, with full dots.
     Drawn,
 }
 
@@ -45,7 +45,7 @@ impl Connectivity {
         }
     }
 
-    /// The lengths of dashes and of gaps between them.
+    /// The lengths of dashes and gaps.
     const fn dashes(self) -> &'static str {
         match self {
             Self::Plain => "6 4",

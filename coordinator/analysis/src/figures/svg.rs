@@ -1,4 +1,4 @@
-//! Lines, dots and words as SVG.
+//! Lines, dots and text as SVG.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -7,19 +7,19 @@ pub(super) const FAINT_INK: &str = "#666666";
 pub(super) const GRID: &str = "#e4e4e4";
 const PAPER: &str = "#ffffff";
 
-/// A picture being drawn; lengths are in pixels from the upper left corner.
+/// An SVG image in progress; lengths are in pixels from the upper left corner.
 pub(super) struct Svg {
     width: f64,
     height: f64,
     body: String,
 }
 
-/// How a line is drawn.
+/// The style of a line.
 #[derive(Clone, Copy)]
 pub(super) struct Stroke {
     pub(super) colour: &'static str,
     pub(super) width: f64,
-    /// The lengths of dashes and of gaps between them; empty for a line without gaps.
+    /// The lengths of dashes and gaps; empty for a solid line.
     pub(super) dashes: &'static str,
     pub(super) opacity: f64,
 }
@@ -30,7 +30,7 @@ impl Stroke {
     }
 }
 
-/// How words are drawn. `anchor` is `start`, `middle` or `end`.
+/// The style of text. `anchor` is `start`, `middle` or `end`.
 #[derive(Clone, Copy)]
 pub(super) struct Words {
     pub(super) anchor: &'static str,
@@ -44,7 +44,7 @@ impl Svg {
         Self { width, height, body: String::new() }
     }
 
-    /// Makes the picture at least so wide.
+    /// Makes the image at least this wide.
     pub(super) fn widen(&mut self, width: f64) {
         self.width = self.width.max(width);
     }
@@ -121,14 +121,14 @@ impl Svg {
         );
     }
 
-    /// Words that read upwards, centred on a point.
+    /// Vertical text, centred on a point.
     pub(super) fn upward(&mut self, (x, y): (f64, f64), text: &str, words: Words) {
         push(&mut self.body, format_args!("<g transform=\"rotate(-90 {} {})\">", Px(x), Px(y)));
         self.words((x, y), text, words);
         push(&mut self.body, format_args!("</g>\n"));
     }
 
-    /// The picture as text, described for those who cannot see it by `title`.
+    /// The image as text, with `title` as its description for screen readers.
     pub(super) fn finish(self, title: &str) -> String {
         let Self { width, height, body } = self;
         format!(
@@ -142,18 +142,18 @@ impl Svg {
     }
 }
 
-/// A length to a tenth of a pixel, with no more digits than it needs.
+/// A length, rounded to a tenth of a pixel and written with few digits.
 struct Px(f64);
 
 impl Display for Px {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Adding 0 turns a negative zero into a plain one.
+        // Adding 0 turns a negative zero into a positive one.
         write!(f, "{}", (self.0 * 10.0).round() / 10.0 + 0.0)
     }
 }
 
 fn push(text: &mut String, what: fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("text takes whatever is written to it");
+    text.write_fmt(what).expect("writing to a string cannot fail");
 }
 
 fn escaped(text: &str) -> String {
@@ -165,13 +165,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_title_cannot_break_out_of_its_words() {
+    fn a_title_is_escaped() {
         let svg = Svg::new(10.0, 10.0).finish("a <b> & c");
         assert!(svg.contains("<title>a &lt;b&gt; &amp; c</title>"), "{svg}");
     }
 
     #[test]
-    fn lengths_are_short() {
+    fn lengths_have_few_digits() {
         assert_eq!(format!("{} {} {}", Px(1.0), Px(-0.01), Px(2.349)), "1 0 2.3");
     }
 }

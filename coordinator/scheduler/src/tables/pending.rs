@@ -49,7 +49,8 @@ pub(crate) struct CostOrder {
 impl CostOrder {
     fn of(grid: &Grid) -> Self {
         let trajectories = grid.trajectories();
-        let runs = by_descending_cost(grid).unwrap_or_else(|| vec![0..trajectories]);
+        let whole = 0..trajectories;
+        let runs = by_descending_cost(grid).unwrap_or_else(|| vec![whole]);
         let positions = runs.iter().enumerate().map(|(position, run)| (run.start, position)).collect();
         Self { trajectories, runs, positions }
     }

@@ -1,4 +1,4 @@
-//! Connections as they come: no more than there are files for, and none on which nothing is asked.
+//! Accepts connections: not more than the limit on open files allows, and none without a request.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -23,26 +23,26 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::server::Connected;
 use tonic::{Request, Status};
 
-/// How long a connection may take to begin with HTTP/2, and then to the first call.
+/// The time limit for a connection to start with HTTP/2, and then for its first request.
 const SILENCE: Duration = Duration::from_secs(10);
-/// What every HTTP/2 connection begins with.
+/// The start of every HTTP/2 connection.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Between two looks at a beginning that came in part.
+/// The pause before a partly received preface is read again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How long nothing is accepted after the system refused a connection: it would refuse the next one too.
+/// The pause after the system refused a connection, because it would refuse the next one too.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Open files that are left to all else: the store, logs, the runtime.
+/// Open files that are reserved for the store, logs and the runtime.
 const FILES_OF_OTHERS: u64 = 40;
-/// Connections that are accepted in any case.
+/// Number of connections that are always accepted.
 const CONNECTIONS_MIN: u64 = 8;
-/// Connections that the system holds until they are accepted.
+/// Maximum number of connections that wait in the system.
 const BACKLOG: u32 = 1_024;
-/// Connections that may wait for the server.
+/// Maximum number of accepted connections that wait for the server.
 const WAITING: usize = 16;
-/// Between two complaints of one kind.
+/// Milliseconds between two log messages of one kind.
 const COMPLAIN_EVERY_MS: u64 = 10_000;
 
-/// Listens at an address. `[::]` means all addresses, those of IPv4 too, whatever the system's default is.
+/// Listens on an address. `[::]` means all addresses, including IPv4, whatever the system's default is.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -59,20 +59,20 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// A connection that has begun with HTTP/2.
+/// A connection that has started with HTTP/2.
 pub(super) struct Caller {
     stream: TcpStream,
     has_called: HasCalled,
-    /// When it ends without a first call; nothing once there was one.
+    /// Ends the connection if there is no first request in time; `None` after the first request.
     timeouts: Option<Pin<Box<Sleep>>>,
     _room: OwnedSemaphorePermit,
 }
 
-/// Whether anything was asked on a connection.
+/// Whether there was a request on a connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HasCalled(Arc<AtomicBool>);
 
-/// Notes that something is asked on the connection of a request.
+/// Records that there was a request on the connection.
 pub(super) fn note_call(request: Request<()>) -> Result<Request<()>, Status> {
     if let Some(HasCalled(called)) = request.extensions().get() {
         called.store(true, Ordering::Relaxed);
@@ -80,10 +80,10 @@ pub(super) fn note_call(request: Request<()>) -> Result<Request<()>, Status> {
     Ok(request)
 }
 
-/// The connections that come, until this is dropped.
-pub(super) fn callers(listener: TcpListener, tasks: &TaskTracker) -> impl Stream<Item = io::Result<Caller>> {
+/// The accepted connections, until the stream is dropped.
+pub(super) fn callers(listener: TcpListener, tasks: &TaskTracker) -> impl Stream<Item = io::Result<Caller>> + use<> {
     let (out, callers) = mpsc::channel(WAITING);
-    // It ends when the other side of the channel is dropped.
+    // The task ends when the receiver of the channel is dropped.
     tasks.spawn(async move { Entrance::new(listener, out).accept().await });
     ReceiverStream::new(callers).map(Ok)
 }
@@ -91,11 +91,11 @@ pub(super) fn callers(listener: TcpListener, tasks: &TaskTracker) -> impl Stream
 struct Entrance {
     listener: TcpListener,
     out: mpsc::Sender<Caller>,
-    /// As many permits as there may be connections.
+    /// One permit for each possible connection.
     room: Arc<Semaphore>,
-    /// A task for each connection that has not begun yet.
+    /// A task for each connection that has not started with HTTP/2 yet.
     silent: JoinSet<()>,
-    /// The same, oldest first.
+    /// The same tasks, oldest first.
     oldest: VecDeque<AbortHandle>,
     refused: Complaint,
     full: Complaint,
@@ -126,9 +126,9 @@ impl Entrance {
             match accepted {
                 Ok((stream, _)) => {
                     let Some(room) = self.make_room().await else { return };
-                    self.greet(stream, room);
+                    self.await_preface(stream, room);
                 }
-                // It concerns one connection, which is gone.
+                // The error is about one connection, which is gone.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
                 Err(error) => {
                     if let Some(times) = self.refused.is_due() {
@@ -140,7 +140,8 @@ impl Entrance {
         }
     }
 
-    /// Room for one more connection, where need be that of the one which has been silent longest; `None` at the end.
+    /// Waits for a free permit for one more connection. If there is none, it closes the oldest connection that has not
+    /// started. `None` at the end.
     async fn make_room(&mut self) -> Option<OwnedSemaphorePermit> {
         loop {
             if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
@@ -155,7 +156,7 @@ impl Entrance {
             if let Some(times) = self.full.is_due() {
                 tracing::warn!(
                     times,
-                    "as many connections are open as the limit on open files (`ulimit -n`, {}) allows; others wait",
+                    "the number of connections has reached the limit on open files (`ulimit -n`, {}); others wait",
                     limits::open_files()
                 );
             }
@@ -166,18 +167,18 @@ impl Entrance {
         }
     }
 
-    /// Waits for the beginning of a connection, beside the others.
-    fn greet(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
+    /// Waits for the start of a connection, in parallel with others.
+    fn await_preface(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
         let out = self.out.clone();
         self.oldest.push_back(self.silent.spawn(async move {
-            // Without this, the end of what is sent at once waits 40 ms for the other side to confirm its beginning.
+            // Otherwise the end of a message would wait 40 ms for the acknowledgement of its start.
             let prepared = stream.set_nodelay(true);
-            let begins = matches!(tokio::time::timeout(SILENCE, begins(&stream)).await, Ok(Ok(true)));
-            if prepared.is_ok() && begins {
-                // Where the server is gone the connection goes too.
+            let started = matches!(tokio::time::timeout(SILENCE, starts_with_http2(&stream)).await, Ok(Ok(true)));
+            if prepared.is_ok() && started {
+                // An error means that the server is gone, and the connection is closed.
                 drop(out.send(Caller::new(stream, room)).await);
             } else {
-                tracing::debug!(peer = ?stream.peer_addr(), "a connection that did not begin with HTTP/2 is closed");
+                tracing::debug!(peer = ?stream.peer_addr(), "a connection that did not start with HTTP/2 is closed");
             }
         }));
         if self.oldest.len() > 2 * self.silent.len() {
@@ -186,8 +187,8 @@ impl Entrance {
     }
 }
 
-/// Whether a connection begins with HTTP/2, as soon as that is known. Nothing of it is consumed.
-async fn begins(stream: &TcpStream) -> io::Result<bool> {
+/// Whether a connection starts with HTTP/2, as soon as this is known. Nothing is consumed.
+async fn starts_with_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut start = [0; PREFACE.len()];
     loop {
         let len = stream.peek(&mut start).await?;
@@ -197,12 +198,12 @@ async fn begins(stream: &TcpStream) -> io::Result<bool> {
         if len == PREFACE.len() {
             return Ok(true);
         }
-        // There is something to be read already: waiting for that would not wait.
+        // Some bytes can be read already, so waiting for readability would return at once.
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
-/// Something to complain of now and then, however often it happens.
+/// A repeated event that is logged from time to time.
 struct Complaint {
     clock: Clock,
     last: Option<Tick>,
@@ -216,7 +217,7 @@ impl Default for Complaint {
 }
 
 impl Complaint {
-    /// It happened; how often since the last complaint, where the next one is due.
+    /// Records the event. If a message is due, returns the number of events since the last one.
     fn is_due(&mut self) -> Option<u64> {
         self.times += 1;
         let now = self.clock.now();
@@ -234,7 +235,7 @@ impl Caller {
         Self { stream, has_called: HasCalled::default(), timeouts, _room: room }
     }
 
-    /// Whether it asks nothing, for too long.
+    /// Whether there was no request in time.
     fn is_idle(&mut self, cx: &mut Context<'_>) -> bool {
         if self.has_called.0.load(Ordering::Relaxed) {
             self.timeouts = None;
@@ -254,8 +255,8 @@ impl Connected for Caller {
 impl AsyncRead for Caller {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.is_idle(cx) {
-            tracing::debug!(peer = ?self.stream.peer_addr(), "a connection on which nothing was asked is closed");
-            // It ends for the server as if the other side had gone.
+            tracing::debug!(peer = ?self.stream.peer_addr(), "a connection without a request is closed");
+            // For the server it ends as if the other side had closed it.
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)
@@ -298,7 +299,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_that_begins_and_asks_nothing_ends_and_one_that_has_asked_stays() {
+    async fn a_connection_without_a_request_is_closed_and_one_with_a_request_stays_open() {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = listener.local_addr().expect("it has one");
         let mut callers = pin!(callers(listener, &TaskTracker::new()));
@@ -317,6 +318,6 @@ mod tests {
         idle.read_to_end(&mut read).await.expect("it ends");
         assert_eq!(read, PREFACE);
         busy.read_exact(&mut [0; PREFACE.len()]).await.expect("it is there");
-        assert!(busy.read(&mut [0; 1]).now_or_never().is_none(), "it is waited for");
+        assert!(busy.read(&mut [0; 1]).now_or_never().is_none(), "it is still open");
     }
 }

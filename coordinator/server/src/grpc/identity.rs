@@ -1,5 +1,5 @@
-//! Whose store a coordinator serves. An address may have gone to another coordinator since it was written down: who means
-//! a certain store has the coordinator prove that it serves that one, and says with every request which one is meant.
+//! The identity of a coordinator's store. An address may belong to another coordinator by now. A client that needs a
+//! certain store first checks that the coordinator serves it, and then sends the store's id with every request.
 
 use std::time::Duration;
 
@@ -11,18 +11,17 @@ use tonic::{Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-/// Names the store that a request is for.
+/// The header with the store that a request is for.
 const HEADER: &str = "biosweep-store";
-/// How long a coordinator may take to prove itself.
+/// The time limit for the answer of a coordinator about its store.
 const PROOF: Duration = Duration::from_secs(5);
 
-/// What a coordinator calls its store among the services whose health it tells: one that serves another store does not
-/// know the name.
+/// The name of the store in gRPC's health service. A coordinator with another store does not know the name.
 pub(super) fn service_of(store: StoreId) -> String {
     format!("biosweep.store/{store}")
 }
 
-/// Whether the coordinator that listens there serves this store; no where nobody answers.
+/// Whether the coordinator at this address serves this store; `false` if there is no answer.
 pub async fn serves(url: &str, store: StoreId) -> bool {
     let proof = async {
         let channel = Endpoint::from_shared(url.to_owned())?.connect_timeout(PROOF).connect().await?;
@@ -33,12 +32,12 @@ pub async fn serves(url: &str, store: StoreId) -> bool {
     matches!(tokio::time::timeout(PROOF, proof).await, Ok(Ok(true)))
 }
 
-/// Says with every request which store is meant, where that is known.
+/// Adds the store's id to every request, if it is known.
 #[derive(Debug, Clone)]
 pub struct StoreTag(Option<AsciiMetadataValue>);
 
 impl StoreTag {
-    /// Requests for that store; any store where none is given.
+    /// For requests to that store, or to any store if none is given.
     #[must_use]
     pub fn new(store: Option<StoreId>) -> Self {
         Self(store.and_then(|store| store.to_string().parse().ok()))
@@ -54,7 +53,7 @@ impl Interceptor for StoreTag {
     }
 }
 
-/// Refuses requests that are meant for another store than this one.
+/// Refuses requests for another store than this one.
 #[derive(Debug, Clone)]
 pub(super) struct StoreCheck(pub(super) Option<StoreId>);
 
@@ -64,7 +63,7 @@ impl Interceptor for StoreCheck {
         match request.metadata().get(HEADER) {
             Some(meant) if own.as_deref().map(str::as_bytes) != Some(meant.as_bytes()) => {
                 Err(Status::failed_precondition(format!(
-                    "the coordinator that listens here serves another store ({}) than the one that is meant ({}); give the \
+                    "the coordinator at this address serves the store {}, but the request is for the store {}; run the \
                      command again",
                     own.as_deref().unwrap_or("one in memory"),
                     meant.to_str().unwrap_or("?"),

@@ -1,12 +1,12 @@
-//! The gRPC services, and the server that offers them beside health and reflection.
+//! The gRPC services and the server for them, with health and reflection.
 //!
-//! | module | serves |
+//! | module | contents |
 //! |---|---|
-//! | `connections` | connections as they come, before anything is served |
-//! | `sweeps` | people: submit, list, show, watch, cancel, results, curves |
-//! | `workers` | workers: one session each |
-//! | [`identity`] | who asks whether it is this store that is served |
-//! | [`transport`] | commands: their way to these services |
+//! | `connections` | accepting connections |
+//! | `sweeps` | the service for users: submit, list, show, watch, cancel, results, curves |
+//! | `workers` | the service for workers: one session each |
+//! | [`identity`] | the check that a coordinator serves a certain store |
+//! | [`transport`] | the connection of commands to the service for users |
 
 mod connections;
 pub mod identity;
@@ -39,31 +39,31 @@ use crate::driver::{DriverError, Stopped};
 
 pub use connections::listen;
 
-/// A stream on which nothing comes for the first of these is asked whether it lives, and is over after the second.
+/// Keepalive of connections: seconds of silence until a ping, and seconds until an unanswered ping ends the connection.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
-/// Why the server could not go on.
+/// Why the server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The transport failed.
     #[error("the gRPC server failed: {0}")]
     Transport(#[from] tonic::transport::Error),
-    /// The description of the protocol cannot be offered.
+    /// The reflection service could not be started.
     #[error("gRPC reflection cannot be offered: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// It ended though nobody asked it to.
-    #[error("the coordinator ended though nobody asked it to; see its log")]
+    /// The server ended unexpectedly.
+    #[error("the coordinator ended unexpectedly; see its log")]
     Ended,
 }
 
-/// The service for people, of the coordinator with this loop.
+/// The service for users.
 fn sweeps_server(commands: Commands) -> SweepsServer<sweeps::Service> {
     SweepsServer::new(sweeps::Service::new(commands))
         .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }
 
-/// Serves what is kept in that store until `shutdown` is done.
+/// Serves this store until `shutdown` completes.
 pub async fn serve(
     listener: TcpListener,
     store: Option<StoreId>,
@@ -83,7 +83,7 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     Server::builder()
-        // A stream whose other end has vanished without a word is not kept for ever.
+        // Keepalive ends a stream whose other end is gone without closing it.
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .layer(InterceptorLayer::new(connections::note_call))
@@ -100,9 +100,9 @@ pub async fn serve(
     Ok(())
 }
 
-/// While the store cannot be written, workers are not served.
+/// Reports the service for workers as unhealthy while the store cannot be written.
 async fn tell_health(mut degraded: watch::Receiver<Option<String>>, reporter: HealthReporter) {
-    // Ends with the loop.
+    // The task ends with the driver.
     while degraded.changed().await.is_ok() {
         if degraded.borrow_and_update().is_some() {
             reporter.set_not_serving::<WorkersServer<workers::Service>>().await;

@@ -1,4 +1,4 @@
-//! The way of a command to the services for people: over the network, or within this process.
+//! The connection of a command to the service for users: over the network, or within this process.
 
 use std::task::{Context, Poll};
 
@@ -12,25 +12,25 @@ use super::identity::StoreTag;
 use super::sweeps;
 use crate::commands::Commands;
 
-/// A way to a coordinator.
+/// A connection to a coordinator.
 #[derive(Clone)]
 pub struct Transport(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    /// To one that listens somewhere.
+    /// To a coordinator at an address.
     There(InterceptedService<Channel, StoreTag>),
-    /// To one in this process, which nobody else can reach.
+    /// To a coordinator in this process, which nobody else can reach.
     Here(SweepsServer<sweeps::Service>),
 }
 
 impl Transport {
-    /// To the coordinator at the other end of a channel; every request says that this store is meant, where one is.
+    /// To the coordinator at the other end of a channel. If a store is given, every request is for this store.
     pub fn there(channel: Channel, store: Option<StoreId>) -> Self {
         Self(Kind::There(InterceptedService::new(channel, StoreTag::new(store))))
     }
 
-    /// To the coordinator that runs these commands.
+    /// To the coordinator in this process.
     pub fn here(commands: Commands) -> Self {
         Self(Kind::Here(super::sweeps_server(commands)))
     }

@@ -1,4 +1,4 @@
-//! The service for workers: one session each, both ways.
+//! The service for workers: one bidirectional session each.
 
 use std::future;
 use std::pin::Pin;
@@ -23,9 +23,9 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use super::{stopped, store_failed, unreadable};
 use crate::driver::{Handle, OUTBOX, StreamId};
 
-/// Messages of a worker that are handed in at once, and points of reports in them, about.
+/// Approximate maximum of messages of a worker that are passed to the loop at once, and of points of reports in them.
 const AT_ONCE: (usize, usize) = (1_024, 65_536);
-/// How long a stream may take to bring its hello.
+/// The time limit for the hello of a stream.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Service {
@@ -55,8 +55,8 @@ impl Workers for Service {
         let (worker, handle) = (hello.worker, self.handle.clone());
         tracing::info!(%worker, name = hello.description.name, "a worker's stream opens");
         handle.attach(hello, stream, outbox).await.map_err(stopped)?;
-        // The task ends when either direction does: the guard falls with the outgoing stream, be it that the worker
-        // went away or that the loop let go of its outbox.
+        // The task ends when either direction ends: the guard is dropped with the outgoing stream, when the worker has
+        // left or when the loop has dropped its outbox.
         let closed = CancellationToken::new();
         let (cut, why_cut) = oneshot::channel();
         let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: closed.clone().drop_guard() };
@@ -68,8 +68,8 @@ impl Workers for Service {
             match end {
                 End::Gone(end) => tracing::info!(%worker, end, "a worker's stream ends"),
                 End::Cut(why) => {
-                    tracing::warn!(%worker, why = why.message(), "a worker is cut off: it says what it may not");
-                    // It may have gone meanwhile.
+                    tracing::warn!(%worker, why = why.message(), "a worker is disconnected because of an invalid message");
+                    // The stream may be gone already.
                     let _gone = cut.send(why);
                 }
             }
@@ -87,12 +87,12 @@ impl Workers for Service {
     ) -> Result<Response<v1::WhichEndedResponse>, Status> {
         let (sweeps, mut ended) = (request.into_inner().sweeps, Vec::new());
         if sweeps.len() > ASKED_MAX {
-            let why = format!("{} sweeps are asked about, and {ASKED_MAX} are the most at once", sweeps.len());
+            let why = format!("the request has {} sweeps, but the maximum is {ASKED_MAX}", sweeps.len());
             return Err(Status::invalid_argument(why));
         }
         for sweep in sweeps {
             let id: SweepId =
-                sweep.parse().map_err(|_| Status::invalid_argument(format!("`{}` is no id", shown(&sweep))))?;
+                sweep.parse().map_err(|_| Status::invalid_argument(format!("`{}` is not an id", shown(&sweep))))?;
             let known = self.handle.store.sweep(id).await.map_err(store_failed)?;
             let is_over = match known {
                 Some(row) => row.state.has_ended(),
@@ -106,22 +106,22 @@ impl Workers for Service {
     }
 }
 
-/// What comes from a worker.
+/// The messages of a worker.
 struct Inbound {
     messages: Streaming<v1::WorkerMessage>,
     reader: Reader,
 }
 
-/// How a worker's stream ends.
+/// Why a worker's stream ended.
 enum End {
-    /// It is gone.
+    /// The worker or the connection is gone.
     Gone(String),
-    /// It says what it may not, and hears why it is not listened to any longer.
+    /// The worker sent an invalid message; it is disconnected with this status.
     Cut(Status),
 }
 
 impl Inbound {
-    /// The first message, which has to be a hello of a worker of this version.
+    /// The first message, which must be the hello of a worker with this numerics version.
     async fn hello(&mut self) -> Result<Hello, Status> {
         let first = tokio::time::timeout(HELLO_WAIT, self.messages.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("the stream began without a hello"))??;
@@ -131,7 +131,7 @@ impl Inbound {
         };
         if hello.numerics_version != NUMERICS_VERSION {
             return Err(Status::failed_precondition(format!(
-                "the worker {} computes by numerics version {}, this sweep by {NUMERICS_VERSION}; start a worker of the \
+                "the worker {} has numerics version {}, but the coordinator has {NUMERICS_VERSION}; start a worker of the \
                  coordinator's version, {}",
                 hello.description.name,
                 hello.numerics_version,
@@ -141,14 +141,14 @@ impl Inbound {
         Ok(hello)
     }
 
-    /// Waits for messages and takes what has come at once, up to the end of the stream.
+    /// Waits for messages and takes all that have arrived, up to the end of the stream.
     async fn next(&mut self) -> (Vec<ToCoordinator>, Option<End>) {
         let (mut said, mut points) = (Vec::new(), 0);
         let mut come = self.messages.next().await;
         loop {
             let end = match come {
                 None => End::Gone("the worker is done".to_owned()),
-                // A message that is too large, which was not read.
+                // The message is larger than the maximum and was not read.
                 Some(Err(status)) if status.code() == Code::OutOfRange => {
                     End::Cut(Status::invalid_argument(status.message()))
                 }
@@ -178,7 +178,8 @@ impl Inbound {
     }
 }
 
-/// Hands in what the worker says, all that has come at once: the loop is woken less often, and writes more at a time.
+/// Passes the worker's messages to the loop, all that have arrived at once. So the loop wakes up less often and writes
+/// more at a time.
 async fn forward(inbound: &mut Inbound, handle: &Handle, worker: WorkerId, stream: StreamId) -> End {
     loop {
         let (messages, end) = inbound.next().await;
@@ -193,7 +194,7 @@ async fn forward(inbound: &mut Inbound, handle: &Handle, worker: WorkerId, strea
     }
 }
 
-/// What goes to a worker: its letters and, where it is cut off, why.
+/// The messages to a worker and, if it is disconnected, the reason.
 struct Outgoing {
     letters: mpsc::Receiver<Vec<ToWorker>>,
     cut: Fuse<oneshot::Receiver<Status>>,
@@ -203,11 +204,11 @@ struct Outgoing {
 impl Outgoing {
     async fn next(mut self) -> Option<(Result<Vec<ToWorker>, Status>, Self)> {
         tokio::select! {
-            // What was decided before it was cut off it still hears.
+            // The worker still receives the messages of earlier decisions.
             biased;
             letters = self.letters.recv() => match letters {
                 Some(letters) => Some((Ok(letters), self)),
-                // Why it is cut off is there before the loop lets go of its letters.
+                // The reason is sent before the loop drops the outbox.
                 None => (&mut self.cut).now_or_never()?.ok().map(|why| (Err(why), self)),
             },
             Ok(why) = &mut self.cut => {
@@ -223,7 +224,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_is_cut_off_hears_why_though_the_loop_let_go_of_its_letters_meanwhile() {
+    async fn a_disconnected_worker_receives_the_reason_even_if_the_loop_dropped_its_outbox() {
         let (outbox, letters) = mpsc::channel(1);
         let (cut, why_cut) = oneshot::channel();
         let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: CancellationToken::new().drop_guard() };
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_ends_with_its_letters() {
+    async fn a_stream_ends_when_its_outbox_is_dropped() {
         let (outbox, letters) = mpsc::channel(1);
         let (_cut, why_cut) = oneshot::channel();
         let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: CancellationToken::new().drop_guard() };

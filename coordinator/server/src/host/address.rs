@@ -1,5 +1,5 @@
-//! The file in a home that says where its coordinator listens, and which store that one serves. The address alone may be
-//! another coordinator's by now, and the file that of a home that was copied: who listens there has to prove itself.
+//! The file in a home with the address of its coordinator and the store that it serves. The address may belong to
+//! another coordinator by now, and the file may be a copy. So the coordinator at the address must prove its identity.
 
 use std::fs;
 use std::io;
@@ -13,12 +13,12 @@ use crate::grpc::identity;
 
 const FILE: &str = "coordinator.address";
 
-/// What a coordinator has written down in its home.
+/// The content of the address file of a coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announcement {
-    /// Where it listens.
+    /// The address it listens on.
     address: SocketAddr,
-    /// What it serves.
+    /// The store it serves.
     pub store: StoreId,
 }
 
@@ -27,14 +27,14 @@ impl Announcement {
         Self { address, store }
     }
 
-    /// What the last coordinator of a home has written down, and not removed.
+    /// Reads the address file of a home; `None` if there is none.
     pub fn read(home: &Path) -> Option<Self> {
         let text = fs::read_to_string(home.join(FILE)).ok()?;
         let (address, store) = text.split_once('\n')?;
         Some(Self { address: address.trim().parse().ok()?, store: store.trim().parse().ok()? })
     }
 
-    /// Writes it down, for all to see at once.
+    /// Writes the file; it appears complete.
     pub(super) fn write(self, home: &Path) -> Result<(), HostError> {
         let (path, part) = (home.join(FILE), home.join(format!(".{FILE}.{}", std::process::id())));
         let write = || -> io::Result<()> {
@@ -48,26 +48,26 @@ impl Announcement {
         })
     }
 
-    /// Removes it where it is this one, or one that was left behind.
+    /// Removes the file if it is for this store, or was left behind.
     pub(super) fn remove(home: &Path, store: Option<StoreId>) {
         if Self::read(home).is_none_or(|found| Some(found.store) == store) {
-            // Mostly there is none.
+            // An error mostly means that there is no file.
             drop(fs::remove_file(home.join(FILE)));
         }
     }
 
-    /// The address to reach the coordinator at from this machine.
+    /// The URL to reach the coordinator from this machine.
     pub fn url(&self) -> String {
         url(self.address)
     }
 
-    /// Whether a coordinator listens there that serves this store.
+    /// Whether a coordinator that serves this store listens at the address.
     pub async fn is_true(&self) -> bool {
         identity::serves(&self.url(), self.store).await
     }
 }
 
-/// The address to reach a coordinator at from this machine, which listens there.
+/// The URL to reach a coordinator with this listening address from this machine.
 pub(super) fn url(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());

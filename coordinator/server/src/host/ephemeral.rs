@@ -1,4 +1,4 @@
-//! A coordinator in this process for as long as one command asks, which nobody else can reach.
+//! A coordinator in this process for a single command. Nobody else can reach it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::grpc::transport::Transport;
 
 /// A hundred years.
 const FOR_EVER_MS: u64 = 100 * 365 * 86_400_000;
-/// No worker finds this coordinator, so none is lost for not having been heard: a command may take its time.
+/// No worker connects to this coordinator, so no worker may be lost, however long the command takes.
 const FOR_EVER: Timeouts = Timeouts { lease_ms: FOR_EVER_MS, reconnect_grace_ms: FOR_EVER_MS, ..TIMEOUTS };
 
-/// What came of wanting a home for a moment.
+/// The result of an attempt to hold a home for one command.
 pub enum Found {
-    /// It is coordinated here.
+    /// This process holds it.
     Here(EphemeralHost),
-    /// A coordinator serves it there.
+    /// A coordinator serves it at this address.
     There(Announcement),
 }
 
@@ -35,7 +35,7 @@ pub struct EphemeralHost {
 }
 
 impl EphemeralHost {
-    /// Holds a home, so that something of it can be changed, or finds who serves it.
+    /// Holds a home, so that something in it can be changed, or finds the coordinator that serves it.
     pub async fn start_or_find(home: &Path, url: Option<&str>) -> Result<Found, HostError> {
         let store = match hold(home, url).await? {
             Held::Here(store, _) => store,
@@ -46,8 +46,8 @@ impl EphemeralHost {
         Ok(Found::Here(Self::of(scheduler, store, clock)))
     }
 
-    /// Answers questions from a store that is open to be read. Nothing of it is in the scheduler: there is nothing to
-    /// decide, and nothing to be lost.
+    /// Answers requests from a store that is open for reading. The scheduler is empty: there is nothing to decide, and
+    /// nothing can be lost.
     pub fn reading(store: Arc<dyn Store>) -> Self {
         let clock = Clock::start();
         let now = Now { tick: clock.now(), wall: clock.wall() };
@@ -59,16 +59,16 @@ impl EphemeralHost {
         Self { commands: Commands::new(handle), driver }
     }
 
-    /// The way of a command to it.
+    /// The connection of the command to it.
     pub fn way(&self) -> Transport {
         Transport::here(self.commands.clone())
     }
 
-    /// Commits what was taken in, and closes the store.
+    /// Commits what was received, and closes the store.
     pub async fn stop(self) -> Result<(), HostError> {
         self.commands.handle.close().await;
         let ended = self.driver.await.expect("the loop does not panic");
-        // Who still reads is gone with this process.
+        // Clients that still read end with this process.
         drop(tokio::time::timeout(CLOSING, self.commands.handle.store.close()).await);
         Ok(ended?)
     }

@@ -1,4 +1,4 @@
-//! The local workers, each watched by a task that starts it anew when it dies.
+//! The local workers. A task for each one starts a new process when the old one dies.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,19 +18,19 @@ use tokio_util::sync::CancellationToken;
 use super::{LocalError, WorkerOptions};
 use crate::driver::Handle;
 
-/// A worker that ends sooner than this had not got to work.
+/// A worker that ends earlier than this has not trained anything, in milliseconds.
 const SHORT_LIFE_MS: u64 = 3_000;
-/// So many lives on end in which a worker did not get to work, and something is wrong that another start will not fix.
+/// Number of such short lives in a row after which another start is useless.
 const VAIN_LIVES_MAX: u32 = 5;
-/// The exit code of a worker that left with work left.
+/// The exit code of a worker that left before its work was done.
 const WORK_LEFT: i32 = 75;
-/// A worker that leaves so near the deadline leaves because of it.
+/// A worker that leaves this close to the deadline has left because of it, in seconds.
 const NEAR_DEADLINE_S: u64 = 30;
-/// How long a worker may take to leave: longer than it gives itself.
+/// The time limit for a worker to leave; longer than the worker's own limit.
 const LEAVE: Duration = Duration::from_secs(30);
-/// Whoever lives on after that may not have heard that it is to leave: its stdin tells it.
+/// After this time the stdin of a worker is closed, because it may not have received the request to leave.
 const UNHEARD: Duration = Duration::from_secs(10);
-/// Lines of a worker's log shown when it keeps dying.
+/// Lines of a worker's log that are shown when it keeps dying.
 const LAST_LINES: usize = 8;
 
 /// The local workers.
@@ -44,12 +44,12 @@ pub struct Fleet {
 enum Kept {
     /// It was asked to leave.
     Asked,
-    /// Its time is up.
+    /// The batch job ends.
     TimeUp,
 }
 
 impl Fleet {
-    /// Starts so many workers.
+    /// Starts this many workers.
     pub fn start(count: u32, options: &WorkerOptions, url: &str, handle: &Handle) -> Self {
         let leaving = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -60,24 +60,24 @@ impl Fleet {
         Self { tasks, leaving }
     }
 
-    /// Waits until the time of all workers is up, or one cannot be kept alive.
+    /// Waits until all workers have left because of the deadline, or until one cannot be kept running.
     pub async fn ended(&mut self) -> Result<(), LocalError> {
         let mut time_is_up = false;
         loop {
             match self.tasks.join_next().await {
                 Some(end) => time_is_up |= end.expect("the task that keeps a worker does not panic")? == Kept::TimeUp,
                 None if time_is_up => return Ok(()),
-                // All have left because they were asked to.
+                // All workers have left because they were asked to.
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// Asks the workers to leave, hands back what they train, and waits for them; those that do not are killed.
+    /// Asks the workers to leave and return what they train, and waits for them. Workers that do not leave are killed.
     pub async fn leave(mut self, handle: &Handle, reason: &str) {
         self.leaving.cancel();
-        // Where the loop has stopped there is nobody to hand back to: closing their stdin ends them too. Where it cannot
-        // write its store it may never answer.
+        // If the loop has stopped, workers cannot return anything, and closing their stdin ends them too. If the loop
+        // cannot write its store, it may never answer.
         let asking = async {
             let _stopped = handle.apply(Event::Draining { reason: reason.to_owned() }).await;
             std::future::pending().await
@@ -96,7 +96,7 @@ impl Fleet {
     }
 }
 
-/// The place of one worker, which may be filled by several processes, one after the other.
+/// The slot of one worker, which is filled by one process after another.
 struct Slot {
     number: u32,
     id: WorkerId,
@@ -106,17 +106,18 @@ struct Slot {
 }
 
 impl Slot {
-    /// Keeps a worker alive until all are to leave, or its time is up.
+    /// Keeps a worker running until all have to leave or the job ends.
     async fn keep(mut self, leaving: CancellationToken) -> Result<Kept, LocalError> {
         let mut vain_lives = 0;
         loop {
-            if self.options.lives(self.id) {
-                // Another worker took it up in the meantime.
+            if self.options.is_running(self.id) {
+                // Another worker has taken the id over.
                 self.id = new_id::<WorkerId>();
             }
             let born = self.handle.clock.now();
             let mut child = self.options.start(self.number, self.id, &self.url)?;
-            // Waiting for a child closes its stdin, which would tell it to leave; held here, it closes with this process.
+            // Waiting for a child closes its stdin, which would tell it to leave. Held here, it is closed when this
+            // process ends.
             let stdin = child.stdin.take();
             let status = tokio::select! {
                 status = child.wait() => status,
@@ -129,7 +130,7 @@ impl Slot {
             let slot = self.number;
             tracing::warn!(slot, %status, "a worker ended");
             let connected = self.is_known().await;
-            // Where the loop has stopped there is nobody left to tell.
+            // An error means that the loop has stopped.
             let _stopped = self.handle.apply(Event::Died { worker: self.id, cause: describe(status) }).await;
             let is_short = self.handle.clock.now().since_ms(born) < SHORT_LIFE_MS;
             if status.code() == Some(WORK_LEFT) && self.is_time_up(is_short) {
@@ -144,23 +145,23 @@ impl Slot {
         }
     }
 
-    /// Whether the coordinator has heard of this worker.
+    /// Whether this worker has connected to the coordinator.
     async fn is_known(&self) -> bool {
         let id = self.id;
         let known = self.handle.ask(move |scheduler| scheduler.worker_views(None).iter().any(|worker| worker.id == id));
         known.await.unwrap_or(true)
     }
 
-    /// Whether a worker that left with work left did so for its deadline, and not for a signal of its own: the deadline is
-    /// near, or too near for another checkpoint, so that a worker leaves as soon as it comes.
+    /// Whether a worker that left before its work was done did so because of the deadline, and not because of a signal.
+    /// Either the deadline is near, or it is too near for another checkpoint and the worker left at once.
     fn is_time_up(&self, is_short: bool) -> bool {
         let now_s = Clock::start().wall().0 / 1_000;
         self.options.deadline.is_some_and(|at_s| is_short || at_s.saturating_sub(now_s) <= NEAR_DEADLINE_S)
     }
 }
 
-/// Waits for a worker that was asked to leave. Where it does not, its stdin is closed first, which has it keep what it holds
-/// and end, and only then is it killed.
+/// Waits for a worker that was asked to leave. If it does not, its stdin is closed, which makes it save its state and
+/// end. Only after that it is killed.
 async fn leave(mut child: Child, stdin: Option<ChildStdin>, (unheard, leave): (Duration, Duration)) -> io::Result<()> {
     if let Ok(status) = tokio::time::timeout(unheard, child.wait()).await {
         return status.map(drop);
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_worker_that_does_not_hear_that_it_is_to_leave_has_its_stdin_closed_before_it_is_killed() {
+    async fn a_worker_that_does_not_leave_gets_its_stdin_closed_before_it_is_killed() {
         let folder = tempfile::tempdir().expect("a folder");
         let kept = folder.path().join("kept");
         let mut command = Command::new("sh");

@@ -1,26 +1,26 @@
-//! Which sweep or worker is meant: by its id, by its name, or by the beginning of its id.
+//! Finds the sweep or worker that a name refers to: an id, a name, or the start of an id.
 //!
-//! An exact id always wins, so that no name can hide a sweep or a worker. Of equal names those of running and paused sweeps come before
-//! those of ended ones. Where several are left, a command that reads takes the newest, and one that changes something
-//! refuses: it would change the wrong one.
+//! An exact id always wins, so no name can hide a sweep or a worker. Of equal names, running and paused sweeps come
+//! before ended ones. If several are left, a command that reads takes the newest, and one that changes something
+//! refuses, because it could change the wrong one.
 
 use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::views::{SweepView, WorkerView};
 
 use super::QueryError;
 
-/// What the sweep is named for.
+/// The purpose of the lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be looked at.
+    /// To read.
     Read,
-    /// To be changed.
+    /// To change.
     Change,
-    /// To be gone on with; one that has ended is only looked at.
+    /// To continue. A sweep that has ended is only read.
     GoOn,
 }
 
-/// The sweep that is meant, among these, oldest first.
+/// The sweep that the name refers to. `sweeps` are ordered oldest first.
 pub fn named(sweeps: &[SweepView], name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
     if let Ok(id) = name.parse::<SweepId>()
         && sweeps.iter().any(|sweep| sweep.id == id)
@@ -52,7 +52,7 @@ pub fn named(sweeps: &[SweepView], name: &str, purpose: Purpose) -> Result<Sweep
     }
 }
 
-/// The worker that is meant, among these, to be changed.
+/// The worker that the name refers to, to be changed.
 pub(super) fn worker(mut workers: Vec<WorkerView>, name: &str) -> Result<WorkerView, QueryError> {
     let beginning = name.to_ascii_lowercase();
     let begins = |worker: &WorkerView| !beginning.is_empty() && worker.id.to_string().starts_with(&beginning);
@@ -70,10 +70,10 @@ pub(super) fn worker(mut workers: Vec<WorkerView>, name: &str) -> Result<WorkerV
     }
 }
 
-/// Ids that an error names at most.
+/// Maximum number of ids in an error.
 const NAMED_MAX: usize = 5;
 
-/// A few of these ids, and how many more there are.
+/// Some of these ids, and the number of others.
 pub(super) fn few(ids: &[String]) -> String {
     let named = ids[..ids.len().min(NAMED_MAX)].join(", ");
     match ids.len().saturating_sub(NAMED_MAX) {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_id_wins_whatever_sweeps_are_called() {
+    fn an_exact_id_wins_over_any_name_of_a_sweep() {
         let impostor = sweep(2, &id(1).to_string(), SweepState::Running);
         let sweeps = [sweep(1, "first", SweepState::Finished), impostor];
         assert_eq!(both(&sweeps, &id(1).to_string()), [Ok(id(1)), Ok(id(1))]);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_id_wins_whatever_workers_are_called() {
+    fn an_exact_id_wins_over_any_name_of_a_worker() {
         let id = |number: u128| WorkerId(Uuid::from_u128((0x0123_4567 << 96) + number));
         let called = |number, name: String| WorkerView {
             id: id(number),
@@ -144,13 +144,13 @@ mod tests {
         assert_eq!(meant(&id(1).to_string()), Ok(id(1)));
         assert_eq!(meant(&id(2).to_string().to_uppercase()), Ok(id(2)));
         assert_eq!(meant("first"), Ok(id(1)));
-        let why = meant("0123").expect_err("it could be any of them");
+        let why = meant("0123").expect_err("several matches");
         assert!(why.contains(&id(1).to_string()) && why.contains(&id(3).to_string()), "{why}");
         assert_eq!([meant("nobody"), meant("")].map(|answer| answer.is_err()), [true, true]);
     }
 
     #[test]
-    fn of_equal_names_what_is_alive_comes_before_what_has_ended() {
+    fn of_equal_names_a_running_sweep_comes_before_ended_ones() {
         let sweeps = [
             sweep(1, "a", SweepState::Finished),
             sweep(2, "a", SweepState::Paused),
@@ -162,20 +162,20 @@ mod tests {
     }
 
     #[test]
-    fn where_several_could_be_meant_reading_takes_the_newest_and_changing_refuses() {
+    fn of_several_matches_reading_takes_the_newest_and_changing_refuses() {
         for state in [SweepState::Running, SweepState::Finished] {
             let [read, change] = both(&[sweep(1, "a", state), sweep(2, "a", state)], "a");
             assert_eq!(read, Ok(id(2)));
-            let why = change.expect_err("it could be either");
+            let why = change.expect_err("two matches");
             assert!(why.contains(&id(1).to_string()) && why.contains(&id(2).to_string()), "{why}");
         }
     }
 
     #[test]
-    fn what_goes_on_is_meant_as_what_is_changed_and_what_has_ended_as_what_is_read() {
+    fn continuing_treats_running_sweeps_as_changing_and_ended_ones_as_reading() {
         let [one, other] = [1, 2].map(|number| sweep(number, "a", SweepState::Paused));
         let named = |sweeps: &[SweepView]| named(sweeps, "a", Purpose::GoOn).map_err(|error| error.to_string());
-        let why = named(&[one.clone(), other]).expect_err("it could be either");
+        let why = named(&[one.clone(), other]).expect_err("two matches");
         assert!(why.contains(&id(1).to_string()) && why.contains(&id(2).to_string()), "{why}");
         let ended = [2, 3].map(|number| sweep(number, "a", SweepState::Finished));
         assert_eq!(named(&ended), Ok(id(3)));
@@ -183,20 +183,20 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_another_id_begins_with_is_read_and_never_changed_by_it_alone() {
+    fn a_name_that_is_also_the_start_of_another_id_is_read_but_not_changed() {
         let sweeps = [sweep(1, "first", SweepState::Running), sweep(2, "0123", SweepState::Running)];
         let [read, change] = both(&sweeps, "0123");
         assert_eq!(read, Ok(id(2)));
-        assert!(change.expect_err("it could be either").contains(&id(1).to_string()));
+        assert!(change.expect_err("two matches").contains(&id(1).to_string()));
         let rest = &id(1).to_string()[..];
         assert_eq!(both(&sweeps, rest), [Ok(id(1)), Ok(id(1))]);
     }
 
     #[test]
-    fn an_id_is_known_by_its_beginning_and_few_are_listed_where_many_begin_so() {
+    fn an_id_is_found_by_its_start_and_few_of_many_matches_are_listed() {
         let sweeps: Vec<_> = (1..=40).map(|number| sweep(number, "a", SweepState::Running)).collect();
         assert_eq!(both(&sweeps[..1], "0123"), [Ok(id(1)), Ok(id(1))]);
-        for why in both(&sweeps, "0123").map(|answer| answer.expect_err("any of them")) {
+        for why in both(&sweeps, "0123").map(|answer| answer.expect_err("many matches")) {
             assert!(why.contains("and 35 more") && why.len() < 400, "{why}");
             assert!(why.contains(&id(40).to_string()), "the newest are named: {why}");
         }

@@ -1,5 +1,5 @@
-//! Follows a sweep: its counts as they change, at most ten times a second, and at once where it goes on, stands still or
-//! ends, and every incomplete attempt.
+//! Follows a sweep: its counts when they change, at most ten times a second; changes of its state at once; and every
+//! incomplete attempt.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::driver::{Handle, Stopped};
 use crate::queries::{self, QueryError};
 
-/// The least time between two of its counts.
+/// Minimum time between two messages with counts.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Emits until the sweep has ended or nobody listens: `emit` says so where there is something to tell, and `gone` is done
-/// even where nothing happens.
+/// Sends events until the sweep has ended or the receiver is gone. `emit` sends one event; `gone` completes when the
+/// receiver is gone, even if nothing happens.
 pub async fn watch<Emit, Emitted>(
     handle: &Handle,
     id: SweepId,
@@ -37,7 +37,7 @@ where
         let mut changed = false;
         let paced = tokio::time::sleep(PACE);
         tokio::pin!(paced);
-        // Leaves once something has changed and the pace allows to say so.
+        // The loop ends when something has changed and the minimum time has passed.
         loop {
             tokio::select! {
                 () = &mut paced, if !paced.is_elapsed() => {}
@@ -82,7 +82,7 @@ mod tests {
     use crate::driver::{self, tests::submitted};
 
     #[tokio::test]
-    async fn who_follows_a_paused_sweep_and_goes_away_leaves_nothing_behind() {
+    async fn following_a_paused_sweep_ends_when_the_receiver_is_gone() {
         let clock = biosweep_host::clock::Clock::start();
         let now = biosweep_scheduler::event::Now { tick: clock.now(), wall: clock.wall() };
         let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), Vec::new());
@@ -99,7 +99,7 @@ mod tests {
             };
             watch(&handle, id, emit, async move { closed.closed().await }).await
         });
-        assert!(matches!(told.recv().await, Some(WatchEvent::State(_))), "how it stands");
+        assert!(matches!(told.recv().await, Some(WatchEvent::State(_))), "the first state");
         drop(told);
         let ended = tokio::time::timeout(Duration::from_secs(60), watching).await;
         ended.expect("nothing will ever happen in that sweep").expect("no panic").expect("it was followed");

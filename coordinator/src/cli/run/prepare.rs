@@ -1,4 +1,4 @@
-//! What a run does before it trains: the sweep is found or submitted, once it is known that it can be trained here.
+//! The preparation of a run: finds or submits the sweep, after the check that it can be trained here.
 
 use biosweep_common::capability::{Capabilities, Requirement};
 use biosweep_common::dataset::DatasetRef;
@@ -19,7 +19,8 @@ use crate::client::{Client, ClientError};
 use crate::render::human;
 use crate::terminal::say;
 
-/// Finds the sweep or submits it, once it is known that it can be trained here; with its spec, and whether it was found.
+/// Finds or submits the sweep, after the check that it can be trained here. Returns it with its spec, and whether it
+/// was found.
 pub(super) async fn prepare(
     args: &RunArgs,
     client: &mut Client,
@@ -31,7 +32,7 @@ pub(super) async fn prepare(
     let sweep = match source {
         None => match client.show(&args.spec).await {
             Ok(status) => status.sweep,
-            // No sweep is meant either: what could be is said.
+            // The name is not a sweep either, so the error lists what it could be.
             Err(ClientError::Refused(_)) => return Err(source::nothing_of_that_name(&args.spec)),
             Err(error) => return Err(error.into()),
         },
@@ -57,12 +58,12 @@ pub(super) async fn prepare(
         return Ok((sweep, spec, true));
     }
     if let Some(reason) = &sweep.reason {
-        say(human::goes_on(&sweep.name, reason));
+        say(human::continued(&sweep.name, reason));
     }
     Ok((client.resume(&id).await?, spec, true))
 }
 
-/// Submits a sweep that can be trained here, or need not be: one that is refused leaves nothing behind.
+/// Submits a sweep after the check that it can be trained here, so that a sweep that is refused leaves no trace.
 async fn submit_here(
     args: &RunArgs,
     client: &mut Client,
@@ -80,23 +81,23 @@ async fn submit_here(
     Ok((sweep, Some(spec), found))
 }
 
-/// Whether workers started here can train the sweep: they have what it requires, and its data.
+/// Checks that local workers can train the sweep: they meet its requirement and have its data.
 async fn can_be_trained(spec: Option<&SweepSpec>, args: &RunArgs, workers: &WorkerOptions) -> Result<(), Failure> {
     if let Some(spec) = spec {
         can_be_met(&spec.execution.require, &args.device)?;
     }
     let datasets: Vec<DatasetRef> = spec.iter().flat_map(|spec| spec.grid.datasets()).collect();
-    datasets::tell(&workers.check(&datasets).await?, spec)
+    datasets::report(&workers.check(&datasets).await?, spec)
 }
 
-/// Whether workers started here will have what the sweep requires: a device of this kind and no labels.
+/// Checks that local workers meet the requirement: they have this device and no labels.
 pub(super) fn can_be_met(require: &Requirement, device: &str) -> Result<(), Failure> {
     let here = Capabilities { device: device.to_owned(), memory_bytes: u64::MAX, ..Capabilities::default() };
     if require.is_met_by(&here) {
         return Ok(());
     }
     Err(Failure::bad_input(format!(
-        "the sweep requires {require}, and the workers started here compute on {device} and carry no labels; choose another \
-         --device, leave out `require`, or run it with `biosweep serve` and workers that have what it requires"
+        "the sweep requires {require}, but local workers have device {device} and no labels; choose another \
+         --device, remove `require`, or run it with `biosweep serve` and workers that meet it"
     )))
 }

@@ -1,22 +1,22 @@
-//! Amounts in units that people read.
+//! Amounts as text with units.
 
 use crate::render::progress::Rate;
 
-/// Speed and time left.
+/// Speed and remaining time.
 pub(crate) fn rate(rate: &Rate) -> String {
     let Rate { trials_per_minute: Some(per_minute), left_s: Some(left_s) } = rate else { return String::new() };
     let speed = if *per_minute < 1.0 { format!("{:.1}/h", per_minute * 60.0) } else { format!("{per_minute:.1}/min") };
     format!("{speed}, {} left", duration(*left_s))
 }
 
-/// Seconds beyond which nobody needs to know how many.
-const TOLD_MAX_S: u64 = 1_000 * 365 * 86_400;
+/// Seconds above which the exact duration is not printed.
+const PRINTED_MAX_S: u64 = 1_000 * 365 * 86_400;
 
-/// Seconds in the two largest units that matter.
+/// A duration in its two largest units.
 pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
-        TOLD_MAX_S.. => "1000 years or more".to_owned(),
+        PRINTED_MAX_S.. => "1000 years or more".to_owned(),
         0..60 => format!("{whole} s"),
         60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
         3_600..86_400 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
@@ -24,12 +24,12 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// So many of something, such as `1 trial` and `2 trials`.
+/// A count with its noun, such as `1 trial` or `2 trials`.
 pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// So many trials.
+/// A number of trials.
 pub(crate) fn trials(count: u64) -> String {
     counted(count, "trial", "trials")
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_reads_in_two_units() {
+    fn a_duration_is_written_in_two_units() {
         assert_eq!(duration(59.4), "59 s");
         assert_eq!(duration(61.0), "1 min 1 s");
         assert_eq!(duration(7_260.0), "2 h 1 min");

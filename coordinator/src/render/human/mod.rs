@@ -1,11 +1,11 @@
-//! Answers for people, and the sentences of the conversation.
+//! Answers for people, and messages on stderr.
 //!
-//! | module | says |
+//! | module | contents |
 //! |---|---|
-//! | here | what there is of sweeps, and what became of a control |
-//! | `plan` | what a sweep holds and costs, before it runs |
-//! | `run` | what happens along a run on this machine, and what it found |
-//! | `workers` | who trains what |
+//! | this module | sweeps, and the effects of commands |
+//! | `plan` | the size and cost of a sweep before it runs |
+//! | `run` | messages during a run on this machine, and its results |
+//! | `workers` | the workers and what they train |
 //! | `names`, `amounts` | names of trials; seconds, rates and percentages |
 
 mod amounts;
@@ -36,16 +36,16 @@ use super::table;
 use crate::terminal::stdout_width;
 
 pub(crate) fn no_sweeps_in(home: &Path) -> String {
-    format!("no sweeps in {} yet; `biosweep run quickstart` makes one", home.display())
+    format!("no sweeps in {} yet; start one with `biosweep run quickstart`", home.display())
 }
 
 pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
     if sweeps.is_empty() {
-        return "no sweeps yet; `biosweep run quickstart` makes one".to_owned();
+        return "no sweeps yet; start one with `biosweep run quickstart`".to_owned();
     }
     let mut text = table::sweeps(sweeps, Clock::start().wall(), stdout_width());
     for sweep in sweeps {
-        if let Some(why) = why_standing(sweep) {
+        if let Some(why) = why_no_progress(sweep) {
             let _fits = write!(text, "\n\n{} ({}): {why}", sweep.name, sweep.id);
         }
     }
@@ -56,7 +56,7 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
     let sweep = &status.sweep;
     let names = TrialNames::of(spec);
     let mut text = format!("{} ({})\n{}\n", sweep.name, sweep.id, tally(sweep));
-    if let Some(execution) = spec.and_then(|spec| unusual(&spec.execution)) {
+    if let Some(execution) = spec.and_then(|spec| changed_options(&spec.execution)) {
         let _fits = writeln!(text, "{execution}");
     }
     if sweep.state == SweepState::Finished && sweep.failed > 0 {
@@ -72,14 +72,14 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
         }
     }
     if !status.incomplete_attempts.is_empty() {
-        text.push_str("\nattempts that did not complete, latest first\n");
+        text.push_str("\nincomplete attempts, latest first\n");
         text.push_str(&incomplete_attempts(&status.incomplete_attempts, spec, &names));
     }
     text
 }
 
 /// The execution options of a sweep that are not the defaults.
-fn unusual(execution: &ExecutionOptions) -> Option<String> {
+fn changed_options(execution: &ExecutionOptions) -> Option<String> {
     let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = execution;
     let usual = ExecutionOptions::default();
     let told = [
@@ -87,15 +87,15 @@ fn unusual(execution: &ExecutionOptions) -> Option<String> {
         (*weight != usual.weight).then(|| format!("weight {weight}")),
         (*retries_max != usual.retries_max).then(|| format!("retries {retries_max}")),
         (*checkpoint_every_s != usual.checkpoint_every_s).then(|| format!("a checkpoint every {checkpoint_every_s} s")),
-        (!share).then(|| "every trial is trained by itself".to_owned()),
-        (!reuse).then(|| "nothing is taken over".to_owned()),
+        (!share).then(|| "sharing off".to_owned()),
+        (!reuse).then(|| "reuse off".to_owned()),
         (!require.is_none()).then(|| format!("requires {require}")),
     ];
     let told: Vec<String> = told.into_iter().flatten().collect();
     (!told.is_empty()).then(|| told.join(" · "))
 }
 
-/// A line for each kind of incomplete attempt: the latest of those that ended alike, and how many more there are.
+/// One line for each group of equal incomplete attempts: the latest one, and the number of others.
 fn incomplete_attempts(
     incomplete_attempts: &[IncompleteAttempt],
     spec: Option<&SweepSpec>,
@@ -119,10 +119,10 @@ fn incomplete_attempts(
 }
 
 fn retry_hint(sweep: SweepId) -> String {
-    format!("`biosweep retry {sweep} --failed` tries again what failed")
+    format!("retry the failed trials with `biosweep retry {sweep} --failed`")
 }
 
-/// One line of counts, and why it stands where it does.
+/// One line with the counts of a sweep.
 fn tally(sweep: &SweepView) -> String {
     let mut text = format!("{} · {} of {} trials completed", sweep.state.name(), sweep.completed, sweep.trials);
     for (count, what) in [(sweep.diverged, "diverged"), (sweep.failed, "failed"), (sweep.running, "in training")] {
@@ -131,164 +131,165 @@ fn tally(sweep: &SweepView) -> String {
         }
     }
     if sweep.reused > 0 {
-        let _fits = write!(text, " ({} taken over from results there were)", sweep.reused);
+        let _fits = write!(text, " ({} reused)", sweep.reused);
     }
-    if let Some(why) = why_standing(sweep) {
+    if let Some(why) = why_no_progress(sweep) {
         let _fits = write!(text, "\n{why}");
     }
     text
 }
 
 pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
-    let what = if found { "is there already" } else { "is submitted" };
+    let what = if found { "already exists" } else { "is submitted" };
     format!("{} {what} as {}\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
-/// A sweep that was there already is carried out as it was first submitted.
+/// A found sweep keeps its execution options.
 pub(crate) fn keeps_its_options(kept: &ExecutionOptions) -> String {
     format!(
-        "it stays as it was submitted: priority {}, weight {}, retries {}, a checkpoint every {} s, requires {}; submit it with \
-         --fresh for another one",
+        "it keeps its options: priority {}, weight {}, retries {}, a checkpoint every {} s, requires {}; submit it with \
+         --fresh for a new sweep",
         kept.priority, kept.weight, kept.retries_max, kept.checkpoint_every_s, kept.require
     )
 }
 
-/// A run goes on with a sweep that was paused.
-pub(crate) fn goes_on(name: &str, paused_for: &str) -> String {
-    format!("{name} goes on; it was paused: {paused_for}")
+/// A run continues a sweep that was paused.
+pub(crate) fn continued(name: &str, paused_for: &str) -> String {
+    format!("{name} is resumed; it was paused: {paused_for}")
 }
 
 pub(crate) fn cancelled(sweep: &SweepView) -> String {
-    format!("{} ({}) is cancelled; what was done stays\n{}", sweep.name, sweep.id, tally(sweep))
+    format!("{} ({}) is cancelled; its results are kept\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
 pub(crate) fn paused(sweep: &SweepView) -> String {
     format!("{} ({}) is paused\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
-/// It goes on; where there was a reason why it was paused, with what follows from that.
+/// The sweep is resumed. If its pause had a reason, the text says that it will not pause for that again.
 pub(crate) fn resumed(sweep: &SweepView, paused_for: Option<&str>) -> String {
-    let mut text = format!("{} ({}) goes on\n{}", sweep.name, sweep.id, tally(sweep));
+    let mut text = format!("{} ({}) is resumed\n{}", sweep.name, sweep.id, tally(sweep));
     if let Some(reason) = paused_for {
-        let _fits = write!(text, "\nit is not paused again for this: {reason}");
+        let _fits = write!(text, "\nit does not pause again for this reason: {reason}");
     }
     text
 }
 
-/// A sweep that has not ended, in a home whose coordinator is gone.
+/// An unfinished sweep in a home without a coordinator.
 pub(crate) fn unserved(sweep: &SweepView, home: &Path) -> String {
     let home = home.display();
     format!(
-        "no coordinator serves this home, so nothing of the sweep runs; `biosweep run {} --home {home}` goes on with it \
-         here, and `biosweep serve --home {home}` with workers of yours",
+        "no coordinator serves this home, so the sweep does not run; continue it here with `biosweep run {} --home {home}`, \
+         or on other workers with `biosweep serve --home {home}`",
         sweep.id
     )
 }
 
-/// Sweeps that have not ended, in a home whose coordinator is gone.
+/// Unfinished sweeps in a home without a coordinator.
 pub(crate) fn none_served(home: &Path) -> String {
     let home = home.display();
     format!(
-        "no coordinator serves this home, so none of its sweeps runs; `biosweep serve --home {home}` with workers of yours \
-         goes on with all of them, and `biosweep run SWEEP --home {home}` with one, here"
+        "no coordinator serves this home, so none of its sweeps runs; continue all with `biosweep serve --home {home}` and workers, \
+         or one of them here with `biosweep run SWEEP --home {home}`"
     )
 }
 
-/// Why a home is answered for from its store: the coordinator at `silent` holds it and does not answer, or there is none.
+/// Why the answer comes from the store: the coordinator at `silent` holds the home and does not answer, or there is
+/// none.
 pub(crate) fn not_served(silent: Option<&str>, none: impl FnOnce() -> String) -> String {
     let told = |url| format!("the coordinator of this home, at {url}, does not answer; this is what its store holds");
     silent.map_or_else(none, told)
 }
 
-/// A coordinator that was there and is not, while a sweep on it is followed.
+/// The coordinator is lost while a sweep is followed.
 pub(crate) fn out_of_reach(why: &str) -> String {
-    format!("the coordinator is out of reach ({why}); watching goes on once it is there again")
+    format!("the coordinator is out of reach ({why}); watching continues when it is available")
 }
 
 pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
-    format!("{} of {} ({}) tried again\n{}", amounts::trials(trials), sweep.name, sweep.id, tally(sweep))
+    format!("{} of {} ({}) will be retried\n{}", amounts::trials(trials), sweep.name, sweep.id, tally(sweep))
 }
 
-/// Before a sweep is deleted.
-pub(crate) fn may_delete(sweep: &SweepView, taken_over: u64) -> String {
+/// The question before a sweep is deleted.
+pub(crate) fn may_delete(sweep: &SweepView, reused: u64) -> String {
     let SweepView { name, id, completed, trials, .. } = sweep;
     format!(
         "delete {name} ({id}), {completed} of {trials} trials completed, with its results, files and checkpoints? It cannot be \
-         brought back.{}",
-        stay(taken_over)
+         restored.{}",
+        kept_reuses(reused)
     )
 }
 
-pub(crate) fn deleted(sweep: &SweepView, taken_over: u64, removed: &[PathBuf]) -> String {
-    let mut text = format!("{} ({}) is deleted.{}", sweep.name, sweep.id, stay(taken_over));
+pub(crate) fn deleted(sweep: &SweepView, reused: u64, removed: &[PathBuf]) -> String {
+    let mut text = format!("{} ({}) is deleted.{}", sweep.name, sweep.id, kept_reuses(reused));
     for folder in removed {
         let _fits = write!(text, "\nremoved  {}", folder.display());
     }
     text
 }
 
-/// What of a deleted sweep stays.
-fn stay(taken_over: u64) -> String {
-    match taken_over {
+/// The results that are kept after a sweep was deleted.
+fn kept_reuses(reused: u64) -> String {
+    match reused {
         0 => String::new(),
-        1 => " 1 trial of another sweep was taken over from it, and stays.".to_owned(),
-        _ => format!(" {taken_over} trials of other sweeps were taken over from it, and stay."),
+        1 => " 1 trial of another sweep was reused from it and is kept.".to_owned(),
+        _ => format!(" {reused} trials of other sweeps were reused from it and are kept."),
     }
 }
 
 pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
     let what = match added {
-        0 => "has all of that already".to_owned(),
+        0 => "has all of these trials already".to_owned(),
         added => format!("has {} more", amounts::trials(added)),
     };
     format!("{} ({}) {what}\n{}", sweep.name, sweep.id, tally(sweep))
 }
 
-/// What has to be known of a sweep's results before it has finished: of how many trials they are.
+/// For an unfinished sweep, the number of trials with results.
 pub(crate) fn so_far(sweep: &SweepView) -> Option<String> {
     let SweepView { trials, state, .. } = sweep;
     let ended = sweep.ended();
     (ended < *trials).then(|| format!("{ended} of {trials} trials, the sweep is {}", state.name()))
 }
 
-/// Why nothing of a sweep is granted, and what to do about it, where it is paused.
+/// For a paused sweep, the reason and the next step.
 pub(crate) fn why_paused(sweep: &SweepView) -> Option<String> {
     let why = sweep.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let paused = sweep.state == SweepState::Paused;
-    paused.then(|| format!("paused{why}; `biosweep resume {}` goes on", sweep.id))
+    paused.then(|| format!("paused{why}; resume it with `biosweep resume {}`", sweep.id))
 }
 
-/// Why a sweep does not go on, where it does not.
-fn why_standing(sweep: &SweepView) -> Option<String> {
+/// Why a sweep makes no progress; `None` if it does.
+fn why_no_progress(sweep: &SweepView) -> Option<String> {
     why_paused(sweep).or_else(|| why_waiting(sweep))
 }
 
-/// What a running sweep waits for, where nobody can take what it has to grant.
+/// What a running sweep waits for, if no worker can take its trials.
 pub(crate) fn why_waiting(sweep: &SweepView) -> Option<String> {
     sweep.reason.clone().filter(|_| sweep.state == SweepState::Running)
 }
 
 pub(crate) fn ended(sweep: &SweepView) -> String {
     let id = sweep.id;
-    let mut text = format!("{} ({id})\n{}\n`biosweep results {id}` exports its results", sweep.name, tally(sweep));
+    let mut text = format!("{} ({id})\n{}\nexport its results with `biosweep results {id}`", sweep.name, tally(sweep));
     if sweep.failed > 0 {
         let _fits = write!(text, "\n{}", retry_hint(id));
     }
     text
 }
 
-/// What went wrong with an attempt.
+/// One line about an incomplete attempt.
 pub(crate) fn incomplete_attempt(name: &str, incomplete_attempt: &IncompleteAttempt) -> String {
     let cause = headline(incomplete_attempt).map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{} on {}: {name}{cause}", incomplete_attempt.outcome.name(), incomplete_attempt.worker_name)
 }
 
-/// The first line of its cause. What follows, such as frames of a stack, is for `--output json`.
+/// The first line of the cause. The rest, such as a stack trace, is only in `--output json`.
 fn headline(incomplete_attempt: &IncompleteAttempt) -> Option<&str> {
     incomplete_attempt.cause.as_deref().and_then(|cause| cause.lines().next())
 }
 
-/// A line of counts and speed.
+/// One line with counts and speed.
 pub(crate) fn counts(sweep: &SweepView, rate: &Rate) -> String {
     let mut text = format!("{}/{} trials", sweep.ended(), sweep.trials);
     for (count, what) in [(sweep.running, "in training"), (sweep.diverged, "diverged"), (sweep.failed, "failed")] {

@@ -1,18 +1,18 @@
-//! Names of trials, by what tells them apart.
+//! Names of trials by the settings that distinguish them.
 
 use biosweep_common::configuration::{Point, trajectory_point};
 use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::settings::{Level, Setting};
 use biosweep_common::spec::SweepSpec;
 
-/// Names trials by what tells them apart in their sweep.
+/// Names trials by the settings that distinguish them in their sweep.
 #[derive(Debug, Default)]
 pub(crate) struct TrialNames {
     axes: Vec<Setting>,
 }
 
 impl TrialNames {
-    /// Names by the axes of this sweep; by rule, network and depth where they are not known.
+    /// Names by the axes of this sweep; by rule, network and depth if its spec is not known.
     pub(crate) fn of(spec: Option<&SweepSpec>) -> Self {
         let mut axes = vec![Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
         let varying = spec.map(|spec| spec.grid.axes()).unwrap_or_default();
@@ -31,7 +31,7 @@ impl TrialNames {
         parts.join(" · ")
     }
 
-    /// The name of a trajectory of this sweep; its number where the sweep is not known.
+    /// The name of a trajectory of this sweep; its number if the spec is not known.
     pub(crate) fn trajectory(&self, spec: Option<&SweepSpec>, index: TrajectoryIndex) -> String {
         let trajectory = spec.and_then(|spec| spec.grid.trajectory(index));
         trajectory.map_or_else(

@@ -1,4 +1,4 @@
-//! What a sweep holds and costs, before it runs.
+//! The size and cost of a sweep before it runs.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ fn stops_early(block: &BlockPlan) -> bool {
     named.into_iter().any(|&setting| setting == Setting::EarlyStopStart)
 }
 
-/// What a sweep holds and costs.
+/// The size and cost of a sweep.
 pub(crate) fn plan(name: &str, plan: &Plan, datasets: &[PlannedDataset], reused: u64) -> String {
     let mut text = format!("{name}: {}\n", contents(plan.trials, plan.trajectories, plan.bundles));
     for PlannedDataset { dataset, summary, lacking } in datasets {
@@ -51,21 +51,18 @@ pub(crate) fn plan(name: &str, plan: &Plan, datasets: &[PlannedDataset], reused:
         duration(plan.core_seconds)
     );
     if plan.blocks.iter().any(stops_early) {
-        text.push_str("; early stopping makes it less");
+        text.push_str("; early stopping reduces this");
     }
     if plan.saving > 0.0 {
         let _fits = write!(
             text,
-            "\ntrials that differ only in when to stop are trained once: {:.0} % less work than the {} updates of each by itself",
+            "\nsharing saves {:.0} % of the work: without it there are {} updates",
             100.0 * plan.saving,
             short_real(plan.updates_unshared),
         );
     }
     if reused > 0 {
-        let _fits = write!(
-            text,
-            "\n{reused} of the trials would be taken over from results there are (--no-reuse trains them)"
-        );
+        let _fits = write!(text, "\n{reused} of the trials would reuse stored results (--no-reuse trains them)");
     }
     text
 }

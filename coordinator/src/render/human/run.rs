@@ -1,4 +1,4 @@
-//! What is said along a run on this machine, and at its end.
+//! Messages during a run on this machine, and at its end.
 
 use std::fmt::Write as _;
 
@@ -14,25 +14,19 @@ use crate::render::table;
 use crate::replay;
 use crate::terminal::stdout_width;
 
-/// The end of a run that stands still until its owner has looked.
+/// The end of a run whose sweep is paused and needs its owner.
 pub(crate) fn stands_still(sweep: &SweepView, again: &str) -> String {
-    let why = sweep.reason.as_deref().unwrap_or("somebody paused it");
-    format!("paused with {} of {} trials done: {why}\nonce that is fixed, {again}", sweep.ended(), sweep.trials)
+    let why = sweep.reason.as_deref().unwrap_or("a user paused it");
+    format!("paused with {} of {} trials done: {why}\nonce this is fixed, {again}", sweep.ended(), sweep.trials)
 }
 
 pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
     if found && sweep.ended() > 0 {
-        return format!(
-            "{}: going on with {}, {} of {} trials done",
-            sweep.name,
-            sweep.id,
-            sweep.ended(),
-            sweep.trials
-        );
+        return format!("{}: continuing {}, {} of {} trials done", sweep.name, sweep.id, sweep.ended(), sweep.trials);
     }
     let mut text = format!("{}: {} as {}", sweep.name, trials(sweep.trials), sweep.id);
     if sweep.reused > 0 {
-        let _fits = write!(text, ", {} of them taken over from results there were", sweep.reused);
+        let _fits = write!(text, ", {} of them reused", sweep.reused);
     }
     text
 }
@@ -40,7 +34,7 @@ pub(crate) fn starting(sweep: &SweepView, found: bool) -> String {
 pub(crate) fn done_before(sweep: &SweepView, found: bool) -> String {
     if !found {
         return format!(
-            "{}: {} as {}, all of them taken over from results there were (--no-reuse trains them)",
+            "{}: {} as {}, all of them reused from stored results (--no-reuse trains them)",
             sweep.name,
             trials(sweep.trials),
             sweep.id
@@ -48,14 +42,17 @@ pub(crate) fn done_before(sweep: &SweepView, found: bool) -> String {
     }
     if sweep.state == SweepState::Cancelled {
         return format!(
-            "{} was cancelled, as {}; these are its results so far (its spec with --fresh runs it anew)",
+            "{} was cancelled, as {}; these are its results so far (run its spec with --fresh for a new sweep)",
             sweep.name, sweep.id
         );
     }
-    format!("{} was done before, as {}; these are its results (--fresh --no-reuse runs it anew)", sweep.name, sweep.id)
+    format!(
+        "{} was done before, as {}; these are its results (--fresh --no-reuse trains it again)",
+        sweep.name, sweep.id
+    )
 }
 
-/// The end of a run that was told to stop, where it is known how far the sweep is.
+/// The end of a run that was stopped by a signal, with the progress if known.
 pub(crate) fn interrupted(how: &str, sweep: Option<&SweepView>, again: &str) -> String {
     let done = match sweep {
         Some(sweep) => format!("{} of {} trials are done and kept", sweep.ended(), sweep.trials),
@@ -69,20 +66,20 @@ pub(crate) fn stopped_early(how: &str, command: &str) -> String {
     format!("{how} before a worker was started; the same command starts again:\n  {command}")
 }
 
-/// The beginning of the end of a run that was told to stop.
+/// The start of a clean stop after a signal.
 pub(crate) const fn stopping(by_ctrl_c: bool) -> &'static str {
     if by_ctrl_c { "stopping the workers; press Ctrl-C again to stop at once" } else { "stopping the workers" }
 }
 
-/// The end of a run whose machine is taken away.
+/// The end of a run whose batch job ends.
 pub(crate) fn time_is_up(sweep: &SweepView, again: &str) -> String {
     format!("time is up, {} of {} trials done; {again}", sweep.ended(), sweep.trials)
 }
 
-/// A sweep that was worked on beside the one that was run, whose coordinator ends.
+/// Another sweep ran on this coordinator and is unfinished at its end.
 pub(crate) fn left_unfinished(sweep: &SweepView) -> String {
     format!(
-        "{} was worked on too, and {} of its {} trials are done; another command goes on with it:\n  biosweep run {}",
+        "{} was running too, with {} of its {} trials done; continue it with:\n  biosweep run {}",
         sweep.name,
         sweep.ended(),
         sweep.trials,
@@ -90,7 +87,7 @@ pub(crate) fn left_unfinished(sweep: &SweepView) -> String {
     )
 }
 
-/// The end of a run: what it found, and where the files lie.
+/// The end of a run: the results and the paths of the files.
 pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
     let so_far = so_far(sweep);
     let mut text = format!("\n{}\n", table::accuracies(&aggregate::cells(results), so_far.as_deref(), stdout_width()));
@@ -104,7 +101,7 @@ pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &Result
     text
 }
 
-/// What came of killing processes.
+/// The result of a chaos run.
 pub(crate) fn verdict(verdict: &Verdict) -> String {
     let Verdict { faults, workers_killed, coordinators_killed, sweeps, .. } = verdict;
     let mut text = format!(
@@ -117,22 +114,22 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
         trials(verdict.trials),
     );
     if verdict.equal {
-        text.push_str("every result is that of the undisturbed run, to the last bit");
+        text.push_str("all results are equal to those of the run without faults, to the last bit");
     } else {
-        text.push_str("results differ from those of the undisturbed run\n");
+        text.push_str("results differ from those of the run without faults\n");
         text.push_str(&verdict.differences.join("\n"));
     }
     text
 }
 
-/// Before a trial is trained again.
+/// Printed before a trial is trained again.
 pub(crate) fn replaying(trained: &TrainedView) -> String {
     let names = TrialNames::of(None);
     let last = trained.curve.points.last().map_or(0, |point| point.update);
     format!("training {} again: {}, {last} updates", trained.trial, names.name(&trained.curve.point))
 }
 
-/// Whether a trial that was trained again has the same curve.
+/// Whether the new curve of a trial is equal.
 pub(crate) fn replayed(verdict: &replay::Verdict) -> String {
     let replay::Verdict { trial, evaluations, difference, environment, .. } = verdict;
     let Some(replay::Difference { update, what, stored, replayed }) = difference else {
@@ -140,10 +137,10 @@ pub(crate) fn replayed(verdict: &replay::Verdict) -> String {
     };
     let value = |value: &Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:?}"));
     format!(
-        "different: the first update of {trial} that differs is {update}: {what} was {}, and is {} this time\n\
-         trained this time with: {environment}\n\
-         another processor, another libtorch or such variables change the last bits; \
-         where they are those of the worker that found it, biosweep is at fault",
+        "different: the first update of {trial} that differs is {update}: {what} was {} and is now {}\n\
+         now trained with: {environment}\n\
+         another processor, libtorch version or environment variable can change the last bits; \
+         if all are equal to those of the original worker, this is a bug in biosweep",
         value(stored),
         value(replayed)
     )

@@ -1,4 +1,4 @@
-//! Who trains what.
+//! The workers and what they train.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use super::{TrialNames, percentage};
 
 pub(crate) fn workers(workers: &[WorkerView]) -> String {
     if workers.is_empty() {
-        return "no workers; `biosweep-worker --coordinator URL` starts one".to_owned();
+        return "no workers; start one with `biosweep-worker --coordinator URL`".to_owned();
     }
     let names = TrialNames::of(None);
     let line = |worker: &WorkerView| {
@@ -20,11 +20,11 @@ pub(crate) fn workers(workers: &[WorkerView]) -> String {
     workers.iter().map(line).collect()
 }
 
-/// What sweeps can require of a worker, and how much it takes at once.
+/// What sweeps can require of a worker, and its number of lanes.
 fn capability(worker: &WorkerView) -> String {
     let Capabilities { device, memory_bytes, labels } = &worker.capabilities;
     if device.is_empty() {
-        return "not heard of since the coordinator started".to_owned();
+        return "not connected since the coordinator started".to_owned();
     }
     let lanes = counted(worker.lanes.into(), "lane", "lanes");
     let memory = (*memory_bytes > 0).then(|| format!("{:.1} GB", *memory_bytes as f64 / 1e9));
@@ -33,13 +33,13 @@ fn capability(worker: &WorkerView) -> String {
 }
 
 pub(crate) fn released(worker: &WorkerView) -> String {
-    format!("{} ({}) may work again", worker.name, worker.id)
+    format!("{} ({}) is released from quarantine", worker.name, worker.id)
 }
 
-/// Of a worker that trains nothing of the sweep that is shown.
+/// The text for a worker that trains nothing of the shown sweep.
 pub(crate) const NOTHING_OF_IT: &str = "trains nothing of this sweep";
 
-/// One worker: what it trains, how far it is, and what it last found; or these words where it trains nothing.
+/// One worker: what it trains, its progress and its latest evaluation; the text `nothing` if it trains nothing.
 pub(crate) fn worker_line(worker: &WorkerView, names: &TrialNames, nothing: &str) -> String {
     let mut text = format!("{:<10}", worker.name);
     if !worker.connected {

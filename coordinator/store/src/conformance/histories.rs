@@ -1,4 +1,4 @@
-//! Histories on which all stores must agree.
+//! Random histories on which all stores must agree.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use proptest::test_runner::TestRunner;
 use super::*;
 
 #[test]
-fn after_every_prefix_of_a_history_the_databases_hold_what_a_replay_into_memory_holds() {
+fn after_every_prefix_of_a_history_the_databases_equal_the_store_in_memory() {
     let server = Server::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
     let choices = prop::collection::vec((any::<u8>(), any::<u8>()), 0..60);
     let mut runner = TestRunner::new(config);
-    // A database for every case, those that shrink a failure included.
+    // A new database for every case, including those of shrinking.
     let databases = std::cell::Cell::new(0);
     let agree = |(choices, batch_len): (Vec<(u8, u8)>, usize)| {
         databases.set(databases.get() + 1);
@@ -45,7 +45,7 @@ async fn compare(history: &[Record], batch_len: usize, url: &str) {
     }
 }
 
-/// Opens a store that was just closed. A process another test starts holds all files of this one for a moment.
+/// Reopens a store. A process started by another test may hold its files for a moment.
 async fn reopened(home: &Path) -> sql::sqlite::Sql {
     for _ in 0..100 {
         match sql::sqlite::open(home).await {
@@ -53,11 +53,11 @@ async fn reopened(home: &Path) -> sql::sqlite::Sql {
             opened => return opened.expect("a store opened again"),
         }
     }
-    panic!("it stays locked");
+    panic!("the store stays locked");
 }
 
-/// A history that a coordinator could have written: three sweeps of twelve trajectories, leased in runs, each ending
-/// in some way, worked off as the choices say.
+/// A history that a coordinator could write: three sweeps of twelve trajectories, leased in ranges. The choices decide
+/// the order and the outcomes.
 fn history(choices: &[(u8, u8)]) -> Vec<Record> {
     const OUTCOMES: [Outcome; 5] =
         [Outcome::Completed, Outcome::Diverged, Outcome::Preempted, Outcome::WorkerLost, Outcome::Failed];

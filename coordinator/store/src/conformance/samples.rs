@@ -1,4 +1,4 @@
-//! Records to try a store with.
+//! Sample records for tests of stores.
 
 use super::*;
 
@@ -23,7 +23,7 @@ pub(crate) fn state_changed(id: u128, state: SweepState) -> Record {
     Record::StateChanged { sweep: sweep(id), state, reason: None, at: WallTime(5) }
 }
 
-/// Each trajectory with the sweep and the trajectory it is taken over from.
+/// Each trajectory with the sweep and trajectory that it is reused from.
 pub(crate) fn reused(id: u128, trajectories: &[(u64, u128, u64)]) -> Record {
     let rows = trajectories.iter().map(|&(trajectory, source, from)| reused_row(trajectory, source, from));
     Record::Reused { sweep: sweep(id), trajectories: rows.collect() }
@@ -38,7 +38,7 @@ pub(crate) fn reused_row(trajectory: u64, source: u128, from: u64) -> ReusedRow 
     }
 }
 
-/// The results of a trajectory that is taken over.
+/// The results of a reused trajectory.
 pub(crate) fn taken_over(trajectory: u64, source: u128, from: u64) -> Vec<TrialResult> {
     let of = |(trial, result): (u64, TrialResult)| TrialResult {
         reused_from: Some(TrialRef { sweep: sweep(source), trial: TrialIndex(trial) }),
@@ -74,7 +74,7 @@ pub(crate) fn leased(attempt: u64, id: u128, first: u64, count: u64) -> Record {
     })
 }
 
-/// The end of a trajectory: with results where completed or diverged, otherwise to run again.
+/// The end of a trajectory: with results if completed or diverged, otherwise without, to run again.
 pub(crate) fn ended(id: u128, trajectory: u64, attempt: u64, outcome: Outcome) -> Record {
     let results = match outcome {
         Outcome::Completed => results(trajectory, TrialStatus::Completed),
@@ -144,7 +144,7 @@ pub(crate) fn curve(trajectory: u64) -> Vec<CurvePoint> {
     (1..=trajectory % 5).map(point).collect()
 }
 
-/// Nothing of every third trajectory.
+/// Diagnostics; empty for every third trajectory.
 pub(crate) fn diagnostics(trajectory: u64) -> Vec<DiagnosticPoint> {
     let point = |i: u64| DiagnosticPoint {
         update: i * 390,

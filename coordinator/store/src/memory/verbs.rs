@@ -1,4 +1,4 @@
-//! The verbs of the store in memory.
+//! The operations of the store in memory.
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;

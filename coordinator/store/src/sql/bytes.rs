@@ -1,10 +1,10 @@
-//! Numbers as bytes. A varint is LEB128 of 64 bits. A zigzag number n stands for n / 2 where even and −(n + 1) / 2 where
-//! odd. A real is IEEE 754 binary64, little-endian.
+//! Numbers as bytes. A varint is an unsigned LEB128 number of 64 bits. A zigzag number n is n / 2 if it is even, and
+//! −(n + 1) / 2 if it is odd. A real number is IEEE 754 binary64, little-endian.
 
-/// What is wrong with bytes that end before what they hold does.
-pub(super) const TOO_SHORT: &str = "it is cut short";
+/// The error for bytes that end too early.
+pub(super) const TOO_SHORT: &str = "it is too short";
 
-/// Bytes not yet read. Every reading fails with what is wrong with the bytes.
+/// Bytes that are still to be read. Every operation fails with a description of the fault.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn end(&self) -> Result<(), &'static str> {
-        if self.0.is_empty() { Ok(()) } else { Err("it has bytes left over") }
+        if self.0.is_empty() { Ok(()) } else { Err("it has too many bytes") }
     }
 }
 

@@ -1,15 +1,15 @@
-//! A learning curve as bytes.
+//! The encoding of a learning curve as bytes.
 //!
-//! | bytes | hold |
+//! | bytes | content |
 //! |---|---|
-//! | 1 | the version of the form: 1 |
+//! | 1 | the version of the encoding: 1 |
 //! | varint | n, the number of points |
 //! | ⌈n / 8⌉ | bit i % 8 of byte i / 8: whether point i has a test accuracy; spare bits are 0 |
-//! | then for each point: varint | updates since the point before (since 0 for the first), zigzag |
-//! | 8, 8 and, where it has one, 8 | training loss, validation accuracy, test accuracy: IEEE 754 binary64, little-endian |
+//! | then for each point: varint | updates since the previous point (since 0 for the first), zigzag |
+//! | 8, 8 and, if it has one, 8 | training loss, validation accuracy, test accuracy: IEEE 754 binary64, little-endian |
 //!
-//! Varints and zigzag numbers are those of [`super::bytes`]; differences wrap around, so that every sequence of updates
-//! has a form.
+//! Varints and zigzag numbers are those of [`super::bytes`]. Differences wrap around, so every sequence of updates can
+//! be encoded.
 
 use biosweep_common::curve::CurvePoint;
 
@@ -17,7 +17,7 @@ use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
 
 const VERSION: u8 = 1;
 
-/// The bytes of a curve.
+/// Encodes a curve.
 pub(super) fn encode(points: &[CurvePoint]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(12 + points.len() * 20);
     bytes.push(VERSION);
@@ -37,7 +37,7 @@ pub(super) fn encode(points: &[CurvePoint]) -> Vec<u8> {
     bytes
 }
 
-/// The curve of some bytes; otherwise what is wrong with them.
+/// Decodes a curve; the error is a description of the fault.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<CurvePoint>, &'static str> {
     let mut rest = Reader(bytes);
     if rest.byte()? != VERSION {
@@ -87,20 +87,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_curve_survives_the_way_through_bytes_to_the_bit(points in prop::collection::vec(point(), 0..40)) {
+        fn a_decoded_curve_is_equal_to_the_last_bit(points in prop::collection::vec(point(), 0..40)) {
             let read = decode(&encode(&points)).expect("own bytes");
             prop_assert_eq!(bits(&read), bits(&points));
         }
 
         #[test]
-        fn damaged_bytes_are_an_error_or_a_curve_but_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn damaged_bytes_give_an_error_or_a_curve_but_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&bytes);
             let _ = decode(&[&[VERSION], bytes.as_slice()].concat());
         }
     }
 
     #[test]
-    fn the_form_of_version_1_stays_as_it_is() {
+    fn the_encoding_of_version_1_does_not_change() {
         let points = [
             CurvePoint { update: 390, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.25) },
             CurvePoint { update: 780, train_loss: 2.0, validation_accuracy: 0.5, test_accuracy: None },
@@ -114,13 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_or_unknown_form_is_named() {
+    fn an_error_names_a_truncated_or_unknown_encoding() {
         let whole = encode(&[CurvePoint { update: 1, train_loss: 0.0, validation_accuracy: 0.0, test_accuracy: None }]);
         assert_eq!(decode(&[]), Err(TOO_SHORT));
         assert_eq!(decode(&whole[..whole.len() - 1]), Err(TOO_SHORT));
-        assert_eq!(decode(&[whole.as_slice(), &[0]].concat()), Err("it has bytes left over"));
+        assert_eq!(decode(&[whole.as_slice(), &[0]].concat()), Err("it has too many bytes"));
         assert_eq!(decode(&[2]), Err("it has an unknown version"));
-        // A count that no memory could hold must not be believed.
+        // A count too large for memory must not lead to an allocation.
         assert_eq!(decode(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), Err(TOO_SHORT));
     }
 }

@@ -1,13 +1,13 @@
-//! What was measured of layers, as bytes.
+//! The encoding of layer diagnostics as bytes.
 //!
-//! | bytes | hold |
+//! | bytes | content |
 //! |---|---|
-//! | 1 | the version of the form: 1 |
+//! | 1 | the version of the encoding: 1 |
 //! | varint | m, the number of measures |
-//! | then for each measure: 1 and as many as that says | the length of its name, its name |
+//! | then for each measure: 1 and that many | the length of its name, its name |
 //! | varint | n, the number of points |
-//! | then for each point: varint | updates since the point before (since 0 for the first), zigzag, wrapping around |
-//! | varint, varint, 8 | the layer, the measure's place in the list, the value |
+//! | then for each point: varint | updates since the previous point (since 0 for the first), zigzag, wrapping around |
+//! | varint, varint, 8 | the layer, the index of the measure in the list, the value |
 
 use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 
@@ -15,7 +15,7 @@ use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
 
 const VERSION: u8 = 1;
 
-/// The bytes of some points.
+/// Encodes diagnostic points.
 pub(super) fn encode(points: &[DiagnosticPoint]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(160 + points.len() * 12);
     bytes.push(VERSION);
@@ -36,7 +36,7 @@ pub(super) fn encode(points: &[DiagnosticPoint]) -> Vec<u8> {
     bytes
 }
 
-/// The points of some bytes; otherwise what is wrong with them.
+/// Decodes diagnostic points; the error is a description of the fault.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<DiagnosticPoint>, &'static str> {
     let mut rest = Reader(bytes);
     if rest.byte()? != VERSION {
@@ -77,12 +77,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn points_survive_the_way_through_bytes(points in prop::collection::vec(point(), 0..40)) {
+        fn decoded_points_are_equal(points in prop::collection::vec(point(), 0..40)) {
             prop_assert_eq!(decode(&encode(&points)), Ok(points));
         }
 
         #[test]
-        fn damaged_bytes_are_an_error_or_points_but_never_a_panic(
+        fn damaged_bytes_give_an_error_or_points_but_no_panic(
             points in prop::collection::vec(point(), 0..9),
             place in any::<prop::sample::Index>(),
             byte in any::<u8>(),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_version_1_stays_as_it_is() {
+    fn the_encoding_of_version_1_does_not_change() {
         let mut bytes = vec![1, 1, 11];
         bytes.extend(b"weight_norm");
         bytes.extend([2, 0x8c, 0x06, 3, 0]);

@@ -2,23 +2,23 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`sqlite`] | the home: its lock, its file, its form, its errors |
-//! | [`postgres`] | the database: its lock, its form, its errors |
-//! | `shared/` | everything else, written once: compiled for each database by the room above that names it `Db` |
-//! | `shared/store` | the verbs |
-//! | `shared/write` | records → rows, in one transaction |
-//! | `shared/admin` | the same of what is written as it comes |
-//! | `shared/deletion` | a sweep that goes, and what others keep of it |
-//! | `shared/batch` | rows gathered and written in admin statements |
-//! | `shared/runs` | the trajectories that are done, kept as merged runs |
-//! | `shared/read` | rows → records |
-//! | `shared/restore` | rows → what the scheduler goes on with |
+//! | [`sqlite`] | the home: its lock, its file, its version, its errors |
+//! | [`postgres`] | the database: its lock, its version, its errors |
+//! | `shared/` | the common code, written once and compiled for each database with its type `Db` |
+//! | `shared/store` | the operations |
+//! | `shared/write` | records to rows, in one transaction |
+//! | `shared/admin` | the same for records that are written at once |
+//! | `shared/deletion` | the deletion of a sweep, and what other sweeps keep of it |
+//! | `shared/batch` | rows that are collected and written in few statements |
+//! | `shared/runs` | the trajectories that are done, as merged ranges |
+//! | `shared/read` | rows to records |
+//! | `shared/restore` | rows to the state that the scheduler continues from |
 //! | `shared/cells` | the cells of a row |
-//! | `curve`, `diagnostics` | a learning curve, and what was measured along it, as bytes |
+//! | `curve`, `diagnostics` | a learning curve and its diagnostics, as bytes |
 //!
-//! The statements are those both databases understand, and mean the same in both.
+//! Both databases understand all statements and give them the same meaning.
 
-#![allow(clippy::duplicate_mod, reason = "the shared rooms are compiled for each database")]
+#![allow(clippy::duplicate_mod, reason = "the shared modules are compiled for each database")]
 
 mod bytes;
 mod curve;
@@ -32,8 +32,9 @@ use sqlx::migrate::Migrator;
 
 use super::StoreError;
 
-/// Declares the shared rooms as rooms of a database; `Db`, `Origin` and the functions they use stand beside them.
-macro_rules! shared_rooms {
+/// Declares the shared modules in the module of a database; `Db`, `Origin` and the functions they use are defined
+/// beside them.
+macro_rules! shared_modules {
     () => {
         #[path = "shared/admin.rs"]
         mod admin;
@@ -61,15 +62,15 @@ macro_rules! shared_rooms {
         type Arguments = <Db as sqlx::Database>::Arguments;
         type Query<'q> = sqlx::query::Query<'q, Db, Arguments>;
 
-        /// What a failure means to the caller: whether the same may go well later.
+        /// Converts an error and decides whether the operation may succeed later.
         fn failed(place: &str, error: sqlx::Error) -> super::StoreError {
             super::failed(place, error, is_passing)
         }
     };
 }
-use shared_rooms;
+use shared_modules;
 
-/// What a failure means to the caller; `is_passing` knows the database's codes.
+/// Converts an error; `is_passing` knows the error codes of the database.
 fn failed(place: &str, error: sqlx::Error, is_passing: impl Fn(&str) -> bool) -> StoreError {
     let passing = match &error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
@@ -85,12 +86,19 @@ fn failed(place: &str, error: sqlx::Error, is_passing: impl Fn(&str) -> bool) ->
     if passing { StoreError::Unavailable { place, source } } else { StoreError::Failed { place, source } }
 }
 
-/// Whether the forms that a store has had, the last of them given, make it one of this version.
-fn check_version(place: &str, forms: &Migrator, last: Option<i64>, update: &'static str) -> Result<(), StoreError> {
-    let latest = forms.iter().map(|form| form.version).max();
+/// Checks that the last migration of a store is the latest one of this version.
+fn check_version(
+    place: &str,
+    migrations: &Migrator,
+    last: Option<i64>,
+    update: &'static str,
+) -> Result<(), StoreError> {
+    let latest = migrations.iter().map(|migration| migration.version).max();
     match last.cmp(&latest) {
         Ordering::Equal => Ok(()),
-        Ordering::Less => Err(StoreError::Outdated { place: place.to_owned(), why: "it is only read".to_owned() }),
+        Ordering::Less => {
+            Err(StoreError::Outdated { place: place.to_owned(), why: "it is open for reading only".to_owned() })
+        }
         Ordering::Greater => {
             Err(cannot_open(place, "it was written by another version of biosweep".to_owned(), update))
         }

@@ -1,4 +1,4 @@
-//! The store in PostgreSQL: a schema of its own in a database, one coordinator at a time.
+//! The store in PostgreSQL: a schema in a database, with one coordinator at a time.
 
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -10,42 +10,42 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Pool, Postgres as Db, Transaction};
 
-use super::{cannot_open, check_version, shared_rooms};
+use super::{cannot_open, check_version, shared_modules};
 use crate::StoreError;
 
-shared_rooms!();
+shared_modules!();
 
 #[cfg(test)]
 mod tests;
 
-/// Every form the store has had, in order; a database of an older form is brought up to the last when it is opened.
+/// All migrations, in order. A database with an old version is migrated when it is opened.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// The schema that holds the tables.
+/// The schema with the tables.
 const SCHEMA: &str = "biosweep";
-/// The advisory lock that a coordinator holds: a number nobody else has reason to use.
+/// The number of the advisory lock that a coordinator holds; no other program has a reason to use it.
 const LOCK: i64 = 0x0062_696f_7377_6565;
 const READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-const CHECK_ADDRESS: &str = "check the address given with --store, and that the database is up";
-const STOP_THE_OTHER: &str = "stop that coordinator, or name another database with --store";
-const STILL_HELD: &str = "the server has not noticed yet that the connection to it broke";
-const UPDATE: &str = "use the biosweep that wrote it or a newer one, or name another database with --store";
+const CHECK_ADDRESS: &str = "check the address given with --store, and that the database is running";
+const STOP_THE_OTHER: &str = "stop that coordinator, or use another database with --store";
+const STILL_HELD: &str = "the server has not noticed yet that its connection was lost";
+const UPDATE: &str = "use the biosweep that wrote it or a newer one, or use another database with --store";
 
-/// Where connections to write come from.
+/// Opens connections for writing.
 #[derive(Debug)]
 struct Origin {
     options: PgConnectOptions,
-    /// Whether it is opened to be read only.
+    /// Whether the store is open for reading only.
     only_reads: bool,
-    /// The server's process behind the last connection that held the store.
+    /// The server process of the last connection that held the store.
     backend: AtomicI32,
 }
 
 impl Origin {
-    /// A connection that holds the store. The lock goes with the connection: who has to connect again may find that
-    /// another one holds it by now.
+    /// A connection that holds the store. The lock ends with the connection, so after a reconnection another
+    /// coordinator may hold the store.
     async fn connect(&self, place: &str) -> Result<Connection, StoreError> {
         let mut connection = self.options.connect().await.map_err(|error| failed(place, error))?;
         let asked = sqlx::query_as("SELECT pg_try_advisory_lock($1), pg_backend_pid()").bind(LOCK);
@@ -54,7 +54,7 @@ impl Origin {
             self.backend.store(backend, Ordering::Relaxed);
             return Ok(connection);
         }
-        // Who holds it is a courtesy: that it is held is what matters.
+        // The name of the holder is only a help; the lock itself decides.
         let holder = holder(&mut connection).await.unwrap_or_default();
         if holder.as_ref().is_some_and(|holder| holder.backend == self.backend.load(Ordering::Relaxed)) {
             return Err(StoreError::Unavailable { place: place.to_owned(), source: STILL_HELD.into() });
@@ -63,8 +63,8 @@ impl Origin {
         Err(StoreError::Locked { place: place.to_owned(), holder, next_step: STOP_THE_OTHER })
     }
 
-    /// Gives a connection up, and the store with it: the server takes its time to notice that one has ended, and the
-    /// next to connect, who may be us, is not to find the store held by nobody.
+    /// Closes a connection and releases the store. The server may notice the end of a connection late, and until then
+    /// the next one, which may be ours, would find the store held.
     async fn release(&self, mut connection: Connection) -> Result<(), sqlx::Error> {
         sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(&mut connection).await?;
         connection.close().await
@@ -74,11 +74,11 @@ impl Origin {
         self.only_reads
     }
 
-    /// Whether what was read is what is in the database: always.
+    /// Whether the data read is that of the database: always.
     #[expect(
         clippy::unnecessary_wraps,
         clippy::unused_self,
-        reason = "a file that nobody may write can be written all the same"
+        reason = "a SQLite file that is open for reading can change"
     )]
     const fn is_sound(&self, _place: &str) -> Result<(), StoreError> {
         Ok(())
@@ -95,10 +95,10 @@ impl Origin {
     }
 }
 
-/// Opens the store at an address such as `postgres://user@host/database`, making its tables where they are missing.
+/// Opens the store at an address such as `postgres://user@host/database`, and creates its tables if they are missing.
 ///
 /// # Errors
-/// A database that cannot be reached; another coordinator that holds the store; tables of a newer biosweep.
+/// A database that cannot be reached; another coordinator that holds the store; tables of a newer version.
 pub async fn open(url: &str) -> Result<Sql, StoreError> {
     let (options, place) = options(url)?;
     let refused = |error: &sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
@@ -116,7 +116,7 @@ pub async fn open(url: &str) -> Result<Sql, StoreError> {
     Sql::new(origin, writer, readers, place).await
 }
 
-/// Opens the same store to be read: no lock is taken, and nothing in it changes.
+/// Opens the store for reading: no lock is taken, and nothing changes.
 ///
 /// # Errors
 /// A database that cannot be reached; tables of another version.
@@ -136,7 +136,8 @@ pub async fn open_to_read(url: &str) -> Result<Sql, StoreError> {
     Ok(Sql::to_read(Origin { options, only_reads: true, backend: AtomicI32::default() }, readers, place))
 }
 
-/// How to connect, and the address for people; an error where the host is a name that no thread is there to look up.
+/// The options of connections, and the address for messages. An error if the host is a name and no thread can be
+/// started to resolve it.
 fn options(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
     let given = PgConnectOptions::from_str(url)
         .map_err(|error| cannot_open("given with --store", error.to_string(), CHECK_ADDRESS))?;
@@ -149,7 +150,7 @@ fn options(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
     let options = given.application_name(&name).options([
         ("search_path", SCHEMA),
         ("synchronous_commit", "on"),
-        // A coordinator whose machine is gone must not hold the store for hours.
+        // A coordinator on a machine that was lost must not hold the store for hours.
         ("tcp_keepalives_idle", "5"),
         ("tcp_keepalives_interval", "5"),
         ("tcp_keepalives_count", "3"),
@@ -167,7 +168,7 @@ async fn readers(options: PgConnectOptions, place: &str) -> Result<Pool<Db>, Sto
         .map_err(|error| cannot_open(place, error.to_string(), CHECK_ADDRESS))
 }
 
-/// The address without what is secret in it.
+/// The address without the password.
 fn place(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     match options.get_socket() {
@@ -180,11 +181,11 @@ fn host() -> String {
     host_name().unwrap_or_else(|| "?".to_owned())
 }
 
-/// Who holds the store.
+/// The holder of the store.
 struct Holder {
-    /// The server's process behind its connection.
+    /// The server process of its connection.
     backend: i32,
-    /// What it calls itself, and where it is.
+    /// Its application name and address.
     name: String,
 }
 
@@ -212,8 +213,8 @@ fn not_a_known_version(place: &str, error: &MigrateError) -> StoreError {
     }
 }
 
-/// Whether the same may go well later: connections (08), serialization (40), resources such as the disk (53), an
-/// operator who intervenes (57), the system (58).
+/// Whether the operation may succeed later: connections (08), serialization (40), resources such as the disk (53),
+/// operator intervention (57), system errors (58).
 fn is_passing(code: &str) -> bool {
     ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
 }

@@ -1,4 +1,4 @@
-//! The store in SQLite: one file in a home directory, one process at a time.
+//! The store in SQLite: one file in a home, with one process at a time.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,53 +11,54 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, Transaction};
 
-use super::{cannot_open, check_version, shared_rooms};
+use super::{cannot_open, check_version, shared_modules};
 use crate::StoreError;
 
-shared_rooms!();
+shared_modules!();
 
 #[cfg(test)]
 mod tests;
 
-/// Every form the store has had, in order; a file of an older form is brought up to the last when it is opened.
+/// All migrations, in order. A file with an old version is migrated when it is opened.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 const FILE: &str = "biosweep.sqlite";
-/// What SQLite has committed and not taken into the file yet.
+/// The write-ahead log: commits that are not in the file yet.
 const LOG: &str = "biosweep.sqlite-wal";
 const LOCK: &str = "biosweep.lock";
-/// Readers at once: a page for each of a few people looking, while one export streams.
+/// Maximum number of readers at the same time: a few users, and one streaming export.
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const USE_ANOTHER_HOME: &str =
-    "check that the directory exists, can be written to and has room, or choose another with --home";
+    "check that the directory exists, is writable and has free space, or choose another with --home";
 const STOP_THE_OTHER: &str = "stop that process, or choose another directory with --home";
 const UPDATE: &str = "use the biosweep that wrote it or a newer one, or choose another directory with --home";
-const ASK_AGAIN: &str = "give the command again";
+const ASK_AGAIN: &str = "run the command again";
 const TRY_AGAIN: &str = "then try again";
-const COPY_BOTH: &str = "copy the two to a folder of yours, and name that with --home";
-const PUT_BACK: &str = "put back a copy of the file, or move it away to begin anew";
+const COPY_BOTH: &str = "copy both files to another folder, and give it with --home";
+const PUT_BACK: &str = "restore a copy of the file, or move it away to start with an empty store";
 
-/// Where connections to write come from.
+/// Opens connections for writing.
 #[derive(Debug)]
 struct Origin {
     options: SqliteConnectOptions,
     hold: Hold,
 }
 
-/// How a process has the store.
+/// How a process holds the store.
 #[derive(Debug)]
 enum Hold {
-    /// To write it: the lock is held for life; no other process opens the same home to write meanwhile.
+    /// For writing. The lock is held until the end; no other process opens the same home for writing.
     Locked { _lock: File },
-    /// To read it beside whoever writes it.
+    /// For reading, beside a writer.
     Shared,
-    /// To read it where nothing can be written, not even what readers and a writer share: as it was when it was opened.
+    /// For reading where nothing can be written, not even the file shared by readers and writer. The store is read as
+    /// it was when it was opened.
     Frozen { file: PathBuf, was: Stamp },
 }
 
-/// What shows that somebody wrote to a file.
+/// Shows whether a file was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     len: u64,
@@ -79,12 +80,12 @@ impl Origin {
         self.options.connect().await.map_err(|error| failed(place, error))
     }
 
-    /// Gives a connection up; the store stays held.
+    /// Closes a connection; the store stays held.
     async fn release(&self, connection: Connection) -> Result<(), sqlx::Error> {
         connection.close().await
     }
 
-    /// Begins to write at once, rather than when something is first written.
+    /// Starts a transaction for writing at once, not at the first write.
     async fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c, Db>, sqlx::Error> {
         connection.begin_with("BEGIN IMMEDIATE").await
     }
@@ -93,28 +94,28 @@ impl Origin {
         !matches!(self.hold, Hold::Locked { .. })
     }
 
-    /// Whether what was read so far is what was in the file.
+    /// Whether the data read so far is that of the file.
     fn is_sound(&self, place: &str) -> Result<(), StoreError> {
         match &self.hold {
             Hold::Frozen { file, was } if Stamp::of(file) != *was => {
-                Err(cannot_open(place, "it was written while it was read".to_owned(), ASK_AGAIN))
+                Err(cannot_open(place, "it changed while it was read".to_owned(), ASK_AGAIN))
             }
             _ => Ok(()),
         }
     }
 
-    /// Something else wrote to the file in spite of the lock.
+    /// Another program wrote to the file in spite of the lock.
     fn taken(&self, place: &str) -> StoreError {
-        let holder = "another program that wrote to it in spite of its lock".to_owned();
+        let holder = "another program that ignored its lock".to_owned();
         StoreError::Locked { place: place.to_owned(), holder, next_step: STOP_THE_OTHER }
     }
 }
 
-/// Opens the store in the home directory `home`, making both where they are missing.
+/// Opens the store in the directory `home`, and creates both if they are missing.
 ///
 /// # Errors
-/// Another process that has it open; a file that is damaged, no database, or written by a newer biosweep; a directory
-/// that cannot be written to.
+/// Another process that holds it; a file that is damaged, not a database, or of a newer version; a directory that
+/// cannot be written.
 pub async fn open(home: &Path) -> Result<Sql, StoreError> {
     let at =
         |path: &Path, error: &io::Error| cannot_open(&path.display().to_string(), error.to_string(), USE_ANOTHER_HOME);
@@ -125,8 +126,8 @@ pub async fn open(home: &Path) -> Result<Sql, StoreError> {
     let log = home.join(LOG);
     let len = |path: &Path| path.metadata().map_or(0, |found| found.len());
     if len(&file) == 0 && len(&log) > 0 {
-        // SQLite would throw away what is in there.
-        let why = format!("it is empty, while {} holds what was committed last", log.display());
+        // SQLite would delete the content of the log.
+        let why = format!("it is empty, but {} has the last commits", log.display());
         return Err(cannot_open(&place, why, PUT_BACK));
     }
     can_connect(&place, READERS + 1)?;
@@ -138,7 +139,7 @@ pub async fn open(home: &Path) -> Result<Sql, StoreError> {
         .synchronous(SqliteSynchronous::Full);
     let mut writer = writing.connect().await.map_err(|error| refused_by_sqlite(&place, &error))?;
     MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
-    // Kept for life: each holds its prepared statements and its cache.
+    // The connections are never closed, because each has prepared statements and a cache.
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .idle_timeout(None)
@@ -150,21 +151,21 @@ pub async fn open(home: &Path) -> Result<Sql, StoreError> {
     Sql::new(Origin { options: writing, hold: Hold::Locked { _lock: lock } }, writer, readers, place).await
 }
 
-/// Opens the store in a home to be read: no lock is taken, and nothing in it changes.
+/// Opens the store in a home for reading: no lock is taken, and nothing changes.
 ///
-/// SQLite's readers and its writer share a file beside the store, which is made where it is missing: where that cannot be,
-/// or would be another's than the store's owner's, the store is read as a file that nobody writes. That holds while what
-/// was committed last is in the file itself; whether it held is looked at after every answer.
+/// SQLite's readers and writer share a file beside the store, which is created if missing. If that is not possible, or
+/// if it would belong to another user than the store, the store is opened as an immutable file. This is only correct if
+/// all commits are in the file itself and nobody writes; both are checked, the second after every answer.
 ///
 /// # Errors
-/// A file that is damaged, no database, or written by another version; one that cannot be read where it is; a system that
-/// gives too few threads.
+/// A file that is damaged, not a database, or of another version; one that cannot be read in its place; a system that
+/// allows too few threads.
 pub async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
     let (file, log) = (home.join(FILE), home.join(LOG));
     let place = file.display().to_string();
     can_connect(&place, READERS)?;
     let was = Stamp::of(&file);
-    // `/proc/self` belongs to whom this process acts for.
+    // `/proc/self` has the effective user of this process as its owner.
     let owner = |path: &Path| path.metadata().map(|found| found.uid());
     let acts_for = owner(Path::new("/proc/self")).unwrap_or_default();
     let is_in_file = Stamp::of(&log).len == 0;
@@ -180,7 +181,7 @@ pub async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
         Some(Err(Unread::Open(error))) if !is_in_file && !is_damage(&error) => Err(cannot_open(
             &place,
             format!(
-                "{error}; what was committed last is in {}, which cannot be read where nothing can be written",
+                "{error}; the last commits are in {}, which can be read only where files can be written",
                 log.display()
             ),
             COPY_BOTH,
@@ -198,12 +199,12 @@ pub async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
     }
 }
 
-/// Whether there can be so many connections: each has a thread.
+/// Checks that the threads of these connections can be started.
 fn can_connect(place: &str, connections: u32) -> Result<(), StoreError> {
     limits::can_start_threads(connections as usize).map_err(|error| cannot_open(place, error.to_string(), TRY_AGAIN))
 }
 
-/// Why a store was not opened to be read.
+/// Why a store could not be opened for reading.
 enum Unread {
     Open(sqlx::Error),
     Form(StoreError),
@@ -218,7 +219,7 @@ async fn open_with(origin: Origin, place: &str) -> Result<Sql, Unread> {
         .connect_with(origin.options.clone())
         .await
         .map_err(Unread::Open)?;
-    // The first look into the file: what is wrong with it shows now.
+    // The first access to the file, where faults of the file show.
     let tables = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'");
     let tables = tables.fetch_one(&readers).await.map_err(Unread::Open)?;
     let last = match tables {
@@ -232,22 +233,24 @@ async fn open_with(origin: Origin, place: &str) -> Result<Sql, Unread> {
     Ok(Sql::to_read(origin, readers, place.to_owned()))
 }
 
-/// Whether there is one in the home, be it sound or not. A home that cannot be looked into is no empty one: opening it says why.
+/// Whether the home has a store, valid or not. For a home that cannot be read the answer is yes, so that opening it
+/// reports the error.
 pub fn is_in(home: &Path) -> bool {
     home.join(FILE).try_exists().unwrap_or(true)
 }
 
-/// Whether somebody holds the lock of the home, as far as can be told: who may not look at it takes others at their word.
+/// Whether another process holds the lock of the home. If the lock file cannot be read, the answer is yes.
 pub fn is_held(home: &Path) -> bool {
     match File::open(home.join(LOCK)) {
-        // Shared with others who look, and held for no longer than it takes: whoever wants it for good tries again.
+        // The shared lock is compatible with that of other checks and held for a moment only. A process that wants the
+        // lock for writing tries again.
         Ok(lock) => lock.try_lock_shared().is_err(),
-        // Nobody holds what is not there, as in a copy of a home.
+        // A lock file that does not exist is not held, as in a copy of a home.
         Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 
-/// Takes the home for this process and writes its id into the lock file, for the error another process shows.
+/// Takes the home for this process and writes the process id into the lock file, for the error of other processes.
 fn lock(path: &Path, store: &str) -> Result<File, StoreError> {
     let unusable = |error: io::Error| cannot_open(&path.display().to_string(), error.to_string(), USE_ANOTHER_HOME);
     let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
@@ -258,7 +261,7 @@ fn lock(path: &Path, store: &str) -> Result<File, StoreError> {
         }
         Err(TryLockError::WouldBlock) => {
             let mut process = String::new();
-            // Who holds it is a courtesy: that it is held is what matters.
+            // The process id of the holder is only a help; the lock itself decides.
             let known = file.read_to_string(&mut process).is_ok() && !process.trim().is_empty();
             let holder =
                 if known { format!("biosweep process {}", process.trim()) } else { "another biosweep".to_owned() };
@@ -283,15 +286,15 @@ fn not_a_known_version(place: &str, error: &MigrateError) -> StoreError {
     }
 }
 
-/// Whether SQLite says that the file is malformed or no database at all (SQLITE_CORRUPT, SQLITE_NOTADB).
+/// Whether SQLite says that the file is malformed or not a database (SQLITE_CORRUPT, SQLITE_NOTADB).
 fn is_damage(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
     // The low byte of an extended result code is the primary one.
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
-/// Whether the same may go well later: the file is busy (5), cannot be read or written (10), its disk is full (13), or it
-/// cannot be opened (14).
+/// Whether the operation may succeed later: the file is busy (5), cannot be read or written (10), its disk is full
+/// (13), or it cannot be opened (14).
 fn is_passing(code: &str) -> bool {
     // The low byte of an extended result code is the primary one.
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 10 | 13 | 14))

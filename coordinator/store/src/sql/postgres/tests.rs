@@ -1,4 +1,4 @@
-//! What only a store in a server can get wrong: two coordinators, a server that dies, a database of another version.
+//! Tests for a store on a server only: two coordinators, a server that dies, a database of another version.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ async fn refusal(url: &str) -> String {
 
 async fn begun(url: &str) -> Sql {
     let store = open(url).await.expect("a store");
-    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 3)]).await.expect("a sound batch");
+    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 3)]).await.expect("a valid batch");
     store
 }
 
 #[tokio::test]
-async fn one_coordinator_holds_a_store_and_the_next_one_says_who() {
+async fn a_second_coordinator_is_refused_with_the_name_of_the_first() {
     let server = Server::start();
     let url = server.database("one");
     let first = begun(&url).await;
@@ -34,11 +34,11 @@ async fn one_coordinator_holds_a_store_and_the_next_one_says_who() {
     let other = open(&server.database("other")).await;
     assert!(other.is_ok(), "another database is another store");
     first.close().await;
-    assert!(open(&url).await.is_ok(), "free once it is closed");
+    assert!(open(&url).await.is_ok(), "free after it was closed");
 }
 
 #[tokio::test]
-async fn a_connection_that_broke_is_waited_for_until_the_server_has_noticed() {
+async fn a_commit_waits_until_the_server_notices_a_lost_connection() {
     let server = Server::start();
     let store = begun(&server.database("one")).await;
     let broken = store.lose_the_connection().await;
@@ -51,14 +51,14 @@ async fn a_connection_that_broke_is_waited_for_until_the_server_has_noticed() {
     let mut tries = 0;
     while store.commit(&next).await.is_err() {
         tries += 1;
-        assert!(tries < 100, "the lock goes with its holder");
+        assert!(tries < 100, "the lock ends with its holder");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);
 }
 
 #[tokio::test]
-async fn a_server_that_dies_costs_nothing_that_was_committed_and_is_waited_for() {
+async fn a_commit_waits_for_a_server_that_died_and_keeps_all_earlier_commits() {
     let mut server = Server::start();
     let url = server.database("one");
     let store = begun(&url).await;
@@ -75,20 +75,20 @@ async fn a_server_that_dies_costs_nothing_that_was_committed_and_is_waited_for()
 }
 
 #[tokio::test]
-async fn who_lost_the_store_to_another_coordinator_writes_no_more() {
+async fn a_coordinator_that_lost_the_store_writes_no_more() {
     let server = Server::start();
     let url = server.database("one");
     let first = begun(&url).await;
-    // As where the network between them breaks: the server lets go of the first one's lock.
+    // As after a network failure: the server releases the lock of the first one.
     first.meddle("SELECT pg_advisory_unlock_all()").await;
     let second = open(&url).await.expect("free");
-    second.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("a sound batch");
-    let error = first.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect_err("not its own any more");
+    second.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("a valid batch");
+    let error = first.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect_err("no longer its own");
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
 }
 
 #[tokio::test]
-async fn an_address_where_nothing_answers_is_told_without_its_password() {
+async fn an_error_about_an_unreachable_address_hides_the_password() {
     let error = refusal("postgres://me:secret@127.0.0.1:1/db").await;
     assert!(error.contains("postgres://127.0.0.1:1/db") && error.contains("--store"), "{error}");
     assert!(!error.contains("secret"), "{error}");
@@ -96,7 +96,7 @@ async fn an_address_where_nothing_answers_is_told_without_its_password() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_form_is_refused() {
+async fn a_database_of_a_newer_version_is_refused() {
     let server = Server::start();
     let url = server.database("one");
     let store = begun(&url).await;
@@ -108,13 +108,13 @@ async fn a_database_of_a_newer_form_is_refused() {
 }
 
 #[tokio::test]
-async fn a_commit_whose_end_was_not_heard_of_is_not_written_twice() {
+async fn a_commit_with_a_lost_answer_is_not_written_twice() {
     let server = Server::start();
     let store = begun(&server.database("one")).await;
     let next = [ended(1, 0, 1, Outcome::Completed)];
-    store.commit(&next).await.expect("a sound batch");
+    store.commit(&next).await.expect("a valid batch");
     store.forget_the_last_answer().await;
-    store.commit(&next).await.expect("it is there already");
+    store.commit(&next).await.expect("accepted as already written");
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);
     assert_eq!(store.number("SELECT count(*) FROM biosweep.results").await, 2);
 }

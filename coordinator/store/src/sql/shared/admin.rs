@@ -1,4 +1,4 @@
-//! Records → rows, of what is written as it comes, being little: what owners ask for, workers in quarantine, late reports.
+//! Records to rows, for small records that are written at once: commands of owners, quarantine, late reports.
 
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
@@ -11,7 +11,7 @@ use super::write::Writer;
 use super::{failed, runs};
 use crate::StoreError;
 
-/// Whose late report it is.
+/// A late report.
 pub(super) struct Late {
     pub(super) trajectory: TrajectoryIndex,
     pub(super) attempt: Attempt,
@@ -44,7 +44,7 @@ impl Writer<'_> {
         reason: Option<&str>,
         at: WallTime,
     ) -> Result<(), StoreError> {
-        // What was gathered may belong to the state that is over.
+        // The collected rows may belong to the old state.
         self.flush().await?;
         let sweep = self.sweep(id).await?.number;
         if state == SweepState::Running {
@@ -90,7 +90,7 @@ impl Writer<'_> {
     }
 
     pub(super) async fn retried(&mut self, id: SweepId, trajectories: &[RetriedRow]) -> Result<(), StoreError> {
-        // What was gathered may be the very results that go.
+        // The collected rows may be the results to be deleted.
         self.flush().await?;
         let sweep = self.sweep(id).await?.number;
         let place = self.place;
@@ -102,7 +102,7 @@ impl Writer<'_> {
                 runs::remove(self.connection, sweep, trajectory).await.map_err(|error| failed(place, error))?;
             if !was_done {
                 return Err(
-                    self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and is not done"))
+                    self.refused(format!("trajectory {trajectory} of sweep {id} is retried but is not done"))
                 );
             }
             let curve = sqlx::query("DELETE FROM curves WHERE sweep = $1 AND trajectory = $2");
@@ -121,7 +121,7 @@ impl Writer<'_> {
             let gone = gone.map_err(|error| failed(place, error))?.rows_affected();
             if gone != row.trials {
                 return Err(
-                    self.refused(format!("trajectory {trajectory} of sweep {id} is tried again, and did not fail"))
+                    self.refused(format!("trajectory {trajectory} of sweep {id} is retried but did not fail"))
                 );
             }
             results += self.whole(gone)?;

@@ -1,4 +1,5 @@
-//! Rows gathered and written in few statements: a statement costs more on its way to the database than in it.
+//! Collects rows and writes them in few statements, because the round trip of a statement costs more than its
+//! execution.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -8,41 +9,42 @@ use sqlx::{Arguments as _, AssertSqlSafe, QueryBuilder};
 
 use super::{Arguments, Connection, Db};
 
-/// Rows a statement. Few sizes, so that each keeps its prepared statement, yet so many that few statements write any
-/// number of rows; the greatest binds far fewer values than the limits of 32,766 (SQLite) and 65,535 (PostgreSQL).
+/// Numbers of rows in a statement. There are few sizes, so each has its prepared statement, but enough to write any number
+/// of rows in few statements. The largest binds far fewer values than the limits of 32,766 (SQLite) and 65,535
+/// (PostgreSQL).
 const SIZES: [usize; 10] = [512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 
-/// Bytes of values in one statement, where it has more than a row: a database takes a message of a limited size (PostgreSQL's
-/// of 1 GB), and what is sent is held in memory more than once.
+/// Maximum bytes of values in a statement with more than one row. Databases limit the size of a message (PostgreSQL to
+/// 1 GB), and a message is in memory more than once.
 pub(super) const STATEMENT_BYTES: usize = 16 << 20;
 
-/// Bytes of memory that a value is given beforehand.
+/// Bytes of memory allocated in advance for each value.
 const BYTES_A_VALUE: usize = 16;
 
-/// A statement about rows of `N` columns: `before`, the rows as `VALUES (…), (…)`, `after`.
+/// A statement for rows of `N` columns: `before`, the rows as `VALUES (…), (…)`, `after`.
 pub(super) struct Statement<const N: usize> {
     before: &'static str,
     after: &'static str,
-    /// For each of the sizes, once it was needed.
+    /// The text for each size, created at first use.
     texts: [OnceLock<Arc<str>>; SIZES.len()],
 }
 
-/// Rows of `N` columns that wait to be written.
+/// Collected rows of `N` columns.
 pub(super) struct Rows<'a, const N: usize> {
     statement: &'static Statement<N>,
     rows: Vec<[Datum<'a>; N]>,
     bytes: usize,
 }
 
-/// As many rows as one statement takes, ready for the database.
+/// The rows of one statement, with its text.
 struct Chunk<'r, 'a, const N: usize> {
-    /// Their number, as its place among the sizes.
+    /// The index of its size.
     size: usize,
     rows: &'r [[Datum<'a>; N]],
     arguments: Result<Arguments, BoxDynError>,
 }
 
-/// One value of a row, or its absence, which has a type too.
+/// One value of a row. A missing value has a type too.
 #[derive(Debug, Clone)]
 pub(super) enum Datum<'a> {
     Integer(Option<i64>),
@@ -53,9 +55,9 @@ pub(super) enum Datum<'a> {
 
 /// Why rows could not be written.
 pub(super) enum BatchError {
-    /// A row that contradicts what is stored.
+    /// A row contradicts the stored data.
     Contradiction(String),
-    /// Anything else.
+    /// Any other error.
     Failed(sqlx::Error),
 }
 
@@ -64,7 +66,7 @@ impl<const N: usize> Statement<N> {
         Self { before, after, texts: [const { OnceLock::new() }; SIZES.len()] }
     }
 
-    /// For as many rows as the `size`th of the sizes.
+    /// The text for the `size`th of the sizes.
     fn text(&self, size: usize) -> Arc<str> {
         let compose = || {
             let mut builder = QueryBuilder::<Db>::new(self.before);
@@ -85,7 +87,7 @@ impl<'a, const N: usize> Rows<'a, N> {
         Self { statement, rows: Vec::new(), bytes: 0 }
     }
 
-    /// The rows so far; this begins anew.
+    /// Takes the collected rows and starts again.
     pub(super) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::new(self.statement))
     }
@@ -94,7 +96,7 @@ impl<'a, const N: usize> Rows<'a, N> {
         self.rows.len()
     }
 
-    /// The bytes of their values.
+    /// The bytes of all values.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -104,16 +106,16 @@ impl<'a, const N: usize> Rows<'a, N> {
         self.rows.push(row);
     }
 
-    /// Writes the rows in order. Each has to change one row of the table.
+    /// Writes the rows in order. Each must change one row of the table.
     pub(super) async fn write(&self, connection: &mut Connection) -> Result<(), BatchError> {
         let mut next = Chunk::first_of(&self.rows);
         while let Some((chunk, rest)) = next {
             let rows = chunk.rows;
-            // While the database is at work on one, the next is made ready.
+            // While the database executes one statement, the next is prepared.
             let (written, following) =
                 tokio::join!(biased; self.write_chunk(connection, chunk), async { Chunk::first_of(rest) });
             if rows.len() > 1 && matches!(written, Err(BatchError::Contradiction(_))) {
-                // Where the database has undone the statement only, the culprit can be named, one row at a time.
+                // If the database has reverted only the statement, the wrong row is found by writing one row at a time.
                 for (row, _) in rows.chunks(1).filter_map(Chunk::first_of) {
                     match self.write_chunk(connection, row).await {
                         Ok(()) => {}
@@ -138,7 +140,7 @@ impl<'a, const N: usize> Rows<'a, N> {
         let text = AssertSqlSafe(self.statement.text(size));
         match sqlx::query_with(text, arguments).execute(connection).await {
             Ok(done) if done.rows_affected() == rows.len() as u64 => Ok(()),
-            Ok(_) => Err(contradiction("there is nothing for it to change")),
+            Ok(_) => Err(contradiction("it changes no row")),
             Err(sqlx::Error::Database(error)) if !matches!(error.kind(), ErrorKind::Other) => {
                 Err(contradiction(&error.to_string()))
             }
@@ -148,7 +150,7 @@ impl<'a, const N: usize> Rows<'a, N> {
 }
 
 impl<'r, 'a, const N: usize> Chunk<'r, 'a, N> {
-    /// As many of the rows as go into one statement, and those behind them.
+    /// The rows of the next statement, and the rest.
     fn first_of(rows: &'r [[Datum<'a>; N]]) -> Option<(Self, &'r [[Datum<'a>; N]])> {
         let mut left = STATEMENT_BYTES;
         let fits = |row: &&[Datum<'a>; N]| match left.checked_sub(bytes(*row)) {
@@ -183,17 +185,17 @@ impl<'a> Datum<'a> {
         }
     }
 
-    /// A number that is there.
+    /// A number that is not NULL.
     pub(super) const fn number(number: i64) -> Self {
         Self::Integer(Some(number))
     }
 
-    /// A text that is there.
+    /// A text that is not NULL.
     pub(super) const fn text(text: &'a str) -> Self {
         Self::Text(Some(text))
     }
 
-    /// Bytes that are there.
+    /// Bytes that are not NULL.
     pub(super) fn bytes(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
         Self::Bytes(Some(bytes.into()))
     }
@@ -215,7 +217,7 @@ mod tests {
     static WIDE: Statement<1> = Statement::new("INSERT INTO wide (bytes) ", "");
 
     #[test]
-    fn a_statement_holds_so_many_bytes_and_a_row_at_least() {
+    fn a_statement_has_limited_bytes_and_at_least_one_row() {
         let large = vec![0; STATEMENT_BYTES / 3];
         let too_large = vec![0; STATEMENT_BYTES + 1];
         let mut rows = Rows::new(&WIDE);

@@ -19,7 +19,7 @@ pub(super) async fn all(connection: &mut Connection, place: &str, query: Query<'
     query.fetch_all(connection).await.map_err(|error| failed(place, error))
 }
 
-/// The cells of a row, by column; one that cannot be read is named.
+/// Reads the cells of a row by column name. An error names the column.
 #[derive(Clone, Copy)]
 pub(super) struct Cells<'a> {
     pub(super) row: &'a DbRow,
@@ -111,7 +111,7 @@ impl<'a> Cells<'a> {
         u32::try_from(self.count(column)?).map_err(|_| self.unreadable(&format!("{column}: more than 32 bits")))
     }
 
-    /// SQLite keeps no NaN: it writes NULL for it.
+    /// SQLite has no NaN and stores NULL for it.
     pub(super) fn real(&self, column: &'static str) -> Result<f64, StoreError> {
         Ok(self.get::<Option<f64>>(column)?.unwrap_or(f64::NAN))
     }

@@ -1,4 +1,4 @@
-//! Rows → records.
+//! Rows to records.
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
@@ -36,7 +36,7 @@ pub(super) async fn sweeps(connection: &mut Connection, place: &str) -> Result<V
     Ok(sweeps)
 }
 
-/// The same without their texts, and with all the counts that people see.
+/// Every sweep without its texts, with all counts that are shown to users.
 pub(super) async fn summaries(connection: &mut Connection, place: &str) -> Result<Vec<SweepView>, StoreError> {
     let query = sqlx::query(
         "SELECT id, name, trials, trajectories, submitted_at, state, reason, completed, diverged, failed, reused \
@@ -72,7 +72,7 @@ pub(super) async fn sweep(
     }
 }
 
-/// A sweep with what was added to it.
+/// A sweep with its extensions.
 pub(super) async fn extended(connection: &mut Connection, cells: Cells<'_>) -> Result<SweepRow, StoreError> {
     let (mut sweep, place) = (cells.sweep()?, cells.place);
     if cells.get::<bool>("is_extended")? {
@@ -138,8 +138,8 @@ pub(super) async fn curves(
     rows.iter().map(curve).collect()
 }
 
-/// Those whose accepted attempt did not fail, and which have points of their own; a curve whose sweep was deleted is that
-/// of the trajectory that keeps it.
+/// Trajectories with a curve of their own whose accepted attempt did not fail. A curve of a deleted sweep belongs to
+/// the trajectory that keeps it.
 pub(super) async fn sources(
     connection: &mut Connection,
     place: &str,
@@ -223,7 +223,7 @@ pub(super) async fn incomplete_attempts(
     rows.iter().map(incomplete_attempt).collect()
 }
 
-/// Trajectories whose accepted end was a failure, each with all the attempts it had.
+/// Trajectories whose accepted end is a failure, each with the number of all its attempts.
 pub(super) async fn failures(
     connection: &mut Connection,
     place: &str,

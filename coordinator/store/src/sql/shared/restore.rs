@@ -1,4 +1,4 @@
-//! Rows → what the scheduler goes on with.
+//! Rows to the state that the scheduler continues from.
 
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::SweepState;
@@ -10,7 +10,7 @@ use super::cells::{Cells, all};
 use super::read::{extended, sweeps_where};
 use crate::StoreError;
 
-/// What the scheduler needs. The cost follows what is in flight and what went wrong, not what is done.
+/// The state for the scheduler. The cost depends on what is in flight and on failures, not on what is done.
 pub(super) async fn restored(connection: &mut Connection, place: &str) -> Result<Restored, StoreError> {
     let rows = all(connection, place, sqlx::query("SELECT coalesce(max(attempt), 0) AS last FROM leases")).await?;
     let last_attempt = rows.first().map_or(Ok(0), |row| Cells { row, place }.count("last"))?;
@@ -35,13 +35,13 @@ pub(super) async fn restored(connection: &mut Connection, place: &str) -> Result
     Ok(Restored { sweeps, quarantined, last_attempt, store })
 }
 
-/// What tells this store from others.
+/// The id of this store.
 pub(super) async fn id(connection: &mut Connection, place: &str) -> Result<Option<StoreId>, StoreError> {
     let rows = all(connection, place, sqlx::query("SELECT id FROM identity")).await?;
     rows.first().map(|row| Cells { row, place }.uuid("id").map(StoreId)).transpose()
 }
 
-/// The same of one sweep, whatever its state.
+/// The state of one sweep, whatever the sweep's state.
 pub(super) async fn restored_sweep(
     connection: &mut Connection,
     place: &str,
@@ -116,7 +116,7 @@ async fn open_leases(
     Ok(leases)
 }
 
-/// An ended attempt without results never is a completed one, so the incomplete attempts hold all that are asked for.
+/// An attempt that ended without results is never a completed one, so the incomplete attempts are sufficient.
 async fn attempts(
     connection: &mut Connection,
     place: &str,
@@ -137,7 +137,7 @@ async fn attempts(
     rows.iter().map(counts).collect()
 }
 
-/// Trajectories that are done and neither completed nor diverged here: they failed, or were taken over.
+/// Number of trajectories that are done but neither completed nor diverged here: they failed or were reused.
 async fn not_ended_here(connection: &mut Connection, place: &str, sweep: i64) -> Result<u64, StoreError> {
     let query = sqlx::query(
         "SELECT (SELECT count(*) FROM attempts WHERE sweep = $1 AND outcome = 'failed' AND EXISTS (SELECT 1 \

@@ -1,10 +1,10 @@
-//! The trajectories that are done, kept as merged runs: what a start reads in place of a row for each of them.
+//! The trajectories that are done, as merged ranges. A start reads these in place of one row per trajectory.
 
 use std::collections::BTreeSet;
 
 use super::Connection;
 
-/// Adds trajectories to the runs of a sweep, merging what touches. The caller has made sure that none was there.
+/// Adds trajectories to the ranges of a sweep, and merges adjacent ranges. The caller has checked that none was there.
 pub(super) async fn add(
     connection: &mut Connection,
     sweep: i64,
@@ -20,7 +20,7 @@ pub(super) async fn add(
         .fetch_optional(&mut *connection)
         .await?
         .filter(|&(start, count)| start + count == first);
-        // Takes the run that begins where this one ends away, and adds it to this one.
+        // Removes the range that starts where this one ends, and adds it to this one.
         let after: Option<(i64,)> =
             sqlx::query_as("DELETE FROM done_runs WHERE sweep = $1 AND first = $2 RETURNING count")
                 .bind(sweep)
@@ -43,7 +43,7 @@ pub(super) async fn add(
     Ok(())
 }
 
-/// Takes a trajectory out of the runs of a sweep; whether it was there.
+/// Removes a trajectory from the ranges of a sweep, and returns whether it was there.
 pub(super) async fn remove(connection: &mut Connection, sweep: i64, trajectory: i64) -> Result<bool, sqlx::Error> {
     let run: Option<(i64, i64)> = sqlx::query_as(
         "SELECT first, count FROM done_runs WHERE sweep = $1 AND first <= $2 ORDER BY first DESC LIMIT 1",
@@ -63,7 +63,7 @@ pub(super) async fn remove(connection: &mut Connection, sweep: i64, trajectory: 
     Ok(true)
 }
 
-/// Ascending numbers as disjoint runs of (first, count), merged where they touch.
+/// Ascending numbers as disjoint ranges (first, count); adjacent ones are merged.
 fn merged(numbers: impl Iterator<Item = i64>) -> Vec<(i64, i64)> {
     let mut runs: Vec<(i64, i64)> = Vec::new();
     for number in numbers {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_merged_where_they_touch_and_nowhere_else() {
+    fn only_adjacent_ranges_are_merged() {
         assert_eq!(merged([].into_iter()), []);
         assert_eq!(merged([0, 1, 2, 4, 7, 8].into_iter()), [(0, 3), (4, 1), (7, 2)]);
     }

@@ -1,4 +1,4 @@
-//! The verbs of a store, on whatever database compiles this room.
+//! The operations of a store, for the database that compiles this module.
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
@@ -14,32 +14,32 @@ use tokio::sync::Mutex;
 use super::{Connection, Db, Origin, failed, read, restore, write};
 use crate::{Store, StoreError, storable};
 
-/// A store in a database. Writes go through one connection, which holds the store against others; reads go through
-/// others, which see what was committed before they began.
+/// A store in a database. Writes use one connection, which holds the store. Reads use others, which see all earlier
+/// commits.
 #[derive(Debug)]
 pub struct Sql {
     writing: Mutex<Writing>,
     pub(super) readers: Pool<Db>,
     place: String,
-    /// Where connections to write come from. Dropped last, since it may hold the lock of the store.
+    /// Opens connections for writing. Dropped last, because it may hold the lock of the store.
     origin: Origin,
 }
 
-/// The connection that writes.
+/// The connection for writing.
 #[derive(Debug)]
 struct Writing {
-    /// `None` after a failure: the next commit begins afresh.
+    /// `None` after a failure: the next commit connects again.
     connection: Option<Connection>,
     /// The number of the last transaction that is known to be in the store.
     last: i64,
-    /// Whether one more may be: the connection broke before its end was known.
+    /// Whether one more transaction may be in the store: the connection was lost before its end was known.
     uncertain: bool,
-    /// What need not be asked again.
+    /// Row ids that need not be queried again.
     ids: write::IdCache,
 }
 
 impl Sql {
-    /// A store of the latest form, and the connection that holds it.
+    /// A store with the latest version, and the connection that holds it.
     pub(super) async fn new(
         origin: Origin,
         mut connection: Connection,
@@ -52,7 +52,7 @@ impl Sql {
         Ok(Self { writing, readers, place, origin })
     }
 
-    /// A store of the latest form that is only read.
+    /// A store with the latest version, open for reading.
     pub(super) fn to_read(origin: Origin, readers: Pool<Db>, place: String) -> Self {
         let ids = write::IdCache::default();
         let writing = Mutex::new(Writing { connection: None, last: 0, uncertain: false, ids });
@@ -84,7 +84,7 @@ impl Sql {
         self.readers.acquire().await.map_err(|error| failed(&self.place, error))
     }
 
-    /// What was read, where it can be relied on.
+    /// The result of a read, if the store did not change meanwhile.
     fn sound<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
         self.origin.is_sound(&self.place)?;
         read
@@ -93,26 +93,26 @@ impl Sql {
 
 #[cfg(test)]
 impl Sql {
-    /// Runs a statement on the connection that writes, behind the store's back.
+    /// Executes a statement on the connection for writing, without the store's bookkeeping.
     pub(super) async fn meddle(&self, statement: &'static str) {
         let mut writing = self.writing.lock().await;
         let connection = writing.connection.as_mut().expect("no failure before");
         sqlx::query(statement).execute(connection).await.expect("a statement");
     }
 
-    /// What a statement on that connection answers.
+    /// The number that a statement on that connection returns.
     pub(super) async fn number(&self, statement: &'static str) -> i64 {
         let mut writing = self.writing.lock().await;
         let connection = writing.connection.as_mut().expect("no failure before");
         sqlx::query_scalar(statement).fetch_one(connection).await.expect("a number")
     }
 
-    /// Takes the connection that writes away, as where it breaks; the database sees it until it is dropped.
+    /// Takes the connection for writing away, as if it were lost. For the database it exists until it is dropped.
     pub(super) async fn lose_the_connection(&self) -> Option<Connection> {
         self.writing.lock().await.connection.take()
     }
 
-    /// Goes back to where it was not known yet whether the last commit was done.
+    /// Restores the state in which the result of the last commit is unknown.
     pub(super) async fn forget_the_last_answer(&self) {
         let mut writing = self.writing.lock().await;
         (writing.last, writing.uncertain) = (writing.last - 1, true);
@@ -130,7 +130,7 @@ impl Store for Sql {
         let refused = |what| StoreError::Refused { place: self.place.clone(), what };
         records.iter().try_for_each(storable::check).map_err(refused)?;
         if self.origin.is_only_read() {
-            return Err(refused("it is open to be read only".to_owned()));
+            return Err(refused("it is open for reading only".to_owned()));
         }
         let mut writing = self.writing.lock().await;
         let mut connection = match writing.connection.take() {
@@ -144,7 +144,8 @@ impl Store for Sql {
             Ok(()) => *writing = Writing { connection: Some(connection), last: last + 1, uncertain: false, ids },
             Err(_) => {
                 writing.uncertain = uncertain;
-                // A full disk ends SQLite's transaction behind the driver's back, which then miscounts.
+                // A full disk ends SQLite's transaction without the driver's knowledge, and the driver then counts
+                // transactions wrongly.
                 let released = self.origin.release(connection).await;
                 released.unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed commit"));
             }
@@ -157,7 +158,7 @@ impl Store for Sql {
     }
 
     async fn restore(&self) -> Result<Restored, StoreError> {
-        // One transaction: all the queries of a restoration see the same moment.
+        // All queries of a restoration are in one transaction, so they see the same state.
         let mut transaction = self.readers.begin().await.map_err(|error| failed(&self.place, error))?;
         self.sound(restore::restored(&mut transaction, &self.place).await)
     }
@@ -218,7 +219,7 @@ impl Store for Sql {
 
     async fn close(&self) {
         self.readers.close().await;
-        // The last to go takes what was committed into the file.
+        // The last connection to close moves all commits into the file.
         if let Some(connection) = self.writing.lock().await.connection.take() {
             let released = self.origin.release(connection).await;
             released.unwrap_or_else(|error| tracing::warn!(%error, "closing the store"));

@@ -1,4 +1,4 @@
-//! Records → rows, in the transaction of the caller: what comes by the thousand is gathered and written at the end.
+//! Records to rows, in the transaction of the caller. Frequent rows are collected and written at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,14 +36,14 @@ static RESULTS: Statement<14> = Statement::new(
     "",
 );
 
-/// A cache of row ids: of sweeps and of names. They never change.
+/// A cache of row ids of sweeps and names, which never change.
 #[derive(Debug, Default)]
 pub(super) struct IdCache {
     sweeps: BTreeMap<SweepId, i64>,
     names: BTreeMap<String, i64>,
 }
 
-/// Writes the records. After an error the transaction must be rolled back, and the cache be dropped.
+/// Writes the records. After an error the transaction must be rolled back and the cache dropped.
 pub(super) async fn records<'a>(
     connection: &'a mut Connection,
     place: &'a str,
@@ -86,24 +86,24 @@ pub(super) async fn records<'a>(
     writer.flush().await
 }
 
-/// Rows of results that are kept in memory at once, where they come by the million.
+/// Maximum number of result rows collected in memory.
 const GATHERED_MAX: usize = 20_000;
 
 pub(super) struct Writer<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) place: &'a str,
     ids: &'a mut IdCache,
-    /// The sweeps met in this transaction.
+    /// The sweeps of this transaction.
     sweeps: BTreeMap<SweepId, Tally>,
     leases: Rows<'a, 8>,
     attempts: Rows<'a, 7>,
     curves: Rows<'a, 5>,
-    /// Curves that are those of other trajectories.
+    /// Curves that refer to other trajectories.
     references: Rows<'a, 5>,
     results: Rows<'a, 14>,
 }
 
-/// A sweep's number, and what this transaction adds to its counts: written once, at the end.
+/// A sweep's row id, and what this transaction adds to its counts, which is written once at the end.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) number: i64,
@@ -173,7 +173,7 @@ impl<'a> Writer<'a> {
         for result in &ending.results {
             self.result(id, result).await?;
         }
-        self.write_what_is_much().await
+        self.write_if_large().await
     }
 
     async fn reused(&mut self, id: SweepId, trajectories: &'a [ReusedRow]) -> Result<(), StoreError> {
@@ -182,18 +182,18 @@ impl<'a> Writer<'a> {
             let done = self.whole(row.trajectory.0)?;
             let source_trajectory = self.integer(row.source_trajectory.0)?;
             if row.results.is_empty() {
-                return Err(self.refused(format!("trajectory {done} of sweep {id} is taken over without results")));
+                return Err(self.refused(format!("trajectory {done} of sweep {id} is reused without results")));
             }
             let tally = self.sweep(id).await?;
             if !tally.done.insert(done) {
-                return Err(self.refused(format!("trajectory {done} of sweep {id} is taken over twice")));
+                return Err(self.refused(format!("trajectory {done} of sweep {id} is reused twice")));
             }
             let (sweep, none) = (Datum::number(tally.number), Datum::bytes([].as_slice()));
             self.references.push([sweep, Datum::number(done), Datum::number(source), source_trajectory, none]);
             for result in &row.results {
                 self.result(id, result).await?;
             }
-            self.write_what_is_much().await?;
+            self.write_if_large().await?;
         }
         Ok(())
     }
@@ -240,7 +240,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes what was gathered: first what other rows refer to.
+    /// Writes the collected rows; first those that others refer to.
     pub(super) async fn flush(&mut self) -> Result<(), StoreError> {
         self.write_rows().await?;
         let place = self.place;
@@ -261,15 +261,15 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes the rows that were gathered, where they are many or large.
-    async fn write_what_is_much(&mut self) -> Result<(), StoreError> {
+    /// Writes the collected rows if they are many or large.
+    async fn write_if_large(&mut self) -> Result<(), StoreError> {
         if self.results.len() < GATHERED_MAX && self.curves.bytes() < STATEMENT_BYTES {
             return Ok(());
         }
         self.write_rows().await
     }
 
-    /// Writes the rows that were gathered; the counts of their sweeps are still to be written.
+    /// Writes the collected rows, but not the counts of their sweeps.
     async fn write_rows(&mut self) -> Result<(), StoreError> {
         let mut closings = Rows::new(&CLOSINGS);
         let mut ended = Vec::new();
@@ -303,7 +303,7 @@ impl<'a> Writer<'a> {
             };
             self.sweeps.insert(id, Tally { number, ..Tally::default() });
         }
-        Ok(self.sweeps.get_mut(&id).expect("was there or has just been put there"))
+        Ok(self.sweeps.get_mut(&id).expect("it was there or was just added"))
     }
 
     async fn look_up(&mut self, id: SweepId) -> Result<i64, StoreError> {
@@ -312,12 +312,12 @@ impl<'a> Writer<'a> {
             .fetch_optional(&mut *self.connection)
             .await
             .map_err(|error| failed(self.place, error))?;
-        let (number,) = found.ok_or_else(|| self.refused(format!("sweep {id} is not there")))?;
+        let (number,) = found.ok_or_else(|| self.refused(format!("sweep {id} does not exist")))?;
         self.ids.sweeps.insert(id, number);
         Ok(number)
     }
 
-    /// Nothing more is written of a sweep.
+    /// Drops a sweep from the cache; nothing more is written of it.
     pub(super) fn forget(&mut self, id: SweepId) {
         self.sweeps.remove(&id);
         self.ids.sweeps.remove(&id);
@@ -327,7 +327,7 @@ impl<'a> Writer<'a> {
         if let Some(&name) = self.ids.names.get(text) {
             return Ok(name);
         }
-        // The change that changes nothing makes RETURNING answer for a name that was there, too.
+        // The update changes nothing, but makes RETURNING answer for an existing name too.
         let found: Result<(i64,), _> = sqlx::query_as(
             "INSERT INTO names (text) VALUES ($1) ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING name",
         )
@@ -339,7 +339,7 @@ impl<'a> Writer<'a> {
         Ok(name)
     }
 
-    /// A broken constraint is a record that contradicts what is stored.
+    /// An error about a constraint means that a record contradicts the stored data.
     pub(super) async fn execute(&mut self, query: Query<'_>, what: impl Fn() -> String) -> Result<(), StoreError> {
         match query.execute(&mut *self.connection).await {
             Ok(_) => Ok(()),
@@ -355,7 +355,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn whole(&self, number: u64) -> Result<i64, StoreError> {
-        i64::try_from(number).map_err(|_| self.refused(format!("{number} is more than a row can hold")))
+        i64::try_from(number).map_err(|_| self.refused(format!("{number} is too large for a row")))
     }
 
     pub(super) fn refused(&self, what: String) -> StoreError {

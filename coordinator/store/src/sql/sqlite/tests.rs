@@ -1,4 +1,4 @@
-//! What only a store in a file can get wrong: reopening, two owners, damage, a full disk.
+//! Tests for a store in a file only: reopening, two owners, damage, a full disk.
 
 use std::fs;
 use std::path::Path;
@@ -23,12 +23,12 @@ async fn refusal(home: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_store_opened_again_holds_all_that_was_committed() {
+async fn a_reopened_store_has_all_commits() {
     let home = home();
     let nested = home.path().join("made/on/the/way");
     let store = open(&nested).await.expect("a store");
     let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 2), ended(1, 1, 1, Outcome::Completed)];
-    store.commit(&history).await.expect("a sound batch");
+    store.commit(&history).await.expect("a valid batch");
     let before = store.restore().await.expect("restores");
     drop(store);
     let store = open(&nested).await.expect("the same store");
@@ -37,11 +37,11 @@ async fn a_store_opened_again_holds_all_that_was_committed() {
 }
 
 #[tokio::test]
-async fn a_store_that_was_closed_is_all_in_its_file() {
+async fn a_closed_store_is_completely_in_its_file() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 2), ended(1, 1, 1, Outcome::Completed)];
-    store.commit(&history).await.expect("a sound batch");
+    store.commit(&history).await.expect("a valid batch");
     store.close().await;
     drop(store);
     let copy = self::home();
@@ -52,23 +52,23 @@ async fn a_store_that_was_closed_is_all_in_its_file() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_emptied_is_refused_and_what_is_beside_it_kept() {
+async fn an_emptied_file_is_refused_and_its_log_is_kept() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
-    store.commit(&[Record::Submitted(submission(1))]).await.expect("a sound batch");
+    store.commit(&[Record::Submitted(submission(1))]).await.expect("a valid batch");
     let [file, log, kept] = [super::FILE, super::LOG, "kept"].map(|name| home.path().join(name));
     fs::copy(&log, &kept).expect("a copy");
     store.close().await;
     drop(store);
-    fs::write(&file, "").expect("it is emptied");
+    fs::write(&file, "").expect("truncated");
     fs::rename(&kept, &log).expect("the log is back");
     let error = refusal(home.path()).await;
-    assert!(error.contains("it is empty, while") && error.contains("put back a copy"), "{error}");
+    assert!(error.contains("it is empty, while") && error.contains("restore a copy"), "{error}");
     assert!(log.metadata().expect("it is there").len() > 0);
 }
 
 #[tokio::test]
-async fn a_second_owner_is_refused_by_name_while_the_first_lives() {
+async fn a_second_owner_is_refused_with_the_name_of_the_first() {
     let home = home();
     let first = open(home.path()).await.expect("a store");
     let error = refusal(home.path()).await;
@@ -79,7 +79,7 @@ async fn a_second_owner_is_refused_by_name_while_the_first_lives() {
 }
 
 #[tokio::test]
-async fn a_file_of_a_newer_form_is_refused() {
+async fn a_file_of_a_newer_version_is_refused() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     store.meddle("INSERT INTO _sqlx_migrations VALUES (9999, 'later', '2030-01-01', TRUE, x'00', 0)").await;
@@ -89,7 +89,7 @@ async fn a_file_of_a_newer_form_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_of_an_earlier_form_that_cannot_be_written_is_to_be_copied() {
+async fn an_error_about_an_old_file_that_cannot_be_written_says_to_copy_it() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     store.meddle("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await;
@@ -97,26 +97,23 @@ async fn a_file_of_an_earlier_form_that_cannot_be_written_is_to_be_copied() {
     drop(store);
     let lock = home.path().join(super::LOCK);
     fs::remove_file(&lock).expect("it was made");
-    // Nobody can write that, root included.
+    // Nobody, including root, can write a file in the place of a folder.
     fs::create_dir(&lock).expect("a folder");
-    let Err(error) = crate::open_to_read(home.path(), None).await else { panic!("it is read") };
+    let Err(error) = crate::open_to_read(home.path(), None).await else { panic!("not refused") };
     let error = error.to_string();
-    assert!(
-        error.contains("was written by an earlier version of biosweep, and cannot be brought up to date"),
-        "{error}"
-    );
-    assert!(error.ends_with("; copy it to where it can be written, and read the copy"), "{error}");
+    assert!(error.contains("was written by an earlier version of biosweep and cannot be migrated"), "{error}");
+    assert!(error.ends_with("; copy it to a place where it can be written, and use the copy"), "{error}");
     assert_eq!(error.matches("; ").count(), 1, "it names one next step: {error}");
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+async fn a_file_that_is_not_a_database_is_refused_and_unchanged() {
     let home = home();
     let file = home.path().join("biosweep.sqlite");
     let text = "no database at all, but long enough to be looked at as one: ".repeat(40);
     fs::write(&file, &text).expect("a file");
     let error = refusal(home.path()).await;
-    assert!(error.contains("put back a copy of the file, or move it away"), "{error}");
+    assert!(error.contains("restore a copy of the file, or move it away"), "{error}");
     assert_eq!(fs::read_to_string(&file).expect("still there"), text);
 }
 
@@ -129,10 +126,10 @@ async fn a_home_that_is_a_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_full_disk_leaves_nothing_half_written_and_the_store_usable() {
+async fn after_a_full_disk_nothing_is_half_written_and_the_store_is_usable() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
-    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 5_000)]).await.expect("a sound batch");
+    store.commit(&[Record::Submitted(submission(1)), leased(1, 1, 0, 5_000)]).await.expect("a valid batch");
     let before = store.restore().await.expect("restores");
     store.meddle("PRAGMA max_page_count = 40").await;
     let endings: Vec<Record> = (0..5_000).map(|index| ended(1, index, 1, Outcome::Completed)).collect();
@@ -141,7 +138,7 @@ async fn a_full_disk_leaves_nothing_half_written_and_the_store_usable() {
     assert!(error.to_string().contains("full"), "{error}");
     assert_eq!(store.restore().await.expect("restores"), before);
     assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
-    store.commit(&endings).await.expect("room again, since the limit was the connection's");
+    store.commit(&endings).await.expect("the new connection has no limit");
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 5_000)]);
 }
 
@@ -161,20 +158,20 @@ async fn late_reports_are_kept_as_evidence() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let late = crate::conformance::samples::late(1, 3, 77);
-    store.commit(&[Record::Submitted(submission(1)), late.clone(), late]).await.expect("a sound batch");
+    store.commit(&[Record::Submitted(submission(1)), late.clone(), late]).await.expect("a valid batch");
     let kept: Vec<(i64, i64, String)> = sqlx::query_as("SELECT trajectory, attempt, outcome FROM late_reports")
         .fetch_all(&store.readers)
         .await
         .expect("rows");
-    assert_eq!(kept, [(3, 77, "completed".to_owned())], "once, however often it comes");
+    assert_eq!(kept, [(3, 77, "completed".to_owned())], "stored once");
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_named() {
+async fn an_error_names_a_row_that_cannot_be_read() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let history = [Record::Submitted(submission(1)), leased(1, 1, 0, 1), ended(1, 0, 1, Outcome::Completed)];
-    store.commit(&history).await.expect("a sound batch");
+    store.commit(&history).await.expect("a valid batch");
     store.meddle("UPDATE curves SET points = x'02'").await;
     let error = store.curves(sweep(1), 0, 9).await.expect_err("unreadable").to_string();
     assert!(error.contains("points: it has an unknown version"), "{error}");
@@ -184,12 +181,12 @@ async fn a_row_that_cannot_be_read_is_named() {
 }
 
 #[tokio::test]
-async fn a_large_batch_is_refused_naming_the_row_that_contradicts() {
+async fn the_error_of_a_refused_batch_names_the_row() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let before = [Record::Submitted(submission(1)), leased(1, 1, 0, 900), leased(2, 1, 0, 900)];
-    store.commit(&before).await.expect("a sound batch");
-    store.commit(&[ended(1, 437, 1, Outcome::Completed)]).await.expect("a sound batch");
+    store.commit(&before).await.expect("a valid batch");
+    store.commit(&[ended(1, 437, 1, Outcome::Completed)]).await.expect("a valid batch");
     let endings: Vec<Record> = (0..900).map(|index| ended(1, index, 2, Outcome::Completed)).collect();
     let error = store.commit(&endings).await.expect_err("437 is done");
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
@@ -198,25 +195,25 @@ async fn a_large_batch_is_refused_naming_the_row_that_contradicts() {
 }
 
 #[tokio::test]
-async fn a_commit_whose_end_was_not_heard_of_is_not_written_twice() {
+async fn a_commit_with_a_lost_answer_is_not_written_twice() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     let batch = [Record::Submitted(submission(1)), leased(1, 1, 0, 2)];
-    store.commit(&batch).await.expect("a sound batch");
-    // As if the connection had broken after the commit and before its answer.
+    store.commit(&batch).await.expect("a valid batch");
+    // As if the connection had been lost after the commit and before its answer.
     drop(store.lose_the_connection().await);
     store.forget_the_last_answer().await;
-    store.commit(&batch).await.expect("it is there already");
-    store.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("what follows goes on from there");
+    store.commit(&batch).await.expect("accepted as already written");
+    store.commit(&[ended(1, 0, 1, Outcome::Completed)]).await.expect("the next commit follows");
     assert_eq!(store.restore().await.expect("restores").sweeps[0].done, [(0, 1)]);
 }
 
 #[tokio::test]
-async fn a_file_another_program_wrote_to_is_not_written_over() {
+async fn a_file_changed_by_another_program_is_not_overwritten() {
     let home = home();
     let store = open(home.path()).await.expect("a store");
     store.meddle("UPDATE commits SET last = 7").await;
-    let error = store.commit(&[Record::Submitted(submission(1))]).await.expect_err("not ours any more");
+    let error = store.commit(&[Record::Submitted(submission(1))]).await.expect_err("no longer ours");
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
     assert_eq!(store.sweeps().await.expect("reads"), []);
 }
