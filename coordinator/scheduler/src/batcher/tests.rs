@@ -33,14 +33,14 @@ impl Setup {
         let mut setup = Self { batcher, world, grant };
         setup.attach(STREAM, Vec::new());
         setup.say(vec![ToCoordinator::Poll { lanes: 1 }]);
-        let grants = setup.commit().into_iter().filter_map(|output| match output {
+        let mut grants = setup.commit().into_iter().filter_map(|output| match output {
             Output::Send { messages, .. } => messages.into_iter().find_map(|message| match message {
                 ToWorker::Grant(grant) => Some(*grant),
                 _ => None,
             }),
             _ => None,
         });
-        setup.grant = grants.last().expect("there is work");
+        setup.grant = grants.next().expect("there is work");
         setup
     }
 
