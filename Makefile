@@ -1,6 +1,10 @@
 # What people do with this project. Each target does all the set-up it needs.
 
 CARGO ?= cargo
+# Parts of the worker that a single machine does not need: s3 (checkpoints in object stores).
+FEATURES ?=
+# The tests need every part.
+ALL_FEATURES := --features biosweep-worker/s3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test postgresql lint bench bench-coordinator bench-peers clean
@@ -13,7 +17,7 @@ setup: ## Check what a build needs, and fetch libtorch (once)
 	@deploy/setup/libtorch.sh
 
 build: setup ## Build both programs into target/release
-	$(CARGO) build --release --locked --workspace
+	$(CARGO) build --release --locked -p biosweep -p biosweep-worker $(FEATURES:%=--features biosweep-worker/%)
 
 run: build ## Run the quickstart sweep on embedded data, to results and figures
 	target/release/biosweep run quickstart
@@ -21,8 +25,8 @@ run: build ## Run the quickstart sweep on embedded data, to results and figures
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
 test: setup postgresql lint ## Run every check and test
-	$(CARGO) build --release --locked --workspace --bins --tests
-	$(CARGO) test --release --locked --workspace
+	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
+	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
 
 postgresql: setup
 	@deploy/setup/postgresql.sh
@@ -30,8 +34,8 @@ postgresql: setup
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check
 	rustfmt --edition 2024 --check coordinator/store/src/sql/shared/*.rs # a macro names them, which cargo fmt does not follow
-	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items
+	$(CARGO) clippy --release --locked --workspace --all-targets $(ALL_FEATURES) -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items $(ALL_FEATURES)
 
 bench: build ## Measure updates per second, and trials per second of the coordinator
 	target/release/biosweep-worker bench --optimizer sgd

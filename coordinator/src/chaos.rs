@@ -91,7 +91,7 @@ pub(crate) struct Options {
 
 /// The result of a chaos run.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Verdict {
+pub(crate) struct ChaosVerdict {
     /// Whether all results of all runs with faults are equal to those without, to the last bit.
     pub(crate) equal: bool,
     /// Number of faults.
@@ -119,7 +119,7 @@ struct Found {
 }
 
 /// Runs the sweep without and with faults. `say` receives a line for each step.
-pub(crate) async fn run(options: &Options, mut say: impl FnMut(String)) -> Result<Verdict, ChaosError> {
+pub(crate) async fn run(options: &Options, mut say: impl FnMut(String)) -> Result<ChaosVerdict, ChaosError> {
     let clock = Clock::start();
     let mut calm = Cluster::start(options, "calm", None).await?;
     calm.submit().await?;
@@ -142,7 +142,7 @@ pub(crate) async fn run(options: &Options, mut say: impl FnMut(String)) -> Resul
     chaos.stop().await;
     let equal = differences.is_empty();
     differences.truncate(10);
-    Ok(Verdict {
+    Ok(ChaosVerdict {
         equal,
         faults: faults.done(),
         workers_killed: faults.workers_killed,

@@ -62,7 +62,7 @@ pub(crate) enum ReplayError {
 
 /// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Verdict {
+pub(crate) struct ReplayVerdict {
     /// The trial, as SWEEP/TRIAL.
     pub(crate) trial: String,
     /// The key of the trial.
@@ -93,7 +93,7 @@ pub(crate) struct Difference {
 }
 
 /// Trains the trajectory of `trained` again.
-pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result<Verdict, ReplayError> {
+pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result<ReplayVerdict, ReplayError> {
     let clock = Clock::start();
     let trial = trained.trial;
     let asked = trained.results.iter().find(|result| result.trial == trial.trial);
@@ -118,7 +118,7 @@ pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result
     drop(fs::remove_dir_all(&home));
     let replayed = replayed?;
     let difference = first_difference(&trained.curve.points, &replayed);
-    Ok(Verdict {
+    Ok(ReplayVerdict {
         trial: trial.to_string(),
         key: key.to_string(),
         same: difference.is_none(),

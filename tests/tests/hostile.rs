@@ -9,7 +9,7 @@ use biosweep_common::diagnostics::Measure;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
 use biosweep_common::protocol::messages::{Grant, Lane, ToWorker};
 use biosweep_common::protocol::pieces::{Curves, curve_pieces, trained_of_pieces, trained_pieces};
-use biosweep_common::protocol::reports::Reader;
+use biosweep_common::protocol::reports::ReportReader;
 use biosweep_common::protocol::wire::{FromWire as _, IntoWire as _};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::views::{ResultView, WatchEvent};
@@ -240,7 +240,7 @@ fn trained(sweep: &str) -> Vec<Vec<u8>> {
 fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
     match message {
         "WorkerMessage" => {
-            let mut reader = Reader::default();
+            let mut reader = ReportReader::default();
             let mut read = |bytes: &[u8]| reader.read(v1::WorkerMessage::decode(bytes).ok()?).ok();
             // A piece of a report has no meaning before the last one.
             let said = match read(bytes)? {

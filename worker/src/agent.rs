@@ -182,7 +182,7 @@ impl Agent {
                         self.record_outcome(Duration::ZERO);
                         deadline.get_or_insert(Instant::now() + self.resources.grace);
                     }
-                    self.apply(Input::Heard(message));
+                    self.apply(Input::Received(message));
                 }
                 Event::Broken(status) => self.broken(&status)?,
                 Event::Trainer(event) => {

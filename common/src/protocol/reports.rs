@@ -79,7 +79,7 @@ impl Iterator for Pieces {
 
 /// Reads the messages of one worker's stream.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct ReportReader {
     /// The pieces of an unfinished report.
     begun: Option<Begun>,
 }
@@ -91,7 +91,7 @@ struct Begun {
     diagnostics: Vec<DiagnosticPoint>,
 }
 
-impl Reader {
+impl ReportReader {
     /// Reads the next message; `None` if it is a piece of an unfinished report.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn the_papers_longest_report_is_sent_in_messages_of_limited_size() {
         let report = report(2_565, 15);
-        let mut reader = Reader::default();
+        let mut reader = ReportReader::default();
         let mut arrived = Vec::new();
         for message in pieces(ended(&report)) {
             assert!(message.encoded_len() <= bounds::TO_COORDINATOR_BYTES_MAX, "{} bytes", message.encoded_len());
@@ -229,13 +229,13 @@ mod tests {
         let first = report(PIECE_POINTS_MAX as u64 + 1, 0);
         let mut other = first.clone();
         other.held.trajectory = TrajectoryIndex(4);
-        let mut reader = Reader::default();
+        let mut reader = ReportReader::default();
         let mut messages = pieces(ended(&first));
         let piece = messages.next().expect("a piece");
         assert_eq!(reader.read(piece.clone()), Ok(None));
         let mixed = reader.read(pieces(ended(&other)).next().expect("a piece")).expect_err("another report");
         assert!(mixed.to_string().contains("trajectory 4"), "{mixed}");
-        let mut reader = Reader::default();
+        let mut reader = ReportReader::default();
         let refused = (0..=REPORT_POINTS_MAX / PIECE_POINTS_MAX).find_map(|_| reader.read(piece.clone()).err());
         assert!(matches!(refused, Some(WireError::OutOfBounds { .. })), "{refused:?}");
     }

@@ -26,7 +26,7 @@ pub enum Input {
     /// A stream to the coordinator is open.
     Connected,
     /// A message from the coordinator was received.
-    Heard(ToWorker),
+    Received(ToWorker),
     /// The trainer evaluated a lane of the bundle.
     Evaluated {
         /// The index of the lane in the bundle.
@@ -118,26 +118,26 @@ pub struct Session {
     store: Option<StoreId>,
     training: Option<Training>,
     /// Reports without acknowledgement. The key has the store, because two stores may have equal attempt numbers.
-    unacknowledged: BTreeMap<Key, Report>,
+    unacknowledged: BTreeMap<ReportKey, Report>,
     /// Reports for another store than that of this coordinator. They stay on disk until a coordinator with that store
     /// connects.
-    set_aside: BTreeSet<Key>,
+    set_aside: BTreeSet<ReportKey>,
     leaving: bool,
 }
 
 /// The identity of a report.
-type Key = (Option<StoreId>, Attempt, TrajectoryIndex);
+type ReportKey = (Option<StoreId>, Attempt, TrajectoryIndex);
 
 /// The bundle in training.
 #[derive(Debug, Clone)]
 struct Training {
     /// The store of the coordinator that granted it.
     store: Option<StoreId>,
-    lanes: Vec<Lane>,
+    lanes: Vec<HeldLane>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Lane {
+struct HeldLane {
     held: Held,
     state: LaneState,
 }
@@ -166,7 +166,7 @@ impl Session {
     pub fn apply(&mut self, input: Input) -> Vec<Output> {
         match input {
             Input::Connected => vec![Output::Send(ToCoordinator::Hello(self.hello()))],
-            Input::Heard(message) => self.hear(message),
+            Input::Received(message) => self.hear(message),
             Input::Evaluated { lane, point } => self.evaluated(lane, point),
             Input::LaneEnded { lane, end } => self.lane_ended(lane, end),
             Input::BundleDone => {
@@ -224,7 +224,7 @@ impl Session {
                 let halted = halted.into_iter().map(|lane| Output::Halt { lane, keep: false });
                 let mut outputs: Vec<Output> = halted.collect();
                 let stopped = self.owed().map(|(&key, _)| key);
-                let stopped: Vec<Key> =
+                let stopped: Vec<ReportKey> =
                     stopped.filter(|key| key.1 == attempt && trajectories.contains(&key.2)).collect();
                 self.set_aside.extend(stopped);
                 if self.leaving {
@@ -270,7 +270,7 @@ impl Session {
             // The grant crossed with the message that this worker leaves, so the bundle is returned untouched.
             return held.into_iter().flat_map(|held| self.report(self.store, held, LaneEnd::untouched())).collect();
         }
-        let lanes = held.into_iter().map(|held| Lane { held, state: LaneState::Running }).collect();
+        let lanes = held.into_iter().map(|held| HeldLane { held, state: LaneState::Running }).collect();
         self.training = Some(Training { store: self.store, lanes });
         vec![Output::Train(grant)]
     }
@@ -318,7 +318,7 @@ impl Session {
     }
 
     /// The reports for the store of the last coordinator, as far as known.
-    fn owed(&self) -> impl Iterator<Item = (&Key, &Report)> {
+    fn owed(&self) -> impl Iterator<Item = (&ReportKey, &Report)> {
         self.unacknowledged.iter().filter(|(key, _)| self.is_for(key.0))
     }
 
@@ -358,7 +358,7 @@ impl Session {
     }
 }
 
-fn key(store: Option<StoreId>, held: Held) -> Key {
+fn key(store: Option<StoreId>, held: Held) -> ReportKey {
     (store, held.attempt, held.trajectory)
 }
 

@@ -54,7 +54,7 @@ impl FromWire<v1::WorkerMessage> for ToCoordinator {
             },
             Up::AttemptEnded(ended) => Self::AttemptEnded(Box::new(Report::from_wire(ended)?)),
             Up::Goodbye(v1::Goodbye {}) => Self::Goodbye,
-            // A single piece has no meaning: `reports::Reader` joins it with the others.
+            // A single piece has no meaning: `reports::ReportReader` joins it with the others.
             Up::ReportPart(_) => return Err(WireError::Missing { field: "ended" }),
         })
     }

@@ -13,7 +13,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     // The whole text is checked first, including its depth. After that, parsing cannot fail or exhaust the stack.
     let whole = |_: serde_json::Value| serde_json::from_str::<&RawValue>(text);
     let root = serde_json::from_str(text).and_then(whole).map_err(|error| syntax_error(text, 0, &error))?;
-    Reader { text }.node(root)
+    JsonReader { text }.node(root)
 }
 
 fn syntax_error(text: &str, offset: usize, error: &serde_json::Error) -> SyntaxError {
@@ -51,11 +51,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     text: &'a str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> JsonReader<'a> {
     fn node(&self, raw: &'a RawValue) -> Result<Node, SyntaxError> {
         let source = raw.get();
         let kind = match source.as_bytes().first() {

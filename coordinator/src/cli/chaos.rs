@@ -17,7 +17,7 @@ use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
 use super::run::end_of_job;
 use super::{Output, StoreArgs, source};
-use crate::chaos::{self, Options, Verdict};
+use crate::chaos::{self, ChaosVerdict, Options};
 use crate::render::{human, json};
 use crate::terminal::say;
 
@@ -71,7 +71,7 @@ pub(super) async fn run(args: &ChaosArgs, home: &Path, output: Output, stop: &St
 }
 
 /// Runs the sweep without and with faults, in homes at `place`.
-async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<Verdict, Failure> {
+async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<ChaosVerdict, Failure> {
     let source = source::read_aside(&args.spec, &ExecutionArgs::default()).await?;
     let worker = WorkerOptions {
         program: local::find_program()?,

@@ -38,7 +38,7 @@ struct Sweep {
     /// The trajectories that keep a curve of a deleted sweep, with the worker that trained it.
     inherited: BTreeMap<TrajectoryIndex, String>,
     /// In the order in which they were recorded.
-    attempts: Vec<Ended>,
+    attempts: Vec<EndedAttempt>,
     /// Numbers of attempts that had ended when the sweep was last resumed, and when it last started to run.
     resumed_after: usize,
     began_after: usize,
@@ -51,7 +51,7 @@ struct Sweep {
 }
 
 #[derive(Debug, Clone)]
-struct Ended {
+struct EndedAttempt {
     row: AttemptRow,
     worker: WorkerId,
     updates: u64,
@@ -185,7 +185,7 @@ impl State {
         lease.open.remove(&trajectory);
         let (worker_name, cause) = (lease.row.worker_name.clone(), ending.cause.clone());
         let row = AttemptRow { trajectory, attempt, worker_name, outcome, cause, at };
-        sweep.attempts.push(Ended { row, worker: lease.row.worker, updates: ending.updates });
+        sweep.attempts.push(EndedAttempt { row, worker: lease.row.worker, updates: ending.updates });
         if done {
             let (points, diagnostics) = (ending.curve.clone(), ending.diagnostics.clone());
             sweep.curves.insert(trajectory, CurveRow { trajectory, points, diagnostics });
@@ -314,7 +314,7 @@ impl State {
         let open = self.leases.values().filter(|lease| lease.row.sweep == id && !lease.open.is_empty());
         let mut attempts: BTreeMap<TrajectoryIndex, (u32, u32)> = BTreeMap::new();
         let (mut failures, mut deaths) = (Vec::new(), Vec::new());
-        for (entry, Ended { row, worker, updates }) in sweep.attempts.iter().enumerate() {
+        for (entry, EndedAttempt { row, worker, updates }) in sweep.attempts.iter().enumerate() {
             let trajectory = row.trajectory;
             let is_done = sweep.curves.contains_key(&trajectory);
             let counts = sweep.forgiven.get(&trajectory).is_none_or(|&until| entry >= until);

@@ -243,7 +243,7 @@ impl World {
             }
             Step::Down(place) => {
                 let message = self.workers[place].down.pop_front().expect("it is there");
-                self.input(place, Input::Heard(message));
+                self.input(place, Input::Received(message));
                 Ok(())
             }
             Step::Connect(place) => {

@@ -80,7 +80,7 @@ mod tests {
     use biosweep_common::outcome::Outcome;
     use biosweep_common::protocol::bounds::PIECE_POINTS_MAX;
     use biosweep_common::protocol::messages::{Held, Report};
-    use biosweep_common::protocol::reports::Reader;
+    use biosweep_common::protocol::reports::ReportReader;
     use biosweep_host::id::new_id;
 
     use super::*;
@@ -104,7 +104,7 @@ mod tests {
         let mut said: Vec<ToCoordinator> = vec![ended(0, 20 * PIECE_POINTS_MAX)];
         said.extend((1..3_000).map(|trajectory| ended(trajectory, 1)));
         said.iter().cloned().for_each(|message| outbox.push(message));
-        let (mut reader, mut arrived) = (Reader::default(), Vec::new());
+        let (mut reader, mut arrived) = (ReportReader::default(), Vec::new());
         // The transport is full before the first report is through.
         tokio::select! {
             biased;

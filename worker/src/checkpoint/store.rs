@@ -4,28 +4,22 @@
 //! name is the update. A file is written under a temporary name, synced and renamed, so that no partial file has its
 //! final name. A checkpoint that cannot be read is set aside, and the one before it is used.
 
+#[cfg(feature = "s3")]
+mod s3;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_engine::checkpoint;
 use biosweep_engine::train::LaneState;
 use futures::TryStreamExt as _;
-use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 /// Checkpoints kept per trajectory: the last, and the one before it in case the last is damaged.
 const KEPT: usize = 2;
-/// The connect timeout of an object store.
-const CONNECT: Duration = Duration::from_secs(10);
-/// The read timeout of an object store. Longer files are sent in parts, one request each. The timeout therefore limits
-/// an idle store, and not the size of a checkpoint.
-const IDLE: Duration = Duration::from_secs(15);
-/// How long failed requests are repeated.
-const RETRY: Duration = Duration::from_secs(15);
 /// Bytes of a part: the minimum of object stores, which a slow line sends in time. A file may have 10,000 parts.
 const PART: usize = 5 << 20;
 const ENDING: &str = ".safetensors";
@@ -82,24 +76,17 @@ impl CheckpointStore {
         })
     }
 
+    #[cfg(feature = "s3")]
     fn open_bucket(place: &str) -> Result<Self, CheckpointStoreError> {
         let refused = |why: String| CheckpointStoreError { place: place.to_owned(), why };
-        let Some((bucket, within)) = place.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))
-        else {
-            return Err(refused("it is neither a folder nor an address that begins with s3://".to_owned()));
-        };
-        // Set once per process. A second call fails, which does not matter.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let retry = RetryConfig { max_retries: 3, retry_timeout: RETRY, ..RetryConfig::default() };
-        let client = ClientOptions::new()
-            .with_timeout_disabled()
-            .with_connect_timeout(CONNECT)
-            .with_read_timeout(IDLE)
-            .with_allow_http(true);
-        let builder =
-            AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).with_client_options(client);
-        let store = builder.build().map_err(|error| refused(error.to_string()))?;
-        Ok(Self { objects: Arc::new(store), within: ObjectPath::from(within), name: place.to_owned(), in_parts: true })
+        let (store, within) = s3::open(place).map_err(refused)?;
+        Ok(Self { objects: Arc::new(store), within, name: place.to_owned(), in_parts: true })
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn open_bucket(place: &str) -> Result<Self, CheckpointStoreError> {
+        let why = "this worker is built without object stores: build it with `make build FEATURES=s3`".to_owned();
+        Err(CheckpointStoreError { place: place.to_owned(), why })
     }
 
     fn folder(&self, id: CheckpointId) -> ObjectPath {

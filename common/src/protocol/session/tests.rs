@@ -45,12 +45,12 @@ fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
 }
 
 fn hear_grant(session: &mut Session, attempt: u64, trajectories: &[u64]) -> Vec<Output> {
-    session.apply(Input::Heard(ToWorker::Grant(Box::new(grant(attempt, trajectories)))))
+    session.apply(Input::Received(ToWorker::Grant(Box::new(grant(attempt, trajectories)))))
 }
 
 fn acknowledge(session: &mut Session, attempt: u64, trajectory: u64) -> Vec<Output> {
     let (attempt, trajectory) = (Attempt(attempt), TrajectoryIndex(trajectory));
-    session.apply(Input::Heard(ToWorker::Acknowledged { attempt, trajectories: vec![trajectory], accepted: true }))
+    session.apply(Input::Received(ToWorker::Acknowledged { attempt, trajectories: vec![trajectory], accepted: true }))
 }
 
 fn ended(session: &mut Session, lane: usize, outcome: Outcome) -> Vec<Output> {
@@ -62,7 +62,7 @@ fn welcome() -> Input {
 }
 
 fn welcome_by(store: Option<StoreId>) -> Input {
-    Input::Heard(ToWorker::Welcome { heartbeat_ms: 2_000, store })
+    Input::Received(ToWorker::Welcome { heartbeat_ms: 2_000, store })
 }
 
 fn store(number: u64) -> Option<StoreId> {
@@ -115,10 +115,10 @@ fn a_lane_that_is_handed_back_keeps_its_state_and_is_reported() {
     hear_grant(&mut session, 7, &[3, 4]);
     let (attempt, reason) = (Attempt(7), "paused".to_owned());
     let back = ToWorker::HandBack { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
-    assert_eq!(session.apply(Input::Heard(back.clone())), vec![Output::Halt { lane: 1, keep: true }]);
+    assert_eq!(session.apply(Input::Received(back.clone())), vec![Output::Halt { lane: 1, keep: true }]);
     let said = ended(&mut session, 1, Outcome::Preempted);
     assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
-    assert_eq!(session.apply(Input::Heard(back)), vec![], "the lane has ended");
+    assert_eq!(session.apply(Input::Received(back)), vec![], "the lane has ended");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_lane_stopped_by_the_coordinator_is_halted_and_not_reported() {
     hear_grant(&mut session, 7, &[3, 4]);
     let (attempt, reason) = (Attempt(7), "cancelled".to_owned());
     let stop = ToWorker::Stop { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
-    assert_eq!(session.apply(Input::Heard(stop)), vec![Output::Halt { lane: 1, keep: false }]);
+    assert_eq!(session.apply(Input::Received(stop)), vec![Output::Halt { lane: 1, keep: false }]);
     assert_eq!(ended(&mut session, 1, Outcome::Preempted), Vec::new());
     assert_eq!(held(&session), vec![(7, 3)]);
 }
@@ -279,13 +279,13 @@ fn a_report_for_another_coordinator_does_not_stop_a_worker_from_leaving_and_is_p
     let mut session = session();
     session.apply(welcome());
     let grant = grant(1, &[7]);
-    session.apply(Input::Heard(ToWorker::Grant(Box::new(grant))));
+    session.apply(Input::Received(ToWorker::Grant(Box::new(grant))));
     ended(&mut session, 0, Outcome::Completed);
     session.apply(Input::BundleDone);
     assert!(!session.apply(Input::Leave).contains(&Output::Exit), "it may still be acknowledged");
 
     let stop = ToWorker::Stop { attempt: Attempt(1), trajectories: vec![TrajectoryIndex(7)], reason: String::new() };
-    let outputs = session.apply(Input::Heard(stop));
+    let outputs = session.apply(Input::Received(stop));
     assert!(outputs.contains(&Output::Exit), "{outputs:?}");
     assert!(!outputs.iter().any(|output| matches!(output, Output::Forget { .. })), "it stays on disk: {outputs:?}");
     let outputs = session.apply(welcome());

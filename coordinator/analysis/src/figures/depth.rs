@@ -19,13 +19,13 @@ use crate::aggregate::{Cell, Mean, uneven};
 const SHIFT_MAX: f64 = 3.0;
 
 /// The dataset, whether the layers are convolutions, and the activation function.
-type PanelKey<'a> = (&'a DatasetRef, bool, ActivationFunction);
+type DepthPanel<'a> = (&'a DatasetRef, bool, ActivationFunction);
 type Series = (Rule, Network);
 
 /// The figure as SVG text, for the cells of an aggregate. A cell without completed replicates has a cross on the
 /// horizontal axis; one with some of its replicates completed has a diamond.
 pub fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
-    let panels: BTreeSet<PanelKey<'_>> = cells.iter().map(panel_of).collect();
+    let panels: BTreeSet<DepthPanel<'_>> = cells.iter().map(panel_of).collect();
     let series: Vec<Series> = cells.iter().map(series_of).collect::<BTreeSet<_>>().into_iter().collect();
     let datasets = panels.iter().map(|(dataset, ..)| dataset).collect::<BTreeSet<_>>().len();
     let families = panels.iter().map(|(_, family, _)| family).collect::<BTreeSet<_>>().len();
@@ -121,11 +121,11 @@ fn line(
     }
 }
 
-fn of_line<'a>(cells: &'a [Cell], panel: PanelKey<'a>, series: Series) -> impl Iterator<Item = &'a Cell> {
+fn of_line<'a>(cells: &'a [Cell], panel: DepthPanel<'a>, series: Series) -> impl Iterator<Item = &'a Cell> {
     cells.iter().filter(move |cell| panel_of(cell) == panel && series_of(cell) == series)
 }
 
-fn depths(cells: &[Cell], panel: PanelKey<'_>) -> BTreeSet<u32> {
+fn depths(cells: &[Cell], panel: DepthPanel<'_>) -> BTreeSet<u32> {
     cells.iter().filter(|cell| panel_of(cell) == panel).map(|cell| cell.place.depth).collect()
 }
 
@@ -146,7 +146,7 @@ fn shift(depths: &BTreeSet<u32>, edge: Scale, lines: usize, plot_width: f64) -> 
     SHIFT_MAX.min(0.8 * nearest / lines.max(1) as f64)
 }
 
-fn panel_of(cell: &Cell) -> PanelKey<'_> {
+fn panel_of(cell: &Cell) -> DepthPanel<'_> {
     (&cell.place.dataset, cell.place.network.is_convolutional(), cell.place.activation)
 }
 

@@ -18,7 +18,7 @@ use crate::aggregate::{Cell, Place};
 /// Maximum points of a curve; more than a panel has pixels would only make the file larger.
 const POINTS_MAX: usize = 300;
 
-type PanelKey<'a> = (&'a DatasetRef, ActivationFunction, Network);
+type LearningPanel<'a> = (&'a DatasetRef, ActivationFunction, Network);
 
 /// The figure as SVG text, with the curves of the settings that were chosen for `cells`; other curves are left out.
 pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView]) -> String {
@@ -59,8 +59,11 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView]) -> Str
 }
 
 /// The curves to draw, by panel and rule.
-fn shown<'a>(cells: &'a [Cell], curves: &'a [CurveView]) -> BTreeMap<PanelKey<'a>, BTreeMap<Rule, Vec<&'a CurveView>>> {
-    let mut shown: BTreeMap<PanelKey<'_>, BTreeMap<Rule, Vec<&CurveView>>> = BTreeMap::new();
+fn shown<'a>(
+    cells: &'a [Cell],
+    curves: &'a [CurveView],
+) -> BTreeMap<LearningPanel<'a>, BTreeMap<Rule, Vec<&'a CurveView>>> {
+    let mut shown: BTreeMap<LearningPanel<'_>, BTreeMap<Rule, Vec<&CurveView>>> = BTreeMap::new();
     for curve in curves {
         let Some(place) = Place::of(&curve.point) else { continue };
         let Some(cell) = cells.iter().find(|cell| cell.place == place) else { continue };

@@ -9,7 +9,7 @@ use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::protocol::bounds::{ASKED_MAX, shown};
 use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
-use biosweep_common::protocol::reports::Reader;
+use biosweep_common::protocol::reports::ReportReader;
 use biosweep_common::protocol::wire::IntoWire;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_server::Workers;
@@ -48,7 +48,7 @@ impl Workers for Service {
         &self,
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let mut inbound = Inbound { messages: request.into_inner(), reader: Reader::default() };
+        let mut inbound = Inbound { messages: request.into_inner(), reader: ReportReader::default() };
         let hello = inbound.hello().await?;
         let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
         let (outbox, letters) = mpsc::channel(OUTBOX);
@@ -109,7 +109,7 @@ impl Workers for Service {
 /// The messages of a worker.
 struct Inbound {
     messages: Streaming<v1::WorkerMessage>,
-    reader: Reader,
+    reader: ReportReader,
 }
 
 /// Why a worker's stream ended.

@@ -8,7 +8,7 @@ use biosweep_common::views::{ResultView, SweepView, TrainedView};
 
 use super::amounts::{counted, trials};
 use super::{TrialNames, so_far, tally};
-use crate::chaos::Verdict;
+use crate::chaos::ChaosVerdict;
 use crate::folder::ResultsFolder;
 use crate::render::table;
 use crate::replay;
@@ -102,8 +102,8 @@ pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &Result
 }
 
 /// The result of a chaos run.
-pub(crate) fn verdict(verdict: &Verdict) -> String {
-    let Verdict { faults, workers_killed, coordinators_killed, sweeps, .. } = verdict;
+pub(crate) fn verdict(verdict: &ChaosVerdict) -> String {
+    let ChaosVerdict { faults, workers_killed, coordinators_killed, sweeps, .. } = verdict;
     let mut text = format!(
         "{} ({} and {} killed) in {:.0} s and {} of {}: ",
         counted((*faults).into(), "fault", "faults"),
@@ -130,8 +130,8 @@ pub(crate) fn replaying(trained: &TrainedView) -> String {
 }
 
 /// Whether the new curve of a trial is equal.
-pub(crate) fn replayed(verdict: &replay::Verdict) -> String {
-    let replay::Verdict { trial, evaluations, difference, environment, .. } = verdict;
+pub(crate) fn replayed(verdict: &replay::ReplayVerdict) -> String {
+    let replay::ReplayVerdict { trial, evaluations, difference, environment, .. } = verdict;
     let Some(replay::Difference { update, what, stored, replayed }) = difference else {
         return format!("same: all {evaluations} evaluations of {trial} are equal to the last bit");
     };

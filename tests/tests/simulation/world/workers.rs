@@ -65,7 +65,7 @@ impl World {
         if self.put_off(slot, &Happening::Down { slot, stream, message: message.clone() }) {
             return Ok(());
         }
-        self.input(slot, Input::Heard(message))
+        self.input(slot, Input::Received(message))
     }
 
     pub(super) fn beat(&mut self, slot: usize, life: u64, stream: StreamId) -> Result<(), String> {
