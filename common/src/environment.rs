@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,10 @@ pub const VARIABLES: &[&str] = &[
 ];
 
 /// The numeric environment of a worker. Curves from equal environments are equal to the last bit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NumericEnvironment {
+    /// The kind of device, such as `cpu`.
+    pub device: String,
     /// The name of the processor.
     pub processor: String,
     /// The widest vector instructions that kernels use: avx512, avx2 or baseline.
@@ -36,7 +39,30 @@ pub struct NumericEnvironment {
     pub variables: BTreeMap<String, String>,
 }
 
+/// Environments of one class have equal kernels: results that differ between two classes need not differ by an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EnvironmentClass<'a> {
+    /// The kind of device.
+    pub device: &'a str,
+    /// The widest vector instructions that kernels use.
+    pub instructions: &'a str,
+    /// The version of libtorch.
+    pub libtorch: &'a str,
+}
+
 impl NumericEnvironment {
+    /// The class: the kind of device, the vector instructions and the version of libtorch.
+    #[must_use]
+    pub fn class(&self) -> EnvironmentClass<'_> {
+        EnvironmentClass { device: &self.device, instructions: &self.instructions, libtorch: &self.libtorch }
+    }
+
+    /// The environment as one line of JSON, which [`FromStr`] reads.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts are always JSON")
+    }
+
     /// The variables as shell assignments; empty if none is set.
     #[must_use]
     pub fn assignments(&self) -> String {
@@ -45,9 +71,17 @@ impl NumericEnvironment {
     }
 }
 
+impl FromStr for NumericEnvironment {
+    type Err = serde_json::Error;
+
+    fn from_str(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+}
+
 impl fmt::Display for NumericEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { processor, instructions, libtorch, variables } = self;
+        let Self { device: _, processor, instructions, libtorch, variables } = self;
         write!(f, "{processor} ({instructions}), libtorch {libtorch}")?;
         if variables.is_empty() { f.write_str(", no variables set") } else { write!(f, ", {}", self.assignments()) }
     }
@@ -60,6 +94,7 @@ mod tests {
     #[test]
     fn an_environment_is_written_with_the_variables_that_are_set() {
         let mut environment = NumericEnvironment {
+            device: "cpu".to_owned(),
             processor: "A Processor".to_owned(),
             instructions: "avx2".to_owned(),
             libtorch: "2.11.0".to_owned(),
@@ -69,5 +104,6 @@ mod tests {
         environment.variables.insert("MKL_CBWR".to_owned(), "COMPATIBLE".to_owned());
         assert_eq!(environment.to_string(), "A Processor (avx2), libtorch 2.11.0, MKL_CBWR=COMPATIBLE");
         assert!(VARIABLES.is_sorted());
+        assert_eq!(environment.to_json().parse::<NumericEnvironment>().expect("its own JSON"), environment);
     }
 }

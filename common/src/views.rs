@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::capability::Capabilities;
 use crate::configuration::{Point, TrialKey};
@@ -9,6 +10,7 @@ use crate::curve::{CurvePoint, Score};
 use crate::dataset::DatasetRef;
 use crate::dataset_summary::DatasetSummary;
 use crate::diagnostics::DiagnosticPoint;
+use crate::environment::NumericEnvironment;
 use crate::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::{Format, SweepSpec};
@@ -181,6 +183,8 @@ pub struct ResultView {
     pub seconds: f64,
     /// The trial that the result was reused from; `None` if this trial was trained.
     pub reused_from: Option<Origin>,
+    /// The numeric environment in which it was trained; `None` if no worker is known that trained it.
+    pub environment: Option<Arc<NumericEnvironment>>,
 }
 
 /// The trial that a result was reused from; written like the trial, followed by ` (deleted)` if its sweep was deleted.

@@ -73,10 +73,37 @@ pub(crate) struct ReplayVerdict {
     pub(crate) evaluations: usize,
     /// The first difference.
     pub(crate) difference: Option<Difference>,
+    /// The numeric environment of the stored training; `None` if it is unknown.
+    pub(crate) trained_in: Option<NumericEnvironment>,
     /// The numeric environment of the new training. Curves from equal environments are equal.
     pub(crate) environment: NumericEnvironment,
     /// Duration in seconds.
     pub(crate) seconds: f64,
+}
+
+impl ReplayVerdict {
+    /// Why two curves may differ, from the two environments.
+    pub(crate) fn explanation(&self) -> String {
+        let now = &self.environment;
+        let Some(before) = &self.trained_in else {
+            return "the environment of the stored training is unknown; another processor, libtorch version or environment \
+                    variable can change the last bits"
+                .to_owned();
+        };
+        let why = if before == now {
+            "the environments are equal, so the curves must be equal: this is a bug in biosweep, please report it"
+        } else if (&before.device, &before.instructions) != (&now.device, &now.instructions) {
+            "it was trained on another kind of CPU, which can change the last bits"
+        } else if before.libtorch != now.libtorch {
+            "it was trained with another version of libtorch, which can change the last bits"
+        } else if before.variables != now.variables {
+            "it was trained with other environment variables, which can change the last bits"
+        } else {
+            "it was trained on another processor of the same kind; libtorch chooses some kernels by the processor, which can \
+             change the last bits"
+        };
+        format!("then trained with: {before}\n{why}")
+    }
 }
 
 /// The first difference between two curves.
@@ -124,6 +151,7 @@ pub(crate) async fn run(trained: &TrainedView, worker: &WorkerOptions) -> Result
         same: difference.is_none(),
         evaluations: trained.curve.points.len(),
         difference,
+        trained_in: asked.and_then(|result| result.environment.as_deref().cloned()),
         environment,
         seconds: clock.seconds(),
     })

@@ -54,6 +54,7 @@ fn hello(sweep: &str) -> Up {
         held: vec![v1::Held { sweep: sweep.to_owned(), attempt: 7, trajectory: 3 }],
         memory_bytes: 1 << 30,
         labels: vec!["a100".to_owned()],
+        environment: Some(v1::NumericEnvironment::default()),
     })
 }
 
@@ -219,8 +220,20 @@ fn results(sweep: &str) -> Vec<Vec<u8>> {
         worker: "host/1".to_owned(),
         seconds: 0.5,
         reused_from: format!("{sweep}/3"),
+        environment: Some(environment()),
     };
     vec![result.encode_to_vec()]
+}
+
+/// An environment in which every field is set.
+fn environment() -> v1::NumericEnvironment {
+    v1::NumericEnvironment {
+        device: "cpu".to_owned(),
+        processor: "A Processor".to_owned(),
+        instructions: "avx2".to_owned(),
+        libtorch: "2.11.0".to_owned(),
+        variables: [("MKL_CBWR".to_owned(), "COMPATIBLE".to_owned())].into(),
+    }
 }
 
 fn curves() -> Vec<Vec<u8>> {

@@ -32,6 +32,7 @@ impl Client {
             memory_bytes: 0,
             labels: Vec::new(),
             held: Vec::new(),
+            environment: Some(v1::NumericEnvironment::default()),
         };
         out.send(message(Up::Hello(hello))).await.expect("the stream is open");
         let mut client = WorkersClient::connect(cluster.url()).await.expect("a coordinator");

@@ -45,6 +45,7 @@ impl Client {
             memory_bytes: 0,
             labels: Vec::new(),
             held: Vec::new(),
+            environment: Some(v1::NumericEnvironment::default()),
         };
         let mut client = Self::connect(cluster).await;
         out.send(v1::WorkerMessage { message: Some(Up::Hello(hello)) }).await.expect("the stream is open");

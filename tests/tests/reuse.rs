@@ -153,7 +153,14 @@ fn a_replay_says_that_a_curve_is_the_same_or_names_the_first_update_that_differs
     let home = Home::default();
     let sweep = with_spec(&home, &["run"], SPEC, &["--workers", "1"]);
     let old = rows(&home, "small");
+    let class = ["device", "cpu_class", "libtorch"].map(|column| old[3][column].as_str().unwrap_or_default());
+    assert!(class[0] == "cpu" && ["avx512", "avx2", "baseline"].contains(&class[1]), "{class:?}");
     let verdict = home.json(&["replay", "small/3"]);
+    assert_eq!(verdict["trained_in"], verdict["environment"]);
+    assert_eq!(
+        (&verdict["environment"]["instructions"], &verdict["environment"]["libtorch"]),
+        (&class[1].into(), &class[2].into())
+    );
     assert_eq!((&verdict["same"], &verdict["evaluations"]), (&true.into(), &2.into()), "{verdict}");
     assert_eq!((&verdict["key"], &verdict["difference"]), (&old[3]["key"], &Value::Null));
     assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(1), "it leaves no sweep behind");
@@ -185,7 +192,15 @@ fn a_replay_says_that_a_curve_is_the_same_or_names_the_first_update_that_differs
     assert_ne!(verdict["difference"]["stored"], verdict["difference"]["replayed"]);
     let output = home.run(&["replay", "small/2"]);
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("the first update of") && said.contains("libtorch 2."), "{said}");
+    assert!(said.contains("the first update of") && said.contains("this is a bug in biosweep"), "{said}");
+    let elsewhere = "import sqlite3, sys\nstore = sqlite3.connect(sys.argv[1])\n\
+                     store.execute('UPDATE trainers SET environment = json_set(environment, \"$.instructions\", \"sse\")')\n\
+                     store.commit()\n";
+    let moved = Command::new("python3").args(["-c", elsewhere]).arg(&file).status().expect("python3 starts");
+    assert!(moved.success());
+    let output = home.run(&["replay", "small/2"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("(sse)") && said.contains("it was trained on another kind of CPU"), "{said}");
 
     let output = home.run(&["replay", "small/99"]);
     assert_eq!(output.status.code(), Some(2));

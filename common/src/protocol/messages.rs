@@ -1,9 +1,12 @@
 //! The messages of a worker's stream, as domain types.
 
+use std::sync::Arc;
+
 use crate::capability::Capabilities;
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
 use crate::curve::CurvePoint;
 use crate::diagnostics::{DiagnosticPoint, Measure};
+use crate::environment::NumericEnvironment;
 use crate::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use crate::outcome::Outcome;
 
@@ -61,6 +64,8 @@ pub struct WorkerDescription {
     pub lanes: u32,
     /// The version of the program.
     pub version: String,
+    /// The numeric environment of its results.
+    pub environment: Arc<NumericEnvironment>,
 }
 
 /// A trajectory that a worker holds, with its lease.

@@ -228,6 +228,7 @@ mod tests {
             worker_name: "host/1".to_owned(),
             seconds: 1.0,
             reused_from: None,
+            environment: None,
         };
         let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(3) };
         let trained = TrainedView { trial, results: (0..20_000).map(result).collect(), curve: long_curve(0, 2_565) };

@@ -213,6 +213,7 @@ impl IntoWire<v1::TrialResult> for ResultView {
             worker: clean_line(self.worker_name),
             seconds: self.seconds,
             reused_from: cause_into_wire(self.reused_from.map(|from| from.to_string())),
+            environment: self.environment.map(IntoWire::into_wire),
         }
     }
 }
@@ -234,12 +235,15 @@ impl FromWire<v1::TrialResult> for ResultView {
                 "" => None,
                 from => Some(parsed(from, "result.reused_from")?),
             },
+            environment: message.environment.map(FromWire::from_wire).transpose()?,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use uuid::Uuid;
 
     use super::*;
@@ -247,6 +251,7 @@ mod tests {
     use crate::curve::{CurvePoint, Score};
     use crate::ids::{SweepId, TrialRef, WorkerId};
     use crate::outcome::{Outcome, SweepState, TrialStatus};
+    use crate::protocol::workers::tests::environment;
     use crate::views::Origin;
 
     fn status() -> SweepStatus {
@@ -327,6 +332,7 @@ mod tests {
             worker_name: "host/1".to_owned(),
             seconds: 2.5,
             reused_from: None,
+            environment: Some(Arc::new(environment())),
         };
         let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(7) };
         for reused_from in [None, Some(false), Some(true)] {

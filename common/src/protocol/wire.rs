@@ -2,14 +2,16 @@
 //! settings, curve points, diagnostic points, scores.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use biosweep_proto::v1;
 
-use super::bounds;
+use super::bounds::{self, clean_line, clean_text};
 use crate::capability::Capabilities;
 use crate::configuration::{ConfigurationError, Point};
 use crate::curve::{CurvePoint, Score};
 use crate::diagnostics::DiagnosticPoint;
+use crate::environment::{NumericEnvironment, VARIABLES};
 use crate::ids::{Attempt, TrajectoryIndex};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
 use crate::settings::{Setting, Value};
@@ -172,6 +174,39 @@ pub(super) fn capabilities(device: String, memory_bytes: u64, labels: Vec<String
         memory_bytes: bounds::number(memory_bytes, "worker.memory_bytes")?,
         labels: labels.collect::<Result<_, _>>()?,
     })
+}
+
+impl IntoWire<v1::NumericEnvironment> for Arc<NumericEnvironment> {
+    fn into_wire(self) -> v1::NumericEnvironment {
+        let NumericEnvironment { device, processor, instructions, libtorch, variables } = Self::unwrap_or_clone(self);
+        let variables = variables.into_iter().take(VARIABLES.len());
+        v1::NumericEnvironment {
+            device: clean_line(device),
+            processor: clean_line(processor),
+            instructions: clean_line(instructions),
+            libtorch: clean_line(libtorch),
+            variables: variables.map(|(name, value)| (clean_line(name), clean_text(value))).collect(),
+        }
+    }
+}
+
+impl FromWire<v1::NumericEnvironment> for Arc<NumericEnvironment> {
+    fn from_wire(message: v1::NumericEnvironment) -> Result<Self, WireError> {
+        let v1::NumericEnvironment { device, processor, instructions, libtorch, variables } = message;
+        let variables: Vec<_> = variables.into_iter().collect();
+        let variables = bounds::at_most(variables, VARIABLES.len(), "environment.variables")?;
+        let variable = |(name, value)| {
+            let name = bounds::line(name, "environment.variables")?;
+            Ok((name, bounds::text(value, "environment.variables")?))
+        };
+        Ok(Self::new(NumericEnvironment {
+            device: bounds::line(device, "environment.device")?,
+            processor: bounds::line(processor, "environment.processor")?,
+            instructions: bounds::line(instructions, "environment.instructions")?,
+            libtorch: bounds::line(libtorch, "environment.libtorch")?,
+            variables: variables.into_iter().map(variable).collect::<Result<_, WireError>>()?,
+        }))
+    }
 }
 
 impl IntoWire<v1::Setting> for (Setting, Value) {

@@ -63,22 +63,35 @@ impl FromWire<v1::WorkerMessage> for ToCoordinator {
 impl IntoWire<v1::Hello> for Hello {
     fn into_wire(self) -> v1::Hello {
         let Self { worker, description, numerics_version, held } = self;
-        let WorkerDescription { name, capabilities, lanes, version } = description;
+        let WorkerDescription { name, capabilities, lanes, version, environment } = description;
+        let environment = Some(environment.into_wire());
         let Capabilities { device, memory_bytes, labels } = capabilities;
         let (worker, held, labels) = (worker.to_string(), held.into_wire(), labels.into_iter().collect());
         let (name, device, version) = (clean_line(name), clean_line(device), clean_line(version));
-        v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels }
+        v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels, environment }
     }
 }
 
 impl FromWire<v1::Hello> for Hello {
     fn from_wire(message: v1::Hello) -> Result<Self, WireError> {
-        let v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels } = message;
+        let v1::Hello {
+            worker,
+            name,
+            device,
+            lanes,
+            numerics_version,
+            version,
+            held,
+            memory_bytes,
+            labels,
+            environment,
+        } = message;
         let description = WorkerDescription {
             name: bounds::line(name, "hello.name")?,
             capabilities: capabilities(device, memory_bytes, labels)?,
             lanes: bounds::lanes(lanes, "hello.lanes")?,
             version: bounds::line(version, "hello.version")?,
+            environment: FromWire::from_wire(required(environment, "hello.environment")?)?,
         };
         let held = bounds::at_most(held, HELD_MAX, "hello.held")?;
         Ok(Self {
@@ -333,4 +346,4 @@ impl FromWire<v1::StoppingRule> for StoppingRule {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,7 +1,11 @@
 //! Sample results for tests.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use biosweep_common::configuration::{Configuration, Point, TrialKey};
 use biosweep_common::curve::{CurvePoint, Score};
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::TrialStatus;
 use biosweep_common::settings::{Level, Setting, Value};
@@ -28,6 +32,13 @@ pub fn ended(rule: &str, network: &str, depth: u64, status: TrialStatus) -> Resu
         worker_name: "host/1".to_owned(),
         seconds: 12.5,
         reused_from: None,
+        environment: Some(Arc::new(NumericEnvironment {
+            device: "cpu".to_owned(),
+            processor: "A Processor".to_owned(),
+            instructions: "avx2".to_owned(),
+            libtorch: "2.11.0".to_owned(),
+            variables: BTreeMap::new(),
+        })),
     }
 }
 

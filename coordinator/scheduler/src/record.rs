@@ -5,6 +5,7 @@ use std::sync::Arc;
 use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey};
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::diagnostics::DiagnosticPoint;
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
@@ -136,7 +137,7 @@ pub enum Record {
         worker: WorkerId,
         /// How that attempt says it ended.
         outcome: Outcome,
-        /// The curve it completion.
+        /// The curve that it reported.
         curve: Vec<CurvePoint>,
         /// When it came.
         at: WallTime,
@@ -202,6 +203,8 @@ pub struct LeaseRow {
     pub worker: WorkerId,
     /// That worker's name, for people.
     pub worker_name: String,
+    /// The numeric environment of that worker.
+    pub environment: Arc<NumericEnvironment>,
     /// When.
     pub at: WallTime,
 }
@@ -247,12 +250,14 @@ pub struct TrialResult {
     pub updates: u64,
     /// Attempts it took, the accepted one included.
     pub attempts: u32,
-    /// The worker that completion it.
+    /// The name of the worker that completed it.
     pub worker_name: String,
     /// Wall-clock seconds of the accepted attempt.
     pub seconds: f64,
     /// The trial it was taken over from; `None` where it was trained.
     pub reused_from: Option<TrialRef>,
+    /// The numeric environment in which it was trained; `None` where no worker is known that trained it.
+    pub environment: Option<Arc<NumericEnvironment>>,
 }
 
 /// A stored sweep, with its counts.
@@ -281,8 +286,10 @@ pub struct SweepRow {
 pub struct SourceRow {
     /// The trajectory.
     pub trajectory: TrajectoryIndex,
-    /// Who trained it.
+    /// The name of the worker that trained it.
     pub worker_name: String,
+    /// The numeric environment of that worker.
+    pub environment: Option<Arc<NumericEnvironment>>,
     /// Its evaluations.
     pub points: Vec<CurvePoint>,
 }

@@ -102,7 +102,11 @@ impl Scheduler {
     fn restore_sweep(&mut self, now: Now, mut sweep: Sweep, open: &[(LeaseRow, Vec<TrajectoryIndex>)]) {
         for (row, trajectories) in open.iter().filter(|(_, trajectories)| !trajectories.is_empty()) {
             if self.workers.get(row.worker).is_none() {
-                let description = WorkerDescription { name: row.worker_name.clone(), ..WorkerDescription::default() };
+                let description = WorkerDescription {
+                    name: row.worker_name.clone(),
+                    environment: Arc::clone(&row.environment),
+                    ..WorkerDescription::default()
+                };
                 let deadline = now.tick.after_ms(self.timeouts.lease_ms);
                 self.workers.insert(row.worker, Worker::new(description, false, deadline), 0);
             }

@@ -208,7 +208,18 @@ pub async fn result_views(
 ) -> Result<Option<Vec<ResultView>>, StoreError> {
     let mut views = Vec::with_capacity(rows.len());
     for row in rows {
-        let TrialResult { trial, key, status, score, updates, attempts, worker_name, seconds, reused_from } = row;
+        let TrialResult {
+            trial,
+            key,
+            status,
+            score,
+            updates,
+            attempts,
+            worker_name,
+            seconds,
+            reused_from,
+            environment,
+        } = row;
         let Some(point) = spec.grid.point(trial) else { return Ok(None) };
         let reused_from = match reused_from {
             Some(trial) => Some(deleted.origin(store, trial).await?),
@@ -225,6 +236,7 @@ pub async fn result_views(
             worker_name,
             seconds,
             reused_from,
+            environment,
         });
     }
     Ok(Some(views))

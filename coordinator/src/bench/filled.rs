@@ -1,6 +1,7 @@
 //! A store that is filled with results of a sweep before a measurement.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
@@ -37,6 +38,7 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
             worker,
             worker_name: worker_name.clone(),
             at,
+            environment: Arc::default(),
         };
         let ending = |index: u64| {
             let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
@@ -51,6 +53,7 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
                 worker_name: worker_name.clone(),
                 seconds: 0.0,
                 reused_from: None,
+                environment: None,
             };
             Record::Ended(Box::new(Ending {
                 sweep,

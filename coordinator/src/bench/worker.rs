@@ -55,6 +55,7 @@ impl BenchWorker {
             capabilities: Capabilities { device: "none".to_owned(), ..Capabilities::default() },
             lanes: manner.lanes * manner.slots,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..WorkerDescription::default()
         };
         let hello =
             Hello { worker: new_id::<WorkerId>(), description, numerics_version: NUMERICS_VERSION, held: Vec::new() };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::{CurvePoint, Score};
 use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
@@ -334,6 +335,7 @@ async fn sources_are_trained_trajectories_that_did_not_fail(store: &dyn Store) {
         trajectory: TrajectoryIndex(trajectory),
         worker_name: format!("worker of attempt {attempt}"),
         points: curve(trajectory),
+        environment: Some(environment()),
     };
     assert_eq!(store.sources(sweep(1), 0, 9).await.expect("reads"), [source(3, 2), source(4, 1), source(7, 1)]);
     assert_eq!(store.sources(sweep(1), 4, 1).await.expect("reads"), [source(4, 1)]);
@@ -436,7 +438,10 @@ async fn a_deleted_sweep_is_gone_and_results_reused_by_others_stay(store: &dyn S
     assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), []);
     // The first sweep that reused a curve keeps it, and others may reuse it from there.
     let sources = store.sources(sweep(2), 0, 9).await.expect("reads");
-    let of = |row: &SourceRow| (row.trajectory.0, row.worker_name.clone(), row.points.clone());
+    let of = |row: &SourceRow| {
+        assert_eq!(row.environment, Some(environment()));
+        (row.trajectory.0, row.worker_name.clone(), row.points.clone())
+    };
     let name = "worker of attempt 1".to_owned();
     assert_eq!(sources.iter().map(of).collect::<Vec<_>>(), [(5, name.clone(), curve(0)), (6, name, curve(1))]);
     assert_eq!(store.sources(sweep(3), 0, 9).await.expect("reads"), []);

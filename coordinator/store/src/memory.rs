@@ -3,8 +3,9 @@
 mod verbs;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_scheduler::record::{
@@ -36,7 +37,7 @@ struct Sweep {
     /// The reused trajectories, with the sources of their curves.
     reused: BTreeMap<TrajectoryIndex, (SweepId, TrajectoryIndex)>,
     /// The trajectories that keep a curve of a deleted sweep, with the worker that trained it.
-    inherited: BTreeMap<TrajectoryIndex, String>,
+    inherited: BTreeMap<TrajectoryIndex, Trainer>,
     /// In the order in which they were recorded.
     attempts: Vec<EndedAttempt>,
     /// Numbers of attempts that had ended when the sweep was last resumed, and when it last started to run.
@@ -50,8 +51,12 @@ struct Sweep {
     late: BTreeMap<(Attempt, TrajectoryIndex, WorkerId), Record>,
 }
 
+/// The name and the numeric environment of a worker.
+type Trainer = (String, Option<Arc<NumericEnvironment>>);
+
 #[derive(Debug, Clone)]
 struct EndedAttempt {
+    environment: Arc<NumericEnvironment>,
     row: AttemptRow,
     worker: WorkerId,
     updates: u64,
@@ -185,7 +190,8 @@ impl State {
         lease.open.remove(&trajectory);
         let (worker_name, cause) = (lease.row.worker_name.clone(), ending.cause.clone());
         let row = AttemptRow { trajectory, attempt, worker_name, outcome, cause, at };
-        sweep.attempts.push(EndedAttempt { row, worker: lease.row.worker, updates: ending.updates });
+        let environment = Arc::clone(&lease.row.environment);
+        sweep.attempts.push(EndedAttempt { row, worker: lease.row.worker, environment, updates: ending.updates });
         if done {
             let (points, diagnostics) = (ending.curve.clone(), ending.diagnostics.clone());
             sweep.curves.insert(trajectory, CurveRow { trajectory, points, diagnostics });
@@ -314,7 +320,7 @@ impl State {
         let open = self.leases.values().filter(|lease| lease.row.sweep == id && !lease.open.is_empty());
         let mut attempts: BTreeMap<TrajectoryIndex, (u32, u32)> = BTreeMap::new();
         let (mut failures, mut deaths) = (Vec::new(), Vec::new());
-        for (entry, EndedAttempt { row, worker, updates }) in sweep.attempts.iter().enumerate() {
+        for (entry, EndedAttempt { row, worker, updates, .. }) in sweep.attempts.iter().enumerate() {
             let trajectory = row.trajectory;
             let is_done = sweep.curves.contains_key(&trajectory);
             let counts = sweep.forgiven.get(&trajectory).is_none_or(|&until| entry >= until);
@@ -371,10 +377,13 @@ impl Sweep {
         !self.reused.contains_key(&trajectory) || self.inherited.contains_key(&trajectory)
     }
 
-    /// Who trained what has its own curve.
-    fn trainer(&self, trajectory: TrajectoryIndex) -> String {
+    /// The worker that trained a trajectory with its own curve.
+    fn trainer(&self, trajectory: TrajectoryIndex) -> Trainer {
         let inherited = self.inherited.get(&trajectory).cloned();
-        let last = || self.attempts_at(trajectory).next_back().map(|row| row.worker_name.clone());
+        let last = || {
+            let ended = self.attempts.iter().rev().find(|ended| ended.row.trajectory == trajectory)?;
+            Some((ended.row.worker_name.clone(), Some(Arc::clone(&ended.environment))))
+        };
         inherited.or_else(last).unwrap_or_default()
     }
 

@@ -47,6 +47,7 @@ fn of_submission(submission: &Submission) -> Result<(), String> {
 
 fn of_lease(lease: &LeaseRow) -> Result<(), String> {
     text("worker's name", &lease.worker_name)?;
+    text("environment", &lease.environment.to_json())?;
     let end = lease.first.0.saturating_add(lease.count);
     numbers([("attempt", lease.attempt.0), ("end of the lease", end), ("time", lease.at.0)])
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::capability::{Capabilities, MEMORY_GB_MAX};
@@ -10,6 +11,7 @@ use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::WorkerDescription;
 use biosweep_common::protocol::session::Session;
 use biosweep_engine::torch::device::Device;
+use biosweep_engine::torch::environment;
 use biosweep_host::clock::Clock;
 use biosweep_host::deadline::{Deadline, Job, Origin};
 use biosweep_host::limits;
@@ -99,6 +101,7 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         },
         lanes: args.lanes.get(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        environment: Arc::new(environment::current()),
     };
     let home = args.data.home().map_err(Failure::environment)?;
     let store = match args.checkpoints.as_deref() {

@@ -1,16 +1,29 @@
 //! Conversions to messages and back, and messages that are refused.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::*;
 use crate::curve::CurvePoint;
 use crate::diagnostics::{DiagnosticPoint, Measure};
+use crate::environment::NumericEnvironment;
 use crate::ids::{StoreId, SweepId, WorkerId};
 use crate::outcome::Outcome;
 use crate::settings::Value;
 
 fn held() -> Held {
     Held { sweep: SweepId(Uuid::from_u128(7)), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }
+}
+
+pub(in crate::protocol) fn environment() -> NumericEnvironment {
+    NumericEnvironment {
+        device: "cpu".to_owned(),
+        processor: "A \"fast\" Processor".to_owned(),
+        instructions: "avx2".to_owned(),
+        libtorch: "2.11.0".to_owned(),
+        variables: [("MKL_CBWR".to_owned(), "COMPATIBLE".to_owned())].into(),
+    }
 }
 
 fn point() -> CurvePoint {
@@ -28,6 +41,7 @@ fn a_worker_message_is_the_same_after_conversion_and_back() {
         },
         lanes: 4,
         version: "0.1.0".to_owned(),
+        environment: Arc::new(environment()),
     };
     let report = Report {
         held: held(),

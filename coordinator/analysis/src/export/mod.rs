@@ -7,6 +7,7 @@ mod jsonl;
 
 use std::io::{self, Write};
 
+use biosweep_common::environment::EnvironmentClass;
 use biosweep_common::names;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::views::{CurveView, ResultView};
@@ -67,7 +68,7 @@ impl<'a> Results<'a> {
         let mut columns = vec!["trial", "key", "status"];
         columns.extend(settings.iter().map(|setting| setting.name()));
         columns.extend(["validation_accuracy", "test_accuracy", "best_update"]);
-        columns.extend(["updates", "attempts", "worker", "seconds", "reused_from"]);
+        columns.extend(["updates", "attempts", "worker", "seconds", "reused_from", "device", "cpu_class", "libtorch"]);
         sink.columns(columns)?;
         Ok(Self { sink, settings })
     }
@@ -93,6 +94,15 @@ impl<'a> Results<'a> {
             Field::Text(result.worker_name.clone()),
             Field::Real(result.seconds),
             result.reused_from.map_or(Field::Absent, |from| Field::Text(from.to_string())),
+        ]);
+        let class = result.environment.as_ref().map(|environment| environment.class());
+        let of_class = |part: fn(EnvironmentClass<'_>) -> &str| {
+            class.map_or(Field::Absent, |class| Field::Text(part(class).to_owned()))
+        };
+        fields.extend([
+            of_class(|class| class.device),
+            of_class(|class| class.instructions),
+            of_class(|class| class.libtorch),
         ]);
         self.sink.row(fields)
     }
@@ -260,20 +270,20 @@ mod tests {
              skip_input,skip_density,skip_decay,skip_seed,batch_size,optimizer,eval_every,\
              learning_rate,weight_decay,momentum,nesterov,target_step,noise_std,decoder_learning_rate,fold,seed,\
              early_stop_start,early_stop_patience,max_updates,validation_accuracy,test_accuracy,best_update,updates,\
-             attempts,worker,seconds,reused_from"
+             attempts,worker,seconds,reused_from,device,cpu_class,libtorch"
         );
         let key = "ab".repeat(32);
         assert_eq!(
             lines[1],
             format!(
                 "0,{key},completed,mnist,dn,dtp,relu,5,128,,,false,,,,128,adam,390,0.001,0.00001,,,0.1,0.1,0.001,0,0,,,3900,\
-                 0.30000000000000004,0.3333333333333333,3510,3900,1,\"a \"\"fast\"\", small host/1\",12.5,"
+                 0.30000000000000004,0.3333333333333333,3510,3900,1,\"a \"\"fast\"\", small host/1\",12.5,,cpu,avx2,2.11.0"
             )
         );
         assert_eq!(
             lines[2],
             format!(
-                "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,128,adam,390,0.001,{},,,,,,0,0,,,3900,,,,3900,1,host/1,12.5,",
+                "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,128,adam,390,0.001,{},,,,,,0,0,,,3900,,,,3900,1,host/1,12.5,,cpu,avx2,2.11.0",
                 two_results()[1].point[&Setting::WeightDecay].to_string().replace("1e-5", "0.00001")
             )
         );

@@ -1,5 +1,7 @@
 //! How attempts end: reports accepted or refused, results, retries.
 
+use std::sync::Arc;
+
 use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Held, Report, ToWorker};
@@ -79,11 +81,12 @@ impl Scheduler {
     fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
         let Report { held, outcome, cause, curve, diagnostics, updates, seconds } = report;
         let worker_name = self.worker_name(id);
+        let environment = self.workers.get(id).map(|worker| Arc::clone(&worker.description.environment));
         let lane = self.close_lane(now, held.attempt, held.trajectory);
         let sweep = self.sweep_mut(held.sweep);
         // No other worker will show whose fault a failure was; the one that completed the trajectory has shown it.
         let failed_on = sweep.failed_on.remove(held.trajectory);
-        let by = Completion { worker_name: &worker_name, updates, seconds };
+        let by = Completion { worker_name: &worker_name, environment: environment.as_ref(), updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
         let ending = Ending {
             sweep: held.sweep,
@@ -103,6 +106,7 @@ impl Scheduler {
             trajectory: &lane.trajectory,
             curve: &ending.curve,
             worker_name: &worker_name,
+            environment: environment.as_ref(),
         };
         let mut taken_over = Vec::new();
         if end != End::Failed {

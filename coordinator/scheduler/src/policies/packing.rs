@@ -96,7 +96,7 @@ impl Scheduler {
         let share = sweep.share_of(worker, held).min(lanes);
         let run = sweep.next_bundle(lanes, share, |index| self.is_better_tried_elsewhere(id, sweep, index));
         let Some(run) = run else { return false };
-        let worker_name = worker.description.name.clone();
+        let (worker_name, environment) = (worker.description.name.clone(), Arc::clone(&worker.description.environment));
         let sweep = self.sweep_mut(sweep_id);
         sweep.pending.remove(run.clone());
         let open =
@@ -113,6 +113,7 @@ impl Scheduler {
             count,
             worker: id,
             worker_name,
+            environment,
             at: now.wall,
         })));
         let message = ToWorker::Grant(Box::new(lease.grant(attempt, &spec)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use biosweep_common::configuration::{StoppingRule, trajectory_point};
 use biosweep_common::curve::CurvePoint;
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::grid::{Grid, Trajectory};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::{SweepState, TrialStatus};
@@ -29,6 +30,8 @@ pub struct TrainedSource<'a> {
     pub curve: &'a [CurvePoint],
     /// Who trained it.
     pub worker_name: &'a str,
+    /// The numeric environment of that worker.
+    pub environment: Option<&'a Arc<NumericEnvironment>>,
 }
 
 impl TrainedSource<'_> {
@@ -48,6 +51,7 @@ impl TrainedSource<'_> {
                 updates: score.updates,
                 attempts: 0,
                 worker_name: self.worker_name.to_owned(),
+                environment: self.environment.cloned(),
                 seconds: 0.0,
                 reused_from: Some(TrialRef {
                     sweep: self.sweep,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use biosweep_common::capability::Capabilities;
 use biosweep_common::configuration::{Configuration, NUMERICS_VERSION, StoppingRule};
 use biosweep_common::curve::{CurvePoint, EarlyStopper, Score};
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::grid::{GridIndex, Trajectory};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::outcome::{SweepState, TrialStatus};
@@ -74,11 +75,13 @@ pub enum End {
     Failed,
 }
 
-/// Who completion a trajectory's end, and at what cost.
+/// The worker that reported the end of a trajectory, and the cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Completion<'a> {
     /// The worker's name.
     pub worker_name: &'a str,
+    /// The numeric environment of the worker, where the worker is known.
+    pub environment: Option<&'a Arc<NumericEnvironment>>,
     /// Updates done.
     pub updates: u64,
     /// Wall-clock seconds.
@@ -274,6 +277,7 @@ impl Sweep {
                 updates: score.map_or(by.updates, |score| score.updates),
                 attempts,
                 worker_name: by.worker_name.to_owned(),
+                environment: by.environment.cloned(),
                 seconds: by.seconds,
                 reused_from: None,
             }

@@ -67,7 +67,14 @@ fn found(indices: impl Iterator<Item = u64>) -> Arc<[ReusedRow]> {
         let index = TrajectoryIndex(index);
         let trajectory = spec.grid.trajectory(index).expect("in the grid");
         let sweep = SweepId(Uuid::from_u128(9));
-        let found = TrainedSource { sweep, index, trajectory: &trajectory, curve: &curve(20), worker_name: "w" };
+        let found = TrainedSource {
+            sweep,
+            index,
+            trajectory: &trajectory,
+            curve: &curve(20),
+            worker_name: "w",
+            environment: None,
+        };
         found.taken_over_by(&spec.grid, index).expect("all is there")
     };
     indices.map(row).collect()

@@ -276,6 +276,7 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
         worker: worker(7),
         worker_name: "w7".to_owned(),
         at: WallTime(1),
+        environment: Arc::default(),
     };
     let open = vec![(lease, vec![TrajectoryIndex(2)])];
     let attempts = vec![(TrajectoryIndex(2), 1, 1)];
@@ -357,6 +358,7 @@ fn a_report_of_a_sweep_that_is_not_worked_on_is_left_for_the_coordinator_that_do
         worker: id,
         worker_name: "w1".to_owned(),
         at: WallTime(0),
+        environment: Arc::default(),
     };
     let left = RestoredSweep { open: vec![(lease, vec![TrajectoryIndex(4)])], ..restored(row) };
     world.scheduler = world.scheduler.clone().leaving_out(OutOfScope::of([&left]));

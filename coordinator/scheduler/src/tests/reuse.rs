@@ -374,6 +374,7 @@ fn what_was_found_before_a_submission_comes_with_it_and_all_of_it_ends_the_sweep
                 trajectory: &trajectory,
                 curve: &curve,
                 worker_name: "w",
+                environment: None,
             };
             found.taken_over_by(grid, TrajectoryIndex(index)).expect("all is there")
         };

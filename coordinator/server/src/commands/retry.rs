@@ -136,7 +136,16 @@ mod tests {
         let spec = SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec");
         let first = TrajectoryIndex(0);
         let attempt = Attempt(1);
-        let lease = LeaseRow { attempt, sweep: id, first, count: 1, worker, worker_name: name.clone(), at };
+        let lease = LeaseRow {
+            attempt,
+            sweep: id,
+            first,
+            count: 1,
+            worker,
+            worker_name: name.clone(),
+            at,
+            environment: Arc::default(),
+        };
         let result = TrialResult {
             trial: TrialIndex(0),
             key: spec.grid.configuration(TrialIndex(0)).expect("it is in the grid").key(),
@@ -147,6 +156,7 @@ mod tests {
             worker_name: name,
             seconds: 0.0,
             reused_from: None,
+            environment: None,
         };
         let ending = Ending {
             sweep: id,

@@ -110,6 +110,7 @@ impl Search<'_> {
             trajectory: &trajectory,
             curve: &source.points,
             worker_name: &source.worker_name,
+            environment: source.environment.as_ref(),
         };
         let rows = new.into_iter().filter_map(|index| found.taken_over_by(&self.spec.grid, index));
         self.taken.extend(rows.map(|row| (row.trajectory, row)));

@@ -138,10 +138,9 @@ pub(crate) fn replayed(verdict: &replay::ReplayVerdict) -> String {
     let value = |value: &Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:?}"));
     format!(
         "different: the first update of {trial} that differs is {update}: {what} was {} and is now {}\n\
-         now trained with: {environment}\n\
-         another processor, libtorch version or environment variable can change the last bits; \
-         if all are equal to those of the original worker, this is a bug in biosweep",
+         now trained with: {environment}\n{}",
         value(stored),
-        value(replayed)
+        value(replayed),
+        verdict.explanation()
     )
 }

@@ -30,9 +30,11 @@ CREATE TABLE extensions (
     extended_at BIGINT NOT NULL
 );
 
-CREATE TABLE names (
-    name BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    text TEXT NOT NULL UNIQUE
+CREATE TABLE trainers (
+    trainer     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    UNIQUE (name, environment)
 );
 
 CREATE TABLE leases (
@@ -41,7 +43,7 @@ CREATE TABLE leases (
     first      BIGINT NOT NULL,
     count      BIGINT NOT NULL CHECK (count > 0),
     worker     BYTEA  NOT NULL CHECK (length(worker) = 16),
-    name       BIGINT NOT NULL REFERENCES names,
+    trainer    BIGINT NOT NULL REFERENCES trainers,
     granted_at BIGINT NOT NULL,
     open       BIGINT NOT NULL CHECK (open BETWEEN 0 AND count)
 );
@@ -89,7 +91,7 @@ CREATE TABLE results (
     status              TEXT   NOT NULL,
     updates             BIGINT NOT NULL,
     attempts            BIGINT NOT NULL,
-    name                BIGINT NOT NULL REFERENCES names,
+    trainer             BIGINT NOT NULL REFERENCES trainers,
     seconds             DOUBLE PRECISION,
     validation_accuracy DOUBLE PRECISION,
     test_accuracy       DOUBLE PRECISION,

@@ -37,10 +37,13 @@ CREATE TABLE extensions (
     extended_at INTEGER NOT NULL
 ) STRICT;
 
--- Names of workers, each stored once.
-CREATE TABLE names (
-    name INTEGER PRIMARY KEY,
-    text TEXT    NOT NULL UNIQUE
+-- Names of workers with their numeric environments, each stored once.
+CREATE TABLE trainers (
+    trainer     INTEGER PRIMARY KEY,
+    name        TEXT    NOT NULL,
+    -- The numeric environment as JSON; empty if it is unknown.
+    environment TEXT    NOT NULL,
+    UNIQUE (name, environment)
 ) STRICT;
 
 -- Runs of trajectories under one fencing number.
@@ -50,7 +53,7 @@ CREATE TABLE leases (
     first      INTEGER NOT NULL,
     count      INTEGER NOT NULL CHECK (count > 0),
     worker     BLOB    NOT NULL CHECK (length(worker) = 16),
-    name       INTEGER NOT NULL REFERENCES names,
+    trainer    INTEGER NOT NULL REFERENCES trainers,
     granted_at INTEGER NOT NULL,
     -- Trajectories that have not ended under this attempt.
     open       INTEGER NOT NULL CHECK (open BETWEEN 0 AND count)
@@ -110,7 +113,7 @@ CREATE TABLE results (
     status              TEXT    NOT NULL,
     updates             INTEGER NOT NULL,
     attempts            INTEGER NOT NULL,
-    name                INTEGER NOT NULL REFERENCES names,
+    trainer             INTEGER NOT NULL REFERENCES trainers,
     seconds             REAL,
     -- The score: all four, or, for a trial without one, no best_update.
     validation_accuracy REAL,

@@ -6,6 +6,17 @@ pub(crate) fn sweep(number: u128) -> SweepId {
     SweepId(Uuid::from_u128(number))
 }
 
+/// The numeric environment of every worker.
+pub(crate) fn environment() -> Arc<NumericEnvironment> {
+    Arc::new(NumericEnvironment {
+        device: "cpu".to_owned(),
+        processor: "A \"fast\" Processor".to_owned(),
+        instructions: "avx2".to_owned(),
+        libtorch: "2.11.0".to_owned(),
+        variables: [("MKL_CBWR".to_owned(), "COMPATIBLE".to_owned())].into(),
+    })
+}
+
 pub(crate) fn submission(id: u128) -> Submission {
     Submission {
         id: sweep(id),
@@ -71,6 +82,7 @@ pub(crate) fn leased(attempt: u64, id: u128, first: u64, count: u64) -> Record {
         worker: WorkerId(Uuid::from_u128(u128::from(attempt % 3))),
         worker_name: format!("worker of attempt {attempt}"),
         at: WallTime(attempt * 10),
+        environment: environment(),
     })
 }
 
@@ -130,6 +142,7 @@ pub(crate) fn results(trajectory: u64, status: TrialStatus) -> Vec<TrialResult> 
         worker_name: format!("worker {}", trial % 3),
         seconds: 1.0 / 3.0,
         reused_from: None,
+        environment: Some(environment()),
     };
     vec![result(2 * trajectory), result(2 * trajectory + 1)]
 }

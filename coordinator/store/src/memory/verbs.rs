@@ -99,7 +99,10 @@ impl Store for Memory {
             let is_reused = sweep.reused.contains_key(&row.trajectory);
             let is_source = if is_reused { sweep.inherited.contains_key(&row.trajectory) } else { is_trained };
             let (trajectory, points) = (row.trajectory, row.points.clone());
-            is_source.then(|| SourceRow { trajectory, worker_name: sweep.trainer(trajectory), points })
+            is_source.then(|| {
+                let (worker_name, environment) = sweep.trainer(trajectory);
+                SourceRow { trajectory, worker_name, environment, points }
+            })
         };
         let rows = sweep.curves.range(TrajectoryIndex(from)..).filter_map(|(_, row)| source(row));
         Ok(rows.take(limit as usize).collect())

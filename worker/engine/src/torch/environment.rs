@@ -13,6 +13,7 @@ pub fn current() -> NumericEnvironment {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let set = |&name: &&str| Some((name.to_owned(), env::var_os(name)?.to_string_lossy().into_owned()));
     NumericEnvironment {
+        device: "cpu".to_owned(),
         processor: processor(&cpuinfo).unwrap_or_else(|| format!("a processor of {}", env::consts::ARCH)),
         instructions: vector::instructions().to_owned(),
         libtorch: libtorch::version(),

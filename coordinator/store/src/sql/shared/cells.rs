@@ -1,7 +1,11 @@
 //! The cells of a row.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::curve::Score;
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::Format;
@@ -17,6 +21,25 @@ use crate::StoreError;
 /// All rows of a query.
 pub(super) async fn all(connection: &mut Connection, place: &str, query: Query<'_>) -> Result<Vec<DbRow>, StoreError> {
     query.fetch_all(connection).await.map_err(|error| failed(place, error))
+}
+
+/// The environments of rows that are read together: most rows have the same.
+#[derive(Debug, Default)]
+pub(super) struct Environments(BTreeMap<String, Arc<NumericEnvironment>>);
+
+impl Environments {
+    /// The column `environment`; `None` where it is not known.
+    pub(super) fn read(&mut self, cells: Cells<'_>) -> Result<Option<Arc<NumericEnvironment>>, StoreError> {
+        let text = cells.get::<&str>("environment")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if let Some(known) = self.0.get(text) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let environment = text.parse().map_err(|why| cells.unreadable(&format!("environment: {why}")))?;
+        Ok(Some(Arc::clone(self.0.entry(text.to_owned()).or_insert(Arc::new(environment)))))
+    }
 }
 
 /// Reads the cells of a row by column name. An error names the column.
@@ -66,7 +89,7 @@ impl<'a> Cells<'a> {
         })
     }
 
-    pub(super) fn result(&self) -> Result<TrialResult, StoreError> {
+    pub(super) fn result(self, environments: &mut Environments) -> Result<TrialResult, StoreError> {
         Ok(TrialResult {
             trial: TrialIndex(self.count("trial")?),
             key: self.key()?,
@@ -82,7 +105,8 @@ impl<'a> Cells<'a> {
             },
             updates: self.count("updates")?,
             attempts: self.narrow("attempts")?,
-            worker_name: self.get("text")?,
+            worker_name: self.get("worker_name")?,
+            environment: environments.read(self)?,
             seconds: self.real("seconds")?,
             reused_from: match self.get::<Option<i64>>("source_trial")? {
                 None => None,

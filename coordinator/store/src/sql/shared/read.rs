@@ -9,7 +9,7 @@ use biosweep_common::views::SweepView;
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
 
 use super::super::{curve, diagnostics};
-use super::cells::{Cells, all};
+use super::cells::{Cells, Environments, all};
 use super::{Connection, DbRow};
 use crate::StoreError;
 
@@ -96,17 +96,18 @@ pub(super) async fn results(
     limit: u32,
 ) -> Result<Vec<TrialResult>, StoreError> {
     let query = sqlx::query(
-        "SELECT trial, key, status, updates, attempts, names.text, seconds, validation_accuracy, test_accuracy, \
+        "SELECT trial, key, status, updates, attempts, trainers.name AS worker_name, environment, seconds, validation_accuracy, test_accuracy, \
          best_update, score_updates, source_trial, \
          (SELECT id FROM sweeps WHERE sweeps.sweep = results.source_sweep) AS source \
-         FROM results JOIN names USING (name) \
+         FROM results JOIN trainers USING (trainer) \
          WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND trial >= $2 ORDER BY trial LIMIT $3",
     )
     .bind(id.0.into_bytes().to_vec())
     .bind(i64::try_from(from.0).unwrap_or(i64::MAX))
     .bind(i64::from(limit));
     let rows = all(connection, place, query).await?;
-    rows.iter().map(|row| Cells { row, place }.result()).collect()
+    let mut environments = Environments::default();
+    rows.iter().map(|row| Cells { row, place }.result(&mut environments)).collect()
 }
 
 pub(super) async fn curves(
@@ -148,8 +149,8 @@ pub(super) async fn sources(
     limit: u32,
 ) -> Result<Vec<SourceRow>, StoreError> {
     let query = sqlx::query(
-        "SELECT curves.trajectory, points, names.text FROM curves JOIN leases ON leases.attempt = curves.attempt \
-         JOIN names ON names.name = leases.name LEFT JOIN attempts ON attempts.attempt = curves.attempt \
+        "SELECT curves.trajectory, points, trainers.name AS worker_name, environment FROM curves JOIN leases ON leases.attempt = curves.attempt \
+         JOIN trainers ON trainers.trainer = leases.trainer LEFT JOIN attempts ON attempts.attempt = curves.attempt \
          AND attempts.trajectory = curves.trajectory \
          WHERE curves.sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND curves.trajectory >= $2 \
          AND ((source_sweep IS NULL AND outcome IN ('completed', 'diverged')) \
@@ -160,13 +161,15 @@ pub(super) async fn sources(
     .bind(i64::try_from(from).unwrap_or(i64::MAX))
     .bind(i64::from(limit));
     let rows = all(connection, place, query).await?;
+    let mut environments = Environments::default();
     let source = |row: &DbRow| {
         let cells = Cells { row, place };
         let points = curve::decode(cells.get::<&[u8]>("points")?);
         let points = points.map_err(|why| cells.unreadable(&format!("points: {why}")))?;
         Ok(SourceRow {
             trajectory: TrajectoryIndex(cells.count("trajectory")?),
-            worker_name: cells.get("text")?,
+            worker_name: cells.get("worker_name")?,
+            environment: environments.read(cells)?,
             points,
         })
     };
@@ -201,8 +204,8 @@ pub(super) async fn incomplete_attempts(
     limit: u32,
 ) -> Result<Vec<AttemptRow>, StoreError> {
     let query = sqlx::query(
-        "SELECT trajectory, attempt, names.text, outcome, cause, ended_at \
-         FROM attempts JOIN leases USING (attempt) JOIN names USING (name) \
+        "SELECT trajectory, attempt, trainers.name AS worker_name, outcome, cause, ended_at \
+         FROM attempts JOIN leases USING (attempt) JOIN trainers USING (trainer) \
          WHERE attempts.sweep = (SELECT sweep FROM sweeps WHERE id = $1 AND state <> 'deleted') \
          AND outcome <> 'completed' ORDER BY entry DESC LIMIT $2",
     )
@@ -214,7 +217,7 @@ pub(super) async fn incomplete_attempts(
         Ok(AttemptRow {
             trajectory: TrajectoryIndex(cells.count("trajectory")?),
             attempt: Attempt(cells.count("attempt")?),
-            worker_name: cells.get("text")?,
+            worker_name: cells.get("worker_name")?,
             outcome: cells.named("outcome", Outcome::from_name)?,
             cause: cells.get("cause")?,
             at: WallTime(cells.count("ended_at")?),

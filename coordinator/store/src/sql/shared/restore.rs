@@ -6,7 +6,7 @@ use biosweep_common::time::WallTime;
 use biosweep_scheduler::record::{FailureRow, FailureStatus, LeaseRow, QuarantineRow, Restored, RestoredSweep};
 
 use super::Connection;
-use super::cells::{Cells, all};
+use super::cells::{Cells, Environments, all};
 use super::read::{extended, sweeps_where};
 use crate::StoreError;
 
@@ -88,11 +88,12 @@ async fn open_leases(
     id: SweepId,
 ) -> Result<Vec<(LeaseRow, Vec<TrajectoryIndex>)>, StoreError> {
     let query = sqlx::query(
-        "SELECT attempt, first, count, worker, names.text, granted_at FROM leases JOIN names USING (name) \
+        "SELECT attempt, first, count, worker, trainers.name AS worker_name, environment, granted_at \
+         FROM leases JOIN trainers USING (trainer) \
          WHERE sweep = $1 AND open > 0 ORDER BY attempt",
     )
     .bind(sweep);
-    let mut leases = Vec::new();
+    let (mut leases, mut environments) = (Vec::new(), Environments::default());
     for row in &all(connection, place, query).await? {
         let cells = Cells { row, place };
         let lease = LeaseRow {
@@ -101,7 +102,8 @@ async fn open_leases(
             first: TrajectoryIndex(cells.count("first")?),
             count: cells.count("count")?,
             worker: WorkerId(cells.uuid("worker")?),
-            worker_name: cells.get("text")?,
+            worker_name: cells.get("worker_name")?,
+            environment: environments.read(cells)?.unwrap_or_default(),
             at: WallTime(cells.count("granted_at")?),
         };
         let query = sqlx::query("SELECT trajectory FROM attempts WHERE attempt = $1 ORDER BY trajectory")

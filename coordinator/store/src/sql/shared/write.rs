@@ -1,7 +1,9 @@
 //! Records to rows, in the transaction of the caller. Frequent rows are collected and written at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{Attempt, SweepId};
 use biosweep_common::outcome::{Outcome, TrialStatus};
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
@@ -14,7 +16,7 @@ use super::{Connection, Query, failed, runs};
 use crate::StoreError;
 
 static LEASES: Statement<8> =
-    Statement::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, name, granted_at) ", "");
+    Statement::new("INSERT INTO leases (attempt, sweep, first, count, open, worker, trainer, granted_at) ", "");
 static CLOSINGS: Statement<5> = Statement::new(
     "UPDATE leases SET open = open - column5 FROM (",
     ") AS ended WHERE attempt = column1 AND sweep = column2 AND first <= column3 AND column4 < first + count",
@@ -31,16 +33,16 @@ static REFERENCES: Statement<5> = Statement::new(
      AND source.source_trajectory = source.trajectory))",
 );
 static RESULTS: Statement<14> = Statement::new(
-    "INSERT INTO results (sweep, trial, status, key, updates, attempts, name, seconds, validation_accuracy, \
+    "INSERT INTO results (sweep, trial, status, key, updates, attempts, trainer, seconds, validation_accuracy, \
      test_accuracy, best_update, score_updates, source_sweep, source_trial) ",
     "",
 );
 
-/// A cache of row ids of sweeps and names, which never change.
+/// A cache of row ids of sweeps and trainers, which never change.
 #[derive(Debug, Default)]
 pub(super) struct IdCache {
     sweeps: BTreeMap<SweepId, i64>,
-    names: BTreeMap<String, i64>,
+    trainers: BTreeMap<(String, Option<Arc<NumericEnvironment>>), i64>,
 }
 
 /// Writes the records. After an error the transaction must be rolled back and the cache dropped.
@@ -125,7 +127,7 @@ struct Ended {
 impl<'a> Writer<'a> {
     async fn leased(&mut self, lease: &'a LeaseRow) -> Result<(), StoreError> {
         let sweep = self.sweep(lease.sweep).await?.number;
-        let name = self.name(&lease.worker_name).await?;
+        let trainer = self.trainer(&lease.worker_name, Some(&lease.environment)).await?;
         self.leases.push([
             self.integer(lease.attempt.0)?,
             Datum::number(sweep),
@@ -133,7 +135,7 @@ impl<'a> Writer<'a> {
             self.integer(lease.count)?,
             self.integer(lease.count)?,
             Datum::bytes(lease.worker.0.as_bytes().as_slice()),
-            Datum::number(name),
+            Datum::number(trainer),
             self.integer(lease.at.0)?,
         ]);
         Ok(())
@@ -211,7 +213,7 @@ impl<'a> Writer<'a> {
             TrialStatus::Diverged => tally.diverged += 1,
             TrialStatus::Failed => tally.failed += 1,
         }
-        let name = self.name(&result.worker_name).await?;
+        let trainer = self.trainer(&result.worker_name, result.environment.as_ref()).await?;
         let [validation_accuracy, test_accuracy, best_update, score_updates] = match result.score {
             None => [Datum::Real(None), Datum::Real(None), Datum::Integer(None), Datum::Integer(None)],
             Some(score) => [
@@ -228,7 +230,7 @@ impl<'a> Writer<'a> {
             Datum::bytes(result.key.0.as_slice()),
             self.integer(result.updates)?,
             Datum::number(result.attempts.into()),
-            Datum::number(name),
+            Datum::number(trainer),
             Datum::Real(Some(result.seconds)),
             validation_accuracy,
             test_accuracy,
@@ -323,20 +325,28 @@ impl<'a> Writer<'a> {
         self.ids.sweeps.remove(&id);
     }
 
-    async fn name(&mut self, text: &str) -> Result<i64, StoreError> {
-        if let Some(&name) = self.ids.names.get(text) {
-            return Ok(name);
+    /// The row id of a worker's name with its numeric environment.
+    async fn trainer(
+        &mut self,
+        name: &str,
+        environment: Option<&Arc<NumericEnvironment>>,
+    ) -> Result<i64, StoreError> {
+        let key = (name.to_owned(), environment.cloned());
+        if let Some(&trainer) = self.ids.trainers.get(&key) {
+            return Ok(trainer);
         }
-        // The update changes nothing, but makes RETURNING answer for an existing name too.
+        // The update changes nothing, but makes RETURNING answer for an existing row too.
         let found: Result<(i64,), _> = sqlx::query_as(
-            "INSERT INTO names (text) VALUES ($1) ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING name",
+            "INSERT INTO trainers (name, environment) VALUES ($1, $2) \
+             ON CONFLICT (name, environment) DO UPDATE SET name = excluded.name RETURNING trainer",
         )
-        .bind(text)
+        .bind(name)
+        .bind(environment.map(|environment| environment.to_json()).unwrap_or_default())
         .fetch_one(&mut *self.connection)
         .await;
-        let (name,) = found.map_err(|error| failed(self.place, error))?;
-        self.ids.names.insert(text.to_owned(), name);
-        Ok(name)
+        let (trainer,) = found.map_err(|error| failed(self.place, error))?;
+        self.ids.trainers.insert(key, trainer);
+        Ok(trainer)
     }
 
     /// An error about a constraint means that a record contradicts the stored data.
