@@ -148,13 +148,9 @@ fn measuring_changes_no_curve_and_finds_what_rules_are_known_for() {
                 _ => {}
             }
         }
-        let has_feedback = matches!(rule, Rule::Fa | Rule::Usf | Rule::Frsf);
+        let has_feedback = rule.descriptor().diagnostics.contains(&Measure::FeedbackAngle);
         assert_eq!(of(Measure::FeedbackAngle).count(), if has_feedback { 2 * 3 } else { 0 }, "{rule}");
-        let decoders = match rule {
-            Rule::Dtp => 2,
-            Rule::Sdtp => 3,
-            _ => 0,
-        };
+        let decoders = rule.descriptor().decoders.layers(4).len();
         assert_eq!(of(Measure::ReconstructionError).count(), 2 * decoders, "{rule}");
         assert_eq!((of(Measure::DeadUnits).count(), of(Measure::SaturatedUnits).count()), (2 * 3, 0), "{rule}");
         assert!(of(Measure::WeightNorm).all(|point| point.value > 0.0));
