@@ -209,7 +209,7 @@ fn a_layer_that_reads_the_input_too_is_autograds() {
 
 #[test]
 fn sign_symmetric_feedback_is_feedback_alignment_with_the_signs_of_the_weights() {
-    for rule in [Rule::Usf, Rule::Frsf] {
+    for rule in [Rule::Usf, Rule::Frsf, Rule::Brsf] {
         for &kind in Kind::ALL {
             let mut signed = model::<f64>(rule, kind, ActivationFunction::Tanh, 4);
             let mut aligned = model::<f64>(Rule::Fa, kind, ActivationFunction::Tanh, 4);

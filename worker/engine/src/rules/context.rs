@@ -111,13 +111,15 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         self.pass.output_delta().f_mul_scalar(self.descent())
     }
 
-    /// error ← factor · onehot(y), [images, classes], with the unit of δ.
-    pub(super) fn write_onehot(&self, factor: f64, error: &mut Buffer<T>) {
+    /// factor · onehot(y), [images, classes], with the unit of δ.
+    pub(super) fn onehot(&self, factor: f64) -> Result<Tensor, TchError> {
+        let (images, classes) = (self.labels.len(), self.model.architecture.classes());
+        let mut onehot = Buffer::zeros(images * classes)?;
         let value = T::from_f64(factor * self.unit(FORWARD));
-        let error = error.slice_mut();
-        error.fill(T::default());
-        let classes = error.len() / self.labels.len();
-        error.chunks_exact_mut(classes).zip(self.labels).for_each(|(error, &label)| error[label as usize] = value);
+        for (row, &label) in onehot.slice_mut().chunks_exact_mut(classes).zip(self.labels) {
+            row[label as usize] = value;
+        }
+        onehot.matrix(0, images, classes, classes)
     }
 
     /// Fills `numbers` with standard normal deviates. They depend only on the trajectory and on these three.

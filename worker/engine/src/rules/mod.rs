@@ -100,4 +100,61 @@ rules! {
     Frsf = frsf::FixedSizes;
     Dtp = dtp::DifferenceTargetPropagation;
     Sdtp = sdtp::SimplifiedTargetPropagation;
+    Brsf = brsf::RedrawnSizes;
+    Drtp = drtp::DirectRandomTargetProjection;
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::configuration::{Hyperparameters, Skip};
+    use biosweep_common::diagnostics::Measure;
+    use biosweep_common::extents::Extent;
+    use biosweep_common::topology::Topology;
+    use biosweep_common::vocabulary::{ActivationFunction, Network};
+    use biosweep_numeric::random::Purpose;
+
+    use super::*;
+    use crate::model::ForwardPass;
+    use crate::model::group::DECODER;
+
+    const OUTPUT: usize = 4;
+
+    #[test]
+    fn this_list_and_that_of_the_descriptors_are_the_same() {
+        assert_eq!(LISTED, Rule::ALL);
+    }
+
+    #[test]
+    fn a_rule_has_the_decoders_and_the_diagnostics_of_its_descriptor() {
+        let _no_gradients = tch::no_grad_guard();
+        for &rule in Rule::ALL {
+            let descriptor = rule.descriptor();
+            let topology = Topology::new(Network::Dn, OUTPUT - 1, &Skip::default());
+            let architecture = Architecture::new(topology, false, [5, 4, 4, 4, 3].map(Extent::flat).to_vec());
+            let groups = groups::<f64>(rule, &architecture);
+            let decoders = groups.iter().filter(|group| group.name == DECODER);
+            let with_decoder: Vec<usize> =
+                decoders.clone().flat_map(|group| group.first..group.first + group.specs.len()).collect();
+            assert_eq!(with_decoder, descriptor.decoders.layers(OUTPUT).collect::<Vec<_>>(), "{rule}");
+
+            let mut model = Model::<f64>::zeros(architecture, ActivationFunction::Tanh, 1, groups).expect("memory");
+            let mut pass = ForwardPass::new(&model.architecture, 2).expect("memory");
+            let mut rule_itself = new(rule, &model, 2).expect("memory");
+            let batch = Batch {
+                labels: &[0, 2],
+                lane: 0,
+                update: 1,
+                hyperparameters: &Hyperparameters::default(),
+                normal: &mut |_: Purpose, _: u64, numbers: &mut [f64]| numbers.fill(0.0),
+            };
+            let mut step = StepContext::new(&mut model, &mut pass, batch, Destination::Gradients);
+            rule_itself.backward(&mut step).expect("a backward pass");
+            let has = |measure: Measure| descriptor.diagnostics.contains(&measure);
+            for layer in 1..=OUTPUT {
+                let is_sent = rule_itself.feedback(&model, 0, layer).is_some();
+                assert_eq!(is_sent, has(Measure::FeedbackAngle) && layer > 1, "{rule} layer {layer}");
+            }
+            assert_eq!(rule_itself.inverse_losses().is_empty(), !has(Measure::ReconstructionError), "{rule}");
+        }
+    }
 }
