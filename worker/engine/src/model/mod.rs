@@ -127,3 +127,33 @@ impl Seed {
         Stream::new(self.seed, self.fold, purpose, draw)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::configuration::Skip;
+    use biosweep_common::extents::Extent;
+    use biosweep_common::topology::Topology;
+    use biosweep_common::vocabulary::Network;
+
+    use super::group::FEEDBACK;
+    use super::*;
+
+    #[test]
+    fn parameters_are_drawn_anew_at_every_update_and_equally_for_equal_updates() {
+        let sizes = |change: Change, update: u64| {
+            let topology = Topology::new(Network::Nn, 2, &Skip::default());
+            let architecture = Architecture::new(topology, false, [20, 40, 50, 10].map(Extent::flat).to_vec());
+            let groups = vec![ParameterGroup::layerwise_feedback(&architecture, change)];
+            let mut model = Model::<f64>::zeros(architecture, ActivationFunction::Relu, 2, groups).expect("memory");
+            model.draw(1, Seed { seed: 3, fold: 0 });
+            model.redraw(1, Seed { seed: 3, fold: 0 }, update);
+            model.group(FEEDBACK).weight(1, 2)
+        };
+        let first = sizes(Change::Redrawn, 1);
+        assert_eq!(first, sizes(Change::Redrawn, 1));
+        assert_ne!(first, sizes(Change::Redrawn, 2));
+        assert_eq!(sizes(Change::Fixed, 1), sizes(Change::Fixed, 2));
+        let variance = first.iter().map(|size| size * size).sum::<f64>() / first.len() as f64;
+        assert!((variance * 40.0 / 2.0 - 1.0).abs() < 0.2, "N(0, 2/fan_in) for relu, but the variance is {variance}");
+    }
+}
