@@ -26,10 +26,15 @@ impl<T: Scalar> Buffer<T> {
     /// A buffer of `length` zeros.
     ///
     /// # Errors
-    /// Memory allocation fails.
+    /// Memory allocation fails, or libtorch aligns the memory to less than 64 bytes. Curves would then depend on the address.
     pub fn zeros(length: usize) -> Result<Self, tch::TchError> {
         let tensor = Tensor::f_zeros([length as i64], (T::KIND, Device::Cpu))?;
-        debug_assert!((tensor.data_ptr() as usize).is_multiple_of(64), "libtorch aligns its memory to 64 bytes");
+        let address = tensor.data_ptr() as usize;
+        if !address.is_multiple_of(64) {
+            let what =
+                format!("a tensor is at address {address:#x}, not at a multiple of 64; use libtorch's own allocator");
+            return Err(tch::TchError::Torch(what));
+        }
         Ok(Self { tensor, length, scalar: PhantomData })
     }
 
