@@ -51,8 +51,7 @@ fn drawn<T: Scalar>(architecture: Architecture, rule: Rule, activation: Activati
             let (weights, biases) =
                 (parameters.parameter_range(layer).spec.count(), parameters.parameter_range(layer).bias.len());
             let mut numbers = vec![T::default(); weights + biases];
-            let stream = &mut Stream::new(7, 0, purpose(layer as u32), 0);
-            T::fill_normal(&mut numbers, stream, 0.1_f64.sqrt());
+            T::fill_normal(&mut numbers, &mut Stream::new(7, 0, purpose(layer as u32), 0), 0.1_f64.sqrt());
             parameters.set_weight(0, layer, &numbers[..weights]);
             parameters.bias_mut(0, layer).copy_from_slice(&numbers[weights..]);
         }
@@ -239,17 +238,13 @@ fn a_target_projection_is_direct_feedback_of_a_label_and_leaves_the_output_layer
         let mut projected = model::<f64>(Rule::Drtp, kind, ActivationFunction::Tanh, 3);
         let output = projected.architecture.topology.output();
         let mut direct = model::<f64>(Rule::Dfa, kind, ActivationFunction::Tanh, 3);
-        // With outputs of zero, the error of the output is (1/10 − onehot)/batch. Feedback whose rows sum to zero drops 1/10.
+        // Logits of zero give the error (1/10 − onehot)/batch. Feedback that sums to zero over the classes drops 1/10.
         for model in [&mut projected, &mut direct] {
             model.forward.raw_weight_mut(0, output).fill(0.0);
             model.forward.bias_mut(0, output).fill(0.0);
             for layer in 1..output {
-                let mut feedback = model.group(FEEDBACK).weight(0, layer);
-                let units = feedback.len() / 10;
-                for unit in 0..units {
-                    let mean = (0..10).map(|class| feedback[class * units + unit]).sum::<f64>() / 10.0;
-                    (0..10).for_each(|class| feedback[class * units + unit] -= mean);
-                }
+                let units = model.architecture.extent(layer).units();
+                let feedback: Vec<f64> = (0..10 * units).map(|at| if at / units < 5 { 0.1 } else { -0.1 }).collect();
                 model.group_mut(FEEDBACK).set_weight(0, layer, &feedback);
             }
         }

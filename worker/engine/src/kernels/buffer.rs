@@ -28,7 +28,8 @@ impl<T: Scalar> Buffer<T> {
     /// # Errors
     /// Memory allocation fails, or libtorch aligns the memory to less than 64 bytes. Curves would then depend on the address.
     pub fn zeros(length: usize) -> Result<Self, tch::TchError> {
-        let tensor = Tensor::f_zeros([length as i64], (T::KIND, Device::Cpu))?;
+        // An empty tensor has no address, and a slice needs one.
+        let tensor = Tensor::f_zeros([length.max(1) as i64], (T::KIND, Device::Cpu))?;
         let address = tensor.data_ptr() as usize;
         if !address.is_multiple_of(64) {
             let what =
@@ -41,7 +42,7 @@ impl<T: Scalar> Buffer<T> {
     /// All values.
     #[must_use]
     pub fn slice(&self) -> &[T] {
-        // SAFETY: the tensor is a contiguous CPU tensor of `length` numbers of kind `T::KIND`, whose memory lives as
+        // SAFETY: the tensor is a contiguous CPU tensor of at least `length` numbers of kind `T::KIND`, whose memory lives as
         // long as `self`; its views are written to by tensor operations only, which run to their end on this thread
         // and so never while this borrow is in use.
         unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<T>(), self.length) }
