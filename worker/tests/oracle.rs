@@ -12,7 +12,9 @@ fn every_case_of_the_oracle_is_reproduced_in_both_precisions() {
     let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle");
     let mut cases = 0;
     for rule in Rule::ALL {
-        for case in cases_of(&oracle, *rule) {
+        let of_rule = cases_of(&oracle, *rule);
+        assert!(!of_rule.is_empty(), "no case of {rule} in {}", oracle.display());
+        for case in of_rule {
             for (kind, bound) in [("float64", 1e-9), ("float32", 1e-4)] {
                 let out = std::env::temp_dir().join(format!("biosweep-step-{}-{rule}-{kind}", std::process::id()));
                 check_case(&case, &out, kind, bound);

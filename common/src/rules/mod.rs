@@ -112,6 +112,8 @@ rules! {
     Frsf = frsf;
     Dtp = dtp;
     Sdtp = sdtp;
+    Brsf = brsf;
+    Drtp = drtp;
 }
 
 named_type!(Rule, "rule");
@@ -177,6 +179,6 @@ mod tests {
     #[test]
     fn what_applies_to_some_rules_names_them() {
         assert_eq!(in_words(|rule| rule.decoders != Decoders::None), "the rules dtp, sdtp");
-        assert_eq!(in_words(|rule| rule.errors == Errors::Direct), "the rule dfa");
+        assert_eq!(in_words(|rule| rule.errors == Errors::Direct), "the rules dfa, drtp");
     }
 }

@@ -5,6 +5,7 @@
 //! | `update`, `loss_count` (u64), `loss_sum` (f64) | the position |
 //! | `curve.update` (u64), `curve.train_loss`, `curve.validation_accuracy`, `curve.test_accuracy` (f64), `curve.has_test` (u8) | the evaluations |
 //! | `diagnostics.update` (u64), `diagnostics.layer` (u32), `diagnostics.measure` (u8: indices in the list `measures`), `diagnostics.value` (f64) | the diagnostics |
+//! | `steps.…` (u64) | the number of steps of each optimiser |
 //! | `lane.…` (f32) | parameters and optimiser state, in memory order |
 //!
 //! The metadata has `form` (the format), the trajectory's `key`, `measures`, and `hash`: BLAKE3 over everything else,
@@ -20,9 +21,12 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::train::LaneState;
 
 /// The name of the format. Another format has another number.
-const FORMAT: &str = "biosweep checkpoint 1";
+const FORMAT: &str = "biosweep checkpoint 2";
 /// The prefix of the names of a lane's tensors.
 const LANE: &str = "lane.";
+
+/// The prefix of the names of numbers of steps.
+const STEPS: &str = "steps.";
 
 /// The error of a decoded checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +69,9 @@ pub fn encode(key: TrialKey, state: &LaneState) -> Vec<u8> {
     put("diagnostics.layer", Dtype::U32, diagnostics.iter().flat_map(|point| point.layer.to_le_bytes()).collect());
     put("diagnostics.measure", Dtype::U8, diagnostics.iter().map(|point| point.measure as u8).collect());
     put("diagnostics.value", Dtype::F64, diagnostics.iter().flat_map(|point| point.value.to_le_bytes()).collect());
+    for (name, steps) in &state.steps {
+        put(&format!("{STEPS}{name}"), Dtype::U64, steps.to_le_bytes().to_vec());
+    }
     for (name, numbers) in &state.numbers {
         put(&format!("{LANE}{name}"), Dtype::F32, numbers.iter().flat_map(|number| number.to_le_bytes()).collect());
     }
@@ -133,6 +140,11 @@ pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, CheckpointError>
     let one = |name: &str| columns.numbers(name, u64::from_le_bytes)?.first().copied().ok_or_else(|| absent(name));
     let curve = columns.curve()?;
     let diagnostics = columns.diagnostics(&measures)?;
+    let steps = all
+        .keys()
+        .filter_map(|name| name.strip_prefix(STEPS))
+        .map(|name| Ok((name.to_owned(), one(&format!("{STEPS}{name}"))?)))
+        .collect::<Result<_, CheckpointError>>()?;
     let numbers = all
         .keys()
         .filter_map(|name| name.strip_prefix(LANE))
@@ -147,6 +159,7 @@ pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, CheckpointError>
             .ok_or_else(|| absent("loss_sum"))?,
         curve,
         diagnostics,
+        steps,
         numbers: numbers.collect::<Result<_, CheckpointError>>()?,
     })
 }
@@ -225,6 +238,7 @@ mod tests {
             loss_count: 32,
             curve: vec![point(390, Some(0.5)), point(780, None)],
             diagnostics: vec![DiagnosticPoint { update: 390, layer: 2, measure: Measure::DeadUnits, value: 0.25 }],
+            steps: BTreeMap::from([("forward".to_owned(), 812)]),
             numbers: BTreeMap::from([
                 ("forward".to_owned(), vec![1.5, -0.0, f32::MIN_POSITIVE / 2.0]),
                 ("forward.mean".to_owned(), Vec::new()),
@@ -247,8 +261,8 @@ mod tests {
         assert!(matches!(decode(KEY, b""), Err(CheckpointError::Damaged(_))));
         let place = bytes.windows(FORMAT.len()).position(|window| window == FORMAT.as_bytes()).expect("its form");
         let mut later = bytes.clone();
-        later[place + FORMAT.len() - 1] = b'2';
-        assert_eq!(decode(KEY, &later), Err(CheckpointError::UnknownFormat("biosweep checkpoint 2".to_owned())));
+        later[place + FORMAT.len() - 1] = b'3';
+        assert_eq!(decode(KEY, &later), Err(CheckpointError::UnknownFormat("biosweep checkpoint 3".to_owned())));
     }
 
     proptest! {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use biosweep_common::configuration::{Convolution, Real, Skip};
+use biosweep_common::configuration::{Convolution, Hyperparameters, Real, Skip};
 use biosweep_common::extents::{Extent, convolutional};
 use biosweep_common::rules::Rule;
 use biosweep_common::topology::Topology;
-use biosweep_common::vocabulary::{ActivationFunction, Network as Kind};
+use biosweep_common::vocabulary::{ActivationFunction, Network as Kind, Optimizer};
 use biosweep_engine::architecture::Architecture;
 use biosweep_engine::kernels::scalar::Scalar;
+use biosweep_engine::model::group::{DECODER, FEEDBACK};
+use biosweep_engine::model::optimisers::LaneOptimisers;
 use biosweep_engine::model::parameters::Parameters;
 use biosweep_engine::model::{ForwardPass, Model};
-use biosweep_engine::optim::InPlaceSgd;
-use biosweep_engine::rules::{self, GradientSink, StepContext};
+use biosweep_engine::rules::{self, Batch, Destination, StepContext};
 use biosweep_numeric::random::{Purpose, Stream};
 use tch::{Reduction, Tensor};
 
@@ -43,33 +44,20 @@ fn model<T: Scalar>(rule: Rule, kind: Kind, activation: ActivationFunction, dept
 }
 
 fn drawn<T: Scalar>(architecture: Architecture, rule: Rule, activation: ActivationFunction) -> Model<T> {
-    let mut model = Model::zeros(architecture, rule, activation, 1).expect("memory");
-    let normal = |layer: usize, purpose: fn(u32) -> Purpose, count: usize| {
-        let mut numbers = vec![T::default(); count];
-        T::fill_normal(&mut numbers, &mut Stream::new(7, 0, purpose(layer as u32), 0), 0.1_f64.sqrt());
-        numbers
-    };
+    let groups = rules::groups::<T>(rule, &architecture);
+    let mut model = Model::zeros(architecture, activation, 1, groups).expect("memory");
     let draw = |parameters: &mut Parameters<T>, purpose: fn(u32) -> Purpose| {
         for layer in parameters.layers() {
             let (weights, biases) =
-                (parameters.parameter_range(layer).weight.len(), parameters.parameter_range(layer).bias.len());
-            let numbers = normal(layer, purpose, weights + biases);
+                (parameters.parameter_range(layer).spec.count(), parameters.parameter_range(layer).bias.len());
+            let mut numbers = vec![T::default(); weights + biases];
+            T::fill_normal(&mut numbers, &mut Stream::new(7, 0, purpose(layer as u32), 0), 0.1_f64.sqrt());
             parameters.set_weight(0, layer, &numbers[..weights]);
             parameters.bias_mut(0, layer).copy_from_slice(&numbers[weights..]);
         }
     };
     draw(&mut model.forward, Purpose::Weights);
-    if rule == Rule::Dfa {
-        for layer in model.architecture.topology.hidden() {
-            let units = model.architecture.extent(layer).units();
-            model.set_direct_feedback(0, layer, &normal(layer, Purpose::Feedback, 10 * units));
-        }
-    } else if let Some(feedback) = &mut model.feedback {
-        draw(feedback, Purpose::Feedback);
-    }
-    if let Some(decoders) = &mut model.decoders {
-        draw(decoders, Purpose::Decoder);
-    }
+    model.groups.iter_mut().for_each(|group| draw(&mut group.parameters, group.declared.law.purpose));
     model
 }
 
@@ -82,21 +70,25 @@ fn pass<T: Scalar>(model: &Model<T>) -> (ForwardPass<T>, Vec<i64>) {
     (pass, labels)
 }
 
-fn gradients<T: Scalar>(model: &mut Model<T>, rule: Rule) -> Gradients {
+/// A backward pass of a rule without noise, with these optimisers, or into the gradient buffers.
+fn backward<T: Scalar>(model: &mut Model<T>, rule: Rule, optimisers: Option<&mut LaneOptimisers<T>>) {
     let _no_gradients = tch::no_grad_guard();
     let (mut pass, labels) = pass(model);
-    pass.loss(&labels, 1.0);
-    let mut context = StepContext {
+    let batch = Batch {
+        labels: &labels,
         lane: 0,
-        target_step: 0.1,
-        noise_std: 0.0,
-        noise: &mut |_: usize, numbers: &mut [T]| numbers.fill(T::default()),
-        forward_sink: GradientSink::Gradients,
-        decoder_sink: GradientSink::Gradients,
-        wants_decoder_losses: false,
+        update: 1,
+        hyperparameters: &Hyperparameters::default(),
+        normal: &mut |_: Purpose, _: u64, numbers: &mut [T]| numbers.fill(T::default()),
     };
     let mut learning = rules::new(rule, model, ROWS).expect("memory");
-    learning.backward(model, &pass, &mut context).expect("gradients");
+    let destination = optimisers.map_or(Destination::Gradients, Destination::Optimisers);
+    let mut step = StepContext::new(model, &mut pass, batch, destination);
+    learning.backward(&mut step).expect("a backward pass");
+}
+
+fn gradients<T: Scalar>(model: &mut Model<T>, rule: Rule) -> Gradients {
+    backward(model, rule, None);
     let forward = &model.forward;
     let of_layer = |layer| {
         let exact = |numbers: &[T]| numbers.iter().map(|number| number.to_f64()).collect();
@@ -216,26 +208,50 @@ fn a_layer_that_reads_the_input_too_is_autograds() {
 
 #[test]
 fn sign_symmetric_feedback_is_feedback_alignment_with_the_signs_of_the_weights() {
-    for (rule, fixed) in [(Rule::Usf, false), (Rule::Frsf, true)] {
+    for rule in [Rule::Usf, Rule::Frsf, Rule::Brsf] {
         for &kind in Kind::ALL {
             let mut signed = model::<f64>(rule, kind, ActivationFunction::Tanh, 4);
             let mut aligned = model::<f64>(Rule::Fa, kind, ActivationFunction::Tanh, 4);
             for layer in 2..=aligned.architecture.topology.output() {
                 let fan_in = aligned.architecture.inputs(layer).fan_in() as f64;
-                let sizes = signed.feedback.as_ref().map(|feedback| feedback.weight(0, layer));
+                let sizes = signed.groups.first().map(|group| group.parameters.weight(0, layer));
                 let weights = aligned.forward.weight(0, layer);
-                let of = |(place, weight): (usize, &f64)| match (&sizes, fixed) {
-                    (Some(sizes), true) => sizes[place].abs() * weight.signum(),
-                    _ => weight.signum() / fan_in.sqrt(),
+                let of = |(place, weight): (usize, &f64)| match &sizes {
+                    Some(sizes) => sizes[place].abs() * weight.signum(),
+                    None => weight.signum() / fan_in.sqrt(),
                 };
                 let feedback: Vec<f64> = weights.iter().enumerate().map(of).collect();
-                aligned.feedback.as_mut().expect("feedback").set_weight(0, layer, &feedback);
+                aligned.group_mut(FEEDBACK).set_weight(0, layer, &feedback);
             }
             let expected = gradients(&mut aligned, Rule::Fa);
             for (parameter, own) in gradients(&mut signed, rule) {
                 let distance = distance(&expected[&parameter], &own);
                 assert!(distance < 1e-12, "{rule} {kind} {parameter:?}: {distance}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_target_projection_is_direct_feedback_of_a_label_and_leaves_the_output_layer_alone() {
+    for &kind in Kind::ALL {
+        let mut projected = model::<f64>(Rule::Drtp, kind, ActivationFunction::Tanh, 3);
+        let output = projected.architecture.topology.output();
+        let mut direct = model::<f64>(Rule::Dfa, kind, ActivationFunction::Tanh, 3);
+        // Logits of zero give the error (1/10 − onehot)/batch. Feedback that sums to zero over the classes drops 1/10.
+        for model in [&mut projected, &mut direct] {
+            model.forward.raw_weight_mut(0, output).fill(0.0);
+            model.forward.bias_mut(0, output).fill(0.0);
+            for layer in 1..output {
+                let units = model.architecture.extent(layer).units();
+                let feedback: Vec<f64> = (0..10 * units).map(|at| if at / units < 5 { 0.1 } else { -0.1 }).collect();
+                model.group_mut(FEEDBACK).set_weight(0, layer, &feedback);
+            }
+        }
+        let expected = gradients(&mut direct, Rule::Dfa);
+        for (parameter, own) in gradients(&mut projected, Rule::Drtp) {
+            let distance = distance(&expected[&parameter], &own);
+            assert!(distance < 1e-12, "{kind} {parameter:?}: {distance}");
         }
     }
 }
@@ -248,7 +264,7 @@ fn direct_feedback_to_the_last_hidden_layer_through_the_output_weights_is_back_p
         let inputs = direct.architecture.inputs(output).fan_in();
         let weight = direct.forward.weight(0, output);
         let last: Vec<f64> = weight.chunks(inputs).flat_map(|row| row[inputs - 12..].to_vec()).collect();
-        direct.set_direct_feedback(0, 3, &last);
+        direct.group_mut(FEEDBACK).set_weight(0, 3, &last);
         let own = gradients(&mut direct, Rule::Dfa);
         let propagated = gradients(&mut model::<f64>(Rule::Bp, kind, ActivationFunction::Tanh, 3), Rule::Bp);
         assert!(distance(&propagated[&(3, "weight")], &own[&(3, "weight")]) < 1e-12, "{kind}");
@@ -259,44 +275,32 @@ fn direct_feedback_to_the_last_hidden_layer_through_the_output_weights_is_back_p
 /// In-place SGD gives the parameters that gradients and a plain step give.
 #[test]
 fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
+    let hyperparameters =
+        Hyperparameters { learning_rate: 0.05, decoder_learning_rate: 0.02, weight_decay: 0.2, ..Default::default() };
+    let stepped = |from: &Parameters<f64>, to: &Parameters<f64>, rate: f64, what: &str| {
+        let keep = 1.0 - rate * hyperparameters.weight_decay;
+        let moved = |from: &[f64], gradient: &[f64]| -> Vec<f64> {
+            from.iter().zip(gradient).map(|(w, g)| keep * w - rate * g).collect()
+        };
+        for layer in from.layers() {
+            let weight = moved(&from.weight(0, layer), &from.weight_gradient(layer));
+            let bias = moved(from.bias(0, layer), from.bias_gradient(layer));
+            assert!(distance(&weight, &to.weight(0, layer)) < 1e-12, "{what} {layer}");
+            assert!(distance(&bias, to.bias(0, layer)) < 1e-12, "{what} {layer}");
+        }
+    };
     for &rule in Rule::ALL {
         for &kind in Kind::ALL {
-            let (rate, keep) = (0.05, 0.99);
             let mut plain = model::<f64>(rule, kind, ActivationFunction::Tanh, 3);
-            let gradients = gradients(&mut plain, rule);
+            backward(&mut plain, rule, None);
             let mut direct = model::<f64>(rule, kind, ActivationFunction::Tanh, 3);
-            let _no_gradients = tch::no_grad_guard();
-            let (mut pass, labels) = pass(&direct);
-            pass.loss(&labels, -rate);
-            let into = || GradientSink::InPlace(InPlaceSgd { rate, keep });
-            let mut context = StepContext {
-                lane: 0,
-                target_step: 0.1,
-                noise_std: 0.0,
-                noise: &mut |_: usize, numbers: &mut [f64]| numbers.fill(0.0),
-                forward_sink: into(),
-                decoder_sink: into(),
-                wants_decoder_losses: false,
-            };
-            let mut learning = rules::new(rule, &direct, ROWS).expect("memory");
-            learning.backward(&mut direct, &pass, &mut context).expect("a step");
-            for layer in plain.forward.layers() {
-                let moved = |from: &[f64], gradient: &[f64]| -> Vec<f64> {
-                    from.iter().zip(gradient).map(|(w, g)| keep * w - rate * g).collect()
-                };
-                let weight = moved(&plain.forward.weight(0, layer), &gradients[&(layer, "weight")]);
-                let bias = moved(plain.forward.bias(0, layer), &gradients[&(layer, "bias")]);
-                assert!(distance(&weight, &direct.forward.weight(0, layer)) < 1e-12, "{rule} {kind} {layer}");
-                assert!(distance(&bias, direct.forward.bias(0, layer)) < 1e-12, "{rule} {kind} {layer}");
-            }
-            let decoders = plain.decoders.iter().zip(&direct.decoders);
-            for (plain, direct) in decoders {
-                for layer in plain.layers() {
-                    let gradient = plain.weight_gradient(layer);
-                    let expected: Vec<f64> =
-                        plain.weight(0, layer).iter().zip(&gradient).map(|(v, g)| keep * v - rate * g).collect();
-                    assert!(distance(&expected, &direct.weight(0, layer)) < 1e-12, "{rule} {kind} decoder {layer}");
-                }
+            let mut optimisers = LaneOptimisers::new(&direct, Optimizer::Sgd, &hyperparameters).expect("memory");
+            backward(&mut direct, rule, Some(&mut optimisers));
+            stepped(&plain.forward, &direct.forward, hyperparameters.learning_rate, &format!("{rule} {kind}"));
+            for (plain, direct) in plain.groups.iter().zip(&direct.groups) {
+                let name = plain.declared.name;
+                let rate = if name == DECODER { hyperparameters.decoder_learning_rate } else { 0.0 };
+                stepped(&plain.parameters, &direct.parameters, rate, &format!("{rule} {kind} {name}"));
             }
         }
     }
@@ -309,7 +313,7 @@ fn feedback_alignment_with_the_forward_weights_is_back_propagation() {
         let mut aligned = model::<f64>(Rule::Fa, kind, ActivationFunction::Tanh, 4);
         for layer in 2..=aligned.architecture.topology.output() {
             let weight = aligned.forward.weight(0, layer);
-            aligned.feedback.as_mut().expect("feedback").set_weight(0, layer, &weight);
+            aligned.group_mut(FEEDBACK).set_weight(0, layer, &weight);
         }
         for (parameter, own) in gradients(&mut aligned, Rule::Fa) {
             // Not to the last bit, because feedback weights have another memory layout.
@@ -333,7 +337,7 @@ fn zero_feedback_moves_no_hidden_weight() {
         let mut silent = model::<f64>(Rule::Fa, kind, ActivationFunction::Relu, 4);
         let output = silent.architecture.topology.output();
         for layer in 2..=output {
-            silent.feedback.as_mut().expect("feedback").raw_weight_mut(0, layer).fill(0.0);
+            silent.group_mut(FEEDBACK).raw_weight_mut(0, layer).fill(0.0);
         }
         for ((layer, what), gradient) in gradients(&mut silent, Rule::Fa) {
             let moves = gradient.iter().any(|&number| number != 0.0);
@@ -353,7 +357,8 @@ fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
         for layer in 2..=3 {
             let rotation = rotation(12, layer);
             model.forward.set_weight(0, layer, &rotation);
-            if let Some(decoders) = &mut model.decoders {
+            if rule == Rule::Dtp {
+                let decoders = model.group_mut(DECODER);
                 let inverse: Vec<f64> = (0..144).map(|place| rotation[place % 12 * 12 + place / 12]).collect();
                 decoders.set_weight(0, layer, &inverse);
                 decoders.bias_mut(0, layer).fill(0.0);

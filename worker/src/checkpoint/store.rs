@@ -247,6 +247,7 @@ mod tests {
             loss_count: 0,
             curve: Vec::new(),
             diagnostics: Vec::new(),
+            steps: BTreeMap::new(),
             numbers: BTreeMap::from([("forward".to_owned(), vec![0.5; numbers])]),
         }
     }

@@ -20,7 +20,7 @@ pub enum Purpose {
     Order,
     /// The initial weights of a layer.
     Weights(u32),
-    /// The fixed feedback weights of a layer.
+    /// The feedback weights of a layer.
     Feedback(u32),
     /// The initial weights of a layer's decoder.
     Decoder(u32),

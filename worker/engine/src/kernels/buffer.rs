@@ -26,17 +26,23 @@ impl<T: Scalar> Buffer<T> {
     /// A buffer of `length` zeros.
     ///
     /// # Errors
-    /// Memory allocation fails.
+    /// Memory allocation fails, or libtorch aligns the memory to less than 64 bytes. Curves would then depend on the address.
     pub fn zeros(length: usize) -> Result<Self, tch::TchError> {
-        let tensor = Tensor::f_zeros([length as i64], (T::KIND, Device::Cpu))?;
-        debug_assert!((tensor.data_ptr() as usize).is_multiple_of(64), "libtorch aligns its memory to 64 bytes");
+        // An empty tensor has no address, and a slice needs one.
+        let tensor = Tensor::f_zeros([length.max(1) as i64], (T::KIND, Device::Cpu))?;
+        let address = tensor.data_ptr() as usize;
+        if !address.is_multiple_of(64) {
+            let what =
+                format!("a tensor is at address {address:#x}, not at a multiple of 64; use libtorch's own allocator");
+            return Err(tch::TchError::Torch(what));
+        }
         Ok(Self { tensor, length, scalar: PhantomData })
     }
 
     /// All values.
     #[must_use]
     pub fn slice(&self) -> &[T] {
-        // SAFETY: the tensor is a contiguous CPU tensor of `length` numbers of kind `T::KIND`, whose memory lives as
+        // SAFETY: the tensor is a contiguous CPU tensor of at least `length` numbers of kind `T::KIND`, whose memory lives as
         // long as `self`; its views are written to by tensor operations only, which run to their end on this thread
         // and so never while this borrow is in use.
         unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<T>(), self.length) }

@@ -7,9 +7,11 @@ use biosweep_data::dataset::Scalar as Pixel;
 use biosweep_numeric::random::Stream;
 use tch::Kind;
 
-/// A floating-point number that libtorch knows.
+/// A floating-point number that libtorch knows: f32 or f64. Buffers view the memory of tensors as numbers of this type, so no
+/// other type may implement it.
 pub trait Scalar:
-    Copy
+    sealed::Sealed
+    + Copy
     + Debug
     + Default
     + PartialOrd
@@ -46,8 +48,14 @@ pub trait Scalar:
     fn fill_normal(numbers: &mut [Self], stream: &mut Stream, std: f64);
 }
 
+mod sealed {
+    pub trait Sealed {}
+}
+
 macro_rules! scalar {
     ($type:ident, $kind:expr, $fill_normal:ident, $inverse_sqrt:path, $inverse:path) => {
+        impl sealed::Sealed for $type {}
+
         impl Scalar for $type {
             const KIND: Kind = $kind;
 

@@ -3,9 +3,10 @@
 
 use std::ops::Range;
 
+use biosweep_common::extents::Extent;
 use tch::{TchError, Tensor};
 
-use crate::architecture::InputSpec;
+use crate::architecture::{InputSpec, PaddedImageLayout};
 use crate::kernels::buffer::{Buffer, aligned};
 use crate::kernels::scalar::Scalar;
 
@@ -20,17 +21,28 @@ pub struct ParameterSpec {
     pub row_ranges: Vec<Range<usize>>,
     /// The memory layout of the weight matrix.
     pub layout: WeightLayout,
+    /// Whether each output has a bias.
+    pub has_biases: bool,
 }
 
 /// The memory layout of a weight matrix. A product with a stored matrix is up to a fifth faster than a product with its
 /// transpose. Forward weights are therefore stored with the inputs first. Feedback weights, and matrices with few
-/// outputs, are stored with the outputs first.
+/// outputs, are stored with the outputs first. Files and random draws have an order of their own, whatever the layout: see
+/// [`Parameters::weight`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightLayout {
     /// [in, out], row-major.
     InputsFirst,
     /// [out, in], row-major.
     OutputsFirst,
+    /// [in, positions, channels], row-major: from each input to every unit of a hidden layer. The positions include the
+    /// padding, whose weights are zero.
+    ToUnits {
+        /// The extent of the hidden layer.
+        extent: Extent,
+        /// The positions of the hidden layer.
+        image: PaddedImageLayout,
+    },
 }
 
 /// The range of one layer's parameters within a lane.
@@ -78,27 +90,54 @@ impl WeightLayout {
     }
 }
 
-impl ParameterRange {
-    /// The index of a weight within the layer's weights.
-    fn index(&self, input: usize, output: usize) -> usize {
-        match self.spec.layout {
-            WeightLayout::InputsFirst => input * self.spec.outputs + output,
-            WeightLayout::OutputsFirst => output * self.spec.inputs.fan_in() + input,
+impl ParameterSpec {
+    /// The number of weights, without those of padding.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match self.layout {
+            WeightLayout::InputsFirst | WeightLayout::OutputsFirst => self.inputs.fan_in() * self.outputs,
+            WeightLayout::ToUnits { extent, .. } => self.inputs.fan_in() * extent.units(),
         }
     }
 
-    /// The indices of all weights, in the order [out, channel, kernel row, kernel column].
-    fn indices(&self) -> impl Iterator<Item = usize> + '_ {
-        let ParameterSpec { inputs, outputs, .. } = &self.spec;
-        let kernel_size = inputs.kernel_size;
-        (0..*outputs).flat_map(move |output| {
-            let of_channel = move |channel| {
-                (0..kernel_size * kernel_size).map(move |offset| {
-                    self.index(inputs.row(channel, offset / kernel_size, offset % kernel_size), output)
-                })
+    /// The shape of the weights in a file: [out, in]; [out, in, rows, columns] for a convolution; [in, units] for weights
+    /// to every unit of a layer.
+    #[must_use]
+    pub fn shape(&self) -> Vec<usize> {
+        let kernel_size = self.inputs.kernel_size;
+        match self.layout {
+            WeightLayout::ToUnits { extent, .. } => vec![self.inputs.fan_in(), extent.units()],
+            _ if kernel_size > 1 => vec![self.outputs, self.inputs.channels(), kernel_size, kernel_size],
+            _ => vec![self.outputs, self.inputs.channels()],
+        }
+    }
+
+    /// The index in memory of each weight, in the order of a file.
+    fn indices(&self) -> Vec<usize> {
+        let (inputs, outputs) = (&self.inputs, self.outputs);
+        if let WeightLayout::ToUnits { extent, image } = self.layout {
+            let to_unit = |unit: usize| {
+                let (channel, position) = (unit / extent.positions(), unit % extent.positions());
+                let (y, x) = (position / extent.width, position % extent.width);
+                (y * image.row_stride + x) * extent.channels + channel
             };
-            (0..inputs.channels()).flat_map(of_channel)
-        })
+            let of_input = |input: usize| (0..extent.units()).map(move |unit| input * outputs + to_unit(unit));
+            return (0..inputs.fan_in()).flat_map(of_input).collect();
+        }
+        let (kernel_size, fan_in) = (inputs.kernel_size, inputs.fan_in());
+        let index = |input: usize, output: usize| match self.layout {
+            WeightLayout::OutputsFirst => output * fan_in + input,
+            WeightLayout::InputsFirst | WeightLayout::ToUnits { .. } => input * outputs + output,
+        };
+        let mut indices = Vec::with_capacity(self.count());
+        for output in 0..outputs {
+            for channel in 0..inputs.channels() {
+                for offset in 0..kernel_size * kernel_size {
+                    indices.push(index(inputs.row(channel, offset / kernel_size, offset % kernel_size), output));
+                }
+            }
+        }
+        indices
     }
 }
 
@@ -112,7 +151,8 @@ impl<T: Scalar> Parameters<T> {
         let mut end = 0;
         for spec in specs {
             let weight = end..end + spec.inputs.fan_in() * spec.outputs;
-            let bias = aligned(weight.end)..aligned(weight.end) + spec.outputs;
+            let biases = if spec.has_biases { spec.outputs } else { 0 };
+            let bias = aligned(weight.end)..aligned(weight.end) + biases;
             end = aligned(bias.end);
             ranges.push(ParameterRange { spec, weight, bias });
         }
@@ -137,13 +177,17 @@ impl<T: Scalar> Parameters<T> {
         &self.ranges[layer - self.first]
     }
 
-    /// The weight slices of a layer in a lane.
+    /// The weight slices of a layer in a lane; none for a layer that has no weights here.
     #[must_use]
     pub fn weight_slices(&self, lane: usize, layer: usize) -> &[WeightSlice] {
+        if !self.layers().contains(&layer) {
+            return &[];
+        }
         &self.weight_slices[lane * self.ranges.len() + layer - self.first]
     }
 
-    /// The weights of a layer, in the order [out, channel, kernel row, kernel column].
+    /// The weights of a layer in the order of a file: [out, channel, kernel row, kernel column], or [in, channel, row,
+    /// column] for weights to every unit of a layer.
     #[must_use]
     pub fn weight(&self, lane: usize, layer: usize) -> Vec<T> {
         self.ordered(lane, layer, self.values.slice())
@@ -161,16 +205,16 @@ impl<T: Scalar> Parameters<T> {
     /// The number of values is not the number of weights.
     pub fn set_weight(&mut self, lane: usize, layer: usize, values: &[T]) {
         let range = &self.ranges[layer - self.first];
-        assert_eq!(values.len(), range.weight.len(), "the weights of layer {layer}");
+        assert_eq!(values.len(), range.spec.count(), "the weights of layer {layer}");
         let start = lane * self.stride + range.weight.start;
         let parameters = self.values.slice_mut();
-        range.indices().zip(values).for_each(|(index, &value)| parameters[start + index] = value);
+        range.spec.indices().into_iter().zip(values).for_each(|(index, &value)| parameters[start + index] = value);
     }
 
     fn ordered(&self, lane: usize, layer: usize, values: &[T]) -> Vec<T> {
         let range = self.parameter_range(layer);
         let start = lane * self.stride + range.weight.start;
-        range.indices().map(|index| values[start + index]).collect()
+        range.spec.indices().into_iter().map(|index| values[start + index]).collect()
     }
 
     /// The weights of a layer in memory order.
@@ -255,7 +299,9 @@ fn weight_slices_of<T: Scalar>(
 ) -> Result<Vec<WeightSlice>, TchError> {
     let (inputs, outputs) = (range.spec.inputs.fan_in(), range.spec.outputs);
     let view = |buffer: &Buffer<T>, start: usize, rows: &Range<usize>| match range.spec.layout {
-        WeightLayout::InputsFirst => buffer.matrix(start + rows.start * outputs, rows.len(), outputs, outputs),
+        WeightLayout::InputsFirst | WeightLayout::ToUnits { .. } => {
+            buffer.matrix(start + rows.start * outputs, rows.len(), outputs, outputs)
+        }
         WeightLayout::OutputsFirst => buffer.matrix(start + rows.start, outputs, rows.len(), inputs)?.f_tr(),
     };
     let slice = |rows: &Range<usize>| {
@@ -273,7 +319,7 @@ mod tests {
     fn spec(blocks: &[usize], outputs: usize, kernel_size: usize, layout: WeightLayout) -> ParameterSpec {
         let inputs = InputSpec { blocks: blocks.to_vec(), kernel_size };
         let whole = 0..inputs.fan_in();
-        ParameterSpec { row_ranges: Vec::from([whole]), inputs, outputs, layout }
+        ParameterSpec { row_ranges: Vec::from([whole]), inputs, outputs, layout, has_biases: true }
     }
 
     #[test]

@@ -11,7 +11,7 @@ const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
-/// Updates between two flushes of subnormal moments to zero. In this number of updates a mean decays a thousandfold,
+/// Steps between two flushes of subnormal moments to zero. In this number of steps a mean decays a thousandfold,
 /// from the bound to a value within the normal range.
 const FLUSH_EVERY: i32 = 64;
 
@@ -31,7 +31,7 @@ pub(super) struct Moments<T> {
     decay: Decay,
     mean: Buffer<T>,
     square: Buffer<T>,
-    updates: i32,
+    steps: i32,
 }
 
 /// One update's constants: w ← keep · w − step · m / (√v · root + ε), with g + decay · w for g.
@@ -46,28 +46,24 @@ struct Constants<T> {
 impl<T: Scalar> Moments<T> {
     pub(super) fn new(learning_rate: f64, decay: Decay, length: usize) -> Result<Self, TchError> {
         let (mean, square) = (Buffer::zeros(length)?, Buffer::zeros(length)?);
-        Ok(Self { learning_rate, decay, mean, square, updates: 0 })
+        Ok(Self { learning_rate, decay, mean, square, steps: 0 })
     }
 }
 
 impl<T: Scalar> Optimise<T> for Moments<T> {
-    fn begin(&mut self) {
-        // The corrections are 1 long before two thousand million updates.
-        self.updates = self.updates.saturating_add(1);
+    fn begin(&mut self, step: u64) {
+        // The corrections are 1 long before two thousand million steps.
+        self.steps = i32::try_from(step).unwrap_or(i32::MAX);
     }
 
     fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
         vec![("mean", self.mean.slice_mut()), ("square", self.square.slice_mut())]
     }
 
-    fn resume(&mut self, updates: u64) {
-        self.updates = i32::try_from(updates).unwrap_or(i32::MAX);
-    }
-
     /// m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  w ← kept·w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε),
     /// where g includes `added · w`.
     fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
-        let correction = |beta: f64| 1.0 - beta.powi(self.updates);
+        let correction = |beta: f64| 1.0 - beta.powi(self.steps);
         let constants = Constants {
             keep: T::from_f64(self.decay.kept),
             decay: T::from_f64(self.decay.added),
@@ -76,7 +72,7 @@ impl<T: Scalar> Optimise<T> for Moments<T> {
         };
         let place = first..first + values.len();
         let (mean, square) = (&mut self.mean.slice_mut()[place.clone()], &mut self.square.slice_mut()[place]);
-        if self.updates % FLUSH_EVERY == 0 {
+        if self.steps % FLUSH_EVERY == 0 {
             flush_all(mean, square);
         }
         step(values, gradients, mean, square, constants);

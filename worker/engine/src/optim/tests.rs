@@ -4,7 +4,7 @@ use super::*;
 
 fn run(optimizer: Optimizer, config: OptimiserConfig) -> Vec<f64> {
     let mut values = vec![1.0, -2.0, 0.5];
-    let mut optimiser = new::<f64>(optimizer, config, 3).expect("memory");
+    let mut optimiser = Optimiser::<f64>::new(OptimiserConfig { optimizer, ..config }, 3).expect("memory");
     for update in 1..=50 {
         let gradients: Vec<f64> = values.iter().map(|w| 2.0 * w + 0.1 * f64::from(update % 3)).collect();
         optimiser.begin();
@@ -34,7 +34,13 @@ fn plain_momentum(nesterov: bool) -> [f64; 3] {
 #[test]
 fn sgd_with_momentum_follows_its_equations() {
     for nesterov in [false, true] {
-        let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9, nesterov };
+        let config = OptimiserConfig {
+            optimizer: Optimizer::Sgd,
+            learning_rate: 0.05,
+            weight_decay: 0.01,
+            momentum: 0.9,
+            nesterov,
+        };
         assert!(close(&run(Optimizer::Sgd, config), &plain_momentum(nesterov)), "Nesterov's: {nesterov}");
     }
 }
@@ -59,14 +65,26 @@ fn plain_adam(l2: f64, decay: f64) -> [f64; 3] {
 
 #[test]
 fn adam_and_adamw_follow_their_equations() {
-    let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
+    let config = OptimiserConfig {
+        optimizer: Optimizer::Sgd,
+        learning_rate: 0.05,
+        weight_decay: 0.01,
+        momentum: 0.0,
+        nesterov: false,
+    };
     assert!(close(&run(Optimizer::Adam, config), &plain_adam(0.01, 0.0)));
     assert!(close(&run(Optimizer::Adamw, config), &plain_adam(0.0, 0.01)));
 }
 
 #[test]
 fn sgd_without_momentum_is_momentum_zero() {
-    let without = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
+    let without = OptimiserConfig {
+        optimizer: Optimizer::Sgd,
+        learning_rate: 0.05,
+        weight_decay: 0.01,
+        momentum: 0.0,
+        nesterov: false,
+    };
     let tiny = OptimiserConfig { momentum: f64::MIN_POSITIVE, ..without };
     assert!(close(&run(Optimizer::Sgd, without), &run(Optimizer::Sgd, tiny)));
 }
@@ -74,9 +92,16 @@ fn sgd_without_momentum_is_momentum_zero() {
 #[test]
 fn padding_that_is_zero_stays_zero() {
     for optimizer in Optimizer::ALL {
-        let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.9, nesterov: false };
+        let config = OptimiserConfig {
+            optimizer: Optimizer::Sgd,
+            learning_rate: 0.05,
+            weight_decay: 0.01,
+            momentum: 0.9,
+            nesterov: false,
+        };
         let mut values = [0.0_f32; 4];
-        let mut optimiser = new::<f32>(*optimizer, config, 4).expect("memory");
+        let mut optimiser =
+            Optimiser::<f32>::new(OptimiserConfig { optimizer: *optimizer, ..config }, 4).expect("memory");
         optimiser.begin();
         optimiser.update(0, &mut values, &[0.0; 4]);
         assert_eq!(values, [0.0; 4], "{optimizer}");
@@ -85,7 +110,13 @@ fn padding_that_is_zero_stays_zero() {
 
 #[test]
 fn rmsprop_follows_its_equations() {
-    let config = OptimiserConfig { learning_rate: 0.05, weight_decay: 0.01, momentum: 0.0, nesterov: false };
+    let config = OptimiserConfig {
+        optimizer: Optimizer::Sgd,
+        learning_rate: 0.05,
+        weight_decay: 0.01,
+        momentum: 0.0,
+        nesterov: false,
+    };
     let mut values = [1.0, -2.0, 0.5_f64];
     let mut square = [0.0; 3];
     for update in 1..=50 {

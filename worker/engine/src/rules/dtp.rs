@@ -2,14 +2,69 @@
 //! targets come from the gradient through the output layer.
 //!
 //! T_l = h_l + Σ_{j ≤ L, l ∈ S(j)} [g_j(T_j) − g_j(h_j)]_l − η ∂(per-sample loss)/∂h_l through the output layer
+//!
+//! δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch,  ΔW_l = δ_lᵀ · input_l
+//!
+//! g_j(t) = σ(V_j t + c_j) reconstructs the hidden sources of layer j = 2..L. It minimises
+//! Σ_units (g_j(f_j(h̃)) − h̃)² / batch with h̃ = h + noise_std · N(0,1).
 
 use tch::TchError;
 
-use super::target_propagation::{FirstTargets, TargetPropagation};
+use super::machinery::targets::Targets;
+use super::{LearningRule, StepContext};
+use crate::activations::Activations;
+use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
+use crate::model::group::{Change, DECODER, ParameterGroup};
+use crate::optim::OptimiserConfig;
 
-/// The rule for this model.
-pub(super) fn rule<T: Scalar>(model: &Model<T>, batch_size: usize) -> Result<TargetPropagation<T>, TchError> {
-    TargetPropagation::new(model, batch_size, FirstTargets::Gradient)
+/// The rule.
+#[derive(Debug)]
+pub(super) struct DifferenceTargetPropagation<T> {
+    targets: Targets<T>,
+}
+
+impl<T: Scalar> LearningRule<T> for DifferenceTargetPropagation<T> {
+    fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
+        let learning = Change::Trained(|forward, own| OptimiserConfig {
+            learning_rate: own.decoder_learning_rate,
+            ..forward
+        });
+        vec![ParameterGroup::decoders(architecture, architecture.topology.output() - 1, learning)]
+    }
+
+    fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
+        Ok(Self { targets: Targets::new(model, batch_size)? })
+    }
+
+    fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
+        let (η, noise_std) = (step.hyperparameters.target_step, step.hyperparameters.noise_std);
+        let last_hidden = step.output() - 1;
+        self.targets.begin();
+        // − η ∂(per-sample loss)/∂h_l through the output layer.
+        self.targets.descend(step, η)?;
+        // + [g_j(T_j) − g_j(h_j)]_l. T_j is complete when its turn comes.
+        for j in (2..=last_hidden).rev() {
+            self.targets.correct(step, j)?;
+        }
+        // The decoders learn after the targets have used them, the layers after the decoders.
+        step.begin(DECODER);
+        for j in 2..=last_hidden {
+            self.targets.train_decoder(step, j, noise_std)?;
+        }
+        let delta = self.targets.deltas(step);
+        for l in step.layers() {
+            step.learn(l, delta)?;
+        }
+        Ok(())
+    }
+
+    fn target_differences(&self) -> Option<&Activations<T>> {
+        Some(self.targets.differences())
+    }
+
+    fn inverse_losses(&self) -> &[(usize, f64)] {
+        self.targets.inverse_losses()
+    }
 }

@@ -1,36 +1,62 @@
 //! Sign-symmetric feedback of fixed random size (Liao, Leibo and Poggio 2016; Moskovitz, Litwin-Kumar and Abbott 2018):
 //! errors are propagated through weights with the signs of the forward weights and with sizes drawn once.
 //!
-//! δ_s = σ'(z_s) ⊙ Σ_{l reads s} [δ_l · B_l]_s,  B_l = |R_l| ⊙ sign(W_l),  R_l of W_l's shape, drawn once as W_l was
+//! δ_s = σ'(z_s) ⊙ Σ_{l reads s} [δ_l · B_l]_s,  ΔW_l = δ_lᵀ · input_l,
+//!
+//! B_l = |R_l| ⊙ sign(W_l),  R_l of W_l's shape, drawn once as W_l was
 
-use biosweep_numeric::vector::wide;
 use tch::TchError;
 
-use super::layerwise_feedback::{Feedback, LayerwiseFeedback, feedback_specs};
+use super::machinery::layer_errors::LayerErrors;
+use super::machinery::signs;
+use super::{LearningRule, StepContext};
+use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
+use crate::model::group::{Change, FEEDBACK, ParameterGroup};
 use crate::model::parameters::Parameters;
 
-/// The rule for this model.
-pub(super) fn rule<T: Scalar>(model: &Model<T>, batch_size: usize) -> Result<LayerwiseFeedback<T>, TchError> {
-    let weights = Parameters::zeros(1, 2, feedback_specs(model))?;
-    LayerwiseFeedback::new(model, batch_size, Feedback::Computed { weights, compute })
+/// The rule.
+#[derive(Debug)]
+pub(super) struct FixedSizes<T> {
+    delta: LayerErrors<T>,
+    /// B of one lane.
+    feedback: Parameters<T>,
 }
 
-fn compute<T: Scalar>(feedback: &mut Parameters<T>, model: &Model<T>, lane: usize) {
-    let fixed = model.feedback.as_ref().expect("a network for this rule has fixed random sizes");
-    for layer in feedback.layers() {
-        let weights = model.forward.raw_weight(lane, layer);
-        with_signs(feedback.raw_weight_mut(0, layer), fixed.raw_weight(lane, layer), weights);
+impl<T: Scalar> LearningRule<T> for FixedSizes<T> {
+    fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
+        vec![ParameterGroup::layerwise_feedback(architecture, Change::Fixed)]
+    }
+
+    fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
+        let specs = ParameterGroup::layerwise_feedback(&model.architecture, Change::Fixed).specs;
+        Ok(Self { delta: LayerErrors::new(model, batch_size)?, feedback: Parameters::zeros(1, 2, specs)? })
+    }
+
+    fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
+        self.delta.begin();
+        for l in step.layers().rev() {
+            self.delta.complete(step, l);
+            self.compute_feedback(step.model, step.lane, l);
+            self.delta.send(step, l, self.feedback.weight_slices(0, l))?;
+            step.learn(l, self.delta.deltas())?;
+        }
+        Ok(())
+    }
+
+    fn feedback(&mut self, model: &Model<T>, lane: usize, l: usize) -> Option<Vec<T>> {
+        self.compute_feedback(model, lane, l);
+        (l > 1).then(|| self.feedback.weight(0, l))
     }
 }
 
-wide! {
-    fn with_signs<T: Scalar>(feedback: &mut [T], sizes: &[T], weights: &[T]) {
-        let zero = T::default();
-        for ((feedback, &size), &weight) in feedback.iter_mut().zip(sizes).zip(weights) {
-            let size = if size < zero { -size } else { size };
-            *feedback = if weight > zero { size } else if weight < zero { -size } else { zero };
+impl<T: Scalar> FixedSizes<T> {
+    /// B_l = |R_l| ⊙ sign(W_l), for the layers above the first.
+    fn compute_feedback(&mut self, model: &Model<T>, lane: usize, l: usize) {
+        if l > 1 {
+            let sizes = model.group(FEEDBACK).raw_weight(lane, l);
+            signs::with_sizes(self.feedback.raw_weight_mut(0, l), sizes, model.forward.raw_weight(lane, l));
         }
     }
 }

@@ -1,190 +1,160 @@
 //! Learning rules, one file each: what replaces the gradient.
 //!
-//! A rule takes a batch after the forward pass, with δ of the output layer, and computes a gradient for every
-//! parameter. A new rule is one new file and one line in [`new`].
+//! A rule takes a batch after the forward pass, with δ of the output layer, and computes δ of every hidden layer. A new rule
+//! is one file, and one line in the list below. Its descriptor is in `common/src/rules/`.
+//!
+//! | module | contents |
+//! |---|---|
+//! | here | the list of rules, the trait of a rule |
+//! | `context` | the context of an update: the model, the batch, the destination of gradients |
+//! | `machinery` | operations that rules share |
 
-mod bp;
-mod decoder;
-mod dfa;
-mod dtp;
-mod fa;
-mod frsf;
-mod layerwise_feedback;
-mod sdtp;
-mod target_propagation;
-mod usf;
+mod context;
+mod machinery;
 
 use biosweep_common::rules::Rule;
-use biosweep_numeric::vector::wide;
-use tch::{TchError, Tensor};
+use tch::TchError;
 
+pub use self::context::{Batch, Destination, Normal, StepContext};
 use crate::activations::Activations;
-use crate::architecture::StridedRows;
-use crate::kernels::linear::{self, WriteMode};
+use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
-use crate::model::parameters::Parameters;
-use crate::model::{ForwardPass, Model};
-use crate::optim::{InPlaceSgd, Optimise};
+use crate::model::Model;
+use crate::model::group::ParameterGroup;
 
 /// A learning rule: the backward pass of a batch.
+///
+/// A rule keeps nothing from one update to the next: what it remembers is in its parameter groups. Its fields are buffers.
+/// Bundles, checkpoints and diagnostics rely on that.
 pub trait LearningRule<T: Scalar> {
-    /// Computes the gradients of all parameters, and passes them to the sinks of the context.
+    /// The parameters that the rule adds to the forward weights.
+    fn groups(architecture: &Architecture) -> Vec<ParameterGroup>
+    where
+        Self: Sized;
+
+    /// The rule for a model and a batch size.
+    ///
+    /// # Errors
+    /// Memory allocation fails.
+    fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError>
+    where
+        Self: Sized;
+
+    /// Computes δ of all hidden layers, and passes it to [`StepContext`], which computes the gradients and updates the
+    /// parameters.
     ///
     /// # Errors
     /// libtorch reports an error.
-    fn backward(
-        &mut self,
-        model: &mut Model<T>,
-        pass: &ForwardPass<T>,
-        context: &mut StepContext<'_, T>,
-    ) -> Result<(), TchError>;
+    fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError>;
+
+    /// The weights through which a layer sends errors to its sources, in the order of the layer's weights, for the current
+    /// parameters; `None` if the layer sends none, or sends them through its own weights.
+    fn feedback(&mut self, _model: &Model<T>, _lane: usize, _layer: usize) -> Option<Vec<T>> {
+        None
+    }
 
     /// T − h of the hidden layers, if the rule has targets T.
     fn target_differences(&self) -> Option<&Activations<T>> {
         None
     }
 
-    /// (layer, loss) of each decoder in the last update for which the context wanted the losses.
+    /// (layer, loss) of each decoder in the last update whose destination was [`Destination::Gradients`].
     fn inverse_losses(&self) -> &[(usize, f64)] {
         &[]
     }
 }
 
-/// The context of one update.
-pub struct StepContext<'a, T> {
-    /// The lane to train.
-    pub lane: usize,
-    /// η of target propagation: the step size of the first targets.
-    pub target_step: f64,
-    /// The standard deviation of the noise on the inputs of decoders.
-    pub noise_std: f64,
-    /// Fills the slice with standard normal deviates for the decoder of a layer: for each image, each position, each
-    /// channel.
-    pub noise: &'a mut dyn FnMut(usize, &mut [T]),
-    /// The sink of the gradients of forward weights. δ of the output layer is already scaled for it.
-    pub forward_sink: GradientSink<'a, T>,
-    /// The sink of the gradients of decoders.
-    pub decoder_sink: GradientSink<'a, T>,
-    /// Whether the rule computes the losses of decoders.
-    pub wants_decoder_losses: bool,
+macro_rules! rules {
+    ($($rule:ident = $module:ident::$type:ident;)+) => {
+        $(mod $module;)+
+
+        /// The parameters that a rule adds to the forward weights.
+        #[must_use]
+        pub fn groups<T: Scalar>(rule: Rule, architecture: &Architecture) -> Vec<ParameterGroup> {
+            match rule { $(Rule::$rule => <$module::$type<T> as LearningRule<T>>::groups(architecture),)+ }
+        }
+
+        /// The rule for this model and this batch size.
+        ///
+        /// # Errors
+        /// Memory allocation fails.
+        pub fn new<T: Scalar>(
+            rule: Rule,
+            model: &Model<T>,
+            batch_size: usize,
+        ) -> Result<Box<dyn LearningRule<T>>, TchError> {
+            Ok(match rule { $(Rule::$rule => Box::new($module::$type::new(model, batch_size)?),)+ })
+        }
+
+        /// Every rule of this list, in its order.
+        #[cfg(test)]
+        const LISTED: &[Rule] = &[$(Rule::$rule),+];
+    };
 }
 
-/// A gradient sink: the destination of gradients.
-pub enum GradientSink<'a, T> {
-    /// The gradient buffers.
-    Gradients,
-    /// The parameters themselves, by in-place SGD. The errors carry the rate.
-    InPlace(InPlaceSgd),
-    /// An optimiser, which updates each layer as soon as its gradients are computed.
-    Optimiser(&'a mut dyn Optimise<T>),
+rules! {
+    Bp = bp::BackPropagation;
+    Fa = fa::FeedbackAlignment;
+    Dfa = dfa::DirectFeedbackAlignment;
+    Usf = usf::UniformSigns;
+    Frsf = frsf::FixedSizes;
+    Dtp = dtp::DifferenceTargetPropagation;
+    Sdtp = sdtp::SimplifiedTargetPropagation;
+    Brsf = brsf::RedrawnSizes;
+    Drtp = drtp::DirectRandomTargetProjection;
 }
 
-impl<'a, T: Scalar> GradientSink<'a, T> {
-    /// The sink for the next update of an optimiser.
-    pub fn for_optimiser(optimiser: &'a mut dyn Optimise<T>) -> Self {
-        optimiser.begin();
-        match optimiser.in_place_sgd() {
-            Some(in_place_sgd) => Self::InPlace(in_place_sgd),
-            None => Self::Optimiser(optimiser),
+#[cfg(test)]
+mod tests {
+    use biosweep_common::configuration::{Hyperparameters, Skip};
+    use biosweep_common::diagnostics::Measure;
+    use biosweep_common::extents::Extent;
+    use biosweep_common::topology::Topology;
+    use biosweep_common::vocabulary::{ActivationFunction, Network};
+    use biosweep_numeric::random::Purpose;
+
+    use super::*;
+    use crate::model::ForwardPass;
+    use crate::model::group::DECODER;
+
+    const OUTPUT: usize = 4;
+
+    #[test]
+    fn this_list_and_that_of_the_descriptors_are_the_same() {
+        assert_eq!(LISTED, Rule::ALL);
+    }
+
+    #[test]
+    fn a_rule_has_the_decoders_and_the_diagnostics_of_its_descriptor() {
+        let _no_gradients = tch::no_grad_guard();
+        for &rule in Rule::ALL {
+            let descriptor = rule.descriptor();
+            let topology = Topology::new(Network::Dn, OUTPUT - 1, &Skip::default());
+            let architecture = Architecture::new(topology, false, [5, 4, 4, 4, 3].map(Extent::flat).to_vec());
+            let groups = groups::<f64>(rule, &architecture);
+            let decoders = groups.iter().filter(|group| group.name == DECODER);
+            let with_decoder: Vec<usize> =
+                decoders.clone().flat_map(|group| group.first..group.first + group.specs.len()).collect();
+            assert_eq!(with_decoder, descriptor.decoders.layers(OUTPUT).collect::<Vec<_>>(), "{rule}");
+
+            let mut model = Model::<f64>::zeros(architecture, ActivationFunction::Tanh, 1, groups).expect("memory");
+            let mut pass = ForwardPass::new(&model.architecture, 2).expect("memory");
+            let mut rule_itself = new(rule, &model, 2).expect("memory");
+            let batch = Batch {
+                labels: &[0, 2],
+                lane: 0,
+                update: 1,
+                hyperparameters: &Hyperparameters::default(),
+                normal: &mut |_: Purpose, _: u64, numbers: &mut [f64]| numbers.fill(0.0),
+            };
+            let mut step = StepContext::new(&mut model, &mut pass, batch, Destination::Gradients);
+            rule_itself.backward(&mut step).expect("a backward pass");
+            let has = |measure: Measure| descriptor.diagnostics.contains(&measure);
+            for layer in 1..=OUTPUT {
+                let is_sent = rule_itself.feedback(&model, 0, layer).is_some();
+                assert_eq!(is_sent, has(Measure::FeedbackAngle) && layer > 1, "{rule} layer {layer}");
+            }
+            assert_eq!(rule_itself.inverse_losses().is_empty(), !has(Measure::ReconstructionError), "{rule}");
         }
     }
-
-    /// The factor of all errors for this sink.
-    #[must_use]
-    pub fn scale(&self) -> f64 {
-        match self {
-            Self::Gradients | Self::Optimiser(_) => 1.0,
-            Self::InPlace(InPlaceSgd { rate, .. }) => -rate,
-        }
-    }
-}
-
-/// The rule for this model and this batch size.
-///
-/// # Errors
-/// Memory allocation fails.
-pub fn new<T: Scalar>(rule: Rule, model: &Model<T>, batch_size: usize) -> Result<Box<dyn LearningRule<T>>, TchError> {
-    Ok(match rule {
-        Rule::Bp => Box::new(bp::rule(model, batch_size)?),
-        Rule::Fa => Box::new(fa::rule(model, batch_size)?),
-        Rule::Dfa => Box::new(dfa::DirectFeedbackAlignment::new(model, batch_size)?),
-        Rule::Usf => Box::new(usf::rule(model, batch_size)?),
-        Rule::Frsf => Box::new(frsf::rule(model, batch_size)?),
-        Rule::Dtp => Box::new(dtp::rule(model, batch_size)?),
-        Rule::Sdtp => Box::new(sdtp::rule(model, batch_size)?),
-    })
-}
-
-/// δ of a layer: the matrix [positions, out], the buffer, and the rows of the layer in the buffer.
-struct Delta<'a, T> {
-    matrix: &'a Tensor,
-    values: &'a [T],
-    strided_rows: &'a StridedRows,
-}
-
-impl<'a, T: Scalar> Delta<'a, T> {
-    fn of_hidden(deltas: &'a Activations<T>, layer: usize) -> Self {
-        let (values, strided_rows) = deltas.values(layer);
-        Self { matrix: deltas.matrix(layer), values, strided_rows }
-    }
-
-    fn of_output(pass: &'a ForwardPass<T>) -> Self {
-        Self { matrix: pass.output_delta(), values: pass.output_delta.slice(), strided_rows: pass.output_rows() }
-    }
-}
-
-/// ΔW = inputᵀ · δ and Δb = Σ δ of a layer. `inputs_transposed` has the order of the weight slices.
-fn backward_layer<'a, T: Scalar>(
-    parameters: &mut Parameters<T>,
-    (lane, layer): (usize, usize),
-    sink: &mut GradientSink<'_, T>,
-    inputs_transposed: impl Iterator<Item = &'a Tensor>,
-    delta: &Delta<'_, T>,
-) -> Result<(), TchError> {
-    if let GradientSink::InPlace(InPlaceSgd { keep, .. }) = sink {
-        let keep = T::from_f64(*keep);
-        if keep != T::from_f64(1.0) {
-            scale(parameters.raw_weight_mut(lane, layer), keep);
-            scale(parameters.bias_mut(lane, layer), keep);
-        }
-        for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
-            linear::weight_gradient(WriteMode::Add, &slice.weight, input, delta.matrix)?;
-        }
-        linear::add_bias_gradient(parameters.bias_mut(lane, layer), delta.values, delta.strided_rows);
-        return Ok(());
-    }
-    for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
-        linear::weight_gradient(WriteMode::Overwrite, &slice.gradient, input, delta.matrix)?;
-    }
-    let bias = parameters.bias_gradient_mut(layer);
-    bias.fill(T::default());
-    linear::add_bias_gradient(bias, delta.values, delta.strided_rows);
-    if let GradientSink::Optimiser(optimiser) = sink {
-        let (first, values, gradients) = parameters.layer_mut(lane, layer);
-        optimiser.update(first, values, gradients);
-    }
-    Ok(())
-}
-
-wide! {
-    fn scale<T: Scalar>(numbers: &mut [T], factor: T) {
-        numbers.iter_mut().for_each(|number| *number = factor * *number);
-    }
-}
-
-/// The gradients of all layers, from δ of the hidden layers and of the output layer.
-fn backward_all<T: Scalar>(
-    model: &mut Model<T>,
-    pass: &ForwardPass<T>,
-    deltas: &Activations<T>,
-    context: &mut StepContext<'_, T>,
-) -> Result<(), TchError> {
-    let Model { architecture, forward, .. } = model;
-    let output = architecture.topology.output();
-    for layer in 1..=output {
-        let delta = if layer == output { Delta::of_output(pass) } else { Delta::of_hidden(deltas, layer) };
-        let inputs = pass.input_matrices(architecture, layer).map(|(_, transposed)| transposed);
-        backward_layer(forward, (context.lane, layer), &mut context.forward_sink, inputs, &delta)?;
-    }
-    Ok(())
 }

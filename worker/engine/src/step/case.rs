@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use biosweep_common::configuration::{Real, Skip};
+use biosweep_common::configuration::{Hyperparameters, Real, Skip};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 use serde::Deserialize;
@@ -84,6 +84,13 @@ impl Case {
             return Err(refused("a network has at least one hidden layer; `depth` is 0".to_owned()));
         }
         Ok(case)
+    }
+
+    /// The hyperparameters. Those that no update of gradients uses have their defaults.
+    #[must_use]
+    pub fn hyperparameters(&self) -> Hyperparameters {
+        let (target_step, noise_std) = (self.target_step, self.noise_std);
+        Hyperparameters { target_step, noise_std, ..Hyperparameters::default() }
     }
 
     /// The settings of skip connections.

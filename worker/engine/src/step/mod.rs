@@ -14,16 +14,17 @@ use std::path::{Path, PathBuf};
 
 use biosweep_common::configuration::Convolution;
 use biosweep_common::extents::{Extent, TooSmall, convolutional};
-use biosweep_common::rules::Rule;
 use biosweep_common::topology::Topology;
+use biosweep_numeric::random::Purpose;
 use tch::TchError;
 
 use crate::activations::Activations;
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
-use crate::model::parameters::{ParameterSpec, Parameters};
+use crate::model::group::{Change, Group};
+use crate::model::parameters::Parameters;
 use crate::model::{ForwardPass, Model};
-use crate::rules::{self, GradientSink, StepContext};
+use crate::rules::{self, Batch, Destination, StepContext};
 use case::Case;
 use tensors::{InputTensors, OutputTensors, TensorData};
 
@@ -92,39 +93,33 @@ pub fn run<T: Scalar>(case: &Path, inputs: &Path, out: &Path) -> Result<(), Step
 fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensors, StepError> {
     let images = inputs.any("x")?;
     let batch_size = images.shape[0];
-    let mut model = Model::<T>::zeros(architecture(case, inputs, &images)?, case.rule, case.activation, 1)?;
-    let architecture = model.architecture.clone();
-    fill(&mut model.forward, inputs, "param", true)?;
-    if case.rule == Rule::Dfa {
-        for layer in architecture.topology.hidden() {
-            let shape = [architecture.classes(), architecture.extent(layer).units()];
-            let feedback = inputs.tensor(&format!("feedback.{layer}.weight"), &shape)?;
-            model.set_direct_feedback(0, layer, &scalars::<T>(&feedback.numbers));
-        }
-    } else if let Some(feedback) = &mut model.feedback {
-        fill(feedback, inputs, "feedback", false)?;
-    }
-    if let Some(decoders) = &mut model.decoders {
-        fill(decoders, inputs, "decoder", true)?;
+    let architecture = architecture(case, inputs, &images)?;
+    let groups = rules::groups::<T>(case.rule, &architecture);
+    let mut model = Model::<T>::zeros(architecture.clone(), case.activation, 1, groups)?;
+    fill(&mut model.forward, inputs, "param")?;
+    for group in &mut model.groups {
+        fill(&mut group.parameters, inputs, group.declared.name)?;
     }
     let labels = inputs.labels("y", batch_size, architecture.classes())?;
 
     let mut pass = ForwardPass::new(&architecture, batch_size)?;
     pass.images.slice_mut().copy_from_slice(&scalars(&images.numbers));
     pass.forward(&model, 0)?;
-    let loss = pass.loss(&labels, 1.0);
     let mut rule = rules::new(case.rule, &model, batch_size)?;
-    let noises = noises::<T>(&model, inputs, batch_size)?;
-    let mut context = StepContext {
-        lane: 0,
-        target_step: case.target_step,
-        noise_std: case.noise_std,
-        noise: &mut |layer: usize, values: &mut [T]| values.copy_from_slice(&noises[layer - 2]),
-        forward_sink: GradientSink::Gradients,
-        decoder_sink: GradientSink::Gradients,
-        wants_decoder_losses: true,
-    };
-    rule.backward(&mut model, &pass, &mut context)?;
+    let mut refused = None;
+    let mut normal =
+        |purpose: Purpose, _: u64, values: &mut [T]| match noise(&architecture, inputs, batch_size, purpose) {
+            Ok(noise) => values.copy_from_slice(&noise),
+            Err(error) => refused = Some(error),
+        };
+    let hyperparameters = &case.hyperparameters();
+    let batch = Batch { labels: &labels, lane: 0, update: 1, hyperparameters, normal: &mut normal };
+    let mut step = StepContext::new(&mut model, &mut pass, batch, Destination::Gradients);
+    rule.backward(&mut step)?;
+    let loss = step.loss;
+    if let Some(error) = refused {
+        return Err(error);
+    }
 
     let mut outputs = OutputTensors::default();
     outputs.add("loss", &[1], vec![loss]);
@@ -143,8 +138,10 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
         outputs.add(&format!("inverse_loss.{layer}"), &[1], vec![loss]);
     }
     add_gradients(&mut outputs, "grad.param", &model.forward);
-    if let Some(decoders) = &model.decoders {
-        add_gradients(&mut outputs, "grad.decoder", decoders);
+    for Group { declared, parameters } in &model.groups {
+        if matches!(declared.change, Change::Trained(_)) {
+            add_gradients(&mut outputs, &format!("grad.{}", declared.name), parameters);
+        }
     }
     Ok(outputs)
 }
@@ -183,18 +180,13 @@ fn doubles<T: Scalar>(numbers: &[T]) -> Vec<f64> {
     numbers.iter().map(|number| number.to_f64()).collect()
 }
 
-/// Fills consecutive layers from the tensors `PREFIX.LAYER.weight` and, if `biases`, `PREFIX.LAYER.bias`.
-fn fill<T: Scalar>(
-    parameters: &mut Parameters<T>,
-    inputs: &InputTensors,
-    prefix: &str,
-    biases: bool,
-) -> Result<(), StepError> {
+/// Fills all layers from the tensors `PREFIX.LAYER.weight` and, if there are biases, `PREFIX.LAYER.bias`.
+fn fill<T: Scalar>(parameters: &mut Parameters<T>, inputs: &InputTensors, prefix: &str) -> Result<(), StepError> {
     for layer in parameters.layers() {
-        let shape = shape_of(parameters, layer);
+        let shape = parameters.parameter_range(layer).spec.shape();
         let weight = inputs.tensor(&format!("{prefix}.{layer}.weight"), &shape)?;
         parameters.set_weight(0, layer, &scalars::<T>(&weight.numbers));
-        if biases {
+        if parameters.parameter_range(layer).spec.has_biases {
             let bias = inputs.tensor(&format!("{prefix}.{layer}.bias"), &shape[..1])?;
             parameters.bias_mut(0, layer).copy_from_slice(&scalars(&bias.numbers));
         }
@@ -202,32 +194,30 @@ fn fill<T: Scalar>(
     Ok(())
 }
 
-/// The shape of a weight: [out, in], or [out, in, rows, columns] for a convolution.
-fn shape_of<T: Scalar>(parameters: &Parameters<T>, layer: usize) -> Vec<usize> {
-    let ParameterSpec { inputs, outputs, .. } = &parameters.parameter_range(layer).spec;
-    let shape = vec![*outputs, inputs.channels()];
-    if inputs.kernel_size > 1 { [shape, vec![inputs.kernel_size; 2]].concat() } else { shape }
-}
-
-/// The noise of each decoder, from layer 2 on: for each image and position, each channel.
-fn noises<T: Scalar>(model: &Model<T>, inputs: &InputTensors, batch_size: usize) -> Result<Vec<Vec<T>>, StepError> {
-    let layers = model.decoders.iter().flat_map(Parameters::layers);
-    let noise = |layer: usize| {
-        let architecture = &model.architecture;
-        let (extent, channels) = (architecture.extent(layer), architecture.hidden_channels(layer));
-        let mut shape = vec![batch_size, channels];
-        if architecture.kernel_size(layer) > 1 {
-            shape.extend([extent.height, extent.width]);
-        }
-        let numbers = inputs.tensor(&format!("noise.{layer}"), &shape)?.numbers;
-        let of_image = numbers.chunks_exact(channels * extent.positions());
-        let by_position = |image: &[f64]| -> Vec<T> {
-            let at = |place: usize| image[place % channels * extent.positions() + place / channels];
-            (0..image.len()).map(|place| T::from_f64(at(place))).collect()
-        };
-        Ok(of_image.flat_map(by_position).collect())
+/// The noise on the hidden sources of a layer: for each image and position, each channel.
+///
+/// # Panics
+/// The purpose is another one: files hold no other random numbers.
+fn noise<T: Scalar>(
+    architecture: &Architecture,
+    inputs: &InputTensors,
+    batch_size: usize,
+    purpose: Purpose,
+) -> Result<Vec<T>, StepError> {
+    let Purpose::Noise(layer) = purpose else { panic!("a file has no random numbers for {purpose:?}") };
+    let layer = layer as usize;
+    let (extent, channels) = (architecture.extent(layer), architecture.hidden_channels(layer));
+    let mut shape = vec![batch_size, channels];
+    if architecture.kernel_size(layer) > 1 {
+        shape.extend([extent.height, extent.width]);
+    }
+    let numbers = inputs.tensor(&format!("noise.{layer}"), &shape)?.numbers;
+    let of_image = numbers.chunks_exact(channels * extent.positions());
+    let by_position = |image: &[f64]| -> Vec<T> {
+        let at = |place: usize| image[place % channels * extent.positions() + place / channels];
+        (0..image.len()).map(|place| T::from_f64(at(place))).collect()
     };
-    layers.map(noise).collect()
+    Ok(of_image.flat_map(by_position).collect())
 }
 
 /// The values of a layer as [images, units], or [images, channels, rows, columns] for a convolution.
@@ -253,8 +243,11 @@ fn units<T: Scalar>(
 
 fn add_gradients<T: Scalar>(outputs: &mut OutputTensors, name: &str, parameters: &Parameters<T>) {
     for layer in parameters.layers() {
-        let shape = shape_of(parameters, layer);
+        let spec = &parameters.parameter_range(layer).spec;
+        let shape = spec.shape();
         outputs.add(&format!("{name}.{layer}.weight"), &shape, doubles(&parameters.weight_gradient(layer)));
-        outputs.add(&format!("{name}.{layer}.bias"), &shape[..1], doubles(parameters.bias_gradient(layer)));
+        if spec.has_biases {
+            outputs.add(&format!("{name}.{layer}.bias"), &shape[..1], doubles(parameters.bias_gradient(layer)));
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! All diagnostics use the last training batch, after a forward pass through the current parameters. They change
 //! nothing: a lane has the same curve with and without diagnostics.
 
+use biosweep_common::configuration::Hyperparameters;
 use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::ActivationFunction;
@@ -10,21 +11,21 @@ use tch::TchError;
 
 use crate::kernels::scalar::Scalar;
 use crate::model::{ForwardPass, Model};
-use crate::rules::{self, GradientSink, LearningRule, StepContext};
+use crate::rules::{self, Batch, Destination, LearningRule, Normal, StepContext};
 
 /// A diagnostics probe of one lane.
 pub(super) struct DiagnosticsProbe<'a, T: Scalar> {
     pub(super) model: &'a mut Model<T>,
     /// The forward pass of the batch, with the current parameters.
-    pub(super) pass: &'a ForwardPass<T>,
-    pub(super) rule: &'a mut dyn LearningRule<T>,
-    pub(super) kind: Rule,
+    pub(super) pass: &'a mut ForwardPass<T>,
+    pub(super) labels: &'a [i64],
+    /// The rule of the lane. It is another object than the one that trains, so that its buffers are others too.
+    pub(super) rule: Box<dyn LearningRule<T>>,
     pub(super) lane: usize,
     /// Updates done.
     pub(super) update: u64,
-    pub(super) target_step: f64,
-    pub(super) noise_std: f64,
-    pub(super) noise: &'a mut dyn FnMut(usize, &mut [T]),
+    pub(super) hyperparameters: &'a Hyperparameters,
+    pub(super) normal: &'a mut Normal<'a, T>,
 }
 
 impl<T: Scalar> DiagnosticsProbe<'_, T> {
@@ -32,9 +33,9 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
     pub(super) fn measure(&mut self, measures: &[Measure]) -> Result<Vec<DiagnosticPoint>, TchError> {
         let wanted = |measure: Measure| measures.contains(&measure);
         let gradients = [Measure::UpdateAngle, Measure::UpdateNorm, Measure::ReconstructionError];
-        let of_rule = if gradients.into_iter().any(wanted) { self.backward(None)? } else { Vec::new() };
+        let of_rule = if gradients.into_iter().any(wanted) { self.gradients()? } else { Vec::new() };
         let reconstructions = self.rule.inverse_losses().to_vec();
-        let of_loss = if wanted(Measure::UpdateAngle) { self.backward(Some(Rule::Bp))? } else { Vec::new() };
+        let of_loss = if wanted(Measure::UpdateAngle) { self.gradients_of_loss()? } else { Vec::new() };
         let mut points = Vec::new();
         for &measure in measures {
             for layer in 1..=self.model.architecture.topology.output() {
@@ -58,25 +59,23 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
         Ok(points)
     }
 
-    /// The weight gradients of all layers, by the rule of the lane or by another rule.
-    fn backward(&mut self, other: Option<Rule>) -> Result<Vec<Vec<f64>>, TchError> {
-        let mut context = StepContext {
-            lane: self.lane,
-            target_step: self.target_step,
-            noise_std: self.noise_std,
-            noise: self.noise,
-            forward_sink: GradientSink::Gradients,
-            decoder_sink: GradientSink::Gradients,
-            wants_decoder_losses: true,
-        };
-        match other {
-            None => self.rule.backward(self.model, self.pass, &mut context)?,
-            Some(rule) => {
-                rules::new(rule, self.model, self.pass.batch_size)?.backward(self.model, self.pass, &mut context)?;
-            }
-        }
+    /// The weight gradients of all layers by the rule of the lane.
+    fn gradients(&mut self) -> Result<Vec<Vec<f64>>, TchError> {
+        let Self { model, pass, labels, rule, lane, update, hyperparameters, normal } = self;
+        let (lane, update) = (*lane, *update);
+        let batch = Batch { labels, lane, update, hyperparameters, normal: &mut **normal };
+        rule.backward(&mut StepContext::new(model, pass, batch, Destination::Gradients))?;
         let forward = &self.model.forward;
         Ok(forward.layers().map(|layer| doubles(&forward.weight_gradient(layer))).collect())
+    }
+
+    /// The weight gradients of all layers by back-propagation.
+    fn gradients_of_loss(&mut self) -> Result<Vec<Vec<f64>>, TchError> {
+        let back_propagation = rules::new(Rule::Bp, self.model, self.pass.batch_size)?;
+        let own = std::mem::replace(&mut self.rule, back_propagation);
+        let gradients = self.gradients();
+        self.rule = own;
+        gradients
     }
 
     fn positions(&self, layer: usize) -> usize {
@@ -84,20 +83,9 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
     }
 
     /// The angle between the feedback weights of a layer and its forward weights.
-    fn feedback_angle(&self, layer: usize) -> Option<f64> {
-        let weight = doubles(&self.model.forward.weight(self.lane, layer));
-        let sign = |weight: &f64| if *weight == 0.0 { 0.0 } else { weight.signum() };
-        let fixed = || {
-            let feedback = self.model.feedback.as_ref().filter(|feedback| feedback.layers().contains(&layer));
-            feedback.map(|feedback| doubles(&feedback.weight(self.lane, layer)))
-        };
-        let feedback = match self.kind {
-            Rule::Fa => fixed()?,
-            Rule::Usf => (layer > 1).then(|| weight.iter().map(sign).collect())?,
-            Rule::Frsf => fixed()?.iter().zip(&weight).map(|(size, weight)| size.abs() * sign(weight)).collect(),
-            Rule::Bp | Rule::Dfa | Rule::Dtp | Rule::Sdtp => return None,
-        };
-        angle(&feedback, &weight)
+    fn feedback_angle(&mut self, layer: usize) -> Option<f64> {
+        let feedback = self.rule.feedback(self.model, self.lane, layer)?;
+        angle(&doubles(&feedback), &doubles(&self.model.forward.weight(self.lane, layer)))
     }
 
     /// The activations of a hidden layer, image by image.

@@ -79,6 +79,7 @@ impl LaneTrainer {
 
     /// The current state of the lane.
     pub(super) fn state(&self, learner: &mut Learner<f32>) -> LaneState {
+        let steps = learner.steps(self.place);
         let numbers = learner.state(self.place).into_iter().map(|(name, numbers)| (name, numbers.to_vec()));
         LaneState {
             update: self.update,
@@ -86,6 +87,7 @@ impl LaneTrainer {
             loss_count: self.loss_count,
             curve: self.curve.clone(),
             diagnostics: self.diagnostics.clone(),
+            steps,
             numbers: numbers.collect(),
         }
     }

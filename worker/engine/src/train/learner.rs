@@ -6,17 +6,17 @@ use biosweep_common::configuration::{Hyperparameters, Shape};
 use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::rules::Rule;
 use biosweep_data::{Dataset, Part};
-use biosweep_numeric::random::{Purpose, Stream};
+use biosweep_numeric::random::Purpose;
 use tch::TchError;
 
 use super::diagnostics::DiagnosticsProbe;
 use super::{IncompatibleState, TrainError};
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
-use crate::model::parameters::Parameters;
-use crate::model::{ForwardPass, Model};
-use crate::optim::{self, Optimise, OptimiserConfig};
-use crate::rules::{self, GradientSink, LearningRule, StepContext};
+use crate::model::group::Change;
+use crate::model::optimisers::{FORWARD, LaneOptimisers};
+use crate::model::{ForwardPass, Model, Seed};
+use crate::rules::{self, Batch, Destination, LearningRule, StepContext};
 
 /// The learner of a bundle.
 pub(crate) struct Learner<T: Scalar> {
@@ -24,41 +24,29 @@ pub(crate) struct Learner<T: Scalar> {
     pass: ForwardPass<T>,
     rule: Box<dyn LearningRule<T>>,
     kind: Rule,
-    lanes: Vec<LaneOptimisers<T>>,
+    lanes: Vec<Lane<T>>,
     labels: Vec<i64>,
 }
 
-/// The optimisers and hyperparameters of one lane.
-struct LaneOptimisers<T> {
+/// The hyperparameters and the optimisers of one lane.
+struct Lane<T> {
     hyperparameters: Hyperparameters,
-    forward: Box<dyn Optimise<T>>,
-    decoders: Option<Box<dyn Optimise<T>>>,
+    optimisers: LaneOptimisers<T>,
 }
 
 impl<T: Scalar> Learner<T> {
     /// A learner for this data, before the first update.
     pub(crate) fn new(shape: &Shape, data: &Dataset, lanes: &[Hyperparameters]) -> Result<Self, TrainError> {
         let architecture = Architecture::from_shape(shape, data.image(), data.classes())?;
-        let mut model = Model::zeros(architecture, shape.rule, shape.activation, lanes.len())?;
+        let groups = rules::groups::<T>(shape.rule, &architecture);
+        let mut model = Model::zeros(architecture, shape.activation, lanes.len(), groups)?;
         for (lane, hyperparameters) in lanes.iter().enumerate() {
-            model.draw(lane, shape.rule, hyperparameters.seed, hyperparameters.fold);
+            model.draw(lane, seed(hyperparameters));
         }
         let batch_size = shape.batch_size as usize;
         let lane = |hyperparameters: &Hyperparameters| {
-            let config = |learning_rate| OptimiserConfig {
-                learning_rate,
-                weight_decay: hyperparameters.weight_decay,
-                momentum: hyperparameters.momentum,
-                nesterov: hyperparameters.nesterov,
-            };
-            let optimiser = |learning_rate, length| optim::new(shape.optimizer, config(learning_rate), length);
-            let decoders = model.decoders.as_ref();
-            let of_decoders = |own: &Parameters<T>| optimiser(hyperparameters.decoder_learning_rate, own.lane_length());
-            Ok::<_, TchError>(LaneOptimisers {
-                hyperparameters: *hyperparameters,
-                forward: optimiser(hyperparameters.learning_rate, model.forward.lane_length())?,
-                decoders: decoders.map(of_decoders).transpose()?,
-            })
+            let optimisers = LaneOptimisers::new(&model, shape.optimizer, hyperparameters)?;
+            Ok::<_, TchError>(Lane { hyperparameters: *hyperparameters, optimisers })
         };
         Ok(Self {
             pass: ForwardPass::new(&model.architecture, batch_size)?,
@@ -80,50 +68,44 @@ impl<T: Scalar> Learner<T> {
     ) -> Result<f64, TrainError> {
         data.gather(Part::Train, images, self.pass.images.slice_mut(), &mut self.labels);
         self.pass.forward(&self.model, lane)?;
-        let LaneOptimisers { hyperparameters, forward, decoders } = &mut self.lanes[lane];
-        let forward_sink = GradientSink::for_optimiser(&mut **forward);
-        let loss = self.pass.loss(&self.labels, forward_sink.scale());
-        let Hyperparameters { seed, fold, target_step, noise_std, .. } = *hyperparameters;
-        let mut noise = noise::<T>(seed, fold, update);
-        let mut context = StepContext {
-            lane,
-            target_step,
-            noise_std,
-            noise: &mut noise,
-            forward_sink,
-            decoder_sink: decoders
-                .as_mut()
-                .map_or(GradientSink::Gradients, |decoders| GradientSink::for_optimiser(&mut **decoders)),
-            wants_decoder_losses: false,
-        };
-        self.rule.backward(&mut self.model, &self.pass, &mut context)?;
-        Ok(loss)
+        let Lane { hyperparameters, optimisers } = &mut self.lanes[lane];
+        let seed = seed(hyperparameters);
+        self.model.redraw(lane, seed, update);
+        let batch = Batch { labels: &self.labels, lane, update, hyperparameters, normal: &mut normal::<T>(seed) };
+        let destination = Destination::Optimisers(optimisers);
+        let mut step = StepContext::new(&mut self.model, &mut self.pass, batch, destination);
+        self.rule.backward(&mut step)?;
+        Ok(step.loss)
     }
 
-    /// The parameters and the optimiser state of a lane, by name.
+    /// The parameters and the optimiser state of a lane, by name. Parameters that are drawn anew at every update are no
+    /// state.
     pub(crate) fn state(&mut self, lane: usize) -> Vec<(String, &mut [T])> {
-        let Model { forward, feedback, decoders, .. } = &mut self.model;
-        let own = &mut self.lanes[lane];
-        let parameters = [("forward", Some(forward)), ("feedback", feedback.as_mut()), ("decoders", decoders.as_mut())];
-        let mut state: Vec<(String, &mut [T])> = parameters
-            .into_iter()
-            .filter_map(|(name, parameters)| Some((name.to_owned(), parameters?.lane_mut(lane))))
-            .collect();
-        for (name, optimiser) in [("forward", Some(&mut own.forward)), ("decoders", own.decoders.as_mut())] {
-            let remembered = optimiser.into_iter().flat_map(|optimiser| optimiser.state());
-            state.extend(remembered.map(|(what, numbers)| (format!("{name}.{what}"), numbers)));
+        let mut state = vec![(FORWARD.to_owned(), self.model.forward.lane_mut(lane))];
+        for group in &mut self.model.groups {
+            if !matches!(group.declared.change, Change::Redrawn) {
+                state.push((group.declared.name.to_owned(), group.parameters.lane_mut(lane)));
+            }
         }
+        state.extend(self.lanes[lane].optimisers.state());
         state
     }
 
-    /// Restores the parameters and the optimiser state of a lane after `updates` updates. An incompatible state changes
-    /// nothing.
+    /// The number of steps of each optimiser of a lane, by the name of its parameters.
+    pub(crate) fn steps(&self, lane: usize) -> BTreeMap<String, u64> {
+        self.lanes[lane].optimisers.steps()
+    }
+
+    /// Restores the parameters and the optimisers of a lane. An incompatible state changes nothing.
     pub(crate) fn resume(
         &mut self,
         lane: usize,
-        updates: u64,
+        steps: &BTreeMap<String, u64>,
         numbers: &BTreeMap<String, Vec<T>>,
     ) -> Result<(), IncompatibleState> {
+        if let Some(name) = self.steps(lane).keys().find(|&name| !steps.contains_key(name)) {
+            return Err(IncompatibleState(format!("it has no number of steps of `{name}`")));
+        }
         let state = self.state(lane);
         if state.len() != numbers.len() {
             let (found, expected) = (numbers.len(), state.len());
@@ -144,11 +126,7 @@ impl<T: Scalar> Learner<T> {
         for (name, own) in state {
             own.copy_from_slice(&numbers[&name]);
         }
-        let own = &mut self.lanes[lane];
-        own.forward.resume(updates);
-        if let Some(decoders) = &mut own.decoders {
-            decoders.resume(updates);
-        }
+        self.lanes[lane].optimisers.resume(steps);
         Ok(())
     }
 
@@ -160,27 +138,29 @@ impl<T: Scalar> Learner<T> {
         measures: &[Measure],
     ) -> Result<Vec<DiagnosticPoint>, TrainError> {
         self.pass.forward(&self.model, lane)?;
-        self.pass.loss(&self.labels, 1.0);
-        let Hyperparameters { seed, fold, target_step, noise_std, .. } = self.lanes[lane].hyperparameters;
+        let hyperparameters = &self.lanes[lane].hyperparameters;
+        let seed = seed(hyperparameters);
+        self.model.redraw(lane, seed, update);
         let mut probe = DiagnosticsProbe {
+            rule: rules::new(self.kind, &self.model, self.pass.batch_size)?,
             model: &mut self.model,
-            pass: &self.pass,
-            rule: &mut *self.rule,
-            kind: self.kind,
+            pass: &mut self.pass,
+            labels: &self.labels,
             lane,
             update,
-            target_step,
-            noise_std,
-            noise: &mut noise::<T>(seed, fold, update),
+            hyperparameters,
+            normal: &mut normal::<T>(seed),
         };
         Ok(probe.measure(measures)?)
     }
 }
 
-/// The noise of an update, for the decoder of each layer.
-fn noise<T: Scalar>(seed: u64, fold: u32, update: u64) -> impl FnMut(usize, &mut [T]) {
-    move |layer, numbers| {
-        let mut stream = Stream::new(seed, fold, Purpose::Noise(layer as u32), update);
-        T::fill_normal(numbers, &mut stream, 1.0);
-    }
+/// The seed of a lane.
+fn seed(hyperparameters: &Hyperparameters) -> Seed {
+    Seed { seed: hyperparameters.seed, fold: hyperparameters.fold }
+}
+
+/// The random numbers of a lane, for each purpose and draw.
+fn normal<T: Scalar>(seed: Seed) -> impl FnMut(Purpose, u64, &mut [T]) {
+    move |purpose, draw, numbers| T::fill_normal(numbers, &mut seed.stream(purpose, draw), 1.0)
 }

@@ -65,6 +65,8 @@ pub struct LaneState {
     pub curve: Vec<CurvePoint>,
     /// All diagnostics.
     pub diagnostics: Vec<DiagnosticPoint>,
+    /// The number of steps of each optimiser, by the name of its parameters.
+    pub steps: BTreeMap<String, u64>,
     /// Parameters and optimiser state, by name, in memory order.
     pub numbers: BTreeMap<String, Vec<f32>>,
 }
@@ -177,7 +179,7 @@ pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Re
     let mut lanes = Vec::with_capacity(jobs.len());
     for (place, job) in jobs.iter().enumerate() {
         let fits = |state: &&LaneState| {
-            let resumed = learner.resume(place, state.update, &state.numbers);
+            let resumed = learner.resume(place, &state.steps, &state.numbers);
             resumed.map_err(|why| observer.incompatible(place, &why)).is_ok()
         };
         let state = job.resume.as_ref().filter(fits);

@@ -1,9 +1,9 @@
 //! The decoder of one layer: reconstructs the hidden sources of the layer from the layer's units.
 
+use biosweep_numeric::random::Purpose;
 use biosweep_numeric::vector::wide;
 use tch::{Kind, TchError, Tensor};
 
-use super::{Delta, StepContext, backward_layer};
 use crate::activations::Im2colBuffer;
 use crate::architecture::{Architecture, PaddedImageLayout, StridedRows};
 use crate::kernels::activation_function::{
@@ -12,9 +12,10 @@ use crate::kernels::activation_function::{
 use crate::kernels::buffer::Buffer;
 use crate::kernels::linear::{self, WriteMode};
 use crate::kernels::scalar::Scalar;
-use crate::model::{ForwardPass, Model};
-
-pub(super) const HAS_DECODERS: &str = "a network for target propagation has decoders";
+use crate::model::Model;
+use crate::model::group::DECODER;
+use crate::rules::StepContext;
+use crate::rules::machinery::gradient::Delta;
 
 /// Scratch memory that all decoders share.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl<T: Scalar> Decoder<T> {
     }
 
     /// The number of values of a batch in the scratch memory.
-    pub(super) fn length(&self, batch_size: usize) -> usize {
+    fn length(&self, batch_size: usize) -> usize {
         self.layout.allocated(batch_size) * self.width
     }
 
@@ -119,114 +120,100 @@ impl<T: Scalar> Decoder<T> {
         }
     }
 
-    /// sources ← the gradient of the mean loss with respect to the inputs of the output layer.
-    pub(super) fn gradient_to_sources(
-        &self,
-        model: &Model<T>,
-        pass: &ForwardPass<T>,
-        lane: usize,
-    ) -> Result<(), TchError> {
-        let slices = &model.forward.weight_slices(lane, self.layer)[hidden_slices(model, self.layer)];
+    /// sources ← the gradient of the mean loss with respect to the inputs of the output layer, with the unit of δ.
+    pub(super) fn gradient_to_sources(&self, step: &StepContext<'_, T>) -> Result<(), TchError> {
+        let hidden = hidden_slices(step.model, self.layer);
+        let slices = &step.model.forward.weight_slices(step.lane, self.layer)[hidden];
         for (columns, slice) in self.source_columns.iter().zip(slices) {
-            linear::error_to_input(WriteMode::Overwrite, columns, pass.output_delta(), &slice.transposed)?;
+            linear::error_to_input(WriteMode::Overwrite, columns, step.output_delta(), &slice.transposed)?;
         }
         Ok(())
     }
 
     /// output ← V_j · units.
-    pub(super) fn decode(
-        &self,
-        model: &Model<T>,
-        lane: usize,
-        output: &Tensor,
-        units: &[Tensor],
-    ) -> Result<(), TchError> {
-        let slices = model.decoders.as_ref().expect(HAS_DECODERS).weight_slices(lane, self.layer);
+    pub(super) fn decode(&self, step: &StepContext<'_, T>, output: &Tensor, units: &[Tensor]) -> Result<(), TchError> {
+        let slices = step.model.group(DECODER).weight_slices(step.lane, self.layer);
         linear::forward(output, units.iter().zip(slices.iter().map(|slice| &slice.weight)))
     }
 
     /// sources ← σ(z + V_j D) − σ(z), from V_j h in `decoded` and V_j D in `sources`.
-    pub(super) fn correction(
-        &self,
-        model: &Model<T>,
-        lane: usize,
-        scratch: &mut Scratch<T>,
-        length: usize,
-    ) -> Result<(), TchError> {
-        let bias = model.decoders.as_ref().expect(HAS_DECODERS).bias(lane, self.layer);
+    pub(super) fn correction(&self, step: &StepContext<'_, T>, scratch: &mut Scratch<T>) -> Result<(), TchError> {
+        let length = self.length(step.pass.batch_size);
+        let (activation, bias) = (step.model.activation, step.model.group(DECODER).bias(step.lane, self.layer));
         let Scratch { sources, decoded, .. } = scratch;
         add_bias(&mut decoded.slice_mut()[..length], &self.source_rows, bias);
-        begin_activation_difference(model.activation, &self.decoded, &self.sources)?;
+        begin_activation_difference(activation, &self.decoded, &self.sources)?;
         let (decoded, sources) = (&decoded.slice()[..length], &mut sources.slice_mut()[..length]);
-        finish_activation_difference(model.activation, decoded, sources);
+        finish_activation_difference(activation, decoded, sources);
         Ok(())
     }
 
-    /// Trains the decoder on this batch: its gradient goes to the decoder sink. Returns the loss if the context wants it,
-    /// and otherwise 0.
-    pub(super) fn train_decoder(
+    /// Trains the decoder on this batch. Returns the loss if the context wants it.
+    pub(super) fn train(
         &mut self,
-        model: &mut Model<T>,
-        pass: &ForwardPass<T>,
-        context: &mut StepContext<'_, T>,
+        step: &mut StepContext<'_, T>,
         scratch: &mut Scratch<T>,
-    ) -> Result<f64, TchError> {
-        let (layer, lane) = (self.layer, context.lane);
-        let Model { architecture, activation, forward, decoders, .. } = model;
-        let decoders = decoders.as_mut().expect(HAS_DECODERS);
-        let Scratch { sources, decoded, encoded } = scratch;
-        let length = self.length(pass.batch_size);
-
-        // h̃, with the noise in `decoded`.
-        let noise_length = pass.batch_size * self.layout.height * self.layout.width * self.width;
-        (context.noise)(layer, &mut decoded.slice_mut()[..noise_length]);
-        pass.hidden.concatenate(architecture, layer, &mut sources.slice_mut()[..length]);
-        let noise_std = T::from_f64(context.noise_std);
-        add_noise(&mut sources.slice_mut()[..length], decoded.slice(), &self.source_rows, noise_std);
-
-        // f_j(h̃), with the clean x if the layer has the input as a source.
-        if let Some(im2col) = &mut self.source_im2col {
-            im2col.fill(&sources.slice()[..length]);
-        }
-        let columns = self.source_im2col.as_ref().map_or(&self.source_columns, |im2col| &im2col.matrices);
-        let slices = forward.weight_slices(lane, layer);
-        let images = pass.input_matrices(architecture, layer).map(|(input, _)| input);
-        let images = images.take(slices.len() - columns.len());
-        linear::forward(&self.encoded, images.chain(columns).zip(slices.iter().map(|slice| &slice.weight)))?;
-        let (values, bias) = (encoded.slice_mut(), forward.bias(lane, layer));
-        if layer == architecture.topology.output() {
-            add_bias(values, &self.strided_rows, bias);
-            let probabilities = self.encoded.f_softmax(-1, None::<Kind>)?;
-            self.encoded.shallow_clone().f_copy_(&probabilities)?;
-        } else {
-            add_bias_and_activate(*activation, values, &self.strided_rows, bias, &self.encoded)?;
-        }
+        noise_std: f64,
+    ) -> Result<Option<f64>, TchError> {
+        let length = self.length(step.pass.batch_size);
+        self.disturb(step, scratch, noise_std);
+        self.encode(step, scratch)?;
 
         // g_j(f_j(h̃)).
+        let activation = step.model.activation;
+        let Scratch { sources, decoded, encoded } = scratch;
         let encoded_matrix = self.encoded.shallow_clone();
         let units = self.inputs(&encoded_matrix, encoded.slice());
-        let weights = decoders.weight_slices(lane, layer).iter().map(|slice| &slice.weight);
-        linear::forward(&self.decoded, units.iter().zip(weights))?;
-        let bias = decoders.bias(lane, layer);
-        add_bias_and_activate(*activation, decoded.slice_mut(), &self.source_rows, bias, &self.decoded)?;
+        self.decode(step, &self.decoded, &units)?;
+        let bias = step.model.group(DECODER).bias(step.lane, self.layer);
+        add_bias_and_activate(activation, decoded.slice_mut(), &self.source_rows, bias, &self.decoded)?;
 
         // The error of the reconstruction becomes δ of the decoder, in `sources`.
         let (sources, decoded) = (&mut sources.slice_mut()[..length], &decoded.slice()[..length]);
-        let batch_size = pass.batch_size as f64;
-        let loss = match context.wants_decoder_losses {
-            true => squared_error(sources, decoded, &self.source_rows) / batch_size,
-            false => 0.0,
-        };
-        let scale = T::from_f64(2.0 * context.decoder_sink.scale() / batch_size);
+        let batch_size = step.batch_size();
+        let loss = step.wants_losses().then(|| squared_error(sources, decoded, &self.source_rows) / batch_size);
+        let scale = T::from_f64(2.0 * step.unit(DECODER) / batch_size);
         subtract_from(sources, decoded, &self.source_rows);
-        activation_backward(*activation, scale, sources, decoded, &self.source_rows);
+        activation_backward(activation, scale, sources, decoded, &self.source_rows);
         if self.layout.is_padded() {
-            clear_padding(sources, self.layout, pass.batch_size, self.width);
+            clear_padding(sources, self.layout, step.pass.batch_size, self.width);
         }
         let units = units.iter().map(Tensor::f_tr).collect::<Result<Vec<_>, _>>()?;
         let delta = Delta { matrix: &self.sources, values: sources, strided_rows: &self.source_rows };
-        backward_layer(decoders, (lane, layer), &mut context.decoder_sink, units.iter(), &delta)?;
+        step.learn_group(DECODER, self.layer, units.iter(), &delta)?;
         Ok(loss)
+    }
+
+    /// sources ← h̃. The noise is in `decoded`.
+    fn disturb(&self, step: &mut StepContext<'_, T>, scratch: &mut Scratch<T>, noise_std: f64) {
+        let Scratch { sources, decoded, .. } = scratch;
+        let (batch_size, length) = (step.pass.batch_size, self.length(step.pass.batch_size));
+        let noise_length = batch_size * self.layout.height * self.layout.width * self.width;
+        step.normal(Purpose::Noise, self.layer, step.update, &mut decoded.slice_mut()[..noise_length]);
+        let sources = &mut sources.slice_mut()[..length];
+        step.pass.hidden.concatenate(&step.model.architecture, self.layer, sources);
+        add_noise(sources, decoded.slice(), &self.source_rows, T::from_f64(noise_std));
+    }
+
+    /// encoded ← f_j(h̃), with the clean x if the layer has the input as a source. h̃ is in `sources`.
+    fn encode(&mut self, step: &StepContext<'_, T>, scratch: &mut Scratch<T>) -> Result<(), TchError> {
+        let Model { architecture, activation, forward, .. } = &*step.model;
+        if let Some(im2col) = &mut self.source_im2col {
+            im2col.fill(&scratch.sources.slice()[..self.layout.allocated(step.pass.batch_size) * self.width]);
+        }
+        let columns = self.source_im2col.as_ref().map_or(&self.source_columns, |im2col| &im2col.matrices);
+        let slices = forward.weight_slices(step.lane, self.layer);
+        let images = step.pass.input_matrices(architecture, self.layer).map(|(input, _)| input);
+        let images = images.take(slices.len() - columns.len());
+        linear::forward(&self.encoded, images.chain(columns).zip(slices.iter().map(|slice| &slice.weight)))?;
+        let (values, bias) = (scratch.encoded.slice_mut(), forward.bias(step.lane, self.layer));
+        if self.layer == architecture.topology.output() {
+            add_bias(values, &self.strided_rows, bias);
+            let probabilities = self.encoded.f_softmax(-1, None::<Kind>)?;
+            self.encoded.shallow_clone().f_copy_(&probabilities)
+        } else {
+            add_bias_and_activate(*activation, values, &self.strided_rows, bias, &self.encoded)
+        }
     }
 }
 

@@ -1,0 +1,16 @@
+//! Sign-symmetric feedback of random size, drawn anew at every update.
+
+use super::{Decoders, Descriptor, Errors};
+use crate::diagnostics::Measure;
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "brsf",
+    title: "Batchwise random-magnitude sign-concordant feedback",
+    citation: "Liao et al. 2016, Moskovitz et al. 2018",
+    summary: "errors return through |R| ⊙ sign(W), R drawn anew at every update",
+    hyperparameters: &[],
+    errors: Errors::ThroughLayers,
+    decoders: Decoders::None,
+    diagnostics: &[Measure::FeedbackAngle],
+    colour: "#b8a12b",
+};

@@ -1,0 +1,15 @@
+//! Direct random target projection.
+
+use super::{Decoders, Descriptor, Errors};
+
+pub(super) const DESCRIPTOR: Descriptor = Descriptor {
+    name: "drtp",
+    title: "Direct random target projection",
+    citation: "Frenkel et al. 2021",
+    summary: "the label goes to every hidden layer directly, through fixed random weights",
+    hyperparameters: &[],
+    errors: Errors::Direct,
+    decoders: Decoders::None,
+    diagnostics: &[],
+    colour: "#7f4f8f",
+};

@@ -1,0 +1,190 @@
+//! The context of one update: everything that a learning rule computes from, and the destination of its gradients.
+
+use biosweep_common::configuration::Hyperparameters;
+use biosweep_numeric::random::Purpose;
+use tch::{TchError, Tensor};
+
+use super::machinery::gradient::{Delta, learn_layer};
+use crate::activations::Activations;
+use crate::kernels::buffer::Buffer;
+use crate::kernels::scalar::Scalar;
+use crate::model::optimisers::{FORWARD, LaneOptimisers};
+use crate::model::{ForwardPass, Model};
+use crate::optim::{InPlaceSgd, Optimiser};
+
+/// The context of one update of one lane, after the forward pass of a batch.
+///
+/// δ_l is ∂(mean loss)/∂z_l, or what the rule puts in its place. The rule computes δ and passes it to
+/// [`StepContext::learn`], which updates the layer at once. A layer therefore sends its error before it learns.
+///
+/// In memory, every δ of this context is multiplied by one number, the [`unit`](StepContext::unit) of the parameters. It is
+/// 1, or the step of in-place SGD. Products of δ and weights keep the unit. Only [`StepContext`] and the machinery of rules
+/// know it: a rule never does.
+pub struct StepContext<'a, T> {
+    /// The model.
+    pub model: &'a mut Model<T>,
+    /// The forward pass of the batch.
+    pub pass: &'a ForwardPass<T>,
+    /// The label of each image.
+    pub labels: &'a [i64],
+    /// The lane to train.
+    pub lane: usize,
+    /// The number of this update. The first one is 1.
+    pub update: u64,
+    /// The hyperparameters of the lane.
+    pub hyperparameters: &'a Hyperparameters,
+    /// The mean loss of the batch, before the update.
+    pub loss: f64,
+    normal: &'a mut Normal<'a, T>,
+    destination: Destination<'a, T>,
+}
+
+/// A batch of one lane, after the forward pass.
+pub struct Batch<'a, T> {
+    /// The label of each image.
+    pub labels: &'a [i64],
+    /// The lane.
+    pub lane: usize,
+    /// The number of the update.
+    pub update: u64,
+    /// The hyperparameters of the lane.
+    pub hyperparameters: &'a Hyperparameters,
+    /// The random numbers of the lane.
+    pub normal: &'a mut Normal<'a, T>,
+}
+
+/// A source of random numbers: fills the slice with standard normal deviates, for a purpose and a draw. Equal purposes and
+/// draws give equal numbers.
+pub type Normal<'a, T> = dyn FnMut(Purpose, u64, &mut [T]) + 'a;
+
+/// The destination of gradients.
+pub enum Destination<'a, T> {
+    /// The gradient buffers. No parameter changes. The rule also computes the losses of its own parameters.
+    Gradients,
+    /// The optimisers of the lane. They update each layer as soon as its gradients are computed.
+    Optimisers(&'a mut LaneOptimisers<T>),
+}
+
+impl<'a, T: Scalar> StepContext<'a, T> {
+    /// The context of a batch. Begins a step of the forward weights, and computes the loss and δ of the output layer.
+    pub fn new(
+        model: &'a mut Model<T>,
+        pass: &'a mut ForwardPass<T>,
+        batch: Batch<'a, T>,
+        mut destination: Destination<'a, T>,
+    ) -> Self {
+        let Batch { labels, lane, update, hyperparameters, normal } = batch;
+        if let Some(optimiser) = destination.optimiser(FORWARD) {
+            optimiser.begin();
+        }
+        let loss = pass.loss(labels, destination.unit(FORWARD));
+        Self { model, pass, labels, lane, update, hyperparameters, loss, normal, destination }
+    }
+
+    /// The hidden layers, 1 to L.
+    pub fn hidden_layers(&self) -> std::ops::RangeInclusive<usize> {
+        1..=self.model.architecture.topology.output() - 1
+    }
+
+    /// The layers 1 to L+1.
+    pub fn layers(&self) -> std::ops::RangeInclusive<usize> {
+        1..=self.output()
+    }
+
+    /// The output layer, L+1.
+    pub fn output(&self) -> usize {
+        self.model.architecture.topology.output()
+    }
+
+    /// Images in the batch.
+    pub fn batch_size(&self) -> f64 {
+        self.pass.batch_size as f64
+    }
+
+    /// δ of the output layer, (softmax(z) − onehot(y)) / batch, [images, classes].
+    pub fn output_delta(&self) -> &Tensor {
+        self.pass.output_delta()
+    }
+
+    /// onehot(y) − softmax(z), [images, classes], without the unit of δ.
+    pub(super) fn output_difference(&self) -> Result<Tensor, TchError> {
+        self.pass.output_delta().f_mul_scalar(self.descent())
+    }
+
+    /// factor · onehot(y), [images, classes], with the unit of δ.
+    pub(super) fn onehot(&self, factor: f64) -> Result<Tensor, TchError> {
+        let (images, classes) = (self.labels.len(), self.model.architecture.classes());
+        let mut onehot = Buffer::zeros(images * classes)?;
+        let value = T::from_f64(factor * self.unit(FORWARD));
+        for (row, &label) in onehot.slice_mut().chunks_exact_mut(classes).zip(self.labels) {
+            row[label as usize] = value;
+        }
+        onehot.matrix(0, images, classes, classes)
+    }
+
+    /// Fills `numbers` with standard normal deviates. They depend only on the trajectory and on these three.
+    pub(super) fn normal(&mut self, purpose: fn(u32) -> Purpose, layer: usize, draw: u64, numbers: &mut [T]) {
+        (self.normal)(purpose(layer as u32), draw, numbers);
+    }
+
+    /// ΔW_l = δ_lᵀ · input_l and Δb_l = Σ δ_l. δ of a hidden layer is in `hidden`; δ of the output layer is in the pass.
+    pub(super) fn learn(&mut self, layer: usize, hidden: &Activations<T>) -> Result<(), TchError> {
+        let Self { model: Model { architecture, forward, .. }, pass, destination, lane, .. } = self;
+        let is_output = layer == architecture.topology.output();
+        let delta = if is_output { Delta::of_output(pass) } else { Delta::of_hidden(hidden, layer) };
+        let inputs = pass.input_matrices(architecture, layer).map(|(_, transposed)| transposed);
+        learn_layer(forward, (*lane, layer), destination.optimiser(FORWARD), inputs, &delta)
+    }
+
+    /// Begins a step of the parameters of a group. A group that learns more than once in an update begins each of its steps.
+    pub(super) fn begin(&mut self, group: &str) {
+        if let Some(optimiser) = self.destination.optimiser(group) {
+            optimiser.begin();
+        }
+    }
+
+    /// The same as [`StepContext::learn`], for the parameters of a group. `inputs_transposed` has the order of the weight
+    /// slices.
+    pub(super) fn learn_group<'t>(
+        &mut self,
+        group: &str,
+        layer: usize,
+        inputs_transposed: impl Iterator<Item = &'t Tensor>,
+        delta: &Delta<'_, T>,
+    ) -> Result<(), TchError> {
+        let parameters = self.model.group_mut(group);
+        learn_layer(parameters, (self.lane, layer), self.destination.optimiser(group), inputs_transposed, delta)
+    }
+
+    /// Whether the rule computes the losses of its own parameters.
+    pub(super) fn wants_losses(&self) -> bool {
+        matches!(self.destination, Destination::Gradients)
+    }
+
+    /// The factor of δ in memory, for the forward weights or for the parameters of a group.
+    pub(super) fn unit(&self, parameters: &str) -> f64 {
+        self.destination.unit(parameters)
+    }
+
+    /// The factor from δ of the output layer in memory to −∂(per-sample loss)/∂z.
+    pub(super) fn descent(&self) -> f64 {
+        -self.batch_size() / self.unit(FORWARD)
+    }
+}
+
+impl<T: Scalar> Destination<'_, T> {
+    fn optimiser(&mut self, parameters: &str) -> Option<&mut Optimiser<T>> {
+        match self {
+            Self::Gradients => None,
+            Self::Optimisers(optimisers) => optimisers.find_mut(parameters),
+        }
+    }
+
+    fn unit(&self, parameters: &str) -> f64 {
+        let Self::Optimisers(optimisers) = self else { return 1.0 };
+        match optimisers.find(parameters).and_then(Optimiser::in_place_sgd) {
+            Some(InPlaceSgd { rate, .. }) => -rate,
+            None => 1.0,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Errors that travel from layer to layer, from the output down to the first hidden layer.
+
+use std::collections::BTreeSet;
+
+use tch::TchError;
+
+use crate::activations::Activations;
+use crate::kernels::activation_function::activation_backward;
+use crate::kernels::linear::{self, WriteMode};
+use crate::kernels::scalar::Scalar;
+use crate::model::Model;
+use crate::model::parameters::WeightSlice;
+use crate::rules::StepContext;
+use crate::rules::machinery::gradient::Delta;
+
+/// δ of all hidden layers. Each layer sums the errors that its readers send.
+#[derive(Debug)]
+pub(in crate::rules) struct LayerErrors<T> {
+    deltas: Activations<T>,
+    /// For each layer from 1 to L+1, the write mode of each column range of its inputs.
+    modes: Vec<Vec<WriteMode>>,
+    /// Whether an error is added to a source that has no error yet. The pass then starts from zeros.
+    starts_from_zero: bool,
+}
+
+impl<T: Scalar> LayerErrors<T> {
+    pub(in crate::rules) fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
+        let deltas = Activations::<T>::zeros(&model.architecture, batch_size)?;
+        let mut reached = BTreeSet::new();
+        let mut starts_from_zero = false;
+        let mut modes = Vec::new();
+        for reader in (1..=model.architecture.topology.output()).rev() {
+            let mut of_reader = Vec::new();
+            for range in deltas.column_ranges(reader) {
+                let known = range.storage_keys().filter(|key| reached.contains(key)).count();
+                starts_from_zero |= known > 0 && known < range.sources.len();
+                of_reader.push(if known == 0 { WriteMode::Overwrite } else { WriteMode::Add });
+                reached.extend(range.storage_keys());
+            }
+            modes.push(of_reader);
+        }
+        modes.reverse();
+        Ok(Self { deltas, modes, starts_from_zero })
+    }
+
+    /// Begins a pass: no error has arrived.
+    pub(in crate::rules) fn begin(&mut self) {
+        if self.starts_from_zero {
+            self.deltas.clear();
+        } else {
+            self.deltas.clear_padding();
+        }
+    }
+
+    /// δ_l = σ'(z_l) ⊙ Σ of the errors that have arrived. All readers of the layer have sent theirs. δ of the output layer is
+    /// complete from the start.
+    pub(in crate::rules) fn complete(&mut self, step: &StepContext<'_, T>, layer: usize) {
+        if layer == step.output() {
+            return;
+        }
+        self.deltas.sum_contributions(layer);
+        let (values, strided_rows) = self.deltas.values_mut(layer);
+        let hidden = step.pass.hidden.values(layer).0;
+        activation_backward(step.model.activation, T::from_f64(1.0), values, hidden, strided_rows);
+    }
+
+    /// Sends [δ_l · F_l]_s to each hidden source s of a layer. `feedback` has the weight slices of W_l; layer 1 has no hidden
+    /// source and needs none.
+    pub(in crate::rules) fn send(
+        &self,
+        step: &StepContext<'_, T>,
+        layer: usize,
+        feedback: &[WeightSlice],
+    ) -> Result<(), TchError> {
+        let ranges = self.deltas.column_ranges(layer);
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let delta =
+            if layer == step.output() { Delta::of_output(step.pass) } else { Delta::of_hidden(&self.deltas, layer) };
+        // If the input is a source, its slice comes first. It receives no error.
+        let feedback = &feedback[feedback.len() - ranges.len()..];
+        for ((range, slice), mode) in ranges.iter().zip(feedback).zip(&self.modes[layer - 1]) {
+            linear::error_to_input(*mode, &range.matrix, delta.matrix, &slice.transposed)?;
+        }
+        Ok(())
+    }
+
+    /// δ of all hidden layers.
+    pub(in crate::rules) fn deltas(&self) -> &Activations<T> {
+        &self.deltas
+    }
+}
