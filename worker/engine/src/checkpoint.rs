@@ -6,7 +6,7 @@
 //! | `curve.update` (u64), `curve.train_loss`, `curve.validation_accuracy`, `curve.test_accuracy` (f64), `curve.has_test` (u8) | the evaluations |
 //! | `diagnostics.update` (u64), `diagnostics.layer` (u32), `diagnostics.measure` (u8: indices in the list `measures`), `diagnostics.value` (f64) | the diagnostics |
 //! | `steps.…` (u64) | the number of steps of each optimiser |
-//! | `lane.…` (f32) | parameters and optimiser state, in memory order |
+//! | `lane.NAME.L.weight`, `lane.NAME.L.bias` (f32) | parameters and optimiser state of layer L, each with its shape |
 //!
 //! The metadata has `form` (the format), the trajectory's `key`, `measures`, and `hash`: BLAKE3 over everything else,
 //! in the order of names.
@@ -18,6 +18,7 @@ use biosweep_common::curve::CurvePoint;
 use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::model::saved::SavedTensor;
 use crate::train::LaneState;
 
 /// The name of the format. Another format has another number.
@@ -52,8 +53,11 @@ pub fn key(shape: &Shape, hyperparameters: Hyperparameters) -> TrialKey {
 /// Encodes a state.
 #[must_use]
 pub fn encode(key: TrialKey, state: &LaneState) -> Vec<u8> {
-    let mut tensors: BTreeMap<String, (Dtype, Vec<u8>)> = BTreeMap::new();
-    let mut put = |name: &str, dtype: Dtype, bytes: Vec<u8>| drop(tensors.insert(name.to_owned(), (dtype, bytes)));
+    let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+    let mut put = |name: &str, dtype: Dtype, bytes: Vec<u8>| {
+        let shape = vec![bytes.len() / (dtype.bitsize() / 8)];
+        tensors.insert(name.to_owned(), (dtype, shape, bytes));
+    };
     let (curve, diagnostics) = (&state.curve, &state.diagnostics);
     let of_curve =
         |column: fn(&CurvePoint) -> f64| curve.iter().flat_map(|point| column(point).to_le_bytes()).collect();
@@ -72,22 +76,21 @@ pub fn encode(key: TrialKey, state: &LaneState) -> Vec<u8> {
     for (name, steps) in &state.steps {
         put(&format!("{STEPS}{name}"), Dtype::U64, steps.to_le_bytes().to_vec());
     }
-    for (name, numbers) in &state.numbers {
-        put(&format!("{LANE}{name}"), Dtype::F32, numbers.iter().flat_map(|number| number.to_le_bytes()).collect());
+    for (name, SavedTensor { shape, values }) in &state.tensors {
+        let bytes = values.iter().flat_map(|number| number.to_le_bytes()).collect();
+        tensors.insert(format!("{LANE}{name}"), (Dtype::F32, shape.clone(), bytes));
     }
     let measures = Measure::NAMES.join(" ");
     let metadata = [("form", FORMAT.to_owned()), ("key", key.to_string()), ("measures", measures)];
     let mut metadata: HashMap<String, String> =
         metadata.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
-    let views = tensors.iter().map(|(name, (dtype, bytes))| (name.as_str(), view(*dtype, bytes)));
+    let view = |dtype: &Dtype, shape: &[usize], bytes| {
+        TensorView::new(*dtype, shape.to_vec(), bytes).expect("as many bytes as the shape says")
+    };
+    let views = tensors.iter().map(|(name, (dtype, shape, bytes))| (name.as_str(), view(dtype, shape, bytes)));
     let views: Vec<(&str, TensorView<'_>)> = views.collect();
     metadata.insert("hash".to_owned(), hash(&metadata, &views));
     safetensors::serialize(views, Some(metadata)).expect("tensors as long as they say")
-}
-
-fn view(dtype: Dtype, bytes: &[u8]) -> TensorView<'_> {
-    let size = dtype.bitsize() / 8;
-    TensorView::new(dtype, vec![bytes.len() / size], bytes).expect("whole numbers of this type")
 }
 
 /// The hash of everything but the hash, each item with its length before it.
@@ -104,7 +107,7 @@ fn hash(metadata: &HashMap<String, String>, tensors: &[(&str, TensorView<'_>)]) 
     }
     for (name, tensor) in tensors {
         take(name.as_bytes());
-        take(format!("{:?}", tensor.dtype()).as_bytes());
+        take(format!("{:?} {:?}", tensor.dtype(), tensor.shape()).as_bytes());
         take(tensor.data());
     }
     hasher.finalize().to_hex().to_string()
@@ -145,10 +148,11 @@ pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, CheckpointError>
         .filter_map(|name| name.strip_prefix(STEPS))
         .map(|name| Ok((name.to_owned(), one(&format!("{STEPS}{name}"))?)))
         .collect::<Result<_, CheckpointError>>()?;
-    let numbers = all
-        .keys()
-        .filter_map(|name| name.strip_prefix(LANE))
-        .map(|name| Ok((name.to_owned(), columns.numbers(&format!("{LANE}{name}"), f32::from_le_bytes)?)));
+    let saved = all.iter().filter_map(|(name, tensor)| Some((name, name.strip_prefix(LANE)?, tensor)));
+    let saved = saved.map(|(name, own, tensor)| {
+        let (shape, values) = (tensor.shape().to_vec(), columns.numbers(name, f32::from_le_bytes)?);
+        Ok((own.to_owned(), SavedTensor { shape, values }))
+    });
     Ok(LaneState {
         update: one("update")?,
         loss_count: one("loss_count")?,
@@ -160,7 +164,7 @@ pub fn decode(key: TrialKey, bytes: &[u8]) -> Result<LaneState, CheckpointError>
         curve,
         diagnostics,
         steps,
-        numbers: numbers.collect::<Result<_, CheckpointError>>()?,
+        tensors: saved.collect::<Result<_, CheckpointError>>()?,
     })
 }
 
@@ -239,9 +243,12 @@ mod tests {
             curve: vec![point(390, Some(0.5)), point(780, None)],
             diagnostics: vec![DiagnosticPoint { update: 390, layer: 2, measure: Measure::DeadUnits, value: 0.25 }],
             steps: BTreeMap::from([("forward".to_owned(), 812)]),
-            numbers: BTreeMap::from([
-                ("forward".to_owned(), vec![1.5, -0.0, f32::MIN_POSITIVE / 2.0]),
-                ("forward.mean".to_owned(), Vec::new()),
+            tensors: BTreeMap::from([
+                (
+                    "forward.1.weight".to_owned(),
+                    SavedTensor { shape: vec![3, 1], values: vec![1.5, -0.0, f32::MIN_POSITIVE / 2.0] },
+                ),
+                ("forward.mean.1.weight".to_owned(), SavedTensor { shape: vec![0, 4], values: Vec::new() }),
             ]),
         }
     }
@@ -250,7 +257,7 @@ mod tests {
     fn a_state_survives_the_way_through_bytes_to_the_bit() {
         let read = decode(KEY, &encode(KEY, &state())).expect("own bytes");
         assert_eq!(read, state());
-        assert!(read.numbers["forward"][1].is_sign_negative());
+        assert!(read.tensors["forward.1.weight"].values[1].is_sign_negative());
     }
 
     #[test]

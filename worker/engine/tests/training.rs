@@ -326,10 +326,15 @@ fn a_state_that_does_not_fit_is_told_and_its_lane_begins_anew() {
     let fitting = interrupted(&shape(Rule::Bp), &fresh, &[], 3);
     let mut other_optimiser = fitting.clone();
     if let Some(state) = &mut other_optimiser.resume {
-        state.numbers.remove("forward.mean");
-        state.numbers.insert("forward.velocity".to_owned(), Vec::new());
+        let mean = state.tensors.remove("forward.mean.1.weight").expect("adam has it");
+        state.tensors.insert("forward.velocity.1.weight".to_owned(), mean);
+    }
+    let mut transposed = fitting.clone();
+    if let Some(state) = &mut transposed.resume {
+        state.tensors.get_mut("forward.1.weight").expect("it has it").shape.reverse();
     }
     for (shape, job) in [
+        (shape(Rule::Bp), &transposed),
         (shape(Rule::Fa), &fitting),
         (Shape { hidden: 31, ..shape(Rule::Bp) }, &fitting),
         (shape(Rule::Bp), &other_optimiser),

@@ -231,6 +231,8 @@ impl CheckpointStore {
 mod tests {
     use std::collections::BTreeMap;
 
+    use biosweep_engine::model::saved::SavedTensor;
+
     use super::*;
 
     const KEY: TrialKey = TrialKey([7; 32]);
@@ -248,7 +250,10 @@ mod tests {
             curve: Vec::new(),
             diagnostics: Vec::new(),
             steps: BTreeMap::new(),
-            numbers: BTreeMap::from([("forward".to_owned(), vec![0.5; numbers])]),
+            tensors: BTreeMap::from([(
+                "forward.1.weight".to_owned(),
+                SavedTensor { shape: vec![numbers], values: vec![0.5; numbers] },
+            )]),
         }
     }
 

@@ -137,8 +137,8 @@ mod tests {
     }
 
     fn state(update: u64) -> LaneState {
-        let (steps, numbers) = (BTreeMap::new(), BTreeMap::from([("forward".to_owned(), vec![0.5])]));
-        LaneState { update, loss_sum: 0.0, loss_count: 0, curve: Vec::new(), diagnostics: Vec::new(), steps, numbers }
+        let (steps, tensors) = (BTreeMap::new(), BTreeMap::new());
+        LaneState { update, loss_sum: 0.0, loss_count: 0, curve: Vec::new(), diagnostics: Vec::new(), steps, tensors }
     }
 
     fn with_schedule(every_s: f64, test: impl FnOnce(&mut CheckpointSchedule<'_>, &dyn Fn(usize) -> Option<u64>)) {

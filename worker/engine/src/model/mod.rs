@@ -6,12 +6,14 @@
 //! | [`group`] | the parameters that a learning rule adds |
 //! | [`parameters`] | weights, biases and gradients in flat buffers |
 //! | [`optimisers`] | the optimisers of one lane |
+//! | [`saved`] | parameters and optimiser state as named tensors |
 //! | `pass` | the forward pass of one batch |
 
 pub mod group;
 pub mod optimisers;
 pub mod parameters;
 mod pass;
+pub mod saved;
 
 use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_numeric::random::{Purpose, Stream};

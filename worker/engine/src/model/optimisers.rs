@@ -46,11 +46,12 @@ impl<T: Scalar> LaneOptimisers<T> {
         self.0.iter_mut().find(|(own, _)| *own == name).map(|(_, optimiser)| optimiser)
     }
 
-    /// The state beside the numbers of steps, by name.
-    pub fn state(&mut self) -> impl Iterator<Item = (String, &mut [T])> {
+    /// The state beside the numbers of steps: the name of the parameters, the name of the state, and its numbers in the memory
+    /// order of the parameters.
+    pub fn state(&mut self) -> impl Iterator<Item = (&'static str, &'static str, &mut [T])> {
         self.0.iter_mut().flat_map(|(name, optimiser)| {
             let name = *name;
-            optimiser.state().into_iter().map(move |(what, numbers)| (format!("{name}.{what}"), numbers))
+            optimiser.state().into_iter().map(move |(what, numbers)| (name, what, numbers))
         })
     }
 

@@ -113,7 +113,7 @@ impl ParameterSpec {
     }
 
     /// The index in memory of each weight, in the order of a file.
-    fn indices(&self) -> Vec<usize> {
+    pub(super) fn indices(&self) -> Vec<usize> {
         let (inputs, outputs) = (&self.inputs, self.outputs);
         if let WeightLayout::ToUnits { extent, image } = self.layout {
             let to_unit = |unit: usize| {

@@ -80,7 +80,6 @@ impl LaneTrainer {
     /// The current state of the lane.
     pub(super) fn state(&self, learner: &mut Learner<f32>) -> LaneState {
         let steps = learner.steps(self.place);
-        let numbers = learner.state(self.place).into_iter().map(|(name, numbers)| (name, numbers.to_vec()));
         LaneState {
             update: self.update,
             loss_sum: self.loss_sum,
@@ -88,7 +87,7 @@ impl LaneTrainer {
             curve: self.curve.clone(),
             diagnostics: self.diagnostics.clone(),
             steps,
-            numbers: numbers.collect(),
+            tensors: learner.state(self.place),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The learner: the model, the rule and the optimisers of all lanes of a bundle, and the buffers that the lanes share.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
 use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
@@ -15,6 +16,8 @@ use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::group::Change;
 use crate::model::optimisers::{FORWARD, LaneOptimisers};
+use crate::model::parameters::Parameters;
+use crate::model::saved::SavedTensors;
 use crate::model::{ForwardPass, Model, Seed};
 use crate::rules::{self, Batch, Destination, LearningRule, StepContext};
 
@@ -78,17 +81,16 @@ impl<T: Scalar> Learner<T> {
         Ok(step.loss)
     }
 
-    /// The parameters and the optimiser state of a lane, by name. Parameters that are drawn anew at every update are no
-    /// state.
-    pub(crate) fn state(&mut self, lane: usize) -> Vec<(String, &mut [T])> {
-        let mut state = vec![(FORWARD.to_owned(), self.model.forward.lane_mut(lane))];
-        for group in &mut self.model.groups {
-            if !matches!(group.declared.change, Change::Redrawn) {
-                state.push((group.declared.name.to_owned(), group.parameters.lane_mut(lane)));
-            }
+    /// The parameters and the optimiser state of a lane. Parameters that are drawn anew at every update are no state.
+    pub(crate) fn state(&mut self, lane: usize) -> SavedTensors<T> {
+        let mut tensors = SavedTensors::new();
+        for (name, parameters) in kept(&self.model) {
+            parameters.save(name, parameters.lane(lane), &mut tensors);
         }
-        state.extend(self.lanes[lane].optimisers.state());
-        state
+        for (name, what, numbers) in self.lanes[lane].optimisers.state() {
+            parameters(&self.model, name).save(&format!("{name}.{what}"), numbers, &mut tensors);
+        }
+        tensors
     }
 
     /// The number of steps of each optimiser of a lane, by the name of its parameters.
@@ -101,32 +103,41 @@ impl<T: Scalar> Learner<T> {
         &mut self,
         lane: usize,
         steps: &BTreeMap<String, u64>,
-        numbers: &BTreeMap<String, Vec<T>>,
+        tensors: &SavedTensors<T>,
     ) -> Result<(), IncompatibleState> {
         if let Some(name) = self.steps(lane).keys().find(|&name| !steps.contains_key(name)) {
             return Err(IncompatibleState(format!("it has no number of steps of `{name}`")));
         }
-        let state = self.state(lane);
-        if state.len() != numbers.len() {
-            let (found, expected) = (numbers.len(), state.len());
-            return Err(IncompatibleState(format!("it has {found} stretches of numbers in place of {expected}")));
-        }
-        for (name, own) in &state {
-            match numbers.get(name) {
-                None => return Err(IncompatibleState(format!("it has no `{name}`"))),
-                Some(saved) if saved.len() != own.len() => {
-                    let (found, expected) = (saved.len(), own.len());
+        let expected = self.state(lane);
+        for (name, own) in &expected {
+            match tensors.get(name) {
+                None => return Err(IncompatibleState(format!("it has no tensor `{name}`"))),
+                Some(saved) if saved.shape != own.shape => {
+                    let (found, expected) = (&saved.shape, &own.shape);
                     return Err(IncompatibleState(format!(
-                        "it has {found} numbers of `{name}` in place of {expected}"
+                        "its tensor `{name}` has the shape {found:?}, not {expected:?}"
                     )));
                 }
                 Some(_) => {}
             }
         }
-        for (name, own) in state {
-            own.copy_from_slice(&numbers[&name]);
+        if let Some(name) = tensors.keys().find(|&name| !expected.contains_key(name)) {
+            return Err(IncompatibleState(format!("it has a tensor `{name}` too many")));
         }
-        self.lanes[lane].optimisers.resume(steps);
+        let loaded: Vec<_> =
+            kept(&self.model).map(|(name, parameters)| (name, parameters.load(name, tensors))).collect();
+        for (name, numbers) in loaded {
+            match name {
+                FORWARD => self.model.forward.lane_mut(lane),
+                name => self.model.group_mut(name).lane_mut(lane),
+            }
+            .copy_from_slice(&numbers);
+        }
+        let Self { model, lanes, .. } = self;
+        for (name, what, numbers) in lanes[lane].optimisers.state() {
+            numbers.copy_from_slice(&parameters(model, name).load(&format!("{name}.{what}"), tensors));
+        }
+        lanes[lane].optimisers.resume(steps);
         Ok(())
     }
 
@@ -153,6 +164,17 @@ impl<T: Scalar> Learner<T> {
         };
         Ok(probe.measure(measures)?)
     }
+}
+
+/// The parameters that are state, by name: not those that are drawn anew at every update.
+fn kept<T: Scalar>(model: &Model<T>) -> impl Iterator<Item = (&'static str, &Parameters<T>)> {
+    let groups = model.groups.iter().filter(|group| !matches!(group.declared.change, Change::Redrawn));
+    iter::once((FORWARD, &model.forward)).chain(groups.map(|group| (group.declared.name, &group.parameters)))
+}
+
+/// The parameters of a name.
+fn parameters<'a, T: Scalar>(model: &'a Model<T>, name: &str) -> &'a Parameters<T> {
+    if name == FORWARD { &model.forward } else { model.group(name) }
 }
 
 /// The seed of a lane.

@@ -30,6 +30,8 @@ pub(crate) use learner::Learner;
 use biosweep_data::Dataset;
 use lane::{LaneStep, LaneTrainer};
 
+use crate::model::saved::SavedTensors;
+
 /// A bundle: trajectories of one shape that train together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bundle {
@@ -67,8 +69,8 @@ pub struct LaneState {
     pub diagnostics: Vec<DiagnosticPoint>,
     /// The number of steps of each optimiser, by the name of its parameters.
     pub steps: BTreeMap<String, u64>,
-    /// Parameters and optimiser state, by name, in memory order.
-    pub numbers: BTreeMap<String, Vec<f32>>,
+    /// Parameters and optimiser state, by name.
+    pub tensors: SavedTensors<f32>,
 }
 
 /// An observer of training, which may stop lanes. Every method but `incompatible` does nothing by default.
@@ -179,7 +181,7 @@ pub fn train(bundle: &Bundle, data: &Dataset, observer: &mut dyn Observer) -> Re
     let mut lanes = Vec::with_capacity(jobs.len());
     for (place, job) in jobs.iter().enumerate() {
         let fits = |state: &&LaneState| {
-            let resumed = learner.resume(place, &state.steps, &state.numbers);
+            let resumed = learner.resume(place, &state.steps, &state.tensors);
             resumed.map_err(|why| observer.incompatible(place, &why)).is_ok()
         };
         let state = job.resume.as_ref().filter(fits);
