@@ -1,5 +1,7 @@
 //! The connection of a command to a coordinator: one that listens somewhere, or one inside the command.
 
+mod answers;
+
 use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +20,10 @@ use biosweep_proto::v1::sweeps_client::SweepsClient;
 use biosweep_server::grpc::transport::Transport;
 use biosweep_server::host::{Announcement, EphemeralHost, Found, HostError};
 use tonic::transport::Endpoint;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
+
+use answers::all;
+pub(crate) use answers::{Answers, CurveAnswers};
 
 /// Keepalive of connections: seconds of silence until a ping, and seconds until an unanswered ping ends the connection.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
@@ -389,53 +394,6 @@ fn sweeps_client(way: Transport) -> SweepsClient<Transport> {
     SweepsClient::new(way)
         .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
-}
-
-/// Answers of a stream.
-pub(crate) struct Answers<T>(Streaming<T>);
-
-impl Answers<v1::WatchEvent> {
-    /// The next event; `None` once the sweep has ended.
-    pub(crate) async fn next(&mut self) -> Result<Option<WatchEvent>, ClientError> {
-        let event = self.0.message().await?;
-        Ok(event.map(WatchEvent::from_wire).transpose()?)
-    }
-}
-
-/// All items of a stream.
-async fn all<T>(mut stream: Streaming<T>) -> Result<Vec<T>, ClientError> {
-    let mut messages = Vec::new();
-    while let Some(message) = stream.message().await? {
-        messages.push(message);
-    }
-    Ok(messages)
-}
-
-impl Answers<v1::ResultsResponse> {
-    /// The next results; `None` after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<ResultView>>, ClientError> {
-        let page = self.0.message().await?;
-        Ok(page.map(|page| Vec::from_wire(page.results)).transpose()?)
-    }
-}
-
-/// Curves of a stream, each joined from its pieces.
-pub(crate) struct CurveAnswers {
-    pieces: Streaming<v1::CurvesResponse>,
-    together: Curves,
-}
-
-impl CurveAnswers {
-    /// The next curve; `None` after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<CurveView>, ClientError> {
-        while let Some(piece) = self.pieces.message().await? {
-            let piece = piece.curve.ok_or(WireError::Missing { field: "curve" })?;
-            if let Some(curve) = self.together.add(piece)? {
-                return Ok(Some(curve));
-            }
-        }
-        Ok(std::mem::take(&mut self.together).finish()?)
-    }
 }
 
 fn sweep(message: Option<v1::Sweep>) -> Result<SweepView, ClientError> {

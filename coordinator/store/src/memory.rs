@@ -1,5 +1,6 @@
 //! The store in memory, for simulation and tests: plain maps behind a mutex.
 
+mod sweep;
 mod verbs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -358,55 +359,5 @@ impl State {
     fn known(&mut self, id: SweepId) -> Result<&mut Sweep, String> {
         let sweep = self.sweeps.iter_mut().find(|sweep| sweep.row.submission.id == id);
         sweep.ok_or_else(|| format!("sweep {id} does not exist"))
-    }
-}
-
-impl Sweep {
-    fn change_state(&mut self, state: SweepState) {
-        if state == SweepState::Running {
-            (self.began_after, self.ended_before) = (self.attempts.len(), self.ended());
-            if self.row.state == SweepState::Paused {
-                self.resumed_after = self.attempts.len();
-            }
-        }
-        self.row.state = state;
-    }
-
-    /// Whether a trajectory has its own curve: it was trained here, or the sweep of its source was deleted.
-    fn owns(&self, trajectory: TrajectoryIndex) -> bool {
-        !self.reused.contains_key(&trajectory) || self.inherited.contains_key(&trajectory)
-    }
-
-    /// The worker that trained a trajectory with its own curve.
-    fn trainer(&self, trajectory: TrajectoryIndex) -> Trainer {
-        let inherited = self.inherited.get(&trajectory).cloned();
-        let last = || {
-            let ended = self.attempts.iter().rev().find(|ended| ended.row.trajectory == trajectory)?;
-            Some((ended.row.worker_name.clone(), Some(Arc::clone(&ended.environment))))
-        };
-        inherited.or_else(last).unwrap_or_default()
-    }
-
-    fn attempts_at(&self, trajectory: TrajectoryIndex) -> impl DoubleEndedIterator<Item = &AttemptRow> {
-        self.attempts.iter().map(|ended| &ended.row).filter(move |row| row.trajectory == trajectory)
-    }
-
-    /// Whether a trajectory that is done has failed.
-    fn has_failed(&self, trajectory: TrajectoryIndex) -> bool {
-        self.attempts_at(trajectory).next_back().is_some_and(|row| row.outcome == Outcome::Failed)
-    }
-
-    /// Number of trajectories that completed or diverged here.
-    fn ended(&self) -> usize {
-        let ended = |index: &&TrajectoryIndex| !self.reused.contains_key(*index) && !self.has_failed(**index);
-        self.curves.keys().filter(ended).count()
-    }
-
-    fn count(&mut self, status: TrialStatus) -> &mut u64 {
-        match status {
-            TrialStatus::Completed => &mut self.row.completed,
-            TrialStatus::Diverged => &mut self.row.diverged,
-            TrialStatus::Failed => &mut self.row.failed,
-        }
     }
 }
