@@ -59,7 +59,7 @@ enum Control {
 /// A message from a worker's stream. It is taken in while there is room for what follows from it.
 enum FromStream {
     Attach { hello: Hello, stream: StreamId, outbox: Outbox },
-    Said { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>, _points: OwnedSemaphorePermit },
+    Messages { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>, _points: OwnedSemaphorePermit },
     Detach { worker: WorkerId, stream: StreamId },
 }
 
@@ -155,23 +155,23 @@ impl Driver {
                     }
                 }
                 Woken::NotWritten(error) => {
-                    self.tell_degraded(&error);
+                    self.on_write_failed(&error);
                     if self.closing.is_some() {
                         return Err(error);
                     }
                     self.failure = Some(error);
                 }
                 Woken::Control(control) => {
-                    self.take_from_streams(None);
-                    self.take_controls(control);
+                    self.process_stream_messages(None);
+                    self.process_controls(control);
                     if self.closing.is_some() {
                         // A loop that is closed while the store cannot be written does not wait for it.
                         self.failure.take().map_or(Ok(()), Err)?;
                         // What the workers said before the loop was closed is not lost.
-                        self.take_from_streams(None);
+                        self.process_stream_messages(None);
                     }
                 }
-                Woken::FromStream(message) => self.take_from_streams(message),
+                Woken::FromStream(message) => self.process_stream_messages(message),
                 Woken::Time => {
                     let now = self.now();
                     self.batcher.tick(now);
@@ -218,18 +218,20 @@ impl Driver {
     }
 
     /// Takes in the messages of workers that have come, as far as there is room.
-    fn take_from_streams(&mut self, first: Option<FromStream>) {
+    fn process_stream_messages(&mut self, first: Option<FromStream>) {
         let now = self.now();
         self.batcher.tick(now);
         let mut next = first;
         for _ in 0..AT_ONCE {
-            let Some(message) = next.take().or_else(|| self.next_from_streams()) else { return };
+            let Some(message) = next.take().or_else(|| self.next_stream_message()) else { return };
             let request = match message {
                 FromStream::Attach { hello, stream, outbox } => {
                     self.outboxes.insert(hello.worker, (stream, Some(outbox)));
                     Request::Attach { hello, stream }
                 }
-                FromStream::Said { worker, stream, messages, _points } => Request::Said { worker, stream, messages },
+                FromStream::Messages { worker, stream, messages, _points } => {
+                    Request::Messages { worker, stream, messages }
+                }
                 FromStream::Detach { worker, stream } => {
                     if self.outboxes.get(&worker).is_some_and(|&(present, _)| present == stream) {
                         self.outboxes.remove(&worker);
@@ -237,23 +239,23 @@ impl Driver {
                     Request::Detach { worker, stream }
                 }
             };
-            let outputs = self.batcher.take(now, request);
+            let outputs = self.batcher.on_request(now, request);
             self.release(outputs);
         }
     }
 
-    fn next_from_streams(&mut self) -> Option<FromStream> {
+    fn next_stream_message(&mut self) -> Option<FromStream> {
         if self.batcher.has_room() { self.streams.try_recv().ok() } else { None }
     }
 
     /// Takes in the events and questions that have come. The loop closes when nobody can send any.
-    fn take_controls(&mut self, first: Option<Control>) {
+    fn process_controls(&mut self, first: Option<Control>) {
         let now = self.now();
         let mut next = Some(first.unwrap_or(Control::Close));
         while let Some(control) = next {
             let outputs = match control {
                 Control::Event { event, committed } => {
-                    self.batcher.take(now, Request::Event { event, asker: Asker::Event(committed) })
+                    self.batcher.on_request(now, Request::Event { event, asker: Asker::Event(committed) })
                 }
                 Control::Query(query) => {
                     let reply = query(self.batcher.scheduler());
@@ -269,7 +271,7 @@ impl Driver {
         }
     }
 
-    fn tell_degraded(&mut self, error: &StoreError) {
+    fn on_write_failed(&mut self, error: &StoreError) {
         let degraded = format!("{error}; nothing is granted and nothing is lost until it can be written again");
         let outputs = self.batcher.failed(degraded.clone());
         if self.degraded.send_replace(Some(degraded)).is_none() {

@@ -116,7 +116,9 @@ impl World {
         let submission = Submission::new(sweep(), spec, (SPEC.to_owned(), Format::Toml), WallTime(0));
         let submission = Box::new(submission);
         let prepared = PreparedSpec::new(Arc::clone(spec));
-        world.tell(Event::Submitted { submission, prepared, reused: Arc::default() }).expect("a sweep is submitted");
+        world
+            .send_event(Event::Submitted { submission, prepared, reused: Arc::default() })
+            .expect("a sweep is submitted");
         world
     }
 
@@ -124,7 +126,7 @@ impl World {
         Now { tick: Tick(self.now), wall: WallTime(0) }
     }
 
-    fn tell(&mut self, event: Event) -> Result<(), String> {
+    fn send_event(&mut self, event: Event) -> Result<(), String> {
         self.request(Request::Event { event, asker: () })
     }
 
@@ -137,7 +139,7 @@ impl World {
     /// Applies, commits and releases at once.
     fn request(&mut self, request: Request<()>) -> Result<(), String> {
         let now = self.now();
-        let outputs = self.batcher.take(now, request);
+        let outputs = self.batcher.on_request(now, request);
         self.deliver(outputs);
         self.commit()
     }
@@ -166,11 +168,11 @@ impl World {
     }
 
     /// A message of a worker arrives. A worker has one stream at a time, so its number need not change.
-    fn said(&mut self, place: usize, message: ToCoordinator) -> Result<(), String> {
+    fn receive(&mut self, place: usize, message: ToCoordinator) -> Result<(), String> {
         let stream = StreamId(place as u64);
         self.request(match message {
             ToCoordinator::Hello(hello) => Request::Attach { hello, stream },
-            message => Request::Said { worker: id(place), stream, messages: vec![message] },
+            message => Request::Messages { worker: id(place), stream, messages: vec![message] },
         })
     }
 
@@ -235,11 +237,11 @@ impl World {
         match step {
             Step::Up(place) => {
                 let message = self.workers[place].up.pop_front().expect("it is there");
-                self.said(place, message)
+                self.receive(place, message)
             }
             Step::Repeat(place) => {
                 let message = self.workers[place].up.front().expect("it is there").clone();
-                self.said(place, message)
+                self.receive(place, message)
             }
             Step::Down(place) => {
                 let message = self.workers[place].down.pop_front().expect("it is there");
@@ -271,7 +273,7 @@ impl World {
                 let reports = self.workers[place].spool.values().cloned().collect();
                 self.workers[place].session = session(place, reports);
                 (self.workers[place].training, self.workers[place].halted) = (false, false);
-                self.tell(Event::Died { worker: id(place), cause: "killed".to_owned() })
+                self.send_event(Event::Died { worker: id(place), cause: "killed".to_owned() })
             }
             Step::KillCoordinator => {
                 (0..WORKERS).for_each(|place| self.cut(place));
@@ -285,8 +287,8 @@ impl World {
                 self.now += TIMEOUTS.lease_ms;
                 self.tick()
             }
-            Step::Pause => self.tell(Event::Paused(sweep())),
-            Step::Resume => self.tell(Event::Resumed(sweep())),
+            Step::Pause => self.send_event(Event::Paused(sweep())),
+            Step::Resume => self.send_event(Event::Resumed(sweep())),
         }
     }
 
@@ -357,7 +359,7 @@ impl fmt::Write for Written {
 }
 
 #[test]
-fn every_interleaving_of_a_small_world_keeps_every_promise() {
+fn every_interleaving_of_a_small_world_ends_with_one_result_per_trial() {
     let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
     let first = World::new(&spec);
     let mut seen = HashSet::from([first.fingerprint()]);

@@ -62,7 +62,7 @@ fn difference<K: std::fmt::Debug + Ord, V: std::fmt::Debug + PartialEq>(
 }
 
 #[test]
-fn millions_of_steps_of_faults_end_with_the_results_of_a_world_without_any() {
+fn faults_do_not_change_the_results() {
     let mut steps = 0;
     let first = number("BIOSWEEP_SEED", 1);
     let mut seed = first;
@@ -74,7 +74,7 @@ fn millions_of_steps_of_faults_end_with_the_results_of_a_world_without_any() {
 }
 
 #[test]
-fn the_same_seed_is_the_same_history() {
+fn the_same_seed_gives_the_same_history() {
     let history = |seed| {
         let mut world = World::new(seed, Faults::all(seed));
         world.run().expect("a world that ends well");

@@ -94,12 +94,12 @@ impl Worker {
         &mut self,
         grant: &Grant,
         specs: &BTreeMap<SweepId, Arc<SweepSpec>>,
-        shelf: &BTreeMap<(SweepId, TrajectoryIndex), u64>,
+        checkpoints: &BTreeMap<(SweepId, TrajectoryIndex), u64>,
     ) {
         let lane = |lane: &biosweep_common::protocol::messages::Lane| {
             let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: lane.trajectory };
             let trajectory = specs.get(&grant.sweep).and_then(|spec| spec.grid.trajectory(lane.trajectory));
-            let updates = shelf.get(&(held.sweep, held.trajectory)).copied().unwrap_or(0);
+            let updates = checkpoints.get(&(held.sweep, held.trajectory)).copied().unwrap_or(0);
             let trajectory = trajectory.expect("grants are of the grid");
             let evaluations = (1..=updates / EVAL_EVERY).map(|n| evaluation(&trajectory, n * EVAL_EVERY)).collect();
             Lane { held, trajectory, updates, evaluations, halted: None, over: false }

@@ -66,7 +66,7 @@ async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, Re
         }
         OtherNumerics::check(&restored.row)?;
         let mut failures = handle.store.failures(id).await.map_err(QueryError::from)?;
-        failures.retain(|&(index, _)| has(&spec, index, settings));
+        failures.retain(|&(index, _)| has_settings(&spec, index, settings));
         let Some(&witness) = failures.first() else {
             return Err(RetryError::None { id, there: if settings.is_empty() { "" } else { " with these settings" } });
         };
@@ -90,7 +90,7 @@ async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, Re
     }
 }
 
-fn has(spec: &SweepSpec, index: TrajectoryIndex, settings: &Point) -> bool {
+fn has_settings(spec: &SweepSpec, index: TrajectoryIndex, settings: &Point) -> bool {
     let Some(trajectory) = spec.grid.trajectory(index) else { return false };
     let point = trajectory_point(&trajectory.shape, trajectory.hyperparameters);
     settings.iter().all(|(setting, value)| point.get(setting) == Some(value))
@@ -176,7 +176,7 @@ mod tests {
         store
     }
 
-    fn loop_of(restored: &Restored, store: &Arc<Memory>) -> Handle {
+    fn start_loop(restored: &Restored, store: &Arc<Memory>) -> Handle {
         let clock = Clock::start();
         let now = Now { tick: clock.now(), wall: clock.wall() };
         let spec = || PreparedSpec::new(SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec"));
@@ -186,15 +186,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_failed_is_tried_again_where_its_sweep_is_worked_on_and_refused_elsewhere() {
+    async fn a_retry_is_refused_by_a_coordinator_that_does_not_work_on_the_sweep() {
         let id = new_id::<SweepId>();
         let store = with_a_failure(id).await;
-        let of_another_sweep = loop_of(&Restored::default(), &store);
+        let of_another_sweep = start_loop(&Restored::default(), &store);
         let refused = retry(&of_another_sweep, id, &Point::new()).await.expect_err("nothing would come of it");
         assert!(refused.to_string().contains("serves a run of another sweep; retry"), "{refused}");
         assert_eq!(store.failures(id).await.expect("reads").len(), 1);
 
-        let of_this_sweep = loop_of(&store.restore().await.expect("restores"), &store);
+        let of_this_sweep = start_loop(&store.restore().await.expect("restores"), &store);
         assert_eq!(retry(&of_this_sweep, id, &Point::new()).await.expect("it is here"), 1);
         assert_eq!(store.failures(id).await.expect("reads"), []);
         assert!(matches!(retry(&of_this_sweep, id, &Point::new()).await, Err(RetryError::None { .. })));

@@ -18,7 +18,7 @@ use crate::queries;
 /// Trajectories read from the store at a time.
 const PAGE: u32 = 1_000;
 /// Trajectories looked at between two lines of the log.
-const NEWS: u64 = 100_000;
+const LOG_EVERY: u64 = 100_000;
 
 /// Trajectories of a sweep that results are sought for.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +86,7 @@ impl Search<'_> {
             let sources = store.sources(id, from, PAGE).await?;
             let Some(last) = sources.last() else { break };
             from = last.trajectory.0 + 1;
-            if seen / NEWS < (seen + sources.len() as u64) / NEWS {
+            if seen / LOG_EVERY < (seen + sources.len() as u64) / LOG_EVERY {
                 tracing::info!(sweep = %id, seen, taken = self.taken.len(), "looking for results to take over");
             }
             seen += sources.len() as u64;

@@ -77,11 +77,16 @@ impl Handle {
 
     /// Hands in the messages of a worker, in order. They are dropped where the stream is not its present one any more. Waits
     /// while the loop has no room for more.
-    pub async fn said(&self, worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>) -> Result<(), Stopped> {
+    pub async fn messages_received(
+        &self,
+        worker: WorkerId,
+        stream: StreamId,
+        messages: Vec<ToCoordinator>,
+    ) -> Result<(), Stopped> {
         let points: usize = messages.iter().map(points).sum();
         let points = points.min(POINTS_QUEUED) as u32;
         let _points = Arc::clone(&self.points).acquire_many_owned(points).await.map_err(|_| Stopped)?;
-        self.send(FromStream::Said { worker, stream, messages, _points }).await
+        self.send(FromStream::Messages { worker, stream, messages, _points }).await
     }
 
     /// Closes a worker's stream.

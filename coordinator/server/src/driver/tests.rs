@@ -173,17 +173,20 @@ pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Outgoing, W
     let id = new_id::<SweepId>();
     handle.apply(submitted(id)).await.expect("there is room");
     let worker = new_id::<WorkerId>();
-    let (outbox, mut letters) = stream();
+    let (outbox, mut messages) = stream();
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let hello = Hello { worker, description, numerics_version: 1, held: Vec::new() };
     handle.attach(hello, StreamId(1), outbox).await.expect("the loop lives");
-    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("the loop lives");
+    handle
+        .messages_received(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }])
+        .await
+        .expect("the loop lives");
     let grant = loop {
-        if let Some(ToWorker::Grant(grant)) = letters.recv().await {
+        if let Some(ToWorker::Grant(grant)) = messages.recv().await {
             break *grant;
         }
     };
-    (handle, id, letters, worker, grant)
+    (handle, id, messages, worker, grant)
 }
 
 /// Has the worker report, and its report begin to be committed but not get through; the commits begun, and how many before it.
@@ -194,7 +197,7 @@ async fn hold_commit(
     grant: &Grant,
 ) -> (watch::Receiver<usize>, usize) {
     let (mut begun, before) = store.hold();
-    handle.said(worker, StreamId(1), vec![report(grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), vec![report(grant)]).await.expect("the loop lives");
     begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
     (begun, before)
 }
@@ -213,29 +216,32 @@ pub(crate) fn report(grant: &Grant) -> ToCoordinator {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_waited_for_and_told_of_and_nothing_is_lost() {
+async fn a_store_that_cannot_be_written_is_reported_and_nothing_is_lost() {
     let store = Arc::new(Flaky::default());
-    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, sweep, mut messages, worker, grant) = at_work(&store).await;
     let mut degraded = handle.degraded();
     store.is_full.store(true, Ordering::SeqCst);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     degraded.wait_for(Option::is_some).await.expect("the loop lives");
     let told = degraded.borrow().clone().unwrap_or_default();
     assert!(told.contains("the disk is full") && told.contains("nothing is lost"), "{told}");
 
     // What people ask for is refused, what happens is kept for later, and questions are answered.
     assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(told)));
-    handle.said(worker, StreamId(1), vec![ToCoordinator::Heartbeat { progress: Vec::new() }]).await.expect("it lives");
-    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("it lives");
+    handle
+        .messages_received(worker, StreamId(1), vec![ToCoordinator::Heartbeat { progress: Vec::new() }])
+        .await
+        .expect("it lives");
+    handle.messages_received(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("it lives");
     assert_eq!(handle.ask(|scheduler| scheduler.sweep_views().len()).await, Ok(1));
-    assert!(letters.is_empty(), "nothing is acknowledged or granted");
+    assert!(messages.is_empty(), "nothing is acknowledged or granted");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads"), []);
 
     store.is_full.store(false, Ordering::SeqCst);
     degraded.wait_for(Option::is_none).await.expect("the loop lives");
-    let acknowledged = letters.recv().await.expect("the stream is open");
+    let acknowledged = messages.recv().await.expect("the stream is open");
     assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
-    assert!(matches!(letters.recv().await, Some(ToWorker::Grant(_))), "what it asked for meanwhile");
+    assert!(matches!(messages.recv().await, Some(ToWorker::Grant(_))), "what it asked for meanwhile");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
     handle.apply(Event::Paused(sweep)).await.expect("there is room");
     let row = store.sweep(sweep).await.expect("reads").expect("it is there");
@@ -243,49 +249,52 @@ async fn a_store_that_cannot_be_written_is_waited_for_and_told_of_and_nothing_is
 }
 
 #[tokio::test]
-async fn verdicts_that_are_alike_are_told_at_once() {
+async fn consecutive_acknowledgements_are_sent_as_one_message() {
     let store = Arc::new(Flaky::default());
-    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, _, mut messages, worker, grant) = at_work(&store).await;
     let of_another_lease = Grant { attempt: Attempt(9), ..grant.clone() };
     let reports = vec![report(&grant), report(&grant), report(&of_another_lease)];
-    handle.said(worker, StreamId(1), reports).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), reports).await.expect("the loop lives");
     let trajectory = grant.lanes[0].trajectory;
     let (attempt, trajectories) = (grant.attempt, vec![trajectory; 2]);
     let twice = ToWorker::Acknowledged { attempt, trajectories, accepted: true };
     let (attempt, trajectories) = (Attempt(9), vec![trajectory]);
     let late = ToWorker::Acknowledged { attempt, trajectories, accepted: false };
-    assert_eq!((letters.recv().await, letters.recv().await), (Some(twice), Some(late)));
+    assert_eq!((messages.recv().await, messages.recv().await), (Some(twice), Some(late)));
 }
 
 #[tokio::test]
-async fn what_is_decided_during_a_transaction_is_released_only_after_its_own() {
+async fn a_decision_during_a_transaction_is_released_after_the_next() {
     let store = Arc::new(Flaky::default());
-    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, sweep, mut messages, worker, grant) = at_work(&store).await;
     let (mut begun, before) = hold_commit(&store, &handle, worker, &grant).await;
-    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("the loop lives");
+    handle
+        .messages_received(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }])
+        .await
+        .expect("the loop lives");
     let asking = tokio::spawn({
         let handle = handle.clone();
         async move { handle.ask(|scheduler| scheduler.worker_views(None)[0].training.len()).await }
     });
-    assert!(letters.is_empty(), "nothing is acknowledged before it is on disk");
+    assert!(messages.is_empty(), "nothing is acknowledged before it is on disk");
 
     store.gate.add_permits(1);
-    let acknowledged = letters.recv().await.expect("the stream is open");
+    let acknowledged = messages.recv().await.expect("the stream is open");
     assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
     begun.wait_for(|&begun| begun == before + 2).await.expect("the store lives");
-    assert!(letters.is_empty(), "nothing is granted before it is on disk");
+    assert!(messages.is_empty(), "nothing is granted before it is on disk");
     assert!(!asking.is_finished(), "the answer tells of the grant");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
 
     store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
-    assert!(matches!(letters.recv().await, Some(ToWorker::Grant(_))));
+    assert!(matches!(messages.recv().await, Some(ToWorker::Grant(_))));
     assert_eq!(asking.await.expect("no panic"), Ok(1));
 }
 
 #[tokio::test]
-async fn what_was_decided_for_a_stream_is_not_said_on_a_later_one() {
+async fn a_message_for_one_stream_is_not_sent_on_a_later_one() {
     let store = Arc::new(Flaky::default());
-    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, _, mut messages, worker, grant) = at_work(&store).await;
     hold_commit(&store, &handle, worker, &grant).await;
     let (outbox, mut later) = stream();
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
@@ -294,14 +303,14 @@ async fn what_was_decided_for_a_stream_is_not_said_on_a_later_one() {
     handle.attach(hello, StreamId(2), outbox).await.expect("the loop lives");
     store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
     assert!(matches!(later.recv().await, Some(ToWorker::Welcome { .. })), "first on every stream");
-    assert!(letters.recv().await.is_none(), "the stream before has ended");
+    assert!(messages.recv().await.is_none(), "the stream before has ended");
     // Its acknowledgement was lost with the stream before: it says so again, and hears.
-    handle.said(worker, StreamId(2), vec![report(&grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(2), vec![report(&grant)]).await.expect("the loop lives");
     assert!(matches!(later.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
 }
 
 #[tokio::test]
-async fn a_loop_that_is_closed_while_its_store_cannot_be_written_says_so() {
+async fn a_loop_closed_while_the_store_cannot_be_written_ends_with_an_error() {
     let store = Arc::new(Flaky::default());
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
@@ -318,14 +327,14 @@ async fn a_loop_that_is_closed_while_its_store_cannot_be_written_says_so() {
 }
 
 /// Waits until the loop has taken in what it was sent.
-async fn taken_in(handle: &Handle) {
+async fn wait_for_empty_queues(handle: &Handle) {
     while handle.from_streams.capacity() < QUEUE || handle.control.capacity() < QUEUE {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn a_question_that_waits_for_a_commit_that_fails_is_answered() {
+async fn a_query_is_answered_when_its_commit_fails() {
     let store = Arc::new(Flaky::default());
     let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
     let (mut begun, before) = hold_commit(&store, &handle, worker, &grant).await;
@@ -334,7 +343,7 @@ async fn a_question_that_waits_for_a_commit_that_fails_is_answered() {
     tokio::pin!(pausing, asking);
     // Both are on their way, and are decided for the next commit.
     assert!(pausing.as_mut().now_or_never().is_none() && asking.as_mut().now_or_never().is_none());
-    taken_in(&handle).await;
+    wait_for_empty_queues(&handle).await;
     store.gate.add_permits(1);
     begun.wait_for(|&begun| begun == before + 2).await.expect("the store lives");
     store.is_full.store(true, Ordering::SeqCst);
@@ -344,11 +353,11 @@ async fn a_question_that_waits_for_a_commit_that_fails_is_answered() {
 }
 
 #[tokio::test]
-async fn a_commit_that_takes_long_is_told_of_and_a_loop_that_is_closed_does_not_wait_for_it() {
+async fn a_slow_commit_is_reported_and_does_not_delay_the_close() {
     let store = Arc::new(Flaky::default());
     let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     let mut degraded = handle.degraded();
     let told = degraded.wait_for(Option::is_some).await.expect("the loop lives").clone().unwrap_or_default();
     assert!(told.contains("has not answered for"), "{told}");
@@ -360,33 +369,33 @@ async fn a_commit_that_takes_long_is_told_of_and_a_loop_that_is_closed_does_not_
 }
 
 #[tokio::test]
-async fn workers_are_told_to_leave_though_the_store_cannot_be_written() {
+async fn workers_are_drained_while_the_store_cannot_be_written() {
     let store = Arc::new(Flaky::default());
-    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, _, mut messages, worker, grant) = at_work(&store).await;
     store.is_full.store(true, Ordering::SeqCst);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     handle.degraded().wait_for(Option::is_some).await.expect("the loop lives");
     // Whoever tells of a worker's end does not wait for the store either.
     let died = Event::Died { worker: new_id::<WorkerId>(), cause: "it fell".to_owned() };
     handle.apply(died).await.expect("nothing of it has to be kept");
     handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("nothing of it has to be kept");
-    assert!(matches!(letters.recv().await, Some(ToWorker::Drain { .. })));
+    assert!(matches!(messages.recv().await, Some(ToWorker::Drain { .. })));
     // What they hand back is not acknowledged, and not waited for.
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    let stop = letters.recv().await;
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    let stop = messages.recv().await;
     assert!(matches!(&stop, Some(ToWorker::Stop { attempt, .. }) if *attempt == grant.attempt), "{stop:?}");
 }
 
 #[tokio::test]
-async fn evidence_that_the_store_refuses_ends_nothing() {
+async fn a_late_report_that_the_store_refuses_does_not_end_the_loop() {
     let store = Arc::new(Flaky::default());
-    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, sweep, mut messages, worker, grant) = at_work(&store).await;
     let absurd = Grant { attempt: Attempt(u64::MAX), ..grant.clone() };
     let late = Grant { attempt: Attempt(9), ..grant.clone() };
     let reports = vec![report(&absurd), report(&grant), report(&late)];
-    handle.said(worker, StreamId(1), reports).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), reports).await.expect("the loop lives");
     for attempt in [absurd.attempt, grant.attempt, late.attempt] {
-        let Some(ToWorker::Acknowledged { attempt: of, accepted, .. }) = letters.recv().await else {
+        let Some(ToWorker::Acknowledged { attempt: of, accepted, .. }) = messages.recv().await else {
             panic!("no acknowledgement of {attempt}");
         };
         assert_eq!((of, accepted), (attempt, attempt == grant.attempt));
@@ -396,7 +405,7 @@ async fn evidence_that_the_store_refuses_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_record_of_our_own_that_the_store_refuses_ends_the_loop() {
+async fn any_other_record_that_the_store_refuses_ends_the_loop() {
     let store = Arc::new(Flaky::default());
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };

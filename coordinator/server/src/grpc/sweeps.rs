@@ -260,8 +260,8 @@ impl Service {
 /// What a submitted text means.
 fn parse(text: &str, format: i32, origin: &str) -> Result<(SweepSpec, Format), Status> {
     let known = spec_format(format).map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let mistaken = |errors: SpecErrors| Status::invalid_argument(reason(errors.to_string()));
-    let parsed = SweepSpec::parse(text, known, &shown(origin)).map_err(mistaken)?;
+    let invalid = |errors: SpecErrors| Status::invalid_argument(reason(errors.to_string()));
+    let parsed = SweepSpec::parse(text, known, &shown(origin)).map_err(invalid)?;
     if let Some(own) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
         let why = format!("`{own}` comes without the digest of its files; submit it with `biosweep submit`");
         return Err(Status::invalid_argument(reason(why)));

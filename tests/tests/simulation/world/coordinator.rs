@@ -22,7 +22,7 @@ impl World {
         let specs = specs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         let batcher = Batcher::new(Scheduler::restore(TIMEOUTS, self.time(), &restored, specs));
         self.coordinator = Some(Coordinator { batcher, streams: BTreeMap::new(), writing: None, is_due: false });
-        self.soon(0, Happening::Tick);
+        self.schedule(0, WorldEvent::Tick);
         self.submit()
     }
 
@@ -47,26 +47,26 @@ impl World {
         let prepared = PreparedSpec::new(spec);
         let reused = reuse::find(self.store.as_ref(), &prepared, all).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
-        self.tell(Event::Submitted { submission, prepared, reused })
+        self.send_event(Event::Submitted { submission, prepared, reused })
     }
 
     /// Has a sweep come that shares trajectories with the first, cancels it after a while, and deletes it once it has ended:
     /// what others took over from it is to stay.
-    pub(super) fn come_and_go(&mut self) -> Result<(), String> {
+    pub(super) fn cycle_temporary_sweep(&mut self) -> Result<(), String> {
         // What is about to be committed may be taken over from it.
         if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.is_settled()) {
             return Ok(());
         }
         let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
-        let calm = self.now > TROUBLED_MS;
-        match rows.iter().find(|row| is_passing(row.submission.id)) {
+        let calm = self.now > FAULTS_MS;
+        match rows.iter().find(|row| is_temporary(row.submission.id)) {
             None if calm || !self.faults.mishaps => Ok(()),
             None => {
-                self.passing += 1;
-                self.submit_one(SweepId(Uuid::from_u128(PASSING + self.passing)), PASSING_SPEC)
+                self.temporary += 1;
+                self.submit_one(SweepId(Uuid::from_u128(TEMPORARY + self.temporary)), TEMPORARY_SPEC)
             }
-            Some(row) if row.state.has_ended() => self.tell(Event::Deleted(row.submission.id)),
-            Some(row) if calm || self.rng.random_bool(0.2) => self.tell(Event::Cancelled(row.submission.id)),
+            Some(row) if row.state.has_ended() => self.send_event(Event::Deleted(row.submission.id)),
+            Some(row) if calm || self.rng.random_bool(0.2) => self.send_event(Event::Cancelled(row.submission.id)),
             Some(_) => Ok(()),
         }
     }
@@ -89,11 +89,11 @@ impl World {
         let extension = Extension { text: EXTENSION.to_owned(), format: Format::Toml, at: WallTime(self.wall) };
         let finished = (restored.row.state == SweepState::Finished).then_some(restored);
         let extended = Box::new(Extended { extension, prepared, finished, reused });
-        self.tell(Event::Extended { sweep: id, extended })
+        self.send_event(Event::Extended { sweep: id, extended })
     }
 
     /// Has the coordinator take in an event.
-    pub(super) fn tell(&mut self, event: Event) -> Result<(), String> {
+    pub(super) fn send_event(&mut self, event: Event) -> Result<(), String> {
         self.request(Request::Event { event, asker: () })
     }
 
@@ -112,7 +112,7 @@ impl World {
             _ => None,
         };
         coordinator.batcher.tick(now);
-        let outputs = coordinator.batcher.take(now, request);
+        let outputs = coordinator.batcher.on_request(now, request);
         // Whoever is on the other end of the stream before hears that it ends, be it the living worker.
         replaced.into_iter().for_each(|before| self.break_stream(before));
         self.release(outputs);
@@ -124,7 +124,7 @@ impl World {
     fn expect_commit(&mut self) {
         if self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_settled()) {
             let in_ms = self.rng.random_range(0..3);
-            self.soon(in_ms, Happening::Commit);
+            self.schedule(in_ms, WorldEvent::Commit);
             self.coordinator.as_mut().expect("it is alive").is_due = true;
         }
     }
@@ -141,7 +141,7 @@ impl World {
                 self.kinds.extend(records.iter().map(kind));
                 coordinator.writing = Some((records, false));
                 let in_ms = self.rng.random_range(0..20);
-                self.soon(in_ms, Happening::Commit);
+                self.schedule(in_ms, WorldEvent::Commit);
             }
             self.release(outputs);
             return Ok(());
@@ -160,7 +160,7 @@ impl World {
         self.release(outputs);
         if fails {
             let in_ms = self.rng.random_range(50..5_000);
-            self.soon(in_ms, Happening::Commit);
+            self.schedule(in_ms, WorldEvent::Commit);
         } else {
             self.expect_commit();
         }
@@ -182,7 +182,7 @@ impl World {
     fn release(&mut self, outputs: Vec<FromBatcher<()>>) {
         for output in outputs {
             if let FromBatcher::Send { worker, messages } = output {
-                messages.into_iter().for_each(|message| self.say_down(worker, message));
+                messages.into_iter().for_each(|message| self.send_down(worker, message));
             }
         }
     }
@@ -192,11 +192,11 @@ impl World {
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         coordinator.batcher.tick(now);
         self.expect_commit();
-        self.soon(500, Happening::Tick);
+        self.schedule(500, WorldEvent::Tick);
         Ok(())
     }
 
-    pub(super) fn say_down(&mut self, worker: WorkerId, message: ToWorker) {
+    pub(super) fn send_down(&mut self, worker: WorkerId, message: ToWorker) {
         let stream = self.coordinator.as_ref().and_then(|coordinator| coordinator.streams.get(&worker)).copied();
         let Some(stream) = stream else { return };
         if self.chance(self.faults.breaks) {
@@ -208,7 +208,7 @@ impl World {
         let at = (now + delay).max(*free_at);
         *free_at = at;
         let slot = *slot;
-        self.soon(at - now, Happening::Down { slot, stream, message });
+        self.schedule(at - now, WorldEvent::Down { slot, stream, message });
     }
 
     pub(super) fn delay(&mut self) -> u64 {
@@ -220,8 +220,8 @@ impl World {
     pub(super) fn break_stream(&mut self, stream: StreamId) {
         let Some((slot, ..)) = self.streams.remove(&stream) else { return };
         if self.rng.random_bool(0.5) {
-            self.happenings.values_mut().for_each(|happening| {
-                if let Happening::Up { stream: of, message, .. } = happening
+            self.events.values_mut().for_each(|event| {
+                if let WorldEvent::Up { stream: of, message, .. } = event
                     && *of == stream
                 {
                     // Nobody has this stream: it is lost.
@@ -233,7 +233,7 @@ impl World {
         worker.stream = None;
         let (id, life) = (worker.id, worker.life);
         let (noticed, again) = (self.rng.random_range(0..6_000), self.rng.random_range(50..3_000));
-        self.soon(noticed, Happening::Noticed { worker: id, stream });
-        self.soon(again, Happening::Connect { slot, life });
+        self.schedule(noticed, WorldEvent::StreamLost { worker: id, stream });
+        self.schedule(again, WorldEvent::Connect { slot, life });
     }
 }

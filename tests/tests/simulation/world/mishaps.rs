@@ -8,11 +8,11 @@ use super::*;
 
 impl World {
     pub(super) fn mishap(&mut self) -> Result<(), String> {
-        if !self.faults.mishaps || self.now > TROUBLED_MS {
+        if !self.faults.mishaps || self.now > FAULTS_MS {
             return Ok(());
         }
         let in_ms = self.rng.random_range(200..6_000);
-        self.soon(in_ms, Happening::Mishap);
+        self.schedule(in_ms, WorldEvent::Mishap);
         let slot = self.rng.random_range(0..WORKERS);
         match self.rng.random_range(0..12) {
             0..3 => {
@@ -20,7 +20,7 @@ impl World {
                 self.end_worker(slot);
                 if let Some(worker) = killed.filter(|_| self.rng.random_bool(0.5)) {
                     let cause = "killed".to_owned();
-                    return self.tell(Event::Died { worker, cause });
+                    return self.send_event(Event::Died { worker, cause });
                 }
             }
             3..5 => {
@@ -28,7 +28,7 @@ impl World {
                 let open: Vec<StreamId> = self.streams.keys().copied().collect();
                 open.into_iter().for_each(|stream| self.break_stream(stream));
                 let in_ms = self.rng.random_range(10..20_000);
-                self.soon(in_ms, Happening::Restart);
+                self.schedule(in_ms, WorldEvent::Restart);
             }
             5 => {
                 let until = self.now + self.rng.random_range(100..30_000);
@@ -52,12 +52,12 @@ impl World {
             10 => {
                 let id = self.any_sweep();
                 self.paused.insert(id);
-                return self.tell(Event::Paused(id));
+                return self.send_event(Event::Paused(id));
             }
             _ => {
                 let id = self.any_sweep();
                 self.paused.remove(&id);
-                return self.tell(Event::Resumed(id));
+                return self.send_event(Event::Resumed(id));
             }
         }
         Ok(())
@@ -68,34 +68,34 @@ impl World {
     }
 
     /// A person submits what is missing, goes on with what paused itself, tries again what failed, and releases workers.
-    pub(super) fn look(&mut self) -> Result<(), String> {
-        self.soon(5_000, Happening::Look);
+    pub(super) fn intervene(&mut self) -> Result<(), String> {
+        self.schedule(5_000, WorldEvent::Intervene);
         // What is about to be committed would answer differently.
         if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.is_settled()) {
             return Ok(());
         }
         self.submit()?;
-        if self.now > TROUBLED_MS || !self.faults.mishaps || self.rng.random_bool(0.2) {
+        if self.now > FAULTS_MS || !self.faults.mishaps || self.rng.random_bool(0.2) {
             self.extend()?;
         }
         let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
         for row in rows {
             let id = row.submission.id;
-            let calm = self.now > TROUBLED_MS;
+            let calm = self.now > FAULTS_MS;
             if row.state == SweepState::Paused && (calm || !self.paused.contains(&id)) {
-                self.tell(Event::Resumed(id))?;
+                self.send_event(Event::Resumed(id))?;
             }
             if row.failed > 0 && self.coordinator.as_ref().is_some_and(Coordinator::is_settled) {
                 self.retry(id)?;
             }
         }
-        let release = self.now > TROUBLED_MS || self.rng.random_bool(0.2);
+        let release = self.now > FAULTS_MS || self.rng.random_bool(0.2);
         let quarantined =
             self.coordinator.as_ref().map(|coordinator| coordinator.batcher.scheduler().worker_views(None));
         for worker in quarantined.into_iter().flatten().filter(|worker| worker.quarantined.is_some() && release) {
-            self.tell(Event::Released(worker.id))?;
+            self.send_event(Event::Released(worker.id))?;
         }
-        self.come_and_go()
+        self.cycle_temporary_sweep()
     }
 
     pub(super) fn retry(&mut self, id: SweepId) -> Result<(), String> {
@@ -108,6 +108,6 @@ impl World {
         let reused = reuse::find(self.store.as_ref(), &prepared, Wanted::These(&these)).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
         let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, prepared)));
-        self.tell(Event::Retried { sweep: id, finished, failures, reused })
+        self.send_event(Event::Retried { sweep: id, finished, failures, reused })
     }
 }

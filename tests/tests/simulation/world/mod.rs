@@ -33,7 +33,7 @@ const WORKERS: usize = 4;
 /// Those of them that can train what the second sweep requires.
 const FAST: usize = 2;
 /// Faults cease after so much time of the world, and then it has to come to its end within as much again.
-const TROUBLED_MS: u64 = 90_000;
+const FAULTS_MS: u64 = 90_000;
 const CALM_MS: u64 = 600_000;
 /// Steps that a failure shows.
 const SHOWN: usize = 40;
@@ -142,8 +142,8 @@ max_updates = [20, 40]
 "#;
 
 /// A sweep that is deleted once it has ended, and comes again under another id.
-const PASSING_SPEC: &str = r#"
-name = "passing"
+const TEMPORARY_SPEC: &str = r#"
+name = "temporary"
 [data]
 dataset = "synthetic-digits"
 [train]
@@ -156,27 +156,27 @@ seed = { from = 4, count = 6 }
 max_updates = [30, 40]
 "#;
 /// Its ids are above this one.
-const PASSING: u128 = 1_000;
+const TEMPORARY: u128 = 1_000;
 
-fn is_passing(id: SweepId) -> bool {
-    id.0.as_u128() > PASSING
+fn is_temporary(id: SweepId) -> bool {
+    id.0.as_u128() > TEMPORARY
 }
 
 /// Something that is going to happen.
 #[derive(Debug, Clone)]
-enum Happening {
+enum WorldEvent {
     /// What a worker said arrives.
     Up { worker: WorkerId, stream: StreamId, message: ToCoordinator },
     /// What the coordinator said arrives.
     Down { slot: usize, stream: StreamId, message: ToWorker },
     /// The coordinator notices that a stream is gone.
-    Noticed { worker: WorkerId, stream: StreamId },
+    StreamLost { worker: WorkerId, stream: StreamId },
     /// A worker connects.
     Connect { slot: usize, life: u64 },
     /// A worker's trainer has done a while's work.
     Trained { slot: usize, life: u64, bundle: Attempt },
     /// A worker's heart beats.
-    Beat { slot: usize, life: u64, stream: StreamId },
+    Heartbeat { slot: usize, life: u64, stream: StreamId },
     /// A worker is started.
     Start { slot: usize },
     /// The coordinator is started.
@@ -188,7 +188,7 @@ enum Happening {
     /// Something of a process or a person.
     Mishap,
     /// A person looks after what stands still.
-    Look,
+    Intervene,
 }
 
 /// A seeded world.
@@ -201,8 +201,8 @@ pub(super) struct World {
     wall: u64,
     steps: u64,
     sequence: u64,
-    agenda: BinaryHeap<Reverse<(u64, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, WorldEvent>,
     store: Arc<Memory>,
     coordinator: Option<Coordinator>,
     workers: Vec<Option<Worker>>,
@@ -211,7 +211,7 @@ pub(super) struct World {
     bad: usize,
     /// Reports on disk.
     spool: BTreeMap<WorkerId, BTreeMap<(Attempt, TrajectoryIndex), Owed>>,
-    shelf: BTreeMap<(SweepId, TrajectoryIndex), u64>,
+    checkpoints: BTreeMap<(SweepId, TrajectoryIndex), u64>,
     specs: BTreeMap<SweepId, Arc<SweepSpec>>,
     /// Open streams, by the slot of their worker; when each way is free.
     streams: BTreeMap<StreamId, (usize, u64, u64)>,
@@ -219,14 +219,14 @@ pub(super) struct World {
     /// Sweeps whose owner paused them.
     paused: BTreeSet<SweepId>,
     /// Sweeps that came to be deleted.
-    passing: u128,
+    temporary: u128,
     /// Kinds of records that were kept.
     kinds: BTreeSet<&'static str>,
     history: VecDeque<String>,
 }
 
 /// What a trial found, wherever and however often it was tried.
-pub(super) type TrainedSource = (TrialStatus, Option<Score>);
+pub(super) type TrialResult = (TrialStatus, Option<Score>);
 
 impl World {
     pub(super) fn new(seed: u64, faults: Faults) -> Self {
@@ -240,29 +240,29 @@ impl World {
             wall: 1_800_000_000_000,
             steps: 0,
             sequence: 0,
-            agenda: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            events: BTreeMap::new(),
             store: Arc::new(Memory::default()),
             coordinator: None,
             workers: (0..WORKERS).map(|_| None).collect(),
             lives: 0,
             bad,
             spool: BTreeMap::new(),
-            shelf: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
             specs: BTreeMap::new(),
             streams: BTreeMap::new(),
             last_stream: StreamId(0),
             paused: BTreeSet::new(),
-            passing: 0,
+            temporary: 0,
             kinds: BTreeSet::new(),
             history: VecDeque::new(),
         };
-        world.soon(0, Happening::Restart);
+        world.schedule(0, WorldEvent::Restart);
         for slot in 0..WORKERS {
-            world.soon(10, Happening::Start { slot });
+            world.schedule(10, WorldEvent::Start { slot });
         }
-        world.soon(500, Happening::Mishap);
-        world.soon(1_000, Happening::Look);
+        world.schedule(500, WorldEvent::Mishap);
+        world.schedule(1_000, WorldEvent::Intervene);
         world
     }
 
@@ -275,9 +275,9 @@ impl World {
     }
 
     /// What every trial found.
-    pub(super) fn results(&self) -> BTreeMap<(String, TrialIndex), TrainedSource> {
+    pub(super) fn results(&self) -> BTreeMap<(String, TrialIndex), TrialResult> {
         let mut results = BTreeMap::new();
-        for (&id, spec) in self.specs.iter().filter(|(id, _)| !is_passing(**id)) {
+        for (&id, spec) in self.specs.iter().filter(|(id, _)| !is_temporary(**id)) {
             let rows = self.store.results(id, TrialIndex(0), u32::MAX).now_or_never().expect("memory").expect("reads");
             results.extend(rows.into_iter().map(|row| ((spec.name.clone(), row.trial), (row.status, row.score))));
         }
@@ -286,20 +286,20 @@ impl World {
 
     /// Runs until every sweep has finished.
     pub(super) fn run(&mut self) -> Result<(), String> {
-        let end = if self.faults.mishaps { TROUBLED_MS + CALM_MS } else { CALM_MS };
-        while let Some(Reverse((at, sequence))) = self.agenda.pop() {
-            let happening = self.happenings.remove(&sequence).expect("what is on the agenda happens");
+        let end = if self.faults.mishaps { FAULTS_MS + CALM_MS } else { CALM_MS };
+        while let Some(Reverse((at, sequence))) = self.queue.pop() {
+            let event = self.events.remove(&sequence).expect("what is on the queue happens");
             self.wall += at - self.now;
             self.now = at;
             if at > end {
                 return Err(format!("it does not come to its end: {:?}", self.states()));
             }
-            if self.faults.mishaps && at > TROUBLED_MS {
+            if self.faults.mishaps && at > FAULTS_MS {
                 self.faults = Faults { fails_on_bad: self.faults.fails_on_bad, mishaps: true, ..Faults::none() };
             }
             self.steps += 1;
-            self.remember(&happening);
-            self.happen(happening)?;
+            self.log(&event);
+            self.apply(event)?;
             if let Some(coordinator) = &self.coordinator {
                 coordinator.batcher.scheduler().check()?;
             }
@@ -311,7 +311,7 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        let calm = !self.faults.mishaps || self.now > TROUBLED_MS;
+        let calm = !self.faults.mishaps || self.now > FAULTS_MS;
         let idle = self.coordinator.as_ref().is_some_and(|coordinator| coordinator.writing.is_none());
         calm && idle && {
             let states = self.states();
@@ -323,7 +323,7 @@ impl World {
 
     fn states(&self) -> Vec<(SweepState, u64)> {
         let rows = self.store.sweeps().now_or_never().expect("memory").expect("reads");
-        let lasting = rows.iter().filter(|row| !is_passing(row.submission.id));
+        let lasting = rows.iter().filter(|row| !is_temporary(row.submission.id));
         lasting.map(|row| (row.state, row.failed)).collect()
     }
 
@@ -332,8 +332,8 @@ impl World {
         rows.iter().any(|row| !row.extensions.is_empty())
     }
 
-    fn remember(&mut self, happening: &Happening) {
-        let mut line = format!("{:>7} ms  {happening:?}", self.now);
+    fn log(&mut self, event: &WorldEvent) {
+        let mut line = format!("{:>7} ms  {event:?}", self.now);
         line.truncate(160);
         self.history.push_back(line);
         if self.history.len() > SHOWN {
@@ -341,36 +341,36 @@ impl World {
         }
     }
 
-    fn soon(&mut self, in_ms: u64, happening: Happening) {
+    fn schedule(&mut self, in_ms: u64, event: WorldEvent) {
         self.sequence += 1;
-        self.agenda.push(Reverse((self.now + in_ms, self.sequence)));
-        self.happenings.insert(self.sequence, happening);
+        self.queue.push(Reverse((self.now + in_ms, self.sequence)));
+        self.events.insert(self.sequence, event);
     }
 
     fn chance(&mut self, in_thousand: u32) -> bool {
         in_thousand > 0 && self.rng.random_range(0..1_000) < in_thousand
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), String> {
-        match happening {
-            Happening::Up { worker, stream, message } => {
+    fn apply(&mut self, event: WorldEvent) -> Result<(), String> {
+        match event {
+            WorldEvent::Up { worker, stream, message } => {
                 let request = match message {
                     ToCoordinator::Hello(hello) => Request::Attach { stream, hello },
-                    message => Request::Said { worker, stream, messages: vec![message] },
+                    message => Request::Messages { worker, stream, messages: vec![message] },
                 };
                 self.request(request)
             }
-            Happening::Down { slot, stream, message } => self.hear(slot, stream, message),
-            Happening::Noticed { worker, stream } => self.request(Request::Detach { worker, stream }),
-            Happening::Connect { slot, life } => self.connect(slot, life),
-            Happening::Trained { slot, life, bundle } => self.trained(slot, life, bundle),
-            Happening::Beat { slot, life, stream } => self.beat(slot, life, stream),
-            Happening::Start { slot } => self.start(slot),
-            Happening::Restart => self.restart(),
-            Happening::Commit => self.commit(),
-            Happening::Tick => self.tick(),
-            Happening::Mishap => self.mishap(),
-            Happening::Look => self.look(),
+            WorldEvent::Down { slot, stream, message } => self.receive(slot, stream, message),
+            WorldEvent::StreamLost { worker, stream } => self.request(Request::Detach { worker, stream }),
+            WorldEvent::Connect { slot, life } => self.connect(slot, life),
+            WorldEvent::Trained { slot, life, bundle } => self.trained(slot, life, bundle),
+            WorldEvent::Heartbeat { slot, life, stream } => self.heartbeat(slot, life, stream),
+            WorldEvent::Start { slot } => self.start(slot),
+            WorldEvent::Restart => self.restart(),
+            WorldEvent::Commit => self.commit(),
+            WorldEvent::Tick => self.tick(),
+            WorldEvent::Mishap => self.mishap(),
+            WorldEvent::Intervene => self.intervene(),
         }
     }
 }
@@ -393,7 +393,7 @@ fn kind(record: &Record) -> &'static str {
 
 /// Unused records of a kind would be a sign that the world lacks it.
 #[test]
-fn a_world_sees_every_kind_of_record() {
+fn the_simulated_worlds_write_every_kind_of_record() {
     let mut kinds = BTreeSet::new();
     for seed in 1..=12 {
         let mut world = World::new(seed, Faults::all(seed));

@@ -20,7 +20,7 @@ impl World {
         let lanes = 1 + (slot as u32 % 3);
         let labels = (slot < FAST).then(|| "fast".to_owned()).into_iter().collect();
         self.workers[slot] = Some(Worker::new(id, lanes, labels, life, reports));
-        self.soon(20, Happening::Connect { slot, life });
+        self.schedule(20, WorldEvent::Connect { slot, life });
         Ok(())
     }
 
@@ -28,11 +28,11 @@ impl World {
         self.workers[slot].as_mut().filter(|worker| worker.life == life)
     }
 
-    /// Puts a happening off while the worker is frozen.
-    pub(super) fn put_off(&mut self, slot: usize, happening: &Happening) -> bool {
+    /// Puts a event off while the worker is frozen.
+    pub(super) fn put_off(&mut self, slot: usize, event: &WorldEvent) -> bool {
         let until = self.workers[slot].as_ref().map_or(0, |worker| worker.frozen_until);
         if until > self.now {
-            self.soon(until - self.now, happening.clone());
+            self.schedule(until - self.now, event.clone());
         }
         until > self.now
     }
@@ -41,12 +41,12 @@ impl World {
         if self.worker(slot, life).is_none_or(|worker| worker.stream.is_some()) {
             return Ok(());
         }
-        if self.put_off(slot, &Happening::Connect { slot, life }) {
+        if self.put_off(slot, &WorldEvent::Connect { slot, life }) {
             return Ok(());
         }
         if self.coordinator.is_none() {
             let in_ms = self.rng.random_range(100..2_000);
-            self.soon(in_ms, Happening::Connect { slot, life });
+            self.schedule(in_ms, WorldEvent::Connect { slot, life });
             return Ok(());
         }
         self.last_stream.0 += 1;
@@ -58,26 +58,26 @@ impl World {
         self.input(slot, Input::Connected)
     }
 
-    pub(super) fn hear(&mut self, slot: usize, stream: StreamId, message: ToWorker) -> Result<(), String> {
+    pub(super) fn receive(&mut self, slot: usize, stream: StreamId, message: ToWorker) -> Result<(), String> {
         if self.workers[slot].as_ref().is_none_or(|worker| worker.stream != Some(stream)) {
             return Ok(());
         }
-        if self.put_off(slot, &Happening::Down { slot, stream, message: message.clone() }) {
+        if self.put_off(slot, &WorldEvent::Down { slot, stream, message: message.clone() }) {
             return Ok(());
         }
         self.input(slot, Input::Received(message))
     }
 
-    pub(super) fn beat(&mut self, slot: usize, life: u64, stream: StreamId) -> Result<(), String> {
+    pub(super) fn heartbeat(&mut self, slot: usize, life: u64, stream: StreamId) -> Result<(), String> {
         if self.worker(slot, life).is_none_or(|worker| worker.stream != Some(stream)) {
             return Ok(());
         }
-        if self.put_off(slot, &Happening::Beat { slot, life, stream }) {
+        if self.put_off(slot, &WorldEvent::Heartbeat { slot, life, stream }) {
             return Ok(());
         }
         let updates = self.worker(slot, life).map(|worker| worker.lanes.iter().map(|lane| lane.updates).collect());
         self.input(slot, Input::HeartbeatDue(updates.unwrap_or_default()))?;
-        self.soon(TIMEOUTS.heartbeat_ms, Happening::Beat { slot, life, stream });
+        self.schedule(TIMEOUTS.heartbeat_ms, WorldEvent::Heartbeat { slot, life, stream });
         Ok(())
     }
 
@@ -87,7 +87,7 @@ impl World {
         if !self.worker(slot, life).is_some_and(is_it) {
             return Ok(());
         }
-        if self.put_off(slot, &Happening::Trained { slot, life, bundle }) {
+        if self.put_off(slot, &WorldEvent::Trained { slot, life, bundle }) {
             return Ok(());
         }
         let bad = slot == self.bad;
@@ -105,7 +105,7 @@ impl World {
                 Some(keep) => {
                     let end = lane.end(Outcome::Preempted, None);
                     if keep {
-                        self.shelf.insert((held.sweep, held.trajectory), updates);
+                        self.checkpoints.insert((held.sweep, held.trajectory), updates);
                     }
                     (None, Some(end))
                 }
@@ -114,7 +114,7 @@ impl World {
                     let (point, end) = lane.advance();
                     if end.is_none() && keeps {
                         let updates = lane.updates;
-                        self.shelf.insert((held.sweep, held.trajectory), updates);
+                        self.checkpoints.insert((held.sweep, held.trajectory), updates);
                     }
                     (Some(point), end)
                 }
@@ -134,7 +134,7 @@ impl World {
             return self.input(slot, Input::BundleDone);
         }
         let in_ms = self.rng.random_range(200..1_500);
-        self.soon(in_ms, Happening::Trained { slot, life, bundle });
+        self.schedule(in_ms, WorldEvent::Trained { slot, life, bundle });
         Ok(())
     }
 
@@ -144,11 +144,11 @@ impl World {
         let (id, life, stream) = (worker.id, worker.life, worker.stream);
         for output in worker.session.apply(input) {
             match output {
-                Output::Send(message) => self.say_up(slot, id, message),
+                Output::Send(message) => self.send_up(slot, id, message),
                 Output::Train(grant) => {
                     let Some(worker) = &mut self.workers[slot] else { break };
-                    worker.train(&grant, &self.specs, &self.shelf);
-                    self.soon(300, Happening::Trained { slot, life, bundle: grant.attempt });
+                    worker.train(&grant, &self.specs, &self.checkpoints);
+                    self.schedule(300, WorldEvent::Trained { slot, life, bundle: grant.attempt });
                 }
                 Output::Halt { lane, keep } => {
                     let lane = self.workers[slot].as_mut().and_then(|worker| worker.lanes.get_mut(lane));
@@ -163,10 +163,10 @@ impl World {
                 Output::Forget { held, .. } => {
                     self.spool.entry(id).or_default().remove(&(held.attempt, held.trajectory));
                 }
-                Output::Discard(held) => drop(self.shelf.remove(&(held.sweep, held.trajectory))),
+                Output::Discard(held) => drop(self.checkpoints.remove(&(held.sweep, held.trajectory))),
                 Output::Beat { every_ms } => {
                     if let Some(stream) = stream {
-                        self.soon(every_ms, Happening::Beat { slot, life, stream });
+                        self.schedule(every_ms, WorldEvent::Heartbeat { slot, life, stream });
                     }
                 }
                 Output::Exit => self.end_worker(slot),
@@ -175,7 +175,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn say_up(&mut self, slot: usize, worker: WorkerId, message: ToCoordinator) {
+    pub(super) fn send_up(&mut self, slot: usize, worker: WorkerId, message: ToCoordinator) {
         let Some(stream) = self.workers[slot].as_ref().and_then(|worker| worker.stream) else { return };
         if self.chance(self.faults.breaks) {
             return self.break_stream(stream);
@@ -190,10 +190,10 @@ impl World {
         let at = (now + delay).max(*free_at);
         *free_at = at;
         if repeated {
-            self.soon(at - now + 40, Happening::Up { worker, stream, message: message.clone() });
+            self.schedule(at - now + 40, WorldEvent::Up { worker, stream, message: message.clone() });
         }
         let at = if overtaken { at + 60 } else { at };
-        self.soon(at - now, Happening::Up { worker, stream, message });
+        self.schedule(at - now, WorldEvent::Up { worker, stream, message });
     }
 
     /// A worker's process ends, by itself or not; its spool stays.
@@ -202,9 +202,9 @@ impl World {
         if let Some(stream) = worker.stream {
             self.streams.remove(&stream);
             let in_ms = self.rng.random_range(0..6_000);
-            self.soon(in_ms, Happening::Noticed { worker: worker.id, stream });
+            self.schedule(in_ms, WorldEvent::StreamLost { worker: worker.id, stream });
         }
         let in_ms = self.rng.random_range(100..12_000);
-        self.soon(in_ms, Happening::Start { slot });
+        self.schedule(in_ms, WorldEvent::Start { slot });
     }
 }

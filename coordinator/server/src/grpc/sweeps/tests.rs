@@ -12,11 +12,11 @@ use crate::driver::StreamId;
 use crate::driver::tests::{Flaky, SPEC, at_work, report};
 
 #[tokio::test]
-async fn a_deletion_whose_client_has_gone_is_over_before_a_submission_looks_for_what_it_can_take_over() {
+async fn a_deletion_without_its_client_ends_before_the_next_submission_decides() {
     let store = Arc::new(Flaky::default());
-    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    assert!(matches!(letters.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
+    let (handle, sweep, mut messages, worker, grant) = at_work(&store).await;
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    assert!(matches!(messages.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
     handle.apply(Event::Cancelled(sweep)).await.expect("there is room");
     let service = Service::new(Commands::new(handle.clone()));
     let plan =
