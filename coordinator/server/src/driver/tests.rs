@@ -1,4 +1,4 @@
-//! The loop, with a store that cannot always be written.
+//! Tests of the loop with a store that cannot always be written.
 
 mod slow;
 
@@ -28,16 +28,16 @@ use tokio::sync::Semaphore;
 
 use super::*;
 
-/// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
+/// A store that can be made full, and whose commits can be held back.
 #[derive(Debug)]
 pub(crate) struct Flaky {
     memory: Memory,
     is_full: AtomicBool,
-    /// Commits that have begun.
+    /// Number of commits that have begun.
     pub begun: watch::Sender<usize>,
-    /// A permit for each commit that may go through.
+    /// One permit for each commit that may proceed.
     pub gate: Semaphore,
-    /// Points of late reports in each commit.
+    /// Number of evaluations in the late reports of each commit.
     points: Mutex<Vec<usize>>,
 }
 
@@ -50,7 +50,7 @@ impl Default for Flaky {
 }
 
 impl Flaky {
-    /// Lets no commit through from now on; the commits begun, and how many so far.
+    /// Holds back all further commits; returns the counter of begun commits and its present value.
     pub(crate) fn hold(&self) -> (watch::Receiver<usize>, usize) {
         let begun = self.begun.subscribe();
         let before = *begun.borrow();
@@ -120,11 +120,11 @@ impl Store for Flaky {
     }
 }
 
-/// Two trials.
+/// The text of a spec of two trials.
 pub(crate) const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
                     rule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
 
-/// A sweep of two trials.
+/// The submission of a sweep of two trials.
 pub(crate) fn submitted(id: SweepId) -> Event {
     let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
     let submission = Box::new(Submission {
@@ -140,32 +140,32 @@ pub(crate) fn submitted(id: SweepId) -> Event {
     Event::Submitted { submission, prepared: PreparedSpec::new(spec), reused: Arc::default() }
 }
 
-/// What comes to a worker, one message after the other.
-pub(crate) struct Outgoing {
-    coming: mpsc::Receiver<Vec<ToWorker>>,
-    come: VecDeque<ToWorker>,
+/// The messages to a worker, one by one.
+pub(crate) struct Inbox {
+    batches: mpsc::Receiver<Vec<ToWorker>>,
+    received: VecDeque<ToWorker>,
 }
 
-fn stream() -> (Outbox, Outgoing) {
-    let (outbox, coming) = mpsc::channel(OUTBOX);
-    (outbox, Outgoing { coming, come: VecDeque::new() })
+fn stream() -> (Outbox, Inbox) {
+    let (outbox, batches) = mpsc::channel(OUTBOX);
+    (outbox, Inbox { batches, received: VecDeque::new() })
 }
 
-impl Outgoing {
+impl Inbox {
     pub(crate) async fn recv(&mut self) -> Option<ToWorker> {
-        while self.come.is_empty() {
-            self.come.extend(self.coming.recv().await?);
+        while self.received.is_empty() {
+            self.received.extend(self.batches.recv().await?);
         }
-        self.come.pop_front()
+        self.received.pop_front()
     }
 
     fn is_empty(&self) -> bool {
-        self.come.is_empty() && self.coming.is_empty()
+        self.received.is_empty() && self.batches.is_empty()
     }
 }
 
-/// A loop with a sweep, and a worker with a bundle of it.
-pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Outgoing, WorkerId, Grant) {
+/// A loop with a sweep, and a worker that holds a bundle of it.
+pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Inbox, WorkerId, Grant) {
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), Vec::new());
@@ -189,7 +189,7 @@ pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Outgoing, W
     (handle, id, messages, worker, grant)
 }
 
-/// Has the worker report, and its report begin to be committed but not get through; the commits begun, and how many before it.
+/// Lets the worker report and holds back the commit of the report; returns the counter of begun commits and its value before.
 async fn hold_commit(
     store: &Flaky,
     handle: &Handle,
@@ -223,11 +223,11 @@ async fn a_store_that_cannot_be_written_is_reported_and_nothing_is_lost() {
     store.is_full.store(true, Ordering::SeqCst);
     handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     degraded.wait_for(Option::is_some).await.expect("the loop lives");
-    let told = degraded.borrow().clone().unwrap_or_default();
-    assert!(told.contains("the disk is full") && told.contains("nothing is lost"), "{told}");
+    let reason = degraded.borrow().clone().unwrap_or_default();
+    assert!(reason.contains("the disk is full") && reason.contains("nothing is lost"), "{reason}");
 
-    // What people ask for is refused, what happens is kept for later, and questions are answered.
-    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(told)));
+    // Commands are refused, messages are applied, and queries are answered.
+    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(reason)));
     handle
         .messages_received(worker, StreamId(1), vec![ToCoordinator::Heartbeat { progress: Vec::new() }])
         .await
@@ -241,7 +241,7 @@ async fn a_store_that_cannot_be_written_is_reported_and_nothing_is_lost() {
     degraded.wait_for(Option::is_none).await.expect("the loop lives");
     let acknowledged = messages.recv().await.expect("the stream is open");
     assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
-    assert!(matches!(messages.recv().await, Some(ToWorker::Grant(_))), "what it asked for meanwhile");
+    assert!(matches!(messages.recv().await, Some(ToWorker::Grant(_))), "the poll was applied meanwhile");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
     handle.apply(Event::Paused(sweep)).await.expect("there is room");
     let row = store.sweep(sweep).await.expect("reads").expect("it is there");
@@ -276,14 +276,14 @@ async fn a_decision_during_a_transaction_is_released_after_the_next() {
         let handle = handle.clone();
         async move { handle.ask(|scheduler| scheduler.worker_views(None)[0].training.len()).await }
     });
-    assert!(messages.is_empty(), "nothing is acknowledged before it is on disk");
+    assert!(messages.is_empty(), "no result is acknowledged before the commit");
 
     store.gate.add_permits(1);
     let acknowledged = messages.recv().await.expect("the stream is open");
     assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
     begun.wait_for(|&begun| begun == before + 2).await.expect("the store lives");
-    assert!(messages.is_empty(), "nothing is granted before it is on disk");
-    assert!(!asking.is_finished(), "the answer tells of the grant");
+    assert!(messages.is_empty(), "no lease is granted before the commit");
+    assert!(!asking.is_finished(), "the answer includes the grant");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
 
     store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
@@ -302,9 +302,9 @@ async fn a_message_for_one_stream_is_not_sent_on_a_later_one() {
     let hello = Hello { worker, description, numerics_version: 1, held: vec![held] };
     handle.attach(hello, StreamId(2), outbox).await.expect("the loop lives");
     store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
-    assert!(matches!(later.recv().await, Some(ToWorker::Welcome { .. })), "first on every stream");
-    assert!(messages.recv().await.is_none(), "the stream before has ended");
-    // Its acknowledgement was lost with the stream before: it says so again, and hears.
+    assert!(matches!(later.recv().await, Some(ToWorker::Welcome { .. })), "the first message on every stream");
+    assert!(messages.recv().await.is_none(), "the earlier stream has ended");
+    // The acknowledgement was lost with the earlier stream. The worker repeats the report and gets an acknowledgement.
     handle.messages_received(worker, StreamId(2), vec![report(&grant)]).await.expect("the loop lives");
     assert!(matches!(later.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
 }
@@ -323,10 +323,10 @@ async fn a_loop_closed_while_the_store_cannot_be_written_ends_with_an_error() {
     degraded.wait_for(Option::is_some).await.expect("the loop lives");
     handle.close().await;
     assert!(matches!(driver.await.expect("no panic"), Err(StoreError::Unavailable { .. })));
-    assert_eq!(submission.await.expect("no panic"), Err(DriverError::Stopped(Stopped)), "it was never taken in");
+    assert_eq!(submission.await.expect("no panic"), Err(DriverError::Stopped(Stopped)), "the event was never applied");
 }
 
-/// Waits until the loop has taken in what it was sent.
+/// Waits until the loop has received all messages.
 async fn wait_for_empty_queues(handle: &Handle) {
     while handle.from_streams.capacity() < QUEUE || handle.control.capacity() < QUEUE {
         tokio::task::yield_now().await;
@@ -341,15 +341,15 @@ async fn a_query_is_answered_when_its_commit_fails() {
     let pausing = handle.apply(Event::Paused(sweep));
     let asking = handle.ask(|scheduler| scheduler.sweep_views().len());
     tokio::pin!(pausing, asking);
-    // Both are on their way, and are decided for the next commit.
+    // Both are sent, and belong to the next commit.
     assert!(pausing.as_mut().now_or_never().is_none() && asking.as_mut().now_or_never().is_none());
     wait_for_empty_queues(&handle).await;
     store.gate.add_permits(1);
     begun.wait_for(|&begun| begun == before + 2).await.expect("the store lives");
     store.is_full.store(true, Ordering::SeqCst);
     store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
-    assert_eq!(asking.await, Ok(1), "from what is decided");
-    assert!(pausing.now_or_never().is_none(), "what is not kept is not confirmed");
+    assert_eq!(asking.await, Ok(1), "the answer comes from the uncommitted state");
+    assert!(pausing.now_or_never().is_none(), "an event is not confirmed before the commit");
 }
 
 #[tokio::test]
@@ -359,12 +359,12 @@ async fn a_slow_commit_is_reported_and_does_not_delay_the_close() {
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
     handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     let mut degraded = handle.degraded();
-    let told = degraded.wait_for(Option::is_some).await.expect("the loop lives").clone().unwrap_or_default();
-    assert!(told.contains("has not answered for"), "{told}");
+    let reason = degraded.wait_for(Option::is_some).await.expect("the loop lives").clone().unwrap_or_default();
+    assert!(reason.contains("has not answered for"), "{reason}");
     assert_eq!(handle.ask(|scheduler| scheduler.sweep_views().len()).await, Ok(1));
-    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(told)));
+    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(reason)));
     handle.close().await;
-    // The loop ends though the store never answers: its other end is gone then.
+    // The loop ends although the store never answers. Then its receivers are dropped.
     handle.control.closed().await;
 }
 
@@ -375,12 +375,12 @@ async fn workers_are_drained_while_the_store_cannot_be_written() {
     store.is_full.store(true, Ordering::SeqCst);
     handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     handle.degraded().wait_for(Option::is_some).await.expect("the loop lives");
-    // Whoever tells of a worker's end does not wait for the store either.
+    // The end of a worker's process does not wait for the store.
     let died = Event::Died { worker: new_id::<WorkerId>(), cause: "it fell".to_owned() };
-    handle.apply(died).await.expect("nothing of it has to be kept");
-    handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("nothing of it has to be kept");
+    handle.apply(died).await.expect("the event needs no commit");
+    handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("the event needs no commit");
     assert!(matches!(messages.recv().await, Some(ToWorker::Drain { .. })));
-    // What they hand back is not acknowledged, and not waited for.
+    // A report is not acknowledged, and the worker is told not to wait.
     handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     let stop = messages.recv().await;
     assert!(matches!(&stop, Some(ToWorker::Stop { attempt, .. }) if *attempt == grant.attempt), "{stop:?}");

@@ -1,4 +1,4 @@
-//! Commits that take long: what is gathered meanwhile has bounds, and who is to leave is told so.
+//! Tests of slow commits: the size of the next transaction is bounded, and workers can leave.
 
 use biosweep_scheduler::batcher::POINTS;
 
@@ -28,7 +28,7 @@ async fn many_long_reports_are_split_into_bounded_transactions() {
     assert!(points.iter().all(|&points| points <= POINTS), "{points:?}");
 }
 
-/// Reports that fill a transaction.
+/// Number of reports that fill a transaction.
 const REPORTS: usize = 4;
 
 #[tokio::test]
@@ -38,19 +38,19 @@ async fn workers_are_drained_if_the_store_fails_after_the_drain_begins() {
     hold_commit(&store, &handle, worker, &grant).await;
     let draining = handle.apply(Event::Draining { reason: "enough".to_owned() });
     tokio::pin!(draining);
-    assert!(draining.as_mut().now_or_never().is_none(), "it is decided, and waits for the commit");
+    assert!(draining.as_mut().now_or_never().is_none(), "the event is applied, and waits for the commit");
     let late = Grant { attempt: Attempt(9), ..grant.clone() };
     handle.messages_received(worker, StreamId(1), vec![report(&late)]).await.expect("the loop lives");
     wait_for_empty_queues(&handle).await;
     assert!(messages.is_empty());
     store.is_full.store(true, Ordering::SeqCst);
     store.gate.add_permits(Semaphore::MAX_PERMITS);
-    // Neither waits for the store: the word to leave, and that what was reported before and after it is not acknowledged.
+    // The worker is told to leave, and not to wait for the reports from before and after the drain. Neither needs the store.
     let mut stopped = Vec::new();
-    let mut is_told = false;
-    while !is_told || stopped.len() < 2 {
+    let mut is_drained = false;
+    while !is_drained || stopped.len() < 2 {
         match messages.recv().await.expect("the stream is open") {
-            ToWorker::Drain { .. } => is_told = true,
+            ToWorker::Drain { .. } => is_drained = true,
             ToWorker::Stop { attempt, .. } => stopped.push(attempt),
             other => panic!("{other:?}"),
         }
@@ -67,7 +67,7 @@ async fn a_worker_that_reported_before_the_drain_does_not_wait_for_the_store() {
     handle.degraded().wait_for(Option::is_some).await.expect("the loop lives");
     let late = Grant { attempt: Attempt(9), ..grant.clone() };
     handle.messages_received(worker, StreamId(1), vec![report(&late)]).await.expect("the loop lives");
-    handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("nothing of it has to be kept");
+    handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("the event needs no commit");
     assert!(matches!(messages.recv().await, Some(ToWorker::Drain { .. })));
     for of in [grant.attempt, late.attempt] {
         let stop = messages.recv().await;
