@@ -1,4 +1,4 @@
-//! What befalls the coordinator, and what its driver does.
+//! The events of the coordinator, and the actions of its driver.
 
 use biosweep_scheduler::event::Extended;
 use biosweep_scheduler::record::Extension;
@@ -26,7 +26,7 @@ impl World {
         self.submit()
     }
 
-    /// Submits what is not there yet, as people do who saw no answer.
+    /// Submits the sweeps that are not stored, as a user does who got no answer.
     pub(super) fn submit(&mut self) -> Result<(), String> {
         for (number, text) in SPECS.iter().enumerate() {
             let id = SweepId(Uuid::from_u128(number as u128 + 1));
@@ -50,17 +50,17 @@ impl World {
         self.send_event(Event::Submitted { submission, prepared, reused })
     }
 
-    /// Has a sweep come that shares trajectories with the first, cancels it after a while, and deletes it once it has ended:
-    /// what others took over from it is to stay.
+    /// Submits a temporary sweep that shares trajectories with the first, cancels it after a while, or deletes it if it has ended.
+    /// Other sweeps must keep the results that they took over from it.
     pub(super) fn cycle_temporary_sweep(&mut self) -> Result<(), String> {
-        // What is about to be committed may be taken over from it.
+        // Records that are not committed may refer to the temporary sweep.
         if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.is_settled()) {
             return Ok(());
         }
         let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
         let calm = self.now > FAULTS_MS;
         match rows.iter().find(|row| is_temporary(row.submission.id)) {
-            None if calm || !self.faults.mishaps => Ok(()),
+            None if calm || !self.faults.disruptions => Ok(()),
             None => {
                 self.temporary += 1;
                 self.submit_one(SweepId(Uuid::from_u128(TEMPORARY + self.temporary)), TEMPORARY_SPEC)
@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// Adds to the first sweep what is not there yet, as its owner does who saw no answer.
+    /// Extends the first sweep if it is not extended, as a user does who got no answer.
     pub(super) fn extend(&mut self) -> Result<(), String> {
         let id = SweepId(Uuid::from_u128(1));
         let restored =
@@ -80,7 +80,7 @@ impl World {
         let before = queries::parse(&restored.row).map_err(|error| error.to_string())?;
         let more = SweepSpec::parse(EXTENSION, Format::Toml, "simulated").map_err(|error| error.to_string())?;
         let spec = Arc::new(before.extended(&more).map_err(|error| error.to_string())?);
-        // Workers and results may know of it before it is kept.
+        // Workers may get grants of the extension before this function returns.
         self.specs.insert(id, Arc::clone(&spec));
         let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
         let prepared = PreparedSpec::new(spec);
@@ -92,12 +92,12 @@ impl World {
         self.send_event(Event::Extended { sweep: id, extended })
     }
 
-    /// Has the coordinator take in an event.
+    /// Sends an event to the coordinator.
     pub(super) fn send_event(&mut self, event: Event) -> Result<(), String> {
         self.request(Request::Event { event, asker: () })
     }
 
-    /// Has the coordinator take in a request, where it is alive. What follows from it is committed in a moment.
+    /// Sends a request to the coordinator, if it is running, and schedules a commit.
     pub(super) fn request(&mut self, request: Request<()>) -> Result<(), String> {
         let now = self.time();
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
@@ -113,26 +113,26 @@ impl World {
         };
         coordinator.batcher.tick(now);
         let outputs = coordinator.batcher.on_request(now, request);
-        // Whoever is on the other end of the stream before hears that it ends, be it the living worker.
+        // The worker of the replaced stream notices its end, even if it is the same worker.
         replaced.into_iter().for_each(|before| self.break_stream(before));
         self.release(outputs);
         self.expect_commit();
         Ok(())
     }
 
-    /// Has the loop look after its transactions in a moment: what comes before then is one transaction.
+    /// Schedules a commit. All requests before the commit are one transaction.
     fn expect_commit(&mut self) {
         if self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_settled()) {
             let in_ms = self.rng.random_range(0..3);
             self.schedule(in_ms, WorldEvent::Commit);
-            self.coordinator.as_mut().expect("it is alive").is_due = true;
+            self.coordinator.as_mut().expect("the coordinator is running").is_due = true;
         }
     }
 
-    /// Begins a transaction, or ends the one that has begun: well or not.
+    /// Begins a transaction, or ends the current one with success or failure.
     pub(super) fn commit(&mut self) -> Result<(), String> {
         let now = self.time();
-        let (fails, all_the_same) = (self.chance(self.faults.commits), self.rng.random_bool(0.5));
+        let (fails, written_anyway) = (self.chance(self.faults.commits), self.rng.random_bool(0.5));
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         coordinator.is_due = false;
         let Some((records, is_there)) = coordinator.writing.take() else {
@@ -146,7 +146,7 @@ impl World {
             self.release(outputs);
             return Ok(());
         };
-        let is_written = is_there || !fails || all_the_same;
+        let is_written = is_there || !fails || written_anyway;
         if is_written && !is_there {
             let written = self.store.commit(&records).now_or_never().expect("memory");
             written.map_err(|error| error.to_string())?;
@@ -167,12 +167,12 @@ impl World {
         Ok(())
     }
 
-    /// The coordinator dies. What was on its way to the disk may have come there.
+    /// Kills the coordinator. The transaction that was being written may be committed.
     pub(super) fn kill_coordinator(&mut self) -> Result<(), String> {
-        let came_there = self.rng.random_bool(0.5);
+        let is_committed = self.rng.random_bool(0.5);
         let writing = self.coordinator.take().and_then(|coordinator| coordinator.writing);
         if let Some((records, false)) = writing
-            && came_there
+            && is_committed
         {
             self.store.commit(&records).now_or_never().expect("memory").map_err(|error| error.to_string())?;
         }
@@ -212,11 +212,11 @@ impl World {
     }
 
     pub(super) fn delay(&mut self) -> u64 {
-        let slow = self.faults.mishaps && self.rng.random_bool(0.01);
+        let slow = self.faults.disruptions && self.rng.random_bool(0.01);
         if slow { self.rng.random_range(0..12_000) } else { self.rng.random_range(0..30) }
     }
 
-    /// A stream breaks: its worker knows at once, the coordinator in its own time; what was on its way up may still come.
+    /// Breaks a stream. The worker notices at once, the coordinator later. Messages to the coordinator may still arrive.
     pub(super) fn break_stream(&mut self, stream: StreamId) {
         let Some((slot, ..)) = self.streams.remove(&stream) else { return };
         if self.rng.random_bool(0.5) {
@@ -224,7 +224,7 @@ impl World {
                 if let WorldEvent::Up { stream: of, message, .. } = event
                     && *of == stream
                 {
-                    // Nobody has this stream: it is lost.
+                    // No worker has this stream, so the coordinator drops the message.
                     (*of, *message) = (StreamId(0), ToCoordinator::Goodbye);
                 }
             });

@@ -1,4 +1,4 @@
-//! What befalls the workers, and what their agents do.
+//! The events of the workers, and the actions of their agents.
 
 use super::*;
 
@@ -9,7 +9,7 @@ impl World {
         }
         self.lives += 1;
         let life = self.lives;
-        // A new worker takes up what a dead one left, or is nobody's heir and leaves it to the next.
+        // A new process takes over the identity and the reports of a dead worker, or starts as a new worker.
         let alive: BTreeSet<WorkerId> = self.workers.iter().flatten().map(|worker| worker.id).collect();
         let left = self.spool.iter().find(|(id, reports)| !alive.contains(id) && !reports.is_empty());
         let left = left.map(|(&id, reports)| (id, reports.values().cloned().collect()));
@@ -28,8 +28,8 @@ impl World {
         self.workers[slot].as_mut().filter(|worker| worker.life == life)
     }
 
-    /// Puts a event off while the worker is frozen.
-    pub(super) fn put_off(&mut self, slot: usize, event: &WorldEvent) -> bool {
+    /// Delays an event while the worker is suspended; returns whether it is.
+    pub(super) fn delay_if_suspended(&mut self, slot: usize, event: &WorldEvent) -> bool {
         let until = self.workers[slot].as_ref().map_or(0, |worker| worker.frozen_until);
         if until > self.now {
             self.schedule(until - self.now, event.clone());
@@ -41,7 +41,7 @@ impl World {
         if self.worker(slot, life).is_none_or(|worker| worker.stream.is_some()) {
             return Ok(());
         }
-        if self.put_off(slot, &WorldEvent::Connect { slot, life }) {
+        if self.delay_if_suspended(slot, &WorldEvent::Connect { slot, life }) {
             return Ok(());
         }
         if self.coordinator.is_none() {
@@ -62,7 +62,7 @@ impl World {
         if self.workers[slot].as_ref().is_none_or(|worker| worker.stream != Some(stream)) {
             return Ok(());
         }
-        if self.put_off(slot, &WorldEvent::Down { slot, stream, message: message.clone() }) {
+        if self.delay_if_suspended(slot, &WorldEvent::Down { slot, stream, message: message.clone() }) {
             return Ok(());
         }
         self.input(slot, Input::Received(message))
@@ -72,7 +72,7 @@ impl World {
         if self.worker(slot, life).is_none_or(|worker| worker.stream != Some(stream)) {
             return Ok(());
         }
-        if self.put_off(slot, &WorldEvent::Heartbeat { slot, life, stream }) {
+        if self.delay_if_suspended(slot, &WorldEvent::Heartbeat { slot, life, stream }) {
             return Ok(());
         }
         let updates = self.worker(slot, life).map(|worker| worker.lanes.iter().map(|lane| lane.updates).collect());
@@ -81,26 +81,26 @@ impl World {
         Ok(())
     }
 
-    /// A while of training: every lane to its next evaluation.
+    /// Trains every lane to its next evaluation.
     pub(super) fn trained(&mut self, slot: usize, life: u64, bundle: Attempt) -> Result<(), String> {
-        let is_it = |worker: &mut Worker| worker.lanes.first().is_some_and(|lane| lane.held.attempt == bundle);
-        if !self.worker(slot, life).is_some_and(is_it) {
+        let has_bundle = |worker: &mut Worker| worker.lanes.first().is_some_and(|lane| lane.held.attempt == bundle);
+        if !self.worker(slot, life).is_some_and(has_bundle) {
             return Ok(());
         }
-        if self.put_off(slot, &WorldEvent::Trained { slot, life, bundle }) {
+        if self.delay_if_suspended(slot, &WorldEvent::Trained { slot, life, bundle }) {
             return Ok(());
         }
         let bad = slot == self.bad;
         let fails = if bad { self.faults.fails + self.faults.fails_on_bad } else { self.faults.fails };
         let count = self.worker(slot, life).map_or(0, |worker| worker.lanes.len());
         for place in 0..count {
-            let (fails, keeps, what) = (self.chance(fails), self.rng.random_bool(0.5), self.rng.random_range(0..5));
+            let (fails, keeps, kind) = (self.chance(fails), self.rng.random_bool(0.5), self.rng.random_range(0..5));
             let Some(lane) = self.worker(slot, life).and_then(|worker| worker.lanes.get_mut(place)) else { break };
             if lane.over {
                 continue;
             }
             let (held, updates) = (lane.held, lane.updates);
-            let cause = || Some(format!("fault {} of {updates}", ["alpha", "beta", "gamma", "delta", "epsilon"][what]));
+            let cause = || Some(format!("fault {} of {updates}", ["alpha", "beta", "gamma", "delta", "epsilon"][kind]));
             let (point, end) = match lane.halted {
                 Some(keep) => {
                     let end = lane.end(Outcome::Preempted, None);
@@ -138,7 +138,7 @@ impl World {
         Ok(())
     }
 
-    /// Tells a worker's session what happened, and does what it says.
+    /// Applies an input to a worker's session, and executes the outputs.
     pub(super) fn input(&mut self, slot: usize, input: Input) -> Result<(), String> {
         let Some(worker) = &mut self.workers[slot] else { return Ok(()) };
         let (id, life, stream) = (worker.id, worker.life, worker.stream);
@@ -196,7 +196,7 @@ impl World {
         self.schedule(at - now, WorldEvent::Up { worker, stream, message });
     }
 
-    /// A worker's process ends, by itself or not; its spool stays.
+    /// Ends a worker's process. Its spool stays on disk.
     pub(super) fn end_worker(&mut self, slot: usize) {
         let Some(worker) = self.workers[slot].take() else { return };
         if let Some(stream) = worker.stream {
