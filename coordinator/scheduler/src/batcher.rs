@@ -197,7 +197,7 @@ impl<T> Batcher<T> {
     /// # Panics
     /// If no transaction has begun.
     pub fn committed(&mut self, now: Now) -> Vec<Output<T>> {
-        let batch = self.writing.take().expect("a transaction that is committed has begun");
+        let batch = self.writing.take().expect("committed() follows begin()");
         if self.degraded.take().is_some() {
             self.apply(now, Event::Awoke);
         }

@@ -65,14 +65,14 @@ impl Scheduler {
         let connected: u64 = self.workers.classes.values().map(|class| class.count).sum();
         let is_matched = self.classes_for(sweep).any(|class| class.lanes > 0);
         let require = &sweep.spec.execution.require;
-        let (wanted, lacks) =
+        let (wanted, condition) =
             if require.is_none() { (String::new(), "has a lane") } else { (format!(" with {require}"), "matches") };
         let state = match connected {
             0 => "no worker is connected".to_owned(),
             _ if is_matched && require.is_none() => "all connected workers are in quarantine".to_owned(),
             _ if is_matched => "all matching workers are in quarantine".to_owned(),
-            1 => format!("no connected worker {lacks}"),
-            several => format!("none of the {several} connected workers {lacks}"),
+            1 => format!("no connected worker {condition}"),
+            several => format!("none of the {several} connected workers {condition}"),
         };
         Some(format!("the sweep waits for a worker{wanted}: {state}"))
     }

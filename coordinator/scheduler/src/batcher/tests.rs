@@ -25,7 +25,7 @@ impl Setup {
         let grant = Grant {
             sweep: SWEEP,
             attempt: Attempt(0),
-            shape: crate::testing::spec().grid.trajectory(TrajectoryIndex(0)).expect("it is in the grid").shape,
+            shape: crate::testing::spec().grid.trajectory(TrajectoryIndex(0)).expect("the index is in the grid").shape,
             measures: Vec::new(),
             checkpoint_every_ms: 0,
             lanes: Vec::new(),

@@ -32,8 +32,8 @@ impl World {
         suspect
     }
 
-    /// Two workers and two sweeps. Only the worker `fast` can train the sweep of the returned world; both can train the other sweep,
-    /// whose id is returned too.
+    /// Two workers and two sweeps. Only the worker `fast` can train the sweep of the returned world. Both workers can train the
+    /// other sweep, whose id is returned too.
     fn where_only_one_is_fast(fast: WorkerId, other: WorkerId) -> (Self, SweepId) {
         let mut world = Self::with(plain(9, "retries = 9\nrequire = { labels = [\"fast\"] }"));
         let other_sweep = world.submit(1, plain(9, "retries = 9\nreuse = false"));

@@ -24,8 +24,8 @@ fn broken(breaks: impl FnOnce(&mut Scheduler)) -> String {
     world.scheduler.check().expect_err("the state is broken")
 }
 
-fn sweep(scheduler: &mut Scheduler, place: usize) -> &mut Sweep {
-    scheduler.sweeps.get_mut(&SWEEPS[place]).expect("it is there")
+fn sweep(scheduler: &mut Scheduler, number: usize) -> &mut Sweep {
+    scheduler.sweeps.get_mut(&SWEEPS[number]).expect("the sweep is in the table")
 }
 
 fn class(scheduler: &mut Scheduler) -> &mut WorkerClass {
@@ -41,7 +41,7 @@ fn a_trajectory_in_two_states_or_in_none_is_noticed() {
     let (first, second) = (TrajectoryIndex(0), TrajectoryIndex(1));
     assert!(broken(|scheduler| drop(scheduler.sweeps.remove(&SWEEPS[0]))).contains("which is not in the table"));
     let twice = |scheduler: &mut Scheduler| {
-        scheduler.leases.insert(Attempt(9), scheduler.leases.get(Attempt(1)).expect("it is there").clone())
+        scheduler.leases.insert(Attempt(9), scheduler.leases.get(Attempt(1)).expect("attempt 1 is open").clone())
     };
     assert!(broken(twice).contains("is leased twice"));
     assert!(broken(|scheduler| sweep(scheduler, 0).pending.insert(second)).contains("pending and leased"));

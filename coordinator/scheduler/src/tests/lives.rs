@@ -311,8 +311,8 @@ fn a_restored_scheduler_keeps_results_and_leases_and_grants_the_rest() {
 fn an_attempt_number_of_another_coordinator_is_not_taken_for_our_own() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
-    let theirs = Held { sweep: SweepId(Uuid::from_u128(9)), attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
-    let actions = world.hello(id, vec![theirs]);
+    let foreign = Held { sweep: SweepId(Uuid::from_u128(9)), attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    let actions = world.hello(id, vec![foreign]);
     assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
 }
 

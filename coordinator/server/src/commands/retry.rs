@@ -148,7 +148,7 @@ mod tests {
         };
         let result = TrialResult {
             trial: TrialIndex(0),
-            key: spec.grid.configuration(TrialIndex(0)).expect("it is in the grid").key(),
+            key: spec.grid.configuration(TrialIndex(0)).expect("the trial is in the grid").key(),
             status: TrialStatus::Failed,
             score: None,
             updates: 0,

@@ -33,7 +33,8 @@ pub struct Submitted {
 }
 
 impl Commands {
-    /// Submits a sweep, unless `fresh` is false and an equal sweep is stored that was not cancelled. The sweep is committed on return.
+    /// Submits a sweep, unless `fresh` is false and an equal sweep is stored that was not cancelled. On return the sweep is
+    /// committed.
     pub async fn submit(
         &self,
         spec: SweepSpec,

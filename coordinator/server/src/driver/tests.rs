@@ -231,8 +231,11 @@ async fn a_store_that_cannot_be_written_is_reported_and_nothing_is_lost() {
     handle
         .messages_received(worker, StreamId(1), vec![ToCoordinator::Heartbeat { progress: Vec::new() }])
         .await
-        .expect("it lives");
-    handle.messages_received(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("it lives");
+        .expect("the loop lives");
+    handle
+        .messages_received(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }])
+        .await
+        .expect("the loop lives");
     assert_eq!(handle.ask(|scheduler| scheduler.sweep_views().len()).await, Ok(1));
     assert!(messages.is_empty(), "nothing is acknowledged or granted");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads"), []);
@@ -244,7 +247,7 @@ async fn a_store_that_cannot_be_written_is_reported_and_nothing_is_lost() {
     assert!(matches!(messages.recv().await, Some(ToWorker::Grant(_))), "the poll was applied meanwhile");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
     handle.apply(Event::Paused(sweep)).await.expect("there is room");
-    let row = store.sweep(sweep).await.expect("reads").expect("it is there");
+    let row = store.sweep(sweep).await.expect("reads").expect("the sweep is stored");
     assert_eq!(row.state, SweepState::Paused);
 }
 
@@ -380,7 +383,7 @@ async fn workers_are_drained_while_the_store_cannot_be_written() {
     handle.apply(died).await.expect("the event needs no commit");
     handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("the event needs no commit");
     assert!(matches!(messages.recv().await, Some(ToWorker::Drain { .. })));
-    // A report is not acknowledged, and the worker is told not to wait.
+    // A report is not acknowledged, and the worker gets a message not to wait.
     handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     let stop = messages.recv().await;
     assert!(matches!(&stop, Some(ToWorker::Stop { attempt, .. }) if *attempt == grant.attempt), "{stop:?}");

@@ -45,7 +45,7 @@ async fn workers_are_drained_if_the_store_fails_after_the_drain_begins() {
     assert!(messages.is_empty());
     store.is_full.store(true, Ordering::SeqCst);
     store.gate.add_permits(Semaphore::MAX_PERMITS);
-    // The worker is told to leave, and not to wait for the reports from before and after the drain. Neither needs the store.
+    // The worker gets the messages to leave, and not to wait for the reports from before and after the drain.
     let mut stopped = Vec::new();
     let mut is_drained = false;
     while !is_drained || stopped.len() < 2 {
