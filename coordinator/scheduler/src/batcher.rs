@@ -42,7 +42,7 @@ pub enum Request<T> {
         /// The event.
         event: Event,
         /// The caller.
-        asker: T,
+        caller: T,
     },
     /// A worker opens a stream, which replaces its previous stream.
     Attach {
@@ -95,15 +95,15 @@ pub struct Batcher<T> {
     /// The transaction that the store is writing.
     writing: Option<Batch<T>>,
     /// The next transaction.
-    gathering: Batch<T>,
+    collecting: Batch<T>,
     degraded: Option<String>,
 }
 
 impl<T> Batcher<T> {
     /// A batcher with nothing to commit.
     pub fn new(scheduler: Scheduler) -> Self {
-        let (streams, gathering) = (BTreeMap::new(), Batch::new());
-        Self { scheduler, streams, writing: None, gathering, degraded: None }
+        let (streams, collecting) = (BTreeMap::new(), Batch::new());
+        Self { scheduler, streams, writing: None, collecting, degraded: None }
     }
 
     /// The scheduler, including decisions that are not committed yet. Release an answer read from it with [`Self::answer`].
@@ -124,13 +124,13 @@ impl<T> Batcher<T> {
     /// Whether there is room for more messages of workers. If not, they have to wait for [`Self::committed`]. Events and
     /// queries are always accepted: their number is bounded by the callers that wait for them.
     pub fn has_room(&self) -> bool {
-        self.is_draining_without_store() || (self.gathering.len() < RECORDS && self.gathering.points() < POINTS)
+        self.is_draining_without_store() || (self.collecting.len() < RECORDS && self.collecting.points() < POINTS)
     }
 
     /// Applies a request.
     pub fn on_request(&mut self, now: Now, request: Request<T>) -> Vec<Output<T>> {
         match request {
-            Request::Event { event, asker } => self.on_event(now, event, asker),
+            Request::Event { event, caller } => self.on_event(now, event, caller),
             Request::Attach { hello, stream } => {
                 let worker = hello.worker;
                 self.streams.insert(worker, stream);
@@ -157,11 +157,11 @@ impl<T> Batcher<T> {
 
     /// Holds back an answer that was just read from [`Self::scheduler`], until the decisions in it are committed. While the
     /// store cannot be written, the answer is released at once.
-    pub fn answer(&mut self, asker: T) -> Option<Output<T>> {
+    pub fn answer(&mut self, caller: T) -> Option<Output<T>> {
         if self.degraded.is_some() {
-            return Some(Output::Done(asker));
+            return Some(Output::Done(caller));
         }
-        self.gathering.answers.push(asker);
+        self.collecting.answers.push(caller);
         None
     }
 
@@ -183,7 +183,7 @@ impl<T> Batcher<T> {
     /// If a transaction has begun and is not committed.
     pub fn begin(&mut self) -> (Option<Arc<Vec<Record>>>, Vec<Output<T>>) {
         assert!(self.writing.is_none(), "one transaction at a time");
-        let mut batch = std::mem::replace(&mut self.gathering, Batch::new());
+        let mut batch = std::mem::replace(&mut self.collecting, Batch::new());
         if batch.records.is_empty() {
             return (None, batch.release(&self.streams));
         }
@@ -213,19 +213,19 @@ impl<T> Batcher<T> {
         outputs
     }
 
-    fn on_event(&mut self, now: Now, event: Event, asker: T) -> Vec<Output<T>> {
+    fn on_event(&mut self, now: Now, event: Event, caller: T) -> Vec<Output<T>> {
         match &self.degraded {
-            Some(why) if event.is_command() => vec![Output::Refused(asker, why.clone())],
+            Some(why) if event.is_command() => vec![Output::Refused(caller, why.clone())],
             Some(_) => {
                 // The other events have no effect that must survive a crash of the coordinator.
                 self.apply(now, event);
                 let mut outputs = self.drain_messages();
-                outputs.push(Output::Done(asker));
+                outputs.push(Output::Done(caller));
                 outputs
             }
             None => {
                 self.apply(now, event);
-                self.gathering.askers.push(asker);
+                self.collecting.callers.push(caller);
                 Vec::new()
             }
         }
@@ -237,7 +237,7 @@ impl<T> Batcher<T> {
                 let stop = stop_waiting(report.held.attempt, vec![report.held.trajectory]);
                 return Some(Output::Send { worker, messages: vec![stop] });
             }
-            self.gathering.add_points(Report::points(report));
+            self.collecting.add_points(Report::points(report));
         }
         self.apply(now, Event::Message { worker, message });
         None
@@ -245,11 +245,11 @@ impl<T> Batcher<T> {
 
     fn apply(&mut self, now: Now, event: Event) {
         let actions = self.scheduler.apply(now, event);
-        self.gathering.add(actions, &self.streams);
+        self.collecting.add(actions, &self.streams);
     }
 
     fn batches(&mut self) -> impl Iterator<Item = &mut Batch<T>> {
-        self.writing.iter_mut().chain([&mut self.gathering])
+        self.writing.iter_mut().chain([&mut self.collecting])
     }
 
     /// Whether the coordinator is draining while the store cannot be written. Then it does not accept reports: the workers keep

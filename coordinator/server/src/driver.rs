@@ -65,12 +65,12 @@ enum FromStream {
 }
 
 /// A caller that waits for the loop.
-enum Asker {
+enum Caller {
     Event(oneshot::Sender<Result<(), DriverError>>),
     Query(Reply),
 }
 
-impl Asker {
+impl Caller {
     /// Answers the caller. The caller may have stopped waiting.
     fn answer(self, result: Result<(), DriverError>) {
         match self {
@@ -108,7 +108,7 @@ pub fn start(
 }
 
 struct Driver {
-    batcher: Batcher<Asker>,
+    batcher: Batcher<Caller>,
     store: Arc<dyn Store>,
     clock: Clock,
     controls: mpsc::Receiver<Control>,
@@ -256,11 +256,11 @@ impl Driver {
         while let Some(control) = next {
             let outputs = match control {
                 Control::Event { event, committed } => {
-                    self.batcher.on_request(now, Request::Event { event, asker: Asker::Event(committed) })
+                    self.batcher.on_request(now, Request::Event { event, caller: Caller::Event(committed) })
                 }
                 Control::Query(query) => {
                     let reply = query(self.batcher.scheduler());
-                    self.batcher.answer(Asker::Query(reply)).into_iter().collect()
+                    self.batcher.answer(Caller::Query(reply)).into_iter().collect()
                 }
                 Control::Close => {
                     self.closing = Some(Instant::now() + LAST);
@@ -281,14 +281,14 @@ impl Driver {
         self.release(outputs);
     }
 
-    fn release(&mut self, outputs: Vec<Output<Asker>>) {
+    fn release(&mut self, outputs: Vec<Output<Caller>>) {
         for output in outputs {
             match output {
                 Output::Send { worker, messages } => self.send(worker, messages),
                 // There may be no watchers.
                 Output::Notify(notice) => drop(self.notices.send(notice)),
-                Output::Done(asker) => asker.answer(Ok(())),
-                Output::Refused(asker, why) => asker.answer(Err(DriverError::Degraded(why))),
+                Output::Done(caller) => caller.answer(Ok(())),
+                Output::Refused(caller, why) => caller.answer(Err(DriverError::Degraded(why))),
             }
         }
     }

@@ -126,7 +126,7 @@ impl World {
     }
 
     fn send_event(&mut self, event: Event) -> Result<(), String> {
-        self.request(Request::Event { event, asker: () })
+        self.request(Request::Event { event, caller: () })
     }
 
     fn tick(&mut self) -> Result<(), String> {

@@ -14,7 +14,7 @@ use crate::record::Record;
 pub(super) struct Batch<T> {
     pub(super) records: Vec<Record>,
     /// The callers that wait for the commit of their events.
-    pub(super) askers: Vec<T>,
+    pub(super) callers: Vec<T>,
     /// The callers that wait for answers to their queries.
     pub(super) answers: Vec<T>,
     /// Messages and notices, in order.
@@ -44,8 +44,8 @@ pub(super) struct OutgoingMessage {
 
 impl<T> Batch<T> {
     pub(super) fn new() -> Self {
-        let (askers, answers) = (Vec::new(), Vec::new());
-        Self { records: Vec::new(), askers, answers, releases: Vec::new(), changed: BTreeSet::new(), points: 0 }
+        let (callers, answers) = (Vec::new(), Vec::new());
+        Self { records: Vec::new(), callers, answers, releases: Vec::new(), changed: BTreeSet::new(), points: 0 }
     }
 
     /// The number of records and releases.
@@ -103,7 +103,7 @@ impl<T> Batch<T> {
         }
         outputs.extend(self.changed.into_iter().map(|sweep| Output::Notify(Notice::Changed(sweep))));
         outputs.extend(sent(messages, streams));
-        outputs.extend(self.askers.into_iter().chain(self.answers).map(Output::Done));
+        outputs.extend(self.callers.into_iter().chain(self.answers).map(Output::Done));
         outputs
     }
 

@@ -58,8 +58,8 @@ impl Setup {
         self.take(Request::Messages { worker: worker(7), stream: STREAM, messages })
     }
 
-    fn event(&mut self, event: Event, asker: &'static str) -> Vec<Output<&'static str>> {
-        self.take(Request::Event { event, asker })
+    fn event(&mut self, event: Event, caller: &'static str) -> Vec<Output<&'static str>> {
+        self.take(Request::Event { event, caller })
     }
 
     /// A report of the worker's lane, under its own or another attempt.
@@ -95,7 +95,7 @@ fn messages<'a>(outputs: &'a [Output<&'static str>]) -> Vec<&'a ToWorker> {
 
 /// The callers that get an answer.
 fn done(outputs: &[Output<&'static str>]) -> Vec<&'static str> {
-    let done = |output: &Output<&'static str>| if let Output::Done(asker) = output { Some(*asker) } else { None };
+    let done = |output: &Output<&'static str>| if let Output::Done(caller) = output { Some(*caller) } else { None };
     outputs.iter().filter_map(done).collect()
 }
 
@@ -215,8 +215,8 @@ fn a_transaction_is_bounded_in_records_and_points() {
         setup.send(vec![setup.report(Attempt(100 + number))]);
     }
     // Each late report is a record and an acknowledgement.
-    assert_eq!(setup.batcher.gathering.len(), RECORDS);
-    assert!(setup.batcher.gathering.points() < POINTS);
+    assert_eq!(setup.batcher.collecting.len(), RECORDS);
+    assert!(setup.batcher.collecting.points() < POINTS);
     setup.batcher.committed(setup.world.now);
     setup.begin();
     let ToCoordinator::AttemptEnded(mut long) = setup.report(Attempt(7)) else { unreachable!() };
@@ -236,7 +236,7 @@ fn a_degraded_batcher_keeps_no_messages_for_ended_streams() {
         setup.take(Request::Detach { worker: worker(7), stream: StreamId(number) });
     }
     setup.attach(StreamId(100), Vec::new());
-    assert_eq!(setup.batcher.gathering.len(), 1, "one welcome message");
+    assert_eq!(setup.batcher.collecting.len(), 1, "one welcome message");
 }
 
 #[test]

@@ -97,11 +97,11 @@ impl Handle {
     /// Reads an answer from the scheduler. The answer contains only committed state, unless the store cannot be written.
     pub async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Scheduler) -> T + Send + 'static,
+        read: impl FnOnce(&Scheduler) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
         let query = move |scheduler: &Scheduler| {
-            let answer = question(scheduler);
+            let answer = read(scheduler);
             // The caller may have stopped waiting.
             Box::new(move || drop(reply.send(answer))) as Reply
         };

@@ -94,7 +94,7 @@ impl World {
 
     /// Sends an event to the coordinator.
     pub(super) fn send_event(&mut self, event: Event) -> Result<(), String> {
-        self.request(Request::Event { event, asker: () })
+        self.request(Request::Event { event, caller: () })
     }
 
     /// Sends a request to the coordinator, if it is running, and schedules a commit.
