@@ -190,7 +190,10 @@ async fn quarantine(mut cluster: Cluster) {
         let worker = workers.as_array().expect("an array").iter().find(|worker| worker["id"] == broken);
         worker.and_then(|worker| worker["quarantined"].as_str().map(str::to_owned))
     };
-    assert_eq!(why(&cluster).as_deref(), Some("it failed 3 trajectories in a row that other workers completed"));
+    assert_eq!(
+        why(&cluster).as_deref(),
+        Some("the worker failed 3 trajectories in a row that other workers completed")
+    );
 
     // The quarantine is kept when the coordinator restarts.
     cluster.kill_coordinator();
@@ -203,7 +206,7 @@ async fn quarantine(mut cluster: Cluster) {
     assert_eq!(failing.verdicts(1).await, [false]);
     assert!(why(&cluster).is_some());
     let status = cluster.json(&["show", "small"]);
-    let waits = "it waits for a worker: all that are connected are in quarantine";
+    let waits = "the sweep waits for a worker: all connected workers are in quarantine";
     assert_eq!((status["running"].as_u64(), status["reason"].as_str()), (Some(0), Some(waits)));
     assert_eq!(cluster.json(&["release", broken])["quarantined"], serde_json::Value::Null);
     assert_eq!(failing.grant().await.lanes.len(), 4);

@@ -81,9 +81,12 @@ fn a_sweep_waits_for_workers_that_meet_its_requirement() {
     cluster.serve();
     assert_eq!(cluster.json(&["submit", &spec])["found"], false);
     let reason = |cluster: &Cluster| cluster.json(&["show", "shared"])["reason"].as_str().map(str::to_owned);
-    assert_eq!(reason(&cluster).as_deref(), Some("it waits for a worker with label big: none is connected"));
+    assert_eq!(
+        reason(&cluster).as_deref(),
+        Some("the sweep waits for a worker with label big: no worker is connected")
+    );
     cluster.work(&["--label", "small"], &[]);
-    let has_not = "it waits for a worker with label big: the one that is connected has not got that";
+    let has_not = "the sweep waits for a worker with label big: no connected worker matches";
     until("the wrong worker is there", || (reason(&cluster).as_deref() == Some(has_not)).then_some(()));
     cluster.work(&["--label", "big", "--label", "other"], &[]);
     until("it finishes", || has_finished(&cluster, "shared").then_some(()));

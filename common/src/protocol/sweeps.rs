@@ -279,7 +279,7 @@ mod tests {
                 reused: 1,
                 running: 4,
                 submitted_at: WallTime(5),
-                reason: Some("3 trajectories failed alike".to_owned()),
+                reason: Some("3 trajectories failed with similar errors".to_owned()),
             },
             workers: vec![WorkerView {
                 id: WorkerId(Uuid::from_u128(7)),

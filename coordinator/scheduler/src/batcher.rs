@@ -1,12 +1,13 @@
-//! The batcher: applies events, gathers what they lead to into transactions, and releases it once these are committed.
+//! The batcher: applies events, collects the resulting records into transactions, and releases the other outputs after the
+//! commit.
 //!
-//! It is pure, like the scheduler that it owns: the coordinator's loop drives it with a store and a network, and the simulation
-//! without. While one transaction is on its way to the disk, the next is gathered.
+//! The batcher is pure, like the scheduler that it owns. The coordinator's loop drives it with a store and a network; the
+//! simulation drives it without them. While the store writes one transaction, the batcher collects the next one.
 //!
-//! A store that cannot be written makes the batcher *degraded*. Then
-//! - questions are answered from what is decided, and commands are refused;
-//! - messages of workers are still taken in, as long as there is room, and nothing that follows from them is released;
-//! - workers that are to leave are told so, and told not to wait for acknowledgements that cannot come.
+//! If the store cannot be written, the batcher is *degraded*. Then
+//! - queries are answered from the state that is not committed yet, and commands are refused;
+//! - messages of workers are applied as long as there is room, but their outputs are not released;
+//! - if the coordinator is draining, workers are sent the message to leave, and the message not to wait for acknowledgements.
 
 mod batch;
 
@@ -22,39 +23,39 @@ use crate::record::Record;
 use crate::scheduler::Scheduler;
 use batch::Batch;
 
-/// Records of one transaction, about. There are enough of them that the disk's latency weighs little on each.
+/// Records of one transaction, approximately. Many records share the latency of one write.
 const RECORDS: usize = 4_096;
-/// Evaluations in the reports of one transaction, about. They bound its memory, however long the curves are.
+/// Evaluations in the reports of one transaction, approximately. The limit bounds the memory of a transaction.
 pub const POINTS: usize = 1_000_000;
-/// Milliseconds after a deadline that show that the loop slept: then no worker could be heard meanwhile.
+/// Milliseconds after a deadline. A later tick means that the process was suspended and received no messages.
 const LATE_MS: u64 = 500;
 
-/// The number of a stream. It tells a worker's present stream from those before.
+/// The number of a stream. It distinguishes a worker's current stream from earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamId(pub u64);
 
-/// Something that reaches the coordinator.
+/// An input of the batcher. `T` identifies the caller that waits for the commit.
 #[derive(Debug, Clone)]
 pub enum Request<T> {
-    /// An event, and whoever waits until it is committed.
+    /// An event, and the caller that waits for its commit.
     Event {
         /// The event.
         event: Event,
-        /// Who waits.
-        asker: T,
+        /// The caller.
+        caller: T,
     },
-    /// A worker opens a stream, which replaces the one before.
+    /// A worker opens a stream, which replaces its previous stream.
     Attach {
-        /// Its first message.
+        /// The first message.
         hello: Hello,
         /// The stream.
         stream: StreamId,
     },
     /// A worker sends messages.
-    Said {
+    Messages {
         /// The worker.
         worker: WorkerId,
-        /// The stream that they came on. Messages of an earlier stream are dropped.
+        /// The stream of the messages. Messages of an earlier stream are dropped.
         stream: StreamId,
         /// The messages, in order.
         messages: Vec<ToCoordinator>,
@@ -68,85 +69,85 @@ pub enum Request<T> {
     },
 }
 
-/// Something that is released.
+/// An output of the batcher.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output<T> {
-    /// Messages to a worker, on its present stream.
+    /// Messages to a worker, on its current stream.
     Send {
         /// The worker.
         worker: WorkerId,
         /// The messages, in order.
         messages: Vec<ToWorker>,
     },
-    /// News for watchers.
+    /// A notification for watchers.
     Notify(Notice),
-    /// What this asker waited for is committed.
+    /// The event of this caller is committed, or its query may be answered.
     Done(T),
-    /// The store cannot be written, for this reason: the asker's event was not applied.
+    /// The event of this caller was not applied, because the store cannot be written. The text gives the reason.
     Refused(T, String),
 }
 
-/// A scheduler, with what it decided and what is not committed of that. `T` is whoever waits for a commit or an answer.
+/// A scheduler, with its decisions that are not committed yet. `T` identifies a caller that waits for a commit or an answer.
 #[derive(Debug, Clone)]
 pub struct Batcher<T> {
     scheduler: Scheduler,
     streams: BTreeMap<WorkerId, StreamId>,
-    /// The transaction that is on its way to the disk.
+    /// The transaction that the store is writing.
     writing: Option<Batch<T>>,
-    /// The next one.
-    gathering: Batch<T>,
+    /// The next transaction.
+    collecting: Batch<T>,
     degraded: Option<String>,
 }
 
 impl<T> Batcher<T> {
-    /// A batcher that has nothing to commit.
+    /// A batcher with nothing to commit.
     pub fn new(scheduler: Scheduler) -> Self {
-        let (streams, gathering) = (BTreeMap::new(), Batch::new());
-        Self { scheduler, streams, writing: None, gathering, degraded: None }
+        let (streams, collecting) = (BTreeMap::new(), Batch::new());
+        Self { scheduler, streams, writing: None, collecting, degraded: None }
     }
 
-    /// The scheduler, with everything that is decided. What is read of it is released by [`Self::answer`].
+    /// The scheduler, including decisions that are not committed yet. Release an answer read from it with [`Self::answer`].
     pub const fn scheduler(&self) -> &Scheduler {
         &self.scheduler
     }
 
-    /// Why the store cannot be written, where it cannot.
+    /// The reason why the store cannot be written; `None` if it can be written.
     pub fn degraded(&self) -> Option<&str> {
         self.degraded.as_deref()
     }
 
-    /// The moment at which [`Self::tick`] has something to do, if nothing comes before.
+    /// The time of the next call of [`Self::tick`] that has an effect.
     pub fn next_deadline(&self) -> Option<Tick> {
         if self.degraded.is_some() { None } else { self.scheduler.next_deadline() }
     }
 
-    /// Whether messages of workers may be taken in. Where there is no room they wait for [`Self::committed`]. Events and
-    /// questions may always be taken in: each has an asker that waits for its end.
+    /// Whether there is room for more messages of workers. If not, they have to wait for [`Self::committed`]. Events and
+    /// queries are always accepted: their number is bounded by the callers that wait for them.
     pub fn has_room(&self) -> bool {
-        self.workers_leave_unheard() || (self.gathering.len() < RECORDS && self.gathering.points() < POINTS)
+        self.is_draining_without_store() || (self.collecting.len() < RECORDS && self.collecting.points() < POINTS)
     }
 
     /// Applies a request.
-    pub fn take(&mut self, now: Now, request: Request<T>) -> Vec<Output<T>> {
+    pub fn on_request(&mut self, now: Now, request: Request<T>) -> Vec<Output<T>> {
         match request {
-            Request::Event { event, asker } => self.take_event(now, event, asker),
+            Request::Event { event, caller } => self.on_event(now, event, caller),
             Request::Attach { hello, stream } => {
                 let worker = hello.worker;
                 self.streams.insert(worker, stream);
-                self.forget_messages_to(worker);
+                self.drop_messages_to(worker);
                 self.apply(now, Event::Message { worker, message: ToCoordinator::Hello(hello) });
-                self.tell_workers_to_leave()
+                self.drain_messages()
             }
-            Request::Said { worker, stream, messages } => {
+            Request::Messages { worker, stream, messages } => {
                 if self.streams.get(&worker) != Some(&stream) {
                     return Vec::new();
                 }
-                messages.into_iter().flat_map(|message| self.take_message(now, worker, message)).collect()
+                messages.into_iter().flat_map(|message| self.on_message(now, worker, message)).collect()
             }
             Request::Detach { worker, stream } => {
                 if self.streams.get(&worker) == Some(&stream) {
                     self.streams.remove(&worker);
-                    self.forget_messages_to(worker);
+                    self.drop_messages_to(worker);
                     self.apply(now, Event::Disconnected(worker));
                 }
                 Vec::new()
@@ -154,17 +155,17 @@ impl<T> Batcher<T> {
         }
     }
 
-    /// Holds an answer, which was read off [`Self::scheduler`] just now, until all that it tells of is committed. While the
-    /// store cannot be written it is released at once.
-    pub fn answer(&mut self, asker: T) -> Option<Output<T>> {
+    /// Holds back an answer that was just read from [`Self::scheduler`], until the decisions in it are committed. While the
+    /// store cannot be written, the answer is released at once.
+    pub fn answer(&mut self, caller: T) -> Option<Output<T>> {
         if self.degraded.is_some() {
-            return Some(Output::Done(asker));
+            return Some(Output::Done(caller));
         }
-        self.gathering.answers.push(asker);
+        self.collecting.answers.push(caller);
         None
     }
 
-    /// Applies the passing of time. Nobody is lost while the store cannot be written.
+    /// Applies the deadlines that have passed. No worker is lost while the store cannot be written.
     pub fn tick(&mut self, now: Now) {
         let Some(deadline) = self.next_deadline() else { return };
         if now.tick > deadline.after_ms(LATE_MS) {
@@ -175,14 +176,14 @@ impl<T> Batcher<T> {
         }
     }
 
-    /// Begins the next transaction: the records that have to be committed, all or none, or nothing where there are none. Then
-    /// [`Self::committed`] or [`Self::failed`] has to follow. What needs no commit is released.
+    /// Begins the next transaction and returns its records, which have to be committed all or none. A call of
+    /// [`Self::committed`] or [`Self::failed`] has to follow. If there are no records, returns the outputs instead.
     ///
     /// # Panics
-    /// Where a transaction has begun and is not committed.
+    /// If a transaction has begun and is not committed.
     pub fn begin(&mut self) -> (Option<Arc<Vec<Record>>>, Vec<Output<T>>) {
         assert!(self.writing.is_none(), "one transaction at a time");
-        let mut batch = std::mem::replace(&mut self.gathering, Batch::new());
+        let mut batch = std::mem::replace(&mut self.collecting, Batch::new());
         if batch.records.is_empty() {
             return (None, batch.release(&self.streams));
         }
@@ -191,52 +192,52 @@ impl<T> Batcher<T> {
         (Some(records), Vec::new())
     }
 
-    /// Releases the transaction that has begun: it is committed.
+    /// Releases the outputs of the transaction that is now committed.
     ///
     /// # Panics
-    /// Where none has begun.
+    /// If no transaction has begun.
     pub fn committed(&mut self, now: Now) -> Vec<Output<T>> {
-        let batch = self.writing.take().expect("a transaction that is committed has begun");
+        let batch = self.writing.take().expect("committed() follows begin()");
         if self.degraded.take().is_some() {
             self.apply(now, Event::Awoke);
         }
         batch.release(&self.streams)
     }
 
-    /// Notes that the transaction that has begun is not committed yet, for this reason. It stays as it is, to be tried again.
+    /// Notes that the transaction could not be committed, and why. The caller retries the same transaction.
     pub fn failed(&mut self, why: String) -> Vec<Output<T>> {
         self.degraded = Some(why);
-        let mut outputs = self.tell_workers_to_leave();
+        let mut outputs = self.drain_messages();
         let answers = self.batches().flat_map(|batch| std::mem::take(&mut batch.answers));
         outputs.extend(answers.map(Output::Done));
         outputs
     }
 
-    fn take_event(&mut self, now: Now, event: Event, asker: T) -> Vec<Output<T>> {
+    fn on_event(&mut self, now: Now, event: Event, caller: T) -> Vec<Output<T>> {
         match &self.degraded {
-            Some(why) if event.is_command() => vec![Output::Refused(asker, why.clone())],
+            Some(why) if event.is_command() => vec![Output::Refused(caller, why.clone())],
             Some(_) => {
-                // Nothing of it has to be kept.
+                // The other events have no effect that must survive a crash of the coordinator.
                 self.apply(now, event);
-                let mut outputs = self.tell_workers_to_leave();
-                outputs.push(Output::Done(asker));
+                let mut outputs = self.drain_messages();
+                outputs.push(Output::Done(caller));
                 outputs
             }
             None => {
                 self.apply(now, event);
-                self.gathering.askers.push(asker);
+                self.collecting.callers.push(caller);
                 Vec::new()
             }
         }
     }
 
-    fn take_message(&mut self, now: Now, worker: WorkerId, message: ToCoordinator) -> Option<Output<T>> {
+    fn on_message(&mut self, now: Now, worker: WorkerId, message: ToCoordinator) -> Option<Output<T>> {
         if let ToCoordinator::AttemptEnded(report) = &message {
-            if self.workers_leave_unheard() {
+            if self.is_draining_without_store() {
                 let stop = stop_waiting(report.held.attempt, vec![report.held.trajectory]);
                 return Some(Output::Send { worker, messages: vec![stop] });
             }
-            self.gathering.add_points(Report::points(report));
+            self.collecting.add_points(Report::points(report));
         }
         self.apply(now, Event::Message { worker, message });
         None
@@ -244,40 +245,40 @@ impl<T> Batcher<T> {
 
     fn apply(&mut self, now: Now, event: Event) {
         let actions = self.scheduler.apply(now, event);
-        self.gathering.add(actions, &self.streams);
+        self.collecting.add(actions, &self.streams);
     }
 
     fn batches(&mut self) -> impl Iterator<Item = &mut Batch<T>> {
-        self.writing.iter_mut().chain([&mut self.gathering])
+        self.writing.iter_mut().chain([&mut self.collecting])
     }
 
-    /// Whether workers are to leave while their reports cannot be committed. Then reports are left to the coordinator that comes
-    /// after this one: workers keep on disk what is not acknowledged.
-    fn workers_leave_unheard(&self) -> bool {
+    /// Whether the coordinator is draining while the store cannot be written. Then it does not accept reports: the workers keep
+    /// them on disk for the next coordinator.
+    fn is_draining_without_store(&self) -> bool {
         self.degraded.is_some() && self.scheduler.is_draining()
     }
 
-    /// Where workers leave unheard, what they are told of the transactions that cannot be committed.
-    fn tell_workers_to_leave(&mut self) -> Vec<Output<T>> {
-        if !self.workers_leave_unheard() {
+    /// The messages that draining workers get before the commit, while the store cannot be written.
+    fn drain_messages(&mut self) -> Vec<Output<T>> {
+        if !self.is_draining_without_store() {
             return Vec::new();
         }
-        let messages = self.batches().flat_map(Batch::messages_for_leavers).collect::<Vec<_>>();
+        let messages = self.batches().flat_map(Batch::drain_messages).collect::<Vec<_>>();
         batch::sent(messages, &self.streams)
     }
 
-    /// A worker's stream before has ended. What waits for it would gather for as long as the store cannot be written.
-    fn forget_messages_to(&mut self, worker: WorkerId) {
+    /// Drops messages for earlier streams of a worker. Otherwise they would accumulate while the store cannot be written.
+    fn drop_messages_to(&mut self, worker: WorkerId) {
         if self.degraded.is_some() {
             let present = self.streams.get(&worker).copied();
-            self.batches().for_each(|batch| batch.forget_messages_to(worker, present));
+            self.batches().for_each(|batch| batch.drop_messages_to(worker, present));
         }
     }
 }
 
-/// The message to a worker whose reports cannot be acknowledged now.
+/// Tells a worker not to wait for the acknowledgement of its reports.
 fn stop_waiting(attempt: Attempt, trajectories: Vec<TrajectoryIndex>) -> ToWorker {
-    let reason = "the store cannot be written; the report is for a coordinator that comes after this one".to_owned();
+    let reason = "the store cannot be written; the worker keeps the report for the next coordinator".to_owned();
     ToWorker::Stop { attempt, trajectories, reason }
 }
 

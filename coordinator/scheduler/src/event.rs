@@ -1,4 +1,4 @@
-//! Events in, actions out.
+//! The inputs of the scheduler (events) and its outputs (actions).
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use biosweep_common::views::IncompleteAttempt;
 use crate::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};
 use crate::tables::pending::PreparedSpec;
 
-/// The moment of an event.
+/// The time of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// Monotonic milliseconds, for deadlines.
@@ -19,75 +19,75 @@ pub struct Now {
     pub wall: WallTime,
 }
 
-/// Something that happened.
+/// An input of the scheduler.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A new sweep.
     Submitted {
-        /// The record that will be kept.
+        /// The submission, which is stored.
         submission: Box<Submission>,
-        /// Its spec.
+        /// The spec of the sweep.
         prepared: PreparedSpec,
-        /// Results that it takes over from the store.
+        /// Stored results that the sweep takes over.
         reused: Arc<[ReusedRow]>,
     },
-    /// The owner of a sweep adds trials to it.
+    /// A user adds trials to a sweep.
     Extended {
         /// The sweep.
         sweep: SweepId,
-        /// The trials.
+        /// The added trials.
         extended: Box<Extended>,
     },
-    /// The owner of a sweep cancels it.
+    /// A user cancels a sweep.
     Cancelled(SweepId),
-    /// The owner of a sweep pauses it.
+    /// A user pauses a sweep.
     Paused(SweepId),
-    /// The owner of a sweep resumes it.
+    /// A user resumes a sweep.
     Resumed(SweepId),
-    /// The owner of a sweep wants trajectories tried again that failed for good.
+    /// A user retries failed trajectories of a sweep.
     Retried {
         /// The sweep.
         sweep: SweepId,
-        /// The sweep as the store knows it, and its spec, where it has finished.
+        /// The stored sweep and its spec, if the sweep has finished.
         finished: Option<Box<(RestoredSweep, PreparedSpec)>>,
-        /// The trajectories, each with the attempts it had.
+        /// The trajectories, each with the number of its attempts so far.
         failures: Vec<(TrajectoryIndex, u32)>,
-        /// Results for them that the store has meanwhile.
+        /// Stored results that these trajectories take over.
         reused: Arc<[ReusedRow]>,
     },
-    /// The owner of a sweep that has ended deletes it.
+    /// A user deletes a sweep that has ended.
     Deleted(SweepId),
-    /// Somebody releases a worker from quarantine.
+    /// A user releases a worker from quarantine.
     Released(WorkerId),
-    /// A worker sent a message on its present stream.
+    /// A worker sent a message on its current stream.
     Message {
         /// The worker.
         worker: WorkerId,
         /// The message.
         message: ToCoordinator,
     },
-    /// A worker's present stream broke. Its leases live on until their deadline.
+    /// A worker's current stream ended. The worker keeps its leases until its deadline.
     Disconnected(WorkerId),
-    /// A worker's process is known to have ended.
+    /// A worker's process has ended.
     Died {
         /// The worker.
         worker: WorkerId,
-        /// How, for people.
+        /// How the process ended, as text.
         cause: String,
     },
-    /// Nothing more is to be granted, and workers are to hand back what they train.
+    /// The coordinator stops. It grants nothing more, and the workers hand back their trajectories.
     Draining {
-        /// Why, for people.
+        /// The reason, as text.
         reason: String,
     },
-    /// Time has passed.
+    /// A deadline may have passed.
     Ticked,
-    /// For some time no worker could be heard: the store could not be written, or this process slept.
+    /// The coordinator received no messages for some time: the store could not be written, or the process was suspended.
     Awoke,
 }
 
 impl Event {
-    /// Whether a person asked for it.
+    /// Whether the event is a user's command.
     pub const fn is_command(&self) -> bool {
         match self {
             Self::Submitted { .. }
@@ -111,36 +111,36 @@ impl Event {
 /// More trials for a sweep.
 #[derive(Debug, Clone)]
 pub struct Extended {
-    /// The record that will be kept.
+    /// The extension, which is stored.
     pub extension: Extension,
-    /// The sweep's spec with these trials.
+    /// The spec of the sweep with the added trials.
     pub prepared: PreparedSpec,
-    /// The sweep as the store knows it, where it has finished.
+    /// The stored sweep, if it has finished.
     pub finished: Option<RestoredSweep>,
-    /// Results that they take over from the store.
+    /// Stored results that the added trials take over.
     pub reused: Arc<[ReusedRow]>,
 }
 
-/// Something to do. Every [`Action::Persist`] of a batch is committed before any other action of the batch is released.
+/// An output of the scheduler. Every [`Action::Persist`] of a batch is committed before any other action of the batch is released.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Commit a record.
     Persist(Record),
-    /// Send a message to a worker, where its stream is up.
+    /// Send a message to a worker, if the worker is connected.
     Send {
         /// The worker.
         worker: WorkerId,
         /// The message.
         message: ToWorker,
     },
-    /// Tell the watchers.
+    /// Notify the watchers.
     Notify(Notice),
 }
 
-/// News for watchers.
+/// A notification for watchers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
-    /// The counts of this sweep changed, or what its workers do.
+    /// The counts of this sweep changed, or the progress of its workers.
     Changed(SweepId),
     /// The state of this sweep changed.
     StateChanged(SweepId),

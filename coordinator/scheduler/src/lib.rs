@@ -1,4 +1,5 @@
-//! The scheduler, pure: `apply(now, Event) -> Vec<Action>`. It awaits nothing, reads no clock and draws no number.
+//! The scheduler, pure: `apply(now, Event) -> Vec<Action>`. The scheduler awaits nothing, reads no clock
+//! and draws no random number.
 //!
 //! | module | contents |
 //! |---|---|
@@ -8,10 +9,10 @@
 //! | `handlers` | one handler for each kind of event |
 //! | [`policies`] | bundles, fair share, failures, reuse, scope |
 //! | [`tables`] | leases, workers and sweeps, with their indexes |
-//! | [`batcher`] | events gathered into transactions, and what is released when these are committed |
-//! | [`status`] | views for people |
-//! | `invariants` | what always holds |
-//! | `testing` | a world for tests |
+//! | [`batcher`] | transactions, and the outputs that are released after their commit |
+//! | [`status`] | views of sweeps and workers |
+//! | `invariants` | checks of the scheduler's state |
+//! | `testing` | a scheduler without time, network or disk, for tests |
 
 pub mod batcher;
 pub mod event;

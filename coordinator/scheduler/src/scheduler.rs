@@ -1,6 +1,6 @@
-//! The scheduler: applies one event at a time and returns what has to be done about it.
+//! The scheduler: applies one event at a time and returns the actions that follow from it.
 //!
-//! A trajectory's life, as the scheduler sees it:
+//! The states of a trajectory:
 //!
 //! ```text
 //!            ┌──── preempted, worker-lost, or failed with retries left ────┐
@@ -29,51 +29,52 @@ use crate::tables::sweep::Sweep;
 use crate::tables::worker::{ClassChange, Worker, WorkerTable};
 use crate::tables::worker_class::WorkerClass;
 
-/// The coordinator's patience with its workers.
+/// The time limits for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// Milliseconds between two heartbeats of a worker.
     pub heartbeat_ms: u64,
-    /// Milliseconds of silence after which a worker is lost.
+    /// Milliseconds without a message after which a worker is lost.
     pub lease_ms: u64,
-    /// Milliseconds within which another process may take up the identity of one that has ended.
+    /// Milliseconds in which a new process may take over the identity of a worker whose process has ended.
     pub reconnect_grace_ms: u64,
 }
 
 impl Timeouts {
-    /// Ten heartbeats a lease, and a quarter of a lease to reconnect.
+    /// The time limits that follow from a lease time: ten heartbeats, and a quarter of the lease time to reconnect.
     pub const fn of_lease_ms(lease_ms: u64) -> Self {
         Self { heartbeat_ms: lease_ms / 10, lease_ms, reconnect_grace_ms: lease_ms / 4 }
     }
 }
 
-/// The state of everything that is in flight.
+/// The state of all sweeps, workers and leases.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
     pub(crate) timeouts: Timeouts,
-    /// The id of the store that keeps all of this.
+    /// The id of the store.
     pub(crate) store: Option<StoreId>,
-    /// Sweeps that have work left.
+    /// Sweeps that have not ended.
     pub(crate) sweeps: BTreeMap<SweepId, Sweep>,
     /// Stored sweeps that this coordinator does not work on.
     pub(crate) out_of_scope: OutOfScope,
-    /// Sweeps that are deleted. A second deletion of one does nothing.
+    /// Deleted sweeps. A second deletion of a sweep has no effect.
     pub(crate) deleted: BTreeSet<SweepId>,
-    /// Sweep → the sweeps that may take over its results. It is one of them where blocks of it differ only in when to stop.
+    /// Sweep → the sweeps that may take over its results. A sweep depends on itself if its blocks differ only in the
+    /// stopping rule.
     pub(crate) dependents: BTreeMap<SweepId, BTreeSet<SweepId>>,
     pub(crate) workers: WorkerTable,
     pub(crate) leases: LeaseTable,
-    /// No worker is lost before this moment, not even one whose process is known to have ended.
+    /// The time before which no worker is lost, not even one whose process has ended.
     pub(crate) no_loss_before: Tick,
-    /// Whether something can be granted that could not be before, to any worker that waits.
+    /// Whether all waiting workers have to be checked, because a new grant may be possible.
     pub(crate) check_all: bool,
     pub(crate) last_attempt: u64,
     pub(crate) draining: bool,
 }
 
 impl Scheduler {
-    /// The state that the store remembers, with the specs of its sweeps in the same order. Open leases get a whole lease time in
-    /// which their workers can claim them.
+    /// Restores the state from the store. `specs` are the specs of the restored sweeps, in the same order. The workers of
+    /// open leases have one lease time to reconnect.
     pub fn restore(timeouts: Timeouts, now: Now, restored: &Restored, specs: Vec<PreparedSpec>) -> Self {
         let quarantined = restored.quarantined.iter().map(|row| (row.worker, row.reason.clone())).collect();
         let mut scheduler = Self {
@@ -90,10 +91,10 @@ impl Scheduler {
             last_attempt: restored.last_attempt,
             draining: false,
         };
-        assert_eq!(restored.sweeps.len(), specs.len(), "every restored sweep has its spec");
+        assert_eq!(restored.sweeps.len(), specs.len(), "there is one spec for each restored sweep");
         for (sweep, prepared) in restored.sweeps.iter().zip(specs) {
             let mut begun = Sweep::restored(sweep, prepared);
-            begun.hold_if_begun_by_other_numerics();
+            begun.pause_if_begun_by_other_numerics();
             scheduler.restore_sweep(now, begun, &sweep.open);
         }
         scheduler
@@ -118,7 +119,7 @@ impl Scheduler {
         self.add_sweep(sweep);
     }
 
-    /// Applies one event; returns everything that has to be done about it, in order.
+    /// Applies one event; returns the resulting actions, in order.
     pub fn apply(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
@@ -141,37 +142,37 @@ impl Scheduler {
             Event::Ticked => self.on_ticked(now, &mut actions),
             Event::Awoke => self.on_awoke(now),
         }
-        self.grant_what_can_be(now, &mut actions);
+        self.grant_pending(now, &mut actions);
         if cfg!(debug_assertions)
             && let Err(broken) = self.check()
         {
-            panic!("the scheduler contradicts itself: {broken}");
+            panic!("the scheduler's state is inconsistent: {broken}");
         }
         actions
     }
 
-    /// Whether its workers are to leave.
+    /// Whether the coordinator is draining: it grants nothing, and its workers leave.
     pub const fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// The moment at which the next worker is lost if it stays silent.
+    /// The time at which the next worker is lost if it sends no message.
     pub fn next_deadline(&self) -> Option<Tick> {
         self.workers.next_deadline().map(|(deadline, _)| deadline.max(self.no_loss_before))
     }
 }
 
-/// The tables together: what a change of one means for the others.
+/// Changes that affect several tables.
 impl Scheduler {
-    /// A sweep that must be in the table: a lease, a dependent or the caller's own look says so.
+    /// The sweep of an id that another table refers to.
     ///
     /// # Panics
-    /// Where it is not: the tables contradict each other.
+    /// If the sweep is not in the table: the tables are inconsistent.
     pub(crate) fn sweep_mut(&mut self, id: SweepId) -> &mut Sweep {
-        self.sweeps.get_mut(&id).unwrap_or_else(|| panic!("sweep {id} is referred to and is not here"))
+        self.sweeps.get_mut(&id).unwrap_or_else(|| panic!("sweep {id} is referred to and is not in the table"))
     }
 
-    /// Changes a worker, and all that counts it; `None` where it is not known.
+    /// Changes a worker, and updates its class and the lanes of sweeps; `None` if the worker is not known.
     pub(crate) fn update_worker<R>(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker) -> R) -> Option<R> {
         let held = self.leases.lanes_held_by(id);
         let (result, class_change) = self.workers.update(id, held, change)?;
@@ -186,7 +187,7 @@ impl Scheduler {
         self.on_class_change(class_change);
     }
 
-    /// Removes a worker from its table. Its leases are the caller's business.
+    /// Removes a worker from the table. The caller ends the leases of the worker.
     pub(crate) fn remove_worker(&mut self, id: WorkerId) -> Option<Worker> {
         let (worker, class_change) = self.workers.remove(id)?;
         self.on_class_change(class_change);
@@ -194,14 +195,14 @@ impl Scheduler {
     }
 
     fn on_class_change(&mut self, change: Option<ClassChange>) {
-        let Some(ClassChange { capabilities, lanes_before, lanes, is_lost_to_the_fit }) = change else { return };
+        let Some(ClassChange { capabilities, lanes_before, lanes, is_no_longer_fit }) = change else { return };
         if lanes != lanes_before {
             for sweep in self.sweeps.values_mut().filter(|sweep| sweep.can_use(&capabilities)) {
-                sweep.lanes_there = sweep.lanes_there + lanes - lanes_before;
-                sweep.is_active &= sweep.lanes_there > 0;
+                sweep.usable_lanes = sweep.usable_lanes + lanes - lanes_before;
+                sweep.is_active &= sweep.usable_lanes > 0;
             }
         }
-        self.check_all |= is_lost_to_the_fit;
+        self.check_all |= is_no_longer_fit;
     }
 
     /// Adds a lease to the table, its sweep and its worker.
@@ -221,27 +222,27 @@ impl Scheduler {
         closed.lane
     }
 
-    /// The name of a worker, or its id where the worker is not known.
+    /// The name of a worker, or its id if the worker is not known.
     pub(crate) fn worker_name(&self, id: WorkerId) -> String {
         self.workers.get(id).map_or_else(|| id.to_string(), |worker| worker.description.name.clone())
     }
 
-    /// The lanes that a sweep can count on.
-    pub(crate) fn lanes_there(&self, sweep: &Sweep) -> u64 {
-        self.classes_for(sweep).map(|class| class.lanes_counted_on).sum()
+    /// The number of lanes of all workers that can train this sweep.
+    pub(crate) fn usable_lanes(&self, sweep: &Sweep) -> u64 {
+        self.classes_for(sweep).map(|class| class.usable_lanes).sum()
     }
 
-    /// The workers that can train this sweep and are not suspected.
+    /// The workers that can train this sweep and are not suspects.
     pub(crate) fn fit_for(&self, sweep: &Sweep) -> impl Iterator<Item = WorkerId> {
         self.classes_for(sweep).flat_map(|class| class.fit.iter().copied())
     }
 
-    /// The classes that can train this sweep.
+    /// The worker classes that can train this sweep.
     pub(crate) fn classes_for(&self, sweep: &Sweep) -> impl Iterator<Item = &WorkerClass> {
         self.workers.classes.iter().filter(|(capabilities, _)| sweep.can_use(capabilities)).map(|(_, class)| class)
     }
 
-    /// Takes the set of classes with a waiting worker for which there may be work; the set is then empty.
+    /// Takes the set of classes that have to be checked for a grant to a waiting worker. The set is then empty.
     pub(crate) fn classes_to_check(&mut self) -> BTreeSet<Arc<Capabilities>> {
         self.workers.take_classes_to_check(mem::take(&mut self.check_all))
     }

@@ -1,4 +1,4 @@
-//! What the scheduler shows of itself.
+//! Views of the scheduler's sweeps and workers, for users.
 
 use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::outcome::SweepState;
@@ -11,7 +11,7 @@ use crate::tables::sweep::Sweep;
 use crate::tables::worker::Worker;
 use crate::tables::worker_class::WorkerClass;
 
-/// A sweep of which nothing is in training.
+/// The view of a sweep that has no trial in training.
 #[must_use]
 pub fn sweep_view(row: &SweepRow) -> SweepView {
     let submission = &row.submission;
@@ -32,12 +32,12 @@ pub fn sweep_view(row: &SweepRow) -> SweepView {
 }
 
 impl Scheduler {
-    /// A running sweep, with its counts as of now; `None` where it has ended or never was.
+    /// The view of a sweep that has not ended; `None` if the sweep has ended or is unknown.
     pub fn sweep_view(&self, id: SweepId) -> Option<SweepView> {
         self.sweeps.get(&id).map(|sweep| self.view(sweep))
     }
 
-    /// Every running sweep.
+    /// The views of all sweeps that have not ended.
     pub fn sweep_views(&self) -> Vec<SweepView> {
         self.sweeps.values().map(|sweep| self.view(sweep)).collect()
     }
@@ -47,59 +47,63 @@ impl Scheduler {
         SweepView { reason: view.reason.or_else(|| self.waits_for(sweep)), ..view }
     }
 
-    /// What a sweep that has something to be granted waits for, where nobody is there who could take it.
+    /// Why a running sweep waits; `None` if it does not wait.
     fn waits_for(&self, sweep: &Sweep) -> Option<String> {
         let is_running = sweep.row.state == SweepState::Running;
         if is_running && sweep.pending.is_empty() && sweep.fair_share.open() == 0 {
             return Some(
-                "all that is left of it is in training for another sweep, and is taken over from there".to_owned(),
+                "all remaining trajectories are in training for another sweep, and their results will be taken over"
+                    .to_owned(),
             );
         }
         if !sweep.can_grant() {
             return None;
         }
-        if sweep.lanes_there > 0 {
-            return (sweep.fair_share.open() == 0).then(|| self.waits_for_others(sweep)).flatten();
+        if sweep.usable_lanes > 0 {
+            return (sweep.fair_share.open() == 0).then(|| self.reason_to_wait_for_others(sweep)).flatten();
         }
         let connected: u64 = self.workers.classes.values().map(|class| class.count).sum();
-        let is_of_use = self.classes_for(sweep).any(|class| class.lanes > 0);
+        let is_matched = self.classes_for(sweep).any(|class| class.lanes > 0);
         let require = &sweep.spec.execution.require;
-        let (wanted, that) =
-            if require.is_none() { (String::new(), "a lane") } else { (format!(" with {require}"), "that") };
-        let there = match connected {
-            0 => "none is connected".to_owned(),
-            _ if is_of_use && require.is_none() => "all that are connected are in quarantine".to_owned(),
-            _ if is_of_use => "all that have that are in quarantine".to_owned(),
-            1 => format!("the one that is connected has not got {that}"),
-            several => format!("none of the {several} that are connected has got {that}"),
+        let (wanted, condition) =
+            if require.is_none() { (String::new(), "has a lane") } else { (format!(" with {require}"), "matches") };
+        let state = match connected {
+            0 => "no worker is connected".to_owned(),
+            _ if is_matched && require.is_none() => "all connected workers are in quarantine".to_owned(),
+            _ if is_matched => "all matching workers are in quarantine".to_owned(),
+            1 => format!("no connected worker {condition}"),
+            several => format!("none of the {several} connected workers {condition}"),
         };
-        Some(format!("it waits for a worker{wanted}: {there}"))
+        Some(format!("the sweep waits for a worker{wanted}: {state}"))
     }
 
-    /// Why a sweep waits of which nothing is in training, though workers that can train it are there.
-    fn waits_for_others(&self, sweep: &Sweep) -> Option<String> {
+    /// Why a sweep has no trial in training although workers that can train it are connected.
+    fn reason_to_wait_for_others(&self, sweep: &Sweep) -> Option<String> {
         let any = |is_so: fn(&WorkerClass) -> bool| self.classes_for(sweep).any(is_so);
         let why = if any(|class| !class.refused.is_empty()) {
-            "what is left of it failed on the workers that are idle, and waits for another"
+            "the remaining trajectories failed on the idle workers; the sweep waits for another worker"
         } else if any(|class| !class.suspects.is_empty()) {
-            "the workers that are idle failed too much in a row; it waits for another"
+            "the idle workers failed too many trajectories in a row; the sweep waits for another worker"
         } else {
             let is_before =
                 |other: &&Sweep| other.spec.execution.priority > sweep.spec.execution.priority && other.can_grant();
             let first = self.sweeps.values().filter(is_before).max_by_key(|other| other.spec.execution.priority)?;
             let name = &first.row.submission.name;
-            return Some(format!("it waits behind {name}, whose priority is {}", first.spec.execution.priority));
+            return Some(format!(
+                "the sweep waits for {name}, which has the higher priority {}",
+                first.spec.execution.priority
+            ));
         };
         Some(why.to_owned())
     }
 
-    /// How much of the trials of a sweep that are in training is done, in trials.
+    /// The progress of the trials in training of a sweep, as a number of trials. A half-trained trial counts 0.5.
     pub fn in_training_done(&self, id: SweepId) -> f64 {
         let lanes = self.leases.of_sweep(id).flat_map(|(_, lease)| lease.open.values());
         lanes.map(|lane| lane.trials() as f64 * lane.updates as f64 / lane.updates_max().max(1) as f64).sum()
     }
 
-    /// The workers, each with what it trains: of one sweep, or of all.
+    /// The views of all workers, each with its lanes in training: the lanes of one sweep, or of all sweeps.
     pub fn worker_views(&self, sweep: Option<SweepId>) -> Vec<WorkerView> {
         self.workers.iter().map(|(id, worker)| self.worker_view(id, worker, sweep)).collect()
     }

@@ -1,4 +1,4 @@
-//! A world without time, network or disk, in which tests try the scheduler.
+//! A scheduler without time, network or disk, for tests.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::record::{Ending, LeaseRow, Record, Restored, RestoredSweep, Submissio
 use crate::scheduler::{Scheduler, Timeouts};
 use crate::tables::pending::PreparedSpec;
 
-/// Time-outs of the tests.
+/// The timeouts of the tests.
 pub const TIMEOUTS: Timeouts = Timeouts { heartbeat_ms: 1_000, lease_ms: 10_000, reconnect_grace_ms: 3_000 };
 
-/// Two activations, which cost the same, of three seeds, each stopped at two moments: 6 trajectories, 12 trials.
+/// A sweep of two activations of equal cost, three seeds and two stopping rules: 6 trajectories, 12 trials.
 pub const SPEC: &str = r#"
 name = "small"
 retries = 1
@@ -41,17 +41,17 @@ pub fn spec() -> Arc<SweepSpec> {
     Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small.toml").expect("a good spec"))
 }
 
-/// Its submission, under id 1.
+/// The submission of a spec, with id 1.
 pub fn submission(spec: &SweepSpec) -> Submission {
     Submission::new(SweepId(Uuid::from_u128(1)), spec, (SPEC.to_owned(), Format::Toml), WallTime(0))
 }
 
-/// A worker by its number.
+/// The worker with this number.
 pub fn worker(number: u128) -> WorkerId {
     WorkerId(Uuid::from_u128(number))
 }
 
-/// A curve evaluated every ten updates, whose accuracy is updates / 100.
+/// A learning curve with an evaluation every ten updates. The validation accuracy is updates / 100.
 pub fn curve(updates: u64) -> Vec<CurvePoint> {
     let point = |update| CurvePoint {
         update,
@@ -62,15 +62,15 @@ pub fn curve(updates: u64) -> Vec<CurvePoint> {
     (1..=updates / 10).map(|evaluation| point(evaluation * 10)).collect()
 }
 
-/// A scheduler with one sweep, and the time.
+/// A scheduler with one sweep, and a simulated time.
 pub struct World {
     /// The scheduler.
     pub scheduler: Scheduler,
-    /// The time.
+    /// The simulated time.
     pub now: Now,
     /// The sweep.
     pub sweep: SweepId,
-    /// Of every worker that says hello.
+    /// Number of lanes of every worker that connects.
     pub lanes: u32,
 }
 
@@ -81,7 +81,7 @@ impl Default for World {
 }
 
 impl World {
-    /// A world with the sweep of [`SPEC`] and no worker.
+    /// A scheduler with the sweep of [`SPEC`] and no worker.
     pub fn new() -> Self {
         let now = Now { tick: Tick(0), wall: WallTime(0) };
         let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
@@ -90,7 +90,7 @@ impl World {
         world
     }
 
-    /// Submits another sweep under the id of that number.
+    /// Submits another sweep with this number as its id.
     pub fn submit(&mut self, number: u128, spec: Arc<SweepSpec>) -> SweepId {
         let id = SweepId(Uuid::from_u128(number));
         let submission = Submission { id, ..submission(&spec) };
@@ -107,18 +107,18 @@ impl World {
         self.scheduler.apply(self.now, event)
     }
 
-    /// Lets time pass.
+    /// Advances the time and applies a tick.
     pub fn pass(&mut self, ms: u64) -> Vec<Action> {
         self.now.tick = self.now.tick.after_ms(ms);
         self.apply(Event::Ticked)
     }
 
-    /// A worker sends a message.
-    pub fn say(&mut self, worker: WorkerId, message: ToCoordinator) -> Vec<Action> {
+    /// Lets a worker send a message.
+    pub fn send(&mut self, worker: WorkerId, message: ToCoordinator) -> Vec<Action> {
         self.apply(Event::Message { worker, message })
     }
 
-    /// A worker connects and presents what it holds.
+    /// Lets a worker connect and present the lanes that it holds.
     pub fn hello(&mut self, id: WorkerId, held: Vec<Held>) -> Vec<Action> {
         let description = WorkerDescription {
             name: format!("w{}", id.0.as_u128()),
@@ -126,49 +126,49 @@ impl World {
             lanes: self.lanes,
             ..WorkerDescription::default()
         };
-        self.say(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held }))
+        self.send(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held }))
     }
 
-    /// A worker with labels.
+    /// Lets a worker with labels connect.
     pub fn hello_with(&mut self, id: WorkerId, lanes: u32, labels: &[&str]) {
         let labels = labels.iter().map(ToString::to_string).collect();
         let capabilities = Capabilities { device: "cpu".to_owned(), labels, ..Capabilities::default() };
         let description =
             WorkerDescription { name: id.to_string(), capabilities, lanes, ..WorkerDescription::default() };
-        self.say(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held: Vec::new() }));
+        self.send(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held: Vec::new() }));
     }
 
-    /// A worker asks for a bundle of at most so many lanes.
+    /// Lets a worker poll for a bundle of at most `lanes` lanes; returns the grant.
     pub fn poll(&mut self, id: WorkerId, lanes: u32) -> Option<Grant> {
-        let actions = self.say(id, ToCoordinator::Poll { lanes });
+        let actions = self.send(id, ToCoordinator::Poll { lanes });
         granted(&actions).into_iter().next()
     }
 
-    /// A new worker with one bundle.
+    /// Connects a new worker and grants it one bundle.
     pub fn work(&mut self, number: u128, lanes: u32) -> (WorkerId, Grant) {
         let id = worker(number);
         self.hello(id, Vec::new());
         (id, self.poll(id, lanes).expect("there is work"))
     }
 
-    /// The report of a lane that ended after so many updates.
+    /// The report of a lane that ended after `updates` updates.
     pub fn report(&self, grant: &Grant, lane: usize, outcome: Outcome, updates: u64) -> Report {
         let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[lane].trajectory };
         Report { held, outcome, cause: None, curve: curve(updates), diagnostics: Vec::new(), updates, seconds: 1.0 }
     }
 
-    /// A worker reports the end of a lane.
+    /// Lets a worker report the end of a lane.
     pub fn end(&mut self, id: WorkerId, report: Report) -> Vec<Action> {
-        self.say(id, ToCoordinator::AttemptEnded(Box::new(report)))
+        self.send(id, ToCoordinator::AttemptEnded(Box::new(report)))
     }
 
-    /// Trials of the sweep that are completed.
+    /// The number of completed trials of the sweep.
     pub fn completed(&self) -> u64 {
         self.scheduler.sweep_view(self.sweep).map_or(0, |view| view.completed)
     }
 }
 
-/// The bundles granted by these actions.
+/// The grants among these actions.
 pub fn granted(actions: &[Action]) -> Vec<Grant> {
     let grant = |action: &Action| match action {
         Action::Send { message: ToWorker::Grant(grant), .. } => Some((**grant).clone()),
@@ -177,7 +177,7 @@ pub fn granted(actions: &[Action]) -> Vec<Grant> {
     actions.iter().filter_map(grant).collect()
 }
 
-/// The ends of attempts recorded by these actions.
+/// The records of ended attempts among these actions.
 pub fn endings(actions: &[Action]) -> Vec<&Ending> {
     let ending = |action| match action {
         &Action::Persist(Record::Ended(ref ending)) => Some(&**ending),
@@ -186,7 +186,7 @@ pub fn endings(actions: &[Action]) -> Vec<&Ending> {
     actions.iter().filter_map(ending).collect()
 }
 
-/// The leases recorded by these actions.
+/// The records of leases among these actions.
 pub fn leases(actions: &[Action]) -> Vec<LeaseRow> {
     let lease = |action: &Action| match action {
         Action::Persist(Record::Leased(row)) => Some(row.clone()),
@@ -195,12 +195,12 @@ pub fn leases(actions: &[Action]) -> Vec<LeaseRow> {
     actions.iter().filter_map(lease).collect()
 }
 
-/// The number of late reports recorded by these actions.
+/// The number of late reports among these actions.
 pub fn late(actions: &[Action]) -> usize {
     actions.iter().filter(|action| matches!(action, Action::Persist(Record::Late { .. }))).count()
 }
 
-/// Whether a report was accepted, where these actions acknowledge one.
+/// Whether a report was accepted; `None` if these actions acknowledge no report.
 pub fn acknowledged(actions: &[Action]) -> Option<bool> {
     actions.iter().find_map(|action| match action {
         Action::Send { message: ToWorker::Acknowledged { accepted, .. }, .. } => Some(*accepted),
@@ -208,7 +208,7 @@ pub fn acknowledged(actions: &[Action]) -> Option<bool> {
     })
 }
 
-/// The trajectories that these actions stop.
+/// The trajectories in the stop messages among these actions.
 pub fn stopped(actions: &[Action]) -> Vec<TrajectoryIndex> {
     let stop = |action: &Action| match action {
         Action::Send { message: ToWorker::Stop { trajectories, .. }, .. } => Some(trajectories.clone()),
@@ -217,12 +217,12 @@ pub fn stopped(actions: &[Action]) -> Vec<TrajectoryIndex> {
     actions.iter().filter_map(stop).flatten().collect()
 }
 
-/// The trajectories of a bundle.
+/// The trajectories of a grant.
 pub fn trajectories(grant: &Grant) -> Vec<u64> {
     grant.lanes.iter().map(|lane| lane.trajectory.0).collect()
 }
 
-/// A sweep nothing has been done of.
+/// A stored sweep without results and leases.
 pub fn restored(row: SweepRow) -> RestoredSweep {
     RestoredSweep {
         row,

@@ -2,8 +2,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `handle` | the way to the loop |
-//! | `write` | the way of a transaction to the store |
+//! | `handle` | the handle with which callers send to the loop |
+//! | `write` | writing a transaction to the store |
 
 mod handle;
 mod write;
@@ -27,50 +27,51 @@ pub use biosweep_scheduler::batcher::StreamId;
 pub use handle::{DriverError, Handle, Stopped};
 use write::Write;
 
-/// Messages that may wait for the loop. More make their senders wait.
+/// Number of messages that may wait for the loop. Senders of more messages wait.
 const QUEUE: usize = 4_096;
-/// Evaluations in the reports that may wait for the loop. More make their senders wait.
+/// Number of evaluations in reports that may wait for the loop. Senders of more evaluations wait.
 const POINTS_QUEUED: usize = 4_000_000;
-/// Messages that are taken in before the loop looks at the store again.
+/// Number of messages that are processed before the loop checks the store again.
 const AT_ONCE: usize = 4_096;
-/// Batches of messages that may wait for one worker. A worker that lets more wait is cut off, and comes back.
+/// Number of message batches that may wait for one worker. A worker that does not receive them in time is disconnected, and
+/// reconnects.
 pub const OUTBOX: usize = 64;
-/// Notices that a slow watcher may lag behind before it is told the state anew.
+/// Number of notices that a slow watcher may miss before it has to read the whole state again.
 const NOTICES: usize = 1_024;
-/// A transaction that takes longer makes the coordinator degraded.
+/// Time limit of a transaction. The coordinator is degraded while a transaction takes longer.
 const SLOW: Duration = Duration::from_secs(5);
-/// The time that a loop that ends has for its last transactions.
+/// Time limit of the last transactions of a closed loop.
 const LAST: Duration = Duration::from_secs(10);
 
-/// The way to a worker's stream: the messages that one transaction has for it, in order.
+/// Sends messages to a worker's stream. Each item is the messages of one transaction, in order.
 pub type Outbox = mpsc::Sender<Vec<ToWorker>>;
 
-/// A question to the scheduler, asked on the loop. It returns the answer, still to be sent.
+/// Reads an answer from the scheduler on the loop. Returns a function that sends the answer.
 type Query = Box<dyn FnOnce(&Scheduler) -> Reply + Send>;
 type Reply = Box<dyn FnOnce() + Send>;
 
-/// A message to the loop that is always taken in.
+/// A message to the loop that is always accepted.
 enum Control {
     Event { event: Event, committed: oneshot::Sender<Result<(), DriverError>> },
     Query(Query),
     Close,
 }
 
-/// A message from a worker's stream. It is taken in while there is room for what follows from it.
+/// A message from a worker's stream. It is accepted while the batcher has room.
 enum FromStream {
     Attach { hello: Hello, stream: StreamId, outbox: Outbox },
-    Said { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>, _points: OwnedSemaphorePermit },
+    Messages { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>, _points: OwnedSemaphorePermit },
     Detach { worker: WorkerId, stream: StreamId },
 }
 
-/// Whoever waits for the loop.
-enum Asker {
+/// A caller that waits for the loop.
+enum Caller {
     Event(oneshot::Sender<Result<(), DriverError>>),
     Query(Reply),
 }
 
-impl Asker {
-    /// Answers. The asker may not be waiting any more.
+impl Caller {
+    /// Answers the caller. The caller may have stopped waiting.
     fn answer(self, result: Result<(), DriverError>) {
         match self {
             Self::Event(committed) => drop(committed.send(result)),
@@ -79,7 +80,7 @@ impl Asker {
     }
 }
 
-/// Starts the loop. Its task ends after [`Handle::close`], or with an error of the store that trying again does not mend.
+/// Starts the loop. Its task ends after [`Handle::close`], or with a permanent error of the store.
 pub fn start(
     scheduler: Scheduler,
     store: Arc<dyn Store>,
@@ -107,22 +108,22 @@ pub fn start(
 }
 
 struct Driver {
-    batcher: Batcher<Asker>,
+    batcher: Batcher<Caller>,
     store: Arc<dyn Store>,
     clock: Clock,
     controls: mpsc::Receiver<Control>,
     streams: mpsc::Receiver<FromStream>,
-    /// The outbox of each worker's present stream. A worker that let too much wait has none, until its stream is detached.
+    /// The outbox of each worker's current stream; `None` if the worker did not receive its messages in time.
     outboxes: BTreeMap<WorkerId, (StreamId, Option<Outbox>)>,
     notices: broadcast::Sender<Notice>,
     degraded: watch::Sender<Option<String>>,
-    /// Why the store could not be written, the last time it was tried.
+    /// The latest error of the store, until a transaction is committed.
     failure: Option<StoreError>,
-    /// The moment until which a loop that was closed may go on.
+    /// The time limit of a loop that is closed.
     closing: Option<Instant>,
 }
 
-/// What woke the loop.
+/// The reason why the loop woke up.
 enum Woken {
     Control(Option<Control>),
     FromStream(Option<FromStream>),
@@ -151,27 +152,27 @@ impl Driver {
                     self.release(outputs);
                     self.failure = None;
                     if self.degraded.send_replace(None).is_some() {
-                        tracing::info!("the store is written again");
+                        tracing::info!("the store can be written again");
                     }
                 }
                 Woken::NotWritten(error) => {
-                    self.tell_degraded(&error);
+                    self.on_write_failed(&error);
                     if self.closing.is_some() {
                         return Err(error);
                     }
                     self.failure = Some(error);
                 }
                 Woken::Control(control) => {
-                    self.take_from_streams(None);
-                    self.take_controls(control);
+                    self.process_stream_messages(None);
+                    self.process_controls(control);
                     if self.closing.is_some() {
-                        // A loop that is closed while the store cannot be written does not wait for it.
+                        // If the store cannot be written, a closed loop does not wait for it.
                         self.failure.take().map_or(Ok(()), Err)?;
-                        // What the workers said before the loop was closed is not lost.
-                        self.take_from_streams(None);
+                        // Messages that workers sent before the loop was closed are not lost.
+                        self.process_stream_messages(None);
                     }
                 }
-                Woken::FromStream(message) => self.take_from_streams(message),
+                Woken::FromStream(message) => self.process_stream_messages(message),
                 Woken::Time => {
                     let now = self.now();
                     self.batcher.tick(now);
@@ -183,7 +184,7 @@ impl Driver {
         }
     }
 
-    /// Waits until something happens.
+    /// Waits for the next message, write result or deadline.
     async fn wait(&mut self, write: Option<&mut Write>) -> Woken {
         let deadline = self.batcher.next_deadline();
         let wait = deadline.map(|at| Duration::from_millis(at.since_ms(self.clock.now())));
@@ -217,19 +218,21 @@ impl Driver {
         Now { tick: self.clock.now(), wall: self.clock.wall() }
     }
 
-    /// Takes in the messages of workers that have come, as far as there is room.
-    fn take_from_streams(&mut self, first: Option<FromStream>) {
+    /// Processes the messages of workers that have arrived, as long as the batcher has room.
+    fn process_stream_messages(&mut self, first: Option<FromStream>) {
         let now = self.now();
         self.batcher.tick(now);
         let mut next = first;
         for _ in 0..AT_ONCE {
-            let Some(message) = next.take().or_else(|| self.next_from_streams()) else { return };
+            let Some(message) = next.take().or_else(|| self.next_stream_message()) else { return };
             let request = match message {
                 FromStream::Attach { hello, stream, outbox } => {
                     self.outboxes.insert(hello.worker, (stream, Some(outbox)));
                     Request::Attach { hello, stream }
                 }
-                FromStream::Said { worker, stream, messages, _points } => Request::Said { worker, stream, messages },
+                FromStream::Messages { worker, stream, messages, _points } => {
+                    Request::Messages { worker, stream, messages }
+                }
                 FromStream::Detach { worker, stream } => {
                     if self.outboxes.get(&worker).is_some_and(|&(present, _)| present == stream) {
                         self.outboxes.remove(&worker);
@@ -237,27 +240,27 @@ impl Driver {
                     Request::Detach { worker, stream }
                 }
             };
-            let outputs = self.batcher.take(now, request);
+            let outputs = self.batcher.on_request(now, request);
             self.release(outputs);
         }
     }
 
-    fn next_from_streams(&mut self) -> Option<FromStream> {
+    fn next_stream_message(&mut self) -> Option<FromStream> {
         if self.batcher.has_room() { self.streams.try_recv().ok() } else { None }
     }
 
-    /// Takes in the events and questions that have come. The loop closes when nobody can send any.
-    fn take_controls(&mut self, first: Option<Control>) {
+    /// Processes the events and queries that have arrived. The loop closes if all handles are dropped.
+    fn process_controls(&mut self, first: Option<Control>) {
         let now = self.now();
         let mut next = Some(first.unwrap_or(Control::Close));
         while let Some(control) = next {
             let outputs = match control {
                 Control::Event { event, committed } => {
-                    self.batcher.take(now, Request::Event { event, asker: Asker::Event(committed) })
+                    self.batcher.on_request(now, Request::Event { event, caller: Caller::Event(committed) })
                 }
                 Control::Query(query) => {
                     let reply = query(self.batcher.scheduler());
-                    self.batcher.answer(Asker::Query(reply)).into_iter().collect()
+                    self.batcher.answer(Caller::Query(reply)).into_iter().collect()
                 }
                 Control::Close => {
                     self.closing = Some(Instant::now() + LAST);
@@ -269,23 +272,23 @@ impl Driver {
         }
     }
 
-    fn tell_degraded(&mut self, error: &StoreError) {
-        let degraded = format!("{error}; nothing is granted and nothing is lost until it can be written again");
+    fn on_write_failed(&mut self, error: &StoreError) {
+        let degraded = format!("{error}; nothing is granted and nothing is lost until the store can be written again");
         let outputs = self.batcher.failed(degraded.clone());
         if self.degraded.send_replace(Some(degraded)).is_none() {
-            tracing::error!(%error, "the store cannot be written: nothing is granted until it can");
+            tracing::error!(%error, "the store cannot be written; nothing is granted until it can be written again");
         }
         self.release(outputs);
     }
 
-    fn release(&mut self, outputs: Vec<Output<Asker>>) {
+    fn release(&mut self, outputs: Vec<Output<Caller>>) {
         for output in outputs {
             match output {
                 Output::Send { worker, messages } => self.send(worker, messages),
-                // Nobody may be watching.
+                // There may be no watchers.
                 Output::Notify(notice) => drop(self.notices.send(notice)),
-                Output::Done(asker) => asker.answer(Ok(())),
-                Output::Refused(asker, why) => asker.answer(Err(DriverError::Degraded(why))),
+                Output::Done(caller) => caller.answer(Ok(())),
+                Output::Refused(caller, why) => caller.answer(Err(DriverError::Degraded(why))),
             }
         }
     }
@@ -293,7 +296,7 @@ impl Driver {
     fn send(&mut self, worker: WorkerId, messages: Vec<ToWorker>) {
         let Some((_, outbox)) = self.outboxes.get_mut(&worker) else { return };
         if let Some(Err(error)) = outbox.as_ref().map(|outbox| outbox.try_send(messages)) {
-            tracing::warn!(%worker, %error, "a worker's stream is cut: it takes nothing");
+            tracing::warn!(%worker, %error, "the worker is disconnected because it does not receive its messages");
             *outbox = None;
         }
     }

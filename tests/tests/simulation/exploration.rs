@@ -1,5 +1,5 @@
-//! Every interleaving of a small world: two workers, two trajectories, and a few faults at any moment. Where the simulation
-//! draws histories, this one takes them all, each state once.
+//! All interleavings of a small world: two workers, two trajectories, and a few faults at any time. The simulation draws random
+//! histories; this test visits every reachable state once.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt::{self, Write as _};
@@ -27,8 +27,7 @@ use super::number;
 
 const TIMEOUTS: Timeouts = Timeouts { heartbeat_ms: 1_000, lease_ms: 10_000, reconnect_grace_ms: 2_000 };
 const WORKERS: usize = 2;
-/// Faults in one history, of whatever kind and at whatever moments: as many as seconds allow. Where `BIOSWEEP_FAULTS` says 3
-/// it takes hours.
+/// The number of faults in one history, of any kind and at any time. Two take seconds; three (`BIOSWEEP_FAULTS=3`) take hours.
 const FAULTS: u64 = 2;
 
 const SPEC: &str = r#"
@@ -46,7 +45,7 @@ depth = 1
 seed = [0, 1]
 "#;
 
-/// All there is in the world. What the wall clock says is not part of it.
+/// The state of the world. The wall clock is not part of it.
 #[derive(Debug, Clone)]
 struct World {
     batcher: Batcher<()>,
@@ -59,7 +58,7 @@ struct World {
 #[derive(Debug, Clone)]
 struct Worker {
     session: Session,
-    /// Whether its stream is up.
+    /// Whether the worker's stream is open.
     connected: bool,
     up: VecDeque<ToCoordinator>,
     down: VecDeque<ToWorker>,
@@ -68,7 +67,7 @@ struct Worker {
     spool: BTreeMap<(Attempt, TrajectoryIndex), Owed>,
 }
 
-/// What may happen next.
+/// A possible next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Up(usize),
@@ -116,7 +115,9 @@ impl World {
         let submission = Submission::new(sweep(), spec, (SPEC.to_owned(), Format::Toml), WallTime(0));
         let submission = Box::new(submission);
         let prepared = PreparedSpec::new(Arc::clone(spec));
-        world.tell(Event::Submitted { submission, prepared, reused: Arc::default() }).expect("a sweep is submitted");
+        world
+            .send_event(Event::Submitted { submission, prepared, reused: Arc::default() })
+            .expect("a sweep is submitted");
         world
     }
 
@@ -124,8 +125,8 @@ impl World {
         Now { tick: Tick(self.now), wall: WallTime(0) }
     }
 
-    fn tell(&mut self, event: Event) -> Result<(), String> {
-        self.request(Request::Event { event, asker: () })
+    fn send_event(&mut self, event: Event) -> Result<(), String> {
+        self.request(Request::Event { event, caller: () })
     }
 
     fn tick(&mut self) -> Result<(), String> {
@@ -134,10 +135,10 @@ impl World {
         self.commit()
     }
 
-    /// Applies, commits and releases at once.
+    /// Applies a request, commits its records and releases its outputs at once.
     fn request(&mut self, request: Request<()>) -> Result<(), String> {
         let now = self.now();
-        let outputs = self.batcher.take(now, request);
+        let outputs = self.batcher.on_request(now, request);
         self.deliver(outputs);
         self.commit()
     }
@@ -165,12 +166,12 @@ impl World {
         }
     }
 
-    /// A message of a worker arrives. A worker has one stream at a time, so its number need not change.
-    fn said(&mut self, place: usize, message: ToCoordinator) -> Result<(), String> {
+    /// Receives a message of a worker. A worker has one stream at a time, so the number of the stream need not change.
+    fn receive(&mut self, place: usize, message: ToCoordinator) -> Result<(), String> {
         let stream = StreamId(place as u64);
         self.request(match message {
             ToCoordinator::Hello(hello) => Request::Attach { hello, stream },
-            message => Request::Said { worker: id(place), stream, messages: vec![message] },
+            message => Request::Messages { worker: id(place), stream, messages: vec![message] },
         })
     }
 
@@ -190,7 +191,7 @@ impl World {
         }
     }
 
-    /// All that may happen now.
+    /// All steps that are possible now.
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         for (place, worker) in self.workers.iter().enumerate() {
@@ -234,15 +235,15 @@ impl World {
         self.faults_left -= u64::from(is_fault);
         match step {
             Step::Up(place) => {
-                let message = self.workers[place].up.pop_front().expect("it is there");
-                self.said(place, message)
+                let message = self.workers[place].up.pop_front().expect("a message is in flight");
+                self.receive(place, message)
             }
             Step::Repeat(place) => {
-                let message = self.workers[place].up.front().expect("it is there").clone();
-                self.said(place, message)
+                let message = self.workers[place].up.front().expect("a message is in flight").clone();
+                self.receive(place, message)
             }
             Step::Down(place) => {
-                let message = self.workers[place].down.pop_front().expect("it is there");
+                let message = self.workers[place].down.pop_front().expect("a message is in flight");
                 self.input(place, Input::Received(message));
                 Ok(())
             }
@@ -271,7 +272,7 @@ impl World {
                 let reports = self.workers[place].spool.values().cloned().collect();
                 self.workers[place].session = session(place, reports);
                 (self.workers[place].training, self.workers[place].halted) = (false, false);
-                self.tell(Event::Died { worker: id(place), cause: "killed".to_owned() })
+                self.send_event(Event::Died { worker: id(place), cause: "killed".to_owned() })
             }
             Step::KillCoordinator => {
                 (0..WORKERS).for_each(|place| self.cut(place));
@@ -285,8 +286,8 @@ impl World {
                 self.now += TIMEOUTS.lease_ms;
                 self.tick()
             }
-            Step::Pause => self.tell(Event::Paused(sweep())),
-            Step::Resume => self.tell(Event::Resumed(sweep())),
+            Step::Pause => self.send_event(Event::Paused(sweep())),
+            Step::Resume => self.send_event(Event::Resumed(sweep())),
         }
     }
 
@@ -297,14 +298,14 @@ impl World {
         worker.down.clear();
     }
 
-    /// Without further faults, taking what may happen first leads to the end.
-    fn comes_to_its_end(mut self, spec: &Arc<SweepSpec>) -> Result<(), String> {
+    /// Checks that the sweep finishes without further faults, if the first possible step is always taken.
+    fn check_that_it_finishes(mut self, spec: &Arc<SweepSpec>) -> Result<(), String> {
         self.faults_left = 0;
         for _ in 0..200 {
             match self.steps().first().copied() {
                 Some(step) => self.take(step, spec)?,
                 None if self.is_finished() => return self.has_each_result_once(),
-                // Nothing moves before time has passed, with its heartbeats.
+                // No step is possible, so a heartbeat interval passes.
                 None => {
                     self.now += TIMEOUTS.heartbeat_ms;
                     for place in 0..WORKERS {
@@ -314,7 +315,7 @@ impl World {
                 }
             }
         }
-        Err("it does not come to its end".to_owned())
+        Err("the sweep does not finish".to_owned())
     }
 
     fn is_finished(&self) -> bool {
@@ -324,7 +325,7 @@ impl World {
 
     fn has_each_result_once(&self) -> Result<(), String> {
         let results = self.store.results(sweep(), TrialIndex(0), 99).now_or_never().expect("memory").expect("reads");
-        // Two of three faults may be failures of one trajectory, which has one retry.
+        // A trajectory has one retry, so two faults may make it fail.
         let sound = results.iter().all(|result| {
             let score = result.score.map(|score| score.test_accuracy);
             match result.status {
@@ -334,19 +335,19 @@ impl World {
             }
         });
         let trials: Vec<u64> = results.iter().map(|result| result.trial.0).collect();
-        if sound && trials == [0, 1] { Ok(()) } else { Err(format!("it ends with {results:?}")) }
+        if sound && trials == [0, 1] { Ok(()) } else { Err(format!("the sweep ends with {results:?}")) }
     }
 
-    /// What the world is: what its store holds beyond what its scheduler knows changes nothing that may follow.
+    /// The hash of the state. The store is left out: its contents beyond the scheduler's state do not affect later steps.
     fn fingerprint(&self) -> u64 {
         let mut written = Written(DefaultHasher::new());
         let Self { batcher, store: _, now, workers, faults_left } = self;
-        write!(written, "{batcher:?}{now}{workers:?}{faults_left}").expect("a hash takes everything");
+        write!(written, "{batcher:?}{now}{workers:?}{faults_left}").expect("a hash does not fail");
         written.0.finish()
     }
 }
 
-/// Hashes what is written.
+/// Hashes the written text.
 struct Written(DefaultHasher);
 
 impl fmt::Write for Written {
@@ -357,7 +358,7 @@ impl fmt::Write for Written {
 }
 
 #[test]
-fn every_interleaving_of_a_small_world_keeps_every_promise() {
+fn every_interleaving_of_a_small_world_ends_with_one_result_per_trial() {
     let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
     let first = World::new(&spec);
     let mut seen = HashSet::from([first.fingerprint()]);
@@ -370,7 +371,7 @@ fn every_interleaving_of_a_small_world_keeps_every_promise() {
             let taken = next.take(step, &spec);
             let taken = taken.and_then(|()| {
                 let is_new = seen.insert(next.fingerprint());
-                if is_new { next.clone().comes_to_its_end(&spec).map(|()| true) } else { Ok(false) }
+                if is_new { next.clone().check_that_it_finishes(&spec).map(|()| true) } else { Ok(false) }
             });
             match taken {
                 Ok(true) if !next.is_finished() => open.push((next, history)),

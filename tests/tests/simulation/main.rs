@@ -1,15 +1,15 @@
-//! The real scheduler, the worker's real session and the memory store in a seeded world without time, threads or network,
-//! in which everything that can go wrong does.
+//! A seeded simulation with faults. It runs the real batcher and scheduler, the worker's real session and the memory store
+//! without real time, threads or network.
 //!
 //! | module | contents |
 //! |---|---|
-//! | `world` | what happens next: messages, crashes, partitions, commits that fail, people who interfere |
-//! | `exploration` | every interleaving of a small world |
-//! | `process` | a coordinator and a worker, each alive or not |
+//! | `world` | the queue of simulated events: messages, crashes, partitions, failed commits, commands of users |
+//! | `exploration` | all interleavings of a small world |
+//! | `process` | the processes of a coordinator and a worker |
 //!
-//! A world is its seed: the same seed is the same history. Streams deliver in order until they break, as gRPC's do; what
-//! was on its way then is lost, and what an old stream still delivers comes late. Beyond that, reports are repeated and
-//! reordered, as by a client that misbehaves.
+//! A world is determined by its seed: the same seed gives the same history. Like gRPC streams, streams deliver messages in order
+//! until they break. Messages in flight are then lost or arrive late. In addition, reports are repeated and reordered, as a faulty
+//! client might do.
 
 mod exploration;
 mod process;
@@ -20,15 +20,15 @@ use std::collections::BTreeMap;
 
 use world::{Faults, World};
 
-/// Steps that all worlds of one test take together.
+/// The total number of steps of all worlds of one test.
 const STEPS: u64 = 3_000_000;
 
-/// A number of a test's: another one where this variable says so.
+/// A number from an environment variable, or its default.
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
 }
 
-/// Runs a world to its end; how many steps it took.
+/// Runs a world to its end and compares its results with a world without faults; returns the number of steps.
 fn run(seed: u64) -> u64 {
     let mut world = World::new(seed, Faults::all(seed));
     let outcome = world.run().and_then(|()| {
@@ -39,7 +39,7 @@ fn run(seed: u64) -> u64 {
     });
     if let Err(broken) = outcome {
         panic!(
-            "{broken}\nafter {} steps of the world of seed {seed}; see it again with\n  \
+            "{broken}\nafter {} steps of the world of seed {seed}; repeat it with\n  \
              BIOSWEEP_SEED={seed} cargo test --release -p biosweep-tests --test simulation\nits last steps:\n{}",
             world.steps(),
             world.last_steps()
@@ -55,14 +55,14 @@ fn difference<K: std::fmt::Debug + Ord, V: std::fmt::Debug + PartialEq>(
     for (key, value) in expected {
         match found.get(key) {
             Some(other) if other == value => {}
-            other => return format!("{key:?} has {other:?}, and without faults {value:?}"),
+            other => return format!("{key:?} has {other:?}, but without faults {value:?}"),
         }
     }
-    "there are results that there are not without faults".to_owned()
+    "there are results that do not exist without faults".to_owned()
 }
 
 #[test]
-fn millions_of_steps_of_faults_end_with_the_results_of_a_world_without_any() {
+fn faults_do_not_change_the_results() {
     let mut steps = 0;
     let first = number("BIOSWEEP_SEED", 1);
     let mut seed = first;
@@ -74,10 +74,10 @@ fn millions_of_steps_of_faults_end_with_the_results_of_a_world_without_any() {
 }
 
 #[test]
-fn the_same_seed_is_the_same_history() {
+fn the_same_seed_gives_the_same_history() {
     let history = |seed| {
         let mut world = World::new(seed, Faults::all(seed));
-        world.run().expect("a world that ends well");
+        world.run().expect("the world ends without an error");
         (world.steps(), world.last_steps())
     };
     assert_eq!(history(7), history(7));

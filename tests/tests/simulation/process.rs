@@ -1,4 +1,4 @@
-//! A coordinator and a worker of the simulated world.
+//! The simulated processes of a coordinator and a worker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use biosweep_common::spec::SweepSpec;
 use biosweep_scheduler::batcher::{Batcher, StreamId};
 use biosweep_scheduler::record::Record;
 
-/// A coordinator that is alive: what its driver holds.
+/// A running coordinator: the state of its driver.
 #[derive(Debug)]
 pub(super) struct Coordinator {
     pub(super) batcher: Batcher<()>,
-    /// The present stream of each worker.
+    /// The current stream of each worker.
     pub(super) streams: BTreeMap<WorkerId, StreamId>,
-    /// The transaction on its way to the disk, and whether the store has it already.
+    /// The transaction that is being written, and whether the store has committed it.
     pub(super) writing: Option<(Arc<Vec<Record>>, bool)>,
-    /// Whether the loop is going to look after its transactions.
+    /// Whether a commit event is scheduled.
     pub(super) is_due: bool,
 }
 
 impl Coordinator {
-    /// Whether everything that is decided is committed.
+    /// Whether all decisions are committed.
     pub(super) const fn is_settled(&self) -> bool {
         self.writing.is_none() && !self.is_due
     }
@@ -40,13 +40,13 @@ pub(super) struct Worker {
     pub(super) session: Session,
     pub(super) lanes: Vec<Lane>,
     pub(super) stream: Option<StreamId>,
-    /// Told apart from the process that was here before.
+    /// The number of this process. It distinguishes the process from earlier ones in its slot.
     pub(super) life: u64,
-    /// It does nothing before then.
+    /// The time until which the process is suspended.
     pub(super) frozen_until: u64,
 }
 
-/// A trajectory in a worker's trainer.
+/// A trajectory that a worker trains.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) held: Held,
@@ -57,17 +57,17 @@ pub(super) struct Lane {
     pub(super) over: bool,
 }
 
-/// Updates between two evaluations; the specs of the world say the same.
+/// Updates between two evaluations, as in the specs of the world.
 const EVAL_EVERY: u64 = 10;
-/// What diverges does so after this evaluation.
+/// The last evaluation before a divergence, in updates.
 const LAST_SOUND: u64 = 20;
 
-/// Whether the loss ceases to be finite, wherever and for whomever it is trained: a fact of the world.
+/// Whether the trajectory diverges. This depends only on its settings, not on the worker or the attempt.
 fn diverges(trajectory: &Trajectory) -> bool {
     (trajectory.hyperparameters.seed + u64::from(trajectory.shape.depth)) % 7 == 5
 }
 
-/// What is found in every evaluation of it, wherever and for whomever it is trained, like the numbers of a real one.
+/// The evaluation of a trajectory. It depends only on the settings, as in real training.
 fn evaluation(trajectory: &Trajectory, update: u64) -> CurvePoint {
     let Trajectory { shape, hyperparameters, .. } = trajectory;
     let kind = u64::from(shape.depth) << 32 | (shape.rule as u64) << 16 | shape.network as u64;
@@ -89,18 +89,18 @@ impl Worker {
         Self { id, session, lanes: Vec::new(), stream: None, life, frozen_until: 0 }
     }
 
-    /// Takes a bundle, each lane from its checkpoint.
+    /// Starts to train a bundle. Each lane resumes from its checkpoint.
     pub(super) fn train(
         &mut self,
         grant: &Grant,
         specs: &BTreeMap<SweepId, Arc<SweepSpec>>,
-        shelf: &BTreeMap<(SweepId, TrajectoryIndex), u64>,
+        checkpoints: &BTreeMap<(SweepId, TrajectoryIndex), u64>,
     ) {
         let lane = |lane: &biosweep_common::protocol::messages::Lane| {
             let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: lane.trajectory };
             let trajectory = specs.get(&grant.sweep).and_then(|spec| spec.grid.trajectory(lane.trajectory));
-            let updates = shelf.get(&(held.sweep, held.trajectory)).copied().unwrap_or(0);
-            let trajectory = trajectory.expect("grants are of the grid");
+            let updates = checkpoints.get(&(held.sweep, held.trajectory)).copied().unwrap_or(0);
+            let trajectory = trajectory.expect("the granted trajectory is in the grid");
             let evaluations = (1..=updates / EVAL_EVERY).map(|n| evaluation(&trajectory, n * EVAL_EVERY)).collect();
             Lane { held, trajectory, updates, evaluations, halted: None, over: false }
         };
@@ -109,7 +109,7 @@ impl Worker {
 }
 
 impl Lane {
-    /// Trains to the next evaluation; the evaluation, and the end where it is one.
+    /// Trains to the next evaluation; returns the evaluation, and the end of the lane if it ends.
     pub(super) fn advance(&mut self) -> (CurvePoint, Option<LaneEnd>) {
         self.updates += EVAL_EVERY;
         let point = evaluation(&self.trajectory, self.updates);
@@ -125,7 +125,7 @@ impl Lane {
         (point, end)
     }
 
-    /// Ends as it is.
+    /// Ends the lane with this outcome.
     pub(super) fn end(&mut self, outcome: Outcome, cause: Option<String>) -> LaneEnd {
         self.over = true;
         let curve = match outcome {

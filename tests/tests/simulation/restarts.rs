@@ -1,4 +1,4 @@
-//! What a coordinator that starts again still knows of incomplete attempts: as much as one that never stopped.
+//! A restarted coordinator knows as much about incomplete attempts as one that never stopped.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use biosweep_store::memory::Memory;
 use futures::FutureExt as _;
 use uuid::Uuid;
 
-/// A world whose coordinator keeps everything and can start again.
+/// A scheduler whose records are stored, and that can be restarted.
 struct Restarting {
     world: World,
     store: Memory,
@@ -27,11 +27,11 @@ struct Restarting {
 impl Restarting {
     fn new() -> Self {
         let restarting = Self { world: World::new(), store: Memory::default(), spec: spec() };
-        restarting.keep(&[Action::Persist(Record::Submitted(submission(&restarting.spec)))]);
+        restarting.store(&[Action::Persist(Record::Submitted(submission(&restarting.spec)))]);
         restarting
     }
 
-    fn keep(&self, actions: &[Action]) {
+    fn store(&self, actions: &[Action]) {
         let record = |action: &Action| match action {
             Action::Persist(record) => Some(record.clone()),
             Action::Send { .. } | Action::Notify(_) => None,
@@ -46,29 +46,29 @@ impl Restarting {
         self.world.scheduler = Scheduler::restore(TIMEOUTS, self.world.now, &restored, specs);
     }
 
-    /// A worker asks for one trajectory, after a start.
+    /// Restarts the scheduler, and lets a worker poll for one trajectory.
     fn grant(&mut self, id: WorkerId) -> Option<Grant> {
         self.restart();
         let hello = self.world.hello(id, Vec::new());
-        self.keep(&hello);
-        let actions = self.world.say(id, ToCoordinator::Poll { lanes: 1 });
-        self.keep(&actions);
+        self.store(&hello);
+        let actions = self.world.send(id, ToCoordinator::Poll { lanes: 1 });
+        self.store(&actions);
         granted(&actions).into_iter().next()
     }
 
     fn apply(&mut self, event: Event) {
         let actions = self.world.apply(event);
-        self.keep(&actions);
+        self.store(&actions);
     }
 
-    /// The worker's present trajectory fails.
-    fn fail(&mut self, id: WorkerId, grant: &Grant, why: &str) {
-        let report = Report { cause: Some(why.to_owned()), ..self.world.report(grant, 0, Outcome::Failed, 0) };
+    /// Fails the worker's current trajectory.
+    fn fail(&mut self, id: WorkerId, grant: &Grant, error: &str) {
+        let report = Report { cause: Some(error.to_owned()), ..self.world.report(grant, 0, Outcome::Failed, 0) };
         let actions = self.world.end(id, report);
-        self.keep(&actions);
+        self.store(&actions);
     }
 
-    /// Fails whatever there is until there is nothing more; how much that was.
+    /// Fails every granted trajectory until there is no grant; returns the number of failures.
     fn fail_all(&mut self, id: WorkerId) -> usize {
         let mut failures = 0;
         while let Some(grant) = self.grant(id) {
@@ -78,32 +78,32 @@ impl Restarting {
         failures
     }
 
-    /// The worker dies after so many updates of its present trajectory.
+    /// Lets the worker die after `updates` updates of its current trajectory.
     fn die(&mut self, id: WorkerId, grant: &Grant, updates: u64) -> Vec<Action> {
         let progress = vec![Progress { attempt: grant.attempt, trajectory: TrajectoryIndex(0), updates }];
-        self.world.say(id, ToCoordinator::Heartbeat { progress });
+        self.world.send(id, ToCoordinator::Heartbeat { progress });
         self.world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
         let actions = self.world.pass(TIMEOUTS.reconnect_grace_ms);
-        self.keep(&actions);
+        self.store(&actions);
         actions
     }
 }
 
 #[test]
-fn like_failures_pause_a_sweep_whose_coordinator_starts_again_after_each() {
+fn similar_failures_are_counted_across_restarts() {
     let mut world = Restarting::new();
     assert_eq!(world.fail_all(worker(7)), 5, "two attempts at each of two trajectories, and one at a third");
-    let view = world.world.scheduler.sweep_view(world.world.sweep).expect("it is there");
+    let view = world.world.scheduler.sweep_view(world.world.sweep).expect("the sweep is in the table");
     assert_eq!(view.state, SweepState::Paused);
-    assert!(view.reason.is_some_and(|reason| reason.contains("3 trajectories failed alike")));
+    assert!(view.reason.is_some_and(|reason| reason.contains("3 trajectories failed with similar errors")));
 
     world.apply(Event::Resumed(world.world.sweep));
-    assert_eq!(world.fail_all(worker(7)), 7, "the owner has seen it and goes on");
-    assert_eq!(world.world.scheduler.sweep_view(world.world.sweep), None, "to its end");
+    assert_eq!(world.fail_all(worker(7)), 7, "the owner has resumed the sweep");
+    assert_eq!(world.world.scheduler.sweep_view(world.world.sweep), None, "the sweep has ended");
 }
 
 #[test]
-fn what_was_in_training_elsewhere_before_a_start_is_awaited_after_it() {
+fn a_restarted_coordinator_awaits_trajectories_in_training() {
     let mut world = Restarting::new();
     let (id, spec) = (SweepId(Uuid::from_u128(2)), Arc::clone(&world.spec));
     let submission = Box::new(Submission { id, ..submission(&spec) });
@@ -114,7 +114,7 @@ fn what_was_in_training_elsewhere_before_a_start_is_awaited_after_it() {
 }
 
 #[test]
-fn who_was_lost_while_its_coordinator_was_away_is_called_by_its_name() {
+fn a_worker_lost_after_a_restart_is_reported_by_name() {
     let mut world = Restarting::new();
     world.grant(worker(7)).expect("there is work");
     world.restart();
@@ -129,7 +129,7 @@ fn who_was_lost_while_its_coordinator_was_away_is_called_by_its_name() {
 }
 
 #[test]
-fn what_failed_on_one_worker_before_a_start_is_tried_on_another_after_it() {
+fn the_worker_of_a_failure_is_known_after_a_restart() {
     let mut world = Restarting::new();
     let (one, other) = (worker(7), worker(8));
     let grant = world.grant(one).expect("there is work");
@@ -143,7 +143,7 @@ fn what_failed_on_one_worker_before_a_start_is_tried_on_another_after_it() {
 }
 
 #[test]
-fn a_trajectory_that_kills_its_workers_fails_though_the_coordinator_starts_again_after_each() {
+fn deaths_in_a_row_are_counted_across_restarts() {
     let mut world = Restarting::new();
     let mut last = Vec::new();
     for number in 1..=10 {
@@ -155,7 +155,7 @@ fn a_trajectory_that_kills_its_workers_fails_though_the_coordinator_starts_again
 }
 
 #[test]
-fn deaths_that_got_further_each_time_are_no_failure_after_a_start_either() {
+fn progress_between_deaths_is_known_after_a_restart() {
     let mut world = Restarting::new();
     for number in 1..=30 {
         let grant = world.grant(worker(number)).expect("there is work");
@@ -165,28 +165,28 @@ fn deaths_that_got_further_each_time_are_no_failure_after_a_start_either() {
 }
 
 #[test]
-fn what_another_numerics_version_began_waits_at_every_start_until_its_owner_resumes_it() {
+fn a_sweep_of_another_numerics_version_is_paused_until_its_owner_resumes_it() {
     let mut world = Restarting::new();
     let (sweep, id, spec) = (world.world.sweep, SweepId(Uuid::from_u128(2)), Arc::clone(&world.spec));
     world.apply(Event::Cancelled(sweep));
     let before = NUMERICS_VERSION - 1;
     let digest = format!("{}/{before}", spec.digest());
     let old = Submission { id, digest, ..submission(&spec) };
-    world.keep(&[Action::Persist(Record::Submitted(old))]);
+    world.store(&[Action::Persist(Record::Submitted(old))]);
     for _ in 0..2 {
         assert_eq!(world.grant(worker(7)), None);
-        let view = world.world.scheduler.sweep_view(id).expect("it is there");
+        let view = world.world.scheduler.sweep_view(id).expect("the sweep is in the table");
         assert_eq!(view.state, SweepState::Paused);
-        assert!(view.reason.is_some_and(|reason| reason.contains(&format!("numerics version {before} began it"))));
+        assert!(view.reason.is_some_and(|reason| reason.contains(&format!("begun with numerics version {before}"))));
     }
     let (new, other) = (SweepId(Uuid::from_u128(3)), submission(&spec));
     let submission = Box::new(Submission { id: new, digest: format!("{}/{NUMERICS_VERSION}", spec.digest()), ..other });
     world.apply(Event::Resumed(id));
     world.apply(Event::Submitted { submission, prepared: PreparedSpec::new(spec), reused: Arc::default() });
     let trained = [worker(7), worker(8)].map(|id| world.grant(id).map(|grant| trajectories(&grant)));
-    assert_eq!(trained, [Some(vec![0]), Some(vec![0])], "each for itself: neither waits for what the other finds");
-    let view = world.world.scheduler.sweep_view(id).expect("it is there");
-    assert_eq!(view.state, SweepState::Running, "its owner has seen it");
+    assert_eq!(trained, [Some(vec![0]), Some(vec![0])], "neither sweep awaits results of the other");
+    let view = world.world.scheduler.sweep_view(id).expect("the sweep is in the table");
+    assert_eq!(view.state, SweepState::Running, "the owner has resumed it");
     assert!(
         view.reason
             .is_some_and(|reason| reason.contains(&format!("numerics versions {before} and {NUMERICS_VERSION}")))

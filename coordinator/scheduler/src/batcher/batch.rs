@@ -1,4 +1,4 @@
-//! One transaction: its records, and what waits for their commit.
+//! One transaction: its records, and the outputs that wait for its commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +9,17 @@ use super::{Output, StreamId, stop_waiting};
 use crate::event::{Action, Notice};
 use crate::record::Record;
 
-/// Decisions that are committed together.
+/// Records that are committed together, and the outputs that follow.
 #[derive(Debug, Clone)]
 pub(super) struct Batch<T> {
     pub(super) records: Vec<Record>,
-    /// Askers of events.
-    pub(super) askers: Vec<T>,
-    /// Askers of questions.
+    /// The callers that wait for the commit of their events.
+    pub(super) callers: Vec<T>,
+    /// The callers that wait for answers to their queries.
     pub(super) answers: Vec<T>,
-    /// Messages and news, in order.
+    /// Messages and notices, in order.
     releases: Vec<Release>,
-    /// Sweeps of which something changed. Each is told once, however much it was.
+    /// Changed sweeps. Each gets one notice for all its changes.
     changed: BTreeSet<SweepId>,
     /// Evaluations in the reports that led to the records.
     points: usize,
@@ -27,25 +27,25 @@ pub(super) struct Batch<T> {
 
 #[derive(Debug, Clone)]
 enum Release {
-    Message(Letter),
+    Message(OutgoingMessage),
     Notice(Notice),
 }
 
-/// A message to a worker. It is for the stream that was present when it was decided: on a later stream the worker says what it
-/// holds, and is answered.
+/// A message to a worker. It is sent only on the stream that was current when the scheduler emitted it. On a later stream the
+/// worker presents its lanes anew and gets new messages.
 #[derive(Debug, Clone)]
-pub(super) struct Letter {
+pub(super) struct OutgoingMessage {
     worker: WorkerId,
     stream: StreamId,
     message: ToWorker,
-    /// Whether the worker, which is to leave, heard of it though it is not committed.
-    is_anticipated: bool,
+    /// Whether the message was already sent before the commit, because the worker has to leave.
+    is_sent_early: bool,
 }
 
 impl<T> Batch<T> {
     pub(super) fn new() -> Self {
-        let (askers, answers) = (Vec::new(), Vec::new());
-        Self { records: Vec::new(), askers, answers, releases: Vec::new(), changed: BTreeSet::new(), points: 0 }
+        let (callers, answers) = (Vec::new(), Vec::new());
+        Self { records: Vec::new(), callers, answers, releases: Vec::new(), changed: BTreeSet::new(), points: 0 }
     }
 
     /// The number of records and releases.
@@ -67,7 +67,7 @@ impl<T> Batch<T> {
                 Action::Persist(record) => self.records.push(record),
                 Action::Send { worker, message } => {
                     if let Some(&stream) = streams.get(&worker) {
-                        self.send(Letter { worker, stream, message, is_anticipated: false });
+                        self.send(OutgoingMessage { worker, stream, message, is_sent_early: false });
                     }
                 }
                 Action::Notify(Notice::Changed(sweep)) => drop(self.changed.insert(sweep)),
@@ -76,69 +76,69 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Acknowledgements that follow on each other become one.
-    fn send(&mut self, letter: Letter) {
-        if let ToWorker::Acknowledged { attempt, trajectories, accepted } = &letter.message
-            && let Some(Release::Message(Letter {
+    /// Adds a message. Consecutive acknowledgements of one attempt become one message.
+    fn send(&mut self, added: OutgoingMessage) {
+        if let ToWorker::Acknowledged { attempt, trajectories, accepted } = &added.message
+            && let Some(Release::Message(OutgoingMessage {
                 worker,
                 stream,
                 message: ToWorker::Acknowledged { attempt: of, trajectories: before, accepted: verdict },
-                is_anticipated: false,
+                is_sent_early: false,
             })) = self.releases.last_mut()
-            && (*worker, *stream, *of, *verdict) == (letter.worker, letter.stream, *attempt, *accepted)
+            && (*worker, *stream, *of, *verdict) == (added.worker, added.stream, *attempt, *accepted)
         {
             return before.extend(trajectories);
         }
-        self.releases.push(Release::Message(letter));
+        self.releases.push(Release::Message(added));
     }
 
-    /// Everything that waited for the commit.
+    /// The outputs that waited for the commit.
     pub(super) fn release(self, streams: &BTreeMap<WorkerId, StreamId>) -> Vec<Output<T>> {
-        let (mut letters, mut outputs) = (Vec::new(), Vec::new());
+        let (mut messages, mut outputs) = (Vec::new(), Vec::new());
         for release in self.releases {
             match release {
-                Release::Message(letter) => letters.push(letter),
+                Release::Message(message) => messages.push(message),
                 Release::Notice(notice) => outputs.push(Output::Notify(notice)),
             }
         }
         outputs.extend(self.changed.into_iter().map(|sweep| Output::Notify(Notice::Changed(sweep))));
-        outputs.extend(sent(letters, streams));
-        outputs.extend(self.askers.into_iter().chain(self.answers).map(Output::Done));
+        outputs.extend(sent(messages, streams));
+        outputs.extend(self.callers.into_iter().chain(self.answers).map(Output::Done));
         outputs
     }
 
-    /// The messages that workers may hear though the batch is not committed, each once: that they are to leave, and that their
-    /// reports are not acknowledged.
-    pub(super) fn messages_for_leavers(&mut self) -> Vec<Letter> {
-        let mut letters = Vec::new();
+    /// The messages for draining workers that need no commit: to leave, and not to wait for acknowledgements. Each message is
+    /// returned once.
+    pub(super) fn drain_messages(&mut self) -> Vec<OutgoingMessage> {
+        let mut messages = Vec::new();
         for release in &mut self.releases {
-            let Release::Message(letter) = release else { continue };
-            let message = match &letter.message {
-                _ if letter.is_anticipated => continue,
-                ToWorker::Drain { .. } => letter.message.clone(),
+            let Release::Message(outgoing) = release else { continue };
+            let message = match &outgoing.message {
+                _ if outgoing.is_sent_early => continue,
+                ToWorker::Drain { .. } => outgoing.message.clone(),
                 ToWorker::Acknowledged { attempt, trajectories, .. } => stop_waiting(*attempt, trajectories.clone()),
                 _ => continue,
             };
-            letter.is_anticipated = true;
-            letters.push(Letter { message, ..letter.clone() });
+            outgoing.is_sent_early = true;
+            messages.push(OutgoingMessage { message, ..outgoing.clone() });
         }
-        letters
+        messages
     }
 
-    /// Drops the messages to a worker that are not for its present stream.
-    pub(super) fn forget_messages_to(&mut self, of: WorkerId, present: Option<StreamId>) {
+    /// Drops the messages to a worker that are not for its current stream.
+    pub(super) fn drop_messages_to(&mut self, of: WorkerId, present: Option<StreamId>) {
         self.releases.retain(|release| match release {
-            Release::Message(Letter { worker, stream, .. }) => *worker != of || Some(*stream) == present,
+            Release::Message(OutgoingMessage { worker, stream, .. }) => *worker != of || Some(*stream) == present,
             Release::Notice(_) => true,
         });
     }
 }
 
-/// Letters by worker, each worker's in order, without those to streams that are not present.
-pub(super) fn sent<T>(letters: Vec<Letter>, streams: &BTreeMap<WorkerId, StreamId>) -> Vec<Output<T>> {
+/// Groups messages by worker, in order. Messages for streams that are not current are dropped.
+pub(super) fn sent<T>(messages: Vec<OutgoingMessage>, streams: &BTreeMap<WorkerId, StreamId>) -> Vec<Output<T>> {
     let mut by_worker: BTreeMap<WorkerId, Vec<ToWorker>> = BTreeMap::new();
-    for letter in letters.into_iter().filter(|letter| streams.get(&letter.worker) == Some(&letter.stream)) {
-        by_worker.entry(letter.worker).or_default().push(letter.message);
+    for outgoing in messages.into_iter().filter(|outgoing| streams.get(&outgoing.worker) == Some(&outgoing.stream)) {
+        by_worker.entry(outgoing.worker).or_default().push(outgoing.message);
     }
     by_worker.into_iter().map(|(worker, messages)| Output::Send { worker, messages }).collect()
 }

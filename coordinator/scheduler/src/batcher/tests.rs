@@ -1,4 +1,4 @@
-//! The batcher's claims: what is released when, with a store that can be written and with one that cannot.
+//! Tests of the batcher: when outputs are released, with a store that can be written and with one that cannot.
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::Outcome;
@@ -11,7 +11,7 @@ use crate::testing::{World, worker};
 const SWEEP: SweepId = SweepId(Uuid::from_u128(1));
 const STREAM: StreamId = StreamId(1);
 
-/// A batcher with the usual sweep, and worker 7 with a bundle of one lane.
+/// A batcher with the sweep of [`World::new`], and worker 7 with a bundle of one lane.
 struct Setup {
     batcher: Batcher<&'static str>,
     world: World,
@@ -25,14 +25,14 @@ impl Setup {
         let grant = Grant {
             sweep: SWEEP,
             attempt: Attempt(0),
-            shape: crate::testing::spec().grid.trajectory(TrajectoryIndex(0)).expect("it is in the grid").shape,
+            shape: crate::testing::spec().grid.trajectory(TrajectoryIndex(0)).expect("the index is in the grid").shape,
             measures: Vec::new(),
             checkpoint_every_ms: 0,
             lanes: Vec::new(),
         };
         let mut setup = Self { batcher, world, grant };
         setup.attach(STREAM, Vec::new());
-        setup.say(vec![ToCoordinator::Poll { lanes: 1 }]);
+        setup.send(vec![ToCoordinator::Poll { lanes: 1 }]);
         let mut grants = setup.commit().into_iter().filter_map(|output| match output {
             Output::Send { messages, .. } => messages.into_iter().find_map(|message| match message {
                 ToWorker::Grant(grant) => Some(*grant),
@@ -45,7 +45,7 @@ impl Setup {
     }
 
     fn take(&mut self, request: Request<&'static str>) -> Vec<Output<&'static str>> {
-        self.batcher.take(self.world.now, request)
+        self.batcher.on_request(self.world.now, request)
     }
 
     fn attach(&mut self, stream: StreamId, held: Vec<Held>) {
@@ -54,21 +54,21 @@ impl Setup {
         assert_eq!(self.take(Request::Attach { hello, stream }), []);
     }
 
-    fn say(&mut self, messages: Vec<ToCoordinator>) -> Vec<Output<&'static str>> {
-        self.take(Request::Said { worker: worker(7), stream: STREAM, messages })
+    fn send(&mut self, messages: Vec<ToCoordinator>) -> Vec<Output<&'static str>> {
+        self.take(Request::Messages { worker: worker(7), stream: STREAM, messages })
     }
 
-    fn ask(&mut self, event: Event, asker: &'static str) -> Vec<Output<&'static str>> {
-        self.take(Request::Event { event, asker })
+    fn event(&mut self, event: Event, caller: &'static str) -> Vec<Output<&'static str>> {
+        self.take(Request::Event { event, caller })
     }
 
-    /// The end of the worker's lane, under its attempt or another.
+    /// A report of the worker's lane, under its own or another attempt.
     fn report(&self, attempt: Attempt) -> ToCoordinator {
         let grant = Grant { attempt, ..self.grant.clone() };
         ToCoordinator::AttemptEnded(Box::new(self.world.report(&grant, 0, Outcome::Completed, 20)))
     }
 
-    /// Begins the next transaction, which has records.
+    /// Begins the next transaction, which must have records.
     fn begin(&mut self) {
         let (records, released) = self.batcher.begin();
         assert!(records.is_some_and(|records| !records.is_empty()) && released.is_empty());
@@ -93,41 +93,41 @@ fn messages<'a>(outputs: &'a [Output<&'static str>]) -> Vec<&'a ToWorker> {
     outputs.iter().flat_map(messages).collect()
 }
 
-/// The askers that are done.
+/// The callers that get an answer.
 fn done(outputs: &[Output<&'static str>]) -> Vec<&'static str> {
-    let done = |output: &Output<&'static str>| if let Output::Done(asker) = output { Some(*asker) } else { None };
+    let done = |output: &Output<&'static str>| if let Output::Done(caller) = output { Some(*caller) } else { None };
     outputs.iter().filter_map(done).collect()
 }
 
 #[test]
-fn a_decision_is_released_after_its_own_commit_and_not_after_the_one_before() {
+fn a_decision_is_released_after_its_own_commit_and_not_earlier() {
     let mut setup = Setup::new();
-    assert_eq!(setup.say(vec![setup.report(setup.grant.attempt)]), []);
+    assert_eq!(setup.send(vec![setup.report(setup.grant.attempt)]), []);
     setup.begin();
-    assert_eq!(setup.say(vec![ToCoordinator::Poll { lanes: 1 }]), []);
+    assert_eq!(setup.send(vec![ToCoordinator::Poll { lanes: 1 }]), []);
     assert_eq!(setup.batcher.answer("how many lanes?"), None);
     let first = setup.batcher.committed(setup.world.now);
     assert!(matches!(messages(&first)[..], [ToWorker::Acknowledged { accepted: true, .. }]), "{first:?}");
-    assert!(done(&first).is_empty(), "the answer tells of the grant");
+    assert!(done(&first).is_empty(), "the answer includes the grant");
     let second = setup.commit();
     assert!(matches!(messages(&second)[..], [ToWorker::Grant(_)]), "{second:?}");
     assert_eq!(done(&second), ["how many lanes?"]);
 }
 
 #[test]
-fn what_needs_no_commit_is_released_at_once() {
+fn an_answer_that_needs_no_commit_is_released_at_once() {
     let mut setup = Setup::new();
-    setup.say(vec![ToCoordinator::Heartbeat { progress: Vec::new() }]);
-    assert_eq!(setup.batcher.answer("who is there?"), None);
+    setup.send(vec![ToCoordinator::Heartbeat { progress: Vec::new() }]);
+    assert_eq!(setup.batcher.answer("which workers?"), None);
     let (records, released) = setup.batcher.begin();
-    assert_eq!((records, done(&released)), (None, vec!["who is there?"]));
+    assert_eq!((records, done(&released)), (None, vec!["which workers?"]));
 }
 
 #[test]
-fn acknowledgements_that_follow_on_each_other_are_one_message() {
+fn consecutive_acknowledgements_are_one_message() {
     let mut setup = Setup::new();
     let (attempt, trajectory) = (setup.grant.attempt, setup.grant.lanes[0].trajectory);
-    setup.say(vec![setup.report(attempt), setup.report(attempt), setup.report(Attempt(9))]);
+    setup.send(vec![setup.report(attempt), setup.report(attempt), setup.report(Attempt(9))]);
     let released = setup.commit();
     let twice = ToWorker::Acknowledged { attempt, trajectories: vec![trajectory; 2], accepted: true };
     let late = ToWorker::Acknowledged { attempt: Attempt(9), trajectories: vec![trajectory], accepted: false };
@@ -135,30 +135,30 @@ fn acknowledgements_that_follow_on_each_other_are_one_message() {
 }
 
 #[test]
-fn a_message_is_not_sent_on_a_later_stream_and_none_is_heard_from_an_earlier_one() {
+fn a_message_is_sent_and_received_only_on_its_own_stream() {
     let mut setup = Setup::new();
-    setup.say(vec![setup.report(setup.grant.attempt)]);
+    setup.send(vec![setup.report(setup.grant.attempt)]);
     setup.attach(StreamId(2), Vec::new());
     assert!(matches!(messages(&setup.commit())[..], [ToWorker::Welcome { .. }]));
-    setup.say(vec![ToCoordinator::Poll { lanes: 1 }]);
+    setup.send(vec![ToCoordinator::Poll { lanes: 1 }]);
     assert_eq!(setup.take(Request::Detach { worker: worker(7), stream: STREAM }), []);
     let (records, _) = setup.batcher.begin();
     assert_eq!(records, None, "neither the poll nor the end of the earlier stream counts");
 }
 
 #[test]
-fn a_store_that_cannot_be_written_refuses_commands_answers_questions_and_loses_nothing() {
+fn a_degraded_batcher_refuses_commands_answers_queries_and_loses_nothing() {
     let mut setup = Setup::new();
-    setup.say(vec![setup.report(setup.grant.attempt)]);
-    setup.ask(Event::Paused(SWEEP), "pause");
+    setup.send(vec![setup.report(setup.grant.attempt)]);
+    setup.event(Event::Paused(SWEEP), "pause");
     setup.begin();
-    setup.ask(Event::Resumed(SWEEP), "resume");
+    setup.event(Event::Resumed(SWEEP), "resume");
     assert_eq!(setup.batcher.answer("before"), None);
     assert_eq!(setup.batcher.failed("full".to_owned()), [Output::Done("before")]);
     assert_eq!(setup.batcher.answer("meanwhile"), Some(Output::Done("meanwhile")));
-    assert_eq!(setup.ask(Event::Cancelled(SWEEP), "cancel"), [Output::Refused("cancel", "full".to_owned())]);
-    // What workers say is taken in, and nobody is lost.
-    assert_eq!(setup.say(vec![ToCoordinator::Poll { lanes: 1 }]), []);
+    assert_eq!(setup.event(Event::Cancelled(SWEEP), "cancel"), [Output::Refused("cancel", "full".to_owned())]);
+    // Messages of workers are applied, and no worker is lost.
+    assert_eq!(setup.send(vec![ToCoordinator::Poll { lanes: 1 }]), []);
     setup.world.now.tick = Tick(1_000_000);
     assert_eq!(setup.batcher.next_deadline(), None);
     setup.batcher.tick(setup.world.now);
@@ -166,69 +166,69 @@ fn a_store_that_cannot_be_written_refuses_commands_answers_questions_and_loses_n
     let first = setup.batcher.committed(setup.world.now);
     assert_eq!((setup.batcher.degraded(), done(&first)), (None, vec!["pause"]));
     let second = setup.commit();
-    assert_eq!(done(&second), ["resume"], "it was decided before, and is committed");
+    assert_eq!(done(&second), ["resume"], "the event was applied before the failure, and is committed");
     assert!(matches!(messages(&second)[..], [ToWorker::Grant(_)]), "{second:?}");
-    assert!(setup.batcher.next_deadline() > Some(setup.world.now.tick), "the worker gets time to be heard");
+    assert!(setup.batcher.next_deadline() > Some(setup.world.now.tick), "the worker gets a new lease time");
 }
 
 #[test]
-fn workers_leave_though_their_reports_cannot_be_committed() {
+fn a_degraded_batcher_that_drains_lets_workers_leave() {
     let mut setup = Setup::new();
-    setup.say(vec![setup.report(setup.grant.attempt)]);
+    setup.send(vec![setup.report(setup.grant.attempt)]);
     setup.begin();
-    setup.ask(Setup::draining(), "drain");
-    setup.say(vec![setup.report(Attempt(8))]);
-    let told = setup.batcher.failed("full".to_owned());
+    setup.event(Setup::draining(), "drain");
+    setup.send(vec![setup.report(Attempt(8))]);
+    let sent = setup.batcher.failed("full".to_owned());
     let attempts = |outputs: &[Output<&'static str>]| -> Vec<Option<u64>> {
         messages(outputs)
             .iter()
             .map(|message| if let ToWorker::Stop { attempt, .. } = message { Some(attempt.0) } else { None })
             .collect()
     };
-    assert_eq!(attempts(&told), [Some(setup.grant.attempt.0), None, Some(8)]);
-    assert!(messages(&told).iter().any(|message| matches!(message, ToWorker::Drain { .. })), "{told:?}");
-    assert_eq!(setup.batcher.failed("still full".to_owned()), [], "each is told once");
-    assert_eq!(attempts(&setup.say(vec![setup.report(Attempt(9))])), [Some(9)], "it is not taken in");
-    assert!(setup.batcher.has_room(), "nothing gathers");
-    // A worker that comes now is told to leave, and an event is done though nothing is committed.
+    assert_eq!(attempts(&sent), [Some(setup.grant.attempt.0), None, Some(8)]);
+    assert!(messages(&sent).iter().any(|message| matches!(message, ToWorker::Drain { .. })), "{sent:?}");
+    assert_eq!(setup.batcher.failed("still full".to_owned()), [], "each message is sent once");
+    assert_eq!(attempts(&setup.send(vec![setup.report(Attempt(9))])), [Some(9)], "the report is not accepted");
+    assert!(setup.batcher.has_room(), "no message accumulates");
+    // A worker that connects now is sent the message to leave, and an event is answered without a commit.
     let hello = Hello {
         worker: worker(8),
         description: WorkerDescription { name: "w8".to_owned(), lanes: 1, ..WorkerDescription::default() },
         numerics_version: 1,
         held: Vec::new(),
     };
-    let told = setup.take(Request::Attach { hello, stream: StreamId(5) });
-    assert!(matches!(messages(&told)[..], [ToWorker::Drain { .. }]), "{told:?}");
+    let sent = setup.take(Request::Attach { hello, stream: StreamId(5) });
+    assert!(matches!(messages(&sent)[..], [ToWorker::Drain { .. }]), "{sent:?}");
     let died = Event::Died { worker: worker(8), cause: "it fell".to_owned() };
-    assert_eq!(setup.ask(died, "died"), [Output::Done("died")]);
+    assert_eq!(setup.event(died, "died"), [Output::Done("died")]);
 }
 
 #[test]
-fn a_transaction_has_room_for_so_many_records_and_points_and_no_more() {
+fn a_transaction_is_bounded_in_records_and_points() {
     let mut setup = Setup::new();
-    setup.say(vec![setup.report(setup.grant.attempt)]);
+    setup.send(vec![setup.report(setup.grant.attempt)]);
     setup.begin();
     for number in 0.. {
         if !setup.batcher.has_room() {
             break;
         }
-        setup.say(vec![setup.report(Attempt(100 + number))]);
+        setup.send(vec![setup.report(Attempt(100 + number))]);
     }
     // Each late report is a record and an acknowledgement.
-    assert_eq!(setup.batcher.gathering.len(), RECORDS);
-    assert!(setup.batcher.gathering.points() < POINTS);
+    assert_eq!(setup.batcher.collecting.len(), RECORDS);
+    assert!(setup.batcher.collecting.points() < POINTS);
     setup.batcher.committed(setup.world.now);
     setup.begin();
     let ToCoordinator::AttemptEnded(mut long) = setup.report(Attempt(7)) else { unreachable!() };
     long.curve = vec![long.curve[0]; POINTS];
-    setup.say(vec![ToCoordinator::AttemptEnded(long)]);
+    setup.send(vec![ToCoordinator::AttemptEnded(long)]);
     assert!(!setup.batcher.has_room());
 }
 
 #[test]
-fn streams_that_come_and_go_while_the_store_cannot_be_written_leave_nothing_behind() {
+fn a_degraded_batcher_keeps_no_messages_for_ended_streams() {
     let mut setup = Setup::new();
-    setup.say(vec![setup.report(setup.grant.attempt)]);
+    setup.send(vec![setup.report(setup.grant.attempt)]);
     setup.begin();
     setup.batcher.failed("full".to_owned());
     for number in 2..100 {
@@ -236,17 +236,17 @@ fn streams_that_come_and_go_while_the_store_cannot_be_written_leave_nothing_behi
         setup.take(Request::Detach { worker: worker(7), stream: StreamId(number) });
     }
     setup.attach(StreamId(100), Vec::new());
-    assert_eq!(setup.batcher.gathering.len(), 1, "one welcome");
+    assert_eq!(setup.batcher.collecting.len(), 1, "one welcome message");
 }
 
 #[test]
-fn a_loop_that_slept_over_a_deadline_gives_workers_time_to_be_heard() {
+fn after_a_late_tick_workers_get_a_new_lease_time() {
     let mut setup = Setup::new();
-    let deadline = setup.batcher.next_deadline().expect("a worker is there");
+    let deadline = setup.batcher.next_deadline().expect("a worker is connected");
     setup.world.now.tick = deadline.after_ms(LATE_MS + 1);
     setup.batcher.tick(setup.world.now);
-    assert!(setup.batcher.begin().0.is_none(), "it is not lost");
-    setup.world.now.tick = setup.batcher.next_deadline().expect("it is still there");
+    assert!(setup.batcher.begin().0.is_none(), "the worker is not lost");
+    setup.world.now.tick = setup.batcher.next_deadline().expect("the worker is still known");
     setup.batcher.tick(setup.world.now);
-    assert!(setup.batcher.begin().0.is_some(), "it was silent for a whole lease time since");
+    assert!(setup.batcher.begin().0.is_some(), "the worker sent no message for a lease time");
 }

@@ -1,4 +1,4 @@
-//! How attempts end: reports accepted or refused, results, retries.
+//! The ends of attempts: reports accepted or refused, results, retries.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::scheduler::Scheduler;
 use crate::tables::sweep::{Completion, End, scores};
 
 impl Scheduler {
-    /// A report of a trajectory's end: accepted only under the attempt that now holds it.
+    /// Handles the report of a trajectory's end. It is accepted only under the attempt that now holds the trajectory.
     pub(crate) fn on_attempt_ended(&mut self, now: Now, id: WorkerId, report: Report, actions: &mut Vec<Action>) {
         if self.out_of_scope.has(report.held.sweep) {
-            return self.leave_report(id, report.held, actions);
+            return self.decline_report(id, report.held, actions);
         }
         let (attempt, trajectory) = (report.held.attempt, report.held.trajectory);
         let lane = self.leases.lane_of(id, attempt, trajectory);
@@ -50,7 +50,7 @@ impl Scheduler {
         }
         let (attempt, index) = (report.held.attempt, report.held.trajectory);
         let (_, lane) = self.leases.lane_of(id, attempt, index).expect("an accepted report has its lane");
-        // The worker may be wrong about its own curve.
+        // A faulty worker may report a completed trajectory with a curve that is too short.
         if report.outcome == Outcome::Completed && scores(&lane.trajectory, &report.curve).contains(&None) {
             report.outcome = Outcome::Failed;
             report.cause = Some("the reported learning curve ends before the trial does".to_owned());
@@ -77,14 +77,14 @@ impl Scheduler {
         self.finish(now, id, report, end, actions);
     }
 
-    /// A trajectory is done for good.
+    /// Ends a trajectory with its final results.
     fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
         let Report { held, outcome, cause, curve, diagnostics, updates, seconds } = report;
         let worker_name = self.worker_name(id);
         let environment = self.workers.get(id).map(|worker| Arc::clone(&worker.description.environment));
         let lane = self.close_lane(now, held.attempt, held.trajectory);
         let sweep = self.sweep_mut(held.sweep);
-        // No other worker will show whose fault a failure was; the one that completed the trajectory has shown it.
+        // No further attempt will show which worker is at fault. If the trajectory completed, that has been shown already.
         let failed_on = sweep.failed_on.remove(held.trajectory);
         let by = Completion { worker_name: &worker_name, environment: environment.as_ref(), updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
@@ -114,7 +114,7 @@ impl Scheduler {
         }
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         self.excuse((held.sweep, held.trajectory), failed_on);
-        // These results refer to the trajectory that has just ended.
+        // The records of reused results refer to the ending, so they come after it.
         actions.append(&mut taken_over);
         self.unblock(lane.awaited_by);
         if end != End::Completed {
@@ -128,12 +128,12 @@ impl Scheduler {
             };
             actions.push(Action::Notify(Notice::IncompleteAttempt { sweep: held.sweep, incomplete_attempt }));
         }
-        if !self.leave_if_finished(now, held.sweep, actions) {
+        if !self.remove_if_finished(now, held.sweep, actions) {
             actions.push(Action::Notify(Notice::Changed(held.sweep)));
         }
     }
 
-    /// An attempt is over, and its trajectory waits again.
+    /// Ends an attempt without a result. The trajectory is pending again.
     pub(crate) fn end_without_result(
         &mut self,
         now: Now,
@@ -174,7 +174,7 @@ impl Scheduler {
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
-    /// A trajectory whose workers die one after the other has failed: it may be the reason why they die.
+    /// Fails a trajectory whose workers died too often: the trajectory may be the cause of their deaths.
     fn give_up(
         &mut self,
         now: Now,
@@ -184,7 +184,8 @@ impl Scheduler {
         last_cause: &str,
         actions: &mut Vec<Action>,
     ) {
-        let cause = format!("{DEATHS_MAX} workers died in a row while training it, the last one: {last_cause}");
+        let cause =
+            format!("{DEATHS_MAX} workers in a row died while training this trajectory; the last cause: {last_cause}");
         let report = Report {
             held,
             outcome: Outcome::Failed,

@@ -1,5 +1,5 @@
-//! Commands of people: submit, extend, cancel, pause, resume, retry and delete a sweep, release a worker from quarantine.
-//! A command that is repeated changes nothing more.
+//! Commands of users: submit, extend, cancel, pause, resume, retry and delete a sweep, release a worker from quarantine.
+//! A repeated command has no further effect.
 
 use std::sync::Arc;
 
@@ -27,19 +27,19 @@ impl Scheduler {
         actions.push(Action::Notify(Notice::Changed(sweep)));
         self.add_sweep(Sweep::new(submission, prepared));
         self.take_over(sweep, reused, actions);
-        self.leave_if_finished(now, sweep, actions);
+        self.remove_if_finished(now, sweep, actions);
     }
 
     /// Adds a sweep to the table.
     pub(crate) fn add_sweep(&mut self, mut sweep: Sweep) {
         let id = sweep.id();
-        sweep.lanes_there = self.lanes_there(&sweep);
+        sweep.usable_lanes = self.usable_lanes(&sweep);
         self.sweeps.insert(id, sweep);
         self.note_overlaps(id);
         self.check_all = true;
     }
 
-    /// Adds trials to a sweep. A finished sweep is not in the table, and runs again; a paused one stays paused.
+    /// Adds trials to a sweep. A finished sweep is restored from `finished` and runs again; a paused sweep stays paused.
     pub(crate) fn on_extended(&mut self, now: Now, id: SweepId, extended: Extended, actions: &mut Vec<Action>) {
         let Extended { extension, prepared, finished, reused } = extended;
         if let Some(restored) = finished
@@ -47,7 +47,7 @@ impl Scheduler {
         {
             self.add_sweep(Sweep::restored(&restored, prepared.clone()));
         }
-        // Its last trial may have ended since the caller looked.
+        // The sweep may have finished since the caller read its state.
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let grid = &prepared.spec.grid;
         let (trials, trajectories) = (grid.trials(), grid.trajectories());
@@ -58,7 +58,7 @@ impl Scheduler {
         }
         self.note_overlaps(id);
         self.take_over(id, reused, actions);
-        self.leave_if_finished(now, id, actions);
+        self.remove_if_finished(now, id, actions);
         self.check_all = true;
         actions.push(Action::Notify(Notice::Changed(id)));
     }
@@ -81,7 +81,7 @@ impl Scheduler {
         self.sweeps.remove(&id);
     }
 
-    /// Takes every lane of a sweep back from its workers, with checkpoints, and grants nothing more of it.
+    /// Pauses a sweep: its workers hand back all lanes, with checkpoints, and no trajectory of it is granted.
     pub(crate) fn pause(&mut self, now: Now, id: SweepId, reason: Option<String>, actions: &mut Vec<Action>) {
         if self.sweeps.get(&id).is_none_or(|sweep| sweep.row.state != SweepState::Running) {
             return;
@@ -93,8 +93,8 @@ impl Scheduler {
         self.excuse_all(id);
     }
 
-    /// Asks a worker whose stream opens to hand back the lanes of sweeps that were paused while it could not hear of it.
-    pub(crate) fn take_back_what_is_paused(&self, id: WorkerId, actions: &mut Vec<Action>) {
+    /// Asks a worker that connects to hand back the lanes of paused sweeps: it may have missed the pause.
+    pub(crate) fn hand_back_paused_lanes(&self, id: WorkerId, actions: &mut Vec<Action>) {
         let paused =
             self.leases.of_worker(id).filter(|(_, lease)| self.sweeps[&lease.sweep].row.state == SweepState::Paused);
         actions.extend(paused.map(|(attempt, lease)| hand_back(id, attempt, lease.trajectories())));
@@ -106,12 +106,12 @@ impl Scheduler {
             return;
         };
         sweep.failures.tolerate();
-        let mixes = sweep.mixes();
-        self.change_state(now, id, SweepState::Running, mixes, actions);
+        let mixed_numerics_reason = sweep.mixed_numerics_reason();
+        self.change_state(now, id, SweepState::Running, mixed_numerics_reason, actions);
     }
 
-    /// Tries trajectories again that failed for good, each with the attempts it had. A finished sweep is not in the table;
-    /// `finished` then is the sweep as the store knows it.
+    /// Retries failed trajectories, each with the number of its attempts so far. A finished sweep is restored from `finished`
+    /// and runs again.
     pub(crate) fn on_retried(
         &mut self,
         now: Now,
@@ -134,17 +134,17 @@ impl Scheduler {
         }
         actions.push(Action::Persist(Record::Retried { sweep: id, trajectories }));
         if sweep.row.state == SweepState::Finished {
-            sweep.failures.begin_anew();
+            sweep.failures.reset();
             self.change_state(now, id, SweepState::Running, None, actions);
         }
         self.take_over(id, reused, actions);
-        self.leave_if_finished(now, id, actions);
+        self.remove_if_finished(now, id, actions);
         self.await_others(id);
         self.check_all = true;
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
-    /// Deletes a sweep. A sweep in the table has not ended, and stays.
+    /// Deletes a sweep. A sweep in the table has not ended, and is not deleted.
     pub(crate) fn on_deleted(&mut self, id: SweepId, actions: &mut Vec<Action>) {
         if !self.sweeps.contains_key(&id) && self.deleted.insert(id) {
             actions.push(Action::Persist(Record::Deleted(id)));
@@ -154,7 +154,7 @@ impl Scheduler {
     /// Releases a worker from quarantine.
     pub(crate) fn on_released(&mut self, id: WorkerId, actions: &mut Vec<Action>) {
         if self.workers.end_quarantine(id) {
-            self.clear(id);
+            self.end_streak(id);
             actions.push(Action::Persist(Record::Released(id)));
         }
     }

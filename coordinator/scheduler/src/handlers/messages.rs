@@ -18,13 +18,13 @@ impl Scheduler {
         let deadline = now.tick.after_ms(self.timeouts.lease_ms);
         let is_known = self.update_worker(id, |worker| {
             worker.deadline = deadline;
-            // What it asked for before it fell silent it will not ask for again.
+            // A worker does not repeat a poll: a poll from before its silence is valid again.
             worker.is_silent = false;
             if let ToCoordinator::Poll { lanes } = message {
                 worker.idle_lanes = lanes;
             }
         });
-        // A worker may go on speaking after its goodbye.
+        // A worker may send messages after its goodbye.
         if is_known.is_none() {
             return;
         }
@@ -43,25 +43,25 @@ impl Scheduler {
         }
     }
 
-    /// A stream opens. A lane that the worker no longer holds waits again; a lane that it may no longer hold, it is told to
-    /// stop.
+    /// Handles the first message of a stream. A leased lane that the worker does not hold is pending again. A held lane without
+    /// a lease is stopped.
     fn on_hello(&mut self, now: Now, hello: Hello, actions: &mut Vec<Action>) {
         let id = hello.worker;
-        // Another coordinator's attempts are counted like this one's.
+        // Another coordinator may have used the same attempt numbers for other sweeps.
         let may_be_ours = |held: &&Held| self.leases.get(held.attempt).is_none_or(|lease| lease.sweep == held.sweep);
         let in_scope = hello.held.iter().filter(|held| !self.out_of_scope.has(held.sweep));
         let held: BTreeSet<_> = in_scope.filter(may_be_ours).map(|held| (held.attempt, held.trajectory)).collect();
         let mut worker = Worker::new(hello.description, true, now.tick.after_ms(self.timeouts.lease_ms));
-        let mut cause = "the worker came back without it".to_owned();
+        let mut cause = "the worker reconnected without this trajectory".to_owned();
         if let Some(before) = self.remove_worker(id) {
-            // A report that it no longer holds it knows to be accepted.
+            // The worker does not repeat a report that it no longer holds.
             worker.accepted = before.accepted.only(&held);
             worker.failing = before.failing;
             cause = before.death.unwrap_or(cause);
         }
         let accepted = worker.accepted.clone();
         self.add_worker(id, worker);
-        self.tell_sweeps_without_workers(actions);
+        self.notify_sweeps_without_workers(actions);
         let message = ToWorker::Welcome { heartbeat_ms: self.timeouts.heartbeat_ms, store: self.store };
         actions.push(Action::Send { worker: id, message });
 
@@ -72,9 +72,9 @@ impl Scheduler {
             }
         }
         self.stop_unleased(id, held.into_iter().filter(|&report| !accepted.contains(report)), actions);
-        self.take_back_what_is_paused(id, actions);
+        self.hand_back_paused_lanes(id, actions);
         if self.draining {
-            let reason = "the coordinator is leaving".to_owned();
+            let reason = "the coordinator is stopping".to_owned();
             actions.push(Action::Send { worker: id, message: ToWorker::Drain { reason } });
         }
     }
@@ -106,7 +106,7 @@ impl Scheduler {
             }
         }
         for (attempt, trajectories) in fenced {
-            let reason = "the lease ran out; it runs elsewhere or is done".to_owned();
+            let reason = "the lease expired; the trajectory runs on another worker or is done".to_owned();
             let message = ToWorker::Stop { attempt, trajectories, reason };
             actions.push(Action::Send { worker: id, message });
         }
@@ -116,7 +116,8 @@ impl Scheduler {
         self.update_worker(id, |worker| (worker.connected, worker.idle_lanes) = (false, 0));
     }
 
-    /// A worker that has been silent too long is lost. Its entry stays where its stream is up, for it may speak again.
+    /// Handles workers whose deadline has passed: they are lost. A worker that is still connected stays in the table, because it
+    /// may send messages again.
     pub(crate) fn on_ticked(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.next_deadline().is_none_or(|deadline| deadline > now.tick) {
             return;
@@ -138,22 +139,22 @@ impl Scheduler {
                 self.remove_worker(id);
             }
         }
-        self.tell_sweeps_without_workers(actions);
+        self.notify_sweeps_without_workers(actions);
     }
 
-    /// A worker that was silent meanwhile may have spoken: it gets a whole lease time to be heard.
+    /// Handles a time without messages: every worker gets a new lease time to send one.
     pub(crate) fn on_awoke(&mut self, now: Now) {
         self.no_loss_before = now.tick.after_ms(self.timeouts.lease_ms);
     }
 
-    /// The watchers of a sweep that nobody can train hear of every worker that comes or goes.
-    fn tell_sweeps_without_workers(&self, actions: &mut Vec<Action>) {
-        let waiting = self.sweeps.values().filter(|sweep| sweep.can_grant() && sweep.lanes_there == 0);
+    /// Notifies the watchers of sweeps without workers, because the reason why a sweep waits names the connected workers.
+    fn notify_sweeps_without_workers(&self, actions: &mut Vec<Action>) {
+        let waiting = self.sweeps.values().filter(|sweep| sweep.can_grant() && sweep.usable_lanes == 0);
         actions.extend(waiting.map(|sweep| Action::Notify(Notice::Changed(sweep.id()))));
     }
 
-    /// A worker's process has ended. Another process may take up its identity, and with it the reports that it left on disk.
-    /// It has the reconnect grace to do so.
+    /// Handles the end of a worker's process. Until the reconnect grace is over, a new process may take over the worker's identity
+    /// and the reports on its disk.
     pub(crate) fn on_died(&mut self, now: Now, id: WorkerId, cause: String) {
         let latest = now.tick.after_ms(self.timeouts.reconnect_grace_ms);
         self.on_disconnected(id);
@@ -163,11 +164,11 @@ impl Scheduler {
         });
     }
 
-    /// A worker is gone for good.
+    /// Removes a worker that leaves.
     fn on_goodbye(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         self.take_back(now, id, outcome, cause, actions);
         self.remove_worker(id);
-        self.tell_sweeps_without_workers(actions);
+        self.notify_sweeps_without_workers(actions);
     }
 
     pub(crate) fn on_draining(&mut self, reason: &str, actions: &mut Vec<Action>) {
@@ -178,7 +179,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes every lane back from a worker.
+    /// Ends all attempts of a worker.
     fn take_back(&mut self, now: Now, id: WorkerId, outcome: Outcome, cause: &str, actions: &mut Vec<Action>) {
         for (attempt, trajectory) in self.lanes_of_worker(id) {
             self.end_without_result(now, attempt, trajectory, outcome, Some(cause.to_owned()), actions);

@@ -2,8 +2,8 @@
 //!
 //! | module | events |
 //! |---|---|
-//! | `commands` | what a sweep's owner asks for |
-//! | `messages` | what workers say, and what becomes of their streams and processes |
+//! | `commands` | commands of users |
+//! | `messages` | messages of workers, and the ends of their streams and processes |
 //! | `attempt_end` | the ends of attempts: reports accepted or refused, results, retries |
 
 mod attempt_end;

@@ -1,92 +1,92 @@
-//! Fair share: the sweep of the highest priority is granted first; among equals, the one that has used the least of the workers
-//! for its weight. Lanes that it holds now count for as long as its trajectories usually last.
+//! Fair share: the sweep with the highest priority is granted first. Among sweeps of one priority, the sweep with the least lane
+//! time relative to its weight comes first. An open lane counts in advance with the usual duration of a trajectory.
 //!
-//! What is held has to count in advance: else all lanes that come free at one moment would go to the same sweep. And what
-//! was had has to count, not only what is held: a single lane cannot be shared but over time.
+//! Open lanes have to count in advance: otherwise lanes that close at the same time would all go to one sweep. Closed lanes have
+//! to count too: a single lane can be shared only over time.
 
 use std::cmp::Ordering;
 
 use biosweep_common::time::Tick;
 
-/// What a sweep has and had of the workers.
+/// The lane time that a sweep uses and has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FairShare {
     priority: i32,
     weight: u32,
-    /// Lanes it has now.
+    /// Number of open lanes.
     open: u64,
-    /// The moments at which it got them, added up.
-    open_since: u128,
-    /// Milliseconds of lanes it had and gave back; or what it would have had, had it been here before it came.
-    had: u128,
-    /// Lanes it gave back, and the milliseconds it had them.
-    given_back: (u64, u128),
-    /// When it got its first.
-    first: Option<Tick>,
+    /// The sum of the ticks at which the open lanes were granted.
+    open_since_sum: u128,
+    /// Milliseconds of closed lanes, plus the credit from [`Self::join`].
+    used_ms: u128,
+    /// Number of closed lanes, and the milliseconds for which they were open.
+    closed: (u64, u128),
+    /// The time at which the first lane was granted.
+    first_opened: Option<Tick>,
 }
 
 impl FairShare {
-    /// That of a sweep that has had nothing.
+    /// The fair share of a sweep that has used no lane time.
     pub(crate) const fn new(priority: i32, weight: u32) -> Self {
-        Self { priority, weight, open: 0, open_since: 0, had: 0, given_back: (0, 0), first: None }
+        Self { priority, weight, open: 0, open_since_sum: 0, used_ms: 0, closed: (0, 0), first_opened: None }
     }
 
-    /// Lanes it has now.
+    /// Number of open lanes.
     pub(crate) const fn open(&self) -> u64 {
         self.open
     }
 
-    /// It gets a lane.
-    pub(crate) fn take(&mut self, now: Tick) {
+    /// Counts a lane that is granted.
+    pub(crate) fn lane_opened(&mut self, now: Tick) {
         self.open += 1;
-        self.open_since += u128::from(now.0);
-        self.first.get_or_insert(now);
+        self.open_since_sum += u128::from(now.0);
+        self.first_opened.get_or_insert(now);
     }
 
-    /// It gives back a lane that it got at that moment.
-    pub(crate) fn give_back(&mut self, now: Tick, since: Tick) {
+    /// Counts a lane that closes. It was granted at `since`.
+    pub(crate) fn lane_closed(&mut self, now: Tick, since: Tick) {
         self.open -= 1;
-        self.open_since -= u128::from(since.0);
+        self.open_since_sum -= u128::from(since.0);
         let lasted = u128::from(now.since_ms(since));
-        self.had += lasted;
-        self.given_back = (self.given_back.0 + 1, self.given_back.1 + lasted);
+        self.used_ms += lasted;
+        self.closed = (self.closed.0 + 1, self.closed.1 + lasted);
     }
 
-    /// Milliseconds of lanes it will have had once what it holds has ended, as far as can be told.
-    fn in_all(&self, now: Tick) -> u128 {
-        self.had + self.held(now)
+    /// Milliseconds of lane time at the expected end of all open lanes.
+    fn projected_ms(&self, now: Tick) -> u128 {
+        self.used_ms + self.projected_open_ms(now)
     }
 
-    /// What it holds counts for as long as its trajectories last on average or, where none has ended, for as long as the
-    /// first has lasted; for longer where it lasts longer.
-    fn held(&self, now: Tick) -> u128 {
-        let usual = match (self.given_back, self.first) {
+    /// Milliseconds that the open lanes count for. A lane counts with the mean duration of the closed lanes or, if none has
+    /// closed, with the time since the first grant. Lanes that take longer count with their real time.
+    fn projected_open_ms(&self, now: Tick) -> u128 {
+        let usual = match (self.closed, self.first_opened) {
             ((0, _), None) => 0,
             ((0, _), Some(first)) => u128::from(now.since_ms(first)),
             ((lanes, ms), _) => ms / u128::from(lanes),
         };
         let open = u128::from(self.open);
-        let so_far = (open * u128::from(now.0)).saturating_sub(self.open_since);
+        let so_far = (open * u128::from(now.0)).saturating_sub(self.open_since_sum);
         so_far.max(open * usual)
     }
 
-    /// Comes into the round as if it had had its share all along: it neither catches up on the others nor waits for them.
-    /// The others are those of the round: what stands still, or has nobody to train it, has had the less for it.
+    /// Joins the active set, with as much lane time as if the sweep had always had its share: it neither catches up nor waits.
+    /// `others` are the sweeps of the active set only: an inactive sweep has less lane time, because it could not use any.
     pub(crate) fn join<'a>(&mut self, others: impl Iterator<Item = &'a Self>, now: Tick) {
-        let level = |other: &Self| other.in_all(now) * u128::from(self.weight) / u128::from(other.weight);
+        let level = |other: &Self| other.projected_ms(now) * u128::from(self.weight) / u128::from(other.weight);
         let least = others.filter(|other| other.priority == self.priority).map(level).min();
         if let Some(least) = least {
-            self.had = least.saturating_sub(self.held(now));
+            self.used_ms = least.saturating_sub(self.projected_open_ms(now));
         }
     }
 
-    /// Which comes first: the lesser does.
+    /// Compares two sweeps. The lesser sweep is granted first.
     pub(crate) fn compare(&self, other: &Self, now: Tick) -> Ordering {
         let weighed =
             |mine: u128, theirs: u128| (mine * u128::from(other.weight)).cmp(&(theirs * u128::from(self.weight)));
         let by_priority = other.priority.cmp(&self.priority);
-        let by_time = by_priority.then_with(|| weighed(self.in_all(now), other.in_all(now)));
-        // At the very beginning nobody has had anything.
+        let by_time = by_priority.then_with(|| weighed(self.projected_ms(now), other.projected_ms(now)));
+        // At the very beginning no sweep has used any lane time.
         by_time.then_with(|| weighed(self.open.into(), other.open.into()))
     }
 }
@@ -95,28 +95,28 @@ impl FairShare {
 mod tests {
     use super::*;
 
-    /// Who gets the next lane.
-    fn whose(shares: &[FairShare], now: Tick) -> usize {
+    /// The index of the share that gets the next lane.
+    fn next_share(shares: &[FairShare], now: Tick) -> usize {
         (0..shares.len()).min_by(|&left, &right| shares[left].compare(&shares[right], now)).expect("some")
     }
 
-    /// Who gets each of so many lanes of one worker, each for a second, one after the other.
+    /// The shares that get the lanes of one worker with one lane. Each lane lasts one second.
     fn one_by_one(shares: &mut [FairShare], lanes: u64) -> Vec<usize> {
         let mut now = Tick(0);
         let mut order = Vec::new();
         for _ in 0..lanes {
-            let next = whose(shares, now);
-            shares[next].take(now);
+            let next = next_share(shares, now);
+            shares[next].lane_opened(now);
             let since = now;
             now = now.after_ms(1_000);
-            shares[next].give_back(now, since);
+            shares[next].lane_closed(now, since);
             order.push(next);
         }
         order
     }
 
     fn count(order: &[usize], of: usize) -> usize {
-        order.iter().filter(|&&who| who == of).count()
+        order.iter().filter(|&&share| share == of).count()
     }
 
     #[test]
@@ -130,14 +130,14 @@ mod tests {
     fn many_workers_are_shared_by_weight_at_once() {
         let mut shares = [FairShare::new(0, 1), FairShare::new(0, 2)];
         for _ in 0..9 {
-            let next = whose(&shares, Tick(5));
-            shares[next].take(Tick(5));
+            let next = next_share(&shares, Tick(5));
+            shares[next].lane_opened(Tick(5));
         }
         assert_eq!(shares.map(|fair_share| fair_share.open()), [3, 6]);
     }
 
-    /// How many of so many lanes each gets of workers of one lane, each lane taken anew as it comes free; those of each
-    /// last as long.
+    /// The number of lanes that each share gets from workers with one lane each. A closed lane is granted again at once; the lanes
+    /// of a share all last the time in `lasting`.
     fn one_after_the_other(shares: &mut [FairShare], workers: usize, lasting: &[u64], lanes: usize) -> Vec<usize> {
         let mut given = vec![0; shares.len()];
         let mut ends: Vec<(Tick, usize, Tick)> = Vec::new();
@@ -147,10 +147,10 @@ mod tests {
                 ends.sort_unstable();
                 let (end, holder, since) = ends.remove(0);
                 now = end;
-                shares[holder].give_back(now, since);
+                shares[holder].lane_closed(now, since);
             }
-            let next = whose(shares, now);
-            shares[next].take(now);
+            let next = next_share(shares, now);
+            shares[next].lane_opened(now);
             given[next] += 1;
             ends.push((now.after_ms(lasting[next]), next, now));
         }
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn time_is_shared_and_not_the_number_of_trajectories() {
+    fn the_fair_share_counts_time_and_not_trajectories() {
         let given = one_after_the_other(&mut [FairShare::new(0, 1), FairShare::new(0, 1)], 4, &[30_000, 10_000], 400);
         assert!(given[0].abs_diff(100) <= 4, "{given:?}");
     }
 
     #[test]
-    fn lanes_that_come_free_at_once_are_shared_at_once() {
+    fn lanes_that_close_together_are_shared_evenly() {
         for (workers, expected) in [(8, 4), (9, 5)] {
             let mut shares = [FairShare::new(0, 1), FairShare::new(0, 1)];
             let first = one_after_the_other(&mut shares, workers, &[3_600_000; 2], workers);
@@ -182,11 +182,11 @@ mod tests {
             let held: Vec<usize> = shares.iter().map(|fair_share| fair_share.open() as usize).collect();
             let now = Tick(3_600_000);
             for (fair_share, lanes) in shares.iter_mut().zip(&held) {
-                (0..*lanes).for_each(|_| fair_share.give_back(now, Tick(0)));
+                (0..*lanes).for_each(|_| fair_share.lane_closed(now, Tick(0)));
             }
             for _ in 0..workers {
-                let next = whose(&shares, now);
-                shares[next].take(now);
+                let next = next_share(&shares, now);
+                shares[next].lane_opened(now);
             }
             assert!(
                 shares[0].open().abs_diff(shares[1].open()) <= 1,
@@ -197,38 +197,38 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_come_while_the_first_trajectories_last_are_shared_too() {
+    fn new_workers_are_shared_before_any_trajectory_has_ended() {
         let mut shares = [FairShare::new(0, 1), FairShare::new(0, 1)];
-        shares[0].take(Tick(0));
-        shares[1].take(Tick(1));
+        shares[0].lane_opened(Tick(0));
+        shares[1].lane_opened(Tick(1));
         for _ in 0..8 {
             let now = Tick(600_000);
-            let next = whose(&shares, now);
-            shares[next].take(now);
+            let next = next_share(&shares, now);
+            shares[next].lane_opened(now);
         }
         assert_eq!(shares.map(|fair_share| fair_share.open()), [5, 5]);
     }
 
     #[test]
-    fn what_lasts_longer_than_usual_counts_for_longer() {
+    fn an_unusually_long_lane_counts_with_its_real_time() {
         let [mut long, mut short] = [FairShare::new(0, 1), FairShare::new(0, 1)];
-        long.take(Tick(50_000));
-        long.give_back(Tick(51_000), Tick(50_000));
-        long.take(Tick(51_000));
-        short.take(Tick(0));
-        short.give_back(Tick(10_000), Tick(0));
-        assert_eq!(long.compare(&short, Tick(52_000)), Ordering::Less, "2 s of it were heard of, and 10 of the other");
-        assert_eq!(long.compare(&short, Tick(100_000)), Ordering::Greater, "50 s");
+        long.lane_opened(Tick(50_000));
+        long.lane_closed(Tick(51_000), Tick(50_000));
+        long.lane_opened(Tick(51_000));
+        short.lane_opened(Tick(0));
+        short.lane_closed(Tick(10_000), Tick(0));
+        assert_eq!(long.compare(&short, Tick(52_000)), Ordering::Less, "2 s of long lanes against 10 s of short lanes");
+        assert_eq!(long.compare(&short, Tick(100_000)), Ordering::Greater, "50 s of long lanes");
     }
 
     #[test]
-    fn a_higher_priority_goes_before_any_share() {
+    fn a_higher_priority_comes_first() {
         let order = one_by_one(&mut [FairShare::new(0, 9), FairShare::new(1, 1)], 5);
         assert_eq!(order, [1; 5]);
     }
 
     #[test]
-    fn who_comes_late_does_not_catch_up() {
+    fn a_late_sweep_does_not_catch_up() {
         let mut shares = vec![FairShare::new(0, 1)];
         one_by_one(&mut shares, 20);
         let mut late = FairShare::new(0, 1);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn who_weighs_more_comes_in_with_as_much_more() {
+    fn a_late_sweep_of_greater_weight_gets_its_weighted_share() {
         let mut shares = vec![FairShare::new(0, 2)];
         one_by_one(&mut shares, 20);
         let mut late = FairShare::new(0, 6);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_away_is_not_waited_for_and_need_not_wait() {
+    fn a_sweep_that_returns_neither_catches_up_nor_waits() {
         let mut shares = vec![FairShare::new(0, 1), FairShare::new(0, 2)];
         one_by_one(&mut shares[..1], 20);
         one_by_one(&mut shares[1..], 4);

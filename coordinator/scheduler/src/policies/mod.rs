@@ -1,4 +1,4 @@
-//! The policies of the scheduler: who gets what, and what failures mean.
+//! The policies of the scheduler: the choice of grants, and the consequences of failures.
 //!
 //! | module | contents |
 //! |---|---|

@@ -1,9 +1,9 @@
 //! Grants bundles to idle workers. The sweep that is furthest below its fair share comes first.
 //!
-//! A bundle is a run of neighbouring trajectories of one shape, as wide as the worker has lanes. Towards a sweep's end it
-//! is narrower: no worker takes more than its share of what is left, so that none works through a wide bundle while
-//! others have nothing. What was lost together is granted together; what failed is granted alone, so that it shows
-//! which of them fails.
+//! A bundle is a run of neighbouring trajectories of one shape, with one lane of the worker each. Near the end of a sweep a
+//! bundle is smaller: no worker gets more than its share of the remaining trajectories, so that all workers are busy. The
+//! trajectories of a lost or handed-back bundle are granted together again. A failed trajectory is granted alone, to show which
+//! trajectory fails.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,41 +22,40 @@ use crate::tables::lease::{Lease, OpenLane};
 use crate::tables::sweep::{AttemptCounters, Sweep};
 use crate::tables::worker::Worker;
 
-/// After so many deaths in a row a trajectory is granted alone: it may be the reason of its neighbours' deaths, or they of its own.
+/// Number of deaths in a row after which a trajectory is granted alone: it may kill its neighbours, or they may kill it.
 const DEATHS_ALONE: u32 = 2;
 
-/// The trajectories that a trajectory is granted with.
+/// The other trajectories that may be in the bundle of a trajectory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Company {
-    /// Its neighbours.
+enum BundleRule {
+    /// Any neighbours.
     Any,
-    /// The trajectories that were taken back from a worker together with it, under this attempt.
-    Of(Attempt),
+    /// The neighbours that were taken back from a worker under the same attempt.
+    SameAttempt(Attempt),
     /// No other trajectory.
-    None,
+    Alone,
 }
 
 impl Scheduler {
     /// Grants pending trajectories to the workers that wait.
-    pub(crate) fn grant_what_can_be(&mut self, now: Now, actions: &mut Vec<Action>) {
+    pub(crate) fn grant_pending(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.draining || !self.sweeps.values().any(Sweep::can_grant) {
             return;
         }
         for capabilities in self.classes_to_check() {
-            while let Some(id) = self.next_of(&capabilities) {
-                if !self.grant_something(now, id, actions) && !self.workers.refuse(&capabilities, id) {
+            while let Some(id) = self.next_waiting_worker(&capabilities) {
+                if !self.grant_to_worker(now, id, actions) && !self.workers.refuse(&capabilities, id) {
                     break;
                 }
             }
         }
     }
 
-    /// The next worker of a class that waits and for which there may be work: a fit one or, where there is work that no fit
-    /// worker can do, a suspect.
-    pub(crate) fn next_of(&self, capabilities: &Capabilities) -> Option<WorkerId> {
+    /// The next waiting worker of a class for which there may be work: a fit worker or, if there is work that no fit worker can
+    /// train, a suspect.
+    pub(crate) fn next_waiting_worker(&self, capabilities: &Capabilities) -> Option<WorkerId> {
         let class = self.workers.classes.get(capabilities)?;
-        let fit =
-            class.asking.first().filter(|_| self.sweeps.values().any(|sweep| sweep.has_something_for(capabilities)));
+        let fit = class.asking.first().filter(|_| self.sweeps.values().any(|sweep| sweep.has_work_for(capabilities)));
         let suspect = || {
             class
                 .suspects
@@ -66,16 +65,16 @@ impl Scheduler {
         fit.or_else(suspect).copied()
     }
 
-    /// Grants a worker a bundle of the first sweep that has one for it; `false` where there is none.
-    fn grant_something(&mut self, now: Now, id: WorkerId, actions: &mut Vec<Action>) -> bool {
+    /// Grants a worker a bundle of the first sweep that has work for it; `false` if there is none.
+    fn grant_to_worker(&mut self, now: Now, id: WorkerId, actions: &mut Vec<Action>) -> bool {
         self.sweeps_by_share(id, now).into_iter().any(|sweep| self.grant(now, id, sweep, actions))
     }
 
-    /// The sweeps that have work for this worker, in the order of their shares.
+    /// The sweeps that have work for this worker, in the order of their fair shares.
     fn sweeps_by_share(&mut self, id: WorkerId, now: Now) -> Vec<SweepId> {
-        let worker = self.workers.get(id).expect("a worker that waits is known");
+        let worker = self.workers.get(id).expect("a waiting worker is known");
         let capabilities = &worker.description.capabilities;
-        let fits = |sweep: &&Sweep| sweep.has_something_for(capabilities);
+        let fits = |sweep: &&Sweep| sweep.has_work_for(capabilities);
         let new = self.sweeps.values().filter(fits).filter(|sweep| !sweep.is_active).map(Sweep::id);
         for id in new.collect::<Vec<_>>() {
             activate(&mut self.sweeps, id, now);
@@ -83,18 +82,18 @@ impl Scheduler {
         let is_suspect = worker.failing.is_suspect();
         let is_open = |sweep: &&Sweep| !is_suspect || self.is_open_to_suspects(sweep, capabilities);
         let mut sweeps: Vec<&Sweep> = self.sweeps.values().filter(fits).filter(is_open).collect();
-        // The sort is stable: among equals the oldest sweep comes first.
+        // The sort is stable: of equal sweeps the oldest comes first.
         sweeps.sort_by(|left, right| left.fair_share.compare(&right.fair_share, now.tick));
         sweeps.into_iter().map(Sweep::id).collect()
     }
 
-    /// Grants a bundle of a sweep, without the trajectories that other workers should try first; `false` where there is none.
+    /// Grants a worker a bundle of a sweep; `false` if all pending trajectories should first be tried by other workers.
     fn grant(&mut self, now: Now, id: WorkerId, sweep_id: SweepId, actions: &mut Vec<Action>) -> bool {
-        let worker = self.workers.get(id).expect("a worker that waits is known");
+        let worker = self.workers.get(id).expect("a waiting worker is known");
         let (sweep, held) = (&self.sweeps[&sweep_id], self.leases.lanes_held_by(id));
         let lanes = worker.room(held);
         let share = sweep.share_of(worker, held).min(lanes);
-        let run = sweep.next_bundle(lanes, share, |index| self.is_better_tried_elsewhere(id, sweep, index));
+        let run = sweep.next_bundle(lanes, share, |index| self.should_run_elsewhere(id, sweep, index));
         let Some(run) = run else { return false };
         let (worker_name, environment) = (worker.description.name.clone(), Arc::clone(&worker.description.environment));
         let sweep = self.sweep_mut(sweep_id);
@@ -130,11 +129,11 @@ impl Scheduler {
     }
 }
 
-/// Puts a sweep into the active set, whose shares are compared.
+/// Adds a sweep to the active set, whose fair shares are compared.
 fn activate(sweeps: &mut BTreeMap<SweepId, Sweep>, id: SweepId, now: Now) {
     let mut fair_share = sweeps[&id].fair_share;
     fair_share.join(sweeps.values().filter(|other| other.is_active).map(|other| &other.fair_share), now.tick);
-    let sweep = sweeps.get_mut(&id).expect("it was there");
+    let sweep = sweeps.get_mut(&id).expect("the sweep is in the table");
     (sweep.fair_share, sweep.is_active) = (fair_share, true);
 }
 
@@ -144,44 +143,44 @@ impl Sweep {
         self.row.state == SweepState::Running && !self.pending.is_empty()
     }
 
-    /// The number of trajectories that a worker may take so that all workers are busy equally long: its part, by its lanes, of
-    /// all that is not done, less the lanes that it holds.
+    /// The number of trajectories that a worker may get so that all workers are busy equally long. It is the worker's part of all
+    /// open trajectories, in proportion to its lanes, minus the lanes that it holds.
     fn share_of(&self, worker: &Worker, held: u32) -> u32 {
         let left = u128::from(self.pending.len()) + u128::from(self.fair_share.open());
-        let part = (left * u128::from(worker.description.lanes)).div_ceil(u128::from(self.lanes_there.max(1)));
+        let part = (left * u128::from(worker.description.lanes)).div_ceil(u128::from(self.usable_lanes.max(1)));
         u32::try_from(part).unwrap_or(u32::MAX).saturating_sub(held).max(1)
     }
 
-    /// The next bundle: up to `lanes` pending trajectories of one shape, or up to `share` where they have had no trouble. It
-    /// does not begin with a trajectory that is left out.
+    /// The next bundle of pending trajectories of one shape. It has up to `lanes` trajectories if they were taken back together,
+    /// and otherwise up to `share`. It does not begin with a trajectory that is left out.
     fn next_bundle(&self, lanes: u32, share: u32, is_left_out: impl Fn(TrajectoryIndex) -> bool) -> Option<Range<u64>> {
         let run = self.pending.first(is_left_out)?;
         let first = run.start;
         let end = run.end.min(self.spec.grid.shape_run_end(TrajectoryIndex(first)));
-        let company = match self.company(first) {
-            // The others of its attempt are not pending next to it.
-            Company::Of(_) if self.company(first) != self.company(first + 1) => Company::Any,
-            company => company,
+        let bundle_rule = match self.bundle_rule(first) {
+            // The next trajectory is not from the same attempt, so any neighbours will do.
+            BundleRule::SameAttempt(_) if self.bundle_rule(first) != self.bundle_rule(first + 1) => BundleRule::Any,
+            bundle_rule => bundle_rule,
         };
-        let most = match company {
-            Company::None => 1,
-            Company::Of(_) => lanes,
-            Company::Any => share,
+        let most = match bundle_rule {
+            BundleRule::Alone => 1,
+            BundleRule::SameAttempt(_) => lanes,
+            BundleRule::Any => share,
         };
-        // Trajectories of one shape have equally many trials. The whole grant has to fit in one message.
+        // All trajectories of one shape have the same number of trials. The whole grant has to fit in one message.
         let rules = self.spec.grid.trials_of(TrajectoryIndex(first)).unwrap_or(1);
         let most = most.min(lanes_of_bundle(rules));
         let most = end.min(first.saturating_add(most.into()));
-        // A trajectory that failed, and may have to be left out, is granted alone.
-        let others = (first + 1..most).take_while(|&index| self.company(index) == company);
+        // A trajectory that failed, and may have to be left out, has a different rule, so it never follows in a bundle.
+        let others = (first + 1..most).take_while(|&index| self.bundle_rule(index) == bundle_rule);
         Some(first..first + 1 + others.count() as u64)
     }
 
-    fn company(&self, index: u64) -> Company {
+    fn bundle_rule(&self, index: u64) -> BundleRule {
         match self.counters.get(&TrajectoryIndex(index)) {
-            Some(&AttemptCounters { failed, deaths, .. }) if failed > 0 || deaths >= DEATHS_ALONE => Company::None,
-            Some(&AttemptCounters { taken_back: Some(attempt), .. }) => Company::Of(attempt),
-            _ => Company::Any,
+            Some(&AttemptCounters { failed, deaths, .. }) if failed > 0 || deaths >= DEATHS_ALONE => BundleRule::Alone,
+            Some(&AttemptCounters { taken_back: Some(attempt), .. }) => BundleRule::SameAttempt(attempt),
+            _ => BundleRule::Any,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Results taken over: what one sweep has source, another that waits for the same does not train; nor does it begin with
-//! what the other is training, where that will do for it.
+//! Reuse of results between sweeps. A sweep takes over the results of trajectories that another sweep has trained. If another
+//! sweep is training the same trajectory for long enough, the sweep waits for that result.
 
 use std::sync::Arc;
 
@@ -17,31 +17,31 @@ use crate::scheduler::Scheduler;
 use crate::tables::lease::OpenLane;
 use crate::tables::sweep::{Sweep, scores};
 
-/// A trajectory that has been trained.
+/// A trained trajectory whose results may be taken over.
 #[derive(Debug, Clone, Copy)]
 pub struct TrainedSource<'a> {
-    /// Its sweep.
+    /// The sweep.
     pub sweep: SweepId,
-    /// Its index there.
+    /// The index of the trajectory in that sweep.
     pub index: TrajectoryIndex,
-    /// What was trained.
+    /// The trajectory.
     pub trajectory: &'a Trajectory,
-    /// Its evaluations.
+    /// The learning curve.
     pub curve: &'a [CurvePoint],
-    /// Who trained it.
+    /// The name of the worker that trained the trajectory.
     pub worker_name: &'a str,
     /// The numeric environment of that worker.
     pub environment: Option<&'a Arc<NumericEnvironment>>,
 }
 
 impl TrainedSource<'_> {
-    /// What the same trajectory of another grid, or of another block, takes over; `None` where the curve does not say
-    /// what each of its trials would have source.
+    /// The results that the same trajectory of another grid or block takes over; `None` if the curve does not give the result of
+    /// each of its trials.
     pub fn taken_over_by(&self, grid: &Grid, index: TrajectoryIndex) -> Option<ReusedRow> {
         let dependent = grid.trajectory(index)?;
         let scores: Vec<_> = scores(&dependent, self.curve).into_iter().collect::<Option<_>>()?;
         let result = |((trial, rule), score): ((u64, _), biosweep_common::curve::Score)| {
-            // A trial of the same key where there is one, or else the first of those that were trained with it.
+            // Refer to the trial of the same key or, if there is none, to the first trial of the trajectory.
             let same = self.trajectory.stopping_rules.iter().position(|other| other == rule).unwrap_or(0);
             TrialResult {
                 trial: TrialIndex(trial),
@@ -69,13 +69,13 @@ impl TrainedSource<'_> {
     }
 }
 
-/// Whether results of the one sweep can be those of the other: it wants them, and lacks nothing that it measures.
+/// Whether `dependent` may take over results of `source`: it allows reuse, and `source` has all its measures.
 pub fn may_take_over(dependent: &SweepSpec, source: &SweepSpec) -> bool {
     dependent.execution.reuse && dependent.measures.iter().all(|measure| source.measures.contains(measure))
 }
 
-/// Whether training this one is sure to go on until every trial of the other would have stopped.
-fn will_do_for(trained: &Trajectory, other: &Trajectory) -> bool {
+/// Whether the training of `trained` surely lasts until every trial of `other` would have stopped.
+fn covers(trained: &Trajectory, other: &Trajectory) -> bool {
     let outlasts = |rule: &StoppingRule, theirs: &StoppingRule| {
         let stops_no_sooner = rule.early_stop.is_none() || rule.early_stop == theirs.early_stop;
         stops_no_sooner && rule.max_updates >= theirs.max_updates
@@ -84,7 +84,7 @@ fn will_do_for(trained: &Trajectory, other: &Trajectory) -> bool {
 }
 
 impl Scheduler {
-    /// Notes which sweeps wait for trajectories that this one has too: a question that is too expensive for every ending.
+    /// Updates the sources and dependents of a sweep. This comparison of grids is too expensive for every ended trajectory.
     pub(crate) fn note_overlaps(&mut self, id: SweepId) {
         self.forget_overlaps(id);
         let Some(sweep) = self.sweeps.get(&id) else { return };
@@ -92,10 +92,10 @@ impl Scheduler {
         for (&other_id, other) in &self.sweeps {
             let numerics = |sweep: &Sweep| sweep.row.submission.other_numerics();
             let overlap = if numerics(sweep) != numerics(other) {
-                // What was trained before this program came is not what it would train.
+                // Results of another numerics version are not taken over.
                 false
             } else if other_id == id {
-                // Trials that are to share no training share no results either.
+                // A sweep without `share` does not share results between its blocks either.
                 sweep.spec.execution.share && sweep.grid_index.overlaps_itself()
             } else {
                 sweep.grid_index.overlaps(&other.grid_index)
@@ -111,7 +111,7 @@ impl Scheduler {
         }
     }
 
-    /// Has a sweep wait for what those it could take over from have in training.
+    /// Lets a sweep await the trajectories that its sources have in training.
     pub(crate) fn await_others(&mut self, dependent: SweepId) {
         let sources =
             self.dependents.iter().filter(|(_, dependents)| dependents.contains(&dependent)).map(|(&source, _)| source);
@@ -123,33 +123,33 @@ impl Scheduler {
         attempts.into_iter().for_each(|attempt| self.await_lease(attempt, dependent));
     }
 
-    /// Has a sweep wait for the ends of what is trained under an attempt, in place of training the same.
+    /// Lets a sweep await the trajectories under an attempt, instead of training the same trajectories.
     pub(crate) fn await_lease(&mut self, attempt: Attempt, dependent: SweepId) {
-        let sweep = self.sweeps.get_mut(&dependent).expect("a sweep that takes over results is here");
+        let sweep = self.sweeps.get_mut(&dependent).expect("a dependent is in the table");
         for OpenLane { trajectory, awaited_by, .. } in self.leases.lanes_under(attempt) {
             let same = sweep.grid_index.find(&trajectory_point(&trajectory.shape, trajectory.hyperparameters));
             let is_to_wait = |index: &TrajectoryIndex| {
-                sweep.pending.contains(*index) && will_do_for(trajectory, &sweep.trajectory(*index))
+                sweep.pending.contains(*index) && covers(trajectory, &sweep.trajectory(*index))
             };
             for index in same.into_iter().filter(is_to_wait).collect::<Vec<_>>() {
-                sweep.set_aside(index);
+                sweep.await_result(index);
                 awaited_by.push((dependent, index));
             }
         }
     }
 
-    /// What was awaited has ended: those that did not get their results from it train for themselves.
+    /// Handles the end of an awaited trajectory: the dependents that did not get its results have to train it themselves.
     pub(crate) fn unblock(&mut self, awaited_by: Vec<(SweepId, TrajectoryIndex)>) {
         let mut is_any_lacking = false;
         for (id, index) in awaited_by {
-            is_any_lacking |= self.sweeps.get_mut(&id).is_some_and(|sweep| sweep.wait_no_longer(index));
+            is_any_lacking |= self.sweeps.get_mut(&id).is_some_and(|sweep| sweep.stop_awaiting(index));
         }
         if is_any_lacking {
             self.check_all = true;
         }
     }
 
-    /// The sweep is no longer here, or no longer what it was.
+    /// Removes a sweep from the sources and dependents.
     pub(crate) fn forget_overlaps(&mut self, id: SweepId) {
         self.dependents.remove(&id);
         self.dependents.retain(|_, dependents| {
@@ -158,7 +158,7 @@ impl Scheduler {
         });
     }
 
-    /// A trajectory has come to its end: whoever waits for the same has it too.
+    /// Passes the results of a trained trajectory on to all sweeps that lack it.
     pub(crate) fn pass_on(&mut self, now: Now, source: TrainedSource<'_>, actions: &mut Vec<Action>) {
         let Some(dependents) = self.dependents.get(&source.sweep).cloned() else { return };
         let point = trajectory_point(&source.trajectory.shape, source.trajectory.hyperparameters);
@@ -169,12 +169,12 @@ impl Scheduler {
                 lacking.filter_map(|index| source.taken_over_by(&sweep.spec.grid, index)).collect();
             self.take_over(id, rows, actions);
             if id != source.sweep {
-                self.leave_if_finished(now, id, actions);
+                self.remove_if_finished(now, id, actions);
             }
         }
     }
 
-    /// A sweep takes over what it lacks.
+    /// Lets a sweep take over the results that it lacks.
     pub(crate) fn take_over(&mut self, id: SweepId, rows: Arc<[ReusedRow]>, actions: &mut Vec<Action>) {
         let Some(sweep) = self.sweeps.get_mut(&id) else { return };
         let is_lacking = |row: &ReusedRow| sweep.lacks(row.trajectory);
@@ -187,7 +187,7 @@ impl Scheduler {
             return;
         }
         trajectories.iter().for_each(|row| sweep.take_over(row));
-        // They tell nothing of those who failed them here.
+        // A reused result does not show which worker is at fault for an earlier failure.
         for row in trajectories.iter() {
             let failed_on = self.sweeps.get_mut(&id).map(|sweep| sweep.failed_on.remove(row.trajectory));
             self.excuse((id, row.trajectory), failed_on.unwrap_or_default());
@@ -196,8 +196,8 @@ impl Scheduler {
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
-    /// A sweep whose every trial has a result leaves.
-    pub(crate) fn leave_if_finished(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) -> bool {
+    /// Removes a sweep if every trial has a result; returns whether it does.
+    pub(crate) fn remove_if_finished(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) -> bool {
         let is_finished = self.sweeps.get(&id).is_some_and(Sweep::is_finished);
         if is_finished {
             self.change_state(now, id, SweepState::Finished, None, actions);

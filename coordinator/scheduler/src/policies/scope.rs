@@ -1,5 +1,5 @@
-//! What a coordinator leaves alone that works on some of the stored sweeps only: others wait for their own command, and so do
-//! the reports that are owed to them.
+//! The stored sweeps that this coordinator does not work on. `biosweep run` works on one sweep only: the other sweeps, and the
+//! reports for them, wait for another coordinator.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use crate::event::Action;
 use crate::record::RestoredSweep;
 use crate::scheduler::Scheduler;
 
-/// Sweeps that are stored, have not ended, and are not worked on.
+/// Stored sweeps that have not ended and that this coordinator does not work on.
 #[derive(Debug, Clone, Default)]
 pub struct OutOfScope {
     sweeps: BTreeSet<SweepId>,
-    /// Their open leases.
+    /// The open leases of these sweeps.
     attempts: BTreeSet<Attempt>,
 }
 
 impl OutOfScope {
-    /// These sweeps.
+    /// A set of these sweeps.
     pub fn of<'a>(sweeps: impl IntoIterator<Item = &'a RestoredSweep>) -> Self {
         let mut out_of_scope = Self::default();
         for sweep in sweeps {
@@ -29,28 +29,30 @@ impl OutOfScope {
         out_of_scope
     }
 
-    /// Whether a sweep is one of them.
+    /// Whether a sweep is out of scope.
     pub(crate) fn has(&self, sweep: SweepId) -> bool {
         self.sweeps.contains(&sweep)
     }
 
-    /// Whether an attempt is at one of them, and has not ended.
+    /// Whether an attempt is an open lease of a sweep out of scope.
     pub(crate) fn has_attempt(&self, attempt: Attempt) -> bool {
         self.attempts.contains(&attempt)
     }
 }
 
 impl Scheduler {
-    /// The same, with these sweeps left alone.
+    /// The scheduler with these sweeps out of scope.
     pub fn leaving_out(mut self, out_of_scope: OutOfScope) -> Self {
         self.out_of_scope = out_of_scope;
         self
     }
 
-    /// A report that is not for this coordinator to judge is neither late nor acknowledged. Its worker keeps it on disk, and
-    /// need not wait for an answer.
-    pub(crate) fn leave_report(&self, worker: WorkerId, held: Held, actions: &mut Vec<Action>) {
-        let reason = "its sweep is not worked on here; the report is kept for the coordinator that does".to_owned();
+    /// Declines a report of a sweep out of scope: it is neither stored as late nor acknowledged. The worker keeps the report on
+    /// disk and does not wait for an acknowledgement.
+    pub(crate) fn decline_report(&self, worker: WorkerId, held: Held, actions: &mut Vec<Action>) {
+        let reason =
+            "this coordinator does not work on the sweep; the worker keeps the report for the coordinator that does"
+                .to_owned();
         let message = ToWorker::Stop { attempt: held.attempt, trajectories: vec![held.trajectory], reason };
         actions.push(Action::Send { worker, message });
     }

@@ -1,24 +1,24 @@
-//! The reports of a worker that were accepted last: it may say them again until it hears so.
+//! The latest accepted reports of a worker. The worker may repeat them until it receives the acknowledgement.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use biosweep_common::ids::{Attempt, TrajectoryIndex};
 
-/// Reports that are remembered: more than can be on their way at once.
+/// Number of reports to remember: more than can wait for an acknowledgement at once.
 const REMEMBERED: usize = 4_096;
 
 type ReportId = (Attempt, TrajectoryIndex);
 
-/// The last of the accepted reports, each once.
+/// The latest accepted reports, each once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Accepted {
-    /// Oldest first.
+    /// The reports, oldest first.
     order: VecDeque<ReportId>,
     all: BTreeSet<ReportId>,
 }
 
 impl Accepted {
-    /// Remembers a report, and forgets the oldest where they are too many.
+    /// Adds a report, and removes the oldest if there are too many.
     pub(crate) fn push(&mut self, report: ReportId) {
         if !self.all.insert(report) {
             return;
@@ -31,12 +31,12 @@ impl Accepted {
         }
     }
 
-    /// Whether it is remembered.
+    /// Whether a report is among them.
     pub(crate) fn contains(&self, report: ReportId) -> bool {
         self.all.contains(&report)
     }
 
-    /// Those that are among these.
+    /// Keeps only the reports that are also in `these`.
     pub(crate) fn only(self, these: &BTreeSet<ReportId>) -> Self {
         let mut rest = Self::default();
         self.order.into_iter().filter(|report| these.contains(report)).for_each(|report| rest.push(report));

@@ -1,9 +1,9 @@
-//! A set of indices kept as disjoint intervals: its cost follows its fragments, not its size.
+//! A set of indices, stored as disjoint intervals. Its memory and time depend on the number of intervals, not of indices.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A set of `u64`s. No two of its intervals touch, none is empty.
+/// A set of `u64`s. No two intervals touch, and no interval is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct IntervalSet {
     /// Start → end (exclusive).
@@ -12,7 +12,7 @@ pub(crate) struct IntervalSet {
 }
 
 impl IntervalSet {
-    /// All indices below `end`, save those in `without`: ascending, disjoint runs of (first, count).
+    /// All indices below `end` that are not in `without`: ascending, disjoint runs of (first, count).
     pub(crate) fn below_without(end: u64, without: &[(u64, u64)]) -> Self {
         let mut set = Self::default();
         let mut next = 0;
@@ -24,7 +24,7 @@ impl IntervalSet {
         set
     }
 
-    /// Adds a run of indices; those already there stay.
+    /// Adds a run of indices. Some of them may already be in the set.
     pub(crate) fn insert(&mut self, run: Range<u64>) {
         if run.is_empty() {
             return;
@@ -47,7 +47,7 @@ impl IntervalSet {
         }
     }
 
-    /// Removes a run of indices that are all there; whether they were.
+    /// Removes a run of indices; does nothing and returns `false` if any of them is not in the set.
     pub(crate) fn remove(&mut self, run: Range<u64>) -> bool {
         let Some((&start, &end)) = self.intervals.range(..=run.start).next_back() else { return false };
         if run.is_empty() || run.end > end {
@@ -59,12 +59,12 @@ impl IntervalSet {
         true
     }
 
-    /// Whether an index is there.
+    /// Whether an index is in the set.
     pub(crate) fn contains(&self, index: u64) -> bool {
         self.intervals.range(..=index).next_back().is_some_and(|(_, &end)| index < end)
     }
 
-    /// The least interval of what lies within a run.
+    /// The first interval of the set's indices within `run`.
     pub(crate) fn first_in(&self, run: &Range<u64>) -> Option<Range<u64>> {
         if run.is_empty() {
             return None;
@@ -74,12 +74,12 @@ impl IntervalSet {
         Some(start.max(run.start)..end.min(run.end))
     }
 
-    /// How many indices are there.
+    /// The number of indices.
     pub(crate) const fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing is left.
+    /// Whether the set is empty.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -99,7 +99,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_intervals_hold_what_a_plain_set_holds(
+        fn an_interval_set_equals_a_plain_set(
             steps in prop::collection::vec((0_u8..3, 0_u64..40, 0_u64..8), 0..60),
         ) {
             let (mut set, mut plain) = (IntervalSet::default(), BTreeSet::new());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_is_left_out() {
+    fn finished_runs_are_left_out() {
         let set = IntervalSet::below_without(10, &[(0, 2), (5, 1), (8, 2)]);
         assert_eq!(indices(&set), BTreeSet::from([2, 3, 4, 6, 7]));
         assert!(IntervalSet::below_without(3, &[(0, 3)]).is_empty());

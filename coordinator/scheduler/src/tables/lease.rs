@@ -1,4 +1,4 @@
-//! The leases: trajectories in workers' hands, each under one fencing number.
+//! The leases: the trajectories that workers hold, each under one attempt number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::Tick;
 use biosweep_common::views::LaneView;
 
-/// Every lease that is open, by its attempt, its worker and its sweep.
+/// All open leases, by attempt, worker and sweep.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LeaseTable {
     leases: BTreeMap<Attempt, Lease>,
@@ -23,44 +23,44 @@ pub(crate) struct LeaseTable {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Holding {
     attempts: BTreeSet<Attempt>,
-    /// Open lanes of all these leases.
+    /// Number of open lanes of these leases.
     lanes: u32,
 }
 
 /// A granted bundle. It has at least one open lane.
 #[derive(Debug, Clone)]
 pub(crate) struct Lease {
-    /// The sweep of all its trajectories.
+    /// The sweep of the trajectories.
     pub(crate) sweep: SweepId,
     /// The worker that holds the lease.
     pub(crate) worker: WorkerId,
-    /// The trajectories whose end has not been accepted.
+    /// The trajectories that have not ended.
     pub(crate) open: BTreeMap<TrajectoryIndex, OpenLane>,
 }
 
-/// A trajectory in training, as its worker described it last.
+/// A trajectory in training, with the latest progress from its worker.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenLane {
     /// The trajectory.
     pub(crate) trajectory: Trajectory,
-    /// The moment of the grant, or of the coordinator's start where the lease is older.
+    /// The time of the grant, or of the coordinator's start if the lease is older.
     pub(crate) since: Tick,
     /// Updates done.
     pub(crate) updates: u64,
     /// The latest evaluation.
     pub(crate) latest: Option<CurvePoint>,
-    /// The trajectories of other sweeps and blocks that wait for the end of this one instead of training the same.
+    /// The trajectories of other sweeps and blocks that await the results of this one.
     pub(crate) awaited_by: Vec<(SweepId, TrajectoryIndex)>,
 }
 
-/// A lane that left the table.
+/// A lane that was removed from the table.
 #[derive(Debug)]
 pub(crate) struct ClosedLane {
     /// The sweep.
     pub(crate) sweep: SweepId,
-    /// The worker that held it.
+    /// The worker that held the lane.
     pub(crate) worker: WorkerId,
-    /// The lane as it was.
+    /// The lane.
     pub(crate) lane: OpenLane,
 }
 
@@ -68,7 +68,7 @@ impl LeaseTable {
     /// Adds a lease.
     ///
     /// # Panics
-    /// Where the attempt is taken, or the lease has no lane: attempts are numbered by the scheduler.
+    /// If the attempt number is already used, or the lease has no lane.
     pub(crate) fn insert(&mut self, attempt: Attempt, lease: Lease) {
         assert!(!lease.open.is_empty(), "the lease under attempt {attempt} has no lane");
         let holding = self.by_worker.entry(lease.worker).or_default();
@@ -79,10 +79,10 @@ impl LeaseTable {
         assert!(before.is_none(), "attempt {attempt} is granted twice");
     }
 
-    /// Closes a lane; a lease ends with its last lane.
+    /// Closes a lane. The lease ends with its last lane.
     ///
     /// # Panics
-    /// Where the attempt has no such lane: callers close what they found in the table.
+    /// If the attempt has no such lane.
     pub(crate) fn close(&mut self, attempt: Attempt, trajectory: TrajectoryIndex) -> ClosedLane {
         let closed = self.leases.get_mut(&attempt).and_then(|lease| {
             let lane = lease.open.remove(&trajectory)?;
@@ -94,7 +94,7 @@ impl LeaseTable {
         if is_last {
             self.leases.remove(&attempt);
         }
-        let holding = self.by_worker.get_mut(&closed.worker).expect("whoever holds a lease is listed");
+        let holding = self.by_worker.get_mut(&closed.worker).expect("a worker with a lease is listed");
         holding.lanes -= 1;
         if is_last {
             holding.attempts.remove(&attempt);
@@ -115,7 +115,7 @@ impl LeaseTable {
         self.leases.get(&attempt)
     }
 
-    /// The lane that a worker holds under an attempt, and its sweep; `None` where it holds no such lane.
+    /// The lane that a worker holds under an attempt, with its sweep; `None` if the worker holds no such lane.
     pub(crate) fn lane_of(
         &mut self,
         worker: WorkerId,
@@ -136,7 +136,7 @@ impl LeaseTable {
         self.by_worker.get(&worker).map_or(0, |holding| holding.lanes)
     }
 
-    /// Every lease.
+    /// All leases.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Attempt, &Lease)> {
         self.leases.iter().map(|(&attempt, lease)| (attempt, lease))
     }
@@ -155,10 +155,10 @@ impl LeaseTable {
         attempts.iter().map(|attempt| (*attempt, &self.leases[attempt]))
     }
 
-    /// Checks that the indexes list what there is.
+    /// Checks that the indexes match the leases.
     ///
     /// # Errors
-    /// The first contradiction, in words.
+    /// A description of the first difference.
     pub(crate) fn check(&self) -> Result<(), String> {
         let (mut by_worker, mut by_sweep) = (BTreeMap::<_, Holding>::new(), BTreeMap::<_, BTreeSet<_>>::new());
         for (&attempt, lease) in &self.leases {
@@ -171,39 +171,39 @@ impl LeaseTable {
             }
         }
         if by_worker != self.by_worker {
-            return Err(format!("the leases by worker are {by_worker:?}, and {:?} are listed", self.by_worker));
+            return Err(format!("the leases by worker are {by_worker:?}, but the index has {:?}", self.by_worker));
         }
         if by_sweep != self.by_sweep {
-            return Err(format!("the leases by sweep are {by_sweep:?}, and {:?} are listed", self.by_sweep));
+            return Err(format!("the leases by sweep are {by_sweep:?}, but the index has {:?}", self.by_sweep));
         }
         Ok(())
     }
 }
 
 impl OpenLane {
-    /// A trajectory whose worker has said nothing of it.
+    /// A lane without progress.
     pub(crate) fn new(trajectory: Trajectory, since: Tick) -> Self {
         Self { trajectory, since, updates: 0, latest: None, awaited_by: Vec::new() }
     }
 
-    /// Updates after which it ends in any case.
+    /// The number of updates after which the trajectory ends at the latest.
     pub(crate) fn updates_max(&self) -> u64 {
         self.trajectory.stopping_rules.iter().map(|rule| rule.max_updates).max().unwrap_or(0)
     }
 
-    /// The number of its trials.
+    /// The number of trials of the trajectory.
     pub(crate) fn trials(&self) -> u64 {
         self.trajectory.stopping_rules.len() as u64
     }
 }
 
 impl Lease {
-    /// The trajectories whose end has not been accepted.
+    /// The trajectories that have not ended.
     pub(crate) fn trajectories(&self) -> Vec<TrajectoryIndex> {
         self.open.keys().copied().collect()
     }
 
-    /// The grant, as the worker receives it.
+    /// The grant message to the worker.
     pub(crate) fn grant(&self, attempt: Attempt, spec: &SweepSpec) -> Grant {
         let first = self.open.values().next().expect("a lease has a lane");
         let lane = |(&trajectory, lane): (&TrajectoryIndex, &OpenLane)| Lane {
@@ -221,7 +221,7 @@ impl Lease {
         }
     }
 
-    /// Its lanes as people see them.
+    /// The views of the open lanes.
     pub(crate) fn views(&self, attempt: Attempt) -> impl Iterator<Item = LaneView> {
         self.open.iter().map(move |(&index, lane)| LaneView {
             sweep: self.sweep,
@@ -246,7 +246,7 @@ mod tests {
         let spec = spec();
         let lane = |&index: &u64| {
             let index = TrajectoryIndex(index);
-            (index, OpenLane::new(spec.grid.trajectory(index).expect("it is in the grid"), Tick(0)))
+            (index, OpenLane::new(spec.grid.trajectory(index).expect("the index is in the grid"), Tick(0)))
         };
         let open = trajectories.iter().map(lane).collect();
         Lease { sweep: SweepId(Uuid::from_u128(sweep)), worker: worker(holder), open }
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_found_by_its_worker_and_its_sweep_until_its_last_lane_is_closed() {
+    fn a_lease_is_listed_by_worker_and_sweep_until_its_last_lane_is_closed() {
         let mut table = table();
         let attempts = |leases: &mut dyn Iterator<Item = (Attempt, &Lease)>| -> Vec<u64> {
             leases.map(|(attempt, _)| attempt.0).collect()
@@ -270,14 +270,14 @@ mod tests {
         assert_eq!(attempts(&mut table.of_worker(worker(7))), [1, 2]);
         assert_eq!(attempts(&mut table.of_sweep(SweepId(Uuid::from_u128(1)))), [1, 3]);
         assert_eq!((table.lanes_held_by(worker(7)), table.lanes_held_by(worker(9))), (3, 0));
-        assert!(table.lane_of(worker(8), Attempt(1), TrajectoryIndex(0)).is_none(), "another holds it");
+        assert!(table.lane_of(worker(8), Attempt(1), TrajectoryIndex(0)).is_none(), "another worker holds it");
 
         assert_eq!(table.close(Attempt(1), TrajectoryIndex(0)).worker, worker(7));
         assert_eq!((attempts(&mut table.of_worker(worker(7))), table.lanes_held_by(worker(7))), (vec![1, 2], 2));
         table.close(Attempt(1), TrajectoryIndex(1));
         assert_eq!((attempts(&mut table.of_worker(worker(7))), table.lanes_held_by(worker(7))), (vec![2], 1));
         assert_eq!(attempts(&mut table.of_sweep(SweepId(Uuid::from_u128(1)))), [3]);
-        table.check().expect("sound");
+        table.check().expect("the table is consistent");
         table.close(Attempt(2), TrajectoryIndex(3));
         table.close(Attempt(3), TrajectoryIndex(2));
         assert!(table.by_worker.is_empty() && table.by_sweep.is_empty(), "nothing is left behind");
@@ -300,7 +300,7 @@ mod tests {
         let broken = |breaks: fn(&mut LeaseTable)| {
             let mut table = table();
             breaks(&mut table);
-            table.check().expect_err("it is broken")
+            table.check().expect_err("the table is inconsistent")
         };
         assert!(broken(|table| table.by_worker.clear()).contains("the leases by worker"));
         assert!(broken(|table| table.by_sweep.clear()).contains("the leases by sweep"));

@@ -1,12 +1,12 @@
-//! The tables of the scheduler. A table owns its indexes: nothing outside it can make them contradict each other.
+//! The tables of the scheduler. A table owns its indexes, so no code outside the table can make them inconsistent.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `lease` | the leases, by attempt, by worker and by sweep |
 //! | `worker` | the workers, by id and by deadline; quarantine; classes |
-//! | `worker_class` | what the workers of one class are good for, and which of them wait |
+//! | `worker_class` | the workers of one class: their lanes, and which of them wait |
 //! | `accepted` | the accepted reports that a worker may repeat |
-//! | [`sweep`] | a sweep that has work left |
+//! | [`sweep`] | a sweep that has not ended |
 //! | [`pending`], `intervals` | pending trajectories, as runs of indices, by descending cost |
 
 pub(crate) mod accepted;

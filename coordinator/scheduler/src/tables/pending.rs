@@ -1,5 +1,5 @@
-//! The pending trajectories of a sweep, by descending cost of their shapes: an expensive shape that began last would keep the
-//! sweep waiting alone.
+//! The pending trajectories of a sweep, by descending cost of their shapes. An expensive shape that began last would delay the
+//! end of the sweep while the other workers are idle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,15 +12,16 @@ use biosweep_common::spec::SweepSpec;
 
 use crate::tables::intervals::IntervalSet;
 
-/// A spec, with what is computed once from its whole grid: an index of its trajectories, and the order of its shapes by cost.
+/// A spec, with two tables that are computed once from its whole grid: an index of its trajectories, and the order of its shapes
+/// by cost.
 ///
-/// The order takes seconds where a grid has thousands of shapes. It is computed before the event that brings the sweep, and
-/// never in the scheduler.
+/// The order takes seconds if a grid has thousands of shapes. The caller computes it before it sends the event, so that the
+/// scheduler does not block.
 #[derive(Debug, Clone)]
 pub struct PreparedSpec {
     /// The spec.
     pub spec: Arc<SweepSpec>,
-    /// The trajectories of its grid, by their settings.
+    /// The trajectories of the grid, by their settings.
     pub index: Arc<GridIndex>,
     pub(crate) order: Arc<CostOrder>,
 }
@@ -35,12 +36,12 @@ impl PreparedSpec {
     }
 }
 
-/// The runs of one shape of a grid, by descending cost.
+/// The runs of a grid by descending cost. A run has neighbouring trajectories of one shape.
 #[derive(Debug)]
 pub(crate) struct CostOrder {
     /// The number of trajectories.
     trajectories: u64,
-    /// The runs. The whole grid is one run where its shapes are too many to be compared.
+    /// The runs. If a grid has too many shapes to compare, the whole grid is one run.
     runs: Vec<Range<u64>>,
     /// The first index of each run → its position among the runs.
     positions: BTreeMap<u64, usize>,
@@ -55,29 +56,29 @@ impl CostOrder {
         Self { trajectories, runs, positions }
     }
 
-    /// The position of the run that an index lies in.
+    /// The position of the run that contains an index.
     fn position(&self, index: u64) -> Option<usize> {
         self.positions.range(..=index).next_back().map(|(_, &position)| position)
     }
 }
 
-/// Trajectories that wait to be granted.
+/// Trajectories that are not leased, done or awaited.
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
     indices: IntervalSet,
     order: Arc<CostOrder>,
-    /// The positions of the runs that hold something.
-    holding: BTreeSet<usize>,
+    /// The positions of the runs with pending trajectories.
+    nonempty: BTreeSet<usize>,
 }
 
 impl Pending {
-    /// All of a grid, save those in `without`: ascending, disjoint runs of (first, count).
+    /// All trajectories of a grid that are not in `without`: ascending, disjoint runs of (first, count).
     pub(crate) fn of(order: Arc<CostOrder>, without: &[(u64, u64)]) -> Self {
         let indices = IntervalSet::below_without(order.trajectories, without);
         Self::over(order, indices)
     }
 
-    /// The same of a grid that has grown, and all of what it has from this index on.
+    /// The same trajectories in an extended grid, plus all of its trajectories from index `from` on.
     pub(crate) fn extended(&self, order: Arc<CostOrder>, from: u64) -> Self {
         let mut indices = self.indices.clone();
         indices.insert(from..order.trajectories);
@@ -86,15 +87,15 @@ impl Pending {
 
     fn over(order: Arc<CostOrder>, indices: IntervalSet) -> Self {
         let holds = |run: &Range<u64>| indices.first_in(run).is_some();
-        let holding =
+        let nonempty =
             order.runs.iter().enumerate().filter(|(_, run)| holds(run)).map(|(position, _)| position).collect();
-        Self { indices, order, holding }
+        Self { indices, order, nonempty }
     }
 
-    /// The first run of neighbours that does not begin with one to be left out. They need not be of one shape where the
-    /// whole grid is one run.
+    /// The first run of pending neighbours, in the order of cost. It does not begin with a trajectory that is left out. If the
+    /// whole grid is one run, the neighbours may differ in shape.
     pub(crate) fn first(&self, is_left_out: impl Fn(TrajectoryIndex) -> bool) -> Option<Range<u64>> {
-        self.holding.iter().find_map(|&position| {
+        self.nonempty.iter().find_map(|&position| {
             let mut within = self.order.runs[position].clone();
             loop {
                 let run = self.indices.first_in(&within)?;
@@ -106,44 +107,44 @@ impl Pending {
         })
     }
 
-    /// One more waits.
+    /// Adds a trajectory.
     pub(crate) fn insert(&mut self, index: TrajectoryIndex) {
         self.indices.insert(index.0..index.0 + 1);
-        self.holding.extend(self.order.position(index.0));
+        self.nonempty.extend(self.order.position(index.0));
     }
 
-    /// Neighbours of one shape wait no longer; whether all of them did.
+    /// Removes neighbours of one shape; does nothing and returns `false` if any of them is not pending.
     pub(crate) fn remove(&mut self, run: Range<u64>) -> bool {
         let position = self.order.position(run.start);
         let removed = self.indices.remove(run);
         if let Some(position) = position
             && self.indices.first_in(&self.order.runs[position]).is_none()
         {
-            self.holding.remove(&position);
+            self.nonempty.remove(&position);
         }
         removed
     }
 
-    /// Whether a trajectory waits.
+    /// Whether a trajectory is pending.
     pub(crate) fn contains(&self, index: TrajectoryIndex) -> bool {
         self.indices.contains(index.0)
     }
 
-    /// How many wait.
+    /// The number of pending trajectories.
     pub(crate) const fn len(&self) -> u64 {
         self.indices.len()
     }
 
-    /// Whether none waits.
+    /// Whether no trajectory is pending.
     pub(crate) const fn is_empty(&self) -> bool {
         self.indices.is_empty()
     }
 
-    /// Whether it knows which runs hold something.
+    /// Checks the list of runs with pending trajectories.
     pub(crate) fn check(&self) -> Result<(), String> {
         for (position, run) in self.order.runs.iter().enumerate() {
-            if self.indices.first_in(run).is_some() != self.holding.contains(&position) {
-                return Err(format!("the run {run:?} holds something and is thought not to, or the other way round"));
+            if self.indices.first_in(run).is_some() != self.nonempty.contains(&position) {
+                return Err(format!("the list of runs with pending trajectories is wrong about the run {run:?}"));
             }
         }
         Ok(())
@@ -164,30 +165,33 @@ mod tests {
     }
 
     #[test]
-    fn the_most_expensive_shapes_come_first_and_come_back_first() {
+    fn the_most_expensive_pending_shape_is_always_first() {
         let mut pending = Pending::of(order("depth = [1, 3, 2]\n"), &[(0, 1)]);
         let mut order = Vec::new();
         while let Some(run) = pending.first(|_| false) {
             assert!(pending.remove(run.clone()));
             order.push(run);
-            pending.check().expect("sound");
+            pending.check().expect("the list is correct");
         }
         assert_eq!(order, [2..4, 4..6, 1..2]);
         assert_eq!((pending.len(), pending.is_empty()), (0, true));
         pending.insert(TrajectoryIndex(0));
         pending.insert(TrajectoryIndex(3));
-        pending.check().expect("sound");
+        pending.check().expect("the list is correct");
         assert_eq!((pending.first(|_| false), pending.len()), (Some(3..4), 2));
         let but = |left_out: &[u64]| pending.first(|index| left_out.contains(&index.0));
         assert_eq!([but(&[0]), but(&[3]), but(&[0, 3])], [Some(3..4), Some(0..1), None]);
         assert!(pending.contains(TrajectoryIndex(0)) && !pending.contains(TrajectoryIndex(1)));
-        assert!(!pending.remove(0..2), "1 does not wait");
-        pending.holding.clear();
-        assert!(pending.check().is_err_and(|broken| broken.contains("2..4")), "the first run that holds something");
+        assert!(!pending.remove(0..2), "trajectory 1 is not pending");
+        pending.nonempty.clear();
+        assert!(
+            pending.check().is_err_and(|broken| broken.contains("2..4")),
+            "the first run with a pending trajectory"
+        );
     }
 
     #[test]
-    fn shapes_too_many_to_be_compared_go_in_the_order_of_the_grid() {
+    fn too_many_shapes_are_granted_in_the_order_of_the_grid() {
         let pending = Pending::of(order("depth = 1\neval_every = { from = 1, to = 1_000_000 }\n"), &[(0, 5)]);
         assert_eq!((pending.first(|_| false), pending.len()), (Some(5..2_000_000), 1_999_995));
         assert_eq!(pending.first(|index| index.0 < 9), Some(9..2_000_000));

@@ -1,4 +1,4 @@
-//! A running sweep: what is still to be granted, how often what has failed, and what its trajectories yield.
+//! A sweep that has not ended: its pending trajectories, its failures, and the results of its trajectories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,83 +13,83 @@ use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::time::Tick;
 
-use crate::policies::failures::{DEATHS_MAX, FailedOn, LikeFailures};
+use crate::policies::failures::{DEATHS_MAX, FailedOn, FailureGroups};
 use crate::policies::fair_share::FairShare;
 use crate::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
 use crate::tables::lease::OpenLane;
 use crate::tables::pending::{Pending, PreparedSpec};
 
-/// A sweep that has trajectories pending or leased.
+/// A sweep that has pending, leased or awaited trajectories.
 #[derive(Debug, Clone)]
 pub struct Sweep {
-    /// As submitted, with its counts.
+    /// The stored description of the sweep, with its counts.
     pub row: SweepRow,
-    /// What its text means.
+    /// The parsed spec.
     pub spec: Arc<SweepSpec>,
-    /// Its grid, to find trajectories in.
+    /// The trajectories of the grid, by their settings.
     pub(crate) grid_index: Arc<GridIndex>,
-    /// Trajectories neither leased nor done nor awaited.
+    /// Trajectories that are not leased, done or awaited.
     pub(crate) pending: Pending,
-    /// Those that need not be trained if the same ones, now leased in another sweep or block, come to their end.
+    /// Trajectories that await the result of the same trajectory, which is leased in another sweep or block.
     pub(crate) awaited: BTreeSet<TrajectoryIndex>,
-    /// What it has and had of the workers.
+    /// The lane time that the sweep uses and has used.
     pub(crate) fair_share: FairShare,
-    /// Whether the sweep is in the active set, whose shares are compared: not before it could be granted something for the first time, nor
-    /// since it was paused or had nobody to train it.
+    /// Whether the sweep is in the active set, whose fair shares are compared. A sweep joins when work of it can be granted, and
+    /// leaves when it is paused or no worker can train it.
     pub(crate) is_active: bool,
-    /// Lanes of the workers that are there and have what it requires.
-    pub(crate) lanes_there: u64,
-    /// Trials of the trajectories now leased.
+    /// Number of lanes of the connected workers that meet the requirements of the sweep and are not in quarantine.
+    pub(crate) usable_lanes: u64,
+    /// Number of trials in training.
     pub(crate) running: u64,
-    /// Trajectories that have had an attempt and are not done.
+    /// The attempts of each trajectory that was granted before and is not done.
     pub(crate) counters: BTreeMap<TrajectoryIndex, AttemptCounters>,
-    /// The trajectories that failed and are not done, and the workers on which.
+    /// The trajectories that failed and are not done, each with the workers on which it failed.
     pub(crate) failed_on: FailedOn,
-    /// Its failures, by what they have in common.
-    pub(crate) failures: LikeFailures,
+    /// The failures of the sweep, grouped by similar errors.
+    pub(crate) failures: FailureGroups,
 }
 
-/// Attempts at one trajectory.
+/// Counters of the attempts of one trajectory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AttemptCounters {
-    /// All that were granted.
+    /// Number of granted attempts.
     pub granted: u32,
-    /// Those that failed, since the last retry its owner asked for.
+    /// Number of failed attempts since the last retry command.
     pub failed: u32,
-    /// Those in a row that ended with their worker.
+    /// Number of attempts in a row that ended because the worker was lost, without progress between them.
     pub deaths: u32,
-    /// The greatest number of updates such an attempt was heard to have done.
+    /// The greatest number of updates of a lost attempt.
     pub furthest: u64,
-    /// The last attempt, where it was lost or handed back.
+    /// The last attempt, if it was lost or handed back.
     pub taken_back: Option<Attempt>,
 }
 
-/// How a trajectory came to its end for good.
+/// The final end of a trajectory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Trained to its end.
+    /// The trajectory was trained to its end.
     Completed,
-    /// Its loss ceased to be finite.
+    /// The loss became infinite or NaN.
     Diverged,
-    /// Failed too often.
+    /// The trajectory failed too often.
     Failed,
 }
 
-/// The worker that reported the end of a trajectory, and the cost.
+/// The worker and the cost of the last attempt of a trajectory.
 #[derive(Debug, Clone, Copy)]
 pub struct Completion<'a> {
     /// The worker's name.
     pub worker_name: &'a str,
-    /// The numeric environment of the worker, where the worker is known.
+    /// The numeric environment of the worker, if the worker is known.
     pub environment: Option<&'a Arc<NumericEnvironment>>,
-    /// Updates done.
+    /// Number of updates.
     pub updates: u64,
     /// Wall-clock seconds.
     pub seconds: f64,
 }
 
 impl Sweep {
-    /// A sweep nothing has been done of.
+    /// A new sweep, of which every trajectory is pending.
     pub(crate) fn new(submission: Submission, prepared: PreparedSpec) -> Self {
         let pending = Pending::of(Arc::clone(&prepared.order), &[]);
         let row = SweepRow {
@@ -119,15 +119,15 @@ impl Sweep {
             pending,
             awaited: BTreeSet::new(),
             is_active: false,
-            lanes_there: 0,
+            usable_lanes: 0,
             running: 0,
             counters,
             failed_on: FailedOn::default(),
-            failures: LikeFailures::default(),
+            failures: FailureGroups::default(),
         }
     }
 
-    /// A sweep as the store knows it; the trajectories of its open leases are not pending.
+    /// Restores a stored sweep. The trajectories of its open leases are not pending.
     pub(crate) fn restored(restored: &RestoredSweep, prepared: PreparedSpec) -> Self {
         let mut pending = Pending::of(Arc::clone(&prepared.order), &restored.done);
         for trajectory in restored.open.iter().flat_map(|(_, open)| open) {
@@ -144,42 +144,43 @@ impl Sweep {
         for failure in restored.failures.iter().filter(|failure| sweep.counters.contains_key(&failure.trajectory)) {
             sweep.failed_on.insert(failure.trajectory, failure.worker);
         }
-        sweep.failures = LikeFailures::restored(&restored.failures, restored.ended);
+        sweep.failures = FailureGroups::restored(&restored.failures, restored.ended);
         sweep
     }
 
-    /// Has a restored sweep wait for its owner where another numerics version began it: one mean would mix the results of two.
-    /// Who resumes it all the same is not asked again.
-    pub(crate) fn hold_if_begun_by_other_numerics(&mut self) {
+    /// Pauses a restored sweep that was begun with another numerics version: its means would mix results of both versions. A sweep
+    /// that its owner has resumed with this version is not paused again.
+    pub(crate) fn pause_if_begun_by_other_numerics(&mut self) {
         if let Some(version) = self.row.submission.other_numerics()
             && self.row.state == SweepState::Running
-            && self.row.reason != self.mixes()
+            && self.row.reason != self.mixed_numerics_reason()
         {
             self.row.state = SweepState::Paused;
             self.row.reason = Some(format!(
-                "numerics version {version} began it, and this program computes by {NUMERICS_VERSION}, so that its means would \
-                 mix the two; submit its spec anew for results of one"
+                "the sweep was begun with numerics version {version}, but this program has version {NUMERICS_VERSION}, so its \
+                 means would mix results of both; submit the spec again for results of one version"
             ));
         }
     }
 
-    /// What is to be known of it while it runs: that its owner had it go on by another numerics version.
-    pub(crate) fn mixes(&self) -> Option<String> {
+    /// The reason shown for a sweep whose owner has resumed it with another numerics version. The reason is stored and compared by
+    /// [`Self::pause_if_begun_by_other_numerics`], so a change of its text pauses stored sweeps again.
+    pub(crate) fn mixed_numerics_reason(&self) -> Option<String> {
         let before = self.row.submission.other_numerics()?;
         Some(format!("its results are of numerics versions {before} and {NUMERICS_VERSION}"))
     }
 
-    /// Whether workers of this class have what it requires.
+    /// Whether workers of this class meet the requirements of the sweep.
     pub(crate) fn can_use(&self, capabilities: &Capabilities) -> bool {
         self.spec.execution.require.is_met_by(capabilities)
     }
 
-    /// Whether it has pending trajectories that workers of this class may train.
-    pub(crate) fn has_something_for(&self, capabilities: &Capabilities) -> bool {
+    /// Whether the sweep has pending trajectories that workers of this class may train.
+    pub(crate) fn has_work_for(&self, capabilities: &Capabilities) -> bool {
         self.can_grant() && self.can_use(capabilities)
     }
 
-    /// Its id.
+    /// The id of the sweep.
     pub fn id(&self) -> SweepId {
         self.row.submission.id
     }
@@ -189,33 +190,33 @@ impl Sweep {
         self.row.completed + self.row.diverged + self.row.failed == self.row.submission.trials
     }
 
-    /// A trajectory has been granted.
+    /// Counts a trajectory that is granted.
     pub(crate) fn started(&mut self, index: TrajectoryIndex, lane: &OpenLane) {
         self.counters.entry(index).or_default().granted += 1;
         self.running += lane.trials();
-        self.fair_share.take(lane.since);
+        self.fair_share.lane_opened(lane.since);
     }
 
-    /// An attempt at a trajectory is over, however it went.
+    /// Counts an attempt that has ended.
     pub(crate) fn stopped(&mut self, now: Tick, lane: &OpenLane) {
         self.running -= lane.trials();
-        self.fair_share.give_back(now, lane.since);
+        self.fair_share.lane_closed(now, lane.since);
     }
 
-    /// The trajectory waits again; under this attempt it was lost or handed back, where it was.
+    /// Makes a trajectory pending again. `taken_back` is the attempt, if it was lost or handed back.
     pub fn put_back(&mut self, index: TrajectoryIndex, taken_back: Option<Attempt>) {
         self.pending.insert(index);
         self.counters.entry(index).or_default().taken_back = taken_back;
     }
 
-    /// An attempt failed; whether the trajectory may be tried again.
+    /// Counts a failed attempt; returns whether the trajectory may be retried.
     pub fn may_retry_after_failure(&mut self, index: TrajectoryIndex) -> bool {
         let counters = self.counters.entry(index).or_default();
         counters.failed += 1;
         counters.failed <= self.spec.execution.retries_max
     }
 
-    /// An attempt ended with its worker, after so many updates; whether that happened too often.
+    /// Counts an attempt whose worker was lost after `updates` updates; returns whether this happened too often.
     pub fn died_too_often(&mut self, index: TrajectoryIndex, updates: u64) -> bool {
         let counters = self.counters.entry(index).or_default();
         if updates > counters.furthest {
@@ -225,7 +226,7 @@ impl Sweep {
         counters.deaths >= DEATHS_MAX
     }
 
-    /// Has failed trajectories wait again, their failures forgiven; those that did not do so already.
+    /// Makes failed trajectories pending again and resets their failures; returns the trajectories that were not pending before.
     pub fn retry(&mut self, failures: &[(TrajectoryIndex, u32)]) -> Vec<RetriedRow> {
         let mut retried = Vec::new();
         for &(index, granted) in failures {
@@ -242,7 +243,7 @@ impl Sweep {
         retried
     }
 
-    /// The trajectory is done for good: the results of its trials, counted.
+    /// Ends a trajectory; returns the results of its trials, which are added to the counts.
     pub fn finish(
         &mut self,
         index: TrajectoryIndex,
@@ -264,7 +265,7 @@ impl Sweep {
             configuration.stopping_rule = rule;
             let (status, score) = match (end, score) {
                 (End::Completed, score) => (TrialStatus::Completed, score),
-                // A trial whose rule ended it before the loss blew up has its score; so it would have had alone.
+                // A trial that stopped before the loss diverged has a score, as if it had been trained alone.
                 (End::Diverged, Some(score)) => (TrialStatus::Completed, Some(score)),
                 (End::Diverged, None) => (TrialStatus::Diverged, None),
                 (End::Failed, _) => (TrialStatus::Failed, None),
@@ -293,7 +294,7 @@ impl Sweep {
         results
     }
 
-    /// More trials follow those there are.
+    /// Appends the trials of an extension.
     pub(crate) fn extend(&mut self, extension: Extension, PreparedSpec { spec, index, order }: PreparedSpec) {
         let submission = &mut self.row.submission;
         self.pending = self.pending.extended(order, submission.trajectories);
@@ -303,29 +304,29 @@ impl Sweep {
         self.spec = spec;
     }
 
-    /// Whether a trajectory is neither leased nor done.
+    /// Whether a trajectory is pending or awaited.
     pub(crate) fn lacks(&self, index: TrajectoryIndex) -> bool {
         self.pending.contains(index) || self.awaited.contains(&index)
     }
 
-    /// A pending trajectory is in training elsewhere: this sweep waits for that.
-    pub(crate) fn set_aside(&mut self, index: TrajectoryIndex) {
+    /// Makes a pending trajectory awaited: the same trajectory is in training in another sweep or block.
+    pub(crate) fn await_result(&mut self, index: TrajectoryIndex) {
         self.pending.remove(index.0..index.0 + 1);
         self.awaited.insert(index);
     }
 
-    /// What was awaited has ended elsewhere; whether it has to be trained here all the same.
-    pub(crate) fn wait_no_longer(&mut self, index: TrajectoryIndex) -> bool {
+    /// Makes an awaited trajectory pending if it did not get its results; returns whether it did not.
+    pub(crate) fn stop_awaiting(&mut self, index: TrajectoryIndex) -> bool {
         let is_lacking = self.awaited.remove(&index);
         if is_lacking {
-            // Having had nothing to be granted, it does not catch up on those that had.
+            // A sweep that had no pending trajectory does not catch up with the others.
             self.is_active &= !self.pending.is_empty();
             self.pending.insert(index);
         }
         is_lacking
     }
 
-    /// A trajectory that this sweep lacks has its results from elsewhere.
+    /// Takes over the results of a trajectory from another sweep or block.
     pub(crate) fn take_over(&mut self, row: &ReusedRow) {
         if !self.awaited.remove(&row.trajectory) {
             self.pending.remove(row.trajectory.0..row.trajectory.0 + 1);
@@ -335,13 +336,16 @@ impl Sweep {
         self.row.reused += row.results.len() as u64;
     }
 
-    /// The trajectory of that index, which must be in the grid.
+    /// The trajectory of an index.
+    ///
+    /// # Panics
+    /// If the index is not in the grid.
     pub fn trajectory(&self, index: TrajectoryIndex) -> Trajectory {
         self.spec.grid.trajectory(index).expect("pending and leased trajectories are in their grid")
     }
 }
 
-/// Of a longer curve, what training this trajectory alone would have found.
+/// Cuts a longer curve down to the points that a training of this trajectory alone would have.
 pub fn cut_for(trajectory: &Trajectory, curve: &mut Vec<CurvePoint>) {
     let (rules, eval_every) = (&trajectory.stopping_rules, trajectory.shape.eval_every);
     let is_evaluated =
@@ -359,12 +363,12 @@ pub fn cut_for(trajectory: &Trajectory, curve: &mut Vec<CurvePoint>) {
     curve.truncate(end);
 }
 
-/// What each trial of a trajectory finds in its curve; `None` where the curve ends before the trial does.
+/// The score of each trial of a trajectory; `None` if the curve ends before the trial does.
 pub fn scores(trajectory: &Trajectory, curve: &[CurvePoint]) -> Vec<Option<Score>> {
-    let watch = |rule| {
+    let score = |rule| {
         let mut stopper = EarlyStopper::new(rule, trajectory.shape.eval_every);
         curve.iter().for_each(|point| stopper.observe(point));
         stopper.score()
     };
-    trajectory.stopping_rules.iter().copied().map(watch).collect()
+    trajectory.stopping_rules.iter().copied().map(score).collect()
 }

@@ -1,4 +1,4 @@
-//! The workers: each with its deadline, its trust and its class.
+//! The workers, each with its deadline, its quarantine and its class.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -13,58 +13,58 @@ use crate::policies::failures::Failing;
 use crate::tables::accepted::Accepted;
 use crate::tables::worker_class::{WorkerClass, WorkerStatus};
 
-/// Every worker that is known, by its id, its deadline and its class.
+/// All known workers, by id, deadline and class.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WorkerTable {
     workers: BTreeMap<WorkerId, Worker>,
-    /// The moment at which each worker is lost, the soonest first.
+    /// The deadlines of the workers, the earliest first.
     deadlines: BTreeSet<(Tick, WorkerId)>,
-    /// Workers that get nothing until somebody releases them, each with the reason.
+    /// The workers in quarantine, each with the reason. They get no work until a user releases them.
     quarantined: BTreeMap<WorkerId, String>,
-    /// The connected workers, by what they have.
+    /// The connected workers by class.
     pub(crate) classes: BTreeMap<Arc<Capabilities>, WorkerClass>,
-    /// Classes in which a worker began to wait since they were last looked at.
+    /// The classes in which a worker has begun to wait since the last check.
     pub(crate) to_check: BTreeSet<Arc<Capabilities>>,
 }
 
-/// A worker that said hello, or that holds leases from before a restart.
+/// A worker that has connected, or that holds leases from before a restart of the coordinator.
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
-    /// The worker's description of itself.
+    /// The description that the worker sent.
     pub(crate) description: WorkerDescription,
-    /// Whether its stream is up.
+    /// Whether the worker's stream is open.
     pub(crate) connected: bool,
-    /// The moment at which it is lost.
+    /// The time at which the worker is lost.
     pub(crate) deadline: Tick,
-    /// Lanes that it asked work for.
+    /// Number of lanes that the worker polled work for.
     pub(crate) idle_lanes: u32,
-    /// Whether it missed its deadline though its stream is up. It gets nothing until it is heard again.
+    /// Whether the worker missed its deadline although its stream is open. It gets no work until it sends a message.
     pub(crate) is_silent: bool,
     /// The worker's status in its class.
     pub(crate) status: Option<WorkerStatus>,
-    /// Its failures since it last completed something.
+    /// The worker's failures since the last trajectory that it completed.
     pub(crate) failing: Failing,
-    /// How its process ended, where that is known and another may take up its identity.
+    /// How the worker's process ended, if it has. A new process may take over its identity.
     pub(crate) death: Option<String>,
-    /// The reports accepted from it last. It may repeat them until it hears the acknowledgement.
+    /// The latest accepted reports. The worker may repeat them until it receives the acknowledgement.
     pub(crate) accepted: Accepted,
 }
 
-/// What a change of a worker changes for the sweeps.
+/// The effect of a changed worker on the sweeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClassChange {
-    /// The class.
+    /// The class of the worker.
     pub(crate) capabilities: Arc<Capabilities>,
-    /// Lanes of this worker that sweeps can count on, before.
+    /// Number of usable lanes of this worker before the change.
     pub(crate) lanes_before: u64,
-    /// The same, after.
+    /// Number of usable lanes of this worker after the change.
     pub(crate) lanes: u64,
-    /// Whether the worker was fit and is not any more: others may now try what it should have tried first.
-    pub(crate) is_lost_to_the_fit: bool,
+    /// Whether the worker was fit and is no longer. Other workers may then try trajectories that were left to it.
+    pub(crate) is_no_longer_fit: bool,
 }
 
 impl WorkerTable {
-    /// A table with these workers in quarantine, and none known.
+    /// A table without workers. `quarantined` are the workers in quarantine.
     pub(crate) fn new(quarantined: BTreeMap<WorkerId, String>) -> Self {
         Self { quarantined, ..Self::default() }
     }
@@ -74,15 +74,15 @@ impl WorkerTable {
         self.workers.get(&id)
     }
 
-    /// Every worker.
+    /// All workers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.workers.iter().map(|(&id, worker)| (id, worker))
     }
 
-    /// Adds a worker that holds so many lanes.
+    /// Adds a worker that holds `held` lanes.
     ///
     /// # Panics
-    /// Where the worker is known: what is known of it has to be removed first.
+    /// If the worker is already in the table.
     pub(crate) fn insert(&mut self, id: WorkerId, worker: Worker, held: u32) -> Option<ClassChange> {
         self.deadlines.insert((worker.deadline, id));
         let before = self.workers.insert(id, worker);
@@ -98,7 +98,7 @@ impl WorkerTable {
         Some((worker, change))
     }
 
-    /// Changes a worker that holds so many lanes. Its deadline and its class follow.
+    /// Changes a worker that holds `held` lanes, and updates the list of deadlines and the worker's class.
     pub(crate) fn update<R>(
         &mut self,
         id: WorkerId,
@@ -115,7 +115,7 @@ impl WorkerTable {
         Some((result, self.refresh(id, held)))
     }
 
-    /// Remembers that a report was accepted. It changes nothing that a class counts.
+    /// Records that a report was accepted. The class of the worker does not change.
     pub(crate) fn accept(&mut self, id: WorkerId, attempt: Attempt, trajectory: TrajectoryIndex) {
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.accepted.push((attempt, trajectory));
@@ -132,24 +132,24 @@ impl WorkerTable {
         self.quarantined.insert(id, reason);
     }
 
-    /// Releases a worker from quarantine; `false` where it was in none. The caller then updates the worker.
+    /// Releases a worker from quarantine; `false` if it was not in quarantine. The caller then updates the worker.
     pub(crate) fn end_quarantine(&mut self, id: WorkerId) -> bool {
         self.quarantined.remove(&id).is_some()
     }
 
-    /// The worker whose deadline comes first.
+    /// The worker with the earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<(Tick, WorkerId)> {
         self.deadlines.first().copied()
     }
 
-    /// A fit worker waits no longer until something else can be granted; `false` where the worker is not fit.
+    /// Notes that there is no work for a fit worker. It is not checked again before a new grant is possible. `false` if the worker
+    /// is not fit.
     pub(crate) fn refuse(&mut self, capabilities: &Capabilities, id: WorkerId) -> bool {
         let class = self.classes.get_mut(capabilities);
         class.is_some_and(|class| class.asking.remove(&id) && class.refused.insert(id))
     }
 
-    /// Takes the set of classes in which a worker waits that was not looked at; the set is then empty. Where something new can
-    /// be granted these are `all` classes with a waiting worker.
+    /// Takes the set of classes to check; the set is then empty. With `all`, the set has all classes with a waiting worker.
     pub(crate) fn take_classes_to_check(&mut self, all: bool) -> BTreeSet<Arc<Capabilities>> {
         let mut classes = mem::take(&mut self.to_check);
         if all {
@@ -161,7 +161,7 @@ impl WorkerTable {
         classes
     }
 
-    /// Brings a worker's class up to date with the worker.
+    /// Updates the class of a worker after a change.
     fn refresh(&mut self, id: WorkerId, held: u32) -> Option<ClassChange> {
         let worker = self.workers.get_mut(&id)?;
         let after = WorkerStatus::of(worker, self.quarantined.contains_key(&id), held);
@@ -182,26 +182,26 @@ impl WorkerTable {
         }
         Some(ClassChange {
             capabilities,
-            lanes_before: WorkerStatus::lanes_counted_on(before),
-            lanes: WorkerStatus::lanes_counted_on(after),
-            is_lost_to_the_fit: WorkerStatus::is_fit(before) && !WorkerStatus::is_fit(after),
+            lanes_before: WorkerStatus::usable_lanes(before),
+            lanes: WorkerStatus::usable_lanes(after),
+            is_no_longer_fit: WorkerStatus::is_fit(before) && !WorkerStatus::is_fit(after),
         })
     }
 
-    /// Checks that deadlines and classes are those of the workers; `held` says how many lanes a worker holds.
+    /// Checks that the deadlines and classes match the workers. `held` returns the number of lanes that a worker holds.
     ///
     /// # Errors
-    /// The first contradiction, in words.
+    /// A description of the first difference.
     pub(crate) fn check(&self, held: impl Fn(WorkerId) -> u32) -> Result<(), String> {
         let deadlines: BTreeSet<_> = self.workers.iter().map(|(&id, worker)| (worker.deadline, id)).collect();
         if deadlines != self.deadlines {
-            return Err(format!("the deadlines are {deadlines:?}, and {:?} are listed", self.deadlines));
+            return Err(format!("the deadlines are {deadlines:?}, but the index has {:?}", self.deadlines));
         }
         let mut classes: BTreeMap<_, WorkerClass> = BTreeMap::new();
         for (&id, worker) in &self.workers {
             let status = WorkerStatus::of(worker, self.quarantined.contains_key(&id), held(id));
             if worker.status != status {
-                return Err(format!("worker {id} is {status:?} and is taken for {:?}", worker.status));
+                return Err(format!("worker {id} has the status {status:?}, but its class has {:?}", worker.status));
             }
             if status.is_some() {
                 let class = classes.entry(Arc::new(worker.description.capabilities.clone())).or_default();
@@ -219,7 +219,7 @@ impl WorkerTable {
 }
 
 impl Worker {
-    /// A worker of which nothing but its description is known.
+    /// A worker that has sent no message but its description.
     pub(crate) fn new(description: WorkerDescription, connected: bool, deadline: Tick) -> Self {
         Self {
             description,
@@ -234,12 +234,12 @@ impl Worker {
         }
     }
 
-    /// Lanes that it asked work for and has room for, where it holds so many.
+    /// Number of lanes that can be granted to the worker while it holds `held` lanes.
     pub(crate) fn room(&self, held: u32) -> u32 {
         self.idle_lanes.min(self.description.lanes.saturating_sub(held))
     }
 
-    /// Whether a report was accepted before. Then its acknowledgement was lost.
+    /// Whether a report was accepted before. A repeated report means that its acknowledgement was lost.
     pub(crate) fn has_accepted(&self, attempt: Attempt, trajectory: TrajectoryIndex) -> bool {
         self.accepted.contains((attempt, trajectory))
     }
@@ -247,17 +247,17 @@ impl Worker {
 
 #[cfg(test)]
 impl WorkerTable {
-    /// The worker of an id, to break an invariant.
+    /// The worker of an id, for tests that break an invariant.
     pub(crate) fn get_mut(&mut self, id: WorkerId) -> &mut Worker {
-        self.workers.get_mut(&id).expect("it is there")
+        self.workers.get_mut(&id).expect("the worker is known")
     }
 
-    /// Drops a worker and nothing that refers to it, to break an invariant.
+    /// Removes a worker but no reference to it, for tests that break an invariant.
     pub(crate) fn lose(&mut self, id: WorkerId) {
         self.workers.remove(&id);
     }
 
-    /// Drops every deadline, to break an invariant.
+    /// Removes all deadlines, for tests that break an invariant.
     pub(crate) fn lose_deadlines(&mut self) {
         self.deadlines.clear();
     }

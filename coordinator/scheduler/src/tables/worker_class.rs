@@ -1,7 +1,7 @@
 //! Worker classes: workers alike in device, memory and labels.
 //!
-//! Two questions are asked of classes and not of workers: whether there is work for a worker, and how many lanes a sweep can
-//! count on. Classes are few, however many workers there are.
+//! Two questions are answered by class and not by worker: whether there is work for a worker, and how many lanes a sweep can use.
+//! There are few classes, even if there are many workers.
 
 use std::collections::BTreeSet;
 
@@ -15,22 +15,22 @@ use crate::tables::worker::Worker;
 pub(crate) struct WorkerClass {
     /// The number of workers.
     pub(crate) count: u64,
-    /// Their lanes.
+    /// Number of lanes of all workers.
     pub(crate) lanes: u64,
-    /// The lanes of those that are not in quarantine.
-    pub(crate) lanes_counted_on: u64,
-    /// The workers that have lanes and are not suspected.
+    /// Number of lanes of the workers that are not in quarantine.
+    pub(crate) usable_lanes: u64,
+    /// The workers that have lanes and are neither suspects nor in quarantine.
     pub(crate) fit: BTreeSet<WorkerId>,
-    /// The fit workers that wait for work, and for which there may be some.
+    /// The fit workers that wait for work and have not been refused.
     pub(crate) asking: BTreeSet<WorkerId>,
-    /// The fit workers that wait while other workers should first try what is pending. They are few: every pending trajectory has
-    /// failed on all of them.
+    /// The fit workers that wait but were refused, because other workers should first try the pending trajectories. There are few
+    /// of them: every pending trajectory has failed on all of them.
     pub(crate) refused: BTreeSet<WorkerId>,
-    /// Suspects that wait for work.
+    /// The suspects that wait for work.
     pub(crate) suspects: BTreeSet<WorkerId>,
 }
 
-/// The status of a connected worker in its class. A worker is connected while its stream is up and it is heard from.
+/// The status of a connected worker in its class. A silent worker does not count as connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WorkerStatus {
     lanes: u32,
@@ -46,7 +46,7 @@ enum Trust {
 }
 
 impl WorkerStatus {
-    /// The status of a worker that holds so many lanes; `None` where it is not connected.
+    /// The status of a worker that holds `held` lanes; `None` if the worker is not connected or is silent.
     pub(crate) fn of(worker: &Worker, is_in_quarantine: bool, held: u32) -> Option<Self> {
         let trust = match worker.failing.is_suspect() {
             _ if is_in_quarantine => Trust::InQuarantine,
@@ -62,13 +62,13 @@ impl WorkerStatus {
         self.waits
     }
 
-    /// Whether a worker has lanes and is not suspected.
+    /// Whether a worker has lanes and is neither a suspect nor in quarantine.
     pub(crate) fn is_fit(status: Option<Self>) -> bool {
         status.is_some_and(|status| status.trust == Trust::Fit && status.lanes > 0)
     }
 
-    /// The lanes of a worker that sweeps can count on.
-    pub(crate) fn lanes_counted_on(status: Option<Self>) -> u64 {
+    /// The number of lanes of a worker that sweeps can use: none in quarantine.
+    pub(crate) fn usable_lanes(status: Option<Self>) -> u64 {
         status.filter(|status| status.trust != Trust::InQuarantine).map_or(0, |status| status.lanes.into())
     }
 
@@ -78,13 +78,13 @@ impl WorkerStatus {
 }
 
 impl WorkerClass {
-    /// A worker comes, goes, or changes its status.
+    /// Updates the class when a worker connects, disconnects, or changes its status.
     pub(crate) fn change(&mut self, id: WorkerId, before: Option<WorkerStatus>, after: Option<WorkerStatus>) {
         let lanes = |status: Option<WorkerStatus>| status.map_or(0, |status| u64::from(status.lanes));
-        let counted_on = WorkerStatus::lanes_counted_on;
+        let counted_on = WorkerStatus::usable_lanes;
         self.count = self.count + u64::from(after.is_some()) - u64::from(before.is_some());
         self.lanes = self.lanes + lanes(after) - lanes(before);
-        self.lanes_counted_on = self.lanes_counted_on + counted_on(after) - counted_on(before);
+        self.usable_lanes = self.usable_lanes + counted_on(after) - counted_on(before);
         let waits_as = |trust| after.is_some_and(|status| status.waits_as(trust));
         let is_refused = self.refused.remove(&id) && waits_as(Trust::Fit);
         put(&mut self.fit, id, WorkerStatus::is_fit(after));
@@ -93,25 +93,25 @@ impl WorkerClass {
         put(&mut self.suspects, id, waits_as(Trust::Suspect));
     }
 
-    /// Whether a worker waits that has not been refused.
+    /// Whether a worker waits for work and has not been refused.
     pub(crate) fn has_waiting_worker(&self) -> bool {
         !self.asking.is_empty() || !self.suspects.is_empty()
     }
 
-    /// Checks the class against one that is `counted` anew.
+    /// Compares the class with one that is `counted` from the workers.
     ///
     /// # Errors
-    /// The contradiction, in words.
+    /// A description of the difference.
     pub(crate) fn check(&self, counted: Self, capabilities: &Capabilities) -> Result<(), String> {
-        // Whoever waits was refused or was not.
+        // `counted` cannot know which waiting workers were refused.
         let mut listed = self.clone();
         let waiting = listed.asking.len() + listed.refused.len();
         listed.asking.append(&mut listed.refused);
         if listed.asking.len() < waiting {
-            return Err(format!("a worker with {capabilities:?} asks and was refused at once"));
+            return Err(format!("a worker with {capabilities:?} is listed both as asking and as refused"));
         }
         if listed != counted {
-            return Err(format!("the workers with {capabilities:?} are {counted:?} and are taken for {listed:?}"));
+            return Err(format!("the workers with {capabilities:?} are {counted:?}, but their class has {listed:?}"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What owners ask for, and when it is done.
+//! Commands of users, and the deadlines of workers.
 
 use super::*;
 
@@ -19,8 +19,8 @@ pub(crate) fn states(actions: &[Action]) -> Vec<(SweepState, Option<String>)> {
 }
 
 impl World {
-    /// A world in which failures are tried again often.
-    pub(crate) fn patient() -> Self {
+    /// A sweep that allows many retries.
+    pub(crate) fn with_many_retries() -> Self {
         Self::with_retries(50)
     }
 
@@ -33,22 +33,23 @@ impl World {
         world
     }
 
-    /// The worker's present bundle fails with this error, and it asks for more.
-    pub(crate) fn fail(&mut self, id: WorkerId, grant: &Grant, why: &str) -> (Vec<Action>, Option<Grant>) {
+    /// Fails all lanes of a worker's bundle with this error, and polls for the next bundle.
+    pub(crate) fn fail(&mut self, id: WorkerId, grant: &Grant, error: &str) -> (Vec<Action>, Option<Grant>) {
         let mut actions = Vec::new();
         for lane in 0..grant.lanes.len() {
-            let cause = Some(why.to_owned());
+            let cause = Some(error.to_owned());
             actions.extend(self.end(id, Report { cause, ..self.report(grant, lane, Outcome::Failed, 0) }));
         }
-        let asked = self.say(id, ToCoordinator::Poll { lanes: 1 });
+        let asked = self.send(id, ToCoordinator::Poll { lanes: 1 });
         let next = granted(&asked).into_iter().next();
         actions.extend(asked);
         (actions, next)
     }
 
+    /// Completes the first lane of a worker's bundle, and polls for the next bundle.
     pub(crate) fn complete(&mut self, id: WorkerId, grant: &Grant) -> (Vec<Action>, Option<Grant>) {
         let mut actions = self.end(id, self.report(grant, 0, Outcome::Completed, 20));
-        let asked = self.say(id, ToCoordinator::Poll { lanes: 1 });
+        let asked = self.send(id, ToCoordinator::Poll { lanes: 1 });
         let next = granted(&asked).into_iter().next();
         actions.extend(asked);
         (actions, next)
@@ -56,26 +57,23 @@ impl World {
 }
 
 #[test]
-fn a_pause_takes_everything_back_and_grants_nothing_until_it_is_over() {
+fn a_paused_sweep_takes_its_lanes_back_and_grants_none() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     let actions = world.apply(Event::Paused(world.sweep));
     assert_eq!(handed_back(&actions), vec![TrajectoryIndex(0)]);
     assert_eq!(states(&actions), vec![(SweepState::Paused, None)]);
-    assert!(world.apply(Event::Paused(world.sweep)).is_empty(), "twice is once");
-    let (_, next) = {
-        let actions = world.end(id, world.report(&grant, 0, Outcome::Preempted, 5));
-        (actions, world.poll(id, 1))
-    };
-    assert_eq!(next, None);
+    assert!(world.apply(Event::Paused(world.sweep)).is_empty(), "a repeated command has no effect");
+    world.end(id, world.report(&grant, 0, Outcome::Preempted, 5));
+    assert_eq!(world.poll(id, 1), None);
     let actions = world.apply(Event::Resumed(world.sweep));
     assert_eq!(states(&actions), vec![(SweepState::Running, None)]);
     assert_eq!(trajectories(&granted(&actions)[0]), vec![0]);
-    assert!(world.apply(Event::Resumed(world.sweep)).is_empty(), "twice is once");
+    assert!(world.apply(Event::Resumed(world.sweep)).is_empty(), "a repeated command has no effect");
 }
 
 #[test]
-fn who_could_not_hear_of_a_pause_hears_of_it_when_it_comes_back() {
+fn a_worker_that_reconnects_after_a_pause_hands_back_its_lanes() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     world.apply(Event::Disconnected(id));
@@ -85,7 +83,7 @@ fn who_could_not_hear_of_a_pause_hears_of_it_when_it_comes_back() {
 }
 
 #[test]
-fn a_paused_sweep_still_finishes_with_what_comes_in() {
+fn a_paused_sweep_finishes_when_its_last_results_arrive() {
     let mut world = World::new();
     let grants: Vec<_> = (1..=6).map(|number| world.work(number, 1)).collect();
     world.apply(Event::Paused(world.sweep));
@@ -96,7 +94,7 @@ fn a_paused_sweep_still_finishes_with_what_comes_in() {
 }
 
 #[test]
-fn what_owners_ask_for_is_told_from_what_happens() {
+fn commands_are_distinguished_from_other_events() {
     let (sweep, worker) = (SweepId(Uuid::from_u128(1)), worker(7));
     let commands = [Event::Cancelled(sweep), Event::Paused(sweep), Event::Resumed(sweep), Event::Released(worker)];
     assert!(commands.iter().all(Event::is_command));
@@ -105,7 +103,7 @@ fn what_owners_ask_for_is_told_from_what_happens() {
 }
 
 #[test]
-fn failed_trials_are_tried_again_with_their_retries() {
+fn a_retried_trial_gets_its_retries_back() {
     let mut world = World::new();
     let (id, mut grant) = world.work(7, 1);
     for _ in 0..2 {
@@ -113,7 +111,7 @@ fn failed_trials_are_tried_again_with_their_retries() {
         grant = next.expect("there is work");
     }
     let failed = |world: &World| world.scheduler.sweep_view(world.sweep).map(|view| view.failed);
-    assert_eq!(failed(&world), Some(2), "two attempts, then for good");
+    assert_eq!(failed(&world), Some(2), "two attempts failed, and one retry is allowed");
     let retry = Event::Retried {
         sweep: world.sweep,
         finished: None,
@@ -128,19 +126,19 @@ fn failed_trials_are_tried_again_with_their_retries() {
     let row = record.expect("a record")[0];
     assert_eq!((row.trajectory, row.first_trial, row.trials), (TrajectoryIndex(0), TrialIndex(0), 2));
     assert_eq!(failed(&world), Some(0));
-    assert!(world.apply(retry).is_empty(), "twice is once");
+    assert!(world.apply(retry).is_empty(), "a repeated command has no effect");
     let (other, again) = world.work(9, 1);
     assert_eq!(trajectories(&again), vec![0]);
-    world.say(id, ToCoordinator::Goodbye);
+    world.send(id, ToCoordinator::Goodbye);
     let (_, again) = world.fail(other, &again, "no luck");
-    assert_eq!(failed(&world), Some(0), "its retries are its own again");
-    let again = again.expect("it is tried once more");
+    assert_eq!(failed(&world), Some(0), "the trial has its retry again");
+    let again = again.expect("the trial is retried");
     let (actions, _) = world.fail(other, &again, "no luck");
-    assert_eq!(endings(&actions)[0].results[0].attempts, 4, "all that were made");
+    assert_eq!(endings(&actions)[0].results[0].attempts, 4, "all attempts are counted");
 }
 
 #[test]
-fn a_finished_sweep_runs_again_for_what_failed() {
+fn a_retry_reopens_a_finished_sweep() {
     let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
     let mut scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
     let row = SweepRow {
@@ -164,12 +162,12 @@ fn a_finished_sweep_runs_again_for_what_failed() {
     let actions = scheduler.apply(now, retry);
     assert_eq!(states(&actions), vec![(SweepState::Running, None)]);
     assert_eq!(scheduler.check(), Ok(()));
-    let view = scheduler.sweep_view(id).expect("it runs");
+    let view = scheduler.sweep_view(id).expect("the sweep is in the table");
     assert_eq!((view.completed, view.failed), (10, 0));
 }
 
 #[test]
-fn a_trajectory_that_kills_every_worker_has_failed() {
+fn a_trajectory_that_kills_ten_workers_in_a_row_fails() {
     let mut world = World::new();
     let mut last = Vec::new();
     for number in 1..=10 {
@@ -178,7 +176,7 @@ fn a_trajectory_that_kills_every_worker_has_failed() {
         let grant = world.poll(id, 3).expect("there is work");
         assert_eq!(trajectories(&grant)[0], 0);
         if number > 2 {
-            assert_eq!(grant.lanes.len(), 1, "alone, so that its neighbours live");
+            assert_eq!(grant.lanes.len(), 1, "the trajectory is granted alone, so that its neighbours survive");
         }
         assert_eq!(world.scheduler.sweep_view(world.sweep).map(|view| view.failed), Some(0));
         world.apply(Event::Died { worker: id, cause: "killed by signal 11".to_owned() });
@@ -186,17 +184,17 @@ fn a_trajectory_that_kills_every_worker_has_failed() {
     }
     assert_eq!(endings(&last)[0].outcome, Outcome::Failed);
     let cause = endings(&last)[0].cause.clone().expect("a cause");
-    assert_eq!(cause, "10 workers died in a row while training it, the last one: killed by signal 11");
+    assert_eq!(cause, "10 workers in a row died while training this trajectory; the last cause: killed by signal 11");
 }
 
 #[test]
-fn deaths_that_get_further_each_time_are_no_failure() {
+fn a_trajectory_that_gets_further_before_each_death_does_not_fail() {
     let mut world = World::new();
     for number in 1..=30 {
         let (id, grant) = world.work(number, 1);
         let progress =
             vec![Progress { attempt: grant.attempt, trajectory: TrajectoryIndex(0), updates: number as u64 }];
-        world.say(id, ToCoordinator::Heartbeat { progress });
+        world.send(id, ToCoordinator::Heartbeat { progress });
         world.apply(Event::Died { worker: id, cause: "preempted".to_owned() });
         let actions = world.pass(TIMEOUTS.reconnect_grace_ms);
         assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
@@ -204,40 +202,40 @@ fn deaths_that_get_further_each_time_are_no_failure() {
 }
 
 #[test]
-fn nobody_is_lost_for_silence_while_nobody_could_be_heard() {
+fn no_worker_is_lost_within_a_lease_time_of_an_awakening() {
     let mut world = World::new();
     let (_, _) = world.work(7, 1);
     world.now.tick = world.now.tick.after_ms(5 * TIMEOUTS.lease_ms);
     assert!(endings(&world.apply(Event::Awoke)).is_empty());
     assert_eq!(world.scheduler.next_deadline(), Some(world.now.tick.after_ms(TIMEOUTS.lease_ms)));
     assert!(endings(&world.pass(TIMEOUTS.lease_ms - 1)).is_empty());
-    assert_eq!(endings(&world.pass(1)).len(), 1, "a whole lease time later it is");
+    assert_eq!(endings(&world.pass(1)).len(), 1, "the worker is lost after a whole lease time");
 }
 
 #[test]
-fn a_worker_gets_no_more_than_its_lanes_whatever_it_asks_for() {
+fn a_worker_gets_no_more_lanes_than_it_has() {
     let mut world = World { lanes: 1, ..World::new() };
     let id = worker(7);
     world.hello(id, Vec::new());
     assert_eq!(world.poll(id, 50).map(|grant| grant.lanes.len()), Some(1));
-    assert_eq!(world.poll(id, 1), None, "its one lane is taken");
+    assert_eq!(world.poll(id, 1), None, "the only lane is leased");
 }
 
 #[test]
-fn a_worker_that_asked_and_fell_silent_gets_work_when_it_is_heard_again() {
+fn a_silent_worker_gets_work_when_it_sends_a_message_again() {
     let mut world = World::new();
     world.apply(Event::Paused(world.sweep));
     let id = worker(7);
     world.hello(id, Vec::new());
     assert_eq!(world.poll(id, 1), None);
     world.pass(TIMEOUTS.lease_ms);
-    assert!(granted(&world.apply(Event::Resumed(world.sweep))).is_empty(), "who knows whether it is there");
-    let actions = world.say(id, ToCoordinator::Heartbeat { progress: Vec::new() });
+    assert!(granted(&world.apply(Event::Resumed(world.sweep))).is_empty(), "a silent worker gets no work");
+    let actions = world.send(id, ToCoordinator::Heartbeat { progress: Vec::new() });
     assert_eq!(granted(&actions).len(), 1);
 }
 
 #[test]
-fn only_what_is_paused_is_asked_back_and_only_of_who_holds_it() {
+fn a_reconnecting_worker_hands_back_only_its_own_paused_lanes() {
     let mut world = World::new();
     let (one, first) = world.work(7, 1);
     let (other, _) = world.work(8, 1);
@@ -246,12 +244,12 @@ fn only_what_is_paused_is_asked_back_and_only_of_who_holds_it() {
     assert_eq!(handed_back(&world.hello(one, vec![held(&first)])), vec![]);
     world.apply(Event::Paused(world.sweep));
     let actions = world.hello(one, vec![held(&first)]);
-    assert_eq!(handed_back(&actions), vec![first.lanes[0].trajectory], "and not what worker {other} holds");
+    assert_eq!(handed_back(&actions), vec![first.lanes[0].trajectory], "and not the lane of worker {other}");
     assert_ne!(one, other);
 }
 
 #[test]
-fn an_end_without_a_score_is_told_as_a_setback_and_a_completion_is_not() {
+fn a_diverged_attempt_is_reported_as_incomplete_and_a_completed_one_is_not() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 2);
     let incomplete_attempts = |actions: &[Action]| {
@@ -263,7 +261,7 @@ fn an_end_without_a_score_is_told_as_a_setback_and_a_completion_is_not() {
 }
 
 #[test]
-fn trials_in_training_are_counted_as_long_as_they_are() {
+fn trials_count_as_running_while_they_are_in_training() {
     let mut world = World::new();
     let running = |world: &World| world.scheduler.sweep_view(world.sweep).map(|view| view.running);
     let (id, grant) = world.work(7, 2);
@@ -275,23 +273,23 @@ fn trials_in_training_are_counted_as_long_as_they_are() {
 }
 
 #[test]
-fn what_failed_for_good_is_held_against_no_worker() {
+fn a_final_failure_does_not_count_against_the_worker() {
     let mut world = World::with_retries(0);
-    let (_good, _theirs) = world.work(8, 1);
+    let (_other, _grant) = world.work(8, 1);
     let (id, mut grant) = world.work(7, 1);
     for error in ["no data", "no room", "no luck"] {
-        grant = world.fail(id, &grant, error).1.expect("nobody will ever show whose fault it was");
+        grant = world.fail(id, &grant, error).1.expect("a final failure does not make the worker a suspect");
     }
 }
 
 #[test]
-fn a_lease_has_ten_heartbeats_and_a_quarter_of_it_is_enough_to_be_reborn() {
+fn the_timeouts_follow_from_the_lease_time() {
     let timeouts = Timeouts { heartbeat_ms: 2_000, lease_ms: 20_000, reconnect_grace_ms: 5_000 };
     assert_eq!(Timeouts::of_lease_ms(20_000), timeouts);
 }
 
 #[test]
-fn the_next_deadline_is_that_of_the_worker_silent_longest() {
+fn the_next_deadline_belongs_to_the_worker_silent_longest() {
     let mut world = World::new();
     assert_eq!(world.scheduler.next_deadline(), None);
     world.hello(worker(7), Vec::new());

@@ -1,4 +1,4 @@
-//! More trials for a sweep that is there, or was.
+//! Extensions of running and finished sweeps.
 
 use super::commands::states;
 use super::reuse::taken_over;
@@ -7,11 +7,11 @@ use crate::event::Extended;
 use crate::policies::reuse::TrainedSource;
 use crate::record::{Extension, ReusedRow};
 
-/// The usual sweep with one more seed: two more trajectories, four more trials.
+/// An extension of [`SPEC`] by one seed, and the extended spec: two more trajectories, four more trials.
 fn more() -> (Extension, Arc<SweepSpec>) {
     let text = SPEC.replace("[0, 1, 2]", "3");
     let extension = SweepSpec::parse(&text, Format::Toml, "more.toml").expect("a good spec");
-    let spec = Arc::new(spec().extended(&extension).expect("they agree"));
+    let spec = Arc::new(spec().extended(&extension).expect("the extension fits the spec"));
     (Extension { text, format: Format::Toml, at: WallTime(5) }, spec)
 }
 
@@ -22,7 +22,7 @@ impl World {
         self.apply(Event::Extended { sweep: self.sweep, extended })
     }
 
-    /// The usual sweep with all its trials done.
+    /// A scheduler in which the sweep of [`SPEC`] has finished, and the stored sweep.
     fn finished() -> (Self, RestoredSweep) {
         let mut world = Self::new();
         let (id, mut grant) = world.work(7, 3);
@@ -48,7 +48,7 @@ impl World {
     }
 }
 
-/// What is kept of an extension: trials and trajectories there are then.
+/// The recorded extensions, with the numbers of trials and trajectories of the extended sweeps.
 fn extended(actions: &[Action]) -> Vec<(SweepId, u64, u64)> {
     let counts = |action: &Action| match action {
         Action::Persist(Record::Extended { sweep, extension, trials, trajectories }) => {
@@ -60,14 +60,14 @@ fn extended(actions: &[Action]) -> Vec<(SweepId, u64, u64)> {
     actions.iter().filter_map(counts).collect()
 }
 
-/// The new trajectories, as another sweep has found them.
-fn found(indices: impl Iterator<Item = u64>) -> Arc<[ReusedRow]> {
+/// Results of these trajectories from another sweep.
+fn reused_rows(indices: impl Iterator<Item = u64>) -> Arc<[ReusedRow]> {
     let (_, spec) = more();
     let row = |index| {
         let index = TrajectoryIndex(index);
         let trajectory = spec.grid.trajectory(index).expect("in the grid");
         let sweep = SweepId(Uuid::from_u128(9));
-        let found = TrainedSource {
+        let source = TrainedSource {
             sweep,
             index,
             trajectory: &trajectory,
@@ -75,33 +75,33 @@ fn found(indices: impl Iterator<Item = u64>) -> Arc<[ReusedRow]> {
             worker_name: "w",
             environment: None,
         };
-        found.taken_over_by(&spec.grid, index).expect("all is there")
+        source.taken_over_by(&spec.grid, index).expect("the curve is long enough")
     };
     indices.map(row).collect()
 }
 
 #[test]
-fn a_running_sweep_goes_on_with_what_was_added_and_an_idle_worker_gets_it_at_once() {
+fn a_running_sweep_grants_its_added_trajectories() {
     let mut world = World::new();
     let (busy, grant) = world.work(7, 3);
     assert_eq!(trajectories(&grant), [0, 1, 2]);
     let (other, _) = world.work(8, 3);
-    assert_eq!(world.poll(other, 3), None, "all is leased");
+    assert_eq!(world.poll(other, 3), None, "all trajectories are leased");
     let actions = world.extend(None, Arc::default());
     assert_eq!(extended(&actions), [(world.sweep, 16, 8)]);
     assert_eq!(states(&actions), []);
-    assert!(granted(&actions).is_empty(), "it holds all its lanes can take");
+    assert!(granted(&actions).is_empty(), "the worker has no free lane");
     let third = worker(9);
     world.hello(third, Vec::new());
-    assert_eq!(trajectories(&world.poll(third, 3).expect("there is more")), [6]);
-    let view = world.scheduler.sweep_view(world.sweep).expect("it runs");
+    assert_eq!(trajectories(&world.poll(third, 3).expect("there is work")), [6]);
+    let view = world.scheduler.sweep_view(world.sweep).expect("the sweep is in the table");
     assert_eq!((view.trials, view.trajectories, view.completed), (16, 8, 0));
     world.end(busy, world.report(&grant, 0, Outcome::Completed, 20));
-    assert_eq!(world.completed(), 2, "what was leased before counts as before");
+    assert_eq!(world.completed(), 2, "a lease from before the extension is still valid");
 }
 
 #[test]
-fn who_was_refused_gets_what_is_added() {
+fn a_waiting_worker_gets_an_added_trajectory_at_once() {
     let mut world = World::new();
     for number in 1..=2 {
         world.work(number, 3);
@@ -113,23 +113,23 @@ fn who_was_refused_gets_what_is_added() {
 }
 
 #[test]
-fn a_finished_sweep_runs_again_for_what_was_added_alone() {
+fn an_extended_finished_sweep_trains_only_the_added_trials() {
     let (mut world, stored) = World::finished();
     let actions = world.extend(Some(stored), Arc::default());
     assert_eq!(extended(&actions), [(world.sweep, 16, 8)]);
     assert_eq!(states(&actions), [(SweepState::Running, None)]);
     assert_eq!(world.completed(), 12);
     let bundles: Vec<_> = granted(&actions).iter().map(trajectories).collect();
-    assert_eq!(bundles, [[6]], "to the worker that had asked in vain");
+    assert_eq!(bundles, [[6]], "the waiting worker gets the trajectory");
     world.end(worker(7), world.report(&granted(&actions)[0], 0, Outcome::Completed, 20));
-    let last = world.poll(worker(7), 3).expect("there is one more");
+    let last = world.poll(worker(7), 3).expect("one trajectory is left");
     assert_eq!(trajectories(&last), [7]);
     let actions = world.end(worker(7), world.report(&last, 0, Outcome::Completed, 20));
     assert_eq!(states(&actions), [(SweepState::Finished, None)]);
 }
 
 #[test]
-fn a_paused_sweep_stays_so_when_it_is_extended() {
+fn a_paused_sweep_stays_paused_when_it_is_extended() {
     let mut world = World::new();
     world.apply(Event::Paused(world.sweep));
     let actions = world.extend(None, Arc::default());
@@ -140,9 +140,9 @@ fn a_paused_sweep_stays_so_when_it_is_extended() {
 }
 
 #[test]
-fn what_was_found_elsewhere_comes_with_an_extension_and_all_of_it_ends_the_sweep_again() {
+fn an_extension_with_reused_results_for_all_trials_finishes_the_sweep() {
     let (mut world, stored) = World::finished();
-    let actions = world.extend(Some(stored), found(6..8));
+    let actions = world.extend(Some(stored), reused_rows(6..8));
     let rows = taken_over(&actions);
     assert_eq!((rows.len(), rows[0].1.len()), (1, 2));
     assert_eq!(states(&actions), [(SweepState::Running, None), (SweepState::Finished, None)]);
@@ -150,37 +150,38 @@ fn what_was_found_elsewhere_comes_with_an_extension_and_all_of_it_ends_the_sweep
 }
 
 #[test]
-fn what_is_added_is_taken_over_as_far_as_it_is_there() {
+fn an_extension_takes_over_the_results_that_exist() {
     let mut world = World::new();
-    let actions = world.extend(None, found(7..8));
+    let actions = world.extend(None, reused_rows(7..8));
     assert_eq!(taken_over(&actions)[0].1.len(), 1);
-    let view = world.scheduler.sweep_view(world.sweep).expect("it runs");
+    let view = world.scheduler.sweep_view(world.sweep).expect("the sweep is in the table");
     assert_eq!((view.completed, view.reused, view.trials), (2, 2, 16));
 }
 
 #[test]
-fn what_failed_here_and_was_found_elsewhere_meanwhile_is_taken_over_when_it_is_tried_again() {
+fn a_retry_takes_over_the_result_of_another_sweep() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     world.end(id, world.report(&grant, 0, Outcome::Failed, 0));
-    let again = world.poll(id, 1).expect("it is tried again");
+    let again = world.poll(id, 1).expect("the trajectory is retried");
     world.end(id, world.report(&again, 0, Outcome::Failed, 0));
     let failures = vec![(TrajectoryIndex(0), 2)];
-    let actions = world.apply(Event::Retried { sweep: world.sweep, finished: None, failures, reused: found(0..1) });
+    let actions =
+        world.apply(Event::Retried { sweep: world.sweep, finished: None, failures, reused: reused_rows(0..1) });
     assert_eq!(taken_over(&actions)[0].1.len(), 1);
-    let view = world.scheduler.sweep_view(world.sweep).expect("it runs");
+    let view = world.scheduler.sweep_view(world.sweep).expect("the sweep is in the table");
     assert_eq!((view.completed, view.reused, view.failed), (2, 2, 0));
 }
 
 #[test]
-fn a_sweep_that_is_not_here_is_not_extended() {
+fn an_ended_sweep_is_not_extended_without_its_restored_state() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));
     assert_eq!(world.extend(None, Arc::default()), []);
 }
 
 #[test]
-fn what_is_added_is_passed_on_to_who_waits_for_it() {
+fn results_of_added_trajectories_are_passed_on_to_other_sweeps() {
     let mut world = World::new();
     let (other, _) = world.submit_with(2, &[("[0, 1, 2]", "3")], Arc::default());
     world.extend(None, Arc::default());

@@ -1,4 +1,4 @@
-//! What failures say of workers and sweeps, and when they are forgotten.
+//! The consequences of failures for workers and sweeps.
 
 use super::commands::states;
 use super::grants::plain;
@@ -13,13 +13,13 @@ fn quarantined(actions: &[Action]) -> Vec<WorkerId> {
 }
 
 impl World {
-    /// What a worker is thought to have failed, by sweep, and how much else another completed.
+    /// The unexplained failures of a worker, by sweep, and the number of its failures that another worker has completed.
     fn failing(&self, id: WorkerId) -> (Vec<(SweepId, u64)>, usize) {
-        let failing = &self.scheduler.workers.get(id).expect("it is there").failing;
+        let failing = &self.scheduler.workers.get(id).expect("the worker is known").failing;
         (failing.unexplained.iter().map(|&(sweep, trajectory)| (sweep, trajectory.0)).collect(), failing.confirmed)
     }
 
-    /// A worker that failed three trajectories in a row and waits, while another is fit and has nothing to do.
+    /// Connects two workers. The first fails three trajectories in a row, so that it is a suspect and waits. Returns the suspect.
     fn suspect(&mut self) -> WorkerId {
         let (suspect, other) = (worker(1), worker(2));
         self.hello_with(suspect, 1, &[]);
@@ -32,13 +32,14 @@ impl World {
         suspect
     }
 
-    /// A world of two workers and two sweeps, of which the world's own requires what only the first worker has; and the other.
+    /// Two workers and two sweeps. Only the worker `fast` can train the sweep of the returned world. Both workers can train the
+    /// other sweep, whose id is returned too.
     fn where_only_one_is_fast(fast: WorkerId, other: WorkerId) -> (Self, SweepId) {
         let mut world = Self::with(plain(9, "retries = 9\nrequire = { labels = [\"fast\"] }"));
-        let anyones = world.submit(1, plain(9, "retries = 9\nreuse = false"));
+        let other_sweep = world.submit(1, plain(9, "retries = 9\nreuse = false"));
         world.hello_with(fast, 1, &["fast"]);
         world.hello_with(other, 1, &[]);
-        (world, anyones)
+        (world, other_sweep)
     }
 
     fn paused(&self) -> bool {
@@ -47,7 +48,7 @@ impl World {
 }
 
 #[test]
-fn like_failures_of_many_trajectories_pause_the_sweep_with_the_reason() {
+fn three_similar_failures_pause_the_sweep_with_a_reason() {
     let mut world = World::new();
     let (id, first) = world.work(7, 1);
     let (mut actions, mut next) = world.fail(id, &first, "no data at line 1");
@@ -60,7 +61,10 @@ fn like_failures_of_many_trajectories_pause_the_sweep_with_the_reason() {
     assert_eq!(failures, 5, "two attempts at each of two trajectories, and one at a third");
     let (state, reason) = states(&actions).remove(0);
     assert_eq!(state, SweepState::Paused);
-    assert!(reason.as_deref().is_some_and(|reason| reason.contains("3 trajectories failed alike")), "{reason:?}");
+    assert!(
+        reason.as_deref().is_some_and(|reason| reason.contains("3 trajectories failed with similar errors")),
+        "{reason:?}"
+    );
     assert_eq!(next, None);
     world.apply(Event::Resumed(world.sweep));
     assert!(world.scheduler.sweep_view(world.sweep).is_some_and(|view| view.reason.is_none()));
@@ -68,7 +72,7 @@ fn like_failures_of_many_trajectories_pause_the_sweep_with_the_reason() {
 
 #[test]
 fn different_failures_do_not_pause_a_sweep() {
-    let mut world = World::patient();
+    let mut world = World::with_many_retries();
     let (id, mut grant) = world.work(7, 1);
     for error in ["no data", "no room", "no weights", "no bias", "no luck"] {
         let (actions, next) = world.fail(id, &grant, error);
@@ -78,19 +82,19 @@ fn different_failures_do_not_pause_a_sweep() {
 }
 
 #[test]
-fn what_failed_on_one_worker_is_tried_on_another() {
-    let mut world = World::patient();
+fn a_failed_trajectory_is_tried_on_another_worker() {
+    let mut world = World::with_many_retries();
     let (good, other) = world.work(8, 1);
     let (bad, grant) = world.work(7, 1);
     let (_, next) = world.fail(bad, &grant, "no data");
-    assert_ne!(next.map(|next| trajectories(&next)), Some(trajectories(&grant)), "not on the same worker");
+    assert_ne!(next.map(|next| trajectories(&next)), Some(trajectories(&grant)), "not on the same worker again");
     let (_, next) = world.complete(good, &other);
     assert_eq!(next.map(|next| trajectories(&next)), Some(trajectories(&grant)));
 }
 
 #[test]
-fn what_failed_on_every_worker_is_still_tried_again() {
-    let mut world = World::patient();
+fn a_trajectory_that_failed_on_every_worker_is_tried_again() {
+    let mut world = World::with_many_retries();
     let (one, first) = world.work(7, 1);
     let (other, second) = world.work(8, 1);
     world.fail(one, &first, "no data");
@@ -104,46 +108,47 @@ fn what_failed_on_every_worker_is_still_tried_again() {
     }
     let leased: BTreeSet<u64> =
         world.scheduler.leases.iter().flat_map(|(_, lease)| lease.open.keys().map(|t| t.0)).collect();
-    assert!(!leased.is_empty(), "nobody waits for a third worker");
+    assert!(!leased.is_empty(), "no trajectory waits for a third worker");
 }
 
 #[test]
 fn a_worker_that_fails_what_others_complete_is_quarantined_until_it_is_released() {
-    let mut world = World::patient();
-    let (good, mut ours) = world.work(8, 1);
+    let mut world = World::with_many_retries();
+    let (good, mut good_grant) = world.work(8, 1);
     let (bad, grant) = world.work(7, 1);
-    let mut theirs = Some(grant);
+    let mut bad_grant = Some(grant);
     let mut failed = 0;
-    while let Some(grant) = theirs.take() {
+    while let Some(grant) = bad_grant.take() {
         failed += 1;
         let (actions, next) = world.fail(bad, &grant, &format!("bad memory in module {failed}"));
-        assert_eq!(states(&actions), vec![], "one worker is no evidence against a sweep");
-        theirs = next;
+        assert_eq!(states(&actions), vec![], "failures of one worker do not pause a sweep");
+        bad_grant = next;
     }
-    assert_eq!(failed, 3, "then it waits until others have shown whose fault it is");
+    assert_eq!(failed, 3, "a suspect waits until other workers have tried its trajectories");
     let mut found = Vec::new();
     while found.is_empty() {
-        let (actions, next) = world.complete(good, &ours);
+        let (actions, next) = world.complete(good, &good_grant);
         found = quarantined(&actions);
         match next {
-            Some(next) => ours = next,
+            Some(next) => good_grant = next,
             None => break,
         }
     }
     assert_eq!(found, vec![bad]);
     assert_eq!(world.poll(bad, 1), None);
-    let view = world.scheduler.worker_views(None).into_iter().find(|view| view.id == bad).expect("it is shown");
+    let view =
+        world.scheduler.worker_views(None).into_iter().find(|view| view.id == bad).expect("the worker is listed");
     assert!(view.quarantined.is_some_and(|reason| reason.contains("3 trajectories in a row")));
     let actions = world.apply(Event::Released(bad));
     assert!(actions.contains(&Action::Persist(Record::Released(bad))));
-    assert_eq!(granted(&actions).len(), 1, "it had asked");
-    assert!(world.apply(Event::Released(bad)).is_empty(), "twice is once");
+    assert_eq!(granted(&actions).len(), 1, "the worker is waiting");
+    assert!(world.apply(Event::Released(bad)).is_empty(), "a repeated command has no effect");
 }
 
 #[test]
-fn a_success_ends_a_row_of_failures() {
-    let mut world = World::patient();
-    let (_good, _theirs) = world.work(8, 1);
+fn a_success_ends_a_streak_of_failures() {
+    let mut world = World::with_many_retries();
+    let (_other, _grant) = world.work(8, 1);
     let (id, mut grant) = world.work(7, 1);
     for _ in 0..2 {
         grant = world.fail(id, &grant, "no luck").1.expect("there is work");
@@ -153,21 +158,21 @@ fn a_success_ends_a_row_of_failures() {
 }
 
 #[test]
-fn what_two_workers_fail_is_no_fault_of_either_and_the_rest_still_is() {
-    let mut world = World::patient();
+fn a_trajectory_that_two_workers_fail_counts_against_neither() {
+    let mut world = World::with_many_retries();
     let (one, grant) = world.work(7, 2);
     for lane in 0..2 {
         world.end(one, world.report(&grant, lane, Outcome::Failed, 0));
     }
     assert_eq!(world.failing(one), (vec![(world.sweep, 0), (world.sweep, 1)], 0));
     let (two, grant) = world.work(8, 1);
-    assert_eq!(trajectories(&grant), [0], "nobody else has tried it");
+    assert_eq!(trajectories(&grant), [0], "the second worker has not tried it");
     world.fail(two, &grant, "no luck");
     assert_eq!((world.failing(one), world.failing(two)), ((vec![(world.sweep, 1)], 0), (vec![], 0)));
 }
 
 #[test]
-fn a_failure_for_good_is_held_against_nobody_and_only_that() {
+fn a_final_failure_excuses_the_worker_of_that_failure_only() {
     let mut world = World::with_retries(1);
     let (id, grant) = world.work(7, 2);
     let (_, again) = world.fail(id, &grant, "no luck");
@@ -178,8 +183,8 @@ fn a_failure_for_good_is_held_against_nobody_and_only_that() {
 }
 
 #[test]
-fn a_pause_forgets_the_failures_of_its_sweep_that_nobody_has_confirmed() {
-    let mut world = World::patient();
+fn a_pause_excuses_the_unexplained_failures_of_its_sweep() {
+    let mut world = World::with_many_retries();
     let (id, grant) = world.work(7, 2);
     for lane in 0..2 {
         world.end(id, world.report(&grant, lane, Outcome::Failed, 0));
@@ -188,19 +193,19 @@ fn a_pause_forgets_the_failures_of_its_sweep_that_nobody_has_confirmed() {
     world.end(good, world.report(&again, 0, Outcome::Completed, 20));
     let (first, second) = (world.sweep, world.submit(3, spec()));
     world.apply(Event::Paused(first));
-    assert_eq!(world.failing(id), (vec![], 1), "that one says something of the worker still");
-    let theirs = world.poll(id, 1).expect("of the other sweep");
-    world.end(id, world.report(&theirs, 0, Outcome::Failed, 0));
+    assert_eq!(world.failing(id), (vec![], 1), "the failure that another worker completed still counts");
+    let grant = world.poll(id, 1).expect("the other sweep has work");
+    world.end(id, world.report(&grant, 0, Outcome::Failed, 0));
     world.apply(Event::Resumed(first));
     world.apply(Event::Paused(first));
-    let index = theirs.lanes[0].trajectory.0;
+    let index = grant.lanes[0].trajectory.0;
     assert_eq!(world.failing(id), (vec![(second, index)], 1));
 }
 
 #[test]
-fn few_like_failures_among_many_completions_pause_nothing() {
+fn few_similar_failures_among_many_completions_do_not_pause_the_sweep() {
     let text = SPEC.replace("[0, 1, 2]", "{ from = 0, count = 100 }").replace("retries = 1", "retries = 0");
-    let like_failures_after = |completions: usize| {
+    let is_paused_after = |completions: usize| {
         let mut world = World::new();
         world.apply(Event::Cancelled(world.sweep));
         let spec = SweepSpec::parse(&text, Format::Toml, "large.toml").unwrap_or_else(|errors| panic!("{errors}"));
@@ -217,32 +222,32 @@ fn few_like_failures_among_many_completions_pause_nothing() {
         }
         world.paused()
     };
-    assert!(like_failures_after(27));
-    assert!(!like_failures_after(28));
+    assert!(is_paused_after(27));
+    assert!(!is_paused_after(28));
 }
 
 #[test]
-fn a_sweep_that_runs_again_is_not_paused_for_what_failed_before() {
+fn a_reopened_sweep_is_not_paused_for_earlier_failures() {
     let mut world = World::with_retries(0);
     let (id, grant) = world.work(7, 3);
     for lane in 0..2 {
         let cause = Some("no room".to_owned());
         world.end(id, Report { cause, ..world.report(&grant, lane, Outcome::Failed, 0) });
     }
-    let sweep = world.scheduler.sweeps.get_mut(&world.sweep).expect("it runs");
-    sweep.failures.begin_anew();
+    let sweep = world.scheduler.sweeps.get_mut(&world.sweep).expect("the sweep is in the table");
+    sweep.failures.reset();
     let cause = Some("no room".to_owned());
     world.end(id, Report { cause, ..world.report(&grant, 2, Outcome::Failed, 0) });
     assert!(!world.paused());
 }
 
 #[test]
-fn what_fails_where_nobody_else_can_train_it_is_tried_there_again() {
+fn a_trajectory_that_only_one_worker_can_train_is_retried_on_that_worker() {
     let mut world = World::with(plain(5, "retries = 4\nrequire = { labels = [\"fast\"] }"));
     let (only, other) = (worker(1), worker(2));
     world.hello_with(only, 1, &["fast"]);
     world.hello(other, Vec::new());
-    assert_eq!(world.poll(other, 1), None, "it is fit, and cannot train this");
+    assert_eq!(world.poll(other, 1), None, "the worker is fit, but cannot train this sweep");
     let mut grant = world.poll(only, 1).expect("work");
     for error in ["no data", "no room", "no weights", "no luck"] {
         let (_, next) = world.fail(only, &grant, error);
@@ -252,9 +257,9 @@ fn what_fails_where_nobody_else_can_train_it_is_tried_there_again() {
 }
 
 #[test]
-fn a_suspect_gets_what_nobody_else_can_train_and_no_more() {
+fn a_suspect_gets_only_trajectories_that_no_other_worker_can_train() {
     let (suspect, other) = (worker(1), worker(2));
-    let (mut world, anyones) = World::where_only_one_is_fast(suspect, other);
+    let (mut world, other_sweep) = World::where_only_one_is_fast(suspect, other);
     let mut next = world.poll(suspect, 1);
     let mut of = Vec::new();
     for error in ["no data", "no room", "no weights", "no luck", "no bias"] {
@@ -262,23 +267,23 @@ fn a_suspect_gets_what_nobody_else_can_train_and_no_more() {
         next = world.fail(suspect, &grant, error).1;
         of.push(grant.sweep);
     }
-    assert_eq!(of, [anyones, anyones, anyones, world.sweep, world.sweep]);
-    world.say(other, ToCoordinator::Goodbye);
+    assert_eq!(of, [other_sweep, other_sweep, other_sweep, world.sweep, world.sweep]);
+    world.send(other, ToCoordinator::Goodbye);
     world.apply(Event::Cancelled(world.sweep));
-    assert_eq!(world.poll(suspect, 1).map(|grant| grant.sweep), Some(anyones), "there is nobody else");
+    assert_eq!(world.poll(suspect, 1).map(|grant| grant.sweep), Some(other_sweep), "no other worker is connected");
 }
 
 #[test]
-fn a_suspect_that_waits_gets_work_the_moment_the_last_other_leaves() {
+fn a_waiting_suspect_gets_work_when_the_last_other_worker_leaves() {
     let mut world = World::with(plain(9, "retries = 9"));
     let suspect = world.suspect();
     let other = worker(2);
-    let leaves = world.say(other, ToCoordinator::Goodbye);
+    let leaves = world.send(other, ToCoordinator::Goodbye);
     assert_eq!(leases(&leaves).iter().map(|lease| lease.worker).collect::<Vec<_>>(), [suspect]);
 }
 
 #[test]
-fn a_suspect_that_waits_gets_work_the_moment_it_is_excused() {
+fn a_waiting_suspect_gets_work_when_it_is_excused() {
     let mut world = World::with(plain(9, "retries = 9"));
     let suspect = world.suspect();
     let again = world.poll(worker(2), 1).expect("work");
@@ -288,53 +293,56 @@ fn a_suspect_that_waits_gets_work_the_moment_it_is_excused() {
 }
 
 #[test]
-fn a_suspect_is_not_cleared_by_what_only_it_can_train() {
+fn a_suspect_is_not_cleared_by_a_trajectory_that_only_it_can_train() {
     let (suspect, other) = (worker(1), worker(2));
-    let (mut world, anyones) = World::where_only_one_is_fast(suspect, other);
+    let (mut world, other_sweep) = World::where_only_one_is_fast(suspect, other);
     let mut next = world.poll(suspect, 1);
     for error in ["no data", "no room", "no weights"] {
         next = world.fail(suspect, &next.expect("work"), error).1;
     }
-    let its_own = next.expect("nobody else can train this");
+    let its_own = next.expect("only the suspect can train this sweep");
     assert_eq!(its_own.sweep, world.sweep);
     world.complete(suspect, &its_own);
-    assert_eq!(world.failing(suspect).0, [0, 1, 2].map(|trajectory| (anyones, trajectory)));
+    assert_eq!(world.failing(suspect).0, [0, 1, 2].map(|trajectory| (other_sweep, trajectory)));
     let mut again = world.poll(other, 1);
-    let mut said = Vec::new();
+    let mut found = Vec::new();
     for _ in 0..3 {
-        let (actions, next) = world.complete(other, &again.expect("what failed"));
-        (said, again) = (quarantined(&actions), next);
+        let (actions, next) = world.complete(other, &again.expect("a failed trajectory is left"));
+        (found, again) = (quarantined(&actions), next);
     }
-    assert_eq!(said, [suspect]);
+    assert_eq!(found, [suspect]);
 }
 
 #[test]
-fn who_is_silent_is_waited_for_by_nobody() {
+fn a_suspect_does_not_wait_for_a_silent_worker() {
     let mut world = World::with(plain(9, "retries = 9"));
     let (suspect, silent) = (world.suspect(), worker(2));
     world.now.tick = world.now.tick.after_ms(TIMEOUTS.lease_ms / 2);
-    world.say(suspect, ToCoordinator::Heartbeat { progress: Vec::new() });
+    world.send(suspect, ToCoordinator::Heartbeat { progress: Vec::new() });
     let actions = world.pass(TIMEOUTS.lease_ms / 2);
-    assert!(world.scheduler.workers.get(silent).is_some_and(|worker| worker.connected), "its stream is up");
+    assert!(world.scheduler.workers.get(silent).is_some_and(|worker| worker.connected), "the stream is open");
     assert_eq!(leases(&actions).iter().map(|lease| lease.worker).collect::<Vec<_>>(), [suspect]);
     assert_eq!(world.scheduler.check(), Ok(()));
-    world.say(silent, ToCoordinator::Heartbeat { progress: Vec::new() });
+    world.send(silent, ToCoordinator::Heartbeat { progress: Vec::new() });
     assert!(world.poll(silent, 1).is_some());
 }
 
 #[test]
-fn what_waits_for_a_worker_that_is_busy_says_so() {
+fn a_sweep_that_waits_for_a_busy_worker_says_why() {
     let mut world = World::with(plain(9, "retries = 9"));
     world.suspect();
     let reason = world.scheduler.sweep_view(world.sweep).and_then(|view| view.reason);
-    assert_eq!(reason.as_deref(), Some("the workers that are idle failed too much in a row; it waits for another"));
+    assert_eq!(
+        reason.as_deref(),
+        Some("the idle workers failed too many trajectories in a row; the sweep waits for another worker")
+    );
 
     let mut world = World::with(plain(1, "retries = 9\nreuse = false"));
     let other = world.submit(3, plain(9, "reuse = false\npriority = 1"));
     world.hello_with(worker(2), 1, &[]);
     assert_eq!(world.poll(worker(2), 1).map(|grant| grant.sweep), Some(other));
     let reason = world.scheduler.sweep_view(world.sweep).and_then(|view| view.reason);
-    assert_eq!(reason.as_deref(), Some("it waits behind plain, whose priority is 1"));
+    assert_eq!(reason.as_deref(), Some("the sweep waits for plain, which has the higher priority 1"));
     world.apply(Event::Paused(other));
     world.hello_with(worker(1), 1, &[]);
     let grant = world.poll(worker(1), 1).expect("work");
@@ -343,17 +351,17 @@ fn what_waits_for_a_worker_that_is_busy_says_so() {
     let reason = world.scheduler.sweep_view(world.sweep).and_then(|view| view.reason);
     assert_eq!(
         reason.as_deref(),
-        Some("what is left of it failed on the workers that are idle, and waits for another")
+        Some("the remaining trajectories failed on the idle workers; the sweep waits for another worker")
     );
 }
 
 #[test]
-fn who_has_no_lanes_is_waited_for_by_nobody() {
+fn a_failed_trajectory_does_not_wait_for_a_worker_without_lanes() {
     let mut world = World::with(plain(3, "retries = 4"));
     let (only, without) = (worker(1), worker(2));
     world.hello_with(only, 1, &[]);
     world.hello_with(without, 0, &[]);
     let grant = world.poll(only, 1).expect("work");
     let (_, again) = world.fail(only, &grant, "no data");
-    assert_eq!(again.as_ref().map(trajectories), Some(vec![0]), "nobody else could try it");
+    assert_eq!(again.as_ref().map(trajectories), Some(vec![0]), "no other worker can train it");
 }

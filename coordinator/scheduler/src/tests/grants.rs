@@ -1,11 +1,11 @@
-//! Who gets what.
+//! The choice of grants: bundles, requirements and fair shares.
 
 use biosweep_common::protocol::bounds::{LANES_MAX, lanes_of_bundle};
 
 use super::*;
 use crate::record::QuarantineRow;
 
-/// A sweep of so many trajectories of one shape, with these lines at the top of its spec.
+/// A sweep of `seeds` trajectories of one shape. `top` are lines at the top of the spec.
 pub(crate) fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
     let text = format!(
         "name = \"plain\"\n{top}\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 20\neval_every = 10\n\
@@ -14,11 +14,11 @@ pub(crate) fn plain(seeds: u64, top: &str) -> Arc<SweepSpec> {
     Arc::new(SweepSpec::parse(&text, Format::Toml, "plain.toml").unwrap_or_else(|errors| panic!("{errors}")))
 }
 
-/// That of [`World::with`].
+/// The sweep of [`World::with`].
 const SWEEP: SweepId = SweepId(Uuid::from_u128(2));
 
 impl World {
-    /// A world with this sweep alone.
+    /// A scheduler with this sweep only.
     pub(crate) fn with(spec: Arc<SweepSpec>) -> Self {
         let mut world = Self::new();
         world.apply(Event::Cancelled(world.sweep));
@@ -26,13 +26,13 @@ impl World {
         world
     }
 
-    /// So many workers of so many lanes, connected and not asking yet.
-    fn staff(&mut self, workers: u128, lanes: u32) {
+    /// Connects workers with the numbers 1 to `workers`. They do not poll.
+    fn connect_workers(&mut self, workers: u128, lanes: u32) {
         self.lanes = lanes;
         (1..=workers).for_each(|number| drop(self.hello(worker(number), Vec::new())));
     }
 
-    /// Has a worker train one trajectory for a second; whose it was.
+    /// Lets a worker train one trajectory for a second; returns the sweep of the trajectory.
     fn train(&mut self, number: u128) -> SweepId {
         let grant = self.poll(worker(number), 1).expect("work");
         self.pass(1_000);
@@ -40,8 +40,8 @@ impl World {
         grant.sweep
     }
 
-    /// How many of the next ten trajectories that a worker trains are this sweep's.
-    fn of_the_next_ten(&mut self, number: u128, sweep: SweepId) -> usize {
+    /// The number of trajectories of this sweep among the next ten that a worker trains.
+    fn count_in_next_ten(&mut self, number: u128, sweep: SweepId) -> usize {
         (0..10).filter(|_| self.train(number) == sweep).count()
     }
 
@@ -51,25 +51,25 @@ impl World {
 }
 
 #[test]
-fn in_the_midst_of_a_sweep_a_bundle_is_as_wide_as_the_worker() {
+fn an_early_bundle_has_as_many_lanes_as_the_worker_asks_for() {
     let mut world = World::with(plain(1_000, ""));
-    world.staff(3, 16);
+    world.connect_workers(3, 16);
     assert_eq!(world.poll(worker(1), 16).map(|grant| grant.lanes.len()), Some(16));
-    assert_eq!(world.poll(worker(2), 5).map(|grant| grant.lanes.len()), Some(5), "it asked for less");
+    assert_eq!(world.poll(worker(2), 5).map(|grant| grant.lanes.len()), Some(5), "the worker polled for five lanes");
 }
 
 #[test]
 fn the_last_trajectories_are_spread_evenly() {
     let mut world = World::with(plain(10, ""));
-    world.staff(3, 8);
+    world.connect_workers(3, 8);
     let widths = [1, 2, 3].map(|number| world.poll(worker(number), 8).map_or(0, |grant| grant.lanes.len()));
     assert_eq!(widths, [4, 4, 2]);
 }
 
 #[test]
-fn who_has_more_lanes_gets_more_of_the_last() {
+fn a_worker_with_more_lanes_gets_more_of_the_last_trajectories() {
     let mut world = World::with(plain(8, ""));
-    world.staff(1, 3);
+    world.connect_workers(1, 3);
     world.lanes = 9;
     world.hello(worker(2), Vec::new());
     let widths = [1, 2].map(|number| world.poll(worker(number), 9).map_or(0, |grant| grant.lanes.len()));
@@ -79,51 +79,51 @@ fn who_has_more_lanes_gets_more_of_the_last() {
 #[test]
 fn a_lost_bundle_is_granted_again_as_a_whole() {
     let mut world = World::with(plain(12, ""));
-    world.staff(1, 4);
+    world.connect_workers(1, 4);
     let lost = world.poll(worker(1), 4).expect("work");
     world.apply(Event::Disconnected(worker(1)));
     world.pass(TIMEOUTS.lease_ms);
-    // Four would each have a share of three.
+    // The share of each of the four workers would be three trajectories.
     (2..=5).for_each(|number| drop(world.hello(worker(number), Vec::new())));
     let again = world.poll(worker(2), 4).expect("work");
     assert_eq!((trajectories(&again), again.lanes.len()), (trajectories(&lost), 4));
     assert_eq!(
         world.poll(worker(3), 4).map(|grant| trajectories(&grant)),
         Some(vec![4, 5, 6]),
-        "the others are spread"
+        "the other trajectories are shared"
     );
 }
 
 #[test]
-fn a_bundle_that_was_handed_back_is_granted_again_as_a_whole_but_for_what_was_done() {
+fn neighbours_of_a_handed_back_bundle_are_granted_together() {
     let mut world = World::with(plain(12, ""));
-    world.staff(1, 4);
+    world.connect_workers(1, 4);
     let grant = world.poll(worker(1), 4).expect("work");
     world.end(worker(1), world.report(&grant, 1, Outcome::Completed, 20));
     for lane in [0, 2, 3] {
         world.end(worker(1), world.report(&grant, lane, Outcome::Preempted, 5));
     }
     let first = world.poll(worker(1), 4).expect("work");
-    assert_eq!(trajectories(&first), [0], "its company is no neighbour");
+    assert_eq!(trajectories(&first), [0], "no neighbour is from the same attempt");
     world.hello(worker(2), Vec::new());
     assert_eq!(world.poll(worker(2), 4).map(|grant| trajectories(&grant)), Some(vec![2, 3]));
 }
 
 #[test]
-fn what_is_left_alone_of_a_bundle_goes_with_its_neighbours() {
+fn the_last_trajectory_of_a_lost_bundle_is_granted_with_its_neighbours() {
     let mut world = World::with(plain(40, ""));
     world.lanes = 4;
     let (one, grant) = world.work(1, 2);
     assert_eq!(trajectories(&grant), [0, 1]);
     world.end(one, world.report(&grant, 0, Outcome::Completed, 20));
-    world.say(one, ToCoordinator::Goodbye);
+    world.send(one, ToCoordinator::Goodbye);
     assert_eq!(trajectories(&world.work(2, 4).1), [1, 2, 3, 4]);
 }
 
 #[test]
 fn a_failed_bundle_is_granted_again_lane_by_lane() {
     let mut world = World::with(plain(30, "retries = 5"));
-    world.staff(1, 3);
+    world.connect_workers(1, 3);
     let grant = world.poll(worker(1), 3).expect("work");
     for lane in 0..2 {
         world.end(worker(1), world.report(&grant, lane, Outcome::Failed, 0));
@@ -140,53 +140,57 @@ fn a_failed_bundle_is_granted_again_lane_by_lane() {
 }
 
 #[test]
-fn the_most_expensive_shape_goes_first() {
+fn the_most_expensive_shape_is_granted_first() {
     let text = "name = \"d\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = [\"bp\", \"dtp\"]\nnetwork = \"nn\"\n\
                 depth = [1, 4, 2]\n";
-    let mut world = World::with(Arc::new(SweepSpec::parse(text, Format::Toml, "d.toml").expect("sound")));
+    let mut world = World::with(Arc::new(SweepSpec::parse(text, Format::Toml, "d.toml").expect("a good spec")));
     let order: Vec<_> =
         (1..=6).map(|number| world.work(number, 1).1.shape).map(|shape| (shape.rule.name(), shape.depth)).collect();
-    assert_eq!(order, [("dtp", 4), ("bp", 4), ("dtp", 2), ("bp", 2), ("bp", 1), ("dtp", 1)], "equals keep their order");
+    assert_eq!(
+        order,
+        [("dtp", 4), ("bp", 4), ("dtp", 2), ("bp", 2), ("bp", 1), ("dtp", 1)],
+        "shapes of equal cost keep their order"
+    );
 }
 
 #[test]
-fn a_sweep_goes_only_to_workers_that_have_what_it_requires_and_says_what_it_waits_for() {
+fn a_sweep_is_granted_only_to_workers_that_meet_its_requirements() {
     let mut world = World::with(plain(9, "require = { device = \"cuda\", labels = [\"a100\"] }"));
-    let waits = "it waits for a worker with device cuda, label a100";
-    assert_eq!(world.waits_for(), Some(format!("{waits}: none is connected")));
-    world.staff(1, 2);
-    assert_eq!(world.poll(worker(1), 2), None, "it computes on the processor");
-    assert_eq!(world.waits_for(), Some(format!("{waits}: the one that is connected has not got that")));
+    let waits = "the sweep waits for a worker with device cuda, label a100";
+    assert_eq!(world.waits_for(), Some(format!("{waits}: no worker is connected")));
+    world.connect_workers(1, 2);
+    assert_eq!(world.poll(worker(1), 2), None, "the worker has no GPU");
+    assert_eq!(world.waits_for(), Some(format!("{waits}: no connected worker matches")));
     let labels = ["a100".to_owned()].into();
     let capabilities = Capabilities { device: "cuda:0".to_owned(), labels, ..Capabilities::default() };
     let gpu = WorkerDescription { capabilities, lanes: 2, ..WorkerDescription::default() };
     let hello = Hello { worker: worker(2), description: gpu, numerics_version: 1, held: Vec::new() };
-    world.say(worker(2), ToCoordinator::Hello(hello));
+    world.send(worker(2), ToCoordinator::Hello(hello));
     assert_eq!(world.waits_for(), None);
     assert_eq!(world.poll(worker(2), 2).map(|grant| grant.lanes.len()), Some(2));
     world.apply(Event::Disconnected(worker(2)));
-    world.staff(3, 1);
-    assert_eq!(world.waits_for(), Some(format!("{waits}: none of the 3 that are connected has got that")));
+    world.connect_workers(3, 1);
+    assert_eq!(world.waits_for(), Some(format!("{waits}: none of the 3 connected workers matches")));
     assert_eq!(world.scheduler.check(), Ok(()));
 }
 
 #[test]
-fn who_follows_a_sweep_that_nobody_can_train_hears_who_comes_and_goes() {
+fn watchers_of_a_sweep_without_workers_are_notified_of_worker_changes() {
     let mut world = World::with(plain(3, "require = { device = \"cuda\" }"));
-    let told = |actions: &[Action]| {
+    let is_notified = |actions: &[Action]| {
         actions.iter().any(|action| matches!(action, Action::Notify(Notice::Changed(sweep)) if *sweep == SWEEP))
     };
-    assert!(told(&world.hello(worker(1), Vec::new())));
-    assert!(told(&world.say(worker(1), ToCoordinator::Goodbye)));
+    assert!(is_notified(&world.hello(worker(1), Vec::new())));
+    assert!(is_notified(&world.send(worker(1), ToCoordinator::Goodbye)));
     world.hello(worker(2), Vec::new());
     world.apply(Event::Disconnected(worker(2)));
-    assert!(told(&world.pass(TIMEOUTS.lease_ms)));
+    assert!(is_notified(&world.pass(TIMEOUTS.lease_ms)));
 }
 
 #[test]
-fn a_worker_that_waited_in_vain_gets_what_comes_later() {
+fn a_waiting_worker_gets_work_from_a_later_sweep() {
     let mut world = World::with(plain(3, "require = { device = \"cuda\" }"));
-    world.staff(2, 1);
+    world.connect_workers(2, 1);
     assert_eq!((world.poll(worker(1), 1), world.poll(worker(2), 1)), (None, None));
     let spec = plain(5, "");
     let submission = Submission { id: SweepId(Uuid::from_u128(3)), ..submission(&spec) };
@@ -199,11 +203,11 @@ fn a_worker_that_waited_in_vain_gets_what_comes_later() {
 }
 
 #[test]
-fn a_worker_without_lanes_gets_nothing_and_counts_for_nothing() {
+fn a_worker_without_lanes_gets_no_work_and_is_not_counted() {
     let mut world = World::with(plain(3, ""));
-    world.staff(1, 0);
+    world.connect_workers(1, 0);
     assert_eq!(world.poll(worker(1), 1), None);
-    let waits = "it waits for a worker: the one that is connected has not got a lane";
+    let waits = "the sweep waits for a worker: no connected worker has a lane";
     assert_eq!(world.waits_for().as_deref(), Some(waits));
 }
 
@@ -218,83 +222,83 @@ fn a_sweep_of_one_trial_is_one_bundle_and_then_finished() {
 }
 
 #[test]
-fn sweeps_share_the_workers_by_weight_and_a_higher_priority_goes_first() {
+fn sweeps_share_the_workers_by_weight_and_a_higher_priority_comes_first() {
     let mut world = World::with(plain(100, ""));
     let heavy = world.submit(3, plain(100, "weight = 3"));
-    world.staff(8, 1);
+    world.connect_workers(8, 1);
     let sweeps: Vec<SweepId> = (1..=8).filter_map(|number| world.poll(worker(number), 1)).map(|g| g.sweep).collect();
     assert_eq!(sweeps.iter().filter(|&&sweep| sweep == heavy).count(), 6);
     let urgent = world.submit(4, plain(2, "priority = 1"));
-    world.staff(11, 1);
+    world.connect_workers(11, 1);
     let sweeps: Vec<SweepId> = (9..=11).filter_map(|number| world.poll(worker(number), 1)).map(|g| g.sweep).collect();
     assert_eq!(sweeps[..2], [urgent, urgent]);
-    assert_ne!(sweeps[2], urgent, "it has nothing left");
+    assert_ne!(sweeps[2], urgent, "the urgent sweep has no work left");
 }
 
 #[test]
-fn a_sweep_that_stands_still_is_no_measure_for_a_new_one() {
+fn a_new_sweep_is_not_compared_with_inactive_sweeps() {
     let mut world = World::with(plain(100, ""));
     world.submit(3, plain(100, "require = { device = \"cuda\" }"));
     let paused = world.submit(4, plain(100, ""));
     world.apply(Event::Paused(paused));
-    world.staff(1, 1);
+    world.connect_workers(1, 1);
     assert!((0..10).all(|_| world.train(1) == world.sweep));
     let new = world.submit(5, plain(100, "reuse = false"));
-    assert_eq!(world.of_the_next_ten(1, new), 5);
+    assert_eq!(world.count_in_next_ten(1, new), 5);
 }
 
 #[test]
-fn a_sweep_that_was_paused_in_the_middle_is_no_measure_for_a_new_one() {
+fn a_new_sweep_is_not_compared_with_a_sweep_paused_while_running() {
     let mut world = World::with(plain(100, ""));
     let paused = world.submit(3, plain(100, "reuse = false"));
-    world.staff(1, 1);
+    world.connect_workers(1, 1);
     assert!((0..2).any(|_| world.train(1) == paused));
     world.apply(Event::Paused(paused));
     assert!((0..10).all(|_| world.train(1) == world.sweep));
     let new = world.submit(4, plain(100, "reuse = false"));
-    assert_eq!(world.of_the_next_ten(1, new), 5);
+    assert_eq!(world.count_in_next_ten(1, new), 5);
 }
 
 #[test]
-fn what_loses_its_last_worker_in_the_middle_does_not_catch_up_when_another_comes() {
+fn a_sweep_that_loses_its_last_worker_does_not_catch_up() {
     let mut world = World::with(plain(100, ""));
     let picky = world.submit(3, plain(100, "reuse = false\nrequire = { labels = [\"fast\"] }"));
-    world.staff(1, 1);
+    world.connect_workers(1, 1);
     world.hello_with(worker(2), 1, &["fast"]);
     assert!((0..2).any(|_| world.train(2) == picky));
-    world.say(worker(2), ToCoordinator::Goodbye);
+    world.send(worker(2), ToCoordinator::Goodbye);
     assert!((0..10).all(|_| world.train(1) == world.sweep));
     world.hello_with(worker(3), 1, &["fast"]);
-    world.say(worker(1), ToCoordinator::Goodbye);
-    assert_eq!(world.of_the_next_ten(3, picky), 5);
+    world.send(worker(1), ToCoordinator::Goodbye);
+    assert_eq!(world.count_in_next_ten(3, picky), 5);
 }
 
 #[test]
-fn what_sweeps_had_is_not_forgotten_when_a_worker_comes() {
+fn a_new_worker_does_not_reset_the_fair_share() {
     let mut world = World::with(plain(100, ""));
     let other = world.submit(3, plain(100, "reuse = false"));
-    world.staff(1, 1);
+    world.connect_workers(1, 1);
     let long = world.poll(worker(1), 1).expect("work");
     world.pass(5_000);
     world.end(worker(1), world.report(&long, 0, Outcome::Completed, 20));
-    let owed = if long.sweep == other { world.sweep } else { other };
+    let behind = if long.sweep == other { world.sweep } else { other };
     world.hello(worker(2), Vec::new());
-    assert!((0..5).all(|_| world.train(1) == owed));
+    assert!((0..5).all(|_| world.train(1) == behind));
 }
 
 #[test]
-fn what_nobody_could_train_for_long_does_not_catch_up_when_somebody_can() {
+fn a_sweep_without_workers_does_not_catch_up_when_one_connects() {
     let mut world = World::with(plain(100, ""));
     let picky = world.submit(3, plain(100, "reuse = false\nrequire = { labels = [\"fast\"] }"));
-    world.staff(1, 1);
+    world.connect_workers(1, 1);
     assert!((0..10).all(|_| world.train(1) == world.sweep));
     world.hello_with(worker(2), 1, &["fast"]);
-    world.say(worker(1), ToCoordinator::Goodbye);
-    assert_eq!(world.of_the_next_ten(2, picky), 5);
+    world.send(worker(1), ToCoordinator::Goodbye);
+    assert_eq!(world.count_in_next_ten(2, picky), 5);
 }
 
 #[test]
-fn who_is_in_quarantine_is_not_counted_on() {
+fn a_worker_in_quarantine_is_not_counted() {
     let now = Now { tick: Tick(0), wall: WallTime(0) };
     let row =
         QuarantineRow { worker: worker(1), worker_name: "w1".to_owned(), reason: "bad".to_owned(), at: WallTime(0) };
@@ -304,41 +308,41 @@ fn who_is_in_quarantine_is_not_counted_on() {
     world.submit(1, plain(3, ""));
     world.hello(worker(1), Vec::new());
     assert_eq!(world.poll(worker(1), 1), None);
-    let waits = "it waits for a worker: all that are connected are in quarantine";
+    let waits = "the sweep waits for a worker: all connected workers are in quarantine";
     assert_eq!(world.waits_for().as_deref(), Some(waits));
     world.lanes = 0;
     world.hello(worker(2), Vec::new());
-    assert_eq!(world.waits_for().as_deref(), Some(waits), "the other one is of no use");
+    assert_eq!(world.waits_for().as_deref(), Some(waits), "the other worker has no lane");
     let picky = world.submit(2, plain(3, "require = { device = \"cpu\" }"));
     let picky = world.scheduler.sweep_view(picky).and_then(|view| view.reason);
-    let waits = "it waits for a worker with device cpu: all that have that are in quarantine";
+    let waits = "the sweep waits for a worker with device cpu: all matching workers are in quarantine";
     assert_eq!(picky.as_deref(), Some(waits));
     world.apply(Event::Released(worker(1)));
     assert_eq!(world.waits_for(), None);
 }
 
 #[test]
-fn a_paused_sweep_does_not_catch_up_on_the_others() {
+fn a_resumed_sweep_does_not_catch_up() {
     let mut world = World::with(plain(100, ""));
     let (first, other) = (world.sweep, world.submit(3, plain(100, "")));
     world.apply(Event::Paused(first));
-    world.staff(1, 1);
+    world.connect_workers(1, 1);
     assert!((0..10).all(|_| world.train(1) == other));
     world.apply(Event::Resumed(first));
-    assert_eq!(world.of_the_next_ten(1, first), 5);
+    assert_eq!(world.count_in_next_ten(1, first), 5);
 }
 
 #[test]
-fn a_bundle_is_no_wider_than_a_grant_has_room_for() {
+fn a_bundle_fits_into_one_grant_message() {
     let text = "name = \"wide\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\n\
                 depth = 1\nseed = { from = 0, count = 64 }\nmax_updates = { from = 1, count = 10_000 }\n";
     let spec = SweepSpec::parse(text, Format::Toml, "wide.toml").unwrap_or_else(|errors| panic!("{errors}"));
     let mut world = World::with(Arc::new(spec));
-    world.staff(1, LANES_MAX);
+    world.connect_workers(1, LANES_MAX);
     let grant = world.poll(worker(1), LANES_MAX).expect("work");
     assert_eq!(grant.lanes.len(), lanes_of_bundle(10_000) as usize);
-    assert!(grant.lanes.len() < 64, "not all that waits");
-    // What was lost together is granted together, as far as there is room.
+    assert!(grant.lanes.len() < 64, "the bundle is smaller than the sweep");
+    // A lost bundle is granted again as a whole.
     world.hello(worker(1), Vec::new());
     assert_eq!(world.poll(worker(1), LANES_MAX).map(|again| again.lanes.len()), Some(grant.lanes.len()));
 }

@@ -1,12 +1,12 @@
-//! Whatever happens, in whatever order: every trial gets one result.
+//! Random histories of events: every trial gets one result.
 
 use proptest::prelude::*;
 
 use super::*;
 
 proptest! {
-    /// Whatever workers say, lose, repeat or forget: every trial gets exactly one result, under the attempt that held
-    /// it, and once the faults stop the sweep is finished.
+    /// Workers send, lose and repeat messages at random. Every trial gets exactly one result, under the attempt that held it, and
+    /// the sweep finishes after the faults stop.
     #[test]
     fn every_trial_gets_exactly_one_result(steps in prop::collection::vec((0_u8..9, 1_u128..4, 0_u64..6), 0..120)) {
         let mut world = World::new();
@@ -16,7 +16,7 @@ proptest! {
             let id = worker(number);
             let actions = match kind {
                 0 => world.hello(id, Vec::new()),
-                1 | 2 => world.say(id, ToCoordinator::Poll { lanes: 2 }),
+                1 | 2 => world.send(id, ToCoordinator::Poll { lanes: 2 }),
                 3..=5 => match grants.get(pick as usize % grants.len().max(1)).cloned() {
                     Some((holder, grant)) => {
                         let outcome = [Outcome::Completed, Outcome::Diverged, Outcome::Preempted][kind as usize - 3];
@@ -52,7 +52,7 @@ proptest! {
     }
 }
 
-/// What was accepted, checked as it comes.
+/// The accepted results and open leases, checked after every event.
 #[derive(Default)]
 struct Accepted {
     trials: BTreeSet<TrialIndex>,

@@ -1,28 +1,28 @@
-//! The life of a trajectory: granted, reported, lost, retried, done.
+//! The states of a trajectory: granted, reported, lost, retried, done.
 
 use super::*;
 
 #[test]
-fn a_grant_goes_out_with_its_lease_to_be_kept() {
+fn a_grant_is_sent_with_a_record_of_its_lease() {
     let mut world = World::new();
     let id = worker(7);
     world.hello(id, Vec::new());
-    let actions = world.say(id, ToCoordinator::Poll { lanes: 2 });
+    let actions = world.send(id, ToCoordinator::Poll { lanes: 2 });
     let (grants, leases) = (granted(&actions), leases(&actions));
     assert_eq!(trajectories(&grants[0]), vec![0, 1]);
     assert_eq!((leases[0].attempt, leases[0].first, leases[0].count), (Attempt(1), TrajectoryIndex(0), 2));
-    assert_eq!(grants[0].lanes[0].stopping_rules.len(), 2, "one for each trial of the trajectory");
+    assert_eq!(grants[0].lanes[0].stopping_rules.len(), 2, "one rule for each trial of the trajectory");
     assert_eq!(grants[0].checkpoint_every_ms, 60_000);
 }
 
 #[test]
-fn a_bundle_holds_one_shape_and_no_more_than_was_asked_for() {
+fn a_bundle_has_one_shape_and_at_most_the_requested_lanes() {
     let mut world = World::new();
     let bundles: Vec<_> = (1..=4).map(|number| trajectories(&world.work(number, 2).1)).collect();
     assert_eq!(bundles, [vec![0, 1], vec![2], vec![3, 4], vec![5]], "relu ends at trajectory 2");
     let last = worker(9);
     world.hello(last, Vec::new());
-    assert_eq!(world.poll(last, 2), None, "nothing is left");
+    assert_eq!(world.poll(last, 2), None, "all trajectories are leased");
 }
 
 #[test]
@@ -54,19 +54,19 @@ fn a_repeated_report_is_acknowledged_and_counts_once() {
 }
 
 #[test]
-fn a_report_repeated_on_a_new_stream_is_known_as_accepted() {
+fn a_report_repeated_on_a_new_stream_is_acknowledged() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     let report = world.report(&grant, 0, Outcome::Completed, 20);
     world.end(id, report.clone());
     let actions = world.hello(id, vec![report.held]);
-    assert_eq!(stopped(&actions), vec![], "it is done with it, not fenced");
+    assert_eq!(stopped(&actions), vec![], "the accepted lane is not stopped");
     let again = world.end(id, report);
     assert_eq!((late(&again), acknowledged(&again)), (0, Some(true)));
 }
 
 #[test]
-fn a_silent_workers_trajectories_run_elsewhere() {
+fn the_trajectories_of_a_silent_worker_are_granted_to_another() {
     let mut world = World::new();
     let (_, grant) = world.work(7, 1);
     let actions = world.pass(TIMEOUTS.lease_ms);
@@ -82,7 +82,7 @@ fn a_heartbeat_renews_the_lease() {
     let (id, grant) = world.work(7, 1);
     let progress = vec![Progress { attempt: grant.attempt, trajectory: grant.lanes[0].trajectory, updates: 5 }];
     world.pass(TIMEOUTS.lease_ms - 1);
-    world.say(id, ToCoordinator::Heartbeat { progress });
+    world.send(id, ToCoordinator::Heartbeat { progress });
     assert!(endings(&world.pass(TIMEOUTS.lease_ms - 1)).is_empty());
     assert_eq!(world.scheduler.worker_views(Some(world.sweep))[0].training[0].updates, 5);
 }
@@ -104,8 +104,8 @@ fn a_late_report_of_a_lost_worker_is_refused() {
 fn a_report_of_another_workers_trajectory_is_refused() {
     let mut world = World::new();
     let (_, grant) = world.work(7, 1);
-    let (thief, _) = world.work(8, 1);
-    let actions = world.end(thief, world.report(&grant, 0, Outcome::Completed, 20));
+    let (other, _) = world.work(8, 1);
+    let actions = world.end(other, world.report(&grant, 0, Outcome::Completed, 20));
     assert_eq!(acknowledged(&actions), Some(false));
     assert_eq!(world.completed(), 0);
 }
@@ -117,7 +117,7 @@ fn a_worker_that_wakes_after_its_lease_is_told_to_stop() {
     world.pass(TIMEOUTS.lease_ms);
     let trajectory = grant.lanes[0].trajectory;
     let progress = vec![Progress { attempt: grant.attempt, trajectory, updates: 5 }];
-    assert_eq!(stopped(&world.say(id, ToCoordinator::Heartbeat { progress })), vec![trajectory]);
+    assert_eq!(stopped(&world.send(id, ToCoordinator::Heartbeat { progress })), vec![trajectory]);
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_failure_is_retried_up_to_the_limit_and_its_cause_is_kept() {
         Report { cause: Some("out of memory".to_owned()), ..report }
     };
     let first = world.end(id, fail(&world, &grant));
-    assert!(endings(&first)[0].results.is_empty(), "one retry is left");
-    let again = world.poll(id, 1).expect("it runs again");
+    assert!(endings(&first)[0].results.is_empty(), "one retry is allowed");
+    let again = world.poll(id, 1).expect("the trajectory is granted again");
     assert_eq!(trajectories(&again), trajectories(&grant));
     let last = world.end(id, fail(&world, &again));
     let ending = endings(&last)[0];
@@ -147,7 +147,7 @@ fn only_failures_count_against_the_retries() {
     for outcome in [Outcome::Preempted, Outcome::Preempted, Outcome::Failed] {
         let actions = world.end(id, world.report(&grant, 0, outcome, 0));
         assert!(endings(&actions)[0].results.is_empty(), "{outcome:?} with retries left");
-        grant = world.poll(id, 1).expect("it runs again");
+        grant = world.poll(id, 1).expect("the trajectory is granted again");
         assert_eq!(trajectories(&grant), vec![0]);
     }
     let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
@@ -164,7 +164,7 @@ fn a_completed_report_whose_curve_is_short_is_a_failure() {
 }
 
 #[test]
-fn a_trial_that_ended_before_the_loss_blew_up_keeps_its_score() {
+fn a_trial_that_ended_before_the_divergence_keeps_its_score() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     let actions = world.end(id, world.report(&grant, 0, Outcome::Diverged, 15));
@@ -184,11 +184,11 @@ fn a_cancelled_sweep_stops_its_workers_and_takes_no_more_results() {
     let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
     assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)));
     assert_eq!(world.poll(id, 1), None);
-    assert_eq!(world.apply(Event::Cancelled(world.sweep)), Vec::new(), "doing it twice is doing it once");
+    assert_eq!(world.apply(Event::Cancelled(world.sweep)), Vec::new(), "a repeated command has no effect");
 }
 
 #[test]
-fn a_worker_that_reconnects_keeps_what_it_holds_and_loses_what_it_does_not() {
+fn a_reconnecting_worker_keeps_only_the_lanes_that_it_presents() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 2);
     world.apply(Event::Disconnected(id));
@@ -196,13 +196,13 @@ fn a_worker_that_reconnects_keeps_what_it_holds_and_loses_what_it_does_not() {
     let unknown = Held { attempt: Attempt(99), ..held };
     let actions = world.hello(id, vec![held, unknown]);
     assert_eq!(endings(&actions).iter().map(|ending| ending.trajectory.0).collect::<Vec<_>>(), vec![1]);
-    assert_eq!(stopped(&actions), vec![TrajectoryIndex(0)], "only under the attempt it does not hold");
+    assert_eq!(stopped(&actions), vec![TrajectoryIndex(0)], "only under the unknown attempt");
     let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
     assert_eq!(acknowledged(&actions), Some(true));
 }
 
 #[test]
-fn a_broken_stream_alone_takes_nothing_away() {
+fn a_broken_stream_alone_ends_no_lease() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     world.apply(Event::Disconnected(id));
@@ -213,7 +213,7 @@ fn a_broken_stream_alone_takes_nothing_away() {
 }
 
 #[test]
-fn a_worker_that_wants_nothing_is_given_nothing() {
+fn a_poll_for_no_lanes_gets_no_grant() {
     let mut world = World::new();
     world.hello(worker(7), Vec::new());
     assert_eq!(world.poll(worker(7), 0), None);
@@ -224,18 +224,18 @@ fn a_worker_that_wants_nothing_is_given_nothing() {
 }
 
 #[test]
-fn a_dead_workers_trajectories_run_elsewhere_soon() {
+fn the_trajectories_of_a_dead_worker_are_granted_after_the_reconnect_grace() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
     let actions = world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
-    assert!(endings(&actions).is_empty(), "what it left on disk may yet be presented");
+    assert!(endings(&actions).is_empty(), "a new process may present the reports on disk");
     let actions = world.pass(TIMEOUTS.reconnect_grace_ms);
     assert_eq!(endings(&actions)[0].cause.as_deref(), Some("killed"));
     assert_eq!(trajectories(&world.work(8, 1).1), trajectories(&grant));
 }
 
 #[test]
-fn a_dead_worker_that_comes_back_keeps_what_it_presents_and_gives_back_the_rest() {
+fn a_restarted_worker_keeps_only_the_lanes_that_it_presents() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 2);
     world.apply(Event::Died { worker: id, cause: "killed".to_owned() });
@@ -256,7 +256,7 @@ fn a_draining_coordinator_grants_nothing_and_asks_its_workers_to_leave() {
 }
 
 #[test]
-fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
+fn a_restored_scheduler_keeps_results_and_leases_and_grants_the_rest() {
     let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
     let row = SweepRow {
         submission: submission(&spec),
@@ -303,16 +303,16 @@ fn a_restored_core_grants_what_is_neither_done_nor_held_and_adopts_the_rest() {
     };
     let actions = world.end(worker(7), report);
     assert_eq!(acknowledged(&actions), Some(true));
-    assert_eq!(endings(&actions)[0].results[0].attempts, 2, "the one before the restart, and the one it held");
+    assert_eq!(endings(&actions)[0].results[0].attempts, 2, "the attempt before the restart, and the restored lease");
     assert_eq!(world.completed(), 6);
 }
 
 #[test]
-fn what_a_worker_holds_of_another_coordinator_is_not_taken_for_what_it_holds_of_this_one() {
+fn an_attempt_number_of_another_coordinator_is_not_taken_for_our_own() {
     let mut world = World::new();
     let (id, grant) = world.work(7, 1);
-    let theirs = Held { sweep: SweepId(Uuid::from_u128(9)), attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
-    let actions = world.hello(id, vec![theirs]);
+    let foreign = Held { sweep: SweepId(Uuid::from_u128(9)), attempt: grant.attempt, trajectory: TrajectoryIndex(0) };
+    let actions = world.hello(id, vec![foreign]);
     assert_eq!(endings(&actions)[0].outcome, Outcome::WorkerLost);
 }
 
@@ -330,13 +330,13 @@ fn a_sweep_whose_last_trial_ends_is_finished() {
     let finished =
         Record::StateChanged { sweep: world.sweep, state: SweepState::Finished, reason: None, at: WallTime(0) };
     assert!(last.contains(&Action::Persist(finished)));
-    let told = last.iter().filter(|action| **action == Action::Notify(Notice::StateChanged(world.sweep)));
-    assert_eq!(told.count(), 1, "once");
+    let notices = last.iter().filter(|action| **action == Action::Notify(Notice::StateChanged(world.sweep)));
+    assert_eq!(notices.count(), 1);
     assert_eq!(world.scheduler.sweep_view(world.sweep), None);
 }
 
 #[test]
-fn a_report_of_a_sweep_that_is_not_worked_on_is_left_for_the_coordinator_that_does() {
+fn a_report_of_a_sweep_out_of_scope_is_left_to_another_coordinator() {
     let mut world = World::new();
     let (id, grant) = world.work(1, 1);
     let other = SweepId(Uuid::from_u128(2));
@@ -360,21 +360,21 @@ fn a_report_of_a_sweep_that_is_not_worked_on_is_left_for_the_coordinator_that_do
         at: WallTime(0),
         environment: Arc::default(),
     };
-    let left = RestoredSweep { open: vec![(lease, vec![TrajectoryIndex(4)])], ..restored(row) };
-    world.scheduler = world.scheduler.clone().leaving_out(OutOfScope::of([&left]));
+    let excluded = RestoredSweep { open: vec![(lease, vec![TrajectoryIndex(4)])], ..restored(row) };
+    world.scheduler = world.scheduler.clone().leaving_out(OutOfScope::of([&excluded]));
 
     let held = Held { sweep: other, attempt: Attempt(77), trajectory: TrajectoryIndex(4) };
     let own = world.report(&grant, 0, Outcome::Completed, 20).held;
     let hello = world.hello(id, vec![held, own]);
-    assert_eq!(stopped(&hello), [], "it may be in training");
+    assert_eq!(stopped(&hello), [], "the lane may be in training");
     let progress = vec![Progress { attempt: held.attempt, trajectory: held.trajectory, updates: 10 }];
-    assert_eq!(stopped(&world.say(id, ToCoordinator::Heartbeat { progress })), []);
+    assert_eq!(stopped(&world.send(id, ToCoordinator::Heartbeat { progress })), []);
 
     let report = Report { held, ..world.report(&grant, 0, Outcome::Completed, 20) };
     let actions = world.end(id, report.clone());
-    assert_eq!((late(&actions), acknowledged(&actions)), (0, None), "its worker keeps it");
-    assert_eq!(stopped(&actions), [TrajectoryIndex(4)], "and does not wait for an answer");
-    let of_nobody = Held { sweep: SweepId(Uuid::from_u128(3)), ..held };
-    let actions = world.end(id, Report { held: of_nobody, ..report });
-    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)), "what no sweep here waits for is late");
+    assert_eq!((late(&actions), acknowledged(&actions)), (0, None), "the worker keeps the report");
+    assert_eq!(stopped(&actions), [TrajectoryIndex(4)], "the worker does not wait for an acknowledgement");
+    let unknown = Held { sweep: SweepId(Uuid::from_u128(3)), ..held };
+    let actions = world.end(id, Report { held: unknown, ..report });
+    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)), "a report of an unknown sweep is late");
 }

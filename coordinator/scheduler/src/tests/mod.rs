@@ -1,4 +1,4 @@
-//! The scheduler's claims, each tried in a world without time, network or disk.
+//! Tests of the scheduler, without time, network or disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

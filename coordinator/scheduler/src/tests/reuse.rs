@@ -1,4 +1,4 @@
-//! What one sweep has found, another does not train.
+//! Reuse of results between sweeps.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::policies::reuse::TrainedSource;
 use crate::record::ReusedRow;
 
 impl World {
-    /// One more sweep: the usual one with these words in place of others.
+    /// Submits the sweep of [`SPEC`] with these replacements in its text.
     pub(crate) fn submit_with(
         &mut self,
         number: u128,
@@ -30,7 +30,7 @@ pub(crate) fn taken_over(actions: &[Action]) -> Vec<(SweepId, Vec<ReusedRow>)> {
     actions.iter().filter_map(rows).collect()
 }
 
-/// The trials and their sources, as numbers.
+/// The trial, the source trial and the updates of each result.
 fn trials(rows: &[ReusedRow]) -> Vec<(u64, u64, u64)> {
     let results = rows.iter().flat_map(|row| &row.results);
     let of =
@@ -43,7 +43,7 @@ fn finished(sweep: SweepId) -> Action {
 }
 
 #[test]
-fn what_one_sweep_finds_another_that_waits_for_it_takes_over() {
+fn a_sweep_takes_over_the_results_of_another() {
     let mut world = World::new();
     let (other, _) =
         world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[10, 20]", "[20, 10]")], Arc::default());
@@ -51,11 +51,15 @@ fn what_one_sweep_finds_another_that_waits_for_it_takes_over() {
     let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
     let ended = actions.iter().position(|action| matches!(action, Action::Persist(Record::Ended(_))));
     let taken = actions.iter().position(|action| matches!(action, Action::Persist(Record::Reused { .. })));
-    assert!(ended.is_some() && ended < taken, "what is referred to is kept first");
+    assert!(ended.is_some() && ended < taken, "the source is recorded first");
     let rows = taken_over(&actions);
     assert_eq!((rows.len(), rows[0].0, rows[0].1[0].source), (1, other, world.sweep));
-    assert_eq!(trials(&rows[0].1), [(0, 1, 20), (1, 0, 10)], "each from the trial of its own stopping rule");
-    let view = world.scheduler.sweep_view(other).expect("it runs");
+    assert_eq!(
+        trials(&rows[0].1),
+        [(0, 1, 20), (1, 0, 10)],
+        "each result comes from the trial with the same stopping rule"
+    );
+    let view = world.scheduler.sweep_view(other).expect("the sweep is in the table");
     assert_eq!((view.completed, view.reused), (2, 2));
     assert_eq!((rows[0].1[0].results[0].attempts, rows[0].1[0].results[0].worker_name.as_str()), (0, "w7"));
 }
@@ -70,7 +74,7 @@ fn a_curve_that_ends_before_a_trial_does_is_not_taken_over() {
 }
 
 #[test]
-fn what_was_found_before_the_loss_blew_up_is_taken_over_and_a_failure_is_not() {
+fn a_score_before_a_divergence_is_taken_over_and_a_failure_is_not() {
     let mut world = World::new();
     let (other, _) = world.submit_with(2, &[("[10, 20]", "10")], Arc::default());
     let (id, grant) = world.work(7, 2);
@@ -83,19 +87,19 @@ fn what_was_found_before_the_loss_blew_up_is_taken_over_and_a_failure_is_not() {
 }
 
 #[test]
-fn a_sweep_without_reuse_takes_nothing_over_and_gives_all_the_same() {
+fn a_sweep_without_reuse_takes_over_nothing_but_its_results_are_reused() {
     let mut world = World::new();
-    let (stubborn, _) = world.submit_with(2, &[("retries = 1", "reuse = false")], Arc::default());
-    let (willing, _) = world.submit_with(3, &[], Arc::default());
+    let (without_reuse, _) = world.submit_with(2, &[("retries = 1", "reuse = false")], Arc::default());
+    let (with_reuse, _) = world.submit_with(3, &[], Arc::default());
     let (id, grant) = world.work(7, 1);
     assert_eq!(grant.sweep, world.sweep);
     let rows = taken_over(&world.end(id, world.report(&grant, 0, Outcome::Completed, 20)));
-    assert_eq!(rows.iter().map(|(sweep, _)| *sweep).collect::<Vec<_>>(), [willing]);
-    assert_eq!(world.scheduler.sweep_view(stubborn).map(|view| view.completed), Some(0));
+    assert_eq!(rows.iter().map(|(sweep, _)| *sweep).collect::<Vec<_>>(), [with_reuse]);
+    assert_eq!(world.scheduler.sweep_view(without_reuse).map(|view| view.completed), Some(0));
 }
 
 #[test]
-fn a_sweep_that_measures_layers_takes_over_only_what_was_measured() {
+fn a_sweep_that_measures_layers_takes_over_only_measured_results() {
     let mut world = World::new();
     world.submit_with(2, &[("retries = 1", "measure = [\"update_norm\"]")], Arc::default());
     let (id, grant) = world.work(7, 1);
@@ -103,7 +107,7 @@ fn a_sweep_that_measures_layers_takes_over_only_what_was_measured() {
 }
 
 #[test]
-fn what_is_leased_is_trained_on_and_what_is_paused_takes_over() {
+fn a_paused_sweep_takes_over_pending_trials_and_finishes_leased_ones() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));
     let early = "max_updates = 20\nearly_stop_start = 10\nearly_stop_patience = 1";
@@ -113,7 +117,7 @@ fn what_is_leased_is_trained_on_and_what_is_paused_takes_over() {
     let (other, _) = world.submit_with(3, &relu, Arc::default());
     world.apply(Event::Paused(first));
     let (two, of_other) = world.work(8, 1);
-    assert_eq!((of_other.sweep, trajectories(&of_other)), (other, vec![0]), "the first may stop too soon");
+    assert_eq!((of_other.sweep, trajectories(&of_other)), (other, vec![0]), "the first sweep may stop too soon");
     world.apply(Event::Resumed(first));
     world.apply(Event::Paused(other));
     let mut actions = Vec::new();
@@ -126,11 +130,11 @@ fn what_is_leased_is_trained_on_and_what_is_paused_takes_over() {
         [(other, vec![(1, 1, 20)])]
     );
     let last = world.end(two, world.report(&of_other, 0, Outcome::Completed, 20));
-    assert!(last.contains(&finished(other)), "all its trials have results, paused or not");
+    assert!(last.contains(&finished(other)), "a paused sweep finishes too");
 }
 
 #[test]
-fn blocks_that_differ_only_in_when_to_stop_are_trained_once_where_that_is_enough() {
+fn blocks_that_differ_only_in_the_stopping_rule_share_a_training() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));
     let blocks = "[[block]]\nmax_updates = [10, 20]\n[[block]]\nmax_updates = 5\n[[block]]\nmax_updates = 20\nearly_stop_start = 10\nearly_stop_patience = 1";
@@ -142,18 +146,26 @@ fn blocks_that_differ_only_in_when_to_stop_are_trained_once_where_that_is_enough
     let (id, grant) = world.work(7, 1);
     let actions = world.end(id, world.report(&grant, 0, Outcome::Completed, 20));
     let rows = taken_over(&actions);
-    assert_eq!((rows[0].0, trials(&rows[0].1)), (sweep, vec![(3, 0, 20)]), "nobody evaluated after 5 updates");
-    assert_eq!(trajectories(&world.poll(id, 1).expect("it is trained")), vec![1]);
+    assert_eq!(
+        (rows[0].0, trials(&rows[0].1)),
+        (sweep, vec![(3, 0, 20)]),
+        "the curve has no evaluation after 5 updates"
+    );
+    assert_eq!(trajectories(&world.poll(id, 1).expect("the other block is granted")), vec![1]);
 }
 
 #[test]
-fn equal_sweeps_train_everything_once_between_them() {
+fn equal_sweeps_train_each_trajectory_once() {
     let mut world = World::new();
     let (other, _) = world.submit_with(2, &[], Arc::default());
     let grants: Vec<_> = (7..13).map(|number| world.work(number, 1)).collect();
     let found: BTreeSet<_> = grants.iter().map(|(_, grant)| (grant.sweep, trajectories(grant)[0])).collect();
-    assert_eq!(found.iter().map(|(_, index)| *index).collect::<BTreeSet<_>>().len(), 6, "no two of them the same");
-    assert_eq!(found.iter().filter(|(sweep, _)| *sweep == other).count(), 3, "each gets its share");
+    assert_eq!(
+        found.iter().map(|(_, index)| *index).collect::<BTreeSet<_>>().len(),
+        6,
+        "all granted trajectories are different"
+    );
+    assert_eq!(found.iter().filter(|(sweep, _)| *sweep == other).count(), 3, "each sweep gets its share");
     let last = worker(13);
     world.hello(last, Vec::new());
     assert_eq!(world.poll(last, 1), None);
@@ -166,12 +178,12 @@ fn equal_sweeps_train_everything_once_between_them() {
 }
 
 #[test]
-fn what_ends_elsewhere_without_a_result_is_trained_here() {
+fn an_awaited_trajectory_that_ends_without_a_result_is_granted() {
     let mut world = World::new();
     let (one, grant) = world.work(7, 1);
     let (other, _) = world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "0")], Arc::default());
-    let reason = |world: &World| world.scheduler.sweep_view(other).expect("it runs").reason;
-    let waits = "all that is left of it is in training for another sweep, and is taken over from there";
+    let reason = |world: &World| world.scheduler.sweep_view(other).expect("the sweep is in the table").reason;
+    let waits = "all remaining trajectories are in training for another sweep, and their results will be taken over";
     assert_eq!(reason(&world).as_deref(), Some(waits));
     world.apply(Event::Paused(other));
     assert_eq!(reason(&world), None);
@@ -186,7 +198,7 @@ fn what_ends_elsewhere_without_a_result_is_trained_here() {
 }
 
 #[test]
-fn what_fails_or_is_cancelled_elsewhere_is_tried_here() {
+fn an_awaited_trajectory_that_fails_or_is_cancelled_is_granted() {
     let mut world = World::new();
     let (one, grant) = world.work(7, 3);
     let (other, _) = world.submit_with(2, &[("[\"relu\", \"tanh\"]", "\"relu\"")], Arc::default());
@@ -194,7 +206,7 @@ fn what_fails_or_is_cancelled_elsewhere_is_tried_here() {
     assert_eq!((rest.sweep, trajectories(&rest)), (world.sweep, vec![3, 4, 5]));
     let two = worker(9);
     world.hello(two, Vec::new());
-    assert_eq!(world.poll(two, 1), None, "all of it is in training");
+    assert_eq!(world.poll(two, 1), None, "all trajectories are in training");
     world.apply(Event::Paused(world.sweep));
     let failed = world.report(&grant, 0, Outcome::Failed, 10);
     let next = granted(&world.end(one, failed));
@@ -205,7 +217,7 @@ fn what_fails_or_is_cancelled_elsewhere_is_tried_here() {
 }
 
 #[test]
-fn nobody_waits_for_what_may_stop_too_soon() {
+fn a_sweep_does_not_await_a_trajectory_that_may_stop_too_soon() {
     let early = |start: u64| format!("max_updates = 20\nearly_stop_start = {start}\nearly_stop_patience = 1");
     let rules =
         |rule: &str| [("[10, 20]", "20"), ("max_updates = 20", rule)].map(|(a, b)| (a.to_owned(), b.to_owned()));
@@ -231,20 +243,20 @@ fn nobody_waits_for_what_may_stop_too_soon() {
 }
 
 #[test]
-fn what_is_awaited_from_one_sweep_may_come_from_another() {
+fn an_awaited_result_may_come_from_a_third_sweep() {
     let mut world = World::new();
     let (one, grant) = world.work(7, 1);
-    let (stubborn, _) = world.submit_with(2, &[("retries = 1", "reuse = false")], Arc::default());
+    let (without_reuse, _) = world.submit_with(2, &[("retries = 1", "reuse = false")], Arc::default());
     let (other, _) = world.submit_with(3, &[("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "0")], Arc::default());
     let (two, same) = world.work(8, 1);
-    assert_eq!((same.sweep, trajectories(&same)), (stubborn, vec![0]));
+    assert_eq!((same.sweep, trajectories(&same)), (without_reuse, vec![0]));
     let actions = world.end(two, world.report(&same, 0, Outcome::Completed, 20));
     assert!(actions.contains(&finished(other)));
     assert_eq!(taken_over(&world.end(one, world.report(&grant, 0, Outcome::Completed, 20))), []);
 }
 
 #[test]
-fn blocks_that_differ_only_in_when_to_stop_wait_for_one_another() {
+fn blocks_that_differ_only_in_the_stopping_rule_await_each_other() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));
     let blocks = "[[block]]\nmax_updates = 20\n[[block]]\nmax_updates = 10";
@@ -253,11 +265,15 @@ fn blocks_that_differ_only_in_when_to_stop_wait_for_one_another() {
     assert_eq!(grants, [0, 1, 2, 3, 4, 5]);
     world.hello(worker(13), Vec::new());
     assert_eq!(world.poll(worker(13), 1), None);
-    assert_eq!(world.scheduler.sweep_view(sweep).and_then(|view| view.reason), None, "it is in training itself");
+    assert_eq!(
+        world.scheduler.sweep_view(sweep).and_then(|view| view.reason),
+        None,
+        "the sweep itself has trials in training"
+    );
 }
 
 #[test]
-fn what_is_tried_again_waits_for_what_is_in_training_elsewhere() {
+fn a_retried_trajectory_awaits_the_same_one_in_training() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));
     let (first, _) = world.submit_with(2, &[("retries = 1", "retries = 0"), ("[0, 1, 2]", "0")], Arc::default());
@@ -270,30 +286,33 @@ fn what_is_tried_again_waits_for_what_is_in_training_elsewhere() {
     let failures = [(TrajectoryIndex(0), 1)].into();
     world.apply(Event::Retried { sweep: first, finished: None, failures, reused: Arc::default() });
     let others: Vec<_> = (9..12).map(|number| world.work(number, 1).1).collect();
-    assert!(!others.iter().any(|grant| (grant.sweep, trajectories(grant)) == (first, vec![0])), "it waits");
+    assert!(
+        !others.iter().any(|grant| (grant.sweep, trajectories(grant)) == (first, vec![0])),
+        "the trajectory is awaited"
+    );
     let rows = taken_over(&world.end(two, world.report(&same, 0, Outcome::Completed, 20)));
     assert_eq!(rows.iter().map(|(sweep, rows)| (*sweep, rows[0].trajectory.0)).collect::<Vec<_>>(), [(first, 0)]);
 }
 
 #[test]
-fn what_diverges_elsewhere_goes_at_once_to_who_waits() {
+fn an_awaited_trajectory_that_diverges_is_granted_at_once() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));
     let two = [("[\"relu\", \"tanh\"]", "\"relu\""), ("[0, 1, 2]", "[0, 1]")];
     world.submit_with(2, &two, Arc::default());
     let (one, grant) = world.work(7, 2);
     let (other, _) = world.submit_with(3, &two, Arc::default());
-    // For this one nobody is there: who asks is looked at, and refused.
+    // No worker can train this sweep. The polling worker is checked and refused.
     let for_gpus = [("retries = 1", "require = { device = \"cuda\" }"), ("[0, 1, 2]", "[3, 4]")];
     world.submit_with(4, &for_gpus, Arc::default());
     world.hello(worker(8), Vec::new());
-    assert_eq!(world.poll(worker(8), 1), None, "all of it is in training");
+    assert_eq!(world.poll(worker(8), 1), None, "all trajectories are in training");
     let next = granted(&world.end(one, world.report(&grant, 0, Outcome::Diverged, 0)));
     assert_eq!(next.iter().map(|grant| (grant.sweep, trajectories(grant))).collect::<Vec<_>>(), [(other, vec![0])]);
 }
 
 #[test]
-fn what_is_taken_over_tells_nothing_of_who_failed_it() {
+fn a_reused_result_excuses_the_worker_that_failed_the_trajectory() {
     let mut world = World::new();
     let (one, grant) = world.work(7, 2);
     for lane in 0..2 {
@@ -304,13 +323,13 @@ fn what_is_taken_over_tells_nothing_of_who_failed_it() {
     assert_eq!((same.sweep, trajectories(&same)), (other, vec![0]));
     assert_eq!(taken_over(&world.end(two, world.report(&same, 0, Outcome::Completed, 20))).len(), 1);
     assert_eq!(
-        world.scheduler.workers.get(one).expect("it is there").failing.unexplained,
+        world.scheduler.workers.get(one).expect("the worker is known").failing.unexplained,
         [(world.sweep, TrajectoryIndex(1))].into()
     );
 }
 
 #[test]
-fn what_is_to_share_no_training_takes_nothing_over_from_itself() {
+fn a_sweep_without_sharing_takes_over_nothing_from_itself() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));
     let blocks = ("max_updates = [10, 20]", "[[block]]\nmax_updates = 20\n[[block]]\nmax_updates = 10");
@@ -326,7 +345,7 @@ fn what_is_to_share_no_training_takes_nothing_over_from_itself() {
 }
 
 #[test]
-fn who_leaves_does_not_keep_the_others_from_sharing() {
+fn a_cancelled_sweep_does_not_stop_others_from_sharing() {
     let mut world = World::new();
     let (second, _) = world.submit_with(2, &[], Arc::default());
     world.submit_with(3, &[], Arc::default());
@@ -337,7 +356,7 @@ fn who_leaves_does_not_keep_the_others_from_sharing() {
 }
 
 #[test]
-fn who_waited_for_others_does_not_catch_up_on_them() {
+fn a_sweep_that_awaited_results_does_not_catch_up() {
     let mut world = World::new();
     world.apply(Event::Cancelled(world.sweep));
     let (busy, _) = world.submit_with(2, &[("[0, 1, 2]", "{ from = 0, count = 100 }")], Arc::default());
@@ -349,18 +368,18 @@ fn who_waited_for_others_does_not_catch_up_on_them() {
     for _ in 0..10 {
         trained.push(next.sweep);
         world.pass(1_000);
-        world.say(slow, ToCoordinator::Heartbeat { progress: Vec::new() });
+        world.send(slow, ToCoordinator::Heartbeat { progress: Vec::new() });
         world.end(fast, world.report(&next, 0, Outcome::Completed, 20));
-        next = world.poll(fast, 1).expect("there is more");
+        next = world.poll(fast, 1).expect("there is work");
     }
-    assert_eq!(trained.iter().filter(|&&sweep| sweep == waiting).count(), 1, "the other one is in training");
+    assert_eq!(trained.iter().filter(|&&sweep| sweep == waiting).count(), 1, "the other trajectory is in training");
     world.end(slow, world.report(&grant, 0, Outcome::Failed, 0));
     world.end(fast, world.report(&next, 0, Outcome::Completed, 20));
-    assert_eq!(world.poll(fast, 1).map(|grant| grant.sweep), Some(busy), "as if it had had its share");
+    assert_eq!(world.poll(fast, 1).map(|grant| grant.sweep), Some(busy), "the waiting sweep does not catch up");
 }
 
 #[test]
-fn what_was_found_before_a_submission_comes_with_it_and_all_of_it_ends_the_sweep() {
+fn a_submission_takes_over_stored_results_and_finishes_if_none_is_missing() {
     let mut world = World::new();
     let trained = spec();
     let grid = &trained.grid;
@@ -368,7 +387,7 @@ fn what_was_found_before_a_submission_comes_with_it_and_all_of_it_ends_the_sweep
         let row = |index| {
             let trajectory = grid.trajectory(TrajectoryIndex(index)).expect("in the grid");
             let (sweep, curve) = (SweepId(Uuid::from_u128(1)), curve(20));
-            let found = TrainedSource {
+            let source = TrainedSource {
                 sweep,
                 index: TrajectoryIndex(index),
                 trajectory: &trajectory,
@@ -376,21 +395,21 @@ fn what_was_found_before_a_submission_comes_with_it_and_all_of_it_ends_the_sweep
                 worker_name: "w",
                 environment: None,
             };
-            found.taken_over_by(grid, TrajectoryIndex(index)).expect("all is there")
+            source.taken_over_by(grid, TrajectoryIndex(index)).expect("the curve is long enough")
         };
         (0..count).map(row).collect()
     };
-    let (some, actions) = world.submit_with(2, &[], rows(4));
+    let (partial, actions) = world.submit_with(2, &[], rows(4));
     assert_eq!(taken_over(&actions)[0].1.len(), 4);
     assert!(matches!(&actions[0], Action::Persist(Record::Submitted(_))));
-    assert_eq!(world.scheduler.sweep_view(some).map(|view| (view.completed, view.reused)), Some((8, 8)));
-    let (all, actions) = world.submit_with(3, &[], rows(6));
-    assert!(actions.contains(&finished(all)));
-    assert_eq!(world.scheduler.sweep_view(all), None);
+    assert_eq!(world.scheduler.sweep_view(partial).map(|view| (view.completed, view.reused)), Some((8, 8)));
+    let (complete, actions) = world.submit_with(3, &[], rows(6));
+    assert!(actions.contains(&finished(complete)));
+    assert_eq!(world.scheduler.sweep_view(complete), None);
 }
 
 proptest! {
-    /// Three sweeps that share trajectories, worked off by workers that complete, lose and fail them in any order.
+    /// Three sweeps share trajectories. Workers complete, lose and fail them in any order.
     #[test]
     fn every_trial_of_every_sweep_gets_exactly_one_result(steps in prop::collection::vec((0_u8..5, 1_u128..4, 0_u64..6), 0..80)) {
         let mut world = World::new();
@@ -420,7 +439,7 @@ proptest! {
             let id = worker(number);
             let actions = match kind {
                 0 => world.hello(id, Vec::new()),
-                1 => world.say(id, ToCoordinator::Poll { lanes: 2 }),
+                1 => world.send(id, ToCoordinator::Poll { lanes: 2 }),
                 2 | 3 if !grants.is_empty() => {
                     let (holder, grant) = grants[pick as usize % grants.len()].clone();
                     let outcome = if kind == 2 { Outcome::Completed } else { Outcome::Failed };

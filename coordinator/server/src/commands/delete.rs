@@ -14,7 +14,7 @@ pub enum DeleteError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The coordinator cannot do it.
+    /// The coordinator cannot run the command.
     #[error(transparent)]
     DriverError(#[from] DriverError),
     /// The sweep has not ended.
@@ -22,25 +22,25 @@ pub enum DeleteError {
     Alive {
         /// The sweep.
         id: SweepId,
-        /// Running or paused.
+        /// The state of the sweep: running or paused.
         state: &'static str,
     },
-    /// The coordinator does not work on it.
+    /// The coordinator does not work on the sweep.
     #[error(transparent)]
     NotServedHere(#[from] NotServedHere),
 }
 
-/// A sweep that is deleted, or would be.
+/// A deleted sweep or, in a dry run, a sweep that would be deleted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deletion {
-    /// The sweep, as it was.
+    /// The sweep before its deletion.
     pub sweep: SweepView,
-    /// Trials of other sweeps whose results were taken over from it.
+    /// Number of trials of other sweeps whose results were taken over from the sweep.
     pub taken_over: u64,
 }
 
 impl Commands {
-    /// Deletes a sweep that has ended. A dry run only says what would be deleted.
+    /// Deletes a sweep that has ended. A dry run only returns what would be deleted.
     pub async fn delete(&self, id: SweepId, dry_run: bool) -> Result<Deletion, DeleteError> {
         self.one_at_a_time(async move |handle: Handle| delete(&handle, id, dry_run).await).await
     }

@@ -17,28 +17,30 @@ pub enum ExtendError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The coordinator cannot do it.
+    /// The coordinator cannot run the command.
     #[error(transparent)]
     DriverError(#[from] DriverError),
-    /// The two do not go together.
+    /// The extension does not fit the sweep.
     #[error(transparent)]
     Extension(#[from] ExtensionError),
-    /// A cancelled sweep stays as it is.
-    #[error("sweep {id} was cancelled; submit the spec as a sweep of its own, which takes over what there is")]
+    /// The sweep was cancelled.
+    #[error(
+        "sweep {id} was cancelled and cannot be extended; submit the spec as a new sweep, which takes over the existing results"
+    )]
     Cancelled {
         /// The sweep.
         id: SweepId,
     },
-    /// Its results are of another numerics version.
+    /// The results of the sweep are from another numerics version.
     #[error(transparent)]
     OtherNumerics(#[from] OtherNumerics),
-    /// The coordinator does not work on it.
+    /// The coordinator does not work on the sweep.
     #[error(transparent)]
     NotServedHere(#[from] NotServedHere),
 }
 
 impl Commands {
-    /// Adds the trials of an extension that the sweep does not have; returns how many those are.
+    /// Adds the trials of an extension that the sweep does not have; returns their number.
     pub async fn extend(
         &self,
         id: SweepId,
@@ -81,7 +83,7 @@ async fn extend(
         handle.apply(Event::Extended { sweep: id, extended }).await?;
         match handle.store.sweep(id).await.map_err(QueryError::from)? {
             Some(row) if row.submission.trials == trials => return Ok(added),
-            // Its last trial ended meanwhile: look again.
+            // The sweep finished meanwhile: read its state again.
             Some(row) if row.state.has_ended() && !had_finished => {}
             _ => return Err(NotServedHere { id, verb: "extend" }.into()),
         }

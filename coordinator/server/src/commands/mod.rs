@@ -1,13 +1,13 @@
-//! The commands of people: what changes a sweep, or a worker's standing.
+//! The commands of users: changes of sweeps, and the release of workers from quarantine.
 //!
 //! | module | contents |
 //! |---|---|
-//! | `submit` | a new sweep |
-//! | `extend` | more trials for a sweep |
-//! | `retry` | failed trajectories, tried again |
-//! | `state` | cancel, pause and resume a sweep; release a worker |
-//! | `delete` | a sweep that has ended goes |
-//! | [`reuse`] | results that the store has already, for the first three |
+//! | `submit` | submits a sweep |
+//! | `extend` | adds trials to a sweep |
+//! | `retry` | retries failed trials |
+//! | `state` | cancels, pauses and resumes a sweep; releases a worker |
+//! | `delete` | deletes a sweep that has ended |
+//! | [`reuse`] | finds stored results for submit, extend and retry |
 
 mod delete;
 mod extend;
@@ -32,47 +32,47 @@ pub use retry::RetryError;
 pub use state::StateError;
 pub use submit::{SubmitError, Submitted, find_equal};
 
-/// The time that a command waits for the one before it.
+/// Time limit of the wait for the lock.
 const BUSY: Duration = Duration::from_secs(120);
 
-/// The commands of one coordinator. Its copies share one lock.
+/// The commands of one coordinator. All copies share one lock.
 #[derive(Clone)]
 pub struct Commands {
     pub(crate) handle: Handle,
-    /// Held by a command that looks first and then acts: a submission looks for its equal and for results to take over, a retry for
-    /// failures, a deletion for the sweep's end. What they find must still hold when they act.
-    deciding: Arc<Mutex<()>>,
-    /// The tasks of commands and answers under way.
+    /// The lock of commands that read the store first and then act: a submission reads equal sweeps and reusable results, a retry
+    /// reads failures, and a deletion reads the state of its sweep. The read state must still be valid when the command acts.
+    lock: Arc<Mutex<()>>,
+    /// The tasks of commands and streamed answers that have not ended.
     pub(crate) tasks: TaskTracker,
 }
 
 impl Commands {
     /// The commands of the coordinator with this loop.
     pub fn new(handle: Handle) -> Self {
-        Self { handle, deciding: Arc::default(), tasks: TaskTracker::new() }
+        Self { handle, lock: Arc::default(), tasks: TaskTracker::new() }
     }
 
-    /// Runs a command that looks first and then acts. Only one runs at a time, and each runs to its end: the caller may go away
-    /// while it is committed, and no other may look before it is.
+    /// Runs a command that needs the lock. Each command runs to its end, even if the caller disconnects: the next command must not
+    /// read the store before the commit of this one.
     async fn one_at_a_time<T, E, F>(&self, decide: impl FnOnce(Handle) -> F + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<DriverError> + Send + 'static,
         F: Future<Output = Result<T, E>> + Send,
     {
-        let deciding = Arc::clone(&self.deciding).lock_owned();
-        let deciding = tokio::time::timeout(BUSY, deciding).await;
-        let deciding = deciding.map_err(|_| DriverError::Busy { seconds: BUSY.as_secs() })?;
+        let guard = Arc::clone(&self.lock).lock_owned();
+        let guard = tokio::time::timeout(BUSY, guard).await;
+        let guard = guard.map_err(|_| DriverError::Busy { seconds: BUSY.as_secs() })?;
         let handle = self.handle.clone();
         let decided = self.tasks.spawn(async move {
-            let _deciding = deciding;
+            let _guard = guard;
             decide(handle).await
         });
         decided.await.expect("a command does not panic")
     }
 }
 
-/// Prepares a spec on a thread of its own: that takes seconds where the grid has thousands of shapes.
+/// Prepares a spec on a separate thread, because this takes seconds if the grid has thousands of shapes.
 pub async fn prepare(spec: SweepSpec) -> PreparedSpec {
     tokio::task::spawn_blocking(|| PreparedSpec::new(spec)).await.expect("a sound spec is prepared")
 }

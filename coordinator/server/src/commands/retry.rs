@@ -1,4 +1,4 @@
-//! Tries trials again that failed for good.
+//! Retries trials that failed.
 
 use biosweep_common::configuration::{Point, trajectory_point};
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
@@ -11,19 +11,19 @@ use crate::commands::reuse::{self, Wanted};
 use crate::driver::{DriverError, Handle};
 use crate::queries::{self, NotServedHere, OtherNumerics, QueryError};
 
-/// Why no trial is tried again.
+/// Why no trial is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The coordinator cannot do it.
+    /// The coordinator cannot run the command.
     #[error(transparent)]
     DriverError(#[from] DriverError),
-    /// A cancelled sweep stays as it is.
+    /// The sweep was cancelled.
     #[error(
-        "sweep {id} was cancelled, so nothing of it is tried again; its spec with --fresh runs it anew, and takes over what \
-         it found"
+        "sweep {id} was cancelled, so its trials cannot be retried; submit its spec with --fresh for a new sweep, which takes \
+         over the existing results"
     )]
     Cancelled {
         /// The sweep.
@@ -31,25 +31,25 @@ pub enum RetryError {
     },
     /// No trial failed, or none with these settings.
     #[error(
-        "no trial of sweep {id} failed{there}, so there is nothing to try again; completed and diverged trials would only give \
-         the same"
+        "no trial of sweep {id}{which} failed, so there is nothing to retry; completed and diverged trials would give the same \
+         results again"
     )]
     None {
         /// The sweep.
         id: SweepId,
-        /// Among which, for people.
-        there: &'static str,
+        /// The condition on the trials, as text: empty, or " with these settings".
+        which: &'static str,
     },
-    /// Its results are of another numerics version.
+    /// The results of the sweep are from another numerics version.
     #[error(transparent)]
     OtherNumerics(#[from] OtherNumerics),
-    /// The coordinator does not work on it.
+    /// The coordinator does not work on the sweep.
     #[error(transparent)]
     NotServedHere(#[from] NotServedHere),
 }
 
 impl Commands {
-    /// Tries every failed trial with these settings again; returns how many those are.
+    /// Retries every failed trial with these settings; returns their number.
     pub async fn retry(&self, id: SweepId, settings: Point) -> Result<u64, RetryError> {
         self.one_at_a_time(async move |handle: Handle| retry(&handle, id, &settings).await).await
     }
@@ -66,31 +66,31 @@ async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, Re
         }
         OtherNumerics::check(&restored.row)?;
         let mut failures = handle.store.failures(id).await.map_err(QueryError::from)?;
-        failures.retain(|&(index, _)| has(&spec, index, settings));
+        failures.retain(|&(index, _)| has_settings(&spec, index, settings));
         let Some(&witness) = failures.first() else {
-            return Err(RetryError::None { id, there: if settings.is_empty() { "" } else { " with these settings" } });
+            return Err(RetryError::None { id, which: if settings.is_empty() { "" } else { " with these settings" } });
         };
         let trials = failures.iter().filter_map(|&(index, _)| spec.grid.trials_of(index)).sum();
         let these = failures.iter().map(|&(index, _)| index).collect();
         let prepared = super::prepare(spec).await;
-        // Another sweep may have trained meanwhile what failed here.
+        // Another sweep may have trained the failed trajectories meanwhile.
         let reused = reuse::find(handle.store.as_ref(), &prepared, Wanted::These(&these)).await;
         let reused = reused.map_err(QueryError::from)?;
         let finished = (state == SweepState::Finished).then(|| Box::new((restored, prepared)));
         handle.apply(Event::Retried { sweep: id, finished, failures, reused }).await?;
-        // A trajectory that failed again since has had more attempts.
+        // If the retry was applied, the failure is gone or, if the trajectory failed again, has more attempts.
         if !handle.store.failures(id).await.map_err(QueryError::from)?.contains(&witness) {
             return Ok(trials);
         }
         match handle.store.sweep(id).await.map_err(QueryError::from)? {
-            // Its last trial ended meanwhile: look again.
+            // The sweep finished meanwhile: read its state again.
             Some(row) if row.state.has_ended() && state != SweepState::Finished => {}
             _ => return Err(NotServedHere { id, verb: "retry" }.into()),
         }
     }
 }
 
-fn has(spec: &SweepSpec, index: TrajectoryIndex, settings: &Point) -> bool {
+fn has_settings(spec: &SweepSpec, index: TrajectoryIndex, settings: &Point) -> bool {
     let Some(trajectory) = spec.grid.trajectory(index) else { return false };
     let point = trajectory_point(&trajectory.shape, trajectory.hyperparameters);
     settings.iter().all(|(setting, value)| point.get(setting) == Some(value))
@@ -148,7 +148,7 @@ mod tests {
         };
         let result = TrialResult {
             trial: TrialIndex(0),
-            key: spec.grid.configuration(TrialIndex(0)).expect("it is in the grid").key(),
+            key: spec.grid.configuration(TrialIndex(0)).expect("the trial is in the grid").key(),
             status: TrialStatus::Failed,
             score: None,
             updates: 0,
@@ -176,7 +176,7 @@ mod tests {
         store
     }
 
-    fn loop_of(restored: &Restored, store: &Arc<Memory>) -> Handle {
+    fn start_loop(restored: &Restored, store: &Arc<Memory>) -> Handle {
         let clock = Clock::start();
         let now = Now { tick: clock.now(), wall: clock.wall() };
         let spec = || PreparedSpec::new(SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec"));
@@ -186,17 +186,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_failed_is_tried_again_where_its_sweep_is_worked_on_and_refused_elsewhere() {
+    async fn a_retry_is_refused_by_a_coordinator_that_does_not_work_on_the_sweep() {
         let id = new_id::<SweepId>();
         let store = with_a_failure(id).await;
-        let of_another_sweep = loop_of(&Restored::default(), &store);
-        let refused = retry(&of_another_sweep, id, &Point::new()).await.expect_err("nothing would come of it");
+        let other = start_loop(&Restored::default(), &store);
+        let refused = retry(&other, id, &Point::new()).await.expect_err("the loop does not have the sweep");
         assert!(refused.to_string().contains("serves a run of another sweep; retry"), "{refused}");
         assert_eq!(store.failures(id).await.expect("reads").len(), 1);
 
-        let of_this_sweep = loop_of(&store.restore().await.expect("restores"), &store);
-        assert_eq!(retry(&of_this_sweep, id, &Point::new()).await.expect("it is here"), 1);
+        let own = start_loop(&store.restore().await.expect("restores"), &store);
+        assert_eq!(retry(&own, id, &Point::new()).await.expect("the loop has the sweep"), 1);
         assert_eq!(store.failures(id).await.expect("reads"), []);
-        assert!(matches!(retry(&of_this_sweep, id, &Point::new()).await, Err(RetryError::None { .. })));
+        assert!(matches!(retry(&own, id, &Point::new()).await, Err(RetryError::None { .. })));
     }
 }

@@ -1,5 +1,4 @@
-//! Finds the trajectories that a sweep need not train: the store has them, of another sweep, with enough evaluations for each of
-//! its trials.
+//! Finds stored results that a sweep can take over: trajectories of other sweeps whose curves give the results of all its trials.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,17 +14,17 @@ use biosweep_store::{Store, StoreError};
 
 use crate::queries;
 
-/// Trajectories read from the store at a time.
+/// Number of trajectories that are read from the store at once.
 const PAGE: u32 = 1_000;
-/// Trajectories looked at between two lines of the log.
-const NEWS: u64 = 100_000;
+/// Number of trajectories between two log messages.
+const LOG_EVERY: u64 = 100_000;
 
-/// Trajectories of a sweep that results are sought for.
+/// The trajectories for which stored results are wanted.
 #[derive(Debug, Clone, Copy)]
 pub enum Wanted<'a> {
-    /// Those with an index of at least this one.
+    /// All trajectories from this index on.
     From(TrajectoryIndex),
-    /// These.
+    /// A set of trajectories.
     These(&'a BTreeSet<TrajectoryIndex>),
 }
 
@@ -45,7 +44,7 @@ impl Wanted<'_> {
     }
 }
 
-/// Finds the results that a sweep can take over from the store, for the trajectories that are wanted. The cost follows the stored
+/// Finds the stored results that a sweep can take over for the wanted trajectories. The cost grows with the number of stored
 /// results of the sweeps that share trajectories with it.
 pub async fn find(
     store: &dyn Store,
@@ -72,11 +71,11 @@ struct Search<'a> {
 impl Search<'_> {
     async fn look_through(&mut self, store: &dyn Store, row: &SweepRow) -> Result<(), StoreError> {
         let id = row.submission.id;
-        // Results that it took over from a sweep that was deleted since are its own.
+        // A reused result may come from a deleted sweep, so results that this sweep itself took over count as well.
         if row.completed == 0 || !row.submission.digest.ends_with(&format!("/{NUMERICS_VERSION}")) {
             return Ok(());
         }
-        // This version cannot compare a sweep that it cannot read.
+        // A sweep whose spec this version cannot parse cannot be compared.
         let Ok(other) = queries::parse(row) else { return Ok(()) };
         if !may_take_over(self.spec, &other) || !self.index.overlaps(&GridIndex::of(&other.grid)) {
             return Ok(());
@@ -86,7 +85,7 @@ impl Search<'_> {
             let sources = store.sources(id, from, PAGE).await?;
             let Some(last) = sources.last() else { break };
             from = last.trajectory.0 + 1;
-            if seen / NEWS < (seen + sources.len() as u64) / NEWS {
+            if seen / LOG_EVERY < (seen + sources.len() as u64) / LOG_EVERY {
                 tracing::info!(sweep = %id, seen, taken = self.taken.len(), "looking for results to take over");
             }
             seen += sources.len() as u64;
@@ -104,7 +103,7 @@ impl Search<'_> {
             return;
         }
         let Some(trajectory) = grid.trajectory(source.trajectory) else { return };
-        let found = TrainedSource {
+        let source_trajectory = TrainedSource {
             sweep: row.submission.id,
             index: source.trajectory,
             trajectory: &trajectory,
@@ -112,7 +111,7 @@ impl Search<'_> {
             worker_name: &source.worker_name,
             environment: source.environment.as_ref(),
         };
-        let rows = new.into_iter().filter_map(|index| found.taken_over_by(&self.spec.grid, index));
+        let rows = new.into_iter().filter_map(|index| source_trajectory.taken_over_by(&self.spec.grid, index));
         self.taken.extend(rows.map(|row| (row.trajectory, row)));
     }
 }

@@ -15,11 +15,11 @@ pub enum StateError {
     /// The sweep cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The coordinator cannot do it.
+    /// The coordinator cannot run the command.
     #[error(transparent)]
     DriverError(#[from] DriverError),
     /// The sweep has finished.
-    #[error("sweep {id} has finished, so there is nothing to {verb}; `biosweep results {id}` has its results")]
+    #[error("sweep {id} has finished, so there is nothing to {verb}; see its results with `biosweep results {id}`")]
     Finished {
         /// The sweep.
         id: SweepId,
@@ -28,8 +28,8 @@ pub enum StateError {
     },
     /// The sweep was cancelled.
     #[error(
-        "sweep {id} was cancelled, so there is nothing to {verb}; `biosweep results {id}` has its results, and its spec with \
-         --fresh runs it anew"
+        "sweep {id} was cancelled, so there is nothing to {verb}; see its results with `biosweep results {id}`, or submit its \
+         spec with --fresh for a new sweep"
     )]
     Cancelled {
         /// The sweep.
@@ -37,23 +37,23 @@ pub enum StateError {
         /// The command.
         verb: &'static str,
     },
-    /// The coordinator does not work on it.
+    /// The coordinator does not work on the sweep.
     #[error(transparent)]
     NotServedHere(#[from] NotServedHere),
 }
 
 impl Commands {
-    /// Cancels a sweep; returns the sweep as it then is. A cancelled sweep stays cancelled.
+    /// Cancels a sweep; returns the sweep after the command. A cancelled sweep cannot be resumed.
     pub async fn cancel(&self, id: SweepId) -> Result<SweepView, StateError> {
         self.change(id, Event::Cancelled(id), "cancel", SweepState::Cancelled).await
     }
 
-    /// Pauses a sweep; returns the sweep as it then is. Its workers hand back what they train, with checkpoints.
+    /// Pauses a sweep; returns the sweep after the command. Its workers hand back their trajectories, with checkpoints.
     pub async fn pause(&self, id: SweepId) -> Result<SweepView, StateError> {
         self.change(id, Event::Paused(id), "pause", SweepState::Paused).await
     }
 
-    /// Resumes a paused sweep; returns the sweep as it then is.
+    /// Resumes a paused sweep; returns the sweep after the command.
     pub async fn resume(&self, id: SweepId) -> Result<SweepView, StateError> {
         self.change(id, Event::Resumed(id), "resume", SweepState::Running).await
     }

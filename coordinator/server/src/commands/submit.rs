@@ -1,4 +1,4 @@
-//! Submits a sweep, or finds the one that is equal.
+//! Submits a sweep, or finds an equal one.
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
@@ -15,7 +15,7 @@ use crate::driver::{DriverError, Handle};
 /// Why a sweep was not submitted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
-    /// The coordinator cannot do it.
+    /// The coordinator cannot run the command.
     #[error(transparent)]
     DriverError(#[from] DriverError),
     /// The store failed.
@@ -23,17 +23,18 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// A sweep that the coordinator works on, or has finished.
+/// The sweep of a submission: a new sweep, or an equal one that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Submitted {
     /// The id of the sweep.
     pub id: SweepId,
-    /// Whether it was there before this submission.
+    /// Whether the sweep was submitted before.
     pub found: bool,
 }
 
 impl Commands {
-    /// Starts a sweep, unless `fresh` is false and an equal one is running or has finished. It is on disk on return.
+    /// Submits a sweep, unless `fresh` is false and an equal sweep is stored that was not cancelled. On return the sweep is
+    /// committed.
     pub async fn submit(
         &self,
         spec: SweepSpec,
@@ -63,7 +64,7 @@ async fn submit(
     Ok(Submitted { id, found: false })
 }
 
-/// The latest sweep of this digest that was not cancelled.
+/// The latest sweep with this digest that was not cancelled.
 pub async fn find_equal(store: &dyn Store, digest: &str) -> Result<Option<SweepRow>, StoreError> {
     let equal = |row: &SweepRow| row.submission.digest == digest && row.state != SweepState::Cancelled;
     Ok(store.sweeps().await?.into_iter().rev().find(equal))

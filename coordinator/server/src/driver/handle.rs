@@ -1,4 +1,4 @@
-//! The way to the loop.
+//! The handle with which callers send to the loop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,51 +13,51 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 use super::{Control, FromStream, Outbox, POINTS_QUEUED, Reply, StreamId};
 
-/// The loop is gone: the coordinator is stopping, or its store failed.
+/// The loop has ended: the coordinator is stopping, or its store failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the coordinator is stopping")]
 pub struct Stopped;
 
-/// Why an event was not applied, or is not known to be.
+/// Why an event was not applied, or may not have been applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DriverError {
-    /// The loop is gone.
+    /// The loop has ended.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The store cannot be written at present.
+    /// The store cannot be written now.
     #[error("{0}")]
     Degraded(String),
-    /// The event is applied, and the store has not confirmed it in time.
-    #[error("the store has not confirmed it for {} s; it may still take effect: look at `biosweep list`", COMMITTED.as_secs())]
+    /// The event is applied, but the store has not confirmed it in time.
+    #[error("the store has not confirmed the command for {} s; the command may still take effect: see `biosweep list`", COMMITTED.as_secs())]
     Unconfirmed,
-    /// Another command that looks first and then acts is still at it.
-    #[error("the coordinator is busy with another command for more than {seconds} s; try again")]
+    /// Another command that holds the lock has not ended.
+    #[error("the coordinator has been busy with another command for more than {seconds} s; try again")]
     Busy {
-        /// The time that this command waited for it.
+        /// Seconds that this command waited for the lock.
         seconds: u64,
     },
 }
 
-/// The time that an event may take to be committed.
+/// Time limit of the commit of an event.
 const COMMITTED: Duration = Duration::from_secs(60);
 
-/// The way to the loop; as many copies as there are callers.
+/// The handle with which callers send to the loop. Each caller may have a copy.
 #[derive(Clone)]
 pub struct Handle {
     pub(super) control: mpsc::Sender<Control>,
     pub(super) from_streams: mpsc::Sender<FromStream>,
-    /// The room for evaluations that wait for the loop.
+    /// One permit for each evaluation that may wait for the loop.
     pub(super) points: Arc<Semaphore>,
     pub(super) notices: broadcast::Sender<Notice>,
     pub(super) degraded: watch::Receiver<Option<String>>,
-    /// For reads that need not go through the loop.
+    /// The store, for reads that do not need the loop.
     pub store: Arc<dyn Store>,
     /// The clock that the loop reads.
     pub clock: Clock,
 }
 
 impl Handle {
-    /// Applies an event; returns when everything that it led to is committed.
+    /// Applies an event; returns after the commit of its effects.
     pub async fn apply(&self, event: Event) -> Result<(), DriverError> {
         let (committed, done) = oneshot::channel();
         self.control.send(Control::Event { event, committed }).await.map_err(|_| Stopped)?;
@@ -65,23 +65,28 @@ impl Handle {
         done.map_err(|_| Stopped)?
     }
 
-    /// Why the store cannot be written, as it changes; `None` while it can.
+    /// Watches the reason why the store cannot be written; `None` while it can be written.
     pub fn degraded(&self) -> watch::Receiver<Option<String>> {
         self.degraded.clone()
     }
 
-    /// Opens a worker's stream, which replaces the one before.
+    /// Opens a worker's stream, which replaces the worker's previous stream.
     pub async fn attach(&self, hello: Hello, stream: StreamId, outbox: Outbox) -> Result<(), Stopped> {
         self.send(FromStream::Attach { hello, stream, outbox }).await
     }
 
-    /// Hands in the messages of a worker, in order. They are dropped where the stream is not its present one any more. Waits
-    /// while the loop has no room for more.
-    pub async fn said(&self, worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>) -> Result<(), Stopped> {
+    /// Hands the messages of a worker to the loop, in order. They are dropped if the stream is no longer the worker's current
+    /// stream. Waits while the loop has no room.
+    pub async fn messages_received(
+        &self,
+        worker: WorkerId,
+        stream: StreamId,
+        messages: Vec<ToCoordinator>,
+    ) -> Result<(), Stopped> {
         let points: usize = messages.iter().map(points).sum();
         let points = points.min(POINTS_QUEUED) as u32;
         let _points = Arc::clone(&self.points).acquire_many_owned(points).await.map_err(|_| Stopped)?;
-        self.send(FromStream::Said { worker, stream, messages, _points }).await
+        self.send(FromStream::Messages { worker, stream, messages, _points }).await
     }
 
     /// Closes a worker's stream.
@@ -89,29 +94,29 @@ impl Handle {
         self.send(FromStream::Detach { worker, stream }).await
     }
 
-    /// Asks the scheduler. The answer holds nothing that is not committed, unless the store cannot be written.
+    /// Reads an answer from the scheduler. The answer contains only committed state, unless the store cannot be written.
     pub async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Scheduler) -> T + Send + 'static,
+        read: impl FnOnce(&Scheduler) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
         let query = move |scheduler: &Scheduler| {
-            let answer = question(scheduler);
-            // Whoever asked may not be waiting any more.
+            let answer = read(scheduler);
+            // The caller may have stopped waiting.
             Box::new(move || drop(reply.send(answer))) as Reply
         };
         self.control.send(Control::Query(Box::new(query))).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
-    /// News from now on.
+    /// The notices from now on.
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
     }
 
-    /// Ends the loop once everything that came before is committed.
+    /// Ends the loop after the commit of all earlier messages.
     pub async fn close(&self) {
-        // An error means that it has ended already.
+        // An error means that the loop has ended already.
         let _ended = self.control.send(Control::Close).await;
     }
 
@@ -120,7 +125,7 @@ impl Handle {
     }
 }
 
-/// The evaluations of a report, where the message is one.
+/// The number of evaluations in a message; 0 if the message is not a report.
 fn points(message: &ToCoordinator) -> usize {
     if let ToCoordinator::AttemptEnded(report) = message { report.points() } else { 0 }
 }

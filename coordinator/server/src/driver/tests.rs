@@ -1,4 +1,4 @@
-//! The loop, with a store that cannot always be written.
+//! Tests of the loop with a store that cannot always be written.
 
 mod slow;
 
@@ -28,16 +28,16 @@ use tokio::sync::Semaphore;
 
 use super::*;
 
-/// A store that cannot be written while somebody says so, and that waits for whoever lets its commits through.
+/// A store that can be made full, and whose commits can be held back.
 #[derive(Debug)]
 pub(crate) struct Flaky {
     memory: Memory,
     is_full: AtomicBool,
-    /// Commits that have begun.
+    /// Number of commits that have begun.
     pub begun: watch::Sender<usize>,
-    /// A permit for each commit that may go through.
+    /// One permit for each commit that may proceed.
     pub gate: Semaphore,
-    /// Points of late reports in each commit.
+    /// Number of evaluations in the late reports of each commit.
     points: Mutex<Vec<usize>>,
 }
 
@@ -50,7 +50,7 @@ impl Default for Flaky {
 }
 
 impl Flaky {
-    /// Lets no commit through from now on; the commits begun, and how many so far.
+    /// Holds back all further commits; returns the counter of begun commits and its present value.
     pub(crate) fn hold(&self) -> (watch::Receiver<usize>, usize) {
         let begun = self.begun.subscribe();
         let before = *begun.borrow();
@@ -120,11 +120,11 @@ impl Store for Flaky {
     }
 }
 
-/// Two trials.
+/// The text of a spec of two trials.
 pub(crate) const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
                     rule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
 
-/// A sweep of two trials.
+/// The submission of a sweep of two trials.
 pub(crate) fn submitted(id: SweepId) -> Event {
     let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
     let submission = Box::new(Submission {
@@ -140,32 +140,32 @@ pub(crate) fn submitted(id: SweepId) -> Event {
     Event::Submitted { submission, prepared: PreparedSpec::new(spec), reused: Arc::default() }
 }
 
-/// What comes to a worker, one message after the other.
-pub(crate) struct Outgoing {
-    coming: mpsc::Receiver<Vec<ToWorker>>,
-    come: VecDeque<ToWorker>,
+/// The messages to a worker, one by one.
+pub(crate) struct Inbox {
+    batches: mpsc::Receiver<Vec<ToWorker>>,
+    received: VecDeque<ToWorker>,
 }
 
-fn stream() -> (Outbox, Outgoing) {
-    let (outbox, coming) = mpsc::channel(OUTBOX);
-    (outbox, Outgoing { coming, come: VecDeque::new() })
+fn stream() -> (Outbox, Inbox) {
+    let (outbox, batches) = mpsc::channel(OUTBOX);
+    (outbox, Inbox { batches, received: VecDeque::new() })
 }
 
-impl Outgoing {
+impl Inbox {
     pub(crate) async fn recv(&mut self) -> Option<ToWorker> {
-        while self.come.is_empty() {
-            self.come.extend(self.coming.recv().await?);
+        while self.received.is_empty() {
+            self.received.extend(self.batches.recv().await?);
         }
-        self.come.pop_front()
+        self.received.pop_front()
     }
 
     fn is_empty(&self) -> bool {
-        self.come.is_empty() && self.coming.is_empty()
+        self.received.is_empty() && self.batches.is_empty()
     }
 }
 
-/// A loop with a sweep, and a worker with a bundle of it.
-pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Outgoing, WorkerId, Grant) {
+/// A loop with a sweep, and a worker that holds a bundle of it.
+pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Inbox, WorkerId, Grant) {
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
     let scheduler = Scheduler::restore(Timeouts::of_lease_ms(60_000), now, &Restored::default(), Vec::new());
@@ -173,20 +173,23 @@ pub(crate) async fn at_work(store: &Arc<Flaky>) -> (Handle, SweepId, Outgoing, W
     let id = new_id::<SweepId>();
     handle.apply(submitted(id)).await.expect("there is room");
     let worker = new_id::<WorkerId>();
-    let (outbox, mut letters) = stream();
+    let (outbox, mut messages) = stream();
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
     let hello = Hello { worker, description, numerics_version: 1, held: Vec::new() };
     handle.attach(hello, StreamId(1), outbox).await.expect("the loop lives");
-    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("the loop lives");
+    handle
+        .messages_received(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }])
+        .await
+        .expect("the loop lives");
     let grant = loop {
-        if let Some(ToWorker::Grant(grant)) = letters.recv().await {
+        if let Some(ToWorker::Grant(grant)) = messages.recv().await {
             break *grant;
         }
     };
-    (handle, id, letters, worker, grant)
+    (handle, id, messages, worker, grant)
 }
 
-/// Has the worker report, and its report begin to be committed but not get through; the commits begun, and how many before it.
+/// Lets the worker report and holds back the commit of the report; returns the counter of begun commits and its value before.
 async fn hold_commit(
     store: &Flaky,
     handle: &Handle,
@@ -194,7 +197,7 @@ async fn hold_commit(
     grant: &Grant,
 ) -> (watch::Receiver<usize>, usize) {
     let (mut begun, before) = store.hold();
-    handle.said(worker, StreamId(1), vec![report(grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), vec![report(grant)]).await.expect("the loop lives");
     begun.wait_for(|&begun| begun == before + 1).await.expect("the store lives");
     (begun, before)
 }
@@ -213,79 +216,88 @@ pub(crate) fn report(grant: &Grant) -> ToCoordinator {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_waited_for_and_told_of_and_nothing_is_lost() {
+async fn a_store_that_cannot_be_written_is_reported_and_nothing_is_lost() {
     let store = Arc::new(Flaky::default());
-    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, sweep, mut messages, worker, grant) = at_work(&store).await;
     let mut degraded = handle.degraded();
     store.is_full.store(true, Ordering::SeqCst);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     degraded.wait_for(Option::is_some).await.expect("the loop lives");
-    let told = degraded.borrow().clone().unwrap_or_default();
-    assert!(told.contains("the disk is full") && told.contains("nothing is lost"), "{told}");
+    let reason = degraded.borrow().clone().unwrap_or_default();
+    assert!(reason.contains("the disk is full") && reason.contains("nothing is lost"), "{reason}");
 
-    // What people ask for is refused, what happens is kept for later, and questions are answered.
-    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(told)));
-    handle.said(worker, StreamId(1), vec![ToCoordinator::Heartbeat { progress: Vec::new() }]).await.expect("it lives");
-    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("it lives");
+    // Commands are refused, messages are applied, and queries are answered.
+    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(reason)));
+    handle
+        .messages_received(worker, StreamId(1), vec![ToCoordinator::Heartbeat { progress: Vec::new() }])
+        .await
+        .expect("the loop lives");
+    handle
+        .messages_received(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }])
+        .await
+        .expect("the loop lives");
     assert_eq!(handle.ask(|scheduler| scheduler.sweep_views().len()).await, Ok(1));
-    assert!(letters.is_empty(), "nothing is acknowledged or granted");
+    assert!(messages.is_empty(), "nothing is acknowledged or granted");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads"), []);
 
     store.is_full.store(false, Ordering::SeqCst);
     degraded.wait_for(Option::is_none).await.expect("the loop lives");
-    let acknowledged = letters.recv().await.expect("the stream is open");
+    let acknowledged = messages.recv().await.expect("the stream is open");
     assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
-    assert!(matches!(letters.recv().await, Some(ToWorker::Grant(_))), "what it asked for meanwhile");
+    assert!(matches!(messages.recv().await, Some(ToWorker::Grant(_))), "the poll was applied meanwhile");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
     handle.apply(Event::Paused(sweep)).await.expect("there is room");
-    let row = store.sweep(sweep).await.expect("reads").expect("it is there");
+    let row = store.sweep(sweep).await.expect("reads").expect("the sweep is stored");
     assert_eq!(row.state, SweepState::Paused);
 }
 
 #[tokio::test]
-async fn verdicts_that_are_alike_are_told_at_once() {
+async fn consecutive_acknowledgements_are_sent_as_one_message() {
     let store = Arc::new(Flaky::default());
-    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, _, mut messages, worker, grant) = at_work(&store).await;
     let of_another_lease = Grant { attempt: Attempt(9), ..grant.clone() };
     let reports = vec![report(&grant), report(&grant), report(&of_another_lease)];
-    handle.said(worker, StreamId(1), reports).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), reports).await.expect("the loop lives");
     let trajectory = grant.lanes[0].trajectory;
     let (attempt, trajectories) = (grant.attempt, vec![trajectory; 2]);
     let twice = ToWorker::Acknowledged { attempt, trajectories, accepted: true };
     let (attempt, trajectories) = (Attempt(9), vec![trajectory]);
     let late = ToWorker::Acknowledged { attempt, trajectories, accepted: false };
-    assert_eq!((letters.recv().await, letters.recv().await), (Some(twice), Some(late)));
+    assert_eq!((messages.recv().await, messages.recv().await), (Some(twice), Some(late)));
 }
 
 #[tokio::test]
-async fn what_is_decided_during_a_transaction_is_released_only_after_its_own() {
+async fn a_decision_during_a_transaction_is_released_after_the_next() {
     let store = Arc::new(Flaky::default());
-    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, sweep, mut messages, worker, grant) = at_work(&store).await;
     let (mut begun, before) = hold_commit(&store, &handle, worker, &grant).await;
-    handle.said(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }]).await.expect("the loop lives");
+    handle
+        .messages_received(worker, StreamId(1), vec![ToCoordinator::Poll { lanes: 1 }])
+        .await
+        .expect("the loop lives");
     let asking = tokio::spawn({
         let handle = handle.clone();
         async move { handle.ask(|scheduler| scheduler.worker_views(None)[0].training.len()).await }
     });
-    assert!(letters.is_empty(), "nothing is acknowledged before it is on disk");
+    assert!(messages.is_empty(), "no result is acknowledged before the commit");
 
     store.gate.add_permits(1);
-    let acknowledged = letters.recv().await.expect("the stream is open");
+    let acknowledged = messages.recv().await.expect("the stream is open");
     assert!(matches!(acknowledged, ToWorker::Acknowledged { accepted: true, .. }), "{acknowledged:?}");
     begun.wait_for(|&begun| begun == before + 2).await.expect("the store lives");
-    assert!(letters.is_empty(), "nothing is granted before it is on disk");
-    assert!(!asking.is_finished(), "the answer tells of the grant");
+    assert!(messages.is_empty(), "no lease is granted before the commit");
+    assert!(!asking.is_finished(), "the answer includes the grant");
     assert_eq!(store.results(sweep, TrialIndex(0), 9).await.expect("reads").len(), 1);
 
     store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
-    assert!(matches!(letters.recv().await, Some(ToWorker::Grant(_))));
+    assert!(matches!(messages.recv().await, Some(ToWorker::Grant(_))));
     assert_eq!(asking.await.expect("no panic"), Ok(1));
 }
 
 #[tokio::test]
-async fn what_was_decided_for_a_stream_is_not_said_on_a_later_one() {
+async fn a_message_for_one_stream_is_not_sent_on_a_later_one() {
     let store = Arc::new(Flaky::default());
-    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, _, mut messages, worker, grant) = at_work(&store).await;
     hold_commit(&store, &handle, worker, &grant).await;
     let (outbox, mut later) = stream();
     let description = WorkerDescription { name: "w".to_owned(), lanes: 1, ..WorkerDescription::default() };
@@ -293,15 +305,15 @@ async fn what_was_decided_for_a_stream_is_not_said_on_a_later_one() {
     let hello = Hello { worker, description, numerics_version: 1, held: vec![held] };
     handle.attach(hello, StreamId(2), outbox).await.expect("the loop lives");
     store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
-    assert!(matches!(later.recv().await, Some(ToWorker::Welcome { .. })), "first on every stream");
-    assert!(letters.recv().await.is_none(), "the stream before has ended");
-    // Its acknowledgement was lost with the stream before: it says so again, and hears.
-    handle.said(worker, StreamId(2), vec![report(&grant)]).await.expect("the loop lives");
+    assert!(matches!(later.recv().await, Some(ToWorker::Welcome { .. })), "the first message on every stream");
+    assert!(messages.recv().await.is_none(), "the earlier stream has ended");
+    // The acknowledgement was lost with the earlier stream. The worker repeats the report and gets an acknowledgement.
+    handle.messages_received(worker, StreamId(2), vec![report(&grant)]).await.expect("the loop lives");
     assert!(matches!(later.recv().await, Some(ToWorker::Acknowledged { accepted: true, .. })));
 }
 
 #[tokio::test]
-async fn a_loop_that_is_closed_while_its_store_cannot_be_written_says_so() {
+async fn a_loop_closed_while_the_store_cannot_be_written_ends_with_an_error() {
     let store = Arc::new(Flaky::default());
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };
@@ -314,79 +326,79 @@ async fn a_loop_that_is_closed_while_its_store_cannot_be_written_says_so() {
     degraded.wait_for(Option::is_some).await.expect("the loop lives");
     handle.close().await;
     assert!(matches!(driver.await.expect("no panic"), Err(StoreError::Unavailable { .. })));
-    assert_eq!(submission.await.expect("no panic"), Err(DriverError::Stopped(Stopped)), "it was never taken in");
+    assert_eq!(submission.await.expect("no panic"), Err(DriverError::Stopped(Stopped)), "the event was never applied");
 }
 
-/// Waits until the loop has taken in what it was sent.
-async fn taken_in(handle: &Handle) {
+/// Waits until the loop has received all messages.
+async fn wait_for_empty_queues(handle: &Handle) {
     while handle.from_streams.capacity() < QUEUE || handle.control.capacity() < QUEUE {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn a_question_that_waits_for_a_commit_that_fails_is_answered() {
+async fn a_query_is_answered_when_its_commit_fails() {
     let store = Arc::new(Flaky::default());
     let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
     let (mut begun, before) = hold_commit(&store, &handle, worker, &grant).await;
     let pausing = handle.apply(Event::Paused(sweep));
     let asking = handle.ask(|scheduler| scheduler.sweep_views().len());
     tokio::pin!(pausing, asking);
-    // Both are on their way, and are decided for the next commit.
+    // Both are sent, and belong to the next commit.
     assert!(pausing.as_mut().now_or_never().is_none() && asking.as_mut().now_or_never().is_none());
-    taken_in(&handle).await;
+    wait_for_empty_queues(&handle).await;
     store.gate.add_permits(1);
     begun.wait_for(|&begun| begun == before + 2).await.expect("the store lives");
     store.is_full.store(true, Ordering::SeqCst);
     store.gate.add_permits(Semaphore::MAX_PERMITS - 1);
-    assert_eq!(asking.await, Ok(1), "from what is decided");
-    assert!(pausing.now_or_never().is_none(), "what is not kept is not confirmed");
+    assert_eq!(asking.await, Ok(1), "the answer comes from the uncommitted state");
+    assert!(pausing.now_or_never().is_none(), "an event is not confirmed before the commit");
 }
 
 #[tokio::test]
-async fn a_commit_that_takes_long_is_told_of_and_a_loop_that_is_closed_does_not_wait_for_it() {
+async fn a_slow_commit_is_reported_and_does_not_delay_the_close() {
     let store = Arc::new(Flaky::default());
     let (handle, sweep, _letters, worker, grant) = at_work(&store).await;
     store.gate.forget_permits(Semaphore::MAX_PERMITS);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     let mut degraded = handle.degraded();
-    let told = degraded.wait_for(Option::is_some).await.expect("the loop lives").clone().unwrap_or_default();
-    assert!(told.contains("has not answered for"), "{told}");
+    let reason = degraded.wait_for(Option::is_some).await.expect("the loop lives").clone().unwrap_or_default();
+    assert!(reason.contains("has not answered for"), "{reason}");
     assert_eq!(handle.ask(|scheduler| scheduler.sweep_views().len()).await, Ok(1));
-    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(told)));
+    assert_eq!(handle.apply(Event::Paused(sweep)).await, Err(DriverError::Degraded(reason)));
     handle.close().await;
-    // The loop ends though the store never answers: its other end is gone then.
+    // The loop ends although the store never answers. Then its receivers are dropped.
     handle.control.closed().await;
 }
 
 #[tokio::test]
-async fn workers_are_told_to_leave_though_the_store_cannot_be_written() {
+async fn workers_are_drained_while_the_store_cannot_be_written() {
     let store = Arc::new(Flaky::default());
-    let (handle, _, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, _, mut messages, worker, grant) = at_work(&store).await;
     store.is_full.store(true, Ordering::SeqCst);
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
     handle.degraded().wait_for(Option::is_some).await.expect("the loop lives");
-    // Whoever tells of a worker's end does not wait for the store either.
+    // The end of a worker's process does not wait for the store.
     let died = Event::Died { worker: new_id::<WorkerId>(), cause: "it fell".to_owned() };
-    handle.apply(died).await.expect("nothing of it has to be kept");
-    handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("nothing of it has to be kept");
-    assert!(matches!(letters.recv().await, Some(ToWorker::Drain { .. })));
-    // What they hand back is not acknowledged, and not waited for.
-    handle.said(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
-    let stop = letters.recv().await;
+    handle.apply(died).await.expect("the event needs no commit");
+    handle.apply(Event::Draining { reason: "enough".to_owned() }).await.expect("the event needs no commit");
+    assert!(matches!(messages.recv().await, Some(ToWorker::Drain { .. })));
+    // A report is not acknowledged, and the worker gets a message not to wait.
+    handle.messages_received(worker, StreamId(1), vec![report(&grant)]).await.expect("the loop lives");
+    let stop = messages.recv().await;
     assert!(matches!(&stop, Some(ToWorker::Stop { attempt, .. }) if *attempt == grant.attempt), "{stop:?}");
 }
 
 #[tokio::test]
-async fn evidence_that_the_store_refuses_ends_nothing() {
+async fn a_late_report_that_the_store_refuses_does_not_end_the_loop() {
     let store = Arc::new(Flaky::default());
-    let (handle, sweep, mut letters, worker, grant) = at_work(&store).await;
+    let (handle, sweep, mut messages, worker, grant) = at_work(&store).await;
     let absurd = Grant { attempt: Attempt(u64::MAX), ..grant.clone() };
     let late = Grant { attempt: Attempt(9), ..grant.clone() };
     let reports = vec![report(&absurd), report(&grant), report(&late)];
-    handle.said(worker, StreamId(1), reports).await.expect("the loop lives");
+    handle.messages_received(worker, StreamId(1), reports).await.expect("the loop lives");
     for attempt in [absurd.attempt, grant.attempt, late.attempt] {
-        let Some(ToWorker::Acknowledged { attempt: of, accepted, .. }) = letters.recv().await else {
+        let Some(ToWorker::Acknowledged { attempt: of, accepted, .. }) = messages.recv().await else {
             panic!("no acknowledgement of {attempt}");
         };
         assert_eq!((of, accepted), (attempt, attempt == grant.attempt));
@@ -396,7 +408,7 @@ async fn evidence_that_the_store_refuses_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_record_of_our_own_that_the_store_refuses_ends_the_loop() {
+async fn any_other_record_that_the_store_refuses_ends_the_loop() {
     let store = Arc::new(Flaky::default());
     let clock = Clock::start();
     let now = Now { tick: clock.now(), wall: clock.wall() };

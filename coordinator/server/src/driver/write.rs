@@ -1,4 +1,4 @@
-//! The way of one transaction to the store: it is tried until it is committed. Evidence that the store refuses is left out.
+//! Writing one transaction to the store. It is retried until it is committed. Late reports that the store refuses are left out.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,31 +11,31 @@ use tokio::task::JoinHandle;
 
 use super::SLOW;
 
-/// The first pause before a store that could not be written is tried again, and the longest.
+/// The first and the longest pause between two attempts to write.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// A transaction on its way to the store. Dropping it gives it up.
+/// A transaction that is being written. Dropping it stops the attempts.
 pub(super) struct Write {
     task: JoinHandle<Result<(), StoreError>>,
     failures: mpsc::Receiver<StoreError>,
 }
 
-/// What became of a transaction.
+/// The progress of a transaction.
 pub(super) enum Progress {
-    /// It is committed, or never will be.
+    /// The transaction is committed, or has failed permanently.
     Ended(Result<(), StoreError>),
-    /// It could not be committed yet, and is tried again.
+    /// An attempt failed or is slow. The transaction is retried.
     Failed(StoreError),
 }
 
 impl Write {
-    /// Starts on a task of its own: the loop is busy meanwhile with what comes.
+    /// Starts a task that writes the records, so that the loop can process messages meanwhile.
     pub(super) fn start(store: Arc<dyn Store>, records: Arc<Vec<Record>>) -> Self {
         let (failed, failures) = mpsc::channel(1);
         Self { task: tokio::spawn(commit(store, records, failed)), failures }
     }
 
-    /// Waits for the next thing that becomes of it. It is safe to drop this before it is done.
+    /// Waits for the next progress. This method is cancel-safe.
     pub(super) async fn next(&mut self) -> Progress {
         tokio::select! {
             biased;
@@ -51,7 +51,8 @@ impl Drop for Write {
     }
 }
 
-/// Commits the records, at once or in the parts that a refusal leaves. `failed` hears of every attempt that fails or is slow.
+/// Commits the records in one transaction or, if the store refuses late reports, in several. Every attempt that fails or is slow
+/// is sent to `failed`.
 async fn commit(
     store: Arc<dyn Store>,
     records: Arc<Vec<Record>>,
@@ -66,7 +67,7 @@ async fn commit(
     Ok(())
 }
 
-/// Commits one part, however long the store needs to be written again.
+/// Commits one part, and retries it while the store cannot be written.
 async fn commit_part(store: &dyn Store, part: &[Record], failed: &mpsc::Sender<StoreError>) -> Result<(), StoreError> {
     let mut pause = PAUSES.0;
     loop {
@@ -75,7 +76,7 @@ async fn commit_part(store: &dyn Store, part: &[Record], failed: &mpsc::Sender<S
         let committed = match tokio::time::timeout(SLOW, &mut committing).await {
             Ok(committed) => committed,
             Err(_) => {
-                // The loop that hears of it may have ended.
+                // The loop may have ended.
                 let _gone = failed.send(StoreError::Silent { seconds: SLOW.as_secs() }).await;
                 committing.await
             }
@@ -91,9 +92,9 @@ async fn commit_part(store: &dyn Store, part: &[Record], failed: &mpsc::Sender<S
     }
 }
 
-/// The transactions in the place of one that the store refused: its evidence alone, each report for itself. Evidence is what a
-/// worker says of an attempt that is not its own any more. Nothing rests on it, so an error in it is no reason to end. All other
-/// records are the coordinator's own.
+/// Splits a transaction that the store refused: the coordinator's own records first, then each late report alone. Late reports
+/// are evidence only: a worker sends them under an attempt that it no longer holds. So a refused late report is dropped, and any
+/// other refused record is an error.
 fn without_evidence(records: &[Record], error: StoreError) -> Result<Vec<Arc<Vec<Record>>>, StoreError> {
     let is_refusal = matches!(error, StoreError::Refused { .. } | StoreError::Failed { .. });
     let (evidence, own): (Vec<_>, Vec<_>) = records.iter().cloned().partition(Record::is_evidence);
@@ -101,7 +102,7 @@ fn without_evidence(records: &[Record], error: StoreError) -> Result<Vec<Arc<Vec
         _ if !is_refusal => Err(error),
         ([], _) => Err(error),
         ([report], []) => {
-            tracing::error!(%error, ?report, "a late report is not kept as evidence: the store refuses it");
+            tracing::error!(%error, ?report, "a late report is not stored as evidence, because the store refuses it");
             Ok(Vec::new())
         }
         _ => {

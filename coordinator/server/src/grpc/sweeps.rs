@@ -1,4 +1,4 @@
-//! The service for people: sweeps, what is asked of them, their results and curves; workers, and their release.
+//! The gRPC service for users: commands and queries about sweeps, results, curves and workers.
 
 use std::pin::Pin;
 
@@ -24,9 +24,9 @@ use crate::driver::Handle;
 use crate::queries::watch;
 use crate::queries::{self, Deleted, Purpose, QueryError};
 
-/// Rows read from the store at a time.
+/// Number of rows that are read from the store at once.
 const PAGE: u32 = 1_000;
-/// Points of curves that are read from the store at a time, about.
+/// Number of curve points that are read from the store at once, approximately.
 const POINTS: usize = 250_000;
 
 #[derive(Clone)]
@@ -239,7 +239,7 @@ impl Service {
         Ok((id, spec))
     }
 
-    /// Answers with what `produce` sends, and with its error last where it has one.
+    /// Streams the answers that `produce` sends, followed by its error if it fails.
     fn stream<T, F, Produce>(&self, buffer: usize, produce: Produce) -> Response<Answers<T>>
     where
         T: Send + 'static,
@@ -247,7 +247,7 @@ impl Service {
         Produce: FnOnce(Out<T>) -> F + Send + 'static,
     {
         let (out, answers) = mpsc::channel(buffer);
-        // Ends with the stream: its sends fail once the reader is gone.
+        // The task ends with the stream: its sends fail after the client has disconnected.
         self.commands.tasks.spawn(async move {
             if let Err(status) = produce(out.clone()).await {
                 drop(out.send(Err(status)).await);
@@ -257,13 +257,15 @@ impl Service {
     }
 }
 
-/// What a submitted text means.
+/// Parses a submitted spec.
 fn parse(text: &str, format: i32, origin: &str) -> Result<(SweepSpec, Format), Status> {
     let known = spec_format(format).map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let mistaken = |errors: SpecErrors| Status::invalid_argument(reason(errors.to_string()));
-    let parsed = SweepSpec::parse(text, known, &shown(origin)).map_err(mistaken)?;
-    if let Some(own) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
-        let why = format!("`{own}` comes without the digest of its files; submit it with `biosweep submit`");
+    let invalid = |errors: SpecErrors| Status::invalid_argument(reason(errors.to_string()));
+    let parsed = SweepSpec::parse(text, known, &shown(origin)).map_err(invalid)?;
+    if let Some(dataset) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
+        let why = format!(
+            "dataset `{dataset}` has no digest of its files; submit the spec with `biosweep submit`, which adds the digest"
+        );
         return Err(Status::invalid_argument(reason(why)));
     }
     Ok((parsed, known))
@@ -271,12 +273,12 @@ fn parse(text: &str, format: i32, origin: &str) -> Result<(SweepSpec, Format), S
 
 type Out<T> = mpsc::Sender<Result<T, Status>>;
 
-/// Answers with these.
+/// Streams these pieces.
 fn in_pieces<T: Send + 'static>(pieces: Vec<T>) -> Response<Answers<T>> {
     Response::new(Box::pin(tokio_stream::iter(pieces.into_iter().map(Ok))))
 }
 
-/// How many curves to read next: curves are of any length, and so many have to fit into memory.
+/// The number of curves to read next, so that their points fit into memory.
 fn next_page(page: u32, rows: &[CurveRow]) -> u32 {
     let points: usize = rows.iter().map(|row| row.points.len() + row.diagnostics.len()).sum();
     let fitting = POINTS * rows.len() / points.max(1);
@@ -284,7 +286,7 @@ fn next_page(page: u32, rows: &[CurveRow]) -> u32 {
 }
 
 fn outside(id: SweepId) -> Status {
-    Status::data_loss(format!("the store holds results outside the grid of sweep {id}; it is damaged"))
+    Status::data_loss(format!("the store holds results outside the grid of sweep {id}; the store is damaged"))
 }
 
 fn query_failed(error: QueryError) -> Status {

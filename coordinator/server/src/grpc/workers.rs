@@ -184,7 +184,7 @@ async fn forward(inbound: &mut Inbound, handle: &Handle, worker: WorkerId, strea
     loop {
         let (messages, end) = inbound.next().await;
         if !messages.is_empty()
-            && let Err(error) = handle.said(worker, stream, messages).await
+            && let Err(error) = handle.messages_received(worker, stream, messages).await
         {
             return End::Gone(error.to_string());
         }

@@ -1,4 +1,4 @@
-//! What befalls the coordinator, and what its driver does.
+//! The events of the coordinator, and the actions of its driver.
 
 use biosweep_scheduler::event::Extended;
 use biosweep_scheduler::record::Extension;
@@ -22,11 +22,11 @@ impl World {
         let specs = specs.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
         let batcher = Batcher::new(Scheduler::restore(TIMEOUTS, self.time(), &restored, specs));
         self.coordinator = Some(Coordinator { batcher, streams: BTreeMap::new(), writing: None, is_due: false });
-        self.soon(0, Happening::Tick);
+        self.schedule(0, WorldEvent::Tick);
         self.submit()
     }
 
-    /// Submits what is not there yet, as people do who saw no answer.
+    /// Submits the sweeps that are not stored, as a user does who got no answer.
     pub(super) fn submit(&mut self) -> Result<(), String> {
         for (number, text) in SPECS.iter().enumerate() {
             let id = SweepId(Uuid::from_u128(number as u128 + 1));
@@ -47,31 +47,31 @@ impl World {
         let prepared = PreparedSpec::new(spec);
         let reused = reuse::find(self.store.as_ref(), &prepared, all).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
-        self.tell(Event::Submitted { submission, prepared, reused })
+        self.send_event(Event::Submitted { submission, prepared, reused })
     }
 
-    /// Has a sweep come that shares trajectories with the first, cancels it after a while, and deletes it once it has ended:
-    /// what others took over from it is to stay.
-    pub(super) fn come_and_go(&mut self) -> Result<(), String> {
-        // What is about to be committed may be taken over from it.
+    /// Submits a temporary sweep that shares trajectories with the first, cancels it after a while, or deletes it if it has ended.
+    /// Other sweeps must keep the results that they took over from it.
+    pub(super) fn cycle_temporary_sweep(&mut self) -> Result<(), String> {
+        // Records that are not committed may refer to the temporary sweep.
         if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.is_settled()) {
             return Ok(());
         }
         let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
-        let calm = self.now > TROUBLED_MS;
-        match rows.iter().find(|row| is_passing(row.submission.id)) {
-            None if calm || !self.faults.mishaps => Ok(()),
+        let calm = self.now > FAULTS_MS;
+        match rows.iter().find(|row| is_temporary(row.submission.id)) {
+            None if calm || !self.faults.disruptions => Ok(()),
             None => {
-                self.passing += 1;
-                self.submit_one(SweepId(Uuid::from_u128(PASSING + self.passing)), PASSING_SPEC)
+                self.temporary += 1;
+                self.submit_one(SweepId(Uuid::from_u128(TEMPORARY + self.temporary)), TEMPORARY_SPEC)
             }
-            Some(row) if row.state.has_ended() => self.tell(Event::Deleted(row.submission.id)),
-            Some(row) if calm || self.rng.random_bool(0.2) => self.tell(Event::Cancelled(row.submission.id)),
+            Some(row) if row.state.has_ended() => self.send_event(Event::Deleted(row.submission.id)),
+            Some(row) if calm || self.rng.random_bool(0.2) => self.send_event(Event::Cancelled(row.submission.id)),
             Some(_) => Ok(()),
         }
     }
 
-    /// Adds to the first sweep what is not there yet, as its owner does who saw no answer.
+    /// Extends the first sweep if it is not extended, as a user does who got no answer.
     pub(super) fn extend(&mut self) -> Result<(), String> {
         let id = SweepId(Uuid::from_u128(1));
         let restored =
@@ -80,7 +80,7 @@ impl World {
         let before = queries::parse(&restored.row).map_err(|error| error.to_string())?;
         let more = SweepSpec::parse(EXTENSION, Format::Toml, "simulated").map_err(|error| error.to_string())?;
         let spec = Arc::new(before.extended(&more).map_err(|error| error.to_string())?);
-        // Workers and results may know of it before it is kept.
+        // Workers may get grants of the extension before this function returns.
         self.specs.insert(id, Arc::clone(&spec));
         let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
         let prepared = PreparedSpec::new(spec);
@@ -89,15 +89,15 @@ impl World {
         let extension = Extension { text: EXTENSION.to_owned(), format: Format::Toml, at: WallTime(self.wall) };
         let finished = (restored.row.state == SweepState::Finished).then_some(restored);
         let extended = Box::new(Extended { extension, prepared, finished, reused });
-        self.tell(Event::Extended { sweep: id, extended })
+        self.send_event(Event::Extended { sweep: id, extended })
     }
 
-    /// Has the coordinator take in an event.
-    pub(super) fn tell(&mut self, event: Event) -> Result<(), String> {
-        self.request(Request::Event { event, asker: () })
+    /// Sends an event to the coordinator.
+    pub(super) fn send_event(&mut self, event: Event) -> Result<(), String> {
+        self.request(Request::Event { event, caller: () })
     }
 
-    /// Has the coordinator take in a request, where it is alive. What follows from it is committed in a moment.
+    /// Sends a request to the coordinator, if it is running, and schedules a commit.
     pub(super) fn request(&mut self, request: Request<()>) -> Result<(), String> {
         let now = self.time();
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
@@ -112,27 +112,27 @@ impl World {
             _ => None,
         };
         coordinator.batcher.tick(now);
-        let outputs = coordinator.batcher.take(now, request);
-        // Whoever is on the other end of the stream before hears that it ends, be it the living worker.
+        let outputs = coordinator.batcher.on_request(now, request);
+        // The worker of the replaced stream notices its end, even if it is the same worker.
         replaced.into_iter().for_each(|before| self.break_stream(before));
         self.release(outputs);
         self.expect_commit();
         Ok(())
     }
 
-    /// Has the loop look after its transactions in a moment: what comes before then is one transaction.
+    /// Schedules a commit. All requests before the commit are one transaction.
     fn expect_commit(&mut self) {
         if self.coordinator.as_ref().is_some_and(|coordinator| coordinator.is_settled()) {
             let in_ms = self.rng.random_range(0..3);
-            self.soon(in_ms, Happening::Commit);
-            self.coordinator.as_mut().expect("it is alive").is_due = true;
+            self.schedule(in_ms, WorldEvent::Commit);
+            self.coordinator.as_mut().expect("the coordinator is running").is_due = true;
         }
     }
 
-    /// Begins a transaction, or ends the one that has begun: well or not.
+    /// Begins a transaction, or ends the current one with success or failure.
     pub(super) fn commit(&mut self) -> Result<(), String> {
         let now = self.time();
-        let (fails, all_the_same) = (self.chance(self.faults.commits), self.rng.random_bool(0.5));
+        let (fails, written_anyway) = (self.chance(self.faults.commits), self.rng.random_bool(0.5));
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         coordinator.is_due = false;
         let Some((records, is_there)) = coordinator.writing.take() else {
@@ -141,12 +141,12 @@ impl World {
                 self.kinds.extend(records.iter().map(kind));
                 coordinator.writing = Some((records, false));
                 let in_ms = self.rng.random_range(0..20);
-                self.soon(in_ms, Happening::Commit);
+                self.schedule(in_ms, WorldEvent::Commit);
             }
             self.release(outputs);
             return Ok(());
         };
-        let is_written = is_there || !fails || all_the_same;
+        let is_written = is_there || !fails || written_anyway;
         if is_written && !is_there {
             let written = self.store.commit(&records).now_or_never().expect("memory");
             written.map_err(|error| error.to_string())?;
@@ -160,19 +160,19 @@ impl World {
         self.release(outputs);
         if fails {
             let in_ms = self.rng.random_range(50..5_000);
-            self.soon(in_ms, Happening::Commit);
+            self.schedule(in_ms, WorldEvent::Commit);
         } else {
             self.expect_commit();
         }
         Ok(())
     }
 
-    /// The coordinator dies. What was on its way to the disk may have come there.
+    /// Kills the coordinator. The transaction that was being written may be committed.
     pub(super) fn kill_coordinator(&mut self) -> Result<(), String> {
-        let came_there = self.rng.random_bool(0.5);
+        let is_committed = self.rng.random_bool(0.5);
         let writing = self.coordinator.take().and_then(|coordinator| coordinator.writing);
         if let Some((records, false)) = writing
-            && came_there
+            && is_committed
         {
             self.store.commit(&records).now_or_never().expect("memory").map_err(|error| error.to_string())?;
         }
@@ -182,7 +182,7 @@ impl World {
     fn release(&mut self, outputs: Vec<FromBatcher<()>>) {
         for output in outputs {
             if let FromBatcher::Send { worker, messages } = output {
-                messages.into_iter().for_each(|message| self.say_down(worker, message));
+                messages.into_iter().for_each(|message| self.send_down(worker, message));
             }
         }
     }
@@ -192,11 +192,11 @@ impl World {
         let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         coordinator.batcher.tick(now);
         self.expect_commit();
-        self.soon(500, Happening::Tick);
+        self.schedule(500, WorldEvent::Tick);
         Ok(())
     }
 
-    pub(super) fn say_down(&mut self, worker: WorkerId, message: ToWorker) {
+    pub(super) fn send_down(&mut self, worker: WorkerId, message: ToWorker) {
         let stream = self.coordinator.as_ref().and_then(|coordinator| coordinator.streams.get(&worker)).copied();
         let Some(stream) = stream else { return };
         if self.chance(self.faults.breaks) {
@@ -208,23 +208,23 @@ impl World {
         let at = (now + delay).max(*free_at);
         *free_at = at;
         let slot = *slot;
-        self.soon(at - now, Happening::Down { slot, stream, message });
+        self.schedule(at - now, WorldEvent::Down { slot, stream, message });
     }
 
     pub(super) fn delay(&mut self) -> u64 {
-        let slow = self.faults.mishaps && self.rng.random_bool(0.01);
+        let slow = self.faults.disruptions && self.rng.random_bool(0.01);
         if slow { self.rng.random_range(0..12_000) } else { self.rng.random_range(0..30) }
     }
 
-    /// A stream breaks: its worker knows at once, the coordinator in its own time; what was on its way up may still come.
+    /// Breaks a stream. The worker notices at once, the coordinator later. Messages to the coordinator may still arrive.
     pub(super) fn break_stream(&mut self, stream: StreamId) {
         let Some((slot, ..)) = self.streams.remove(&stream) else { return };
         if self.rng.random_bool(0.5) {
-            self.happenings.values_mut().for_each(|happening| {
-                if let Happening::Up { stream: of, message, .. } = happening
+            self.events.values_mut().for_each(|event| {
+                if let WorldEvent::Up { stream: of, message, .. } = event
                     && *of == stream
                 {
-                    // Nobody has this stream: it is lost.
+                    // No worker has this stream, so the coordinator drops the message.
                     (*of, *message) = (StreamId(0), ToCoordinator::Goodbye);
                 }
             });
@@ -233,7 +233,7 @@ impl World {
         worker.stream = None;
         let (id, life) = (worker.id, worker.life);
         let (noticed, again) = (self.rng.random_range(0..6_000), self.rng.random_range(50..3_000));
-        self.soon(noticed, Happening::Noticed { worker: id, stream });
-        self.soon(again, Happening::Connect { slot, life });
+        self.schedule(noticed, WorldEvent::StreamLost { worker: id, stream });
+        self.schedule(again, WorldEvent::Connect { slot, life });
     }
 }

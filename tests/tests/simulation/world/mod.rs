@@ -1,4 +1,4 @@
-//! What happens next in the simulated world.
+//! The simulated world: a queue of events, and the state of all processes.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -25,21 +25,22 @@ use uuid::Uuid;
 use super::process::{Coordinator, Worker};
 
 mod coordinator;
-mod mishaps;
+mod disruptions;
 mod workers;
 
 const TIMEOUTS: Timeouts = Timeouts { heartbeat_ms: 1_000, lease_ms: 8_000, reconnect_grace_ms: 2_000 };
 const WORKERS: usize = 4;
-/// Those of them that can train what the second sweep requires.
+/// The number of workers that meet the requirements of the second sweep.
 const FAST: usize = 2;
-/// Faults cease after so much time of the world, and then it has to come to its end within as much again.
-const TROUBLED_MS: u64 = 90_000;
+/// Simulated milliseconds with faults.
+const FAULTS_MS: u64 = 90_000;
+/// Simulated milliseconds without faults, after which all sweeps must have finished.
 const CALM_MS: u64 = 600_000;
-/// Steps that a failure shows.
+/// The number of steps that a failure message shows.
 const SHOWN: usize = 40;
 
-/// The third shares trajectories with the first, and its second block with its own first; not every worker can train the
-/// second.
+/// The third sweep shares trajectories with the first, and its second block with its own first block. Not every worker can train
+/// the second sweep.
 const SPECS: [&str; 3] = [
     r#"
 name = "one"
@@ -90,21 +91,21 @@ max_updates = 10
 "#,
 ];
 
-/// How often what goes wrong: chances in 1,000, for each step of its kind.
+/// The rates of faults, per 1,000 steps of their kind.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Faults {
-    /// A message breaks its stream.
+    /// The stream of a message breaks.
     breaks: u32,
-    /// A report is said twice, or overtaken.
+    /// A report is repeated, or overtaken by later messages.
     repeats: u32,
     /// A commit fails.
     commits: u32,
     /// A lane fails.
     fails: u32,
-    /// A bad worker's lane fails, where there is one.
+    /// A lane of the bad worker fails.
     fails_on_bad: u32,
-    /// Once in a while, something of a process or a person.
-    mishaps: bool,
+    /// Whether processes crash and users interfere.
+    disruptions: bool,
 }
 
 impl Faults {
@@ -112,7 +113,7 @@ impl Faults {
         Self::default()
     }
 
-    /// Each world has its own weather.
+    /// Draws the rates of faults of a world from its seed.
     pub(super) fn all(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xfa11);
         Self {
@@ -121,12 +122,12 @@ impl Faults {
             commits: rng.random_range(0..40),
             fails: rng.random_range(0..30),
             fails_on_bad: if rng.random_bool(0.3) { 900 } else { 0 },
-            mishaps: true,
+            disruptions: true,
         }
     }
 }
 
-/// What the owner of the first adds to it: more seeds, some of which the third has, too.
+/// The extension of the first sweep: more seeds. The third sweep has some of them too.
 const EXTENSION: &str = r#"
 name = "one and more"
 [data]
@@ -141,9 +142,9 @@ seed = { from = 10, count = 6 }
 max_updates = [20, 40]
 "#;
 
-/// A sweep that is deleted once it has ended, and comes again under another id.
-const PASSING_SPEC: &str = r#"
-name = "passing"
+/// A sweep that is cancelled, deleted, and submitted again with another id.
+const TEMPORARY_SPEC: &str = r#"
+name = "temporary"
 [data]
 dataset = "synthetic-digits"
 [train]
@@ -155,40 +156,40 @@ depth = 1
 seed = { from = 4, count = 6 }
 max_updates = [30, 40]
 "#;
-/// Its ids are above this one.
-const PASSING: u128 = 1_000;
+/// The ids of this sweep are greater than this number.
+const TEMPORARY: u128 = 1_000;
 
-fn is_passing(id: SweepId) -> bool {
-    id.0.as_u128() > PASSING
+fn is_temporary(id: SweepId) -> bool {
+    id.0.as_u128() > TEMPORARY
 }
 
-/// Something that is going to happen.
+/// A scheduled event of the world.
 #[derive(Debug, Clone)]
-enum Happening {
-    /// What a worker said arrives.
+enum WorldEvent {
+    /// A message of a worker arrives.
     Up { worker: WorkerId, stream: StreamId, message: ToCoordinator },
-    /// What the coordinator said arrives.
+    /// A message of the coordinator arrives.
     Down { slot: usize, stream: StreamId, message: ToWorker },
-    /// The coordinator notices that a stream is gone.
-    Noticed { worker: WorkerId, stream: StreamId },
+    /// The coordinator notices the end of a stream.
+    StreamLost { worker: WorkerId, stream: StreamId },
     /// A worker connects.
     Connect { slot: usize, life: u64 },
-    /// A worker's trainer has done a while's work.
+    /// A worker has trained all its lanes to the next evaluation.
     Trained { slot: usize, life: u64, bundle: Attempt },
-    /// A worker's heart beats.
-    Beat { slot: usize, life: u64, stream: StreamId },
-    /// A worker is started.
+    /// A worker sends a heartbeat.
+    Heartbeat { slot: usize, life: u64, stream: StreamId },
+    /// A worker starts.
     Start { slot: usize },
-    /// The coordinator is started.
+    /// The coordinator starts.
     Restart,
-    /// The loop looks after its transactions.
+    /// The coordinator's loop begins or ends a transaction.
     Commit,
-    /// The loop's clock rings.
+    /// The coordinator's loop checks its deadlines.
     Tick,
-    /// Something of a process or a person.
-    Mishap,
-    /// A person looks after what stands still.
-    Look,
+    /// A process crashes or is suspended, a clock jumps, or a user interferes.
+    Disruption,
+    /// A user submits missing sweeps, resumes, retries and releases.
+    Intervene,
 }
 
 /// A seeded world.
@@ -196,37 +197,37 @@ pub(super) struct World {
     rng: ChaCha8Rng,
     faults: Faults,
     now: u64,
-    /// By how much the coordinator's clock is ahead: its machine slept.
+    /// Milliseconds for which the coordinator's machine was suspended. Its clock is ahead by this time.
     slept: u64,
     wall: u64,
     steps: u64,
     sequence: u64,
-    agenda: BinaryHeap<Reverse<(u64, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, WorldEvent>,
     store: Arc<Memory>,
     coordinator: Option<Coordinator>,
     workers: Vec<Option<Worker>>,
     lives: u64,
-    /// The slot whose worker fails what others complete.
+    /// The slot of the worker that fails trajectories which others complete.
     bad: usize,
-    /// Reports on disk.
+    /// The reports on the workers' disks.
     spool: BTreeMap<WorkerId, BTreeMap<(Attempt, TrajectoryIndex), Owed>>,
-    shelf: BTreeMap<(SweepId, TrajectoryIndex), u64>,
+    checkpoints: BTreeMap<(SweepId, TrajectoryIndex), u64>,
     specs: BTreeMap<SweepId, Arc<SweepSpec>>,
-    /// Open streams, by the slot of their worker; when each way is free.
+    /// Open streams: the slot of the worker, and the times at which the ways up and down are free.
     streams: BTreeMap<StreamId, (usize, u64, u64)>,
     last_stream: StreamId,
-    /// Sweeps whose owner paused them.
+    /// Sweeps that a user has paused.
     paused: BTreeSet<SweepId>,
-    /// Sweeps that came to be deleted.
-    passing: u128,
-    /// Kinds of records that were kept.
+    /// The number of temporary sweeps so far.
+    temporary: u128,
+    /// The kinds of records that were written.
     kinds: BTreeSet<&'static str>,
     history: VecDeque<String>,
 }
 
-/// What a trial found, wherever and however often it was tried.
-pub(super) type TrainedSource = (TrialStatus, Option<Score>);
+/// The status and score of a trial. They do not depend on the workers and the attempts.
+pub(super) type TrialResult = (TrialStatus, Option<Score>);
 
 impl World {
     pub(super) fn new(seed: u64, faults: Faults) -> Self {
@@ -240,29 +241,29 @@ impl World {
             wall: 1_800_000_000_000,
             steps: 0,
             sequence: 0,
-            agenda: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            events: BTreeMap::new(),
             store: Arc::new(Memory::default()),
             coordinator: None,
             workers: (0..WORKERS).map(|_| None).collect(),
             lives: 0,
             bad,
             spool: BTreeMap::new(),
-            shelf: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
             specs: BTreeMap::new(),
             streams: BTreeMap::new(),
             last_stream: StreamId(0),
             paused: BTreeSet::new(),
-            passing: 0,
+            temporary: 0,
             kinds: BTreeSet::new(),
             history: VecDeque::new(),
         };
-        world.soon(0, Happening::Restart);
+        world.schedule(0, WorldEvent::Restart);
         for slot in 0..WORKERS {
-            world.soon(10, Happening::Start { slot });
+            world.schedule(10, WorldEvent::Start { slot });
         }
-        world.soon(500, Happening::Mishap);
-        world.soon(1_000, Happening::Look);
+        world.schedule(500, WorldEvent::Disruption);
+        world.schedule(1_000, WorldEvent::Intervene);
         world
     }
 
@@ -274,10 +275,10 @@ impl World {
         self.history.iter().map(|line| format!("  {line}\n")).collect()
     }
 
-    /// What every trial found.
-    pub(super) fn results(&self) -> BTreeMap<(String, TrialIndex), TrainedSource> {
+    /// The results of all trials, without those of temporary sweeps.
+    pub(super) fn results(&self) -> BTreeMap<(String, TrialIndex), TrialResult> {
         let mut results = BTreeMap::new();
-        for (&id, spec) in self.specs.iter().filter(|(id, _)| !is_passing(**id)) {
+        for (&id, spec) in self.specs.iter().filter(|(id, _)| !is_temporary(**id)) {
             let rows = self.store.results(id, TrialIndex(0), u32::MAX).now_or_never().expect("memory").expect("reads");
             results.extend(rows.into_iter().map(|row| ((spec.name.clone(), row.trial), (row.status, row.score))));
         }
@@ -286,20 +287,20 @@ impl World {
 
     /// Runs until every sweep has finished.
     pub(super) fn run(&mut self) -> Result<(), String> {
-        let end = if self.faults.mishaps { TROUBLED_MS + CALM_MS } else { CALM_MS };
-        while let Some(Reverse((at, sequence))) = self.agenda.pop() {
-            let happening = self.happenings.remove(&sequence).expect("what is on the agenda happens");
+        let end = if self.faults.disruptions { FAULTS_MS + CALM_MS } else { CALM_MS };
+        while let Some(Reverse((at, sequence))) = self.queue.pop() {
+            let event = self.events.remove(&sequence).expect("a queued event is stored");
             self.wall += at - self.now;
             self.now = at;
             if at > end {
-                return Err(format!("it does not come to its end: {:?}", self.states()));
+                return Err(format!("the sweeps do not finish: {:?}", self.states()));
             }
-            if self.faults.mishaps && at > TROUBLED_MS {
-                self.faults = Faults { fails_on_bad: self.faults.fails_on_bad, mishaps: true, ..Faults::none() };
+            if self.faults.disruptions && at > FAULTS_MS {
+                self.faults = Faults { fails_on_bad: self.faults.fails_on_bad, disruptions: true, ..Faults::none() };
             }
             self.steps += 1;
-            self.remember(&happening);
-            self.happen(happening)?;
+            self.log(&event);
+            self.apply(event)?;
             if let Some(coordinator) = &self.coordinator {
                 coordinator.batcher.scheduler().check()?;
             }
@@ -307,11 +308,11 @@ impl World {
                 return Ok(());
             }
         }
-        Err("nothing happens any more".to_owned())
+        Err("the event queue is empty".to_owned())
     }
 
     fn is_over(&self) -> bool {
-        let calm = !self.faults.mishaps || self.now > TROUBLED_MS;
+        let calm = !self.faults.disruptions || self.now > FAULTS_MS;
         let idle = self.coordinator.as_ref().is_some_and(|coordinator| coordinator.writing.is_none());
         calm && idle && {
             let states = self.states();
@@ -323,7 +324,7 @@ impl World {
 
     fn states(&self) -> Vec<(SweepState, u64)> {
         let rows = self.store.sweeps().now_or_never().expect("memory").expect("reads");
-        let lasting = rows.iter().filter(|row| !is_passing(row.submission.id));
+        let lasting = rows.iter().filter(|row| !is_temporary(row.submission.id));
         lasting.map(|row| (row.state, row.failed)).collect()
     }
 
@@ -332,8 +333,8 @@ impl World {
         rows.iter().any(|row| !row.extensions.is_empty())
     }
 
-    fn remember(&mut self, happening: &Happening) {
-        let mut line = format!("{:>7} ms  {happening:?}", self.now);
+    fn log(&mut self, event: &WorldEvent) {
+        let mut line = format!("{:>7} ms  {event:?}", self.now);
         line.truncate(160);
         self.history.push_back(line);
         if self.history.len() > SHOWN {
@@ -341,36 +342,36 @@ impl World {
         }
     }
 
-    fn soon(&mut self, in_ms: u64, happening: Happening) {
+    fn schedule(&mut self, in_ms: u64, event: WorldEvent) {
         self.sequence += 1;
-        self.agenda.push(Reverse((self.now + in_ms, self.sequence)));
-        self.happenings.insert(self.sequence, happening);
+        self.queue.push(Reverse((self.now + in_ms, self.sequence)));
+        self.events.insert(self.sequence, event);
     }
 
     fn chance(&mut self, in_thousand: u32) -> bool {
         in_thousand > 0 && self.rng.random_range(0..1_000) < in_thousand
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), String> {
-        match happening {
-            Happening::Up { worker, stream, message } => {
+    fn apply(&mut self, event: WorldEvent) -> Result<(), String> {
+        match event {
+            WorldEvent::Up { worker, stream, message } => {
                 let request = match message {
                     ToCoordinator::Hello(hello) => Request::Attach { stream, hello },
-                    message => Request::Said { worker, stream, messages: vec![message] },
+                    message => Request::Messages { worker, stream, messages: vec![message] },
                 };
                 self.request(request)
             }
-            Happening::Down { slot, stream, message } => self.hear(slot, stream, message),
-            Happening::Noticed { worker, stream } => self.request(Request::Detach { worker, stream }),
-            Happening::Connect { slot, life } => self.connect(slot, life),
-            Happening::Trained { slot, life, bundle } => self.trained(slot, life, bundle),
-            Happening::Beat { slot, life, stream } => self.beat(slot, life, stream),
-            Happening::Start { slot } => self.start(slot),
-            Happening::Restart => self.restart(),
-            Happening::Commit => self.commit(),
-            Happening::Tick => self.tick(),
-            Happening::Mishap => self.mishap(),
-            Happening::Look => self.look(),
+            WorldEvent::Down { slot, stream, message } => self.receive(slot, stream, message),
+            WorldEvent::StreamLost { worker, stream } => self.request(Request::Detach { worker, stream }),
+            WorldEvent::Connect { slot, life } => self.connect(slot, life),
+            WorldEvent::Trained { slot, life, bundle } => self.trained(slot, life, bundle),
+            WorldEvent::Heartbeat { slot, life, stream } => self.heartbeat(slot, life, stream),
+            WorldEvent::Start { slot } => self.start(slot),
+            WorldEvent::Restart => self.restart(),
+            WorldEvent::Commit => self.commit(),
+            WorldEvent::Tick => self.tick(),
+            WorldEvent::Disruption => self.disrupt(),
+            WorldEvent::Intervene => self.intervene(),
         }
     }
 }
@@ -391,13 +392,13 @@ fn kind(record: &Record) -> &'static str {
     }
 }
 
-/// Unused records of a kind would be a sign that the world lacks it.
+/// A missing kind of record would mean that the simulation does not cover it.
 #[test]
-fn a_world_sees_every_kind_of_record() {
+fn the_simulated_worlds_write_every_kind_of_record() {
     let mut kinds = BTreeSet::new();
     for seed in 1..=12 {
         let mut world = World::new(seed, Faults::all(seed));
-        world.run().expect("a world that ends well");
+        world.run().expect("the world ends without an error");
         kinds.extend(world.kinds);
     }
     let all = [

@@ -1,4 +1,4 @@
-//! What befalls the workers, and what their agents do.
+//! The events of the workers, and the actions of their agents.
 
 use super::*;
 
@@ -9,7 +9,7 @@ impl World {
         }
         self.lives += 1;
         let life = self.lives;
-        // A new worker takes up what a dead one left, or is nobody's heir and leaves it to the next.
+        // A new process takes over the identity and the reports of a dead worker, or starts as a new worker.
         let alive: BTreeSet<WorkerId> = self.workers.iter().flatten().map(|worker| worker.id).collect();
         let left = self.spool.iter().find(|(id, reports)| !alive.contains(id) && !reports.is_empty());
         let left = left.map(|(&id, reports)| (id, reports.values().cloned().collect()));
@@ -20,7 +20,7 @@ impl World {
         let lanes = 1 + (slot as u32 % 3);
         let labels = (slot < FAST).then(|| "fast".to_owned()).into_iter().collect();
         self.workers[slot] = Some(Worker::new(id, lanes, labels, life, reports));
-        self.soon(20, Happening::Connect { slot, life });
+        self.schedule(20, WorldEvent::Connect { slot, life });
         Ok(())
     }
 
@@ -28,11 +28,11 @@ impl World {
         self.workers[slot].as_mut().filter(|worker| worker.life == life)
     }
 
-    /// Puts a happening off while the worker is frozen.
-    pub(super) fn put_off(&mut self, slot: usize, happening: &Happening) -> bool {
+    /// Delays an event while the worker is suspended; returns whether it is.
+    pub(super) fn delay_if_suspended(&mut self, slot: usize, event: &WorldEvent) -> bool {
         let until = self.workers[slot].as_ref().map_or(0, |worker| worker.frozen_until);
         if until > self.now {
-            self.soon(until - self.now, happening.clone());
+            self.schedule(until - self.now, event.clone());
         }
         until > self.now
     }
@@ -41,12 +41,12 @@ impl World {
         if self.worker(slot, life).is_none_or(|worker| worker.stream.is_some()) {
             return Ok(());
         }
-        if self.put_off(slot, &Happening::Connect { slot, life }) {
+        if self.delay_if_suspended(slot, &WorldEvent::Connect { slot, life }) {
             return Ok(());
         }
         if self.coordinator.is_none() {
             let in_ms = self.rng.random_range(100..2_000);
-            self.soon(in_ms, Happening::Connect { slot, life });
+            self.schedule(in_ms, WorldEvent::Connect { slot, life });
             return Ok(());
         }
         self.last_stream.0 += 1;
@@ -58,54 +58,54 @@ impl World {
         self.input(slot, Input::Connected)
     }
 
-    pub(super) fn hear(&mut self, slot: usize, stream: StreamId, message: ToWorker) -> Result<(), String> {
+    pub(super) fn receive(&mut self, slot: usize, stream: StreamId, message: ToWorker) -> Result<(), String> {
         if self.workers[slot].as_ref().is_none_or(|worker| worker.stream != Some(stream)) {
             return Ok(());
         }
-        if self.put_off(slot, &Happening::Down { slot, stream, message: message.clone() }) {
+        if self.delay_if_suspended(slot, &WorldEvent::Down { slot, stream, message: message.clone() }) {
             return Ok(());
         }
         self.input(slot, Input::Received(message))
     }
 
-    pub(super) fn beat(&mut self, slot: usize, life: u64, stream: StreamId) -> Result<(), String> {
+    pub(super) fn heartbeat(&mut self, slot: usize, life: u64, stream: StreamId) -> Result<(), String> {
         if self.worker(slot, life).is_none_or(|worker| worker.stream != Some(stream)) {
             return Ok(());
         }
-        if self.put_off(slot, &Happening::Beat { slot, life, stream }) {
+        if self.delay_if_suspended(slot, &WorldEvent::Heartbeat { slot, life, stream }) {
             return Ok(());
         }
         let updates = self.worker(slot, life).map(|worker| worker.lanes.iter().map(|lane| lane.updates).collect());
         self.input(slot, Input::HeartbeatDue(updates.unwrap_or_default()))?;
-        self.soon(TIMEOUTS.heartbeat_ms, Happening::Beat { slot, life, stream });
+        self.schedule(TIMEOUTS.heartbeat_ms, WorldEvent::Heartbeat { slot, life, stream });
         Ok(())
     }
 
-    /// A while of training: every lane to its next evaluation.
+    /// Trains every lane to its next evaluation.
     pub(super) fn trained(&mut self, slot: usize, life: u64, bundle: Attempt) -> Result<(), String> {
-        let is_it = |worker: &mut Worker| worker.lanes.first().is_some_and(|lane| lane.held.attempt == bundle);
-        if !self.worker(slot, life).is_some_and(is_it) {
+        let has_bundle = |worker: &mut Worker| worker.lanes.first().is_some_and(|lane| lane.held.attempt == bundle);
+        if !self.worker(slot, life).is_some_and(has_bundle) {
             return Ok(());
         }
-        if self.put_off(slot, &Happening::Trained { slot, life, bundle }) {
+        if self.delay_if_suspended(slot, &WorldEvent::Trained { slot, life, bundle }) {
             return Ok(());
         }
         let bad = slot == self.bad;
         let fails = if bad { self.faults.fails + self.faults.fails_on_bad } else { self.faults.fails };
         let count = self.worker(slot, life).map_or(0, |worker| worker.lanes.len());
         for place in 0..count {
-            let (fails, keeps, what) = (self.chance(fails), self.rng.random_bool(0.5), self.rng.random_range(0..5));
+            let (fails, keeps, kind) = (self.chance(fails), self.rng.random_bool(0.5), self.rng.random_range(0..5));
             let Some(lane) = self.worker(slot, life).and_then(|worker| worker.lanes.get_mut(place)) else { break };
             if lane.over {
                 continue;
             }
             let (held, updates) = (lane.held, lane.updates);
-            let cause = || Some(format!("fault {} of {updates}", ["alpha", "beta", "gamma", "delta", "epsilon"][what]));
+            let cause = || Some(format!("fault {} of {updates}", ["alpha", "beta", "gamma", "delta", "epsilon"][kind]));
             let (point, end) = match lane.halted {
                 Some(keep) => {
                     let end = lane.end(Outcome::Preempted, None);
                     if keep {
-                        self.shelf.insert((held.sweep, held.trajectory), updates);
+                        self.checkpoints.insert((held.sweep, held.trajectory), updates);
                     }
                     (None, Some(end))
                 }
@@ -114,7 +114,7 @@ impl World {
                     let (point, end) = lane.advance();
                     if end.is_none() && keeps {
                         let updates = lane.updates;
-                        self.shelf.insert((held.sweep, held.trajectory), updates);
+                        self.checkpoints.insert((held.sweep, held.trajectory), updates);
                     }
                     (Some(point), end)
                 }
@@ -134,21 +134,21 @@ impl World {
             return self.input(slot, Input::BundleDone);
         }
         let in_ms = self.rng.random_range(200..1_500);
-        self.soon(in_ms, Happening::Trained { slot, life, bundle });
+        self.schedule(in_ms, WorldEvent::Trained { slot, life, bundle });
         Ok(())
     }
 
-    /// Tells a worker's session what happened, and does what it says.
+    /// Applies an input to a worker's session, and executes the outputs.
     pub(super) fn input(&mut self, slot: usize, input: Input) -> Result<(), String> {
         let Some(worker) = &mut self.workers[slot] else { return Ok(()) };
         let (id, life, stream) = (worker.id, worker.life, worker.stream);
         for output in worker.session.apply(input) {
             match output {
-                Output::Send(message) => self.say_up(slot, id, message),
+                Output::Send(message) => self.send_up(slot, id, message),
                 Output::Train(grant) => {
                     let Some(worker) = &mut self.workers[slot] else { break };
-                    worker.train(&grant, &self.specs, &self.shelf);
-                    self.soon(300, Happening::Trained { slot, life, bundle: grant.attempt });
+                    worker.train(&grant, &self.specs, &self.checkpoints);
+                    self.schedule(300, WorldEvent::Trained { slot, life, bundle: grant.attempt });
                 }
                 Output::Halt { lane, keep } => {
                     let lane = self.workers[slot].as_mut().and_then(|worker| worker.lanes.get_mut(lane));
@@ -163,10 +163,10 @@ impl World {
                 Output::Forget { held, .. } => {
                     self.spool.entry(id).or_default().remove(&(held.attempt, held.trajectory));
                 }
-                Output::Discard(held) => drop(self.shelf.remove(&(held.sweep, held.trajectory))),
+                Output::Discard(held) => drop(self.checkpoints.remove(&(held.sweep, held.trajectory))),
                 Output::Beat { every_ms } => {
                     if let Some(stream) = stream {
-                        self.soon(every_ms, Happening::Beat { slot, life, stream });
+                        self.schedule(every_ms, WorldEvent::Heartbeat { slot, life, stream });
                     }
                 }
                 Output::Exit => self.end_worker(slot),
@@ -175,7 +175,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn say_up(&mut self, slot: usize, worker: WorkerId, message: ToCoordinator) {
+    pub(super) fn send_up(&mut self, slot: usize, worker: WorkerId, message: ToCoordinator) {
         let Some(stream) = self.workers[slot].as_ref().and_then(|worker| worker.stream) else { return };
         if self.chance(self.faults.breaks) {
             return self.break_stream(stream);
@@ -190,21 +190,21 @@ impl World {
         let at = (now + delay).max(*free_at);
         *free_at = at;
         if repeated {
-            self.soon(at - now + 40, Happening::Up { worker, stream, message: message.clone() });
+            self.schedule(at - now + 40, WorldEvent::Up { worker, stream, message: message.clone() });
         }
         let at = if overtaken { at + 60 } else { at };
-        self.soon(at - now, Happening::Up { worker, stream, message });
+        self.schedule(at - now, WorldEvent::Up { worker, stream, message });
     }
 
-    /// A worker's process ends, by itself or not; its spool stays.
+    /// Ends a worker's process. Its spool stays on disk.
     pub(super) fn end_worker(&mut self, slot: usize) {
         let Some(worker) = self.workers[slot].take() else { return };
         if let Some(stream) = worker.stream {
             self.streams.remove(&stream);
             let in_ms = self.rng.random_range(0..6_000);
-            self.soon(in_ms, Happening::Noticed { worker: worker.id, stream });
+            self.schedule(in_ms, WorldEvent::StreamLost { worker: worker.id, stream });
         }
         let in_ms = self.rng.random_range(100..12_000);
-        self.soon(in_ms, Happening::Start { slot });
+        self.schedule(in_ms, WorldEvent::Start { slot });
     }
 }

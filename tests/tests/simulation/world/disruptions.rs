@@ -1,4 +1,4 @@
-//! What goes wrong, and people who interfere and put in order.
+//! Crashes, partitions and clock jumps, and users who interfere and repair.
 
 use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_server::commands::reuse::{self, Wanted};
@@ -7,12 +7,12 @@ use biosweep_server::queries;
 use super::*;
 
 impl World {
-    pub(super) fn mishap(&mut self) -> Result<(), String> {
-        if !self.faults.mishaps || self.now > TROUBLED_MS {
+    pub(super) fn disrupt(&mut self) -> Result<(), String> {
+        if !self.faults.disruptions || self.now > FAULTS_MS {
             return Ok(());
         }
         let in_ms = self.rng.random_range(200..6_000);
-        self.soon(in_ms, Happening::Mishap);
+        self.schedule(in_ms, WorldEvent::Disruption);
         let slot = self.rng.random_range(0..WORKERS);
         match self.rng.random_range(0..12) {
             0..3 => {
@@ -20,7 +20,7 @@ impl World {
                 self.end_worker(slot);
                 if let Some(worker) = killed.filter(|_| self.rng.random_bool(0.5)) {
                     let cause = "killed".to_owned();
-                    return self.tell(Event::Died { worker, cause });
+                    return self.send_event(Event::Died { worker, cause });
                 }
             }
             3..5 => {
@@ -28,7 +28,7 @@ impl World {
                 let open: Vec<StreamId> = self.streams.keys().copied().collect();
                 open.into_iter().for_each(|stream| self.break_stream(stream));
                 let in_ms = self.rng.random_range(10..20_000);
-                self.soon(in_ms, Happening::Restart);
+                self.schedule(in_ms, WorldEvent::Restart);
             }
             5 => {
                 let until = self.now + self.rng.random_range(100..30_000);
@@ -37,7 +37,7 @@ impl World {
                 }
             }
             6 => return self.input(slot, Input::Leave),
-            // A partition: every stream of some workers breaks, and the coordinator hears of it late.
+            // A partition: the streams of some workers break, and the coordinator notices late.
             7 => {
                 let open: Vec<StreamId> = self.streams.keys().copied().collect();
                 for stream in open {
@@ -47,17 +47,17 @@ impl World {
                 }
             }
             8 => self.wall = self.wall.saturating_sub(self.rng.random_range(0..10_000_000)),
-            // The coordinator's machine slept.
+            // The coordinator's machine was suspended.
             9 => self.slept += self.rng.random_range(0..40_000),
             10 => {
                 let id = self.any_sweep();
                 self.paused.insert(id);
-                return self.tell(Event::Paused(id));
+                return self.send_event(Event::Paused(id));
             }
             _ => {
                 let id = self.any_sweep();
                 self.paused.remove(&id);
-                return self.tell(Event::Resumed(id));
+                return self.send_event(Event::Resumed(id));
             }
         }
         Ok(())
@@ -67,47 +67,47 @@ impl World {
         SweepId(Uuid::from_u128(self.rng.random_range(1..=SPECS.len() as u128)))
     }
 
-    /// A person submits what is missing, goes on with what paused itself, tries again what failed, and releases workers.
-    pub(super) fn look(&mut self) -> Result<(), String> {
-        self.soon(5_000, Happening::Look);
-        // What is about to be committed would answer differently.
+    /// A user submits missing sweeps, resumes sweeps that the scheduler paused, retries failed trials, and releases workers.
+    pub(super) fn intervene(&mut self) -> Result<(), String> {
+        self.schedule(5_000, WorldEvent::Intervene);
+        // The stored state is read below, so it has to be up to date.
         if self.coordinator.as_ref().is_none_or(|coordinator| !coordinator.is_settled()) {
             return Ok(());
         }
         self.submit()?;
-        if self.now > TROUBLED_MS || !self.faults.mishaps || self.rng.random_bool(0.2) {
+        if self.now > FAULTS_MS || !self.faults.disruptions || self.rng.random_bool(0.2) {
             self.extend()?;
         }
         let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
         for row in rows {
             let id = row.submission.id;
-            let calm = self.now > TROUBLED_MS;
+            let calm = self.now > FAULTS_MS;
             if row.state == SweepState::Paused && (calm || !self.paused.contains(&id)) {
-                self.tell(Event::Resumed(id))?;
+                self.send_event(Event::Resumed(id))?;
             }
             if row.failed > 0 && self.coordinator.as_ref().is_some_and(Coordinator::is_settled) {
                 self.retry(id)?;
             }
         }
-        let release = self.now > TROUBLED_MS || self.rng.random_bool(0.2);
+        let release = self.now > FAULTS_MS || self.rng.random_bool(0.2);
         let quarantined =
             self.coordinator.as_ref().map(|coordinator| coordinator.batcher.scheduler().worker_views(None));
         for worker in quarantined.into_iter().flatten().filter(|worker| worker.quarantined.is_some() && release) {
-            self.tell(Event::Released(worker.id))?;
+            self.send_event(Event::Released(worker.id))?;
         }
-        self.come_and_go()
+        self.cycle_temporary_sweep()
     }
 
     pub(super) fn retry(&mut self, id: SweepId) -> Result<(), String> {
         let failures = self.store.failures(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
         let restored =
             self.store.restore_sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
-        let restored = restored.expect("it is there");
+        let restored = restored.expect("the sweep is stored");
         let prepared = PreparedSpec::new(queries::parse(&restored.row).map_err(|error| error.to_string())?);
         let these = failures.iter().map(|&(index, _)| index).collect();
         let reused = reuse::find(self.store.as_ref(), &prepared, Wanted::These(&these)).now_or_never().expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
         let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, prepared)));
-        self.tell(Event::Retried { sweep: id, finished, failures, reused })
+        self.send_event(Event::Retried { sweep: id, finished, failures, reused })
     }
 }
