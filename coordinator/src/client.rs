@@ -11,9 +11,7 @@ use biosweep_common::ids::StoreId;
 use biosweep_common::protocol::pieces::{Curves, SWEEPS_MESSAGE_BYTES_MAX, show_of_pieces, trained_of_pieces};
 use biosweep_common::protocol::wire::{FromWire, IntoWire, WireError};
 use biosweep_common::spec::Format;
-use biosweep_common::views::{
-    CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WatchEvent, WorkerView,
-};
+use biosweep_common::views::{CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView};
 use biosweep_host::limits;
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
