@@ -1,4 +1,4 @@
--- The store in PostgreSQL, in a schema of its own. The SQLite file of the same name says what each table and column is for.
+-- The store in PostgreSQL, in a schema of its own. The SQLite file of the same name explains each table and column.
 
 CREATE TABLE sweeps (
     sweep         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

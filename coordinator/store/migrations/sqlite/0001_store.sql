@@ -1,7 +1,7 @@
--- The store. Times are milliseconds since 1970. Names of states, outcomes and statuses are those that people read. Every table
--- but `sweeps` names a sweep by a small number, so that a key costs a few bytes.
+-- The store. Times are milliseconds since 1970. States, outcomes and statuses are stored by their names for users. Tables refer to
+-- a sweep by a small number, so that a key costs a few bytes.
 
--- A deleted sweep keeps its row, emptied, in the state 'deleted': results that others took over refer to it.
+-- A deleted sweep keeps its row, without its texts, in the state 'deleted': reused results of other sweeps refer to it.
 CREATE TABLE sweeps (
     sweep         INTEGER PRIMARY KEY,
     id            BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
@@ -16,15 +16,15 @@ CREATE TABLE sweeps (
     state_at      INTEGER NOT NULL,
     -- The reason of the state, such as why the sweep is paused.
     reason        TEXT,
-    -- Counts of results by status, kept as results are written: counting them later would read them all.
+    -- Counts of results by status, updated with every result: counting them later would read all rows.
     completed     INTEGER NOT NULL DEFAULT 0,
     diverged      INTEGER NOT NULL DEFAULT 0,
     failed        INTEGER NOT NULL DEFAULT 0,
     reused        INTEGER NOT NULL DEFAULT 0,
-    -- The last ended attempt when the sweep was last resumed, and when it last began to run (a resume is such a beginning).
+    -- The last entry of `attempts` when the sweep was last resumed, and when it last began to run. A resume is also such a beginning.
     resumed_after INTEGER NOT NULL DEFAULT 0,
     began_after   INTEGER NOT NULL DEFAULT 0,
-    -- The trajectories that had completed or diverged when the sweep last began to run.
+    -- Number of trajectories that had completed or diverged when the sweep last began to run.
     ended_before  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
@@ -69,35 +69,35 @@ CREATE TABLE attempts (
     outcome    TEXT    NOT NULL,
     cause      TEXT,
     ended_at   INTEGER NOT NULL,
-    -- Updates done when the attempt ended, as last heard.
+    -- Updates done when the attempt ended, as last reported.
     updates    INTEGER,
     -- 1 after a retry was granted: the failure no longer counts.
     forgiven   INTEGER NOT NULL DEFAULT 0,
     UNIQUE (attempt, trajectory)
 ) STRICT;
--- Few rows, read for people and at every start.
+-- Few rows, read for users and at every start.
 CREATE INDEX attempts_incomplete ON attempts (sweep, entry) WHERE outcome <> 'completed';
 CREATE INDEX attempts_failed ON attempts (sweep, trajectory) WHERE outcome = 'failed';
 CREATE INDEX attempts_lost ON attempts (sweep, trajectory) WHERE outcome = 'worker-lost';
 
--- Trajectories that are done for good. A curve refers to no lease: when a sweep is deleted its leases go, and looking for the
--- curves of each of them would take an index that every report pays for.
+-- Trajectories that have ended for good. A curve has no foreign key to its lease: the deletion of leases would need an index on
+-- it, and every report would pay for that index.
 CREATE TABLE curves (
     sweep             INTEGER NOT NULL REFERENCES sweeps,
     trajectory        INTEGER NOT NULL,
     attempt           INTEGER NOT NULL,
-    -- The encoding is that of `sql/curve.rs`; empty for a curve that was taken over.
+    -- The encoding is that of `sql/curve.rs`; empty for a reused curve.
     points            BLOB    NOT NULL,
     -- The encoding is that of `sql/diagnostics.rs`; NULL where nothing was measured.
     diagnostics       BLOB,
-    -- The trajectory from which the curve was taken over; the trajectory itself if it keeps the curve of a deleted sweep.
+    -- The trajectory that the curve is reused from; the trajectory itself if it keeps the curve of a deleted sweep.
     source_sweep      INTEGER REFERENCES sweeps,
     source_trajectory INTEGER,
     PRIMARY KEY (sweep, trajectory)
 ) STRICT;
 CREATE INDEX curves_reused ON curves (sweep) WHERE source_sweep IS NOT NULL;
 
--- The same trajectories as runs, merged where they touch: a start reads these in place of a million rows.
+-- The same trajectories as runs, merged where they touch: a start reads these rows and not a million others.
 CREATE TABLE done_runs (
     sweep INTEGER NOT NULL REFERENCES sweeps,
     first INTEGER NOT NULL,
@@ -115,12 +115,12 @@ CREATE TABLE results (
     attempts            INTEGER NOT NULL,
     trainer             INTEGER NOT NULL REFERENCES trainers,
     seconds             REAL,
-    -- The score: all four, or, for a trial without one, no best_update.
+    -- The score: all four columns, or none. A trial without a score has no best_update.
     validation_accuracy REAL,
     test_accuracy       REAL,
     best_update         INTEGER,
     score_updates       INTEGER,
-    -- The trial from which the result was taken over.
+    -- The trial that the result is reused from.
     source_sweep        INTEGER REFERENCES sweeps,
     source_trial        INTEGER,
     PRIMARY KEY (sweep, trial)
@@ -148,14 +148,14 @@ CREATE TABLE quarantined (
     since  INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 
--- The number of committed transactions: after a connection broke in the middle of a commit, it tells whether that was written.
+-- The number of committed transactions. After a connection has broken during a commit, it shows whether that commit was written.
 CREATE TABLE commits (
     one  INTEGER PRIMARY KEY CHECK (one = 1),
     last INTEGER NOT NULL
 ) STRICT;
 INSERT INTO commits (one, last) VALUES (1, 0);
 
--- The id of this store: workers report to the coordinator of the store that granted.
+-- The id of this store. Workers report to the coordinator of the store that their lease came from.
 CREATE TABLE identity (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     id  BLOB    NOT NULL CHECK (length(id) = 16)

@@ -101,9 +101,7 @@ impl Writer<'_> {
             let was_done =
                 runs::remove(self.connection, sweep, trajectory).await.map_err(|error| failed(place, error))?;
             if !was_done {
-                return Err(
-                    self.refused(format!("trajectory {trajectory} of sweep {id} is retried but is not done"))
-                );
+                return Err(self.refused(format!("trajectory {trajectory} of sweep {id} is retried but is not done")));
             }
             let curve = sqlx::query("DELETE FROM curves WHERE sweep = $1 AND trajectory = $2");
             self.execute(curve.bind(sweep).bind(trajectory), || format!("curve of sweep {id}")).await?;
@@ -120,9 +118,7 @@ impl Writer<'_> {
             let gone = gone.bind(sweep).bind(first).bind(end).execute(&mut *self.connection).await;
             let gone = gone.map_err(|error| failed(place, error))?.rows_affected();
             if gone != row.trials {
-                return Err(
-                    self.refused(format!("trajectory {trajectory} of sweep {id} is retried but did not fail"))
-                );
+                return Err(self.refused(format!("trajectory {trajectory} of sweep {id} is retried but did not fail")));
             }
             results += self.whole(gone)?;
         }

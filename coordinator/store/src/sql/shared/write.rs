@@ -326,11 +326,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The row id of a worker's name with its numeric environment.
-    async fn trainer(
-        &mut self,
-        name: &str,
-        environment: Option<&Arc<NumericEnvironment>>,
-    ) -> Result<i64, StoreError> {
+    async fn trainer(&mut self, name: &str, environment: Option<&Arc<NumericEnvironment>>) -> Result<i64, StoreError> {
         let key = (name.to_owned(), environment.cloned());
         if let Some(&trainer) = self.ids.trainers.get(&key) {
             return Ok(trainer);
