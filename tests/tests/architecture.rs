@@ -187,3 +187,17 @@ fn every_file_starts_with_its_purpose() {
         }
     }
 }
+
+/// A path in backticks is relative to the root, to `deploy/`, to a crate or to the sources of a crate.
+#[test]
+fn every_path_in_the_architecture_page_exists() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("the page");
+    let is_of_path = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    let is_path = |text: &&str| text.contains('/') && text.chars().all(is_of_path);
+    let paths: BTreeSet<&str> = page.split('`').skip(1).step_by(2).filter(is_path).collect();
+    assert!(paths.len() > 50, "the page names only {paths:?}");
+    let crates = CRATES.iter().flat_map(|(_, folder, _)| [root().join(folder), root().join(folder).join("src")]);
+    let places: Vec<PathBuf> = crates.chain([root(), root().join("deploy")]).collect();
+    let gone: Vec<_> = paths.iter().filter(|path| !places.iter().any(|place| place.join(path).exists())).collect();
+    assert!(gone.is_empty(), "the page names paths that do not exist: {gone:?}");
+}
