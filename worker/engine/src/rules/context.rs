@@ -15,9 +15,9 @@ use crate::optim::{InPlaceSgd, Optimiser};
 /// The context of one update of one lane, after the forward pass of a batch.
 ///
 /// δ_l is ∂(mean loss)/∂z_l, or what the rule puts in its place. The rule computes δ and passes it to
-/// [`StepContext::learn`], which updates the layer at once. A layer therefore sends its error before it learns.
+/// `learn`, which updates the layer at once. A layer therefore sends its error before it learns.
 ///
-/// In memory, every δ of this context is multiplied by one number, the [`unit`](StepContext::unit) of the parameters. It is
+/// In memory, every δ of this context is multiplied by one number, the `unit` of the parameters. It is
 /// 1, or the step of in-place SGD. Products of δ and weights keep the unit. Only [`StepContext`] and the machinery of rules
 /// know it: a rule never does.
 pub struct StepContext<'a, T> {
