@@ -263,7 +263,9 @@ impl<T> Batcher<T> {
         if !self.is_draining_without_store() {
             return Vec::new();
         }
-        let messages = self.batches().flat_map(Batch::drain_messages).collect::<Vec<_>>();
+        let mut messages: Vec<_> = self.batches().flat_map(Batch::drain_messages).collect();
+        // A worker first learns that it must leave, then which reports it keeps.
+        messages.sort_by_key(|outgoing| !outgoing.is_drain());
         batch::sent(messages, &self.streams)
     }
 

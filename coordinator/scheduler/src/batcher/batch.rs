@@ -42,6 +42,13 @@ pub(super) struct OutgoingMessage {
     is_sent_early: bool,
 }
 
+impl OutgoingMessage {
+    /// Whether the message tells the worker to leave.
+    pub(super) const fn is_drain(&self) -> bool {
+        matches!(self.message, ToWorker::Drain { .. })
+    }
+}
+
 impl<T> Batch<T> {
     pub(super) fn new() -> Self {
         let (callers, answers) = (Vec::new(), Vec::new());

@@ -191,7 +191,7 @@ mod tests {
         let store = with_a_failure(id).await;
         let other = start_loop(&Restored::default(), &store);
         let refused = retry(&other, id, &Point::new()).await.expect_err("the loop does not have the sweep");
-        assert!(refused.to_string().contains("serves a run of another sweep; retry"), "{refused}");
+        assert!(refused.to_string().contains("in use by a run of another sweep; retry"), "{refused}");
         assert_eq!(store.failures(id).await.expect("reads").len(), 1);
 
         let own = start_loop(&store.restore().await.expect("restores"), &store);
