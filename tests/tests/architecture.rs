@@ -141,6 +141,7 @@ fn generated_messages_are_used_only_where_they_are_converted() {
         "common/src/protocol",
         "coordinator/server/src/grpc",
         "coordinator/src/client.rs",
+        "coordinator/src/client",
         "coordinator/src/bench",
         "worker/src/agent.rs",
         "worker/src/agent",

@@ -63,7 +63,7 @@ async fn an_emptied_file_is_refused_and_its_log_is_kept() {
     fs::write(&file, "").expect("truncated");
     fs::rename(&kept, &log).expect("the log is back");
     let error = refusal(home.path()).await;
-    assert!(error.contains("it is empty, while") && error.contains("restore a copy"), "{error}");
+    assert!(error.contains("it is empty, but") && error.contains("restore a copy"), "{error}");
     assert!(log.metadata().expect("it is there").len() > 0);
 }
 
