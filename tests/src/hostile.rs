@@ -60,7 +60,10 @@ impl Default for Protocol {
                     takes_many: method.client_streaming(),
                 }));
             }
-            protocol.messages.extend(file.message_type.into_iter().map(|message| (name(&message.name), message)));
+            // The entries of a map are a nested message.
+            let nested = file.message_type.iter().flat_map(|message| message.nested_type.clone());
+            let messages = nested.chain(file.message_type.iter().cloned());
+            protocol.messages.extend(messages.map(|message| (name(&message.name), message)));
         }
         protocol
     }

@@ -54,7 +54,7 @@ fn hello(sweep: &str) -> Up {
         held: vec![v1::Held { sweep: sweep.to_owned(), attempt: 7, trajectory: 3 }],
         memory_bytes: 1 << 30,
         labels: vec!["a100".to_owned()],
-        environment: Some(v1::NumericEnvironment::default()),
+        environment: Some(environment()),
     })
 }
 
