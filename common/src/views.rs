@@ -13,7 +13,7 @@ use crate::diagnostics::DiagnosticPoint;
 use crate::environment::NumericEnvironment;
 use crate::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use crate::outcome::{Outcome, SweepState, TrialStatus};
-use crate::spec::{Format, SweepSpec};
+use crate::spec::{SpecText, SweepSpec};
 use crate::time::WallTime;
 
 /// A sweep and its progress.
@@ -56,17 +56,17 @@ impl SweepView {
 /// The text of a sweep's spec, with its extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecView {
-    /// The text of the spec file and its format.
-    pub text: (String, Format),
-    /// The texts of the extensions and their formats, in order.
-    pub extensions: Vec<(String, Format)>,
+    /// The text of the spec.
+    pub text: SpecText,
+    /// The texts of the extensions, in order.
+    pub extensions: Vec<SpecText>,
 }
 
 impl SpecView {
     /// The spec with its extensions; `None` if this version cannot read it.
     #[must_use]
     pub fn spec(&self) -> Option<SweepSpec> {
-        let parse = |(text, format): &(String, Format)| SweepSpec::parse_stored(text, *format, "the stored spec").ok();
+        let parse = |text: &SpecText| text.spec("the stored spec").ok();
         let spec = parse(&self.text)?;
         self.extensions.iter().try_fold(spec, |spec, extension| spec.followed_by(&parse(extension)?).ok())
     }

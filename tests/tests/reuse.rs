@@ -51,10 +51,10 @@ fn is_reused(row: &Value) -> bool {
 #[test]
 fn a_larger_sweep_trains_only_new_trials_and_names_the_sources_of_the_others() {
     let home = Home::default();
-    assert_eq!(with_spec(&home, &["plan"], &larger(), &[])["taken_over"], 0);
+    assert_eq!(with_spec(&home, &["plan"], &larger(), &[])["reused"], 0);
     let small = with_spec(&home, &["run"], SPEC, &["--workers", "1"]);
     assert_eq!((&small["completed"], &small["reused"]), (&8.into(), &0.into()));
-    assert_eq!(with_spec(&home, &["plan"], &larger(), &[])["taken_over"], 8);
+    assert_eq!(with_spec(&home, &["plan"], &larger(), &[])["reused"], 8);
     assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(1), "a plan submits nothing");
 
     let large = with_spec(&home, &["run"], &larger(), &["--workers", "1"]);

@@ -40,6 +40,14 @@ pub enum ToCoordinator {
     Goodbye,
 }
 
+impl ToCoordinator {
+    /// The number of evaluations and diagnostics in a report; 0 for another message.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        if let Self::AttemptEnded(report) = self { report.points() } else { 0 }
+    }
+}
+
 /// The introduction of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {

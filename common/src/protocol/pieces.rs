@@ -9,7 +9,7 @@ use crate::ids::{TrajectoryIndex, TrialIndex};
 use crate::views::{CurveView, SweepStatus, TrainedView};
 
 /// Maximum bytes of a message of the service for users, on both sides.
-pub const SWEEPS_MESSAGE_BYTES_MAX: usize = 8 << 20;
+pub const SWEEPS_MESSAGE_BYTES_MAX: usize = 12 << 20;
 
 /// Approximate bytes of a piece. It is far below the maximum of a message, because the last item of a piece may be
 /// long.

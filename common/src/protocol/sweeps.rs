@@ -9,7 +9,7 @@ use super::wire::{
 use crate::capability::Capabilities;
 use crate::configuration::TrialKey;
 use crate::ids::{Attempt, TrajectoryIndex, TrialIndex};
-use crate::spec::Format;
+use crate::spec::SpecText;
 use crate::time::WallTime;
 use crate::views::{IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView};
 
@@ -53,16 +53,20 @@ impl FromWire<v1::Sweep> for SweepView {
 
 impl IntoWire<Vec<v1::SpecResponse>> for SpecView {
     fn into_wire(self) -> Vec<v1::SpecResponse> {
-        let text = |(spec, format): (String, Format)| v1::SpecResponse { spec, format: format.into_wire() };
+        let text = |SpecText { text, format, resolved }: SpecText| v1::SpecResponse {
+            spec: text,
+            format: format.into_wire(),
+            resolved,
+        };
         std::iter::once(self.text).chain(self.extensions).map(text).collect()
     }
 }
 
 impl FromWire<Vec<v1::SpecResponse>> for SpecView {
     fn from_wire(messages: Vec<v1::SpecResponse>) -> Result<Self, WireError> {
-        let text = |message: v1::SpecResponse| -> Result<(String, Format), WireError> {
-            let format = choice(message.format, "spec.format")?;
-            Ok((message.spec, format))
+        let text = |message: v1::SpecResponse| -> Result<SpecText, WireError> {
+            let v1::SpecResponse { spec, format, resolved } = message;
+            Ok(SpecText { text: spec, format: choice(format, "spec.format")?, resolved })
         };
         let mut texts = messages.into_iter().map(text);
         let text = required(texts.next(), "spec")??;
@@ -252,6 +256,7 @@ mod tests {
     use crate::ids::{SweepId, TrialRef, WorkerId};
     use crate::outcome::{Outcome, SweepState, TrialStatus};
     use crate::protocol::workers::tests::environment;
+    use crate::spec::Format;
     use crate::views::Origin;
 
     fn status() -> SweepStatus {
@@ -344,8 +349,9 @@ mod tests {
 
     #[test]
     fn a_spec_with_extensions_is_the_same_after_conversion_to_a_message_and_back() {
-        let extensions = vec![("name: second".to_owned(), Format::Yaml)];
-        let spec = SpecView { text: ("name = \"first\"".to_owned(), Format::Toml), extensions };
+        let text = |text: &str, format| SpecText { text: text.to_owned(), format, resolved: "retries = 2".to_owned() };
+        let extensions = vec![text("name: second", Format::Yaml)];
+        let spec = SpecView { text: text("name = \"first\"", Format::Toml), extensions };
         let messages: Vec<v1::SpecResponse> = spec.clone().into_wire();
         assert_eq!(SpecView::from_wire(messages), Ok(spec));
         assert!(matches!(SpecView::from_wire(Vec::new()), Err(WireError::Missing { field: "spec" })));

@@ -334,7 +334,7 @@ fn ends(draft: &Draft, setting: Setting) -> Vec<Value> {
 }
 
 /// Whether a condition holds at some point of the draft, and at every point.
-fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
+pub(super) fn use_of(draft: &Draft, condition: &Condition) -> (bool, bool) {
     let holds = |value: Option<&Value>| (condition.holds)(value);
     let on = draft.entries.get(&condition.on).map(|entry| &entry.given);
     let each: Vec<bool> = match on {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ExecutionOptions, SweepSpec};
+use super::{ExecutionOptions, Reuse, SweepSpec};
 use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
 use crate::settings::{Condition, Setting};
@@ -16,8 +16,11 @@ pub(super) fn digest(spec: &SweepSpec) -> String {
     let ExecutionOptions { retries_max, share, reuse, checkpoint_every_s: _, priority: _, weight: _, require: _ } =
         execution;
     let mut text = format!("name {name}\nretries {retries_max}\n");
-    for (key, wanted) in [("share", share), ("reuse", reuse)].into_iter().filter(|(_, wanted)| !**wanted) {
-        text.push_str(&format!("{key} {wanted}\n"));
+    if !share {
+        text.push_str("share false\n");
+    }
+    if *reuse != Reuse::Always {
+        text.push_str(&format!("reuse {reuse}\n"));
     }
     if !measures.is_empty() {
         let names: Vec<&str> = measures.iter().map(|measure| measure.name()).collect();

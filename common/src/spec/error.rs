@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use super::SPEC_BYTES_MAX;
 use super::node::BYTE_ORDER_MARK;
+use super::{RESOLVED_BYTES_MAX, SPEC_BYTES_MAX};
 
 /// Every error found in a spec file.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,14 +105,21 @@ impl<'a> ErrorList<'a> {
 
 /// The error for a text that is too long.
 pub(super) fn too_long(bytes: usize, origin: &str) -> SpecErrors {
-    let error = SpecError {
-        span: 0..0,
-        line: 1,
-        column: 1,
-        place: String::new(),
-        message: format!("the file has {bytes} bytes, but the maximum is {SPEC_BYTES_MAX}"),
-        help: "write long lists as ranges, and shorten comments".to_owned(),
-    };
+    let message = format!("the file has {bytes} bytes, but the maximum is {SPEC_BYTES_MAX}");
+    of_whole_file(message, "write long lists as ranges, and shorten comments", origin)
+}
+
+/// The error for a text that is too long with every default.
+pub(super) fn too_long_resolved(bytes: usize, origin: &str) -> SpecErrors {
+    let message = format!(
+        "with every default and every value of logarithmic ranges, the file has {bytes} bytes, but the \
+                           maximum is {RESOLVED_BYTES_MAX}"
+    );
+    of_whole_file(message, "use fewer or shorter logarithmic ranges, or submit two sweeps", origin)
+}
+
+fn of_whole_file(message: String, help: &str, origin: &str) -> SpecErrors {
+    let error = SpecError { span: 0..0, line: 1, column: 1, place: String::new(), message, help: help.to_owned() };
     SpecErrors { origin: origin.to_owned(), text: String::new(), errors: vec![error] }
 }
 

@@ -1,8 +1,12 @@
 //! The execution options of a sweep.
 
+use std::fmt;
+use std::fmt::Write as _;
+
 use super::error::ErrorList;
 use super::node::{Key, Kind, Node};
 use super::read;
+use super::resolved::{list, quoted};
 use crate::capability::{MEMORY_GB_MAX, Requirement};
 use crate::flags;
 
@@ -15,8 +19,8 @@ pub struct ExecutionOptions {
     pub checkpoint_every_s: f64,
     /// Whether trials that differ only in their stopping rule are trained once.
     pub share: bool,
-    /// Whether results that the store already has are reused.
-    pub reuse: bool,
+    /// Which results that the store already has are reused.
+    pub reuse: Reuse,
     /// Sweeps of a higher priority are granted first.
     pub priority: i32,
     /// Its share of the workers among running sweeps of its priority.
@@ -31,11 +35,35 @@ impl Default for ExecutionOptions {
             retries_max: 2,
             checkpoint_every_s: 60.0,
             share: true,
-            reuse: true,
+            reuse: Reuse::Always,
             priority: 0,
             weight: 1,
             require: Requirement::default(),
         }
+    }
+}
+
+/// Which stored results a sweep reuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// All results of its trials. In a spec: true.
+    Always,
+    /// Results that one of its own workers would repeat to the last bit. In a spec: "same-cpu-class".
+    SameCpuClass,
+    /// None. In a spec: false.
+    Never,
+}
+
+/// The value of `reuse` for [`Reuse::SameCpuClass`].
+const SAME_CPU_CLASS: &str = "same-cpu-class";
+
+impl fmt::Display for Reuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "true",
+            Self::SameCpuClass => SAME_CPU_CLASS,
+            Self::Never => "false",
+        })
     }
 }
 
@@ -79,7 +107,10 @@ fn entry(key: &str, node: &Node, execution: &mut ExecutionOptions, errors: &mut 
             execution.retries_max = read.unwrap_or(execution.retries_max);
         }
         "share" => execution.share = said(truth, key, node, key, "it is true or false", errors).unwrap_or(true),
-        "reuse" => execution.reuse = said(truth, key, node, key, "it is true or false", errors).unwrap_or(true),
+        "reuse" => {
+            let help = format!("it is true, false or \"{SAME_CPU_CLASS}\"");
+            execution.reuse = said(reuse, key, node, key, &help, errors).unwrap_or(Reuse::Always);
+        }
         "priority" => {
             let among = |number: &i32| (-PRIORITY_MAX..=PRIORITY_MAX).contains(number);
             let priority = |kind: &Kind| whole(kind).and_then(|number| i32::try_from(number).ok()).filter(among);
@@ -123,7 +154,7 @@ fn require(node: &Node, require: &mut Requirement, errors: &mut ErrorList<'_>) {
                 let gigabytes = |kind: &Kind| number(kind).filter(among);
                 let help = "it takes a number of gigabytes (10⁹ bytes) above 0, at most a million";
                 let gigabytes = said(gigabytes, name, node, &place, help, errors);
-                require.memory_bytes = gigabytes.map_or(0, |gigabytes| (gigabytes * 1e9).ceil() as u64);
+                require.memory_bytes = gigabytes.map_or(0, bytes_of);
             }
             name @ "labels" => {
                 let help = "it is a list of labels that workers were started with, such as [\"a100\"]";
@@ -168,6 +199,48 @@ fn truth(kind: &Kind) -> Option<bool> {
     }
 }
 
+fn reuse(kind: &Kind) -> Option<Reuse> {
+    match kind {
+        Kind::Boolean(true) => Some(Reuse::Always),
+        Kind::Boolean(false) => Some(Reuse::Never),
+        Kind::Text(text) if text == SAME_CPU_CLASS => Some(Reuse::SameCpuClass),
+        _ => None,
+    }
+}
+
+/// Writes every option as TOML, so that [`read`] finds the same options.
+pub(super) fn write(execution: &ExecutionOptions, text: &mut String) {
+    let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = execution;
+    let reuse = match reuse {
+        Reuse::SameCpuClass => quoted(SAME_CPU_CLASS),
+        Reuse::Always | Reuse::Never => reuse.to_string(),
+    };
+    let _fits = write!(
+        text,
+        "retries = {retries_max}\n{CHECKPOINT_EVERY_S} = {checkpoint_every_s:?}\nshare = {share}\nreuse = {reuse}\n\
+         priority = {priority}\nweight = {weight}\n"
+    );
+    let device = require.device.as_ref().map(|device| format!("device = {}", quoted(device)));
+    let memory = (require.memory_bytes > 0).then(|| format!("memory_gb = {:?}", gigabytes(require.memory_bytes)));
+    let labels = list(require.labels.iter().map(|label| quoted(label)));
+    let labels = (!require.labels.is_empty()).then(|| format!("labels = {labels}"));
+    let required: Vec<String> = [device, memory, labels].into_iter().flatten().collect();
+    if !required.is_empty() {
+        let _fits = writeln!(text, "require = {{ {} }}", required.join(", "));
+    }
+}
+
+/// A number of gigabytes that is read as this number of bytes.
+fn gigabytes(bytes: u64) -> f64 {
+    let nearest = bytes as f64 / 1e9;
+    // The reader rounds up.
+    if bytes_of(nearest) > bytes { nearest.next_down() } else { nearest }
+}
+
+fn bytes_of(gigabytes: f64) -> u64 {
+    (gigabytes * 1e9).ceil() as u64
+}
+
 /// The result of `read` for a node; if there is none, adds an error.
 fn said<T>(
     read: impl Fn(&Kind) -> Option<T>,
@@ -191,6 +264,7 @@ fn refuse(name: &str, node: &Node, place: &str, help: &str, errors: &mut ErrorLi
 
 #[cfg(test)]
 mod tests {
+    use super::Reuse;
     use crate::spec::{ExecutionOptions, Format, SweepSpec};
 
     fn parse(lines: &str) -> Result<SweepSpec, String> {
@@ -211,7 +285,10 @@ mod tests {
         let spec = spec.expect("valid");
         let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } =
             spec.execution;
-        assert_eq!((retries_max, checkpoint_every_s, share, reuse, priority, weight), (0, 1.5, false, false, -3, 7));
+        assert_eq!(
+            (retries_max, checkpoint_every_s, share, reuse, priority, weight),
+            (0, 1.5, false, Reuse::Never, -3, 7)
+        );
         assert_eq!(require.to_string(), "device cuda, 0.5 GB of memory, label a, label b");
         assert_eq!(spec.grid.trajectories(), 2, "each trial is a trajectory");
     }
@@ -281,6 +358,8 @@ mod tests {
         let plain = digest("");
         assert_eq!(plain, digest("priority = 1\nweight = 2\nrequire = { device = \"cpu\" }\ncheckpoint_every_s = 1"));
         assert_ne!(plain, digest("share = false"));
-        assert_ne!(plain, digest("reuse = false"));
+        let others = ["reuse = false", "reuse = \"same-cpu-class\""].map(digest);
+        assert!(plain != others[0] && plain != others[1] && others[0] != others[1]);
+        assert_eq!(plain, digest("reuse = true"));
     }
 }

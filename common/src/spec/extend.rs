@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::{ExecutionOptions, SweepSpec, TooManyPoints, reports};
+use super::{ExecutionOptions, Reuse, SweepSpec, TooManyPoints, reports};
 use crate::capability::Requirement;
 use crate::grid::{Grid, TooFine, TooLarge};
 
@@ -72,7 +72,7 @@ impl SweepSpec {
         agree("retries", &ours.retries_max, &theirs.retries_max, &default.retries_max)?;
         agree("checkpoint_every_s", &ours.checkpoint_every_s, &theirs.checkpoint_every_s, &default.checkpoint_every_s)?;
         agree("share", &ours.share, &theirs.share, &default.share)?;
-        agree("reuse", &ours.reuse, &theirs.reuse, &default.reuse)?;
+        agree_as("reuse", &ours.reuse, &theirs.reuse, &default.reuse, Reuse::to_string)?;
         agree("priority", &ours.priority, &theirs.priority, &default.priority)?;
         agree("weight", &ours.weight, &theirs.weight, &default.weight)?;
         agree_as("require", &ours.require, &theirs.require, &default.require, Requirement::to_string)

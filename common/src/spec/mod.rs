@@ -11,6 +11,7 @@
 //! | `amend` | writes keys at the top of a text |
 //! | `pin` | writes the paths and digests of custom data into a text |
 //! | `sweep` | from the tree to a [`SweepSpec`] |
+//! | `resolved` | a spec with every default, for the store |
 //! | `digest` | the digest of a sweep |
 //! | `extend` | a sweep and an extension, joined to one sweep |
 //! | `error` | the errors, reported together |
@@ -27,6 +28,7 @@ mod node;
 mod pin;
 mod read;
 mod reports;
+mod resolved;
 mod sweep;
 
 #[cfg(test)]
@@ -36,7 +38,7 @@ use std::path::Path;
 
 pub use amend::amend;
 pub use error::{SpecError, SpecErrors};
-pub use execution::{ExecutionOptions, PRIORITY_MAX, WEIGHT_MAX};
+pub use execution::{ExecutionOptions, PRIORITY_MAX, Reuse, WEIGHT_MAX};
 pub use extend::ExtensionError;
 use node::{Kind, Node};
 pub use pin::pin;
@@ -45,6 +47,20 @@ pub use sweep::SweepSpec;
 
 /// Maximum bytes of a spec file's text. A message can carry a little more.
 pub const SPEC_BYTES_MAX: usize = 4 << 20;
+/// Maximum bytes of a spec with every default. A message can carry it together with the file's text.
+pub const RESOLVED_BYTES_MAX: usize = 6 << 20;
+
+/// The text of a spec as a store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecText {
+    /// The text of the spec file.
+    pub text: String,
+    /// The format of that text.
+    pub format: Format,
+    /// The spec in TOML with every default. Trials are read from it, so that a version with other defaults reads the same
+    /// trials.
+    pub resolved: String,
+}
 
 /// The format of a spec file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -80,7 +80,7 @@ fn integer(value: &Value) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use crate::ids::TrialIndex;
-    use crate::spec::{Format, SweepSpec};
+    use crate::spec::{Format, SpecText, SweepSpec};
 
     fn parse(lines: &str) -> Result<SweepSpec, String> {
         let (top, grid) = lines.split_once("; ").unwrap_or(("", lines));
@@ -121,18 +121,21 @@ mod tests {
         for text in [text, &long] {
             SweepSpec::parse(text, Format::Toml, "r").expect_err("refused at submission");
         }
-        let stored = SweepSpec::parse_stored(&long, Format::Toml, "r").expect("accepted from the store");
+        let stored = |text: &str| {
+            let text = SpecText { text: String::new(), format: Format::Toml, resolved: text.to_owned() };
+            text.spec("r").expect("accepted from the store")
+        };
+        let large = &stored(&long);
         assert_eq!(
-            stored.grid.configuration(TrialIndex(0)).map(|trial| trial.stopping_rule.max_updates),
+            large.grid.configuration(TrialIndex(0)).map(|trial| trial.stopping_rule.max_updates),
             Some(1_000_000_000)
         );
         let more = parse("depth = 2").expect("it fits");
-        assert_eq!(stored.extended(&more).map(|both| both.grid.trials()), Ok(2));
-        let too_large =
-            SweepSpec::parse_stored(&text.replace("depth = 1", "depth = 2"), Format::Toml, "r").expect("read");
-        stored.extended(&too_large).expect_err("an extension is checked");
+        assert_eq!(large.extended(&more).map(|both| both.grid.trials()), Ok(2));
+        let too_large = stored(&text.replace("depth = 1", "depth = 2"));
+        large.extended(&too_large).expect_err("an extension is checked");
         assert_eq!(
-            stored.followed_by(&too_large).map(|both| both.grid.trials()),
+            large.followed_by(&too_large).map(|both| both.grid.trials()),
             Ok(2),
             "a stored extension is not checked"
         );

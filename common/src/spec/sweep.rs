@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::blocks::{self, Draft, Entry, Exclude, Zip};
-use super::error::{ErrorList, Limits, SpecErrors, too_long};
+use super::error::{ErrorList, Limits, SpecErrors, too_long, too_long_resolved};
 use super::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
 use super::node::{self, Key, Kind, Node};
 use super::read::{self, Given};
-use super::{Format, SPEC_BYTES_MAX, TooManyPoints, digest, measures, reports};
+use super::resolved::resolved;
+use super::{Format, RESOLVED_BYTES_MAX, SPEC_BYTES_MAX, SpecText, TooManyPoints, digest, measures, reports};
 use crate::diagnostics::Measure;
 use crate::grid::Grid;
 use crate::grid::axis::Axis;
@@ -40,6 +41,44 @@ impl SweepSpec {
     /// # Errors
     /// Every error in the text, each with its place and a suggested fix.
     pub fn parse(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
+        Document::parse(text, format, origin).map(|document| document.spec)
+    }
+
+    /// Parses a spec file's text, and writes it with every default for the store.
+    ///
+    /// # Errors
+    /// As [`SweepSpec::parse`]; or the text with every default is too long for a message.
+    ///
+    /// # Panics
+    /// If the text with every default has another meaning. The store would keep another sweep than the submitted one.
+    pub fn parse_to_store(text: String, format: Format, origin: &str) -> Result<(Self, SpecText), SpecErrors> {
+        let Document { spec, shared, drafts } = Document::parse(&text, format, origin)?;
+        let resolved = resolved(&spec, &shared, &drafts);
+        if resolved.len() > RESOLVED_BYTES_MAX {
+            return Err(too_long_resolved(resolved.len(), origin));
+        }
+        let stored = SpecText { text, format, resolved };
+        let read = stored.spec(origin).unwrap_or_else(|errors| panic!("a resolved spec cannot be read: {errors}"));
+        assert_eq!(read.digest(), spec.digest(), "a resolved spec differs from its source:\n{}", stored.resolved);
+        Ok((spec, stored))
+    }
+
+    /// The identity of the sweep, independent of its notation: a BLAKE3 hash in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        digest::digest(self)
+    }
+}
+
+/// A parsed text: the sweep, and the settings as they were written.
+struct Document {
+    spec: SweepSpec,
+    shared: Shared,
+    drafts: Vec<Draft>,
+}
+
+impl Document {
+    fn parse(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
         if text.len() > SPEC_BYTES_MAX {
             return Err(too_long(text.len(), origin));
         }
@@ -52,22 +91,13 @@ impl SweepSpec {
         Self::read(text, format, origin, errors)
     }
 
-    /// Parses the text of a stored sweep. An earlier version may have accepted values beyond the current limits; a
-    /// stored sweep must stay readable.
-    ///
-    /// # Errors
-    /// As [`SweepSpec::parse`], without the limits on bytes, points and the range of numbers.
-    pub fn parse_stored(text: &str, format: Format, origin: &str) -> Result<Self, SpecErrors> {
-        Self::read(text, format, origin, ErrorList::new(text, Limits::Lifted))
-    }
-
     fn read(text: &str, format: Format, origin: &str, mut errors: ErrorList<'_>) -> Result<Self, SpecErrors> {
         match node::parse(text, format) {
             Ok(root) => {
-                if let Some(spec) = read_root(&root, &mut errors)
+                if let Some(document) = read_root(&root, &mut errors)
                     && errors.are_none()
                 {
-                    return Ok(spec);
+                    return Ok(document);
                 }
             }
             Err(found) => {
@@ -77,11 +107,17 @@ impl SweepSpec {
         }
         Err(errors.into_errors(origin))
     }
+}
 
-    /// The identity of the sweep, independent of its notation: a BLAKE3 hash in hexadecimal.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        digest::digest(self)
+impl SpecText {
+    /// Parses the text with every default. An earlier version may have accepted values beyond the current limits; a
+    /// stored sweep must stay readable.
+    ///
+    /// # Errors
+    /// As [`SweepSpec::parse`], without the limits on bytes, points and the range of numbers.
+    pub fn spec(&self, origin: &str) -> Result<SweepSpec, SpecErrors> {
+        let errors = ErrorList::new(&self.resolved, Limits::Lifted);
+        Document::read(&self.resolved, Format::Toml, origin, errors).map(|document| document.spec)
     }
 }
 
@@ -95,7 +131,7 @@ fn table<'a>(node: &'a Node, place: &str, errors: &mut ErrorList<'_>) -> &'a [(K
     &[]
 }
 
-fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<SweepSpec> {
+fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<Document> {
     let Kind::Table(entries) = &root.kind else {
         errors.add(&root.span, "", "a spec file is a table", "start with `name`, [data], [grid]");
         return None;
@@ -127,7 +163,7 @@ fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<SweepSpec> {
         shared.table(node, "grid", true, errors);
     }
     let alone = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
-    let drafts = drafts(alone, shared, part("block").map(|(_, node)| node), errors);
+    let drafts = drafts(alone, &shared, part("block").map(|(_, node)| node), errors);
     let blocks = blocks::build(&drafts, execution.share, errors);
     if !errors.are_none() {
         return None;
@@ -149,7 +185,8 @@ fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<SweepSpec> {
         let span = part("grid").map_or(root.span.start..root.span.start, |(key, _)| key.span.clone());
         errors.add(&span, "grid", too_many.to_string(), TooManyPoints::HELP);
     }
-    Some(SweepSpec { name: name?, grid: grid?, measures, execution })
+    let spec = SweepSpec { name: name?, grid: grid?, measures, execution };
+    Some(Document { spec, shared, drafts })
 }
 
 fn unknown_at_top(key: &Key, errors: &mut ErrorList<'_>) {
@@ -213,10 +250,10 @@ fn at_top_or_in_train<'a>(
 
 /// The content of a table, or of all tables common to the blocks.
 #[derive(Debug, Clone, Default)]
-struct Shared {
-    entries: BTreeMap<Setting, Entry>,
-    zips: Vec<Zip>,
-    excludes: Vec<Exclude>,
+pub(super) struct Shared {
+    pub(super) entries: BTreeMap<Setting, Entry>,
+    pub(super) zips: Vec<Zip>,
+    pub(super) excludes: Vec<Exclude>,
 }
 
 impl Shared {
@@ -271,7 +308,7 @@ impl Shared {
     }
 }
 
-fn drafts(alone: Range<usize>, shared: Shared, blocks: Option<&Node>, errors: &mut ErrorList<'_>) -> Vec<Draft> {
+fn drafts(alone: Range<usize>, shared: &Shared, blocks: Option<&Node>, errors: &mut ErrorList<'_>) -> Vec<Draft> {
     let draft = |own: Shared, span: Range<usize>, place: String| Draft {
         entries: own.entries,
         zips: own.zips,
@@ -280,7 +317,7 @@ fn drafts(alone: Range<usize>, shared: Shared, blocks: Option<&Node>, errors: &m
         place,
     };
     let Some(node) = blocks else {
-        return vec![draft(shared, alone, "grid".to_owned())];
+        return vec![draft(shared.clone(), alone, "grid".to_owned())];
     };
     let Kind::List(items) = &node.kind else {
         let help = "start each with a line [[block]], or give a list of tables";

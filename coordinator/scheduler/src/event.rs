@@ -55,6 +55,13 @@ pub enum Event {
         /// Stored results that these trajectories take over.
         reused: Arc<[ReusedRow]>,
     },
+    /// Stored results were found that a sweep may reuse.
+    ResultsFound {
+        /// The sweep.
+        sweep: SweepId,
+        /// The results.
+        reused: Arc<[ReusedRow]>,
+    },
     /// A user deletes a sweep that has ended.
     Deleted(SweepId),
     /// A user releases a worker from quarantine.
@@ -99,6 +106,7 @@ impl Event {
             | Self::Deleted(_)
             | Self::Released(_) => true,
             Self::Message { .. }
+            | Self::ResultsFound { .. }
             | Self::Disconnected(_)
             | Self::Died { .. }
             | Self::Draining { .. }

@@ -8,7 +8,7 @@ use biosweep_common::diagnostics::DiagnosticPoint;
 use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
-use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::spec::{SpecText, SweepSpec};
 use biosweep_common::time::WallTime;
 
 /// A sweep as submitted.
@@ -18,10 +18,8 @@ pub struct Submission {
     pub id: SweepId,
     /// The name in its spec.
     pub name: String,
-    /// The spec file's text.
-    pub spec_text: String,
-    /// How the text is written.
-    pub spec_format: Format,
+    /// The text of the spec.
+    pub spec: SpecText,
     /// The digest of what the spec means (not of how it is written): equal for equal grids.
     pub digest: String,
     /// Trials in its grid.
@@ -33,14 +31,13 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// The submission of a spec, whose text is written in that format.
+    /// The submission of a spec with this text.
     #[must_use]
-    pub fn new(id: SweepId, spec: &SweepSpec, (text, format): (String, Format), at: WallTime) -> Self {
+    pub fn new(id: SweepId, spec: &SweepSpec, text: SpecText, at: WallTime) -> Self {
         Self {
             id,
             name: spec.name.clone(),
-            spec_text: text,
-            spec_format: format,
+            spec: text,
             digest: Self::digest(spec),
             trials: spec.grid.trials(),
             trajectories: spec.grid.trajectories(),
@@ -64,10 +61,8 @@ impl Submission {
 /// Trials added to a sweep after its submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extension {
-    /// The spec file's text.
-    pub text: String,
-    /// How it is written.
-    pub format: Format,
+    /// The text of the spec.
+    pub spec: SpecText,
     /// When it came.
     pub at: WallTime,
 }

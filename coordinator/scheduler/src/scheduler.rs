@@ -133,6 +133,7 @@ impl Scheduler {
             Event::Retried { sweep, finished, failures, reused } => {
                 self.on_retried(now, sweep, finished.map(|finished| *finished), &failures, reused, &mut actions);
             }
+            Event::ResultsFound { sweep, reused } => self.on_results_found(now, sweep, reused, &mut actions),
             Event::Deleted(sweep) => self.on_deleted(sweep, &mut actions),
             Event::Released(worker) => self.on_released(worker, &mut actions),
             Event::Message { worker, message } => self.on_message(now, worker, message, &mut actions),

@@ -7,7 +7,7 @@ use biosweep_common::curve::CurvePoint;
 use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Held, Hello, Report, ToCoordinator, ToWorker, WorkerDescription};
-use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::spec::{Format, SpecText, SweepSpec};
 use biosweep_common::time::{Tick, WallTime};
 use uuid::Uuid;
 
@@ -43,7 +43,8 @@ pub fn spec() -> Arc<SweepSpec> {
 
 /// The submission of a spec, with id 1.
 pub fn submission(spec: &SweepSpec) -> Submission {
-    Submission::new(SweepId(Uuid::from_u128(1)), spec, (SPEC.to_owned(), Format::Toml), WallTime(0))
+    let text = SpecText { text: SPEC.to_owned(), format: Format::Toml, resolved: SPEC.to_owned() };
+    Submission::new(SweepId(Uuid::from_u128(1)), spec, text, WallTime(0))
 }
 
 /// The worker with this number.

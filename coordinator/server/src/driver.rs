@@ -151,7 +151,8 @@ impl Driver {
                     let outputs = self.batcher.committed(self.now());
                     self.release(outputs);
                     self.failure = None;
-                    if self.degraded.send_replace(None).is_some() {
+                    // Watchers wake up only if this changes.
+                    if self.degraded.send_if_modified(|degraded| degraded.take().is_some()) {
                         tracing::info!("the store can be written again");
                     }
                 }

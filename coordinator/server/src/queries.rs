@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey, trajectory_point};
 use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::outcome::SweepState;
-use biosweep_common::spec::SweepSpec;
+use biosweep_common::spec::{SpecText, SweepSpec};
 use biosweep_common::views::{
     CurveView, IncompleteAttempt, Origin, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
 };
-use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
+use biosweep_scheduler::record::{AttemptRow, CurveRow, SweepRow, TrialResult};
 use biosweep_scheduler::status::sweep_view;
 use biosweep_scheduler::tables::sweep::cut_for;
 use biosweep_store::{Store, StoreError};
@@ -98,7 +98,7 @@ pub enum QueryError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// This version cannot read a stored spec.
-    #[error("the stored spec of sweep {id} cannot be read by this version: {why}")]
+    #[error("the stored spec of sweep {id} cannot be read by this version: {why}; use the version that stored it")]
     Spec {
         /// The sweep.
         id: SweepId,
@@ -160,21 +160,46 @@ pub async fn spec(handle: &Handle, id: SweepId) -> Result<SweepSpec, QueryError>
 /// The text of a sweep's spec, with its extensions.
 pub async fn spec_text(handle: &Handle, id: SweepId) -> Result<SpecView, QueryError> {
     let row = row(handle, id).await?;
-    let extensions = row.extensions.into_iter().map(|one| (one.text, one.format)).collect();
-    Ok(SpecView { text: (row.submission.spec_text, row.submission.spec_format), extensions })
+    let extensions = row.extensions.into_iter().map(|extension| extension.spec).collect();
+    Ok(SpecView { text: row.submission.spec, extensions })
 }
 
 /// Parses the spec of a stored sweep.
 pub fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
     let submission = &row.submission;
     let unreadable = |why: String| QueryError::Spec { id: submission.id, why };
-    let parse = |text: &str, format| {
-        SweepSpec::parse_stored(text, format, &submission.name).map_err(|errors| unreadable(errors.to_string()))
-    };
-    let spec = parse(&submission.spec_text, submission.spec_format)?;
-    row.extensions.iter().try_fold(spec, |spec, Extension { text, format, .. }| {
-        spec.followed_by(&parse(text, *format)?).map_err(|error| unreadable(error.to_string()))
+    let parse = |text: &SpecText| text.spec(&submission.name).map_err(|errors| unreadable(errors.to_string()));
+    let spec = parse(&submission.spec)?;
+    if submission.digest.split('/').next() != Some(spec.digest().as_str()) {
+        return Err(unreadable("it now describes other trials than when it was submitted".to_owned()));
+    }
+    row.extensions.iter().try_fold(spec, |spec, extension| {
+        spec.followed_by(&parse(&extension.spec)?).map_err(|error| unreadable(error.to_string()))
     })
+}
+
+/// Number of results whose keys are compared when a coordinator starts.
+const COMPARED_KEYS: u32 = 1_000;
+
+/// Compares the keys of the first stored results with the keys of their trials in this version.
+///
+/// # Errors
+/// A key differs: this version would give stored results to trials with other settings.
+pub async fn compare_keys(store: &dyn Store, row: &SweepRow, spec: &SweepSpec) -> Result<(), QueryError> {
+    if row.submission.other_numerics().is_some() {
+        // The numerics version is part of a key.
+        return Ok(());
+    }
+    let id = row.submission.id;
+    for TrialResult { trial, key: stored, .. } in store.results(id, TrialIndex(0), COMPARED_KEYS).await? {
+        let key = spec.grid.configuration(trial).map(|configuration| configuration.key());
+        if key != Some(stored) {
+            let here = key.map_or_else(|| "no such trial".to_owned(), |key| key.to_string());
+            let why = format!("trial {} has the key {stored} in the store, but this version has {here}", trial.0);
+            return Err(QueryError::Spec { id, why });
+        }
+    }
+    Ok(())
 }
 
 async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {

@@ -21,10 +21,9 @@ const FILL: u64 = 20_000;
 /// Fills the store of a home with `completed` results of a sweep of `trials` trials, which is still running.
 pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(), StoreError> {
     let store = biosweep_store::open(home, None).await?;
-    let text = spec_of(trials);
-    let spec = SweepSpec::parse(&text, Format::Toml, "bench").expect("the spec is valid");
+    let (spec, text) = SweepSpec::parse_to_store(spec_of(trials), Format::Toml, "bench").expect("the spec is valid");
     let (sweep, at) = (new_id::<SweepId>(), WallTime(0));
-    let submission = Submission::new(sweep, &spec, (text, Format::Toml), at);
+    let submission = Submission::new(sweep, &spec, text, at);
     store.commit(&[Record::Submitted(submission)]).await?;
     let worker = new_id::<WorkerId>();
     for (attempt, first) in (1..).map(Attempt).zip((0..completed).step_by(usize::try_from(FILL).unwrap_or(1))) {

@@ -15,6 +15,9 @@ use crate::terminal::say;
 pub(crate) struct ShowArgs {
     /// A sweep's id, the start of an id, or a name
     sweep: String,
+    /// Print the spec with every default and with its extensions, as TOML, and nothing else
+    #[arg(long)]
+    spec: bool,
     #[command(flatten)]
     pub(super) coordinator: Coordinator,
 }
@@ -28,6 +31,7 @@ pub(super) async fn run(args: &ShowArgs, home: &Path, output: Output) -> Result<
     }
     client.close().await?;
     answer(match output {
+        Output::Human if args.spec => human::resolved(&text),
         Output::Human => human::status(&status, text.spec().as_ref()),
         Output::Json => json::status(&status, &text),
     })

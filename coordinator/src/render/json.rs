@@ -7,7 +7,7 @@ use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::plan::Plan;
 use biosweep_common::presets::Preset;
 use biosweep_common::settings::Level;
-use biosweep_common::spec::{ExecutionOptions, Format};
+use biosweep_common::spec::{ExecutionOptions, Reuse, SpecText};
 use biosweep_common::views::PlannedDataset;
 use biosweep_common::views::{IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WorkerView};
 use serde::Serialize;
@@ -39,10 +39,12 @@ pub(crate) fn status(status: &SweepStatus, text: &SpecView) -> String {
     value["workers"] = status.workers.iter().map(worker_value).collect();
     value["incomplete_attempts"] = status.incomplete_attempts.iter().map(incomplete_attempt_value).collect();
     value["degraded"] = json!(status.degraded);
-    value["spec"] = text.text.0.as_str().into();
-    value["format"] = text.text.1.name().into();
+    let SpecText { text: submitted, format, resolved } = &text.text;
+    value["spec"] = submitted.as_str().into();
+    value["format"] = format.name().into();
+    value["resolved"] = resolved.as_str().into();
     value["execution"] = json!(text.spec().map(|spec| execution_value(&spec.execution)));
-    let extension = |(spec, format): &(String, Format)| json!({ "spec": spec, "format": format.name() });
+    let extension = |SpecText { text, format, resolved }: &SpecText| json!({ "spec": text, "format": format.name(), "resolved": resolved });
     value["extensions"] = text.extensions.iter().map(extension).collect();
     pretty(&value)
 }
@@ -88,7 +90,7 @@ pub(crate) fn plan(plan: &Plan, datasets: &[PlannedDataset], reused: u64) -> Str
     value["datasets"] = datasets.iter().map(planned_dataset).collect();
     value["warnings"] =
         datasets.iter().filter_map(|dataset| dataset.summary.as_ref()).flat_map(DatasetSummary::warnings).collect();
-    value["taken_over"] = reused.into();
+    value["reused"] = reused.into();
     pretty(&value)
 }
 
@@ -132,7 +134,11 @@ fn execution_value(execution: &ExecutionOptions) -> Value {
         "retries": retries_max,
         "checkpoint_every_s": checkpoint_every_s,
         "share": share,
-        "reuse": reuse,
+        "reuse": match reuse {
+            Reuse::Always => json!(true),
+            Reuse::SameCpuClass => json!(reuse.to_string()),
+            Reuse::Never => json!(false),
+        },
         "priority": priority,
         "weight": weight,
         "require": {

@@ -11,7 +11,7 @@ use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
-use biosweep_common::spec::Format;
+use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::time::WallTime;
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Ending, Extension, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record, Restored,
@@ -94,7 +94,7 @@ async fn an_empty_store_has_nothing(store: &dyn Store) {
 
 async fn a_sweep_reads_back_with_its_state_and_counts(store: &dyn Store) {
     let mut younger = submission(1);
-    younger.spec_format = Format::Yaml;
+    younger.spec.format = Format::Yaml;
     commit(store, &[Record::Submitted(submission(2)), Record::Submitted(younger.clone()), leased(1, 2, 0, 4)]).await;
     commit(store, &[ended(2, 0, 1, Outcome::Completed), ended(2, 1, 1, Outcome::Diverged)]).await;
     commit(store, &[failed_for_good(2, 2, 1), state_changed(2, SweepState::Cancelled)]).await;
@@ -356,7 +356,7 @@ async fn results_are_found_by_the_start_of_their_key(store: &dyn Store) {
 
 async fn a_sweep_can_be_extended_several_times(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2))]).await;
-    let extension = |text: &str, at| Extension { text: text.to_owned(), format: Format::Yaml, at: WallTime(at) };
+    let extension = |text: &str, at| Extension { spec: spec_text(text, Format::Yaml), at: WallTime(at) };
     let extended = |id, text: &str, trials| Record::Extended {
         sweep: sweep(id),
         extension: extension(text, trials),
@@ -575,7 +575,7 @@ async fn numbers_and_texts_that_some_store_cannot_hold_are_refused(store: &dyn S
     };
     let extended = |text: &str, trials| Record::Extended {
         sweep: sweep(1),
-        extension: Extension { text: text.to_owned(), format: Format::Toml, at: WallTime(1) },
+        extension: Extension { spec: spec_text(text, Format::Toml), at: WallTime(1) },
         trials,
         trajectories: 1,
     };
@@ -586,7 +586,7 @@ async fn numbers_and_texts_that_some_store_cannot_hold_are_refused(store: &dyn S
     let unstorable = [
         Record::Submitted(Submission { trials: large, ..submission(2) }),
         Record::Submitted(Submission { name: nul.clone(), ..submission(2) }),
-        Record::Submitted(Submission { spec_text: nul.clone(), ..submission(2) }),
+        Record::Submitted(Submission { spec: spec_text(&nul, Format::Toml), ..submission(2) }),
         Record::StateChanged { sweep: sweep(1), state: SweepState::Paused, reason: Some(nul.clone()), at: WallTime(1) },
         named("w", large),
         leased(2, 1, large - 1, 1),

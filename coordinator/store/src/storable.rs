@@ -1,6 +1,7 @@
 //! The limits of all stores: numbers below 2⁶³, and texts without NUL characters. Every store checks records before
 //! writing, so that the stores in memory, SQLite and PostgreSQL refuse the same records.
 
+use biosweep_common::spec::SpecText;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, RetriedRow, ReusedRow, Submission, TrialResult};
 
 /// Checks that every store can hold a record.
@@ -17,7 +18,7 @@ pub(super) fn check(record: &Record) -> Result<(), String> {
         Record::Leased(lease) => of_lease(lease),
         Record::Ended(ending) => of_ending(ending),
         Record::Extended { extension, trials, trajectories, .. } => {
-            text("spec", &extension.text)?;
+            of_spec(&extension.spec)?;
             numbers([("time", extension.at.0), ("trials", *trials), ("trajectories", *trajectories)])
         }
         Record::Reused { trajectories, .. } => trajectories.iter().try_for_each(of_reused),
@@ -36,13 +37,18 @@ pub(super) fn check(record: &Record) -> Result<(), String> {
 
 fn of_submission(submission: &Submission) -> Result<(), String> {
     text("name", &submission.name)?;
-    text("spec", &submission.spec_text)?;
+    of_spec(&submission.spec)?;
     text("digest", &submission.digest)?;
     numbers([
         ("trials", submission.trials),
         ("trajectories", submission.trajectories),
         ("time", submission.submitted_at.0),
     ])
+}
+
+fn of_spec(spec: &SpecText) -> Result<(), String> {
+    text("spec", &spec.text)?;
+    text("spec with every default", &spec.resolved)
 }
 
 fn of_lease(lease: &LeaseRow) -> Result<(), String> {

@@ -112,7 +112,8 @@ impl World {
         let workers = (0..WORKERS).map(worker).collect();
         let mut world =
             Self { batcher, store: Memory::default(), now: 0, workers, faults_left: number("BIOSWEEP_FAULTS", FAULTS) };
-        let submission = Submission::new(sweep(), spec, (SPEC.to_owned(), Format::Toml), WallTime(0));
+        let (_, text) = SweepSpec::parse_to_store(SPEC.to_owned(), Format::Toml, "small").expect("a good spec");
+        let submission = Submission::new(sweep(), spec, text, WallTime(0));
         let submission = Box::new(submission);
         let prepared = PreparedSpec::new(Arc::clone(spec));
         world

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use biosweep_common::configuration::{StoppingRule, trajectory_point};
 use biosweep_common::curve::CurvePoint;
 use biosweep_common::environment::NumericEnvironment;
-use biosweep_common::grid::{Grid, Trajectory};
+use biosweep_common::grid::{Grid, GridIndex, Trajectory};
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::{SweepState, TrialStatus};
-use biosweep_common::spec::SweepSpec;
+use biosweep_common::protocol::messages::WorkerDescription;
+use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
 
 use crate::event::{Action, Notice, Now};
 use crate::record::{Record, ReusedRow, TrialResult};
@@ -69,9 +70,43 @@ impl TrainedSource<'_> {
     }
 }
 
+/// The numeric environments whose results a sweep reuses.
+#[derive(Debug, Clone)]
+pub enum Environments {
+    /// All environments.
+    All,
+    /// Environments of the same class as one of these.
+    Like(Vec<Arc<NumericEnvironment>>),
+}
+
+impl Environments {
+    /// Whether a result from this environment is reused. An unknown environment is of no class.
+    #[must_use]
+    pub fn include(&self, environment: Option<&NumericEnvironment>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Like(known) => {
+                environment.is_some_and(|environment| known.iter().any(|other| other.class() == environment.class()))
+            }
+        }
+    }
+}
+
+/// A sweep for which stored results are searched.
+#[derive(Debug, Clone)]
+pub struct SearchedSweep {
+    /// The sweep.
+    pub id: SweepId,
+    /// Its spec.
+    pub spec: Arc<SweepSpec>,
+    /// The trajectories of its grid, by their settings.
+    pub index: Arc<GridIndex>,
+}
+
 /// Whether `dependent` may take over results of `source`: it allows reuse, and `source` has all its measures.
 pub fn may_take_over(dependent: &SweepSpec, source: &SweepSpec) -> bool {
-    dependent.execution.reuse && dependent.measures.iter().all(|measure| source.measures.contains(measure))
+    dependent.execution.reuse != Reuse::Never
+        && dependent.measures.iter().all(|measure| source.measures.contains(measure))
 }
 
 /// Whether the training of `trained` surely lasts until every trial of `other` would have stopped.
@@ -84,6 +119,46 @@ fn covers(trained: &Trajectory, other: &Trajectory) -> bool {
 }
 
 impl Scheduler {
+    /// The numeric environments whose results a sweep with these options reuses now.
+    #[must_use]
+    pub fn reusable_environments(&self, options: &ExecutionOptions) -> Environments {
+        match options.reuse {
+            Reuse::Always => Environments::All,
+            Reuse::SameCpuClass => {
+                let connected = self.workers.iter().map(|(_, worker)| worker).filter(|worker| worker.connected);
+                let usable = connected.filter(|worker| options.require.is_met_by(&worker.description.capabilities));
+                let mut found: Vec<Arc<NumericEnvironment>> = Vec::new();
+                for environment in usable.map(|worker| &worker.description.environment) {
+                    if found.iter().all(|other| other.class() != environment.class()) {
+                        found.push(Arc::clone(environment));
+                    }
+                }
+                Environments::Like(found)
+            }
+            Reuse::Never => Environments::Like(Vec::new()),
+        }
+    }
+
+    /// The sweeps that reuse results of the class of this worker, and have no connected worker of that class.
+    #[must_use]
+    pub fn sweeps_without_class_of(&self, worker: &WorkerDescription) -> Vec<SearchedSweep> {
+        let is_new_to = |sweep: &&Sweep| {
+            let options = &sweep.spec.execution;
+            options.reuse == Reuse::SameCpuClass
+                && options.require.is_met_by(&worker.capabilities)
+                && !self.reusable_environments(options).include(Some(&worker.environment))
+        };
+        self.sweeps
+            .values()
+            .filter(is_new_to)
+            .map(|sweep| SearchedSweep {
+                id: sweep.id(),
+                spec: Arc::clone(&sweep.spec),
+                index: Arc::clone(&sweep.grid_index),
+            })
+            .collect()
+    }
+
     /// Updates the sources and dependents of a sweep. This comparison of grids is too expensive for every ended trajectory.
     pub(crate) fn note_overlaps(&mut self, id: SweepId) {
         self.forget_overlaps(id);
@@ -125,6 +200,12 @@ impl Scheduler {
 
     /// Lets a sweep await the trajectories under an attempt, instead of training the same trajectories.
     pub(crate) fn await_lease(&mut self, attempt: Attempt, dependent: SweepId) {
+        let worker = self.leases.get(attempt).and_then(|lease| self.workers.get(lease.worker));
+        let environment = worker.map(|worker| Arc::clone(&worker.description.environment));
+        let options = &self.sweeps[&dependent].spec.execution;
+        if !self.reusable_environments(options).include(environment.as_deref()) {
+            return;
+        }
         let sweep = self.sweeps.get_mut(&dependent).expect("a dependent is in the table");
         for OpenLane { trajectory, awaited_by, .. } in self.leases.lanes_under(attempt) {
             let same = sweep.grid_index.find(&trajectory_point(&trajectory.shape, trajectory.hyperparameters));
@@ -164,6 +245,9 @@ impl Scheduler {
         let point = trajectory_point(&source.trajectory.shape, source.trajectory.hyperparameters);
         for id in dependents {
             let Some(sweep) = self.sweeps.get(&id) else { continue };
+            if !self.reusable_environments(&sweep.spec.execution).include(source.environment.map(Arc::as_ref)) {
+                continue;
+            }
             let lacking = sweep.grid_index.find(&point).into_iter().filter(|index| sweep.lacks(*index));
             let rows: Arc<[ReusedRow]> =
                 lacking.filter_map(|index| source.taken_over_by(&sweep.spec.grid, index)).collect();
@@ -172,6 +256,18 @@ impl Scheduler {
                 self.remove_if_finished(now, id, actions);
             }
         }
+    }
+
+    /// Handles stored results that a sweep may reuse since a worker of their class has connected.
+    pub(crate) fn on_results_found(
+        &mut self,
+        now: Now,
+        id: SweepId,
+        rows: Arc<[ReusedRow]>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.take_over(id, rows, actions);
+        self.remove_if_finished(now, id, actions);
     }
 
     /// Lets a sweep take over the results that it lacks.

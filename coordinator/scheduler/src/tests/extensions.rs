@@ -10,9 +10,9 @@ use crate::record::{Extension, ReusedRow};
 /// An extension of [`SPEC`] by one seed, and the extended spec: two more trajectories, four more trials.
 fn more() -> (Extension, Arc<SweepSpec>) {
     let text = SPEC.replace("[0, 1, 2]", "3");
-    let extension = SweepSpec::parse(&text, Format::Toml, "more.toml").expect("a good spec");
+    let (extension, text) = SweepSpec::parse_to_store(text, Format::Toml, "more.toml").expect("a good spec");
     let spec = Arc::new(spec().extended(&extension).expect("the extension fits the spec"));
-    (Extension { text, format: Format::Toml, at: WallTime(5) }, spec)
+    (Extension { spec: text, at: WallTime(5) }, spec)
 }
 
 impl World {

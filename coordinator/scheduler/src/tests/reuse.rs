@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::policies::reuse::TrainedSource;
 use crate::record::ReusedRow;
+use biosweep_common::environment::NumericEnvironment;
 
 impl World {
     /// Submits the sweep of [`SPEC`] with these replacements in its text.
@@ -471,4 +472,69 @@ proptest! {
         prop_assert_eq!(count, 12 + 6 + 12);
         prop_assert_eq!(world.scheduler.sweep_views(), Vec::new());
     }
+}
+
+/// The description of a worker with these vector instructions and labels.
+fn of_class(instructions: &str, labels: &[&str]) -> WorkerDescription {
+    let environment = NumericEnvironment { instructions: instructions.to_owned(), ..NumericEnvironment::default() };
+    let labels = labels.iter().map(ToString::to_string).collect();
+    WorkerDescription {
+        capabilities: Capabilities { device: "cpu".to_owned(), labels, ..Capabilities::default() },
+        lanes: 1,
+        environment: Arc::new(environment),
+        ..WorkerDescription::default()
+    }
+}
+
+impl World {
+    fn connect(&mut self, number: u128, description: WorkerDescription) -> WorkerId {
+        let id = worker(number);
+        self.send(id, ToCoordinator::Hello(Hello { worker: id, description, numerics_version: 1, held: Vec::new() }));
+        id
+    }
+
+    /// Lets a worker train one trajectory; returns what other sweeps reuse of it.
+    fn train_one(&mut self, id: WorkerId) -> Vec<(SweepId, Vec<ReusedRow>)> {
+        let grant = self.poll(id, 1).expect("there is work");
+        taken_over(&self.end(id, self.report(&grant, 0, Outcome::Completed, 20)))
+    }
+}
+
+#[test]
+fn a_sweep_of_one_cpu_class_reuses_results_of_the_classes_of_its_own_workers_only() {
+    let mut world = World::new();
+    let only = "retries = 1\nreuse = \"same-cpu-class\"\nrequire = { labels = [\"own\"] }";
+    let (id, _) = world.submit_with(2, &[("retries = 1", only)], Arc::default());
+    let other = world.connect(7, of_class("avx2", &[]));
+    world.connect(8, of_class("avx512", &["own"]));
+    let grant = world.poll(other, 1).expect("there is work");
+    assert!(world.scheduler.sweeps[&id].awaited.is_empty(), "a result that is not reused is not awaited");
+    assert_eq!(taken_over(&world.end(other, world.report(&grant, 0, Outcome::Completed, 20))), []);
+
+    let new = of_class("avx2", &["own"]);
+    let searched = |world: &World, description: &WorkerDescription| {
+        let sweeps = world.scheduler.sweeps_without_class_of(description);
+        sweeps.into_iter().map(|sweep| sweep.id).collect::<Vec<_>>()
+    };
+    assert_eq!(searched(&world, &of_class("avx2", &[])), [], "it does not meet the requirement");
+    assert_eq!(searched(&world, &of_class("avx512", &["own"])), [], "a worker of its class is connected");
+    assert_eq!(searched(&world, &new), [id]);
+    world.connect(9, new.clone());
+    assert_eq!(searched(&world, &new), []);
+    let rows = world.train_one(other);
+    assert_eq!((rows.len(), rows[0].0), (1, id), "results of the new worker's class are reused");
+}
+
+#[test]
+fn results_that_are_found_later_are_taken_over_and_may_finish_the_sweep() {
+    let mut world = World::new();
+    let (id, _) = world.submit_with(2, &[("retries = 1", "reuse = \"same-cpu-class\"")], Arc::default());
+    let (trained, grant) = world.work(7, 1);
+    let rows = taken_over(&world.end(trained, world.report(&grant, 0, Outcome::Completed, 20)));
+    assert_eq!(rows.len(), 1, "the worker is of its own class");
+    let again: Arc<[ReusedRow]> = rows[0].1.clone().into();
+    assert_eq!(taken_over(&world.apply(Event::ResultsFound { sweep: id, reused: again })), [], "it has them already");
+    assert_eq!(world.scheduler.sweep_view(id).map(|view| view.reused), Some(2));
+    let unknown = SweepId(Uuid::from_u128(99));
+    assert_eq!(world.apply(Event::ResultsFound { sweep: unknown, reused: rows[0].1.clone().into() }), []);
 }

@@ -2,7 +2,7 @@
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
-use biosweep_common::spec::{ExtensionError, Format, SweepSpec};
+use biosweep_common::spec::{ExtensionError, SpecText, SweepSpec};
 use biosweep_scheduler::event::{Event, Extended};
 use biosweep_scheduler::record::Extension;
 
@@ -41,24 +41,12 @@ pub enum ExtendError {
 
 impl Commands {
     /// Adds the trials of an extension that the sweep does not have; returns their number.
-    pub async fn extend(
-        &self,
-        id: SweepId,
-        extension: SweepSpec,
-        text: String,
-        format: Format,
-    ) -> Result<u64, ExtendError> {
-        self.one_at_a_time(async move |handle: Handle| extend(&handle, id, &extension, text, format).await).await
+    pub async fn extend(&self, id: SweepId, extension: SweepSpec, text: SpecText) -> Result<u64, ExtendError> {
+        self.one_at_a_time(async move |handle: Handle| extend(&handle, id, &extension, text).await).await
     }
 }
 
-async fn extend(
-    handle: &Handle,
-    id: SweepId,
-    extension: &SweepSpec,
-    text: String,
-    format: Format,
-) -> Result<u64, ExtendError> {
+async fn extend(handle: &Handle, id: SweepId, extension: &SweepSpec, text: SpecText) -> Result<u64, ExtendError> {
     loop {
         let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;
         let restored = restored.ok_or_else(|| QueryError::Unknown { name: id.to_string() })?;
@@ -74,8 +62,10 @@ async fn extend(
         }
         let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
         let prepared = super::prepare(spec).await;
-        let reused = reuse::find(handle.store.as_ref(), &prepared, new).await.map_err(QueryError::from)?;
-        let extension = Extension { text: text.clone(), format, at: handle.clock.wall() };
+        let environments = reuse::environments(handle, &prepared.spec).await.map_err(QueryError::from)?;
+        let reused = reuse::find(handle.store.as_ref(), &prepared.spec, &prepared.index, new, &environments).await;
+        let reused = reused.map_err(QueryError::from)?;
+        let extension = Extension { spec: text.clone(), at: handle.clock.wall() };
         let had_finished = restored.row.state == SweepState::Finished;
         let finished = had_finished.then_some(restored);
         let trials = prepared.spec.grid.trials();

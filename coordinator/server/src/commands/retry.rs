@@ -74,7 +74,9 @@ async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, Re
         let these = failures.iter().map(|&(index, _)| index).collect();
         let prepared = super::prepare(spec).await;
         // Another sweep may have trained the failed trajectories meanwhile.
-        let reused = reuse::find(handle.store.as_ref(), &prepared, Wanted::These(&these)).await;
+        let environments = reuse::environments(handle, &prepared.spec).await.map_err(QueryError::from)?;
+        let wanted = Wanted::These(&these);
+        let reused = reuse::find(handle.store.as_ref(), &prepared.spec, &prepared.index, wanted, &environments).await;
         let reused = reused.map_err(QueryError::from)?;
         let finished = (state == SweepState::Finished).then(|| Box::new((restored, prepared)));
         handle.apply(Event::Retried { sweep: id, finished, failures, reused }).await?;
@@ -123,17 +125,8 @@ mod tests {
     /// A store with a sweep of two trials, one of which has failed.
     async fn with_a_failure(id: SweepId) -> Arc<Memory> {
         let (worker, name, at) = (new_id::<WorkerId>(), "w".to_owned(), WallTime(0));
-        let submission = Submission {
-            id,
-            name: "two".to_owned(),
-            spec_text: SPEC.to_owned(),
-            spec_format: Format::Toml,
-            digest: String::new(),
-            trials: 2,
-            trajectories: 2,
-            submitted_at: at,
-        };
-        let spec = SweepSpec::parse(SPEC, Format::Toml, "two").expect("a good spec");
+        let (spec, text) = SweepSpec::parse_to_store(SPEC.to_owned(), Format::Toml, "two").expect("a good spec");
+        let submission = Submission::new(id, &spec, text, at);
         let first = TrajectoryIndex(0);
         let attempt = Attempt(1);
         let lease = LeaseRow {

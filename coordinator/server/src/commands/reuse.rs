@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use biosweep_common::configuration::{NUMERICS_VERSION, trajectory_point};
 use biosweep_common::grid::{Grid, GridIndex};
 use biosweep_common::ids::TrajectoryIndex;
-use biosweep_common::spec::SweepSpec;
-use biosweep_scheduler::policies::reuse::{TrainedSource, may_take_over};
+use biosweep_common::protocol::messages::WorkerDescription;
+use biosweep_common::spec::{Reuse, SweepSpec};
+use biosweep_scheduler::event::Event;
+use biosweep_scheduler::policies::reuse::{Environments, SearchedSweep, TrainedSource, may_take_over};
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
-use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_store::{Store, StoreError};
 
+use super::Commands;
+use crate::driver::{DriverError, Handle, Stopped};
 use crate::queries;
 
 /// Number of trajectories that are read from the store at once.
@@ -44,16 +48,69 @@ impl Wanted<'_> {
     }
 }
 
+/// Time for which a worker waits for the search of results of its class. After that the search goes on beside it.
+const SEARCH: Duration = Duration::from_secs(5);
+
+/// Why stored results were not reused when a worker of their class connected.
+#[derive(Debug, thiserror::Error)]
+enum SearchError {
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Commands {
+    /// Lets sweeps with `reuse = "same-cpu-class"` reuse stored results of the class of a worker that is about to connect.
+    pub(crate) async fn reuse_results_of_class(&self, worker: &WorkerDescription) -> Result<(), Stopped> {
+        let (description, handle) = (worker.clone(), self.handle.clone());
+        let sweeps = handle.ask(move |scheduler| scheduler.sweeps_without_class_of(&description)).await?;
+        if sweeps.is_empty() {
+            return Ok(());
+        }
+        let environments = Environments::Like(vec![Arc::clone(&worker.environment)]);
+        let search = self.tasks.spawn(async move {
+            for sweep in sweeps {
+                let id = sweep.id;
+                if let Err(error) = search_for(&handle, sweep, &environments).await {
+                    tracing::warn!(sweep = %id, %error, "stored results of a new worker's class are not reused");
+                }
+            }
+        });
+        if tokio::time::timeout(SEARCH, search).await.is_err() {
+            tracing::info!(worker = worker.name, "the search of results of a new worker's class goes on");
+        }
+        Ok(())
+    }
+}
+
+async fn search_for(handle: &Handle, sweep: SearchedSweep, environments: &Environments) -> Result<(), SearchError> {
+    let SearchedSweep { id, spec, index } = sweep;
+    let all = Wanted::From(TrajectoryIndex(0));
+    let reused = find(handle.store.as_ref(), &spec, &index, all, environments).await?;
+    if !reused.is_empty() {
+        handle.apply(Event::ResultsFound { sweep: id, reused }).await?;
+    }
+    Ok(())
+}
+
+/// The numeric environments whose results a sweep with this spec reuses now.
+pub async fn environments(handle: &Handle, spec: &Arc<SweepSpec>) -> Result<Environments, Stopped> {
+    let spec = Arc::clone(spec);
+    handle.ask(move |scheduler| scheduler.reusable_environments(&spec.execution)).await
+}
+
 /// Finds the stored results that a sweep can take over for the wanted trajectories. The cost grows with the number of stored
 /// results of the sweeps that share trajectories with it.
 pub async fn find(
     store: &dyn Store,
-    prepared: &PreparedSpec,
+    spec: &SweepSpec,
+    index: &GridIndex,
     wanted: Wanted<'_>,
+    environments: &Environments,
 ) -> Result<Arc<[ReusedRow]>, StoreError> {
-    let PreparedSpec { spec, index, .. } = prepared;
-    let mut search = Search { spec, wanted, index, taken: BTreeMap::new() };
-    if spec.execution.reuse {
+    let mut search = Search { spec, wanted, index, environments, taken: BTreeMap::new() };
+    if spec.execution.reuse != Reuse::Never {
         for row in store.sweeps().await? {
             search.look_through(store, &row).await?;
         }
@@ -65,6 +122,7 @@ struct Search<'a> {
     spec: &'a SweepSpec,
     wanted: Wanted<'a>,
     index: &'a GridIndex,
+    environments: &'a Environments,
     taken: BTreeMap<TrajectoryIndex, ReusedRow>,
 }
 
@@ -95,6 +153,9 @@ impl Search<'_> {
     }
 
     fn consider(&mut self, row: &SweepRow, grid: &Grid, source: &SourceRow) {
+        if !self.environments.include(source.environment.as_deref()) {
+            return;
+        }
         let Some((shape, hyperparameters)) = grid.settings(source.trajectory) else { return };
         let found = self.index.find(&trajectory_point(&shape, hyperparameters));
         let is_new = |index: &TrajectoryIndex| self.wanted.has(*index) && !self.taken.contains_key(index);

@@ -2,7 +2,7 @@
 
 use biosweep_common::ids::{SweepId, TrajectoryIndex};
 use biosweep_common::outcome::SweepState;
-use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::spec::{SpecText, SweepSpec};
 use biosweep_host::id::new_id;
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::{Submission, SweepRow};
@@ -35,30 +35,20 @@ pub struct Submitted {
 impl Commands {
     /// Submits a sweep, unless `fresh` is false and an equal sweep is stored that was not cancelled. On return the sweep is
     /// committed.
-    pub async fn submit(
-        &self,
-        spec: SweepSpec,
-        text: String,
-        format: Format,
-        fresh: bool,
-    ) -> Result<Submitted, SubmitError> {
-        self.one_at_a_time(async move |handle: Handle| submit(&handle, spec, text, format, fresh).await).await
+    pub async fn submit(&self, spec: SweepSpec, text: SpecText, fresh: bool) -> Result<Submitted, SubmitError> {
+        self.one_at_a_time(async move |handle: Handle| submit(&handle, spec, text, fresh).await).await
     }
 }
 
-async fn submit(
-    handle: &Handle,
-    spec: SweepSpec,
-    spec_text: String,
-    spec_format: Format,
-    fresh: bool,
-) -> Result<Submitted, SubmitError> {
-    let submission = Submission::new(new_id(), &spec, (spec_text, spec_format), handle.clock.wall());
+async fn submit(handle: &Handle, spec: SweepSpec, text: SpecText, fresh: bool) -> Result<Submitted, SubmitError> {
+    let submission = Submission::new(new_id(), &spec, text, handle.clock.wall());
     if !fresh && let Some(row) = find_equal(handle.store.as_ref(), &submission.digest).await? {
         return Ok(Submitted { id: row.submission.id, found: true });
     }
     let prepared = super::prepare(spec).await;
-    let reused = reuse::find(handle.store.as_ref(), &prepared, Wanted::From(TrajectoryIndex(0))).await?;
+    let environments = reuse::environments(handle, &prepared.spec).await.map_err(DriverError::from)?;
+    let all = Wanted::From(TrajectoryIndex(0));
+    let reused = reuse::find(handle.store.as_ref(), &prepared.spec, &prepared.index, all, &environments).await?;
     let id = submission.id;
     handle.apply(Event::Submitted { submission: Box::new(submission), prepared, reused }).await?;
     Ok(Submitted { id, found: false })

@@ -83,7 +83,7 @@ impl Handle {
         stream: StreamId,
         messages: Vec<ToCoordinator>,
     ) -> Result<(), Stopped> {
-        let points: usize = messages.iter().map(points).sum();
+        let points: usize = messages.iter().map(ToCoordinator::points).sum();
         let points = points.min(POINTS_QUEUED) as u32;
         let _points = Arc::clone(&self.points).acquire_many_owned(points).await.map_err(|_| Stopped)?;
         self.send(FromStream::Messages { worker, stream, messages, _points }).await
@@ -123,9 +123,4 @@ impl Handle {
     async fn send(&self, message: FromStream) -> Result<(), Stopped> {
         self.from_streams.send(message).await.map_err(|_| Stopped)
     }
-}
-
-/// The number of evaluations in a message; 0 if the message is not a report.
-fn points(message: &ToCoordinator) -> usize {
-    if let ToCoordinator::AttemptEnded(report) = message { report.points() } else { 0 }
 }

@@ -126,18 +126,9 @@ pub(crate) const SPEC: &str = "name = \"small\"\n[data]\ndataset = \"synthetic-d
 
 /// The submission of a sweep of two trials.
 pub(crate) fn submitted(id: SweepId) -> Event {
-    let spec = Arc::new(SweepSpec::parse(SPEC, Format::Toml, "small").expect("a good spec"));
-    let submission = Box::new(Submission {
-        id,
-        name: "small".to_owned(),
-        spec_text: SPEC.to_owned(),
-        spec_format: Format::Toml,
-        digest: Submission::digest(&spec),
-        trials: spec.grid.trials(),
-        trajectories: spec.grid.trajectories(),
-        submitted_at: WallTime(0),
-    });
-    Event::Submitted { submission, prepared: PreparedSpec::new(spec), reused: Arc::default() }
+    let (spec, text) = SweepSpec::parse_to_store(SPEC.to_owned(), Format::Toml, "small").expect("a good spec");
+    let submission = Box::new(Submission::new(id, &spec, text, WallTime(0)));
+    Event::Submitted { submission, prepared: PreparedSpec::new(Arc::new(spec)), reused: Arc::default() }
 }
 
 /// The messages to a worker, one by one.

@@ -76,8 +76,8 @@ pub async fn serve(
     if let Some(store) = store {
         reporter.set_service_status(identity::service_of(store), ServingStatus::Serving).await;
     }
-    let (handle, tasks) = (commands.handle.clone(), commands.tasks.clone());
-    tasks.spawn(tell_health(handle.degraded(), reporter));
+    let tasks = commands.tasks.clone();
+    tasks.spawn(tell_health(commands.handle.degraded(), reporter));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -89,9 +89,9 @@ pub async fn serve(
         .layer(InterceptorLayer::new(connections::note_call))
         .add_service(health)
         .add_service(reflection)
-        .add_service(InterceptedService::new(sweeps_server(commands), StoreCheck(store)))
+        .add_service(InterceptedService::new(sweeps_server(commands.clone()), StoreCheck(store)))
         .add_service(
-            WorkersServer::new(workers::Service::new(handle, tasks.clone()))
+            WorkersServer::new(workers::Service::new(commands))
                 .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)
                 .max_encoding_message_size(TO_WORKER_BYTES_MAX),
         )

@@ -7,7 +7,7 @@ use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::protocol::bounds::{asked, reason, shown};
 use biosweep_common::protocol::pieces::{curve_pieces, pieces, show_pieces, trained_pieces};
 use biosweep_common::protocol::wire::{FromWire, IntoWire, spec_format};
-use biosweep_common::spec::{Format, SpecErrors, SweepSpec};
+use biosweep_common::spec::{SpecErrors, SpecText, SweepSpec};
 use biosweep_common::views::{CurveView, SweepStatus, WatchEvent};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::Sweeps;
@@ -47,27 +47,28 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl Sweeps for Service {
     async fn submit(&self, request: Request<v1::SubmitRequest>) -> Result<Response<v1::SubmitResponse>, Status> {
         let v1::SubmitRequest { spec, format, origin, fresh } = request.into_inner();
-        let (parsed, format) = parse(&spec, format, &origin)?;
-        let submitted = self.commands.submit(parsed, spec, format, fresh).await.map_err(submit_failed)?;
+        let (spec, text) = parse(spec, format, &origin)?;
+        let submitted = self.commands.submit(spec, text, fresh).await.map_err(submit_failed)?;
         let sweep = Some(self.status(submitted.id).await?.sweep.into_wire());
         Ok(Response::new(v1::SubmitResponse { sweep, found: submitted.found }))
     }
 
     async fn plan(&self, request: Request<v1::PlanRequest>) -> Result<Response<v1::PlanResponse>, Status> {
         let v1::PlanRequest { spec, format, origin } = request.into_inner();
-        let (parsed, _) = parse(&spec, format, &origin)?;
-        let prepared = prepare(parsed).await;
-        let rows = reuse::find(self.handle.store.as_ref(), &prepared, Wanted::From(TrajectoryIndex(0)))
-            .await
-            .map_err(store_failed)?;
+        let (spec, _) = parse(spec, format, &origin)?;
+        let prepared = prepare(spec).await;
+        let environments = reuse::environments(&self.handle, &prepared.spec).await.map_err(stopped)?;
+        let all = Wanted::From(TrajectoryIndex(0));
+        let rows = reuse::find(self.handle.store.as_ref(), &prepared.spec, &prepared.index, all, &environments);
+        let rows = rows.await.map_err(store_failed)?;
         Ok(Response::new(v1::PlanResponse { reused: rows.iter().map(|row| row.results.len() as u64).sum() }))
     }
 
     async fn extend(&self, request: Request<v1::ExtendRequest>) -> Result<Response<v1::ExtendResponse>, Status> {
         let v1::ExtendRequest { sweep, spec, format, origin } = request.into_inner();
-        let (parsed, format) = parse(&spec, format, &origin)?;
+        let (spec, text) = parse(spec, format, &origin)?;
         let id = self.resolve(&sweep, Purpose::Change).await?;
-        let added = self.commands.extend(id, parsed, spec, format).await.map_err(extend_failed)?;
+        let added = self.commands.extend(id, spec, text).await.map_err(extend_failed)?;
         let sweep = self.status(id).await?.sweep;
         Ok(Response::new(v1::ExtendResponse { sweep: Some(sweep.into_wire()), added }))
     }
@@ -258,17 +259,17 @@ impl Service {
 }
 
 /// Parses a submitted spec.
-fn parse(text: &str, format: i32, origin: &str) -> Result<(SweepSpec, Format), Status> {
+fn parse(text: String, format: i32, origin: &str) -> Result<(SweepSpec, SpecText), Status> {
     let known = spec_format(format).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let invalid = |errors: SpecErrors| Status::invalid_argument(reason(errors.to_string()));
-    let parsed = SweepSpec::parse(text, known, &shown(origin)).map_err(invalid)?;
-    if let Some(dataset) = parsed.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
+    let (spec, text) = SweepSpec::parse_to_store(text, known, &shown(origin)).map_err(invalid)?;
+    if let Some(dataset) = spec.grid.datasets().iter().find(|dataset| dataset.is_unpinned()) {
         let why = format!(
             "dataset `{dataset}` has no digest of its files; submit the spec with `biosweep submit`, which adds the digest"
         );
         return Err(Status::invalid_argument(reason(why)));
     }
-    Ok((parsed, known))
+    Ok((spec, text))
 }
 
 type Out<T> = mpsc::Sender<Result<T, Status>>;

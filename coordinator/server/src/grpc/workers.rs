@@ -17,10 +17,10 @@ use futures::future::{Either, Fuse};
 use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{stopped, store_failed, unreadable};
+use crate::commands::Commands;
 use crate::driver::{Handle, OUTBOX, StreamId};
 
 /// Approximate maximum of messages of a worker that are passed to the loop at once, and of points of reports in them.
@@ -29,14 +29,13 @@ const AT_ONCE: (usize, usize) = (1_024, 65_536);
 const HELLO_WAIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Service {
-    handle: Handle,
-    tasks: TaskTracker,
+    commands: Commands,
     streams: AtomicU64,
 }
 
 impl Service {
-    pub(super) const fn new(handle: Handle, tasks: TaskTracker) -> Self {
-        Self { handle, tasks, streams: AtomicU64::new(0) }
+    pub(super) const fn new(commands: Commands) -> Self {
+        Self { commands, streams: AtomicU64::new(0) }
     }
 }
 
@@ -52,15 +51,16 @@ impl Workers for Service {
         let hello = inbound.hello().await?;
         let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
         let (outbox, letters) = mpsc::channel(OUTBOX);
-        let (worker, handle) = (hello.worker, self.handle.clone());
+        let (worker, handle) = (hello.worker, self.commands.handle.clone());
         tracing::info!(%worker, name = hello.description.name, "a worker's stream opens");
+        self.commands.reuse_results_of_class(&hello.description).await.map_err(stopped)?;
         handle.attach(hello, stream, outbox).await.map_err(stopped)?;
         // The task ends when either direction ends: the guard is dropped with the outgoing stream, when the worker has
         // left or when the loop has dropped its outbox.
         let closed = CancellationToken::new();
         let (cut, why_cut) = oneshot::channel();
         let outgoing = Outgoing { letters, cut: why_cut.fuse(), _guard: closed.clone().drop_guard() };
-        self.tasks.spawn(async move {
+        self.commands.tasks.spawn(async move {
             let end = tokio::select! {
                 end = forward(&mut inbound, &handle, worker, stream) => end,
                 () = closed.cancelled() => End::Gone("the connection closed".to_owned()),
@@ -86,6 +86,7 @@ impl Workers for Service {
         request: Request<v1::WhichEndedRequest>,
     ) -> Result<Response<v1::WhichEndedResponse>, Status> {
         let (sweeps, mut ended) = (request.into_inner().sweeps, Vec::new());
+        let store = &self.commands.handle.store;
         if sweeps.len() > ASKED_MAX {
             let why = format!("the request has {} sweeps, but the maximum is {ASKED_MAX}", sweeps.len());
             return Err(Status::invalid_argument(why));
@@ -93,10 +94,10 @@ impl Workers for Service {
         for sweep in sweeps {
             let id: SweepId =
                 sweep.parse().map_err(|_| Status::invalid_argument(format!("`{}` is not an id", shown(&sweep))))?;
-            let known = self.handle.store.sweep(id).await.map_err(store_failed)?;
+            let known = store.sweep(id).await.map_err(store_failed)?;
             let is_over = match known {
                 Some(row) => row.state.has_ended(),
-                None => self.handle.store.is_deleted(id).await.map_err(store_failed)?,
+                None => store.is_deleted(id).await.map_err(store_failed)?,
             };
             if is_over {
                 ended.push(sweep);
@@ -157,9 +158,7 @@ impl Inbound {
                     Err(error) => End::Cut(unreadable(&error)),
                     Ok(Some(ToCoordinator::Hello(_))) => End::Cut(Status::invalid_argument("a second hello")),
                     Ok(message) => {
-                        if let Some(ToCoordinator::AttemptEnded(report)) = &message {
-                            points += report.points();
-                        }
+                        points += message.as_ref().map_or(0, ToCoordinator::points);
                         said.extend(message);
                         if said.len() >= AT_ONCE.0 || points >= AT_ONCE.1 {
                             return (said, None);

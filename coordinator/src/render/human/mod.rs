@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 
 use biosweep_common::ids::SweepId;
 use biosweep_common::outcome::SweepState;
-use biosweep_common::spec::{ExecutionOptions, SweepSpec};
-use biosweep_common::views::{IncompleteAttempt, SweepStatus, SweepView};
+use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
+use biosweep_common::views::{IncompleteAttempt, SpecView, SweepStatus, SweepView};
 use biosweep_host::clock::Clock;
 
 pub(crate) use self::amounts::{percentage, rate};
@@ -88,11 +88,22 @@ fn changed_options(execution: &ExecutionOptions) -> Option<String> {
         (*retries_max != usual.retries_max).then(|| format!("retries {retries_max}")),
         (*checkpoint_every_s != usual.checkpoint_every_s).then(|| format!("a checkpoint every {checkpoint_every_s} s")),
         (!share).then(|| "sharing off".to_owned()),
-        (!reuse).then(|| "reuse off".to_owned()),
+        match reuse {
+            Reuse::Always => None,
+            Reuse::SameCpuClass => Some("reuse of results of the same CPU class".to_owned()),
+            Reuse::Never => Some("reuse off".to_owned()),
+        },
         (!require.is_none()).then(|| format!("requires {require}")),
     ];
     let told: Vec<String> = told.into_iter().flatten().collect();
     (!told.is_empty()).then(|| told.join(" · "))
+}
+
+/// The spec with every default, and each extension below a line that numbers it.
+pub(crate) fn resolved(text: &SpecView) -> String {
+    let extensions = text.extensions.iter().zip(1..);
+    let extensions = extensions.map(|(extension, number)| format!("\n# Extension {number}\n{}", extension.resolved));
+    std::iter::once(text.text.resolved.clone()).chain(extensions).collect::<String>().trim_end().to_owned()
 }
 
 /// One line for each group of equal incomplete attempts: the latest one, and the number of others.

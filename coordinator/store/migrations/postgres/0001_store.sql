@@ -6,6 +6,8 @@ CREATE TABLE sweeps (
     name          TEXT   NOT NULL,
     spec_text     TEXT   NOT NULL,
     spec_format   TEXT   NOT NULL,
+    -- The spec in TOML with every default. Trials are read from it.
+    spec_resolved TEXT   NOT NULL,
     digest        TEXT   NOT NULL,
     trials        BIGINT NOT NULL,
     trajectories  BIGINT NOT NULL,
@@ -27,6 +29,7 @@ CREATE TABLE extensions (
     sweep       BIGINT NOT NULL REFERENCES sweeps,
     text        TEXT   NOT NULL,
     format      TEXT   NOT NULL,
+    resolved    TEXT   NOT NULL,
     extended_at BIGINT NOT NULL
 );
 

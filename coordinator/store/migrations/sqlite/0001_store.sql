@@ -8,6 +8,8 @@ CREATE TABLE sweeps (
     name          TEXT    NOT NULL,
     spec_text     TEXT    NOT NULL,
     spec_format   TEXT    NOT NULL,
+    -- The spec in TOML with every default. Trials are read from it.
+    spec_resolved TEXT    NOT NULL,
     digest        TEXT    NOT NULL,
     trials        INTEGER NOT NULL,
     trajectories  INTEGER NOT NULL,
@@ -34,6 +36,7 @@ CREATE TABLE extensions (
     sweep       INTEGER NOT NULL REFERENCES sweeps,
     text        TEXT    NOT NULL,
     format      TEXT    NOT NULL,
+    resolved    TEXT    NOT NULL,
     extended_at INTEGER NOT NULL
 ) STRICT;
 

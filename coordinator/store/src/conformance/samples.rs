@@ -21,13 +21,16 @@ pub(crate) fn submission(id: u128) -> Submission {
     Submission {
         id: sweep(id),
         name: format!("sweep {id}"),
-        spec_text: "name = \"ünïcode\"\n".to_owned(),
-        spec_format: Format::Toml,
+        spec: spec_text("name = \"ünïcode\"\n", Format::Toml),
         digest: format!("digest of {id}"),
         trials: 1 << 40,
         trajectories: 1 << 39,
         submitted_at: WallTime(1_800_000_000_000),
     }
+}
+
+pub(crate) fn spec_text(text: &str, format: Format) -> SpecText {
+    SpecText { text: text.to_owned(), format, resolved: format!("{text}retries = 2\n") }
 }
 
 pub(crate) fn state_changed(id: u128, state: SweepState) -> Record {

@@ -1,6 +1,7 @@
 //! The events of the coordinator, and the actions of its driver.
 
 use biosweep_scheduler::event::Extended;
+use biosweep_scheduler::policies::reuse::Environments;
 use biosweep_scheduler::record::Extension;
 use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_server::commands::reuse::{self, Wanted};
@@ -39,13 +40,15 @@ impl World {
     }
 
     fn submit_one(&mut self, id: SweepId, text: &str) -> Result<(), String> {
-        let spec = Arc::new(SweepSpec::parse(text, Format::Toml, "simulated").map_err(|error| error.to_string())?);
+        let (spec, text) = stored(text)?;
         self.specs.insert(id, Arc::clone(&spec));
-        let submission = Submission::new(id, &spec, (text.to_owned(), Format::Toml), WallTime(self.wall));
+        let submission = Submission::new(id, &spec, text, WallTime(self.wall));
         let submission = Box::new(submission);
         let all = Wanted::From(TrajectoryIndex(0));
         let prepared = PreparedSpec::new(spec);
-        let reused = reuse::find(self.store.as_ref(), &prepared, all).now_or_never().expect("memory");
+        let reused = reuse::find(self.store.as_ref(), &prepared.spec, &prepared.index, all, &Environments::All)
+            .now_or_never()
+            .expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
         self.send_event(Event::Submitted { submission, prepared, reused })
     }
@@ -78,15 +81,17 @@ impl World {
             self.store.restore_sweep(id).now_or_never().expect("memory").map_err(|error| error.to_string())?;
         let Some(restored) = restored.filter(|restored| restored.row.extensions.is_empty()) else { return Ok(()) };
         let before = queries::parse(&restored.row).map_err(|error| error.to_string())?;
-        let more = SweepSpec::parse(EXTENSION, Format::Toml, "simulated").map_err(|error| error.to_string())?;
+        let (more, text) = stored(EXTENSION)?;
         let spec = Arc::new(before.extended(&more).map_err(|error| error.to_string())?);
         // Workers may get grants of the extension before this function returns.
         self.specs.insert(id, Arc::clone(&spec));
         let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
         let prepared = PreparedSpec::new(spec);
-        let reused = reuse::find(self.store.as_ref(), &prepared, new).now_or_never().expect("memory");
+        let reused = reuse::find(self.store.as_ref(), &prepared.spec, &prepared.index, new, &Environments::All)
+            .now_or_never()
+            .expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
-        let extension = Extension { text: EXTENSION.to_owned(), format: Format::Toml, at: WallTime(self.wall) };
+        let extension = Extension { spec: text, at: WallTime(self.wall) };
         let finished = (restored.row.state == SweepState::Finished).then_some(restored);
         let extended = Box::new(Extended { extension, prepared, finished, reused });
         self.send_event(Event::Extended { sweep: id, extended })
@@ -236,4 +241,11 @@ impl World {
         self.schedule(noticed, WorldEvent::StreamLost { worker: id, stream });
         self.schedule(again, WorldEvent::Connect { slot, life });
     }
+}
+
+/// A spec, and its text as a store keeps it.
+fn stored(text: &str) -> Result<(Arc<SweepSpec>, SpecText), String> {
+    let (spec, text) =
+        SweepSpec::parse_to_store(text.to_owned(), Format::Toml, "simulated").map_err(|error| error.to_string())?;
+    Ok((Arc::new(spec), text))
 }

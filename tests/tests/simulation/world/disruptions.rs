@@ -1,5 +1,6 @@
 //! Crashes, partitions and clock jumps, and users who interfere and repair.
 
+use biosweep_scheduler::policies::reuse::Environments;
 use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_server::commands::reuse::{self, Wanted};
 use biosweep_server::queries;
@@ -105,7 +106,10 @@ impl World {
         let restored = restored.expect("the sweep is stored");
         let prepared = PreparedSpec::new(queries::parse(&restored.row).map_err(|error| error.to_string())?);
         let these = failures.iter().map(|&(index, _)| index).collect();
-        let reused = reuse::find(self.store.as_ref(), &prepared, Wanted::These(&these)).now_or_never().expect("memory");
+        let these = Wanted::These(&these);
+        let reused = reuse::find(self.store.as_ref(), &prepared.spec, &prepared.index, these, &Environments::All)
+            .now_or_never()
+            .expect("memory");
         let reused = reused.map_err(|error| error.to_string())?;
         let finished = (restored.row.state == SweepState::Finished).then(|| Box::new((restored, prepared)));
         self.send_event(Event::Retried { sweep: id, finished, failures, reused })

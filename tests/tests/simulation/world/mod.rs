@@ -9,7 +9,7 @@ use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, Worker
 use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::protocol::session::{Input, Output, Owed};
-use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::spec::{Format, SpecText, SweepSpec};
 use biosweep_common::time::{Tick, WallTime};
 use biosweep_scheduler::batcher::{Batcher, Output as FromBatcher, Request, StreamId};
 use biosweep_scheduler::event::{Event, Now};

@@ -22,13 +22,14 @@ pub(super) struct Late {
 impl Writer<'_> {
     pub(super) async fn submitted(&mut self, submission: &Submission) -> Result<(), StoreError> {
         let query = sqlx::query(
-            "INSERT INTO sweeps (id, name, spec_text, spec_format, digest, trials, trajectories, submitted_at, state, \
-             state_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8)",
+            "INSERT INTO sweeps (id, name, spec_text, spec_format, spec_resolved, digest, trials, trajectories, \
+             submitted_at, state, state_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9)",
         )
         .bind(submission.id.0.into_bytes().to_vec())
         .bind(&submission.name)
-        .bind(&submission.spec_text)
-        .bind(submission.spec_format.name())
+        .bind(&submission.spec.text)
+        .bind(submission.spec.format.name())
+        .bind(&submission.spec.resolved)
         .bind(&submission.digest)
         .bind(self.whole(submission.trials)?)
         .bind(self.whole(submission.trajectories)?)
@@ -76,10 +77,12 @@ impl Writer<'_> {
         trajectories: u64,
     ) -> Result<(), StoreError> {
         let sweep = self.sweep(id).await?.number;
-        let query = sqlx::query("INSERT INTO extensions (sweep, text, format, extended_at) VALUES ($1, $2, $3, $4)")
+        let insert = "INSERT INTO extensions (sweep, text, format, resolved, extended_at) VALUES ($1, $2, $3, $4, $5)";
+        let query = sqlx::query(insert)
             .bind(sweep)
-            .bind(&extension.text)
-            .bind(extension.format.name())
+            .bind(&extension.spec.text)
+            .bind(extension.spec.format.name())
+            .bind(&extension.spec.resolved)
             .bind(self.whole(extension.at.0)?);
         self.execute(query, || format!("extension of sweep {id}")).await?;
         let query = sqlx::query("UPDATE sweeps SET trials = $1, trajectories = $2 WHERE sweep = $3")

@@ -8,7 +8,7 @@ use biosweep_common::curve::Score;
 use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::outcome::{SweepState, TrialStatus};
-use biosweep_common::spec::Format;
+use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::time::WallTime;
 use biosweep_common::views::SweepView;
 use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
@@ -55,8 +55,11 @@ impl<'a> Cells<'a> {
             submission: Submission {
                 id: SweepId(self.uuid("id")?),
                 name: self.get("name")?,
-                spec_text: self.get("spec_text")?,
-                spec_format: self.named("spec_format", Format::from_name)?,
+                spec: SpecText {
+                    text: self.get("spec_text")?,
+                    format: self.named("spec_format", Format::from_name)?,
+                    resolved: self.get("spec_resolved")?,
+                },
                 digest: self.get("digest")?,
                 trials: self.count("trials")?,
                 trajectories: self.count("trajectories")?,

@@ -3,7 +3,7 @@
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::outcome::Outcome;
-use biosweep_common::spec::Format;
+use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::time::WallTime;
 use biosweep_common::views::SweepView;
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
@@ -16,8 +16,8 @@ use crate::StoreError;
 macro_rules! sweeps_where {
     ($rest:literal) => {
         concat!(
-            "SELECT sweep, id, name, spec_text, spec_format, digest, trials, trajectories, submitted_at, state, \
-             reason, completed, diverged, failed, reused, resumed_after, began_after, ended_before, \
+            "SELECT sweep, id, name, spec_text, spec_format, spec_resolved, digest, trials, trajectories, submitted_at, \
+             state, reason, completed, diverged, failed, reused, resumed_after, began_after, ended_before, \
              EXISTS (SELECT 1 FROM extensions WHERE extensions.sweep = sweeps.sweep) AS is_extended FROM sweeps ",
             $rest
         )
@@ -76,12 +76,13 @@ pub(super) async fn sweep(
 pub(super) async fn extended(connection: &mut Connection, cells: Cells<'_>) -> Result<SweepRow, StoreError> {
     let (mut sweep, place) = (cells.sweep()?, cells.place);
     if cells.get::<bool>("is_extended")? {
-        let query = sqlx::query("SELECT text, format, extended_at FROM extensions WHERE sweep = $1 ORDER BY entry");
+        let query = sqlx::query("SELECT text, format, resolved, extended_at FROM extensions WHERE sweep = $1 ORDER BY entry");
         let rows = all(connection, place, query.bind(cells.get::<i64>("sweep")?)).await?;
         let extension = |row: &DbRow| {
             let cells = Cells { row, place };
             let format = cells.named("format", Format::from_name)?;
-            Ok(Extension { text: cells.get("text")?, format, at: WallTime(cells.count("extended_at")?) })
+            let spec = SpecText { text: cells.get("text")?, format, resolved: cells.get("resolved")? };
+            Ok(Extension { spec, at: WallTime(cells.count("extended_at")?) })
         };
         sweep.extensions = rows.iter().map(extension).collect::<Result<_, StoreError>>()?;
     }
