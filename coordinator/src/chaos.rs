@@ -7,9 +7,9 @@ mod faults;
 use std::io;
 use std::path::PathBuf;
 
-use biosweep_common::curve::Score;
+use biosweep_common::results::curve::Score;
+use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::spec::Format;
-use biosweep_common::views::{CurveView, ResultView};
 use biosweep_host::clock::Clock;
 use biosweep_server::local::{LocalError, WorkerOptions};
 use serde::Serialize;

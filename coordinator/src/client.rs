@@ -7,11 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use biosweep_common::configuration::Point;
-use biosweep_common::ids::StoreId;
 use biosweep_common::protocol::pieces::{Curves, SWEEPS_MESSAGE_BYTES_MAX, show_of_pieces, trained_of_pieces};
 use biosweep_common::protocol::wire::{FromWire, IntoWire, WireError};
+use biosweep_common::results::views::{
+    CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
+};
 use biosweep_common::spec::Format;
-use biosweep_common::views::{CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView};
+use biosweep_common::vocabulary::ids::StoreId;
 use biosweep_host::limits;
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_client::SweepsClient;

@@ -10,9 +10,9 @@ mod outbox;
 use std::future;
 use std::time::Duration;
 
-use biosweep_common::ids::SweepId;
 use biosweep_common::protocol::bounds::ASKED_MAX;
 use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
+use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use rand::RngExt as _;

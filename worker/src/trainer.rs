@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread;
 
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::dataset::DatasetRef;
-use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Lane};
 use biosweep_common::protocol::session::{Input, LaneEnd};
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_data::{self as data, Places};
 use biosweep_engine::checkpoint;
 use biosweep_engine::train::{Bundle, IncompatibleState, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, train};

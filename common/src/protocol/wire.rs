@@ -7,15 +7,15 @@ use std::sync::Arc;
 use biosweep_proto::v1;
 
 use super::bounds::{self, clean_line, clean_text};
-use crate::capability::Capabilities;
 use crate::configuration::{ConfigurationError, Point};
-use crate::curve::{CurvePoint, Score};
-use crate::diagnostics::DiagnosticPoint;
-use crate::environment::{NumericEnvironment, VARIABLES};
-use crate::ids::{Attempt, TrajectoryIndex};
-use crate::outcome::{Outcome, SweepState, TrialStatus};
+use crate::results::curve::{CurvePoint, Score};
+use crate::results::outcome::{Outcome, SweepState, TrialStatus};
 use crate::settings::{Setting, Value};
 use crate::spec::Format;
+use crate::vocabulary::diagnostics::DiagnosticPoint;
+use crate::vocabulary::ids::{Attempt, TrajectoryIndex};
+use crate::workers::capability::Capabilities;
+use crate::workers::environment::{NumericEnvironment, VARIABLES};
 
 /// Why a message cannot be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -318,7 +318,7 @@ impl FromWire<v1::Score> for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::Measure;
+    use crate::vocabulary::diagnostics::Measure;
 
     #[test]
     fn a_point_is_the_same_after_conversion_to_a_message_and_back() {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::SPEC_BYTES_MAX;
-use super::node::BYTE_ORDER_MARK;
+use super::document::node::BYTE_ORDER_MARK;
 
 /// Every error found in a spec file.
 #[derive(Debug, Clone, PartialEq)]

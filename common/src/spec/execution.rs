@@ -1,10 +1,10 @@
 //! The execution options of a sweep.
 
+use super::document::node::{Key, Kind, Node};
 use super::error::ErrorList;
-use super::node::{Key, Kind, Node};
 use super::read;
-use crate::capability::{MEMORY_GB_MAX, Requirement};
-use crate::flags;
+use crate::workers::capability::{MEMORY_GB_MAX, Requirement};
+use crate::workers::flags;
 
 /// The execution options: how a sweep runs, not what it trains.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,9 +14,9 @@ mod batch;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::{Hello, Report, ToCoordinator, ToWorker};
-use biosweep_common::time::Tick;
+use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::time::Tick;
 
 use crate::event::{Event, Notice, Now};
 use crate::record::Record;

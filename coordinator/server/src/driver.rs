@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
+use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::batcher::{Batcher, Output, Request};
 use biosweep_scheduler::event::{Event, Notice, Now};

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::ids::StoreId;
+use biosweep_common::vocabulary::ids::StoreId;
 use biosweep_host::clock::Clock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -321,10 +321,10 @@ pub fn url_of(home: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::ids::{SweepId, TrialIndex};
-    use biosweep_common::outcome::SweepState;
+    use biosweep_common::results::outcome::SweepState;
     use biosweep_common::spec::{Format, SweepSpec};
-    use biosweep_common::time::WallTime;
+    use biosweep_common::vocabulary::ids::{SweepId, TrialIndex};
+    use biosweep_common::vocabulary::time::WallTime;
     use biosweep_host::id::new_id;
     use biosweep_scheduler::event::Event;
     use biosweep_scheduler::record::{Record, Submission};

@@ -9,10 +9,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use biosweep_common::dataset::DatasetRef;
-use biosweep_common::dataset_summary::DatasetSummary;
-use biosweep_common::environment::NumericEnvironment;
-use biosweep_common::ids::WorkerId;
+use biosweep_common::plan::dataset_summary::DatasetSummary;
+use biosweep_common::vocabulary::dataset::DatasetRef;
+use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_host::deadline;
 use biosweep_host::id::new_id;
 use serde::de::DeserializeOwned;

@@ -6,12 +6,12 @@ pub mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey, trajectory_point};
-use biosweep_common::ids::{SweepId, TrialIndex, TrialRef};
-use biosweep_common::outcome::SweepState;
-use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::{
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::{
     CurveView, IncompleteAttempt, Origin, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
 };
+use biosweep_common::spec::SweepSpec;
+use biosweep_common::vocabulary::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SweepRow, TrialResult};
 use biosweep_scheduler::status::sweep_view;
 use biosweep_scheduler::tables::sweep::cut_for;

@@ -7,9 +7,9 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use biosweep_common::flags;
-use biosweep_common::outcome::SweepState;
-use biosweep_common::views::SweepView;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::SweepView;
+use biosweep_common::workers::flags;
 use biosweep_host::clock::Clock;
 use biosweep_host::deadline::Job;
 use biosweep_host::stop::{Stop, StopSignal};

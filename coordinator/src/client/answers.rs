@@ -2,7 +2,7 @@
 
 use biosweep_common::protocol::pieces::Curves;
 use biosweep_common::protocol::wire::{FromWire, WireError};
-use biosweep_common::views::{CurveView, ResultView, WatchEvent};
+use biosweep_common::results::views::{CurveView, ResultView, WatchEvent};
 use biosweep_proto::v1;
 use tonic::Streaming;
 

@@ -5,10 +5,10 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use biosweep_common::ids::WorkerId;
-use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::results::outcome::{Outcome, SweepState};
+use biosweep_common::results::views::{IncompleteAttempt, SweepStatus, SweepView, WorkerView};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::{IncompleteAttempt, SweepStatus, SweepView, WorkerView};
+use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_analysis::aggregate::{Cell, Mean, uneven};
-use biosweep_common::dataset::DatasetRef;
+use biosweep_common::results::views::SweepView;
 use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};
-use biosweep_common::time::WallTime;
-use biosweep_common::views::SweepView;
+use biosweep_common::vocabulary::dataset::DatasetRef;
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};

@@ -6,13 +6,13 @@ pub(super) mod samples;
 use std::sync::Arc;
 
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::curve::{CurvePoint, Score};
-use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
-use biosweep_common::environment::NumericEnvironment;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::results::curve::{CurvePoint, Score};
+use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::Format;
-use biosweep_common::time::WallTime;
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
+use biosweep_common::vocabulary::time::WallTime;
+use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Ending, Extension, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record, Restored,
     RestoredSweep, RetriedRow, ReusedRow, SourceRow, Submission, TrialResult,

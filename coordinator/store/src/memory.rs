@@ -6,9 +6,9 @@ mod verbs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use biosweep_common::environment::NumericEnvironment;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Ending, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record, RestoredSweep,
     RetriedRow, ReusedRow, Submission, SweepRow, TrialResult,

@@ -10,7 +10,7 @@ mod s3;
 use std::sync::Arc;
 
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::ids::{SweepId, TrajectoryIndex};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
 use biosweep_engine::checkpoint;
 use biosweep_engine::train::LaneState;
 use futures::TryStreamExt as _;

@@ -9,7 +9,7 @@ use super::npy;
 use crate::dataset::Pixels;
 use crate::error::DataError;
 use crate::file::DataFile;
-use crate::idx;
+use crate::formats::idx;
 
 /// The array in a file.
 #[derive(Debug)]

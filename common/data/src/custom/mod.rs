@@ -13,8 +13,8 @@ pub mod digest;
 pub mod error;
 mod npy;
 
-use biosweep_common::dataset::CustomData;
-use biosweep_common::extents::Extent;
+use biosweep_common::network::extents::Extent;
+use biosweep_common::vocabulary::dataset::CustomData;
 
 use crate::dataset::{Dataset, Images};
 use crate::error::DataError;

@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::workers::capability::Capabilities;
 
 use crate::event::{Action, Notice, Now};
 use crate::record::{FailureRow, FailureStatus, QuarantineRow, Record};

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::ids::{Attempt, SweepId, WorkerId};
 use biosweep_common::protocol::messages::{Held, ToWorker};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, WorkerId};
 
 use crate::event::Action;
 use crate::record::RestoredSweep;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::WorkerDescription;
-use biosweep_common::time::Tick;
+use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::time::Tick;
+use biosweep_common::workers::capability::Capabilities;
 
 use crate::policies::failures::Failing;
 use crate::tables::accepted::Accepted;

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::ids::WorkerId;
+use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_common::workers::capability::Capabilities;
 
 use crate::tables::worker::Worker;
 

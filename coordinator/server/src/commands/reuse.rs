@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use biosweep_common::configuration::{NUMERICS_VERSION, trajectory_point};
 use biosweep_common::grid::{Grid, GridIndex};
-use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::vocabulary::ids::TrajectoryIndex;
 use biosweep_scheduler::policies::reuse::{TrainedSource, may_take_over};
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
 use biosweep_scheduler::tables::pending::PreparedSpec;

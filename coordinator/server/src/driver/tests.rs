@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
-use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::protocol::messages::{Grant, Held, Report, WorkerDescription};
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::outcome::{Outcome, SweepState};
+use biosweep_common::results::views::SweepView;
 use biosweep_common::spec::{Format, SweepSpec};
-use biosweep_common::time::WallTime;
-use biosweep_common::views::SweepView;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::record::{

@@ -3,12 +3,12 @@
 use std::pin::Pin;
 
 use biosweep_common::configuration::Point;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::protocol::bounds::{asked, reason, shown};
 use biosweep_common::protocol::pieces::{curve_pieces, pieces, show_pieces, trained_pieces};
 use biosweep_common::protocol::wire::{FromWire, IntoWire, spec_format};
+use biosweep_common::results::views::{CurveView, SweepStatus, WatchEvent};
 use biosweep_common::spec::{Format, SpecErrors, SweepSpec};
-use biosweep_common::views::{CurveView, SweepStatus, WatchEvent};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::Sweeps;
 use biosweep_scheduler::record::CurveRow;

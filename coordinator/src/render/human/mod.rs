@@ -17,10 +17,10 @@ mod workers;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::ids::SweepId;
-use biosweep_common::outcome::SweepState;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::{IncompleteAttempt, SweepStatus, SweepView};
 use biosweep_common::spec::{ExecutionOptions, SweepSpec};
-use biosweep_common::views::{IncompleteAttempt, SweepStatus, SweepView};
+use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_host::clock::Clock;
 
 pub(crate) use self::amounts::{percentage, rate};

@@ -13,8 +13,8 @@
 mod layout;
 
 use biosweep_common::configuration::Shape;
-use biosweep_common::extents::{Extent, TooSmall, extents};
-use biosweep_common::topology::Topology;
+use biosweep_common::network::extents::{Extent, TooSmall, extents};
+use biosweep_common::network::topology::Topology;
 
 pub use layout::{PaddedImageLayout, StridedRows};
 

@@ -133,8 +133,8 @@ impl Seed {
 #[cfg(test)]
 mod tests {
     use biosweep_common::configuration::Skip;
-    use biosweep_common::extents::Extent;
-    use biosweep_common::topology::Topology;
+    use biosweep_common::network::extents::Extent;
+    use biosweep_common::network::topology::Topology;
     use biosweep_common::vocabulary::Network;
 
     use super::group::FEEDBACK;

@@ -10,10 +10,10 @@ use super::reports::check_points;
 use super::wire::{
     FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required,
 };
-use crate::capability::Capabilities;
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
-use crate::diagnostics::Measure;
-use crate::ids::{Attempt, TrajectoryIndex};
+use crate::vocabulary::diagnostics::Measure;
+use crate::vocabulary::ids::{Attempt, TrajectoryIndex};
+use crate::workers::capability::Capabilities;
 
 use crate::protocol::messages::{
     Grant, Held, Hello, Lane, Progress, Report, ToCoordinator, ToWorker, WorkerDescription,

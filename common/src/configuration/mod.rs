@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use self::checked::Checked;
 pub use self::key::TrialKey;
-use crate::dataset::DatasetRef;
 use crate::rules::Rule;
 use crate::settings::{Level, Setting, Value};
+use crate::vocabulary::dataset::DatasetRef;
 use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 
 /// The settings that must be equal for trajectories to train as lanes of one bundle.

@@ -1,7 +1,7 @@
 //! Writes keys at the top of a spec's text, so that the text alone has the execution options of its sweep.
 
-use super::Format;
 use super::node::{self, BYTE_ORDER_MARK, Kind};
+use crate::spec::Format;
 
 /// The text with these keys at its top. Each value has the same form in every format: a whole number, true or false. An
 /// existing key gets the new value. A text that is not a spec is returned unchanged.

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{ExecutionOptions, SweepSpec};
+use super::SweepSpec;
 use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
 use crate::settings::{Condition, Setting};
+use crate::spec::ExecutionOptions;
 
 /// A BLAKE3 hash in hexadecimal. It is equal for equal trials in equal order under the same name, however they are
 /// written: in any format, with keys in any order, with or without defaults, with whole numbers as a list or as a

@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::dataset::DatasetRef;
 use crate::rules;
 use crate::rules::Rule;
+use crate::vocabulary::dataset::DatasetRef;
 use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 
 pub use value::{Value, short_real};

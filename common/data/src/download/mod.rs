@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::downloadable::{Downloadable, DownloadableFile, Mismatch, Offer};
-use crate::gzip;
+use crate::formats::gzip;
 
 /// The maximum size of a download in bytes, above that of every known file. It keeps a wrong mirror from filling the
 /// disk.

@@ -1,18 +1,21 @@
 //! Reads a whole spec file: its tables, the common settings, and the sweep.
 
+mod digest;
+pub(super) mod extend;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::blocks::{self, Draft, Entry, Exclude, Zip};
-use super::error::{ErrorList, Limits, SpecErrors, too_long};
-use super::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
-use super::node::{self, Key, Kind, Node};
-use super::read::{self, Given};
-use super::{Format, SPEC_BYTES_MAX, TooManyPoints, digest, measures, reports};
-use crate::diagnostics::Measure;
 use crate::grid::Grid;
 use crate::grid::axis::Axis;
 use crate::settings::Setting;
+use crate::spec::blocks::{self, Draft, Entry, Exclude, Zip};
+use crate::spec::document::node::{self, Key, Kind, Node};
+use crate::spec::error::{ErrorList, Limits, SpecErrors, too_long};
+use crate::spec::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
+use crate::spec::read::{self, Given};
+use crate::spec::{Format, SPEC_BYTES_MAX, TooManyPoints, measures, reports};
+use crate::vocabulary::diagnostics::Measure;
 
 /// A sweep that can run: its name, trials, measures and execution options.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::configuration::{Convolution, Shape, Skip};
-use crate::dataset::DatasetRef;
-use crate::extents::extents;
 use crate::grid::{Block, Grid};
+use crate::network::extents::extents;
+use crate::network::topology::Topology;
 use crate::rules::{Decoders, Descriptor, Errors};
 use crate::settings::{Setting, Value};
-use crate::topology::Topology;
+use crate::vocabulary::dataset::DatasetRef;
 use crate::vocabulary::{Dataset, Network};
 
 /// Multiply-adds per second of one core, assumed in estimates for networks of the usual shapes. Measured rates of
@@ -159,9 +159,9 @@ impl Products {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::TrajectoryIndex;
     use crate::rules::Rule;
     use crate::spec::{Format, SweepSpec};
+    use crate::vocabulary::ids::TrajectoryIndex;
 
     fn grid(lines: &str) -> Grid {
         let text = format!("name = \"c\"\n[data]\ndataset = \"mnist\"\n[grid]\nnetwork = \"nn\"\n{lines}");

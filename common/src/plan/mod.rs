@@ -1,10 +1,13 @@
 //! The size and cost of a sweep before it runs. They are computed from products, not trial by trial.
 
+pub mod cost;
+pub mod dataset_summary;
+
 use serde::Serialize;
 
-use crate::cost::{Costs, MULTIPLY_ADDS_PER_CORE_SECOND, SHAPES_MAX, shape, updates};
 use crate::grid::Block;
 use crate::grid::axis::Dimension;
+use crate::plan::cost::{Costs, MULTIPLY_ADDS_PER_CORE_SECOND, SHAPES_MAX, shape, updates};
 use crate::settings::{Setting, Value};
 use crate::spec::SweepSpec;
 

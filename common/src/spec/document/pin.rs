@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
-use super::Format;
 use super::node::{self, Kind, Node};
-use crate::dataset::CustomData;
 use crate::settings::Setting;
+use crate::spec::Format;
 use crate::vocabulary::CustomFormat;
+use crate::vocabulary::dataset::CustomData;
 
 /// The text with each custom dataset replaced by the result of `resolve`. A text that is not a spec is returned
 /// unchanged.
@@ -66,8 +66,8 @@ fn collect_own(node: &Node, places: &mut Vec<(Range<usize>, CustomData)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::ContentDigest;
     use crate::spec::SweepSpec;
+    use crate::vocabulary::dataset::ContentDigest;
 
     const TOML: &str =
         "name = \"é\"\n[data.dataset]\nidx = 'a dir' # mine\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n";

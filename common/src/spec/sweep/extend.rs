@@ -2,9 +2,10 @@
 
 use std::fmt::Debug;
 
-use super::{ExecutionOptions, SweepSpec, TooManyPoints, reports};
-use crate::capability::Requirement;
+use super::SweepSpec;
 use crate::grid::{Grid, TooFine, TooLarge};
+use crate::spec::{ExecutionOptions, TooManyPoints, reports};
+use crate::workers::capability::Requirement;
 
 /// Why a sweep cannot be extended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,8 +102,8 @@ fn agree_as<T: PartialEq>(
 mod tests {
     use super::*;
     use crate::configuration::TrialKey;
-    use crate::ids::TrialIndex;
     use crate::spec::Format;
+    use crate::vocabulary::ids::TrialIndex;
 
     fn spec(text: &str) -> SweepSpec {
         let text =

@@ -13,12 +13,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::configuration::NUMERICS_VERSION;
-use crate::curve::CurvePoint;
-use crate::diagnostics::DiagnosticPoint;
-use crate::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
-use crate::outcome::Outcome;
 use crate::protocol::bounds::HELD_MAX;
 use crate::protocol::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
+use crate::results::curve::CurvePoint;
+use crate::results::outcome::Outcome;
+use crate::vocabulary::diagnostics::DiagnosticPoint;
+use crate::vocabulary::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
 
 /// An event of the worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -377,7 +377,5 @@ impl LaneEnd {
     }
 }
 
-// The path is explicit because the simulation includes this file by its own path.
 #[cfg(test)]
-#[path = "session/tests.rs"]
 mod tests;

@@ -1,15 +1,15 @@
 //! MNIST, 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio and Haffner 1998), and datasets in the same
 //! format.
 
-use biosweep_common::extents::Extent;
+use biosweep_common::network::extents::Extent;
 use biosweep_common::vocabulary;
 
-use super::dataset::{Dataset, Images, Pixels};
-use super::error::DataError;
-use super::file::DataFile;
 use super::idx::Idx;
-use super::places::Places;
+use crate::dataset::{Dataset, Images, Pixels};
 use crate::downloadable::{Downloadable, DownloadableFile};
+use crate::error::DataError;
+use crate::file::DataFile;
+use crate::places::Places;
 
 const SIDE: u32 = 28;
 const CLASSES: usize = 10;
@@ -24,7 +24,7 @@ const VALIDATION_COUNT: u32 = 10_000;
 ///
 /// # Panics
 /// If `published` does not have four files.
-pub(super) fn load(
+pub(crate) fn load(
     dataset: vocabulary::Dataset,
     published: &Downloadable,
     places: &Places,
@@ -53,8 +53,8 @@ mod tests {
     use std::io::Write;
     use std::path::Path;
 
-    use super::super::{Part, places};
     use super::*;
+    use crate::{Part, places};
 
     const MNIST: vocabulary::Dataset = vocabulary::Dataset::Mnist;
 

@@ -4,17 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::capability::Capabilities;
 use crate::configuration::{Point, TrialKey};
-use crate::curve::{CurvePoint, Score};
-use crate::dataset::DatasetRef;
-use crate::dataset_summary::DatasetSummary;
-use crate::diagnostics::DiagnosticPoint;
-use crate::environment::NumericEnvironment;
-use crate::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
-use crate::outcome::{Outcome, SweepState, TrialStatus};
+use crate::plan::dataset_summary::DatasetSummary;
+use crate::results::curve::{CurvePoint, Score};
+use crate::results::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::{Format, SweepSpec};
-use crate::time::WallTime;
+use crate::vocabulary::dataset::DatasetRef;
+use crate::vocabulary::diagnostics::DiagnosticPoint;
+use crate::vocabulary::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
+use crate::vocabulary::time::WallTime;
+use crate::workers::capability::Capabilities;
+use crate::workers::environment::NumericEnvironment;
 
 /// A sweep and its progress.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,16 +5,16 @@
 
 use std::ops::Deref;
 
-use super::error::DataError;
-use super::file::DataFile;
+use crate::error::DataError;
+use crate::file::DataFile;
 
 const UNSIGNED_BYTE: u8 = 8;
 
 /// The entries of one idx file; dereferences to them.
 #[derive(Debug)]
-pub(super) struct Idx {
+pub(crate) struct Idx {
     /// The file of the entries.
-    pub(super) file: DataFile,
+    pub(crate) file: DataFile,
     header: usize,
 }
 
@@ -23,7 +23,7 @@ impl Idx {
     ///
     /// # Errors
     /// A file with another header, or whose length differs from its header.
-    pub(super) fn read(file: DataFile, expected: &[u32]) -> Result<Self, DataError> {
+    pub(crate) fn read(file: DataFile, expected: &[u32]) -> Result<Self, DataError> {
         let (found, header) = header(&file)?;
         if found != expected {
             return Err(DataError::Counts { path: file.path, expected: expected.to_vec(), found });
@@ -32,7 +32,7 @@ impl Idx {
     }
 
     /// The bytes of the whole file, and the offset of the first entry in it.
-    pub(super) fn into_parts(self) -> (Vec<u8>, usize) {
+    pub(crate) fn into_parts(self) -> (Vec<u8>, usize) {
         (self.file.bytes, self.header)
     }
 }
@@ -49,7 +49,7 @@ impl Deref for Idx {
 ///
 /// # Errors
 /// A file without the header of an idx file of bytes, or whose length differs from its header.
-pub(super) fn header(file: &DataFile) -> Result<(Vec<u32>, usize), DataError> {
+pub(crate) fn header(file: &DataFile) -> Result<(Vec<u32>, usize), DataError> {
     let (bytes, path) = (&file.bytes, || file.path.clone());
     let not_idx = || DataError::NotIdx { path: path(), found: bytes.iter().copied().take(4).collect() };
     let Some((&[0, 0, UNSIGNED_BYTE, dimensions], rest)) = bytes.split_first_chunk::<4>() else {

@@ -2,14 +2,14 @@
 //!
 //! A file is 10,000 records. A record is a label and then the image: 1,024 bytes of red, of green, of blue, row by row.
 
-use biosweep_common::extents::Extent;
+use biosweep_common::network::extents::Extent;
 use biosweep_common::vocabulary;
 
-use super::dataset::{Dataset, Images, Pixels};
-use super::error::DataError;
-use super::file::DataFile;
-use super::places::Places;
+use crate::dataset::{Dataset, Images, Pixels};
 use crate::downloadable::{Downloadable, DownloadableFile};
+use crate::error::DataError;
+use crate::file::DataFile;
+use crate::places::Places;
 
 const IMAGE: Extent = Extent { channels: 3, height: 32, width: 32 };
 const VALUES: usize = 3 * 32 * 32;
@@ -25,7 +25,7 @@ const VALIDATION_COUNT: u32 = 10_000;
 ///
 /// # Panics
 /// If the dataset has no downloadable files.
-pub(super) fn load(published: &Downloadable, places: &Places) -> Result<Dataset, DataError> {
+pub(crate) fn load(published: &Downloadable, places: &Places) -> Result<Dataset, DataError> {
     let (test, train) = published.files.split_last().expect("the last file has the test images");
     let part = |files: &[DownloadableFile]| -> Result<Images, DataError> {
         let mut images = Vec::with_capacity(files.len() * RECORDS_PER_FILE * VALUES);
@@ -69,8 +69,8 @@ fn append(file: &DataFile, images: &mut Vec<u8>, labels: &mut Vec<u8>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::super::Part;
     use super::*;
+    use crate::Part;
 
     const DATASET: vocabulary::Dataset = vocabulary::Dataset::Cifar10;
 

@@ -5,11 +5,13 @@
 //! roots and rounding, so the bytes are the same on every machine. A test fixes their digest; a change of the images
 //! needs a new `vocabulary::Dataset::digest`.
 
-use biosweep_common::extents::Extent;
+mod glyphs;
+
+use biosweep_common::network::extents::Extent;
 use biosweep_numeric::random::{Purpose, Stream};
 
-use super::dataset::{Dataset, Images, Pixels};
-use super::glyphs::{DIGITS, Point, STYLES, Stroke};
+use crate::dataset::{Dataset, Images, Pixels};
+use glyphs::{DIGITS, Point, STYLES, Stroke};
 
 const SIDE: usize = 28;
 const PIXELS: usize = SIDE * SIDE;
@@ -165,8 +167,8 @@ mod tests {
 
     use sha2::{Digest, Sha256};
 
-    use super::super::Part;
     use super::*;
+    use crate::Part;
 
     /// Drawn once for all tests, because it is slow without optimisation.
     static DRAWN: LazyLock<Dataset> = LazyLock::new(generate);

@@ -6,20 +6,21 @@ use std::ops::Range;
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use toml::de::{DeTable, DeValue};
 
-use super::{Format, json};
+use super::json;
+use crate::spec::Format;
 
 /// A value and its place in the text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(in crate::spec) struct Node {
     /// The bytes in the text.
-    pub(super) span: Range<usize>,
+    pub(in crate::spec) span: Range<usize>,
     /// The value.
-    pub(super) kind: Kind,
+    pub(in crate::spec) kind: Kind,
 }
 
 /// The value of a node.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(in crate::spec) enum Kind {
     /// Keys and values, in the order of the text.
     Table(Vec<(Key, Node)>),
     List(Vec<Node>),
@@ -33,21 +34,21 @@ pub(super) enum Kind {
 
 /// A key and its place in the text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
-    pub(super) span: Range<usize>,
-    pub(super) name: String,
+pub(in crate::spec) struct Key {
+    pub(in crate::spec) span: Range<usize>,
+    pub(in crate::spec) name: String,
 }
 
 /// A syntax error.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SyntaxError {
-    pub(super) span: Range<usize>,
-    pub(super) message: String,
+pub(in crate::spec) struct SyntaxError {
+    pub(in crate::spec) span: Range<usize>,
+    pub(in crate::spec) message: String,
 }
 
 impl Kind {
     /// The value as text, for a message.
-    pub(super) fn describe(&self) -> Cow<'static, str> {
+    pub(in crate::spec) fn describe(&self) -> Cow<'static, str> {
         match self {
             Self::Table(_) => "a table".into(),
             Self::List(_) => "a list".into(),
@@ -73,7 +74,7 @@ fn in_words(text: &str) -> String {
 ///
 /// # Errors
 /// Syntax errors: all of them in TOML, the first one in other formats, whose parsers stop there.
-pub(super) fn parse(text: &str, format: Format) -> Result<Node, Vec<SyntaxError>> {
+pub(in crate::spec) fn parse(text: &str, format: Format) -> Result<Node, Vec<SyntaxError>> {
     let body = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mark = text.len() - body.len();
     match parse_body(body, format) {
@@ -90,7 +91,7 @@ pub(super) fn parse(text: &str, format: Format) -> Result<Node, Vec<SyntaxError>
 }
 
 /// The mark that editors on Windows write at the start of a text.
-pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+pub(in crate::spec) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 fn shift(span: &mut Range<usize>, by: usize) {
     *span = span.start + by..span.end + by;

@@ -16,32 +16,32 @@ pub const ALL: &[Preset] = &[
     Preset {
         name: "quickstart",
         summary: "three rules on plain and dense networks, on synthetic digits, about half a minute",
-        text: include_str!("../presets/quickstart.toml"),
+        text: include_str!("../../presets/quickstart.toml"),
     },
     Preset {
         name: "paper-mini",
         summary: "the core of the paper on MNIST: 24 trials, about five minutes on two cores",
-        text: include_str!("../presets/paper-mini.toml"),
+        text: include_str!("../../presets/paper-mini.toml"),
     },
     Preset {
         name: "rules-mini",
         summary: "five learning rules on MNIST: 40 trials, about eight minutes on two cores",
-        text: include_str!("../presets/rules-mini.toml"),
+        text: include_str!("../../presets/rules-mini.toml"),
     },
     Preset {
         name: "conv-mini",
         summary: "three learning rules on convolutional networks: 6 trials, about seven minutes on two cores",
-        text: include_str!("../presets/conv-mini.toml"),
+        text: include_str!("../../presets/conv-mini.toml"),
     },
     Preset {
         name: "paper-mlp",
         summary: "the paper's complete Table 1 for fully connected networks, for a cluster",
-        text: include_str!("../presets/paper-mlp.toml"),
+        text: include_str!("../../presets/paper-mlp.toml"),
     },
     Preset {
         name: "paper-conv",
         summary: "the paper's complete Table 1 for convolutional networks, for a cluster",
-        text: include_str!("../presets/paper-conv.toml"),
+        text: include_str!("../../presets/paper-conv.toml"),
     },
 ];
 
@@ -56,11 +56,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::ids::TrajectoryIndex;
     use crate::plan::Plan;
     use crate::rules::Rule;
     use crate::spec::{Format, SweepSpec};
     use crate::vocabulary::ActivationFunction;
+    use crate::vocabulary::ids::TrajectoryIndex;
 
     fn parse(name: &str) -> SweepSpec {
         let preset = find(name).expect("a preset");

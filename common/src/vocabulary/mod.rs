@@ -1,6 +1,11 @@
 //! The choices with names in a configuration: learning rules, networks, activation functions, optimisers, datasets.
 
-use crate::extents::Extent;
+pub mod dataset;
+pub mod diagnostics;
+pub mod ids;
+pub mod time;
+
+use crate::network::extents::Extent;
 
 /// A name is not in the list of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
