@@ -140,10 +140,8 @@ fn generated_messages_are_used_only_where_they_are_converted() {
     let may = [
         "common/src/protocol",
         "coordinator/server/src/grpc",
-        "coordinator/src/client.rs",
         "coordinator/src/client",
         "coordinator/src/bench",
-        "worker/src/agent.rs",
         "worker/src/agent",
         "tests/src",
     ];
