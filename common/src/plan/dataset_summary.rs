@@ -7,10 +7,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::grid::{Block, Grid};
-use crate::network::extents::{Extent, extents};
+use crate::network::extents::extents;
 use crate::plan::cost::{SHAPES_MAX, shape};
 use crate::vocabulary::Dataset;
 use crate::vocabulary::dataset::DatasetRef;
+use crate::vocabulary::extent::Extent;
 
 /// Values with a larger magnitude are far from the range 0 to 1 that initial weights and learning rates assume.
 const MAGNITUDE_MAX: f32 = 16.0;

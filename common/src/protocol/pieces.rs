@@ -4,7 +4,8 @@ use biosweep_proto::v1;
 use prost::Message;
 
 use super::bounds;
-use super::wire::{FromWire, IntoWire, WireError, parsed, required};
+use super::error::WireError;
+use super::wire::{FromWire, IntoWire, parsed, required};
 use crate::results::views::{CurveView, SweepStatus, TrainedView};
 use crate::vocabulary::ids::{TrajectoryIndex, TrialIndex};
 

@@ -4,7 +4,8 @@ use biosweep_proto::v1;
 use biosweep_proto::v1::worker_message::Message as Up;
 
 use super::bounds::{self, PIECE_POINTS_MAX, REPORT_POINTS_MAX};
-use super::wire::{FromWire as _, IntoWire as _, WireError, required};
+use super::error::WireError;
+use super::wire::{FromWire as _, IntoWire as _, required};
 use crate::protocol::messages::{Report, ToCoordinator};
 use crate::results::curve::CurvePoint;
 use crate::results::outcome::Outcome;

@@ -3,9 +3,8 @@
 use biosweep_proto::v1;
 
 use super::bounds::{self, HELD_MAX, clean_line};
-use super::wire::{
-    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required,
-};
+use super::error::WireError;
+use super::wire::{FromWire, IntoWire, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required};
 use crate::configuration::TrialKey;
 use crate::results::views::{
     IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView,

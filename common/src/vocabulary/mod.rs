@@ -2,10 +2,11 @@
 
 pub mod dataset;
 pub mod diagnostics;
+pub mod extent;
 pub mod ids;
 pub mod time;
 
-use crate::network::extents::Extent;
+use self::extent::Extent;
 
 /// A name is not in the list of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

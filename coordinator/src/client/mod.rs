@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use biosweep_common::configuration::Point;
+use biosweep_common::protocol::error::WireError;
 use biosweep_common::protocol::pieces::{Curves, SWEEPS_MESSAGE_BYTES_MAX, show_of_pieces, trained_of_pieces};
-use biosweep_common::protocol::wire::{FromWire, IntoWire, WireError};
+use biosweep_common::protocol::wire::{FromWire, IntoWire};
 use biosweep_common::results::views::{
     CurveView, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
 };

@@ -2,8 +2,8 @@
 //!
 //! A file is 10,000 records. A record is a label and then the image: 1,024 bytes of red, of green, of blue, row by row.
 
-use biosweep_common::network::extents::Extent;
 use biosweep_common::vocabulary;
+use biosweep_common::vocabulary::extent::Extent;
 
 use crate::dataset::{Dataset, Images, Pixels};
 use crate::downloadable::{Downloadable, DownloadableFile};

@@ -1,8 +1,8 @@
 //! MNIST, 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio and Haffner 1998), and datasets in the same
 //! format.
 
-use biosweep_common::network::extents::Extent;
 use biosweep_common::vocabulary;
+use biosweep_common::vocabulary::extent::Extent;
 
 use super::idx::Idx;
 use crate::dataset::{Dataset, Images, Pixels};

@@ -7,7 +7,7 @@
 
 mod glyphs;
 
-use biosweep_common::network::extents::Extent;
+use biosweep_common::vocabulary::extent::Extent;
 use biosweep_numeric::random::{Purpose, Stream};
 
 use crate::dataset::{Dataset, Images, Pixels};

@@ -6,10 +6,9 @@ use biosweep_proto::v1::worker_message::Message as Up;
 use prost::Message as _;
 
 use super::bounds::{self, HELD_MAX, LANES_MAX, clean_line, clean_text};
+use super::error::WireError;
 use super::reports::check_points;
-use super::wire::{
-    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required,
-};
+use super::wire::{FromWire, IntoWire, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required};
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
 use crate::vocabulary::diagnostics::Measure;
 use crate::vocabulary::ids::{Attempt, TrajectoryIndex};
