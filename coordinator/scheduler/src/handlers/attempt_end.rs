@@ -8,10 +8,10 @@ use biosweep_common::results::views::IncompleteAttempt;
 use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, WorkerId};
 
 use crate::event::{Action, Notice, Now};
-use crate::policies::failures::DEATHS_MAX;
 use crate::policies::reuse::TrainedSource;
 use crate::record::{Ending, Record};
 use crate::scheduler::Scheduler;
+use crate::tables::failures::DEATHS_MAX;
 use crate::tables::sweep::{Completion, End, scores};
 
 impl Scheduler {

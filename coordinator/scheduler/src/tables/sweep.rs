@@ -13,9 +13,9 @@ use biosweep_common::vocabulary::time::Tick;
 use biosweep_common::workers::capability::Capabilities;
 use biosweep_common::workers::environment::NumericEnvironment;
 
-use crate::policies::failures::{DEATHS_MAX, FailedOn, FailureGroups};
 use crate::policies::fair_share::FairShare;
 use crate::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
+use crate::tables::failures::{DEATHS_MAX, FailedOn, FailureGroups};
 use crate::tables::lease::OpenLane;
 use crate::tables::pending::{Pending, PreparedSpec};
 

@@ -14,9 +14,9 @@ use biosweep_common::workers::capability::Capabilities;
 use uuid::Uuid;
 
 use crate::event::{Action, Event, Notice, Now};
-use crate::policies::scope::OutOfScope;
 use crate::record::{LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
 use crate::scheduler::{Scheduler, Timeouts};
+use crate::tables::out_of_scope::OutOfScope;
 use crate::tables::pending::PreparedSpec;
 use crate::tables::sweep::Sweep;
 use crate::tables::worker::Worker;

@@ -25,8 +25,8 @@ use crate::grpc::{self, ServeError};
 use crate::queries::{self, Purpose, QueryError};
 pub use address::Announcement;
 use biosweep_scheduler::event::Now;
-use biosweep_scheduler::policies::scope::OutOfScope;
 use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
+use biosweep_scheduler::tables::out_of_scope::OutOfScope;
 use biosweep_store::{self, Store, StoreError};
 pub use ephemeral::{EphemeralHost, Found};
 
