@@ -31,7 +31,7 @@ pub(crate) use self::run::{
     stopping, time_is_up, verdict,
 };
 pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};
-use super::progress::Rate;
+use super::rate::Rate;
 use super::table;
 use crate::terminal::stdout_width;
 
