@@ -7,7 +7,7 @@ use biosweep_common::results::views::{CurveView, ResultView, WatchEvent};
 use biosweep_proto::v1;
 use tonic::Streaming;
 
-use super::ClientError;
+use super::error::ClientError;
 
 /// Answers of a stream.
 pub(crate) struct Answers<T>(pub(super) Streaming<T>);
