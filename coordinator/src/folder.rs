@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use biosweep_analysis::export::{self, Format};
 use biosweep_analysis::{aggregate, figures};
-use biosweep_common::ids::SweepId;
-use biosweep_common::views::{CurveView, ResultView, SweepView};
+use biosweep_common::results::views::{CurveView, ResultView, SweepView};
+use biosweep_common::vocabulary::ids::SweepId;
 
 use crate::render::human;
 

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use biosweep_common::configuration::{Configuration, EarlyStop, NUMERICS_VERSION, Point, StoppingRule};
-use biosweep_common::diagnostics::Measure;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
 use biosweep_common::protocol::messages::{Grant, Lane, ToWorker};
 use biosweep_common::protocol::pieces::{Curves, curve_pieces, trained_of_pieces, trained_pieces};
 use biosweep_common::protocol::reports::ReportReader;
 use biosweep_common::protocol::wire::{FromWire as _, IntoWire as _};
+use biosweep_common::results::views::{ResultView, WatchEvent};
 use biosweep_common::settings::{Setting, Value};
-use biosweep_common::views::{ResultView, WatchEvent};
+use biosweep_common::vocabulary::diagnostics::Measure;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex};
 use biosweep_host::id::new_id;
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;

@@ -2,12 +2,12 @@
 //! reason.
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
-use biosweep_common::ids::{Attempt, TrajectoryIndex};
-use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Held, Report, ToCoordinator};
 use biosweep_common::protocol::reports::pieces;
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
+use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex};
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use biosweep_common::environment::VARIABLES;
+use biosweep_common::workers::environment::VARIABLES;
 use biosweep_engine::torch::environment::current;
 
 /// Restarts this program without the environment variables that change the last bits of results. A preloaded library

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::ids::{StoreId, WorkerId};
 use biosweep_common::protocol::messages::{Held, Report};
 use biosweep_common::protocol::session::Owed;
+use biosweep_common::vocabulary::ids::{StoreId, WorkerId};
 use biosweep_host::id::new_id;
 
 const LOCK: &str = "lock";
@@ -240,9 +240,9 @@ fn read(path: &Path) -> io::Result<Result<Report, String>> {
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::curve::CurvePoint;
-    use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
-    use biosweep_common::outcome::Outcome;
+    use biosweep_common::results::curve::CurvePoint;
+    use biosweep_common::results::outcome::Outcome;
+    use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex};
 
     use super::*;
 

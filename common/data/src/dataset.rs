@@ -2,7 +2,7 @@
 
 use std::ops::Mul;
 
-use biosweep_common::extents::Extent;
+use biosweep_common::vocabulary::extent::Extent;
 use biosweep_numeric::random::{Purpose, Stream};
 use biosweep_numeric::vector::wide;
 

@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use super::custom::error::CustomFileError;
-use super::places::list;
 use crate::custom::digest::CustomDataError;
 use crate::downloadable::Mismatch;
 
@@ -106,4 +105,13 @@ pub enum DataError {
         /// The known digest and the digest found.
         mismatch: Box<Mismatch>,
     },
+}
+
+/// The directories as text.
+fn list(directories: &[PathBuf]) -> String {
+    if directories.is_empty() {
+        return "no directory, because none is given".to_owned();
+    }
+    let quoted: Vec<String> = directories.iter().map(|path| format!("`{}`", path.display())).collect();
+    quoted.join(", ")
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::DataError;
 use crate::downloadable::Genuine;
-use crate::gzip;
+use crate::formats::gzip;
 
 /// A file in memory.
 #[derive(Debug)]

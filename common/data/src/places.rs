@@ -44,15 +44,6 @@ impl Places {
     }
 }
 
-/// The directories as text.
-pub(super) fn list(directories: &[PathBuf]) -> String {
-    if directories.is_empty() {
-        return "no directory, because none is given".to_owned();
-    }
-    let quoted: Vec<String> = directories.iter().map(|path| format!("`{}`", path.display())).collect();
-    quoted.join(", ")
-}
-
 fn find_in(places: Vec<PathBuf>, dataset: &'static str, file: &DownloadableFile) -> Result<PathBuf, DataError> {
     let is_there = |path: &PathBuf| path.is_file();
     // A plain file is preferred because it needs no decompression, unless only the compressed file has a known digest.

@@ -1,7 +1,7 @@
 //! The summary of a dataset in memory, which is printed before training.
 
-use biosweep_common::dataset::DatasetRef;
-use biosweep_common::dataset_summary::{DatasetSummary, PartSummary};
+use biosweep_common::plan::dataset_summary::{DatasetSummary, PartSummary};
+use biosweep_common::vocabulary::dataset::DatasetRef;
 
 use super::dataset::{Dataset, Part};
 
@@ -44,13 +44,13 @@ fn part(dataset: &Dataset, part: Part) -> PartSummary {
 mod tests {
     use biosweep_common::vocabulary;
 
-    use super::super::synthetic_digits;
+    use super::super::synthetic;
     use super::*;
 
     #[test]
     fn the_known_summary_of_a_downloadable_dataset_is_that_of_its_files() {
         let name = vocabulary::Dataset::SyntheticDigits;
-        let found = summarise(&name.into(), &synthetic_digits::generate());
+        let found = summarise(&name.into(), &synthetic::generate());
         assert_eq!(found.train.of_class.iter().sum::<usize>(), found.train.images);
         assert!(found.test.of_class.iter().all(|&count| count > 0), "{found:?}");
         let uncounted = |part: &PartSummary| PartSummary { of_class: Vec::new(), ..part.clone() };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use biosweep_common::time::{Tick, WallTime};
+use biosweep_common::vocabulary::time::{Tick, WallTime};
 
 /// A clock. Copies of one clock agree.
 #[derive(Debug, Clone, Copy)]

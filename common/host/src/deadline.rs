@@ -4,7 +4,7 @@ use std::env;
 use std::process::Stdio;
 use std::time::Duration;
 
-use biosweep_common::time::WallTime;
+use biosweep_common::vocabulary::time::WallTime;
 use tokio::process::Command;
 
 /// The variable with the end of the job in seconds since 1970. Slurm sets it from version 23.02 on.

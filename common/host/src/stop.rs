@@ -4,7 +4,7 @@ use std::future::{pending, poll_fn};
 use std::task::Poll;
 use std::{fs, io};
 
-use biosweep_common::time::Tick;
+use biosweep_common::vocabulary::time::Tick;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 

@@ -10,9 +10,9 @@ use super::axis::{Axis, Dimension};
 use super::block::Block;
 use super::overlap::Parts;
 use crate::configuration::Point;
-use crate::dataset::DatasetRef;
-use crate::ids::TrajectoryIndex;
 use crate::settings::{Level, Setting, Value};
+use crate::vocabulary::dataset::DatasetRef;
+use crate::vocabulary::ids::TrajectoryIndex;
 
 /// An index for the lookup of a grid's trajectories.
 pub struct GridIndex {

@@ -31,9 +31,9 @@ pub(crate) use overlap::Parts;
 
 use self::axis::Dimension;
 use crate::configuration::{Configuration, Hyperparameters, Point, Shape, StoppingRule};
-use crate::dataset::DatasetRef;
-use crate::ids::{TrajectoryIndex, TrialIndex};
 use crate::settings::{Setting, Value};
+use crate::vocabulary::dataset::DatasetRef;
+use crate::vocabulary::ids::{TrajectoryIndex, TrialIndex};
 
 /// All trials of a sweep: a union of disjoint blocks.
 #[derive(Debug, Clone, PartialEq)]

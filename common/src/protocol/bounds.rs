@@ -4,7 +4,7 @@
 //! store, for memory or for a terminal. Texts that this program sends are shortened to fit by [`clean_line`] and
 //! [`clean_text`].
 
-use super::wire::WireError;
+use super::error::WireError;
 
 /// Maximum number of trajectories that a worker trains at once.
 pub const LANES_MAX: u32 = 1_024;

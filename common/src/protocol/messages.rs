@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::capability::Capabilities;
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
-use crate::curve::CurvePoint;
-use crate::diagnostics::{DiagnosticPoint, Measure};
-use crate::environment::NumericEnvironment;
-use crate::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
-use crate::outcome::Outcome;
+use crate::results::curve::CurvePoint;
+use crate::results::outcome::Outcome;
+use crate::vocabulary::diagnostics::{DiagnosticPoint, Measure};
+use crate::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
+use crate::workers::capability::Capabilities;
+use crate::workers::environment::NumericEnvironment;
 
 /// A message from a worker to the coordinator.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`messages`] | the messages of a worker's stream, as domain types |
 //! | [`session`] | the worker's side of that stream, a pure state machine |
-//! | [`wire`] | the conversion traits, their errors, and the values that both services use |
+//! | [`error`] | why a message cannot be read |
+//! | [`wire`] | the conversion traits, and the values that both services use |
 //! | [`bounds`] | the limits of every field of a message |
 //! | [`reports`] | reports of any size; large ones are sent in pieces |
 //! | `workers` | conversions for the service for workers |
@@ -14,6 +15,7 @@
 //! [`wire::FromWire`] reads a message and may refuse it. [`wire::IntoWire`] writes a message and cannot fail.
 
 pub mod bounds;
+pub mod error;
 pub mod messages;
 pub mod pieces;
 pub mod reports;

@@ -4,9 +4,10 @@ use biosweep_proto::v1;
 use prost::Message;
 
 use super::bounds;
-use super::wire::{FromWire, IntoWire, WireError, parsed, required};
-use crate::ids::{TrajectoryIndex, TrialIndex};
-use crate::views::{CurveView, SweepStatus, TrainedView};
+use super::error::WireError;
+use super::wire::{FromWire, IntoWire, parsed, required};
+use crate::results::views::{CurveView, SweepStatus, TrainedView};
+use crate::vocabulary::ids::{TrajectoryIndex, TrialIndex};
 
 /// Maximum bytes of a message of the service for users, on both sides.
 pub const SWEEPS_MESSAGE_BYTES_MAX: usize = 12 << 20;
@@ -160,15 +161,15 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::capability::Capabilities;
     use crate::configuration::{Point, TrialKey};
-    use crate::curve::CurvePoint;
-    use crate::diagnostics::{DiagnosticPoint, Measure};
-    use crate::ids::{Attempt, SweepId, TrialRef, WorkerId};
-    use crate::outcome::{SweepState, TrialStatus};
+    use crate::results::curve::CurvePoint;
+    use crate::results::outcome::{SweepState, TrialStatus};
+    use crate::results::views::{LaneView, ResultView, SweepView, WorkerView};
     use crate::settings::{Setting, Value};
-    use crate::time::WallTime;
-    use crate::views::{LaneView, ResultView, SweepView, WorkerView};
+    use crate::vocabulary::diagnostics::{DiagnosticPoint, Measure};
+    use crate::vocabulary::ids::{Attempt, SweepId, TrialRef, WorkerId};
+    use crate::vocabulary::time::WallTime;
+    use crate::workers::capability::Capabilities;
 
     fn point() -> Point {
         Point::from([(Setting::Rule, Value::Name("fa".into())), (Setting::Depth, Value::Integer(14))])

@@ -4,12 +4,13 @@ use biosweep_proto::v1;
 use biosweep_proto::v1::worker_message::Message as Up;
 
 use super::bounds::{self, PIECE_POINTS_MAX, REPORT_POINTS_MAX};
-use super::wire::{FromWire as _, IntoWire as _, WireError, required};
-use crate::curve::CurvePoint;
-use crate::diagnostics::DiagnosticPoint;
-use crate::ids::{Attempt, TrajectoryIndex};
-use crate::outcome::Outcome;
+use super::error::WireError;
+use super::wire::{FromWire as _, IntoWire as _, required};
 use crate::protocol::messages::{Report, ToCoordinator};
+use crate::results::curve::CurvePoint;
+use crate::results::outcome::Outcome;
+use crate::vocabulary::diagnostics::DiagnosticPoint;
+use crate::vocabulary::ids::{Attempt, TrajectoryIndex};
 
 impl Report {
     /// Number of points of its curve and its diagnostics.
@@ -154,9 +155,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::diagnostics::Measure;
-    use crate::ids::SweepId;
     use crate::protocol::messages::Held;
+    use crate::vocabulary::diagnostics::Measure;
+    use crate::vocabulary::ids::SweepId;
 
     /// A report with this many evaluations of a network with this many layers, with five measures.
     fn report(evaluations: u64, layers: u32) -> Report {

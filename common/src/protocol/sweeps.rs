@@ -3,15 +3,16 @@
 use biosweep_proto::v1;
 
 use super::bounds::{self, HELD_MAX, clean_line};
-use super::wire::{
-    FromWire, IntoWire, WireError, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required,
-};
-use crate::capability::Capabilities;
+use super::error::WireError;
+use super::wire::{FromWire, IntoWire, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required};
 use crate::configuration::TrialKey;
-use crate::ids::{Attempt, TrajectoryIndex, TrialIndex};
+use crate::results::views::{
+    IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView,
+};
 use crate::spec::SpecText;
-use crate::time::WallTime;
-use crate::views::{IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView};
+use crate::vocabulary::ids::{Attempt, TrajectoryIndex, TrialIndex};
+use crate::vocabulary::time::WallTime;
+use crate::workers::capability::Capabilities;
 
 impl IntoWire<v1::Sweep> for SweepView {
     fn into_wire(self) -> v1::Sweep {
@@ -252,12 +253,12 @@ mod tests {
 
     use super::*;
     use crate::configuration::Point;
-    use crate::curve::{CurvePoint, Score};
-    use crate::ids::{SweepId, TrialRef, WorkerId};
-    use crate::outcome::{Outcome, SweepState, TrialStatus};
     use crate::protocol::workers::tests::environment;
+    use crate::results::curve::{CurvePoint, Score};
+    use crate::results::outcome::{Outcome, SweepState, TrialStatus};
+    use crate::results::views::Origin;
     use crate::spec::Format;
-    use crate::views::Origin;
+    use crate::vocabulary::ids::{SweepId, TrialRef, WorkerId};
 
     fn status() -> SweepStatus {
         let id = SweepId(Uuid::from_u128(7));

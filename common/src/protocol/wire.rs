@@ -1,4 +1,4 @@
-//! The conversion traits between messages and domain types, their errors, and the values that both services use:
+//! The conversion traits between messages and domain types, and the values that both services use:
 //! settings, curve points, diagnostic points, scores.
 
 use std::str::FromStr;
@@ -7,66 +7,15 @@ use std::sync::Arc;
 use biosweep_proto::v1;
 
 use super::bounds::{self, clean_line, clean_text};
-use crate::capability::Capabilities;
-use crate::configuration::{ConfigurationError, Point};
-use crate::curve::{CurvePoint, Score};
-use crate::diagnostics::DiagnosticPoint;
-use crate::environment::{NumericEnvironment, VARIABLES};
-use crate::ids::{Attempt, TrajectoryIndex};
-use crate::outcome::{Outcome, SweepState, TrialStatus};
+use crate::configuration::Point;
+use crate::protocol::error::WireError;
+use crate::results::curve::{CurvePoint, Score};
+use crate::results::outcome::{Outcome, SweepState, TrialStatus};
 use crate::settings::{Setting, Value};
 use crate::spec::Format;
-
-/// Why a message cannot be read.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum WireError {
-    /// A required field is missing.
-    #[error("message without `{field}`; are coordinator and worker of the same version?")]
-    Missing {
-        /// The missing field.
-        field: &'static str,
-    },
-    /// A field has an invalid value.
-    #[error(
-        "message with `{field}` = `{value}`, which cannot be read; are coordinator and worker of the same version?"
-    )]
-    Unreadable {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        value: String,
-    },
-    /// A field is larger or longer than its limit.
-    #[error("message with `{field}` = `{value}`; it takes {takes}")]
-    OutOfBounds {
-        /// The field.
-        field: &'static str,
-        /// The value, or its length.
-        value: String,
-        /// The allowed values.
-        takes: String,
-    },
-    /// A piece of another report came before the end of the current one.
-    #[error(
-        "a piece of the report of trajectory {} of attempt {} before the end of that of trajectory {} of attempt {}",
-        came.1, came.0, begun.1, begun.0
-    )]
-    Mingled {
-        /// The attempt and trajectory of the current report.
-        begun: (Attempt, TrajectoryIndex),
-        /// The attempt and trajectory of the piece.
-        came: (Attempt, TrajectoryIndex),
-    },
-    /// Settings that are not a configuration.
-    #[error("message with invalid settings: {0}")]
-    Configuration(#[from] ConfigurationError),
-    /// A grant without lanes, or with lanes of different shapes.
-    #[error("message with a bundle whose lanes do not share one shape")]
-    MixedShapes,
-    /// Bytes that are not a message.
-    #[error("bytes that are not a message: {0}")]
-    Undecodable(#[from] prost::DecodeError),
-}
+use crate::vocabulary::diagnostics::DiagnosticPoint;
+use crate::workers::capability::Capabilities;
+use crate::workers::environment::{NumericEnvironment, VARIABLES};
 
 /// Reads a domain type from its message.
 pub trait FromWire<Message>: Sized {
@@ -318,7 +267,7 @@ impl FromWire<v1::Score> for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::Measure;
+    use crate::vocabulary::diagnostics::Measure;
 
     #[test]
     fn a_point_is_the_same_after_conversion_to_a_message_and_back() {

@@ -1,7 +1,7 @@
 //! Difference target propagation.
 
 use super::{Decoders, Descriptor, Errors};
-use crate::diagnostics::Measure;
+use crate::vocabulary::diagnostics::Measure;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "dtp",

@@ -1,7 +1,7 @@
 //! Sign-symmetric feedback of fixed random size.
 
 use super::{Decoders, Descriptor, Errors};
-use crate::diagnostics::Measure;
+use crate::vocabulary::diagnostics::Measure;
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     name: "frsf",

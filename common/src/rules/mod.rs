@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::diagnostics::Measure;
+use crate::vocabulary::diagnostics::Measure;
 use crate::vocabulary::{ActivationFunction, named_type};
 
 /// A learning rule, as everything but the engine knows it.

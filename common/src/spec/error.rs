@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use super::node::BYTE_ORDER_MARK;
+use super::document::node::BYTE_ORDER_MARK;
 use super::{RESOLVED_BYTES_MAX, SPEC_BYTES_MAX};
 
 /// Every error found in a spec file.

@@ -1,14 +1,13 @@
 //! The execution options of a sweep.
 
+use super::document::node::{Key, Kind, Node};
+use super::document::written::{list, quoted};
+use super::error::ErrorList;
+use super::read;
+use crate::workers::capability::{MEMORY_GB_MAX, Requirement};
+use crate::workers::flags;
 use std::fmt;
 use std::fmt::Write as _;
-
-use super::error::ErrorList;
-use super::node::{Key, Kind, Node};
-use super::read;
-use super::resolved::{list, quoted};
-use crate::capability::{MEMORY_GB_MAX, Requirement};
-use crate::flags;
 
 /// The execution options: how a sweep runs, not what it trains.
 #[derive(Debug, Clone, PartialEq)]

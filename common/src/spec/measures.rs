@@ -1,11 +1,11 @@
 //! The key `measure = [...]`: the values to measure for each layer.
 
+use super::document::node::{Kind, Node};
 use super::error::{ErrorList, nearest};
-use super::node::{Kind, Node};
-use crate::diagnostics::Measure;
 use crate::grid::{Block, Grid};
 use crate::rules::{Rule, measured_in_words};
 use crate::settings::{Setting, Value};
+use crate::vocabulary::diagnostics::Measure;
 
 /// The measures in a list; each must apply to some trial.
 pub(super) fn read(node: &Node, place: &str, grid: &Grid, errors: &mut ErrorList<'_>) -> Vec<Measure> {

@@ -2,33 +2,24 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `node`, `json` | a text in TOML, YAML or JSON, as one tree of nodes with their places |
+//! | `document` | a text in TOML, YAML or JSON, as one tree of nodes, and changes of the text |
 //! | `read` | from nodes to values and axes, checked against their settings |
 //! | `blocks` | from settings to blocks, checked as a whole |
 //! | `measures` | the measures, checked against the trials |
 //! | `reports` | the maximum size of a trajectory's report |
 //! | `execution` | the execution options |
-//! | `amend` | writes keys at the top of a text |
-//! | `pin` | writes the paths and digests of custom data into a text |
-//! | `sweep` | from the tree to a [`SweepSpec`] |
-//! | `resolved` | a spec with every default, for the store |
-//! | `digest` | the digest of a sweep |
-//! | `extend` | a sweep and an extension, joined to one sweep |
+//! | `sweep` | from the tree to a [`SweepSpec`], its digest, its extensions, and the text with every default |
+//! | [`presets`] | spec files that are compiled in |
 //! | `error` | the errors, reported together |
 
-mod amend;
 mod blocks;
-mod digest;
+mod document;
 mod error;
 mod execution;
-mod extend;
-mod json;
 mod measures;
-mod node;
-mod pin;
+pub mod presets;
 mod read;
 mod reports;
-mod resolved;
 mod sweep;
 
 #[cfg(test)]
@@ -36,14 +27,14 @@ mod tests;
 
 use std::path::Path;
 
-pub use amend::amend;
+pub use document::amend::amend;
+use document::node::{self, Kind, Node};
+pub use document::pin::pin;
 pub use error::{SpecError, SpecErrors};
 pub use execution::{ExecutionOptions, PRIORITY_MAX, Reuse, WEIGHT_MAX};
-pub use extend::ExtensionError;
-use node::{Kind, Node};
-pub use pin::pin;
 pub use reports::TooManyPoints;
 pub use sweep::SweepSpec;
+pub use sweep::extend::ExtensionError;
 
 /// Maximum bytes of a spec file's text. A message can carry a little more.
 pub const SPEC_BYTES_MAX: usize = 4 << 20;

@@ -1,12 +1,12 @@
 //! From nodes to values of settings, each checked against its setting's domain.
 
+use super::document::node::{Key, Kind, Node};
 use super::error::{ErrorList, Limits, nearest};
 use super::execution;
-use super::node::{Key, Kind, Node};
-use crate::dataset::{CustomData, DatasetRef};
 use crate::grid::axis::Axis;
 use crate::settings::{Domain, Setting, Value};
 use crate::vocabulary::Dataset;
+use crate::vocabulary::dataset::{CustomData, DatasetRef};
 
 /// Maximum number of values of a logarithmic range.
 const LOG_COUNT_MAX: u64 = 10_000;

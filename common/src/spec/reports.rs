@@ -1,11 +1,11 @@
 //! The maximum size of a sweep's reports. A sweep whose results could not be sent is refused before training.
 
 use super::measures::is_of_use;
-use crate::diagnostics::Measure;
 use crate::grid::Block;
 use crate::grid::axis::{Axis, Dimension};
 use crate::protocol::bounds::REPORT_POINTS_MAX;
 use crate::settings::{Setting, Value};
+use crate::vocabulary::diagnostics::Measure;
 
 /// A trajectory may have more points in its curve and diagnostics than a report can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,8 +79,8 @@ fn integer(value: &Value) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ids::TrialIndex;
     use crate::spec::{Format, SpecText, SweepSpec};
+    use crate::vocabulary::ids::TrialIndex;
 
     fn parse(lines: &str) -> Result<SweepSpec, String> {
         let (top, grid) = lines.split_once("; ").unwrap_or(("", lines));

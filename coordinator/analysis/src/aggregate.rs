@@ -12,11 +12,11 @@
 use std::collections::BTreeMap;
 
 use biosweep_common::configuration::Point;
-use biosweep_common::dataset::DatasetRef;
-use biosweep_common::outcome::TrialStatus;
+use biosweep_common::results::outcome::TrialStatus;
+use biosweep_common::results::views::ResultView;
 use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};
-use biosweep_common::views::ResultView;
+use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 use serde::{Serialize, Serializer};
 

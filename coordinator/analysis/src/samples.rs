@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use biosweep_common::configuration::{Configuration, Point, TrialKey};
-use biosweep_common::curve::{CurvePoint, Score};
-use biosweep_common::environment::NumericEnvironment;
-use biosweep_common::ids::{TrajectoryIndex, TrialIndex};
-use biosweep_common::outcome::TrialStatus;
+use biosweep_common::results::curve::{CurvePoint, Score};
+use biosweep_common::results::outcome::TrialStatus;
+use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::settings::{Level, Setting, Value};
-use biosweep_common::views::{CurveView, ResultView};
+use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
+use biosweep_common::workers::environment::NumericEnvironment;
 
 /// A trial on MNIST with relu and the defaults.
 pub fn ended(rule: &str, network: &str, depth: u64, status: TrialStatus) -> ResultView {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::{ToCoordinator, ToWorker};
-use biosweep_common::time::{Tick, WallTime};
-use biosweep_common::views::IncompleteAttempt;
+use biosweep_common::results::views::IncompleteAttempt;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::time::{Tick, WallTime};
 
 use crate::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};
 use crate::tables::pending::PreparedSpec;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::SweepState;
 use biosweep_common::protocol::messages::Held;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
 
 use crate::scheduler::Scheduler;
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey};
-use biosweep_common::curve::{CurvePoint, Score};
-use biosweep_common::diagnostics::DiagnosticPoint;
-use biosweep_common::environment::NumericEnvironment;
-use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::results::curve::{CurvePoint, Score};
+use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{SpecText, SweepSpec};
-use biosweep_common::time::WallTime;
+use biosweep_common::vocabulary::diagnostics::DiagnosticPoint;
+use biosweep_common::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
+use biosweep_common::vocabulary::time::WallTime;
+use biosweep_common::workers::environment::NumericEnvironment;
 
 /// A sweep as submitted.
 #[derive(Debug, Clone, PartialEq)]

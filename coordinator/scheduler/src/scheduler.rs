@@ -15,15 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::WorkerDescription;
-use biosweep_common::time::Tick;
+use biosweep_common::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::time::Tick;
+use biosweep_common::workers::capability::Capabilities;
 
 use crate::event::{Action, Event, Now};
-use crate::policies::scope::OutOfScope;
 use crate::record::{LeaseRow, Restored};
 use crate::tables::lease::{Lease, LeaseTable, OpenLane};
+use crate::tables::out_of_scope::OutOfScope;
 use crate::tables::pending::PreparedSpec;
 use crate::tables::sweep::Sweep;
 use crate::tables::worker::{ClassChange, Worker, WorkerTable};

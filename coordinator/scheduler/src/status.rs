@@ -1,8 +1,8 @@
 //! Views of the scheduler's sweeps and workers, for users.
 
-use biosweep_common::ids::{SweepId, WorkerId};
-use biosweep_common::outcome::SweepState;
-use biosweep_common::views::{SweepView, WorkerView};
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::{SweepView, WorkerView};
+use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 
 use crate::record::SweepRow;
 use crate::scheduler::Scheduler;

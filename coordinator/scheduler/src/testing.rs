@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Held, Hello, Report, ToCoordinator, ToWorker, WorkerDescription};
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::outcome::Outcome;
 use biosweep_common::spec::{Format, SpecText, SweepSpec};
-use biosweep_common::time::{Tick, WallTime};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::time::{Tick, WallTime};
+use biosweep_common::workers::capability::Capabilities;
 use uuid::Uuid;
 
 use crate::event::{Action, Event, Now};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use biosweep_common::outcome::SweepState;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::WatchEvent;
 use biosweep_common::spec::Format;
-use biosweep_common::views::WatchEvent;
 use biosweep_host::clock::Clock;
 use serde::Serialize;
 use tokio::sync::mpsc;

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::curve::{CurvePoint, Score};
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, TrialStatus};
+use biosweep_common::results::curve::{CurvePoint, Score};
+use biosweep_common::results::outcome::{Outcome, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
-use biosweep_common::time::WallTime;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
 use biosweep_store::{self, StoreError};

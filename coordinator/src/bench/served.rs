@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use biosweep_common::ids::WorkerId;
+use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_server::host;

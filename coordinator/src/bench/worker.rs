@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use biosweep_common::capability::Capabilities;
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::WorkerId;
-use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Held, Hello, Report, ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::protocol::wire::{FromWire, IntoWire};
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_common::workers::capability::Capabilities;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_proto::v1;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use biosweep_common::ids::WorkerId;
-use biosweep_common::outcome::SweepState;
-use biosweep_common::views::SweepView;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::SweepView;
+use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_server::local::WorkerOptions;

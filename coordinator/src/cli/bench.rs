@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use biosweep_common::flags;
+use biosweep_common::workers::flags;
 use biosweep_host::stop::Stop;
 use clap::{Args, Subcommand};
 

@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::flags;
-use biosweep_common::ids::WorkerId;
 use biosweep_common::spec;
+use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_common::workers::flags;
 use biosweep_host::id::new_id;
 use biosweep_host::stop::Stop;
 use biosweep_server::local::{self, WorkerOptions};

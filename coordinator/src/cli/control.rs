@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use biosweep_common::outcome::SweepState;
+use biosweep_common::results::outcome::SweepState;
 use clap::Args;
 
 use super::answer::answer;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use biosweep_common::dataset::CustomData;
 use biosweep_common::spec::{self, Format};
+use biosweep_common::vocabulary::dataset::CustomData;
 use biosweep_data::custom::digest;
 
 use super::failure::Failure;

@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use biosweep_common::dataset::DatasetRef;
-use biosweep_common::dataset_summary::DatasetSummary;
+use biosweep_common::plan::dataset_summary::DatasetSummary;
+use biosweep_common::results::views::PlannedDataset;
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::PlannedDataset;
 use biosweep_common::vocabulary::Dataset;
+use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_server::local::{self, LocalError, WorkerOptions};
 
 use super::data::{self, Presence};

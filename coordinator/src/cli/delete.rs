@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use biosweep_common::views::SweepView;
+use biosweep_common::results::views::SweepView;
 use clap::Args;
 
 use super::answer::answer;

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use biosweep_common::flags;
+use biosweep_common::workers::flags;
 use biosweep_host::logging::{self, Destination};
 use biosweep_host::stop::Stop;
 use biosweep_host::{limits, variables};

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::flags;
 use biosweep_common::plan::Plan;
+use biosweep_common::workers::flags;
 use clap::Args;
 
 use super::answer::answer;

@@ -1,6 +1,6 @@
 //! `biosweep preset`: lists and prints the specs that come with biosweep.
 
-use biosweep_common::presets;
+use biosweep_common::spec::presets;
 use clap::Subcommand;
 
 use super::Output;

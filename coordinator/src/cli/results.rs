@@ -5,7 +5,7 @@ use std::path::Path;
 
 use biosweep_analysis::aggregate::Aggregate;
 use biosweep_analysis::export::{self, Format};
-use biosweep_common::views::{CurveView, SweepView};
+use biosweep_common::results::views::{CurveView, SweepView};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use biosweep_common::presets;
+use biosweep_common::spec::presets;
 use biosweep_common::spec::{self, Format, SweepSpec};
 
 use super::execution::ExecutionArgs;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use biosweep_common::outcome::SweepState;
-use biosweep_common::views::{SweepView, WatchEvent};
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::{SweepView, WatchEvent};
 use clap::Args;
 
 use super::answer::answer;

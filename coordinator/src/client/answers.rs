@@ -1,12 +1,13 @@
 //! Answers that come in pieces.
 
+use biosweep_common::protocol::error::WireError;
 use biosweep_common::protocol::pieces::Curves;
-use biosweep_common::protocol::wire::{FromWire, WireError};
-use biosweep_common::views::{CurveView, ResultView, WatchEvent};
+use biosweep_common::protocol::wire::FromWire;
+use biosweep_common::results::views::{CurveView, ResultView, WatchEvent};
 use biosweep_proto::v1;
 use tonic::Streaming;
 
-use super::ClientError;
+use super::error::ClientError;
 
 /// Answers of a stream.
 pub(crate) struct Answers<T>(pub(super) Streaming<T>);

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use biosweep_analysis::aggregate::{self, Cell};
-use biosweep_common::dataset_summary::DatasetSummary;
 use biosweep_common::plan::Plan;
-use biosweep_common::presets::Preset;
+use biosweep_common::plan::dataset_summary::DatasetSummary;
+use biosweep_common::results::views::{
+    IncompleteAttempt, LaneView, PlannedDataset, ResultView, SpecView, SweepStatus, SweepView, WorkerView,
+};
 use biosweep_common::settings::Level;
+use biosweep_common::spec::presets::Preset;
 use biosweep_common::spec::{ExecutionOptions, Reuse, SpecText};
-use biosweep_common::views::PlannedDataset;
-use biosweep_common::views::{IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WorkerView};
 use serde::Serialize;
 use serde_json::{Value, json};
 

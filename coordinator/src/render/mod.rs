@@ -6,10 +6,12 @@
 //! | [`json`] | answers for programs, with stable field names |
 //! | [`table`] | tables |
 //! | [`progress`] | the progress of a sweep |
+//! | [`rate`] | the speed of a sweep, and its remaining time |
 //! | [`spec_error`] | errors in a spec, each with its place |
 
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod progress;
+pub(crate) mod rate;
 pub(crate) mod spec_error;
 pub(crate) mod table;

@@ -5,14 +5,15 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use biosweep_common::ids::WorkerId;
-use biosweep_common::outcome::{Outcome, SweepState};
+use biosweep_common::results::outcome::{Outcome, SweepState};
+use biosweep_common::results::views::{IncompleteAttempt, SweepStatus, SweepView, WorkerView};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::{IncompleteAttempt, SweepStatus, SweepView, WorkerView};
+use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::human::{self, TrialNames};
+use super::rate::Pace;
 use crate::terminal::say;
 
 /// Maximum seconds between two plain lines.
@@ -142,33 +143,6 @@ fn show_workers(
     }
 }
 
-/// The speed of a sweep since this program started to follow it.
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    start: Option<(f64, f64)>,
-}
-
-/// A sweep's speed and remaining time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rate {
-    /// Trials per minute; `None` if not known yet.
-    pub(crate) trials_per_minute: Option<f64>,
-    /// Seconds until all trials are done at this speed.
-    pub(crate) left_s: Option<f64>,
-}
-
-impl Pace {
-    fn rate(&mut self, now_s: f64, done: f64, trials: u64) -> Rate {
-        let (start_s, start_done) = *self.start.get_or_insert((now_s, done));
-        let (elapsed_s, gained) = (now_s - start_s, done - start_done);
-        if elapsed_s < 2.0 || gained <= 0.0 {
-            return Rate { trials_per_minute: None, left_s: None };
-        }
-        let per_s = gained / elapsed_s;
-        Rate { trials_per_minute: Some(per_s * 60.0), left_s: Some((trials as f64 - done).max(0.0) / per_s) }
-    }
-}
-
 /// The message after a change of why a sweep makes no progress. A sweep that has ended does not continue.
 fn change(standing: Option<&str>, state: SweepState) -> Option<&str> {
     standing.or_else(|| (!state.has_ended()).then_some("it continues"))
@@ -183,13 +157,5 @@ mod tests {
         assert_eq!(change(Some("it waits"), SweepState::Running), Some("it waits"));
         assert_eq!(change(None, SweepState::Running), Some("it continues"));
         assert_eq!(change(None, SweepState::Cancelled), None);
-    }
-
-    #[test]
-    fn the_remaining_time_follows_from_the_progress_since_the_start() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.rate(0.0, 10.0, 40), Rate { trials_per_minute: None, left_s: None });
-        let rate = pace.rate(60.0, 20.0, 40);
-        assert_eq!(rate, Rate { trials_per_minute: Some(10.0), left_s: Some(120.0) });
     }
 }

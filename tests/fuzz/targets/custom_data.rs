@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::Path;
 
-use biosweep_common::dataset::{CustomData, DatasetRef};
 use biosweep_common::vocabulary::CustomFormat;
+use biosweep_common::vocabulary::dataset::{CustomData, DatasetRef};
 use biosweep_data::custom::digest;
 use biosweep_data::{self as data, Part, Places};
 use libfuzzer_sys::fuzz_target;

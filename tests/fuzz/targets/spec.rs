@@ -2,8 +2,8 @@
 //! trials exist.
 #![no_main]
 
-use biosweep_common::ids::{TrajectoryIndex, TrialIndex};
 use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

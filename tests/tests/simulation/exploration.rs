@@ -6,13 +6,13 @@ use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::protocol::messages::{ToCoordinator, ToWorker, WorkerDescription};
 use biosweep_common::protocol::session::{Input, LaneEnd, Output, Owed, Session};
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
-use biosweep_common::time::{Tick, WallTime};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::vocabulary::time::{Tick, WallTime};
 use biosweep_scheduler::batcher::{Batcher, Output as FromBatcher, Request, StreamId};
 use biosweep_scheduler::event::{Event, Now};
 use biosweep_scheduler::record::{Restored, Submission};

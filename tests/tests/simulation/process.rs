@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Held, WorkerDescription};
 use biosweep_common::protocol::session::{LaneEnd, Owed, Session};
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::outcome::Outcome;
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::workers::capability::Capabilities;
 use biosweep_scheduler::batcher::{Batcher, StreamId};
 use biosweep_scheduler::record::Record;
 

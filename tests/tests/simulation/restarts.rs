@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::protocol::messages::{Grant, Progress, Report, ToCoordinator};
+use biosweep_common::results::outcome::{Outcome, SweepState};
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_scheduler::event::{Action, Event, Notice};
 use biosweep_scheduler::record::{Record, Submission};
 use biosweep_scheduler::scheduler::Scheduler;

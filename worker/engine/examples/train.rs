@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, reason = "an example answers on stdout")]
 
 use biosweep_common::configuration::{Configuration, Point};
-use biosweep_common::curve::CurvePoint;
+use biosweep_common::results::curve::CurvePoint;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_data::Places;
 use biosweep_engine::torch::device::Device;

@@ -14,8 +14,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use biosweep_common::configuration::{Configuration, Hyperparameters, Shape, StoppingRule, TrialKey};
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::model::saved::SavedTensor;

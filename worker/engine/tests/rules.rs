@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use biosweep_common::configuration::{Convolution, Hyperparameters, Real, Skip};
-use biosweep_common::extents::{Extent, convolutional};
+use biosweep_common::network::extents::convolutional;
+use biosweep_common::network::topology::Topology;
 use biosweep_common::rules::Rule;
-use biosweep_common::topology::Topology;
+use biosweep_common::vocabulary::extent::Extent;
 use biosweep_common::vocabulary::{ActivationFunction, Network as Kind, Optimizer};
 use biosweep_engine::architecture::Architecture;
 use biosweep_engine::kernels::scalar::Scalar;

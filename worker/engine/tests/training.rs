@@ -1,9 +1,9 @@
 //! Tests of training as a whole, on the embedded digits.
 
 use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
-use biosweep_common::curve::{CurvePoint, EarlyStopper, Score};
-use biosweep_common::diagnostics::Measure;
+use biosweep_common::results::curve::{CurvePoint, EarlyStopper, Score};
 use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::diagnostics::Measure;
 use biosweep_common::vocabulary::{self, ActivationFunction, Network, Optimizer};
 use biosweep_data::{self as data, Places};
 use biosweep_engine::checkpoint;

@@ -75,12 +75,12 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::curve::CurvePoint;
-    use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex};
-    use biosweep_common::outcome::Outcome;
     use biosweep_common::protocol::bounds::PIECE_POINTS_MAX;
     use biosweep_common::protocol::messages::{Held, Report};
     use biosweep_common::protocol::reports::ReportReader;
+    use biosweep_common::results::curve::CurvePoint;
+    use biosweep_common::results::outcome::Outcome;
+    use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex};
     use biosweep_host::id::new_id;
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::dataset::{CustomData, DatasetRef};
+use biosweep_common::vocabulary::dataset::{CustomData, DatasetRef};
 use biosweep_data as data;
 use biosweep_data::custom::digest;
 use biosweep_data::summary::summarise;

@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::capability::{Capabilities, MEMORY_GB_MAX};
-use biosweep_common::flags;
-use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::WorkerDescription;
 use biosweep_common::protocol::session::Session;
+use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_common::workers::capability::{Capabilities, MEMORY_GB_MAX};
+use biosweep_common::workers::flags;
 use biosweep_engine::torch::device::Device;
 use biosweep_engine::torch::environment;
 use biosweep_host::clock::Clock;

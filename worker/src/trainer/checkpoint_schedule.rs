@@ -126,7 +126,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use biosweep_common::ids::TrajectoryIndex;
+    use biosweep_common::vocabulary::ids::TrajectoryIndex;
 
     use super::*;
     use crate::checkpoint::store::CheckpointStore;

@@ -2,14 +2,8 @@
 
 use std::path::PathBuf;
 
-use biosweep_common::vocabulary::CustomFormat;
-
 use super::error::CustomFileError;
-use super::npy;
 use crate::dataset::Pixels;
-use crate::error::DataError;
-use crate::file::DataFile;
-use crate::idx;
 
 /// The array in a file.
 #[derive(Debug)]
@@ -34,22 +28,6 @@ pub(super) enum Entries {
 }
 
 impl Array {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// A file that is not of this format, or not as long as its header says.
-    pub(super) fn read(format: CustomFormat, file: DataFile) -> Result<Self, DataError> {
-        match format {
-            CustomFormat::Idx => {
-                let (shape, start) = idx::header(&file)?;
-                let shape = shape.into_iter().map(|count| count as usize).collect();
-                let DataFile { path, bytes, .. } = file;
-                Ok(Self { path, shape, entries: Entries::Bytes(bytes, start) })
-            }
-            CustomFormat::Npy => Ok(npy::read(file)?),
-        }
-    }
-
     /// The entries as pixels of images.
     pub(super) fn into_pixels(self) -> Result<Pixels, CustomFileError> {
         match self.entries {

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use biosweep_common::dataset::{ContentDigest, CustomData};
 use biosweep_common::vocabulary::CustomFormat;
+use biosweep_common::vocabulary::dataset::{ContentDigest, CustomData};
 
-use crate::gzip;
+use crate::formats::gzip;
 
 /// Why the digest of custom data cannot be computed.
 #[derive(Debug, thiserror::Error)]

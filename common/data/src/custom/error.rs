@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use biosweep_common::dataset::ContentDigest;
-use biosweep_common::extents::Extent;
+use biosweep_common::vocabulary::dataset::ContentDigest;
+use biosweep_common::vocabulary::extent::Extent;
 
 /// Why custom data is not a valid dataset.
 #[derive(Debug, thiserror::Error)]

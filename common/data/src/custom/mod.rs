@@ -13,13 +13,15 @@ pub mod digest;
 pub mod error;
 mod npy;
 
-use biosweep_common::dataset::CustomData;
-use biosweep_common::extents::Extent;
+use biosweep_common::vocabulary::CustomFormat;
+use biosweep_common::vocabulary::dataset::CustomData;
+use biosweep_common::vocabulary::extent::Extent;
 
 use crate::dataset::{Dataset, Images};
 use crate::error::DataError;
 use crate::file::DataFile;
-use array::Array;
+use crate::formats::idx;
+use array::{Array, Entries};
 use error::CustomFileError;
 
 /// Training images per validation image: 6, as in MNIST with 10,000 of 60,000.
@@ -65,8 +67,8 @@ pub(super) fn load(own: &CustomData) -> Result<Dataset, DataError> {
 
 /// The images of one part with their labels, and their shape.
 fn part(own: &CustomData, images: DataFile, labels: DataFile) -> Result<(Extent, Images), DataError> {
-    let labels = Array::read(own.format, labels)?;
-    let images = Array::read(own.format, images)?;
+    let labels = read(own.format, labels)?;
+    let images = read(own.format, images)?;
     let shape = shape(&images)?;
     if images.shape[0] != labels.shape[0] || labels.shape.len() != 1 {
         return Err(CustomFileError::Counts {
@@ -102,6 +104,22 @@ fn shape(images: &Array) -> Result<Extent, CustomFileError> {
         return Err(CustomFileError::ChannelsLast { path: images.path.clone(), shape });
     }
     Ok(shape)
+}
+
+/// Reads the array in a file.
+///
+/// # Errors
+/// A file that is not of this format, or not as long as its header says.
+fn read(format: CustomFormat, file: DataFile) -> Result<Array, DataError> {
+    match format {
+        CustomFormat::Idx => {
+            let (shape, start) = idx::header(&file)?;
+            let shape = shape.into_iter().map(|count| count as usize).collect();
+            let DataFile { path, bytes, .. } = file;
+            Ok(Array { path, shape, entries: Entries::Bytes(bytes, start) })
+        }
+        CustomFormat::Npy => Ok(npy::read(file)?),
+    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::capability::Capabilities;
 use crate::configuration::{Configuration, Point};
-use crate::ids::SweepId;
 use crate::protocol::bounds::REPORT_POINTS_MAX;
 use crate::protocol::messages::Lane;
 use crate::settings::{Setting, Value};
+use crate::vocabulary::ids::SweepId;
+use crate::workers::capability::Capabilities;
 
 fn session() -> Session {
     let description = WorkerDescription {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::*;
-use crate::curve::CurvePoint;
-use crate::diagnostics::{DiagnosticPoint, Measure};
-use crate::environment::NumericEnvironment;
-use crate::ids::{StoreId, SweepId, WorkerId};
-use crate::outcome::Outcome;
+use crate::results::curve::CurvePoint;
+use crate::results::outcome::Outcome;
 use crate::settings::Value;
+use crate::vocabulary::diagnostics::{DiagnosticPoint, Measure};
+use crate::vocabulary::ids::{StoreId, SweepId, WorkerId};
+use crate::workers::environment::NumericEnvironment;
 
 fn held() -> Held {
     Held { sweep: SweepId(Uuid::from_u128(7)), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }

@@ -1,10 +1,10 @@
 //! The document on spec files agrees with the program.
 
 use super::*;
-use crate::diagnostics::Measure;
 use crate::rules::measured_in_words;
 use crate::settings::{Domain, Level};
 use crate::vocabulary::Dataset;
+use crate::vocabulary::diagnostics::Measure;
 
 const DOCUMENT: &str = include_str!("../../../../docs/spec.md");
 

@@ -5,9 +5,9 @@ mod document;
 mod errors;
 
 use super::*;
-use crate::diagnostics::Measure;
-use crate::ids::TrialIndex;
 use crate::settings::{Setting, Value};
+use crate::vocabulary::diagnostics::Measure;
+use crate::vocabulary::ids::TrialIndex;
 
 const GOOD: &str = r#"name = "good"
 [data]

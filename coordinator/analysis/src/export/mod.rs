@@ -7,11 +7,11 @@ mod jsonl;
 
 use std::io::{self, Write};
 
-use biosweep_common::environment::EnvironmentClass;
 use biosweep_common::names;
+use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::settings::{Setting, Value};
-use biosweep_common::views::{CurveView, ResultView};
 use biosweep_common::vocabulary::Network;
+use biosweep_common::workers::environment::EnvironmentClass;
 
 names! {
     /// The format of an export.
@@ -236,10 +236,10 @@ impl From<Option<f64>> for Field {
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::curve::CurvePoint;
-    use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
-    use biosweep_common::ids::{TrajectoryIndex, TrialIndex};
-    use biosweep_common::outcome::TrialStatus;
+    use biosweep_common::results::curve::CurvePoint;
+    use biosweep_common::results::outcome::TrialStatus;
+    use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
+    use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
 
     use super::*;
     use crate::samples::{completed, ended, with};

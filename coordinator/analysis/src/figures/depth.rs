@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::dataset::DatasetRef;
 use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 
 use super::chart::{Chart, Marks, Panel, Plot, Scale};
@@ -156,9 +156,9 @@ fn series_of(cell: &Cell) -> Series {
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::outcome::TrialStatus;
+    use biosweep_common::results::outcome::TrialStatus;
+    use biosweep_common::results::views::ResultView;
     use biosweep_common::settings::Value;
-    use biosweep_common::views::ResultView;
 
     use super::*;
     use crate::aggregate::cells;

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::dataset::DatasetRef;
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::views::CurveView;
 use biosweep_common::rules::Rule;
 use biosweep_common::settings::Level;
-use biosweep_common::views::CurveView;
+use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 
 use super::chart::{Chart, Marks, Panel, Scale, ticks};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::protocol::messages::ToWorker;
+use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 
 use super::{Output, StreamId, stop_waiting};
 use crate::event::{Action, Notice};

@@ -1,8 +1,8 @@
 //! Tests of the batcher: when outputs are released, with a store that can be written and with one that cannot.
 
-use biosweep_common::ids::{SweepId, TrajectoryIndex};
-use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Grant, Held, WorkerDescription};
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
 use uuid::Uuid;
 
 use super::*;

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Held, Report, ToWorker};
-use biosweep_common::views::IncompleteAttempt;
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::results::views::IncompleteAttempt;
+use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, WorkerId};
 
 use crate::event::{Action, Notice, Now};
-use crate::policies::failures::DEATHS_MAX;
 use crate::policies::reuse::TrainedSource;
 use crate::record::{Ending, Record};
 use crate::scheduler::Scheduler;
+use crate::tables::failures::DEATHS_MAX;
 use crate::tables::sweep::{Completion, End, scores};
 
 impl Scheduler {

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState};
 use biosweep_common::protocol::messages::ToWorker;
+use biosweep_common::results::outcome::{Outcome, SweepState};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 
 use crate::event::{Action, Extended, Notice, Now};
 use crate::record::{Record, RestoredSweep, ReusedRow, Submission};

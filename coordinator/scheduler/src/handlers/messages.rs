@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::Outcome;
 use biosweep_common::protocol::messages::{Held, Hello, Progress, ToCoordinator, ToWorker};
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, WorkerId};
 
 use crate::event::{Action, Notice, Now};
 use crate::scheduler::Scheduler;

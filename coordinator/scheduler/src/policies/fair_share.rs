@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use biosweep_common::time::Tick;
+use biosweep_common::vocabulary::time::Tick;
 
 /// The lane time that a sweep uses and has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::SweepState;
 use biosweep_common::protocol::bounds::lanes_of_bundle;
 use biosweep_common::protocol::messages::ToWorker;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::workers::capability::Capabilities;
 
 use crate::event::{Action, Notice, Now};
 use crate::record::{LeaseRow, Record};

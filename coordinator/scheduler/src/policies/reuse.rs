@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use biosweep_common::configuration::{StoppingRule, trajectory_point};
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::grid::{Grid, GridIndex, Trajectory};
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
-use biosweep_common::outcome::{SweepState, TrialStatus};
 use biosweep_common::protocol::messages::WorkerDescription;
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::workers::environment::NumericEnvironment;
 
 use crate::event::{Action, Notice, Now};
 use crate::record::{Record, ReusedRow, TrialResult};
@@ -41,7 +41,7 @@ impl TrainedSource<'_> {
     pub fn taken_over_by(&self, grid: &Grid, index: TrajectoryIndex) -> Option<ReusedRow> {
         let dependent = grid.trajectory(index)?;
         let scores: Vec<_> = scores(&dependent, self.curve).into_iter().collect::<Option<_>>()?;
-        let result = |((trial, rule), score): ((u64, _), biosweep_common::curve::Score)| {
+        let result = |((trial, rule), score): ((u64, _), biosweep_common::results::curve::Score)| {
             // Refer to the trial of the same key or, if there is none, to the first trial of the trajectory.
             let same = self.trajectory.stopping_rules.iter().position(|other| other == rule).unwrap_or(0);
             TrialResult {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use biosweep_common::ids::{Attempt, TrajectoryIndex};
+use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex};
 
 /// Number of reports to remember: more than can wait for an acknowledgement at once.
 const REMEMBERED: usize = 4_096;

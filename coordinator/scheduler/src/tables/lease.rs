@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::configuration::trajectory_point;
-use biosweep_common::curve::CurvePoint;
 use biosweep_common::grid::Trajectory;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::{Grant, Lane};
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::results::views::LaneView;
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::time::Tick;
-use biosweep_common::views::LaneView;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::time::Tick;
 
 /// All open leases, by attempt, worker and sweep.
 #[derive(Debug, Clone, Default)]

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use biosweep_common::cost::by_descending_cost;
 use biosweep_common::grid::{Grid, GridIndex};
-use biosweep_common::ids::TrajectoryIndex;
+use biosweep_common::plan::cost::by_descending_cost;
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::vocabulary::ids::TrajectoryIndex;
 
 use crate::tables::intervals::IntervalSet;
 

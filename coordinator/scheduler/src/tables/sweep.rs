@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use biosweep_common::capability::Capabilities;
 use biosweep_common::configuration::{Configuration, NUMERICS_VERSION, StoppingRule};
-use biosweep_common::curve::{CurvePoint, EarlyStopper, Score};
-use biosweep_common::environment::NumericEnvironment;
 use biosweep_common::grid::{GridIndex, Trajectory};
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
-use biosweep_common::outcome::{SweepState, TrialStatus};
+use biosweep_common::results::curve::{CurvePoint, EarlyStopper, Score};
+use biosweep_common::results::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::time::Tick;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::vocabulary::time::Tick;
+use biosweep_common::workers::capability::Capabilities;
+use biosweep_common::workers::environment::NumericEnvironment;
 
-use crate::policies::failures::{DEATHS_MAX, FailedOn, FailureGroups};
 use crate::policies::fair_share::FairShare;
 use crate::record::{Extension, RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult};
+use crate::tables::failures::{DEATHS_MAX, FailedOn, FailureGroups};
 use crate::tables::lease::OpenLane;
 use crate::tables::pending::{Pending, PreparedSpec};
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::ids::{Attempt, TrajectoryIndex, WorkerId};
 use biosweep_common::protocol::messages::WorkerDescription;
-use biosweep_common::time::Tick;
+use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::time::Tick;
+use biosweep_common::workers::capability::Capabilities;
 
-use crate::policies::failures::Failing;
 use crate::tables::accepted::Accepted;
-use crate::tables::worker_class::{WorkerClass, WorkerStatus};
+use crate::tables::failures::Failing;
+use crate::tables::worker_class::{Trust, WorkerClass, WorkerStatus};
 
 /// All known workers, by id, deadline and class.
 #[derive(Debug, Clone, Default)]
@@ -164,7 +164,7 @@ impl WorkerTable {
     /// Updates the class of a worker after a change.
     fn refresh(&mut self, id: WorkerId, held: u32) -> Option<ClassChange> {
         let worker = self.workers.get_mut(&id)?;
-        let after = WorkerStatus::of(worker, self.quarantined.contains_key(&id), held);
+        let after = worker.status_in_class(self.quarantined.contains_key(&id), held);
         let before = mem::replace(&mut worker.status, after);
         if before == after {
             return None;
@@ -199,7 +199,7 @@ impl WorkerTable {
         }
         let mut classes: BTreeMap<_, WorkerClass> = BTreeMap::new();
         for (&id, worker) in &self.workers {
-            let status = WorkerStatus::of(worker, self.quarantined.contains_key(&id), held(id));
+            let status = worker.status_in_class(self.quarantined.contains_key(&id), held(id));
             if worker.status != status {
                 return Err(format!("worker {id} has the status {status:?}, but its class has {:?}", worker.status));
             }
@@ -232,6 +232,17 @@ impl Worker {
             death: None,
             accepted: Accepted::default(),
         }
+    }
+
+    /// The worker's status in its class while it holds `held` lanes; `None` if it is not connected or is silent.
+    fn status_in_class(&self, is_in_quarantine: bool, held: u32) -> Option<WorkerStatus> {
+        let trust = match self.failing.is_suspect() {
+            _ if is_in_quarantine => Trust::InQuarantine,
+            true => Trust::Suspect,
+            false => Trust::Fit,
+        };
+        let status = WorkerStatus { lanes: self.description.lanes, trust, waits: self.room(held) > 0 };
+        (self.connected && !self.is_silent).then_some(status)
     }
 
     /// Number of lanes that can be granted to the worker while it holds `held` lanes.

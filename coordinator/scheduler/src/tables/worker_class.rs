@@ -5,10 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::ids::WorkerId;
-
-use crate::tables::worker::Worker;
+use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_common::workers::capability::Capabilities;
 
 /// The connected workers of one class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,30 +31,26 @@ pub(crate) struct WorkerClass {
 /// The status of a connected worker in its class. A silent worker does not count as connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WorkerStatus {
-    lanes: u32,
-    trust: Trust,
-    waits: bool,
+    /// Number of lanes that the worker has.
+    pub(super) lanes: u32,
+    /// Whether the worker gets work, and which.
+    pub(super) trust: Trust,
+    /// Whether the worker waits for work.
+    pub(super) waits: bool,
 }
 
+/// Whether a worker gets work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
+pub(super) enum Trust {
+    /// It gets any work.
     Fit,
+    /// It gets only what no other worker can train.
     Suspect,
+    /// It gets none.
     InQuarantine,
 }
 
 impl WorkerStatus {
-    /// The status of a worker that holds `held` lanes; `None` if the worker is not connected or is silent.
-    pub(crate) fn of(worker: &Worker, is_in_quarantine: bool, held: u32) -> Option<Self> {
-        let trust = match worker.failing.is_suspect() {
-            _ if is_in_quarantine => Trust::InQuarantine,
-            true => Trust::Suspect,
-            false => Trust::Fit,
-        };
-        let status = Self { lanes: worker.description.lanes, trust, waits: worker.room(held) > 0 };
-        (worker.connected && !worker.is_silent).then_some(status)
-    }
-
     /// Whether the worker waits for work.
     pub(crate) const fn waits(self) -> bool {
         self.waits

@@ -3,20 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::protocol::messages::{
     Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription,
 };
+use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
-use biosweep_common::time::{Tick, WallTime};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::vocabulary::time::{Tick, WallTime};
+use biosweep_common::workers::capability::Capabilities;
 use uuid::Uuid;
 
 use crate::event::{Action, Event, Notice, Now};
-use crate::policies::scope::OutOfScope;
 use crate::record::{LeaseRow, Record, Restored, RestoredSweep, Submission, SweepRow, TrialResult};
 use crate::scheduler::{Scheduler, Timeouts};
+use crate::tables::out_of_scope::OutOfScope;
 use crate::tables::pending::PreparedSpec;
 use crate::tables::sweep::Sweep;
 use crate::tables::worker::Worker;

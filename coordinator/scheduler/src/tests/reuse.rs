@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::policies::reuse::TrainedSource;
 use crate::record::ReusedRow;
-use biosweep_common::environment::NumericEnvironment;
+use biosweep_common::workers::environment::NumericEnvironment;
 
 impl World {
     /// Submits the sweep of [`SPEC`] with these replacements in its text.

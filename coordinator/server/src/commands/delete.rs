@@ -1,7 +1,7 @@
 //! Deletes a sweep that has ended.
 
-use biosweep_common::ids::SweepId;
-use biosweep_common::views::SweepView;
+use biosweep_common::results::views::SweepView;
+use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_scheduler::event::Event;
 
 use super::Commands;

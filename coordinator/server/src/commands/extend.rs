@@ -1,8 +1,8 @@
 //! Adds trials to a sweep.
 
-use biosweep_common::ids::{SweepId, TrajectoryIndex};
-use biosweep_common::outcome::SweepState;
+use biosweep_common::results::outcome::SweepState;
 use biosweep_common::spec::{ExtensionError, SpecText, SweepSpec};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
 use biosweep_scheduler::event::{Event, Extended};
 use biosweep_scheduler::record::Extension;
 

@@ -1,9 +1,9 @@
 //! Retries trials that failed.
 
 use biosweep_common::configuration::{Point, trajectory_point};
-use biosweep_common::ids::{SweepId, TrajectoryIndex};
-use biosweep_common::outcome::SweepState;
+use biosweep_common::results::outcome::SweepState;
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
 use biosweep_scheduler::event::Event;
 
 use super::Commands;
@@ -102,10 +102,10 @@ fn has_settings(spec: &SweepSpec, index: TrajectoryIndex, settings: &Point) -> b
 mod tests {
     use std::sync::Arc;
 
-    use biosweep_common::ids::{Attempt, TrialIndex, WorkerId};
-    use biosweep_common::outcome::{Outcome, TrialStatus};
+    use biosweep_common::results::outcome::{Outcome, TrialStatus};
     use biosweep_common::spec::Format;
-    use biosweep_common::time::WallTime;
+    use biosweep_common::vocabulary::ids::{Attempt, TrialIndex, WorkerId};
+    use biosweep_common::vocabulary::time::WallTime;
     use biosweep_host::clock::Clock;
     use biosweep_host::id::new_id;
     use biosweep_scheduler::event::Now;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use biosweep_common::configuration::{NUMERICS_VERSION, trajectory_point};
 use biosweep_common::grid::{Grid, GridIndex};
-use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::protocol::messages::WorkerDescription;
 use biosweep_common::spec::{Reuse, SweepSpec};
+use biosweep_common::vocabulary::ids::TrajectoryIndex;
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::policies::reuse::{Environments, SearchedSweep, TrainedSource, may_take_over};
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};

@@ -1,8 +1,8 @@
 //! Commands that change the state of a sweep, and the release of a worker from quarantine.
 
-use biosweep_common::ids::{SweepId, WorkerId};
-use biosweep_common::outcome::SweepState;
-use biosweep_common::views::SweepView;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::SweepView;
+use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 use biosweep_scheduler::event::Event;
 
 use super::Commands;

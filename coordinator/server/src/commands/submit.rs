@@ -1,8 +1,8 @@
 //! Submits a sweep, or finds an equal one.
 
-use biosweep_common::ids::{SweepId, TrajectoryIndex};
-use biosweep_common::outcome::SweepState;
+use biosweep_common::results::outcome::SweepState;
 use biosweep_common::spec::{SpecText, SweepSpec};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
 use biosweep_host::id::new_id;
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::record::{Submission, SweepRow};

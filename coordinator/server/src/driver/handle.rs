@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::ids::WorkerId;
 use biosweep_common::protocol::messages::{Hello, ToCoordinator};
+use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::event::{Event, Notice};
 use biosweep_scheduler::scheduler::Scheduler;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use biosweep_common::time::Tick;
+use biosweep_common::vocabulary::time::Tick;
 use biosweep_host::clock::Clock;
 use biosweep_host::limits;
 use socket2::SockRef;

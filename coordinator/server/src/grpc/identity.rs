@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use biosweep_common::ids::StoreId;
+use biosweep_common::vocabulary::ids::StoreId;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::transport::Endpoint;

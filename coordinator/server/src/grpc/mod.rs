@@ -17,10 +17,10 @@ mod workers;
 use std::future::Future;
 use std::time::Duration;
 
-use biosweep_common::ids::StoreId;
 use biosweep_common::protocol::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX};
+use biosweep_common::protocol::error::WireError;
 use biosweep_common::protocol::pieces::SWEEPS_MESSAGE_BYTES_MAX;
-use biosweep_common::protocol::wire::WireError;
+use biosweep_common::vocabulary::ids::StoreId;
 use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use biosweep_common::ids::StoreId;
+use biosweep_common::vocabulary::ids::StoreId;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, InterceptedService, Service, StdError, http};

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
-use biosweep_common::ids::{SweepId, WorkerId};
 use biosweep_common::protocol::bounds::{ASKED_MAX, shown};
 use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
 use biosweep_common::protocol::reports::ReportReader;
 use biosweep_common::protocol::wire::IntoWire;
+use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_server::Workers;
 use futures::future::{Either, Fuse};

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use biosweep_common::ids::StoreId;
+use biosweep_common::vocabulary::ids::StoreId;
 
 use super::HostError;
 use crate::grpc::identity;

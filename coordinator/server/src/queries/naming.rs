@@ -4,8 +4,8 @@
 //! before ended ones. If several are left, a command that reads takes the newest, and one that changes something
 //! refuses, because it could change the wrong one.
 
-use biosweep_common::ids::{SweepId, WorkerId};
-use biosweep_common::views::{SweepView, WorkerView};
+use biosweep_common::results::views::{SweepView, WorkerView};
+use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 
 use super::QueryError;
 
@@ -84,9 +84,9 @@ pub(super) fn few(ids: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::capability::Capabilities;
-    use biosweep_common::outcome::SweepState;
-    use biosweep_common::time::WallTime;
+    use biosweep_common::results::outcome::SweepState;
+    use biosweep_common::vocabulary::time::WallTime;
+    use biosweep_common::workers::capability::Capabilities;
     use uuid::Uuid;
 
     use super::*;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use biosweep_common::ids::SweepId;
-use biosweep_common::views::WatchEvent;
+use biosweep_common::results::views::WatchEvent;
+use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_scheduler::event::Notice;
 use tokio::sync::broadcast::error::RecvError;
 

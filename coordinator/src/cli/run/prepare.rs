@@ -1,10 +1,10 @@
 //! The preparation of a run: finds or submits the sweep, after the check that it can be trained here.
 
-use biosweep_common::capability::{Capabilities, Requirement};
-use biosweep_common::dataset::DatasetRef;
-use biosweep_common::outcome::SweepState;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::SweepView;
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::views::SweepView;
+use biosweep_common::vocabulary::dataset::DatasetRef;
+use biosweep_common::workers::capability::{Capabilities, Requirement};
 use biosweep_scheduler::record::Submission;
 use biosweep_server::commands as submission;
 use biosweep_server::host::HostError;

@@ -1,6 +1,6 @@
 //! Amounts as text with units.
 
-use crate::render::progress::Rate;
+use crate::render::rate::Rate;
 
 /// Speed and remaining time.
 pub(crate) fn rate(rate: &Rate) -> String {

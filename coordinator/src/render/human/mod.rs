@@ -17,10 +17,10 @@ mod workers;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::ids::SweepId;
-use biosweep_common::outcome::SweepState;
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::{IncompleteAttempt, SpecView, SweepStatus, SweepView};
 use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
-use biosweep_common::views::{IncompleteAttempt, SpecView, SweepStatus, SweepView};
+use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_host::clock::Clock;
 
 pub(crate) use self::amounts::{percentage, rate};
@@ -31,7 +31,7 @@ pub(crate) use self::run::{
     stopping, time_is_up, verdict,
 };
 pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};
-use super::progress::Rate;
+use super::rate::Rate;
 use super::table;
 use crate::terminal::stdout_width;
 

@@ -1,9 +1,9 @@
 //! Names of trials by the settings that distinguish them.
 
 use biosweep_common::configuration::{Point, trajectory_point};
-use biosweep_common::ids::TrajectoryIndex;
 use biosweep_common::settings::{Level, Setting};
 use biosweep_common::spec::SweepSpec;
+use biosweep_common::vocabulary::ids::TrajectoryIndex;
 
 /// Names trials by the settings that distinguish them in their sweep.
 #[derive(Debug, Default)]

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use biosweep_common::plan::{BlockPlan, Plan};
-use biosweep_common::presets::Preset;
+use biosweep_common::results::views::PlannedDataset;
 use biosweep_common::settings::{Setting, short_real};
-use biosweep_common::views::PlannedDataset;
+use biosweep_common::spec::presets::Preset;
 
 use super::amounts::{self, counted, duration};
 

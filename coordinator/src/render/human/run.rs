@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use biosweep_analysis::aggregate;
-use biosweep_common::outcome::SweepState;
-use biosweep_common::views::{ResultView, SweepView, TrainedView};
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::{ResultView, SweepView, TrainedView};
 
 use super::amounts::{counted, trials};
 use super::{TrialNames, so_far, tally};

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use biosweep_common::capability::Capabilities;
-use biosweep_common::views::WorkerView;
+use biosweep_common::results::views::WorkerView;
+use biosweep_common::workers::capability::Capabilities;
 
 use super::amounts::counted;
 use super::{TrialNames, percentage};

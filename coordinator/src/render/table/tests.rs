@@ -2,8 +2,8 @@
 
 use biosweep_analysis::aggregate::cells;
 use biosweep_analysis::samples::{completed, ended, paper, with};
-use biosweep_common::ids::SweepId;
-use biosweep_common::outcome::{SweepState, TrialStatus};
+use biosweep_common::results::outcome::{SweepState, TrialStatus};
+use biosweep_common::vocabulary::ids::SweepId;
 use uuid::Uuid;
 
 use super::*;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use biosweep_common::ids::TrajectoryIndex;
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::vocabulary::ids::TrajectoryIndex;
 use biosweep_scheduler::record::AttemptRow;
 
 use super::{Sweep, Trainer};

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
-use biosweep_common::outcome::Outcome;
-use biosweep_common::views::SweepView;
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::results::views::SweepView;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };

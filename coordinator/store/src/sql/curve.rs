@@ -11,7 +11,7 @@
 //! Varints and zigzag numbers are those of [`super::bytes`]. Differences wrap around, so every sequence of updates can
 //! be encoded.
 
-use biosweep_common::curve::CurvePoint;
+use biosweep_common::results::curve::CurvePoint;
 
 use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
 

@@ -9,7 +9,7 @@
 //! | then for each point: varint | updates since the previous point (since 0 for the first), zigzag, wrapping around |
 //! | varint, varint, 8 | the layer, the index of the measure in the list, the value |
 
-use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 
 use super::bytes::{Reader, TOO_SHORT, put_varint, unzigzag, zigzag};
 

@@ -36,23 +36,23 @@ use super::StoreError;
 /// beside them.
 macro_rules! shared_modules {
     () => {
-        #[path = "shared/admin.rs"]
+        #[path = "../shared/admin.rs"]
         mod admin;
-        #[path = "shared/batch.rs"]
+        #[path = "../shared/batch.rs"]
         mod batch;
-        #[path = "shared/cells.rs"]
+        #[path = "../shared/cells.rs"]
         mod cells;
-        #[path = "shared/deletion.rs"]
+        #[path = "../shared/deletion.rs"]
         mod deletion;
-        #[path = "shared/read.rs"]
+        #[path = "../shared/read.rs"]
         mod read;
-        #[path = "shared/restore.rs"]
+        #[path = "../shared/restore.rs"]
         mod restore;
-        #[path = "shared/runs.rs"]
+        #[path = "../shared/runs.rs"]
         mod runs;
-        #[path = "shared/store.rs"]
+        #[path = "../shared/store.rs"]
         mod store;
-        #[path = "shared/write.rs"]
+        #[path = "../shared/write.rs"]
         mod write;
 
         pub use store::Sql;

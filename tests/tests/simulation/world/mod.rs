@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use biosweep_common::curve::Score;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
 use biosweep_common::protocol::session::{Input, Output, Owed};
+use biosweep_common::results::curve::Score;
+use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{Format, SpecText, SweepSpec};
-use biosweep_common::time::{Tick, WallTime};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
+use biosweep_common::vocabulary::time::{Tick, WallTime};
 use biosweep_scheduler::batcher::{Batcher, Output as FromBatcher, Request, StreamId};
 use biosweep_scheduler::event::{Event, Now};
 use biosweep_scheduler::record::{Record, Submission};

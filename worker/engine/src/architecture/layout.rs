@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use biosweep_common::extents::Extent;
+use biosweep_common::vocabulary::extent::Extent;
 
 /// The layout of images in a matrix [positions, channels].
 ///

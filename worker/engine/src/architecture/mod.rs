@@ -13,8 +13,9 @@
 mod layout;
 
 use biosweep_common::configuration::Shape;
-use biosweep_common::extents::{Extent, TooSmall, extents};
-use biosweep_common::topology::Topology;
+use biosweep_common::network::extents::{TooSmall, extents};
+use biosweep_common::network::topology::Topology;
+use biosweep_common::vocabulary::extent::Extent;
 
 pub use layout::{PaddedImageLayout, StridedRows};
 

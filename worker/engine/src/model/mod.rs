@@ -133,9 +133,9 @@ impl Seed {
 #[cfg(test)]
 mod tests {
     use biosweep_common::configuration::Skip;
-    use biosweep_common::extents::Extent;
-    use biosweep_common::topology::Topology;
+    use biosweep_common::network::topology::Topology;
     use biosweep_common::vocabulary::Network;
+    use biosweep_common::vocabulary::extent::Extent;
 
     use super::group::FEEDBACK;
     use super::*;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use biosweep_common::extents::Extent;
+use biosweep_common::vocabulary::extent::Extent;
 use tch::{TchError, Tensor};
 
 use crate::architecture::{InputSpec, PaddedImageLayout};

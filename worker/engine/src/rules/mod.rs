@@ -107,9 +107,9 @@ rules! {
 #[cfg(test)]
 mod tests {
     use biosweep_common::configuration::{Hyperparameters, Skip};
-    use biosweep_common::diagnostics::Measure;
-    use biosweep_common::extents::Extent;
-    use biosweep_common::topology::Topology;
+    use biosweep_common::network::topology::Topology;
+    use biosweep_common::vocabulary::diagnostics::Measure;
+    use biosweep_common::vocabulary::extent::Extent;
     use biosweep_common::vocabulary::{ActivationFunction, Network};
     use biosweep_numeric::random::Purpose;
 

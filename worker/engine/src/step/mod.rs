@@ -13,8 +13,9 @@ mod tensors;
 use std::path::{Path, PathBuf};
 
 use biosweep_common::configuration::Convolution;
-use biosweep_common::extents::{Extent, TooSmall, convolutional};
-use biosweep_common::topology::Topology;
+use biosweep_common::network::extents::{TooSmall, convolutional};
+use biosweep_common::network::topology::Topology;
+use biosweep_common::vocabulary::extent::Extent;
 use biosweep_numeric::random::Purpose;
 use tch::TchError;
 

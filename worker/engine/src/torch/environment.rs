@@ -2,7 +2,7 @@
 
 use std::{env, fs};
 
-use biosweep_common::environment::{NumericEnvironment, VARIABLES};
+use biosweep_common::workers::environment::{NumericEnvironment, VARIABLES};
 use biosweep_numeric::vector;
 
 use crate::torch::libtorch;

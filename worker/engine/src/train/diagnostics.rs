@@ -4,9 +4,9 @@
 //! nothing: a lane has the same curve with and without diagnostics.
 
 use biosweep_common::configuration::Hyperparameters;
-use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::ActivationFunction;
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use tch::TchError;
 
 use crate::kernels::scalar::Scalar;

@@ -1,8 +1,8 @@
 //! The training of one lane, from its first update to its last.
 
 use biosweep_common::configuration::Shape;
-use biosweep_common::curve::{CurvePoint, EarlyStopper};
-use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
+use biosweep_common::results::curve::{CurvePoint, EarlyStopper};
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_data::{Dataset, Part, Split};
 
 use super::evaluate::Evaluator;

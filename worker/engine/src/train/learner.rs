@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::iter;
 
 use biosweep_common::configuration::{Hyperparameters, Shape};
-use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::rules::Rule;
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_data::{Dataset, Part};
 use biosweep_numeric::random::Purpose;
 use tch::TchError;

@@ -18,9 +18,9 @@ mod learner;
 use std::collections::BTreeMap;
 
 use biosweep_common::configuration::{Hyperparameters, Shape, StoppingRule};
-use biosweep_common::curve::{CurvePoint, Score};
-use biosweep_common::diagnostics::{DiagnosticPoint, Measure};
-use biosweep_common::extents::TooSmall;
+use biosweep_common::network::extents::TooSmall;
+use biosweep_common::results::curve::{CurvePoint, Score};
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_host::clock::Clock;
 
 pub(crate) use batches::Batches;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use biosweep_common::outcome::Outcome;
+use biosweep_common::results::outcome::Outcome;
 use biosweep_scheduler::record::Record;
 use biosweep_tests::postgres::Server;
 

@@ -1,9 +1,9 @@
 //! Records to rows, for small records that are written at once: commands of owners, quarantine, late reports.
 
-use biosweep_common::curve::CurvePoint;
-use biosweep_common::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::{Outcome, SweepState};
-use biosweep_common::time::WallTime;
+use biosweep_common::results::curve::CurvePoint;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::results::outcome::{Outcome, SweepState};
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_scheduler::record::{Extension, QuarantineRow, RetriedRow, Submission};
 
 use super::super::curve;

@@ -4,7 +4,7 @@
 //! of it are told that it has ended, and its number is never used again. A curve that others reused is moved to the
 //! first of them, which becomes its own source and the source of the others.
 
-use biosweep_common::ids::SweepId;
+use biosweep_common::vocabulary::ids::SweepId;
 
 use super::failed;
 use super::write::Writer;

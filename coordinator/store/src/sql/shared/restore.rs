@@ -1,8 +1,8 @@
 //! Rows to the state that the scheduler continues from.
 
-use biosweep_common::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
-use biosweep_common::outcome::SweepState;
-use biosweep_common::time::WallTime;
+use biosweep_common::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_scheduler::record::{FailureRow, FailureStatus, LeaseRow, QuarantineRow, Restored, RestoredSweep};
 
 use super::Connection;

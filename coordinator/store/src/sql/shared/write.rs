@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use biosweep_common::environment::NumericEnvironment;
-use biosweep_common::ids::{Attempt, SweepId};
-use biosweep_common::outcome::{Outcome, TrialStatus};
+use biosweep_common::workers::environment::NumericEnvironment;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId};
+use biosweep_common::results::outcome::{Outcome, TrialStatus};
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 use sqlx::error::ErrorKind;
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use biosweep_common::ids::TrialIndex;
-use biosweep_common::outcome::Outcome;
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::vocabulary::ids::TrialIndex;
 use biosweep_scheduler::record::Record;
 
 use super::open;

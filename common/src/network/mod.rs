@@ -1,0 +1,4 @@
+//! Networks as data: the connections and the size of each layer.
+
+pub mod extents;
+pub mod topology;

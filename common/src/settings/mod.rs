@@ -1,0 +1,393 @@
+//! The table of all settings: name, level, values, default and condition.
+
+mod value;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::rules;
+use crate::rules::Rule;
+use crate::vocabulary::dataset::DatasetRef;
+use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
+
+pub use value::{Value, short_real};
+
+/// The level of a setting: where its value may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Equal in all lanes of a bundle.
+    Shape,
+    /// May differ between lanes.
+    Lane,
+    /// May differ between trials of a trajectory: it says only when to stop.
+    Stop,
+}
+
+/// How a spec file refers to custom data.
+pub const CUSTOM_DATA: &str = "{ idx = \"DIR\" } or { npy = \"DIR\" }";
+
+/// The values that a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Domain {
+    /// The name of a dataset, or custom data as [`DatasetRef`] writes it.
+    Dataset,
+    /// One of a list of names.
+    Names(&'static [&'static str]),
+    /// A whole number from `min` to `max`.
+    Integer {
+        /// The least allowed value.
+        min: u64,
+        /// The greatest allowed value.
+        max: u64,
+    },
+    /// A number above zero that single precision holds, because networks train in it.
+    Positive,
+    /// Zero, or a number as in `Positive`.
+    NonNegative,
+    /// Zero, or a number as in `Positive` that is below 1 in single precision too.
+    Fraction,
+    /// A number above 0, up to and including 1.
+    Share,
+    /// A list of hidden layers, as numbers from 1.
+    Layers,
+    /// True or false.
+    Flag,
+}
+
+/// The numbers above zero that float32 holds with full precision, as text.
+const FLOAT32: &str = "1.18e-38 to 3.4e38 (float32)";
+
+/// Whether single precision holds a number above zero with full precision. Outside these bounds it would become zero or
+/// infinite, or lose digits.
+fn is_float32(number: f64) -> bool {
+    (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&number)
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dataset => write!(f, "one of {}, or {CUSTOM_DATA}", Dataset::NAMES.join(", ")),
+            Self::Names(names) => write!(f, "one of {}", names.join(", ")),
+            Self::Integer { min, max: u64::MAX } => write!(f, "a whole number, at least {min}"),
+            Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Self::Positive => write!(f, "a number from {FLOAT32}"),
+            Self::NonNegative => write!(f, "0 or a number from {FLOAT32}"),
+            Self::Fraction => f.write_str("0 or a number from 1.18e-38 up to but not including 1, in float32"),
+            Self::Share => f.write_str("a number above 0, at most 1"),
+            Self::Layers => f.write_str("a list of layer numbers, ascending from 1"),
+            Self::Flag => f.write_str("true or false"),
+        }
+    }
+}
+
+impl Domain {
+    /// Whether the value is in this domain.
+    #[must_use]
+    pub fn contains(self, value: &Value) -> bool {
+        let trains = match (self, value) {
+            (Self::Positive | Self::NonNegative, Value::Real(number)) => *number == 0.0 || is_float32(*number),
+            (Self::Fraction, Value::Real(number)) => *number == 0.0 || (is_float32(*number) && (*number as f32) < 1.0),
+            _ => true,
+        };
+        trains && self.contained(value)
+    }
+
+    /// Whether the value is allowed in a stored sweep. Earlier versions accepted numbers outside single precision.
+    #[must_use]
+    pub fn contained(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Dataset, Value::Name(name)) => name.parse::<DatasetRef>().is_ok(),
+            (Self::Names(names), Value::Name(name)) => names.contains(&name.as_ref()),
+            (Self::Integer { min, max }, Value::Integer(number)) => (min..=max).contains(number),
+            (Self::Positive, Value::Real(number)) => number.is_finite() && *number > 0.0,
+            (Self::NonNegative, Value::Real(number)) => number.is_finite() && *number >= 0.0,
+            (Self::Fraction, Value::Real(number)) => (0.0..1.0).contains(number),
+            (Self::Share, Value::Real(number)) => *number > 0.0 && *number <= 1.0,
+            (Self::Layers, Value::Integers(layers)) => {
+                layers.iter().all(|&layer| layer >= 1) && layers.is_sorted_by(|one, next| one < next)
+            }
+            (Self::Flag, Value::Flag(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// The value for a word on a command line; `None` if it is not in this domain or the domain is lists.
+    #[must_use]
+    pub fn value_of(self, word: &str) -> Option<Value> {
+        let value = match self {
+            Self::Dataset | Self::Names(_) => Value::Name(word.to_owned().into()),
+            Self::Integer { .. } => Value::Integer(word.parse().ok()?),
+            Self::Positive | Self::NonNegative | Self::Fraction | Self::Share => Value::Real(word.parse().ok()?),
+            Self::Flag => Value::Flag(word.parse().ok()?),
+            Self::Layers => return None,
+        };
+        // Trials of stored sweeps are referred to by their values too.
+        self.contained(&value).then_some(value)
+    }
+
+    /// Whether the values are real numbers, so that a whole number in a spec file is converted to one.
+    #[must_use]
+    pub const fn is_real(self) -> bool {
+        matches!(self, Self::Positive | Self::NonNegative | Self::Fraction | Self::Share)
+    }
+}
+
+/// The condition under which a setting applies.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition {
+    /// The setting that the condition depends on.
+    pub on: Setting,
+    /// Whether the condition holds for this value of it, or its absence.
+    pub holds: fn(Option<&Value>) -> bool,
+    /// Where the setting applies: the end of the sentence "it applies to …".
+    pub belongs_to: fn() -> String,
+}
+
+/// Declares [`Setting`] and its table, one row a setting.
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $variant:ident {
+        name: $name:literal, level: $level:ident, domain: $domain:expr, default: $default:expr, only: $only:expr,
+    })+) => {
+        /// A setting of a trial, most significant in a grid's index first.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Setting { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Setting {
+            /// Every setting, most significant first: shape, then lane, then stop.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name in spec files, results and messages.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The meaning, as one sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// The level of the setting.
+            #[must_use]
+            pub const fn level(self) -> Level {
+                match self { $(Self::$variant => Level::$level,)+ }
+            }
+
+            /// The values it takes.
+            #[must_use]
+            pub const fn domain(self) -> Domain {
+                match self { $(Self::$variant => $domain,)+ }
+            }
+
+            /// The default; `None` if the setting is required or may be absent.
+            #[must_use]
+            pub fn default_value(self) -> Option<Value> {
+                match self { $(Self::$variant => $default,)+ }
+            }
+
+            /// The condition under which it applies; `None` if it applies to every trial.
+            #[must_use]
+            pub const fn condition(self) -> Option<Condition> {
+                match self { $(Self::$variant => $only,)+ }
+            }
+        }
+    };
+}
+
+const fn count(min: u64) -> Domain {
+    Domain::Integer { min, max: u32::MAX as u64 }
+}
+
+const UPDATES: Domain = Domain::Integer { min: 1, max: 1 << 53 };
+const SEEDS: Domain = Domain::Integer { min: 0, max: i64::MAX as u64 };
+
+fn named<T: std::str::FromStr>(value: Option<&Value>, holds: fn(T) -> bool) -> bool {
+    matches!(value, Some(Value::Name(name)) if name.parse().is_ok_and(holds))
+}
+
+/// The condition of a setting that applies to some rules only: those that list it in their descriptors.
+macro_rules! of_rules {
+    ($name:literal) => {
+        Some(Condition {
+            on: Setting::Rule,
+            holds: |rule| named(rule, |rule: Rule| rule.descriptor().hyperparameters.contains(&$name)),
+            belongs_to: || rules::in_words(|rule| rule.hyperparameters.contains(&$name)),
+        })
+    };
+}
+const DENSE: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, |network: Network| network == Network::Dn),
+    belongs_to: || "the network dn".to_owned(),
+});
+const LOGNORMAL: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, |network: Network| network == Network::Lognormal),
+    belongs_to: || "the network lognormal".to_owned(),
+});
+const FULLY_CONNECTED: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, |network: Network| !network.is_convolutional()),
+    belongs_to: || "fully connected networks".to_owned(),
+});
+const CONVOLUTIONAL: Option<Condition> = Some(Condition {
+    on: Setting::Network,
+    holds: |network| named(network, Network::is_convolutional),
+    belongs_to: || "the convolutional networks (convnet, dense_convnet)".to_owned(),
+});
+const SGD: Option<Condition> = Some(Condition {
+    on: Setting::Optimizer,
+    holds: |optimizer| named(optimizer, |optimizer: Optimizer| optimizer == Optimizer::Sgd),
+    belongs_to: || "the optimizer sgd".to_owned(),
+});
+const MOMENTUM: Option<Condition> = Some(Condition {
+    on: Setting::Momentum,
+    holds: |momentum| matches!(momentum, Some(Value::Real(momentum)) if *momentum > 0.0),
+    belongs_to: || "the optimizer sgd with a momentum above 0".to_owned(),
+});
+const EARLY_STOPPING: Option<Condition> = Some(Condition {
+    on: Setting::EarlyStopStart,
+    holds: |start| start.is_some(),
+    belongs_to: || "trials with an early_stop_start".to_owned(),
+});
+
+settings! {
+    /// The dataset to learn.
+    Dataset { name: "dataset", level: Shape, domain: Domain::Dataset, default: None, only: None, }
+    /// Kind of layers and connectivity.
+    Network { name: "network", level: Shape, domain: Domain::Names(Network::NAMES), default: None, only: None, }
+    /// The learning rule.
+    Rule { name: "rule", level: Shape, domain: Domain::Names(Rule::NAMES), default: None, only: None, }
+    /// Activation function of the hidden layers.
+    Activation {
+        name: "activation", level: Shape, domain: Domain::Names(ActivationFunction::NAMES),
+        default: Some(Value::Name(ActivationFunction::Relu.name().into())), only: None,
+    }
+    /// Number of hidden layers.
+    Depth { name: "depth", level: Shape, domain: Domain::Integer { min: 1, max: 1_000 }, default: None, only: None, }
+    /// Units of each hidden layer.
+    Hidden {
+        name: "hidden", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
+        default: Some(Value::Integer(128)), only: FULLY_CONNECTED,
+    }
+    /// Channels of convolutional layer l are l times this.
+    ChannelMultiplier {
+        name: "channel_multiplier", level: Shape, domain: Domain::Integer { min: 1, max: 4_096 },
+        default: Some(Value::Integer(16)), only: CONVOLUTIONAL,
+    }
+    /// The convolutional layers after which the resolution is halved.
+    DownsampleAfter {
+        name: "downsample_after", level: Shape, domain: Domain::Layers,
+        default: Some(Value::Integers(vec![1, 2])), only: CONVOLUTIONAL,
+    }
+    /// Whether every dense layer also has the input as a source.
+    SkipInput {
+        name: "skip_input", level: Shape, domain: Domain::Flag, default: Some(Value::Flag(false)), only: DENSE,
+    }
+    /// Expected fraction of all possible skip connections that exist.
+    SkipDensity {
+        name: "skip_density", level: Shape, domain: Domain::Share, default: Some(Value::Real(0.3)), only: LOGNORMAL,
+    }
+    /// σ of the log-normal decay of skip connections with distance.
+    SkipDecay {
+        name: "skip_decay", level: Shape, domain: Domain::Positive, default: Some(Value::Real(1.0)), only: LOGNORMAL,
+    }
+    /// Seed of the random skip connections.
+    SkipSeed {
+        name: "skip_seed", level: Shape, domain: SEEDS, default: Some(Value::Integer(0)), only: LOGNORMAL,
+    }
+    /// Images in one update.
+    BatchSize {
+        name: "batch_size", level: Shape, domain: Domain::Integer { min: 1, max: 65_536 },
+        default: Some(Value::Integer(128)), only: None,
+    }
+    /// The optimizer.
+    Optimizer {
+        name: "optimizer", level: Shape, domain: Domain::Names(Optimizer::NAMES),
+        default: Some(Value::Name(Optimizer::Adam.name().into())), only: None,
+    }
+    /// Updates between two evaluations.
+    EvalEvery { name: "eval_every", level: Shape, domain: UPDATES, default: Some(Value::Integer(390)), only: None, }
+    /// Step size of the forward weights.
+    LearningRate {
+        name: "learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)), only: None,
+    }
+    /// L2 coefficient.
+    WeightDecay {
+        name: "weight_decay", level: Lane, domain: Domain::NonNegative, default: Some(Value::Real(1e-5)), only: None,
+    }
+    /// Heavy-ball momentum.
+    Momentum { name: "momentum", level: Lane, domain: Domain::Fraction, default: Some(Value::Real(0.0)), only: SGD, }
+    /// Whether the momentum is Nesterov's (1983).
+    Nesterov {
+        name: "nesterov", level: Lane, domain: Domain::Flag, default: Some(Value::Flag(false)), only: MOMENTUM,
+    }
+    /// Step size from the output layer's activations to its target.
+    TargetStep {
+        name: "target_step", level: Lane, domain: Domain::Positive, default: Some(Value::Real(0.1)),
+        only: of_rules!("target_step"),
+    }
+    /// Standard deviation of the noise in decoder training.
+    NoiseStd {
+        name: "noise_std", level: Lane, domain: Domain::NonNegative, default: Some(Value::Real(0.1)),
+        only: of_rules!("noise_std"),
+    }
+    /// Step size of the decoders.
+    DecoderLearningRate {
+        name: "decoder_learning_rate", level: Lane, domain: Domain::Positive, default: Some(Value::Real(1e-3)),
+        only: of_rules!("decoder_learning_rate"),
+    }
+    /// Number of the split into training and validation images.
+    Fold {
+        name: "fold", level: Lane, domain: Domain::Integer { min: 0, max: FOLDS - 1 },
+        default: Some(Value::Integer(0)), only: None,
+    }
+    /// Seed of all randomness, together with the fold.
+    Seed { name: "seed", level: Lane, domain: SEEDS, default: Some(Value::Integer(0)), only: None, }
+    /// The first update at which early stopping may end training; without it, there is no early stopping.
+    EarlyStopStart {
+        name: "early_stop_start", level: Stop, domain: Domain::Integer { min: 0, max: 1 << 53 }, default: None,
+        only: None,
+    }
+    /// Number of evaluations without improvement that ends training.
+    EarlyStopPatience {
+        name: "early_stop_patience", level: Stop, domain: count(1), default: Some(Value::Integer(10)),
+        only: EARLY_STOPPING,
+    }
+    /// Number of updates after which training ends in any case.
+    MaxUpdates { name: "max_updates", level: Stop, domain: UPDATES, default: Some(Value::Integer(3_900)), only: None, }
+}
+
+/// Number of splits into training and validation images.
+pub const FOLDS: u64 = 10;
+
+impl Setting {
+    /// The setting with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|setting| setting.name() == name)
+    }
+
+    /// Whether a spec must set it.
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        matches!(self, Self::Dataset | Self::Network | Self::Rule | Self::Depth)
+    }
+}
+
+impl Serialize for Setting {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! The only loop of a coordinator: it drives the batcher with a clock, a store and the workers' streams.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `handle` | the handle with which callers send to the loop |
+//! | `write` | writing a transaction to the store |
+
+mod handle;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use biosweep_common::protocol::messages::{Hello, ToCoordinator, ToWorker};
+use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_host::clock::Clock;
+use biosweep_scheduler::batcher::{Batcher, Output, Request};
+use biosweep_scheduler::event::{Event, Notice, Now};
+use biosweep_scheduler::scheduler::Scheduler;
+use biosweep_store::{Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub use biosweep_scheduler::batcher::StreamId;
+pub use handle::{DriverError, Handle, Stopped};
+use write::Write;
+
+/// Number of messages that may wait for the loop. Senders of more messages wait.
+const QUEUE: usize = 4_096;
+/// Number of evaluations in reports that may wait for the loop. Senders of more evaluations wait.
+const POINTS_QUEUED: usize = 4_000_000;
+/// Number of messages that are processed before the loop checks the store again.
+const AT_ONCE: usize = 4_096;
+/// Number of message batches that may wait for one worker. A worker that does not receive them in time is disconnected, and
+/// reconnects.
+pub const OUTBOX: usize = 64;
+/// Number of notices that a slow watcher may miss before it has to read the whole state again.
+const NOTICES: usize = 1_024;
+/// Time limit of a transaction. The coordinator is degraded while a transaction takes longer.
+const SLOW: Duration = Duration::from_secs(5);
+/// Time limit of the last transactions of a closed loop.
+const LAST: Duration = Duration::from_secs(10);
+
+/// Sends messages to a worker's stream. Each item is the messages of one transaction, in order.
+pub type Outbox = mpsc::Sender<Vec<ToWorker>>;
+
+/// Reads an answer from the scheduler on the loop. Returns a function that sends the answer.
+type Query = Box<dyn FnOnce(&Scheduler) -> Reply + Send>;
+type Reply = Box<dyn FnOnce() + Send>;
+
+/// A message to the loop that is always accepted.
+enum Control {
+    Event { event: Event, committed: oneshot::Sender<Result<(), DriverError>> },
+    Query(Query),
+    Close,
+}
+
+/// A message from a worker's stream. It is accepted while the batcher has room.
+enum FromStream {
+    Attach { hello: Hello, stream: StreamId, outbox: Outbox },
+    Messages { worker: WorkerId, stream: StreamId, messages: Vec<ToCoordinator>, _points: OwnedSemaphorePermit },
+    Detach { worker: WorkerId, stream: StreamId },
+}
+
+/// A caller that waits for the loop.
+enum Caller {
+    Event(oneshot::Sender<Result<(), DriverError>>),
+    Query(Reply),
+}
+
+impl Caller {
+    /// Answers the caller. The caller may have stopped waiting.
+    fn answer(self, result: Result<(), DriverError>) {
+        match self {
+            Self::Event(committed) => drop(committed.send(result)),
+            Self::Query(reply) => reply(),
+        }
+    }
+}
+
+/// Starts the loop. Its task ends after [`Handle::close`], or with a permanent error of the store.
+pub fn start(
+    scheduler: Scheduler,
+    store: Arc<dyn Store>,
+    clock: Clock,
+) -> (Handle, JoinHandle<Result<(), StoreError>>) {
+    let ((control, controls), (from_streams, streams)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+    let (notices, _) = broadcast::channel(NOTICES);
+    let (degraded_sender, degraded) = watch::channel(None);
+    let points = Arc::new(Semaphore::new(POINTS_QUEUED));
+    let handle =
+        Handle { control, from_streams, points, notices: notices.clone(), degraded, store: Arc::clone(&store), clock };
+    let driver = Driver {
+        batcher: Batcher::new(scheduler),
+        store,
+        clock,
+        controls,
+        streams,
+        outboxes: BTreeMap::new(),
+        notices,
+        degraded: degraded_sender,
+        failure: None,
+        closing: None,
+    };
+    (handle, tokio::spawn(driver.run()))
+}
+
+struct Driver {
+    batcher: Batcher<Caller>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    controls: mpsc::Receiver<Control>,
+    streams: mpsc::Receiver<FromStream>,
+    /// The outbox of each worker's current stream; `None` if the worker did not receive its messages in time.
+    outboxes: BTreeMap<WorkerId, (StreamId, Option<Outbox>)>,
+    notices: broadcast::Sender<Notice>,
+    degraded: watch::Sender<Option<String>>,
+    /// The latest error of the store, until a transaction is committed.
+    failure: Option<StoreError>,
+    /// The time limit of a loop that is closed.
+    closing: Option<Instant>,
+}
+
+/// The reason why the loop woke up.
+enum Woken {
+    Control(Option<Control>),
+    FromStream(Option<FromStream>),
+    Written(Result<(), StoreError>),
+    NotWritten(StoreError),
+    Time,
+}
+
+impl Driver {
+    async fn run(mut self) -> Result<(), StoreError> {
+        let mut write: Option<Write> = None;
+        loop {
+            if write.is_none() {
+                let (records, outputs) = self.batcher.begin();
+                self.release(outputs);
+                write = records.map(|records| Write::start(Arc::clone(&self.store), records));
+                if write.is_none() && self.closing.is_some() {
+                    return Ok(());
+                }
+            }
+            match self.wait(write.as_mut()).await {
+                Woken::Written(written) => {
+                    written?;
+                    write = None;
+                    let outputs = self.batcher.committed(self.now());
+                    self.release(outputs);
+                    self.failure = None;
+                    // Watchers wake up only if this changes.
+                    if self.degraded.send_if_modified(|degraded| degraded.take().is_some()) {
+                        tracing::info!("the store can be written again");
+                    }
+                }
+                Woken::NotWritten(error) => {
+                    self.on_write_failed(&error);
+                    if self.closing.is_some() {
+                        return Err(error);
+                    }
+                    self.failure = Some(error);
+                }
+                Woken::Control(control) => {
+                    self.process_stream_messages(None);
+                    self.process_controls(control);
+                    if self.closing.is_some() {
+                        // If the store cannot be written, a closed loop does not wait for it.
+                        self.failure.take().map_or(Ok(()), Err)?;
+                        // Messages that workers sent before the loop was closed are not lost.
+                        self.process_stream_messages(None);
+                    }
+                }
+                Woken::FromStream(message) => self.process_stream_messages(message),
+                Woken::Time => {
+                    let now = self.now();
+                    self.batcher.tick(now);
+                    if self.closing.is_some_and(|until| until <= Instant::now()) {
+                        return Err(StoreError::Silent { seconds: LAST.as_secs() });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for the next message, write result or deadline.
+    async fn wait(&mut self, write: Option<&mut Write>) -> Woken {
+        let deadline = self.batcher.next_deadline();
+        let wait = deadline.map(|at| Duration::from_millis(at.since_ms(self.clock.now())));
+        let deadline = self.closing.or(wait.and_then(|wait| Instant::now().checked_add(wait)));
+        let time = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let written = async {
+            match write {
+                Some(write) => write.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (is_open, has_room) = (self.closing.is_none(), self.batcher.has_room());
+        tokio::select! {
+            biased;
+            written = written => match written {
+                write::Progress::Ended(written) => Woken::Written(written),
+                write::Progress::Failed(error) => Woken::NotWritten(error),
+            },
+            () = time => Woken::Time,
+            control = self.controls.recv(), if is_open => Woken::Control(control),
+            Some(message) = self.streams.recv(), if is_open && has_room => Woken::FromStream(Some(message)),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { tick: self.clock.now(), wall: self.clock.wall() }
+    }
+
+    /// Processes the messages of workers that have arrived, as long as the batcher has room.
+    fn process_stream_messages(&mut self, first: Option<FromStream>) {
+        let now = self.now();
+        self.batcher.tick(now);
+        let mut next = first;
+        for _ in 0..AT_ONCE {
+            let Some(message) = next.take().or_else(|| self.next_stream_message()) else { return };
+            let request = match message {
+                FromStream::Attach { hello, stream, outbox } => {
+                    self.outboxes.insert(hello.worker, (stream, Some(outbox)));
+                    Request::Attach { hello, stream }
+                }
+                FromStream::Messages { worker, stream, messages, _points } => {
+                    Request::Messages { worker, stream, messages }
+                }
+                FromStream::Detach { worker, stream } => {
+                    if self.outboxes.get(&worker).is_some_and(|&(present, _)| present == stream) {
+                        self.outboxes.remove(&worker);
+                    }
+                    Request::Detach { worker, stream }
+                }
+            };
+            let outputs = self.batcher.on_request(now, request);
+            self.release(outputs);
+        }
+    }
+
+    fn next_stream_message(&mut self) -> Option<FromStream> {
+        if self.batcher.has_room() { self.streams.try_recv().ok() } else { None }
+    }
+
+    /// Processes the events and queries that have arrived. The loop closes if all handles are dropped.
+    fn process_controls(&mut self, first: Option<Control>) {
+        let now = self.now();
+        let mut next = Some(first.unwrap_or(Control::Close));
+        while let Some(control) = next {
+            let outputs = match control {
+                Control::Event { event, committed } => {
+                    self.batcher.on_request(now, Request::Event { event, caller: Caller::Event(committed) })
+                }
+                Control::Query(query) => {
+                    let reply = query(self.batcher.scheduler());
+                    self.batcher.answer(Caller::Query(reply)).into_iter().collect()
+                }
+                Control::Close => {
+                    self.closing = Some(Instant::now() + LAST);
+                    return;
+                }
+            };
+            self.release(outputs);
+            next = self.controls.try_recv().ok();
+        }
+    }
+
+    fn on_write_failed(&mut self, error: &StoreError) {
+        let degraded = format!("{error}; nothing is granted and nothing is lost until the store can be written again");
+        let outputs = self.batcher.failed(degraded.clone());
+        if self.degraded.send_replace(Some(degraded)).is_none() {
+            tracing::error!(%error, "the store cannot be written; nothing is granted until it can be written again");
+        }
+        self.release(outputs);
+    }
+
+    fn release(&mut self, outputs: Vec<Output<Caller>>) {
+        for output in outputs {
+            match output {
+                Output::Send { worker, messages } => self.send(worker, messages),
+                // There may be no watchers.
+                Output::Notify(notice) => drop(self.notices.send(notice)),
+                Output::Done(caller) => caller.answer(Ok(())),
+                Output::Refused(caller, why) => caller.answer(Err(DriverError::Degraded(why))),
+            }
+        }
+    }
+
+    fn send(&mut self, worker: WorkerId, messages: Vec<ToWorker>) {
+        let Some((_, outbox)) = self.outboxes.get_mut(&worker) else { return };
+        if let Some(Err(error)) = outbox.as_ref().map(|outbox| outbox.try_send(messages)) {
+            tracing::warn!(%worker, %error, "the worker is disconnected because it does not receive its messages");
+            *outbox = None;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,423 @@
+//! A coordinator in this process: home, store, loop and gRPC server, started and stopped together.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `address` | the file with the coordinator's address, for commands |
+//! | `ephemeral` | a coordinator without a server, for a single command |
+
+mod address;
+mod ephemeral;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use biosweep_common::vocabulary::ids::StoreId;
+use biosweep_host::clock::Clock;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::commands::{Commands, prepare};
+use crate::driver::{self, Handle};
+use crate::grpc::{self, ServeError};
+use crate::queries::{self, Purpose, QueryError};
+pub use address::Announcement;
+use biosweep_scheduler::event::Now;
+use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
+use biosweep_scheduler::tables::out_of_scope::OutOfScope;
+use biosweep_store::{self, Store, StoreError};
+pub use ephemeral::{EphemeralHost, Found};
+
+/// The default timeouts: a worker that is silent for twenty seconds is lost.
+pub const TIMEOUTS: Timeouts = Timeouts::of_lease_ms(20_000);
+
+/// The time that a stopping coordinator waits for clients that still read answers.
+const READERS_WAIT: Duration = Duration::from_secs(5);
+
+/// The time limit for closing a store; after it the store is left as it is.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Why a coordinator could not be started or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The error of the system.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Other machines can reach the address, and there is no protection.
+    #[error(
+        "{address} can be reached from other machines, and the coordinator has no authentication; listen on 127.0.0.1, \
+         or add --insecure if the network is trusted"
+    )]
+    Unprotected {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The home cannot be written.
+    #[error("cannot write {path}: {source}; choose another home with --home")]
+    Home {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The home has no store, and its coordinator is not running.
+    #[error(
+        "{home} has no store, and its coordinator is no longer at {url}; start it again, or give the store \
+         of the coordinator with --store"
+    )]
+    Gone {
+        /// The home.
+        home: PathBuf,
+        /// The last address of the coordinator.
+        url: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored sweep cannot be continued.
+    #[error(transparent)]
+    Stored(#[from] QueryError),
+    /// The server failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// The options of a coordinator.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// The folder with its address file and, unless another is given, its store.
+    pub home: &'a Path,
+    /// The address of its store; `None` for a file in the home.
+    pub store: Option<&'a str>,
+    /// The address to listen on; port 0 for any free one.
+    pub listen: SocketAddr,
+    /// Whether other machines may reach it without protection.
+    pub insecure: bool,
+    /// The sweeps it continues.
+    pub scope: Scope<'a>,
+    /// When workers are lost.
+    pub timeouts: Timeouts,
+    /// How long it runs.
+    pub lifetime: Lifetime,
+}
+
+/// How long a coordinator runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until it is stopped. It writes its address into the home, so that commands find it.
+    Announced,
+    /// As long as this process needs it.
+    OneCommand,
+}
+
+/// The stored sweeps that a coordinator continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// All running sweeps.
+    All,
+    /// The sweeps with this digest; others are unchanged.
+    Digest(&'a str),
+    /// The sweep with this id, prefix of an id, or name.
+    Named(&'a str),
+    /// None; the coordinator only answers requests.
+    Nothing,
+}
+
+/// A running coordinator.
+pub struct Host {
+    /// The handle of its loop.
+    pub handle: Handle,
+    /// The address it listens on.
+    pub address: SocketAddr,
+    /// The tasks of its services.
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    server: JoinHandle<Result<(), ServeError>>,
+    driver: JoinHandle<Result<(), StoreError>>,
+    /// The home with its address file, and the store that it serves.
+    announced: Option<(PathBuf, StoreId)>,
+}
+
+impl Host {
+    /// Starts a coordinator for the home; an error if another process holds it. A holder without an address file holds
+    /// it for a moment only and is waited for.
+    pub async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
+        let Options { home, store, listen, insecure, scope, timeouts, lifetime } = options;
+        if !listen.ip().is_loopback() && !insecure {
+            return Err(HostError::Unprotected { address: listen });
+        }
+        let (store, id) = match hold(home, store).await? {
+            Held::Here(store, id) => (store, id),
+            Held::There(_, error) => return Err(error.into()),
+        };
+        let clock = Clock::start();
+        let scheduler = match restore(store.as_ref(), clock, scope, timeouts).await {
+            Ok(scheduler) => scheduler,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
+        };
+
+        let failed = |source| HostError::Listen { address: listen, source };
+        let listener = grpc::listen(listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (handle, driver) = driver::start(scheduler, store, clock);
+        let commands = Commands::new(handle.clone());
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(grpc::serve(listener, id, commands.clone(), shutdown.clone().cancelled_owned()));
+        let announced = id.filter(|_| lifetime == Lifetime::Announced).map(|id| (home.to_owned(), id));
+        if let Some((home, id)) = &announced {
+            Announcement::new(address, *id).write(home)?;
+        }
+        Ok(Self { handle, tasks: commands.tasks, address, shutdown, server, driver, announced })
+    }
+
+    /// The URL to reach it from this machine.
+    pub fn url(&self) -> String {
+        address::url(self.address)
+    }
+
+    /// Waits until the loop or the server ends unexpectedly.
+    pub async fn failed(&mut self) -> HostError {
+        tokio::select! {
+            end = &mut self.driver => match end.expect("the loop does not panic") {
+                Ok(()) => ServeError::Ended.into(),
+                Err(error) => error.into(),
+            },
+            end = &mut self.server => match end.expect("the server does not panic") {
+                Ok(()) => ServeError::Ended.into(),
+                Err(error) => error.into(),
+            },
+        }
+    }
+
+    /// Stops listening, commits what was received, and closes the home. A store that does not answer is not waited for.
+    pub async fn stop(self) -> Result<(), HostError> {
+        if let Some((home, id)) = &self.announced {
+            Announcement::remove(home, Some(*id));
+        }
+        // The loop is closed first, because this ends the streams that the server waits for.
+        self.handle.close().await;
+        self.shutdown.cancel();
+        let store = Arc::clone(&self.handle.store);
+        drop(self.handle);
+        let ended = self.driver.await.expect("the loop does not panic");
+        let mut server = self.server;
+        let served = match tokio::time::timeout(READERS_WAIT, &mut server).await {
+            Ok(served) => served.expect("the server does not panic"),
+            Err(_) => {
+                tracing::warn!("a client no longer reads; its connection is closed");
+                server.abort();
+                Ok(())
+            }
+        };
+        self.tasks.close();
+        if tokio::time::timeout(READERS_WAIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "commands or answers are still under way; they are left");
+        }
+        if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+            tracing::warn!("the store does not answer; its connections are closed");
+        }
+        ended?;
+        served?;
+        Ok(())
+    }
+}
+
+/// The result of an attempt to hold the store of a home.
+enum Held {
+    /// The store is held by this process; with its id.
+    Here(Arc<dyn Store>, Option<StoreId>),
+    /// A coordinator serves it at this address; with the error from the store.
+    There(Announcement, StoreError),
+}
+
+/// Opens the store of a home for writing, or finds the coordinator that serves it. A holder without an address file
+/// holds it for a moment only and is waited for. The wait is limited by the clock, because every attempt may take long.
+async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
+    let clock = Clock::start();
+    loop {
+        match biosweep_store::open(home, url).await {
+            Ok(store) => {
+                let id = store.id().await?;
+                // The writer of the address file is gone, because this process holds the store.
+                Announcement::remove(home, id);
+                return Ok(Held::Here(store, id));
+            }
+            Err(error @ StoreError::Locked { .. }) => {
+                if let Some(announced) = elsewhere(home, url).await {
+                    return Ok(Held::There(announced, error));
+                }
+                if clock.seconds() >= biosweep_store::HOLDER_WAIT.as_secs_f64() {
+                    return Err(error.into());
+                }
+                tokio::time::sleep(biosweep_store::HOLDER_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The coordinator that serves the store of this home, if it has an address file there and its identity is right.
+async fn elsewhere(home: &Path, url: Option<&str>) -> Option<Announcement> {
+    let announced = Announcement::read(home)?;
+    if url.is_some() {
+        // The coordinator of the home may serve another store than the requested one.
+        let store = biosweep_store::open_to_read(home, url).await.ok()?;
+        let id = store.id().await.ok()?;
+        store.close().await;
+        if id != Some(announced.store) {
+            return None;
+        }
+    }
+    announced.is_true().await.then_some(announced)
+}
+
+async fn restore(
+    store: &dyn Store,
+    clock: Clock,
+    scope: Scope<'_>,
+    timeouts: Timeouts,
+) -> Result<Scheduler, HostError> {
+    let mut restored = store.restore().await?;
+    let named = match scope {
+        Scope::Named(name) => match queries::named(&store.summaries().await?, name, Purpose::GoOn) {
+            Ok(id) => Some(id),
+            // There is nothing to continue; the request reports the unknown name.
+            Err(QueryError::Unknown { .. }) => None,
+            Err(error) => return Err(error.into()),
+        },
+        _ => None,
+    };
+    let (in_scope, others) = restored.sweeps.into_iter().partition::<Vec<_>, _>(|sweep| match scope {
+        Scope::All => true,
+        Scope::Named(_) => Some(sweep.row.submission.id) == named,
+        Scope::Digest(digest) => sweep.row.submission.digest == digest,
+        Scope::Nothing => false,
+    });
+    restored.sweeps = in_scope;
+    let mut specs = Vec::with_capacity(restored.sweeps.len());
+    for sweep in &restored.sweeps {
+        let spec = queries::parse(&sweep.row)?;
+        queries::compare_keys(store, &sweep.row, &spec).await?;
+        specs.push(prepare(spec).await);
+    }
+    let now = Now { tick: clock.now(), wall: clock.wall() };
+    Ok(Scheduler::restore(timeouts, now, &restored, specs).leaving_out(OutOfScope::of(&others)))
+}
+
+/// The address of the coordinator that serves this home, as last written there.
+pub fn url_of(home: &Path) -> Option<String> {
+    Announcement::read(home).map(|announced| announced.url())
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::configuration::TrialKey;
+    use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
+    use biosweep_common::spec::{Format, SpecText, SweepSpec};
+    use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
+    use biosweep_common::vocabulary::time::WallTime;
+    use biosweep_host::id::new_id;
+    use biosweep_scheduler::event::Event;
+    use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
+    use biosweep_store::memory::Memory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stored_sweep_above_todays_limits_is_continued_listed_and_cancelled() {
+        let text = "name = \"large\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
+                    max_updates = 1_000_000_000\neval_every = 390\nearly_stop_start = 0\nweight_decay = 1e-50\n";
+        SweepSpec::parse(text, Format::Toml, "large").expect_err("it would be refused");
+        let (id, store) = (new_id::<SweepId>(), Arc::new(Memory::default()));
+        let stored = SpecText { text: text.to_owned(), format: Format::Toml, resolved: text.to_owned() };
+        let spec = stored.spec("large").expect("a stored spec has no limits");
+        let submission = Submission::new(id, &spec, stored, WallTime(0));
+        store.commit(&[Record::Submitted(submission)]).await.expect("a valid batch");
+        let clock = Clock::start();
+        let scheduler = restore(store.as_ref(), clock, Scope::All, TIMEOUTS).await.expect("it is continued");
+        let (handle, _) = driver::start(scheduler, store, clock);
+        let listed = queries::list(&handle).await.expect("reads");
+        assert_eq!(listed.iter().map(|sweep| (sweep.id, sweep.state)).collect::<Vec<_>>(), [(id, SweepState::Running)]);
+        let spec = queries::spec(&handle, id).await.expect("it is read");
+        assert!(spec.grid.configuration(TrialIndex(0)).is_some());
+        handle.apply(Event::Cancelled(id)).await.expect("there is room");
+        assert_eq!(queries::status(&handle, id).await.expect("reads").sweep.state, SweepState::Cancelled);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_that_would_be_read_as_other_trials_is_refused() {
+        let text = "name = \"two\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\nrule = \"bp\"\n\
+                    network = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
+        let (spec, stored) = SweepSpec::parse_to_store(text.to_owned(), Format::Toml, "two").expect("a good spec");
+        let refused = async |submission: Submission, records: &[Record]| {
+            let store = Memory::default();
+            store.commit(&[Record::Submitted(submission)]).await.expect("a valid batch");
+            store.commit(records).await.expect("a valid batch");
+            let restored = restore(&store, Clock::start(), Scope::All, TIMEOUTS).await;
+            restored.err().map(|error| error.to_string())
+        };
+        let id = new_id::<SweepId>();
+        let sound = Submission::new(id, &spec, stored, WallTime(0));
+        assert_eq!(refused(sound.clone(), &[]).await, None);
+
+        let resolved = sound.spec.resolved.replace("batch_size = 128", "batch_size = 64");
+        let other = Submission { spec: SpecText { resolved, ..sound.spec.clone() }, ..sound.clone() };
+        let error = refused(other, &[]).await.expect("its digest is another");
+        assert!(error.contains("other trials than when it was submitted; use the version that stored it"), "{error}");
+
+        let (attempt, trajectory) = (Attempt(1), TrajectoryIndex(0));
+        let configuration = spec.grid.configuration(TrialIndex(0)).expect("the first trial");
+        let ended = |key: TrialKey| {
+            let lease = LeaseRow {
+                attempt,
+                sweep: id,
+                first: trajectory,
+                count: 1,
+                worker: new_id(),
+                worker_name: "w".to_owned(),
+                environment: Arc::default(),
+                at: WallTime(0),
+            };
+            let result = TrialResult {
+                trial: TrialIndex(0),
+                key,
+                status: TrialStatus::Completed,
+                score: None,
+                updates: 1,
+                attempts: 1,
+                worker_name: "w".to_owned(),
+                environment: None,
+                seconds: 1.0,
+                reused_from: None,
+            };
+            let ending = Ending {
+                sweep: id,
+                trajectory,
+                attempt,
+                outcome: Outcome::Completed,
+                cause: None,
+                updates: 1,
+                at: WallTime(0),
+                results: vec![result],
+                curve: Vec::new(),
+                diagnostics: Vec::new(),
+            };
+            [Record::Leased(lease), Record::Ended(Box::new(ending))]
+        };
+        assert_eq!(refused(sound.clone(), &ended(configuration.key())).await, None);
+        let error = refused(sound, &ended(TrialKey([7; 32]))).await.expect("its key is another");
+        assert!(error.contains("trial 0 has the key 0707"), "{error}");
+    }
+}

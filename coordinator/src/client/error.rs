@@ -1,0 +1,65 @@
+//! Why there is no answer from a coordinator.
+
+use std::error::Error as _;
+
+use biosweep_common::protocol::error::WireError;
+use biosweep_server::host::HostError;
+use tonic::{Code, Status};
+
+/// Why there is no answer from a coordinator.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// The coordinator cannot be reached.
+    #[error("cannot reach the coordinator at {url}: {why}; is `biosweep serve` running there?")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// The error of the transport.
+        why: String,
+    },
+    /// The coordinator refused the request, with this reason.
+    #[error("{0}")]
+    Refused(String),
+    /// The coordinator failed.
+    #[error("the coordinator failed: {0}")]
+    Failed(String),
+    /// The connection was lost before the answer.
+    #[error("the connection was lost: {0}; try again, and check that `biosweep serve` listens at this address")]
+    Broken(String),
+    /// The coordinator cannot do this now: its store cannot be written, or it is stopping.
+    #[error("the coordinator cannot do this now: {0}")]
+    Unavailable(String),
+    /// The answer cannot be read.
+    #[error("the coordinator's answer cannot be read: {0}")]
+    Unreadable(#[from] WireError),
+    /// The command could not start its own coordinator.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+impl ClientError {
+    /// The reason, if the coordinator may be available again later.
+    pub(crate) fn passing(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable { why, .. } | Self::Broken(why) | Self::Unavailable(why) => Some(why),
+            Self::Refused(_) | Self::Failed(_) | Self::Unreadable(_) | Self::Host(_) => None,
+        }
+    }
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        let message = status.message().to_owned();
+        // A status with a cause was created on this side, not by the coordinator.
+        if status.source().is_some() {
+            return Self::Broken(message);
+        }
+        match status.code() {
+            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => {
+                Self::Refused(message)
+            }
+            Code::Unavailable => Self::Unavailable(message),
+            _ => Self::Failed(message),
+        }
+    }
+}

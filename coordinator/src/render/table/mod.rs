@@ -1,0 +1,288 @@
+//! Tables for people: accuracies by rule and network, chosen settings, the list of sweeps.
+//!
+//! The tables are plain text without colour, so they are the same on a terminal, in a pipe and in a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use biosweep_analysis::aggregate::{Cell, Mean, uneven};
+use biosweep_common::results::views::SweepView;
+use biosweep_common::rules::Rule;
+use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::dataset::DatasetRef;
+use biosweep_common::vocabulary::time::WallTime;
+use biosweep_common::vocabulary::{ActivationFunction, Network};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// A line under the header of the table, and no other lines.
+const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Number of spaces between two columns.
+const PADDING: usize = 3;
+
+/// Test accuracies: a row for each rule and network, a column for each activation and depth, and a caption below. A
+/// table wider than `width` characters is split, first by activation. `so_far` is printed above the table if the sweep
+/// is unfinished.
+pub(crate) fn accuracies(cells: &[Cell], so_far: Option<&str>, width: Option<u16>) -> String {
+    let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
+    if cells.is_empty() {
+        parts.push("no results yet".to_owned());
+        return parts.join("\n\n");
+    }
+    for pivot in pivots(cells) {
+        let title = (pivots(cells).len() > 1).then(|| format!("{}\n", pivot.dataset.label()));
+        for columns in pivot.fitting(width.map_or(usize::MAX, usize::from)) {
+            parts.push(format!("{}{}", title.as_deref().unwrap_or_default(), pivot.table(&columns, LIGHT)));
+        }
+    }
+    parts.push(caption(cells));
+    if let Some(table) = chosen(cells, LIGHT) {
+        parts.push(table);
+    }
+    parts.join("\n\n")
+}
+
+/// The same in Markdown, one table per dataset.
+pub(crate) fn accuracies_markdown(cells: &[Cell], so_far: Option<&str>) -> String {
+    let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
+    let pivots = pivots(cells);
+    for pivot in &pivots {
+        parts.extend((pivots.len() > 1).then(|| format!("**{}**", pivot.dataset.label())));
+        parts.push(pivot.table(&pivot.columns, presets::ASCII_MARKDOWN));
+    }
+    parts.push(caption(cells));
+    parts.extend(chosen(cells, presets::ASCII_MARKDOWN));
+    parts.join("\n\n")
+}
+
+/// Minimum characters of an id in a list: the time stamp.
+const ID_CHARACTERS: usize = 13;
+/// Minimum columns of a name in a list.
+const NAME_WIDTH_MIN: usize = 12;
+
+/// The list of sweeps in the given order, with ages at the time `now`. Ids are cut to a prefix that is unique, which
+/// every command accepts. Names are cut if the table is wider than `width` columns of the terminal; some characters
+/// take two columns.
+pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime, width: Option<u16>) -> String {
+    let ids = beginnings(sweeps);
+    let of = |width| listed(sweeps, &ids, now, width);
+    let text = of(usize::MAX);
+    let longest = |text: &str| text.lines().map(|line| line.width()).max().unwrap_or(0);
+    let Some(width) = width.map(usize::from).filter(|&width| longest(&text) > width) else { return text };
+    let names = sweeps.iter().map(|sweep| sweep.name.width()).max().unwrap_or(0);
+    of((names + width).saturating_sub(longest(&text)).max(NAME_WIDTH_MIN))
+}
+
+fn listed(sweeps: &[SweepView], ids: &[String], now: WallTime, name_max: usize) -> String {
+    let some_diverged = sweeps.iter().any(|sweep| sweep.diverged > 0);
+    let mut header = vec!["id", "name", "state", "completed"];
+    if some_diverged {
+        header.push("diverged");
+    }
+    header.extend(["failed", "age"]);
+    let rows = sweeps.iter().zip(ids).map(|(sweep, id)| {
+        let mut row = vec![id.clone(), cut(&sweep.name, name_max), sweep.state.name().to_owned()];
+        row.push(format!("{}/{}", sweep.completed, sweep.trials));
+        if some_diverged {
+            row.push(sweep.diverged.to_string());
+        }
+        row.extend([sweep.failed.to_string(), age(now.0.saturating_sub(sweep.submitted_at.0))]);
+        row
+    });
+    table(&header, rows, 3, LIGHT)
+}
+
+/// Prefixes of ids, of equal length, that distinguish these sweeps.
+fn beginnings(sweeps: &[SweepView]) -> Vec<String> {
+    let ids: Vec<String> = sweeps.iter().map(|sweep| sweep.id.to_string()).collect();
+    let whole = ids.first().map_or(0, String::len);
+    let tells_apart = |&len: &usize| ids.iter().map(|id| &id[..len]).collect::<BTreeSet<_>>().len() == ids.len();
+    let len = (ID_CHARACTERS..whole).find(tells_apart).unwrap_or(whole);
+    ids.iter().map(|id| id[..len].to_owned()).collect()
+}
+
+/// A text cut to a maximum number of columns.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut left = width.saturating_sub('…'.width().unwrap_or(1));
+    let fits = |character: &char| {
+        let rest = left.checked_sub(character.width().unwrap_or(0));
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+type Row = (Rule, Network);
+type Column = (ActivationFunction, u32);
+
+/// The cells of one dataset as a table.
+struct Pivot<'a> {
+    dataset: &'a DatasetRef,
+    rows: Vec<Row>,
+    columns: Vec<Column>,
+    cells: BTreeMap<(Row, Column), &'a Cell>,
+    /// Whether some cells have fewer replicates than others.
+    uneven: bool,
+}
+
+fn pivots(cells: &[Cell]) -> Vec<Pivot<'_>> {
+    let datasets: BTreeSet<&DatasetRef> = cells.iter().map(|cell| &cell.place.dataset).collect();
+    let uneven = uneven(cells).is_some();
+    let pivot = |dataset| {
+        let of_dataset = cells.iter().filter(|cell| &cell.place.dataset == dataset);
+        let cells: BTreeMap<_, _> = of_dataset
+            .map(|cell| (((cell.place.rule, cell.place.network), (cell.place.activation, cell.place.depth)), cell))
+            .collect();
+        let rows = cells.keys().map(|(row, _)| *row).collect::<BTreeSet<_>>().into_iter().collect();
+        let columns = cells.keys().map(|(_, column)| *column).collect::<BTreeSet<_>>().into_iter().collect();
+        Pivot { dataset, rows, columns, cells, uneven }
+    };
+    datasets.into_iter().map(pivot).collect()
+}
+
+impl Pivot<'_> {
+    fn table(&self, columns: &[Column], style: TableStyle) -> String {
+        let mut header = vec!["rule".to_owned(), "network".to_owned()];
+        header.extend(columns.iter().map(title));
+        let row = |&row: &Row| {
+            let mut texts = vec![row.0.to_string(), row.1.to_string()];
+            texts.extend(columns.iter().map(|&column| self.text(row, column)));
+            texts
+        };
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        table(&header, self.rows.iter().map(row), 2, style)
+    }
+
+    fn text(&self, row: Row, column: Column) -> String {
+        self.cells.get(&(row, column)).map_or_else(|| "–".to_owned(), |cell| text(cell, self.uneven))
+    }
+
+    /// The columns in as few groups as fit into `width` characters beside the row names; each activation has its own
+    /// groups if one group is not enough. A group has at least one column.
+    fn fitting(&self, width: usize) -> Vec<Vec<Column>> {
+        let rule = self.rows.iter().map(|(rule, _)| rule.name().len()).max().unwrap_or(0).max("rule".len());
+        let network = self.rows.iter().map(|(_, network)| network.name().len()).max().unwrap_or(0).max("network".len());
+        let room = width.saturating_sub(rule + network + 2 * PADDING);
+        let widths: Vec<usize> = self.columns.iter().map(|&column| self.column_width(column) + PADDING).collect();
+        if widths.iter().sum::<usize>() <= room {
+            return vec![self.columns.clone()];
+        }
+        let mut groups: Vec<Vec<Column>> = Vec::new();
+        let mut used = 0;
+        for (&column, width) in self.columns.iter().zip(widths) {
+            match groups.last_mut() {
+                Some(group) if group[0].0 == column.0 && used + width <= room => group.push(column),
+                _ => {
+                    groups.push(vec![column]);
+                    used = 0;
+                }
+            }
+            used += width;
+        }
+        groups
+    }
+
+    fn column_width(&self, column: Column) -> usize {
+        let cells = self.rows.iter().map(|&row| self.text(row, column).chars().count());
+        cells.max().unwrap_or(0).max(title(&column).len())
+    }
+}
+
+fn title((activation, depth): &Column) -> String {
+    format!("{activation} {depth}")
+}
+
+/// One cell: `97.7 ± 0.2`, the number of replicates if it differs, then the trials that did not complete.
+fn text(cell: &Cell, uneven: bool) -> String {
+    let over = |test: &Mean| if uneven { format!(" (n = {})", test.count) } else { String::new() };
+    let mut parts: Vec<String> = cell.test.iter().map(|test| percent(test) + &over(test)).collect();
+    for (count, what) in [(cell.diverged, "diverged"), (cell.failed, "failed")] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
+}
+
+fn percent(accuracy: &Mean) -> String {
+    let mean = 100.0 * accuracy.mean;
+    accuracy.spread.map_or_else(|| format!("{mean:.1}"), |spread| format!("{mean:.1} ± {:.1}", 100.0 * spread))
+}
+
+/// The explanation of the numbers.
+fn caption(cells: &[Cell]) -> String {
+    let of_means = "mean test accuracy in percent ± sample standard deviation over";
+    let most = cells.iter().map(Cell::completed).max().unwrap_or(0);
+    let mut text = match most {
+        0 => "no trial completed".to_owned(),
+        1 => "test accuracy in percent, one trial each".to_owned(),
+        _ if uneven(cells).is_some() => format!("{of_means} n replicates (folds, seeds)"),
+        _ => format!("{of_means} {most} replicates (folds, seeds)"),
+    };
+    if cells.iter().any(|cell| cell.candidates > 1) {
+        text += ";\nfor the settings with the best mean validation accuracy";
+        if cells.iter().any(|cell| cell.compared < cell.candidates) {
+            text += ";\ncandidates with fewer replicates than others are not compared";
+        }
+        text += ":";
+    }
+    text
+}
+
+/// The settings chosen for each cell; `None` if there was no choice.
+fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
+    let settings: BTreeSet<Setting> = cells.iter().flat_map(|cell| cell.chosen.keys().copied()).collect();
+    let tuned: Vec<&Cell> = cells.iter().filter(|cell| cell.candidates > 1).collect();
+    if tuned.is_empty() {
+        return None;
+    }
+    let mut header = vec!["rule", "network", "activation", "depth"];
+    header.extend(settings.iter().map(|setting| setting.name()));
+    header.push("tried");
+    let row = |cell: &&Cell| {
+        let place = &cell.place;
+        let mut row = vec![
+            place.rule.to_string(),
+            place.network.to_string(),
+            place.activation.to_string(),
+            place.depth.to_string(),
+        ];
+        row.extend(
+            settings.iter().map(|setting| cell.chosen.get(setting).map_or_else(|| "–".to_owned(), Value::short)),
+        );
+        row.push(match cell.compared {
+            compared if compared == cell.candidates => compared.to_string(),
+            compared => format!("{compared} of {}", cell.candidates),
+        });
+        row
+    };
+    Some(table(&header, tuned.iter().map(row), 3, style))
+}
+
+/// A table whose first `names` columns are text and whose others are numbers.
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>, names: usize, style: TableStyle) -> String {
+    let mut table = Table::new();
+    table.load_style(style).force_no_tty().set_header(header.to_vec()).add_rows(rows);
+    for column in table.column_iter_mut().skip(names) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// Milliseconds in the largest unit that fits.
+fn age(milliseconds: u64) -> String {
+    let minutes = milliseconds / 60_000;
+    match minutes {
+        0 => "now".to_owned(),
+        1..60 => format!("{minutes} min"),
+        60..1_440 => format!("{} h", minutes / 60),
+        _ => format!("{} d", minutes / 1_440),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,383 @@
+//! The agent: keeps a stream to the coordinator, feeds the session, and executes the outputs of the session.
+//!
+//! Training runs on its own thread and never waits for the network. Heartbeats never wait for training.
+
+mod backoff;
+mod connection;
+mod leaving;
+mod outbox;
+
+use std::future;
+use std::time::Duration;
+
+use biosweep_common::protocol::bounds::ASKED_MAX;
+use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
+use biosweep_common::vocabulary::ids::SweepId;
+use biosweep_proto::v1;
+use biosweep_proto::v1::workers_client::WorkersClient;
+use rand::RngExt as _;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use self::backoff::Backoff;
+use self::connection::{Connection, Inbound, OpenConnection, connected, open};
+use self::leaving::POLL_ANSWER_WAIT;
+pub use self::leaving::{LeaveOutcome, LeaveReason};
+use crate::checkpoint::store::{CheckpointId, CheckpointStore};
+use crate::spool::Spool;
+use crate::trainer::{Trainer, TrainerEvent};
+use biosweep_common::protocol::session::{Input, LaneEnd, Output, Session};
+
+/// The connect timeout.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The HTTP/2 keep-alive interval and timeout.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+/// The divisor of the grace period for a worker that has to leave sooner than planned.
+const HURRIED_GRACE_DIVISOR: u32 = 5;
+/// The interval between two garbage collections of checkpoints.
+const GARBAGE_COLLECTION_EVERY: Duration = Duration::from_secs(600);
+
+/// The error that ends a worker.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The address is invalid.
+    #[error("`{url}` is not the address of a coordinator: {why}; write for example http://127.0.0.1:7465")]
+    Address {
+        /// The address as given.
+        url: String,
+        /// The reason.
+        why: String,
+    },
+    /// The coordinator refuses this worker for good.
+    #[error("the coordinator refuses this worker: {0}")]
+    Refused(String),
+    /// The training thread is gone.
+    #[error("the training thread ended; this is a fault in the worker, please report it with its log")]
+    TrainerGone,
+}
+
+/// The resources of a worker beside the network: storage and time.
+#[derive(Debug)]
+pub struct Resources {
+    /// The spool of reports.
+    pub spool: Spool,
+    /// The checkpoint store.
+    pub store: Option<CheckpointStore>,
+    /// The grace period: how long leaving may take.
+    pub grace: Duration,
+    /// The time until the machine is taken away.
+    pub deadline: Option<Duration>,
+}
+
+/// Serves the coordinator until the worker leaves.
+///
+/// # Errors
+/// The address is invalid, or the coordinator refuses this worker for good. The worker waits for a coordinator that it
+/// cannot reach.
+pub async fn serve(
+    url: &str,
+    session: Session,
+    trainer: Trainer,
+    resources: Resources,
+    leave: mpsc::Receiver<LeaveReason>,
+) -> Result<LeaveOutcome, AgentError> {
+    let address = |error: tonic::transport::Error| AgentError::Address { url: url.to_owned(), why: error.to_string() };
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(address)?
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(KEEPALIVE.0)
+        .keep_alive_timeout(KEEPALIVE.1)
+        .keep_alive_while_idle(true);
+    let connection = Connection::Opening(open(endpoint.clone(), Duration::ZERO));
+    let drain_at = resources.deadline.and_then(|left| Instant::now().checked_add(left.saturating_sub(resources.grace)));
+    let agent = Agent {
+        endpoint,
+        session,
+        trainer,
+        resources,
+        drain_at,
+        checkpoint_every: Duration::ZERO,
+        connection,
+        backoff: Backoff::new(),
+        heartbeat: None,
+        garbage_collection: None,
+        needs_garbage_collection: false,
+        is_orphaned: false,
+        polled_since: None,
+        left: None,
+        done: false,
+    };
+    agent.run(leave).await
+}
+
+struct Agent {
+    endpoint: Endpoint,
+    session: Session,
+    trainer: Trainer,
+    resources: Resources,
+    /// When the worker begins to leave.
+    drain_at: Option<Instant>,
+    checkpoint_every: Duration,
+    connection: Connection,
+    backoff: Backoff,
+    heartbeat: Option<Interval>,
+    /// The timer of garbage collection; `None` without a stream.
+    garbage_collection: Option<Interval>,
+    /// Whether a lane was revoked for good since the last garbage collection.
+    needs_garbage_collection: bool,
+    /// Whether the coordinator is gone for good, so that nothing will be acknowledged.
+    is_orphaned: bool,
+    /// When the worker polled for work without an answer so far.
+    polled_since: Option<Instant>,
+    /// Whether work is left; `None` until the worker begins to leave.
+    left: Option<LeaveOutcome>,
+    done: bool,
+}
+
+/// The events of the loop.
+enum Event {
+    Opened(OpenConnection),
+    Received(ToWorker),
+    Broken(Status),
+    Trainer(TrainerEvent),
+    HeartbeatDue,
+    CollectGarbage,
+    Leave(LeaveReason),
+    OutOfTime,
+}
+
+impl Agent {
+    async fn run(mut self, mut leave: mpsc::Receiver<LeaveReason>) -> Result<LeaveOutcome, AgentError> {
+        let mut deadline: Option<Instant> = None;
+        while !self.done {
+            let event = tokio::select! {
+                event = connected(&mut self.connection) => event,
+                trained = self.trainer.next() => Event::Trainer(trained.ok_or(AgentError::TrainerGone)?),
+                () = tick(&mut self.heartbeat) => Event::HeartbeatDue,
+                () = tick(&mut self.garbage_collection) => Event::CollectGarbage,
+                Some(why) = leave.recv() => Event::Leave(why),
+                () = until(self.drain_at), if deadline.is_none() => Event::Leave(LeaveReason::Told("time is up")),
+                () = until(deadline) => Event::OutOfTime,
+            };
+            match event {
+                Event::Opened(opened) => {
+                    self.connection = Connection::Open(opened);
+                    self.apply(Input::Connected);
+                }
+                Event::Received(message) => {
+                    if matches!(message, ToWorker::Acknowledged { .. } | ToWorker::Grant(_)) {
+                        // The coordinator processed a message: this stream does not break at every message.
+                        self.backoff.proven();
+                    }
+                    if matches!(message, ToWorker::Welcome { .. }) {
+                        tracing::info!("connected");
+                        self.backoff.welcome(Instant::now());
+                        self.garbage_collection = Some(tokio::time::interval(GARBAGE_COLLECTION_EVERY));
+                    }
+                    if let ToWorker::Drain { reason } = &message {
+                        tracing::info!(reason, "asked to leave");
+                        // The coordinator answered the last poll before it sent this.
+                        self.record_outcome(Duration::ZERO);
+                        deadline.get_or_insert(Instant::now() + self.resources.grace);
+                    }
+                    self.apply(Input::Received(message));
+                }
+                Event::Broken(status) => self.broken(&status)?,
+                Event::Trainer(event) => {
+                    if matches!(event, TrainerEvent::BundleDone) && std::mem::take(&mut self.needs_garbage_collection) {
+                        self.garbage_collection.iter_mut().for_each(Interval::reset_immediately);
+                    }
+                    self.apply(event.into_input());
+                }
+                Event::CollectGarbage => self.collect_garbage(),
+                Event::HeartbeatDue => self.apply(Input::HeartbeatDue(self.trainer.updates())),
+                Event::Leave(why) => self.leave(why, &mut deadline),
+                Event::OutOfTime => {
+                    tracing::warn!("left before it handed back all lanes: the coordinator will notice by itself");
+                    self.done = true;
+                }
+            }
+            self.done |= self.is_orphaned && self.session.is_idle();
+        }
+        let owes = !self.session.holds_nothing();
+        let left = self.left.filter(|_| !owes).unwrap_or(LeaveOutcome::WithWork);
+        self.close().await;
+        Ok(left)
+    }
+
+    fn leave(&mut self, why: LeaveReason, deadline: &mut Option<Instant>) {
+        match why {
+            LeaveReason::Told(_) | LeaveReason::Orphaned if deadline.is_none() => {
+                tracing::info!(?why, "leaving");
+                self.is_orphaned = why == LeaveReason::Orphaned;
+                self.record_outcome(POLL_ANSWER_WAIT);
+                *deadline = Some(Instant::now() + self.resources.grace);
+                self.apply(Input::Leave);
+            }
+            LeaveReason::Told(_) | LeaveReason::Orphaned => {}
+            LeaveReason::Sooner => {
+                let sooner = Instant::now() + self.resources.grace / HURRIED_GRACE_DIVISOR;
+                *deadline = Some(deadline.map_or(sooner, |at| at.min(sooner)));
+            }
+            LeaveReason::AtOnce => {
+                tracing::warn!("ends immediately: the coordinator will notice by itself");
+                self.done = true;
+            }
+        }
+    }
+
+    /// Records whether work is left, when the worker begins to leave.
+    fn record_outcome(&mut self, answered: Duration) {
+        self.left.get_or_insert(LeaveOutcome::after(self.polled_since, answered));
+    }
+
+    /// Whether there is time for one more checkpoint interval before the worker has to leave.
+    fn has_time(&self) -> bool {
+        self.drain_at.is_none_or(|at| Instant::now() + self.checkpoint_every <= at)
+    }
+
+    fn apply(&mut self, input: Input) {
+        for output in self.session.apply(input) {
+            match output {
+                Output::Send(ToCoordinator::Poll { .. }) if !self.has_time() => {
+                    tracing::info!("leaving: no time is left for another checkpoint interval");
+                    self.record_outcome(POLL_ANSWER_WAIT);
+                    self.apply(Input::Leave);
+                }
+                Output::Send(message) => {
+                    if matches!(message, ToCoordinator::Poll { .. }) {
+                        self.polled_since.get_or_insert_with(Instant::now);
+                    }
+                    self.send(message);
+                }
+                Output::Train(grant) => {
+                    self.polled_since = None;
+                    self.checkpoint_every = Duration::from_millis(grant.checkpoint_every_ms);
+                    if self.has_time() {
+                        self.trainer.train(*grant);
+                        continue;
+                    }
+                    tracing::info!("handed back untrained: no time is left for a checkpoint interval");
+                    (0..grant.lanes.len())
+                        .for_each(|lane| self.apply(Input::LaneEnded { lane, end: LaneEnd::untouched() }));
+                    self.apply(Input::BundleDone);
+                }
+                Output::Halt { lane, keep } => {
+                    self.needs_garbage_collection |= !keep;
+                    self.trainer.halt(lane, keep);
+                }
+                Output::Keep(owed) => self.resources.spool.keep(&owed),
+                Output::Forget { store, held } => self.resources.spool.forget(store, held),
+                Output::Discard(held) => self.discard(held),
+                Output::Beat { every_ms } => {
+                    let mut heartbeat = tokio::time::interval(Duration::from_millis(every_ms.max(1)));
+                    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                    self.heartbeat = Some(heartbeat);
+                }
+                Output::Exit => self.done = true,
+            }
+        }
+    }
+
+    fn discard(&self, held: Held) {
+        let Some(store) = self.resources.store.clone() else { return };
+        tokio::spawn(async move {
+            let id = CheckpointId { sweep: held.sweep, trajectory: held.trajectory };
+            if let Err(error) = store.discard(id).await {
+                tracing::warn!(trajectory = %held.trajectory, %error, "unneeded checkpoints were not deleted");
+            }
+        });
+    }
+
+    /// Deletes the checkpoints of sweeps that have ended. This includes trajectories that were cancelled or failed
+    /// while no worker had them.
+    fn collect_garbage(&self) {
+        let (Some(store), Connection::Open(opened)) = (self.resources.store.clone(), &self.connection) else { return };
+        let client = opened.client.clone();
+        tokio::spawn(async move {
+            if let Err(why) = discard_ended(&store, client).await {
+                tracing::warn!(why, "unneeded checkpoints may remain");
+            }
+        });
+    }
+
+    /// Sends a message if the stream is up. The session repeats important messages on the next stream.
+    fn send(&mut self, message: ToCoordinator) {
+        if let Connection::Open(opened) = &mut self.connection {
+            opened.outbox.push(message);
+        }
+    }
+
+    fn broken(&mut self, status: &Status) -> Result<(), AgentError> {
+        if matches!(status.code(), Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented) {
+            return Err(AgentError::Refused(status.message().to_owned()));
+        }
+        let pause = self.reopen();
+        let (url, again_in_ms) = (self.endpoint.uri(), pause.as_millis() as u64);
+        tracing::warn!(%url, why = status.message(), again_in_ms, "no coordinator");
+        Ok(())
+    }
+
+    /// Opens a new stream after a pause, and returns the pause.
+    fn reopen(&mut self) -> Duration {
+        // Jitter, so that all workers of a restarted coordinator do not connect at once.
+        let pause = self.backoff.broken(Instant::now()).mul_f64(rand::rng().random_range(0.5..1.5));
+        self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
+        self.heartbeat = None;
+        self.garbage_collection = None;
+        self.polled_since = None;
+        pause
+    }
+
+    /// Sends all waiting messages. The stream ends after the coordinator has read everything.
+    async fn close(self) {
+        self.resources.spool.close();
+        let Connection::Open(OpenConnection { mut outbox, inbound: Inbound::Streaming(mut inbound), .. }) =
+            self.connection
+        else {
+            return;
+        };
+        let drained = async {
+            outbox.flush().await;
+            drop(outbox);
+            while let Ok(Some(_)) = inbound.message().await {}
+        };
+        // A slower coordinator notices by itself that this worker is gone.
+        drop(tokio::time::timeout(Duration::from_secs(2), drained).await);
+    }
+}
+
+async fn discard_ended(store: &CheckpointStore, mut client: WorkersClient<Channel>) -> Result<(), String> {
+    let kept = store.sweeps().await.map_err(|error| error.to_string())?;
+    if kept.is_empty() {
+        return Ok(());
+    }
+    for some in kept.chunks(ASKED_MAX) {
+        let sweeps = some.iter().map(SweepId::to_string).collect();
+        let ended = match client.which_ended(v1::WhichEndedRequest { sweeps }).await {
+            Ok(ended) => ended.into_inner().sweeps,
+            Err(status) => return Err(status.message().to_owned()),
+        };
+        for &sweep in some.iter().filter(|sweep| ended.contains(&sweep.to_string())) {
+            store.discard_all(sweep).await.map_err(|error| error.to_string())?;
+            tracing::info!(%sweep, "deleted the checkpoints of a sweep that has ended");
+        }
+    }
+    Ok(())
+}
+
+async fn tick(heartbeat: &mut Option<Interval>) {
+    match heartbeat {
+        Some(heartbeat) => drop(heartbeat.tick().await),
+        None => future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => future::pending().await,
+    }
+}

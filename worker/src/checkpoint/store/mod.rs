@@ -1,0 +1,309 @@
+//! The checkpoint store: a folder, or a bucket of an S3-compatible object store.
+//!
+//! Each trajectory has its own folder, `SWEEP/TRAJECTORY`, with one file for each of its last two checkpoints. The file
+//! name is the update. A file is written under a temporary name, synced and renamed, so that no partial file has its
+//! final name. A checkpoint that cannot be read is set aside, and the one before it is used.
+
+#[cfg(feature = "s3")]
+mod s3;
+
+use std::sync::Arc;
+
+use biosweep_common::configuration::TrialKey;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
+use biosweep_engine::checkpoint;
+use biosweep_engine::train::LaneState;
+use futures::TryStreamExt as _;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+/// Checkpoints kept per trajectory: the last, and the one before it in case the last is damaged.
+const KEPT: usize = 2;
+/// Bytes of a part: the minimum of object stores, which a slow line sends in time. A file may have 10,000 parts.
+const PART: usize = 5 << 20;
+const ENDING: &str = ".safetensors";
+const SET_ASIDE: &str = ".set-aside";
+
+/// The error of a checkpoint store that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("checkpoints cannot be kept in {place}: {why}; name another place with --checkpoints")]
+pub struct CheckpointStoreError {
+    /// The folder or address.
+    pub place: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// A checkpoint store. Clones share the same storage.
+#[derive(Debug, Clone)]
+pub struct CheckpointStore {
+    objects: Arc<dyn ObjectStore>,
+    within: ObjectPath,
+    name: String,
+    /// Whether long files are sent in parts.
+    in_parts: bool,
+}
+
+/// The id of a trajectory's checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointId {
+    /// The sweep.
+    pub sweep: SweepId,
+    /// The trajectory.
+    pub trajectory: TrajectoryIndex,
+}
+
+impl CheckpointStore {
+    /// Opens a folder, created if it is missing, or an address such as s3://BUCKET/PREFIX. The credentials of a bucket
+    /// come from the usual variables, such as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and
+    /// AWS_ENDPOINT_URL.
+    ///
+    /// # Errors
+    /// The folder cannot be created, or the address is invalid.
+    pub fn open(place: &str) -> Result<Self, CheckpointStoreError> {
+        let refused = |why: String| CheckpointStoreError { place: place.to_owned(), why };
+        if place.contains("://") {
+            return Self::open_bucket(place);
+        }
+        std::fs::create_dir_all(place).map_err(|error| refused(error.to_string()))?;
+        let store = LocalFileSystem::new_with_prefix(place).map_err(|error| refused(error.to_string()))?;
+        Ok(Self {
+            objects: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
+            within: ObjectPath::default(),
+            name: place.to_owned(),
+            in_parts: false,
+        })
+    }
+
+    #[cfg(feature = "s3")]
+    fn open_bucket(place: &str) -> Result<Self, CheckpointStoreError> {
+        let refused = |why: String| CheckpointStoreError { place: place.to_owned(), why };
+        let (store, within) = s3::open(place).map_err(refused)?;
+        Ok(Self { objects: Arc::new(store), within, name: place.to_owned(), in_parts: true })
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn open_bucket(place: &str) -> Result<Self, CheckpointStoreError> {
+        let why = "this worker is built without object stores: build it with `make build FEATURES=s3`".to_owned();
+        Err(CheckpointStoreError { place: place.to_owned(), why })
+    }
+
+    fn folder(&self, id: CheckpointId) -> ObjectPath {
+        self.all(id.sweep).join(id.trajectory.to_string())
+    }
+
+    fn all(&self, sweep: SweepId) -> ObjectPath {
+        self.within.clone().join(sweep.to_string())
+    }
+
+    /// Keeps the encoded state after `update` updates, and deletes checkpoints that are no longer needed.
+    ///
+    /// # Errors
+    /// The storage fails. Earlier checkpoints stay.
+    pub async fn keep(&self, id: CheckpointId, update: u64, bytes: Vec<u8>) -> object_store::Result<()> {
+        let place = self.folder(id).join(format!("{update:020}{ENDING}"));
+        if self.in_parts && bytes.len() > PART {
+            self.put_in_parts(&place, &bytes).await?;
+        } else {
+            self.objects.put(&place, bytes.into()).await?;
+        }
+        // Only earlier files are deleted. An unusable file that could not be set aside may be of a later update.
+        let before = self.files(id).await?.into_iter().rev().filter(|file| *file < place);
+        for old in before.skip(KEPT - 1) {
+            self.objects.delete(&old).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a file part by part. It has its final name when it is complete.
+    async fn put_in_parts(&self, place: &ObjectPath, bytes: &[u8]) -> object_store::Result<()> {
+        let mut upload = self.objects.put_multipart(place).await?;
+        let sent = async {
+            for part in bytes.chunks(PART) {
+                upload.put_part(part.to_vec().into()).await?;
+            }
+            upload.complete().await
+        };
+        let Err(error) = sent.await else { return Ok(()) };
+        if let Err(error) = upload.abort().await {
+            tracing::warn!(checkpoint = %place, %error, "an upload of a checkpoint failed; parts of it may remain");
+        }
+        Err(error)
+    }
+
+    /// The newest state that can be read. Checkpoints that cannot be read are set aside.
+    pub async fn latest(&self, id: CheckpointId, key: TrialKey) -> Option<LaneState> {
+        let files = match self.files(id).await {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::warn!(place = self.name, %error, "cannot list checkpoints; training starts at its first update");
+                return None;
+            }
+        };
+        for file in files.into_iter().rev() {
+            let bytes = async { self.objects.get(&file).await?.bytes().await };
+            let why = match bytes.await {
+                Ok(bytes) => match checkpoint::decode(key, &bytes) {
+                    Ok(state) => return Some(state),
+                    Err(error) => error.to_string(),
+                },
+                Err(error) => {
+                    tracing::warn!(checkpoint = %file, %error, "cannot read a checkpoint; the one before it is used");
+                    continue;
+                }
+            };
+            tracing::warn!(checkpoint = %file, why, "a checkpoint is set aside; the one before it is used");
+            if let Err(error) = self.rename_aside(&file).await {
+                tracing::warn!(checkpoint = %file, %error, "it cannot be set aside");
+            }
+        }
+        None
+    }
+
+    /// Sets all checkpoints of a trajectory aside: they can be read, but training cannot resume from them.
+    ///
+    /// # Errors
+    /// The storage fails.
+    pub async fn set_aside(&self, id: CheckpointId) -> object_store::Result<()> {
+        for file in self.files(id).await? {
+            self.rename_aside(&file).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets a file aside. If that fails the file is deleted, because no training may resume from it.
+    async fn rename_aside(&self, file: &ObjectPath) -> object_store::Result<()> {
+        let renamed = self.objects.rename(file, &ObjectPath::from(format!("{file}{SET_ASIDE}"))).await;
+        let Err(error) = renamed else { return Ok(()) };
+        tracing::warn!(checkpoint = %file, %error, "it cannot be set aside and is deleted");
+        self.objects.delete(file).await
+    }
+
+    /// Deletes all checkpoints of a trajectory.
+    ///
+    /// # Errors
+    /// The storage fails.
+    pub async fn discard(&self, id: CheckpointId) -> object_store::Result<()> {
+        self.empty(&self.folder(id)).await
+    }
+
+    /// Deletes all checkpoints of a sweep.
+    ///
+    /// # Errors
+    /// The storage fails.
+    pub async fn discard_all(&self, sweep: SweepId) -> object_store::Result<()> {
+        self.empty(&self.all(sweep)).await
+    }
+
+    /// The sweeps that have checkpoints.
+    ///
+    /// # Errors
+    /// The storage fails.
+    pub async fn sweeps(&self) -> object_store::Result<Vec<SweepId>> {
+        let folders = self.objects.list_with_delimiter(Some(&self.within)).await?.common_prefixes;
+        Ok(folders.iter().filter_map(|folder| folder.filename()?.parse().ok()).collect())
+    }
+
+    async fn empty(&self, folder: &ObjectPath) -> object_store::Result<()> {
+        let all: Vec<_> = self.objects.list(Some(folder)).try_collect().await?;
+        for object in all {
+            match self.objects.delete(&object.location).await {
+                // Another worker deleted it first.
+                Err(object_store::Error::NotFound { .. }) => {}
+                deleted => deleted?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The checkpoints of a trajectory, oldest first.
+    async fn files(&self, id: CheckpointId) -> object_store::Result<Vec<ObjectPath>> {
+        let all: Vec<_> = self.objects.list(Some(&self.folder(id))).try_collect().await?;
+        let mut files: Vec<ObjectPath> = all.into_iter().map(|object| object.location).collect();
+        files.retain(|file| file.as_ref().ends_with(ENDING));
+        files.sort();
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use biosweep_engine::model::saved::SavedTensor;
+
+    use super::*;
+
+    const KEY: TrialKey = TrialKey([7; 32]);
+
+    fn id() -> CheckpointId {
+        let sweep = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
+        CheckpointId { sweep, trajectory: TrajectoryIndex(3) }
+    }
+
+    fn state(update: u64, numbers: usize) -> LaneState {
+        LaneState {
+            update,
+            loss_sum: 0.0,
+            loss_count: 0,
+            curve: Vec::new(),
+            diagnostics: Vec::new(),
+            steps: BTreeMap::new(),
+            tensors: BTreeMap::from([(
+                "forward.1.weight".to_owned(),
+                SavedTensor { shape: vec![numbers], values: vec![0.5; numbers] },
+            )]),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_set_aside_is_not_gone_on_from_and_hides_nothing_that_is_kept_afterwards() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
+        for update in [800, 900] {
+            store.keep(id(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
+        }
+        assert_eq!(store.latest(id(), KEY).await, Some(state(900, 1)));
+        store.set_aside(id()).await.expect("set aside");
+        assert_eq!(store.latest(id(), KEY).await, None);
+        store.keep(id(), 5, checkpoint::encode(KEY, &state(5, 1))).await.expect("kept");
+        assert_eq!(store.latest(id(), KEY).await, Some(state(5, 1)), "though it is of an earlier update");
+        store.discard(id()).await.expect("discarded");
+        assert!(store.files(id()).await.expect("listed").is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_set_aside_is_deleted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
+        store.keep(id(), 900, checkpoint::encode(KEY, &state(900, 1))).await.expect("kept");
+        let files = store.files(id()).await.expect("listed");
+        std::fs::create_dir(folder.path().join(format!("{}{SET_ASIDE}", files[0]))).expect("its new name is taken");
+        store.set_aside(id()).await.expect("set aside");
+        assert_eq!(store.latest(id(), KEY).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_later_updates_pushes_nothing_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
+        for update in [800, 900, 5, 6, 7] {
+            store.keep(id(), update, checkpoint::encode(KEY, &state(update, 1))).await.expect("kept");
+        }
+        let kept: Vec<u64> = (store.files(id()).await.expect("listed").iter())
+            .map(|file| file.filename().and_then(|name| name[..20].parse().ok()).expect("an update"))
+            .collect();
+        assert_eq!(kept, [6, 7, 800, 900]);
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_in_parts_comes_out_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
+        let store = CheckpointStore { in_parts: true, ..store };
+        let large = state(7, 5 * PART / 8 + 3);
+        store.keep(id(), 7, checkpoint::encode(KEY, &large)).await.expect("kept");
+        assert_eq!(store.latest(id(), KEY).await, Some(large));
+    }
+}
