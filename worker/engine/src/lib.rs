@@ -6,7 +6,7 @@
 //! | [`architecture`] | the architecture of a network: the inputs and the size of each layer |
 //! | [`model`] | the parameters of a network, and the forward pass |
 //! | [`activations`] | the activations of all hidden layers, in buffers that layers share |
-//! | [`kernels`] | matrix products, activation functions, buffers and scalar types |
+//! | [`kernels`] | every operation on memory: the only code that sees slices of it |
 //! | [`rules`] | learning rules, one file each |
 //! | [`optim`] | optimisers, one file each |
 //! | [`checkpoint`] | the encoding of a lane's state as bytes |

@@ -9,7 +9,10 @@ use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::extent::Extent;
 use biosweep_common::vocabulary::{ActivationFunction, Network as Kind, Optimizer};
 use biosweep_engine::architecture::Architecture;
+use biosweep_engine::kernels::handles::ViewMut;
 use biosweep_engine::kernels::scalar::Scalar;
+use biosweep_engine::kernels::transfer::{copy_from_host, copy_rows_to_host, copy_to_host, draw_normal, fill};
+use biosweep_engine::kernels::weights::scale;
 use biosweep_engine::model::group::{DECODER, FEEDBACK};
 use biosweep_engine::model::optimisers::LaneOptimisers;
 use biosweep_engine::model::parameters::Parameters;
@@ -54,7 +57,7 @@ fn drawn<T: Scalar>(architecture: Architecture, rule: Rule, activation: Activati
             let mut numbers = vec![T::default(); weights + biases];
             T::fill_normal(&mut numbers, &mut Stream::new(7, 0, purpose(layer as u32), 0), 0.1_f64.sqrt());
             parameters.set_weight(0, layer, &numbers[..weights]);
-            parameters.bias_mut(0, layer).copy_from_slice(&numbers[weights..]);
+            copy_from_host(parameters.bias_mut(0, layer), &numbers[weights..]);
         }
     };
     draw(&mut model.forward, Purpose::Weights);
@@ -65,7 +68,7 @@ fn drawn<T: Scalar>(architecture: Architecture, rule: Rule, activation: Activati
 /// The forward pass of a batch, and the labels of the batch.
 fn pass<T: Scalar>(model: &Model<T>) -> (ForwardPass<T>, Vec<i64>) {
     let mut pass = ForwardPass::new(&model.architecture, ROWS).expect("memory");
-    T::fill_normal(pass.images.slice_mut(), &mut Stream::new(8, 0, Purpose::Digits, 0), 1.0);
+    draw_normal(pass.images.buffer_mut().whole_mut(), &mut Stream::new(8, 0, Purpose::Digits, 0), 1.0);
     pass.forward(model, 0).expect("a forward pass");
     let labels: Vec<i64> = (0..ROWS as i64).map(|row| (row * 3) % 10).collect();
     (pass, labels)
@@ -80,7 +83,7 @@ fn backward<T: Scalar>(model: &mut Model<T>, rule: Rule, optimisers: Option<&mut
         lane: 0,
         update: 1,
         hyperparameters: &Hyperparameters::default(),
-        normal: &mut |_: Purpose, _: u64, numbers: &mut [T]| numbers.fill(T::default()),
+        normal: &mut |_: Purpose, _: u64, numbers: ViewMut<'_, T>| fill(numbers, T::default()),
     };
     let mut learning = rules::new(rule, model, ROWS).expect("memory");
     let destination = optimisers.map_or(Destination::Gradients, Destination::Optimisers);
@@ -94,7 +97,7 @@ fn gradients<T: Scalar>(model: &mut Model<T>, rule: Rule) -> Gradients {
     let of_layer = |layer| {
         let exact = |numbers: &[T]| numbers.iter().map(|number| number.to_f64()).collect();
         let weight = ((layer, "weight"), exact(&forward.weight_gradient(layer)));
-        [weight, ((layer, "bias"), exact(forward.bias_gradient(layer)))]
+        [weight, ((layer, "bias"), exact(&copy_to_host(forward.bias_gradient(layer))))]
     };
     forward.layers().flat_map(of_layer).collect()
 }
@@ -115,11 +118,11 @@ fn autograd(model: &Model<f64>) -> Gradients {
         .map(|layer| {
             let (outputs, kernel_size) = (architecture.channels(layer) as i64, architecture.kernel_size(layer) as i64);
             let shape = if kernel_size > 1 { vec![outputs, -1, kernel_size, kernel_size] } else { vec![outputs, -1] };
-            (layer, (leaf(&forward.weight(0, layer), &shape), leaf(forward.bias(0, layer), &[outputs])))
+            (layer, (leaf(&forward.weight(0, layer), &shape), leaf(&copy_to_host(forward.bias(0, layer)), &[outputs])))
         })
         .collect();
     let Extent { channels, height, width } = architecture.extent(0);
-    let images = Tensor::from_slice(pass.images.slice());
+    let images = Tensor::from_slice(&copy_rows_to_host(pass.images.rows()));
     let shape = if architecture.is_convolutional() { vec![channels, height, width] } else { vec![channels] };
     let shape: Vec<i64> = [ROWS].into_iter().chain(shape).map(|length| length as i64).collect();
     let mut activations = vec![images.reshape(shape)];
@@ -241,8 +244,8 @@ fn a_target_projection_is_direct_feedback_of_a_label_and_leaves_the_output_layer
         let mut direct = model::<f64>(Rule::Dfa, kind, ActivationFunction::Tanh, 3);
         // Logits of zero give the error (1/10 − onehot)/batch. Feedback that sums to zero over the classes drops 1/10.
         for model in [&mut projected, &mut direct] {
-            model.forward.raw_weight_mut(0, output).fill(0.0);
-            model.forward.bias_mut(0, output).fill(0.0);
+            fill(model.forward.raw_weight_mut(0, output), 0.0);
+            fill(model.forward.bias_mut(0, output), 0.0);
             for layer in 1..output {
                 let units = model.architecture.extent(layer).units();
                 let feedback: Vec<f64> = (0..10 * units).map(|at| if at / units < 5 { 0.1 } else { -0.1 }).collect();
@@ -285,9 +288,9 @@ fn a_product_into_the_parameters_is_a_step_of_plain_descent() {
         };
         for layer in from.layers() {
             let weight = moved(&from.weight(0, layer), &from.weight_gradient(layer));
-            let bias = moved(from.bias(0, layer), from.bias_gradient(layer));
+            let bias = moved(&copy_to_host(from.bias(0, layer)), &copy_to_host(from.bias_gradient(layer)));
             assert!(distance(&weight, &to.weight(0, layer)) < 1e-12, "{what} {layer}");
-            assert!(distance(&bias, to.bias(0, layer)) < 1e-12, "{what} {layer}");
+            assert!(distance(&bias, &copy_to_host(to.bias(0, layer))) < 1e-12, "{what} {layer}");
         }
     };
     for &rule in Rule::ALL {
@@ -338,7 +341,7 @@ fn zero_feedback_moves_no_hidden_weight() {
         let mut silent = model::<f64>(Rule::Fa, kind, ActivationFunction::Relu, 4);
         let output = silent.architecture.topology.output();
         for layer in 2..=output {
-            silent.group_mut(FEEDBACK).raw_weight_mut(0, layer).fill(0.0);
+            fill(silent.group_mut(FEEDBACK).raw_weight_mut(0, layer), 0.0);
         }
         for ((layer, what), gradient) in gradients(&mut silent, Rule::Fa) {
             let moves = gradient.iter().any(|&number| number != 0.0);
@@ -352,9 +355,9 @@ fn zero_feedback_moves_no_hidden_weight() {
 fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
     let linear = |rule| {
         let mut model = model::<f64>(rule, Kind::Nn, ActivationFunction::Tanh, 3);
-        (1..=4).for_each(|layer| model.forward.bias_mut(0, layer).fill(0.0));
-        model.forward.raw_weight_mut(0, 1).iter_mut().for_each(|weight| *weight *= 1e-4);
-        model.forward.raw_weight_mut(0, 4).iter_mut().for_each(|weight| *weight *= 1e-2);
+        (1..=4).for_each(|layer| fill(model.forward.bias_mut(0, layer), 0.0));
+        scale(model.forward.raw_weight_mut(0, 1), 1e-4);
+        scale(model.forward.raw_weight_mut(0, 4), 1e-2);
         for layer in 2..=3 {
             let rotation = rotation(12, layer);
             model.forward.set_weight(0, layer, &rotation);
@@ -362,7 +365,7 @@ fn a_decoder_that_is_a_true_inverse_gives_the_direction_of_back_propagation() {
                 let decoders = model.group_mut(DECODER);
                 let inverse: Vec<f64> = (0..144).map(|place| rotation[place % 12 * 12 + place / 12]).collect();
                 decoders.set_weight(0, layer, &inverse);
-                decoders.bias_mut(0, layer).fill(0.0);
+                fill(decoders.bias_mut(0, layer), 0.0);
             }
         }
         model

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use tch::TchError;
 
-use super::pool_and_unfold::PoolAndUnfold;
 use super::{Activations, ColumnRange, InputCopy, LayerView, Storage};
 use crate::architecture::{Architecture, KERNEL_SIZE, PaddedImageLayout, StridedRows};
 use crate::kernels::buffer::{Buffer, aligned};
+use crate::kernels::pool_and_unfold::PoolAndUnfold;
 use crate::kernels::scalar::Scalar;
 
 /// One storage [images, Σ units] for all hidden layers.

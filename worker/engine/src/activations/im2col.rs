@@ -3,9 +3,9 @@
 use tch::{TchError, Tensor};
 
 use super::kernel_rows;
-use super::pool_and_unfold::{PoolAndUnfold, pool_and_unfold};
 use crate::architecture::{KERNEL_SIZE, PaddedImageLayout};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::pool_and_unfold::{PoolAndUnfold, pool_and_unfold};
 use crate::kernels::scalar::Scalar;
 
 /// An im2col buffer: a padded matrix [positions, channels], unfolded by one kernel row.
@@ -51,7 +51,7 @@ impl<T: Scalar> Im2colBuffer<T> {
     }
 
     /// Fills the buffer from a matrix whose rows hold the blocks side by side and nothing else.
-    pub fn fill(&mut self, input: &[T]) {
-        self.operations.iter().for_each(|operation| pool_and_unfold(self.buffer.slice_mut(), input, *operation));
+    pub fn fill(&mut self, input: &Buffer<T>) {
+        self.operations.iter().for_each(|operation| pool_and_unfold(&mut self.buffer, input, *operation));
     }
 }

@@ -10,25 +10,24 @@
 //! |---|---|
 //! | here | the buffers, and the operations on them |
 //! | `allocation` | the place of each layer in the buffers |
-//! | `pool_and_unfold` | the copy that a convolution reads, and its adjoint |
 //! | `im2col` | the im2col buffer of a matrix outside the network |
-//! | `rows` | kernels that copy rows, and add upsampled rows |
 
 mod allocation;
 mod im2col;
-mod pool_and_unfold;
-mod rows;
 
 use tch::{TchError, Tensor};
 
 pub use self::allocation::kernel_rows;
 use self::allocation::{convolutional, fully_connected};
 pub use self::im2col::Im2colBuffer;
-use self::pool_and_unfold::{PoolAndUnfold, pool_and_unfold, pool_and_unfold_adjoint};
-use self::rows::{RowCopy, UpsampleAdd, add_upsampled, copy_rows};
 use crate::architecture::{Architecture, PaddedImageLayout, StridedRows};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::handles::{Rows, RowsMut};
+use crate::kernels::linear::WriteMode;
+use crate::kernels::pool_and_unfold::{PoolAndUnfold, pool_and_unfold, pool_and_unfold_adjoint};
+use crate::kernels::rows::{ChannelCopy, UpsampleAdd, copy_channels, upsample_add};
 use crate::kernels::scalar::Scalar;
+use crate::kernels::transfer::fill;
 
 const SEPARATE_STORAGES: &str = "a layer and the copies of it are in separate storages";
 
@@ -96,18 +95,18 @@ impl<T: Scalar> Activations<T> {
         &self.layer_views[layer - 1].matrix
     }
 
-    /// The storage of a hidden layer, and the rows of the layer in it.
+    /// The rows of a hidden layer.
     #[must_use]
-    pub fn values(&self, layer: usize) -> (&[T], &StridedRows) {
-        let view = &self.layer_views[layer - 1];
-        (self.storages[view.storage].buffer.slice(), &view.strided_rows)
+    pub fn rows(&self, layer: usize) -> Rows<'_, T> {
+        let LayerView { storage, strided_rows, matrix } = &self.layer_views[layer - 1];
+        Rows { buffer: &self.storages[*storage].buffer, strided_rows, matrix }
     }
 
-    /// The storage of a hidden layer, mutable, and the rows of the layer in it.
+    /// The rows of a hidden layer, mutable.
     #[must_use]
-    pub fn values_mut(&mut self, layer: usize) -> (&mut [T], &StridedRows) {
-        let view = &self.layer_views[layer - 1];
-        (self.storages[view.storage].buffer.slice_mut(), &view.strided_rows)
+    pub fn rows_mut(&mut self, layer: usize) -> RowsMut<'_, T> {
+        let LayerView { storage, strided_rows, matrix } = &self.layer_views[layer - 1];
+        RowsMut { buffer: &mut self.storages[*storage].buffer, strided_rows, matrix }
     }
 
     /// The hidden inputs of a layer, in the order of the layer's weight slices.
@@ -118,16 +117,16 @@ impl<T: Scalar> Activations<T> {
 
     /// Sets all values to zero.
     pub fn clear(&mut self) {
-        self.storages.iter_mut().for_each(|storage| storage.buffer.slice_mut().fill(T::default()));
+        self.storages.iter_mut().for_each(|storage| fill(storage.buffer.whole_mut(), T::default()));
     }
 
     /// Sets the padding before the first image and after the last image to zero.
     pub fn clear_padding(&mut self) {
         for InputCopy { storage, operation, .. } in &self.input_copies {
-            let values = self.storages[*storage].buffer.slice_mut();
-            let (padding, end) = (operation.reader.padding * operation.stride, values.len());
-            values[..padding].fill(T::default());
-            values[end - padding..].fill(T::default());
+            let buffer = &mut self.storages[*storage].buffer;
+            let (padding, end) = (operation.reader.padding * operation.stride, buffer.length());
+            fill(buffer.view_mut(0..padding), T::default());
+            fill(buffer.view_mut(end - padding..end), T::default());
         }
     }
 
@@ -136,54 +135,51 @@ impl<T: Scalar> Activations<T> {
         for InputCopy { storage, operation, .. } in self.input_copies.iter().filter(|copy| copy.source == layer) {
             let pair = [self.layer_views[layer - 1].storage, *storage];
             let [source, copy] = self.storages.get_disjoint_mut(pair).expect(SEPARATE_STORAGES);
-            pool_and_unfold(copy.buffer.slice_mut(), source.buffer.slice(), *operation);
+            pool_and_unfold(&mut copy.buffer, &source.buffer, *operation);
         }
     }
 
     /// Sums the contributions of all readers into a layer. This is the adjoint of [`Activations::publish`].
     pub fn sum_contributions(&mut self, layer: usize) {
-        let mut is_first = true;
+        let mut mode = WriteMode::Overwrite;
         for InputCopy { storage, operation, .. } in self.input_copies.iter().filter(|copy| copy.source == layer) {
             let pair = [self.layer_views[layer - 1].storage, *storage];
             let [source, copy] = self.storages.get_disjoint_mut(pair).expect(SEPARATE_STORAGES);
-            let source = source.buffer.slice_mut();
-            if is_first && !operation.covers_source() {
-                source.fill(T::default());
-                is_first = false;
-            }
-            pool_and_unfold_adjoint(source, copy.buffer.slice(), *operation, is_first);
-            is_first = false;
+            pool_and_unfold_adjoint(mode, &mut source.buffer, &copy.buffer, *operation);
+            mode = WriteMode::Add;
         }
     }
 
     /// Concatenates the hidden sources of a reader, at the reader's resolution and in its padded layout: each row of
     /// `output` holds the channels of all sources.
-    pub fn concatenate(&self, architecture: &Architecture, reader: usize, output: &mut [T]) {
+    pub fn concatenate(&self, architecture: &Architecture, reader: usize, output: &mut Buffer<T>) {
         let stride = architecture.hidden_channels(reader);
         let layout = architecture.layout(reader);
         let mut column = 0;
         for &source in architecture.hidden_sources(reader) {
             let channels = architecture.channels(source);
             let (input, first, input_stride) = self.input_of(reader, source, architecture);
-            let rows = RowCopy { layout, channels, output: (column, stride), input: (first, input_stride) };
-            copy_rows(output, input, rows);
+            let images = self.layer_views[source - 1].strided_rows.outer.0;
+            let (output_columns, input_columns) = ((column, stride), (first, input_stride));
+            let copy = ChannelCopy { images, layout, channels, output: output_columns, input: input_columns };
+            copy_channels(output, input, copy);
             column += channels;
         }
     }
 
     /// The storage that a reader reads a source from, the offset of the source's first value in a row, and the row stride.
-    fn input_of(&self, reader: usize, source: usize, architecture: &Architecture) -> (&[T], usize, usize) {
+    fn input_of(&self, reader: usize, source: usize, architecture: &Architecture) -> (&Buffer<T>, usize, usize) {
         let layout = architecture.layout(reader);
         let is_wanted = |copy: &&InputCopy| copy.source == source && copy.operation.reader == layout;
         match self.input_copies.iter().find(is_wanted) {
             Some(InputCopy { storage, operation, .. }) => {
                 let first = operation.column + usize::from(operation.is_unfolded) * operation.channels;
-                (self.storages[*storage].buffer.slice(), first, operation.stride)
+                (&self.storages[*storage].buffer, first, operation.stride)
             }
             None => {
                 let view = &self.layer_views[source - 1];
                 let storage = &self.storages[view.storage];
-                (storage.buffer.slice(), view.strided_rows.first, storage.stride)
+                (&storage.buffer, view.strided_rows.first, storage.stride)
             }
         }
     }
@@ -194,7 +190,7 @@ impl<T: Scalar> Activations<T> {
         &mut self,
         architecture: &Architecture,
         layer: usize,
-        input: &[T],
+        input: &Buffer<T>,
         rows: (usize, usize),
         layout: PaddedImageLayout,
         scale: T,
@@ -213,7 +209,7 @@ impl<T: Scalar> Activations<T> {
             input_stride: rows.1,
             channels: architecture.channels(layer),
         };
-        add_upsampled(self.storages[view.storage].buffer.slice_mut(), input, upsample, scale);
+        upsample_add(&mut self.storages[view.storage].buffer, input, upsample, scale);
     }
 }
 

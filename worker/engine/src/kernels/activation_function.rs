@@ -1,36 +1,71 @@
-//! ActivationFunction functions: add bias and activate, the backward step, and activation differences.
+//! Activation functions: add bias and activate, the backward step, and activation differences.
 
 use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_numeric::vector::wide;
 use tch::{TchError, Tensor};
 
+use super::handles::{Rows, RowsMut, View};
+use super::scalar::Scalar;
 use crate::architecture::StridedRows;
-use crate::kernels::scalar::Scalar;
 
-/// h = σ(z + b), in place. `values` holds z; `matrix` is a view of the same rows.
+/// h ← σ(z + b), in place. `z` becomes h.
 ///
 /// # Errors
 /// libtorch reports an error.
 pub fn add_bias_and_activate<T: Scalar>(
     activation: ActivationFunction,
-    values: &mut [T],
-    strided_rows: &StridedRows,
-    bias: &[T],
-    matrix: &Tensor,
+    z: RowsMut<'_, T>,
+    bias: View<'_, T>,
 ) -> Result<(), TchError> {
     if activation == ActivationFunction::Relu {
-        add_bias_and_rectify(values, strided_rows, bias);
+        add_bias_and_rectify_slice(z.buffer.slice_mut(), z.strided_rows, bias.slice());
         return Ok(());
     }
-    add_bias(values, strided_rows, bias);
-    activate(activation, matrix)
+    add_bias_slice(z.buffer.slice_mut(), z.strided_rows, bias.slice());
+    activate(activation, z.matrix)
 }
 
-/// h = σ(z), in place.
+/// z ← z + b.
+pub fn add_bias<T: Scalar>(z: RowsMut<'_, T>, bias: View<'_, T>) {
+    add_bias_slice(z.buffer.slice_mut(), z.strided_rows, bias.slice());
+}
+
+/// error ← scale · error ⊙ σ'(z). The derivative is computed from h = σ(z), which has the same rows as the error.
+pub fn activation_backward<T: Scalar>(
+    activation: ActivationFunction,
+    scale: T,
+    error: RowsMut<'_, T>,
+    hidden: Rows<'_, T>,
+) {
+    debug_assert_eq!(error.strided_rows, hidden.strided_rows, "the rows of the error and of the activations");
+    backward_slice(activation, scale, error.buffer.slice_mut(), hidden.buffer.slice(), error.strided_rows);
+}
+
+/// difference ← σ(z + Δ) − σ(z). `difference` holds Δ. `z` is scratch memory afterwards.
+///
+/// The exponentials come first, for which libtorch has vector code, and the rest second.
 ///
 /// # Errors
 /// libtorch reports an error.
-pub fn activate(activation: ActivationFunction, z: &Tensor) -> Result<(), TchError> {
+pub fn activation_difference<T: Scalar>(
+    activation: ActivationFunction,
+    z: RowsMut<'_, T>,
+    difference: RowsMut<'_, T>,
+) -> Result<(), TchError> {
+    if activation == ActivationFunction::Sigmoid {
+        drop(difference.matrix.f_mul_scalar_out(difference.matrix, 0.5)?);
+    }
+    if activation != ActivationFunction::Relu {
+        drop(difference.matrix.f_tanh_out(difference.matrix)?);
+        activate(activation, z.matrix)?;
+    }
+    debug_assert_eq!(difference.strided_rows, z.strided_rows, "the rows of the difference and of z");
+    difference_slice(activation, z.buffer.slice(), difference.buffer.slice_mut(), z.strided_rows);
+    Ok(())
+}
+
+/// h = σ(z), in place.
+fn activate(activation: ActivationFunction, z: &Tensor) -> Result<(), TchError> {
     match activation {
         ActivationFunction::Relu => z.f_relu_out(z),
         ActivationFunction::Sigmoid => z.f_sigmoid_out(z),
@@ -40,8 +75,7 @@ pub fn activate(activation: ActivationFunction, z: &Tensor) -> Result<(), TchErr
 }
 
 wide! {
-    /// z ← z + b.
-    pub fn add_bias<T: Scalar>(values: &mut [T], strided_rows: &StridedRows, bias: &[T]) {
+    fn add_bias_slice<T: Scalar>(values: &mut [T], strided_rows: &StridedRows, bias: &[T]) {
         for start in strided_rows.starts() {
             for position in values[start..start + strided_rows.length].chunks_exact_mut(bias.len()) {
                 position.iter_mut().zip(bias).for_each(|(z, &b)| *z += b);
@@ -51,7 +85,7 @@ wide! {
 }
 
 wide! {
-    fn add_bias_and_rectify<T: Scalar>(values: &mut [T], strided_rows: &StridedRows, bias: &[T]) {
+    fn add_bias_and_rectify_slice<T: Scalar>(values: &mut [T], strided_rows: &StridedRows, bias: &[T]) {
         let zero = T::default();
         for start in strided_rows.starts() {
             for position in values[start..start + strided_rows.length].chunks_exact_mut(bias.len()) {
@@ -66,8 +100,7 @@ wide! {
 }
 
 wide! {
-    /// error ← scale · error ⊙ σ'(z). The derivative is computed from h = σ(z), which has the same rows as the error.
-    pub fn activation_backward<T: Scalar>(
+    fn backward_slice<T: Scalar>(
         activation: ActivationFunction,
         scale: T,
         error: &mut [T],
@@ -87,49 +120,41 @@ wide! {
     }
 }
 
-/// The first pass of σ(z + Δ) − σ(z): the exponentials, for which libtorch has vector code. `difference` holds Δ. Both
-/// tensors then hold the inputs of [`finish_activation_difference`].
-pub fn begin_activation_difference(
-    activation: ActivationFunction,
-    z: &Tensor,
-    difference: &Tensor,
-) -> Result<(), TchError> {
-    match activation {
-        ActivationFunction::Relu => return Ok(()),
-        ActivationFunction::Sigmoid => drop(difference.f_mul_scalar_out(difference, 0.5)?),
-        ActivationFunction::Tanh => {}
-    }
-    drop(difference.f_tanh_out(difference)?);
-    activate(activation, z)
-}
-
 wide! {
-    /// The second pass: difference ← σ(z + Δ) − σ(z).
+    /// The second pass. `z` holds σ(z), and `difference` holds tanh Δ or, for the sigmoid, tanh Δ/2.
     ///
     /// Far from the output, Δ is orders of magnitude smaller than z, and a difference of two σ would be rounding error
     /// in single precision. The code therefore subtracts no nearly equal numbers. By the addition theorem, tanh(z + Δ)
     /// − h = (1 − h²)t / (1 + ht) with h = tanh z and t = tanh Δ. The sigmoid is half of a tanh, at half of z and Δ.
-    pub fn finish_activation_difference<T: Scalar>(activation: ActivationFunction, z: &[T], difference: &mut [T]) {
+    fn difference_slice<T: Scalar>(
+        activation: ActivationFunction,
+        z: &[T],
+        difference: &mut [T],
+        strided_rows: &StridedRows,
+    ) {
         let (zero, one, two) = (T::default(), T::from_f64(1.0), T::from_f64(2.0));
         // The quotient may be 0/0 if σ is flat to the last bit; the difference is then 0. NaN stays NaN.
         let quotient = |above: T, below: T| if below == zero { zero } else { above / below };
-        let pairs = difference.iter_mut().zip(z);
-        match activation {
-            ActivationFunction::Relu => pairs.for_each(|(difference, &z)| {
-                let moved = z + *difference;
-                *difference = match (z > zero, moved <= zero) {
-                    (true, true) => -z,
-                    (true, false) => *difference,
-                    (false, true) => zero,
-                    (false, false) => moved,
-                };
-            }),
-            ActivationFunction::Sigmoid => pairs.for_each(|(difference, &h)| {
-                *difference = quotient(two * h * (one - h) * *difference, one + (two * h - one) * *difference);
-            }),
-            ActivationFunction::Tanh => pairs.for_each(|(difference, &h)| {
-                *difference = quotient((one - h * h) * *difference, one + h * *difference);
-            }),
+        for start in strided_rows.starts() {
+            let row = start..start + strided_rows.length;
+            let pairs = difference[row.clone()].iter_mut().zip(&z[row]);
+            match activation {
+                ActivationFunction::Relu => pairs.for_each(|(difference, &z)| {
+                    let moved = z + *difference;
+                    *difference = match (z > zero, moved <= zero) {
+                        (true, true) => -z,
+                        (true, false) => *difference,
+                        (false, true) => zero,
+                        (false, false) => moved,
+                    };
+                }),
+                ActivationFunction::Sigmoid => pairs.for_each(|(difference, &h)| {
+                    *difference = quotient(two * h * (one - h) * *difference, one + (two * h - one) * *difference);
+                }),
+                ActivationFunction::Tanh => pairs.for_each(|(difference, &h)| {
+                    *difference = quotient((one - h * h) * *difference, one + h * *difference);
+                }),
+            }
         }
     }
 }
@@ -137,13 +162,23 @@ wide! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::handles::Matrix;
+    use crate::kernels::transfer::copy_from_host;
 
-    fn change<T: Scalar + tch::kind::Element>(activation: ActivationFunction, z: f64, by: f64) -> f64 {
-        let (z, by) = (Tensor::from_slice(&[T::from_f64(z)]), Tensor::from_slice(&[T::from_f64(by)]));
-        begin_activation_difference(activation, &z, &by).expect("an activation");
-        let mut change = [T::from_f64(by.double_value(&[0]))];
-        finish_activation_difference(activation, &[T::from_f64(z.double_value(&[0]))], &mut change);
-        change[0].to_f64()
+    fn one<T: Scalar>(value: f64) -> Matrix<T> {
+        let mut matrix = Matrix::zeros(1, 1).expect("memory");
+        copy_from_host(matrix.buffer_mut().whole_mut(), &[T::from_f64(value)]);
+        matrix
+    }
+
+    fn value<T: Scalar>(matrix: &Matrix<T>) -> f64 {
+        matrix.tensor().double_value(&[0, 0])
+    }
+
+    fn change<T: Scalar>(activation: ActivationFunction, z: f64, by: f64) -> f64 {
+        let (mut z, mut by) = (one::<T>(z), one::<T>(by));
+        activation_difference(activation, z.rows_mut(), by.rows_mut()).expect("an activation");
+        value(&by)
     }
 
     #[test]
@@ -191,12 +226,11 @@ mod tests {
                     activate(activation, &tensor).expect("an activation");
                     tensor.double_value(&[0])
                 };
-                let mut slope = [1.0];
-                let row = StridedRows { first: 0, outer: (1, 1), inner: (1, 1), length: 1 };
-                activation_backward(activation, 1.0, &mut slope, &[sigma(z)], &row);
+                let (mut slope, hidden) = (one::<f64>(1.0), one(sigma(z)));
+                activation_backward(activation, 1.0, slope.rows_mut(), hidden.rows());
                 let step = 1e-6;
-                let measured = (sigma(z + step) - sigma(z - step)) / (2.0 * step);
-                assert!((slope[0] - measured).abs() < 1e-8, "{activation} at {z}: {} {measured}", slope[0]);
+                let (slope, measured) = (value(&slope), (sigma(z + step) - sigma(z - step)) / (2.0 * step));
+                assert!((slope - measured).abs() < 1e-8, "{activation} at {z}: {slope} {measured}");
             }
         }
     }

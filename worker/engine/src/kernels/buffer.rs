@@ -1,14 +1,19 @@
-//! A buffer: flat memory as a slice and as tensors. This is the only file with `unsafe` for memory.
+//! A buffer: flat memory as tensors, and as a slice inside kernels. This is the only file with `unsafe` for memory.
 //!
-//! Fused loops run over the slice. Matrix products run over tensors that are views of the same memory. The memory
-//! belongs to a libtorch CPU tensor, which is aligned to 64 bytes.
+//! Matrix products run over tensors that are views of the memory. Fused loops run over a slice of the same memory. The
+//! memory belongs to a libtorch CPU tensor, which is aligned to 64 bytes.
+//!
+//! No other module than `kernels` can take a slice. A kernel ends its slices before libtorch writes to the same memory,
+//! so no slice is alive beside such a write.
 #![expect(unsafe_code, reason = "a slice over the memory of a tensor, checked once where the tensor is made")]
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use tch::{Device, Tensor};
 
-use crate::kernels::scalar::Scalar;
+use super::handles::{View, ViewMut};
+use super::scalar::Scalar;
 
 /// The alignment of every matrix, in values: 64 bytes of float32. Equal alignment is one condition for equal sums to
 /// the last bit, at any position in a buffer.
@@ -39,20 +44,48 @@ impl<T: Scalar> Buffer<T> {
         Ok(Self { tensor, length, scalar: PhantomData })
     }
 
-    /// All values.
+    /// The number of values.
     #[must_use]
-    pub fn slice(&self) -> &[T] {
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// All values, for a kernel.
+    pub(in crate::kernels) fn slice(&self) -> &[T] {
         // SAFETY: the tensor is a contiguous CPU tensor of at least `length` numbers of kind `T::KIND`, whose memory lives as
-        // long as `self`; its views are written to by tensor operations only, which run to their end on this thread
-        // and so never while this borrow is in use.
+        // long as `self`; its views are written to by tensor operations only, which run to their end on this thread, and
+        // no kernel runs one while it holds a slice of the memory that the operation writes to.
         unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<T>(), self.length) }
     }
 
-    /// All values, mutable.
-    #[must_use]
-    pub fn slice_mut(&mut self) -> &mut [T] {
+    /// All values, mutable, for a kernel.
+    pub(in crate::kernels) fn slice_mut(&mut self) -> &mut [T] {
         // SAFETY: as for `slice`; `self` is borrowed mutably, so this is the only slice.
         unsafe { std::slice::from_raw_parts_mut(self.tensor.data_ptr().cast::<T>(), self.length) }
+    }
+
+    /// A handle of all values.
+    #[must_use]
+    pub fn whole(&self) -> View<'_, T> {
+        self.view(0..self.length)
+    }
+
+    /// A handle of all values, mutable.
+    #[must_use]
+    pub fn whole_mut(&mut self) -> ViewMut<'_, T> {
+        self.view_mut(0..self.length)
+    }
+
+    /// A handle of a range of values.
+    #[must_use]
+    pub fn view(&self, range: Range<usize>) -> View<'_, T> {
+        View::new(self, range)
+    }
+
+    /// A handle of a range of values, mutable.
+    #[must_use]
+    pub fn view_mut(&mut self, range: Range<usize>) -> ViewMut<'_, T> {
+        ViewMut::new(self, range)
     }
 
     /// A matrix view: element (i, j) is value `start + i · stride + j`.
@@ -61,14 +94,6 @@ impl<T: Scalar> Buffer<T> {
     /// The matrix does not fit into the buffer.
     pub fn matrix(&self, start: usize, rows: usize, columns: usize, stride: usize) -> Result<Tensor, tch::TchError> {
         self.tensor.f_as_strided([rows as i64, columns as i64], [stride as i64, 1], start as i64)
-    }
-
-    /// A vector view that begins at value `start`.
-    ///
-    /// # Errors
-    /// The vector does not fit into the buffer.
-    pub fn vector(&self, start: usize, length: usize) -> Result<Tensor, tch::TchError> {
-        self.tensor.f_narrow(0, start as i64, length as i64)
     }
 }
 

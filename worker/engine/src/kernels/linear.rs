@@ -1,13 +1,14 @@
-//! The matrix products of a layer: forward, error to input, weight gradient.
+//! The gradients and products of a layer: forward, error to input, weight gradient, bias gradient.
 //!
-//! Each operation is one product per weight slice, over views: inputs are not copied. A fully connected layer has one
+//! The products are one per weight slice, over views: inputs are not copied. A fully connected layer has one
 //! slice, or several if its sources are not side by side. A convolution has one slice per kernel row.
 
 use biosweep_numeric::vector::wide;
 use tch::{TchError, Tensor};
 
+use super::handles::{Rows, ViewMut};
+use super::scalar::Scalar;
 use crate::architecture::StridedRows;
-use crate::kernels::scalar::Scalar;
 
 /// How a product is written to its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +57,20 @@ pub fn weight_gradient(
     product(mode, gradient, input_transposed, delta)
 }
 
+/// Δb = Σ δ, or Δb += Σ δ, over the positions of all images. A layer without biases has an empty `gradient`.
+pub fn bias_gradient<T: Scalar>(mode: WriteMode, gradient: ViewMut<'_, T>, delta: Rows<'_, T>) {
+    let gradient = gradient.into_slice();
+    if gradient.is_empty() {
+        return;
+    }
+    if mode == WriteMode::Overwrite {
+        gradient.fill(T::default());
+    }
+    add_bias_gradient(gradient, delta.buffer.slice(), delta.strided_rows);
+}
+
 wide! {
-    /// Δb += Σ δ over the positions of all images.
-    pub fn add_bias_gradient<T: Scalar>(gradient: &mut [T], delta: &[T], strided_rows: &StridedRows) {
+    fn add_bias_gradient<T: Scalar>(gradient: &mut [T], delta: &[T], strided_rows: &StridedRows) {
         for start in strided_rows.starts() {
             for position in delta[start..start + strided_rows.length].chunks_exact(gradient.len()) {
                 gradient.iter_mut().zip(position).for_each(|(sum, &delta)| *sum += delta);

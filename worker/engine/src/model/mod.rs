@@ -24,6 +24,7 @@ use self::parameters::Parameters;
 pub use self::pass::ForwardPass;
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
+use crate::kernels::transfer::{draw_normal, fill};
 
 /// The parameters of all lanes of one network.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl<T: Scalar> Model<T> {
                 let std = law.std(*activation, spec.inputs.fan_in());
                 T::fill_normal(&mut numbers, &mut seed.stream((law.purpose)(layer as u32), 0), std);
                 parameters.set_weight(lane, layer, &numbers);
-                parameters.bias_mut(lane, layer).fill(T::default());
+                fill(parameters.bias_mut(lane, layer), T::default());
             }
         };
         draw(forward, Law { purpose: Purpose::Weights, gain: Gain::OfActivation });
@@ -116,7 +117,7 @@ impl<T: Scalar> Model<T> {
             for layer in parameters.layers() {
                 let std = law.std(self.activation, parameters.parameter_range(layer).spec.inputs.fan_in());
                 let mut stream = seed.stream((law.purpose)(layer as u32), update);
-                T::fill_normal(parameters.raw_weight_mut(lane, layer), &mut stream, std);
+                draw_normal(parameters.raw_weight_mut(lane, layer), &mut stream, std);
             }
         }
     }

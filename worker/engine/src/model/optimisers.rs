@@ -8,6 +8,7 @@ use tch::TchError;
 
 use super::Model;
 use super::group::Change;
+use crate::kernels::buffer::Buffer;
 use crate::kernels::scalar::Scalar;
 use crate::optim::{Optimiser, OptimiserConfig};
 
@@ -48,7 +49,7 @@ impl<T: Scalar> LaneOptimisers<T> {
 
     /// The state beside the numbers of steps: the name of the parameters, the name of the state, and its numbers in the memory
     /// order of the parameters.
-    pub fn state(&mut self) -> impl Iterator<Item = (&'static str, &'static str, &mut [T])> {
+    pub fn state(&mut self) -> impl Iterator<Item = (&'static str, &'static str, &mut Buffer<T>)> {
         self.0.iter_mut().flat_map(|(name, optimiser)| {
             let name = *name;
             optimiser.state().into_iter().map(move |(what, numbers)| (name, what, numbers))

@@ -8,7 +8,9 @@ use tch::{TchError, Tensor};
 
 use crate::architecture::{InputSpec, PaddedImageLayout};
 use crate::kernels::buffer::{Buffer, aligned};
+use crate::kernels::handles::{View, ViewMut};
 use crate::kernels::scalar::Scalar;
+use crate::kernels::transfer::{gather_to_host, scatter_from_host};
 
 /// The shape of the parameters of one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,13 +192,14 @@ impl<T: Scalar> Parameters<T> {
     /// column] for weights to every unit of a layer.
     #[must_use]
     pub fn weight(&self, lane: usize, layer: usize) -> Vec<T> {
-        self.ordered(lane, layer, self.values.slice())
+        gather_to_host(self.raw_weight(lane, layer), &self.parameter_range(layer).spec.indices())
     }
 
     /// The weight gradient of a layer, in the same order.
     #[must_use]
     pub fn weight_gradient(&self, layer: usize) -> Vec<T> {
-        self.ordered(0, layer, self.gradients.slice())
+        let ParameterRange { spec, weight, .. } = self.parameter_range(layer);
+        gather_to_host(self.gradients.view(weight.clone()), &spec.indices())
     }
 
     /// Sets the weights of a layer, given in the same order.
@@ -204,80 +207,73 @@ impl<T: Scalar> Parameters<T> {
     /// # Panics
     /// The number of values is not the number of weights.
     pub fn set_weight(&mut self, lane: usize, layer: usize, values: &[T]) {
-        let range = &self.ranges[layer - self.first];
-        assert_eq!(values.len(), range.spec.count(), "the weights of layer {layer}");
-        let start = lane * self.stride + range.weight.start;
-        let parameters = self.values.slice_mut();
-        range.spec.indices().into_iter().zip(values).for_each(|(index, &value)| parameters[start + index] = value);
-    }
-
-    fn ordered(&self, lane: usize, layer: usize, values: &[T]) -> Vec<T> {
-        let range = self.parameter_range(layer);
-        let start = lane * self.stride + range.weight.start;
-        range.spec.indices().into_iter().map(|index| values[start + index]).collect()
+        let spec = &self.parameter_range(layer).spec;
+        assert_eq!(values.len(), spec.count(), "the weights of layer {layer}");
+        let indices = spec.indices();
+        scatter_from_host(self.raw_weight_mut(lane, layer), &indices, values);
     }
 
     /// The weights of a layer in memory order.
     #[must_use]
-    pub fn raw_weight(&self, lane: usize, layer: usize) -> &[T] {
-        &self.values.slice()[self.in_lane(lane, &self.parameter_range(layer).weight)]
+    pub fn raw_weight(&self, lane: usize, layer: usize) -> View<'_, T> {
+        self.values.view(self.in_lane(lane, &self.parameter_range(layer).weight))
     }
 
     /// The weights of a layer in memory order, mutable.
     #[must_use]
-    pub fn raw_weight_mut(&mut self, lane: usize, layer: usize) -> &mut [T] {
+    pub fn raw_weight_mut(&mut self, lane: usize, layer: usize) -> ViewMut<'_, T> {
         let weight = self.in_lane(lane, &self.parameter_range(layer).weight);
-        &mut self.values.slice_mut()[weight]
+        self.values.view_mut(weight)
     }
 
     /// The biases of a layer.
     #[must_use]
-    pub fn bias(&self, lane: usize, layer: usize) -> &[T] {
-        &self.values.slice()[self.in_lane(lane, &self.parameter_range(layer).bias)]
+    pub fn bias(&self, lane: usize, layer: usize) -> View<'_, T> {
+        self.values.view(self.in_lane(lane, &self.parameter_range(layer).bias))
     }
 
     /// The biases of a layer, mutable.
     #[must_use]
-    pub fn bias_mut(&mut self, lane: usize, layer: usize) -> &mut [T] {
+    pub fn bias_mut(&mut self, lane: usize, layer: usize) -> ViewMut<'_, T> {
         let bias = self.in_lane(lane, &self.parameter_range(layer).bias);
-        &mut self.values.slice_mut()[bias]
+        self.values.view_mut(bias)
     }
 
     /// The bias gradient of a layer.
     #[must_use]
-    pub fn bias_gradient(&self, layer: usize) -> &[T] {
-        &self.gradients.slice()[self.parameter_range(layer).bias.clone()]
+    pub fn bias_gradient(&self, layer: usize) -> View<'_, T> {
+        self.gradients.view(self.parameter_range(layer).bias.clone())
     }
 
     /// The bias gradient of a layer, mutable.
     #[must_use]
-    pub fn bias_gradient_mut(&mut self, layer: usize) -> &mut [T] {
+    pub fn bias_gradient_mut(&mut self, layer: usize) -> ViewMut<'_, T> {
         let bias = self.parameter_range(layer).bias.clone();
-        &mut self.gradients.slice_mut()[bias]
+        self.gradients.view_mut(bias)
     }
 
     /// The parameters of a layer in a lane: their offset in the lane, the values, and the gradients. Both include the
     /// alignment, which is zero.
     #[must_use]
-    pub fn layer_mut(&mut self, lane: usize, layer: usize) -> (usize, &mut [T], &[T]) {
+    pub fn layer_mut(&mut self, lane: usize, layer: usize) -> (usize, ViewMut<'_, T>, View<'_, T>) {
         let range = &self.ranges[layer - self.first];
         let (first, length) = (range.weight.start, aligned(range.bias.end) - range.weight.start);
         let start = lane * self.stride + first;
-        let gradients = &self.gradients.slice()[first..first + length];
-        (first, &mut self.values.slice_mut()[start..start + length], gradients)
+        let gradients = self.gradients.view(first..first + length);
+        (first, self.values.view_mut(start..start + length), gradients)
     }
 
     /// All parameters of a lane in memory order, alignment included.
     #[must_use]
-    pub fn lane(&self, lane: usize) -> &[T] {
-        &self.values.slice()[self.in_lane(lane, &(0..self.stride))]
+    pub fn lane(&self, lane: usize) -> View<'_, T> {
+        self.values.view(self.in_lane(lane, &(0..self.stride)))
     }
 
     /// All parameters of a lane in memory order, mutable.
     #[must_use]
-    pub fn lane_mut(&mut self, lane: usize) -> &mut [T] {
+    pub fn lane_mut(&mut self, lane: usize) -> ViewMut<'_, T> {
         let all = self.in_lane(lane, &(0..self.stride));
-        &mut self.values.slice_mut()[all]
+        self.values.view_mut(all)
     }
 
     /// The number of values of one lane, alignment included.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::parameters::Parameters;
+use crate::kernels::handles::View;
 use crate::kernels::scalar::Scalar;
+use crate::kernels::transfer::{copy_to_host, gather_to_host};
 
 /// A tensor outside the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,15 +22,14 @@ pub type SavedTensors<T> = BTreeMap<String, SavedTensor<T>>;
 impl<T: Scalar> Parameters<T> {
     /// The tensors of each layer, `NAME.L.weight` and `NAME.L.bias`, from numbers in the memory order of a lane: the parameters
     /// themselves, or the state of their optimiser.
-    pub fn save(&self, name: &str, numbers: &[T], tensors: &mut SavedTensors<T>) {
+    pub fn save(&self, name: &str, numbers: View<'_, T>, tensors: &mut SavedTensors<T>) {
         for layer in self.layers() {
             let range = self.parameter_range(layer);
-            let weights = &numbers[range.weight.clone()];
-            let values = range.spec.indices().into_iter().map(|index| weights[index]).collect();
+            let values = gather_to_host(numbers.part(range.weight.clone()), &range.spec.indices());
             let weight = SavedTensor { shape: range.spec.shape(), values };
             tensors.insert(format!("{name}.{layer}.weight"), weight);
             if range.spec.has_biases {
-                let values = numbers[range.bias.clone()].to_vec();
+                let values = copy_to_host(numbers.part(range.bias.clone()));
                 tensors.insert(format!("{name}.{layer}.bias"), SavedTensor { shape: vec![values.len()], values });
             }
         }
@@ -59,6 +60,7 @@ impl<T: Scalar> Parameters<T> {
 mod tests {
     use super::*;
     use crate::architecture::InputSpec;
+    use crate::kernels::transfer::copy_from_host;
     use crate::model::parameters::{ParameterSpec, WeightLayout};
 
     #[test]
@@ -69,13 +71,13 @@ mod tests {
             let spec = ParameterSpec { row_ranges: Vec::from([whole]), inputs, outputs: 2, layout, has_biases: true };
             let mut parameters = Parameters::<f32>::zeros(1, 4, vec![spec]).expect("memory");
             parameters.set_weight(0, 4, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-            parameters.bias_mut(0, 4).copy_from_slice(&[7.0, 8.0]);
+            copy_from_host(parameters.bias_mut(0, 4), &[7.0, 8.0]);
             let mut tensors = SavedTensors::new();
             parameters.save("forward", parameters.lane(0), &mut tensors);
             let weight = SavedTensor { shape: vec![2, 3], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
             assert_eq!(tensors["forward.4.weight"], weight, "the order of files does not depend on {layout:?}");
             assert_eq!(tensors["forward.4.bias"].values, [7.0, 8.0]);
-            assert_eq!(parameters.load("forward", &tensors), parameters.lane(0));
+            assert_eq!(parameters.load("forward", &tensors), copy_to_host(parameters.lane(0)));
         }
     }
 }

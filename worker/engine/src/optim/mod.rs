@@ -1,5 +1,5 @@
-//! Optimisers: updates of parameters by their gradients. Each optimiser is one file, and one fused loop over flat
-//! slices.
+//! Optimisers: updates of parameters by their gradients. Each optimiser is one file, and one fused loop in
+//! [`crate::kernels::update`].
 
 mod adam;
 mod adamw;
@@ -11,6 +11,8 @@ use biosweep_common::configuration::Hyperparameters;
 use biosweep_common::vocabulary::Optimizer;
 use tch::TchError;
 
+use crate::kernels::buffer::Buffer;
+use crate::kernels::handles::{View, ViewMut};
 use crate::kernels::scalar::Scalar;
 
 /// An optimiser of one parameter group in one lane, and the steps that it has done.
@@ -25,10 +27,10 @@ pub(crate) trait Optimise<T: Scalar> {
     fn begin(&mut self, _step: u64) {}
 
     /// Updates the parameters from index `first` on, weight decay included.
-    fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]);
+    fn update(&mut self, first: usize, values: ViewMut<'_, T>, gradients: View<'_, T>);
 
-    /// The state beside the number of steps, by name. Each slice is as long as the parameters.
-    fn state(&mut self) -> Vec<(&'static str, &mut [T])>;
+    /// The state beside the number of steps, by name. Each buffer is as long as the parameters.
+    fn state(&mut self) -> Vec<(&'static str, &mut Buffer<T>)>;
 
     /// In-place SGD, if the optimiser is nothing more than that.
     fn in_place_sgd(&self) -> Option<InPlaceSgd> {
@@ -95,13 +97,13 @@ impl<T: Scalar> Optimiser<T> {
     ///
     /// # Panics
     /// No step has begun.
-    pub fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
+    pub fn update(&mut self, first: usize, values: ViewMut<'_, T>, gradients: View<'_, T>) {
         assert!(self.steps > 0, "an update outside a step");
         self.method.update(first, values, gradients);
     }
 
-    /// The state beside the number of steps, by name. Each slice is as long as the parameters.
-    pub fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
+    /// The state beside the number of steps, by name. Each buffer is as long as the parameters.
+    pub fn state(&mut self) -> Vec<(&'static str, &mut Buffer<T>)> {
         self.method.state()
     }
 

@@ -4,12 +4,13 @@
 //!
 //! Without momentum w ← (1 − ηλ)w − ηg, which is one product added in place: see [`InPlaceSgd`].
 
-use biosweep_numeric::vector::wide;
 use tch::TchError;
 
 use super::{InPlaceSgd, Optimise, OptimiserConfig};
 use crate::kernels::buffer::Buffer;
+use crate::kernels::handles::{View, ViewMut};
 use crate::kernels::scalar::Scalar;
+use crate::kernels::update::{SgdConstants, sgd, sgd_with_momentum};
 
 #[derive(Debug)]
 pub(super) struct Sgd<T> {
@@ -26,8 +27,8 @@ impl<T: Scalar> Sgd<T> {
 }
 
 impl<T: Scalar> Optimise<T> for Sgd<T> {
-    fn state(&mut self) -> Vec<(&'static str, &mut [T])> {
-        self.velocity.iter_mut().map(|velocity| ("velocity", velocity.slice_mut())).collect()
+    fn state(&mut self) -> Vec<(&'static str, &mut Buffer<T>)> {
+        self.velocity.iter_mut().map(|velocity| ("velocity", velocity)).collect()
     }
 
     fn in_place_sgd(&self) -> Option<InPlaceSgd> {
@@ -36,36 +37,15 @@ impl<T: Scalar> Optimise<T> for Sgd<T> {
         self.velocity.is_none().then_some(in_place_sgd)
     }
 
-    fn update(&mut self, first: usize, values: &mut [T], gradients: &[T]) {
+    fn update(&mut self, first: usize, values: ViewMut<'_, T>, gradients: View<'_, T>) {
+        let OptimiserConfig { learning_rate, weight_decay, momentum, nesterov, .. } = self.config;
+        let constants = SgdConstants { rate: learning_rate, decay: weight_decay, momentum, nesterov };
         match &mut self.velocity {
-            None => plain(values, gradients, self.config),
+            None => sgd(values, gradients, constants),
             Some(velocity) => {
-                let velocity = &mut velocity.slice_mut()[first..first + values.len()];
-                with_momentum(values, gradients, velocity, self.config);
+                let velocity = velocity.view_mut(first..first + values.length());
+                sgd_with_momentum(values, gradients, velocity, constants);
             }
-        }
-    }
-}
-
-wide! {
-    fn plain<T: Scalar>(values: &mut [T], gradients: &[T], config: OptimiserConfig) {
-        let (rate, decay) = (T::from_f64(config.learning_rate), T::from_f64(config.weight_decay));
-        for (w, &g) in values.iter_mut().zip(gradients) {
-            *w -= rate * (g + decay * *w);
-        }
-    }
-}
-
-wide! {
-    fn with_momentum<T: Scalar>(values: &mut [T], gradients: &[T], velocity: &mut [T], config: OptimiserConfig) {
-        let (rate, decay) = (T::from_f64(config.learning_rate), T::from_f64(config.weight_decay));
-        let momentum = T::from_f64(config.momentum);
-        // The factors of the gradient and of the velocity in the step.
-        let (of_gradient, of_velocity) = if config.nesterov { (rate, rate * momentum) } else { (T::default(), rate) };
-        for ((w, &g), v) in values.iter_mut().zip(gradients).zip(velocity) {
-            let g = g + decay * *w;
-            *v = momentum * *v + g;
-            *w -= of_gradient * g + of_velocity * *v;
         }
     }
 }

@@ -1,16 +1,24 @@
 //! Tests of the fused loops against the plain equations.
 
 use super::*;
+use crate::kernels::transfer::{copy_from_host, copy_to_host};
+
+fn buffer<T: Scalar>(values: &[T]) -> Buffer<T> {
+    let mut buffer = Buffer::zeros(values.len()).expect("memory");
+    copy_from_host(buffer.whole_mut(), values);
+    buffer
+}
 
 fn run(optimizer: Optimizer, config: OptimiserConfig) -> Vec<f64> {
-    let mut values = vec![1.0, -2.0, 0.5];
+    let mut values = buffer(&[1.0, -2.0, 0.5]);
     let mut optimiser = Optimiser::<f64>::new(OptimiserConfig { optimizer, ..config }, 3).expect("memory");
     for update in 1..=50 {
-        let gradients: Vec<f64> = values.iter().map(|w| 2.0 * w + 0.1 * f64::from(update % 3)).collect();
+        let values_now = copy_to_host(values.whole());
+        let gradients: Vec<f64> = values_now.iter().map(|w| 2.0 * w + 0.1 * f64::from(update % 3)).collect();
         optimiser.begin();
-        optimiser.update(0, &mut values, &gradients);
+        optimiser.update(0, values.whole_mut(), buffer(&gradients).whole());
     }
-    values
+    copy_to_host(values.whole())
 }
 
 fn close(left: &[f64], right: &[f64]) -> bool {
@@ -99,12 +107,12 @@ fn padding_that_is_zero_stays_zero() {
             momentum: 0.9,
             nesterov: false,
         };
-        let mut values = [0.0_f32; 4];
+        let mut values = buffer(&[0.0_f32; 4]);
         let mut optimiser =
             Optimiser::<f32>::new(OptimiserConfig { optimizer: *optimizer, ..config }, 4).expect("memory");
         optimiser.begin();
-        optimiser.update(0, &mut values, &[0.0; 4]);
-        assert_eq!(values, [0.0; 4], "{optimizer}");
+        optimiser.update(0, values.whole_mut(), buffer(&[0.0; 4]).whole());
+        assert_eq!(copy_to_host(values.whole()), [0.0; 4], "{optimizer}");
     }
 }
 

@@ -8,10 +8,10 @@
 use tch::TchError;
 
 use super::machinery::layer_errors::LayerErrors;
-use super::machinery::signs;
 use super::{LearningRule, StepContext};
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
+use crate::kernels::weights::sign_with_sizes;
 use crate::model::Model;
 use crate::model::group::{Change, FEEDBACK, ParameterGroup};
 use crate::model::parameters::Parameters;
@@ -56,7 +56,7 @@ impl<T: Scalar> RedrawnSizes<T> {
     fn compute_feedback(&mut self, model: &Model<T>, lane: usize, l: usize) {
         if l > 1 {
             let sizes = model.group(FEEDBACK).raw_weight(lane, l);
-            signs::with_sizes(self.feedback.raw_weight_mut(0, l), sizes, model.forward.raw_weight(lane, l));
+            sign_with_sizes(self.feedback.raw_weight_mut(0, l), sizes, model.forward.raw_weight(lane, l));
         }
     }
 }

@@ -4,9 +4,10 @@ use biosweep_common::configuration::Hyperparameters;
 use biosweep_numeric::random::Purpose;
 use tch::{TchError, Tensor};
 
-use super::machinery::gradient::{Delta, learn_layer};
+use super::machinery::gradient::learn_layer;
 use crate::activations::Activations;
-use crate::kernels::buffer::Buffer;
+use crate::kernels::handles::{Matrix, Rows, ViewMut};
+use crate::kernels::loss::{one_hot, scaled};
 use crate::kernels::scalar::Scalar;
 use crate::model::optimisers::{FORWARD, LaneOptimisers};
 use crate::model::{ForwardPass, Model};
@@ -53,9 +54,9 @@ pub struct Batch<'a, T> {
     pub normal: &'a mut Normal<'a, T>,
 }
 
-/// A source of random numbers: fills the slice with standard normal deviates, for a purpose and a draw. Equal purposes and
+/// A source of random numbers: fills the values with standard normal deviates, for a purpose and a draw. Equal purposes and
 /// draws give equal numbers.
-pub type Normal<'a, T> = dyn FnMut(Purpose, u64, &mut [T]) + 'a;
+pub type Normal<'a, T> = dyn FnMut(Purpose, u64, ViewMut<'_, T>) + 'a;
 
 /// The destination of gradients.
 pub enum Destination<'a, T> {
@@ -103,27 +104,21 @@ impl<'a, T: Scalar> StepContext<'a, T> {
 
     /// δ of the output layer, (softmax(z) − onehot(y)) / batch, [images, classes].
     pub fn output_delta(&self) -> &Tensor {
-        self.pass.output_delta()
+        self.pass.output_delta.tensor()
     }
 
     /// onehot(y) − softmax(z), [images, classes], without the unit of δ.
     pub(super) fn output_difference(&self) -> Result<Tensor, TchError> {
-        self.pass.output_delta().f_mul_scalar(self.descent())
+        scaled(self.pass.output_delta.rows(), self.descent())
     }
 
     /// factor · onehot(y), [images, classes], with the unit of δ.
-    pub(super) fn onehot(&self, factor: f64) -> Result<Tensor, TchError> {
-        let (images, classes) = (self.labels.len(), self.model.architecture.classes());
-        let mut onehot = Buffer::zeros(images * classes)?;
-        let value = T::from_f64(factor * self.unit(FORWARD));
-        for (row, &label) in onehot.slice_mut().chunks_exact_mut(classes).zip(self.labels) {
-            row[label as usize] = value;
-        }
-        onehot.matrix(0, images, classes, classes)
+    pub(super) fn onehot(&self, factor: f64) -> Result<Matrix<T>, TchError> {
+        one_hot(self.labels, self.model.architecture.classes(), T::from_f64(factor * self.unit(FORWARD)))
     }
 
     /// Fills `numbers` with standard normal deviates. They depend only on the trajectory and on these three.
-    pub(super) fn normal(&mut self, purpose: fn(u32) -> Purpose, layer: usize, draw: u64, numbers: &mut [T]) {
+    pub(super) fn normal(&mut self, purpose: fn(u32) -> Purpose, layer: usize, draw: u64, numbers: ViewMut<'_, T>) {
         (self.normal)(purpose(layer as u32), draw, numbers);
     }
 
@@ -131,9 +126,9 @@ impl<'a, T: Scalar> StepContext<'a, T> {
     pub(super) fn learn(&mut self, layer: usize, hidden: &Activations<T>) -> Result<(), TchError> {
         let Self { model: Model { architecture, forward, .. }, pass, destination, lane, .. } = self;
         let is_output = layer == architecture.topology.output();
-        let delta = if is_output { Delta::of_output(pass) } else { Delta::of_hidden(hidden, layer) };
+        let delta = if is_output { pass.output_delta.rows() } else { hidden.rows(layer) };
         let inputs = pass.input_matrices(architecture, layer).map(|(_, transposed)| transposed);
-        learn_layer(forward, (*lane, layer), destination.optimiser(FORWARD), inputs, &delta)
+        learn_layer(forward, (*lane, layer), destination.optimiser(FORWARD), inputs, delta)
     }
 
     /// Begins a step of the parameters of a group. A group that learns more than once in an update begins each of its steps.
@@ -150,7 +145,7 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         group: &str,
         layer: usize,
         inputs_transposed: impl Iterator<Item = &'t Tensor>,
-        delta: &Delta<'_, T>,
+        delta: Rows<'_, T>,
     ) -> Result<(), TchError> {
         let parameters = self.model.group_mut(group);
         learn_layer(parameters, (self.lane, layer), self.destination.optimiser(group), inputs_transposed, delta)

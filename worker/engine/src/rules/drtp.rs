@@ -33,7 +33,7 @@ impl<T: Scalar> LearningRule<T> for DirectRandomTargetProjection<T> {
         let label = step.onehot(-1.0 / step.batch_size())?;
         for l in step.hidden_layers() {
             let d = step.model.group(FEEDBACK).weight_slices(step.lane, l);
-            self.delta.receive(step, l, &label, d)?;
+            self.delta.receive(step, l, label.tensor(), d)?;
         }
         for l in step.layers() {
             step.learn(l, self.delta.deltas())?;

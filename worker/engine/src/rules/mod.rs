@@ -114,6 +114,8 @@ mod tests {
     use biosweep_numeric::random::Purpose;
 
     use super::*;
+    use crate::kernels::handles::ViewMut;
+    use crate::kernels::transfer::fill;
     use crate::model::ForwardPass;
     use crate::model::group::DECODER;
 
@@ -145,7 +147,7 @@ mod tests {
                 lane: 0,
                 update: 1,
                 hyperparameters: &Hyperparameters::default(),
-                normal: &mut |_: Purpose, _: u64, numbers: &mut [f64]| numbers.fill(0.0),
+                normal: &mut |_: Purpose, _: u64, numbers: ViewMut<'_, f64>| fill(numbers, 0.0),
             };
             let mut step = StepContext::new(&mut model, &mut pass, batch, Destination::Gradients);
             rule_itself.backward(&mut step).expect("a backward pass");

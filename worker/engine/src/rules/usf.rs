@@ -6,10 +6,10 @@
 use tch::TchError;
 
 use super::machinery::layer_errors::LayerErrors;
-use super::machinery::signs;
 use super::{LearningRule, StepContext};
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
+use crate::kernels::weights::sign_with_size;
 use crate::model::Model;
 use crate::model::group::{Change, ParameterGroup};
 use crate::model::parameters::Parameters;
@@ -55,7 +55,7 @@ impl<T: Scalar> UniformSigns<T> {
         if l > 1 {
             let fan_in = model.architecture.inputs(l).fan_in();
             let size = T::from_f64(1.0 / (fan_in as f64).sqrt());
-            signs::with_size(self.feedback.raw_weight_mut(0, l), size, model.forward.raw_weight(lane, l));
+            sign_with_size(self.feedback.raw_weight_mut(0, l), size, model.forward.raw_weight(lane, l));
         }
     }
 }

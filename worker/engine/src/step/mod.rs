@@ -21,7 +21,9 @@ use tch::TchError;
 
 use crate::activations::Activations;
 use crate::architecture::Architecture;
+use crate::kernels::handles::ViewMut;
 use crate::kernels::scalar::Scalar;
+use crate::kernels::transfer::{copy_from_host, copy_rows_to_host, copy_to_host};
 use crate::model::group::{Change, Group};
 use crate::model::parameters::Parameters;
 use crate::model::{ForwardPass, Model};
@@ -104,13 +106,13 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
     let labels = inputs.labels("y", batch_size, architecture.classes())?;
 
     let mut pass = ForwardPass::new(&architecture, batch_size)?;
-    pass.images.slice_mut().copy_from_slice(&scalars(&images.numbers));
+    copy_from_host(pass.images.buffer_mut().whole_mut(), &scalars::<T>(&images.numbers));
     pass.forward(&model, 0)?;
     let mut rule = rules::new(case.rule, &model, batch_size)?;
     let mut refused = None;
     let mut normal =
-        |purpose: Purpose, _: u64, values: &mut [T]| match noise(&architecture, inputs, batch_size, purpose) {
-            Ok(noise) => values.copy_from_slice(&noise),
+        |purpose: Purpose, _: u64, values: ViewMut<'_, T>| match noise(&architecture, inputs, batch_size, purpose) {
+            Ok(noise) => copy_from_host(values, &noise),
             Err(error) => refused = Some(error),
         };
     let hyperparameters = &case.hyperparameters();
@@ -124,7 +126,7 @@ fn compute<T: Scalar>(case: &Case, inputs: &InputTensors) -> Result<OutputTensor
 
     let mut outputs = OutputTensors::default();
     outputs.add("loss", &[1], vec![loss]);
-    outputs.add("logits", &[batch_size, architecture.classes()], doubles(pass.logits.slice()));
+    outputs.add("logits", &[batch_size, architecture.classes()], doubles(&copy_rows_to_host(pass.logits.rows())));
     let (hidden, differences) = (&pass.hidden, rule.target_differences());
     for layer in architecture.topology.hidden() {
         let (shape, activations) = units(&architecture, batch_size, layer, hidden);
@@ -189,7 +191,7 @@ fn fill<T: Scalar>(parameters: &mut Parameters<T>, inputs: &InputTensors, prefix
         parameters.set_weight(0, layer, &scalars::<T>(&weight.numbers));
         if parameters.parameter_range(layer).spec.has_biases {
             let bias = inputs.tensor(&format!("{prefix}.{layer}.bias"), &shape[..1])?;
-            parameters.bias_mut(0, layer).copy_from_slice(&scalars(&bias.numbers));
+            copy_from_host(parameters.bias_mut(0, layer), &scalars::<T>(&bias.numbers));
         }
     }
     Ok(())
@@ -228,9 +230,7 @@ fn units<T: Scalar>(
     layer: usize,
     activations: &Activations<T>,
 ) -> (Vec<usize>, Vec<f64>) {
-    let (extent, (numbers, strided_rows)) = (architecture.extent(layer), activations.values(layer));
-    let flat: Vec<f64> =
-        strided_rows.starts().flat_map(|start| doubles(&numbers[start..start + strided_rows.length])).collect();
+    let (extent, flat) = (architecture.extent(layer), doubles(&copy_rows_to_host(activations.rows(layer))));
     if !architecture.is_convolutional() {
         return (vec![batch_size, extent.channels], flat);
     }
@@ -248,7 +248,11 @@ fn add_gradients<T: Scalar>(outputs: &mut OutputTensors, name: &str, parameters:
         let shape = spec.shape();
         outputs.add(&format!("{name}.{layer}.weight"), &shape, doubles(&parameters.weight_gradient(layer)));
         if spec.has_biases {
-            outputs.add(&format!("{name}.{layer}.bias"), &shape[..1], doubles(parameters.bias_gradient(layer)));
+            outputs.add(
+                &format!("{name}.{layer}.bias"),
+                &shape[..1],
+                doubles(&copy_to_host(parameters.bias_gradient(layer))),
+            );
         }
     }
 }

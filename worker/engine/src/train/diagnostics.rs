@@ -10,6 +10,7 @@ use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use tch::TchError;
 
 use crate::kernels::scalar::Scalar;
+use crate::kernels::transfer::{copy_rows_to_host, copy_to_host};
 use crate::model::{ForwardPass, Model};
 use crate::rules::{self, Batch, Destination, LearningRule, Normal, StepContext};
 
@@ -42,7 +43,9 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
                 let found = match measure {
                     Measure::UpdateAngle => angle(&of_rule[layer - 1], &of_loss[layer - 1]),
                     Measure::UpdateNorm => Some(norm(&of_rule[layer - 1])),
-                    Measure::WeightNorm => Some(norm(&doubles(self.model.forward.raw_weight(self.lane, layer)))),
+                    Measure::WeightNorm => {
+                        Some(norm(&doubles(&copy_to_host(self.model.forward.raw_weight(self.lane, layer)))))
+                    }
                     Measure::FeedbackAngle => self.feedback_angle(layer),
                     Measure::ReconstructionError => {
                         let units = self.model.architecture.hidden_channels(layer) * self.positions(layer);
@@ -93,12 +96,9 @@ impl<T: Scalar> DiagnosticsProbe<'_, T> {
         if layer == self.model.architecture.topology.output() {
             return None;
         }
-        let (numbers, strided_rows) = self.pass.hidden.values(layer);
-        let starts: Vec<usize> = strided_rows.starts().collect();
-        let (length, of_image) = (strided_rows.length, starts.len() / self.pass.batch_size);
-        let images: Vec<Vec<usize>> = starts.chunks(of_image).map(<[usize]>::to_vec).collect();
-        let row = move |start: usize| doubles(&numbers[start..start + length]);
-        Some(images.into_iter().map(move |starts| starts.into_iter().flat_map(&row).collect()))
+        let all = doubles(&copy_rows_to_host(self.pass.hidden.rows(layer)));
+        let units = all.len() / self.pass.batch_size;
+        Some((0..self.pass.batch_size).map(move |image| all[image * units..][..units].to_vec()))
     }
 
     fn dead_units(&self, layer: usize) -> Option<f64> {

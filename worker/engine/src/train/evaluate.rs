@@ -4,6 +4,7 @@ use biosweep_data::{Dataset, Part};
 use tch::TchError;
 
 use crate::kernels::scalar::Scalar;
+use crate::kernels::transfer::load_batch;
 use crate::model::{ForwardPass, Model};
 
 /// Images in a batch of a fully connected network, and of a convolutional network, whose activations need more memory.
@@ -50,8 +51,7 @@ impl<T: Scalar> Evaluator<T> {
         let mut correct = 0;
         for chunk in images.chunks(self.pass.batch_size) {
             // A smaller last chunk leaves older images in the remaining rows. They are not counted.
-            let pixels = &mut self.pass.images.slice_mut()[..chunk.len() * data.image().units()];
-            data.gather(part, chunk, pixels, &mut self.labels[..chunk.len()]);
+            load_batch(self.pass.images.buffer_mut(), &mut self.labels, data, part, chunk);
             self.pass.forward(model, lane)?;
             let Some(of_chunk) = self.pass.correct(&self.labels[..chunk.len()]) else { return Ok(None) };
             correct += of_chunk;

@@ -13,7 +13,9 @@ use tch::TchError;
 use super::diagnostics::DiagnosticsProbe;
 use super::{IncompatibleState, TrainError};
 use crate::architecture::Architecture;
+use crate::kernels::handles::ViewMut;
 use crate::kernels::scalar::Scalar;
+use crate::kernels::transfer::{copy_from_host, draw_normal, load_batch};
 use crate::model::group::Change;
 use crate::model::optimisers::{FORWARD, LaneOptimisers};
 use crate::model::parameters::Parameters;
@@ -69,7 +71,7 @@ impl<T: Scalar> Learner<T> {
         images: &[u32],
         update: u64,
     ) -> Result<f64, TrainError> {
-        data.gather(Part::Train, images, self.pass.images.slice_mut(), &mut self.labels);
+        load_batch(self.pass.images.buffer_mut(), &mut self.labels, data, Part::Train, images);
         self.pass.forward(&self.model, lane)?;
         let Lane { hyperparameters, optimisers } = &mut self.lanes[lane];
         let seed = seed(hyperparameters);
@@ -88,7 +90,7 @@ impl<T: Scalar> Learner<T> {
             parameters.save(name, parameters.lane(lane), &mut tensors);
         }
         for (name, what, numbers) in self.lanes[lane].optimisers.state() {
-            parameters(&self.model, name).save(&format!("{name}.{what}"), numbers, &mut tensors);
+            parameters(&self.model, name).save(&format!("{name}.{what}"), numbers.whole(), &mut tensors);
         }
         tensors
     }
@@ -127,15 +129,16 @@ impl<T: Scalar> Learner<T> {
         let loaded: Vec<_> =
             kept(&self.model).map(|(name, parameters)| (name, parameters.load(name, tensors))).collect();
         for (name, numbers) in loaded {
-            match name {
+            let values = match name {
                 FORWARD => self.model.forward.lane_mut(lane),
                 name => self.model.group_mut(name).lane_mut(lane),
-            }
-            .copy_from_slice(&numbers);
+            };
+            copy_from_host(values, &numbers);
         }
         let Self { model, lanes, .. } = self;
         for (name, what, numbers) in lanes[lane].optimisers.state() {
-            numbers.copy_from_slice(&parameters(model, name).load(&format!("{name}.{what}"), tensors));
+            let saved = parameters(model, name).load(&format!("{name}.{what}"), tensors);
+            copy_from_host(numbers.whole_mut(), &saved);
         }
         lanes[lane].optimisers.resume(steps);
         Ok(())
@@ -183,6 +186,6 @@ fn seed(hyperparameters: &Hyperparameters) -> Seed {
 }
 
 /// The random numbers of a lane, for each purpose and draw.
-fn normal<T: Scalar>(seed: Seed) -> impl FnMut(Purpose, u64, &mut [T]) {
-    move |purpose, draw, numbers| T::fill_normal(numbers, &mut seed.stream(purpose, draw), 1.0)
+fn normal<T: Scalar>(seed: Seed) -> impl FnMut(Purpose, u64, ViewMut<'_, T>) {
+    move |purpose, draw, numbers| draw_normal(numbers, &mut seed.stream(purpose, draw), 1.0)
 }

@@ -11,7 +11,6 @@ use crate::kernels::scalar::Scalar;
 use crate::model::Model;
 use crate::model::parameters::WeightSlice;
 use crate::rules::StepContext;
-use crate::rules::machinery::gradient::Delta;
 
 /// δ of all hidden layers. Each layer sums the errors that its readers send.
 #[derive(Debug)]
@@ -59,9 +58,8 @@ impl<T: Scalar> LayerErrors<T> {
             return;
         }
         self.deltas.sum_contributions(layer);
-        let (values, strided_rows) = self.deltas.values_mut(layer);
-        let hidden = step.pass.hidden.values(layer).0;
-        activation_backward(step.model.activation, T::from_f64(1.0), values, hidden, strided_rows);
+        let hidden = step.pass.hidden.rows(layer);
+        activation_backward(step.model.activation, T::from_f64(1.0), self.deltas.rows_mut(layer), hidden);
     }
 
     /// Sends [δ_l · F_l]_s to each hidden source s of a layer. `feedback` has the weight slices of W_l; layer 1 has no hidden
@@ -76,12 +74,11 @@ impl<T: Scalar> LayerErrors<T> {
         if ranges.is_empty() {
             return Ok(());
         }
-        let delta =
-            if layer == step.output() { Delta::of_output(step.pass) } else { Delta::of_hidden(&self.deltas, layer) };
+        let delta = if layer == step.output() { step.output_delta() } else { self.deltas.matrix(layer) };
         // If the input is a source, its slice comes first. It receives no error.
         let feedback = &feedback[feedback.len() - ranges.len()..];
         for ((range, slice), mode) in ranges.iter().zip(feedback).zip(&self.modes[layer - 1]) {
-            linear::error_to_input(*mode, &range.matrix, delta.matrix, &slice.transposed)?;
+            linear::error_to_input(*mode, &range.matrix, delta, &slice.transposed)?;
         }
         Ok(())
     }

@@ -5,7 +5,6 @@
 //! | [`gradient`] | the gradients of one layer, and their way to the optimiser |
 //! | [`layer_errors`] | errors that travel from layer to layer |
 //! | [`direct_errors`] | errors that travel from the output to every hidden layer |
-//! | [`signs`] | feedback weights with the signs of the forward weights |
 //! | [`targets`] | targets that decoders propagate |
 //! | [`decoder`] | the decoder of one layer |
 
@@ -13,5 +12,4 @@ mod decoder;
 pub(super) mod direct_errors;
 pub(super) mod gradient;
 pub(super) mod layer_errors;
-pub(super) mod signs;
 pub(super) mod targets;

@@ -3,11 +3,13 @@
 //! The code propagates D_l = T_l − h_l, and not T_l. Far from the output, D is much smaller than h, and h − T would lose
 //! all digits of D in single precision. With z = V_j h_j + c_j, a correction g_j(T_j) − g_j(h_j) is σ(z + V_j D_j) − σ(z).
 
-use tch::{Kind, TchError};
+use tch::TchError;
 
-use super::decoder::{Decoder, Scratch, copy};
+use super::decoder::{Decoder, Scratch};
 use crate::activations::Activations;
 use crate::kernels::activation_function::activation_backward;
+use crate::kernels::loss::softmax;
+use crate::kernels::rows::copy;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
 use crate::model::optimisers::FORWARD;
@@ -60,9 +62,9 @@ impl<T: Scalar> Targets<T> {
     pub(in crate::rules) fn correct(&mut self, step: &StepContext<'_, T>, layer: usize) -> Result<(), TchError> {
         let Self { differences, scratch, decoders, .. } = self;
         let decoder = &mut decoders[layer - 2];
-        let activations = decoder.inputs(step.pass.hidden.matrix(layer), step.pass.hidden.values(layer).0);
+        let activations = decoder.inputs(step.pass.hidden.rows(layer));
         decoder.decode(step, &decoder.decoded, &activations)?;
-        let difference = decoder.inputs(differences.matrix(layer), differences.values(layer).0);
+        let difference = decoder.inputs(differences.rows(layer));
         decoder.decode(step, &decoder.sources, &difference)?;
         decoder.correction(step, scratch)?;
         // Each position takes the whole of a correction.
@@ -75,7 +77,7 @@ impl<T: Scalar> Targets<T> {
         let output = step.output();
         let decoder = &self.decoders[output - 2];
         let difference = step.output_difference()?;
-        let probabilities = step.pass.logits().f_softmax(-1, None::<Kind>)?;
+        let probabilities = softmax(step.pass.logits.rows())?;
         decoder.decode(step, &decoder.decoded, &[probabilities])?;
         decoder.decode(step, &decoder.sources, &[difference])?;
         decoder.correction(step, &mut self.scratch)?;
@@ -90,7 +92,7 @@ impl<T: Scalar> Targets<T> {
         let mut column = 0;
         for &source in architecture.hidden_sources(layer) {
             let (rows, scale) = ((column, decoder.width), T::from_f64(scale(source)));
-            differences.upsample_add(architecture, source, scratch.sources.slice(), rows, decoder.layout, scale);
+            differences.upsample_add(architecture, source, &scratch.sources, rows, decoder.layout, scale);
             column += architecture.channels(source);
         }
     }
@@ -112,10 +114,9 @@ impl<T: Scalar> Targets<T> {
     pub(in crate::rules) fn deltas(&mut self, step: &StepContext<'_, T>) -> &Activations<T> {
         let scale = T::from_f64(-2.0 * step.unit(FORWARD) / step.batch_size());
         for layer in step.hidden_layers() {
-            let (differences, _) = self.differences.values(layer);
-            let (deltas, strided_rows) = self.deltas.values_mut(layer);
-            copy(deltas, differences, strided_rows);
-            activation_backward(step.model.activation, scale, deltas, step.pass.hidden.values(layer).0, strided_rows);
+            copy(self.deltas.rows_mut(layer), self.differences.rows(layer));
+            let hidden = step.pass.hidden.rows(layer);
+            activation_backward(step.model.activation, scale, self.deltas.rows_mut(layer), hidden);
         }
         &self.deltas
     }

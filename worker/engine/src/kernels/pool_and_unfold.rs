@@ -1,44 +1,74 @@
-//! Pool-and-unfold: the copy of a convolutional layer that its readers read, and the adjoint operation.
+//! What a convolution reads: unfolded images, and pooled and unfolded copies of other layers; and the adjoint operation.
 
 use biosweep_numeric::vector::wide;
 
-use crate::architecture::PaddedImageLayout;
-use crate::kernels::scalar::Scalar;
+use super::buffer::Buffer;
+use super::linear::WriteMode;
+use super::scalar::Scalar;
+use crate::architecture::{KERNEL_SIZE, PaddedImageLayout};
 
 /// The shapes of a pool-and-unfold operation.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PoolAndUnfold {
-    pub(super) images: usize,
+pub struct PoolAndUnfold {
+    /// Images in the batch.
+    pub images: usize,
     /// The layout of the source layer.
-    pub(super) source: PaddedImageLayout,
+    pub source: PaddedImageLayout,
     /// The layout of the reader.
-    pub(super) reader: PaddedImageLayout,
+    pub reader: PaddedImageLayout,
     /// The first column of the source, and its row stride.
-    pub(super) source_columns: (usize, usize),
+    pub source_columns: (usize, usize),
     /// The pooling factor in either direction.
-    pub(super) factor: usize,
-    pub(super) channels: usize,
+    pub factor: usize,
+    /// The channels of the source.
+    pub channels: usize,
     /// The row stride of the copy.
-    pub(super) stride: usize,
+    pub stride: usize,
     /// The first column of the layer in the copy.
-    pub(super) column: usize,
+    pub column: usize,
     /// Whether each row of the copy also holds the left and right neighbours. Without them the copy is the mean over all
     /// positions of an image.
-    pub(super) is_unfolded: bool,
+    pub is_unfolded: bool,
 }
 
 impl PoolAndUnfold {
     /// Whether every position of the source is pooled into some position of the reader.
-    pub(super) fn covers_source(self) -> bool {
+    fn covers_source(self) -> bool {
         let (height, width) = (self.source.height, self.source.width);
         !self.is_unfolded || (height.is_multiple_of(self.factor) && width.is_multiple_of(self.factor))
     }
 }
 
+/// Im2col of images: for each position, all values under a 3×3 kernel, in the order row, column, channel. Values
+/// outside the image stay zero, because nothing writes to them.
+pub fn unfold<T: Scalar>(unfolded: &mut Buffer<T>, images: &Buffer<T>, layout: PaddedImageLayout, channels: usize) {
+    unfold_slice(unfolded.slice_mut(), images.slice(), layout, channels);
+}
+
+/// copy ← the mean over squares of `factor` · `factor` positions, with the left and right neighbours of each; or the
+/// mean over all positions.
+pub fn pool_and_unfold<T: Scalar>(copy: &mut Buffer<T>, source: &Buffer<T>, operation: PoolAndUnfold) {
+    pool_and_unfold_slice(copy.slice_mut(), source.slice(), operation);
+}
+
+/// The adjoint of [`pool_and_unfold`]: source ← the contributions of the copy, or source += these.
+pub fn pool_and_unfold_adjoint<T: Scalar>(
+    mode: WriteMode,
+    source: &mut Buffer<T>,
+    copy: &Buffer<T>,
+    operation: PoolAndUnfold,
+) {
+    let source = source.slice_mut();
+    let mut is_first = mode == WriteMode::Overwrite;
+    if is_first && !operation.covers_source() {
+        source.fill(T::default());
+        is_first = false;
+    }
+    adjoint_slice(source, copy.slice(), operation, is_first);
+}
+
 wide! {
-    /// The mean over squares of `factor` · `factor` positions, with the left and right neighbours of each; or the mean
-    /// over all positions.
-    pub(super) fn pool_and_unfold<T: Scalar>(copy: &mut [T], source: &[T], operation: PoolAndUnfold) {
+    fn pool_and_unfold_slice<T: Scalar>(copy: &mut [T], source: &[T], operation: PoolAndUnfold) {
         let PoolAndUnfold { images, source: from, reader: to, factor, channels, stride, column, is_unfolded, .. } =
             operation;
         let (first, source_stride) = operation.source_columns;
@@ -85,13 +115,7 @@ wide! {
 }
 
 wide! {
-    /// The adjoint of [`pool_and_unfold`]. The first contribution overwrites the source; later ones are added.
-    pub(super) fn pool_and_unfold_adjoint<T: Scalar>(
-        source: &mut [T],
-        copy: &[T],
-        operation: PoolAndUnfold,
-        is_first: bool,
-    ) {
+    fn adjoint_slice<T: Scalar>(source: &mut [T], copy: &[T], operation: PoolAndUnfold, is_first: bool) {
         let PoolAndUnfold { images, source: to, reader: from, factor, channels, stride, column, is_unfolded, .. } =
             operation;
         if !is_unfolded {
@@ -127,6 +151,32 @@ wide! {
                             values.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum);
                         } else {
                             values.iter_mut().zip(sums).for_each(|(value, sum)| *value += sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+wide! {
+    fn unfold_slice<T: Scalar>(unfolded: &mut [T], images: &[T], layout: PaddedImageLayout, channels: usize) {
+        let (height, width, row) = (layout.height, layout.width, KERNEL_SIZE * KERNEL_SIZE * channels);
+        let of_image = images.chunks_exact(channels * height * width).enumerate();
+        for (image, pixels) in of_image {
+            let first = image * layout.image_stride;
+            for (channel, pixels) in pixels.chunks_exact(height * width).enumerate() {
+                for offset in 0..KERNEL_SIZE * KERNEL_SIZE {
+                    let (down, right) = (offset / KERNEL_SIZE, offset % KERNEL_SIZE);
+                    // Position (y, x) has pixel (y + down − 1, x + right − 1) at this offset of the kernel.
+                    for y in usize::from(down == 0)..height - usize::from(down == 2) {
+                        let from = usize::from(right == 0);
+                        let to = width - usize::from(right == 2);
+                        let pixels = &pixels[(y + down - 1) * width..][..width];
+                        let mut index = (first + y * layout.row_stride + from) * row + offset * channels + channel;
+                        for &pixel in &pixels[from + right - 1..to + right - 1] {
+                            unfolded[index] = pixel;
+                            index += row;
                         }
                     }
                 }
