@@ -1,11 +1,11 @@
 //! Rows to records.
 
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::results::outcome::Outcome;
-use biosweep_common::spec::Format;
-use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::results::views::SweepView;
+use biosweep_common::spec::Format;
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
 
 use super::super::{curve, diagnostics};
