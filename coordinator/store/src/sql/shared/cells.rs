@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::curve::Score;
-use biosweep_common::workers::environment::NumericEnvironment;
-use biosweep_common::vocabulary::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::results::outcome::{SweepState, TrialStatus};
-use biosweep_common::spec::{Format, SpecText};
-use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::results::views::SweepView;
+use biosweep_common::spec::{Format, SpecText};
+use biosweep_common::vocabulary::ids::{SweepId, TrialIndex, TrialRef};
+use biosweep_common::vocabulary::time::WallTime;
+use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
 use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;

@@ -1,11 +1,11 @@
 //! Rows to records.
 
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::results::outcome::Outcome;
-use biosweep_common::spec::{Format, SpecText};
-use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::results::views::SweepView;
+use biosweep_common::spec::{Format, SpecText};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
 
 use super::super::{curve, diagnostics};
@@ -76,7 +76,8 @@ pub(super) async fn sweep(
 pub(super) async fn extended(connection: &mut Connection, cells: Cells<'_>) -> Result<SweepRow, StoreError> {
     let (mut sweep, place) = (cells.sweep()?, cells.place);
     if cells.get::<bool>("is_extended")? {
-        let query = sqlx::query("SELECT text, format, resolved, extended_at FROM extensions WHERE sweep = $1 ORDER BY entry");
+        let query =
+            sqlx::query("SELECT text, format, resolved, extended_at FROM extensions WHERE sweep = $1 ORDER BY entry");
         let rows = all(connection, place, query.bind(cells.get::<i64>("sweep")?)).await?;
         let extension = |row: &DbRow| {
             let cells = Cells { row, place };

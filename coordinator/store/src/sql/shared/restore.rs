@@ -1,7 +1,7 @@
 //! Rows to the state that the scheduler continues from.
 
-use biosweep_common::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::results::outcome::SweepState;
+use biosweep_common::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_scheduler::record::{FailureRow, FailureStatus, LeaseRow, QuarantineRow, Restored, RestoredSweep};
 
