@@ -3,15 +3,15 @@
 mod digest;
 pub(super) mod extend;
 mod resolved;
+mod table;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use self::resolved::resolved;
+use self::table::Shared;
 use crate::grid::Grid;
-use crate::grid::axis::Axis;
 use crate::settings::Setting;
-use crate::spec::blocks::{self, Draft, Entry, Exclude, Zip};
+use crate::spec::blocks::{self, Draft, Entry};
 use crate::spec::document::node::{self, Key, Kind, Node};
 use crate::spec::error::{ErrorList, Limits, SpecErrors, too_long, too_long_resolved};
 use crate::spec::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
@@ -37,7 +37,6 @@ const MEASURE: &str = "measure";
 const TOP: [&str; 8] = ["name", "seed", MEASURE, CHECKPOINT_EVERY_S, "data", "train", "grid", "block"];
 /// Keys that are not settings of trials and may be at the top or under `train`.
 const BESIDE_TRAINING: [&str; 2] = [MEASURE, CHECKPOINT_EVERY_S];
-const BESIDE_SETTINGS: [&str; 2] = ["zip", "exclude"];
 
 impl SweepSpec {
     /// Parses a spec file's text; `origin` is the file's name in errors.
@@ -123,16 +122,6 @@ impl SpecText {
         let errors = ErrorList::new(&self.resolved, Limits::Lifted);
         Document::read(&self.resolved, Format::Toml, origin, errors).map(|document| document.spec)
     }
-}
-
-/// The entries of a table; adds an error if the node is not a table.
-fn table<'a>(node: &'a Node, place: &str, errors: &mut ErrorList<'_>) -> &'a [(Key, Node)] {
-    if let Kind::Table(entries) = &node.kind {
-        return entries;
-    }
-    let message = format!("`{place}` cannot be {}", node.kind.describe());
-    errors.add(&node.span, place, message, "it is a table of settings");
-    &[]
 }
 
 fn read_root(root: &Node, errors: &mut ErrorList<'_>) -> Option<Document> {
@@ -252,66 +241,6 @@ fn at_top_or_in_train<'a>(
     }
 }
 
-/// The content of a table, or of all tables common to the blocks.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Shared {
-    pub(super) entries: BTreeMap<Setting, Entry>,
-    pub(super) zips: Vec<Zip>,
-    pub(super) excludes: Vec<Exclude>,
-}
-
-impl Shared {
-    /// Reads a table of constants: of the given settings, or of any.
-    fn constants(&mut self, node: &Node, name: &str, only: Option<&[Setting]>, errors: &mut ErrorList<'_>) {
-        for (key, node) in table(node, name, errors) {
-            let place = format!("{name}.{}", key.name);
-            let also: &[&str] = if only.is_none() { &BESIDE_TRAINING } else { &[] };
-            if also.contains(&key.name.as_str()) {
-                continue;
-            }
-            let Some(setting) = read::setting(key, &place, also, errors) else { continue };
-            if only.is_some_and(|only| !only.contains(&setting)) {
-                let message = format!("`{setting}` does not belong in [{name}]");
-                errors.add(&key.span, place, message, "move it to [train] or [grid]");
-                continue;
-            }
-            let mut given = read::given(setting, node, &place, errors);
-            if let Given::Many(_) = given {
-                let message = format!("[{name}] has one value for each setting, but `{setting}` has several");
-                errors.add(&node.span, place.clone(), message, "move it to [grid] or into a [[block]]");
-                given = Given::Wrong;
-            }
-            self.constant(setting, Entry { given, span: node.span.clone(), place, shared: true }, errors);
-        }
-    }
-
-    /// Adds a constant that is common to all blocks. It may be set at one place only.
-    fn constant(&mut self, setting: Setting, entry: Entry, errors: &mut ErrorList<'_>) {
-        if let Some(other) = self.entries.get(&setting) {
-            let message = format!("`{setting}` is set twice, here and at {}", other.place);
-            errors.add(&entry.span, entry.place, message, "remove one of them");
-            return;
-        }
-        self.entries.insert(setting, entry);
-    }
-
-    /// Reads a table of constants and axes, with its `zip` and `exclude`.
-    fn table(&mut self, node: &Node, name: &str, shared: bool, errors: &mut ErrorList<'_>) {
-        for (key, node) in table(node, name, errors) {
-            let place = format!("{name}.{}", key.name);
-            match key.name.as_str() {
-                "zip" => self.zips.extend(read_zips(node, &place, errors)),
-                "exclude" => self.excludes.extend(read_excludes(node, &place, shared, errors)),
-                _ => {
-                    let Some(setting) = read::setting(key, &place, &BESIDE_SETTINGS, errors) else { continue };
-                    let given = read::given(setting, node, &place, errors);
-                    self.entries.insert(setting, Entry { given, span: node.span.clone(), place, shared });
-                }
-            }
-        }
-    }
-}
-
 fn drafts(alone: Range<usize>, shared: &Shared, blocks: Option<&Node>, errors: &mut ErrorList<'_>) -> Vec<Draft> {
     let draft = |own: Shared, span: Range<usize>, place: String| Draft {
         entries: own.entries,
@@ -338,66 +267,4 @@ fn drafts(alone: Range<usize>, shared: &Shared, blocks: Option<&Node>, errors: &
         draft(own, item.span.clone(), place)
     };
     items.iter().enumerate().map(own).collect()
-}
-
-/// The items of a list; adds an error if the node is not a list.
-fn items<'a>(node: &'a Node, place: &str, what: &str, errors: &mut ErrorList<'_>) -> Option<&'a [Node]> {
-    if let Kind::List(items) = &node.kind {
-        return Some(items);
-    }
-    let message = format!("`{place}` cannot be {}", node.kind.describe());
-    errors.add(&node.span, place, message, format!("it is a list of {what}"));
-    None
-}
-
-fn read_zips(node: &Node, place: &str, errors: &mut ErrorList<'_>) -> Vec<Zip> {
-    const FORM: &str = "lists of names, such as [[\"depth\", \"learning_rate\"]]";
-    let mut zips = Vec::new();
-    for (index, group) in items(node, place, FORM, errors).unwrap_or_default().iter().enumerate() {
-        let place = format!("{place}[{index}]");
-        let mut settings = Vec::new();
-        let Some(names) = items(group, &place, "names of axes, such as [\"depth\", \"learning_rate\"]", errors) else {
-            continue;
-        };
-        for name in names {
-            let Kind::Text(text) = &name.kind else {
-                let message = format!("a zipped axis cannot be {}", name.kind.describe());
-                errors.add(&name.span, place.clone(), message, "zip takes names of axes");
-                continue;
-            };
-            let key = Key { span: name.span.clone(), name: text.clone() };
-            settings.extend(read::setting(&key, &place, &[], errors));
-        }
-        if names.len() < 2 {
-            errors.add(&group.span, place, "fewer than two axes are zipped", "list two or more, or remove zip");
-        } else if settings.len() >= 2 {
-            zips.push(Zip { settings, span: group.span.clone(), place });
-        }
-    }
-    zips
-}
-
-fn read_excludes(node: &Node, place: &str, shared: bool, errors: &mut ErrorList<'_>) -> Vec<Exclude> {
-    const FORM: &str = "tables, such as [{ network = \"nn\", depth = [9, 10] }]";
-    let mut excludes = Vec::new();
-    for (index, item) in items(node, place, FORM, errors).unwrap_or_default().iter().enumerate() {
-        let place = format!("{place}[{index}]");
-        let mut settings = Vec::new();
-        for (key, node) in table(item, &place, errors) {
-            let place = format!("{place}.{}", key.name);
-            let Some(setting) = read::setting(key, &place, &[], errors) else { continue };
-            match read::given(setting, node, &place, errors) {
-                Given::One(value) => settings.push((setting, Axis::List(vec![value]))),
-                Given::Many(axis) => settings.push((setting, axis)),
-                Given::Wrong => {}
-            }
-        }
-        let said = matches!(&item.kind, Kind::Table(entries) if entries.is_empty());
-        if said {
-            errors.add(&item.span, place, "this would exclude every point", "list the settings to exclude");
-        } else if !settings.is_empty() {
-            excludes.push(Exclude { settings, span: item.span.clone(), place, shared });
-        }
-    }
-    excludes
 }

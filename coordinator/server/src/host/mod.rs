@@ -7,6 +7,8 @@
 
 mod address;
 mod ephemeral;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -319,105 +321,4 @@ async fn restore(
 /// The address of the coordinator that serves this home, as last written there.
 pub fn url_of(home: &Path) -> Option<String> {
     Announcement::read(home).map(|announced| announced.url())
-}
-
-#[cfg(test)]
-mod tests {
-    use biosweep_common::configuration::TrialKey;
-    use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
-    use biosweep_common::spec::{Format, SpecText, SweepSpec};
-    use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
-    use biosweep_common::vocabulary::time::WallTime;
-    use biosweep_host::id::new_id;
-    use biosweep_scheduler::event::Event;
-    use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
-    use biosweep_store::memory::Memory;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_stored_sweep_above_todays_limits_is_continued_listed_and_cancelled() {
-        let text = "name = \"large\"\n[data]\ndataset = \"synthetic-digits\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n\
-                    max_updates = 1_000_000_000\neval_every = 390\nearly_stop_start = 0\nweight_decay = 1e-50\n";
-        SweepSpec::parse(text, Format::Toml, "large").expect_err("it would be refused");
-        let (id, store) = (new_id::<SweepId>(), Arc::new(Memory::default()));
-        let stored = SpecText { text: text.to_owned(), format: Format::Toml, resolved: text.to_owned() };
-        let spec = stored.spec("large").expect("a stored spec has no limits");
-        let submission = Submission::new(id, &spec, stored, WallTime(0));
-        store.commit(&[Record::Submitted(submission)]).await.expect("a valid batch");
-        let clock = Clock::start();
-        let scheduler = restore(store.as_ref(), clock, Scope::All, TIMEOUTS).await.expect("it is continued");
-        let (handle, _) = driver::start(scheduler, store, clock);
-        let listed = queries::list(&handle).await.expect("reads");
-        assert_eq!(listed.iter().map(|sweep| (sweep.id, sweep.state)).collect::<Vec<_>>(), [(id, SweepState::Running)]);
-        let spec = queries::spec(&handle, id).await.expect("it is read");
-        assert!(spec.grid.configuration(TrialIndex(0)).is_some());
-        handle.apply(Event::Cancelled(id)).await.expect("there is room");
-        assert_eq!(queries::status(&handle, id).await.expect("reads").sweep.state, SweepState::Cancelled);
-    }
-
-    #[tokio::test]
-    async fn a_sweep_that_would_be_read_as_other_trials_is_refused() {
-        let text = "name = \"two\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\nrule = \"bp\"\n\
-                    network = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
-        let (spec, stored) = SweepSpec::parse_to_store(text.to_owned(), Format::Toml, "two").expect("a good spec");
-        let refused = async |submission: Submission, records: &[Record]| {
-            let store = Memory::default();
-            store.commit(&[Record::Submitted(submission)]).await.expect("a valid batch");
-            store.commit(records).await.expect("a valid batch");
-            let restored = restore(&store, Clock::start(), Scope::All, TIMEOUTS).await;
-            restored.err().map(|error| error.to_string())
-        };
-        let id = new_id::<SweepId>();
-        let sound = Submission::new(id, &spec, stored, WallTime(0));
-        assert_eq!(refused(sound.clone(), &[]).await, None);
-
-        let resolved = sound.spec.resolved.replace("batch_size = 128", "batch_size = 64");
-        let other = Submission { spec: SpecText { resolved, ..sound.spec.clone() }, ..sound.clone() };
-        let error = refused(other, &[]).await.expect("its digest is another");
-        assert!(error.contains("other trials than when it was submitted; use the version that stored it"), "{error}");
-
-        let (attempt, trajectory) = (Attempt(1), TrajectoryIndex(0));
-        let configuration = spec.grid.configuration(TrialIndex(0)).expect("the first trial");
-        let ended = |key: TrialKey| {
-            let lease = LeaseRow {
-                attempt,
-                sweep: id,
-                first: trajectory,
-                count: 1,
-                worker: new_id(),
-                worker_name: "w".to_owned(),
-                environment: Arc::default(),
-                at: WallTime(0),
-            };
-            let result = TrialResult {
-                trial: TrialIndex(0),
-                key,
-                status: TrialStatus::Completed,
-                score: None,
-                updates: 1,
-                attempts: 1,
-                worker_name: "w".to_owned(),
-                environment: None,
-                seconds: 1.0,
-                reused_from: None,
-            };
-            let ending = Ending {
-                sweep: id,
-                trajectory,
-                attempt,
-                outcome: Outcome::Completed,
-                cause: None,
-                updates: 1,
-                at: WallTime(0),
-                results: vec![result],
-                curve: Vec::new(),
-                diagnostics: Vec::new(),
-            };
-            [Record::Leased(lease), Record::Ended(Box::new(ending))]
-        };
-        assert_eq!(refused(sound.clone(), &ended(configuration.key())).await, None);
-        let error = refused(sound, &ended(TrialKey([7; 32]))).await.expect("its key is another");
-        assert!(error.contains("trial 0 has the key 0707"), "{error}");
-    }
 }
