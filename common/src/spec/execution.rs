@@ -1,8 +1,8 @@
 //! The execution options of a sweep.
 
 use super::document::node::{Key, Kind, Node};
-use super::error::ErrorList;
-use super::read;
+use super::document::notation::how_to_write;
+use super::error::{ErrorList, unknown};
 use crate::workers::capability::{MEMORY_GB_MAX, Requirement};
 use crate::workers::flags;
 
@@ -134,7 +134,7 @@ fn require(node: &Node, require: &mut Requirement, errors: &mut ErrorList<'_>) {
                     _ => refuse(name, node, &place, help, errors),
                 }
             }
-            _ => read::unknown(key, &place, "requirement", REQUIRE_KEYS, errors),
+            _ => unknown(key, &place, "requirement", REQUIRE_KEYS, errors),
         }
     }
 }
@@ -179,7 +179,7 @@ fn said<T>(
 ) -> Option<T> {
     let value = read(&node.kind);
     if value.is_none() {
-        let written = read::how_to_write(&node.kind, |kind| read(kind).is_some());
+        let written = how_to_write(&node.kind, |kind| read(kind).is_some());
         refuse(name, node, place, written.as_deref().unwrap_or(help), errors);
     }
     value
