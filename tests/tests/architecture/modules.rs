@@ -55,7 +55,7 @@ impl Modules {
         while names.next_if(|name| *name == "super").is_some() {
             at.pop();
         }
-        while let Some(name) = names.next() {
+        for name in names {
             let child = join(&at, name);
             if self.0.keys().any(|module| module.starts_with(&child)) {
                 at = child;
@@ -131,7 +131,7 @@ fn inline_paths(text: &str) -> Vec<Vec<String>> {
 }
 
 /// The circles of the modules under a folder, each as the modules that use each other.
-pub fn circles(sources: &Path) -> Vec<BTreeSet<String>> {
+pub(crate) fn circles(sources: &Path) -> Vec<BTreeSet<String>> {
     let modules = Modules::of(sources);
     let used: BTreeMap<&Module, BTreeSet<Module>> =
         modules.0.keys().map(|module| (module, modules.used_by(module))).collect();
