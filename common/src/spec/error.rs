@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use super::document::node::BYTE_ORDER_MARK;
+use super::document::node::{BYTE_ORDER_MARK, Key};
 use super::{RESOLVED_BYTES_MAX, SPEC_BYTES_MAX};
 
 /// Every error found in a spec file.
@@ -128,6 +128,21 @@ fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(before);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// Adds the error for an unknown key.
+pub(super) fn unknown<'a>(
+    key: &Key,
+    place: &str,
+    what: &str,
+    known: impl IntoIterator<Item = &'a str> + Clone,
+    errors: &mut ErrorList<'_>,
+) {
+    let help = match nearest(&key.name, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    errors.add(&key.span, place, format!("unknown {what} `{}`", key.name), help);
 }
 
 /// The known name most similar to an unknown one; `None` if none is similar.

@@ -1,13 +1,14 @@
 //! The execution options of a sweep.
 
-use super::document::node::{Key, Kind, Node};
-use super::document::written::{list, quoted};
-use super::error::ErrorList;
-use super::read;
-use crate::workers::capability::{MEMORY_GB_MAX, Requirement};
-use crate::workers::flags;
 use std::fmt;
 use std::fmt::Write as _;
+
+use super::document::node::{Key, Kind, Node};
+use super::document::notation::how_to_write;
+use super::document::written::{list, quoted};
+use super::error::{ErrorList, unknown};
+use crate::workers::capability::{MEMORY_GB_MAX, Requirement};
+use crate::workers::flags;
 
 /// The execution options: how a sweep runs, not what it trains.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,7 +165,7 @@ fn require(node: &Node, require: &mut Requirement, errors: &mut ErrorList<'_>) {
                     _ => refuse(name, node, &place, help, errors),
                 }
             }
-            _ => read::unknown(key, &place, "requirement", REQUIRE_KEYS, errors),
+            _ => unknown(key, &place, "requirement", REQUIRE_KEYS, errors),
         }
     }
 }
@@ -251,7 +252,7 @@ fn said<T>(
 ) -> Option<T> {
     let value = read(&node.kind);
     if value.is_none() {
-        let written = read::how_to_write(&node.kind, |kind| read(kind).is_some());
+        let written = how_to_write(&node.kind, |kind| read(kind).is_some());
         refuse(name, node, place, written.as_deref().unwrap_or(help), errors);
     }
     value

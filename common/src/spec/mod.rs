@@ -29,6 +29,7 @@ use std::path::Path;
 
 pub use document::amend::amend;
 use document::node::{self, Kind, Node};
+use document::parse;
 pub use document::pin::pin;
 pub use error::{SpecError, SpecErrors};
 pub use execution::{ExecutionOptions, PRIORITY_MAX, Reuse, WEIGHT_MAX};
@@ -88,7 +89,7 @@ impl Format {
     /// most similar to.
     #[must_use]
     pub fn of_text(text: &str) -> Self {
-        let is = |format| matches!(node::parse(text, format), Ok(Node { kind: Kind::Table(_), .. }));
+        let is = |format| matches!(parse::parse(text, format), Ok(Node { kind: Kind::Table(_), .. }));
         // JSON comes first, because it is also valid YAML.
         if let Some(format) = [Self::Json, Self::Toml, Self::Yaml].into_iter().find(|&format| is(format)) {
             return format;

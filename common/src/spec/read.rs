@@ -1,7 +1,8 @@
 //! From nodes to values of settings, each checked against its setting's domain.
 
 use super::document::node::{Key, Kind, Node};
-use super::error::{ErrorList, Limits, nearest};
+use super::document::notation::{how_to_write, meant, write};
+use super::error::{ErrorList, Limits, nearest, unknown};
 use super::execution;
 use crate::grid::axis::Axis;
 use crate::settings::{Domain, Setting, Value};
@@ -31,21 +32,6 @@ pub(super) fn setting(key: &Key, place: &str, also: &[&'static str], errors: &mu
         unknown(key, place, "setting", known, errors);
     }
     found
-}
-
-/// Adds the error for an unknown key.
-pub(super) fn unknown<'a>(
-    key: &Key,
-    place: &str,
-    what: &str,
-    known: impl IntoIterator<Item = &'a str> + Clone,
-    errors: &mut ErrorList<'_>,
-) {
-    let help = match nearest(&key.name, known.clone()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known here: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
-    };
-    errors.add(&key.span, place, format!("unknown {what} `{}`", key.name), help);
 }
 
 /// Reads the value of a setting.
@@ -155,43 +141,6 @@ fn scalar(domain: Domain, kind: &Kind) -> Option<Value> {
         // Adding zero turns a negative zero into a positive one, so both are printed and hashed as the same.
         Kind::Real(number) => Some(Value::Real(*number + 0.0)),
         Kind::Boolean(flag) => Some(Value::Flag(*flag)),
-        _ => None,
-    }
-}
-
-/// How to write a number, true or false that was written in another form, if the result `fits`.
-pub(super) fn how_to_write(kind: &Kind, fits: impl Fn(&Kind) -> bool) -> Option<String> {
-    let mut meant = std::iter::successors(meant(kind), |(kind, _)| self::meant(kind));
-    meant.find(|(kind, _)| fits(kind)).map(|(_, text)| write(text))
-}
-
-fn write(text: impl std::fmt::Display) -> String {
-    format!("write {text}")
-}
-
-/// The intended value of another notation, and how to write it: a number in quotes; 1_000 or `yes` in YAML, which are
-/// strings there; or 1e6 for a whole number.
-fn meant(kind: &Kind) -> Option<(Kind, String)> {
-    match kind {
-        Kind::Real(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
-            let whole = *number as i128;
-            Some((Kind::Integer(whole), whole.to_string()))
-        }
-        Kind::Text(text) => {
-            let text = text.trim().replace('_', "");
-            if let Ok(number) = text.parse() {
-                return Some((Kind::Integer(number), text));
-            }
-            if let Some(number) = text.parse().ok().filter(|number: &f64| number.is_finite()) {
-                return Some((Kind::Real(number), text));
-            }
-            let truth = match text.to_lowercase().as_str() {
-                "yes" | "y" | "on" | "true" => true,
-                "no" | "n" | "off" | "false" => false,
-                _ => return None,
-            };
-            Some((Kind::Boolean(truth), truth.to_string()))
-        }
         _ => None,
     }
 }

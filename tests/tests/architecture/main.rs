@@ -1,4 +1,8 @@
-//! The architecture as a test: the allowed dependencies of crates, and the words that each may use.
+//! The architecture as a test: the allowed dependencies of crates and modules, the words that each crate may use, and the
+//! sizes of folders and files.
+
+mod folders;
+mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -112,6 +116,14 @@ fn each_crate_has_only_its_allowed_dependencies() {
         for dependency in tree(name, "1").iter().filter(|dependency| ours.contains_key(dependency.as_str())) {
             assert!(may.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
         }
+    }
+}
+
+#[test]
+fn no_modules_use_each_other_in_a_circle() {
+    for (_, folder, _) in CRATES {
+        let circles = modules::circles(&root().join(folder).join("src"));
+        assert!(circles.is_empty(), "modules of {folder} use each other: {circles:?}; move what they share below them");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writes keys at the top of a spec's text, so that the text alone has the execution options of its sweep.
 
-use super::node::{self, BYTE_ORDER_MARK, Kind};
+use super::node::{BYTE_ORDER_MARK, Kind};
+use super::parse;
 use crate::spec::Format;
 
 /// The text with these keys at its top. Each value has the same form in every format: a whole number, true or false. An
@@ -11,7 +12,7 @@ pub fn amend(text: &str, format: Format, keys: &[(&str, String)]) -> String {
 }
 
 fn with_key(mut text: String, format: Format, key: &str, value: &str) -> String {
-    let Ok(root) = node::parse(&text, format) else { return text };
+    let Ok(root) = parse::parse(&text, format) else { return text };
     let Kind::Table(entries) = &root.kind else { return text };
     if let Some((_, node)) = entries.iter().find(|(other, _)| other.name == key) {
         text.replace_range(node.span.clone(), value);

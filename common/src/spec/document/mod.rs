@@ -2,7 +2,9 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `node`, `json` | a text in TOML, YAML or JSON, as one tree of nodes with their places |
+//! | `node` | the tree of nodes, with their places |
+//! | `parse`, `json` | from a text in TOML, YAML or JSON to that tree |
+//! | `notation` | values in another notation than the one that a setting takes |
 //! | `amend` | writes keys at the top of a text |
 //! | `pin` | writes the paths and digests of custom data into a text |
 //! | `written` | values as TOML |
@@ -10,5 +12,7 @@
 pub(super) mod amend;
 mod json;
 pub(super) mod node;
+pub(super) mod notation;
+pub(super) mod parse;
 pub(super) mod pin;
 pub(super) mod written;

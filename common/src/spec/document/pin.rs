@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::node::{self, Kind, Node};
+use super::node::{Kind, Node};
+use super::parse;
 use crate::settings::Setting;
 use crate::spec::Format;
 use crate::vocabulary::CustomFormat;
@@ -20,7 +21,7 @@ pub fn pin<E>(
     mut resolve: impl FnMut(&CustomData) -> Result<CustomData, E>,
 ) -> Result<String, E> {
     let mut places = Vec::new();
-    if let Ok(root) = node::parse(text, format) {
+    if let Ok(root) = parse::parse(text, format) {
         collect(&root, &mut places);
     }
     places.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));

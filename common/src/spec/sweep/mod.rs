@@ -12,8 +12,9 @@ use self::table::Shared;
 use crate::grid::Grid;
 use crate::settings::Setting;
 use crate::spec::blocks::{self, Draft, Entry};
-use crate::spec::document::node::{self, Key, Kind, Node};
-use crate::spec::error::{ErrorList, Limits, SpecErrors, too_long, too_long_resolved};
+use crate::spec::document::node::{Key, Kind, Node};
+use crate::spec::document::parse;
+use crate::spec::error::{ErrorList, Limits, SpecErrors, too_long, too_long_resolved, unknown};
 use crate::spec::execution::{self, CHECKPOINT_EVERY_S, ExecutionOptions};
 use crate::spec::read::{self, Given};
 use crate::spec::{Format, RESOLVED_BYTES_MAX, SPEC_BYTES_MAX, SpecText, TooManyPoints, measures, reports};
@@ -95,7 +96,7 @@ impl Document {
     }
 
     fn read(text: &str, format: Format, origin: &str, mut errors: ErrorList<'_>) -> Result<Self, SpecErrors> {
-        match node::parse(text, format) {
+        match parse::parse(text, format) {
             Ok(root) => {
                 if let Some(document) = read_root(&root, &mut errors)
                     && errors.are_none()
@@ -188,7 +189,7 @@ fn unknown_at_top(key: &Key, errors: &mut ErrorList<'_>) {
         let help = "move it under [train] if it is the same for all trials, or under [grid]";
         return errors.add(&key.span, key.name.clone(), message, help);
     }
-    read::unknown(key, &key.name, "key", TOP.into_iter().chain(execution::KEYS), errors);
+    unknown(key, &key.name, "key", TOP.into_iter().chain(execution::KEYS), errors);
 }
 
 fn read_name(root: &Node, name: Option<&(Key, Node)>, errors: &mut ErrorList<'_>) -> Option<String> {

@@ -1,5 +1,7 @@
 //! Amounts as text with units.
 
+use biosweep_common::results::views::SweepView;
+
 use crate::render::rate::Rate;
 
 /// Speed and remaining time.
@@ -7,6 +9,13 @@ pub(crate) fn rate(rate: &Rate) -> String {
     let Rate { trials_per_minute: Some(per_minute), left_s: Some(left_s) } = rate else { return String::new() };
     let speed = if *per_minute < 1.0 { format!("{:.1}/h", per_minute * 60.0) } else { format!("{per_minute:.1}/min") };
     format!("{speed}, {} left", duration(*left_s))
+}
+
+/// For an unfinished sweep, the number of trials with results.
+pub(crate) fn so_far(sweep: &SweepView) -> Option<String> {
+    let SweepView { trials, state, .. } = sweep;
+    let ended = sweep.ended();
+    (ended < *trials).then(|| format!("{ended} of {trials} trials, the sweep is {}", state.name()))
 }
 
 /// Seconds above which the exact duration is not printed.

@@ -23,7 +23,7 @@ use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
 use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_host::clock::Clock;
 
-pub(crate) use self::amounts::{percentage, rate};
+pub(crate) use self::amounts::{percentage, rate, so_far};
 pub(crate) use self::names::TrialNames;
 pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
@@ -254,13 +254,6 @@ pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
         added => format!("has {} more", amounts::trials(added)),
     };
     format!("{} ({}) {what}\n{}", sweep.name, sweep.id, tally(sweep))
-}
-
-/// For an unfinished sweep, the number of trials with results.
-pub(crate) fn so_far(sweep: &SweepView) -> Option<String> {
-    let SweepView { trials, state, .. } = sweep;
-    let ended = sweep.ended();
-    (ended < *trials).then(|| format!("{ended} of {trials} trials, the sweep is {}", state.name()))
 }
 
 /// For a paused sweep, the reason and the next step.

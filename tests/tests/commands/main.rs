@@ -1,0 +1,4 @@
+//! The commands: their answers, and which coordinator and home they reach.
+
+mod command_line;
+mod homes;

@@ -1,0 +1,4 @@
+//! Datasets: downloaded ones and custom data.
+
+mod custom_data;
+mod datasets;
