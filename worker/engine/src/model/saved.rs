@@ -35,6 +35,16 @@ impl<T: Scalar> Parameters<T> {
         }
     }
 
+    /// The name and the shape of each tensor that [`Parameters::save`] makes under this name.
+    pub fn shapes(&self, name: &str) -> impl Iterator<Item = (String, Vec<usize>)> {
+        self.layers().flat_map(move |layer| {
+            let spec = &self.parameter_range(layer).spec;
+            let weight = (format!("{name}.{layer}.weight"), spec.shape());
+            let bias = spec.has_biases.then(|| (format!("{name}.{layer}.bias"), vec![spec.outputs]));
+            [Some(weight), bias].into_iter().flatten()
+        })
+    }
+
     /// The numbers of a lane in memory order, from the tensors of each layer. The alignment is zero.
     ///
     /// # Panics
@@ -77,6 +87,10 @@ mod tests {
             let weight = SavedTensor { shape: vec![2, 3], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
             assert_eq!(tensors["forward.4.weight"], weight, "the order of files does not depend on {layout:?}");
             assert_eq!(tensors["forward.4.bias"].values, [7.0, 8.0]);
+            let saved: Vec<_> = tensors.iter().map(|(name, saved)| (name.clone(), saved.shape.clone())).collect();
+            let mut shapes: Vec<_> = parameters.shapes("forward").collect();
+            shapes.sort();
+            assert_eq!(shapes, saved);
             assert_eq!(parameters.load("forward", &tensors), copy_to_host(parameters.lane(0)));
         }
     }

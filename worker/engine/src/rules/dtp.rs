@@ -10,14 +10,13 @@
 
 use tch::TchError;
 
-use super::machinery::targets::Targets;
+use super::machinery::targets::{Targets, trained_decoders};
 use super::{LearningRule, StepContext};
 use crate::activations::Activations;
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::{Change, DECODER, ParameterGroup};
-use crate::optim::OptimiserConfig;
+use crate::model::group::ParameterGroup;
 
 /// The rule.
 #[derive(Debug)]
@@ -27,11 +26,7 @@ pub(super) struct DifferenceTargetPropagation<T> {
 
 impl<T: Scalar> LearningRule<T> for DifferenceTargetPropagation<T> {
     fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
-        let learning = Change::Trained(|forward, own| OptimiserConfig {
-            learning_rate: own.decoder_learning_rate,
-            ..forward
-        });
-        vec![ParameterGroup::decoders(architecture, architecture.topology.output() - 1, learning)]
+        vec![trained_decoders(architecture, architecture.topology.output() - 1)]
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
@@ -39,7 +34,7 @@ impl<T: Scalar> LearningRule<T> for DifferenceTargetPropagation<T> {
     }
 
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
-        let (η, noise_std) = (step.hyperparameters.target_step, step.hyperparameters.noise_std);
+        let η = step.hyperparameters.target_step;
         let last_hidden = step.output() - 1;
         self.targets.begin();
         // − η ∂(per-sample loss)/∂h_l through the output layer.
@@ -49,15 +44,7 @@ impl<T: Scalar> LearningRule<T> for DifferenceTargetPropagation<T> {
             self.targets.correct(step, j)?;
         }
         // The decoders learn after the targets have used them, the layers after the decoders.
-        step.begin(DECODER);
-        for j in 2..=last_hidden {
-            self.targets.train_decoder(step, j, noise_std)?;
-        }
-        let delta = self.targets.deltas(step);
-        for l in step.layers() {
-            step.learn(l, delta)?;
-        }
-        Ok(())
+        self.targets.learn(step, 2..=last_hidden)
     }
 
     fn target_differences(&self) -> Option<&Activations<T>> {

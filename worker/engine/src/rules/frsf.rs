@@ -7,22 +7,18 @@
 
 use tch::TchError;
 
-use super::machinery::layer_errors::LayerErrors;
+use super::machinery::sign_feedback::SignFeedback;
 use super::{LearningRule, StepContext};
 use crate::architecture::Architecture;
+use crate::kernels::handles::ViewMut;
 use crate::kernels::scalar::Scalar;
 use crate::kernels::weights::sign_with_sizes;
 use crate::model::Model;
 use crate::model::group::{Change, FEEDBACK, ParameterGroup};
-use crate::model::parameters::Parameters;
 
 /// The rule.
 #[derive(Debug)]
-pub(super) struct FixedSizes<T> {
-    delta: LayerErrors<T>,
-    /// B of one lane.
-    feedback: Parameters<T>,
-}
+pub(super) struct FixedSizes<T>(SignFeedback<T>);
 
 impl<T: Scalar> LearningRule<T> for FixedSizes<T> {
     fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
@@ -30,33 +26,20 @@ impl<T: Scalar> LearningRule<T> for FixedSizes<T> {
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
-        let specs = ParameterGroup::layerwise_feedback(&model.architecture, Change::Fixed).specs;
-        Ok(Self { delta: LayerErrors::new(model, batch_size)?, feedback: Parameters::zeros(1, 2, specs)? })
+        Ok(Self(SignFeedback::new(model, batch_size)?))
     }
 
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
-        self.delta.begin();
-        for l in step.layers().rev() {
-            self.delta.complete(step, l);
-            self.compute_feedback(step.model, step.lane, l);
-            self.delta.send(step, l, self.feedback.weight_slices(0, l))?;
-            step.learn(l, self.delta.deltas())?;
-        }
-        Ok(())
+        self.0.backward(step, compute_feedback)
     }
 
     fn feedback(&mut self, model: &Model<T>, lane: usize, l: usize) -> Option<Vec<T>> {
-        self.compute_feedback(model, lane, l);
-        (l > 1).then(|| self.feedback.weight(0, l))
+        self.0.feedback(model, lane, l, compute_feedback)
     }
 }
 
-impl<T: Scalar> FixedSizes<T> {
-    /// B_l = |R_l| ⊙ sign(W_l), for the layers above the first.
-    fn compute_feedback(&mut self, model: &Model<T>, lane: usize, l: usize) {
-        if l > 1 {
-            let sizes = model.group(FEEDBACK).raw_weight(lane, l);
-            sign_with_sizes(self.feedback.raw_weight_mut(0, l), sizes, model.forward.raw_weight(lane, l));
-        }
-    }
+/// B_l = |R_l| ⊙ sign(W_l).
+fn compute_feedback<T: Scalar>(b: ViewMut<'_, T>, model: &Model<T>, lane: usize, l: usize) {
+    let r = model.group(FEEDBACK).raw_weight(lane, l);
+    sign_with_sizes(b, r, model.forward.raw_weight(lane, l));
 }

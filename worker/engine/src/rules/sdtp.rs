@@ -10,14 +10,13 @@
 
 use tch::TchError;
 
-use super::machinery::targets::Targets;
+use super::machinery::targets::{Targets, trained_decoders};
 use super::{LearningRule, StepContext};
 use crate::activations::Activations;
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::{Change, DECODER, ParameterGroup};
-use crate::optim::OptimiserConfig;
+use crate::model::group::ParameterGroup;
 
 /// The rule.
 #[derive(Debug)]
@@ -27,11 +26,7 @@ pub(super) struct SimplifiedTargetPropagation<T> {
 
 impl<T: Scalar> LearningRule<T> for SimplifiedTargetPropagation<T> {
     fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
-        let learning = Change::Trained(|forward, own| OptimiserConfig {
-            learning_rate: own.decoder_learning_rate,
-            ..forward
-        });
-        vec![ParameterGroup::decoders(architecture, architecture.topology.output(), learning)]
+        vec![trained_decoders(architecture, architecture.topology.output())]
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
@@ -39,7 +34,6 @@ impl<T: Scalar> LearningRule<T> for SimplifiedTargetPropagation<T> {
     }
 
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
-        let noise_std = step.hyperparameters.noise_std;
         self.targets.begin();
         // + [g_{L+1}(onehot(y)) − g_{L+1}(softmax(z_{L+1}))]_l.
         self.targets.correct_from_output(step)?;
@@ -48,15 +42,7 @@ impl<T: Scalar> LearningRule<T> for SimplifiedTargetPropagation<T> {
             self.targets.correct(step, j)?;
         }
         // The decoders learn after the targets have used them, the layers after the decoders.
-        step.begin(DECODER);
-        for j in 2..=step.output() {
-            self.targets.train_decoder(step, j, noise_std)?;
-        }
-        let delta = self.targets.deltas(step);
-        for l in step.layers() {
-            step.learn(l, delta)?;
-        }
-        Ok(())
+        self.targets.learn(step, 2..=step.output())
     }
 
     fn target_differences(&self) -> Option<&Activations<T>> {

@@ -5,22 +5,18 @@
 
 use tch::TchError;
 
-use super::machinery::layer_errors::LayerErrors;
+use super::machinery::sign_feedback::SignFeedback;
 use super::{LearningRule, StepContext};
 use crate::architecture::Architecture;
+use crate::kernels::handles::ViewMut;
 use crate::kernels::scalar::Scalar;
 use crate::kernels::weights::sign_with_size;
 use crate::model::Model;
-use crate::model::group::{Change, ParameterGroup};
-use crate::model::parameters::Parameters;
+use crate::model::group::ParameterGroup;
 
 /// The rule.
 #[derive(Debug)]
-pub(super) struct UniformSigns<T> {
-    delta: LayerErrors<T>,
-    /// B of one lane.
-    feedback: Parameters<T>,
-}
+pub(super) struct UniformSigns<T>(SignFeedback<T>);
 
 impl<T: Scalar> LearningRule<T> for UniformSigns<T> {
     fn groups(_: &Architecture) -> Vec<ParameterGroup> {
@@ -28,34 +24,20 @@ impl<T: Scalar> LearningRule<T> for UniformSigns<T> {
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
-        let specs = ParameterGroup::layerwise_feedback(&model.architecture, Change::Fixed).specs;
-        Ok(Self { delta: LayerErrors::new(model, batch_size)?, feedback: Parameters::zeros(1, 2, specs)? })
+        Ok(Self(SignFeedback::new(model, batch_size)?))
     }
 
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
-        self.delta.begin();
-        for l in step.layers().rev() {
-            self.delta.complete(step, l);
-            self.compute_feedback(step.model, step.lane, l);
-            self.delta.send(step, l, self.feedback.weight_slices(0, l))?;
-            step.learn(l, self.delta.deltas())?;
-        }
-        Ok(())
+        self.0.backward(step, compute_feedback)
     }
 
     fn feedback(&mut self, model: &Model<T>, lane: usize, l: usize) -> Option<Vec<T>> {
-        self.compute_feedback(model, lane, l);
-        (l > 1).then(|| self.feedback.weight(0, l))
+        self.0.feedback(model, lane, l, compute_feedback)
     }
 }
 
-impl<T: Scalar> UniformSigns<T> {
-    /// B_l = sign(W_l) / √fan_in, for the layers above the first.
-    fn compute_feedback(&mut self, model: &Model<T>, lane: usize, l: usize) {
-        if l > 1 {
-            let fan_in = model.architecture.inputs(l).fan_in();
-            let size = T::from_f64(1.0 / (fan_in as f64).sqrt());
-            sign_with_size(self.feedback.raw_weight_mut(0, l), size, model.forward.raw_weight(lane, l));
-        }
-    }
+/// B_l = sign(W_l) / √fan_in.
+fn compute_feedback<T: Scalar>(b: ViewMut<'_, T>, model: &Model<T>, lane: usize, l: usize) {
+    let fan_in = model.architecture.inputs(l).fan_in() as f64;
+    sign_with_size(b, T::from_f64(1.0 / fan_in.sqrt()), model.forward.raw_weight(lane, l));
 }

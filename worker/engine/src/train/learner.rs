@@ -19,7 +19,7 @@ use crate::kernels::transfer::{copy_from_host, draw_normal, load_batch};
 use crate::model::group::Change;
 use crate::model::optimisers::{FORWARD, LaneOptimisers};
 use crate::model::parameters::Parameters;
-use crate::model::saved::SavedTensors;
+use crate::model::saved::{SavedTensor, SavedTensors};
 use crate::model::{ForwardPass, Model, Seed};
 use crate::rules::{self, Batch, Destination, LearningRule, StepContext};
 
@@ -95,6 +95,16 @@ impl<T: Scalar> Learner<T> {
         tensors
     }
 
+    /// The shape of each tensor of the state of a lane, by name.
+    fn shapes(&mut self, lane: usize) -> BTreeMap<String, Vec<usize>> {
+        let mut shapes: BTreeMap<_, _> =
+            kept(&self.model).flat_map(|(name, parameters)| parameters.shapes(name)).collect();
+        for (name, what, _) in self.lanes[lane].optimisers.state() {
+            shapes.extend(parameters(&self.model, name).shapes(&format!("{name}.{what}")));
+        }
+        shapes
+    }
+
     /// The number of steps of each optimiser of a lane, by the name of its parameters.
     pub(crate) fn steps(&self, lane: usize) -> BTreeMap<String, u64> {
         self.lanes[lane].optimisers.steps()
@@ -110,15 +120,13 @@ impl<T: Scalar> Learner<T> {
         if let Some(name) = self.steps(lane).keys().find(|&name| !steps.contains_key(name)) {
             return Err(IncompatibleState(format!("it has no number of steps of `{name}`")));
         }
-        let expected = self.state(lane);
-        for (name, own) in &expected {
+        let expected = self.shapes(lane);
+        for (name, shape) in &expected {
             match tensors.get(name) {
                 None => return Err(IncompatibleState(format!("it has no tensor `{name}`"))),
-                Some(saved) if saved.shape != own.shape => {
-                    let (found, expected) = (&saved.shape, &own.shape);
-                    return Err(IncompatibleState(format!(
-                        "its tensor `{name}` has the shape {found:?}, not {expected:?}"
-                    )));
+                Some(SavedTensor { shape: found, .. }) if found != shape => {
+                    let why = format!("its tensor `{name}` has the shape {found:?}, not {shape:?}");
+                    return Err(IncompatibleState(why));
                 }
                 Some(_) => {}
             }

@@ -3,17 +3,29 @@
 //! The code propagates D_l = T_l − h_l, and not T_l. Far from the output, D is much smaller than h, and h − T would lose
 //! all digits of D in single precision. With z = V_j h_j + c_j, a correction g_j(T_j) − g_j(h_j) is σ(z + V_j D_j) − σ(z).
 
+use std::ops::RangeInclusive;
+
 use tch::TchError;
 
 use super::decoder::{Decoder, Scratch};
 use crate::activations::Activations;
+use crate::architecture::Architecture;
 use crate::kernels::activation_function::activation_backward;
 use crate::kernels::loss::softmax;
 use crate::kernels::rows::copy;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
+use crate::model::group::{Change, DECODER, ParameterGroup};
 use crate::model::optimisers::FORWARD;
+use crate::optim::OptimiserConfig;
 use crate::rules::StepContext;
+
+/// Decoders of layers 2 to `last`. They learn by the optimiser of the forward weights, at a rate of their own.
+pub(in crate::rules) fn trained_decoders(architecture: &Architecture, last: usize) -> ParameterGroup {
+    let change =
+        Change::Trained(|forward, own| OptimiserConfig { learning_rate: own.decoder_learning_rate, ..forward });
+    ParameterGroup::decoders(architecture, last, change)
+}
 
 /// Targets of all hidden layers.
 #[derive(Debug)]
@@ -97,28 +109,40 @@ impl<T: Scalar> Targets<T> {
         }
     }
 
-    /// A step of the decoder of layer j: V_j and c_j against ∂ Σ_units (g_j(f_j(h̃)) − h̃)² / batch, where h̃ are the hidden
-    /// sources of j plus `noise_std` · N(0,1). No gradient passes into f_j or h̃.
-    pub(in crate::rules) fn train_decoder(
+    /// A step of the decoders of these layers, then of all layers.
+    pub(in crate::rules) fn learn(
         &mut self,
         step: &mut StepContext<'_, T>,
-        layer: usize,
-        noise_std: f64,
+        decoders: RangeInclusive<usize>,
     ) -> Result<(), TchError> {
+        step.begin(DECODER);
+        for j in decoders {
+            self.train_decoder(step, j)?;
+        }
+        self.compute_deltas(step);
+        for l in step.layers() {
+            step.learn(l, &self.deltas)?;
+        }
+        Ok(())
+    }
+
+    /// A step of the decoder of layer j: V_j and c_j against ∂ Σ_units (g_j(f_j(h̃)) − h̃)² / batch, where h̃ are the hidden
+    /// sources of j plus `noise_std` · N(0,1). No gradient passes into f_j or h̃.
+    fn train_decoder(&mut self, step: &mut StepContext<'_, T>, layer: usize) -> Result<(), TchError> {
+        let noise_std = step.hyperparameters.noise_std;
         let loss = self.decoders[layer - 2].train(step, &mut self.scratch, noise_std)?;
         self.inverse_losses.extend(loss.map(|loss| (layer, loss)));
         Ok(())
     }
 
     /// δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch for all hidden layers.
-    pub(in crate::rules) fn deltas(&mut self, step: &StepContext<'_, T>) -> &Activations<T> {
+    fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
         let scale = T::from_f64(-2.0 * step.unit(FORWARD) / step.batch_size());
         for layer in step.hidden_layers() {
             copy(self.deltas.rows_mut(layer), self.differences.rows(layer));
             let hidden = step.pass.hidden.rows(layer);
             activation_backward(step.model.activation, scale, self.deltas.rows_mut(layer), hidden);
         }
-        &self.deltas
     }
 
     /// T − h of the hidden layers.
