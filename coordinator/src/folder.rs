@@ -9,7 +9,7 @@ use biosweep_analysis::{aggregate, figures};
 use biosweep_common::results::views::{CurveView, ResultView, SweepView};
 use biosweep_common::vocabulary::ids::SweepId;
 
-use crate::render::human;
+use crate::render::human::so_far;
 
 /// Number of id characters that distinguish sweeps: the time stamp, to the millisecond.
 const ID_CHARACTERS: usize = 13;
@@ -72,7 +72,7 @@ impl ResultsFolder {
 
 /// The title of a figure. For an unfinished sweep it says so.
 fn title(sweep: &SweepView) -> String {
-    match human::so_far(sweep) {
+    match so_far(sweep) {
         Some(so_far) => format!("{} ({so_far})", sweep.name),
         None => sweep.name.clone(),
     }
