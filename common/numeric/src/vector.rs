@@ -18,6 +18,9 @@ pub fn instructions() -> &'static str {
     "baseline"
 }
 
+/// The attribute of the crate `multiversion` with the list of instruction sets that all loops share, so that [`instructions`] can
+/// name the set that was chosen.
+///
 /// Declares a function that is compiled for each of these instruction sets; a call uses the widest that the processor
 /// has. Functions called in its body must be `#[inline(always)]`, otherwise they are compiled for the baseline only.
 #[macro_export]

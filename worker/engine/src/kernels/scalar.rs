@@ -37,11 +37,6 @@ pub trait Scalar:
     fn sqrt(self) -> Self;
     /// `self` · `factor` + `added`, rounded once.
     fn mul_add(self, factor: Self, added: Self) -> Self;
-    /// 1/√x for x ≥ 1e-36, and a finite number for zero. In single precision the error is a few units in the last
-    /// place. The function iterates, because the processor's own instruction takes longer than the rest of an update.
-    fn inverse_sqrt(self) -> Self;
-    /// 1/x for x in the normal range. In single precision the error is a few units in the last place.
-    fn inverse(self) -> Self;
     /// e to the power of `self`.
     fn exp(self) -> Self;
     /// Fills with normal deviates of mean 0 and standard deviation `std`.
@@ -53,7 +48,7 @@ mod sealed {
 }
 
 macro_rules! scalar {
-    ($type:ident, $kind:expr, $fill_normal:ident, $inverse_sqrt:path, $inverse:path) => {
+    ($type:ident, $kind:expr, $fill_normal:ident) => {
         impl sealed::Sealed for $type {}
 
         impl Scalar for $type {
@@ -79,16 +74,6 @@ macro_rules! scalar {
                 self.mul_add(factor, added)
             }
 
-            #[inline(always)]
-            fn inverse_sqrt(self) -> Self {
-                $inverse_sqrt(self)
-            }
-
-            #[inline(always)]
-            fn inverse(self) -> Self {
-                $inverse(self)
-            }
-
             fn exp(self) -> Self {
                 self.exp()
             }
@@ -100,50 +85,5 @@ macro_rules! scalar {
     };
 }
 
-scalar!(f32, Kind::Float, fill_normal_f32, inverse_sqrt_by_iteration, inverse_by_iteration);
-scalar!(f64, Kind::Double, fill_normal_f64, inverse_sqrt_f64, f64::recip);
-
-#[inline(always)]
-fn inverse_sqrt_f64(x: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { 1.0 / x.sqrt() }
-}
-
-/// An estimate from the bits of x (Kadlec 2010), refined by Newton's method.
-#[inline(always)]
-fn inverse_sqrt_by_iteration(x: f32) -> f32 {
-    let y = f32::from_bits(0x5f1f_fff9 - (x.to_bits() >> 1));
-    // The product x · y comes first, because y² may overflow if x is zero.
-    let y = 0.703_952_2 * y * (-(x * y)).mul_add(y, 2.389_244_6);
-    let half = 0.5 * x;
-    let y = y * (-(half * y)).mul_add(y, 1.5);
-    y * (-(half * y)).mul_add(y, 1.5)
-}
-
-/// An estimate from the bits of x, refined by Newton's method.
-#[inline(always)]
-fn inverse_by_iteration(x: f32) -> f32 {
-    let y = f32::from_bits(0x7ef3_11c7 - x.to_bits());
-    let y = y * (-x).mul_add(y, 2.0);
-    let y = y * (-x).mul_add(y, 2.0);
-    y * (-x).mul_add(y, 2.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn inverses_are_right_in_single_precision_over_their_whole_range() {
-        let (mut of_root, mut plain) = (0.0_f64, 0.0_f64);
-        for exponent in -350..350 {
-            for place in 0..50 {
-                let x = (10_f64.powf(f64::from(exponent) / 10.0) * (1.0 + f64::from(place) / 60.0)) as f32;
-                let exact = f64::from(x);
-                of_root = of_root.max((f64::from(x.inverse_sqrt()) * exact.sqrt() - 1.0).abs());
-                plain = plain.max((f64::from(x.inverse()) * exact - 1.0).abs());
-            }
-        }
-        assert!(of_root < 3e-7 && plain < 3e-7, "{of_root} {plain}");
-        assert!(0.0_f32.inverse_sqrt().is_finite() && 0.0_f64.inverse_sqrt().is_finite());
-    }
-}
+scalar!(f32, Kind::Float, fill_normal_f32);
+scalar!(f64, Kind::Double, fill_normal_f64);

@@ -113,13 +113,6 @@ wide! {
     }
 }
 
-/// Values in a block.
-const BLOCK: usize = 512;
-
-/// A block, aligned to a vector register.
-#[repr(align(64))]
-struct Aligned<T>([T; BLOCK]);
-
 wide! {
     fn adam_slice<T: Scalar>(
         values: &mut [T],
@@ -132,27 +125,12 @@ wide! {
         let (keep, decay, step, root) = (T::from_f64(keep), T::from_f64(decay), T::from_f64(step), T::from_f64(root));
         let (epsilon, tiny) = (T::from_f64(epsilon), T::from_f64(TINY_GRADIENT));
         let (rest_1, beta_2, rest_2) = (T::from_f64(1.0 - beta.0), T::from_f64(beta.1), T::from_f64(1.0 - beta.1));
-        // Three short loops over a block of values. One long loop would be a chain of operations that wait for each
-        // other.
-        let mut below = Aligned([T::default(); BLOCK]);
-        let blocks = values.chunks_mut(BLOCK).zip(gradients.chunks(BLOCK));
-        for ((values, gradients), (mean, square)) in blocks.zip(mean.chunks_mut(BLOCK).zip(square.chunks_mut(BLOCK))) {
-            let length = values.len();
-            let (gradients, mean, square) = (&gradients[..length], &mut mean[..length], &mut square[..length]);
-            let below = &mut below.0[..length];
-            for place in 0..length {
-                let g = flush(decay.mul_add(values[place], gradients[place]), tiny);
-                mean[place] = rest_1.mul_add(g - mean[place], mean[place]);
-                square[place] = beta_2.mul_add(square[place], rest_2 * g * g);
-            }
-            for place in 0..length {
-                let v = square[place];
-                below[place] = (v * v.inverse_sqrt()).mul_add(root, epsilon);
-            }
-            for place in 0..length {
-                let moved = step * mean[place] * below[place].inverse();
-                values[place] = keep.mul_add(values[place], -moved);
-            }
+        let pairs = values.iter_mut().zip(gradients).zip(mean.iter_mut().zip(square));
+        for ((w, &g), (m, v)) in pairs {
+            let g = flush(decay.mul_add(*w, g), tiny);
+            *m = rest_1.mul_add(g - *m, *m);
+            *v = beta_2.mul_add(*v, rest_2 * g * g);
+            *w = keep.mul_add(*w, -(step * *m / v.sqrt().mul_add(root, epsilon)));
         }
     }
 }
@@ -174,7 +152,7 @@ wide! {
         for ((w, &g), v) in values.iter_mut().zip(gradients).zip(square) {
             let g = flush(decay.mul_add(*w, g), tiny_gradient);
             *v = flush(alpha * *v + rest * (g * g), tiny_square);
-            *w -= rate * g * (*v * v.inverse_sqrt() + epsilon).inverse();
+            *w -= rate * g / (v.sqrt() + epsilon);
         }
     }
 }
