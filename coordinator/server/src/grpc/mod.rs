@@ -112,7 +112,7 @@ async fn tell_health(mut degraded: watch::Receiver<Option<String>>, reporter: He
     }
 }
 
-fn unable(error: DriverError) -> Status {
+fn command_failed(error: DriverError) -> Status {
     Status::unavailable(error.to_string())
 }
 

@@ -8,11 +8,9 @@
 #![expect(unsafe_code, reason = "a slice over the memory of a tensor, checked once where the tensor is made")]
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use tch::{Device, Tensor};
 
-use super::handles::{View, ViewMut};
 use super::scalar::Scalar;
 
 /// The alignment of every matrix, in values: 64 bytes of float32. Equal alignment is one condition for equal sums to
@@ -62,30 +60,6 @@ impl<T: Scalar> Buffer<T> {
     pub(in crate::kernels) fn slice_mut(&mut self) -> &mut [T] {
         // SAFETY: as for `slice`; `self` is borrowed mutably, so this is the only slice.
         unsafe { std::slice::from_raw_parts_mut(self.tensor.data_ptr().cast::<T>(), self.length) }
-    }
-
-    /// A handle of all values.
-    #[must_use]
-    pub fn whole(&self) -> View<'_, T> {
-        self.view(0..self.length)
-    }
-
-    /// A handle of all values, mutable.
-    #[must_use]
-    pub fn whole_mut(&mut self) -> ViewMut<'_, T> {
-        self.view_mut(0..self.length)
-    }
-
-    /// A handle of a range of values.
-    #[must_use]
-    pub fn view(&self, range: Range<usize>) -> View<'_, T> {
-        View::new(self, range)
-    }
-
-    /// A handle of a range of values, mutable.
-    #[must_use]
-    pub fn view_mut(&mut self, range: Range<usize>) -> ViewMut<'_, T> {
-        ViewMut::new(self, range)
     }
 
     /// A matrix view: element (i, j) is value `start + i · stride + j`.

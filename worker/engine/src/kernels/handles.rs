@@ -60,8 +60,34 @@ pub struct Matrix<T> {
     columns: usize,
 }
 
+impl<T: Scalar> Buffer<T> {
+    /// A handle of all values.
+    #[must_use]
+    pub fn whole(&self) -> View<'_, T> {
+        self.view(0..self.length)
+    }
+
+    /// A handle of all values, mutable.
+    #[must_use]
+    pub fn whole_mut(&mut self) -> ViewMut<'_, T> {
+        self.view_mut(0..self.length)
+    }
+
+    /// A handle of a range of values.
+    #[must_use]
+    pub fn view(&self, range: Range<usize>) -> View<'_, T> {
+        View::new(self, range)
+    }
+
+    /// A handle of a range of values, mutable.
+    #[must_use]
+    pub fn view_mut(&mut self, range: Range<usize>) -> ViewMut<'_, T> {
+        ViewMut::new(self, range)
+    }
+}
+
 impl<'a, T: Scalar> View<'a, T> {
-    pub(super) fn new(buffer: &'a Buffer<T>, range: Range<usize>) -> Self {
+    fn new(buffer: &'a Buffer<T>, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= buffer.length(), "{range:?} of {}", buffer.length());
         Self { buffer, start: range.start, length: range.len() }
     }
@@ -85,7 +111,7 @@ impl<'a, T: Scalar> View<'a, T> {
 }
 
 impl<'a, T: Scalar> ViewMut<'a, T> {
-    pub(super) fn new(buffer: &'a mut Buffer<T>, range: Range<usize>) -> Self {
+    fn new(buffer: &'a mut Buffer<T>, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= buffer.length(), "{range:?} of {}", buffer.length());
         Self { buffer, range }
     }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{stopped, store_failed, unable, unreadable};
+use super::{command_failed, stopped, store_failed, unreadable};
 use crate::commands::reuse::{self, Wanted};
 use crate::commands::{Commands, DeleteError, Deletion, ExtendError, RetryError, StateError, SubmitError, prepare};
 use crate::driver::Handle;
@@ -172,7 +172,7 @@ impl Sweeps for Service {
         let name = request.into_inner().worker;
         asked(&name).map_err(|error| unreadable(&error))?;
         let worker = queries::worker(&self.handle, &name).await.map_err(query_failed)?;
-        self.commands.release(worker.id).await.map_err(unable)?;
+        self.commands.release(worker.id).await.map_err(command_failed)?;
         let worker = queries::worker(&self.handle, &name).await.map_err(query_failed)?;
         Ok(Response::new(v1::ReleaseWorkerResponse { worker: Some(worker.into_wire()) }))
     }
@@ -305,7 +305,7 @@ fn query_failed(error: QueryError) -> Status {
 fn state_failed(error: StateError) -> Status {
     match error {
         StateError::Query(error) => query_failed(error),
-        StateError::DriverError(error) => unable(error),
+        StateError::DriverError(error) => command_failed(error),
         StateError::Finished { .. } | StateError::Cancelled { .. } | StateError::NotServedHere(_) => {
             Status::failed_precondition(error.to_string())
         }
@@ -315,7 +315,7 @@ fn state_failed(error: StateError) -> Status {
 fn retry_failed(error: RetryError) -> Status {
     match error {
         RetryError::Query(error) => query_failed(error),
-        RetryError::DriverError(error) => unable(error),
+        RetryError::DriverError(error) => command_failed(error),
         RetryError::Cancelled { .. }
         | RetryError::None { .. }
         | RetryError::OtherNumerics(_)
@@ -326,7 +326,7 @@ fn retry_failed(error: RetryError) -> Status {
 fn delete_failed(error: DeleteError) -> Status {
     match error {
         DeleteError::Query(error) => query_failed(error),
-        DeleteError::DriverError(error) => unable(error),
+        DeleteError::DriverError(error) => command_failed(error),
         DeleteError::Alive { .. } | DeleteError::NotServedHere(_) => Status::failed_precondition(error.to_string()),
     }
 }
@@ -334,7 +334,7 @@ fn delete_failed(error: DeleteError) -> Status {
 fn extend_failed(error: ExtendError) -> Status {
     match error {
         ExtendError::Query(error) => query_failed(error),
-        ExtendError::DriverError(error) => unable(error),
+        ExtendError::DriverError(error) => command_failed(error),
         ExtendError::Extension(_) => Status::invalid_argument(error.to_string()),
         ExtendError::Cancelled { .. } | ExtendError::OtherNumerics(_) | ExtendError::NotServedHere(_) => {
             Status::failed_precondition(error.to_string())
@@ -344,7 +344,7 @@ fn extend_failed(error: ExtendError) -> Status {
 
 fn submit_failed(error: SubmitError) -> Status {
     match error {
-        SubmitError::DriverError(error) => unable(error),
+        SubmitError::DriverError(error) => command_failed(error),
         SubmitError::Store(error) => store_failed(error),
     }
 }
