@@ -64,13 +64,13 @@ impl<T: Scalar> Buffer<T> {
     /// A handle of all values.
     #[must_use]
     pub fn whole(&self) -> View<'_, T> {
-        self.view(0..self.length)
+        self.view(0..self.length())
     }
 
     /// A handle of all values, mutable.
     #[must_use]
     pub fn whole_mut(&mut self) -> ViewMut<'_, T> {
-        self.view_mut(0..self.length)
+        self.view_mut(0..self.length())
     }
 
     /// A handle of a range of values.
