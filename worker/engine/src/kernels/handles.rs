@@ -146,7 +146,6 @@ impl<T: Scalar> Matrix<T> {
     }
 
     /// The matrix as a tensor.
-    #[must_use]
     pub fn tensor(&self) -> &Tensor {
         &self.tensor
     }
