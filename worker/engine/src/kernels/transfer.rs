@@ -31,7 +31,7 @@ pub fn copy_from_host<T: Scalar>(values: ViewMut<'_, T>, host: &[T]) {
     values.into_slice().copy_from_slice(host);
 }
 
-/// values[index] ← host, for each pair.
+/// `values[index]` ← host, for each pair.
 pub fn scatter_from_host<T: Scalar>(values: ViewMut<'_, T>, indices: &[usize], host: &[T]) {
     let values = values.into_slice();
     indices.iter().zip(host).for_each(|(&index, &value)| values[index] = value);
@@ -43,7 +43,7 @@ pub fn copy_to_host<T: Scalar>(values: View<'_, T>) -> Vec<T> {
     values.slice().to_vec()
 }
 
-/// values[index] for each index.
+/// `values[index]` for each index.
 #[must_use]
 pub fn gather_to_host<T: Scalar>(values: View<'_, T>, indices: &[usize]) -> Vec<T> {
     let values = values.slice();
