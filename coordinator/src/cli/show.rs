@@ -15,7 +15,7 @@ use crate::terminal::say;
 pub(crate) struct ShowArgs {
     /// A sweep's id, the start of an id, or a name
     sweep: String,
-    /// Print the spec with every default and with its extensions, as TOML, and nothing else
+    /// Print the spec with every default as TOML, then each extension below a comment, and nothing else
     #[arg(long)]
     spec: bool,
     #[command(flatten)]

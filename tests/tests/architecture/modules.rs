@@ -162,3 +162,17 @@ fn a_path_is_expanded_into_its_names() {
     assert_eq!(known, ["super.a a", "super.a.b.C D", "super.a.b.E E"]);
     assert!(inline_paths(text).contains(&vec!["crate".to_owned(), "f".to_owned(), "g".to_owned()]));
 }
+
+#[test]
+fn siblings_that_use_each_other_are_found() {
+    let sources = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(sources.path().join(name), text).expect("written");
+    write("lib.rs", "mod a;\nmod b;\nmod c;\n");
+    write("a.rs", "use crate::b::B;\npub struct A(B);\n");
+    write("b.rs", "use crate::c::C;\npub struct B(C);\n");
+    write("c.rs", "pub struct C;\n");
+    assert!(circles(sources.path()).is_empty());
+    write("c.rs", "pub struct C(Option<Box<super::a::A>>);\n");
+    let circle = ["a", "b", "c"].map(str::to_owned).into();
+    assert_eq!(circles(sources.path()), [circle]);
+}

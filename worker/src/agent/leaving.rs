@@ -1,5 +1,6 @@
 //! Leaving: why a worker leaves, and whether work is left.
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,6 +20,17 @@ pub enum LeaveReason {
     Sooner,
     /// The worker ends at once.
     AtOnce,
+}
+
+impl fmt::Display for LeaveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Told(why) => why,
+            Self::Orphaned => "the coordinator's process has ended",
+            Self::Sooner => "less time is left than planned",
+            Self::AtOnce => "told to end at once",
+        })
+    }
 }
 
 /// The outcome of leaving: whether work is left.

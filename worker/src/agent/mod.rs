@@ -210,7 +210,7 @@ impl Agent {
     fn leave(&mut self, why: LeaveReason, deadline: &mut Option<Instant>) {
         match why {
             LeaveReason::Told(_) | LeaveReason::Orphaned if deadline.is_none() => {
-                tracing::info!(?why, "leaving");
+                tracing::info!(%why, "leaving");
                 self.is_orphaned = why == LeaveReason::Orphaned;
                 self.record_outcome(POLL_ANSWER_WAIT);
                 *deadline = Some(Instant::now() + self.resources.grace);

@@ -60,11 +60,11 @@ pub(super) struct ConnectArgs {
     /// Where checkpoints are kept: a folder, s3://BUCKET/PREFIX, or none [default: HOME/checkpoints]
     #[arg(long, env = "BIOSWEEP_CHECKPOINTS", value_name = "PLACE", value_parser = flags::checkpoints_place)]
     checkpoints: Option<String>,
-    /// The grace period in seconds: how long the worker may take to write checkpoints and hand back its lanes
+    /// The grace period: maximum seconds for the last checkpoints and for the return of leases
     #[arg(long, default_value = "25", value_name = "SECONDS", allow_negative_numbers = true)]
     grace: u32,
-    /// The time when this machine is taken away, in seconds since 1970; the worker leaves in time [default: the end of
-    /// the Slurm job it runs in]
+    /// The time at which this machine ends, in seconds since 1970; the worker leaves before it [default: the end of its
+    /// Slurm job]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     deadline: Option<u64>,
     #[command(flatten)]

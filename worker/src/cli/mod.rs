@@ -19,11 +19,11 @@ use etcetera::BaseStrategy as _;
 
 use failure::{Exit, Failure};
 
-/// Trains what a coordinator hands out.
+/// Trains trials for a coordinator.
 ///
-/// Without a command it serves the coordinator it is given until it is told to leave. Exit codes: 0 all is well, and where
-/// it served, there was nothing left for it; 75 it left with work left (start it again); 130 it was interrupted; 2 bad
-/// input; 3 something in the environment is missing or broken.
+/// Without a command, the worker connects to the coordinator and trains until it is told to leave. Exit codes: 0 success, and
+/// the coordinator had no more work; 75 work is left, so start the worker again; 130 interrupted; 2 invalid input; 3 something
+/// in the environment is missing or broken.
 #[derive(Debug, Parser)]
 #[command(name = "biosweep-worker", version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 pub struct Cli {

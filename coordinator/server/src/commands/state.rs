@@ -76,7 +76,11 @@ impl Commands {
             state if state == wanted => Ok(sweep),
             SweepState::Finished => Err(StateError::Finished { id, verb }),
             SweepState::Cancelled => Err(StateError::Cancelled { id, verb }),
-            SweepState::Running | SweepState::Paused => Err(NotServedHere { id, verb }.into()),
+            SweepState::Running | SweepState::Paused => {
+                // A sweep that this version cannot read is not worked on.
+                queries::read_spec(self.handle.store.as_ref(), &queries::row(&self.handle, id).await?).await?;
+                Err(NotServedHere { id, verb }.into())
+            }
         }
     }
 }

@@ -144,7 +144,7 @@ impl Inbound {
 
     /// Waits for messages and takes all that have arrived, up to the end of the stream.
     async fn next(&mut self) -> (Vec<ToCoordinator>, Option<End>) {
-        let (mut said, mut points) = (Vec::new(), 0);
+        let (mut received, mut points) = (Vec::new(), 0);
         let mut come = self.messages.next().await;
         loop {
             let end = match come {
@@ -159,20 +159,20 @@ impl Inbound {
                     Ok(Some(ToCoordinator::Hello(_))) => End::Cut(Status::invalid_argument("a second hello")),
                     Ok(message) => {
                         points += message.as_ref().map_or(0, ToCoordinator::points);
-                        said.extend(message);
-                        if said.len() >= AT_ONCE.0 || points >= AT_ONCE.1 {
-                            return (said, None);
+                        received.extend(message);
+                        if received.len() >= AT_ONCE.0 || points >= AT_ONCE.1 {
+                            return (received, None);
                         }
                         match self.messages.next().now_or_never() {
                             Some(next) => come = next,
-                            None if said.is_empty() => come = self.messages.next().await,
-                            None => return (said, None),
+                            None if received.is_empty() => come = self.messages.next().await,
+                            None => return (received, None),
                         }
                         continue;
                     }
                 },
             };
-            return (said, Some(end));
+            return (received, Some(end));
         }
     }
 }
@@ -230,8 +230,8 @@ mod tests {
         outbox.send(Vec::new()).await.expect("there is room");
         cut.send(Status::invalid_argument("too many lanes")).expect("it is listened to");
         drop(outbox);
-        let said: Vec<_> = stream::unfold(outgoing, Outgoing::next).collect().await;
-        assert!(matches!(&said[..], [Ok(_), Err(why)] if why.message() == "too many lanes"), "{said:?}");
+        let received: Vec<_> = stream::unfold(outgoing, Outgoing::next).collect().await;
+        assert!(matches!(&received[..], [Ok(_), Err(why)] if why.message() == "too many lanes"), "{received:?}");
     }
 
     #[tokio::test]

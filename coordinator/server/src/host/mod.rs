@@ -301,18 +301,27 @@ async fn restore(
         },
         _ => None,
     };
-    let (in_scope, others) = restored.sweeps.into_iter().partition::<Vec<_>, _>(|sweep| match scope {
-        Scope::All => true,
-        Scope::Named(_) => Some(sweep.row.submission.id) == named,
-        Scope::Digest(digest) => sweep.row.submission.digest == digest,
-        Scope::Nothing => false,
-    });
-    restored.sweeps = in_scope;
-    let mut specs = Vec::with_capacity(restored.sweeps.len());
-    for sweep in &restored.sweeps {
-        let spec = queries::parse(&sweep.row)?;
-        queries::compare_keys(store, &sweep.row, &spec).await?;
-        specs.push(prepare(spec).await);
+    let (in_scope, mut others) =
+        std::mem::take(&mut restored.sweeps).into_iter().partition::<Vec<_>, _>(|sweep| match scope {
+            Scope::All => true,
+            Scope::Named(_) => Some(sweep.row.submission.id) == named,
+            Scope::Digest(digest) => sweep.row.submission.digest == digest,
+            Scope::Nothing => false,
+        });
+    let mut specs = Vec::with_capacity(in_scope.len());
+    for sweep in in_scope {
+        match queries::read_spec(store, &sweep.row).await {
+            Ok(spec) => {
+                specs.push(prepare(spec).await);
+                restored.sweeps.push(sweep);
+            }
+            // The other sweeps go on. A run of this sweep alone has nothing to do without it.
+            Err(error @ QueryError::Spec { .. }) if matches!(scope, Scope::All) => {
+                tracing::error!(sweep = %sweep.row.submission.id, %error, "a sweep is left out");
+                others.push(sweep);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     let now = Now { tick: clock.now(), wall: clock.wall() };
     Ok(Scheduler::restore(timeouts, now, &restored, specs).leaving_out(OutOfScope::of(&others)))

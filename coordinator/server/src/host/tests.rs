@@ -39,11 +39,20 @@ async fn a_sweep_that_would_be_read_as_other_trials_is_refused() {
                 network = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
     let (spec, stored) = SweepSpec::parse_to_store(text.to_owned(), Format::Toml, "two").expect("a good spec");
     let refused = async |submission: Submission, records: &[Record]| {
-        let store = Memory::default();
+        let (store, id) = (Arc::new(Memory::default()), submission.id);
+        let digest = submission.digest.clone();
         store.commit(&[Record::Submitted(submission)]).await.expect("a valid batch");
         store.commit(records).await.expect("a valid batch");
-        let restored = restore(&store, Clock::start(), Scope::All, TIMEOUTS).await;
-        restored.err().map(|error| error.to_string())
+        let alone = restore(store.as_ref(), Clock::start(), Scope::Digest(&digest), TIMEOUTS).await;
+        let error = alone.err().map(|error| error.to_string());
+
+        // A coordinator of all sweeps starts without this one, and says why it does not cancel it.
+        let clock = Clock::start();
+        let scheduler = restore(store.as_ref(), clock, Scope::All, TIMEOUTS).await.expect("the others go on");
+        assert_eq!(scheduler.sweep_view(id).is_none(), error.is_some());
+        let commands = Commands::new(driver::start(scheduler, store, clock).0);
+        assert_eq!(commands.cancel(id).await.err().map(|error| error.to_string()), error);
+        error
     };
     let id = new_id::<SweepId>();
     let sound = Submission::new(id, &spec, stored, WallTime(0));
@@ -52,7 +61,10 @@ async fn a_sweep_that_would_be_read_as_other_trials_is_refused() {
     let resolved = sound.spec.resolved.replace("batch_size = 128", "batch_size = 64");
     let other = Submission { spec: SpecText { resolved, ..sound.spec.clone() }, ..sound.clone() };
     let error = refused(other, &[]).await.expect("its digest is another");
-    assert!(error.contains("other trials than when it was submitted; use the version that stored it"), "{error}");
+    assert!(
+        error.contains("use the version that stored it (it now describes other trials than when it was submitted)"),
+        "{error}"
+    );
 
     let (attempt, trajectory) = (Attempt(1), TrajectoryIndex(0));
     let configuration = spec.grid.configuration(TrialIndex(0)).expect("the first trial");

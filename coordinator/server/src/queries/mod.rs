@@ -98,7 +98,7 @@ pub enum QueryError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// This version cannot read a stored spec.
-    #[error("the stored spec of sweep {id} cannot be read by this version: {why}; use the version that stored it")]
+    #[error("the stored spec of sweep {id} cannot be read by this version; use the version that stored it ({why})")]
     Spec {
         /// The sweep.
         id: SweepId,
@@ -181,14 +181,16 @@ pub fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
 /// Number of results whose keys are compared when a coordinator starts.
 const COMPARED_KEYS: u32 = 1_000;
 
-/// Compares the keys of the first stored results with the keys of their trials in this version.
+/// Parses the spec of a stored sweep, and compares the keys of its first stored results with the keys of their trials in this
+/// version.
 ///
 /// # Errors
-/// A key differs: this version would give stored results to trials with other settings.
-pub async fn compare_keys(store: &dyn Store, row: &SweepRow, spec: &SweepSpec) -> Result<(), QueryError> {
+/// The spec cannot be read, or a key differs: this version would give stored results to trials with other settings.
+pub async fn read_spec(store: &dyn Store, row: &SweepRow) -> Result<SweepSpec, QueryError> {
+    let spec = parse(row)?;
     if row.submission.other_numerics().is_some() {
         // The numerics version is part of a key.
-        return Ok(());
+        return Ok(spec);
     }
     let id = row.submission.id;
     for TrialResult { trial, key: stored, .. } in store.results(id, TrialIndex(0), COMPARED_KEYS).await? {
@@ -199,10 +201,10 @@ pub async fn compare_keys(store: &dyn Store, row: &SweepRow, spec: &SweepSpec) -
             return Err(QueryError::Spec { id, why });
         }
     }
-    Ok(())
+    Ok(spec)
 }
 
-async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {
+pub(crate) async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {
     handle.store.sweep(id).await?.ok_or_else(|| QueryError::Unknown { name: id.to_string() })
 }
 

@@ -37,7 +37,7 @@ pub fn activation_backward<T: Scalar>(
     error: RowsMut<'_, T>,
     hidden: Rows<'_, T>,
 ) {
-    debug_assert_eq!(error.strided_rows, hidden.strided_rows, "the rows of the error and of the activations");
+    assert_eq!(error.strided_rows, hidden.strided_rows, "the rows of the error and of the activations");
     backward_slice(activation, scale, error.buffer.slice_mut(), hidden.buffer.slice(), error.strided_rows);
 }
 
@@ -59,7 +59,7 @@ pub fn activation_difference<T: Scalar>(
         drop(difference.matrix.f_tanh_out(difference.matrix)?);
         activate(activation, z.matrix)?;
     }
-    debug_assert_eq!(difference.strided_rows, z.strided_rows, "the rows of the difference and of z");
+    assert_eq!(difference.strided_rows, z.strided_rows, "the rows of the difference and of z");
     difference_slice(activation, z.buffer.slice(), difference.buffer.slice_mut(), z.strided_rows);
     Ok(())
 }

@@ -56,7 +56,7 @@ pub fn upsample_add<T: Scalar>(output: &mut Buffer<T>, input: &Buffer<T>, upsamp
 
 /// output ← input. Both have the same rows.
 pub fn copy<T: Scalar>(output: RowsMut<'_, T>, input: Rows<'_, T>) {
-    debug_assert_eq!(output.strided_rows, input.strided_rows, "the rows of the output and of the input");
+    assert_eq!(output.strided_rows, input.strided_rows, "the rows of the output and of the input");
     copy_slice(output.buffer.slice_mut(), input.buffer.slice(), output.strided_rows);
 }
 
@@ -67,14 +67,14 @@ pub fn add_noise<T: Scalar>(hidden: RowsMut<'_, T>, noise: View<'_, T>, std: T) 
 
 /// values ← minuend − values. Both have the same rows.
 pub fn subtract_from<T: Scalar>(values: RowsMut<'_, T>, minuend: Rows<'_, T>) {
-    debug_assert_eq!(values.strided_rows, minuend.strided_rows, "the rows of both operands");
+    assert_eq!(values.strided_rows, minuend.strided_rows, "the rows of both operands");
     subtract_slice(values.buffer.slice_mut(), minuend.buffer.slice(), values.strided_rows);
 }
 
 /// Σ (left − right)². Both have the same rows.
 #[must_use]
 pub fn squared_error<T: Scalar>(left: Rows<'_, T>, right: Rows<'_, T>) -> f64 {
-    debug_assert_eq!(left.strided_rows, right.strided_rows, "the rows of both operands");
+    assert_eq!(left.strided_rows, right.strided_rows, "the rows of both operands");
     let (left_values, right_values) = (left.buffer.slice(), right.buffer.slice());
     let of_row = |start: usize| {
         let row = start..start + left.strided_rows.length;

@@ -149,11 +149,11 @@ impl CheckpointStore {
                     Err(error) => error.to_string(),
                 },
                 Err(error) => {
-                    tracing::warn!(checkpoint = %file, %error, "cannot read a checkpoint; the one before it is used");
+                    tracing::warn!(checkpoint = %file, %error, "cannot read a checkpoint; an older one is used if there is one");
                     continue;
                 }
             };
-            tracing::warn!(checkpoint = %file, why, "a checkpoint is set aside; the one before it is used");
+            tracing::warn!(checkpoint = %file, why, "a damaged checkpoint is set aside; an older one is used if there is one");
             if let Err(error) = self.rename_aside(&file).await {
                 tracing::warn!(checkpoint = %file, %error, "it cannot be set aside");
             }
