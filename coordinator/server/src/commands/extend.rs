@@ -62,9 +62,7 @@ async fn extend(handle: &Handle, id: SweepId, extension: &SweepSpec, text: SpecT
         }
         let new = Wanted::From(TrajectoryIndex(before.grid.trajectories()));
         let prepared = super::prepare(spec).await;
-        let environments = reuse::environments(handle, &prepared.spec).await.map_err(QueryError::from)?;
-        let reused = reuse::find(handle.store.as_ref(), &prepared.spec, &prepared.index, new, &environments).await;
-        let reused = reused.map_err(QueryError::from)?;
+        let reused = reuse::find_now(handle, &prepared, new).await?;
         let extension = Extension { spec: text.clone(), at: handle.clock.wall() };
         let had_finished = restored.row.state == SweepState::Finished;
         let finished = had_finished.then_some(restored);

@@ -74,10 +74,7 @@ async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, Re
         let these = failures.iter().map(|&(index, _)| index).collect();
         let prepared = super::prepare(spec).await;
         // Another sweep may have trained the failed trajectories meanwhile.
-        let environments = reuse::environments(handle, &prepared.spec).await.map_err(QueryError::from)?;
-        let wanted = Wanted::These(&these);
-        let reused = reuse::find(handle.store.as_ref(), &prepared.spec, &prepared.index, wanted, &environments).await;
-        let reused = reused.map_err(QueryError::from)?;
+        let reused = reuse::find_now(handle, &prepared, Wanted::These(&these)).await?;
         let finished = (state == SweepState::Finished).then(|| Box::new((restored, prepared)));
         handle.apply(Event::Retried { sweep: id, finished, failures, reused }).await?;
         // If the retry was applied, the failure is gone or, if the trajectory failed again, has more attempts.

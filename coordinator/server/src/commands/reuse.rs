@@ -12,11 +12,12 @@ use biosweep_common::vocabulary::ids::TrajectoryIndex;
 use biosweep_scheduler::event::Event;
 use biosweep_scheduler::policies::reuse::{Environments, SearchedSweep, TrainedSource, may_take_over};
 use biosweep_scheduler::record::{ReusedRow, SourceRow, SweepRow};
+use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_store::{Store, StoreError};
 
 use super::Commands;
 use crate::driver::{DriverError, Handle, Stopped};
-use crate::queries;
+use crate::queries::{self, QueryError};
 
 /// Number of trajectories that are read from the store at once.
 const PAGE: u32 = 1_000;
@@ -94,14 +95,19 @@ async fn search_for(handle: &Handle, sweep: SearchedSweep, environments: &Enviro
     Ok(())
 }
 
-/// The numeric environments whose results a sweep with this spec reuses now.
-pub async fn environments(handle: &Handle, spec: &Arc<SweepSpec>) -> Result<Environments, Stopped> {
-    let spec = Arc::clone(spec);
-    handle.ask(move |scheduler| scheduler.reusable_environments(&spec.execution)).await
+/// Finds the stored results that a sweep can take over now for the wanted trajectories.
+pub(crate) async fn find_now(
+    handle: &Handle,
+    prepared: &PreparedSpec,
+    wanted: Wanted<'_>,
+) -> Result<Arc<[ReusedRow]>, QueryError> {
+    let spec = Arc::clone(&prepared.spec);
+    let environments = handle.ask(move |scheduler| scheduler.reusable_environments(&spec.execution)).await?;
+    Ok(find(handle.store.as_ref(), &prepared.spec, &prepared.index, wanted, &environments).await?)
 }
 
-/// Finds the stored results that a sweep can take over for the wanted trajectories. The cost grows with the number of stored
-/// results of the sweeps that share trajectories with it.
+/// Finds the stored results from these environments that a sweep can take over for the wanted trajectories. The cost grows with
+/// the number of stored results of the sweeps that share trajectories with it.
 pub async fn find(
     store: &dyn Store,
     spec: &SweepSpec,

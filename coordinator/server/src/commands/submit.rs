@@ -11,6 +11,7 @@ use biosweep_store::{Store, StoreError};
 use super::Commands;
 use crate::commands::reuse::{self, Wanted};
 use crate::driver::{DriverError, Handle};
+use crate::queries::QueryError;
 
 /// Why a sweep was not submitted.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +19,9 @@ pub enum SubmitError {
     /// The coordinator cannot run the command.
     #[error(transparent)]
     DriverError(#[from] DriverError),
-    /// The store failed.
+    /// The store cannot be read.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Query(#[from] QueryError),
 }
 
 /// The sweep of a submission: a new sweep, or an equal one that was found.
@@ -42,13 +43,13 @@ impl Commands {
 
 async fn submit(handle: &Handle, spec: SweepSpec, text: SpecText, fresh: bool) -> Result<Submitted, SubmitError> {
     let submission = Submission::new(new_id(), &spec, text, handle.clock.wall());
-    if !fresh && let Some(row) = find_equal(handle.store.as_ref(), &submission.digest).await? {
+    if !fresh
+        && let Some(row) = find_equal(handle.store.as_ref(), &submission.digest).await.map_err(QueryError::from)?
+    {
         return Ok(Submitted { id: row.submission.id, found: true });
     }
     let prepared = super::prepare(spec).await;
-    let environments = reuse::environments(handle, &prepared.spec).await.map_err(DriverError::from)?;
-    let all = Wanted::From(TrajectoryIndex(0));
-    let reused = reuse::find(handle.store.as_ref(), &prepared.spec, &prepared.index, all, &environments).await?;
+    let reused = reuse::find_now(handle, &prepared, Wanted::From(TrajectoryIndex(0))).await?;
     let id = submission.id;
     handle.apply(Event::Submitted { submission: Box::new(submission), prepared, reused }).await?;
     Ok(Submitted { id, found: false })

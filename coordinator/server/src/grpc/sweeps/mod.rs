@@ -57,10 +57,8 @@ impl Sweeps for Service {
         let v1::PlanRequest { spec, format, origin } = request.into_inner();
         let (spec, _) = parse(spec, format, &origin)?;
         let prepared = prepare(spec).await;
-        let environments = reuse::environments(&self.handle, &prepared.spec).await.map_err(stopped)?;
         let all = Wanted::From(TrajectoryIndex(0));
-        let rows = reuse::find(self.handle.store.as_ref(), &prepared.spec, &prepared.index, all, &environments);
-        let rows = rows.await.map_err(store_failed)?;
+        let rows = reuse::find_now(&self.handle, &prepared, all).await.map_err(query_failed)?;
         Ok(Response::new(v1::PlanResponse { reused: rows.iter().map(|row| row.results.len() as u64).sum() }))
     }
 
@@ -345,7 +343,7 @@ fn extend_failed(error: ExtendError) -> Status {
 fn submit_failed(error: SubmitError) -> Status {
     match error {
         SubmitError::DriverError(error) => command_failed(error),
-        SubmitError::Store(error) => store_failed(error),
+        SubmitError::Query(error) => query_failed(error),
     }
 }
 
