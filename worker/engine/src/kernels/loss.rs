@@ -43,8 +43,8 @@ pub fn correct<T: Scalar>(logits: &Matrix<T>, labels: &[i64]) -> Option<usize> {
             return None;
         }
         // The first of equal logits is the answer, as in argmax.
-        let is_least = |(class, &logit): (usize, &T)| logit < own || (logit == own && class as i64 >= label);
-        correct += usize::from(logits.iter().enumerate().all(is_least));
+        let is_below_own = |(class, &logit): (usize, &T)| logit < own || (logit == own && class as i64 >= label);
+        correct += usize::from(logits.iter().enumerate().all(is_below_own));
     }
     Some(correct)
 }

@@ -7,18 +7,20 @@
 
 use tch::TchError;
 
-use super::machinery::sign_feedback::SignFeedback;
+use super::machinery::layer_errors::LayerErrors;
+use super::machinery::sign_feedback::{SignFeedback, Sizes};
 use super::{LearningRule, StepContext};
 use crate::architecture::Architecture;
-use crate::kernels::handles::ViewMut;
 use crate::kernels::scalar::Scalar;
-use crate::kernels::weights::sign_with_sizes;
 use crate::model::Model;
-use crate::model::group::{Change, FEEDBACK, ParameterGroup};
+use crate::model::group::{Change, ParameterGroup};
 
 /// The rule.
 #[derive(Debug)]
-pub(super) struct FixedSizes<T>(SignFeedback<T>);
+pub(super) struct FixedSizes<T> {
+    delta: LayerErrors<T>,
+    b: SignFeedback<T>,
+}
 
 impl<T: Scalar> LearningRule<T> for FixedSizes<T> {
     fn groups(architecture: &Architecture) -> Vec<ParameterGroup> {
@@ -26,20 +28,22 @@ impl<T: Scalar> LearningRule<T> for FixedSizes<T> {
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
-        Ok(Self(SignFeedback::new(model, batch_size)?))
+        Ok(Self { delta: LayerErrors::new(model, batch_size)?, b: SignFeedback::new(model)? })
     }
 
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
-        self.0.backward(step, compute_feedback)
+        self.delta.begin();
+        for l in step.layers().rev() {
+            self.delta.complete(step, l);
+            // B_l = |R_l| ⊙ sign(W_l).
+            let b = self.b.compute(step.model, step.lane, l, Sizes::Random);
+            self.delta.send(step, l, b)?;
+            step.learn(l, self.delta.deltas())?;
+        }
+        Ok(())
     }
 
     fn feedback(&mut self, model: &Model<T>, lane: usize, l: usize) -> Option<Vec<T>> {
-        self.0.feedback(model, lane, l, compute_feedback)
+        self.b.weight(model, lane, l, Sizes::Random)
     }
-}
-
-/// B_l = |R_l| ⊙ sign(W_l).
-fn compute_feedback<T: Scalar>(b: ViewMut<'_, T>, model: &Model<T>, lane: usize, l: usize) {
-    let r = model.group(FEEDBACK).raw_weight(lane, l);
-    sign_with_sizes(b, r, model.forward.raw_weight(lane, l));
 }

@@ -16,7 +16,7 @@ use crate::activations::Activations;
 use crate::architecture::Architecture;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::ParameterGroup;
+use crate::model::group::{DECODER, ParameterGroup};
 
 /// The rule.
 #[derive(Debug)]
@@ -37,12 +37,21 @@ impl<T: Scalar> LearningRule<T> for SimplifiedTargetPropagation<T> {
         self.targets.begin();
         // + [g_{L+1}(onehot(y)) − g_{L+1}(softmax(z_{L+1}))]_l.
         self.targets.correct_from_output(step)?;
-        // + [g_j(T_j) − g_j(h_j)]_l. T_j is complete when its turn comes.
+        // + [g_j(T_j) − g_j(h_j)]_l. T_j is complete, because every layer above j has added its part.
         for j in (2..step.output()).rev() {
             self.targets.correct(step, j)?;
         }
-        // The decoders learn after the targets have used them, the layers after the decoders.
-        self.targets.learn(step, 2..=step.output())
+        // V_j and c_j learn after the targets have used them.
+        step.begin(DECODER);
+        for j in 2..=step.output() {
+            self.targets.train_decoder(step, j)?;
+        }
+        // δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch.
+        self.targets.compute_deltas(step);
+        for l in step.layers() {
+            step.learn(l, self.targets.deltas())?;
+        }
+        Ok(())
     }
 
     fn target_differences(&self) -> Option<&Activations<T>> {

@@ -5,7 +5,7 @@
 //! | [`gradient`] | the gradients of one layer, and their way to the optimiser |
 //! | [`layer_errors`] | errors that travel from layer to layer |
 //! | [`direct_errors`] | errors that travel from the output to every hidden layer |
-//! | [`sign_feedback`] | errors that travel through weights with the signs of the forward weights |
+//! | [`sign_feedback`] | feedback weights with the signs of the forward weights |
 //! | [`targets`] | targets that decoders propagate |
 //! | [`decoder`] | the decoder of one layer |
 

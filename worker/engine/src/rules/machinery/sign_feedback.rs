@@ -1,64 +1,58 @@
-//! Sign-symmetric feedback: errors travel through weights that are computed from the forward weights at every update.
-//!
-//! δ_s = σ'(z_s) ⊙ Σ_{l reads s} [δ_l · B_l]_s,  ΔW_l = δ_lᵀ · input_l
+//! Sign-symmetric feedback weights: B_l, computed from the forward weights at every update.
 
 use tch::TchError;
 
-use super::layer_errors::LayerErrors;
-use crate::kernels::handles::ViewMut;
 use crate::kernels::scalar::Scalar;
+use crate::kernels::weights::{sign_with_size, sign_with_sizes};
 use crate::model::Model;
-use crate::model::group::{Change, ParameterGroup};
-use crate::model::parameters::Parameters;
-use crate::rules::StepContext;
+use crate::model::group::{Change, FEEDBACK, ParameterGroup};
+use crate::model::parameters::{Parameters, WeightSlice};
 
-/// Writes B_l of a lane, for the current parameters: `(b, model, lane, l)`. Layer l is above the first.
-pub(in crate::rules) type ComputeFeedback<T> = fn(ViewMut<'_, T>, &Model<T>, usize, usize);
-
-/// The buffers of a rule with such feedback.
+/// B of one lane, for layers 2 to L+1. Layer 1 has no hidden source, so that it needs no B.
 #[derive(Debug)]
 pub(in crate::rules) struct SignFeedback<T> {
-    delta: LayerErrors<T>,
-    /// B of one lane.
-    feedback: Parameters<T>,
+    b: Parameters<T>,
+}
+
+/// The formula of B_l.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) enum Sizes {
+    /// B_l = sign(W_l) / √fan_in.
+    Uniform,
+    /// B_l = |R_l| ⊙ sign(W_l), where R_l are the weights of the group [`FEEDBACK`].
+    Random,
 }
 
 impl<T: Scalar> SignFeedback<T> {
-    pub(in crate::rules) fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
+    pub(in crate::rules) fn new(model: &Model<T>) -> Result<Self, TchError> {
         let specs = ParameterGroup::layerwise_feedback(&model.architecture, Change::Fixed).specs;
-        Ok(Self { delta: LayerErrors::new(model, batch_size)?, feedback: Parameters::zeros(1, 2, specs)? })
+        Ok(Self { b: Parameters::zeros(1, 2, specs)? })
     }
 
-    /// The backward pass.
-    pub(in crate::rules) fn backward(
-        &mut self,
-        step: &mut StepContext<'_, T>,
-        compute_feedback: ComputeFeedback<T>,
-    ) -> Result<(), TchError> {
-        self.delta.begin();
-        for l in step.layers().rev() {
-            self.delta.complete(step, l);
-            if l > 1 {
-                compute_feedback(self.feedback.raw_weight_mut(0, l), step.model, step.lane, l);
-            }
-            self.delta.send(step, l, self.feedback.weight_slices(0, l))?;
-            step.learn(l, self.delta.deltas())?;
-        }
-        Ok(())
-    }
-
-    /// B_l; `None` for layer 1, which sends no error.
-    pub(in crate::rules) fn feedback(
+    /// B_l for the current W_l of a lane.
+    pub(in crate::rules) fn compute(
         &mut self,
         model: &Model<T>,
         lane: usize,
         l: usize,
-        compute_feedback: ComputeFeedback<T>,
-    ) -> Option<Vec<T>> {
-        if l == 1 {
-            return None;
+        sizes: Sizes,
+    ) -> &[WeightSlice] {
+        if l > 1 {
+            let (b, w) = (self.b.raw_weight_mut(0, l), model.forward.raw_weight(lane, l));
+            match sizes {
+                Sizes::Uniform => {
+                    let fan_in = model.architecture.inputs(l).fan_in() as f64;
+                    sign_with_size(b, T::from_f64(1.0 / fan_in.sqrt()), w);
+                }
+                Sizes::Random => sign_with_sizes(b, model.group(FEEDBACK).raw_weight(lane, l), w),
+            }
         }
-        compute_feedback(self.feedback.raw_weight_mut(0, l), model, lane, l);
-        Some(self.feedback.weight(0, l))
+        self.b.weight_slices(0, l)
+    }
+
+    /// B_l in the order of files; `None` for layer 1.
+    pub(in crate::rules) fn weight(&mut self, model: &Model<T>, lane: usize, l: usize, sizes: Sizes) -> Option<Vec<T>> {
+        self.compute(model, lane, l, sizes);
+        (l > 1).then(|| self.b.weight(0, l))
     }
 }

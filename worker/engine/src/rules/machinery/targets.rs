@@ -3,8 +3,6 @@
 //! The code propagates D_l = T_l − h_l, and not T_l. Far from the output, D is much smaller than h, and h − T would lose
 //! all digits of D in single precision. With z = V_j h_j + c_j, a correction g_j(T_j) − g_j(h_j) is σ(z + V_j D_j) − σ(z).
 
-use std::ops::RangeInclusive;
-
 use tch::TchError;
 
 use super::decoder::{Decoder, Scratch};
@@ -15,7 +13,7 @@ use crate::kernels::loss::softmax;
 use crate::kernels::rows::copy;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
-use crate::model::group::{Change, DECODER, ParameterGroup};
+use crate::model::group::{Change, ParameterGroup};
 use crate::model::optimisers::FORWARD;
 use crate::optim::OptimiserConfig;
 use crate::rules::StepContext;
@@ -109,26 +107,13 @@ impl<T: Scalar> Targets<T> {
         }
     }
 
-    /// A step of the decoders of these layers, then of all layers.
-    pub(in crate::rules) fn learn(
-        &mut self,
-        step: &mut StepContext<'_, T>,
-        decoders: RangeInclusive<usize>,
-    ) -> Result<(), TchError> {
-        step.begin(DECODER);
-        for j in decoders {
-            self.train_decoder(step, j)?;
-        }
-        self.compute_deltas(step);
-        for l in step.layers() {
-            step.learn(l, &self.deltas)?;
-        }
-        Ok(())
-    }
-
     /// A step of the decoder of layer j: V_j and c_j against ∂ Σ_units (g_j(f_j(h̃)) − h̃)² / batch, where h̃ are the hidden
     /// sources of j plus `noise_std` · N(0,1). No gradient passes into f_j or h̃.
-    fn train_decoder(&mut self, step: &mut StepContext<'_, T>, layer: usize) -> Result<(), TchError> {
+    pub(in crate::rules) fn train_decoder(
+        &mut self,
+        step: &mut StepContext<'_, T>,
+        layer: usize,
+    ) -> Result<(), TchError> {
         let noise_std = step.hyperparameters.noise_std;
         let loss = self.decoders[layer - 2].train(step, &mut self.scratch, noise_std)?;
         self.inverse_losses.extend(loss.map(|loss| (layer, loss)));
@@ -136,13 +121,18 @@ impl<T: Scalar> Targets<T> {
     }
 
     /// δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch for all hidden layers.
-    fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
+    pub(in crate::rules) fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
         let scale = T::from_f64(-2.0 * step.unit(FORWARD) / step.batch_size());
         for layer in step.hidden_layers() {
             copy(self.deltas.rows_mut(layer), self.differences.rows(layer));
             let hidden = step.pass.hidden.rows(layer);
             activation_backward(step.model.activation, scale, self.deltas.rows_mut(layer), hidden);
         }
+    }
+
+    /// δ of all hidden layers.
+    pub(in crate::rules) fn deltas(&self) -> &Activations<T> {
+        &self.deltas
     }
 
     /// T − h of the hidden layers.
