@@ -16,7 +16,7 @@ use biosweep_common::vocabulary::ids::{TrialIndex, TrialRef, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
-use biosweep_server::host::{Host, HostError, Lifetime, Options, Scope, TIMEOUTS};
+use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{LocalError, WorkerOptions};
 use serde::Serialize;
@@ -163,7 +163,7 @@ async fn train(
     home: &PathBuf,
     worker: &WorkerOptions,
 ) -> Result<Vec<CurvePoint>, ReplayError> {
-    let options = Options {
+    let options = HostOptions {
         home,
         store: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

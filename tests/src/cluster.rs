@@ -296,7 +296,7 @@ impl Cluster {
     /// # Panics
     /// If there is no such log.
     #[must_use]
-    pub fn said(&self, log: &str) -> String {
+    pub fn printed(&self, log: &str) -> String {
         std::fs::read_to_string(self.home.path().join(log)).expect("a log")
     }
 }

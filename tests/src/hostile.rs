@@ -121,7 +121,7 @@ impl Protocol {
         let mut all = Vec::new();
         for field in self.fields(message) {
             let of_field = |part: &Part<'_>| part.number == field.number();
-            let said: Vec<Part<'_>> = parts(honest).filter(of_field).collect();
+            let same_field: Vec<Part<'_>> = parts(honest).filter(of_field).collect();
             let others: Vec<u8> =
                 parts(honest).filter(|part| !of_field(part)).flat_map(|part| part.whole.to_vec()).collect();
             let what = format!("{message}.{}", field.name());
@@ -129,11 +129,11 @@ impl Protocol {
             // A value is added to a repeated field, and replaces any other field.
             let with =
                 |spoiled: Vec<u8>| if repeats { [honest, &spoiled].concat() } else { [&others[..], &spoiled].concat() };
-            if !said.is_empty() {
+            if !same_field.is_empty() {
                 all.push(Spoiled { what: format!("{what} left out"), bytes: others.clone() });
             }
             if let Some(of) = held(field) {
-                let Some(content) = said.first().map(|part| part.content) else { continue };
+                let Some(content) = same_field.first().map(|part| part.content) else { continue };
                 all.extend(self.spoil(&of, content).into_iter().map(|Spoiled { what: inner, bytes }| Spoiled {
                     what: format!("{what}: {inner}"),
                     bytes: with(put_bytes(field, &bytes)),
@@ -145,7 +145,7 @@ impl Protocol {
             } else {
                 let values = values(field);
                 if let Some((_, value)) = values.first().filter(|_| repeats) {
-                    let bytes = with(said.first().map_or(&value[..], |part| part.whole).repeat(MANY));
+                    let bytes = with(same_field.first().map_or(&value[..], |part| part.whole).repeat(MANY));
                     all.push(Spoiled { what: format!("{what}, {MANY} of them"), bytes });
                 }
                 let spoiled = values

@@ -105,8 +105,8 @@ impl Home {
     #[must_use]
     pub fn answer(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}\n{printed}", output.status);
         String::from_utf8(output.stdout).expect("answers are text")
     }
 

@@ -21,8 +21,8 @@ pub fn clear() -> io::Result<()> {
         return Ok(());
     }
     // The result does not matter if stderr is closed.
-    let said = format!("{} would change the last bits of results and is not used", cleared.join(", "));
-    drop(writeln!(io::stderr(), "warning: {said}"));
+    let message = format!("{} would change the last bits of results and is not used", cleared.join(", "));
+    drop(writeln!(io::stderr(), "warning: {message}"));
     let mut anew = Command::new(env::current_exe()?);
     anew.args(env::args_os().skip(1));
     for name in cleared {

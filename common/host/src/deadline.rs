@@ -36,12 +36,12 @@ pub enum DeadlineError {
     },
     /// The deadline has passed.
     #[error(
-        "{origin} {at_s} passed {late_s} s ago: it is in seconds since 1970, and the time is {now_s}; give a later time, \
+        "{given_by} {at_s} passed {late_s} s ago: it is in seconds since 1970, and the time is {now_s}; give a later time, \
          or omit it"
     )]
     Past {
         /// The source of the deadline.
-        origin: Origin,
+        given_by: DeadlineSource,
         /// The deadline, in seconds since 1970.
         at_s: u64,
         /// Seconds since the deadline.
@@ -53,7 +53,7 @@ pub enum DeadlineError {
 
 /// The source of a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum DeadlineSource {
     /// The flag on the command line.
     Flag,
     /// The environment variable.
@@ -68,7 +68,7 @@ pub struct Deadline {
     /// Seconds since 1970.
     pub at_s: u64,
     /// The source of the deadline.
-    pub origin: Origin,
+    pub given_by: DeadlineSource,
 }
 
 impl Deadline {
@@ -77,11 +77,11 @@ impl Deadline {
     /// # Errors
     /// A deadline that has passed.
     pub fn left(self, now: WallTime) -> Result<Duration, DeadlineError> {
-        let Self { at_s, origin } = self;
+        let Self { at_s, given_by } = self;
         let now = Duration::from_millis(now.0);
         let left = Duration::from_secs(at_s).checked_sub(now);
         let now_s = now.as_secs();
-        left.ok_or(DeadlineError::Past { origin, at_s, late_s: now_s.saturating_sub(at_s), now_s })
+        left.ok_or(DeadlineError::Past { given_by, at_s, late_s: now_s.saturating_sub(at_s), now_s })
     }
 }
 
@@ -113,13 +113,13 @@ impl Job {
     pub async fn end(&self) -> Result<Option<Deadline>, DeadlineError> {
         if let Some(text) = &self.end {
             let at_s = parse(text)?;
-            return Ok(Some(Deadline { at_s, origin: Origin::Variable }));
+            return Ok(Some(Deadline { at_s, given_by: DeadlineSource::Variable }));
         }
         let Some(id) = &self.id else { return Ok(None) };
         match ask_squeue(id).await {
             Ok(at_s) => {
                 tracing::info!(job = id, at_s, "squeue reports the end of the job, in seconds since 1970");
-                Ok(Some(Deadline { at_s, origin: Origin::Squeue }))
+                Ok(Some(Deadline { at_s, given_by: DeadlineSource::Squeue }))
             }
             Err(why) => {
                 tracing::warn!(job = id, why, "the end of the job is unknown; give it with --deadline");
@@ -147,13 +147,13 @@ async fn ask_squeue(id: &str) -> Result<u64, String> {
         Ok(output) => output.map_err(|error| format!("squeue cannot be started: {error}"))?,
         Err(_) => return Err(format!("squeue did not answer within {} s", SQUEUE_WAIT.as_secs())),
     };
-    let said = String::from_utf8_lossy(&output.stdout);
-    let said = said.lines().next().unwrap_or_default().trim();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let text = text.lines().next().unwrap_or_default().trim();
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("squeue ended with {}: {}", output.status, said.trim()));
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("squeue ended with {}: {}", output.status, text.trim()));
     }
-    seconds_of(said).ok_or_else(|| format!("squeue says `{said}`"))
+    seconds_of(text).ok_or_else(|| format!("squeue says `{text}`"))
 }
 
 /// Converts a UTC time such as 2026-11-28T02:10:00 to seconds since 1970.
@@ -184,7 +184,7 @@ fn numbers(text: &str, between: char) -> Option<[u64; 3]> {
     numbers?.try_into().ok()
 }
 
-impl std::fmt::Display for Origin {
+impl std::fmt::Display for DeadlineSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Flag => "--deadline",
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_error_about_a_past_deadline_names_its_source() {
-        let deadline = Deadline { at_s: 100, origin: Origin::Variable };
+        let deadline = Deadline { at_s: 100, given_by: DeadlineSource::Variable };
         assert_eq!(deadline.left(WallTime(90_000)), Ok(Duration::from_secs(10)));
         let error = deadline.left(WallTime(160_000)).expect_err("it has passed").to_string();
         assert!(error.starts_with("SLURM_JOB_END_TIME 100 passed 60 s ago"), "{error}");

@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn values_are_written_with_few_digits() {
-        for (value, said) in [
+        for (value, text) in [
             (0.0, "0"),
             (-0.0, "0"),
             (1.0, "1"),
@@ -278,7 +278,7 @@ mod tests {
             (1e-9, "1e-9"),
             (3e38, "3e38"),
         ] {
-            assert_eq!(brief(value), said);
+            assert_eq!(brief(value), text);
         }
     }
 

@@ -37,9 +37,9 @@ impl Report {
 
 /// Splits a worker's message: one message, or several for a large report.
 #[must_use]
-pub fn pieces(said: ToCoordinator) -> Pieces {
+pub fn pieces(message: ToCoordinator) -> Pieces {
     let (mut curve, mut diagnostics) = (Vec::new(), Vec::new());
-    let mut last = said;
+    let mut last = message;
     if let ToCoordinator::AttemptEnded(report) = &mut last
         && report.points() > PIECE_POINTS_MAX
     {
@@ -101,11 +101,11 @@ impl ReportReader {
         match required(message.message, "message")? {
             Up::ReportPart(part) => self.take_in(part).map(|()| None),
             message => {
-                let mut said = ToCoordinator::from_wire(v1::WorkerMessage { message: Some(message) })?;
-                if let ToCoordinator::AttemptEnded(report) = &mut said {
+                let mut message = ToCoordinator::from_wire(v1::WorkerMessage { message: Some(message) })?;
+                if let ToCoordinator::AttemptEnded(report) = &mut message {
                     self.complete(report)?;
                 }
-                Ok(Some(said))
+                Ok(Some(message))
             }
         }
     }

@@ -256,7 +256,7 @@ mod tests {
     use crate::protocol::workers::tests::environment;
     use crate::results::curve::{CurvePoint, Score};
     use crate::results::outcome::{Outcome, SweepState, TrialStatus};
-    use crate::results::views::Origin;
+    use crate::results::views::SourceTrial;
     use crate::spec::Format;
     use crate::vocabulary::ids::{SweepId, TrialRef, WorkerId};
 
@@ -342,7 +342,7 @@ mod tests {
         };
         let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(7) };
         for reused_from in [None, Some(false), Some(true)] {
-            let reused_from = reused_from.map(|deleted| Origin { trial, deleted });
+            let reused_from = reused_from.map(|deleted| SourceTrial { trial, deleted });
             let result = ResultView { reused_from, ..result.clone() };
             assert_eq!(ResultView::from_wire(result.clone().into_wire()), Ok(result));
         }

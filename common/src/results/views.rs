@@ -182,14 +182,14 @@ pub struct ResultView {
     /// Wall-clock seconds of the accepted attempt.
     pub seconds: f64,
     /// The trial that the result was reused from; `None` if this trial was trained.
-    pub reused_from: Option<Origin>,
+    pub reused_from: Option<SourceTrial>,
     /// The numeric environment in which it was trained; `None` if no worker is known that trained it.
     pub environment: Option<Arc<NumericEnvironment>>,
 }
 
 /// The trial that a result was reused from; written like the trial, followed by ` (deleted)` if its sweep was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
+pub struct SourceTrial {
     /// The trial.
     pub trial: TrialRef,
     /// Whether its sweep was deleted. The curve is then kept with the trial that reused it.
@@ -199,13 +199,13 @@ pub struct Origin {
 /// The suffix for a trial whose sweep was deleted.
 const DELETED: &str = " (deleted)";
 
-impl fmt::Display for Origin {
+impl fmt::Display for SourceTrial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.trial, if self.deleted { DELETED } else { "" })
     }
 }
 
-impl FromStr for Origin {
+impl FromStr for SourceTrial {
     type Err = NoTrialRef;
 
     fn from_str(text: &str) -> Result<Self, NoTrialRef> {

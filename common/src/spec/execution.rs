@@ -89,7 +89,7 @@ pub(super) fn read(
     if let Some((node, place)) = checkpoint_every_s {
         let help = "it takes a number of seconds above 0, at most a million";
         let seconds = |kind: &Kind| number(kind).filter(|seconds| *seconds > 0.0 && *seconds <= CHECKPOINT_EVERY_S_MAX);
-        if let Some(seconds) = said(seconds, CHECKPOINT_EVERY_S, node, &place, help, errors) {
+        if let Some(seconds) = valid(seconds, CHECKPOINT_EVERY_S, node, &place, help, errors) {
             execution.checkpoint_every_s = seconds;
         }
     }
@@ -103,25 +103,25 @@ fn entry(key: &str, node: &Node, execution: &mut ExecutionOptions, errors: &mut 
     match key {
         "retries" => {
             let retries = |kind: &Kind| whole(kind).and_then(|number| u32::try_from(number).ok());
-            let read = said(retries, key, node, key, "it takes a whole number, 0 or above", errors);
+            let read = valid(retries, key, node, key, "it takes a whole number, 0 or above", errors);
             execution.retries_max = read.unwrap_or(execution.retries_max);
         }
-        "share" => execution.share = said(truth, key, node, key, "it is true or false", errors).unwrap_or(true),
+        "share" => execution.share = valid(truth, key, node, key, "it is true or false", errors).unwrap_or(true),
         "reuse" => {
             let help = format!("it is true, false or \"{SAME_CPU_CLASS}\"");
-            execution.reuse = said(reuse, key, node, key, &help, errors).unwrap_or(Reuse::Always);
+            execution.reuse = valid(reuse, key, node, key, &help, errors).unwrap_or(Reuse::Always);
         }
         "priority" => {
             let among = |number: &i32| (-PRIORITY_MAX..=PRIORITY_MAX).contains(number);
             let priority = |kind: &Kind| whole(kind).and_then(|number| i32::try_from(number).ok()).filter(among);
             let help = format!("it takes a whole number from -{PRIORITY_MAX} to {PRIORITY_MAX}");
-            execution.priority = said(priority, key, node, key, &help, errors).unwrap_or_default();
+            execution.priority = valid(priority, key, node, key, &help, errors).unwrap_or_default();
         }
         "weight" => {
             let among = |number: &u32| (1..=WEIGHT_MAX).contains(number);
             let weight = |kind: &Kind| whole(kind).and_then(|number| u32::try_from(number).ok()).filter(among);
             let help = format!("it takes a whole number from 1 to {WEIGHT_MAX}");
-            execution.weight = said(weight, key, node, key, &help, errors).unwrap_or(1);
+            execution.weight = valid(weight, key, node, key, &help, errors).unwrap_or(1);
         }
         _ => require(node, &mut execution.require, errors),
     }
@@ -147,13 +147,13 @@ fn require(node: &Node, require: &mut Requirement, errors: &mut ErrorList<'_>) {
             name @ "device" => {
                 let device = |kind: &Kind| text(kind).filter(|device| DEVICE_KINDS.contains(&device.as_str()));
                 let help = format!("it takes one of {}", DEVICE_KINDS.join(", "));
-                require.device = said(device, name, node, &place, &help, errors);
+                require.device = valid(device, name, node, &place, &help, errors);
             }
             name @ "memory_gb" => {
                 let among = |gigabytes: &f64| *gigabytes > 0.0 && *gigabytes <= MEMORY_GB_MAX;
                 let gigabytes = |kind: &Kind| number(kind).filter(among);
                 let help = "it takes a number of gigabytes (10⁹ bytes) above 0, at most a million";
-                let gigabytes = said(gigabytes, name, node, &place, help, errors);
+                let gigabytes = valid(gigabytes, name, node, &place, help, errors);
                 require.memory_bytes = gigabytes.map_or(0, bytes_of);
             }
             name @ "labels" => {
@@ -242,7 +242,7 @@ fn bytes_of(gigabytes: f64) -> u64 {
 }
 
 /// The result of `read` for a node; if there is none, adds an error.
-fn said<T>(
+fn valid<T>(
     read: impl Fn(&Kind) -> Option<T>,
     name: &str,
     node: &Node,

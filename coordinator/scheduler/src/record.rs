@@ -1,8 +1,9 @@
-//! The facts a store keeps, as domain types.
+//! The records that a store keeps, and the rows that it returns, as types of the scheduler.
 
 use std::sync::Arc;
 
 use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey};
+use biosweep_common::protocol::messages::Held;
 use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{SpecText, SweepSpec};
@@ -11,7 +12,7 @@ use biosweep_common::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryInde
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
 
-/// A sweep as submitted.
+/// A submitted sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Submission {
     /// Its id.
@@ -20,13 +21,13 @@ pub struct Submission {
     pub name: String,
     /// The text of the spec.
     pub spec: SpecText,
-    /// The digest of what the spec means (not of how it is written): equal for equal grids.
+    /// The digest of the spec's meaning: equal for equal grids, however their specs are written.
     pub digest: String,
-    /// Trials in its grid.
+    /// Number of trials in its grid.
     pub trials: u64,
-    /// Trajectories in its grid.
+    /// Number of trajectories in its grid.
     pub trajectories: u64,
-    /// When it was submitted.
+    /// Time of submission.
     pub submitted_at: WallTime,
 }
 
@@ -45,13 +46,14 @@ impl Submission {
         }
     }
 
-    /// What makes two submissions the same sweep: what the spec means, and the engine whose numbers it will hold.
+    /// The digest of a submission: the digest of the spec, and the numerics version. Submissions with equal digests are the same
+    /// sweep.
     #[must_use]
     pub fn digest(spec: &SweepSpec) -> String {
         format!("{}/{NUMERICS_VERSION}", spec.digest())
     }
 
-    /// The numerics version that its digest names, where that is another one than this program's.
+    /// The numerics version in its digest; `None` if it is the version of this program.
     pub fn other_numerics(&self) -> Option<u32> {
         let version = self.digest.rsplit_once('/')?.1.parse().ok()?;
         (version != NUMERICS_VERSION).then_some(version)
@@ -63,110 +65,110 @@ impl Submission {
 pub struct Extension {
     /// The text of the spec.
     pub spec: SpecText,
-    /// When it came.
+    /// Time of the extension.
     pub at: WallTime,
 }
 
-/// One fact to be kept.
+/// A change to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// A sweep was submitted; it is running.
+    /// A sweep was submitted, and is running.
     Submitted(Submission),
-    /// A sweep's state changed.
+    /// The state of a sweep changed.
     StateChanged {
         /// The sweep.
         sweep: SweepId,
-        /// Its new state.
+        /// The new state.
         state: SweepState,
-        /// Why, where that is worth telling.
+        /// The reason, if users need one.
         reason: Option<String>,
-        /// When.
+        /// Time of the change.
         at: WallTime,
     },
-    /// A run of trajectories was leased to a worker.
+    /// A range of trajectories was leased to a worker.
     Leased(LeaseRow),
     /// One trajectory of a lease ended.
     Ended(Box<Ending>),
-    /// A sweep has more trials than it had.
+    /// Trials were added to a sweep.
     Extended {
         /// The sweep.
         sweep: SweepId,
-        /// What makes it so.
+        /// The extension.
         extension: Extension,
-        /// All its trials.
+        /// Number of all its trials.
         trials: u64,
-        /// All its trajectories.
+        /// Number of all its trajectories.
         trajectories: u64,
     },
-    /// Trajectories whose results were found before, in this sweep or another: taken over without an attempt.
+    /// Trajectories took over results of this sweep or another one, without an attempt.
     Reused {
         /// The sweep.
         sweep: SweepId,
         /// The trajectories.
         trajectories: Arc<[ReusedRow]>,
     },
-    /// Trajectories that had failed for good are to be tried again: their results are gone, their failures forgiven.
+    /// Failed trajectories are retried. Their results are removed, and their failures no longer count.
     Retried {
         /// The sweep.
         sweep: SweepId,
         /// The trajectories.
         trajectories: Vec<RetriedRow>,
     },
-    /// A sweep that had ended is gone, with all that was kept of it. What others took over from it stays theirs: of those
-    /// with the same curve, the first keeps it for all.
+    /// A sweep that had ended was deleted, with all its data. Results that other sweeps took over stay; of the trajectories with
+    /// the same curve, the first one keeps it.
     Deleted(SweepId),
-    /// A worker gets nothing until it is released.
+    /// A worker is in quarantine until it is released.
     Quarantined(QuarantineRow),
-    /// A worker may work again.
+    /// A worker was released from quarantine.
     Released(WorkerId),
-    /// A report under an attempt that was no longer leased: kept as evidence, once, and never counted. Of a sweep that
-    /// is not in this store nothing is kept.
+    /// A report of an attempt without a lease. It is stored once, as evidence, and never counted. A report of a sweep that is not
+    /// in this store is not stored.
     Late {
         /// The sweep.
         sweep: SweepId,
         /// The trajectory.
         trajectory: TrajectoryIndex,
-        /// The attempt it was reported under.
+        /// The reported attempt.
         attempt: Attempt,
         /// The worker that reported it.
         worker: WorkerId,
-        /// How that attempt says it ended.
+        /// The reported outcome.
         outcome: Outcome,
-        /// The curve that it reported.
+        /// The reported curve.
         curve: Vec<CurvePoint>,
-        /// When it came.
+        /// Time of the report.
         at: WallTime,
     },
 }
 
 impl Record {
-    /// Whether it is what a peer says of an attempt that is not its own any more: nothing rests on it.
+    /// Whether the record is evidence only, so that nothing depends on it.
     pub const fn is_evidence(&self) -> bool {
         matches!(self, Self::Late { .. })
     }
 }
 
-/// A trajectory that is taken over.
+/// A trajectory that takes over results.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReusedRow {
     /// The trajectory.
     pub trajectory: TrajectoryIndex,
-    /// The sweep that has trained it.
+    /// The sweep that trained it.
     pub source: SweepId,
-    /// Its index there; its curve is that one's.
+    /// Its index in that sweep, whose curve is also its curve.
     pub source_trajectory: TrajectoryIndex,
-    /// The results of all its trials, each completed and each with the trial it comes from.
+    /// The completed results of all its trials, each with its source trial.
     pub results: Vec<TrialResult>,
 }
 
-/// A trajectory that is tried again.
+/// A trajectory that is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetriedRow {
     /// The trajectory.
     pub trajectory: TrajectoryIndex,
     /// The first of its trials.
     pub first_trial: TrialIndex,
-    /// How many trials it has.
+    /// Number of its trials.
     pub trials: u64,
 }
 
@@ -175,108 +177,119 @@ pub struct RetriedRow {
 pub struct QuarantineRow {
     /// The worker.
     pub worker: WorkerId,
-    /// Its name, for people.
+    /// Its name.
     pub worker_name: String,
-    /// What it did.
+    /// The reason.
     pub reason: String,
-    /// Since when.
+    /// Start of the quarantine.
     pub at: WallTime,
 }
 
-/// A lease, as granted: a run of trajectories under one fencing number.
+/// A granted lease: a range of trajectories with one fencing number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRow {
     /// Its fencing number.
     pub attempt: Attempt,
     /// The sweep.
     pub sweep: SweepId,
-    /// The first trajectory of the run.
+    /// The first trajectory of the range.
     pub first: TrajectoryIndex,
-    /// Trajectories in the run.
+    /// Number of trajectories in the range.
     pub count: u64,
-    /// The worker it was granted to.
+    /// The worker.
     pub worker: WorkerId,
-    /// That worker's name, for people.
+    /// The name of the worker.
     pub worker_name: String,
     /// The numeric environment of that worker.
     pub environment: Arc<NumericEnvironment>,
-    /// When.
+    /// Time of the grant.
     pub at: WallTime,
 }
 
-/// The accepted end of one trajectory under one attempt.
+/// The accepted end of an attempt at one trajectory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ending {
     /// The sweep.
     pub sweep: SweepId,
     /// The trajectory.
     pub trajectory: TrajectoryIndex,
-    /// The attempt that is over.
+    /// The ended attempt.
     pub attempt: Attempt,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What went wrong, where something did.
+    /// The cause of a failure.
     pub cause: Option<String>,
-    /// Updates that were heard to be done.
+    /// Number of updates, as last reported.
     pub updates: u64,
-    /// When.
+    /// Time of the end.
     pub at: WallTime,
-    /// The results of its trials: all of them where the trajectory is now done for good (completed, diverged, or
-    /// failed too often), none where it will run again or was cancelled.
+    /// The results of all its trials if the trajectory is done (completed, diverged, or failed too often); empty if it will run
+    /// again or was cancelled.
     pub results: Vec<TrialResult>,
-    /// Its learning curve; kept where the trajectory is done for good.
+    /// The learning curve of a trajectory that is done.
     pub curve: Vec<CurvePoint>,
-    /// What was measured of its layers; kept with the curve.
+    /// The diagnostics, stored with the curve.
     pub diagnostics: Vec<DiagnosticPoint>,
 }
 
-/// The one accepted result of a trial.
+impl Ending {
+    /// The end of an attempt that leaves its trajectory without a result.
+    #[must_use]
+    pub fn without_result(held: Held, outcome: Outcome, at: WallTime) -> Self {
+        let Held { sweep, attempt, trajectory } = held;
+        let (cause, updates) = (None, 0);
+        let (results, curve, diagnostics) = (Vec::new(), Vec::new(), Vec::new());
+        Self { sweep, trajectory, attempt, outcome, cause, updates, at, results, curve, diagnostics }
+    }
+}
+
+/// The accepted result of a trial. A trial has one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialResult {
     /// The trial.
     pub trial: TrialIndex,
-    /// Its identity.
+    /// The key of the trial.
     pub key: TrialKey,
-    /// How it stands.
+    /// The status.
     pub status: TrialStatus,
-    /// What it found; only where completed.
+    /// The score of a completed trial.
     pub score: Option<Score>,
-    /// Updates done when it ended.
+    /// Number of updates at its end.
     pub updates: u64,
-    /// Attempts it took, the accepted one included.
+    /// Number of attempts, the accepted one included.
     pub attempts: u32,
     /// The name of the worker that completed it.
     pub worker_name: String,
-    /// Wall-clock seconds of the accepted attempt.
+    /// Duration of the accepted attempt in seconds.
     pub seconds: f64,
-    /// The trial it was taken over from; `None` where it was trained.
+    /// The source trial of a reused result; `None` if the trial was trained.
     pub reused_from: Option<TrialRef>,
-    /// The numeric environment in which it was trained; `None` where no worker is known that trained it.
+    /// The numeric environment in which it was trained; `None` if no worker is known that trained it.
     pub environment: Option<Arc<NumericEnvironment>>,
 }
 
 /// A stored sweep, with its counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepRow {
-    /// As submitted; its counts are those of the sweep as extended.
+    /// The submission. Its numbers of trials and trajectories include the extensions.
     pub submission: Submission,
-    /// What was added to it since, in order.
+    /// The extensions, oldest first.
     pub extensions: Vec<Extension>,
-    /// Where it stands.
+    /// The state.
     pub state: SweepState,
-    /// Why, where that is worth telling.
+    /// The reason for the state, if users need one.
     pub reason: Option<String>,
-    /// Trials with a completed result.
+    /// Number of completed trials.
     pub completed: u64,
-    /// Trials that diverged.
+    /// Number of diverged trials.
     pub diverged: u64,
-    /// Trials that failed for good.
+    /// Number of failed trials.
     pub failed: u64,
-    /// Trials with a completed result that was taken over.
+    /// Number of completed trials with a reused result.
     pub reused: u64,
 }
 
-/// A trained trajectory that others may take over: not one that failed, nor one that was taken over itself.
+/// A trained trajectory whose results others may take over. It has not failed, and has not taken over results itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceRow {
     /// The trajectory.
@@ -285,18 +298,18 @@ pub struct SourceRow {
     pub worker_name: String,
     /// The numeric environment of that worker.
     pub environment: Option<Arc<NumericEnvironment>>,
-    /// Its evaluations.
+    /// The evaluations.
     pub points: Vec<CurvePoint>,
 }
 
-/// An accepted curve.
+/// A stored learning curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CurveRow {
     /// The trajectory.
     pub trajectory: TrajectoryIndex,
-    /// Its evaluations.
+    /// The evaluations.
     pub points: Vec<CurvePoint>,
-    /// What was measured of its layers at them.
+    /// The diagnostics at these evaluations.
     pub diagnostics: Vec<DiagnosticPoint>,
 }
 
@@ -307,48 +320,48 @@ pub struct AttemptRow {
     pub trajectory: TrajectoryIndex,
     /// The fencing number.
     pub attempt: Attempt,
-    /// Who had it.
+    /// The name of the worker.
     pub worker_name: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What went wrong.
+    /// The cause of a failure.
     pub cause: Option<String>,
-    /// When.
+    /// Time of the end.
     pub at: WallTime,
 }
 
-/// What the scheduler needs to go on where it was left.
+/// The state from which a scheduler continues.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Restored {
     /// The running and paused sweeps, oldest first.
     pub sweeps: Vec<RestoredSweep>,
     /// Workers in quarantine, by id.
     pub quarantined: Vec<QuarantineRow>,
-    /// The greatest fencing number ever given out; 0 where none was.
+    /// The greatest fencing number of all leases so far; 0 if there was none.
     pub last_attempt: u64,
-    /// What tells this store from others; `None` of one that does not outlive its process.
+    /// The id of the store; `None` for a store in memory.
     pub store: Option<StoreId>,
 }
 
-/// A sweep as the store knows it.
+/// A stored sweep with the state of its trajectories.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestoredSweep {
-    /// As submitted, with its counts.
+    /// The sweep, with its counts.
     pub row: SweepRow,
-    /// The trajectories that are done for good, as ascending disjoint runs of (first, count), merged where they touch.
+    /// The trajectories that are done, as ascending disjoint ranges (first, count). Adjacent ranges are merged.
     pub done: Vec<(u64, u64)>,
-    /// The leases not wholly ended, by attempt, each with the trajectories of its run that are still open.
+    /// The open leases, by attempt, each with its open trajectories.
     pub open: Vec<(LeaseRow, Vec<TrajectoryIndex>)>,
-    /// Ended attempts of each trajectory that has had some and is not done, by trajectory: (trajectory, all, failed
-    /// ones since it was last retried). Attempts still open stand in `open` only.
+    /// Numbers of ended attempts of the trajectories that are not done: (trajectory, all attempts, attempts that failed since the
+    /// last retry). Open attempts are in `open` only.
     pub attempts: Vec<(TrajectoryIndex, u32, u32)>,
-    /// Attempts that failed, of whatever became of their trajectory, in the order in which they were recorded; without
-    /// those before its last retry.
+    /// The failed attempts of all trajectories, in the order of their records, without those before the last retry of their
+    /// trajectory.
     pub failures: Vec<FailureRow>,
-    /// Attempts that ended with their worker, of trajectories that are not done, in the order in which they were recorded:
-    /// (trajectory, updates); without those before its last retry, and those of earlier versions, which kept no updates.
+    /// The attempts whose worker was lost, of trajectories that are not done, in the order of their records: (trajectory,
+    /// updates); without those before the last retry of their trajectory.
     pub deaths: Vec<(TrajectoryIndex, u64)>,
-    /// Trajectories that completed or diverged since the sweep last began to run.
+    /// Number of trajectories that completed or diverged since the sweep last began to run.
     pub ended: u64,
 }
 
@@ -357,27 +370,28 @@ pub struct RestoredSweep {
 pub struct FailureRow {
     /// The trajectory.
     pub trajectory: TrajectoryIndex,
-    /// Who failed it.
+    /// The worker.
     pub worker: WorkerId,
-    /// Why.
+    /// The cause.
     pub cause: String,
-    /// Whether it still counts against the sweep.
+    /// Whether the failure still counts for the sweep.
     pub status: FailureStatus,
 }
 
-/// What a sweep's owner has done since a failure.
+/// What the owner of a sweep has done since a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureStatus {
-    /// Resumed the sweep in spite of it.
+    /// The owner has resumed the sweep.
     Seen,
-    /// Had the sweep begin to run again after it had finished.
+    /// The finished sweep runs again.
     Past,
-    /// Nothing.
+    /// Neither.
     Fresh,
 }
 
 impl FailureStatus {
-    /// Of a failure that was recorded as that one, where the sweep was last resumed and last began to run after these.
+    /// The status of a failure with the number `entry`, for a sweep that was last resumed after `resumed_after` and last began to
+    /// run after `began_after`.
     pub const fn of(entry: u64, resumed_after: u64, began_after: u64) -> Self {
         if entry <= resumed_after {
             Self::Seen

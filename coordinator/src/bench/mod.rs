@@ -44,20 +44,20 @@ pub(crate) enum BenchError {
         source: std::io::Error,
     },
     /// The coordinator ended unexpectedly.
-    #[error("the coordinator ended unexpectedly ({status}); its log: {said}")]
+    #[error("the coordinator ended unexpectedly ({status}); its log: {log}")]
     Ended {
         /// The exit status.
         status: String,
         /// Its log.
-        said: String,
+        log: String,
     },
     /// The coordinator does not listen.
-    #[error("the coordinator does not listen after {seconds} s; its log: {said}")]
+    #[error("the coordinator does not listen after {seconds} s; its log: {log}")]
     Silent {
         /// The time limit in seconds.
         seconds: f64,
         /// Its log.
-        said: String,
+        log: String,
     },
     /// The coordinator sent a worker an unexpected message.
     #[error("the coordinator did not welcome a worker but sent {message}")]

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use biosweep_host::clock::Clock;
-use biosweep_server::host::{Host, HostError, Lifetime, Options, Scope, TIMEOUTS};
+use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Scope, TIMEOUTS};
 use serde::Serialize;
 
 use super::BenchError;
@@ -28,7 +28,7 @@ pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, B
     let home = new_home()?;
     fill(&home, trials, completed.min(trials)).await.map_err(HostError::from).map_err(ClientError::from)?;
     let clock = Clock::start();
-    let host = Host::start_alone(Options {
+    let host = Host::start_alone(HostOptions {
         home: &home,
         store: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

@@ -60,10 +60,10 @@ impl Served {
         let clock = Clock::start();
         while served.url.is_empty() {
             if let Some(status) = served.child.try_wait().map_err(failed("the coordinator"))? {
-                return Err(BenchError::Ended { status: status.to_string(), said: served.said() });
+                return Err(BenchError::Ended { status: status.to_string(), log: served.log() });
             }
             if clock.seconds() > START_S {
-                return Err(BenchError::Silent { seconds: START_S, said: served.said() });
+                return Err(BenchError::Silent { seconds: START_S, log: served.log() });
             }
             tokio::time::sleep(LOOK).await;
             served.url = host::url_of(&served.home).unwrap_or_default();
@@ -113,7 +113,7 @@ impl Served {
         failed("reading /proc of the coordinator")(io::Error::other(format!("no number in its {file}")))
     }
 
-    fn said(&self) -> String {
+    fn log(&self) -> String {
         fs::read_to_string(self.home.join("serve.log")).unwrap_or_default().trim().to_owned()
     }
 }

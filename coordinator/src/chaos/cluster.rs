@@ -17,7 +17,7 @@ use rand::RngExt as _;
 use tokio::process::{Child, Command};
 
 use super::faults::Faults;
-use super::{ChaosError, Found, Options};
+use super::{ChaosError, ChaosOptions, Found};
 use crate::client::{Client, ClientError};
 
 /// Minimum and maximum milliseconds between two faults.
@@ -35,7 +35,7 @@ const STUCK_MS: u64 = 120_000;
 
 /// A coordinator and workers in separate processes.
 pub(super) struct Cluster<'a> {
-    options: &'a Options,
+    options: &'a ChaosOptions,
     worker: WorkerOptions,
     home: PathBuf,
     store: Option<&'a str>,
@@ -46,7 +46,11 @@ pub(super) struct Cluster<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    pub(super) async fn start(options: &'a Options, name: &str, store: Option<&'a str>) -> Result<Self, ChaosError> {
+    pub(super) async fn start(
+        options: &'a ChaosOptions,
+        name: &str,
+        store: Option<&'a str>,
+    ) -> Result<Self, ChaosError> {
         let home = options.home.join(name);
         fs::create_dir_all(home.join("logs")).map_err(failed("a folder for the run"))?;
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
@@ -81,7 +85,7 @@ impl<'a> Cluster<'a> {
     }
 
     pub(super) async fn submit(&mut self) -> Result<(), ChaosError> {
-        let Options { spec, format, origin, .. } = self.options;
+        let ChaosOptions { spec, format, origin, .. } = self.options;
         let mut client = self.client().await?;
         let (sweep, _) = client.submit(spec.clone(), *format, origin.clone(), true).await?;
         self.sweep = sweep.id.to_string();
@@ -92,7 +96,7 @@ impl<'a> Cluster<'a> {
     /// whose answer was lost is cancelled.
     pub(super) async fn submit_while_it_is_killed(&mut self, faults: &mut Faults) -> Result<(), ChaosError> {
         if faults.left > 0 && faults.rng.random_bool(0.5) {
-            let Options { spec, format, origin, .. } = self.options;
+            let ChaosOptions { spec, format, origin, .. } = self.options;
             let (mut client, after) = (self.client().await?, faults.ms((0, 20)));
             tokio::select! {
                 // The check below shows whether the submission was recorded.

@@ -68,7 +68,7 @@ pub(crate) enum ChaosError {
 
 /// The options of a chaos run.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
+pub(crate) struct ChaosOptions {
     /// The text of the spec.
     pub(crate) spec: String,
     /// The format of the spec.
@@ -119,7 +119,7 @@ struct Found {
 }
 
 /// Runs the sweep without and with faults. `say` receives a line for each step.
-pub(crate) async fn run(options: &Options, mut say: impl FnMut(String)) -> Result<ChaosVerdict, ChaosError> {
+pub(crate) async fn run(options: &ChaosOptions, mut say: impl FnMut(String)) -> Result<ChaosVerdict, ChaosError> {
     let clock = Clock::start();
     let mut calm = Cluster::start(options, "calm", None).await?;
     calm.submit().await?;

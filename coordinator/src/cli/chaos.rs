@@ -17,7 +17,7 @@ use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
 use super::run::end_of_job;
 use super::{Output, StoreArgs, source};
-use crate::chaos::{self, ChaosVerdict, Options};
+use crate::chaos::{self, ChaosOptions, ChaosVerdict};
 use crate::render::{human, json};
 use crate::terminal::say;
 
@@ -83,7 +83,7 @@ async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<ChaosVerd
     };
     let datasets: Vec<_> = source.spec.grid.datasets().into_iter().collect();
     worker.check(&datasets).await?;
-    let options = Options {
+    let options = ChaosOptions {
         // Every run must train, not reuse results.
         spec: spec::amend(&source.text, source.format, &[("reuse", "false".to_owned())]),
         format: source.format,

@@ -57,11 +57,11 @@ pub(crate) struct Failure {
     /// The exit code.
     pub(crate) exit: Exit,
     /// The message.
-    said: Said,
+    message: Message,
 }
 
 #[derive(Debug)]
-enum Said {
+enum Message {
     /// One sentence. It is not wrapped, so that users can search for it.
     Line(String),
     /// Errors, each shown in the text of the spec.
@@ -70,9 +70,9 @@ enum Said {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.said {
-            Said::Line(line) => write!(f, "error: {line}"),
-            Said::Report(report) => write!(f, "{report:?}"),
+        match &self.message {
+            Message::Line(line) => write!(f, "error: {line}"),
+            Message::Report(report) => write!(f, "{report:?}"),
         }
     }
 }
@@ -80,17 +80,17 @@ impl fmt::Display for Failure {
 impl Failure {
     /// An error that the user can fix by changing the input.
     pub(crate) fn bad_input(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::BadInput, said: Said::Line(message.to_string()) }
+        Self { exit: Exit::BadInput, message: Message::Line(message.to_string()) }
     }
 
     /// Something is missing or broken on the machine or the network.
     pub(crate) fn environment(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Environment, said: Said::Line(message.to_string()) }
+        Self { exit: Exit::Environment, message: Message::Line(message.to_string()) }
     }
 
     /// The same error with more information.
     pub(crate) fn and(mut self, more: impl fmt::Display) -> Self {
-        if let Said::Line(line) = &mut self.said {
+        if let Message::Line(line) = &mut self.message {
             *line = format!("{line}; {more}");
         }
         self
@@ -104,11 +104,11 @@ impl Failure {
 
 impl From<SpecErrors> for Failure {
     fn from(errors: SpecErrors) -> Self {
-        let said = match spec_error::can_be_shown(&errors) {
-            true => Said::Report(spec_error::report(errors)),
-            false => Said::Line(errors.to_string()),
+        let message = match spec_error::can_be_shown(&errors) {
+            true => Message::Report(spec_error::report(errors)),
+            false => Message::Line(errors.to_string()),
         };
-        Self { exit: Exit::BadInput, said }
+        Self { exit: Exit::BadInput, message }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use biosweep_host::name;
 use biosweep_host::stop::Stop;
 use biosweep_scheduler::scheduler::Timeouts;
-use biosweep_server::host::{Host, Lifetime, Options, Scope};
+use biosweep_server::host::{Host, HostOptions, Lifetime, Scope};
 use clap::Args;
 
 use super::StoreArgs;
@@ -120,7 +120,7 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
 
 /// Resolves the address and starts the coordinator.
 async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
-    let options = Options {
+    let options = HostOptions {
         home,
         store: args.store.url(),
         listen: args.listen.address().await?,

@@ -34,14 +34,14 @@ pub(crate) struct Progress {
 
 enum Face {
     Terminal { all: MultiProgress, trials: ProgressBar, workers: BTreeMap<WorkerId, ProgressBar> },
-    Lines { said: Option<(u64, f64)> },
+    Lines { last: Option<(u64, f64)> },
 }
 
 impl Progress {
     /// Starts to show this sweep, with a bar if stderr is a terminal.
     pub(crate) fn new(sweep: &SweepView, spec: Option<SweepSpec>) -> Self {
         let names = TrialNames::of(spec.as_ref());
-        let face = if io::stderr().is_terminal() { Face::terminal(sweep.trials) } else { Face::Lines { said: None } };
+        let face = if io::stderr().is_terminal() { Face::terminal(sweep.trials) } else { Face::Lines { last: None } };
         Self { names, spec, pace: Pace::default(), clock: Clock::start(), reported: None, expects_workers: false, face }
     }
 
@@ -69,10 +69,10 @@ impl Progress {
                 trials.set_message(human::rate(&rate));
                 show_workers(all, workers, &status.workers, &self.names);
             }
-            Face::Lines { said } => {
-                let due = said.is_none_or(|(ended, at_s)| ended != sweep.ended() || now_s - at_s >= QUIET_S);
+            Face::Lines { last } => {
+                let due = last.is_none_or(|(ended, at_s)| ended != sweep.ended() || now_s - at_s >= QUIET_S);
                 if due {
-                    *said = Some((sweep.ended(), now_s));
+                    *last = Some((sweep.ended(), now_s));
                     say(human::counts(sweep, &rate));
                 }
             }

@@ -12,19 +12,19 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(message) = v1::WorkerMessage::decode(bytes)
         && let Ok(message) = ToCoordinator::from_wire(message)
     {
-        let said = message.into_wire();
-        let again = ToCoordinator::from_wire(said.clone()).expect("our own message");
-        assert_eq!(again.into_wire().encode_to_vec(), said.encode_to_vec());
+        let wire = message.into_wire();
+        let again = ToCoordinator::from_wire(wire.clone()).expect("our own message");
+        assert_eq!(again.into_wire().encode_to_vec(), wire.encode_to_vec());
     }
     if let Ok(message) = v1::CoordinatorMessage::decode(bytes)
         && let Ok(message) = ToWorker::from_wire(message)
     {
-        let said = message.into_wire();
-        let again = ToWorker::from_wire(said.clone()).expect("our own message");
-        assert_eq!(again.into_wire().encode_to_vec(), said.encode_to_vec());
+        let wire = message.into_wire();
+        let again = ToWorker::from_wire(wire.clone()).expect("our own message");
+        assert_eq!(again.into_wire().encode_to_vec(), wire.encode_to_vec());
     }
     if let Ok(report) = Report::from_bytes(bytes) {
-        let said = report.to_bytes();
-        assert_eq!(Report::from_bytes(&said).expect("our own bytes").to_bytes(), said);
+        let wire = report.to_bytes();
+        assert_eq!(Report::from_bytes(&wire).expect("our own bytes").to_bytes(), wire);
     }
 });

@@ -11,10 +11,10 @@ fn all_errors_of_a_spec_are_shown_together_with_exit_code_2() {
     let home = Home::default();
     let spec = home.spec("name = \"x\"\n[grid]\nrule = \"backprop\"\nnetwork = \"nn\"\ndepht = 5\nlearning_rate = 0\n");
     let output = home.run(&["plan", &spec.to_string_lossy()]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
     for part in ["backprop", "did you mean `depth`?", "learning_rate", "spec.toml:6"] {
-        assert!(said.contains(part), "no {part:?} in\n{said}");
+        assert!(printed.contains(part), "no {part:?} in\n{printed}");
     }
     assert!(output.stdout.is_empty(), "stdout is for answers");
 }
@@ -43,9 +43,9 @@ fn an_error_about_a_folder_as_spec_says_that_it_is_a_folder() {
     let folder = home.path().join("sweeps").to_string_lossy().into_owned();
     for command in ["plan", "submit", "run"] {
         let output = home.run(&[command, &folder]);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("is a folder; give the spec file in it"), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(printed.contains("is a folder; give the spec file in it"), "{printed}");
     }
 }
 
@@ -64,17 +64,17 @@ fn a_spec_on_standard_input_is_read_whatever_its_format() {
         r#"{"name": "piped", "data": {"dataset": "mnist"}, "grid": {"rule": "bp", "network": "nn", "depth": [1, 2]}}"#;
     for text in [toml, yaml, json] {
         let output = read(&["plan", "-", "--output", "json"], text);
-        let said = String::from_utf8_lossy(&output.stderr);
-        let plan: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{printed}"));
         assert_eq!(plan["trials"].as_u64(), Some(2));
     }
     let output = read(&["plan", "-"], &toml.replace("depth", "depht"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("standard input:7") && said.contains("did you mean `depth`?"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
+    assert!(printed.contains("standard input:7") && printed.contains("did you mean `depth`?"), "{printed}");
     let output = read(&["submit", "-", "--priority", "2", "--output", "json"], &format!("\u{feff}{yaml}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    let sweep: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let sweep: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{printed}"));
     assert_eq!((sweep["name"].as_str(), sweep["trials"].as_u64()), (Some("piped"), Some(2)));
     assert_eq!(home.json(&["show", "piped"])["execution"]["priority"].as_i64(), Some(2));
 }
@@ -82,10 +82,10 @@ fn a_spec_on_standard_input_is_read_whatever_its_format() {
 #[test]
 fn an_empty_variable_for_the_data_counts_as_unset() {
     let home = Home::default();
-    for (command, said) in [(&["run", "paper-mini"][..], "mnist"), (&["replay", "nobody/1"], "no sweep `nobody`")] {
+    for (command, printed) in [(&["run", "paper-mini"][..], "mnist"), (&["replay", "nobody/1"], "no sweep `nobody`")] {
         let output = home.biosweep(command).env("BIOSWEEP_DATA", "").output().expect("biosweep starts");
         let heard = String::from_utf8_lossy(&output.stderr);
-        assert!(heard.contains(said) && !heard.contains("a value is required"), "{heard}");
+        assert!(heard.contains(printed) && !heard.contains("a value is required"), "{heard}");
     }
 }
 
@@ -93,14 +93,14 @@ fn an_empty_variable_for_the_data_counts_as_unset() {
 fn an_unserved_sweep_is_reported_as_not_running_and_a_cancelled_one_as_no_success() {
     let home = Home::default();
     let _submission = home.json(&["submit", "quickstart"]);
-    let said = |arguments: &[&str]| String::from_utf8_lossy(&home.run(arguments).stderr).into_owned();
+    let printed = |arguments: &[&str]| String::from_utf8_lossy(&home.run(arguments).stderr).into_owned();
     for arguments in [&["show", "quickstart"][..], &["watch", "quickstart"], &["list"]] {
-        assert!(said(arguments).contains("no coordinator serves this home"), "{arguments:?}");
+        assert!(printed(arguments).contains("no coordinator serves this home"), "{arguments:?}");
     }
     let _paused = home.json(&["pause", "quickstart"]);
-    assert!(said(&["resume", "quickstart"]).contains("no coordinator serves this home"));
+    assert!(printed(&["resume", "quickstart"]).contains("no coordinator serves this home"));
     assert_eq!(home.json(&["cancel", "quickstart"])["state"], "cancelled");
-    assert_eq!(said(&["show", "quickstart"]) + &said(&["list"]), "", "it has ended");
+    assert_eq!(printed(&["show", "quickstart"]) + &printed(&["list"]), "", "it has ended");
     assert_eq!(home.run(&["watch", "quickstart"]).status.code(), Some(1));
 }
 
@@ -109,9 +109,9 @@ fn a_missing_dataset_is_an_error_before_anything_runs_with_exit_code_3() {
     let home = Home::default();
     let mut command = home.biosweep(&["run", "paper-mini"]);
     let output = command.env_remove("BIOSWEEP_DATA").output().expect("biosweep starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("mnist") && said.contains("--data-dir"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
+    assert!(printed.contains("mnist") && printed.contains("--data-dir"), "{printed}");
     assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0), "a refused sweep is not submitted");
 
     // A submitted sweep is not resumed without its data either.
@@ -130,10 +130,10 @@ fn a_run_of_an_ambiguous_name_is_refused_and_resumes_no_sweep() {
     let ids = [(); 2].map(|()| home.json(&["submit", &spec, "--fresh"])["id"].as_str().expect("an id").to_owned());
     ids.iter().for_each(|id| drop(home.json(&["pause", id])));
     let output = home.run(&["run", "long", "--workers", "1"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
     for id in &ids {
-        assert!(said.contains(id), "{said}");
+        assert!(printed.contains(id), "{printed}");
         assert_eq!(home.json(&["show", id])["state"], "paused");
     }
     let _cancelled = home.json(&["cancel", &ids[1]]);
@@ -194,9 +194,9 @@ fn reading_creates_nothing_in_an_empty_home() {
     assert_eq!(home.json(&["list"]), Value::Array(Vec::new()));
     for command in [&["show", "some"][..], &["results", "some"], &["cancel", "some"], &["workers"]] {
         let output = home.run(command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("there are no sweeps in") && said.contains("--home"), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(printed.contains("there are no sweeps in") && printed.contains("--home"), "{printed}");
     }
     assert_eq!(std::fs::read_dir(home.path()).expect("it is there").count(), 0);
 }
@@ -228,9 +228,9 @@ fn an_invalid_argument_is_bad_input_and_the_error_says_what_it_takes() {
     ];
     for (arguments, how) in cases {
         let output = home.run(arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(how), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(printed.contains(how), "{printed}");
     }
 }
 
@@ -283,9 +283,9 @@ fn sweeps_with_long_specs_are_listed_and_shown_and_a_too_long_spec_is_refused_wi
     let spec = home.spec(&with_a_comment(0, 5_000_000));
     for command in ["submit", "run", "plan"] {
         let output = home.run(&[command, spec.to_str().expect("a path")]);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("the file has 5000") && said.contains("the maximum is 4194304"), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(printed.contains("the file has 5000") && printed.contains("the maximum is 4194304"), "{printed}");
     }
 }
 
@@ -326,11 +326,11 @@ fn an_ended_sweep_is_not_changed_and_the_error_says_what_to_do() {
     let _cancelled = home.json(&["cancel", "quickstart"]);
     for arguments in [&["pause", "quickstart"][..], &["resume", "quickstart"], &["retry", "quickstart", "--failed"]] {
         let output = home.run(arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("was cancelled") && said.contains("--fresh"), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(printed.contains("was cancelled") && printed.contains("--fresh"), "{printed}");
     }
     let output = home.run(&["submit", "my-sweep"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("biosweep resume my-sweep"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(printed.contains("biosweep resume my-sweep"), "{printed}");
 }

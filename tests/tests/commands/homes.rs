@@ -77,7 +77,7 @@ fn announced(home: &Path) -> String {
     })
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -97,7 +97,7 @@ fn commands_that_read_change_nothing_and_do_not_disturb_waiting_workers() {
         let answer = home.run(&words);
         // `watch` fails because no coordinator serves the sweep.
         let expected = if command[0] == "watch" { 3 } else { 0 };
-        assert_eq!(answer.status.code(), Some(expected), "{command:?}: {}", said(&answer));
+        assert_eq!(answer.status.code(), Some(expected), "{command:?}: {}", printed(&answer));
         let after = contents(home.path());
         assert!(after.keys().eq(before.keys()), "{command:?}: {:?}", after.keys());
         assert!(after == before, "{command:?} wrote into the home");
@@ -131,10 +131,10 @@ fn a_home_that_cannot_be_written_can_be_read() {
     let try_all = |what: &str| {
         for command in reading("tiny") {
             let answer = read_only(home.path(), &command);
-            assert!(answer.status.success(), "{what}: {command:?}: {}", said(&answer));
+            assert!(answer.status.success(), "{what}: {command:?}: {}", printed(&answer));
         }
         let refused = read_only(home.path(), &["retry".to_owned(), "tiny".to_owned(), "--failed".to_owned()]);
-        assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+        assert_eq!(refused.status.code(), Some(3), "{}", printed(&refused));
     };
     try_all("closed");
 
@@ -163,11 +163,11 @@ fn a_home_on_a_full_disk_can_be_read() {
         command.output().expect("biosweep starts")
     };
     let run = on_disk(&["run".to_owned(), spec, "--workers".to_owned(), "1".to_owned()]);
-    assert!(run.status.success(), "{}", said(&run));
+    assert!(run.status.success(), "{}", printed(&run));
     disk.fill();
     for command in reading("tiny") {
         let answer = on_disk(&command);
-        assert!(answer.status.success(), "{command:?}: {}", said(&answer));
+        assert!(answer.status.success(), "{command:?}: {}", printed(&answer));
     }
 }
 
@@ -183,7 +183,7 @@ fn a_command_with_a_coordinators_address_needs_no_home() {
         // Nobody, including root, can create a file there.
         command.env("HOME", "/proc/self/home").env_remove("XDG_DATA_HOME").env_remove("BIOSWEEP_HOME");
         let answer = command.output().expect("biosweep starts");
-        assert!(answer.status.success(), "{arguments:?}: {}", said(&answer));
+        assert!(answer.status.success(), "{arguments:?}: {}", printed(&answer));
     };
     ask(&["submit", &spec]);
     for command in [&["list"][..], &["show", "tiny"], &["workers"], &["results", "tiny"], &["plan", &spec]] {
@@ -216,8 +216,8 @@ fn an_old_address_of_another_coordinator_is_not_used() {
     lock.lock().expect("nobody has it");
     for command in [["cancel", "tiny"], ["pause", "tiny"]] {
         let refused = one.run(&command);
-        assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
-        assert!(said(&refused).contains("in use by"), "{}", said(&refused));
+        assert_eq!(refused.status.code(), Some(3), "{}", printed(&refused));
+        assert!(printed(&refused).contains("in use by"), "{}", printed(&refused));
     }
     assert_eq!(state(&one), "running", "reading still works");
     drop(lock);
@@ -248,8 +248,8 @@ fn an_old_address_of_another_coordinator_is_not_used() {
     fs::write(empty.path().join("coordinator.address"), left_behind).expect("a file");
     for command in [["cancel", "tiny"], ["show", "tiny"]] {
         let refused = empty.run(&command);
-        assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
-        assert!(said(&refused).contains("is no longer at"), "{}", said(&refused));
+        assert_eq!(refused.status.code(), Some(3), "{}", printed(&refused));
+        assert!(printed(&refused).contains("is no longer at"), "{}", printed(&refused));
     }
     coordinator.kill().expect("it runs");
     coordinator.wait().expect("it has ended");
@@ -271,10 +271,10 @@ fn changing_commands_give_up_on_a_silent_coordinator_and_watch_waits_for_it() {
     let mut cancel = home.biosweep(&["cancel", "tiny"]).spawn().expect("it starts");
 
     assert_eq!(until_ended(&mut cancel).code(), Some(3));
-    let refused = said(&cancel.wait_with_output().expect("it has ended"));
+    let refused = printed(&cancel.wait_with_output().expect("it has ended"));
     assert!(refused.contains("in use by biosweep process"), "{refused}");
     assert!(until_ended(&mut show).success(), "the answer comes from the store");
-    let shown = said(&show.wait_with_output().expect("it has ended"));
+    let shown = printed(&show.wait_with_output().expect("it has ended"));
     assert!(shown.contains("does not answer") && !shown.contains("no coordinator"), "{shown}");
     until("who watches says so", || watch_said().contains("does not answer").then_some(()));
     assert!(watch.try_wait().expect("a child").is_none(), "{}", watch_said());
@@ -344,8 +344,8 @@ fn a_coordinator_ends_promptly_with_an_error_if_its_store_cannot_be_written() {
     cluster.work(&[], &[]);
     cluster.until("it tells of the full disk", |status| status["degraded"].is_string());
     assert_eq!(cluster.end_coordinator(Signal::SIGTERM).code(), Some(3));
-    let said = cluster.said("serve.log");
-    assert!(said.contains("error: the store") && said.contains("cannot be used now"), "{said}");
+    let printed = cluster.printed("serve.log");
+    assert!(printed.contains("error: the store") && printed.contains("cannot be used now"), "{printed}");
 }
 
 #[test]
@@ -364,14 +364,14 @@ fn a_home_is_created_for_a_coordinator_with_another_store() {
     let mut coordinator = serve.stderr(Stdio::null()).spawn().expect("it starts");
     announced(&home);
     let listed = biosweep(&["list", "--output", "json"]).output().expect("biosweep starts");
-    assert!(listed.status.success(), "{}", said(&listed));
+    assert!(listed.status.success(), "{}", printed(&listed));
     // A command with the store's address finds the coordinator that serves it.
     let listed = biosweep(&["list", "--store", &url, "--output", "json"]).output().expect("biosweep starts");
-    assert!(listed.status.success(), "{}", said(&listed));
+    assert!(listed.status.success(), "{}", printed(&listed));
     kill(pid(&coordinator), Signal::SIGTERM).expect("it runs");
     assert!(until_ended(&mut coordinator).success());
     assert!(!home.join("coordinator.address").exists());
     // If no coordinator serves it, the command reads the store itself.
     let listed = biosweep(&["list", "--store", &url, "--output", "json"]).output().expect("biosweep starts");
-    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]", "{}", said(&listed));
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]", "{}", printed(&listed));
 }

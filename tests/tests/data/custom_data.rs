@@ -103,10 +103,13 @@ fn missing_data_is_an_error_at_submission_with_exit_code_3() {
     let spec = spec(&home, "{ npy = \"nowhere\" }");
     for command in ["plan", "submit", "run"] {
         let output = home.run(&[command, &spec]);
-        let said = String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stderr);
         let place = home.path().join("nowhere");
-        assert_eq!(output.status.code(), Some(3), "{command}: {said}");
-        assert!(said.contains(&*place.to_string_lossy()) && said.contains("does not exist"), "{command}: {said}");
+        assert_eq!(output.status.code(), Some(3), "{command}: {printed}");
+        assert!(
+            printed.contains(&*place.to_string_lossy()) && printed.contains("does not exist"),
+            "{command}: {printed}"
+        );
     }
     assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0));
 }
@@ -118,13 +121,16 @@ fn invalid_data_is_refused_before_anything_runs_with_exit_code_3() {
     std::fs::write(home.path().join("own").join("t10k-labels-idx1-ubyte"), idx(&[3], &[0; 3])).expect("written");
     for command in ["plan", "run"] {
         let output = home.run(&[command, &spec(&home, "{ idx = \"own\" }")]);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(3), "{said}");
-        assert!(said.contains("t10k-labels-idx1-ubyte") && said.contains("each image needs one label"), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{printed}");
+        assert!(
+            printed.contains("t10k-labels-idx1-ubyte") && printed.contains("each image needs one label"),
+            "{printed}"
+        );
     }
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -146,7 +152,7 @@ fn the_summary_of_custom_data_is_printed_by_plan_and_at_the_start_of_run() {
 
     let spec = self::spec(&home, "{ idx = \"bytes\" }");
     let output = home.run(&["run", &spec, "--workers", "1"]);
-    assert!(said(&output).contains(&format!("bytes: {HOLDS}")), "{}", said(&output));
+    assert!(printed(&output).contains(&format!("bytes: {HOLDS}")), "{}", printed(&output));
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn a_plan_without_the_worker_program_does_not_check_custom_data_and_says_so() {
     let mut plan = home.biosweep(&["plan", &spec(&home, "{ idx = \"bytes\" }")]);
     let output = plan.env("BIOSWEEP_WORKER", home.path().join("nowhere")).output().expect("biosweep starts");
     let answer = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
     assert!(answer.contains("data bytes: not checked: cannot start") && answer.contains("2 trials"), "{answer}");
 }
 
@@ -171,10 +177,10 @@ fn images_with_channels_last_are_refused_before_training_with_the_line_that_fixe
     }
     for command in ["plan", "run", "submit"] {
         let output = home.run(&[command, &spec(&home, "{ npy = \"colours\" }")]);
-        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
         let line = "train_images.npy` has shape [120, 32, 32, 3], which looks like [count, height, width, channels]; save \
                     `images.transpose(0, 3, 1, 2)`";
-        assert!(said(&output).contains(line), "{}", said(&output));
+        assert!(printed(&output).contains(line), "{}", printed(&output));
     }
     assert_eq!(home.json(&["list"]), serde_json::json!([]), "nothing was submitted");
 }
@@ -193,7 +199,7 @@ fn classes_that_cannot_be_learned_and_unusual_values_give_warnings() {
     let spec = spec(&home, "{ npy = \"odd\" }");
     for command in [&["plan", &spec][..], &["run", &spec, "--workers", "1"]] {
         let output = home.run(command);
-        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
         for part in [
             "warning: odd: no image has label 0, but labels start at 0",
             "save `labels - 1`",
@@ -201,17 +207,17 @@ fn classes_that_cannot_be_learned_and_unusual_values_give_warnings() {
             "have values 20 to 200, far from the range 0 to 1",
             "scale both parts in the same way",
         ] {
-            assert!(said(&output).contains(part), "{command:?}: {part} is not in {}", said(&output));
+            assert!(printed(&output).contains(part), "{command:?}: {part} is not in {}", printed(&output));
         }
     }
     assert_eq!(home.json(&["plan", &spec])["warnings"].as_array().map(Vec::len), Some(4));
     std::fs::write(folder.join("train_labels.npy"), npy("|u1", &format!("({TRAIN},)"), &[1; TRAIN])).expect("written");
     let output = home.run(&["plan", &spec]);
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
     assert!(
-        said(&output).contains("all training images") && said(&output).contains("have label 1"),
+        printed(&output).contains("all training images") && printed(&output).contains("have label 1"),
         "{}",
-        said(&output)
+        printed(&output)
     );
 }
 
@@ -235,8 +241,8 @@ fn trials_with_too_few_or_too_small_images_are_refused_before_training() {
         let spec = home.spec(&text(lines)).to_string_lossy().into_owned();
         for command in [&["plan", &spec][..], &["run", &spec, "--workers", "1"]] {
             let output = home.run(command);
-            assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-            assert!(said(&output).contains(refusal), "{}", said(&output));
+            assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+            assert!(printed(&output).contains(refusal), "{}", printed(&output));
         }
     }
     // The summary of a named dataset is known without its files.
@@ -245,8 +251,8 @@ fn trials_with_too_few_or_too_small_images_are_refused_before_training() {
     let spec = home.spec(text).to_string_lossy().into_owned();
     for command in ["plan", "submit", "run"] {
         let output = home.run(&[command, &spec]);
-        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-        assert!(said(&output).contains("more than the 50000 training images of mnist"), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+        assert!(printed(&output).contains("more than the 50000 training images of mnist"), "{}", printed(&output));
     }
 }
 
@@ -261,7 +267,8 @@ fn a_worker_checks_custom_data_without_a_digest_and_prints_the_digest() {
         command.output().expect("the worker starts")
     };
     let found = check(&dataset, "json");
-    let found: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap_or_else(|_| panic!("{}", said(&found)));
+    let found: serde_json::Value =
+        serde_json::from_slice(&found.stdout).unwrap_or_else(|_| panic!("{}", printed(&found)));
     let digest =
         found["digest"].as_str().and_then(|digest| digest.strip_prefix("blake3:")).expect("a digest").to_owned();
     let answer = check(&dataset, "human");
@@ -273,7 +280,7 @@ fn a_worker_checks_custom_data_without_a_digest_and_prints_the_digest() {
     for (place, fault) in [("nowhere", "does not exist"), ("spec.toml", "is a file")] {
         let _spec = home.spec("");
         let output = check(&format!("npy:{}", home.path().join(place).display()), "human");
-        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-        assert!(said(&output).contains(fault), "{}", said(&output));
+        assert_eq!(output.status.code(), Some(3), "{}", printed(&output));
+        assert!(printed(&output).contains(fault), "{}", printed(&output));
     }
 }

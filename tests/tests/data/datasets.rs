@@ -35,10 +35,10 @@ fn a_mirror_with_wrong_files_is_an_error_and_no_file_is_kept() {
     std::fs::write(files.path().join("train-images-idx3-ubyte.gz"), b"<html>").expect("written");
     let mirror = serve(files.path().to_owned());
     let output = home.run(&["data", "fetch", "mnist", "--mirror", &mirror]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
     for part in [mirror.as_str(), "not the genuine file", "--mirror URL"] {
-        assert!(said.contains(part), "{part} is not in: {said}");
+        assert!(printed.contains(part), "{part} is not in: {printed}");
     }
     let list = home.json(&["data", "list"]);
     let state = |name: &str| list.as_array().and_then(|rows| rows.iter().find(|row| row["dataset"] == name)).cloned();

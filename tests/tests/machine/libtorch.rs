@@ -23,10 +23,10 @@ fn another_libtorch_is_refused_by_its_version() {
     let built = compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().expect("a C compiler");
     assert!(built.success());
     let output = environment(&[("LD_PRELOAD", &library)]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
     for part in ["libtorch 2.10.0 is loaded from", "libtorch_cpu.so", "is built for 2.", "unset LD_LIBRARY_PATH"] {
-        assert!(said.contains(part), "{part} is not in: {said}");
+        assert!(printed.contains(part), "{part} is not in: {printed}");
     }
 }
 
@@ -43,8 +43,8 @@ fn a_library_on_the_library_path_does_not_replace_ours() {
 #[test]
 fn variables_that_change_results_are_ignored() {
     let output = environment(&[("MKL_CBWR", Path::new("COMPATIBLE")), ("OMP_NUM_THREADS", Path::new("3"))]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("MKL_CBWR would change the last bits of results and is not used"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(printed.contains("MKL_CBWR would change the last bits of results and is not used"), "{printed}");
     let environment: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(environment["variables"], json!({}));
     assert_ne!(environment["processor"], "");

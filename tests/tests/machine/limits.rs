@@ -143,8 +143,8 @@ fn commands_that_only_answer_need_no_threads_and_others_name_the_limit() {
         (status.code(), String::from_utf8_lossy(&stderr).into_owned())
     };
     let url = format!("http://127.0.0.1:{}", coordinator.port);
-    let (code, said) = as_user("61231", &["list", "--coordinator", &url]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = as_user("61231", &["list", "--coordinator", &url]);
+    assert_eq!(code, Some(0), "{printed}");
     let by_name = url.replace("127.0.0.1", "localhost");
     let spec = spec.to_string_lossy();
     // A user with sweeps and without a coordinator.
@@ -166,18 +166,18 @@ fn commands_that_only_answer_need_no_threads_and_others_name_the_limit() {
         &["submit", &spec, "--store", elsewhere],
     ];
     for arguments in threaded {
-        let (code, said) = as_user("61232", arguments);
-        assert_eq!(code, Some(3), "{arguments:?}: {said}");
-        assert!(said.contains("`ulimit -u`") && !said.contains("panicked"), "{arguments:?}: {said}");
+        let (code, printed) = as_user("61232", arguments);
+        assert_eq!(code, Some(3), "{arguments:?}: {printed}");
+        assert!(printed.contains("`ulimit -u`") && !printed.contains("panicked"), "{arguments:?}: {printed}");
     }
 }
 
 #[test]
 fn a_coordinator_listens_on_names_and_prints_this_machines_name_for_workers() {
     let home = Home::default();
-    let (log, said) = log_of(&home);
+    let (log, printed) = log_of(&home);
     let coordinator = serve(&home, &[], "localhost:PORT", log);
-    until("it says where", || said().contains(&format!("http://localhost:{}`", coordinator.port)).then_some(()));
+    until("it says where", || printed().contains(&format!("http://localhost:{}`", coordinator.port)).then_some(()));
     assert_eq!(home.json(&["list"]).as_array().map(Vec::len), Some(0));
 }
 
@@ -194,10 +194,10 @@ fn all_addresses_include_ipv4_and_ipv6_whatever_the_systems_default() {
     command.args(["--net", "sh", "-c", only_v6, "sh"]).arg(program("biosweep")).arg(home.path());
     without_variables(&mut command);
     let output = command.output().expect("it starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}");
     let name = fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).expect("a name");
-    assert!(said.contains(&format!("--coordinator http://{}:7465`", name.trim())), "{said}");
+    assert!(printed.contains(&format!("--coordinator http://{}:7465`", name.trim())), "{printed}");
 }
 
 #[test]

@@ -101,8 +101,8 @@ fn a_trajectory_continues_from_its_checkpoint_in_a_bucket() {
     cluster.kill_worker();
     cluster.work(&["--checkpoints", &place], &access);
     assert_eq!(cluster.findings(), expected);
-    let said = cluster.said("worker-1.log");
-    assert!(said.contains("resumes from a checkpoint"), "{said}");
+    let printed = cluster.printed("worker-1.log");
+    assert!(printed.contains("resumes from a checkpoint"), "{printed}");
     until("the bucket is empty again", || (in_bucket() == 0).then_some(()));
 }
 
@@ -125,7 +125,24 @@ fn a_large_checkpoint_is_sent_in_parts_and_training_continues_from_it() {
     until("a large checkpoint is in the bucket", || bucket.files().iter().any(is_large).then_some(()));
     cluster.kill_worker();
     cluster.work(&["--checkpoints", &place], &access);
-    until("it is resumed from", || cluster.said("worker-1.log").contains("resumes from a checkpoint").then_some(()));
+    until("it is resumed from", || cluster.printed("worker-1.log").contains("resumes from a checkpoint").then_some(()));
+}
+
+#[test]
+fn a_worker_does_not_start_without_access_to_its_bucket() {
+    let bucket = Bucket::new();
+    let mut access = access(&bucket.endpoint);
+    access[1].1 = "another secret";
+    let mut cluster = Cluster::new(None);
+    cluster.serve();
+    cluster.submit();
+    cluster.work(&["--checkpoints", &format!("s3://{BUCKET}")], &access);
+    until("the worker has ended", || {
+        let printed = cluster.printed("worker-1.log");
+        let is_clear =
+            printed.contains("error: checkpoints cannot be kept in s3://") && printed.contains("AWS_ACCESS_KEY_ID");
+        is_clear.then_some(())
+    });
 }
 
 /// Serves an empty bucket that answers reads and never answers writes. Returns the number of writes that have started.

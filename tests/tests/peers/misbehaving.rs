@@ -40,15 +40,15 @@ impl Client {
         Self { out, inbound }
     }
 
-    async fn say(&self, said: Up) {
-        self.out.send(message(said)).await.expect("the stream is open");
+    async fn say(&self, printed: Up) {
+        self.out.send(message(printed)).await.expect("the stream is open");
     }
 
     async fn grant(&mut self) -> v1::Grant {
         self.say(Up::Poll(v1::Poll { lanes: 4 })).await;
         loop {
-            let said = self.inbound.message().await.expect("the stream is open").and_then(|said| said.message);
-            if let Some(Down::Grant(grant)) = said {
+            let printed = self.inbound.message().await.expect("the stream is open").and_then(|printed| printed.message);
+            if let Some(Down::Grant(grant)) = printed {
                 return grant;
             }
         }
@@ -58,8 +58,8 @@ impl Client {
     async fn verdicts(&mut self, count: usize) -> Vec<bool> {
         let mut verdicts = Vec::new();
         while verdicts.len() < count {
-            let said = self.inbound.message().await.expect("the stream is open").and_then(|said| said.message);
-            if let Some(Down::Acknowledged(verdict)) = said {
+            let printed = self.inbound.message().await.expect("the stream is open").and_then(|printed| printed.message);
+            if let Some(Down::Acknowledged(verdict)) = printed {
                 verdicts.extend(verdict.trajectories.iter().map(|_| verdict.accepted));
             }
         }
@@ -67,8 +67,8 @@ impl Client {
     }
 }
 
-fn message(said: Up) -> v1::WorkerMessage {
-    v1::WorkerMessage { message: Some(said) }
+fn message(printed: Up) -> v1::WorkerMessage {
+    v1::WorkerMessage { message: Some(printed) }
 }
 
 fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {

@@ -57,8 +57,8 @@ impl Client {
         WorkersClient::connect(cluster.url()).await.expect("a coordinator")
     }
 
-    async fn say(&self, said: Up) {
-        self.out.send(v1::WorkerMessage { message: Some(said) }).await.expect("the stream is open");
+    async fn say(&self, printed: Up) {
+        self.out.send(v1::WorkerMessage { message: Some(printed) }).await.expect("the stream is open");
     }
 
     /// The next message of that kind, or the status that ended the stream.
@@ -74,7 +74,7 @@ impl Client {
 
     async fn grant(&mut self) -> v1::Grant {
         self.say(Up::Poll(v1::Poll { lanes: 1 })).await;
-        let is_grant = |said| if let Down::Grant(grant) = said { Some(grant) } else { None };
+        let is_grant = |printed| if let Down::Grant(grant) = printed { Some(grant) } else { None };
         self.hear(is_grant).await.expect("a grant")
     }
 }
@@ -122,7 +122,8 @@ fn the_papers_longest_report_is_accepted() {
             client.say(Up::Heartbeat(v1::Heartbeat { progress })).await;
             client.out.send(message).await.expect("the stream is open");
         }
-        let is_verdict = |said| if let Down::Acknowledged(verdict) = said { Some(verdict.accepted) } else { None };
+        let is_verdict =
+            |printed| if let Down::Acknowledged(verdict) = printed { Some(verdict.accepted) } else { None };
         assert!(client.hear(is_verdict).await.expect("a verdict"));
         cluster.until("it is done", |status| status["state"] == "finished" && status["completed"] == 1);
     });
@@ -167,5 +168,5 @@ fn a_worker_with_too_many_lanes_does_not_start() {
     cluster.work(&["--lanes", "4294967295"], &[]);
     let ended = biosweep_tests::until_ended(cluster.last_worker());
     assert_eq!(ended.code(), Some(2));
-    assert!(cluster.said("worker-1.log").contains("at most 1024 lanes"), "{}", cluster.said("worker-1.log"));
+    assert!(cluster.printed("worker-1.log").contains("at most 1024 lanes"), "{}", cluster.printed("worker-1.log"));
 }

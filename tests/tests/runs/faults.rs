@@ -183,7 +183,7 @@ fn a_damaged_checkpoint_is_set_aside_and_the_previous_one_is_used(store: &Store)
     fs::write(&latest, bytes).expect("it can be written");
     cluster.work(&[], &[]);
     assert_eq!(cluster.findings(), expected());
-    assert!(cluster.said("worker-1.log").contains("set aside"), "{}", cluster.said("worker-1.log"));
+    assert!(cluster.printed("worker-1.log").contains("set aside"), "{}", cluster.printed("worker-1.log"));
     assert!(cluster.checkpoints().is_empty(), "completed trajectories have no checkpoints");
 }
 
@@ -212,12 +212,12 @@ fn a_second_coordinator_is_refused_with_the_name_of_the_first(store: &Store) {
     let other = Home::default();
     let home = if place.is_some() { &other } else { cluster.home() };
     let refused = home.run(&arguments);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(3), "{said}");
-    assert!(said.contains("in use by biosweep ") && said.contains("; stop that "), "{said}");
+    let printed = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{printed}");
+    assert!(printed.contains("in use by biosweep ") && printed.contains("; stop that "), "{printed}");
     if place.is_none() {
-        let said = String::from_utf8_lossy(&home.run(&["run", "quickstart"]).stderr).into_owned();
-        assert!(said.contains("submit the sweep to it: biosweep submit quickstart --home "), "{said}");
+        let printed = String::from_utf8_lossy(&home.run(&["run", "quickstart"]).stderr).into_owned();
+        assert!(printed.contains("submit the sweep to it: biosweep submit quickstart --home "), "{printed}");
     }
 }
 
@@ -310,11 +310,11 @@ fn watch_waits_for_the_coordinator() {
     cluster.until_in_full_swing();
     let log = cluster.home().path().join("watch.log");
     let mut watching = cluster.asking(&["watch", "small"]);
-    let said = fs::File::create(&log).expect("a log");
-    let mut watching = watching.stdout(Stdio::null()).stderr(said).spawn().expect("it starts");
+    let printed = fs::File::create(&log).expect("a log");
+    let mut watching = watching.stdout(Stdio::null()).stderr(printed).spawn().expect("it starts");
     let until_said = |what, times| {
-        let said = || fs::read_to_string(&log).ok();
-        until(what, || said().filter(|said| said.matches(what).count() >= times));
+        let printed = || fs::read_to_string(&log).ok();
+        until(what, || printed().filter(|printed| printed.matches(what).count() >= times));
     };
     until_said("trials", 1);
     for (i, signal) in [Signal::SIGKILL, Signal::SIGTERM].into_iter().enumerate() {

@@ -93,8 +93,8 @@ fn diagnostics_are_stored_and_change_no_curve() {
 
     let output = plain.run(&["results", "small", "--diagnostics"]);
     assert!(output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("sweep `small` has no layer diagnostics so far"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(printed.contains("sweep `small` has no layer diagnostics so far"), "{printed}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "trial,trajectory,update,layer,measure,value\n");
 }
 
@@ -146,9 +146,9 @@ fn an_interrupted_run_is_continued_by_the_same_command() {
     until("something is done", || completed(&home).filter(|&completed| completed > 0));
     signal(i32::try_from(run.id()).expect("a process id"), Signal::SIGINT);
     let output = run.wait_with_output().expect("the run ends");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("the same command continues the sweep"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{printed}");
+    assert!(printed.contains("the same command continues the sweep"), "{printed}");
     assert_eq!(home.workers(), Vec::<i32>::new(), "no worker outlives the run");
     let before = completed(&home).expect("a count");
     assert!(before < TRIALS as u64, "it was interrupted in the middle");
@@ -165,10 +165,10 @@ fn a_run_reports_other_unfinished_sweeps() {
     until("something is done", || completed(&home).filter(|&completed| completed > 0));
     let submitted = home.json(&["submit", "quickstart", "--priority", "-1"]);
     let output = run.wait_with_output().expect("the run ends");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{printed}");
     let next_step = format!("biosweep run {}", submitted["id"].as_str().expect("an id"));
-    assert!(said.contains("was running too") && said.contains(&next_step), "{said}");
+    assert!(printed.contains("was running too") && printed.contains(&next_step), "{printed}");
 }
 
 #[test]

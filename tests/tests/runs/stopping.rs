@@ -59,9 +59,9 @@ fn a_run_without_workers_stops_cleanly_by_every_signal() {
         let run = home.biosweep(&["run", &spec, "--workers", "1"]).spawn().expect("it starts");
         announced(&home);
         kill(pid(&run), signal).expect("it runs");
-        let (ended_with, said) = ended(run);
-        assert_eq!(ended_with, Some(code), "{signal}: {said}");
-        assert!(said.contains("the same command"), "{signal}: {said}");
+        let (ended_with, printed) = ended(run);
+        assert_eq!(ended_with, Some(code), "{signal}: {printed}");
+        assert!(printed.contains("the same command"), "{signal}: {printed}");
         assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
         assert_eq!(home.workers(), Vec::<i32>::new(), "{signal}");
     }
@@ -81,9 +81,9 @@ fn a_training_run_hands_back_its_trials_by_every_signal() {
             workers.any(|worker| worker["training"].as_array().is_some_and(|lanes| !lanes.is_empty())).then_some(())
         });
         kill(pid(&run), signal).expect("it runs");
-        let (ended_with, said) = ended(run);
-        assert_eq!(ended_with, Some(code), "{signal}: {said}");
-        assert!(said.contains("0 of 2 trials are done and kept; the same command continues"), "{signal}: {said}");
+        let (ended_with, printed) = ended(run);
+        assert_eq!(ended_with, Some(code), "{signal}: {printed}");
+        assert!(printed.contains("0 of 2 trials are done and kept; the same command continues"), "{signal}: {printed}");
         assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
         assert_eq!(home.workers(), Vec::<i32>::new(), "{signal}");
     }
@@ -100,9 +100,9 @@ fn a_run_stops_by_a_signal_while_reading_its_spec_and_while_writing_results() {
     until_caught(&run, SIGINT);
     kill(pid(&run), SIGINT).expect("it runs");
     until_ended(&mut run);
-    let (ended_with, said) = ended(run);
-    assert_eq!(ended_with, Some(130), "{said}");
-    assert!(said.contains("interrupted before a worker was started"), "{said}");
+    let (ended_with, printed) = ended(run);
+    assert_eq!(ended_with, Some(130), "{printed}");
+    assert!(printed.contains("interrupted before a worker was started"), "{printed}");
 
     let spec = home.spec(SHORT).to_string_lossy().into_owned();
     let outcome = home.json(&["run", &spec, "--workers", "1"]);
@@ -112,13 +112,13 @@ fn a_run_stops_by_a_signal_while_reading_its_spec_and_while_writing_results() {
     mkfifo(results, Mode::S_IRWXU).expect("a pipe");
     for (signal, code) in [(SIGINT, 130), (SIGTERM, 75)] {
         let log = home.path().join("run.log");
-        let said = || fs::read_to_string(&log).expect("a log");
+        let printed = || fs::read_to_string(&log).expect("a log");
         let mut run = home.biosweep(&["run", &spec, "--workers", "1"]);
         let mut run = run.stderr(fs::File::create(&log).expect("a log")).spawn().expect("it starts");
-        until("it has nothing to train", || said().contains("was done before").then_some(()));
+        until("it has nothing to train", || printed().contains("was done before").then_some(()));
         kill(pid(&run), signal).expect("it runs");
-        assert_eq!(until_ended(&mut run).code(), Some(code), "{}", said());
-        assert!(said().contains("1 of 1 trials are done and kept; the same command continues"), "{}", said());
+        assert_eq!(until_ended(&mut run).code(), Some(code), "{}", printed());
+        assert!(printed().contains("1 of 1 trials are done and kept; the same command continues"), "{}", printed());
         assert!(!home.is_announced(), "nobody serves the home any more");
     }
 }
@@ -141,9 +141,9 @@ fn a_coordinator_stops_cleanly_while_it_resolves_its_address() {
     silent.recv_from(&mut [0; 512]).expect("it is asked");
     kill(pid(&serve), SIGTERM).expect("it runs");
     until_ended(&mut serve);
-    let (ended_with, said) = ended(serve);
-    assert_eq!(ended_with, Some(0), "{said}");
-    assert!(said.contains("terminated by SIGTERM before the coordinator was ready"), "{said}");
+    let (ended_with, printed) = ended(serve);
+    assert_eq!(ended_with, Some(0), "{printed}");
+    assert!(printed.contains("terminated by SIGTERM before the coordinator was ready"), "{printed}");
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn a_coordinator_stops_cleanly_by_every_signal() {
         let serve = home.biosweep(&["serve", "--listen", "127.0.0.1:0"]).spawn().expect("it starts");
         announced(&home);
         kill(pid(&serve), signal).expect("it runs");
-        let (ended_with, said) = ended(serve);
-        assert_eq!(ended_with, Some(0), "{signal}: {said}");
+        let (ended_with, printed) = ended(serve);
+        assert_eq!(ended_with, Some(0), "{signal}: {printed}");
         assert!(!home.is_announced(), "{signal}: nobody serves the home any more");
     }
 }
@@ -172,9 +172,9 @@ fn an_ignored_hang_up_stays_ignored() {
     let _sweeps = home.json(&["list"]);
     assert!(serve.try_wait().expect("a child").is_none() && home.is_announced(), "it continues");
     kill(pid(&serve), SIGTERM).expect("it runs");
-    let (ended_with, said) = ended(serve);
-    assert_eq!(ended_with, Some(0), "{said}");
-    assert!(!said.contains("terminal"), "{said}");
+    let (ended_with, printed) = ended(serve);
+    assert_eq!(ended_with, Some(0), "{printed}");
+    assert!(!printed.contains("terminal"), "{printed}");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn the_exit_code_of_a_worker_says_whether_there_is_work_left() {
     for (signal, code) in [(SIGTERM, 75), (SIGINT, 130)] {
         let worker = cluster.work(&[], &[]);
         let log = if signal == SIGTERM { "worker-1.log" } else { "worker-2.log" };
-        until("it looks for a coordinator", || cluster.said(log).contains("no coordinator").then_some(()));
+        until("it looks for a coordinator", || cluster.printed(log).contains("no coordinator").then_some(()));
         kill(worker, signal).expect("it runs");
         assert_eq!(until_ended(cluster.last_worker()).code(), Some(code), "{signal}");
     }
@@ -224,22 +224,22 @@ fn a_run_near_the_end_of_its_job_says_so_and_is_continued_by_the_same_command() 
     };
     let (job, end) = (("SLURM_JOB_ID", "7".to_owned()), "SLURM_JOB_END_TIME");
     for mistaken in ["", "soon"] {
-        let (code, said) = run(&[job.clone(), (end, mistaken.to_owned())]);
-        assert_eq!((code, said.matches(end).count()), (Some(2), 1), "{said}");
+        let (code, printed) = run(&[job.clone(), (end, mistaken.to_owned())]);
+        assert_eq!((code, printed.matches(end).count()), (Some(2), 1), "{printed}");
     }
-    let (code, said) = run(&[job.clone(), (end, "1000000000".to_owned())]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("SLURM_JOB_END_TIME 1000000000 passed"), "{said}");
+    let (code, printed) = run(&[job.clone(), (end, "1000000000".to_owned())]);
+    assert_eq!(code, Some(2), "{printed}");
+    assert!(printed.contains("SLURM_JOB_END_TIME 1000000000 passed"), "{printed}");
 
     // The checkpoint interval is a minute.
-    let (code, said) = run(&[job, (end, (now_s() + 40).to_string())]);
-    assert_eq!(code, Some(75), "{said}");
-    assert!(said.contains("time is up, 0 of 1 trials done; the same command continues"), "{said}");
+    let (code, printed) = run(&[job, (end, (now_s() + 40).to_string())]);
+    assert_eq!(code, Some(75), "{printed}");
+    assert!(printed.contains("time is up, 0 of 1 trials done; the same command continues"), "{printed}");
     assert!(!home.is_announced() && home.workers().is_empty());
 
     // Outside of a job the variable is ignored.
-    let (code, said) = run(&[(end, "1000000000".to_owned())]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = run(&[(end, "1000000000".to_owned())]);
+    assert_eq!(code, Some(0), "{printed}");
 }
 
 /// Writes a command with this name into a folder.
@@ -270,22 +270,22 @@ fn squeue_is_asked_once_for_the_end_of_a_job_without_the_variable() {
     };
     let home = Home::default();
     squeue(&end);
-    let (code, said) = run(&home);
-    assert_eq!(code, Some(75), "{said}");
-    assert!(said.contains("time is up, 0 of 1"), "{said}");
+    let (code, printed) = run(&home);
+    assert_eq!(code, Some(75), "{printed}");
+    assert!(printed.contains("time is up, 0 of 1"), "{printed}");
     asked_once();
 
     squeue("echo slurm_load_jobs error >&2; exit 1");
-    let (code, said) = run(&home);
-    assert_eq!(code, Some(0), "the run works without squeue: {said}");
+    let (code, printed) = run(&home);
+    assert_eq!(code, Some(0), "the run works without squeue: {printed}");
     let log = fs::read_to_string(home.path().join("logs/biosweep.log")).expect("a log");
     assert!(log.contains("the end of the job is unknown") && log.contains("slurm_load_jobs error"), "{log}");
     asked_once();
 
     // The workers do not ask squeue themselves. They would get another answer, leave and be started again.
     squeue(&format!("[ $(wc -l < {}) -gt 1 ] || exit 1\n{end}", asked.display()));
-    let (code, said) = run(&Home::default());
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = run(&Home::default());
+    assert_eq!(code, Some(0), "{printed}");
     asked_once();
 }
 
@@ -295,8 +295,8 @@ fn the_error_of_a_worker_names_an_invalid_variable() {
     for mistaken in ["", "soon"] {
         let mut worker = home.worker(&["--coordinator", "http://127.0.0.1:1"]);
         let output = worker.env("SLURM_JOB_END_TIME", mistaken).output().expect("it starts");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((output.status.code(), said.matches("SLURM_JOB_END_TIME").count()), (Some(2), 1), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), printed.matches("SLURM_JOB_END_TIME").count()), (Some(2), 1), "{printed}");
     }
 }
 
@@ -324,7 +324,7 @@ fn the_error_about_a_worker_that_never_connects_shows_the_end_of_its_log() {
     let spec = home.spec(SHORT).to_string_lossy().into_owned();
     let mut run = home.biosweep(&["run", &spec, "--workers", "1"]);
     let output = run.env("BIOSWEEP_WORKER", home.path().join("worker")).output().expect("it starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("never connects") && said.contains("the way is not known"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
+    assert!(printed.contains("never connects") && printed.contains("the way is not known"), "{printed}");
 }

@@ -27,9 +27,9 @@ fn submit(home: &Home, text: &str) -> Value {
 
 fn refusal(home: &Home, arguments: &[&str]) -> String {
     let output = home.run(arguments);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
-    said
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {printed}");
+    printed
 }
 
 fn names(home: &Home) -> Vec<String> {
@@ -126,8 +126,8 @@ fn a_name_cannot_hide_a_sweep_and_an_ambiguous_name_changes_none() {
     for command in
         [&["cancel", "small"][..], &["pause", "small"], &["resume", "small"], &["retry", "small", "--failed"]]
     {
-        let said = refusal(&home, command);
-        assert!(said.contains(&second) && said.contains(&third) && !said.contains(&first), "{said}");
+        let printed = refusal(&home, command);
+        assert!(printed.contains(&second) && printed.contains(&third) && !printed.contains(&first), "{printed}");
     }
     for id in [&second, &third] {
         let _cancelled = home.json(&["cancel", id]);

@@ -121,9 +121,9 @@ fn an_extended_sweep_keeps_its_trials_and_trains_only_new_ones() {
     let contradiction = SPEC.replace("name = \"small\"", "name = \"small\"\nretries = 7").replace("[0, 1]", "8");
     let spec = home.spec(&contradiction);
     let refused = home.run(&["extend", "small", spec.to_str().expect("a path")]);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(2), "{said}");
-    assert!(said.contains("retries = 7"), "{said}");
+    let printed = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{printed}");
+    assert!(printed.contains("retries = 7"), "{printed}");
     let _cancelled = home.json(&[
         "submit",
         home.spec(&SPEC.replace("\"small\"", "\"gone\"").replace("[0, 1]", "9")).to_str().expect("a path"),
@@ -191,16 +191,16 @@ fn a_replay_says_that_a_curve_is_the_same_or_names_the_first_update_that_differs
     assert!(verdict["environment"]["libtorch"].as_str().is_some_and(|version| version.starts_with("2.")), "{verdict}");
     assert_ne!(verdict["difference"]["stored"], verdict["difference"]["replayed"]);
     let output = home.run(&["replay", "small/2"]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("the first update of") && said.contains("this is a bug in biosweep"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("the first update of") && printed.contains("this is a bug in biosweep"), "{printed}");
     let elsewhere = "import sqlite3, sys\nstore = sqlite3.connect(sys.argv[1])\n\
                      store.execute('UPDATE trainers SET environment = json_set(environment, \"$.instructions\", \"sse\")')\n\
                      store.commit()\n";
     let moved = Command::new("python3").args(["-c", elsewhere]).arg(&file).status().expect("python3 starts");
     assert!(moved.success());
     let output = home.run(&["replay", "small/2"]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("(sse)") && said.contains("it was trained on another kind of CPU"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("(sse)") && printed.contains("it was trained on another kind of CPU"), "{printed}");
 
     let output = home.run(&["replay", "small/99"]);
     assert_eq!(output.status.code(), Some(2));

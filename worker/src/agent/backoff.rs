@@ -56,7 +56,7 @@ mod tests {
         }
         assert_eq!(pauses, [100, 200, 400, 800, 1_600, 2_000, 2_000]);
         backoff.proven();
-        assert_eq!(backoff.broken(now), PAUSES.0, "what it said was taken in");
+        assert_eq!(backoff.broken(now), PAUSES.0, "its message was accepted");
         backoff.welcome(now);
         assert_eq!(backoff.broken(now + GOOD_AFTER), PAUSES.0, "that was a good one");
         assert_eq!(backoff.broken(now + GOOD_AFTER), PAUSES.0 * 2, "and this one never opened");

@@ -101,9 +101,9 @@ mod tests {
     #[tokio::test]
     async fn reports_however_many_and_large_arrive_in_order_and_heartbeats_overtake_them() {
         let (mut outbox, mut messages) = Outbox::new();
-        let mut said: Vec<ToCoordinator> = vec![ended(0, 20 * PIECE_POINTS_MAX)];
-        said.extend((1..3_000).map(|trajectory| ended(trajectory, 1)));
-        said.iter().cloned().for_each(|message| outbox.push(message));
+        let mut sent: Vec<ToCoordinator> = vec![ended(0, 20 * PIECE_POINTS_MAX)];
+        sent.extend((1..3_000).map(|trajectory| ended(trajectory, 1)));
+        sent.iter().cloned().for_each(|message| outbox.push(message));
         let (mut reader, mut arrived) = (ReportReader::default(), Vec::new());
         // The transport is full before the first report is through.
         tokio::select! {
@@ -127,6 +127,6 @@ mod tests {
         };
         tokio::join!(sending, reading);
         assert!(arrived.first() == Some(&heartbeat), "the latest heartbeat comes while the first report is on its way");
-        assert!(arrived[1..] == said, "what matters comes once and in order, and news are left out");
+        assert!(arrived[1..] == sent, "what matters comes once and in order, and news are left out");
     }
 }

@@ -13,7 +13,7 @@ use biosweep_common::workers::flags;
 use biosweep_engine::torch::device::Device;
 use biosweep_engine::torch::environment;
 use biosweep_host::clock::Clock;
-use biosweep_host::deadline::{Deadline, Job, Origin};
+use biosweep_host::deadline::{Deadline, DeadlineSource, Job};
 use biosweep_host::limits;
 use biosweep_host::logging::{self, Destination};
 use biosweep_host::memory;
@@ -109,6 +109,9 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         Some(place) => Some(CheckpointStore::open(place).map_err(Failure::environment)?),
         None => Some(CheckpointStore::open(&home.join("checkpoints").to_string_lossy()).map_err(Failure::environment)?),
     };
+    if let Some(store) = &store {
+        runtime.block_on(store.check()).map_err(Failure::environment)?;
+    }
     let OpenedSpool { spool, worker, owed } =
         Spool::open(&home.join("spool"), args.id).map_err(Failure::environment)?;
     let session = Session::new(worker, description, owed);
@@ -147,7 +150,7 @@ const fn exit(left: LeaveOutcome, signal: Option<StopSignal>) -> Exit {
 /// The time until this machine is taken away, from the command line or from Slurm.
 async fn deadline(named_s: Option<u64>) -> Result<Option<Duration>, Failure> {
     let deadline = match named_s {
-        Some(at_s) => Some(Deadline { at_s, origin: Origin::Flag }),
+        Some(at_s) => Some(Deadline { at_s, given_by: DeadlineSource::Flag }),
         None => Job::of_environment().end().await.map_err(Failure::bad_input)?,
     };
     deadline.map(|deadline| deadline.left(Clock::start().wall())).transpose().map_err(Failure::bad_input)

@@ -72,13 +72,13 @@ fn each_file_comes_from_the_first_mirror_with_the_right_digest() {
     let folder = tempfile::tempdir().expect("a folder");
     let astray = serve(files(&[("/d/one.bin.gz", b"<html>"), ("/d/two.bin.gz", b"abd")]));
     let sound = serve(files(&[("/one.bin.gz", b"abc")]));
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     let mirrors = [format!("{astray}/d/"), sound.clone()];
-    let paths = fetch(&GZIPPED, &mirrors, folder.path(), |line| said.push(line)).expect("fetched");
+    let paths = fetch(&GZIPPED, &mirrors, folder.path(), |line| lines.push(line)).expect("fetched");
     assert_eq!(paths, ["one.bin.gz", "two.bin.gz"].map(|name| folder.path().join(name)));
     assert_eq!(names(folder.path()), ["one.bin.gz", "two.bin.gz"]);
     let asked = [format!("{astray}/d/one.bin.gz"), format!("{sound}/one.bin.gz"), format!("{astray}/d/two.bin.gz")];
-    assert_eq!(said, asked.map(|url| format!("downloading {url}")));
+    assert_eq!(lines, asked.map(|url| format!("downloading {url}")));
 }
 
 #[test]

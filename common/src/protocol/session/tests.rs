@@ -84,12 +84,12 @@ fn a_welcomed_worker_sends_heartbeats_and_polls() {
 fn a_report_is_kept_and_repeated_until_it_is_acknowledged() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3, 4]);
-    let said = ended(&mut session, 0, Outcome::Completed);
-    assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
+    let outputs = ended(&mut session, 0, Outcome::Completed);
+    assert!(matches!(outputs.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
     assert_eq!(held(&session), vec![(7, 4), (7, 3)], "one in training, one reported");
 
     let again = session.apply(welcome());
-    assert!(again.contains(&said[1]), "{again:?}");
+    assert!(again.contains(&outputs[1]), "{again:?}");
     assert!(!again.contains(&Output::Send(ToCoordinator::Poll { lanes: 2 })), "it is still training");
 
     let done = acknowledge(&mut session, 7, 3);
@@ -116,8 +116,8 @@ fn a_lane_that_is_handed_back_keeps_its_state_and_is_reported() {
     let (attempt, reason) = (Attempt(7), "paused".to_owned());
     let back = ToWorker::HandBack { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
     assert_eq!(session.apply(Input::Received(back.clone())), vec![Output::Halt { lane: 1, keep: true }]);
-    let said = ended(&mut session, 1, Outcome::Preempted);
-    assert!(matches!(said.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
+    let outputs = ended(&mut session, 1, Outcome::Preempted);
+    assert!(matches!(outputs.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
     assert_eq!(session.apply(Input::Received(back)), vec![], "the lane has ended");
 }
 
@@ -125,15 +125,15 @@ fn a_lane_that_is_handed_back_keeps_its_state_and_is_reported() {
 fn reports_of_an_earlier_process_are_presented_too() {
     let mut earlier = session();
     hear_grant(&mut earlier, 7, &[3]);
-    let said = ended(&mut earlier, 0, Outcome::Completed);
-    let mut session = successor(&earlier, &said);
+    let outputs = ended(&mut earlier, 0, Outcome::Completed);
+    let mut session = successor(&earlier, &outputs);
     assert_eq!(held(&session), vec![(7, 3)]);
-    assert!(session.apply(welcome_by(store(1))).contains(&said[1]), "it may be for this coordinator");
+    assert!(session.apply(welcome_by(store(1))).contains(&outputs[1]), "it may be for this coordinator");
 }
 
 /// A new worker process with the reports of an earlier one.
-fn successor(earlier: &Session, said: &[Output]) -> Session {
-    let Output::Keep(owed) = &said[0] else { panic!("{said:?}") };
+fn successor(earlier: &Session, outputs: &[Output]) -> Session {
+    let Output::Keep(owed) = &outputs[0] else { panic!("{outputs:?}") };
     Session::new(earlier.worker, earlier.description.clone(), vec![(**owed).clone()])
 }
 
@@ -166,8 +166,8 @@ fn a_report_goes_to_the_coordinator_that_granted_even_after_another_connects() {
     session.apply(welcome_by(store(1)));
     hear_grant(&mut session, 7, &[3]);
     session.apply(welcome_by(store(2)));
-    let said = ended(&mut session, 0, Outcome::Completed);
-    assert!(matches!(said.as_slice(), [Output::Keep(owed)] if owed.store == store(1)), "{said:?}");
+    let outputs = ended(&mut session, 0, Outcome::Completed);
+    assert!(matches!(outputs.as_slice(), [Output::Keep(owed)] if owed.store == store(1)), "{outputs:?}");
 }
 
 #[test]
@@ -250,8 +250,8 @@ fn a_report_that_is_too_large_is_reported_as_failed_with_the_cause() {
     let point = CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
     let curve = vec![point; REPORT_POINTS_MAX + 1];
     let end = LaneEnd { outcome: Outcome::Completed, curve, updates: 10, ..LaneEnd::untouched() };
-    let said = session.apply(Input::LaneEnded { lane: 0, end });
-    let [Output::Keep(owed), Output::Send(ToCoordinator::AttemptEnded(report))] = said.as_slice() else {
+    let outputs = session.apply(Input::LaneEnded { lane: 0, end });
+    let [Output::Keep(owed), Output::Send(ToCoordinator::AttemptEnded(report))] = outputs.as_slice() else {
         panic!("a report")
     };
     assert_eq!((&owed.report, report.outcome, report.updates), (&**report, Outcome::Failed, 10));
@@ -262,8 +262,8 @@ fn a_report_that_is_too_large_is_reported_as_failed_with_the_cause() {
 fn a_hello_has_no_more_trajectories_than_the_maximum() {
     let mut session = session();
     hear_grant(&mut session, 7, &[3]);
-    let said = ended(&mut session, 0, Outcome::Completed);
-    let Output::Keep(owed) = &said[0] else { panic!("{said:?}") };
+    let outputs = ended(&mut session, 0, Outcome::Completed);
+    let Output::Keep(owed) = &outputs[0] else { panic!("{outputs:?}") };
     let of = |trajectory: usize| {
         let mut owed = (**owed).clone();
         owed.report.held.trajectory = TrajectoryIndex(trajectory as u64);

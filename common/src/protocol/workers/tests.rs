@@ -55,7 +55,7 @@ fn a_worker_message_is_the_same_after_conversion_and_back() {
     let progress = Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(3), updates: 12 };
     let hello = Hello { worker: WorkerId(Uuid::from_u128(7)), description, numerics_version: 1, held: vec![held()] };
     let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
-    for said in [
+    for message in [
         ToCoordinator::Hello(hello),
         ToCoordinator::Poll { lanes: 4 },
         ToCoordinator::Heartbeat { progress: vec![progress] },
@@ -63,7 +63,7 @@ fn a_worker_message_is_the_same_after_conversion_and_back() {
         ToCoordinator::AttemptEnded(Box::new(report)),
         ToCoordinator::Goodbye,
     ] {
-        assert_eq!(ToCoordinator::from_wire(said.clone().into_wire()), Ok(said));
+        assert_eq!(ToCoordinator::from_wire(message.clone().into_wire()), Ok(message));
     }
 }
 
@@ -98,7 +98,7 @@ fn grant() -> Grant {
 #[test]
 fn a_coordinator_message_is_the_same_after_conversion_and_back() {
     let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(3));
-    for said in [
+    for message in [
         ToWorker::Welcome { heartbeat_ms: 2_000, store: Some(StoreId(Uuid::from_u128(3))) },
         ToWorker::Welcome { heartbeat_ms: 2_000, store: None },
         ToWorker::Grant(Box::new(grant())),
@@ -107,7 +107,7 @@ fn a_coordinator_message_is_the_same_after_conversion_and_back() {
         ToWorker::HandBack { attempt, trajectories: vec![trajectory], reason: "paused".to_owned() },
         ToWorker::Drain { reason: "leaving".to_owned() },
     ] {
-        assert_eq!(ToWorker::from_wire(said.clone().into_wire()), Ok(said));
+        assert_eq!(ToWorker::from_wire(message.clone().into_wire()), Ok(message));
     }
 }
 

@@ -134,8 +134,8 @@ fn read_excludes(node: &Node, place: &str, shared: bool, errors: &mut ErrorList<
                 Given::Wrong => {}
             }
         }
-        let said = matches!(&item.kind, Kind::Table(entries) if entries.is_empty());
-        if said {
+        let is_empty_table = matches!(&item.kind, Kind::Table(entries) if entries.is_empty());
+        if is_empty_table {
             errors.add(&item.span, place, "this would exclude every point", "list the settings to exclude");
         } else if !settings.is_empty() {
             excludes.push(Exclude { settings, span: item.span.clone(), place, shared });

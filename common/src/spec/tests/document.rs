@@ -82,11 +82,11 @@ fn the_examples_are_valid_specs() {
 #[test]
 fn the_documented_errors_are_those_of_the_program() {
     let errors = SweepSpec::parse(examples("toml\n")[3], Format::Toml, "wrong.toml").expect_err("errors");
-    let said = between(DOCUMENT, "above is checked -->", "<!-- end of errors -->");
+    let documented = between(DOCUMENT, "above is checked -->", "<!-- end of errors -->");
     for error in &errors.errors {
         for part in [&error.message, &error.help, &format!("wrong.toml:{}:{}", error.line, error.column), &error.place]
         {
-            assert!(said.contains(part.as_str()), "docs/spec.md lacks {part:?} of\n{errors}");
+            assert!(documented.contains(part.as_str()), "docs/spec.md lacks {part:?} of\n{errors}");
         }
     }
 }

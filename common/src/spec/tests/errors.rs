@@ -3,7 +3,7 @@
 use super::*;
 
 /// The error text for a spec.
-fn said(text: &str, format: Format) -> String {
+fn error_text(text: &str, format: Format) -> String {
     SweepSpec::parse(text, format, "spec").expect_err("an error").to_string().replace("spec:", "")
 }
 
@@ -11,7 +11,7 @@ fn said(text: &str, format: Format) -> String {
 fn check(cases: &[(&str, &str)]) {
     for (lines, expected) in cases {
         let text = GOOD.replace("depth = { from = 2, to = 3 }\n", lines);
-        assert_eq!(said(&text, Format::Toml), *expected, "{lines}");
+        assert_eq!(error_text(&text, Format::Toml), *expected, "{lines}");
     }
 }
 
@@ -174,7 +174,7 @@ fn an_error_in_the_checkpoint_interval_says_what_it_takes() {
 fn an_error_in_a_dataset_lists_the_names_and_the_forms_of_custom_data() {
     const TAKES: &str = "it takes one of mnist, fashion-mnist, kmnist, cifar-10, synthetic-digits, \
                          or { idx = \"DIR\" } or { npy = \"DIR\" }";
-    for (given, said) in [
+    for (given, expected) in [
         ("\"mnits\"", format!("the text \"mnits\"; did you mean `mnist`? {TAKES}")),
         ("\"idx:somewhere\"", format!("the text \"idx:somewhere\"; {TAKES}")),
         ("{ idx = 5 }", format!("a table; {TAKES}")),
@@ -184,7 +184,7 @@ fn an_error_in_a_dataset_lists_the_names_and_the_forms_of_custom_data() {
     ] {
         let text = GOOD.replace("\"mnist\"", given);
         let errors = toml(&text).expect_err("no dataset");
-        assert!(errors.to_string().ends_with(&format!("data.dataset: `dataset` cannot be {said}")), "{errors}");
+        assert!(errors.to_string().ends_with(&format!("data.dataset: `dataset` cannot be {expected}")), "{errors}");
     }
 }
 
@@ -384,7 +384,7 @@ fn an_error_in_the_whole_file_says_where_to_start() {
         ("{\"name\": \"x\",\n\"name\": \"y\"}", Format::Json, "2:1: duplicate key `name`; fix the JSON syntax here"),
         ("{\"name\": é}", Format::Json, "1:10: expected value; fix the JSON syntax here"),
     ] {
-        assert_eq!(said(text, format), expected, "{format:?}: {text}");
+        assert_eq!(error_text(text, format), expected, "{format:?}: {text}");
     }
     for (name, expected) in [
         (
@@ -401,14 +401,14 @@ fn an_error_in_the_whole_file_says_where_to_start() {
             "1:8: name: the name cannot be the text \"a\\nb\"; it takes 1 to 128 characters, without slashes and line breaks",
         ),
     ] {
-        assert_eq!(said(&GOOD.replace("\"good\"", name), Format::Toml), expected, "{name}");
+        assert_eq!(error_text(&GOOD.replace("\"good\"", name), Format::Toml), expected, "{name}");
     }
     assert_eq!(
-        said(&GOOD.replace("name = \"good\"", "seed = 1\nretries = -1"), Format::Toml),
+        error_text(&GOOD.replace("name = \"good\"", "seed = 1\nretries = -1"), Format::Toml),
         "1:1: name: the sweep has no name; add a line such as name = \"my-sweep\"\n2:11: retries: `retries` cannot be the whole number -1; it takes a whole number, 0 or above"
     );
     assert_eq!(
-        said(&format!("seed = 1\n{GOOD}[train]\nseed = 2\n"), Format::Toml),
+        error_text(&format!("seed = 1\n{GOOD}[train]\nseed = 2\n"), Format::Toml),
         "1:8: seed: `seed` is set twice, here and at train.seed; remove one of them"
     );
 }
@@ -417,7 +417,7 @@ fn an_error_in_the_whole_file_says_where_to_start() {
 fn a_zero_byte_is_refused_in_every_format() {
     for format in Format::ALL {
         assert_eq!(
-            said("name: a\nb\0: c\n", format),
+            error_text("name: a\nb\0: c\n", format),
             "2:2: the text contains a zero byte; remove it; the file may be damaged"
         );
     }
@@ -467,12 +467,12 @@ fn an_error_about_a_yaml_notation_says_what_to_write() {
     ] {
         let base = if lines.contains("network") { YAML.replace("  network: nn\n", "") } else { YAML.to_owned() };
         let expected = if lines.contains("network") { expected.replacen('7', "6", 1) } else { expected.to_owned() };
-        assert_eq!(said(&format!("{base}{lines}"), Format::Yaml), expected, "{lines}");
+        assert_eq!(error_text(&format!("{base}{lines}"), Format::Yaml), expected, "{lines}");
     }
     let layers = "rule = \"bp\"\nnetwork = \"convnet\"\ndepth = 3\ndownsample_after = [\"1\", 2]\n";
     let text = format!("name = \"x\"\n[data]\ndataset = \"mnist\"\n[grid]\n{layers}");
     assert_eq!(
-        said(&text, Format::Toml),
+        error_text(&text, Format::Toml),
         "8:20: grid.downsample_after: `downsample_after` cannot be a list; write [1, 2]"
     );
 }
@@ -493,7 +493,7 @@ fn a_byte_order_mark_is_ignored() {
         assert!(read.is_ok(), "{format:?}");
     }
     assert_eq!(
-        said(
+        error_text(
             "\u{feff}nome = \"x\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\n[data]\ndataset = \"mnist\"",
             Format::Toml
         ),

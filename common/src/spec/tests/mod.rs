@@ -104,9 +104,9 @@ fn an_error_about_an_unknown_name_suggests_the_most_similar_one() {
 #[test]
 fn a_convolutional_setting_on_a_fully_connected_network_is_refused() {
     let error = error("channel_multiplier = 16\n");
-    let said =
+    let expected =
         "`channel_multiplier` affects no trial here: it applies to the convolutional networks (convnet, dense_convnet)";
-    assert!(error.starts_with("8:22") && error.contains(said), "{error}");
+    assert!(error.starts_with("8:22") && error.contains(expected), "{error}");
 }
 
 #[test]

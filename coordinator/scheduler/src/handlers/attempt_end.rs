@@ -155,18 +155,8 @@ impl Scheduler {
         self.unblock(lane.awaited_by);
         let incomplete_attempt =
             IncompleteAttempt { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
-        let ending = Ending {
-            sweep: id,
-            trajectory,
-            attempt,
-            outcome,
-            cause,
-            updates,
-            at: now.wall,
-            results: Vec::new(),
-            curve: Vec::new(),
-            diagnostics: Vec::new(),
-        };
+        let held = Held { sweep: id, attempt, trajectory };
+        let ending = Ending { cause, updates, ..Ending::without_result(held, outcome, now.wall) };
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         actions.push(Action::Notify(Notice::IncompleteAttempt { sweep: id, incomplete_attempt }));
         actions.push(Action::Notify(Notice::Changed(id)));

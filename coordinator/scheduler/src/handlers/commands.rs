@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use biosweep_common::protocol::messages::ToWorker;
+use biosweep_common::protocol::messages::{Held, ToWorker};
 use biosweep_common::results::outcome::{Outcome, SweepState};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 
 use crate::event::{Action, Extended, Notice, Now};
-use crate::record::{Record, RestoredSweep, ReusedRow, Submission};
+use crate::record::{Ending, Record, RestoredSweep, ReusedRow, Submission};
 use crate::scheduler::Scheduler;
+use crate::tables::out_of_scope::OpenLeases;
 use crate::tables::pending::PreparedSpec;
 use crate::tables::sweep::Sweep;
 
@@ -64,6 +65,9 @@ impl Scheduler {
     }
 
     pub(crate) fn on_cancelled(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
+        if let Some(open) = self.out_of_scope.remove(id) {
+            return self.cancel_out_of_scope(now, id, open, actions);
+        }
         if !self.sweeps.contains_key(&id) {
             return;
         }
@@ -79,6 +83,19 @@ impl Scheduler {
         self.excuse_all(id);
         self.forget_overlaps(id);
         self.sweeps.remove(&id);
+    }
+
+    /// Cancels a sweep that this coordinator does not work on. Workers that train its trajectories are told to stop at their next
+    /// heartbeat.
+    fn cancel_out_of_scope(&mut self, now: Now, id: SweepId, open: OpenLeases, actions: &mut Vec<Action>) {
+        for (attempt, trajectories) in open {
+            for trajectory in trajectories {
+                let held = Held { sweep: id, attempt, trajectory };
+                let ending = Ending::without_result(held, Outcome::Cancelled, now.wall);
+                actions.push(Action::Persist(Record::Ended(Box::new(ending))));
+            }
+        }
+        self.change_state(now, id, SweepState::Cancelled, None, actions);
     }
 
     /// Pauses a sweep: its workers hand back all lanes, with checkpoints, and no trajectory of it is granted.

@@ -375,6 +375,18 @@ fn a_report_of_a_sweep_out_of_scope_is_left_to_another_coordinator() {
     assert_eq!((late(&actions), acknowledged(&actions)), (0, None), "the worker keeps the report");
     assert_eq!(stopped(&actions), [TrajectoryIndex(4)], "the worker does not wait for an acknowledgement");
     let unknown = Held { sweep: SweepId(Uuid::from_u128(3)), ..held };
-    let actions = world.end(id, Report { held: unknown, ..report });
+    let actions = world.end(id, Report { held: unknown, ..report.clone() });
     assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)), "a report of an unknown sweep is late");
+
+    let actions = world.apply(Event::Cancelled(other));
+    let ended: Vec<_> = endings(&actions).iter().map(|end| (end.sweep, end.trajectory, end.outcome)).collect();
+    assert_eq!(ended, [(other, TrajectoryIndex(4), Outcome::Cancelled)]);
+    let cancelled =
+        Record::StateChanged { sweep: other, state: SweepState::Cancelled, reason: None, at: world.now.wall };
+    assert!(actions.contains(&Action::Persist(cancelled)));
+    assert_eq!(world.apply(Event::Cancelled(other)), [], "a repeated command has no further effect");
+    let progress = vec![Progress { attempt: held.attempt, trajectory: held.trajectory, updates: 20 }];
+    assert_eq!(stopped(&world.send(id, ToCoordinator::Heartbeat { progress })), [TrajectoryIndex(4)]);
+    let actions = world.end(id, report);
+    assert_eq!((late(&actions), acknowledged(&actions)), (1, Some(false)), "a report of a cancelled sweep is late");
 }

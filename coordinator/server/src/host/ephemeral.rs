@@ -10,7 +10,7 @@ use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_store::{Store, StoreError};
 use tokio::task::JoinHandle;
 
-use super::{Announcement, CLOSING, Held, HostError, Scope, TIMEOUTS, hold, restore};
+use super::{Announcement, CLOSING, HostError, Scope, StoreHolder, TIMEOUTS, hold, restore};
 use crate::commands::Commands;
 use crate::driver;
 use crate::grpc::transport::Transport;
@@ -38,8 +38,8 @@ impl EphemeralHost {
     /// Holds a home, so that something in it can be changed, or finds the coordinator that serves it.
     pub async fn start_or_find(home: &Path, url: Option<&str>) -> Result<Found, HostError> {
         let store = match hold(home, url).await? {
-            Held::Here(store, _) => store,
-            Held::There(announced, _) => return Ok(Found::There(announced)),
+            StoreHolder::ThisProcess(store, _) => store,
+            StoreHolder::Coordinator(announced, _) => return Ok(Found::There(announced)),
         };
         let clock = Clock::start();
         let scheduler = restore(store.as_ref(), clock, Scope::All, FOR_EVER).await?;

@@ -15,8 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use biosweep_common::results::outcome::SweepState;
 use biosweep_common::vocabulary::ids::StoreId;
 use biosweep_host::clock::Clock;
+use biosweep_scheduler::event::Now;
+use biosweep_scheduler::record::{Record, SweepRow};
+use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
+use biosweep_scheduler::tables::out_of_scope::OutOfScope;
+use biosweep_store::{self, Store, StoreError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,12 +30,8 @@ use tokio_util::task::TaskTracker;
 use crate::commands::{Commands, prepare};
 use crate::driver::{self, Handle};
 use crate::grpc::{self, ServeError};
-use crate::queries::{self, Purpose, QueryError};
+use crate::queries::{self, Lookup, QueryError};
 pub use address::Announcement;
-use biosweep_scheduler::event::Now;
-use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
-use biosweep_scheduler::tables::out_of_scope::OutOfScope;
-use biosweep_store::{self, Store, StoreError};
 pub use ephemeral::{EphemeralHost, Found};
 
 /// The default timeouts: a worker that is silent for twenty seconds is lost.
@@ -95,7 +97,7 @@ pub enum HostError {
 
 /// The options of a coordinator.
 #[derive(Debug, Clone)]
-pub struct Options<'a> {
+pub struct HostOptions<'a> {
     /// The folder with its address file and, unless another is given, its store.
     pub home: &'a Path,
     /// The address of its store; `None` for a file in the home.
@@ -152,14 +154,14 @@ pub struct Host {
 impl Host {
     /// Starts a coordinator for the home; an error if another process holds it. A holder without an address file holds
     /// it for a moment only and is waited for.
-    pub async fn start_alone(options: Options<'_>) -> Result<Self, HostError> {
-        let Options { home, store, listen, insecure, scope, timeouts, lifetime } = options;
+    pub async fn start_alone(options: HostOptions<'_>) -> Result<Self, HostError> {
+        let HostOptions { home, store, listen, insecure, scope, timeouts, lifetime } = options;
         if !listen.ip().is_loopback() && !insecure {
             return Err(HostError::Unprotected { address: listen });
         }
         let (store, id) = match hold(home, store).await? {
-            Held::Here(store, id) => (store, id),
-            Held::There(_, error) => return Err(error.into()),
+            StoreHolder::ThisProcess(store, id) => (store, id),
+            StoreHolder::Coordinator(_, error) => return Err(error.into()),
         };
         let clock = Clock::start();
         let scheduler = match restore(store.as_ref(), clock, scope, timeouts).await {
@@ -237,16 +239,16 @@ impl Host {
 }
 
 /// The result of an attempt to hold the store of a home.
-enum Held {
+enum StoreHolder {
     /// The store is held by this process; with its id.
-    Here(Arc<dyn Store>, Option<StoreId>),
+    ThisProcess(Arc<dyn Store>, Option<StoreId>),
     /// A coordinator serves it at this address; with the error from the store.
-    There(Announcement, StoreError),
+    Coordinator(Announcement, StoreError),
 }
 
 /// Opens the store of a home for writing, or finds the coordinator that serves it. A holder without an address file
 /// holds it for a moment only and is waited for. The wait is limited by the clock, because every attempt may take long.
-async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
+async fn hold(home: &Path, url: Option<&str>) -> Result<StoreHolder, HostError> {
     let clock = Clock::start();
     loop {
         match biosweep_store::open(home, url).await {
@@ -254,11 +256,11 @@ async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
                 let id = store.id().await?;
                 // The writer of the address file is gone, because this process holds the store.
                 Announcement::remove(home, id);
-                return Ok(Held::Here(store, id));
+                return Ok(StoreHolder::ThisProcess(store, id));
             }
             Err(error @ StoreError::Locked { .. }) => {
-                if let Some(announced) = elsewhere(home, url).await {
-                    return Ok(Held::There(announced, error));
+                if let Some(announced) = serving_coordinator(home, url).await {
+                    return Ok(StoreHolder::Coordinator(announced, error));
                 }
                 if clock.seconds() >= biosweep_store::HOLDER_WAIT.as_secs_f64() {
                     return Err(error.into());
@@ -271,7 +273,7 @@ async fn hold(home: &Path, url: Option<&str>) -> Result<Held, HostError> {
 }
 
 /// The coordinator that serves the store of this home, if it has an address file there and its identity is right.
-async fn elsewhere(home: &Path, url: Option<&str>) -> Option<Announcement> {
+async fn serving_coordinator(home: &Path, url: Option<&str>) -> Option<Announcement> {
     let announced = Announcement::read(home)?;
     if url.is_some() {
         // The coordinator of the home may serve another store than the requested one.
@@ -293,7 +295,7 @@ async fn restore(
 ) -> Result<Scheduler, HostError> {
     let mut restored = store.restore().await?;
     let named = match scope {
-        Scope::Named(name) => match queries::named(&store.summaries().await?, name, Purpose::GoOn) {
+        Scope::Named(name) => match queries::named(&store.summaries().await?, name, Lookup::Continue) {
             Ok(id) => Some(id),
             // There is nothing to continue; the request reports the unknown name.
             Err(QueryError::Unknown { .. }) => None,
@@ -316,8 +318,9 @@ async fn restore(
                 restored.sweeps.push(sweep);
             }
             // The other sweeps go on. A run of this sweep alone has nothing to do without it.
-            Err(error @ QueryError::Spec { .. }) if matches!(scope, Scope::All) => {
-                tracing::error!(sweep = %sweep.row.submission.id, %error, "a sweep is left out");
+            Err(QueryError::Spec { id, why }) if matches!(scope, Scope::All) => {
+                tracing::error!(sweep = %id, why, "a sweep is paused, because this version cannot read its spec");
+                pause_unreadable(store, &sweep.row, &why, clock).await?;
                 others.push(sweep);
             }
             Err(error) => return Err(error.into()),
@@ -325,6 +328,18 @@ async fn restore(
     }
     let now = Now { tick: clock.now(), wall: clock.wall() };
     Ok(Scheduler::restore(timeouts, now, &restored, specs).leaving_out(OutOfScope::of(&others)))
+}
+
+/// Stores that a sweep is paused, because this version cannot read its spec.
+async fn pause_unreadable(store: &dyn Store, row: &SweepRow, why: &str, clock: Clock) -> Result<(), StoreError> {
+    let reason = Some(format!(
+        "this version cannot read its spec ({why}); resume it with the version that stored it, or cancel it"
+    ));
+    if row.reason == reason {
+        return Ok(());
+    }
+    let (sweep, at) = (row.submission.id, clock.wall());
+    store.commit(&[Record::StateChanged { sweep, state: SweepState::Paused, reason, at }]).await
 }
 
 /// The address of the coordinator that serves this home, as last written there.

@@ -1,7 +1,7 @@
 //! Tests of the start of a coordinator.
 
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::results::outcome::{Outcome, TrialStatus};
 use biosweep_common::spec::{Format, SpecText, SweepSpec};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::vocabulary::time::WallTime;
@@ -46,12 +46,22 @@ async fn a_sweep_that_would_be_read_as_other_trials_is_refused() {
         let alone = restore(store.as_ref(), Clock::start(), Scope::Digest(&digest), TIMEOUTS).await;
         let error = alone.err().map(|error| error.to_string());
 
-        // A coordinator of all sweeps starts without this one, and says why it does not cancel it.
+        // A coordinator of all sweeps pauses this one. It does not resume it, but it cancels it.
         let clock = Clock::start();
         let scheduler = restore(store.as_ref(), clock, Scope::All, TIMEOUTS).await.expect("the others go on");
         assert_eq!(scheduler.sweep_view(id).is_none(), error.is_some());
-        let commands = Commands::new(driver::start(scheduler, store, clock).0);
-        assert_eq!(commands.cancel(id).await.err().map(|error| error.to_string()), error);
+        let commands = Commands::new(driver::start(scheduler, Arc::clone(&store) as Arc<dyn Store>, clock).0);
+        let stored = async || store.restore_sweep(id).await.expect("reads").expect("the sweep");
+        if let Some(error) = &error {
+            let row = stored().await.row;
+            assert_eq!(row.state, SweepState::Paused);
+            assert!(row.reason.is_some_and(|reason| reason.starts_with("this version cannot read its spec (")));
+            let resumed = commands.resume(id).await.expect_err("it cannot be read");
+            assert_eq!(resumed.to_string(), *error);
+        }
+        assert_eq!(commands.cancel(id).await.expect("it is cancelled").state, SweepState::Cancelled);
+        let left = stored().await;
+        assert_eq!((left.row.state, left.open), (SweepState::Cancelled, Vec::new()));
         error
     };
     let id = new_id::<SweepId>();

@@ -131,12 +131,15 @@ impl WorkerOptions {
         command.args(arguments).args(["--output", "json"]).kill_on_drop(true);
         let Output { status, stdout, stderr } = command.output().await.map_err(|source| self.not_started(source))?;
         if !status.success() {
-            let said = String::from_utf8_lossy(&stderr).trim().to_owned();
-            let said = said.strip_prefix("error: ").unwrap_or(&said).to_owned();
-            let said =
-                if said.is_empty() { format!("{PROGRAM} ended with {status} when asked about {of}") } else { said };
+            let message = String::from_utf8_lossy(&stderr).trim().to_owned();
+            let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+            let message = if message.is_empty() {
+                format!("{PROGRAM} ended with {status} when asked about {of}")
+            } else {
+                message
+            };
             let is_refusal = status.code() == Some(BAD_INPUT);
-            return Err(if is_refusal { LocalError::Refused(said) } else { LocalError::Unfit(said) });
+            return Err(if is_refusal { LocalError::Refused(message) } else { LocalError::Unfit(message) });
         }
         serde_json::from_slice(&stdout).map_err(|source| LocalError::Unreadable {
             program: self.program.clone(),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey, trajectory_point};
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{
-    CurveView, IncompleteAttempt, Origin, ResultView, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
+    CurveView, IncompleteAttempt, ResultView, SourceTrial, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
 };
 use biosweep_common::spec::{SpecText, SweepSpec};
 use biosweep_common::vocabulary::ids::{SweepId, TrialIndex, TrialRef};
@@ -19,7 +19,7 @@ use biosweep_store::{Store, StoreError};
 
 use crate::driver::{Handle, Stopped};
 
-pub use naming::{Purpose, named};
+pub use naming::{Lookup, named};
 
 /// Minimum digits of a key for a lookup.
 const KEY_MIN: usize = 6;
@@ -108,8 +108,8 @@ pub enum QueryError {
 }
 
 /// The sweep with this id, name or prefix of an id.
-pub async fn resolve(handle: &Handle, name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
-    named(&handle.store.summaries().await?, name, purpose)
+pub async fn resolve(handle: &Handle, name: &str, lookup: Lookup) -> Result<SweepId, QueryError> {
+    named(&handle.store.summaries().await?, name, lookup)
 }
 
 /// Every sweep, oldest first.
@@ -213,7 +213,7 @@ pub(crate) async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryE
 pub struct Deleted(BTreeMap<SweepId, bool>);
 
 impl Deleted {
-    async fn origin(&mut self, store: &dyn Store, trial: TrialRef) -> Result<Origin, StoreError> {
+    async fn origin(&mut self, store: &dyn Store, trial: TrialRef) -> Result<SourceTrial, StoreError> {
         let deleted = match self.0.get(&trial.sweep) {
             Some(&deleted) => deleted,
             None => {
@@ -222,7 +222,7 @@ impl Deleted {
                 deleted
             }
         };
-        Ok(Origin { trial, deleted })
+        Ok(SourceTrial { trial, deleted })
     }
 }
 
@@ -288,7 +288,7 @@ pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryEr
     let mut trial = match name.rsplit_once('/') {
         Some((sweep, number)) => {
             let number = number.parse().map(TrialIndex).map_err(|_| unknown())?;
-            TrialRef { sweep: resolve(handle, sweep, Purpose::Read).await?, trial: number }
+            TrialRef { sweep: resolve(handle, sweep, Lookup::Read).await?, trial: number }
         }
         None => keyed(handle, name).await?,
     };
@@ -301,9 +301,9 @@ pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryEr
     let mut is_cut = false;
     if let Some(source) = result(trial).await?.reused_from {
         match deleted.origin(store, source).await? {
-            Origin { trial: source, deleted: false } => trial = source,
+            SourceTrial { trial: source, deleted: false } => trial = source,
             // The curve of a deleted sweep is kept here. It may continue for trials that are not in this sweep.
-            Origin { deleted: true, .. } => is_cut = true,
+            SourceTrial { deleted: true, .. } => is_cut = true,
         }
     }
     let spec = spec(handle, trial.sweep).await?;

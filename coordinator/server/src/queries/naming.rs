@@ -9,19 +9,19 @@ use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 
 use super::QueryError;
 
-/// The purpose of the lookup.
+/// What a command looks a sweep up for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Lookup {
     /// To read.
     Read,
     /// To change.
     Change,
     /// To continue. A sweep that has ended is only read.
-    GoOn,
+    Continue,
 }
 
 /// The sweep that the name refers to. `sweeps` are ordered oldest first.
-pub fn named(sweeps: &[SweepView], name: &str, purpose: Purpose) -> Result<SweepId, QueryError> {
+pub fn named(sweeps: &[SweepView], name: &str, lookup: Lookup) -> Result<SweepId, QueryError> {
     if let Ok(id) = name.parse::<SweepId>()
         && sweeps.iter().any(|sweep| sweep.id == id)
     {
@@ -31,10 +31,10 @@ pub fn named(sweeps: &[SweepView], name: &str, purpose: Purpose) -> Result<Sweep
     let alive: Vec<&SweepView> = bearers.iter().copied().filter(|sweep| !sweep.state.has_ended()).collect();
     let mut meant: Vec<SweepId> =
         if alive.is_empty() { &bearers } else { &alive }.iter().map(|sweep| sweep.id).collect();
-    let is_read = match purpose {
-        Purpose::Read => true,
-        Purpose::Change => false,
-        Purpose::GoOn => alive.is_empty(),
+    let is_read = match lookup {
+        Lookup::Read => true,
+        Lookup::Change => false,
+        Lookup::Continue => alive.is_empty(),
     };
     if is_read && let Some(&newest) = meant.last() {
         return Ok(newest);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn both(sweeps: &[SweepView], name: &str) -> [Result<SweepId, String>; 2] {
-        [Purpose::Read, Purpose::Change].map(|purpose| named(sweeps, name, purpose).map_err(|error| error.to_string()))
+        [Lookup::Read, Lookup::Change].map(|lookup| named(sweeps, name, lookup).map_err(|error| error.to_string()))
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn continuing_treats_running_sweeps_as_changing_and_ended_ones_as_reading() {
         let [one, other] = [1, 2].map(|number| sweep(number, "a", SweepState::Paused));
-        let named = |sweeps: &[SweepView]| named(sweeps, "a", Purpose::GoOn).map_err(|error| error.to_string());
+        let named = |sweeps: &[SweepView]| named(sweeps, "a", Lookup::Continue).map_err(|error| error.to_string());
         let why = named(&[one.clone(), other]).expect_err("two matches");
         assert!(why.contains(&id(1).to_string()) && why.contains(&id(2).to_string()), "{why}");
         let ended = [2, 3].map(|number| sweep(number, "a", SweepState::Finished));

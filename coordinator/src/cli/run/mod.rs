@@ -14,7 +14,7 @@ use biosweep_host::clock::Clock;
 use biosweep_host::deadline::Job;
 use biosweep_host::stop::{Stop, StopSignal};
 use biosweep_scheduler::record::Submission;
-use biosweep_server::host::{self, Host, HostError, Lifetime, Options, Scope, TIMEOUTS};
+use biosweep_server::host::{self, Host, HostError, HostOptions, Lifetime, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{self, LocalError, WorkerOptions};
 use biosweep_store::{self, StoreError};
@@ -94,7 +94,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
         deadline: end_of_job().await?,
     };
     let digest = source.as_ref().map(|source| Submission::digest(&source.spec));
-    let host = Host::start_alone(Options {
+    let host = Host::start_alone(HostOptions {
         home,
         store: args.store.url(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

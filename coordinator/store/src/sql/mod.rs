@@ -32,7 +32,7 @@ use sqlx::migrate::Migrator;
 
 use super::StoreError;
 
-/// Declares the shared modules in the module of a database; `Db`, `Origin` and the functions they use are defined
+/// Declares the shared modules in the module of a database; `Db`, `Connector` and the functions they use are defined
 /// beside them.
 macro_rules! shared_modules {
     () => {

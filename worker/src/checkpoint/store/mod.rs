@@ -8,6 +8,7 @@
 mod s3;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
@@ -22,6 +23,10 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 const KEPT: usize = 2;
 /// Bytes of a part: the minimum of object stores, which a slow line sends in time. A file may have 10,000 parts.
 const PART: usize = 5 << 20;
+/// Time limit of a check of the storage.
+const CHECK: Duration = Duration::from_secs(60);
+/// The file with which a check finds that a folder can be written.
+const WRITABLE: &str = ".writable";
 const ENDING: &str = ".safetensors";
 const SET_ASIDE: &str = ".set-aside";
 
@@ -41,8 +46,8 @@ pub struct CheckpointStore {
     objects: Arc<dyn ObjectStore>,
     within: ObjectPath,
     name: String,
-    /// Whether long files are sent in parts.
-    in_parts: bool,
+    /// Whether it is a bucket. Long files are sent to a bucket in parts.
+    is_bucket: bool,
 }
 
 /// The id of a trajectory's checkpoints.
@@ -72,7 +77,7 @@ impl CheckpointStore {
             objects: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)),
             within: ObjectPath::default(),
             name: place.to_owned(),
-            in_parts: false,
+            is_bucket: false,
         })
     }
 
@@ -80,13 +85,45 @@ impl CheckpointStore {
     fn open_bucket(place: &str) -> Result<Self, CheckpointStoreError> {
         let refused = |why: String| CheckpointStoreError { place: place.to_owned(), why };
         let (store, within) = s3::open(place).map_err(refused)?;
-        Ok(Self { objects: Arc::new(store), within, name: place.to_owned(), in_parts: true })
+        Ok(Self { objects: Arc::new(store), within, name: place.to_owned(), is_bucket: true })
     }
 
     #[cfg(not(feature = "s3"))]
     fn open_bucket(place: &str) -> Result<Self, CheckpointStoreError> {
         let why = "this worker is built without object stores: build it with `make build FEATURES=s3`".to_owned();
         Err(CheckpointStoreError { place: place.to_owned(), why })
+    }
+
+    /// Checks that a folder can be written, or that a bucket can be read.
+    ///
+    /// # Errors
+    /// It cannot, or the storage does not answer.
+    pub async fn check(&self) -> Result<(), CheckpointStoreError> {
+        let why = match tokio::time::timeout(CHECK, self.use_once()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("it has not answered for {} s", CHECK.as_secs()),
+        };
+        let credentials = if self.is_bucket {
+            " (its credentials are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, its address from AWS_ENDPOINT_URL and \
+             AWS_REGION)"
+        } else {
+            ""
+        };
+        Err(CheckpointStoreError { place: self.name.clone(), why: format!("{why}{credentials}") })
+    }
+
+    async fn use_once(&self) -> object_store::Result<()> {
+        if self.is_bucket {
+            return self.sweeps().await.map(drop);
+        }
+        let file = self.within.clone().join(WRITABLE);
+        self.objects.put(&file, Vec::new().into()).await?;
+        match self.objects.delete(&file).await {
+            // Another worker checked the same folder and deleted it first.
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            deleted => deleted,
+        }
     }
 
     fn folder(&self, id: CheckpointId) -> ObjectPath {
@@ -103,7 +140,7 @@ impl CheckpointStore {
     /// The storage fails. Earlier checkpoints stay.
     pub async fn keep(&self, id: CheckpointId, update: u64, bytes: Vec<u8>) -> object_store::Result<()> {
         let place = self.folder(id).join(format!("{update:020}{ENDING}"));
-        if self.in_parts && bytes.len() > PART {
+        if self.is_bucket && bytes.len() > PART {
             self.put_in_parts(&place, &bytes).await?;
         } else {
             self.objects.put(&place, bytes.into()).await?;
@@ -274,6 +311,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_check_leaves_nothing_and_refuses_a_folder_that_cannot_be_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
+        store.check().await.expect("it can be written");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+        std::fs::create_dir(folder.path().join(WRITABLE)).expect("the name of its file is taken");
+        let error = store.check().await.expect_err("it cannot be written").to_string();
+        assert!(error.starts_with("checkpoints cannot be kept in ") && !error.contains("AWS"), "{error}");
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_set_aside_is_deleted() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
@@ -301,7 +349,7 @@ mod tests {
     async fn what_is_sent_in_parts_comes_out_whole() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
-        let store = CheckpointStore { in_parts: true, ..store };
+        let store = CheckpointStore { is_bucket: true, ..store };
         let large = state(7, 5 * PART / 8 + 3);
         store.keep(id(), 7, checkpoint::encode(KEY, &large)).await.expect("kept");
         assert_eq!(store.latest(id(), KEY).await, Some(large));

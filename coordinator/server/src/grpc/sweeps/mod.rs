@@ -22,7 +22,7 @@ use crate::commands::reuse::{self, Wanted};
 use crate::commands::{Commands, DeleteError, Deletion, ExtendError, RetryError, StateError, SubmitError, prepare};
 use crate::driver::Handle;
 use crate::queries::watch;
-use crate::queries::{self, Deleted, Purpose, QueryError};
+use crate::queries::{self, Deleted, Lookup, QueryError};
 
 /// Number of rows that are read from the store at once.
 const PAGE: u32 = 1_000;
@@ -65,7 +65,7 @@ impl Sweeps for Service {
     async fn extend(&self, request: Request<v1::ExtendRequest>) -> Result<Response<v1::ExtendResponse>, Status> {
         let v1::ExtendRequest { sweep, spec, format, origin } = request.into_inner();
         let (spec, text) = parse(spec, format, &origin)?;
-        let id = self.resolve(&sweep, Purpose::Change).await?;
+        let id = self.resolve(&sweep, Lookup::Change).await?;
         let added = self.commands.extend(id, spec, text).await.map_err(extend_failed)?;
         let sweep = self.status(id).await?.sweep;
         Ok(Response::new(v1::ExtendResponse { sweep: Some(sweep.into_wire()), added }))
@@ -91,14 +91,14 @@ impl Sweeps for Service {
     type ShowStream = Answers<v1::ShowResponse>;
 
     async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<Self::ShowStream>, Status> {
-        let id = self.resolve(&request.into_inner().sweep, Purpose::Read).await?;
+        let id = self.resolve(&request.into_inner().sweep, Lookup::Read).await?;
         Ok(in_pieces(show_pieces(self.status(id).await?)))
     }
 
     type SpecStream = Answers<v1::SpecResponse>;
 
     async fn spec(&self, request: Request<v1::SpecRequest>) -> Result<Response<Self::SpecStream>, Status> {
-        let id = self.resolve(&request.into_inner().sweep, Purpose::Read).await?;
+        let id = self.resolve(&request.into_inner().sweep, Lookup::Read).await?;
         let text = queries::spec_text(&self.handle, id).await.map_err(query_failed)?;
         Ok(in_pieces(text.into_wire()))
     }
@@ -106,7 +106,7 @@ impl Sweeps for Service {
     type WatchStream = Answers<v1::WatchEvent>;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let id = self.resolve(&request.into_inner().sweep, Purpose::Read).await?;
+        let id = self.resolve(&request.into_inner().sweep, Lookup::Read).await?;
         let handle = self.handle.clone();
         Ok(self.stream(16, async move |out: Out<v1::WatchEvent>| {
             let listener = out.clone();
@@ -119,19 +119,19 @@ impl Sweeps for Service {
     }
 
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Result<Response<v1::CancelResponse>, Status> {
-        let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
+        let id = self.resolve(&request.into_inner().sweep, Lookup::Change).await?;
         let sweep = self.commands.cancel(id).await.map_err(state_failed)?;
         Ok(Response::new(v1::CancelResponse { sweep: Some(sweep.into_wire()) }))
     }
 
     async fn pause(&self, request: Request<v1::PauseRequest>) -> Result<Response<v1::PauseResponse>, Status> {
-        let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
+        let id = self.resolve(&request.into_inner().sweep, Lookup::Change).await?;
         let sweep = self.commands.pause(id).await.map_err(state_failed)?;
         Ok(Response::new(v1::PauseResponse { sweep: Some(sweep.into_wire()) }))
     }
 
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Result<Response<v1::ResumeResponse>, Status> {
-        let id = self.resolve(&request.into_inner().sweep, Purpose::Change).await?;
+        let id = self.resolve(&request.into_inner().sweep, Lookup::Change).await?;
         let sweep = self.commands.resume(id).await.map_err(state_failed)?;
         Ok(Response::new(v1::ResumeResponse { sweep: Some(sweep.into_wire()) }))
     }
@@ -139,7 +139,7 @@ impl Sweeps for Service {
     async fn retry(&self, request: Request<v1::RetryRequest>) -> Result<Response<v1::RetryResponse>, Status> {
         let v1::RetryRequest { sweep, r#where } = request.into_inner();
         let settings = Point::from_wire(r#where).map_err(|error| unreadable(&error))?;
-        let id = self.resolve(&sweep, Purpose::Change).await?;
+        let id = self.resolve(&sweep, Lookup::Change).await?;
         let trials = self.commands.retry(id, settings).await.map_err(retry_failed)?;
         let sweep = self.status(id).await?.sweep;
         Ok(Response::new(v1::RetryResponse { sweep: Some(sweep.into_wire()), trials }))
@@ -147,7 +147,7 @@ impl Sweeps for Service {
 
     async fn delete(&self, request: Request<v1::DeleteRequest>) -> Result<Response<v1::DeleteResponse>, Status> {
         let v1::DeleteRequest { sweep, dry_run } = request.into_inner();
-        let id = self.resolve(&sweep, Purpose::Change).await?;
+        let id = self.resolve(&sweep, Lookup::Change).await?;
         let Deletion { sweep, taken_over } = self.commands.delete(id, dry_run).await.map_err(delete_failed)?;
         Ok(Response::new(v1::DeleteResponse { sweep: Some(sweep.into_wire()), taken_over }))
     }
@@ -223,9 +223,9 @@ impl Sweeps for Service {
 }
 
 impl Service {
-    async fn resolve(&self, name: &str, purpose: Purpose) -> Result<SweepId, Status> {
+    async fn resolve(&self, name: &str, lookup: Lookup) -> Result<SweepId, Status> {
         let name = asked(name).map_err(|error| unreadable(&error))?;
-        queries::resolve(&self.handle, name, purpose).await.map_err(query_failed)
+        queries::resolve(&self.handle, name, lookup).await.map_err(query_failed)
     }
 
     async fn status(&self, id: SweepId) -> Result<SweepStatus, Status> {
@@ -233,7 +233,7 @@ impl Service {
     }
 
     async fn spec(&self, name: &str) -> Result<(SweepId, SweepSpec), Status> {
-        let id = self.resolve(name, Purpose::Read).await?;
+        let id = self.resolve(name, Lookup::Read).await?;
         let spec = queries::spec(&self.handle, id).await.map_err(query_failed)?;
         Ok((id, spec))
     }

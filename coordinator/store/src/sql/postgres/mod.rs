@@ -35,7 +35,7 @@ const UPDATE: &str = "use the biosweep that wrote it or a newer one, or use anot
 
 /// Opens connections for writing.
 #[derive(Debug)]
-struct Origin {
+struct Connector {
     options: PgConnectOptions,
     /// Whether the store is open for reading only.
     only_reads: bool,
@@ -43,7 +43,7 @@ struct Origin {
     backend: AtomicI32,
 }
 
-impl Origin {
+impl Connector {
     /// A connection that holds the store. The lock ends with the connection, so after a reconnection another
     /// coordinator may hold the store.
     async fn connect(&self, place: &str) -> Result<Connection, StoreError> {
@@ -102,8 +102,8 @@ impl Origin {
 pub async fn open(url: &str) -> Result<Sql, StoreError> {
     let (options, place) = options(url)?;
     let refused = |error: &sqlx::Error| cannot_open(&place, error.to_string(), CHECK_ADDRESS);
-    let origin = Origin { options: options.clone(), only_reads: false, backend: AtomicI32::default() };
-    let mut writer = origin.connect(&place).await.map_err(|error| match error {
+    let connector = Connector { options: options.clone(), only_reads: false, backend: AtomicI32::default() };
+    let mut writer = connector.connect(&place).await.map_err(|error| match error {
         StoreError::Failed { source, .. } | StoreError::Unavailable { source, .. } => {
             cannot_open(&place, source.to_string(), CHECK_ADDRESS)
         }
@@ -113,7 +113,7 @@ pub async fn open(url: &str) -> Result<Sql, StoreError> {
     schema.execute(&mut writer).await.map_err(|error| refused(&error))?;
     MIGRATIONS.run(&mut writer).await.map_err(|error| not_a_known_version(&place, &error))?;
     let readers = readers(options, &place).await?;
-    Sql::new(origin, writer, readers, place).await
+    Sql::new(connector, writer, readers, place).await
 }
 
 /// Opens the store for reading: no lock is taken, and nothing changes.
@@ -133,7 +133,7 @@ pub async fn open_to_read(url: &str) -> Result<Sql, StoreError> {
         false => None,
     };
     check_version(&place, &MIGRATIONS, last, UPDATE)?;
-    Ok(Sql::to_read(Origin { options, only_reads: true, backend: AtomicI32::default() }, readers, place))
+    Ok(Sql::to_read(Connector { options, only_reads: true, backend: AtomicI32::default() }, readers, place))
 }
 
 /// The options of connections, and the address for messages. An error if the host is a name and no thread can be

@@ -11,7 +11,7 @@ use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Mutex;
 
-use super::{Connection, Db, Origin, failed, read, restore, write};
+use super::{Connection, Db, Connector, failed, read, restore, write};
 use crate::{Store, StoreError, storable};
 
 /// A store in a database. Writes use one connection, which holds the store. Reads use others, which see all earlier
@@ -22,7 +22,7 @@ pub struct Sql {
     pub(super) readers: Pool<Db>,
     place: String,
     /// Opens connections for writing. Dropped last, because it may hold the lock of the store.
-    origin: Origin,
+    connector: Connector,
 }
 
 /// The connection for writing.
@@ -41,7 +41,7 @@ struct Writing {
 impl Sql {
     /// A store with the latest version, and the connection that holds it.
     pub(super) async fn new(
-        origin: Origin,
+        connector: Connector,
         mut connection: Connection,
         readers: Pool<Db>,
         place: String,
@@ -49,14 +49,14 @@ impl Sql {
         let last = last_commit(&mut connection).await.map_err(|error| failed(&place, error))?;
         let ids = write::IdCache::default();
         let writing = Mutex::new(Writing { connection: Some(connection), last, uncertain: false, ids });
-        Ok(Self { writing, readers, place, origin })
+        Ok(Self { writing, readers, place, connector })
     }
 
     /// A store with the latest version, open for reading.
-    pub(super) fn to_read(origin: Origin, readers: Pool<Db>, place: String) -> Self {
+    pub(super) fn to_read(connector: Connector, readers: Pool<Db>, place: String) -> Self {
         let ids = write::IdCache::default();
         let writing = Mutex::new(Writing { connection: None, last: 0, uncertain: false, ids });
-        Self { writing, readers, place, origin }
+        Self { writing, readers, place, connector }
     }
 
     async fn write(
@@ -68,11 +68,11 @@ impl Sql {
         ids: &mut write::IdCache,
     ) -> Result<(), StoreError> {
         let unavailable = |error| failed(&self.place, error);
-        let mut transaction = self.origin.begin(connection).await.map_err(unavailable)?;
+        let mut transaction = self.connector.begin(connection).await.map_err(unavailable)?;
         let counted = sqlx::query("UPDATE commits SET last = $1 + 1 WHERE last = $1").bind(last);
         if counted.execute(&mut *transaction).await.map_err(unavailable)?.rows_affected() == 0 {
             let found = last_commit(&mut transaction).await.map_err(unavailable)?;
-            return if *uncertain && found == last + 1 { Ok(()) } else { Err(self.origin.taken(&self.place)) };
+            return if *uncertain && found == last + 1 { Ok(()) } else { Err(self.connector.taken(&self.place)) };
         }
         write::records(&mut transaction, &self.place, records, ids).await?;
         *uncertain = true;
@@ -86,7 +86,7 @@ impl Sql {
 
     /// The result of a read, if the store did not change meanwhile.
     fn sound<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.origin.is_sound(&self.place)?;
+        self.connector.is_sound(&self.place)?;
         read
     }
 }
@@ -129,13 +129,13 @@ impl Store for Sql {
     async fn commit(&self, records: &[Record]) -> Result<(), StoreError> {
         let refused = |what| StoreError::Refused { place: self.place.clone(), what };
         records.iter().try_for_each(storable::check).map_err(refused)?;
-        if self.origin.is_only_read() {
+        if self.connector.is_only_read() {
             return Err(refused("it is open for reading only".to_owned()));
         }
         let mut writing = self.writing.lock().await;
         let mut connection = match writing.connection.take() {
             Some(connection) => connection,
-            None => self.origin.connect(&self.place).await?,
+            None => self.connector.connect(&self.place).await?,
         };
         let (last, mut uncertain) = (writing.last, writing.uncertain);
         let mut ids = std::mem::take(&mut writing.ids);
@@ -146,7 +146,7 @@ impl Store for Sql {
                 writing.uncertain = uncertain;
                 // A full disk ends SQLite's transaction without the driver's knowledge, and the driver then counts
                 // transactions wrongly.
-                let released = self.origin.release(connection).await;
+                let released = self.connector.release(connection).await;
                 released.unwrap_or_else(|error| tracing::warn!(%error, "closing after a failed commit"));
             }
         }
@@ -221,7 +221,7 @@ impl Store for Sql {
         self.readers.close().await;
         // The last connection to close moves all commits into the file.
         if let Some(connection) = self.writing.lock().await.connection.take() {
-            let released = self.origin.release(connection).await;
+            let released = self.connector.release(connection).await;
             released.unwrap_or_else(|error| tracing::warn!(%error, "closing the store"));
         }
     }

@@ -41,7 +41,7 @@ const PUT_BACK: &str = "restore a copy of the file, or move it away to start wit
 
 /// Opens connections for writing.
 #[derive(Debug)]
-struct Origin {
+struct Connector {
     options: SqliteConnectOptions,
     hold: Hold,
 }
@@ -75,7 +75,7 @@ impl Stamp {
     }
 }
 
-impl Origin {
+impl Connector {
     async fn connect(&self, place: &str) -> Result<Connection, StoreError> {
         self.options.connect().await.map_err(|error| failed(place, error))
     }
@@ -148,7 +148,7 @@ pub async fn open(home: &Path) -> Result<Sql, StoreError> {
         .connect_with(options.pragma("query_only", "ON"))
         .await
         .map_err(|error| refused_by_sqlite(&place, &error))?;
-    Sql::new(Origin { options: writing, hold: Hold::Locked { _lock: lock } }, writer, readers, place).await
+    Sql::new(Connector { options: writing, hold: Hold::Locked { _lock: lock } }, writer, readers, place).await
 }
 
 /// Opens the store in a home for reading: no lock is taken, and nothing changes.
@@ -173,7 +173,7 @@ pub async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
     let options = SqliteConnectOptions::new().filename(&file).read_only(true).busy_timeout(BUSY_TIMEOUT);
     let shared = if is_ours || !is_in_file {
         let hold = Hold::Shared;
-        Some(open_with(Origin { options: options.clone(), hold }, &place).await)
+        Some(open_with(Connector { options: options.clone(), hold }, &place).await)
     } else {
         None
     };
@@ -189,7 +189,7 @@ pub async fn open_to_read(home: &Path) -> Result<Sql, StoreError> {
         Some(Err(Unread::Open(error))) if is_damage(&error) => Err(refused_by_sqlite(&place, &error)),
         None | Some(Err(Unread::Open(_))) => {
             let hold = Hold::Frozen { file, was };
-            open_with(Origin { options: options.immutable(true), hold }, &place).await.map_err(|error| match error {
+            open_with(Connector { options: options.immutable(true), hold }, &place).await.map_err(|error| match error {
                 Unread::Open(error) => refused_by_sqlite(&place, &error),
                 Unread::Form(error) => error,
             })
@@ -210,13 +210,13 @@ enum Unread {
     Form(StoreError),
 }
 
-async fn open_with(origin: Origin, place: &str) -> Result<Sql, Unread> {
+async fn open_with(connector: Connector, place: &str) -> Result<Sql, Unread> {
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_with(origin.options.clone())
+        .connect_with(connector.options.clone())
         .await
         .map_err(Unread::Open)?;
     // The first access to the file, where faults of the file show.
@@ -230,7 +230,7 @@ async fn open_with(origin: Origin, place: &str) -> Result<Sql, Unread> {
         }
     };
     check_version(place, &MIGRATIONS, last, UPDATE).map_err(Unread::Form)?;
-    Ok(Sql::to_read(origin, readers, place.to_owned()))
+    Ok(Sql::to_read(connector, readers, place.to_owned()))
 }
 
 /// Whether the home has a store, valid or not. For a home that cannot be read the answer is yes, so that opening it
