@@ -28,7 +28,8 @@ pub mod sqlite;
 
 use std::cmp::Ordering;
 
-use sqlx::migrate::Migrator;
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use super::StoreError;
 
@@ -86,6 +87,16 @@ fn failed(place: &str, error: sqlx::Error, is_passing: impl Fn(&str) -> bool) ->
     if passing { StoreError::Unavailable { place, source } } else { StoreError::Failed { place, source } }
 }
 
+/// A migration of a database: its version, its name and its text.
+type MigrationText = (i64, &'static str, &'static str);
+
+fn migrator(texts: &[MigrationText]) -> Migrator {
+    let migration = |&(version, name, text): &MigrationText| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(texts.iter().map(migration).collect())
+}
+
 /// Checks that the last migration of a store is the latest one of this version.
 fn check_version(
     place: &str,
@@ -107,4 +118,27 @@ fn check_version(
 
 fn cannot_open(place: &str, why: String, next_step: &'static str) -> StoreError {
     StoreError::Open { place: place.to_owned(), why, next_step }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_migration_file_is_listed() {
+        for (folder, listed) in [("sqlite", &sqlite::MIGRATIONS), ("postgres", &postgres::MIGRATIONS)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+            let mut texts: Vec<_> = fs::read_dir(folder)
+                .expect("a folder")
+                .map(|file| fs::read_to_string(file.expect("a file").path()).expect("a text"))
+                .collect();
+            texts.sort();
+            let mut listed: Vec<_> = listed.iter().map(|migration| migration.sql.as_str().to_owned()).collect();
+            listed.sort();
+            assert_eq!(listed, texts);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The store in PostgreSQL: a schema in a database, with one coordinator at a time.
 
 use std::str::FromStr as _;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Pool, Postgres as Db, Transaction};
 
-use super::{cannot_open, check_version, shared_modules};
+use super::{cannot_open, check_version, migrator, shared_modules};
 use crate::StoreError;
 
 shared_modules!();
@@ -19,7 +20,8 @@ shared_modules!();
 mod tests;
 
 /// All migrations, in order. A database with an old version is migrated when it is opened.
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrator(&[(1, "store", include_str!("../../../migrations/postgres/0001_store.sql"))]));
 
 /// The schema with the tables.
 const SCHEMA: &str = "biosweep";

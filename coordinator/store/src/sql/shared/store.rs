@@ -11,7 +11,7 @@ use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Mutex;
 
-use super::{Connection, Db, Connector, failed, read, restore, write};
+use super::{Connection, Connector, Db, failed, read, restore, write};
 use crate::{Store, StoreError, storable};
 
 /// A store in a database. Writes use one connection, which holds the store. Reads use others, which see all earlier

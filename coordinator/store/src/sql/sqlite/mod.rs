@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use biosweep_host::limits;
@@ -11,7 +12,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite as Db, Transaction};
 
-use super::{cannot_open, check_version, shared_modules};
+use super::{cannot_open, check_version, migrator, shared_modules};
 use crate::StoreError;
 
 shared_modules!();
@@ -20,7 +21,8 @@ shared_modules!();
 mod tests;
 
 /// All migrations, in order. A file with an old version is migrated when it is opened.
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrator(&[(1, "store", include_str!("../../../migrations/sqlite/0001_store.sql"))]));
 
 const FILE: &str = "biosweep.sqlite";
 /// The write-ahead log: commits that are not in the file yet.
