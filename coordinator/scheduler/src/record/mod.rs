@@ -1,0 +1,15 @@
+//! The records that a store keeps, and the rows that it returns, as types of the scheduler.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `submission` | submitted sweeps and their extensions |
+//! | `change` | changes to be stored |
+//! | `stored` | stored rows, and the state from which a scheduler continues |
+
+mod change;
+mod stored;
+mod submission;
+
+pub use change::{Ending, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, TrialResult};
+pub use stored::{AttemptRow, CurveRow, FailureRow, FailureStatus, Restored, RestoredSweep, SourceRow, SweepRow};
+pub use submission::{Extension, Submission};
