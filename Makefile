@@ -5,8 +5,6 @@ CARGO ?= cargo
 FEATURES ?=
 # The tests need every part.
 ALL_FEATURES := --features biosweep-worker/s3
-# Tests with processes wait more than they compute.
-TEST_THREADS ?= $(shell expr 2 '*' $$(nproc))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test postgresql lint bench bench-coordinator bench-peers clean
@@ -28,7 +26,7 @@ run: build ## Run the quickstart sweep on embedded data, to results and figures
 # since what they depend on changes the features of what they share with the programs.
 test: setup postgresql lint ## Run every check and test
 	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
-	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --release --locked --workspace $(ALL_FEATURES)
+	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
 
 postgresql: setup
 	@deploy/setup/postgresql.sh
