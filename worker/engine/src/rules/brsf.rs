@@ -28,7 +28,7 @@ impl<T: Scalar> LearningRule<T> for RedrawnSizes<T> {
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
-        Ok(Self { delta: LayerErrors::new(model, batch_size)?, b: SignFeedback::new(model)? })
+        Ok(Self { delta: LayerErrors::new(model, batch_size)?, b: SignFeedback::new(model, Sizes::Random)? })
     }
 
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
@@ -36,7 +36,7 @@ impl<T: Scalar> LearningRule<T> for RedrawnSizes<T> {
         for l in step.layers().rev() {
             self.delta.complete(step, l);
             // B_l = |R_l| ⊙ sign(W_l), with R_l of this update.
-            let b = self.b.compute(step.model, step.lane, l, Sizes::Random);
+            let b = self.b.compute(step.model, step.lane, l);
             self.delta.send(step, l, b)?;
             step.learn(l, self.delta.deltas())?;
         }
@@ -44,6 +44,6 @@ impl<T: Scalar> LearningRule<T> for RedrawnSizes<T> {
     }
 
     fn feedback(&mut self, model: &Model<T>, lane: usize, l: usize) -> Option<Vec<T>> {
-        self.b.weight(model, lane, l, Sizes::Random)
+        self.b.weight(model, lane, l)
     }
 }

@@ -26,7 +26,7 @@ impl<T: Scalar> LearningRule<T> for UniformSigns<T> {
     }
 
     fn new(model: &Model<T>, batch_size: usize) -> Result<Self, TchError> {
-        Ok(Self { delta: LayerErrors::new(model, batch_size)?, b: SignFeedback::new(model)? })
+        Ok(Self { delta: LayerErrors::new(model, batch_size)?, b: SignFeedback::new(model, Sizes::Uniform)? })
     }
 
     fn backward(&mut self, step: &mut StepContext<'_, T>) -> Result<(), TchError> {
@@ -34,7 +34,7 @@ impl<T: Scalar> LearningRule<T> for UniformSigns<T> {
         for l in step.layers().rev() {
             self.delta.complete(step, l);
             // B_l = sign(W_l) / √fan_in.
-            let b = self.b.compute(step.model, step.lane, l, Sizes::Uniform);
+            let b = self.b.compute(step.model, step.lane, l);
             self.delta.send(step, l, b)?;
             step.learn(l, self.delta.deltas())?;
         }
@@ -42,6 +42,6 @@ impl<T: Scalar> LearningRule<T> for UniformSigns<T> {
     }
 
     fn feedback(&mut self, model: &Model<T>, lane: usize, l: usize) -> Option<Vec<T>> {
-        self.b.weight(model, lane, l, Sizes::Uniform)
+        self.b.weight(model, lane, l)
     }
 }

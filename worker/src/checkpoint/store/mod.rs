@@ -119,8 +119,12 @@ impl CheckpointStore {
         }
         let file = self.within.clone().join(WRITABLE);
         self.objects.put(&file, Vec::new().into()).await?;
-        match self.objects.delete(&file).await {
-            // Another worker checked the same folder and deleted it first.
+        self.delete(&file).await
+    }
+
+    /// Deletes a file, which another worker may have deleted first.
+    async fn delete(&self, file: &ObjectPath) -> object_store::Result<()> {
+        match self.objects.delete(file).await {
             Err(object_store::Error::NotFound { .. }) => Ok(()),
             deleted => deleted,
         }
@@ -245,11 +249,7 @@ impl CheckpointStore {
     async fn empty(&self, folder: &ObjectPath) -> object_store::Result<()> {
         let all: Vec<_> = self.objects.list(Some(folder)).try_collect().await?;
         for object in all {
-            match self.objects.delete(&object.location).await {
-                // Another worker deleted it first.
-                Err(object_store::Error::NotFound { .. }) => {}
-                deleted => deleted?,
-            }
+            self.delete(&object.location).await?;
         }
         Ok(())
     }

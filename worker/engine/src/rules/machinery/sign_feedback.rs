@@ -11,6 +11,7 @@ use crate::model::parameters::{Parameters, WeightSlice};
 /// B of one lane, for layers 2 to L+1. Layer 1 has no hidden source, so that it needs no B.
 #[derive(Debug)]
 pub(in crate::rules) struct SignFeedback<T> {
+    sizes: Sizes,
     b: Parameters<T>,
 }
 
@@ -24,22 +25,16 @@ pub(in crate::rules) enum Sizes {
 }
 
 impl<T: Scalar> SignFeedback<T> {
-    pub(in crate::rules) fn new(model: &Model<T>) -> Result<Self, TchError> {
+    pub(in crate::rules) fn new(model: &Model<T>, sizes: Sizes) -> Result<Self, TchError> {
         let specs = ParameterGroup::layerwise_feedback(&model.architecture, Change::Fixed).specs;
-        Ok(Self { b: Parameters::zeros(1, 2, specs)? })
+        Ok(Self { sizes, b: Parameters::zeros(1, 2, specs)? })
     }
 
     /// B_l for the current W_l of a lane.
-    pub(in crate::rules) fn compute(
-        &mut self,
-        model: &Model<T>,
-        lane: usize,
-        l: usize,
-        sizes: Sizes,
-    ) -> &[WeightSlice] {
+    pub(in crate::rules) fn compute(&mut self, model: &Model<T>, lane: usize, l: usize) -> &[WeightSlice] {
         if l > 1 {
             let (b, w) = (self.b.raw_weight_mut(0, l), model.forward.raw_weight(lane, l));
-            match sizes {
+            match self.sizes {
                 Sizes::Uniform => {
                     let fan_in = model.architecture.inputs(l).fan_in() as f64;
                     sign_with_size(b, T::from_f64(1.0 / fan_in.sqrt()), w);
@@ -51,8 +46,8 @@ impl<T: Scalar> SignFeedback<T> {
     }
 
     /// B_l in the order of files; `None` for layer 1.
-    pub(in crate::rules) fn weight(&mut self, model: &Model<T>, lane: usize, l: usize, sizes: Sizes) -> Option<Vec<T>> {
-        self.compute(model, lane, l, sizes);
+    pub(in crate::rules) fn weight(&mut self, model: &Model<T>, lane: usize, l: usize) -> Option<Vec<T>> {
+        self.compute(model, lane, l);
         (l > 1).then(|| self.b.weight(0, l))
     }
 }
