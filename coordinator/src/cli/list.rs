@@ -33,6 +33,7 @@ pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<
 /// The answer for a home without any sweep.
 pub(super) fn nothing(home: &Path, output: Output) -> Result<Exit, Failure> {
     answer(match output {
+        Output::Human if !home.is_dir() => human::no_home(home),
         Output::Human => human::no_sweeps_in(home),
         Output::Json => json::sweeps(&[]),
     })

@@ -36,13 +36,12 @@ use super::table;
 use crate::terminal::stdout_width;
 
 pub(crate) fn no_sweeps_in(home: &Path) -> String {
+    format!("no sweeps in {} yet; start one with `biosweep run quickstart`", home.display())
+}
+
+pub(crate) fn no_home(home: &Path) -> String {
     let place = home.display();
-    if !home.is_dir() {
-        return format!(
-            "there is no folder {place}; check --home, or start a sweep there with `biosweep run quickstart`"
-        );
-    }
-    format!("no sweeps in {place} yet; start one with `biosweep run quickstart`")
+    format!("there is no folder {place}; check --home, or start a sweep there with `biosweep run quickstart`")
 }
 
 pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
