@@ -34,7 +34,7 @@ if [ -z "${LIBTORCH:-}" ] && [ ! -d libtorch ]; then
     elif ! python3 -m pip --version >/dev/null 2>&1; then
         missing "Python's pip is not installed; libtorch is fetched with it." "apt-get install python3-pip"
     fi
-    need_mb=4500 # wheels 550, libtorch 550, build 3400
+    need_mb=3500 # wheel 550, libtorch 500, build 1900, and some to spare
 else
     need_mb=1000
 fi
