@@ -99,6 +99,9 @@ pub enum SweepState {
     Cancelled,
 }
 
+/// How the reason begins why a sweep is paused that this version cannot read. Only another version can resume it.
+pub const UNREADABLE_SPEC: &str = "this version cannot read its spec";
+
 impl SweepState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Finished, Self::Cancelled];

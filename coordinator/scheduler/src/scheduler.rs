@@ -128,7 +128,7 @@ impl Scheduler {
             }
             Event::Extended { sweep, extended } => self.on_extended(now, sweep, *extended, &mut actions),
             Event::Cancelled(sweep) => self.on_cancelled(now, sweep, &mut actions),
-            Event::Paused(sweep) => self.pause(now, sweep, None, &mut actions),
+            Event::Paused(sweep) => self.on_paused(now, sweep, &mut actions),
             Event::Resumed(sweep) => self.on_resumed(now, sweep, &mut actions),
             Event::Retried { sweep, finished, failures, reused } => {
                 self.on_retried(now, sweep, finished.map(|finished| *finished), &failures, reused, &mut actions);

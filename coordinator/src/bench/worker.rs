@@ -64,7 +64,7 @@ impl BenchWorker {
         let mut client = WorkersClient::connect(url.to_owned()).await.map_err(unreachable)?;
         let inbound = client.session(ReceiverStream::new(letters)).await.map_err(ClientError::from)?.into_inner();
         let mut worker = Self { manner, out, inbound, heartbeat: Duration::ZERO };
-        match worker.hear().await? {
+        match worker.receive().await? {
             ToWorker::Welcome { heartbeat_ms, .. } => worker.heartbeat = Duration::from_millis(heartbeat_ms),
             other => return Err(BenchError::Unexpected { message: format!("{other:?}") }),
         }
@@ -80,7 +80,7 @@ impl BenchWorker {
         let clock = Clock::start();
         let mut finished = VecDeque::new();
         loop {
-            let ToWorker::Grant(grant) = self.hear().await? else { continue };
+            let ToWorker::Grant(grant) = self.receive().await? else { continue };
             if let Some(at) = finished.pop_front() {
                 // The receiver may be gone already.
                 let _uncounted = waits.send(clock.seconds() - at);
@@ -113,7 +113,7 @@ impl BenchWorker {
         self.out.send(message.into_wire()).await.map_err(|_| BenchError::Closed)
     }
 
-    async fn hear(&mut self) -> Result<ToWorker, BenchError> {
+    async fn receive(&mut self) -> Result<ToWorker, BenchError> {
         let message = self.inbound.message().await.map_err(ClientError::from)?.ok_or(BenchError::Closed)?;
         Ok(ToWorker::from_wire(message).map_err(ClientError::from)?)
     }

@@ -32,8 +32,10 @@ pub(super) async fn run(args: &ListArgs, home: &Path, output: Output) -> Result<
 
 /// The answer for a home without any sweep.
 pub(super) fn nothing(home: &Path, output: Output) -> Result<Exit, Failure> {
+    if !home.is_dir() {
+        say(human::no_home(home));
+    }
     answer(match output {
-        Output::Human if !home.is_dir() => human::no_home(home),
         Output::Human => human::no_sweeps_in(home),
         Output::Json => json::sweeps(&[]),
     })

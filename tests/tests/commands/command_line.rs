@@ -82,10 +82,10 @@ fn a_spec_on_standard_input_is_read_whatever_its_format() {
 #[test]
 fn an_empty_variable_for_the_data_counts_as_unset() {
     let home = Home::default();
-    for (command, printed) in [(&["run", "paper-mini"][..], "mnist"), (&["replay", "nobody/1"], "no sweep `nobody`")] {
+    for (command, expected) in [(&["run", "paper-mini"][..], "mnist"), (&["replay", "nobody/1"], "no sweep `nobody`")] {
         let output = home.biosweep(command).env("BIOSWEEP_DATA", "").output().expect("biosweep starts");
-        let heard = String::from_utf8_lossy(&output.stderr);
-        assert!(heard.contains(printed) && !heard.contains("a value is required"), "{heard}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(printed.contains(expected) && !printed.contains("a value is required"), "{printed}");
     }
 }
 

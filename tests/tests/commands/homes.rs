@@ -196,6 +196,23 @@ fn a_command_with_a_coordinators_address_needs_no_home() {
 }
 
 #[test]
+fn a_home_that_does_not_exist_is_named_and_not_created() {
+    let home = Home::default();
+    let missing = home.path().join("missing");
+    for format in ["human", "json"] {
+        let mut command = Command::new(program("biosweep"));
+        command.args(["list", "--output", format, "--home"]).arg(&missing).env_remove("BIOSWEEP_COORDINATOR");
+        let answer = command.output().expect("biosweep starts");
+        assert!(answer.status.success() && !missing.exists());
+        assert!(
+            printed(&answer).contains(&format!("there is no folder {}", missing.display())),
+            "{}",
+            printed(&answer)
+        );
+    }
+}
+
+#[test]
 fn an_old_address_of_another_coordinator_is_not_used() {
     let (one, other) = (Home::default(), Home::default());
     let mut coordinator = serve(&one, "127.0.0.1:0");
@@ -264,7 +281,7 @@ fn changing_commands_give_up_on_a_silent_coordinator_and_watch_waits_for_it() {
     let _sweep = home.json(&["submit", &spec]);
     kill(pid(&coordinator), Signal::SIGSTOP).expect("it runs");
     let log = home.path().join("watch.log");
-    let watch_said = || fs::read_to_string(&log).expect("a log");
+    let watch_log = || fs::read_to_string(&log).expect("a log");
     let mut watch = home.biosweep(&["watch", "tiny"]);
     let mut watch = watch.stderr(File::create(&log).expect("a log")).spawn().expect("it starts");
     let mut show = home.biosweep(&["show", "tiny"]).spawn().expect("it starts");
@@ -276,13 +293,13 @@ fn changing_commands_give_up_on_a_silent_coordinator_and_watch_waits_for_it() {
     assert!(until_ended(&mut show).success(), "the answer comes from the store");
     let shown = printed(&show.wait_with_output().expect("it has ended"));
     assert!(shown.contains("does not answer") && !shown.contains("no coordinator"), "{shown}");
-    until("who watches says so", || watch_said().contains("does not answer").then_some(()));
-    assert!(watch.try_wait().expect("a child").is_none(), "{}", watch_said());
+    until("who watches says so", || watch_log().contains("does not answer").then_some(()));
+    assert!(watch.try_wait().expect("a child").is_none(), "{}", watch_log());
 
     kill(pid(&coordinator), Signal::SIGCONT).expect("it is stopped");
     assert_eq!(home.json(&["cancel", "tiny"])["state"], "cancelled");
-    assert_eq!(until_ended(&mut watch).code(), Some(1), "{}", watch_said());
-    assert!(!watch_said().contains("no coordinator"), "{}", watch_said());
+    assert_eq!(until_ended(&mut watch).code(), Some(1), "{}", watch_log());
+    assert!(!watch_log().contains("no coordinator"), "{}", watch_log());
     coordinator.kill().expect("it runs");
     coordinator.wait().expect("it has ended");
 }

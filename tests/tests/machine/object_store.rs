@@ -1,6 +1,6 @@
 //! Checkpoints in a bucket of a real S3 server.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener as StdListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use biosweep_tests::cluster::Cluster;
-use biosweep_tests::until;
+use biosweep_tests::{until, until_ended};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use nix::sys::signal::{Signal, kill};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
@@ -137,33 +138,52 @@ fn a_worker_does_not_start_without_access_to_its_bucket() {
     cluster.serve();
     cluster.submit();
     cluster.work(&["--checkpoints", &format!("s3://{BUCKET}")], &access);
-    until("the worker has ended", || {
-        let printed = cluster.printed("worker-1.log");
-        let is_clear =
-            printed.contains("error: checkpoints cannot be kept in s3://") && printed.contains("AWS_ACCESS_KEY_ID");
-        is_clear.then_some(())
-    });
+    assert_eq!(until_ended(cluster.last_worker()).code(), Some(3));
+    let printed = cluster.printed("worker-1.log");
+    assert!(printed.contains("error: checkpoints cannot be kept in s3://"), "{printed}");
+    assert!(printed.contains("AWS_ACCESS_KEY_ID"), "{printed}");
 }
 
-/// Serves an empty bucket that answers reads and never answers writes. Returns the number of writes that have started.
+#[test]
+fn a_worker_that_waits_for_its_bucket_stops_on_a_signal() {
+    let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("its number"));
+    let mut cluster = Cluster::new(None);
+    let worker = cluster.work(&["--checkpoints", &format!("s3://{BUCKET}")], &access(&endpoint));
+    let (_silent, _) = listener.accept().expect("the worker connects");
+    kill(worker, Signal::SIGTERM).expect("it runs");
+    assert_eq!(until_ended(cluster.last_worker()).code(), Some(0), "{}", cluster.printed("worker-1.log"));
+}
+
+/// Serves an empty bucket that answers reads and deletions, and writes no checkpoint: such a write is never answered. Returns the
+/// number of these writes that have started.
 fn serve_without_writing(listener: StdListener) -> Arc<AtomicUsize> {
     const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>";
+    const DELETED: &str = "<DeleteResult><Deleted><Key>a file</Key></Deleted></DeleteResult>";
     let writers = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&writers);
     thread::spawn(move || {
         let mut held: Vec<TcpStream> = Vec::new();
         for socket in listener.incoming().flatten() {
-            let mut head = BufReader::new(socket.try_clone().expect("a socket")).lines();
-            let first = head.next().and_then(Result::ok).unwrap_or_default();
-            if first.starts_with("PUT") {
+            let mut reader = BufReader::new(socket.try_clone().expect("a socket"));
+            let head: Vec<String> =
+                reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let first = head.first().map(String::as_str).unwrap_or_default();
+            if first.starts_with("PUT") && first.contains(".safetensors") {
                 counted.fetch_add(1, Ordering::Relaxed);
                 held.push(socket);
                 continue;
             }
-            let _rest = head.map_while(Result::ok).find(String::is_empty);
-            let length = EMPTY.len();
-            // An error means that the client is gone.
-            drop(write!(&socket, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{EMPTY}"));
+            let length = |line: &String| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok();
+            let mut body = vec![0; head.iter().find_map(length).unwrap_or(0)];
+            // An error means that the client is gone, here and below.
+            drop(reader.read_exact(&mut body));
+            let answer = if first.starts_with("POST") { DELETED } else { EMPTY };
+            let length = answer.len();
+            drop(write!(
+                &socket,
+                "HTTP/1.1 200 OK\r\nETag: \"1\"\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{answer}"
+            ));
         }
     });
     writers

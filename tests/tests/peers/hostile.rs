@@ -86,8 +86,8 @@ fn worker_messages(sweep: &str) -> Vec<Vec<u8>> {
     all.map(worker_message).to_vec()
 }
 
-fn worker_message(printed: Up) -> Vec<u8> {
-    v1::WorkerMessage { message: Some(printed) }.encode_to_vec()
+fn worker_message(message: Up) -> Vec<u8> {
+    v1::WorkerMessage { message: Some(message) }.encode_to_vec()
 }
 
 fn grant(sweep: &str) -> v1::Grant {
@@ -256,15 +256,15 @@ fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
             let mut reader = ReportReader::default();
             let mut read = |bytes: &[u8]| reader.read(v1::WorkerMessage::decode(bytes).ok()?).ok();
             // A piece of a report has no meaning before the last one.
-            let printed = match read(bytes)? {
-                Some(printed) => printed,
+            let message = match read(bytes)? {
+                Some(message) => message,
                 None => read(&worker_message(ended(sweep)))??,
             };
-            Some(printed.into_wire().encode_to_vec())
+            Some(message.into_wire().encode_to_vec())
         }
         "CoordinatorMessage" => {
-            let printed = ToWorker::from_wire(v1::CoordinatorMessage::decode(bytes).ok()?).ok()?;
-            Some(printed.into_wire().encode_to_vec())
+            let message = ToWorker::from_wire(v1::CoordinatorMessage::decode(bytes).ok()?).ok()?;
+            Some(message.into_wire().encode_to_vec())
         }
         "WatchEvent" => {
             let event = WatchEvent::from_wire(v1::WatchEvent::decode(bytes).ok()?).ok()?;
@@ -305,9 +305,9 @@ fn accepted_messages_are_within_the_limits() {
     let mut read = BTreeSet::new();
     for (message, samples) in samples {
         read.extend(protocol.fields_under(message));
-        let (mut printed, mut refused) = (BTreeSet::new(), 0);
+        let (mut fields, mut refused) = (BTreeSet::new(), 0);
         for honest in samples {
-            protocol.fields_in(message, &honest, &mut printed);
+            protocol.fields_in(message, &honest, &mut fields);
             let understands = understood(message, &honest, &sweep).expect("an honest message is understood");
             assert_eq!(protocol.beyond_bounds(message, &understands), None);
             for Spoiled { what, bytes } in protocol.spoil(message, &honest) {
@@ -317,7 +317,7 @@ fn accepted_messages_are_within_the_limits() {
                 }
             }
         }
-        assert_eq!(printed, protocol.fields_under(message), "a sample here has every field");
+        assert_eq!(fields, protocol.fields_under(message), "a sample here has every field");
         assert!(refused > 50, "{refused} spoiled messages of {message} were refused");
     }
     for method in protocol.methods() {
@@ -345,11 +345,11 @@ async fn send_everything(mut cluster: Cluster) {
     for method in protocol.methods() {
         for honest in requests(method, &sweep) {
             for Spoiled { what, bytes } in protocol.spoil(&method.request, &honest) {
-                let printed = match method.takes_many {
+                let messages = match method.takes_many {
                     true => vec![worker_message(hello(&sweep)), bytes.clone()],
                     false => vec![bytes.clone()],
                 };
-                call(&channel, method, printed, &what).await;
+                call(&channel, method, messages, &what).await;
                 if method.takes_many {
                     call(&channel, method, vec![bytes], &what).await;
                 }
@@ -394,12 +394,12 @@ fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
 }
 
 /// Sends these messages and waits for an answer: the end of a worker's stream, or the first answer of any other method.
-async fn call(channel: &Channel, method: &Method, printed: Vec<Vec<u8>>, what: &str) {
+async fn call(channel: &Channel, method: &Method, messages: Vec<Vec<u8>>, what: &str) {
     let path = PathAndQuery::try_from(method.path.as_str()).expect("a path");
     let mut client = Grpc::new(channel.clone());
     let answered = async {
         client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let request = Request::new(tokio_stream::iter(printed));
+        let request = Request::new(tokio_stream::iter(messages));
         let mut answers = client.streaming(request, path, Raw).await?.into_inner();
         while answers.message().await?.is_some() && method.takes_many {}
         Ok::<_, Status>(())

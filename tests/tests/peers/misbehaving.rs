@@ -34,21 +34,21 @@ impl Client {
             held: Vec::new(),
             environment: Some(v1::NumericEnvironment::default()),
         };
-        out.send(message(Up::Hello(hello))).await.expect("the stream is open");
+        out.send(in_message(Up::Hello(hello))).await.expect("the stream is open");
         let mut client = WorkersClient::connect(cluster.url()).await.expect("a coordinator");
         let inbound = client.session(ReceiverStream::new(letters)).await.expect("a session").into_inner();
         Self { out, inbound }
     }
 
-    async fn say(&self, printed: Up) {
-        self.out.send(message(printed)).await.expect("the stream is open");
+    async fn say(&self, message: Up) {
+        self.out.send(in_message(message)).await.expect("the stream is open");
     }
 
     async fn grant(&mut self) -> v1::Grant {
         self.say(Up::Poll(v1::Poll { lanes: 4 })).await;
         loop {
-            let printed = self.inbound.message().await.expect("the stream is open").and_then(|printed| printed.message);
-            if let Some(Down::Grant(grant)) = printed {
+            let message = self.inbound.message().await.expect("the stream is open").and_then(|message| message.message);
+            if let Some(Down::Grant(grant)) = message {
                 return grant;
             }
         }
@@ -58,8 +58,8 @@ impl Client {
     async fn verdicts(&mut self, count: usize) -> Vec<bool> {
         let mut verdicts = Vec::new();
         while verdicts.len() < count {
-            let printed = self.inbound.message().await.expect("the stream is open").and_then(|printed| printed.message);
-            if let Some(Down::Acknowledged(verdict)) = printed {
+            let message = self.inbound.message().await.expect("the stream is open").and_then(|message| message.message);
+            if let Some(Down::Acknowledged(verdict)) = message {
                 verdicts.extend(verdict.trajectories.iter().map(|_| verdict.accepted));
             }
         }
@@ -67,8 +67,8 @@ impl Client {
     }
 }
 
-fn message(printed: Up) -> v1::WorkerMessage {
-    v1::WorkerMessage { message: Some(printed) }
+fn in_message(body: Up) -> v1::WorkerMessage {
+    v1::WorkerMessage { message: Some(body) }
 }
 
 fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
@@ -149,7 +149,7 @@ async fn misbehave(mut cluster: Cluster) {
     }
     // A stream without a hello, or with an unreadable message, does no harm.
     let (out, letters) = mpsc::channel(4);
-    out.send(message(Up::Goodbye(v1::Goodbye {}))).await.expect("the stream is open");
+    out.send(in_message(Up::Goodbye(v1::Goodbye {}))).await.expect("the stream is open");
     let mut client = WorkersClient::connect(cluster.url()).await.expect("a coordinator");
     assert!(client.session(ReceiverStream::new(letters)).await.is_err());
     honest.say(Up::Heartbeat(v1::Heartbeat { progress: Vec::new() })).await;

@@ -57,12 +57,12 @@ impl Client {
         WorkersClient::connect(cluster.url()).await.expect("a coordinator")
     }
 
-    async fn say(&self, printed: Up) {
-        self.out.send(v1::WorkerMessage { message: Some(printed) }).await.expect("the stream is open");
+    async fn say(&self, message: Up) {
+        self.out.send(v1::WorkerMessage { message: Some(message) }).await.expect("the stream is open");
     }
 
     /// The next message of that kind, or the status that ended the stream.
-    async fn hear<T>(&mut self, is: impl Fn(Down) -> Option<T>) -> Result<T, Status> {
+    async fn receive<T>(&mut self, is: impl Fn(Down) -> Option<T>) -> Result<T, Status> {
         loop {
             let message =
                 self.inbound.message().await?.ok_or_else(|| Status::aborted("the stream ended without a status"))?;
@@ -74,8 +74,8 @@ impl Client {
 
     async fn grant(&mut self) -> v1::Grant {
         self.say(Up::Poll(v1::Poll { lanes: 1 })).await;
-        let is_grant = |printed| if let Down::Grant(grant) = printed { Some(grant) } else { None };
-        self.hear(is_grant).await.expect("a grant")
+        let is_grant = |message| if let Down::Grant(grant) = message { Some(grant) } else { None };
+        self.receive(is_grant).await.expect("a grant")
     }
 }
 
@@ -123,8 +123,8 @@ fn the_papers_longest_report_is_accepted() {
             client.out.send(message).await.expect("the stream is open");
         }
         let is_verdict =
-            |printed| if let Down::Acknowledged(verdict) = printed { Some(verdict.accepted) } else { None };
-        assert!(client.hear(is_verdict).await.expect("a verdict"));
+            |message| if let Down::Acknowledged(verdict) = message { Some(verdict.accepted) } else { None };
+        assert!(client.receive(is_verdict).await.expect("a verdict"));
         cluster.until("it is done", |status| status["state"] == "finished" && status["completed"] == 1);
     });
 }
@@ -149,14 +149,14 @@ fn a_worker_with_an_invalid_message_is_disconnected_with_the_reason() {
         assert!(refused.message().contains("`hello.lanes` = `1025`; it takes at most 1024 lanes"), "{refused}");
         let mut client = Client::hello(&cluster, 1).await.expect("it is welcome");
         client.say(Up::Poll(v1::Poll { lanes: u32::MAX })).await;
-        let cut = client.hear(|_| None::<()>).await.expect_err("it is cut off");
+        let cut = client.receive(|_| None::<()>).await.expect_err("it is cut off");
         assert_eq!(cut.code(), Code::InvalidArgument);
         assert!(cut.message().contains("`poll.lanes` = `4294967295`"), "{cut}");
         let mut client = Client::hello(&cluster, 1).await.expect("it is welcome");
         let trajectories = vec![0; 3 << 20];
         let progress = |trajectory| v1::Progress { attempt: 1, trajectory, updates: 1 };
         client.say(Up::Heartbeat(v1::Heartbeat { progress: trajectories.into_iter().map(progress).collect() })).await;
-        let cut = client.hear(|_| None::<()>).await.expect_err("it is cut off");
+        let cut = client.receive(|_| None::<()>).await.expect_err("it is cut off");
         assert_eq!(cut.code(), Code::InvalidArgument, "{cut}");
         assert!(cut.message().contains("too large"), "{cut}");
     });

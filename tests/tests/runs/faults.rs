@@ -310,18 +310,18 @@ fn watch_waits_for_the_coordinator() {
     cluster.until_in_full_swing();
     let log = cluster.home().path().join("watch.log");
     let mut watching = cluster.asking(&["watch", "small"]);
-    let printed = fs::File::create(&log).expect("a log");
-    let mut watching = watching.stdout(Stdio::null()).stderr(printed).spawn().expect("it starts");
-    let until_said = |what, times| {
+    let stderr = fs::File::create(&log).expect("a log");
+    let mut watching = watching.stdout(Stdio::null()).stderr(stderr).spawn().expect("it starts");
+    let until_printed = |what, times| {
         let printed = || fs::read_to_string(&log).ok();
-        until(what, || printed().filter(|printed| printed.matches(what).count() >= times));
+        until(what, || printed().filter(|text| text.matches(what).count() >= times));
     };
-    until_said("trials", 1);
+    until_printed("trials", 1);
     for (i, signal) in [Signal::SIGKILL, Signal::SIGTERM].into_iter().enumerate() {
         cluster.end_coordinator(signal);
-        until_said("the coordinator is out of reach", i + 1);
+        until_printed("the coordinator is out of reach", i + 1);
         cluster.serve();
-        until_said("the coordinator is available again", i + 1);
+        until_printed("the coordinator is available again", i + 1);
     }
     assert!(until_ended(&mut watching).success());
     assert_eq!(cluster.findings(), expected());

@@ -37,6 +37,7 @@ impl Observer for ToTheEnd {
 /// The curve of each rule on each network; activations and optimisers alternate. One line is one point of a curve.
 fn curves() -> Vec<(String, f64)> {
     Device::Cpu.prepare();
+    let digits = data::load(&Dataset::SyntheticDigits.into(), &Places::default()).expect("embedded");
     let mut points = Vec::new();
     let mut turn = 0;
     for &rule in Rule::ALL {
@@ -60,7 +61,6 @@ fn curves() -> Vec<(String, f64)> {
             let hyperparameters = Hyperparameters { seed: 1, ..Hyperparameters::default() };
             let stopping_rules = vec![StoppingRule { max_updates: 18, early_stop: None }];
             let lanes = vec![LaneJob { hyperparameters, stopping_rules, resume: None }];
-            let digits = data::load(&shape.dataset, &Places::default()).expect("embedded");
             let bundle = Bundle { shape, lanes, measures: Vec::new() };
             let outcomes = train(&bundle, &digits, &mut ToTheEnd).expect("the bundle trains");
             let LaneOutcome::Completed { curve, .. } = &outcomes[0] else { panic!("{rule} {network}: {outcomes:?}") };

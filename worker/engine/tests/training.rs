@@ -1,15 +1,21 @@
 //! Tests of training as a whole, on the embedded digits.
 
+use std::sync::LazyLock;
+
 use biosweep_common::configuration::{Convolution, EarlyStop, Hyperparameters, Shape, Skip, StoppingRule};
 use biosweep_common::results::curve::{CurvePoint, EarlyStopper, Score};
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::diagnostics::Measure;
 use biosweep_common::vocabulary::{self, ActivationFunction, Network, Optimizer};
-use biosweep_data::{self as data, Places};
+use biosweep_data::{self as data, Dataset, Places};
 use biosweep_engine::checkpoint;
 use biosweep_engine::torch::device::Device;
 use biosweep_engine::train::{Bundle, IncompatibleState, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, train};
 use proptest::prelude::*;
+
+/// The embedded digits, which are drawn once for all tests.
+static DIGITS: LazyLock<Dataset> =
+    LazyLock::new(|| data::load(&vocabulary::Dataset::SyntheticDigits.into(), &Places::default()).expect("embedded"));
 
 fn shape(rule: Rule) -> Shape {
     Shape {
@@ -70,8 +76,7 @@ fn run_measured(
     observer: &mut dyn Observer,
 ) -> Vec<LaneOutcome> {
     Device::Cpu.prepare();
-    let data = data::load(&shape.dataset, &Places::default()).expect("embedded");
-    train(&Bundle { shape, lanes, measures }, &data, observer).expect("the bundle trains")
+    train(&Bundle { shape, lanes, measures }, &DIGITS, observer).expect("the bundle trains")
 }
 
 fn curve(outcome: &LaneOutcome) -> &[CurvePoint] {

@@ -17,7 +17,8 @@ use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use rand::RngExt as _;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
+use tokio_util::task::TaskTracker;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -38,6 +39,9 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_
 const HURRIED_GRACE_DIVISOR: u32 = 5;
 /// The interval between two garbage collections of checkpoints.
 const GARBAGE_COLLECTION_EVERY: Duration = Duration::from_secs(600);
+
+/// How long a worker that leaves waits for the deletion of checkpoints.
+const DELETIONS: Duration = Duration::from_secs(1);
 
 /// The error that ends a worker.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +96,9 @@ pub async fn serve(
         .keep_alive_while_idle(true);
     let connection = Connection::Opening(open(endpoint.clone(), Duration::ZERO));
     let drain_at = resources.deadline.and_then(|left| Instant::now().checked_add(left.saturating_sub(resources.grace)));
+    let deletions = TaskTracker::new();
     let agent = Agent {
+        deletions: deletions.clone(),
         endpoint,
         session,
         trainer,
@@ -109,10 +115,17 @@ pub async fn serve(
         left: None,
         done: false,
     };
-    agent.run(leave).await
+    let left = agent.run(leave).await;
+    deletions.close();
+    if timeout(DELETIONS, deletions.wait()).await.is_err() {
+        tracing::warn!("the checkpoint storage is slow; unneeded checkpoints may remain");
+    }
+    left
 }
 
 struct Agent {
+    /// The deletions of unneeded checkpoints that are under way.
+    deletions: TaskTracker,
     endpoint: Endpoint,
     session: Session,
     trainer: Trainer,
@@ -283,7 +296,7 @@ impl Agent {
 
     fn discard(&self, held: Held) {
         let Some(store) = self.resources.store.clone() else { return };
-        tokio::spawn(async move {
+        self.deletions.spawn(async move {
             let id = CheckpointId { sweep: held.sweep, trajectory: held.trajectory };
             if let Err(error) = store.discard(id).await {
                 tracing::warn!(trajectory = %held.trajectory, %error, "unneeded checkpoints were not deleted");
@@ -296,7 +309,7 @@ impl Agent {
     fn collect_garbage(&self) {
         let (Some(store), Connection::Open(opened)) = (self.resources.store.clone(), &self.connection) else { return };
         let client = opened.client.clone();
-        tokio::spawn(async move {
+        self.deletions.spawn(async move {
             if let Err(why) = discard_ended(&store, client).await {
                 tracing::warn!(why, "unneeded checkpoints may remain");
             }

@@ -109,11 +109,25 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         Some(place) => Some(CheckpointStore::open(place).map_err(Failure::environment)?),
         None => Some(CheckpointStore::open(&home.join("checkpoints").to_string_lossy()).map_err(Failure::environment)?),
     };
-    if let Some(store) = &store {
-        runtime.block_on(store.check()).map_err(Failure::environment)?;
-    }
     let OpenedSpool { spool, worker, owed } =
         Spool::open(&home.join("spool"), args.id).map_err(Failure::environment)?;
+    if let Some(store) = &store {
+        let checked = runtime.block_on(async {
+            tokio::select! {
+                checked = store.check() => Some(checked),
+                _ = stop.requested() => None,
+            }
+        });
+        if !matches!(checked, Some(Ok(()))) {
+            // A folder that does not answer holds a thread, which is not waited for.
+            runtime.shutdown_background();
+            let left = if owed.is_empty() { LeaveOutcome::WithoutWork } else { LeaveOutcome::WithWork };
+            return match checked {
+                Some(Err(error)) => Err(Failure::environment(error)),
+                _ => Ok(exit(left, stop.first())),
+            };
+        }
+    }
     let session = Session::new(worker, description, owed);
     let trainer = Trainer::start(args.data.places(), store.clone()).map_err(Failure::environment)?;
     let orphaned = if args.leave_with_stdin { Some(stdin_closed().map_err(Failure::environment)?) } else { None };

@@ -166,7 +166,7 @@ impl Session {
     pub fn apply(&mut self, input: Input) -> Vec<Output> {
         match input {
             Input::Connected => vec![Output::Send(ToCoordinator::Hello(self.hello()))],
-            Input::Received(message) => self.hear(message),
+            Input::Received(message) => self.on_message(message),
             Input::Evaluated { lane, point } => self.evaluated(lane, point),
             Input::LaneEnded { lane, end } => self.lane_ended(lane, end),
             Input::BundleDone => {
@@ -203,7 +203,7 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, message: ToWorker) -> Vec<Output> {
+    fn on_message(&mut self, message: ToWorker) -> Vec<Output> {
         match message {
             ToWorker::Welcome { heartbeat_ms, store } => {
                 self.store = store;

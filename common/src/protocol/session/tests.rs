@@ -44,7 +44,7 @@ fn grant(attempt: u64, trajectories: &[u64]) -> Grant {
     }
 }
 
-fn hear_grant(session: &mut Session, attempt: u64, trajectories: &[u64]) -> Vec<Output> {
+fn receive_grant(session: &mut Session, attempt: u64, trajectories: &[u64]) -> Vec<Output> {
     session.apply(Input::Received(ToWorker::Grant(Box::new(grant(attempt, trajectories)))))
 }
 
@@ -83,7 +83,7 @@ fn a_welcomed_worker_sends_heartbeats_and_polls() {
 #[test]
 fn a_report_is_kept_and_repeated_until_it_is_acknowledged() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3, 4]);
+    receive_grant(&mut session, 7, &[3, 4]);
     let outputs = ended(&mut session, 0, Outcome::Completed);
     assert!(matches!(outputs.as_slice(), [Output::Keep(_), Output::Send(ToCoordinator::AttemptEnded(_))]));
     assert_eq!(held(&session), vec![(7, 4), (7, 3)], "one in training, one reported");
@@ -102,7 +102,7 @@ fn a_report_is_kept_and_repeated_until_it_is_acknowledged() {
 fn checkpoints_are_kept_unless_the_result_is_final() {
     for outcome in [Outcome::Preempted, Outcome::Failed] {
         let mut session = session();
-        hear_grant(&mut session, 7, &[3]);
+        receive_grant(&mut session, 7, &[3]);
         ended(&mut session, 0, outcome);
         let outputs = acknowledge(&mut session, 7, 3);
         assert!(matches!(outputs.as_slice(), [Output::Forget { .. }]), "{outputs:?}");
@@ -112,7 +112,7 @@ fn checkpoints_are_kept_unless_the_result_is_final() {
 #[test]
 fn a_lane_that_is_handed_back_keeps_its_state_and_is_reported() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3, 4]);
+    receive_grant(&mut session, 7, &[3, 4]);
     let (attempt, reason) = (Attempt(7), "paused".to_owned());
     let back = ToWorker::HandBack { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
     assert_eq!(session.apply(Input::Received(back.clone())), vec![Output::Halt { lane: 1, keep: true }]);
@@ -124,7 +124,7 @@ fn a_lane_that_is_handed_back_keeps_its_state_and_is_reported() {
 #[test]
 fn reports_of_an_earlier_process_are_presented_too() {
     let mut earlier = session();
-    hear_grant(&mut earlier, 7, &[3]);
+    receive_grant(&mut earlier, 7, &[3]);
     let outputs = ended(&mut earlier, 0, Outcome::Completed);
     let mut session = successor(&earlier, &outputs);
     assert_eq!(held(&session), vec![(7, 3)]);
@@ -141,7 +141,7 @@ fn successor(earlier: &Session, outputs: &[Output]) -> Session {
 fn a_report_for_another_coordinator_is_kept_for_it() {
     let mut earlier = session();
     earlier.apply(welcome_by(store(1)));
-    hear_grant(&mut earlier, 7, &[3]);
+    receive_grant(&mut earlier, 7, &[3]);
     let theirs = ended(&mut earlier, 0, Outcome::Completed);
 
     let mut session = successor(&earlier, &theirs);
@@ -150,7 +150,7 @@ fn a_report_for_another_coordinator_is_kept_for_it() {
     assert_eq!(held(&session), vec![]);
     assert_eq!(acknowledge(&mut session, 7, 3), vec![], "attempt 7 of another store");
 
-    hear_grant(&mut session, 7, &[3]);
+    receive_grant(&mut session, 7, &[3]);
     let ours = ended(&mut session, 0, Outcome::Diverged);
     session.apply(Input::BundleDone);
     let done = acknowledge(&mut session, 7, 3);
@@ -164,7 +164,7 @@ fn a_report_for_another_coordinator_is_kept_for_it() {
 fn a_report_goes_to_the_coordinator_that_granted_even_after_another_connects() {
     let mut session = session();
     session.apply(welcome_by(store(1)));
-    hear_grant(&mut session, 7, &[3]);
+    receive_grant(&mut session, 7, &[3]);
     session.apply(welcome_by(store(2)));
     let outputs = ended(&mut session, 0, Outcome::Completed);
     assert!(matches!(outputs.as_slice(), [Output::Keep(owed)] if owed.store == store(1)), "{outputs:?}");
@@ -173,7 +173,7 @@ fn a_report_goes_to_the_coordinator_that_granted_even_after_another_connects() {
 #[test]
 fn a_lane_stopped_by_the_coordinator_is_halted_and_not_reported() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3, 4]);
+    receive_grant(&mut session, 7, &[3, 4]);
     let (attempt, reason) = (Attempt(7), "cancelled".to_owned());
     let stop = ToWorker::Stop { attempt, trajectories: vec![TrajectoryIndex(4)], reason };
     assert_eq!(session.apply(Input::Received(stop)), vec![Output::Halt { lane: 1, keep: false }]);
@@ -184,7 +184,7 @@ fn a_lane_stopped_by_the_coordinator_is_halted_and_not_reported() {
 #[test]
 fn a_leaving_worker_returns_its_lanes_and_exits_after_acknowledgement() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3]);
+    receive_grant(&mut session, 7, &[3]);
     assert_eq!(session.apply(Input::Leave), vec![Output::Halt { lane: 0, keep: true }]);
     ended(&mut session, 0, Outcome::Preempted);
     assert_eq!(session.apply(Input::BundleDone), Vec::new(), "the report is not acknowledged yet");
@@ -196,7 +196,7 @@ fn a_leaving_worker_returns_its_lanes_and_exits_after_acknowledgement() {
 fn a_grant_to_a_leaving_worker_is_returned_untouched() {
     let mut session = session();
     session.apply(Input::Leave);
-    let outputs = hear_grant(&mut session, 8, &[5]);
+    let outputs = receive_grant(&mut session, 8, &[5]);
     let [_, Output::Send(ToCoordinator::AttemptEnded(report))] = outputs.as_slice() else { panic!("{outputs:?}") };
     assert_eq!((report.outcome, report.updates), (Outcome::Preempted, 0));
     assert!(!session.holds_nothing());
@@ -205,7 +205,7 @@ fn a_grant_to_a_leaving_worker_is_returned_untouched() {
 #[test]
 fn a_worker_polls_after_a_bundle_without_waiting_for_acknowledgement() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3]);
+    receive_grant(&mut session, 7, &[3]);
     ended(&mut session, 0, Outcome::Completed);
     assert_eq!(session.apply(Input::BundleDone), vec![Output::Send(ToCoordinator::Poll { lanes: 2 })]);
 }
@@ -214,7 +214,7 @@ fn a_worker_polls_after_a_bundle_without_waiting_for_acknowledgement() {
 fn a_worker_is_idle_before_and_after_a_bundle() {
     let mut session = session();
     assert!(session.is_idle());
-    hear_grant(&mut session, 7, &[3]);
+    receive_grant(&mut session, 7, &[3]);
     assert!(!session.is_idle());
     ended(&mut session, 0, Outcome::Completed);
     session.apply(Input::BundleDone);
@@ -224,7 +224,7 @@ fn a_worker_is_idle_before_and_after_a_bundle() {
 #[test]
 fn evaluations_are_sent_only_for_lanes_in_training() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3, 4]);
+    receive_grant(&mut session, 7, &[3, 4]);
     let point = CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
     let told = session.apply(Input::Evaluated { lane: 1, point });
     let (attempt, trajectory) = (Attempt(7), TrajectoryIndex(4));
@@ -236,7 +236,7 @@ fn evaluations_are_sent_only_for_lanes_in_training() {
 #[test]
 fn a_heartbeat_has_the_updates_of_lanes_in_training() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3, 4]);
+    receive_grant(&mut session, 7, &[3, 4]);
     ended(&mut session, 0, Outcome::Diverged);
     let beat = session.apply(Input::HeartbeatDue(vec![100, 90]));
     let progress = vec![Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(4), updates: 90 }];
@@ -246,7 +246,7 @@ fn a_heartbeat_has_the_updates_of_lanes_in_training() {
 #[test]
 fn a_report_that_is_too_large_is_reported_as_failed_with_the_cause() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3]);
+    receive_grant(&mut session, 7, &[3]);
     let point = CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: None };
     let curve = vec![point; REPORT_POINTS_MAX + 1];
     let end = LaneEnd { outcome: Outcome::Completed, curve, updates: 10, ..LaneEnd::untouched() };
@@ -261,7 +261,7 @@ fn a_report_that_is_too_large_is_reported_as_failed_with_the_cause() {
 #[test]
 fn a_hello_has_no_more_trajectories_than_the_maximum() {
     let mut session = session();
-    hear_grant(&mut session, 7, &[3]);
+    receive_grant(&mut session, 7, &[3]);
     let outputs = ended(&mut session, 0, Outcome::Completed);
     let Output::Keep(owed) = &outputs[0] else { panic!("{outputs:?}") };
     let of = |trajectory: usize| {

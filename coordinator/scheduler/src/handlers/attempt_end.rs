@@ -144,8 +144,8 @@ impl Scheduler {
         let lease = self.leases.get(attempt).unwrap_or_else(|| panic!("attempt {attempt} ends and has no lease"));
         let (id, worker) = (lease.sweep, lease.worker);
         let updates = lease.open[&trajectory].updates;
+        let held = Held { sweep: id, attempt, trajectory };
         if outcome == Outcome::WorkerLost && self.sweep_mut(id).died_too_often(trajectory, updates) {
-            let held = Held { sweep: id, attempt, trajectory };
             return self.give_up(now, worker, held, updates, cause.as_deref().unwrap_or_default(), actions);
         }
         let worker_name = self.worker_name(worker);
@@ -155,7 +155,6 @@ impl Scheduler {
         self.unblock(lane.awaited_by);
         let incomplete_attempt =
             IncompleteAttempt { trajectory, attempt, worker_name, outcome, cause: cause.clone(), at: now.wall };
-        let held = Held { sweep: id, attempt, trajectory };
         let ending = Ending { cause, updates, ..Ending::without_result(held, outcome, now.wall) };
         actions.push(Action::Persist(Record::Ended(Box::new(ending))));
         actions.push(Action::Notify(Notice::IncompleteAttempt { sweep: id, incomplete_attempt }));

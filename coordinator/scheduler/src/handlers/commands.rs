@@ -98,6 +98,11 @@ impl Scheduler {
         self.change_state(now, id, SweepState::Cancelled, None, actions);
     }
 
+    /// Pauses a sweep for its owner.
+    pub(crate) fn on_paused(&mut self, now: Now, id: SweepId, actions: &mut Vec<Action>) {
+        self.pause(now, id, None, actions);
+    }
+
     /// Pauses a sweep: its workers hand back all lanes, with checkpoints, and no trajectory of it is granted.
     pub(crate) fn pause(&mut self, now: Now, id: SweepId, reason: Option<String>, actions: &mut Vec<Action>) {
         if self.sweeps.get(&id).is_none_or(|sweep| sweep.row.state != SweepState::Running) {

@@ -54,7 +54,7 @@ async fn extend(handle: &Handle, id: SweepId, extension: &SweepSpec, text: SpecT
             return Err(ExtendError::Cancelled { id });
         }
         OtherNumerics::check(&restored.row)?;
-        let before = queries::parse(&restored.row)?;
+        let before = queries::read_spec(handle.store.as_ref(), &restored.row).await?;
         let spec = before.extended(extension)?;
         let added = spec.grid.trials() - before.grid.trials();
         if added == 0 {

@@ -57,7 +57,6 @@ impl Commands {
 
 async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, RetryError> {
     loop {
-        let spec = queries::spec(handle, id).await?;
         let restored = handle.store.restore_sweep(id).await.map_err(QueryError::from)?;
         let restored = restored.ok_or_else(|| QueryError::Unknown { name: id.to_string() })?;
         let state = restored.row.state;
@@ -65,6 +64,7 @@ async fn retry(handle: &Handle, id: SweepId, settings: &Point) -> Result<u64, Re
             return Err(RetryError::Cancelled { id });
         }
         OtherNumerics::check(&restored.row)?;
+        let spec = queries::read_spec(handle.store.as_ref(), &restored.row).await?;
         let mut failures = handle.store.failures(id).await.map_err(QueryError::from)?;
         failures.retain(|&(index, _)| has_settings(&spec, index, settings));
         let Some(&witness) = failures.first() else {

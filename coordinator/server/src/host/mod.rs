@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::results::outcome::SweepState;
-use biosweep_common::vocabulary::ids::StoreId;
+use biosweep_common::results::outcome::{SweepState, UNREADABLE_SPEC};
+use biosweep_common::vocabulary::ids::{StoreId, SweepId};
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::event::Now;
-use biosweep_scheduler::record::{Record, SweepRow};
+use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_scheduler::tables::out_of_scope::OutOfScope;
 use biosweep_store::{self, Store, StoreError};
@@ -320,7 +320,9 @@ async fn restore(
             // The other sweeps go on. A run of this sweep alone has nothing to do without it.
             Err(QueryError::Spec { id, why }) if matches!(scope, Scope::All) => {
                 tracing::error!(sweep = %id, why, "a sweep is paused, because this version cannot read its spec");
-                pause_unreadable(store, &sweep.row, &why, clock).await?;
+                if sweep.row.state == SweepState::Running {
+                    pause_unreadable(store, sweep.row.submission.id, &why, clock).await?;
+                }
                 others.push(sweep);
             }
             Err(error) => return Err(error.into()),
@@ -331,14 +333,9 @@ async fn restore(
 }
 
 /// Stores that a sweep is paused, because this version cannot read its spec.
-async fn pause_unreadable(store: &dyn Store, row: &SweepRow, why: &str, clock: Clock) -> Result<(), StoreError> {
-    let reason = Some(format!(
-        "this version cannot read its spec ({why}); resume it with the version that stored it, or cancel it"
-    ));
-    if row.reason == reason {
-        return Ok(());
-    }
-    let (sweep, at) = (row.submission.id, clock.wall());
+async fn pause_unreadable(store: &dyn Store, sweep: SweepId, why: &str, clock: Clock) -> Result<(), StoreError> {
+    let first = why.lines().next().unwrap_or_default();
+    let (reason, at) = (Some(format!("{UNREADABLE_SPEC} ({first})")), clock.wall());
     store.commit(&[Record::StateChanged { sweep, state: SweepState::Paused, reason, at }]).await
 }
 

@@ -1,16 +1,19 @@
 //! Tests of the start of a coordinator.
 
-use biosweep_common::configuration::TrialKey;
+use biosweep_common::configuration::{Point, TrialKey};
+use biosweep_common::grid::GridIndex;
 use biosweep_common::results::outcome::{Outcome, TrialStatus};
 use biosweep_common::spec::{Format, SpecText, SweepSpec};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::event::Event;
+use biosweep_scheduler::policies::reuse::Environments;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
 use biosweep_store::memory::Memory;
 
 use super::*;
+use crate::commands::reuse::{Wanted, find};
 
 #[tokio::test]
 async fn a_stored_sweep_above_todays_limits_is_continued_listed_and_cancelled() {
@@ -34,10 +37,11 @@ async fn a_stored_sweep_above_todays_limits_is_continued_listed_and_cancelled() 
 }
 
 #[tokio::test]
-async fn a_sweep_that_would_be_read_as_other_trials_is_refused() {
+async fn a_sweep_that_would_be_read_as_other_trials_is_paused_and_can_only_be_cancelled() {
     let text = "name = \"two\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\nrule = \"bp\"\n\
                 network = \"nn\"\ndepth = 1\nseed = [0, 1]\n";
     let (spec, stored) = SweepSpec::parse_to_store(text.to_owned(), Format::Toml, "two").expect("a good spec");
+    let (stored_text, is_ended) = (stored.clone(), |record: &&Record| matches!(record, Record::Ended(_)));
     let refused = async |submission: Submission, records: &[Record]| {
         let (store, id) = (Arc::new(Memory::default()), submission.id);
         let digest = submission.digest.clone();
@@ -56,9 +60,19 @@ async fn a_sweep_that_would_be_read_as_other_trials_is_refused() {
             let row = stored().await.row;
             assert_eq!(row.state, SweepState::Paused);
             assert!(row.reason.is_some_and(|reason| reason.starts_with("this version cannot read its spec (")));
-            let resumed = commands.resume(id).await.expect_err("it cannot be read");
-            assert_eq!(resumed.to_string(), *error);
+            let (spec, text) = (spec.clone(), stored_text.clone());
+            for refused in [
+                commands.resume(id).await.expect_err("it cannot be read").to_string(),
+                commands.retry(id, Point::new()).await.expect_err("it cannot be read").to_string(),
+                commands.extend(id, spec, text).await.expect_err("it cannot be read").to_string(),
+            ] {
+                assert_eq!(refused, *error);
+            }
         }
+        let (index, all) = (GridIndex::of(&spec.grid), Wanted::From(TrajectoryIndex(0)));
+        let reusable = find(store.as_ref(), &spec, &index, all, &Environments::All).await.expect("reads");
+        assert_eq!(reusable.len(), if error.is_none() { records.iter().filter(is_ended).count() } else { 0 });
+
         assert_eq!(commands.cancel(id).await.expect("it is cancelled").state, SweepState::Cancelled);
         let left = stored().await;
         assert_eq!((left.row.state, left.open), (SweepState::Cancelled, Vec::new()));
@@ -113,7 +127,9 @@ async fn a_sweep_that_would_be_read_as_other_trials_is_refused() {
             curve: Vec::new(),
             diagnostics: Vec::new(),
         };
-        [Record::Leased(lease), Record::Ended(Box::new(ending))]
+        // The second trajectory is still leased.
+        let second = LeaseRow { attempt: Attempt(2), first: TrajectoryIndex(1), ..lease.clone() };
+        [Record::Leased(lease), Record::Leased(second), Record::Ended(Box::new(ending))]
     };
     assert_eq!(refused(sound.clone(), &ended(configuration.key())).await, None);
     let error = refused(sound, &ended(TrialKey([7; 32]))).await.expect("its key is another");

@@ -178,7 +178,7 @@ pub fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
     })
 }
 
-/// Number of results whose keys are compared when a coordinator starts.
+/// Number of results whose keys are compared before a stored sweep is used.
 const COMPARED_KEYS: u32 = 1_000;
 
 /// Parses the spec of a stored sweep, and compares the keys of its first stored results with the keys of their trials in this

@@ -9,7 +9,7 @@ use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 
 use super::QueryError;
 
-/// What a command looks a sweep up for.
+/// The purpose of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
     /// To read.

@@ -17,7 +17,7 @@ mod workers;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::outcome::{SweepState, UNREADABLE_SPEC};
 use biosweep_common::results::views::{IncompleteAttempt, SpecView, SweepStatus, SweepView};
 use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
 use biosweep_common::vocabulary::ids::SweepId;
@@ -40,8 +40,7 @@ pub(crate) fn no_sweeps_in(home: &Path) -> String {
 }
 
 pub(crate) fn no_home(home: &Path) -> String {
-    let place = home.display();
-    format!("there is no folder {place}; check --home, or start a sweep there with `biosweep run quickstart`")
+    format!("there is no folder {}; check --home", home.display())
 }
 
 pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
@@ -264,8 +263,13 @@ pub(crate) fn extended(sweep: &SweepView, added: u64) -> String {
 /// For a paused sweep, the reason and the next step.
 pub(crate) fn why_paused(sweep: &SweepView) -> Option<String> {
     let why = sweep.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let paused = sweep.state == SweepState::Paused;
-    paused.then(|| format!("paused{why}; resume it with `biosweep resume {}`", sweep.id))
+    let id = sweep.id;
+    let next_step = if sweep.reason.as_deref().is_some_and(|reason| reason.starts_with(UNREADABLE_SPEC)) {
+        format!("resume it with the version that stored it, or cancel it with `biosweep cancel {id}`")
+    } else {
+        format!("resume it with `biosweep resume {id}`")
+    };
+    (sweep.state == SweepState::Paused).then(|| format!("paused{why}; {next_step}"))
 }
 
 /// Why a sweep makes no progress; `None` if it does.

@@ -122,8 +122,11 @@ fn cannot_open(place: &str, why: String, next_step: &'static str) -> StoreError 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
+
+    use sqlx::migrate::Migration;
 
     use super::*;
 
@@ -131,14 +134,17 @@ mod tests {
     fn every_migration_file_is_listed() {
         for (folder, listed) in [("sqlite", &sqlite::MIGRATIONS), ("postgres", &postgres::MIGRATIONS)] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
-            let mut texts: Vec<_> = fs::read_dir(folder)
-                .expect("a folder")
-                .map(|file| fs::read_to_string(file.expect("a file").path()).expect("a text"))
-                .collect();
-            texts.sort();
-            let mut listed: Vec<_> = listed.iter().map(|migration| migration.sql.as_str().to_owned()).collect();
-            listed.sort();
-            assert_eq!(listed, texts);
+            let named = |file: std::io::Result<fs::DirEntry>| {
+                let path = file.expect("a file").path();
+                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                (name, fs::read_to_string(path).expect("a text"))
+            };
+            let files: BTreeMap<_, _> = fs::read_dir(folder).expect("a folder").map(named).collect();
+            let named = |migration: &Migration| {
+                let name = format!("{:04}_{}.sql", migration.version, migration.description);
+                (name, migration.sql.as_str().to_owned())
+            };
+            assert_eq!(listed.iter().map(named).collect::<Vec<_>>(), files.into_iter().collect::<Vec<_>>());
         }
     }
 }

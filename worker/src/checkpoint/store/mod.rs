@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_engine::checkpoint;
 use biosweep_engine::train::LaneState;
+use biosweep_host::id::new_id;
 use futures::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
@@ -25,7 +26,7 @@ const KEPT: usize = 2;
 const PART: usize = 5 << 20;
 /// Time limit of a check of the storage.
 const CHECK: Duration = Duration::from_secs(60);
-/// The file with which a check finds that a folder can be written.
+/// How the name of the file begins that a check writes and deletes.
 const WRITABLE: &str = ".writable";
 const ENDING: &str = ".safetensors";
 const SET_ASIDE: &str = ".set-aside";
@@ -94,10 +95,10 @@ impl CheckpointStore {
         Err(CheckpointStoreError { place: place.to_owned(), why })
     }
 
-    /// Checks that a folder can be written, or that a bucket can be read.
+    /// Checks that the folder or the bucket can be listed and written, by a small file that is deleted at once.
     ///
     /// # Errors
-    /// It cannot, or the storage does not answer.
+    /// The storage refuses it, or does not answer.
     pub async fn check(&self) -> Result<(), CheckpointStoreError> {
         let why = match tokio::time::timeout(CHECK, self.use_once()).await {
             Ok(Ok(())) => return Ok(()),
@@ -114,10 +115,8 @@ impl CheckpointStore {
     }
 
     async fn use_once(&self) -> object_store::Result<()> {
-        if self.is_bucket {
-            return self.sweeps().await.map(drop);
-        }
-        let file = self.within.clone().join(WRITABLE);
+        self.sweeps().await?;
+        let file = self.within.clone().join(format!("{WRITABLE}-{}", new_id::<WorkerId>()));
         self.objects.put(&file, Vec::new().into()).await?;
         self.delete(&file).await
     }
