@@ -19,7 +19,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("biosweep-numeric", "common/numeric", &[]),
     ("biosweep-data", "common/data", &["biosweep-common", "biosweep-numeric"]),
     ("biosweep-scheduler", "coordinator/scheduler", &["biosweep-common"]),
-    ("biosweep-analysis", "coordinator/analysis", &["biosweep-common"]),
+    ("biosweep-analysis", "coordinator/analysis", &["biosweep-common", "biosweep-numeric"]),
     ("biosweep-store", "coordinator/store", &["biosweep-common", "biosweep-host", "biosweep-scheduler"]),
     (
         "biosweep-server",

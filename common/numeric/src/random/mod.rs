@@ -30,6 +30,8 @@ pub enum Purpose {
     Digits,
     /// The noise on the pixels of the synthetic digits.
     PixelNoise,
+    /// The signs of a sign-flip test with too many pairs to try every combination of signs.
+    SignFlips,
 }
 
 /// Random numbers for one purpose at one step.
@@ -52,6 +54,7 @@ impl Stream {
             Purpose::Noise(layer) => (5, layer),
             Purpose::Digits => (6, 0),
             Purpose::PixelNoise => (7, 0),
+            Purpose::SignFlips => (8, 0),
         };
         let mut hasher = blake3::Hasher::new_derive_key("biosweep random stream 1");
         hasher.update(&seed.to_le_bytes());
@@ -146,12 +149,13 @@ mod tests {
 
     #[test]
     fn every_argument_of_a_stream_changes_its_numbers() {
-        use Purpose::{Decoder, Digits, Feedback, Noise, Order, PixelNoise, Split, Weights};
+        use Purpose::{Decoder, Digits, Feedback, Noise, Order, PixelNoise, SignFlips, Split, Weights};
         let mut starts: Vec<[u32; 4]> = [
             Split,
             Order,
             Digits,
             PixelNoise,
+            SignFlips,
             Weights(1),
             Weights(2),
             Feedback(1),
