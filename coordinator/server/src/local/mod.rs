@@ -131,12 +131,10 @@ impl WorkerOptions {
         command.args(arguments).args(["--output", "json"]).kill_on_drop(true);
         let Output { status, stdout, stderr } = command.output().await.map_err(|source| self.not_started(source))?;
         if !status.success() {
-            let message = String::from_utf8_lossy(&stderr).trim().to_owned();
-            let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
-            let message = if message.is_empty() {
-                format!("{PROGRAM} ended with {status} when asked about {of}")
-            } else {
-                message
+            let stderr = String::from_utf8_lossy(&stderr);
+            let message = match error_in(&stderr) {
+                "" => format!("{PROGRAM} ended with {status} when asked about {of}"),
+                error => error.to_owned(),
             };
             let is_refusal = status.code() == Some(BAD_INPUT);
             return Err(if is_refusal { LocalError::Refused(message) } else { LocalError::Unfit(message) });
@@ -221,9 +219,27 @@ pub fn find_program() -> Result<PathBuf, LocalError> {
     beside.into_iter().chain(on_path).find(|candidate| candidate.is_file()).ok_or(LocalError::NoProgram)
 }
 
+/// The error in the text that a worker program wrote to stderr, without the warnings before it.
+fn error_in(stderr: &str) -> &str {
+    let stderr = stderr.trim();
+    let after = stderr.strip_prefix("error: ").or_else(|| Some(stderr.split_once("\nerror: ")?.1));
+    after.unwrap_or(stderr)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_a_worker_is_found_behind_its_warnings() {
+        assert_eq!(error_in("error: no such device\n"), "no such device");
+        assert_eq!(
+            error_in("warning: A is not used\nerror: no data; fetch it\n  or name it\n"),
+            "no data; fetch it\n  or name it"
+        );
+        assert_eq!(error_in("killed\n"), "killed");
+        assert_eq!(error_in(" \n"), "");
+    }
 
     #[test]
     fn the_id_of_a_running_worker_is_not_given_to_another() {

@@ -19,7 +19,8 @@ use crate::optim::{InPlaceSgd, Optimiser};
 /// `learn`, which updates the layer at once. A layer therefore sends its error before it learns.
 ///
 /// In memory, every δ of this context is multiplied by one number, the `unit` of the parameters. It is
-/// 1, or the step of in-place SGD. Products of δ and weights keep the unit. Only [`StepContext`] and the machinery of rules
+/// 1, or the step of in-place SGD: tch's product with addition takes no factor, and a factor for the gradients would be one more
+/// pass over all weights. Products of δ and weights keep the unit. Only [`StepContext`] and the machinery of rules
 /// know it: a rule never does.
 pub struct StepContext<'a, T> {
     /// The model.
