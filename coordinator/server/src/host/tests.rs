@@ -2,6 +2,7 @@
 
 use biosweep_common::configuration::{Point, TrialKey};
 use biosweep_common::grid::GridIndex;
+use biosweep_common::results::curve::CurvePoint;
 use biosweep_common::results::outcome::{Outcome, TrialStatus};
 use biosweep_common::spec::{Format, SpecText, SweepSpec};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
@@ -34,6 +35,47 @@ async fn a_stored_sweep_above_todays_limits_is_continued_listed_and_cancelled() 
     assert!(spec.grid.configuration(TrialIndex(0)).is_some());
     handle.apply(Event::Cancelled(id)).await.expect("there is room");
     assert_eq!(queries::status(&handle, id).await.expect("reads").sweep.state, SweepState::Cancelled);
+}
+
+/// A sweep of two trajectories: the first has ended with a result of this key, the second is still leased.
+fn half_trained(sweep: SweepId, key: TrialKey) -> [Record; 3] {
+    let (attempt, trajectory) = (Attempt(1), TrajectoryIndex(0));
+    let lease = LeaseRow {
+        attempt,
+        sweep,
+        first: trajectory,
+        count: 1,
+        worker: new_id(),
+        worker_name: "w".to_owned(),
+        environment: Arc::default(),
+        at: WallTime(0),
+    };
+    let result = TrialResult {
+        trial: TrialIndex(0),
+        key,
+        status: TrialStatus::Completed,
+        score: None,
+        updates: 1,
+        attempts: 1,
+        worker_name: "w".to_owned(),
+        environment: None,
+        seconds: 1.0,
+        reused_from: None,
+    };
+    let ending = Ending {
+        sweep,
+        trajectory,
+        attempt,
+        outcome: Outcome::Completed,
+        cause: None,
+        updates: 1,
+        at: WallTime(0),
+        results: vec![result],
+        curve: vec![CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) }],
+        diagnostics: Vec::new(),
+    };
+    let second = LeaseRow { attempt: Attempt(2), first: TrajectoryIndex(1), ..lease.clone() };
+    [Record::Leased(lease), Record::Leased(second), Record::Ended(Box::new(ending))]
 }
 
 #[tokio::test]
@@ -90,48 +132,8 @@ async fn a_sweep_that_would_be_read_as_other_trials_is_paused_and_can_only_be_ca
         "{error}"
     );
 
-    let (attempt, trajectory) = (Attempt(1), TrajectoryIndex(0));
     let configuration = spec.grid.configuration(TrialIndex(0)).expect("the first trial");
-    let ended = |key: TrialKey| {
-        let lease = LeaseRow {
-            attempt,
-            sweep: id,
-            first: trajectory,
-            count: 1,
-            worker: new_id(),
-            worker_name: "w".to_owned(),
-            environment: Arc::default(),
-            at: WallTime(0),
-        };
-        let result = TrialResult {
-            trial: TrialIndex(0),
-            key,
-            status: TrialStatus::Completed,
-            score: None,
-            updates: 1,
-            attempts: 1,
-            worker_name: "w".to_owned(),
-            environment: None,
-            seconds: 1.0,
-            reused_from: None,
-        };
-        let ending = Ending {
-            sweep: id,
-            trajectory,
-            attempt,
-            outcome: Outcome::Completed,
-            cause: None,
-            updates: 1,
-            at: WallTime(0),
-            results: vec![result],
-            curve: Vec::new(),
-            diagnostics: Vec::new(),
-        };
-        // The second trajectory is still leased.
-        let second = LeaseRow { attempt: Attempt(2), first: TrajectoryIndex(1), ..lease.clone() };
-        [Record::Leased(lease), Record::Leased(second), Record::Ended(Box::new(ending))]
-    };
-    assert_eq!(refused(sound.clone(), &ended(configuration.key())).await, None);
-    let error = refused(sound, &ended(TrialKey([7; 32]))).await.expect("its key is another");
+    assert_eq!(refused(sound.clone(), &half_trained(id, configuration.key())).await, None);
+    let error = refused(sound, &half_trained(id, TrialKey([7; 32]))).await.expect("its key is another");
     assert!(error.contains("trial 0 has the key 0707"), "{error}");
 }

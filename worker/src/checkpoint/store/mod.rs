@@ -310,12 +310,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_check_leaves_nothing_and_refuses_a_folder_that_cannot_be_written() {
+    async fn a_check_leaves_nothing_and_refuses_a_place_that_cannot_be_written() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = CheckpointStore::open(&folder.path().to_string_lossy()).expect("a store");
+        let place = folder.path().join("checkpoints");
+        let store = CheckpointStore::open(&place.to_string_lossy()).expect("a store");
         store.check().await.expect("it can be written");
-        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
-        std::fs::create_dir(folder.path().join(WRITABLE)).expect("the name of its file is taken");
+        std::fs::remove_dir(&place).expect("it is empty");
+        std::fs::write(&place, "a file").expect("written");
         let error = store.check().await.expect_err("it cannot be written").to_string();
         assert!(error.starts_with("checkpoints cannot be kept in ") && !error.contains("AWS"), "{error}");
     }
