@@ -139,14 +139,16 @@ impl Search<'_> {
         if row.completed == 0 || !row.submission.digest.ends_with(&format!("/{NUMERICS_VERSION}")) {
             return Ok(());
         }
-        let other = match queries::read_spec(store, row).await {
-            Ok(other) => other,
+        // A sweep whose spec this version cannot parse cannot be compared.
+        let Ok(other) = queries::parse(row) else { return Ok(()) };
+        if !may_take_over(self.spec, &other) || !self.index.overlaps(&GridIndex::of(&other.grid)) {
+            return Ok(());
+        }
+        match queries::compare_keys(store, row, &other).await {
+            Ok(()) => {}
             Err(QueryError::Store(error)) => return Err(error),
             // This version cannot tell which trials its results belong to.
             Err(_) => return Ok(()),
-        };
-        if !may_take_over(self.spec, &other) || !self.index.overlaps(&GridIndex::of(&other.grid)) {
-            return Ok(());
         }
         let (mut from, mut seen) = (0, 0_u64);
         while (self.taken.len() as u64) < self.wanted.count(self.spec) {

@@ -181,16 +181,24 @@ pub fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
 /// Number of results whose keys are compared before a stored sweep is used.
 const COMPARED_KEYS: u32 = 1_000;
 
-/// Parses the spec of a stored sweep, and compares the keys of its first stored results with the keys of their trials in this
-/// version.
+/// Parses the spec of a stored sweep, and compares its keys: see [`compare_keys`].
 ///
 /// # Errors
 /// The spec cannot be read, or a key differs: this version would give stored results to trials with other settings.
 pub async fn read_spec(store: &dyn Store, row: &SweepRow) -> Result<SweepSpec, QueryError> {
     let spec = parse(row)?;
+    compare_keys(store, row, &spec).await?;
+    Ok(spec)
+}
+
+/// Compares the keys of the first stored results of a sweep with the keys of their trials in this version.
+///
+/// # Errors
+/// A key differs.
+pub(crate) async fn compare_keys(store: &dyn Store, row: &SweepRow, spec: &SweepSpec) -> Result<(), QueryError> {
     if row.submission.other_numerics().is_some() {
         // The numerics version is part of a key.
-        return Ok(spec);
+        return Ok(());
     }
     let id = row.submission.id;
     for TrialResult { trial, key: stored, .. } in store.results(id, TrialIndex(0), COMPARED_KEYS).await? {
@@ -201,7 +209,7 @@ pub async fn read_spec(store: &dyn Store, row: &SweepRow) -> Result<SweepSpec, Q
             return Err(QueryError::Spec { id, why });
         }
     }
-    Ok(spec)
+    Ok(())
 }
 
 pub(crate) async fn row(handle: &Handle, id: SweepId) -> Result<SweepRow, QueryError> {
