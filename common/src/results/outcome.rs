@@ -99,9 +99,6 @@ pub enum SweepState {
     Cancelled,
 }
 
-/// How the reason begins why a sweep is paused that this version cannot read. Only another version can resume it.
-pub const UNREADABLE_SPEC: &str = "this version cannot read its spec";
-
 impl SweepState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Finished, Self::Cancelled];
@@ -129,6 +126,9 @@ impl SweepState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
+
+/// The beginning of the reason why a sweep is paused that this version cannot read. Only another version can resume it.
+pub const UNREADABLE_SPEC: &str = "this version cannot read its spec";
 
 #[cfg(test)]
 mod tests {

@@ -39,7 +39,6 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_
 const HURRIED_GRACE_DIVISOR: u32 = 5;
 /// The interval between two garbage collections of checkpoints.
 const GARBAGE_COLLECTION_EVERY: Duration = Duration::from_secs(600);
-
 /// How long a worker that leaves waits for the deletion of checkpoints.
 const DELETIONS: Duration = Duration::from_secs(1);
 

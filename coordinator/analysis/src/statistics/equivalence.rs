@@ -1,7 +1,7 @@
 //! The test that a mean difference is small: two one-sided t tests (Schuirmann 1987).
 
 use super::student;
-use super::summary::{finite, mean, standard_deviation};
+use super::summary::{finite, mean, standard_error};
 
 /// The result of two one-sided tests.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,9 +27,8 @@ impl Equivalence {
 /// unless δ is above 0.
 #[must_use]
 pub fn equivalence(differences: &[f64], margin: f64) -> Option<Equivalence> {
-    let spread = standard_deviation(differences).filter(|_| margin > 0.0)?;
+    let error = standard_error(differences).filter(|_| margin > 0.0)?;
     let (mean, degrees) = (mean(differences)?, differences.len() - 1);
-    let error = spread / (differences.len() as f64).sqrt();
     // Infinite or NaN if the spread is 0.
     let above_lower = student::upper_tail(finite((mean + margin) / error)?, degrees)?;
     let below_upper = student::upper_tail(finite((margin - mean) / error)?, degrees)?;

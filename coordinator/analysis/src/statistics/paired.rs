@@ -5,7 +5,7 @@ use std::f64::consts::SQRT_2;
 use statrs::function::erf::erfc;
 
 use super::student;
-use super::summary::{finite, mean, sorted, standard_deviation};
+use super::summary::{finite, mean, sorted, standard_error};
 
 /// The most differences for which the null distribution of the signed ranks is computed exactly.
 pub const EXACT_MAX: usize = 50;
@@ -48,9 +48,9 @@ pub enum Null {
 /// `None` for less than two differences, or if all differences are equal: their spread is 0 and t is not defined.
 #[must_use]
 pub fn t_test(differences: &[f64]) -> Option<TTest> {
-    let spread = standard_deviation(differences)?;
+    let error = standard_error(differences)?;
     // Infinite or NaN if the spread is 0.
-    let statistic = finite(mean(differences)? / (spread / (differences.len() as f64).sqrt()))?;
+    let statistic = finite(mean(differences)? / error)?;
     let degrees = differences.len() - 1;
     Some(TTest { statistic, degrees, p: student::two_sided_tail(statistic, degrees)? })
 }

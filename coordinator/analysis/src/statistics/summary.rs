@@ -38,6 +38,12 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     variance(values).map(f64::sqrt)
 }
 
+/// The standard error of the mean s / √n, in the unit of the values. `None` for less than two values.
+#[must_use]
+pub fn standard_error(values: &[f64]) -> Option<f64> {
+    Some(standard_deviation(values)? / (values.len() as f64).sqrt())
+}
+
 /// The quantile at a probability from 0 to 1, in the unit of the values. `None` without values.
 ///
 /// With the sorted values x₍₀₎ … x₍ₙ₋₁₎ and h = (n − 1) · probability, the quantile is linear between the values beside

@@ -1,6 +1,6 @@
 //! What a tuning budget gives, and how the candidates of two arms compare.
 
-use super::summary::{finite, sorted, sum};
+use super::summary::{finite, mean, sorted, sum};
 
 /// The accuracies of one candidate: one choice of the settings that are tuned.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +63,7 @@ fn tests_by_validation(candidates: &[Candidate]) -> Option<Vec<f64>> {
     let mut tests = Vec::with_capacity(candidates.len());
     for group in candidates.chunk_by(|left, right| left.validation == right.validation) {
         let values: Vec<f64> = group.iter().map(|candidate| candidate.test).collect();
-        tests.extend(std::iter::repeat_n(super::summary::mean(&values)?, values.len()));
+        tests.extend(std::iter::repeat_n(mean(&values)?, values.len()));
     }
     Some(tests)
 }
