@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use biosweep_common::workers::environment::VARIABLES;
 use nix::unistd::Uid;
 use serde_json::Value;
 
@@ -32,11 +33,11 @@ impl Default for Home {
     }
 }
 
-/// Removes the environment variables that name another home or a batch job.
+/// Removes the environment variables that name another home or a batch job, and those that a worker ignores with a warning.
 pub fn without_variables(command: &mut Command) {
-    for variable in
-        ["BIOSWEEP_COORDINATOR", "BIOSWEEP_STORE", "BIOSWEEP_CHECKPOINTS", "SLURM_JOB_ID", "SLURM_JOB_END_TIME"]
-    {
+    const OWN: [&str; 5] =
+        ["BIOSWEEP_COORDINATOR", "BIOSWEEP_STORE", "BIOSWEEP_CHECKPOINTS", "SLURM_JOB_ID", "SLURM_JOB_END_TIME"];
+    for variable in OWN.iter().chain(VARIABLES) {
         command.env_remove(variable);
     }
 }

@@ -46,7 +46,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
         "worker",
         &["biosweep-common", "biosweep-data", "biosweep-engine", "biosweep-host", "biosweep-proto"],
     ),
-    ("biosweep-tests", "tests", &["biosweep-proto"]),
+    ("biosweep-tests", "tests", &["biosweep-common", "biosweep-proto"]),
 ];
 
 /// Crates that others must not depend on, directly or indirectly.

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use biosweep_tests::{Home, program};
+use biosweep_tests::{Home, program, without_variables};
 use serde_json::Value;
 
 #[test]
@@ -309,6 +309,7 @@ fn an_answer_that_nobody_reads_is_not_a_failure() {
         assert_eq!(unread(home.biosweep(arguments)), (Some(0), String::new()), "{arguments:?}");
     }
     let mut check = Command::new(program("biosweep-worker"));
+    without_variables(&mut check);
     check.args(["check", "--dataset", "synthetic-digits", "--home"]).arg(home.path());
     assert_eq!(unread(check), (Some(0), String::new()));
 }
