@@ -181,7 +181,8 @@ pub fn parse(row: &SweepRow) -> Result<SweepSpec, QueryError> {
 /// Number of results whose keys are compared before a stored sweep is used.
 const COMPARED_KEYS: u32 = 1_000;
 
-/// Parses the spec of a stored sweep, and compares its keys: see [`compare_keys`].
+/// Parses the spec of a stored sweep, and compares the keys of its first stored results with the keys of their trials in this
+/// version.
 ///
 /// # Errors
 /// The spec cannot be read, or a key differs: this version would give stored results to trials with other settings.
