@@ -178,7 +178,7 @@ pub type Point = BTreeMap<Setting, Value>;
 
 /// The version of all code that affects results: initialisation, data order, kernels. It is increased when the same
 /// configuration would give different results than before.
-pub const NUMERICS_VERSION: u32 = 5;
+pub const NUMERICS_VERSION: u32 = 6;
 
 /// Why a point is not a configuration.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

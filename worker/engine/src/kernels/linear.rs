@@ -57,15 +57,21 @@ pub fn weight_gradient(
     product(mode, gradient, input_transposed, delta)
 }
 
-/// Δb = Σ δ, or Δb += Σ δ, over the positions of all images. A layer without biases has an empty `gradient`.
-pub fn bias_gradient<T: Scalar>(mode: WriteMode, gradient: ViewMut<'_, T>, delta: Rows<'_, T>) {
+/// factor · values, in new memory.
+///
+/// # Errors
+/// libtorch reports an error.
+pub fn scaled<T: Scalar>(values: Rows<'_, T>, factor: f64) -> Result<Tensor, TchError> {
+    values.matrix.f_mul_scalar(factor)
+}
+
+/// Δb = Σ δ over the positions of all images. A layer without biases has an empty `gradient`.
+pub fn bias_gradient<T: Scalar>(gradient: ViewMut<'_, T>, delta: Rows<'_, T>) {
     let gradient = gradient.into_slice();
     if gradient.is_empty() {
         return;
     }
-    if mode == WriteMode::Overwrite {
-        gradient.fill(T::default());
-    }
+    gradient.fill(T::default());
     add_bias_gradient(gradient, delta.buffer.slice(), delta.strided_rows);
 }
 

@@ -5,10 +5,10 @@ use tch::{Kind, TchError, Tensor};
 use super::handles::{Matrix, Rows, RowsMut};
 use super::scalar::Scalar;
 
-/// The mean softmax cross-entropy of logits z for these labels; delta ← scale · (softmax(z) − onehot(y)) / batch.
-pub fn cross_entropy<T: Scalar>(delta: &mut Matrix<T>, logits: &Matrix<T>, labels: &[i64], scale: f64) -> f64 {
+/// The mean softmax cross-entropy of logits z for these labels; delta ← (softmax(z) − onehot(y)) / batch.
+pub fn cross_entropy<T: Scalar>(delta: &mut Matrix<T>, logits: &Matrix<T>, labels: &[i64]) -> f64 {
     let (classes, batch_size) = (logits.columns(), logits.buffer().length() / logits.columns());
-    let scale = T::from_f64(scale / batch_size as f64);
+    let scale = T::from_f64(1.0 / batch_size as f64);
     // A class of negligible probability gets an error of exactly zero. A subnormal number would slow every product
     // that uses it.
     let tiny = T::from_f64(1e-20);
@@ -76,12 +76,4 @@ pub fn softmax<T: Scalar>(z: Rows<'_, T>) -> Result<Tensor, TchError> {
 pub fn softmax_in_place<T: Scalar>(z: RowsMut<'_, T>) -> Result<(), TchError> {
     let probabilities = z.matrix.f_softmax(-1, None::<Kind>)?;
     z.matrix.shallow_clone().f_copy_(&probabilities).map(drop)
-}
-
-/// factor · values, in new memory.
-///
-/// # Errors
-/// libtorch reports an error.
-pub fn scaled<T: Scalar>(values: Rows<'_, T>, factor: f64) -> Result<Tensor, TchError> {
-    values.matrix.f_mul_scalar(factor)
 }

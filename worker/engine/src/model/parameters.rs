@@ -263,6 +263,14 @@ impl<T: Scalar> Parameters<T> {
         (first, self.values.view_mut(start..start + length), gradients)
     }
 
+    /// The biases of a layer in a lane: their offset in the lane, the values, and the gradients.
+    #[must_use]
+    pub fn bias_and_gradient_mut(&mut self, lane: usize, layer: usize) -> (usize, ViewMut<'_, T>, View<'_, T>) {
+        let bias = self.ranges[layer - self.first].bias.clone();
+        let values = self.in_lane(lane, &bias);
+        (bias.start, self.values.view_mut(values), self.gradients.view(bias))
+    }
+
     /// All parameters of a lane in memory order, alignment included.
     #[must_use]
     pub fn lane(&self, lane: usize) -> View<'_, T> {

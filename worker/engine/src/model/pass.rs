@@ -98,10 +98,9 @@ impl<T: Scalar> ForwardPass<T> {
         Ok(())
     }
 
-    /// The mean softmax cross-entropy for these labels. Stores `scale` · δ of the output layer, where δ = (softmax(z) −
-    /// onehot(y)) / batch.
-    pub fn loss(&mut self, labels: &[i64], scale: f64) -> f64 {
-        loss::cross_entropy(&mut self.output_delta, &self.logits, labels, scale)
+    /// The mean softmax cross-entropy for these labels. Stores δ of the output layer, (softmax(z) − onehot(y)) / batch.
+    pub fn loss(&mut self, labels: &[i64]) -> f64 {
+        loss::cross_entropy(&mut self.output_delta, &self.logits, labels)
     }
 
     /// The number of images whose largest logit is that of their label, among the first `labels.len()` images; `None`

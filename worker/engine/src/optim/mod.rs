@@ -38,8 +38,8 @@ pub(crate) trait Optimise<T: Scalar> {
     }
 }
 
-/// In-place SGD: w ← keep · w − rate · gradient, without state. If the errors carry the rate, the update is one matrix
-/// product that is added in place.
+/// In-place SGD: w ← keep · w − rate · gradient, without state. The weights need no gradient in memory: the matrix
+/// product is added in place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InPlaceSgd {
     /// The learning rate.

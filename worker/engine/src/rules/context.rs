@@ -7,21 +7,17 @@ use tch::{TchError, Tensor};
 use super::machinery::gradient::learn_layer;
 use crate::activations::Activations;
 use crate::kernels::handles::{Matrix, Rows, ViewMut};
-use crate::kernels::loss::{one_hot, scaled};
+use crate::kernels::linear::scaled;
+use crate::kernels::loss::one_hot;
 use crate::kernels::scalar::Scalar;
 use crate::model::optimisers::{FORWARD, LaneOptimisers};
 use crate::model::{ForwardPass, Model};
-use crate::optim::{InPlaceSgd, Optimiser};
+use crate::optim::Optimiser;
 
 /// The context of one update of one lane, after the forward pass of a batch.
 ///
 /// δ_l is ∂(mean loss)/∂z_l, or what the rule puts in its place. The rule computes δ and passes it to
 /// `learn`, which updates the layer at once. A layer therefore sends its error before it learns.
-///
-/// In memory, every δ of this context is multiplied by one number, the `unit` of the parameters. It is
-/// 1, or the step of in-place SGD: tch's product with addition takes no factor, and a factor for the gradients would be one more
-/// pass over all weights. Products of δ and weights keep the unit. Only [`StepContext`] and the machinery of rules
-/// know it: a rule never does.
 pub struct StepContext<'a, T> {
     /// The model.
     pub model: &'a mut Model<T>,
@@ -79,7 +75,7 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         if let Some(optimiser) = destination.optimiser(FORWARD) {
             optimiser.begin();
         }
-        let loss = pass.loss(labels, destination.unit(FORWARD));
+        let loss = pass.loss(labels);
         Self { model, pass, labels, lane, update, hyperparameters, loss, normal, destination }
     }
 
@@ -108,14 +104,14 @@ impl<'a, T: Scalar> StepContext<'a, T> {
         self.pass.output_delta.tensor()
     }
 
-    /// onehot(y) − softmax(z), [images, classes], without the unit of δ.
+    /// onehot(y) − softmax(z), [images, classes].
     pub(super) fn output_difference(&self) -> Result<Tensor, TchError> {
-        scaled(self.pass.output_delta.rows(), self.descent())
+        scaled(self.pass.output_delta.rows(), -self.batch_size())
     }
 
-    /// factor · onehot(y), [images, classes], with the unit of δ.
+    /// factor · onehot(y), [images, classes].
     pub(super) fn onehot(&self, factor: f64) -> Result<Matrix<T>, TchError> {
-        one_hot(self.labels, self.model.architecture.classes(), T::from_f64(factor * self.unit(FORWARD)))
+        one_hot(self.labels, self.model.architecture.classes(), T::from_f64(factor))
     }
 
     /// Fills `numbers` with standard normal deviates. They depend only on the trajectory and on these three.
@@ -156,16 +152,6 @@ impl<'a, T: Scalar> StepContext<'a, T> {
     pub(super) fn wants_losses(&self) -> bool {
         matches!(self.destination, Destination::Gradients)
     }
-
-    /// The factor of δ in memory, for the forward weights or for the parameters of a group.
-    pub(super) fn unit(&self, parameters: &str) -> f64 {
-        self.destination.unit(parameters)
-    }
-
-    /// The factor from δ of the output layer in memory to −∂(per-sample loss)/∂z.
-    pub(super) fn descent(&self) -> f64 {
-        -self.batch_size() / self.unit(FORWARD)
-    }
 }
 
 impl<T: Scalar> Destination<'_, T> {
@@ -173,14 +159,6 @@ impl<T: Scalar> Destination<'_, T> {
         match self {
             Self::Gradients => None,
             Self::Optimisers(optimisers) => optimisers.find_mut(parameters),
-        }
-    }
-
-    fn unit(&self, parameters: &str) -> f64 {
-        let Self::Optimisers(optimisers) = self else { return 1.0 };
-        match optimisers.find(parameters).and_then(Optimiser::in_place_sgd) {
-            Some(InPlaceSgd { rate, .. }) => -rate,
-            None => 1.0,
         }
     }
 }

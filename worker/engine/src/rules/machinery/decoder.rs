@@ -135,7 +135,7 @@ impl<T: Scalar> Decoder<T> {
         unfolded(&mut self.layer_im2col, rows)
     }
 
-    /// sources ← the gradient of the mean loss with respect to the inputs of the output layer, with the unit of δ.
+    /// sources ← the gradient of the mean loss with respect to the inputs of the output layer.
     pub(super) fn gradient_to_sources(&self, step: &StepContext<'_, T>) -> Result<(), TchError> {
         let hidden = hidden_slices(step.model, self.layer);
         let slices = &step.model.forward.weight_slices(step.lane, self.layer)[hidden];
@@ -182,7 +182,7 @@ impl<T: Scalar> Decoder<T> {
         let batch_size = step.batch_size();
         let error = || squared_error(self.decoded_rows(decoded), self.source_rows(sources));
         let loss = step.wants_losses().then(|| error() / batch_size);
-        let scale = T::from_f64(2.0 * step.unit(DECODER) / batch_size);
+        let scale = T::from_f64(2.0 / batch_size);
         subtract_from(self.source_rows_mut(sources), self.decoded_rows(decoded));
         activation_backward(activation, scale, self.source_rows_mut(sources), self.decoded_rows(decoded));
         if self.layout.is_padded() {

@@ -35,7 +35,7 @@ impl<T: Scalar> DirectErrors<T> {
         Ok(Self { deltas, by_image })
     }
 
-    /// δ_l = (error · D_l) ⊙ σ'(z_l), for an error [images, classes] with the unit of δ. D_l is the one slice of `feedback`.
+    /// δ_l = (error · D_l) ⊙ σ'(z_l), for an error [images, classes]. D_l is the one slice of `feedback`.
     pub(in crate::rules) fn receive(
         &mut self,
         step: &StepContext<'_, T>,

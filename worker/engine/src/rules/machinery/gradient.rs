@@ -9,8 +9,8 @@ use crate::kernels::weights::scale;
 use crate::model::parameters::Parameters;
 use crate::optim::{InPlaceSgd, Optimiser};
 
-/// ΔW = inputᵀ · δ and Δb = Σ δ of a layer, and the update of the layer if there is an optimiser. For in-place SGD, δ
-/// carries the step, and the products are added to the parameters. `inputs_transposed` has the order of the weight slices.
+/// ΔW = inputᵀ · δ and Δb = Σ δ of a layer, and the update of the layer if there is an optimiser. In-place SGD adds
+/// inputᵀ · (−rate · δ) to the weights, without a gradient in memory. `inputs_transposed` has the order of the weight slices.
 pub(in crate::rules) fn learn_layer<'a, T: Scalar>(
     parameters: &mut Parameters<T>,
     (lane, layer): (usize, usize),
@@ -18,24 +18,27 @@ pub(in crate::rules) fn learn_layer<'a, T: Scalar>(
     inputs_transposed: impl Iterator<Item = &'a Tensor>,
     delta: Rows<'_, T>,
 ) -> Result<(), TchError> {
-    if let Some(InPlaceSgd { keep, .. }) = optimiser.as_deref().and_then(Optimiser::in_place_sgd) {
+    let in_place_sgd = optimiser.as_deref().and_then(Optimiser::in_place_sgd);
+    if let Some(InPlaceSgd { rate, keep }) = in_place_sgd {
         let keep = T::from_f64(keep);
         if keep != T::from_f64(1.0) {
             scale(parameters.raw_weight_mut(lane, layer), keep);
-            scale(parameters.bias_mut(lane, layer), keep);
         }
+        let step = linear::scaled(delta, -rate)?;
         for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
-            linear::weight_gradient(WriteMode::Add, &slice.weight, input, delta.matrix)?;
+            linear::weight_gradient(WriteMode::Add, &slice.weight, input, &step)?;
         }
-        linear::bias_gradient(WriteMode::Add, parameters.bias_mut(lane, layer), delta);
-        return Ok(());
+    } else {
+        for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
+            linear::weight_gradient(WriteMode::Overwrite, &slice.gradient, input, delta.matrix)?;
+        }
     }
-    for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
-        linear::weight_gradient(WriteMode::Overwrite, &slice.gradient, input, delta.matrix)?;
-    }
-    linear::bias_gradient(WriteMode::Overwrite, parameters.bias_gradient_mut(layer), delta);
+    linear::bias_gradient(parameters.bias_gradient_mut(layer), delta);
     if let Some(optimiser) = optimiser {
-        let (first, values, gradients) = parameters.layer_mut(lane, layer);
+        let (first, values, gradients) = match in_place_sgd {
+            Some(_) => parameters.bias_and_gradient_mut(lane, layer),
+            None => parameters.layer_mut(lane, layer),
+        };
         optimiser.update(first, values, gradients);
     }
     Ok(())

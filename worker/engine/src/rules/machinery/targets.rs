@@ -14,7 +14,6 @@ use crate::kernels::rows::copy;
 use crate::kernels::scalar::Scalar;
 use crate::model::Model;
 use crate::model::group::{Change, ParameterGroup};
-use crate::model::optimisers::FORWARD;
 use crate::optim::OptimiserConfig;
 use crate::rules::StepContext;
 
@@ -63,7 +62,7 @@ impl<T: Scalar> Targets<T> {
         let architecture = &step.model.architecture;
         self.decoders[step.output() - 2].gradient_to_sources(step)?;
         // Positions share a gradient through their mean.
-        let scale = |source: usize| eta * step.descent() / architecture.extent(source).positions() as f64;
+        let scale = |source: usize| -eta * step.batch_size() / architecture.extent(source).positions() as f64;
         self.add_to_sources(step, step.output(), scale);
         Ok(())
     }
@@ -122,7 +121,7 @@ impl<T: Scalar> Targets<T> {
 
     /// δ_l = 2 (h_l − T_l) ⊙ σ'(z_l) / batch for all hidden layers.
     pub(in crate::rules) fn compute_deltas(&mut self, step: &StepContext<'_, T>) {
-        let scale = T::from_f64(-2.0 * step.unit(FORWARD) / step.batch_size());
+        let scale = T::from_f64(-2.0 / step.batch_size());
         for layer in step.hidden_layers() {
             copy(self.deltas.rows_mut(layer), self.differences.rows(layer));
             let hidden = step.pass.hidden.rows(layer);
