@@ -152,7 +152,7 @@ fn a_worker_that_waits_for_its_bucket_stops_on_a_signal() {
     let worker = cluster.work(&["--checkpoints", &format!("s3://{BUCKET}")], &access(&endpoint));
     let (_silent, _) = listener.accept().expect("the worker connects");
     kill(worker, Signal::SIGTERM).expect("it runs");
-    assert_eq!(until_ended(cluster.last_worker()).code(), Some(0), "{}", cluster.printed("worker-1.log"));
+    assert_eq!(until_ended(cluster.last_worker()).code(), Some(75), "{}", cluster.printed("worker-1.log"));
 }
 
 /// Serves an empty bucket that answers reads and deletions, and writes no checkpoint: such a write is never answered. Returns the

@@ -121,10 +121,10 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         if !matches!(checked, Some(Ok(()))) {
             // A folder that does not answer holds a thread, which is not waited for.
             runtime.shutdown_background();
-            let left = if owed.is_empty() { LeaveOutcome::WithoutWork } else { LeaveOutcome::WithWork };
             return match checked {
                 Some(Err(error)) => Err(Failure::environment(error)),
-                _ => Ok(exit(left, stop.first())),
+                // The worker does not know whether the coordinator has work for it.
+                _ => Ok(exit(LeaveOutcome::WithWork, stop.first())),
             };
         }
     }
