@@ -69,6 +69,22 @@ impl<T: Scalar> Buffer<T> {
     pub fn matrix(&self, start: usize, rows: usize, columns: usize, stride: usize) -> Result<Tensor, tch::TchError> {
         self.tensor.f_as_strided([rows as i64, columns as i64], [stride as i64, 1], start as i64)
     }
+
+    /// The inverse of [`Buffer::matrix`]: the start, the rows, the columns and the stride of a view.
+    ///
+    /// # Panics
+    /// The tensor is not a matrix in this buffer.
+    pub(in crate::kernels) fn place_of(&self, matrix: &Tensor) -> (usize, usize, usize, usize) {
+        let (sizes, strides) = (matrix.size(), matrix.stride());
+        let (&[rows, columns], &[stride, 1]) = (sizes.as_slice(), strides.as_slice()) else {
+            panic!("a view of sizes {sizes:?} and strides {strides:?} is no matrix of whole rows");
+        };
+        let bytes = (matrix.data_ptr() as usize).wrapping_sub(self.tensor.data_ptr() as usize);
+        let (start, rows, columns, stride) = (bytes / size_of::<T>(), rows as usize, columns as usize, stride as usize);
+        let end = start + rows.saturating_sub(1) * stride + columns;
+        assert!(end <= self.length, "a matrix that ends at {end} in a buffer of {}", self.length);
+        (start, rows, columns, stride)
+    }
 }
 
 /// The next aligned length: the next index at which a matrix may start.

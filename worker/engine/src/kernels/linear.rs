@@ -3,9 +3,13 @@
 //! The products are one per weight slice, over views: inputs are not copied. A fully connected layer has one
 //! slice, or several if its sources are not side by side. A convolution has one slice per kernel row.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use biosweep_numeric::vector::wide;
 use tch::{TchError, Tensor};
 
+use super::buffer::Buffer;
 use super::handles::{Rows, ViewMut};
 use super::scalar::Scalar;
 use crate::architecture::StridedRows;
@@ -57,12 +61,49 @@ pub fn weight_gradient(
     product(mode, gradient, input_transposed, delta)
 }
 
-/// factor · values, in new memory.
-///
-/// # Errors
-/// libtorch reports an error.
-pub fn scaled<T: Scalar>(values: Rows<'_, T>, factor: f64) -> Result<Tensor, TchError> {
-    values.matrix.f_mul_scalar(factor)
+/// Memory for multiples of matrices. It grows to the largest of them.
+#[derive(Debug)]
+pub struct Multiples<T> {
+    buffer: Buffer<T>,
+    /// The views that were needed, by rows and columns.
+    views: BTreeMap<(usize, usize), Tensor>,
+}
+
+impl<T: Scalar> Multiples<T> {
+    /// No memory yet.
+    ///
+    /// # Errors
+    /// Memory allocation fails.
+    pub fn new() -> Result<Self, TchError> {
+        Ok(Self { buffer: Buffer::zeros(0)?, views: BTreeMap::new() })
+    }
+
+    /// factor · values, padding included. The next call overwrites it.
+    ///
+    /// # Errors
+    /// Memory allocation fails.
+    pub fn of(&mut self, values: Rows<'_, T>, factor: f64) -> Result<Tensor, TchError> {
+        let (start, rows, columns, stride) = values.buffer.place_of(values.matrix);
+        if self.buffer.length() < rows * columns {
+            self.views.clear();
+            self.buffer = Buffer::zeros(rows * columns)?;
+        }
+        let multiple = &mut self.buffer.slice_mut()[..rows * columns];
+        multiply(multiple, &values.buffer.slice()[start..], (columns, stride), T::from_f64(factor));
+        let view = match self.views.entry((rows, columns)) {
+            Entry::Occupied(view) => view.into_mut(),
+            Entry::Vacant(place) => place.insert(self.buffer.matrix(0, rows, columns, columns)?),
+        };
+        Ok(view.shallow_clone())
+    }
+}
+
+wide! {
+    fn multiply<T: Scalar>(products: &mut [T], values: &[T], (columns, stride): (usize, usize), factor: T) {
+        for (products, values) in products.chunks_exact_mut(columns).zip(values.chunks(stride)) {
+            products.iter_mut().zip(values).for_each(|(product, &value)| *product = factor * value);
+        }
+    }
 }
 
 /// Δb = Σ δ over the positions of all images. A layer without biases has an empty `gradient`.

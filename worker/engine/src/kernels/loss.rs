@@ -77,3 +77,11 @@ pub fn softmax_in_place<T: Scalar>(z: RowsMut<'_, T>) -> Result<(), TchError> {
     let probabilities = z.matrix.f_softmax(-1, None::<Kind>)?;
     z.matrix.shallow_clone().f_copy_(&probabilities).map(drop)
 }
+
+/// factor · values, in new memory.
+///
+/// # Errors
+/// libtorch reports an error.
+pub fn scaled<T: Scalar>(values: Rows<'_, T>, factor: f64) -> Result<Tensor, TchError> {
+    values.matrix.f_mul_scalar(factor)
+}

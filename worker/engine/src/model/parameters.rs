@@ -8,7 +8,8 @@ use tch::{TchError, Tensor};
 
 use crate::architecture::{InputSpec, PaddedImageLayout};
 use crate::kernels::buffer::{Buffer, aligned};
-use crate::kernels::handles::{View, ViewMut};
+use crate::kernels::handles::{Rows, View, ViewMut};
+use crate::kernels::linear::Multiples;
 use crate::kernels::scalar::Scalar;
 use crate::kernels::transfer::{gather_to_host, scatter_from_host};
 
@@ -82,6 +83,7 @@ pub struct Parameters<T> {
     gradients: Buffer<T>,
     /// The slices of each layer of the first lane, then of the next lane.
     weight_slices: Vec<Vec<WeightSlice>>,
+    multiples: Multiples<T>,
 }
 
 impl WeightLayout {
@@ -165,7 +167,8 @@ impl<T: Scalar> Parameters<T> {
                 weight_slices.push(weight_slices_of(range, start, &values, &gradients)?);
             }
         }
-        Ok(Self { first, ranges, stride: end, values, gradients, weight_slices })
+        let multiples = Multiples::new()?;
+        Ok(Self { first, ranges, stride: end, values, gradients, weight_slices, multiples })
     }
 
     /// The layers, ascending.
@@ -269,6 +272,14 @@ impl<T: Scalar> Parameters<T> {
         let bias = self.ranges[layer - self.first].bias.clone();
         let values = self.in_lane(lane, &bias);
         (bias.start, self.values.view_mut(values), self.gradients.view(bias))
+    }
+
+    /// factor · δ of a layer. The next call overwrites it.
+    ///
+    /// # Errors
+    /// Memory allocation fails.
+    pub fn multiple(&mut self, delta: Rows<'_, T>, factor: f64) -> Result<Tensor, TchError> {
+        self.multiples.of(delta, factor)
     }
 
     /// All parameters of a lane in memory order, alignment included.

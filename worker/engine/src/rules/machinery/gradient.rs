@@ -24,7 +24,7 @@ pub(in crate::rules) fn learn_layer<'a, T: Scalar>(
         if keep != T::from_f64(1.0) {
             scale(parameters.raw_weight_mut(lane, layer), keep);
         }
-        let step = linear::scaled(delta, -rate)?;
+        let step = parameters.multiple(delta, -rate)?;
         for (slice, input) in parameters.weight_slices(lane, layer).iter().zip(inputs_transposed) {
             linear::weight_gradient(WriteMode::Add, &slice.weight, input, &step)?;
         }
