@@ -257,6 +257,7 @@ mod tests {
             diagnostics: Vec::new(),
             updates: 1,
             seconds: 2.0,
+            dataset_size: None,
         };
         let id = |number| format!("00000000-0000-0000-0000-{number:012}").parse().expect("an id");
         Owed { store: store.map(id), report }

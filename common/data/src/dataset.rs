@@ -2,6 +2,7 @@
 
 use std::ops::Mul;
 
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::extent::Extent;
 use biosweep_numeric::random::{Purpose, Stream};
 use biosweep_numeric::vector::wide;
@@ -97,6 +98,21 @@ impl Dataset {
     #[must_use]
     pub fn count(&self, part: Part) -> usize {
         self.images(part).labels.len()
+    }
+
+    /// The counts that statistics need.
+    ///
+    /// # Panics
+    /// If a part has 2³² images or more.
+    #[must_use]
+    pub fn size(&self) -> DatasetSize {
+        let count = |count: usize| u32::try_from(count).expect("a part has fewer than 2^32 images");
+        DatasetSize {
+            classes: count(self.classes),
+            train_images: count(self.count(Part::Train)) - self.validation_count,
+            validation_images: self.validation_count,
+            test_images: count(self.count(Part::Test)),
+        }
     }
 
     /// The labels of a part's images, each below [`Dataset::classes`].

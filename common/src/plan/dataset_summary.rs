@@ -10,7 +10,7 @@ use crate::grid::{Block, Grid};
 use crate::network::extents::extents;
 use crate::plan::cost::{SHAPES_MAX, shape};
 use crate::vocabulary::Dataset;
-use crate::vocabulary::dataset::DatasetRef;
+use crate::vocabulary::dataset::{DatasetRef, DatasetSize};
 use crate::vocabulary::extent::Extent;
 
 /// Values with a larger magnitude are far from the range 0 to 1 that initial weights and learning rates assume.
@@ -75,6 +75,21 @@ impl DatasetSummary {
             validation,
             train: part(train),
             test: part(test),
+        }
+    }
+
+    /// The counts that statistics need.
+    ///
+    /// # Panics
+    /// If a count is 2³² or more.
+    #[must_use]
+    pub fn size(&self) -> DatasetSize {
+        let count = |count: usize| u32::try_from(count).expect("a part has fewer than 2^32 images");
+        DatasetSize {
+            classes: count(self.classes),
+            train_images: count(self.train.images - self.validation),
+            validation_images: count(self.validation),
+            test_images: count(self.test.images),
         }
     }
 

@@ -63,6 +63,11 @@ pub(super) fn number(value: u64, field: &'static str) -> Result<u64, WireError> 
     within(value <= NUMBER_MAX, value, field, || "a number below 2^63".to_owned())
 }
 
+/// Checks a count of things of which there is one at least.
+pub(super) fn at_least_one(value: u32, field: &'static str) -> Result<u32, WireError> {
+    within(value > 0, value, field, || "at least 1".to_owned())
+}
+
 /// Checks a number of lanes.
 pub(super) fn lanes(value: u32, field: &'static str) -> Result<u32, WireError> {
     within(value <= LANES_MAX, value, field, || format!("at most {LANES_MAX} lanes"))

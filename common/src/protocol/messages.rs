@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::configuration::{Hyperparameters, Shape, StoppingRule};
 use crate::results::curve::CurvePoint;
 use crate::results::outcome::Outcome;
+use crate::vocabulary::dataset::DatasetSize;
 use crate::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use crate::vocabulary::ids::{Attempt, StoreId, SweepId, TrajectoryIndex, WorkerId};
 use crate::workers::capability::Capabilities;
@@ -115,6 +116,8 @@ pub struct Report {
     pub updates: u64,
     /// Wall-clock seconds of the attempt.
     pub seconds: f64,
+    /// The counts of its dataset; `None` if the dataset was not loaded.
+    pub dataset_size: Option<DatasetSize>,
 }
 
 /// A message from the coordinator to a worker.

@@ -230,6 +230,7 @@ mod tests {
             seconds: 1.0,
             reused_from: None,
             environment: None,
+            dataset_size: None,
         };
         let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(3) };
         let trained = TrainedView { trial, results: (0..20_000).map(result).collect(), curve: long_curve(0, 2_565) };

@@ -156,6 +156,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::messages::Held;
+    use crate::protocol::workers::tests::SIZE;
     use crate::vocabulary::diagnostics::Measure;
     use crate::vocabulary::ids::SweepId;
 
@@ -185,6 +186,7 @@ mod tests {
             diagnostics: diagnostics.collect(),
             updates: evaluations * 390,
             seconds: 1.5,
+            dataset_size: Some(SIZE),
         }
     }
 

@@ -219,6 +219,7 @@ impl IntoWire<v1::TrialResult> for ResultView {
             seconds: self.seconds,
             reused_from: cause_into_wire(self.reused_from.map(|from| from.to_string())),
             environment: self.environment.map(IntoWire::into_wire),
+            dataset_size: self.dataset_size.map(IntoWire::into_wire),
         }
     }
 }
@@ -241,6 +242,7 @@ impl FromWire<v1::TrialResult> for ResultView {
                 from => Some(parsed(from, "result.reused_from")?),
             },
             environment: message.environment.map(FromWire::from_wire).transpose()?,
+            dataset_size: message.dataset_size.map(FromWire::from_wire).transpose()?,
         })
     }
 }
@@ -253,7 +255,7 @@ mod tests {
 
     use super::*;
     use crate::configuration::Point;
-    use crate::protocol::workers::tests::environment;
+    use crate::protocol::workers::tests::{SIZE, environment};
     use crate::results::curve::{CurvePoint, Score};
     use crate::results::outcome::{Outcome, SweepState, TrialStatus};
     use crate::results::views::SourceTrial;
@@ -339,6 +341,7 @@ mod tests {
             seconds: 2.5,
             reused_from: None,
             environment: Some(Arc::new(environment())),
+            dataset_size: Some(SIZE),
         };
         let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(7) };
         for reused_from in [None, Some(false), Some(true)] {

@@ -13,6 +13,7 @@ use crate::results::curve::{CurvePoint, Score};
 use crate::results::outcome::{Outcome, SweepState, TrialStatus};
 use crate::settings::{Setting, Value};
 use crate::spec::Format;
+use crate::vocabulary::dataset::DatasetSize;
 use crate::vocabulary::diagnostics::DiagnosticPoint;
 use crate::workers::capability::Capabilities;
 use crate::workers::environment::{NumericEnvironment, VARIABLES};
@@ -241,6 +242,25 @@ impl FromWire<v1::DiagnosticPoint> for DiagnosticPoint {
             layer: bounds::layer(layer, "diagnostics.layer")?,
             measure: parsed(&measure, "diagnostics.measure")?,
             value: bounds::finite(value, "diagnostics.value")?,
+        })
+    }
+}
+
+impl IntoWire<v1::DatasetSize> for DatasetSize {
+    fn into_wire(self) -> v1::DatasetSize {
+        let Self { classes, train_images, validation_images, test_images } = self;
+        v1::DatasetSize { classes, train_images, validation_images, test_images }
+    }
+}
+
+impl FromWire<v1::DatasetSize> for DatasetSize {
+    fn from_wire(message: v1::DatasetSize) -> Result<Self, WireError> {
+        let v1::DatasetSize { classes, train_images, validation_images, test_images } = message;
+        Ok(Self {
+            classes: bounds::at_least_one(classes, "dataset_size.classes")?,
+            train_images: bounds::at_least_one(train_images, "dataset_size.train_images")?,
+            validation_images: bounds::at_least_one(validation_images, "dataset_size.validation_images")?,
+            test_images: bounds::at_least_one(test_images, "dataset_size.test_images")?,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::plan::dataset_summary::DatasetSummary;
 use crate::results::curve::{CurvePoint, Score};
 use crate::results::outcome::{Outcome, SweepState, TrialStatus};
 use crate::spec::{SpecText, SweepSpec};
-use crate::vocabulary::dataset::DatasetRef;
+use crate::vocabulary::dataset::{DatasetRef, DatasetSize};
 use crate::vocabulary::diagnostics::DiagnosticPoint;
 use crate::vocabulary::ids::{Attempt, NoTrialRef, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use crate::vocabulary::time::WallTime;
@@ -185,6 +185,8 @@ pub struct ResultView {
     pub reused_from: Option<SourceTrial>,
     /// The numeric environment in which it was trained; `None` if no worker is known that trained it.
     pub environment: Option<Arc<NumericEnvironment>>,
+    /// The counts of its dataset; `None` for custom data that no worker has loaded.
+    pub dataset_size: Option<DatasetSize>,
 }
 
 /// The trial that a result was reused from; written like the trial, followed by ` (deleted)` if its sweep was deleted.

@@ -27,6 +27,19 @@ pub struct CustomData {
     pub digest: Option<ContentDigest>,
 }
 
+/// The counts of a dataset that statistics need. They follow from its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct DatasetSize {
+    /// Number of classes.
+    pub classes: u32,
+    /// Number of images that weights are trained on, without those for validation.
+    pub train_images: u32,
+    /// Number of images for the validation accuracy.
+    pub validation_images: u32,
+    /// Number of images for the test accuracy.
+    pub test_images: u32,
+}
+
 /// The BLAKE3 hash of the uncompressed content of custom data; written in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentDigest(pub [u8; 32]);

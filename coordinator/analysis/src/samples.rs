@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use biosweep_common::configuration::{Configuration, Point, TrialKey};
+use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::settings::{Level, Setting, Value};
+use biosweep_common::vocabulary::Dataset;
 use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
 use biosweep_common::workers::environment::NumericEnvironment;
 
@@ -39,6 +41,7 @@ pub fn ended(rule: &str, network: &str, depth: u64, status: TrialStatus) -> Resu
             libtorch: "2.11.0".to_owned(),
             variables: BTreeMap::new(),
         })),
+        dataset_size: Some(DatasetSummary::of_named(Dataset::Mnist).size()),
     }
 }
 

@@ -155,7 +155,16 @@ impl World {
     /// The report of a lane that ended after `updates` updates.
     pub fn report(&self, grant: &Grant, lane: usize, outcome: Outcome, updates: u64) -> Report {
         let held = Held { sweep: grant.sweep, attempt: grant.attempt, trajectory: grant.lanes[lane].trajectory };
-        Report { held, outcome, cause: None, curve: curve(updates), diagnostics: Vec::new(), updates, seconds: 1.0 }
+        Report {
+            held,
+            outcome,
+            cause: None,
+            curve: curve(updates),
+            diagnostics: Vec::new(),
+            updates,
+            seconds: 1.0,
+            dataset_size: None,
+        }
     }
 
     /// Lets a worker report the end of a lane.

@@ -65,6 +65,7 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
                 results: vec![result],
                 curve: vec![point],
                 diagnostics: Vec::new(),
+                dataset: None,
             }))
         };
         let records: Vec<Record> =

@@ -165,6 +165,7 @@ fn reports(grant: &Grant) -> impl Iterator<Item = ToCoordinator> {
             diagnostics: Vec::new(),
             updates: 1,
             seconds: 0.0,
+            dataset_size: None,
         }))
     })
 }

@@ -26,7 +26,7 @@ use biosweep_common::results::views::SweepView;
 use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
 
 /// Why an operation of the store failed.
@@ -232,6 +232,9 @@ pub trait Store: Send + Sync {
 
     /// One sweep.
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError>;
+
+    /// The custom data that workers have loaded, by digest.
+    async fn datasets(&self) -> Result<Vec<DatasetRow>, StoreError>;
 
     /// Results with an index of at least `from`, in the order of trials, at most `limit`.
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError>;

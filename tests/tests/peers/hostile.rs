@@ -58,6 +58,9 @@ fn hello(sweep: &str) -> Up {
     })
 }
 
+const DATASET_SIZE: v1::DatasetSize =
+    v1::DatasetSize { classes: 10, train_images: 50, validation_images: 10, test_images: 10 };
+
 fn ended(sweep: &str) -> Up {
     Up::AttemptEnded(v1::AttemptEnded {
         sweep: sweep.to_owned(),
@@ -68,6 +71,7 @@ fn ended(sweep: &str) -> Up {
         curve: curve(),
         updates: 1,
         seconds: 0.5,
+        dataset_size: Some(DATASET_SIZE),
         diagnostics: diagnostics(),
     })
 }
@@ -219,6 +223,7 @@ fn results(sweep: &str) -> Vec<Vec<u8>> {
         attempts: 1,
         worker: "host/1".to_owned(),
         seconds: 0.5,
+        dataset_size: Some(DATASET_SIZE),
         reused_from: format!("{sweep}/3"),
         environment: Some(environment()),
     };

@@ -84,6 +84,7 @@ fn ended(grant: &v1::Grant, attempt: u64, lane: usize, accuracy: f64) -> Up {
         diagnostics: Vec::new(),
         updates: 1,
         seconds: 0.0,
+        dataset_size: None,
     })
 }
 

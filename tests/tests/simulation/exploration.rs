@@ -259,7 +259,15 @@ impl World {
                     CurvePoint { update: 10, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
                 let curve = if outcome == Outcome::Completed { vec![point] } else { Vec::new() };
                 let cause = (outcome == Outcome::Failed).then(|| "no luck".to_owned());
-                let end = LaneEnd { outcome, cause, curve, diagnostics: Vec::new(), updates: 10, seconds: 1.0 };
+                let end = LaneEnd {
+                    outcome,
+                    cause,
+                    curve,
+                    diagnostics: Vec::new(),
+                    updates: 10,
+                    seconds: 1.0,
+                    dataset_size: None,
+                };
                 self.input(place, Input::LaneEnded { lane: 0, end });
                 self.input(place, Input::BundleDone);
                 Ok(())

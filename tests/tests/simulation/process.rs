@@ -132,6 +132,14 @@ impl Lane {
             Outcome::Completed | Outcome::Diverged => self.evaluations.clone(),
             _ => Vec::new(),
         };
-        LaneEnd { outcome, cause, curve, diagnostics: Vec::new(), updates: self.updates, seconds: 1.0 }
+        LaneEnd {
+            outcome,
+            cause,
+            curve,
+            diagnostics: Vec::new(),
+            updates: self.updates,
+            seconds: 1.0,
+            dataset_size: None,
+        }
     }
 }

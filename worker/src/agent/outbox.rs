@@ -95,6 +95,7 @@ mod tests {
             diagnostics: Vec::new(),
             updates: 1,
             seconds: 1.0,
+            dataset_size: None,
         }))
     }
 

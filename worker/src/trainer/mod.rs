@@ -12,7 +12,7 @@ use biosweep_common::protocol::messages::{Grant, Lane};
 use biosweep_common::protocol::session::{Input, LaneEnd};
 use biosweep_common::results::curve::CurvePoint;
 use biosweep_common::results::outcome::Outcome;
-use biosweep_common::vocabulary::dataset::DatasetRef;
+use biosweep_common::vocabulary::dataset::{DatasetRef, DatasetSize};
 use biosweep_data::{self as data, Places};
 use biosweep_engine::checkpoint;
 use biosweep_engine::train::{Bundle, IncompatibleState, LaneJob, LaneOutcome, LaneState, NotFinite, Observer, train};
@@ -201,7 +201,7 @@ impl TrainingThread {
         let schedule = self.writer.as_ref().map(|writer| {
             CheckpointSchedule::new(writer, &self.runtime, every_s, self.clock, checkpoints.iter().copied())
         });
-        let mut observer = TrainingObserver { out: &self.out, lanes, schedule };
+        let mut observer = TrainingObserver { out: &self.out, lanes, schedule, dataset_size: data.size() };
         train(&bundle, data, &mut observer).map(drop).map_err(|error| error.to_string())
     }
 
@@ -229,6 +229,7 @@ struct TrainingObserver<'a> {
     out: &'a mpsc::Sender<TrainerEvent>,
     lanes: &'a [LaneControl],
     schedule: Option<CheckpointSchedule<'a>>,
+    dataset_size: DatasetSize,
 }
 
 impl Observer for TrainingObserver<'_> {
@@ -276,7 +277,7 @@ impl Observer for TrainingObserver<'_> {
             }
             schedule.ended(lane);
         }
-        let end = lane_end(outcome, control, seconds);
+        let end = LaneEnd { dataset_size: Some(self.dataset_size), ..lane_end(outcome, control, seconds) };
         drop(self.out.blocking_send(TrainerEvent::LaneEnded { lane, end }));
     }
 }
@@ -302,6 +303,7 @@ fn lane_end(outcome: &LaneOutcome, control: &LaneControl, seconds: f64) -> LaneE
         diagnostics: diagnostics.clone(),
         updates: control.updates.load(Ordering::Relaxed),
         seconds,
+        dataset_size: None,
     }
 }
 
@@ -313,6 +315,7 @@ fn failed(cause: &str, control: &LaneControl, seconds: f64) -> LaneEnd {
         diagnostics: Vec::new(),
         updates: control.updates.load(Ordering::Relaxed),
         seconds,
+        dataset_size: None,
     }
 }
 

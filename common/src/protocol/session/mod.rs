@@ -17,6 +17,7 @@ use crate::protocol::bounds::HELD_MAX;
 use crate::protocol::messages::{Grant, Held, Hello, Progress, Report, ToCoordinator, ToWorker, WorkerDescription};
 use crate::results::curve::CurvePoint;
 use crate::results::outcome::Outcome;
+use crate::vocabulary::dataset::DatasetSize;
 use crate::vocabulary::diagnostics::DiagnosticPoint;
 use crate::vocabulary::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
 
@@ -64,6 +65,8 @@ pub struct LaneEnd {
     pub updates: u64,
     /// Wall-clock seconds of the lane.
     pub seconds: f64,
+    /// The counts of its dataset; `None` if the dataset was not loaded.
+    pub dataset_size: Option<DatasetSize>,
 }
 
 /// An action for the worker.
@@ -306,8 +309,8 @@ impl Session {
     }
 
     fn report(&mut self, store: Option<StoreId>, held: Held, end: LaneEnd) -> Vec<Output> {
-        let LaneEnd { outcome, cause, curve, diagnostics, updates, seconds } = end;
-        let report = Report { held, outcome, cause, curve, diagnostics, updates, seconds }.deliverable();
+        let LaneEnd { outcome, cause, curve, diagnostics, updates, seconds, dataset_size } = end;
+        let report = Report { held, outcome, cause, curve, diagnostics, updates, seconds, dataset_size }.deliverable();
         self.unacknowledged.insert(key(store, held), report.clone());
         let keep = Output::Keep(Box::new(Owed { store, report: report.clone() }));
         if self.is_for(store) {
@@ -373,6 +376,7 @@ impl LaneEnd {
             diagnostics: Vec::new(),
             updates: 0,
             seconds: 0.0,
+            dataset_size: None,
         }
     }
 }

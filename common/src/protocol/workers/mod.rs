@@ -147,14 +147,25 @@ impl IntoWire<v1::AttemptEnded> for Report {
             diagnostics: self.diagnostics.into_wire(),
             updates: self.updates,
             seconds: self.seconds,
+            dataset_size: self.dataset_size.map(IntoWire::into_wire),
         }
     }
 }
 
 impl FromWire<v1::AttemptEnded> for Report {
     fn from_wire(message: v1::AttemptEnded) -> Result<Self, WireError> {
-        let v1::AttemptEnded { sweep, attempt, trajectory, outcome, cause, curve, updates, seconds, diagnostics } =
-            message;
+        let v1::AttemptEnded {
+            sweep,
+            attempt,
+            trajectory,
+            outcome,
+            cause,
+            curve,
+            updates,
+            seconds,
+            diagnostics,
+            dataset_size,
+        } = message;
         check_points(curve.len() + diagnostics.len())?;
         Ok(Self {
             held: Held::from_wire(v1::Held { sweep, attempt, trajectory })?,
@@ -164,6 +175,7 @@ impl FromWire<v1::AttemptEnded> for Report {
             diagnostics: Vec::from_wire(diagnostics)?,
             updates: bounds::number(updates, "ended.updates")?,
             seconds: bounds::seconds(seconds, "ended.seconds")?,
+            dataset_size: dataset_size.map(FromWire::from_wire).transpose()?,
         })
     }
 }

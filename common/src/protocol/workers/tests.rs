@@ -8,6 +8,7 @@ use super::*;
 use crate::results::curve::CurvePoint;
 use crate::results::outcome::Outcome;
 use crate::settings::Value;
+use crate::vocabulary::dataset::DatasetSize;
 use crate::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use crate::vocabulary::ids::{StoreId, SweepId, WorkerId};
 use crate::workers::environment::NumericEnvironment;
@@ -15,6 +16,9 @@ use crate::workers::environment::NumericEnvironment;
 fn held() -> Held {
     Held { sweep: SweepId(Uuid::from_u128(7)), attempt: Attempt(7), trajectory: TrajectoryIndex(1 << 40) }
 }
+
+pub(in crate::protocol) const SIZE: DatasetSize =
+    DatasetSize { classes: 10, train_images: 50_000, validation_images: 10_000, test_images: 10_000 };
 
 pub(in crate::protocol) fn environment() -> NumericEnvironment {
     NumericEnvironment {
@@ -51,6 +55,7 @@ fn a_worker_message_is_the_same_after_conversion_and_back() {
         diagnostics: vec![DiagnosticPoint { update: 390, layer: 6, measure: Measure::UpdateAngle, value: 61.5 }],
         updates: 780,
         seconds: 1.5,
+        dataset_size: Some(SIZE),
     };
     let progress = Progress { attempt: Attempt(7), trajectory: TrajectoryIndex(3), updates: 12 };
     let hello = Hello { worker: WorkerId(Uuid::from_u128(7)), description, numerics_version: 1, held: vec![held()] };

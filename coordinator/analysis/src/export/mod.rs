@@ -11,6 +11,7 @@ use biosweep_common::names;
 use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::Network;
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::workers::environment::EnvironmentClass;
 
 names! {
@@ -69,6 +70,7 @@ impl<'a> Results<'a> {
         columns.extend(settings.iter().map(|setting| setting.name()));
         columns.extend(["validation_accuracy", "test_accuracy", "best_update"]);
         columns.extend(["updates", "attempts", "worker", "seconds", "reused_from", "device", "cpu_class", "libtorch"]);
+        columns.extend(["classes", "train_images", "validation_images", "test_images"]);
         sink.columns(columns)?;
         Ok(Self { sink, settings })
     }
@@ -103,6 +105,15 @@ impl<'a> Results<'a> {
             of_class(|class| class.device),
             of_class(|class| class.instructions),
             of_class(|class| class.libtorch),
+        ]);
+        let of_dataset = |count: fn(DatasetSize) -> u32| {
+            result.dataset_size.map_or(Field::Absent, |size| Field::Integer(count(size).into()))
+        };
+        fields.extend([
+            of_dataset(|size| size.classes),
+            of_dataset(|size| size.train_images),
+            of_dataset(|size| size.validation_images),
+            of_dataset(|size| size.test_images),
         ]);
         self.sink.row(fields)
     }
@@ -270,20 +281,21 @@ mod tests {
              skip_input,skip_density,skip_decay,skip_seed,batch_size,optimizer,eval_every,\
              learning_rate,weight_decay,momentum,nesterov,target_step,noise_std,decoder_learning_rate,fold,seed,\
              early_stop_start,early_stop_patience,max_updates,validation_accuracy,test_accuracy,best_update,updates,\
-             attempts,worker,seconds,reused_from,device,cpu_class,libtorch"
+             attempts,worker,seconds,reused_from,device,cpu_class,libtorch,\
+             classes,train_images,validation_images,test_images"
         );
         let key = "ab".repeat(32);
         assert_eq!(
             lines[1],
             format!(
                 "0,{key},completed,mnist,dn,dtp,relu,5,128,,,false,,,,128,adam,390,0.001,0.00001,,,0.1,0.1,0.001,0,0,,,3900,\
-                 0.30000000000000004,0.3333333333333333,3510,3900,1,\"a \"\"fast\"\", small host/1\",12.5,,cpu,avx2,2.11.0"
+                 0.30000000000000004,0.3333333333333333,3510,3900,1,\"a \"\"fast\"\", small host/1\",12.5,,cpu,avx2,2.11.0,10,50000,10000,10000"
             )
         );
         assert_eq!(
             lines[2],
             format!(
-                "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,128,adam,390,0.001,{},,,,,,0,0,,,3900,,,,3900,1,host/1,12.5,,cpu,avx2,2.11.0",
+                "1,{key},diverged,mnist,nn,bp,relu,5,128,,,,,,,128,adam,390,0.001,{},,,,,,0,0,,,3900,,,,3900,1,host/1,12.5,,cpu,avx2,2.11.0,10,50000,10000,10000",
                 two_results()[1].point[&Setting::WeightDecay].to_string().replace("1e-5", "0.00001")
             )
         );

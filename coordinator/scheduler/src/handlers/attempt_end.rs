@@ -5,11 +5,12 @@ use std::sync::Arc;
 use biosweep_common::protocol::messages::{Held, Report, ToWorker};
 use biosweep_common::results::outcome::Outcome;
 use biosweep_common::results::views::IncompleteAttempt;
+use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, WorkerId};
 
 use crate::event::{Action, Notice, Now};
 use crate::policies::reuse::TrainedSource;
-use crate::record::{Ending, Record};
+use crate::record::{DatasetRow, Ending, Record};
 use crate::scheduler::Scheduler;
 use crate::tables::failures::DEATHS_MAX;
 use crate::tables::sweep::{Completion, End, scores};
@@ -77,7 +78,7 @@ impl Scheduler {
 
     /// Ends a trajectory with its final results.
     fn finish(&mut self, now: Now, id: WorkerId, report: Report, end: End, actions: &mut Vec<Action>) {
-        let Report { held, outcome, cause, curve, diagnostics, updates, seconds } = report;
+        let Report { held, outcome, cause, curve, diagnostics, updates, seconds, dataset_size } = report;
         let worker_name = self.worker_name(id);
         let environment = self.workers.get(id).map(|worker| Arc::clone(&worker.description.environment));
         let lane = self.close_lane(now, held.attempt, held.trajectory);
@@ -86,6 +87,12 @@ impl Scheduler {
         let failed_on = sweep.failed_on.remove(held.trajectory);
         let by = Completion { worker_name: &worker_name, environment: environment.as_ref(), updates, seconds };
         let results = sweep.finish(held.trajectory, &lane.trajectory, end, &curve, by);
+        let dataset = match (&lane.trajectory.shape.dataset, dataset_size) {
+            (custom @ DatasetRef::Custom(_), Some(size)) => {
+                Some(DatasetRow { digest: custom.digest().into_owned(), size })
+            }
+            _ => None,
+        };
         let ending = Ending {
             sweep: held.sweep,
             trajectory: held.trajectory,
@@ -97,6 +104,7 @@ impl Scheduler {
             results,
             curve,
             diagnostics,
+            dataset,
         };
         let source = TrainedSource {
             sweep: held.sweep,
@@ -181,6 +189,7 @@ impl Scheduler {
             diagnostics: Vec::new(),
             updates,
             seconds: 0.0,
+            dataset_size: None,
         };
         self.finish(now, id, report, End::Failed, actions);
     }

@@ -6,6 +6,7 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::protocol::messages::Held;
 use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::diagnostics::DiagnosticPoint;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::vocabulary::time::WallTime;
@@ -174,6 +175,17 @@ pub struct Ending {
     pub curve: Vec<CurvePoint>,
     /// The diagnostics, stored with the curve.
     pub diagnostics: Vec<DiagnosticPoint>,
+    /// The custom data that it was trained on. Other datasets have counts that are known without any record.
+    pub dataset: Option<DatasetRow>,
+}
+
+/// Custom data that a worker has loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetRow {
+    /// The digest of its content, as in [`DatasetRef::digest`](biosweep_common::vocabulary::dataset::DatasetRef::digest).
+    pub digest: String,
+    /// Its counts.
+    pub size: DatasetSize,
 }
 
 impl Ending {
@@ -183,7 +195,8 @@ impl Ending {
         let Held { sweep, attempt, trajectory } = held;
         let (cause, updates) = (None, 0);
         let (results, curve, diagnostics) = (Vec::new(), Vec::new(), Vec::new());
-        Self { sweep, trajectory, attempt, outcome, cause, updates, at, results, curve, diagnostics }
+        let dataset = None;
+        Self { sweep, trajectory, attempt, outcome, cause, updates, at, results, curve, diagnostics, dataset }
     }
 }
 

@@ -10,6 +10,6 @@ mod change;
 mod stored;
 mod submission;
 
-pub use change::{Ending, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, TrialResult};
+pub use change::{DatasetRow, Ending, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, TrialResult};
 pub use stored::{AttemptRow, CurveRow, FailureRow, FailureStatus, Restored, RestoredSweep, SourceRow, SweepRow};
 pub use submission::{Extension, Submission};

@@ -159,6 +159,7 @@ mod tests {
             results: vec![result],
             curve: Vec::new(),
             diagnostics: Vec::new(),
+            dataset: None,
         };
         let store = Arc::new(Memory::default());
         let records = [Record::Submitted(submission), Record::Leased(lease), Record::Ended(Box::new(ending))];

@@ -73,6 +73,7 @@ fn half_trained(sweep: SweepId, key: TrialKey) -> [Record; 3] {
         results: vec![result],
         curve: vec![CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) }],
         diagnostics: Vec::new(),
+        dataset: None,
     };
     let second = LeaseRow { attempt: Attempt(2), first: TrajectoryIndex(1), ..lease.clone() };
     [Record::Leased(lease), Record::Leased(second), Record::Ended(Box::new(ending))]

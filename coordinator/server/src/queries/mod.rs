@@ -5,14 +5,17 @@ pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey, trajectory_point};
+use biosweep_common::configuration::{NUMERICS_VERSION, Point, TrialKey, trajectory_point};
+use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{
     CurveView, IncompleteAttempt, ResultView, SourceTrial, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
 };
+use biosweep_common::settings::{Setting, Value};
 use biosweep_common::spec::{SpecText, SweepSpec};
+use biosweep_common::vocabulary::dataset::{DatasetRef, DatasetSize};
 use biosweep_common::vocabulary::ids::{SweepId, TrialIndex, TrialRef};
-use biosweep_scheduler::record::{AttemptRow, CurveRow, SweepRow, TrialResult};
+use biosweep_scheduler::record::{AttemptRow, CurveRow, DatasetRow, SweepRow, TrialResult};
 use biosweep_scheduler::status::sweep_view;
 use biosweep_scheduler::tables::sweep::cut_for;
 use biosweep_store::{Store, StoreError};
@@ -243,6 +246,8 @@ pub async fn result_views(
     deleted: &mut Deleted,
 ) -> Result<Option<Vec<ResultView>>, StoreError> {
     let mut views = Vec::with_capacity(rows.len());
+    let custom: BTreeMap<String, DatasetSize> =
+        store.datasets().await?.into_iter().map(|DatasetRow { digest, size }| (digest, size)).collect();
     for row in rows {
         let TrialResult {
             trial,
@@ -257,6 +262,7 @@ pub async fn result_views(
             environment,
         } = row;
         let Some(point) = spec.grid.point(trial) else { return Ok(None) };
+        let dataset_size = dataset_size(&point, &custom);
         let reused_from = match reused_from {
             Some(trial) => Some(deleted.origin(store, trial).await?),
             None => None,
@@ -273,9 +279,19 @@ pub async fn result_views(
             seconds,
             reused_from,
             environment,
+            dataset_size,
         });
     }
     Ok(Some(views))
+}
+
+/// The counts of the dataset of a point.
+fn dataset_size(point: &Point, custom: &BTreeMap<String, DatasetSize>) -> Option<DatasetSize> {
+    let Value::Name(name) = point.get(&Setting::Dataset)? else { return None };
+    match name.parse().ok()? {
+        DatasetRef::Named(dataset) => Some(DatasetSummary::of_named(dataset).size()),
+        own @ DatasetRef::Custom(_) => custom.get(own.digest().as_ref()).copied(),
+    }
 }
 
 /// A curve with its settings; `None` if its trajectory is not in the grid.

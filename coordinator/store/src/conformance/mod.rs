@@ -9,13 +9,14 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::spec::{Format, SpecText};
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef, WorkerId};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Ending, Extension, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record, Restored,
-    RestoredSweep, RetriedRow, ReusedRow, SourceRow, Submission, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, Ending, Extension, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record,
+    Restored, RestoredSweep, RetriedRow, ReusedRow, SourceRow, Submission, TrialResult,
 };
 use biosweep_tests::postgres::Server;
 use uuid::Uuid;
@@ -58,6 +59,7 @@ claims! {
     a_sweep_reads_back_with_its_state_and_counts
     results_read_back_in_order_from_an_index_up_to_a_limit
     curves_read_back_in_order_from_an_index_up_to_a_limit
+    a_dataset_is_stored_once_with_its_first_counts
     incomplete_attempts_come_latest_first_up_to_a_limit
     a_lease_stays_open_until_each_of_its_trajectories_has_ended
     attempts_are_counted_until_the_trajectory_is_done
@@ -134,6 +136,17 @@ async fn curves_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store
     };
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), [row(0), row(2), row(3)]);
     assert_eq!(store.curves(sweep(1), 1, 1).await.expect("reads"), [row(2)]);
+}
+
+async fn a_dataset_is_stored_once_with_its_first_counts(store: &dyn Store) {
+    assert_eq!(store.datasets().await.expect("reads"), []);
+    commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 4)]).await;
+    let completed = |trajectory| ended(1, trajectory, 1, Outcome::Completed);
+    commit(store, &[completed(1), completed(0), completed(2)]).await;
+    let Record::Ended(mut other) = completed(3) else { unreachable!() };
+    other.dataset = Some(DatasetRow { size: dataset(0).size, ..dataset(1) });
+    commit(store, &[Record::Ended(other)]).await;
+    assert_eq!(store.datasets().await.expect("reads"), [dataset(0), dataset(1)]);
 }
 
 async fn incomplete_attempts_come_latest_first_up_to_a_limit(store: &dyn Store) {
@@ -619,7 +632,8 @@ async fn numbers_and_texts_that_some_store_cannot_hold_are_refused(store: &dyn S
 async fn seen(store: &dyn Store) -> String {
     // The store's own id always differs.
     let restored = Restored { store: None, ..store.restore().await.expect("restores") };
-    let mut seen = format!("{restored:#?}\n{:#?}", store.sweeps().await.expect("reads"));
+    let (sweeps, datasets) = (store.sweeps().await.expect("reads"), store.datasets().await.expect("reads"));
+    let mut seen = format!("{restored:#?}\n{sweeps:#?}\n{datasets:#?}");
     for id in (1..=3).map(sweep) {
         let results = store.results(id, TrialIndex(0), 1_000).await.expect("reads");
         let curves = store.curves(id, 0, 1_000).await.expect("reads");

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Ending, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record, RestoredSweep,
-    RetriedRow, ReusedRow, Submission, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, Ending, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record,
+    RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult,
 };
 
 /// A store that does not outlive its process.
@@ -27,6 +28,8 @@ struct State {
     deleted: BTreeSet<SweepId>,
     leases: BTreeMap<Attempt, Lease>,
     quarantined: BTreeMap<WorkerId, QuarantineRow>,
+    /// By digest.
+    datasets: BTreeMap<String, DatasetSize>,
 }
 
 #[derive(Debug, Clone)]
@@ -80,7 +83,14 @@ enum Undo {
     Nothing,
     Submission,
     Lease(Attempt),
-    Ending { sweep: SweepId, attempt: Attempt, trajectory: TrajectoryIndex, trials: Vec<TrialIndex> },
+    Ending {
+        sweep: SweepId,
+        attempt: Attempt,
+        trajectory: TrajectoryIndex,
+        trials: Vec<TrialIndex>,
+        /// The digest of the dataset, if it is new.
+        dataset: Option<String>,
+    },
     Sweep(Box<Sweep>),
     Everything(Box<State>),
     Quarantine(WorkerId, Option<QuarantineRow>),
@@ -174,7 +184,7 @@ impl State {
 
     fn ended(&mut self, ending: &Ending) -> Result<Undo, String> {
         let &Ending { sweep: id, trajectory, attempt, outcome, at, .. } = ending;
-        let Self { sweeps, leases, .. } = self;
+        let Self { sweeps, leases, datasets, .. } = self;
         let sweep = sweeps.iter_mut().find(|sweep| sweep.row.submission.id == id);
         let sweep = sweep.ok_or_else(|| format!("sweep {id} does not exist"))?;
         let lease = leases.get_mut(&attempt).filter(|lease| lease.row.sweep == id && lease.open.contains(&trajectory));
@@ -201,7 +211,12 @@ impl State {
             *sweep.count(result.status) += 1;
             sweep.results.insert(result.trial, result.clone());
         }
-        Ok(Undo::Ending { sweep: id, attempt, trajectory, trials })
+        let dataset = ending.dataset.as_ref().filter(|dataset| !datasets.contains_key(&dataset.digest));
+        if let Some(DatasetRow { digest, size }) = dataset {
+            datasets.insert(digest.clone(), *size);
+        }
+        let dataset = dataset.map(|dataset| dataset.digest.clone());
+        Ok(Undo::Ending { sweep: id, attempt, trajectory, trials, dataset })
     }
 
     fn reused(&mut self, id: SweepId, trajectories: &[ReusedRow]) -> Result<Undo, String> {
@@ -294,7 +309,10 @@ impl State {
             Undo::Quarantine(worker, Some(before)) => drop(self.quarantined.insert(worker, before)),
             Undo::Quarantine(worker, None) => drop(self.quarantined.remove(&worker)),
             Undo::Lease(attempt) => drop(self.leases.remove(&attempt)),
-            Undo::Ending { sweep, attempt, trajectory, trials } => {
+            Undo::Ending { sweep, attempt, trajectory, trials, dataset } => {
+                if let Some(digest) = dataset {
+                    self.datasets.remove(&digest);
+                }
                 self.leases.get_mut(&attempt).expect(THERE).open.insert(trajectory);
                 let sweep = self.known(sweep).expect(THERE);
                 sweep.attempts.pop();

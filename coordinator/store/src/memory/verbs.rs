@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::outcome::Outcome;
 use biosweep_common::results::views::SweepView;
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
 use biosweep_scheduler::status::sweep_view;
 
@@ -75,6 +76,11 @@ impl Store for Memory {
 
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
         Ok(self.state().sweep(id).map(|sweep| sweep.row.clone()))
+    }
+
+    async fn datasets(&self) -> Result<Vec<DatasetRow>, StoreError> {
+        let row = |(digest, &size): (&String, &DatasetSize)| DatasetRow { digest: digest.clone(), size };
+        Ok(self.state().datasets.iter().map(row).collect())
     }
 
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {

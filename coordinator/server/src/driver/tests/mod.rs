@@ -18,7 +18,7 @@ use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
 };
 use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_scheduler::tables::pending::PreparedSpec;
@@ -97,6 +97,9 @@ impl Store for Flaky {
     }
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
         self.memory.sweep(id).await
+    }
+    async fn datasets(&self) -> Result<Vec<DatasetRow>, StoreError> {
+        self.memory.datasets().await
     }
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
         self.memory.results(id, from, limit).await
@@ -203,6 +206,7 @@ pub(crate) fn report(grant: &Grant) -> ToCoordinator {
         diagnostics: Vec::new(),
         updates: 1,
         seconds: 1.0,
+        dataset_size: None,
     }))
 }
 

@@ -20,8 +20,12 @@ shared_modules!();
 mod tests;
 
 /// All migrations, in order. A database with an old version is migrated when it is opened.
-pub(super) static MIGRATIONS: LazyLock<Migrator> =
-    LazyLock::new(|| migrator(&[(1, "store", include_str!("../../../migrations/postgres/0001_store.sql"))]));
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    migrator(&[
+        (1, "store", include_str!("../../../migrations/postgres/0001_store.sql")),
+        (2, "datasets", include_str!("../../../migrations/postgres/0002_datasets.sql")),
+    ])
+});
 
 /// The schema with the tables.
 const SCHEMA: &str = "biosweep";

@@ -8,10 +8,11 @@ use biosweep_common::results::curve::Score;
 use biosweep_common::results::outcome::{SweepState, TrialStatus};
 use biosweep_common::results::views::SweepView;
 use biosweep_common::spec::{Format, SpecText};
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
-use biosweep_scheduler::record::{Submission, SweepRow, TrialResult};
+use biosweep_scheduler::record::{DatasetRow, Submission, SweepRow, TrialResult};
 use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;
 
@@ -119,6 +120,16 @@ impl<'a> Cells<'a> {
                 }),
             },
         })
+    }
+
+    pub(super) fn dataset(&self) -> Result<DatasetRow, StoreError> {
+        let size = DatasetSize {
+            classes: self.narrow("classes")?,
+            train_images: self.narrow("train_images")?,
+            validation_images: self.narrow("validation_images")?,
+            test_images: self.narrow("test_images")?,
+        };
+        Ok(DatasetRow { digest: self.get("digest")?, size })
     }
 
     pub(super) fn key(&self) -> Result<TrialKey, StoreError> {

@@ -6,7 +6,7 @@ use biosweep_common::results::views::SweepView;
 use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::vocabulary::time::WallTime;
-use biosweep_scheduler::record::{AttemptRow, CurveRow, Extension, SourceRow, SweepRow, TrialResult};
+use biosweep_scheduler::record::{AttemptRow, CurveRow, DatasetRow, Extension, SourceRow, SweepRow, TrialResult};
 
 use super::super::{curve, diagnostics};
 use super::cells::{Cells, Environments, all};
@@ -88,6 +88,13 @@ pub(super) async fn extended(connection: &mut Connection, cells: Cells<'_>) -> R
         sweep.extensions = rows.iter().map(extension).collect::<Result<_, StoreError>>()?;
     }
     Ok(sweep)
+}
+
+pub(super) async fn datasets(connection: &mut Connection, place: &str) -> Result<Vec<DatasetRow>, StoreError> {
+    let query =
+        sqlx::query("SELECT digest, classes, train_images, validation_images, test_images FROM datasets ORDER BY digest");
+    let rows = all(connection, place, query).await?;
+    rows.iter().map(|row| Cells { row, place }.dataset()).collect()
 }
 
 pub(super) async fn results(

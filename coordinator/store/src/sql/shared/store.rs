@@ -5,7 +5,7 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::views::SweepView;
 use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
@@ -190,6 +190,10 @@ impl Store for Sql {
 
     async fn sweep(&self, id: SweepId) -> Result<Option<SweepRow>, StoreError> {
         self.sound(read::sweep(&mut *self.reader().await?, &self.place, id).await)
+    }
+
+    async fn datasets(&self) -> Result<Vec<DatasetRow>, StoreError> {
+        self.sound(read::datasets(&mut *self.reader().await?, &self.place).await)
     }
 
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::results::outcome::{Outcome, TrialStatus};
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
-use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
+use biosweep_scheduler::record::{DatasetRow, Ending, LeaseRow, Record, ReusedRow, TrialResult};
 use sqlx::error::ErrorKind;
 
 use super::super::{curve, diagnostics};
@@ -45,11 +46,12 @@ pub(super) struct Late {
     pub(super) outcome: Outcome,
 }
 
-/// A cache of row ids of sweeps and trainers, which never change.
+/// A cache of row ids of sweeps and trainers, which never change, and of the digests of stored datasets.
 #[derive(Debug, Default)]
 pub(super) struct IdCache {
     sweeps: BTreeMap<SweepId, i64>,
     trainers: BTreeMap<(String, Option<Arc<NumericEnvironment>>), i64>,
+    datasets: BTreeSet<String>,
 }
 
 /// Writes the records. After an error the transaction must be rolled back and the cache dropped.
@@ -169,6 +171,9 @@ impl<'a> Writer<'a> {
             self.integer(at.0)?,
             self.integer(ending.updates)?,
         ]);
+        if let Some(dataset) = &ending.dataset {
+            self.dataset(dataset).await?;
+        }
         if ending.results.is_empty() {
             return Ok(());
         }
@@ -330,6 +335,26 @@ impl<'a> Writer<'a> {
     pub(super) fn forget(&mut self, id: SweepId) {
         self.sweeps.remove(&id);
         self.ids.sweeps.remove(&id);
+    }
+
+    /// The first counts of a dataset stay: equal digests mean equal data.
+    async fn dataset(&mut self, row: &DatasetRow) -> Result<(), StoreError> {
+        if self.ids.datasets.contains(&row.digest) {
+            return Ok(());
+        }
+        let DatasetSize { classes, train_images, validation_images, test_images } = row.size;
+        let query = sqlx::query(
+            "INSERT INTO datasets (digest, classes, train_images, validation_images, test_images) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING",
+        )
+        .bind(row.digest.clone())
+        .bind(i64::from(classes))
+        .bind(i64::from(train_images))
+        .bind(i64::from(validation_images))
+        .bind(i64::from(test_images));
+        self.execute(query, || format!("dataset {}", row.digest)).await?;
+        self.ids.datasets.insert(row.digest.clone());
+        Ok(())
     }
 
     /// The row id of a worker's name with its numeric environment.

@@ -21,8 +21,12 @@ shared_modules!();
 mod tests;
 
 /// All migrations, in order. A file with an old version is migrated when it is opened.
-pub(super) static MIGRATIONS: LazyLock<Migrator> =
-    LazyLock::new(|| migrator(&[(1, "store", include_str!("../../../migrations/sqlite/0001_store.sql"))]));
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    migrator(&[
+        (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
+        (2, "datasets", include_str!("../../../migrations/sqlite/0002_datasets.sql")),
+    ])
+});
 
 const FILE: &str = "biosweep.sqlite";
 /// The write-ahead log: commits that are not in the file yet.
