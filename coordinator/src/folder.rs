@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use biosweep_analysis::aggregate::Cell;
 use biosweep_analysis::export::{self, Format};
-use biosweep_analysis::{aggregate, figures};
+use biosweep_analysis::figures;
 use biosweep_common::results::views::{CurveView, ResultView, SweepView};
 use biosweep_common::vocabulary::ids::SweepId;
 
@@ -42,6 +43,7 @@ impl ResultsFolder {
         home: &Path,
         sweep: &SweepView,
         results: &[ResultView],
+        cells: &[Cell],
         curves: &[CurveView],
     ) -> Result<Self, FolderError> {
         let folder = of(home, sweep);
@@ -56,11 +58,10 @@ impl ResultsFolder {
             curves.iter().try_for_each(|curve| export.write(curve))?;
             export.finish()
         })?;
-        let cells = aggregate::cells(results);
         let title = title(sweep);
         let pictures = [
-            ("accuracy-by-depth.svg", figures::accuracy_by_depth(&title, &cells)),
-            ("learning-curves.svg", figures::learning_curves(&title, &cells, curves)),
+            ("accuracy-by-depth.svg", figures::accuracy_by_depth(&title, cells)),
+            ("learning-curves.svg", figures::learning_curves(&title, cells, curves)),
         ];
         let figures = pictures
             .into_iter()

@@ -1,24 +1,28 @@
 //! From results to cells: the mean accuracy of each rule on each network, activation and depth.
 //!
-//! The trials of one cell may differ in two ways. `fold` and `seed` make *replicates*: repetitions of one experiment,
-//! from which means and standard deviations are computed. All other settings (learning rate, early-stop start, …) are
-//! *tuning*: each distinct choice is a candidate. A cell shows the candidate with the best mean validation accuracy,
-//! never the one with the best test accuracy. In this comparison a diverged replicate counts as an accuracy of 0, so
-//! that a candidate does not win by one lucky replicate. A failed replicate does not count, because a failure does not
-//! depend on the settings. In an unfinished sweep, candidates may have different numbers of replicates. Only those with
-//! the most are compared, because a mean of few replicates is more often extreme. Of equal candidates the one with the
-//! first trials wins.
+//! Configurations of one cell differ in *tuning* settings (learning rate, early-stop start, …): each is a candidate. A cell
+//! shows the candidate with the best mean validation accuracy, never the one with the best test accuracy. In an unfinished
+//! sweep, candidates may have different numbers of replicates. Only those with the most are compared, because a mean of few
+//! replicates is more often extreme. Of equal candidates the one with the first trials wins.
+//!
+//! A mean has one value per fold: the mean over the seeds of the fold. Folds are independent; seeds of one fold share their
+//! data. With a single fold, each seed is a value.
 
 use std::collections::BTreeMap;
 
 use biosweep_common::configuration::Point;
-use biosweep_common::results::outcome::TrialStatus;
-use biosweep_common::results::views::ResultView;
 use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 use serde::{Serialize, Serializer};
+
+use crate::replicates::{Configuration, Divergence, Part, Replicates};
+use crate::selection::best;
+use crate::statistics::{interval, summary};
+
+/// The level of all intervals.
+pub const LEVEL: f64 = 0.95;
 
 /// The place of a cell in tables. The order is that of tables.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -35,6 +39,10 @@ pub struct Place {
     pub depth: u32,
 }
 
+/// The settings of a place.
+pub const PLACE: [Setting; 5] =
+    [Setting::Dataset, Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
+
 /// The replicates of the best candidate for one place.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cell {
@@ -48,16 +56,20 @@ pub struct Cell {
     pub candidates: usize,
     /// Number of candidates with the most replicates, among which the best was chosen.
     pub compared: usize,
-    /// Mean test accuracy of the completed replicates; `None` if none completed.
+    /// Mean test accuracy; `None` if no replicate has a score.
     #[serde(rename = "test_accuracy")]
     pub test: Option<Mean>,
     /// Mean validation accuracy of the same replicates.
     #[serde(rename = "validation_accuracy")]
     pub validation: Option<Mean>,
+    /// Number of completed replicates.
+    pub completed: u64,
     /// Number of diverged replicates.
     pub diverged: u64,
     /// Number of failed replicates.
     pub failed: u64,
+    /// Number of replicates that have no score: they failed, were cancelled or have not ended.
+    pub missing: u64,
 }
 
 /// A mean over replicates.
@@ -65,73 +77,75 @@ pub struct Cell {
 pub struct Mean {
     /// The arithmetic mean, as a fraction.
     pub mean: f64,
-    /// The sample standard deviation (n − 1), as a fraction; `None` for a single replicate.
+    /// The sample standard deviation (n − 1), as a fraction; `None` for a single value.
     pub spread: Option<f64>,
-    /// Number of replicates.
+    /// Half of the width of the 95 % interval of the mean, as a fraction; `None` for a single value.
+    pub half_width: Option<f64>,
+    /// Number of values, n.
     pub count: u64,
+    /// What each value is of.
+    pub unit: Unit,
 }
 
-/// The cells of these results, ordered by place.
-pub fn cells<'a>(results: impl IntoIterator<Item = &'a ResultView>) -> Vec<Cell> {
-    let mut aggregate = Aggregate::default();
-    results.into_iter().for_each(|result| aggregate.add(result));
-    aggregate.cells()
+/// What each value of a mean is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// A fold: the mean over its seeds.
+    Fold,
+    /// A seed of the only fold. Nothing follows for other data.
+    Seed,
 }
 
-/// Collects results one by one. It keeps sums for each candidate, not the results.
-#[derive(Debug, Default)]
-pub struct Aggregate {
-    places: BTreeMap<Place, Vec<Candidate>>,
-    /// The index of each candidate in the list of its place.
-    index: BTreeMap<(Place, Vec<(Setting, String)>), usize>,
-}
-
-#[derive(Debug)]
-struct Candidate {
-    tuning: Point,
-    test: Sums,
-    validation: Sums,
-    diverged: u64,
-    failed: u64,
-}
-
-/// Running sums by Welford's method, which is accurate for values that lie close together.
-#[derive(Debug, Default)]
-struct Sums {
-    count: u64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Aggregate {
-    /// Adds one result. A point without rule, network or depth is ignored.
-    pub fn add(&mut self, result: &ResultView) {
-        let Some(place) = Place::of(&result.point) else { return };
-        let tuning = tuning(&result.point);
-        // Values with real numbers have no total order and cannot be keys. Their texts can, and are equal only for
-        // equal values.
-        let text = tuning.iter().map(|(&setting, value)| (setting, value.to_string())).collect();
-        let candidates = self.places.entry(place.clone()).or_default();
-        let index = *self.index.entry((place, text)).or_insert(candidates.len());
-        if index == candidates.len() {
-            let (test, validation) = (Sums::default(), Sums::default());
-            candidates.push(Candidate { tuning, test, validation, diverged: 0, failed: 0 });
-        }
-        let candidate = &mut candidates[index];
-        match (result.status, result.score) {
-            (TrialStatus::Completed, Some(score)) => {
-                candidate.test.add(score.test_accuracy);
-                candidate.validation.add(score.validation_accuracy);
-            }
-            (TrialStatus::Diverged, _) => candidate.diverged += 1,
-            (TrialStatus::Failed, _) | (TrialStatus::Completed, None) => candidate.failed += 1,
+impl Unit {
+    /// The word for `count` of them.
+    pub const fn word(self, count: u64) -> &'static str {
+        match (self, count) {
+            (Self::Fold, 1) => "fold",
+            (Self::Fold, _) => "folds",
+            (Self::Seed, 1) => "seed",
+            (Self::Seed, _) => "seeds",
         }
     }
+}
 
-    /// The cells, ordered by place.
-    pub fn cells(&self) -> Vec<Cell> {
-        self.places.iter().filter_map(|(place, candidates)| cell(place.clone(), candidates)).collect()
+/// The cells of these results, ordered by place. A configuration without a place is ignored.
+pub fn cells(replicates: &Replicates, divergence: Divergence) -> Vec<Cell> {
+    let mut places: BTreeMap<Place, Vec<&Configuration>> = BTreeMap::new();
+    for configuration in replicates.configurations() {
+        if let Some(place) = Place::of(&configuration.point) {
+            places.entry(place).or_default().push(configuration);
+        }
     }
+    let cells = places.into_iter().filter_map(|(place, candidates)| cell(place, &candidates, divergence));
+    cells.collect()
+}
+
+/// The mean accuracy of a configuration; `None` if no replicate has a score.
+pub fn mean(configuration: &Configuration, part: Part, divergence: Divergence) -> Option<Mean> {
+    let full = configuration.full_score(part) as f64;
+    let mut folds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for replicate in &configuration.replicates {
+        if let Some(score) = configuration.score(replicate, part, divergence) {
+            folds.entry(replicate.fold).or_default().push(score as f64 / full);
+        }
+    }
+    mean_of(folds.into_values().collect())
+}
+
+/// The mean of accuracies, given by fold and seed; `None` without any.
+pub fn mean_of(mut folds: Vec<Vec<f64>>) -> Option<Mean> {
+    let (unit, values) = match folds.len() {
+        1 => (Unit::Seed, folds.remove(0)),
+        _ => (Unit::Fold, folds.iter().filter_map(|seeds| summary::mean(seeds)).collect()),
+    };
+    Some(Mean {
+        mean: summary::mean(&values)?,
+        spread: summary::standard_deviation(&values),
+        half_width: interval::of_mean(&values, LEVEL).map(|interval| interval.half_width),
+        count: values.len() as u64,
+        unit,
+    })
 }
 
 impl Place {
@@ -154,108 +168,91 @@ impl Place {
     }
 }
 
-/// The settings of a point that belong neither to its place nor to replicates.
-fn tuning(point: &Point) -> Point {
-    const PLACE: [Setting; 5] =
-        [Setting::Dataset, Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
-    const REPLICATES: [Setting; 2] = [Setting::Fold, Setting::Seed];
-    let is_tuning = |setting: &Setting| !PLACE.contains(setting) && !REPLICATES.contains(setting);
-    point.iter().filter(|(setting, _)| is_tuning(setting)).map(|(&setting, value)| (setting, value.clone())).collect()
-}
-
-fn cell(place: Place, candidates: &[Candidate]) -> Option<Cell> {
-    let most = candidates.iter().map(Candidate::replicates).max()?;
-    let compared: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.replicates() == most).collect();
-    let mut best = *compared.first()?;
-    for &candidate in &compared {
-        if candidate.merit() > best.merit() {
-            best = candidate;
-        }
-    }
-    let differs =
-        |setting: &Setting| candidates.iter().any(|other| other.tuning.get(setting) != best.tuning.get(setting));
+fn cell(place: Place, candidates: &[&Configuration], divergence: Divergence) -> Option<Cell> {
+    let tried: Vec<&Configuration> =
+        candidates.iter().copied().filter(|candidate| !candidate.replicates.is_empty()).collect();
+    let (best, compared) = best(&tried, divergence)?;
+    let is_tuning = |setting: &Setting| !PLACE.contains(setting);
+    let differs = |setting: &Setting| tried.iter().any(|other| other.point.get(setting) != best.point.get(setting));
+    let chosen = best.point.iter().filter(|(setting, _)| is_tuning(setting) && differs(setting));
+    let (completed, diverged, failed) = (best.completed(), best.diverged(), best.failed());
     Some(Cell {
         place,
-        chosen: best.tuning.clone().into_iter().filter(|(setting, _)| differs(setting)).collect(),
-        candidates: candidates.len(),
-        compared: compared.len(),
-        test: best.test.mean(),
-        validation: best.validation.mean(),
-        diverged: best.diverged,
-        failed: best.failed,
+        chosen: chosen.map(|(&setting, value)| (setting, value.clone())).collect(),
+        candidates: tried.len(),
+        compared,
+        test: mean(best, Part::Test, divergence),
+        validation: mean(best, Part::Validation, divergence),
+        completed,
+        diverged,
+        failed,
+        missing: best.planned.max(completed + diverged + failed) - completed - diverged,
     })
 }
 
-fn by_name<S: Serializer>(point: &Point, serializer: S) -> Result<S::Ok, S::Error> {
+/// Serialises a point as a map from the names of settings.
+pub(crate) fn by_name<S: Serializer>(point: &Point, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(point.iter().map(|(setting, value)| (setting.name(), value)))
 }
 
 impl Cell {
-    /// Number of completed replicates.
-    pub fn completed(&self) -> u64 {
-        self.test.map_or(0, |test| test.count)
+    /// Number of replicates with a score, or without one: all that are known.
+    pub fn replicates(&self) -> u64 {
+        self.completed + self.diverged + self.missing
     }
 }
 
-/// The greatest number of completed replicates of these cells, if cells with completed replicates differ in it. In that
-/// case a mean needs its count.
+/// The greatest number of values in the means of these cells, if cells with means differ in it. In that case a mean needs its
+/// count.
 pub fn uneven(cells: &[Cell]) -> Option<u64> {
-    let counts = || cells.iter().map(Cell::completed).filter(|&count| count > 0);
+    let counts = || cells.iter().filter_map(|cell| cell.test).map(|test| test.count);
     counts().max().filter(|&most| counts().any(|count| count < most))
-}
-
-impl Candidate {
-    /// Number of replicates that have ended, with any status.
-    fn replicates(&self) -> u64 {
-        self.validation.count + self.diverged + self.failed
-    }
-
-    /// Mean validation accuracy, with 0 for a diverged replicate; below every accuracy if nothing is known.
-    fn merit(&self) -> f64 {
-        let known = self.validation.count + self.diverged;
-        if known == 0 { -1.0 } else { self.validation.mean * self.validation.count as f64 / known as f64 }
-    }
-}
-
-impl Sums {
-    fn add(&mut self, value: f64) {
-        self.count += 1;
-        let before = value - self.mean;
-        self.mean += before / self.count as f64;
-        self.squares += before * (value - self.mean);
-    }
-
-    fn mean(&self) -> Option<Mean> {
-        let spread = (self.count > 1).then(|| (self.squares / (self.count - 1) as f64).sqrt());
-        (self.count > 0).then_some(Mean { mean: self.mean, spread, count: self.count })
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use biosweep_common::results::outcome::TrialStatus;
+    use biosweep_common::results::views::ResultView;
+    use biosweep_common::spec::{Format, SweepSpec};
+    use biosweep_common::vocabulary::ids::TrialIndex;
+
     use super::*;
     use crate::samples::{completed, ended, with};
+
+    fn cells(results: &[ResultView]) -> Vec<Cell> {
+        super::cells(&Replicates::of(results).expect("known counts"), Divergence::Guess)
+    }
 
     fn near(left: f64, right: f64) -> bool {
         (left - right).abs() < 1e-12
     }
 
     #[test]
-    fn folds_and_seeds_give_a_mean_and_a_sample_standard_deviation() {
+    fn a_fold_counts_as_the_mean_of_its_seeds() {
         let result = |fold, seed, test| {
             with(completed("bp", "nn", 5, 0.9, test), &[("fold", Value::Integer(fold)), ("seed", Value::Integer(seed))])
         };
-        let cells = cells(&[result(0, 0, 0.90), result(1, 0, 0.92), result(0, 1, 0.94)]);
-        assert_eq!((cells.len(), cells[0].candidates), (1, 1));
+        let cells = cells(&[result(0, 0, 0.90), result(1, 0, 0.92), result(0, 1, 0.94), result(2, 0, 0.92)]);
+        assert_eq!((cells.len(), cells[0].candidates, &cells[0].chosen), (1, 1, &Point::new()));
         let test = cells[0].test.expect("completed");
-        assert!(near(test.mean, 0.92) && near(test.spread.expect("three"), 0.02) && test.count == 3, "{test:?}");
-        assert_eq!(cells[0].chosen, Point::new());
+        assert_eq!((test.count, test.unit), (3, Unit::Fold));
+        assert!(near(test.mean, 0.92) && near(test.spread.expect("three"), 0.0), "{test:?}");
+    }
+
+    #[test]
+    fn an_interval_is_students_and_seeds_of_one_fold_are_values() {
+        let result = |seed, test| with(completed("bp", "nn", 5, 0.9, test), &[("seed", Value::Integer(seed))]);
+        let test = cells(&[result(0, 0.90), result(1, 0.92), result(2, 0.94)])[0].test.expect("completed");
+        assert_eq!((test.count, test.unit), (3, Unit::Seed));
+        assert!(near(test.mean, 0.92) && near(test.spread.expect("three"), 0.02), "{test:?}");
+        // t(2) at 97.5 % is 4.302652729749464.
+        assert!(near(test.half_width.expect("three"), 4.302_652_729_749_464 * 0.02 / 3.0_f64.sqrt()), "{test:?}");
     }
 
     #[test]
     fn a_single_replicate_has_no_spread() {
         let cells = cells(&[completed("bp", "nn", 5, 0.9, 0.8)]);
-        assert_eq!(cells[0].test, Some(Mean { mean: 0.8, spread: None, count: 1 }));
+        assert_eq!(cells[0].test, Some(Mean { mean: 0.8, spread: None, half_width: None, count: 1, unit: Unit::Seed }));
     }
 
     #[test]
@@ -286,6 +283,33 @@ mod tests {
     }
 
     #[test]
+    fn a_divergence_counts_as_a_guess_unless_survivors_alone_are_asked_for() {
+        let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
+        let results =
+            [fold(completed("fa", "nn", 5, 0.8, 0.9), 0), fold(ended("fa", "nn", 5, TrialStatus::Diverged), 1)];
+        let replicates = Replicates::of(&results).expect("known counts");
+        let test = |divergence| super::cells(&replicates, divergence)[0].test.expect("a score");
+        assert!(near(test(Divergence::Guess).mean, 0.5), "the mean of 0.9 and 1/10");
+        assert!(near(test(Divergence::LeftOut).mean, 0.9) && test(Divergence::LeftOut).count == 1);
+    }
+
+    #[test]
+    fn replicates_of_the_grid_that_have_no_score_are_missing() {
+        let spec = "name = \"s\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 5\n\
+                    fold = [0, 1, 2, 3]\n";
+        let spec = SweepSpec::parse(spec, Format::Toml, "s").expect("a spec");
+        let result = |trial, status| ResultView {
+            point: spec.grid.point(TrialIndex(trial)).expect("a trial"),
+            ..ended("bp", "nn", 5, status)
+        };
+        let mut replicates =
+            Replicates::of(&[result(0, TrialStatus::Diverged), result(1, TrialStatus::Failed)]).expect("known counts");
+        replicates.plan(&spec.grid);
+        let cell = &super::cells(&replicates, Divergence::Guess)[0];
+        assert_eq!((cell.completed, cell.diverged, cell.failed, cell.missing), (0, 1, 1, 3));
+    }
+
+    #[test]
     fn a_candidate_with_fewer_replicates_is_not_preferred_to_one_with_more() {
         let result = |rate, fold, accuracy| {
             let settings = [("learning_rate", Value::Real(rate)), ("fold", Value::Integer(fold))];
@@ -296,14 +320,14 @@ mod tests {
         let results: Vec<_> = few.chain(many).collect();
         let cells = cells(&results);
         assert_eq!(cells[0].chosen, Point::from([(Setting::LearningRate, Value::Real(1e-3))]));
-        assert_eq!((cells[0].candidates, cells[0].compared, cells[0].completed()), (3, 2, 10));
+        assert_eq!((cells[0].candidates, cells[0].compared, cells[0].completed), (3, 2, 10));
     }
 
     #[test]
-    fn cells_are_uneven_where_some_have_fewer_completed_replicates() {
+    fn cells_are_uneven_where_some_means_have_fewer_values() {
         let fold = |result, fold| with(result, &[("fold", Value::Integer(fold))]);
         let mut results: Vec<_> = (0..3).map(|index| fold(completed("bp", "nn", 5, 0.9, 0.9), index)).collect();
-        results.push(ended("fa", "nn", 5, TrialStatus::Diverged));
+        results.push(ended("fa", "nn", 5, TrialStatus::Failed));
         assert_eq!(uneven(&cells(&results)), None, "a cell without a mean needs no count");
         results.push(fold(completed("fa", "nn", 5, 0.5, 0.5), 1));
         assert_eq!(uneven(&cells(&results)), Some(3));
@@ -313,8 +337,8 @@ mod tests {
     fn a_place_without_completed_trials_has_their_counts() {
         let cells = cells(&[ended("dtp", "nn", 5, TrialStatus::Diverged), ended("dtp", "nn", 6, TrialStatus::Failed)]);
         assert_eq!(
-            cells.iter().map(|cell| (cell.test, cell.diverged, cell.failed)).collect::<Vec<_>>(),
-            [(None, 1, 0), (None, 0, 1),]
+            cells.iter().map(|cell| (cell.test.map(|test| test.mean), cell.diverged, cell.failed)).collect::<Vec<_>>(),
+            [(Some(0.1), 1, 0), (None, 0, 1)]
         );
     }
 
@@ -339,9 +363,9 @@ mod tests {
             serde_json::json!({
                 "dataset": "mnist", "rule": "bp", "network": "nn", "activation": "relu", "depth": 5,
                 "chosen": {"learning_rate": 0.5}, "candidates": 2, "compared": 2,
-                "test_accuracy": {"mean": 0.5, "spread": null, "count": 1},
-                "validation_accuracy": {"mean": 0.9, "spread": null, "count": 1},
-                "diverged": 0, "failed": 0,
+                "test_accuracy": {"mean": 0.5, "spread": null, "half_width": null, "count": 1, "unit": "seed"},
+                "validation_accuracy": {"mean": 0.9, "spread": null, "half_width": null, "count": 1, "unit": "seed"},
+                "completed": 1, "diverged": 0, "failed": 0, "missing": 0,
             })
         );
     }

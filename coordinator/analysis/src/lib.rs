@@ -3,14 +3,20 @@
 //! | module | contents |
 //! |---|---|
 //! | [`aggregate`] | from results to cells: the mean accuracy of each rule on each network |
+//! | [`compare`] | two arms: intervals, p-values, verdicts |
 //! | [`export`] | results and curves as files: CSV, JSON Lines |
 //! | [`figures`] | results and curves as figures |
+//! | [`replicates`] | results in memory: configurations with their replicates |
+//! | [`selection`] | the choice among candidates |
 //! | [`statistics`] | means, intervals, tests and importances of plain numbers |
 //! | `samples` | sample results for tests |
 
 pub mod aggregate;
+pub mod compare;
 pub mod export;
 pub mod figures;
+pub mod replicates;
+pub mod selection;
 pub mod statistics;
 
 #[cfg(any(test, feature = "testing"))]

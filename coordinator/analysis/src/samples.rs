@@ -13,6 +13,14 @@ use biosweep_common::vocabulary::Dataset;
 use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
 use biosweep_common::workers::environment::NumericEnvironment;
 
+use crate::aggregate::{self, Cell};
+use crate::replicates::{Divergence, Replicates};
+
+/// The cells of results.
+pub fn cells(results: &[ResultView]) -> Vec<Cell> {
+    aggregate::cells(&Replicates::of(results).expect("known counts"), Divergence::Guess)
+}
+
 /// A trial on MNIST with relu and the defaults.
 pub fn ended(rule: &str, network: &str, depth: u64, status: TrialStatus) -> ResultView {
     let name = |name: &str| Value::Name(name.to_owned().into());

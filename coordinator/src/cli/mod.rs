@@ -3,7 +3,9 @@
 
 mod answer;
 mod bench;
+mod best;
 mod chaos;
+mod compare;
 mod control;
 mod custom_data;
 mod data;
@@ -17,10 +19,12 @@ mod plan;
 mod preset;
 mod release;
 mod replay;
+mod replicates;
 mod results;
 mod retry;
 mod run;
 mod serve;
+mod settings;
 mod show;
 mod source;
 mod submit;
@@ -65,17 +69,46 @@ pub(crate) struct Common {
     #[arg(long, global = true, env = "BIOSWEEP_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
     /// Output format
-    #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
-    output: Output,
+    #[arg(long, global = true, value_enum, default_value_t = TableFormat::Human)]
+    output: TableFormat,
 }
 
-/// The output format.
+/// The output format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
+pub(crate) enum TableFormat {
     /// For people.
     Human,
     /// For programs: JSON with stable field names.
     Json,
+    /// Comma-separated values, for tables.
+    Csv,
+    /// Markdown, for tables.
+    Markdown,
+    /// LaTeX with booktabs, for tables.
+    Latex,
+}
+
+/// The output format of an answer that is not a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+impl TableFormat {
+    /// The format of an answer that is not a table.
+    fn plain(self) -> Result<Output, Failure> {
+        match self {
+            Self::Human => Ok(Output::Human),
+            Self::Json => Ok(Output::Json),
+            Self::Csv | Self::Markdown | Self::Latex => Err(Failure::bad_input(
+                "--output csv, markdown and latex are for tables, such as that of `biosweep compare`; this command takes human or \
+                 json",
+            )),
+        }
+    }
 }
 
 /// The coordinator of a command.
@@ -144,6 +177,10 @@ enum Command {
     Release(release::ReleaseArgs),
     /// Export the results of a sweep
     Results(results::ResultsArgs),
+    /// Show the settings with the best validation accuracy, for each group of a sweep
+    Best(best::BestArgs),
+    /// Compare two arms of a sweep, such as plain and dense networks: intervals, p-values, verdicts
+    Compare(compare::CompareArgs),
     /// Train a trial again and compare the learning curves to the last bit
     Replay(replay::ReplayArgs),
     /// Download datasets, and list those on this machine
@@ -214,16 +251,30 @@ impl Command {
             Self::Workers(args) => Some(&args.coordinator),
             Self::Release(args) => Some(&args.coordinator),
             Self::Results(args) => Some(&args.coordinator),
+            Self::Best(args) => Some(&args.coordinator),
+            Self::Compare(args) => Some(&args.coordinator),
             Self::Replay(args) => Some(&args.coordinator),
             _ => None,
         }
+    }
+
+    /// Whether the answer is a table, which has more formats than others.
+    const fn is_table(&self) -> bool {
+        matches!(self, Self::Best(_) | Self::Compare(_))
     }
 
     /// Whether the command only reads: it writes nothing into the home, not even a log.
     const fn only_reads(&self) -> bool {
         matches!(
             self,
-            Self::List(_) | Self::Show(_) | Self::Watch(_) | Self::Workers(_) | Self::Results(_) | Self::Replay(_)
+            Self::List(_)
+                | Self::Show(_)
+                | Self::Watch(_)
+                | Self::Workers(_)
+                | Self::Results(_)
+                | Self::Best(_)
+                | Self::Compare(_)
+                | Self::Replay(_)
         )
     }
 
@@ -295,16 +346,18 @@ fn nothing_in(home: &Path) -> Failure {
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, common } = cli;
+    let format = common.output;
+    let output = if command.is_table() { Output::Human } else { format.plain()? };
     let runtime = runtime(&command)?;
     // Before anything is opened, because a signal must not interrupt it uncleanly.
     let stop = stop(&command, &runtime)?;
     match command {
         Command::Plan(args) => {
             // A plan writes no log and no other file.
-            return runtime.block_on(plan::run(&args, common.home().ok().as_deref(), common.output));
+            return runtime.block_on(plan::run(&args, common.home().ok().as_deref(), output));
         }
-        Command::Preset(command) => return preset::run(&command, common.output),
-        Command::Data(ref command) => return data::run(command, &common.home()?, common.output),
+        Command::Preset(command) => return preset::run(&command, output),
+        Command::Data(ref command) => return data::run(command, &common.home()?, output),
         _ => {}
     }
     let names_a_coordinator = command.names_a_coordinator();
@@ -315,7 +368,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     if command.asks().is_some_and(|coordinator| coordinator.target(&home).is_void()) {
         // No home or store is created here, because the sweep's name may only be a typing error.
         return match command {
-            Command::List(_) => list::nothing(&home, common.output),
+            Command::List(_) => list::nothing(&home, output),
             _ => Err(nothing_in(&home)),
         };
     }
@@ -327,7 +380,6 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     if !names_a_coordinator && !command.only_reads() {
         logging::init(destination, "info").map_err(Failure::from_environment)?;
     }
-    let output = common.output;
     let exit = runtime.block_on(async {
         match command {
             Command::Run(args) => run::run(&args, &home, output, &stop).await,
@@ -345,6 +397,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
+            Command::Best(args) => best::run(&args, &home, format).await,
+            Command::Compare(args) => compare::run(&args, &home, format).await,
             Command::Replay(args) => replay::run(&args, &home, output).await,
             Command::Chaos(args) => chaos::run(&args, &home, output, &stop).await,
             Command::Bench(command) => bench::run(&command, output, &stop).await,

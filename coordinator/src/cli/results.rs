@@ -3,15 +3,16 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use biosweep_analysis::aggregate::Aggregate;
+use biosweep_analysis::aggregate;
 use biosweep_analysis::export::{self, Format};
+use biosweep_analysis::replicates::Divergence;
 use biosweep_common::results::views::{CurveView, SweepView};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::answer::answer;
 use super::failure::{Exit, Failure};
-use super::{Coordinator, Output};
+use super::{Coordinator, Output, replicates};
 use crate::client::Client;
 use crate::render::{human, table};
 use crate::terminal::{say, stdout_width};
@@ -26,6 +27,9 @@ pub(crate) struct ResultsArgs {
     /// Print the table of means in Markdown
     #[arg(long, conflicts_with_all = ["format", "curves"])]
     markdown: bool,
+    /// Leave diverged replicates out of the means of the table, in place of counting them as a guess
+    #[arg(long, conflicts_with_all = ["format", "curves", "diagnostics"])]
+    completed_only: bool,
     /// Print the learning curves, one row per evaluation, in place of the results
     #[arg(long)]
     curves: bool,
@@ -61,22 +65,12 @@ async fn write_results(
     client: &mut Client,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let mut pages = client.each_result(&sweep.id.to_string()).await?;
     let (format, array) = match (args.format, output) {
         (Some(format), _) => (format, Array::No),
         (None, Output::Json) if !args.markdown => (Format::Jsonl, Array::Yes),
-        (None, _) => {
-            let mut aggregate = Aggregate::default();
-            while let Some(page) = pages.next().await? {
-                page.iter().for_each(|result| aggregate.add(result));
-            }
-            let so_far = human::so_far(sweep);
-            return answer(match args.markdown {
-                true => table::accuracies_markdown(&aggregate.cells(), so_far.as_deref()),
-                false => table::accuracies(&aggregate.cells(), so_far.as_deref(), stdout_width()),
-            });
-        }
+        (None, _) => return write_table(args, sweep, client).await,
     };
+    let mut pages = client.each_result(&sweep.id.to_string()).await?;
     let mut out = Stdout::new(array);
     let mut written = Ok(());
     let mut export = export::Results::new(format, &mut out).map_err(unwritten)?;
@@ -87,6 +81,16 @@ async fn write_results(
     }
     let written = written.and_then(|()| export.finish());
     out.end(written)
+}
+
+async fn write_table(args: &ResultsArgs, sweep: &SweepView, client: &mut Client) -> Result<Exit, Failure> {
+    let divergence = if args.completed_only { Divergence::LeftOut } else { Divergence::Guess };
+    let cells = aggregate::cells(&replicates::of_sweep(client, sweep).await?, divergence);
+    let so_far = human::so_far(sweep);
+    answer(match args.markdown {
+        true => table::accuracies_markdown(&cells, divergence, so_far.as_deref()),
+        false => table::accuracies(&cells, divergence, so_far.as_deref(), stdout_width()),
+    })
 }
 
 async fn write_curves(

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use biosweep_common::configuration::Point;
-use biosweep_common::settings::{Level, Setting};
+use biosweep_common::settings::{Level, Setting, Value};
 use clap::{ArgGroup, Args};
 
 use super::answer::answer;
 use super::failure::{Exit, Failure};
-use super::{Coordinator, Output};
+use super::{Coordinator, Output, settings};
 use crate::client::Client;
 use crate::render::{human, json};
 use crate::terminal::say;
@@ -43,44 +43,22 @@ pub(super) async fn run(args: &RetryArgs, home: &Path, output: Output) -> Result
 }
 
 /// Parses for example `depth=10`.
-fn setting(text: &str) -> Result<(Setting, biosweep_common::settings::Value), Failure> {
-    let bad = |why: String| Failure::bad_input(format!("--where {text}: {why}"));
-    let (name, word) =
-        text.split_once('=').ok_or_else(|| bad("write it as SETTING=VALUE, such as depth=10".to_owned()))?;
-    let setting = Setting::ALL.iter().copied().find(|setting| setting.name() == name);
-    let setting = setting.ok_or_else(|| {
-        let known = Setting::ALL.iter().filter(|setting| setting.level() != Level::Stop);
-        let known: Vec<&str> = known.map(|setting| setting.name()).collect();
-        bad(format!("there is no setting `{name}`; known: {}", known.join(", ")))
-    })?;
+fn setting(text: &str) -> Result<(Setting, Value), Failure> {
+    let (setting, value) = settings::assignment("--where", text)?;
     if setting.level() == Level::Stop {
         let why = "trials that differ only in their stopping rule are trained and retried together; remove it";
-        return Err(bad(why.to_owned()));
+        return Err(Failure::bad_input(format!("--where {text}: {why}")));
     }
-    let value = setting.domain().value_of(word);
-    let value = value.ok_or_else(|| bad(format!("`{word}` is not {}", setting.domain())))?;
     Ok((setting, value))
 }
 
 #[cfg(test)]
 mod tests {
-    use biosweep_common::settings::Value;
-
     use super::*;
 
     #[test]
-    fn settings_are_parsed_according_to_their_domain() {
+    fn a_stopping_rule_is_refused() {
+        assert!(setting("max_updates=5").expect_err("bad").to_string().contains("retried together"));
         assert_eq!(setting("depth=10").expect("good"), (Setting::Depth, Value::Integer(10)));
-        assert_eq!(setting("rule=dtp").expect("good"), (Setting::Rule, Value::Name("dtp".into())));
-        assert_eq!(setting("learning_rate=1e-3").expect("good"), (Setting::LearningRate, Value::Real(1e-3)));
-    }
-
-    #[test]
-    fn an_error_in_a_setting_lists_the_allowed_values() {
-        let why = |text: &str| setting(text).expect_err("bad").to_string();
-        assert!(why("depth").contains("SETTING=VALUE"));
-        assert!(why("deepness=3").contains("known: dataset") || why("deepness=3").contains("known: "));
-        assert!(why("rule=magic").contains("one of"));
-        assert!(why("max_updates=5").contains("retried together"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use biosweep_analysis::aggregate::{self, Cell};
+use biosweep_analysis::aggregate::Cell;
 use biosweep_common::plan::Plan;
 use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::results::views::{
@@ -77,9 +77,9 @@ pub(crate) fn worker(worker: &WorkerView) -> String {
     pretty(&worker_value(worker))
 }
 
-pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
+pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], folder: &ResultsFolder) -> String {
     let mut value = sweep_value(sweep);
-    value["cells"] = aggregate::cells(results).iter().map(cell_value).collect();
+    value["cells"] = cells.iter().map(cell_value).collect();
     value["results"] = folder.results.display().to_string().into();
     value["curves"] = folder.curves.display().to_string().into();
     value["figures"] = folder.figures.iter().map(|figure| figure.display().to_string()).collect();

@@ -200,9 +200,9 @@ impl Plot<'_> {
         self.svg.words((x + 8.0, y + 15.0), &format!("n = {replicates}"), words);
     }
 
-    /// A cross on the horizontal axis, at a fraction of the width.
-    pub(super) fn cross(&mut self, x: f64, shift_px: f64, colour: &'static str) {
-        let (x, y) = self.at((x, self.accuracies.low), shift_px);
+    /// A cross at an accuracy or, without one, on the horizontal axis.
+    pub(super) fn cross(&mut self, x: f64, accuracy: Option<f64>, shift_px: f64, colour: &'static str) {
+        let (x, y) = self.at((x, accuracy.unwrap_or(self.accuracies.low)), shift_px);
         self.svg.cross((x, y), colour);
     }
 

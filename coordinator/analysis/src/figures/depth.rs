@@ -22,26 +22,21 @@ const SHIFT_MAX: f64 = 3.0;
 type DepthPanel<'a> = (&'a DatasetRef, bool, ActivationFunction);
 type Series = (Rule, Network);
 
-/// The figure as SVG text, for the cells of an aggregate. A cell without completed replicates has a cross on the
-/// horizontal axis; one with some of its replicates completed has a diamond.
+/// The figure as SVG text, for the cells of an aggregate. A cell of which no replicate completed has a
+/// cross, at the accuracy of a guess if one diverged; one whose replicates did not all complete has a diamond.
 pub fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
     let panels: BTreeSet<DepthPanel<'_>> = cells.iter().map(panel_of).collect();
     let series: Vec<Series> = cells.iter().map(series_of).collect::<BTreeSet<_>>().into_iter().collect();
     let datasets = panels.iter().map(|(dataset, ..)| dataset).collect::<BTreeSet<_>>().len();
     let families = panels.iter().map(|(_, family, _)| family).collect::<BTreeSet<_>>().len();
     let ends = cells.iter().filter_map(|cell| cell.test).flat_map(|test| {
-        let spread = test.spread.unwrap_or(0.0);
-        [test.mean - spread, test.mean + spread]
+        let half = test.half_width.unwrap_or(0.0);
+        [test.mean - half, test.mean + half]
     });
     let mut chart = Chart::new(title, panels.len(), 3, ends);
-    let lacking: Vec<&Cell> = cells.iter().filter(|cell| cell.test.is_none()).collect();
-    let cross = match lacking.iter().any(|cell| cell.failed > 0) {
-        _ if lacking.is_empty() => None,
-        true => Some("none completed"),
-        false => Some("diverged"),
-    };
+    let cross = cells.iter().any(|cell| cell.completed == 0).then_some("no replicate completed");
     let most = uneven(cells).unwrap_or(0);
-    let diamond = cells.iter().any(|cell| is_partial(cell, most)).then_some("mean of only n replicates");
+    let diamond = cells.iter().any(|cell| is_partial(cell, most)).then_some("only n replicates completed");
     let rules = series.iter().map(|&(rule, _)| rule).collect();
     chart.key(&rules, &series.iter().map(|&(_, network)| network).collect(), Marks { cross, diamond });
     let lines = series.len();
@@ -85,8 +80,7 @@ pub fn accuracy_by_depth(title: &str, cells: &[Cell]) -> String {
 
 /// Whether a mean has fewer replicates than others: some diverged, failed or have not ended.
 fn is_partial(cell: &Cell, most: u64) -> bool {
-    let lacking = cell.diverged + cell.failed > 0 || cell.completed() < most;
-    cell.test.is_some() && lacking
+    cell.test.is_some_and(|test| cell.diverged + cell.missing > 0 || test.count < most)
 }
 
 /// One line through its cells, at their positions on the horizontal axis; `most` is the greatest number of replicates
@@ -100,23 +94,24 @@ fn line(
 ) {
     let (colour, connectivity) = (rule.descriptor().colour, Connectivity::of(network));
     let points: Vec<(f64, Mean)> = cells.iter().filter_map(|cell| Some((at(cell), cell.test?))).collect();
-    for cell in cells.iter().filter(|cell| cell.test.is_none()) {
-        plot.cross(at(cell), shift_px, colour);
-    }
     let means: Vec<(f64, f64)> = points.iter().map(|&(x, test)| (x, test.mean)).collect();
     if means.len() > 1 {
         plot.curve(&means, shift_px, Stroke { dashes: connectivity.dashes(), ..Stroke::solid(colour, 2.0) });
     }
     for &(x, test) in &points {
-        if let Some(spread) = test.spread {
-            plot.error_bar((x, test.mean), spread, shift_px, colour);
+        if let Some(half_width) = test.half_width {
+            plot.error_bar((x, test.mean), half_width, shift_px, colour);
         }
     }
-    for (cell, mean) in cells.iter().filter(|cell| cell.test.is_some()).zip(means) {
-        if is_partial(cell, most) {
-            plot.diamond(mean, shift_px, colour, cell.completed());
-        } else {
-            plot.dot(mean, shift_px, colour, connectivity.has_full_dots());
+    for &cell in cells {
+        let x = at(cell);
+        match cell.test {
+            test if cell.completed == 0 => plot.cross(x, test.map(|test| test.mean), shift_px, colour),
+            Some(test) if is_partial(cell, most) => {
+                plot.diamond((x, test.mean), shift_px, colour, cell.completed);
+            }
+            Some(test) => plot.dot((x, test.mean), shift_px, colour, connectivity.has_full_dots()),
+            None => {}
         }
     }
 }
@@ -161,8 +156,7 @@ mod tests {
     use biosweep_common::settings::Value;
 
     use super::*;
-    use crate::aggregate::cells;
-    use crate::samples::{completed, ended, paper, with};
+    use crate::samples::{cells, completed, ended, paper, with};
 
     #[test]
     fn every_cell_has_a_dot_every_spread_an_error_bar_and_every_line_a_path() {
@@ -216,9 +210,11 @@ mod tests {
         };
         let (strokes, diverged) = crosses(TrialStatus::Diverged);
         assert_eq!(strokes, 1 + 2, "in the key and for one cross");
-        assert!(diverged.contains(">diverged<"), "{diverged}");
-        assert!(crosses(TrialStatus::Failed).1.contains(">none completed<"));
-        assert!(!accuracy_by_depth("s", &cells(&sound)).contains("diverged"));
+        let (strokes, failed) = crosses(TrialStatus::Failed);
+        assert_eq!(strokes, 1 + 2, "in the key and for one cross");
+        let explained = ">no replicate completed<";
+        assert!(diverged.contains(explained) && failed.contains(explained), "{diverged}");
+        assert!(!accuracy_by_depth("s", &cells(&sound)).contains(explained));
     }
 
     #[test]
@@ -234,7 +230,7 @@ mod tests {
         for few in [std::iter::once(survivor()).chain(diverged).collect(), vec![survivor()]] {
             let svg = drawn(few);
             assert_eq!(dots(&svg), 3 + 1, "{svg}");
-            assert!(svg.contains(">n = 1<") && svg.contains("mean of only n replicates"), "{svg}");
+            assert!(svg.contains(">n = 1<") && svg.contains("only n replicates completed"), "{svg}");
         }
     }
 

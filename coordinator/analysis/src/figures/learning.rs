@@ -121,8 +121,7 @@ mod tests {
     use biosweep_common::settings::Value;
 
     use super::*;
-    use crate::aggregate::cells;
-    use crate::samples::{completed, curves, paper, with};
+    use crate::samples::{cells, completed, curves, paper, with};
 
     #[test]
     fn each_network_and_activation_has_a_panel_at_its_greatest_depth() {

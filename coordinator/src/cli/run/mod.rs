@@ -7,6 +7,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use biosweep_analysis::aggregate;
+use biosweep_analysis::replicates::Divergence;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::SweepView;
 use biosweep_common::workers::flags;
@@ -26,7 +28,7 @@ use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::watch::Until;
-use super::{Output, StoreArgs, source, watch};
+use super::{Output, StoreArgs, replicates, source, watch};
 use crate::client::Client;
 use crate::folder::ResultsFolder;
 use crate::render::progress::Progress;
@@ -242,12 +244,15 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
     let id = sweep.id.to_string();
     let results = client.results(&id).await?;
     let curves = client.curves(&id).await?;
+    let replicates = replicates::of_results(client, &sweep, &results).await?;
     let home = home.to_owned();
     let told = tokio::task::spawn_blocking(move || {
-        let folder = ResultsFolder::write(&home, &sweep, &results, &curves).map_err(Failure::from_environment)?;
+        let cells = aggregate::cells(&replicates, Divergence::Guess);
+        let folder =
+            ResultsFolder::write(&home, &sweep, &results, &cells, &curves).map_err(Failure::from_environment)?;
         answer(match output {
-            Output::Human => human::outcome(&sweep, &results, &folder),
-            Output::Json => json::outcome(&sweep, &results, &folder),
+            Output::Human => human::outcome(&sweep, &cells, &folder),
+            Output::Json => json::outcome(&sweep, &cells, &folder),
         })?;
         Ok(watch::exit_of(&sweep))
     });

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use biosweep_analysis::aggregate;
+use biosweep_analysis::aggregate::Cell;
+use biosweep_analysis::replicates::Divergence;
 use biosweep_common::results::outcome::SweepState;
-use biosweep_common::results::views::{ResultView, SweepView, TrainedView};
+use biosweep_common::results::views::{SweepView, TrainedView};
 
 use super::amounts::{counted, trials};
 use super::{TrialNames, so_far, tally};
@@ -88,9 +89,9 @@ pub(crate) fn left_unfinished(sweep: &SweepView) -> String {
 }
 
 /// The end of a run: the results and the paths of the files.
-pub(crate) fn outcome(sweep: &SweepView, results: &[ResultView], folder: &ResultsFolder) -> String {
+pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], folder: &ResultsFolder) -> String {
     let so_far = so_far(sweep);
-    let mut text = format!("\n{}\n", table::accuracies(&aggregate::cells(results), so_far.as_deref(), stdout_width()));
+    let mut text = format!("\n{}\n", table::accuracies(cells, Divergence::Guess, so_far.as_deref(), stdout_width()));
     if sweep.state == SweepState::Cancelled || sweep.completed < sweep.trials {
         let _fits = writeln!(text, "\n{}", tally(sweep));
     }

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_analysis::aggregate::{Cell, Mean, uneven};
+use biosweep_analysis::aggregate::{Cell, Mean, Unit, uneven};
+use biosweep_analysis::replicates::Divergence;
 use biosweep_common::results::views::SweepView;
 use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};
@@ -15,7 +16,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// A line under the header of the table, and no other lines.
-const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+pub(super) const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Number of spaces between two columns.
 const PADDING: usize = 3;
@@ -23,7 +24,7 @@ const PADDING: usize = 3;
 /// Test accuracies: a row for each rule and network, a column for each activation and depth, and a caption below. A
 /// table wider than `width` characters is split, first by activation. `so_far` is printed above the table if the sweep
 /// is unfinished.
-pub(crate) fn accuracies(cells: &[Cell], so_far: Option<&str>, width: Option<u16>) -> String {
+pub(crate) fn accuracies(cells: &[Cell], divergence: Divergence, so_far: Option<&str>, width: Option<u16>) -> String {
     let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
     if cells.is_empty() {
         parts.push("no results yet".to_owned());
@@ -35,7 +36,7 @@ pub(crate) fn accuracies(cells: &[Cell], so_far: Option<&str>, width: Option<u16
             parts.push(format!("{}{}", title.as_deref().unwrap_or_default(), pivot.table(&columns, LIGHT)));
         }
     }
-    parts.push(caption(cells));
+    parts.push(caption(cells, divergence));
     if let Some(table) = chosen(cells, LIGHT) {
         parts.push(table);
     }
@@ -43,14 +44,14 @@ pub(crate) fn accuracies(cells: &[Cell], so_far: Option<&str>, width: Option<u16
 }
 
 /// The same in Markdown, one table per dataset.
-pub(crate) fn accuracies_markdown(cells: &[Cell], so_far: Option<&str>) -> String {
+pub(crate) fn accuracies_markdown(cells: &[Cell], divergence: Divergence, so_far: Option<&str>) -> String {
     let mut parts: Vec<String> = so_far.map(str::to_owned).into_iter().collect();
     let pivots = pivots(cells);
     for pivot in &pivots {
         parts.extend((pivots.len() > 1).then(|| format!("**{}**", pivot.dataset.label())));
         parts.push(pivot.table(&pivot.columns, presets::ASCII_MARKDOWN));
     }
-    parts.push(caption(cells));
+    parts.push(caption(cells, divergence));
     parts.extend(chosen(cells, presets::ASCII_MARKDOWN));
     parts.join("\n\n")
 }
@@ -195,33 +196,53 @@ fn title((activation, depth): &Column) -> String {
     format!("{activation} {depth}")
 }
 
-/// One cell: `97.7 ± 0.2`, the number of replicates if it differs, then the trials that did not complete.
+/// One cell: `97.7 ± 0.2`, the number of values if it differs, then the replicates that did not complete.
 fn text(cell: &Cell, uneven: bool) -> String {
     let over = |test: &Mean| if uneven { format!(" (n = {})", test.count) } else { String::new() };
     let mut parts: Vec<String> = cell.test.iter().map(|test| percent(test) + &over(test)).collect();
-    for (count, what) in [(cell.diverged, "diverged"), (cell.failed, "failed")] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
+    let scored = cell.completed + cell.diverged;
+    if cell.diverged > 0 {
+        parts.push(format!("{} of {scored} completed", cell.completed));
+    }
+    if cell.failed > 0 {
+        parts.push(format!("{} failed", cell.failed));
+    }
+    if cell.missing > cell.failed {
+        parts.push(format!("{scored} of {} so far", cell.replicates()));
     }
     parts.join(", ")
 }
 
 fn percent(accuracy: &Mean) -> String {
     let mean = 100.0 * accuracy.mean;
-    accuracy.spread.map_or_else(|| format!("{mean:.1}"), |spread| format!("{mean:.1} ± {:.1}", 100.0 * spread))
+    accuracy.half_width.map_or_else(|| format!("{mean:.1}"), |half| format!("{mean:.1} ± {:.1}", 100.0 * half))
 }
 
 /// The explanation of the numbers.
-fn caption(cells: &[Cell]) -> String {
-    let of_means = "mean test accuracy in percent ± sample standard deviation over";
-    let most = cells.iter().map(Cell::completed).max().unwrap_or(0);
-    let mut text = match most {
-        0 => "no trial completed".to_owned(),
-        1 => "test accuracy in percent, one trial each".to_owned(),
-        _ if uneven(cells).is_some() => format!("{of_means} n replicates (folds, seeds)"),
-        _ => format!("{of_means} {most} replicates (folds, seeds)"),
+fn caption(cells: &[Cell], divergence: Divergence) -> String {
+    let means = || cells.iter().filter_map(|cell| cell.test);
+    let units: BTreeSet<&str> = means().map(|test| test.unit.word(test.count)).collect();
+    let units = units.into_iter().collect::<Vec<_>>().join(" or ");
+    let mut text = match means().map(|test| test.count).max() {
+        None => "no trial completed".to_owned(),
+        Some(1) => "test accuracy in percent, one replicate each".to_owned(),
+        Some(_) if uneven(cells).is_some() => {
+            format!("mean test accuracy in percent ± half of its 95 % interval, over n {units}")
+        }
+        Some(most) => format!("mean test accuracy in percent ± half of its 95 % interval, over {most} {units}"),
     };
+    if means().any(|test| test.count > 1 && test.unit == Unit::Seed) {
+        text += ";\nthere is one fold only, so nothing follows for other training images";
+    }
+    match divergence {
+        Divergence::Guess if cells.iter().any(|cell| cell.diverged > 0) => {
+            text += ";\na diverged replicate counts as a guess, with an accuracy of 1/classes";
+        }
+        Divergence::Guess => {}
+        Divergence::LeftOut => {
+            text += ";\nof the completed replicates alone: such means favour settings that diverge";
+        }
+    }
     if cells.iter().any(|cell| cell.candidates > 1) {
         text += ";\nfor the settings with the best mean validation accuracy";
         if cells.iter().any(|cell| cell.compared < cell.candidates) {
@@ -263,7 +284,12 @@ fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
 }
 
 /// A table whose first `names` columns are text and whose others are numbers.
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>, names: usize, style: TableStyle) -> String {
+pub(super) fn table(
+    header: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+    names: usize,
+    style: TableStyle,
+) -> String {
     let mut table = Table::new();
     table.load_style(style).force_no_tty().set_header(header.to_vec()).add_rows(rows);
     for column in table.column_iter_mut().skip(names) {

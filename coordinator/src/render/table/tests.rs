@@ -1,7 +1,6 @@
 //! Tables of every width.
 
-use biosweep_analysis::aggregate::cells;
-use biosweep_analysis::samples::{completed, ended, paper, with};
+use biosweep_analysis::samples::{cells, completed, ended, paper, with};
 use biosweep_common::results::outcome::{SweepState, TrialStatus};
 use biosweep_common::vocabulary::ids::SweepId;
 use uuid::Uuid;
@@ -12,29 +11,33 @@ fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
 }
 
+fn plain(cells: &[Cell], so_far: Option<&str>, width: Option<u16>) -> String {
+    accuracies(cells, Divergence::Guess, so_far, width)
+}
+
 #[test]
 fn rows_are_rules_and_networks_and_columns_are_activations_and_depths() {
-    let text = accuracies(&cells(&paper(1)), None, None);
+    let text = plain(&cells(&paper(1)), None, None);
     let lines = lines(&text);
     assert_eq!(lines[0], " rule   network   relu 5   relu 10   sigmoid 3   sigmoid 7");
     assert!(lines[1].chars().all(|c| c == '─'), "{}", lines[1]);
     assert_eq!(lines[2], " bp     nn          97.7      97.6        97.1        94.2");
     assert_eq!(lines[7], " dtp    dn          97.1      95.7        96.6        96.0");
-    assert_eq!(lines[9], "test accuracy in percent, one trial each");
+    assert_eq!(lines[9], "test accuracy in percent, one replicate each");
     assert_eq!(lines.len(), 10);
 }
 
 #[test]
-fn replicates_show_their_spread() {
-    let text = accuracies(&cells(&paper(3)), None, None);
-    assert!(text.contains("53.8 ± 4.6"), "{text}");
-    assert!(text.contains("sample standard deviation over 3 replicates"), "{text}");
+fn means_have_their_interval() {
+    let text = plain(&cells(&paper(3)), None, None);
+    assert!(text.contains("53.8 ± 11.5"), "{text}");
+    assert!(text.contains("± half of its 95 % interval, over 3 folds"), "{text}");
 }
 
 #[test]
 fn a_table_too_wide_for_the_terminal_is_split() {
     for width in [43, 50, 65] {
-        let text = accuracies(&cells(&paper(3)), None, Some(width));
+        let text = plain(&cells(&paper(3)), None, Some(width));
         let tables = text.split("\n\n").take_while(|part| part.contains("rule"));
         let mut columns = 0;
         for table in tables {
@@ -48,7 +51,7 @@ fn a_table_too_wide_for_the_terminal_is_split() {
         }
         assert_eq!(columns, 4, "{text}");
     }
-    assert!(accuracies(&cells(&paper(3)), None, Some(5)).contains("sigmoid 7"), "no width loses a column");
+    assert!(plain(&cells(&paper(3)), None, Some(5)).contains("sigmoid 7"), "no width loses a column");
 }
 
 #[test]
@@ -60,20 +63,22 @@ fn trials_that_did_not_complete_are_counted_in_their_cell() {
         fold(ended("fa", "nn", 6, TrialStatus::Diverged), 0),
         fold(ended("fa", "nn", 6, TrialStatus::Diverged), 1),
     ]);
-    let text = accuracies(&cells, None, None);
-    assert_eq!(lines(&text)[2], " bp     nn        90.0, 1 failed            –");
-    assert_eq!(lines(&text)[3], " fa     nn                     –   2 diverged");
-    assert_eq!(accuracies(&[], None, None), "no results yet");
+    let text = plain(&cells, None, None);
+    assert_eq!(lines(&text)[2], " bp     nn        90.0, 1 failed                              –");
+    assert_eq!(lines(&text)[3], " fa     nn                     –   10.0 ± 0.0, 0 of 2 completed");
+    assert!(text.contains("a diverged replicate counts as a guess"), "{text}");
+    assert!(accuracies(&cells, Divergence::LeftOut, None, None).contains("favour settings that diverge"));
+    assert_eq!(plain(&[], None, None), "no results yet");
 }
 
 #[test]
 fn each_of_several_datasets_has_its_name_above_its_table() {
     let other = with(completed("bp", "nn", 5, 0.8, 0.8), &[("dataset", Value::Name("kmnist".into()))]);
     let cells = cells(&[completed("bp", "nn", 5, 0.9, 0.9), other]);
-    for text in [accuracies(&cells, None, None), accuracies_markdown(&cells, None)] {
+    for text in [plain(&cells, None, None), accuracies_markdown(&cells, Divergence::Guess, None)] {
         assert!(text.find("mnist") < text.find("90.0") && text.find("kmnist") < text.find("80.0"), "{text}");
     }
-    assert!(accuracies_markdown(&cells, None).contains("**kmnist**\n\n| "));
+    assert!(accuracies_markdown(&cells, Divergence::Guess, None).contains("**kmnist**\n\n| "));
 }
 
 #[test]
@@ -82,12 +87,14 @@ fn means_over_fewer_replicates_are_marked_and_an_unfinished_sweep_says_so() {
     let mut results: Vec<_> = (0..6).map(|index| fold("bp", index)).collect();
     results.extend((0..2).map(|index| fold("fa", index)));
     let so_far = Some("8 of 12 trials so far");
-    for text in [accuracies(&cells(&results), so_far, None), accuracies_markdown(&cells(&results), so_far)] {
+    for text in
+        [plain(&cells(&results), so_far, None), accuracies_markdown(&cells(&results), Divergence::Guess, so_far)]
+    {
         assert!(text.starts_with("8 of 12 trials so far\n\n"), "{text}");
         assert!(text.contains("90.0 ± 0.0 (n = 6)") && text.contains("90.0 ± 0.0 (n = 2)"), "{text}");
-        assert!(text.contains("over n replicates"), "{text}");
+        assert!(text.contains("over n folds"), "{text}");
     }
-    assert!(!accuracies(&cells(&results[..6]), None, None).contains("n = "));
+    assert!(!plain(&cells(&results[..6]), None, None).contains("n = "));
 }
 
 #[test]
@@ -96,7 +103,7 @@ fn the_number_of_compared_candidates_is_shown() {
         let settings = [("learning_rate", Value::Real(rate)), ("fold", Value::Integer(fold))];
         with(completed("fa", "nn", 5, 0.9, 0.9), &settings)
     };
-    let text = accuracies(&cells(&[tried(1e-3, 0), tried(1e-3, 1), tried(1e-4, 0)]), None, None);
+    let text = plain(&cells(&[tried(1e-3, 0), tried(1e-3, 1), tried(1e-4, 0)]), None, None);
     assert!(text.contains("1 of 2") && text.contains("are not compared"), "{text}");
 }
 
@@ -104,15 +111,14 @@ fn the_number_of_compared_candidates_is_shown() {
 fn the_chosen_settings_are_shown_if_there_was_a_choice() {
     let tried =
         |rate, validation| with(completed("fa", "nn", 5, validation, 0.9), &[("learning_rate", Value::Real(rate))]);
-    let text =
-        accuracies(&cells(&[tried(1e-3, 0.8), tried(1e-5, 0.9), completed("bp", "nn", 5, 0.9, 0.9)]), None, None);
+    let text = plain(&cells(&[tried(1e-3, 0.8), tried(1e-5, 0.9), completed("bp", "nn", 5, 0.9, 0.9)]), None, None);
     assert!(text.contains("best mean validation accuracy"), "{text}");
     assert_eq!(lines(&text).last(), Some(&" fa     nn        relu             5         0.00001       2"));
 }
 
 #[test]
 fn markdown_is_one_table_whatever_its_width() {
-    let text = accuracies_markdown(&cells(&paper(1)), None);
+    let text = accuracies_markdown(&cells(&paper(1)), Divergence::Guess, None);
     assert_eq!(lines(&text)[0], "| rule | network | relu 5 | relu 10 | sigmoid 3 | sigmoid 7 |");
     assert!(lines(&text)[1].starts_with("|------|"), "{text}");
     assert_eq!(lines(&text)[4], "| fa   | nn      |   91.7 |    83.4 |      95.0 |      53.8 |");

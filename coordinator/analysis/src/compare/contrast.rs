@@ -1,0 +1,183 @@
+//! One contrast: the difference of two arms with its intervals, its p-value and its verdict.
+
+use biosweep_common::configuration::Point;
+use biosweep_common::settings::{Setting, Value};
+use serde::{Serialize, Serializer};
+
+use super::pairs::Pairs;
+use crate::aggregate::{LEVEL, Unit, by_name};
+use crate::statistics::interval::{self, Inference, Interval};
+use crate::statistics::sign_flip::{Draws, sign_flip};
+use crate::statistics::{equivalence, holm, summary};
+
+/// Drawn signs where there are too many pairs for all of them.
+const DRAWS: Draws = Draws { seed: 0, count: 99_999 };
+/// The level of tests.
+const ALPHA: f64 = 0.05;
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Test accuracy, a fraction.
+    Accuracy,
+    /// Slope of the test accuracy on the depth, a fraction per hidden layer.
+    Slope,
+}
+
+/// What follows from a contrast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The second arm is better.
+    Helps,
+    /// The second arm is worse.
+    Hurts,
+    /// The difference is within the margin.
+    Equivalent,
+    /// Nothing follows.
+    Undecided,
+    /// Nothing can follow from so few pairs.
+    TooFewPairs,
+}
+
+/// An arm of a contrast.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Arm {
+    /// The value of the setting that makes the arms.
+    pub value: Value,
+    /// The mean over the pairs; `None` without pairs.
+    pub mean: Option<f64>,
+    /// Number of candidates among which each fold chose by validation; the greatest one over depths.
+    pub candidates: usize,
+    /// Number of completed replicates, of all candidates.
+    pub completed: u64,
+    /// Number of diverged replicates, of all candidates.
+    pub diverged: u64,
+}
+
+/// A contrast of two arms.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contrast {
+    /// The settings that the arms share and that distinguish this contrast.
+    #[serde(serialize_with = "by_name")]
+    pub group: Point,
+    /// What is compared.
+    pub measure: Measure,
+    /// The setting that makes the arms.
+    #[serde(serialize_with = "name")]
+    pub setting: Setting,
+    /// The first arm, the baseline.
+    pub first: Arm,
+    /// The second arm.
+    pub second: Arm,
+    /// Second minus first; `None` without pairs.
+    pub difference: Option<f64>,
+    /// The 95 % interval of the difference on these training images; `None` for less than two pairs.
+    #[serde(serialize_with = "ends")]
+    pub interval: Option<Interval>,
+    /// The 95 % interval for new training images; `None` for less than two folds.
+    #[serde(serialize_with = "ends")]
+    pub interval_new_data: Option<Interval>,
+    /// Number of pairs.
+    pub pairs: usize,
+    /// What each pair is of.
+    pub unit: Unit,
+    /// Number of folds that are left out, because an arm lacks them.
+    pub dropped: usize,
+    /// The p-value of the exact sign-flip test; `None` without pairs.
+    pub p: Option<f64>,
+    /// The smallest p-value that so many pairs can give.
+    pub smallest_p: Option<f64>,
+    /// The p-value after Holm's correction over the family.
+    pub p_holm: Option<f64>,
+    /// Number of contrasts in the family.
+    pub family: usize,
+    /// The margin within which arms count as equivalent, in the unit of the measure.
+    pub margin: f64,
+    /// The p-value of the test that the difference is within the margin.
+    pub p_equivalence: Option<f64>,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// The training and validation images of a dataset.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Images {
+    pub(super) training: u64,
+    pub(super) validation: u64,
+}
+
+/// The parts of a contrast that are known before the test.
+pub(super) struct Compared {
+    pub(super) group: Point,
+    pub(super) measure: Measure,
+    pub(super) setting: Setting,
+    pub(super) arms: [Arm; 2],
+    pub(super) pairs: Pairs,
+    pub(super) images: Option<Images>,
+    pub(super) margin: f64,
+}
+
+/// A contrast without its family: Holm's correction and the verdict come with [`judge`].
+pub(super) fn contrast(compared: Compared) -> Contrast {
+    let Compared { group, measure, setting, arms: [first, second], pairs, images, margin } = compared;
+    let numerators = pairs.differences();
+    let differences = pairs.fractions(&numerators);
+    let new_data = images.filter(|_| pairs.unit == Unit::Fold).and_then(|Images { training, validation }| {
+        interval::of_mean_difference(&differences, Inference::NewTrainingData { validation, training }, LEVEL)
+    });
+    let test = sign_flip(&numerators, DRAWS);
+    let mean = |numerators: &[i64]| summary::mean(&pairs.fractions(numerators));
+    Contrast {
+        group,
+        measure,
+        setting,
+        first: Arm { mean: mean(&pairs.first), ..first },
+        second: Arm { mean: mean(&pairs.second), ..second },
+        difference: summary::mean(&differences),
+        interval: interval::of_mean_difference(&differences, Inference::TheseData, LEVEL),
+        interval_new_data: new_data,
+        pairs: pairs.len(),
+        unit: pairs.unit,
+        dropped: pairs.dropped,
+        p: test.as_ref().map(|test| test.p),
+        smallest_p: test.as_ref().map(|test| test.smallest_p),
+        p_holm: None,
+        family: 0,
+        margin,
+        p_equivalence: equivalence::equivalence(&differences, margin).map(|test| test.p()),
+        verdict: Verdict::TooFewPairs,
+    }
+}
+
+/// Corrects the p-values of a family, and gives each contrast its verdict.
+pub(super) fn judge(family: &mut [Contrast]) {
+    let tested: Vec<usize> = (0..family.len()).filter(|&place| family[place].p.is_some()).collect();
+    let of = |part: fn(&Contrast) -> Option<f64>| -> Vec<f64> {
+        tested.iter().filter_map(|&place| part(&family[place])).collect()
+    };
+    let corrected = holm::adjusted(&of(|contrast| contrast.p)).unwrap_or_default();
+    let rejectable = holm::rejectable(&of(|contrast| contrast.smallest_p), ALPHA).unwrap_or_default();
+    for ((&place, &p), &can_reject) in tested.iter().zip(&corrected).zip(&rejectable) {
+        let contrast = &mut family[place];
+        (contrast.p_holm, contrast.family) = (Some(p), tested.len());
+        contrast.verdict = match contrast.difference {
+            Some(difference) if p <= ALPHA && difference > 0.0 => Verdict::Helps,
+            Some(_) if p <= ALPHA => Verdict::Hurts,
+            _ if contrast.p_equivalence.is_some_and(|p| p <= ALPHA) => Verdict::Equivalent,
+            _ if can_reject => Verdict::Undecided,
+            _ => Verdict::TooFewPairs,
+        };
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn name<S: Serializer>(setting: &Setting, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(setting.name())
+}
+
+#[expect(clippy::ref_option, reason = "serde passes a reference")]
+fn ends<S: Serializer>(interval: &Option<Interval>, serializer: S) -> Result<S::Ok, S::Error> {
+    interval.map(|interval| [interval.low(), interval.high()]).serialize(serializer)
+}

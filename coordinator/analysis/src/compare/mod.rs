@@ -1,0 +1,289 @@
+//! The comparison of two arms: do dense connections help a rule, how much, and how sure is that?
+//!
+//! | module | contents |
+//! |---|---|
+//! | `pairs` | paired scores of two arms, as exact numbers |
+//! | `contrast` | one contrast: intervals, p-value, verdict |
+//! | `sentence` | a contrast in words |
+//!
+//! The primary contrasts are slopes of accuracy on depth, one for each rule and activation: Holm's correction goes over all of
+//! them. Contrasts at each depth are secondary: Holm's correction goes over the depths of one rule and activation.
+
+mod contrast;
+mod pairs;
+mod sentence;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use biosweep_common::configuration::Point;
+use biosweep_common::settings::{Setting, Value};
+use serde::Serialize;
+
+pub use self::contrast::{Arm, Contrast, Measure, Verdict};
+use self::contrast::{Compared, Images, contrast, judge};
+pub use self::sentence::sentence;
+use crate::aggregate::PLACE;
+use crate::replicates::{Configuration, REPLICATES, Replicates, key};
+
+/// The margin of equivalence, unless another one is asked for: one point of accuracy.
+pub const MARGIN: f64 = 0.01;
+
+/// What to compare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// The setting that makes the arms.
+    pub setting: Setting,
+    /// The arms; the first one is the baseline of all others.
+    pub arms: Vec<Value>,
+    /// The settings that make groups, within which arms are compared; `None` for the settings of a place that differ.
+    pub by: Option<Vec<Setting>>,
+    /// The difference of accuracies, a fraction, within which arms count as equivalent. For slopes it is divided by the range
+    /// of the depths.
+    pub margin: f64,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Contrasts of the slope of accuracy on depth.
+    pub primary: Vec<Contrast>,
+    /// Contrasts of accuracies.
+    pub secondary: Vec<Contrast>,
+}
+
+/// A comparison that is not possible.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompareError {
+    /// There are no results.
+    #[error("there are no results yet")]
+    Empty,
+    /// Less than two arms, or an arm twice.
+    #[error("two different values are needed, such as network=nn,dn")]
+    Arms,
+    /// No result has this value.
+    #[error("no result has {setting}={value}; there are: {known}")]
+    NoSuchArm {
+        /// The setting.
+        setting: &'static str,
+        /// The value.
+        value: String,
+        /// The values in the results.
+        known: String,
+    },
+    /// The arms would be compared over different experiments.
+    #[error(
+        "{setting} differs within a group ({values}): add it to --by, or choose one value with --where, such as \
+         {setting}={first}"
+    )]
+    Differs {
+        /// The setting.
+        setting: &'static str,
+        /// Its values.
+        values: String,
+        /// The first of them.
+        first: String,
+    },
+    /// The setting that makes the arms, or one that makes replicates, cannot make groups.
+    #[error("{setting} cannot make groups: {why}")]
+    Group {
+        /// The setting.
+        setting: &'static str,
+        /// The reason.
+        why: &'static str,
+    },
+}
+
+/// The configurations of a group, by arm.
+struct Group<'a> {
+    point: Point,
+    arms: Vec<Vec<&'a Configuration>>,
+}
+
+/// Compares the arms of a question.
+///
+/// # Errors
+/// A comparison that is not possible, with the next step.
+pub fn compare(replicates: &Replicates, question: &Question) -> Result<Comparison, CompareError> {
+    check_arms(replicates, question)?;
+    let by = by(replicates, question)?;
+    let groups = groups(replicates, question, &by);
+    check_groups(&groups, question, &by)?;
+    let mut secondary = Vec::new();
+    let mut families: BTreeMap<Vec<(Setting, String)>, Vec<Contrast>> = BTreeMap::new();
+    for group in &groups {
+        let family = families.entry(key(&group.point, |setting| setting != Setting::Depth)).or_default();
+        family.extend(against_first(group, question).map(|(first, second, arms)| {
+            contrast(Compared {
+                group: group.point.clone(),
+                measure: Measure::Accuracy,
+                setting: question.setting,
+                arms,
+                pairs: pairs::accuracies(first, second),
+                images: images(first),
+                margin: question.margin,
+            })
+        }));
+    }
+    for mut family in families.into_values() {
+        judge(&mut family);
+        secondary.extend(family);
+    }
+    let mut primary = slopes(&groups, question);
+    judge(&mut primary);
+    if !by.contains(&Setting::Depth) && !primary.is_empty() {
+        secondary.clear();
+    }
+    Ok(Comparison { primary, secondary })
+}
+
+/// Each arm beside the first one.
+fn against_first<'a, 'g>(
+    group: &'g Group<'a>,
+    question: &'g Question,
+) -> impl Iterator<Item = (&'g [&'a Configuration], &'g [&'a Configuration], [Arm; 2])> + 'g {
+    (1..question.arms.len()).map(|place| {
+        let (first, second) = (group.arms[0].as_slice(), group.arms[place].as_slice());
+        (first, second, [arm(&question.arms[0], &[first]), arm(&question.arms[place], &[second])])
+    })
+}
+
+/// The slopes of groups that differ only in the depth.
+fn slopes(groups: &[Group<'_>], question: &Question) -> Vec<Contrast> {
+    let depth = |group: &Group<'_>| match group.point.get(&Setting::Depth) {
+        Some(&Value::Integer(depth)) => Some(depth),
+        _ => None,
+    };
+    let mut families: Vec<(Point, Vec<(u64, &Group<'_>)>)> = Vec::new();
+    for group in groups {
+        let Some(at) = depth(group) else { continue };
+        let mut point = group.point.clone();
+        point.remove(&Setting::Depth);
+        match families.iter_mut().find(|(of, _)| *of == point) {
+            Some((_, depths)) => depths.push((at, group)),
+            None => families.push((point, vec![(at, group)])),
+        }
+    }
+    let mut contrasts = Vec::new();
+    for (point, depths) in families {
+        for place in 1..question.arms.len() {
+            let both = |(_, group): &&(u64, &Group<'_>)| !group.arms[0].is_empty() && !group.arms[place].is_empty();
+            let shared: Vec<_> = depths.iter().filter(both).collect();
+            let of = |side: usize| -> Vec<&[&Configuration]> {
+                shared.iter().map(|(_, group)| group.arms[side].as_slice()).collect()
+            };
+            let by_depth: Vec<_> = shared
+                .iter()
+                .map(|(depth, group)| (*depth, group.arms[0].clone(), group.arms[place].clone()))
+                .collect();
+            let Some(pairs) = pairs::slopes(&by_depth) else { continue };
+            let all = || shared.iter().map(|&&(depth, _)| depth);
+            let range = all().max().unwrap_or(1) - all().min().unwrap_or(0);
+            contrasts.push(contrast(Compared {
+                group: point.clone(),
+                measure: Measure::Slope,
+                setting: question.setting,
+                arms: [arm(&question.arms[0], &of(0)), arm(&question.arms[place], &of(place))],
+                pairs,
+                images: shared.first().and_then(|(_, group)| images(&group.arms[0])),
+                margin: question.margin / range as f64,
+            }));
+        }
+    }
+    contrasts
+}
+
+fn arm(value: &Value, groups: &[&[&Configuration]]) -> Arm {
+    let sum =
+        |count: fn(&Configuration) -> u64| groups.iter().flat_map(|group| group.iter()).map(|one| count(one)).sum();
+    Arm {
+        value: value.clone(),
+        mean: None,
+        candidates: groups.iter().map(|group| group.len()).max().unwrap_or(0),
+        completed: sum(Configuration::completed),
+        diverged: sum(Configuration::diverged),
+    }
+}
+
+fn images(candidates: &[&Configuration]) -> Option<Images> {
+    let size = candidates.iter().find_map(|candidate| candidate.size)?;
+    Some(Images { training: size.train_images.into(), validation: size.validation_images.into() })
+}
+
+fn check_arms(replicates: &Replicates, question: &Question) -> Result<(), CompareError> {
+    if replicates.configurations().is_empty() {
+        return Err(CompareError::Empty);
+    }
+    let distinct: BTreeSet<String> = question.arms.iter().map(Value::to_string).collect();
+    if distinct.len() < 2 || distinct.len() < question.arms.len() {
+        return Err(CompareError::Arms);
+    }
+    let known = replicates.values(question.setting);
+    match question.arms.iter().find(|value| !known.contains(value)) {
+        Some(value) => Err(CompareError::NoSuchArm {
+            setting: question.setting.name(),
+            value: value.short(),
+            known: known.iter().map(Value::short).collect::<Vec<_>>().join(", "),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The settings that make groups.
+fn by(replicates: &Replicates, question: &Question) -> Result<Vec<Setting>, CompareError> {
+    let Some(asked) = &question.by else {
+        let differs = |setting: &Setting| *setting != question.setting && replicates.values(*setting).len() > 1;
+        return Ok(PLACE.into_iter().filter(differs).collect());
+    };
+    for &setting in asked {
+        let why = if setting == question.setting {
+            "it makes the arms"
+        } else if REPLICATES.contains(&setting) {
+            "it makes replicates, over which arms are compared"
+        } else {
+            continue;
+        };
+        return Err(CompareError::Group { setting: setting.name(), why });
+    }
+    Ok(asked.clone())
+}
+
+/// The groups, in the order of their first trials.
+fn groups<'a>(replicates: &'a Replicates, question: &Question, by: &[Setting]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut index: BTreeMap<Vec<(Setting, String)>, usize> = BTreeMap::new();
+    for configuration in replicates.configurations() {
+        let value = configuration.point.get(&question.setting);
+        let Some(arm) = question.arms.iter().position(|arm| Some(arm) == value) else { continue };
+        let place = *index.entry(key(&configuration.point, |setting| by.contains(&setting))).or_insert(groups.len());
+        if place == groups.len() {
+            let point = configuration.point.iter().filter(|(setting, _)| by.contains(setting));
+            let point = point.map(|(&setting, value)| (setting, value.clone())).collect();
+            groups.push(Group { point, arms: vec![Vec::new(); question.arms.len()] });
+        }
+        groups[place].arms[arm].push(configuration);
+    }
+    groups
+}
+
+/// A setting of a place is never a tuning setting: accuracies of two depths, say, are not candidates for one another.
+fn check_groups(groups: &[Group<'_>], question: &Question, by: &[Setting]) -> Result<(), CompareError> {
+    let fixed = PLACE.into_iter().filter(|setting| *setting != question.setting && !by.contains(setting));
+    for setting in fixed {
+        for group in groups {
+            let mut values: Vec<String> = Vec::new();
+            for value in group.arms.iter().flatten().filter_map(|one| one.point.get(&setting)).map(Value::short) {
+                if !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+            if values.len() > 1 {
+                let first = values[0].clone();
+                return Err(CompareError::Differs { setting: setting.name(), values: values.join(", "), first });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! A contrast in words, for readers who do not know its statistics.
+
+use std::fmt::Write as _;
+
+use biosweep_common::configuration::Point;
+use biosweep_common::settings::{Setting, Value};
+
+use super::{Arm, Contrast, Measure, Verdict};
+use crate::statistics::interval::Interval;
+
+/// A contrast as one or two sentences.
+#[must_use]
+pub fn sentence(contrast: &Contrast) -> String {
+    let mut text = String::new();
+    if !contrast.group.is_empty() {
+        let _fits = write!(text, "{}: ", place(&contrast.group));
+    }
+    let subject = subject(contrast);
+    match contrast.verdict {
+        Verdict::Helps => {
+            let _fits = write!(text, "{subject} help{}. {}", third(contrast), amount(contrast));
+        }
+        Verdict::Hurts => {
+            let _fits = write!(text, "{subject} hurt{}. {}", third(contrast), amount(contrast));
+        }
+        Verdict::Equivalent => {
+            let margin = points(contrast.margin);
+            let _fits =
+                write!(text, "{subject} make{} no difference above {margin}. {}", third(contrast), amount(contrast));
+        }
+        Verdict::Undecided => {
+            let _fits = write!(text, "the effect of {subject} is undecided. {}", amount(contrast));
+        }
+        Verdict::TooFewPairs => text += &too_few(contrast, &subject),
+    }
+    text + &notes(contrast)
+}
+
+/// The arms: those of the paper have a name.
+fn subject(contrast: &Contrast) -> String {
+    let (first, second) = (contrast.first.value.short(), contrast.second.value.short());
+    match (contrast.setting, first.as_str(), second.as_str()) {
+        (Setting::Network, "nn", "dn") | (Setting::Network, "convnet", "dense_convnet") => {
+            "dense connections".to_owned()
+        }
+        (setting, ..) => format!("{} {second} in place of {first}", setting.name()),
+    }
+}
+
+/// The ending of a verb.
+fn third(contrast: &Contrast) -> &'static str {
+    if subject(contrast) == "dense connections" { "" } else { "s" }
+}
+
+fn amount(contrast: &Contrast) -> String {
+    let difference = contrast.difference.unwrap_or(0.0);
+    let size = points(difference.abs());
+    let what = match (contrast.measure, difference >= 0.0) {
+        (Measure::Accuracy, true) => format!("Accuracy is {size} higher"),
+        (Measure::Accuracy, false) => format!("Accuracy is {size} lower"),
+        (Measure::Slope, is_better) => {
+            let falls = contrast.first.mean.is_some_and(|slope| slope < 0.0);
+            let (verb, than) = if falls { ("falls", !is_better) } else { ("rises", is_better) };
+            format!("Accuracy {verb} {size} {} per added layer", if than { "more" } else { "less" })
+        }
+    };
+    format!("{what} ({})", evidence(contrast))
+}
+
+/// `95 % interval 2.2 to 4.0, 8 folds, p = 0.008, Holm over 6`.
+fn evidence(contrast: &Contrast) -> String {
+    let mut parts = Vec::new();
+    if let Some(interval) = contrast.interval {
+        parts.push(format!("95 % interval {}", ends(interval, contrast.difference.unwrap_or(0.0))));
+    }
+    parts.push(format!("{} {}", contrast.pairs, contrast.unit.word(contrast.pairs as u64)));
+    if let Some(p) = contrast.p_holm {
+        parts.push(format!("p = {}", probability(p)));
+    }
+    if contrast.family > 1 {
+        parts.push(format!("Holm over {}", contrast.family));
+    }
+    parts.join(", ")
+}
+
+/// The ends of an interval in the direction that the sentence names, so that a positive number means that direction.
+fn ends(interval: Interval, difference: f64) -> String {
+    let (low, high) =
+        if difference < 0.0 { (-interval.high(), -interval.low()) } else { (interval.low(), interval.high()) };
+    format!("{} to {}", number(low), number(high))
+}
+
+fn too_few(contrast: &Contrast, subject: &str) -> String {
+    if contrast.pairs == 0 {
+        return format!("{subject} cannot be compared: no fold has results of both arms");
+    }
+    let smallest = contrast.smallest_p.map_or_else(String::new, |p| {
+        format!("; so few give p = {} at best", probability((p * contrast.family.max(1) as f64).min(1.0)))
+    });
+    let pairs = format!("{} {}", contrast.pairs, contrast.unit.word(contrast.pairs as u64));
+    format!("n is too small to tell whether {subject} help{}: {pairs}{smallest}. {}", third(contrast), amount(contrast))
+}
+
+/// What a reader has to know beside the numbers.
+fn notes(contrast: &Contrast) -> String {
+    let mut notes = Vec::new();
+    for Arm { value, completed, diverged, .. } in [&contrast.first, &contrast.second] {
+        if *diverged > 0 {
+            notes.push(format!("{diverged} of {} {} runs diverged", completed + diverged, value.short()));
+        }
+    }
+    let (first, second) = (&contrast.first, &contrast.second);
+    if first.candidates != second.candidates {
+        notes.push(format!(
+            "{} was chosen among {} settings and {} among {}, which is unequal",
+            first.value.short(),
+            first.candidates,
+            second.value.short(),
+            second.candidates
+        ));
+    }
+    if contrast.dropped > 0 {
+        notes.push(format!("{} without a pair left out", counted(contrast.dropped, "fold")));
+    }
+    if notes.is_empty() { ".".to_owned() } else { format!("; {}.", notes.join("; ")) }
+}
+
+fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `dtp, relu`.
+pub(super) fn place(point: &Point) -> String {
+    let part = |(setting, value): (&Setting, &Value)| match (setting, value) {
+        (Setting::Depth, Value::Integer(depth)) => counted(*depth as usize, "hidden layer"),
+        (Setting::Rule | Setting::Network | Setting::Activation | Setting::Dataset, value) => value.short(),
+        (setting, value) => format!("{} {}", setting.name(), value.short()),
+    };
+    // The rule comes first: readers look for it.
+    let mut parts: Vec<(&Setting, &Value)> = point.iter().collect();
+    parts.sort_by_key(|(setting, _)| **setting != Setting::Rule);
+    parts.into_iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// A fraction in points of a percentage.
+fn points(fraction: f64) -> String {
+    let number = number(fraction);
+    format!("{number} point{}", if number == "1.0" { "" } else { "s" })
+}
+
+/// A fraction times 100, with one digit after the point, or two significant digits if it is small.
+fn number(fraction: f64) -> String {
+    let number = 100.0 * fraction;
+    match number.abs() {
+        size if size >= 0.095 || size < 5e-4 => format!("{number:.1}"),
+        size if size >= 0.0095 => format!("{number:.2}"),
+        _ => format!("{number:.3}"),
+    }
+}
+
+fn probability(p: f64) -> String {
+    if p < 0.001 { "below 0.001".to_owned() } else { format!("{p:.3}") }
+}

@@ -1,0 +1,174 @@
+//! Comparisons of invented results.
+
+use biosweep_common::results::outcome::TrialStatus;
+use biosweep_common::results::views::ResultView;
+
+use super::*;
+use crate::aggregate::Unit;
+use crate::samples::{completed, ended, with};
+
+fn question(by: Option<Vec<Setting>>) -> Question {
+    let arms = ["nn", "dn"].map(|name| Value::Name(name.into())).to_vec();
+    Question { setting: Setting::Network, arms, by, margin: MARGIN }
+}
+
+fn fold(result: ResultView, fold: u64) -> ResultView {
+    with(result, &[("fold", Value::Integer(fold))])
+}
+
+/// nn loses 2 points per layer, dn 0.5; each fold shifts both arms.
+fn trend(folds: u64) -> Vec<ResultView> {
+    let mut results = Vec::new();
+    for (network, loss) in [("nn", 0.02), ("dn", 0.005)] {
+        for depth in [5, 7, 10] {
+            for index in 0..folds {
+                let noise = 0.001 * ((7 * index + depth) % 5) as f64;
+                let accuracy = 0.97 - loss * (depth - 5) as f64 + 0.003 * index as f64 / folds as f64 + noise;
+                let accuracy = (accuracy * 10_000.0).round() / 10_000.0;
+                results.push(fold(completed("fa", network, depth, accuracy, accuracy), index));
+            }
+        }
+    }
+    results
+}
+
+fn compared(results: &[ResultView]) -> Comparison {
+    compare(&Replicates::of(results).expect("known counts"), &question(None)).expect("a comparison")
+}
+
+#[test]
+fn the_primary_contrast_is_the_slope_and_the_secondary_ones_are_at_each_depth() {
+    let comparison = compared(&trend(8));
+    let [slope] = comparison.primary.as_slice() else { panic!("one slope") };
+    assert_eq!((slope.pairs, slope.unit, slope.family), (8, Unit::Fold, 1));
+    assert!((slope.difference.expect("pairs") - 0.015).abs() < 1e-9, "{slope:?}");
+    assert_eq!(slope.p, Some(2.0 / 256.0), "all differences have one sign");
+    assert_eq!(slope.verdict, Verdict::Helps);
+    assert_eq!(comparison.secondary.len(), 3);
+    assert_eq!(comparison.secondary[0].difference, Some(0.0), "at depth 5 the arms are equal");
+    assert!(
+        comparison.secondary[1..].iter().all(|contrast| contrast.verdict == Verdict::Helps && contrast.family == 3)
+    );
+}
+
+#[test]
+fn a_sentence_says_what_helps_how_much_and_how_sure_that_is() {
+    let comparison = compared(&trend(8));
+    assert_eq!(
+        sentence(&comparison.primary[0]),
+        "dense connections help. Accuracy falls 1.5 points less per added layer (95 % interval 1.5 to 1.5, 8 folds, p = 0.008)."
+    );
+    let text = sentence(&comparison.secondary[2]);
+    assert!(text.starts_with("10 hidden layers: dense connections help. Accuracy is 7.5 points higher"), "{text}");
+    assert!(text.contains("p = 0.023, Holm over 3"), "{text}");
+}
+
+#[test]
+fn few_pairs_are_too_few_to_tell_and_never_no_difference() {
+    let comparison = compared(&trend(3));
+    assert_eq!(comparison.primary[0].verdict, Verdict::TooFewPairs);
+    let text = sentence(&comparison.primary[0]);
+    assert!(text.contains("n is too small to tell") && text.contains("p = 0.250 at best"), "{text}");
+}
+
+#[test]
+fn small_differences_are_equivalent_and_scattered_ones_undecided() {
+    let at = |network, index: u64, accuracy: f64| fold(completed("bp", network, 5, accuracy, accuracy), index);
+    let both = |difference: fn(u64) -> f64| -> Vec<ResultView> {
+        (0..8).flat_map(|index| [at("nn", index, 0.9), at("dn", index, 0.9 + difference(index))]).collect()
+    };
+    let verdict = |difference| compared(&both(difference)).secondary[0].verdict;
+    assert_eq!(verdict(|index| if index % 2 == 0 { 0.001 } else { -0.001 }), Verdict::Equivalent);
+    assert_eq!(verdict(|index| if index % 2 == 0 { 0.06 } else { -0.04 }), Verdict::Undecided);
+    assert_eq!(verdict(|index| -0.02 - 0.001 * index as f64), Verdict::Hurts);
+}
+
+#[test]
+fn each_fold_chooses_by_its_own_validation_accuracy() {
+    let tried = |network, rate, index, validation, test| {
+        with(
+            completed("fa", network, 5, validation, test),
+            &[("learning_rate", Value::Real(rate)), ("fold", Value::Integer(index))],
+        )
+    };
+    let results = [
+        tried("nn", 1e-3, 0, 0.90, 0.80),
+        tried("nn", 1e-4, 0, 0.80, 0.99),
+        tried("nn", 1e-3, 1, 0.80, 0.99),
+        tried("nn", 1e-4, 1, 0.90, 0.70),
+        tried("dn", 1e-3, 0, 0.90, 0.85),
+        tried("dn", 1e-3, 1, 0.90, 0.85),
+    ];
+    let comparison = compared(&results);
+    let contrast = &comparison.secondary[0];
+    assert!((contrast.first.mean.expect("pairs") - 0.75).abs() < 1e-12, "{contrast:?}");
+    assert!(sentence(contrast).contains("nn was chosen among 2 settings and dn among 1"), "{}", sentence(contrast));
+}
+
+#[test]
+fn pairs_share_fold_and_seed_and_seeds_are_averaged_first() {
+    let at = |network, index, seed, test| {
+        with(fold(completed("bp", network, 5, 0.9, test), index), &[("seed", Value::Integer(seed))])
+    };
+    let results = [
+        at("nn", 0, 0, 0.90),
+        at("nn", 0, 1, 0.80),
+        at("dn", 0, 0, 0.93),
+        at("dn", 0, 1, 0.81),
+        at("nn", 1, 0, 0.90),
+        at("nn", 1, 7, 0.10),
+        at("dn", 1, 0, 0.91),
+        at("nn", 2, 0, 0.90),
+    ];
+    let contrast = &compared(&results).secondary[0];
+    assert_eq!((contrast.pairs, contrast.dropped), (2, 1), "fold 2 has no pair");
+    assert!((contrast.difference.expect("pairs") - (0.02 + 0.01) / 2.0).abs() < 1e-12, "{contrast:?}");
+}
+
+#[test]
+fn a_divergence_is_part_of_the_difference_and_a_failure_is_not() {
+    let mut results: Vec<_> = (0..3).map(|index| fold(completed("bp", "dn", 5, 0.9, 0.9), index)).collect();
+    results.push(fold(completed("bp", "nn", 5, 0.9, 0.9), 0));
+    results.push(fold(ended("bp", "nn", 5, TrialStatus::Diverged), 1));
+    results.push(fold(ended("bp", "nn", 5, TrialStatus::Failed), 2));
+    let contrast = &compared(&results).secondary[0];
+    assert_eq!(contrast.pairs, 2);
+    assert!((contrast.difference.expect("pairs") - 0.4).abs() < 1e-12, "the mean of 0 and 0.9 − 0.1");
+    assert!(sentence(contrast).contains("1 of 2 nn runs diverged"), "{}", sentence(contrast));
+}
+
+#[test]
+fn with_one_fold_the_pairs_are_seeds_and_nothing_follows_for_new_data() {
+    let at = |network, seed, test| with(completed("bp", network, 5, 0.9, test), &[("seed", Value::Integer(seed))]);
+    let results: Vec<_> =
+        (0..4).flat_map(|seed| [at("nn", seed, 0.9), at("dn", seed, 0.91 + 0.001 * seed as f64)]).collect();
+    let contrast = &compared(&results).secondary[0];
+    assert_eq!((contrast.unit, contrast.pairs), (Unit::Seed, 4));
+    assert!(contrast.interval.is_some() && contrast.interval_new_data.is_none());
+}
+
+#[test]
+fn the_interval_for_new_training_images_is_wider() {
+    let at = |network, index: u64, test| fold(completed("bp", network, 5, 0.9, test), index);
+    let results: Vec<_> =
+        (0..8).flat_map(|index| [at("nn", index, 0.9), at("dn", index, 0.91 + 0.001 * index as f64)]).collect();
+    let comparison = compared(&results);
+    let width = |interval: Option<crate::statistics::interval::Interval>| interval.expect("pairs").half_width;
+    let contrast = &comparison.secondary[0];
+    let ratio = width(contrast.interval_new_data) / width(contrast.interval);
+    assert!((ratio - ((0.125 + 0.2) / 0.125_f64).sqrt()).abs() < 1e-9, "10,000 / 50,000 images: {ratio}");
+}
+
+#[test]
+fn a_comparison_that_is_not_possible_says_what_to_do() {
+    let replicates = Replicates::of(&trend(2)).expect("known counts");
+    let error = |question: &Question| compare(&replicates, question).expect_err("not possible").to_string();
+    let good = question(None);
+    assert!(error(&question(Some(vec![]))).contains("depth differs within a group (5, 7, 10): add it to --by"));
+    let unknown = Question { arms: vec![Value::Name("nn".into()), Value::Name("lognormal".into())], ..good.clone() };
+    assert!(error(&unknown).contains("no result has network=lognormal; there are: nn, dn"));
+    assert!(error(&Question { arms: good.arms[..1].to_vec(), ..good.clone() }).contains("two different values"));
+    assert!(error(&question(Some(vec![Setting::Network]))).contains("it makes the arms"));
+    assert!(error(&question(Some(vec![Setting::Fold]))).contains("it makes replicates"));
+    assert_eq!(compare(&Replicates::default(), &good), Err(CompareError::Empty));
+}

@@ -1,0 +1,101 @@
+//! A comparison of two arms: its sentences and its table.
+
+use biosweep_analysis::compare::{Comparison, Contrast, Measure, Verdict, sentence};
+use biosweep_analysis::statistics::interval::Interval;
+use biosweep_common::settings::{Setting, Value};
+
+use super::tabular::Tabular;
+use crate::cli::TableFormat;
+
+/// What the numbers mean.
+const CAPTION: &str = "differences in points of test accuracy (of a slope: in points per hidden layer), the second arm minus the first, \
+paired by fold and seed; each fold chose its settings by validation\n\
+95 %: the interval of the difference on these training images; new data: for new training images (Nadeau and Bengio 2003)\n\
+p: exact sign-flip test; Holm: corrected over the family";
+
+/// The comparison in the format of an answer.
+pub(crate) fn comparison(comparison: &Comparison, output: TableFormat) -> String {
+    let contrasts: Vec<&Contrast> = comparison.primary.iter().chain(&comparison.secondary).collect();
+    let table = tabular(&contrasts);
+    if output != TableFormat::Human {
+        return table.answer(CAPTION, output);
+    }
+    let first = if comparison.primary.is_empty() { &comparison.secondary } else { &comparison.primary };
+    let sentences: Vec<String> = first.iter().map(|contrast| sentence(contrast)).collect();
+    format!("{}\n\n{}\n\n{CAPTION}", sentences.join("\n"), table.human())
+}
+
+/// The sentences of the primary contrasts or, if there are none, of the others.
+pub(crate) fn verdicts(comparison: &Comparison) -> Vec<String> {
+    let first = if comparison.primary.is_empty() { &comparison.secondary } else { &comparison.primary };
+    first.iter().map(sentence).collect()
+}
+
+fn tabular(contrasts: &[&Contrast]) -> Tabular {
+    let mut settings: Vec<Setting> = contrasts.iter().flat_map(|contrast| contrast.group.keys().copied()).collect();
+    settings.sort_unstable();
+    settings.dedup();
+    let mut header: Vec<String> = settings.iter().map(|setting| setting.name().to_owned()).collect();
+    header.extend(["measure", "arms"].map(str::to_owned));
+    let names = header.len();
+    header.extend(
+        ["first", "second", "difference", "95 %", "new data", "pairs", "p", "Holm", "verdict"].map(str::to_owned),
+    );
+    let row = |contrast: &&Contrast| {
+        let mut row: Vec<String> = settings
+            .iter()
+            .map(|setting| contrast.group.get(setting).map_or_else(|| "–".to_owned(), Value::short))
+            .collect();
+        row.extend([
+            measure(contrast.measure).to_owned(),
+            format!("{}, {}", contrast.first.value.short(), contrast.second.value.short()),
+            points(contrast.first.mean),
+            points(contrast.second.mean),
+            points(contrast.difference),
+            ends(contrast.interval),
+            ends(contrast.interval_new_data),
+            format!("{} {}", contrast.pairs, contrast.unit.word(contrast.pairs as u64)),
+            probability(contrast.p),
+            probability(contrast.p_holm),
+            verdict(contrast).to_owned(),
+        ]);
+        row
+    };
+    Tabular { rows: contrasts.iter().map(row).collect(), header, names }
+}
+
+const fn measure(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Accuracy => "accuracy",
+        Measure::Slope => "slope",
+    }
+}
+
+fn verdict(contrast: &Contrast) -> &'static str {
+    match contrast.verdict {
+        Verdict::Helps => "helps",
+        Verdict::Hurts => "hurts",
+        Verdict::Equivalent => "equivalent",
+        Verdict::Undecided => "undecided",
+        Verdict::TooFewPairs => "n too small",
+    }
+}
+
+fn points(fraction: Option<f64>) -> String {
+    fraction.map_or_else(|| "–".to_owned(), |fraction| format!("{:.2}", 100.0 * fraction))
+}
+
+fn ends(interval: Option<Interval>) -> String {
+    interval.map_or_else(
+        || "–".to_owned(),
+        |interval| format!("{:.2} to {:.2}", 100.0 * interval.low(), 100.0 * interval.high()),
+    )
+}
+
+fn probability(p: Option<f64>) -> String {
+    match p {
+        None => "–".to_owned(),
+        Some(p) if p < 0.001 => "<0.001".to_owned(),
+        Some(p) => format!("{p:.3}"),
+    }
+}
