@@ -25,12 +25,6 @@ pub(crate) fn comparison(comparison: &Comparison, output: TableFormat) -> String
     format!("{}\n\n{}\n\n{CAPTION}", sentences.join("\n"), table.human())
 }
 
-/// The sentences of the primary contrasts or, if there are none, of the others.
-pub(crate) fn verdicts(comparison: &Comparison) -> Vec<String> {
-    let first = if comparison.primary.is_empty() { &comparison.secondary } else { &comparison.primary };
-    first.iter().map(sentence).collect()
-}
-
 fn tabular(contrasts: &[&Contrast]) -> Tabular {
     let mut settings: Vec<Setting> = contrasts.iter().flat_map(|contrast| contrast.group.keys().copied()).collect();
     settings.sort_unstable();

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use biosweep_analysis::aggregate::Cell;
+use biosweep_analysis::compare::{Contrast, sentence};
 use biosweep_common::plan::Plan;
 use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::results::views::{
-    IncompleteAttempt, LaneView, PlannedDataset, ResultView, SpecView, SweepStatus, SweepView, WorkerView,
+    IncompleteAttempt, LaneView, PlannedDataset, SpecView, SweepStatus, SweepView, WorkerView,
 };
 use biosweep_common::settings::Level;
 use biosweep_common::spec::presets::Preset;
@@ -77,9 +78,15 @@ pub(crate) fn worker(worker: &WorkerView) -> String {
     pretty(&worker_value(worker))
 }
 
-pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], folder: &ResultsFolder) -> String {
+pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], folder: &ResultsFolder) -> String {
     let mut value = sweep_value(sweep);
     value["cells"] = cells.iter().map(cell_value).collect();
+    let verdict = |contrast: &Contrast| {
+        let mut value = json!(contrast);
+        value["sentence"] = sentence(contrast).into();
+        value
+    };
+    value["verdicts"] = verdicts.iter().map(verdict).collect();
     value["results"] = folder.results.display().to_string().into();
     value["curves"] = folder.curves.display().to_string().into();
     value["figures"] = folder.figures.iter().map(|figure| figure.display().to_string()).collect();

@@ -72,6 +72,8 @@ fn a_sweep_runs_on_idx_and_numpy_files_beside_its_spec() {
     for row in rows.as_array().expect("an array") {
         assert_eq!(row["status"], "completed", "{row}");
         assert!(row["test_accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.9), "{row}");
+        let counts = ["classes", "train_images", "validation_images", "test_images"].map(|count| row[count].as_u64());
+        assert_eq!(counts, [Some(2), Some(TRAIN as u64 - 20), Some(20), Some(TEST as u64)], "{row}");
         assert!(row["dataset"].as_str().is_some_and(|name| name.contains(&*home.path().to_string_lossy())), "{row}");
     }
     let output = home.run(&["run", &spec]);

@@ -70,6 +70,51 @@ fn one_worker_and_two_workers_give_the_same_results_to_the_last_bit() {
 }
 
 #[test]
+fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
+    let home = Home::default();
+    let spec = home.spec(SPEC);
+    let run = home.json(&["run", &spec.to_string_lossy(), "--workers", "2"]);
+    let verdicts = run["verdicts"].as_array().expect("an array");
+    assert_eq!(verdicts.len(), 2, "one for each rule: {verdicts:?}");
+    for verdict in verdicts {
+        assert_eq!((&verdict["pairs"], &verdict["unit"]), (&2.into(), &"seed".into()), "{verdict}");
+        let sentence = verdict["sentence"].as_str().expect("a text");
+        assert!(sentence.contains("n is too small to tell whether dense connections help: 2 seeds"), "{sentence}");
+    }
+    let comparison = home.json(&["compare", "small"]);
+    assert_eq!(
+        (&comparison["primary"], comparison["secondary"].as_array().map(Vec::len)),
+        (&Value::Array(vec![]), Some(2))
+    );
+    let of_rules = home.json(&["compare", "small", "--arms", "rule=dtp,bp", "--where", "max_updates=400"]);
+    assert_eq!(of_rules["secondary"][1]["group"], serde_json::json!({ "network": "dn" }));
+
+    let best = home.json(&["best", "small", "--by", "rule"]);
+    assert_eq!(
+        (best.as_array().map(Vec::len), &best[0]["candidates"]),
+        (Some(2), &4.into()),
+        "two networks, two lengths"
+    );
+    for (format, part) in
+        [("csv", "rule,network,max_updates,test,"), ("markdown", "| rule | network |"), ("latex", "\\toprule")]
+    {
+        let table = home.answer(&["best", "small", "--output", format]);
+        assert!(table.contains(part), "{format}: {table}");
+    }
+    for (bad, why) in [
+        (&["compare", "small", "--arms", "network=nn"][..], "two different values are needed"),
+        (&["compare", "small", "--by", "rule", "--arms", "network=nn,lognormal"], "no result has network=lognormal"),
+        (&["best", "small", "--by", "seed"], "it makes replicates"),
+        (&["best", "small", "--where", "depth=4"], "has no results with these settings"),
+        (&["list", "--output", "csv"], "are for tables"),
+    ] {
+        let output = home.run(bad);
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && printed.contains(why), "{bad:?}: {printed}");
+    }
+}
+
+#[test]
 fn diagnostics_are_stored_and_change_no_curve() {
     let (plain, measured) = (Home::default(), Home::default());
     run_in(&plain, "1");

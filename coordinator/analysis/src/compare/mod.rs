@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::Network;
 use serde::Serialize;
 
 pub use self::contrast::{Arm, Contrast, Measure, Verdict};
@@ -134,6 +135,18 @@ pub fn compare(replicates: &Replicates, question: &Question) -> Result<Compariso
         secondary.clear();
     }
     Ok(Comparison { primary, secondary })
+}
+
+/// The contrasts of dense with plain connections that a sweep allows: the primary ones or, with one depth, those of accuracies.
+/// Empty for a sweep without both arms.
+pub fn connections(replicates: &Replicates) -> Vec<Contrast> {
+    let pairs = [[Network::Nn, Network::Dn], [Network::Convnet, Network::DenseConvnet]];
+    let answers = pairs.iter().filter_map(|arms| {
+        let arms = arms.iter().map(|network| Value::Name(network.name().into())).collect();
+        let question = Question { setting: Setting::Network, arms, by: None, margin: MARGIN };
+        compare(replicates, &question).ok()
+    });
+    answers.flat_map(|answer| if answer.primary.is_empty() { answer.secondary } else { answer.primary }).collect()
 }
 
 /// Each arm beside the first one.

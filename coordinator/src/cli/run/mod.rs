@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use biosweep_analysis::aggregate;
 use biosweep_analysis::replicates::Divergence;
+use biosweep_analysis::{aggregate, compare};
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::SweepView;
 use biosweep_common::workers::flags;
@@ -247,12 +247,12 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
     let replicates = replicates::of_results(client, &sweep, &results).await?;
     let home = home.to_owned();
     let told = tokio::task::spawn_blocking(move || {
-        let cells = aggregate::cells(&replicates, Divergence::Guess);
+        let (cells, verdicts) = (aggregate::cells(&replicates, Divergence::Guess), compare::connections(&replicates));
         let folder =
             ResultsFolder::write(&home, &sweep, &results, &cells, &curves).map_err(Failure::from_environment)?;
         answer(match output {
-            Output::Human => human::outcome(&sweep, &cells, &folder),
-            Output::Json => json::outcome(&sweep, &cells, &folder),
+            Output::Human => human::outcome(&sweep, &cells, &verdicts, &folder),
+            Output::Json => json::outcome(&sweep, &cells, &verdicts, &folder),
         })?;
         Ok(watch::exit_of(&sweep))
     });
