@@ -6,8 +6,10 @@
 //! | [`compare`] | two arms: intervals, p-values, verdicts |
 //! | [`export`] | results and curves as files: CSV, JSON Lines |
 //! | [`figures`] | results and curves as figures |
+//! | [`importance`] | how much each axis matters |
 //! | [`replicates`] | results in memory: configurations with their replicates |
 //! | [`selection`] | the choice among candidates |
+//! | [`sensitivity`] | how much an arm depends on its tuning settings |
 //! | [`statistics`] | means, intervals, tests and importances of plain numbers |
 //! | `samples` | sample results for tests |
 
@@ -15,8 +17,10 @@ pub mod aggregate;
 pub mod compare;
 pub mod export;
 pub mod figures;
+pub mod importance;
 pub mod replicates;
 pub mod selection;
+pub mod sensitivity;
 pub mod statistics;
 
 #[cfg(any(test, feature = "testing"))]

@@ -1,6 +1,7 @@
 //! The command line: all commands and their common options. Each command has a file; commands with equal options share
 //! one.
 
+mod analysis;
 mod answer;
 mod bench;
 mod best;
@@ -14,6 +15,7 @@ mod delete;
 mod execution;
 mod extend;
 mod failure;
+mod importance;
 mod list;
 mod plan;
 mod preset;
@@ -23,6 +25,7 @@ mod replicates;
 mod results;
 mod retry;
 mod run;
+mod sensitivity;
 mod serve;
 mod settings;
 mod show;
@@ -181,6 +184,10 @@ enum Command {
     Best(best::BestArgs),
     /// Compare two arms of a sweep, such as plain and dense networks: intervals, p-values, verdicts
     Compare(compare::CompareArgs),
+    /// Show how much the accuracy of each arm depends on its tuning settings
+    Sensitivity(sensitivity::SensitivityArgs),
+    /// Show how much each axis matters for the test accuracy
+    Importance(importance::ImportanceArgs),
     /// Train a trial again and compare the learning curves to the last bit
     Replay(replay::ReplayArgs),
     /// Download datasets, and list those on this machine
@@ -251,8 +258,10 @@ impl Command {
             Self::Workers(args) => Some(&args.coordinator),
             Self::Release(args) => Some(&args.coordinator),
             Self::Results(args) => Some(&args.coordinator),
-            Self::Best(args) => Some(&args.coordinator),
-            Self::Compare(args) => Some(&args.coordinator),
+            Self::Best(args) => Some(&args.analysis.coordinator),
+            Self::Compare(args) => Some(&args.analysis.coordinator),
+            Self::Sensitivity(args) => Some(&args.analysis.coordinator),
+            Self::Importance(args) => Some(&args.analysis.coordinator),
             Self::Replay(args) => Some(&args.coordinator),
             _ => None,
         }
@@ -260,7 +269,7 @@ impl Command {
 
     /// Whether the answer is a table, which has more formats than others.
     const fn is_table(&self) -> bool {
-        matches!(self, Self::Best(_) | Self::Compare(_))
+        matches!(self, Self::Best(_) | Self::Compare(_) | Self::Sensitivity(_) | Self::Importance(_))
     }
 
     /// Whether the command only reads: it writes nothing into the home, not even a log.
@@ -274,6 +283,8 @@ impl Command {
                 | Self::Results(_)
                 | Self::Best(_)
                 | Self::Compare(_)
+                | Self::Sensitivity(_)
+                | Self::Importance(_)
                 | Self::Replay(_)
         )
     }
@@ -399,6 +410,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Results(args) => results::run(&args, &home, output).await,
             Command::Best(args) => best::run(&args, &home, format).await,
             Command::Compare(args) => compare::run(&args, &home, format).await,
+            Command::Sensitivity(args) => sensitivity::run(&args, &home, format).await,
+            Command::Importance(args) => importance::run(&args, &home, format).await,
             Command::Replay(args) => replay::run(&args, &home, output).await,
             Command::Chaos(args) => chaos::run(&args, &home, output, &stop).await,
             Command::Bench(command) => bench::run(&command, output, &stop).await,

@@ -21,7 +21,7 @@ pub(crate) fn comparison(comparison: &Comparison, output: TableFormat) -> String
         return table.answer(CAPTION, output);
     }
     let first = if comparison.primary.is_empty() { &comparison.secondary } else { &comparison.primary };
-    let sentences: Vec<String> = first.iter().map(|contrast| sentence(contrast)).collect();
+    let sentences: Vec<String> = first.iter().map(sentence).collect();
     format!("{}\n\n{}\n\n{CAPTION}", sentences.join("\n"), table.human())
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `pairs` | paired scores of two arms, as exact numbers |
 //! | `contrast` | one contrast: intervals, p-value, verdict |
+//! | `question` | the arms, and the groups within which they are compared |
 //! | `sentence` | a contrast in words |
 //!
 //! The primary contrasts are slopes of accuracy on depth, one for each rule and activation: Holm's correction goes over all of
@@ -11,9 +12,10 @@
 
 mod contrast;
 mod pairs;
+mod question;
 mod sentence;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
@@ -22,26 +24,13 @@ use serde::Serialize;
 
 pub use self::contrast::{Arm, Contrast, Measure, Verdict};
 use self::contrast::{Compared, Images, contrast, judge};
+pub use self::question::{CompareError, Question};
+pub(crate) use self::question::{Group, Grouped, grouped};
 pub use self::sentence::sentence;
-use crate::aggregate::PLACE;
-use crate::replicates::{Configuration, REPLICATES, Replicates, key};
+use crate::replicates::{Configuration, Replicates, key};
 
 /// The margin of equivalence, unless another one is asked for: one point of accuracy.
 pub const MARGIN: f64 = 0.01;
-
-/// What to compare.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Question {
-    /// The setting that makes the arms.
-    pub setting: Setting,
-    /// The arms; the first one is the baseline of all others.
-    pub arms: Vec<Value>,
-    /// The settings that make groups, within which arms are compared; `None` for the settings of a place that differ.
-    pub by: Option<Vec<Setting>>,
-    /// The difference of accuracies, a fraction, within which arms count as equivalent. For slopes it is divided by the range
-    /// of the depths.
-    pub margin: f64,
-}
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,63 +41,12 @@ pub struct Comparison {
     pub secondary: Vec<Contrast>,
 }
 
-/// A comparison that is not possible.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CompareError {
-    /// There are no results.
-    #[error("there are no results yet")]
-    Empty,
-    /// Less than two arms, or an arm twice.
-    #[error("two different values are needed, such as network=nn,dn")]
-    Arms,
-    /// No result has this value.
-    #[error("no result has {setting}={value}; there are: {known}")]
-    NoSuchArm {
-        /// The setting.
-        setting: &'static str,
-        /// The value.
-        value: String,
-        /// The values in the results.
-        known: String,
-    },
-    /// The arms would be compared over different experiments.
-    #[error(
-        "{setting} differs within a group ({values}): add it to --by, or choose one value with --where, such as \
-         {setting}={first}"
-    )]
-    Differs {
-        /// The setting.
-        setting: &'static str,
-        /// Its values.
-        values: String,
-        /// The first of them.
-        first: String,
-    },
-    /// The setting that makes the arms, or one that makes replicates, cannot make groups.
-    #[error("{setting} cannot make groups: {why}")]
-    Group {
-        /// The setting.
-        setting: &'static str,
-        /// The reason.
-        why: &'static str,
-    },
-}
-
-/// The configurations of a group, by arm.
-struct Group<'a> {
-    point: Point,
-    arms: Vec<Vec<&'a Configuration>>,
-}
-
 /// Compares the arms of a question.
 ///
 /// # Errors
 /// A comparison that is not possible, with the next step.
 pub fn compare(replicates: &Replicates, question: &Question) -> Result<Comparison, CompareError> {
-    check_arms(replicates, question)?;
-    let by = by(replicates, question)?;
-    let groups = groups(replicates, question, &by);
-    check_groups(&groups, question, &by)?;
+    let Grouped { by, groups } = grouped(replicates, question)?;
     let mut secondary = Vec::new();
     let mut families: BTreeMap<Vec<(Setting, String)>, Vec<Contrast>> = BTreeMap::new();
     for group in &groups {
@@ -220,82 +158,6 @@ fn arm(value: &Value, groups: &[&[&Configuration]]) -> Arm {
 fn images(candidates: &[&Configuration]) -> Option<Images> {
     let size = candidates.iter().find_map(|candidate| candidate.size)?;
     Some(Images { training: size.train_images.into(), validation: size.validation_images.into() })
-}
-
-fn check_arms(replicates: &Replicates, question: &Question) -> Result<(), CompareError> {
-    if replicates.configurations().is_empty() {
-        return Err(CompareError::Empty);
-    }
-    let distinct: BTreeSet<String> = question.arms.iter().map(Value::to_string).collect();
-    if distinct.len() < 2 || distinct.len() < question.arms.len() {
-        return Err(CompareError::Arms);
-    }
-    let known = replicates.values(question.setting);
-    match question.arms.iter().find(|value| !known.contains(value)) {
-        Some(value) => Err(CompareError::NoSuchArm {
-            setting: question.setting.name(),
-            value: value.short(),
-            known: known.iter().map(Value::short).collect::<Vec<_>>().join(", "),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// The settings that make groups.
-fn by(replicates: &Replicates, question: &Question) -> Result<Vec<Setting>, CompareError> {
-    let Some(asked) = &question.by else {
-        let differs = |setting: &Setting| *setting != question.setting && replicates.values(*setting).len() > 1;
-        return Ok(PLACE.into_iter().filter(differs).collect());
-    };
-    for &setting in asked {
-        let why = if setting == question.setting {
-            "it makes the arms"
-        } else if REPLICATES.contains(&setting) {
-            "it makes replicates, over which arms are compared"
-        } else {
-            continue;
-        };
-        return Err(CompareError::Group { setting: setting.name(), why });
-    }
-    Ok(asked.clone())
-}
-
-/// The groups, in the order of their first trials.
-fn groups<'a>(replicates: &'a Replicates, question: &Question, by: &[Setting]) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    let mut index: BTreeMap<Vec<(Setting, String)>, usize> = BTreeMap::new();
-    for configuration in replicates.configurations() {
-        let value = configuration.point.get(&question.setting);
-        let Some(arm) = question.arms.iter().position(|arm| Some(arm) == value) else { continue };
-        let place = *index.entry(key(&configuration.point, |setting| by.contains(&setting))).or_insert(groups.len());
-        if place == groups.len() {
-            let point = configuration.point.iter().filter(|(setting, _)| by.contains(setting));
-            let point = point.map(|(&setting, value)| (setting, value.clone())).collect();
-            groups.push(Group { point, arms: vec![Vec::new(); question.arms.len()] });
-        }
-        groups[place].arms[arm].push(configuration);
-    }
-    groups
-}
-
-/// A setting of a place is never a tuning setting: accuracies of two depths, say, are not candidates for one another.
-fn check_groups(groups: &[Group<'_>], question: &Question, by: &[Setting]) -> Result<(), CompareError> {
-    let fixed = PLACE.into_iter().filter(|setting| *setting != question.setting && !by.contains(setting));
-    for setting in fixed {
-        for group in groups {
-            let mut values: Vec<String> = Vec::new();
-            for value in group.arms.iter().flatten().filter_map(|one| one.point.get(&setting)).map(Value::short) {
-                if !values.contains(&value) {
-                    values.push(value);
-                }
-            }
-            if values.len() > 1 {
-                let first = values[0].clone();
-                return Err(CompareError::Differs { setting: setting.name(), values: values.join(", "), first });
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

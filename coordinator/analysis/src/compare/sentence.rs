@@ -152,7 +152,7 @@ fn points(fraction: f64) -> String {
 fn number(fraction: f64) -> String {
     let number = 100.0 * fraction;
     match number.abs() {
-        size if size >= 0.095 || size < 5e-4 => format!("{number:.1}"),
+        size if !(5e-4..0.095).contains(&size) => format!("{number:.1}"),
         size if size >= 0.0095 => format!("{number:.2}"),
         _ => format!("{number:.3}"),
     }

@@ -1,0 +1,177 @@
+//! Sensitivity: how much the accuracy of an arm depends on its tuning settings (the paper's Figure 2).
+//!
+//! The settings are a fixed grid, not a sample: statistics over settings are computed in each fold, and only their means over
+//! folds have intervals. There is no p-value over settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use biosweep_common::configuration::Point;
+use biosweep_common::settings::{Setting, Value};
+use serde::Serialize;
+
+use crate::aggregate::{Mean, PLACE, by_name, mean_of};
+use crate::compare::{CompareError, Group, Grouped, Question, grouped};
+use crate::replicates::{Configuration, Divergence, Part, Replicates, key};
+use crate::statistics::summary::{mean, quantile, trimmed_mean};
+use crate::statistics::tuning::{Candidate, Matched, expected_best, superiority};
+
+/// The arms of one group, over their tuning settings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sensitivity {
+    /// The settings that the arms share.
+    #[serde(serialize_with = "by_name")]
+    pub group: Point,
+    /// The arms, the baseline first.
+    pub arms: Vec<ArmSensitivity>,
+}
+
+/// One arm over its tuning settings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArmSensitivity {
+    /// The value of the setting that makes the arms.
+    pub value: Value,
+    /// Number of settings.
+    pub settings: usize,
+    /// Mean test accuracy without the worst and the best quarter of the settings.
+    pub trimmed_mean: Option<Mean>,
+    /// Test accuracy of the worst setting, at the quartiles, and of the best setting.
+    pub quantiles: [Option<Mean>; 5],
+    /// Probability that this arm is better than the baseline at a setting that both have (ties count ½); `None` for the
+    /// baseline and without common settings.
+    pub better_than_first: Option<Mean>,
+    /// The test accuracy that a budget of k settings gives, for k = 1, 2, …: the best of k random settings by validation.
+    pub expected_best: Vec<Mean>,
+}
+
+/// The probabilities of the quantiles.
+pub const QUANTILES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+
+/// Mean accuracies of one setting, by fold: validation and test.
+type ByFold = BTreeMap<u64, (f64, f64)>;
+/// The settings of an arm: each with its accuracies, and with the part of it by which arms are matched.
+type Settings = Vec<(Vec<(Setting, String)>, ByFold)>;
+
+/// The sensitivity of the arms of a question.
+///
+/// # Errors
+/// A comparison that is not possible, with the next step.
+pub fn sensitivity(replicates: &Replicates, question: &Question) -> Result<Vec<Sensitivity>, CompareError> {
+    let Grouped { groups, .. } = grouped(replicates, question)?;
+    let of_group = |group: Group<'_>| {
+        let shared = shared(&group, question.setting);
+        let arms: Vec<Settings> = group.arms.iter().map(|candidates| settings(candidates, &shared)).collect();
+        let each = question.arms.iter().zip(&arms).enumerate();
+        let arms = each.map(|(place, (value, of_arm))| arm(value, of_arm, (place > 0).then(|| &arms[0])));
+        Sensitivity { group: group.point, arms: arms.collect() }
+    };
+    Ok(groups.into_iter().map(of_group).collect())
+}
+
+fn arm(value: &Value, settings: &Settings, first: Option<&Settings>) -> ArmSensitivity {
+    let folds: BTreeSet<u64> = settings.iter().flat_map(|(_, by_fold)| by_fold.keys()).copied().collect();
+    let tests = |fold: &u64| -> Vec<f64> {
+        settings.iter().filter_map(|(_, by_fold)| by_fold.get(fold)).map(|&(_, test)| test).collect()
+    };
+    let over_folds = |statistic: &dyn Fn(&u64) -> Option<f64>| {
+        let values: Vec<Vec<f64>> = folds.iter().filter_map(statistic).map(|value| vec![value]).collect();
+        mean_of(values)
+    };
+    let candidates = |fold: &u64| -> Vec<Candidate> {
+        let known = settings.iter().filter_map(|(_, by_fold)| by_fold.get(fold));
+        known.map(|&(validation, test)| Candidate { validation, test }).collect()
+    };
+    let budgets: Vec<Vec<f64>> = folds.iter().filter_map(|fold| expected_best(&candidates(fold))).collect();
+    let longest = budgets.iter().map(Vec::len).max().unwrap_or(0);
+    let budget = |k: usize| mean_of(budgets.iter().filter_map(|of_fold| Some(vec![*of_fold.get(k)?])).collect());
+    ArmSensitivity {
+        value: value.clone(),
+        settings: settings.len(),
+        trimmed_mean: over_folds(&|fold| trimmed_mean(&tests(fold))),
+        quantiles: QUANTILES.map(|probability| over_folds(&|fold| quantile(&tests(fold), probability))),
+        better_than_first: first.and_then(|first| over_folds(&|fold| superiority(&matched(settings, first, *fold)))),
+        expected_best: (0..longest).filter_map(budget).collect(),
+    }
+}
+
+/// The settings that both arms have in a fold. A setting that matches several of the other arm is left out.
+fn matched(settings: &Settings, first: &Settings, fold: u64) -> Vec<Matched> {
+    let alone = |of: &Settings, key: &[(Setting, String)]| of.iter().filter(|(other, _)| other == key).count() == 1;
+    let pair = |(key, by_fold): &(Vec<(Setting, String)>, ByFold)| {
+        let (_, baseline) = first.iter().find(|(other, _)| other == key)?.1.get(&fold)?;
+        let (_, this) = by_fold.get(&fold)?;
+        let is_match = alone(settings, key) && alone(first, key);
+        is_match.then_some(Matched { first: *this, second: *baseline })
+    };
+    settings.iter().filter_map(pair).collect()
+}
+
+/// The tuning settings that all configurations of a group have, by which arms are matched. Dense networks, for example, have
+/// settings that plain ones have not.
+fn shared(group: &Group<'_>, arm: Setting) -> BTreeSet<Setting> {
+    let mut all = group.arms.iter().flatten().map(|one| one.point.keys().copied().collect::<BTreeSet<_>>());
+    let first = all.next().unwrap_or_default();
+    let common = all.fold(first, |common, own| &common & &own);
+    common.into_iter().filter(|setting| *setting != arm && !PLACE.contains(setting)).collect()
+}
+
+/// The tuning settings of an arm with their accuracies in each fold, the mean over its seeds.
+fn settings(candidates: &[&Configuration], shared: &BTreeSet<Setting>) -> Settings {
+    let of = |candidate: &&Configuration| {
+        let mut folds: BTreeMap<u64, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+        let accuracy = |replicate, part| {
+            let score = candidate.score(replicate, part, Divergence::Guess)?;
+            Some(score as f64 / candidate.full_score(part) as f64)
+        };
+        for replicate in &candidate.replicates {
+            let accuracies = (accuracy(replicate, Part::Validation), accuracy(replicate, Part::Test));
+            if let (Some(validation), Some(test)) = accuracies {
+                let fold = folds.entry(replicate.fold).or_default();
+                fold.0.push(validation);
+                fold.1.push(test);
+            }
+        }
+        let means = folds.into_iter();
+        let means = means.filter_map(|(fold, (validation, test))| Some((fold, (mean(&validation)?, mean(&test)?))));
+        (key(&candidate.point, |setting| shared.contains(&setting)), means.collect())
+    };
+    candidates.iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use biosweep_common::results::views::ResultView;
+
+    use super::*;
+    use crate::aggregate::Unit;
+    use crate::samples::{completed, with};
+
+    fn tried(network: &str, rate: f64, fold: u64, accuracy: f64) -> ResultView {
+        let settings = [("learning_rate", Value::Real(rate)), ("fold", Value::Integer(fold))];
+        with(completed("fa", network, 5, accuracy, accuracy), &settings)
+    }
+
+    #[test]
+    fn statistics_over_settings_are_computed_in_each_fold_and_then_averaged() {
+        let rates = [1e-1, 1e-2, 1e-3, 1e-4];
+        let mut results = Vec::new();
+        for fold in 0..3 {
+            let shift = 0.01 * fold as f64;
+            for (rate, [nn, dn]) in rates.into_iter().zip([[0.1, 0.5], [0.6, 0.6], [0.8, 0.7], [0.3, 0.9]]) {
+                results.push(tried("nn", rate, fold, nn + shift));
+                results.push(tried("dn", rate, fold, dn + shift));
+            }
+        }
+        let arms = ["nn", "dn"].map(|name| Value::Name(name.into())).to_vec();
+        let question = Question { setting: Setting::Network, arms, by: None, margin: 0.01 };
+        let found = sensitivity(&Replicates::of(&results).expect("known counts"), &question).expect("two arms");
+        let [Sensitivity { arms, .. }] = found.as_slice() else { panic!("one group") };
+        let near = |mean: Option<Mean>, value: f64| (mean.expect("three folds").mean - value).abs() < 1e-12;
+        assert!(near(arms[0].trimmed_mean, 0.46) && near(arms[1].trimmed_mean, 0.66), "{arms:?}");
+        assert!(near(arms[0].quantiles[0], 0.11) && near(arms[0].quantiles[4], 0.81), "{arms:?}");
+        assert_eq!((arms[0].settings, arms[0].better_than_first), (4, None));
+        assert!(near(arms[1].better_than_first, 2.5 / 4.0), "better twice, equal once: {arms:?}");
+        assert_eq!((arms[1].expected_best.len(), arms[1].expected_best[3].unit), (4, Unit::Fold));
+        assert!((arms[1].expected_best[0].mean - 0.685).abs() < 1e-12, "one setting: the mean of all");
+        assert!((arms[1].expected_best[3].mean - 0.91).abs() < 1e-12, "all settings: the best");
+    }
+}

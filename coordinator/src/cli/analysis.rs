@@ -1,0 +1,70 @@
+//! The common options of commands that analyse results: `best`, `compare`, `sensitivity`, `importance`.
+
+use std::path::Path;
+
+use biosweep_analysis::compare::Question;
+use biosweep_analysis::replicates::Replicates;
+use biosweep_common::settings::{Setting, Value};
+use clap::Args;
+
+use super::failure::Failure;
+use super::{Coordinator, replicates, settings};
+use crate::client::Client;
+
+/// The results to analyse.
+#[derive(Debug, Args)]
+pub(crate) struct AnalysisArgs {
+    /// A sweep's id, the start of an id, or a name
+    sweep: String,
+    /// Only the trials with these settings, such as rule=dtp,depth=10
+    #[arg(long = "where", value_name = "SETTING=VALUE", value_delimiter = ',')]
+    settings: Vec<String>,
+    #[command(flatten)]
+    pub(super) coordinator: Coordinator,
+}
+
+/// The arms to compare.
+#[derive(Debug, Args)]
+pub(crate) struct ArmsArgs {
+    /// The setting whose values are compared, with these values; the first one is the baseline
+    #[arg(long, default_value = "network=nn,dn", value_name = "SETTING=VALUE,VALUE")]
+    arms: String,
+    /// Compare separately for each value of these settings [default: dataset, rule, network, activation and depth, if they
+    /// differ]
+    #[arg(long, value_name = "SETTING", value_delimiter = ',')]
+    by: Option<Vec<String>>,
+}
+
+impl AnalysisArgs {
+    /// The results with the wanted settings. No results are an error.
+    pub(super) async fn replicates(&self, home: &Path) -> Result<Replicates, Failure> {
+        let only = settings::assignments("--where", &self.settings)?;
+        let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
+        let sweep = client.show(&self.sweep).await?.sweep;
+        let replicates = replicates::of_sweep(&mut client, &sweep).await?.filtered(&only);
+        client.close().await?;
+        if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
+            let with = if only.is_empty() { "" } else { " with these settings" };
+            return Err(Failure::bad_input(format!("sweep `{}` has no results{with} yet", sweep.name)));
+        }
+        Ok(replicates)
+    }
+}
+
+impl ArmsArgs {
+    /// The question about these arms.
+    pub(super) fn question(&self, margin: f64) -> Result<Question, Failure> {
+        let text = &self.arms;
+        let (name, values) = text.split_once('=').ok_or_else(|| {
+            Failure::bad_input(format!("--arms {text}: write it as SETTING=VALUE,VALUE, such as network=nn,dn"))
+        })?;
+        let setting = settings::named("--arms", name)?;
+        let arms = values.split(',').map(|word| settings::value("--arms", setting, word));
+        Ok(Question { setting, arms: arms.collect::<Result<Vec<Value>, _>>()?, by: by(self.by.as_deref())?, margin })
+    }
+}
+
+/// Parses the settings of `--by`.
+pub(super) fn by(names: Option<&[String]>) -> Result<Option<Vec<Setting>>, Failure> {
+    names.map(|names| names.iter().map(|name| settings::named("--by", name)).collect()).transpose()
+}

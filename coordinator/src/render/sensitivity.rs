@@ -1,0 +1,44 @@
+//! The sensitivity of arms to their tuning settings: its table.
+
+use std::collections::BTreeSet;
+
+use biosweep_analysis::sensitivity::Sensitivity;
+use biosweep_common::settings::{Setting, Value};
+
+use super::best::accuracy;
+use super::tabular::Tabular;
+use crate::cli::TableFormat;
+
+const CAPTION: &str = "over the tuning settings of an arm, in percent of test accuracy: the mean without the worst and the best quarter, the\n\
+worst setting, the quartiles, the best setting; computed in each fold, then the mean ± half of its 95 % interval\n\
+better: the probability in percent that the arm beats the first one at a setting that both have (ties count half)\n\
+budget 1, budget k: the accuracy of one random setting, and of the best of all by validation";
+
+/// The sensitivity in the format of an answer.
+pub(crate) fn sensitivity(groups: &[Sensitivity], format: TableFormat) -> String {
+    let settings: BTreeSet<Setting> = groups.iter().flat_map(|group| group.group.keys().copied()).collect();
+    let mut header: Vec<String> = settings.iter().map(|setting| setting.name().to_owned()).collect();
+    header.push("arm".to_owned());
+    let names = header.len();
+    let columns =
+        ["settings", "trimmed mean", "worst", "25 %", "median", "75 %", "best", "better", "budget 1", "budget k"];
+    header.extend(columns.map(str::to_owned));
+    let mut rows = Vec::new();
+    for group in groups {
+        for arm in &group.arms {
+            let value = |setting| group.group.get(setting).map_or_else(|| "–".to_owned(), Value::short);
+            let mut row: Vec<String> = settings.iter().map(value).collect();
+            row.extend([arm.value.short(), arm.settings.to_string(), accuracy(arm.trimmed_mean)]);
+            row.extend(arm.quantiles.map(|quantile| accuracy(quantile.map(alone))));
+            row.push(accuracy(arm.better_than_first));
+            row.extend([arm.expected_best.first(), arm.expected_best.last()].map(|best| accuracy(best.copied())));
+            rows.push(row);
+        }
+    }
+    Tabular { header, rows, names }.answer(CAPTION, format)
+}
+
+/// A mean without its interval, which a table of quantiles has no space for.
+fn alone(mean: biosweep_analysis::aggregate::Mean) -> biosweep_analysis::aggregate::Mean {
+    biosweep_analysis::aggregate::Mean { half_width: None, ..mean }
+}
