@@ -15,6 +15,7 @@ mod delete;
 mod execution;
 mod extend;
 mod failure;
+mod format;
 mod importance;
 mod list;
 mod plan;
@@ -44,12 +45,13 @@ use biosweep_host::stop::Stop;
 use biosweep_host::{limits, variables};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::client::Target;
 use control::Control;
 use failure::{Exit, Failure};
+pub(crate) use format::{Output, TableFormat};
 
 /// Hyperparameter sweeps over learning rules: backpropagation, feedback alignment, target propagation and related
 /// rules.
@@ -74,44 +76,6 @@ pub(crate) struct Common {
     /// Output format
     #[arg(long, global = true, value_enum, default_value_t = TableFormat::Human)]
     output: TableFormat,
-}
-
-/// The output format of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TableFormat {
-    /// For people.
-    Human,
-    /// For programs: JSON with stable field names.
-    Json,
-    /// Comma-separated values, for tables.
-    Csv,
-    /// Markdown, for tables.
-    Markdown,
-    /// LaTeX with booktabs, for tables.
-    Latex,
-}
-
-/// The output format of an answer that is not a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// For people.
-    Human,
-    /// For programs.
-    Json,
-}
-
-impl TableFormat {
-    /// The format of an answer that is not a table.
-    fn plain(self) -> Result<Output, Failure> {
-        match self {
-            Self::Human => Ok(Output::Human),
-            Self::Json => Ok(Output::Json),
-            Self::Csv | Self::Markdown | Self::Latex => Err(Failure::bad_input(
-                "--output csv, markdown and latex are for tables, such as that of `biosweep compare`; this command takes human or \
-                 json",
-            )),
-        }
-    }
 }
 
 /// The coordinator of a command.

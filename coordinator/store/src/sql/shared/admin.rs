@@ -2,9 +2,10 @@
 
 use biosweep_common::results::curve::CurvePoint;
 use biosweep_common::results::outcome::SweepState;
+use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{SweepId, WorkerId};
 use biosweep_common::vocabulary::time::WallTime;
-use biosweep_scheduler::record::{Extension, QuarantineRow, RetriedRow, Submission};
+use biosweep_scheduler::record::{DatasetRow, Extension, QuarantineRow, RetriedRow, Submission};
 
 use super::super::curve;
 use super::write::{Late, Writer};
@@ -12,6 +13,26 @@ use super::{failed, runs};
 use crate::StoreError;
 
 impl Writer<'_> {
+    /// The first counts of a dataset stay: equal digests mean equal data.
+    pub(super) async fn dataset(&mut self, row: &DatasetRow) -> Result<(), StoreError> {
+        if self.ids.datasets.contains(&row.digest) {
+            return Ok(());
+        }
+        let DatasetSize { classes, train_images, validation_images, test_images } = row.size;
+        let query = sqlx::query(
+            "INSERT INTO datasets (digest, classes, train_images, validation_images, test_images) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING",
+        )
+        .bind(row.digest.clone())
+        .bind(i64::from(classes))
+        .bind(i64::from(train_images))
+        .bind(i64::from(validation_images))
+        .bind(i64::from(test_images));
+        self.execute(query, || format!("dataset {}", row.digest)).await?;
+        self.ids.datasets.insert(row.digest.clone());
+        Ok(())
+    }
+
     pub(super) async fn submitted(&mut self, submission: &Submission) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO sweeps (id, name, spec_text, spec_format, spec_resolved, digest, trials, trajectories, \

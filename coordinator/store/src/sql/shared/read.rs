@@ -91,8 +91,9 @@ pub(super) async fn extended(connection: &mut Connection, cells: Cells<'_>) -> R
 }
 
 pub(super) async fn datasets(connection: &mut Connection, place: &str) -> Result<Vec<DatasetRow>, StoreError> {
-    let query =
-        sqlx::query("SELECT digest, classes, train_images, validation_images, test_images FROM datasets ORDER BY digest");
+    let query = sqlx::query(
+        "SELECT digest, classes, train_images, validation_images, test_images FROM datasets ORDER BY digest",
+    );
     let rows = all(connection, place, query).await?;
     rows.iter().map(|row| Cells { row, place }.dataset()).collect()
 }

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biosweep_common::results::outcome::{Outcome, TrialStatus};
-use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
-use biosweep_scheduler::record::{DatasetRow, Ending, LeaseRow, Record, ReusedRow, TrialResult};
+use biosweep_scheduler::record::{Ending, LeaseRow, Record, ReusedRow, TrialResult};
 use sqlx::error::ErrorKind;
 
 use super::super::{curve, diagnostics};
@@ -51,7 +50,7 @@ pub(super) struct Late {
 pub(super) struct IdCache {
     sweeps: BTreeMap<SweepId, i64>,
     trainers: BTreeMap<(String, Option<Arc<NumericEnvironment>>), i64>,
-    datasets: BTreeSet<String>,
+    pub(super) datasets: BTreeSet<String>,
 }
 
 /// Writes the records. After an error the transaction must be rolled back and the cache dropped.
@@ -103,7 +102,7 @@ const GATHERED_MAX: usize = 20_000;
 pub(super) struct Writer<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) place: &'a str,
-    ids: &'a mut IdCache,
+    pub(super) ids: &'a mut IdCache,
     /// The sweeps of this transaction.
     sweeps: BTreeMap<SweepId, Tally>,
     leases: Rows<'a, 8>,
@@ -335,26 +334,6 @@ impl<'a> Writer<'a> {
     pub(super) fn forget(&mut self, id: SweepId) {
         self.sweeps.remove(&id);
         self.ids.sweeps.remove(&id);
-    }
-
-    /// The first counts of a dataset stay: equal digests mean equal data.
-    async fn dataset(&mut self, row: &DatasetRow) -> Result<(), StoreError> {
-        if self.ids.datasets.contains(&row.digest) {
-            return Ok(());
-        }
-        let DatasetSize { classes, train_images, validation_images, test_images } = row.size;
-        let query = sqlx::query(
-            "INSERT INTO datasets (digest, classes, train_images, validation_images, test_images) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING",
-        )
-        .bind(row.digest.clone())
-        .bind(i64::from(classes))
-        .bind(i64::from(train_images))
-        .bind(i64::from(validation_images))
-        .bind(i64::from(test_images));
-        self.execute(query, || format!("dataset {}", row.digest)).await?;
-        self.ids.datasets.insert(row.digest.clone());
-        Ok(())
     }
 
     /// The row id of a worker's name with its numeric environment.
