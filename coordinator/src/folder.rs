@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use biosweep_analysis::aggregate::Cell;
-use biosweep_analysis::export::{self, Format};
+use biosweep_analysis::export::{self, Format, Provenance};
 use biosweep_analysis::figures;
 use biosweep_common::results::views::{CurveView, ResultView, SweepView};
 use biosweep_common::vocabulary::ids::SweepId;
@@ -48,13 +48,15 @@ impl ResultsFolder {
     ) -> Result<Self, FolderError> {
         let folder = of(home, sweep);
         fs::create_dir_all(&folder).map_err(|source| FolderError { path: folder.clone(), source })?;
+        // CSV has no place for a spec.
+        let provenance = Provenance { sweep, spec: None, version: env!("CARGO_PKG_VERSION") };
         let results_path = write(folder.join("results.csv"), |out| {
-            let mut export = export::Results::new(Format::Csv, out)?;
+            let mut export = export::Results::new(Format::Csv, &provenance, out)?;
             results.iter().try_for_each(|result| export.write(result))?;
             export.finish()
         })?;
         let curves_path = write(folder.join("curves.csv"), |out| {
-            let mut export = export::Curves::new(Format::Csv, out)?;
+            let mut export = export::Curves::new(Format::Csv, &provenance, out)?;
             curves.iter().try_for_each(|curve| export.write(curve))?;
             export.finish()
         })?;
@@ -102,11 +104,21 @@ fn write(
 /// The name of a sweep's folder: its name with special characters replaced, and the part of its id that distinguishes
 /// it. If the name has to be cut, the complete id.
 fn folder_name(name: &str, id: SweepId) -> String {
-    let name: String =
-        name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
-    let cut = &name[..name.floor_char_boundary(NAME_BYTES_MAX)];
+    let cut = file_name(name);
     let id = id.to_string();
-    if cut.len() < name.len() { format!("{cut}-{id}") } else { format!("{cut}-{}", &id[..ID_CHARACTERS]) }
+    if cut.chars().count() < name.chars().count() {
+        format!("{cut}-{id}")
+    } else {
+        format!("{cut}-{}", &id[..ID_CHARACTERS])
+    }
+}
+
+/// A sweep's name as the start of a file name: with special characters replaced, and cut if it is long.
+pub(crate) fn file_name(name: &str) -> String {
+    let replaced = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let mut name: String = name.chars().map(replaced).collect();
+    name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
+    name
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 //! | [`cli`] | one file per command |
 //! | [`client`] | the connection of a command to a coordinator |
 //! | [`folder`] | the folder with the files of a run |
+//! | [`new_file`] | a file that appears whole or not at all |
 //! | [`render`] | answers for people and programs |
+//! | [`rows`] | the rows of an export |
 //! | [`terminal`] | questions and messages, the width of the terminal |
 //! | [`mod@bench`] | benchmarks of the coordinator |
 //! | [`replay`] | trains a trial again and compares the curves |
@@ -16,8 +18,10 @@ mod chaos;
 mod cli;
 mod client;
 mod folder;
+mod new_file;
 mod render;
 mod replay;
+mod rows;
 mod terminal;
 
 use std::process::ExitCode;

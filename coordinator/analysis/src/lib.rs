@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`aggregate`] | from results to cells: the mean accuracy of each rule on each network |
 //! | [`compare`] | two arms: intervals, p-values, verdicts |
-//! | [`export`] | results and curves as files: CSV, JSON Lines |
+//! | [`export`] | results, curves and diagnostics as files: CSV, JSON Lines, Parquet |
 //! | [`figures`] | results and curves as figures |
 //! | [`importance`] | how much each axis matters |
 //! | [`replicates`] | results in memory: configurations with their replicates |

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use biosweep_common::configuration::{Configuration, Point, TrialKey};
 use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::results::curve::{CurvePoint, Score};
-use biosweep_common::results::outcome::TrialStatus;
-use biosweep_common::results::views::{CurveView, ResultView};
+use biosweep_common::results::outcome::{SweepState, TrialStatus};
+use biosweep_common::results::views::{CurveView, ResultView, SpecView, SweepView};
 use biosweep_common::settings::{Level, Setting, Value};
+use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::vocabulary::Dataset;
-use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, TrialIndex};
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
 
 use crate::aggregate::{self, Cell};
@@ -19,6 +21,31 @@ use crate::replicates::{Divergence, Replicates};
 /// The cells of results.
 pub fn cells(results: &[ResultView]) -> Vec<Cell> {
     aggregate::cells(&Replicates::of(results).expect("known counts"), Divergence::Guess)
+}
+
+/// A finished sweep without trials.
+pub fn sweep(name: &str) -> SweepView {
+    SweepView {
+        id: "00000000-0000-0000-0000-000000000007".parse::<SweepId>().expect("an id"),
+        name: name.to_owned(),
+        state: SweepState::Finished,
+        reason: None,
+        trials: 0,
+        trajectories: 0,
+        completed: 0,
+        diverged: 0,
+        failed: 0,
+        reused: 0,
+        running: 0,
+        submitted_at: WallTime(1_700_000_000_000),
+    }
+}
+
+/// A spec with one extension; both are only texts.
+pub fn spec() -> SpecView {
+    let text =
+        |text: &str| SpecText { text: text.to_owned(), format: Format::Toml, resolved: format!("{text} # resolved") };
+    SpecView { text: text("name = \"שלום\""), extensions: vec![text("seed = 1")] }
 }
 
 /// A trial on MNIST with relu and the defaults.

@@ -10,6 +10,7 @@ use miette::Report;
 
 use crate::bench::BenchError;
 use crate::client::ClientError;
+use crate::new_file::NewFileError;
 use crate::render::spec_error;
 
 /// How a command ended.
@@ -122,6 +123,15 @@ impl From<ClientError> for Failure {
             | ClientError::Broken(_)
             | ClientError::Unavailable(_)
             | ClientError::Unreadable(_) => Self::environment(error),
+        }
+    }
+}
+
+impl From<NewFileError> for Failure {
+    fn from(error: NewFileError) -> Self {
+        match error {
+            NewFileError::Exists(_) => Self::bad_input(error),
+            NewFileError::Unwritten { .. } => Self::environment(error),
         }
     }
 }

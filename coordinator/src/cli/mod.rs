@@ -13,6 +13,7 @@ mod data;
 mod datasets;
 mod delete;
 mod execution;
+mod export;
 mod extend;
 mod failure;
 mod format;
@@ -142,7 +143,7 @@ enum Command {
     Workers(workers::WorkersArgs),
     /// Release a worker from quarantine
     Release(release::ReleaseArgs),
-    /// Export the results of a sweep
+    /// Print the results of a sweep, as a table or as rows
     Results(results::ResultsArgs),
     /// Show the settings with the best validation accuracy, for each group of a sweep
     Best(best::BestArgs),
@@ -152,6 +153,8 @@ enum Command {
     Sensitivity(sensitivity::SensitivityArgs),
     /// Show how much each axis matters for the test accuracy
     Importance(importance::ImportanceArgs),
+    /// Export the results, learning curves or diagnostics of a sweep to a file
+    Export(export::ExportArgs),
     /// Train a trial again and compare the learning curves to the last bit
     Replay(replay::ReplayArgs),
     /// Download datasets, and list those on this machine
@@ -226,6 +229,7 @@ impl Command {
             Self::Compare(args) => Some(&args.analysis.coordinator),
             Self::Sensitivity(args) => Some(&args.analysis.coordinator),
             Self::Importance(args) => Some(&args.analysis.coordinator),
+            Self::Export(args) => Some(&args.coordinator),
             Self::Replay(args) => Some(&args.coordinator),
             _ => None,
         }
@@ -249,6 +253,7 @@ impl Command {
                 | Self::Compare(_)
                 | Self::Sensitivity(_)
                 | Self::Importance(_)
+                | Self::Export(_)
                 | Self::Replay(_)
         )
     }
@@ -376,6 +381,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Compare(args) => compare::run(&args, &home, format).await,
             Command::Sensitivity(args) => sensitivity::run(&args, &home, format).await,
             Command::Importance(args) => importance::run(&args, &home, format).await,
+            Command::Export(args) => export::run(&args, &home, output).await,
             Command::Replay(args) => replay::run(&args, &home, output).await,
             Command::Chaos(args) => chaos::run(&args, &home, output, &stop).await,
             Command::Bench(command) => bench::run(&command, output, &stop).await,

@@ -1,6 +1,6 @@
 //! Answers for programs. The field names are a stable interface, documented in docs/json.md.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use biosweep_analysis::aggregate::Cell;
 use biosweep_analysis::compare::{Contrast, sentence};
@@ -68,6 +68,10 @@ pub(crate) fn deleted(sweep: &SweepView, reused: u64, removed: &[PathBuf]) -> St
     value["taken_over"] = reused.into();
     value["removed"] = removed.iter().map(|folder| folder.display().to_string()).collect();
     pretty(&value)
+}
+
+pub(crate) fn exported(path: &Path, rows: u64) -> String {
+    pretty(&json!({ "path": path.display().to_string(), "rows": rows }))
 }
 
 pub(crate) fn workers(workers: &[WorkerView]) -> String {

@@ -29,7 +29,7 @@ depth = 1
 "#;
 
 /// Commands that only read, for a home with the sweep `NAME`.
-const READING: [&[&str]; 9] = [
+const READING: [&[&str]; 10] = [
     &["list"],
     &["show", "NAME"],
     &["watch", "NAME"],
@@ -38,6 +38,7 @@ const READING: [&[&str]; 9] = [
     &["results", "NAME", "--format", "csv"],
     &["results", "NAME", "--curves"],
     &["results", "NAME", "--diagnostics"],
+    &["export", "NAME", "--format", "jsonl"],
     &["plan", "quickstart"],
 ];
 

@@ -4,35 +4,33 @@ use std::io::{self, Write};
 
 use biosweep_common::settings::short_real;
 
-use super::{Field, Sink};
+use super::column::{Column, Field, Sink};
 
 pub(super) struct Csv<W: Write> {
     writer: csv::Writer<W>,
 }
 
 impl<W: Write> Csv<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { writer: csv::Writer::from_writer(out) }
+    pub(super) fn new(columns: &[Column], out: W) -> io::Result<Self> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(columns.iter().map(|column| column.name))?;
+        Ok(Self { writer })
     }
 }
 
 impl<W: Write + Send> Sink for Csv<W> {
-    fn columns(&mut self, names: Vec<&'static str>) -> io::Result<()> {
-        self.writer.write_record(names).map_err(io::Error::from)
-    }
-
     fn row(&mut self, fields: Vec<Field>) -> io::Result<()> {
         self.writer.write_record(fields.into_iter().map(text)).map_err(io::Error::from)
     }
 
-    fn finish(&mut self) -> io::Result<()> {
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.writer.flush()
     }
 }
 
 fn text(field: Field) -> String {
     match field {
-        Field::Absent => String::new(),
+        Field::Absent | Field::Diverged => String::new(),
         Field::Text(text) => text,
         Field::Integer(number) => number.to_string(),
         // The shortest text that reads back to the same bits.

@@ -243,6 +243,11 @@ pub(crate) fn deleted(sweep: &SweepView, reused: u64, removed: &[PathBuf]) -> St
     text
 }
 
+/// The file of an export and its number of rows.
+pub(crate) fn exported(path: &Path, rows: u64) -> String {
+    format!("{} has {}.", path.display(), amounts::counted(rows, "row", "rows"))
+}
+
 /// The results that are kept after a sweep was deleted.
 fn kept_reuses(reused: u64) -> String {
     match reused {

@@ -1,0 +1,145 @@
+//! A file that appears whole or not at all.
+//!
+//! It is written beside its place under another name and then moved there. An earlier file stays unless it may be
+//! replaced, even if it appears only while this one is written.
+
+use std::fs::Permissions;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile};
+
+/// Permissions of a new file; the process's mask is taken off.
+const MODE: u32 = 0o666;
+
+/// Why a file was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NewFileError {
+    /// There is such a file.
+    #[error("{} already exists; give another path with --to, or replace it with --force", .0.display())]
+    Exists(PathBuf),
+    /// The file cannot be written.
+    #[error("cannot write {}: {source}; give another path with --to", path.display())]
+    Unwritten {
+        /// The path.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// What happens to an earlier file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// It stays, and the new file is refused.
+    Keep,
+    /// It is replaced.
+    Replace,
+}
+
+/// A file that is not in its place yet. It is removed if it is dropped before [`NewFile::keep`].
+pub(crate) struct NewFile {
+    path: PathBuf,
+    earlier: Earlier,
+    out: BufWriter<NamedTempFile>,
+}
+
+impl NewFile {
+    /// Starts a file at this path.
+    pub(crate) fn create(path: &Path, earlier: Earlier) -> Result<Self, NewFileError> {
+        if earlier == Earlier::Keep && path.symlink_metadata().is_ok() {
+            return Err(NewFileError::Exists(path.to_owned()));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let made = Builder::new()
+            .prefix(".biosweep-")
+            .suffix(".partial")
+            .permissions(Permissions::from_mode(MODE))
+            .tempfile_in(folder);
+        match made {
+            Ok(file) => Ok(Self { path: path.to_owned(), earlier, out: BufWriter::new(file) }),
+            Err(source) => Err(NewFileError::Unwritten { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Puts the complete file in its place; `written` is the result of writing it.
+    pub(crate) fn keep(self, written: io::Result<()>) -> Result<PathBuf, NewFileError> {
+        let Self { path, earlier, out } = self;
+        let placed = written.and_then(|()| out.into_inner().map_err(io::IntoInnerError::into_error)).and_then(|file| {
+            file.as_file().sync_all()?;
+            let placed = match earlier {
+                Earlier::Keep => file.persist_noclobber(&path),
+                Earlier::Replace => file.persist(&path),
+            };
+            placed.map_err(|error| error.error)
+        });
+        match placed {
+            Ok(_) => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(NewFileError::Exists(path)),
+            Err(source) => Err(NewFileError::Unwritten { path, source }),
+        }
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        entries.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_file_appears_only_when_it_is_complete() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.parquet");
+        let mut file = NewFile::create(&path, Earlier::Keep).expect("a file");
+        file.write_all(b"rows").expect("a disk");
+        assert!(!path.exists());
+        assert_eq!(file.keep(Ok(())).expect("kept"), path);
+        assert_eq!(fs::read(&path).expect("a file"), b"rows");
+        assert_eq!(names(folder.path()), ["rows.parquet"]);
+    }
+
+    #[test]
+    fn an_earlier_file_stays_unless_it_may_be_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.csv");
+        let late = NewFile::create(&path, Earlier::Keep).expect("a file");
+        fs::write(&path, "earlier").expect("a disk");
+        assert!(matches!(late.keep(Ok(())), Err(NewFileError::Exists(_))), "it appeared meanwhile");
+        assert!(matches!(NewFile::create(&path, Earlier::Keep), Err(NewFileError::Exists(_))));
+        assert_eq!(fs::read(&path).expect("a file"), b"earlier");
+        let mut file = NewFile::create(&path, Earlier::Replace).expect("a file");
+        file.write_all(b"new").expect("a disk");
+        file.keep(Ok(())).expect("replaced");
+        assert_eq!(fs::read(&path).expect("a file"), b"new");
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_written_leaves_nothing_and_its_error_names_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.csv");
+        let file = NewFile::create(&path, Earlier::Keep).expect("a file");
+        let error = file.keep(Err(io::Error::other("the disk is full"))).expect_err("an error").to_string();
+        assert!(error.contains("rows.csv: the disk is full; give another path with --to"), "{error}");
+        drop(NewFile::create(&path, Earlier::Keep).expect("a file"));
+        assert_eq!(names(folder.path()), [""; 0]);
+        let nowhere = folder.path().join("no/such/rows.csv");
+        assert!(matches!(NewFile::create(&nowhere, Earlier::Keep), Err(NewFileError::Unwritten { .. })));
+    }
+}

@@ -1,0 +1,90 @@
+//! `biosweep export`: where the file appears, and when it is refused.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use biosweep_tests::Home;
+use serde_json::Value;
+
+const SPEC: &str = r#"
+name = "a/b שלום"
+[data]
+dataset = "synthetic-digits"
+[grid]
+rule = "bp"
+network = "nn"
+depth = 1
+"#;
+
+/// A home with a sweep that no worker has trained.
+fn home() -> Home {
+    let home = Home::default();
+    let spec = home.spec(SPEC);
+    let _submitted = home.json(&["submit", spec.to_str().expect("text")]);
+    home
+}
+
+fn export(home: &Home, folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = home.biosweep(&[&["export", "a/b שלום"], arguments].concat());
+    command.current_dir(folder).output().expect("biosweep starts")
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    entries.map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+fn printed(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn parquet_goes_to_a_file_named_after_the_sweep_and_no_file_is_overwritten() {
+    let (home, folder) = (home(), tempfile::tempdir().expect("a folder"));
+    for what in ["results", "curves", "diagnostics"] {
+        let arguments = ["--format", "parquet", "--what", what];
+        let first = export(&home, folder.path(), &[&arguments[..], &["--output", "json"]].concat());
+        assert!(first.status.success(), "{}", printed(&first.stderr));
+        let answer: Value = serde_json::from_slice(&first.stdout).expect("JSON");
+        let path = format!("a-b-שלום-{what}.parquet");
+        assert_eq!(answer, serde_json::json!({ "path": path, "rows": 0 }));
+        let bytes = fs::read(folder.path().join(&path)).expect("the file");
+        assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+        let text = printed(&bytes);
+        assert!(text.contains(SPEC) && text.contains("biosweep.numerics_version"), "the metadata");
+
+        let second = export(&home, folder.path(), &arguments);
+        assert_eq!(second.status.code(), Some(2));
+        let error = printed(&second.stderr);
+        assert!(
+            error.contains(&format!("{path} already exists; give another path with --to, or replace it with --force"))
+        );
+        let third = export(&home, folder.path(), &[&arguments[..], &["--force"]].concat());
+        assert_eq!(printed(&third.stdout), format!("{path} has 0 rows.\n"));
+        assert_eq!(fs::read(folder.path().join(&path)).expect("the file"), bytes, "equal to the last byte");
+    }
+    assert_eq!(names(folder.path()).len(), 3, "no partial file is left: {:?}", names(folder.path()));
+}
+
+#[test]
+fn text_goes_to_stdout_or_to_the_given_path() {
+    let (home, folder) = (home(), tempfile::tempdir().expect("a folder"));
+    let header = "trial,trajectory,update,train_loss,validation_accuracy,test_accuracy\n";
+    let shown = export(&home, folder.path(), &["--format", "csv", "--what", "curves"]);
+    assert_eq!(printed(&shown.stdout), header);
+    assert_eq!(names(folder.path()), [""; 0]);
+    let written = export(&home, folder.path(), &["--format", "csv", "--what", "curves", "--to", "rows.csv"]);
+    assert_eq!(printed(&written.stdout), "rows.csv has 0 rows.\n");
+    assert_eq!(fs::read_to_string(folder.path().join("rows.csv")).expect("the file"), header);
+    let nowhere = export(&home, folder.path(), &["--format", "csv", "--to", "no/rows.csv"]);
+    assert_eq!(nowhere.status.code(), Some(3));
+    assert!(printed(&nowhere.stderr).contains("cannot write no/rows.csv: "), "{}", printed(&nowhere.stderr));
+}
+
+#[test]
+fn the_short_form_writes_parquet_to_a_pipe() {
+    let home = home();
+    let output = home.run(&["results", "a/b שלום", "--format", "parquet"]);
+    assert!(output.stdout.starts_with(b"PAR1") && output.stdout.ends_with(b"PAR1"), "{}", printed(&output.stderr));
+}
