@@ -6,6 +6,7 @@
 //! | [`compare`] | two arms: intervals, p-values, verdicts |
 //! | [`export`] | results, curves and diagnostics as files: CSV, JSON Lines, Parquet |
 //! | [`figures`] | results and curves as figures |
+//! | [`import`] | results read back from files |
 //! | [`importance`] | how much each axis matters |
 //! | [`replicates`] | results in memory: configurations with their replicates |
 //! | [`selection`] | the choice among candidates |
@@ -17,6 +18,7 @@ pub mod aggregate;
 pub mod compare;
 pub mod export;
 pub mod figures;
+pub mod import;
 pub mod importance;
 pub mod replicates;
 pub mod selection;
