@@ -5,6 +5,7 @@ pub mod disk;
 pub mod hostile;
 pub mod network;
 pub mod postgres;
+pub mod readers;
 pub mod store;
 
 use std::path::{Path, PathBuf};

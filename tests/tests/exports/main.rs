@@ -1,0 +1,3 @@
+//! Exports, read by the programs that people read them with.
+
+mod parquet;
