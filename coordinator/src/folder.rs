@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use biosweep_analysis::aggregate::Cell;
 use biosweep_analysis::export::{self, Format, Provenance};
-use biosweep_analysis::figures;
+use biosweep_analysis::figures::{self, Width};
 use biosweep_common::results::views::{CurveView, ResultView, SweepView};
 use biosweep_common::vocabulary::ids::SweepId;
 
@@ -62,12 +62,12 @@ impl ResultsFolder {
         })?;
         let title = title(sweep);
         let pictures = [
-            ("accuracy-by-depth.svg", figures::accuracy_by_depth(&title, cells)),
-            ("learning-curves.svg", figures::learning_curves(&title, cells, curves)),
+            ("accuracy-by-depth.svg", figures::accuracy_by_depth(&title, cells, Width::PAGE)),
+            ("learning-curves.svg", figures::learning_curves(&title, cells, curves, Width::PAGE)),
         ];
         let figures = pictures
             .into_iter()
-            .map(|(name, svg)| write(folder.join(name), |out| out.write_all(svg.as_bytes())))
+            .map(|(name, figure)| write(folder.join(name), |out| out.write_all(figure.svg().as_bytes())))
             .collect::<Result<_, _>>()?;
         Ok(Self { results: results_path, curves: curves_path, figures })
     }
