@@ -19,6 +19,9 @@ pub(crate) enum NewFileError {
     /// There is such a file.
     #[error("{} already exists; give another path with --to, or replace it with --force", .0.display())]
     Exists(PathBuf),
+    /// There is something at the path of a new folder.
+    #[error("{} already exists and a folder is never replaced; remove it, or give another path with --to", .0.display())]
+    FolderExists(PathBuf),
     /// The file cannot be written.
     #[error("cannot write {}: {source}; give another path with --to", path.display())]
     Unwritten {

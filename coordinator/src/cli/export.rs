@@ -1,4 +1,4 @@
-//! `biosweep export`: a sweep's results, curves or diagnostics as a file for other programs.
+//! `biosweep export`: a sweep's results, curves or diagnostics as files for other programs.
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -7,27 +7,39 @@ use biosweep_analysis::export::Format;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::answer::answer;
+use super::answer::{Array, Stdout, answer};
 use super::failure::{Exit, Failure};
-use super::results::{Array, Stdout};
 use super::{Coordinator, Output};
 use crate::client::Client;
+use crate::event_files::EventFolder;
 use crate::folder;
 use crate::new_file::{Earlier, NewFile};
 use crate::render::{human, json};
 use crate::rows::{self, Origin, What};
 
+/// The name of TensorBoard's event files beside the formats of rows.
+const TENSORBOARD: &str = "tensorboard";
+
+/// The format of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExportFormat {
+    /// A file of rows.
+    Rows(Format),
+    /// A folder of TensorBoard event files.
+    TensorBoard,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// A sweep's id, the start of an id, or a name
     sweep: String,
-    /// Format of the file
-    #[arg(long, value_parser = format())]
-    format: Format,
-    /// Rows of the file
-    #[arg(long, value_parser = what(), default_value = "results")]
-    what: What,
-    /// Path of the file [default: stdout for csv and jsonl, otherwise NAME-WHAT.FORMAT in the current folder]
+    /// Format of the file, or tensorboard for a folder of event files
+    #[arg(long, value_parser = export_format())]
+    format: ExportFormat,
+    /// Rows of the file [default: results]
+    #[arg(long, value_parser = what())]
+    what: Option<What>,
+    /// Path of the file [default: stdout for csv and jsonl, otherwise NAME-WHAT.parquet or the folder NAME-tensorboard]
     #[arg(long, value_name = "PATH")]
     to: Option<PathBuf>,
     /// Replace an existing file
@@ -42,6 +54,14 @@ pub(super) fn format() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::NAMES).try_map(|name| name.parse::<Format>())
 }
 
+fn export_format() -> impl TypedValueParser<Value = ExportFormat> {
+    let names = Format::NAMES.iter().copied().chain([TENSORBOARD]);
+    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
+        TENSORBOARD => Ok(ExportFormat::TensorBoard),
+        name => name.parse().map(ExportFormat::Rows),
+    })
+}
+
 fn what() -> impl TypedValueParser<Value = What> {
     PossibleValuesParser::new(What::NAMES).try_map(|name| name.parse::<What>())
 }
@@ -54,22 +74,27 @@ pub(super) async fn run(args: &ExportArgs, home: &Path, output: Output) -> Resul
 }
 
 async fn export(args: &ExportArgs, client: &mut Client, output: Output) -> Result<Exit, Failure> {
+    match args.format {
+        ExportFormat::Rows(format) => export_rows(args, format, client, output).await,
+        ExportFormat::TensorBoard => export_runs(args, client, output).await,
+    }
+}
+
+async fn export_rows(args: &ExportArgs, format: Format, client: &mut Client, output: Output) -> Result<Exit, Failure> {
     let origin = Origin::of(&args.sweep, client).await?;
+    let what = args.what.unwrap_or(What::Results);
     let path = match &args.to {
         Some(path) => path.clone(),
-        None if args.format.is_text() => {
+        None if format.is_text() => {
             let mut out = Stdout::new(Array::No);
-            let written = rows::write(args.what, args.format, &origin, client, &mut out).await?;
+            let written = rows::write(what, format, &origin, client, &mut out).await?;
             return out.end(written.map(drop));
         }
-        None => {
-            let name = folder::file_name(&origin.sweep.name);
-            PathBuf::from(format!("{name}-{}.{}", args.what, args.format))
-        }
+        None => PathBuf::from(format!("{}-{what}.{format}", folder::file_name(&origin.sweep.name))),
     };
     let earlier = if args.force { Earlier::Replace } else { Earlier::Keep };
     let mut file = NewFile::create(&path, earlier)?;
-    let (written, rows) = match rows::write(args.what, args.format, &origin, client, &mut file).await? {
+    let (written, rows) = match rows::write(what, format, &origin, client, &mut file).await? {
         Ok(rows) => (Ok(()), rows),
         Err(error) => (Err(error), 0),
     };
@@ -77,6 +102,26 @@ async fn export(args: &ExportArgs, client: &mut Client, output: Output) -> Resul
     answer(match output {
         Output::Human => human::exported(&path, rows),
         Output::Json => json::exported(&path, rows),
+    })
+}
+
+async fn export_runs(args: &ExportArgs, client: &mut Client, output: Output) -> Result<Exit, Failure> {
+    if args.what.is_some() || args.force {
+        let option = if args.force { "--force" } else { "--what" };
+        let why = "event files have results and curves, and a folder is never replaced";
+        return Err(Failure::bad_input(format!("{option} does not go with --format {TENSORBOARD}: {why}; omit it")));
+    }
+    let sweep = client.show(&args.sweep).await?.sweep;
+    let path = match &args.to {
+        Some(path) => path.clone(),
+        None => PathBuf::from(format!("{}-{TENSORBOARD}", folder::file_name(&sweep.name))),
+    };
+    let mut folder = EventFolder::create(&path)?;
+    let written = folder.write(&sweep, client).await?;
+    let files = folder.keep(written)?;
+    answer(match output {
+        Output::Human => human::exported_runs(&path, files),
+        Output::Json => json::exported_runs(&path, files),
     })
 }
 

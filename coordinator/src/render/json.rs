@@ -74,6 +74,10 @@ pub(crate) fn exported(path: &Path, rows: u64) -> String {
     pretty(&json!({ "path": path.display().to_string(), "rows": rows }))
 }
 
+pub(crate) fn exported_runs(path: &Path, files: u64) -> String {
+    pretty(&json!({ "path": path.display().to_string(), "files": files }))
+}
+
 pub(crate) fn workers(workers: &[WorkerView]) -> String {
     pretty(&workers.iter().map(worker_value).collect::<Vec<_>>())
 }

@@ -88,3 +88,22 @@ fn the_short_form_writes_parquet_to_a_pipe() {
     let output = home.run(&["results", "a/b שלום", "--format", "parquet"]);
     assert!(output.stdout.starts_with(b"PAR1") && output.stdout.ends_with(b"PAR1"), "{}", printed(&output.stderr));
 }
+
+#[test]
+fn event_files_go_to_a_folder_that_is_never_replaced() {
+    let (home, folder) = (home(), tempfile::tempdir().expect("a folder"));
+    let first = export(&home, folder.path(), &["--format", "tensorboard", "--output", "json"]);
+    assert!(first.status.success(), "{}", printed(&first.stderr));
+    let answer: Value = serde_json::from_slice(&first.stdout).expect("JSON");
+    assert_eq!(answer, serde_json::json!({ "path": "a-b-שלום-tensorboard", "files": 1 }), "the root only");
+    assert_eq!(names(&folder.path().join("a-b-שלום-tensorboard")).len(), 1);
+    let second = export(&home, folder.path(), &["--format", "tensorboard"]);
+    assert_eq!(second.status.code(), Some(2));
+    assert!(printed(&second.stderr).contains("a folder is never replaced"), "{}", printed(&second.stderr));
+    for option in [&["--force"][..], &["--what", "curves"]] {
+        let refused = export(&home, folder.path(), &[&["--format", "tensorboard", "--to", "x"], option].concat());
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(printed(&refused.stderr).contains(&format!("{} does not go with", option[0])));
+    }
+    assert_eq!(names(folder.path()), ["a-b-שלום-tensorboard"], "nothing is left");
+}

@@ -1,3 +1,4 @@
 //! Exports, read by the programs that people read them with.
 
 mod parquet;
+mod tensorboard;

@@ -1,12 +1,14 @@
 //! Results, curves and diagnostics as files: the columns and the formats.
 //!
-//! A new format needs one new file with a `Sink`, one line in [`Format`] and one in `Format::sink`.
+//! A new format of rows needs one new file with a `Sink`, one line in [`Format`] and one in `Format::sink`. TensorBoard's
+//! event files are no rows and stand apart: [`TensorBoard`].
 
 pub(crate) mod column;
 mod csv;
 mod jsonl;
 mod parquet;
 pub(crate) mod rows;
+mod tensorboard;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,7 @@ use biosweep_common::results::views::{SpecView, SweepView};
 
 use column::{Column, Sink};
 pub use rows::{Curves, Diagnostics, Results};
+pub use tensorboard::{EventFile, TensorBoard};
 
 names! {
     /// The format of an export.

@@ -248,6 +248,12 @@ pub(crate) fn exported(path: &Path, rows: u64) -> String {
     format!("{} has {}.", path.display(), amounts::counted(rows, "row", "rows"))
 }
 
+/// The folder of an export to TensorBoard and its number of files.
+pub(crate) fn exported_runs(path: &Path, files: u64) -> String {
+    let (path, files) = (path.display(), amounts::counted(files, "event file", "event files"));
+    format!("{path} has {files}; show them with `tensorboard --logdir {path}`.")
+}
+
 /// The results that are kept after a sweep was deleted.
 fn kept_reuses(reused: u64) -> String {
     match reused {
