@@ -55,7 +55,7 @@ fn agree(rows: usize, columns: usize, write: impl Fn(Format, &Provenance<'_>, Fi
         write(format, &provenance, File::create(&path).expect("a file"));
         path
     });
-    let compared = readers::run(&python, SCRIPT, &paths.each_ref().map(|path| Path::new(path)));
+    let compared = readers::run(&python, SCRIPT, &paths.each_ref().map(Path::new));
     assert_eq!(compared.trim(), (READERS * rows * columns).to_string(), "every value of every row was compared");
 }
 
