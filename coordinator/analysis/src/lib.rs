@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`aggregate`] | from results to cells: the mean accuracy of each rule on each network |
 //! | [`compare`] | two arms: intervals, p-values, verdicts |
-//! | [`export`] | results, curves and diagnostics as files: CSV, JSON Lines, Parquet |
 //! | [`export`] | results, curves and diagnostics as files: CSV, JSON Lines, Parquet, TensorBoard |
 //! | [`figures`] | results and curves as figures |
 //! | [`import`] | results read back from files |

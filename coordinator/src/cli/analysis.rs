@@ -1,8 +1,10 @@
 //! The common options of commands that analyse results: `best`, `compare`, `sensitivity`, `importance`.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use biosweep_analysis::compare::Question;
+use biosweep_analysis::import;
 use biosweep_analysis::replicates::Replicates;
 use biosweep_common::settings::{Setting, Value};
 use clap::Args;
@@ -15,12 +17,16 @@ use crate::client::Client;
 #[derive(Debug, Args)]
 pub(crate) struct AnalysisArgs {
     /// A sweep's id, the start of an id, or a name
-    sweep: String,
+    #[arg(required_unless_present = "from")]
+    sweep: Option<String>,
+    /// Read the results from a Parquet or JSON Lines file of `biosweep export`, in place of a sweep
+    #[arg(long, value_name = "FILE", conflicts_with = "sweep")]
+    from: Option<PathBuf>,
     /// Only the trials with these settings, such as rule=dtp,depth=10
     #[arg(long = "where", value_name = "SETTING=VALUE", value_delimiter = ',')]
     settings: Vec<String>,
     #[command(flatten)]
-    pub(super) coordinator: Coordinator,
+    coordinator: Coordinator,
 }
 
 /// The arms to compare.
@@ -36,19 +42,39 @@ pub(crate) struct ArmsArgs {
 }
 
 impl AnalysisArgs {
+    /// The coordinator; `None` if the results are in a file.
+    pub(super) fn asks(&self) -> Option<&Coordinator> {
+        self.from.is_none().then_some(&self.coordinator)
+    }
+
     /// The results with the wanted settings. No results are an error.
     pub(super) async fn replicates(&self, home: &Path) -> Result<Replicates, Failure> {
         let only = settings::assignments("--where", &self.settings)?;
-        let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
-        let sweep = client.show(&self.sweep).await?.sweep;
-        let replicates = replicates::of_sweep(&mut client, &sweep).await?.filtered(&only);
-        client.close().await?;
+        let (source, replicates) = match (&self.from, &self.sweep) {
+            (Some(file), _) => (file.display().to_string(), of_file(file)?),
+            (None, sweep) => {
+                let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
+                let sweep = client.show(sweep.as_deref().unwrap_or_default()).await?.sweep;
+                let replicates = replicates::of_sweep(&mut client, &sweep).await?;
+                client.close().await?;
+                (format!("sweep `{}`", sweep.name), replicates)
+            }
+        };
+        let replicates = replicates.filtered(&only);
         if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
             let with = if only.is_empty() { "" } else { " with these settings" };
-            return Err(Failure::bad_input(format!("sweep `{}` has no results{with} yet", sweep.name)));
+            return Err(Failure::bad_input(format!("{source} has no results{with} yet")));
         }
         Ok(replicates)
     }
+}
+
+/// The results in an exported file.
+fn of_file(path: &Path) -> Result<Replicates, Failure> {
+    let bad = |why: String| Failure::bad_input(format!("--from {}: {why}", path.display()));
+    let bytes = fs::read(path).map_err(|error| bad(error.to_string()))?;
+    let results = import::results(bytes).map_err(|error| bad(error.to_string()))?;
+    Replicates::of(&results).map_err(Failure::environment)
 }
 
 impl ArmsArgs {

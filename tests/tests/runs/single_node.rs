@@ -89,6 +89,10 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
     let of_rules = home.json(&["compare", "small", "--arms", "rule=dtp,bp", "--where", "max_updates=400"]);
     assert_eq!(of_rules["secondary"][1]["group"], serde_json::json!({ "network": "dn" }));
 
+    let file = home.path().join("small.parquet").to_string_lossy().into_owned();
+    let _written = home.answer(&["export", "small", "--format", "parquet", "--to", &file]);
+    assert_eq!(home.json(&["compare", "--from", &file]), comparison, "a file gives the same answer");
+
     let best = home.json(&["best", "small", "--by", "rule"]);
     assert_eq!(
         (best.as_array().map(Vec::len), &best[0]["candidates"]),
@@ -107,6 +111,7 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
         (&["best", "small", "--by", "seed"], "it makes replicates"),
         (&["best", "small", "--where", "depth=4"], "has no results with these settings"),
         (&["list", "--output", "csv"], "are for tables"),
+        (&["compare", "--from", "nothing.parquet"], "--from nothing.parquet"),
     ] {
         let output = home.run(bad);
         let printed = String::from_utf8_lossy(&output.stderr);
