@@ -74,7 +74,7 @@ impl ResultsFolder {
 }
 
 /// The title of a figure. For an unfinished sweep it says so.
-fn title(sweep: &SweepView) -> String {
+pub(crate) fn title(sweep: &SweepView) -> String {
     match so_far(sweep) {
         Some(so_far) => format!("{} ({so_far})", sweep.name),
         None => sweep.name.clone(),

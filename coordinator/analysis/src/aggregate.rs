@@ -123,14 +123,8 @@ pub fn cells(replicates: &Replicates, divergence: Divergence) -> Vec<Cell> {
 
 /// The mean accuracy of a configuration; `None` if no replicate has a score.
 pub fn mean(configuration: &Configuration, part: Part, divergence: Divergence) -> Option<Mean> {
-    let full = configuration.full_score(part) as f64;
-    let mut folds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-    for replicate in &configuration.replicates {
-        if let Some(score) = configuration.score(replicate, part, divergence) {
-            folds.entry(replicate.fold).or_default().push(score as f64 / full);
-        }
-    }
-    mean_of(folds.into_values().collect())
+    let folds = configuration.accuracies(part, divergence).into_values();
+    mean_of(folds.map(|seeds| seeds.into_values().collect()).collect())
 }
 
 /// The mean of accuracies, given by fold and seed; `None` without any.

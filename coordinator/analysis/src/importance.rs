@@ -48,7 +48,7 @@ pub struct Effect {
 
 /// The importance of the axes of these results; `None` if no axis has two values with results.
 pub fn importance(replicates: &Replicates) -> Option<Importance> {
-    let scored = |one: &&Configuration| one.replicates.iter().any(|replicate| test(one, replicate).is_some());
+    let scored = |one: &&Configuration| !one.scores(Part::Test, Divergence::Guess).is_empty();
     let configurations: Vec<&Configuration> = replicates.configurations().iter().filter(scored).collect();
     let axes = axes(&configurations);
     if axes.is_empty() {
@@ -168,22 +168,12 @@ fn sort(effects: &mut [Effect]) {
 
 /// Test accuracies by fold or, with a single fold, by seed.
 fn by_replicate(configuration: &Configuration) -> BTreeMap<u64, f64> {
-    let scored = || {
-        let score = |replicate| Some((replicate, test(configuration, replicate)?));
-        configuration.replicates.iter().filter_map(score)
-    };
-    let folds: BTreeSet<u64> = scored().map(|(replicate, _)| replicate.fold).collect();
-    let mut values: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-    for (replicate, accuracy) in scored() {
-        let key = if folds.len() == 1 { replicate.seed } else { replicate.fold };
-        values.entry(key).or_default().push(accuracy);
+    let mut folds = configuration.accuracies(Part::Test, Divergence::Guess);
+    if folds.len() == 1 {
+        return folds.pop_first().map(|(_, seeds)| seeds).unwrap_or_default();
     }
-    values.into_iter().filter_map(|(key, values)| Some((key, summary::mean(&values)?))).collect()
-}
-
-fn test(configuration: &Configuration, replicate: &crate::replicates::Replicate) -> Option<f64> {
-    let score = configuration.score(replicate, Part::Test, Divergence::Guess)?;
-    Some(score as f64 / configuration.full_score(Part::Test) as f64)
+    let mean_of_seeds = |seeds: BTreeMap<u64, f64>| summary::mean(&seeds.into_values().collect::<Vec<_>>());
+    folds.into_iter().filter_map(|(fold, seeds)| Some((fold, mean_of_seeds(seeds)?))).collect()
 }
 
 #[cfg(test)]

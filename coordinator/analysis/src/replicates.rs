@@ -195,6 +195,25 @@ impl Configuration {
         }
     }
 
+    /// The scores by fold and seed.
+    pub fn scores(&self, part: Part, divergence: Divergence) -> BTreeMap<u64, BTreeMap<u64, u64>> {
+        let mut folds: BTreeMap<u64, BTreeMap<u64, u64>> = BTreeMap::new();
+        for replicate in &self.replicates {
+            if let Some(score) = self.score(replicate, part, divergence) {
+                folds.entry(replicate.fold).or_default().insert(replicate.seed, score);
+            }
+        }
+        folds
+    }
+
+    /// The accuracies, as fractions, by fold and seed.
+    pub fn accuracies(&self, part: Part, divergence: Divergence) -> BTreeMap<u64, BTreeMap<u64, f64>> {
+        let full = self.full_score(part) as f64;
+        let fractions =
+            |seeds: BTreeMap<u64, u64>| seeds.into_iter().map(|(seed, score)| (seed, score as f64 / full)).collect();
+        self.scores(part, divergence).into_iter().map(|(fold, seeds)| (fold, fractions(seeds))).collect()
+    }
+
     /// The number of replicates with this end.
     pub fn count(&self, is_counted: impl Fn(End) -> bool) -> u64 {
         self.replicates.iter().filter(|replicate| is_counted(replicate.end)).count() as u64

@@ -10,7 +10,7 @@ use biosweep_common::settings::Setting;
 use serde::Serialize;
 
 use crate::aggregate::{Mean, by_name, mean, mean_of};
-use crate::replicates::{Configuration, Divergence, Part, Replicate, Replicates, key};
+use crate::replicates::{Configuration, Divergence, Part, Replicates, key};
 
 /// The best candidate of a group of configurations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -102,21 +102,12 @@ pub fn best<'a>(candidates: &[&'a Configuration], divergence: Divergence) -> Opt
 pub fn by_fold(candidates: &[&Configuration]) -> BTreeMap<u64, BTreeMap<u64, u64>> {
     let mut best: BTreeMap<u64, (usize, f64, BTreeMap<u64, u64>)> = BTreeMap::new();
     for candidate in candidates {
-        let mut folds: BTreeMap<u64, Vec<&Replicate>> = BTreeMap::new();
-        for replicate in &candidate.replicates {
-            folds.entry(replicate.fold).or_default().push(replicate);
-        }
-        for (fold, replicates) in folds {
-            let scores = |part| {
-                let score = move |replicate: &&Replicate| {
-                    Some((replicate.seed, candidate.score(replicate, part, Divergence::Guess)?))
-                };
-                replicates.iter().filter_map(score).collect::<BTreeMap<u64, u64>>()
-            };
-            let (validation, test) = (scores(Part::Validation), scores(Part::Test));
+        let mut validation = candidate.scores(Part::Validation, Divergence::Guess);
+        for (fold, test) in candidate.scores(Part::Test, Divergence::Guess) {
+            let validation = validation.remove(&fold).unwrap_or_default();
             let merit = validation.values().sum::<u64>() as f64 / validation.len().max(1) as f64;
             let is_better = best.get(&fold).is_none_or(|(count, of_best, _)| (test.len(), merit) > (*count, *of_best));
-            if !test.is_empty() && is_better {
+            if is_better {
                 best.insert(fold, (test.len(), merit, test));
             }
         }

@@ -117,21 +117,12 @@ fn shared(group: &Group<'_>, arm: Setting) -> BTreeSet<Setting> {
 /// The tuning settings of an arm with their accuracies in each fold, the mean over its seeds.
 fn settings(candidates: &[&Configuration], shared: &BTreeSet<Setting>) -> Settings {
     let of = |candidate: &&Configuration| {
-        let mut folds: BTreeMap<u64, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-        let accuracy = |replicate, part| {
-            let score = candidate.score(replicate, part, Divergence::Guess)?;
-            Some(score as f64 / candidate.full_score(part) as f64)
-        };
-        for replicate in &candidate.replicates {
-            let accuracies = (accuracy(replicate, Part::Validation), accuracy(replicate, Part::Test));
-            if let (Some(validation), Some(test)) = accuracies {
-                let fold = folds.entry(replicate.fold).or_default();
-                fold.0.push(validation);
-                fold.1.push(test);
-            }
-        }
-        let means = folds.into_iter();
-        let means = means.filter_map(|(fold, (validation, test))| Some((fold, (mean(&validation)?, mean(&test)?))));
+        let of_part = |part| candidate.accuracies(part, Divergence::Guess);
+        let mean_of_seeds = |seeds: BTreeMap<u64, f64>| mean(&seeds.into_values().collect::<Vec<_>>());
+        let mut validation = of_part(Part::Validation);
+        let means = of_part(Part::Test)
+            .into_iter()
+            .filter_map(|(fold, test)| Some((fold, (mean_of_seeds(validation.remove(&fold)?)?, mean_of_seeds(test)?))));
         (key(&candidate.point, |setting| shared.contains(&setting)), means.collect())
     };
     candidates.iter().map(of).collect()

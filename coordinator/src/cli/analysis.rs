@@ -12,6 +12,7 @@ use clap::Args;
 use super::failure::Failure;
 use super::{Coordinator, replicates, settings};
 use crate::client::Client;
+use crate::folder;
 
 /// The results to analyse.
 #[derive(Debug, Args)]
@@ -42,6 +43,11 @@ pub(crate) struct ArmsArgs {
 }
 
 impl AnalysisArgs {
+    /// The sweep; `None` if the results are in a file.
+    pub(super) fn sweep(&self) -> Option<&str> {
+        self.sweep.as_deref().filter(|_| self.from.is_none())
+    }
+
     /// The coordinator; `None` if the results are in a file.
     pub(super) fn asks(&self) -> Option<&Coordinator> {
         self.from.is_none().then_some(&self.coordinator)
@@ -49,23 +55,31 @@ impl AnalysisArgs {
 
     /// The results with the wanted settings. No results are an error.
     pub(super) async fn replicates(&self, home: &Path) -> Result<Replicates, Failure> {
+        Ok(self.titled(home).await?.1)
+    }
+
+    /// The same with their title: the name of the sweep or of the file, and how complete the sweep is.
+    pub(super) async fn titled(&self, home: &Path) -> Result<(String, Replicates), Failure> {
         let only = settings::assignments("--where", &self.settings)?;
-        let (source, replicates) = match (&self.from, &self.sweep) {
-            (Some(file), _) => (file.display().to_string(), of_file(file)?),
+        let (title, replicates) = match (&self.from, &self.sweep) {
+            (Some(file), _) => {
+                let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                (name, of_file(file)?)
+            }
             (None, sweep) => {
                 let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
                 let sweep = client.show(sweep.as_deref().unwrap_or_default()).await?.sweep;
                 let replicates = replicates::of_sweep(&mut client, &sweep).await?;
                 client.close().await?;
-                (format!("sweep `{}`", sweep.name), replicates)
+                (folder::title(&sweep), replicates)
             }
         };
         let replicates = replicates.filtered(&only);
         if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
             let with = if only.is_empty() { "" } else { " with these settings" };
-            return Err(Failure::bad_input(format!("{source} has no results{with} yet")));
+            return Err(Failure::bad_input(format!("`{title}` has no results{with} yet")));
         }
-        Ok(replicates)
+        Ok((title, replicates))
     }
 }
 

@@ -16,6 +16,7 @@ mod execution;
 mod export;
 mod extend;
 mod failure;
+mod figures;
 mod format;
 mod importance;
 mod list;
@@ -145,6 +146,8 @@ enum Command {
     Release(release::ReleaseArgs),
     /// Print the results of a sweep, as a table or as rows
     Results(results::ResultsArgs),
+    /// Draw the figures of a sweep as SVG, PNG or PDF
+    Figures(figures::FiguresArgs),
     /// Show the settings with the best validation accuracy, for each group of a sweep
     Best(best::BestArgs),
     /// Compare two arms of a sweep, such as plain and dense networks: intervals, p-values, verdicts
@@ -225,6 +228,7 @@ impl Command {
             Self::Workers(args) => Some(&args.coordinator),
             Self::Release(args) => Some(&args.coordinator),
             Self::Results(args) => Some(&args.coordinator),
+            Self::Figures(args) => args.analysis.asks(),
             Self::Best(args) => args.analysis.asks(),
             Self::Compare(args) => args.analysis.asks(),
             Self::Sensitivity(args) => args.analysis.asks(),
@@ -249,6 +253,7 @@ impl Command {
                 | Self::Watch(_)
                 | Self::Workers(_)
                 | Self::Results(_)
+                | Self::Figures(_)
                 | Self::Best(_)
                 | Self::Compare(_)
                 | Self::Sensitivity(_)
@@ -377,6 +382,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
+            Command::Figures(args) => figures::run(&args, &home, output).await,
             Command::Best(args) => best::run(&args, &home, format).await,
             Command::Compare(args) => compare::run(&args, &home, format).await,
             Command::Sensitivity(args) => sensitivity::run(&args, &home, format).await,

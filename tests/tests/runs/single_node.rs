@@ -93,6 +93,18 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
     let _written = home.answer(&["export", "small", "--format", "parquet", "--to", &file]);
     assert_eq!(home.json(&["compare", "--from", &file]), comparison, "a file gives the same answer");
 
+    let folder = home.path().join("figures").to_string_lossy().into_owned();
+    let draw = |more: &[&str]| home.run(&[&["figures", "small", "--to", &folder], more].concat());
+    for (format, start) in [("svg", &b"<svg"[..]), ("png", b"\x89PNG"), ("pdf", b"%PDF")] {
+        assert!(draw(&["--format", format, "--width", "3.3in"]).status.success(), "{format}");
+        for kind in ["accuracy-by-depth", "learning-curves"] {
+            let bytes = std::fs::read(home.path().join("figures").join(format!("{kind}.{format}"))).expect("a figure");
+            assert!(bytes.starts_with(start), "{kind}.{format}");
+        }
+    }
+    assert!(String::from_utf8_lossy(&draw(&[]).stderr).contains("already exists"), "nothing is overwritten");
+    assert!(draw(&["--force"]).status.success());
+
     let best = home.json(&["best", "small", "--by", "rule"]);
     assert_eq!(
         (best.as_array().map(Vec::len), &best[0]["candidates"]),
@@ -112,6 +124,7 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
         (&["best", "small", "--where", "depth=4"], "has no results with these settings"),
         (&["list", "--output", "csv"], "are for tables"),
         (&["compare", "--from", "nothing.parquet"], "--from nothing.parquet"),
+        (&["figures", "--from", &file, "--kind", "learning-curves"], "has no learning curves"),
     ] {
         let output = home.run(bad);
         let printed = String::from_utf8_lossy(&output.stderr);
