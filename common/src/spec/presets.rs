@@ -15,7 +15,7 @@ pub struct Preset {
 pub const ALL: &[Preset] = &[
     Preset {
         name: "quickstart",
-        summary: "three rules on plain and dense networks, on synthetic digits, about half a minute",
+        summary: "three rules on plain and dense networks, on synthetic digits, about a minute",
         text: include_str!("../../presets/quickstart.toml"),
     },
     Preset {

@@ -33,10 +33,11 @@ pub(super) async fn run(args: &BestArgs, home: &Path, format: TableFormat) -> Re
         )));
     }
     let replicates = args.analysis.replicates(home).await?;
-    let best = best_by(&replicates, &asked.unwrap_or_else(|| differing(&replicates)));
+    let by = asked.unwrap_or_else(|| differing(&replicates));
+    let best = best_by(&replicates, &by);
     answer(match format {
         TableFormat::Json => json::pretty(&best),
-        format => render::best::best(&best, format),
+        format => render::best::best(&best, &by, format),
     })
 }
 

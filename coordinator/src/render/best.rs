@@ -9,12 +9,13 @@ use biosweep_common::settings::{Setting, Value};
 use super::tabular::Tabular;
 use crate::cli::TableFormat;
 
-const CAPTION: &str = "test: mean test accuracy in percent ± half of its 95 % interval, of the settings with the best mean validation accuracy\n\
+const CAPTION: &str = "test: mean test accuracy in percent ± half of its 95 % interval,\n\
+of the settings with the best mean validation accuracy\n\
 test by fold: the same if each fold chooses its own settings; this interval includes the choice\n\
 a diverged replicate counts as a guess, with an accuracy of 1/classes";
 
 /// The best candidates in the format of an answer.
-pub(crate) fn best(best: &[Best], format: TableFormat) -> String {
+pub(crate) fn best(best: &[Best], by: &[Setting], format: TableFormat) -> String {
     let mut notes = CAPTION.to_owned();
     if best.iter().map(|one| one.candidates).collect::<BTreeSet<_>>().len() > 1 {
         notes += "\nwarning: the rows were chosen among unequal numbers of settings; more of them give a better best";
@@ -22,18 +23,16 @@ pub(crate) fn best(best: &[Best], format: TableFormat) -> String {
     if best.iter().any(|one| one.compared < one.candidates) {
         notes += "\nsettings with fewer replicates than others are not compared";
     }
-    tabular(best).answer(&notes, format)
+    tabular(best, by).answer(&notes, format)
 }
 
-fn tabular(best: &[Best]) -> Tabular {
-    let settings = |part: fn(&Best) -> Vec<Setting>| -> BTreeSet<Setting> { best.iter().flat_map(part).collect() };
-    let groups = settings(|one| one.group.keys().copied().collect());
-    let chosen = settings(|one| one.chosen.keys().copied().collect());
-    let mut header: Vec<String> = groups.iter().chain(&chosen).map(|setting| setting.name().to_owned()).collect();
+fn tabular(best: &[Best], by: &[Setting]) -> Tabular {
+    let chosen: BTreeSet<Setting> = best.iter().flat_map(|one| one.chosen.keys().copied()).collect();
+    let mut header: Vec<String> = by.iter().chain(&chosen).map(|setting| setting.name().to_owned()).collect();
     header.extend(["test", "test by fold", "n", "completed", "best of"].map(str::to_owned));
     let text = |value: Option<&Value>| value.map_or_else(|| "–".to_owned(), Value::short);
     let row = |one: &Best| {
-        let mut row: Vec<String> = groups.iter().map(|setting| text(one.group.get(setting))).collect();
+        let mut row: Vec<String> = by.iter().map(|setting| text(one.group.get(setting))).collect();
         row.extend(chosen.iter().map(|setting| text(one.chosen.get(setting))));
         row.extend([
             accuracy(one.test),
@@ -44,7 +43,7 @@ fn tabular(best: &[Best]) -> Tabular {
         ]);
         row
     };
-    Tabular { rows: best.iter().map(row).collect(), header, names: groups.len() }
+    Tabular { rows: best.iter().map(row).collect(), header, names: by.len() }
 }
 
 /// `97.7 ± 0.2`, in percent.

@@ -8,9 +8,10 @@ use super::tabular::Tabular;
 use crate::cli::TableFormat;
 
 /// What the numbers mean.
-const CAPTION: &str = "differences in points of test accuracy (of a slope: in points per hidden layer), the second arm minus the first, \
-paired by fold and seed; each fold chose its settings by validation\n\
-95 %: the interval of the difference on these training images; new data: for new training images (Nadeau and Bengio 2003)\n\
+const CAPTION: &str = "differences in points of test accuracy (of a slope: in points per hidden layer), the second arm\n\
+minus the first, paired by fold and seed; each fold chose its settings by validation\n\
+95 %: the interval of the difference on these training images\n\
+new data: its interval for new training images (Nadeau and Bengio 2003)\n\
 p: exact sign-flip test; Holm: corrected over the family";
 
 /// The comparison in the format of an answer.

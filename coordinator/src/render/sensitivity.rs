@@ -9,9 +9,10 @@ use super::best::accuracy;
 use super::tabular::Tabular;
 use crate::cli::TableFormat;
 
-const CAPTION: &str = "over the tuning settings of an arm, in percent of test accuracy: the mean without the worst and the best quarter, the\n\
-worst setting, the quartiles, the best setting; computed in each fold, then the mean ± half of its 95 % interval\n\
-better: the probability in percent that the arm beats the first one at a setting that both have (ties count half)\n\
+const CAPTION: &str = "over the tuning settings of an arm, in percent of test accuracy: the mean without the worst and\n\
+the best quarter, the worst setting, the quartiles, the best setting; computed in each fold, then\n\
+the mean over folds ± half of its 95 % interval\n\
+better: the probability in percent that the arm beats the first one at equal settings\n\
 budget 1, budget k: the accuracy of one random setting, and of the best of all by validation";
 
 /// The sensitivity in the format of an answer.
@@ -30,7 +31,7 @@ pub(crate) fn sensitivity(groups: &[Sensitivity], format: TableFormat) -> String
             let mut row: Vec<String> = settings.iter().map(value).collect();
             row.extend([arm.value.short(), arm.settings.to_string(), accuracy(arm.trimmed_mean)]);
             row.extend(arm.quantiles.map(|quantile| accuracy(quantile.map(alone))));
-            row.push(accuracy(arm.better_than_first));
+            row.push(accuracy(arm.better_than_first.map(alone)));
             row.extend([arm.expected_best.first(), arm.expected_best.last()].map(|best| accuracy(best.copied())));
             rows.push(row);
         }
@@ -38,7 +39,7 @@ pub(crate) fn sensitivity(groups: &[Sensitivity], format: TableFormat) -> String
     Tabular { header, rows, names }.answer(CAPTION, format)
 }
 
-/// A mean without its interval, which a table of quantiles has no space for.
+/// A mean without its interval, for which there is no space.
 fn alone(mean: biosweep_analysis::aggregate::Mean) -> biosweep_analysis::aggregate::Mean {
     biosweep_analysis::aggregate::Mean { half_width: None, ..mean }
 }

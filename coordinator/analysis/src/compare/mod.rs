@@ -15,8 +15,6 @@ mod pairs;
 mod question;
 mod sentence;
 
-use std::collections::BTreeMap;
-
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::Network;
@@ -48,10 +46,14 @@ pub struct Comparison {
 pub fn compare(replicates: &Replicates, question: &Question) -> Result<Comparison, CompareError> {
     let Grouped { by, groups } = grouped(replicates, question)?;
     let mut secondary = Vec::new();
-    let mut families: BTreeMap<Vec<(Setting, String)>, Vec<Contrast>> = BTreeMap::new();
+    let mut families: Vec<(Vec<(Setting, String)>, Vec<Contrast>)> = Vec::new();
     for group in &groups {
-        let family = families.entry(key(&group.point, |setting| setting != Setting::Depth)).or_default();
-        family.extend(against_first(group, question).map(|(first, second, arms)| {
+        let of = key(&group.point, |setting| setting != Setting::Depth);
+        let place = families.iter().position(|(other, _)| *other == of).unwrap_or(families.len());
+        if place == families.len() {
+            families.push((of, Vec::new()));
+        }
+        families[place].1.extend(against_first(group, question).map(|(first, second, arms)| {
             contrast(Compared {
                 group: group.point.clone(),
                 measure: Measure::Accuracy,
@@ -63,7 +65,7 @@ pub fn compare(replicates: &Replicates, question: &Question) -> Result<Compariso
             })
         }));
     }
-    for mut family in families.into_values() {
+    for (_, mut family) in families {
         judge(&mut family);
         secondary.extend(family);
     }
