@@ -15,6 +15,8 @@ mod pairs;
 mod question;
 mod sentence;
 
+use std::collections::BTreeMap;
+
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::Network;
@@ -46,14 +48,15 @@ pub struct Comparison {
 pub fn compare(replicates: &Replicates, question: &Question) -> Result<Comparison, CompareError> {
     let Grouped { by, groups } = grouped(replicates, question)?;
     let mut secondary = Vec::new();
-    let mut families: Vec<(Vec<(Setting, String)>, Vec<Contrast>)> = Vec::new();
+    let mut families: Vec<Vec<Contrast>> = Vec::new();
+    let mut index: BTreeMap<Vec<(Setting, String)>, usize> = BTreeMap::new();
     for group in &groups {
-        let of = key(&group.point, |setting| setting != Setting::Depth);
-        let place = families.iter().position(|(other, _)| *other == of).unwrap_or(families.len());
+        let family = key(&group.point, |setting| setting != Setting::Depth);
+        let place = *index.entry(family).or_insert(families.len());
         if place == families.len() {
-            families.push((of, Vec::new()));
+            families.push(Vec::new());
         }
-        families[place].1.extend(against_first(group, question).map(|(first, second, arms)| {
+        families[place].extend(against_first(group, question).map(|(first, second, arms)| {
             contrast(Compared {
                 group: group.point.clone(),
                 measure: Measure::Accuracy,
@@ -65,7 +68,7 @@ pub fn compare(replicates: &Replicates, question: &Question) -> Result<Compariso
             })
         }));
     }
-    for (_, mut family) in families {
+    for mut family in families {
         judge(&mut family);
         secondary.extend(family);
     }

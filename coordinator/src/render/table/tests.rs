@@ -64,8 +64,8 @@ fn trials_that_did_not_complete_are_counted_in_their_cell() {
         fold(ended("fa", "nn", 6, TrialStatus::Diverged), 1),
     ]);
     let text = plain(&cells, None, None);
-    assert_eq!(lines(&text)[2], " bp     nn        90.0, 1 failed                              –");
-    assert_eq!(lines(&text)[3], " fa     nn                     –   10.0 ± 0.0, 0 of 2 completed");
+    assert_eq!(lines(&text)[2], " bp     nn        90.0 (n = 1), 1 failed                                      –");
+    assert_eq!(lines(&text)[3], " fa     nn                             –   10.0 ± 0.0 (n = 2), 0 of 2 completed");
     assert!(text.contains("a diverged replicate counts as a guess"), "{text}");
     assert!(accuracies(&cells, Divergence::LeftOut, None, None).contains("favour settings that diverge"));
     assert_eq!(plain(&[], None, None), "no results yet");
