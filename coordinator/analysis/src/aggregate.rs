@@ -15,14 +15,11 @@ use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::replicates::{Configuration, Divergence, Part, Replicates};
+use crate::mean::{Mean, mean};
+use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name};
 use crate::selection::best;
-use crate::statistics::{interval, summary};
-
-/// The level of all intervals.
-pub const LEVEL: f64 = 0.95;
 
 /// The place of a cell in tables. The order is that of tables.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -72,43 +69,6 @@ pub struct Cell {
     pub missing: u64,
 }
 
-/// A mean over replicates.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Mean {
-    /// The arithmetic mean, as a fraction.
-    pub mean: f64,
-    /// The sample standard deviation (n − 1), as a fraction; `None` for a single value.
-    pub spread: Option<f64>,
-    /// Half of the width of the 95 % interval of the mean, as a fraction; `None` for a single value.
-    pub half_width: Option<f64>,
-    /// Number of values, n.
-    pub count: u64,
-    /// What each value is of.
-    pub unit: Unit,
-}
-
-/// What each value of a mean is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// A fold: the mean over its seeds.
-    Fold,
-    /// A seed of the only fold. Nothing follows for other data.
-    Seed,
-}
-
-impl Unit {
-    /// The word for `count` of them.
-    pub const fn word(self, count: u64) -> &'static str {
-        match (self, count) {
-            (Self::Fold, 1) => "fold",
-            (Self::Fold, _) => "folds",
-            (Self::Seed, 1) => "seed",
-            (Self::Seed, _) => "seeds",
-        }
-    }
-}
-
 /// The cells of these results, ordered by place. A configuration without a place is ignored.
 pub fn cells(replicates: &Replicates, divergence: Divergence) -> Vec<Cell> {
     let mut places: BTreeMap<Place, Vec<&Configuration>> = BTreeMap::new();
@@ -119,27 +79,6 @@ pub fn cells(replicates: &Replicates, divergence: Divergence) -> Vec<Cell> {
     }
     let cells = places.into_iter().filter_map(|(place, candidates)| cell(place, &candidates, divergence));
     cells.collect()
-}
-
-/// The mean accuracy of a configuration; `None` if no replicate has a score.
-pub fn mean(configuration: &Configuration, part: Part, divergence: Divergence) -> Option<Mean> {
-    let folds = configuration.accuracies(part, divergence).into_values();
-    mean_of(folds.map(|seeds| seeds.into_values().collect()).collect())
-}
-
-/// The mean of accuracies, given by fold and seed; `None` without any.
-pub fn mean_of(mut folds: Vec<Vec<f64>>) -> Option<Mean> {
-    let (unit, values) = match folds.len() {
-        1 => (Unit::Seed, folds.remove(0)),
-        _ => (Unit::Fold, folds.iter().filter_map(|seeds| summary::mean(seeds)).collect()),
-    };
-    Some(Mean {
-        mean: summary::mean(&values)?,
-        spread: summary::standard_deviation(&values),
-        half_width: interval::of_mean(&values, LEVEL).map(|interval| interval.half_width),
-        count: values.len() as u64,
-        unit,
-    })
 }
 
 impl Place {
@@ -184,11 +123,6 @@ fn cell(place: Place, candidates: &[&Configuration], divergence: Divergence) -> 
     })
 }
 
-/// Serialises a point as a map from the names of settings.
-pub(crate) fn by_name<S: Serializer>(point: &Point, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(point.iter().map(|(setting, value)| (setting.name(), value)))
-}
-
 impl Cell {
     /// Number of replicates with a score, or without one: all that are known.
     pub fn replicates(&self) -> u64 {
@@ -211,6 +145,7 @@ mod tests {
     use biosweep_common::vocabulary::ids::TrialIndex;
 
     use super::*;
+    use crate::mean::Unit;
     use crate::samples::{completed, ended, with};
 
     fn cells(results: &[ResultView]) -> Vec<Cell> {

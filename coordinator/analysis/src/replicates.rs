@@ -15,6 +15,7 @@ use biosweep_common::results::views::ResultView;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::TrialIndex;
+use serde::Serializer;
 
 /// The settings that make replicates.
 pub const REPLICATES: [Setting; 2] = [Setting::Fold, Setting::Seed];
@@ -240,6 +241,11 @@ impl Configuration {
 pub(crate) fn key(point: &Point, is_part: impl Fn(Setting) -> bool) -> Vec<(Setting, String)> {
     let parts = point.iter().filter(|&(&setting, _)| is_part(setting));
     parts.map(|(&setting, value)| (setting, value.to_string())).collect()
+}
+
+/// Serialises a point as a map from the names of settings.
+pub(crate) fn by_name<S: Serializer>(point: &Point, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(point.iter().map(|(setting, value)| (setting.name(), value)))
 }
 
 fn images(size: DatasetSize, part: Part) -> u32 {

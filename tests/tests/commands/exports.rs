@@ -8,7 +8,7 @@ use biosweep_tests::Home;
 use serde_json::Value;
 
 const SPEC: &str = r#"
-name = "a/b שלום"
+name = "a b שלום"
 [data]
 dataset = "synthetic-digits"
 [grid]
@@ -26,7 +26,7 @@ fn home() -> Home {
 }
 
 fn export(home: &Home, folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = home.biosweep(&[&["export", "a/b שלום"], arguments].concat());
+    let mut command = home.biosweep(&[&["export", "a b שלום"], arguments].concat());
     command.current_dir(folder).output().expect("biosweep starts")
 }
 
@@ -85,7 +85,7 @@ fn text_goes_to_stdout_or_to_the_given_path() {
 #[test]
 fn the_short_form_writes_parquet_to_a_pipe() {
     let home = home();
-    let output = home.run(&["results", "a/b שלום", "--format", "parquet"]);
+    let output = home.run(&["results", "a b שלום", "--format", "parquet"]);
     assert!(output.stdout.starts_with(b"PAR1") && output.stdout.ends_with(b"PAR1"), "{}", printed(&output.stderr));
 }
 

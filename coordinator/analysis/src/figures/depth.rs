@@ -19,7 +19,8 @@ use super::parts::plot::Plot;
 use super::parts::style::{Connectivity, Marker, RADIUS, colour_of};
 use super::scene::Stroke;
 use super::single;
-use crate::aggregate::{Cell, Mean, uneven};
+use crate::aggregate::{Cell, uneven};
+use crate::mean::Mean;
 
 /// Maximum shift of lines in one panel, in points. The shift keeps markers and error bars of one depth from covering each
 /// other.
