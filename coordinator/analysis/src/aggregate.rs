@@ -17,7 +17,7 @@ use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 use serde::Serialize;
 
-use crate::mean::{Mean, mean};
+use crate::replicates::mean::{Mean, mean};
 use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name};
 use crate::selection::best;
 
@@ -145,7 +145,7 @@ mod tests {
     use biosweep_common::vocabulary::ids::TrialIndex;
 
     use super::*;
-    use crate::mean::Unit;
+    use crate::replicates::mean::Unit;
     use crate::samples::{completed, ended, with};
 
     fn cells(results: &[ResultView]) -> Vec<Cell> {

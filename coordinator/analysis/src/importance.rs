@@ -147,7 +147,8 @@ fn of_grid(configurations: &[&Configuration], axes: &[Levels]) -> Option<Importa
 
 /// PED-ANOVA from the mean accuracy of each configuration.
 fn of_counts(configurations: &[&Configuration], axes: &[Levels]) -> Option<Importance> {
-    let mean = |one: &&Configuration| crate::mean::mean(one, Part::Test, Divergence::Guess).map(|mean| mean.mean);
+    let mean =
+        |one: &&Configuration| crate::replicates::mean::mean(one, Part::Test, Divergence::Guess).map(|mean| mean.mean);
     let scores: Vec<f64> = configurations.iter().map(mean).collect::<Option<_>>()?;
     let counted: Vec<Axis<'_>> =
         axes.iter().map(|axis| Axis { levels: axis.count, candidates: &axis.levels }).collect();

@@ -8,8 +8,7 @@
 //! | [`figures`] | results and curves as figures |
 //! | [`import`] | results read back from files |
 //! | [`importance`] | how much each axis matters |
-//! | [`mean`] | means of accuracies with their intervals |
-//! | [`replicates`] | results in memory: configurations with their replicates |
+//! | [`replicates`] | results in memory: configurations with their replicates, and means over these |
 //! | [`selection`] | the choice among candidates |
 //! | [`sensitivity`] | how much an arm depends on its tuning settings |
 //! | [`statistics`] | means, intervals, tests and importances of plain numbers |
@@ -21,7 +20,6 @@ pub mod export;
 pub mod figures;
 pub mod import;
 pub mod importance;
-pub mod mean;
 pub mod replicates;
 pub mod selection;
 pub mod sensitivity;

@@ -9,7 +9,7 @@ use biosweep_common::configuration::Point;
 use biosweep_common::settings::Setting;
 use serde::Serialize;
 
-use crate::mean::{Mean, mean, mean_of};
+use crate::replicates::mean::{Mean, mean, mean_of};
 use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, key};
 
 /// The best candidate of a group of configurations.
@@ -121,7 +121,7 @@ mod tests {
     use biosweep_common::settings::Value;
 
     use super::*;
-    use crate::mean::Unit;
+    use crate::replicates::mean::Unit;
     use crate::samples::{completed, with};
 
     fn tried(network: &str, rate: f64, fold: u64, validation: f64, test: f64) -> ResultView {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::aggregate::PLACE;
 use crate::compare::{CompareError, Group, Grouped, Question, grouped};
-use crate::mean::{Mean, mean_of};
+use crate::replicates::mean::{Mean, mean_of};
 use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, key};
 use crate::statistics::summary::{mean, quantile, trimmed_mean};
 use crate::statistics::tuning::{Candidate, Matched, expected_best, superiority};
@@ -134,7 +134,7 @@ mod tests {
     use biosweep_common::results::views::ResultView;
 
     use super::*;
-    use crate::mean::Unit;
+    use crate::replicates::mean::Unit;
     use crate::samples::{completed, with};
 
     fn tried(network: &str, rate: f64, fold: u64, accuracy: f64) -> ResultView {

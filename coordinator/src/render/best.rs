@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_analysis::mean::Mean;
+use biosweep_analysis::replicates::mean::Mean;
 use biosweep_analysis::selection::Best;
 use biosweep_common::settings::{Setting, Value};
 

@@ -40,6 +40,6 @@ pub(crate) fn sensitivity(groups: &[Sensitivity], format: TableFormat) -> String
 }
 
 /// A mean without its interval, for which there is no space.
-fn alone(mean: biosweep_analysis::mean::Mean) -> biosweep_analysis::mean::Mean {
-    biosweep_analysis::mean::Mean { half_width: None, ..mean }
+fn alone(mean: biosweep_analysis::replicates::mean::Mean) -> biosweep_analysis::replicates::mean::Mean {
+    biosweep_analysis::replicates::mean::Mean { half_width: None, ..mean }
 }

@@ -5,8 +5,8 @@ use biosweep_common::settings::{Setting, Value};
 use serde::{Serialize, Serializer};
 
 use super::pairs::Pairs;
-use crate::mean::{LEVEL, Unit};
 use crate::replicates::by_name;
+use crate::replicates::mean::{LEVEL, Unit};
 use crate::statistics::interval::{self, Inference, Interval};
 use crate::statistics::sign_flip::{Draws, sign_flip};
 use crate::statistics::{equivalence, holm, summary};

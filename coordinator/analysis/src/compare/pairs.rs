@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::mean::Unit;
+use crate::replicates::mean::Unit;
 use crate::replicates::{Configuration, Part};
 use crate::selection::by_fold;
 

@@ -4,7 +4,7 @@ use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::ResultView;
 
 use super::*;
-use crate::mean::Unit;
+use crate::replicates::mean::Unit;
 use crate::samples::{completed, ended, with};
 
 fn question(by: Option<Vec<Setting>>) -> Question {

@@ -20,7 +20,7 @@ use super::parts::style::{Connectivity, Marker, RADIUS, colour_of};
 use super::scene::Stroke;
 use super::single;
 use crate::aggregate::{Cell, uneven};
-use crate::mean::Mean;
+use crate::replicates::mean::Mean;
 
 /// Maximum shift of lines in one panel, in points. The shift keeps markers and error bars of one depth from covering each
 /// other.

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_analysis::aggregate::{Cell, uneven};
-use biosweep_analysis::mean::{Mean, Unit};
 use biosweep_analysis::replicates::Divergence;
+use biosweep_analysis::replicates::mean::{Mean, Unit};
 use biosweep_common::results::views::SweepView;
 use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};

@@ -6,6 +6,8 @@
 //!
 //! Scores are integers: multiples of 1 / (images · classes). Differences of scores are therefore exact.
 
+pub mod mean;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::configuration::Point;
