@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::replicates::mean::{Mean, mean};
 use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name};
-use crate::selection::best;
+use crate::selection::{best, distinctive};
 
 /// The place of a cell in tables. The order is that of tables.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -105,13 +105,10 @@ fn cell(place: Place, candidates: &[&Configuration], divergence: Divergence) -> 
     let tried: Vec<&Configuration> =
         candidates.iter().copied().filter(|candidate| !candidate.replicates.is_empty()).collect();
     let (best, compared) = best(&tried, divergence)?;
-    let is_tuning = |setting: &Setting| !PLACE.contains(setting);
-    let differs = |setting: &Setting| tried.iter().any(|other| other.point.get(setting) != best.point.get(setting));
-    let chosen = best.point.iter().filter(|(setting, _)| is_tuning(setting) && differs(setting));
     let (completed, diverged, failed) = (best.completed(), best.diverged(), best.failed());
     Some(Cell {
         place,
-        chosen: chosen.map(|(&setting, value)| (setting, value.clone())).collect(),
+        chosen: distinctive(best, &tried),
         candidates: tried.len(),
         compared,
         test: mean(best, Part::Test, divergence),

@@ -3,14 +3,14 @@
 //! A choice over all folds names one candidate; its interval does not include the choice. A choice in each fold names a
 //! candidate per fold, and an interval of their test accuracies includes the choice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::Setting;
 use serde::Serialize;
 
 use crate::replicates::mean::{Mean, mean, mean_of};
-use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, key};
+use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, group_by, part};
 
 /// The best candidate of a group of configurations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,36 +41,19 @@ pub struct Best {
 
 /// The best candidate of each group, in the order of first trials. Configurations with equal values of `by` are a group.
 pub fn best_by(replicates: &Replicates, by: &[Setting]) -> Vec<Best> {
-    let mut groups: Vec<(Point, Vec<&Configuration>)> = Vec::new();
-    let mut index: BTreeMap<Vec<(Setting, String)>, usize> = BTreeMap::new();
-    for configuration in replicates.configurations().iter().filter(|one| !one.replicates.is_empty()) {
-        let place = *index.entry(key(&configuration.point, |setting| by.contains(&setting))).or_insert(groups.len());
-        if place == groups.len() {
-            let point = configuration.point.iter().filter(|(setting, _)| by.contains(setting));
-            groups.push((point.map(|(&setting, value)| (setting, value.clone())).collect(), Vec::new()));
-        }
-        groups[place].1.push(configuration);
-    }
+    let tried = replicates.configurations().iter().filter(|one| !one.replicates.is_empty());
+    let groups = group_by(tried.map(|one| (&one.point, one)), |setting| by.contains(&setting));
     groups.into_iter().filter_map(|(group, candidates)| of_group(group, &candidates)).collect()
 }
 
 fn of_group(group: Point, candidates: &[&Configuration]) -> Option<Best> {
     let (chosen, compared) = best(candidates, Divergence::Guess)?;
-    let settings: BTreeSet<Setting> = candidates.iter().flat_map(|one| one.point.keys().copied()).collect();
-    let differs =
-        |setting: &Setting| candidates.iter().any(|other| other.point.get(setting) != chosen.point.get(setting));
-    let differing: BTreeSet<Setting> = settings.into_iter().filter(differs).collect();
     let full = candidates.iter().map(|one| one.full_score(Part::Test)).max().unwrap_or(0).max(1) as f64;
     let folds = by_fold(candidates).into_values();
     let folds = folds.map(|seeds| seeds.into_values().map(|score| score as f64 / full).collect()).collect();
     Some(Best {
         group,
-        chosen: chosen
-            .point
-            .iter()
-            .filter(|(setting, _)| differing.contains(setting))
-            .map(|(&setting, value)| (setting, value.clone()))
-            .collect(),
+        chosen: distinctive(chosen, candidates),
         candidates: candidates.len(),
         compared,
         test: mean(chosen, Part::Test, Divergence::Guess),
@@ -78,6 +61,13 @@ fn of_group(group: Point, candidates: &[&Configuration]) -> Option<Best> {
         completed: chosen.completed(),
         diverged: chosen.diverged(),
         failed: chosen.failed(),
+    })
+}
+
+/// The settings of a candidate in which another one differs from it.
+pub(crate) fn distinctive(chosen: &Configuration, candidates: &[&Configuration]) -> Point {
+    part(&chosen.point, |setting| {
+        candidates.iter().any(|other| other.point.get(&setting) != chosen.point.get(&setting))
     })
 }
 

@@ -10,7 +10,7 @@ use biosweep_common::settings::{Setting, Value};
 use serde::Serialize;
 
 use crate::aggregate::PLACE;
-use crate::compare::{CompareError, Group, Grouped, Question, grouped};
+use crate::compare::{CompareError, Group, Question, grouped};
 use crate::replicates::mean::{Mean, mean_of};
 use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, key};
 use crate::statistics::summary::{mean, quantile, trimmed_mean};
@@ -57,7 +57,7 @@ type Settings = Vec<(Vec<(Setting, String)>, ByFold)>;
 /// # Errors
 /// A comparison that is not possible, with the next step.
 pub fn sensitivity(replicates: &Replicates, question: &Question) -> Result<Vec<Sensitivity>, CompareError> {
-    let Grouped { groups, .. } = grouped(replicates, question)?;
+    let groups = grouped(replicates, question)?;
     let of_group = |group: Group<'_>| {
         let shared = shared(&group, question.setting);
         let arms: Vec<Settings> = group.arms.iter().map(|candidates| settings(candidates, &shared)).collect();

@@ -21,8 +21,7 @@ pub(crate) fn comparison(comparison: &Comparison, output: TableFormat) -> String
     if output != TableFormat::Human {
         return table.answer(CAPTION, output);
     }
-    let first = if comparison.primary.is_empty() { &comparison.secondary } else { &comparison.primary };
-    let sentences: Vec<String> = first.iter().map(sentence).collect();
+    let sentences: Vec<String> = comparison.main().iter().map(sentence).collect();
     format!("{}\n\n{}\n\n{CAPTION}", sentences.join("\n"), table.human())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use biosweep_analysis::replicates::mean::Mean;
 use biosweep_analysis::sensitivity::Sensitivity;
 use biosweep_common::settings::{Setting, Value};
 
@@ -40,6 +41,6 @@ pub(crate) fn sensitivity(groups: &[Sensitivity], format: TableFormat) -> String
 }
 
 /// A mean without its interval, for which there is no space.
-fn alone(mean: biosweep_analysis::replicates::mean::Mean) -> biosweep_analysis::replicates::mean::Mean {
-    biosweep_analysis::replicates::mean::Mean { half_width: None, ..mean }
+fn alone(mean: Mean) -> Mean {
+    Mean { half_width: None, ..mean }
 }

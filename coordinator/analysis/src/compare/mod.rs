@@ -15,8 +15,6 @@ mod pairs;
 mod question;
 mod sentence;
 
-use std::collections::BTreeMap;
-
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::Network;
@@ -25,9 +23,9 @@ use serde::Serialize;
 pub use self::contrast::{Arm, Contrast, Measure, Verdict};
 use self::contrast::{Compared, Images, contrast, judge};
 pub use self::question::{CompareError, Question};
-pub(crate) use self::question::{Group, Grouped, grouped};
+pub(crate) use self::question::{Group, grouped};
 pub use self::sentence::sentence;
-use crate::replicates::{Configuration, Replicates, key};
+use crate::replicates::{Configuration, Replicates, group_by};
 
 /// The margin of equivalence, unless another one is asked for: one point of accuracy.
 pub const MARGIN: f64 = 0.01;
@@ -46,42 +44,29 @@ pub struct Comparison {
 /// # Errors
 /// A comparison that is not possible, with the next step.
 pub fn compare(replicates: &Replicates, question: &Question) -> Result<Comparison, CompareError> {
-    let Grouped { by, groups } = grouped(replicates, question)?;
+    let groups = grouped(replicates, question)?;
+    let families = group_by(groups.iter().map(|group| (&group.point, group)), |setting| setting != Setting::Depth);
     let mut secondary = Vec::new();
-    let mut families: Vec<Vec<Contrast>> = Vec::new();
-    let mut index: BTreeMap<Vec<(Setting, String)>, usize> = BTreeMap::new();
-    for group in &groups {
-        let family = key(&group.point, |setting| setting != Setting::Depth);
-        let place = *index.entry(family).or_insert(families.len());
-        if place == families.len() {
-            families.push(Vec::new());
-        }
-        families[place].extend(against_first(group, question).map(|(first, second, arms)| {
-            contrast(Compared {
-                group: group.point.clone(),
-                measure: Measure::Accuracy,
-                setting: question.setting,
-                arms,
-                pairs: pairs::accuracies(first, second),
-                images: images(first),
-                margin: question.margin,
-            })
-        }));
+    for (_, family) in &families {
+        let mut contrasts: Vec<Contrast> = family.iter().flat_map(|group| accuracies(group, question)).collect();
+        judge(&mut contrasts);
+        secondary.extend(contrasts);
     }
-    for mut family in families {
-        judge(&mut family);
-        secondary.extend(family);
-    }
-    let mut primary = slopes(&groups, question);
+    let mut primary: Vec<Contrast> =
+        families.iter().flat_map(|(point, family)| slopes(point, family, question)).collect();
     judge(&mut primary);
-    if !by.contains(&Setting::Depth) && !primary.is_empty() {
-        secondary.clear();
-    }
     Ok(Comparison { primary, secondary })
 }
 
-/// The contrasts of dense with plain connections that a sweep allows: the primary ones or, with one depth, those of accuracies.
-/// Empty for a sweep without both arms.
+impl Comparison {
+    /// The contrasts that answer the question: the primary ones or, with one depth, the others.
+    #[must_use]
+    pub fn main(&self) -> &[Contrast] {
+        if self.primary.is_empty() { &self.secondary } else { &self.primary }
+    }
+}
+
+/// The main contrasts of dense with plain connections. Empty for a sweep without both arms.
 pub fn connections(replicates: &Replicates) -> Vec<Contrast> {
     let pairs = [[Network::Nn, Network::Dn], [Network::Convnet, Network::DenseConvnet]];
     let answers = pairs.iter().filter_map(|arms| {
@@ -89,63 +74,50 @@ pub fn connections(replicates: &Replicates) -> Vec<Contrast> {
         let question = Question { setting: Setting::Network, arms, by: None, margin: MARGIN };
         compare(replicates, &question).ok()
     });
-    answers.flat_map(|answer| if answer.primary.is_empty() { answer.secondary } else { answer.primary }).collect()
+    answers.flat_map(|answer| answer.main().to_vec()).collect()
 }
 
-/// Each arm beside the first one.
-fn against_first<'a, 'g>(
-    group: &'g Group<'a>,
-    question: &'g Question,
-) -> impl Iterator<Item = (&'g [&'a Configuration], &'g [&'a Configuration], [Arm; 2])> + 'g {
-    (1..question.arms.len()).map(|place| {
+/// The accuracies of each arm beside those of the first one.
+fn accuracies(group: &Group<'_>, question: &Question) -> Vec<Contrast> {
+    let beside_first = |place: usize| {
         let (first, second) = (group.arms[0].as_slice(), group.arms[place].as_slice());
-        (first, second, [arm(&question.arms[0], &[first]), arm(&question.arms[place], &[second])])
-    })
+        contrast(Compared {
+            group: group.point.clone(),
+            measure: Measure::Accuracy,
+            setting: question.setting,
+            arms: [arm(&question.arms[0], &[first]), arm(&question.arms[place], &[second])],
+            pairs: pairs::accuracies(first, second),
+            images: images(first),
+            margin: question.margin,
+        })
+    };
+    (1..question.arms.len()).map(beside_first).collect()
 }
 
-/// The slopes of groups that differ only in the depth.
-fn slopes(groups: &[Group<'_>], question: &Question) -> Vec<Contrast> {
-    let depth = |group: &Group<'_>| match group.point.get(&Setting::Depth) {
-        Some(&Value::Integer(depth)) => Some(depth),
-        _ => None,
+/// The slopes of each arm beside those of the first one, for groups that differ only in the depth.
+fn slopes<'a>(point: &Point, groups: &[&Group<'a>], question: &Question) -> Vec<Contrast> {
+    let beside_first = |place: usize| {
+        let of_both = |group: &&Group<'a>| {
+            let Some(&Value::Integer(depth)) = group.point.get(&Setting::Depth) else { return None };
+            let (first, second) = (group.arms[0].clone(), group.arms[place].clone());
+            (!first.is_empty() && !second.is_empty()).then_some((depth, first, second))
+        };
+        let by_depth: Vec<_> = groups.iter().filter_map(of_both).collect();
+        let pairs = pairs::slopes(&by_depth)?;
+        let depths = || by_depth.iter().map(|&(depth, ..)| depth);
+        let first: Vec<_> = by_depth.iter().map(|(_, first, _)| first.as_slice()).collect();
+        let second: Vec<_> = by_depth.iter().map(|(.., second)| second.as_slice()).collect();
+        Some(contrast(Compared {
+            group: point.clone(),
+            measure: Measure::Slope,
+            setting: question.setting,
+            arms: [arm(&question.arms[0], &first), arm(&question.arms[place], &second)],
+            pairs,
+            images: images(first.first()?),
+            margin: question.margin / (depths().max()? - depths().min()?) as f64,
+        }))
     };
-    let mut families: Vec<(Point, Vec<(u64, &Group<'_>)>)> = Vec::new();
-    for group in groups {
-        let Some(at) = depth(group) else { continue };
-        let mut point = group.point.clone();
-        point.remove(&Setting::Depth);
-        match families.iter_mut().find(|(of, _)| *of == point) {
-            Some((_, depths)) => depths.push((at, group)),
-            None => families.push((point, vec![(at, group)])),
-        }
-    }
-    let mut contrasts = Vec::new();
-    for (point, depths) in families {
-        for place in 1..question.arms.len() {
-            let both = |(_, group): &&(u64, &Group<'_>)| !group.arms[0].is_empty() && !group.arms[place].is_empty();
-            let shared: Vec<_> = depths.iter().filter(both).collect();
-            let of = |side: usize| -> Vec<&[&Configuration]> {
-                shared.iter().map(|(_, group)| group.arms[side].as_slice()).collect()
-            };
-            let by_depth: Vec<_> = shared
-                .iter()
-                .map(|(depth, group)| (*depth, group.arms[0].clone(), group.arms[place].clone()))
-                .collect();
-            let Some(pairs) = pairs::slopes(&by_depth) else { continue };
-            let all = || shared.iter().map(|&&(depth, _)| depth);
-            let range = all().max().unwrap_or(1) - all().min().unwrap_or(0);
-            contrasts.push(contrast(Compared {
-                group: point.clone(),
-                measure: Measure::Slope,
-                setting: question.setting,
-                arms: [arm(&question.arms[0], &of(0)), arm(&question.arms[place], &of(place))],
-                pairs,
-                images: shared.first().and_then(|(_, group)| images(&group.arms[0])),
-                margin: question.margin / range as f64,
-            }));
-        }
-    }
-    contrasts
+    (1..question.arms.len()).filter_map(beside_first).collect()
 }
 
 fn arm(value: &Value, groups: &[&[&Configuration]]) -> Arm {

@@ -1,12 +1,12 @@
 //! The question of a comparison: the arms, and the groups within which they are compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 
 use crate::aggregate::PLACE;
-use crate::replicates::{Configuration, REPLICATES, Replicates, key};
+use crate::replicates::{Configuration, REPLICATES, Replicates, group_by};
 
 /// What to compare.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,24 +72,16 @@ pub(crate) struct Group<'a> {
     pub(crate) arms: Vec<Vec<&'a Configuration>>,
 }
 
-/// The groups of a question.
-pub(crate) struct Grouped<'a> {
-    /// The settings that make them.
-    pub(crate) by: Vec<Setting>,
-    /// The groups, in the order of their first trials.
-    pub(crate) groups: Vec<Group<'a>>,
-}
-
-/// The groups of a question.
+/// The groups of a question, in the order of their first trials.
 ///
 /// # Errors
 /// A comparison that is not possible, with the next step.
-pub(crate) fn grouped<'a>(replicates: &'a Replicates, question: &Question) -> Result<Grouped<'a>, CompareError> {
+pub(crate) fn grouped<'a>(replicates: &'a Replicates, question: &Question) -> Result<Vec<Group<'a>>, CompareError> {
     check_arms(replicates, question)?;
     let by = by(replicates, question)?;
     let groups = groups(replicates, question, &by);
     check_groups(&groups, question, &by)?;
-    Ok(Grouped { by, groups })
+    Ok(groups)
 }
 
 fn check_arms(replicates: &Replicates, question: &Question) -> Result<(), CompareError> {
@@ -130,22 +122,18 @@ fn by(replicates: &Replicates, question: &Question) -> Result<Vec<Setting>, Comp
     Ok(asked.clone())
 }
 
-/// The groups, in the order of their first trials.
 fn groups<'a>(replicates: &'a Replicates, question: &Question, by: &[Setting]) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    let mut index: BTreeMap<Vec<(Setting, String)>, usize> = BTreeMap::new();
-    for configuration in replicates.configurations() {
-        let value = configuration.point.get(&question.setting);
-        let Some(arm) = question.arms.iter().position(|arm| Some(arm) == value) else { continue };
-        let place = *index.entry(key(&configuration.point, |setting| by.contains(&setting))).or_insert(groups.len());
-        if place == groups.len() {
-            let point = configuration.point.iter().filter(|(setting, _)| by.contains(setting));
-            let point = point.map(|(&setting, value)| (setting, value.clone())).collect();
-            groups.push(Group { point, arms: vec![Vec::new(); question.arms.len()] });
-        }
-        groups[place].arms[arm].push(configuration);
-    }
-    groups
+    let arm = |one: &Configuration| {
+        let value = one.point.get(&question.setting);
+        question.arms.iter().position(|arm| Some(arm) == value)
+    };
+    let of_arms = replicates.configurations().iter().filter_map(|one| Some((&one.point, (arm(one)?, one))));
+    let group = |(point, members): (Point, Vec<(usize, &'a Configuration)>)| {
+        let mut arms = vec![Vec::new(); question.arms.len()];
+        members.into_iter().for_each(|(arm, one)| arms[arm].push(one));
+        Group { point, arms }
+    };
+    group_by(of_arms, |setting| by.contains(&setting)).into_iter().map(group).collect()
 }
 
 /// A setting of a place is never a tuning setting: accuracies of two depths, say, are not candidates for one another.

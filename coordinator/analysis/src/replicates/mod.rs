@@ -170,8 +170,7 @@ impl Replicates {
         let next = self.configurations.len();
         let place = *self.index.entry(key).or_insert(next);
         if place == next {
-            let point = point.iter().filter(|(setting, _)| !REPLICATES.contains(setting));
-            let point = point.map(|(&setting, value)| (setting, value.clone())).collect();
+            let point = part(point, |setting| !REPLICATES.contains(&setting));
             self.configurations.push(Configuration { point, size: None, replicates: Vec::new(), planned: 0 });
         }
         &mut self.configurations[place]
@@ -238,7 +237,30 @@ impl Configuration {
     }
 }
 
-/// A point without some settings, as a key: values with real numbers have no total order, but their texts have, and are equal
+/// The part of a point with some of its settings.
+pub(crate) fn part(point: &Point, is_part: impl Fn(Setting) -> bool) -> Point {
+    let parts = point.iter().filter(|&(&setting, _)| is_part(setting));
+    parts.map(|(&setting, value)| (setting, value.clone())).collect()
+}
+
+/// Groups of items whose points have the same part, each with that part, in the order of their first items.
+pub(crate) fn group_by<'a, T>(
+    items: impl IntoIterator<Item = (&'a Point, T)>,
+    is_part: impl Fn(Setting) -> bool,
+) -> Vec<(Point, Vec<T>)> {
+    let mut groups: Vec<(Point, Vec<T>)> = Vec::new();
+    let mut index: BTreeMap<Vec<(Setting, String)>, usize> = BTreeMap::new();
+    for (point, item) in items {
+        let place = *index.entry(key(point, &is_part)).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push((part(point, &is_part), Vec::new()));
+        }
+        groups[place].1.push(item);
+    }
+    groups
+}
+
+/// A part of a point, as a key: values with real numbers have no total order, but their texts have, and are equal
 /// only for equal values.
 pub(crate) fn key(point: &Point, is_part: impl Fn(Setting) -> bool) -> Vec<(Setting, String)> {
     let parts = point.iter().filter(|&(&setting, _)| is_part(setting));

@@ -35,12 +35,6 @@ impl<T: Scalar> LaneOptimisers<T> {
         Ok(Self(all))
     }
 
-    /// The optimiser of these parameters, if they learn.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<&Optimiser<T>> {
-        self.0.iter().find(|(own, _)| *own == name).map(|(_, optimiser)| optimiser)
-    }
-
     /// The optimiser of these parameters, if they learn, mutable.
     #[must_use]
     pub fn find_mut(&mut self, name: &str) -> Option<&mut Optimiser<T>> {

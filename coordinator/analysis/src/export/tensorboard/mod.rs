@@ -26,6 +26,7 @@ use prost_types::value::Kind as AnyKind;
 
 use super::column::{Column, Kind};
 use super::rows::settings;
+use crate::replicates::{REPLICATES, key};
 use events::Events;
 use messages::{
     Experiment, HParamInfo, HParamType, HParamsData, MetricInfo, MetricName, SessionEndInfo, SessionStartInfo,
@@ -95,13 +96,10 @@ impl TensorBoard {
 
     /// Adds a result.
     pub fn add(&mut self, result: &ResultView) {
-        let is_replicate = |setting: &Setting| matches!(setting, Setting::Fold | Setting::Seed);
         let (replicate, point): (Point, Point) =
-            result.point.clone().into_iter().partition(|(setting, _)| is_replicate(setting));
-        // Real numbers have no total order. Their texts do, and are equal only for equal numbers.
-        let text = point.iter().map(|(&setting, value)| (setting, value.to_string())).collect();
+            result.point.clone().into_iter().partition(|(setting, _)| REPLICATES.contains(setting));
         let number = self.groups.len();
-        let group = *self.index.entry(text).or_insert(number);
+        let group = *self.index.entry(key(&point, |_| true)).or_insert(number);
         if group == number {
             let name = group_name(&point, number + 1);
             self.groups.push(Group { name, point, means: BTreeMap::new() });
