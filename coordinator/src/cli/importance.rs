@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use biosweep_analysis::importance::importance;
+use biosweep_analysis::axes::importance::importance;
 use clap::Args;
 
 use super::TableFormat;

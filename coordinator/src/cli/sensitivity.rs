@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use biosweep_analysis::compare::MARGIN;
-use biosweep_analysis::sensitivity::sensitivity;
+use biosweep_analysis::axes::sensitivity::sensitivity;
 use clap::Args;
 
 use super::TableFormat;

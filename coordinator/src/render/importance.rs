@@ -1,6 +1,6 @@
 //! The importance of axes: its table.
 
-use biosweep_analysis::importance::{Effect, Importance, Method};
+use biosweep_analysis::axes::importance::{Effect, Importance, Method};
 
 use super::tabular::Tabular;
 use crate::cli::TableFormat;

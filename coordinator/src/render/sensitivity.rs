@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use biosweep_analysis::replicates::mean::Mean;
-use biosweep_analysis::sensitivity::Sensitivity;
+use biosweep_analysis::axes::sensitivity::Sensitivity;
 use biosweep_common::settings::{Setting, Value};
 
 use super::best::accuracy;
