@@ -24,6 +24,11 @@ pub const ALL: &[Preset] = &[
         text: include_str!("../../presets/paper-mini.toml"),
     },
     Preset {
+        name: "paper-figures",
+        summary: "the paper's Figures 1 and 2 on MNIST with eight folds: 576 trials, about two hours on two cores",
+        text: include_str!("../../presets/paper-figures.toml"),
+    },
+    Preset {
         name: "rules-mini",
         summary: "five learning rules on MNIST: 40 trials, about eight minutes on two cores",
         text: include_str!("../../presets/rules-mini.toml"),
@@ -76,6 +81,13 @@ mod tests {
     fn paper_mini_has_a_trial_for_each_of_its_24_cells() {
         let grid = parse("paper-mini").grid;
         assert_eq!((grid.trials(), grid.trajectories()), (24, 24));
+    }
+
+    #[test]
+    fn paper_figures_has_eight_folds_of_every_cell() {
+        let grid = parse("paper-figures").grid;
+        // activations × depths × rules × networks × learning rates × folds.
+        assert_eq!((grid.trials(), grid.trajectories()), (2 * 3 * 3 * 2 * 2 * 8, 576));
     }
 
     #[test]

@@ -129,8 +129,8 @@ impl Cell {
 
 /// The greatest number of values in the means of these cells, if cells with means differ in it. In that case a mean needs its
 /// count.
-pub fn uneven(cells: &[Cell]) -> Option<u64> {
-    let counts = || cells.iter().filter_map(|cell| cell.test).map(|test| test.count);
+pub fn uneven<'a>(cells: impl IntoIterator<Item = &'a Cell> + Clone) -> Option<u64> {
+    let counts = || cells.clone().into_iter().filter_map(|cell| cell.test).map(|test| test.count);
     counts().max().filter(|&most| counts().any(|count| count < most))
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use biosweep_analysis::compare::MARGIN;
 use biosweep_analysis::axes::sensitivity::sensitivity;
+use biosweep_analysis::compare::MARGIN;
 use clap::Args;
 
 use super::TableFormat;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use biosweep_analysis::replicates::mean::Mean;
 use biosweep_analysis::axes::sensitivity::Sensitivity;
+use biosweep_analysis::replicates::mean::Mean;
 use biosweep_common::settings::{Setting, Value};
 
 use super::best::accuracy;
@@ -30,10 +30,12 @@ pub(crate) fn sensitivity(groups: &[Sensitivity], format: TableFormat) -> String
         for arm in &group.arms {
             let value = |setting| group.group.get(setting).map_or_else(|| "–".to_owned(), Value::short);
             let mut row: Vec<String> = settings.iter().map(value).collect();
-            row.extend([arm.value.short(), arm.settings.to_string(), accuracy(arm.trimmed_mean)]);
-            row.extend(arm.quantiles.map(|quantile| accuracy(quantile.map(alone))));
+            row.extend([arm.value.short(), arm.spread.settings.to_string(), accuracy(arm.spread.trimmed_mean)]);
+            row.extend(arm.spread.quantiles.map(|quantile| accuracy(quantile.map(alone))));
             row.push(accuracy(arm.better_than_first.map(alone)));
-            row.extend([arm.expected_best.first(), arm.expected_best.last()].map(|best| accuracy(best.copied())));
+            row.extend(
+                [arm.spread.expected_best.first(), arm.spread.expected_best.last()].map(|best| accuracy(best.copied())),
+            );
             rows.push(row);
         }
     }

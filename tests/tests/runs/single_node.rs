@@ -97,7 +97,9 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
     let draw = |more: &[&str]| home.run(&[&["figures", "small", "--to", &folder], more].concat());
     for (format, start) in [("svg", &b"<svg"[..]), ("png", b"\x89PNG"), ("pdf", b"%PDF")] {
         assert!(draw(&["--format", format, "--width", "3.3in"]).status.success(), "{format}");
-        for kind in ["accuracy-by-depth", "learning-curves"] {
+        for kind in
+            ["accuracy-by-depth", "sensitivity", "learning-rate", "tuning-budget", "importance", "learning-curves"]
+        {
             let bytes = std::fs::read(home.path().join("figures").join(format!("{kind}.{format}"))).expect("a figure");
             assert!(bytes.starts_with(start), "{kind}.{format}");
         }
@@ -124,7 +126,8 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
         (&["best", "small", "--where", "depth=4"], "has no results with these settings"),
         (&["list", "--output", "csv"], "are for tables"),
         (&["compare", "--from", "nothing.parquet"], "--from nothing.parquet"),
-        (&["figures", "--from", &file, "--kind", "learning-curves"], "has no learning curves"),
+        (&["figures", "--from", &file, "--kind", "learning-curves"], "has no learning-curves"),
+        (&["figures", "small", "--kind", "diagnostics", "--to", &folder], "its spec measures none"),
     ] {
         let output = home.run(bad);
         let printed = String::from_utf8_lossy(&output.stderr);

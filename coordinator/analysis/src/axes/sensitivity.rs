@@ -9,10 +9,10 @@ use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 use serde::Serialize;
 
-use crate::aggregate::PLACE;
+use crate::aggregate::{PLACE, Place};
 use crate::compare::{CompareError, Group, Question, grouped};
 use crate::replicates::mean::{Mean, mean_of};
-use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, key};
+use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, group_by, key};
 use crate::statistics::summary::{mean, quantile, trimmed_mean};
 use crate::statistics::tuning::{Candidate, Matched, expected_best, superiority};
 
@@ -31,21 +31,45 @@ pub struct Sensitivity {
 pub struct ArmSensitivity {
     /// The value of the setting that makes the arms.
     pub value: Value,
+    /// Its accuracies.
+    #[serde(flatten)]
+    pub spread: Spread,
+    /// Probability that this arm is better than the baseline at a setting that both have (ties count ½); `None` for the
+    /// baseline and without common settings.
+    pub better_than_first: Option<Mean>,
+}
+
+/// Accuracies over tuning settings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Spread {
     /// Number of settings.
     pub settings: usize,
     /// Mean test accuracy without the worst and the best quarter of the settings.
     pub trimmed_mean: Option<Mean>,
     /// Test accuracy of the worst setting, at the quartiles, and of the best setting.
     pub quantiles: [Option<Mean>; 5],
-    /// Probability that this arm is better than the baseline at a setting that both have (ties count ½); `None` for the
-    /// baseline and without common settings.
-    pub better_than_first: Option<Mean>,
     /// The test accuracy that a budget of k settings gives, for k = 1, 2, …: the best of k random settings by validation.
     pub expected_best: Vec<Mean>,
 }
 
+/// All settings of a rule on a network, by their test accuracies. Here the depth is a setting, too, as in the paper's Figure 2.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sorted {
+    /// The place of the first setting; the others may differ in depth.
+    pub place: Place,
+    /// Number of settings.
+    pub settings: usize,
+    /// The settings that differ, by name.
+    pub axes: Vec<&'static str>,
+    /// The test accuracies of the settings in ascending order, at equal distances: sorted in each fold, then the mean over
+    /// folds.
+    pub tests: Vec<Mean>,
+}
+
 /// The probabilities of the quantiles.
 pub const QUANTILES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// Maximum distances between sorted accuracies; of more settings, accuracies at so many equal distances are kept.
+const RANKS_MAX: usize = 100;
 
 /// Mean accuracies of one setting, by fold: validation and test.
 type ByFold = BTreeMap<u64, (f64, f64)>;
@@ -62,36 +86,82 @@ pub fn sensitivity(replicates: &Replicates, question: &Question) -> Result<Vec<S
         let shared = shared(&group, question.setting);
         let arms: Vec<Settings> = group.arms.iter().map(|candidates| settings(candidates, &shared)).collect();
         let each = question.arms.iter().zip(&arms).enumerate();
-        let arms = each.map(|(place, (value, of_arm))| arm(value, of_arm, (place > 0).then(|| &arms[0])));
+        let arms = each.map(|(place, (value, of_arm))| ArmSensitivity {
+            value: value.clone(),
+            spread: spread(of_arm),
+            better_than_first: if place > 0 { better(of_arm, &arms[0]) } else { None },
+        });
         Sensitivity { group: group.point, arms: arms.collect() }
     };
     Ok(groups.into_iter().map(of_group).collect())
 }
 
-fn arm(value: &Value, settings: &Settings, first: Option<&Settings>) -> ArmSensitivity {
-    let folds: BTreeSet<u64> = settings.iter().flat_map(|(_, by_fold)| by_fold.keys()).copied().collect();
+/// The accuracies over all tuning settings of each place, in the order of their first trials.
+pub fn spreads(replicates: &Replicates) -> Vec<(Place, Spread)> {
+    let configurations = replicates.configurations().iter().map(|one| (&one.point, one));
+    let groups = group_by(configurations, |setting| PLACE.contains(&setting));
+    let of_group = |(point, candidates): (Point, Vec<&Configuration>)| {
+        Some((Place::of(&point)?, spread(&settings(&candidates, &BTreeSet::new()))))
+    };
+    groups.into_iter().filter_map(of_group).collect()
+}
+
+/// The test accuracies of all settings of each rule on each network, in the order of their first trials.
+pub fn sorted(replicates: &Replicates) -> Vec<Sorted> {
+    let configurations = replicates.configurations().iter().map(|one| (&one.point, one));
+    let groups = group_by(configurations, |setting| setting != Setting::Depth && PLACE.contains(&setting));
+    let of_group = |(_, candidates): (Point, Vec<&Configuration>)| {
+        let place = Place::of(&candidates.first()?.point)?;
+        let settings = settings(&candidates, &BTreeSet::new());
+        let ranks = settings.len().saturating_sub(1).clamp(1, RANKS_MAX);
+        let tests = |rank: usize| over_folds(&settings, |tests| quantile(tests, rank as f64 / ranks as f64));
+        let axes = distinctive_of(&candidates);
+        Some(Sorted { place, settings: settings.len(), axes, tests: (0..=ranks).filter_map(tests).collect() })
+    };
+    groups.into_iter().filter_map(of_group).collect()
+}
+
+/// The names of the settings that differ between configurations.
+fn distinctive_of(candidates: &[&Configuration]) -> Vec<&'static str> {
+    let settings: BTreeSet<Setting> = candidates.iter().flat_map(|one| one.point.keys().copied()).collect();
+    let differs =
+        |setting: &Setting| candidates.iter().any(|one| one.point.get(setting) != candidates[0].point.get(setting));
+    settings.into_iter().filter(differs).map(Setting::name).collect()
+}
+
+/// The mean over folds of a statistic of the test accuracies of all settings in a fold.
+fn over_folds(settings: &Settings, statistic: impl Fn(&[f64]) -> Option<f64>) -> Option<Mean> {
     let tests = |fold: &u64| -> Vec<f64> {
         settings.iter().filter_map(|(_, by_fold)| by_fold.get(fold)).map(|&(_, test)| test).collect()
     };
-    let over_folds = |statistic: &dyn Fn(&u64) -> Option<f64>| {
-        let values: Vec<Vec<f64>> = folds.iter().filter_map(statistic).map(|value| vec![value]).collect();
-        mean_of(values)
-    };
+    let values = folds(settings).iter().filter_map(|fold| statistic(&tests(fold))).map(|value| vec![value]).collect();
+    mean_of(values)
+}
+
+fn folds(settings: &Settings) -> BTreeSet<u64> {
+    settings.iter().flat_map(|(_, by_fold)| by_fold.keys()).copied().collect()
+}
+
+fn spread(settings: &Settings) -> Spread {
     let candidates = |fold: &u64| -> Vec<Candidate> {
         let known = settings.iter().filter_map(|(_, by_fold)| by_fold.get(fold));
         known.map(|&(validation, test)| Candidate { validation, test }).collect()
     };
-    let budgets: Vec<Vec<f64>> = folds.iter().filter_map(|fold| expected_best(&candidates(fold))).collect();
+    let budgets: Vec<Vec<f64>> = folds(settings).iter().filter_map(|fold| expected_best(&candidates(fold))).collect();
     let longest = budgets.iter().map(Vec::len).max().unwrap_or(0);
     let budget = |k: usize| mean_of(budgets.iter().filter_map(|of_fold| Some(vec![*of_fold.get(k)?])).collect());
-    ArmSensitivity {
-        value: value.clone(),
+    Spread {
         settings: settings.len(),
-        trimmed_mean: over_folds(&|fold| trimmed_mean(&tests(fold))),
-        quantiles: QUANTILES.map(|probability| over_folds(&|fold| quantile(&tests(fold), probability))),
-        better_than_first: first.and_then(|first| over_folds(&|fold| superiority(&matched(settings, first, *fold)))),
+        trimmed_mean: over_folds(settings, trimmed_mean),
+        quantiles: QUANTILES.map(|probability| over_folds(settings, |tests| quantile(tests, probability))),
         expected_best: (0..longest).filter_map(budget).collect(),
     }
+}
+
+/// The probability that an arm is better than the first one, the mean over folds.
+fn better(settings: &Settings, first: &Settings) -> Option<Mean> {
+    let of_fold = |fold: &u64| Some(vec![superiority(&matched(settings, first, *fold))?]);
+    mean_of(folds(settings).iter().filter_map(of_fold).collect())
 }
 
 /// The settings that both arms have in a fold. A setting that matches several of the other arm is left out.
@@ -158,12 +228,35 @@ mod tests {
         let found = sensitivity(&Replicates::of(&results).expect("known counts"), &question).expect("two arms");
         let [Sensitivity { arms, .. }] = found.as_slice() else { panic!("one group") };
         let near = |mean: Option<Mean>, value: f64| (mean.expect("three folds").mean - value).abs() < 1e-12;
-        assert!(near(arms[0].trimmed_mean, 0.46) && near(arms[1].trimmed_mean, 0.66), "{arms:?}");
-        assert!(near(arms[0].quantiles[0], 0.11) && near(arms[0].quantiles[4], 0.81), "{arms:?}");
-        assert_eq!((arms[0].settings, arms[0].better_than_first), (4, None));
+        assert!(near(arms[0].spread.trimmed_mean, 0.46) && near(arms[1].spread.trimmed_mean, 0.66), "{arms:?}");
+        assert!(near(arms[0].spread.quantiles[0], 0.11) && near(arms[0].spread.quantiles[4], 0.81), "{arms:?}");
+        assert_eq!((arms[0].spread.settings, arms[0].better_than_first), (4, None));
         assert!(near(arms[1].better_than_first, 2.5 / 4.0), "better twice, equal once: {arms:?}");
-        assert_eq!((arms[1].expected_best.len(), arms[1].expected_best[3].unit), (4, Unit::Fold));
-        assert!((arms[1].expected_best[0].mean - 0.685).abs() < 1e-12, "one setting: the mean of all");
-        assert!((arms[1].expected_best[3].mean - 0.91).abs() < 1e-12, "all settings: the best");
+        assert_eq!((arms[1].spread.expected_best.len(), arms[1].spread.expected_best[3].unit), (4, Unit::Fold));
+        assert!((arms[1].spread.expected_best[0].mean - 0.685).abs() < 1e-12, "one setting: the mean of all");
+        assert!((arms[1].spread.expected_best[3].mean - 0.91).abs() < 1e-12, "all settings: the best");
+    }
+
+    #[test]
+    fn accuracies_are_sorted_in_each_fold_over_depths_and_tuning_settings() {
+        let at = |depth, fold, accuracy| {
+            with(completed("fa", "nn", depth, accuracy, accuracy), &[("fold", Value::Integer(fold))])
+        };
+        let results = [at(5, 0, 0.9), at(7, 0, 0.5), at(10, 0, 0.7), at(5, 1, 0.6), at(7, 1, 0.8), at(10, 1, 0.9)];
+        let sorted = sorted(&Replicates::of(&results).expect("known counts"));
+        let [one] = sorted.as_slice() else { panic!("one group") };
+        assert_eq!((one.settings, one.axes.as_slice()), (3, &["depth"][..]));
+        let means: Vec<f64> = one.tests.iter().map(|test| (test.mean * 1e6).round() / 1e6).collect();
+        assert_eq!(means, [0.55, 0.75, 0.9]);
+        assert_eq!((one.place.depth, one.tests[0].count), (5, 2));
+    }
+
+    #[test]
+    fn each_place_has_its_spread() {
+        let results = [tried("nn", 0.1, 0, 0.5), tried("nn", 0.01, 0, 0.7), tried("dn", 0.1, 0, 0.8)];
+        let spreads = spreads(&Replicates::of(&results).expect("known counts"));
+        let settings: Vec<usize> = spreads.iter().map(|(_, spread)| spread.settings).collect();
+        assert_eq!(settings, [2, 1]);
+        assert!((spreads[0].1.expected_best[0].mean - 0.6).abs() < 1e-12);
     }
 }

@@ -2,26 +2,25 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `depth` | test accuracy by depth |
-//! | `single` | test accuracy at a single depth |
-//! | `groups` | cells by panel and line |
-//! | `learning` | validation accuracy by updates |
+//! | `accuracy` | test accuracy by depth and by learning rate |
+//! | `tuning` | all settings sorted, tuning budgets, importance of axes |
+//! | `training` | learning curves, and diagnostics of layers over updates |
 //! | `parts` | what figures share: axes, panels, the key |
 //! | `scene` | marks and text, and the bundled font |
 //! | `output` | files |
 
-mod depth;
-mod groups;
-mod learning;
+mod accuracy;
 mod output;
 mod parts;
 mod scene;
-mod single;
+mod training;
+mod tuning;
 
 #[cfg(test)]
 mod tests;
 
-pub use depth::accuracy_by_depth;
-pub use learning::learning_curves;
+pub use accuracy::{accuracy_by_depth, accuracy_by_learning_rate};
 pub use output::size::{Width, WidthError};
 pub use output::{Figure, FigureError, Format};
+pub use training::{diagnostics, learning_curves};
+pub use tuning::{importance, sensitivity, tuning_budget};

@@ -1,13 +1,20 @@
 //! The layout of figures, measured: texts keep apart, and nothing leaves the figure. The files of figures, read again.
 
 use biosweep_common::results::outcome::TrialStatus;
-use biosweep_common::results::views::ResultView;
+use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::rules::Rule;
 use biosweep_common::settings::Value;
+use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::vocabulary::{Dataset, Network};
 
 use super::scene::{Bounds, Mark, Scene, Text};
-use super::{Figure, Format, Width, accuracy_by_depth, learning_curves};
+use super::{
+    Figure, Format, Width, accuracy_by_depth, accuracy_by_learning_rate, diagnostics, importance, learning_curves,
+    sensitivity, tuning_budget,
+};
+use crate::axes;
+use crate::axes::sensitivity::{sorted, spreads};
+use crate::replicates::Replicates;
 use crate::samples::{cells, completed, curves, ended, paper, with};
 
 const WIDTHS: [Width; 2] = [Width::COLUMN, Width::PAGE];
@@ -84,13 +91,59 @@ fn all_figures() -> Vec<(String, Figure)> {
             figures
                 .push((format!("learning, {content:?}, {width:?}"), learning_curves(&title, &cells, &curves, width)));
             figures.push((format!("no curves, {content:?}, {width:?}"), learning_curves(&title, &cells, &[], width)));
+            for (name, figure) in of_settings(&title, &results, width) {
+                figures.push((format!("{name}, {content:?}, {width:?}"), figure));
+            }
+            let measured = if content.panels % 3 == 0 { measured(curves.clone()) } else { Vec::new() };
+            for (measure, figure) in diagnostics(&title, &cells, &measured, width) {
+                figures.push((format!("{measure}, {content:?}, {width:?}"), figure));
+            }
         }
     }
     for width in WIDTHS {
         figures.push((format!("empty depth, {width:?}"), accuracy_by_depth("", &[], width)));
         figures.push((format!("empty learning, {width:?}"), learning_curves("", &[], &[], width)));
+        figures.extend(of_settings("", &[], width));
     }
     figures
+}
+
+/// The figures that show more settings than the best.
+fn of_settings(title: &str, results: &[ResultView], width: Width) -> Vec<(String, Figure)> {
+    let tried = |(place, result): (usize, &ResultView)| {
+        with(result.clone(), &[("learning_rate", Value::Real([1e-5, 0.00123, 0.1][place % 3]))])
+    };
+    let results: Vec<ResultView> = results.iter().enumerate().map(tried).collect();
+    let replicates = Replicates::of(&results).expect("known counts");
+    let found = axes::importance::importance(&replicates);
+    let figures = [
+        ("learning rate", accuracy_by_learning_rate(title, &replicates, width)),
+        ("sensitivity", sensitivity(title, &sorted(&replicates), width)),
+        ("budget", tuning_budget(title, &spreads(&replicates), width)),
+        ("importance", importance(title, found.as_ref(), width)),
+    ];
+    figures.into_iter().map(|(name, figure)| (name.to_owned(), figure)).collect()
+}
+
+/// The same curves with measures of some layers, over a small and a large range.
+fn measured(mut curves: Vec<CurveView>) -> Vec<CurveView> {
+    for (i, curve) in curves.iter_mut().enumerate() {
+        let layers = 1 + (i % 5) as u32 * 7;
+        let point = |measure: Measure, layer: u32, at: usize| {
+            let value = 90.0 / f64::from(layer) + at as f64;
+            let value = match measure {
+                Measure::WeightNorm => 10_f64.powf(value / 10.0 - 4.0),
+                Measure::DeadUnits => value / 100.0,
+                _ => value,
+            };
+            DiagnosticPoint { update: 390 * (at as u64 + 1), layer, measure, value }
+        };
+        let of_measure =
+            |measure: Measure| (1..=layers).flat_map(move |layer| (0..3).map(move |at| point(measure, layer, at)));
+        let measures = [Measure::FeedbackAngle, Measure::WeightNorm, Measure::DeadUnits];
+        curve.diagnostics = measures.into_iter().flat_map(of_measure).collect();
+    }
+    curves
 }
 
 #[test]

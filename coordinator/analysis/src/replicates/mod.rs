@@ -124,8 +124,8 @@ impl Replicates {
                 test: correct(score.test_accuracy, size.test_images),
             },
         };
-        let replicate =
-            Replicate { fold: number(&result.point, Setting::Fold), seed: number(&result.point, Setting::Seed), end };
+        let (fold, seed) = replicate(&result.point);
+        let replicate = Replicate { fold, seed, end };
         let configuration = self.configuration(&result.point);
         configuration.size = configuration.size.or(result.dataset_size);
         configuration.replicates.push(replicate);
@@ -282,6 +282,11 @@ fn images(size: DatasetSize, part: Part) -> u32 {
 /// The number of correct images. An accuracy is such a number, divided by the images.
 fn correct(accuracy: f64, images: u32) -> u32 {
     (accuracy * f64::from(images)).round() as u32
+}
+
+/// The fold and the seed of a point; 0 where it has none.
+pub(crate) fn replicate(point: &Point) -> (u64, u64) {
+    (number(point, Setting::Fold), number(point, Setting::Seed))
 }
 
 fn number(point: &Point, setting: Setting) -> u64 {

@@ -13,7 +13,7 @@ use krilla::text::{Font, GlyphId, KrillaGlyph};
 
 use super::FigureError;
 use crate::figures::scene::font::Weight;
-use crate::figures::scene::{Colour, Mark, PAPER, Scene, Stroke, Text};
+use crate::figures::scene::{BAND_OPACITY, Colour, Mark, PAPER, Scene, Stroke, Text};
 
 /// A circle by four cubic curves: the distance of their inner points from the corners, for radius 1.
 const CIRCLE: f64 = 0.552_284_749_8;
@@ -28,14 +28,17 @@ pub(super) fn encode(scene: &Scene) -> Result<Vec<u8>, FigureError> {
     let mut surface = page.surface();
     let (right, bottom) = (scene.width, scene.height);
     let paper = [(0.0, 0.0), (right, 0.0), (right, bottom), (0.0, bottom)];
-    paint(&mut surface, polygon(&paper, true), Some(PAPER), None);
+    paint(&mut surface, polygon(&paper, true), Some((PAPER, 1.0)), None);
     for mark in &scene.marks {
         match mark {
             Mark::Path { points, is_closed, fill, stroke } => {
-                paint(&mut surface, polygon(points, *is_closed), *fill, Some(*stroke));
+                paint(&mut surface, polygon(points, *is_closed), fill.map(opaque), Some(*stroke));
             }
             Mark::Circle { centre, radius, fill, stroke } => {
-                paint(&mut surface, circle(*centre, *radius), *fill, Some(*stroke));
+                paint(&mut surface, circle(*centre, *radius), fill.map(opaque), Some(*stroke));
+            }
+            Mark::Band { points, colour } => {
+                paint(&mut surface, polygon(points, true), Some((*colour, BAND_OPACITY)), None);
             }
             Mark::Text(one) => text(&mut surface, one, &fonts),
         }
@@ -80,16 +83,24 @@ fn circle((x, y): (f64, f64), radius: f64) -> PathBuilder {
     path
 }
 
-/// Fills and strokes a path; one without extent is invisible.
-fn paint(surface: &mut Surface<'_>, path: PathBuilder, fill: Option<Colour>, stroke: Option<Stroke>) {
+fn opaque(colour: Colour) -> (Colour, f64) {
+    (colour, 1.0)
+}
+
+/// Fills a path, with an opacity, and strokes it; one without extent is invisible.
+fn paint(surface: &mut Surface<'_>, path: PathBuilder, fill: Option<(Colour, f64)>, stroke: Option<Stroke>) {
     let Some(path) = path.finish() else { return };
-    surface.set_fill(fill.map(|colour| Fill { paint: rgb(colour).into(), ..Fill::default() }));
+    surface.set_fill(fill.map(|(colour, alpha)| Fill {
+        paint: rgb(colour).into(),
+        opacity: opacity(alpha),
+        ..Fill::default()
+    }));
     surface.set_stroke(stroke.map(|stroke| {
         krilla::paint::Stroke {
             paint: rgb(stroke.colour).into(),
             width: stroke.width as f32,
             line_join: LineJoin::Round,
-            opacity: NormalizedF32::new(stroke.opacity as f32).expect("an opacity from 0 to 1"),
+            opacity: opacity(stroke.opacity),
             dash: (!stroke.dashes.is_empty()).then(|| StrokeDash {
                 array: stroke.dashes.iter().map(|&length| length as f32).collect(),
                 offset: 0.0,
@@ -98,6 +109,10 @@ fn paint(surface: &mut Surface<'_>, path: PathBuilder, fill: Option<Colour>, str
         }
     }));
     surface.draw_path(&path);
+}
+
+fn opacity(value: f64) -> NormalizedF32 {
+    NormalizedF32::new(value as f32).expect("an opacity from 0 to 1")
 }
 
 fn text(surface: &mut Surface<'_>, text: &Text, fonts: &Fonts) {

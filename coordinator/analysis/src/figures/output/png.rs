@@ -6,7 +6,7 @@ use tiny_skia::{FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, S
 
 use super::FigureError;
 use crate::figures::output::size::POINTS_PER_INCH;
-use crate::figures::scene::{Colour, Mark, PAPER, Scene, Stroke, Text};
+use crate::figures::scene::{BAND_OPACITY, Colour, Mark, PAPER, Scene, Stroke, Text};
 
 const PIXELS_PER_INCH: f64 = 300.0;
 const PIXELS_PER_POINT: f64 = PIXELS_PER_INCH / POINTS_PER_INCH;
@@ -28,14 +28,12 @@ pub(super) fn encode(scene: &Scene) -> Result<Vec<u8>, FigureError> {
     for mark in &scene.marks {
         match mark {
             Mark::Path { points, is_closed, fill, stroke } => {
-                let mut path = PathBuilder::new();
-                for (i, &(x, y)) in points.iter().enumerate() {
-                    if i == 0 { path.move_to(x as f32, y as f32) } else { path.line_to(x as f32, y as f32) }
+                paint(&mut image, outline(points, *is_closed), *fill, *stroke, scale);
+            }
+            Mark::Band { points, colour } => {
+                if let Some(path) = outline(points, true) {
+                    image.fill_path(&path, &ink(*colour, BAND_OPACITY), FillRule::Winding, scale, None);
                 }
-                if *is_closed {
-                    path.close();
-                }
-                paint(&mut image, path.finish(), *fill, *stroke, scale);
             }
             Mark::Circle { centre: (x, y), radius, fill, stroke } => {
                 let circle = PathBuilder::from_circle(*x as f32, *y as f32, *radius as f32);
@@ -45,6 +43,17 @@ pub(super) fn encode(scene: &Scene) -> Result<Vec<u8>, FigureError> {
         }
     }
     compressed(&image)
+}
+
+fn outline(points: &[(f64, f64)], is_closed: bool) -> Option<Path> {
+    let mut path = PathBuilder::new();
+    for (i, &(x, y)) in points.iter().enumerate() {
+        if i == 0 { path.move_to(x as f32, y as f32) } else { path.line_to(x as f32, y as f32) }
+    }
+    if is_closed {
+        path.close();
+    }
+    path.finish()
 }
 
 /// Fills and strokes a path; one without extent is invisible.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write as _};
 
 use crate::figures::scene::font::Weight;
-use crate::figures::scene::{Anchor, Colour, Mark, PAPER, Point, Scene, Stroke, Text};
+use crate::figures::scene::{Anchor, BAND_OPACITY, Colour, Mark, PAPER, Point, Scene, Stroke, Text};
 
 const FAMILIES: &str = "Inter, Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif";
 
@@ -20,6 +20,11 @@ pub(super) fn encode(scene: &Scene) -> String {
     for mark in &scene.marks {
         match mark {
             Mark::Path { points, is_closed, fill, stroke } => path(&mut svg, points, *is_closed, *fill, *stroke),
+            Mark::Band { points, colour } => {
+                let fill = Hex(*colour);
+                outline(&mut svg, points, true);
+                push(&mut svg, format_args!(" fill=\"{fill}\" fill-opacity=\"{}\"/>\n", Pt(BAND_OPACITY)));
+            }
             Mark::Circle { centre: (x, y), radius, fill, stroke } => {
                 let (x, y, radius) = (Pt(*x), Pt(*y), Pt(*radius));
                 push(
@@ -34,11 +39,17 @@ pub(super) fn encode(scene: &Scene) -> String {
 }
 
 fn path(svg: &mut String, points: &[Point], is_closed: bool, fill: Option<Colour>, stroke: Stroke) {
+    outline(svg, points, is_closed);
+    push(svg, format_args!("{}/>\n", Paint(fill, stroke)));
+}
+
+/// The start of a path's element.
+fn outline(svg: &mut String, points: &[Point], is_closed: bool) {
     svg.push_str("<path d=\"");
     for (i, &(x, y)) in points.iter().enumerate() {
         push(svg, format_args!("{}{} {}", if i == 0 { "M" } else { " L" }, Pt(x), Pt(y)));
     }
-    push(svg, format_args!("{}\"{}/>\n", if is_closed { " Z" } else { "" }, Paint(fill, stroke)));
+    svg.push_str(if is_closed { " Z\"" } else { "\"" });
 }
 
 fn text(svg: &mut String, text: &Text) {

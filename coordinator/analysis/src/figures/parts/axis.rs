@@ -1,39 +1,91 @@
 //! Axes: scales, and round numbers for their ticks.
 
+/// The ratio of the greatest to the least value from which an axis of positive values is logarithmic.
+const LOG_FROM: f64 = 100.0;
+
 /// Maps numbers to fractions of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Scale {
     pub(crate) low: f64,
     pub(crate) high: f64,
+    /// Whether equal ratios have equal distances.
+    is_log: bool,
 }
 
-/// The axis of accuracies, in percent.
+/// An axis with its ticks.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Percents {
+pub(crate) struct Axis {
     pub(crate) scale: Scale,
-    /// The ticks: accuracies as fractions, and their labels in percent.
+    /// The ticks: values, and their labels.
     pub(crate) ticks: Vec<(f64, String)>,
+    /// The values that are possible. No error bar goes beyond them.
+    pub(crate) limits: (f64, f64),
 }
 
 impl Scale {
+    pub(crate) const fn linear(low: f64, high: f64) -> Self {
+        Self { low, high, is_log: false }
+    }
+
+    /// A logarithmic scale between positive numbers.
+    pub(crate) const fn log(low: f64, high: f64) -> Self {
+        Self { low, high, is_log: true }
+    }
+
     pub(crate) fn at(self, value: f64) -> f64 {
-        (value - self.low) / (self.high - self.low)
+        let along = |value: f64| if self.is_log { value.log10() } else { value };
+        (along(value) - along(self.low)) / (along(self.high) - along(self.low))
     }
 }
 
-impl Percents {
-    /// An axis for these accuracies (fractions), with about `wanted` ticks at most.
-    pub(crate) fn of(accuracies: impl Iterator<Item = f64>, wanted: usize) -> Self {
+impl Axis {
+    /// An axis in percent for these accuracies (fractions), with about `wanted` ticks at most.
+    pub(crate) fn percent(accuracies: impl Iterator<Item = f64>, wanted: usize) -> Self {
         let (low, high) = range(accuracies);
         let step = step(low, high, wanted);
         let (first, last) = ((low / step + 1e-6).floor() as i64, (high / step - 1e-6).ceil() as i64);
         let ticks: Vec<f64> = (first..=last).map(|i| i as f64 * step).filter(|&tick| tick <= 1.0 + 1e-6).collect();
         // A little space above, so that a marker at 100 % is completely visible.
-        let scale = Scale { low: first as f64 * step, high: ticks.last().map_or(1.0, |last| last + 0.1 * step) };
+        let scale = Scale::linear(first as f64 * step, ticks.last().map_or(1.0, |last| last + 0.1 * step));
         let is_whole = |tick: &f64| ((tick * 1_000.0).round() / 10.0).fract() == 0.0;
         let digits = usize::from(!ticks.iter().all(is_whole));
         let label = |tick: f64| format!("{:.digits$}", tick * 100.0);
-        Self { scale, ticks: ticks.into_iter().map(|tick| (tick, label(tick))).collect() }
+        Self { scale, ticks: ticks.into_iter().map(|tick| (tick, label(tick))).collect(), limits: (0.0, 1.0) }
+    }
+
+    /// An axis from zero for these numbers, which are not negative, with about `wanted` ticks at most. It is logarithmic if
+    /// all are positive and their range is large.
+    pub(crate) fn positive(values: impl Iterator<Item = f64>, wanted: usize) -> Self {
+        let finite = values.filter(|value| value.is_finite());
+        let (low, high) = finite.fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        let limits = (0.0, f64::INFINITY);
+        if low > 0.0 && high / low >= LOG_FROM && high.is_finite() {
+            let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+            let every = (last - first).unsigned_abs().div_ceil(wanted.max(1) as u32).max(1);
+            let ticks = (first..=last).step_by(every as usize).map(|power| 10_f64.powi(power));
+            let ticks = ticks.map(|tick| (tick, number(tick))).collect();
+            return Self { scale: Scale::log(10_f64.powi(first), 10_f64.powi(last)), ticks, limits };
+        }
+        let high = if high > 0.0 { high } else { 1.0 };
+        let step = step(0.0, high, wanted);
+        let last = (high / step - 1e-6).ceil() as i64;
+        let ticks: Vec<f64> = (0..=last).map(|i| i as f64 * step).collect();
+        let scale = Scale::linear(0.0, (last as f64 + 0.1) * step);
+        Self { scale, ticks: ticks.into_iter().map(|tick| (tick, number(tick))).collect(), limits }
+    }
+}
+
+/// A number as a short text, such as `0.001`, `2500` or `1e-7`.
+pub(crate) fn number(value: f64) -> String {
+    let exponent = if value == 0.0 { 0.0 } else { value.abs().log10() };
+    if (-4.0..6.0).contains(&exponent) {
+        // Six digits hide the errors of multiples of a step.
+        let text = format!("{value:.6}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        let text = format!("{value:.2e}");
+        let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+        format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 
@@ -86,9 +138,28 @@ mod tests {
     #[test]
     fn the_labels_of_an_axis_have_the_same_number_of_decimal_digits() {
         let labels = |accuracies: [f64; 2]| -> Vec<String> {
-            Percents::of(accuracies.into_iter(), 6).ticks.into_iter().map(|(_, label)| label).collect()
+            Axis::percent(accuracies.into_iter(), 6).ticks.into_iter().map(|(_, label)| label).collect()
         };
         assert_eq!(labels([0.95, 0.97]), ["95.0", "95.5", "96.0", "96.5", "97.0"]);
         assert_eq!(labels([0.0, 1.0]), ["0", "20", "40", "60", "80", "100"]);
+    }
+
+    #[test]
+    fn a_large_range_of_positive_values_has_a_logarithmic_axis() {
+        let labels = |values: &[f64]| -> Vec<String> {
+            Axis::positive(values.iter().copied(), 6).ticks.into_iter().map(|(_, label)| label).collect()
+        };
+        assert_eq!(labels(&[0.002, 3.0]), ["0.001", "0.01", "0.1", "1", "10"]);
+        assert_eq!(labels(&[0.0, 3.0]), ["0", "0.5", "1", "1.5", "2", "2.5", "3"]);
+        assert_eq!(labels(&[30.0, 95.0]), ["0", "20", "40", "60", "80", "100"]);
+        assert_eq!(labels(&[]), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
+        let scale = Axis::positive([0.001, 10.0].into_iter(), 6).scale;
+        assert!((scale.at(0.1) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_number_is_short() {
+        let numbers = [0.0, 0.001, 0.6000000000000001, 2_500.0, 1e-7, 1.5e9, 1e-5];
+        assert_eq!(numbers.map(number), ["0", "0.001", "0.6", "2500", "1e-7", "1.5e9", "1e-5"]);
     }
 }

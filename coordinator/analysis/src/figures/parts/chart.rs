@@ -1,6 +1,6 @@
 //! The frame of a figure: its title, its key, and panels with axes in rows and columns.
 
-use super::axis::Percents;
+use super::axis::Axis;
 use super::key::{self, Entry};
 use super::style::{HEADING, LABEL, SMALL, TITLE};
 use crate::figures::output::Figure;
@@ -132,7 +132,7 @@ impl Frame {
     }
 
     /// Draws the vertical axis, with lines across the plot. Only the first panel of a row has numbers and a label.
-    pub(crate) fn y_axis(self, scene: &mut Scene, percents: &Percents, label: &str) {
+    pub(crate) fn y_axis(self, scene: &mut Scene, percents: &Axis, label: &str) {
         for (tick, text) in &percents.ticks {
             let y = self.bottom() - percents.scale.at(*tick) * self.height;
             scene.line((self.left, y), (self.right(), y), Stroke::solid(GRID, 0.5));
@@ -189,7 +189,7 @@ impl Frame {
 }
 
 /// Space for the numbers and the label of a vertical axis, in points.
-pub(crate) fn y_axis_width(percents: &Percents) -> f64 {
+pub(crate) fn y_axis_width(percents: &Axis) -> f64 {
     let widest = percents.ticks.iter().map(|(_, text)| SMALL.width(text)).fold(0.0, f64::max);
     4.0 + widest + 4.0 + LABEL.size
 }

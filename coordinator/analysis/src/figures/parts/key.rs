@@ -25,7 +25,7 @@ pub(crate) struct Entry {
 }
 
 /// A mark as the key shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Sample {
     /// The line and the marker of a rule.
     Rule(Rule),
@@ -41,6 +41,12 @@ pub(crate) enum Sample {
     Thin,
     /// A thick line.
     Thick,
+    /// The area around a mean.
+    Band,
+    /// No mark: a note.
+    None,
+    /// The line of a layer: its colour and marker.
+    Layer(Marker),
 }
 
 impl Entry {
@@ -73,8 +79,9 @@ impl Entry {
 impl Sample {
     fn width(self) -> f64 {
         match self {
-            Self::Rule(_) | Self::Network(_) | Self::Thin | Self::Thick => LINE,
+            Self::Rule(_) | Self::Network(_) | Self::Thin | Self::Thick | Self::Band | Self::Layer(_) => LINE,
             Self::Cross | Self::Diamond | Self::Bar => 9.0,
+            Self::None => -SPACE,
         }
     }
 
@@ -82,9 +89,10 @@ impl Sample {
         let middle = (x + self.width() / 2.0, y);
         let mut line = |stroke| scene.line((x, y), (x + LINE, y), stroke);
         match self {
-            Self::Rule(rule) => {
-                line(Stroke::solid(style::colour_of(rule), 1.2));
-                Marker::of(rule, true).draw(scene, middle);
+            Self::Rule(rule) => Self::Layer(Marker::of(rule, true)).draw(scene, (x, y)),
+            Self::Layer(marker) => {
+                line(Stroke::solid(marker.colour, 1.2));
+                marker.draw(scene, middle);
             }
             Self::Network(network) => {
                 let connectivity = Connectivity::of(network);
@@ -96,6 +104,11 @@ impl Sample {
             Self::Diamond => style::diamond(scene, middle, FAINT_INK),
             Self::Bar => style::error_bar(scene, (middle.0, y - 3.5), (middle.0, y + 3.5), FAINT_INK),
             Self::Thin => line(Stroke { opacity: 0.35, ..Stroke::solid(FAINT_INK, 0.6) }),
+            Self::Band => {
+                let (left, top, right, bottom) = (x, y - 3.5, x + LINE, y + 3.5);
+                scene.band(vec![(left, top), (right, top), (right, bottom), (left, bottom)], FAINT_INK);
+            }
+            Self::None => {}
             Self::Thick => line(Stroke::solid(FAINT_INK, 1.3)),
         }
     }

@@ -134,7 +134,7 @@ impl Shape {
 }
 
 /// A marker: the shape and colour of a rule, full or hollow as the network.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Marker {
     pub(crate) shape: Shape,
     pub(crate) colour: Colour,
@@ -145,6 +145,12 @@ pub(crate) struct Marker {
 impl Marker {
     pub(crate) fn of(rule: Rule, is_full: bool) -> Self {
         Self { shape: Shape::of(rule), colour: colour_of(rule), is_full, radius: RADIUS }
+    }
+
+    /// The marker of one of `count` layers. Its colour is darker for deeper layers, so that their order is seen without colours.
+    pub(crate) fn of_layer(index: usize, count: usize) -> Self {
+        let colour = shade(index as f64 / count.saturating_sub(1).max(1) as f64);
+        Self { shape: Shape::ALL[index % Shape::ALL.len()], colour, is_full: true, radius: 0.85 * RADIUS }
     }
 
     pub(crate) fn draw(self, scene: &mut Scene, (x, y): Point) {
@@ -188,6 +194,18 @@ pub(crate) fn colour_of(rule: Rule) -> Colour {
     Colour::from_hex(rule.descriptor().colour)
 }
 
+/// A colour between light and dark ones, at a place from 0 to 1.
+fn shade(place: f64) -> Colour {
+    const COLOURS: [[f64; 3]; 4] =
+        [[243.0, 176.0, 61.0], [221.0, 96.0, 76.0], [148.0, 38.0, 110.0], [40.0, 11.0, 84.0]];
+    let last = COLOURS.len() - 1;
+    let along = place.clamp(0.0, 1.0) * last as f64;
+    let from = (along as usize).min(last - 1);
+    let part = along - from as f64;
+    let mixed = |i: usize| (COLOURS[from][i] + part * (COLOURS[from + 1][i] - COLOURS[from][i])).round() as u8;
+    Colour([mixed(0), mixed(1), mixed(2)])
+}
+
 /// The depth in words, such as `5 hidden layers`. Lines are not broken within.
 pub(crate) fn layers(depth: u32) -> String {
     format!("{depth}\u{a0}hidden\u{a0}layer{}", if depth == 1 { "" } else { "s" })
@@ -201,6 +219,17 @@ mod tests {
     fn rules_have_different_shapes_until_all_shapes_are_used() {
         let shapes: Vec<Shape> = Rule::ALL.iter().map(|&rule| Shape::of(rule)).take(Shape::ALL.len()).collect();
         assert!(shapes.iter().enumerate().all(|(i, shape)| !shapes[..i].contains(shape)), "{shapes:?}");
+    }
+
+    #[test]
+    fn deeper_layers_are_darker() {
+        let lightness = |marker: Marker| {
+            let Colour([red, green, blue]) = marker.colour;
+            0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue)
+        };
+        let shades: Vec<f64> = (0..11).map(|index| lightness(Marker::of_layer(index, 11))).collect();
+        assert!(shades.windows(2).all(|pair| pair[1] < pair[0] - 5.0), "{shades:?}");
+        assert_eq!(Marker::of_layer(0, 1).colour, shade(0.0));
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(super) const FAINT_INK: Colour = Colour([0x59, 0x59, 0x59]);
 pub(super) const GRID: Colour = Colour([0xe6, 0xe6, 0xe6]);
 pub(super) const PAPER: Colour = Colour([0xff, 0xff, 0xff]);
 
+/// The opacity of bands.
+pub(super) const BAND_OPACITY: f64 = 0.16;
+
 /// A picture in progress.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scene {
@@ -37,6 +40,8 @@ pub(super) struct Scene {
 pub(super) enum Mark {
     /// Straight lines through points; a closed path may be filled.
     Path { points: Vec<Point>, is_closed: bool, fill: Option<Colour>, stroke: Stroke },
+    /// A filled area that what is behind shines through.
+    Band { points: Vec<Point>, colour: Colour },
     /// A circle.
     Circle { centre: Point, radius: f64, fill: Option<Colour>, stroke: Stroke },
     /// One line of text.
@@ -128,6 +133,10 @@ impl Scene {
         self.marks.push(Mark::Path { points, is_closed: true, fill, stroke });
     }
 
+    pub(super) fn band(&mut self, points: Vec<Point>, colour: Colour) {
+        self.marks.push(Mark::Band { points, colour });
+    }
+
     pub(super) fn circle(&mut self, centre: Point, radius: f64, fill: Option<Colour>, stroke: Stroke) {
         self.marks.push(Mark::Circle { centre, radius, fill, stroke });
     }
@@ -187,6 +196,10 @@ impl Mark {
             Self::Path { points, stroke, .. } => {
                 let of_points = points.iter().map(|&point| Bounds::around(point, stroke.width / 2.0));
                 of_points.reduce(Bounds::union).expect("a path has points")
+            }
+            Self::Band { points, .. } => {
+                let of_points = points.iter().map(|&point| Bounds::around(point, 0.0));
+                of_points.reduce(Bounds::union).expect("a band has points")
             }
         }
     }

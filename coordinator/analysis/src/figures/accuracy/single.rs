@@ -3,14 +3,15 @@
 use biosweep_common::rules::Rule;
 use biosweep_common::vocabulary::Network;
 
-use super::groups::{DepthPanel, Series, depths, ends, heading, is_cross, is_partial, marks, of_line};
-use super::output::Figure;
-use super::output::size::Width;
-use super::parts::axis::Percents;
-use super::parts::chart::{Chart, Frame, Grid, Heading};
-use super::parts::style::{self, Connectivity, LABEL, Marker, SMALL, colour_of, layers};
-use super::scene::{Anchor, GRID, Scene, Stroke};
+use super::groups::{Series, depths, ends, is_cross, is_partial, marks, of_line};
 use crate::aggregate::{Cell, uneven};
+use crate::figures::output::Figure;
+use crate::figures::output::size::Width;
+use crate::figures::parts::axis::Axis;
+use crate::figures::parts::chart::{Chart, Frame, Grid, Heading};
+use crate::figures::parts::family::{self, Family};
+use crate::figures::parts::style::{self, Connectivity, LABEL, Marker, SMALL, colour_of, layers};
+use crate::figures::scene::{Anchor, GRID, Scene, Stroke};
 
 /// Height of a row, in points.
 const ROW: f64 = 12.0;
@@ -24,10 +25,11 @@ const SPACE: f64 = 5.0;
 pub(super) fn accuracy(
     title: &str,
     cells: &[Cell],
-    (panels, series): (&[DepthPanel<'_>], &[Series]),
+    (panels, series): (&[Family<'_>], &[Series]),
     width: Width,
 ) -> Figure {
-    let mut chart = Chart::new(title, width, &[marks(cells, "only n replicates completed")]);
+    let all: Vec<&Cell> = cells.iter().collect();
+    let mut chart = Chart::new(title, width, &[marks(&all, "only n replicates completed")]);
     let most = uneven(cells).unwrap_or(0);
     let widest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| SMALL.width(&text)).fold(0.0, f64::max);
     let values = SPACE + widest(&mut cells.iter().map(|cell| value(cell, most)));
@@ -39,7 +41,7 @@ pub(super) fn accuracy(
         plot_height: Some(ROW * series.len() as f64),
     };
     let headings: Vec<Heading> = panels.iter().map(|&panel| with_depth(cells, panel, panels)).collect();
-    let percents = Percents::of(ends(cells), 4);
+    let percents = Axis::percent(ends(&all), 4);
     for (&panel, area) in panels.iter().zip(chart.frames(&headings, grid)) {
         let frame = Frame { width: area.width - values, ..area };
         let scene = &mut chart.scene;
@@ -61,7 +63,7 @@ pub(super) fn accuracy(
 }
 
 /// The mean of a cell with its error bar, in the row at `y`.
-fn draw(scene: &mut Scene, frame: Frame, (percents, y): (&Percents, f64), cell: &Cell, most: u64) {
+fn draw(scene: &mut Scene, frame: Frame, (percents, y): (&Axis, f64), cell: &Cell, most: u64) {
     let x = |accuracy: f64| frame.left + percents.scale.at(accuracy.clamp(0.0, 1.0)) * frame.width;
     let (colour, connectivity) = (colour_of(cell.place.rule), Connectivity::of(cell.place.network));
     let Some(test) = cell.test.filter(|_| !is_cross(cell)) else {
@@ -86,17 +88,17 @@ fn value(cell: &Cell, most: u64) -> String {
     }
 }
 
-fn with_depth(cells: &[Cell], panel: DepthPanel<'_>, panels: &[DepthPanel<'_>]) -> Heading {
-    let mut heading = heading(panel, panels);
+fn with_depth(cells: &[Cell], panel: Family<'_>, panels: &[Family<'_>]) -> Heading {
+    let mut heading = family::heading(panel, panels.iter().copied());
     heading.text += &depths(cells, panel).first().map(|&depth| format!(", {}", layers(depth))).unwrap_or_default();
     heading
 }
 
-fn ticks(percents: &Percents) -> Vec<(f64, String)> {
+fn ticks(percents: &Axis) -> Vec<(f64, String)> {
     percents.ticks.iter().map(|(tick, text)| (percents.scale.at(*tick), text.clone())).collect()
 }
 
-fn grid_lines(scene: &mut Scene, frame: Frame, percents: &Percents, rows: usize) {
+fn grid_lines(scene: &mut Scene, frame: Frame, percents: &Axis, rows: usize) {
     let line = Stroke::solid(GRID, 0.5);
     for (at, _) in ticks(percents) {
         let x = frame.left + at * frame.width;

@@ -1,0 +1,15 @@
+//! Figures of tuning settings.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `sensitivity` | the accuracies of all settings, sorted |
+//! | `budget` | the accuracy that a number of tried settings gives |
+//! | `importance` | how much each axis matters |
+
+mod budget;
+mod importance;
+mod sensitivity;
+
+pub use budget::tuning_budget;
+pub use importance::importance;
+pub use sensitivity::sensitivity;
