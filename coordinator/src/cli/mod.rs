@@ -26,6 +26,7 @@ mod preset;
 mod release;
 mod replay;
 mod replicates;
+mod report;
 mod results;
 mod retry;
 mod run;
@@ -116,6 +117,8 @@ enum Command {
     Results(results::ResultsArgs),
     /// Draw the figures of a sweep as SVG, PNG or PDF
     Figures(figures::FiguresArgs),
+    /// Write the report of a sweep as one HTML page: verdicts, methods, tables, figures
+    Report(report::ReportArgs),
     /// Show the settings with the best validation accuracy, for each group of a sweep
     Best(best::BestArgs),
     /// Compare two arms of a sweep, such as plain and dense networks: intervals, p-values, verdicts
@@ -197,6 +200,7 @@ impl Command {
             Self::Release(args) => Some(&args.coordinator),
             Self::Results(args) => Some(&args.coordinator),
             Self::Figures(args) => args.analysis.asks(),
+            Self::Report(args) => args.analysis.asks(),
             Self::Best(args) => args.analysis.asks(),
             Self::Compare(args) => args.analysis.asks(),
             Self::Sensitivity(args) => args.analysis.asks(),
@@ -222,6 +226,7 @@ impl Command {
                 | Self::Workers(_)
                 | Self::Results(_)
                 | Self::Figures(_)
+                | Self::Report(_)
                 | Self::Best(_)
                 | Self::Compare(_)
                 | Self::Sensitivity(_)
@@ -341,6 +346,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
             Command::Figures(args) => figures::run(&args, &home, output).await,
+            Command::Report(args) => report::run(&args, &home, output).await,
             Command::Best(args) => best::run(&args, &home, format).await,
             Command::Compare(args) => compare::run(&args, &home, format).await,
             Command::Sensitivity(args) => sensitivity::run(&args, &home, format).await,

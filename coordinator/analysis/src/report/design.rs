@@ -74,10 +74,19 @@ impl Design {
             let texts: Vec<String> = self.values(setting).into_iter().map(|one| words::value(setting, one)).collect();
             return (!texts.is_empty()).then(|| words::choice(&texts));
         }
+        self.by_block(setting, |values| values.text(setting))
+    }
+
+    /// The same for values that all belong together, such as folds: `0, 1 and 5`.
+    pub(super) fn together(&self, setting: Setting) -> Option<String> {
+        self.by_block(setting, |values| values.joined(setting, words::list))
+    }
+
+    fn by_block(&self, setting: Setting, text: impl Fn(&Values) -> String) -> Option<String> {
         let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
         for (place, block) in self.blocks.iter().enumerate() {
             let Some(values) = block.values(setting) else { continue };
-            let text = values.text(setting);
+            let text = text(values);
             match groups.iter_mut().find(|(other, _)| *other == text) {
                 Some((_, places)) => places.push(place),
                 None => groups.push((text, vec![place])),
@@ -166,7 +175,7 @@ impl Values {
         if self.count <= listed.len() as u64 {
             return join(&listed);
         }
-        format!("{}, … or {} ({} values)", listed[..3].join(", "), text(&self.last), words::number(self.count))
+        format!("{}, …, {} ({} values)", listed[..3].join(", "), text(&self.last), words::number(self.count))
     }
 }
 

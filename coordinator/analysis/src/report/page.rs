@@ -189,7 +189,7 @@ fn grid(design: &Design, is_planned: bool) -> Grid {
     let header = ["setting", "values"].map(str::to_owned);
     let table = |(place, block): (usize, &super::design::Part)| Table {
         caption: match design.blocks.len() {
-            1 => words::counted(block.trials, "trial"),
+            1 => "Axes and replicates".to_owned(),
             _ => format!("Block {}: {} {}", place + 1, words::counted(block.trials, "trial"), design.label(place)),
         },
         header: header.clone().into(),

@@ -11,12 +11,12 @@ use crate::report::words;
 
 /// Folds and seeds, and how settings are selected.
 pub(super) fn replicates(source: &Source<'_>) -> Vec<String> {
-    let text = |setting| source.design.text(setting);
+    let text = |setting| source.design.together(setting);
     let mut sentences = Vec::new();
     if let (Some(folds), Some(seeds)) = (text(Setting::Fold), text(Setting::Seed)) {
         let verb = |setting| if source.design.single(setting).is_some() { " is" } else { "s are" };
         let (of_folds, of_seeds) = (verb(Setting::Fold), verb(Setting::Seed));
-        sentences.push(format!("The fold{of_folds} {folds}, and the seed{of_seeds} {seeds}.").replace(" or ", " and "));
+        sentences.push(format!("The fold{of_folds} {folds}, and the seed{of_seeds} {seeds}."));
         sentences.push("All random numbers of a trial derive from its fold and its seed.".to_owned());
     }
     sentences.extend(selection(source));
@@ -28,7 +28,7 @@ fn selection(source: &Source<'_>) -> Vec<String> {
     let has_several = |setting: Setting| {
         source.design.blocks.iter().any(|block| block.values(setting).is_some_and(|values| values.count > 1))
     };
-    let mut tuned: Vec<&str> = source.design.axes().iter().filter(|one| is_tuning(one)).map(|one| one.name()).collect();
+    let tuned: Vec<&str> = source.design.axes().iter().filter(|one| is_tuning(one)).map(|one| one.name()).collect();
     let is_selected = source.cells.iter().any(|cell| cell.candidates > 1)
         || Setting::ALL.iter().any(|setting| is_tuning(setting) && has_several(*setting));
     if !is_selected {
@@ -37,16 +37,16 @@ fn selection(source: &Source<'_>) -> Vec<String> {
                 .to_owned(),
         ];
     }
-    if tuned.is_empty() {
-        tuned.push("the other settings");
-    }
+    let what = match tuned.as_slice() {
+        [] => "the other settings have the values".to_owned(),
+        [one] => format!("{one} has the value"),
+        several => format!("{} have the values", words::list(several)),
+    };
     vec![
         format!(
-            "For each dataset, rule, network, activation and depth, {} have the values with the best mean validation \
-             accuracy over replicates. The test accuracy never selects.",
-            words::list(&tuned)
-        )
-        .replace(" have the values", if tuned.len() == 1 { " has the value" } else { " have the values" }),
+            "For each dataset, rule, network, activation and depth, {what} with the best mean validation accuracy over \
+             replicates. The test accuracy never selects."
+        ),
         "Where arms are compared, each fold selects by its own validation accuracy.".to_owned(),
     ]
 }

@@ -99,6 +99,7 @@ fn every_setting_of_a_spec_changes_the_methods() {
         ("learning_rate = [0.1, 0.01]", "The learning rate is 0.1 or 0.01."),
         ("weight_decay = 0", "The weight decay (L2) is 0. "),
         ("eval_every = 100", "Networks are evaluated every 100 updates and at the end."),
+        ("max_updates = 391", "Training ends after 391 updates (about 1 epoch)."),
         ("max_updates = 39_063", "Training ends after 39,063 updates (about 100 epochs)."),
         (
             "early_stop_start = 2_000\nearly_stop_patience = 4",
@@ -138,7 +139,7 @@ fn what_differs_between_blocks_names_them() {
 #[test]
 fn a_long_axis_is_described_and_not_listed() {
     let methods = of_spec("seed = { from = 0, to = 1_000_000_000, step = 2 }");
-    assert!(methods.contains("the seeds are 0, 2, 4, … and 1000000000 (500,000,001 values)."), "{methods}");
+    assert!(methods.contains("the seeds are 0, 2, 4, …, 1000000000 (500,000,001 values)."), "{methods}");
     assert!(methods.len() < 3_000);
 }
 

@@ -78,9 +78,8 @@ fn epochs(source: &Source<'_>) -> String {
     let counts = (single(Setting::MaxUpdates), single(Setting::BatchSize), data::only_size(source));
     let (Some(updates), Some(batch), Some(size)) = counts else { return String::new() };
     let epochs = updates as f64 * batch as f64 / f64::from(size.train_images.max(1));
-    match epochs {
-        0.95.. => format!(" (about {} epochs)", words::number(epochs.round() as u64)),
-        _ => format!(" (about {epochs:.2} epochs)"),
+    if epochs < 0.95 {
+        return format!(" (about {epochs:.2} epochs)");
     }
-    .replace("about 1 epochs", "about 1 epoch")
+    format!(" (about {})", words::counted(epochs.round() as u64, "epoch"))
 }
