@@ -5,7 +5,7 @@ use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{SpecView, SweepView};
 use biosweep_common::settings::Setting;
-use biosweep_common::spec::SweepSpec;
+use biosweep_common::spec::{SpecText, SweepSpec};
 
 use super::design::Design;
 use super::methods::{self, Paragraph};
@@ -62,12 +62,20 @@ struct Drawn<'a> {
 /// How to repeat the sweep.
 struct Reproduction<'a> {
     sweep: Option<&'a SweepView>,
-    file: String,
-    specs: Vec<(String, &'a str)>,
+    /// The name of the sweep as a word of a shell command.
+    word: String,
+    specs: Vec<SpecFile<'a>>,
     digest: Option<String>,
     datasets: Vec<(String, String)>,
     key: Option<String>,
     trial: Option<String>,
+}
+
+/// A text of a spec, and the file that the commands name.
+struct SpecFile<'a> {
+    title: String,
+    file: String,
+    text: &'a str,
 }
 
 pub(super) fn render(contents: &Contents<'_>) -> String {
@@ -267,12 +275,15 @@ fn reproduction<'a>(
         Subject::File { .. } => (None, None),
     };
     let specs = text.map_or_else(Vec::new, |view| {
-        let title = |number: usize| if number == 0 { "The spec".to_owned() } else { format!("Extension {number}") };
-        std::iter::once(&view.text)
-            .chain(&view.extensions)
-            .enumerate()
-            .map(|(i, one)| (title(i), one.text.as_str()))
-            .collect()
+        let named = |(number, text): (usize, &'a SpecText)| {
+            let format = text.format.name();
+            let (title, file) = match number {
+                0 => ("The spec".to_owned(), format!("spec.{format}")),
+                number => (format!("Extension {number}"), format!("extension-{number}.{format}")),
+            };
+            SpecFile { title, file, text: &text.text }
+        };
+        std::iter::once(&view.text).chain(&view.extensions).enumerate().map(named).collect()
     });
     let datasets = design.values(Setting::Dataset).into_iter().filter_map(|value| {
         let dataset = value.to_string().parse::<biosweep_common::vocabulary::dataset::DatasetRef>().ok()?;
@@ -280,12 +291,12 @@ fn reproduction<'a>(
     });
     Reproduction {
         sweep,
-        file: text.map_or_else(String::new, |view| format!("spec.{}", view.text.format.name())),
+        word: sweep.map_or_else(String::new, |sweep| shell_word(&sweep.name)),
         specs,
         digest: spec.map(SweepSpec::digest),
         datasets: datasets.collect(),
         key: record.first.map(|first| first.key.to_string()),
-        trial: sweep.map(|sweep| format!("{}/0", sweep.id)),
+        trial: sweep.zip(record.first_completed).map(|(sweep, trial)| format!("{}/{trial}", sweep.id)),
     }
 }
 
@@ -293,6 +304,14 @@ impl Reproduction<'_> {
     const fn numerics(&self) -> u32 {
         NUMERICS_VERSION
     }
+}
+
+/// A text as one word of a shell command.
+fn shell_word(text: &str) -> String {
+    if text.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) && !text.starts_with('-') {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The text with a capital letter.
@@ -319,6 +338,11 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_a_command_is_one_word() {
+        assert_eq!(["a-b.1", "a b", "it's $1"].map(shell_word), ["a-b.1", "'a b'", "'it'\\''s $1'"]);
+    }
 
     #[test]
     fn base_64_is_that_of_the_standard() {

@@ -31,6 +31,8 @@ pub struct Record {
     pub(super) completed: u64,
     pub(super) reused: u64,
     pub(super) first: Option<First>,
+    /// The first completed trial, which can be trained again.
+    pub(super) first_completed: Option<TrialIndex>,
 }
 
 /// The diverged replicates of one configuration.
@@ -77,7 +79,10 @@ impl Record {
         match result.status {
             TrialStatus::Diverged => self.diverged(result),
             TrialStatus::Failed => self.failed.push(result.trial),
-            TrialStatus::Completed => self.completed += 1,
+            TrialStatus::Completed => {
+                self.completed += 1;
+                self.first_completed.get_or_insert(result.trial);
+            }
         }
         if let (Some(size), Some(dataset)) = (result.dataset_size, result.point.get(&Setting::Dataset)) {
             self.sizes.entry(dataset.to_string()).or_insert(size);

@@ -103,7 +103,7 @@ fn a_finished_sweep_has_every_section() {
         "<strong>Figure 2.</strong> Validation accuracy by updates",
         "No trial failed.",
         "No trial diverged.",
-        "biosweep run spec.toml\nbiosweep replay 00000000-0000-0000-0000-000000000007/0</pre>",
+        "<pre>\nbiosweep run spec.toml\nbiosweep replay 00000000-0000-0000-0000-000000000007/0</pre>",
         "Digest of the spec (BLAKE3)",
         "rule = [&#34;bp&#34;, &#34;fa&#34;, &#34;dtp&#34;]",
     ] {
@@ -160,6 +160,7 @@ fn a_sweep_that_diverged_completely_has_a_page_with_the_updates() {
     assert!(page.contains("<caption>2 trials diverged</caption>"), "{page}");
     assert!(page.contains("fa, nn, relu, depth 5</bdi></th><td>2</td><td>390 to 1,170</td><td>0</td>"), "{page}");
     assert!(page.contains("<small>0 of 2 completed, 2 diverged</small>"));
+    assert!(!page.contains("biosweep replay"), "no trial has a curve to compare with");
 }
 
 #[test]
@@ -238,7 +239,12 @@ fn a_spec_that_this_version_cannot_read_is_printed_and_results_describe_the_swee
     let results = paper(2);
     let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &spec, attempts: &[] };
     let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));
-    assert!(page.contains("name = &#60;b&#62;") && page.contains("Extension 1"), "{page}");
+    assert!(
+        page.contains("name = &#60;b&#62;")
+            && page.contains("Extension 1: <code>extension-1.toml</code>")
+            && page.contains("\nbiosweep extend s extension-1.toml\nbiosweep run s\n"),
+        "{page}"
+    );
     assert!(page.contains("48 trials with results") && !page.contains("Digest of the spec"), "{page}");
 }
 
