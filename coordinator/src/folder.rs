@@ -1,4 +1,4 @@
-//! The folder with the files of a run: results, learning curves, figures.
+//! The folder with the files of a run: results, learning curves, figures, report.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -35,6 +35,8 @@ pub(crate) struct ResultsFolder {
     pub(crate) curves: PathBuf,
     /// The figures.
     pub(crate) figures: Vec<PathBuf>,
+    /// The report, an HTML page.
+    pub(crate) report: PathBuf,
 }
 
 impl ResultsFolder {
@@ -45,6 +47,7 @@ impl ResultsFolder {
         results: &[ResultView],
         cells: &[Cell],
         curves: &[CurveView],
+        report: &str,
     ) -> Result<Self, FolderError> {
         let folder = of(home, sweep);
         fs::create_dir_all(&folder).map_err(|source| FolderError { path: folder.clone(), source })?;
@@ -69,7 +72,8 @@ impl ResultsFolder {
             .into_iter()
             .map(|(name, figure)| write(folder.join(name), |out| out.write_all(figure.svg().as_bytes())))
             .collect::<Result<_, _>>()?;
-        Ok(Self { results: results_path, curves: curves_path, figures })
+        let report = write(folder.join("report.html"), |out| out.write_all(report.as_bytes()))?;
+        Ok(Self { results: results_path, curves: curves_path, figures, report })
     }
 }
 

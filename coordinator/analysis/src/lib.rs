@@ -9,6 +9,7 @@
 //! | [`figures`] | results and curves as figures |
 //! | [`import`] | results read back from files |
 //! | [`replicates`] | results in memory: configurations with their replicates, and means over these |
+//! | [`report`] | a sweep's report as one HTML page |
 //! | [`selection`] | the choice among candidates |
 //! | [`statistics`] | means, intervals, tests and importances of plain numbers |
 //! | `samples` | sample results for tests |
@@ -20,6 +21,7 @@ pub mod export;
 pub mod figures;
 pub mod import;
 pub mod replicates;
+pub mod report;
 pub mod selection;
 pub mod statistics;
 

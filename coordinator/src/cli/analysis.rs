@@ -1,4 +1,4 @@
-//! The common options of commands that analyse results: `best`, `compare`, `sensitivity`, `importance`.
+//! The common options of commands that analyse results: `best`, `compare`, `sensitivity`, `importance`, `figures`, `report`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use biosweep_analysis::compare::Question;
 use biosweep_analysis::import;
 use biosweep_analysis::replicates::Replicates;
+use biosweep_common::configuration::Point;
+use biosweep_common::results::views::ResultView;
 use biosweep_common::settings::{Setting, Value};
 use clap::Args;
 
@@ -53,6 +55,17 @@ impl AnalysisArgs {
         self.from.is_none().then_some(&self.coordinator)
     }
 
+    /// The settings that the wanted trials have.
+    pub(super) fn only(&self) -> Result<Point, Failure> {
+        settings::assignments("--where", &self.settings)
+    }
+
+    /// The name of the file of `--from` without its ending, and its results.
+    pub(super) fn file(&self) -> Result<(String, Vec<ResultView>), Failure> {
+        let path = self.from.as_deref().unwrap_or(Path::new(""));
+        Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), of_file(path)?))
+    }
+
     /// The results with the wanted settings. No results are an error.
     pub(super) async fn replicates(&self, home: &Path) -> Result<Replicates, Failure> {
         Ok(self.titled(home).await?.1)
@@ -60,11 +73,11 @@ impl AnalysisArgs {
 
     /// The same with their title: the name of the sweep or of the file, and how complete the sweep is.
     pub(super) async fn titled(&self, home: &Path) -> Result<(String, Replicates), Failure> {
-        let only = settings::assignments("--where", &self.settings)?;
+        let only = self.only()?;
         let (title, replicates) = match (&self.from, &self.sweep) {
-            (Some(file), _) => {
-                let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                (name, of_file(file)?)
+            (Some(_), _) => {
+                let (name, results) = self.file()?;
+                (name, Replicates::of(&results).map_err(Failure::environment)?)
             }
             (None, sweep) => {
                 let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
@@ -84,11 +97,10 @@ impl AnalysisArgs {
 }
 
 /// The results in an exported file.
-fn of_file(path: &Path) -> Result<Replicates, Failure> {
+fn of_file(path: &Path) -> Result<Vec<ResultView>, Failure> {
     let bad = |why: String| Failure::bad_input(format!("--from {}: {why}", path.display()));
     let bytes = fs::read(path).map_err(|error| bad(error.to_string()))?;
-    let results = import::results(bytes).map_err(|error| bad(error.to_string()))?;
-    Replicates::of(&results).map_err(Failure::environment)
+    import::results(bytes).map_err(|error| bad(error.to_string()))
 }
 
 impl ArmsArgs {

@@ -8,6 +8,7 @@ mod best;
 mod chaos;
 mod compare;
 mod control;
+mod coordinator;
 mod custom_data;
 mod data;
 mod datasets;
@@ -25,6 +26,7 @@ mod preset;
 mod release;
 mod replay;
 mod replicates;
+mod report;
 mod results;
 mod retry;
 mod run;
@@ -41,7 +43,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use biosweep_common::workers::flags;
 use biosweep_host::logging::{self, Destination};
 use biosweep_host::stop::Stop;
 use biosweep_host::{limits, variables};
@@ -50,8 +51,8 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
-use crate::client::Target;
 use control::Control;
+pub(crate) use coordinator::{Coordinator, StoreArgs};
 use failure::{Exit, Failure};
 pub(crate) use format::{Output, TableFormat};
 
@@ -78,38 +79,6 @@ pub(crate) struct Common {
     /// Output format
     #[arg(long, global = true, value_enum, default_value_t = TableFormat::Human)]
     output: TableFormat,
-}
-
-/// The coordinator of a command.
-#[derive(Debug, Args)]
-pub(crate) struct Coordinator {
-    /// Address of a coordinator with its own store, such as http://10.0.0.1:7465 [default: the one that serves --home]
-    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", value_parser = flags::coordinator_url)]
-    coordinator: Option<String>,
-    #[command(flatten)]
-    store: StoreArgs,
-}
-
-/// The store with sweeps and results.
-#[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
-    /// PostgreSQL store for sweeps and results: postgres://USER@HOST/DATABASE [default: a SQLite file in --home]
-    #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true, value_parser = store_url)]
-    store: Option<String>,
-}
-
-fn store_url(text: &str) -> Result<String, String> {
-    if biosweep_store::is_url(text) {
-        return Ok(text.to_owned());
-    }
-    Err("write it as postgres://USER@HOST/DATABASE, or omit --store for a SQLite file in the home".to_owned())
-}
-
-impl StoreArgs {
-    /// The address of the store; `None` for a file in the home.
-    fn url(&self) -> Option<&str> {
-        self.store.as_deref()
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,6 +117,8 @@ enum Command {
     Results(results::ResultsArgs),
     /// Draw the figures of a sweep as SVG, PNG or PDF
     Figures(figures::FiguresArgs),
+    /// Write the report of a sweep as one HTML page: verdicts, methods, tables, figures
+    Report(report::ReportArgs),
     /// Show the settings with the best validation accuracy, for each group of a sweep
     Best(best::BestArgs),
     /// Compare two arms of a sweep, such as plain and dense networks: intervals, p-values, verdicts
@@ -229,6 +200,7 @@ impl Command {
             Self::Release(args) => Some(&args.coordinator),
             Self::Results(args) => Some(&args.coordinator),
             Self::Figures(args) => args.analysis.asks(),
+            Self::Report(args) => args.analysis.asks(),
             Self::Best(args) => args.analysis.asks(),
             Self::Compare(args) => args.analysis.asks(),
             Self::Sensitivity(args) => args.analysis.asks(),
@@ -254,6 +226,7 @@ impl Command {
                 | Self::Workers(_)
                 | Self::Results(_)
                 | Self::Figures(_)
+                | Self::Report(_)
                 | Self::Best(_)
                 | Self::Compare(_)
                 | Self::Sensitivity(_)
@@ -270,16 +243,6 @@ impl Command {
             _ => self.asks(),
         };
         asked.is_some_and(|asked| asked.coordinator.is_some())
-    }
-}
-
-impl Coordinator {
-    /// The coordinator of the command.
-    fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
-        match &self.coordinator {
-            Some(url) => Target::Url(url),
-            None => Target::Home { home, store: self.store.url() },
-        }
     }
 }
 
@@ -383,6 +346,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Results(args) => results::run(&args, &home, output).await,
             Command::Figures(args) => figures::run(&args, &home, output).await,
+            Command::Report(args) => report::run(&args, &home, output).await,
             Command::Best(args) => best::run(&args, &home, format).await,
             Command::Compare(args) => compare::run(&args, &home, format).await,
             Command::Sensitivity(args) => sensitivity::run(&args, &home, format).await,

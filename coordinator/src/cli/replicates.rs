@@ -1,7 +1,8 @@
 //! The results of a sweep in memory, for tables, comparisons and figures.
 
 use biosweep_analysis::replicates::Replicates;
-use biosweep_common::results::views::{ResultView, SweepView};
+use biosweep_analysis::report::Record;
+use biosweep_common::results::views::{SpecView, SweepView};
 
 use super::failure::Failure;
 use crate::client::Client;
@@ -19,20 +20,23 @@ pub(super) async fn of_sweep(client: &mut Client, sweep: &SweepView) -> Result<R
     plan(replicates, client, sweep).await
 }
 
-/// These results of a sweep.
-pub(super) async fn of_results(
-    client: &mut Client,
-    sweep: &SweepView,
-    results: &[ResultView],
-) -> Result<Replicates, Failure> {
-    plan(Replicates::of(results).map_err(Failure::environment)?, client, sweep).await
+/// Counts the missing replicates of a record, if the sweep has trials without a result.
+pub(super) fn plan_record(record: &mut Record, sweep: &SweepView, spec: &SpecView) {
+    if has_missing(sweep) {
+        spec.spec().iter().for_each(|spec| record.plan(&spec.grid));
+    }
 }
 
 /// Counts the replicates that are missing, if the sweep has trials without a result.
 async fn plan(mut replicates: Replicates, client: &mut Client, sweep: &SweepView) -> Result<Replicates, Failure> {
-    if sweep.ended() < sweep.trials && sweep.trials <= PLANNED_MAX {
+    if has_missing(sweep) {
         let spec = client.spec(&sweep.id.to_string()).await?.spec();
         spec.iter().for_each(|spec| replicates.plan(&spec.grid));
     }
     Ok(replicates)
+}
+
+/// Whether missing replicates are counted.
+fn has_missing(sweep: &SweepView) -> bool {
+    sweep.ended() < sweep.trials && sweep.trials <= PLANNED_MAX
 }

@@ -78,6 +78,10 @@ pub(crate) fn exported_runs(path: &Path, files: u64) -> String {
     pretty(&json!({ "path": path.display().to_string(), "files": files }))
 }
 
+pub(crate) fn reported(path: &Path) -> String {
+    pretty(&json!({ "report": path.display().to_string() }))
+}
+
 pub(crate) fn workers(workers: &[WorkerView]) -> String {
     pretty(&workers.iter().map(worker_value).collect::<Vec<_>>())
 }
@@ -98,6 +102,7 @@ pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], 
     value["results"] = folder.results.display().to_string().into();
     value["curves"] = folder.curves.display().to_string().into();
     value["figures"] = folder.figures.iter().map(|figure| figure.display().to_string()).collect();
+    value["report"] = folder.report.display().to_string().into();
     pretty(&value)
 }
 

@@ -136,6 +136,27 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
 }
 
 #[test]
+fn a_run_writes_its_report_and_no_report_is_replaced_unasked() {
+    let home = Home::default();
+    let run = home.json(&["run", &home.spec(SPEC).to_string_lossy(), "--workers", "2"]);
+    let of_run = std::fs::read_to_string(run["report"].as_str().expect("a path")).expect("a report");
+    assert!(of_run.starts_with("<!DOCTYPE html>") && of_run.contains("n is too small to tell"), "{of_run}");
+
+    let path = home.path().join("page.html").to_string_lossy().into_owned();
+    let report = |more: &[&str]| home.run(&[&["report", "small", "--to", &path], more].concat());
+    assert!(report(&[]).status.success());
+    assert!(String::from_utf8_lossy(&report(&[]).stderr).contains("already exists"));
+    assert!(report(&["--force", "--where", "rule=bp"]).status.success());
+    let of_rule = std::fs::read_to_string(&path).expect("a report");
+    assert!(of_rule.contains("rule = bp") && !of_rule.contains("difference target propagation"), "{of_rule}");
+
+    let (file, page) = (home.path().join("small.jsonl"), home.path().join("of-file.html"));
+    let (file, page) = (file.to_string_lossy().into_owned(), page.to_string_lossy().into_owned());
+    let _written = home.answer(&["export", "small", "--format", "jsonl", "--to", &file]);
+    assert_eq!(home.json(&["report", "--from", &file, "--to", &page])["report"], page.as_str());
+}
+
+#[test]
 fn diagnostics_are_stored_and_change_no_curve() {
     let (plain, measured) = (Home::default(), Home::default());
     run_in(&plain, "1");

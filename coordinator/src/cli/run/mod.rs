@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use biosweep_analysis::replicates::Divergence;
+use biosweep_analysis::report::Record;
 use biosweep_analysis::{aggregate, compare};
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::SweepView;
@@ -28,7 +29,7 @@ use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
 use super::source::Source;
 use super::watch::Until;
-use super::{Output, StoreArgs, replicates, source, watch};
+use super::{Output, StoreArgs, replicates, report, source, watch};
 use crate::client::Client;
 use crate::folder::ResultsFolder;
 use crate::render::progress::Progress;
@@ -238,18 +239,23 @@ async fn run_on(
     }
 }
 
-/// Writes the results, curves and figures of a sweep that has ended, and prints the answer. This runs on a separate
+/// Writes the results, curves, figures and report of a sweep that has ended, and prints the answer. This runs on a separate
 /// thread, because it may take long and may block on the reader of the answer.
 async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Output) -> Result<Exit, Failure> {
     let id = sweep.id.to_string();
     let results = client.results(&id).await?;
     let curves = client.curves(&id).await?;
-    let replicates = replicates::of_results(client, &sweep, &results).await?;
+    let (status, spec) = (client.show(&id).await?, client.spec(&id).await?);
     let home = home.to_owned();
     let told = tokio::task::spawn_blocking(move || {
-        let (cells, verdicts) = (aggregate::cells(&replicates, Divergence::Guess), compare::connections(&replicates));
-        let folder =
-            ResultsFolder::write(&home, &sweep, &results, &cells, &curves).map_err(Failure::from_environment)?;
+        let mut record = Record::default();
+        results.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
+        replicates::plan_record(&mut record, &sweep, &spec);
+        let cells = aggregate::cells(record.replicates(), Divergence::Guess);
+        let verdicts = compare::connections(record.replicates());
+        let report = report::html(&status, &spec, &record, &curves);
+        let folder = ResultsFolder::write(&home, &sweep, &results, &cells, &curves, &report)
+            .map_err(Failure::from_environment)?;
         answer(match output {
             Output::Human => human::outcome(&sweep, &cells, &verdicts, &folder),
             Output::Json => json::outcome(&sweep, &cells, &verdicts, &folder),

@@ -248,6 +248,11 @@ pub(crate) fn exported(path: &Path, rows: u64) -> String {
     format!("{} has {}.", path.display(), amounts::counted(rows, "row", "rows"))
 }
 
+/// The file of a report.
+pub(crate) fn reported(path: &Path) -> String {
+    format!("report  {}", path.display())
+}
+
 /// The folder of an export to TensorBoard and its number of files.
 pub(crate) fn exported_runs(path: &Path, files: u64) -> String {
     let (path, files) = (path.display(), amounts::counted(files, "event file", "event files"));

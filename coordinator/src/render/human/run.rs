@@ -104,6 +104,7 @@ pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], 
     for figure in &folder.figures {
         let _fits = write!(text, "\nfigure   {}", figure.display());
     }
+    let _fits = write!(text, "\nreport   {}", folder.report.display());
     text
 }
 

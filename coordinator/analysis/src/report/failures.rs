@@ -1,0 +1,115 @@
+//! Failures by cause, and divergences by configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use biosweep_common::configuration::Point;
+use biosweep_common::grid::Grid;
+use biosweep_common::results::outcome::Outcome;
+use biosweep_common::results::views::IncompleteAttempt;
+use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
+
+use super::record::{Diverged, Record};
+use super::tables::{Entry, Row, Table};
+use super::words;
+use crate::aggregate::PLACE;
+
+/// Maximum number of rows of a table of failures or divergences.
+const ROWS_MAX: usize = 40;
+/// Maximum number of characters of a cause.
+const CAUSE_MAX: usize = 300;
+/// The cause of a failure that is not among the attempts.
+const UNKNOWN: &str = "the cause is not stored with the results";
+
+/// The failed trials by cause, most frequent first; `None` without failures. Causes that differ only in digits are one.
+/// `attempts` are the latest incomplete attempts, latest first.
+pub(super) fn failures(record: &Record, attempts: &[IncompleteAttempt], grid: Option<&Grid>) -> Option<Table> {
+    if record.failed.is_empty() {
+        return None;
+    }
+    let causes = causes(attempts);
+    let mut groups: BTreeMap<String, (String, u64, TrialIndex)> = BTreeMap::new();
+    for &trial in &record.failed {
+        let trajectory = grid.and_then(|grid| grid.trajectory_of(trial));
+        let cause = trajectory.and_then(|trajectory| causes.get(&trajectory)).copied().unwrap_or(UNKNOWN);
+        groups.entry(without_digits(cause)).or_insert_with(|| (cause.to_owned(), 0, trial)).1 += 1;
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|(_, count, trial)| (u64::MAX - count, *trial));
+    let row = |(cause, count, trial): &(String, u64, TrialIndex)| Row {
+        names: vec![cut(cause)],
+        entries: [words::number(*count), trial.to_string()].map(Entry::plain).into(),
+    };
+    let mut caption = format!("{} failed", words::counted(record.failed.len() as u64, "trial"));
+    if groups.len() > ROWS_MAX {
+        caption += &format!("; the {ROWS_MAX} most frequent causes");
+    }
+    let header = ["cause", "trials", "first trial"].map(str::to_owned).into();
+    Some(Table { caption, header, rows: groups.iter().take(ROWS_MAX).map(row).collect(), names: 1, is_text: false })
+}
+
+/// The latest cause of each trajectory that failed.
+fn causes(attempts: &[IncompleteAttempt]) -> BTreeMap<TrajectoryIndex, &str> {
+    let mut causes = BTreeMap::new();
+    for attempt in attempts.iter().filter(|attempt| attempt.outcome == Outcome::Failed) {
+        if let Some(first_line) = attempt.cause.as_deref().and_then(|cause| cause.lines().next()) {
+            causes.entry(attempt.trajectory).or_insert(first_line);
+        }
+    }
+    causes
+}
+
+fn without_digits(text: &str) -> String {
+    text.chars().filter(|character| !character.is_ascii_digit()).collect()
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= CAUSE_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(CAUSE_MAX - 1).chain(['…']).collect()
+}
+
+/// The configurations that diverged, in the order of trials; `None` without divergences. A configuration is named by
+/// the settings that differ, which `axes` lists.
+pub(super) fn divergences(record: &Record, axes: &[Setting]) -> Option<Table> {
+    if record.diverged.is_empty() {
+        return None;
+    }
+    let shown: BTreeSet<Setting> = PLACE[1..].iter().chain(axes).copied().collect();
+    let row = |one: &Diverged| Row {
+        names: vec![name(&one.point, &shown)],
+        entries: [words::number(one.count), updates(one.updates), one.trial.to_string()].map(Entry::plain).into(),
+    };
+    let mut caption = format!("{} diverged", words::counted(record.diverged_count(), "trial"));
+    if record.diverged.len() > ROWS_MAX {
+        caption += &format!("; the first {ROWS_MAX} of {} configurations", words::number(record.diverged.len() as u64));
+    }
+    let header = ["configuration", "trials", "at update", "first trial"].map(str::to_owned).into();
+    Some(Table {
+        caption,
+        header,
+        rows: record.diverged.iter().take(ROWS_MAX).map(row).collect(),
+        names: 1,
+        is_text: false,
+    })
+}
+
+/// `fa, nn, relu, depth 10, learning_rate 0.1`.
+fn name(point: &Point, shown: &BTreeSet<Setting>) -> String {
+    let part = |(&setting, value): (&Setting, &Value)| match setting {
+        Setting::Dataset | Setting::Rule | Setting::Network | Setting::Activation => words::value(setting, value),
+        setting => format!("{} {}", setting.name(), words::value(setting, value)),
+    };
+    let mut parts: Vec<(&Setting, &Value)> = point.iter().filter(|(setting, _)| shown.contains(setting)).collect();
+    // The rule comes first: readers look for it.
+    parts.sort_by_key(|(setting, _)| **setting != Setting::Rule);
+    parts.into_iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+fn updates((least, most): (u64, u64)) -> String {
+    match least == most {
+        true => words::number(least),
+        false => format!("{} to {}", words::number(least), words::number(most)),
+    }
+}

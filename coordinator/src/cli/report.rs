@@ -1,0 +1,99 @@
+//! `biosweep report`: the report of a sweep as one HTML page.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use biosweep_analysis::aggregate;
+use biosweep_analysis::replicates::Divergence;
+use biosweep_analysis::report::{self, Contents, Record, Subject, illustrations};
+use biosweep_common::configuration::Point;
+use biosweep_common::results::views::{CurveView, SpecView, SweepStatus};
+use biosweep_host::clock::Clock;
+use clap::Args;
+
+use super::analysis::AnalysisArgs;
+use super::answer::answer;
+use super::failure::{Exit, Failure};
+use super::{Coordinator, Output, replicates};
+use crate::client::Client;
+use crate::folder;
+use crate::new_file::{Earlier, NewFile};
+use crate::render::{human, json};
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(super) analysis: AnalysisArgs,
+    /// Path of the file [default: report-NAME.html]
+    #[arg(long, value_name = "PATH")]
+    to: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) async fn run(args: &ReportArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+    let only = args.analysis.only()?;
+    let (name, html) = match (args.analysis.asks(), args.analysis.sweep()) {
+        (Some(coordinator), Some(sweep)) => of_sweep(sweep, coordinator, home, only).await?,
+        _ => of_file(&args.analysis, only)?,
+    };
+    let default = || PathBuf::from(format!("report-{}.html", folder::file_name(&name)));
+    let earlier = if args.force { Earlier::Replace } else { Earlier::Keep };
+    let mut file = NewFile::create(&args.to.clone().unwrap_or_else(default), earlier)?;
+    let written = file.write_all(html.as_bytes());
+    let path = file.keep(written)?;
+    answer(match output {
+        Output::Human => human::reported(&path),
+        Output::Json => json::reported(&path),
+    })
+}
+
+/// The name of a sweep, and its report.
+async fn of_sweep(
+    sweep: &str,
+    coordinator: &Coordinator,
+    home: &Path,
+    only: Point,
+) -> Result<(String, String), Failure> {
+    let mut client = Client::connect_to_read(coordinator.target(home)).await?;
+    let status = client.show(sweep).await?;
+    let id = status.sweep.id.to_string();
+    let spec = client.spec(&id).await?;
+    let mut record = Record::only(only);
+    let mut pages = client.each_result(&id).await?;
+    while let Some(page) = pages.next().await? {
+        page.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
+    }
+    replicates::plan_record(&mut record, &status.sweep, &spec);
+    let mut curves = Vec::new();
+    let mut answers = client.each_curve(&id).await?;
+    while let Some(curve) = answers.next().await? {
+        curves.extend(Some(curve).filter(|curve| record.has(curve)));
+    }
+    client.close().await?;
+    let html = html(&status, &spec, &record, &curves);
+    Ok((status.sweep.name, html))
+}
+
+/// The name of a file of results, and its report.
+fn of_file(analysis: &AnalysisArgs, only: Point) -> Result<(String, String), Failure> {
+    let (name, results) = analysis.file()?;
+    let mut record = Record::only(only);
+    results.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
+    let html = written(Subject::File { name: &name }, &record, &name, None);
+    Ok((name, html))
+}
+
+/// The report of a sweep.
+pub(super) fn html(status: &SweepStatus, spec: &SpecView, record: &Record, curves: &[CurveView]) -> String {
+    let subject = Subject::Sweep { sweep: &status.sweep, spec, attempts: &status.incomplete_attempts };
+    written(subject, record, &folder::title(&status.sweep), Some(curves))
+}
+
+fn written(subject: Subject<'_>, record: &Record, title: &str, curves: Option<&[CurveView]>) -> String {
+    let cells = aggregate::cells(record.replicates(), Divergence::Guess);
+    let illustrations = illustrations(title, &cells, curves);
+    let (now, version) = (Clock::start().wall(), env!("CARGO_PKG_VERSION"));
+    report::html(&Contents { subject, record, illustrations: &illustrations, now, version })
+}
