@@ -92,6 +92,21 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
     let file = home.path().join("small.parquet").to_string_lossy().into_owned();
     let _written = home.answer(&["export", "small", "--format", "parquet", "--to", &file]);
     assert_eq!(home.json(&["compare", "--from", &file]), comparison, "a file gives the same answer");
+    let rows = home.answer(&["export", "small", "--format", "jsonl"]);
+    let lines: Vec<&str> = rows.lines().collect();
+    let write = |name: &str, lines: &[&str]| {
+        let path = home.path().join(name);
+        std::fs::write(&path, lines.join("\n")).expect("written");
+        path.to_string_lossy().into_owned()
+    };
+    let (one, two) = (write("small-1.jsonl", &lines[..5]), write("small-2.jsonl", &lines[4..]));
+    assert_eq!(home.json(&["compare", "--from", &one, &two]), comparison, "so do two parts that share a trial");
+    assert_eq!(home.json(&["compare", "--from", &one, "--from", &two]), comparison);
+    let changed = write("changed.jsonl", &[&lines[0].replace("\"test_accuracy\":0.", "\"test_accuracy\":0.0")]);
+    let contradiction = home.run(&["compare", "--from", &one, &changed]);
+    let printed = String::from_utf8_lossy(&contradiction.stderr);
+    assert!(contradiction.status.code() == Some(2), "{printed}");
+    assert!(printed.contains(&format!("--from {changed}: trial 0 (key ")) && printed.contains(&one), "{printed}");
 
     let folder = home.path().join("figures").to_string_lossy().into_owned();
     let draw = |more: &[&str]| home.run(&[&["figures", "small", "--to", &folder], more].concat());
