@@ -1,6 +1,9 @@
 //! Tables for people: accuracies by rule and network, chosen settings, the list of sweeps.
 //!
-//! The tables are plain text without colour, so they are the same on a terminal, in a pipe and in a file.
+//! The tables are plain text without colour, so they are the same on a terminal, in a pipe and in a file. [`tabular`] has
+//! the tables of other answers, in every format.
+
+pub(crate) mod tabular;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 
 use comfy_table::presets;
 
-use super::table::{LIGHT, table};
+use super::{LIGHT, table};
 use crate::cli::TableFormat;
 
 /// A table of texts. The first columns are names, the others are numbers.
