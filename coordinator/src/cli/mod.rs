@@ -241,7 +241,7 @@ impl Command {
 
     /// Whether the answer is a table, which has more formats than others.
     const fn is_table(&self) -> bool {
-        matches!(self, Self::Best(_) | Self::Compare(_) | Self::Sensitivity(_) | Self::Importance(_))
+        matches!(self, Self::Results(_) | Self::Best(_) | Self::Compare(_) | Self::Sensitivity(_) | Self::Importance(_))
     }
 
     /// Whether the command only reads: it writes nothing into the home, not even a log.
@@ -381,7 +381,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Delete(args) => delete::run(&args, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
-            Command::Results(args) => results::run(&args, &home, output).await,
+            Command::Results(args) => results::run(&args, &home, format).await,
             Command::Figures(args) => figures::run(&args, &home, output).await,
             Command::Best(args) => best::run(&args, &home, format).await,
             Command::Compare(args) => compare::run(&args, &home, format).await,
