@@ -7,6 +7,7 @@ mod bench;
 mod best;
 mod chaos;
 mod compare;
+mod completions;
 mod control;
 mod custom_data;
 mod data;
@@ -20,6 +21,7 @@ mod figures;
 mod format;
 mod importance;
 mod list;
+mod man;
 mod plan;
 mod preset;
 mod release;
@@ -94,15 +96,8 @@ pub(crate) struct Coordinator {
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     /// PostgreSQL store for sweeps and results: postgres://USER@HOST/DATABASE [default: a SQLite file in --home]
-    #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true, value_parser = store_url)]
+    #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true, value_parser = serve::store_url)]
     store: Option<String>,
-}
-
-fn store_url(text: &str) -> Result<String, String> {
-    if biosweep_store::is_url(text) {
-        return Ok(text.to_owned());
-    }
-    Err("write it as postgres://USER@HOST/DATABASE, or omit --store for a SQLite file in the home".to_owned())
 }
 
 impl StoreArgs {
@@ -171,6 +166,10 @@ enum Command {
     /// Benchmark the coordinator
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Print the completions of commands and options for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages, one for each command
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -321,14 +320,6 @@ fn stop(command: &Command, runtime: &tokio::runtime::Runtime) -> Result<Stop, Fa
     Stop::listen().map_err(|error| Failure::environment(format!("signals cannot be caught: {error}")))
 }
 
-fn nothing_in(home: &Path) -> Failure {
-    let home = home.display();
-    Failure::bad_input(format!(
-        "there are no sweeps in {home}; give their home with --home, or start one there with \
-         `biosweep run quickstart --home {home}`"
-    ))
-}
-
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, common } = cli;
     let format = common.output;
@@ -342,6 +333,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             return runtime.block_on(plan::run(&args, common.home().ok().as_deref(), output));
         }
         Command::Preset(command) => return preset::run(&command, output),
+        Command::Completions(args) => return completions::run(&args),
+        Command::Man(args) => return man::run(&args, output),
         Command::Data(ref command) => return data::run(command, &common.home()?, output),
         _ => {}
     }
@@ -354,7 +347,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         // No home or store is created here, because the sweep's name may only be a typing error.
         return match command {
             Command::List(_) => list::nothing(&home, output),
-            _ => Err(nothing_in(&home)),
+            _ => Err(list::none_in(&home)),
         };
     }
     let log = home.join("logs").join("biosweep.log");
@@ -391,7 +384,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Replay(args) => replay::run(&args, &home, output).await,
             Command::Chaos(args) => chaos::run(&args, &home, output, &stop).await,
             Command::Bench(command) => bench::run(&command, output, &stop).await,
-            Command::Plan(_) | Command::Preset(_) | Command::Data(_) => unreachable!("answered above"),
+            Command::Plan(_) | Command::Preset(_) | Command::Data(_) | Command::Completions(_) | Command::Man(_) => {
+                unreachable!("answered above")
+            }
         }
     });
     runtime.shutdown_timeout(LAST_THREADS);

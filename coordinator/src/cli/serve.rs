@@ -132,6 +132,14 @@ async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
     Ok(Host::start_alone(options).await?)
 }
 
+/// Parses the address of a PostgreSQL store.
+pub(super) fn store_url(text: &str) -> Result<String, String> {
+    if biosweep_store::is_url(text) {
+        return Ok(text.to_owned());
+    }
+    Err("write it as postgres://USER@HOST/DATABASE, or omit --store for a SQLite file in the home".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,6 +78,10 @@ pub(crate) fn exported_runs(path: &Path, files: u64) -> String {
     pretty(&json!({ "path": path.display().to_string(), "files": files }))
 }
 
+pub(crate) fn manual(folder: &Path, pages: u64) -> String {
+    pretty(&json!({ "path": folder.display().to_string(), "pages": pages }))
+}
+
 pub(crate) fn workers(workers: &[WorkerView]) -> String {
     pretty(&workers.iter().map(worker_value).collect::<Vec<_>>())
 }

@@ -254,6 +254,11 @@ pub(crate) fn exported_runs(path: &Path, files: u64) -> String {
     format!("{path} has {files}; show them with `tensorboard --logdir {path}`.")
 }
 
+/// The folder of manual pages and their number.
+pub(crate) fn manual(folder: &Path, pages: u64) -> String {
+    format!("{} has {}.", folder.display(), amounts::counted(pages, "manual page", "manual pages"))
+}
+
 /// The results that are kept after a sweep was deleted.
 fn kept_reuses(reused: u64) -> String {
     match reused {
