@@ -8,6 +8,7 @@ mod csv;
 mod jsonl;
 mod parquet;
 pub(crate) mod rows;
+mod runs;
 mod tensorboard;
 #[cfg(test)]
 mod tests;
