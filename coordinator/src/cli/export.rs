@@ -11,7 +11,7 @@ use super::answer::{Array, Stdout, answer};
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::event_files::EventFolder;
+use crate::export::event_files::EventFolder;
 use crate::folder;
 use crate::new_file::{Earlier, NewFile};
 use crate::render::{human, json};
