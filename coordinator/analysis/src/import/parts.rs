@@ -98,10 +98,10 @@ mod tests {
         result
     }
 
-    fn parts(all: &[&[ResultView]]) -> Vec<Part> {
-        let part = |(number, results): (usize, &&[ResultView])| Part {
+    fn parts(all: &[&[&ResultView]]) -> Vec<Part> {
+        let part = |(number, results): (usize, &&[&ResultView])| Part {
             file: format!("{number}.parquet"),
-            results: results.to_vec(),
+            results: results.iter().map(|&result| result.clone()).collect(),
         };
         all.iter().enumerate().map(part).collect()
     }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_results_of_all_files_are_joined_in_order() {
         let [a, b, c] = [0, 1, 2].map(|trial| keyed(completed("bp", "nn", trial + 1, 0.5, 0.5), trial));
-        let joined = combined(parts(&[&[b.clone()], &[c.clone(), a.clone()], &[]])).expect("different trials");
+        let joined = combined(parts(&[&[&b], &[&c, &a], &[]])).expect("different trials");
         assert_eq!(joined, [b, c, a]);
         assert_eq!(combined(Vec::new()), Ok(Vec::new()));
     }
@@ -120,7 +120,7 @@ mod tests {
         let mut second = first.clone();
         (second.worker_name, second.seconds, second.attempts) = ("other".to_owned(), 99.0, 7);
         (second.trial, second.environment, second.dataset_size) = (TrialIndex(8), None, None);
-        assert_eq!(combined(parts(&[&[first.clone()], &[second.clone(), second]])), Ok(vec![first]));
+        assert_eq!(combined(parts(&[&[&first], &[&second, &second]])), Ok(vec![first]));
     }
 
     #[test]
@@ -128,13 +128,13 @@ mod tests {
         let failed = keyed(ended("bp", "nn", 1, TrialStatus::Failed), 3);
         let done = keyed(completed("bp", "nn", 1, 0.5, 0.4), 3);
         let diverged = keyed(ended("bp", "nn", 1, TrialStatus::Diverged), 3);
-        for measured in [done.clone(), diverged.clone()] {
-            for order in [[&failed, &measured], [&measured, &failed]] {
-                let found = combined(parts(&[&[order[0].clone()], &[order[1].clone()]])).expect("one measurement");
-                assert_eq!(found, [measured.clone()]);
+        for measured in [&done, &diverged] {
+            for order in [[&failed, measured], [measured, &failed]] {
+                let found = combined(parts(&[&[order[0]], &[order[1]]])).expect("one measurement");
+                assert_eq!(found, std::slice::from_ref(measured));
             }
         }
-        let error = combined(parts(&[&[failed], &[done], &[diverged]])).expect_err("two measurements");
+        let error = combined(parts(&[&[&failed], &[&done], &[&diverged]])).expect_err("two measurements");
         assert_eq!((error.earlier.as_str(), error.file.as_str()), ("1.parquet", "2.parquet"));
     }
 
@@ -154,7 +154,7 @@ mod tests {
         ];
         for (mut second, what) in cases {
             (second.key, second.trial) = (first.key, TrialIndex(5));
-            let error = combined(parts(&[&[first.clone()], &[second]])).expect_err(what);
+            let error = combined(parts(&[&[&first], &[&second]])).expect_err(what);
             assert_eq!((error.file.as_str(), error.what), ("1.parquet", what));
             let text = error.to_string();
             assert!(text.starts_with("trial 5 (key 0303030303"), "{text}");
