@@ -33,10 +33,12 @@ impl MlflowServer {
         drop(listener);
         let log = File::create(folder.path().join("server.log")).expect("a file");
         let mut command = Command::new(python);
-        command.args(["-B", "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]);
+        command.args(["-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]);
         command.args(["--port", &port.to_string()]);
         command.arg("--backend-store-uri").arg(format!("sqlite:///{}/runs.sqlite", folder.path().display()));
         command.arg("--default-artifact-root").arg(folder.path().join("artifacts"));
+        // Without the job runners: nothing here needs them, and they would be eight more processes.
+        command.env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
         // The server has processes of its own, which end with their group.
         let child = command.process_group(0).spawn().expect("Python starts");

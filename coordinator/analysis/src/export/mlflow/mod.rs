@@ -130,9 +130,15 @@ impl Mlflow {
             let measured = CURVE.into_iter().zip(values(point)).filter_map(|(key, value)| Some((key, value?)));
             metrics.extend(measured.map(|(key, value)| Metric { key, value, step, timestamp_ms }));
         }
-        if let Some(score) = trial.score {
-            let (step, timestamp_ms) = (score.best_update, milliseconds(score.best_update));
-            let accuracies = RESULT.into_iter().zip([score.validation_accuracy, score.test_accuracy]);
+        let result = match (trial.score, trial.status) {
+            (Some(score), _) => Some((score.best_update, [score.validation_accuracy, score.test_accuracy])),
+            // As in Parquet. Otherwise a trial that diverged before its first evaluation would have no metric.
+            (None, TrialStatus::Diverged) => Some((trial.updates, [f64::NAN; RESULT.len()])),
+            (None, TrialStatus::Completed | TrialStatus::Failed) => None,
+        };
+        if let Some((step, accuracies)) = result {
+            let timestamp_ms = milliseconds(step);
+            let accuracies = RESULT.into_iter().zip(accuracies);
             metrics.extend(accuracies.map(|(key, value)| Metric { key, value, step, timestamp_ms }));
         }
         Run {
