@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`cli`] | one file per command |
 //! | [`client`] | the connection of a command to a coordinator |
-//! | [`event_files`] | the folder of TensorBoard event files |
+//! | [`export`] | exports with one run a trial: TensorBoard's event files, MLflow |
 //! | [`folder`] | the folder with the files of a run |
 //! | [`new_file`] | a file that appears whole or not at all |
 //! | [`render`] | answers for people and programs |
@@ -18,7 +18,7 @@ mod bench;
 mod chaos;
 mod cli;
 mod client;
-mod event_files;
+mod export;
 mod folder;
 mod new_file;
 mod render;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Puts the Python readers of exports, for the tests, into target/readers: pandas, polars, DuckDB and TensorBoard. 0.6 GB, once.
+# Puts the Python readers of exports, for the tests, into target/readers: pandas, polars, DuckDB,
+# TensorBoard and MLflow. 0.7 GB, once.
 # A second call downloads nothing unless the list has changed.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -20,7 +21,7 @@ if ! python3 -m venv "$folder" 2>/dev/null; then
     say "Python cannot make a virtual environment for the readers of exports (apt-get install python3-venv)"
     exit 3
 fi
-say "fetching the readers of exports for the tests (0.6 GB installed, once)"
+say "fetching the readers of exports for the tests (0.7 GB installed, once)"
 if ! "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
     --only-binary=:all: --requirement "$list"; then
     rm -rf "$folder"

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod disk;
 pub mod hostile;
+pub mod mlflow;
 pub mod network;
 pub mod postgres;
 pub mod readers;

@@ -1,4 +1,4 @@
-//! Python with the readers of exports, which `deploy/setup/readers.sh` installs.
+//! The programs that read exports: Python with its packages, which `deploy/setup/readers.sh` installs, and LaTeX.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,6 @@ use std::process::Command;
 /// # Panics
 /// If the readers are not installed and `CI` is `true`.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "a skipped test prints a message")]
 pub fn python() -> Option<PathBuf> {
     let test = std::env::current_exe().expect("a test is a file");
     let target = test.ancestors().nth(3).expect("tests lie in target/PROFILE/deps");
@@ -16,10 +15,35 @@ pub fn python() -> Option<PathBuf> {
     if readers.join("installed.txt").is_file() {
         return Some(readers.join("bin/python"));
     }
-    let missing = format!("{} has no readers of exports; `deploy/setup/readers.sh` installs them", readers.display());
+    skipped(&format!("{} has no readers of exports; `deploy/setup/readers.sh` installs them", readers.display()));
+    None
+}
+
+/// The program pdflatex with booktabs. Without it a test is skipped with a message; with `CI=true` it fails.
+///
+/// # Panics
+/// If it is not installed and `CI` is `true`.
+#[must_use]
+pub fn pdflatex() -> Option<PathBuf> {
+    let has_booktabs =
+        Command::new("kpsewhich").arg("booktabs.sty").output().is_ok_and(|output| output.status.success());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("pdflatex")).find(|program| program.is_file());
+    if found.is_none() || !has_booktabs {
+        skipped("pdflatex with booktabs is not installed; `deploy/setup/tex.sh` installs it");
+        return None;
+    }
+    found
+}
+
+/// Says that a test is skipped because something is not installed.
+///
+/// # Panics
+/// If `CI` is `true`, because everything is installed there.
+#[expect(clippy::print_stderr, reason = "a skipped test prints a message")]
+fn skipped(missing: &str) {
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
     eprintln!("skipped: {missing}");
-    None
 }
 
 /// Runs a Python script, which must succeed, and returns what it printed.

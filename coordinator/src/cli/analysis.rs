@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use biosweep_analysis::compare::Question;
-use biosweep_analysis::import;
+use biosweep_analysis::import::{self, Part};
 use biosweep_analysis::replicates::Replicates;
 use biosweep_common::configuration::Point;
 use biosweep_common::results::views::ResultView;
@@ -22,9 +22,10 @@ pub(crate) struct AnalysisArgs {
     /// A sweep's id, the start of an id, or a name
     #[arg(required_unless_present = "from")]
     sweep: Option<String>,
-    /// Read the results from a Parquet or JSON Lines file of `biosweep export`, in place of a sweep
-    #[arg(long, value_name = "FILE", conflicts_with = "sweep")]
-    from: Option<PathBuf>,
+    /// Read the results from Parquet or JSON Lines files of `biosweep export`, in place of a sweep; several files count
+    /// as one sweep
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "sweep")]
+    from: Vec<PathBuf>,
     /// Only the trials with these settings, such as rule=dtp,depth=10
     #[arg(long = "where", value_name = "SETTING=VALUE", value_delimiter = ',')]
     settings: Vec<String>,
@@ -45,14 +46,14 @@ pub(crate) struct ArmsArgs {
 }
 
 impl AnalysisArgs {
-    /// The sweep; `None` if the results are in a file.
+    /// The sweep; `None` if the results are in files.
     pub(super) fn sweep(&self) -> Option<&str> {
-        self.sweep.as_deref().filter(|_| self.from.is_none())
+        self.sweep.as_deref().filter(|_| self.from.is_empty())
     }
 
-    /// The coordinator; `None` if the results are in a file.
+    /// The coordinator; `None` if the results are in files.
     pub(super) fn asks(&self) -> Option<&Coordinator> {
-        self.from.is_none().then_some(&self.coordinator)
+        self.from.is_empty().then_some(&self.coordinator)
     }
 
     /// The settings that the wanted trials have.
@@ -60,10 +61,9 @@ impl AnalysisArgs {
         settings::assignments("--where", &self.settings)
     }
 
-    /// The name of the file of `--from` without its ending, and its results.
-    pub(super) fn file(&self) -> Result<(String, Vec<ResultView>), Failure> {
-        let path = self.from.as_deref().unwrap_or(Path::new(""));
-        Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), of_file(path)?))
+    /// The title of the files of `--from`, and their results.
+    pub(super) fn files(&self) -> Result<(String, Vec<ResultView>), Failure> {
+        Ok((title(&self.from), of_files(&self.from)?))
     }
 
     /// The results with the wanted settings. No results are an error.
@@ -71,17 +71,17 @@ impl AnalysisArgs {
         Ok(self.titled(home).await?.1)
     }
 
-    /// The same with their title: the name of the sweep or of the file, and how complete the sweep is.
+    /// The same with their title: the name of the sweep or of the files, and how complete the sweep is.
     pub(super) async fn titled(&self, home: &Path) -> Result<(String, Replicates), Failure> {
         let only = self.only()?;
-        let (title, replicates) = match (&self.from, &self.sweep) {
-            (Some(_), _) => {
-                let (name, results) = self.file()?;
-                (name, Replicates::of(&results).map_err(Failure::environment)?)
+        let (title, replicates) = match self.from.as_slice() {
+            [_, ..] => {
+                let (title, results) = self.files()?;
+                (title, Replicates::of(&results).map_err(Failure::environment)?)
             }
-            (None, sweep) => {
+            [] => {
                 let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
-                let sweep = client.show(sweep.as_deref().unwrap_or_default()).await?.sweep;
+                let sweep = client.show(self.sweep.as_deref().unwrap_or_default()).await?.sweep;
                 let replicates = replicates::of_sweep(&mut client, &sweep).await?;
                 client.close().await?;
                 (folder::title(&sweep), replicates)
@@ -96,11 +96,34 @@ impl AnalysisArgs {
     }
 }
 
-/// The results in an exported file.
+/// The results in exported files.
+fn of_files(paths: &[PathBuf]) -> Result<Vec<ResultView>, Failure> {
+    let parts = paths.iter().map(|path| Ok(Part { file: path.display().to_string(), results: of_file(path)? }));
+    import::combined(parts.collect::<Result<_, Failure>>()?)
+        .map_err(|error| Failure::bad_input(format!("--from {}: {error}", error.file)))
+}
+
 fn of_file(path: &Path) -> Result<Vec<ResultView>, Failure> {
     let bad = |why: String| Failure::bad_input(format!("--from {}: {why}", path.display()));
     let bytes = fs::read(path).map_err(|error| bad(error.to_string()))?;
     import::results(bytes).map_err(|error| bad(error.to_string()))
+}
+
+/// The title of results in files: the common start of their names, or the first name with the number of the others.
+fn title(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.file_stem().unwrap_or_default().to_string_lossy()).collect();
+    let Some((first, others)) = names.split_first() else { return String::new() };
+    if others.iter().all(|other| other == first) {
+        return first.clone().into_owned();
+    }
+    let is_common = |&(place, character): &(usize, char)| {
+        others.iter().all(|other| other.get(place..).is_some_and(|rest| rest.starts_with(character)))
+    };
+    let common: String = first.char_indices().take_while(is_common).map(|(_, character)| character).collect();
+    match common.trim_end_matches(['-', '_', '.']) {
+        "" => format!("{first} and {} more", others.len()),
+        common => common.to_owned(),
+    }
 }
 
 impl ArmsArgs {
@@ -119,4 +142,21 @@ impl ArmsArgs {
 /// Parses the settings of `--by`.
 pub(super) fn by(names: Option<&[String]>) -> Result<Option<Vec<Setting>>, Failure> {
     names.map(|names| names.iter().map(|name| settings::named("--by", name)).collect()).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_title_of_files_is_their_common_start_or_the_first_name() {
+        let titled = |paths: &[&str]| title(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(titled(&["a/rates-results.parquet"]), "rates-results");
+        assert_eq!(titled(&["a/rates.jsonl", "b/rates.parquet"]), "rates", "the folders differ");
+        assert_eq!(titled(&["rates_.-1.jsonl", "rates_.-2.jsonl"]), "rates");
+        assert_eq!(titled(&["rates.jsonl", "rates-more.jsonl"]), "rates");
+        assert_eq!(titled(&["éa.jsonl", "éb.jsonl", "éc.jsonl"]), "é");
+        assert_eq!(titled(&["è.jsonl", "é.jsonl"]), "è and 1 more", "they share a byte only");
+        assert_eq!(titled(&["-a.jsonl", "-b.jsonl", "c.jsonl"]), "-a and 2 more");
+    }
 }

@@ -10,6 +10,7 @@ use miette::Report;
 
 use crate::bench::BenchError;
 use crate::client::ClientError;
+use crate::export::mlflow::ServerError;
 use crate::new_file::NewFileError;
 use crate::render::spec_error;
 
@@ -133,6 +134,12 @@ impl From<NewFileError> for Failure {
             NewFileError::Exists(_) | NewFileError::FolderExists(_) => Self::bad_input(error),
             NewFileError::Unwritten { .. } => Self::environment(error),
         }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        if error.is_bad_input() { Self::bad_input(error) } else { Self::environment(error) }
     }
 }
 

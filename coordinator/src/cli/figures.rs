@@ -4,14 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_analysis::aggregate;
-use biosweep_analysis::axes::importance::importance;
-use biosweep_analysis::axes::sensitivity;
-use biosweep_analysis::figures::{self, Figure, Format, Width};
-use biosweep_analysis::replicates::{Divergence, Replicates};
-use biosweep_common::names;
-use biosweep_common::results::views::CurveView;
-use biosweep_common::vocabulary::diagnostics::Measure;
+use biosweep_analysis::figures::{Figure, Format, Kind, Material, Width};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
@@ -24,26 +17,6 @@ use crate::client::Client;
 use crate::new_file::{Earlier, NewFile};
 use crate::render::json;
 use crate::terminal::say;
-
-names! {
-    /// The kind of a figure.
-    Kind("kind of figure") {
-        /// Test accuracy by depth, the paper's Figure 1.
-        AccuracyByDepth = "accuracy-by-depth",
-        /// Test accuracies of all settings, sorted, the paper's Figure 2.
-        Sensitivity = "sensitivity",
-        /// Test accuracy by learning rate.
-        LearningRate = "learning-rate",
-        /// Test accuracy by the number of settings tried.
-        TuningBudget = "tuning-budget",
-        /// How much each axis matters.
-        Importance = "importance",
-        /// Validation accuracy by updates.
-        LearningCurves = "learning-curves",
-        /// Diagnostics of each layer by updates, a figure for each measure.
-        Diagnostics = "diagnostics",
-    }
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct FiguresArgs {
@@ -86,25 +59,28 @@ fn width(text: &str) -> Result<Width, String> {
 }
 
 pub(super) async fn run(args: &FiguresArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let kinds = kinds(args)?;
+    check_kinds(args)?;
     let (title, replicates) = args.analysis.titled(home).await?;
+    let needs_curves = args.kind.is_empty() || args.kind.iter().any(|kind| kind.is_of_curves());
     let curves = match args.analysis.sweep().zip(args.analysis.asks()) {
-        Some((sweep, coordinator)) if kinds.iter().any(|kind| kind.is_of_curves()) => {
+        Some((sweep, coordinator)) if needs_curves => {
             let mut client = Client::connect_to_read(coordinator.target(home)).await?;
             let curves = client.curves(sweep).await?;
             client.close().await?;
-            curves
+            Some(curves)
         }
-        _ => Vec::new(),
+        _ => None,
     };
     fs::create_dir_all(&args.to)
         .map_err(|error| Failure::environment(format!("cannot create the folder {}: {error}", args.to.display())))?;
-    let material = Material { title: &title, replicates: &replicates, curves: &curves, width: args.width };
+    let material = Material { title: &title, replicates: &replicates, curves: curves.as_deref() };
+    let kinds = if args.kind.is_empty() { material.kinds() } else { args.kind.clone() };
     let mut paths = Vec::new();
     for kind in kinds {
-        let figures = material.figures(kind);
-        if figures.is_empty() && args.kind.contains(&kind) {
-            let why = format!("the sweep has no {kind}: its spec measures none; see `diagnostics` in docs/spec.md");
+        let figures = material.figures(kind, args.width);
+        if figures.is_empty() {
+            let why =
+                format!("the sweep has no {kind}: its spec has no `measure`; see Layer diagnostics in docs/spec.md");
             return Err(Failure::bad_input(why));
         }
         for (name, figure) in figures {
@@ -118,54 +94,13 @@ pub(super) async fn run(args: &FiguresArgs, home: &Path, output: Output) -> Resu
     })
 }
 
-impl Kind {
-    /// Whether it shows learning curves or diagnostics, which a file of results has not.
-    const fn is_of_curves(self) -> bool {
-        matches!(self, Self::LearningCurves | Self::Diagnostics)
-    }
-}
-
-/// The kinds to draw.
-fn kinds(args: &FiguresArgs) -> Result<Vec<Kind>, Failure> {
-    let has_curves = args.analysis.sweep().is_some();
-    if let Some(kind) = args.kind.iter().find(|kind| !has_curves && kind.is_of_curves()) {
-        return Err(Failure::bad_input(format!(
+/// A file of results has no curves.
+fn check_kinds(args: &FiguresArgs) -> Result<(), Failure> {
+    match args.kind.iter().find(|kind| args.analysis.sweep().is_none() && kind.is_of_curves()) {
+        Some(kind) => Err(Failure::bad_input(format!(
             "a file of results has no {kind}; name the sweep in place of --from, or another --kind"
-        )));
-    }
-    Ok(match args.kind.as_slice() {
-        [] => Kind::ALL.iter().copied().filter(|kind| has_curves || !kind.is_of_curves()).collect(),
-        asked => asked.to_vec(),
-    })
-}
-
-/// What figures are drawn from.
-struct Material<'a> {
-    title: &'a str,
-    replicates: &'a Replicates,
-    curves: &'a [CurveView],
-    width: Width,
-}
-
-impl Material<'_> {
-    /// The figures of a kind with the names of their files.
-    fn figures(&self, kind: Kind) -> Vec<(String, Figure)> {
-        let Self { title, replicates, curves, width } = *self;
-        let cells = || aggregate::cells(replicates, Divergence::Guess);
-        let figure = match kind {
-            Kind::AccuracyByDepth => figures::accuracy_by_depth(title, &cells(), width),
-            Kind::Sensitivity => figures::sensitivity(title, &sensitivity::sorted(replicates), width),
-            Kind::LearningRate => figures::accuracy_by_learning_rate(title, replicates, width),
-            Kind::TuningBudget => figures::tuning_budget(title, &sensitivity::spreads(replicates), width),
-            Kind::Importance => figures::importance(title, importance(replicates).as_ref(), width),
-            Kind::LearningCurves => figures::learning_curves(title, &cells(), curves, width),
-            Kind::Diagnostics => {
-                let name = |measure: Measure| measure.name().replace('_', "-");
-                let figures = figures::diagnostics(title, &cells(), curves, width);
-                return figures.into_iter().map(|(measure, figure)| (name(measure), figure)).collect();
-            }
-        };
-        vec![(kind.name().to_owned(), figure)]
+        ))),
+        None => Ok(()),
     }
 }
 

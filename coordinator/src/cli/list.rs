@@ -40,3 +40,12 @@ pub(super) fn nothing(home: &Path, output: Output) -> Result<Exit, Failure> {
         Output::Json => json::sweeps(&[]),
     })
 }
+
+/// The error of a command about a sweep in a home without any.
+pub(super) fn none_in(home: &Path) -> Failure {
+    let home = home.display();
+    Failure::bad_input(format!(
+        "there are no sweeps in {home}; give their home with --home, or start one there with \
+         `biosweep run quickstart --home {home}`"
+    ))
+}

@@ -7,6 +7,7 @@ mod bench;
 mod best;
 mod chaos;
 mod compare;
+mod completions;
 mod control;
 mod coordinator;
 mod custom_data;
@@ -21,6 +22,7 @@ mod figures;
 mod format;
 mod importance;
 mod list;
+mod man;
 mod plan;
 mod preset;
 mod release;
@@ -142,6 +144,10 @@ enum Command {
     /// Benchmark the coordinator
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Print the completions of commands and options for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages, one for each command
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -213,7 +219,7 @@ impl Command {
 
     /// Whether the answer is a table, which has more formats than others.
     const fn is_table(&self) -> bool {
-        matches!(self, Self::Best(_) | Self::Compare(_) | Self::Sensitivity(_) | Self::Importance(_))
+        matches!(self, Self::Results(_) | Self::Best(_) | Self::Compare(_) | Self::Sensitivity(_) | Self::Importance(_))
     }
 
     /// Whether the command only reads: it writes nothing into the home, not even a log.
@@ -284,14 +290,6 @@ fn stop(command: &Command, runtime: &tokio::runtime::Runtime) -> Result<Stop, Fa
     Stop::listen().map_err(|error| Failure::environment(format!("signals cannot be caught: {error}")))
 }
 
-fn nothing_in(home: &Path) -> Failure {
-    let home = home.display();
-    Failure::bad_input(format!(
-        "there are no sweeps in {home}; give their home with --home, or start one there with \
-         `biosweep run quickstart --home {home}`"
-    ))
-}
-
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, common } = cli;
     let format = common.output;
@@ -305,6 +303,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             return runtime.block_on(plan::run(&args, common.home().ok().as_deref(), output));
         }
         Command::Preset(command) => return preset::run(&command, output),
+        Command::Completions(args) => return completions::run(&args),
+        Command::Man(args) => return man::run(&args, output),
         Command::Data(ref command) => return data::run(command, &common.home()?, output),
         _ => {}
     }
@@ -317,7 +317,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         // No home or store is created here, because the sweep's name may only be a typing error.
         return match command {
             Command::List(_) => list::nothing(&home, output),
-            _ => Err(nothing_in(&home)),
+            _ => Err(list::none_in(&home)),
         };
     }
     let log = home.join("logs").join("biosweep.log");
@@ -344,7 +344,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Delete(args) => delete::run(&args, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
-            Command::Results(args) => results::run(&args, &home, output).await,
+            Command::Results(args) => results::run(&args, &home, format).await,
             Command::Figures(args) => figures::run(&args, &home, output).await,
             Command::Report(args) => report::run(&args, &home, output).await,
             Command::Best(args) => best::run(&args, &home, format).await,
@@ -355,7 +355,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Replay(args) => replay::run(&args, &home, output).await,
             Command::Chaos(args) => chaos::run(&args, &home, output, &stop).await,
             Command::Bench(command) => bench::run(&command, output, &stop).await,
-            Command::Plan(_) | Command::Preset(_) | Command::Data(_) => unreachable!("answered above"),
+            Command::Plan(_) | Command::Preset(_) | Command::Data(_) | Command::Completions(_) | Command::Man(_) => {
+                unreachable!("answered above")
+            }
         }
     });
     runtime.shutdown_timeout(LAST_THREADS);

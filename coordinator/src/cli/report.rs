@@ -3,8 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use biosweep_analysis::aggregate;
-use biosweep_analysis::replicates::Divergence;
+use biosweep_analysis::figures::Material;
 use biosweep_analysis::report::{self, Contents, Record, Subject, illustrations};
 use biosweep_common::configuration::Point;
 use biosweep_common::results::views::{CurveView, SpecView, SweepStatus};
@@ -76,9 +75,9 @@ async fn of_sweep(
     Ok((status.sweep.name, html))
 }
 
-/// The name of a file of results, and its report.
+/// The title of files of results, and their report.
 fn of_file(analysis: &AnalysisArgs, only: Point) -> Result<(String, String), Failure> {
-    let (name, results) = analysis.file()?;
+    let (name, results) = analysis.files()?;
     let mut record = Record::only(only);
     results.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
     let html = written(Subject::File { name: &name }, &record, &name, None);
@@ -92,8 +91,7 @@ pub(super) fn html(status: &SweepStatus, spec: &SpecView, record: &Record, curve
 }
 
 fn written(subject: Subject<'_>, record: &Record, title: &str, curves: Option<&[CurveView]>) -> String {
-    let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-    let illustrations = illustrations(title, &cells, curves);
+    let illustrations = illustrations(Material { title, replicates: record.replicates(), curves });
     let (now, version) = (Clock::start().wall(), env!("CARGO_PKG_VERSION"));
     report::html(&Contents { subject, record, illustrations: &illustrations, now, version })
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use super::answer::{Array, Stdout, answer};
 use super::export::{format, refuse_terminal};
 use super::failure::{Exit, Failure};
-use super::{Coordinator, Output, replicates};
+use super::{Coordinator, Output, TableFormat, replicates};
 use crate::client::Client;
 use crate::render::{human, table};
 use crate::rows::{self, Origin, What};
@@ -23,7 +23,7 @@ pub(crate) struct ResultsArgs {
     /// Format of the rows [default: a table of means; with --output json, a JSON array of rows]
     #[arg(long, value_parser = format())]
     format: Option<Format>,
-    /// Print the table of means in Markdown
+    /// Print the table of means in Markdown, like --output markdown
     #[arg(long, conflicts_with_all = ["format", "curves"])]
     markdown: bool,
     /// Leave diverged replicates out of the means of the table, in place of counting them as a guess
@@ -39,7 +39,7 @@ pub(crate) struct ResultsArgs {
     pub(super) coordinator: Coordinator,
 }
 
-pub(super) async fn run(args: &ResultsArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &ResultsArgs, home: &Path, output: TableFormat) -> Result<Exit, Failure> {
     if let Some(format) = args.format {
         refuse_terminal(&args.sweep, format)?;
     }
@@ -49,23 +49,32 @@ pub(super) async fn run(args: &ResultsArgs, home: &Path, output: Output) -> Resu
         (_, true) => What::Diagnostics,
         _ => What::Results,
     };
-    let is_table = what == What::Results && args.format.is_none() && (args.markdown || output == Output::Human);
-    let written = match is_table {
-        true => means(args, &mut client).await,
-        false => write_rows(args, what, &mut client, output).await,
+    let is_of_means = what == What::Results && args.format.is_none();
+    let written = match output {
+        _ if is_of_means && args.markdown => means(args, &mut client, TableFormat::Markdown).await,
+        TableFormat::Human | TableFormat::Markdown | TableFormat::Latex if is_of_means => {
+            means(args, &mut client, output).await
+        }
+        // Rows are CSV by default.
+        TableFormat::Csv => write_rows(args, what, &mut client, Output::Human).await,
+        output => match output.plain() {
+            Ok(output) => write_rows(args, what, &mut client, output).await,
+            Err(error) => Err(error),
+        },
     };
     client.close().await?;
     written
 }
 
-async fn means(args: &ResultsArgs, client: &mut Client) -> Result<Exit, Failure> {
+async fn means(args: &ResultsArgs, client: &mut Client, output: TableFormat) -> Result<Exit, Failure> {
     let sweep = client.show(&args.sweep).await?.sweep;
     let divergence = if args.completed_only { Divergence::LeftOut } else { Divergence::Guess };
     let cells = aggregate::cells(&replicates::of_sweep(client, &sweep).await?, divergence);
     let so_far = human::so_far(&sweep);
-    answer(match args.markdown {
-        true => table::accuracies_markdown(&cells, divergence, so_far.as_deref()),
-        false => table::accuracies(&cells, divergence, so_far.as_deref(), stdout_width()),
+    answer(match output {
+        TableFormat::Markdown => table::accuracies_markdown(&cells, divergence, so_far.as_deref()),
+        TableFormat::Latex => table::accuracies_latex(&cells, divergence, so_far.as_deref()),
+        _ => table::accuracies(&cells, divergence, so_far.as_deref(), stdout_width()),
     })
 }
 

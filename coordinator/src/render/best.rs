@@ -6,7 +6,7 @@ use biosweep_analysis::replicates::mean::Mean;
 use biosweep_analysis::selection::Best;
 use biosweep_common::settings::{Setting, Value};
 
-use super::tabular::Tabular;
+use super::table::tabular::Tabular;
 use crate::cli::TableFormat;
 
 const CAPTION: &str = "test: mean test accuracy in percent ± half of its 95 % interval,\n\

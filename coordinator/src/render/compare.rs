@@ -4,7 +4,7 @@ use biosweep_analysis::compare::{Comparison, Contrast, Measure, Verdict, sentenc
 use biosweep_analysis::statistics::interval::Interval;
 use biosweep_common::settings::{Setting, Value};
 
-use super::tabular::Tabular;
+use super::table::tabular::Tabular;
 use crate::cli::TableFormat;
 
 /// What the numbers mean.

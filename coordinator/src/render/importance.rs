@@ -2,7 +2,7 @@
 
 use biosweep_analysis::axes::importance::{Effect, Importance, Method};
 
-use super::tabular::Tabular;
+use super::table::tabular::Tabular;
 use crate::cli::TableFormat;
 
 /// Effects below this share of the variance are not shown to people; JSON has all.

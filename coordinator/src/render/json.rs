@@ -15,6 +15,7 @@ use biosweep_common::spec::{ExecutionOptions, Reuse, SpecText};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::export::mlflow::Summary;
 use crate::folder::ResultsFolder;
 
 /// Any answer as indented JSON.
@@ -80,6 +81,23 @@ pub(crate) fn exported_runs(path: &Path, files: u64) -> String {
 
 pub(crate) fn reported(path: &Path) -> String {
     pretty(&json!({ "report": path.display().to_string() }))
+}
+
+pub(crate) fn exported_to_server(summary: &Summary) -> String {
+    let Summary { url, experiment, experiment_id, created, continued, unchanged, metrics } = summary;
+    pretty(&json!({
+        "url": url,
+        "experiment": experiment,
+        "experiment_id": experiment_id,
+        "created": created,
+        "continued": continued,
+        "unchanged": unchanged,
+        "metrics": metrics,
+    }))
+}
+
+pub(crate) fn manual(folder: &Path, pages: u64) -> String {
+    pretty(&json!({ "path": folder.display().to_string(), "pages": pages }))
 }
 
 pub(crate) fn workers(workers: &[WorkerView]) -> String {

@@ -8,7 +8,6 @@
 //! | [`importance`] | the importance of axes |
 //! | [`json`] | answers for programs, with stable field names |
 //! | [`table`] | tables |
-//! | [`tabular`] | a table of texts in each format |
 //! | [`progress`] | the progress of a sweep |
 //! | [`rate`] | the speed of a sweep, and its remaining time |
 //! | [`sensitivity`] | the sensitivity of arms to their tuning settings |
@@ -24,4 +23,3 @@ pub(crate) mod rate;
 pub(crate) mod sensitivity;
 pub(crate) mod spec_error;
 pub(crate) mod table;
-pub(crate) mod tabular;

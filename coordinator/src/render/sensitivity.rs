@@ -7,7 +7,7 @@ use biosweep_analysis::replicates::mean::Mean;
 use biosweep_common::settings::{Setting, Value};
 
 use super::best::accuracy;
-use super::tabular::Tabular;
+use super::table::tabular::Tabular;
 use crate::cli::TableFormat;
 
 const CAPTION: &str = "over the tuning settings of an arm, in percent of test accuracy: the mean without the worst and\n\

@@ -3,3 +3,4 @@
 mod command_line;
 mod exports;
 mod homes;
+mod manual;

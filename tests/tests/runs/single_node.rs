@@ -92,14 +92,27 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
     let file = home.path().join("small.parquet").to_string_lossy().into_owned();
     let _written = home.answer(&["export", "small", "--format", "parquet", "--to", &file]);
     assert_eq!(home.json(&["compare", "--from", &file]), comparison, "a file gives the same answer");
+    let rows = home.answer(&["export", "small", "--format", "jsonl"]);
+    let lines: Vec<&str> = rows.lines().collect();
+    let write = |name: &str, lines: &[&str]| {
+        let path = home.path().join(name);
+        std::fs::write(&path, lines.join("\n")).expect("written");
+        path.to_string_lossy().into_owned()
+    };
+    let (one, two) = (write("small-1.jsonl", &lines[..5]), write("small-2.jsonl", &lines[4..]));
+    assert_eq!(home.json(&["compare", "--from", &one, &two]), comparison, "so do two parts that share a trial");
+    assert_eq!(home.json(&["compare", "--from", &one, "--from", &two]), comparison);
+    let changed = write("changed.jsonl", &[&lines[0].replace("\"test_accuracy\":0.", "\"test_accuracy\":0.0")]);
+    let contradiction = home.run(&["compare", "--from", &one, &changed]);
+    let printed = String::from_utf8_lossy(&contradiction.stderr);
+    assert!(contradiction.status.code() == Some(2), "{printed}");
+    assert!(printed.contains(&format!("--from {changed}: trial 0 (key ")) && printed.contains(&one), "{printed}");
 
     let folder = home.path().join("figures").to_string_lossy().into_owned();
     let draw = |more: &[&str]| home.run(&[&["figures", "small", "--to", &folder], more].concat());
     for (format, start) in [("svg", &b"<svg"[..]), ("png", b"\x89PNG"), ("pdf", b"%PDF")] {
         assert!(draw(&["--format", format, "--width", "3.3in"]).status.success(), "{format}");
-        for kind in
-            ["accuracy-by-depth", "sensitivity", "learning-rate", "tuning-budget", "importance", "learning-curves"]
-        {
+        for kind in ["accuracy-by-depth", "sensitivity", "tuning-budget", "importance", "learning-curves"] {
             let bytes = std::fs::read(home.path().join("figures").join(format!("{kind}.{format}"))).expect("a figure");
             assert!(bytes.starts_with(start), "{kind}.{format}");
         }
@@ -127,7 +140,7 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
         (&["list", "--output", "csv"], "are for tables"),
         (&["compare", "--from", "nothing.parquet"], "--from nothing.parquet"),
         (&["figures", "--from", &file, "--kind", "learning-curves"], "has no learning-curves"),
-        (&["figures", "small", "--kind", "diagnostics", "--to", &folder], "its spec measures none"),
+        (&["figures", "small", "--kind", "diagnostics", "--to", &folder], "its spec has no `measure`"),
     ] {
         let output = home.run(bad);
         let printed = String::from_utf8_lossy(&output.stderr);

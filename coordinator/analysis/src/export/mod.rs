@@ -1,13 +1,15 @@
 //! Results, curves and diagnostics as files: the columns and the formats.
 //!
 //! A new format of rows needs one new file with a `Sink`, one line in [`Format`] and one in `Format::sink`. TensorBoard's
-//! event files are no rows and stand apart: [`TensorBoard`].
+//! event files and the runs of MLflow are no rows and stand apart: [`TensorBoard`], [`mlflow`].
 
 pub(crate) mod column;
 mod csv;
 mod jsonl;
+pub mod mlflow;
 mod parquet;
 pub(crate) mod rows;
+mod runs;
 mod tensorboard;
 #[cfg(test)]
 mod tests;

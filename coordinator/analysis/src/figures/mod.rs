@@ -5,11 +5,13 @@
 //! | `accuracy` | test accuracy by depth and by learning rate |
 //! | `tuning` | all settings sorted, tuning budgets, importance of axes |
 //! | `training` | learning curves, and diagnostics of layers over updates |
+//! | `gallery` | every kind of figure from one material |
 //! | `parts` | what figures share: axes, panels, the key |
 //! | `scene` | marks and text, and the bundled font |
 //! | `output` | files |
 
 mod accuracy;
+mod gallery;
 mod output;
 mod parts;
 mod scene;
@@ -20,6 +22,7 @@ mod tuning;
 mod tests;
 
 pub use accuracy::{accuracy_by_depth, accuracy_by_learning_rate};
+pub use gallery::{Kind, Material};
 pub use output::size::{Width, WidthError};
 pub use output::{Figure, FigureError, Format};
 pub use training::{diagnostics, learning_curves};

@@ -1,10 +1,12 @@
 //! Results read back from a file that `export` wrote: JSON Lines or Parquet.
 //!
-//! Each reader gives rows with the columns of an export; `result` makes results of them.
+//! Each reader gives rows with the columns of an export; `result` makes results of them; `parts` joins those of several
+//! files.
 
 mod error;
 mod jsonl;
 mod parquet;
+mod parts;
 mod result;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use crate::export::rows::results_columns;
 use result::Columns;
 
 pub use error::ImportError;
+pub use parts::{Contradiction, Part, combined};
 
 /// The first bytes of every Parquet file.
 const PARQUET: &[u8] = b"PAR1";

@@ -3,7 +3,7 @@
 use biosweep_common::results::views::CurveView;
 
 use crate::aggregate::Cell;
-use crate::figures::{self, Figure, Width};
+use crate::figures::{Figure, Kind, Material, Width};
 use crate::replicates::mean::Mean;
 
 /// Inches that a figure has on a narrow screen.
@@ -20,28 +20,41 @@ pub struct Illustration {
     pub narrow: Figure,
 }
 
-impl Illustration {
-    /// Draws a figure at both widths.
-    fn new(caption: String, draw: impl Fn(Width) -> Figure) -> Self {
-        let narrow = Width::from_inches(NARROW).unwrap_or(Width::COLUMN);
-        Self { caption, page: draw(Width::PAGE), narrow: draw(narrow) }
-    }
-}
-
-/// The figures of results. Without learning curves (`None`) there is no figure of them.
+/// The figures that show something.
 #[must_use]
-pub fn illustrations(title: &str, cells: &[Cell], curves: Option<&[CurveView]>) -> Vec<Illustration> {
+pub fn illustrations(material: Material<'_>) -> Vec<Illustration> {
+    let cells = material.cells();
     if cells.is_empty() {
         return Vec::new();
     }
-    let depth = Illustration::new(format!("Test accuracy by number of hidden layers. {}", bars(cells)), |width| {
-        figures::accuracy_by_depth(title, cells, width)
-    });
-    let mut all = vec![depth];
-    if let Some(curves) = curves {
-        all.push(Illustration::new(learning(curves), |width| figures::learning_curves(title, cells, curves, width)));
+    let narrow = Width::from_inches(NARROW).unwrap_or(Width::COLUMN);
+    let of_kind = |kind: Kind| {
+        let (pages, narrow) = (material.figures(kind, Width::PAGE), material.figures(kind, narrow));
+        let pairs = pages.into_iter().zip(narrow);
+        let caption = caption(kind, &cells, material.curves.unwrap_or_default());
+        pairs.map(move |((_, page), (_, narrow))| Illustration { caption: caption.clone(), page, narrow })
+    };
+    material.kinds().into_iter().flat_map(of_kind).collect()
+}
+
+/// What the figures of a kind show.
+fn caption(kind: Kind, cells: &[Cell], curves: &[CurveView]) -> String {
+    match kind {
+        Kind::AccuracyByDepth => format!("Test accuracy by number of hidden layers. {}", bars(cells)),
+        Kind::Sensitivity => "The test accuracies of all settings, sorted in each fold; a line is the mean over folds. A line \
+                              that is high and flat needs little tuning."
+            .to_owned(),
+        Kind::LearningRate => format!("Test accuracy by learning rate. {}", bars(cells)),
+        Kind::TuningBudget => "Test accuracy by tuning budget: the best of k random settings by validation, at the greatest \
+                               depth."
+            .to_owned(),
+        Kind::Importance => "How much each axis, and each combination of axes, matters for the test accuracy.".to_owned(),
+        Kind::LearningCurves => learning(curves),
+        Kind::Diagnostics => {
+            "A diagnostic of each layer by updates, for the chosen settings at the greatest depth. Deeper layers are darker."
+                .to_owned()
+        }
     }
-    all
 }
 
 /// What error bars are.
@@ -60,8 +73,5 @@ fn bars(cells: &[Cell]) -> String {
 
 fn learning(curves: &[CurveView]) -> String {
     let what = "Validation accuracy by updates, for the chosen settings at the greatest depth.";
-    match curves {
-        [] => format!("{what} There is no learning curve yet."),
-        _ => format!("{what} A thin line is one replicate, a thick line the mean of replicates; there are no bands."),
-    }
+    if curves.is_empty() { format!("{what} There is no learning curve yet.") } else { what.to_owned() }
 }

@@ -9,8 +9,7 @@ use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, TrialIndex};
 use biosweep_common::vocabulary::time::WallTime;
 
 use super::{Contents, Record, Subject, html, illustrations};
-use crate::aggregate;
-use crate::replicates::Divergence;
+use crate::figures::Material;
 use crate::samples::{completed, curves, ended, paper, sweep, with};
 
 const SPEC: &str = "[data]\ndataset = \"mnist\"\n[grid]\nrule = [\"bp\", \"fa\", \"dtp\"]\nnetwork = [\"nn\", \"dn\"]\n\
@@ -30,8 +29,7 @@ fn record(only: Point, results: &[ResultView]) -> Record {
 }
 
 fn written(subject: Subject<'_>, record: &Record, curves: Option<&[CurveView]>) -> String {
-    let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-    let illustrations = illustrations("a title", &cells, curves);
+    let illustrations = illustrations(Material { title: "a title", replicates: record.replicates(), curves });
     let now = WallTime(1_700_003_600_000);
     let page = html(&Contents { subject, record, illustrations: &illustrations, now, version: "7.8.9" });
     check(&page);

@@ -33,6 +33,7 @@ pub(crate) use self::run::{
 pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};
 use super::rate::Rate;
 use super::table;
+use crate::export::mlflow::Summary;
 use crate::terminal::stdout_width;
 
 pub(crate) fn no_sweeps_in(home: &Path) -> String {
@@ -257,6 +258,22 @@ pub(crate) fn reported(path: &Path) -> String {
 pub(crate) fn exported_runs(path: &Path, files: u64) -> String {
     let (path, files) = (path.display(), amounts::counted(files, "event file", "event files"));
     format!("{path} has {files}; show them with `tensorboard --logdir {path}`.")
+}
+
+/// What an export to an MLflow server has done.
+pub(crate) fn exported_to_server(summary: &Summary) -> String {
+    let Summary { url, experiment, created, continued, unchanged, .. } = summary;
+    let runs = amounts::counted(created + continued + unchanged, "run", "runs");
+    let parts = [(created, "new"), (continued, "continued"), (unchanged, "unchanged")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| **count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+    format!("Experiment `{experiment}` on {url} has {runs} of this sweep{parts}.")
+}
+
+/// The folder of manual pages and their number.
+pub(crate) fn manual(folder: &Path, pages: u64) -> String {
+    format!("{} has {}.", folder.display(), amounts::counted(pages, "manual page", "manual pages"))
 }
 
 /// The results that are kept after a sweep was deleted.

@@ -1,6 +1,10 @@
 //! Tables for people: accuracies by rule and network, chosen settings, the list of sweeps.
 //!
-//! The tables are plain text without colour, so they are the same on a terminal, in a pipe and in a file.
+//! The tables are plain text without colour, so they are the same on a terminal, in a pipe and in a file. [`tabular`] has
+//! the tables of other answers, in every format.
+
+mod latex;
+pub(crate) mod tabular;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +17,8 @@ use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use tabular::Tabular;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// A line under the header of the table, and no other lines.
@@ -34,13 +39,11 @@ pub(crate) fn accuracies(cells: &[Cell], divergence: Divergence, so_far: Option<
     for pivot in pivots(cells) {
         let title = (pivots(cells).len() > 1).then(|| format!("{}\n", pivot.dataset.label()));
         for columns in pivot.fitting(width.map_or(usize::MAX, usize::from)) {
-            parts.push(format!("{}{}", title.as_deref().unwrap_or_default(), pivot.table(&columns, LIGHT)));
+            parts.push(format!("{}{}", title.as_deref().unwrap_or_default(), pivot.table(&columns).human()));
         }
     }
     parts.push(caption(cells, divergence));
-    if let Some(table) = chosen(cells, LIGHT) {
-        parts.push(table);
-    }
+    parts.extend(chosen(cells).map(|table| table.human()));
     parts.join("\n\n")
 }
 
@@ -50,11 +53,24 @@ pub(crate) fn accuracies_markdown(cells: &[Cell], divergence: Divergence, so_far
     let pivots = pivots(cells);
     for pivot in &pivots {
         parts.extend((pivots.len() > 1).then(|| format!("**{}**", pivot.dataset.label())));
-        parts.push(pivot.table(&pivot.columns, presets::ASCII_MARKDOWN));
+        parts.push(pivot.table(&pivot.columns).markdown());
     }
     parts.push(caption(cells, divergence));
-    parts.extend(chosen(cells, presets::ASCII_MARKDOWN));
+    parts.extend(chosen(cells).map(|table| table.markdown()));
     parts.join("\n\n")
+}
+
+/// The same in LaTeX, one `tabular` per dataset. The caption and `so_far` are comments.
+pub(crate) fn accuracies_latex(cells: &[Cell], divergence: Divergence, so_far: Option<&str>) -> String {
+    let pivots = pivots(cells);
+    let of_pivot = |pivot: &Pivot<'_>| {
+        let label = (pivots.len() > 1).then(|| pivot.dataset.label());
+        let notes = [so_far.map(str::to_owned), label, Some(caption(cells, divergence))];
+        pivot.table(&pivot.columns).latex(&notes.into_iter().flatten().collect::<Vec<_>>().join("\n"))
+    };
+    let mut parts: Vec<String> = pivots.iter().map(of_pivot).collect();
+    parts.extend(chosen(cells).map(|table| table.latex("the chosen settings")));
+    if parts.is_empty() { "% no results yet".to_owned() } else { parts.join("\n\n") }
 }
 
 /// Minimum characters of an id in a list: the time stamp.
@@ -146,7 +162,7 @@ fn pivots(cells: &[Cell]) -> Vec<Pivot<'_>> {
 }
 
 impl Pivot<'_> {
-    fn table(&self, columns: &[Column], style: TableStyle) -> String {
+    fn table(&self, columns: &[Column]) -> Tabular {
         let mut header = vec!["rule".to_owned(), "network".to_owned()];
         header.extend(columns.iter().map(title));
         let row = |&row: &Row| {
@@ -154,8 +170,7 @@ impl Pivot<'_> {
             texts.extend(columns.iter().map(|&column| self.text(row, column)));
             texts
         };
-        let header: Vec<&str> = header.iter().map(String::as_str).collect();
-        table(&header, self.rows.iter().map(row), 2, style)
+        Tabular { header, rows: self.rows.iter().map(row).collect(), names: 2 }
     }
 
     fn text(&self, row: Row, column: Column) -> String {
@@ -255,15 +270,15 @@ fn caption(cells: &[Cell], divergence: Divergence) -> String {
 }
 
 /// The settings chosen for each cell; `None` if there was no choice.
-fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
+fn chosen(cells: &[Cell]) -> Option<Tabular> {
     let settings: BTreeSet<Setting> = cells.iter().flat_map(|cell| cell.chosen.keys().copied()).collect();
     let tuned: Vec<&Cell> = cells.iter().filter(|cell| cell.candidates > 1).collect();
     if tuned.is_empty() {
         return None;
     }
-    let mut header = vec!["rule", "network", "activation", "depth"];
-    header.extend(settings.iter().map(|setting| setting.name()));
-    header.push("tried");
+    let mut header = ["rule", "network", "activation", "depth"].map(str::to_owned).to_vec();
+    header.extend(settings.iter().map(|setting| setting.name().to_owned()));
+    header.push("tried".to_owned());
     let row = |cell: &&Cell| {
         let place = &cell.place;
         let mut row = vec![
@@ -281,7 +296,7 @@ fn chosen(cells: &[Cell], style: TableStyle) -> Option<String> {
         });
         row
     };
-    Some(table(&header, tuned.iter().map(row), 3, style))
+    Some(Tabular { header, rows: tuned.iter().map(row).collect(), names: 3 })
 }
 
 /// A table whose first `names` columns are text and whose others are numbers.

@@ -20,23 +20,19 @@ use biosweep_common::configuration::Point;
 use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::{CurveView, ResultView, SweepView};
-use biosweep_common::settings::{Level, Setting, Value};
+use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::ids::TrialIndex;
 use prost_types::value::Kind as AnyKind;
 
 use super::column::{Column, Kind};
 use super::rows::settings;
+use super::runs::{self, CURVE, RESULT, values};
 use crate::replicates::{REPLICATES, key};
 use events::Events;
 use messages::{
     Experiment, HParamInfo, HParamType, HParamsData, MetricInfo, MetricName, SessionEndInfo, SessionStartInfo,
     SessionStatus,
 };
-
-/// The tags of a learning curve.
-const CURVE: [&str; 3] = ["train_loss", "validation_accuracy", "test_accuracy"];
-/// The tags of a result, at the update of the best validation accuracy.
-const RESULT: [&str; 2] = ["result/validation_accuracy", "result/test_accuracy"];
 
 /// An event file of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +116,8 @@ impl TensorBoard {
                 break;
             }
             let mut events = trial.start(group, start);
-            for point in curve.points.iter().filter(|point| trial.sees(&group.point, point)) {
+            let is_own = |point: &&CurvePoint| runs::is_evaluation(point, &group.point, trial.updates);
+            for point in curve.points.iter().filter(is_own) {
                 let (time, values) = (trial.time(start, point.update), values(point));
                 events.scalars(point.update, time, &tagged(&values));
                 group.means.entry(point.update).or_default().add(time, &values);
@@ -178,24 +175,12 @@ impl Means {
 impl Trial {
     /// Whether the trial belongs to the trajectory of a curve.
     fn is_of(&self, group: &Group, curve: &CurveView) -> bool {
-        let settings = group.point.iter().chain(&self.replicate);
-        let mut kept = settings.filter(|(setting, _)| setting.level() != Level::Stop);
-        kept.all(|(setting, value)| curve.point.get(setting) == Some(value))
-    }
-
-    /// Whether an evaluation of the trajectory is one of this trial.
-    fn sees(&self, settings: &Point, point: &CurvePoint) -> bool {
-        let integer = |setting| match settings.get(&setting) {
-            Some(&Value::Integer(number)) => Some(number),
-            _ => None,
-        };
-        let is_regular = integer(Setting::EvalEvery).is_none_or(|every| point.update.is_multiple_of(every));
-        point.update <= self.updates && (is_regular || integer(Setting::MaxUpdates) == Some(point.update))
+        runs::is_of(group.point.iter().chain(&self.replicate), curve)
     }
 
     /// Seconds since 1970 at an update.
     fn time(&self, start: f64, update: u64) -> f64 {
-        start + self.seconds * (update as f64 / self.updates.max(1) as f64)
+        start + runs::seconds_until(update, self.updates, self.seconds)
     }
 
     fn start(&self, group: &Group, start: f64) -> Events {
@@ -227,10 +212,6 @@ impl Trial {
     }
 }
 
-fn values(point: &CurvePoint) -> [Option<f64>; CURVE.len()] {
-    [Some(point.train_loss), Some(point.validation_accuracy), point.test_accuracy]
-}
-
 fn tagged(values: &[Option<f64>; CURVE.len()]) -> [(&'static str, Option<f64>); CURVE.len()] {
     std::array::from_fn(|place| (CURVE[place], values[place]))
 }
@@ -242,10 +223,7 @@ fn file(run: String, events: Events, submitted_ms: u64) -> EventFile {
 
 /// The name of a group: its place and a number that makes it unique.
 fn group_name(point: &Point, number: usize) -> String {
-    let place = [Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
-    let mut parts: Vec<String> = place.iter().filter_map(|setting| point.get(setting)).map(Value::to_string).collect();
-    parts.push(number.to_string());
-    parts.join("-")
+    format!("{}-{number}", runs::place(point))
 }
 
 /// A value of a setting for the plugin: texts, real numbers and flags; lists are texts.

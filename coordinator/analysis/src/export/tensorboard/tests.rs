@@ -1,5 +1,6 @@
 //! The runs, their events and the means.
 
+use biosweep_common::settings::Level;
 use biosweep_common::vocabulary::ids::TrajectoryIndex;
 use prost::Message as _;
 
