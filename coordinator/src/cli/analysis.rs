@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use biosweep_analysis::compare::Question;
+use biosweep_analysis::compare::{Question, Test};
 use biosweep_analysis::import::{self, Part};
 use biosweep_analysis::replicates::Replicates;
 use biosweep_common::configuration::Point;
@@ -128,14 +128,20 @@ fn title(paths: &[PathBuf]) -> String {
 
 impl ArmsArgs {
     /// The question about these arms.
-    pub(super) fn question(&self, margin: f64) -> Result<Question, Failure> {
+    pub(super) fn question(&self, margin: f64, test: Test) -> Result<Question, Failure> {
         let text = &self.arms;
         let (name, values) = text.split_once('=').ok_or_else(|| {
             Failure::bad_input(format!("--arms {text}: write it as SETTING=VALUE,VALUE, such as network=nn,dn"))
         })?;
         let setting = settings::named("--arms", name)?;
         let arms = values.split(',').map(|word| settings::value("--arms", setting, word));
-        Ok(Question { setting, arms: arms.collect::<Result<Vec<Value>, _>>()?, by: by(self.by.as_deref())?, margin })
+        Ok(Question {
+            setting,
+            arms: arms.collect::<Result<Vec<Value>, _>>()?,
+            by: by(self.by.as_deref())?,
+            margin,
+            test,
+        })
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use biosweep_analysis::compare::{MARGIN, compare};
+use biosweep_analysis::compare::{MARGIN, Test, compare};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::TableFormat;
 use super::analysis::{AnalysisArgs, ArmsArgs};
@@ -20,17 +21,24 @@ pub(crate) struct CompareArgs {
     /// The difference of accuracies up to which two arms count as equivalent
     #[arg(long, default_value_t = MARGIN, value_name = "FRACTION", allow_negative_numbers = true)]
     margin: f64,
+    /// The test of paired differences
+    #[arg(long, value_parser = test(), default_value_t = Test::SignFlip)]
+    test: Test,
+}
+
+fn test() -> impl TypedValueParser<Value = Test> {
+    PossibleValuesParser::new(Test::NAMES).try_map(|name| name.parse::<Test>())
 }
 
 pub(super) async fn run(args: &CompareArgs, home: &Path, format: TableFormat) -> Result<Exit, Failure> {
     if !(args.margin > 0.0 && args.margin < 1.0) {
         return Err(Failure::bad_input(format!("--margin {}: it is a fraction above 0 and below 1", args.margin)));
     }
-    let question = args.arms.question(args.margin)?;
+    let question = args.arms.question(args.margin, args.test)?;
     let replicates = args.analysis.replicates(home).await?;
     let comparison = compare(&replicates, &question).map_err(Failure::bad_input)?;
     answer(match format {
         TableFormat::Json => json::pretty(&comparison),
-        format => render::compare::comparison(&comparison, format),
+        format => render::compare::comparison(&comparison, args.test, format),
     })
 }

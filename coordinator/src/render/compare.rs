@@ -1,28 +1,28 @@
 //! A comparison of two arms: its sentences and its table.
 
-use biosweep_analysis::compare::{Comparison, Contrast, Measure, Verdict, sentence};
+use biosweep_analysis::compare::{Comparison, Contrast, Measure, Test, Verdict, sentence};
 use biosweep_analysis::statistics::interval::Interval;
 use biosweep_common::settings::{Setting, Value};
 
 use super::table::tabular::Tabular;
 use crate::cli::TableFormat;
 
-/// What the numbers mean.
+/// What the numbers mean, but for the test.
 const CAPTION: &str = "differences in points of test accuracy (of a slope: in points per hidden layer), the second arm\n\
 minus the first, paired by fold and seed; each fold chose its settings by validation\n\
 95 %: the interval of the difference on these training images\n\
-new data: its interval for new training images (Nadeau and Bengio 2003)\n\
-p: exact sign-flip test; Holm: corrected over the family";
+new data: its interval for new training images (Nadeau and Bengio 2003)";
 
 /// The comparison in the format of an answer.
-pub(crate) fn comparison(comparison: &Comparison, output: TableFormat) -> String {
+pub(crate) fn comparison(comparison: &Comparison, test: Test, output: TableFormat) -> String {
     let contrasts: Vec<&Contrast> = comparison.primary.iter().chain(&comparison.secondary).collect();
     let table = tabular(&contrasts);
+    let caption = format!("{CAPTION}\np: {}; Holm: corrected over the family", test.in_words());
     if output != TableFormat::Human {
-        return table.answer(CAPTION, output);
+        return table.answer(&caption, output);
     }
     let sentences: Vec<String> = comparison.main().iter().map(sentence).collect();
-    format!("{}\n\n{}\n\n{CAPTION}", sentences.join("\n"), table.human())
+    format!("{}\n\n{}\n\n{caption}", sentences.join("\n"), table.human())
 }
 
 fn tabular(contrasts: &[&Contrast]) -> Tabular {

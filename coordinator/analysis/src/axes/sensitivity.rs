@@ -204,6 +204,7 @@ mod tests {
     use biosweep_common::results::views::ResultView;
 
     use super::*;
+    use crate::compare::Test;
     use crate::replicates::mean::Unit;
     use crate::samples::{completed, with};
 
@@ -224,7 +225,7 @@ mod tests {
             }
         }
         let arms = ["nn", "dn"].map(|name| Value::Name(name.into())).to_vec();
-        let question = Question { setting: Setting::Network, arms, by: None, margin: 0.01 };
+        let question = Question { setting: Setting::Network, arms, by: None, margin: 0.01, test: Test::SignFlip };
         let found = sensitivity(&Replicates::of(&results).expect("known counts"), &question).expect("two arms");
         let [Sensitivity { arms, .. }] = found.as_slice() else { panic!("one group") };
         let near = |mean: Option<Mean>, value: f64| (mean.expect("three folds").mean - value).abs() < 1e-12;

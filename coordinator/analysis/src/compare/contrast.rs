@@ -5,14 +5,12 @@ use biosweep_common::settings::{Setting, Value};
 use serde::{Serialize, Serializer};
 
 use super::pairs::Pairs;
+use super::significance::Test;
 use crate::replicates::by_name;
 use crate::replicates::mean::{LEVEL, Unit};
 use crate::statistics::interval::{self, Inference, Interval};
-use crate::statistics::sign_flip::{Draws, sign_flip};
 use crate::statistics::{equivalence, holm, summary};
 
-/// Drawn signs where there are too many pairs for all of them.
-const DRAWS: Draws = Draws { seed: 0, count: 99_999 };
 /// The level of tests.
 const ALPHA: f64 = 0.05;
 
@@ -86,7 +84,9 @@ pub struct Contrast {
     pub unit: Unit,
     /// Number of folds that are left out, because an arm lacks them.
     pub dropped: usize,
-    /// The p-value of the exact sign-flip test; `None` without pairs.
+    /// The test of differences.
+    pub test: Test,
+    /// The p-value of the test; `None` without pairs.
     pub p: Option<f64>,
     /// The smallest p-value that so many pairs can give.
     pub smallest_p: Option<f64>,
@@ -118,17 +118,18 @@ pub(super) struct Compared {
     pub(super) pairs: Pairs,
     pub(super) images: Option<Images>,
     pub(super) margin: f64,
+    pub(super) test: Test,
 }
 
 /// A contrast without its family: Holm's correction and the verdict come with [`judge`].
 pub(super) fn contrast(compared: Compared) -> Contrast {
-    let Compared { group, measure, setting, arms: [first, second], pairs, images, margin } = compared;
+    let Compared { group, measure, setting, arms: [first, second], pairs, images, margin, test } = compared;
     let numerators = pairs.differences();
     let differences = pairs.fractions(&numerators);
     let new_data = images.filter(|_| pairs.unit == Unit::Fold).and_then(|Images { training, validation }| {
         interval::of_mean_difference(&differences, Inference::NewTrainingData { validation, training }, LEVEL)
     });
-    let test = sign_flip(&numerators, DRAWS);
+    let significance = test.of(&numerators);
     let mean = |numerators: &[i64]| summary::mean(&pairs.fractions(numerators));
     Contrast {
         group,
@@ -142,8 +143,9 @@ pub(super) fn contrast(compared: Compared) -> Contrast {
         pairs: pairs.len(),
         unit: pairs.unit,
         dropped: pairs.dropped,
-        p: test.as_ref().map(|test| test.p),
-        smallest_p: test.as_ref().map(|test| test.smallest_p),
+        test,
+        p: significance.map(|found| found.p),
+        smallest_p: significance.map(|found| found.smallest_p),
         p_holm: None,
         family: 0,
         margin,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `pairs` | paired scores of two arms, as exact numbers |
 //! | `contrast` | one contrast: intervals, p-value, verdict |
+//! | `significance` | its test |
 //! | `question` | the arms, and the groups within which they are compared |
 //! | `sentence` | a contrast in words |
 //!
@@ -14,6 +15,7 @@ mod contrast;
 mod pairs;
 mod question;
 mod sentence;
+mod significance;
 
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
@@ -25,6 +27,7 @@ use self::contrast::{Compared, Images, contrast, judge};
 pub use self::question::{CompareError, Question};
 pub(crate) use self::question::{Group, grouped};
 pub use self::sentence::sentence;
+pub use self::significance::Test;
 use crate::replicates::{Configuration, Replicates, group_by};
 
 /// The margin of equivalence, unless another one is asked for: one point of accuracy.
@@ -71,7 +74,7 @@ pub fn connections(replicates: &Replicates) -> Vec<Contrast> {
     let pairs = [[Network::Nn, Network::Dn], [Network::Convnet, Network::DenseConvnet]];
     let answers = pairs.iter().filter_map(|arms| {
         let arms = arms.iter().map(|network| Value::Name(network.name().into())).collect();
-        let question = Question { setting: Setting::Network, arms, by: None, margin: MARGIN };
+        let question = Question { setting: Setting::Network, arms, by: None, margin: MARGIN, test: Test::SignFlip };
         compare(replicates, &question).ok()
     });
     answers.flat_map(|answer| answer.main().to_vec()).collect()
@@ -89,6 +92,7 @@ fn accuracies(group: &Group<'_>, question: &Question) -> Vec<Contrast> {
             pairs: pairs::accuracies(first, second),
             images: images(first),
             margin: question.margin,
+            test: question.test,
         })
     };
     (1..question.arms.len()).map(beside_first).collect()
@@ -115,6 +119,7 @@ fn slopes<'a>(point: &Point, groups: &[&Group<'a>], question: &Question) -> Vec<
             pairs,
             images: images(first.first()?),
             margin: question.margin / (depths().max()? - depths().min()?) as f64,
+            test: question.test,
         }))
     };
     (1..question.arms.len()).filter_map(beside_first).collect()

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 
+use super::significance::Test;
 use crate::aggregate::PLACE;
 use crate::replicates::{Configuration, REPLICATES, Replicates, group_by};
 
@@ -20,6 +21,8 @@ pub struct Question {
     /// The difference of accuracies, a fraction, within which arms count as equivalent. For slopes it is divided by the range
     /// of the depths.
     pub margin: f64,
+    /// The test of differences.
+    pub test: Test,
 }
 
 /// A comparison that is not possible.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 
-use super::{Arm, Contrast, Measure, Verdict};
+use super::{Arm, Contrast, Measure, Test, Verdict};
 use crate::statistics::interval::Interval;
 
 /// A contrast as one or two sentences.
@@ -74,8 +74,13 @@ fn evidence(contrast: &Contrast) -> String {
         parts.push(format!("95 % interval {}", ends(interval, contrast.difference.unwrap_or(0.0))));
     }
     parts.push(format!("{} {}", contrast.pairs, contrast.unit.word(contrast.pairs as u64)));
+    if contrast.pairs == 1 {
+        return parts.join(", ");
+    }
     if let Some(p) = contrast.p_holm {
-        parts.push(format!("p = {}", probability(p)));
+        let test =
+            if contrast.test == Test::SignFlip { String::new() } else { format!(" ({})", contrast.test.in_words()) };
+        parts.push(format!("p = {}{test}", probability(p)));
     }
     if contrast.family > 1 {
         parts.push(format!("Holm over {}", contrast.family));
@@ -97,6 +102,10 @@ fn too_few(contrast: &Contrast, subject: &str) -> String {
     let smallest = contrast.smallest_p.map_or_else(String::new, |p| {
         format!("; so few give p = {} at best", probability((p * contrast.family.max(1) as f64).min(1.0)))
     });
+    if contrast.pairs == 1 {
+        let unit = contrast.unit.word(1);
+        return format!("one {unit} cannot tell whether {subject} help{}. {}", third(contrast), amount(contrast));
+    }
     let pairs = format!("{} {}", contrast.pairs, contrast.unit.word(contrast.pairs as u64));
     format!("n is too small to tell whether {subject} help{}: {pairs}{smallest}. {}", third(contrast), amount(contrast))
 }

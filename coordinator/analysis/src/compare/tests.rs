@@ -9,7 +9,7 @@ use crate::samples::{completed, ended, with};
 
 fn question(by: Option<Vec<Setting>>) -> Question {
     let arms = ["nn", "dn"].map(|name| Value::Name(name.into())).to_vec();
-    Question { setting: Setting::Network, arms, by, margin: MARGIN }
+    Question { setting: Setting::Network, arms, by, margin: MARGIN, test: Test::SignFlip }
 }
 
 fn fold(result: ResultView, fold: u64) -> ResultView {
@@ -145,6 +145,28 @@ fn with_one_fold_the_pairs_are_seeds_and_nothing_follows_for_new_data() {
     let contrast = &compared(&results).secondary[0];
     assert_eq!((contrast.unit, contrast.pairs), (Unit::Seed, 4));
     assert!(contrast.interval.is_some() && contrast.interval_new_data.is_none());
+}
+
+#[test]
+fn one_pair_has_a_difference_and_no_p_value_in_words() {
+    let results = [completed("bp", "nn", 5, 0.9, 0.9), completed("bp", "dn", 5, 0.9, 0.92)];
+    let text = sentence(&compared(&results).secondary[0]);
+    assert_eq!(text, "one seed cannot tell whether dense connections help. Accuracy is 2.0 points higher (1 seed).");
+}
+
+#[test]
+fn another_test_is_named_in_the_sentence() {
+    let at = |network, index: u64, test| fold(completed("bp", network, 5, 0.9, test), index);
+    let results: Vec<_> =
+        (0..8).flat_map(|index| [at("nn", index, 0.9), at("dn", index, 0.91 + 0.001 * index as f64)]).collect();
+    let by = |test| {
+        let question = Question { test, ..question(None) };
+        let answer = compare(&Replicates::of(&results).expect("known counts"), &question).expect("two arms");
+        (answer.secondary[0].p.expect("pairs"), sentence(&answer.secondary[0]))
+    };
+    assert_eq!((by(Test::SignFlip).0, by(Test::Wilcoxon).0), (2.0 / 256.0, 2.0 / 256.0));
+    assert!(by(Test::T).0 < 1e-4 && by(Test::T).1.contains("(paired t test)"), "{}", by(Test::T).1);
+    assert!(!by(Test::SignFlip).1.contains("test"), "{}", by(Test::SignFlip).1);
 }
 
 #[test]

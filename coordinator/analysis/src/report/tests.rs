@@ -98,7 +98,7 @@ fn a_finished_sweep_has_every_section() {
         "The settings with the best mean validation accuracy",
         "<strong>Figure 1.</strong> Test accuracy by number of hidden layers. Error bars are 95 % intervals of means over 4 \
          folds.",
-        "<strong>Figure 2.</strong> Validation accuracy by updates",
+        "<strong>Figure 4.</strong> Validation accuracy by updates",
         "No trial failed.",
         "No trial diverged.",
         "<pre>\nbiosweep run spec.toml\nbiosweep replay 00000000-0000-0000-0000-000000000007/0</pre>",
@@ -107,7 +107,7 @@ fn a_finished_sweep_has_every_section() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    assert_eq!(page.matches("<svg").count(), 4, "two figures, each for a page and for a narrow screen");
+    assert_eq!(page.matches("<svg").count(), 8, "four figures, each for a page and for a narrow screen");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_file_of_results_has_a_page_without_curves_and_spec() {
     let page = written(Subject::File { name: "rows <1>" }, &record(Point::new(), &paper(4)), None);
     assert!(page.contains("rows &#60;1&#62;") && page.contains("96 trials in a file of results"), "{page}");
     assert!(page.contains("A file of results has no spec.") && page.contains("biosweep replay abab"), "{page}");
-    assert_eq!(page.matches("<svg").count(), 2, "no learning curves");
+    assert_eq!(page.matches("<svg").count(), 6, "three figures, none of learning curves");
 }
 
 #[test]
