@@ -32,7 +32,7 @@ use document::node::{self, Kind, Node};
 use document::parse;
 pub use document::pin::pin;
 pub use error::{SpecError, SpecErrors};
-pub use execution::{ExecutionOptions, PRIORITY_MAX, Reuse, WEIGHT_MAX};
+pub use execution::{EQUIVALENCE_MARGIN, ExecutionOptions, PRIORITY_MAX, Reuse, WEIGHT_MAX};
 pub use reports::TooManyPoints;
 pub use sweep::SweepSpec;
 pub use sweep::extend::ExtensionError;

@@ -9,6 +9,7 @@ use biosweep_analysis::replicates::Replicates;
 use biosweep_common::configuration::Point;
 use biosweep_common::results::views::ResultView;
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::spec::EQUIVALENCE_MARGIN;
 use clap::Args;
 
 use super::failure::Failure;
@@ -31,6 +32,15 @@ pub(crate) struct AnalysisArgs {
     settings: Vec<String>,
     #[command(flatten)]
     coordinator: Coordinator,
+}
+
+/// Results with what is known of their sweep.
+pub(super) struct Analysed {
+    /// The name of the sweep or of the files, and how complete the sweep is.
+    pub(super) title: String,
+    pub(super) replicates: Replicates,
+    /// The margin of equivalence in the spec. A file has the default.
+    pub(super) margin: f64,
 }
 
 /// The arms to compare.
@@ -68,31 +78,34 @@ impl AnalysisArgs {
 
     /// The results with the wanted settings. No results are an error.
     pub(super) async fn replicates(&self, home: &Path) -> Result<Replicates, Failure> {
-        Ok(self.titled(home).await?.1)
+        Ok(self.analysed(home).await?.replicates)
     }
 
-    /// The same with their title: the name of the sweep or of the files, and how complete the sweep is.
-    pub(super) async fn titled(&self, home: &Path) -> Result<(String, Replicates), Failure> {
+    /// The same with what is known of their sweep.
+    pub(super) async fn analysed(&self, home: &Path) -> Result<Analysed, Failure> {
         let only = self.only()?;
-        let (title, replicates) = match self.from.as_slice() {
+        let analysed = match self.from.as_slice() {
             [_, ..] => {
                 let (title, results) = self.files()?;
-                (title, Replicates::of(&results).map_err(Failure::environment)?)
+                let replicates = Replicates::of(&results).map_err(Failure::environment)?;
+                Analysed { title, replicates, margin: EQUIVALENCE_MARGIN }
             }
             [] => {
                 let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
                 let sweep = client.show(self.sweep.as_deref().unwrap_or_default()).await?.sweep;
-                let replicates = replicates::of_sweep(&mut client, &sweep).await?;
+                let spec = client.spec(&sweep.id.to_string()).await?;
+                let replicates = replicates::of_sweep(&mut client, &sweep, &spec).await?;
                 client.close().await?;
-                (folder::title(&sweep), replicates)
+                Analysed { title: folder::title(&sweep), replicates, margin: replicates::margin(&spec) }
             }
         };
+        let Analysed { title, replicates, margin } = analysed;
         let replicates = replicates.filtered(&only);
         if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
             let with = if only.is_empty() { "" } else { " with these settings" };
             return Err(Failure::bad_input(format!("`{title}` has no results{with} yet")));
         }
-        Ok((title, replicates))
+        Ok(Analysed { title, replicates, margin })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use biosweep_analysis::compare::{MARGIN, Test, compare};
+use biosweep_analysis::compare::{Test, compare};
+use biosweep_common::spec::EQUIVALENCE_MARGIN;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::TableFormat;
-use super::analysis::{AnalysisArgs, ArmsArgs};
+use super::analysis::{Analysed, AnalysisArgs, ArmsArgs};
 use super::answer::answer;
 use super::failure::{Exit, Failure};
 use crate::render::{self, json};
@@ -18,12 +19,18 @@ pub(crate) struct CompareArgs {
     pub(super) analysis: AnalysisArgs,
     #[command(flatten)]
     arms: ArmsArgs,
-    /// The difference of accuracies up to which two arms count as equivalent
-    #[arg(long, default_value_t = MARGIN, value_name = "FRACTION", allow_negative_numbers = true)]
-    margin: f64,
+    /// The difference of accuracies up to which two arms count as equivalent [default: `equivalence_margin` of the spec, or 0.01]
+    #[arg(long, value_parser = margin, value_name = "FRACTION", allow_negative_numbers = true)]
+    margin: Option<f64>,
     /// The test of paired differences
     #[arg(long, value_parser = test(), default_value_t = Test::SignFlip)]
     test: Test,
+}
+
+/// Parses a margin.
+fn margin(text: &str) -> Result<f64, String> {
+    let margin = text.parse().ok().filter(|margin| *margin > 0.0 && *margin < 1.0);
+    margin.ok_or_else(|| "it is a fraction above 0 and below 1, such as 0.01 for one point of accuracy".to_owned())
 }
 
 fn test() -> impl TypedValueParser<Value = Test> {
@@ -31,11 +38,9 @@ fn test() -> impl TypedValueParser<Value = Test> {
 }
 
 pub(super) async fn run(args: &CompareArgs, home: &Path, format: TableFormat) -> Result<Exit, Failure> {
-    if !(args.margin > 0.0 && args.margin < 1.0) {
-        return Err(Failure::bad_input(format!("--margin {}: it is a fraction above 0 and below 1", args.margin)));
-    }
-    let question = args.arms.question(args.margin, args.test)?;
-    let replicates = args.analysis.replicates(home).await?;
+    let mut question = args.arms.question(EQUIVALENCE_MARGIN, args.test)?;
+    let Analysed { replicates, margin, .. } = args.analysis.analysed(home).await?;
+    question.margin = args.margin.unwrap_or(margin);
     let comparison = compare(&replicates, &question).map_err(Failure::bad_input)?;
     answer(match format {
         TableFormat::Json => json::pretty(&comparison),

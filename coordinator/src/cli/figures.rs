@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::Output;
-use super::analysis::AnalysisArgs;
+use super::analysis::{Analysed, AnalysisArgs};
 use super::answer::answer;
 use super::failure::{Exit, Failure};
 use crate::client::Client;
@@ -60,7 +60,7 @@ fn width(text: &str) -> Result<Width, String> {
 
 pub(super) async fn run(args: &FiguresArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     check_kinds(args)?;
-    let (title, replicates) = args.analysis.titled(home).await?;
+    let Analysed { title, replicates, .. } = args.analysis.analysed(home).await?;
     let needs_curves = args.kind.is_empty() || args.kind.iter().any(|kind| kind.is_of_curves());
     let curves = match args.analysis.sweep().zip(args.analysis.asks()) {
         Some((sweep, coordinator)) if needs_curves => {

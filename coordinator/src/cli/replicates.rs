@@ -3,6 +3,7 @@
 use biosweep_analysis::replicates::Replicates;
 use biosweep_analysis::report::Record;
 use biosweep_common::results::views::{SpecView, SweepView};
+use biosweep_common::spec::EQUIVALENCE_MARGIN;
 
 use super::failure::Failure;
 use crate::client::Client;
@@ -11,13 +12,21 @@ use crate::client::Client;
 const PLANNED_MAX: u64 = 1_000_000;
 
 /// All results of a sweep. They are read in pages.
-pub(super) async fn of_sweep(client: &mut Client, sweep: &SweepView) -> Result<Replicates, Failure> {
+pub(super) async fn of_sweep(client: &mut Client, sweep: &SweepView, spec: &SpecView) -> Result<Replicates, Failure> {
     let mut replicates = Replicates::default();
     let mut pages = client.each_result(&sweep.id.to_string()).await?;
     while let Some(page) = pages.next().await? {
         page.iter().try_for_each(|result| replicates.add(result)).map_err(Failure::environment)?;
     }
-    plan(replicates, client, sweep).await
+    if has_missing(sweep) {
+        spec.spec().iter().for_each(|spec| replicates.plan(&spec.grid));
+    }
+    Ok(replicates)
+}
+
+/// The margin of equivalence of a sweep.
+pub(super) fn margin(spec: &SpecView) -> f64 {
+    spec.spec().map_or(EQUIVALENCE_MARGIN, |spec| spec.execution.equivalence_margin)
 }
 
 /// Counts the missing replicates of a record, if the sweep has trials without a result.
@@ -25,15 +34,6 @@ pub(super) fn plan_record(record: &mut Record, sweep: &SweepView, spec: &SpecVie
     if has_missing(sweep) {
         spec.spec().iter().for_each(|spec| record.plan(&spec.grid));
     }
-}
-
-/// Counts the replicates that are missing, if the sweep has trials without a result.
-async fn plan(mut replicates: Replicates, client: &mut Client, sweep: &SweepView) -> Result<Replicates, Failure> {
-    if has_missing(sweep) {
-        let spec = client.spec(&sweep.id.to_string()).await?.spec();
-        spec.iter().for_each(|spec| replicates.plan(&spec.grid));
-    }
-    Ok(replicates)
 }
 
 /// Whether missing replicates are counted.

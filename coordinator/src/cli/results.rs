@@ -69,7 +69,8 @@ pub(super) async fn run(args: &ResultsArgs, home: &Path, output: TableFormat) ->
 async fn means(args: &ResultsArgs, client: &mut Client, output: TableFormat) -> Result<Exit, Failure> {
     let sweep = client.show(&args.sweep).await?.sweep;
     let divergence = if args.completed_only { Divergence::LeftOut } else { Divergence::Guess };
-    let cells = aggregate::cells(&replicates::of_sweep(client, &sweep).await?, divergence);
+    let spec = client.spec(&sweep.id.to_string()).await?;
+    let cells = aggregate::cells(&replicates::of_sweep(client, &sweep, &spec).await?, divergence);
     let so_far = human::so_far(&sweep);
     answer(match output {
         TableFormat::Markdown => table::accuracies_markdown(&cells, divergence, so_far.as_deref()),

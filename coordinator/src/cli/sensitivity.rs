@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use biosweep_analysis::axes::sensitivity::sensitivity;
-use biosweep_analysis::compare::{MARGIN, Test};
+use biosweep_analysis::compare::Test;
+use biosweep_common::spec::EQUIVALENCE_MARGIN;
 use clap::Args;
 
 use super::TableFormat;
@@ -21,7 +22,7 @@ pub(crate) struct SensitivityArgs {
 }
 
 pub(super) async fn run(args: &SensitivityArgs, home: &Path, format: TableFormat) -> Result<Exit, Failure> {
-    let question = args.arms.question(MARGIN, Test::SignFlip)?;
+    let question = args.arms.question(EQUIVALENCE_MARGIN, Test::SignFlip)?;
     let replicates = args.analysis.replicates(home).await?;
     let groups = sensitivity(&replicates, &question).map_err(Failure::bad_input)?;
     answer(match format {

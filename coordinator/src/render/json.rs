@@ -168,7 +168,16 @@ fn sweep_value(sweep: &SweepView) -> Value {
 
 /// The execution options under their names in a spec.
 fn execution_value(execution: &ExecutionOptions) -> Value {
-    let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = execution;
+    let ExecutionOptions {
+        retries_max,
+        checkpoint_every_s,
+        share,
+        reuse,
+        priority,
+        weight,
+        require,
+        equivalence_margin,
+    } = execution;
     json!({
         "retries": retries_max,
         "checkpoint_every_s": checkpoint_every_s,
@@ -185,6 +194,7 @@ fn execution_value(execution: &ExecutionOptions) -> Value {
             "memory_gb": require.memory_bytes as f64 / 1e9,
             "labels": require.labels,
         },
+        "equivalence_margin": equivalence_margin,
     })
 }
 

@@ -13,9 +13,17 @@ use crate::spec::{ExecutionOptions, Reuse};
 /// range.
 pub(super) fn digest(spec: &SweepSpec) -> String {
     let SweepSpec { name, grid, measures, execution } = spec;
-    // The checkpoint interval, the workers and the priority do not affect results.
-    let ExecutionOptions { retries_max, share, reuse, checkpoint_every_s: _, priority: _, weight: _, require: _ } =
-        execution;
+    // The checkpoint interval, the workers, the priority and the margin of verdicts do not affect results.
+    let ExecutionOptions {
+        retries_max,
+        share,
+        reuse,
+        checkpoint_every_s: _,
+        priority: _,
+        weight: _,
+        require: _,
+        equivalence_margin: _,
+    } = execution;
     let mut text = format!("name {name}\nretries {retries_max}\n");
     if !share {
         text.push_str("share false\n");

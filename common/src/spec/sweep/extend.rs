@@ -76,6 +76,7 @@ impl SweepSpec {
         agree_as("reuse", &ours.reuse, &theirs.reuse, &default.reuse, Reuse::to_string)?;
         agree("priority", &ours.priority, &theirs.priority, &default.priority)?;
         agree("weight", &ours.weight, &theirs.weight, &default.weight)?;
+        agree("equivalence_margin", &ours.equivalence_margin, &theirs.equivalence_margin, &default.equivalence_margin)?;
         agree_as("require", &ours.require, &theirs.require, &default.require, Requirement::to_string)
     }
 }

@@ -30,9 +30,6 @@ pub use self::sentence::sentence;
 pub use self::significance::Test;
 use crate::replicates::{Configuration, Replicates, group_by};
 
-/// The margin of equivalence, unless another one is asked for: one point of accuracy.
-pub const MARGIN: f64 = 0.01;
-
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
@@ -69,12 +66,13 @@ impl Comparison {
     }
 }
 
-/// The main contrasts of dense with plain connections. Empty for a sweep without both arms.
-pub fn connections(replicates: &Replicates) -> Vec<Contrast> {
+/// The main contrasts of dense with plain connections; `margin` is the difference of accuracies within which they count as
+/// equivalent. Empty for a sweep without both arms.
+pub fn connections(replicates: &Replicates, margin: f64) -> Vec<Contrast> {
     let pairs = [[Network::Nn, Network::Dn], [Network::Convnet, Network::DenseConvnet]];
     let answers = pairs.iter().filter_map(|arms| {
         let arms = arms.iter().map(|network| Value::Name(network.name().into())).collect();
-        let question = Question { setting: Setting::Network, arms, by: None, margin: MARGIN, test: Test::SignFlip };
+        let question = Question { setting: Setting::Network, arms, by: None, margin, test: Test::SignFlip };
         compare(replicates, &question).ok()
     });
     answers.flat_map(|answer| answer.main().to_vec()).collect()

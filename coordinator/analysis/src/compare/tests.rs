@@ -2,6 +2,7 @@
 
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::ResultView;
+use biosweep_common::spec::EQUIVALENCE_MARGIN;
 
 use super::*;
 use crate::replicates::mean::Unit;
@@ -9,7 +10,7 @@ use crate::samples::{completed, ended, with};
 
 fn question(by: Option<Vec<Setting>>) -> Question {
     let arms = ["nn", "dn"].map(|name| Value::Name(name.into())).to_vec();
-    Question { setting: Setting::Network, arms, by, margin: MARGIN, test: Test::SignFlip }
+    Question { setting: Setting::Network, arms, by, margin: EQUIVALENCE_MARGIN, test: Test::SignFlip }
 }
 
 fn fold(result: ResultView, fold: u64) -> ResultView {

@@ -5,6 +5,7 @@ use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{SpecView, SweepView};
 use biosweep_common::settings::Setting;
+use biosweep_common::spec::EQUIVALENCE_MARGIN;
 use biosweep_common::spec::{SpecText, SweepSpec};
 
 use super::design::Design;
@@ -84,11 +85,12 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
         Subject::Sweep { spec, .. } => spec.spec(),
         Subject::File { .. } => None,
     };
+    let margin = spec.as_ref().map_or(EQUIVALENCE_MARGIN, |spec| spec.execution.equivalence_margin);
     // A part of a sweep is described by its results: its spec has other trials, too.
     let planned = spec.as_ref().filter(|_| record.wanted().is_empty());
     let design = planned.map_or_else(|| Design::of_results(record), |spec| Design::of_grid(&spec.grid));
     let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-    let contrasts = compare::connections(record.replicates());
+    let contrasts = compare::connections(record.replicates(), margin);
     let source = methods::Source { design: &design, record, cells: &cells, verdicts: &contrasts, version };
     let attempts = match subject {
         Subject::Sweep { attempts, .. } => attempts,

@@ -252,7 +252,7 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
         results.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
         replicates::plan_record(&mut record, &sweep, &spec);
         let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-        let verdicts = compare::connections(record.replicates());
+        let verdicts = compare::connections(record.replicates(), replicates::margin(&spec));
         let report = report::html(&status, &spec, &record, &curves);
         let folder = ResultsFolder::write(&home, &sweep, &results, &cells, &curves, &report)
             .map_err(Failure::from_environment)?;

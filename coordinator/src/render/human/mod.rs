@@ -85,7 +85,16 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
 
 /// The execution options of a sweep that are not the defaults.
 fn changed_options(execution: &ExecutionOptions) -> Option<String> {
-    let ExecutionOptions { retries_max, checkpoint_every_s, share, reuse, priority, weight, require } = execution;
+    let ExecutionOptions {
+        retries_max,
+        checkpoint_every_s,
+        share,
+        reuse,
+        priority,
+        weight,
+        require,
+        equivalence_margin,
+    } = execution;
     let usual = ExecutionOptions::default();
     let told = [
         (*priority != usual.priority).then(|| format!("priority {priority}")),
@@ -99,6 +108,7 @@ fn changed_options(execution: &ExecutionOptions) -> Option<String> {
             Reuse::Never => Some("reuse off".to_owned()),
         },
         (!require.is_none()).then(|| format!("requires {require}")),
+        (*equivalence_margin != usual.equivalence_margin).then(|| format!("equivalent within {equivalence_margin}")),
     ];
     let told: Vec<String> = told.into_iter().flatten().collect();
     (!told.is_empty()).then(|| told.join(" · "))
@@ -163,9 +173,9 @@ pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
 /// A found sweep keeps its execution options.
 pub(crate) fn keeps_its_options(kept: &ExecutionOptions) -> String {
     format!(
-        "it keeps its options: priority {}, weight {}, retries {}, a checkpoint every {} s, requires {}; submit it with \
-         --fresh for a new sweep",
-        kept.priority, kept.weight, kept.retries_max, kept.checkpoint_every_s, kept.require
+        "it keeps its options: priority {}, weight {}, retries {}, a checkpoint every {} s, requires {}, equivalent within {}; \
+         submit it with --fresh for a new sweep",
+        kept.priority, kept.weight, kept.retries_max, kept.checkpoint_every_s, kept.require, kept.equivalence_margin
     )
 }
 

@@ -96,6 +96,16 @@ fn divergence(source: &Source<'_>) -> String {
     )
 }
 
+/// The margin of equivalence with its unit.
+fn margin(margin: f64, measure: Measure) -> String {
+    // A margin of one point over the range of depths has many digits.
+    let points = (margin * 1e5).round() / 1e3;
+    match measure {
+        Measure::Accuracy => format!("{points} points"),
+        Measure::Slope => format!("{points} points per hidden layer"),
+    }
+}
+
 fn tests(source: &Source<'_>) -> Vec<String> {
     let Some(first) = source.verdicts.first() else { return Vec::new() };
     let what = match first.measure {
@@ -112,8 +122,9 @@ fn tests(source: &Source<'_>) -> Vec<String> {
             "Plain and dense networks are compared by {what}, in pairs that share fold and seeds. The p-value is that of the \
              exact sign-flip test of the paired differences, two-sided. {corrected} A contrast is significant at 0.05."
         ),
-        "Two arms are equivalent if two one-sided t-tests at 0.05 place the difference within one point of accuracy, for a \
-         slope within one point over the range of depths."
-            .to_owned(),
+        format!(
+            "Two arms are equivalent if two one-sided t-tests at 0.05 place the difference within {} of {what}.",
+            margin(first.margin, first.measure)
+        ),
     ]
 }

@@ -40,7 +40,7 @@ fn written(design: &Design, results: &[ResultView]) -> String {
     let mut record = Record::default();
     results.iter().for_each(|result| record.add(result).expect("known counts"));
     let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-    let verdicts = compare::connections(record.replicates());
+    let verdicts = compare::connections(record.replicates(), 0.02);
     let source = Source { design, record: &record, cells: &cells, verdicts: &verdicts, version: "7.8.9" };
     methods(&source).iter().map(|one| format!("{}. {}\n", one.topic, one.text)).collect()
 }
