@@ -15,19 +15,30 @@ use biosweep_store::{self, StoreError};
 
 use super::spec_of;
 
-/// Number of trajectories that end in one transaction.
+/// Number of points that are recorded in one transaction.
 const FILL: u64 = 20_000;
 
-/// Fills the store of a home with `completed` results of a sweep of `trials` trials, which is still running.
-pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(), StoreError> {
+/// What a store is filled with: a sweep of `trials` trials, which is still running, with `completed` results, each with a
+/// learning curve of `points` points.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Content {
+    pub(super) trials: u64,
+    pub(super) completed: u64,
+    pub(super) points: u64,
+}
+
+/// Fills the store of a home.
+pub(super) async fn fill(home: &Path, content: Content) -> Result<(), StoreError> {
+    let Content { trials, completed, points } = content;
     let store = biosweep_store::open(home, None).await?;
     let (spec, text) = SweepSpec::parse_to_store(spec_of(trials), Format::Toml, "bench").expect("the spec is valid");
     let (sweep, at) = (new_id::<SweepId>(), WallTime(0));
     let submission = Submission::new(sweep, &spec, text, at);
     store.commit(&[Record::Submitted(submission)]).await?;
     let worker = new_id::<WorkerId>();
-    for (attempt, first) in (1..).map(Attempt).zip((0..completed).step_by(usize::try_from(FILL).unwrap_or(1))) {
-        let count = FILL.min(completed - first);
+    let batch = (FILL / points.max(1)).max(1);
+    for (attempt, first) in (1..).map(Attempt).zip((0..completed).step_by(usize::try_from(batch).unwrap_or(1))) {
+        let count = batch.min(completed - first);
         let worker_name = "bench".to_owned();
         let lease = LeaseRow {
             attempt,
@@ -40,7 +51,12 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
             environment: Arc::default(),
         };
         let ending = |index: u64| {
-            let point = CurvePoint { update: 1, train_loss: 1.0, validation_accuracy: 0.5, test_accuracy: Some(0.5) };
+            let point = |update| CurvePoint {
+                update,
+                train_loss: 1.0 / (index + update) as f64,
+                validation_accuracy: 0.5,
+                test_accuracy: Some(0.5),
+            };
             let score = Score { validation_accuracy: 0.5, test_accuracy: 0.5, best_update: 1, updates: 1 };
             let result = TrialResult {
                 trial: TrialIndex(index),
@@ -63,7 +79,7 @@ pub(super) async fn fill(home: &Path, trials: u64, completed: u64) -> Result<(),
                 updates: 1,
                 at,
                 results: vec![result],
-                curve: vec![point],
+                curve: (1..=points).map(point).collect(),
                 diagnostics: Vec::new(),
                 dataset: None,
             }))
@@ -90,7 +106,7 @@ mod tests {
         const ROWS: u64 = 150_000;
         const MOST_KIB: u64 = 150 << 10;
         let home = tempfile::tempdir().expect("a folder");
-        fill(home.path(), ROWS, ROWS).await.expect("there is room");
+        fill(home.path(), Content { trials: ROWS, completed: ROWS, points: 1 }).await.expect("there is room");
         let mut command = Command::new(program("biosweep"));
         command.args(["results", "bench", "--format", "csv", "--home"]).arg(home.path());
         command.env_remove("BIOSWEEP_COORDINATOR").env_remove("BIOSWEEP_STORE");

@@ -8,11 +8,13 @@
 //! | [`mod@pending`] | the cost of a large sweep without results |
 //! | [`mod@recovery`] | seconds until a coordinator serves again after a crash |
 //! | [`mod@reuse`] | seconds to reuse the results of another sweep |
+//! | [`mod@export`] | seconds and memory to export learning curves |
 //! | [`served`] | a coordinator in its own process |
 //! | [`filled`] | a store filled with results |
 //! | [`worker`] | workers that train nothing |
 
 mod dispatch;
+mod export;
 mod filled;
 mod growth;
 mod idle;
@@ -23,6 +25,7 @@ mod served;
 mod worker;
 
 pub(crate) use dispatch::{Load, Measured, dispatch};
+pub(crate) use export::{Exported, export};
 pub(crate) use growth::growth;
 pub(crate) use idle::idle;
 pub(crate) use pending::pending;
@@ -64,6 +67,14 @@ pub(crate) enum BenchError {
     Unexpected {
         /// The message.
         message: String,
+    },
+    /// An export failed.
+    #[error("the export as {format} failed ({status})")]
+    Export {
+        /// The format.
+        format: &'static str,
+        /// The exit status.
+        status: String,
     },
     /// A worker's stream ended.
     #[error("the coordinator closed a worker's stream")]

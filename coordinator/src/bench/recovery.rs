@@ -8,7 +8,7 @@ use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Scope, TIMEO
 use serde::Serialize;
 
 use super::BenchError;
-use super::filled::fill;
+use super::filled::{Content, fill};
 use super::served::new_home;
 use crate::client::{Client, ClientError};
 
@@ -26,7 +26,8 @@ pub(crate) struct Recovered {
 /// Fills a store with results of a sweep, and measures the time until a coordinator serves it.
 pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, BenchError> {
     let home = new_home()?;
-    fill(&home, trials, completed.min(trials)).await.map_err(HostError::from).map_err(ClientError::from)?;
+    let content = Content { trials, completed: completed.min(trials), points: 1 };
+    fill(&home, content).await.map_err(HostError::from).map_err(ClientError::from)?;
     let clock = Clock::start();
     let host = Host::start_alone(HostOptions {
         home: &home,

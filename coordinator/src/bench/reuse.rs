@@ -5,7 +5,7 @@ use biosweep_host::clock::Clock;
 use biosweep_server::host::HostError;
 use serde::Serialize;
 
-use super::filled::fill;
+use super::filled::{Content, fill};
 use super::served::{Served, new_home};
 use super::{BenchError, spec_of};
 use crate::client::ClientError;
@@ -27,7 +27,10 @@ pub(crate) struct Reused {
 pub(crate) async fn reuse(trials: u64) -> Result<Reused, BenchError> {
     let home = new_home()?;
     // One more trial than results, so that the sweep is still running.
-    fill(&home, trials + 1, trials).await.map_err(HostError::from).map_err(ClientError::from)?;
+    fill(&home, Content { trials: trials + 1, completed: trials, points: 1 })
+        .await
+        .map_err(HostError::from)
+        .map_err(ClientError::from)?;
     let served = Served::start_in(home).await?;
     let mut client = served.client().await?;
     let clock = Clock::start();

@@ -78,24 +78,18 @@ impl Served {
 
     /// The resident memory of the coordinator.
     pub(super) fn memory(&self) -> Result<Memory, BenchError> {
-        let status = self.read("status")?;
-        let mib = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-            kib.map(|kib| kib / KIB_PER_MIB).ok_or_else(|| self.unreadable("status"))
-        };
-        Ok(Memory { now_mib: mib("VmRSS")?, most_mib: mib("VmHWM")? })
+        memory_of(self.child.id().unwrap_or_default())
     }
 
     /// Seconds of processor time that the coordinator has used.
     pub(super) fn processor_seconds(&self) -> Result<f64, BenchError> {
-        let stat = self.read("stat")?;
+        let stat = read(self.child.id().unwrap_or_default(), "stat")?;
         // The name, in brackets, may have any characters; after it comes the third field.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |place: usize| fields.get(place - 3).and_then(|field| field.parse::<f64>().ok());
         let (user, system) = (ticks(14), ticks(15));
         let sum = user.zip(system).map(|(user, system)| (user + system) / TICKS_PER_S);
-        sum.ok_or_else(|| self.unreadable("stat"))
+        sum.ok_or_else(|| unreadable("stat"))
     }
 
     /// Ends the coordinator and removes its home.
@@ -104,18 +98,28 @@ impl Served {
         fs::remove_dir_all(&self.home).map_err(failed("removing the run's folder"))
     }
 
-    fn read(&self, file: &str) -> Result<String, BenchError> {
-        let id = self.child.id().unwrap_or_default();
-        fs::read_to_string(format!("/proc/{id}/{file}")).map_err(failed("reading /proc of the coordinator"))
-    }
-
-    fn unreadable(&self, file: &str) -> BenchError {
-        failed("reading /proc of the coordinator")(io::Error::other(format!("no number in its {file}")))
-    }
-
     fn log(&self) -> String {
         fs::read_to_string(self.home.join("serve.log")).unwrap_or_default().trim().to_owned()
     }
+}
+
+/// The resident memory of a process.
+pub(super) fn memory_of(process: u32) -> Result<Memory, BenchError> {
+    let status = read(process, "status")?;
+    let mib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kib.map(|kib| kib / KIB_PER_MIB).ok_or_else(|| unreadable("status"))
+    };
+    Ok(Memory { now_mib: mib("VmRSS")?, most_mib: mib("VmHWM")? })
+}
+
+fn read(process: u32, file: &str) -> Result<String, BenchError> {
+    fs::read_to_string(format!("/proc/{process}/{file}")).map_err(failed("reading /proc of a process"))
+}
+
+fn unreadable(file: &str) -> BenchError {
+    failed("reading /proc of a process")(io::Error::other(format!("no number in its {file}")))
 }
 
 /// A new, empty home.
@@ -125,6 +129,6 @@ pub(super) fn new_home() -> Result<PathBuf, BenchError> {
     Ok(home)
 }
 
-fn failed(what: &'static str) -> impl Fn(io::Error) -> BenchError {
+pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> BenchError {
     move |source| BenchError::Process { what, source }
 }

@@ -27,6 +27,8 @@ pub(crate) enum BenchCommand {
     Recovery(RecoveryArgs),
     /// Seconds until a sweep has reused the results of another one
     Reuse(ReuseArgs),
+    /// Seconds and memory to export learning curves, in each format
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +85,13 @@ pub(crate) struct ReuseArgs {
     /// Trials in the sweep, each of which another sweep has trained
     #[arg(long, default_value = "1000000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
     trials: NonZeroU64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Rows: points of learning curves
+    #[arg(long, default_value = "10000000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
+    rows: NonZeroU64,
 }
 
 impl LoadArgs {
@@ -146,6 +155,19 @@ async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure
                     recovered.seconds, recovered.completed, recovered.trials
                 ),
                 Output::Json => json::pretty(&recovered),
+            })
+        }
+        BenchCommand::Export(ExportArgs { rows }) => {
+            let exported = bench::export(rows.get()).await?;
+            let line = |one: &bench::Exported| {
+                format!(
+                    "{} rows as {} in {:.1} s: a file of {:.0} MiB, at most {:.0} MiB of memory",
+                    one.rows, one.format, one.seconds, one.file_mib, one.most_mib
+                )
+            };
+            answer(match output {
+                Output::Human => exported.iter().map(line).collect::<Vec<_>>().join("\n"),
+                Output::Json => json::pretty(&exported),
             })
         }
         BenchCommand::Reuse(ReuseArgs { trials }) => {
