@@ -41,7 +41,7 @@ mod submit;
 mod watch;
 mod workers;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -258,7 +258,7 @@ const LAST_THREADS: Duration = Duration::from_secs(1);
 /// Runs a command and reports its end.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let exit = dispatch(cli).unwrap_or_else(|failure| {
-        crate::terminal::say(&failure);
+        crate::terminal::say_unwrapped(&failure);
         failure.exit
     });
     ExitCode::from(exit.code())

@@ -14,7 +14,7 @@ use crate::chaos::ChaosVerdict;
 use crate::folder::ResultsFolder;
 use crate::render::table;
 use crate::replay;
-use crate::terminal::stdout_width;
+use crate::terminal::{prose, stdout_width};
 
 /// The end of a run whose sweep is paused and needs its owner.
 pub(crate) fn stands_still(sweep: &SweepView, again: &str) -> String {
@@ -98,7 +98,7 @@ pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], 
     }
     if !verdicts.is_empty() {
         let sentences: Vec<String> = verdicts.iter().map(sentence).collect();
-        let _fits = writeln!(text, "\n{}", sentences.join("\n"));
+        let _fits = writeln!(text, "\n{}", prose(&sentences.join("\n")));
     }
     let _fits = write!(text, "\nresults  {}\ncurves   {}", folder.results.display(), folder.curves.display());
     for figure in &folder.figures {
