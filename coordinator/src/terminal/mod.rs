@@ -3,8 +3,10 @@
 //! | module | contents |
 //! |---|---|
 //! | this module | questions and messages on stderr, sizes |
+//! | [`keys`] | keys that are pressed while a command runs |
 //! | [`prose`] | wrapped sentences, cut names |
 
+pub(crate) mod keys;
 pub(crate) mod prose;
 
 use std::fmt::Display;
@@ -38,6 +40,11 @@ pub(crate) fn stderr_size() -> Option<Size> {
 /// Sentences for stdout, with lines as long as a reader likes them.
 pub(crate) fn prose(text: &str) -> String {
     prose::wrapped(text, stdout_width().map_or(PROSE_ELSEWHERE, |width| usize::from(width).clamp(1, PROSE_MAX)))
+}
+
+/// Whether output may have colours: `NO_COLOR` is not set or empty.
+pub(crate) fn may_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Asks on stderr and returns whether the answer on stdin is yes.

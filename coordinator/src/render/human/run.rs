@@ -63,6 +63,11 @@ pub(crate) fn interrupted(how: &str, sweep: Option<&SweepView>, again: &str) -> 
     format!("{how}: {done}; {again}")
 }
 
+/// The end of a command that followed a sweep and was stopped by a signal.
+pub(crate) fn unwatched(how: &str, sweep: &str) -> String {
+    format!("{how}: the sweep is not stopped; `biosweep watch {sweep}` follows it again")
+}
+
 /// The end of a run that was stopped before it trained anything.
 pub(crate) fn stopped_early(how: &str, command: &str) -> String {
     format!("{how} before a worker was started; the same command starts again:\n  {command}")
