@@ -44,7 +44,10 @@ pub(super) enum Colour {
 
 impl Line {
     fn add(&mut self, colour: Colour, text: impl Into<String>) {
-        self.pieces.push((colour, text.into()));
+        let text = text.into();
+        if !text.is_empty() {
+            self.pieces.push((colour, text));
+        }
     }
 
     /// Columns of the line.
