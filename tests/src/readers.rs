@@ -19,6 +19,25 @@ pub fn python() -> Option<PathBuf> {
     None
 }
 
+/// The Python of this machine, which has pseudo-terminals. Without it a test is skipped with a message; with `CI=true` it
+/// fails.
+///
+/// # Panics
+/// If there is no Python 3 and `CI` is `true`.
+#[must_use]
+pub fn python3() -> Option<PathBuf> {
+    let found = in_path("python3");
+    if found.is_none() {
+        skipped("python3 is not installed");
+    }
+    found
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
 /// The program pdflatex with booktabs. Without it a test is skipped with a message; with `CI=true` it fails.
 ///
 /// # Panics
@@ -27,8 +46,7 @@ pub fn python() -> Option<PathBuf> {
 pub fn pdflatex() -> Option<PathBuf> {
     let has_booktabs =
         Command::new("kpsewhich").arg("booktabs.sty").output().is_ok_and(|output| output.status.success());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("pdflatex")).find(|program| program.is_file());
+    let found = in_path("pdflatex");
     if found.is_none() || !has_booktabs {
         skipped("pdflatex with booktabs is not installed; `deploy/setup/tex.sh` installs it");
         return None;

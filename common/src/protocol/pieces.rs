@@ -286,6 +286,9 @@ mod tests {
         let messages = show_pieces(status.clone());
         messages.iter().for_each(fits);
         assert!(messages.len() > 1 && show_of_pieces(messages).expect("valid") == status);
+        let alone = SweepStatus { workers: vec![worker(0), worker(1_024), worker(3)], ..status.clone() }.for_watchers();
+        let shown = alone.workers.iter().map(|worker| worker.training.len()).collect::<Vec<_>>();
+        assert_eq!(shown, [7, 1, 0], "eight together, and one of each worker at least");
         let watched = status.for_watchers();
         assert_eq!(
             watched.workers.first().map(|worker| (worker.training.len(), worker.training_count)),

@@ -90,6 +90,9 @@ pub struct SweepStatus {
 /// Maximum number of workers that watchers of a sweep receive.
 const WATCHED_WORKERS: usize = 64;
 
+/// Number of trajectories that watchers show. Beyond these, they receive only the first of each worker.
+pub const WATCHED_TRAJECTORIES: usize = 8;
+
 impl SweepStatus {
     /// The part that watchers receive ten times a second. Its size is limited, whatever the number of workers and
     /// lanes.
@@ -98,7 +101,12 @@ impl SweepStatus {
         // Workers that train come first, because users look for them.
         self.workers.sort_by_key(|worker| worker.training_count == 0);
         self.workers.truncate(WATCHED_WORKERS);
-        self.workers.iter_mut().for_each(|worker| worker.training.truncate(1));
+        let training = self.workers.iter().filter(|worker| !worker.training.is_empty()).count();
+        let mut spare = WATCHED_TRAJECTORIES.saturating_sub(training);
+        for worker in &mut self.workers {
+            worker.training.truncate(1 + spare);
+            spare -= worker.training.len().saturating_sub(1);
+        }
         self
     }
 }

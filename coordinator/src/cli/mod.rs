@@ -184,7 +184,7 @@ impl Common {
 impl Command {
     /// Whether a signal asks for a clean stop and does not end the command at once.
     const fn stops_cleanly(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Serve(_) | Self::Chaos(_) | Self::Bench(_))
+        matches!(self, Self::Run(_) | Self::Serve(_) | Self::Watch(_) | Self::Chaos(_) | Self::Bench(_))
     }
 
     /// Whether the command coordinates workers, and not only its own request.
@@ -258,7 +258,7 @@ const LAST_THREADS: Duration = Duration::from_secs(1);
 /// Runs a command and reports its end.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let exit = dispatch(cli).unwrap_or_else(|failure| {
-        crate::terminal::say(&failure);
+        crate::terminal::say_unwrapped(&failure);
         failure.exit
     });
     ExitCode::from(exit.code())
@@ -336,7 +336,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Extend(args) => extend::run(&args, &home, output).await,
             Command::List(args) => list::run(&args, &home, output).await,
             Command::Show(args) => show::run(&args, &home, output).await,
-            Command::Watch(args) => watch::run(&args, &home, output).await,
+            Command::Watch(args) => watch::run(&args, &home, output, &stop).await,
             Command::Pause(args) => control::run(Control::Pause, &args, &home, output).await,
             Command::Resume(args) => control::run(Control::Resume, &args, &home, output).await,
             Command::Cancel(args) => control::run(Control::Cancel, &args, &home, output).await,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{SweepView, WatchEvent};
+use biosweep_host::stop::Stop;
 use clap::Args;
 
 use super::answer::answer;
@@ -26,7 +27,18 @@ pub(crate) struct WatchArgs {
 /// Pause between two attempts to reach a coordinator that holds the home and does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
+/// Follows a sweep. A signal ends the command, but not the sweep; the terminal is restored.
+pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output, stop: &Stop) -> Result<Exit, Failure> {
+    tokio::select! {
+        exit = watch(args, home, output) => exit,
+        signal = stop.requested() => {
+            say(human::unwatched(signal.reason(), &args.sweep));
+            Ok(Exit::after(signal))
+        }
+    }
+}
+
+async fn watch(args: &WatchArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     let mut has_said = false;
     let (mut client, status) = loop {
         let mut client = Client::connect_to_read(args.coordinator.target(home)).await?;
@@ -49,7 +61,7 @@ pub(super) async fn run(args: &WatchArgs, home: &Path, output: Output) -> Result
         })?;
         return Ok(Exit::Environment);
     }
-    let mut progress = Progress::new(&status.sweep, text.spec());
+    let mut progress = Progress::new(text.spec());
     let id = status.sweep.id.to_string();
     let sweep = loop {
         let followed = follow(&mut client, &id, &mut progress, Until::Ended).await;

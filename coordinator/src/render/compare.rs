@@ -6,9 +6,10 @@ use biosweep_common::settings::{Setting, Value};
 
 use super::table::tabular::Tabular;
 use crate::cli::TableFormat;
+use crate::terminal::prose;
 
 /// What the numbers mean, but for the test.
-const CAPTION: &str = "differences in points of test accuracy (of a slope: in points per hidden layer), the second arm\n\
+const CAPTION: &str = "differences in points of test accuracy (of a slope: in points per hidden layer), the second arm \
 minus the first, paired by fold and seed; each fold chose its settings by validation\n\
 95 %: the interval of the difference on these training images\n\
 new data: its interval for new training images (Nadeau and Bengio 2003)";
@@ -22,7 +23,7 @@ pub(crate) fn comparison(comparison: &Comparison, test: Test, output: TableForma
         return table.answer(&caption, output);
     }
     let sentences: Vec<String> = comparison.main().iter().map(sentence).collect();
-    format!("{}\n\n{}\n\n{caption}", sentences.join("\n"), table.human())
+    format!("{}\n\n{}\n\n{}", prose(&sentences.join("\n")), table.human(), prose(&caption))
 }
 
 fn tabular(contrasts: &[&Contrast]) -> Tabular {

@@ -10,8 +10,8 @@ use super::best::accuracy;
 use super::table::tabular::Tabular;
 use crate::cli::TableFormat;
 
-const CAPTION: &str = "over the tuning settings of an arm, in percent of test accuracy: the mean without the worst and\n\
-the best quarter, the worst setting, the quartiles, the best setting; computed in each fold, then\n\
+const CAPTION: &str = "over the tuning settings of an arm, in percent of test accuracy: the mean without the worst and \
+the best quarter, the worst setting, the quartiles, the best setting; computed in each fold, then \
 the mean over folds ± half of its 95 % interval\n\
 better: the probability in percent that the arm beats the first one at equal settings\n\
 budget 1, budget k: the accuracy of one random setting, and of the best of all by validation";

@@ -1,5 +1,6 @@
-//! Runs with real processes: without faults, with faults, and how they end.
+//! Runs with real processes: without faults, with faults, how they end, and what they draw.
 
 mod faults;
 mod single_node;
 mod stopping;
+mod terminal;

@@ -199,7 +199,7 @@ async fn run_on(
         say(human::starting(&sweep, found));
         let count = worker_count(args.workers, sweep.trajectories);
         let fleet = Fleet::start(count, workers, &url, &host.handle);
-        let mut progress = Progress::new(&sweep, spec).expecting_workers();
+        let mut progress = Progress::new(spec).expecting_workers();
         let wait = wait(&mut client, &id, &mut progress, fleet, host, stop).await;
         progress.finish();
         // Others may have submitted sweeps to this coordinator.

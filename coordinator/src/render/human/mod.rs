@@ -5,6 +5,7 @@
 //! | this module | sweeps, and the effects of commands |
 //! | `plan` | the size and cost of a sweep before it runs |
 //! | `run` | messages during a run on this machine, and its results |
+//! | `standing` | the status of a sweep while it is followed |
 //! | `workers` | the workers and what they train |
 //! | `names`, `amounts` | names of trials; seconds, rates and percentages |
 
@@ -12,6 +13,7 @@ mod amounts;
 mod names;
 mod plan;
 mod run;
+mod standing;
 mod workers;
 
 use std::fmt::Write as _;
@@ -23,13 +25,14 @@ use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
 use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_host::clock::Clock;
 
-pub(crate) use self::amounts::{percentage, rate, so_far};
+pub(crate) use self::amounts::{duration, percentage, rate, so_far};
 pub(crate) use self::names::TrialNames;
 pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
     done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, stopped_early,
-    stopping, time_is_up, verdict,
+    stopping, time_is_up, unwatched, verdict,
 };
+pub(crate) use self::standing::standing;
 pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};
 use super::rate::Rate;
 use super::table;

@@ -14,7 +14,7 @@ use crate::chaos::ChaosVerdict;
 use crate::folder::ResultsFolder;
 use crate::render::table;
 use crate::replay;
-use crate::terminal::stdout_width;
+use crate::terminal::{prose, stdout_width};
 
 /// The end of a run whose sweep is paused and needs its owner.
 pub(crate) fn stands_still(sweep: &SweepView, again: &str) -> String {
@@ -63,6 +63,11 @@ pub(crate) fn interrupted(how: &str, sweep: Option<&SweepView>, again: &str) -> 
     format!("{how}: {done}; {again}")
 }
 
+/// The end of a command that followed a sweep and was stopped by a signal.
+pub(crate) fn unwatched(how: &str, sweep: &str) -> String {
+    format!("{how}: the sweep is not stopped; `biosweep watch {sweep}` follows it again")
+}
+
 /// The end of a run that was stopped before it trained anything.
 pub(crate) fn stopped_early(how: &str, command: &str) -> String {
     format!("{how} before a worker was started; the same command starts again:\n  {command}")
@@ -98,7 +103,7 @@ pub(crate) fn outcome(sweep: &SweepView, cells: &[Cell], verdicts: &[Contrast], 
     }
     if !verdicts.is_empty() {
         let sentences: Vec<String> = verdicts.iter().map(sentence).collect();
-        let _fits = writeln!(text, "\n{}", sentences.join("\n"));
+        let _fits = writeln!(text, "\n{}", prose(&sentences.join("\n")));
     }
     let _fits = write!(text, "\nresults  {}\ncurves   {}", folder.results.display(), folder.curves.display());
     for figure in &folder.figures {

@@ -19,7 +19,10 @@ use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::vocabulary::{ActivationFunction, Network};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use tabular::Tabular;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::terminal::prose;
+use crate::terminal::prose::cut;
 
 /// A line under the header of the table, and no other lines.
 pub(super) const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -42,7 +45,7 @@ pub(crate) fn accuracies(cells: &[Cell], divergence: Divergence, so_far: Option<
             parts.push(format!("{}{}", title.as_deref().unwrap_or_default(), pivot.table(&columns).human()));
         }
     }
-    parts.push(caption(cells, divergence));
+    parts.push(prose(&caption(cells, divergence)));
     parts.extend(chosen(cells).map(|table| table.human()));
     parts.join("\n\n")
 }
@@ -117,20 +120,6 @@ fn beginnings(sweeps: &[SweepView]) -> Vec<String> {
     let tells_apart = |&len: &usize| ids.iter().map(|id| &id[..len]).collect::<BTreeSet<_>>().len() == ids.len();
     let len = (ID_CHARACTERS..whole).find(tells_apart).unwrap_or(whole);
     ids.iter().map(|id| id[..len].to_owned()).collect()
-}
-
-/// A text cut to a maximum number of columns.
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut left = width.saturating_sub('…'.width().unwrap_or(1));
-    let fits = |character: &char| {
-        let rest = left.checked_sub(character.width().unwrap_or(0));
-        left = rest.unwrap_or(left);
-        rest.is_some()
-    };
-    text.chars().take_while(fits).chain(['…']).collect()
 }
 
 type Row = (Rule, Network);

@@ -5,6 +5,7 @@ use comfy_table::presets;
 use super::latex::latex;
 use super::{LIGHT, table};
 use crate::cli::TableFormat;
+use crate::terminal::prose;
 
 /// A table of texts. The first columns are names, the others are numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,8 @@ impl Tabular {
             TableFormat::Markdown => with_notes(self.markdown()),
             TableFormat::Csv => self.csv(),
             TableFormat::Latex => self.latex(notes),
-            TableFormat::Human | TableFormat::Json => with_notes(self.human()),
+            TableFormat::Human | TableFormat::Json if notes.is_empty() => self.human(),
+            TableFormat::Human | TableFormat::Json => format!("{}\n\n{}", self.human(), prose(notes)),
         }
     }
 
