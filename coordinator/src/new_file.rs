@@ -19,6 +19,9 @@ pub(crate) enum NewFileError {
     /// There is such a file.
     #[error("{} already exists; give another path with --to, or replace it with --force", .0.display())]
     Exists(PathBuf),
+    /// What is at the path is no file, such as a device.
+    #[error("{} is not a regular file, so it is not replaced; give another path with --to", .0.display())]
+    NotAFile(PathBuf),
     /// There is something at the path of a new folder.
     #[error("{} already exists and a folder is never replaced; remove it, or give another path with --to", .0.display())]
     FolderExists(PathBuf),
@@ -54,6 +57,12 @@ impl NewFile {
         if earlier == Earlier::Keep && path.symlink_metadata().is_ok() {
             return Err(NewFileError::Exists(path.to_owned()));
         }
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(NewFileError::NotAFile(path.to_owned()));
+        }
+        // A link stays, and its file is replaced.
+        let target = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
+        let path = target.as_deref().unwrap_or(path);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let made = Builder::new()
             .prefix(".biosweep-")
@@ -104,6 +113,24 @@ mod tests {
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
         entries.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn only_a_regular_file_is_replaced_and_a_link_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("socket");
+        let _listens = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        for other in [folder.path(), &socket] {
+            let refused = NewFile::create(other, Earlier::Replace).map(|_| ()).expect_err("no file");
+            assert!(refused.to_string().contains("is not a regular file"), "{refused}");
+        }
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").expect("a file");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        let mut new = NewFile::create(&link, Earlier::Replace).expect("a file");
+        let written = new.write_all(b"new");
+        new.keep(written).expect("it is replaced");
+        assert!(link.is_symlink() && fs::read(&file).expect("the file") == b"new");
     }
 
     #[test]

@@ -131,7 +131,9 @@ impl From<ClientError> for Failure {
 impl From<NewFileError> for Failure {
     fn from(error: NewFileError) -> Self {
         match error {
-            NewFileError::Exists(_) | NewFileError::FolderExists(_) => Self::bad_input(error),
+            NewFileError::Exists(_) | NewFileError::FolderExists(_) | NewFileError::NotAFile(_) => {
+                Self::bad_input(error)
+            }
             NewFileError::Unwritten { .. } => Self::environment(error),
         }
     }

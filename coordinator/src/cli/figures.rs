@@ -75,7 +75,7 @@ pub(super) async fn run(args: &FiguresArgs, home: &Path, output: Output) -> Resu
         .map_err(|error| Failure::environment(format!("cannot create the folder {}: {error}", args.to.display())))?;
     let material = Material { title: &title, replicates: &replicates, curves: curves.as_deref() };
     let kinds = if args.kind.is_empty() { material.kinds() } else { args.kind.clone() };
-    let mut paths = Vec::new();
+    let mut drawn = Vec::new();
     for kind in kinds {
         let figures = material.figures(kind, args.width);
         if figures.is_empty() {
@@ -83,10 +83,16 @@ pub(super) async fn run(args: &FiguresArgs, home: &Path, output: Output) -> Resu
                 format!("the sweep has no {kind}: its spec has no `measure`; see Layer diagnostics in docs/spec.md");
             return Err(Failure::bad_input(why));
         }
-        for (name, figure) in figures {
-            warn_of_missing(&figure, args.format);
-            paths.push(write(args, &name, &figure)?);
-        }
+        drawn.extend(figures);
+    }
+    // Every file is started before the first one is kept, so that an earlier file refuses all of them.
+    let files = drawn.into_iter().map(|(name, figure)| Ok((start(args, &name)?, figure)));
+    let mut paths = Vec::new();
+    for (mut file, figure) in files.collect::<Result<Vec<_>, Failure>>()? {
+        warn_of_missing(&figure, args.format);
+        let bytes = figure.encode(args.format).map_err(Failure::bad_input)?;
+        let written = file.write_all(&bytes);
+        paths.push(file.keep(written)?);
     }
     answer(match output {
         Output::Human => paths.iter().map(|path| format!("figure  {}\n", path.display())).collect(),
@@ -104,13 +110,11 @@ fn check_kinds(args: &FiguresArgs) -> Result<(), Failure> {
     }
 }
 
-fn write(args: &FiguresArgs, name: &str, figure: &Figure) -> Result<PathBuf, Failure> {
-    let bytes = figure.encode(args.format).map_err(Failure::bad_input)?;
+/// Starts the file of a figure.
+fn start(args: &FiguresArgs, name: &str) -> Result<NewFile, Failure> {
     let path = args.to.join(format!("{name}.{}", args.format.extension()));
     let earlier = if args.force { Earlier::Replace } else { Earlier::Keep };
-    let mut file = NewFile::create(&path, earlier)?;
-    let written = file.write_all(&bytes);
-    Ok(file.keep(written)?)
+    Ok(NewFile::create(&path, earlier)?)
 }
 
 /// The bundled font lacks some scripts. In SVG the reader's fonts draw them.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | this module | questions and messages on stderr, sizes |
 //! | [`keys`] | keys that are pressed while a command runs |
-//! | [`prose`] | wrapped sentences, cut names |
+//! | [`mod@prose`] | wrapped sentences, cut names |
 
 pub(crate) mod keys;
 pub(crate) mod prose;

@@ -5,11 +5,11 @@ use biosweep_common::settings::{Setting, Value};
 use serde::{Serialize, Serializer};
 
 use super::pairs::Pairs;
-use super::significance::Test;
+use super::significance::{Test, p_equivalence};
 use crate::replicates::by_name;
 use crate::replicates::mean::{LEVEL, Unit};
 use crate::statistics::interval::{self, Inference, Interval};
-use crate::statistics::{equivalence, holm, summary};
+use crate::statistics::{holm, summary};
 
 /// The level of tests.
 const ALPHA: f64 = 0.05;
@@ -149,7 +149,7 @@ pub(super) fn contrast(compared: Compared) -> Contrast {
         p_holm: None,
         family: 0,
         margin,
-        p_equivalence: equivalence::equivalence(&differences, margin).map(|test| test.p()),
+        p_equivalence: p_equivalence(&differences, margin),
         verdict: Verdict::TooFewPairs,
     }
 }

@@ -13,7 +13,7 @@ use crate::selection::by_fold;
 const FACTOR_MAX: u64 = 1 << 20;
 
 /// The test scores of both arms in one fold, by seed.
-type Seeds = Vec<(u64, u64)>;
+type Seeds = BTreeMap<u64, (u64, u64)>;
 
 /// Paired values of two arms: numerators over one denominator.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub(super) struct Pairs {
 pub(super) fn accuracies(first: &[&Configuration], second: &[&Configuration]) -> Pairs {
     let folds = paired(first, second);
     let (unit, units) = units(&folds);
-    let factor = factor(units.iter().map(Vec::len));
+    let factor = factor(units.iter().map(Seeds::len));
     let sum = |side: fn(&(u64, u64)) -> u64| -> Vec<i64> {
         units.iter().map(|seeds| whole(scaled(seeds, side, factor))).collect()
     };
@@ -43,7 +43,7 @@ pub(super) fn accuracies(first: &[&Configuration], second: &[&Configuration]) ->
         first: sum(|pair| pair.0),
         second: sum(|pair| pair.1),
         full: full(first, second) * factor as f64,
-        dropped: all_folds(&[first, second]).len().saturating_sub(folds.len()),
+        dropped: dropped(&[first, second], &folds),
     }
 }
 
@@ -52,14 +52,24 @@ pub(super) fn accuracies(first: &[&Configuration], second: &[&Configuration]) ->
 pub(super) fn slopes(groups: &[(u64, Vec<&Configuration>, Vec<&Configuration>)]) -> Option<Pairs> {
     let by_x: Vec<(u64, BTreeMap<u64, Seeds>)> =
         groups.iter().map(|(x, first, second)| (*x, paired(first, second))).collect();
-    let in_all = |fold: &u64| by_x.iter().all(|(_, folds)| folds.contains_key(fold));
-    let common: BTreeSet<u64> = by_x.first()?.1.keys().copied().filter(in_all).collect();
+    // A slope is of one fold and its seeds at every x.
+    let in_all = |fold: u64, seed: u64| {
+        by_x.iter().all(|(_, folds)| folds.get(&fold).is_some_and(|seeds| seeds.contains_key(&seed)))
+    };
+    let common = |folds: &BTreeMap<u64, Seeds>| -> BTreeMap<u64, Seeds> {
+        let of_fold = |(&fold, seeds): (&u64, &Seeds)| {
+            let seeds: Seeds =
+                seeds.iter().filter(|&(&seed, _)| in_all(fold, seed)).map(|(&seed, &pair)| (seed, pair)).collect();
+            (!seeds.is_empty()).then_some((fold, seeds))
+        };
+        folds.iter().filter_map(of_fold).collect()
+    };
+    let kept = common(&by_x.first()?.1);
     let by_x: Vec<(u64, Unit, Vec<Seeds>)> = by_x
-        .into_iter()
+        .iter()
         .map(|(x, folds)| {
-            let folds = folds.into_iter().filter(|(fold, _)| common.contains(fold)).collect();
-            let (unit, units) = units(&folds);
-            (x, unit, units)
+            let (unit, units) = units(&common(folds));
+            (*x, unit, units)
         })
         .collect();
     let count = by_x.iter().map(|(.., units)| units.len()).min()?;
@@ -71,7 +81,7 @@ pub(super) fn slopes(groups: &[(u64, Vec<&Configuration>, Vec<&Configuration>)])
     if denominator <= 0 {
         return None;
     }
-    let factor = factor(by_x.iter().flat_map(|(.., units)| units.iter().map(Vec::len)));
+    let factor = factor(by_x.iter().flat_map(|(.., units)| units.iter().map(Seeds::len)));
     let slope = |side: fn(&(u64, u64)) -> u64| -> Vec<i64> {
         let of_unit = |place: usize| {
             let term = |(x, _, units): &(u64, Unit, Vec<Seeds>)| {
@@ -89,7 +99,7 @@ pub(super) fn slopes(groups: &[(u64, Vec<&Configuration>, Vec<&Configuration>)])
         first: slope(|pair| pair.0),
         second: slope(|pair| pair.1),
         full: full(first, second) * factor as f64 * denominator as f64,
-        dropped: all_folds(&arms).len().saturating_sub(common.len()),
+        dropped: dropped(&arms, &kept),
     })
 }
 
@@ -115,7 +125,8 @@ fn paired(first: &[&Configuration], second: &[&Configuration]) -> BTreeMap<u64, 
     let (first, second) = (by_fold(first), by_fold(second));
     let pair = |(fold, seeds): (u64, BTreeMap<u64, u64>)| {
         let other = second.get(&fold)?;
-        let common: Seeds = seeds.iter().filter_map(|(seed, &score)| Some((score, *other.get(seed)?))).collect();
+        let common: Seeds =
+            seeds.iter().filter_map(|(&seed, &score)| Some((seed, (score, *other.get(&seed)?)))).collect();
         (!common.is_empty()).then_some((fold, common))
     };
     first.into_iter().filter_map(pair).collect()
@@ -124,7 +135,7 @@ fn paired(first: &[&Configuration], second: &[&Configuration]) -> BTreeMap<u64, 
 /// The pairs: one per fold or, with a single fold, one per seed.
 fn units(folds: &BTreeMap<u64, Seeds>) -> (Unit, Vec<Seeds>) {
     match folds.len() {
-        1 => (Unit::Seed, folds.values().flatten().map(|&pair| vec![pair]).collect()),
+        1 => (Unit::Seed, folds.values().flatten().map(|(&seed, &pair)| Seeds::from([(seed, pair)])).collect()),
         _ => (Unit::Fold, folds.values().cloned().collect()),
     }
 }
@@ -143,7 +154,7 @@ fn factor(counts: impl Iterator<Item = usize>) -> u64 {
 
 /// `factor` times the mean over seeds.
 fn scaled(seeds: &Seeds, side: fn(&(u64, u64)) -> u64, factor: u64) -> i128 {
-    let sum: u128 = seeds.iter().map(|pair| u128::from(side(pair)) * u128::from(factor)).sum();
+    let sum: u128 = seeds.values().map(|pair| u128::from(side(pair)) * u128::from(factor)).sum();
     let count = seeds.len().max(1) as u128;
     i128::try_from((sum + count / 2) / count).unwrap_or(i128::MAX)
 }
@@ -158,8 +169,13 @@ fn full(first: &[&Configuration], second: &[&Configuration]) -> f64 {
     of(first).max(of(second)).unwrap_or(0).max(1) as f64
 }
 
-/// The folds of all configurations in which some replicate has ended.
-fn all_folds(arms: &[&[&Configuration]]) -> BTreeSet<u64> {
-    let replicates = arms.iter().flat_map(|arm| arm.iter()).flat_map(|candidate| &candidate.replicates);
-    replicates.map(|replicate| replicate.fold).collect()
+/// Number of folds in which some replicate has ended and that are not kept; of seeds, if there is one fold.
+fn dropped(arms: &[&[&Configuration]], kept: &BTreeMap<u64, Seeds>) -> usize {
+    let replicates = || arms.iter().flat_map(|arm| arm.iter()).flat_map(|candidate| &candidate.replicates);
+    let folds: BTreeSet<u64> = replicates().map(|replicate| replicate.fold).collect();
+    if folds.len() > 1 {
+        return folds.len().saturating_sub(kept.len());
+    }
+    let seeds: BTreeSet<u64> = replicates().map(|replicate| replicate.seed).collect();
+    seeds.len().saturating_sub(kept.values().map(Seeds::len).sum())
 }

@@ -24,7 +24,8 @@ pub fn sentence(contrast: &Contrast) -> String {
             let _fits = write!(text, "{subject} hurt{}. {}", third(contrast), amount(contrast));
         }
         Verdict::Equivalent => {
-            let margin = points(contrast.margin);
+            let per = if contrast.measure == Measure::Slope { " per added layer" } else { "" };
+            let margin = format!("{}{per}", points(contrast.margin));
             let _fits =
                 write!(text, "{subject} make{} no difference above {margin}. {}", third(contrast), amount(contrast));
         }
@@ -129,7 +130,8 @@ fn notes(contrast: &Contrast) -> String {
         ));
     }
     if contrast.dropped > 0 {
-        notes.push(format!("{} without a pair left out", counted(contrast.dropped, "fold")));
+        let unit = contrast.unit.word(contrast.dropped as u64);
+        notes.push(format!("{} {unit} without a pair left out", contrast.dropped));
     }
     if notes.is_empty() { ".".to_owned() } else { format!("; {}.", notes.join("; ")) }
 }

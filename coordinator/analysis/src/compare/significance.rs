@@ -2,6 +2,7 @@
 
 use biosweep_common::names;
 
+use crate::statistics::equivalence::equivalence;
 use crate::statistics::paired::{Null, signed_rank, t_test};
 use crate::statistics::sign_flip::{Draws, sign_flip, smallest_p};
 
@@ -38,12 +39,29 @@ impl Test {
         }
     }
 
+    /// The p-value of equal differences that are not zero.
+    fn of_constant(self, count: usize) -> f64 {
+        match self {
+            Self::T => 0.0,
+            Self::Wilcoxon | Self::SignFlip => smallest_p(count),
+        }
+    }
+
     /// The test of these differences, which are exact multiples of one unit; `None` if it is not defined, such as without pairs.
     pub(super) fn of(self, differences: &[i64]) -> Option<Significance> {
         let reals = || differences.iter().map(|&difference| difference as f64).collect::<Vec<_>>();
         match self {
             Self::SignFlip => {
                 sign_flip(differences, DRAWS).map(|test| Significance { p: test.p, smallest_p: test.smallest_p })
+            }
+            _ if is_constant(differences) => {
+                // No spread: the limits of both tests.
+                let p = if differences.iter().all(|&difference| difference == 0) {
+                    1.0
+                } else {
+                    self.of_constant(differences.len())
+                };
+                Some(Significance { p, smallest_p: p })
             }
             Self::Wilcoxon => signed_rank(&reals()).map(|test| {
                 let smallest_p = if test.null == Null::Exact { smallest_p(test.count) } else { 0.0 };
@@ -52,6 +70,20 @@ impl Test {
             Self::T => t_test(&reals()).map(|test| Significance { p: test.p, smallest_p: 0.0 }),
         }
     }
+}
+
+/// Whether there are two differences at least, all equal.
+fn is_constant(differences: &[i64]) -> bool {
+    differences.len() > 1 && differences.iter().all(|difference| *difference == differences[0])
+}
+
+/// The p-value of the test that differences are within a margin; `None` for less than two. Without spread it is the limit: 0
+/// within the margin, otherwise 1.
+pub(super) fn p_equivalence(differences: &[f64], margin: f64) -> Option<f64> {
+    let (first, others) = differences.split_first()?;
+    let is_constant = !others.is_empty() && others.iter().all(|other| other == first);
+    let limit = is_constant.then_some(if first.abs() < margin { 0.0 } else { 1.0 });
+    equivalence(differences, margin).map(|test| test.p()).or(limit)
 }
 
 #[cfg(test)]
@@ -72,8 +104,21 @@ mod tests {
     }
 
     #[test]
+    fn equal_differences_have_the_limits_of_p_values() {
+        let p = |test: Test, differences: &[i64]| test.of(differences).expect("differences").p;
+        for test in Test::ALL {
+            assert_eq!(p(*test, &[0; 8]), 1.0, "{test}");
+        }
+        let shifted = [5; 8];
+        assert_eq!([p(Test::SignFlip, &shifted), p(Test::Wilcoxon, &shifted)], [2.0 / 256.0; 2]);
+        assert_eq!(p(Test::T, &shifted), 0.0);
+        assert_eq!((p_equivalence(&[0.0; 8], 0.01), p_equivalence(&[0.05; 8], 0.01)), (Some(0.0), Some(1.0)));
+        assert_eq!(p_equivalence(&[0.0], 0.01), None, "one difference has no spread");
+    }
+
+    #[test]
     fn a_test_that_is_not_defined_gives_nothing() {
-        assert_eq!(Test::T.of(&[2, 2, 2]), None, "no spread");
-        assert_eq!(Test::SignFlip.of(&[]), None);
+        assert!(Test::ALL.iter().all(|test| test.of(&[]).is_none()));
+        assert_eq!(Test::T.of(&[2]), None);
     }
 }

@@ -156,6 +156,34 @@ fn one_pair_has_a_difference_and_no_p_value_in_words() {
 }
 
 #[test]
+fn equal_arms_are_equivalent() {
+    let at = |network, index: u64| fold(completed("bp", network, 5, 0.9, 0.9), index);
+    let results: Vec<_> = (0..8).flat_map(|index| [at("nn", index), at("dn", index)]).collect();
+    let contrast = &compared(&results).secondary[0];
+    assert_eq!((contrast.p, contrast.p_equivalence, contrast.verdict), (Some(1.0), Some(0.0), Verdict::Equivalent));
+}
+
+#[test]
+fn a_slope_is_of_the_seeds_that_every_depth_has() {
+    let at = |network, depth, seed, test| {
+        with(completed("bp", network, depth, test, test), &[("seed", Value::Integer(seed))])
+    };
+    // Each seed has its own level, and no slope. Seed 0 of nn is missing at depth 7.
+    let mut results = Vec::new();
+    for seed in 0..4 {
+        let level = 0.5 + 0.1 * seed as f64;
+        results.extend([at("nn", 5, seed, level), at("dn", 5, seed, level), at("dn", 7, seed, level)]);
+        results.extend((seed > 0).then(|| at("nn", 7, seed, level)));
+    }
+    let comparison = compared(&results);
+    let slope = &comparison.primary[0];
+    assert_eq!((slope.pairs, slope.dropped, slope.unit), (3, 1, Unit::Seed));
+    assert!(slope.first.mean.is_some_and(|mean| mean.abs() < 1e-12), "{slope:?}");
+    assert!(sentence(slope).contains("1 seed without a pair left out"), "{}", sentence(slope));
+    assert!(sentence(slope).contains("per added layer"), "{}", sentence(slope));
+}
+
+#[test]
 fn another_test_is_named_in_the_sentence() {
     let at = |network, index: u64, test| fold(completed("bp", network, 5, 0.9, test), index);
     let results: Vec<_> =

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::ResultView;
+use biosweep_common::settings::Setting;
+
+use crate::replicates::key;
 
 /// The results in one of several files.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,12 +18,10 @@ pub struct Part {
     pub results: Vec<ResultView>,
 }
 
-/// Two files have different results of the same trial, so that one of them cannot be right.
+/// Two files have different results of the same trial, so that one of them cannot be right; or trials with the same settings,
+/// of which one was trained on other data or by another version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "trial {trial} (key {key}) has other {what} than in {earlier}; the same trial always gives the same result, so leave out \
-     the file that is wrong"
-)]
+#[error("trial {trial} (key {key}) has {what} {earlier}; {}", advice(.what))]
 pub struct Contradiction {
     /// The file.
     pub file: String,
@@ -28,7 +29,7 @@ pub struct Contradiction {
     pub trial: u64,
     /// The key of the trial.
     pub key: TrialKey,
-    /// What differs.
+    /// What contradicts, as the start of a phrase that names the earlier file.
     pub what: &'static str,
     /// The earlier file that has the trial.
     pub earlier: String,
@@ -39,14 +40,21 @@ pub struct Contradiction {
 /// differ.
 ///
 /// # Errors
-/// A trial with different settings, or with different results.
+/// A trial with different settings, or with different results. Two trials with the same settings.
 pub fn combined(parts: Vec<Part>) -> Result<Vec<ResultView>, Contradiction> {
     let mut places: BTreeMap<TrialKey, (usize, usize)> = BTreeMap::new();
     let mut all: Vec<ResultView> = Vec::new();
+    let mut settings: BTreeMap<Vec<(Setting, String)>, usize> = BTreeMap::new();
     let mut names = Vec::with_capacity(parts.len());
     for (number, Part { file, results }) in parts.into_iter().enumerate() {
         for result in results {
             let Some((place, earlier)) = places.get_mut(&result.key) else {
+                if let Some(&earlier) = settings.get(&key(&result.point, |_| true)) {
+                    let earlier = names.get(earlier).unwrap_or(&file).clone();
+                    let (trial, key) = (result.trial.0, result.key);
+                    return Err(Contradiction { trial, key, what: SAME_SETTINGS, earlier, file });
+                }
+                settings.insert(key(&result.point, |_| true), number);
                 places.insert(result.key, (all.len(), number));
                 all.push(result);
                 continue;
@@ -66,20 +74,31 @@ pub fn combined(parts: Vec<Part>) -> Result<Vec<ResultView>, Contradiction> {
     Ok(all)
 }
 
+const SAME_SETTINGS: &str = "the settings of another trial in";
+
+/// What to do about a contradiction.
+fn advice(what: &str) -> &'static str {
+    if what == SAME_SETTINGS {
+        "one of them is of other data or another version of biosweep, so leave out one of the files"
+    } else {
+        "the same trial always gives the same result, so leave out the file that is wrong"
+    }
+}
+
 /// What differs in the settings or measurements of two results of one trial.
 fn difference(one: &ResultView, other: &ResultView) -> Option<&'static str> {
     if one.point != other.point {
-        return Some("settings");
+        return Some("other settings than in");
     }
     if [one.status, other.status].contains(&TrialStatus::Failed) {
         return None;
     }
     let sizes_differ = one.dataset_size.zip(other.dataset_size).is_some_and(|(one, other)| one != other);
     match () {
-        () if one.status != other.status => Some("status"),
-        () if one.score != other.score => Some("accuracies"),
-        () if one.updates != other.updates => Some("updates"),
-        () if sizes_differ => Some("counts of images"),
+        () if one.status != other.status => Some("other status than in"),
+        () if one.score != other.score => Some("other accuracies than in"),
+        () if one.updates != other.updates => Some("other updates than in"),
+        () if sizes_differ => Some("other counts of images than in"),
         () => None,
     }
 }
@@ -139,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn two_trials_with_the_same_settings_are_refused() {
+        let first = keyed(completed("bp", "nn", 1, 0.5, 0.4), 3);
+        let of_other_data = keyed(completed("bp", "nn", 1, 0.5, 0.2), 4);
+        let error = combined(parts(&[&[&first], &[&of_other_data]])).expect_err("two trials");
+        let text = error.to_string();
+        assert!(
+            text.contains("has the settings of another trial in 0.parquet; one of them is of other data"),
+            "{text}"
+        );
+        assert_eq!(error.file, "1.parquet");
+    }
+
+    #[test]
     fn a_trial_with_two_results_is_refused_with_its_file_and_its_number() {
         let first = keyed(completed("bp", "nn", 1, 0.5, 0.4), 3);
         let mut longer = first.clone();
@@ -155,7 +187,7 @@ mod tests {
         for (mut second, what) in cases {
             (second.key, second.trial) = (first.key, TrialIndex(5));
             let error = combined(parts(&[&[&first], &[&second]])).expect_err(what);
-            assert_eq!((error.file.as_str(), error.what), ("1.parquet", what));
+            assert_eq!((error.file.as_str(), error.what), ("1.parquet", format!("other {what} than in").as_str()));
             let text = error.to_string();
             assert!(text.starts_with("trial 5 (key 0303030303"), "{text}");
             assert!(text.contains(&format!("has other {what} than in 0.parquet; ")), "{text}");

@@ -182,7 +182,8 @@ impl Row<'_> {
             let number = self.real(column).filter(|number| !number.is_nan());
             match (status, number) {
                 (TrialStatus::Completed, None) => Err(self.invalid(column, "no number", "that of a completed trial")),
-                (TrialStatus::Completed, Some(number)) => Ok(number),
+                (TrialStatus::Completed, Some(number)) if (0.0..=1.0).contains(&number) => Ok(number),
+                (TrialStatus::Completed, Some(number)) => Err(self.invalid(column, number, "a fraction from 0 to 1")),
                 (_, Some(number)) => {
                     Err(self.invalid(column, number, format_args!("that of a {} trial", status.name())))
                 }
@@ -206,7 +207,11 @@ impl Row<'_> {
 
     fn dataset_size(&self) -> Result<Option<DatasetSize>, ImportError> {
         let columns = ["classes", "train_images", "validation_images", "test_images"];
-        let counts = self.all_or_none(columns, |column| self.count(column))?;
+        let positive = |column: &str| match self.count(column)? {
+            Some(0) => Err(self.invalid(column, 0, "a whole number of at least 1")),
+            count => Ok(count),
+        };
+        let counts = self.all_or_none(columns, positive)?;
         Ok(counts.map(|[classes, train_images, validation_images, test_images]| DatasetSize {
             classes,
             train_images,

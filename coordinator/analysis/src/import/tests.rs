@@ -110,7 +110,7 @@ fn error_with(column: &str, value: serde_json::Value) -> String {
 
 #[test]
 fn an_invalid_value_is_refused_with_its_column_and_row() {
-    let cases: [(&str, serde_json::Value, &str); 14] = [
+    let cases: [(&str, serde_json::Value, &str); 17] = [
         ("trial", (-1).into(), "-1 is not a whole number of at least 0"),
         ("trial", serde_json::Value::Null, "null is not a value"),
         ("key", "abc".into(), "`abc` is not 64 hexadecimal digits"),
@@ -122,6 +122,9 @@ fn an_invalid_value_is_refused_with_its_column_and_row() {
         ("downsample_after", vec![2, 1].into(), "is not a list of layer numbers"),
         ("skip_input", "yes".into(), "\"yes\" is not true or false"),
         ("test_accuracy", serde_json::Value::Null, "no number is not that of a completed trial"),
+        ("test_accuracy", 7.0.into(), "7 is not a fraction from 0 to 1"),
+        ("validation_accuracy", (-0.5).into(), "-0.5 is not a fraction from 0 to 1"),
+        ("test_images", 0.into(), "0 is not a whole number of at least 1"),
         ("attempts", (1_u64 << 32).into(), "4294967296 is not below 2^32"),
         ("libtorch", serde_json::Value::Null, "null is not a value as in the columns beside it"),
         ("reused_from", "nowhere".into(), "`nowhere` is not valid: "),

@@ -31,29 +31,39 @@ pub fn illustrations(material: Material<'_>) -> Vec<Illustration> {
     let of_kind = |kind: Kind| {
         let (pages, narrow) = (material.figures(kind, Width::PAGE), material.figures(kind, narrow));
         let pairs = pages.into_iter().zip(narrow);
-        let caption = caption(kind, &cells, material.curves.unwrap_or_default());
-        pairs.map(move |((_, page), (_, narrow))| Illustration { caption: caption.clone(), page, narrow })
+        let curves = material.curves.unwrap_or_default();
+        let caption = |name: &str| caption(kind, name, &cells, curves);
+        pairs
+            .map(|((name, page), (_, narrow))| Illustration { caption: caption(&name), page, narrow })
+            .collect::<Vec<_>>()
     };
     material.kinds().into_iter().flat_map(of_kind).collect()
 }
 
 /// What the figures of a kind show.
-fn caption(kind: Kind, cells: &[Cell], curves: &[CurveView]) -> String {
+fn caption(kind: Kind, name: &str, cells: &[Cell], curves: &[CurveView]) -> String {
     match kind {
         Kind::AccuracyByDepth => format!("Test accuracy by number of hidden layers. {}", bars(cells)),
-        Kind::Sensitivity => "The test accuracies of all settings, sorted in each fold; a line is the mean over folds. A line \
+        Kind::Sensitivity => {
+            "The test accuracies of all settings, sorted in each fold; a line is the mean over folds. A line \
                               that is high and flat needs little tuning."
-            .to_owned(),
-        Kind::LearningRate => format!("Test accuracy by learning rate. {}", bars(cells)),
-        Kind::TuningBudget => "Test accuracy by tuning budget: the best of k random settings by validation, at the greatest \
-                               depth."
-            .to_owned(),
-        Kind::Importance => "How much each axis, and each combination of axes, matters for the test accuracy.".to_owned(),
-        Kind::LearningCurves => learning(curves),
-        Kind::Diagnostics => {
-            "A diagnostic of each layer by updates, for the chosen settings at the greatest depth. Deeper layers are darker."
                 .to_owned()
         }
+        Kind::LearningRate => format!("Test accuracy by learning rate. {}", bars(cells)),
+        Kind::TuningBudget => {
+            "Test accuracy by tuning budget: the best of k random settings by validation, at the greatest \
+                               depth."
+                .to_owned()
+        }
+        Kind::Importance => {
+            "How much each axis, and each combination of axes, matters for the test accuracy.".to_owned()
+        }
+        Kind::LearningCurves => learning(curves),
+        Kind::Diagnostics => format!(
+            "The {} of each layer by updates, for the chosen settings at the greatest depth. Deeper layers are darker; the last \
+             one is the output.",
+            name.replace('-', " ")
+        ),
     }
 }
 

@@ -74,7 +74,8 @@ pub(super) fn figure(title: &str, panels: &[Panel<'_>], across: Across, columns_
         for (i, &series_i) in series.iter().enumerate() {
             let shift = (i as f64 - (series.len() - 1) as f64 / 2.0) * shift;
             let of_line = cells.iter().filter(|(_, cell)| series_of(cell) == series_i);
-            let of_line: Vec<(f64, &Cell)> = of_line.map(|&(at, cell)| (positions.scale.at(at), cell)).collect();
+            let mut of_line: Vec<(f64, &Cell)> = of_line.map(|&(at, cell)| (positions.scale.at(at), cell)).collect();
+            of_line.sort_by(|(one, _), (other, _)| one.total_cmp(other));
             line(&mut plot, &of_line, Look { series: series_i, shift, radius, most });
         }
         plot.finish();

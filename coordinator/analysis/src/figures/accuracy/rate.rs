@@ -88,6 +88,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_goes_from_the_least_to_the_greatest_learning_rate() {
+        let svg = drawn(&[tried(5, 1e-3), tried(5, 1e-2), tried(5, 1e-4)]);
+        let line = svg.lines().find(|line| line.contains("stroke-width=\"1.1\"")).expect("a line");
+        let path = line.split('"').nth(1).expect("its points");
+        let at: Vec<f64> =
+            path.split(['M', 'L']).filter_map(|point| point.split_whitespace().next()?.parse().ok()).collect();
+        assert!(at.len() == 3 && at.is_sorted(), "{at:?}");
+    }
+
+    #[test]
     fn of_many_depths_some_are_shown_and_the_title_says_so() {
         let results: Vec<ResultView> = (1..=30).map(|depth| tried(depth, 1e-3)).collect();
         let svg = drawn(&results);

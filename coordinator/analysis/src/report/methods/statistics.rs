@@ -4,7 +4,7 @@ use biosweep_common::settings::Setting;
 
 use super::Source;
 use crate::aggregate::PLACE;
-use crate::compare::Measure;
+use crate::compare::{Contrast, Measure};
 use crate::replicates::REPLICATES;
 use crate::replicates::mean::Unit;
 use crate::report::words;
@@ -96,14 +96,15 @@ fn divergence(source: &Source<'_>) -> String {
     )
 }
 
-/// The margin of equivalence with its unit.
-fn margin(margin: f64, measure: Measure) -> String {
+/// The margins of equivalence with their unit. Those of slopes differ where depths have different ranges.
+fn margins(verdicts: &[Contrast]) -> String {
     // A margin of one point over the range of depths has many digits.
-    let points = (margin * 1e5).round() / 1e3;
-    match measure {
-        Measure::Accuracy => format!("{points} points"),
-        Measure::Slope => format!("{points} points per hidden layer"),
-    }
+    let mut points: Vec<f64> = verdicts.iter().map(|contrast| (contrast.margin * 1e5).round() / 1e3).collect();
+    points.sort_by(f64::total_cmp);
+    points.dedup();
+    let points: Vec<String> = points.iter().map(f64::to_string).collect();
+    let per = if verdicts.iter().any(|contrast| contrast.measure == Measure::Slope) { " per hidden layer" } else { "" };
+    format!("{} points{per}", points.join(" or "))
 }
 
 fn tests(source: &Source<'_>) -> Vec<String> {
@@ -124,7 +125,7 @@ fn tests(source: &Source<'_>) -> Vec<String> {
         ),
         format!(
             "Two arms are equivalent if two one-sided t-tests at 0.05 place the difference within {} of {what}.",
-            margin(first.margin, first.measure)
+            margins(source.verdicts)
         ),
     ]
 }
