@@ -22,7 +22,7 @@ pub(crate) fn comparison(comparison: &Comparison, test: Test, output: TableForma
     if output != TableFormat::Human {
         return table.answer(&caption, output);
     }
-    let sentences: Vec<String> = comparison.main().iter().map(sentence).collect();
+    let sentences: Vec<String> = comparison.main().into_iter().map(sentence).collect();
     format!("{}\n\n{}\n\n{}", prose(&sentences.join("\n")), table.human(), prose(&caption))
 }
 

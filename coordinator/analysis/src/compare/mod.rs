@@ -17,6 +17,8 @@ mod question;
 mod sentence;
 mod significance;
 
+use std::collections::BTreeSet;
+
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::Network;
@@ -28,7 +30,7 @@ pub use self::question::{CompareError, Question};
 pub(crate) use self::question::{Group, grouped};
 pub use self::sentence::sentence;
 pub use self::significance::Test;
-use crate::replicates::{Configuration, Replicates, group_by};
+use crate::replicates::{Configuration, Replicates, group_by, key};
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,10 +61,13 @@ pub fn compare(replicates: &Replicates, question: &Question) -> Result<Compariso
 }
 
 impl Comparison {
-    /// The contrasts that answer the question: the primary ones or, with one depth, the others.
+    /// The contrasts that answer the question: the primary ones and, where there is one depth, those of accuracies.
     #[must_use]
-    pub fn main(&self) -> &[Contrast] {
-        if self.primary.is_empty() { &self.secondary } else { &self.primary }
+    pub fn main(&self) -> Vec<&Contrast> {
+        let family = |contrast: &Contrast| key(&contrast.group, |setting| setting != Setting::Depth);
+        let with_slope: BTreeSet<_> = self.primary.iter().map(family).collect();
+        let others = self.secondary.iter().filter(|contrast| !with_slope.contains(&family(contrast)));
+        self.primary.iter().chain(others).collect()
     }
 }
 
@@ -75,7 +80,7 @@ pub fn connections(replicates: &Replicates, margin: f64) -> Vec<Contrast> {
         let question = Question { setting: Setting::Network, arms, by: None, margin, test: Test::SignFlip };
         compare(replicates, &question).ok()
     });
-    answers.flat_map(|answer| answer.main().to_vec()).collect()
+    answers.flat_map(|answer| answer.main().into_iter().cloned().collect::<Vec<_>>()).collect()
 }
 
 /// The accuracies of each arm beside those of the first one.

@@ -184,6 +184,18 @@ fn a_slope_is_of_the_seeds_that_every_depth_has() {
 }
 
 #[test]
+fn a_family_of_one_depth_is_answered_by_its_accuracies() {
+    let mut results = trend(3);
+    for (network, test) in [("nn", 0.7), ("dn", 0.9)] {
+        let one = |index: u64| fold(completed("dfa", network, 4, test, test + 0.01 * index as f64), index);
+        results.extend((0..3).map(one));
+    }
+    let answer = compared(&results);
+    let measures: Vec<Measure> = answer.main().into_iter().map(|contrast| contrast.measure).collect();
+    assert_eq!(measures, [Measure::Slope, Measure::Accuracy]);
+}
+
+#[test]
 fn another_test_is_named_in_the_sentence() {
     let at = |network, index: u64, test| fold(completed("bp", network, 5, 0.9, test), index);
     let results: Vec<_> =
