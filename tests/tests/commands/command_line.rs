@@ -24,7 +24,10 @@ fn an_error_about_a_missing_spec_lists_the_presets() {
     let home = Home::default();
     let output = home.run(&["run", "quickstrat"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the presets are quickstart, paper-mini, paper-figures, rules-mini"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr)
+            .contains("the presets are quickstart, paper-mini, paper-figures, rules-mini")
+    );
 }
 
 #[test]

@@ -125,7 +125,9 @@ fn the_answer_of_a_run_is_wrapped_between_words() {
         let Some(told) = in_terminal(&home, size, "", &run) else { return };
         let plain = told["plain"].as_str().expect("a text");
         let lines: Vec<&str> = plain.lines().filter(|line| !line.contains('/')).collect();
-        assert!(plain.replace("\r\n", " ").contains("whether dense connections help"), "{plain}");
+        // With one hidden layer both networks are the same.
+        let sentences = plain.replace("\r\n", " ");
+        assert!(sentences.contains("dense connections make no difference above 1.0 point."), "{plain}");
         assert!(lines.iter().all(|line| line.chars().count() <= size.0), "{lines:?}");
         assert_eq!(told["code"], 0, "{plain}");
     }
