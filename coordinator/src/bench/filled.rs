@@ -51,11 +51,13 @@ pub(super) async fn fill(home: &Path, content: Content) -> Result<(), StoreError
             environment: Arc::default(),
         };
         let ending = |index: u64| {
-            let point = |update| CurvePoint {
-                update,
-                train_loss: 1.0 / (index + update) as f64,
-                validation_accuracy: 0.5,
-                test_accuracy: Some(0.5),
+            // Values without a pattern that a compressed file could use.
+            let drawn =
+                |update: u64, many: u64| ((index * 1_000 + update).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16) % many;
+            let point = |update| {
+                let accuracy = drawn(update, 10_000) as f64 / 1e4;
+                let train_loss = drawn(update, 1 << 40) as f64 / 1e12;
+                CurvePoint { update, train_loss, validation_accuracy: accuracy, test_accuracy: Some(accuracy) }
             };
             let score = Score { validation_accuracy: 0.5, test_accuracy: 0.5, best_update: 1, updates: 1 };
             let result = TrialResult {
