@@ -7,7 +7,7 @@ use biosweep_analysis::compare::{Question, Test};
 use biosweep_analysis::import::{self, Part};
 use biosweep_analysis::replicates::Replicates;
 use biosweep_common::configuration::Point;
-use biosweep_common::results::views::ResultView;
+use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::spec::EQUIVALENCE_MARGIN;
 use clap::Args;
@@ -41,6 +41,15 @@ pub(super) struct Analysed {
     pub(super) replicates: Replicates,
     /// The margin of equivalence in the spec. A file has the default.
     pub(super) margin: f64,
+    /// The learning curves with their diagnostics; `None` if they were not read. A file has none.
+    pub(super) curves: Option<Vec<CurveView>>,
+}
+
+/// Whether learning curves are read with results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Curves {
+    Read,
+    Unread,
 }
 
 /// The arms to compare.
@@ -78,34 +87,38 @@ impl AnalysisArgs {
 
     /// The results with the wanted settings. No results are an error.
     pub(super) async fn replicates(&self, home: &Path) -> Result<Replicates, Failure> {
-        Ok(self.analysed(home).await?.replicates)
+        Ok(self.analysed(home, Curves::Unread).await?.replicates)
     }
 
-    /// The same with what is known of their sweep.
-    pub(super) async fn analysed(&self, home: &Path) -> Result<Analysed, Failure> {
+    /// The same with what is known of their sweep, and with its learning curves if they are wanted.
+    pub(super) async fn analysed(&self, home: &Path, curves: Curves) -> Result<Analysed, Failure> {
         let only = self.only()?;
         let analysed = match self.from.as_slice() {
             [_, ..] => {
                 let (title, results) = self.files()?;
                 let replicates = Replicates::of(&results).map_err(Failure::environment)?;
-                Analysed { title, replicates, margin: EQUIVALENCE_MARGIN }
+                Analysed { title, replicates, margin: EQUIVALENCE_MARGIN, curves: None }
             }
             [] => {
                 let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
                 let sweep = client.show(self.sweep.as_deref().unwrap_or_default()).await?.sweep;
                 let spec = client.spec(&sweep.id.to_string()).await?;
                 let replicates = replicates::of_sweep(&mut client, &sweep, &spec).await?;
+                let curves = match curves {
+                    Curves::Read => Some(client.curves(&sweep.id.to_string()).await?),
+                    Curves::Unread => None,
+                };
                 client.close().await?;
-                Analysed { title: folder::title(&sweep), replicates, margin: replicates::margin(&spec) }
+                Analysed { title: folder::title(&sweep), replicates, margin: replicates::margin(&spec), curves }
             }
         };
-        let Analysed { title, replicates, margin } = analysed;
+        let Analysed { title, replicates, margin, curves } = analysed;
         let replicates = replicates.filtered(&only);
         if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
             let with = if only.is_empty() { "" } else { " with these settings" };
             return Err(Failure::bad_input(format!("`{title}` has no results{with} yet")));
         }
-        Ok(Analysed { title, replicates, margin })
+        Ok(Analysed { title, replicates, margin, curves })
     }
 }
 
@@ -140,8 +153,8 @@ fn title(paths: &[PathBuf]) -> String {
 }
 
 impl ArmsArgs {
-    /// The question about these arms.
-    pub(super) fn question(&self, margin: f64, test: Test) -> Result<Question, Failure> {
+    /// The question about these arms, with the default margin and test.
+    pub(super) fn question(&self) -> Result<Question, Failure> {
         let text = &self.arms;
         let (name, values) = text.split_once('=').ok_or_else(|| {
             Failure::bad_input(format!("--arms {text}: write it as SETTING=VALUE,VALUE, such as network=nn,dn"))
@@ -152,8 +165,8 @@ impl ArmsArgs {
             setting,
             arms: arms.collect::<Result<Vec<Value>, _>>()?,
             by: by(self.by.as_deref())?,
-            margin,
-            test,
+            margin: EQUIVALENCE_MARGIN,
+            test: Test::SignFlip,
         })
     }
 }

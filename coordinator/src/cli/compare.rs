@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use biosweep_analysis::compare::{Test, compare};
-use biosweep_common::spec::EQUIVALENCE_MARGIN;
+use biosweep_analysis::compare::{Question, Test, compare};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::TableFormat;
-use super::analysis::{Analysed, AnalysisArgs, ArmsArgs};
+use super::analysis::{Analysed, AnalysisArgs, ArmsArgs, Curves};
 use super::answer::answer;
 use super::failure::{Exit, Failure};
 use crate::render::{self, json};
@@ -38,9 +37,9 @@ fn test() -> impl TypedValueParser<Value = Test> {
 }
 
 pub(super) async fn run(args: &CompareArgs, home: &Path, format: TableFormat) -> Result<Exit, Failure> {
-    let mut question = args.arms.question(EQUIVALENCE_MARGIN, args.test)?;
-    let Analysed { replicates, margin, .. } = args.analysis.analysed(home).await?;
-    question.margin = args.margin.unwrap_or(margin);
+    let question = args.arms.question()?;
+    let Analysed { replicates, margin, .. } = args.analysis.analysed(home, Curves::Unread).await?;
+    let question = Question { margin: args.margin.unwrap_or(margin), test: args.test, ..question };
     let comparison = compare(&replicates, &question).map_err(Failure::bad_input)?;
     answer(match format {
         TableFormat::Json => json::pretty(&comparison),

@@ -10,10 +10,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::Output;
-use super::analysis::{Analysed, AnalysisArgs};
+use super::analysis::{Analysed, AnalysisArgs, Curves};
 use super::answer::answer;
 use super::failure::{Exit, Failure};
-use crate::client::Client;
 use crate::new_file::{Earlier, NewFile};
 use crate::render::json;
 use crate::terminal::say;
@@ -60,17 +59,9 @@ fn width(text: &str) -> Result<Width, String> {
 
 pub(super) async fn run(args: &FiguresArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
     check_kinds(args)?;
-    let Analysed { title, replicates, .. } = args.analysis.analysed(home).await?;
     let needs_curves = args.kind.is_empty() || args.kind.iter().any(|kind| kind.is_of_curves());
-    let curves = match args.analysis.sweep().zip(args.analysis.asks()) {
-        Some((sweep, coordinator)) if needs_curves => {
-            let mut client = Client::connect_to_read(coordinator.target(home)).await?;
-            let curves = client.curves(sweep).await?;
-            client.close().await?;
-            Some(curves)
-        }
-        _ => None,
-    };
+    let needed = if needs_curves { Curves::Read } else { Curves::Unread };
+    let Analysed { title, replicates, curves, .. } = args.analysis.analysed(home, needed).await?;
     fs::create_dir_all(&args.to)
         .map_err(|error| Failure::environment(format!("cannot create the folder {}: {error}", args.to.display())))?;
     let material = Material { title: &title, replicates: &replicates, curves: curves.as_deref() };

@@ -1,7 +1,7 @@
 //! The results of a sweep in memory, for tables, comparisons and figures.
 
 use biosweep_analysis::replicates::Replicates;
-use biosweep_analysis::report::Record;
+use biosweep_common::grid::Grid;
 use biosweep_common::results::views::{SpecView, SweepView};
 use biosweep_common::spec::EQUIVALENCE_MARGIN;
 
@@ -18,8 +18,8 @@ pub(super) async fn of_sweep(client: &mut Client, sweep: &SweepView, spec: &Spec
     while let Some(page) = pages.next().await? {
         page.iter().try_for_each(|result| replicates.add(result)).map_err(Failure::environment)?;
     }
-    if has_missing(sweep) {
-        spec.spec().iter().for_each(|spec| replicates.plan(&spec.grid));
+    if let Some(grid) = planned(sweep, spec) {
+        replicates.plan(&grid);
     }
     Ok(replicates)
 }
@@ -29,14 +29,8 @@ pub(super) fn margin(spec: &SpecView) -> f64 {
     spec.spec().map_or(EQUIVALENCE_MARGIN, |spec| spec.execution.equivalence_margin)
 }
 
-/// Counts the missing replicates of a record, if the sweep has trials without a result.
-pub(super) fn plan_record(record: &mut Record, sweep: &SweepView, spec: &SpecView) {
-    if has_missing(sweep) {
-        spec.spec().iter().for_each(|spec| record.plan(&spec.grid));
-    }
-}
-
-/// Whether missing replicates are counted.
-fn has_missing(sweep: &SweepView) -> bool {
-    sweep.ended() < sweep.trials && sweep.trials <= PLANNED_MAX
+/// The grid by which missing replicates are counted; `None` if none is missing, or if there are too many trials to count them.
+pub(super) fn planned(sweep: &SweepView, spec: &SpecView) -> Option<Grid> {
+    let has_missing = sweep.ended() < sweep.trials && sweep.trials <= PLANNED_MAX;
+    has_missing.then(|| spec.spec()).flatten().map(|spec| spec.grid)
 }

@@ -64,7 +64,9 @@ async fn of_sweep(
     while let Some(page) = pages.next().await? {
         page.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
     }
-    replicates::plan_record(&mut record, &status.sweep, &spec);
+    if let Some(grid) = replicates::planned(&status.sweep, &spec) {
+        record.plan(&grid);
+    }
     let mut curves = Vec::new();
     let mut answers = client.each_curve(&id).await?;
     while let Some(curve) = answers.next().await? {

@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use biosweep_analysis::axes::sensitivity::sensitivity;
-use biosweep_analysis::compare::Test;
-use biosweep_common::spec::EQUIVALENCE_MARGIN;
 use clap::Args;
 
 use super::TableFormat;
@@ -22,7 +20,7 @@ pub(crate) struct SensitivityArgs {
 }
 
 pub(super) async fn run(args: &SensitivityArgs, home: &Path, format: TableFormat) -> Result<Exit, Failure> {
-    let question = args.arms.question(EQUIVALENCE_MARGIN, Test::SignFlip)?;
+    let question = args.arms.question()?;
     let replicates = args.analysis.replicates(home).await?;
     let groups = sensitivity(&replicates, &question).map_err(Failure::bad_input)?;
     answer(match format {

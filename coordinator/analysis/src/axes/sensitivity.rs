@@ -13,7 +13,7 @@ use crate::aggregate::{PLACE, Place};
 use crate::compare::{CompareError, Group, Question, grouped};
 use crate::replicates::mean::{Mean, mean_of};
 use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name, group_by, key};
-use crate::statistics::summary::{mean, quantile, trimmed_mean};
+use crate::statistics::summary::{mean, quantiles, trimmed_mean};
 use crate::statistics::tuning::{Candidate, Matched, expected_best, superiority};
 
 /// The arms of one group, over their tuning settings.
@@ -114,9 +114,9 @@ pub fn sorted(replicates: &Replicates) -> Vec<Sorted> {
         let place = Place::of(&candidates.first()?.point)?;
         let settings = settings(&candidates, &BTreeSet::new());
         let ranks = settings.len().saturating_sub(1).clamp(1, RANKS_MAX);
-        let tests = |rank: usize| over_folds(&settings, |tests| quantile(tests, rank as f64 / ranks as f64));
-        let axes = distinctive_of(&candidates);
-        Some(Sorted { place, settings: settings.len(), axes, tests: (0..=ranks).filter_map(tests).collect() })
+        let ranked = |tests: &[f64]| quantiles(tests, (0..=ranks).map(|rank| rank as f64 / ranks as f64));
+        let tests = means(in_each_fold(&settings, ranked));
+        Some(Sorted { place, settings: settings.len(), axes: distinctive_of(&candidates), tests })
     };
     groups.into_iter().filter_map(of_group).collect()
 }
@@ -129,13 +129,19 @@ fn distinctive_of(candidates: &[&Configuration]) -> Vec<&'static str> {
     settings.into_iter().filter(differs).map(Setting::name).collect()
 }
 
-/// The mean over folds of a statistic of the test accuracies of all settings in a fold.
-fn over_folds(settings: &Settings, statistic: impl Fn(&[f64]) -> Option<f64>) -> Option<Mean> {
+/// Statistics of the test accuracies of all settings in each fold.
+fn in_each_fold<T>(settings: &Settings, statistics: impl Fn(&[f64]) -> Option<T>) -> Vec<T> {
     let tests = |fold: &u64| -> Vec<f64> {
         settings.iter().filter_map(|(_, by_fold)| by_fold.get(fold)).map(|&(_, test)| test).collect()
     };
-    let values = folds(settings).iter().filter_map(|fold| statistic(&tests(fold))).map(|value| vec![value]).collect();
-    mean_of(values)
+    folds(settings).iter().filter_map(|fold| statistics(&tests(fold))).collect()
+}
+
+/// The means over folds of the first, second, … statistic of each fold.
+fn means(of_folds: Vec<Vec<f64>>) -> Vec<Mean> {
+    let longest = of_folds.iter().map(Vec::len).max().unwrap_or(0);
+    let at = |place: usize| mean_of(of_folds.iter().filter_map(|of_fold| Some(vec![*of_fold.get(place)?])).collect());
+    (0..longest).filter_map(at).collect()
 }
 
 fn folds(settings: &Settings) -> BTreeSet<u64> {
@@ -147,14 +153,15 @@ fn spread(settings: &Settings) -> Spread {
         let known = settings.iter().filter_map(|(_, by_fold)| by_fold.get(fold));
         known.map(|&(validation, test)| Candidate { validation, test }).collect()
     };
-    let budgets: Vec<Vec<f64>> = folds(settings).iter().filter_map(|fold| expected_best(&candidates(fold))).collect();
-    let longest = budgets.iter().map(Vec::len).max().unwrap_or(0);
-    let budget = |k: usize| mean_of(budgets.iter().filter_map(|of_fold| Some(vec![*of_fold.get(k)?])).collect());
+    let budgets = folds(settings).iter().filter_map(|fold| expected_best(&candidates(fold))).collect();
+    let quantiles = means(in_each_fold(settings, |tests| quantiles(tests, QUANTILES)));
     Spread {
         settings: settings.len(),
-        trimmed_mean: over_folds(settings, trimmed_mean),
-        quantiles: QUANTILES.map(|probability| over_folds(settings, |tests| quantile(tests, probability))),
-        expected_best: (0..longest).filter_map(budget).collect(),
+        trimmed_mean: means(in_each_fold(settings, |tests| trimmed_mean(tests).map(|mean| vec![mean])))
+            .first()
+            .copied(),
+        quantiles: std::array::from_fn(|place| quantiles.get(place).copied()),
+        expected_best: means(budgets),
     }
 }
 

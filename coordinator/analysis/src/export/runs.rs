@@ -4,8 +4,7 @@
 
 use biosweep_common::configuration::Point;
 use biosweep_common::results::curve::CurvePoint;
-use biosweep_common::results::views::CurveView;
-use biosweep_common::settings::{Level, Setting, Value};
+use biosweep_common::settings::{Setting, Value};
 
 /// The metrics of a learning curve.
 pub(super) const CURVE: [&str; 3] = ["train_loss", "validation_accuracy", "test_accuracy"];
@@ -21,12 +20,6 @@ pub(super) fn place(point: &Point) -> String {
 /// The values of an evaluation, in the order of [`CURVE`].
 pub(super) fn values(point: &CurvePoint) -> [Option<f64>; CURVE.len()] {
     [Some(point.train_loss), Some(point.validation_accuracy), point.test_accuracy]
-}
-
-/// Whether a trial with these settings belongs to the trajectory of a curve.
-pub(super) fn is_of<'a>(settings: impl IntoIterator<Item = (&'a Setting, &'a Value)>, curve: &CurveView) -> bool {
-    let mut kept = settings.into_iter().filter(|(setting, _)| setting.level() != Level::Stop);
-    kept.all(|(setting, value)| curve.point.get(setting) == Some(value))
 }
 
 /// Whether an evaluation of the trajectory is one of a trial with these settings, which ended after `updates`.

@@ -17,7 +17,7 @@ use crate::export::rows::results_columns;
 use result::Columns;
 
 pub use error::ImportError;
-pub use parts::{Contradiction, Part, combined};
+pub use parts::{Conflict, Contradiction, Part, combined};
 
 /// The first bytes of every Parquet file.
 const PARQUET: &[u8] = b"PAR1";

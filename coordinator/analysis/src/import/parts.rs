@@ -1,6 +1,7 @@
 //! The results of a sweep that was run in parts: several files as one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::outcome::TrialStatus;
@@ -21,7 +22,7 @@ pub struct Part {
 /// Two files have different results of the same trial, so that one of them cannot be right; or trials with the same settings,
 /// of which one was trained on other data or by another version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("trial {trial} (key {key}) has {what} {earlier}; {}", advice(.what))]
+#[error("trial {trial} (key {key}) has {conflict} in {earlier}; {}", .conflict.advice())]
 pub struct Contradiction {
     /// The file.
     pub file: String,
@@ -29,10 +30,19 @@ pub struct Contradiction {
     pub trial: u64,
     /// The key of the trial.
     pub key: TrialKey,
-    /// What contradicts, as the start of a phrase that names the earlier file.
-    pub what: &'static str,
+    /// What contradicts.
+    pub conflict: Conflict,
     /// The earlier file that has the trial.
     pub earlier: String,
+}
+
+/// What contradicts in two results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// This is different in two results of the same trial.
+    Differs(&'static str),
+    /// Two trials have the same settings.
+    SameSettings,
 }
 
 /// The results of all parts, in their order. A trial that is in several parts counts once: a result of the first part that
@@ -52,7 +62,7 @@ pub fn combined(parts: Vec<Part>) -> Result<Vec<ResultView>, Contradiction> {
                 if let Some(&earlier) = settings.get(&key(&result.point, |_| true)) {
                     let earlier = names.get(earlier).unwrap_or(&file).clone();
                     let (trial, key) = (result.trial.0, result.key);
-                    return Err(Contradiction { trial, key, what: SAME_SETTINGS, earlier, file });
+                    return Err(Contradiction { trial, key, conflict: Conflict::SameSettings, earlier, file });
                 }
                 settings.insert(key(&result.point, |_| true), number);
                 places.insert(result.key, (all.len(), number));
@@ -62,7 +72,8 @@ pub fn combined(parts: Vec<Part>) -> Result<Vec<ResultView>, Contradiction> {
             let kept = &mut all[*place];
             if let Some(what) = difference(kept, &result) {
                 let earlier = names.get(*earlier).unwrap_or(&file).clone();
-                return Err(Contradiction { trial: result.trial.0, key: result.key, what, earlier, file });
+                let conflict = Conflict::Differs(what);
+                return Err(Contradiction { trial: result.trial.0, key: result.key, conflict, earlier, file });
             }
             if kept.status == TrialStatus::Failed && result.status != TrialStatus::Failed {
                 *kept = result;
@@ -74,31 +85,41 @@ pub fn combined(parts: Vec<Part>) -> Result<Vec<ResultView>, Contradiction> {
     Ok(all)
 }
 
-const SAME_SETTINGS: &str = "the settings of another trial in";
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Differs(what) => write!(f, "other {what} than"),
+            Self::SameSettings => f.write_str("the settings of another trial"),
+        }
+    }
+}
 
-/// What to do about a contradiction.
-fn advice(what: &str) -> &'static str {
-    if what == SAME_SETTINGS {
-        "one of them is of other data or another version of biosweep, so leave out one of the files"
-    } else {
-        "the same trial always gives the same result, so leave out the file that is wrong"
+impl Conflict {
+    /// What to do about it.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Differs(_) => "the same trial always gives the same result, so leave out the file that is wrong",
+            Self::SameSettings => {
+                "one of them is of other data or another version of biosweep, so leave out one of the files"
+            }
+        }
     }
 }
 
 /// What differs in the settings or measurements of two results of one trial.
 fn difference(one: &ResultView, other: &ResultView) -> Option<&'static str> {
     if one.point != other.point {
-        return Some("other settings than in");
+        return Some("settings");
     }
     if [one.status, other.status].contains(&TrialStatus::Failed) {
         return None;
     }
     let sizes_differ = one.dataset_size.zip(other.dataset_size).is_some_and(|(one, other)| one != other);
     match () {
-        () if one.status != other.status => Some("other status than in"),
-        () if one.score != other.score => Some("other accuracies than in"),
-        () if one.updates != other.updates => Some("other updates than in"),
-        () if sizes_differ => Some("other counts of images than in"),
+        () if one.status != other.status => Some("status"),
+        () if one.score != other.score => Some("accuracies"),
+        () if one.updates != other.updates => Some("updates"),
+        () if sizes_differ => Some("counts of images"),
         () => None,
     }
 }
@@ -187,7 +208,7 @@ mod tests {
         for (mut second, what) in cases {
             (second.key, second.trial) = (first.key, TrialIndex(5));
             let error = combined(parts(&[&[&first], &[&second]])).expect_err(what);
-            assert_eq!((error.file.as_str(), error.what), ("1.parquet", format!("other {what} than in").as_str()));
+            assert_eq!((error.file.as_str(), error.conflict), ("1.parquet", Conflict::Differs(what)));
             let text = error.to_string();
             assert!(text.starts_with("trial 5 (key 0303030303"), "{text}");
             assert!(text.contains(&format!("has other {what} than in 0.parquet; ")), "{text}");

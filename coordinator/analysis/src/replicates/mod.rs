@@ -14,7 +14,7 @@ use biosweep_common::configuration::Point;
 use biosweep_common::grid::Grid;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::ResultView;
-use biosweep_common::settings::{Setting, Value};
+use biosweep_common::settings::{Level, Setting, Value};
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::TrialIndex;
 use serde::Serializer;
@@ -282,6 +282,16 @@ fn images(size: DatasetSize, part: Part) -> u32 {
 /// The number of correct images. An accuracy is such a number, divided by the images.
 fn correct(accuracy: f64, images: u32) -> u32 {
     (accuracy * f64::from(images)).round() as u32
+}
+
+/// Whether a trajectory with this point is of these settings. Those of the stopping rule do not belong to a trajectory, because
+/// its trials share it.
+pub(crate) fn is_trained_with<'a>(
+    trajectory: &Point,
+    settings: impl IntoIterator<Item = (&'a Setting, &'a Value)>,
+) -> bool {
+    let mut kept = settings.into_iter().filter(|(setting, _)| setting.level() != Level::Stop);
+    kept.all(|(setting, value)| trajectory.get(setting) == Some(value))
 }
 
 /// The fold and the seed of a point; 0 where it has none.

@@ -7,12 +7,12 @@ use biosweep_common::configuration::{Configuration, Point, TrialKey};
 use biosweep_common::grid::Grid;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::{CurveView, ResultView};
-use biosweep_common::settings::{Level, Setting, Value};
+use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::TrialIndex;
 use biosweep_common::workers::environment::NumericEnvironment;
 
-use crate::replicates::{REPLICATES, Replicates, UnknownSize, key, part};
+use crate::replicates::{REPLICATES, Replicates, UnknownSize, is_trained_with, key, part};
 
 /// What a report says of results.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +67,7 @@ impl Record {
     /// # Errors
     /// A scored result on a dataset whose counts are not known.
     pub fn add(&mut self, result: &ResultView) -> Result<(), UnknownSize> {
-        if !self.is_of(&result.point, |_| true) {
+        if self.only.iter().any(|(setting, value)| result.point.get(setting) != Some(value)) {
             return Ok(());
         }
         self.replicates.add(result)?;
@@ -109,7 +109,7 @@ impl Record {
     /// Whether a curve is of the wanted settings. The stopping rule does not belong to a curve.
     #[must_use]
     pub fn has(&self, curve: &CurveView) -> bool {
-        self.is_of(&curve.point, |setting| setting.level() != Level::Stop)
+        is_trained_with(&curve.point, &self.only)
     }
 
     pub(super) fn wanted(&self) -> &Point {
@@ -123,11 +123,6 @@ impl Record {
 
     pub(super) fn diverged_count(&self) -> u64 {
         self.diverged.iter().map(|one| one.count).sum()
-    }
-
-    fn is_of(&self, point: &Point, counts: impl Fn(Setting) -> bool) -> bool {
-        let mut wanted = self.only.iter().filter(|(setting, _)| counts(**setting));
-        wanted.all(|(setting, value)| point.get(setting) == Some(value))
     }
 
     fn diverged(&mut self, result: &ResultView) {

@@ -50,12 +50,21 @@ pub fn standard_error(values: &[f64]) -> Option<f64> {
 /// h. This is type 7 of Hyndman and Fan (1996), the default of R and NumPy.
 #[must_use]
 pub fn quantile(values: &[f64], probability: f64) -> Option<f64> {
-    let sorted = sorted(values).filter(|sorted| !sorted.is_empty() && (0.0..=1.0).contains(&probability))?;
-    let place = (sorted.len() - 1) as f64 * probability;
-    let below = place.floor() as usize;
-    let (low, high) = (sorted[below], sorted[(below + 1).min(sorted.len() - 1)]);
-    let part = place - below as f64;
-    finite(low + (high - low) * part)
+    quantiles(values, [probability]).and_then(|quantiles| quantiles.first().copied())
+}
+
+/// The quantiles at several probabilities, as [`quantile`]. The values are sorted once.
+#[must_use]
+pub fn quantiles(values: &[f64], probabilities: impl IntoIterator<Item = f64>) -> Option<Vec<f64>> {
+    let sorted = sorted(values).filter(|sorted| !sorted.is_empty())?;
+    let at = |probability: f64| {
+        let place = (0.0..=1.0).contains(&probability).then(|| (sorted.len() - 1) as f64 * probability)?;
+        let below = place.floor() as usize;
+        let (low, high) = (sorted[below], sorted[(below + 1).min(sorted.len() - 1)]);
+        let part = place - below as f64;
+        finite(low + (high - low) * part)
+    };
+    probabilities.into_iter().map(at).collect()
 }
 
 /// The mean without the lowest and the highest quarter of the values, in their unit. `None` without values.

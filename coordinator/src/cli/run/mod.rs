@@ -250,7 +250,9 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
     let told = tokio::task::spawn_blocking(move || {
         let mut record = Record::default();
         results.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
-        replicates::plan_record(&mut record, &sweep, &spec);
+        if let Some(grid) = replicates::planned(&sweep, &spec) {
+            record.plan(&grid);
+        }
         let cells = aggregate::cells(record.replicates(), Divergence::Guess);
         let verdicts = compare::connections(record.replicates(), replicates::margin(&spec));
         let report = report::html(&status, &spec, &record, &curves);

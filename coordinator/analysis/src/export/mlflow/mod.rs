@@ -22,6 +22,7 @@ use biosweep_common::results::views::{CurveView, ResultView, SweepView};
 use biosweep_common::vocabulary::ids::TrialIndex;
 
 use super::runs::{self, CURVE, RESULT, values};
+use crate::replicates::is_trained_with;
 
 /// Every metric that a run may have.
 pub const METRICS: [&str; CURVE.len() + RESULT.len()] = [CURVE[0], CURVE[1], CURVE[2], RESULT[0], RESULT[1]];
@@ -106,7 +107,7 @@ impl Mlflow {
         let after = self.trials.range(curve.first_trial..);
         let own = after
             .take_while(|(index, _)| next.is_none_or(|next| **index < next))
-            .take_while(|(_, trial)| runs::is_of(&trial.point, curve));
+            .take_while(|(_, trial)| is_trained_with(&curve.point, &trial.point));
         let own: Vec<TrialIndex> = own.map(|(&index, _)| index).collect();
         let trials = own.into_iter().filter_map(|index| self.trials.remove(&index));
         let trials: Vec<ResultView> = trials.collect();

@@ -27,7 +27,7 @@ use prost_types::value::Kind as AnyKind;
 use super::column::{Column, Kind};
 use super::rows::settings;
 use super::runs::{self, CURVE, RESULT, values};
-use crate::replicates::{REPLICATES, key};
+use crate::replicates::{REPLICATES, is_trained_with, key};
 use events::Events;
 use messages::{
     Experiment, HParamInfo, HParamType, HParamsData, MetricInfo, MetricName, SessionEndInfo, SessionStartInfo,
@@ -175,7 +175,7 @@ impl Means {
 impl Trial {
     /// Whether the trial belongs to the trajectory of a curve.
     fn is_of(&self, group: &Group, curve: &CurveView) -> bool {
-        runs::is_of(group.point.iter().chain(&self.replicate), curve)
+        is_trained_with(&curve.point, group.point.iter().chain(&self.replicate))
     }
 
     /// Seconds since 1970 at an update.

@@ -10,7 +10,7 @@ use crate::aggregate::{Cell, uneven};
 use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
 use crate::figures::parts::axis::{Axis, Scale};
-use crate::figures::parts::chart::{Chart, Grid, Heading, y_axis_width};
+use crate::figures::parts::chart::{Chart, Grid, Heading};
 use crate::figures::parts::key::Entry;
 use crate::figures::parts::plot::Plot;
 use crate::figures::parts::style::{Connectivity, Marker, RADIUS, colour_of};
@@ -20,7 +20,6 @@ use crate::replicates::mean::Mean;
 /// Maximum shift of lines in one panel, in points. The shift keeps markers and error bars of one position from covering each
 /// other.
 const SHIFT_MAX: f64 = 2.6;
-const PLOT_WIDTH_MIN: f64 = 84.0;
 
 /// A panel: its cells with their values on the horizontal axis.
 pub(super) struct Panel<'a> {
@@ -52,10 +51,8 @@ pub(super) fn figure(title: &str, panels: &[Panel<'_>], across: Across, columns_
     ];
     let most = uneven(cells.iter().copied()).unwrap_or(0);
     let mut chart = Chart::new(title, width, &key);
-    let left = y_axis_width(&percents);
-    let grid = Grid { columns_max, plot_width_min: PLOT_WIDTH_MIN, left, plot_height: None };
+    let grid = Grid::over(&percents, columns_max);
     let headings: Vec<Heading> = panels.iter().map(|panel| panel.heading.clone()).collect();
-    let headings = if headings.is_empty() { vec![Heading::default()] } else { headings };
     for (index, frame) in chart.frames(&headings, grid).into_iter().enumerate() {
         frame.y_axis(&mut chart.scene, &percents, "test accuracy (%)");
         let Some(Panel { cells, .. }) = panels.get(index) else {

@@ -51,6 +51,13 @@ pub(crate) struct Grid {
     pub(crate) plot_height: Option<f64>,
 }
 
+impl Grid {
+    /// Plots over this vertical axis, with the usual least width and a height that suits their width.
+    pub(crate) fn over(axis: &Axis, columns_max: usize) -> Self {
+        Self { columns_max, plot_width_min: 84.0, left: y_axis_width(axis), plot_height: None }
+    }
+}
+
 /// The area of a plot within its axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Frame {
@@ -76,8 +83,10 @@ impl Chart {
         Self { scene, top }
     }
 
-    /// Draws the headings of panels and returns the frames below them.
+    /// Draws the headings of panels and returns the frames below them. Without headings there is one empty panel.
     pub(crate) fn frames(&mut self, headings: &[Heading], grid: Grid) -> Vec<Frame> {
+        let empty = [Heading::default()];
+        let headings = if headings.is_empty() { &empty } else { headings };
         let left = MARGIN + grid.left;
         let across = self.scene.width - MARGIN - left;
         let fitting = ((across + GAP) / (grid.plot_width_min + GAP)).floor() as usize;
@@ -189,7 +198,7 @@ impl Frame {
 }
 
 /// Space for the numbers and the label of a vertical axis, in points.
-pub(crate) fn y_axis_width(percents: &Axis) -> f64 {
+fn y_axis_width(percents: &Axis) -> f64 {
     let widest = percents.ticks.iter().map(|(_, text)| SMALL.width(text)).fold(0.0, f64::max);
     4.0 + widest + 4.0 + LABEL.size
 }

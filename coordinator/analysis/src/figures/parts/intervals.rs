@@ -8,6 +8,15 @@ pub(crate) fn ends(mean: &Mean) -> [f64; 2] {
     [mean.mean - half, mean.mean + half]
 }
 
+/// The area of a band: positions with both ends of intervals.
+pub(crate) fn area<'a>(means: impl Iterator<Item = (f64, &'a Mean)>) -> Vec<(f64, f64, f64)> {
+    let ends = |(x, mean)| {
+        let [low, high] = ends(mean);
+        (x, low, high)
+    };
+    means.map(ends).collect()
+}
+
 /// What the bars or bands of these means are, such as `95 % interval, 8 folds`; `None` if none has an interval. If the means
 /// have different numbers of values, the number is n.
 pub(crate) fn meaning<'a>(means: impl Iterator<Item = &'a Mean>) -> Option<String> {

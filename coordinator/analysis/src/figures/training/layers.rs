@@ -11,7 +11,7 @@ use crate::aggregate::{Cell, Place};
 use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
 use crate::figures::parts::axis::{Axis, Scale};
-use crate::figures::parts::chart::{Chart, Grid, Heading, y_axis_width};
+use crate::figures::parts::chart::{Chart, Grid, Heading};
 use crate::figures::parts::intervals;
 use crate::figures::parts::key::{Entry, Sample};
 use crate::figures::parts::plot::Plot;
@@ -20,7 +20,6 @@ use crate::figures::scene::{FAINT_INK, Stroke};
 use crate::replicates::mean::Mean;
 
 const COLUMNS_MAX: usize = 4;
-const PLOT_WIDTH_MIN: f64 = 84.0;
 /// Maximum layers that the key names; of more it names the first, the last, and some between.
 const NAMED_MAX: usize = 8;
 /// The angle in degrees from which a change of weights does not lower the loss.
@@ -70,12 +69,7 @@ fn draw(title: &str, measure: Measure, panels: &[(Place, Layers)], width: Width)
     };
     let updates = Updates::to(points().map(|&(update, _)| update).max());
     let headings: Vec<Heading> = panels.iter().map(|(place, _)| heading(place, panels)).collect();
-    let grid = Grid {
-        columns_max: columns(panels),
-        plot_width_min: PLOT_WIDTH_MIN,
-        left: y_axis_width(&axis),
-        plot_height: None,
-    };
+    let grid = Grid::over(&axis, columns(panels));
     for (frame, (_, layers)) in chart.frames(&headings, grid).into_iter().zip(panels) {
         frame.y_axis(&mut chart.scene, &axis, label(measure));
         frame.x_axis(&mut chart.scene, &updates.ticks(frame), "updates");

@@ -13,7 +13,7 @@ use crate::aggregate::Cell;
 use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
 use crate::figures::parts::axis::{Axis, Scale};
-use crate::figures::parts::chart::{Chart, Grid, Heading, y_axis_width};
+use crate::figures::parts::chart::{Chart, Grid, Heading};
 use crate::figures::parts::key::{Entry, Sample};
 use crate::figures::parts::plot::Plot;
 use crate::figures::parts::style::{Marker, colour_of, layers};
@@ -21,7 +21,6 @@ use crate::figures::scene::Stroke;
 use crate::replicates::mean::Mean;
 
 const COLUMNS_MAX: usize = 3;
-const PLOT_WIDTH_MIN: f64 = 84.0;
 
 /// The dataset, the activation function, the network, and its depth.
 type LearningPanel<'a> = (&'a DatasetRef, ActivationFunction, Network, u32);
@@ -52,8 +51,7 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView], width:
     let networks = panels.keys().map(|&(_, _, network, _)| network).collect::<BTreeSet<_>>().len();
     let columns_max = if networks > 1 { networks.min(4) } else { COLUMNS_MAX };
     let headings: Vec<Heading> = panels.keys().map(|&panel| heading(panel, panels.keys())).collect();
-    let headings = if headings.is_empty() { vec![Heading::default()] } else { headings };
-    let grid = Grid { columns_max, plot_width_min: PLOT_WIDTH_MIN, left: y_axis_width(&percents), plot_height: None };
+    let grid = Grid::over(&percents, columns_max);
     let mut rules_of_panels = panels.values();
     for frame in chart.frames(&headings, grid) {
         frame.y_axis(&mut chart.scene, &percents, "validation accuracy (%)");

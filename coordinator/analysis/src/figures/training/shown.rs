@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_common::results::views::CurveView;
-use biosweep_common::settings::Level;
 use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_common::vocabulary::dataset::DatasetRef;
 
@@ -12,7 +11,7 @@ use crate::figures::parts::axis::{Scale, ticks};
 use crate::figures::parts::chart::Frame;
 use crate::figures::parts::intervals;
 use crate::replicates::mean::{Mean, mean_of};
-use crate::replicates::replicate;
+use crate::replicates::{is_trained_with, replicate};
 
 /// Maximum points of a curve; more than a panel has pixels would only make the file larger.
 const POINTS_MAX: usize = 300;
@@ -48,9 +47,7 @@ impl<'a> Shown<'a> {
         for curve in curves {
             let Some(&place) = Place::of(&curve.point).and_then(|place| index.get(&place)) else { continue };
             let (cell, of_cell) = &mut shown[place];
-            // Settings of the stopping rule do not belong to a curve, because the trials of a trajectory share it.
-            let mut trained_with = cell.chosen.iter().filter(|(setting, _)| setting.level() != Level::Stop);
-            if trained_with.all(|(setting, value)| curve.point.get(setting) == Some(value)) {
+            if is_trained_with(&curve.point, &cell.chosen) {
                 of_cell.push(curve);
             }
         }
@@ -114,8 +111,7 @@ pub(super) fn bands<'a>(means: impl Iterator<Item = &'a Vec<(u64, Mean)>>) -> Op
 
 /// The area of a band: positions with the ends of intervals.
 pub(super) fn area(mean: &[(u64, Mean)], updates: Scale) -> Vec<(f64, f64, f64)> {
-    let at = |(update, mean): (u64, Mean)| (updates.at(update as f64), intervals::ends(&mean));
-    thinned(mean).into_iter().map(at).map(|(x, [low, high])| (x, low, high)).collect()
+    intervals::area(thinned(mean).iter().map(|(update, mean)| (updates.at(*update as f64), mean)))
 }
 
 /// At most [`POINTS_MAX`] of the points, evenly spaced, always with the last.

@@ -11,7 +11,7 @@ use crate::axes::sensitivity::Spread;
 use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
 use crate::figures::parts::axis::{Axis, Scale, ticks};
-use crate::figures::parts::chart::{Chart, Grid, Heading, y_axis_width};
+use crate::figures::parts::chart::{Chart, Grid, Heading};
 use crate::figures::parts::family::{self, Family};
 use crate::figures::parts::intervals::{self, ends};
 use crate::figures::parts::key::{Entry, Sample};
@@ -20,7 +20,6 @@ use crate::figures::parts::style::{Connectivity, Marker, colour_of, layers};
 use crate::figures::scene::Stroke;
 
 const COLUMNS_MAX: usize = 3;
-const PLOT_WIDTH_MIN: f64 = 84.0;
 /// Maximum budgets that have a marker.
 const MARKED_MAX: usize = 20;
 
@@ -39,13 +38,7 @@ pub fn tuning_budget(title: &str, spreads: &[(Place, Spread)], width: Width) -> 
     let percents = Axis::percent(budgets().flat_map(ends), 6);
     let mut chart = Chart::new(&title, width, &key(&shown));
     let headings: Vec<Heading> = panels.iter().map(|&panel| heading(panel, &panels)).collect();
-    let headings = if headings.is_empty() { vec![Heading::default()] } else { headings };
-    let grid = Grid {
-        columns_max: COLUMNS_MAX,
-        plot_width_min: PLOT_WIDTH_MIN,
-        left: y_axis_width(&percents),
-        plot_height: None,
-    };
+    let grid = Grid::over(&percents, COLUMNS_MAX);
     for (index, frame) in chart.frames(&headings, grid).into_iter().enumerate() {
         let of_panel: Vec<_> = shown.iter().filter(|(place, _)| panels.get(index) == Some(&panel_of(place))).collect();
         let most = of_panel.iter().map(|(_, spread)| spread.expected_best.len()).max().unwrap_or(0);
@@ -68,8 +61,8 @@ fn lines(plot: &mut Plot<'_>, of_panel: &[&&(Place, Spread)], across: Scale) {
     let at = |index: usize| across.at(index as f64 + 1.0);
     for (place, spread) in of_panel {
         if spread.expected_best.iter().any(|mean| mean.half_width.is_some()) {
-            let area = spread.expected_best.iter().enumerate().map(|(i, mean)| (at(i), ends(mean)[0], ends(mean)[1]));
-            plot.band(&area.collect::<Vec<_>>(), colour_of(place.rule));
+            let means = spread.expected_best.iter().enumerate().map(|(i, mean)| (at(i), mean));
+            plot.band(&intervals::area(means), colour_of(place.rule));
         }
     }
     for (place, spread) in of_panel {

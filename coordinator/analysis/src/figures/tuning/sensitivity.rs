@@ -11,7 +11,7 @@ use crate::axes::sensitivity::Sorted;
 use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
 use crate::figures::parts::axis::{Axis, Scale};
-use crate::figures::parts::chart::{Chart, Grid, Heading, y_axis_width};
+use crate::figures::parts::chart::{Chart, Grid, Heading};
 use crate::figures::parts::family::{self, Family};
 use crate::figures::parts::intervals::{self, ends};
 use crate::figures::parts::key::{Entry, Sample};
@@ -21,7 +21,6 @@ use crate::figures::scene::Stroke;
 use crate::replicates::mean::Mean;
 
 const COLUMNS_MAX: usize = 3;
-const PLOT_WIDTH_MIN: f64 = 84.0;
 /// Maximum settings whose points have markers.
 const MARKED_MAX: usize = 20;
 /// Space between the points and the edges of a panel, as a share of its width.
@@ -37,13 +36,7 @@ pub fn sensitivity(title: &str, sorted: &[Sorted], width: Width) -> Figure {
     let percents = Axis::percent(tests().flat_map(ends), 6);
     let mut chart = Chart::new(title, width, &key(sorted));
     let headings: Vec<Heading> = panels.iter().map(|&panel| heading(panel, &panels)).collect();
-    let headings = if headings.is_empty() { vec![Heading::default()] } else { headings };
-    let grid = Grid {
-        columns_max: COLUMNS_MAX,
-        plot_width_min: PLOT_WIDTH_MIN,
-        left: y_axis_width(&percents),
-        plot_height: None,
-    };
+    let grid = Grid::over(&percents, COLUMNS_MAX);
     let across = Scale::linear(-ROOM, 1.0 + ROOM);
     let ticks = [0.0, 0.5, 1.0].map(|share| (across.at(share), format!("{}", share * 100.0)));
     for (index, frame) in chart.frames(&headings, grid).into_iter().enumerate() {
@@ -55,8 +48,7 @@ pub fn sensitivity(title: &str, sorted: &[Sorted], width: Width) -> Figure {
         }
         let mut plot = Plot::new(&mut chart.scene, frame, &percents);
         for one in of_panel.iter().filter(|one| one.tests.iter().any(|test| test.half_width.is_some())) {
-            let area: Vec<_> = points(one, across).map(|(x, test)| (x, ends(test)[0], ends(test)[1])).collect();
-            plot.band(&area, colour_of(one.place.rule));
+            plot.band(&intervals::area(points(one, across)), colour_of(one.place.rule));
         }
         for one in of_panel {
             line(&mut plot, &points(one, across).collect::<Vec<_>>(), &one.place);
