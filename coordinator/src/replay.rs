@@ -168,6 +168,7 @@ async fn train(
         store: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
+        page_hosts: &[],
         scope: Scope::All,
         timeouts: TIMEOUTS,
         lifetime: Lifetime::OneCommand,

@@ -1,5 +1,6 @@
 //! The table of all settings: name, level, values, default and condition.
 
+mod assignment;
 mod value;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use crate::rules::Rule;
 use crate::vocabulary::dataset::DatasetRef;
 use crate::vocabulary::{ActivationFunction, Dataset, Network, Optimizer};
 
+pub use assignment::{AssignmentError, assignment, assignments};
 pub use value::{Value, short_real};
 
 /// The level of a setting: where its value may differ.

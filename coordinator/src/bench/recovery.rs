@@ -34,6 +34,7 @@ pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, B
         store: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
+        page_hosts: &[],
         scope: Scope::All,
         timeouts: TIMEOUTS,
         lifetime: Lifetime::OneCommand,

@@ -25,6 +25,9 @@ pub(crate) struct ServeArgs {
     /// Listen on an address that other machines can reach, without protection
     #[arg(long)]
     insecure: bool,
+    /// Another host name under which browsers open the page, such as that of a proxy; may be given several times
+    #[arg(long, value_name = "NAME")]
+    page_host: Vec<String>,
     /// Seconds of silence after which a worker is lost and its trials run elsewhere
     #[arg(long, default_value = "20", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), allow_negative_numbers = true)]
     lease: u64,
@@ -107,6 +110,7 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
     };
     let mut host = started?;
     say(format_args!("serving {} on {}", home.display(), host.url()));
+    say(format_args!("page     {}/", args.listen.url(host.address)));
     say(format_args!("workers connect with `biosweep-worker --coordinator {}`", args.listen.url(host.address)));
     tokio::select! {
         signal = stop.requested() => {
@@ -120,11 +124,13 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
 
 /// Resolves the address and starts the coordinator.
 async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
+    let page_hosts: Vec<String> = args.page_host.iter().cloned().chain([args.listen.host.clone()]).collect();
     let options = HostOptions {
         home,
         store: args.store.url(),
         listen: args.listen.address().await?,
         insecure: args.insecure,
+        page_hosts: &page_hosts,
         scope: Scope::All,
         timeouts: Timeouts::of_lease_ms(1_000 * args.lease),
         lifetime: Lifetime::Announced,

@@ -24,7 +24,14 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     (
         "biosweep-server",
         "coordinator/server",
-        &["biosweep-common", "biosweep-host", "biosweep-proto", "biosweep-scheduler", "biosweep-store"],
+        &[
+            "biosweep-analysis",
+            "biosweep-common",
+            "biosweep-host",
+            "biosweep-proto",
+            "biosweep-scheduler",
+            "biosweep-store",
+        ],
     ),
     (
         "biosweep",

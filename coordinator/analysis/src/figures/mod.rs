@@ -25,5 +25,5 @@ pub use accuracy::{accuracy_by_depth, accuracy_by_learning_rate};
 pub use gallery::{Kind, Material};
 pub use output::size::{Width, WidthError};
 pub use output::{Figure, FigureError, Format};
-pub use training::{diagnostics, learning_curves};
-pub use tuning::{importance, sensitivity, tuning_budget};
+pub use training::{Chosen, diagnostics, learning_curves, selected_curves};
+pub use tuning::{Slice, importance, sensitivity, slice, tuning_budget};

@@ -9,7 +9,7 @@
 //! | `illustrations` | figures with their captions |
 //! | `failures` | failures by cause, and divergences |
 //! | `page` | the page, from the templates in `templates/report/` |
-//! | `words` | numbers, lists and dates in words |
+//! | [`words`] | numbers, lists and dates in words |
 
 mod design;
 mod failures;
@@ -20,7 +20,7 @@ mod record;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod words;
+pub mod words;
 
 use biosweep_common::results::views::{IncompleteAttempt, SpecView, SweepView};
 use biosweep_common::vocabulary::time::WallTime;

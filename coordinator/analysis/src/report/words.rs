@@ -6,12 +6,12 @@ use biosweep_common::vocabulary::time::WallTime;
 const DAY_MS: u64 = 86_400_000;
 
 /// `a, b and c`.
-pub(super) fn list<T: AsRef<str>>(items: &[T]) -> String {
+pub fn list<T: AsRef<str>>(items: &[T]) -> String {
     joined(items, "and")
 }
 
 /// `a, b or c`.
-pub(super) fn choice<T: AsRef<str>>(items: &[T]) -> String {
+pub fn choice<T: AsRef<str>>(items: &[T]) -> String {
     joined(items, "or")
 }
 
@@ -27,7 +27,7 @@ fn joined<T: AsRef<str>>(items: &[T], word: &str) -> String {
 }
 
 /// A whole number with a comma before each group of three digits.
-pub(super) fn number(number: u64) -> String {
+pub fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -40,12 +40,12 @@ pub(super) fn number(number: u64) -> String {
 }
 
 /// `1 trial` or `24 trials`.
-pub(super) fn counted(count: u64, one: &str) -> String {
+pub fn counted(count: u64, one: &str) -> String {
     format!("{} {one}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
 /// The value of a setting; a dataset by its short name.
-pub(super) fn value(setting: Setting, value: &Value) -> String {
+pub fn value(setting: Setting, value: &Value) -> String {
     match (setting, value) {
         (Setting::Dataset, Value::Name(name)) => dataset(name),
         (Setting::Seed | Setting::SkipSeed, value) => value.short(),
@@ -62,12 +62,27 @@ fn dataset(name: &str) -> String {
 }
 
 /// A fraction in percent, with one digit after the point.
-pub(super) fn percent(fraction: f64) -> String {
+pub fn percent(fraction: f64) -> String {
     format!("{:.1}", 100.0 * fraction)
 }
 
+/// Seconds above which the exact duration is not written.
+const WRITTEN_MAX_S: u64 = 1_000 * 365 * 86_400;
+
+/// A duration in its two largest units, such as `2 h 1 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        WRITTEN_MAX_S.. => "1000 years or more".to_owned(),
+        0..60 => format!("{whole} s"),
+        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
+        3_600..86_400 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
+    }
+}
+
 /// `2023-11-14 22:13 UTC`.
-pub(super) fn date(time: WallTime) -> String {
+pub fn date(time: WallTime) -> String {
     let (year, month, day) = civil(time.0 / DAY_MS);
     let minutes = time.0 % DAY_MS / 60_000;
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
@@ -118,5 +133,14 @@ mod tests {
         assert_eq!(value(Setting::Dataset, &Value::Name("npy:/data/own".into())), "own");
         assert_eq!(value(Setting::Seed, &Value::Integer(12_345)), "12345");
         assert_eq!(value(Setting::DownsampleAfter, &Value::Integers(Vec::new())), "none");
+    }
+
+    #[test]
+    fn a_duration_is_written_in_two_units() {
+        assert_eq!(duration(59.4), "59 s");
+        assert_eq!(duration(61.0), "1 min 1 s");
+        assert_eq!(duration(7_260.0), "2 h 1 min");
+        assert_eq!(duration(200_000.0), "2 d 7 h");
+        assert_eq!(duration(f64::INFINITY), "1000 years or more");
     }
 }

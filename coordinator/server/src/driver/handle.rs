@@ -7,6 +7,7 @@ use biosweep_common::protocol::messages::{Hello, ToCoordinator};
 use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::event::{Event, Notice};
+use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_store::Store;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
@@ -49,6 +50,7 @@ pub struct Handle {
     /// One permit for each evaluation that may wait for the loop.
     pub(super) points: Arc<Semaphore>,
     pub(super) notices: broadcast::Sender<Notice>,
+    pub(super) committed: broadcast::Sender<Arc<Vec<Record>>>,
     pub(super) degraded: watch::Receiver<Option<String>>,
     /// The store, for reads that do not need the loop.
     pub store: Arc<dyn Store>,
@@ -112,6 +114,11 @@ impl Handle {
     /// The notices from now on.
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
+    }
+
+    /// The records of each transaction from now on, after its commit.
+    pub fn committed(&self) -> broadcast::Receiver<Arc<Vec<Record>>> {
+        self.committed.subscribe()
     }
 
     /// Ends the loop after the commit of all earlier messages.

@@ -17,6 +17,7 @@ use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::batcher::{Batcher, Output, Request};
 use biosweep_scheduler::event::{Event, Notice, Now};
+use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_store::{Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot, watch};
@@ -38,6 +39,8 @@ const AT_ONCE: usize = 4_096;
 pub const OUTBOX: usize = 64;
 /// Number of notices that a slow watcher may miss before it has to read the whole state again.
 const NOTICES: usize = 1_024;
+/// Number of transactions that a slow reader of records may miss before it has to read the store again.
+const TRANSACTIONS: usize = 64;
 /// Time limit of a transaction. The coordinator is degraded while a transaction takes longer.
 const SLOW: Duration = Duration::from_secs(5);
 /// Time limit of the last transactions of a closed loop.
@@ -88,10 +91,19 @@ pub fn start(
 ) -> (Handle, JoinHandle<Result<(), StoreError>>) {
     let ((control, controls), (from_streams, streams)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
     let (notices, _) = broadcast::channel(NOTICES);
+    let (committed, _) = broadcast::channel(TRANSACTIONS);
     let (degraded_sender, degraded) = watch::channel(None);
     let points = Arc::new(Semaphore::new(POINTS_QUEUED));
-    let handle =
-        Handle { control, from_streams, points, notices: notices.clone(), degraded, store: Arc::clone(&store), clock };
+    let handle = Handle {
+        control,
+        from_streams,
+        points,
+        notices: notices.clone(),
+        committed: committed.clone(),
+        degraded,
+        store: Arc::clone(&store),
+        clock,
+    };
     let driver = Driver {
         batcher: Batcher::new(scheduler),
         store,
@@ -100,6 +112,7 @@ pub fn start(
         streams,
         outboxes: BTreeMap::new(),
         notices,
+        committed,
         degraded: degraded_sender,
         failure: None,
         closing: None,
@@ -116,6 +129,7 @@ struct Driver {
     /// The outbox of each worker's current stream; `None` if the worker did not receive its messages in time.
     outboxes: BTreeMap<WorkerId, (StreamId, Option<Outbox>)>,
     notices: broadcast::Sender<Notice>,
+    committed: broadcast::Sender<Arc<Vec<Record>>>,
     degraded: watch::Sender<Option<String>>,
     /// The latest error of the store, until a transaction is committed.
     failure: Option<StoreError>,
@@ -147,7 +161,10 @@ impl Driver {
             match self.wait(write.as_mut()).await {
                 Woken::Written(written) => {
                     written?;
-                    write = None;
+                    if let Some(write) = write.take().filter(|_| self.committed.receiver_count() > 0) {
+                        // The last reader may just have left.
+                        drop(self.committed.send(write.records()));
+                    }
                     let outputs = self.batcher.committed(self.now());
                     self.release(outputs);
                     self.failure = None;

@@ -16,6 +16,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 /// A transaction that is being written. Dropping it stops the attempts.
 pub(super) struct Write {
+    records: Arc<Vec<Record>>,
     task: JoinHandle<Result<(), StoreError>>,
     failures: mpsc::Receiver<StoreError>,
 }
@@ -32,7 +33,12 @@ impl Write {
     /// Starts a task that writes the records, so that the loop can process messages meanwhile.
     pub(super) fn start(store: Arc<dyn Store>, records: Arc<Vec<Record>>) -> Self {
         let (failed, failures) = mpsc::channel(1);
-        Self { task: tokio::spawn(commit(store, records, failed)), failures }
+        Self { records: Arc::clone(&records), task: tokio::spawn(commit(store, records, failed)), failures }
+    }
+
+    /// The records of the transaction.
+    pub(super) fn records(&self) -> Arc<Vec<Record>> {
+        Arc::clone(&self.records)
     }
 
     /// Waits for the next progress. This method is cancel-safe.

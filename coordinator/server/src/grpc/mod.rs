@@ -2,19 +2,18 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `connections` | accepting connections |
 //! | `sweeps` | the service for users: submit, list, show, watch, cancel, results, curves |
 //! | `workers` | the service for workers: one session each |
 //! | [`identity`] | the check that a coordinator serves a certain store |
 //! | [`transport`] | the connection of commands to the service for users |
 
-mod connections;
 pub mod identity;
 mod sweeps;
 pub mod transport;
 mod workers;
 
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use biosweep_common::protocol::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX};
@@ -25,7 +24,7 @@ use biosweep_proto::v1;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;
 use biosweep_store::StoreError;
-use tokio::net::TcpListener;
+use futures::Stream;
 use tokio::sync::watch;
 use tonic::Status;
 use tonic::service::interceptor::{InterceptedService, InterceptorLayer};
@@ -35,9 +34,8 @@ use tonic_health::server::HealthReporter;
 
 use self::identity::StoreCheck;
 use crate::commands::Commands;
+use crate::connections::{self, Caller};
 use crate::driver::{DriverError, Stopped};
-
-pub use connections::listen;
 
 /// Keepalive of connections: seconds of silence until a ping, and seconds until an unanswered ping ends the connection.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
@@ -63,9 +61,9 @@ fn sweeps_server(commands: Commands) -> SweepsServer<sweeps::Service> {
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }
 
-/// Serves this store until `shutdown` completes.
-pub async fn serve(
-    listener: TcpListener,
+/// Serves this store to the callers until `shutdown` completes.
+pub(crate) async fn serve(
+    callers: impl Stream<Item = io::Result<Caller>>,
     store: Option<StoreId>,
     commands: Commands,
     shutdown: impl Future<Output = ()>,
@@ -95,7 +93,7 @@ pub async fn serve(
                 .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)
                 .max_encoding_message_size(TO_WORKER_BYTES_MAX),
         )
-        .serve_with_incoming_shutdown(connections::callers(listener, &tasks), shutdown)
+        .serve_with_incoming_shutdown(callers, shutdown)
         .await?;
     Ok(())
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use biosweep_common::results::outcome::{SweepState, UNREADABLE_SPEC};
 use biosweep_common::vocabulary::ids::{StoreId, SweepId};
 use biosweep_host::clock::Clock;
+use biosweep_host::name;
 use biosweep_scheduler::event::Now;
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
@@ -28,8 +29,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commands::{Commands, prepare};
+use crate::connections;
 use crate::driver::{self, Handle};
 use crate::grpc::{self, ServeError};
+use crate::page::{self, Hosts};
 use crate::queries::{self, Lookup, QueryError};
 pub use address::Announcement;
 pub use ephemeral::{EphemeralHost, Found};
@@ -106,6 +109,8 @@ pub struct HostOptions<'a> {
     pub listen: SocketAddr,
     /// Whether other machines may reach it without protection.
     pub insecure: bool,
+    /// More host names under which browsers open the page.
+    pub page_hosts: &'a [String],
     /// The sweeps it continues.
     pub scope: Scope<'a>,
     /// When workers are lost.
@@ -155,7 +160,7 @@ impl Host {
     /// Starts a coordinator for the home; an error if another process holds it. A holder without an address file holds
     /// it for a moment only and is waited for.
     pub async fn start_alone(options: HostOptions<'_>) -> Result<Self, HostError> {
-        let HostOptions { home, store, listen, insecure, scope, timeouts, lifetime } = options;
+        let HostOptions { home, store, listen, insecure, page_hosts, scope, timeouts, lifetime } = options;
         if !listen.ip().is_loopback() && !insecure {
             return Err(HostError::Unprotected { address: listen });
         }
@@ -173,12 +178,15 @@ impl Host {
         };
 
         let failed = |source| HostError::Listen { address: listen, source };
-        let listener = grpc::listen(listen).map_err(failed)?;
+        let listener = connections::listen(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (handle, driver) = driver::start(scheduler, store, clock);
         let commands = Commands::new(handle.clone());
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(grpc::serve(listener, id, commands.clone(), shutdown.clone().cancelled_owned()));
+        let (callers, browsers) = connections::accept(listener, &commands.tasks);
+        let server = tokio::spawn(grpc::serve(callers, id, commands.clone(), shutdown.clone().cancelled_owned()));
+        let hosts = Hosts::new(address, page_hosts.iter().cloned().chain(name::host_name()));
+        commands.tasks.spawn(page::serve(browsers, hosts, commands.clone(), shutdown.clone()));
         let announced = id.filter(|_| lifetime == Lifetime::Announced).map(|id| (home.to_owned(), id));
         if let Some((home, id)) = &announced {
             Announcement::new(address, *id).write(home)?;

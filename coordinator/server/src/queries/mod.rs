@@ -5,7 +5,7 @@ pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use biosweep_common::configuration::{NUMERICS_VERSION, Point, TrialKey, trajectory_point};
+use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey, trajectory_point};
 use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{
@@ -246,8 +246,7 @@ pub async fn result_views(
     deleted: &mut Deleted,
 ) -> Result<Option<Vec<ResultView>>, StoreError> {
     let mut views = Vec::with_capacity(rows.len());
-    let custom: BTreeMap<String, DatasetSize> =
-        store.datasets().await?.into_iter().map(|DatasetRow { digest, size }| (digest, size)).collect();
+    let custom = custom_sizes(store).await?;
     for row in rows {
         let TrialResult {
             trial,
@@ -262,7 +261,7 @@ pub async fn result_views(
             environment,
         } = row;
         let Some(point) = spec.grid.point(trial) else { return Ok(None) };
-        let dataset_size = dataset_size(&point, &custom);
+        let dataset_size = point.get(&Setting::Dataset).and_then(|dataset| dataset_size(dataset, &custom));
         let reused_from = match reused_from {
             Some(trial) => Some(deleted.origin(store, trial).await?),
             None => None,
@@ -285,9 +284,14 @@ pub async fn result_views(
     Ok(Some(views))
 }
 
-/// The counts of the dataset of a point.
-fn dataset_size(point: &Point, custom: &BTreeMap<String, DatasetSize>) -> Option<DatasetSize> {
-    let Value::Name(name) = point.get(&Setting::Dataset)? else { return None };
+/// The counts of the custom data that workers have loaded, by digest.
+pub(crate) async fn custom_sizes(store: &dyn Store) -> Result<BTreeMap<String, DatasetSize>, StoreError> {
+    Ok(store.datasets().await?.into_iter().map(|DatasetRow { digest, size }| (digest, size)).collect())
+}
+
+/// The counts of a dataset; `None` for custom data that no worker has loaded.
+pub(crate) fn dataset_size(dataset: &Value, custom: &BTreeMap<String, DatasetSize>) -> Option<DatasetSize> {
+    let Value::Name(name) = dataset else { return None };
     match name.parse().ok()? {
         DatasetRef::Named(dataset) => Some(DatasetSummary::of_named(dataset).size()),
         own @ DatasetRef::Custom(_) => custom.get(own.digest().as_ref()).copied(),
@@ -346,7 +350,7 @@ pub async fn trained(handle: &Handle, name: &str) -> Result<TrainedView, QueryEr
 }
 
 /// The trial whose key starts with these digits; of several with one key, the first.
-async fn keyed(handle: &Handle, beginning: &str) -> Result<TrialRef, QueryError> {
+pub(crate) async fn keyed(handle: &Handle, beginning: &str) -> Result<TrialRef, QueryError> {
     let range = TrialKey::beginning_with(beginning).filter(|_| beginning.len() >= KEY_MIN);
     let (least, greatest) = range.ok_or_else(|| QueryError::UnknownTrial { name: beginning.to_owned() })?;
     let found = handle.store.keyed(least, greatest, KEYS_SHOWN).await?;

@@ -102,6 +102,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
         store: args.store.url(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure: false,
+        page_hosts: &[],
         // Unfinished sweeps with other specs do not run with this command.
         scope: match &digest {
             None => Scope::Named(&args.spec),
@@ -197,6 +198,7 @@ async fn run_on(
     let id = sweep.id.to_string();
     let sweep = if sweep.state == SweepState::Running {
         say(human::starting(&sweep, found));
+        say(format_args!("page  {url}/sweeps/{id}"));
         let count = worker_count(args.workers, sweep.trajectories);
         let fleet = Fleet::start(count, workers, &url, &host.handle);
         let mut progress = Progress::new(spec).expecting_workers();

@@ -7,10 +7,9 @@
 //! | `run` | messages during a run on this machine, and its results |
 //! | `standing` | the status of a sweep while it is followed |
 //! | `workers` | the workers and what they train |
-//! | `names`, `amounts` | names of trials; seconds, rates and percentages |
+//! | `amounts` | counts, rates and percentages |
 
 mod amounts;
-mod names;
 mod plan;
 mod run;
 mod standing;
@@ -19,14 +18,14 @@ mod workers;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::outcome::{SweepState, UNREADABLE_SPEC};
 use biosweep_common::results::views::{IncompleteAttempt, SpecView, SweepStatus, SweepView};
 use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
 use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_host::clock::Clock;
 
-pub(crate) use self::amounts::{duration, percentage, rate, so_far};
-pub(crate) use self::names::TrialNames;
+pub(crate) use self::amounts::{percentage, rate, so_far};
 pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
     done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, stopped_early,

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use biosweep_analysis::report::words::duration;
 use biosweep_common::plan::{BlockPlan, Plan};
 use biosweep_common::results::views::PlannedDataset;
 use biosweep_common::settings::{Setting, short_real};
 use biosweep_common::spec::presets::Preset;
 
-use super::amounts::{self, counted, duration};
+use super::amounts::{self, counted};
 
 pub(crate) fn presets(presets: &[Preset]) -> String {
     let width = presets.iter().map(|preset| preset.name.len()).max().unwrap_or(0);

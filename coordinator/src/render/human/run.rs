@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use biosweep_analysis::aggregate::Cell;
 use biosweep_analysis::compare::{Contrast, sentence};
 use biosweep_analysis::replicates::Divergence;
+use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{SweepView, TrainedView};
 
 use super::amounts::{counted, trials};
-use super::{TrialNames, so_far, tally};
+use super::{so_far, tally};
 use crate::chaos::ChaosVerdict;
 use crate::folder::ResultsFolder;
 use crate::render::table;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use biosweep_analysis::report::words::duration;
+use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::views::SweepStatus;
 use biosweep_common::vocabulary::time::WallTime;
 
-use super::amounts::{counted, duration};
+use super::amounts::counted;
 use super::workers::{NOTHING_OF_IT, worker_line};
-use super::{TrialNames, headline, tally};
+use super::{headline, tally};
 
 /// Maximum number of workers in a status.
 const WORKERS_MAX: usize = 8;

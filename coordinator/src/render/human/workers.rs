@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::views::WorkerView;
 use biosweep_common::workers::capability::Capabilities;
 
 use super::amounts::counted;
-use super::{TrialNames, percentage};
+use super::percentage;
 
 pub(crate) fn workers(workers: &[WorkerView]) -> String {
     if workers.is_empty() {

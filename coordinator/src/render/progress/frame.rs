@@ -7,10 +7,12 @@
 //!   and 7 more
 //! ```
 
+use biosweep_analysis::report::words::duration;
+use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::views::{LaneView, SweepStatus, WATCHED_TRAJECTORIES, WorkerView};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::render::human::{self, TrialNames};
+use crate::render::human;
 use crate::render::rate::Rate;
 use crate::terminal::Size;
 use crate::terminal::prose::{cut, cut_inside};
@@ -93,7 +95,7 @@ pub(super) fn frame(status: &SweepStatus, rate: &Rate, elapsed_s: f64, names: &T
 
 fn bar(status: &SweepStatus, elapsed_s: f64, width: usize) -> Line {
     let (ended, trials) = (status.sweep.ended(), status.sweep.trials);
-    let text = format!("{ended}/{trials} trials  {}", human::duration(elapsed_s));
+    let text = format!("{ended}/{trials} trials  {}", duration(elapsed_s));
     let mut line = Line::default();
     let columns = width.saturating_sub(text.width() + 2).min(BAR_MAX);
     if columns >= BAR_MIN {

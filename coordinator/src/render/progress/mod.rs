@@ -15,6 +15,7 @@ mod taskbar;
 
 use std::fmt::Display;
 
+use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::outcome::{Outcome, SweepState};
 use biosweep_common::results::views::{IncompleteAttempt, SweepStatus};
 use biosweep_common::spec::SweepSpec;
@@ -22,7 +23,7 @@ use biosweep_host::clock::Clock;
 
 use self::live::Live;
 use self::picture::{Abilities, Picture};
-use super::human::{self, TrialNames};
+use super::human;
 use super::rate::Pace;
 use crate::terminal::{Size, may_colour, say, stderr_size};
 

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{SweepStatus, SweepView};
 use biosweep_common::spec::SweepSpec;
@@ -11,7 +12,7 @@ use biosweep_common::vocabulary::time::{Tick, WallTime};
 
 use super::frame::frame;
 use super::taskbar::Taskbar;
-use crate::render::human::{self, TrialNames};
+use crate::render::human;
 use crate::render::rate::Rate;
 use crate::terminal::Size;
 use crate::terminal::prose::wrapped;

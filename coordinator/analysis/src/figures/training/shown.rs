@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use biosweep_common::configuration::Point;
 use biosweep_common::results::views::CurveView;
 use biosweep_common::vocabulary::ActivationFunction;
 use biosweep_common::vocabulary::dataset::DatasetRef;
@@ -27,6 +28,26 @@ pub(super) struct Shown<'a> {
     pub(super) cells: Vec<(&'a Cell, Vec<&'a CurveView>)>,
     /// Whether there are other depths.
     pub(super) is_part: bool,
+}
+
+/// The trajectories whose curves figures of training show: those of the deepest networks, with the chosen settings.
+pub struct Chosen<'a> {
+    cells: BTreeMap<&'a Place, &'a Cell>,
+}
+
+impl<'a> Chosen<'a> {
+    /// The chosen trajectories of these cells.
+    #[must_use]
+    pub fn of(cells: &'a [Cell]) -> Self {
+        Self { cells: Shown::of(cells, &[]).cells.into_iter().map(|(cell, _)| (&cell.place, cell)).collect() }
+    }
+
+    /// Whether the trajectory with these settings is chosen.
+    #[must_use]
+    pub fn has(&self, point: &Point) -> bool {
+        let cell = Place::of(point).and_then(|place| self.cells.get(&place).copied());
+        cell.is_some_and(|cell| is_trained_with(point, &cell.chosen))
+    }
 }
 
 /// One value over updates, of one replicate.

@@ -1,19 +1,20 @@
 //! Names of trials by the settings that distinguish them.
 
-use biosweep_common::configuration::{Point, trajectory_point};
-use biosweep_common::settings::{Level, Setting};
-use biosweep_common::spec::SweepSpec;
-use biosweep_common::vocabulary::ids::TrajectoryIndex;
+use crate::configuration::{Point, trajectory_point};
+use crate::settings::{Level, Setting};
+use crate::spec::SweepSpec;
+use crate::vocabulary::ids::TrajectoryIndex;
 
 /// Names trials by the settings that distinguish them in their sweep.
 #[derive(Debug, Default)]
-pub(crate) struct TrialNames {
+pub struct TrialNames {
     axes: Vec<Setting>,
 }
 
 impl TrialNames {
     /// Names by the axes of this sweep; by rule, network and depth if its spec is not known.
-    pub(crate) fn of(spec: Option<&SweepSpec>) -> Self {
+    #[must_use]
+    pub fn of(spec: Option<&SweepSpec>) -> Self {
         let mut axes = vec![Setting::Rule, Setting::Network, Setting::Activation, Setting::Depth];
         let varying = spec.map(|spec| spec.grid.axes()).unwrap_or_default();
         axes.extend(varying.into_iter().filter(|axis| axis.level() != Level::Stop && !LEADING.contains(axis)));
@@ -21,7 +22,8 @@ impl TrialNames {
     }
 
     /// A name such as `fa dn relu 10 · learning_rate 0.001 · seed 3`.
-    pub(crate) fn name(&self, point: &Point) -> String {
+    #[must_use]
+    pub fn name(&self, point: &Point) -> String {
         let mut parts: Vec<String> = Vec::new();
         let leading: Vec<String> =
             LEADING.iter().filter_map(|setting| point.get(setting)).map(ToString::to_string).collect();
@@ -32,7 +34,8 @@ impl TrialNames {
     }
 
     /// The name of a trajectory of this sweep; its number if the spec is not known.
-    pub(crate) fn trajectory(&self, spec: Option<&SweepSpec>, index: TrajectoryIndex) -> String {
+    #[must_use]
+    pub fn trajectory(&self, spec: Option<&SweepSpec>, index: TrajectoryIndex) -> String {
         let trajectory = spec.and_then(|spec| spec.grid.trajectory(index));
         trajectory.map_or_else(
             || format!("trajectory {index}"),

@@ -1,4 +1,5 @@
-//! Accepts connections: not more than the limit on open files allows, and none without a request.
+//! Accepts connections: not more than the limit on open files allows, and none without a request. A connection that starts with
+//! HTTP/2 speaks gRPC; one that starts with a request of HTTP/1 is a browser's.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -23,8 +24,8 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::server::Connected;
 use tonic::{Request, Status};
 
-/// The time limit for a connection to start with HTTP/2, and then for its first request.
-const SILENCE: Duration = Duration::from_secs(10);
+/// The time limit for a connection to start, and then for its first request.
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 /// The start of every HTTP/2 connection.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The pause before a partly received preface is read again.
@@ -43,7 +44,7 @@ const WAITING: usize = 16;
 const COMPLAIN_EVERY_MS: u64 = 10_000;
 
 /// Listens on an address. `[::]` means all addresses, including IPv4, whatever the system's default is.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => {
@@ -60,7 +61,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// A connection that has started with HTTP/2.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     stream: TcpStream,
     has_called: HasCalled,
     /// Ends the connection if there is no first request in time; `None` after the first request.
@@ -70,30 +71,43 @@ pub(super) struct Caller {
 
 /// Whether there was a request on a connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct HasCalled(Arc<AtomicBool>);
+pub(crate) struct HasCalled(Arc<AtomicBool>);
 
 /// Records that there was a request on the connection.
-pub(super) fn note_call(request: Request<()>) -> Result<Request<()>, Status> {
+pub(crate) fn note_call(request: Request<()>) -> Result<Request<()>, Status> {
     if let Some(HasCalled(called)) = request.extensions().get() {
         called.store(true, Ordering::Relaxed);
     }
     Ok(request)
 }
 
-/// The accepted connections, until the stream is dropped.
-pub(super) fn callers(listener: TcpListener, tasks: &TaskTracker) -> impl Stream<Item = io::Result<Caller>> + use<> {
+/// A connection that has started with a request of HTTP/1.
+pub(crate) struct Browser {
+    /// The stream. Nothing of it is read yet.
+    pub(crate) stream: TcpStream,
+    /// The permit, which is given back at the end of the connection.
+    pub(crate) room: OwnedSemaphorePermit,
+}
+
+/// The accepted connections, by protocol. Accepting ends when the stream of callers is dropped.
+pub(crate) fn accept(
+    listener: TcpListener,
+    tasks: &TaskTracker,
+) -> (impl Stream<Item = io::Result<Caller>> + use<>, mpsc::Receiver<Browser>) {
     let (out, callers) = mpsc::channel(WAITING);
-    // The task ends when the receiver of the channel is dropped.
-    tasks.spawn(async move { Entrance::new(listener, out).accept().await });
-    ReceiverStream::new(callers).map(Ok)
+    let (to_page, browsers) = mpsc::channel(WAITING);
+    // The task ends when the receiver of callers is dropped.
+    tasks.spawn(async move { Entrance::new(listener, out, to_page).accept().await });
+    (ReceiverStream::new(callers).map(Ok), browsers)
 }
 
 struct Entrance {
     listener: TcpListener,
     out: mpsc::Sender<Caller>,
+    to_page: mpsc::Sender<Browser>,
     /// One permit for each possible connection.
     room: Arc<Semaphore>,
-    /// A task for each connection that has not started with HTTP/2 yet.
+    /// A task for each connection that has not started yet.
     silent: JoinSet<()>,
     /// The same tasks, oldest first.
     oldest: VecDeque<AbortHandle>,
@@ -102,12 +116,13 @@ struct Entrance {
 }
 
 impl Entrance {
-    fn new(listener: TcpListener, out: mpsc::Sender<Caller>) -> Self {
+    fn new(listener: TcpListener, out: mpsc::Sender<Caller>, to_page: mpsc::Sender<Browser>) -> Self {
         let connections = limits::open_files().saturating_sub(FILES_OF_OTHERS).max(CONNECTIONS_MIN);
         let connections = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         Self {
             listener,
             out,
+            to_page,
             room: Arc::new(Semaphore::new(connections)),
             silent: JoinSet::new(),
             oldest: VecDeque::new(),
@@ -126,7 +141,7 @@ impl Entrance {
             match accepted {
                 Ok((stream, _)) => {
                     let Some(room) = self.make_room().await else { return };
-                    self.await_preface(stream, room);
+                    self.await_start(stream, room);
                 }
                 // The error is about one connection, which is gone.
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
@@ -168,17 +183,19 @@ impl Entrance {
     }
 
     /// Waits for the start of a connection, in parallel with others.
-    fn await_preface(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
-        let out = self.out.clone();
+    fn await_start(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
+        let (out, to_page) = (self.out.clone(), self.to_page.clone());
         self.oldest.push_back(self.silent.spawn(async move {
             // Otherwise the end of a message would wait 40 ms for the acknowledgement of its start.
             let prepared = stream.set_nodelay(true);
-            let started = matches!(tokio::time::timeout(SILENCE, starts_with_http2(&stream)).await, Ok(Ok(true)));
-            if prepared.is_ok() && started {
-                // An error means that the server is gone, and the connection is closed.
-                drop(out.send(Caller::new(stream, room)).await);
-            } else {
-                tracing::debug!(peer = ?stream.peer_addr(), "a connection that did not start with HTTP/2 is closed");
+            let start = tokio::time::timeout(SILENCE, start_of(&stream)).await.ok().and_then(Result::ok);
+            // Sending fails if the server is gone; the connection is closed.
+            match start.filter(|_| prepared.is_ok()) {
+                Some(Start::Http2) => drop(out.send(Caller::new(stream, room)).await),
+                Some(Start::Http1) => drop(to_page.send(Browser { stream, room }).await),
+                Some(Start::Other) | None => {
+                    tracing::debug!(peer = ?stream.peer_addr(), "a connection that did not start with HTTP is closed");
+                }
             }
         }));
         if self.oldest.len() > 2 * self.silent.len() {
@@ -187,16 +204,26 @@ impl Entrance {
     }
 }
 
-/// Whether a connection starts with HTTP/2, as soon as this is known. Nothing is consumed.
-async fn starts_with_http2(stream: &TcpStream) -> io::Result<bool> {
+/// The protocol with which a connection starts.
+enum Start {
+    Http2,
+    Http1,
+    Other,
+}
+
+/// How a connection starts, as soon as this is known. Nothing is consumed.
+async fn start_of(stream: &TcpStream) -> io::Result<Start> {
     let mut start = [0; PREFACE.len()];
     loop {
         let len = stream.peek(&mut start).await?;
-        if len == 0 || start[..len] != PREFACE[..len] {
-            return Ok(false);
+        let read = &start[..len];
+        if read == PREFACE {
+            return Ok(Start::Http2);
         }
-        if len == PREFACE.len() {
-            return Ok(true);
+        if len == 0 || read != &PREFACE[..len] {
+            // A request of HTTP/1 starts with its method, in capital letters.
+            let is_method = read.first().is_some_and(u8::is_ascii_uppercase);
+            return Ok(if is_method { Start::Http1 } else { Start::Other });
         }
         // Some bytes can be read already, so waiting for readability would return at once.
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -302,7 +329,8 @@ mod tests {
     async fn a_connection_without_a_request_is_closed_and_one_with_a_request_stays_open() {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = listener.local_addr().expect("it has one");
-        let mut callers = pin!(callers(listener, &TaskTracker::new()));
+        let (callers, _browsers) = accept(listener, &TaskTracker::new());
+        let mut callers = pin!(callers);
         let (mut begun, mut come) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             let mut stream = TcpStream::connect(address).await.expect("it listens");

@@ -1,0 +1,115 @@
+//! Errors as pages.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use biosweep_analysis::replicates::UnknownSize;
+
+use super::outcomes::OutcomesError;
+use crate::commands::{RetryError, StateError};
+use crate::driver::Stopped;
+use crate::queries::QueryError;
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PageError {
+    /// There is no such page.
+    #[error("there is no such page; start at the list of sweeps")]
+    NotFound,
+    /// The address or the form is not understood.
+    #[error("{0}")]
+    BadRequest(String),
+    /// A command was refused.
+    #[error("{0}")]
+    Refused(String),
+    /// A read failed.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The outcomes of a sweep cannot be shown.
+    #[error(transparent)]
+    Outcomes(#[from] OutcomesError),
+    /// The counts of a dataset are not known.
+    #[error(transparent)]
+    UnknownSize(#[from] UnknownSize),
+}
+
+#[derive(Template)]
+#[template(path = "page/error.html")]
+struct ErrorPage {
+    title: &'static str,
+    why: String,
+}
+
+impl PageError {
+    fn status(&self) -> StatusCode {
+        let of_query = |error: &QueryError| match error {
+            QueryError::Unknown { .. } | QueryError::UnknownWorker { .. } | QueryError::UnknownTrial { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            QueryError::Ambiguous { .. } => StatusCode::BAD_REQUEST,
+            QueryError::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
+            QueryError::Store(_) | QueryError::Spec { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Refused(_) => StatusCode::CONFLICT,
+            Self::Query(error) | Self::Outcomes(OutcomesError::Query(error)) => of_query(error),
+            Self::Outcomes(OutcomesError::TooMany { .. }) | Self::UnknownSize(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Outcomes(OutcomesError::Changing(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = %self, "a page could not be shown");
+        }
+        let title = match status {
+            StatusCode::NOT_FOUND => "Not found",
+            StatusCode::BAD_REQUEST => "Not understood",
+            StatusCode::CONFLICT => "Refused",
+            StatusCode::SERVICE_UNAVAILABLE => "Not now",
+            _ => "This cannot be shown",
+        };
+        let page = ErrorPage { title, why: self.to_string() }.render().expect("memory takes a page");
+        (status, Html(page)).into_response()
+    }
+}
+
+impl From<Stopped> for PageError {
+    fn from(error: Stopped) -> Self {
+        Self::Query(error.into())
+    }
+}
+
+impl From<biosweep_store::StoreError> for PageError {
+    fn from(error: biosweep_store::StoreError) -> Self {
+        Self::Query(error.into())
+    }
+}
+
+impl From<StateError> for PageError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Query(error) => Self::Query(error),
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<RetryError> for PageError {
+    fn from(error: RetryError) -> Self {
+        match error {
+            RetryError::Query(error) => Self::Query(error),
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+/// The answer to an unknown address.
+pub(super) async fn not_found() -> PageError {
+    PageError::NotFound
+}
