@@ -9,6 +9,7 @@ use biosweep_host::clock::Clock;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::page::OpenPages;
 use super::served::{Memory, Served};
 use super::worker::{Manner, WorkerClass};
 use super::{BenchError, spec_of};
@@ -85,8 +86,8 @@ pub(crate) async fn dispatch(load: Load) -> Result<Measured, BenchError> {
     })
 }
 
-struct Run {
-    seconds: f64,
+pub(super) struct Run {
+    pub(super) seconds: f64,
     memory: Memory,
     /// Seconds from each report of a lease's last trial to the next grant.
     waits: Vec<f64>,
@@ -94,11 +95,17 @@ struct Run {
 
 /// Runs a sweep from submission to its end.
 async fn run(trials: u64, workers: u32, manner: Manner) -> Result<Run, BenchError> {
+    run_watched(trials, workers, manner, 0).await
+}
+
+/// The same while pages of the sweep are open.
+pub(super) async fn run_watched(trials: u64, workers: u32, manner: Manner, pages: u32) -> Result<Run, BenchError> {
     let served = Served::start().await?;
     let mut client = served.client().await?;
     let (noted, mut waits) = mpsc::unbounded_channel();
     let clock = Clock::start();
     let (sweep, _) = client.submit(spec_of(trials), Format::Toml, "bench dispatch".to_owned(), true).await?;
+    let pages = OpenPages::open(&served.url, &sweep.id.to_string(), pages)?;
     // Workers start after the submission, because of several polls that found nothing only the last one counts.
     let working = WorkerClass::start(&served.url, workers, manner, &noted)?;
     let mut events = client.watch(&sweep.id.to_string()).await?;
@@ -112,6 +119,7 @@ async fn run(trials: u64, workers: u32, manner: Manner) -> Result<Run, BenchErro
     }
     let memory = served.memory()?;
     served.stop().await?;
+    pages.join();
     working.join();
     waits.close();
     let waits = std::iter::from_fn(|| waits.try_recv().ok()).collect();

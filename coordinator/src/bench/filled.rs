@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::{Outcome, TrialStatus};
 use biosweep_common::spec::{Format, SweepSpec};
@@ -11,7 +10,7 @@ use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialI
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::record::{Ending, LeaseRow, Record, Submission, TrialResult};
-use biosweep_store::{self, StoreError};
+use biosweep_store::{self, Store, StoreError};
 
 use super::spec_of;
 
@@ -27,17 +26,29 @@ pub(super) struct Content {
     pub(super) points: u64,
 }
 
-/// Fills the store of a home.
+/// Fills the store of a home with one sweep.
 pub(super) async fn fill(home: &Path, content: Content) -> Result<(), StoreError> {
     let Content { trials, completed, points } = content;
     let store = biosweep_store::open(home, None).await?;
-    let (spec, text) = SweepSpec::parse_to_store(spec_of(trials), Format::Toml, "bench").expect("the spec is valid");
+    add(store.as_ref(), spec_of(trials), completed, points, 0).await
+}
+
+/// Adds a sweep with this spec to a store. `attempts` is the number of attempts in the store.
+pub(super) async fn add(
+    store: &dyn Store,
+    spec: String,
+    completed: u64,
+    points: u64,
+    attempts: u64,
+) -> Result<(), StoreError> {
+    let (spec, text) = SweepSpec::parse_to_store(spec, Format::Toml, "bench").expect("the spec is valid");
+    let key = |index| spec.grid.configuration(TrialIndex(index)).expect("a trial of the sweep").key();
     let (sweep, at) = (new_id::<SweepId>(), WallTime(0));
     let submission = Submission::new(sweep, &spec, text, at);
     store.commit(&[Record::Submitted(submission)]).await?;
     let worker = new_id::<WorkerId>();
     let batch = (FILL / points.max(1)).max(1);
-    for (attempt, first) in (1..).map(Attempt).zip((0..completed).step_by(usize::try_from(batch).unwrap_or(1))) {
+    for (attempt, first) in (attempts + 1..).map(Attempt).zip((0..completed).step_by(usize::try_from(batch).unwrap_or(1))) {
         let count = batch.min(completed - first);
         let worker_name = "bench".to_owned();
         let lease = LeaseRow {
@@ -59,10 +70,11 @@ pub(super) async fn fill(home: &Path, content: Content) -> Result<(), StoreError
                 let train_loss = drawn(update, 1 << 40) as f64 / 1e12;
                 CurvePoint { update, train_loss, validation_accuracy: accuracy, test_accuracy: Some(accuracy) }
             };
-            let score = Score { validation_accuracy: 0.5, test_accuracy: 0.5, best_update: 1, updates: 1 };
+            let accuracy = drawn(1, 10_000) as f64 / 1e4;
+            let score = Score { validation_accuracy: accuracy, test_accuracy: accuracy, best_update: 1, updates: 1 };
             let result = TrialResult {
                 trial: TrialIndex(index),
-                key: TrialKey([0; 32]),
+                key: key(index),
                 status: TrialStatus::Completed,
                 score: Some(score),
                 updates: 1,

@@ -9,6 +9,7 @@
 //! | [`mod@recovery`] | seconds until a coordinator serves again after a crash |
 //! | [`mod@reuse`] | seconds to reuse the results of another sweep |
 //! | [`mod@export`] | seconds and memory to export learning curves |
+//! | [`mod@page`] | milliseconds, bytes and memory of the page, and the dispatch rate beside it |
 //! | [`served`] | a coordinator in its own process |
 //! | [`filled`] | a store filled with results |
 //! | [`worker`] | workers that train nothing |
@@ -18,6 +19,7 @@ mod export;
 mod filled;
 mod growth;
 mod idle;
+mod page;
 mod pending;
 mod recovery;
 mod reuse;
@@ -28,6 +30,7 @@ pub(crate) use dispatch::{Load, Measured, dispatch};
 pub(crate) use export::{Exported, export};
 pub(crate) use growth::growth;
 pub(crate) use idle::idle;
+pub(crate) use page::{Paged, page};
 pub(crate) use pending::pending;
 pub(crate) use recovery::recovery;
 pub(crate) use reuse::reuse;
@@ -75,6 +78,15 @@ pub(crate) enum BenchError {
         format: &'static str,
         /// The exit status.
         status: String,
+    },
+    /// The page did not answer.
+    #[error("the page {path} did not answer: {source}")]
+    Page {
+        /// Its address.
+        path: String,
+        /// The error of the request.
+        #[source]
+        source: Box<ureq::Error>,
     },
     /// A worker's stream ended.
     #[error("the coordinator closed a worker's stream")]

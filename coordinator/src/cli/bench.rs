@@ -29,6 +29,8 @@ pub(crate) enum BenchCommand {
     Reuse(ReuseArgs),
     /// Seconds and memory to export learning curves, in each format
     Export(ExportArgs),
+    /// Milliseconds and memory of the page in a browser, and the dispatch rate while pages are open
+    Page(PageArgs),
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +94,19 @@ pub(crate) struct ExportArgs {
     /// Rows: points of learning curves
     #[arg(long, default_value = "10000000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
     rows: NonZeroU64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PageArgs {
+    /// Trials in the large sweep
+    #[arg(long, default_value = "100000", value_name = "N", value_parser = flags::count::<NonZeroU64>, allow_negative_numbers = true)]
+    trials: NonZeroU64,
+    /// Sweeps
+    #[arg(long, default_value = "10", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
+    sweeps: NonZeroU32,
+    /// Pages that are open while trials are dispatched
+    #[arg(long, default_value = "10", value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
+    pages: NonZeroU32,
 }
 
 impl LoadArgs {
@@ -170,6 +185,13 @@ async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure
                 Output::Json => json::pretty(&exported),
             })
         }
+        BenchCommand::Page(PageArgs { trials, sweeps, pages }) => {
+            let paged = bench::page(trials.get(), u64::from(sweeps.get()), pages.get()).await?;
+            answer(match output {
+                Output::Human => pages_in_words(&paged),
+                Output::Json => json::pretty(&paged),
+            })
+        }
         BenchCommand::Reuse(ReuseArgs { trials }) => {
             let reused = bench::reuse(trials.get()).await?;
             answer(match output {
@@ -181,6 +203,22 @@ async fn measure(command: &BenchCommand, output: Output) -> Result<Exit, Failure
             })
         }
     }
+}
+
+fn pages_in_words(paged: &bench::Paged) -> String {
+    let mut text = format!("{} sweeps, one of {} trials\n", paged.sweeps, paged.trials);
+    for one in &paged.answers {
+        text += &format!("{}: {:.0} ms, {:.0} KiB\n", one.what, one.ms, one.kib);
+    }
+    let ratios: Vec<String> = paged.dispatch_ratios.iter().map(|ratio| format!("{ratio:.3}")).collect();
+    text + &format!(
+        "the coordinator uses {:.0} MiB before and {:.0} MiB after these requests\n\
+         dispatch rate with {} open pages, relative to none: {}",
+        paged.before_mib,
+        paged.after_mib,
+        paged.pages,
+        ratios.join(", ")
+    )
 }
 
 fn describe(measured: &Measured) -> String {

@@ -41,7 +41,8 @@ impl Hosts {
     /// Whether a `Host` header, with or without a port, names this page.
     fn have(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else { return false };
-        if authority.as_str().contains('@') {
+        let port = authority.as_str().strip_prefix(authority.host());
+        if port.is_none_or(|port| !port.is_empty() && authority.port_u16().is_none()) {
             return false;
         }
         let name = authority.host().to_ascii_lowercase();

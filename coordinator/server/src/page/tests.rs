@@ -1,1 +1,156 @@
+//! Tests of the page as a whole, without a browser.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode};
+use biosweep_common::spec::{Format, SweepSpec};
+use biosweep_common::vocabulary::ids::SweepId;
+use biosweep_common::vocabulary::time::WallTime;
+use biosweep_host::clock::Clock;
+use biosweep_host::id::new_id;
+use biosweep_scheduler::event::{Event, Now};
+use biosweep_scheduler::record::{Restored, Submission};
+use biosweep_scheduler::scheduler::Scheduler;
+use biosweep_scheduler::tables::pending::PreparedSpec;
+use biosweep_store::memory::Memory;
+use hyper_util::service::TowerToHyperService;
+
+use super::*;
+use crate::driver;
+use crate::host::TIMEOUTS;
+
+const HOST: &str = "localhost:7465";
+
+/// A page with one sweep of this name.
+async fn with_sweep(name: &str) -> (Router, SweepId) {
+    let (clock, id) = (Clock::start(), new_id::<SweepId>());
+    let now = Now { tick: clock.now(), wall: clock.wall() };
+    let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
+    let (handle, _) = driver::start(scheduler, Arc::new(Memory::default()), clock);
+    let text = "[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\nrule = [\"bp\", \"fa\"]\n\
+                network = \"nn\"\ndepth = [1, 2]\nseed = [0, 1]\n";
+    let text = format!("name = {}\n{text}", serde_json::to_string(name).expect("a text"));
+    let (spec, text) = SweepSpec::parse_to_store(text, Format::Toml, "s").expect("a good spec");
+    let submission = Box::new(Submission::new(id, &spec, text, WallTime(0)));
+    let event = Event::Submitted { submission, prepared: PreparedSpec::new(Arc::new(spec)), reused: Arc::default() };
+    handle.apply(event).await.expect("there is room");
+    let hosts = Hosts::new(SocketAddr::from(([127, 0, 0, 1], 7465)), []);
+    (router(Page::new(Commands::new(handle), hosts, CancellationToken::new())), id)
+}
+
+async fn ask(router: &Router, method: &Method, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::empty()).expect("a request");
+    let service = TowerToHyperService::new(router.clone());
+    let response = hyper::service::Service::call(&service, request).await.expect("it answers");
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 1 << 20).await.expect("a short answer");
+    (status, String::from_utf8(body.to_vec()).expect("text"))
+}
+
+const VERBS: [Method; 9] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::HEAD,
+    Method::OPTIONS,
+    Method::TRACE,
+    Method::CONNECT,
+];
+
+#[tokio::test]
+async fn a_foreign_host_or_origin_is_refused_at_every_address_with_every_verb() {
+    let (router, id) = with_sweep("s").await;
+    let mut asked = 0;
+    for (path, _) in routes() {
+        let path = path.replace("{sweep}", &id.to_string()).replace("{command}", "cancel").replace("{trial}", "0");
+        let path = path.replace("{figure}", "curve.svg").replace("{file}", "page.css");
+        assert!(!path.contains('{'), "{path}");
+        for verb in &VERBS {
+            for headers in [
+                vec![("host", "evil.example"), ("origin", "http://localhost:7465")],
+                vec![("host", "evil.example:7465"), ("sec-fetch-site", "same-origin")],
+                vec![("host", HOST), ("origin", "http://evil.example")],
+                vec![("host", HOST), ("origin", "null")],
+                vec![],
+            ] {
+                let (status, _) = ask(&router, verb, &path, &headers).await;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{verb} {path} {headers:?}");
+                asked += 1;
+            }
+            if *verb != Method::GET {
+                let (status, _) = ask(&router, verb, &path, &[("host", HOST)]).await;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{verb} {path} without an origin");
+            }
+        }
+    }
+    assert_eq!(asked, routes().len() * VERBS.len() * 5);
+    let (status, page) = ask(&router, &Method::GET, &format!("/sweeps/{id}"), &[("host", HOST)]).await;
+    assert!(status == StatusCode::OK && page.contains("running"), "nothing was cancelled: {status} {page}");
+}
+
+#[tokio::test]
+async fn names_are_shown_as_text_on_every_page() {
+    let long = "x".repeat(128);
+    for name in ["<script>alert(1)<script>\"'&", "\u{5d0}\u{5d1} \u{202e}abc", &long] {
+        let (router, id) = with_sweep(name).await;
+        let of_sweep = ["", "/trials/0", "/compare?trial=0&trial=1", "/curves", "/axes", "/findings"];
+        let pages = of_sweep.map(|page| format!("/sweeps/{id}{page}"));
+        for path in ["/".to_owned()].iter().chain(&pages) {
+            let (status, page) = ask(&router, &Method::GET, path, &[("host", HOST)]).await;
+            assert_eq!(status, StatusCode::OK, "{path} {page}");
+            assert!(!page.contains("<script>alert") && page.contains("<bdi"), "{path} {page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn commands_change_the_sweep_and_answer_with_its_page() {
+    let (router, id) = with_sweep("s").await;
+    let own = [("host", HOST), ("origin", "http://localhost:7465")];
+    let act = async |command: &str| ask(&router, &Method::POST, &format!("/sweeps/{id}/{command}"), &own).await;
+    let state = async || ask(&router, &Method::GET, &format!("/sweeps/{id}"), &own).await.1;
+    assert_eq!(act("pause").await.0, StatusCode::SEE_OTHER);
+    assert!(state().await.contains("state paused"));
+    assert_eq!(act("resume").await.0, StatusCode::SEE_OTHER);
+    assert!(state().await.contains("state running"));
+    let (status, why) = act("retry").await;
+    assert!(status == StatusCode::CONFLICT && why.contains("no failed trial"), "{status} {why}");
+    assert_eq!(act("explode").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(act("cancel").await.0, StatusCode::SEE_OTHER);
+    assert!(state().await.contains("state cancelled"));
+    let (status, why) = act("pause").await;
+    assert!(status == StatusCode::CONFLICT && why.contains("was cancelled"), "{status} {why}");
+}
+
+#[tokio::test]
+async fn a_wrong_address_says_what_is_wrong() {
+    let (router, id) = with_sweep("s").await;
+    let own = [("host", HOST)];
+    for (path, status, why) in [
+        ("/nothing".to_owned(), StatusCode::NOT_FOUND, "no such page"),
+        ("/sweeps/none".to_owned(), StatusCode::NOT_FOUND, "no sweep `none`"),
+        (format!("/sweeps/{id}?where=rule%3Dmagic"), StatusCode::BAD_REQUEST, "is not one of"),
+        (format!("/sweeps/{id}?sort=beauty"), StatusCode::BAD_REQUEST, "not a column"),
+        (format!("/sweeps/{id}/trials/8"), StatusCode::BAD_REQUEST, "numbered from 0"),
+        (format!("/sweeps/{id}/compare?trial=1"), StatusCode::BAD_REQUEST, "select 2 to 6"),
+        (format!("/sweeps/{id}/axes?x=fold"), StatusCode::BAD_REQUEST, "does not vary"),
+        (format!("/sweeps/{id}/jump?trial=abcdef"), StatusCode::NOT_FOUND, "no trial"),
+        (format!("/sweeps/{id}/findings/9.svg"), StatusCode::NOT_FOUND, "no such page"),
+    ] {
+        let (found, page) = ask(&router, &Method::GET, &path, &own).await;
+        assert!(found == status && page.contains(why), "{path}: {found} {page}");
+    }
+    // A filter that matches nothing is no error.
+    let (status, page) = ask(&router, &Method::GET, &format!("/sweeps/{id}?where=depth%3D9"), &own).await;
+    assert!(status == StatusCode::OK && page.contains("No configuration matches."), "{page}");
+    let (status, page) = ask(&router, &Method::GET, &format!("/sweeps/{id}?where=batch_size%3D7"), &own).await;
+    assert!(status == StatusCode::OK && page.contains("No configuration matches."), "{page}");
+}

@@ -240,7 +240,7 @@ impl Cache {
         }
     }
 
-    fn apply(&self, record: &Record) {
+    pub(super) fn apply(&self, record: &Record) {
         let board = |id: &SweepId| self.state().sweeps.get(id).map(|entry| entry.board.clone());
         match record {
             Record::Ended(ending) if !ending.results.is_empty() => {

@@ -81,6 +81,8 @@ struct Column {
 }
 
 struct Cell {
+    cell: u32,
+    /// The number of its first trial.
     number: u32,
     toggle: String,
     is_open: bool,
@@ -289,6 +291,7 @@ impl OfPage<'_> {
         let (validation, test) = self.outcomes.accuracies(cell, &trials);
         let shown = if is_open { &trials[..trials.len().min(REPLICATES_MAX)] } else { &[] };
         Cell {
+            cell,
             number: trials.first().copied().unwrap_or_default(),
             toggle: format!("{toggle}#cell-{cell}"),
             is_open,
