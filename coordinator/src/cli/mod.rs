@@ -19,6 +19,7 @@ mod export;
 mod extend;
 mod failure;
 mod figures;
+mod files;
 mod format;
 mod importance;
 mod list;

@@ -112,6 +112,12 @@ impl Record {
         is_trained_with(&curve.point, &self.only)
     }
 
+    /// Whether no trial with the wanted settings has ended.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ended() == 0
+    }
+
     pub(super) fn wanted(&self) -> &Point {
         &self.only
     }
