@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `record` | the results, added one by one |
 //! | `spec` | the spec: its text, and what it says |
+//! | `combinations` | the values of each setting in results |
 //! | `design` | the values of each setting in each block |
 //! | `methods` | the methods in sentences |
 //! | `tables` | accuracies and the best settings |
@@ -12,6 +13,7 @@
 //! | `page` | the page, from the templates in `templates/report/` |
 //! | `words` | numbers, lists and dates in words |
 
+mod combinations;
 mod design;
 mod failures;
 mod illustrations;

@@ -227,14 +227,19 @@ fn grid(design: &Design, is_planned: bool) -> Grid {
         count => format!(" in {count} blocks"),
     };
     let trials = words::counted(design.trials(), "trial");
-    Grid {
-        size: match is_planned {
-            true => format!("{trials}{blocks}. A trial is one combination of values."),
-            false => format!("{trials} with results. The values are those of these trials."),
-        },
-        tables,
-        constants: constants.join(", "),
-    }
+    let size = match (is_planned, design.is_complete) {
+        (true, true) => format!("{trials}{blocks}. A trial is one combination of values."),
+        (true, false) => {
+            format!("{trials}. A trial is one combination of values, but not every combination is a trial.")
+        }
+        (false, true) => format!("{trials} with results{blocks}. The values are those of these trials."),
+        (false, false) => {
+            format!(
+                "{trials} with results{blocks}. The values are those of these trials; some combinations have no result."
+            )
+        }
+    };
+    Grid { size, tables, constants: constants.join(", ") }
 }
 
 fn of_count(count: u64) -> String {

@@ -1,17 +1,18 @@
 //! The results of a report. They are added one by one, because all of them may need more memory than there is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use biosweep_common::configuration::{Configuration, Point, TrialKey};
 use biosweep_common::grid::Grid;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::{CurveView, ResultView};
-use biosweep_common::settings::{Setting, Value};
+use biosweep_common::settings::Setting;
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::TrialIndex;
 use biosweep_common::workers::environment::NumericEnvironment;
 
+use super::combinations::Combinations;
 use crate::replicates::{REPLICATES, Replicates, UnknownSize, is_trained_with, key, part};
 
 /// What a report says of results.
@@ -19,9 +20,8 @@ use crate::replicates::{REPLICATES, Replicates, UnknownSize, is_trained_with, ke
 pub struct Record {
     only: Point,
     pub(super) replicates: Replicates,
-    /// The values of each setting in the results, in the order of first trials.
-    pub(super) values: BTreeMap<Setting, Vec<Value>>,
-    seen: BTreeSet<(Setting, String)>,
+    /// The values of each setting in the results.
+    pub(super) combinations: Combinations,
     pub(super) diverged: Vec<Diverged>,
     index: BTreeMap<Vec<(Setting, String)>, usize>,
     pub(super) failed: Vec<TrialIndex>,
@@ -71,11 +71,7 @@ impl Record {
             return Ok(());
         }
         self.replicates.add(result)?;
-        for (&setting, value) in &result.point {
-            if self.seen.insert((setting, value.to_string())) {
-                self.values.entry(setting).or_default().push(value.clone());
-            }
-        }
+        self.combinations.add(&result.point);
         match result.status {
             TrialStatus::Diverged => self.diverged(result),
             TrialStatus::Failed => self.failed.push(result.trial),

@@ -231,6 +231,20 @@ fn a_file_of_results_has_a_page_without_curves_and_spec() {
         "{page}"
     );
     assert_eq!(page.matches("<svg").count(), 6, "three figures, none of learning curves");
+    for part in [
+        "96 trials with results in 2 blocks. The values are those of these trials.",
+        "<caption>Block 1: 48 trials for relu</caption>",
+        "<bdi>depth</bdi></th><td>3, 7 <small>2 values</small></td>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[test]
+fn a_file_without_some_combinations_says_so() {
+    let subject = Subject::File { name: "rows", margin: 0.01 };
+    let page = written(subject, &record(Point::new(), &paper(4)[1..]), None);
+    assert!(page.contains("; some combinations have no result."), "{page}");
 }
 
 #[test]
