@@ -1,9 +1,10 @@
 //! A file that appears whole or not at all.
 //!
 //! It is written beside its place under another name and then moved there. An earlier file stays unless it may be
-//! replaced, even if it appears only while this one is written.
+//! replaced, even if it appears only while this one is written. Missing folders are created.
 
-use std::fs::Permissions;
+use std::error::Error;
+use std::fs::{self, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,14 @@ pub(crate) enum NewFileError {
     /// There is something at the path of a new folder.
     #[error("{} already exists and a folder is never replaced; remove it, or give another path with --to", .0.display())]
     FolderExists(PathBuf),
+    /// The folder of the file cannot be created.
+    #[error("cannot create the folder {}: {source}; give another path with --to", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// The file cannot be written.
     #[error("cannot write {}: {source}; give another path with --to", path.display())]
     Unwritten {
@@ -33,6 +42,32 @@ pub(crate) enum NewFileError {
         /// The cause.
         source: io::Error,
     },
+}
+
+impl NewFileError {
+    /// The error for a path that cannot be written. The cause names no file, because that would be the one under another
+    /// name.
+    pub(crate) fn unwritten(path: &Path, source: io::Error) -> Self {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&source);
+        let mut code = None;
+        while let Some(error) = cause {
+            code = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error).or(code);
+            // The source of an I/O error leaves out the error that it holds.
+            cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(held) => Some(held),
+                None => error.source(),
+            };
+        }
+        let source = code.map_or(source, io::Error::from_raw_os_error);
+        Self::Unwritten { path: path.to_owned(), source }
+    }
+}
+
+/// The folder of a path, which is created if there is none.
+pub(crate) fn folder_of(path: &Path) -> Result<&Path, NewFileError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|source| NewFileError::Folder { folder: folder.to_owned(), source })?;
+    Ok(folder)
 }
 
 /// What happens to an earlier file.
@@ -63,7 +98,7 @@ impl NewFile {
         // A link stays, and its file is replaced.
         let target = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
         let path = target.as_deref().unwrap_or(path);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(path)?;
         let made = Builder::new()
             .prefix(".biosweep-")
             .suffix(".partial")
@@ -71,7 +106,7 @@ impl NewFile {
             .tempfile_in(folder);
         match made {
             Ok(file) => Ok(Self { path: path.to_owned(), earlier, out: BufWriter::new(file) }),
-            Err(source) => Err(NewFileError::Unwritten { path: path.to_owned(), source }),
+            Err(source) => Err(NewFileError::unwritten(path, source)),
         }
     }
 
@@ -89,7 +124,7 @@ impl NewFile {
         match placed {
             Ok(_) => Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(NewFileError::Exists(path)),
-            Err(source) => Err(NewFileError::Unwritten { path, source }),
+            Err(source) => Err(NewFileError::unwritten(&path, source)),
         }
     }
 }
@@ -169,7 +204,29 @@ mod tests {
         assert!(error.contains("rows.csv: the disk is full; give another path with --to"), "{error}");
         drop(NewFile::create(&path, Earlier::Keep).expect("a file"));
         assert_eq!(names(folder.path()), [""; 0]);
-        let nowhere = folder.path().join("no/such/rows.csv");
-        assert!(matches!(NewFile::create(&nowhere, Earlier::Keep), Err(NewFileError::Unwritten { .. })));
+    }
+
+    #[test]
+    fn missing_folders_are_created_and_a_file_in_their_place_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deep = folder.path().join("a/b/rows.csv");
+        let file = NewFile::create(&deep, Earlier::Keep).expect("a file");
+        assert_eq!(file.keep(Ok(())).expect("kept"), deep);
+        let below = deep.join("c/rows.csv");
+        let error = NewFile::create(&below, Earlier::Keep).map(|_| ()).expect_err("a file is in the way").to_string();
+        assert!(error.starts_with("cannot create the folder ") && error.contains("rows.csv/c: "), "{error}");
+        assert!(error.ends_with("; give another path with --to"), "{error}");
+    }
+
+    #[test]
+    fn an_error_never_names_the_temporary_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.csv");
+        let inside = tempfile::Builder::new().prefix(".biosweep-").tempfile_in(path.join("no")).expect_err("no folder");
+        assert!(inside.to_string().contains(".biosweep-"), "{inside}");
+        let error = NewFileError::unwritten(&path, inside).to_string();
+        assert!(error.contains("rows.csv: No such file") && !error.contains(".biosweep-"), "{error}");
+        let full = io::Error::other(io::Error::from_raw_os_error(28));
+        assert!(NewFileError::unwritten(&path, full).to_string().contains("No space left on device"));
     }
 }

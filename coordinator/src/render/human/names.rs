@@ -5,6 +5,8 @@ use biosweep_common::settings::{Level, Setting};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::vocabulary::ids::TrajectoryIndex;
 
+use crate::terminal::escape::escaped;
+
 /// Names trials by the settings that distinguish them in their sweep.
 #[derive(Debug, Default)]
 pub(crate) struct TrialNames {
@@ -28,7 +30,7 @@ impl TrialNames {
         parts.push(leading.join(" "));
         let rest = self.axes.iter().filter(|axis| !LEADING.contains(axis));
         parts.extend(rest.filter_map(|axis| Some(format!("{axis} {}", point.get(axis)?.short()))));
-        parts.join(" · ")
+        escaped(&parts.join(" · ")).into_owned()
     }
 
     /// The name of a trajectory of this sweep; its number if the spec is not known.

@@ -21,6 +21,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use tabular::Tabular;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::terminal::escape::escaped;
 use crate::terminal::prose;
 use crate::terminal::prose::cut;
 
@@ -85,8 +86,10 @@ const NAME_WIDTH_MIN: usize = 12;
 /// every command accepts. Names are cut if the table is wider than `width` columns of the terminal; some characters
 /// take two columns.
 pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime, width: Option<u16>) -> String {
-    let ids = beginnings(sweeps);
-    let of = |width| listed(sweeps, &ids, now, width);
+    let safe = |sweep: &SweepView| SweepView { name: escaped(&sweep.name).into_owned(), ..sweep.clone() };
+    let sweeps: Vec<SweepView> = sweeps.iter().map(safe).collect();
+    let ids = beginnings(&sweeps);
+    let of = |width| listed(&sweeps, &ids, now, width);
     let text = of(usize::MAX);
     let longest = |text: &str| text.lines().map(|line| line.width()).max().unwrap_or(0);
     let Some(width) = width.map(usize::from).filter(|&width| longest(&text) > width) else { return text };
