@@ -3,13 +3,12 @@
 //! It is written beside its place under another name and then moved there. An earlier file stays unless it may be
 //! replaced, even if it appears only while this one is written. Missing folders are created.
 
-use std::error::Error;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, TempPath};
 
 /// Permissions of a new file; the process's mask is taken off.
 const MODE: u32 = 0o666;
@@ -44,25 +43,6 @@ pub(crate) enum NewFileError {
     },
 }
 
-impl NewFileError {
-    /// The error for a path that cannot be written. The cause names no file, because that would be the one under another
-    /// name.
-    pub(crate) fn unwritten(path: &Path, source: io::Error) -> Self {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&source);
-        let mut code = None;
-        while let Some(error) = cause {
-            code = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error).or(code);
-            // The source of an I/O error leaves out the error that it holds.
-            cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-                Some(held) => Some(held),
-                None => error.source(),
-            };
-        }
-        let source = code.map_or(source, io::Error::from_raw_os_error);
-        Self::Unwritten { path: path.to_owned(), source }
-    }
-}
-
 /// The folder of a path, which is created if there is none.
 pub(crate) fn folder_of(path: &Path) -> Result<&Path, NewFileError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -83,7 +63,8 @@ pub(crate) enum Earlier {
 pub(crate) struct NewFile {
     path: PathBuf,
     earlier: Earlier,
-    out: BufWriter<NamedTempFile>,
+    partial: TempPath,
+    out: BufWriter<File>,
 }
 
 impl NewFile {
@@ -99,32 +80,32 @@ impl NewFile {
         let target = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
         let path = target.as_deref().unwrap_or(path);
         let folder = folder_of(path)?;
-        let made = Builder::new()
-            .prefix(".biosweep-")
-            .suffix(".partial")
-            .permissions(Permissions::from_mode(MODE))
-            .tempfile_in(folder);
-        match made {
-            Ok(file) => Ok(Self { path: path.to_owned(), earlier, out: BufWriter::new(file) }),
-            Err(source) => Err(NewFileError::unwritten(path, source)),
+        // An error of the crate's own functions would name the file under its other name.
+        let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(MODE).open(path);
+        match Builder::new().prefix(".biosweep-").suffix(".partial").make_in(folder, open) {
+            Ok(made) => {
+                let (file, partial) = made.into_parts();
+                Ok(Self { path: path.to_owned(), earlier, partial, out: BufWriter::new(file) })
+            }
+            Err(source) => Err(NewFileError::Unwritten { path: path.to_owned(), source }),
         }
     }
 
     /// Puts the complete file in its place; `written` is the result of writing it.
     pub(crate) fn keep(self, written: io::Result<()>) -> Result<PathBuf, NewFileError> {
-        let Self { path, earlier, out } = self;
+        let Self { path, earlier, partial, out } = self;
         let placed = written.and_then(|()| out.into_inner().map_err(io::IntoInnerError::into_error)).and_then(|file| {
-            file.as_file().sync_all()?;
+            file.sync_all()?;
             let placed = match earlier {
-                Earlier::Keep => file.persist_noclobber(&path),
-                Earlier::Replace => file.persist(&path),
+                Earlier::Keep => partial.persist_noclobber(&path),
+                Earlier::Replace => partial.persist(&path),
             };
             placed.map_err(|error| error.error)
         });
         match placed {
-            Ok(_) => Ok(path),
+            Ok(()) => Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(NewFileError::Exists(path)),
-            Err(source) => Err(NewFileError::unwritten(&path, source)),
+            Err(source) => Err(NewFileError::Unwritten { path, source }),
         }
     }
 }
@@ -220,13 +201,9 @@ mod tests {
 
     #[test]
     fn an_error_never_names_the_temporary_file() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("rows.csv");
-        let inside = tempfile::Builder::new().prefix(".biosweep-").tempfile_in(path.join("no")).expect_err("no folder");
-        assert!(inside.to_string().contains(".biosweep-"), "{inside}");
-        let error = NewFileError::unwritten(&path, inside).to_string();
-        assert!(error.contains("rows.csv: No such file") && !error.contains(".biosweep-"), "{error}");
-        let full = io::Error::other(io::Error::from_raw_os_error(28));
-        assert!(NewFileError::unwritten(&path, full).to_string().contains("No space left on device"));
+        let nowhere = Path::new("/proc/biosweep.csv");
+        let error =
+            NewFile::create(nowhere, Earlier::Keep).map(|_| ()).expect_err("no file is created there").to_string();
+        assert!(error.starts_with("cannot write /proc/biosweep.csv: ") && !error.contains(".partial"), "{error}");
     }
 }

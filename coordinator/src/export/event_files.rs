@@ -33,7 +33,8 @@ impl EventFolder {
         builder.prefix(".biosweep-").suffix(".partial").permissions(Permissions::from_mode(MODE));
         match builder.tempdir_in(parent) {
             Ok(partial) => Ok(Self { path: path.to_owned(), partial, files: 0 }),
-            Err(source) => Err(NewFileError::unwritten(path, source)),
+            // The text of this error names the folder under its other name.
+            Err(error) => Err(NewFileError::Unwritten { path: path.to_owned(), source: error.kind().into() }),
         }
     }
 
@@ -83,7 +84,19 @@ impl EventFolder {
                 let _moved = partial.keep();
                 Ok(files)
             }
-            Err(source) => Err(NewFileError::unwritten(&path, source)),
+            Err(source) => Err(NewFileError::Unwritten { path, source }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_never_names_the_temporary_folder() {
+        let nowhere = Path::new("/proc/biosweep-runs");
+        let error = EventFolder::create(nowhere).map(|_| ()).expect_err("no folder is created there").to_string();
+        assert!(error.starts_with("cannot write /proc/biosweep-runs: ") && !error.contains(".partial"), "{error}");
     }
 }

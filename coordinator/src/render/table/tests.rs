@@ -152,11 +152,12 @@ fn sweeps_are_listed_with_their_age() {
     assert!(lines(&text).iter().all(|line| line.chars().count() <= 80), "{text}");
     assert!(text.contains("skip-connec") && text.contains('…'), "{text}");
     assert!(!sweeps(&list, WallTime(0), None).contains('…'), "in a pipe nothing is cut");
+    let ids: BTreeSet<&str> = lines(&text)[2..].iter().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(ids.len(), 2, "ids are long enough to tell them apart: {text}");
+
     let spoofed = SweepView { name: "a\u{202e}b".to_owned(), ..list[0].clone() };
     let text = sweeps(&[spoofed], WallTime(0), None);
     assert!(text.contains("a\\u{202e}b") && !text.contains('\u{202e}'), "{text}");
-    let ids: BTreeSet<&str> = lines(&text)[2..].iter().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(ids.len(), 2, "ids are long enough to tell them apart: {text}");
 
     // Each of these characters takes two columns of a terminal.
     let list = [SweepView { name: "漢".repeat(128), ..list[0].clone() }];
