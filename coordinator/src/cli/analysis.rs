@@ -115,7 +115,7 @@ impl AnalysisArgs {
         let Analysed { title, replicates, margin, curves } = analysed;
         let replicates = replicates.filtered(&only);
         if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
-            return Err(no_results(&title, self.sweep(), &only));
+            return Err(no_results(self.sweep().unwrap_or(&title), self.sweep(), &only));
         }
         let title = titled(title, &only);
         let wanted = Record::only(only);

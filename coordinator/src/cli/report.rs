@@ -69,7 +69,7 @@ async fn of_sweep(
         record.plan(grid);
     }
     if record.is_empty() {
-        return Err(no_results(&folder::title(&status.sweep), Some(sweep), &only));
+        return Err(no_results(sweep, Some(sweep), &only));
     }
     let mut curves = Vec::new();
     let mut answers = client.each_curve(&id).await?;

@@ -123,7 +123,8 @@ fn others(replicates: &Replicates) -> String {
     let names: Vec<&str> = Setting::ALL.iter().filter(differs).map(|setting| setting.name()).collect();
     match names.as_slice() {
         [] => "another setting".to_owned(),
-        names => format!("a setting that differs, such as {}", names.join(" or ")),
+        [first @ .., last] if !first.is_empty() => format!("a setting that differs: {} or {last}", first.join(", ")),
+        names => format!("the setting that differs, {}", names.concat()),
     }
 }
 

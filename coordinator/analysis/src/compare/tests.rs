@@ -259,7 +259,7 @@ fn a_comparison_that_is_not_possible_says_what_to_do() {
     let of_folds = Question { setting: Setting::Fold, arms: [0, 1].map(Value::Integer).to_vec(), ..good.clone() };
     assert_eq!(
         error(&of_folds),
-        "fold makes replicates, over which arms are paired, so it makes no arms; choose a setting that differs, such as \
+        "fold makes replicates, over which arms are paired, so it makes no arms; choose a setting that differs: \
          network or depth"
     );
     let one = Replicates::of(&trend(2)[..2]).expect("known counts");

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use biosweep_common::configuration::Point;
 use biosweep_common::settings::{Setting, Value};
 
-use super::design::NAMING;
 use crate::replicates::key;
+
+/// The settings that give blocks their names, in the order of words.
+pub(super) const NAMING: [Setting; 4] = [Setting::Rule, Setting::Network, Setting::Activation, Setting::Dataset];
 
 /// The combinations in the order of their first results.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,7 @@ use biosweep_common::grid::axis::Axis;
 use biosweep_common::grid::{Block, Grid};
 use biosweep_common::settings::{Setting, Value};
 
-use super::combinations::Combination;
+use super::combinations::{Combination, NAMING};
 use super::record::Record;
 use super::words;
 
@@ -16,8 +16,6 @@ use super::words;
 const LISTED_MAX: usize = 12;
 /// Maximum number of blocks that are described one by one. Exclusions can divide a grid into many.
 const BLOCKS_MAX: usize = 12;
-/// The settings that give blocks their names, in the order of words.
-pub(super) const NAMING: [Setting; 4] = [Setting::Rule, Setting::Network, Setting::Activation, Setting::Dataset];
 
 /// The values of all settings.
 pub(super) struct Design {
