@@ -96,14 +96,15 @@ impl AnalysisArgs {
         let analysed = match self.from.as_slice() {
             [_, ..] => {
                 let Files { title, results, margin } = self.files()?;
-                let replicates = Replicates::of(&results).map_err(Failure::environment)?;
+                let mut replicates = Replicates::only(only.clone());
+                results.iter().try_for_each(|result| replicates.add(result)).map_err(Failure::environment)?;
                 Analysed { title, replicates, margin, curves: None }
             }
             [] => {
                 let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
                 let sweep = client.show(self.sweep.as_deref().unwrap_or_default()).await?.sweep;
                 let spec = Spec::of(client.spec(&sweep.id.to_string()).await?);
-                let replicates = replicates::of_sweep(&mut client, &sweep, &spec).await?;
+                let replicates = replicates::of_sweep(&mut client, &sweep, &spec, only.clone()).await?;
                 let curves = match curves {
                     Curves::Read => Some(client.curves(&sweep.id.to_string()).await?),
                     Curves::Unread => None,
@@ -113,7 +114,6 @@ impl AnalysisArgs {
             }
         };
         let Analysed { title, replicates, margin, curves } = analysed;
-        let replicates = replicates.filtered(&only);
         if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
             return Err(no_results(self.sweep().unwrap_or(&title), self.sweep(), &only));
         }

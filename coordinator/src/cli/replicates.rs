@@ -2,6 +2,7 @@
 
 use biosweep_analysis::replicates::Replicates;
 use biosweep_analysis::report::Spec;
+use biosweep_common::configuration::Point;
 use biosweep_common::grid::Grid;
 use biosweep_common::results::views::SweepView;
 
@@ -11,9 +12,14 @@ use crate::client::Client;
 /// Maximum number of trials of an unfinished sweep whose missing replicates are counted.
 const PLANNED_MAX: u64 = 1_000_000;
 
-/// All results of a sweep. They are read in pages.
-pub(super) async fn of_sweep(client: &mut Client, sweep: &SweepView, spec: &Spec) -> Result<Replicates, Failure> {
-    let mut replicates = Replicates::default();
+/// The results of a sweep with these settings. They are read in pages.
+pub(super) async fn of_sweep(
+    client: &mut Client,
+    sweep: &SweepView,
+    spec: &Spec,
+    only: Point,
+) -> Result<Replicates, Failure> {
+    let mut replicates = Replicates::only(only);
     let mut pages = client.each_result(&sweep.id.to_string()).await?;
     while let Some(page) = pages.next().await? {
         page.iter().try_for_each(|result| replicates.add(result)).map_err(Failure::environment)?;

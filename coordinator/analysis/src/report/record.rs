@@ -13,7 +13,7 @@ use biosweep_common::vocabulary::ids::TrialIndex;
 use biosweep_common::workers::environment::NumericEnvironment;
 
 use super::combinations::Combinations;
-use crate::replicates::{REPLICATES, Replicates, UnknownSize, is_trained_with, key, part};
+use crate::replicates::{REPLICATES, Replicates, UnknownSize, has_all, is_trained_with, key, part};
 
 /// What a report says of results.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +59,7 @@ impl Record {
     /// A record of the results with all of these settings; without any, of all results.
     #[must_use]
     pub fn only(settings: Point) -> Self {
-        Self { only: settings, ..Self::default() }
+        Self { replicates: Replicates::only(settings.clone()), only: settings, ..Self::default() }
     }
 
     /// Adds one result. A result with other settings is ignored.
@@ -67,7 +67,7 @@ impl Record {
     /// # Errors
     /// A scored result on a dataset whose counts are not known.
     pub fn add(&mut self, result: &ResultView) -> Result<(), UnknownSize> {
-        if self.only.iter().any(|(setting, value)| result.point.get(setting) != Some(value)) {
+        if !has_all(&result.point, &self.only) {
             return Ok(());
         }
         self.replicates.add(result)?;
