@@ -142,4 +142,17 @@ mod tests {
         assert_ne!(folder, folder_name(&name, id(2)));
         assert_eq!(folder_name("a/b c", id(1)), "a-b-c-00000000-0000");
     }
+
+    #[test]
+    fn no_name_of_a_sweep_leads_out_of_its_folder() {
+        for name in ["..", ".", "../x", "a/../..", "\u{202e}", "~"] {
+            let folder = folder_name(name, SweepId(Uuid::from_u128(1)));
+            for file in [folder, format!("report-{}.html", file_name(name)), format!("{}-tensorboard", file_name(name))]
+            {
+                let parts: Vec<_> = Path::new(&file).components().collect();
+                assert!(matches!(parts.as_slice(), [std::path::Component::Normal(_)]), "{name}: {file}");
+                assert!(!file.contains('\u{202e}'), "{file}");
+            }
+        }
+    }
 }

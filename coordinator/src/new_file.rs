@@ -1,14 +1,14 @@
 //! A file that appears whole or not at all.
 //!
 //! It is written beside its place under another name and then moved there. An earlier file stays unless it may be
-//! replaced, even if it appears only while this one is written.
+//! replaced, even if it appears only while this one is written. Missing folders are created.
 
-use std::fs::Permissions;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, TempPath};
 
 /// Permissions of a new file; the process's mask is taken off.
 const MODE: u32 = 0o666;
@@ -25,6 +25,14 @@ pub(crate) enum NewFileError {
     /// There is something at the path of a new folder.
     #[error("{} already exists and a folder is never replaced; remove it, or give another path with --to", .0.display())]
     FolderExists(PathBuf),
+    /// The folder of the file cannot be created.
+    #[error("cannot create the folder {}: {source}; give another path with --to", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// The file cannot be written.
     #[error("cannot write {}: {source}; give another path with --to", path.display())]
     Unwritten {
@@ -33,6 +41,13 @@ pub(crate) enum NewFileError {
         /// The cause.
         source: io::Error,
     },
+}
+
+/// The folder of a path, which is created if there is none.
+pub(crate) fn folder_of(path: &Path) -> Result<&Path, NewFileError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|source| NewFileError::Folder { folder: folder.to_owned(), source })?;
+    Ok(folder)
 }
 
 /// What happens to an earlier file.
@@ -48,7 +63,8 @@ pub(crate) enum Earlier {
 pub(crate) struct NewFile {
     path: PathBuf,
     earlier: Earlier,
-    out: BufWriter<NamedTempFile>,
+    partial: TempPath,
+    out: BufWriter<File>,
 }
 
 impl NewFile {
@@ -63,31 +79,31 @@ impl NewFile {
         // A link stays, and its file is replaced.
         let target = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
         let path = target.as_deref().unwrap_or(path);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let made = Builder::new()
-            .prefix(".biosweep-")
-            .suffix(".partial")
-            .permissions(Permissions::from_mode(MODE))
-            .tempfile_in(folder);
-        match made {
-            Ok(file) => Ok(Self { path: path.to_owned(), earlier, out: BufWriter::new(file) }),
+        let folder = folder_of(path)?;
+        // An error of the crate's own functions would name the file under its other name.
+        let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(MODE).open(path);
+        match Builder::new().prefix(".biosweep-").suffix(".partial").make_in(folder, open) {
+            Ok(made) => {
+                let (file, partial) = made.into_parts();
+                Ok(Self { path: path.to_owned(), earlier, partial, out: BufWriter::new(file) })
+            }
             Err(source) => Err(NewFileError::Unwritten { path: path.to_owned(), source }),
         }
     }
 
     /// Puts the complete file in its place; `written` is the result of writing it.
     pub(crate) fn keep(self, written: io::Result<()>) -> Result<PathBuf, NewFileError> {
-        let Self { path, earlier, out } = self;
+        let Self { path, earlier, partial, out } = self;
         let placed = written.and_then(|()| out.into_inner().map_err(io::IntoInnerError::into_error)).and_then(|file| {
-            file.as_file().sync_all()?;
+            file.sync_all()?;
             let placed = match earlier {
-                Earlier::Keep => file.persist_noclobber(&path),
-                Earlier::Replace => file.persist(&path),
+                Earlier::Keep => partial.persist_noclobber(&path),
+                Earlier::Replace => partial.persist(&path),
             };
             placed.map_err(|error| error.error)
         });
         match placed {
-            Ok(_) => Ok(path),
+            Ok(()) => Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(NewFileError::Exists(path)),
             Err(source) => Err(NewFileError::Unwritten { path, source }),
         }
@@ -169,7 +185,25 @@ mod tests {
         assert!(error.contains("rows.csv: the disk is full; give another path with --to"), "{error}");
         drop(NewFile::create(&path, Earlier::Keep).expect("a file"));
         assert_eq!(names(folder.path()), [""; 0]);
-        let nowhere = folder.path().join("no/such/rows.csv");
-        assert!(matches!(NewFile::create(&nowhere, Earlier::Keep), Err(NewFileError::Unwritten { .. })));
+    }
+
+    #[test]
+    fn missing_folders_are_created_and_a_file_in_their_place_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deep = folder.path().join("a/b/rows.csv");
+        let file = NewFile::create(&deep, Earlier::Keep).expect("a file");
+        assert_eq!(file.keep(Ok(())).expect("kept"), deep);
+        let below = deep.join("c/rows.csv");
+        let error = NewFile::create(&below, Earlier::Keep).map(|_| ()).expect_err("a file is in the way").to_string();
+        assert!(error.starts_with("cannot create the folder ") && error.contains("rows.csv/c: "), "{error}");
+        assert!(error.ends_with("; give another path with --to"), "{error}");
+    }
+
+    #[test]
+    fn an_error_never_names_the_temporary_file() {
+        let nowhere = Path::new("/proc/biosweep.csv");
+        let error =
+            NewFile::create(nowhere, Earlier::Keep).map(|_| ()).expect_err("no file is created there").to_string();
+        assert!(error.starts_with("cannot write /proc/biosweep.csv: ") && !error.contains(".partial"), "{error}");
     }
 }

@@ -18,7 +18,7 @@ use biosweep_common::vocabulary::{ActivationFunction, Network};
 use serde::Serialize;
 
 use crate::replicates::mean::{Mean, mean};
-use crate::replicates::{Configuration, Divergence, Part, Replicates, by_name};
+use crate::replicates::{Configuration, Divergence, End, Part, Replicates, by_name};
 use crate::selection::{best, distinctive};
 
 /// The place of a cell in tables. The order is that of tables.
@@ -63,6 +63,9 @@ pub struct Cell {
     pub completed: u64,
     /// Number of diverged replicates.
     pub diverged: u64,
+    /// The folds and seeds of the diverged replicates.
+    #[serde(skip)]
+    pub(crate) diverged_in: Vec<(u64, u64)>,
     /// Number of failed replicates.
     pub failed: u64,
     /// Number of replicates that have no score: they failed, were cancelled or have not ended.
@@ -115,9 +118,15 @@ fn cell(place: Place, candidates: &[&Configuration], divergence: Divergence) -> 
         validation: mean(best, Part::Validation, divergence),
         completed,
         diverged,
+        diverged_in: diverged_in(best),
         failed,
         missing: best.planned.max(completed + diverged + failed) - completed - diverged,
     })
+}
+
+fn diverged_in(configuration: &Configuration) -> Vec<(u64, u64)> {
+    let diverged = configuration.replicates.iter().filter(|one| one.end == End::Diverged);
+    diverged.map(|one| (one.fold, one.seed)).collect()
 }
 
 impl Cell {

@@ -1,18 +1,18 @@
 //! The common options of commands that analyse results: `best`, `compare`, `sensitivity`, `importance`, `figures`, `report`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use biosweep_analysis::compare::{Question, Test};
-use biosweep_analysis::import::{self, Part};
 use biosweep_analysis::replicates::Replicates;
+use biosweep_analysis::report::{Record, Spec};
 use biosweep_common::configuration::Point;
-use biosweep_common::results::views::{CurveView, ResultView};
+use biosweep_common::results::views::CurveView;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::spec::EQUIVALENCE_MARGIN;
 use clap::Args;
 
 use super::failure::Failure;
+use super::files::Files;
 use super::{Coordinator, replicates, settings};
 use crate::client::Client;
 use crate::folder;
@@ -36,12 +36,12 @@ pub(crate) struct AnalysisArgs {
 
 /// Results with what is known of their sweep.
 pub(super) struct Analysed {
-    /// The name of the sweep or of the files, and how complete the sweep is.
+    /// The name of the sweep or of the files, how complete the sweep is, and the wanted settings.
     pub(super) title: String,
     pub(super) replicates: Replicates,
-    /// The margin of equivalence in the spec. A file has the default.
-    pub(super) margin: f64,
-    /// The learning curves with their diagnostics; `None` if they were not read. A file has none.
+    /// The margin of equivalence in the spec; an error if the specs of several files differ in it.
+    pub(super) margin: Result<f64, Failure>,
+    /// The learning curves of the wanted settings with their diagnostics; `None` if they were not read. A file has none.
     pub(super) curves: Option<Vec<CurveView>>,
 }
 
@@ -80,9 +80,9 @@ impl AnalysisArgs {
         settings::assignments("--where", &self.settings)
     }
 
-    /// The title of the files of `--from`, and their results.
-    pub(super) fn files(&self) -> Result<(String, Vec<ResultView>), Failure> {
-        Ok((title(&self.from), of_files(&self.from)?))
+    /// The files of `--from`.
+    pub(super) fn files(&self) -> Result<Files, Failure> {
+        Files::read(&self.from)
     }
 
     /// The results with the wanted settings. No results are an error.
@@ -95,60 +95,32 @@ impl AnalysisArgs {
         let only = self.only()?;
         let analysed = match self.from.as_slice() {
             [_, ..] => {
-                let (title, results) = self.files()?;
-                let replicates = Replicates::of(&results).map_err(Failure::environment)?;
-                Analysed { title, replicates, margin: EQUIVALENCE_MARGIN, curves: None }
+                let Files { title, results, margin } = self.files()?;
+                let mut replicates = Replicates::only(only.clone());
+                results.iter().try_for_each(|result| replicates.add(result)).map_err(Failure::environment)?;
+                Analysed { title, replicates, margin, curves: None }
             }
             [] => {
                 let mut client = Client::connect_to_read(self.coordinator.target(home)).await?;
                 let sweep = client.show(self.sweep.as_deref().unwrap_or_default()).await?.sweep;
-                let spec = client.spec(&sweep.id.to_string()).await?;
-                let replicates = replicates::of_sweep(&mut client, &sweep, &spec).await?;
+                let spec = Spec::of(client.spec(&sweep.id.to_string()).await?);
+                let replicates = replicates::of_sweep(&mut client, &sweep, &spec, only.clone()).await?;
                 let curves = match curves {
                     Curves::Read => Some(client.curves(&sweep.id.to_string()).await?),
                     Curves::Unread => None,
                 };
                 client.close().await?;
-                Analysed { title: folder::title(&sweep), replicates, margin: replicates::margin(&spec), curves }
+                Analysed { title: folder::title(&sweep), replicates, margin: Ok(spec.margin()), curves }
             }
         };
         let Analysed { title, replicates, margin, curves } = analysed;
-        let replicates = replicates.filtered(&only);
         if replicates.configurations().iter().all(|one| one.replicates.is_empty()) {
-            let with = if only.is_empty() { "" } else { " with these settings" };
-            return Err(Failure::bad_input(format!("`{title}` has no results{with} yet")));
+            return Err(no_results(self.sweep().unwrap_or(&title), self.sweep(), &only));
         }
+        let title = titled(title, &only);
+        let wanted = Record::only(only);
+        let curves = curves.map(|curves| curves.into_iter().filter(|curve| wanted.has(curve)).collect());
         Ok(Analysed { title, replicates, margin, curves })
-    }
-}
-
-/// The results in exported files.
-fn of_files(paths: &[PathBuf]) -> Result<Vec<ResultView>, Failure> {
-    let parts = paths.iter().map(|path| Ok(Part { file: path.display().to_string(), results: of_file(path)? }));
-    import::combined(parts.collect::<Result<_, Failure>>()?)
-        .map_err(|error| Failure::bad_input(format!("--from {}: {error}", error.file)))
-}
-
-fn of_file(path: &Path) -> Result<Vec<ResultView>, Failure> {
-    let bad = |why: String| Failure::bad_input(format!("--from {}: {why}", path.display()));
-    let bytes = fs::read(path).map_err(|error| bad(error.to_string()))?;
-    import::results(bytes).map_err(|error| bad(error.to_string()))
-}
-
-/// The title of results in files: the common start of their names, or the first name with the number of the others.
-fn title(paths: &[PathBuf]) -> String {
-    let names: Vec<_> = paths.iter().map(|path| path.file_stem().unwrap_or_default().to_string_lossy()).collect();
-    let Some((first, others)) = names.split_first() else { return String::new() };
-    if others.iter().all(|other| other == first) {
-        return first.clone().into_owned();
-    }
-    let is_common = |&(place, character): &(usize, char)| {
-        others.iter().all(|other| other.get(place..).is_some_and(|rest| rest.starts_with(character)))
-    };
-    let common: String = first.char_indices().take_while(is_common).map(|(_, character)| character).collect();
-    match common.trim_end_matches(['-', '_', '.']) {
-        "" => format!("{first} and {} more", others.len()),
-        common => common.to_owned(),
     }
 }
 
@@ -176,19 +148,45 @@ pub(super) fn by(names: Option<&[String]>) -> Result<Option<Vec<Setting>>, Failu
     names.map(|names| names.iter().map(|name| settings::named("--by", name)).collect()).transpose()
 }
 
+/// The error for a sweep or files without results that have the wanted settings.
+pub(super) fn no_results(name: &str, sweep: Option<&str>, only: &Point) -> Failure {
+    let next = match (sweep, only.is_empty()) {
+        (Some(sweep), true) => format!("see its progress with `biosweep show {sweep}`"),
+        (Some(sweep), false) => format!("see what it has with `biosweep results {sweep}`, and change --where"),
+        (None, true) => "export the sweep again once trials have ended".to_owned(),
+        (None, false) => "change --where, or add the files that have them to --from".to_owned(),
+    };
+    let with = if only.is_empty() { "" } else { " with these settings" };
+    Failure::bad_input(format!("`{name}` has no results{with} yet; {next}"))
+}
+
+/// The title of figures of some of the results: it names the wanted settings.
+pub(super) fn titled(title: String, only: &Point) -> String {
+    let settings = only.iter().map(|(setting, value)| format!(", {} = {}", setting.name(), value.short()));
+    std::iter::once(title).chain(settings).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_title_of_files_is_their_common_start_or_the_first_name() {
-        let titled = |paths: &[&str]| title(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
-        assert_eq!(titled(&["a/rates-results.parquet"]), "rates-results");
-        assert_eq!(titled(&["a/rates.jsonl", "b/rates.parquet"]), "rates", "the folders differ");
-        assert_eq!(titled(&["rates_.-1.jsonl", "rates_.-2.jsonl"]), "rates");
-        assert_eq!(titled(&["rates.jsonl", "rates-more.jsonl"]), "rates");
-        assert_eq!(titled(&["éa.jsonl", "éb.jsonl", "éc.jsonl"]), "é");
-        assert_eq!(titled(&["è.jsonl", "é.jsonl"]), "è and 1 more", "they share a byte only");
-        assert_eq!(titled(&["-a.jsonl", "-b.jsonl", "c.jsonl"]), "-a and 2 more");
+    fn a_title_names_the_wanted_settings() {
+        let only = settings::assignments("--where", &["depth=5".to_owned(), "rule=fa".to_owned()]).expect("settings");
+        assert_eq!(titled("paper-mini".to_owned(), &only), "paper-mini, rule = fa, depth = 5");
+        assert_eq!(titled("paper-mini".to_owned(), &Point::new()), "paper-mini");
+    }
+
+    #[test]
+    fn an_error_about_no_results_has_a_next_step() {
+        let only = settings::assignments("--where", &["depth=4".to_owned()]).expect("settings");
+        let none = Point::new();
+        assert_eq!(
+            no_results("s", Some("s"), &none).to_string(),
+            "error: `s` has no results yet; see its progress with `biosweep show s`"
+        );
+        assert!(no_results("s", Some("s"), &only).to_string().contains("with these settings yet; see what it has"));
+        assert!(no_results("f", None, &none).to_string().contains("export the sweep again"));
+        assert!(no_results("f", None, &only).to_string().contains("change --where"));
     }
 }

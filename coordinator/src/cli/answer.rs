@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use super::failure::{Exit, Failure};
+use crate::terminal::for_stdout;
 
 /// Writes the answer to stdout, with one newline at the end.
 pub(super) fn answer(text: impl AsRef<str>) -> Result<Exit, Failure> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{}", text.as_ref().trim_end()).and_then(|()| stdout.flush()) {
+    match writeln!(stdout, "{}", for_stdout(text.as_ref().trim_end())).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(Exit::Done),
         // The reader, such as `head`, has closed the pipe because it needs no more.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),

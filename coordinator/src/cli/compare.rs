@@ -18,7 +18,7 @@ pub(crate) struct CompareArgs {
     pub(super) analysis: AnalysisArgs,
     #[command(flatten)]
     arms: ArmsArgs,
-    /// The difference of accuracies up to which two arms count as equivalent [default: `equivalence_margin` of the spec, or 0.01]
+    /// The difference of accuracies up to which two arms count as equivalent [default: `equivalence_margin` of the spec, also in Parquet files, or 0.01]
     #[arg(long, value_parser = margin, value_name = "FRACTION", allow_negative_numbers = true)]
     margin: Option<f64>,
     /// The test of paired differences
@@ -39,7 +39,8 @@ fn test() -> impl TypedValueParser<Value = Test> {
 pub(super) async fn run(args: &CompareArgs, home: &Path, format: TableFormat) -> Result<Exit, Failure> {
     let question = args.arms.question()?;
     let Analysed { replicates, margin, .. } = args.analysis.analysed(home, Curves::Unread).await?;
-    let question = Question { margin: args.margin.unwrap_or(margin), test: args.test, ..question };
+    let margin = args.margin.map_or(margin, Ok)?;
+    let question = Question { margin, test: args.test, ..question };
     let comparison = compare(&replicates, &question).map_err(Failure::bad_input)?;
     answer(match format {
         TableFormat::Json => json::pretty(&comparison),

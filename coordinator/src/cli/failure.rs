@@ -13,6 +13,7 @@ use crate::client::ClientError;
 use crate::export::mlflow::ServerError;
 use crate::new_file::NewFileError;
 use crate::render::spec_error;
+use crate::terminal::escape::escaped;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,7 @@ enum Message {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.message {
-            Message::Line(line) => write!(f, "error: {line}"),
+            Message::Line(line) => write!(f, "error: {}", escaped(line)),
             Message::Report(report) => write!(f, "{report:?}"),
         }
     }
@@ -134,7 +135,7 @@ impl From<NewFileError> for Failure {
             NewFileError::Exists(_) | NewFileError::FolderExists(_) | NewFileError::NotAFile(_) => {
                 Self::bad_input(error)
             }
-            NewFileError::Unwritten { .. } => Self::environment(error),
+            NewFileError::Folder { .. } | NewFileError::Unwritten { .. } => Self::environment(error),
         }
     }
 }
@@ -168,6 +169,12 @@ mod tests {
     use biosweep_common::spec::{Format, SweepSpec};
 
     use super::*;
+
+    #[test]
+    fn a_name_in_an_error_cannot_change_the_terminal() {
+        let text = Failure::bad_input("there is no sweep `\u{202e}x\u{1b}[2J`").to_string();
+        assert_eq!(text, "error: there is no sweep `\\u{202e}x\\u{1b}[2J`");
+    }
 
     #[test]
     fn an_error_in_a_line_too_long_to_be_shown_is_reported_with_its_place() {

@@ -49,7 +49,14 @@ pub(super) fn run(args: &ManArgs, output: Output) -> Result<Exit, Failure> {
 fn collect(command: &Command, pages: &mut Vec<Man>) {
     command.get_subcommands().filter(|one| !one.is_hide_set()).for_each(|one| collect(one, pages));
     let source = format!("biosweep {}", env!("CARGO_PKG_VERSION"));
-    pages.push(Man::new(command.clone()).source(source).manual("biosweep"));
+    pages.push(Man::new(with_usage(command)).source(source).manual("biosweep"));
+}
+
+/// The command with the usage that its help prints. The synopsis of a page would have every option without its value.
+fn with_usage(command: &Command) -> Command {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim().trim_start_matches("Usage:").trim_start().to_owned();
+    command.clone().override_usage(usage)
 }
 
 /// Refuses before the first page is written, so that there are never pages of two versions.
@@ -61,5 +68,26 @@ fn refuse_earlier(folder: &Path, pages: &[Man], earlier: Earlier) -> Result<(), 
             Err(Failure::bad_input(format!("{path} already exists; give another folder, or replace it with --force")))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_synopsis_is_the_usage_of_the_help() {
+        let mut command = Cli::command().disable_help_subcommand(true);
+        command.build();
+        let mut pages = Vec::new();
+        collect(&command, &mut pages);
+        let page = pages.iter().find(|page| page.get_filename() == "biosweep-figures.1").expect("a page");
+        let mut text = Vec::new();
+        page.render(&mut text).expect("memory");
+        let text = String::from_utf8_lossy(&text).replace('\\', "");
+        let (_, rest) = text.split_once("SYNOPSIS").expect("a synopsis");
+        let (synopsis, options) = rest.split_once(".SH").expect("a section");
+        assert!(synopsis.contains("biosweep figures") && synopsis.contains("[OPTIONS]"), "{synopsis}");
+        assert!(!synopsis.contains("--width") && options.contains("<WIDTH>"), "{synopsis}");
     }
 }

@@ -19,6 +19,7 @@ mod export;
 mod extend;
 mod failure;
 mod figures;
+mod files;
 mod format;
 mod importance;
 mod list;
@@ -129,7 +130,7 @@ enum Command {
     Sensitivity(sensitivity::SensitivityArgs),
     /// Show how much each axis matters for the test accuracy
     Importance(importance::ImportanceArgs),
-    /// Export the results, learning curves or diagnostics of a sweep to a file
+    /// Export the results, learning curves or diagnostics of a sweep: to a file, a folder of TensorBoard, or an MLflow server
     Export(export::ExportArgs),
     /// Train a trial again and compare the learning curves to the last bit
     Replay(replay::ReplayArgs),
@@ -303,7 +304,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             return runtime.block_on(plan::run(&args, common.home().ok().as_deref(), output));
         }
         Command::Preset(command) => return preset::run(&command, output),
-        Command::Completions(args) => return completions::run(&args),
+        Command::Completions(args) => return completions::run(&args, output),
         Command::Man(args) => return man::run(&args, output),
         Command::Data(ref command) => return data::run(command, &common.home()?, output),
         _ => {}

@@ -4,15 +4,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use biosweep_analysis::figures::Material;
-use biosweep_analysis::report::{self, Contents, Record, Subject, illustrations};
+use biosweep_analysis::report::{self, Contents, Record, Spec, Subject, illustrations};
 use biosweep_common::configuration::Point;
-use biosweep_common::results::views::{CurveView, SpecView, SweepStatus};
+use biosweep_common::results::views::{CurveView, SweepStatus};
 use biosweep_host::clock::Clock;
 use clap::Args;
 
-use super::analysis::AnalysisArgs;
+use super::analysis::{AnalysisArgs, no_results, titled};
 use super::answer::answer;
 use super::failure::{Exit, Failure};
+use super::files::Files;
 use super::{Coordinator, Output, replicates};
 use crate::client::Client;
 use crate::folder;
@@ -58,14 +59,17 @@ async fn of_sweep(
     let mut client = Client::connect_to_read(coordinator.target(home)).await?;
     let status = client.show(sweep).await?;
     let id = status.sweep.id.to_string();
-    let spec = client.spec(&id).await?;
-    let mut record = Record::only(only);
+    let spec = Spec::of(client.spec(&id).await?);
+    let mut record = Record::only(only.clone());
     let mut pages = client.each_result(&id).await?;
     while let Some(page) = pages.next().await? {
         page.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
     }
     if let Some(grid) = replicates::planned(&status.sweep, &spec) {
-        record.plan(&grid);
+        record.plan(grid);
+    }
+    if record.is_empty() {
+        return Err(no_results(sweep, Some(sweep), &only));
     }
     let mut curves = Vec::new();
     let mut answers = client.each_curve(&id).await?;
@@ -73,23 +77,31 @@ async fn of_sweep(
         curves.extend(Some(curve).filter(|curve| record.has(curve)));
     }
     client.close().await?;
-    let html = html(&status, &spec, &record, &curves);
+    let subject = subject(&status, &spec);
+    let html = written(subject, &record, &titled(folder::title(&status.sweep), &only), Some(&curves));
     Ok((status.sweep.name, html))
 }
 
 /// The title of files of results, and their report.
 fn of_file(analysis: &AnalysisArgs, only: Point) -> Result<(String, String), Failure> {
-    let (name, results) = analysis.files()?;
-    let mut record = Record::only(only);
+    let Files { title: name, results, margin } = analysis.files()?;
+    let mut record = Record::only(only.clone());
     results.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
-    let html = written(Subject::File { name: &name }, &record, &name, None);
+    if record.is_empty() {
+        return Err(no_results(&name, None, &only));
+    }
+    let subject = Subject::File { name: &name, margin: margin? };
+    let html = written(subject, &record, &titled(name.clone(), &only), None);
     Ok((name, html))
 }
 
 /// The report of a sweep.
-pub(super) fn html(status: &SweepStatus, spec: &SpecView, record: &Record, curves: &[CurveView]) -> String {
-    let subject = Subject::Sweep { sweep: &status.sweep, spec, attempts: &status.incomplete_attempts };
-    written(subject, record, &folder::title(&status.sweep), Some(curves))
+pub(super) fn html(status: &SweepStatus, spec: &Spec, record: &Record, curves: &[CurveView]) -> String {
+    written(subject(status, spec), record, &folder::title(&status.sweep), Some(curves))
+}
+
+const fn subject<'a>(status: &'a SweepStatus, spec: &'a Spec) -> Subject<'a> {
+    Subject::Sweep { sweep: &status.sweep, spec, attempts: status.incomplete_attempts.as_slice() }
 }
 
 fn written(subject: Subject<'_>, record: &Record, title: &str, curves: Option<&[CurveView]>) -> String {

@@ -5,6 +5,8 @@ use std::path::Path;
 use biosweep_analysis::aggregate;
 use biosweep_analysis::export::Format;
 use biosweep_analysis::replicates::Divergence;
+use biosweep_analysis::report::Spec;
+use biosweep_common::configuration::Point;
 use clap::Args;
 
 use super::answer::{Array, Stdout, answer};
@@ -69,8 +71,8 @@ pub(super) async fn run(args: &ResultsArgs, home: &Path, output: TableFormat) ->
 async fn means(args: &ResultsArgs, client: &mut Client, output: TableFormat) -> Result<Exit, Failure> {
     let sweep = client.show(&args.sweep).await?.sweep;
     let divergence = if args.completed_only { Divergence::LeftOut } else { Divergence::Guess };
-    let spec = client.spec(&sweep.id.to_string()).await?;
-    let cells = aggregate::cells(&replicates::of_sweep(client, &sweep, &spec).await?, divergence);
+    let spec = Spec::of(client.spec(&sweep.id.to_string()).await?);
+    let cells = aggregate::cells(&replicates::of_sweep(client, &sweep, &spec, Point::new()).await?, divergence);
     let so_far = human::so_far(&sweep);
     answer(match output {
         TableFormat::Markdown => table::accuracies_markdown(&cells, divergence, so_far.as_deref()),

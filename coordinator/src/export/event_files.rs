@@ -10,7 +10,7 @@ use biosweep_common::results::views::{CurveView, SweepView};
 use tempfile::{Builder, TempDir};
 
 use crate::client::{Client, ClientError};
-use crate::new_file::NewFileError;
+use crate::new_file::{NewFileError, folder_of};
 
 /// Permissions of a new folder; the process's mask is taken off.
 const MODE: u32 = 0o777;
@@ -28,12 +28,13 @@ impl EventFolder {
         if path.symlink_metadata().is_ok() {
             return Err(NewFileError::FolderExists(path.to_owned()));
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = folder_of(path)?;
         let mut builder = Builder::new();
         builder.prefix(".biosweep-").suffix(".partial").permissions(Permissions::from_mode(MODE));
         match builder.tempdir_in(parent) {
             Ok(partial) => Ok(Self { path: path.to_owned(), partial, files: 0 }),
-            Err(source) => Err(NewFileError::Unwritten { path: path.to_owned(), source }),
+            // The text of this error names the folder under its other name.
+            Err(error) => Err(NewFileError::Unwritten { path: path.to_owned(), source: error.kind().into() }),
         }
     }
 
@@ -85,5 +86,17 @@ impl EventFolder {
             }
             Err(source) => Err(NewFileError::Unwritten { path, source }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_never_names_the_temporary_folder() {
+        let nowhere = Path::new("/proc/biosweep-runs");
+        let error = EventFolder::create(nowhere).map(|_| ()).expect_err("no folder is created there").to_string();
+        assert!(error.starts_with("cannot write /proc/biosweep-runs: ") && !error.contains(".partial"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! Answers for programs. The field names are a stable interface, documented in docs/json.md.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use biosweep_analysis::aggregate::Cell;
@@ -17,10 +18,26 @@ use serde_json::{Value, json};
 
 use crate::export::mlflow::Summary;
 use crate::folder::ResultsFolder;
+use crate::terminal::escape::escaped;
 
-/// Any answer as indented JSON.
+/// Any answer as indented JSON. Characters that would change what a terminal shows are codes, which JSON reads as the same
+/// characters.
 pub(crate) fn pretty(answer: &impl Serialize) -> String {
-    serde_json::to_string_pretty(answer).expect("answers have text keys only")
+    let text = serde_json::to_string_pretty(answer).expect("answers have text keys only");
+    // All of them have codes of four digits.
+    match escaped(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(_) => text.chars().map(coded).collect(),
+    }
+}
+
+/// The character as it is, or as its code if it would change what a terminal shows.
+fn coded(character: char) -> Cow<'static, str> {
+    let text = character.to_string();
+    match escaped(&text) {
+        Cow::Borrowed(_) => Cow::Owned(text),
+        Cow::Owned(_) => Cow::Owned(format!("\\u{:04x}", u32::from(character))),
+    }
 }
 
 pub(crate) fn sweeps(sweeps: &[SweepView]) -> String {
@@ -94,6 +111,10 @@ pub(crate) fn exported_to_server(summary: &Summary) -> String {
         "unchanged": unchanged,
         "metrics": metrics,
     }))
+}
+
+pub(crate) fn completions(shell: &str, script: &str) -> String {
+    pretty(&json!({ "shell": shell, "script": script }))
 }
 
 pub(crate) fn manual(folder: &Path, pages: u64) -> String {
@@ -243,4 +264,17 @@ fn incomplete_attempt_value(incomplete_attempt: &IncompleteAttempt) -> Value {
 
 fn cell_value(cell: &Cell) -> Value {
     json!(cell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_change_a_terminal_are_codes_of_the_same_value() {
+        let name = "a\u{202e}b\u{1b}c\u{9b}ש";
+        let text = pretty(&json!({ "name": name }));
+        assert!(text.contains(r"a\u202eb\u001bc\u009bש"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON")["name"], name);
+    }
 }

@@ -13,6 +13,7 @@ use crate::cli::TableFormat;
 const CAPTION: &str = "over the tuning settings of an arm, in percent of test accuracy: the mean without the worst and \
 the best quarter, the worst setting, the quartiles, the best setting; computed in each fold, then \
 the mean over folds ± half of its 95 % interval\n\
+diverged: the number of settings of which a replicate diverged; it counts as a guess, with an accuracy of 1/classes\n\
 better: the probability in percent that the arm beats the first one at equal settings\n\
 budget 1, budget k: the accuracy of one random setting, and of the best of all by validation";
 
@@ -22,15 +23,15 @@ pub(crate) fn sensitivity(groups: &[Sensitivity], format: TableFormat) -> String
     let mut header: Vec<String> = settings.iter().map(|setting| setting.name().to_owned()).collect();
     header.push("arm".to_owned());
     let names = header.len();
-    let columns =
-        ["settings", "trimmed mean", "worst", "25 %", "median", "75 %", "best", "better", "budget 1", "budget k"];
-    header.extend(columns.map(str::to_owned));
+    let columns = ["settings", "diverged", "trimmed mean", "worst", "25 %", "median", "75 %", "best", "better"];
+    header.extend(columns.iter().chain(&["budget 1", "budget k"]).map(|&column| column.to_owned()));
     let mut rows = Vec::new();
     for group in groups {
         for arm in &group.arms {
             let value = |setting| group.group.get(setting).map_or_else(|| "–".to_owned(), Value::short);
             let mut row: Vec<String> = settings.iter().map(value).collect();
-            row.extend([arm.value.short(), arm.spread.settings.to_string(), accuracy(arm.spread.trimmed_mean)]);
+            row.extend([arm.value.short(), arm.spread.settings.to_string(), arm.spread.diverged.to_string()]);
+            row.push(accuracy(arm.spread.trimmed_mean));
             row.extend(arm.spread.quantiles.map(|quantile| accuracy(quantile.map(alone))));
             row.push(accuracy(arm.better_than_first.map(alone)));
             row.extend(

@@ -3,14 +3,19 @@
 //! | module | contents |
 //! |---|---|
 //! | this module | questions and messages on stderr, sizes |
+//! | [`escape`] | characters that would change what a terminal shows |
 //! | [`keys`] | keys that are pressed while a command runs |
 //! | [`mod@prose`] | wrapped sentences, cut names |
 
+pub(crate) mod escape;
 pub(crate) mod keys;
 pub(crate) mod prose;
 
+use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+
+use escape::{escaped, escaped_in_colour};
 
 /// Columns and rows of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +56,7 @@ pub(crate) fn may_colour() -> bool {
 pub(crate) fn ask(question: impl Display) -> bool {
     let mut stderr = io::stderr().lock();
     let mut answer = String::new();
-    let asked = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+    let asked = write!(stderr, "{} [y/N] ", escaped(&question.to_string())).and_then(|()| stderr.flush());
     // A failed question or a missing answer means no.
     let answered = asked.and_then(|()| io::stdin().read_line(&mut answer));
     answered.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
@@ -59,14 +64,21 @@ pub(crate) fn ask(question: impl Display) -> bool {
 
 /// Prints a sentence on stderr; on a terminal, its words are not cut.
 pub(crate) fn say(line: impl Display) {
-    match stderr_size() {
-        Some(size) => say_unwrapped(prose::wrapped(&line.to_string(), size.columns.clamp(1, PROSE_MAX))),
-        None => say_unwrapped(line),
+    let line = line.to_string();
+    match (stderr_size(), escaped(&line)) {
+        (Some(size), line) => say_unwrapped(prose::wrapped(&line, size.columns.clamp(1, PROSE_MAX))),
+        (None, line) => say_unwrapped(line),
     }
 }
 
-/// Prints a line on stderr as it is.
+/// Prints a line on stderr with its colours.
 pub(crate) fn say_unwrapped(line: impl Display) {
     // An error means that stderr is closed.
-    drop(writeln!(io::stderr().lock(), "{line}"));
+    drop(writeln!(io::stderr().lock(), "{}", escaped_in_colour(&line.to_string())));
+}
+
+/// An answer as stdout takes it: on a terminal without characters that would change what it shows. Files and other programs
+/// get the text as it is.
+pub(crate) fn for_stdout(answer: &str) -> Cow<'_, str> {
+    if io::stdout().is_terminal() { escaped(answer) } else { Cow::Borrowed(answer) }
 }

@@ -77,9 +77,11 @@ fn text_goes_to_stdout_or_to_the_given_path() {
     let written = export(&home, folder.path(), &["--format", "csv", "--what", "curves", "--to", "rows.csv"]);
     assert_eq!(printed(&written.stdout), "rows.csv has 0 rows.\n");
     assert_eq!(fs::read_to_string(folder.path().join("rows.csv")).expect("the file"), header);
-    let nowhere = export(&home, folder.path(), &["--format", "csv", "--to", "no/rows.csv"]);
+    let deep = export(&home, folder.path(), &["--format", "csv", "--to", "a/b/rows.csv"]);
+    assert_eq!(printed(&deep.stdout), "a/b/rows.csv has 0 rows.\n", "missing folders are created");
+    let nowhere = export(&home, folder.path(), &["--format", "csv", "--to", "rows.csv/rows.csv"]);
     assert_eq!(nowhere.status.code(), Some(3));
-    assert!(printed(&nowhere.stderr).contains("cannot write no/rows.csv: "), "{}", printed(&nowhere.stderr));
+    assert!(printed(&nowhere.stderr).contains("cannot create the folder rows.csv: "), "{}", printed(&nowhere.stderr));
 }
 
 #[test]

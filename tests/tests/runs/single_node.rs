@@ -140,7 +140,7 @@ fn a_sweep_says_whether_dense_connections_help_and_which_settings_are_best() {
         (&["list", "--output", "csv"], "are for tables"),
         (&["compare", "--from", "nothing.parquet"], "--from nothing.parquet"),
         (&["figures", "--from", &file, "--kind", "learning-curves"], "has no learning-curves"),
-        (&["figures", "small", "--kind", "diagnostics", "--to", &folder], "its spec has no `measure`"),
+        (&["figures", "small", "--kind", "diagnostics", "--to", &folder], "a spec turns on with `measure`"),
     ] {
         let output = home.run(bad);
         let printed = String::from_utf8_lossy(&output.stderr);

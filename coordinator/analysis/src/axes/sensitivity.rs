@@ -44,6 +44,8 @@ pub struct ArmSensitivity {
 pub struct Spread {
     /// Number of settings.
     pub settings: usize,
+    /// Number of settings of which a replicate diverged. It counts as a guess.
+    pub diverged: usize,
     /// Mean test accuracy without the worst and the best quarter of the settings.
     pub trimmed_mean: Option<Mean>,
     /// Test accuracy of the worst setting, at the quartiles, and of the best setting.
@@ -59,6 +61,8 @@ pub struct Sorted {
     pub place: Place,
     /// Number of settings.
     pub settings: usize,
+    /// Number of settings of which a replicate diverged. It counts as a guess.
+    pub diverged: usize,
     /// The settings that differ, by name.
     pub axes: Vec<&'static str>,
     /// The test accuracies of the settings in ascending order, at equal distances: sorted in each fold, then the mean over
@@ -88,7 +92,7 @@ pub fn sensitivity(replicates: &Replicates, question: &Question) -> Result<Vec<S
         let each = question.arms.iter().zip(&arms).enumerate();
         let arms = each.map(|(place, (value, of_arm))| ArmSensitivity {
             value: value.clone(),
-            spread: spread(of_arm),
+            spread: spread(of_arm, diverged(&group.arms[place])),
             better_than_first: if place > 0 { better(of_arm, &arms[0]) } else { None },
         });
         Sensitivity { group: group.point, arms: arms.collect() }
@@ -101,7 +105,7 @@ pub fn spreads(replicates: &Replicates) -> Vec<(Place, Spread)> {
     let configurations = replicates.configurations().iter().map(|one| (&one.point, one));
     let groups = group_by(configurations, |setting| PLACE.contains(&setting));
     let of_group = |(point, candidates): (Point, Vec<&Configuration>)| {
-        Some((Place::of(&point)?, spread(&settings(&candidates, &BTreeSet::new()))))
+        Some((Place::of(&point)?, spread(&settings(&candidates, &BTreeSet::new()), diverged(&candidates))))
     };
     groups.into_iter().filter_map(of_group).collect()
 }
@@ -116,9 +120,22 @@ pub fn sorted(replicates: &Replicates) -> Vec<Sorted> {
         let ranks = settings.len().saturating_sub(1).clamp(1, RANKS_MAX);
         let ranked = |tests: &[f64]| quantiles(tests, (0..=ranks).map(|rank| rank as f64 / ranks as f64));
         let tests = means(in_each_fold(&settings, ranked));
-        Some(Sorted { place, settings: settings.len(), axes: distinctive_of(&candidates), tests })
+        let (count, diverged) = (settings.len(), diverged(&candidates));
+        Some(Sorted { place, settings: count, diverged, axes: distinctive_of(&candidates), tests })
     };
     groups.into_iter().filter_map(of_group).collect()
+}
+
+/// Whether tuning matters somewhere: some place has several settings with results.
+pub(crate) fn is_tuned(replicates: &Replicates) -> bool {
+    let configurations = replicates.configurations().iter().filter(|one| Place::of(&one.point).is_some());
+    let groups = group_by(configurations.map(|one| (&one.point, ())), |setting| PLACE.contains(&setting));
+    groups.iter().any(|(_, of_place)| of_place.len() > 1)
+}
+
+/// The number of settings of which a replicate diverged.
+fn diverged(candidates: &[&Configuration]) -> usize {
+    candidates.iter().filter(|one| one.diverged() > 0).count()
 }
 
 /// The names of the settings that differ between configurations.
@@ -148,7 +165,7 @@ fn folds(settings: &Settings) -> BTreeSet<u64> {
     settings.iter().flat_map(|(_, by_fold)| by_fold.keys()).copied().collect()
 }
 
-fn spread(settings: &Settings) -> Spread {
+fn spread(settings: &Settings, diverged: usize) -> Spread {
     let candidates = |fold: &u64| -> Vec<Candidate> {
         let known = settings.iter().filter_map(|(_, by_fold)| by_fold.get(fold));
         known.map(|&(validation, test)| Candidate { validation, test }).collect()
@@ -157,6 +174,7 @@ fn spread(settings: &Settings) -> Spread {
     let quantiles = means(in_each_fold(settings, |tests| quantiles(tests, QUANTILES)));
     Spread {
         settings: settings.len(),
+        diverged,
         trimmed_mean: means(in_each_fold(settings, |tests| trimmed_mean(tests).map(|mean| vec![mean])))
             .first()
             .copied(),
@@ -208,6 +226,7 @@ fn settings(candidates: &[&Configuration], shared: &BTreeSet<Setting>) -> Settin
 
 #[cfg(test)]
 mod tests {
+    use biosweep_common::results::outcome::TrialStatus;
     use biosweep_common::results::views::ResultView;
 
     use super::*;
@@ -257,6 +276,26 @@ mod tests {
         let means: Vec<f64> = one.tests.iter().map(|test| (test.mean * 1e6).round() / 1e6).collect();
         assert_eq!(means, [0.55, 0.75, 0.9]);
         assert_eq!((one.place.depth, one.tests[0].count), (5, 2));
+    }
+
+    #[test]
+    fn settings_that_diverged_in_some_replicate_are_counted() {
+        let diverged =
+            |rate: f64, fold| ResultView { status: TrialStatus::Diverged, score: None, ..tried("nn", rate, fold, 0.5) };
+        let results =
+            [tried("nn", 0.1, 0, 0.5), diverged(0.1, 1), diverged(0.2, 0), diverged(0.2, 1), tried("nn", 0.3, 0, 0.7)];
+        let replicates = Replicates::of(&results).expect("known counts");
+        let (_, spread) = &spreads(&replicates)[0];
+        assert_eq!((spread.settings, spread.diverged), (3, 2));
+        assert_eq!((sorted(&replicates)[0].settings, sorted(&replicates)[0].diverged), (3, 2));
+    }
+
+    #[test]
+    fn tuning_matters_where_a_place_has_several_settings() {
+        let is_tuned = |results: &[ResultView]| is_tuned(&Replicates::of(results).expect("known counts"));
+        assert!(is_tuned(&[tried("nn", 0.1, 0, 0.5), tried("nn", 0.2, 0, 0.5)]));
+        assert!(!is_tuned(&[tried("nn", 0.1, 0, 0.5), tried("dn", 0.2, 0, 0.5), tried("nn", 0.1, 1, 0.5)]));
+        assert!(!is_tuned(&[]));
     }
 
     #[test]

@@ -34,6 +34,14 @@ pub enum CompareError {
     /// Less than two arms, or an arm twice.
     #[error("two different values are needed, such as network=nn,dn")]
     Arms,
+    /// The setting makes replicates.
+    #[error("{setting} makes replicates, over which arms are paired, so it makes no arms; choose {others}")]
+    Replicates {
+        /// The setting.
+        setting: &'static str,
+        /// What can make arms.
+        others: String,
+    },
     /// No result has this value.
     #[error("no result has {setting}={value}; there are: {known}")]
     NoSuchArm {
@@ -91,6 +99,9 @@ fn check_arms(replicates: &Replicates, question: &Question) -> Result<(), Compar
     if replicates.configurations().is_empty() {
         return Err(CompareError::Empty);
     }
+    if REPLICATES.contains(&question.setting) {
+        return Err(CompareError::Replicates { setting: question.setting.name(), others: others(replicates) });
+    }
     let distinct: BTreeSet<String> = question.arms.iter().map(Value::to_string).collect();
     if distinct.len() < 2 || distinct.len() < question.arms.len() {
         return Err(CompareError::Arms);
@@ -103,6 +114,17 @@ fn check_arms(replicates: &Replicates, question: &Question) -> Result<(), Compar
             known: known.iter().map(Value::short).collect::<Vec<_>>().join(", "),
         }),
         None => Ok(()),
+    }
+}
+
+/// The settings of these results that can make arms: those with several values.
+fn others(replicates: &Replicates) -> String {
+    let differs = |setting: &&Setting| replicates.values(**setting).len() > 1;
+    let names: Vec<&str> = Setting::ALL.iter().filter(differs).map(|setting| setting.name()).collect();
+    match names.as_slice() {
+        [] => "another setting".to_owned(),
+        [first @ .., last] if !first.is_empty() => format!("a setting that differs: {} or {last}", first.join(", ")),
+        names => format!("the setting that differs, {}", names.concat()),
     }
 }
 

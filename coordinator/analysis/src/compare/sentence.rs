@@ -59,13 +59,31 @@ fn amount(contrast: &Contrast) -> String {
     let what = match (contrast.measure, difference >= 0.0) {
         (Measure::Accuracy, true) => format!("Accuracy is {size} higher"),
         (Measure::Accuracy, false) => format!("Accuracy is {size} lower"),
-        (Measure::Slope, is_better) => {
+        (Measure::Slope, is_better) => trends(contrast).unwrap_or_else(|| {
             let falls = contrast.first.mean.is_some_and(|slope| slope < 0.0);
             let (verb, than) = if falls { ("falls", !is_better) } else { ("rises", is_better) };
             format!("Accuracy {verb} {size} {} per added layer", if than { "more" } else { "less" })
-        }
+        }),
     };
     format!("{what} ({})", evidence(contrast))
+}
+
+/// The slopes of two arms, of which one rises and the other falls; `None` if both have the same direction.
+fn trends(contrast: &Contrast) -> Option<String> {
+    let (first, second) = (contrast.first.mean?, contrast.second.mean?);
+    let is_flat = |slope: f64| number(slope.abs()) == "0.0";
+    if first * second >= 0.0 || is_flat(first) || is_flat(second) {
+        return None;
+    }
+    let trend = |slope: f64| format!("{} {}", if slope < 0.0 { "falls" } else { "rises" }, points(slope.abs()));
+    Some(format!(
+        "Accuracy {} per added layer with {}, and {} with {}: the difference is {}",
+        trend(second),
+        contrast.second.value.short(),
+        trend(first),
+        contrast.first.value.short(),
+        points((second - first).abs())
+    ))
 }
 
 /// `95 % interval 2.2 to 4.0, 8 folds, p = 0.008, Holm over 6`.

@@ -19,8 +19,13 @@ fn fold(result: ResultView, fold: u64) -> ResultView {
 
 /// nn loses 2 points per layer, dn 0.5; each fold shifts both arms.
 fn trend(folds: u64) -> Vec<ResultView> {
+    trends(folds, [0.02, 0.005])
+}
+
+/// nn and dn lose these accuracies per layer.
+fn trends(folds: u64, [nn, dn]: [f64; 2]) -> Vec<ResultView> {
     let mut results = Vec::new();
-    for (network, loss) in [("nn", 0.02), ("dn", 0.005)] {
+    for (network, loss) in [("nn", nn), ("dn", dn)] {
         for depth in [5, 7, 10] {
             for index in 0..folds {
                 let noise = 0.001 * ((7 * index + depth) % 5) as f64;
@@ -62,6 +67,24 @@ fn a_sentence_says_what_helps_how_much_and_how_sure_that_is() {
     let text = sentence(&comparison.secondary[2]);
     assert!(text.starts_with("10 hidden layers: dense connections help. Accuracy is 7.5 points higher"), "{text}");
     assert!(text.contains("p = 0.023, Holm over 3"), "{text}");
+}
+
+#[test]
+fn a_sentence_says_that_accuracy_rises_where_it_rises() {
+    let text = |losses| sentence(&compared(&trends(8, losses)).primary[0]);
+    let rises = text([0.08, -0.001]);
+    assert!(
+        rises.contains("Accuracy rises 0.1 points per added layer with dn, and falls 8.0 points with nn"),
+        "{rises}"
+    );
+    assert!(rises.contains(": the difference is 8.1 points (95 % interval 8.1 to 8.1, 8 folds"), "{rises}");
+    let falls = text([-0.001, 0.08]);
+    assert!(
+        falls.contains("Accuracy falls 8.0 points per added layer with dn, and rises 0.1 points with nn"),
+        "{falls}"
+    );
+    assert!(falls.contains("difference is 8.1 points (95 % interval 8.1 to 8.1"), "{falls}");
+    assert!(text([-0.001, -0.002]).contains("Accuracy rises 0.1 points more per added layer"));
 }
 
 #[test]
@@ -233,5 +256,13 @@ fn a_comparison_that_is_not_possible_says_what_to_do() {
     assert!(error(&Question { arms: good.arms[..1].to_vec(), ..good.clone() }).contains("two different values"));
     assert!(error(&question(Some(vec![Setting::Network]))).contains("it makes the arms"));
     assert!(error(&question(Some(vec![Setting::Fold]))).contains("it makes replicates"));
+    let of_folds = Question { setting: Setting::Fold, arms: [0, 1].map(Value::Integer).to_vec(), ..good.clone() };
+    assert_eq!(
+        error(&of_folds),
+        "fold makes replicates, over which arms are paired, so it makes no arms; choose a setting that differs: \
+         network or depth"
+    );
+    let one = Replicates::of(&trend(2)[..2]).expect("known counts");
+    assert!(compare(&one, &of_folds).expect_err("replicates").to_string().ends_with("choose another setting"));
     assert_eq!(compare(&Replicates::default(), &good), Err(CompareError::Empty));
 }

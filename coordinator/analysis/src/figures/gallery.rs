@@ -12,7 +12,7 @@ use super::{
 };
 use crate::aggregate::{self, Cell};
 use crate::axes::importance::importance as importance_of;
-use crate::axes::sensitivity::{sorted, spreads};
+use crate::axes::sensitivity::{is_tuned, sorted, spreads};
 use crate::replicates::{Divergence, Replicates};
 
 names! {
@@ -64,7 +64,7 @@ impl Material<'_> {
             Kind::AccuracyByDepth => true,
             Kind::Sensitivity => sorted(replicates).iter().any(|one| one.settings > 1),
             Kind::LearningRate => replicates.values(Setting::LearningRate).len() > 1,
-            Kind::TuningBudget => spreads(replicates).iter().any(|(_, spread)| spread.settings > 1),
+            Kind::TuningBudget => is_tuned(replicates),
             Kind::Importance => importance_of(replicates).is_some(),
             Kind::LearningCurves => curves.is_some(),
             Kind::Diagnostics => curves.is_some_and(|curves| curves.iter().any(|curve| !curve.diagnostics.is_empty())),

@@ -1,6 +1,5 @@
 //! Rows of Parquet.
 
-use biosweep_common::results::views::ResultView;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -8,18 +7,21 @@ use parquet::record::{Field as Read, Row};
 
 use super::error::ImportError;
 use super::result::Columns;
+use super::{File, metadata};
 use crate::export::column::{Column, Field, Kind};
 
-pub(super) fn results(file: Vec<u8>, columns: &Columns) -> Result<Vec<ResultView>, ImportError> {
-    let reader = SerializedFileReader::new(Bytes::from(file)).map_err(damaged)?;
-    let schema = reader.metadata().file_metadata().schema();
+pub(super) fn file(bytes: Vec<u8>, columns: &Columns) -> Result<File, ImportError> {
+    let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(damaged)?;
+    let of_file = reader.metadata().file_metadata();
+    let spec = of_file.key_value_metadata().and_then(|entries| metadata::spec(entries));
+    let schema = of_file.schema();
     let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
     let order = order(&names, columns)?;
     let rows = reader.get_row_iter(None).map_err(damaged)?;
     let result = |(row, read): (u64, Result<Row, ParquetError>)| {
         columns.result(fields(&read.map_err(damaged)?, &order, row, columns)?, row)
     };
-    (1..).zip(rows).map(result).collect()
+    Ok(File { results: (1..).zip(rows).map(result).collect::<Result<_, _>>()?, spec })
 }
 
 /// The place in the file of each column of results.

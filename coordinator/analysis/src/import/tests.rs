@@ -9,7 +9,7 @@ use biosweep_common::vocabulary::ids::TrialIndex;
 use super::*;
 use crate::export::rows::settings;
 use crate::export::{Format, Provenance, Results};
-use crate::samples::{completed, ended, sweep, with};
+use crate::samples::{completed, ended, spec, sweep, with};
 
 const FORMATS: [Format; 2] = [Format::Jsonl, Format::Parquet];
 
@@ -21,6 +21,10 @@ fn written(format: Format, results: &[ResultView]) -> Vec<u8> {
     results.iter().for_each(|result| export.write(result).expect("memory"));
     export.finish().expect("memory");
     out
+}
+
+fn read(bytes: Vec<u8>) -> Result<Vec<ResultView>, ImportError> {
+    file(bytes).map(|file| file.results)
 }
 
 /// A value of each setting that a default would not give.
@@ -81,13 +85,13 @@ fn the_sample_results_have_and_lack_every_column_that_can_be_lacking() {
 #[test]
 fn results_are_equal_after_a_round_trip() {
     for format in FORMATS {
-        let read = super::results(written(format, &results())).expect("its own file");
-        assert_eq!(read, results(), "{format}");
+        let found = read(written(format, &results())).expect("its own file");
+        assert_eq!(found, results(), "{format}");
         let bits = |results: &[ResultView]| -> Vec<u64> {
             results.iter().filter_map(|result| Some(result.score?.test_accuracy.to_bits())).collect()
         };
-        assert_eq!(bits(&read), bits(&results()), "{format}: the sign of zero counts");
-        assert_eq!(super::results(written(format, &[])), Ok(Vec::new()), "{format}: a sweep without results");
+        assert_eq!(bits(&found), bits(&results()), "{format}: the sign of zero counts");
+        assert_eq!(read(written(format, &[])), Ok(Vec::new()), "{format}: a sweep without results");
     }
 }
 
@@ -95,7 +99,7 @@ fn results_are_equal_after_a_round_trip() {
 fn a_second_export_of_what_was_read_is_equal_to_the_last_byte() {
     for format in FORMATS {
         let first = written(format, &results());
-        assert_eq!(written(format, &super::results(first.clone()).expect("its own file")), first, "{format}");
+        assert_eq!(written(format, &read(first.clone()).expect("its own file")), first, "{format}");
     }
 }
 
@@ -105,7 +109,7 @@ fn error_with(column: &str, value: serde_json::Value) -> String {
     let (first, rest) = text.split_once('\n').expect("two rows");
     let mut row: serde_json::Value = serde_json::from_str(first).expect("JSON");
     row[column] = value;
-    super::results(format!("{rest}{row}\n").into_bytes()).expect_err(column).to_string()
+    read(format!("{rest}{row}\n").into_bytes()).expect_err(column).to_string()
 }
 
 #[test]
@@ -146,18 +150,30 @@ fn a_missing_and_an_unknown_column_are_refused() {
         "row 2 has a column `beta` that results do not have; remove it, or read the file with its version"
     );
     let text = String::from_utf8(written(Format::Jsonl, &results()[1..2])).expect("text");
-    let error = super::results(text.replace("\"depth\":1,", "").into_bytes()).expect_err("missing").to_string();
+    let error = read(text.replace("\"depth\":1,", "").into_bytes()).expect_err("missing").to_string();
     assert_eq!(error, "row 1 has no column `depth`; export the results again with this version");
 }
 
 #[test]
 fn other_and_damaged_files_are_refused() {
-    let csv = super::results(written(Format::Csv, &results())).expect_err("CSV").to_string();
+    let csv = read(written(Format::Csv, &results())).expect_err("CSV").to_string();
     assert!(csv.starts_with("row 1 is not a JSON object: "), "{csv}");
     assert!(csv.ends_with("only files of --format jsonl and --format parquet can be read"), "{csv}");
     let whole = written(Format::Parquet, &results());
     for length in [4, 20, whole.len() / 2, whole.len() - 1] {
-        let error = super::results(whole[..length].to_vec()).expect_err("damaged").to_string();
+        let error = read(whole[..length].to_vec()).expect_err("damaged").to_string();
         assert!(error.starts_with("the Parquet file cannot be read: "), "{error}");
     }
+}
+
+#[test]
+fn a_parquet_file_has_the_spec_with_its_extensions_and_jsonl_has_none() {
+    let (sweep, spec) = (sweep("s"), spec());
+    for (format, expected) in [(Format::Parquet, Some(spec.clone())), (Format::Jsonl, None)] {
+        let provenance = Provenance { sweep: &sweep, spec: Some(&spec), version: "1.2.3" };
+        let mut out = Vec::new();
+        Results::new(format, &provenance, &mut out).and_then(Results::finish).expect("memory");
+        assert_eq!(file(out).expect("its own file").spec, expected, "{format}");
+    }
+    assert_eq!(file(written(Format::Parquet, &results())).expect("its own file").spec, None, "without a spec");
 }

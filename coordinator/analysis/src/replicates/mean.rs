@@ -1,5 +1,7 @@
 //! Means of accuracies over replicates, with their intervals.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::replicates::{Configuration, Divergence, Part};
@@ -45,6 +47,19 @@ impl Unit {
     }
 }
 
+/// The number of values of these means in words, such as `8 folds`; `n folds` if they differ in it. `None` without means.
+pub fn counted<'a>(means: impl IntoIterator<Item = &'a Mean>) -> Option<String> {
+    let means: Vec<&Mean> = means.into_iter().collect();
+    let counts = || means.iter().map(|mean| mean.count);
+    let (least, most) = (counts().min()?, counts().max()?);
+    // A single value is of a seed, also beside means over folds.
+    let units: BTreeSet<Unit> = means.iter().filter(|mean| mean.count > 1).map(|mean| mean.unit).collect();
+    let units = if units.is_empty() { means.iter().map(|mean| mean.unit).collect() } else { units };
+    let words: Vec<&str> = units.into_iter().map(|unit| unit.word(most)).collect();
+    let count = if least < most { "n".to_owned() } else { most.to_string() };
+    Some(format!("{count} {}", words.join(" or ")))
+}
+
 /// The mean accuracy of a configuration; `None` if no replicate has a score.
 pub fn mean(configuration: &Configuration, part: Part, divergence: Divergence) -> Option<Mean> {
     let folds = configuration.accuracies(part, divergence).into_values();
@@ -64,4 +79,20 @@ pub fn mean_of(mut folds: Vec<Vec<f64>>) -> Option<Mean> {
         count: values.len() as u64,
         unit,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_values_is_n_if_means_differ_in_it() {
+        let of = |folds: Vec<Vec<f64>>| mean_of(folds).expect("values");
+        let (three, two) = (of(vec![vec![0.1]; 3]), of(vec![vec![0.1]; 2]));
+        let (seeds, single) = (of(vec![vec![0.1; 3]]), of(vec![vec![0.1]]));
+        let words = |means: &[Mean]| counted(means).expect("means");
+        assert_eq!((words(&[three, three]), words(&[three, two])), ("3 folds".to_owned(), "n folds".to_owned()));
+        assert_eq!((words(&[three, single]), words(&[single])), ("n folds".to_owned(), "1 seed".to_owned()));
+        assert_eq!((words(&[three, seeds]), counted([])), ("3 folds or seeds".to_owned(), None));
+    }
 }

@@ -36,6 +36,7 @@ pub struct UnknownSize {
 /// Configurations with their replicates, in the order of their first trials.
 #[derive(Debug, Clone, Default)]
 pub struct Replicates {
+    only: Point,
     configurations: Vec<Configuration>,
     index: BTreeMap<Vec<(Setting, String)>, usize>,
 }
@@ -110,11 +111,20 @@ impl Replicates {
         Ok(replicates)
     }
 
-    /// Adds one result.
+    /// Takes only results with all of these settings; `fold` and `seed` are among them.
+    #[must_use]
+    pub fn only(settings: Point) -> Self {
+        Self { only: settings, ..Self::default() }
+    }
+
+    /// Adds one result. A result with other settings is ignored.
     ///
     /// # Errors
     /// A scored result on a dataset whose counts are not known.
     pub fn add(&mut self, result: &ResultView) -> Result<(), UnknownSize> {
+        if !has_all(&result.point, &self.only) {
+            return Ok(());
+        }
         let end = match (result.status, result.score, result.dataset_size) {
             (TrialStatus::Failed, ..) | (TrialStatus::Completed, None, _) => End::Failed,
             (.., None) => return Err(UnknownSize { dataset: text(&result.point, Setting::Dataset) }),
@@ -136,7 +146,8 @@ impl Replicates {
     /// to the trials.
     pub fn plan(&mut self, grid: &Grid) {
         for point in (0..grid.trials()).filter_map(|trial| grid.point(TrialIndex(trial))) {
-            if let Some(&place) = self.index.get(&key(&point, |setting| !REPLICATES.contains(&setting))) {
+            let place = self.index.get(&key(&point, |setting| !REPLICATES.contains(&setting)));
+            if let Some(&place) = place.filter(|_| has_all(&point, &self.only)) {
                 self.configurations[place].planned += 1;
             }
         }
@@ -157,12 +168,10 @@ impl Replicates {
     /// The configurations with all of these settings.
     #[must_use]
     pub fn filtered(self, settings: &Point) -> Self {
-        let has_all = |configuration: &Configuration| {
-            settings.iter().all(|(setting, value)| configuration.point.get(setting) == Some(value))
-        };
-        let configurations: Vec<_> = self.configurations.into_iter().filter(has_all).collect();
+        let configurations: Vec<_> =
+            self.configurations.into_iter().filter(|one| has_all(&one.point, settings)).collect();
         let index = configurations.iter().enumerate().map(|(place, one)| (key(&one.point, |_| true), place)).collect();
-        Self { configurations, index }
+        Self { only: self.only, configurations, index }
     }
 
     fn configuration(&mut self, point: &Point) -> &mut Configuration {
@@ -235,6 +244,11 @@ impl Configuration {
     pub fn failed(&self) -> u64 {
         self.count(|end| end == End::Failed)
     }
+}
+
+/// Whether a point has all of these settings.
+pub(crate) fn has_all(point: &Point, settings: &Point) -> bool {
+    settings.iter().all(|(setting, value)| point.get(setting) == Some(value))
 }
 
 /// The part of a point with some of its settings.
@@ -312,6 +326,8 @@ fn text(point: &Point, setting: Setting) -> String {
 
 #[cfg(test)]
 mod tests {
+    use biosweep_common::spec::{Format, SweepSpec};
+
     use super::*;
     use crate::samples::{completed, ended, with};
 
@@ -352,6 +368,24 @@ mod tests {
         let error = Replicates::of(&[without(TrialStatus::Diverged)]).expect_err("no counts");
         assert!(error.to_string().contains("`mnist`"), "{error}");
         assert!(Replicates::of(&[without(TrialStatus::Failed)]).is_ok(), "a failure needs no counts");
+    }
+
+    #[test]
+    fn the_replicates_of_one_fold_can_be_taken_alone() {
+        let spec = "name = \"s\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 5\n\
+                    fold = [0, 1]\nseed = [0, 1, 2]\n";
+        let spec = SweepSpec::parse(spec, Format::Toml, "s").expect("a spec");
+        let result = |trial| ResultView {
+            point: spec.grid.point(TrialIndex(trial)).expect("a trial"),
+            ..completed("bp", "nn", 5, 0.9, 0.9)
+        };
+        let mut replicates = Replicates::only(Point::from([(Setting::Fold, Value::Integer(1))]));
+        (0..5).for_each(|trial| replicates.add(&result(trial)).expect("known counts"));
+        replicates.plan(&spec.grid);
+        let [one] = replicates.configurations() else { panic!("one configuration") };
+        assert!(one.replicates.iter().all(|replicate| replicate.fold == 1), "{:?}", one.replicates);
+        assert!(!one.replicates.is_empty() && one.replicates.len() < 5, "the other fold is left out");
+        assert_eq!(one.planned, 3, "three seeds of this fold");
     }
 
     #[test]

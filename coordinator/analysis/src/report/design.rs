@@ -8,6 +8,7 @@ use biosweep_common::grid::axis::Axis;
 use biosweep_common::grid::{Block, Grid};
 use biosweep_common::settings::{Setting, Value};
 
+use super::combinations::{Combination, NAMING};
 use super::record::Record;
 use super::words;
 
@@ -15,14 +16,14 @@ use super::words;
 const LISTED_MAX: usize = 12;
 /// Maximum number of blocks that are described one by one. Exclusions can divide a grid into many.
 const BLOCKS_MAX: usize = 12;
-/// The settings that give blocks their names, in the order of words.
-const NAMING: [Setting; 4] = [Setting::Rule, Setting::Network, Setting::Activation, Setting::Dataset];
 
 /// The values of all settings.
 pub(super) struct Design {
     pub(super) blocks: Vec<Part>,
     /// What distinguishes each block, such as `for relu`; empty for a single block.
     labels: Vec<String>,
+    /// Whether the trials are every combination of the values of their block.
+    pub(super) is_complete: bool,
 }
 
 /// The values of settings in one block.
@@ -46,18 +47,25 @@ impl Design {
     /// The design of a spec.
     pub(super) fn of_grid(grid: &Grid) -> Self {
         let blocks: Vec<Part> = grid.blocks().iter().map(of_block).collect();
-        if blocks.len() > BLOCKS_MAX { Self::of(vec![union(&blocks, grid.trials())]) } else { Self::of(blocks) }
+        Self::of(blocks, true)
     }
 
-    /// The design that results show.
+    /// The design that results show. Results of several blocks have several blocks here, too.
     pub(super) fn of_results(record: &Record) -> Self {
-        let settings = record.values.iter().filter_map(|(&setting, values)| Some((setting, Values::of_list(values)?)));
-        Self::of(vec![Part { settings: settings.collect(), trials: record.ended() }])
+        let part = |one: &Combination| Part {
+            settings: one.values().filter_map(|(setting, values)| Some((setting, Values::of_list(values)?))).collect(),
+            trials: one.trials,
+        };
+        let blocks = record.combinations.joined().iter().map(part).collect();
+        Self::of(blocks, record.combinations.are_complete())
     }
 
-    fn of(blocks: Vec<Part>) -> Self {
+    fn of(blocks: Vec<Part>, is_complete: bool) -> Self {
+        let is_complete = is_complete && blocks.len() <= BLOCKS_MAX;
+        let trials = blocks.iter().map(|block| block.trials).sum();
+        let blocks = if blocks.len() > BLOCKS_MAX { vec![union(&blocks, trials)] } else { blocks };
         let labels = labels(&blocks);
-        Self { blocks, labels }
+        Self { blocks, labels, is_complete }
     }
 
     /// The first values of a setting in any block, each once.

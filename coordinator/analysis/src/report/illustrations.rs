@@ -4,7 +4,7 @@ use biosweep_common::results::views::CurveView;
 
 use crate::aggregate::Cell;
 use crate::figures::{Figure, Kind, Material, Width};
-use crate::replicates::mean::Mean;
+use crate::replicates::mean::{Mean, counted};
 
 /// Inches that a figure has on a narrow screen.
 const NARROW: f64 = 3.5;
@@ -60,8 +60,8 @@ fn caption(kind: Kind, name: &str, cells: &[Cell], curves: &[CurveView]) -> Stri
         }
         Kind::LearningCurves => learning(curves),
         Kind::Diagnostics => format!(
-            "The {} of each layer by updates, for the chosen settings at the greatest depth. Deeper layers are darker; the last \
-             one is the output.",
+            "The {} of each layer by updates, for the chosen settings at the greatest depth. Deeper layers are darker, \
+             and the output is the darkest.",
             name.replace('-', " ")
         ),
     }
@@ -73,12 +73,13 @@ fn bars(cells: &[Cell]) -> String {
     let Some(most) = with_bars().max_by_key(|test| test.count) else {
         return "There are no error bars, because each point is one replicate.".to_owned();
     };
-    let Mean { count, unit, .. } = most;
-    let word = unit.word(count);
-    match with_bars().any(|test| test.count < count) {
-        true => format!("Error bars are 95 % intervals of means over n {word}; n is at most {count}."),
-        false => format!("Error bars are 95 % intervals of means over {count} {word}."),
-    }
+    let bars: Vec<Mean> = with_bars().collect();
+    let values = counted(&bars).unwrap_or_default();
+    let at_most = match bars.iter().any(|test| test.count < most.count) {
+        true => format!("; n is at most {}", most.count),
+        false => String::new(),
+    };
+    format!("Error bars are 95 % intervals of means over {values}{at_most}.")
 }
 
 fn learning(curves: &[CurveView]) -> String {

@@ -3,6 +3,8 @@
 //! | module | contents |
 //! |---|---|
 //! | `record` | the results, added one by one |
+//! | `spec` | the spec: its text, and what it says |
+//! | `combinations` | the values of each setting in results |
 //! | `design` | the values of each setting in each block |
 //! | `methods` | the methods in sentences |
 //! | `tables` | accuracies and the best settings |
@@ -11,22 +13,25 @@
 //! | `page` | the page, from the templates in `templates/report/` |
 //! | [`words`] | numbers, lists and dates in words |
 
+mod combinations;
 mod design;
 mod failures;
 mod illustrations;
 mod methods;
 mod page;
 mod record;
+mod spec;
 mod tables;
 #[cfg(test)]
 mod tests;
 pub mod words;
 
-use biosweep_common::results::views::{IncompleteAttempt, SpecView, SweepView};
+use biosweep_common::results::views::{IncompleteAttempt, SweepView};
 use biosweep_common::vocabulary::time::WallTime;
 
 pub use illustrations::{Illustration, illustrations};
 pub use record::Record;
+pub use spec::Spec;
 
 /// What a report is written from.
 #[derive(Debug)]
@@ -50,15 +55,17 @@ pub enum Subject<'a> {
     Sweep {
         /// The sweep.
         sweep: &'a SweepView,
-        /// The text of its spec.
-        spec: &'a SpecView,
+        /// Its spec.
+        spec: &'a Spec,
         /// Its latest incomplete attempts, latest first. They have the causes of failures.
         attempts: &'a [IncompleteAttempt],
     },
-    /// An exported file of results, which has neither a spec nor learning curves.
+    /// An exported file of results, which has no learning curves.
     File {
         /// The name of the file.
         name: &'a str,
+        /// The margin of equivalence.
+        margin: f64,
     },
 }
 

@@ -1,20 +1,22 @@
 //! The page of a report: its parts as texts, which the template puts in their places.
 
 use askama::Template;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::results::outcome::SweepState;
-use biosweep_common::results::views::{SpecView, SweepView};
+use biosweep_common::results::views::SweepView;
 use biosweep_common::settings::Setting;
-use biosweep_common::spec::EQUIVALENCE_MARGIN;
 use biosweep_common::spec::{SpecText, SweepSpec};
 
 use super::design::Design;
 use super::methods::{self, Paragraph};
 use super::record::Record;
 use super::tables::{self, Table};
-use super::{Contents, Subject, failures, words};
-use crate::aggregate::{self, Cell, uneven};
+use super::{Contents, Spec, Subject, failures, words};
+use crate::aggregate::{self, Cell};
 use crate::compare::{self, Measure, sentence};
+use crate::replicates::mean::counted;
 use crate::replicates::{Divergence, REPLICATES};
 
 const STYLE: &str = include_str!("../../templates/report/style.css");
@@ -81,13 +83,12 @@ struct SpecFile<'a> {
 
 pub(super) fn render(contents: &Contents<'_>) -> String {
     let Contents { subject, record, illustrations, now, version } = *contents;
-    let spec = match subject {
-        Subject::Sweep { spec, .. } => spec.spec(),
-        Subject::File { .. } => None,
+    let (spec, margin) = match subject {
+        Subject::Sweep { spec, .. } => (spec.parsed(), spec.margin()),
+        Subject::File { margin, .. } => (None, margin),
     };
-    let margin = spec.as_ref().map_or(EQUIVALENCE_MARGIN, |spec| spec.execution.equivalence_margin);
     // A part of a sweep is described by its results: its spec has other trials, too.
-    let planned = spec.as_ref().filter(|_| record.wanted().is_empty());
+    let planned = spec.filter(|_| record.wanted().is_empty());
     let design = planned.map_or_else(|| Design::of_results(record), |spec| Design::of_grid(&spec.grid));
     let cells = aggregate::cells(record.replicates(), Divergence::Guess);
     let contrasts = compare::connections(record.replicates(), margin);
@@ -99,10 +100,10 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
     let page = Page {
         version,
         style: STYLE,
-        fonts: [(400, base64(REGULAR)), (600, base64(SEMI_BOLD))],
+        fonts: [(400, BASE64_STANDARD.encode(REGULAR)), (600, BASE64_STANDARD.encode(SEMI_BOLD))],
         name: match subject {
             Subject::Sweep { sweep, .. } => &sweep.name,
-            Subject::File { name } => name,
+            Subject::File { name, .. } => name,
         },
         state: state(subject, record),
         facts: facts(subject, record, now),
@@ -124,9 +125,9 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
                 narrow: one.narrow.svg(),
             })
             .collect(),
-        failures: failures::failures(record, attempts, spec.as_ref().map(|spec| &spec.grid)),
+        failures: failures::failures(record, attempts, spec.map(|spec| &spec.grid)),
         divergences: failures::divergences(record, &design.axes()),
-        reproduction: reproduction(subject, spec.as_ref(), &design, record),
+        reproduction: reproduction(subject, &design, record),
     };
     page.render().expect("memory takes the page") + "\n"
 }
@@ -226,14 +227,19 @@ fn grid(design: &Design, is_planned: bool) -> Grid {
         count => format!(" in {count} blocks"),
     };
     let trials = words::counted(design.trials(), "trial");
-    Grid {
-        size: match is_planned {
-            true => format!("{trials}{blocks}. A trial is one combination of values."),
-            false => format!("{trials} with results. The values are those of these trials."),
-        },
-        tables,
-        constants: constants.join(", "),
-    }
+    let size = match (is_planned, design.is_complete) {
+        (true, true) => format!("{trials}{blocks}. A trial is one combination of values."),
+        (true, false) => {
+            format!("{trials}. A trial is one combination of values, but not every combination is a trial.")
+        }
+        (false, true) => format!("{trials} with results{blocks}. The values are those of these trials."),
+        (false, false) => {
+            format!(
+                "{trials} with results{blocks}. The values are those of these trials; some combinations have no result."
+            )
+        }
+    };
+    Grid { size, tables, constants: constants.join(", ") }
 }
 
 fn of_count(count: u64) -> String {
@@ -246,15 +252,9 @@ fn accuracies_note(cells: &[Cell]) -> Vec<String> {
     match means().max_by_key(|mean| mean.count) {
         None => notes.push("No trial has an accuracy.".to_owned()),
         Some(most) if most.count == 1 => notes.push("One replicate each, so there are no intervals.".to_owned()),
-        Some(most) if uneven(cells).is_some() => {
-            notes.push(format!("Mean ± half of its 95 % interval, over n {}.", most.unit.word(most.count)));
-        }
-        Some(most) => {
-            notes.push(format!(
-                "Mean ± half of its 95 % interval, over {} {}.",
-                most.count,
-                most.unit.word(most.count)
-            ));
+        Some(_) => {
+            let values = counted(&means().collect::<Vec<_>>()).unwrap_or_default();
+            notes.push(format!("Mean ± half of its 95 % interval, over {values}."));
         }
     }
     if cells.iter().any(|cell| cell.diverged > 0) {
@@ -266,17 +266,12 @@ fn accuracies_note(cells: &[Cell]) -> Vec<String> {
     notes
 }
 
-fn reproduction<'a>(
-    subject: Subject<'a>,
-    spec: Option<&SweepSpec>,
-    design: &Design,
-    record: &Record,
-) -> Reproduction<'a> {
-    let (sweep, text): (Option<&SweepView>, Option<&'a SpecView>) = match subject {
+fn reproduction<'a>(subject: Subject<'a>, design: &Design, record: &Record) -> Reproduction<'a> {
+    let (sweep, spec) = match subject {
         Subject::Sweep { sweep, spec, .. } => (Some(sweep), Some(spec)),
         Subject::File { .. } => (None, None),
     };
-    let specs = text.map_or_else(Vec::new, |view| {
+    let specs = spec.map(Spec::text).map_or_else(Vec::new, |view| {
         let named = |(number, text): (usize, &'a SpecText)| {
             let format = text.format.name();
             let (title, file) = match number {
@@ -295,7 +290,7 @@ fn reproduction<'a>(
         sweep,
         word: sweep.map_or_else(String::new, |sweep| shell_word(&sweep.name)),
         specs,
-        digest: spec.map(SweepSpec::digest),
+        digest: spec.and_then(Spec::parsed).map(SweepSpec::digest),
         datasets: datasets.collect(),
         key: record.first.map(|first| first.key.to_string()),
         trial: sweep.zip(record.first_completed).map(|(sweep, trial)| format!("{}/{trial}", sweep.id)),
@@ -322,21 +317,6 @@ fn upper(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Bytes in base 64 (RFC 4648), for data in a style sheet.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let number =
-            group.iter().chain([0; 2].iter()).take(3).fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
-        for place in 0..4 {
-            let digit = DIGITS[(number >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,21 +324,5 @@ mod tests {
     #[test]
     fn a_name_in_a_command_is_one_word() {
         assert_eq!(["a-b.1", "a b", "it's $1"].map(shell_word), ["a-b.1", "'a b'", "'it'\\''s $1'"]);
-    }
-
-    #[test]
-    fn base_64_is_that_of_the_standard() {
-        // The test vectors of RFC 4648, section 10.
-        for (text, expected) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(text.as_bytes()), expected);
-        }
     }
 }

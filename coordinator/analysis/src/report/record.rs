@@ -1,27 +1,27 @@
 //! The results of a report. They are added one by one, because all of them may need more memory than there is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use biosweep_common::configuration::{Configuration, Point, TrialKey};
 use biosweep_common::grid::Grid;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::{CurveView, ResultView};
-use biosweep_common::settings::{Setting, Value};
+use biosweep_common::settings::Setting;
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::TrialIndex;
 use biosweep_common::workers::environment::NumericEnvironment;
 
-use crate::replicates::{REPLICATES, Replicates, UnknownSize, is_trained_with, key, part};
+use super::combinations::Combinations;
+use crate::replicates::{REPLICATES, Replicates, UnknownSize, has_all, is_trained_with, key, part};
 
 /// What a report says of results.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     only: Point,
     pub(super) replicates: Replicates,
-    /// The values of each setting in the results, in the order of first trials.
-    pub(super) values: BTreeMap<Setting, Vec<Value>>,
-    seen: BTreeSet<(Setting, String)>,
+    /// The values of each setting in the results.
+    pub(super) combinations: Combinations,
     pub(super) diverged: Vec<Diverged>,
     index: BTreeMap<Vec<(Setting, String)>, usize>,
     pub(super) failed: Vec<TrialIndex>,
@@ -59,7 +59,7 @@ impl Record {
     /// A record of the results with all of these settings; without any, of all results.
     #[must_use]
     pub fn only(settings: Point) -> Self {
-        Self { only: settings, ..Self::default() }
+        Self { replicates: Replicates::only(settings.clone()), only: settings, ..Self::default() }
     }
 
     /// Adds one result. A result with other settings is ignored.
@@ -67,15 +67,11 @@ impl Record {
     /// # Errors
     /// A scored result on a dataset whose counts are not known.
     pub fn add(&mut self, result: &ResultView) -> Result<(), UnknownSize> {
-        if self.only.iter().any(|(setting, value)| result.point.get(setting) != Some(value)) {
+        if !has_all(&result.point, &self.only) {
             return Ok(());
         }
         self.replicates.add(result)?;
-        for (&setting, value) in &result.point {
-            if self.seen.insert((setting, value.to_string())) {
-                self.values.entry(setting).or_default().push(value.clone());
-            }
-        }
+        self.combinations.add(&result.point);
         match result.status {
             TrialStatus::Diverged => self.diverged(result),
             TrialStatus::Failed => self.failed.push(result.trial),
@@ -110,6 +106,12 @@ impl Record {
     #[must_use]
     pub fn has(&self, curve: &CurveView) -> bool {
         is_trained_with(&curve.point, &self.only)
+    }
+
+    /// Whether no trial with the wanted settings has ended.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ended() == 0
     }
 
     pub(super) fn wanted(&self) -> &Point {

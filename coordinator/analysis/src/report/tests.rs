@@ -8,7 +8,7 @@ use biosweep_common::spec::{Format, SpecText, SweepSpec};
 use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, TrialIndex};
 use biosweep_common::vocabulary::time::WallTime;
 
-use super::{Contents, Record, Subject, html, illustrations};
+use super::{Contents, Record, Spec, Subject, html, illustrations};
 use crate::figures::Material;
 use crate::samples::{completed, curves, ended, paper, sweep, with};
 
@@ -16,10 +16,10 @@ const SPEC: &str = "[data]\ndataset = \"mnist\"\n[grid]\nrule = [\"bp\", \"fa\",
                     fold = { from = 0, count = 4 }\n[[block]]\nactivation = \"relu\"\ndepth = [5, 10]\n[[block]]\n\
                     activation = \"sigmoid\"\ndepth = [3, 7]\n";
 
-fn view(name: &str) -> SpecView {
+fn view(name: &str) -> Spec {
     let text = format!("name = {name:?}\n{SPEC}");
     let (_, text) = SweepSpec::parse_to_store(text, Format::Toml, "s").unwrap_or_else(|errors| panic!("{errors}"));
-    SpecView { text, extensions: Vec::new() }
+    Spec::of(SpecView { text, extensions: Vec::new() })
 }
 
 fn record(only: Point, results: &[ResultView]) -> Record {
@@ -203,7 +203,7 @@ fn settings_of_one_value_are_constants_and_not_axes() {
     let (_, text) =
         SweepSpec::parse_to_store(text.to_owned(), Format::Toml, "s").unwrap_or_else(|errors| panic!("{errors}"));
     let results = [completed("bp", "nn", 5, 0.9, 0.9)];
-    let spec = SpecView { text, extensions: Vec::new() };
+    let spec = Spec::of(SpecView { text, extensions: Vec::new() });
     let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &spec, attempts: &[] };
     let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));
     assert!(
@@ -224,16 +224,33 @@ fn a_part_of_a_sweep_is_described_by_its_results() {
 
 #[test]
 fn a_file_of_results_has_a_page_without_curves_and_spec() {
-    let page = written(Subject::File { name: "rows <1>" }, &record(Point::new(), &paper(4)), None);
+    let page = written(Subject::File { name: "rows <1>", margin: 0.01 }, &record(Point::new(), &paper(4)), None);
     assert!(page.contains("rows &#60;1&#62;") && page.contains("96 trials in a file of results"), "{page}");
-    assert!(page.contains("A file of results has no spec.") && page.contains("biosweep replay abab"), "{page}");
+    assert!(
+        page.contains("The metadata of a Parquet file have the spec.") && page.contains("biosweep replay abab"),
+        "{page}"
+    );
     assert_eq!(page.matches("<svg").count(), 6, "three figures, none of learning curves");
+    for part in [
+        "96 trials with results in 2 blocks. The values are those of these trials.",
+        "<caption>Block 1: 48 trials for relu</caption>",
+        "<bdi>depth</bdi></th><td>3, 7 <small>2 values</small></td>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[test]
+fn a_file_without_some_combinations_says_so() {
+    let subject = Subject::File { name: "rows", margin: 0.01 };
+    let page = written(subject, &record(Point::new(), &paper(4)[1..]), None);
+    assert!(page.contains("; some combinations have no result."), "{page}");
 }
 
 #[test]
 fn a_spec_that_this_version_cannot_read_is_printed_and_results_describe_the_sweep() {
     let text = SpecText { text: "name = <b>".to_owned(), format: Format::Toml, resolved: "?".to_owned() };
-    let spec = SpecView { extensions: vec![text.clone()], text };
+    let spec = Spec::of(SpecView { extensions: vec![text.clone()], text });
     let results = paper(2);
     let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &spec, attempts: &[] };
     let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use biosweep_analysis::replicates::Divergence;
-use biosweep_analysis::report::Record;
+use biosweep_analysis::report::{Record, Spec};
 use biosweep_analysis::{aggregate, compare};
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::SweepView;
@@ -247,16 +247,16 @@ async fn conclude(client: &mut Client, home: &Path, sweep: SweepView, output: Ou
     let id = sweep.id.to_string();
     let results = client.results(&id).await?;
     let curves = client.curves(&id).await?;
-    let (status, spec) = (client.show(&id).await?, client.spec(&id).await?);
+    let (status, spec) = (client.show(&id).await?, Spec::of(client.spec(&id).await?));
     let home = home.to_owned();
     let told = tokio::task::spawn_blocking(move || {
         let mut record = Record::default();
         results.iter().try_for_each(|result| record.add(result)).map_err(Failure::environment)?;
         if let Some(grid) = replicates::planned(&sweep, &spec) {
-            record.plan(&grid);
+            record.plan(grid);
         }
         let cells = aggregate::cells(record.replicates(), Divergence::Guess);
-        let verdicts = compare::connections(record.replicates(), replicates::margin(&spec));
+        let verdicts = compare::connections(record.replicates(), spec.margin());
         let report = report::html(&status, &spec, &record, &curves);
         let folder = ResultsFolder::write(&home, &sweep, &results, &cells, &curves, &report)
             .map_err(Failure::from_environment)?;

@@ -78,6 +78,11 @@ impl Server {
             let why = "it has a user in it, which belongs into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD";
             return Err(bad(&hidden, why));
         }
+        // The parser takes every number as a port, and later has none if it is too large.
+        let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+        if after_host.contains(':') && parsed.port_u16().is_none_or(|port| port == 0) {
+            return Err(bad(url, "its port is not a number from 1 to 65535"));
+        }
         if !matches!(parsed.scheme_str(), Some("http" | "https")) || authority.is_empty() {
             return Err(bad(url, "it does not begin with http:// or https://"));
         }

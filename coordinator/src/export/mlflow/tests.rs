@@ -141,6 +141,8 @@ fn an_invalid_address_is_bad_input_and_no_password_is_shown() {
         ("runs", "http:// or https://"),
         ("databricks://profile", "http:// or https://"),
         ("http://", "it is not an address"),
+        ("http://host:70000", "its port is not a number from 1 to 65535"),
+        ("http://[::1]:65536/mlflow", "its port is not a number from 1 to 65535"),
         ("http://host/?a=b", "a ? or #"),
         ("http://host/#experiments", "a ? or #"),
         ("https://user:secret@host", "MLFLOW_TRACKING_USERNAME"),
@@ -152,6 +154,7 @@ fn an_invalid_address_is_bad_input_and_no_password_is_shown() {
         assert!(!text.contains("secret"), "{text}");
     }
     assert_eq!(server("https://host:5000/mlflow//", SHORT).url(), "https://host:5000/mlflow");
+    assert_eq!(server("http://[::1]", SHORT).url(), "http://[::1]", "an address without a port");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::taskbar::Taskbar;
 use crate::render::human;
 use crate::render::rate::Rate;
 use crate::terminal::Size;
+use crate::terminal::escape::escaped;
 use crate::terminal::prose::wrapped;
 
 /// Minimum milliseconds between two drawings.
@@ -148,7 +149,7 @@ impl Picture {
         text.push_str("\x1b[J");
         self.drawn.clear();
         for message in self.messages.drain(..) {
-            for line in wrapped(&message, columns).lines() {
+            for line in wrapped(&escaped(&message), columns).lines() {
                 let _fits = write!(text, "{line}\r\n");
             }
         }
@@ -192,6 +193,15 @@ mod tests {
         }
         assert_eq!(sizes.len(), 100);
         assert!(sizes.iter().all(|&bytes| bytes < 2_000), "{sizes:?}");
+    }
+
+    #[test]
+    fn a_message_cannot_change_the_terminal() {
+        let mut picture = picture(false);
+        picture.show(&many(1), RATE);
+        picture.note("failed: \u{202e}a\u{1b}[2J".to_owned());
+        let bytes = picture.bytes(Tick(200), SIZE).expect("a drawing");
+        assert!(bytes.contains("failed: \\u{202e}a\\u{1b}[2J"), "{bytes:?}");
     }
 
     #[test]

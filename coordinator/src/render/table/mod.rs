@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use biosweep_analysis::aggregate::{Cell, uneven};
 use biosweep_analysis::replicates::Divergence;
-use biosweep_analysis::replicates::mean::{Mean, Unit};
+use biosweep_analysis::replicates::mean::{Mean, Unit, counted};
 use biosweep_common::results::views::SweepView;
 use biosweep_common::rules::Rule;
 use biosweep_common::settings::{Setting, Value};
@@ -21,6 +21,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use tabular::Tabular;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::terminal::escape::escaped;
 use crate::terminal::prose;
 use crate::terminal::prose::cut;
 
@@ -85,8 +86,10 @@ const NAME_WIDTH_MIN: usize = 12;
 /// every command accepts. Names are cut if the table is wider than `width` columns of the terminal; some characters
 /// take two columns.
 pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime, width: Option<u16>) -> String {
-    let ids = beginnings(sweeps);
-    let of = |width| listed(sweeps, &ids, now, width);
+    let safe = |sweep: &SweepView| SweepView { name: escaped(&sweep.name).into_owned(), ..sweep.clone() };
+    let sweeps: Vec<SweepView> = sweeps.iter().map(safe).collect();
+    let ids = beginnings(&sweeps);
+    let of = |width| listed(&sweeps, &ids, now, width);
     let text = of(usize::MAX);
     let longest = |text: &str| text.lines().map(|line| line.width()).max().unwrap_or(0);
     let Some(width) = width.map(usize::from).filter(|&width| longest(&text) > width) else { return text };
@@ -226,15 +229,13 @@ fn percent(accuracy: &Mean) -> String {
 /// The explanation of the numbers.
 fn caption(cells: &[Cell], divergence: Divergence) -> String {
     let means = || cells.iter().filter_map(|cell| cell.test);
-    let units: BTreeSet<&str> = means().map(|test| test.unit.word(test.count)).collect();
-    let units = units.into_iter().collect::<Vec<_>>().join(" or ");
     let mut text = match means().map(|test| test.count).max() {
         None => "no trial completed".to_owned(),
         Some(1) => "test accuracy in percent, one replicate each".to_owned(),
-        Some(_) if uneven(cells).is_some() => {
-            format!("mean test accuracy in percent ± half of its 95 % interval, over n {units}")
+        Some(_) => {
+            let values = counted(&means().collect::<Vec<_>>()).unwrap_or_default();
+            format!("mean test accuracy in percent ± half of its 95 % interval, over {values}")
         }
-        Some(most) => format!("mean test accuracy in percent ± half of its 95 % interval, over {most} {units}"),
     };
     if means().any(|test| test.count > 1 && test.unit == Unit::Seed) {
         text += ";\nthere is one fold only, so nothing follows for other training images";

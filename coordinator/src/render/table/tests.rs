@@ -155,6 +155,10 @@ fn sweeps_are_listed_with_their_age() {
     let ids: BTreeSet<&str> = lines(&text)[2..].iter().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(ids.len(), 2, "ids are long enough to tell them apart: {text}");
 
+    let spoofed = SweepView { name: "a\u{202e}b".to_owned(), ..list[0].clone() };
+    let text = sweeps(&[spoofed], WallTime(0), None);
+    assert!(text.contains("a\\u{202e}b") && !text.contains('\u{202e}'), "{text}");
+
     // Each of these characters takes two columns of a terminal.
     let list = [SweepView { name: "漢".repeat(128), ..list[0].clone() }];
     let text = sweeps(&list, WallTime(1_000_000 + 3 * 3_600_000), Some(80));

@@ -17,15 +17,17 @@ pub(super) fn ends(cells: &[&Cell]) -> impl Iterator<Item = f64> {
     cells.iter().filter_map(|cell| cell.test).flat_map(|test| intervals::ends(&test))
 }
 
-/// The entries of the key for the marks that occur: error bars, crosses and diamonds, which mean
-/// `diamond`.
+/// The entries of the key for the marks that occur: error bars, crosses and diamonds, which mean `diamond`. Without error
+/// bars because there is one replicate each, it says so.
 pub(super) fn marks(cells: &[&Cell], diamond: &str) -> Vec<Entry> {
-    let bars = intervals::meaning(cells.iter().filter_map(|cell| cell.test.as_ref()));
+    let means = || cells.iter().filter_map(|cell| cell.test.as_ref());
+    let bars = intervals::meaning(means());
     let cross = cells.iter().any(|cell| is_cross(cell)).then_some("no replicate completed");
     let most = uneven(cells.iter().copied()).unwrap_or(0);
     let diamond = cells.iter().any(|cell| is_partial(cell, most)).then_some(diamond);
     let entries = [(Sample::Bar, bars.as_deref()), (Sample::Cross, cross), (Sample::Diamond, diamond)];
-    entries.into_iter().filter_map(|(sample, meaning)| Some(Entry::new(sample, meaning?))).collect()
+    let entries = entries.into_iter().filter_map(|(sample, meaning)| Some(Entry::new(sample, meaning?)));
+    entries.chain(intervals::single(means())).collect()
 }
 
 /// Whether a cell is a cross: no replicate completed. It stands at the accuracy of a guess if one diverged.

@@ -1,6 +1,7 @@
 //! Intervals of means, as bars and bands show them.
 
-use crate::replicates::mean::Mean;
+use super::key::{Entry, Sample};
+use crate::replicates::mean::{Mean, counted};
 
 /// The lower and the upper end of a mean's interval; the mean itself if it has none.
 pub(crate) fn ends(mean: &Mean) -> [f64; 2] {
@@ -20,14 +21,15 @@ pub(crate) fn area<'a>(means: impl Iterator<Item = (f64, &'a Mean)>) -> Vec<(f64
 /// What the bars or bands of these means are, such as `95 % interval, 8 folds`; `None` if none has an interval. If the means
 /// have different numbers of values, the number is n.
 pub(crate) fn meaning<'a>(means: impl Iterator<Item = &'a Mean>) -> Option<String> {
-    let (mut least, mut most) = (u64::MAX, None);
-    for mean in means.filter(|mean| mean.half_width.is_some()) {
-        least = least.min(mean.count);
-        most = most.max(Some((mean.count, mean.unit)));
-    }
-    let (most, unit) = most?;
-    let count = if least < most { "n".to_owned() } else { most.to_string() };
-    Some(format!("95 % interval, {count} {}", unit.word(most)))
+    counted(means.filter(|mean| mean.half_width.is_some())).map(|values| format!("95 % interval, {values}"))
+}
+
+/// The note that every mean is of one replicate, so that none has an interval; `None` if some mean has several values, or
+/// without means.
+pub(crate) fn single<'a>(mut means: impl Iterator<Item = &'a Mean>) -> Option<Entry> {
+    let is_single = |mean: &Mean| mean.count == 1;
+    (means.next().is_some_and(is_single) && means.all(is_single))
+        .then(|| Entry::new(Sample::None, "one replicate each (n = 1)"))
 }
 
 #[cfg(test)]
@@ -42,5 +44,12 @@ mod tests {
         assert_eq!(meaning([of(3), of(2)].iter()).as_deref(), Some("95 % interval, n folds"));
         assert_eq!(meaning([of(1)].iter()), None, "one value has no interval");
         assert_eq!(ends(&of(1)), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn means_of_one_replicate_each_say_so() {
+        let of = |folds: u32| mean_of((0..folds).map(|fold| vec![f64::from(fold)]).collect()).expect("values");
+        assert_eq!(single([of(1), of(1)].iter()), Some(Entry::new(Sample::None, "one replicate each (n = 1)")));
+        assert_eq!((single([of(1), of(2)].iter()), single([].iter())), (None, None));
     }
 }

@@ -114,6 +114,13 @@ impl Sample {
     }
 }
 
+/// The note that settings diverged; `None` if none did.
+pub(crate) fn diverged(settings: usize) -> Option<Entry> {
+    let settings_of = if settings == 1 { "setting" } else { "settings" };
+    let text = format!("{settings} {settings_of} diverged in some replicate, which counts as a guess");
+    (settings > 0).then(|| Entry::new(Sample::None, &text))
+}
+
 /// Draws the key below `top` and returns its lower end. A group starts a row of its own unless it fits in the row before.
 /// If it needs several rows, its entries stand in columns.
 pub(crate) fn draw(scene: &mut Scene, groups: &[Vec<Entry>], (left, top): Point, width: f64) -> f64 {

@@ -14,6 +14,7 @@ use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
 use crate::figures::parts::axis::{Axis, Scale};
 use crate::figures::parts::chart::{Chart, Grid, Heading};
+use crate::figures::parts::intervals;
 use crate::figures::parts::key::{Entry, Sample};
 use crate::figures::parts::plot::Plot;
 use crate::figures::parts::style::{Marker, colour_of, layers};
@@ -31,22 +32,31 @@ struct Curves {
     mean: Vec<(u64, Mean)>,
 }
 
+/// Number of replicates that have no curve, because they diverged before the first evaluation.
+#[derive(Clone, Copy)]
+struct Lost(usize);
+
 /// The figure with the curves of the settings that were chosen for `cells`; other curves are left out.
 pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView], width: Width) -> Figure {
     let shown = Shown::of(cells, curves);
     let mut panels: BTreeMap<LearningPanel<'_>, BTreeMap<Rule, Curves>> = BTreeMap::new();
-    for (Cell { place, .. }, curves) in &shown.cells {
+    let mut lost = Lost(0);
+    for (Cell { place, diverged_in, .. }, curves) in &shown.cells {
         let panel = panels.entry((&place.dataset, place.activation, place.network, place.depth)).or_default();
         let lines: Vec<Line> = curves.iter().map(|&curve| line(curve)).filter(|line| !line.points.is_empty()).collect();
+        let has_line = |replicate: &&(u64, u64)| lines.iter().any(|line| line.replicate == **replicate);
+        lost.0 += diverged_in.iter().filter(|replicate| !has_line(replicate)).count();
         if !lines.is_empty() {
             panel.insert(place.rule, Curves { mean: mean(&lines), lines });
         }
     }
     let all = || panels.values().flat_map(BTreeMap::values);
     let rules: BTreeSet<Rule> = panels.values().flat_map(BTreeMap::keys).copied().collect();
-    let mut chart = Chart::new(&shown.title(title), width, &key(rules, all()));
+    let mut chart = Chart::new(&shown.title(title), width, &key(rules, all(), lost));
     let points = || all().flat_map(|curves| &curves.lines).flat_map(|line| &line.points);
-    let percents = Axis::percent(points().map(|&(_, accuracy)| accuracy), 6);
+    let bands = all().map(|curves| &curves.mean).filter(|mean| has_band(mean)).flatten();
+    let ends = bands.flat_map(|(_, mean)| intervals::ends(mean));
+    let percents = Axis::percent(points().map(|&(_, accuracy)| accuracy).chain(ends), 6);
     let updates = Updates::to(points().map(|&(update, _)| update).max());
     let networks = panels.keys().map(|&(_, _, network, _)| network).collect::<BTreeSet<_>>().len();
     let columns_max = if networks > 1 { networks.min(4) } else { COLUMNS_MAX };
@@ -70,17 +80,27 @@ fn line(curve: &CurveView) -> Line {
     Line::of(curve, curve.points.iter().map(|point| (point.update, point.validation_accuracy.clamp(0.0, 1.0))))
 }
 
-fn key<'a>(rules: BTreeSet<Rule>, curves: impl Iterator<Item = &'a Curves> + Clone) -> [Vec<Entry>; 2] {
+fn key<'a>(rules: BTreeSet<Rule>, curves: impl Iterator<Item = &'a Curves> + Clone, lost: Lost) -> [Vec<Entry>; 2] {
     let is_mean = curves.clone().any(|curves| curves.lines.len() > 1);
     let has_lines = curves.clone().any(Curves::has_lines);
-    let bands = bands(curves.map(|curves| &curves.mean));
+    let bands = bands(curves.clone().map(|curves| &curves.mean));
+    let single = intervals::single(curves.flat_map(|curves| &curves.mean).map(|(_, mean)| mean));
     let entries = [
         (Sample::Thick, is_mean.then_some("mean of replicates")),
         (Sample::Thin, has_lines.then_some("one replicate")),
         (Sample::Band, bands.as_deref()),
     ];
     let entries = entries.into_iter().filter_map(|(sample, meaning)| Some(Entry::new(sample, meaning?)));
-    [rules.into_iter().map(Entry::of_rule).collect(), entries.collect()]
+    [rules.into_iter().map(Entry::of_rule).collect(), entries.chain(single).chain(lost.note()).collect()]
+}
+
+impl Lost {
+    fn note(self) -> Option<Entry> {
+        let Self(count) = self;
+        let replicates = if count == 1 { "replicate" } else { "replicates" };
+        let text = format!("{count} {replicates} diverged before the first evaluation");
+        (count > 0).then(|| Entry::new(Sample::None, &text))
+    }
 }
 
 impl Curves {
@@ -125,10 +145,11 @@ fn draw(plot: &mut Plot<'_>, rules: &BTreeMap<Rule, Curves>, updates: Scale) {
 
 #[cfg(test)]
 mod tests {
+    use biosweep_common::results::outcome::TrialStatus;
     use biosweep_common::settings::Value;
 
     use super::*;
-    use crate::samples::{cells, completed, curves, paper, with};
+    use crate::samples::{cells, completed, curves, ended, paper, with};
 
     fn drawn(title: &str, cells: &[Cell], curves: &[CurveView]) -> String {
         learning_curves(title, cells, curves, Width::PAGE).svg()
@@ -193,6 +214,43 @@ mod tests {
         let svg = drawn(&views);
         // One closed path is the marker in the key.
         assert_eq!((means(&svg), svg.matches(" Z\"").count()), (0, 1 + 1), "{svg}");
+    }
+
+    #[test]
+    fn the_key_counts_the_replicates_that_diverged_before_the_first_evaluation() {
+        let of_fold = |fold, result| with(result, &[("fold", Value::Integer(fold))]);
+        let mut results: Vec<_> = (0..3).map(|fold| of_fold(fold, completed("fa", "nn", 5, 0.8, 0.8))).collect();
+        results.extend((3..6).map(|fold| of_fold(fold, ended("fa", "nn", 5, TrialStatus::Diverged))));
+        let mut views = curves(&results);
+        let svg = drawn("s", &cells(&results), &views);
+        assert!(!svg.contains("before the first evaluation"), "all have a curve");
+        views[3].points.clear();
+        let svg = drawn("s", &cells(&results), &views);
+        assert!(svg.contains(">1 replicate diverged before the first evaluation<"), "{svg}");
+        views.truncate(4);
+        let svg = drawn("s", &cells(&results), &views);
+        assert!(svg.contains(">3 replicates diverged before the first evaluation<"), "{svg}");
+        assert_eq!((means(&svg), bands(&svg)), (1, 1));
+    }
+
+    #[test]
+    fn a_band_is_within_the_axis() {
+        let of_fold = |fold, accuracy| with(completed("fa", "nn", 5, accuracy, 0.8), &[("fold", Value::Integer(fold))]);
+        let results = [of_fold(0, 0.5), of_fold(1, 0.52), of_fold(2, 0.7)];
+        let views = curves(&results);
+        let shown = super::line(&views[2]).points;
+        let highest = shown.iter().map(|&(_, accuracy)| accuracy).fold(0.0, f64::max);
+        let svg = drawn("s", &cells(&results), &views);
+        // The mean of these three and its interval go above the highest curve: t(2) is 4.3.
+        let labels: Vec<f64> = svg.split('>').filter_map(|text| text.split('<').next()?.parse().ok()).collect();
+        let most = labels.into_iter().filter(|&label| label <= 100.0).fold(0.0, f64::max);
+        assert!(most >= 80.0 && highest < 0.7, "{most} {highest}");
+    }
+
+    #[test]
+    fn one_replicate_each_says_so() {
+        let svg = drawn("s", &cells(&paper(1)), &curves(&paper(1)));
+        assert!(svg.contains(">one replicate each (n = 1)<"), "{svg}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::figures::parts::axis::{Axis, Scale, ticks};
 use crate::figures::parts::chart::{Chart, Grid, Heading};
 use crate::figures::parts::family::{self, Family};
 use crate::figures::parts::intervals::{self, ends};
-use crate::figures::parts::key::{Entry, Sample};
+use crate::figures::parts::key::{self, Entry, Sample};
 use crate::figures::parts::plot::Plot;
 use crate::figures::parts::style::{Connectivity, Marker, colour_of, layers};
 use crate::figures::scene::Stroke;
@@ -36,7 +36,7 @@ pub fn tuning_budget(title: &str, spreads: &[(Place, Spread)], width: Width) -> 
         shown.iter().map(|(place, _)| panel_of(place)).collect::<BTreeSet<_>>().into_iter().collect();
     let budgets = || shown.iter().flat_map(|(_, spread)| &spread.expected_best);
     let percents = Axis::percent(budgets().flat_map(ends), 6);
-    let mut chart = Chart::new(&title, width, &key(&shown));
+    let mut chart = Chart::new(&title, width, &entries(&shown));
     let headings: Vec<Heading> = panels.iter().map(|&panel| heading(panel, &panels)).collect();
     let grid = Grid::over(&percents, COLUMNS_MAX);
     for (index, frame) in chart.frames(&headings, grid).into_iter().enumerate() {
@@ -97,21 +97,23 @@ fn heading((family, depth): BudgetPanel<'_>, panels: &[BudgetPanel<'_>]) -> Head
     Heading { text: format!("{}, {}", heading.text, layers(depth)), ..heading }
 }
 
-fn key(shown: &[&(Place, Spread)]) -> [Vec<Entry>; 3] {
+fn entries(shown: &[&(Place, Spread)]) -> [Vec<Entry>; 3] {
     let rules: BTreeSet<Rule> = shown.iter().map(|(place, _)| place.rule).collect();
     let networks: BTreeSet<Network> = shown.iter().map(|(place, _)| place.network).collect();
-    let drawn = shown.iter().filter(|(_, spread)| spread.expected_best.len() > 1);
-    let band = intervals::meaning(drawn.flat_map(|(_, spread)| &spread.expected_best));
-    let band = band.map(|meaning| Entry::new(Sample::Band, &meaning));
+    let drawn = || shown.iter().map(|(_, spread)| spread).filter(|spread| spread.expected_best.len() > 1);
+    let means = || drawn().flat_map(|spread| &spread.expected_best);
+    let band = intervals::meaning(means()).map(|meaning| Entry::new(Sample::Band, &meaning));
+    let diverged = key::diverged(drawn().map(|spread| spread.diverged).sum());
     [
         rules.into_iter().map(Entry::of_rule).collect(),
         networks.into_iter().map(Entry::of_network).collect(),
-        band.into_iter().collect(),
+        band.into_iter().chain(diverged).chain(intervals::single(means())).collect(),
     ]
 }
 
 #[cfg(test)]
 mod tests {
+    use biosweep_common::results::outcome::TrialStatus;
     use biosweep_common::results::views::ResultView;
     use biosweep_common::settings::Value;
 
@@ -143,6 +145,17 @@ mod tests {
         for text in [">1<", ">3<", ">settings tried<", ">95 % interval, 3 folds<", "relu, 5 hidden layers"] {
             assert!(svg.contains(text), "{text}: {svg}");
         }
+    }
+
+    #[test]
+    fn the_key_counts_the_settings_that_diverged() {
+        let mut results = vec![tried("nn", 0.1, 0, 0.4), tried("nn", 0.01, 0, 0.7), tried("nn", 0.001, 0, 0.7)];
+        for result in &mut results[1..] {
+            (result.status, result.score) = (TrialStatus::Diverged, None);
+        }
+        let svg = drawn(&results);
+        assert!(svg.contains(">2 settings diverged in some replicate, which counts as a guess<"), "{svg}");
+        assert!(svg.contains(">one replicate each (n = 1)<"), "{svg}");
     }
 
     #[test]

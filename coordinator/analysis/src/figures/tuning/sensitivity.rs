@@ -14,7 +14,7 @@ use crate::figures::parts::axis::{Axis, Scale};
 use crate::figures::parts::chart::{Chart, Grid, Heading};
 use crate::figures::parts::family::{self, Family};
 use crate::figures::parts::intervals::{self, ends};
-use crate::figures::parts::key::{Entry, Sample};
+use crate::figures::parts::key::{self, Entry, Sample};
 use crate::figures::parts::plot::Plot;
 use crate::figures::parts::style::{Connectivity, Marker, RADIUS, colour_of};
 use crate::figures::scene::Stroke;
@@ -34,7 +34,7 @@ pub fn sensitivity(title: &str, sorted: &[Sorted], width: Width) -> Figure {
     let panels: Vec<Panel<'_>> = sorted.iter().map(panel_of).collect::<BTreeSet<_>>().into_iter().collect();
     let tests = || sorted.iter().flat_map(|one| &one.tests);
     let percents = Axis::percent(tests().flat_map(ends), 6);
-    let mut chart = Chart::new(title, width, &key(sorted));
+    let mut chart = Chart::new(title, width, &entries(sorted));
     let headings: Vec<Heading> = panels.iter().map(|&panel| heading(panel, &panels)).collect();
     let grid = Grid::over(&percents, COLUMNS_MAX);
     let across = Scale::linear(-ROOM, 1.0 + ROOM);
@@ -85,12 +85,14 @@ fn heading((family, rule): Panel<'_>, panels: &[Panel<'_>]) -> Heading {
     Heading { text: format!("{rule}, {}", heading.text), ..heading }
 }
 
-fn key(sorted: &[Sorted]) -> [Vec<Entry>; 2] {
+fn entries(sorted: &[Sorted]) -> [Vec<Entry>; 2] {
     let networks: BTreeSet<Network> = sorted.iter().map(|one| one.place.network).collect();
-    let band =
-        intervals::meaning(sorted.iter().flat_map(|one| &one.tests)).map(|meaning| Entry::new(Sample::Band, &meaning));
+    let tests = || sorted.iter().flat_map(|one| &one.tests);
+    let band = intervals::meaning(tests()).map(|meaning| Entry::new(Sample::Band, &meaning));
     let note = settings(sorted).map(|settings| Entry::new(Sample::None, &settings));
-    [networks.into_iter().map(Entry::of_network).chain(band).collect(), note.into_iter().collect()]
+    let diverged = key::diverged(sorted.iter().map(|one| one.diverged).sum());
+    let notes = note.into_iter().chain(diverged).chain(intervals::single(tests()));
+    [networks.into_iter().map(Entry::of_network).chain(band).collect(), notes.collect()]
 }
 
 /// The number of settings and what differs; `None` without settings.
@@ -105,6 +107,7 @@ fn settings(sorted: &[Sorted]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use biosweep_common::results::outcome::TrialStatus;
     use biosweep_common::results::views::ResultView;
     use biosweep_common::settings::Value;
 
@@ -135,8 +138,18 @@ mod tests {
     }
 
     #[test]
+    fn the_key_counts_the_settings_that_diverged() {
+        let mut results = paper(3);
+        let count = |svg: &str| svg.contains(">1 setting diverged in some replicate, which counts as a guess<");
+        assert!(!count(&drawn(&results)));
+        (results[0].status, results[0].score) = (TrialStatus::Diverged, None);
+        assert!(count(&drawn(&results)), "{}", drawn(&results));
+    }
+
+    #[test]
     fn one_setting_is_one_marker_without_a_band() {
         let svg = drawn(&[completed("bp", "nn", 5, 0.9, 0.9)]);
+        assert!(svg.contains(">one replicate each (n = 1)<"), "{svg}");
         assert!(svg.contains(">one setting<") && !svg.contains("fill-opacity"), "{svg}");
         assert_eq!(svg.matches("<circle").count(), 1 + 1, "one marker, and one in the key");
     }
