@@ -5,8 +5,6 @@ use crate::settings::{Level, Setting};
 use crate::spec::SweepSpec;
 use crate::vocabulary::ids::TrajectoryIndex;
 
-use crate::terminal::escape::escaped;
-
 /// Names trials by the settings that distinguish them in their sweep.
 #[derive(Debug, Default)]
 pub struct TrialNames {
@@ -32,7 +30,7 @@ impl TrialNames {
         parts.push(leading.join(" "));
         let rest = self.axes.iter().filter(|axis| !LEADING.contains(axis));
         parts.extend(rest.filter_map(|axis| Some(format!("{axis} {}", point.get(axis)?.short()))));
-        escaped(&parts.join(" · ")).into_owned()
+        parts.join(" · ")
     }
 
     /// The name of a trajectory of this sweep; its number if the spec is not known.

@@ -48,7 +48,9 @@ pub(super) async fn add(
     store.commit(&[Record::Submitted(submission)]).await?;
     let worker = new_id::<WorkerId>();
     let batch = (FILL / points.max(1)).max(1);
-    for (attempt, first) in (attempts + 1..).map(Attempt).zip((0..completed).step_by(usize::try_from(batch).unwrap_or(1))) {
+    for (attempt, first) in
+        (attempts + 1..).map(Attempt).zip((0..completed).step_by(usize::try_from(batch).unwrap_or(1)))
+    {
         let count = batch.min(completed - first);
         let worker_name = "bench".to_owned();
         let lease = LeaseRow {

@@ -114,10 +114,12 @@ async fn get(url: &str, what: &'static str, path: String) -> Result<Answer, Benc
     let address = format!("{url}{path}");
     let answered = tokio::task::spawn_blocking(move || {
         let clock = Clock::start();
-        let bytes = Agent::new_with_defaults().get(&address).call().and_then(|mut answer| answer.body_mut().read_to_vec());
+        let bytes =
+            Agent::new_with_defaults().get(&address).call().and_then(|mut answer| answer.body_mut().read_to_vec());
         bytes.map(|bytes| (clock.seconds(), bytes.len()))
     });
-    let (seconds, bytes) = answered.await.expect("a request does not panic").map_err(|source| not_read(path, source))?;
+    let (seconds, bytes) =
+        answered.await.expect("a request does not panic").map_err(|source| not_read(path, source))?;
     Ok(Answer { what, ms: seconds * 1e3, kib: bytes as f64 / 1024.0 })
 }
 

@@ -122,7 +122,7 @@ async fn commands_change_the_sweep_and_answer_with_its_page() {
     assert_eq!(act("resume").await.0, StatusCode::SEE_OTHER);
     assert!(state().await.contains("state running"));
     let (status, why) = act("retry").await;
-    assert!(status == StatusCode::CONFLICT && why.contains("no failed trial"), "{status} {why}");
+    assert!(status == StatusCode::CONFLICT && why.contains("nothing to retry"), "{status} {why}");
     assert_eq!(act("explode").await.0, StatusCode::NOT_FOUND);
     assert_eq!(act("cancel").await.0, StatusCode::SEE_OTHER);
     assert!(state().await.contains("state cancelled"));

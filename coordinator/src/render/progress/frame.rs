@@ -15,6 +15,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::render::human;
 use crate::render::rate::Rate;
 use crate::terminal::Size;
+use crate::terminal::escape::escaped;
 use crate::terminal::prose::{cut, cut_inside};
 
 /// Maximum columns of the bar.
@@ -153,7 +154,7 @@ fn running(status: &SweepStatus, names: &TrialNames, width: usize, rows: usize) 
     let lanes = workers.iter().flat_map(|worker| &worker.training).filter(|lane| lane.sweep == status.sweep.id);
     let room = if total <= rows.min(WATCHED_TRAJECTORIES) { rows } else { rows.saturating_sub(1) };
     let lanes: Vec<&LaneView> = lanes.take(room.min(WATCHED_TRAJECTORIES)).collect();
-    let trajectories: Vec<String> = lanes.iter().map(|lane| names.name(&lane.point)).collect();
+    let trajectories: Vec<String> = lanes.iter().map(|lane| escaped(&names.name(&lane.point)).into_owned()).collect();
     let longest = |texts: &[String]| texts.iter().map(|text| text.width()).max().unwrap_or(0);
     let room_beside = |numbers: &[String]| width.saturating_sub(longest(numbers) + 4);
     let mut numbers = aligned(&lanes, true);

@@ -121,8 +121,11 @@ fn counts_and_means_are_those_of_the_analysis() {
         for row in rows {
             let trials = outcomes.trials_of(row.cell);
             let outcomes_ref = &outcomes;
-            let of = |status| trials.iter().filter(move |&&trial| outcomes_ref.outcome(trial).is_some_and(|one| one.status == status));
-            let counts = [TrialStatus::Completed, TrialStatus::Diverged, TrialStatus::Failed].map(|status| of(status).count());
+            let of = |status| {
+                trials.iter().filter(move |&&trial| outcomes_ref.outcome(trial).is_some_and(|one| one.status == status))
+            };
+            let counts =
+                [TrialStatus::Completed, TrialStatus::Diverged, TrialStatus::Failed].map(|status| of(status).count());
             let summary = row.summary;
             assert_eq!(counts, [summary.completed, summary.diverged, summary.failed].map(|count| count as usize));
             let (validation, test) = outcomes.accuracies(row.cell, trials);
@@ -274,7 +277,8 @@ async fn outcomes_follow_what_is_committed() {
 
 #[tokio::test]
 async fn a_sweep_with_too_many_trials_says_so() {
-    let text = format!("{HEAD}[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = {{ from = 0, count = 1_000_001 }}\n");
+    let text =
+        format!("{HEAD}[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = 1\nseed = {{ from = 0, count = 1_000_001 }}\n");
     let (spec, text) = SweepSpec::parse_to_store(text, Format::Toml, "large").expect("a good spec");
     let (clock, id) = (Clock::start(), new_id::<SweepId>());
     let now = Now { tick: clock.now(), wall: clock.wall() };
