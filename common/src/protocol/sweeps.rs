@@ -29,6 +29,7 @@ impl IntoWire<v1::Sweep> for SweepView {
             submitted_at_ms: self.submitted_at.0,
             reason: cause_into_wire(self.reason),
             reused: self.reused,
+            note: self.note,
         }
     }
 }
@@ -48,6 +49,7 @@ impl FromWire<v1::Sweep> for SweepView {
             running: bounds::number(message.running, "sweep.running")?,
             submitted_at: WallTime(bounds::number(message.submitted_at_ms, "sweep.submitted_at_ms")?),
             reason: cause_from_wire(message.reason, "sweep.reason")?,
+            note: bounds::note(message.note.as_deref().unwrap_or_default(), "sweep.note")?,
         })
     }
 }
@@ -288,6 +290,7 @@ mod tests {
                 running: 4,
                 submitted_at: WallTime(5),
                 reason: Some("3 trajectories failed with similar errors".to_owned()),
+                note: Some("why it was run:\n\tto see".to_owned()),
             },
             workers: vec![WorkerView {
                 id: WorkerId(Uuid::from_u128(7)),
@@ -325,6 +328,17 @@ mod tests {
         for seen in [WatchEvent::State(Box::new(status())), WatchEvent::IncompleteAttempt(incomplete_attempt())] {
             assert_eq!(WatchEvent::from_wire(seen.clone().into_wire()), Ok(seen));
         }
+    }
+
+    #[test]
+    fn a_note_that_terminals_interpret_or_that_is_too_long_is_refused() {
+        for note in ["a\u{1b}[2J".to_owned(), "x".repeat(10_001)] {
+            let sweep = v1::Sweep { note: Some(note), ..status().sweep.into_wire() };
+            let error = SweepView::from_wire(sweep).expect_err("no note").to_string();
+            assert!(error.starts_with("message with `sweep.note` = "), "{error}");
+        }
+        let empty = v1::Sweep { note: Some(String::new()), ..status().sweep.into_wire() };
+        assert_eq!(SweepView::from_wire(empty).map(|sweep| sweep.note), Ok(None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Results: learning curves, outcomes, and what a coordinator shows of them.
+//! Results: learning curves, outcomes, notes, and what a coordinator shows of them.
 
 pub mod curve;
+pub mod note;
 pub mod outcome;
 pub mod views;

@@ -43,6 +43,8 @@ pub struct SweepView {
     pub running: u64,
     /// Time of submission.
     pub submitted_at: WallTime,
+    /// The note that a user wrote to it.
+    pub note: Option<String>,
 }
 
 impl SweepView {

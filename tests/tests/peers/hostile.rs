@@ -198,6 +198,7 @@ fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
         submitted_at_ms: 5,
         reason: "it waits".to_owned(),
         reused: 1,
+        note: Some("why it was run".to_owned()),
     };
     let state = v1::SweepStatus {
         sweep: Some(of),
@@ -389,6 +390,7 @@ fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
         "PauseRequest" => v1::PauseRequest { sweep: sweep_id }.encode_to_vec(),
         "ResumeRequest" => v1::ResumeRequest { sweep: sweep_id }.encode_to_vec(),
         "RetryRequest" => v1::RetryRequest { sweep: sweep_id, r#where: vec![rule] }.encode_to_vec(),
+        "NoteRequest" => v1::NoteRequest { sweep: sweep_id, note: "why it was run".to_owned() }.encode_to_vec(),
         "ListWorkersRequest" => v1::ListWorkersRequest {}.encode_to_vec(),
         "ReleaseWorkerRequest" => v1::ReleaseWorkerRequest { worker: "host/1".to_owned() }.encode_to_vec(),
         "ResultsRequest" => v1::ResultsRequest { sweep: sweep_id }.encode_to_vec(),

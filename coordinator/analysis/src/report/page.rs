@@ -30,6 +30,7 @@ struct Page<'a> {
     fonts: [(u16, String); 2],
     name: &'a str,
     state: String,
+    note: Option<&'a str>,
     facts: Vec<(&'static str, String)>,
     question: String,
     verdicts: Vec<String>,
@@ -105,6 +106,10 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
             Subject::File { name } => name,
         },
         state: state(subject, record),
+        note: match subject {
+            Subject::Sweep { sweep, .. } => sweep.note.as_deref(),
+            Subject::File { .. } => None,
+        },
         facts: facts(subject, record, now),
         question: question(contrasts.first().map(|contrast| contrast.measure), &design),
         verdicts: contrasts.iter().map(sentence).map(|text| text.replace("p = ", "p\u{a0}=\u{a0}")).collect(),

@@ -198,6 +198,20 @@ fn names_are_escaped_whatever_they_contain() {
 }
 
 #[test]
+fn a_note_is_under_the_title_with_its_lines() {
+    let results = paper(2);
+    let noted = |note: Option<&str>| {
+        let sweep = SweepView { note: note.map(str::to_owned), ..finished("s", &results) };
+        let subject = Subject::Sweep { sweep: &sweep, spec: &view("s"), attempts: &[] };
+        written(subject, &record(Point::new(), &results), Some(&[]))
+    };
+    let page = noted(Some("why <b>\n\tit was run"));
+    let part = "</h1>\n<p class=\"of-user\" dir=\"auto\">why &#60;b&#62;\n\tit was run</p>\n<p class=\"state\">";
+    assert!(page.contains(part), "{page}");
+    assert!(noted(None).contains("</h1>\n<p class=\"state\">"));
+}
+
+#[test]
 fn settings_of_one_value_are_constants_and_not_axes() {
     let text = "name = \"s\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = [5]\n";
     let (_, text) =

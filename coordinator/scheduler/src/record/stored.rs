@@ -23,6 +23,8 @@ pub struct SweepRow {
     pub state: SweepState,
     /// The reason for the state, if users need one.
     pub reason: Option<String>,
+    /// The note that a user wrote to it.
+    pub note: Option<String>,
     /// Number of completed trials.
     pub completed: u64,
     /// Number of diverged trials.

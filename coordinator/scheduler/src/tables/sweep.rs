@@ -97,6 +97,7 @@ impl Sweep {
             extensions: Vec::new(),
             state: SweepState::Running,
             reason: None,
+            note: None,
             completed: 0,
             diverged: 0,
             failed: 0,

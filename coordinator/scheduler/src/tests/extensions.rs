@@ -39,6 +39,7 @@ impl World {
             extensions: Vec::new(),
             state: SweepState::Finished,
             reason: None,
+            note: None,
             completed: 12,
             diverged: 0,
             failed: 0,

@@ -73,6 +73,7 @@ claims! {
     sources_are_trained_trajectories_that_did_not_fail
     results_are_found_by_the_start_of_their_key
     a_sweep_can_be_extended_several_times
+    a_note_stays_until_it_is_replaced_or_removed
     only_failed_trajectories_can_be_retried
     a_deleted_sweep_is_gone_and_results_reused_by_others_stay
     counts_since_the_last_action_are_right_after_a_deletion
@@ -386,6 +387,40 @@ async fn a_sweep_can_be_extended_several_times(store: &dyn Store) {
     assert_eq!(store.restore().await.expect("restores").sweeps[0].row, row);
 }
 
+async fn a_note_stays_until_it_is_replaced_or_removed(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 1)]).await;
+    let note = async || {
+        let row = store.sweep(sweep(1)).await.expect("reads").expect("is there");
+        assert_eq!(store.sweeps().await.expect("reads")[0], row);
+        let summaries = store.summaries().await.expect("reads");
+        assert_eq!((&summaries[0].note, &summaries[1].note), (&row.note, &None), "only of this sweep");
+        assert_eq!(
+            store.restore_sweep(sweep(1)).await.expect("reads").map(|sweep| sweep.row.note),
+            Some(row.note.clone())
+        );
+        row.note
+    };
+    assert_eq!(note().await, None);
+    commit(store, &[noted(1, Some("why"))]).await;
+    assert_eq!(note().await.as_deref(), Some("why"));
+    refuse(store, &[noted(1, Some("other")), noted(9, Some("none"))]).await;
+    assert_eq!(note().await.as_deref(), Some("why"), "nothing is kept of a refused batch");
+
+    let extension = Extension { spec: spec_text("more", Format::Toml), at: WallTime(1) };
+    commit(store, &[Record::Extended { sweep: sweep(1), extension, trials: 10, trajectories: 5 }, paused(1)]).await;
+    commit(store, &[state_changed(1, SweepState::Running), failed_for_good(1, 0, 1), retried(1, &[0])]).await;
+    commit(store, &[state_changed(1, SweepState::Finished)]).await;
+    assert_eq!(note().await.as_deref(), Some("why"), "other changes keep it");
+
+    commit(store, &[noted(1, Some("שלום\n\tno gain"))]).await;
+    assert_eq!(note().await.as_deref(), Some("שלום\n\tno gain"), "an ended sweep can have one");
+    commit(store, &[noted(1, None)]).await;
+    assert_eq!(note().await, None);
+    commit(store, &[noted(1, Some("last")), Record::Deleted(sweep(1))]).await;
+    refuse(store, &[noted(1, Some("later"))]).await;
+    assert_eq!(store.summaries().await.expect("reads").len(), 1);
+}
+
 async fn only_failed_trajectories_can_be_retried(store: &dyn Store) {
     commit(store, &[Record::Submitted(submission(1)), leased(1, 1, 0, 5), ended(1, 0, 1, Outcome::Completed)]).await;
     commit(store, &[ended(1, 2, 1, Outcome::Failed), leased(2, 1, 2, 1), failed_for_good(1, 2, 2)]).await;
@@ -612,6 +647,7 @@ async fn numbers_and_texts_that_some_store_cannot_hold_are_refused(store: &dyn S
         ended(|ending, _| ending.results[0].worker_name = "a\0b".to_owned()),
         extended(&nul, 1),
         extended("name = \"more\"", large),
+        noted(1, Some(&nul)),
         quarantined(&nul, "it fails"),
         quarantined("w", &nul),
         late(1, large, 1),

@@ -91,6 +91,7 @@ enum Undo {
         /// The digest of the dataset, if it is new.
         dataset: Option<String>,
     },
+    Note(SweepId, Option<String>),
     Sweep(Box<Sweep>),
     Everything(Box<State>),
     Quarantine(WorkerId, Option<QuarantineRow>),
@@ -126,6 +127,10 @@ impl State {
             }
             Record::Reused { sweep, trajectories } => self.reused(*sweep, trajectories),
             Record::Retried { sweep, trajectories } => self.retried(*sweep, trajectories),
+            Record::Noted { sweep, note } => {
+                let row = &mut self.known(*sweep)?.row;
+                Ok(Undo::Note(*sweep, std::mem::replace(&mut row.note, note.clone())))
+            }
             Record::Deleted(sweep) => self.deleted(*sweep),
             Record::Quarantined(row) => {
                 let before = self.quarantined.get(&row.worker).cloned();
@@ -153,6 +158,7 @@ impl State {
                 extensions: Vec::new(),
                 state,
                 reason: None,
+                note: None,
                 completed: 0,
                 diverged: 0,
                 failed: 0,
@@ -302,6 +308,7 @@ impl State {
             Undo::Submission => drop(self.sweeps.pop()),
             Undo::Nothing => {}
             Undo::Everything(before) => *self = *before,
+            Undo::Note(id, before) => self.known(id).expect(THERE).row.note = before,
             Undo::Sweep(before) => {
                 let id = before.row.submission.id;
                 *self.known(id).expect(THERE) = *before;
