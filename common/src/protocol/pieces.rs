@@ -274,6 +274,7 @@ mod tests {
             reused: 0,
             running: 0,
             submitted_at: WallTime(1),
+            state_at: WallTime(1),
             note: None,
         };
         let workers = (0..200).map(|_| worker(0)).chain((0..100).map(|_| worker(1_024))).collect();

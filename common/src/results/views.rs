@@ -43,6 +43,8 @@ pub struct SweepView {
     pub running: u64,
     /// Time of submission.
     pub submitted_at: WallTime,
+    /// Time of the last change of the state; the end of a sweep that has ended.
+    pub state_at: WallTime,
     /// The note that a user wrote to it.
     pub note: Option<String>,
 }

@@ -94,7 +94,7 @@ impl Scheduler {
         assert_eq!(restored.sweeps.len(), specs.len(), "there is one spec for each restored sweep");
         for (sweep, prepared) in restored.sweeps.iter().zip(specs) {
             let mut begun = Sweep::restored(sweep, prepared);
-            begun.pause_if_begun_by_other_numerics();
+            begun.pause_if_begun_by_other_numerics(now.wall);
             scheduler.restore_sweep(now, begun, &sweep.open);
         }
         scheduler

@@ -163,6 +163,7 @@ fn sweep_value(sweep: &SweepView) -> Value {
         "reused": sweep.reused,
         "running": sweep.running,
         "submitted_at_ms": sweep.submitted_at,
+        "state_at_ms": sweep.state_at,
         "note": sweep.note,
     })
 }

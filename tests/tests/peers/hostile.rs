@@ -199,6 +199,7 @@ fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
         reason: "it waits".to_owned(),
         reused: 1,
         note: Some("why it was run".to_owned()),
+        state_at_ms: 8,
     };
     let state = v1::SweepStatus {
         sweep: Some(of),

@@ -30,6 +30,7 @@ impl IntoWire<v1::Sweep> for SweepView {
             failed: self.failed,
             running: self.running,
             submitted_at_ms: self.submitted_at.0,
+            state_at_ms: self.state_at.0,
             reason: cause_into_wire(self.reason),
             reused: self.reused,
             note: self.note,
@@ -51,6 +52,7 @@ impl FromWire<v1::Sweep> for SweepView {
             reused: bounds::number(message.reused, "sweep.reused")?,
             running: bounds::number(message.running, "sweep.running")?,
             submitted_at: WallTime(bounds::number(message.submitted_at_ms, "sweep.submitted_at_ms")?),
+            state_at: WallTime(bounds::number(message.state_at_ms, "sweep.state_at_ms")?),
             reason: cause_from_wire(message.reason, "sweep.reason")?,
             note: bounds::note(message.note.as_deref().unwrap_or_default(), "sweep.note")?,
         })

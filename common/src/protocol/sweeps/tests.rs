@@ -38,6 +38,7 @@ fn status() -> SweepStatus {
             reused: 1,
             running: 4,
             submitted_at: WallTime(5),
+            state_at: WallTime(8),
             reason: Some("3 trajectories failed with similar errors".to_owned()),
             note: Some("why it was run:\n\tto see".to_owned()),
         },

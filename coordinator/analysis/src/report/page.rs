@@ -141,9 +141,13 @@ fn state(subject: Subject<'_>, record: &Record) -> String {
         return format!("{} in a file of results", words::counted(record.ended(), "trial"));
     };
     let (ended, trials) = (words::number(sweep.ended()), words::number(sweep.trials));
-    match sweep.state {
+    let counts = match sweep.state {
         SweepState::Finished => format!("Finished: {}", words::counted(sweep.trials, "trial")),
         state => format!("{}: {ended} of {trials} trials so far", upper(state.name())),
+    };
+    match sweep.state.has_ended() {
+        true => format!("{counts}. {}.", words::period(sweep.submitted_at, sweep.state_at)),
+        false => counts,
     }
 }
 

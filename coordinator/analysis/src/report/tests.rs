@@ -87,7 +87,7 @@ fn a_finished_sweep_has_every_section() {
     let page = page("plain", &paper(4));
     for part in [
         "<bdi dir=\"auto\">plain</bdi>",
-        "Finished: 96 trials",
+        "Finished: 96 trials. It ran from 2023-11-14 22:13 UTC to 2023-11-14 23:03 UTC (50 min 0 s).",
         "2023-11-14 22:13 UTC",
         "Do dense connections keep accuracy as networks get deeper under bp, fa or dtp",
         "fa, relu: n is too small to tell whether dense connections help",

@@ -73,6 +73,23 @@ pub(super) fn date(time: WallTime) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
 }
 
+/// `It ran from 2023-11-14 22:13 UTC to 2023-11-15 00:18 UTC (2 h 5 min)`.
+pub(super) fn period(from: WallTime, to: WallTime) -> String {
+    format!("It ran from {} to {} ({})", date(from), date(to), duration(to.0.saturating_sub(from.0)))
+}
+
+/// Milliseconds in the two largest units.
+fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1_000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{minutes} min {} s", seconds % 60),
+        3_600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{} {} h", counted(days, "day"), hours % 24),
+    }
+}
+
 /// The year, month and day of a number of days since 1970-01-01 in the Gregorian calendar.
 fn civil(days: u64) -> (u64, u64, u64) {
     // A cycle of 400 years has 146,097 days. Years start in March, so that a leap day is the last day of a year.
@@ -104,6 +121,24 @@ mod tests {
         ] {
             assert_eq!(date(WallTime(1_000 * seconds)), expected);
         }
+    }
+
+    #[test]
+    fn a_duration_has_its_two_largest_units() {
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min 0 s"),
+            (3_599, "59 min 59 s"),
+            (7_500, "2 h 5 min"),
+            (86_400, "1 day 0 h"),
+            (300_000, "3 days 11 h"),
+        ] {
+            assert_eq!(duration(1_000 * seconds), expected);
+        }
+        let (from, to) = (WallTime(1_700_000_000_000), WallTime(1_700_007_500_000));
+        assert_eq!(period(from, to), "It ran from 2023-11-14 22:13 UTC to 2023-11-15 00:18 UTC (2 h 5 min)");
+        assert!(period(to, from).ends_with("(0 s)"), "the clock was set back");
     }
 
     #[test]

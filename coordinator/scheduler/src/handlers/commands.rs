@@ -207,7 +207,7 @@ impl Scheduler {
         actions: &mut Vec<Action>,
     ) {
         if let Some(sweep) = self.sweeps.get_mut(&id) {
-            sweep.row.state = state;
+            (sweep.row.state, sweep.row.state_at) = (state, now.wall);
             sweep.is_active &= state == SweepState::Running;
             sweep.row.reason.clone_from(&reason);
             self.check_all = true;

@@ -21,6 +21,8 @@ pub struct SweepRow {
     pub extensions: Vec<Extension>,
     /// The state.
     pub state: SweepState,
+    /// Time of the last change of the state.
+    pub state_at: WallTime,
     /// The reason for the state, if users need one.
     pub reason: Option<String>,
     /// The note that a user wrote to it.

@@ -94,6 +94,20 @@ fn a_paused_sweep_finishes_when_its_last_results_arrive() {
 }
 
 #[test]
+fn a_sweep_is_shown_with_the_time_of_its_last_change_of_state() {
+    let mut world = World::new();
+    let at = |world: &World| world.scheduler.sweep_view(world.sweep).expect("it has not ended").state_at;
+    world.now.wall = WallTime(1_000);
+    world.apply(Event::Paused(world.sweep));
+    assert_eq!(at(&world), WallTime(1_000));
+    world.now.wall = WallTime(2_000);
+    world.apply(Event::Paused(world.sweep));
+    assert_eq!(at(&world), WallTime(1_000), "a repeated command changes nothing");
+    world.apply(Event::Resumed(world.sweep));
+    assert_eq!(at(&world), WallTime(2_000));
+}
+
+#[test]
 fn a_note_stays_with_its_sweep_and_a_repeated_one_has_no_effect() {
     let mut world = World::new();
     let (id, sweep) = (worker(7), world.sweep);
@@ -137,6 +151,7 @@ fn finished(spec: &SweepSpec) -> SweepRow {
         submission: submission(spec),
         extensions: Vec::new(),
         state: SweepState::Finished,
+        state_at: WallTime(0),
         reason: None,
         note: None,
         completed: 0,

@@ -38,6 +38,7 @@ impl World {
             submission: submission(&spec()),
             extensions: Vec::new(),
             state: SweepState::Finished,
+            state_at: WallTime(0),
             reason: None,
             note: None,
             completed: 12,

@@ -208,6 +208,7 @@ mod tests {
                 reused: 0,
                 running: workers,
                 submitted_at: WallTime(1_000_000),
+                state_at: WallTime(1_000_000),
                 note: None,
             },
             workers: (0..workers).map(worker).collect(),

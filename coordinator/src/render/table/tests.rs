@@ -139,6 +139,7 @@ fn sweeps_are_listed_with_their_age() {
         reused: 0,
         running: 2,
         submitted_at: WallTime(1_000_000),
+        state_at: WallTime(1_000_000),
         note: None,
     };
     let text = sweeps(std::slice::from_ref(&view), WallTime(1_000_000 + 3 * 3_600_000), None);

@@ -103,11 +103,14 @@ async fn a_sweep_reads_back_with_its_state_and_counts(store: &dyn Store) {
     commit(store, &[failed_for_good(2, 2, 1), state_changed(2, SweepState::Cancelled)]).await;
     let row = store.sweep(sweep(2)).await.expect("reads").expect("is there");
     assert_eq!(row.submission, submission(2));
-    assert_eq!(row.state, SweepState::Cancelled);
+    assert_eq!((row.state, row.state_at), (SweepState::Cancelled, WallTime(5)));
     assert_eq!((row.completed, row.diverged, row.failed), (2, 2, 2));
     let rows = store.sweeps().await.expect("reads");
     assert_eq!(rows[0], row, "the oldest submission is first, whatever its id");
     assert_eq!((&rows[1].submission, rows[1].state, rows.len()), (&younger, SweepState::Running, 2));
+    assert_eq!(rows[1].state_at, younger.submitted_at, "a new sweep runs since its submission");
+    let summaries = store.summaries().await.expect("reads");
+    assert_eq!([summaries[0].state_at, summaries[1].state_at], [row.state_at, younger.submitted_at]);
 }
 
 async fn results_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store) {

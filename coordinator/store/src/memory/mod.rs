@@ -109,11 +109,12 @@ impl State {
     fn apply(&mut self, record: &Record) -> Result<Undo, String> {
         match record {
             Record::Submitted(submission) => self.submitted(submission),
-            Record::StateChanged { sweep, state, reason, .. } => {
+            Record::StateChanged { sweep, state, reason, at } => {
                 let sweep = self.known(*sweep)?;
                 let before = Undo::Sweep(Box::new(sweep.clone()));
                 sweep.change_state(*state);
                 sweep.row.reason.clone_from(reason);
+                sweep.row.state_at = *at;
                 Ok(before)
             }
             Record::Leased(lease) => self.leased(lease),
@@ -151,12 +152,13 @@ impl State {
         if self.sweep(submission.id).is_some() || self.deleted.contains(&submission.id) {
             return Err(format!("sweep {} already exists", submission.id));
         }
-        let (submission, state) = (submission.clone(), SweepState::Running);
+        let (submission, state, state_at) = (submission.clone(), SweepState::Running, submission.submitted_at);
         self.sweeps.push(Sweep {
             row: SweepRow {
                 submission,
                 extensions: Vec::new(),
                 state,
+                state_at,
                 reason: None,
                 note: None,
                 completed: 0,

@@ -69,6 +69,7 @@ impl<'a> Cells<'a> {
             extensions: Vec::new(),
             state: self.named("state", SweepState::from_name)?,
             reason: self.get("reason")?,
+            state_at: WallTime(self.count("state_at")?),
             note: self.get("note")?,
             completed: self.count("completed")?,
             diverged: self.count("diverged")?,
@@ -91,6 +92,7 @@ impl<'a> Cells<'a> {
             reused: self.count("reused")?,
             running: 0,
             submitted_at: WallTime(self.count("submitted_at")?),
+            state_at: WallTime(self.count("state_at")?),
             note: self.get("note")?,
         })
     }

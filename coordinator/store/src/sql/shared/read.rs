@@ -17,7 +17,7 @@ macro_rules! sweeps_where {
     ($rest:literal) => {
         concat!(
             "SELECT sweep, id, name, spec_text, spec_format, spec_resolved, digest, trials, trajectories, submitted_at, \
-             state, reason, note, completed, diverged, failed, reused, resumed_after, began_after, ended_before, \
+             state, state_at, reason, note, completed, diverged, failed, reused, resumed_after, began_after, ended_before, \
              EXISTS (SELECT 1 FROM extensions WHERE extensions.sweep = sweeps.sweep) AS is_extended FROM sweeps ",
             $rest
         )
@@ -39,8 +39,8 @@ pub(super) async fn sweeps(connection: &mut Connection, place: &str) -> Result<V
 /// Every sweep without its texts, with all counts that are shown to users.
 pub(super) async fn summaries(connection: &mut Connection, place: &str) -> Result<Vec<SweepView>, StoreError> {
     let query = sqlx::query(
-        "SELECT id, name, trials, trajectories, submitted_at, state, reason, note, completed, diverged, failed, reused \
-         FROM sweeps WHERE state <> 'deleted' ORDER BY sweep",
+        "SELECT id, name, trials, trajectories, submitted_at, state, state_at, reason, note, completed, diverged, failed, \
+         reused FROM sweeps WHERE state <> 'deleted' ORDER BY sweep",
     );
     let rows = all(connection, place, query).await?;
     rows.iter().map(|row| Cells { row, place }.summary()).collect()
