@@ -88,7 +88,8 @@ fn of_file(analysis: &AnalysisArgs, only: Point) -> Result<(String, String), Fai
 
 /// The report of a sweep.
 pub(super) fn html(status: &SweepStatus, spec: &SpecView, record: &Record, curves: &[CurveView]) -> String {
-    let subject = Subject::Sweep { sweep: &status.sweep, spec, attempts: &status.incomplete_attempts };
+    let SweepStatus { sweep, incomplete_attempts: attempts, incomplete_causes: causes, .. } = status;
+    let subject = Subject::Sweep { sweep, spec, attempts, causes };
     written(subject, record, &folder::title(&status.sweep), Some(curves))
 }
 

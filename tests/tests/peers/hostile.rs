@@ -151,6 +151,11 @@ fn settings() -> Vec<v1::Setting> {
     ]
 }
 
+fn incomplete_cause() -> v1::IncompleteCause {
+    let (outcome, cause) = (v1::Outcome::Failed as i32, "the disk is full".to_owned());
+    v1::IncompleteCause { outcome, cause, attempts: 12, latest_at_ms: 9 }
+}
+
 fn incomplete_attempt() -> v1::IncompleteAttempt {
     v1::IncompleteAttempt {
         trajectory: 3,
@@ -205,6 +210,7 @@ fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
         sweep: Some(of),
         workers: vec![worker],
         incomplete_attempts: vec![incomplete_attempt()],
+        incomplete_causes: vec![incomplete_cause()],
         degraded: "the disk is full".to_owned(),
         in_training_done: 0.5,
     };

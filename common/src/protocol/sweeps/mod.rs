@@ -7,7 +7,7 @@ use super::error::WireError;
 use super::wire::{FromWire, IntoWire, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required};
 use crate::configuration::TrialKey;
 use crate::results::views::{
-    IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView,
+    IncompleteAttempt, IncompleteCause, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView,
 };
 use crate::spec::SpecText;
 use crate::vocabulary::ids::{Attempt, TrajectoryIndex, TrialIndex};
@@ -89,6 +89,7 @@ impl IntoWire<v1::SweepStatus> for SweepStatus {
             sweep: Some(self.sweep.into_wire()),
             workers: self.workers.into_wire(),
             incomplete_attempts: self.incomplete_attempts.into_wire(),
+            incomplete_causes: self.incomplete_causes.into_wire(),
             degraded: cause_into_wire(self.degraded),
             in_training_done: self.in_training_done,
         }
@@ -104,6 +105,11 @@ impl FromWire<v1::SweepStatus> for SweepStatus {
                 message.incomplete_attempts,
                 HELD_MAX,
                 "show.incomplete_attempts",
+            )?)?,
+            incomplete_causes: Vec::from_wire(bounds::at_most(
+                message.incomplete_causes,
+                HELD_MAX,
+                "show.incomplete_causes",
             )?)?,
             degraded: cause_from_wire(message.degraded, "degraded")?,
             in_training_done: bounds::seconds(message.in_training_done, "show.in_training_done")?,
@@ -185,6 +191,28 @@ impl FromWire<v1::IncompleteAttempt> for IncompleteAttempt {
             outcome: choice(message.outcome, "incomplete_attempt.outcome")?,
             cause: cause_from_wire(message.cause, "incomplete_attempt.cause")?,
             at: WallTime(bounds::number(message.at_ms, "incomplete_attempt.at_ms")?),
+        })
+    }
+}
+
+impl IntoWire<v1::IncompleteCause> for IncompleteCause {
+    fn into_wire(self) -> v1::IncompleteCause {
+        v1::IncompleteCause {
+            outcome: self.outcome.into_wire(),
+            cause: cause_into_wire(self.cause),
+            attempts: self.attempts,
+            latest_at_ms: self.latest.0,
+        }
+    }
+}
+
+impl FromWire<v1::IncompleteCause> for IncompleteCause {
+    fn from_wire(message: v1::IncompleteCause) -> Result<Self, WireError> {
+        Ok(Self {
+            outcome: choice(message.outcome, "incomplete_cause.outcome")?,
+            cause: cause_from_wire(message.cause, "incomplete_cause.cause")?,
+            attempts: bounds::number(message.attempts, "incomplete_cause.attempts")?,
+            latest: WallTime(bounds::number(message.latest_at_ms, "incomplete_cause.latest_at_ms")?),
         })
     }
 }

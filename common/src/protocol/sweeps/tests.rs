@@ -57,9 +57,15 @@ fn status() -> SweepStatus {
             training_count: 1,
         }],
         incomplete_attempts: vec![incomplete_attempt()],
+        incomplete_causes: vec![cause(None), cause(Some("the disk is full"))],
         degraded: Some("the disk is full".to_owned()),
         in_training_done: 0.5,
     }
+}
+
+fn cause(cause: Option<&str>) -> IncompleteCause {
+    let cause = cause.map(str::to_owned);
+    IncompleteCause { outcome: Outcome::Failed, cause, attempts: 12, latest: WallTime(9) }
 }
 
 fn incomplete_attempt() -> IncompleteAttempt {

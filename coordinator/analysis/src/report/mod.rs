@@ -22,7 +22,7 @@ mod tables;
 mod tests;
 mod words;
 
-use biosweep_common::results::views::{IncompleteAttempt, SpecView, SweepView};
+use biosweep_common::results::views::{IncompleteAttempt, IncompleteCause, SpecView, SweepView};
 use biosweep_common::vocabulary::time::WallTime;
 
 pub use illustrations::{Illustration, illustrations};
@@ -52,8 +52,10 @@ pub enum Subject<'a> {
         sweep: &'a SweepView,
         /// The text of its spec.
         spec: &'a SpecView,
-        /// Its latest incomplete attempts, latest first. They have the causes of failures.
+        /// Its latest incomplete attempts, latest first. They tell which trials failed for a cause.
         attempts: &'a [IncompleteAttempt],
+        /// The causes of all its incomplete attempts, most frequent first.
+        causes: &'a [IncompleteCause],
     },
     /// An exported file of results, which has neither a spec nor learning curves.
     File {

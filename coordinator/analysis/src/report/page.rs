@@ -93,9 +93,9 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
     let cells = aggregate::cells(record.replicates(), Divergence::Guess);
     let contrasts = compare::connections(record.replicates(), margin);
     let source = methods::Source { design: &design, record, cells: &cells, verdicts: &contrasts, version };
-    let attempts = match subject {
-        Subject::Sweep { attempts, .. } => attempts,
-        Subject::File { .. } => &[],
+    let (attempts, causes) = match subject {
+        Subject::Sweep { attempts, causes, .. } => (attempts, causes),
+        Subject::File { .. } => (&[][..], &[][..]),
     };
     let page = Page {
         version,
@@ -129,7 +129,7 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
                 narrow: one.narrow.svg(),
             })
             .collect(),
-        failures: failures::failures(record, attempts, spec.as_ref().map(|spec| &spec.grid)),
+        failures: failures::failures(record, attempts, causes, spec.as_ref().map(|spec| &spec.grid)),
         divergences: failures::divergences(record, &design.axes()),
         reproduction: reproduction(subject, spec.as_ref(), &design, record),
     };

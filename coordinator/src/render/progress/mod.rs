@@ -213,6 +213,7 @@ mod tests {
             },
             workers: (0..workers).map(worker).collect(),
             incomplete_attempts: vec![lost.clone(), incomplete(Outcome::Failed, Some("no such file\nat line 3")), lost],
+            incomplete_causes: Vec::new(),
             degraded: None,
             in_training_done: 0.0,
         }

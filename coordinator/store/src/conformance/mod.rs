@@ -8,6 +8,7 @@ use std::sync::Arc;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::results::views::IncompleteCause;
 use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
@@ -61,6 +62,7 @@ claims! {
     curves_read_back_in_order_from_an_index_up_to_a_limit
     a_dataset_is_stored_once_with_its_first_counts
     incomplete_attempts_come_latest_first_up_to_a_limit
+    causes_of_incomplete_attempts_come_most_frequent_first_up_to_a_limit
     a_lease_stays_open_until_each_of_its_trajectories_has_ended
     attempts_are_counted_until_the_trajectory_is_done
     worker_losses_are_kept_until_a_trajectory_is_done_or_retried
@@ -92,6 +94,7 @@ async fn an_empty_store_has_nothing(store: &dyn Store) {
     assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), []);
     assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), []);
+    assert_eq!(store.incomplete_causes(sweep(1), 9).await.expect("reads"), []);
     store.commit(&[]).await.expect("an empty batch is accepted");
 }
 
@@ -169,6 +172,47 @@ async fn incomplete_attempts_come_latest_first_up_to_a_limit(store: &dyn Store) 
     assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), expected);
     assert_eq!(store.incomplete_attempts(sweep(1), 1).await.expect("reads"), expected[..1]);
     assert_eq!(store.incomplete_attempts(sweep(2), 9).await.expect("reads"), []);
+}
+
+async fn causes_of_incomplete_attempts_come_most_frequent_first_up_to_a_limit(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 9)]).await;
+    let ended = |trajectory: u64, outcome: Outcome, cause: Option<&str>| {
+        let Record::Ended(mut ending) = ended(1, trajectory, 1, outcome) else { unreachable!() };
+        ending.cause = cause.map(str::to_owned);
+        Record::Ended(ending)
+    };
+    let endings = [
+        ended(5, Outcome::Failed, Some("b\n12 bytes")),
+        ended(0, Outcome::Failed, Some("a")),
+        ended(1, Outcome::Completed, None),
+        ended(2, Outcome::WorkerLost, None),
+        ended(3, Outcome::Failed, Some("b\n12 bytes")),
+        ended(4, Outcome::Failed, Some("b\n13 bytes")),
+        ended(6, Outcome::Preempted, None),
+        ended(7, Outcome::WorkerLost, Some("a")),
+        ended(8, Outcome::Failed, Some("Ä")),
+    ];
+    commit(store, &endings).await;
+    let group = |outcome, cause: Option<&str>, attempts, latest| IncompleteCause {
+        outcome,
+        cause: cause.map(str::to_owned),
+        attempts,
+        latest: WallTime(latest),
+    };
+    let expected = [
+        group(Outcome::Failed, Some("b\n12 bytes"), 2, 1_005),
+        group(Outcome::Failed, Some("Ä"), 1, 1_008),
+        group(Outcome::WorkerLost, Some("a"), 1, 1_007),
+        group(Outcome::Preempted, None, 1, 1_006),
+        group(Outcome::Failed, Some("b\n13 bytes"), 1, 1_004),
+        group(Outcome::WorkerLost, None, 1, 1_002),
+        group(Outcome::Failed, Some("a"), 1, 1_000),
+    ];
+    assert_eq!(store.incomplete_causes(sweep(1), 99).await.expect("reads"), expected);
+    assert_eq!(store.incomplete_causes(sweep(1), 3).await.expect("reads"), expected[..3]);
+    assert_eq!(store.incomplete_causes(sweep(2), 9).await.expect("reads"), []);
+    commit(store, &[state_changed(1, SweepState::Cancelled), Record::Deleted(sweep(1))]).await;
+    assert_eq!(store.incomplete_causes(sweep(1), 9).await.expect("reads"), []);
 }
 
 async fn a_lease_stays_open_until_each_of_its_trajectories_has_ended(store: &dyn Store) {
@@ -677,9 +721,11 @@ async fn seen(store: &dyn Store) -> String {
         let results = store.results(id, TrialIndex(0), 1_000).await.expect("reads");
         let curves = store.curves(id, 0, 1_000).await.expect("reads");
         let incomplete_attempts = store.incomplete_attempts(id, 1_000).await.expect("reads");
+        let causes = store.incomplete_causes(id, 1_000).await.expect("reads");
         let failures = store.failures(id).await.expect("reads");
         let sources = store.sources(id, 0, 1_000).await.expect("reads");
-        seen += &format!("{results:#?}\n{curves:#?}\n{incomplete_attempts:#?}\n{failures:?}\n{sources:?}\n");
+        seen +=
+            &format!("{results:#?}\n{curves:#?}\n{incomplete_attempts:#?}\n{causes:#?}\n{failures:?}\n{sources:?}\n");
     }
     seen
 }

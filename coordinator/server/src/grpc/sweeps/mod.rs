@@ -94,7 +94,9 @@ impl Sweeps for Service {
 
     async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<Self::ShowStream>, Status> {
         let id = self.resolve(&request.into_inner().sweep, Lookup::Read).await?;
-        Ok(in_pieces(show_pieces(self.status(id).await?)))
+        let mut status = self.status(id).await?;
+        status.incomplete_causes = queries::causes(&self.handle, id).await.map_err(query_failed)?;
+        Ok(in_pieces(show_pieces(status)))
     }
 
     type SpecStream = Answers<v1::SpecResponse>;

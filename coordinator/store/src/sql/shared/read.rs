@@ -2,7 +2,7 @@
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::outcome::Outcome;
-use biosweep_common::results::views::SweepView;
+use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::vocabulary::time::WallTime;
@@ -234,6 +234,34 @@ pub(super) async fn incomplete_attempts(
         })
     };
     rows.iter().map(incomplete_attempt).collect()
+}
+
+/// Incomplete attempts by outcome and cause. The last entry decides between groups of equal size, because databases order
+/// texts differently.
+pub(super) async fn incomplete_causes(
+    connection: &mut Connection,
+    place: &str,
+    id: SweepId,
+    limit: u32,
+) -> Result<Vec<IncompleteCause>, StoreError> {
+    let query = sqlx::query(
+        "SELECT outcome, cause, count(*) AS ended, max(ended_at) AS latest FROM attempts \
+         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1 AND state <> 'deleted') AND outcome <> 'completed' \
+         GROUP BY outcome, cause ORDER BY count(*) DESC, max(entry) DESC LIMIT $2",
+    )
+    .bind(id.0.into_bytes().to_vec())
+    .bind(i64::from(limit));
+    let rows = all(connection, place, query).await?;
+    let cause = |row: &DbRow| {
+        let cells = Cells { row, place };
+        Ok(IncompleteCause {
+            outcome: cells.named("outcome", Outcome::from_name)?,
+            cause: cells.get("cause")?,
+            attempts: cells.count("ended")?,
+            latest: WallTime(cells.count("latest")?),
+        })
+    };
+    rows.iter().map(cause).collect()
 }
 
 /// Trajectories whose accepted end is a failure, each with the number of all its attempts.
