@@ -143,11 +143,11 @@ fn state(subject: Subject<'_>, record: &Record) -> String {
     let (ended, trials) = (words::number(sweep.ended()), words::number(sweep.trials));
     let counts = match sweep.state {
         SweepState::Finished => format!("Finished: {}", words::counted(sweep.trials, "trial")),
-        state => format!("{}: {ended} of {trials} trials so far", upper(state.name())),
+        state => format!("{}: {ended} of {trials} trials", upper(state.name())),
     };
     match sweep.state.has_ended() {
         true => format!("{counts}. {}.", words::period(sweep.submitted_at, sweep.state_at)),
-        false => counts,
+        false => format!("{counts} so far"),
     }
 }
 

@@ -140,6 +140,10 @@ fn an_unfinished_sweep_says_how_many_trials_have_ended() {
     let subject = Subject::Sweep { sweep: &running, spec: &view("s"), attempts: &[], causes: &[] };
     let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));
     assert!(page.contains("Paused: 12 of 96 trials so far") && page.contains("&#60;b&#62;"));
+    let cancelled = SweepView { state: SweepState::Cancelled, ..running };
+    let subject = Subject::Sweep { sweep: &cancelled, spec: &view("s"), attempts: &[], causes: &[] };
+    let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));
+    assert!(page.contains("Cancelled: 12 of 96 trials. It ran from 2023-11-14 22:13 UTC to "), "{page}");
 }
 
 #[test]
