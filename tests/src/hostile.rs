@@ -179,7 +179,8 @@ impl Protocol {
             }
             let is_within = match field.r#type() {
                 Type::String => std::str::from_utf8(part.content).is_ok_and(|text| {
-                    text.len() <= 8_192 && text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+                    text.len() <= if field.name() == "note" { 40_000 } else { 8_192 }
+                        && text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t'))
                 }),
                 Type::Double => {
                     let number = f64::from_le_bytes(part.content.try_into().expect("eight bytes"));

@@ -5,6 +5,7 @@
 //! [`clean_text`].
 
 use super::error::WireError;
+use crate::results::note;
 
 /// Maximum number of trajectories that a worker trains at once.
 pub const LANES_MAX: u32 = 1_024;
@@ -111,6 +112,11 @@ pub(super) fn text(text: String, field: &'static str) -> Result<String, WireErro
     let is_text = text.len() <= TEXT_BYTES_MAX && text.chars().all(is_of_text);
     let takes = || format!("at most {TEXT_BYTES_MAX} bytes without control characters but line breaks and tabs");
     if is_text { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
+}
+
+/// Checks the note of a sweep.
+pub(super) fn note(text: &str, field: &'static str) -> Result<Option<String>, WireError> {
+    note::note(text).map_err(|error| out_of_bounds(shown(text), field, error.to_string()))
 }
 
 /// Checks a name or id in a request for a sweep, a trial or a worker. It is repeated in the error if nothing is found.

@@ -163,8 +163,8 @@ mod tests {
     use super::*;
     use crate::configuration::{Point, TrialKey};
     use crate::results::curve::CurvePoint;
-    use crate::results::outcome::{SweepState, TrialStatus};
-    use crate::results::views::{LaneView, ResultView, SweepView, WorkerView};
+    use crate::results::outcome::{Outcome, SweepState, TrialStatus};
+    use crate::results::views::{IncompleteCause, LaneView, ResultView, SweepView, WorkerView};
     use crate::settings::{Setting, Value};
     use crate::vocabulary::diagnostics::{DiagnosticPoint, Measure};
     use crate::vocabulary::ids::{Attempt, SweepId, TrialRef, WorkerId};
@@ -274,12 +274,16 @@ mod tests {
             reused: 0,
             running: 0,
             submitted_at: WallTime(1),
+            state_at: WallTime(1),
+            note: None,
         };
+        let cause = IncompleteCause { outcome: Outcome::Failed, cause: None, attempts: 9, latest: WallTime(1) };
         let workers = (0..200).map(|_| worker(0)).chain((0..100).map(|_| worker(1_024))).collect();
         let status = SweepStatus {
             sweep: view,
             workers,
             incomplete_attempts: Vec::new(),
+            incomplete_causes: vec![cause],
             degraded: None,
             in_training_done: 2.5,
         };
@@ -290,6 +294,7 @@ mod tests {
         let shown = alone.workers.iter().map(|worker| worker.training.len()).collect::<Vec<_>>();
         assert_eq!(shown, [7, 1, 0], "eight together, and one of each worker at least");
         let watched = status.for_watchers();
+        assert_eq!(watched.incomplete_causes, [], "watchers do not receive the causes");
         assert_eq!(
             watched.workers.first().map(|worker| (worker.training.len(), worker.training_count)),
             Some((1, 1_024))

@@ -43,6 +43,10 @@ pub struct SweepView {
     pub running: u64,
     /// Time of submission.
     pub submitted_at: WallTime,
+    /// Time of the last change of the state; the end of a sweep that has ended.
+    pub state_at: WallTime,
+    /// The note that a user wrote to it.
+    pub note: Option<String>,
 }
 
 impl SweepView {
@@ -81,6 +85,8 @@ pub struct SweepStatus {
     pub workers: Vec<WorkerView>,
     /// The latest incomplete attempts, latest first.
     pub incomplete_attempts: Vec<IncompleteAttempt>,
+    /// The causes of all incomplete attempts, most frequent first. Only `show` reads them; for others the list is empty.
+    pub incomplete_causes: Vec<IncompleteCause>,
     /// Why the coordinator grants nothing: its store cannot be written. `None` in normal operation.
     pub degraded: Option<String>,
     /// Progress of the trials in training, as a number of trials: 1.5 for three trials that are half done.
@@ -98,6 +104,7 @@ impl SweepStatus {
     /// lanes.
     #[must_use]
     pub fn for_watchers(mut self) -> Self {
+        self.incomplete_causes.clear();
         // Workers that train come first, because users look for them.
         self.workers.sort_by_key(|worker| worker.training_count == 0);
         self.workers.truncate(WATCHED_WORKERS);
@@ -166,6 +173,19 @@ pub struct IncompleteAttempt {
     pub cause: Option<String>,
     /// The time of its end.
     pub at: WallTime,
+}
+
+/// Incomplete attempts with the same outcome and the same cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncompleteCause {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The cause, if known.
+    pub cause: Option<String>,
+    /// Number of these attempts.
+    pub attempts: u64,
+    /// The end of the latest one.
+    pub latest: WallTime,
 }
 
 /// The accepted result of a trial, with its settings.

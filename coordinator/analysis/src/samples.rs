@@ -38,6 +38,8 @@ pub fn sweep(name: &str) -> SweepView {
         reused: 0,
         running: 0,
         submitted_at: WallTime(1_700_000_000_000),
+        state_at: WallTime(1_700_003_000_000),
+        note: None,
     }
 }
 

@@ -62,6 +62,13 @@ pub enum Event {
         /// The results.
         reused: Arc<[ReusedRow]>,
     },
+    /// A user writes or removes the note of a sweep. The caller knows that the sweep is stored.
+    Noted {
+        /// The sweep.
+        sweep: SweepId,
+        /// The new note; `None` to remove it.
+        note: Option<String>,
+    },
     /// A user deletes a sweep that has ended.
     Deleted(SweepId),
     /// A user releases a worker from quarantine.
@@ -103,6 +110,7 @@ impl Event {
             | Self::Paused(_)
             | Self::Resumed(_)
             | Self::Retried { .. }
+            | Self::Noted { .. }
             | Self::Deleted(_)
             | Self::Released(_) => true,
             Self::Message { .. }

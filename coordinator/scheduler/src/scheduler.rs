@@ -57,7 +57,7 @@ pub struct Scheduler {
     pub(crate) sweeps: BTreeMap<SweepId, Sweep>,
     /// Stored sweeps that this coordinator does not work on.
     pub(crate) out_of_scope: OutOfScope,
-    /// Deleted sweeps. A second deletion of a sweep has no effect.
+    /// Deleted sweeps. A second deletion of a sweep has no effect, and neither has a note.
     pub(crate) deleted: BTreeSet<SweepId>,
     /// Sweep → the sweeps that may take over its results. A sweep depends on itself if its blocks differ only in the
     /// stopping rule.
@@ -94,7 +94,7 @@ impl Scheduler {
         assert_eq!(restored.sweeps.len(), specs.len(), "there is one spec for each restored sweep");
         for (sweep, prepared) in restored.sweeps.iter().zip(specs) {
             let mut begun = Sweep::restored(sweep, prepared);
-            begun.pause_if_begun_by_other_numerics();
+            begun.pause_if_begun_by_other_numerics(now.wall);
             scheduler.restore_sweep(now, begun, &sweep.open);
         }
         scheduler
@@ -134,6 +134,7 @@ impl Scheduler {
                 self.on_retried(now, sweep, finished.map(|finished| *finished), &failures, reused, &mut actions);
             }
             Event::ResultsFound { sweep, reused } => self.on_results_found(now, sweep, reused, &mut actions),
+            Event::Noted { sweep, note } => self.on_noted(sweep, note, &mut actions),
             Event::Deleted(sweep) => self.on_deleted(sweep, &mut actions),
             Event::Released(worker) => self.on_released(worker, &mut actions),
             Event::Message { worker, message } => self.on_message(now, worker, message, &mut actions),

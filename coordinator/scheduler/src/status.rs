@@ -28,6 +28,8 @@ pub fn sweep_view(row: &SweepRow) -> SweepView {
         reused: row.reused,
         running: 0,
         submitted_at: submission.submitted_at,
+        state_at: row.state_at,
+        note: row.note.clone(),
     }
 }
 

@@ -24,6 +24,7 @@ mod format;
 mod importance;
 mod list;
 mod man;
+mod note;
 mod plan;
 mod preset;
 mod release;
@@ -110,6 +111,8 @@ enum Command {
     Cancel(control::ControlArgs),
     /// Retry trials that failed
     Retry(retry::RetryArgs),
+    /// Write, print or remove the note of a sweep: a text about why it was run and what was seen
+    Note(note::NoteArgs),
     /// Delete a sweep that has ended, with its results, files and checkpoints
     Delete(delete::DeleteArgs),
     /// List the workers and what they train
@@ -202,6 +205,7 @@ impl Command {
             Self::Watch(args) => Some(&args.coordinator),
             Self::Pause(args) | Self::Resume(args) | Self::Cancel(args) => Some(&args.coordinator),
             Self::Retry(args) => Some(&args.coordinator),
+            Self::Note(args) => Some(&args.coordinator),
             Self::Delete(args) => Some(&args.coordinator),
             Self::Workers(args) => Some(&args.coordinator),
             Self::Release(args) => Some(&args.coordinator),
@@ -225,6 +229,9 @@ impl Command {
 
     /// Whether the command only reads: it writes nothing into the home, not even a log.
     const fn only_reads(&self) -> bool {
+        if let Self::Note(args) = self {
+            return args.only_reads();
+        }
         matches!(
             self,
             Self::List(_)
@@ -342,6 +349,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Resume(args) => control::run(Control::Resume, &args, &home, output).await,
             Command::Cancel(args) => control::run(Control::Cancel, &args, &home, output).await,
             Command::Retry(args) => retry::run(&args, &home, output).await,
+            Command::Note(args) => note::run(&args, &home, output).await,
             Command::Delete(args) => delete::run(&args, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,

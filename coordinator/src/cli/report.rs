@@ -101,7 +101,8 @@ pub(super) fn html(status: &SweepStatus, spec: &Spec, record: &Record, curves: &
 }
 
 const fn subject<'a>(status: &'a SweepStatus, spec: &'a Spec) -> Subject<'a> {
-    Subject::Sweep { sweep: &status.sweep, spec, attempts: status.incomplete_attempts.as_slice() }
+    let SweepStatus { sweep, incomplete_attempts: attempts, incomplete_causes: causes, .. } = status;
+    Subject::Sweep { sweep, spec, attempts: attempts.as_slice(), causes: causes.as_slice() }
 }
 
 fn written(subject: Subject<'_>, record: &Record, title: &str, curves: Option<&[CurveView]>) -> String {

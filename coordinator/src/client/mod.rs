@@ -138,6 +138,12 @@ impl Client {
         Ok((sweep(response.sweep)?, response.trials))
     }
 
+    /// Writes the note of a sweep; an empty text removes it.
+    pub(crate) async fn note(&mut self, name: &str, note: String) -> Result<SweepView, ClientError> {
+        let request = v1::NoteRequest { sweep: name.to_owned(), note };
+        sweep(self.sweeps.note(request).await?.into_inner().sweep)
+    }
+
     /// Deletes a sweep, or with `dry_run` only checks that it can be deleted. Returns the sweep before its deletion,
     /// and the number of trials of other sweeps that were reused from it.
     pub(crate) async fn delete(&mut self, name: &str, dry_run: bool) -> Result<(SweepView, u64), ClientError> {

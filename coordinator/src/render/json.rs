@@ -8,7 +8,7 @@ use biosweep_analysis::compare::{Contrast, sentence};
 use biosweep_common::plan::Plan;
 use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::results::views::{
-    IncompleteAttempt, LaneView, PlannedDataset, SpecView, SweepStatus, SweepView, WorkerView,
+    IncompleteAttempt, IncompleteCause, LaneView, PlannedDataset, SpecView, SweepStatus, SweepView, WorkerView,
 };
 use biosweep_common::settings::Level;
 use biosweep_common::spec::presets::Preset;
@@ -58,6 +58,7 @@ pub(crate) fn status(status: &SweepStatus, text: &SpecView) -> String {
     let mut value = sweep_value(&status.sweep);
     value["workers"] = status.workers.iter().map(worker_value).collect();
     value["incomplete_attempts"] = status.incomplete_attempts.iter().map(incomplete_attempt_value).collect();
+    value["incomplete_causes"] = status.incomplete_causes.iter().map(incomplete_cause_value).collect();
     value["degraded"] = json!(status.degraded);
     let SpecText { text: submitted, format, resolved } = &text.text;
     value["spec"] = submitted.as_str().into();
@@ -184,6 +185,8 @@ fn sweep_value(sweep: &SweepView) -> Value {
         "reused": sweep.reused,
         "running": sweep.running,
         "submitted_at_ms": sweep.submitted_at,
+        "state_at_ms": sweep.state_at,
+        "note": sweep.note,
     })
 }
 
@@ -259,6 +262,15 @@ fn incomplete_attempt_value(incomplete_attempt: &IncompleteAttempt) -> Value {
         "outcome": incomplete_attempt.outcome,
         "cause": incomplete_attempt.cause,
         "at_ms": incomplete_attempt.at,
+    })
+}
+
+fn incomplete_cause_value(cause: &IncompleteCause) -> Value {
+    json!({
+        "outcome": cause.outcome,
+        "cause": cause.cause,
+        "attempts": cause.attempts,
+        "latest_at_ms": cause.latest,
     })
 }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::results::views::SweepView;
+use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::record::{
@@ -257,6 +257,10 @@ pub trait Store: Send + Sync {
 
     /// The incomplete attempts of a sweep, latest first, at most `limit`.
     async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError>;
+
+    /// The causes of the incomplete attempts of a sweep: groups with the same outcome and the same cause, most frequent
+    /// first and then the one with the latest attempt, at most `limit`. The operation reads all incomplete attempts.
+    async fn incomplete_causes(&self, id: SweepId, limit: u32) -> Result<Vec<IncompleteCause>, StoreError>;
 
     /// Closes all connections, so that a store in a file is completely in that file. No operation may follow.
     async fn close(&self) {}

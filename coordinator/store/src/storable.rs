@@ -28,6 +28,7 @@ pub(super) fn check(record: &Record) -> Result<(), String> {
             text("reason", &row.reason)?;
             number("time", row.at.0)
         }
+        Record::Noted { note, .. } => text("note", note.as_deref().unwrap_or_default()),
         Record::Released(_) | Record::Deleted(_) => Ok(()),
         Record::Late { trajectory, attempt, at, .. } => {
             numbers([("trajectory", trajectory.0), ("attempt", attempt.0), ("time", at.0)])

@@ -4,3 +4,4 @@ mod command_line;
 mod exports;
 mod homes;
 mod manual;
+mod notes;

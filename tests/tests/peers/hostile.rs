@@ -151,6 +151,11 @@ fn settings() -> Vec<v1::Setting> {
     ]
 }
 
+fn incomplete_cause() -> v1::IncompleteCause {
+    let (outcome, cause) = (v1::Outcome::Failed as i32, "the disk is full".to_owned());
+    v1::IncompleteCause { outcome, cause, attempts: 12, latest_at_ms: 9 }
+}
+
 fn incomplete_attempt() -> v1::IncompleteAttempt {
     v1::IncompleteAttempt {
         trajectory: 3,
@@ -198,11 +203,14 @@ fn watch_events(sweep: &str) -> Vec<Vec<u8>> {
         submitted_at_ms: 5,
         reason: "it waits".to_owned(),
         reused: 1,
+        note: Some("why it was run".to_owned()),
+        state_at_ms: 8,
     };
     let state = v1::SweepStatus {
         sweep: Some(of),
         workers: vec![worker],
         incomplete_attempts: vec![incomplete_attempt()],
+        incomplete_causes: vec![incomplete_cause()],
         degraded: "the disk is full".to_owned(),
         in_training_done: 0.5,
     };
@@ -389,6 +397,7 @@ fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
         "PauseRequest" => v1::PauseRequest { sweep: sweep_id }.encode_to_vec(),
         "ResumeRequest" => v1::ResumeRequest { sweep: sweep_id }.encode_to_vec(),
         "RetryRequest" => v1::RetryRequest { sweep: sweep_id, r#where: vec![rule] }.encode_to_vec(),
+        "NoteRequest" => v1::NoteRequest { sweep: sweep_id, note: "why it was run".to_owned() }.encode_to_vec(),
         "ListWorkersRequest" => v1::ListWorkersRequest {}.encode_to_vec(),
         "ReleaseWorkerRequest" => v1::ReleaseWorkerRequest { worker: "host/1".to_owned() }.encode_to_vec(),
         "ResultsRequest" => v1::ResultsRequest { sweep: sweep_id }.encode_to_vec(),

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use biosweep_common::configuration::Point;
 use biosweep_common::grid::Grid;
 use biosweep_common::results::outcome::Outcome;
-use biosweep_common::results::views::IncompleteAttempt;
+use biosweep_common::results::views::{IncompleteAttempt, IncompleteCause};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::ids::{TrajectoryIndex, TrialIndex};
+use biosweep_common::vocabulary::time::WallTime;
 
 use super::record::{Diverged, Record};
 use super::tables::{Entry, Row, Table};
@@ -18,38 +19,68 @@ use crate::aggregate::PLACE;
 const ROWS_MAX: usize = 40;
 /// Maximum number of characters of a cause.
 const CAUSE_MAX: usize = 300;
-/// The cause of a failure that is not among the attempts.
-const UNKNOWN: &str = "the cause is not stored with the results";
+/// The cause of attempts without a cause.
+const UNKNOWN: &str = "the cause is not known";
 
-/// The failed trials by cause, most frequent first; `None` without failures. Causes that differ only in digits are one.
-/// `attempts` are the latest incomplete attempts, latest first.
-pub(super) fn failures(record: &Record, attempts: &[IncompleteAttempt], grid: Option<&Grid>) -> Option<Table> {
+/// The failed attempts by cause, most frequent first; `None` if no trial failed. The causes are those of all attempts of the
+/// sweep, also of attempts that were retried with success. Causes that differ only in digits, or only after their first line,
+/// are one. `attempts` are the latest incomplete attempts, latest first. They name a trial of each cause.
+pub(super) fn failures(
+    record: &Record,
+    attempts: &[IncompleteAttempt],
+    causes: &[IncompleteCause],
+    grid: Option<&Grid>,
+) -> Option<Table> {
     if record.failed.is_empty() {
         return None;
     }
-    let causes = causes(attempts);
-    let mut groups: BTreeMap<String, (String, u64, TrialIndex)> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
+    for one in causes.iter().filter(|one| one.outcome == Outcome::Failed) {
+        let cause = one.cause.as_deref().and_then(|cause| cause.lines().next()).unwrap_or(UNKNOWN);
+        let none = || Group { cause, attempts: 0, latest: one.latest, trial: None };
+        let group = groups.entry(without_digits(cause)).or_insert_with(none);
+        (group.attempts, group.latest) = (group.attempts + one.attempts, group.latest.max(one.latest));
+    }
+    let known = latest_causes(attempts);
     for &trial in &record.failed {
         let trajectory = grid.and_then(|grid| grid.trajectory_of(trial));
-        let cause = trajectory.and_then(|trajectory| causes.get(&trajectory)).copied().unwrap_or(UNKNOWN);
-        groups.entry(without_digits(cause)).or_insert_with(|| (cause.to_owned(), 0, trial)).1 += 1;
+        let cause = trajectory.and_then(|trajectory| known.get(&trajectory));
+        if let Some(group) = cause.and_then(|cause| groups.get_mut(&without_digits(cause))) {
+            group.trial.get_or_insert(trial);
+        }
     }
-    let mut groups: Vec<_> = groups.into_values().collect();
-    groups.sort_by_key(|(_, count, trial)| (u64::MAX - count, *trial));
-    let row = |(cause, count, trial): &(String, u64, TrialIndex)| Row {
-        names: vec![cut(cause)],
-        entries: [words::number(*count), trial.to_string()].map(Entry::plain).into(),
+    let mut groups: Vec<Group<'_>> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse((group.attempts, group.latest)));
+    let row = |group: &Group<'_>| Row {
+        names: vec![cut(group.cause)],
+        entries: vec![
+            Entry::plain(words::number(group.attempts)),
+            Entry::plain(words::date(group.latest)),
+            Entry::plain(group.trial.map_or_else(|| "–".to_owned(), |trial| trial.to_string())),
+        ],
     };
     let mut caption = format!("{} failed", words::counted(record.failed.len() as u64, "trial"));
+    if !record.wanted().is_empty() {
+        caption += "; the causes are those of the whole sweep";
+    }
     if groups.len() > ROWS_MAX {
         caption += &format!("; the {ROWS_MAX} most frequent causes");
     }
-    let header = ["cause", "trials", "first trial"].map(str::to_owned).into();
+    let header = ["cause", "failed attempts", "latest", "a trial"].map(str::to_owned).into();
     Some(Table { caption, header, rows: groups.iter().take(ROWS_MAX).map(row).collect(), names: 1, is_text: false })
 }
 
+/// Failed attempts with one cause.
+struct Group<'a> {
+    cause: &'a str,
+    attempts: u64,
+    latest: WallTime,
+    /// A failed trial with this cause, if one is known.
+    trial: Option<TrialIndex>,
+}
+
 /// The latest cause of each trajectory that failed.
-fn causes(attempts: &[IncompleteAttempt]) -> BTreeMap<TrajectoryIndex, &str> {
+fn latest_causes(attempts: &[IncompleteAttempt]) -> BTreeMap<TrajectoryIndex, &str> {
     let mut causes = BTreeMap::new();
     for attempt in attempts.iter().filter(|attempt| attempt.outcome == Outcome::Failed) {
         if let Some(first_line) = attempt.cause.as_deref().and_then(|cause| cause.lines().next()) {

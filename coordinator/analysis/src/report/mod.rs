@@ -26,7 +26,7 @@ mod tables;
 mod tests;
 pub mod words;
 
-use biosweep_common::results::views::{IncompleteAttempt, SweepView};
+use biosweep_common::results::views::{IncompleteAttempt, IncompleteCause, SweepView};
 use biosweep_common::vocabulary::time::WallTime;
 
 pub use illustrations::{Illustration, illustrations};
@@ -57,8 +57,10 @@ pub enum Subject<'a> {
         sweep: &'a SweepView,
         /// Its spec.
         spec: &'a Spec,
-        /// Its latest incomplete attempts, latest first. They have the causes of failures.
+        /// Its latest incomplete attempts, latest first. They tell which trials failed for a cause.
         attempts: &'a [IncompleteAttempt],
+        /// The causes of all its incomplete attempts, most frequent first.
+        causes: &'a [IncompleteCause],
     },
     /// An exported file of results, which has no learning curves.
     File {

@@ -32,6 +32,7 @@ struct Page<'a> {
     fonts: [(u16, String); 2],
     name: &'a str,
     state: String,
+    note: Option<&'a str>,
     facts: Vec<(&'static str, String)>,
     question: String,
     verdicts: Vec<String>,
@@ -93,9 +94,9 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
     let cells = aggregate::cells(record.replicates(), Divergence::Guess);
     let contrasts = compare::connections(record.replicates(), margin);
     let source = methods::Source { design: &design, record, cells: &cells, verdicts: &contrasts, version };
-    let attempts = match subject {
-        Subject::Sweep { attempts, .. } => attempts,
-        Subject::File { .. } => &[],
+    let (attempts, causes) = match subject {
+        Subject::Sweep { attempts, causes, .. } => (attempts, causes),
+        Subject::File { .. } => (&[][..], &[][..]),
     };
     let page = Page {
         version,
@@ -106,6 +107,10 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
             Subject::File { name, .. } => name,
         },
         state: state(subject, record),
+        note: match subject {
+            Subject::Sweep { sweep, .. } => sweep.note.as_deref(),
+            Subject::File { .. } => None,
+        },
         facts: facts(subject, record, now),
         question: question(contrasts.first().map(|contrast| contrast.measure), &design),
         verdicts: contrasts.iter().map(sentence).map(|text| text.replace("p = ", "p\u{a0}=\u{a0}")).collect(),
@@ -125,7 +130,7 @@ pub(super) fn render(contents: &Contents<'_>) -> String {
                 narrow: one.narrow.svg(),
             })
             .collect(),
-        failures: failures::failures(record, attempts, spec.map(|spec| &spec.grid)),
+        failures: failures::failures(record, attempts, causes, spec.map(|spec| &spec.grid)),
         divergences: failures::divergences(record, &design.axes()),
         reproduction: reproduction(subject, &design, record),
     };
@@ -137,9 +142,13 @@ fn state(subject: Subject<'_>, record: &Record) -> String {
         return format!("{} in a file of results", words::counted(record.ended(), "trial"));
     };
     let (ended, trials) = (words::number(sweep.ended()), words::number(sweep.trials));
-    match sweep.state {
+    let counts = match sweep.state {
         SweepState::Finished => format!("Finished: {}", words::counted(sweep.trials, "trial")),
-        state => format!("{}: {ended} of {trials} trials so far", upper(state.name())),
+        state => format!("{}: {ended} of {trials} trials", upper(state.name())),
+    };
+    match sweep.state.has_ended() {
+        true => format!("{counts}. {}.", words::period(sweep.submitted_at, sweep.state_at)),
+        false => format!("{counts} so far"),
     }
 }
 

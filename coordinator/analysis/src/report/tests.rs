@@ -2,7 +2,7 @@
 
 use biosweep_common::configuration::Point;
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
-use biosweep_common::results::views::{CurveView, IncompleteAttempt, ResultView, SpecView, SweepView};
+use biosweep_common::results::views::{CurveView, IncompleteAttempt, IncompleteCause, ResultView, SpecView, SweepView};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::spec::{Format, SpecText, SweepSpec};
 use biosweep_common::vocabulary::ids::{Attempt, TrajectoryIndex, TrialIndex};
@@ -45,7 +45,7 @@ fn finished(name: &str, results: &[ResultView]) -> SweepView {
 
 /// The page of a sweep with the spec of these tests.
 fn page(name: &str, results: &[ResultView]) -> String {
-    let subject = Subject::Sweep { sweep: &finished(name, results), spec: &view(name), attempts: &[] };
+    let subject = Subject::Sweep { sweep: &finished(name, results), spec: &view(name), attempts: &[], causes: &[] };
     written(subject, &record(Point::new(), results), Some(&curves(results)))
 }
 
@@ -87,7 +87,7 @@ fn a_finished_sweep_has_every_section() {
     let page = page("plain", &paper(4));
     for part in [
         "<bdi dir=\"auto\">plain</bdi>",
-        "Finished: 96 trials",
+        "Finished: 96 trials. It ran from 2023-11-14 22:13 UTC to 2023-11-14 23:03 UTC (50 min 0 s).",
         "2023-11-14 22:13 UTC",
         "Do dense connections keep accuracy as networks get deeper under bp, fa or dtp",
         "fa, relu: n is too small to tell whether dense connections help",
@@ -124,7 +124,7 @@ fn a_cell_shows_its_interval_and_its_completion() {
 #[test]
 fn a_sweep_without_results_says_so() {
     let waiting = SweepView { state: SweepState::Running, trials: 96, ..sweep("s") };
-    let subject = Subject::Sweep { sweep: &waiting, spec: &view("s"), attempts: &[] };
+    let subject = Subject::Sweep { sweep: &waiting, spec: &view("s"), attempts: &[], causes: &[] };
     let page = written(subject, &Record::default(), Some(&[]));
     assert!(page.contains("Running: 0 of 96 trials so far") && page.contains("There are no results yet."));
     assert!(
@@ -137,9 +137,13 @@ fn an_unfinished_sweep_says_how_many_trials_have_ended() {
     let results: Vec<ResultView> = paper(4).into_iter().take(12).collect();
     let running =
         SweepView { state: SweepState::Paused, trials: 96, reason: Some("<b>".to_owned()), ..finished("s", &results) };
-    let subject = Subject::Sweep { sweep: &running, spec: &view("s"), attempts: &[] };
+    let subject = Subject::Sweep { sweep: &running, spec: &view("s"), attempts: &[], causes: &[] };
     let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));
     assert!(page.contains("Paused: 12 of 96 trials so far") && page.contains("&#60;b&#62;"));
+    let cancelled = SweepView { state: SweepState::Cancelled, ..running };
+    let subject = Subject::Sweep { sweep: &cancelled, spec: &view("s"), attempts: &[], causes: &[] };
+    let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));
+    assert!(page.contains("Cancelled: 12 of 96 trials. It ran from 2023-11-14 22:13 UTC to "), "{page}");
 }
 
 #[test]
@@ -162,7 +166,7 @@ fn a_sweep_that_diverged_completely_has_a_page_with_the_updates() {
 }
 
 #[test]
-fn failures_are_grouped_by_cause_with_one_trial_each() {
+fn failures_are_grouped_by_all_causes_of_their_attempts() {
     let trial = |index: u64| ResultView { trial: TrialIndex(index), ..ended("bp", "nn", 5, TrialStatus::Failed) };
     let results: Vec<ResultView> = (0..4).map(trial).collect();
     let failed = |trajectory, cause: &str| IncompleteAttempt {
@@ -173,13 +177,30 @@ fn failures_are_grouped_by_cause_with_one_trial_each() {
         cause: Some(cause.to_owned()),
         at: WallTime(0),
     };
-    let attempts = [failed(1, "<i>no</i> 12 bytes\nstack"), failed(2, "<i>no</i> 7 bytes"), failed(3, "other")];
-    let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &view("s"), attempts: &attempts };
+    let of = |outcome, cause: &str, attempts, latest| IncompleteCause {
+        outcome,
+        cause: Some(cause.to_owned()),
+        attempts,
+        latest: WallTime(latest),
+    };
+    let attempts = [failed(1, "<i>no</i> 12 bytes\nstack"), failed(2, "<i>no</i> 7 bytes")];
+    let causes = [
+        of(Outcome::WorkerLost, "killed", 9_000, 0),
+        of(Outcome::Failed, "other", 1_300, 86_400_000),
+        of(Outcome::Failed, "<i>no</i> 12 bytes\nstack", 1_200, 0),
+        of(Outcome::Failed, "<i>no</i> 7 bytes", 200, 60_000),
+    ];
+    let finished = finished("s", &results);
+    let subject = Subject::Sweep { sweep: &finished, spec: &view("s"), attempts: &attempts, causes: &causes };
     let page = written(subject, &record(Point::new(), &results), Some(&[]));
     assert!(page.contains("<caption>4 trials failed</caption>"), "{page}");
-    assert!(page.contains("&#60;i&#62;no&#60;/i&#62; 12 bytes</bdi></th><td>2</td><td>1</td>"), "{page}");
-    assert!(page.contains("the cause is not stored with the results</bdi></th><td>1</td><td>0</td>"), "{page}");
-    assert!(!page.contains("stack"));
+    let first = "&#60;i&#62;no&#60;/i&#62; 12 bytes</bdi></th><td>1,400</td><td>1970-01-01 00:01 UTC</td><td>1</td>";
+    let second = "other</bdi></th><td>1,300</td><td>1970-01-02 00:00 UTC</td><td>–</td>";
+    let places = [first, second].map(|row| page.find(row).unwrap_or_else(|| panic!("{row} is not in {page}")));
+    assert!(places[0] < places[1], "the most frequent cause is first");
+    assert!(!page.contains("stack") && !page.contains("killed"));
+    let part = record(Point::from([(Setting::Rule, Value::Name("bp".into()))]), &results);
+    assert!(written(subject, &part, Some(&[])).contains("4 trials failed; the causes are those of the whole sweep"));
 }
 
 #[test]
@@ -198,13 +219,27 @@ fn names_are_escaped_whatever_they_contain() {
 }
 
 #[test]
+fn a_note_is_under_the_title_with_its_lines() {
+    let results = paper(2);
+    let noted = |note: Option<&str>| {
+        let sweep = SweepView { note: note.map(str::to_owned), ..finished("s", &results) };
+        let subject = Subject::Sweep { sweep: &sweep, spec: &view("s"), attempts: &[], causes: &[] };
+        written(subject, &record(Point::new(), &results), Some(&[]))
+    };
+    let page = noted(Some("why <b>\n\tit was run"));
+    let part = "</h1>\n<p class=\"of-user\" dir=\"auto\">why &#60;b&#62;\n\tit was run</p>\n<p class=\"state\">";
+    assert!(page.contains(part), "{page}");
+    assert!(noted(None).contains("</h1>\n<p class=\"state\">"));
+}
+
+#[test]
 fn settings_of_one_value_are_constants_and_not_axes() {
     let text = "name = \"s\"\n[data]\ndataset = \"mnist\"\n[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = [5]\n";
     let (_, text) =
         SweepSpec::parse_to_store(text.to_owned(), Format::Toml, "s").unwrap_or_else(|errors| panic!("{errors}"));
     let results = [completed("bp", "nn", 5, 0.9, 0.9)];
     let spec = Spec::of(SpecView { text, extensions: Vec::new() });
-    let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &spec, attempts: &[] };
+    let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &spec, attempts: &[], causes: &[] };
     let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));
     assert!(
         page.contains("1 trial.") && page.contains("depth = 5") && page.contains("this report has no verdict"),
@@ -216,7 +251,7 @@ fn settings_of_one_value_are_constants_and_not_axes() {
 fn a_part_of_a_sweep_is_described_by_its_results() {
     let only = Point::from([(Setting::Rule, Value::Name("fa".into()))]);
     let results = paper(4);
-    let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &view("s"), attempts: &[] };
+    let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &view("s"), attempts: &[], causes: &[] };
     let page = written(subject, &record(only, &results), Some(&curves(&results)));
     assert!(page.contains("<dt>Only trials with</dt><dd><bdi>rule = fa</bdi></dd>"), "{page}");
     assert!(page.contains("32 trials with results") && !page.contains("bp is back-propagation"), "{page}");
@@ -252,7 +287,7 @@ fn a_spec_that_this_version_cannot_read_is_printed_and_results_describe_the_swee
     let text = SpecText { text: "name = <b>".to_owned(), format: Format::Toml, resolved: "?".to_owned() };
     let spec = Spec::of(SpecView { extensions: vec![text.clone()], text });
     let results = paper(2);
-    let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &spec, attempts: &[] };
+    let subject = Subject::Sweep { sweep: &finished("s", &results), spec: &spec, attempts: &[], causes: &[] };
     let page = written(subject, &record(Point::new(), &results), Some(&curves(&results)));
     assert!(
         page.contains("name = &#60;b&#62;")

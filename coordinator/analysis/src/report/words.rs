@@ -88,6 +88,11 @@ pub fn date(time: WallTime) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
 }
 
+/// `It ran from 2023-11-14 22:13 UTC to 2023-11-15 00:18 UTC (2 h 5 min)`.
+pub(super) fn period(from: WallTime, to: WallTime) -> String {
+    format!("It ran from {} to {} ({})", date(from), date(to), duration(to.0.saturating_sub(from.0) as f64 / 1e3))
+}
+
 /// The year, month and day of a number of days since 1970-01-01 in the Gregorian calendar.
 fn civil(days: u64) -> (u64, u64, u64) {
     // A cycle of 400 years has 146,097 days. Years start in March, so that a leap day is the last day of a year.
@@ -133,6 +138,13 @@ mod tests {
         assert_eq!(value(Setting::Dataset, &Value::Name("npy:/data/own".into())), "own");
         assert_eq!(value(Setting::Seed, &Value::Integer(12_345)), "12345");
         assert_eq!(value(Setting::DownsampleAfter, &Value::Integers(Vec::new())), "none");
+    }
+
+    #[test]
+    fn a_period_has_its_ends_and_its_duration() {
+        let (from, to) = (WallTime(1_700_000_000_000), WallTime(1_700_007_500_000));
+        assert_eq!(period(from, to), "It ran from 2023-11-14 22:13 UTC to 2023-11-15 00:18 UTC (2 h 5 min)");
+        assert!(period(to, from).ends_with("(0 s)"), "the clock was set back");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Commands of users: submit, extend, cancel, pause, resume, retry and delete a sweep, release a worker from quarantine.
+//! Commands of users: submit, extend, cancel, pause, resume, retry, note and delete a sweep, release a worker from quarantine.
 //! A repeated command has no further effect.
 
 use std::sync::Arc;
@@ -166,6 +166,23 @@ impl Scheduler {
         actions.push(Action::Notify(Notice::Changed(id)));
     }
 
+    /// Writes or removes the note of a sweep. A sweep that is not in the table has ended or is out of scope; only its stored
+    /// note changes.
+    pub(crate) fn on_noted(&mut self, id: SweepId, note: Option<String>, actions: &mut Vec<Action>) {
+        let is_unchanged = match self.sweeps.get_mut(&id) {
+            Some(sweep) if sweep.row.note == note => true,
+            Some(sweep) => {
+                sweep.row.note.clone_from(&note);
+                false
+            }
+            None => self.deleted.contains(&id),
+        };
+        if !is_unchanged {
+            actions.push(Action::Persist(Record::Noted { sweep: id, note }));
+            actions.push(Action::Notify(Notice::Changed(id)));
+        }
+    }
+
     /// Deletes a sweep. A sweep in the table has not ended, and is not deleted.
     pub(crate) fn on_deleted(&mut self, id: SweepId, actions: &mut Vec<Action>) {
         if !self.sweeps.contains_key(&id) && self.deleted.insert(id) {
@@ -190,7 +207,7 @@ impl Scheduler {
         actions: &mut Vec<Action>,
     ) {
         if let Some(sweep) = self.sweeps.get_mut(&id) {
-            sweep.row.state = state;
+            (sweep.row.state, sweep.row.state_at) = (state, now.wall);
             sweep.is_active &= state == SweepState::Running;
             sweep.row.reason.clone_from(&reason);
             self.check_all = true;

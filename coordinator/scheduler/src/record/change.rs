@@ -59,6 +59,13 @@ pub enum Record {
         /// The trajectories.
         trajectories: Vec<RetriedRow>,
     },
+    /// The note of a sweep was written or removed.
+    Noted {
+        /// The sweep.
+        sweep: SweepId,
+        /// The new note; `None` if it was removed.
+        note: Option<String>,
+    },
     /// A sweep that had ended was deleted, with all its data. Results that other sweeps took over stay; of the trajectories with
     /// the same curve, the first one keeps it.
     Deleted(SweepId),

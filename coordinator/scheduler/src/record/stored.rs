@@ -21,8 +21,12 @@ pub struct SweepRow {
     pub extensions: Vec<Extension>,
     /// The state.
     pub state: SweepState,
+    /// Time of the last change of the state.
+    pub state_at: WallTime,
     /// The reason for the state, if users need one.
     pub reason: Option<String>,
+    /// The note that a user wrote to it.
+    pub note: Option<String>,
     /// Number of completed trials.
     pub completed: u64,
     /// Number of diverged trials.

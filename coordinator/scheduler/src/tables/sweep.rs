@@ -9,7 +9,7 @@ use biosweep_common::results::curve::{CurvePoint, EarlyStopper, Score};
 use biosweep_common::results::outcome::{SweepState, TrialStatus};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex};
-use biosweep_common::vocabulary::time::Tick;
+use biosweep_common::vocabulary::time::{Tick, WallTime};
 use biosweep_common::workers::capability::Capabilities;
 use biosweep_common::workers::environment::NumericEnvironment;
 
@@ -93,10 +93,12 @@ impl Sweep {
     pub(crate) fn new(submission: Submission, prepared: PreparedSpec) -> Self {
         let pending = Pending::of(Arc::clone(&prepared.order), &[]);
         let row = SweepRow {
+            state_at: submission.submitted_at,
             submission,
             extensions: Vec::new(),
             state: SweepState::Running,
             reason: None,
+            note: None,
             completed: 0,
             diverged: 0,
             failed: 0,
@@ -150,12 +152,12 @@ impl Sweep {
 
     /// Pauses a restored sweep that was begun with another numerics version: its means would mix results of both versions. A sweep
     /// that its owner has resumed with this version is not paused again.
-    pub(crate) fn pause_if_begun_by_other_numerics(&mut self) {
+    pub(crate) fn pause_if_begun_by_other_numerics(&mut self, now: WallTime) {
         if let Some(version) = self.row.submission.other_numerics()
             && self.row.state == SweepState::Running
             && self.row.reason != self.mixed_numerics_reason()
         {
-            self.row.state = SweepState::Paused;
+            (self.row.state, self.row.state_at) = (SweepState::Paused, now);
             self.row.reason = Some(format!(
                 "the sweep was begun with numerics version {version}, but this program has version {NUMERICS_VERSION}, so its \
                  means would mix results of both; submit the spec again for results of one version"

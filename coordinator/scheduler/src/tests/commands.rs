@@ -94,9 +94,78 @@ fn a_paused_sweep_finishes_when_its_last_results_arrive() {
 }
 
 #[test]
+fn a_sweep_is_shown_with_the_time_of_its_last_change_of_state() {
+    let mut world = World::new();
+    let at = |world: &World| world.scheduler.sweep_view(world.sweep).expect("it has not ended").state_at;
+    world.now.wall = WallTime(1_000);
+    world.apply(Event::Paused(world.sweep));
+    assert_eq!(at(&world), WallTime(1_000));
+    world.now.wall = WallTime(2_000);
+    world.apply(Event::Paused(world.sweep));
+    assert_eq!(at(&world), WallTime(1_000), "a repeated command changes nothing");
+    world.apply(Event::Resumed(world.sweep));
+    assert_eq!(at(&world), WallTime(2_000));
+}
+
+#[test]
+fn a_note_stays_with_its_sweep_and_a_repeated_one_has_no_effect() {
+    let mut world = World::new();
+    let (id, sweep) = (worker(7), world.sweep);
+    let note = |text: &str| Event::Noted { sweep, note: Some(text.to_owned()) };
+    let noted = |text: Option<&str>| {
+        let record = Record::Noted { sweep, note: text.map(str::to_owned) };
+        vec![Action::Persist(record), Action::Notify(Notice::Changed(sweep))]
+    };
+    let shown = |world: &World| world.scheduler.sweep_view(sweep).and_then(|view| view.note);
+    world.hello(id, Vec::new());
+    assert_eq!(world.apply(note("why")), noted(Some("why")));
+    assert!(world.apply(note("why")).is_empty(), "a repeated command has no effect");
+    world.poll(id, 1).expect("there is work");
+    world.apply(Event::Paused(sweep));
+    world.apply(Event::Resumed(sweep));
+    assert_eq!(shown(&world).as_deref(), Some("why"), "changes of the state keep it");
+    assert_eq!(world.apply(Event::Noted { sweep, note: None }), noted(None));
+    assert_eq!(shown(&world), None);
+
+    world.apply(Event::Cancelled(sweep));
+    assert_eq!(world.apply(note("what was seen")), noted(Some("what was seen")), "an ended sweep can have one");
+    world.apply(Event::Deleted(sweep));
+    assert!(world.apply(note("late")).is_empty(), "a deleted sweep has none");
+}
+
+#[test]
+fn a_finished_sweep_that_runs_again_has_its_note() {
+    let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
+    let mut scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
+    let row = SweepRow { failed: 2, completed: 10, note: Some("why".to_owned()), ..finished(&spec) };
+    let id = row.submission.id;
+    let restored = RestoredSweep { done: vec![(0, 6)], ..restored(row) };
+    let finished = Some(Box::new((restored, PreparedSpec::new(spec))));
+    let failures = vec![(TrajectoryIndex(4), 3)];
+    scheduler.apply(now, Event::Retried { sweep: id, finished, failures, reused: Arc::default() });
+    assert_eq!(scheduler.sweep_view(id).and_then(|view| view.note).as_deref(), Some("why"));
+}
+
+fn finished(spec: &SweepSpec) -> SweepRow {
+    SweepRow {
+        submission: submission(spec),
+        extensions: Vec::new(),
+        state: SweepState::Finished,
+        state_at: WallTime(0),
+        reason: None,
+        note: None,
+        completed: 0,
+        diverged: 0,
+        failed: 0,
+        reused: 0,
+    }
+}
+
+#[test]
 fn commands_are_distinguished_from_other_events() {
     let (sweep, worker) = (SweepId(Uuid::from_u128(1)), worker(7));
     let commands = [Event::Cancelled(sweep), Event::Paused(sweep), Event::Resumed(sweep), Event::Released(worker)];
+    assert!(Event::Noted { sweep, note: None }.is_command());
     assert!(commands.iter().all(Event::is_command));
     let events = [Event::Disconnected(worker), Event::Ticked, Event::Awoke];
     assert!(!events.iter().any(Event::is_command));
@@ -141,16 +210,7 @@ fn a_retried_trial_gets_its_retries_back() {
 fn a_retry_reopens_a_finished_sweep() {
     let (spec, now) = (spec(), Now { tick: Tick(5), wall: WallTime(5) });
     let mut scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
-    let row = SweepRow {
-        submission: submission(&spec),
-        extensions: Vec::new(),
-        state: SweepState::Finished,
-        reason: None,
-        completed: 10,
-        diverged: 0,
-        failed: 2,
-        reused: 0,
-    };
+    let row = SweepRow { completed: 10, failed: 2, ..finished(&spec) };
     let id = row.submission.id;
     let restored = RestoredSweep { done: vec![(0, 6)], ..restored(row) };
     let retry = Event::Retried {

@@ -6,11 +6,13 @@
 //! | `extend` | adds trials to a sweep |
 //! | `retry` | retries failed trials |
 //! | `state` | cancels, pauses and resumes a sweep; releases a worker |
+//! | `note` | writes the note of a sweep |
 //! | `delete` | deletes a sweep that has ended |
 //! | [`reuse`] | finds stored results for submit, extend and retry |
 
 mod delete;
 mod extend;
+mod note;
 mod retry;
 pub mod reuse;
 mod state;
@@ -28,6 +30,7 @@ use crate::driver::{DriverError, Handle};
 
 pub use delete::{DeleteError, Deletion};
 pub use extend::ExtendError;
+pub use note::NoteError;
 pub use retry::RetryError;
 pub use state::StateError;
 pub use submit::{SubmitError, Submitted, find_equal};
@@ -40,7 +43,7 @@ const BUSY: Duration = Duration::from_secs(120);
 pub struct Commands {
     pub(crate) handle: Handle,
     /// The lock of commands that read the store first and then act: a submission reads equal sweeps and reusable results, a retry
-    /// reads failures, and a deletion reads the state of its sweep. The read state must still be valid when the command acts.
+    /// reads failures, and a deletion and a note read whether their sweep exists. The read state must still be valid when the command acts.
     lock: Arc<Mutex<()>>,
     /// The tasks of commands and streamed answers that have not ended.
     pub(crate) tasks: TaskTracker,

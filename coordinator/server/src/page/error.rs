@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 use biosweep_analysis::replicates::UnknownSize;
 
 use super::outcomes::OutcomesError;
-use crate::commands::{RetryError, StateError};
+use crate::commands::{NoteError, RetryError, StateError};
 use crate::driver::Stopped;
 use crate::queries::QueryError;
 
@@ -96,6 +96,16 @@ impl From<StateError> for PageError {
         match error {
             StateError::Query(error) => Self::Query(error),
             error => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<NoteError> for PageError {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::Query(error) => Self::Query(error),
+            NoteError::Invalid(error) => Self::BadRequest(error.to_string()),
+            NoteError::DriverError(error) => Self::Refused(error.to_string()),
         }
     }
 }

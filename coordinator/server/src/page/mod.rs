@@ -11,7 +11,7 @@
 //! | `changes`, `events` | what has changed, and the stream that tells it |
 //! | `outcomes` | the outcomes of all trials in memory |
 //! | `views` | the pages |
-//! | `actions` | pause, resume, cancel, retry |
+//! | `actions` | pause, resume, cancel, retry, note |
 //! | `assets` | style sheet and script |
 //! | `pace` | the remaining time of sweeps |
 //! | `error` | errors as pages |

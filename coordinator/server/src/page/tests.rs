@@ -41,11 +41,24 @@ async fn with_sweep(name: &str) -> (Router, SweepId) {
 }
 
 async fn ask(router: &Router, method: &Method, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
+    send(router, method, path, headers, "").await
+}
+
+async fn send(
+    router: &Router,
+    method: &Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    form: &'static str,
+) -> (StatusCode, String) {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Body::empty()).expect("a request");
+    if *method == Method::POST {
+        request = request.header("content-type", "application/x-www-form-urlencoded");
+    }
+    let request = request.body(Body::from(form)).expect("a request");
     let service = TowerToHyperService::new(router.clone());
     let response = hyper::service::Service::call(&service, request).await.expect("it answers");
     let status = response.status();
@@ -128,6 +141,23 @@ async fn commands_change_the_sweep_and_answer_with_its_page() {
     assert!(state().await.contains("state cancelled"));
     let (status, why) = act("pause").await;
     assert!(status == StatusCode::CONFLICT && why.contains("was cancelled"), "{status} {why}");
+}
+
+#[tokio::test]
+async fn a_note_is_written_shown_and_removed() {
+    let (router, id) = with_sweep("s").await;
+    let own = [("host", HOST), ("origin", "http://localhost:7465")];
+    let note = async |form| send(&router, &Method::POST, &format!("/sweeps/{id}/note"), &own, form).await;
+    let shown = async || ask(&router, &Method::GET, &format!("/sweeps/{id}"), &own).await.1;
+    assert_eq!(note("note=first%0D%0A%3Cb%3Esecond").await.0, StatusCode::SEE_OTHER);
+    let page = shown().await;
+    assert!(page.contains("first\n&#60;b&#62;second"), "{page}");
+    assert!(ask(&router, &Method::GET, "/", &own).await.1.contains("<bdi dir=\"auto\">first</bdi>"));
+    let (status, why) = note("note=a%1Bb").await;
+    assert!(status == StatusCode::BAD_REQUEST && why.contains("control character U+001B"), "{status} {why}");
+    assert!(shown().await.contains("first"), "a refused note changes nothing");
+    assert_eq!(note("note=").await.0, StatusCode::SEE_OTHER);
+    assert!(!shown().await.contains("first"));
 }
 
 #[tokio::test]

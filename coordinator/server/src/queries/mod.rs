@@ -9,7 +9,8 @@ use biosweep_common::configuration::{NUMERICS_VERSION, TrialKey, trajectory_poin
 use biosweep_common::plan::dataset_summary::DatasetSummary;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{
-    CurveView, IncompleteAttempt, ResultView, SourceTrial, SpecView, SweepStatus, SweepView, TrainedView, WorkerView,
+    CurveView, IncompleteAttempt, IncompleteCause, ResultView, SourceTrial, SpecView, SweepStatus, SweepView,
+    TrainedView, WorkerView,
 };
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::spec::{SpecText, SweepSpec};
@@ -30,6 +31,8 @@ const KEY_MIN: usize = 6;
 const KEYS_SHOWN: u32 = 8;
 /// Maximum number of incomplete attempts shown with a sweep.
 const INCOMPLETE_ATTEMPTS: u32 = 20;
+/// Maximum number of causes of incomplete attempts shown with a sweep.
+const INCOMPLETE_CAUSES: u32 = 100;
 
 /// The sweep exists, but this coordinator does not run it: it only serves a run of another sweep.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +126,7 @@ pub async fn list(handle: &Handle) -> Result<Vec<SweepView>, QueryError> {
     Ok(stored.into_iter().map(|view| running.remove(&view.id).unwrap_or(view)).collect())
 }
 
-/// One sweep, with its workers and incomplete attempts.
+/// One sweep, with its workers and latest incomplete attempts, and without their causes.
 pub async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryError> {
     let asked = handle.ask(move |scheduler| {
         (scheduler.sweep_view(id), scheduler.worker_views(Some(id)), scheduler.in_training_done(id))
@@ -141,7 +144,13 @@ pub async fn status(handle: &Handle, id: SweepId) -> Result<SweepStatus, QueryEr
         .map(incomplete_attempt_view)
         .collect();
     let degraded = handle.degraded().borrow().clone();
-    Ok(SweepStatus { sweep, workers, incomplete_attempts, degraded, in_training_done })
+    let incomplete_causes = Vec::new();
+    Ok(SweepStatus { sweep, workers, incomplete_attempts, incomplete_causes, degraded, in_training_done })
+}
+
+/// The causes of all incomplete attempts of a sweep, most frequent first. The query reads every incomplete attempt.
+pub async fn causes(handle: &Handle, id: SweepId) -> Result<Vec<IncompleteCause>, QueryError> {
+    Ok(handle.store.incomplete_causes(id, INCOMPLETE_CAUSES).await?)
 }
 
 /// Every worker, with all trajectories that it trains.

@@ -109,6 +109,8 @@ mod tests {
             reused: 0,
             running: 0,
             submitted_at: WallTime(0),
+            state_at: WallTime(0),
+            note: None,
         }
     }
 

@@ -72,6 +72,10 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
     if let Some(degraded) = &status.degraded {
         let _fits = writeln!(text, "\n{degraded}");
     }
+    if let Some(note) = &sweep.note {
+        let lines: String = note.lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect();
+        let _fits = write!(text, "\nnote\n{lines}");
+    }
     if !status.workers.is_empty() {
         text.push_str("\nworkers\n");
         for worker in &status.workers {
@@ -236,6 +240,18 @@ pub(crate) fn out_of_reach(why: &str) -> String {
 
 pub(crate) fn retried(sweep: &SweepView, trials: u64) -> String {
     format!("{} of {} ({}) will be retried\n{}", amounts::trials(trials), sweep.name, sweep.id, tally(sweep))
+}
+
+pub(crate) fn noted(sweep: &SweepView) -> String {
+    let what = if sweep.note.is_some() { "has this note now" } else { "has no note now" };
+    let note = sweep.note.as_deref().map(|note| format!(":\n{note}")).unwrap_or_default();
+    format!("{} ({}) {what}{note}", sweep.name, sweep.id)
+}
+
+/// The sweep has no note to print.
+pub(crate) fn without_note(sweep: &SweepView) -> String {
+    let SweepView { name, id, .. } = sweep;
+    format!("{name} ({id}) has no note; write one with `biosweep note {id} TEXT`")
 }
 
 /// The question before a sweep is deleted.

@@ -209,9 +209,12 @@ mod tests {
                 reused: 0,
                 running: workers,
                 submitted_at: WallTime(1_000_000),
+                state_at: WallTime(1_000_000),
+                note: None,
             },
             workers: (0..workers).map(worker).collect(),
             incomplete_attempts: vec![lost.clone(), incomplete(Outcome::Failed, Some("no such file\nat line 3")), lost],
+            incomplete_causes: Vec::new(),
             degraded: None,
             in_training_done: 0.0,
         }

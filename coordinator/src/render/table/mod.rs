@@ -82,30 +82,64 @@ const ID_CHARACTERS: usize = 13;
 /// Minimum columns of a name in a list.
 const NAME_WIDTH_MIN: usize = 12;
 
+/// Maximum columns of a note in a list. A longer note, or one of several lines, is only in `show`.
+const NOTE_WIDTH_MAX: usize = 40;
+
 /// The list of sweeps in the given order, with ages at the time `now`. Ids are cut to a prefix that is unique, which
-/// every command accepts. Names are cut if the table is wider than `width` columns of the terminal; some characters
-/// take two columns.
+/// every command accepts. Short notes are listed if the table is then no wider than `width` columns of the terminal. If it
+/// is wider without notes, names are cut. Some characters take two columns.
 pub(crate) fn sweeps(sweeps: &[SweepView], now: WallTime, width: Option<u16>) -> String {
-    let safe = |sweep: &SweepView| SweepView { name: escaped(&sweep.name).into_owned(), ..sweep.clone() };
+    let safe = |sweep: &SweepView| SweepView {
+        name: escaped(&sweep.name).into_owned(),
+        note: sweep.note.as_deref().map(|note| escaped(note).into_owned()),
+        ..sweep.clone()
+    };
     let sweeps: Vec<SweepView> = sweeps.iter().map(safe).collect();
     let ids = beginnings(&sweeps);
-    let of = |width| listed(&sweeps, &ids, now, width);
-    let text = of(usize::MAX);
+    let of = |name_max, notes| listed(&sweeps, &ids, now, name_max, notes);
     let longest = |text: &str| text.lines().map(|line| line.width()).max().unwrap_or(0);
-    let Some(width) = width.map(usize::from).filter(|&width| longest(&text) > width) else { return text };
+    let fits = |text: &str| width.is_none_or(|width| longest(text) <= usize::from(width));
+    if sweeps.iter().any(|sweep| short_note(sweep).is_some()) {
+        let text = of(usize::MAX, Notes::Listed);
+        if fits(&text) {
+            return text;
+        }
+    }
+    let text = of(usize::MAX, Notes::Omitted);
+    let Some(width) = width.map(usize::from).filter(|_| !fits(&text)) else { return text };
     let names = sweeps.iter().map(|sweep| sweep.name.width()).max().unwrap_or(0);
-    of((names + width).saturating_sub(longest(&text)).max(NAME_WIDTH_MIN))
+    of((names + width).saturating_sub(longest(&text)).max(NAME_WIDTH_MIN), Notes::Omitted)
 }
 
-fn listed(sweeps: &[SweepView], ids: &[String], now: WallTime, name_max: usize) -> String {
+/// Whether a list has a column of notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notes {
+    Listed,
+    Omitted,
+}
+
+/// The note of a sweep, if it fits into a list.
+fn short_note(sweep: &SweepView) -> Option<&str> {
+    sweep.note.as_deref().filter(|note| note.width() <= NOTE_WIDTH_MAX && !note.contains(['\n', '\t']))
+}
+
+fn listed(sweeps: &[SweepView], ids: &[String], now: WallTime, name_max: usize, notes: Notes) -> String {
     let some_diverged = sweeps.iter().any(|sweep| sweep.diverged > 0);
-    let mut header = vec!["id", "name", "state", "completed"];
+    let mut header = vec!["id", "name", "state"];
+    if notes == Notes::Listed {
+        header.push("note");
+    }
+    let names = header.len();
+    header.push("completed");
     if some_diverged {
         header.push("diverged");
     }
     header.extend(["failed", "age"]);
     let rows = sweeps.iter().zip(ids).map(|(sweep, id)| {
         let mut row = vec![id.clone(), cut(&sweep.name, name_max), sweep.state.name().to_owned()];
+        if notes == Notes::Listed {
+            row.push(short_note(sweep).unwrap_or_default().to_owned());
+        }
         row.push(format!("{}/{}", sweep.completed, sweep.trials));
         if some_diverged {
             row.push(sweep.diverged.to_string());
@@ -113,7 +147,7 @@ fn listed(sweeps: &[SweepView], ids: &[String], now: WallTime, name_max: usize) 
         row.extend([sweep.failed.to_string(), age(now.0.saturating_sub(sweep.submitted_at.0))]);
         row
     });
-    table(&header, rows, 3, LIGHT)
+    table(&header, rows, names, LIGHT)
 }
 
 /// Prefixes of ids, of equal length, that distinguish these sweeps.

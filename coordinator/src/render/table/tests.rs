@@ -1,6 +1,6 @@
 //! Tables of every width.
 
-use biosweep_analysis::samples::{cells, completed, ended, paper, with};
+use biosweep_analysis::samples::{cells, completed, ended, paper, sweep, with};
 use biosweep_common::results::outcome::{SweepState, TrialStatus};
 use biosweep_common::vocabulary::ids::SweepId;
 use uuid::Uuid;
@@ -139,6 +139,8 @@ fn sweeps_are_listed_with_their_age() {
         reused: 0,
         running: 2,
         submitted_at: WallTime(1_000_000),
+        state_at: WallTime(1_000_000),
+        note: None,
     };
     let text = sweeps(std::slice::from_ref(&view), WallTime(1_000_000 + 3 * 3_600_000), None);
     assert_eq!(lines(&text)[2], " 00000000-0000   paper-mini   running       20/24        1   3 h");
@@ -164,4 +166,24 @@ fn sweeps_are_listed_with_their_age() {
     let text = sweeps(&list, WallTime(1_000_000 + 3 * 3_600_000), Some(80));
     assert!(lines(&text).iter().all(|line| line.width() <= 80), "{text}");
     assert!(text.contains("漢漢漢漢漢") && text.contains('…'), "{text}");
+}
+
+#[test]
+fn a_list_has_short_notes_where_there_is_room_for_them() {
+    let of = |number: u128, note: &str| SweepView {
+        id: SweepId(Uuid::from_u128(number << 80)),
+        note: Some(note.to_owned()),
+        ..sweep("a-sweep")
+    };
+    let list = [of(1, "no gain"), of(2, "two\nlines"), of(3, &"x".repeat(41))];
+    for width in [None, Some(80)] {
+        let text = sweeps(&list, WallTime(1_700_000_000_000), width);
+        assert!(lines(&text)[0].contains("state      note      completed"), "{text}");
+        assert!(lines(&text)[2].contains("finished   no gain         0/0"), "{text}");
+        assert!(!text.contains("two") && !text.contains("xxx"), "longer notes are only in `show`: {text}");
+    }
+    let narrow = sweeps(&list, WallTime(1_700_000_000_000), Some(70));
+    assert!(!narrow.contains("note") && !narrow.contains('…'), "names are not cut for notes: {narrow}");
+    let long = sweeps(&list[1..], WallTime(1_700_000_000_000), None);
+    assert!(!long.contains("note"), "no empty column: {long}");
 }

@@ -109,6 +109,10 @@ fn history(choices: &[(u8, u8)]) -> Vec<Record> {
                 pending.push((id, index));
                 records.push(retried(id, &[index]));
             }
+            7 if (64..96).contains(&verb) && !deleted.contains(&(1 + object as u128 % 3)) => {
+                let text = format!("note {object}");
+                records.push(noted(1 + object as u128 % 3, (!object.is_multiple_of(5)).then_some(&*text)));
+            }
             7 if verb < 64 && !deleted.contains(&(1 + object as u128 % 3)) => {
                 let state = if object.is_multiple_of(2) { SweepState::Paused } else { SweepState::Running };
                 records.push(state_changed(1 + object as u128 % 3, state));

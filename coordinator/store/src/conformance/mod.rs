@@ -8,6 +8,7 @@ use std::sync::Arc;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::curve::{CurvePoint, Score};
 use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
+use biosweep_common::results::views::IncompleteCause;
 use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
@@ -61,6 +62,7 @@ claims! {
     curves_read_back_in_order_from_an_index_up_to_a_limit
     a_dataset_is_stored_once_with_its_first_counts
     incomplete_attempts_come_latest_first_up_to_a_limit
+    causes_of_incomplete_attempts_come_most_frequent_first_up_to_a_limit
     a_lease_stays_open_until_each_of_its_trajectories_has_ended
     attempts_are_counted_until_the_trajectory_is_done
     worker_losses_are_kept_until_a_trajectory_is_done_or_retried
@@ -73,6 +75,7 @@ claims! {
     sources_are_trained_trajectories_that_did_not_fail
     results_are_found_by_the_start_of_their_key
     a_sweep_can_be_extended_several_times
+    a_note_stays_until_it_is_replaced_or_removed
     only_failed_trajectories_can_be_retried
     a_deleted_sweep_is_gone_and_results_reused_by_others_stay
     counts_since_the_last_action_are_right_after_a_deletion
@@ -91,6 +94,7 @@ async fn an_empty_store_has_nothing(store: &dyn Store) {
     assert_eq!(store.results(sweep(1), TrialIndex(0), 9).await.expect("reads"), []);
     assert_eq!(store.curves(sweep(1), 0, 9).await.expect("reads"), []);
     assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), []);
+    assert_eq!(store.incomplete_causes(sweep(1), 9).await.expect("reads"), []);
     store.commit(&[]).await.expect("an empty batch is accepted");
 }
 
@@ -102,11 +106,14 @@ async fn a_sweep_reads_back_with_its_state_and_counts(store: &dyn Store) {
     commit(store, &[failed_for_good(2, 2, 1), state_changed(2, SweepState::Cancelled)]).await;
     let row = store.sweep(sweep(2)).await.expect("reads").expect("is there");
     assert_eq!(row.submission, submission(2));
-    assert_eq!(row.state, SweepState::Cancelled);
+    assert_eq!((row.state, row.state_at), (SweepState::Cancelled, WallTime(5)));
     assert_eq!((row.completed, row.diverged, row.failed), (2, 2, 2));
     let rows = store.sweeps().await.expect("reads");
     assert_eq!(rows[0], row, "the oldest submission is first, whatever its id");
     assert_eq!((&rows[1].submission, rows[1].state, rows.len()), (&younger, SweepState::Running, 2));
+    assert_eq!(rows[1].state_at, younger.submitted_at, "a new sweep runs since its submission");
+    let summaries = store.summaries().await.expect("reads");
+    assert_eq!([summaries[0].state_at, summaries[1].state_at], [row.state_at, younger.submitted_at]);
 }
 
 async fn results_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store) {
@@ -165,6 +172,47 @@ async fn incomplete_attempts_come_latest_first_up_to_a_limit(store: &dyn Store) 
     assert_eq!(store.incomplete_attempts(sweep(1), 9).await.expect("reads"), expected);
     assert_eq!(store.incomplete_attempts(sweep(1), 1).await.expect("reads"), expected[..1]);
     assert_eq!(store.incomplete_attempts(sweep(2), 9).await.expect("reads"), []);
+}
+
+async fn causes_of_incomplete_attempts_come_most_frequent_first_up_to_a_limit(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 9)]).await;
+    let ended = |trajectory: u64, outcome: Outcome, cause: Option<&str>| {
+        let Record::Ended(mut ending) = ended(1, trajectory, 1, outcome) else { unreachable!() };
+        ending.cause = cause.map(str::to_owned);
+        Record::Ended(ending)
+    };
+    let endings = [
+        ended(5, Outcome::Failed, Some("b\n12 bytes")),
+        ended(0, Outcome::Failed, Some("a")),
+        ended(1, Outcome::Completed, None),
+        ended(2, Outcome::WorkerLost, None),
+        ended(3, Outcome::Failed, Some("b\n12 bytes")),
+        ended(4, Outcome::Failed, Some("b\n13 bytes")),
+        ended(6, Outcome::Preempted, None),
+        ended(7, Outcome::WorkerLost, Some("a")),
+        ended(8, Outcome::Failed, Some("Ä")),
+    ];
+    commit(store, &endings).await;
+    let group = |outcome, cause: Option<&str>, attempts, latest| IncompleteCause {
+        outcome,
+        cause: cause.map(str::to_owned),
+        attempts,
+        latest: WallTime(latest),
+    };
+    let expected = [
+        group(Outcome::Failed, Some("b\n12 bytes"), 2, 1_005),
+        group(Outcome::Failed, Some("Ä"), 1, 1_008),
+        group(Outcome::WorkerLost, Some("a"), 1, 1_007),
+        group(Outcome::Preempted, None, 1, 1_006),
+        group(Outcome::Failed, Some("b\n13 bytes"), 1, 1_004),
+        group(Outcome::WorkerLost, None, 1, 1_002),
+        group(Outcome::Failed, Some("a"), 1, 1_000),
+    ];
+    assert_eq!(store.incomplete_causes(sweep(1), 99).await.expect("reads"), expected);
+    assert_eq!(store.incomplete_causes(sweep(1), 3).await.expect("reads"), expected[..3]);
+    assert_eq!(store.incomplete_causes(sweep(2), 9).await.expect("reads"), []);
+    commit(store, &[state_changed(1, SweepState::Cancelled), Record::Deleted(sweep(1))]).await;
+    assert_eq!(store.incomplete_causes(sweep(1), 9).await.expect("reads"), []);
 }
 
 async fn a_lease_stays_open_until_each_of_its_trajectories_has_ended(store: &dyn Store) {
@@ -384,6 +432,40 @@ async fn a_sweep_can_be_extended_several_times(store: &dyn Store) {
     let rows = store.sweeps().await.expect("reads");
     assert_eq!((&rows[0], rows[1].submission.clone(), rows[1].extensions.len()), (&row, submission(2), 0));
     assert_eq!(store.restore().await.expect("restores").sweeps[0].row, row);
+}
+
+async fn a_note_stays_until_it_is_replaced_or_removed(store: &dyn Store) {
+    commit(store, &[Record::Submitted(submission(1)), Record::Submitted(submission(2)), leased(1, 1, 0, 1)]).await;
+    let note = async || {
+        let row = store.sweep(sweep(1)).await.expect("reads").expect("is there");
+        assert_eq!(store.sweeps().await.expect("reads")[0], row);
+        let summaries = store.summaries().await.expect("reads");
+        assert_eq!((&summaries[0].note, &summaries[1].note), (&row.note, &None), "only of this sweep");
+        assert_eq!(
+            store.restore_sweep(sweep(1)).await.expect("reads").map(|sweep| sweep.row.note),
+            Some(row.note.clone())
+        );
+        row.note
+    };
+    assert_eq!(note().await, None);
+    commit(store, &[noted(1, Some("why"))]).await;
+    assert_eq!(note().await.as_deref(), Some("why"));
+    refuse(store, &[noted(1, Some("other")), noted(9, Some("none"))]).await;
+    assert_eq!(note().await.as_deref(), Some("why"), "nothing is kept of a refused batch");
+
+    let extension = Extension { spec: spec_text("more", Format::Toml), at: WallTime(1) };
+    commit(store, &[Record::Extended { sweep: sweep(1), extension, trials: 10, trajectories: 5 }, paused(1)]).await;
+    commit(store, &[state_changed(1, SweepState::Running), failed_for_good(1, 0, 1), retried(1, &[0])]).await;
+    commit(store, &[state_changed(1, SweepState::Finished)]).await;
+    assert_eq!(note().await.as_deref(), Some("why"), "other changes keep it");
+
+    commit(store, &[noted(1, Some("שלום\n\tno gain"))]).await;
+    assert_eq!(note().await.as_deref(), Some("שלום\n\tno gain"), "an ended sweep can have one");
+    commit(store, &[noted(1, None)]).await;
+    assert_eq!(note().await, None);
+    commit(store, &[noted(1, Some("last")), Record::Deleted(sweep(1))]).await;
+    refuse(store, &[noted(1, Some("later"))]).await;
+    assert_eq!(store.summaries().await.expect("reads").len(), 1);
 }
 
 async fn only_failed_trajectories_can_be_retried(store: &dyn Store) {
@@ -612,6 +694,7 @@ async fn numbers_and_texts_that_some_store_cannot_hold_are_refused(store: &dyn S
         ended(|ending, _| ending.results[0].worker_name = "a\0b".to_owned()),
         extended(&nul, 1),
         extended("name = \"more\"", large),
+        noted(1, Some(&nul)),
         quarantined(&nul, "it fails"),
         quarantined("w", &nul),
         late(1, large, 1),
@@ -638,9 +721,11 @@ async fn seen(store: &dyn Store) -> String {
         let results = store.results(id, TrialIndex(0), 1_000).await.expect("reads");
         let curves = store.curves(id, 0, 1_000).await.expect("reads");
         let incomplete_attempts = store.incomplete_attempts(id, 1_000).await.expect("reads");
+        let causes = store.incomplete_causes(id, 1_000).await.expect("reads");
         let failures = store.failures(id).await.expect("reads");
         let sources = store.sources(id, 0, 1_000).await.expect("reads");
-        seen += &format!("{results:#?}\n{curves:#?}\n{incomplete_attempts:#?}\n{failures:?}\n{sources:?}\n");
+        seen +=
+            &format!("{results:#?}\n{curves:#?}\n{incomplete_attempts:#?}\n{causes:#?}\n{failures:?}\n{sources:?}\n");
     }
     seen
 }

@@ -67,6 +67,10 @@ pub(crate) fn paused(id: u128) -> Record {
     Record::StateChanged { sweep: sweep(id), state: SweepState::Paused, reason, at: WallTime(6) }
 }
 
+pub(crate) fn noted(id: u128, note: Option<&str>) -> Record {
+    Record::Noted { sweep: sweep(id), note: note.map(str::to_owned) }
+}
+
 pub(crate) fn retried(id: u128, trajectories: &[u64]) -> Record {
     let row = |&trajectory: &u64| RetriedRow {
         trajectory: TrajectoryIndex(trajectory),

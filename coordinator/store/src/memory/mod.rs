@@ -91,6 +91,7 @@ enum Undo {
         /// The digest of the dataset, if it is new.
         dataset: Option<String>,
     },
+    Note(SweepId, Option<String>),
     Sweep(Box<Sweep>),
     Everything(Box<State>),
     Quarantine(WorkerId, Option<QuarantineRow>),
@@ -108,11 +109,12 @@ impl State {
     fn apply(&mut self, record: &Record) -> Result<Undo, String> {
         match record {
             Record::Submitted(submission) => self.submitted(submission),
-            Record::StateChanged { sweep, state, reason, .. } => {
+            Record::StateChanged { sweep, state, reason, at } => {
                 let sweep = self.known(*sweep)?;
                 let before = Undo::Sweep(Box::new(sweep.clone()));
                 sweep.change_state(*state);
                 sweep.row.reason.clone_from(reason);
+                sweep.row.state_at = *at;
                 Ok(before)
             }
             Record::Leased(lease) => self.leased(lease),
@@ -126,6 +128,10 @@ impl State {
             }
             Record::Reused { sweep, trajectories } => self.reused(*sweep, trajectories),
             Record::Retried { sweep, trajectories } => self.retried(*sweep, trajectories),
+            Record::Noted { sweep, note } => {
+                let row = &mut self.known(*sweep)?.row;
+                Ok(Undo::Note(*sweep, std::mem::replace(&mut row.note, note.clone())))
+            }
             Record::Deleted(sweep) => self.deleted(*sweep),
             Record::Quarantined(row) => {
                 let before = self.quarantined.get(&row.worker).cloned();
@@ -146,13 +152,15 @@ impl State {
         if self.sweep(submission.id).is_some() || self.deleted.contains(&submission.id) {
             return Err(format!("sweep {} already exists", submission.id));
         }
-        let (submission, state) = (submission.clone(), SweepState::Running);
+        let (submission, state, state_at) = (submission.clone(), SweepState::Running, submission.submitted_at);
         self.sweeps.push(Sweep {
             row: SweepRow {
                 submission,
                 extensions: Vec::new(),
                 state,
+                state_at,
                 reason: None,
+                note: None,
                 completed: 0,
                 diverged: 0,
                 failed: 0,
@@ -302,6 +310,7 @@ impl State {
             Undo::Submission => drop(self.sweeps.pop()),
             Undo::Nothing => {}
             Undo::Everything(before) => *self = *before,
+            Undo::Note(id, before) => self.known(id).expect(THERE).row.note = before,
             Undo::Sweep(before) => {
                 let id = before.row.submission.id;
                 *self.known(id).expect(THERE) = *before;

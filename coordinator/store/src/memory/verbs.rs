@@ -1,9 +1,11 @@
 //! The operations of the store in memory.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::outcome::Outcome;
-use biosweep_common::results::views::SweepView;
+use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
@@ -139,5 +141,22 @@ impl Store for Memory {
         let attempts = sweep.attempts.iter().rev().map(|ended| &ended.row);
         let incomplete_attempts = attempts.filter(|row| row.outcome != Outcome::Completed);
         Ok(incomplete_attempts.take(limit as usize).cloned().collect())
+    }
+
+    async fn incomplete_causes(&self, id: SweepId, limit: u32) -> Result<Vec<IncompleteCause>, StoreError> {
+        let state = self.state();
+        let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
+        let mut groups: BTreeMap<(Outcome, &Option<String>), (usize, IncompleteCause)> = BTreeMap::new();
+        let rows = sweep.attempts.iter().map(|ended| &ended.row).enumerate();
+        for (entry, row) in rows.filter(|(_, row)| row.outcome != Outcome::Completed) {
+            let (outcome, cause, latest) = (row.outcome, row.cause.clone(), row.at);
+            let none = || (entry, IncompleteCause { outcome, cause, attempts: 0, latest });
+            let (last, group) = groups.entry((row.outcome, &row.cause)).or_insert_with(none);
+            (*last, group.latest) = (entry, group.latest.max(row.at));
+            group.attempts += 1;
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.sort_by_key(|(last, group)| std::cmp::Reverse((group.attempts, *last)));
+        Ok(groups.into_iter().take(limit as usize).map(|(_, group)| group).collect())
     }
 }

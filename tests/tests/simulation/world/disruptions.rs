@@ -1,6 +1,7 @@
 //! Crashes, partitions and clock jumps, and users who interfere and repair.
 
 use biosweep_scheduler::policies::reuse::Environments;
+use biosweep_scheduler::record::SweepRow;
 use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_server::commands::reuse::{self, Wanted};
 use biosweep_server::queries;
@@ -68,7 +69,8 @@ impl World {
         SweepId(Uuid::from_u128(self.rng.random_range(1..=SPECS.len() as u128)))
     }
 
-    /// A user submits missing sweeps, resumes sweeps that the scheduler paused, retries failed trials, and releases workers.
+    /// A user submits missing sweeps, resumes sweeps that the scheduler paused, retries failed trials, writes notes,
+    /// and releases workers.
     pub(super) fn intervene(&mut self) -> Result<(), String> {
         self.schedule(5_000, WorldEvent::Intervene);
         // The stored state is read below, so it has to be up to date.
@@ -80,7 +82,7 @@ impl World {
             self.extend()?;
         }
         let rows = self.store.sweeps().now_or_never().expect("memory").map_err(|error| error.to_string())?;
-        for row in rows {
+        for row in &rows {
             let id = row.submission.id;
             let calm = self.now > FAULTS_MS;
             if row.state == SweepState::Paused && (calm || !self.paused.contains(&id)) {
@@ -96,7 +98,20 @@ impl World {
         for worker in quarantined.into_iter().flatten().filter(|worker| worker.quarantined.is_some() && release) {
             self.send_event(Event::Released(worker.id))?;
         }
-        self.cycle_temporary_sweep()
+        self.cycle_temporary_sweep()?;
+        // The other commands need a settled coordinator, so notes come last.
+        rows.iter().try_for_each(|row| self.note(row))
+    }
+
+    /// Writes a new note, or removes it. The sweep may have ended. The coordinator has shown the stored one until now.
+    fn note(&mut self, row: &SweepRow) -> Result<(), String> {
+        let id = row.submission.id;
+        let shown = self.coordinator.as_ref().and_then(|coordinator| coordinator.batcher.scheduler().sweep_view(id));
+        if let Some(shown) = shown.filter(|shown| shown.note != row.note) {
+            return Err(format!("sweep {id} is shown with the note {:?}, but {:?} is stored", shown.note, row.note));
+        }
+        let note = (!self.now.is_multiple_of(3)).then(|| format!("seen at {}", self.now));
+        self.send_event(Event::Noted { sweep: id, note })
     }
 
     pub(super) fn retry(&mut self, id: SweepId) -> Result<(), String> {

@@ -11,7 +11,7 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::protocol::messages::{Grant, Held, Report, WorkerDescription};
 use biosweep_common::results::curve::CurvePoint;
 use biosweep_common::results::outcome::{Outcome, SweepState};
-use biosweep_common::results::views::SweepView;
+use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::vocabulary::time::WallTime;
@@ -120,6 +120,9 @@ impl Store for Flaky {
     }
     async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
         self.memory.incomplete_attempts(id, limit).await
+    }
+    async fn incomplete_causes(&self, id: SweepId, limit: u32) -> Result<Vec<IncompleteCause>, StoreError> {
+        self.memory.incomplete_causes(id, limit).await
     }
 }
 

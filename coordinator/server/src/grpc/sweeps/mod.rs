@@ -19,7 +19,9 @@ use tonic::{Request, Response, Status};
 
 use super::{command_failed, stopped, store_failed, unreadable};
 use crate::commands::reuse::{self, Wanted};
-use crate::commands::{Commands, DeleteError, Deletion, ExtendError, RetryError, StateError, SubmitError, prepare};
+use crate::commands::{
+    Commands, DeleteError, Deletion, ExtendError, NoteError, RetryError, StateError, SubmitError, prepare,
+};
 use crate::driver::Handle;
 use crate::queries::watch;
 use crate::queries::{self, Deleted, Lookup, QueryError};
@@ -92,7 +94,9 @@ impl Sweeps for Service {
 
     async fn show(&self, request: Request<v1::ShowRequest>) -> Result<Response<Self::ShowStream>, Status> {
         let id = self.resolve(&request.into_inner().sweep, Lookup::Read).await?;
-        Ok(in_pieces(show_pieces(self.status(id).await?)))
+        let mut status = self.status(id).await?;
+        status.incomplete_causes = queries::causes(&self.handle, id).await.map_err(query_failed)?;
+        Ok(in_pieces(show_pieces(status)))
     }
 
     type SpecStream = Answers<v1::SpecResponse>;
@@ -143,6 +147,13 @@ impl Sweeps for Service {
         let trials = self.commands.retry(id, settings).await.map_err(retry_failed)?;
         let sweep = self.status(id).await?.sweep;
         Ok(Response::new(v1::RetryResponse { sweep: Some(sweep.into_wire()), trials }))
+    }
+
+    async fn note(&self, request: Request<v1::NoteRequest>) -> Result<Response<v1::NoteResponse>, Status> {
+        let v1::NoteRequest { sweep, note } = request.into_inner();
+        let id = self.resolve(&sweep, Lookup::Change).await?;
+        let sweep = self.commands.note(id, Some(note)).await.map_err(note_failed)?;
+        Ok(Response::new(v1::NoteResponse { sweep: Some(sweep.into_wire()) }))
     }
 
     async fn delete(&self, request: Request<v1::DeleteRequest>) -> Result<Response<v1::DeleteResponse>, Status> {
@@ -307,6 +318,14 @@ fn state_failed(error: StateError) -> Status {
         StateError::Finished { .. } | StateError::Cancelled { .. } | StateError::NotServedHere(_) => {
             Status::failed_precondition(error.to_string())
         }
+    }
+}
+
+fn note_failed(error: NoteError) -> Status {
+    match error {
+        NoteError::Invalid(error) => Status::invalid_argument(error.to_string()),
+        NoteError::Query(error) => query_failed(error),
+        NoteError::DriverError(error) => command_failed(error),
     }
 }
 

@@ -1,11 +1,9 @@
 //! The top of every page of a sweep: its state, its progress, its workers and its commands.
 
-use std::collections::BTreeMap;
-
 use biosweep_analysis::report::words::{counted, date, duration, number, percent};
 use biosweep_common::results::names::TrialNames;
-use biosweep_common::results::outcome::{Outcome, SweepState};
-use biosweep_common::results::views::{IncompleteAttempt, LaneView, SweepView, WorkerView};
+use biosweep_common::results::outcome::SweepState;
+use biosweep_common::results::views::{IncompleteCause, LaneView, SweepView, WorkerView};
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::vocabulary::ids::SweepId;
 
@@ -42,6 +40,11 @@ pub(super) struct Head {
     pub(super) degraded: Option<String>,
     pub(super) workers: Workers,
     pub(super) causes: Vec<Cause>,
+    /// Number of causes that are not listed.
+    pub(super) more_causes: usize,
+    pub(super) note: Option<String>,
+    /// When it ended, and after how long.
+    pub(super) ended: Option<String>,
     pub(super) commands: Vec<Command>,
     /// The pages of the sweep: address, name, and whether it is this one.
     pub(super) tabs: Vec<(String, &'static str, bool)>,
@@ -97,7 +100,8 @@ impl Head {
     pub(super) async fn of(page: &Page, id: SweepId, spec: Option<&SweepSpec>, tab: &str) -> Result<Self, PageError> {
         let status = queries::status(&page.commands.handle, id).await?;
         let names = TrialNames::of(spec);
-        let SweepView { name, state, reason, submitted_at, .. } = &status.sweep;
+        let causes = queries::causes(&page.commands.handle, id).await?;
+        let SweepView { name, state, reason, submitted_at, note, .. } = &status.sweep;
         let left = page.changes.left_s(id, status.sweep.trials).filter(|_| *state == SweepState::Running);
         let (training, idle): (Vec<_>, Vec<_>) = status.workers.iter().partition(|worker| worker.training_count > 0);
         let has_ended = state.has_ended();
@@ -117,7 +121,10 @@ impl Head {
             left: left.map(|left| format!("{} left", duration(left))),
             degraded: status.degraded,
             workers,
-            causes: causes(&status.incomplete_attempts),
+            causes: causes.iter().take(CAUSES_MAX).map(cause).collect(),
+            more_causes: causes.len().saturating_sub(CAUSES_MAX),
+            note: note.clone(),
+            ended: has_ended.then(|| ended(&status.sweep)),
             commands: commands(&status.sweep),
             tabs: TABS.iter().map(|&(end, name)| (format!("/sweeps/{id}{end}"), name, end == tab)).collect(),
         })
@@ -152,6 +159,11 @@ fn counts(sweep: &SweepView) -> Vec<(&'static str, String, &'static str)> {
     ];
     let shown = all.into_iter().filter(|&(class, count, _)| count > 0 || class == "completed");
     shown.map(|(class, count, word)| (class, number(count), word)).collect()
+}
+
+fn ended(sweep: &SweepView) -> String {
+    let after_ms = sweep.state_at.0.saturating_sub(sweep.submitted_at.0);
+    format!("{} {} after {}", sweep.state.name(), date(sweep.state_at), duration(after_ms as f64 / 1e3))
 }
 
 fn commands(sweep: &SweepView) -> Vec<Command> {
@@ -227,23 +239,14 @@ impl Training {
     }
 }
 
-/// The causes of the latest incomplete attempts, most frequent first.
-fn causes(attempts: &[IncompleteAttempt]) -> Vec<Cause> {
-    let mut groups: BTreeMap<(Outcome, &str), (u64, u64)> = BTreeMap::new();
-    for attempt in attempts {
-        let cause = attempt.cause.as_deref().and_then(|cause| cause.lines().next()).unwrap_or_default();
-        let group = groups.entry((attempt.outcome, cause)).or_default();
-        *group = (group.0 + 1, group.1.max(attempt.at.0));
+fn cause(one: &IncompleteCause) -> Cause {
+    let first_line = one.cause.as_deref().and_then(|cause| cause.lines().next()).unwrap_or_default();
+    Cause {
+        outcome: one.outcome.name(),
+        cause: cut(first_line),
+        attempts: number(one.attempts),
+        latest: date(one.latest),
     }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(_, (count, latest))| (u64::MAX - count, u64::MAX - latest));
-    let cause = |((outcome, cause), (count, latest)): ((Outcome, &str), (u64, u64))| Cause {
-        outcome: outcome.name(),
-        cause: cut(cause),
-        attempts: number(count),
-        latest: date(biosweep_common::vocabulary::time::WallTime(latest)),
-    };
-    groups.into_iter().take(CAUSES_MAX).map(cause).collect()
 }
 
 fn cut(text: &str) -> String {

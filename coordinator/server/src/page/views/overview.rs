@@ -44,6 +44,8 @@ struct Row {
     failed: u64,
     left: Option<String>,
     submitted: String,
+    /// The first line of its note.
+    note: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,5 +89,6 @@ fn row(page: &Page, sweep: &SweepView) -> Row {
         failed: sweep.failed,
         left: left.map(duration),
         submitted: date(sweep.submitted_at),
+        note: sweep.note.as_deref().and_then(|note| note.lines().next()).map(str::to_owned),
     }
 }

@@ -7,7 +7,7 @@ use biosweep_scheduler::record::Record;
 use biosweep_tests::postgres::Server;
 
 use super::{Sql, open};
-use crate::conformance::samples::{ended, leased, submission, sweep};
+use crate::conformance::samples::{ended, leased, noted, submission, sweep};
 use crate::{Store, StoreError};
 
 async fn refusal(url: &str) -> String {
@@ -93,6 +93,23 @@ async fn an_error_about_an_unreachable_address_hides_the_password() {
     assert!(error.contains("postgres://127.0.0.1:1/db") && error.contains("--store"), "{error}");
     assert!(!error.contains("secret"), "{error}");
     assert!(refusal("postgres://127.0.0.1:port/db").await.contains("--store"));
+}
+
+#[tokio::test]
+async fn a_database_of_the_second_version_opens_and_has_no_notes() {
+    let server = Server::start();
+    let url = server.database("one");
+    let store = begun(&url).await;
+    // What the third migration added is taken away again.
+    store.meddle("ALTER TABLE sweeps DROP COLUMN note").await;
+    store.meddle("DELETE FROM _sqlx_migrations WHERE version > 2").await;
+    store.close().await;
+    drop(store);
+    let store = open(&url).await.expect("migrated");
+    assert_eq!(store.summaries().await.expect("reads")[0].note, None);
+    store.commit(&[noted(1, Some("seen"))]).await.expect("a valid batch");
+    let row = store.sweep(sweep(1)).await.expect("reads").expect("is there");
+    assert_eq!((row.note.as_deref(), row.submission), (Some("seen"), submission(1)));
 }
 
 #[tokio::test]

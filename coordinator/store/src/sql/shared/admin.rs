@@ -82,6 +82,12 @@ impl Writer<'_> {
         self.execute(query, || format!("state of sweep {id}")).await
     }
 
+    pub(super) async fn noted(&mut self, id: SweepId, note: Option<&str>) -> Result<(), StoreError> {
+        let sweep = self.sweep(id).await?.number;
+        let query = sqlx::query("UPDATE sweeps SET note = $1 WHERE sweep = $2").bind(note).bind(sweep);
+        self.execute(query, || format!("note of sweep {id}")).await
+    }
+
     pub(super) async fn extended(
         &mut self,
         id: SweepId,

@@ -69,6 +69,8 @@ impl<'a> Cells<'a> {
             extensions: Vec::new(),
             state: self.named("state", SweepState::from_name)?,
             reason: self.get("reason")?,
+            state_at: WallTime(self.count("state_at")?),
+            note: self.get("note")?,
             completed: self.count("completed")?,
             diverged: self.count("diverged")?,
             failed: self.count("failed")?,
@@ -90,6 +92,8 @@ impl<'a> Cells<'a> {
             reused: self.count("reused")?,
             running: 0,
             submitted_at: WallTime(self.count("submitted_at")?),
+            state_at: WallTime(self.count("state_at")?),
+            note: self.get("note")?,
         })
     }
 

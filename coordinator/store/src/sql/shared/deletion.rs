@@ -34,8 +34,8 @@ const STATEMENTS: [&str; 12] = [
     "UPDATE leases SET open = 0 WHERE sweep = $1 AND open > 0",
     // The last entry and the last attempt stay, so that numbering continues from there.
     "DELETE FROM attempts WHERE sweep = $1 AND entry <> (SELECT max(entry) FROM attempts)",
-    "UPDATE sweeps SET state = 'deleted', name = '', spec_text = '', spec_resolved = '', digest = '', reason = NULL, trials = 0, \
-     trajectories = 0, completed = 0, diverged = 0, failed = 0, reused = 0 WHERE sweep = $1",
+    "UPDATE sweeps SET state = 'deleted', name = '', spec_text = '', spec_resolved = '', digest = '', reason = NULL, note = NULL, \
+     trials = 0, trajectories = 0, completed = 0, diverged = 0, failed = 0, reused = 0 WHERE sweep = $1",
     "DELETE FROM attempts WHERE sweep <> $1 AND sweep IN (SELECT sweep FROM sweeps WHERE state = 'deleted') \
      AND entry <> (SELECT max(entry) FROM attempts)",
     // A lease has the worker that trained a curve, so it stays as long as the curve.

@@ -2,7 +2,7 @@
 
 use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::outcome::Outcome;
-use biosweep_common::results::views::SweepView;
+use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::vocabulary::time::WallTime;
@@ -17,7 +17,7 @@ macro_rules! sweeps_where {
     ($rest:literal) => {
         concat!(
             "SELECT sweep, id, name, spec_text, spec_format, spec_resolved, digest, trials, trajectories, submitted_at, \
-             state, reason, completed, diverged, failed, reused, resumed_after, began_after, ended_before, \
+             state, state_at, reason, note, completed, diverged, failed, reused, resumed_after, began_after, ended_before, \
              EXISTS (SELECT 1 FROM extensions WHERE extensions.sweep = sweeps.sweep) AS is_extended FROM sweeps ",
             $rest
         )
@@ -39,8 +39,8 @@ pub(super) async fn sweeps(connection: &mut Connection, place: &str) -> Result<V
 /// Every sweep without its texts, with all counts that are shown to users.
 pub(super) async fn summaries(connection: &mut Connection, place: &str) -> Result<Vec<SweepView>, StoreError> {
     let query = sqlx::query(
-        "SELECT id, name, trials, trajectories, submitted_at, state, reason, completed, diverged, failed, reused \
-         FROM sweeps WHERE state <> 'deleted' ORDER BY sweep",
+        "SELECT id, name, trials, trajectories, submitted_at, state, state_at, reason, note, completed, diverged, failed, \
+         reused FROM sweeps WHERE state <> 'deleted' ORDER BY sweep",
     );
     let rows = all(connection, place, query).await?;
     rows.iter().map(|row| Cells { row, place }.summary()).collect()
@@ -234,6 +234,34 @@ pub(super) async fn incomplete_attempts(
         })
     };
     rows.iter().map(incomplete_attempt).collect()
+}
+
+/// Incomplete attempts by outcome and cause. The last entry decides between groups of equal size, because databases order
+/// texts differently.
+pub(super) async fn incomplete_causes(
+    connection: &mut Connection,
+    place: &str,
+    id: SweepId,
+    limit: u32,
+) -> Result<Vec<IncompleteCause>, StoreError> {
+    let query = sqlx::query(
+        "SELECT outcome, cause, count(*) AS ended, max(ended_at) AS latest FROM attempts \
+         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1 AND state <> 'deleted') AND outcome <> 'completed' \
+         GROUP BY outcome, cause ORDER BY count(*) DESC, max(entry) DESC LIMIT $2",
+    )
+    .bind(id.0.into_bytes().to_vec())
+    .bind(i64::from(limit));
+    let rows = all(connection, place, query).await?;
+    let cause = |row: &DbRow| {
+        let cells = Cells { row, place };
+        Ok(IncompleteCause {
+            outcome: cells.named("outcome", Outcome::from_name)?,
+            cause: cells.get("cause")?,
+            attempts: cells.count("ended")?,
+            latest: WallTime(cells.count("latest")?),
+        })
+    };
+    rows.iter().map(cause).collect()
 }
 
 /// Trajectories whose accepted end is a failure, each with the number of all its attempts.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use biosweep_common::configuration::TrialKey;
-use biosweep_common::results::views::SweepView;
+use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
     AttemptRow, CurveRow, DatasetRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
@@ -219,6 +219,10 @@ impl Store for Sql {
 
     async fn incomplete_attempts(&self, id: SweepId, limit: u32) -> Result<Vec<AttemptRow>, StoreError> {
         self.sound(read::incomplete_attempts(&mut *self.reader().await?, &self.place, id, limit).await)
+    }
+
+    async fn incomplete_causes(&self, id: SweepId, limit: u32) -> Result<Vec<IncompleteCause>, StoreError> {
+        self.sound(read::incomplete_causes(&mut *self.reader().await?, &self.place, id, limit).await)
     }
 
     async fn close(&self) {

@@ -25,6 +25,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     migrator(&[
         (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
         (2, "datasets", include_str!("../../../migrations/sqlite/0002_datasets.sql")),
+        (3, "notes", include_str!("../../../migrations/sqlite/0003_notes.sql")),
     ])
 });
 

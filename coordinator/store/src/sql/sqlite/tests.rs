@@ -6,9 +6,11 @@ use std::path::Path;
 use biosweep_common::results::outcome::Outcome;
 use biosweep_common::vocabulary::ids::TrialIndex;
 use biosweep_scheduler::record::Record;
+use sqlx::migrate::Migrator;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::open;
-use crate::conformance::samples::{ended, leased, submission, sweep};
+use crate::conformance::samples::{ended, leased, noted, submission, sweep};
 use crate::{Store, StoreError};
 
 fn home() -> tempfile::TempDir {
@@ -86,6 +88,29 @@ async fn a_file_of_a_newer_version_is_refused() {
     drop(store);
     let error = refusal(home.path()).await;
     assert!(error.contains("written by another version of biosweep; use the biosweep that wrote it"), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_of_the_second_version_opens_and_has_no_notes() {
+    let home = home();
+    let file = home.path().join(super::FILE);
+    let mut old =
+        super::SqliteConnectOptions::new().filename(&file).create_if_missing(true).connect().await.expect("a file");
+    let second = Migrator::with_migrations(super::MIGRATIONS.iter().filter(|one| one.version <= 2).cloned().collect());
+    second.run(&mut old).await.expect("the migrations of that version");
+    let id = sweep(1).0.into_bytes().to_vec();
+    let insert = sqlx::query(
+        "INSERT INTO sweeps (id, name, spec_text, spec_format, spec_resolved, digest, trials, trajectories, submitted_at, \
+         state, state_at, completed) VALUES ($1, 'old', '', 'toml', '', '', 4, 2, 5, 'finished', 7, 3)",
+    );
+    insert.bind(id).execute(&mut old).await.expect("a sweep of that version");
+    old.close().await.expect("closed");
+
+    let store = open(home.path()).await.expect("migrated");
+    let row = store.sweep(sweep(1)).await.expect("reads").expect("is there");
+    assert_eq!((row.submission.name.as_str(), row.completed, &row.note), ("old", 3, &None));
+    store.commit(&[noted(1, Some("seen"))]).await.expect("a valid batch");
+    assert_eq!(store.summaries().await.expect("reads")[0].note.as_deref(), Some("seen"));
 }
 
 #[tokio::test]

@@ -7,12 +7,15 @@ use super::error::WireError;
 use super::wire::{FromWire, IntoWire, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required};
 use crate::configuration::TrialKey;
 use crate::results::views::{
-    IncompleteAttempt, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView,
+    IncompleteAttempt, IncompleteCause, LaneView, ResultView, SpecView, SweepStatus, SweepView, WatchEvent, WorkerView,
 };
 use crate::spec::SpecText;
 use crate::vocabulary::ids::{Attempt, TrajectoryIndex, TrialIndex};
 use crate::vocabulary::time::WallTime;
 use crate::workers::capability::Capabilities;
+
+#[cfg(test)]
+mod tests;
 
 impl IntoWire<v1::Sweep> for SweepView {
     fn into_wire(self) -> v1::Sweep {
@@ -27,8 +30,10 @@ impl IntoWire<v1::Sweep> for SweepView {
             failed: self.failed,
             running: self.running,
             submitted_at_ms: self.submitted_at.0,
+            state_at_ms: self.state_at.0,
             reason: cause_into_wire(self.reason),
             reused: self.reused,
+            note: self.note,
         }
     }
 }
@@ -47,7 +52,9 @@ impl FromWire<v1::Sweep> for SweepView {
             reused: bounds::number(message.reused, "sweep.reused")?,
             running: bounds::number(message.running, "sweep.running")?,
             submitted_at: WallTime(bounds::number(message.submitted_at_ms, "sweep.submitted_at_ms")?),
+            state_at: WallTime(bounds::number(message.state_at_ms, "sweep.state_at_ms")?),
             reason: cause_from_wire(message.reason, "sweep.reason")?,
+            note: bounds::note(message.note.as_deref().unwrap_or_default(), "sweep.note")?,
         })
     }
 }
@@ -82,6 +89,7 @@ impl IntoWire<v1::SweepStatus> for SweepStatus {
             sweep: Some(self.sweep.into_wire()),
             workers: self.workers.into_wire(),
             incomplete_attempts: self.incomplete_attempts.into_wire(),
+            incomplete_causes: self.incomplete_causes.into_wire(),
             degraded: cause_into_wire(self.degraded),
             in_training_done: self.in_training_done,
         }
@@ -97,6 +105,11 @@ impl FromWire<v1::SweepStatus> for SweepStatus {
                 message.incomplete_attempts,
                 HELD_MAX,
                 "show.incomplete_attempts",
+            )?)?,
+            incomplete_causes: Vec::from_wire(bounds::at_most(
+                message.incomplete_causes,
+                HELD_MAX,
+                "show.incomplete_causes",
             )?)?,
             degraded: cause_from_wire(message.degraded, "degraded")?,
             in_training_done: bounds::seconds(message.in_training_done, "show.in_training_done")?,
@@ -182,6 +195,28 @@ impl FromWire<v1::IncompleteAttempt> for IncompleteAttempt {
     }
 }
 
+impl IntoWire<v1::IncompleteCause> for IncompleteCause {
+    fn into_wire(self) -> v1::IncompleteCause {
+        v1::IncompleteCause {
+            outcome: self.outcome.into_wire(),
+            cause: cause_into_wire(self.cause),
+            attempts: self.attempts,
+            latest_at_ms: self.latest.0,
+        }
+    }
+}
+
+impl FromWire<v1::IncompleteCause> for IncompleteCause {
+    fn from_wire(message: v1::IncompleteCause) -> Result<Self, WireError> {
+        Ok(Self {
+            outcome: choice(message.outcome, "incomplete_cause.outcome")?,
+            cause: cause_from_wire(message.cause, "incomplete_cause.cause")?,
+            attempts: bounds::number(message.attempts, "incomplete_cause.attempts")?,
+            latest: WallTime(bounds::number(message.latest_at_ms, "incomplete_cause.latest_at_ms")?),
+        })
+    }
+}
+
 impl IntoWire<v1::WatchEvent> for WatchEvent {
     fn into_wire(self) -> v1::WatchEvent {
         let event = match self {
@@ -244,120 +279,5 @@ impl FromWire<v1::TrialResult> for ResultView {
             environment: message.environment.map(FromWire::from_wire).transpose()?,
             dataset_size: message.dataset_size.map(FromWire::from_wire).transpose()?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::configuration::Point;
-    use crate::protocol::workers::tests::{SIZE, environment};
-    use crate::results::curve::{CurvePoint, Score};
-    use crate::results::outcome::{Outcome, SweepState, TrialStatus};
-    use crate::results::views::SourceTrial;
-    use crate::spec::Format;
-    use crate::vocabulary::ids::{SweepId, TrialRef, WorkerId};
-
-    fn status() -> SweepStatus {
-        let id = SweepId(Uuid::from_u128(7));
-        let latest = CurvePoint { update: 390, train_loss: 0.5, validation_accuracy: 0.9, test_accuracy: Some(0.8) };
-        let lane = LaneView {
-            sweep: id,
-            trajectory: TrajectoryIndex(2),
-            attempt: Attempt(5),
-            point: Point::new(),
-            latest: Some(latest),
-            updates: 400,
-            max_updates: 3_900,
-        };
-        SweepStatus {
-            sweep: SweepView {
-                id,
-                name: "first".to_owned(),
-                state: SweepState::Running,
-                trials: 24,
-                trajectories: 12,
-                completed: 1,
-                diverged: 2,
-                failed: 3,
-                reused: 1,
-                running: 4,
-                submitted_at: WallTime(5),
-                reason: Some("3 trajectories failed with similar errors".to_owned()),
-            },
-            workers: vec![WorkerView {
-                id: WorkerId(Uuid::from_u128(7)),
-                name: "host/1".to_owned(),
-                capabilities: Capabilities {
-                    device: "cpu".to_owned(),
-                    memory_bytes: 1 << 34,
-                    labels: ["a100".to_owned()].into(),
-                },
-                lanes: 1,
-                connected: true,
-                quarantined: Some("it failed".to_owned()),
-                training: vec![lane],
-                training_count: 1,
-            }],
-            incomplete_attempts: vec![incomplete_attempt()],
-            degraded: Some("the disk is full".to_owned()),
-            in_training_done: 0.5,
-        }
-    }
-
-    fn incomplete_attempt() -> IncompleteAttempt {
-        IncompleteAttempt {
-            trajectory: TrajectoryIndex(2),
-            attempt: Attempt(4),
-            worker_name: "host/2".to_owned(),
-            outcome: Outcome::WorkerLost,
-            cause: None,
-            at: WallTime(9),
-        }
-    }
-
-    #[test]
-    fn a_status_is_the_same_after_conversion_to_a_message_and_back() {
-        for seen in [WatchEvent::State(Box::new(status())), WatchEvent::IncompleteAttempt(incomplete_attempt())] {
-            assert_eq!(WatchEvent::from_wire(seen.clone().into_wire()), Ok(seen));
-        }
-    }
-
-    #[test]
-    fn a_result_is_the_same_after_conversion_to_a_message_and_back() {
-        let result = ResultView {
-            trial: TrialIndex(3),
-            key: TrialKey([7; 32]),
-            status: TrialStatus::Completed,
-            point: Point::new(),
-            score: Some(Score { validation_accuracy: 0.9, test_accuracy: 0.8, best_update: 1, updates: 2 }),
-            updates: 2,
-            attempts: 1,
-            worker_name: "host/1".to_owned(),
-            seconds: 2.5,
-            reused_from: None,
-            environment: Some(Arc::new(environment())),
-            dataset_size: Some(SIZE),
-        };
-        let trial = TrialRef { sweep: SweepId(Uuid::from_u128(7)), trial: TrialIndex(7) };
-        for reused_from in [None, Some(false), Some(true)] {
-            let reused_from = reused_from.map(|deleted| SourceTrial { trial, deleted });
-            let result = ResultView { reused_from, ..result.clone() };
-            assert_eq!(ResultView::from_wire(result.clone().into_wire()), Ok(result));
-        }
-    }
-
-    #[test]
-    fn a_spec_with_extensions_is_the_same_after_conversion_to_a_message_and_back() {
-        let text = |text: &str, format| SpecText { text: text.to_owned(), format, resolved: "retries = 2".to_owned() };
-        let extensions = vec![text("name: second", Format::Yaml)];
-        let spec = SpecView { text: text("name = \"first\"", Format::Toml), extensions };
-        let messages: Vec<v1::SpecResponse> = spec.clone().into_wire();
-        assert_eq!(SpecView::from_wire(messages), Ok(spec));
-        assert!(matches!(SpecView::from_wire(Vec::new()), Err(WireError::Missing { field: "spec" })));
     }
 }
