@@ -68,6 +68,8 @@ pub(crate) async fn page(trials: u64, sweeps: u64, pages: u32) -> Result<Paged, 
     // One trial is left, so that the sweep goes on.
     add(store.as_ref(), spec, trials - 1, 1, attempts).await.map_err(failed)?;
     store.close().await;
+    // The store is locked as long as this value lives.
+    drop(store);
 
     let served = Served::start_in(home).await?;
     let before = served.memory()?;
@@ -101,13 +103,15 @@ pub(crate) async fn page(trials: u64, sweeps: u64, pages: u32) -> Result<Paged, 
 
 /// A sweep with about this many trials, in configurations of four replicates; and their number.
 fn spec_with_axes(trials: u64) -> (String, u64) {
-    let sizes = (trials / 160).max(1);
+    let rates = (trials / 160).max(1);
+    let listed: Vec<String> = (1..=rates).map(|rate| format!("{rate}e-6")).collect();
     let spec = format!(
         "name = \"large\"\n[data]\ndataset = \"synthetic-digits\"\n[train]\nmax_updates = 1\n[grid]\n\
          rule = [\"bp\", \"fa\"]\nnetwork = [\"nn\", \"dn\"]\ndepth = {{ from = 1, count = 10 }}\n\
-         batch_size = {{ from = 1, count = {sizes} }}\nfold = {{ from = 0, count = 4 }}\n"
+         learning_rate = [{}]\nfold = {{ from = 0, count = 4 }}\n",
+        listed.join(", ")
     );
-    (spec, 160 * sizes)
+    (spec, 160 * rates)
 }
 
 async fn get(url: &str, what: &'static str, path: String) -> Result<Answer, BenchError> {

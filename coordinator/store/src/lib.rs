@@ -26,7 +26,7 @@ use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
 
 /// Why an operation of the store failed.
@@ -238,6 +238,9 @@ pub trait Store: Send + Sync {
 
     /// Results with an index of at least `from`, in the order of trials, at most `limit`.
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError>;
+
+    /// The parts of [`Store::results`] that are counted and averaged. Reading them takes less time and memory.
+    async fn outcomes(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<OutcomeRow>, StoreError>;
 
     /// Accepted curves with a trajectory index of at least `from`, in order, at most `limit`.
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError>;

@@ -11,5 +11,7 @@ mod stored;
 mod submission;
 
 pub use change::{DatasetRow, Ending, LeaseRow, QuarantineRow, Record, RetriedRow, ReusedRow, TrialResult};
-pub use stored::{AttemptRow, CurveRow, FailureRow, FailureStatus, Restored, RestoredSweep, SourceRow, SweepRow};
+pub use stored::{
+    AttemptRow, CurveRow, FailureRow, FailureStatus, OutcomeRow, Restored, RestoredSweep, SourceRow, SweepRow,
+};
 pub use submission::{Extension, Submission};

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use biosweep_common::results::curve::CurvePoint;
-use biosweep_common::results::outcome::{Outcome, SweepState};
+use biosweep_common::results::outcome::{Outcome, SweepState, TrialStatus};
 use biosweep_common::vocabulary::diagnostics::DiagnosticPoint;
-use biosweep_common::vocabulary::ids::{Attempt, StoreId, TrajectoryIndex, WorkerId};
+use biosweep_common::vocabulary::ids::{Attempt, StoreId, TrajectoryIndex, TrialIndex, WorkerId};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
 
-use super::change::{LeaseRow, QuarantineRow};
+use super::change::{LeaseRow, QuarantineRow, TrialResult};
 use super::submission::{Extension, Submission};
 
 /// A stored sweep, with its counts.
@@ -48,6 +48,27 @@ pub struct SourceRow {
     pub environment: Option<Arc<NumericEnvironment>>,
     /// The evaluations.
     pub points: Vec<CurvePoint>,
+}
+
+/// How a trial ended: the part of its result that is counted and averaged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OutcomeRow {
+    /// The trial.
+    pub trial: TrialIndex,
+    /// The status.
+    pub status: TrialStatus,
+    /// The accuracies on validation and test images, as fractions; only if completed.
+    pub accuracies: Option<(f64, f64)>,
+    /// Number of updates at its end.
+    pub updates: u64,
+}
+
+impl From<&TrialResult> for OutcomeRow {
+    fn from(result: &TrialResult) -> Self {
+        let &TrialResult { trial, status, score, updates, .. } = result;
+        let accuracies = score.map(|score| (score.validation_accuracy, score.test_accuracy));
+        Self { trial, status, accuracies, updates }
+    }
 }
 
 /// A stored learning curve.

@@ -16,8 +16,8 @@ use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialI
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, Ending, Extension, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record,
-    Restored, RestoredSweep, RetriedRow, ReusedRow, SourceRow, Submission, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, Ending, Extension, FailureRow, FailureStatus, LeaseRow, OutcomeRow,
+    QuarantineRow, Record, Restored, RestoredSweep, RetriedRow, ReusedRow, SourceRow, Submission, TrialResult,
 };
 use biosweep_tests::postgres::Server;
 use uuid::Uuid;
@@ -130,6 +130,9 @@ async fn results_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Stor
     assert_eq!(all, expected);
     assert_eq!(store.results(sweep(1), TrialIndex(1), 2).await.expect("reads"), all[1..3]);
     assert_eq!(store.results(sweep(1), TrialIndex(u64::MAX), 9).await.expect("reads"), []);
+    let outcomes: Vec<OutcomeRow> = all.iter().map(OutcomeRow::from).collect();
+    assert_eq!(store.outcomes(sweep(1), TrialIndex(0), 100).await.expect("reads"), outcomes);
+    assert_eq!(store.outcomes(sweep(1), TrialIndex(1), 2).await.expect("reads"), outcomes[1..3]);
 }
 
 async fn curves_read_back_in_order_from_an_index_up_to_a_limit(store: &dyn Store) {

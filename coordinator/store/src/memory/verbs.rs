@@ -9,7 +9,7 @@ use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
 use biosweep_scheduler::status::sweep_view;
 
@@ -89,6 +89,10 @@ impl Store for Memory {
         let state = self.state();
         let Some(sweep) = state.sweep(id) else { return Ok(Vec::new()) };
         Ok(sweep.results.range(from..).take(limit as usize).map(|(_, result)| result.clone()).collect())
+    }
+
+    async fn outcomes(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<OutcomeRow>, StoreError> {
+        Ok(self.results(id, from, limit).await?.iter().map(OutcomeRow::from).collect())
     }
 
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {

@@ -11,7 +11,7 @@ use crate::figures::scene::{FAINT_INK, Stroke};
 use crate::statistics::summary;
 
 /// Maximum number of points that are drawn.
-const POINTS_MAX: usize = 2_000;
+const POINTS_MAX: usize = 1_000;
 /// The part of a value's place over which its points are spread, so that they cover each other less.
 const SPREAD: f64 = 0.7;
 
@@ -90,7 +90,7 @@ mod tests {
     fn of_many_points_some_are_drawn_and_the_key_says_so() {
         let svg = drawn(&[3_000, 2_001]);
         assert!(svg.matches("<circle").count() <= POINTS_MAX + 1);
-        assert!(svg.contains(">one configuration (1667 of 5001 are drawn)<"), "{svg}");
+        assert!(svg.contains(">one configuration (834 of 5001 are drawn)<"), "{svg}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, OutcomeRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
 };
 use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_scheduler::tables::pending::PreparedSpec;
@@ -103,6 +103,9 @@ impl Store for Flaky {
     }
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
         self.memory.results(id, from, limit).await
+    }
+    async fn outcomes(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<OutcomeRow>, StoreError> {
+        self.memory.outcomes(id, from, limit).await
     }
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
         self.memory.curves(id, from, limit).await

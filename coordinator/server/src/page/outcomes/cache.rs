@@ -8,7 +8,7 @@ use std::time::Duration;
 use biosweep_common::spec::SweepSpec;
 use biosweep_common::vocabulary::ids::{SweepId, TrialIndex};
 use biosweep_common::vocabulary::time::Tick;
-use biosweep_scheduler::record::{Record, TrialResult};
+use biosweep_scheduler::record::{OutcomeRow, Record, TrialResult};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::task::TaskTracker;
@@ -108,7 +108,7 @@ impl Board {
 impl Content {
     fn set(&mut self, results: &[TrialResult]) {
         for result in results {
-            self.outcomes.set(result);
+            self.outcomes.set(&OutcomeRow::from(result));
             if let Some(changed) = &mut self.changed {
                 changed.insert(result.trial.0);
             }
@@ -194,7 +194,7 @@ impl Cache {
     async fn fill(&self, id: SweepId, board: &Board) -> Result<(), OutcomesError> {
         let mut from = TrialIndex(0);
         loop {
-            let rows = self.handle.store.results(id, from, PAGE).await.map_err(QueryError::from)?;
+            let rows = self.handle.store.outcomes(id, from, PAGE).await.map_err(QueryError::from)?;
             let mut content = board.content_mut();
             let Some(last) = rows.last() else {
                 content.changed = None;
@@ -202,7 +202,7 @@ impl Cache {
             };
             from = TrialIndex(last.trial.0 + 1);
             let Content { outcomes, changed, .. } = &mut *content;
-            let is_newer = |row: &TrialResult| changed.as_ref().is_some_and(|changed| changed.contains(&row.trial.0));
+            let is_newer = |row: &OutcomeRow| changed.as_ref().is_some_and(|changed| changed.contains(&row.trial.0));
             rows.iter().filter(|row| !is_newer(row)).for_each(|row| outcomes.set(row));
         }
     }

@@ -8,7 +8,7 @@ use biosweep_common::grid::Grid;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::ids::TrialIndex;
-use biosweep_scheduler::record::TrialResult;
+use biosweep_scheduler::record::OutcomeRow;
 
 use super::columns::{Axis, Column, columns};
 
@@ -26,7 +26,7 @@ pub(crate) struct Outcomes {
     /// The accuracy of a guess for each trial's dataset, by the place of the dataset in its axis; one value if there is no such
     /// axis. `None` for a dataset whose counts are not known.
     guesses: Vec<Option<f64>>,
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<OutcomeRow>>,
 }
 
 /// The places of values, by cell.
@@ -34,17 +34,6 @@ pub(crate) struct Outcomes {
 pub(super) struct CellColumn {
     pub(super) axis: Axis,
     pub(super) places: Vec<u32>,
-}
-
-/// How a trial ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Outcome {
-    /// The status.
-    pub(crate) status: TrialStatus,
-    /// The accuracies on validation and test images; only if completed.
-    pub(crate) accuracies: Option<(f64, f64)>,
-    /// Updates done at its end.
-    pub(crate) updates: u64,
 }
 
 /// The counts of a cell, and its means over replicates.
@@ -111,11 +100,10 @@ impl Outcomes {
         Self { axes, replicates, members, starts, guesses, outcomes: vec![None; trials] }
     }
 
-    /// Records a result.
-    pub(super) fn set(&mut self, result: &TrialResult) {
-        if let Some(slot) = usize::try_from(result.trial.0).ok().and_then(|trial| self.outcomes.get_mut(trial)) {
-            let accuracies = result.score.map(|score| (score.validation_accuracy, score.test_accuracy));
-            *slot = Some(Outcome { status: result.status, accuracies, updates: result.updates });
+    /// Records how a trial ended.
+    pub(super) fn set(&mut self, row: &OutcomeRow) {
+        if let Some(slot) = usize::try_from(row.trial.0).ok().and_then(|trial| self.outcomes.get_mut(trial)) {
+            *slot = Some(*row);
         }
     }
 
@@ -140,7 +128,7 @@ impl Outcomes {
     }
 
     /// The outcome of a trial; `None` if it has not ended.
-    pub(crate) fn outcome(&self, trial: u32) -> Option<Outcome> {
+    pub(crate) fn outcome(&self, trial: u32) -> Option<OutcomeRow> {
         self.outcomes.get(trial as usize).copied().flatten()
     }
 
@@ -207,8 +195,8 @@ impl Outcomes {
         let mut folds: BTreeMap<u32, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
         for &trial in trials {
             let accuracies = match self.outcome(trial) {
-                Some(Outcome { status: TrialStatus::Completed, accuracies, .. }) => accuracies,
-                Some(Outcome { status: TrialStatus::Diverged, .. }) => self.guess(cell).map(|guess| (guess, guess)),
+                Some(OutcomeRow { status: TrialStatus::Completed, accuracies, .. }) => accuracies,
+                Some(OutcomeRow { status: TrialStatus::Diverged, .. }) => self.guess(cell).map(|guess| (guess, guess)),
                 _ => None,
             };
             if let Some((validation, test)) = accuracies {

@@ -15,7 +15,7 @@ use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::event::Now;
-use biosweep_scheduler::record::{Ending, Record, Restored, RetriedRow, TrialResult};
+use biosweep_scheduler::record::{Ending, OutcomeRow, Record, Restored, RetriedRow, TrialResult};
 use biosweep_scheduler::scheduler::Scheduler;
 use biosweep_store::memory::Memory;
 use tokio_util::task::TaskTracker;
@@ -62,6 +62,10 @@ fn result(trial: u64, status: TrialStatus, accuracy: f64) -> TrialResult {
     }
 }
 
+fn row(trial: u64, status: TrialStatus, accuracy: f64) -> OutcomeRow {
+    OutcomeRow::from(&result(trial, status, accuracy))
+}
+
 /// A number without a pattern, below `many`.
 fn drawn(index: u64, many: u64) -> u64 {
     (index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24) % many
@@ -106,7 +110,7 @@ fn filled(spec: &SweepSpec) -> Outcomes {
             2 => TrialStatus::Failed,
             _ => TrialStatus::Completed,
         };
-        outcomes.set(&result(trial, status, drawn(trial, 1_000) as f64 / 1e3));
+        outcomes.set(&row(trial, status, drawn(trial, 1_000) as f64 / 1e3));
     }
     outcomes
 }
@@ -203,8 +207,8 @@ fn pages_have_each_cell_once_in_every_order() {
 fn cells_without_a_mean_come_last_in_both_directions() {
     let spec = spec("[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = [1, 2, 3]\n");
     let mut outcomes = outcomes(&spec);
-    outcomes.set(&result(0, TrialStatus::Completed, 0.5));
-    outcomes.set(&result(2, TrialStatus::Completed, 0.9));
+    outcomes.set(&row(0, TrialStatus::Completed, 0.5));
+    outcomes.set(&row(2, TrialStatus::Completed, 0.9));
     let order = |is_descending| {
         let order = Order { by: SortBy::Validation, is_descending };
         outcomes.select(&Query { order, ..Query::default() }).rows.iter().map(|row| row.cell).collect::<Vec<_>>()
@@ -216,13 +220,13 @@ fn cells_without_a_mean_come_last_in_both_directions() {
 fn a_result_that_comes_in_between_two_pages_moves_no_other_row() {
     let spec = spec("[grid]\nrule = \"bp\"\nnetwork = \"nn\"\ndepth = { from = 1, count = 20 }\n");
     let mut outcomes = outcomes(&spec);
-    (0..20).step_by(2).for_each(|trial| outcomes.set(&result(trial, TrialStatus::Completed, trial as f64 / 100.0)));
+    (0..20).step_by(2).for_each(|trial| outcomes.set(&row(trial, TrialStatus::Completed, trial as f64 / 100.0)));
     let query = Query { order: Order { by: SortBy::Test, is_descending: true }, ..Query::default() };
     let first = outcomes.select(&query);
     let page = first.page(None, 4).to_vec();
     // A better cell than all of the first page, and one that belongs to a later page.
-    outcomes.set(&result(1, TrialStatus::Completed, 0.99));
-    outcomes.set(&result(3, TrialStatus::Completed, 0.03));
+    outcomes.set(&row(1, TrialStatus::Completed, 0.99));
+    outcomes.set(&row(3, TrialStatus::Completed, 0.03));
     let second = outcomes.select(&query);
     let rest: Vec<u32> = second.page(page.last().map(Row::cursor), 100).iter().map(|row| row.cell).collect();
     let shown: Vec<u32> = page.iter().map(|row| row.cell).collect();

@@ -12,7 +12,7 @@ use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{SweepId, TrialIndex, TrialRef};
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
-use biosweep_scheduler::record::{DatasetRow, Submission, SweepRow, TrialResult};
+use biosweep_scheduler::record::{DatasetRow, OutcomeRow, Submission, SweepRow, TrialResult};
 use sqlx::{Decode, Row as _, Type};
 use uuid::Uuid;
 
@@ -123,6 +123,18 @@ impl<'a> Cells<'a> {
                     trial: TrialIndex(self.count("source_trial")?),
                 }),
             },
+        })
+    }
+
+    pub(super) fn outcome(&self) -> Result<OutcomeRow, StoreError> {
+        Ok(OutcomeRow {
+            trial: TrialIndex(self.count("trial")?),
+            status: self.named("status", TrialStatus::from_name)?,
+            accuracies: match self.get::<Option<i64>>("best_update")? {
+                None => None,
+                Some(_) => Some((self.real("validation_accuracy")?, self.real("test_accuracy")?)),
+            },
+            updates: self.count("updates")?,
         })
     }
 

@@ -6,7 +6,9 @@ use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::spec::{Format, SpecText};
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_common::vocabulary::time::WallTime;
-use biosweep_scheduler::record::{AttemptRow, CurveRow, DatasetRow, Extension, SourceRow, SweepRow, TrialResult};
+use biosweep_scheduler::record::{
+    AttemptRow, CurveRow, DatasetRow, Extension, OutcomeRow, SourceRow, SweepRow, TrialResult,
+};
 
 use super::super::{curve, diagnostics};
 use super::cells::{Cells, Environments, all};
@@ -118,6 +120,24 @@ pub(super) async fn results(
     let rows = all(connection, place, query).await?;
     let mut environments = Environments::default();
     rows.iter().map(|row| Cells { row, place }.result(&mut environments)).collect()
+}
+
+pub(super) async fn outcomes(
+    connection: &mut Connection,
+    place: &str,
+    id: SweepId,
+    from: TrialIndex,
+    limit: u32,
+) -> Result<Vec<OutcomeRow>, StoreError> {
+    let query = sqlx::query(
+        "SELECT trial, status, updates, validation_accuracy, test_accuracy, best_update FROM results \
+         WHERE sweep = (SELECT sweep FROM sweeps WHERE id = $1) AND trial >= $2 ORDER BY trial LIMIT $3",
+    )
+    .bind(id.0.into_bytes().to_vec())
+    .bind(i64::try_from(from.0).unwrap_or(i64::MAX))
+    .bind(i64::from(limit));
+    let rows = all(connection, place, query).await?;
+    rows.iter().map(|row| Cells { row, place }.outcome()).collect()
 }
 
 pub(super) async fn curves(

@@ -5,7 +5,7 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
@@ -198,6 +198,10 @@ impl Store for Sql {
 
     async fn results(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<TrialResult>, StoreError> {
         self.sound(read::results(&mut *self.reader().await?, &self.place, id, from, limit).await)
+    }
+
+    async fn outcomes(&self, id: SweepId, from: TrialIndex, limit: u32) -> Result<Vec<OutcomeRow>, StoreError> {
+        self.sound(read::outcomes(&mut *self.reader().await?, &self.place, id, from, limit).await)
     }
 
     async fn curves(&self, id: SweepId, from: u64, limit: u32) -> Result<Vec<CurveRow>, StoreError> {
