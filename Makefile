@@ -50,13 +50,14 @@ bench: build ## Measure updates per second, and trials per second of the coordin
 	target/release/biosweep-worker bench --optimizer adam
 	target/release/biosweep bench dispatch
 
-bench-coordinator: build ## Measure all of the coordinator: rates as sweeps grow, idle workers, pending trials, recovery, reuse, exports
+bench-coordinator: build ## Measure all of the coordinator: rates as sweeps grow, idle workers, pending trials, recovery, reuse, exports, the page
 	target/release/biosweep bench growth
 	target/release/biosweep bench idle
 	target/release/biosweep bench pending
 	target/release/biosweep bench recovery
 	target/release/biosweep bench reuse
 	target/release/biosweep bench export
+	target/release/biosweep bench page
 
 bench-peers: build ## Measure training beside PyTorch and JAX, which are installed for it (2 GB)
 	deploy/peers/run.sh --check

@@ -18,8 +18,9 @@ use crate::client::ClientError;
 
 /// Number of trials of each of the other sweeps.
 const OTHERS: u64 = 1_000;
-/// Number of pairs of runs with and without open pages.
-const PAIRS: usize = 3;
+/// Number of pairs of runs with and without open pages, and trials of each run relative to those of the large sweep.
+const PAIRS: usize = 5;
+const RUN: u64 = 5;
 /// The workers of these runs.
 const WORKERS: u32 = 2;
 const MANNER: Manner = Manner { lanes: 256, slots: 1, trains: Duration::ZERO };
@@ -93,8 +94,8 @@ pub(crate) async fn page(trials: u64, sweeps: u64, pages: u32) -> Result<Paged, 
 
     let mut dispatch_ratios = Vec::new();
     for _ in 0..PAIRS {
-        let alone = run_watched(trials, WORKERS, MANNER, 0).await?;
-        let watched = run_watched(trials, WORKERS, MANNER, pages).await?;
+        let alone = run_watched(RUN * trials, WORKERS, MANNER, 0).await?;
+        let watched = run_watched(RUN * trials, WORKERS, MANNER, pages).await?;
         dispatch_ratios.push(alone.seconds / watched.seconds);
     }
     let (before_mib, after_mib) = (before.now_mib, after.now_mib);
