@@ -67,7 +67,9 @@ impl Programs {
         match (in_path("chromium"), in_path("chromedriver"), axe.is_file()) {
             (Some(chromium), Some(driver), true) => Some(Self { chromium, driver, axe }),
             _ => {
-                skipped("Chromium, chromedriver or axe-core is not installed; `deploy/setup/tests/browser.sh` installs them");
+                skipped(
+                    "Chromium, chromedriver or axe-core is not installed; `deploy/setup/tests/browser.sh` installs them",
+                );
                 None
             }
         }
@@ -83,18 +85,16 @@ pub struct Browser {
     session: String,
     /// The script of axe.
     axe: String,
-    /// What the page has printed so far.
-    printed: Vec<String>,
     folder: TempDir,
 }
 
 impl Browser {
-    /// Starts a browser, with these extra preferences.
+    /// Starts a browser.
     ///
     /// # Panics
     /// If it does not start.
     #[must_use]
-    pub fn start(programs: &Programs, preferences: &Value) -> Self {
+    pub fn start(programs: &Programs) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = File::create(folder.path().join("driver.log")).expect("a file");
         let mut command = Command::new(&programs.driver);
@@ -105,8 +105,7 @@ impl Browser {
         let driver = command.process_group(0).spawn().expect("chromedriver starts");
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
         let axe = fs::read_to_string(&programs.axe).expect("axe is a text");
-        let mut browser =
-            Self { driver, agent: config.build().into(), session: String::new(), axe, printed: Vec::new(), folder };
+        let mut browser = Self { driver, agent: config.build().into(), session: String::new(), axe, folder };
         let port = until("chromedriver listens", || {
             let ended = browser.driver.try_wait().expect("a child can be waited for");
             assert!(ended.is_none(), "chromedriver has ended: {}", browser.log());
@@ -119,7 +118,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "binary": programs.chromium, "args": flags, "prefs": preferences },
+            "goog:chromeOptions": { "binary": programs.chromium, "args": flags },
         } } });
         browser.session = format!("http://127.0.0.1:{port}/session");
         let answer = browser.post("", &wanted);
@@ -209,18 +208,12 @@ impl Browser {
     /// # Panics
     /// After two minutes without it, or if it is hidden.
     pub fn click(&self, selector: &str) {
-        let mut why = String::new();
         let clicked = until(&format!("{selector} is clicked"), || {
             let element = self.element(selector);
-            match self.try_post(&format!("/element/{element}/click"), &json!({})) {
-                Err(error) if error.contains("stale") => None,
-                other => Some(other),
-            }
+            let clicked = self.try_post(&format!("/element/{element}/click"), &json!({}));
+            (!clicked.as_ref().is_err_and(|error| error.contains("stale"))).then_some(clicked)
         });
-        if let Err(error) = clicked {
-            why = error;
-        }
-        assert!(why.is_empty(), "{selector}: {why}");
+        clicked.unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
     /// Writes a text into an element, in place of what it has.
@@ -277,7 +270,25 @@ impl Browser {
     /// If the browser does not answer.
     pub fn open_tab(&self) {
         let tab = self.post("/window/new", &json!({ "type": "tab" }));
-        self.post("/window", &json!({ "handle": tab["handle"] }));
+        self.show(&tab["handle"]);
+    }
+
+    /// Closes the tab that was opened, which shows the first one again.
+    ///
+    /// # Panics
+    /// If the browser does not answer.
+    pub fn close_tab(&self) {
+        let closed = self.agent.delete(format!("{}/window", self.session)).call().expect("the driver answers");
+        assert_eq!(closed.status(), 200, "a tab is closed");
+        let mut handles =
+            self.agent.get(format!("{}/window/handles", self.session)).call().expect("the driver answers");
+        let handles: Value =
+            serde_json::from_slice(&handles.body_mut().read_to_vec().expect("an answer")).expect("an answer in JSON");
+        self.show(&handles["value"][0]);
+    }
+
+    fn show(&self, tab: &Value) {
+        self.post("/window", &json!({ "handle": tab }));
         self.tool("Page.bringToFront", &json!({}));
     }
 
@@ -286,13 +297,11 @@ impl Browser {
     /// # Panics
     /// If the browser does not answer.
     #[must_use]
-    pub fn complaints(&mut self) -> Vec<String> {
+    pub fn complaints(&self) -> Vec<String> {
         let lines = self.post("/se/log", &json!({ "type": "browser" }));
         let lines = lines.as_array().expect("a list of lines");
         let is_bad = |line: &&Value| ["SEVERE", "WARNING"].iter().any(|level| line["level"] == *level);
-        let complaints: Vec<String> = lines.iter().filter(is_bad).map(|line| line["message"].to_string()).collect();
-        self.printed.extend(lines.iter().map(|line| line["message"].to_string()));
-        complaints
+        lines.iter().filter(is_bad).map(|line| line["message"].to_string()).collect()
     }
 
     /// What axe finds wrong by WCAG 2.1 AA, as one text for each rule.

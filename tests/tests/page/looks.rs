@@ -25,7 +25,7 @@ fn pages(site: &Site) -> Vec<(&'static str, String)> {
 }
 
 /// What is wrong with the page that is open.
-fn faults(browser: &mut Browser, site: &Site) -> Vec<String> {
+fn faults(browser: &Browser, site: &Site) -> Vec<String> {
     let mut faults = browser.complaints();
     let foreign = browser.text(&format!(
         "performance.getEntriesByType('resource').map((one) => one.name).filter((name) => \
@@ -49,8 +49,37 @@ fn faults(browser: &mut Browser, site: &Site) -> Vec<String> {
 }
 
 #[test]
+fn the_faults_of_a_page_are_found() {
+    let Some(browser) = browser() else { return };
+    let site = Site::start();
+    browser.open(&site.url("/"));
+    assert_eq!(faults(&browser, &site), Vec::<String>::new());
+    let _spoiled = browser.value(
+        "document.querySelector('main').insertAdjacentHTML('beforeend', \
+         '<img src=\"/missing.png\"><img alt=\"\" src=\"http://127.0.0.1:9/foreign.png\"><div class=\"wide\"></div>\
+         <p id=\"long\">pale</p>')",
+    );
+    let _wide = browser.value("(document.querySelector('#long').style.width = '2000px')");
+    let _pale = browser.value("(document.querySelector('#long').style.color = '#eee')");
+    let _no_heading = browser.value("document.querySelector('h1').remove()");
+    browser.until("nothing more is loaded", "Array.from(document.images).every((one) => one.complete)");
+    let found = faults(&browser, &site).join("\n");
+    for fault in [
+        "404 (Not Found)",
+        "Content Security Policy",
+        "a picture is missing",
+        "wider than the window",
+        "no heading",
+        "image-alt",
+        "color-contrast",
+    ] {
+        assert!(found.contains(fault), "{fault} is not in {found}");
+    }
+}
+
+#[test]
 fn every_page_is_sound_in_light_in_dark_and_on_a_phone() {
-    let Some(mut browser) = browser() else { return };
+    let Some(browser) = browser() else { return };
     let site = Site::start();
     let mut worker = Worker::connect(&site.cluster.url(), "worker-2");
     let _in_training = worker.take();
@@ -59,10 +88,11 @@ fn every_page_is_sound_in_light_in_dark_and_on_a_phone() {
         browser.resize(width, height);
         for (name, url) in pages(&site) {
             browser.open(&url);
-            browser.until("the stream is open", "document.readyState === 'complete'");
+            browser.until("everything is loaded", "document.readyState === 'complete'");
             // All details are opened, so that they are checked too.
-            let _opened = browser.value("document.querySelectorAll('details.part').forEach((one) => { one.open = true; })");
-            let mut found = faults(&mut browser, &site);
+            let _opened =
+                browser.value("document.querySelectorAll('details.part').forEach((one) => { one.open = true; })");
+            let mut found = faults(&browser, &site);
             // The address of the mistake is answered with 400, which Chromium prints.
             found.retain(|fault| name != "mistake" || !fault.contains("400 (Bad Request)"));
             assert!(found.is_empty(), "{name}, {scheme}, {width} pixels: {}", found.join("\n"));

@@ -78,7 +78,7 @@ impl Site {
 
 /// A browser, unless it is not installed.
 pub(crate) fn browser() -> Option<Browser> {
-    Some(Browser::start(&Programs::find()?, &json!({})))
+    Some(Browser::start(&Programs::find()?))
 }
 
 /// The folder into which pictures of the pages are written: the value of `BIOSWEEP_PICTURES`, if it is set.

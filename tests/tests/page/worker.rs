@@ -1,5 +1,7 @@
 //! A worker that trains nothing.
 
+use std::time::Duration;
+
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
@@ -9,6 +11,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+
+/// Time between two heartbeats: a part of the lease time of a [`Cluster`](biosweep_tests::cluster::Cluster).
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// A connected worker. When it is dropped its connection breaks, as when its process is killed.
 pub(crate) struct Worker {
@@ -37,6 +42,7 @@ impl Worker {
         let inbound = runtime.block_on(async {
             out.send(v1::WorkerMessage { message: Some(Up::Hello(hello)) }).await.expect("the stream is open");
             let mut client = WorkersClient::connect(url.to_owned()).await.expect("a coordinator");
+            tokio::spawn(heartbeats(out.clone()));
             client.session(ReceiverStream::new(letters)).await.expect("a session").into_inner()
         });
         Self { out, inbound, runtime }
@@ -92,5 +98,17 @@ impl Worker {
                 }
             }
         });
+    }
+}
+
+/// Sends heartbeats until the connection breaks.
+async fn heartbeats(out: mpsc::Sender<v1::WorkerMessage>) {
+    let mut beats = tokio::time::interval(HEARTBEAT);
+    let beat = v1::WorkerMessage { message: Some(Up::Heartbeat(v1::Heartbeat { progress: Vec::new() })) };
+    loop {
+        beats.tick().await;
+        if out.send(beat.clone()).await.is_err() {
+            return;
+        }
     }
 }
