@@ -23,6 +23,7 @@ fn is_marked(browser: &Browser) -> bool {
 }
 
 /// Waits until an expression is true, and prints how long that took.
+#[expect(clippy::print_stdout, reason = "the measured time is of interest")]
 fn shows(browser: &Browser, clock: &Clock, what: &str, expression: &str) {
     let from = clock.seconds();
     browser.until(what, expression);

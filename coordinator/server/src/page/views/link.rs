@@ -77,7 +77,7 @@ impl Params {
     }
 
     /// The same from the first page on.
-    pub(super) fn from_start(&self) -> Self {
+    pub(super) fn at_start(&self) -> Self {
         Self { after: String::new(), open: String::new(), ..self.clone() }
     }
 
@@ -85,7 +85,7 @@ impl Params {
     pub(super) fn filtered(&self, settings: &Point) -> Self {
         let texts: Vec<String> =
             settings.iter().map(|(setting, value)| format!("{}={value}", setting.name())).collect();
-        Self { r#where: texts.join(","), ..self.from_start() }
+        Self { r#where: texts.join(","), ..self.at_start() }
     }
 }
 

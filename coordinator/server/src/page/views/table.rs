@@ -170,7 +170,7 @@ impl Table {
                 has_trials: rows.iter().any(|row| row.trial.is_some() || !row.trials.is_empty()),
                 rows,
                 shown,
-                first: cursor.map(|_| params.from_start().href(id, "")),
+                first: cursor.map(|_| params.at_start().href(id, "")),
                 next,
                 constants: constants.iter().map(|(setting, value)| (setting.name(), value.short())).collect(),
             })
@@ -222,7 +222,7 @@ impl Filter {
         let axes = outcomes.axes().chain(outcomes.replicate_axes()).filter(varies).map(choice).collect();
         let status = |status: Option<TrialStatus>| {
             let name = status.map_or("", TrialStatus::name);
-            let href = Params { status: name.to_owned(), ..params.from_start() }.href(id, page);
+            let href = Params { status: name.to_owned(), ..params.at_start() }.href(id, page);
             (status.map_or("any status", TrialStatus::name), href, params.status == name)
         };
         Self {
@@ -255,7 +255,7 @@ fn columns(id: SweepId, outcomes: &Outcomes, params: &Params, order: Order) -> V
         let sort = Order { by, is_descending }.to_string();
         Column {
             name,
-            href: Params { sort, ..params.from_start() }.href(id, ""),
+            href: Params { sort, ..params.at_start() }.href(id, ""),
             sorted: is_sorted.then_some(if order.is_descending { "descending" } else { "ascending" }),
             is_number,
         }
