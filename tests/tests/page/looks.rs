@@ -48,6 +48,27 @@ fn faults(browser: &Browser, site: &Site) -> Vec<String> {
     faults
 }
 
+/// Opens each list of values and each question, one after the other.
+fn opened_lists_are_sound(browser: &Browser, look: &str) {
+    let lists = "document.querySelectorAll('details.command, details.choice')";
+    let count = browser.value(&format!("{lists}.length")).as_u64().expect("a number");
+    assert_eq!(count, 3 + 5, "commands and choices");
+    for number in 0..count {
+        let _opened = browser.value(&format!("{lists}.forEach((one, place) => {{ one.open = place === {number}; }})"));
+        let name = browser.text("document.querySelector('details.command[open], details.choice[open]').id");
+        let right = "document.querySelector('details.command[open] > form, details.choice[open] > ul')\
+                     .getBoundingClientRect().right - document.documentElement.clientWidth";
+        let beyond = browser.value(right).as_f64().expect("pixels");
+        if let Some(folder) = pictures() {
+            browser.picture(&folder.join(format!("open-{name}-{look}.png")));
+        }
+        assert!(beyond <= 0.0, "{name} ends {beyond} pixels beyond the window, {look}");
+        if ["command-cancel", "filter-status"].contains(&name.as_str()) {
+            assert_eq!(browser.violations(), Vec::<String>::new(), "{name}, {look}");
+        }
+    }
+}
+
 #[test]
 fn the_faults_of_a_page_are_found() {
     let Some(browser) = browser() else { return };
@@ -98,6 +119,9 @@ fn every_page_is_sound_in_light_in_dark_and_on_a_phone() {
             assert!(found.is_empty(), "{name}, {scheme}, {width} pixels: {}", found.join("\n"));
             if let Some(folder) = pictures() {
                 browser.picture(&folder.join(format!("{name}-{scheme}-{width}.png")));
+            }
+            if name == "results" {
+                opened_lists_are_sound(&browser, &format!("{scheme}-{width}"));
             }
         }
     }
