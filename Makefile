@@ -7,7 +7,7 @@ FEATURES ?=
 ALL_FEATURES := --features biosweep-worker/s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test postgresql readers tex lint bench bench-coordinator bench-peers clean
+.PHONY: help setup build run test postgresql readers tex browser lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ run: build ## Run the quickstart sweep on embedded data, to results and figures
 
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
-test: setup postgresql readers tex lint ## Run every check and test
+test: setup postgresql readers tex browser lint ## Run every check and test
 	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
 	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
 
@@ -33,11 +33,14 @@ postgresql: setup
 
 # 0.7 GB, so only where every test must run; otherwise the tests that need them say how they are installed.
 readers: setup
-	@if [ "$$CI" = true ]; then deploy/setup/readers.sh; fi
+	@if [ "$$CI" = true ]; then deploy/setup/tests/readers.sh; fi
 
 # It changes the machine, so the same holds.
 tex: setup
-	@if [ "$$CI" = true ]; then deploy/setup/tex.sh; fi
+	@if [ "$$CI" = true ]; then deploy/setup/tests/tex.sh; fi
+
+browser: setup
+	@if [ "$$CI" = true ]; then deploy/setup/tests/browser.sh; fi
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

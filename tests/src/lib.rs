@@ -1,5 +1,6 @@
 //! Tests of biosweep from outside: with its real programs, started like a user starts them.
 
+pub mod browser;
 pub mod cluster;
 pub mod disk;
 pub mod hostile;

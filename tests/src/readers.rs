@@ -1,4 +1,4 @@
-//! The programs that read exports: Python with its packages, which `deploy/setup/readers.sh` installs, and LaTeX.
+//! The programs that read exports: Python with its packages, which `deploy/setup/tests/readers.sh` installs, and LaTeX.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ pub fn python() -> Option<PathBuf> {
     if readers.join("installed.txt").is_file() {
         return Some(readers.join("bin/python"));
     }
-    skipped(&format!("{} has no readers of exports; `deploy/setup/readers.sh` installs them", readers.display()));
+    skipped(&format!("{} has no readers of exports; `deploy/setup/tests/readers.sh` installs them", readers.display()));
     None
 }
 
@@ -33,7 +33,7 @@ pub fn python3() -> Option<PathBuf> {
     found
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
@@ -48,7 +48,7 @@ pub fn pdflatex() -> Option<PathBuf> {
         Command::new("kpsewhich").arg("booktabs.sty").output().is_ok_and(|output| output.status.success());
     let found = in_path("pdflatex");
     if found.is_none() || !has_booktabs {
-        skipped("pdflatex with booktabs is not installed; `deploy/setup/tex.sh` installs it");
+        skipped("pdflatex with booktabs is not installed; `deploy/setup/tests/tex.sh` installs it");
         return None;
     }
     found
@@ -59,7 +59,7 @@ pub fn pdflatex() -> Option<PathBuf> {
 /// # Panics
 /// If `CI` is `true`, because everything is installed there.
 #[expect(clippy::print_stderr, reason = "a skipped test prints a message")]
-fn skipped(missing: &str) {
+pub(crate) fn skipped(missing: &str) {
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
     eprintln!("skipped: {missing}");
 }

@@ -1,7 +1,8 @@
 //! Settings as users write them in a condition, such as `depth=10`.
 
+use std::collections::BTreeMap;
+
 use super::{Setting, Value};
-use crate::configuration::Point;
 
 /// A text that is not a setting with a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,8 +63,10 @@ pub fn assignment(text: &str) -> Result<(Setting, Value), AssignmentError> {
 ///
 /// # Errors
 /// A fault of [`assignment`]; a setting that appears twice.
-pub fn assignments<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Point, (&'a str, AssignmentError)> {
-    let mut point = Point::new();
+pub fn assignments<'a>(
+    texts: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeMap<Setting, Value>, (&'a str, AssignmentError)> {
+    let mut point = BTreeMap::new();
     for text in texts {
         let (setting, value) = assignment(text).map_err(|error| (text, error))?;
         if point.insert(setting, value).is_some() {

@@ -188,7 +188,7 @@ fn commands(sweep: &SweepView) -> Vec<Command> {
     if !sweep.state.has_ended() {
         let question =
             format!("Cancel this sweep for good? {} will not run. Results so far are kept.", counted(left, "trial"));
-        add("cancel", "Cancel", question, true);
+        add("cancel", "Cancel sweep", question, true);
     }
     commands
 }

@@ -81,7 +81,6 @@ struct Column {
 }
 
 struct Cell {
-    cell: u32,
     /// The number of its first trial.
     number: u32,
     toggle: String,
@@ -290,10 +289,10 @@ impl OfPage<'_> {
         let settings = (0..self.outcomes.axes().count()).map(|axis| text(self.outcomes.value(cell, axis)));
         let (validation, test) = self.outcomes.accuracies(cell, &trials);
         let shown = if is_open { &trials[..trials.len().min(REPLICATES_MAX)] } else { &[] };
+        let number = trials.first().copied().unwrap_or_default();
         Cell {
-            cell,
-            number: trials.first().copied().unwrap_or_default(),
-            toggle: format!("{toggle}#cell-{cell}"),
+            number,
+            toggle: format!("{toggle}#cell-{number}"),
             is_open,
             replicates: counted(trials.len() as u64, "replicate"),
             settings: settings.collect(),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs pdflatex with booktabs, for the test that compiles tables: Debian's texlive-latex-recommended, 0.2 GB, once.
 set -eu
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../../.."
 
 say() { printf '%s\n' "$*" >&2; }
 

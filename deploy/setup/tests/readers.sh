@@ -3,11 +3,11 @@
 # TensorBoard and MLflow. 0.7 GB, once.
 # A second call downloads nothing unless the list has changed.
 set -eu
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../../.."
 
 say() { printf '%s\n' "$*" >&2; }
 
-list=deploy/setup/readers.txt
+list=deploy/setup/tests/readers.txt
 target=${CARGO_TARGET_DIR:-target}
 folder=$target/readers
 
