@@ -41,7 +41,8 @@ impl Hosts {
     /// Whether a `Host` header, with or without a port, names this page.
     fn have(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else { return false };
-        if authority.as_str().contains('@') {
+        let is_only_host = authority.as_str() == authority.host();
+        if authority.as_str().contains('@') || !is_only_host && authority.port_u16().is_none() {
             return false;
         }
         let name = authority.host().to_ascii_lowercase();
