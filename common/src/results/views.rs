@@ -129,7 +129,7 @@ pub struct WorkerView {
     pub capabilities: Capabilities,
     /// Number of trajectories it can train at once.
     pub lanes: u32,
-    /// Whether its stream is open.
+    /// Whether its stream is open, and it has not missed its deadline.
     pub connected: bool,
     /// Why it is in quarantine; `None` if it is not.
     pub quarantined: Option<String>,

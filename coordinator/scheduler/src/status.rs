@@ -119,7 +119,7 @@ impl Scheduler {
             name: worker.description.name.clone(),
             capabilities: worker.description.capabilities.clone(),
             lanes: worker.description.lanes,
-            connected: worker.connected,
+            connected: worker.connected && !worker.is_silent,
             quarantined: self.workers.quarantine_of(id).map(ToOwned::to_owned),
             training_count: u32::try_from(training.len()).unwrap_or(u32::MAX),
             training,

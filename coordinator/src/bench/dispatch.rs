@@ -9,8 +9,7 @@ use biosweep_host::clock::Clock;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::page::OpenPages;
-use super::served::{Memory, Served};
+use super::served::{Memory, OpenPages, Served};
 use super::worker::{Manner, WorkerClass};
 use super::{BenchError, spec_of};
 

@@ -10,7 +10,7 @@
 //! | [`mod@reuse`] | seconds to reuse the results of another sweep |
 //! | [`mod@export`] | seconds and memory to export learning curves |
 //! | [`mod@page`] | milliseconds, bytes and memory of the page, and the dispatch rate beside it |
-//! | [`served`] | a coordinator in its own process |
+//! | [`served`] | a coordinator in its own process, and open pages of it |
 //! | [`filled`] | a store filled with results |
 //! | [`worker`] | workers that train nothing |
 

@@ -1,7 +1,5 @@
 //! The cost of the page: of its first answers, of a filter and an order, and of open pages while trials are dispatched.
 
-use std::io::Read as _;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use biosweep_host::clock::Clock;
@@ -11,7 +9,7 @@ use ureq::Agent;
 
 use super::dispatch::run_watched;
 use super::filled::add;
-use super::served::{Served, new_home};
+use super::served::{Served, new_home, not_read};
 use super::worker::Manner;
 use super::{BenchError, spec_of};
 use crate::client::ClientError;
@@ -126,37 +124,4 @@ async fn get(url: &str, what: &'static str, path: String) -> Result<Answer, Benc
     let (seconds, bytes) =
         answered.await.expect("a request does not panic").map_err(|source| not_read(path, source))?;
     Ok(Answer { what, ms: seconds * 1e3, kib: bytes as f64 / 1024.0 })
-}
-
-fn not_read(path: String, source: ureq::Error) -> BenchError {
-    BenchError::Page { path, source: Box::new(source) }
-}
-
-/// Open pages of a sweep: each holds an event stream and reads it.
-pub(super) struct OpenPages(Vec<JoinHandle<()>>);
-
-impl OpenPages {
-    /// Loads the page of the sweep, and opens event streams.
-    pub(super) fn open(url: &str, sweep: &str, pages: u32) -> Result<Self, BenchError> {
-        if pages > 0 {
-            let path = format!("/sweeps/{sweep}");
-            let answer = Agent::new_with_defaults().get(format!("{url}{path}")).call();
-            answer.map_err(|source| not_read(path, source))?;
-        }
-        let stream = |_| {
-            let stream = Agent::new_with_defaults().get(format!("{url}/events")).call();
-            let mut stream = stream.map_err(|source| not_read("/events".to_owned(), source))?.into_body().into_reader();
-            let mut bytes = [0; 1_024];
-            // The stream ends with the coordinator.
-            Ok(std::thread::spawn(move || while matches!(stream.read(&mut bytes), Ok(1..)) {}))
-        };
-        Ok(Self((0..pages).map(stream).collect::<Result<_, BenchError>>()?))
-    }
-
-    /// Waits for the end of the streams.
-    pub(super) fn join(self) {
-        for thread in self.0 {
-            thread.join().expect("a reader does not panic");
-        }
-    }
 }

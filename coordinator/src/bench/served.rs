@@ -1,10 +1,11 @@
-//! A coordinator in its own process, as `biosweep serve` runs it, and its use of memory and processor. Its home is
-//! removed at the end.
+//! A coordinator in its own process, as `biosweep serve` runs it, its use of memory and processor, and open pages of it. Its
+//! home is removed at the end.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use biosweep_common::vocabulary::ids::WorkerId;
@@ -12,6 +13,7 @@ use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_server::host;
 use tokio::process::{Child, Command};
+use ureq::Agent;
 
 use super::BenchError;
 use crate::client::Client;
@@ -101,6 +103,40 @@ impl Served {
     fn log(&self) -> String {
         fs::read_to_string(self.home.join("serve.log")).unwrap_or_default().trim().to_owned()
     }
+}
+
+/// Open pages of a sweep: each holds an event stream and reads it.
+pub(super) struct OpenPages(Vec<JoinHandle<()>>);
+
+impl OpenPages {
+    /// Loads the page of the sweep, and opens event streams.
+    pub(super) fn open(url: &str, sweep: &str, pages: u32) -> Result<Self, BenchError> {
+        if pages > 0 {
+            let path = format!("/sweeps/{sweep}");
+            let answer = Agent::new_with_defaults().get(format!("{url}{path}")).call();
+            answer.map_err(|source| not_read(path, source))?;
+        }
+        let stream = |_| {
+            let stream = Agent::new_with_defaults().get(format!("{url}/events")).call();
+            let mut stream = stream.map_err(|source| not_read("/events".to_owned(), source))?.into_body().into_reader();
+            let mut bytes = [0; 1_024];
+            // The stream ends with the coordinator.
+            Ok(std::thread::spawn(move || while matches!(stream.read(&mut bytes), Ok(1..)) {}))
+        };
+        Ok(Self((0..pages).map(stream).collect::<Result<_, BenchError>>()?))
+    }
+
+    /// Waits for the end of the streams.
+    pub(super) fn join(self) {
+        for thread in self.0 {
+            thread.join().expect("a reader does not panic");
+        }
+    }
+}
+
+/// The page at this address did not answer.
+pub(super) fn not_read(path: String, source: ureq::Error) -> BenchError {
+    BenchError::Page { path, source: Box::new(source) }
 }
 
 /// The resident memory of a process.

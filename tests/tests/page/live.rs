@@ -6,7 +6,7 @@ use biosweep_tests::until;
 
 use crate::http::{Stream, ask};
 use crate::site::{Site, browser};
-use crate::worker::Worker;
+use crate::worker;
 
 /// Maximum number of event streams of a coordinator.
 const STREAMS_MAX: usize = 256;
@@ -36,12 +36,12 @@ fn shows(browser: &Browser, clock: &Clock, what: &str, expression: &str) {
 fn the_death_of_a_worker_and_a_pause_are_shown_without_a_reload() {
     let Some(browser) = browser() else { return };
     let (site, clock) = (Site::start(), Clock::start());
-    let mut worker = Worker::connect(&site.cluster.url(), "worker-2");
-    let _in_training = worker.take();
+    let mut worker = worker::process(&site.cluster.url());
     browser.open(&site.url("/"));
     mark(&browser);
-    browser.until("the worker trains", "document.querySelector('#workers .state').textContent === 'training'");
-    drop(worker);
+    browser.until("the worker trains", "document.querySelector('#workers .state')?.textContent === 'training'");
+    worker.kill().expect("it runs");
+    worker.wait().expect("it has ended");
     until("the coordinator knows it", || {
         let workers = site.cluster.json(&["workers"]);
         (workers[0]["connected"] != true).then_some(())

@@ -120,6 +120,12 @@ fn every_page_is_sound_in_light_in_dark_and_on_a_phone() {
             if let Some(folder) = pictures() {
                 browser.picture(&folder.join(format!("{name}-{scheme}-{width}.png")));
             }
+            if name == "compare" {
+                // Names have room, though keys are long.
+                let widths = "Array.from(document.querySelectorAll('#compared tbody th'), (name) => name.clientWidth)";
+                let least = browser.value(&format!("Math.min(...{widths})")).as_f64().expect("pixels");
+                assert!(least >= 100.0, "the names of a comparison have {least} pixels, {width}");
+            }
             if name == "results" {
                 opened_lists_are_sound(&browser, &format!("{scheme}-{width}"));
             }

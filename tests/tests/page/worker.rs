@@ -1,5 +1,6 @@
 //! A worker that trains nothing.
 
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
@@ -15,7 +16,10 @@ use tonic::Streaming;
 /// Time between two heartbeats: a part of the lease time of a [`Cluster`](biosweep_tests::cluster::Cluster).
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// A connected worker. When it is dropped its connection breaks, as when its process is killed.
+/// The variable with the coordinator's address for a worker in a process of its own.
+const URL: &str = "BIOSWEEP_TEST_WORKER";
+
+/// A connected worker. When it is dropped its connection breaks.
 pub(crate) struct Worker {
     out: mpsc::Sender<v1::WorkerMessage>,
     inbound: Streaming<v1::CoordinatorMessage>,
@@ -111,4 +115,21 @@ async fn heartbeats(out: mpsc::Sender<v1::WorkerMessage>) {
             return;
         }
     }
+}
+
+/// A process with a worker that trains until the coordinator ends. It is this test program again, with only the test below.
+pub(crate) fn process(url: &str) -> Child {
+    let program = std::env::current_exe().expect("a test is a file");
+    let mut command = Command::new(program);
+    command.args(["--exact", "worker::is_the_process_of_a_worker_if_told_so"]).env(URL, url);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+}
+
+#[test]
+fn is_the_process_of_a_worker_if_told_so() {
+    let Ok(url) = std::env::var(URL) else { return };
+    let mut worker = Worker::connect(&url, "worker-2");
+    let _in_training = worker.take();
+    // Until the coordinator ends, at the latest.
+    worker.runtime.block_on(async { while let Ok(Some(_)) = worker.inbound.message().await {} });
 }

@@ -289,6 +289,8 @@ fn a_silent_worker_gets_work_when_it_sends_a_message_again() {
     world.hello(id, Vec::new());
     assert_eq!(world.poll(id, 1), None);
     world.pass(TIMEOUTS.lease_ms);
+    let views = world.scheduler.worker_views(None);
+    assert!(!views.iter().any(|view| view.connected), "it is shown as such");
     assert!(granted(&world.apply(Event::Resumed(world.sweep))).is_empty(), "a silent worker gets no work");
     let actions = world.send(id, ToCoordinator::Heartbeat { progress: Vec::new() });
     assert_eq!(granted(&actions).len(), 1);
