@@ -104,9 +104,7 @@ impl Changes {
                 .map(|sweep| (sweep.id, sweep.ended() as f64 + scheduler.in_training_done(sweep.id)))
                 .collect();
             let mut hasher = DefaultHasher::new();
-            for worker in scheduler.worker_views(None) {
-                (worker.id, worker.connected, worker.quarantined, worker.training_count).hash(&mut hasher);
-            }
+            scheduler.worker_states().hash(&mut hasher);
             (done, hasher.finish())
         });
         let (done, workers) = seen.await?;

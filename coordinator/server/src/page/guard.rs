@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -20,6 +21,9 @@ use super::Page;
 /// What a page may load: only what comes from here. Nobody may show it in a frame.
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+
+/// Time limit from the headers of a request to those of its answer. A command may wait two minutes for another one.
+const ANSWERED: Duration = Duration::from_secs(150);
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -101,7 +105,10 @@ fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Result<(), Refu
 pub(super) async fn guard(State(page): State<Page>, request: Request, next: Next) -> Response {
     let checked = check(&page.hosts, request.method(), request.headers());
     let mut response = match checked {
-        Ok(()) => next.run(request).await,
+        Ok(()) => tokio::time::timeout(ANSWERED, next.run(request)).await.unwrap_or_else(|_| {
+            (StatusCode::REQUEST_TIMEOUT, "408: the request was not complete in time, or the answer took too long\n")
+                .into_response()
+        }),
         Err(refusal) => (StatusCode::FORBIDDEN, refusal.reason()).into_response(),
     };
     let headers = response.headers_mut();

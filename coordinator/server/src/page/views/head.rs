@@ -5,7 +5,7 @@ use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{IncompleteCause, LaneView, SweepView, WorkerView};
 use biosweep_common::spec::SweepSpec;
-use biosweep_common::vocabulary::ids::SweepId;
+use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex};
 
 use crate::page::Page;
 use crate::page::error::PageError;
@@ -39,6 +39,8 @@ pub(super) struct Head {
     pub(super) left: Option<String>,
     pub(super) degraded: Option<String>,
     pub(super) workers: Workers,
+    /// The trajectories in training.
+    pub(super) running: Vec<TrajectoryIndex>,
     pub(super) causes: Vec<Cause>,
     /// Number of causes that are not listed.
     pub(super) more_causes: usize,
@@ -104,6 +106,8 @@ impl Head {
         let SweepView { name, state, reason, submitted_at, note, .. } = &status.sweep;
         let left = page.changes.left_s(id, status.sweep.trials).filter(|_| *state == SweepState::Running);
         let (training, idle): (Vec<_>, Vec<_>) = status.workers.iter().partition(|worker| worker.training_count > 0);
+        let lanes = training.iter().flat_map(|worker| &worker.training);
+        let running = lanes.map(|lane| lane.trajectory).collect();
         let has_ended = state.has_ended();
         let workers = if has_ended { Vec::new() } else { training };
         let mut workers = Workers::of(workers.into_iter(), &names);
@@ -121,6 +125,7 @@ impl Head {
             left: left.map(|left| format!("{} left", duration(left))),
             degraded: status.degraded,
             workers,
+            running,
             causes: causes.iter().take(CAUSES_MAX).map(cause).collect(),
             more_causes: causes.len().saturating_sub(CAUSES_MAX),
             note: note.clone(),

@@ -120,16 +120,13 @@ pub(in crate::page) async fn table(
     let handle = &page.commands.handle;
     let id = queries::resolve(handle, &sweep, Lookup::Read).await?;
     let board = page.outcomes.board(id).await?;
-    let running = handle.ask(move |scheduler| scheduler.worker_views(Some(id))).await?;
-    let lanes = running.into_iter().flat_map(|worker| worker.training).map(|lane| lane.trajectory);
-    let running: HashSet<u64> = lanes
-        .filter_map(|index| Some((board.spec.grid.trajectory(index)?, index)))
-        .flat_map(|(trajectory, _)| {
-            let first = trajectory.first_trial.0;
-            first..first + trajectory.stopping_rules.len() as u64
-        })
-        .collect();
     let head = Head::of(&page, id, Some(&board.spec), "").await?;
+    let trajectories = head.running.iter().filter_map(|&index| board.spec.grid.trajectory(index));
+    let trials = trajectories.flat_map(|trajectory| {
+        let first = trajectory.first_trial.0;
+        first..first + trajectory.stopping_rules.len() as u64
+    });
+    let running: HashSet<u64> = trials.collect();
     (frame.title, frame.sweep) = (head.name.clone(), id.to_string());
     let table = compute(move || Table::of(id, &board, &params, &running)).await?;
     Ok(html(&TablePage { frame, head, table }))
