@@ -36,6 +36,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const FILES_OF_OTHERS: u64 = 40;
 /// Number of connections that are always accepted.
 const CONNECTIONS_MIN: u64 = 8;
+/// Maximum number of connections of browsers, and their part of all connections: the others are for workers and commands.
+const BROWSERS_MAX: usize = 512;
+const BROWSERS_PART: usize = 4;
 /// Maximum number of connections that wait in the system.
 const BACKLOG: u32 = 1_024;
 /// Maximum number of accepted connections that wait for the server.
@@ -85,8 +88,8 @@ pub(crate) fn note_call(request: Request<()>) -> Result<Request<()>, Status> {
 pub(crate) struct Browser {
     /// The stream. Nothing of it is read yet.
     pub(crate) stream: TcpStream,
-    /// The permit, which is given back at the end of the connection.
-    pub(crate) room: OwnedSemaphorePermit,
+    /// The permits of all connections and of browsers, which are given back at the end of the connection.
+    pub(crate) room: [OwnedSemaphorePermit; 2],
 }
 
 /// The accepted connections, by protocol. Accepting ends when the stream of callers is dropped.
@@ -107,6 +110,8 @@ struct Entrance {
     to_page: mpsc::Sender<Browser>,
     /// One permit for each possible connection.
     room: Arc<Semaphore>,
+    /// One permit for each possible connection of a browser.
+    browsers: Arc<Semaphore>,
     /// A task for each connection that has not started yet.
     silent: JoinSet<()>,
     /// The same tasks, oldest first.
@@ -124,6 +129,7 @@ impl Entrance {
             out,
             to_page,
             room: Arc::new(Semaphore::new(connections)),
+            browsers: Arc::new(Semaphore::new((connections / BROWSERS_PART).clamp(1, BROWSERS_MAX))),
             silent: JoinSet::new(),
             oldest: VecDeque::new(),
             refused: Complaint::default(),
@@ -184,7 +190,7 @@ impl Entrance {
 
     /// Waits for the start of a connection, in parallel with others.
     fn await_start(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
-        let (out, to_page) = (self.out.clone(), self.to_page.clone());
+        let (out, to_page, browsers) = (self.out.clone(), self.to_page.clone(), Arc::clone(&self.browsers));
         self.oldest.push_back(self.silent.spawn(async move {
             // Otherwise the end of a message would wait 40 ms for the acknowledgement of its start.
             let prepared = stream.set_nodelay(true);
@@ -192,7 +198,10 @@ impl Entrance {
             // Sending fails if the server is gone; the connection is closed.
             match start.filter(|_| prepared.is_ok()) {
                 Some(Start::Http2) => drop(out.send(Caller::new(stream, room)).await),
-                Some(Start::Http1) => drop(to_page.send(Browser { stream, room }).await),
+                Some(Start::Http1) => match browsers.try_acquire_owned() {
+                    Ok(of_browsers) => drop(to_page.send(Browser { stream, room: [room, of_browsers] }).await),
+                    Err(_) => tracing::debug!("a browser is refused, because others have all of their connections"),
+                },
                 Some(Start::Other) | None => {
                     tracing::debug!(peer = ?stream.peer_addr(), "a connection that did not start with HTTP is closed");
                 }

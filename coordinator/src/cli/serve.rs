@@ -26,7 +26,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     insecure: bool,
     /// Another host name under which browsers open the page, such as that of a proxy; may be given several times
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = host_of_page)]
     page_host: Vec<String>,
     /// Seconds of silence after which a worker is lost and its trials run elsewhere
     #[arg(long, default_value = "20", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400), allow_negative_numbers = true)]
@@ -41,6 +41,21 @@ struct Listen {
     /// A name, or an address without brackets.
     host: String,
     port: u16,
+}
+
+/// Whether a text has the form of a host's name.
+fn is_host_name(host: &str) -> bool {
+    let letters = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    host.chars().all(letters) && host.contains(|character: char| character.is_ascii_alphabetic())
+}
+
+fn host_of_page(text: &str) -> Result<String, String> {
+    match is_host_name(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("write the name of the host alone, such as sweeps.example.org, without http:// and port".to_owned())
+        }
+    }
 }
 
 fn listen(text: &str) -> Result<Listen, String> {
@@ -59,12 +74,8 @@ fn listen(text: &str) -> Result<Listen, String> {
         Some((host, port)) => (host, port.parse().ok()),
         None => (text, Some(PORT)),
     };
-    let is_name = |host: &str| {
-        let letters = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        host.chars().all(letters) && host.contains(|character: char| character.is_ascii_alphabetic())
-    };
     match port {
-        Some(port) if is_name(host) => Ok(at(host, port)),
+        Some(port) if is_host_name(host) => Ok(at(host, port)),
         _ => Err(format!("write it as 127.0.0.1:{PORT}, as NAME:{PORT}, or as a port up to 65535")),
     }
 }
@@ -165,6 +176,14 @@ mod tests {
         for (text, expected) in cases {
             let expected = expected.map(|(host, port): (&str, u16)| Listen { host: host.to_owned(), port });
             assert_eq!(listen(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_of_the_page_is_a_name_alone() {
+        assert_eq!(host_of_page("sweeps.example.org").as_deref(), Ok("sweeps.example.org"));
+        for text in ["http://x:80/", "proxy.example:8443", "10.0.0.1", "", "a b"] {
+            host_of_page(text).expect_err(text);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::site::{Site, browser};
 use crate::worker;
 
 /// Maximum number of event streams of a coordinator.
-const STREAMS_MAX: usize = 256;
+const STREAMS_MAX: usize = 128;
 /// Seconds in which a change must be shown: the goal is 2, and other tests run at the same time.
 const SHOWN_S: f64 = 5.0;
 

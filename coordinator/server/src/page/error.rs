@@ -19,6 +19,12 @@ pub(super) enum PageError {
     /// The address or the form is not understood.
     #[error("{0}")]
     BadRequest(String),
+    /// The sweep has no such trial.
+    #[error("the sweep has {trials} trials, numbered from 0")]
+    NoTrial {
+        /// Number of its trials.
+        trials: u64,
+    },
     /// A command was refused.
     #[error("{0}")]
     Refused(String),
@@ -38,6 +44,8 @@ pub(super) enum PageError {
 struct ErrorPage {
     title: &'static str,
     why: String,
+    /// Whether the same address may work in a moment. Then it is loaded again.
+    is_passing: bool,
 }
 
 impl PageError {
@@ -51,7 +59,7 @@ impl PageError {
             QueryError::Store(_) | QueryError::Spec { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoTrial { .. } => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::Query(error) | Self::Outcomes(OutcomesError::Query(error)) => of_query(error),
@@ -67,16 +75,22 @@ impl IntoResponse for PageError {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self, "a page could not be shown");
         }
-        let title = match status {
-            StatusCode::NOT_FOUND => "Not found",
-            StatusCode::BAD_REQUEST => "Not understood",
-            StatusCode::CONFLICT => "Refused",
-            StatusCode::SERVICE_UNAVAILABLE => "Not now",
-            _ => "This cannot be shown",
-        };
-        let page = ErrorPage { title, why: self.to_string() }.render().expect("memory takes a page");
-        (status, Html(page)).into_response()
+        (status, page(status, self.to_string())).into_response()
     }
+}
+
+/// An error as a page.
+pub(super) fn page(status: StatusCode, why: String) -> impl IntoResponse {
+    let title = match status {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::BAD_REQUEST => "Not understood",
+        StatusCode::CONFLICT => "Refused",
+        StatusCode::SERVICE_UNAVAILABLE => "Not now",
+        StatusCode::METHOD_NOT_ALLOWED => "Not possible",
+        _ => "This cannot be shown",
+    };
+    let page = ErrorPage { title, why, is_passing: status == StatusCode::SERVICE_UNAVAILABLE };
+    (status, Html(page.render().expect("memory takes a page")))
 }
 
 impl From<Stopped> for PageError {

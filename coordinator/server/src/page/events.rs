@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -19,7 +20,10 @@ use super::Page;
 use super::changes::{Change, Changes};
 
 /// Maximum number of event streams.
-pub(super) const STREAMS_MAX: usize = 256;
+pub(super) const STREAMS_MAX: usize = 128;
+
+/// Time until a browser connects again after its stream was lost.
+const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Since {
@@ -61,7 +65,7 @@ impl Source {
     fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
         stream::unfold(self, async |mut source| {
             let change = source.next().await?;
-            let event = Event::default().event("change").id(source.changes.id(change.number));
+            let event = Event::default().event("change").retry(RETRY).id(source.changes.id(change.number));
             let data = serde_json::to_string(&change).expect("a change has a JSON form");
             Some((Ok(event.data(data)), source))
         })

@@ -5,27 +5,30 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Page;
+use super::{Page, error};
+use crate::connections::SILENCE;
 
 /// What a page may load: only what comes from here. Nobody may show it in a frame.
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
-/// Time limit from the headers of a request to those of its answer. A command may wait two minutes for another one.
-const ANSWERED: Duration = Duration::from_secs(150);
+/// Maximum bytes of a form, and of an error.
+const FORM_MAX: usize = 64 * 1024;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The names under which the page is opened.
 #[derive(Debug, Clone)]
@@ -80,8 +83,8 @@ impl Refusal {
     }
 }
 
-/// Checks a request: its `Host` is one of the page's names; its `Origin`, if any, is the page itself; and every method but GET
-/// has such an `Origin`, or a `Sec-Fetch-Site` that says the same.
+/// Checks a request: its `Host` is one of the page's names; its `Origin`, if any, is the page itself; a method that may change
+/// something has such an `Origin`, or a `Sec-Fetch-Site` that says the same; and no foreign page loads anything.
 fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
     let mut named = headers.get_all(HOST).iter();
     let host = match (named.next().map(HeaderValue::to_str), named.next()) {
@@ -97,18 +100,52 @@ fn check(hosts: &Hosts, method: &Method, headers: &HeaderMap) -> Result<(), Refu
     if origins.peek().is_some() {
         return if origins.all(is_own) { Ok(()) } else { Err(Refusal::Origin) };
     }
-    let is_same = headers.get(FETCH_SITE).is_some_and(|site| site == "same-origin");
-    if *method == Method::GET || is_same { Ok(()) } else { Err(Refusal::Origin) }
+    let site = headers.get(FETCH_SITE);
+    if *method == Method::GET {
+        // A foreign page may link here, but not load anything from here.
+        let is_foreign = site.is_some_and(|site| site != "same-origin" && site != "none");
+        let is_link = headers.get(FETCH_MODE).is_some_and(|mode| mode == "navigate");
+        return if !is_foreign || is_link { Ok(()) } else { Err(Refusal::Origin) };
+    }
+    if site.is_some_and(|site| site == "same-origin") { Ok(()) } else { Err(Refusal::Origin) }
+}
+
+/// The request with its whole body, which is a short form.
+async fn received(request: Request) -> Result<Request, Response> {
+    let (head, body) = request.into_parts();
+    match tokio::time::timeout(SILENCE, to_bytes(body, FORM_MAX)).await {
+        Ok(Ok(bytes)) => Ok(Request::from_parts(head, bytes.into())),
+        Ok(Err(_)) => Err((StatusCode::PAYLOAD_TOO_LARGE, "413: the form is too large\n").into_response()),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "408: the form was not complete in time\n").into_response()),
+    }
+}
+
+/// The answer; a refusal of an address or a form, which is a bare text, as a page.
+async fn in_words(response: Response) -> Response {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !response.status().is_client_error() || !(kind.is_empty() || kind.starts_with("text/plain")) {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let text = to_bytes(body, FORM_MAX).await.unwrap_or_default();
+    let why = String::from_utf8_lossy(&text).into_owned();
+    let page = error::page(head.status, if why.is_empty() { "this address cannot be used so".to_owned() } else { why });
+    let mut response = page.into_response();
+    // Which methods an address has.
+    if let Some(allowed) = head.headers.get(ALLOW) {
+        response.headers_mut().insert(ALLOW, allowed.clone());
+    }
+    response
 }
 
 /// Refuses foreign requests, and sets the headers of every answer.
 pub(super) async fn guard(State(page): State<Page>, request: Request, next: Next) -> Response {
     let checked = check(&page.hosts, request.method(), request.headers());
     let mut response = match checked {
-        Ok(()) => tokio::time::timeout(ANSWERED, next.run(request)).await.unwrap_or_else(|_| {
-            (StatusCode::REQUEST_TIMEOUT, "408: the request was not complete in time, or the answer took too long\n")
-                .into_response()
-        }),
+        Ok(()) => match received(request).await {
+            Ok(request) => in_words(next.run(request).await).await,
+            Err(refused) => refused,
+        },
         Err(refusal) => (StatusCode::FORBIDDEN, refusal.reason()).into_response(),
     };
     let headers = response.headers_mut();
@@ -116,6 +153,7 @@ pub(super) async fn guard(State(page): State<Page>, request: Request, next: Next
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Without a referrer, browsers would not send the origin of a form.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

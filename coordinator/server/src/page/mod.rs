@@ -32,7 +32,6 @@ mod views;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 use axum::{Router, middleware};
 use tokio::sync::{Semaphore, mpsc};
@@ -45,9 +44,6 @@ use crate::commands::Commands;
 use crate::connections::Browser;
 
 pub(crate) use self::guard::Hosts;
-
-/// Maximum bytes of a form.
-const FORM_MAX: usize = 64 * 1024;
 
 /// What all requests share.
 #[derive(Clone)]
@@ -111,11 +107,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Page>)> {
 
 fn router(page: Page) -> Router {
     let router = routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
-    router
-        .fallback(error::not_found)
-        .layer(DefaultBodyLimit::max(FORM_MAX))
-        .layer(middleware::from_fn_with_state(page.clone(), guard::guard))
-        .with_state(page)
+    router.fallback(error::not_found).layer(middleware::from_fn_with_state(page.clone(), guard::guard)).with_state(page)
 }
 
 /// Serves the page to browsers until the shutdown.

@@ -92,6 +92,7 @@ async fn a_foreign_host_or_origin_is_refused_at_every_address_with_every_verb() 
                 vec![("host", "evil.example:7465"), ("sec-fetch-site", "same-origin")],
                 vec![("host", HOST), ("origin", "http://evil.example")],
                 vec![("host", HOST), ("origin", "null")],
+                vec![("host", HOST), ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
                 vec![],
             ] {
                 let (status, _) = ask(&router, verb, &path, &headers).await;
@@ -104,7 +105,7 @@ async fn a_foreign_host_or_origin_is_refused_at_every_address_with_every_verb() 
             }
         }
     }
-    assert_eq!(asked, routes().len() * VERBS.len() * 5);
+    assert_eq!(asked, routes().len() * VERBS.len() * 6);
     let (status, page) = ask(&router, &Method::GET, &format!("/sweeps/{id}"), &[("host", HOST)]).await;
     assert!(status == StatusCode::OK && page.contains("running"), "nothing was cancelled: {status} {page}");
 }
@@ -155,9 +156,12 @@ async fn a_note_is_written_shown_and_removed() {
     assert!(ask(&router, &Method::GET, "/", &own).await.1.contains("<bdi dir=\"auto\">first</bdi>"));
     let (status, why) = note("note=a%1Bb").await;
     assert!(status == StatusCode::BAD_REQUEST && why.contains("control character U+001B"), "{status} {why}");
+    let (status, why) = note("note=mine&before=other").await;
+    assert!(status == StatusCode::CONFLICT && why.contains("changed meanwhile"), "{status} {why}");
     assert!(shown().await.contains("first"), "a refused note changes nothing");
+    assert_eq!(note("note=new&before=first%0D%0A%3Cb%3Esecond").await.0, StatusCode::SEE_OTHER);
     assert_eq!(note("note=").await.0, StatusCode::SEE_OTHER);
-    assert!(!shown().await.contains("first"));
+    assert!(!shown().await.contains(">new<"));
 }
 
 #[tokio::test]
@@ -169,7 +173,10 @@ async fn a_wrong_address_says_what_is_wrong() {
         ("/sweeps/none".to_owned(), StatusCode::NOT_FOUND, "no sweep `none`"),
         (format!("/sweeps/{id}?where=rule%3Dmagic"), StatusCode::BAD_REQUEST, "is not one of"),
         (format!("/sweeps/{id}?sort=beauty"), StatusCode::BAD_REQUEST, "not a column"),
-        (format!("/sweeps/{id}/trials/8"), StatusCode::BAD_REQUEST, "numbered from 0"),
+        (format!("/sweeps/{id}/trials/8"), StatusCode::NOT_FOUND, "numbered from 0"),
+        (format!("/sweeps/{id}/trials/-1"), StatusCode::BAD_REQUEST, "<h1>Not understood</h1>"),
+        (format!("/sweeps/{id}/curves?count=-1"), StatusCode::BAD_REQUEST, "<h1>Not understood</h1>"),
+        (format!("/sweeps/{id}/pause"), StatusCode::METHOD_NOT_ALLOWED, "<h1>Not possible</h1>"),
         (format!("/sweeps/{id}/compare?trial=1"), StatusCode::BAD_REQUEST, "select 2 to 6"),
         (format!("/sweeps/{id}/axes?x=fold"), StatusCode::BAD_REQUEST, "does not vary"),
         (format!("/sweeps/{id}/jump?trial=abcdef"), StatusCode::NOT_FOUND, "no trial"),

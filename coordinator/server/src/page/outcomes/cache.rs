@@ -2,6 +2,7 @@
 //! them. Sweeps that nobody looks at cost nothing.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use super::table::Outcomes;
 use crate::driver::Handle;
 use crate::queries::{self, QueryError};
 
-/// Maximum number of trials of a sweep whose outcomes are kept in memory; about 100 bytes each.
+/// Maximum number of trials of a sweep whose outcomes are kept in memory, and of all such sweeps; about 70 bytes each.
 pub(crate) const TRIALS_MAX: u64 = 1_000_000;
+const ALL_TRIALS_MAX: u64 = 2_000_000;
 /// Number of results that are read from the store at once.
 const PAGE: u32 = 5_000;
 /// Milliseconds after which outcomes that nobody looked at are dropped, and the pause between two checks.
@@ -54,6 +56,8 @@ pub(crate) struct Cache {
     handle: Handle,
     tasks: TaskTracker,
     state: Arc<Mutex<State>>,
+    /// The number of changes of all sweeps so far, so that no two states of a sweep have the same version.
+    versions: Arc<AtomicU64>,
     /// One sweep is read at a time.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
@@ -61,11 +65,14 @@ pub(crate) struct Cache {
 #[derive(Default)]
 struct State {
     sweeps: BTreeMap<SweepId, Entry>,
+    /// Number of times that outcomes were dropped because the store has others.
+    dropped: u64,
     is_followed: bool,
 }
 
 struct Entry {
     board: Board,
+    trials: u64,
     used: Tick,
 }
 
@@ -79,10 +86,21 @@ pub(crate) struct Board {
 
 struct Content {
     outcomes: Outcomes,
-    /// Changes so far.
     version: u64,
     /// While the store is read: the trials that have changed meanwhile, which the store no longer knows better.
     changed: Option<HashSet<u64>>,
+}
+
+impl State {
+    /// Drops the sweeps that were not looked at for the longest time, until there is room for one with this many trials.
+    fn make_room(&mut self, trials: u64) {
+        while self.sweeps.values().map(|entry| entry.trials).sum::<u64>() + trials > ALL_TRIALS_MAX {
+            let Some(oldest) = self.sweeps.iter().min_by_key(|(_, entry)| entry.used).map(|(&id, _)| id) else {
+                return;
+            };
+            self.sweeps.remove(&oldest);
+        }
+    }
 }
 
 impl Board {
@@ -106,29 +124,29 @@ impl Board {
 }
 
 impl Content {
-    fn set(&mut self, results: &[TrialResult]) {
+    fn set(&mut self, results: &[TrialResult], version: u64) {
         for result in results {
             self.outcomes.set(&OutcomeRow::from(result));
             if let Some(changed) = &mut self.changed {
                 changed.insert(result.trial.0);
             }
         }
-        self.version += 1;
+        self.version = version;
     }
 
-    fn forget(&mut self, trials: std::ops::Range<u64>) {
+    fn forget(&mut self, trials: std::ops::Range<u64>, version: u64) {
         if let Some(changed) = &mut self.changed {
             changed.extend(trials.clone());
         }
         self.outcomes.forget(trials);
-        self.version += 1;
+        self.version = version;
     }
 }
 
 impl Cache {
     /// An empty cache. `tasks` has the task that follows the store.
     pub(crate) fn new(handle: Handle, tasks: TaskTracker) -> Self {
-        Self { handle, tasks, state: Arc::default(), reading: Arc::default() }
+        Self { handle, tasks, state: Arc::default(), versions: Arc::default(), reading: Arc::default() }
     }
 
     /// The outcomes of a sweep.
@@ -144,7 +162,17 @@ impl Cache {
             if let Some(board) = self.known(id) {
                 return Ok(board);
             }
-            self.read(id).await?;
+            self.follow();
+            let dropped = self.state().dropped;
+            let board = self.begin(id).await?;
+            let filled = self.fill(id, &board).await;
+            let mut state = self.state();
+            // A change of the grid between the read of the spec and the first entry would be missed.
+            if filled.is_err() || state.dropped != dropped {
+                state.sweeps.remove(&id);
+            }
+            drop(state);
+            filled?;
         }
         self.known(id).ok_or(OutcomesError::Changing("they change faster than they are read"))
     }
@@ -163,9 +191,8 @@ impl Cache {
         is_complete.then_some(board)
     }
 
-    /// Reads a sweep from the store. Changes that are committed meanwhile are applied at once.
-    async fn read(&self, id: SweepId) -> Result<(), OutcomesError> {
-        self.follow();
+    /// Enters a sweep without outcomes. From now on changes are applied to it, as they are committed.
+    pub(super) async fn begin(&self, id: SweepId) -> Result<Board, OutcomesError> {
         let spec = Arc::new(queries::spec(&self.handle, id).await?);
         let trials = spec.grid.trials();
         if trials > TRIALS_MAX {
@@ -181,17 +208,20 @@ impl Cache {
             Outcomes::of(&for_build.grid, guess)
         });
         let outcomes = built.await.expect("columns of a sound grid");
-        let content = Content { outcomes, version: 0, changed: Some(HashSet::new()) };
+        let content = Content { outcomes, version: self.next_version(), changed: Some(HashSet::new()) };
         let board = Board { spec, content: Arc::new(RwLock::new(content)) };
-        self.state().sweeps.insert(id, Entry { board: board.clone(), used: self.handle.clock.now() });
-        let read = self.fill(id, &board).await;
-        if read.is_err() {
-            self.state().sweeps.remove(&id);
-        }
-        read
+        let mut state = self.state();
+        state.make_room(trials);
+        state.sweeps.insert(id, Entry { board: board.clone(), trials, used: self.handle.clock.now() });
+        Ok(board)
     }
 
-    async fn fill(&self, id: SweepId, board: &Board) -> Result<(), OutcomesError> {
+    fn next_version(&self) -> u64 {
+        self.versions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Reads the outcomes of a sweep from the store. Changes that were applied meanwhile are newer and stay.
+    pub(super) async fn fill(&self, id: SweepId, board: &Board) -> Result<(), OutcomesError> {
         let mut from = TrialIndex(0);
         loop {
             let rows = self.handle.store.outcomes(id, from, PAGE).await.map_err(QueryError::from)?;
@@ -224,7 +254,11 @@ impl Cache {
                 records = committed.recv() => match records {
                     Ok(records) => records.iter().for_each(|record| self.apply(record)),
                     // The store is read again at the next request.
-                    Err(RecvError::Lagged(_)) => self.state().sweeps.clear(),
+                    Err(RecvError::Lagged(_)) => {
+                        let mut state = self.state();
+                        state.sweeps.clear();
+                        state.dropped += 1;
+                    }
                     Err(RecvError::Closed) => return,
                 },
                 _ = check.tick() => {
@@ -245,25 +279,30 @@ impl Cache {
         match record {
             Record::Ended(ending) if !ending.results.is_empty() => {
                 if let Some(board) = board(&ending.sweep) {
-                    board.content_mut().set(&ending.results);
+                    board.content_mut().set(&ending.results, self.next_version());
                 }
             }
             Record::Reused { sweep, trajectories } => {
                 if let Some(board) = board(sweep) {
                     let mut content = board.content_mut();
-                    trajectories.iter().for_each(|trajectory| content.set(&trajectory.results));
+                    trajectories.iter().for_each(|trajectory| content.set(&trajectory.results, self.next_version()));
                 }
             }
             Record::Retried { sweep, trajectories } => {
                 if let Some(board) = board(sweep) {
                     let mut content = board.content_mut();
                     for retried in trajectories {
-                        content.forget(retried.first_trial.0..retried.first_trial.0 + retried.trials);
+                        let trials = retried.first_trial.0..retried.first_trial.0 + retried.trials;
+                        content.forget(trials, self.next_version());
                     }
                 }
             }
             // The grid is another one.
-            Record::Extended { sweep, .. } | Record::Deleted(sweep) => drop(self.state().sweeps.remove(sweep)),
+            Record::Extended { sweep, .. } | Record::Deleted(sweep) => {
+                let mut state = self.state();
+                state.sweeps.remove(sweep);
+                state.dropped += 1;
+            }
             _ => {}
         }
     }

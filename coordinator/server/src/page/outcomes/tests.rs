@@ -15,8 +15,9 @@ use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::event::Now;
-use biosweep_scheduler::record::{Ending, OutcomeRow, Record, Restored, RetriedRow, TrialResult};
+use biosweep_scheduler::record::{Ending, LeaseRow, OutcomeRow, Record, Restored, RetriedRow, TrialResult};
 use biosweep_scheduler::scheduler::Scheduler;
+use biosweep_store::Store as _;
 use biosweep_store::memory::Memory;
 use tokio_util::task::TaskTracker;
 
@@ -268,7 +269,8 @@ async fn outcomes_follow_what_is_committed() {
     assert_eq!(status(), [None, None]);
     let version = board.version();
     cache.apply(&ended(id, vec![result(1, TrialStatus::Failed, 0.0)]));
-    assert_eq!((status(), board.version()), ([None, Some(TrialStatus::Failed)], version + 1));
+    assert_eq!(status(), [None, Some(TrialStatus::Failed)]);
+    assert!(board.version() > version);
     cache.apply(&ended(new_id(), vec![result(0, TrialStatus::Failed, 0.0)]));
     assert_eq!(status(), [None, Some(TrialStatus::Failed)], "of another sweep");
     let retried = RetriedRow { trajectory: TrajectoryIndex(1), first_trial: TrialIndex(1), trials: 1 };
@@ -277,6 +279,37 @@ async fn outcomes_follow_what_is_committed() {
     cache.apply(&Record::Deleted(id));
     let again = cache.board(id).await.expect("the store still has it");
     again.read(|outcomes| assert_eq!(outcomes.cells(), 1));
+    assert!(again.version() > board.version(), "no two states have one version");
+}
+
+#[tokio::test]
+async fn a_change_during_the_first_read_is_newer_than_the_store() {
+    let (clock, id) = (Clock::start(), new_id::<SweepId>());
+    let now = Now { tick: clock.now(), wall: clock.wall() };
+    let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
+    let store = Arc::new(Memory::default());
+    let (handle, _) = driver::start(scheduler, store.clone(), clock);
+    handle.apply(submitted(id)).await.expect("there is room");
+    let lease = LeaseRow {
+        attempt: Attempt(1),
+        sweep: id,
+        first: TrajectoryIndex(0),
+        count: 2,
+        worker: new_id(),
+        worker_name: "w".to_owned(),
+        environment: Arc::default(),
+        at: WallTime(0),
+    };
+    let failed = ended(id, vec![result(0, TrialStatus::Failed, 0.0)]);
+    store.commit(&[Record::Leased(lease), failed]).await.expect("a valid batch");
+
+    let cache = Cache::new(handle, TaskTracker::new());
+    let board = cache.begin(id).await.expect("it is entered");
+    let retried = RetriedRow { trajectory: TrajectoryIndex(0), first_trial: TrialIndex(0), trials: 1 };
+    cache.apply(&Record::Retried { sweep: id, trajectories: vec![retried] });
+    cache.fill(id, &board).await.expect("it is read");
+    let status = |trial| board.read(|outcomes| outcomes.outcome(trial).map(|one| one.status));
+    assert_eq!((status(0), status(1)), (None, None));
 }
 
 #[tokio::test]
@@ -289,7 +322,7 @@ async fn a_sweep_with_too_many_trials_says_so() {
     let scheduler = Scheduler::restore(TIMEOUTS, now, &Restored::default(), Vec::new());
     let store = Arc::new(Memory::default());
     let submission = biosweep_scheduler::record::Submission::new(id, &spec, text, WallTime(0));
-    biosweep_store::Store::commit(store.as_ref(), &[Record::Submitted(submission)]).await.expect("a valid batch");
+    store.commit(&[Record::Submitted(submission)]).await.expect("a valid batch");
     let (handle, _) = driver::start(scheduler, store, clock);
     let error = Cache::new(handle, TaskTracker::new()).board(id).await.err().expect("it is too large").to_string();
     assert!(error.contains("1000001 trials") && error.contains("biosweep export"), "{error}");

@@ -1,9 +1,12 @@
 //! Accuracy by one axis (a slice) and by two (a heat map).
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use biosweep_analysis::figures::{Slice, slice};
+use biosweep_analysis::report::words::counted;
 use biosweep_common::settings::{Setting, Value};
 use serde::Deserialize;
 
@@ -13,7 +16,7 @@ use super::table::{Filter, constants, constants_match, percent};
 use super::{Frame, Size, compute, html, svg};
 use crate::page::Page;
 use crate::page::error::PageError;
-use crate::page::outcomes::{Board, Outcomes};
+use crate::page::outcomes::{Axis, Board, Outcomes};
 use crate::queries::{self, Lookup};
 
 /// Maximum number of values of an axis in a slice or a heat map.
@@ -32,7 +35,10 @@ struct AxesPage {
     is_best: bool,
     slice: Option<String>,
     caption: String,
+    /// What is not shown, and why.
+    note: Option<String>,
     map: Option<Map>,
+    status: String,
 }
 
 /// A heat map.
@@ -41,14 +47,14 @@ struct Map {
     column_name: &'static str,
     columns: Vec<String>,
     rows: Vec<(String, Vec<Patch>)>,
-    note: Option<String>,
 }
 
 /// One field of a heat map.
 struct Patch {
     text: String,
     shade: Option<usize>,
-    configurations: usize,
+    /// Number of configurations, in words.
+    configurations: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -69,7 +75,8 @@ pub(in crate::page) struct AxesParams {
 
 impl AxesParams {
     fn params(&self) -> Params {
-        Params { r#where: self.r#where.clone(), status: self.status.clone(), ..Params::default() }
+        let extra = vec![("x", self.x.clone()), ("y", self.y.clone()), ("show", self.show.clone())];
+        Params { r#where: self.r#where.clone(), status: self.status.clone(), extra, ..Params::default() }
     }
 
     /// The axes of the slice and the heat map: those that are named, or the first ones.
@@ -83,8 +90,9 @@ impl AxesParams {
         let mut chosen = Vec::new();
         for name in [&self.x, &self.y] {
             if name.is_empty() {
-                // Depth first: the question of most sweeps.
-                let preferred = varying.iter().filter(|(i, _)| !chosen.contains(i));
+                // Depth first: the question of most sweeps. An axis that is named for the other place is not taken.
+                let is_free = |(i, setting): &&(usize, Setting)| !chosen.contains(i) && setting.name() != self.y;
+                let preferred = varying.iter().filter(is_free);
                 chosen.extend(preferred.min_by_key(|(_, setting)| *setting != Setting::Depth).map(|&(i, _)| i));
                 continue;
             }
@@ -108,6 +116,7 @@ pub(in crate::page) async fn axes(
     let board = page.outcomes.board(id).await?;
     let head = Head::of(&page, id, Some(&board.spec), "/axes").await?;
     (frame.title, frame.sweep) = (format!("axes of {}", head.name), id.to_string());
+    let status = wanted.status.clone();
     let shown = compute(move || {
         let settings = wanted.params().settings()?;
         let version = board.version().to_string();
@@ -136,11 +145,21 @@ pub(in crate::page) async fn axes(
             let caption = chosen.first().map(|&x| {
                 format!("Mean validation accuracy of each configuration over its replicates, by {}.", names[x])
             });
-            Ok::<_, PageError>((filter, axes, is_best, slice, caption.unwrap_or_default(), map))
+            let note = match chosen[..] {
+                [x, y] if x == y => Some("Choose two different settings for a heat map.".to_owned()),
+                _ => chosen.iter().find_map(|&axis| {
+                    let used = used(outcomes, axis, &cells);
+                    (used.len() > VALUES_MAX).then(|| {
+                        let name = names[axis];
+                        format!("{VALUES_MAX} of {} values of {name} are shown; filter for others.", used.len())
+                    })
+                }),
+            };
+            Ok::<_, PageError>((filter, axes, is_best, slice, caption.unwrap_or_default(), note, map))
         })
     });
-    let (filter, axes, is_best, slice, caption, map) = shown.await?;
-    Ok(html(&AxesPage { frame, head, filter, axes, is_best, slice, caption, map }))
+    let (filter, axes, is_best, slice, caption, note, map) = shown.await?;
+    Ok(html(&AxesPage { frame, head, filter, axes, is_best, slice, caption, note, map, status }))
 }
 
 /// The cells that the filter means, each with its mean validation accuracy.
@@ -166,12 +185,12 @@ pub(in crate::page) async fn figure(
         let (axis, values) = board.read(|outcomes| {
             let x = wanted.axes(outcomes)?.first().copied().ok_or(PageError::NotFound)?;
             let axis = outcomes.axes().nth(x).ok_or(PageError::NotFound)?;
-            let name = |value: &Option<Value>| value.as_ref().map_or_else(|| "–".to_owned(), Value::short);
+            let places = shown_places(outcomes, x, &cells);
             let mut values: Vec<(String, Vec<f64>)> =
-                axis.values.iter().take(VALUES_MAX).map(|value| (name(value), Vec::new())).collect();
+                places.iter().map(|&place| (name(&axis.values[place]), Vec::new())).collect();
             for &(cell, accuracy) in &cells {
-                if let Some((_, accuracies)) = values.get_mut(outcomes.place(cell, x)) {
-                    accuracies.push(accuracy);
+                if let Ok(i) = places.binary_search(&outcomes.place(cell, x)) {
+                    values[i].1.push(accuracy);
                 }
             }
             Ok::<_, PageError>((axis.setting.name().to_owned(), values))
@@ -184,19 +203,33 @@ pub(in crate::page) async fn figure(
     .await
 }
 
+/// The places of the values of an axis that these cells have, in order.
+fn used(outcomes: &Outcomes, axis: usize, cells: &[(u32, f64)]) -> BTreeSet<usize> {
+    cells.iter().map(|&(cell, _)| outcomes.place(cell, axis)).collect()
+}
+
+/// The first of these places: as many as are shown.
+fn shown_places(outcomes: &Outcomes, axis: usize, cells: &[(u32, f64)]) -> Vec<usize> {
+    used(outcomes, axis, cells).into_iter().take(VALUES_MAX).collect()
+}
+
+fn name(value: &Option<Value>) -> String {
+    value.as_ref().map_or_else(|| "–".to_owned(), Value::short)
+}
+
 impl Map {
     fn of(outcomes: &Outcomes, x: usize, y: usize, cells: &[(u32, f64)], is_best: bool) -> Self {
         let axis = |i: usize| outcomes.axes().nth(i).expect("a chosen axis");
-        let names = |i: usize| -> Vec<String> {
-            let name = |value: &Option<Value>| value.as_ref().map_or_else(|| "–".to_owned(), Value::short);
-            axis(i).values.iter().take(VALUES_MAX).map(name).collect()
+        let places = [x, y].map(|i| shown_places(outcomes, i, cells));
+        let names = |axis: &Axis, places: &[usize]| -> Vec<String> {
+            places.iter().map(|&place| name(&axis.values[place])).collect()
         };
-        let (columns, row_names) = (names(x), names(y));
+        let (columns, row_names) = (names(axis(x), &places[0]), names(axis(y), &places[1]));
         // The sum, the greatest value and the number of each field.
         let mut fields = vec![(0.0, f64::NEG_INFINITY, 0_usize); columns.len() * row_names.len()];
         for &(cell, accuracy) in cells {
-            let (column, row) = (outcomes.place(cell, x), outcomes.place(cell, y));
-            if column < columns.len() && row < row_names.len() {
+            let find = |i: usize, axis: usize| places[i].binary_search(&outcomes.place(cell, axis));
+            if let (Ok(column), Ok(row)) = (find(0, x), find(1, y)) {
                 let field = &mut fields[row * columns.len() + column];
                 *field = (field.0 + accuracy, field.1.max(accuracy), field.2 + 1);
             }
@@ -214,17 +247,15 @@ impl Map {
             Patch {
                 text: value.map_or_else(|| "–".to_owned(), percent),
                 shade: value.map(|value| ((along(value) * SHADES as f64) as usize).min(SHADES - 1)),
-                configurations: field.2,
+                configurations: counted(field.2 as u64, "configuration"),
             }
         };
         let rows = row_names.into_iter().zip(fields.chunks(columns.len().max(1)));
-        let cut = axis(x).values.len().max(axis(y).values.len()) > VALUES_MAX;
         Self {
             row_name: axis(y).setting.name(),
             column_name: axis(x).setting.name(),
             rows: rows.map(|(name, fields)| (name, fields.iter().map(patch).collect())).collect(),
             columns,
-            note: cut.then(|| format!("Only the first {VALUES_MAX} values of each axis are shown; filter for others.")),
         }
     }
 }

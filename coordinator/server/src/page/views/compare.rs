@@ -94,7 +94,9 @@ pub(in crate::page) async fn compare(
         }
     }
     let trials: Vec<u64> = found.iter().map(|found| found.index.0).collect();
-    let parameters: Vec<String> = trials.iter().map(|trial| format!("trial={trial}")).collect();
+    let mut parameters: Vec<String> = trials.iter().map(|trial| format!("trial={trial}")).collect();
+    // A browser loads the figure again only if its address is another one.
+    parameters.extend(found.iter().filter_map(|found| Some(format!("ended={}", found.result.as_ref()?.attempts))));
     let figure = format!("/sweeps/{id}/compare/curves.svg?{}", parameters.join("&"));
     let page = ComparePage { frame, head, trials, different, results: results(&found), same, figure };
     Ok(html(&page))

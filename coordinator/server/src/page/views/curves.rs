@@ -59,7 +59,8 @@ struct Drawn {
 
 impl CurvesParams {
     fn params(&self) -> Params {
-        Params { r#where: self.r#where.clone(), status: self.status.clone(), ..Params::default() }
+        let extra = self.count.map(|count| ("count", count.to_string())).into_iter().collect();
+        Params { r#where: self.r#where.clone(), status: self.status.clone(), extra, ..Params::default() }
     }
 
     fn count(&self) -> usize {

@@ -64,13 +64,13 @@ struct FindingsPage {
 
 impl Findings {
     /// The findings of a sweep.
-    async fn of(&self, page: &Page, id: SweepId, name: &str) -> Result<Arc<Found>, PageError> {
+    async fn of(&self, page: &Page, id: SweepId, name: &str, has_ended: bool) -> Result<Arc<Found>, PageError> {
         let board = page.outcomes.board(id).await?;
         let _one_at_a_time = self.computing.lock().await;
         let now = page.commands.handle.clock.wall();
         let is_fresh = |found: &Arc<Found>| {
             let shown_for = FRESH_MS.max(FRESH_TIMES * found.took_ms);
-            found.version == board.version() || now.0.saturating_sub(found.at.0) < shown_for
+            found.version == board.version() || !has_ended && now.0.saturating_sub(found.at.0) < shown_for
         };
         let known = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         if let Some(found) = known.filter(is_fresh) {
@@ -147,7 +147,7 @@ pub(in crate::page) async fn findings(
     let id = queries::resolve(&page.commands.handle, &sweep, Lookup::Read).await?;
     let head = Head::of(&page, id, None, "/findings").await?;
     (frame.title, frame.sweep) = (format!("findings of {}", head.name), id.to_string());
-    let found = page.findings.of(&page, id, &head.name).await?;
+    let found = page.findings.of(&page, id, &head.name, head.has_ended).await?;
     let as_of = match found.results {
         0 => "No trial has a result yet.".to_owned(),
         count => format!("From {} as of {}.", counted(count, "result"), date(found.at)),
@@ -168,8 +168,8 @@ pub(in crate::page) async fn figure(
 ) -> Result<Response, PageError> {
     let place: usize = figure.strip_suffix(".svg").and_then(|place| place.parse().ok()).ok_or(PageError::NotFound)?;
     let id = queries::resolve(&page.commands.handle, &sweep, Lookup::Read).await?;
-    let name = queries::status(&page.commands.handle, id).await?.sweep.name;
-    let found = page.findings.of(&page, id, &name).await?;
+    let sweep = queries::status(&page.commands.handle, id).await?.sweep;
+    let found = page.findings.of(&page, id, &sweep.name, sweep.state.has_ended()).await?;
     let illustration = found.illustrations.get(place).ok_or(PageError::NotFound)?;
     Ok(svg(if size.narrow.is_some() { &illustration.narrow } else { &illustration.page }))
 }

@@ -2,6 +2,7 @@
 
 use biosweep_analysis::report::words::{counted, date, duration, number, percent};
 use biosweep_common::results::names::TrialNames;
+use biosweep_common::results::note::NOTE_CHARACTERS_MAX;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::{IncompleteCause, LaneView, SweepView, WorkerView};
 use biosweep_common::spec::SweepSpec;
@@ -31,6 +32,7 @@ pub(super) struct Head {
     pub(super) id: SweepId,
     pub(super) name: String,
     pub(super) state: &'static str,
+    pub(super) has_ended: bool,
     pub(super) reason: Option<String>,
     pub(super) submitted: String,
     pub(super) progress: Progress,
@@ -45,6 +47,8 @@ pub(super) struct Head {
     /// Number of causes that are not listed.
     pub(super) more_causes: usize,
     pub(super) note: Option<String>,
+    /// Maximum number of characters of a note.
+    pub(super) note_max: usize,
     /// When it ended, and after how long.
     pub(super) ended: Option<String>,
     pub(super) commands: Vec<Command>,
@@ -118,6 +122,7 @@ impl Head {
             id,
             name: name.clone(),
             state: state.name(),
+            has_ended,
             reason: reason.clone(),
             submitted: date(*submitted_at),
             progress: Progress::of(&status.sweep),
@@ -129,6 +134,7 @@ impl Head {
             causes: causes.iter().take(CAUSES_MAX).map(cause).collect(),
             more_causes: causes.len().saturating_sub(CAUSES_MAX),
             note: note.clone(),
+            note_max: NOTE_CHARACTERS_MAX,
             ended: has_ended.then(|| ended(&status.sweep)),
             commands: commands(&status.sweep),
             tabs: TABS.iter().map(|&(end, name)| (format!("/sweeps/{id}{end}"), name, end == tab)).collect(),
@@ -179,7 +185,7 @@ fn commands(sweep: &SweepView) -> Vec<Command> {
     };
     match sweep.state {
         SweepState::Running => {
-            let what = "Workers finish nothing more of it; what they train is kept as checkpoints.";
+            let what = "Workers stop training it; checkpoints are kept.";
             add("pause", "Pause", format!("Pause this sweep? {what}"), false);
         }
         SweepState::Paused => {

@@ -25,6 +25,9 @@ pub(in crate::page) struct Params {
     pub(super) after: String,
     /// The cells whose replicates are shown, separated by commas.
     pub(super) open: String,
+    /// More parameters of a page, which its links keep.
+    #[serde(skip)]
+    pub(super) extra: Vec<(&'static str, String)>,
 }
 
 impl Params {
@@ -71,9 +74,11 @@ impl Params {
 
     /// The address of a page of this sweep with these parameters.
     pub(super) fn href(&self, sweep: SweepId, page: &str) -> String {
-        let Self { r#where, status, sort, after, open } = self;
+        let Self { r#where, status, sort, after, open, extra } = self;
         let parameters = [("where", r#where), ("status", status), ("sort", sort), ("after", after), ("open", open)];
-        href(&format!("/sweeps/{sweep}{page}"), parameters.map(|(name, value)| (name, value.as_str())))
+        let extra = extra.iter().map(|(name, value)| (*name, value));
+        let parameters = parameters.into_iter().chain(extra).map(|(name, value)| (name, value.as_str()));
+        href(&format!("/sweeps/{sweep}{page}"), parameters)
     }
 
     /// The same from the first page on.

@@ -54,8 +54,8 @@ pub(super) struct Table {
 pub(super) struct Filter {
     pub(super) action: String,
     pub(super) text: String,
-    pub(super) status: String,
-    pub(super) sort: String,
+    /// The other parameters of the address, which the form keeps.
+    pub(super) hidden: Vec<(&'static str, String)>,
     /// What is set: its text, and the address without it.
     pub(super) set: Vec<(String, String)>,
     /// The values of each axis: name, whether there are more, and text, address and state of each value.
@@ -150,6 +150,7 @@ impl Table {
             let next = rows.last().filter(|_| before + rows.len() < all).map(|last| {
                 Params { after: last.cursor().to_string(), open: String::new(), ..params.clone() }.href(id, "")
             });
+            let open: BTreeSet<u32> = rows.iter().map(|row| row.cell).filter(|cell| open.contains(cell)).collect();
             let of_page = OfPage { id, outcomes, params, settings: &query.settings, open: &open, running };
             let rows: Vec<Cell> = rows.iter().map(|row| of_page.cell(row)).collect();
             let shown = match (all, rows.len()) {
@@ -226,8 +227,11 @@ impl Filter {
         Self {
             action: format!("/sweeps/{id}{page}"),
             text: params.r#where.clone(),
-            status: params.status.clone(),
-            sort: params.sort.clone(),
+            hidden: [("status", params.status.clone()), ("sort", params.sort.clone())]
+                .into_iter()
+                .chain(params.extra.clone())
+                .filter(|(_, value)| !value.is_empty())
+                .collect(),
             set: set.collect(),
             axes,
             statuses: [None].into_iter().chain(TrialStatus::ALL.map(Some)).map(status).collect(),

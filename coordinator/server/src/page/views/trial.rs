@@ -31,6 +31,8 @@ struct TrialPage {
     head: Head,
     trial: u64,
     status: String,
+    /// Number of attempts; with it, the address of a figure is another one after a retry.
+    version: u32,
     /// The same as the name of a class.
     class: String,
     facts: Vec<(&'static str, String)>,
@@ -167,10 +169,7 @@ pub(in crate::page) async fn trial(
     let (id, spec) = spec_of(&page, &sweep).await?;
     let index = TrialIndex(trial);
     let Some(point) = spec.grid.point(index) else {
-        return Err(PageError::BadRequest(format!(
-            "the sweep has {} trials, numbered from 0",
-            number(spec.grid.trials())
-        )));
+        return Err(PageError::NoTrial { trials: spec.grid.trials() });
     };
     let found = Found::read(handle, id, &spec, index).await?;
     let head = Head::of(&page, id, Some(&spec), "/trials").await?;
@@ -202,6 +201,7 @@ pub(in crate::page) async fn trial(
     let measures = Measure::ALL.iter().filter(measured);
     Ok(html(&TrialPage {
         trial,
+        version: found.result.as_ref().map_or(0, |result| result.attempts),
         class: found.status().replace(' ', "-"),
         status: found.status(),
         facts: found.facts(),
