@@ -1,5 +1,6 @@
 //! The commands of users: pause, resume, cancel, retry and note. Each answers with the page of the sweep.
 
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
 use axum::http::header::REFERER;
 use axum::http::{HeaderMap, Uri};
@@ -26,8 +27,14 @@ pub(super) async fn act(
     State(page): State<Page>,
     Path((sweep, command)): Path<(String, String)>,
     headers: HeaderMap,
-    Form(sent): Form<Sent>,
+    form: Result<Form<Sent>, FormRejection>,
 ) -> Result<Redirect, PageError> {
+    let sent = match form {
+        Ok(Form(sent)) => sent,
+        // Only a note needs one.
+        Err(FormRejection::InvalidFormContentType(_)) if command != "note" => Sent::default(),
+        Err(error) => return Err(PageError::BadRequest(error.body_text())),
+    };
     let commands = &page.commands;
     let id = queries::resolve(&commands.handle, &sweep, Lookup::Change).await?;
     match command.as_str() {
