@@ -7,9 +7,11 @@
 //! | `run` | messages during a run on this machine, and its results |
 //! | `standing` | the status of a sweep while it is followed |
 //! | `workers` | the workers and what they train |
+//! | `attempts` | attempts without a result, by cause |
 //! | `amounts` | counts, rates and percentages |
 
 mod amounts;
+mod attempts;
 mod plan;
 mod run;
 mod standing;
@@ -20,12 +22,14 @@ use std::path::{Path, PathBuf};
 
 use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::outcome::{SweepState, UNREADABLE_SPEC};
-use biosweep_common::results::views::{IncompleteAttempt, SpecView, SweepStatus, SweepView};
+use biosweep_common::results::views::{SpecView, SweepStatus, SweepView};
 use biosweep_common::spec::{ExecutionOptions, Reuse, SweepSpec};
 use biosweep_common::vocabulary::ids::SweepId;
 use biosweep_host::clock::Clock;
 
 pub(crate) use self::amounts::{percentage, rate, so_far};
+pub(crate) use self::attempts::incomplete_attempt;
+use self::attempts::{headline, incomplete_attempts};
 pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
     done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, stopped_early,
@@ -84,7 +88,7 @@ pub(crate) fn status(status: &SweepStatus, spec: Option<&SweepSpec>) -> String {
     }
     if !status.incomplete_attempts.is_empty() {
         text.push_str("\nincomplete attempts, latest first\n");
-        text.push_str(&incomplete_attempts(&status.incomplete_attempts, spec, &names));
+        text.push_str(&incomplete_attempts(status, spec, &names));
     }
     text
 }
@@ -125,29 +129,6 @@ pub(crate) fn resolved(text: &SpecView) -> String {
     let extensions = text.extensions.iter().zip(1..);
     let extensions = extensions.map(|(extension, number)| format!("\n# Extension {number}\n{}", extension.resolved));
     std::iter::once(text.text.resolved.clone()).chain(extensions).collect::<String>().trim_end().to_owned()
-}
-
-/// One line for each group of equal incomplete attempts: the latest one, and the number of others.
-fn incomplete_attempts(
-    incomplete_attempts: &[IncompleteAttempt],
-    spec: Option<&SweepSpec>,
-    names: &TrialNames,
-) -> String {
-    let mut kinds: Vec<(&IncompleteAttempt, usize)> = Vec::new();
-    for one in incomplete_attempts {
-        let alike = |(first, _): &&mut (&IncompleteAttempt, usize)| {
-            first.outcome == one.outcome && headline(first) == headline(one)
-        };
-        match kinds.iter_mut().find(alike) {
-            Some((_, more)) => *more += 1,
-            None => kinds.push((one, 0)),
-        }
-    }
-    let line = |(first, more): &(&IncompleteAttempt, usize)| {
-        let more = if *more > 0 { format!(" (and {more} more like it)") } else { String::new() };
-        format!("  {}{more}\n", incomplete_attempt(&names.trajectory(spec, first.trajectory), first))
-    };
-    kinds.iter().map(line).collect()
 }
 
 fn retry_hint(sweep: SweepId) -> String {
@@ -350,17 +331,6 @@ pub(crate) fn ended(sweep: &SweepView) -> String {
         let _fits = write!(text, "\n{}", retry_hint(id));
     }
     text
-}
-
-/// One line about an incomplete attempt.
-pub(crate) fn incomplete_attempt(name: &str, incomplete_attempt: &IncompleteAttempt) -> String {
-    let cause = headline(incomplete_attempt).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{} on {}: {name}{cause}", incomplete_attempt.outcome.name(), incomplete_attempt.worker_name)
-}
-
-/// The first line of the cause. The rest, such as a stack trace, is only in `--output json`.
-fn headline(incomplete_attempt: &IncompleteAttempt) -> Option<&str> {
-    incomplete_attempt.cause.as_deref().and_then(|cause| cause.lines().next())
 }
 
 /// One line with counts and speed.

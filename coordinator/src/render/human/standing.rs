@@ -33,7 +33,7 @@ pub(crate) fn standing(status: &SweepStatus, names: &TrialNames, now: WallTime) 
     if !status.incomplete_attempts.is_empty() {
         let mut causes: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for one in &status.incomplete_attempts {
-            *causes.entry((one.outcome.name(), headline(one).unwrap_or_default())).or_default() += 1;
+            *causes.entry((one.outcome.name(), headline(one.cause.as_deref()).unwrap_or_default())).or_default() += 1;
         }
         text.push_str("the latest incomplete attempts:\n");
         for ((outcome, cause), count) in causes {
