@@ -198,7 +198,7 @@ async fn run_on(
     let id = sweep.id.to_string();
     let sweep = if sweep.state == SweepState::Running {
         say(human::starting(&sweep, found));
-        say(format_args!("page  {url}/sweeps/{id}"));
+        say(format_args!("page  {url}/"));
         let count = worker_count(args.workers, sweep.trajectories);
         let fleet = Fleet::start(count, workers, &url, &host.handle);
         let mut progress = Progress::new(spec).expecting_workers();
