@@ -87,6 +87,8 @@ pub(crate) async fn dispatch(load: Load) -> Result<Measured, BenchError> {
 
 pub(super) struct Run {
     pub(super) seconds: f64,
+    /// The same from the start of the workers on.
+    pub(super) working_seconds: f64,
     memory: Memory,
     /// Seconds from each report of a lease's last trial to the next grant.
     waits: Vec<f64>,
@@ -105,6 +107,7 @@ pub(super) async fn run_watched(trials: u64, workers: u32, manner: Manner, pages
     let clock = Clock::start();
     let (sweep, _) = client.submit(spec_of(trials), Format::Toml, "bench dispatch".to_owned(), true).await?;
     let pages = OpenPages::open(&served.url, &sweep.id.to_string(), pages)?;
+    let start = clock.seconds();
     // Workers start after the submission, because of several polls that found nothing only the last one counts.
     let working = WorkerClass::start(&served.url, workers, manner, &noted)?;
     let mut events = client.watch(&sweep.id.to_string()).await?;
@@ -116,11 +119,12 @@ pub(super) async fn run_watched(trials: u64, workers: u32, manner: Manner, pages
     if !ended {
         return Err(BenchError::Unfinished);
     }
+    let working_seconds = seconds - start;
     let memory = served.memory()?;
     served.stop().await?;
     pages.join();
     working.join();
     waits.close();
     let waits = std::iter::from_fn(|| waits.try_recv().ok()).collect();
-    Ok(Run { seconds, memory, waits })
+    Ok(Run { seconds, working_seconds, memory, waits })
 }

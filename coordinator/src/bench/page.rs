@@ -94,7 +94,7 @@ pub(crate) async fn page(trials: u64, sweeps: u64, pages: u32) -> Result<Paged, 
     for _ in 0..PAIRS {
         let alone = run_watched(RUN * trials, WORKERS, MANNER, 0).await?;
         let watched = run_watched(RUN * trials, WORKERS, MANNER, pages).await?;
-        dispatch_ratios.push(alone.seconds / watched.seconds);
+        dispatch_ratios.push(alone.working_seconds / watched.working_seconds);
     }
     let (before_mib, after_mib) = (before.now_mib, after.now_mib);
     Ok(Paged { trials, sweeps, answers, before_mib, after_mib, pages, dispatch_ratios })

@@ -124,22 +124,32 @@ impl Board {
 }
 
 impl Content {
-    fn set(&mut self, results: &[TrialResult], version: u64) {
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Ended(ending) => self.set(&ending.results),
+            Record::Reused { trajectories, .. } => {
+                trajectories.iter().for_each(|trajectory| self.set(&trajectory.results));
+            }
+            Record::Retried { trajectories, .. } => {
+                for retried in trajectories {
+                    let trials = retried.first_trial.0..retried.first_trial.0 + retried.trials;
+                    if let Some(changed) = &mut self.changed {
+                        changed.extend(trials.clone());
+                    }
+                    self.outcomes.forget(trials);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, results: &[TrialResult]) {
         for result in results {
             self.outcomes.set(&OutcomeRow::from(result));
             if let Some(changed) = &mut self.changed {
                 changed.insert(result.trial.0);
             }
         }
-        self.version = version;
-    }
-
-    fn forget(&mut self, trials: std::ops::Range<u64>, version: u64) {
-        if let Some(changed) = &mut self.changed {
-            changed.extend(trials.clone());
-        }
-        self.outcomes.forget(trials);
-        self.version = version;
     }
 }
 
@@ -252,7 +262,7 @@ impl Cache {
         loop {
             tokio::select! {
                 records = committed.recv() => match records {
-                    Ok(records) => records.iter().for_each(|record| self.apply(record)),
+                    Ok(records) => self.apply(&records),
                     // The store is read again at the next request.
                     Err(RecvError::Lagged(_)) => {
                         let mut state = self.state();
@@ -274,36 +284,34 @@ impl Cache {
         }
     }
 
-    pub(super) fn apply(&self, record: &Record) {
-        let board = |id: &SweepId| self.state().sweeps.get(id).map(|entry| entry.board.clone());
-        match record {
-            Record::Ended(ending) if !ending.results.is_empty() => {
-                if let Some(board) = board(&ending.sweep) {
-                    board.content_mut().set(&ending.results, self.next_version());
-                }
+    /// Applies the records of a transaction. The records of one sweep follow each other, so each sweep is locked once.
+    pub(super) fn apply(&self, records: &[Record]) {
+        let concerned: Vec<(SweepId, &Record)> =
+            records.iter().filter_map(|record| Some((sweep_of(record)?, record))).collect();
+        for of_sweep in concerned.chunk_by(|one, next| one.0 == next.0) {
+            let id = of_sweep[0].0;
+            let board = self.state().sweeps.get(&id).map(|entry| entry.board.clone());
+            if let Some(board) = board {
+                let mut content = board.content_mut();
+                of_sweep.iter().for_each(|(_, record)| content.apply(record));
+                content.version = self.next_version();
             }
-            Record::Reused { sweep, trajectories } => {
-                if let Some(board) = board(sweep) {
-                    let mut content = board.content_mut();
-                    trajectories.iter().for_each(|trajectory| content.set(&trajectory.results, self.next_version()));
-                }
-            }
-            Record::Retried { sweep, trajectories } => {
-                if let Some(board) = board(sweep) {
-                    let mut content = board.content_mut();
-                    for retried in trajectories {
-                        let trials = retried.first_trial.0..retried.first_trial.0 + retried.trials;
-                        content.forget(trials, self.next_version());
-                    }
-                }
-            }
-            // The grid is another one.
-            Record::Extended { sweep, .. } | Record::Deleted(sweep) => {
+            if of_sweep.iter().any(|(_, record)| matches!(record, Record::Extended { .. } | Record::Deleted(_))) {
+                // The grid is another one.
                 let mut state = self.state();
-                state.sweeps.remove(sweep);
+                state.sweeps.remove(&id);
                 state.dropped += 1;
             }
-            _ => {}
         }
+    }
+}
+
+/// The sweep whose outcomes or grid a record changes.
+fn sweep_of(record: &Record) -> Option<SweepId> {
+    match record {
+        Record::Ended(ending) => (!ending.results.is_empty()).then_some(ending.sweep),
+        Record::Reused { sweep, .. } | Record::Retried { sweep, .. } | Record::Extended { sweep, .. } => Some(*sweep),
+        Record::Deleted(sweep) => Some(*sweep),
+        _ => None,
     }
 }

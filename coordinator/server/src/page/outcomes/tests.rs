@@ -268,15 +268,15 @@ async fn outcomes_follow_what_is_committed() {
     let status = || board.read(|outcomes| [0, 1].map(|trial| outcomes.outcome(trial).map(|one| one.status)));
     assert_eq!(status(), [None, None]);
     let version = board.version();
-    cache.apply(&ended(id, vec![result(1, TrialStatus::Failed, 0.0)]));
+    cache.apply(&[ended(id, vec![result(1, TrialStatus::Failed, 0.0)])]);
     assert_eq!(status(), [None, Some(TrialStatus::Failed)]);
     assert!(board.version() > version);
-    cache.apply(&ended(new_id(), vec![result(0, TrialStatus::Failed, 0.0)]));
+    cache.apply(&[ended(new_id(), vec![result(0, TrialStatus::Failed, 0.0)])]);
     assert_eq!(status(), [None, Some(TrialStatus::Failed)], "of another sweep");
     let retried = RetriedRow { trajectory: TrajectoryIndex(1), first_trial: TrialIndex(1), trials: 1 };
-    cache.apply(&Record::Retried { sweep: id, trajectories: vec![retried] });
+    cache.apply(&[Record::Retried { sweep: id, trajectories: vec![retried] }]);
     assert_eq!(status(), [None, None]);
-    cache.apply(&Record::Deleted(id));
+    cache.apply(&[Record::Deleted(id)]);
     let again = cache.board(id).await.expect("the store still has it");
     again.read(|outcomes| assert_eq!(outcomes.cells(), 1));
     assert!(again.version() > board.version(), "no two states have one version");
@@ -306,7 +306,7 @@ async fn a_change_during_the_first_read_is_newer_than_the_store() {
     let cache = Cache::new(handle, TaskTracker::new());
     let board = cache.begin(id).await.expect("it is entered");
     let retried = RetriedRow { trajectory: TrajectoryIndex(0), first_trial: TrialIndex(0), trials: 1 };
-    cache.apply(&Record::Retried { sweep: id, trajectories: vec![retried] });
+    cache.apply(&[Record::Retried { sweep: id, trajectories: vec![retried] }]);
     cache.fill(id, &board).await.expect("it is read");
     let status = |trial| board.read(|outcomes| outcomes.outcome(trial).map(|one| one.status));
     assert_eq!((status(0), status(1)), (None, None));
