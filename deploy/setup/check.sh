@@ -14,10 +14,12 @@ missing() {
 
 if ! command -v cargo >/dev/null 2>&1 || ! command -v rustc >/dev/null 2>&1; then
     missing "Rust is not installed." "install it with rustup, as www.rust-lang.org/tools/install says"
+elif ! rust=$(rustc --version 2>/dev/null); then
+    missing "rustc does not run: rustup has no toolchain here." "rustup toolchain install stable"
 else
-    minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
+    minor=$(printf '%s\n' "$rust" | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
     if [ "${minor:-0}" -lt "$rust_minimum" ]; then
-        missing "$(rustc --version) is too old: 1.$rust_minimum is needed." "rustup update stable"
+        missing "$rust is too old: 1.$rust_minimum is needed." "rustup update stable"
     fi
 fi
 
