@@ -52,7 +52,7 @@ pub(super) fn failures(
     let mut groups: Vec<Group<'_>> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse((group.attempts, group.latest)));
     let row = |group: &Group<'_>| Row {
-        names: vec![cut(group.cause)],
+        names: vec![words::cut(group.cause, CAUSE_MAX)],
         entries: vec![
             Entry::plain(words::number(group.attempts)),
             Entry::plain(words::date(group.latest)),
@@ -92,13 +92,6 @@ fn latest_causes(attempts: &[IncompleteAttempt]) -> BTreeMap<TrajectoryIndex, &s
 
 fn without_digits(text: &str) -> String {
     text.chars().filter(|character| !character.is_ascii_digit()).collect()
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= CAUSE_MAX {
-        return text.to_owned();
-    }
-    text.chars().take(CAUSE_MAX - 1).chain(['…']).collect()
 }
 
 /// The configurations that diverged, in the order of trials; `None` without divergences. A configuration is named by

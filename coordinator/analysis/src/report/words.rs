@@ -66,6 +66,14 @@ pub fn percent(fraction: f64) -> String {
     format!("{:.1}", 100.0 * fraction)
 }
 
+/// A text of at most this many characters: the rest is cut off, and `…` stands for it.
+pub fn cut(text: &str, characters_max: usize) -> String {
+    if text.chars().count() <= characters_max {
+        return text.to_owned();
+    }
+    text.chars().take(characters_max - 1).chain(['…']).collect()
+}
+
 /// Seconds above which the exact duration is not written.
 const WRITTEN_MAX_S: u64 = 1_000 * 365 * 86_400;
 

@@ -64,7 +64,7 @@ impl PageError {
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::Query(error) | Self::Outcomes(OutcomesError::Query(error)) => of_query(error),
             Self::Outcomes(OutcomesError::TooMany { .. }) | Self::UnknownSize(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Outcomes(OutcomesError::Changing(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Outcomes(OutcomesError::Changing) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

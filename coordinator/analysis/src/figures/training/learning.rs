@@ -43,7 +43,8 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView], width:
     let mut lost = Lost(0);
     for (Cell { place, diverged_in, .. }, curves) in &shown.cells {
         let panel = panels.entry((&place.dataset, place.activation, place.network, place.depth)).or_default();
-        let lines: Vec<Line> = curves.iter().map(|&curve| line(curve)).filter(|line| !line.points.is_empty()).collect();
+        let lines: Vec<Line> =
+            curves.iter().map(|&curve| Line::of_validation(curve)).filter(|line| !line.points.is_empty()).collect();
         let has_line = |replicate: &&(u64, u64)| lines.iter().any(|line| line.replicate == **replicate);
         lost.0 += diverged_in.iter().filter(|replicate| !has_line(replicate)).count();
         if !lines.is_empty() {
@@ -74,10 +75,6 @@ pub fn learning_curves(title: &str, cells: &[Cell], curves: &[CurveView], width:
         }
     }
     chart.finish()
-}
-
-fn line(curve: &CurveView) -> Line {
-    Line::of(curve, curve.points.iter().map(|point| (point.update, point.validation_accuracy.clamp(0.0, 1.0))))
 }
 
 fn key<'a>(rules: BTreeSet<Rule>, curves: impl Iterator<Item = &'a Curves> + Clone, lost: Lost) -> [Vec<Entry>; 2] {
@@ -238,7 +235,7 @@ mod tests {
         let of_fold = |fold, accuracy| with(completed("fa", "nn", 5, accuracy, 0.8), &[("fold", Value::Integer(fold))]);
         let results = [of_fold(0, 0.5), of_fold(1, 0.52), of_fold(2, 0.7)];
         let views = curves(&results);
-        let shown = super::line(&views[2]).points;
+        let shown = Line::of_validation(&views[2]).points;
         let highest = shown.iter().map(|&(_, accuracy)| accuracy).fold(0.0, f64::max);
         let svg = drawn("s", &cells(&results), &views);
         // The mean of these three and its interval go above the highest curve: t(2) is 4.3.

@@ -8,6 +8,7 @@ use crate::figures::output::Figure;
 use crate::figures::output::size::Width;
 use crate::figures::parts::axis::Axis;
 use crate::figures::parts::chart::{Chart, Grid, Heading};
+use crate::figures::parts::intervals;
 use crate::figures::parts::key::{Entry, Sample};
 use crate::figures::parts::plot::Plot;
 use crate::figures::parts::style::Marker;
@@ -23,11 +24,9 @@ pub fn selected_curves(title: &str, named: &[(String, Vec<&CurveView>)], width: 
     let lines = named.iter().enumerate().map(|(i, (name, _))| Entry::new(Sample::Layer(marker(i)), name)).collect();
     let notes = bands(means.iter()).map(|meaning| Entry::new(Sample::Band, &meaning)).into_iter().collect();
     let mut chart = Chart::new(title, width, &[lines, notes]);
-    let ends = |mean: &Mean| {
-        let half = mean.half_width.filter(|_| mean.count > 2).unwrap_or(0.0);
-        [mean.mean - half, mean.mean + half]
-    };
-    let percents = Axis::percent(means.iter().flatten().flat_map(|(_, mean)| ends(mean)), 6);
+    let bands_of = means.iter().filter(|mean| has_band(mean)).flatten();
+    let ends = bands_of.flat_map(|(_, mean)| intervals::ends(mean));
+    let percents = Axis::percent(means.iter().flatten().map(|(_, mean)| mean.mean).chain(ends), 6);
     let updates = Updates::to(means.iter().flatten().map(|&(update, _)| update).max());
     let grid = Grid { plot_height: Some(PLOT_HEIGHT), ..Grid::over(&percents, 1) };
     for frame in chart.frames(&[Heading::default()], grid) {
@@ -55,10 +54,8 @@ pub fn selected_curves(title: &str, named: &[(String, Vec<&CurveView>)], width: 
 }
 
 fn mean_of(curves: &[&CurveView]) -> Vec<(u64, Mean)> {
-    let line = |curve: &&CurveView| {
-        Line::of(curve, curve.points.iter().map(|point| (point.update, point.validation_accuracy.clamp(0.0, 1.0))))
-    };
-    let lines: Vec<Line> = curves.iter().map(line).filter(|line| !line.points.is_empty()).collect();
+    let lines: Vec<Line> =
+        curves.iter().map(|&curve| Line::of_validation(curve)).filter(|line| !line.points.is_empty()).collect();
     mean(&lines)
 }
 

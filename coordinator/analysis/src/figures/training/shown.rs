@@ -97,6 +97,11 @@ impl Line {
     pub(super) fn of(curve: &CurveView, values: impl Iterator<Item = (u64, f64)>) -> Self {
         Self { replicate: replicate(&curve.point), points: values.filter(|(_, value)| value.is_finite()).collect() }
     }
+
+    /// The validation accuracies of a curve.
+    pub(super) fn of_validation(curve: &CurveView) -> Self {
+        Self::of(curve, curve.points.iter().map(|point| (point.update, point.validation_accuracy.clamp(0.0, 1.0))))
+    }
 }
 
 /// The mean of lines over folds at each update that all of them have.

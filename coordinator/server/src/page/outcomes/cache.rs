@@ -45,9 +45,9 @@ pub(crate) enum OutcomesError {
         /// Number of its trials.
         trials: u64,
     },
-    /// A result is outside the grid, or results came faster than they were read.
-    #[error("the results cannot be shown now: {0}; load the page again")]
-    Changing(&'static str),
+    /// The grid of the sweep changes faster than its results are read.
+    #[error("the results cannot be shown now: they change faster than they are read; load the page again")]
+    Changing,
 }
 
 /// The outcomes of sweeps in memory.
@@ -72,7 +72,6 @@ struct State {
 
 struct Entry {
     board: Board,
-    trials: u64,
     used: Tick,
 }
 
@@ -94,7 +93,7 @@ struct Content {
 impl State {
     /// Drops the sweeps that were not looked at for the longest time, until there is room for one with this many trials.
     fn make_room(&mut self, trials: u64) {
-        while self.sweeps.values().map(|entry| entry.trials).sum::<u64>() + trials > ALL_TRIALS_MAX {
+        while self.sweeps.values().map(|entry| entry.board.spec.grid.trials()).sum::<u64>() + trials > ALL_TRIALS_MAX {
             let Some(oldest) = self.sweeps.iter().min_by_key(|(_, entry)| entry.used).map(|(&id, _)| id) else {
                 return;
             };
@@ -184,7 +183,7 @@ impl Cache {
             drop(state);
             filled?;
         }
-        self.known(id).ok_or(OutcomesError::Changing("they change faster than they are read"))
+        self.known(id).ok_or(OutcomesError::Changing)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -222,7 +221,7 @@ impl Cache {
         let board = Board { spec, content: Arc::new(RwLock::new(content)) };
         let mut state = self.state();
         state.make_room(trials);
-        state.sweeps.insert(id, Entry { board: board.clone(), trials, used: self.handle.clock.now() });
+        state.sweeps.insert(id, Entry { board: board.clone(), used: self.handle.clock.now() });
         Ok(board)
     }
 

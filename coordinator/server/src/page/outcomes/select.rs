@@ -204,14 +204,21 @@ impl Outcomes {
     }
 
     fn cells_with(&self, settings: &Point) -> impl Iterator<Item = u32> {
-        // A setting that does not vary is not looked at: the caller has checked it.
+        let varies = |setting: Setting| {
+            let columns = self.axes.iter().map(|column| &column.axis);
+            columns.chain(self.replicate_axes()).any(|axis| axis.setting == setting)
+        };
+        // No cell has another value of a setting that is equal in all trials.
+        let mut others = settings.iter().filter(|&(&setting, _)| !varies(setting));
+        let is_met = others.all(|(setting, value)| self.constants().get(setting) == Some(value));
+        let cells = if is_met { self.cells() } else { 0 };
         let wanted: Vec<(usize, Option<u32>)> = self
             .axes
             .iter()
             .enumerate()
             .filter_map(|(i, column)| Some((i, place_of(&column.axis.values, settings.get(&column.axis.setting)?))))
             .collect();
-        (0..self.cells())
+        (0..cells)
             .filter(move |&cell| wanted.iter().all(|&(i, place)| Some(self.axes[i].places[cell as usize]) == place))
     }
 

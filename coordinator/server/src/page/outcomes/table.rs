@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use biosweep_analysis::replicates::REPLICATES;
+use biosweep_common::configuration::Point;
 use biosweep_common::grid::Grid;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::settings::{Setting, Value};
@@ -17,6 +18,8 @@ use super::columns::{Axis, Column, columns};
 pub(crate) struct Outcomes {
     /// The settings of cells that vary.
     pub(super) axes: Vec<CellColumn>,
+    /// The settings that are equal in all trials, but for fold and seed.
+    constants: Point,
     /// The fold and the seed of each trial.
     pub(super) replicates: Vec<Column>,
     /// The trials, cell by cell; in a cell in the order of trials.
@@ -90,14 +93,15 @@ impl Outcomes {
             axis: column.axis,
         };
         let axes: Vec<CellColumn> = by_trial.into_iter().map(of_cells).collect();
+        let mut constants = grid.point(TrialIndex(0)).unwrap_or_default();
+        constants.retain(|setting, _| {
+            !axes.iter().any(|column| column.axis.setting == *setting) && !REPLICATES.contains(setting)
+        });
         let guesses = match axes.iter().find(|column| column.axis.setting == Setting::Dataset) {
             Some(column) => column.axis.values.iter().map(|value| guess(value.as_ref())).collect(),
-            None => {
-                let point = grid.point(TrialIndex(0)).unwrap_or_default();
-                vec![guess(point.get(&Setting::Dataset))]
-            }
+            None => vec![guess(constants.get(&Setting::Dataset))],
         };
-        Self { axes, replicates, members, starts, guesses, outcomes: vec![None; trials] }
+        Self { axes, constants, replicates, members, starts, guesses, outcomes: vec![None; trials] }
     }
 
     /// Records how a trial ended.
@@ -130,6 +134,11 @@ impl Outcomes {
     /// The outcome of a trial; `None` if it has not ended.
     pub(crate) fn outcome(&self, trial: u32) -> Option<OutcomeRow> {
         self.outcomes.get(trial as usize).copied().flatten()
+    }
+
+    /// The settings that are equal in all trials, but for fold and seed.
+    pub(crate) fn constants(&self) -> &Point {
+        &self.constants
     }
 
     /// The settings of cells that vary.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::head::Head;
 use super::link::Params;
-use super::table::{Filter, constants, constants_match, mean_text};
+use super::table::{Filter, mean_text};
 use super::{Frame, Size, compute, html, svg};
 use crate::page::Page;
 use crate::page::error::PageError;
@@ -71,9 +71,6 @@ impl CurvesParams {
     fn best(&self, board: &Board) -> Result<(Vec<Drawn>, usize), PageError> {
         let mut query = self.params().query()?;
         query.order = Order { by: SortBy::Validation, is_descending: true };
-        if !constants_match(&constants(board), board, &query.settings) {
-            return Ok((Vec::new(), 0));
-        }
         Ok(board.read(|outcomes| {
             let mut rows = outcomes.select(&query).rows;
             rows.retain(|row| row.summary.validation.is_some());

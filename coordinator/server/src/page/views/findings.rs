@@ -10,7 +10,7 @@ use biosweep_analysis::aggregate;
 use biosweep_analysis::compare::{connections, sentence};
 use biosweep_analysis::figures::{Chosen, Material};
 use biosweep_analysis::replicates::{Divergence, Replicates};
-use biosweep_analysis::report::words::{counted, date, number};
+use biosweep_analysis::report::words::{counted, date};
 use biosweep_analysis::report::{Illustration, illustrations};
 use biosweep_common::results::views::CurveView;
 use biosweep_common::vocabulary::ids::{SweepId, TrialIndex};
@@ -154,8 +154,7 @@ pub(in crate::page) async fn findings(
     };
     let figures = found.illustrations.iter().enumerate();
     // A browser loads a figure again only if its address is another one.
-    let address =
-        |i: usize| format!("/sweeps/{id}/findings/{i}.svg?version={}", number(found.version).replace(',', ""));
+    let address = |i: usize| format!("/sweeps/{id}/findings/{i}.svg?version={}", found.version);
     let figures = figures.map(|(i, one)| (address(i), one.caption.clone())).collect();
     Ok(html(&FindingsPage { frame, head, as_of, verdicts: found.verdicts.clone(), figures }))
 }

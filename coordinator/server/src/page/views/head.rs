@@ -1,6 +1,6 @@
 //! The top of every page of a sweep: its state, its progress, its workers and its commands.
 
-use biosweep_analysis::report::words::{counted, date, duration, number, percent};
+use biosweep_analysis::report::words::{counted, cut, date, duration, number, percent};
 use biosweep_common::results::names::TrialNames;
 use biosweep_common::results::note::NOTE_CHARACTERS_MAX;
 use biosweep_common::results::outcome::SweepState;
@@ -254,15 +254,8 @@ fn cause(one: &IncompleteCause) -> Cause {
     let first_line = one.cause.as_deref().and_then(|cause| cause.lines().next()).unwrap_or_default();
     Cause {
         outcome: one.outcome.name(),
-        cause: cut(first_line),
+        cause: cut(first_line, CAUSE_CHARACTERS),
         attempts: number(one.attempts),
         latest: date(one.latest),
     }
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= CAUSE_CHARACTERS {
-        return text.to_owned();
-    }
-    text.chars().take(CAUSE_CHARACTERS - 1).chain(['…']).collect()
 }

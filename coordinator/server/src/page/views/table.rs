@@ -11,7 +11,7 @@ use biosweep_analysis::report::words::{counted, number};
 use biosweep_common::configuration::Point;
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::settings::{Setting, Value};
-use biosweep_common::vocabulary::ids::{SweepId, TrialIndex};
+use biosweep_common::vocabulary::ids::SweepId;
 
 use super::head::Head;
 use super::link::Params;
@@ -136,13 +136,8 @@ impl Table {
     fn of(id: SweepId, board: &Board, params: &Params, running: &HashSet<u64>) -> Result<Self, PageError> {
         let query = params.query()?;
         let cursor = params.cursor()?;
-        let constants = constants(board);
-        let can_match = constants_match(&constants, board, &query.settings);
         board.read(|outcomes| {
-            let mut selection = outcomes.select(&query);
-            if !can_match {
-                selection.rows.clear();
-            }
+            let selection = outcomes.select(&query);
             let open = params.open();
             let rows = selection.page(cursor, ROWS);
             let before = rows.first().map_or(0, |row| selection.place_of(row));
@@ -171,27 +166,10 @@ impl Table {
                 shown,
                 first: cursor.map(|_| params.at_start().href(id, "")),
                 next,
-                constants: constants.iter().map(|(setting, value)| (setting.name(), value.short())).collect(),
+                constants: outcomes.constants().iter().map(|(one, value)| (one.name(), value.short())).collect(),
             })
         })
     }
-}
-
-/// The settings that are equal in all trials.
-pub(super) fn constants(board: &Board) -> Point {
-    let axes: BTreeSet<Setting> = board.spec.grid.axes().into_iter().collect();
-    let mut point = board.spec.grid.point(TrialIndex(0)).unwrap_or_default();
-    point.retain(|setting, _| !axes.contains(setting) && !REPLICATES.contains(setting));
-    point
-}
-
-/// Whether a filter is not about a constant with another value.
-pub(super) fn constants_match(constants: &Point, board: &Board, settings: &Point) -> bool {
-    let axes: BTreeSet<Setting> = board.spec.grid.axes().into_iter().chain(REPLICATES).collect();
-    settings
-        .iter()
-        .filter(|(setting, _)| !axes.contains(setting))
-        .all(|(setting, value)| constants.get(setting) == Some(value))
 }
 
 impl Filter {
