@@ -3,14 +3,14 @@
 use biosweep_common::results::outcome::TrialStatus;
 use biosweep_common::results::views::{CurveView, ResultView};
 use biosweep_common::rules::Rule;
-use biosweep_common::settings::Value;
+use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
 use biosweep_common::vocabulary::{Dataset, Network};
 
 use super::scene::{Bounds, Mark, Scene, Text};
 use super::{
-    Figure, Format, Width, accuracy_by_depth, accuracy_by_learning_rate, diagnostics, importance, learning_curves,
-    sensitivity, tuning_budget,
+    Figure, Format, Slice, Width, accuracy_by_depth, accuracy_by_learning_rate, diagnostics, importance,
+    learning_curves, selected_curves, sensitivity, slice, tuning_budget,
 };
 use crate::axes;
 use crate::axes::sensitivity::{sorted, spreads};
@@ -91,6 +91,16 @@ fn all_figures() -> Vec<(String, Figure)> {
             figures
                 .push((format!("learning, {content:?}, {width:?}"), learning_curves(&title, &cells, &curves, width)));
             figures.push((format!("no curves, {content:?}, {width:?}"), learning_curves(&title, &cells, &[], width)));
+            let named: Vec<(String, Vec<&CurveView>)> =
+                curves.chunks(3).take(50).enumerate().map(|(i, some)| (long_name(i), some.iter().collect())).collect();
+            figures.push((format!("selected, {content:?}, {width:?}"), selected_curves(&title, &named, width)));
+            let values = (0..40.min(content.depths * 8)).map(|i| (format!("{}", 1e-5 * i as f64), vec![0.1, 0.9]));
+            let longest = Setting::ALL.iter().map(|setting| setting.name()).max_by_key(|name| name.len());
+            let by_axis = Slice { axis: longest.expect("settings").to_owned(), values: values.collect() };
+            figures.push((
+                format!("slice, {content:?}, {width:?}"),
+                slice(&title, &by_axis, "validation accuracy (%)", width),
+            ));
             for (name, figure) in of_settings(&title, &results, width) {
                 figures.push((format!("{name}, {content:?}, {width:?}"), figure));
             }
