@@ -100,8 +100,8 @@ function listen() {
   });
   stream.addEventListener("change", (event) => {
     since = event.lastEventId;
-    const { sweeps, everything } = JSON.parse(event.data);
-    if (everything || (sweep === "" ? sweeps.length > 0 : sweeps.includes(sweep))) soon();
+    const { sweeps, reload } = JSON.parse(event.data);
+    if (reload || (sweep === "" ? sweeps.length > 0 : sweeps.includes(sweep))) soon();
   });
 }
 

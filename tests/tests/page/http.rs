@@ -146,7 +146,7 @@ fn an_event_stream_goes_on_after_the_last_event() {
     let (_, nothing) = Stream::open(&site, Some(&missed)).next();
     assert!(!names(&nothing, &sweep), "{nothing}");
     let (_, all) = Stream::open(&site, Some("another-process.3")).next();
-    assert_eq!(all["everything"], true);
+    assert_eq!(all["reload"], true);
 }
 
 #[test]

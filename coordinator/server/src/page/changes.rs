@@ -31,7 +31,7 @@ pub(super) struct Change {
     /// The sweeps that have changed.
     pub(super) sweeps: Vec<SweepId>,
     /// Whether anything may have changed: workers, the list of sweeps, or more than is known.
-    pub(super) everything: bool,
+    pub(super) reload: bool,
 }
 
 /// All changes since the start.
@@ -68,15 +68,15 @@ impl Changes {
             tokio::select! {
                 notice = notices.recv() => match notice {
                     Ok(notice) => change.add(&notice),
-                    Err(RecvError::Lagged(_)) => change.everything = true,
+                    Err(RecvError::Lagged(_)) => change.reload = true,
                     Err(RecvError::Closed) => return,
                 },
                 told = degraded.changed() => match told {
-                    Ok(()) => change.everything = true,
+                    Ok(()) => change.reload = true,
                     Err(_) => return,
                 },
                 _ = look.tick() => match self.look(&handle).await {
-                    Ok(now) => change.everything = std::mem::replace(&mut workers, now) != now,
+                    Ok(now) => change.reload = std::mem::replace(&mut workers, now) != now,
                     Err(Stopped) => return,
                 },
             }
@@ -87,7 +87,7 @@ impl Changes {
             loop {
                 match notices.try_recv() {
                     Ok(notice) => change.add(&notice),
-                    Err(TryRecvError::Lagged(_)) => change.everything = true,
+                    Err(TryRecvError::Lagged(_)) => change.reload = true,
                     Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 }
             }
@@ -120,7 +120,7 @@ impl Changes {
         for &sweep in &change.sweeps {
             log.sweeps.insert(sweep, change.number);
         }
-        if change.everything {
+        if change.reload {
             log.everything = change.number;
         }
         // There may be no open page.
@@ -137,9 +137,9 @@ impl Changes {
             None => Change { number: log.latest, ..Change::default() },
             Some(Some(known)) if known <= log.latest => {
                 let sweeps = log.sweeps.iter().filter(|&(_, &number)| number > known).map(|(&sweep, _)| sweep);
-                Change { number: log.latest, sweeps: sweeps.collect(), everything: log.everything > known }
+                Change { number: log.latest, sweeps: sweeps.collect(), reload: log.everything > known }
             }
-            Some(_) => Change { number: log.latest, everything: true, ..Change::default() },
+            Some(_) => Change { number: log.latest, reload: true, ..Change::default() },
         };
         (missed, changed)
     }
@@ -175,7 +175,7 @@ impl Change {
             Notice::Changed(sweep) | Notice::IncompleteAttempt { sweep, .. } => *sweep,
             Notice::StateChanged(sweep) => {
                 // The list of sweeps may have another one.
-                self.everything = true;
+                self.reload = true;
                 *sweep
             }
         };
@@ -198,7 +198,7 @@ mod tests {
         changes.publish(of(b));
         changes.publish(of(b));
         let (missed, mut later) = changes.since(Some(&known));
-        assert_eq!(missed, Change { number: 3, sweeps: vec![b], everything: false });
+        assert_eq!(missed, Change { number: 3, sweeps: vec![b], reload: false });
         changes.publish(of(a));
         assert_eq!(later.try_recv().map(|change| change.sweeps.clone()), Ok(vec![a]));
         let (fresh, _) = changes.since(None);
@@ -209,7 +209,7 @@ mod tests {
     fn after_a_restart_everything_is_read_again() {
         let changes = Changes::new();
         for id in [Changes::new().id(0).as_str(), "x", "", &changes.id(7)] {
-            assert!(changes.since(Some(id)).0.everything, "{id}");
+            assert!(changes.since(Some(id)).0.reload, "{id}");
         }
     }
 }

@@ -84,7 +84,7 @@ impl Source {
             Ok(change) => Some(change.as_ref().clone()),
             Err(RecvError::Lagged(_)) => {
                 self.changed = self.changed.resubscribe();
-                Some(Change { number: self.changes.latest(), everything: true, ..Change::default() })
+                Some(Change { number: self.changes.latest(), reload: true, ..Change::default() })
             }
             Err(RecvError::Closed) => None,
         }
