@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let protos = ["biosweep/v1/sweeps.proto", "biosweep/v1/workers.proto"];
+    let protos = ["biosweep/v1/sweeps.proto", "biosweep/v1/workers.proto", "biosweep/v1/access.proto"];
     let descriptors = protox::compile(protos, ["."])?;
     let descriptor_file = PathBuf::from(env::var("OUT_DIR")?).join("biosweep_descriptor.bin");
     fs::write(descriptor_file, descriptors.encode_to_vec())?;

@@ -14,9 +14,10 @@ use biosweep_common::spec::{Format, SweepSpec};
 use biosweep_common::vocabulary::dataset::DatasetRef;
 use biosweep_common::vocabulary::ids::{TrialIndex, TrialRef, WorkerId};
 use biosweep_common::workers::environment::NumericEnvironment;
+use biosweep_connection::file::ConnectionFile;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
-use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Scope, TIMEOUTS};
+use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Protection, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{LocalError, WorkerOptions};
 use serde::Serialize;
@@ -167,7 +168,7 @@ async fn train(
         home,
         store: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        insecure: false,
+        protection: Protection::Loopback,
         page_hosts: &[],
         scope: Scope::All,
         timeouts: TIMEOUTS,
@@ -177,9 +178,9 @@ async fn train(
     let worker = WorkerOptions { home: home.clone(), ..worker.clone() };
     let mut fleet = Fleet::start(1, &worker, &host.url(), &host.handle);
     let handle = host.handle.clone();
-    let url = host.url();
+    let connection = host.connection.clone();
     let curve = tokio::select! {
-        curve = follow(trial, text, &url) => curve,
+        curve = follow(trial, text, &connection) => curve,
         ended = fleet.ended() => match ended {
             Err(error) => Err(error.into()),
             Ok(()) => Err(ReplayError::NotTrained { trial, why: "its worker has left".to_owned() }),
@@ -192,8 +193,8 @@ async fn train(
     curve
 }
 
-async fn follow(trial: TrialRef, text: String, url: &str) -> Result<Vec<CurvePoint>, ReplayError> {
-    let mut client = Client::reach(url).await?;
+async fn follow(trial: TrialRef, text: String, connection: &ConnectionFile) -> Result<Vec<CurvePoint>, ReplayError> {
+    let mut client = Client::reach(connection).await?;
     let (sweep, _) = client.submit(text, Format::Toml, "replay".to_owned(), true).await?;
     let id = sweep.id.to_string();
     let mut events = client.watch(&id).await?;

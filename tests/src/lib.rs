@@ -8,6 +8,7 @@ pub mod mlflow;
 pub mod network;
 pub mod postgres;
 pub mod readers;
+pub mod secured;
 pub mod store;
 
 use std::path::{Path, PathBuf};
@@ -96,7 +97,7 @@ impl Home {
     /// Whether the home has the address file of a coordinator.
     #[must_use]
     pub fn is_announced(&self) -> bool {
-        self.path().join("coordinator.address").exists()
+        self.path().join("coordinator.json").exists()
     }
 
     /// Runs `biosweep` to its end.

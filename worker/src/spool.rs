@@ -125,6 +125,12 @@ impl Spool {
         Ok(Some(OpenedSpool { spool: Self { folder, _lock: lock }, worker, owed }))
     }
 
+    /// The folder of the worker. It is removed at the end, unless reports are left in it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Keeps a report. On failure it warns, and the report stays in memory.
     pub fn keep(&self, owed: &Owed) {
         let path = self.path(owed.store, owed.report.held);

@@ -142,7 +142,7 @@ pub(super) fn setting(text: String, field: &'static str) -> Result<String, WireE
     if is_sound { Ok(text) } else { Err(out_of_bounds(shown(&text), field, takes())) }
 }
 
-fn within<T: Copy + ToString>(
+pub(super) fn within<T: Copy + ToString>(
     is_within: bool,
     value: T,
     field: &'static str,

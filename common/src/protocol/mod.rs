@@ -9,11 +9,13 @@
 //! | [`bounds`] | the limits of every field of a message |
 //! | [`reports`] | reports of any size; large ones are sent in pieces |
 //! | `workers` | conversions for the service for workers |
+//! | `access` | conversions for the service for access |
 //! | `sweeps` | conversions for the service for users |
 //! | [`pieces`] | long answers, in pieces |
 //!
 //! [`wire::FromWire`] reads a message and may refuse it. [`wire::IntoWire`] writes a message and cannot fail.
 
+mod access;
 pub mod bounds;
 pub mod error;
 pub mod messages;

@@ -13,6 +13,7 @@ use crate::results::curve::{CurvePoint, Score};
 use crate::results::outcome::{Outcome, SweepState, TrialStatus};
 use crate::settings::{Setting, Value};
 use crate::spec::Format;
+use crate::vocabulary::access::role::Role;
 use crate::vocabulary::dataset::DatasetSize;
 use crate::vocabulary::diagnostics::DiagnosticPoint;
 use crate::workers::capability::Capabilities;
@@ -79,6 +80,7 @@ same_variants!(Outcome = Outcome { Completed, Diverged, Preempted, WorkerLost, F
 same_variants!(SweepState = SweepState { Running, Paused, Finished, Cancelled });
 same_variants!(TrialStatus = TrialStatus { Completed, Diverged, Failed });
 same_variants!(Format = SpecFormat { Toml, Yaml, Json });
+same_variants!(Role = Role { Worker, Viewer, Submitter, Operator });
 
 /// An enum of the domain, by its number in messages.
 pub(super) trait Choice: Sized {

@@ -1,5 +1,6 @@
 //! The choices with names in a configuration: learning rules, networks, activation functions, optimisers, datasets.
 
+pub mod access;
 pub mod dataset;
 pub mod diagnostics;
 pub mod extent;

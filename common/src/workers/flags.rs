@@ -10,12 +10,10 @@ use crate::protocol::bounds::{LANES_MAX, NAME_BYTES_MAX as NAME_LEN};
 /// # Errors
 /// How to write one, if the text is not a valid address.
 pub fn coordinator_url(text: &str) -> Result<String, String> {
-    if text.starts_with("https://") {
-        return Err("a coordinator does not support TLS; for a network you do not trust, use a tunnel (such as \
-                    ssh -L) and write http://HOST:PORT"
-            .to_owned());
-    }
-    let host = text.strip_prefix("http://").map(|host| host.strip_suffix('/').unwrap_or(host));
+    let host = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+        .map(|host| host.strip_suffix('/').unwrap_or(host));
     let is_host = |host: &&str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
     // An IPv6 address is in brackets, and the port follows them.
     let port =
@@ -24,7 +22,7 @@ pub fn coordinator_url(text: &str) -> Result<String, String> {
         Some(host) if port(host).is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) => {
             Ok(text.to_owned())
         }
-        _ => Err("write it as http://HOST:PORT".to_owned()),
+        _ => Err("write it as http://HOST:PORT or https://HOST:PORT".to_owned()),
     }
 }
 
@@ -80,20 +78,14 @@ mod tests {
 
     #[test]
     fn an_address_has_a_scheme_and_a_host() {
-        for good in ["http://127.0.0.1:7465", "http://sweeps.example", "http://[::1]:7465/", "http://[::1]"] {
+        for good in
+            ["http://127.0.0.1:7465", "http://sweeps.example", "http://[::1]:7465/", "http://[::1]", "https://host"]
+        {
             assert_eq!(coordinator_url(good).as_deref(), Ok(good));
         }
-        for bad in [
-            "",
-            "foo",
-            "localhost:7465",
-            "http://",
-            "ftp://host",
-            "https://host",
-            "http://host:99999",
-            "http://a@b",
-            "http://a/b",
-        ] {
+        for bad in
+            ["", "foo", "localhost:7465", "http://", "ftp://host", "http://host:99999", "http://a@b", "http://a/b"]
+        {
             assert!(coordinator_url(bad).is_err_and(|how| how.contains("http://HOST:PORT")), "{bad}");
         }
     }

@@ -7,7 +7,7 @@ use biosweep_common::results::views::IncompleteAttempt;
 use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, WorkerId};
 use biosweep_common::vocabulary::time::{Tick, WallTime};
 
-use crate::record::{Extension, Record, RestoredSweep, ReusedRow, Submission};
+use crate::record::{AccessChange, Extension, Record, RestoredSweep, ReusedRow, Submission};
 use crate::tables::pending::PreparedSpec;
 
 /// The time of an event.
@@ -69,6 +69,8 @@ pub enum Event {
         /// The new note; `None` to remove it.
         note: Option<String>,
     },
+    /// A user changes access, or a worker enrols. The caller knows that the store takes the change.
+    AccessChanged(AccessChange),
     /// A user deletes a sweep that has ended.
     Deleted(SweepId),
     /// A user releases a worker from quarantine.
@@ -111,6 +113,7 @@ impl Event {
             | Self::Resumed(_)
             | Self::Retried { .. }
             | Self::Noted { .. }
+            | Self::AccessChanged(_)
             | Self::Deleted(_)
             | Self::Released(_) => true,
             Self::Message { .. }

@@ -21,7 +21,7 @@ use biosweep_common::vocabulary::time::Tick;
 use biosweep_common::workers::capability::Capabilities;
 
 use crate::event::{Action, Event, Now};
-use crate::record::{LeaseRow, Restored};
+use crate::record::{LeaseRow, Record, Restored};
 use crate::tables::lease::{Lease, LeaseTable, OpenLane};
 use crate::tables::out_of_scope::OutOfScope;
 use crate::tables::pending::PreparedSpec;
@@ -134,6 +134,7 @@ impl Scheduler {
                 self.on_retried(now, sweep, finished.map(|finished| *finished), &failures, reused, &mut actions);
             }
             Event::ResultsFound { sweep, reused } => self.on_results_found(now, sweep, reused, &mut actions),
+            Event::AccessChanged(change) => actions.push(Action::Persist(Record::Access(change))),
             Event::Noted { sweep, note } => self.on_noted(sweep, note, &mut actions),
             Event::Deleted(sweep) => self.on_deleted(sweep, &mut actions),
             Event::Released(worker) => self.on_released(worker, &mut actions),

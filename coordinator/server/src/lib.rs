@@ -11,6 +11,7 @@
 //! | `page` | the live page |
 //! | [`local`] | worker processes on this machine |
 
+pub mod access;
 pub mod commands;
 mod connections;
 pub mod driver;

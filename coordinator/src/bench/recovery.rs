@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use biosweep_host::clock::Clock;
-use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Scope, TIMEOUTS};
+use biosweep_server::host::{Host, HostError, HostOptions, Lifetime, Protection, Scope, TIMEOUTS};
 use serde::Serialize;
 
 use super::BenchError;
@@ -33,14 +33,14 @@ pub(crate) async fn recovery(trials: u64, completed: u64) -> Result<Recovered, B
         home: &home,
         store: None,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        insecure: false,
+        protection: Protection::Loopback,
         page_hosts: &[],
         scope: Scope::All,
         timeouts: TIMEOUTS,
         lifetime: Lifetime::OneCommand,
     });
     let host = host.await.map_err(ClientError::from)?;
-    let mut client = Client::reach(&host.url()).await?;
+    let mut client = Client::reach(&host.connection).await?;
     let sweep = client.list().await?.into_iter().next();
     let seconds = clock.seconds();
     let completed = sweep.map_or(0, |sweep| sweep.completed);

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_connection::file::ConnectionFile;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_server::host;
@@ -75,7 +76,7 @@ impl Served {
 
     /// A connection to the coordinator.
     pub(super) async fn client(&self) -> Result<Client, BenchError> {
-        Ok(Client::reach(&self.url).await?)
+        Ok(Client::reach(&ConnectionFile::at(self.url.clone())).await?)
     }
 
     /// The resident memory of the coordinator.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::SweepView;
 use biosweep_common::vocabulary::ids::WorkerId;
+use biosweep_connection::file::ConnectionFile;
 use biosweep_host::clock::Clock;
 use biosweep_host::id::new_id;
 use biosweep_server::local::WorkerOptions;
@@ -75,7 +76,7 @@ impl<'a> Cluster<'a> {
     async fn client(&mut self) -> Result<Client, ChaosError> {
         let clock = Clock::start();
         loop {
-            match Client::reach(&self.url()).await {
+            match Client::reach(&ConnectionFile::at(self.url())).await {
                 Ok(client) => return Ok(client),
                 Err(error) if clock.seconds() * 1e3 > STUCK_MS as f64 => return Err(error.into()),
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -159,7 +160,7 @@ impl<'a> Cluster<'a> {
     /// The state of the sweep; `None` if the coordinator does not answer now.
     async fn look(&self) -> Option<SweepView> {
         let look = async {
-            let mut client = Client::reach(&self.url()).await.ok()?;
+            let mut client = Client::reach(&ConnectionFile::at(self.url())).await.ok()?;
             Some(client.show(&self.sweep).await.ok()?.sweep)
         };
         tokio::time::timeout(ANSWER, look).await.ok().flatten()

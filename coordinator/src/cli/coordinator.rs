@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use biosweep_common::workers::flags;
+use biosweep_connection::file::{ConnectionFile, ConnectionFileError};
 use clap::Args;
 
 use crate::client::Target;
@@ -10,9 +11,15 @@ use crate::client::Target;
 /// The coordinator of a command.
 #[derive(Debug, Args)]
 pub(crate) struct Coordinator {
-    /// Address of a coordinator with its own store, such as http://10.0.0.1:7465 [default: the one that serves --home]
-    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", value_parser = flags::coordinator_url)]
-    pub(super) coordinator: Option<String>,
+    /// Connection file of a coordinator with TLS, as `biosweep token create --to FILE` writes it
+    /// [default: the coordinator that serves --home]
+    #[arg(long, env = "BIOSWEEP_CONNECTION", value_name = "FILE", value_parser = connection_file)]
+    pub(super) connection: Option<ConnectionFile>,
+    /// Address of a coordinator without TLS that has its own store, such as http://127.0.0.1:7465
+    #[arg(
+        long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", value_parser = at_address, conflicts_with = "connection"
+    )]
+    pub(super) coordinator: Option<ConnectionFile>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -23,6 +30,14 @@ pub(crate) struct StoreArgs {
     /// PostgreSQL store for sweeps and results: postgres://USER@HOST/DATABASE [default: a SQLite file in --home]
     #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true, value_parser = store_url)]
     store: Option<String>,
+}
+
+fn connection_file(path: &str) -> Result<ConnectionFile, ConnectionFileError> {
+    ConnectionFile::read(Path::new(path))
+}
+
+fn at_address(text: &str) -> Result<ConnectionFile, String> {
+    flags::coordinator_url(text).map(ConnectionFile::at)
 }
 
 fn store_url(text: &str) -> Result<String, String> {
@@ -40,10 +55,15 @@ impl StoreArgs {
 }
 
 impl Coordinator {
+    /// The named coordinator, which needs no home; `None` for that of the home.
+    pub(super) fn elsewhere(&self) -> Option<&ConnectionFile> {
+        self.connection.as_ref().or(self.coordinator.as_ref())
+    }
+
     /// The coordinator of the command.
     pub(super) fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
-        match &self.coordinator {
-            Some(url) => Target::Url(url),
+        match self.elsewhere() {
+            Some(connection) => Target::At(connection),
             None => Target::Home { home, store: self.store.url() },
         }
     }

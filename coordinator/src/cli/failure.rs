@@ -118,7 +118,7 @@ impl From<SpecErrors> for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Refused(_) => Self::bad_input(error),
+            ClientError::Refused(_) | ClientError::NoAddress | ClientError::Dial(_) => Self::bad_input(error),
             ClientError::Host(error) => error.into(),
             ClientError::Unreachable { .. }
             | ClientError::Failed(_)

@@ -5,6 +5,7 @@ mod analysis;
 mod answer;
 mod bench;
 mod best;
+mod certs;
 mod chaos;
 mod compare;
 mod completions;
@@ -40,6 +41,7 @@ mod settings;
 mod show;
 mod source;
 mod submit;
+mod token;
 mod watch;
 mod workers;
 
@@ -119,6 +121,12 @@ enum Command {
     Workers(workers::WorkersArgs),
     /// Release a worker from quarantine
     Release(release::ReleaseArgs),
+    /// Make the certificates of a coordinator, so that other machines can reach it safely
+    #[command(subcommand)]
+    Certs(certs::CertsCommand),
+    /// Create, list and revoke tokens: who may train, read, submit, or administer
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Print the results of a sweep, as a table or as rows
     Results(results::ResultsArgs),
     /// Draw the figures of a sweep as SVG, PNG or PDF
@@ -163,9 +171,11 @@ impl Cli {
             innermost = command;
         }
         let source = |id: &str| innermost.try_contains_id(id).ok().and_then(|_| innermost.value_source(id));
-        if source("store") == Some(ValueSource::CommandLine) && source("coordinator").is_some() {
-            let message = "--store is the store of a coordinator on this machine, but --coordinator (or \
-                           BIOSWEEP_COORDINATOR) names a coordinator with its own store: remove one of them";
+        if source("store") == Some(ValueSource::CommandLine)
+            && ["coordinator", "connection"].into_iter().any(|id| source(id).is_some())
+        {
+            let message = "--store is the store of a coordinator on this machine, but --coordinator or --connection (or \
+                           BIOSWEEP_COORDINATOR, BIOSWEEP_CONNECTION) names a coordinator with its own store: remove one of them";
             Self::command().error(ErrorKind::ArgumentConflict, message).exit();
         }
         Self::from_arg_matches(&given).unwrap_or_else(|error| error.exit())
@@ -254,9 +264,10 @@ impl Command {
     fn names_a_coordinator(&self) -> bool {
         let asked = match self {
             Self::Submit(args) => Some(&args.coordinator),
+            Self::Token(command) => Some(command.coordinator()),
             _ => self.asks(),
         };
-        asked.is_some_and(|asked| asked.coordinator.is_some())
+        asked.is_some_and(|asked| asked.elsewhere().is_some())
     }
 }
 
@@ -353,6 +364,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Delete(args) => delete::run(&args, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
+            Command::Certs(command) => certs::run(&command, &home, output).await,
+            Command::Token(command) => token::run(&command, &home, output).await,
             Command::Results(args) => results::run(&args, &home, format).await,
             Command::Figures(args) => figures::run(&args, &home, output).await,
             Command::Report(args) => report::run(&args, &home, output).await,

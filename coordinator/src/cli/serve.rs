@@ -1,17 +1,18 @@
 //! `biosweep serve`: runs a coordinator for workers and users on other machines, until it is stopped.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use biosweep_host::name;
 use biosweep_host::stop::Stop;
 use biosweep_scheduler::scheduler::Timeouts;
-use biosweep_server::host::{Host, HostOptions, Lifetime, Scope};
+use biosweep_server::access::authority::Authority;
+use biosweep_server::host::{Host, HostOptions, Lifetime, Protection, Scope};
 use clap::Args;
 
-use super::StoreArgs;
 use super::failure::{Exit, Failure};
 use super::run::stop_host;
+use super::{StoreArgs, certs};
 use crate::terminal::say;
 
 /// The default port.
@@ -22,7 +23,10 @@ pub(crate) struct ServeArgs {
     /// Address to listen on: HOST:PORT, a HOST, or a PORT on this machine only
     #[arg(long, default_value = "127.0.0.1:7465", value_name = "ADDRESS", value_parser = listen)]
     listen: Listen,
-    /// Listen on an address that other machines can reach, without protection
+    /// Folder with the certificates, as `biosweep certs init` makes it [default: HOME/certs, if it exists]
+    #[arg(long, value_name = "DIR", conflicts_with = "insecure")]
+    certs: Option<PathBuf>,
+    /// Serve everybody who reaches the address, without TLS and tokens
     #[arg(long)]
     insecure: bool,
     /// Another host name under which browsers open the page, such as that of a proxy; may be given several times
@@ -97,12 +101,12 @@ impl Listen {
     }
 
     /// The URL under which workers reach a coordinator that listens on `address`.
-    fn url(&self, address: SocketAddr) -> String {
+    fn url(&self, address: SocketAddr, scheme: &str) -> String {
         let is_name = self.host.parse::<IpAddr>().is_err();
         if address.ip().is_unspecified() {
-            return format!("http://{}:{}", host_name(), address.port());
+            return format!("{scheme}://{}:{}", host_name(), address.port());
         }
-        if is_name { format!("http://{}:{}", self.host, address.port()) } else { format!("http://{address}") }
+        if is_name { format!("{scheme}://{}:{}", self.host, address.port()) } else { format!("{scheme}://{address}") }
     }
 }
 
@@ -121,8 +125,17 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
     };
     let mut host = started?;
     say(format_args!("serving {} on {}", home.display(), host.url()));
-    say(format_args!("page     {}/", args.listen.url(host.address)));
-    say(format_args!("workers connect with `biosweep-worker --coordinator {}`", args.listen.url(host.address)));
+    let scheme = if host.connection.authority().is_some() { "https" } else { "http" };
+    let url = args.listen.url(host.address, scheme);
+    say(format_args!("page     {url}/"));
+    if host.connection.authority().is_some() {
+        say(format_args!(
+            "workers  make a connection file with `biosweep token create --role worker --address {url} --to FILE`, copy it, and start \
+             `biosweep-worker --connection FILE`"
+        ));
+    } else {
+        say(format_args!("workers connect with `biosweep-worker --coordinator {url}`"));
+    }
     tokio::select! {
         signal = stop.requested() => {
             say(format_args!("{}; workers continue training and wait for the coordinator", signal.reason()));
@@ -135,12 +148,19 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
 
 /// Resolves the address and starts the coordinator.
 async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
+    let own = certs::folder_of(home);
+    let protection = match &args.certs {
+        Some(folder) => Protection::Certificates(folder),
+        None if args.insecure => Protection::None,
+        None if Authority::is_in(&own) => Protection::Certificates(&own),
+        None => Protection::Loopback,
+    };
     let page_hosts: Vec<String> = args.page_host.iter().cloned().chain([args.listen.host.clone()]).collect();
     let options = HostOptions {
         home,
         store: args.store.url(),
         listen: args.listen.address().await?,
-        insecure: args.insecure,
+        protection,
         page_hosts: &page_hosts,
         scope: Scope::All,
         timeouts: Timeouts::of_lease_ms(1_000 * args.lease),
@@ -191,7 +211,7 @@ mod tests {
     async fn the_printed_url_is_reachable_for_workers() {
         let url = async |text: &str| {
             let listen = listen(text).expect("an address");
-            listen.url(listen.address().await.expect("it resolves"))
+            listen.url(listen.address().await.expect("it resolves"), "http")
         };
         assert_eq!(url("127.0.0.1:80").await, "http://127.0.0.1:80");
         assert_eq!(url("[::1]:80").await, "http://[::1]:80");

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use biosweep_common::protocol::pieces::SWEEPS_MESSAGE_BYTES_MAX;
-use biosweep_common::vocabulary::ids::StoreId;
+use biosweep_connection::dial::Dialer;
+use biosweep_connection::file::ConnectionFile;
 use biosweep_host::limits;
+use biosweep_proto::v1::access_client::AccessClient;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
 use biosweep_server::grpc::transport::Transport;
 use biosweep_server::host::{Announcement, EphemeralHost, Found, HostError};
@@ -23,8 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The coordinator that a command uses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target<'a> {
-    /// The one that listens at this address.
-    Url(&'a str),
+    /// The one that this connection file describes.
+    At(&'a ConnectionFile),
     /// The one that serves this home, otherwise one inside the command.
     Home {
         /// The home.
@@ -39,7 +41,7 @@ impl Target<'_> {
     pub(crate) fn is_void(&self) -> bool {
         match *self {
             Target::Home { home, store: None } => !biosweep_store::is_in(home) && Announcement::read(home).is_none(),
-            Target::Home { .. } | Target::Url(_) => false,
+            Target::Home { .. } | Target::At(_) => false,
         }
     }
 }
@@ -48,7 +50,7 @@ impl Client {
     /// Finds the coordinator and connects, for requests that change something.
     pub(crate) async fn connect(target: Target<'_>) -> Result<Self, ClientError> {
         match target {
-            Target::Url(url) => Self::reach(url).await,
+            Target::At(connection) => Self::reach(connection).await,
             Target::Home { home, store: None }
                 if !biosweep_store::is_in(home)
                     && let Some(announced) = Announcement::read(home) =>
@@ -66,13 +68,13 @@ impl Client {
     /// the store. This changes nothing in the store, which may be read-only.
     pub(crate) async fn connect_to_read(target: Target<'_>) -> Result<Self, ClientError> {
         let (home, store) = match target {
-            Target::Url(url) => return Self::reach(url).await,
+            Target::At(connection) => return Self::reach(connection).await,
             Target::Home { home, store } => (home, store),
         };
-        let announced = Announcement::read(home);
+        let mut announced = Announcement::read(home);
         let mut silent = None;
         if store.is_none() {
-            match announced {
+            match announced.take() {
                 Some(announced) if !biosweep_store::is_in(home) => {
                     return Self::keeping_elsewhere(home, announced).await;
                 }
@@ -107,11 +109,16 @@ impl Client {
     }
 
     async fn announced(announced: Announcement) -> Result<Self, ClientError> {
-        Self::reach_store(&announced.url(), Some(announced.store)).await
+        Self::reach(&announced.connection).await
     }
 
     fn hosting(moment: EphemeralHost) -> Self {
-        Self { sweeps: sweeps_client(moment.way()), hosted: Some(moment), silent: None }
+        Self {
+            access: access_client(moment.way()),
+            sweeps: sweeps_client(moment.way()),
+            hosted: Some(moment),
+            silent: None,
+        }
     }
 
     /// Tries until a coordinator that is gone is available again, at whatever address.
@@ -119,7 +126,7 @@ impl Client {
         loop {
             tokio::time::sleep(PAUSE).await;
             let found = match target {
-                Target::Url(url) => Self::reach(url).await.ok(),
+                Target::At(connection) => Self::reach(connection).await.ok(),
                 Target::Home { home, .. } => match Announcement::read(home) {
                     Some(announced) if announced.is_true().await => Self::announced(announced).await.ok(),
                     _ => None,
@@ -131,14 +138,22 @@ impl Client {
         }
     }
 
-    /// Connects to the coordinator at this address.
-    pub(crate) async fn reach(url: &str) -> Result<Self, ClientError> {
-        Self::reach_store(url, None).await
+    /// Connects to the coordinator that a connection file describes: to the first address that answers. If the file is for a certain
+    /// store, another coordinator that got the address later does not answer.
+    pub(crate) async fn reach(connection: &ConnectionFile) -> Result<Self, ClientError> {
+        let mut last = ClientError::NoAddress;
+        for url in &connection.addresses {
+            match Self::reach_address(url, connection).await {
+                Err(error @ ClientError::Unreachable { .. }) => last = error,
+                reached => return reached,
+            }
+        }
+        Err(last)
     }
 
-    /// The same for a certain store: another coordinator that got the address later does not answer.
-    async fn reach_store(url: &str, store: Option<StoreId>) -> Result<Self, ClientError> {
+    async fn reach_address(url: &str, connection: &ConnectionFile) -> Result<Self, ClientError> {
         let unreachable = |why: String| ClientError::Unreachable { url: url.to_owned(), why };
+        let dialer = Dialer::new(url, connection, None)?;
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| unreachable(error.to_string()))?;
         let host = endpoint.uri().host().unwrap_or_default();
         limits::can_look_up(host).map_err(|error| unreachable(error.to_string()))?;
@@ -147,13 +162,20 @@ impl Client {
             .http2_keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1)
             .keep_alive_while_idle(true);
-        let channel = endpoint.connect().await.map_err(|error| unreachable(root_cause(&error)))?;
-        Ok(Self { sweeps: sweeps_client(Transport::there(channel, store)), hosted: None, silent: None })
+        let channel = dialer.connect(&endpoint).await.map_err(|error| unreachable(root_cause(&error)))?;
+        let way = Transport::there(channel, connection.store, connection.token.as_ref());
+        Ok(Self { access: access_client(way.clone()), sweeps: sweeps_client(way), hosted: None, silent: None })
     }
 }
 
 fn sweeps_client(way: Transport) -> SweepsClient<Transport> {
     SweepsClient::new(way)
+        .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+}
+
+fn access_client(way: Transport) -> AccessClient<Transport> {
+    AccessClient::new(way)
         .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 
 use biosweep_common::protocol::error::WireError;
+use biosweep_connection::dial::DialError;
 use biosweep_server::host::HostError;
 use tonic::{Code, Status};
 
@@ -17,6 +18,12 @@ pub(crate) enum ClientError {
         /// The error of the transport.
         why: String,
     },
+    /// The connection file has no address.
+    #[error("the connection file has no address")]
+    NoAddress,
+    /// The connection file does not fit its address.
+    #[error(transparent)]
+    Dial(#[from] DialError),
     /// The coordinator refused the request, with this reason.
     #[error("{0}")]
     Refused(String),
@@ -42,7 +49,12 @@ impl ClientError {
     pub(crate) fn passing(&self) -> Option<&str> {
         match self {
             Self::Unreachable { why, .. } | Self::Broken(why) | Self::Unavailable(why) => Some(why),
-            Self::Refused(_) | Self::Failed(_) | Self::Unreadable(_) | Self::Host(_) => None,
+            Self::NoAddress
+            | Self::Dial(_)
+            | Self::Refused(_)
+            | Self::Failed(_)
+            | Self::Unreadable(_)
+            | Self::Host(_) => None,
         }
     }
 }
@@ -55,9 +67,12 @@ impl From<Status> for ClientError {
             return Self::Broken(message);
         }
         match status.code() {
-            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => {
-                Self::Refused(message)
-            }
+            Code::InvalidArgument
+            | Code::NotFound
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unauthenticated
+            | Code::PermissionDenied => Self::Refused(message),
             Code::Unavailable => Self::Unavailable(message),
             _ => Self::Failed(message),
         }

@@ -1,5 +1,6 @@
 //! The connection of a command to a coordinator: one that listens somewhere, or one inside the command.
 
+mod access;
 mod answers;
 mod connect;
 mod error;
@@ -13,6 +14,7 @@ use biosweep_common::results::views::{
 };
 use biosweep_common::spec::Format;
 use biosweep_proto::v1;
+use biosweep_proto::v1::access_client::AccessClient;
 use biosweep_proto::v1::sweeps_client::SweepsClient;
 use biosweep_server::grpc::transport::Transport;
 use biosweep_server::host::EphemeralHost;
@@ -24,6 +26,7 @@ pub(crate) use error::ClientError;
 
 /// A connection to a coordinator.
 pub(crate) struct Client {
+    access: AccessClient<Transport>,
     sweeps: SweepsClient<Transport>,
     /// The coordinator inside the command; `None` for a separate one.
     hosted: Option<EphemeralHost>,
@@ -34,7 +37,7 @@ pub(crate) struct Client {
 impl Client {
     /// Closes the connection, and the coordinator inside the command.
     pub(crate) async fn close(self) -> Result<(), ClientError> {
-        drop(self.sweeps);
+        drop((self.sweeps, self.access));
         match self.hosted {
             Some(moment) => Ok(moment.stop().await?),
             None => Ok(()),

@@ -2,6 +2,7 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`access`] | tokens |
 //! | [`best`] | the best candidates |
 //! | [`compare`] | the comparison of two arms |
 //! | [`human`] | answers for people |
@@ -13,6 +14,7 @@
 //! | [`sensitivity`] | the sensitivity of arms to their tuning settings |
 //! | [`spec_error`] | errors in a spec, each with its place |
 
+pub(crate) mod access;
 pub(crate) mod best;
 pub(crate) mod compare;
 pub(crate) mod human;

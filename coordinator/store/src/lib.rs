@@ -26,7 +26,8 @@ use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AccessRows, AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow,
+    TrialResult,
 };
 
 /// Why an operation of the store failed.
@@ -264,6 +265,9 @@ pub trait Store: Send + Sync {
     /// The causes of the incomplete attempts of a sweep: groups with the same outcome and the same cause, most frequent
     /// first and then the one with the latest attempt, at most `limit`. The operation reads all incomplete attempts.
     async fn incomplete_causes(&self, id: SweepId, limit: u32) -> Result<Vec<IncompleteCause>, StoreError>;
+
+    /// The tokens, and the workers that enrolled with them.
+    async fn access(&self) -> Result<AccessRows, StoreError>;
 
     /// Closes all connections, so that a store in a file is completely in that file. No operation may follow.
     async fn close(&self) {}

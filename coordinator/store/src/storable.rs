@@ -2,7 +2,10 @@
 //! writing, so that the stores in memory, SQLite and PostgreSQL refuse the same records.
 
 use biosweep_common::spec::SpecText;
-use biosweep_scheduler::record::{Ending, LeaseRow, Record, RetriedRow, ReusedRow, Submission, TrialResult};
+use biosweep_common::vocabulary::access::rows::TokenRow;
+use biosweep_scheduler::record::{
+    AccessChange, Ending, LeaseRow, Record, RetriedRow, ReusedRow, Submission, TrialResult,
+};
 
 /// Checks that every store can hold a record.
 ///
@@ -29,6 +32,7 @@ pub(super) fn check(record: &Record) -> Result<(), String> {
             number("time", row.at.0)
         }
         Record::Noted { note, .. } => text("note", note.as_deref().unwrap_or_default()),
+        Record::Access(change) => of_access(change),
         Record::Released(_) | Record::Deleted(_) => Ok(()),
         Record::Late { trajectory, attempt, at, .. } => {
             numbers([("trajectory", trajectory.0), ("attempt", attempt.0), ("time", at.0)])
@@ -50,6 +54,18 @@ fn of_submission(submission: &Submission) -> Result<(), String> {
 fn of_spec(spec: &SpecText) -> Result<(), String> {
     text("spec", &spec.text)?;
     text("spec with every default", &spec.resolved)
+}
+
+fn of_access(change: &AccessChange) -> Result<(), String> {
+    match change {
+        AccessChange::TokenCreated(TokenRow { info, .. }) => {
+            text("label", &info.label)?;
+            text("creator", &info.creator)?;
+            numbers([("time", info.created_at.0), ("time", info.expires_at.map_or(0, |at| at.0))])
+        }
+        AccessChange::TokenRevoked { at, .. } | AccessChange::WorkerRevoked { at, .. } => number("time", at.0),
+        AccessChange::Enrolled(row) => number("time", row.enrolled_at.0),
+    }
 }
 
 fn of_lease(lease: &LeaseRow) -> Result<(), String> {

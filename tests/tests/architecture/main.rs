@@ -16,6 +16,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     ("biosweep-proto", "proto", &[]),
     ("biosweep-common", "common", &["biosweep-proto"]),
     ("biosweep-host", "common/host", &["biosweep-common"]),
+    ("biosweep-connection", "common/connection", &["biosweep-common"]),
     ("biosweep-numeric", "common/numeric", &[]),
     ("biosweep-data", "common/data", &["biosweep-common", "biosweep-numeric"]),
     ("biosweep-scheduler", "coordinator/scheduler", &["biosweep-common"]),
@@ -27,6 +28,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
         &[
             "biosweep-analysis",
             "biosweep-common",
+            "biosweep-connection",
             "biosweep-host",
             "biosweep-proto",
             "biosweep-scheduler",
@@ -39,6 +41,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
         &[
             "biosweep-analysis",
             "biosweep-common",
+            "biosweep-connection",
             "biosweep-data",
             "biosweep-host",
             "biosweep-proto",
@@ -51,7 +54,14 @@ const CRATES: &[(&str, &str, &[&str])] = &[
     (
         "biosweep-worker",
         "worker",
-        &["biosweep-common", "biosweep-data", "biosweep-engine", "biosweep-host", "biosweep-proto"],
+        &[
+            "biosweep-common",
+            "biosweep-connection",
+            "biosweep-data",
+            "biosweep-engine",
+            "biosweep-host",
+            "biosweep-proto",
+        ],
     ),
     ("biosweep-tests", "tests", &["biosweep-common", "biosweep-proto"]),
 ];
@@ -59,6 +69,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
 /// Crates that others must not depend on, directly or indirectly.
 const KEPT_OUT: &[(&str, &[&str])] = &[
     ("biosweep-common", &["tokio", "tonic", "sqlx", "tch"]),
+    ("biosweep-connection", &["sqlx", "tch"]),
     ("biosweep-data", &["tokio", "tonic", "sqlx", "tch"]),
     ("biosweep-scheduler", &["tokio", "tonic", "sqlx", "tch", "rand"]),
     ("biosweep-analysis", &["tokio", "tonic", "sqlx", "tch"]),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -70,11 +71,11 @@ fn serve(home: &Home, listen: &str) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
 }
 
-/// The address in the address file of a home.
+/// The address in the connection file of a home.
 fn announced(home: &Path) -> String {
     until("it says where it listens", || {
-        let text = fs::read_to_string(home.join("coordinator.address")).ok()?;
-        text.lines().next().map(str::to_owned)
+        let file: Value = serde_json::from_slice(&fs::read(home.join("coordinator.json")).ok()?).ok()?;
+        file["addresses"][0].as_str()?.strip_prefix("http://").map(str::to_owned)
     })
 }
 
@@ -222,7 +223,7 @@ fn an_old_address_of_another_coordinator_is_not_used() {
     let _sweep = one.json(&["submit", &spec]);
     coordinator.kill().expect("it runs");
     coordinator.wait().expect("it has ended");
-    let left_behind = fs::read(one.path().join("coordinator.address")).expect("nobody removed it");
+    let left_behind = fs::read(one.path().join("coordinator.json")).expect("nobody removed it");
 
     let mut coordinator = serve(&other, &address);
     assert_eq!(announced(other.path()), address);
@@ -242,10 +243,7 @@ fn an_old_address_of_another_coordinator_is_not_used() {
     assert_eq!(state(&other), "running", "it received none of these commands");
 
     assert_eq!(one.json(&["cancel", "tiny"])["state"], "cancelled");
-    assert!(
-        !one.path().join("coordinator.address").exists(),
-        "the next holder of the lock removes the old address file"
-    );
+    assert!(!one.path().join("coordinator.json").exists(), "the next holder of the lock removes the old address file");
     // A copy of a home does not lead to the original's coordinator either, with or without the lock file.
     let copy_of = |home: &Home, files: &[&str]| {
         let copy = Home::default();
@@ -254,7 +252,7 @@ fn an_old_address_of_another_coordinator_is_not_used() {
         }
         copy
     };
-    let files = ["biosweep.sqlite", "biosweep.sqlite-wal", "coordinator.address", "biosweep.lock"];
+    let files = ["biosweep.sqlite", "biosweep.sqlite-wal", "coordinator.json", "biosweep.lock"];
     let (copy, archive) = (copy_of(&other, &files), copy_of(&other, &files[..3]));
     assert_eq!(copy.json(&["pause", "tiny"])["state"], "paused");
     assert_eq!(state(&other), "running");
@@ -263,7 +261,9 @@ fn an_old_address_of_another_coordinator_is_not_used() {
 
     // The error for a home without a store says that its coordinator is gone.
     let empty = Home::default();
-    fs::write(empty.path().join("coordinator.address"), left_behind).expect("a file");
+    let file = empty.path().join("coordinator.json");
+    fs::write(&file, left_behind).expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its owner may");
     for command in [["cancel", "tiny"], ["show", "tiny"]] {
         let refused = empty.run(&command);
         assert_eq!(refused.status.code(), Some(3), "{}", printed(&refused));
@@ -388,7 +388,7 @@ fn a_home_is_created_for_a_coordinator_with_another_store() {
     assert!(listed.status.success(), "{}", printed(&listed));
     kill(pid(&coordinator), Signal::SIGTERM).expect("it runs");
     assert!(until_ended(&mut coordinator).success());
-    assert!(!home.join("coordinator.address").exists());
+    assert!(!home.join("coordinator.json").exists());
     // If no coordinator serves it, the command reads the store itself.
     let listed = biosweep(&["list", "--store", &url, "--output", "json"]).output().expect("biosweep starts");
     assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]", "{}", printed(&listed));

@@ -188,7 +188,7 @@ fn all_addresses_include_ipv4_and_ipv6_whatever_the_systems_default() {
     }
     let home = Home::default();
     let only_v6 = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/bindv6only && \"$1\" serve --listen [::]:7465 --insecure \
-                   --home \"$2\" & while ! [ -e \"$2/coordinator.address\" ]; do kill -0 $! || exit 9; sleep 0.05; done; \
+                   --home \"$2\" & while ! [ -e \"$2/coordinator.json\" ]; do kill -0 $! || exit 9; sleep 0.05; done; \
                    \"$1\" list --home \"$2/other\" --output json --coordinator http://127.0.0.1:7465; code=$?; kill $!; wait; exit $code";
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c", only_v6, "sh"]).arg(program("biosweep")).arg(home.path());

@@ -384,6 +384,14 @@ fn requests(method: &Method, sweep: &str) -> Vec<Vec<u8>> {
     let rule = v1::Setting { name: "rule".to_owned(), value: Some(v1::setting::Value::Text("bp".to_owned())) };
     vec![match method.request.as_str() {
         "WorkerMessage" => return worker_messages(sweep),
+        "EnrolRequest" => v1::EnrolRequest { worker: sweep_id, request: vec![0x30, 0x03, 1, 2, 3] }.encode_to_vec(),
+        "RenewRequest" => v1::RenewRequest { request: vec![0x30, 0x03, 1, 2, 3] }.encode_to_vec(),
+        "CreateTokenRequest" => {
+            let (role, label) = (v1::Role::Viewer as i32, "alice".to_owned());
+            v1::CreateTokenRequest { role, label, expires_in_ms: Some(1_000), uses: Some(1) }.encode_to_vec()
+        }
+        "ListTokensRequest" => v1::ListTokensRequest {}.encode_to_vec(),
+        "RevokeRequest" => v1::RevokeRequest { id: "0123456789abcdef".to_owned() }.encode_to_vec(),
         "WhichEndedRequest" => v1::WhichEndedRequest { sweeps: vec![sweep_id] }.encode_to_vec(),
         "SubmitRequest" => v1::SubmitRequest { spec, format, origin, fresh: false }.encode_to_vec(),
         "ExtendRequest" => v1::ExtendRequest { sweep: sweep_id, spec, format, origin }.encode_to_vec(),

@@ -1,5 +1,6 @@
-//! Peers: large reports, and peers that break the protocol.
+//! Peers: large reports, peers that break the protocol, and what tokens and certificates allow.
 
+mod access;
 mod hostile;
 mod misbehaving;
 mod reports;

@@ -2,6 +2,7 @@
 
 use std::future::{self, Future};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::protocol::bounds::{TO_COORDINATOR_BYTES_MAX, TO_WORKER_BYTES_MAX};
@@ -10,11 +11,11 @@ use biosweep_common::protocol::wire::FromWire as _;
 use biosweep_proto::v1;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 
 use super::Event;
 use super::outbox::Outbox;
+use super::reach::{Carrier, Reach, Reached, Renewal};
 
 /// ```text
 /// Opening ──opened──▶ Open ──broken──▶ Opening, after a pause
@@ -25,7 +26,9 @@ pub(super) enum Connection {
 }
 
 pub(super) struct OpenConnection {
-    pub(super) client: WorkersClient<Channel>,
+    pub(super) client: WorkersClient<Carrier>,
+    /// How its certificate stays valid.
+    renewal: Renewal,
     pub(super) outbox: Box<Outbox>,
     /// The coordinator's stream, which begins after the coordinator reads the hello.
     pub(super) inbound: Inbound,
@@ -37,15 +40,16 @@ pub(super) enum Inbound {
 }
 
 /// Waits for the connection to open, or for the next event on it.
-pub(super) async fn connected(connection: &mut Connection) -> Event {
+pub(super) async fn connected(connection: &mut Connection, reach: &Reach) -> Event {
     match connection {
         Connection::Opening(opening) => match opening.await {
             Ok(opened) => Event::Opened(opened),
             Err(status) => Event::Broken(status),
         },
-        Connection::Open(OpenConnection { outbox, inbound, .. }) => tokio::select! {
+        Connection::Open(OpenConnection { outbox, inbound, renewal, .. }) => tokio::select! {
             event = inbound.next() => event,
             never = outbox.drain() => match never {},
+            never = reach.renew(renewal) => match never {},
         },
     }
 }
@@ -71,26 +75,18 @@ impl Inbound {
 }
 
 pub(super) fn open(
-    endpoint: Endpoint,
+    reach: Arc<Reach>,
     pause: Duration,
 ) -> Pin<Box<dyn Future<Output = Result<OpenConnection, Status>> + Send>> {
     Box::pin(async move {
         tokio::time::sleep(pause).await;
-        let channel = endpoint.connect().await.map_err(|error| Status::unavailable(root_cause(&error)))?;
+        let Reached { carrier, renewal } = reach.open().await?;
         let (outbox, messages) = Outbox::new();
-        let client = WorkersClient::new(channel)
+        let client = WorkersClient::new(carrier)
             .max_decoding_message_size(TO_WORKER_BYTES_MAX)
             .max_encoding_message_size(TO_COORDINATOR_BYTES_MAX);
         let mut session = client.clone();
         let answer = async move { Ok(session.session(ReceiverStream::new(messages)).await?.into_inner()) };
-        Ok(OpenConnection { client, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
+        Ok(OpenConnection { client, renewal, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
     })
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

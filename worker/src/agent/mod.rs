@@ -6,8 +6,10 @@ mod backoff;
 mod connection;
 mod leaving;
 mod outbox;
+mod reach;
 
 use std::future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use biosweep_common::protocol::bounds::ASKED_MAX;
@@ -19,22 +21,19 @@ use rand::RngExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
 use tokio_util::task::TaskTracker;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use self::backoff::Backoff;
 use self::connection::{Connection, Inbound, OpenConnection, connected, open};
 use self::leaving::POLL_ANSWER_WAIT;
 pub use self::leaving::{LeaveOutcome, LeaveReason};
+use self::reach::Carrier;
+pub use self::reach::{Reach, ReachError, Whereabouts};
 use crate::checkpoint::store::{CheckpointId, CheckpointStore};
 use crate::spool::Spool;
 use crate::trainer::{Trainer, TrainerEvent};
 use biosweep_common::protocol::session::{Input, LaneEnd, Output, Session};
 
-/// The connect timeout.
-const CONNECT: Duration = Duration::from_secs(10);
-/// The HTTP/2 keep-alive interval and timeout.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 /// The divisor of the grace period for a worker that has to leave sooner than planned.
 const HURRIED_GRACE_DIVISOR: u32 = 5;
 /// The interval between two garbage collections of checkpoints.
@@ -45,14 +44,6 @@ const DELETIONS: Duration = Duration::from_secs(1);
 /// The error that ends a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// The address is invalid.
-    #[error("`{url}` is not the address of a coordinator: {why}; write for example http://127.0.0.1:7465")]
-    Address {
-        /// The address as given.
-        url: String,
-        /// The reason.
-        why: String,
-    },
     /// The coordinator refuses this worker for good.
     #[error("the coordinator refuses this worker: {0}")]
     Refused(String),
@@ -77,28 +68,21 @@ pub struct Resources {
 /// Serves the coordinator until the worker leaves.
 ///
 /// # Errors
-/// The address is invalid, or the coordinator refuses this worker for good. The worker waits for a coordinator that it
-/// cannot reach.
+/// The coordinator refuses this worker for good. The worker waits for a coordinator that it cannot reach.
 pub async fn serve(
-    url: &str,
+    reach: Reach,
     session: Session,
     trainer: Trainer,
     resources: Resources,
     leave: mpsc::Receiver<LeaveReason>,
 ) -> Result<LeaveOutcome, AgentError> {
-    let address = |error: tonic::transport::Error| AgentError::Address { url: url.to_owned(), why: error.to_string() };
-    let endpoint = Endpoint::from_shared(url.to_owned())
-        .map_err(address)?
-        .connect_timeout(CONNECT)
-        .http2_keep_alive_interval(KEEPALIVE.0)
-        .keep_alive_timeout(KEEPALIVE.1)
-        .keep_alive_while_idle(true);
-    let connection = Connection::Opening(open(endpoint.clone(), Duration::ZERO));
+    let reach = Arc::new(reach);
+    let connection = Connection::Opening(open(Arc::clone(&reach), Duration::ZERO));
     let drain_at = resources.deadline.and_then(|left| Instant::now().checked_add(left.saturating_sub(resources.grace)));
     let deletions = TaskTracker::new();
     let agent = Agent {
         deletions: deletions.clone(),
-        endpoint,
+        reach,
         session,
         trainer,
         resources,
@@ -125,7 +109,7 @@ pub async fn serve(
 struct Agent {
     /// The deletions of unneeded checkpoints that are under way.
     deletions: TaskTracker,
-    endpoint: Endpoint,
+    reach: Arc<Reach>,
     session: Session,
     trainer: Trainer,
     resources: Resources,
@@ -165,7 +149,7 @@ impl Agent {
         let mut deadline: Option<Instant> = None;
         while !self.done {
             let event = tokio::select! {
-                event = connected(&mut self.connection) => event,
+                event = connected(&mut self.connection, &self.reach) => event,
                 trained = self.trainer.next() => Event::Trainer(trained.ok_or(AgentError::TrainerGone)?),
                 () = tick(&mut self.heartbeat) => Event::HeartbeatDue,
                 () = tick(&mut self.garbage_collection) => Event::CollectGarbage,
@@ -323,12 +307,18 @@ impl Agent {
     }
 
     fn broken(&mut self, status: &Status) -> Result<(), AgentError> {
-        if matches!(status.code(), Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented) {
+        if status.code() == Code::Unauthenticated {
+            self.reach.distrust();
+        }
+        if matches!(
+            status.code(),
+            Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented | Code::PermissionDenied
+        ) {
             return Err(AgentError::Refused(status.message().to_owned()));
         }
         let pause = self.reopen();
-        let (url, again_in_ms) = (self.endpoint.uri(), pause.as_millis() as u64);
-        tracing::warn!(%url, why = status.message(), again_in_ms, "no coordinator");
+        let again_in_ms = pause.as_millis() as u64;
+        tracing::warn!(coordinator = %self.reach, why = status.message(), again_in_ms, "no coordinator");
         Ok(())
     }
 
@@ -336,7 +326,7 @@ impl Agent {
     fn reopen(&mut self) -> Duration {
         // Jitter, so that all workers of a restarted coordinator do not connect at once.
         let pause = self.backoff.broken(Instant::now()).mul_f64(rand::rng().random_range(0.5..1.5));
-        self.connection = Connection::Opening(open(self.endpoint.clone(), pause));
+        self.connection = Connection::Opening(open(Arc::clone(&self.reach), pause));
         self.heartbeat = None;
         self.garbage_collection = None;
         self.polled_since = None;
@@ -361,7 +351,7 @@ impl Agent {
     }
 }
 
-async fn discard_ended(store: &CheckpointStore, mut client: WorkersClient<Channel>) -> Result<(), String> {
+async fn discard_ended(store: &CheckpointStore, mut client: WorkersClient<Carrier>) -> Result<(), String> {
     let kept = store.sweeps().await.map_err(|error| error.to_string())?;
     if kept.is_empty() {
         return Ok(());

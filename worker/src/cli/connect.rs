@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,15 +25,21 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::DataArgs;
 use super::failure::{Exit, Failure};
-use crate::agent::{self, AgentError, LeaveOutcome, LeaveReason, Resources};
+use crate::agent::{self, AgentError, LeaveOutcome, LeaveReason, Reach, Resources, Whereabouts};
 use crate::checkpoint::store::CheckpointStore;
 use crate::spool::{OpenedSpool, Spool};
 use crate::trainer::Trainer;
 
 #[derive(Debug, Args)]
 pub(super) struct ConnectArgs {
-    /// The coordinator's address, such as http://127.0.0.1:7465
-    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", required = true, value_parser = flags::coordinator_url)]
+    /// The connection file of a coordinator with TLS, as `biosweep token create --to FILE` writes it
+    #[arg(long, env = "BIOSWEEP_CONNECTION", value_name = "FILE", required_unless_present = "coordinator")]
+    connection: Option<PathBuf>,
+    /// The address of a coordinator without TLS, such as http://127.0.0.1:7465
+    #[arg(
+        long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", conflicts_with = "connection",
+        value_parser = flags::coordinator_url
+    )]
     coordinator: Option<String>,
     /// The device to train on
     #[arg(long, default_value = "cpu")]
@@ -91,7 +98,10 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
     let deadline = runtime.block_on(deadline(args.deadline))?;
     limits::can_start_threads(THREADS).map_err(Failure::environment)?;
     device.prepare();
-    let url = args.coordinator.as_deref().unwrap_or_default();
+    let whereabouts = match (&args.connection, &args.coordinator) {
+        (Some(file), _) => Whereabouts::File(file.clone()),
+        (None, url) => Whereabouts::Address(url.clone().unwrap_or_default()),
+    };
     let description = WorkerDescription {
         name: args.name.clone().unwrap_or_else(default_name),
         capabilities: Capabilities {
@@ -128,6 +138,8 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
             };
         }
     }
+    let reach = Reach::new(whereabouts, spool.folder().to_owned(), worker, Clock::start());
+    reach.check().map_err(Failure::bad_input)?;
     let session = Session::new(worker, description, owed);
     let trainer = Trainer::start(args.data.places(), store.clone()).map_err(Failure::environment)?;
     let orphaned = if args.leave_with_stdin { Some(stdin_closed().map_err(Failure::environment)?) } else { None };
@@ -142,13 +154,12 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
     let served = runtime.block_on(async {
         let (tell, leave) = mpsc::channel(1);
         let telling = tokio::spawn(tell_to_leave(stop.clone(), orphaned, tell));
-        let served = agent::serve(url, session, trainer, resources, leave).await;
+        let served = agent::serve(reach, session, trainer, resources, leave).await;
         telling.abort();
         served
     });
     match served {
         Ok(left) => Ok(exit(left, stop.first())),
-        Err(error @ AgentError::Address { .. }) => Err(Failure::bad_input(error)),
         Err(error @ (AgentError::Refused(_) | AgentError::TrainerGone)) => Err(Failure::environment(error)),
     }
 }

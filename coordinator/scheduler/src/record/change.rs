@@ -12,6 +12,7 @@ use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, TrialI
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_common::workers::environment::NumericEnvironment;
 
+use super::access::AccessChange;
 use super::submission::{Extension, Submission};
 
 /// A change to be stored.
@@ -66,6 +67,8 @@ pub enum Record {
         /// The new note; `None` if it was removed.
         note: Option<String>,
     },
+    /// A token or the enrolment of a worker changed.
+    Access(AccessChange),
     /// A sweep that had ended was deleted, with all its data. Results that other sweeps took over stay; of the trajectories with
     /// the same curve, the first one keeps it.
     Deleted(SweepId),

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use biosweep_common::vocabulary::ids::StoreId;
+use biosweep_connection::dial::Dialer;
+use biosweep_connection::file::ConnectionFile;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::transport::Endpoint;
@@ -21,15 +23,16 @@ pub(super) fn service_of(store: StoreId) -> String {
     format!("biosweep.store/{store}")
 }
 
-/// Whether the coordinator at this address serves this store; `false` if there is no answer.
-pub async fn serves(url: &str, store: StoreId) -> bool {
+/// Whether a coordinator that is reached in this way serves this store; `false` if there is no answer. The token is not sent.
+pub async fn serves(connection: &ConnectionFile, store: StoreId) -> bool {
     let proof = async {
-        let channel = Endpoint::from_shared(url.to_owned())?.connect_timeout(PROOF).connect().await?;
+        let url = connection.addresses.first()?;
+        let endpoint = Endpoint::from_shared(url.clone()).ok()?.connect_timeout(PROOF);
+        let channel = Dialer::new(url, connection, None).ok()?.connect(&endpoint).await.ok()?;
         let request = HealthCheckRequest { service: service_of(store) };
-        let known = HealthClient::new(channel).check(request).await.is_ok();
-        Ok::<_, tonic::transport::Error>(known)
+        Some(HealthClient::new(channel).check(request).await.is_ok())
     };
-    matches!(tokio::time::timeout(PROOF, proof).await, Ok(Ok(true)))
+    matches!(tokio::time::timeout(PROOF, proof).await, Ok(Some(true)))
 }
 
 /// Adds the store's id to every request, if it is known.

@@ -2,11 +2,13 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | `access` | the service for access: tokens, and the certificates of workers |
 //! | `sweeps` | the service for users: submit, list, show, watch, cancel, results, curves |
 //! | `workers` | the service for workers: one session each |
 //! | [`identity`] | the check that a coordinator serves a certain store |
 //! | [`transport`] | the connection of commands to the service for users |
 
+mod access;
 pub mod identity;
 mod sweeps;
 pub mod transport;
@@ -21,6 +23,7 @@ use biosweep_common::protocol::error::WireError;
 use biosweep_common::protocol::pieces::SWEEPS_MESSAGE_BYTES_MAX;
 use biosweep_common::vocabulary::ids::StoreId;
 use biosweep_proto::v1;
+use biosweep_proto::v1::access_server::AccessServer;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
 use biosweep_proto::v1::workers_server::WorkersServer;
 use biosweep_store::StoreError;
@@ -33,8 +36,10 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::identity::StoreCheck;
+use crate::access::Administration;
+use crate::access::guard::Guard;
 use crate::commands::Commands;
-use crate::connections::{self, Caller};
+use crate::connections::{self, GrpcConnection};
 use crate::driver::{DriverError, Stopped};
 
 /// Keepalive of connections: seconds of silence until a ping, and seconds until an unanswered ping ends the connection.
@@ -61,11 +66,19 @@ fn sweeps_server(commands: Commands) -> SweepsServer<sweeps::Service> {
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
 }
 
-/// Serves this store to the callers until `shutdown` completes.
+/// The service for access.
+fn access_server(administration: Administration) -> AccessServer<access::Service> {
+    AccessServer::new(access::Service::new(administration))
+        .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
+}
+
+/// Serves this store to those callers whom the guard admits, until `shutdown` completes.
 pub(crate) async fn serve(
-    callers: impl Stream<Item = io::Result<Caller>>,
+    callers: impl Stream<Item = io::Result<GrpcConnection>>,
     store: Option<StoreId>,
-    commands: Commands,
+    (commands, administration): (Commands, Administration),
+    guard: Guard,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -85,8 +98,10 @@ pub(crate) async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .layer(InterceptorLayer::new(connections::note_call))
+        .layer(guard)
         .add_service(health)
         .add_service(reflection)
+        .add_service(access_server(administration))
         .add_service(InterceptedService::new(sweeps_server(commands.clone()), StoreCheck(store)))
         .add_service(
             WorkersServer::new(workers::Service::new(commands))

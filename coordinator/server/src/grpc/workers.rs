@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{stopped, store_failed, unreadable};
+use crate::access::registry::Caller;
 use crate::commands::Commands;
 use crate::driver::{Handle, OUTBOX, StreamId};
 
@@ -47,8 +48,17 @@ impl Workers for Service {
         &self,
         request: Request<Streaming<v1::WorkerMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
+        let caller = request.extensions().get::<Caller>().cloned();
         let mut inbound = Inbound { messages: request.into_inner(), reader: ReportReader::default() };
         let hello = inbound.hello().await?;
+        if let Some(Caller::Worker { worker, .. }) = caller
+            && worker != hello.worker
+        {
+            return Err(Status::permission_denied(format!(
+                "the certificate is that of the worker {worker}, but the hello says {}",
+                hello.worker
+            )));
+        }
         let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
         let (outbox, letters) = mpsc::channel(OUTBOX);
         let (worker, handle) = (hello.worker, self.commands.handle.clone());

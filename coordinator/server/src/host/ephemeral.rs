@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use biosweep_host::clock::Clock;
 use biosweep_scheduler::event::Now;
-use biosweep_scheduler::record::Restored;
+use biosweep_scheduler::record::{AccessRows, Restored};
 use biosweep_scheduler::scheduler::{Scheduler, Timeouts};
 use biosweep_store::{Store, StoreError};
 use tokio::task::JoinHandle;
 
 use super::{Announcement, CLOSING, HostError, Scope, StoreHolder, TIMEOUTS, hold, restore};
+use crate::access::Administration;
+use crate::access::registry::Registry;
 use crate::commands::Commands;
 use crate::driver;
 use crate::grpc::transport::Transport;
@@ -31,6 +33,7 @@ pub enum Found {
 /// A coordinator without a server.
 pub struct EphemeralHost {
     commands: Commands,
+    administration: Administration,
     driver: JoinHandle<Result<(), StoreError>>,
 }
 
@@ -43,7 +46,8 @@ impl EphemeralHost {
         };
         let clock = Clock::start();
         let scheduler = restore(store.as_ref(), clock, Scope::All, FOR_EVER).await?;
-        Ok(Found::Here(Self::of(scheduler, store, clock)))
+        let rows = store.access().await?;
+        Ok(Found::Here(Self::of(scheduler, store, rows, clock)))
     }
 
     /// Answers requests from a store that is open for reading. The scheduler is empty: there is nothing to decide, and
@@ -51,17 +55,24 @@ impl EphemeralHost {
     pub fn reading(store: Arc<dyn Store>) -> Self {
         let clock = Clock::start();
         let now = Now { tick: clock.now(), wall: clock.wall() };
-        Self::of(Scheduler::restore(FOR_EVER, now, &Restored::default(), Vec::new()), store, clock)
+        Self::of(
+            Scheduler::restore(FOR_EVER, now, &Restored::default(), Vec::new()),
+            store,
+            AccessRows::default(),
+            clock,
+        )
     }
 
-    fn of(scheduler: Scheduler, store: Arc<dyn Store>, clock: Clock) -> Self {
+    fn of(scheduler: Scheduler, store: Arc<dyn Store>, rows: AccessRows, clock: Clock) -> Self {
         let (handle, driver) = driver::start(scheduler, store, clock);
-        Self { commands: Commands::new(handle), driver }
+        let registry = Arc::new(Registry::new(rows, None, clock));
+        let administration = Administration::new(handle.clone(), Some(registry), None);
+        Self { commands: Commands::new(handle), administration, driver }
     }
 
     /// The connection of the command to it.
     pub fn way(&self) -> Transport {
-        Transport::here(self.commands.clone())
+        Transport::here(self.commands.clone(), self.administration.clone())
     }
 
     /// Commits what was received, and closes the store.

@@ -3,13 +3,16 @@
 //! | module | contents |
 //! |---|---|
 //! | `address` | the file with the coordinator's address, for commands |
+//! | `protection` | certificates and tokens, or an address that only this machine reaches |
 //! | `ephemeral` | a coordinator without a server, for a single command |
 
 mod address;
 mod ephemeral;
+mod protection;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use std::time::Duration;
 
 use biosweep_common::results::outcome::{SweepState, UNREADABLE_SPEC};
 use biosweep_common::vocabulary::ids::{StoreId, SweepId};
+use biosweep_connection::file::{ConnectionFile, ConnectionFileError};
 use biosweep_host::clock::Clock;
 use biosweep_host::name;
 use biosweep_scheduler::event::Now;
@@ -28,6 +32,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Administration;
+use crate::access::authority::AuthorityError;
+use crate::access::guard::Guard;
 use crate::commands::{Commands, prepare};
 use crate::connections;
 use crate::driver::{self, Handle};
@@ -36,6 +43,8 @@ use crate::page::{self, Hosts};
 use crate::queries::{self, Lookup, QueryError};
 pub use address::Announcement;
 pub use ephemeral::{EphemeralHost, Found};
+use protection::Protected;
+pub use protection::Protection;
 
 /// The default timeouts: a worker that is silent for twenty seconds is lost.
 pub const TIMEOUTS: Timeouts = Timeouts::of_lease_ms(20_000);
@@ -60,8 +69,8 @@ pub enum HostError {
     },
     /// Other machines can reach the address, and there is no protection.
     #[error(
-        "{address} can be reached from other machines, and the coordinator has no authentication; listen on 127.0.0.1, \
-         or add --insecure if the network is trusted"
+        "{address} can be reached from other machines, and the coordinator has no certificates; run `biosweep certs init` once, \
+         listen on 127.0.0.1, or add --insecure if everybody on the network may do everything"
     )]
     Unprotected {
         /// The address.
@@ -76,6 +85,12 @@ pub enum HostError {
         #[source]
         source: std::io::Error,
     },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The file for commands cannot be written.
+    #[error(transparent)]
+    Announcement(#[from] ConnectionFileError),
     /// The home has no store, and its coordinator is not running.
     #[error(
         "{home} has no store, and its coordinator is no longer at {url}; start it again, or give the store \
@@ -107,8 +122,8 @@ pub struct HostOptions<'a> {
     pub store: Option<&'a str>,
     /// The address to listen on; port 0 for any free one.
     pub listen: SocketAddr,
-    /// Whether other machines may reach it without protection.
-    pub insecure: bool,
+    /// How it is protected.
+    pub protection: Protection<'a>,
     /// More host names under which browsers open the page.
     pub page_hosts: &'a [String],
     /// The sweeps it continues.
@@ -147,6 +162,8 @@ pub struct Host {
     pub handle: Handle,
     /// The address it listens on.
     pub address: SocketAddr,
+    /// How programs of the owner on this machine reach it.
+    pub connection: ConnectionFile,
     /// The tasks of its services.
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -160,10 +177,8 @@ impl Host {
     /// Starts a coordinator for the home; an error if another process holds it. A holder without an address file holds
     /// it for a moment only and is waited for.
     pub async fn start_alone(options: HostOptions<'_>) -> Result<Self, HostError> {
-        let HostOptions { home, store, listen, insecure, page_hosts, scope, timeouts, lifetime } = options;
-        if !listen.ip().is_loopback() && !insecure {
-            return Err(HostError::Unprotected { address: listen });
-        }
+        let HostOptions { home, store, listen, protection, page_hosts, scope, timeouts, lifetime } = options;
+        protection.admits(listen)?;
         let (store, id) = match hold(home, store).await? {
             StoreHolder::ThisProcess(store, id) => (store, id),
             StoreHolder::Coordinator(_, error) => return Err(error.into()),
@@ -177,26 +192,47 @@ impl Host {
             }
         };
 
+        let names = certified_names(listen, page_hosts);
+        let protected = match protection.open(store.as_ref(), names, clock).await {
+            Ok(protected) => protected,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
+        };
         let failed = |source| HostError::Listen { address: listen, source };
         let listener = connections::listen(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (handle, driver) = driver::start(scheduler, store, clock);
         let commands = Commands::new(handle.clone());
         let shutdown = CancellationToken::new();
-        let (callers, browsers) = connections::accept(listener, &commands.tasks);
-        let server = tokio::spawn(grpc::serve(callers, id, commands.clone(), shutdown.clone().cancelled_owned()));
+        let connection = protected.connection(address);
+        let Protected { registry, authority, tls, .. } = protected;
+        let (callers, browsers) = connections::accept(listener, tls.clone(), &commands.tasks);
+        let administration = Administration::new(handle.clone(), registry.clone(), authority);
+        let (services, guard) = ((commands.clone(), administration), Guard(registry.clone()));
+        let server = tokio::spawn(grpc::serve(callers, id, services, guard, shutdown.clone().cancelled_owned()));
+        if let Some(tls) = tls {
+            let ended = shutdown.clone().cancelled_owned();
+            commands.tasks.spawn(async move {
+                tokio::select! {
+                    () = tls.keep_current(clock) => {}
+                    () = ended => {}
+                }
+            });
+        }
         let hosts = Hosts::new(address, page_hosts.iter().cloned().chain(name::host_name()));
-        commands.tasks.spawn(page::serve(browsers, hosts, commands.clone(), shutdown.clone()));
+        commands.tasks.spawn(page::serve(browsers, hosts, registry, commands.clone(), shutdown.clone()));
         let announced = id.filter(|_| lifetime == Lifetime::Announced).map(|id| (home.to_owned(), id));
         if let Some((home, id)) = &announced {
-            Announcement::new(address, *id).write(home)?;
+            Announcement::new(&connection, *id).write(home)?;
         }
-        Ok(Self { handle, tasks: commands.tasks, address, shutdown, server, driver, announced })
+        Ok(Self { handle, tasks: commands.tasks, address, connection, shutdown, server, driver, announced })
     }
 
     /// The URL to reach it from this machine.
     pub fn url(&self) -> String {
-        address::url(self.address)
+        self.connection.addresses.first().cloned().unwrap_or_default()
     }
 
     /// Waits until the loop or the server ends unexpectedly.
@@ -244,6 +280,13 @@ impl Host {
         served?;
         Ok(())
     }
+}
+
+/// The names and addresses in the certificate of a coordinator, for browsers. Other programs do not need them.
+fn certified_names(listen: SocketAddr, page_hosts: &[String]) -> BTreeSet<String> {
+    let listening = (!listen.ip().is_unspecified()).then(|| listen.ip().to_string());
+    let here = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    page_hosts.iter().cloned().chain(name::host_name()).chain(here).chain(listening).collect()
 }
 
 /// The result of an attempt to hold the store of a home.

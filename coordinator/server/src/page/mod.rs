@@ -40,10 +40,14 @@ use tokio_util::sync::CancellationToken;
 use self::changes::Changes;
 use self::outcomes::Cache;
 use self::views::findings::Findings;
+use crate::access::registry::Registry;
 use crate::commands::Commands;
 use crate::connections::Browser;
 
 pub(crate) use self::guard::Hosts;
+
+/// The address of the event stream.
+const EVENTS: &str = "/events";
 
 /// What all requests share.
 #[derive(Clone)]
@@ -52,6 +56,8 @@ struct Page(Arc<Shared>);
 struct Shared {
     commands: Commands,
     hosts: Hosts,
+    /// Who may use the page; `None` for everybody.
+    registry: Option<Arc<Registry>>,
     changes: Changes,
     outcomes: Cache,
     findings: Findings,
@@ -69,12 +75,13 @@ impl Deref for Page {
 }
 
 impl Page {
-    fn new(commands: Commands, hosts: Hosts, shutdown: CancellationToken) -> Self {
+    fn new(commands: Commands, hosts: Hosts, registry: Option<Arc<Registry>>, shutdown: CancellationToken) -> Self {
         let (handle, tasks) = (commands.handle.clone(), commands.tasks.clone());
         Self(Arc::new(Shared {
             outcomes: Cache::new(handle, tasks),
             commands,
             hosts,
+            registry,
             changes: Changes::new(),
             findings: Findings::default(),
             streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
@@ -100,7 +107,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Page>)> {
         ("/sweeps/{sweep}/findings", get(views::findings::findings)),
         ("/sweeps/{sweep}/findings/{figure}", get(views::findings::figure)),
         ("/sweeps/{sweep}/{command}", post(actions::act)),
-        ("/events", get(events::events)),
+        (EVENTS, get(events::events)),
+        (guard::login::PATH, get(guard::login::form).post(guard::login::login)),
         ("/assets/{file}", get(assets::asset)),
     ]
 }
@@ -114,10 +122,11 @@ fn router(page: Page) -> Router {
 pub(crate) async fn serve(
     browsers: mpsc::Receiver<Browser>,
     hosts: Hosts,
+    registry: Option<Arc<Registry>>,
     commands: Commands,
     shutdown: CancellationToken,
 ) {
-    let page = Page::new(commands, hosts, shutdown.clone());
+    let page = Page::new(commands, hosts, registry, shutdown.clone());
     let (handle, tasks) = (page.commands.handle.clone(), page.commands.tasks.clone());
     tasks.spawn(page.changes.clone().follow(handle));
     connection::serve(browsers, router(page), tasks, shutdown).await;

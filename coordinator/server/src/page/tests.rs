@@ -37,7 +37,7 @@ async fn with_sweep(name: &str) -> (Router, SweepId) {
     let event = Event::Submitted { submission, prepared: PreparedSpec::new(Arc::new(spec)), reused: Arc::default() };
     handle.apply(event).await.expect("there is room");
     let hosts = Hosts::new(SocketAddr::from(([127, 0, 0, 1], 7465)), []);
-    (router(Page::new(Commands::new(handle), hosts, CancellationToken::new())), id)
+    (router(Page::new(Commands::new(handle), hosts, None, CancellationToken::new())), id)
 }
 
 async fn ask(router: &Router, method: &Method, path: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {

@@ -17,7 +17,7 @@ use biosweep_host::clock::Clock;
 use biosweep_host::deadline::Job;
 use biosweep_host::stop::{Stop, StopSignal};
 use biosweep_scheduler::record::Submission;
-use biosweep_server::host::{self, Host, HostError, HostOptions, Lifetime, Scope, TIMEOUTS};
+use biosweep_server::host::{self, Host, HostError, HostOptions, Lifetime, Protection, Scope, TIMEOUTS};
 use biosweep_server::local::fleet::Fleet;
 use biosweep_server::local::{self, LocalError, WorkerOptions};
 use biosweep_store::{self, StoreError};
@@ -101,7 +101,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
         home,
         store: args.store.url(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        insecure: false,
+        protection: Protection::Loopback,
         page_hosts: &[],
         // Unfinished sweeps with other specs do not run with this command.
         scope: match &digest {
@@ -189,7 +189,7 @@ async fn run_on(
     stop: &Stop,
 ) -> Result<Exit, Failure> {
     let url = host.url();
-    let mut client = Client::reach(&url).await?;
+    let mut client = Client::reach(&host.connection).await?;
     let prepared = tokio::select! {
         prepared = prepare(args, &mut client, host.handle.store.as_ref(), workers, source) => prepared?,
         signal = stop.requested() => return Ok(stopped_early(signal)),

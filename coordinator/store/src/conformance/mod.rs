@@ -1,5 +1,6 @@
 //! The test suite that every store must pass.
 
+mod access;
 mod histories;
 pub(super) mod samples;
 
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use super::memory::Memory;
 use crate::{Store, StoreError, sql};
+use access::*;
 use samples::*;
 
 /// Declares each claim as a test for each store.
@@ -76,6 +78,8 @@ claims! {
     results_are_found_by_the_start_of_their_key
     a_sweep_can_be_extended_several_times
     a_note_stays_until_it_is_replaced_or_removed
+    a_token_is_used_up_by_enrolments
+    a_revoked_token_takes_its_workers_along
     only_failed_trajectories_can_be_retried
     a_deleted_sweep_is_gone_and_results_reused_by_others_stay
     counts_since_the_last_action_are_right_after_a_deletion

@@ -1,5 +1,6 @@
 //! The store in memory, for simulation and tests: plain maps behind a mutex.
 
+mod access;
 mod sweep;
 mod verbs;
 
@@ -14,6 +15,8 @@ use biosweep_scheduler::record::{
     AttemptRow, CurveRow, DatasetRow, Ending, FailureRow, FailureStatus, LeaseRow, QuarantineRow, Record,
     RestoredSweep, RetriedRow, ReusedRow, Submission, SweepRow, TrialResult,
 };
+
+use self::access::Access;
 
 /// A store that does not outlive its process.
 #[derive(Debug, Default)]
@@ -30,6 +33,7 @@ struct State {
     quarantined: BTreeMap<WorkerId, QuarantineRow>,
     /// By digest.
     datasets: BTreeMap<String, DatasetSize>,
+    access: Access,
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +99,7 @@ enum Undo {
     Sweep(Box<Sweep>),
     Everything(Box<State>),
     Quarantine(WorkerId, Option<QuarantineRow>),
+    Access(Box<Access>),
 }
 
 impl Memory {
@@ -131,6 +136,10 @@ impl State {
             Record::Noted { sweep, note } => {
                 let row = &mut self.known(*sweep)?.row;
                 Ok(Undo::Note(*sweep, std::mem::replace(&mut row.note, note.clone())))
+            }
+            Record::Access(change) => {
+                let before = Undo::Access(Box::new(self.access.clone()));
+                self.access.apply(change).map(|()| before)
             }
             Record::Deleted(sweep) => self.deleted(*sweep),
             Record::Quarantined(row) => {
@@ -310,6 +319,7 @@ impl State {
             Undo::Submission => drop(self.sweeps.pop()),
             Undo::Nothing => {}
             Undo::Everything(before) => *self = *before,
+            Undo::Access(before) => self.access = *before,
             Undo::Note(id, before) => self.known(id).expect(THERE).row.note = before,
             Undo::Sweep(before) => {
                 let id = before.row.submission.id;

@@ -9,7 +9,8 @@ use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::dataset::DatasetSize;
 use biosweep_common::vocabulary::ids::{SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AccessRows, AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow,
+    TrialResult,
 };
 use biosweep_scheduler::status::sweep_view;
 
@@ -162,5 +163,9 @@ impl Store for Memory {
         let mut groups: Vec<_> = groups.into_values().collect();
         groups.sort_by_key(|(last, group)| std::cmp::Reverse((group.attempts, *last)));
         Ok(groups.into_iter().take(limit as usize).map(|(_, group)| group).collect())
+    }
+
+    async fn access(&self) -> Result<AccessRows, StoreError> {
+        Ok(self.state().access.rows())
     }
 }

@@ -8,6 +8,7 @@
 //! | `shared/store` | the operations |
 //! | `shared/write` | records to rows, in one transaction |
 //! | `shared/admin` | the same for records that are written at once |
+//! | `shared/access` | tokens and enrolled workers |
 //! | `shared/deletion` | the deletion of a sweep, and what other sweeps keep of it |
 //! | `shared/batch` | rows that are collected and written in few statements |
 //! | `shared/runs` | the trajectories that are done, as merged ranges |
@@ -37,6 +38,8 @@ use super::StoreError;
 /// beside them.
 macro_rules! shared_modules {
     () => {
+        #[path = "../shared/access.rs"]
+        mod access;
         #[path = "../shared/admin.rs"]
         mod admin;
         #[path = "../shared/batch.rs"]

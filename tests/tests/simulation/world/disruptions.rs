@@ -1,7 +1,11 @@
 //! Crashes, partitions and clock jumps, and users who interfere and repair.
 
+use biosweep_common::vocabulary::access::role::Role;
+use biosweep_common::vocabulary::access::rows::{TokenInfo, TokenRow};
+use biosweep_common::vocabulary::access::token::TokenId;
+use biosweep_common::vocabulary::time::WallTime;
 use biosweep_scheduler::policies::reuse::Environments;
-use biosweep_scheduler::record::SweepRow;
+use biosweep_scheduler::record::{AccessChange, SweepRow};
 use biosweep_scheduler::tables::pending::PreparedSpec;
 use biosweep_server::commands::reuse::{self, Wanted};
 use biosweep_server::queries;
@@ -100,7 +104,23 @@ impl World {
         }
         self.cycle_temporary_sweep()?;
         // The other commands need a settled coordinator, so notes come last.
-        rows.iter().try_for_each(|row| self.note(row))
+        rows.iter().try_for_each(|row| self.note(row))?;
+        self.create_token()
+    }
+
+    fn create_token(&mut self) -> Result<(), String> {
+        let info = TokenInfo {
+            id: TokenId(self.rng.random()),
+            role: Role::Worker,
+            label: String::new(),
+            creator: "the simulation".to_owned(),
+            created_at: WallTime(self.now),
+            expires_at: None,
+            uses_left: None,
+            revoked_at: None,
+        };
+        let token = TokenRow { info, secret_digest: self.rng.random() };
+        self.send_event(Event::AccessChanged(AccessChange::TokenCreated(token)))
     }
 
     /// Writes a new note, or removes it. The sweep may have ended. The coordinator has shown the stored one until now.

@@ -386,6 +386,7 @@ fn kind(record: &Record) -> &'static str {
         Record::Extended { .. } => "extended",
         Record::Retried { .. } => "retried",
         Record::Noted { .. } => "noted",
+        Record::Access(_) => "access",
         Record::Deleted(_) => "deleted",
         Record::Quarantined(_) => "quarantined",
         Record::Released(_) => "released",
@@ -403,6 +404,7 @@ fn the_simulated_worlds_write_every_kind_of_record() {
         kinds.extend(world.kinds);
     }
     let all = [
+        "access",
         "submitted",
         "extended",
         "state-changed",

@@ -149,8 +149,12 @@ impl<'a> Cells<'a> {
     }
 
     pub(super) fn key(&self) -> Result<TrialKey, StoreError> {
-        let key = self.get::<&[u8]>("key")?;
-        Ok(TrialKey(key.try_into().map_err(|_| self.unreadable("key: not of 32 bytes"))?))
+        self.bytes("key").map(TrialKey)
+    }
+
+    pub(super) fn bytes<const N: usize>(&self, column: &'static str) -> Result<[u8; N], StoreError> {
+        let bytes = self.get::<&[u8]>(column)?;
+        bytes.try_into().map_err(|_| self.unreadable(&format!("{column}: not of {N} bytes")))
     }
 
     pub(super) fn get<T: Decode<'a, Db> + Type<Db>>(&self, column: &'static str) -> Result<T, StoreError> {
@@ -159,6 +163,10 @@ impl<'a> Cells<'a> {
 
     pub(super) fn count(&self, column: &'static str) -> Result<u64, StoreError> {
         u64::try_from(self.get::<i64>(column)?).map_err(|_| self.unreadable(&format!("{column}: below 0")))
+    }
+
+    pub(super) fn count_or_null(&self, column: &'static str) -> Result<Option<u64>, StoreError> {
+        self.get::<Option<i64>>(column)?.map(|_| self.count(column)).transpose()
     }
 
     pub(super) fn narrow(&self, column: &'static str) -> Result<u32, StoreError> {

@@ -5,13 +5,13 @@ use biosweep_common::configuration::TrialKey;
 use biosweep_common::results::views::{IncompleteCause, SweepView};
 use biosweep_common::vocabulary::ids::{StoreId, SweepId, TrajectoryIndex, TrialIndex, TrialRef};
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
+    AccessRows, AttemptRow, CurveRow, DatasetRow, OutcomeRow, Record, Restored, RestoredSweep, SourceRow, SweepRow, TrialResult,
 };
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Mutex;
 
-use super::{Connection, Connector, Db, failed, read, restore, write};
+use super::{Connection, Connector, Db, access, failed, read, restore, write};
 use crate::{Store, StoreError, storable};
 
 /// A store in a database. Writes use one connection, which holds the store. Reads use others, which see all earlier
@@ -227,6 +227,10 @@ impl Store for Sql {
 
     async fn incomplete_causes(&self, id: SweepId, limit: u32) -> Result<Vec<IncompleteCause>, StoreError> {
         self.sound(read::incomplete_causes(&mut *self.reader().await?, &self.place, id, limit).await)
+    }
+
+    async fn access(&self) -> Result<AccessRows, StoreError> {
+        self.sound(access::rows(&mut *self.reader().await?, &self.place).await)
     }
 
     async fn close(&self) {

@@ -85,6 +85,7 @@ pub(super) async fn records<'a>(
             Record::Reused { sweep, trajectories } => writer.reused(*sweep, trajectories).await?,
             Record::Retried { sweep, trajectories } => writer.retried(*sweep, trajectories).await?,
             Record::Noted { sweep, note } => writer.noted(*sweep, note.as_deref()).await?,
+            Record::Access(change) => writer.access(change).await?,
             Record::Deleted(sweep) => writer.deleted(*sweep).await?,
             Record::Quarantined(row) => writer.quarantined(row).await?,
             Record::Released(worker) => writer.released(*worker).await?,

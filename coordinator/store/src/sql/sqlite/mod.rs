@@ -26,6 +26,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         (1, "store", include_str!("../../../migrations/sqlite/0001_store.sql")),
         (2, "datasets", include_str!("../../../migrations/sqlite/0002_datasets.sql")),
         (3, "notes", include_str!("../../../migrations/sqlite/0003_notes.sql")),
+        (4, "access", include_str!("../../../migrations/sqlite/0004_access.sql")),
     ])
 });
 

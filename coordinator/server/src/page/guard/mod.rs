@@ -1,7 +1,10 @@
-//! Who may talk to the page: browsers that opened it by one of its own names, and no page of another origin.
+//! Who may talk to the page: browsers that opened it by one of its own names, and no page of another origin. With tokens, users who
+//! have logged in.
 //!
 //! A foreign page can make a browser send requests here. It cannot choose the headers `Host`, `Origin` and `Sec-Fetch-Site`. A
 //! foreign name that points to this address (DNS rebinding) shows in `Host`.
+
+pub(super) mod login;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -143,7 +146,7 @@ pub(super) async fn guard(State(page): State<Page>, request: Request, next: Next
     let checked = check(&page.hosts, request.method(), request.headers());
     let mut response = match checked {
         Ok(()) => match received(request).await {
-            Ok(request) => in_words(next.run(request).await).await,
+            Ok(request) => in_words(login::admit(&page, request, next).await).await,
             Err(refused) => refused,
         },
         Err(refusal) => (StatusCode::FORBIDDEN, refusal.reason()).into_response(),

@@ -1,0 +1,186 @@
+//! Accepts connections and waits for their starts, in parallel.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use biosweep_common::vocabulary::time::Tick;
+use biosweep_host::clock::Clock;
+use biosweep_host::limits;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tokio_util::task::TaskTracker;
+
+use super::start::{Protocol, start};
+use super::{Browser, GrpcConnection, SILENCE};
+use crate::access::tls::ServerTls;
+
+/// The pause after the system refused a connection, because it would refuse the next one too.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Open files that are reserved for the store, logs and the runtime.
+const FILES_OF_OTHERS: u64 = 40;
+/// Number of connections that are always accepted.
+const CONNECTIONS_MIN: u64 = 8;
+/// Maximum number of connections of browsers, and their part of all connections: the others are for workers and commands.
+const BROWSERS_MAX: usize = 512;
+const BROWSERS_PART: usize = 4;
+/// Maximum number of accepted connections that wait for the server.
+const WAITING: usize = 16;
+/// Milliseconds between two log messages of one kind.
+const COMPLAIN_EVERY_MS: u64 = 10_000;
+
+/// The accepted connections, by protocol. Accepting ends when the stream of callers is dropped.
+pub(crate) fn accept(
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+    tasks: &TaskTracker,
+) -> (impl Stream<Item = io::Result<GrpcConnection>> + use<>, mpsc::Receiver<Browser>) {
+    let (out, callers) = mpsc::channel(WAITING);
+    let (to_page, browsers) = mpsc::channel(WAITING);
+    // The task ends when the receiver of callers is dropped.
+    tasks.spawn(async move { Entrance::new(listener, tls, out, to_page).accept().await });
+    (ReceiverStream::new(callers).map(Ok), browsers)
+}
+
+struct Entrance {
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+    out: mpsc::Sender<GrpcConnection>,
+    to_page: mpsc::Sender<Browser>,
+    /// One permit for each possible connection.
+    room: Arc<Semaphore>,
+    /// One permit for each possible connection of a browser.
+    browsers: Arc<Semaphore>,
+    /// A task for each connection that has not started yet.
+    silent: JoinSet<()>,
+    /// The same tasks, oldest first.
+    oldest: VecDeque<AbortHandle>,
+    refused: Complaint,
+    full: Complaint,
+}
+
+impl Entrance {
+    fn new(
+        listener: TcpListener,
+        tls: Option<Arc<ServerTls>>,
+        out: mpsc::Sender<GrpcConnection>,
+        to_page: mpsc::Sender<Browser>,
+    ) -> Self {
+        let connections = limits::open_files().saturating_sub(FILES_OF_OTHERS).max(CONNECTIONS_MIN);
+        let connections = usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+        Self {
+            listener,
+            tls,
+            out,
+            to_page,
+            room: Arc::new(Semaphore::new(connections)),
+            browsers: Arc::new(Semaphore::new((connections / BROWSERS_PART).clamp(1, BROWSERS_MAX))),
+            silent: JoinSet::new(),
+            oldest: VecDeque::new(),
+            refused: Complaint::default(),
+            full: Complaint::default(),
+        }
+    }
+
+    async fn accept(mut self) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(_) = self.silent.join_next() => continue,
+                () = self.out.closed() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let Some(room) = self.make_room().await else { return };
+                    self.await_start(stream, room);
+                }
+                // The error is about one connection, which is gone.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
+                Err(error) => {
+                    if let Some(times) = self.refused.is_due() {
+                        tracing::warn!(%error, times, "connections cannot be accepted; is the limit on open files (`ulimit -n`) too low?");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for a free permit for one more connection. If there is none, it closes the oldest connection that has not
+    /// started. `None` at the end.
+    async fn make_room(&mut self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
+                return Some(room);
+            }
+            self.oldest.retain(|task| !task.is_finished());
+            if let Some(longest) = self.oldest.pop_front() {
+                longest.abort();
+                let _its_end = self.silent.join_next().await;
+                continue;
+            }
+            if let Some(times) = self.full.is_due() {
+                tracing::warn!(
+                    times,
+                    "the number of connections has reached the limit on open files (`ulimit -n`, {}); others wait",
+                    limits::open_files()
+                );
+            }
+            return tokio::select! {
+                room = Arc::clone(&self.room).acquire_owned() => room.ok(),
+                () = self.out.closed() => None,
+            };
+        }
+    }
+
+    /// Waits for the start of a connection, in parallel with others.
+    fn await_start(&mut self, stream: TcpStream, room: OwnedSemaphorePermit) {
+        let (out, to_page, browsers) = (self.out.clone(), self.to_page.clone(), Arc::clone(&self.browsers));
+        let tls = self.tls.clone();
+        self.oldest.push_back(self.silent.spawn(async move {
+            let peer = stream.peer_addr().ok();
+            let started = tokio::time::timeout(SILENCE, start(stream, tls.as_deref())).await;
+            // Sending fails if the server is gone; the connection is closed.
+            match started.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
+                Ok((stream, Protocol::Grpc(info))) => drop(out.send(GrpcConnection::new(stream, info, room)).await),
+                Ok((stream, Protocol::Page)) => match browsers.try_acquire_owned() {
+                    Ok(of_browsers) => drop(to_page.send(Browser { stream, room: [room, of_browsers] }).await),
+                    Err(_) => tracing::debug!("a browser is refused, because others have all of their connections"),
+                },
+                Err(error) => tracing::debug!(?peer, %error, "a connection did not start and is closed"),
+            }
+        }));
+        if self.oldest.len() > 2 * self.silent.len() {
+            self.oldest.retain(|task| !task.is_finished());
+        }
+    }
+}
+
+/// A repeated event that is logged from time to time.
+struct Complaint {
+    clock: Clock,
+    last: Option<Tick>,
+    times: u64,
+}
+
+impl Default for Complaint {
+    fn default() -> Self {
+        Self { clock: Clock::start(), last: None, times: 0 }
+    }
+}
+
+impl Complaint {
+    /// Records the event. If a message is due, returns the number of events since the last one.
+    fn is_due(&mut self) -> Option<u64> {
+        self.times += 1;
+        let now = self.clock.now();
+        if self.last.is_some_and(|last| now.since_ms(last) < COMPLAIN_EVERY_MS) {
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.times))
+    }
+}

@@ -1,0 +1,87 @@
+//! The start of a connection: TLS, and the first bytes, which show its protocol.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use biosweep_connection::stream::Connection;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use super::ConnectInfo;
+use crate::access::tls::{HTTP2, PeerCertificate, ServerTls};
+
+/// The start of every HTTP/2 connection.
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The start of every TLS connection: a handshake record.
+const HANDSHAKE: u8 = 0x16;
+/// What a browser reads that does not use TLS.
+const USE_TLS: &str = "This address takes TLS only: write https:// for it.\n";
+/// The pause before a partly received preface is read again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What a connection speaks.
+pub(super) enum Protocol {
+    Grpc(ConnectInfo),
+    Page,
+}
+
+/// Waits for the start of a connection, which shows its protocol.
+pub(super) async fn start(mut stream: TcpStream, tls: Option<&ServerTls>) -> io::Result<(Connection, Protocol)> {
+    // Otherwise the end of a message would wait 40 ms for the acknowledgement of its start.
+    stream.set_nodelay(true)?;
+    match (first_bytes(&stream).await?, tls) {
+        (Start::Http2, None) => Ok((Connection::Plain(stream), Protocol::Grpc(ConnectInfo::default()))),
+        (Start::Http1, None) => Ok((Connection::Plain(stream), Protocol::Page)),
+        (Start::Tls, Some(tls)) => {
+            let stream = tls.acceptor.accept(stream).await?;
+            let protocol = if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
+                let certificate = PeerCertificate::of(&stream).map(Arc::new);
+                Protocol::Grpc(ConnectInfo { certificate, ..ConnectInfo::default() })
+            } else {
+                Protocol::Page
+            };
+            Ok((Connection::Tls(Box::new(stream.into())), protocol))
+        }
+        (Start::Http1, Some(_)) => {
+            let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n";
+            let answer = format!("{head}content-length: {}\r\n\r\n{USE_TLS}", USE_TLS.len());
+            stream.write_all(answer.as_bytes()).await?;
+            stream.shutdown().await?;
+            Err(io::Error::other("it does not use TLS"))
+        }
+        (Start::Http2, Some(_)) => Err(io::Error::other("it does not use TLS")),
+        (Start::Tls, None) => Err(io::Error::other("it uses TLS, but there are no certificates")),
+        (Start::Other, _) => Err(io::Error::other("it does not start with HTTP")),
+    }
+}
+
+/// How a connection starts.
+enum Start {
+    Tls,
+    Http2,
+    Http1,
+    Other,
+}
+
+/// How a connection starts, as soon as this is known. Nothing is consumed.
+async fn first_bytes(stream: &TcpStream) -> io::Result<Start> {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let len = stream.peek(&mut start).await?;
+        let read = &start[..len];
+        if read == PREFACE {
+            return Ok(Start::Http2);
+        }
+        if len == 0 || read != &PREFACE[..len] {
+            return Ok(match read.first() {
+                Some(&HANDSHAKE) => Start::Tls,
+                // A request of HTTP/1 starts with its method, in capital letters.
+                Some(first) if first.is_ascii_uppercase() => Start::Http1,
+                _ => Start::Other,
+            });
+        }
+        // Some bytes can be read already, so waiting for readability would return at once.
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}

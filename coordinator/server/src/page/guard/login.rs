@@ -1,0 +1,100 @@
+//! The login of browsers: a form takes a token, and a cookie keeps it. Scripts and other sites cannot read the cookie.
+
+use askama::Template;
+use axum::extract::{Form, Request, State};
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use biosweep_common::vocabulary::access::role::Role;
+use biosweep_common::vocabulary::access::token::Token;
+use futures::StreamExt as _;
+use serde::Deserialize;
+
+use super::super::{Page, error};
+use crate::access::guard::invalid;
+use crate::access::policy::Needs;
+
+/// The cookie with the token.
+const NAME: &str = "biosweep-token";
+/// The address of the form.
+pub(in crate::page) const PATH: &str = "/login";
+/// What everybody may load: the form needs it.
+const ASSETS: &str = "/assets/";
+
+#[derive(Template)]
+#[template(path = "page/login.html")]
+struct LoginPage {
+    /// Why the last token was refused.
+    refused: Option<String>,
+}
+
+/// The form with the token.
+#[derive(Deserialize)]
+pub(in crate::page) struct Sent {
+    #[serde(default)]
+    token: String,
+}
+
+/// `GET /login`.
+pub(in crate::page) async fn form() -> Response {
+    page(StatusCode::OK, None)
+}
+
+/// `POST /login`.
+pub(in crate::page) async fn login(State(page_of): State<Page>, Form(sent): Form<Sent>) -> Response {
+    let Some(registry) = &page_of.registry else { return Redirect::to("/").into_response() };
+    let refused = |why: String| page(StatusCode::UNAUTHORIZED, Some(why));
+    let token = match sent.token.trim().parse::<Token>() {
+        Ok(token) => token,
+        Err(error) => return refused(error.to_string()),
+    };
+    match registry.caller(Some(&token), None) {
+        Ok(caller) if Needs::User(Role::Viewer).are_met_by(&caller) => {
+            let cookie = format!("{NAME}={}; Path=/; HttpOnly; Secure; SameSite=Strict", token.to_text());
+            let cookie = HeaderValue::from_str(&cookie).expect("a token has no other characters");
+            ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+        }
+        Ok(_) => refused(format!("the page needs {}", Needs::User(Role::Viewer).words())),
+        Err(unknown) => refused(unknown.to_string()),
+    }
+}
+
+fn page(status: StatusCode, refused: Option<String>) -> Response {
+    (status, Html(LoginPage { refused }.render().expect("memory takes a page"))).into_response()
+}
+
+fn token_of(headers: &HeaderMap) -> Option<Token> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+    let mut cookies = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+    cookies.find(|(name, _)| *name == NAME)?.1.parse().ok()
+}
+
+/// Answers a request of somebody who may send it. Without a registry this is everybody.
+pub(super) async fn admit(page: &Page, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let Some(registry) = page.registry.clone().filter(|_| path != PATH && !path.starts_with(ASSETS)) else {
+        return next.run(request).await;
+    };
+    let reads = *request.method() == Method::GET;
+    let needs = Needs::User(if reads { Role::Viewer } else { Role::Submitter });
+    let token = token_of(request.headers());
+    match registry.caller(token.as_ref(), None) {
+        Ok(caller) if needs.are_met_by(&caller) => {
+            let is_stream = path == super::super::EVENTS;
+            let response = next.run(request).await;
+            if !is_stream {
+                return response;
+            }
+            let (head, body) = response.into_parts();
+            let body = body.into_data_stream().take_until(invalid(registry, caller));
+            Response::from_parts(head, axum::body::Body::from_stream(body))
+        }
+        Ok(_) if token.is_some() => {
+            error::page(StatusCode::FORBIDDEN, format!("this needs {}", needs.words())).into_response()
+        }
+        _ if reads => Redirect::to(PATH).into_response(),
+        _ => error::page(StatusCode::UNAUTHORIZED, "your token is no longer valid; log in again".to_owned())
+            .into_response(),
+    }
+}
