@@ -39,8 +39,14 @@ impl Default for Home {
 
 /// Removes the environment variables that name another home or a batch job, and those that a worker ignores with a warning.
 pub fn without_variables(command: &mut Command) {
-    const OWN: [&str; 5] =
-        ["BIOSWEEP_COORDINATOR", "BIOSWEEP_STORE", "BIOSWEEP_CHECKPOINTS", "SLURM_JOB_ID", "SLURM_JOB_END_TIME"];
+    const OWN: [&str; 6] = [
+        "BIOSWEEP_COORDINATOR",
+        "BIOSWEEP_CONNECTION",
+        "BIOSWEEP_STORE",
+        "BIOSWEEP_CHECKPOINTS",
+        "SLURM_JOB_ID",
+        "SLURM_JOB_END_TIME",
+    ];
     for variable in OWN.iter().chain(VARIABLES) {
         command.env_remove(variable);
     }

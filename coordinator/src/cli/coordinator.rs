@@ -16,9 +16,7 @@ pub(crate) struct Coordinator {
     #[arg(long, env = "BIOSWEEP_CONNECTION", value_name = "FILE", value_parser = connection_file)]
     pub(super) connection: Option<ConnectionFile>,
     /// Address of a coordinator without TLS that has its own store, such as http://127.0.0.1:7465
-    #[arg(
-        long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", value_parser = at_address, conflicts_with = "connection"
-    )]
+    #[arg(long, env = "BIOSWEEP_COORDINATOR", value_name = "URL", value_parser = at_address)]
     pub(super) coordinator: Option<ConnectionFile>,
     #[command(flatten)]
     store: StoreArgs,

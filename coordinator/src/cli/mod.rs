@@ -170,6 +170,12 @@ impl Cli {
         while let Some((_, command)) = innermost.subcommand() {
             innermost = command;
         }
+        let is_given = |id: &str| innermost.try_contains_id(id).is_ok_and(|given| given);
+        if is_given("coordinator") && is_given("connection") {
+            let message = "--connection (or BIOSWEEP_CONNECTION) and --coordinator (or BIOSWEEP_COORDINATOR) name two \
+                           coordinators: remove one of them";
+            Self::command().error(ErrorKind::ArgumentConflict, message).exit();
+        }
         let source = |id: &str| innermost.try_contains_id(id).ok().and_then(|_| innermost.value_source(id));
         if source("store") == Some(ValueSource::CommandLine)
             && ["coordinator", "connection"].into_iter().any(|id| source(id).is_some())

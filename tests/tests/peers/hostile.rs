@@ -12,7 +12,7 @@ use biosweep_common::protocol::wire::{FromWire as _, IntoWire as _};
 use biosweep_common::results::views::{ResultView, WatchEvent};
 use biosweep_common::settings::{Setting, Value};
 use biosweep_common::vocabulary::diagnostics::Measure;
-use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex};
+use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_host::id::new_id;
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
@@ -41,6 +41,13 @@ fn curve() -> Vec<v1::CurvePoint> {
 
 fn diagnostics() -> Vec<v1::DiagnosticPoint> {
     vec![v1::DiagnosticPoint { update: 1, layer: 1, measure: "weight_norm".to_owned(), value: 1.0 }]
+}
+
+/// The hello of a worker that holds nothing.
+pub(crate) fn hello_of(worker: WorkerId) -> v1::WorkerMessage {
+    let Up::Hello(hello) = hello("") else { unreachable!("it is a hello") };
+    let hello = v1::Hello { worker: worker.to_string(), held: Vec::new(), ..hello };
+    v1::WorkerMessage { message: Some(Up::Hello(hello)) }
 }
 
 fn hello(sweep: &str) -> Up {

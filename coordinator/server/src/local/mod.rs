@@ -177,6 +177,8 @@ impl WorkerOptions {
         let log = open_log(&path).map_err(failed)?;
         let also_log = log.try_clone().map_err(failed)?;
         let mut command = Command::new(&self.program);
+        // A connection file is for a coordinator elsewhere.
+        command.env_remove("BIOSWEEP_CONNECTION");
         // The workers get the deadline as an argument. If they asked Slurm again, the answer could differ.
         for variable in deadline::VARIABLES {
             command.env_remove(variable);
