@@ -182,6 +182,7 @@ impl Protocol {
                     text.len() <= if field.name() == "note" { 40_000 } else { 8_192 }
                         && text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t'))
                 }),
+                Type::Bytes => part.content.len() <= 16_384,
                 Type::Double => {
                     let number = f64::from_le_bytes(part.content.try_into().expect("eight bytes"));
                     number.is_finite()
@@ -239,6 +240,9 @@ fn values(field: &FieldDescriptorProto) -> Vec<(String, Vec<u8>)> {
                 })
                 .collect()
         }
+        Type::Bytes => [Vec::new(), vec![0], vec![0xff; 1 << 20]]
+            .map(|bytes| (format!("{} bytes", bytes.len()), put_bytes(field, &bytes)))
+            .to_vec(),
         other => panic!("{} is of a kind that nobody spoils yet: {other:?}", field.name()),
     }
 }

@@ -13,6 +13,8 @@ use crate::{Home, until, until_ended};
 #[derive(Debug)]
 pub struct Secured {
     home: Home,
+    /// A home without a store, for commands on another machine.
+    elsewhere: Home,
     coordinator: Option<Child>,
     workers: Vec<(Child, Home)>,
 }
@@ -21,7 +23,7 @@ impl Default for Secured {
     fn default() -> Self {
         let home = Home::default();
         let _made = home.answer(&["certs", "init"]);
-        let mut secured = Self { home, coordinator: None, workers: Vec::new() };
+        let mut secured = Self { home, elsewhere: Home::default(), coordinator: None, workers: Vec::new() };
         secured.serve();
         secured
     }
@@ -74,11 +76,10 @@ impl Secured {
         (path, made["id"].as_str().expect("an id").to_owned())
     }
 
-    /// The command `biosweep` with a connection file, in a home of its own that does not exist.
+    /// The command `biosweep` with a connection file, without the coordinator's home.
     #[must_use]
     pub fn asking(&self, connection: &std::path::Path, arguments: &[&str]) -> Command {
-        let mut command = self.home.biosweep(arguments);
-        command.arg("--home").arg(self.home.path().join("elsewhere"));
+        let mut command = self.elsewhere.biosweep(arguments);
         command.env("BIOSWEEP_CONNECTION", connection);
         command
     }

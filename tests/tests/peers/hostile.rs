@@ -11,6 +11,7 @@ use biosweep_common::protocol::reports::ReportReader;
 use biosweep_common::protocol::wire::{FromWire as _, IntoWire as _};
 use biosweep_common::results::views::{ResultView, WatchEvent};
 use biosweep_common::settings::{Setting, Value};
+use biosweep_common::vocabulary::access::rows::TokenView;
 use biosweep_common::vocabulary::diagnostics::Measure;
 use biosweep_common::vocabulary::ids::{Attempt, SweepId, TrajectoryIndex, WorkerId};
 use biosweep_host::id::new_id;
@@ -300,6 +301,10 @@ fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
             let mut pieces = curve_pieces(curves.finish().ok()??).into_iter();
             pieces.next().map(|first| first.encode_to_vec())
         }
+        "Token" => {
+            let token = TokenView::from_wire(v1::Token::decode(bytes).ok()?).ok()?;
+            Some(token.into_wire().encode_to_vec())
+        }
         "TrainedResponse" => {
             let trained = trained_of_pieces(vec![v1::TrainedResponse::decode(bytes).ok()?]).ok()?;
             trained_pieces(trained).into_iter().next().map(|first| first.encode_to_vec())
@@ -309,7 +314,28 @@ fn understood(message: &str, bytes: &[u8], sweep: &str) -> Option<Vec<u8>> {
 }
 
 /// Texts in answers without their own limits: the texts of a spec, which are parsed, and ids, which are only compared.
-const READ_OTHERWISE: [&str; 3] = ["SpecResponse.spec", "SpecResponse.resolved", "WhichEndedResponse.sweeps"];
+const READ_OTHERWISE: [&str; 6] = [
+    "SpecResponse.spec",
+    "SpecResponse.resolved",
+    "WhichEndedResponse.sweeps",
+    "EnrolResponse.chain",
+    "RenewResponse.chain",
+    "CreateTokenResponse.token",
+];
+
+fn token() -> v1::Token {
+    v1::Token {
+        id: "0123456789abcdef".to_owned(),
+        role: v1::Role::Worker as i32,
+        label: "alice".to_owned(),
+        creator: "owner".to_owned(),
+        created_at_ms: 1,
+        expires_at_ms: Some(2),
+        uses_left: Some(3),
+        revoked_at_ms: Some(4),
+        workers: 5,
+    }
+}
 
 #[test]
 fn accepted_messages_are_within_the_limits() {
@@ -321,6 +347,7 @@ fn accepted_messages_are_within_the_limits() {
         ("TrialResult", results(&sweep)),
         ("Curve", curves()),
         ("TrainedResponse", trained(&sweep)),
+        ("Token", vec![token().encode_to_vec()]),
     ];
     let mut read = BTreeSet::new();
     for (message, samples) in samples {

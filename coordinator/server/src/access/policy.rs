@@ -21,7 +21,6 @@ pub(crate) enum Needs {
 const METHODS: &[(&str, Needs)] = &[
     ("/grpc.health.v1.Health/Check", Needs::Nothing),
     ("/grpc.health.v1.Health/Watch", Needs::Nothing),
-    ("/grpc.health.v1.Health/List", Needs::User(Role::Viewer)),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Needs::User(Role::Viewer)),
     ("/biosweep.v1.Access/Enrol", Needs::WorkerToken),
     ("/biosweep.v1.Access/Renew", Needs::Worker),
@@ -125,8 +124,8 @@ mod tests {
         assert_eq!(allowed(&Caller::Nobody), 2, "health");
         assert_eq!(allowed(&holder(Role::Worker)), 3, "health and enrolment");
         assert_eq!(allowed(&worker), 5, "health, renewal and its own service");
-        assert_eq!(allowed(&holder(Role::Viewer)), 2 + 2 + 9);
-        assert_eq!(allowed(&holder(Role::Submitter)), 2 + 2 + 9 + 7);
-        assert_eq!(allowed(&holder(Role::Operator)), 2 + 2 + 9 + 7 + 2 + 3);
+        assert_eq!(allowed(&holder(Role::Viewer)), 2 + 1 + 9);
+        assert_eq!(allowed(&holder(Role::Submitter)), 2 + 1 + 9 + 7);
+        assert_eq!(allowed(&holder(Role::Operator)), 2 + 1 + 9 + 7 + 2 + 3);
     }
 }

@@ -18,7 +18,8 @@ use biosweep_common::vocabulary::time::WallTime;
 use biosweep_host::id::new_id;
 use biosweep_scheduler::record::Record;
 use biosweep_scheduler::record::{
-    AttemptRow, CurveRow, DatasetRow, OutcomeRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow, TrialResult,
+    AccessRows, AttemptRow, CurveRow, DatasetRow, OutcomeRow, Restored, RestoredSweep, SourceRow, Submission, SweepRow,
+    TrialResult,
 };
 use biosweep_scheduler::scheduler::Timeouts;
 use biosweep_scheduler::tables::pending::PreparedSpec;
@@ -126,6 +127,9 @@ impl Store for Flaky {
     }
     async fn incomplete_causes(&self, id: SweepId, limit: u32) -> Result<Vec<IncompleteCause>, StoreError> {
         self.memory.incomplete_causes(id, limit).await
+    }
+    async fn access(&self) -> Result<AccessRows, StoreError> {
+        self.memory.access().await
     }
 }
 
