@@ -35,6 +35,8 @@ impl Secured {
     /// # Panics
     /// If it does not start.
     pub fn serve(&mut self) {
+        // A coordinator that was killed leaves its file.
+        drop(std::fs::remove_file(self.home.path().join("coordinator.json")));
         let log = std::fs::File::create(self.home.path().join("serve.log")).expect("a log");
         let mut command = self.home.biosweep(&["serve", "--listen", "127.0.0.1:0"]);
         command.stderr(log.try_clone().expect("the same log")).stdout(log);

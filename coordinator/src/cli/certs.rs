@@ -8,7 +8,7 @@ use biosweep_common::vocabulary::access::rows::NewToken;
 use biosweep_connection::file::write_private;
 use biosweep_host::clock::Clock;
 use biosweep_host::name;
-use biosweep_server::access::authority::Authority;
+use biosweep_server::access::authority::{Authority, folder_of};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -76,11 +76,6 @@ pub(crate) struct ClientArgs {
     key: PathBuf,
     #[command(flatten)]
     store: StoreArgs,
-}
-
-/// The folder of certificates in a home.
-pub(super) fn folder_of(home: &Path) -> PathBuf {
-    home.join("certs")
 }
 
 impl Folder {

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use biosweep_host::name;
 use biosweep_host::stop::Stop;
 use biosweep_scheduler::scheduler::Timeouts;
-use biosweep_server::access::authority::Authority;
+use biosweep_server::access::authority::{Authority, folder_of};
 use biosweep_server::host::{Host, HostOptions, Lifetime, Protection, Scope};
 use clap::Args;
 
+use super::StoreArgs;
 use super::failure::{Exit, Failure};
 use super::run::stop_host;
-use super::{StoreArgs, certs};
 use crate::terminal::say;
 
 /// The default port.
@@ -148,7 +148,7 @@ pub(super) async fn run(args: &ServeArgs, home: &Path, stop: &Stop) -> Result<Ex
 
 /// Resolves the address and starts the coordinator.
 async fn start(args: &ServeArgs, home: &Path) -> Result<Host, Failure> {
-    let own = certs::folder_of(home);
+    let own = folder_of(home);
     let protection = match &args.certs {
         Some(folder) => Protection::Certificates(folder),
         None if args.insecure => Protection::None,

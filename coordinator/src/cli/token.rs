@@ -9,12 +9,12 @@ use biosweep_common::workers::flags;
 use biosweep_connection::dial::PORT;
 use biosweep_connection::file::ConnectionFile;
 use biosweep_host::name;
-use biosweep_server::access::authority::Authority;
+use biosweep_server::access::authority::{Authority, folder_of};
 use clap::{Args, Subcommand};
 
 use super::answer::answer;
 use super::failure::{Exit, Failure};
-use super::{Coordinator, Output, certs};
+use super::{Coordinator, Output};
 use crate::client::Client;
 use crate::render::access;
 
@@ -165,7 +165,7 @@ pub(super) async fn run(command: &TokenCommand, home: &Path, output: Output) -> 
 }
 
 async fn create(args: &CreateArgs, home: &Path, output: Output) -> Result<Exit, Failure> {
-    let folder = args.certs.clone().unwrap_or_else(|| certs::folder_of(home));
+    let folder = args.certs.clone().unwrap_or_else(|| folder_of(home));
     let elsewhere = args.coordinator.elsewhere();
     let authority = match elsewhere {
         Some(connection) => connection.authority(),

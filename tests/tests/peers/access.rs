@@ -72,6 +72,16 @@ fn a_sweep_runs_over_tls_and_each_role_may_do_its_part() {
     let used = tokens.as_array().expect("a list").iter().find(|token| token["id"] == worker_token.as_str());
     assert_eq!(used.map(|token| (&token["uses_left"], &token["workers"])), Some((&Value::from(0), &Value::from(1))));
 
+    // No log and no command line has a secret.
+    let coordinator = fs::read_to_string(secured.home().path().join("serve.log")).expect("a log");
+    for log in [coordinator, secured.log()] {
+        assert!(!log.contains("bsj1."), "{log}");
+    }
+    for process in fs::read_dir("/proc").expect("processes can be listed").flatten() {
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&command).contains("bsj1."), "{}", process.path().display());
+    }
+
     // The token is used up: another worker does not get in, and says why.
     secured.work(&worker);
     assert_eq!(until_ended(secured.last_worker()).code(), Some(3));
@@ -146,7 +156,7 @@ fn tokens_that_are_not_of_this_coordinator_are_refused() {
         token.replace_range(at..at + to.len(), to);
         token
     };
-    for token in [changed(4, "0000"), changed(80, "0000000000000000")] {
+    for token in [changed(4, "0000"), changed(81, "0000000000000000")] {
         with(&|mut file| {
             file["token"] = token.clone().into();
             file

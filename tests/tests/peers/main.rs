@@ -3,5 +3,6 @@
 mod access;
 mod certificates;
 mod hostile;
+mod login;
 mod misbehaving;
 mod reports;

@@ -96,6 +96,12 @@ pub enum RequestError {
     Signing(#[from] rcgen::Error),
 }
 
+/// The folder of the certificates in a home.
+#[must_use]
+pub fn folder_of(home: &Path) -> PathBuf {
+    home.join("certs")
+}
+
 /// The certificate authority of a coordinator.
 #[derive(Debug)]
 pub struct Authority {
