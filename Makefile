@@ -7,7 +7,7 @@ FEATURES ?=
 ALL_FEATURES := --features biosweep-worker/s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test postgresql readers tex browser lint bench bench-coordinator bench-peers clean
+.PHONY: help setup build run wheels test postgresql readers tex browser torch slurm lint bench bench-coordinator bench-peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,10 +22,14 @@ build: setup ## Build both programs into target/release
 run: build ## Run the quickstart sweep on embedded data, to results and figures
 	target/release/biosweep run quickstart
 
+wheels: setup ## Build the Python wheels of both programs into dist
+	deploy/python/build.sh -p biosweep -p biosweep-worker $(ALL_FEATURES)
+
 # Everything is built in the release profile, so that libtorch's bindings are compiled once for build, test and lint; and with the tests,
 # since what they depend on changes the features of what they share with the programs.
-test: setup postgresql readers tex browser lint ## Run every check and test
+test: setup postgresql readers tex browser torch slurm lint ## Run every check and test
 	$(CARGO) build --release --locked --workspace --bins --tests $(ALL_FEATURES)
+	@if [ "$$CI" = true ]; then deploy/python/build.sh --workspace --bins --tests $(ALL_FEATURES); fi
 	$(CARGO) test --release --locked --workspace $(ALL_FEATURES)
 
 postgresql: setup
@@ -41,6 +45,12 @@ tex: setup
 
 browser: setup
 	@if [ "$$CI" = true ]; then deploy/setup/tests/browser.sh; fi
+
+torch: setup
+	@if [ "$$CI" = true ]; then deploy/setup/tests/torch.sh; fi
+
+slurm: setup
+	@if [ "$$CI" = true ]; then deploy/setup/tests/slurm.sh; fi
 
 lint: setup ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

@@ -5,8 +5,8 @@
 //! | [`cli`] | one file per command |
 //! | [`client`] | the connection of a command to a coordinator |
 //! | [`export`] | exports with one run a trial: TensorBoard's event files, MLflow |
-//! | [`folder`] | the folder with the files of a run |
-//! | [`new_file`] | a file that appears whole or not at all |
+//! | [`files`] | files that appear whole or not at all, and the folder with the files of a run |
+//! | [`mod@hypotf`] | a C function, so that the program starts with an older glibc |
 //! | [`render`] | answers for people and programs |
 //! | [`rows`] | the rows of an export |
 //! | [`terminal`] | questions and messages, the width of the terminal |
@@ -19,8 +19,8 @@ mod chaos;
 mod cli;
 mod client;
 mod export;
-mod folder;
-mod new_file;
+mod files;
+mod hypotf;
 mod render;
 mod replay;
 mod rows;

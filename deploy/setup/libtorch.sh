@@ -30,5 +30,9 @@ if [ "$(uname -s)" != Linux ] || [ ! -f "$list" ]; then
     say "there is no ready libtorch for $(uname -s)-$arch; install libtorch $version and set LIBTORCH to where it is"
     exit 3
 fi
+# deploy/setup/tests/torch.sh installs the same wheels, for tests.
+if [ "${CI:-}" = true ]; then
+    keep=${CARGO_TARGET_DIR:-target}/torch-wheels
+fi
 say "fetching $what (about 550 MB, once)"
 install_from "$list"

@@ -1,5 +1,5 @@
 # Takes programs and libraries out of Python wheels; sourced by libtorch.sh and postgresql.sh.
-# $name is the folder they go to, $what says what it is, to people.
+# $name is the folder they go to, $what says what it is, to people. If $keep is set, the wheels stay in this folder.
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -44,5 +44,9 @@ install_from() {
     (cd "$partial/$name" && find . -type f ! -name MANIFEST -print0 | sort -z | xargs -0 sha256sum >MANIFEST)
     rm -rf "$name"
     mv "$partial/$name" "$name"
+    if [ -n "${keep:-}" ]; then
+        mkdir -p "$keep"
+        mv "$partial"/wheels/*.whl "$keep"
+    fi
     say "$what is in $(pwd)/$name"
 }

@@ -8,8 +8,8 @@ pub mod mlflow;
 pub mod network;
 pub mod postgres;
 pub mod readers;
-pub mod secured;
 pub mod store;
+pub mod wheels;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

@@ -1,5 +1,6 @@
-//! The token in the headers of requests.
+//! The headers of requests: the token, and the versions of the program.
 
+use biosweep_common::protocol::version::{PROGRAM_HEADER, PROGRAM_VERSION, PROTOCOL_HEADER, PROTOCOL_VERSION};
 use biosweep_common::vocabulary::access::token::Token;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
@@ -10,7 +11,7 @@ pub const HEADER: &str = "authorization";
 /// What stands before the token in it.
 pub const SCHEME: &str = "Bearer ";
 
-/// Adds a token to every request, if there is one.
+/// Adds the versions of the program to every request, and a token if there is one.
 #[derive(Debug, Clone)]
 pub struct Bearer(Option<AsciiMetadataValue>);
 
@@ -29,6 +30,8 @@ impl Bearer {
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert(PROTOCOL_HEADER, PROTOCOL_VERSION.into());
+        request.metadata_mut().insert(PROGRAM_HEADER, AsciiMetadataValue::from_static(PROGRAM_VERSION));
         if let Some(value) = &self.0 {
             request.metadata_mut().insert(HEADER, value.clone());
         }

@@ -2,7 +2,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`file`] | connection files: addresses, fingerprint, token |
+//! | [`mod@file`] | connection files: addresses, fingerprint, token |
 //! | [`authority`] | the check that a server's certificate comes from the expected authority |
 //! | [`identity`] | the key and the certificate of a worker |
 //! | [`dial`] | connections: TCP, TLS, and the channel of gRPC on top |

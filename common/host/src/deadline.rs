@@ -7,9 +7,10 @@ use std::time::Duration;
 use biosweep_common::vocabulary::time::WallTime;
 use tokio::process::Command;
 
+use crate::resources::slurm::{JOB_VARIABLE, job_id};
+
 /// The variable with the end of the job in seconds since 1970. Slurm sets it from version 23.02 on.
 const END_VARIABLE: &str = "SLURM_JOB_END_TIME";
-const JOB_VARIABLE: &str = "SLURM_JOB_ID";
 
 /// The environment variables that describe the process's job.
 pub const VARIABLES: [&str; 2] = [JOB_VARIABLE, END_VARIABLE];
@@ -96,8 +97,7 @@ impl Job {
     /// The job of this process's environment.
     #[must_use]
     pub fn of_environment() -> Self {
-        let text = |name| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        Self { id: text(JOB_VARIABLE).filter(|id| !id.trim().is_empty()), end: text(END_VARIABLE) }
+        Self { id: job_id(), end: env::var_os(END_VARIABLE).map(|value| value.to_string_lossy().into_owned()) }
     }
 
     /// Whether this process runs in a job. A variable alone may come from somewhere else.

@@ -7,9 +7,9 @@
 //! | [`logging`] | logging, set up once per program |
 //! | `stop` | the signals that ask a program to stop |
 //! | `deadline` | the end of a batch job |
-//! | [`memory`] | the amount of memory |
 //! | [`name`] | the name of the machine |
 //! | [`limits`] | limits on open files and threads |
+//! | [`resources`] | the cores and the memory that this process may use |
 //! | `variables` | environment variables of command-line flags |
 
 pub mod clock;
@@ -18,8 +18,8 @@ pub mod deadline;
 pub mod id;
 pub mod limits;
 pub mod logging;
-pub mod memory;
 pub mod name;
+pub mod resources;
 #[cfg(feature = "program")]
 pub mod stop;
 #[cfg(feature = "program")]

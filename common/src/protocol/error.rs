@@ -1,11 +1,15 @@
 //! Why a message cannot be read.
 
+use super::version::VersionMismatch;
 use crate::configuration::ConfigurationError;
 use crate::vocabulary::ids::{Attempt, TrajectoryIndex};
 
 /// Why a message cannot be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WireError {
+    /// The peer has another version of the protocol.
+    #[error(transparent)]
+    Version(#[from] VersionMismatch),
     /// A required field is missing.
     #[error("message without `{field}`; are coordinator and worker of the same version?")]
     Missing {

@@ -7,6 +7,7 @@
 //! | [`error`] | why a message cannot be read |
 //! | [`wire`] | the conversion traits, and the values that both services use |
 //! | [`bounds`] | the limits of every field of a message |
+//! | [`version`] | the version of the protocol, and the refusal of another one |
 //! | [`reports`] | reports of any size; large ones are sent in pieces |
 //! | `workers` | conversions for the service for workers |
 //! | `access` | conversions for the service for access |
@@ -23,5 +24,6 @@ pub mod pieces;
 pub mod reports;
 pub mod session;
 mod sweeps;
+pub mod version;
 pub mod wire;
 mod workers;

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::files::Files;
 use super::{Coordinator, replicates, settings};
 use crate::client::Client;
-use crate::folder;
+use crate::files::folder;
 
 /// The results to analyse.
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use clap::Args;
 use super::answer::answer;
 use super::execution::ExecutionArgs;
 use super::failure::{Exit, Failure};
-use super::run::end_of_job;
+use super::run::{end_of_job, memory_of_workers};
 use super::{Output, StoreArgs, source};
 use crate::chaos::{self, ChaosOptions, ChaosVerdict};
 use crate::render::{human, json};
@@ -80,6 +80,7 @@ async fn try_it(args: &ChaosArgs, home: &Path, place: &Path) -> Result<ChaosVerd
         data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
         home: home.to_owned(),
         deadline: end_of_job().await?,
+        memory_bytes: memory_of_workers()?,
     };
     let datasets: Vec<_> = source.spec.grid.datasets().into_iter().collect();
     worker.check(&datasets).await?;

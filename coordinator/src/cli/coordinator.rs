@@ -4,7 +4,8 @@ use std::path::Path;
 
 use biosweep_common::workers::flags;
 use biosweep_connection::file::{ConnectionFile, ConnectionFileError};
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 
 use crate::client::Target;
 
@@ -28,6 +29,22 @@ pub(crate) struct StoreArgs {
     /// PostgreSQL store for sweeps and results: postgres://USER@HOST/DATABASE [default: a SQLite file in --home]
     #[arg(long, env = "BIOSWEEP_STORE", value_name = "URL", hide_env_values = true, value_parser = store_url)]
     store: Option<String>,
+}
+
+/// Why the given options name two stores or two coordinators; `None` if they do not.
+pub(super) fn contradiction(given: &ArgMatches) -> Option<&'static str> {
+    let source = |id: &str| given.try_contains_id(id).ok().and_then(|_| given.value_source(id));
+    let (connection, coordinator) = (source("connection").is_some(), source("coordinator").is_some());
+    if connection && coordinator {
+        return Some(
+            "--connection (or BIOSWEEP_CONNECTION) and --coordinator (or BIOSWEEP_COORDINATOR) name two coordinators: remove \
+             one of them",
+        );
+    }
+    (source("store") == Some(ValueSource::CommandLine) && (connection || coordinator)).then_some(
+        "--store is the store of a coordinator on this machine, but --coordinator or --connection (or BIOSWEEP_COORDINATOR, \
+         BIOSWEEP_CONNECTION) names a coordinator with its own store: remove one of them",
+    )
 }
 
 fn connection_file(path: &str) -> Result<ConnectionFile, ConnectionFileError> {

@@ -59,7 +59,7 @@ async fn look_at_custom(
         Ok(program) => {
             let (device, data_dir) = ("cpu".to_owned(), data_dir.map(Path::to_owned));
             let home = home.unwrap_or(Path::new(".")).to_owned();
-            let worker = WorkerOptions { program, device, data_dir, home, deadline: None };
+            let worker = WorkerOptions { program, device, data_dir, home, deadline: None, memory_bytes: None };
             worker.check(std::slice::from_ref(&dataset)).await
         }
         Err(error) => Err(error),

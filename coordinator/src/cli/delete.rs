@@ -11,7 +11,7 @@ use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Coordinator, Output};
 use crate::client::Client;
-use crate::folder;
+use crate::files::folder;
 use crate::render::{human, json};
 use crate::terminal::{ask, say};
 

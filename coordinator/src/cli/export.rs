@@ -14,8 +14,8 @@ use super::{Coordinator, Output};
 use crate::client::Client;
 use crate::export::event_files::EventFolder;
 use crate::export::mlflow::{self, Credentials, Server};
-use crate::folder;
-use crate::new_file::{Earlier, NewFile};
+use crate::files::folder;
+use crate::files::new_file::{Earlier, NewFile};
 use crate::render::{human, json};
 use crate::rows::{self, Origin, What};
 

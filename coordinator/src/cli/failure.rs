@@ -11,7 +11,7 @@ use miette::Report;
 use crate::bench::BenchError;
 use crate::client::ClientError;
 use crate::export::mlflow::ServerError;
-use crate::new_file::NewFileError;
+use crate::files::new_file::NewFileError;
 use crate::render::spec_error;
 use crate::terminal::escape::escaped;
 

@@ -14,7 +14,7 @@ use super::Output;
 use super::analysis::{Analysed, AnalysisArgs, Curves};
 use super::answer::answer;
 use super::failure::{Exit, Failure};
-use crate::new_file::{Earlier, NewFile};
+use crate::files::new_file::{Earlier, NewFile};
 use crate::render::json;
 use crate::terminal::say;
 

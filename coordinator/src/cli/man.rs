@@ -10,7 +10,7 @@ use clap_mangen::Man;
 use super::answer::answer;
 use super::failure::{Exit, Failure};
 use super::{Cli, Output};
-use crate::new_file::{Earlier, NewFile};
+use crate::files::new_file::{Earlier, NewFile};
 use crate::render::{human, json};
 
 #[derive(Debug, Args)]

@@ -39,6 +39,7 @@ mod sensitivity;
 mod serve;
 mod settings;
 mod show;
+mod slurm;
 mod source;
 mod submit;
 mod token;
@@ -51,9 +52,8 @@ use std::time::Duration;
 
 use biosweep_host::logging::{self, Destination};
 use biosweep_host::stop::Stop;
-use biosweep_host::{limits, variables};
+use biosweep_host::{limits, resources, variables};
 use clap::error::ErrorKind;
-use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
@@ -61,6 +61,7 @@ use control::Control;
 pub(crate) use coordinator::{Coordinator, StoreArgs};
 use failure::{Exit, Failure};
 pub(crate) use format::{Output, TableFormat};
+pub(crate) use slurm::SlurmJob;
 
 /// Hyperparameter sweeps over learning rules: backpropagation, feedback alignment, target propagation and related
 /// rules.
@@ -117,6 +118,9 @@ enum Command {
     Note(note::NoteArgs),
     /// Delete a sweep that has ended, with its results, files and checkpoints
     Delete(delete::DeleteArgs),
+    /// Submit workers to a Slurm cluster
+    #[command(subcommand)]
+    Slurm(slurm::SlurmCommand),
     /// List the workers and what they train
     Workers(workers::WorkersArgs),
     /// Release a worker from quarantine
@@ -170,19 +174,8 @@ impl Cli {
         while let Some((_, command)) = innermost.subcommand() {
             innermost = command;
         }
-        let is_given = |id: &str| innermost.try_contains_id(id).is_ok_and(|given| given);
-        if is_given("coordinator") && is_given("connection") {
-            let message = "--connection (or BIOSWEEP_CONNECTION) and --coordinator (or BIOSWEEP_COORDINATOR) name two \
-                           coordinators: remove one of them";
-            Self::command().error(ErrorKind::ArgumentConflict, message).exit();
-        }
-        let source = |id: &str| innermost.try_contains_id(id).ok().and_then(|_| innermost.value_source(id));
-        if source("store") == Some(ValueSource::CommandLine)
-            && ["coordinator", "connection"].into_iter().any(|id| source(id).is_some())
-        {
-            let message = "--store is the store of a coordinator on this machine, but --coordinator or --connection (or \
-                           BIOSWEEP_COORDINATOR, BIOSWEEP_CONNECTION) names a coordinator with its own store: remove one of them";
-            Self::command().error(ErrorKind::ArgumentConflict, message).exit();
+        if let Some(why) = coordinator::contradiction(innermost) {
+            Self::command().error(ErrorKind::ArgumentConflict, why).exit();
         }
         Self::from_arg_matches(&given).unwrap_or_else(|error| error.exit())
     }
@@ -223,6 +216,7 @@ impl Command {
             Self::Retry(args) => Some(&args.coordinator),
             Self::Note(args) => Some(&args.coordinator),
             Self::Delete(args) => Some(&args.coordinator),
+            Self::Slurm(command) => Some(command.asks()),
             Self::Workers(args) => Some(&args.coordinator),
             Self::Release(args) => Some(&args.coordinator),
             Self::Results(args) => Some(&args.coordinator),
@@ -253,6 +247,7 @@ impl Command {
             Self::List(_)
                 | Self::Show(_)
                 | Self::Watch(_)
+                | Self::Slurm(_)
                 | Self::Workers(_)
                 | Self::Results(_)
                 | Self::Figures(_)
@@ -295,10 +290,12 @@ const THREADS_BESIDE: usize = 4;
 /// A runtime for a command; only commands that coordinate get several threads.
 fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = if command.is_busy() {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = resources::cores().map_err(Failure::bad_input)? as usize;
         // The runtime panics if it cannot start its threads.
         limits::can_start_threads(cores + THREADS_BESIDE).map_err(Failure::from_environment)?;
-        tokio::runtime::Builder::new_multi_thread()
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(cores);
+        builder
     } else {
         tokio::runtime::Builder::new_current_thread()
     };
@@ -368,6 +365,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Command::Retry(args) => retry::run(&args, &home, output).await,
             Command::Note(args) => note::run(&args, &home, output).await,
             Command::Delete(args) => delete::run(&args, &home, output).await,
+            Command::Slurm(command) => slurm::run(&command, &home, output).await,
             Command::Workers(args) => workers::run(&args, &home, output).await,
             Command::Release(args) => release::run(&args, &home, output).await,
             Command::Certs(command) => certs::run(&command, &home, output).await,

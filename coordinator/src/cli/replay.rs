@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::answer::answer;
 use super::failure::{Exit, Failure};
-use super::run::end_of_job;
+use super::run::{end_of_job, memory_of_workers};
 use super::{Coordinator, Output};
 use crate::client::Client;
 use crate::render::{human, json};
@@ -40,6 +40,7 @@ pub(super) async fn run(args: &ReplayArgs, home: &Path, output: Output) -> Resul
         data_dir: Some(args.data_dir.clone().unwrap_or_else(|| home.join("datasets"))),
         home: home.to_owned(),
         deadline: end_of_job().await?,
+        memory_bytes: memory_of_workers()?,
     };
     say(human::replaying(&trained));
     let verdict = replay::run(&trained, &worker).await?;

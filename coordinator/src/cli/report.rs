@@ -16,8 +16,8 @@ use super::failure::{Exit, Failure};
 use super::files::Files;
 use super::{Coordinator, Output, replicates};
 use crate::client::Client;
-use crate::folder;
-use crate::new_file::{Earlier, NewFile};
+use crate::files::folder;
+use crate::files::new_file::{Earlier, NewFile};
 use crate::render::{human, json};
 
 #[derive(Debug, Args)]

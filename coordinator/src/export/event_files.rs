@@ -10,7 +10,7 @@ use biosweep_common::results::views::{CurveView, SweepView};
 use tempfile::{Builder, TempDir};
 
 use crate::client::{Client, ClientError};
-use crate::new_file::{NewFileError, folder_of};
+use crate::files::new_file::{NewFileError, folder_of};
 
 /// Permissions of a new folder; the process's mask is taken off.
 const MODE: u32 = 0o777;

@@ -16,8 +16,9 @@ use biosweep_common::spec::{ExecutionOptions, Reuse, SpecText};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::cli::SlurmJob;
 use crate::export::mlflow::Summary;
-use crate::folder::ResultsFolder;
+use crate::files::folder::ResultsFolder;
 use crate::terminal::escape::escaped;
 
 /// Any answer as indented JSON. Characters that would change what a terminal shows are codes, which JSON reads as the same
@@ -51,6 +52,14 @@ pub(crate) fn sweep(sweep: &SweepView) -> String {
 pub(crate) fn submitted(sweep: &SweepView, found: bool) -> String {
     let mut value = sweep_value(sweep);
     value["found"] = found.into();
+    pretty(&value)
+}
+
+/// Workers that were submitted to Slurm, or with `script` the script of a dry run.
+pub(crate) fn slurm_jobs(sweep: &SweepView, jobs: &[SlurmJob], script: Option<&str>) -> String {
+    let mut value = sweep_value(sweep);
+    value["jobs"] = jobs.iter().map(|SlurmJob { id, workers }| json!({ "id": id, "workers": workers })).collect();
+    value["script"] = json!(script);
     pretty(&value)
 }
 

@@ -186,7 +186,8 @@ fn generated_messages_are_used_only_where_they_are_converted() {
 #[test]
 fn unsafe_code_is_only_in_the_listed_files() {
     let may =
-        ["worker/engine/src/kernels/buffer.rs", "worker/engine/src/torch/libtorch.rs"].map(|place| root().join(place));
+        ["coordinator/src/hypotf.rs", "worker/engine/src/kernels/buffer.rs", "worker/engine/src/torch/libtorch.rs"];
+    let may = may.map(|place| root().join(place));
     for (_, folder, _) in CRATES {
         for path in sources(folder).into_iter().filter(|path| !may.contains(path)) {
             assert!(!code(&path).iter().any(|line| line.contains("unsafe ")), "{}", path.display());

@@ -1,5 +1,7 @@
-//! What surrounds the programs: limits of the machine, libtorch, an object store.
+//! What surrounds the programs: limits of the machine, cores and memory, libtorch, an object store, Python wheels.
 
 mod libtorch;
 mod limits;
 mod object_store;
+mod resources;
+mod wheels;

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::protocol::version::PROTOCOL_VERSION;
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
@@ -42,6 +43,7 @@ impl Worker {
             labels: Vec::new(),
             held: Vec::new(),
             environment: Some(v1::NumericEnvironment::default()),
+            protocol_version: PROTOCOL_VERSION,
         };
         let inbound = runtime.block_on(async {
             out.send(v1::WorkerMessage { message: Some(Up::Hello(hello)) }).await.expect("the stream is open");

@@ -10,7 +10,7 @@ use std::{fs, thread};
 
 use biosweep_host::clock::Clock;
 use biosweep_tests::cluster::SPEC;
-use biosweep_tests::secured::Secured;
+use biosweep_tests::cluster::secured::Secured;
 use biosweep_tests::{Home, until, until_ended};
 use nix::sys::signal::Signal;
 use serde_json::Value;

@@ -19,7 +19,7 @@ use biosweep_proto::v1::sweeps_client::SweepsClient;
 use biosweep_proto::v1::workers_client::WorkersClient;
 use biosweep_server::access::authority::{Authority, KeyRequest};
 use biosweep_tests::Home;
-use biosweep_tests::secured::Secured;
+use biosweep_tests::cluster::secured::Secured;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -102,7 +102,7 @@ async fn a_certificate_is_bound_to_its_worker() {
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
     let refused = SweepsClient::new(connected.clone()).list(v1::ListRequest {}).await.expect_err("a worker is no user");
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
-    let mut access = AccessClient::new(connected.clone());
+    let mut access = AccessClient::with_interceptor(connected.clone(), Bearer::new(None));
     let refused = access.renew(v1::RenewRequest { request: two.request() }).await.expect_err("another key");
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
     let renewed = access.renew(v1::RenewRequest { request: one.request() }).await.expect("its own key");

@@ -8,6 +8,7 @@ use biosweep_common::configuration::{Configuration, EarlyStop, NUMERICS_VERSION,
 use biosweep_common::protocol::messages::{Grant, Lane, ToWorker};
 use biosweep_common::protocol::pieces::{Curves, curve_pieces, trained_of_pieces, trained_pieces};
 use biosweep_common::protocol::reports::ReportReader;
+use biosweep_common::protocol::version::{PROTOCOL_HEADER, PROTOCOL_VERSION};
 use biosweep_common::protocol::wire::{FromWire as _, IntoWire as _};
 use biosweep_common::results::views::{ResultView, WatchEvent};
 use biosweep_common::settings::{Setting, Value};
@@ -63,6 +64,7 @@ fn hello(sweep: &str) -> Up {
         memory_bytes: 1 << 30,
         labels: vec!["a100".to_owned()],
         environment: Some(environment()),
+        protocol_version: PROTOCOL_VERSION,
     })
 }
 
@@ -133,11 +135,16 @@ fn grant(sweep: &str) -> v1::Grant {
     grant.into_wire()
 }
 
+fn welcome(sweep: &str) -> v1::Welcome {
+    let (store, version) = (sweep.to_owned(), "1".to_owned());
+    v1::Welcome { heartbeat_ms: 2_000, store, protocol_version: PROTOCOL_VERSION, version }
+}
+
 /// Messages of a coordinator to a worker in which every field is set.
 fn coordinator_messages(sweep: &str) -> Vec<Vec<u8>> {
     let (attempt, trajectories, reason) = (7, vec![3, 4], "paused".to_owned());
     let all = [
-        Down::Welcome(v1::Welcome { heartbeat_ms: 2_000, store: sweep.to_owned() }),
+        Down::Welcome(welcome(sweep)),
         Down::Grant(grant(sweep)),
         Down::Acknowledged(v1::Acknowledged { attempt, trajectories: trajectories.clone(), accepted: true }),
         Down::Stop(v1::Stop { attempt, trajectories: trajectories.clone(), reason: reason.clone() }),
@@ -455,7 +462,8 @@ async fn call(channel: &Channel, method: &Method, messages: Vec<Vec<u8>>, what: 
     let mut client = Grpc::new(channel.clone());
     let answered = async {
         client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let request = Request::new(tokio_stream::iter(messages));
+        let mut request = Request::new(tokio_stream::iter(messages));
+        request.metadata_mut().insert(PROTOCOL_HEADER, PROTOCOL_VERSION.into());
         let mut answers = client.streaming(request, path, Raw).await?.into_inner();
         while answers.message().await?.is_some() && method.takes_many {}
         Ok::<_, Status>(())

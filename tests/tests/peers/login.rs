@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use biosweep_tests::cluster::QUICK_SPEC;
-use biosweep_tests::secured::Secured;
+use biosweep_tests::cluster::secured::Secured;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Peers: large reports, peers that break the protocol, and what tokens and certificates allow.
+//! Peers: large reports, peers that break the protocol, peers of other versions, and what tokens and certificates allow.
 
 mod access;
 mod certificates;
@@ -6,3 +6,4 @@ mod hostile;
 mod login;
 mod misbehaving;
 mod reports;
+mod versions;

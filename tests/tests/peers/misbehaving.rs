@@ -2,6 +2,7 @@
 //! other workers. Each trial still has one result. Another worker fails trials that others complete.
 
 use biosweep_common::configuration::NUMERICS_VERSION;
+use biosweep_common::protocol::version::PROTOCOL_VERSION;
 use biosweep_proto::v1;
 use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
@@ -33,6 +34,7 @@ impl Client {
             labels: Vec::new(),
             held: Vec::new(),
             environment: Some(v1::NumericEnvironment::default()),
+            protocol_version: PROTOCOL_VERSION,
         };
         out.send(in_message(Up::Hello(hello))).await.expect("the stream is open");
         let mut client = WorkersClient::connect(cluster.url()).await.expect("a coordinator");

@@ -4,6 +4,7 @@
 use biosweep_common::configuration::NUMERICS_VERSION;
 use biosweep_common::protocol::messages::{Held, Report, ToCoordinator};
 use biosweep_common::protocol::reports::pieces;
+use biosweep_common::protocol::version::PROTOCOL_VERSION;
 use biosweep_common::results::curve::CurvePoint;
 use biosweep_common::results::outcome::Outcome;
 use biosweep_common::vocabulary::diagnostics::{DiagnosticPoint, Measure};
@@ -46,6 +47,7 @@ impl Client {
             labels: Vec::new(),
             held: Vec::new(),
             environment: Some(v1::NumericEnvironment::default()),
+            protocol_version: PROTOCOL_VERSION,
         };
         let mut client = Self::connect(cluster).await;
         out.send(v1::WorkerMessage { message: Some(Up::Hello(hello)) }).await.expect("the stream is open");

@@ -209,6 +209,48 @@ fn the_exit_code_of_a_worker_says_whether_there_is_work_left() {
     }
 }
 
+#[test]
+fn an_idle_worker_leaves_and_one_that_trains_or_finds_no_coordinator_stays() {
+    let mut cluster = Cluster::new(None);
+    cluster.work(&["--idle-exit", "1"], &[]);
+    let clock = Clock::start();
+    until("it would be idle", || (clock.seconds() > 3.0).then_some(()));
+    assert!(cluster.printed("worker-1.log").contains("no coordinator"), "{}", cluster.printed("worker-1.log"));
+    assert_eq!(cluster.last_worker().try_wait().expect("a child"), None, "it has no coordinator, but is not idle");
+    cluster.serve();
+    assert_eq!(until_ended(cluster.last_worker()).code(), Some(0));
+    assert!(cluster.printed("worker-1.log").contains("idle for the time of --idle-exit"));
+    let connected =
+        |workers: &Value| workers.as_array().is_some_and(|all| all.iter().any(|one| one["connected"] == true));
+    until("it is gone", || cluster.try_json(&["workers"]).filter(|workers| !connected(workers)));
+
+    // The sweep takes longer than the second.
+    cluster.submit();
+    cluster.work(&["--idle-exit", "1"], &[]);
+    assert_eq!(until_ended(cluster.last_worker()).code(), Some(0));
+    assert_eq!(cluster.json(&["show", "small"])["state"], "finished");
+    assert!(cluster.printed("worker-2.log").contains("idle for the time of --idle-exit"));
+
+    // The default is to wait for work.
+    cluster.work(&[], &[]);
+    until("it is there", || cluster.try_json(&["workers"]).filter(connected));
+    let clock = Clock::start();
+    until("it would be idle", || (clock.seconds() > 3.0).then_some(()));
+    assert_eq!(cluster.last_worker().try_wait().expect("a child"), None, "it waits for ever");
+}
+
+#[test]
+fn the_time_of_idle_exit_is_at_least_a_second() {
+    let home = Home::default();
+    for wrong in ["0", "-1", "soon"] {
+        let output = home.worker(&["--coordinator", "http://127.0.0.1:1", "--idle-exit", wrong]).output();
+        let output = output.expect("it starts");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(printed.contains("--idle-exit") && printed.contains("at least 1"), "{printed}");
+    }
+}
+
 fn now_s() -> u64 {
     std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()
 }

@@ -26,9 +26,9 @@ pub(super) enum Connection {
 }
 
 pub(super) struct OpenConnection {
-    pub(super) client: WorkersClient<Carrier>,
+    pub(super) client: Box<WorkersClient<Carrier>>,
     /// How its certificate stays valid.
-    renewal: Renewal,
+    renewal: Box<Renewal>,
     pub(super) outbox: Box<Outbox>,
     /// The coordinator's stream, which begins after the coordinator reads the hello.
     pub(super) inbound: Inbound,
@@ -66,7 +66,7 @@ impl Inbound {
         match streaming.message().await {
             Ok(Some(message)) => match ToWorker::from_wire(message) {
                 Ok(message) => Event::Received(message),
-                Err(error) => Event::Broken(Status::invalid_argument(error.to_string())),
+                Err(error) => Event::Unreadable(error),
             },
             Ok(None) => Event::Broken(Status::unavailable("the coordinator closed the stream")),
             Err(status) => Event::Broken(status),
@@ -87,6 +87,11 @@ pub(super) fn open(
             .max_encoding_message_size(TO_COORDINATOR_BYTES_MAX);
         let mut session = client.clone();
         let answer = async move { Ok(session.session(ReceiverStream::new(messages)).await?.into_inner()) };
-        Ok(OpenConnection { client, renewal, outbox, inbound: Inbound::Awaited(Box::pin(answer)) })
+        Ok(OpenConnection {
+            client: Box::new(client),
+            renewal: Box::new(renewal),
+            outbox,
+            inbound: Inbound::Awaited(Box::pin(answer)),
+        })
     })
 }

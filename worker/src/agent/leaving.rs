@@ -50,9 +50,23 @@ impl LeaveOutcome {
     }
 }
 
+/// When a worker that polls without an answer has been idle for the time after which it leaves.
+pub(super) fn idle_until(polled_since: Option<Instant>, idle_exit: Option<Duration>) -> Option<Instant> {
+    polled_since?.checked_add(idle_exit?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_worker_that_polls_becomes_idle() {
+        let (now, limit) = (Instant::now(), Duration::from_secs(300));
+        assert_eq!(idle_until(Some(now), Some(limit)), Some(now + limit));
+        assert_eq!(idle_until(Some(now), None), None, "it waits for ever");
+        assert_eq!(idle_until(None, Some(limit)), None, "it trains, or does not reach its coordinator");
+        assert_eq!(idle_until(Some(now), Some(Duration::MAX)), None, "later than any clock");
+    }
 
     #[test]
     fn there_is_no_work_only_where_there_was_time_for_an_answer() {

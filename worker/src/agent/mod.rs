@@ -4,6 +4,7 @@
 
 mod backoff;
 mod connection;
+mod garbage;
 mod leaving;
 mod outbox;
 mod reach;
@@ -12,11 +13,9 @@ use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biosweep_common::protocol::bounds::ASKED_MAX;
+use biosweep_common::protocol::error::WireError;
 use biosweep_common::protocol::messages::{Held, ToCoordinator, ToWorker};
-use biosweep_common::vocabulary::ids::SweepId;
-use biosweep_proto::v1;
-use biosweep_proto::v1::workers_client::WorkersClient;
+use biosweep_proto::v1::coordinator_message::Message;
 use rand::RngExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
@@ -25,9 +24,9 @@ use tonic::{Code, Status};
 
 use self::backoff::Backoff;
 use self::connection::{Connection, Inbound, OpenConnection, connected, open};
-use self::leaving::POLL_ANSWER_WAIT;
+use self::garbage::{GARBAGE_COLLECTION_EVERY, discard_ended};
 pub use self::leaving::{LeaveOutcome, LeaveReason};
-use self::reach::Carrier;
+use self::leaving::{POLL_ANSWER_WAIT, idle_until};
 pub use self::reach::{Reach, ReachError, Whereabouts};
 use crate::checkpoint::store::{CheckpointId, CheckpointStore};
 use crate::spool::Spool;
@@ -36,8 +35,6 @@ use biosweep_common::protocol::session::{Input, LaneEnd, Output, Session};
 
 /// The divisor of the grace period for a worker that has to leave sooner than planned.
 const HURRIED_GRACE_DIVISOR: u32 = 5;
-/// The interval between two garbage collections of checkpoints.
-const GARBAGE_COLLECTION_EVERY: Duration = Duration::from_secs(600);
 /// How long a worker that leaves waits for the deletion of checkpoints.
 const DELETIONS: Duration = Duration::from_secs(1);
 
@@ -47,6 +44,9 @@ pub enum AgentError {
     /// The coordinator refuses this worker for good.
     #[error("the coordinator refuses this worker: {0}")]
     Refused(String),
+    /// A message of the coordinator cannot be read.
+    #[error("this worker cannot serve the coordinator: {0}")]
+    Unreadable(WireError),
     /// The training thread is gone.
     #[error("the training thread ended; this is a fault in the worker, please report it with its log")]
     TrainerGone,
@@ -63,6 +63,8 @@ pub struct Resources {
     pub grace: Duration,
     /// The time until the machine is taken away.
     pub deadline: Option<Duration>,
+    /// The time without work after which the worker leaves; `None` if it waits for ever.
+    pub idle_exit: Option<Duration>,
 }
 
 /// Serves the coordinator until the worker leaves.
@@ -125,7 +127,7 @@ struct Agent {
     needs_garbage_collection: bool,
     /// Whether the coordinator is gone for good, so that nothing will be acknowledged.
     is_orphaned: bool,
-    /// When the worker polled for work without an answer so far.
+    /// Since when the worker polls for work without an answer; `None` without a coordinator that welcomed it.
     polled_since: Option<Instant>,
     /// Whether work is left; `None` until the worker begins to leave.
     left: Option<LeaveOutcome>,
@@ -137,6 +139,7 @@ enum Event {
     Opened(OpenConnection),
     Received(ToWorker),
     Broken(Status),
+    Unreadable(WireError),
     Trainer(TrainerEvent),
     HeartbeatDue,
     CollectGarbage,
@@ -148,6 +151,7 @@ impl Agent {
     async fn run(mut self, mut leave: mpsc::Receiver<LeaveReason>) -> Result<LeaveOutcome, AgentError> {
         let mut deadline: Option<Instant> = None;
         while !self.done {
+            let idle_until = idle_until(self.polled_since, self.resources.idle_exit);
             let event = tokio::select! {
                 event = connected(&mut self.connection, &self.reach) => event,
                 trained = self.trainer.next() => Event::Trainer(trained.ok_or(AgentError::TrainerGone)?),
@@ -155,6 +159,10 @@ impl Agent {
                 () = tick(&mut self.garbage_collection) => Event::CollectGarbage,
                 Some(why) = leave.recv() => Event::Leave(why),
                 () = until(self.drain_at), if deadline.is_none() => Event::Leave(LeaveReason::Told("time is up")),
+                // A worker whose reports are not acknowledged waits for the coordinator.
+                () = until(idle_until), if deadline.is_none() && self.session.holds_nothing() => {
+                    Event::Leave(LeaveReason::Told("idle for the time of --idle-exit"))
+                }
                 () = until(deadline) => Event::OutOfTime,
             };
             match event {
@@ -163,6 +171,11 @@ impl Agent {
                     self.apply(Input::Connected);
                 }
                 Event::Received(message) => {
+                    // The coordinator is busy with this worker: a grant may follow.
+                    self.polled_since = self.polled_since.map(|_| Instant::now());
+                    if matches!(message, ToWorker::Grant(_)) && self.left.is_some() {
+                        self.left = Some(LeaveOutcome::WithWork);
+                    }
                     if matches!(message, ToWorker::Acknowledged { .. } | ToWorker::Grant(_)) {
                         // The coordinator processed a message: this stream does not break at every message.
                         self.backoff.proven();
@@ -181,6 +194,7 @@ impl Agent {
                     self.apply(Input::Received(message));
                 }
                 Event::Broken(status) => self.broken(&status)?,
+                Event::Unreadable(error) => return Err(AgentError::Unreadable(error)),
                 Event::Trainer(event) => {
                     if matches!(event, TrainerEvent::BundleDone) && std::mem::take(&mut self.needs_garbage_collection) {
                         self.garbage_collection.iter_mut().for_each(Interval::reset_immediately);
@@ -199,8 +213,8 @@ impl Agent {
         }
         let owes = !self.session.holds_nothing();
         let left = self.left.filter(|_| !owes).unwrap_or(LeaveOutcome::WithWork);
-        self.close().await;
-        Ok(left)
+        let was_granted = self.close().await;
+        Ok(if was_granted { LeaveOutcome::WithWork } else { left })
     }
 
     fn leave(&mut self, why: LeaveReason, deadline: &mut Option<Instant>) {
@@ -243,7 +257,8 @@ impl Agent {
                     self.apply(Input::Leave);
                 }
                 Output::Send(message) => {
-                    if matches!(message, ToCoordinator::Poll { .. }) {
+                    // Heartbeats begin with the welcome. A poll before it is repeated after it.
+                    if matches!(message, ToCoordinator::Poll { .. }) && self.heartbeat.is_some() {
                         self.polled_since.get_or_insert_with(Instant::now);
                     }
                     self.send(message);
@@ -291,7 +306,7 @@ impl Agent {
     /// while no worker had them.
     fn collect_garbage(&self) {
         let (Some(store), Connection::Open(opened)) = (self.resources.store.clone(), &self.connection) else { return };
-        let client = opened.client.clone();
+        let client = (*opened.client).clone();
         self.deletions.spawn(async move {
             if let Err(why) = discard_ended(&store, client).await {
                 tracing::warn!(why, "unneeded checkpoints may remain");
@@ -333,41 +348,27 @@ impl Agent {
         pause
     }
 
-    /// Sends all waiting messages. The stream ends after the coordinator has read everything.
-    async fn close(self) {
+    /// Sends all waiting messages. The stream ends after the coordinator has read everything. Returns whether a grant
+    /// crossed with the goodbye: the coordinator then gives it to another worker.
+    async fn close(self) -> bool {
         self.resources.spool.close();
         let Connection::Open(OpenConnection { mut outbox, inbound: Inbound::Streaming(mut inbound), .. }) =
             self.connection
         else {
-            return;
+            return false;
         };
+        let mut was_granted = false;
         let drained = async {
             outbox.flush().await;
             drop(outbox);
-            while let Ok(Some(_)) = inbound.message().await {}
+            while let Ok(Some(message)) = inbound.message().await {
+                was_granted |= matches!(message.message, Some(Message::Grant(_)));
+            }
         };
         // A slower coordinator notices by itself that this worker is gone.
         drop(tokio::time::timeout(Duration::from_secs(2), drained).await);
+        was_granted
     }
-}
-
-async fn discard_ended(store: &CheckpointStore, mut client: WorkersClient<Carrier>) -> Result<(), String> {
-    let kept = store.sweeps().await.map_err(|error| error.to_string())?;
-    if kept.is_empty() {
-        return Ok(());
-    }
-    for some in kept.chunks(ASKED_MAX) {
-        let sweeps = some.iter().map(SweepId::to_string).collect();
-        let ended = match client.which_ended(v1::WhichEndedRequest { sweeps }).await {
-            Ok(ended) => ended.into_inner().sweeps,
-            Err(status) => return Err(status.message().to_owned()),
-        };
-        for &sweep in some.iter().filter(|sweep| ended.contains(&sweep.to_string())) {
-            store.discard_all(sweep).await.map_err(|error| error.to_string())?;
-            tracing::info!(%sweep, "deleted the checkpoints of a sweep that has ended");
-        }
-    }
-    Ok(())
 }
 
 async fn tick(heartbeat: &mut Option<Interval>) {

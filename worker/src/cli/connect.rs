@@ -17,8 +17,8 @@ use biosweep_host::clock::Clock;
 use biosweep_host::deadline::{Deadline, DeadlineSource, Job};
 use biosweep_host::limits;
 use biosweep_host::logging::{self, Destination};
-use biosweep_host::memory;
 use biosweep_host::name::host_name;
+use biosweep_host::resources;
 use biosweep_host::stop::{Stop, StopSignal};
 use clap::Args;
 use tokio::sync::{mpsc, oneshot};
@@ -49,7 +49,8 @@ pub(super) struct ConnectArgs {
         long, default_value = "1", value_name = "K", allow_negative_numbers = true, value_parser = flags::lanes
     )]
     lanes: NonZeroU32,
-    /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine or its control group has, in tenths]
+    /// Gigabytes (10⁹ bytes) of memory to take work for [default: what the machine, its control groups and
+    /// its Slurm job allow, in tenths]
     #[arg(long, value_name = "GB", value_parser = gigabytes, allow_negative_numbers = true)]
     memory_gb: Option<f64>,
     /// A label that sweeps may require, such as a100 or site=x; may be given several times
@@ -74,6 +75,10 @@ pub(super) struct ConnectArgs {
     /// Slurm job]
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     deadline: Option<u64>,
+    /// Leave with exit code 0 after this many seconds without work; time without a connection to the coordinator does not
+    /// count [default: wait for ever]
+    #[arg(long, value_name = "SECONDS", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
+    idle_exit: Option<NonZeroU32>,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -106,7 +111,10 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         name: args.name.clone().unwrap_or_else(default_name),
         capabilities: Capabilities {
             device: device.to_string(),
-            memory_bytes: args.memory_gb.map_or_else(memory::bytes, |gigabytes| (gigabytes * 1e9) as u64),
+            memory_bytes: match args.memory_gb {
+                Some(gigabytes) => (gigabytes * 1e9).round() as u64,
+                None => resources::memory_bytes().map_err(Failure::bad_input)?,
+            },
             labels: args.labels.iter().cloned().collect(),
         },
         lanes: args.lanes.get(),
@@ -150,7 +158,8 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
             args.grace
         );
     }
-    let resources = Resources { spool, store, grace, deadline };
+    let idle_exit = args.idle_exit.map(|seconds| Duration::from_secs(seconds.get().into()));
+    let resources = Resources { spool, store, grace, deadline, idle_exit };
     let served = runtime.block_on(async {
         let (tell, leave) = mpsc::channel(1);
         let telling = tokio::spawn(tell_to_leave(stop.clone(), orphaned, tell));
@@ -158,9 +167,13 @@ pub(super) fn run(args: &ConnectArgs) -> Result<Exit, Failure> {
         telling.abort();
         served
     });
+    // A folder that does not answer holds a thread, which must not delay the end beyond the grace period.
+    runtime.shutdown_background();
     match served {
         Ok(left) => Ok(exit(left, stop.first())),
-        Err(error @ (AgentError::Refused(_) | AgentError::TrainerGone)) => Err(Failure::environment(error)),
+        Err(error @ (AgentError::Refused(_) | AgentError::Unreadable(_) | AgentError::TrainerGone)) => {
+            Err(Failure::environment(error))
+        }
     }
 }
 

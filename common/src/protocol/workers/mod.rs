@@ -5,9 +5,10 @@ use biosweep_proto::v1::coordinator_message::Message as Down;
 use biosweep_proto::v1::worker_message::Message as Up;
 use prost::Message as _;
 
-use super::bounds::{self, HELD_MAX, LANES_MAX, clean_line, clean_text};
+use super::bounds::{self, HELD_MAX, LANES_MAX, clean_line, clean_text, shown};
 use super::error::WireError;
 use super::reports::check_points;
+use super::version::{self, PROGRAM_VERSION, PROTOCOL_VERSION, Peer};
 use super::wire::{FromWire, IntoWire, capabilities, cause_from_wire, cause_into_wire, choice, parsed, required};
 use crate::configuration::{Configuration, EarlyStop, Hyperparameters, Point, StoppingRule};
 use crate::vocabulary::diagnostics::Measure;
@@ -67,7 +68,19 @@ impl IntoWire<v1::Hello> for Hello {
         let Capabilities { device, memory_bytes, labels } = capabilities;
         let (worker, held, labels) = (worker.to_string(), held.into_wire(), labels.into_iter().collect());
         let (name, device, version) = (clean_line(name), clean_line(device), clean_line(version));
-        v1::Hello { worker, name, device, lanes, numerics_version, version, held, memory_bytes, labels, environment }
+        v1::Hello {
+            worker,
+            name,
+            device,
+            lanes,
+            numerics_version,
+            version,
+            held,
+            memory_bytes,
+            labels,
+            environment,
+            protocol_version: PROTOCOL_VERSION,
+        }
     }
 }
 
@@ -84,7 +97,10 @@ impl FromWire<v1::Hello> for Hello {
             memory_bytes,
             labels,
             environment,
+            protocol_version,
         } = message;
+        // First, because another version may have other fields.
+        version::check(protocol_version, || (Peer::Worker(shown(&name)), shown(&version)))?;
         let description = WorkerDescription {
             name: bounds::line(name, "hello.name")?,
             capabilities: capabilities(device, memory_bytes, labels)?,
@@ -201,7 +217,8 @@ impl IntoWire<v1::CoordinatorMessage> for ToWorker {
         let message = match self {
             Self::Welcome { heartbeat_ms, store } => {
                 let store = store.map_or_else(String::new, |store| store.to_string());
-                Down::Welcome(v1::Welcome { heartbeat_ms, store })
+                let version = PROGRAM_VERSION.to_owned();
+                Down::Welcome(v1::Welcome { heartbeat_ms, store, protocol_version: PROTOCOL_VERSION, version })
             }
             Self::Grant(grant) => Down::Grant((*grant).into_wire()),
             Self::Acknowledged { attempt, trajectories, accepted } => {
@@ -225,7 +242,8 @@ impl IntoWire<v1::CoordinatorMessage> for ToWorker {
 impl FromWire<v1::CoordinatorMessage> for ToWorker {
     fn from_wire(message: v1::CoordinatorMessage) -> Result<Self, WireError> {
         Ok(match required(message.message, "message")? {
-            Down::Welcome(v1::Welcome { heartbeat_ms, store }) => {
+            Down::Welcome(v1::Welcome { heartbeat_ms, store, protocol_version, version }) => {
+                version::check(protocol_version, || (Peer::CoordinatorOfWorker, shown(&version)))?;
                 let store = if store.is_empty() { None } else { Some(parsed(&store, "welcome.store")?) };
                 Self::Welcome { heartbeat_ms: bounds::number(heartbeat_ms, "welcome.heartbeat_ms")?, store }
             }

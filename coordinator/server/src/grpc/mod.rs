@@ -6,12 +6,14 @@
 //! | `sweeps` | the service for users: submit, list, show, watch, cancel, results, curves |
 //! | `workers` | the service for workers: one session each |
 //! | [`identity`] | the check that a coordinator serves a certain store |
+//! | `version` | the protocol version in the headers of commands and answers |
 //! | [`transport`] | the connection of commands to the service for users |
 
 mod access;
 pub mod identity;
 mod sweeps;
 pub mod transport;
+mod version;
 mod workers;
 
 use std::future::Future;
@@ -36,6 +38,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::identity::StoreCheck;
+use self::version::Versioned;
 use crate::access::Administration;
 use crate::access::guard::Guard;
 use crate::commands::Commands;
@@ -101,8 +104,8 @@ pub(crate) async fn serve(
         .layer(guard)
         .add_service(health)
         .add_service(reflection)
-        .add_service(access_server(administration))
-        .add_service(InterceptedService::new(sweeps_server(commands.clone()), StoreCheck(store)))
+        .add_service(Versioned(access_server(administration)))
+        .add_service(InterceptedService::new(Versioned(sweeps_server(commands.clone())), StoreCheck(store)))
         .add_service(
             WorkersServer::new(workers::Service::new(commands))
                 .max_decoding_message_size(TO_COORDINATOR_BYTES_MAX)
@@ -134,7 +137,10 @@ fn stopped(error: Stopped) -> Status {
 }
 
 fn unreadable(error: &WireError) -> Status {
-    Status::invalid_argument(error.to_string())
+    match error {
+        WireError::Version(_) => Status::failed_precondition(error.to_string()),
+        _ => Status::invalid_argument(error.to_string()),
+    }
 }
 
 fn store_failed(error: StoreError) -> Status {

@@ -7,11 +7,13 @@ use biosweep_common::vocabulary::ids::StoreId;
 use biosweep_connection::bearer::Bearer;
 use biosweep_proto::v1::access_server::AccessServer;
 use biosweep_proto::v1::sweeps_server::SweepsServer;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, InterceptedService, Service, StdError, http};
 use tonic::transport::Channel;
 
 use super::identity::StoreTag;
+use super::version::{add_version, check_answer};
 use super::{access, sweeps};
 use crate::access::Administration;
 use crate::commands::Commands;
@@ -58,11 +60,16 @@ impl Service<http::Request<Body>> for Transport {
         }
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         match &mut self.0 {
             Kind::There(service) => {
+                add_version(request.headers_mut());
                 let answer = service.call(request);
-                Box::pin(async move { Ok(answer.await?.map(Body::new)) })
+                Box::pin(async move {
+                    let answer = answer.await?;
+                    check_answer(&answer).map_err(|mismatch| Status::failed_precondition(mismatch.to_string()))?;
+                    Ok(answer.map(Body::new))
+                })
             }
             Kind::Here(_, access) if request.uri().path().starts_with(ACCESS) => {
                 let answer = access.call(request);

@@ -30,7 +30,8 @@ const BAD_INPUT: i32 = 2;
 pub enum LocalError {
     /// The program was not found.
     #[error(
-        "cannot find {PROGRAM} beside this program, in ${PROGRAM_VARIABLE} or on the PATH; build it with `make build`"
+        "cannot find {PROGRAM} beside this program, in ${PROGRAM_VARIABLE} or on the PATH; install the wheel of \
+         {PROGRAM}, or build it with `make build`"
     )]
     NoProgram,
     /// The program cannot be started.
@@ -97,6 +98,8 @@ pub struct WorkerOptions {
     pub home: PathBuf,
     /// The end of the batch job, in seconds since 1970.
     pub deadline: Option<u64>,
+    /// The memory that each worker reports, in bytes; `None` if it determines that itself.
+    pub memory_bytes: Option<u64>,
 }
 
 impl WorkerOptions {
@@ -179,7 +182,7 @@ impl WorkerOptions {
         let mut command = Command::new(&self.program);
         // A connection file is for a coordinator elsewhere.
         command.env_remove("BIOSWEEP_CONNECTION");
-        // The workers get the deadline as an argument. If they asked Slurm again, the answer could differ.
+        // The workers get the deadline and the memory as arguments. If they asked Slurm again, the answer could differ.
         for variable in deadline::VARIABLES {
             command.env_remove(variable);
         }
@@ -187,6 +190,7 @@ impl WorkerOptions {
             .args(["--coordinator", url, "--id", &id.to_string(), "--name", &format!("worker-{slot}")])
             .arg("--leave-with-stdin")
             .args(self.deadline.iter().flat_map(|at| ["--deadline".to_owned(), at.to_string()]))
+            .args(self.memory_bytes.iter().flat_map(|&bytes| ["--memory-gb".to_owned(), gigabytes(bytes)]))
             .args(self.arguments())
             .stdin(Stdio::piped())
             .stdout(log)
@@ -201,6 +205,12 @@ impl WorkerOptions {
     pub fn log_of(&self, slot: u32) -> PathBuf {
         self.home.join("logs").join(format!("worker-{slot}.log"))
     }
+}
+
+/// Gigabytes (10⁹ bytes), in tenths.
+fn gigabytes(bytes: u64) -> String {
+    let tenths = bytes / 100_000_000;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
@@ -244,6 +254,13 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_given_to_workers_in_tenths_of_a_gigabyte() {
+        assert_eq!(gigabytes(24_500_000_000), "24.5");
+        assert_eq!(gigabytes(999_999_999), "0.9");
+        assert_eq!(gigabytes(2_100_000_000_000), "2100.0");
+    }
+
+    #[test]
     fn the_id_of_a_running_worker_is_not_given_to_another() {
         let home = tempfile::tempdir().expect("a folder");
         let options = WorkerOptions {
@@ -252,6 +269,7 @@ mod tests {
             data_dir: None,
             home: home.path().to_owned(),
             deadline: None,
+            memory_bytes: None,
         };
         let identity = || {
             let worker = new_id::<WorkerId>();

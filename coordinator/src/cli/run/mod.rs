@@ -15,6 +15,7 @@ use biosweep_common::results::views::SweepView;
 use biosweep_common::workers::flags;
 use biosweep_host::clock::Clock;
 use biosweep_host::deadline::Job;
+use biosweep_host::resources;
 use biosweep_host::stop::{Stop, StopSignal};
 use biosweep_scheduler::record::Submission;
 use biosweep_server::host::{self, Host, HostError, HostOptions, Lifetime, Protection, Scope, TIMEOUTS};
@@ -31,7 +32,7 @@ use super::source::Source;
 use super::watch::Until;
 use super::{Output, StoreArgs, replicates, report, source, watch};
 use crate::client::Client;
-use crate::folder::ResultsFolder;
+use crate::files::folder::ResultsFolder;
 use crate::render::progress::Progress;
 use crate::render::{human, json};
 use crate::terminal::say;
@@ -41,7 +42,7 @@ pub(crate) struct RunArgs {
     /// A spec file (.toml, .yaml or .json), the name of a preset, - for standard input, or the name or id of a sweep to
     /// continue
     spec: String,
-    /// Worker processes [default: one per core]
+    /// Worker processes [default: one per core that this process may use]
     #[arg(long, value_name = "N", value_parser = flags::count::<NonZeroU32>, allow_negative_numbers = true)]
     workers: Option<NonZeroU32>,
     /// Device of the workers
@@ -95,6 +96,7 @@ async fn begin(args: &RunArgs, home: &Path) -> Result<(Option<Source>, WorkerOpt
         data_dir: args.data_dir.clone(),
         home: home.to_owned(),
         deadline: end_of_job().await?,
+        memory_bytes: memory_of_workers()?,
     };
     let digest = source.as_ref().map(|source| Submission::digest(&source.spec));
     let host = Host::start_alone(HostOptions {
@@ -199,7 +201,7 @@ async fn run_on(
     let sweep = if sweep.state == SweepState::Running {
         say(human::starting(&sweep, found));
         say(format_args!("page  {url}/"));
-        let count = worker_count(args.workers, sweep.trajectories);
+        let count = worker_count(args.workers, sweep.trajectories)?;
         let fleet = Fleet::start(count, workers, &url, &host.handle);
         let mut progress = Progress::new(spec).expecting_workers();
         let wait = wait(&mut client, &id, &mut progress, fleet, host, stop).await;
@@ -344,11 +346,15 @@ fn of_sweep(words: impl Iterator<Item = String>, spec: &str, id: &str) -> impl I
     })
 }
 
-/// One worker per core, but not more than there are trajectories.
-fn worker_count(asked: Option<NonZeroU32>, trajectories: u64) -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
-    let count = asked.map_or(cores, NonZeroU32::get);
-    count.min(u32::try_from(trajectories).unwrap_or(u32::MAX)).max(1)
+/// One worker per core that this process may use, but not more than there are trajectories.
+fn worker_count(asked: Option<NonZeroU32>, trajectories: u64) -> Result<u32, Failure> {
+    let count = asked.map_or_else(resources::cores, |asked| Ok(asked.get())).map_err(Failure::bad_input)?;
+    Ok(count.min(u32::try_from(trajectories).unwrap_or(u32::MAX)).max(1))
+}
+
+/// The memory that each local worker reports, in bytes: what this process may use. Workers do not see the Slurm job.
+pub(super) fn memory_of_workers() -> Result<Option<u64>, Failure> {
+    Ok(Some(resources::memory_bytes().map_err(Failure::bad_input)?).filter(|&bytes| bytes > 0))
 }
 
 impl From<LocalError> for Failure {

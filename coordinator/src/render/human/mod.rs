@@ -7,6 +7,7 @@
 //! | `run` | messages during a run on this machine, and its results |
 //! | `standing` | the status of a sweep while it is followed |
 //! | `workers` | the workers and what they train |
+//! | `slurm` | workers on a Slurm cluster |
 //! | `attempts` | attempts without a result, by cause |
 //! | `amounts` | counts, rates and percentages |
 
@@ -14,6 +15,7 @@ mod amounts;
 mod attempts;
 mod plan;
 mod run;
+mod slurm;
 mod standing;
 mod workers;
 
@@ -34,6 +36,10 @@ pub(crate) use self::plan::{plan, presets};
 pub(crate) use self::run::{
     done_before, interrupted, left_unfinished, outcome, replayed, replaying, stands_still, starting, stopped_early,
     stopping, time_is_up, unwatched, verdict,
+};
+pub(crate) use self::slurm::{
+    nothing_for_workers, only_on_this_machine, paused_for_workers, program_is_not_here, several_arrays,
+    workers_submitted,
 };
 pub(crate) use self::standing::standing;
 pub(crate) use self::workers::{NOTHING_OF_IT, released, worker_line, workers};

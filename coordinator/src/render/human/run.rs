@@ -12,7 +12,7 @@ use biosweep_common::results::views::{SweepView, TrainedView};
 use super::amounts::{counted, trials};
 use super::{so_far, tally};
 use crate::chaos::ChaosVerdict;
-use crate::folder::ResultsFolder;
+use crate::files::folder::ResultsFolder;
 use crate::render::table;
 use crate::replay;
 use crate::terminal::{prose, stdout_width};

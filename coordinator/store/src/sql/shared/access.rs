@@ -19,9 +19,8 @@ impl Writer<'_> {
             AccessChange::TokenRevoked { id, at } => self.token_revoked(*id, *at).await,
             AccessChange::Enrolled(row) => self.enrolled(row).await,
             AccessChange::WorkerRevoked { worker, at } => {
-                let query = sqlx::query(
-                    "UPDATE enrolled_workers SET revoked_at = $1 WHERE worker = $2 AND revoked_at IS NULL",
-                );
+                let query =
+                    sqlx::query("UPDATE enrolled_workers SET revoked_at = $1 WHERE worker = $2 AND revoked_at IS NULL");
                 let query = query.bind(self.whole(at.0)?).bind(worker.0.into_bytes().to_vec());
                 self.execute(query, || format!("revocation of worker {worker}")).await
             }

@@ -1,4 +1,13 @@
 //! A coordinator and workers in separate processes, as on a cluster.
+//!
+//! | module | contents |
+//! |---|---|
+//! | this module | without protection, on this machine |
+//! | [`secured`] | with TLS and tokens |
+//! | [`slurm`] | a real Slurm cluster on this machine |
+
+pub mod secured;
+pub mod slurm;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
