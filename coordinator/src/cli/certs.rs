@@ -7,8 +7,7 @@ use biosweep_common::vocabulary::access::role::Role;
 use biosweep_common::vocabulary::access::rows::NewToken;
 use biosweep_connection::file::write_private;
 use biosweep_host::clock::Clock;
-use biosweep_host::name;
-use biosweep_server::access::authority::{Authority, folder_of};
+use biosweep_server::access::authority::{Authority, folder_of, names_of_machine};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -94,8 +93,7 @@ pub(super) async fn run(command: &CertsCommand, home: &Path, output: Output) -> 
 
 /// The names of this machine, and more.
 fn names(more: &[String]) -> BTreeSet<String> {
-    let here = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    more.iter().cloned().chain(name::host_name()).chain(here).collect()
+    names_of_machine().into_iter().chain(more.iter().cloned()).collect()
 }
 
 async fn init(args: &InitArgs, home: &Path, output: Output) -> Result<Exit, Failure> {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use biosweep_connection::dial::PORT;
 use biosweep_host::name;
 use biosweep_host::stop::Stop;
 use biosweep_scheduler::scheduler::Timeouts;
@@ -14,9 +15,6 @@ use super::StoreArgs;
 use super::failure::{Exit, Failure};
 use super::run::stop_host;
 use crate::terminal::say;
-
-/// The default port.
-const PORT: u16 = 7465;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use biosweep_common::protocol::pieces::SWEEPS_MESSAGE_BYTES_MAX;
-use biosweep_connection::dial::Dialer;
+use biosweep_connection::dial::{Dialer, root_cause};
 use biosweep_connection::file::ConnectionFile;
 use biosweep_host::limits;
 use biosweep_proto::v1::access_client::AccessClient;
@@ -178,12 +178,4 @@ fn access_client(way: Transport) -> AccessClient<Transport> {
     AccessClient::new(way)
         .max_decoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(SWEEPS_MESSAGE_BYTES_MAX)
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

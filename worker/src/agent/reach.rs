@@ -8,7 +8,7 @@ use std::time::Duration;
 use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_connection::bearer::Bearer;
-use biosweep_connection::dial::{DialError, Dialer};
+use biosweep_connection::dial::{DialError, Dialer, root_cause};
 use biosweep_connection::file::{ConnectionFile, ConnectionFileError};
 use biosweep_connection::identity::{Identity, IdentityError, Key};
 use biosweep_host::clock::Clock;
@@ -125,7 +125,7 @@ impl Reach {
         let connection = self.connection().map_err(|error| match &error {
             // A coordinator that starts again writes the file again.
             ReachError::File(ConnectionFileError::Unreadable { .. }) => Status::unavailable(error.to_string()),
-            _ => Status::failed_precondition(error.to_string()),
+            _ => fatal(&error),
         })?;
         let turn = {
             let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +133,6 @@ impl Reach {
             *attempts - 1
         };
         let address = &connection.addresses[turn % connection.addresses.len()];
-        let fatal = |error: &dyn std::error::Error| Status::failed_precondition(error.to_string());
         let endpoint = endpoint(address).map_err(|error| fatal(&error))?;
         // The file in a coordinator's home has the token of its owner, who needs no certificate.
         let enrols = connection.authority().is_some() && connection.store.is_none();
@@ -164,7 +163,6 @@ impl Reach {
         endpoint: &Endpoint,
         connection: &ConnectionFile,
     ) -> Result<Identity, Status> {
-        let fatal = |error: &dyn std::error::Error| Status::failed_precondition(error.to_string());
         let dialer = Dialer::new(address, connection, None).map_err(|error| fatal(&error))?;
         let channel = dialer.connect(endpoint).await.map_err(|error| unreachable(&error))?;
         let mut client = AccessClient::with_interceptor(channel, Bearer::new(connection.token.as_ref()));
@@ -260,9 +258,10 @@ fn refused(status: Status) -> Status {
 }
 
 fn unreachable(error: &dyn std::error::Error) -> Status {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    Status::unavailable(cause.to_string())
+    Status::unavailable(root_cause(error))
+}
+
+/// An error that another attempt would meet again.
+fn fatal(error: &dyn std::error::Error) -> Status {
+    Status::failed_precondition(error.to_string())
 }

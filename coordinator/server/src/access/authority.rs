@@ -17,6 +17,7 @@ use biosweep_common::vocabulary::ids::WorkerId;
 use biosweep_common::vocabulary::time::WallTime;
 use biosweep_connection::authority::{SERVER_NAME, fingerprint_of};
 use biosweep_connection::file::write_private;
+use biosweep_host::name;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -94,6 +95,12 @@ pub enum RequestError {
     /// A certificate cannot be signed.
     #[error(transparent)]
     Signing(#[from] rcgen::Error),
+}
+
+/// The names and addresses under which a browser on this machine reaches a coordinator, and the machine's name.
+#[must_use]
+pub fn names_of_machine() -> BTreeSet<String> {
+    ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into_iter().chain(name::host_name()).collect()
 }
 
 /// The folder of the certificates in a home.

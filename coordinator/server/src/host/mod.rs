@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Administration;
-use crate::access::authority::AuthorityError;
+use crate::access::authority::{AuthorityError, names_of_machine};
 use crate::access::guard::Guard;
 use crate::commands::{Commands, prepare};
 use crate::connections;
@@ -285,8 +285,7 @@ impl Host {
 /// The names and addresses in the certificate of a coordinator, for browsers. Other programs do not need them.
 fn certified_names(listen: SocketAddr, page_hosts: &[String]) -> BTreeSet<String> {
     let listening = (!listen.ip().is_unspecified()).then(|| listen.ip().to_string());
-    let here = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    page_hosts.iter().cloned().chain(name::host_name()).chain(here).chain(listening).collect()
+    page_hosts.iter().cloned().chain(names_of_machine()).chain(listening).collect()
 }
 
 /// The result of an attempt to hold the store of a home.

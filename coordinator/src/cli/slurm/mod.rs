@@ -15,13 +15,13 @@ mod job;
 mod sbatch;
 mod script;
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{self, Path, PathBuf};
 
 use biosweep_common::results::outcome::SweepState;
 use biosweep_common::results::views::SweepView;
 use biosweep_common::workers::flags;
+use biosweep_connection::dial::is_loopback;
 use biosweep_host::name::host_name;
 use biosweep_server::host::Announcement;
 use biosweep_server::local;
@@ -218,16 +218,6 @@ impl From<SlurmError> for Failure {
     fn from(error: SlurmError) -> Self {
         if let SlurmError::Flag { .. } = error { Self::bad_input(error) } else { Self::environment(error) }
     }
-}
-
-/// Whether an address reaches only the machine itself.
-fn is_loopback(url: &str) -> bool {
-    let host = url.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
-    let host = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
